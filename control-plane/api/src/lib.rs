@@ -1,0 +1,1 @@
+//! The operator's REST contract: types, OpenAPI schema and client

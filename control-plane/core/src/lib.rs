@@ -1,0 +1,3 @@
+//! The control plane's decisions, pure: plain functions of a snapshot and `now`.
+
+pub mod model;

@@ -1,0 +1,75 @@
+//! Agents and the tokens they join with.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{AgentId, TokenId};
+use serde::{Deserialize, Serialize};
+
+use super::words;
+
+words! {
+    /// Where an agent lives.
+    AgentKind {
+        /// In a Kubernetes cluster (or beside one, with a kubeconfig).
+        Cluster = "cluster",
+        /// On a host of its own.
+        Vpc = "vpc",
+    }
+}
+
+/// An enrolled agent and the last it said of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Given at enrolment; in the certificate's subject.
+    pub id: AgentId,
+    /// The operator's name for it.
+    pub name: String,
+    /// Where it lives.
+    pub kind: AgentKind,
+    /// When it enrolled.
+    pub created_at: Timestamp,
+    /// SHA-256 (hex) of its current certificate's public key: another key with the same name is refused.
+    pub key_sha256: String,
+    /// Revoked agents are turned away.
+    pub revoked_at: Option<Timestamp>,
+    /// The host it runs on, as it says.
+    pub hostname: String,
+    /// Its build.
+    pub version: String,
+    /// The cluster it watches, if it watches one.
+    pub cluster_uid: Option<String>,
+    /// True while it holds its cluster's watch lease.
+    pub leading: bool,
+    /// Transitions of the lease when it was taken.
+    pub lease_term: u64,
+    /// What its own policy allows; empty: observe only.
+    pub allowed_actions: Vec<String>,
+    /// Watched roots, `path` and `problem` (empty when well) and number of files.
+    pub roots: Vec<(String, String, u64)>,
+    /// Problems it reports, one sentence each.
+    pub problems: Vec<String>,
+    /// Observations it had to drop since its spool was made.
+    pub dropped: u64,
+}
+
+/// A join token as the store keeps it: never the secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JoinTokenRecord {
+    /// Names the token.
+    pub id: TokenId,
+    /// Name that the agent will get.
+    pub name: String,
+    /// Kind that the agent will be.
+    pub kind: AgentKind,
+    /// SHA-256 (hex) of the secret.
+    pub secret_sha256: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// Not accepted from this moment on.
+    pub expires_at: Timestamp,
+    /// Set once: a token is single-use.
+    pub used_at: Option<Timestamp>,
+    /// The agent that used it.
+    pub used_by: Option<AgentId>,
+}

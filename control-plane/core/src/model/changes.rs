@@ -1,0 +1,53 @@
+//! A change set: what one decision writes, all of it or nothing.
+//!
+//! Decisions are values. A task reads documents with their versions, decides, and hands the store one change set;
+//! the store commits it in one transaction if every version still is what was read, and otherwise reports a
+//! conflict, after which the task reads again.
+
+use super::{Agent, Approval, AuditDraft, Cluster, Incident, Job, JoinTokenRecord, Plan};
+
+/// A document and the version under which it was read; a new one has version 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Versioned<T> {
+    /// 0 for a document that the store does not have yet.
+    pub version: i64,
+    /// The document.
+    pub doc: T,
+}
+
+impl<T> Versioned<T> {
+    /// A document that the store does not have yet.
+    pub fn new(doc: T) -> Self {
+        Self { version: 0, doc }
+    }
+}
+
+/// What one decision writes. State, job and audit rows commit together.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChangeSet {
+    /// Agents, new or changed.
+    pub agents: Vec<Versioned<Agent>>,
+    /// Join tokens, new or used.
+    pub tokens: Vec<Versioned<JoinTokenRecord>>,
+    /// Clusters, new or changed.
+    pub clusters: Vec<Versioned<Cluster>>,
+    /// Incidents, new or changed.
+    pub incidents: Vec<Versioned<Incident>>,
+    /// Plans; never changed once made.
+    pub plans: Vec<Versioned<Plan>>,
+    /// Approvals, new or answered.
+    pub approvals: Vec<Versioned<Approval>>,
+    /// Jobs, new or further on.
+    pub jobs: Vec<Versioned<Job>>,
+    /// Rows for the chain, in order.
+    pub audit: Vec<AuditDraft>,
+    /// Cursors to move: name and position in the observation log.
+    pub cursors: Vec<(String, i64)>,
+}
+
+impl ChangeSet {
+    /// Nothing to write?
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}

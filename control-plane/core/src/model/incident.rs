@@ -1,0 +1,144 @@
+//! Incidents: one for each root cause.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
+use serde::{Deserialize, Serialize};
+
+use super::{ObjectRef, words};
+
+words! {
+    /// How bad it is.
+    Severity {
+        /// Something is down.
+        Critical = "critical",
+        /// Something will be, or part of it is.
+        Warning = "warning",
+        /// Worth knowing.
+        Info = "info",
+    }
+}
+
+words! {
+    /// Where an incident stands.
+    IncidentState {
+        /// Found; nothing is under way (its reason says why).
+        Open = "open",
+        /// A plan waits for a person.
+        WaitingApproval = "waiting_approval",
+        /// A job is out.
+        Remediating = "remediating",
+        /// Over, with evidence.
+        Resolved = "resolved",
+        /// Nimbus will not go further by itself; a person is asked.
+        Escalated = "escalated",
+        /// A person said to leave it.
+        Silenced = "silenced",
+    }
+}
+
+words! {
+    /// What kind of root cause it is.
+    IncidentKind {
+        /// A pod of a Deployment crash-loops.
+        PodCrashLoop = "pod_crash_loop",
+        /// A Deployment's new revision passed its progress deadline.
+        RolloutStuck = "rollout_stuck",
+        /// A watched file differs from its baseline.
+        FileDrift = "file_drift",
+        /// A container is killed for its memory limit, again and again.
+        OutOfMemory = "out_of_memory",
+        /// An image cannot be pulled.
+        ImagePull = "image_pull",
+        /// A node is not ready.
+        NodeNotReady = "node_not_ready",
+        /// So much is wrong at once that nothing automatic runs.
+        Storm = "storm",
+    }
+}
+
+/// Most history entries kept; the oldest after the first are dropped.
+pub const MAX_HISTORY: usize = 100;
+
+/// One line of an incident's story.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When.
+    pub at: Timestamp,
+    /// What happened, one sentence.
+    pub text: String,
+}
+
+/// Something is wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its name.
+    pub id: IncidentId,
+    /// Same cause, same key, while it is not resolved: see `diagnose`.
+    pub key: String,
+    /// What kind of cause.
+    pub kind: IncidentKind,
+    /// How bad.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: IncidentState,
+    /// UID of the cluster; `None` for a host's.
+    pub cluster_uid: Option<String>,
+    /// Name of the cluster or host, to show.
+    pub cluster: String,
+    /// For a host's incident the agent that sees it.
+    pub agent_id: Option<AgentId>,
+    /// The cause's object.
+    pub object: ObjectRef,
+    /// The workload that owns it (attempts are counted on it), if any.
+    pub owner: Option<ObjectRef>,
+    /// One line for tables.
+    pub title: String,
+    /// Why it stands where it stands: also every refusal.
+    pub reason: String,
+    /// What shows it.
+    pub evidence: Vec<String>,
+    /// Objects that suffer from the same cause.
+    pub symptoms: Vec<ObjectRef>,
+    /// First seen.
+    pub created_at: Timestamp,
+    /// Last changed.
+    pub updated_at: Timestamp,
+    /// When it was over.
+    pub resolved_at: Option<Timestamp>,
+    /// The plan in force.
+    pub plan_id: Option<PlanId>,
+    /// The approval in force.
+    pub approval_id: Option<ApprovalId>,
+    /// The job in force or the last one.
+    pub job_id: Option<JobId>,
+    /// Jobs that took effect for this incident.
+    pub attempts: u32,
+    /// Not before this moment is another attempt made.
+    pub next_attempt_at: Option<Timestamp>,
+    /// For a silence, when it ends.
+    pub silenced_until: Option<Timestamp>,
+    /// Digest (hex) of a plan that a person denied: the same is not asked again.
+    pub denied_digest: Option<String>,
+    /// Its story, oldest first, at most [`MAX_HISTORY`].
+    pub history: Vec<HistoryEntry>,
+}
+
+impl Incident {
+    /// Not over yet?
+    pub fn is_open(&self) -> bool {
+        self.state != IncidentState::Resolved
+    }
+
+    /// Adds a line to the story, unless it only repeats the last one.
+    pub fn note(&mut self, at: Timestamp, text: impl Into<String>) {
+        let text = text.into();
+        if self.history.last().is_some_and(|last| last.text == text) {
+            return;
+        }
+        if self.history.len() >= MAX_HISTORY {
+            self.history.remove(1);
+        }
+        self.history.push(HistoryEntry { at, text });
+        self.updated_at = at;
+    }
+}

@@ -1,0 +1,89 @@
+//! Jobs: signed orders and what became of them.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
+use serde::{Deserialize, Serialize};
+
+use super::{ActionKind, ObjectRef, words};
+
+words! {
+    /// Where a job stands.
+    JobState {
+        /// Signed and stored, not sent yet.
+        Pending = "pending",
+        /// Sent; the agent has not answered yet.
+        Dispatched = "dispatched",
+        /// The agent admitted it.
+        Running = "running",
+        /// Done, and it helped.
+        Succeeded = "succeeded",
+        /// Done or tried, and it did not help.
+        Failed = "failed",
+        /// The agent would not; nothing was done.
+        Refused = "refused",
+        /// Its time passed before the agent took it.
+        Expired = "expired",
+        /// Undone after it did not help.
+        Compensated = "compensated",
+        /// Nobody can say.
+        Unknown = "unknown",
+    }
+}
+
+impl JobState {
+    /// Will it never change again?
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Pending | Self::Dispatched | Self::Running)
+    }
+}
+
+/// One signed order to one agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// The incident it is for.
+    pub incident_id: IncidentId,
+    /// The plan it carries out.
+    pub plan_id: PlanId,
+    /// That plan's digest (hex).
+    pub plan_digest: String,
+    /// The approval it uses, if one was needed.
+    pub approval_id: Option<ApprovalId>,
+    /// Who does it.
+    pub agent_id: AgentId,
+    /// UID of the cluster; `None` for a host.
+    pub cluster_uid: Option<String>,
+    /// Name of the cluster or host, to show.
+    pub cluster: String,
+    /// Which remedy.
+    pub action: ActionKind,
+    /// The object acted on.
+    pub object: ObjectRef,
+    /// The workload on which attempts are counted.
+    pub owner: Option<ObjectRef>,
+    /// Where it stands.
+    pub state: JobState,
+    /// Why: for a refusal the agent's code and sentence.
+    pub reason: String,
+    /// The agent's evidence.
+    pub evidence: Vec<String>,
+    /// When it was signed.
+    pub created_at: Timestamp,
+    /// Not taken from then on.
+    pub expires_at: Timestamp,
+    /// When it was sent first.
+    pub dispatched_at: Option<Timestamp>,
+    /// When the change was made, as the agent says.
+    pub applied_at: Option<Timestamp>,
+    /// When it came to its final state.
+    pub finished_at: Option<Timestamp>,
+    /// Verification window, milliseconds.
+    pub verify_ms: u32,
+    /// Longest time to get there, milliseconds.
+    pub verify_timeout_ms: u32,
+    /// The signed envelope, base64 of its protobuf bytes: sent again as it is after a restart.
+    pub envelope: String,
+    /// UID of the object that replaced the target, if any.
+    pub replacement_uid: Option<String>,
+}

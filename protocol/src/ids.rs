@@ -1,0 +1,137 @@
+//! Identifiers: a prefix that says what the thing is, and a UUIDv7 in hex that sorts by time.
+//!
+//! The randomness and the clock come from the caller through [`IdSource`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where new UUIDs come from; a test passes a counter, a daemon passes `Uuid::now_v7`.
+pub trait IdSource {
+    /// A UUID that was never given out before.
+    fn next_uuid(&mut self) -> uuid::Uuid;
+}
+
+impl<F: FnMut() -> uuid::Uuid> IdSource for F {
+    fn next_uuid(&mut self) -> uuid::Uuid {
+        self()
+    }
+}
+
+/// An id that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an id such as {prefix}_0190b5c2d3e47f6a8b9c0d1e2f3a4b5c, found {found:?}")]
+pub struct IdError {
+    /// The prefix that was expected.
+    pub prefix: &'static str,
+    /// What was found, cut to 64 characters.
+    pub found: String,
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The prefix before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id from `source`.
+            pub fn new(source: &mut dyn IdSource) -> Self {
+                Self(format!("{}_{}", $prefix, source.next_uuid().simple()))
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse($prefix, text).map(|()| Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+
+            fn try_from(text: String) -> Result<Self, IdError> {
+                parse($prefix, &text).map(|()| Self(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+    };
+}
+
+fn parse(prefix: &'static str, text: &str) -> Result<(), IdError> {
+    let error = || IdError { prefix, found: text.chars().take(64).collect() };
+    let hex = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(error)?;
+    let lower = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if hex.len() == 32 && lower { Ok(()) } else { Err(error()) }
+}
+
+id!(
+    /// One agent, from its enrolment on.
+    AgentId, "agt"
+);
+id!(
+    /// One thing that is wrong.
+    IncidentId, "inc"
+);
+id!(
+    /// One planned remedy.
+    PlanId, "pln"
+);
+id!(
+    /// One request for approval.
+    ApprovalId, "apr"
+);
+id!(
+    /// One signed order to one agent.
+    JobId, "job"
+);
+id!(
+    /// One join token (not its secret).
+    TokenId, "tok"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_text_and_json() {
+        let mut source = || uuid::Uuid::from_u128(7);
+        let id = JobId::new(&mut source);
+        assert_eq!(id.as_str(), "job_00000000000000000000000000000007");
+        assert_eq!(id.as_str().parse::<JobId>().unwrap(), id);
+        let json = serde_json::to_string(&id).unwrap();
+        assert_eq!(serde_json::from_str::<JobId>(&json).unwrap(), id);
+    }
+
+    #[test]
+    fn another_things_id_is_refused_by_name() {
+        let error = "inc_00000000000000000000000000000007".parse::<JobId>().unwrap_err();
+        assert!(error.to_string().contains("job_"), "{error}");
+        assert!("job_0000000000000000000000000000000G".parse::<JobId>().is_err());
+        assert!("job_".parse::<JobId>().is_err());
+    }
+}

@@ -1,0 +1,47 @@
+//! The one contract between agents and the control plane.
+//!
+//! It decides what a message looks like ([`v1`]), how messages are cut into bounded frames ([`frame`]), which
+//! version two peers speak ([`version`]), how documents are signed and when a signature is believed ([`signed`]),
+//! and what the ids look like ([`ids`]). It leaves transport, storage, time and randomness to others: no socket,
+//! file or clock is reachable from here.
+#![deny(missing_docs)]
+
+pub mod frame;
+pub mod ids;
+pub mod join;
+pub mod signed;
+pub mod version;
+
+/// Generated messages of protocol version 1; the comments are those of `proto/nimbus/v1/*.proto`.
+#[allow(missing_docs, clippy::pedantic, reason = "generated from the .proto files")]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/nimbus.v1.rs"));
+}
+
+/// ALPN protocol of an enrolled agent's session. A client certificate is required.
+pub const ALPN_SESSION: &[u8] = b"nimbus/1";
+/// ALPN protocol of enrolment: the client has no certificate yet, only a join token.
+pub const ALPN_ENROL: &[u8] = b"nimbus-enrol/1";
+
+/// Most observations in one batch; a longer one is refused as malformed.
+pub const MAX_BATCH_OBSERVATIONS: usize = 2_000;
+
+/// SHA-256 of `bytes`.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
+
+/// Microseconds since the Unix epoch, as times travel on the wire.
+pub fn to_micros(at: jiff::Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// A time from the wire. Anything outside the range of a timestamp is clamped to its ends.
+pub fn from_micros(micros: i64) -> jiff::Timestamp {
+    jiff::Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+        jiff::Timestamp::MIN
+    } else {
+        jiff::Timestamp::MAX
+    })
+}
