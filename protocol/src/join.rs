@@ -65,7 +65,8 @@ impl FromStr for JoinToken {
         let id = id.parse().map_err(|_| JoinTokenError("no token id"))?;
         let secret = BASE64.decode(secret).ok().and_then(|s| s.try_into().ok());
         let secret = secret.ok_or(JoinTokenError("a secret that is not 32 bytes of base64url"))?;
-        let ca_sha256 = unhex(fingerprint).ok_or(JoinTokenError("a fingerprint that is not 64 hex digits"))?;
+        let ca_sha256 =
+            unhex(fingerprint).ok_or(JoinTokenError("a fingerprint that is not 64 hex digits"))?;
         Ok(Self { id, secret, ca_sha256 })
     }
 }
@@ -95,8 +96,8 @@ mod tests {
 
     #[test]
     fn each_wrong_part_is_named() {
-        let good = "nimbus1.tok_00000000000000000000000000000001.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc.".to_owned()
-            + &"ab".repeat(32);
+        let good = "nimbus1.tok_00000000000000000000000000000001.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc."
+            .to_owned() + &"ab".repeat(32);
         assert!(good.parse::<JoinToken>().is_ok());
         for (bad, word) in [
             ("", "parts"),

@@ -1,0 +1,387 @@
+//! One example of each message, every field set to something else than its default.
+
+use nimbus_protocol::v1::{self, agent_frame, job, observation, server_frame};
+
+use super::check;
+
+fn meta() -> v1::ObjectMeta {
+    v1::ObjectMeta {
+        uid: "5b1c4b0e-8d1f-4a53-9a53-0d9c0f0b6a11".into(),
+        namespace: "shop".into(),
+        name: "api-6d5f-x2x9k".into(),
+        resource_version: "81234".into(),
+        created_at_us: 1_767_225_600_000_000,
+        deleting_since_us: 1_767_225_700_000_000,
+        owner_kind: "ReplicaSet".into(),
+        owner_name: "api-6d5f".into(),
+        owner_uid: "0c8f6d0e-6d1f-4b5e-8b3a-3f0a1f7f2b22".into(),
+    }
+}
+
+fn container() -> v1::Container {
+    v1::Container {
+        name: "api".into(),
+        image: "registry.example/api:7".into(),
+        ready: true,
+        restart_count: 4,
+        state: "waiting".into(),
+        reason: "CrashLoopBackOff".into(),
+        last_reason: "Error".into(),
+        last_exit_code: -1,
+        last_finished_at_us: 1_767_225_650_000_000,
+    }
+}
+
+fn pod() -> v1::Pod {
+    v1::Pod {
+        meta: Some(meta()),
+        node: "node-1".into(),
+        phase: "Running".into(),
+        ready: true,
+        ready_since_us: 1_767_225_660_000_000,
+        containers: vec![container()],
+        unschedulable: "Unschedulable: 0/3 nodes are available".into(),
+    }
+}
+
+fn replica_set() -> v1::ReplicaSet {
+    v1::ReplicaSet {
+        meta: Some(meta()),
+        revision: 7,
+        replicas: 3,
+        ready_replicas: 2,
+        template_hash: vec![1; 32],
+        images: vec!["registry.example/api:7".into()],
+    }
+}
+
+fn deployment() -> v1::Deployment {
+    v1::Deployment {
+        meta: Some(meta()),
+        generation: 8,
+        observed_generation: 7,
+        desired: 3,
+        updated: 1,
+        ready: 2,
+        available: 2,
+        paused: true,
+        revision: 8,
+        template_hash: vec![2; 32],
+        images: vec!["registry.example/api:8".into()],
+        progressing_status: "False".into(),
+        progressing_reason: "ProgressDeadlineExceeded".into(),
+        progressing_message: "ReplicaSet has timed out progressing.".into(),
+        manager: "argocd".into(),
+        manager_evidence: "argocd.argoproj.io/tracking-id".into(),
+    }
+}
+
+fn node() -> v1::Node {
+    v1::Node {
+        meta: Some(meta()),
+        ready: "Unknown".into(),
+        ready_reason: "NodeStatusUnknown".into(),
+        ready_since_us: 1_767_225_661_000_000,
+        unschedulable: true,
+        control_plane: true,
+        cordoned_by: "job_1".into(),
+    }
+}
+
+fn gone() -> v1::Gone {
+    v1::Gone { kind: "Pod".into(), uid: "u".into(), namespace: "shop".into(), name: "api".into() }
+}
+
+fn sync() -> v1::SyncMark {
+    v1::SyncMark { kind: "Pod".into(), phase: v1::sync_mark::Phase::End.into(), lease_term: 5 }
+}
+
+fn disk() -> v1::Disk {
+    v1::Disk { mount: "/".into(), filesystem: "ext4".into(), total_bytes: 1 << 40, available_bytes: 1 << 39 }
+}
+
+fn process() -> v1::Process {
+    v1::Process { pid: 17, name: "postgres".into(), memory_bytes: 1 << 28 }
+}
+
+fn host() -> v1::Host {
+    v1::Host {
+        hostname: "db-1".into(),
+        os: "Debian GNU/Linux 12".into(),
+        kernel: "6.1.0".into(),
+        boot_id_hash: 77,
+        cores: 2,
+        cpu_centipercent: 1_234,
+        memory_total_bytes: 1 << 34,
+        memory_available_bytes: 1 << 33,
+        swap_total_bytes: 1 << 30,
+        swap_used_bytes: 1 << 20,
+        load1_centi: 150,
+        load5_centi: 120,
+        load15_centi: 90,
+        processes: 140,
+        disks: vec![disk()],
+        uptime_seconds: 3_600,
+        top_memory: vec![process()],
+    }
+}
+
+fn file_state() -> v1::FileState {
+    v1::FileState {
+        kind: "file".into(),
+        mode: 0o640,
+        uid: 1,
+        gid: 2,
+        size: 3,
+        sha256: vec![3; 32],
+        problem: "permission denied".into(),
+    }
+}
+
+fn file() -> v1::File {
+    v1::File {
+        root: "/etc/app".into(),
+        path: "/etc/app/app.conf".into(),
+        baseline: Some(file_state()),
+        current: Some(v1::FileState { mode: 0o600, ..file_state() }),
+        diff: "-a\n+b\n".into(),
+        diff_withheld: "secret".into(),
+        first_pass: true,
+    }
+}
+
+fn root() -> v1::WatchedRoot {
+    v1::WatchedRoot {
+        path: "/etc/app".into(),
+        files: 4,
+        problem: "expected a folder, found nothing".into(),
+        baseline_digest: vec![4; 32],
+    }
+}
+
+fn agent_status() -> v1::AgentStatus {
+    v1::AgentStatus {
+        agent_version: "0.1.0".into(),
+        cluster_uid: "c-uid".into(),
+        cluster_name: "production".into(),
+        leading: true,
+        lease_term: 5,
+        allowed_actions: vec!["restart_pod".into()],
+        roots: vec![root()],
+        problems: vec!["no kubeconfig".into()],
+        dropped: 6,
+        hostname: "db-1".into(),
+    }
+}
+
+fn job_report() -> v1::JobReport {
+    v1::JobReport {
+        job_id: "job_1".into(),
+        phase: v1::job_report::Phase::Succeeded.into(),
+        at_us: 1_767_225_670_000_000,
+        code: "expired".into(),
+        reason: "expected before 12:00, found 12:01".into(),
+        evidence: vec!["ready for 30 s".into()],
+        envelope_sha256: vec![5; 32],
+        replacement_uid: "new-uid".into(),
+        replacement_name: "api-6d5f-abcde".into(),
+    }
+}
+
+fn observation() -> v1::Observation {
+    v1::Observation {
+        sequence: 42,
+        observed_at_us: 1_767_225_671_000_000,
+        cluster_uid: "c-uid".into(),
+        body: Some(observation::Body::Gone(gone())),
+    }
+}
+
+fn target() -> v1::Target {
+    v1::Target { namespace: "shop".into(), name: "api".into(), uid: "u".into() }
+}
+
+fn restart_pod() -> v1::RestartPod {
+    v1::RestartPod {
+        pod: Some(target()),
+        owner: Some(target()),
+        node: "node-1".into(),
+        avoid_node: true,
+        container: "api".into(),
+        min_restarts: 3,
+    }
+}
+
+fn rollback() -> v1::RollbackDeployment {
+    v1::RollbackDeployment {
+        deployment: Some(target()),
+        generation: 8,
+        current_template_hash: vec![6; 32],
+        to_replica_set: Some(target()),
+        to_revision: 7,
+        to_template_hash: vec![7; 32],
+    }
+}
+
+fn facts() -> v1::FileFacts {
+    v1::FileFacts { kind: "file".into(), mode: 0o644, uid: 1, gid: 2, sha256: vec![8; 32] }
+}
+
+fn restore() -> v1::RestoreFile {
+    v1::RestoreFile {
+        root: "/etc/app".into(),
+        path: "/etc/app/app.conf".into(),
+        expect_current: Some(facts()),
+        restore_to: Some(facts()),
+    }
+}
+
+fn accept() -> v1::AcceptBaseline {
+    v1::AcceptBaseline {
+        root: "/etc/app".into(),
+        path: "/etc/app/app.conf".into(),
+        expect_current: Some(facts()),
+    }
+}
+
+fn approval() -> v1::Approval {
+    v1::Approval { by: "operator".into(), at_us: 9, plan_digest: vec![9; 32], approval_id: "apr_1".into() }
+}
+
+fn limits() -> v1::Limits {
+    v1::Limits { act_ms: 1, verify_ms: 2, verify_timeout_ms: 3 }
+}
+
+/// A job with every field of the envelope's payload set.
+pub fn job() -> v1::Job {
+    v1::Job {
+        job_id: "job_1".into(),
+        agent_id: "agt_1".into(),
+        cluster_uid: "c-uid".into(),
+        not_before_us: 10,
+        expires_at_us: 11,
+        epoch: 12,
+        incident_id: "inc_1".into(),
+        plan_digest: vec![9; 32],
+        approvals: vec![approval()],
+        evidence: vec!["4 restarts".into()],
+        limits: Some(limits()),
+        action: Some(job::Action::RestartPod(restart_pod())),
+    }
+}
+
+fn signature() -> v1::Signature {
+    v1::Signature { key_id: "00ff".into(), signature: vec![10; 64] }
+}
+
+fn envelope() -> v1::Envelope {
+    v1::Envelope { payload_type: "t".into(), payload: vec![11], signatures: vec![signature()] }
+}
+
+fn hello() -> v1::Hello {
+    v1::Hello {
+        lowest_version: 1,
+        highest_version: 2,
+        agent_id: "agt_1".into(),
+        agent_version: "0.1.0".into(),
+        kind: "cluster".into(),
+        cluster_uid: "c-uid".into(),
+        cluster_name: "production".into(),
+        hostname: "db-1".into(),
+        next_sequence: 43,
+    }
+}
+
+fn welcome() -> v1::Welcome {
+    v1::Welcome {
+        version: 1,
+        acknowledged: 42,
+        epoch: 12,
+        heartbeat_ms: 5_000,
+        max_batch_observations: 2_000,
+        server_version: "0.1.0".into(),
+    }
+}
+
+fn refusal() -> v1::Refusal {
+    v1::Refusal {
+        code: "revoked".into(),
+        expected: "a live agent".into(),
+        found: "a revoked one".into(),
+        remedy: "join again".into(),
+        retry_after_ms: 1,
+    }
+}
+
+fn batch() -> v1::ObservationBatch {
+    v1::ObservationBatch { first_sequence: 42, observations: vec![observation()] }
+}
+
+fn enrol() -> v1::EnrolRequest {
+    v1::EnrolRequest {
+        lowest_version: 1,
+        highest_version: 2,
+        token: "nimbus1.x".into(),
+        csr_der: vec![12],
+        hostname: "db-1".into(),
+        cluster_uid: "c-uid".into(),
+        cluster_name: "production".into(),
+    }
+}
+
+fn enrolled() -> v1::EnrolResponse {
+    v1::EnrolResponse {
+        agent_id: "agt_1".into(),
+        certificate_chain_der: vec![vec![13], vec![14]],
+        job_keys: vec![vec![15; 32]],
+        agent_name: "db".into(),
+        kind: "vpc".into(),
+    }
+}
+
+/// Checks every example; [`check`] notes the names.
+#[allow(clippy::too_many_lines, reason = "a list of all messages, one line each")]
+pub fn each(seen: &mut Vec<String>) {
+    check("ObjectMeta", &meta(), seen);
+    check("Container", &container(), seen);
+    check("Pod", &pod(), seen);
+    check("ReplicaSet", &replica_set(), seen);
+    check("Deployment", &deployment(), seen);
+    check("Node", &node(), seen);
+    check("Gone", &gone(), seen);
+    check("SyncMark", &sync(), seen);
+    check("Disk", &disk(), seen);
+    check("Process", &process(), seen);
+    check("Host", &host(), seen);
+    check("FileState", &file_state(), seen);
+    check("File", &file(), seen);
+    check("WatchedRoot", &root(), seen);
+    check("AgentStatus", &agent_status(), seen);
+    check("JobReport", &job_report(), seen);
+    check("Observation", &observation(), seen);
+    check("Target", &target(), seen);
+    check("RestartPod", &restart_pod(), seen);
+    check("RollbackDeployment", &rollback(), seen);
+    check("FileFacts", &facts(), seen);
+    check("RestoreFile", &restore(), seen);
+    check("AcceptBaseline", &accept(), seen);
+    check("Approval", &approval(), seen);
+    check("Limits", &limits(), seen);
+    check("Job", &job(), seen);
+    check("Signature", &signature(), seen);
+    check("Envelope", &envelope(), seen);
+    check("Hello", &hello(), seen);
+    check("Welcome", &welcome(), seen);
+    check("Refusal", &refusal(), seen);
+    check("Heartbeat", &v1::Heartbeat { at_us: 1 }, seen);
+    check("ObservationBatch", &batch(), seen);
+    check("Ack", &v1::Ack { sequence: 42 }, seen);
+    check("ResyncRequest", &v1::ResyncRequest { reason: "a gap".into() }, seen);
+    check("EnrolRequest", &enrol(), seen);
+    check("EnrolResponse", &enrolled(), seen);
+    check("RenewRequest", &v1::RenewRequest { csr_der: vec![1] }, seen);
+    let renewed = v1::RenewResponse { certificate_chain_der: vec![vec![1]], job_keys: vec![vec![2]] };
+    check("RenewResponse", &renewed, seen);
+    check("AgentFrame", &v1::AgentFrame { body: Some(agent_frame::Body::Batch(batch())) }, seen);
+    check("ServerFrame", &v1::ServerFrame { body: Some(server_frame::Body::Job(envelope())) }, seen);
+}
