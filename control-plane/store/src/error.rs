@@ -1,0 +1,142 @@
+//! What can go wrong in the store, sorted by what a caller can do about it.
+//!
+//! Decides the sorts and their sentences; [`crate::classify`] decides which database error is of which sort. Every
+//! message names the database without its password.
+
+/// What went wrong: expected, found and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database's address cannot be read. The text never repeats what was given: it may hold a password.
+    #[error(
+        "expected a database address such as sqlite:///var/lib/nimbus/nimbus.db or \
+         postgres://user@host:5432/nimbus, found {problem}; correct the address"
+    )]
+    Url {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No room is left. Nothing of the transaction was kept, nothing older was lost.
+    #[error(
+        "expected room to write in {at}, found the disk full ({detail}); free space or enlarge the disk, nothing \
+         that was acknowledged is lost and writing resumes by itself"
+    )]
+    Full {
+        /// The database.
+        at: String,
+        /// In the database's words.
+        detail: String,
+    },
+    /// The database does not answer. Whether a commit that was under way took effect is not known: read again.
+    #[error(
+        "expected an answer from {at}, found none ({detail}); check that it runs and can be reached from here"
+    )]
+    Unreachable {
+        /// The database.
+        at: String,
+        /// In the database's or the system's words.
+        detail: String,
+    },
+    /// The database turned this user or process away.
+    #[error("expected to be let into {at}, was refused ({detail}); check user, password and permissions")]
+    Denied {
+        /// The database.
+        at: String,
+        /// In the database's words.
+        detail: String,
+    },
+    /// What was read has changed since, or another writer was first. Nothing was written: read again and decide anew.
+    #[error("{table} {id}: {detail}; nothing was written, read again")]
+    Conflict {
+        /// The table.
+        table: &'static str,
+        /// The document, or the agent for `marks`, or the cursor's name.
+        id: String,
+        /// What was expected and what was found.
+        detail: String,
+    },
+    /// The database was written by a newer Nimbus.
+    #[error(
+        "data directory was written by a newer Nimbus: expected at most schema {known}, found schema {found} \
+         (written by {build}) in {at}; upgrade Nimbus, nothing was touched"
+    )]
+    NewerSchema {
+        /// The database.
+        at: String,
+        /// Its schema.
+        found: i64,
+        /// The newest schema that this build knows.
+        known: i64,
+        /// The build that wrote it.
+        build: String,
+    },
+    /// Another process or transaction holds what is needed for longer than we wait.
+    #[error(
+        "expected {at} to be free within {waited_s} s, found it locked ({detail}); stop the other user or retry"
+    )]
+    Locked {
+        /// The database.
+        at: String,
+        /// How long we waited, seconds.
+        waited_s: u64,
+        /// In the database's words.
+        detail: String,
+    },
+    /// What is stored cannot be what was written.
+    #[error("expected {expected} in {at}, found {found}; restore the database from a backup, it is damaged")]
+    Corrupt {
+        /// The database, table or row.
+        at: String,
+        /// What should be there.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// The medium under the database failed.
+    #[error("expected to read and write {at}, found an input/output error ({detail}); check the disk")]
+    Disk {
+        /// The database.
+        at: String,
+        /// In the database's words.
+        detail: String,
+    },
+    /// A caller's value cannot be used.
+    #[error("expected {expected}, found {found}")]
+    Invalid {
+        /// What is accepted.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// More documents than this build reads at once: a decision on a part of them would be wrong.
+    #[error(
+        "expected at most {bound} documents of {table} at once, found more; resolve or trim some before Nimbus decides again"
+    )]
+    TooMany {
+        /// The table.
+        table: &'static str,
+        /// The bound.
+        bound: u32,
+    },
+    /// None of the above.
+    #[error(
+        "expected {at} to run a statement, found: {detail}; this is a defect of Nimbus or of the database"
+    )]
+    Database {
+        /// The database.
+        at: String,
+        /// In the database's words.
+        detail: String,
+    },
+}
+
+impl StoreError {
+    /// Another writer was first: read again and decide anew.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. })
+    }
+
+    /// May the same call succeed later, with nothing changed but the database's own state?
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Unreachable { .. } | Self::Locked { .. } | Self::Disk { .. })
+    }
+}
