@@ -1,1 +1,62 @@
-//! The operator's REST contract: types, OpenAPI schema and client
+//! The operator's REST contract: what the control plane answers and what it is asked.
+//!
+//! It decides the names and shapes of every document under `/api/v1`, each with its OpenAPI schema, and holds the
+//! [`client`] that the command line uses. It leaves to the server what the values are, and to the command line how
+//! they look on a terminal.
+//!
+//! Every item of a list has `id`, `created_at` (RFC 3339, UTC) and, where they apply, `cluster`, `kind`,
+//! `severity`, `state`, `object` and `reason`. Words such as states are strings here, so that an older client still
+//! reads a newer server; [`words`] lists the ones that this version knows. An optional value that is not there is
+//! `null`, never left out.
+#![deny(missing_docs)]
+
+mod agent;
+mod approval;
+mod audit;
+mod autonomous;
+mod cluster;
+mod common;
+mod drift;
+mod incident;
+mod job;
+mod plan;
+mod problem;
+mod query;
+mod request;
+mod status;
+pub mod words;
+
+#[cfg(feature = "client")]
+pub mod client;
+
+pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, WatchedRoot};
+pub use approval::{Approval, ApprovalDetail};
+pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
+pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
+pub use cluster::Cluster;
+pub use common::{List, Object};
+pub use drift::{Drift, FileState};
+pub use incident::{HistoryEntry, Incident, IncidentDetail};
+pub use job::{Job, JobDetail};
+pub use plan::{Considered, Plan};
+pub use problem::Problem;
+pub use query::{
+    ApprovalQuery, AuditQuery, DriftQuery, ExportQuery, HistoryQuery, IncidentQuery, JobQuery, PageQuery,
+};
+pub use request::{
+    AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,
+    EnableRequest, JoinTokenRequest, RevokeRequest, SilenceRequest,
+};
+pub use status::{AgentCounts, ClusterHealth, IncidentCounts, Started, Status, StorageStatus, Version};
+
+/// Where every path of this contract starts.
+pub const BASE: &str = "/api/v1";
+
+/// Most items in one page; a longer one is refused.
+pub const MAX_LIMIT: u32 = 500;
+
+/// Items in a page that asks for no number.
+pub const DEFAULT_LIMIT: u32 = 100;
+
+/// The one principal of this version: whoever holds the operator token.
+pub const OPERATOR: &str = "operator";

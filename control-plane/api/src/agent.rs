@@ -1,0 +1,140 @@
+//! Agents, the hosts they run on, and the tokens they join with.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::words;
+
+/// A path that an agent watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WatchedRoot {
+    /// Absolute path.
+    pub path: String,
+    /// Files under it of which a baseline is held.
+    pub files: u64,
+    /// Empty when all is well, otherwise what was expected and found.
+    pub problem: String,
+}
+
+/// An enrolled agent and the last it said of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    /// `agt_…`
+    pub id: String,
+    /// When it enrolled.
+    pub created_at: Timestamp,
+    /// The operator's name for it.
+    pub name: String,
+    /// Where it lives.
+    #[schema(value_type = words::AgentKind)]
+    pub kind: String,
+    /// Whether it can be reached.
+    #[schema(value_type = words::AgentState)]
+    pub state: String,
+    /// Why it stands there: its first problem, or why it cannot be reached; empty when all is well.
+    pub reason: String,
+    /// Name of the cluster that it watches; `null` when it watches none.
+    pub cluster: Option<String>,
+    /// UID of that cluster.
+    pub cluster_uid: Option<String>,
+    /// The host it runs on, as it says; empty before its first word.
+    pub hostname: String,
+    /// Its build; empty before its first word.
+    pub version: String,
+    /// True while it holds its cluster's watch lease.
+    pub leading: bool,
+    /// What its own policy allows; empty: observe only.
+    pub allowed_actions: Vec<String>,
+    /// What it watches on its host.
+    pub roots: Vec<WatchedRoot>,
+    /// Problems it reports, one sentence each.
+    pub problems: Vec<String>,
+    /// Observations it had to drop since its spool was made.
+    pub dropped: u64,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// An agent with the health of its host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AgentDetail {
+    /// The agent as lists show it.
+    #[serde(flatten)]
+    pub agent: Agent,
+    /// Transitions of its cluster's watch lease when it was taken.
+    pub lease_term: u64,
+    /// The last sample of its host; `null`: unknown.
+    pub host: Option<HostHealth>,
+}
+
+/// One sample of a host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HostHealth {
+    /// When the agent took it; `null`: unknown.
+    pub at: Option<Timestamp>,
+    /// Operating system.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processor cores.
+    pub cores: u32,
+    /// Percent of all cores in use.
+    pub cpu_percent: f64,
+    /// Load averages over 1, 5 and 15 minutes.
+    pub load: [f64; 3],
+    /// Bytes of memory.
+    pub memory_total_bytes: u64,
+    /// Bytes of memory that a new process could get.
+    pub memory_available_bytes: u64,
+    /// Bytes of swap.
+    pub swap_total_bytes: u64,
+    /// Bytes of swap in use.
+    pub swap_used_bytes: u64,
+    /// Processes.
+    pub processes: u32,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// Its file systems.
+    pub disks: Vec<DiskHealth>,
+}
+
+/// One file system of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiskHealth {
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its type.
+    pub filesystem: String,
+    /// Bytes.
+    pub total_bytes: u64,
+    /// Bytes that are free to use.
+    pub available_bytes: u64,
+}
+
+/// A new join token. The only answer that ever holds the secret: it is not kept and cannot be shown again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JoinToken {
+    /// `tok_…`
+    pub id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Name that the agent will get.
+    pub name: String,
+    /// Kind that the agent will be.
+    #[schema(value_type = words::AgentKind)]
+    pub kind: String,
+    /// Not accepted from then on; accepted once before.
+    pub expires_at: Timestamp,
+    /// The token itself.
+    #[schema(example = "nimbus1.tok_….SECRET.FINGERPRINT")]
+    pub token: String,
+    /// Address (host and UDP port) at which the control plane listens for agents.
+    pub server: String,
+}
+
+impl std::fmt::Debug for JoinToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "JoinToken({}, secret withheld)", self.id)
+    }
+}

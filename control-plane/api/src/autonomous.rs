@@ -1,0 +1,94 @@
+//! What Nimbus may do by itself, and what it did.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Object, words};
+
+/// How far Nimbus may go in one cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AutonomousStatus {
+    /// UID of the cluster.
+    pub id: String,
+    /// When the cluster was first seen.
+    pub created_at: Timestamp,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Observe or act.
+    #[schema(value_type = words::Mode)]
+    pub state: String,
+    /// What keeps it from acting now; empty when nothing does.
+    pub reason: String,
+    /// The remedies that are enabled.
+    #[schema(value_type = Vec<words::Action>)]
+    pub enabled: Vec<String>,
+    /// Enabled remedies that the leading agent's own policy forbids, or all of them while nobody leads.
+    #[schema(value_type = Vec<words::Action>)]
+    pub forbidden: Vec<String>,
+    /// True while so much is wrong at once that nothing automatic runs.
+    pub storm: bool,
+    /// Jobs that are not final.
+    pub jobs_in_flight: u32,
+    /// Approvals that wait for a person.
+    pub waiting_approvals: u32,
+}
+
+/// A remedy that this version knows. Rules are part of the product; clusters enable them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Rule {
+    /// The remedy's word, as `enable --rule` takes it.
+    #[schema(value_type = words::Action)]
+    pub id: String,
+    /// When the rule came into the product.
+    pub created_at: Timestamp,
+    /// The remedy's word again.
+    #[schema(value_type = words::Action)]
+    pub kind: String,
+    /// `automatic`: runs without asking where it is enabled; `approval`: a person is always asked.
+    pub state: String,
+    /// The incidents it answers.
+    #[schema(value_type = words::IncidentKind)]
+    pub trigger: String,
+    /// What it does.
+    pub summary: String,
+    /// What keeps it from acting.
+    pub limits: Vec<String>,
+    /// True where a cluster has to enable it first; files are governed by the agent's own policy alone.
+    pub per_cluster: bool,
+    /// Names of the clusters that have it enabled.
+    pub enabled_in: Vec<String>,
+}
+
+/// One remedy that was tried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct HistoryItem {
+    /// The job: `job_…`
+    pub id: String,
+    /// When it was signed.
+    pub created_at: Timestamp,
+    /// Name of the cluster or host.
+    pub cluster: String,
+    /// Which remedy.
+    #[schema(value_type = words::Action)]
+    pub kind: String,
+    /// Where it stands.
+    #[schema(value_type = words::JobState)]
+    pub state: String,
+    /// The object acted on.
+    pub object: Object,
+    /// Why it stands there.
+    pub reason: String,
+    /// The incident it was for.
+    pub incident_id: String,
+    /// True when nobody was asked.
+    pub automatic: bool,
+    /// The approval it used; `null` for an automatic one.
+    pub approval_id: Option<String>,
+    /// When the change was made.
+    pub applied_at: Option<Timestamp>,
+    /// When it came to its final state.
+    pub finished_at: Option<Timestamp>,
+    /// Milliseconds from signed to final; `null` while it runs.
+    pub duration_ms: Option<i64>,
+}

@@ -1,0 +1,245 @@
+//! One request and its answer, bounded in time and size.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, Url, header, redirect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ClientError;
+use crate::{BASE, Problem};
+
+/// Longest wait for an answer; then the control plane counts as unreachable.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest wait for the answers that walk the whole audit chain.
+pub const LONG_TIMEOUT: Duration = Duration::from_secs(600);
+/// Longest answer that is read, an export excepted; a longer one is an error.
+pub const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A control plane, and the word that opens it. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: header::HeaderValue,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Client({}, token withheld)", self.server())
+    }
+}
+
+/// An answer that arrives in pieces.
+#[derive(Debug)]
+pub struct Export {
+    server: String,
+    response: Response,
+}
+
+impl Client {
+    /// A client of the control plane at `server` (scheme, host and port), with the operator token, and with the
+    /// CA certificate (PEM) of a control plane whose certificate no public authority signed.
+    pub fn new(server: &str, token: &str, ca_pem: Option<&[u8]>) -> Result<Self, ClientError> {
+        let bad = || ClientError::BadAddress(server.to_owned());
+        let mut base: Url = server.trim().parse().map_err(|_| bad())?;
+        let host = base.host_str().ok_or_else(bad)?.to_owned();
+        let bare = base.username().is_empty() && base.password().is_none() && base.query().is_none();
+        if !matches!(base.scheme(), "http" | "https") || !bare {
+            return Err(bad());
+        }
+        let loopback = is_loopback(&host);
+        if base.scheme() == "http" && !loopback {
+            return Err(ClientError::PlainHttp(server.to_owned()));
+        }
+        base.set_fragment(None);
+        let mut token = header::HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+            .map_err(|_| ClientError::BadToken)?;
+        token.set_sensitive(true);
+        let http = build(&base, loopback, ca_pem)?;
+        Ok(Self { http, base, token })
+    }
+
+    /// Scheme, host and port, as they are shown.
+    pub fn server(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Reads `/api/v1/<path>` with `query`; `path` is given segment by segment, unescaped.
+    pub async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &(impl Serialize + ?Sized),
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::GET, path)?.query(query);
+        self.read(request, TIMEOUT).await
+    }
+
+    /// As [`Client::get`], for an answer that takes its time.
+    pub(super) async fn get_slowly<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
+        self.read(self.request(Method::GET, path)?, LONG_TIMEOUT).await
+    }
+
+    /// Sends `body` to `/api/v1/<path>`.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::POST, path)?.json(body);
+        self.read(request, TIMEOUT).await
+    }
+
+    /// Opens an answer that is read in pieces.
+    pub(super) async fn open(
+        &self,
+        path: &[&str],
+        query: &(impl Serialize + ?Sized),
+    ) -> Result<Export, ClientError> {
+        let request = self.request(Method::GET, path)?.query(query).timeout(LONG_TIMEOUT);
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(Export { server: self.server(), response });
+        }
+        Err(self.refusal(response).await)
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ClientError> {
+        let mut url = self.base.clone();
+        {
+            let bad = || ClientError::BadAddress(self.server());
+            let mut segments = url.path_segments_mut().map_err(|()| bad())?;
+            segments.pop_if_empty().extend(BASE.trim_start_matches('/').split('/')).extend(path);
+        }
+        Ok(self.http.request(method, url).header(header::AUTHORIZATION, self.token.clone()))
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+        timeout: Duration,
+    ) -> Result<T, ClientError> {
+        let response = request.timeout(timeout).send().await.map_err(|error| self.unreachable(&error))?;
+        if !response.status().is_success() {
+            return Err(self.refusal(response).await);
+        }
+        let status = response.status();
+        let bytes = self.body(response).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| self.unreadable(format!("status {status} with a body that is none: {error}")))
+    }
+
+    async fn refusal(&self, response: Response) -> ClientError {
+        let status = response.status();
+        match self.body(response).await.map(|bytes| serde_json::from_slice::<Problem>(&bytes)) {
+            Ok(Ok(problem)) => ClientError::Problem(Box::new(problem)),
+            Ok(Err(_)) => self.unreadable(format!("status {status} without a problem document")),
+            Err(error) => error,
+        }
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(self.unreadable(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(bytes)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ClientError {
+        ClientError::Unreachable { server: self.server(), detail: root_cause(error) }
+    }
+
+    fn unreadable(&self, found: String) -> ClientError {
+        ClientError::Unreadable { server: self.server(), found }
+    }
+}
+
+impl Export {
+    /// The next piece; `None` after the last. A connection that breaks off is an error, never an end.
+    pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
+        let chunk = self.response.chunk().await.map_err(|error| ClientError::Unreachable {
+            server: self.server.clone(),
+            detail: format!("the answer broke off: {}", root_cause(&error)),
+        })?;
+        Ok(chunk.map(|bytes| bytes.to_vec()))
+    }
+}
+
+fn build(base: &Url, loopback: bool, ca_pem: Option<&[u8]>) -> Result<reqwest::Client, ClientError> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Losing the race against another thread that installs one is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .user_agent(concat!("nimbus/", env!("CARGO_PKG_VERSION")));
+    if loopback {
+        builder = builder.no_proxy();
+    }
+    if let Some(pem) = ca_pem {
+        let bad = |error: reqwest::Error| ClientError::BadCertificate(root_cause(&error));
+        let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(bad)?;
+        if certificates.is_empty() {
+            return Err(ClientError::BadCertificate("no certificate in it".to_owned()));
+        }
+        builder = builder.tls_certs_only(certificates);
+    } else if base.scheme() == "http" {
+        // Nothing to trust: the system's certificates need not even exist.
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|error| ClientError::BadCertificate(root_cause(&error)))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The innermost message: the outer ones only say that a request failed.
+fn root_cause(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_would_leak_the_token_or_lead_nowhere_is_refused() {
+        let new = |server: &str| Client::new(server, "t", None);
+        assert!(matches!(new("http://10.0.0.1:8080"), Err(ClientError::PlainHttp(_))));
+        assert!(matches!(new("ftp://127.0.0.1"), Err(ClientError::BadAddress(_))));
+        assert!(matches!(new("127.0.0.1:8080"), Err(ClientError::BadAddress(_))));
+        assert!(matches!(new("http://user:pw@127.0.0.1"), Err(ClientError::BadAddress(_))));
+        for good in ["http://127.0.0.1:8080", "http://localhost:1/", "http://[::1]:8080"] {
+            assert!(new(good).is_ok(), "{good}");
+        }
+        assert!(matches!(Client::new("http://127.0.0.1", "a\nb", None), Err(ClientError::BadToken)));
+        let certificate = Client::new("https://127.0.0.1", "t", Some(b"no pem"));
+        assert!(matches!(certificate, Err(ClientError::BadCertificate(_))));
+    }
+
+    #[test]
+    fn the_token_is_not_in_the_debug_text_and_ids_are_escaped() {
+        let client = Client::new("http://127.0.0.1:8080/", "s3cret-word", None).unwrap();
+        assert!(!format!("{client:?}").contains("s3cret-word"));
+        let request = client.request(Method::GET, &["incidents", "../a b?c"]).unwrap().build().unwrap();
+        assert_eq!(request.url().as_str(), "http://127.0.0.1:8080/api/v1/incidents/..%2Fa%20b%3Fc");
+        assert!(request.headers()["authorization"].is_sensitive());
+    }
+}

@@ -1,0 +1,14 @@
+//! The client of this contract: one method for each operation.
+//!
+//! It decides how to reach a control plane safely (no token over plain HTTP to another machine, no proxy for a
+//! loopback address, no redirects, every answer bounded in time and size) and what a failure means
+//! ([`ClientError`]). It leaves to its caller where address and token come from and how an answer looks.
+
+mod error;
+mod http;
+mod operations;
+mod pages;
+
+pub use error::ClientError;
+pub use http::{Client, Export, LONG_TIMEOUT, MAX_ANSWER_BYTES, TIMEOUT};
+pub use pages::collect;

@@ -1,0 +1,70 @@
+//! Following `next` up to a bound.
+
+use super::ClientError;
+use crate::List;
+
+/// Reads page after page until `bound` items, the last page, or a cursor that repeats.
+///
+/// `page` gets the cursor (`None` for the first page). The answer's `next` is `null` when everything was read, and
+/// otherwise the cursor at which reading stopped; more than `bound` items are never kept, except for the rest of
+/// the page in which the bound was met. At most `bound` pages are asked for.
+pub async fn collect<T, F, Fut>(bound: usize, mut page: F) -> Result<List<T>, ClientError>
+where
+    F: FnMut(Option<String>) -> Fut,
+    Fut: Future<Output = Result<List<T>, ClientError>>,
+{
+    let mut items = Vec::new();
+    let mut after = None;
+    for _ in 0..bound {
+        let mut got = page(after.clone()).await?;
+        items.append(&mut got.items);
+        if got.next.is_none() || got.next == after {
+            return Ok(List { items, next: None });
+        }
+        after = got.next;
+        if items.len() >= bound {
+            break;
+        }
+    }
+    Ok(List { items, next: after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Polls a future that never has to wait.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        let mut future = std::pin::pin!(future);
+        match future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+            std::task::Poll::Ready(value) => value,
+            std::task::Poll::Pending => panic!("a page that is at hand must not wait"),
+        }
+    }
+
+    fn pages(after: Option<&str>) -> List<u32> {
+        let at: u32 = after.map_or(0, |text| text.parse().unwrap());
+        List { items: vec![at, at + 1], next: (at < 8).then(|| (at + 2).to_string()) }
+    }
+
+    #[test]
+    fn every_page_is_read_once_and_the_bound_leaves_its_cursor() {
+        let read = |bound| now(collect(bound, |after| async move { Ok(pages(after.as_deref())) })).unwrap();
+        assert_eq!(read(100), List { items: (0..10).collect(), next: None });
+        assert_eq!(read(4), List { items: (0..4).collect(), next: Some("4".into()) });
+    }
+
+    #[test]
+    fn a_server_that_repeats_its_cursor_does_not_hold_the_client() {
+        let stuck = |_| async { Ok(List { items: vec![1], next: Some("x".into()) }) };
+        assert_eq!(now(collect(1_000, stuck)).unwrap().items.len(), 2);
+        let mut turn = 0;
+        let endless = |_| {
+            turn += 1;
+            let next = Some(turn.to_string());
+            async move { Ok(List::<u32> { items: Vec::new(), next }) }
+        };
+        assert_eq!(now(collect(50, endless)).unwrap().items.len(), 0);
+        assert_eq!(turn, 50);
+    }
+}

@@ -1,0 +1,51 @@
+//! Clusters at a glance.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::words;
+
+/// A cluster that some agent watches, or watched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Cluster {
+    /// UID of its kube-system namespace.
+    pub id: String,
+    /// First seen.
+    pub created_at: Timestamp,
+    /// The operator's name for it.
+    pub name: String,
+    /// The name again, as every other item has it.
+    pub cluster: String,
+    /// `kubernetes`.
+    pub kind: String,
+    /// How it is.
+    #[schema(value_type = words::Health)]
+    pub state: String,
+    /// Why it is so; empty when healthy.
+    pub reason: String,
+    /// How far Nimbus may go.
+    #[schema(value_type = words::Mode)]
+    pub mode: String,
+    /// The remedies that are enabled.
+    #[schema(value_type = Vec<words::Action>)]
+    pub enabled: Vec<String>,
+    /// Enrolled agents that watch it and are not revoked.
+    pub agents_total: u32,
+    /// Those of them that are connected.
+    pub agents_connected: u32,
+    /// The agent that watches its objects now.
+    pub leader: Option<String>,
+    /// Nodes; `null` while unknown.
+    pub nodes: Option<u32>,
+    /// Nodes that are ready; `null` while unknown.
+    pub nodes_ready: Option<u32>,
+    /// Pods; `null` while unknown.
+    pub pods: Option<u32>,
+    /// Pods that are ready; `null` while unknown.
+    pub pods_ready: Option<u32>,
+    /// Deployments; `null` while unknown.
+    pub deployments: Option<u32>,
+    /// Incidents that are not resolved.
+    pub open_incidents: u32,
+}

@@ -1,0 +1,123 @@
+//! What an operator orders. An unknown field is refused, so that a misspelt word never means "no".
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::words;
+
+/// Yes to exactly the plan that was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// Digest (hex) of the plan that was shown; another one is refused.
+    pub plan_digest: String,
+    /// Why, for the audit log; may be empty. At most 1,000 characters.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}
+
+/// No to a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DenyRequest {
+    /// Why; may be empty. At most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}
+
+/// Which remedies to enable in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnableRequest {
+    /// Remedies; `null` for every one that clusters can enable.
+    #[schema(value_type = Option<Vec<words::Action>>)]
+    pub rules: Option<Vec<String>>,
+    /// True: says what would be enabled, writes nothing.
+    pub dry_run: bool,
+}
+
+/// Which remedies to disable in a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DisableRequest {
+    /// Remedies; `null` for every one: from then on it only observes.
+    #[schema(value_type = Option<Vec<words::Action>>)]
+    pub rules: Option<Vec<String>>,
+    /// True: says what would be disabled, writes nothing.
+    pub dry_run: bool,
+}
+
+/// Put a drifted file back: the word on its plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DriftFixRequest {
+    /// Digest (hex) of the plan that was shown; another one is refused.
+    pub plan_digest: String,
+    /// True: says what would happen, writes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Why, for the audit log; may be empty.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}
+
+/// Take a drifted file's present state as the truth.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BaselineRequest {
+    /// True: says what would happen, writes nothing.
+    pub dry_run: bool,
+}
+
+/// A token for one new agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinTokenRequest {
+    /// Name that the agent will get: letters, digits, `-`, `_` and `.`, at most 63.
+    #[schema(max_length = 63, example = "edge-1")]
+    pub name: String,
+    /// `cluster` or `vpc`.
+    #[schema(value_type = words::AgentKind)]
+    pub kind: String,
+    /// Seconds until it is not accepted any more, 60 to 86,400; 900 when it is not given.
+    #[serde(default = "quarter_of_an_hour")]
+    #[schema(minimum = 60, maximum = 86400)]
+    pub ttl_seconds: u64,
+}
+
+fn quarter_of_an_hour() -> u64 {
+    900
+}
+
+/// Turn an agent away for good.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// Why, for the audit log; may be empty.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}
+
+/// Leave an incident alone for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceRequest {
+    /// Seconds from now, 60 to 2,592,000 (30 days).
+    #[schema(minimum = 60, maximum = 2_592_000)]
+    pub for_seconds: u64,
+    /// Why, for the audit log; may be empty.
+    #[serde(default)]
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}
+
+/// Somebody looks at it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcknowledgeRequest {
+    /// A word for the incident's story; may be empty.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+}

@@ -1,0 +1,126 @@
+//! The whole fleet at a glance.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Incident, Plan, words};
+
+/// Agents by whether they can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct AgentCounts {
+    /// Enrolled and not revoked.
+    pub total: u32,
+    /// With a session now.
+    pub connected: u32,
+    /// Turned away for good.
+    pub revoked: u32,
+}
+
+/// Incidents that are not resolved, by severity and by state. A silenced one counts only as silenced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct IncidentCounts {
+    /// All that are neither resolved nor silenced.
+    pub total: u32,
+    /// Something is down.
+    pub critical: u32,
+    /// Something will be, or part of it is.
+    pub warning: u32,
+    /// Worth knowing.
+    pub info: u32,
+    /// Nothing is under way.
+    pub open: u32,
+    /// A plan waits for a person.
+    pub waiting_approval: u32,
+    /// A job is out.
+    pub remediating: u32,
+    /// A person is asked.
+    pub escalated: u32,
+    /// A person said to leave it.
+    pub silenced: u32,
+}
+
+/// A cluster's health in one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterHealth {
+    /// UID of the cluster.
+    pub id: String,
+    /// Name of the cluster.
+    pub name: String,
+    /// How it is.
+    #[schema(value_type = words::Health)]
+    pub state: String,
+    /// Why it is so; empty when healthy.
+    pub reason: String,
+    /// How far Nimbus may go.
+    #[schema(value_type = words::Mode)]
+    pub mode: String,
+    /// Incidents that are not resolved.
+    pub open_incidents: u32,
+}
+
+/// Where things are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StorageStatus {
+    /// `sqlite` or `postgresql`.
+    pub kind: String,
+    /// Last position in the observation log.
+    pub log_position: i64,
+    /// The last position that was applied to the inventory.
+    pub log_applied: i64,
+}
+
+/// The whole fleet at a glance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// True when every enrolled agent is connected, every cluster is known and what arrived is applied.
+    pub ready: bool,
+    /// What is not ready yet, one sentence each; empty when ready.
+    pub waiting_for: Vec<String>,
+    /// The control plane's build.
+    pub version: String,
+    /// The control plane's clock.
+    pub now: Timestamp,
+    /// When the control plane started.
+    pub started_at: Timestamp,
+    /// Agents by whether they can be reached.
+    pub agents: AgentCounts,
+    /// Each cluster's health.
+    pub clusters: Vec<ClusterHealth>,
+    /// Incidents that are not resolved.
+    pub incidents: IncidentCounts,
+    /// Approvals that wait for a person.
+    pub waiting_approvals: u32,
+    /// Jobs that are not final.
+    pub jobs_in_flight: u32,
+    /// Files that differ from their baseline.
+    pub drifted_files: u32,
+    /// Where things are kept.
+    pub storage: StorageStatus,
+}
+
+/// Which control plane this is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Version {
+    /// Its build.
+    pub version: String,
+    /// Version of this REST contract: `v1`.
+    pub api: String,
+    /// Lowest agent protocol version it speaks.
+    pub protocol_lowest: u32,
+    /// Highest agent protocol version it speaks.
+    pub protocol_highest: u32,
+}
+
+/// What an order set in motion, or would.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Started {
+    /// True: nothing was written.
+    pub dry_run: bool,
+    /// The incident after the order.
+    pub incident: Incident,
+    /// The plan that is carried out, or would be.
+    pub plan: Option<Plan>,
+    /// The approval that was given for it, if one was needed.
+    pub approval_id: Option<String>,
+}
