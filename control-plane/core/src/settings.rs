@@ -1,0 +1,223 @@
+//! Every figure that a decision depends on, in one place.
+//!
+//! Says what the figures are and which combinations make no sense; what they are used for is in `detect`,
+//! `plan` and `heal`.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// The figures. Durations are whole milliseconds (`_ms`) or seconds (`_s`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Restarts from which a container in CrashLoopBackOff is a finding.
+    pub crash_loop_restarts: u32,
+    /// How long a result must hold to count as helped; also how long an owner must be healthy to be settled.
+    pub verify_ms: u32,
+    /// Longest time for an agent to reach that state.
+    pub verify_timeout_ms: u32,
+    /// Longest time for an agent to act.
+    pub act_ms: u32,
+    /// A job that was not taken after this is void.
+    pub job_ttl_ms: u32,
+    /// How far an agent's clock may be behind: a job is valid from so long before it was signed.
+    pub clock_skew_ms: u32,
+    /// How long reports may be on their way before a silent job is given up.
+    pub report_grace_ms: u32,
+    /// How long a person may take to answer.
+    pub approval_ttl_s: u32,
+    /// Attempts for one owner before a person is asked.
+    pub attempts: u32,
+    /// Wait after the first attempt; it doubles with each.
+    pub backoff_base_ms: u32,
+    /// Longest wait between attempts.
+    pub backoff_max_ms: u32,
+    /// Wait after a first refused job (nothing was done); it doubles with each, up to `backoff_max_ms`.
+    pub refusal_backoff_ms: u32,
+    /// Attempts are forgotten once the owner was healthy for so long.
+    pub reset_after_ms: u32,
+    /// How far back finished jobs are read to count attempts.
+    pub attempts_memory_s: u32,
+    /// Most jobs in flight.
+    pub caps: Caps,
+    /// When so much is wrong that nothing automatic runs.
+    pub storm: StormLimits,
+}
+
+/// Most jobs in flight at one moment, at each level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Caps {
+    /// On one object.
+    pub per_target: u32,
+    /// On the objects of one owner.
+    pub per_owner: u32,
+    /// In one namespace.
+    pub per_namespace: u32,
+    /// On the pods of one node.
+    pub per_node: u32,
+    /// In one cluster, or on one host.
+    pub per_cluster: u32,
+    /// Everywhere.
+    pub fleet: u32,
+}
+
+/// From where on a cluster is in a storm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StormLimits {
+    /// Unhealthy share of pods, percent.
+    pub pod_percent: u32,
+    /// Clusters with fewer pods are not judged by their pods.
+    pub min_pods: u32,
+    /// Share of nodes that are not ready, percent.
+    pub node_percent: u32,
+    /// Clusters with fewer nodes are not judged by their nodes.
+    pub min_nodes: u32,
+    /// So many incidents …
+    pub incidents: u32,
+    /// … opened within so long.
+    pub window_s: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            crash_loop_restarts: 3,
+            verify_ms: 30_000,
+            verify_timeout_ms: 180_000,
+            act_ms: 30_000,
+            job_ttl_ms: 60_000,
+            clock_skew_ms: 60_000,
+            report_grace_ms: 30_000,
+            approval_ttl_s: 86_400,
+            attempts: 3,
+            backoff_base_ms: 30_000,
+            backoff_max_ms: 1_800_000,
+            refusal_backoff_ms: 1_000,
+            reset_after_ms: 600_000,
+            attempts_memory_s: 604_800,
+            caps: Caps::default(),
+            storm: StormLimits::default(),
+        }
+    }
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { per_target: 1, per_owner: 1, per_namespace: 5, per_node: 2, per_cluster: 10, fleet: 50 }
+    }
+}
+
+impl Default for StormLimits {
+    fn default() -> Self {
+        Self { pod_percent: 30, min_pods: 20, node_percent: 30, min_nodes: 5, incidents: 10, window_s: 300 }
+    }
+}
+
+/// Settings that make no sense together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("settings: expected {name} {expected}, found {found}; change it in the settings and start again")]
+pub struct SettingsError {
+    /// Which figure.
+    pub name: &'static str,
+    /// What it has to be.
+    pub expected: String,
+    /// What it is.
+    pub found: u64,
+}
+
+impl Settings {
+    /// Are the figures usable together?
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        let at_least = |name, least: u32, found: u32| {
+            let error =
+                || SettingsError { name, expected: format!("to be at least {least}"), found: found.into() };
+            if found >= least { Ok(()) } else { Err(error()) }
+        };
+        at_least("crash_loop_restarts", 1, self.crash_loop_restarts)?;
+        at_least("attempts", 1, self.attempts)?;
+        at_least("job_ttl_ms", 1_000, self.job_ttl_ms)?;
+        at_least("act_ms", 100, self.act_ms)?;
+        at_least("verify_timeout_ms (it includes verify_ms)", self.verify_ms, self.verify_timeout_ms)?;
+        at_least("approval_ttl_s", 1, self.approval_ttl_s)?;
+        at_least("backoff_base_ms", 1, self.backoff_base_ms)?;
+        at_least("backoff_max_ms (it is the ceiling)", self.backoff_base_ms, self.backoff_max_ms)?;
+        at_least("refusal_backoff_ms", 1, self.refusal_backoff_ms)?;
+        at_least("storm.pod_percent", 1, self.storm.pod_percent)?;
+        at_least("storm.node_percent", 1, self.storm.node_percent)?;
+        at_least("storm.incidents", 1, self.storm.incidents)
+    }
+
+    /// The wait after the `attempt`-th attempt (from 1): doubles from the base, up to the ceiling.
+    pub fn backoff(&self, attempt: u32) -> SignedDuration {
+        doubled(self.backoff_base_ms, attempt, self.backoff_max_ms)
+    }
+
+    /// The wait after the `refusal`-th refusal in a row (from 1).
+    pub fn refusal_backoff(&self, refusal: u32) -> SignedDuration {
+        doubled(self.refusal_backoff_ms, refusal, self.backoff_max_ms)
+    }
+
+    /// How long an owner must be healthy to be settled.
+    pub fn settle(&self) -> SignedDuration {
+        millis(self.verify_ms)
+    }
+
+    /// Jobs that finished from this moment on belong in a [`crate::Snapshot`], to count attempts.
+    pub fn jobs_since(&self, now: Timestamp) -> Timestamp {
+        earlier(now, SignedDuration::from_secs(self.attempts_memory_s.into()))
+    }
+}
+
+/// Milliseconds as a duration.
+pub(crate) fn millis(ms: u32) -> SignedDuration {
+    SignedDuration::from_millis(ms.into())
+}
+
+/// `now` plus `by`; the far end of time instead of an overflow.
+pub(crate) fn later(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// `now` minus `by`; the far end of time instead of an overflow.
+pub(crate) fn earlier(now: Timestamp, by: SignedDuration) -> Timestamp {
+    now.checked_sub(by).unwrap_or(Timestamp::MIN)
+}
+
+fn doubled(base: u32, nth: u32, ceiling: u32) -> SignedDuration {
+    let factor = 1_u64.checked_shl(nth.saturating_sub(1)).unwrap_or(u64::MAX);
+    let ms = u64::from(base).saturating_mul(factor).min(ceiling.into());
+    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_usable_and_survive_json() {
+        let settings = Settings::default();
+        settings.validate().unwrap();
+        let json = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&json).unwrap(), settings);
+        assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), settings);
+    }
+
+    #[test]
+    fn an_unknown_name_and_a_senseless_figure_are_named() {
+        let error = serde_json::from_str::<Settings>(r#"{"verfy_ms": 1}"#).unwrap_err().to_string();
+        assert!(error.contains("verfy_ms"), "{error}");
+        let settings = Settings { verify_ms: 10, verify_timeout_ms: 9, ..Settings::default() };
+        let error = settings.validate().unwrap_err();
+        assert!(error.to_string().contains("at least 10") && error.found == 9, "{error}");
+    }
+
+    #[test]
+    fn the_wait_doubles_up_to_the_ceiling() {
+        let settings = Settings::default();
+        let waits: Vec<i64> = [1, 2, 3, 6, 7, 40, 200].map(|n| settings.backoff(n).as_secs()).into();
+        assert_eq!(waits, [30, 60, 120, 960, 1_800, 1_800, 1_800]);
+        assert_eq!(settings.refusal_backoff(2).as_secs(), 2);
+    }
+}

@@ -1,0 +1,202 @@
+//! One host as its agent sees it: the last health sample, and the watched files that differ from their baseline.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use nimbus_protocol::{from_micros, v1};
+use serde::{Deserialize, Serialize};
+
+use super::listing::Listing;
+use crate::audit::to_hex;
+use crate::model::FileFacts;
+
+/// Most drifted files kept for one agent; further ones are counted in [`HostFacts::files_not_kept`].
+pub const MAX_FILES: usize = 10_000;
+
+/// A watched file that is not what was accepted as true.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileDrift {
+    /// The watched root it is under.
+    pub root: String,
+    /// Absolute path.
+    pub path: String,
+    /// What was accepted as true.
+    pub baseline: FileFacts,
+    /// What is there now.
+    pub current: FileFacts,
+    /// Bytes then and now.
+    pub sizes: (u64, u64),
+    /// Unified diff from baseline to current; empty when withheld.
+    pub diff: String,
+    /// Why there is no diff: `binary`, `secret`, `too large`, `attributes only`; empty when there is one.
+    pub diff_withheld: String,
+    /// What went wrong reading it; empty when nothing did.
+    pub problem: String,
+    /// When the agent first saw this difference.
+    pub since: Timestamp,
+}
+
+/// What a host's agent last said.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// The last health sample.
+    pub sample: Option<HostSample>,
+    /// Drifted files by path.
+    pub files: BTreeMap<String, FileDrift>,
+    /// Drifted files that were not kept since the last full pass, because there are more than [`MAX_FILES`].
+    pub files_not_kept: u64,
+    /// Where the pass over the watched files stands, if the agent brackets it with marks of kind `File`.
+    pub pass: Listing,
+    /// When the newest observation reached the control plane.
+    pub heard_at: Option<Timestamp>,
+}
+
+/// A host's health at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostSample {
+    /// When the agent took it.
+    pub at: Timestamp,
+    /// Host name.
+    pub hostname: String,
+    /// Operating system.
+    pub os: String,
+    /// Kernel.
+    pub kernel: String,
+    /// Cores.
+    pub cores: u32,
+    /// Hundredths of a percent of all cores.
+    pub cpu_centipercent: u32,
+    /// Memory, bytes.
+    pub memory_total: u64,
+    /// Memory that can still be had, bytes.
+    pub memory_available: u64,
+    /// Swap, bytes.
+    pub swap_total: u64,
+    /// Swap in use, bytes.
+    pub swap_used: u64,
+    /// Load averages over 1, 5 and 15 minutes, times 100.
+    pub load_centi: [u32; 3],
+    /// Processes.
+    pub processes: u32,
+    /// Disks.
+    pub disks: Vec<DiskSample>,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+}
+
+/// A disk at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskSample {
+    /// Where it is mounted.
+    pub mount: String,
+    /// File system.
+    pub filesystem: String,
+    /// Bytes.
+    pub total: u64,
+    /// Bytes that can still be had.
+    pub available: u64,
+}
+
+impl HostFacts {
+    /// Takes one observation; true when the picture changed.
+    pub(super) fn apply(&mut self, observed_at: Timestamp, body: &v1::observation::Body) -> bool {
+        use v1::observation::Body;
+        match body {
+            Body::Host(host) => {
+                self.sample = Some(sample(observed_at, host));
+                true
+            }
+            Body::File(file) => self.file(observed_at, file),
+            Body::Sync(mark) if mark.kind == "File" => self.mark(mark.phase()),
+            _ => false,
+        }
+    }
+
+    fn file(&mut self, observed_at: Timestamp, file: &v1::File) -> bool {
+        self.pass.see(&file.path);
+        let (baseline, current) = (facts(file.baseline.as_ref()), facts(file.current.as_ref()));
+        if baseline == current {
+            return self.files.remove(&file.path).is_some();
+        }
+        let old = self.files.get(&file.path);
+        if old.is_none() && self.files.len() >= MAX_FILES {
+            self.files_not_kept += 1;
+            return true;
+        }
+        let size = |state: Option<&v1::FileState>| state.map_or(0, |s| s.size);
+        let drift = FileDrift {
+            root: file.root.clone(),
+            path: file.path.clone(),
+            sizes: (size(file.baseline.as_ref()), size(file.current.as_ref())),
+            diff: file.diff.clone(),
+            diff_withheld: file.diff_withheld.clone(),
+            problem: file.current.as_ref().map(|s| s.problem.clone()).unwrap_or_default(),
+            since: old.map_or(observed_at, |old| old.since),
+            baseline,
+            current,
+        };
+        if old == Some(&drift) {
+            return false;
+        }
+        self.files.insert(file.path.clone(), drift);
+        true
+    }
+
+    fn mark(&mut self, phase: v1::sync_mark::Phase) -> bool {
+        match phase {
+            v1::sync_mark::Phase::Begin => {
+                self.pass.begin();
+                self.files_not_kept = 0;
+                true
+            }
+            v1::sync_mark::Phase::End => {
+                let Some(seen) = self.pass.end() else { return false };
+                self.files.retain(|path, _| seen.contains(path));
+                true
+            }
+            v1::sync_mark::Phase::Unspecified => false,
+        }
+    }
+}
+
+fn facts(state: Option<&v1::FileState>) -> FileFacts {
+    let absent = v1::FileState { kind: "absent".to_owned(), ..Default::default() };
+    let state = state.unwrap_or(&absent);
+    FileFacts {
+        kind: state.kind.clone(),
+        mode: state.mode,
+        uid: state.uid,
+        gid: state.gid,
+        sha256: to_hex(&state.sha256),
+    }
+}
+
+fn sample(at: Timestamp, host: &v1::Host) -> HostSample {
+    let disk = |d: &v1::Disk| DiskSample {
+        mount: d.mount.clone(),
+        filesystem: d.filesystem.clone(),
+        total: d.total_bytes,
+        available: d.available_bytes,
+    };
+    HostSample {
+        at,
+        hostname: host.hostname.clone(),
+        os: host.os.clone(),
+        kernel: host.kernel.clone(),
+        cores: host.cores,
+        cpu_centipercent: host.cpu_centipercent,
+        memory_total: host.memory_total_bytes,
+        memory_available: host.memory_available_bytes,
+        swap_total: host.swap_total_bytes,
+        swap_used: host.swap_used_bytes,
+        load_centi: [host.load1_centi, host.load5_centi, host.load15_centi],
+        processes: host.processes,
+        disks: host.disks.iter().map(disk).collect(),
+        uptime_s: host.uptime_seconds,
+    }
+}
+
+/// The time of an observation.
+pub(super) fn observed_at(observation: &v1::Observation) -> Timestamp {
+    from_micros(observation.observed_at_us)
+}

@@ -1,0 +1,100 @@
+//! What is known of clusters and hosts: a view of the observation log, kept in memory.
+//!
+//! [`World::apply`] takes observations in the order of the log; the newest state of an object wins. What the
+//! picture means, and whether it is fresh enough to act on, is decided elsewhere (`detect`, `snapshot`).
+
+mod host;
+mod inventory;
+mod listing;
+mod objects;
+mod relations;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1;
+use serde::{Deserialize, Serialize};
+
+pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
+pub use inventory::{GoodRevision, Inventory, KINDS, MAX_GOOD_REVISIONS, MAX_OBJECTS};
+pub use listing::Listing;
+pub use objects::{Container, Deployment, Meta, Node, Pod, ReplicaSet, Rollout};
+pub use relations::Health;
+
+/// Most clusters in one picture; observations of a further one are ignored.
+pub const MAX_CLUSTERS: usize = 1_000;
+
+/// First byte of a snapshot: which layout follows.
+const LAYOUT: u8 = 1;
+
+/// Everything that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct World {
+    /// Clusters by UID of their kube-system namespace.
+    pub clusters: BTreeMap<String, Inventory>,
+    /// Hosts by the agent on them.
+    pub hosts: BTreeMap<AgentId, HostFacts>,
+}
+
+/// A snapshot that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SnapshotError {
+    /// Another layout.
+    #[error(
+        "inventory snapshot: expected layout {LAYOUT}, found {0:?}; drop it, the agents list everything again"
+    )]
+    Layout(Option<u8>),
+    /// The layout is right, the content is not.
+    #[error("inventory snapshot does not read: {0}; drop it, the agents list everything again")]
+    Content(String),
+}
+
+impl World {
+    /// Takes one observation of `agent`; true when the picture changed.
+    ///
+    /// Job reports and what an agent says of itself are no world state: they change nothing here. That an agent
+    /// may speak for a cluster at all is checked before (the gateway knows its enrolment).
+    pub fn apply(&mut self, agent: &AgentId, observation: &v1::Observation, received_at: Timestamp) -> bool {
+        use v1::observation::Body;
+        let Some(body) = &observation.body else { return false };
+        if matches!(body, Body::AgentStatus(_) | Body::JobReport(_)) {
+            return false;
+        }
+        if observation.cluster_uid.is_empty() {
+            let facts = self.hosts.entry(agent.clone()).or_default();
+            facts.heard_at = Some(received_at);
+            return facts.apply(host::observed_at(observation), body);
+        }
+        if !self.clusters.contains_key(&observation.cluster_uid) && self.clusters.len() >= MAX_CLUSTERS {
+            return false;
+        }
+        let inventory = self.clusters.entry(observation.cluster_uid.clone()).or_default();
+        if inventory.leader.as_ref() == Some(agent) {
+            inventory.heard_at = Some(received_at);
+        }
+        inventory.apply(agent, body)
+    }
+
+    /// The picture as bytes: one byte of layout, then JSON.
+    pub fn to_snapshot(&self) -> Vec<u8> {
+        let mut bytes = vec![LAYOUT];
+        // Maps with text keys and plain values: there is nothing in it that JSON could refuse.
+        if serde_json::to_writer(&mut bytes, self).is_err() {
+            bytes.truncate(1);
+        }
+        bytes
+    }
+
+    /// The picture that [`World::to_snapshot`] wrote.
+    pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        match bytes.split_first() {
+            Some((&LAYOUT, json)) => {
+                serde_json::from_slice(json).map_err(|e| SnapshotError::Content(e.to_string()))
+            }
+            other => Err(SnapshotError::Layout(other.map(|(layout, _)| *layout))),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The Kubernetes objects as the inventory keeps them: only what detectors and planners use.
+
+use jiff::Timestamp;
+use nimbus_protocol::{from_micros, v1};
+use serde::{Deserialize, Serialize};
+
+use crate::audit::to_hex;
+use crate::model::{ObjectRef, Target};
+
+/// What every object has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Meta {
+    /// UID: another object has another one, whatever its name.
+    pub uid: String,
+    /// Empty for what has no namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// Is it on its way out?
+    pub deleting: bool,
+    /// Kind of the controlling owner; empty when there is none.
+    pub owner_kind: String,
+    /// Its name.
+    pub owner_name: String,
+    /// Its UID.
+    pub owner_uid: String,
+}
+
+/// One container of a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Container {
+    /// Name.
+    pub name: String,
+    /// Image as the spec names it.
+    pub image: String,
+    /// Ready?
+    pub ready: bool,
+    /// Restarts so far.
+    pub restarts: u32,
+    /// running, waiting, terminated; empty when the kubelet has not said.
+    pub state: String,
+    /// Reason of that state.
+    pub reason: String,
+    /// Reason of the last termination.
+    pub last_reason: String,
+    /// Exit code of the last termination.
+    pub last_exit_code: i32,
+}
+
+/// A pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pod {
+    /// Who it is.
+    pub meta: Meta,
+    /// The node it is bound to; empty when it is not.
+    pub node: String,
+    /// Pending, Running, Succeeded, Failed, Unknown.
+    pub phase: String,
+    /// Ready?
+    pub ready: bool,
+    /// When the Ready condition last changed.
+    pub ready_since: Option<Timestamp>,
+    /// Its containers.
+    pub containers: Vec<Container>,
+    /// Why it cannot be scheduled; empty when it is.
+    pub unschedulable: String,
+}
+
+/// A ReplicaSet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaSet {
+    /// Who it is.
+    pub meta: Meta,
+    /// Revision of its Deployment; 0 when it has none.
+    pub revision: u64,
+    /// Pods wanted.
+    pub replicas: u32,
+    /// Pods ready.
+    pub ready_replicas: u32,
+    /// Hash of the pod template, hex.
+    pub template_hash: String,
+    /// Images of the template.
+    pub images: Vec<String>,
+}
+
+/// A Deployment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Who it is.
+    pub meta: Meta,
+    /// Generation of its spec.
+    pub generation: i64,
+    /// Generation that its status is about.
+    pub observed_generation: i64,
+    /// Pods wanted.
+    pub desired: u32,
+    /// Pods of the newest revision.
+    pub updated: u32,
+    /// Pods ready.
+    pub ready: u32,
+    /// Pods available.
+    pub available: u32,
+    /// Paused by a person.
+    pub paused: bool,
+    /// Its revision.
+    pub revision: u64,
+    /// Hash of the pod template, hex.
+    pub template_hash: String,
+    /// Images of the template.
+    pub images: Vec<String>,
+    /// Status of the Progressing condition; empty when there is none.
+    pub progressing: String,
+    /// Its reason.
+    pub progressing_reason: String,
+    /// Its message.
+    pub progressing_message: String,
+    /// Who keeps it in its desired state; empty when nobody known does.
+    pub manager: String,
+    /// What says so.
+    pub manager_evidence: String,
+}
+
+/// A node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Who it is.
+    pub meta: Meta,
+    /// True, False, Unknown.
+    pub ready: String,
+    /// Why.
+    pub ready_reason: String,
+    /// Since when.
+    pub ready_since: Option<Timestamp>,
+    /// Cordoned?
+    pub unschedulable: bool,
+    /// Part of the control plane?
+    pub control_plane: bool,
+    /// Who of us cordoned it; empty when none of us did.
+    pub cordoned_by: String,
+}
+
+/// How far a Deployment's rollout is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rollout {
+    /// The newest revision has been fully available.
+    Complete,
+    /// Under way, within its deadline.
+    Progressing,
+    /// Past its progress deadline.
+    Stuck,
+}
+
+impl Meta {
+    /// This object as an incident names it.
+    pub fn object(&self, kind: &str) -> ObjectRef {
+        ObjectRef {
+            kind: kind.to_owned(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            uid: self.uid.clone(),
+        }
+    }
+
+    /// This object as a plan names it.
+    pub fn target(&self) -> Target {
+        Target { namespace: self.namespace.clone(), name: self.name.clone(), uid: self.uid.clone() }
+    }
+}
+
+impl Container {
+    /// Waiting in CrashLoopBackOff?
+    pub fn backs_off(&self) -> bool {
+        self.state == "waiting" && self.reason == "CrashLoopBackOff"
+    }
+
+    /// Killed for its memory limit, now or the last time?
+    pub fn out_of_memory(&self) -> bool {
+        self.last_reason == "OOMKilled" || (self.state == "terminated" && self.reason == "OOMKilled")
+    }
+
+    /// Waiting for an image that cannot be had?
+    pub fn lacks_image(&self) -> bool {
+        const REASONS: [&str; 5] = [
+            "ErrImagePull",
+            "ImagePullBackOff",
+            "InvalidImageName",
+            "ErrImageNeverPull",
+            "RegistryUnavailable",
+        ];
+        self.state == "waiting" && REASONS.contains(&self.reason.as_str())
+    }
+}
+
+impl Pod {
+    /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.
+    pub fn is_unhealthy(&self) -> bool {
+        if self.meta.deleting || self.ready || self.phase == "Succeeded" {
+            return false;
+        }
+        self.phase == "Failed"
+            || self
+                .containers
+                .iter()
+                .any(|c| c.restarts > 0 || c.lacks_image() || c.reason.ends_with("Error"))
+    }
+}
+
+impl Deployment {
+    /// How far its rollout is, as its own conditions say it.
+    pub fn rollout(&self) -> Rollout {
+        if self.observed_generation < self.generation {
+            return Rollout::Progressing;
+        }
+        match (self.progressing.as_str(), self.progressing_reason.as_str()) {
+            ("False", "ProgressDeadlineExceeded") => Rollout::Stuck,
+            ("True", "NewReplicaSetAvailable") => Rollout::Complete,
+            // Without a deadline there is no condition: all pods being of the newest revision has to do.
+            ("", _) if self.updated >= self.desired => Rollout::Complete,
+            _ => Rollout::Progressing,
+        }
+    }
+
+    /// Is every pod of the newest revision, and available?
+    pub fn is_fully_available(&self) -> bool {
+        self.observed_generation >= self.generation
+            && self.updated == self.desired
+            && self.available >= self.desired
+            && self.ready >= self.desired
+    }
+}
+
+impl Node {
+    /// Can it take another pod, as far as its conditions say?
+    pub fn is_open(&self) -> bool {
+        self.is_ready() && !self.unschedulable && !self.meta.deleting
+    }
+
+    /// Ready?
+    pub fn is_ready(&self) -> bool {
+        self.ready == "True"
+    }
+}
+
+fn at(micros: i64) -> Option<Timestamp> {
+    (micros != 0).then(|| from_micros(micros))
+}
+
+impl From<v1::ObjectMeta> for Meta {
+    fn from(m: v1::ObjectMeta) -> Self {
+        Self {
+            uid: m.uid,
+            namespace: m.namespace,
+            name: m.name,
+            created_at: at(m.created_at_us),
+            deleting: m.deleting_since_us != 0,
+            owner_kind: m.owner_kind,
+            owner_name: m.owner_name,
+            owner_uid: m.owner_uid,
+        }
+    }
+}
+
+impl From<v1::Pod> for Pod {
+    fn from(p: v1::Pod) -> Self {
+        let container = |c: v1::Container| Container {
+            name: c.name,
+            image: c.image,
+            ready: c.ready,
+            restarts: c.restart_count,
+            state: c.state,
+            reason: c.reason,
+            last_reason: c.last_reason,
+            last_exit_code: c.last_exit_code,
+        };
+        Self {
+            meta: p.meta.unwrap_or_default().into(),
+            node: p.node,
+            phase: p.phase,
+            ready: p.ready,
+            ready_since: at(p.ready_since_us),
+            containers: p.containers.into_iter().map(container).collect(),
+            unschedulable: p.unschedulable,
+        }
+    }
+}
+
+impl From<v1::ReplicaSet> for ReplicaSet {
+    fn from(r: v1::ReplicaSet) -> Self {
+        Self {
+            meta: r.meta.unwrap_or_default().into(),
+            revision: r.revision,
+            replicas: r.replicas,
+            ready_replicas: r.ready_replicas,
+            template_hash: to_hex(&r.template_hash),
+            images: r.images,
+        }
+    }
+}
+
+impl From<v1::Deployment> for Deployment {
+    fn from(d: v1::Deployment) -> Self {
+        Self {
+            meta: d.meta.unwrap_or_default().into(),
+            generation: d.generation,
+            observed_generation: d.observed_generation,
+            desired: d.desired,
+            updated: d.updated,
+            ready: d.ready,
+            available: d.available,
+            paused: d.paused,
+            revision: d.revision,
+            template_hash: to_hex(&d.template_hash),
+            images: d.images,
+            progressing: d.progressing_status,
+            progressing_reason: d.progressing_reason,
+            progressing_message: d.progressing_message,
+            manager: d.manager,
+            manager_evidence: d.manager_evidence,
+        }
+    }
+}
+
+impl From<v1::Node> for Node {
+    fn from(n: v1::Node) -> Self {
+        Self {
+            meta: n.meta.unwrap_or_default().into(),
+            ready: n.ready,
+            ready_reason: n.ready_reason,
+            ready_since: at(n.ready_since_us),
+            unschedulable: n.unschedulable,
+            control_plane: n.control_plane,
+            cordoned_by: n.cordoned_by,
+        }
+    }
+}
