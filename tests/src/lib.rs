@@ -1,0 +1,11 @@
+//! What only crosses crates needs real surroundings: a genuine Kubernetes, a genuine PostgreSQL, and
+//! the product's own binaries as processes that can be killed.
+//!
+//! [`rig`] starts a cluster, [`postgres`] a database server, [`process`] anything else. Everything
+//! listens on loopback only, lives in a temporary directory and dies with the test that started it.
+//! What is asserted is left to the tests.
+
+pub mod postgres;
+pub mod process;
+pub mod rig;
+pub mod wait;
