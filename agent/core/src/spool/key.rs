@@ -1,0 +1,75 @@
+//! Which object an observation is of: the newest state of an object is all that counts.
+
+use nimbus_protocol::v1::{self, observation::Body, sync_mark};
+
+/// A job report, or the end of a listing, or the state of the object that hashes so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key(u64);
+
+impl Key {
+    /// Never dropped.
+    pub(super) const REPORT: Self = Self(0);
+    /// Not sent when a part of what it closes was dropped.
+    pub(super) const LIST_END: Self = Self(1);
+
+    /// The key of an observation. Two objects share one by accident only (64 bits of SHA-256); then, and only at
+    /// the spool's bound, the older one's state is dropped without a new listing.
+    pub(super) fn of(observation: &v1::Observation) -> Self {
+        let (kind, name) = match &observation.body {
+            Some(Body::JobReport(_)) => return Self::REPORT,
+            Some(Body::Sync(mark)) if mark.phase() == sync_mark::Phase::End => return Self::LIST_END,
+            Some(Body::Sync(mark)) => ("list", mark.kind.as_str()),
+            Some(Body::Pod(o)) => ("Pod", uid(o.meta.as_ref())),
+            Some(Body::ReplicaSet(o)) => ("ReplicaSet", uid(o.meta.as_ref())),
+            Some(Body::Deployment(o)) => ("Deployment", uid(o.meta.as_ref())),
+            Some(Body::Node(o)) => ("Node", uid(o.meta.as_ref())),
+            Some(Body::Gone(o)) => (o.kind.as_str(), o.uid.as_str()),
+            Some(Body::Host(_)) => ("host", ""),
+            Some(Body::File(o)) => ("file", o.path.as_str()),
+            Some(Body::AgentStatus(_)) => ("status", ""),
+            None => ("nothing", ""),
+        };
+        let text = format!("{}\0{kind}\0{name}", observation.cluster_uid);
+        let digest = nimbus_protocol::sha256(text.as_bytes());
+        let hash = digest[..8].iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
+        Self(hash.max(2))
+    }
+
+    /// Is it a state, of which only the newest counts?
+    pub(super) fn is_state(self) -> bool {
+        self.0 > 1
+    }
+}
+
+fn uid(meta: Option<&v1::ObjectMeta>) -> &str {
+    meta.map_or("", |m| m.uid.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(cluster: &str, body: Body) -> Key {
+        Key::of(&v1::Observation { cluster_uid: cluster.into(), body: Some(body), ..Default::default() })
+    }
+
+    #[test]
+    fn gone_supersedes_the_same_object_only() {
+        let meta = v1::ObjectMeta { uid: "u1".into(), ..Default::default() };
+        let pod = Body::Pod(v1::Pod { meta: Some(meta.clone()), ..Default::default() });
+        let node = Body::Node(v1::Node { meta: Some(meta), ..Default::default() });
+        let gone = Body::Gone(v1::Gone { kind: "Pod".into(), uid: "u1".into(), ..Default::default() });
+        assert_eq!(of("c", pod.clone()), of("c", gone.clone()));
+        assert_ne!(of("c", pod.clone()), of("d", gone));
+        assert_ne!(of("c", pod), of("c", node));
+    }
+
+    #[test]
+    fn reports_and_list_ends_are_no_state() {
+        assert_eq!(of("", Body::JobReport(v1::JobReport::default())), Key::REPORT);
+        let end = v1::SyncMark { kind: "Pod".into(), phase: sync_mark::Phase::End.into(), lease_term: 1 };
+        let begin = v1::SyncMark { phase: sync_mark::Phase::Begin.into(), ..end.clone() };
+        assert_eq!(of("", Body::Sync(end)), Key::LIST_END);
+        assert!(of("", Body::Sync(begin)).is_state());
+    }
+}
