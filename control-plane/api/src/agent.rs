@@ -129,8 +129,8 @@ pub struct JoinToken {
     /// The token itself.
     #[schema(example = "nimbus1.tok_….SECRET.FINGERPRINT")]
     pub token: String,
-    /// Address (host and UDP port) at which the control plane listens for agents.
-    pub server: String,
+    /// Address (host and UDP port) at which the control plane listens for agents; `null` while it does not yet.
+    pub server: Option<String>,
 }
 
 impl std::fmt::Debug for JoinToken {

@@ -34,22 +34,23 @@ pub struct AutonomousStatus {
     pub waiting_approvals: u32,
 }
 
-/// A remedy that this version knows. Rules are part of the product; clusters enable them.
+/// What Nimbus does about one kind of incident. Rules are part of the product; clusters enable them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Rule {
-    /// The remedy's word, as `enable --rule` takes it.
-    #[schema(value_type = words::Action)]
+    /// The remedy's word, as `enable` takes it; where Nimbus only recommends, the incident's kind.
+    #[schema(example = "restart_pod")]
     pub id: String,
     /// When the rule came into the product.
     pub created_at: Timestamp,
-    /// The remedy's word again.
-    #[schema(value_type = words::Action)]
-    pub kind: String,
-    /// `automatic`: runs without asking where it is enabled; `approval`: a person is always asked.
-    pub state: String,
     /// The incidents it answers.
     #[schema(value_type = words::IncidentKind)]
-    pub trigger: String,
+    pub kind: String,
+    /// Who decides.
+    #[schema(value_type = words::RuleState)]
+    pub state: String,
+    /// The remedy; `null` where Nimbus only recommends.
+    #[schema(value_type = Option<words::Action>)]
+    pub action: Option<String>,
     /// What it does.
     pub summary: String,
     /// What keeps it from acting.

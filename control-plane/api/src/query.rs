@@ -84,7 +84,7 @@ query! {
     AuditQuery {
         /// Who.
         user: String,
-        /// What: the whole word, for example `approval.approved`.
+        /// What: a whole word such as `approval.approved`, or a group such as `approval`.
         action: String,
         /// Not before (RFC 3339).
         #[param(value_type = String, format = DateTime)]
@@ -106,7 +106,7 @@ pub struct ExportQuery {
     /// Who.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// What: the whole word.
+    /// What: a whole word or a group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
     /// Not before (RFC 3339).

@@ -81,9 +81,9 @@ pub struct JoinTokenRequest {
     /// `cluster` or `vpc`.
     #[schema(value_type = words::AgentKind)]
     pub kind: String,
-    /// Seconds until it is not accepted any more, 60 to 86,400; 900 when it is not given.
+    /// Seconds until it is not accepted any more, 1 to 604,800 (7 days); 900 when it is not given.
     #[serde(default = "quarter_of_an_hour")]
-    #[schema(minimum = 60, maximum = 86400)]
+    #[schema(minimum = 1, maximum = 604_800)]
     pub ttl_seconds: u64,
 }
 

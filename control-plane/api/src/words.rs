@@ -150,6 +150,18 @@ pub enum Mode {
     Act,
 }
 
+/// Who decides whether a rule's remedy runs.
+#[derive(Debug, Clone, Copy, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum RuleState {
+    /// It runs without asking where it is enabled.
+    Automatic,
+    /// A person is asked each time.
+    Approval,
+    /// Nimbus only says what a person could do.
+    Recommend,
+}
+
 /// How a file differs from its baseline.
 #[derive(Debug, Clone, Copy, ToSchema)]
 #[schema(rename_all = "snake_case")]
