@@ -1,15 +1,65 @@
-//! Every SQL statement of the product, on SQLite and PostgreSQL.
+//! Every SQL statement of the product, on SQLite (embedded, the default) and PostgreSQL (14 and later), behind one
+//! [`Store`].
+//!
+//! It decides how things are kept: which columns there are, what is one transaction, what a conflict is, when
+//! something is on disk. It leaves to others what the things mean; a change set that comes in was decided elsewhere.
+//!
+//! Three kinds of things are kept:
+//!
+//! - the **observation log** ([`Store::append`], [`Store::read_log`]): one row for each batch of observations, with
+//!   each agent's high-water mark moved in the same transaction, so that nothing acknowledged is lost or counted twice;
+//! - **documents** ([`Document`]): agents, tokens, clusters, incidents, plans, approvals and jobs, each a row with a
+//!   version, a few columns to search by, and the model itself as JSON. They change only through [`Store::commit`],
+//!   which writes a whole [`ChangeSet`](nimbus_control_core::model::ChangeSet) over the versions that were read, or
+//!   nothing;
+//! - the **audit chain** ([`Store::audit`]): rows added by the same commit, each hashed over the one before. The
+//!   database itself refuses to change or remove one, and none is ever trimmed in this version.
+//!
+//! # How to add a table of documents
+//!
+//! 1. Give the model to `nimbus-control-core`'s `model`, and to `ChangeSet` a `Vec<Versioned<Model>>`.
+//! 2. Implement [`Document`] in `document.rs`: its table's name, its id, and what the columns hold. Everything in
+//!    this crate is generic over it: `get`, `many`, `list`, `all`, `counts`.
+//! 3. Add a migration: a new file beside `migrate/initial.rs` with its steps, and one line at the end of `MIGRATIONS`.
+//!    Its place in that list is its version. Never change a migration that was released: a database in the field has
+//!    run it. The columns are those of `initial.rs`; write the statement once with `{text}`, `{blob}` and `{position}`
+//!    for the types, and give a dialect a text of its own only where it has to be.
+//! 4. Add a line to `write` in `commit.rs`.
+//! 5. If the documents can be finished, say in `retention.rs` when they go; if they never go, say so there.
+//! 6. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
+//!
+//! # How to write a statement
+//!
+//! Placeholders are `$1`, upserts `ON CONFLICT`, times BIGINT microseconds, digests hex text: all of it works on both.
+//! Values always travel as values; `Sql` puts a statement together from literals and placeholders. Sort errors with
+//! `classify`, by code, so that each says what was expected, what was found and what to do. Everything that reads has
+//! a bound; whoever reads "all" refuses above it rather than leave some out, because a decision on a part is wrong.
 #![deny(missing_docs)]
 
+mod chain;
+mod classify;
+mod commit;
+mod db;
 mod document;
 mod error;
-mod skeleton;
+mod log;
+mod migrate;
+mod read;
+mod retention;
+mod state;
+mod store;
 mod types;
 mod url;
 
+#[cfg(any(test, feature = "story"))]
+pub mod story;
+
 pub use document::{Columns, Document};
 pub use error::StoreError;
-pub use skeleton::Store;
+pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
+pub use read::MAX_ALL;
+pub use retention::MAX_TRIM_DOCUMENTS;
+pub use store::Store;
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,
     NewBatch, Page, Trimmed,

@@ -1,0 +1,105 @@
+//! Committing a change set: documents, audit rows and cursors, all of it or nothing.
+//!
+//! Decides that a document is written only over the version that was read. What a change set holds was decided by
+//! whoever made it.
+
+use nimbus_control_core::model::{ChangeSet, Versioned};
+use sqlx::AssertSqlSafe;
+
+use crate::db::{Tx, Value};
+use crate::document::{clean, key_column};
+use crate::{AuditHead, Committed, Document, Store, StoreError, chain};
+
+impl Store {
+    /// Writes a change set in one transaction. When this returns, all of it is on disk.
+    ///
+    /// [`StoreError::Conflict`] names the document (or cursor) that is no longer what was read, that exists already
+    /// although it came with version 0, or whose key another open incident has. After [`StoreError::Unreachable`] the
+    /// change set may or may not be written: read again.
+    pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
+        if changes.is_empty() {
+            return Ok(Committed { audit_head: None });
+        }
+        let mut tx = self.db.begin().await?;
+        let outcome = write(&mut tx, changes).await;
+        tx.finish(outcome).await.map(|audit_head| Committed { audit_head })
+    }
+}
+
+async fn write(tx: &mut Tx, changes: &ChangeSet) -> Result<Option<AuditHead>, StoreError> {
+    // The chain first: its head is a lock, and everyone who takes it takes it before any document.
+    let head = chain::extend(tx, &changes.audit).await?;
+    put_all(tx, &changes.agents).await?;
+    put_all(tx, &changes.tokens).await?;
+    put_all(tx, &changes.clusters).await?;
+    put_all(tx, &changes.incidents).await?;
+    put_all(tx, &changes.plans).await?;
+    put_all(tx, &changes.approvals).await?;
+    put_all(tx, &changes.jobs).await?;
+    for (name, position) in &changes.cursors {
+        move_cursor(tx, name, *position).await?;
+    }
+    Ok(head)
+}
+
+async fn put_all<T: Document>(tx: &mut Tx, documents: &[Versioned<T>]) -> Result<(), StoreError> {
+    for document in documents {
+        put(tx, document).await?;
+    }
+    Ok(())
+}
+
+async fn put<T: Document>(tx: &mut Tx, document: &Versioned<T>) -> Result<(), StoreError> {
+    let (table, id, columns) = (T::TABLE, document.doc.id(), document.doc.columns());
+    let json = serde_json::to_string(&document.doc).map_err(|error| StoreError::Invalid {
+        expected: "a document that can be written as JSON".to_owned(),
+        found: format!("{table} {id}: {error}"),
+    })?;
+    let values: [Value<'_>; 8] = [
+        id.into(),
+        document.version.into(),
+        columns.created_at.into(),
+        columns.updated_at.into(),
+        columns.state.into(),
+        clean(columns.cluster).into(),
+        key_column(columns.key).into(),
+        json.into(),
+    ];
+    let sql = if document.version == 0 {
+        // Whatever is in the way - the id, or an open incident with the same cause - nothing is inserted.
+        format!(
+            "INSERT INTO {table} (id, version, created_at, updated_at, state, cluster, key, doc)
+             VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+        )
+    } else {
+        format!(
+            "UPDATE {table} SET version = $2 + 1, created_at = $3, updated_at = $4, state = $5, cluster = $6, key = $7,
+             doc = $8 WHERE id = $1 AND version = $2"
+        )
+    };
+    let conflict = |detail: String| StoreError::Conflict { table, id: id.to_owned(), detail };
+    match tx.execute(AssertSqlSafe(sql), &values).await {
+        Ok(1) => Ok(()),
+        Ok(_) if document.version == 0 => Err(conflict(
+            "expected to be new, found it, or an open one with the same key, stored already".to_owned(),
+        )),
+        Ok(_) => Err(conflict(format!("expected version {}, found it changed since", document.version))),
+        Err(StoreError::Conflict { detail, .. }) => Err(conflict(detail)),
+        Err(error) => Err(error),
+    }
+}
+
+/// A cursor only moves on: one that would move back belongs to a reader that another has overtaken.
+async fn move_cursor(tx: &mut Tx, name: &str, position: i64) -> Result<(), StoreError> {
+    let sql = "INSERT INTO cursors (name, position) VALUES ($1, $2)
+               ON CONFLICT (name) DO UPDATE SET position = excluded.position
+               WHERE cursors.position <= excluded.position";
+    match tx.execute(sql, &[name.into(), position.into()]).await? {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict {
+            table: "cursors",
+            id: name.to_owned(),
+            detail: format!("expected to move on to {position}, found it further on"),
+        }),
+    }
+}

@@ -1,0 +1,132 @@
+//! Opens a database: the file and its mode, the pools and their bounds, the settings of each connection.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
+
+use super::{Db, Pools};
+use crate::classify::{WAIT_S, classify, io_error};
+use crate::migrate;
+use crate::url::Address;
+use crate::{StoreError, StoreUrl};
+
+/// Connections that read from SQLite at the same time; a fifth reader waits.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL; a ninth caller waits.
+const POSTGRES_CONNECTIONS: u32 = 8;
+/// The write-ahead log is cut back to this after a burst, bytes.
+const WAL_LIMIT: &str = "67108864";
+/// Pages (of 4 KiB) in the write-ahead log at which they are moved into the database.
+const WAL_PAGES: &str = "4000";
+
+/// What every PostgreSQL connection is told: give up rather than hang, and acknowledge only what is on disk. A
+/// stricter `synchronous_commit` of the server's own is left alone.
+const POSTGRES_SESSION: &str = "
+    SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false),
+           set_config('idle_in_transaction_session_timeout', '60s', false),
+           set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
+                      THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
+
+impl Db {
+    /// Opens the database and brings its schema up to date. A newer schema is refused before anything is touched.
+    pub(crate) async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        let at = url.to_string();
+        let pools = match &url.0 {
+            Address::Sqlite(path) => open_sqlite(&at, path).await?,
+            Address::Postgres(options) => open_postgres(&at, options).await?,
+        };
+        let db = Self { pools, at: at.into() };
+        match migrate::run(&db).await {
+            Ok(()) => Ok(db),
+            Err(error) => {
+                db.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits for the calls under way and closes every connection.
+    pub(crate) async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite { write, read } => {
+                // Readers first: the last connection to close moves the write-ahead log into the database.
+                read.close().await;
+                write.close().await;
+            }
+            Pools::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
+    let fail = |error: sqlx::Error| classify(at, &error);
+    private_file(path).map_err(|error| io_error(at.to_owned(), &error))?;
+    let plain = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::from_secs(WAIT_S))
+        .foreign_keys(true)
+        .disable_statement_logging();
+
+    // Looked at before the write-ahead log is switched on, which would change the file.
+    let mut looking = SqliteConnection::connect_with(&plain).await.map_err(fail)?;
+    let seen = migrate::look_sqlite(at, &mut looking).await;
+    looking.close().await.map_err(fail)?;
+    migrate::accept(at, seen?)?;
+
+    let tuned = plain
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("journal_size_limit", WAL_LIMIT)
+        .pragma("wal_autocheckpoint", WAL_PAGES);
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(Duration::from_secs(WAIT_S))
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let write = pool().max_connections(1).connect_with(tuned.clone()).await.map_err(fail)?;
+    let read = pool().max_connections(SQLITE_READERS).connect_lazy_with(tuned.pragma("query_only", "ON"));
+    Ok(Pools::Sqlite { write, read })
+}
+
+/// Makes the file if there is none; either way nobody but its owner may read it. SQLite gives the files beside it the
+/// same mode.
+fn private_file(path: &Path) -> io::Result<()> {
+    let file = fs::OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    let mode = file.metadata()?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        file.set_permissions(fs::Permissions::from_mode(mode & 0o700))?;
+    }
+    Ok(())
+}
+
+async fn open_postgres(at: &str, options: &PgConnectOptions) -> Result<Pools, StoreError> {
+    let fail = |error: sqlx::Error| classify(at, &error);
+    let options = options.clone().disable_statement_logging();
+    // One connection outside the pool: the pool would wait for a server that refuses, and forget why.
+    let connecting = tokio::time::timeout(Duration::from_secs(WAIT_S), PgConnection::connect_with(&options));
+    let Ok(connected) = connecting.await else {
+        return Err(fail(sqlx::Error::PoolTimedOut));
+    };
+    let mut looking = connected.map_err(fail)?;
+    let seen = migrate::look_postgres(at, &mut looking).await;
+    looking.close().await.map_err(fail)?;
+    migrate::accept(at, seen?)?;
+
+    let pool = PgPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(Duration::from_secs(WAIT_S))
+        .after_connect(|connection, _| {
+            Box::pin(async move { sqlx::query(POSTGRES_SESSION).execute(connection).await.map(|_| ()) })
+        })
+        .connect_with(options)
+        .await
+        .map_err(fail)?;
+    Ok(Pools::Postgres(pool))
+}

@@ -1,0 +1,145 @@
+//! Schema versions: forward only, numbered from 1, each applied in one transaction together with its number.
+//!
+//! Decides which database this build may touch: one that is empty, or whose schema is not newer than the newest
+//! migration here. There is no way back; a backup is.
+
+mod initial;
+
+use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
+
+use crate::StoreError;
+use crate::classify::classify;
+use crate::db::{Db, Tx};
+
+/// Which build wrote a schema.
+const BUILD: &str = concat!("nimbus ", env!("CARGO_PKG_VERSION"));
+/// Every migration, in order: the first brings schema 1.
+const MIGRATIONS: &[&[Step]] = &[initial::STEPS];
+/// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
+const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";
+
+const HAS_VERSIONS_SQLITE: &str =
+    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";
+const HAS_VERSIONS_POSTGRES: &str = "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('schema_version')";
+const NEWEST: &str = "SELECT version, build FROM schema_version ORDER BY version DESC LIMIT 1";
+
+/// One statement of a migration. `{text}`, `{blob}` and `{position}` stand for the dialect's types.
+pub(crate) enum Step {
+    /// For both.
+    Both(&'static str),
+    /// For SQLite.
+    Sqlite(&'static str),
+    /// For PostgreSQL.
+    Postgres(&'static str),
+    /// For both, once for each table; `{table}` stands for its name.
+    Each(&'static [&'static str], &'static str),
+}
+
+/// The schema of a database and the build that wrote it; 0 for an empty one.
+pub(crate) type Seen = (i64, String);
+
+/// The newest schema that this build knows.
+pub(crate) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// Reads a SQLite database's schema and changes nothing.
+pub(crate) async fn look_sqlite(at: &str, connection: &mut SqliteConnection) -> Result<Seen, StoreError> {
+    let fail = |error: sqlx::Error| classify(at, &error);
+    let tables: i64 =
+        sqlx::query_scalar(HAS_VERSIONS_SQLITE).fetch_one(&mut *connection).await.map_err(fail)?;
+    if tables == 0 {
+        return Ok((0, String::new()));
+    }
+    let row = sqlx::query(NEWEST).fetch_optional(&mut *connection).await.map_err(fail)?;
+    row.map_or(Ok((0, String::new())), |row| {
+        Ok((row.try_get(0).map_err(fail)?, row.try_get(1).map_err(fail)?))
+    })
+}
+
+/// Reads a PostgreSQL database's schema and changes nothing.
+pub(crate) async fn look_postgres(at: &str, connection: &mut PgConnection) -> Result<Seen, StoreError> {
+    let fail = |error: sqlx::Error| classify(at, &error);
+    let tables: i64 =
+        sqlx::query_scalar(HAS_VERSIONS_POSTGRES).fetch_one(&mut *connection).await.map_err(fail)?;
+    if tables == 0 {
+        return Ok((0, String::new()));
+    }
+    let row = sqlx::query(NEWEST).fetch_optional(&mut *connection).await.map_err(fail)?;
+    row.map_or(Ok((0, String::new())), |row| {
+        Ok((row.try_get(0).map_err(fail)?, row.try_get(1).map_err(fail)?))
+    })
+}
+
+/// May this build touch a database with this schema?
+pub(crate) fn accept(at: &str, (found, build): Seen) -> Result<(), StoreError> {
+    let known = known();
+    if found > known {
+        return Err(StoreError::NewerSchema { at: at.to_owned(), found, known, build });
+    }
+    Ok(())
+}
+
+/// Applies what is missing.
+pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
+    loop {
+        let mut tx = db.begin().await?;
+        let outcome = next(&mut tx).await;
+        if !tx.finish(outcome).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Applies the next migration; false when there is none.
+async fn next(tx: &mut Tx) -> Result<bool, StoreError> {
+    let at = tx.at.clone();
+    let (has_versions, newest) = if tx.is_postgres() {
+        tx.rows(MIGRATION_LOCK, &[]).await?;
+        (HAS_VERSIONS_POSTGRES, NEWEST)
+    } else {
+        (HAS_VERSIONS_SQLITE, NEWEST)
+    };
+    let tables: i64 = tx.row(has_versions, &[]).await?.map_or(Ok(0), |row| row.get(0))?;
+    let seen = match tables {
+        0 => None,
+        _ => tx.row(newest, &[]).await?,
+    };
+    let seen = seen.map_or(Ok((0, String::new())), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    accept(&at, seen.clone())?;
+    let Some(steps) = usize::try_from(seen.0).ok().and_then(|done| MIGRATIONS.get(done)) else {
+        return Ok(false);
+    };
+    for step in *steps {
+        for sql in texts(step, tx.is_postgres()) {
+            tx.execute(sql, &[]).await?;
+        }
+    }
+    let version = seen.0 + 1;
+    tx.execute(
+        "INSERT INTO schema_version (version, build) VALUES ($1, $2)",
+        &[version.into(), BUILD.into()],
+    )
+    .await?;
+    tracing::info!(database = %at, version, "schema brought up to date");
+    Ok(true)
+}
+
+/// The statements of a step in their dialect.
+fn texts(step: &Step, postgres: bool) -> Vec<SqlStr> {
+    let (tables, sql): (&[&str], &str) = match (step, postgres) {
+        (Step::Each(tables, sql), _) => (tables, sql),
+        (Step::Both(sql), _) | (Step::Sqlite(sql), false) | (Step::Postgres(sql), true) => (&[""], sql),
+        (Step::Sqlite(_), true) | (Step::Postgres(_), false) => return Vec::new(),
+    };
+    let (text, blob, position) = if postgres {
+        // "C" compares bytes, as SQLite does: the same order and the same pages on both.
+        ("TEXT COLLATE \"C\"", "BYTEA", "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY")
+    } else {
+        // AUTOINCREMENT: a position is never given out twice, even after the log was trimmed empty.
+        ("TEXT", "BLOB", "INTEGER PRIMARY KEY AUTOINCREMENT")
+    };
+    let sql = sql.replace("{text}", text).replace("{blob}", blob).replace("{position}", position);
+    // Literals of this crate with types and names put in.
+    tables.iter().map(|table| AssertSqlSafe(sql.replace("{table}", table)).into_sql_str()).collect()
+}

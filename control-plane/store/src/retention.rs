@@ -1,0 +1,57 @@
+//! Retention of documents. The log's is [`Store::trim_log`]; audit rows are kept for good in this version.
+//!
+//! Decides what may go: resolved incidents with their plans, approvals and jobs, and join tokens that are used or ran
+//! out. Agents, clusters, and whatever belongs to an incident that is not resolved, stay.
+
+use jiff::Timestamp;
+use nimbus_control_core::model::{IncidentState, JobState};
+use sqlx::AssertSqlSafe;
+
+use crate::db::{Sql, Tx, Value};
+use crate::{Store, StoreError, Trimmed};
+
+/// Most incidents, and most tokens, that one call removes, so that it never holds up the writer for long.
+pub const MAX_TRIM_DOCUMENTS: u32 = 200;
+
+impl Store {
+    /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents and as
+    /// many tokens. Call again while it returns as many. An incident with a job that is not in a final state stays.
+    pub async fn trim_documents(&self, before: Timestamp) -> Result<Trimmed, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let outcome = trim(&mut tx, before).await;
+        tx.finish(outcome).await
+    }
+}
+
+async fn trim(tx: &mut Tx, before: Timestamp) -> Result<Trimmed, StoreError> {
+    let mut trimmed = Trimmed::default();
+    let incidents = finished_incidents(tx, before).await?;
+    if !incidents.is_empty() {
+        for table in ["plans", "approvals", "jobs"] {
+            trimmed.theirs += delete(tx, table, "key", &incidents).await?;
+        }
+        trimmed.incidents = delete(tx, "incidents", "id", &incidents).await?;
+    }
+    // A token's time of change is its use, or else its end.
+    let sql = "DELETE FROM tokens WHERE id IN
+               (SELECT id FROM tokens WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)";
+    let values: [Value<'_>; 2] = [before.into(), MAX_TRIM_DOCUMENTS.into()];
+    trimmed.tokens = tx.execute(sql, &values).await?;
+    Ok(trimmed)
+}
+
+async fn finished_incidents(tx: &mut Tx, before: Timestamp) -> Result<Vec<String>, StoreError> {
+    let active = JobState::ALL.iter().filter(|state| !state.is_final()).map(|state| state.as_str());
+    let mut sql = Sql::new("SELECT id FROM incidents WHERE state = ");
+    sql.bind(IncidentState::Resolved.as_str()).push(" AND updated_at < ").bind(before);
+    sql.push(" AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.key = incidents.id AND jobs.state IN ");
+    sql.bind_all(active).push(") ORDER BY updated_at LIMIT ").bind(MAX_TRIM_DOCUMENTS);
+    tx.rows(sql.text(), &sql.values).await?.iter().map(|row| row.get(0)).collect()
+}
+
+async fn delete(tx: &mut Tx, table: &str, column: &str, values: &[String]) -> Result<u64, StoreError> {
+    let mut sql = Sql::new(format!("DELETE FROM {table} WHERE {column} IN "));
+    sql.bind_all(values.iter().map(String::as_str));
+    let text: AssertSqlSafe<String> = sql.text();
+    tx.execute(text, &sql.values).await
+}
