@@ -4,6 +4,8 @@
 //! started, killed and started again. `fsync` stays on: what the product promises about durability is
 //! tested against a server that keeps its promises too.
 
+mod locate;
+
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -11,6 +13,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+
+pub use locate::server_binaries;
 
 use crate::process::{Process, free_port};
 use crate::wait::{Seen, wait_for_blocking};
@@ -195,30 +199,6 @@ fn numeric_id(args: &[&str]) -> anyhow::Result<u32> {
     let output = Command::new("id").args(args).output().context("cannot run id")?;
     succeed("id", &output)?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
-}
-
-/// The directory that holds `postgres`, `initdb` and the client programs: the newest below
-/// `/usr/lib/postgresql`, else the `PATH`'s, else what `pg_config` says.
-///
-/// # Errors
-/// When there is none, with the line that installs it on a Debian system.
-pub fn server_binaries() -> anyhow::Result<PathBuf> {
-    let mut packaged: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
-        .collect();
-    packaged.sort();
-    let packaged = packaged.into_iter().rev().map(|(_, dir)| dir);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let configured = Command::new("pg_config").arg("--bindir").output().ok();
-    let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    packaged
-        .chain(std::env::split_paths(&path))
-        .chain(configured)
-        .find(|dir| ["postgres", "initdb", "psql", "pg_isready"].iter().all(|name| dir.join(name).is_file()))
-        .context("no PostgreSQL server binaries found: install them with `apt-get install postgresql`")
 }
 
 fn succeed(what: &str, output: &Output) -> anyhow::Result<()> {
