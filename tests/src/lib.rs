@@ -5,7 +5,14 @@
 //! listens on loopback only, lives in a temporary directory and dies with the test that started it.
 //! What is asserted is left to the tests.
 
+pub mod agent;
+pub mod bench;
+pub mod effects;
+pub mod plane;
 pub mod postgres;
 pub mod process;
 pub mod rig;
+pub mod sim;
+pub mod site;
+pub mod sqlite;
 pub mod wait;

@@ -1,0 +1,216 @@
+//! A control plane as a process of its own: started, killed, started again on the same data and ports.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+
+use crate::process::{Process, binary, free_port};
+use crate::wait::{Seen, wait_for, wait_for_blocking};
+
+/// How long a control plane may take until it answers: a test machine may be busy.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Settings that make the waits of a test short; everything else is the product's default.
+pub const QUICK: &str = r"
+[settings]
+verify_ms = 1500
+verify_timeout_ms = 40000
+backoff_base_ms = 1000
+backoff_max_ms = 4000
+crash_loop_restarts = 2
+";
+
+/// A control plane that can be killed and comes back.
+pub struct Plane {
+    process: Process,
+    dir: tempfile::TempDir,
+    rest: SocketAddr,
+    quic: SocketAddr,
+    database: Option<String>,
+    http: reqwest::Client,
+}
+
+impl Plane {
+    /// Starts one on embedded SQLite, or on the PostgreSQL database whose URL is given.
+    pub async fn start(database: Option<String>, config: &str) -> anyhow::Result<Self> {
+        Self::start_with(database, config, None).await
+    }
+
+    /// As [`Plane::start`], with fail points (`cp::stored=1*return`).
+    pub async fn start_with(
+        database: Option<String>,
+        config: &str,
+        failpoints: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
+        std::fs::write(dir.path().join("config.toml"), config)?;
+        let rest = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let quic = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let process = launch(dir.path(), rest, quic, database.as_deref(), failpoints)?;
+        // Only the first call of a process installs it; the others find it there.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        let mut plane = Self { process, dir, rest, quic, database, http };
+        plane.wait_until_ready().await?;
+        Ok(plane)
+    }
+
+    /// Where agents connect.
+    pub fn quic(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// Base URL of the REST interface.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.rest)
+    }
+
+    /// Its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it printed.
+    pub fn output(&self) -> String {
+        self.process.output()
+    }
+
+    /// Still there?
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Waits until it has killed itself at a fail point.
+    pub fn wait_until_dead(&mut self, limit: Duration) -> anyhow::Result<()> {
+        wait_for_blocking("the control plane to die at its fail point", limit, || {
+            Ok(Seen::when((!self.process.is_running()).then_some(()), "it still runs"))
+        })
+    }
+
+    /// Kills it without warning.
+    pub fn kill9(&mut self) -> anyhow::Result<()> {
+        self.process.kill9()?;
+        Ok(())
+    }
+
+    /// Starts it again on the same data and ports, without fail points, and waits until it answers.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        self.restart_with(None).await?;
+        self.wait_until_ready().await
+    }
+
+    /// Starts it again and does not wait: with fail points it may not live that long.
+    pub async fn restart_with(&mut self, failpoints: Option<&str>) -> anyhow::Result<()> {
+        if self.process.is_running() {
+            self.process.kill9()?;
+        }
+        self.process = launch(self.dir.path(), self.rest, self.quic, self.database.as_deref(), failpoints)?;
+        Ok(())
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let url = format!("{}/readyz", self.url());
+        let (http, process) = (self.http.clone(), &mut self.process);
+        wait_for("the control plane to be ready", START_LIMIT, || {
+            let (running, output) = (process.is_running(), process.output());
+            let request = http.get(&url).send();
+            async move {
+                if !running {
+                    bail!("the control plane ended:\n{output}");
+                }
+                let ready = matches!(request.await, Ok(answer) if answer.status().is_success());
+                Ok(Seen::when(ready.then_some(()), "no answer yet"))
+            }
+        })
+        .await
+    }
+
+    fn token(&self) -> anyhow::Result<String> {
+        let path = self.data_dir().join("operator.token");
+        let token = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        Ok(token.trim().to_owned())
+    }
+
+    /// Any request; its status and JSON body (null when there is none).
+    pub async fn request(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let url = format!("{}/api/v1{path}", self.url());
+        let mut request = self.http.request(method, url).bearer_auth(self.token()?);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, serde_json::from_slice(&answer.bytes().await?).unwrap_or(Value::Null)))
+    }
+
+    /// GET that must succeed.
+    pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        let (status, body) = self.request(reqwest::Method::GET, path, None).await?;
+        anyhow::ensure!(status == 200, "GET {path}: {status} {body}");
+        Ok(body)
+    }
+
+    /// The items of a list, all pages.
+    pub async fn items(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let (mut items, mut next) = (Vec::new(), None::<String>);
+        loop {
+            let joiner = if path.contains('?') { '&' } else { '?' };
+            let after = next.take().map(|n| format!("&after={n}")).unwrap_or_default();
+            let page = self.get(&format!("{path}{joiner}limit=500{after}")).await?;
+            items.extend(page["items"].as_array().context("a list")?.iter().cloned());
+            next = page["next"].as_str().map(str::to_owned);
+            if next.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// POST that must succeed.
+    pub async fn post(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        let (status, answer) = self.request(reqwest::Method::POST, path, Some(body)).await?;
+        anyhow::ensure!((200..300).contains(&status), "POST {path}: {status} {answer}");
+        Ok(answer)
+    }
+
+    /// A join token for a new agent.
+    pub async fn join_token(&self, name: &str, kind: &str) -> anyhow::Result<String> {
+        let answer =
+            self.post("/agents/tokens", json!({"name": name, "kind": kind, "ttl_seconds": 900})).await?;
+        Ok(answer["token"].as_str().context("a token")?.to_owned())
+    }
+}
+
+fn launch(
+    dir: &Path,
+    rest: SocketAddr,
+    quic: SocketAddr,
+    database: Option<&str>,
+    failpoints: Option<&str>,
+) -> anyhow::Result<Process> {
+    let mut command = Command::new(binary("nimbus-control-plane")?);
+    command.arg("--data-dir").arg(dir.join("data")).arg("--config").arg(dir.join("config.toml"));
+    command.args(["--listen", &rest.to_string(), "--quic", &quic.to_string()]);
+    if let Some(url) = database {
+        command.args(["--database", url]);
+    }
+    command.env_remove("FAILPOINTS");
+    if let Some(points) = failpoints {
+        command.env("FAILPOINTS", points);
+    }
+    Process::start("control-plane", command, dir)
+}

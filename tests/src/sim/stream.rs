@@ -1,0 +1,109 @@
+//! Streams of made-up observations, checked on both ends: what was acknowledged, and what the store holds.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use nimbus_protocol::v1;
+use tokio::sync::watch;
+
+use super::{Identity, SimSession};
+
+/// Batches under way before the oldest must be acknowledged, as a real agent's bound.
+const WINDOW: usize = 8;
+
+/// An observation that says its own sequence, so that a mix-up shows.
+pub fn host_sample(sequence: u64) -> v1::Observation {
+    let host = v1::Host {
+        hostname: "simulated".into(),
+        kernel: "6.1.0".into(),
+        cores: 2,
+        cpu_centipercent: u32::try_from(sequence % 10_000).unwrap_or(0),
+        memory_total_bytes: 8 << 30,
+        memory_available_bytes: sequence,
+        processes: 120,
+        ..Default::default()
+    };
+    let body = Some(v1::observation::Body::Host(host));
+    v1::Observation { sequence, observed_at_us: 1_767_225_600_000_000, cluster_uid: String::new(), body }
+}
+
+/// Does a stored observation say what [`host_sample`] made of its sequence?
+pub fn is_intact(observation: &v1::Observation) -> bool {
+    observation == &host_sample(observation.sequence)
+}
+
+/// One agent's endless wish to get its observations stored.
+pub struct Streamer {
+    /// Where the control plane listens.
+    pub server: SocketAddr,
+    /// Who it is.
+    pub identity: Identity,
+    /// Observations a batch.
+    pub batch: u64,
+    /// Stop when so many are acknowledged.
+    pub total: u64,
+    /// Highest acknowledged sequence.
+    pub acked: Arc<AtomicU64>,
+    /// May send up to this sequence now.
+    pub allowed: watch::Receiver<u64>,
+    /// Changes when the control plane was killed: the old session is dead.
+    pub generation: watch::Receiver<u64>,
+}
+
+impl Streamer {
+    /// Streams until all is acknowledged; reconnects for as long as it takes.
+    ///
+    /// # Errors
+    /// When the control plane forgets what it had acknowledged.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        while self.acked.load(Ordering::SeqCst) < self.total {
+            self.generation.mark_unchanged();
+            let next = self.acked.load(Ordering::SeqCst) + 1;
+            let start = SimSession::start(self.server, &self.identity, next);
+            let Ok(Ok(session)) = tokio::time::timeout(Duration::from_secs(3), start).await else {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            };
+            let stored = session.welcome.acknowledged;
+            anyhow::ensure!(
+                stored >= next - 1,
+                "lost: {} was acknowledged, the control plane now knows {stored}",
+                next - 1
+            );
+            self.acked.store(stored, Ordering::SeqCst);
+            let mut generation = self.generation.clone();
+            tokio::select! {
+                _ = generation.changed() => {}
+                // An error here is a cut connection: the loop connects again.
+                _ = self.pump(session) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn pump(&mut self, mut session: SimSession) -> anyhow::Result<()> {
+        let (mut next, mut in_flight) = (self.acked.load(Ordering::SeqCst) + 1, 0);
+        loop {
+            let allowed = (*self.allowed.borrow_and_update()).min(self.total);
+            while in_flight < WINDOW && next <= allowed {
+                let last = (next + self.batch - 1).min(allowed);
+                session.send(next, (next..=last).map(host_sample).collect()).await?;
+                (next, in_flight) = (last + 1, in_flight + 1);
+            }
+            if in_flight == 0 {
+                if self.acked.load(Ordering::SeqCst) >= self.total {
+                    return Ok(());
+                }
+                self.allowed.changed().await?;
+                continue;
+            }
+            let acked = tokio::time::timeout(Duration::from_secs(20), session.ack()).await??;
+            let before = self.acked.fetch_max(acked, Ordering::SeqCst);
+            // Acks are cumulative: one may stand for several batches.
+            in_flight =
+                usize::try_from((next - 1 - acked.max(before)).div_ceil(self.batch)).unwrap_or(WINDOW);
+        }
+    }
+}
