@@ -9,6 +9,7 @@
 pub mod admit;
 pub mod journal;
 pub mod observe;
+pub mod path;
 pub mod policy;
 pub mod preconditions;
 mod record;

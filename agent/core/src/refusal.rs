@@ -58,12 +58,14 @@ pub struct Refusal {
     pub job_id: Option<String>,
     /// SHA-256 of the envelope; zeros where no envelope is known.
     pub envelope_sha256: [u8; 32],
+    /// When the order expires, where the journal has to remember until then that it was refused.
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 impl Refusal {
     /// A refusal that is not tied to a job yet.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), job_id: None, envelope_sha256: [0; 32] }
+        Self { code, reason: reason.into(), job_id: None, envelope_sha256: [0; 32], expires_at: None }
     }
 
     /// The same refusal, of this job.
