@@ -49,6 +49,11 @@ impl Binaries {
     }
 }
 
+/// Whether every program is there, given or built, so that Go is not needed.
+pub fn is_complete(repository: &Path) -> bool {
+    locate(repository).is_ok_and(|(binaries, _)| binaries.missing().is_empty())
+}
+
 /// Finds the programs, and builds those that are missing (some five minutes of two cores, once).
 ///
 /// `repository` is the workspace's root. Progress goes to standard error. Several processes may call
@@ -72,10 +77,20 @@ pub fn ensure(repository: &Path) -> anyhow::Result<Binaries> {
     lock.lock().context("cannot lock the build")?;
     let missing = binaries.missing();
     if !missing.is_empty() {
-        build(&module, &binaries.built, &missing)?;
+        build(&repository.join("tests/rig"), &binaries.built, &missing)?;
         remove_others(&cache, &binaries.built);
     }
     Ok(binaries)
+}
+
+/// Where the programs are or will be, and the directory of all builds.
+fn locate(repository: &Path) -> anyhow::Result<(Binaries, PathBuf)> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
+    let cache = target.join("rig/bin");
+    let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    let built = cache.join(key(&repository.join("tests/rig"))?);
+    Ok((Binaries { assets, built }, cache))
 }
 
 /// A name for what the module's sources say; not a security matter.

@@ -1,0 +1,84 @@
+//! `cargo xtask`: the project's own chores.
+//!
+//! `test` runs every test there is, the real cluster and both databases included; `test --quick` is
+//! the inner loop without servers; `rig` builds the cluster's programs alone; `bench` measures and
+//! writes BENCHMARKS.md. Each runs other programs and decides only which, in which order, and what
+//! to say when something is missing.
+
+mod bench;
+mod machine;
+mod needs;
+mod steps;
+mod test;
+
+#[path = "../../src/postgres/locate.rs"]
+mod locate;
+#[path = "../../src/rig/build.rs"]
+mod rig;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Format, lint and run every test, the real cluster and both databases included
+    Test {
+        /// Without servers: formatting, lints, unit tests and the crates' own integration tests
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Build the programs of the real cluster, or say where they are
+    Rig,
+    /// Measure and write the figures to BENCHMARKS.md
+    Bench {
+        /// What to measure; all, when left out
+        #[arg(value_enum)]
+        which: Option<bench::Which>,
+        /// For the benchmark's own program, after `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().chore) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the chore was done without a failure.
+fn run(chore: &Chore) -> anyhow::Result<bool> {
+    let repository = repository()?;
+    match chore {
+        Chore::Test { quick } => test::run(&repository, *quick),
+        Chore::Rig => {
+            needs::go(&repository)?;
+            let kubectl = rig::ensure(&repository)?.path("kubectl");
+            println!("the cluster's programs are beside {}", kubectl.display());
+            Ok(true)
+        }
+        Chore::Bench { which, arguments } => bench::run(&repository, *which, arguments),
+    }
+}
+
+/// The workspace's root, from where this crate was built.
+fn repository() -> anyhow::Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    Ok(here.ancestors().nth(2).context("tests/xtask is two levels below the repository")?.to_owned())
+}
