@@ -20,7 +20,7 @@ use crate::process::{Process, free_port};
 use crate::wait::{Seen, wait_for_blocking};
 
 /// How long the server may take to answer: generous, a test machine may be busy.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server; stopped and its directory removed when dropped.
 #[derive(Debug)]

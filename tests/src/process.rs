@@ -192,14 +192,13 @@ fn append(path: &Path) -> anyhow::Result<File> {
 /// # Errors
 /// When it has not been built, with the command that builds it.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let dir = match std::env::var_os("NIMBUS_BIN_DIR") {
-        Some(dir) => PathBuf::from(dir),
-        None => {
-            let test = std::env::current_exe().context("where this test's own binary is")?;
-            let deps = test.parent().context("a test binary without a directory")?;
-            let unit = if deps.ends_with("deps") { deps.parent() } else { Some(deps) };
-            unit.context("a target directory without a parent")?.to_owned()
-        }
+    let dir = if let Some(dir) = std::env::var_os("NIMBUS_BIN_DIR") {
+        PathBuf::from(dir)
+    } else {
+        let own = std::env::current_exe().context("where this test's own binary is")?;
+        let deps = own.parent().context("a test binary without a directory")?;
+        let unit = if deps.ends_with("deps") { deps.parent() } else { Some(deps) };
+        unit.context("a target directory without a parent")?.to_owned()
     };
     let path = dir.join(name);
     anyhow::ensure!(

@@ -11,7 +11,7 @@ use nimbus_tests::rig::{Cluster, Component, Options};
 use nimbus_tests::wait::{Seen, wait_for};
 
 /// Generous: the machine may be busy with something else.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 async fn workloads(prefix: &str) -> Workloads {
     Cluster::shared().await.unwrap().workloads(prefix).await.unwrap()

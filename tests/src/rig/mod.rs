@@ -11,6 +11,7 @@ mod components;
 pub mod workloads;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,7 +28,7 @@ use crate::process::{Process, free_port};
 use crate::wait::{Seen, wait_for};
 
 /// How long a cluster may take to start: it takes a few seconds on an idle machine.
-const START_LIMIT: Duration = Duration::from_secs(180);
+const START_LIMIT: Duration = Duration::from_mins(3);
 
 /// What a cluster is made of.
 #[derive(Debug, Clone)]
@@ -305,7 +306,8 @@ impl Cluster {
             let output = process.output();
             let lines: Vec<&str> = output.lines().collect();
             let last = lines[lines.len().saturating_sub(5)..].join("\n  ");
-            text.push_str(&format!("\n{} ({state}):\n  {last}", component.program()));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\n{} ({state}):\n  {last}", component.program());
         }
         text
     }

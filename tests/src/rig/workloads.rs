@@ -107,7 +107,7 @@ impl Workloads {
             namespaces.create(&PostParams::default(), &namespace).await.context("cannot make a namespace")?;
         let namespace = made.metadata.name.context("a namespace without a name")?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &namespace);
-        wait_for("the namespace's default service account", Duration::from_secs(60), || async {
+        wait_for("the namespace's default service account", Duration::from_mins(1), || async {
             Ok(Seen::when(accounts.get_opt("default").await?.map(drop), "none"))
         })
         .await?;
@@ -281,8 +281,8 @@ impl Workloads {
         wait_for(&format!("pod {pod}: {what}"), limit, || async {
             let status = pods.get(pod).await?.status.and_then(|status| status.container_statuses);
             let first = status.and_then(|all| all.into_iter().next()).context("no container status yet")?;
-            let text = serde_json::to_string(&first)?;
-            Ok(Seen::when(test(&first).then_some(first), text))
+            let seen = serde_json::to_string(&first)?;
+            Ok(Seen::when(test(&first).then_some(first), seen))
         })
         .await
     }
