@@ -99,9 +99,12 @@ pub fn go(repository: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let module = repository.join("tests/rig");
-    let by_hand = "curl -fsSL https://go.dev/dl/go1.26.8.linux-amd64.tar.gz | sudo tar -C /usr/local -xz && \
-                   export PATH=/usr/local/go/bin:$PATH";
-    obtain("Go 1.26 or newer", || new_enough_go(&module), |manager| manager.go, Some(by_hand))
+    let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
+    let by_hand = format!(
+        "curl -fsSL https://go.dev/dl/go1.26.8.linux-{arch}.tar.gz | sudo tar -C /usr/local -xz && \
+         export PATH=/usr/local/go/bin:$PATH"
+    );
+    obtain("Go 1.26 or newer", || new_enough_go(&module), |manager| manager.go, Some(&by_hand))
 }
 
 /// Asks Go inside the module: a somewhat older one fetches the toolchain that go.mod asks for.
@@ -149,7 +152,10 @@ fn obtain(
 
     eprintln!("{what} is missing: installing {package}");
     if !manager.refresh.is_empty() {
-        run(&mut command(manager.refresh))?;
+        // One source of packages that does not answer need not be the one that is asked.
+        if let Err(error) = run(&mut command(manager.refresh)) {
+            eprintln!("{error:#}; trying to install nevertheless");
+        }
     }
     run(&mut command(&install))
         .with_context(|| format!("{what} could not be installed; by hand:\n  {line}"))?;
