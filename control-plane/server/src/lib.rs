@@ -1,1 +1,36 @@
-//! placeholder
+//! The control plane as a process: gateway, tasks and REST around the decisions of `nimbus-control-core`.
+//!
+//! It decides nothing about incidents, plans or jobs itself: it carries facts in, calls the pure decisions, commits
+//! what they return and carries jobs out. Everything it does resumes from the store after a crash.
+#![deny(missing_docs)]
+
+pub mod app;
+pub mod ca;
+pub mod clock;
+pub mod config;
+mod control_plane;
+pub mod datadir;
+mod directory;
+pub mod docs;
+mod error;
+pub mod failpoint;
+pub mod files;
+pub mod gateway;
+pub mod health;
+mod http;
+pub mod metrics;
+pub mod operator;
+pub mod rest;
+pub mod sessions;
+pub mod sign;
+pub mod tasks;
+pub mod tls;
+pub mod tokens;
+pub mod wake;
+
+pub use app::{App, EnabledCluster};
+pub use config::{Config, DEFAULT_LISTEN, DEFAULT_QUIC};
+pub use control_plane::ControlPlane;
+pub use error::StartError;
+pub use nimbus_control_core::model::AgentKind;
+pub use nimbus_store::schema_version;

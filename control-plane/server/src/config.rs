@@ -1,0 +1,92 @@
+//! What a control plane is started with.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use nimbus_control_core::Settings;
+
+/// Where operators (REST) are served unless told otherwise.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7640);
+/// Where agents (QUIC) are served unless told otherwise.
+pub const DEFAULT_QUIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7641);
+
+/// What a control plane is started with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Holds the embedded database, the CA, the keys and the operator's token; made when missing.
+    pub data_dir: PathBuf,
+    /// Address of another database (`postgres://…` or `sqlite://…`); `None` is the embedded one.
+    pub database: Option<String>,
+    /// Where REST is served: plain on a loopback address, TLS on any other. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Where agents are served. Port 0 takes a free one.
+    pub quic: SocketAddr,
+    /// DNS names and IP addresses that the server's certificate is for, beside the addresses it listens on.
+    pub names: Vec<String>,
+    /// Every figure of the decisions.
+    pub settings: Settings,
+    /// Certificate chain and key (PEM files) for REST instead of one of the own CA; then REST is TLS everywhere.
+    pub tls: Option<(PathBuf, PathBuf)>,
+}
+
+impl Config {
+    /// The defaults, with everything in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            database: None,
+            listen: DEFAULT_LISTEN,
+            quic: DEFAULT_QUIC,
+            names: Vec::new(),
+            settings: Settings::default(),
+            tls: None,
+        }
+    }
+
+    /// Is REST served over TLS?
+    pub fn rest_is_tls(&self) -> bool {
+        self.tls.is_some() || !self.listen.ip().to_canonical().is_loopback()
+    }
+
+    /// The names and addresses in the server's certificate.
+    pub fn certificate_names(&self) -> Vec<String> {
+        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let addresses = [self.listen.ip(), self.quic.ip()];
+        let bound =
+            addresses.iter().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_canonical().to_string());
+        names.extend(bound.chain(self.names.iter().cloned()));
+        names.dedup();
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_rest_is_for_loopback_only() {
+        let at = |listen: &str| Config { listen: listen.parse().unwrap(), ..Config::new("/x") };
+        for plain in ["127.0.0.1:1", "[::1]:1", "127.9.9.9:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(!at(plain).rest_is_tls(), "{plain}");
+        }
+        for tls in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[fe80::1]:1"] {
+            assert!(at(tls).rest_is_tls(), "{tls}");
+        }
+        let given = Config { tls: Some(("c".into(), "k".into())), ..at("127.0.0.1:1") };
+        assert!(given.rest_is_tls());
+    }
+
+    #[test]
+    fn the_certificate_names_what_is_listened_on_but_not_everything() {
+        let config = Config {
+            listen: "0.0.0.0:1".parse().unwrap(),
+            quic: "10.1.2.3:1".parse().unwrap(),
+            names: vec!["nimbus.example".into()],
+            ..Config::new("/x")
+        };
+        let names = config.certificate_names();
+        assert!(names.contains(&"10.1.2.3".to_owned()) && names.contains(&"nimbus.example".to_owned()));
+        assert!(!names.contains(&"0.0.0.0".to_owned()));
+    }
+}

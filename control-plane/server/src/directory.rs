@@ -1,0 +1,187 @@
+//! What agents say of themselves becomes agent and cluster documents. Facts only: what may be done in a cluster
+//! starts as *observe* and is changed by operators alone.
+
+use jiff::Timestamp;
+use nimbus_control_core::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versioned};
+use nimbus_protocol::v1;
+
+use crate::docs::Docs;
+
+/// Longest text that is kept of what an agent says.
+const MAX_TEXT: usize = 256;
+/// Most watched roots and most problems that are kept of one agent.
+const MAX_ITEMS: usize = 100;
+
+/// What a hello or a status says of the cluster that an agent watches.
+struct Watched<'a> {
+    uid: &'a str,
+    name: &'a str,
+}
+
+/// What a hello changes.
+pub fn hello(docs: &Docs, agent: &Versioned<Agent>, said: &v1::Hello, now: Timestamp) -> ChangeSet {
+    let mut next = agent.doc.clone();
+    next.hostname = cut(&said.hostname);
+    next.version = cut(&said.agent_version);
+    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
+}
+
+/// What a status changes.
+pub fn status(docs: &Docs, agent: &Versioned<Agent>, said: &v1::AgentStatus, now: Timestamp) -> ChangeSet {
+    let mut next = agent.doc.clone();
+    next.hostname = cut(&said.hostname);
+    next.version = cut(&said.agent_version);
+    next.leading = said.leading;
+    next.lease_term = said.lease_term;
+    next.allowed_actions = said.allowed_actions.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
+    let roots = said.roots.iter().take(MAX_ITEMS);
+    next.roots = roots.map(|root| (cut_to(&root.path, 4_096), cut(&root.problem), root.files)).collect();
+    next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
+    next.dropped = said.dropped;
+    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
+}
+
+fn changes(
+    docs: &Docs,
+    agent: &Versioned<Agent>,
+    mut next: Agent,
+    watched: &Watched<'_>,
+    now: Timestamp,
+) -> ChangeSet {
+    let mut changes = ChangeSet::default();
+    // An agent that was enrolled for a host does not speak for any cluster.
+    let speaks = next.kind == AgentKind::Cluster && !watched.uid.is_empty();
+    next.cluster_uid = speaks.then(|| cut(watched.uid));
+    if let Some(uid) = &next.cluster_uid
+        && !docs.clusters.iter().any(|cluster| &cluster.doc.uid == uid)
+    {
+        let wanted = if watched.name.is_empty() { &next.name } else { watched.name };
+        let taken = docs.clusters.iter().map(|cluster| cluster.doc.name.as_str());
+        let name = unique(&cut(wanted), taken);
+        changes.audit.push(row(now, &next, "cluster.added", uid, &name, "first seen; observed only"));
+        let cluster =
+            Cluster { uid: uid.clone(), name, created_at: now, mode: Mode::Observe, enabled: Vec::new() };
+        changes.clusters.push(Versioned::new(cluster));
+    }
+    if next == agent.doc {
+        return changes;
+    }
+    if next.cluster_uid != agent.doc.cluster_uid && agent.doc.cluster_uid.is_some() {
+        let now_watches = next.cluster_uid.as_deref().unwrap_or("none");
+        let detail = format!("now watches cluster {now_watches}");
+        changes.audit.push(row(now, &next, "agent.moved", next.id.as_str(), "", &detail));
+    }
+    changes.agents.push(Versioned { version: agent.version, doc: next });
+    changes
+}
+
+fn row(
+    now: Timestamp,
+    agent: &Agent,
+    action: &str,
+    subject: &str,
+    cluster: &str,
+    detail: &str,
+) -> AuditDraft {
+    AuditDraft {
+        at: now,
+        actor: agent.id.to_string(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        cluster: cluster.to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+/// `wanted`, or `wanted-2`, `wanted-3` … when it is taken.
+pub fn unique<'a>(wanted: &str, taken: impl Iterator<Item = &'a str>) -> String {
+    let taken: std::collections::HashSet<&str> = taken.collect();
+    if !taken.contains(wanted) {
+        return wanted.to_owned();
+    }
+    // One more candidate than there are taken names: one of them is free.
+    let mut candidates = (2..=taken.len() + 2).map(|n| format!("{wanted}-{n}"));
+    candidates.find(|name| !taken.contains(name.as_str())).unwrap_or_else(|| wanted.to_owned())
+}
+
+fn cut(text: &str) -> String {
+    cut_to(text, MAX_TEXT)
+}
+
+fn cut_to(text: &str, bytes: usize) -> String {
+    text[..text.floor_char_boundary(bytes)].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(kind: AgentKind) -> Versioned<Agent> {
+        let doc = Agent {
+            id: "agt_00000000000000000000000000000001".parse().unwrap(),
+            name: "edge".into(),
+            kind,
+            created_at: Timestamp::UNIX_EPOCH,
+            key_sha256: String::new(),
+            revoked_at: None,
+            hostname: String::new(),
+            version: String::new(),
+            cluster_uid: None,
+            leading: false,
+            lease_term: 0,
+            allowed_actions: Vec::new(),
+            roots: Vec::new(),
+            problems: Vec::new(),
+            dropped: 0,
+        };
+        Versioned { version: 3, doc }
+    }
+
+    fn docs(clusters: &[(&str, &str)]) -> Docs {
+        let cluster = |&(uid, name): &(&str, &str)| {
+            let (uid, name) = (uid.to_owned(), name.to_owned());
+            let created_at = Timestamp::UNIX_EPOCH;
+            Versioned::new(Cluster { uid, name, created_at, mode: Mode::Observe, enabled: Vec::new() })
+        };
+        Docs {
+            revision: 1,
+            agents: Vec::new(),
+            clusters: clusters.iter().map(cluster).collect(),
+            incidents: Vec::new(),
+            plans: Vec::new(),
+            approvals: Vec::new(),
+            jobs: Vec::new(),
+        }
+    }
+
+    fn said(uid: &str, name: &str) -> v1::AgentStatus {
+        v1::AgentStatus { cluster_uid: uid.into(), cluster_name: name.into(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_new_cluster_gets_a_name_of_its_own_and_is_only_observed() {
+        let docs = docs(&[("u1", "prod"), ("u2", "prod-2")]);
+        let changes = status(&docs, &agent(AgentKind::Cluster), &said("u3", "prod"), Timestamp::UNIX_EPOCH);
+        let cluster = &changes.clusters[0];
+        assert_eq!((cluster.version, cluster.doc.name.as_str()), (0, "prod-3"));
+        assert_eq!((cluster.doc.mode, cluster.doc.enabled.len()), (Mode::Observe, 0));
+        assert_eq!(changes.agents[0].version, 3);
+        assert_eq!(changes.agents[0].doc.cluster_uid.as_deref(), Some("u3"));
+        assert_eq!(changes.audit[0].action, "cluster.added");
+    }
+
+    #[test]
+    fn a_known_cluster_is_left_as_it_is_and_the_same_status_changes_nothing() {
+        let docs = docs(&[("u1", "prod")]);
+        let first = status(&docs, &agent(AgentKind::Cluster), &said("u1", "other"), Timestamp::UNIX_EPOCH);
+        assert!(first.clusters.is_empty() && first.audit.is_empty());
+        let again = status(&docs, &first.agents[0], &said("u1", "other"), Timestamp::UNIX_EPOCH);
+        assert!(again.is_empty());
+    }
+
+    #[test]
+    fn an_agent_of_a_host_speaks_for_no_cluster() {
+        let changes = status(&docs(&[]), &agent(AgentKind::Vpc), &said("u1", "prod"), Timestamp::UNIX_EPOCH);
+        assert!(changes.clusters.is_empty() && changes.agents.is_empty());
+    }
+}

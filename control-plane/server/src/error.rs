@@ -1,0 +1,78 @@
+//! Why a control plane does not start: each says what to do.
+
+use std::net::SocketAddr;
+
+use nimbus_control_core::settings::SettingsError;
+use nimbus_store::StoreError;
+
+use crate::ca::CaError;
+use crate::datadir::DataDirError;
+use crate::files::FileError;
+use crate::tls::TlsError;
+
+/// Why a control plane does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// A file in it cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The certificate authority cannot be used.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The settings make no sense.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The stored picture of the world cannot be read.
+    #[error("the stored inventory cannot be read: {0}; restore the database from a backup")]
+    World(String),
+    /// Another process listens there.
+    #[error(
+        "{address} ({purpose}) is in use by another process; stop it, or choose another address with {option} \
+         (port 0 takes a free one)"
+    )]
+    PortInUse {
+        /// The address.
+        address: SocketAddr,
+        /// `REST` or `QUIC`.
+        purpose: &'static str,
+        /// The option that changes it.
+        option: &'static str,
+    },
+    /// It cannot be listened on for another reason.
+    #[error("{address} ({purpose}) cannot be listened on: {error}; choose another address with {option}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// `REST` or `QUIC`.
+        purpose: &'static str,
+        /// The option that changes it.
+        option: &'static str,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
+}
+
+impl StartError {
+    /// The error for what the operating system said about listening on `address`.
+    pub(crate) fn listen(
+        address: SocketAddr,
+        purpose: &'static str,
+        option: &'static str,
+        error: std::io::Error,
+    ) -> Self {
+        if error.kind() == std::io::ErrorKind::AddrInUse {
+            Self::PortInUse { address, purpose, option }
+        } else {
+            Self::Listen { address, purpose, option, error }
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Who is connected: one session for each agent, the newest wins; the way for jobs to get to a connected agent.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1;
+use tokio::sync::{mpsc, watch};
+
+/// Envelopes that may wait for one agent's connection. At the bound a push is refused, and the job stays pending
+/// until the next look.
+pub const JOB_QUEUE: usize = 64;
+
+/// Why a session is ended from this side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The same agent connected again.
+    Replaced,
+    /// The agent was revoked.
+    Revoked,
+    /// This process stops.
+    ShuttingDown,
+}
+
+/// Why an envelope was not handed to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The agent has no session.
+    #[error("the agent is not connected")]
+    NotConnected,
+    /// [`JOB_QUEUE`] envelopes wait already.
+    #[error("expected fewer than {JOB_QUEUE} jobs waiting for the agent's connection, found as many")]
+    QueueFull,
+}
+
+/// What is known of a live session, for status and metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Distinguishes this session from earlier ones of the same agent.
+    pub number: u64,
+    /// Where the agent connects from.
+    pub remote: SocketAddr,
+    /// Since when.
+    pub since: Timestamp,
+    /// Its build.
+    pub agent_version: String,
+    /// Observations received in this session.
+    pub observations: u64,
+    /// Bytes received on the data stream in this session.
+    pub bytes: u64,
+    /// When something last came from it.
+    pub last_seen: Timestamp,
+}
+
+/// Counters that the connection moves and the registry reads.
+#[derive(Debug, Default)]
+pub struct SessionStats {
+    /// Observations received.
+    pub observations: AtomicU64,
+    /// Bytes received on the data stream.
+    pub bytes: AtomicU64,
+    /// Microseconds since the epoch.
+    last_seen_us: AtomicU64,
+}
+
+impl SessionStats {
+    /// Something came from the agent.
+    pub fn seen(&self, now: Timestamp) {
+        self.last_seen_us.store(u64::try_from(now.as_microsecond()).unwrap_or(0), Ordering::Relaxed);
+    }
+}
+
+struct Entry {
+    number: u64,
+    remote: SocketAddr,
+    since: Timestamp,
+    agent_version: String,
+    jobs: mpsc::Sender<v1::Envelope>,
+    cut: watch::Sender<Option<Cut>>,
+    stats: Arc<SessionStats>,
+}
+
+/// The connection's end of its registration; dropping it does not deregister, [`Sessions::remove`] does.
+pub struct Registration {
+    /// Distinguishes this session.
+    pub number: u64,
+    /// Envelopes to send.
+    pub jobs: mpsc::Receiver<v1::Envelope>,
+    /// Becomes `Some` when the session is to end.
+    pub cut: watch::Receiver<Option<Cut>>,
+    /// Counters to move.
+    pub stats: Arc<SessionStats>,
+}
+
+/// All live sessions.
+#[derive(Default)]
+pub struct Sessions {
+    entries: Mutex<HashMap<AgentId, Entry>>,
+    next: AtomicU64,
+    changes: AtomicU64,
+}
+
+impl Sessions {
+    /// Registers a new session of `agent`; an older one of the same agent is cut.
+    pub fn register(
+        &self,
+        agent: &AgentId,
+        remote: SocketAddr,
+        version: String,
+        now: Timestamp,
+    ) -> Registration {
+        let (jobs_in, jobs) = mpsc::channel(JOB_QUEUE);
+        let (cut_in, cut) = watch::channel(None);
+        let stats = Arc::new(SessionStats::default());
+        stats.seen(now);
+        let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
+        let entry = Entry {
+            number,
+            remote,
+            since: now,
+            agent_version: version,
+            jobs: jobs_in,
+            cut: cut_in,
+            stats: Arc::clone(&stats),
+        };
+        if let Some(older) = self.lock().insert(agent.clone(), entry) {
+            older.cut.send_replace(Some(Cut::Replaced));
+        }
+        self.changes.fetch_add(1, Ordering::Release);
+        Registration { number, jobs, cut, stats }
+    }
+
+    /// Removes the session `number` of `agent`; a newer one stays.
+    pub fn remove(&self, agent: &AgentId, number: u64) {
+        let mut entries = self.lock();
+        if entries.get(agent).is_some_and(|entry| entry.number == number) {
+            entries.remove(agent);
+            drop(entries);
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Hands an envelope to the agent's connection. Returns the session's number.
+    pub fn push(&self, agent: &AgentId, envelope: v1::Envelope) -> Result<u64, PushError> {
+        let entries = self.lock();
+        let entry = entries.get(agent).ok_or(PushError::NotConnected)?;
+        entry.jobs.try_send(envelope).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => PushError::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => PushError::NotConnected,
+        })?;
+        Ok(entry.number)
+    }
+
+    /// Ends the live session of `agent`, if there is one.
+    pub fn cut(&self, agent: &AgentId, why: Cut) -> bool {
+        self.lock().get(agent).is_some_and(|entry| {
+            entry.cut.send_replace(Some(why));
+            true
+        })
+    }
+
+    /// Ends every session.
+    pub fn cut_all(&self, why: Cut) {
+        for entry in self.lock().values() {
+            entry.cut.send_replace(Some(why));
+        }
+    }
+
+    /// The agents that are connected now.
+    pub fn connected(&self) -> BTreeSet<AgentId> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// How many are connected now.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The number of the live session of `agent`.
+    pub fn number(&self, agent: &AgentId) -> Option<u64> {
+        self.lock().get(agent).map(|entry| entry.number)
+    }
+
+    /// What is known of the live session of `agent`.
+    pub fn info(&self, agent: &AgentId) -> Option<SessionInfo> {
+        self.lock().get(agent).map(|entry| SessionInfo {
+            number: entry.number,
+            remote: entry.remote,
+            since: entry.since,
+            agent_version: entry.agent_version.clone(),
+            observations: entry.stats.observations.load(Ordering::Relaxed),
+            bytes: entry.stats.bytes.load(Ordering::Relaxed),
+            last_seen: nimbus_protocol::from_micros(
+                i64::try_from(entry.stats.last_seen_us.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
+            ),
+        })
+    }
+
+    /// Moves whenever somebody came or went.
+    pub fn generation(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent() -> AgentId {
+        AgentId::new(&mut || uuid::Uuid::from_u128(1))
+    }
+
+    fn register(sessions: &Sessions) -> Registration {
+        let remote = SocketAddr::from(([127, 0, 0, 1], 1));
+        sessions.register(&agent(), remote, "1.0".into(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_newest_session_wins_and_the_older_ones_end_does_not_end_it() {
+        let sessions = Sessions::default();
+        let older = register(&sessions);
+        let newer = register(&sessions);
+        assert_eq!(*older.cut.borrow(), Some(Cut::Replaced));
+        assert_eq!(*newer.cut.borrow(), None);
+        sessions.remove(&agent(), older.number);
+        assert_eq!(sessions.number(&agent()), Some(newer.number));
+        sessions.remove(&agent(), newer.number);
+        assert!(sessions.connected().is_empty());
+        assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Err(PushError::NotConnected));
+    }
+
+    #[test]
+    fn a_full_queue_is_said_and_not_waited_for() {
+        let sessions = Sessions::default();
+        let registration = register(&sessions);
+        for _ in 0..JOB_QUEUE {
+            assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Ok(registration.number));
+        }
+        assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Err(PushError::QueueFull));
+    }
+
+    #[test]
+    fn a_revoked_agents_session_is_cut() {
+        let sessions = Sessions::default();
+        let registration = register(&sessions);
+        assert!(sessions.cut(&agent(), Cut::Revoked));
+        assert_eq!(*registration.cut.borrow(), Some(Cut::Revoked));
+    }
+}

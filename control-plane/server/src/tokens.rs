@@ -1,0 +1,97 @@
+//! Join tokens: made here, spent in `gateway::enrol`.
+
+use std::time::Duration;
+
+use nimbus_control_core::model::{AgentKind, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_protocol::ids::TokenId;
+use nimbus_protocol::join::JoinToken;
+use nimbus_store::StoreError;
+
+use crate::app::App;
+
+/// Longest time that a join token may be valid.
+pub const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Longest name of an agent.
+pub const MAX_NAME: usize = 63;
+
+/// Why no token was made.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The name cannot be an agent's.
+    #[error(
+        "expected a name of 1 to {MAX_NAME} letters, digits, '-', '_' or '.', found {0:?}; choose another --name"
+    )]
+    Name(String),
+    /// The time is too short or too long.
+    #[error("expected a time to live of 1 second to 7 days, found {} seconds; choose another --ttl", .0.as_secs())]
+    Ttl(Duration),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Can an agent be named `name`?
+pub fn valid_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= MAX_NAME && name.chars().all(plain)
+}
+
+impl App {
+    /// Makes a single-use join token for an agent to be called `name`. Only the hash of its secret is kept: the
+    /// returned value is the one time that it is seen.
+    pub async fn create_join_token(
+        &self,
+        name: &str,
+        kind: AgentKind,
+        ttl: Duration,
+        by: &str,
+    ) -> Result<JoinToken, TokenError> {
+        if !valid_name(name) {
+            return Err(TokenError::Name(name.chars().take(100).collect()));
+        }
+        if ttl < Duration::from_secs(1) || ttl > MAX_TTL {
+            return Err(TokenError::Ttl(ttl));
+        }
+        let now = self.now();
+        let id = TokenId::new(&mut self.ids());
+        let token = JoinToken { id, secret: rand::random(), ca_sha256: self.ca.fingerprint() };
+        let record = JoinTokenRecord {
+            id: token.id.clone(),
+            name: name.to_owned(),
+            kind,
+            secret_sha256: hex::encode(token.secret_sha256()),
+            created_at: now,
+            created_by: by.to_owned(),
+            // At most seven days from now: representable until the year 9999.
+            expires_at: now.checked_add(ttl).unwrap_or(now),
+            used_at: None,
+            used_by: None,
+        };
+        let audit = AuditDraft {
+            at: now,
+            actor: by.to_owned(),
+            action: "token.created".to_owned(),
+            subject: token.id.to_string(),
+            cluster: String::new(),
+            detail: format!("for one {kind} agent called {name}, until {}", record.expires_at),
+        };
+        let tokens = vec![Versioned::new(record)];
+        self.commit(&ChangeSet { tokens, audit: vec![audit], ..ChangeSet::default() }).await?;
+        Ok(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain_words() {
+        for good in ["a", "edge-01", "prod.eu_west"] {
+            assert!(valid_name(good), "{good}");
+        }
+        for bad in ["", "a b", "ä", "a/b", "x\n", &"a".repeat(64)] {
+            assert!(!valid_name(bad), "{bad:?}");
+        }
+    }
+}
