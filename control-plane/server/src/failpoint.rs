@@ -1,0 +1,38 @@
+//! Crash points for the fault tests: where one is armed, the process ends as if by `kill -9`.
+//!
+//! Without the feature `failpoints` every call is empty. With it, `FAILPOINTS="cp::stored=1*return"` in the
+//! environment arms a point.
+
+/// Ends this process at once if the point `name` is armed.
+#[cfg(feature = "failpoints")]
+pub fn hit(name: &str) {
+    fn die(name: &str) {
+        fail::fail_point!(name, |_| kill_self());
+    }
+    die(name);
+}
+
+/// Nothing: the points exist only with the feature `failpoints`.
+#[cfg(not(feature = "failpoints"))]
+pub fn hit(_name: &str) {}
+
+/// SIGKILL to the own process: no destructor, no flush, no goodbye.
+#[cfg(feature = "failpoints")]
+#[allow(unsafe_code, reason = "kill(2) on the own process takes no pointer and breaks no invariant")]
+fn kill_self() {
+    // SAFETY: both calls take and return plain integers.
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGKILL);
+    }
+}
+
+/// Reads the armed points from the environment; call it once at the start of a binary.
+#[cfg(feature = "failpoints")]
+pub fn arm_from_environment() {
+    // Forgotten on purpose: dropping the scenario would disarm its points.
+    std::mem::forget(fail::FailScenario::setup());
+}
+
+/// Nothing: the points exist only with the feature `failpoints`.
+#[cfg(not(feature = "failpoints"))]
+pub fn arm_from_environment() {}

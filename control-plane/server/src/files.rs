@@ -1,0 +1,118 @@
+//! Small private files: written whole or not at all, readable by their owner alone.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// Longest private file that is read: keys, certificates and tokens are far shorter.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Why a file of the data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The disk is full.
+    #[error("{path}: no space left on its disk; free some and start again, nothing was lost", path = .0.display())]
+    Full(PathBuf),
+    /// Others may read a secret.
+    #[error(
+        "{path}: expected mode 0600 (it holds a secret), found {mode:04o}; look who may have read it, then run \
+         chmod 600 {path}",
+        path = .path.display()
+    )]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Longer than any file of this kind.
+    #[error("{path}: expected at most {MAX_FILE} bytes, found {found}", path = .path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        found: u64,
+    },
+    /// Anything else that the operating system says.
+    #[error("{path}: {error}", path = .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What it said.
+        error: std::io::Error,
+    },
+}
+
+impl FileError {
+    /// The error for what the operating system said about `path`.
+    pub fn io(path: &Path, error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(path.to_owned()),
+            _ => Self::Io { path: path.to_owned(), error },
+        }
+    }
+}
+
+/// What is in the secret file `path`; `None` when there is none. Refuses a file that others may read.
+pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
+    let mode = match std::fs::metadata(path) {
+        Ok(meta) if meta.len() > MAX_FILE => {
+            return Err(FileError::TooLong { path: path.to_owned(), found: meta.len() });
+        }
+        Ok(meta) => meta.permissions().mode() & 0o7777,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(FileError::io(path, error)),
+    };
+    if mode & 0o077 != 0 {
+        return Err(FileError::Exposed { path: path.to_owned(), mode });
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| FileError::io(path, error))?;
+    Ok(Some(Zeroizing::new(text)))
+}
+
+/// Writes `path` with `mode` so that a crash leaves either nothing (or what was there) or all of it.
+pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
+    let temporary = path.with_extension("new");
+    let written = (|| {
+        match std::fs::remove_file(&temporary) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        // The rename itself is durable only once the directory is.
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    })();
+    written.map_err(|error| FileError::io(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_survives_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        assert!(read_secret(&path).unwrap().is_none());
+        write_atomically(&path, b"hush", 0o600).unwrap();
+        write_atomically(&path, b"hush again", 0o600).unwrap();
+        assert_eq!(read_secret(&path).unwrap().unwrap().as_str(), "hush again");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_secret_that_others_may_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        write_atomically(&path, b"hush", 0o644).unwrap();
+        let error = read_secret(&path).unwrap_err();
+        assert!(matches!(error, FileError::Exposed { mode: 0o644, .. }), "{error}");
+        assert!(!error.to_string().contains("hush"));
+    }
+}

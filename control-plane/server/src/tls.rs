@@ -1,0 +1,92 @@
+//! TLS: who may handshake with whom. TLS 1.3 only for agents, with a post-quantum hybrid key exchange first.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION};
+use rustls::crypto::CryptoProvider;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+use crate::ca::{Authority, Leaf};
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A given certificate or key cannot be used.
+    #[error("the given TLS certificate cannot be used: {file}: {what}")]
+    Given {
+        /// The file.
+        file: String,
+        /// What was found.
+        what: String,
+    },
+    /// The library refused.
+    #[error("TLS could not be set up: {0}")]
+    Setup(String),
+}
+
+fn setup(error: impl std::fmt::Display) -> TlsError {
+    TlsError::Setup(error.to_string())
+}
+
+/// The cryptography used everywhere: AWS-LC. No process-wide default is relied upon.
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// For agents. A certificate is optional here, because enrolment has none yet; one that is not of our own CA, or
+/// has expired, fails the handshake. The session protocol asks for one afterwards.
+pub fn for_agents(authority: &Authority, leaf: Arc<Leaf>) -> Result<ServerConfig, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().clone()).map_err(setup)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(setup)?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(setup)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(leaf);
+    config.alpn_protocols = vec![ALPN_SESSION.to_vec(), ALPN_ENROL.to_vec()];
+    // A replayed first flight must not be possible.
+    config.max_early_data_size = 0;
+    // Each session proves its certificate anew: a resumed one would outlive the certificate's expiry.
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// For operators, with the own CA's certificate.
+pub fn for_operators(leaf: Arc<Leaf>) -> Result<ServerConfig, TlsError> {
+    operators(leaf)
+}
+
+/// For operators, with a given certificate chain and key (PEM files).
+pub fn for_operators_given(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
+    let given = |file: &Path, what: &dyn std::fmt::Display| TlsError::Given {
+        file: file.display().to_string(),
+        what: what.to_string(),
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| given(certificate, &error))?;
+    if chain.is_empty() {
+        return Err(given(certificate, &"expected a certificate in PEM, found none"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| given(key, &error))?;
+    let certified = rustls::sign::CertifiedKey::from_der(chain, private, &provider())
+        .map_err(|error| given(key, &error))?;
+    operators(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))
+}
+
+fn operators(resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(setup)?
+        .with_no_client_auth()
+        .with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
