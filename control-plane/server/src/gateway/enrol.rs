@@ -1,0 +1,216 @@
+//! Enrolment: a join token and a certificate request become an agent, once.
+//!
+//! The token is spent, the agent made and the audit row written in one commit under the token's version: of two
+//! requests with one token, one wins. The secret is compared before anything else is said about a token.
+
+use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::join::JoinToken;
+use nimbus_protocol::v1::agent_frame::Body as From;
+use nimbus_protocol::v1::server_frame::Body as To;
+use nimbus_protocol::{v1, version};
+use nimbus_store::StoreError;
+use quinn::Connection;
+use subtle::ConstantTimeEq as _;
+
+use super::Gateway;
+use super::frames::{self, FrameReader};
+use super::limits;
+use super::turn_away::{Close, Turned, turn_away};
+use crate::app::App;
+use crate::ca::{AGENT_LIFETIME, CaError, Issued};
+use crate::directory;
+
+const NEW_TOKEN: &str = "make a new one with `nimbus agents token create`";
+/// Reads again so often when somebody else wrote in between.
+const TRIES: usize = 5;
+
+/// Serves one connection of the enrolment protocol.
+pub async fn serve(gateway: &Gateway, connection: &Connection) {
+    let mut who = "a joining agent".to_owned();
+    let Ok(accepted) = tokio::time::timeout(limits::FIRST_FRAME, connection.accept_bi()).await else {
+        return Close::Malformed.close(connection, "expected an enrolment request in time, found none");
+    };
+    let Ok((mut send, recv)) = accepted else { return };
+    let answer = async {
+        let mut reader = FrameReader::new(recv);
+        let read = tokio::time::timeout(limits::FIRST_FRAME, reader.next::<v1::AgentFrame>());
+        let frame = read.await.map_err(|_| Turned::malformed("an enrolment request in time", "none"))??;
+        let Some(From::Enrol(request)) = frame.and_then(|frame| frame.body) else {
+            return Err(Turned::malformed("an enrolment request", "another message or none"));
+        };
+        who = format!("a joining agent on {:?}", &request.hostname.chars().take(64).collect::<String>());
+        enrol(&gateway.app, &request).await
+    };
+    let turned = match answer.await {
+        Err(turned) => turned,
+        Ok(response) => match frames::write(&mut send, To::Enrolled(response)).await {
+            Err(error) => Turned::from(error),
+            Ok(()) => {
+                // The agent closes when it has everything; a slow one gets a moment.
+                let _ = send.finish();
+                let _ = tokio::time::timeout(limits::FIRST_FRAME, connection.closed()).await;
+                return Close::Bye.close(connection, "");
+            }
+        },
+    };
+    turn_away(&gateway.app, &gateway.complaints, connection, Some(&mut send), &who, turned).await;
+}
+
+async fn enrol(app: &App, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, Turned> {
+    version::negotiate(request.lowest_version, request.highest_version).map_err(unsupported)?;
+    let token: JoinToken =
+        request.token.parse().map_err(|error: nimbus_protocol::join::JoinTokenError| {
+            Turned::refused("token_unknown", "a join token", error.to_string(), NEW_TOKEN)
+        })?;
+    for _ in 0..TRIES {
+        let record = app.store.get::<JoinTokenRecord>(token.id.as_str()).await.map_err(unavailable)?;
+        let record = admit(app, &token, record).await?;
+        let (changes, response) = prepare(app, request, record).await?;
+        match app.commit(&changes).await {
+            Ok(_) => {
+                let (agent, name) = (&response.agent_id, &response.agent_name);
+                tracing::info!(agent, name, token = %token.id, "agent enrolled");
+                return Ok(response);
+            }
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(unavailable(error)),
+        }
+    }
+    Err(Turned::overloaded("a commit", "other writers were faster each time"))
+}
+
+/// The record of a token that may be spent now.
+async fn admit(
+    app: &App,
+    token: &JoinToken,
+    record: Option<Versioned<JoinTokenRecord>>,
+) -> Result<Versioned<JoinTokenRecord>, Turned> {
+    let secret = hex::encode(token.secret_sha256());
+    let genuine = |record: &Versioned<JoinTokenRecord>| {
+        bool::from(record.doc.secret_sha256.as_bytes().ct_eq(secret.as_bytes()))
+    };
+    let Some(record) = record.filter(genuine) else {
+        return Err(Turned::refused(
+            "token_unknown",
+            "a join token of this control plane",
+            "one that it does not know",
+            NEW_TOKEN,
+        ));
+    };
+    if let Some(at) = record.doc.used_at {
+        let found = format!("one that was used at {at}");
+        note_misuse(app, &record.doc, &found).await;
+        return Err(Turned::refused("token_used", "a join token that was not used yet", found, NEW_TOKEN));
+    }
+    if app.now() >= record.doc.expires_at {
+        let found = format!("one that expired at {}", record.doc.expires_at);
+        note_misuse(app, &record.doc, &found).await;
+        return Err(Turned::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
+    }
+    Ok(record)
+}
+
+/// Whoever holds the secret of a token that is spent or too old is worth an audit row; other strangers are not,
+/// or they could fill the log.
+async fn note_misuse(app: &App, record: &JoinTokenRecord, found: &str) {
+    let audit = AuditDraft {
+        at: app.now(),
+        actor: "unknown".to_owned(),
+        action: "agent.enrolment_refused".to_owned(),
+        subject: record.id.to_string(),
+        cluster: String::new(),
+        detail: format!("expected a token that holds, found {found}"),
+    };
+    if let Err(error) = app.commit(&ChangeSet { audit: vec![audit], ..ChangeSet::default() }).await {
+        tracing::error!(%error, token = %record.id, "the refusal could not be audited");
+    }
+}
+
+async fn prepare(
+    app: &App,
+    request: &v1::EnrolRequest,
+    token: Versioned<JoinTokenRecord>,
+) -> Result<(ChangeSet, v1::EnrolResponse), Turned> {
+    let now = app.now();
+    let docs = app.docs().await.map_err(unavailable)?;
+    let id = AgentId::new(&mut app.ids());
+    let taken = docs.agents.iter().filter(|agent| agent.doc.revoked_at.is_none());
+    let name = directory::unique(&token.doc.name, taken.map(|agent| agent.doc.name.as_str()));
+    let issued = app.ca.issue_agent(&id, &request.csr_der, now, AGENT_LIFETIME).map_err(bad_request)?;
+    let Issued { chain, key_sha256 } = issued;
+    let hostname: String = request.hostname.chars().take(253).collect();
+    let response = v1::EnrolResponse {
+        agent_id: id.to_string(),
+        certificate_chain_der: chain,
+        job_keys: app.signer.trusted_bytes(),
+        agent_name: name.clone(),
+        kind: token.doc.kind.to_string(),
+    };
+    let audit = AuditDraft {
+        at: now,
+        actor: id.to_string(),
+        action: "agent.enrolled".to_owned(),
+        subject: id.to_string(),
+        cluster: String::new(),
+        detail: format!(
+            "as {name} ({}), with token {} of {}",
+            token.doc.kind, token.doc.id, token.doc.created_by
+        ),
+    };
+    let agent = Agent {
+        id: id.clone(),
+        name,
+        kind: token.doc.kind,
+        created_at: now,
+        key_sha256,
+        revoked_at: None,
+        hostname,
+        version: String::new(),
+        cluster_uid: None,
+        leading: false,
+        lease_term: 0,
+        allowed_actions: Vec::new(),
+        roots: Vec::new(),
+        problems: Vec::new(),
+        dropped: 0,
+    };
+    let mut spent = token;
+    spent.doc.used_at = Some(now);
+    spent.doc.used_by = Some(id);
+    let changes = ChangeSet {
+        agents: vec![Versioned::new(agent)],
+        tokens: vec![spent],
+        audit: vec![audit],
+        ..ChangeSet::default()
+    };
+    Ok((changes, response))
+}
+
+/// No version in common.
+pub fn unsupported(error: version::NoCommonVersion) -> Turned {
+    let expected = format!("protocol version {} to {}", error.ours_lowest, error.ours_highest);
+    let found = format!("{} to {}", error.peer_lowest, error.peer_highest);
+    let older = error.peer_highest < error.ours_lowest;
+    let remedy = if older { "upgrade the agent" } else { "upgrade the control plane" };
+    Turned::refused("unsupported_version", &expected, found, remedy)
+}
+
+/// The store does not answer: for now, nobody gets in.
+pub fn unavailable(error: StoreError) -> Turned {
+    tracing::warn!(%error, "an agent is put off: the store does not answer");
+    Turned::overloaded("a database that answers", "one that does not; see the control plane's log")
+}
+
+/// A certificate request that is not honoured.
+pub fn bad_request(error: CaError) -> Turned {
+    match error {
+        CaError::Request(found) => {
+            Turned::malformed("a PKCS#10 request with a P-256, P-384 or Ed25519 key", found)
+        }
+        other => {
+            tracing::error!(error = %other, "a certificate could not be issued");
+            Turned::overloaded("a certificate", "it could not be made; see the control plane's log")
+        }
+    }
+}

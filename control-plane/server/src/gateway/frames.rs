@@ -1,0 +1,99 @@
+//! Frames on QUIC streams: reads and writes whole ones, within their bounds and times.
+
+use bytes::{Buf as _, BytesMut};
+use nimbus_protocol::frame::{self, FrameError, HEADER, Header};
+use nimbus_protocol::v1;
+use prost::Message;
+use quinn::{ReadError, RecvStream, SendStream, WriteError};
+
+use super::limits::WRITE;
+
+/// Bytes taken off a stream at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Why no frame was read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFrameError {
+    /// The peer does not keep to the protocol.
+    #[error(transparent)]
+    Malformed(#[from] FrameError),
+    /// The connection or the stream is over.
+    #[error("the stream is over: {0}")]
+    Gone(#[from] ReadError),
+}
+
+/// Why no frame was written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteFrameError {
+    /// The message is too large; a defect of this side.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The connection or the stream is over.
+    #[error("the stream is over: {0}")]
+    Gone(#[from] WriteError),
+    /// The peer does not read.
+    #[error("expected the peer to read within {} seconds, found it does not", WRITE.as_secs())]
+    Slow,
+}
+
+/// Reads frames off one stream. At most one frame and one chunk are held.
+pub struct FrameReader {
+    stream: RecvStream,
+    buffer: BytesMut,
+    /// Bytes read so far.
+    pub bytes: u64,
+}
+
+impl FrameReader {
+    /// A reader of `stream`.
+    pub fn new(stream: RecvStream) -> Self {
+        Self { stream, buffer: BytesMut::new(), bytes: 0 }
+    }
+
+    /// The next message; `None` when the stream ended between two frames. Cancel-safe: what was read so far is
+    /// kept.
+    pub async fn next<M: Message + Default>(&mut self) -> Result<Option<M>, ReadFrameError> {
+        loop {
+            if let Some(message) = self.take()? {
+                return Ok(Some(message));
+            }
+            match self.stream.read_chunk(CHUNK, true).await? {
+                Some(chunk) => {
+                    self.bytes += chunk.bytes.len() as u64;
+                    self.buffer.extend_from_slice(&chunk.bytes);
+                }
+                None if self.buffer.is_empty() => return Ok(None),
+                None => return Err(self.truncated().into()),
+            }
+        }
+    }
+
+    /// A whole frame out of the buffer. A hostile header is refused before its body is waited for.
+    fn take<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
+        let Some(head) = self.buffer.first_chunk::<HEADER>() else { return Ok(None) };
+        let header = Header::parse(head)?;
+        let end = HEADER + header.length;
+        let Some(body) = self.buffer.get(HEADER..end) else {
+            self.buffer.reserve(end - self.buffer.len());
+            return Ok(None);
+        };
+        let message = header.decode(body)?;
+        self.buffer.advance(end);
+        Ok(Some(message))
+    }
+
+    fn truncated(&self) -> FrameError {
+        let found = self.buffer.len();
+        let header = self.buffer.first_chunk::<HEADER>().and_then(|head| Header::parse(head).ok());
+        FrameError::Truncated { expected: header.map_or(HEADER, |header| HEADER + header.length), found }
+    }
+}
+
+/// Writes one message. Not cancel-safe: a frame cut in half ends the stream's use.
+pub async fn write(stream: &mut SendStream, body: v1::server_frame::Body) -> Result<(), WriteFrameError> {
+    let bytes = frame::encode(&v1::ServerFrame { body: Some(body) })?;
+    match tokio::time::timeout(WRITE, stream.write_all(&bytes)).await {
+        Ok(written) => Ok(written?),
+        Err(_) => Err(WriteFrameError::Slow),
+    }
+}

@@ -1,0 +1,119 @@
+//! The bounds of the gateway, in one place, with what happens at each.
+//!
+//! Memory for one agent is at most: 4 MiB of received and unread QUIC data ([`RECEIVE_WINDOW`]), one frame being
+//! read (1 MiB) and inflated (4 MiB), [`IN_FLIGHT`] batches of at most about 1 MiB each waiting for their commit,
+//! 1 MiB to send ([`SEND_WINDOW`]), and `sessions::JOB_QUEUE` envelopes of a few KiB: about 18 MiB in the worst
+//! case, some tens of KiB at rest. All waiting batches together are bounded by [`QUEUED_KIB`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+
+/// Connections that may be open. A further one is told `overloaded` and when to come back.
+pub const MAX_CONNECTIONS: usize = 4_096;
+/// Handshakes and first frames under way. A further connection is refused at once; from half of it on a client has
+/// to prove its address first (a QUIC retry).
+pub const MAX_HANDSHAKES: usize = 128;
+/// For the handshake, and again for the first frame. At it the connection is closed.
+pub const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// Without a packet for so long, a connection is over.
+pub const IDLE: Duration = Duration::from_secs(30);
+/// How often an agent is to show that it is there.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// For one frame to leave; a peer that does not read for so long is disconnected.
+pub const WRITE: Duration = Duration::from_secs(10);
+/// How long a peer that was turned away has to read why.
+pub const GOODBYE: Duration = Duration::from_secs(1);
+/// Batches of one agent that wait for their commit; at it its data stream is not read further.
+pub const IN_FLIGHT: usize = 8;
+/// KiB of payload of all agents that wait for their commit; at it no data stream is read further.
+pub const QUEUED_KIB: usize = 64 * 1024;
+/// Batches in one commit.
+pub const GROUP_BATCHES: usize = 512;
+/// Payload bytes in one commit, beyond which no further batch joins it.
+pub const GROUP_BYTES: usize = 8 << 20;
+/// Shortest time between two certificate renewals in one session; an earlier one is refused.
+pub const RENEWAL_EVERY: Duration = Duration::from_secs(10);
+/// Shortest time between two requests to list everything again; gaps in between share one.
+pub const RESYNC_EVERY: Duration = Duration::from_secs(30);
+/// When an overloaded server asks to be tried again; jitter is added.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Received bytes that one connection may leave unread.
+const RECEIVE_WINDOW: u32 = 4 << 20;
+/// Of these for one stream.
+const STREAM_WINDOW: u32 = 2 << 20;
+/// Bytes that one connection may leave unacknowledged.
+const SEND_WINDOW: u64 = 1 << 20;
+
+/// The QUIC bounds: two bidirectional streams (control and data), no other stream and no datagram.
+pub fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(2))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .send_window(SEND_WINDOW)
+        // 30,000 ms fit a QUIC integer; without a timeout the default of quinn would hold, which is the same.
+        .max_idle_timeout(IdleTimeout::try_from(IDLE).ok());
+    transport
+}
+
+/// Lets a line through once in a while, and counts what it held back: a hostile peer must not fill the log.
+#[derive(Debug)]
+pub struct Throttle {
+    every: Duration,
+    state: Mutex<(Option<Instant>, u64)>,
+}
+
+impl Throttle {
+    /// At most one in `every`.
+    pub fn new(every: Duration) -> Self {
+        Self { every, state: Mutex::new((None, 0)) }
+    }
+
+    /// `Some` with the number held back since the last one, when it is time for another.
+    pub fn pass(&self) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.0.is_some_and(|last| last.elapsed() < self.every) {
+            state.1 += 1;
+            return None;
+        }
+        state.0 = Some(Instant::now());
+        Some(std::mem::take(&mut state.1))
+    }
+}
+
+/// What a gateway says of hostile or broken peers, each sort at most once in ten seconds.
+#[derive(Debug, Clone)]
+pub struct Complaints {
+    /// Handshakes that failed.
+    pub handshake: Arc<Throttle>,
+    /// Frames that cannot be read.
+    pub malformed: Arc<Throttle>,
+    /// Peers turned away.
+    pub refused: Arc<Throttle>,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        let throttle = || Arc::new(Throttle::new(Duration::from_secs(10)));
+        Self { handshake: throttle(), malformed: throttle(), refused: throttle() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_counts_what_it_held_back() {
+        let throttle = Throttle::new(Duration::from_secs(3600));
+        assert_eq!(throttle.pass(), Some(0));
+        assert_eq!((throttle.pass(), throttle.pass()), (None, None));
+        let open = Throttle::new(Duration::ZERO);
+        assert_eq!((open.pass(), open.pass()), (Some(0), Some(0)));
+    }
+}

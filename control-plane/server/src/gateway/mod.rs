@@ -1,0 +1,104 @@
+//! The gateway: agents over QUIC. It decides who gets in and what of a batch is new; what observations mean and
+//! what is to be done about them is decided elsewhere.
+//!
+//! Two protocols on one port: `nimbus-enrol/1` turns a join token into a certificate, `nimbus/1` is an enrolled
+//! agent's session. Every peer is hostile until proved otherwise: all sizes, numbers and times are bounded in
+//! [`limits`], a broken frame costs its sender the connection and nobody else anything.
+
+mod accept;
+mod control;
+mod data;
+mod enrol;
+mod frames;
+mod ingest_writer;
+pub mod limits;
+mod marks;
+mod renew;
+mod session;
+mod turn_away;
+
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::QuicServerConfig;
+use quinn::{Endpoint, EndpointConfig, ServerConfig};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) use marks::unpack;
+pub use turn_away::Close;
+
+use crate::app::App;
+use crate::error::StartError;
+use crate::sessions::Cut;
+use ingest_writer::LogWriter;
+use limits::Complaints;
+
+/// What every connection shares.
+struct Gateway {
+    app: Arc<App>,
+    endpoint: Endpoint,
+    writer: LogWriter,
+    complaints: Complaints,
+}
+
+/// A gateway that is served until it is stopped.
+pub struct Running {
+    app: Arc<App>,
+    endpoint: Endpoint,
+    address: SocketAddr,
+    accepting: CancellationToken,
+    writing: CancellationToken,
+    writer: JoinHandle<()>,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Serves agents on `socket`.
+    pub async fn start(
+        app: Arc<App>,
+        socket: UdpSocket,
+        tls: rustls::ServerConfig,
+    ) -> Result<Self, StartError> {
+        let wrong =
+            |error: &dyn std::fmt::Display| StartError::Tls(crate::tls::TlsError::Setup(error.to_string()));
+        let crypto = QuicServerConfig::try_from(tls).map_err(|error| wrong(&error))?;
+        let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+        config.transport_config(Arc::new(limits::transport()));
+        config.max_incoming(limits::MAX_HANDSHAKES);
+        let address = socket.local_addr().map_err(|error| wrong(&error))?;
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
+            .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))?;
+        let (accepting, writing) = (CancellationToken::new(), CancellationToken::new());
+        let (log, writer) = LogWriter::start(Arc::clone(&app), writing.clone()).await?;
+        let gateway = Arc::new(Gateway {
+            app: Arc::clone(&app),
+            endpoint: endpoint.clone(),
+            writer: log,
+            complaints: Complaints::default(),
+        });
+        let tasks = TaskTracker::new();
+        tasks.spawn(accept::run(gateway, tasks.clone(), accepting.clone()));
+        tasks.close();
+        Ok(Self { app, endpoint, address, accepting, writing, writer, tasks })
+    }
+
+    /// Where agents are served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends every session with *shutting down*, waits for their tasks up to `patience`, then stops the writer.
+    pub async fn stop(self, patience: Duration) {
+        self.accepting.cancel();
+        self.app.sessions.cut_all(Cut::ShuttingDown);
+        let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
+        self.endpoint.close(quinn::VarInt::from_u32(Close::ShuttingDown as u32), b"the control plane stops");
+        self.writing.cancel();
+        let _ = self.writer.await;
+        let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;
+    }
+}
