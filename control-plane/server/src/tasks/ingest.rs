@@ -1,0 +1,222 @@
+//! Reads the observation log: facts into the world, reports and statuses into the documents.
+//!
+//! Two positions: the world is in memory and is rebuilt from its snapshot and the tail of the log; reports and
+//! statuses change documents, and the cursor [`CURSOR`] commits with them, so that each report is taken exactly
+//! once. Reports wait in order until the store has taken them; the log is not read further meanwhile.
+
+use std::collections::{HashMap, VecDeque};
+
+use nimbus_control_core::heal;
+use nimbus_control_core::model::{AgentKind, ChangeSet};
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1;
+use nimbus_protocol::v1::observation::Body;
+use nimbus_store::{LogBatch, StoreError};
+
+use super::pass::{TRIES, said};
+use crate::app::App;
+use crate::{directory, failpoint, gateway};
+
+/// Name of the cursor up to which reports and statuses are in the documents.
+pub const CURSOR: &str = "ingest";
+/// Rows of the log read at once: at most 64 batches of 4 MiB inflated one after the other.
+const ROWS: u32 = 64;
+
+/// A report or a status that has to become documents.
+struct Item {
+    position: i64,
+    /// The last of its row: the cursor moves with it.
+    last: bool,
+    agent: AgentId,
+    said: Said,
+}
+
+enum Said {
+    Report(v1::JobReport),
+    Status(v1::AgentStatus),
+}
+
+/// The reader of the log.
+pub struct Ingest {
+    /// Rows up to here were read.
+    read: i64,
+    /// Rows up to here are in the world.
+    applied: i64,
+    /// Rows up to here are in the documents.
+    routed: i64,
+    waiting: VecDeque<Item>,
+    /// The cluster that an agent said it watches, where the documents may not say so yet.
+    speaks_for: HashMap<AgentId, String>,
+}
+
+impl Ingest {
+    /// A reader that goes on after the world's snapshot and the documents' cursor, whichever is earlier.
+    pub fn new(app: &App) -> Self {
+        let (applied, routed) = (app.applied(), app.routed());
+        Self {
+            read: applied.min(routed),
+            applied,
+            routed,
+            waiting: VecDeque::new(),
+            speaks_for: HashMap::new(),
+        }
+    }
+
+    /// Reads everything that is in the log now; for the start, before anything is decided.
+    pub async fn catch_up(&mut self, app: &App) -> Result<(), StoreError> {
+        while self.pass(app).await? {}
+        Ok(())
+    }
+
+    /// Reads the next rows. True when there are more.
+    pub async fn pass(&mut self, app: &App) -> Result<bool, StoreError> {
+        self.route(app).await?;
+        if app.stored() <= self.read {
+            return Ok(false);
+        }
+        let rows = app.store.read_log(self.read, ROWS).await?;
+        if rows.is_empty() {
+            self.read = app.stored();
+            return Ok(false);
+        }
+        let more = rows.len() >= ROWS as usize;
+        let docs = app.docs().await?;
+        for agent in &docs.agents {
+            let watches = agent.doc.cluster_uid.clone().filter(|_| agent.doc.kind == AgentKind::Cluster);
+            let uid = watches.unwrap_or_default();
+            self.speaks_for.entry(agent.doc.id.clone()).or_insert(uid);
+        }
+        let kinds: HashMap<&AgentId, AgentKind> =
+            docs.agents.iter().map(|agent| (&agent.doc.id, agent.doc.kind)).collect();
+        for row in &rows {
+            self.take(app, row, kinds.get(&row.agent).copied());
+        }
+        #[allow(clippy::cast_precision_loss, reason = "a gauge: the last digits do not matter")]
+        app.metrics.backlog.set((app.stored() - self.read).max(0) as f64);
+        self.route(app).await?;
+        Ok(more || app.stored() > self.read)
+    }
+
+    /// One row into the world; its reports and statuses into the queue.
+    fn take(&mut self, app: &App, row: &LogBatch, kind: Option<AgentKind>) {
+        self.read = row.position;
+        let batch = match gateway::unpack(&row.payload) {
+            Ok(batch) => batch,
+            Err(error) => {
+                // It was packed by this program and is checked by the database: damaged storage, not a peer.
+                tracing::error!(%error, position = row.position, "a row of the log does not read and is skipped");
+                v1::ObservationBatch::default()
+            }
+        };
+        let mut items = Vec::new();
+        {
+            let mut world = app.world_mut();
+            let mut changed = false;
+            for observation in batch.observations {
+                match observation.body {
+                    Some(Body::AgentStatus(said)) => {
+                        if kind == Some(AgentKind::Cluster) {
+                            self.speaks_for.insert(row.agent.clone(), said.cluster_uid.clone());
+                        }
+                        items.push(Said::Status(said));
+                    }
+                    Some(Body::JobReport(said)) => items.push(Said::Report(said)),
+                    _ if row.position <= self.applied => {}
+                    _ if !self.may_say(&row.agent, &observation.cluster_uid) => {
+                        tracing::debug!(agent = %row.agent, "facts of a cluster that is not the agent's own");
+                    }
+                    _ => changed |= world.apply(&row.agent, &observation, row.received_at),
+                }
+            }
+            if row.position > self.applied {
+                self.applied = row.position;
+                app.world_moved(row.position, changed);
+            }
+        }
+        self.queue(app, row, items);
+    }
+
+    /// Facts of its own host, always; of a cluster, only of the one that it watches.
+    fn may_say(&self, agent: &AgentId, cluster_uid: &str) -> bool {
+        cluster_uid.is_empty() || self.speaks_for.get(agent).is_some_and(|uid| uid == cluster_uid)
+    }
+
+    fn queue(&mut self, app: &App, row: &LogBatch, mut items: Vec<Said>) {
+        if row.position <= self.routed {
+            return;
+        }
+        // Of several statuses the newest is all that counts.
+        let newest = items.iter().rposition(|said| matches!(said, Said::Status(_)));
+        let mut at = 0;
+        items.retain(|said| {
+            at += 1;
+            matches!(said, Said::Report(_)) || Some(at - 1) == newest
+        });
+        let count = items.len();
+        for (at, said) in items.into_iter().enumerate() {
+            let (position, agent) = (row.position, row.agent.clone());
+            self.waiting.push_back(Item { position, last: at + 1 == count, agent, said });
+        }
+        if self.waiting.is_empty() {
+            self.routed = row.position;
+            app.routed_moved(row.position);
+        }
+    }
+
+    /// Takes what waits, in order, each in a commit of its own.
+    async fn route(&mut self, app: &App) -> Result<(), StoreError> {
+        while let Some(item) = self.waiting.front() {
+            let cursor = if item.last { item.position } else { item.position - 1 };
+            let done = take_item(app, item, cursor.max(self.routed)).await?;
+            if !done {
+                tracing::warn!(agent = %item.agent, "{TRIES} conflicts in a row; taken at the next look");
+                return Ok(());
+            }
+            self.routed = cursor.max(self.routed);
+            app.routed_moved(self.routed);
+            self.waiting.pop_front();
+        }
+        if self.routed < self.read {
+            self.routed = self.read;
+            app.routed_moved(self.read);
+        }
+        Ok(())
+    }
+}
+
+/// Commits what one item changes, with the cursor. False when others were faster each time.
+async fn take_item(app: &App, item: &Item, cursor: i64) -> Result<bool, StoreError> {
+    for _ in 0..TRIES {
+        let docs = app.docs().await?;
+        let now = app.now();
+        let mut changes = match &item.said {
+            Said::Status(said) => docs
+                .agent(&item.agent)
+                .map_or_else(ChangeSet::default, |agent| directory::status(&docs, agent, said, now)),
+            Said::Report(report) => {
+                let world = app.world();
+                heal::report(&docs.snapshot(app, &world), &item.agent, report, now)
+            }
+        };
+        if changes.is_empty() {
+            return Ok(true);
+        }
+        changes.cursors.push((CURSOR.to_owned(), cursor));
+        let report = matches!(item.said, Said::Report(_));
+        if report {
+            failpoint::hit("cp::report");
+        }
+        match app.commit(&changes).await {
+            Ok(_) => {
+                said(&changes);
+                if report {
+                    failpoint::hit("cp::reported");
+                }
+                return Ok(true);
+            }
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,158 @@
+//! The loops around the decisions. Level-triggered: each pass looks at what is in the store and in the world, so a
+//! restart, a missed wake-up and the steady state take the same path.
+//!
+//! The *engine* runs, in order: ingest, expire, diagnose, plan, dispatch. One loop, so that they never compete with
+//! each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
+//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *keeper* takes
+//! snapshots of the world and trims what is no longer needed.
+
+mod diagnose;
+mod dispatch;
+mod expire;
+mod ingest;
+mod pass;
+mod plan;
+mod retention;
+mod snapshot;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nimbus_store::StoreError;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+pub use ingest::{CURSOR, Ingest};
+
+use crate::app::App;
+use crate::clock::jittered;
+use crate::health::Part;
+
+/// How often the loops look without being woken.
+const TICK: Duration = Duration::from_secs(1);
+/// How often everything is decided anew although nothing changed: what a detector concludes may depend on time.
+const QUIET_TICKS: u32 = 5;
+/// Rounds until the decisions must have settled; beyond it the engine rests for [`RESTLESS`].
+const MAX_ROUNDS: u32 = 16;
+/// Pause after decisions that did not settle.
+const RESTLESS: Duration = Duration::from_millis(200);
+
+/// The loop that decides.
+pub struct Engine {
+    app: Arc<App>,
+    ingest: Ingest,
+    dispatch: dispatch::Dispatch,
+    /// World version, revision of the documents and generation of the sessions of the last decision.
+    seen: (u64, u64, u64),
+    ticks: u32,
+}
+
+impl Engine {
+    /// The engine, with an ingest that has caught up.
+    pub fn new(app: Arc<App>, ingest: Ingest) -> Self {
+        Self { app, ingest, dispatch: dispatch::Dispatch::default(), seen: (0, 0, 0), ticks: 0 }
+    }
+
+    /// Runs until `stop` is cancelled. While the store does not answer it retries with growing pauses, says so
+    /// once, and the process is not ready.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pause = Duration::ZERO;
+        loop {
+            let ticked = tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.app.wake.engine_rung() => false,
+                _ = tick.tick() => true,
+            };
+            let started = Instant::now();
+            let settled = self.round(ticked).await;
+            self.app.metrics.pass_seconds.record(started.elapsed().as_secs_f64());
+            pause = match settled {
+                Ok(settled) => {
+                    if self.app.health.good(Part::Tasks) {
+                        tracing::info!("the tasks work again");
+                    }
+                    if settled { Duration::ZERO } else { RESTLESS }
+                }
+                Err(error) => {
+                    if self.app.health.bad(Part::Tasks, error.to_string()) {
+                        tracing::error!(%error, "nothing is decided or dispatched until the store answers");
+                    }
+                    self.seen = (0, 0, 0);
+                    (pause * 2).clamp(Duration::from_millis(250), Duration::from_secs(5))
+                }
+            };
+            if !pause.is_zero() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(jittered(pause)) => {}
+                }
+                // What rang in between is looked at now.
+                self.app.wake.engine();
+            }
+        }
+    }
+
+    /// Decides until nothing changes any more. False when that did not come about.
+    async fn round(&mut self, ticked: bool) -> Result<bool, StoreError> {
+        let app = &self.app;
+        let mut due = false;
+        if ticked {
+            self.ticks = self.ticks.wrapping_add(1);
+            due = self.ticks.is_multiple_of(QUIET_TICKS) || app.docs().await?.has_deadlines();
+        }
+        for _ in 0..MAX_ROUNDS {
+            let more = self.ingest.pass(app).await?;
+            let sight = (app.world_version(), app.revision(), app.sessions.generation());
+            if sight == self.seen && !due {
+                if !more {
+                    return Ok(true);
+                }
+                continue;
+            }
+            due = false;
+            expire::pass(app).await?;
+            diagnose::pass(app).await?;
+            plan::pass(app).await?;
+            self.dispatch.pass(app).await?;
+            self.seen = sight;
+        }
+        // With a full log this is the normal case: go on at once.
+        if app.stored() > app.applied() {
+            app.wake.engine();
+            return Ok(true);
+        }
+        tracing::debug!("decisions did not settle; resting");
+        Ok(false)
+    }
+}
+
+/// Runs the keeper until `stop` is cancelled; takes a last snapshot then.
+pub async fn keep(app: Arc<App>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut snapshots = snapshot::Snapshots::new(app.applied());
+    let mut retention = retention::Retention::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = app.wake.keeper_rung() => {}
+            _ = tick.tick() => {}
+        }
+        app.metrics.upkeep();
+        let kept = async {
+            if let Some(unneeded) = snapshots.pass(&app, false).await? {
+                retention.log(&app, unneeded).await?;
+            }
+            retention.documents(&app).await
+        };
+        if let Err(error) = kept.await {
+            // The log only grows until it succeeds; whoever writes to the store makes the process unready.
+            tracing::warn!(%error, "the inventory snapshot or the trimming failed; tried again later");
+        }
+    }
+    if let Err(error) = snapshots.pass(&app, true).await {
+        tracing::warn!(%error, "no last snapshot: the next start replays a longer part of the log");
+    }
+}

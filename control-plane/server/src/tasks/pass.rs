@@ -1,0 +1,48 @@
+//! One decision: read, decide, commit; read again after a conflict.
+
+use jiff::Timestamp;
+use nimbus_control_core::Snapshot;
+use nimbus_control_core::model::ChangeSet;
+use nimbus_protocol::ids::IdSource;
+use nimbus_store::StoreError;
+
+use crate::app::App;
+
+/// Reads again so often; after that the next wake-up has to do.
+pub const TRIES: usize = 5;
+
+/// Commits what `decision` returns, if anything. Returns whether something was committed.
+pub async fn decide(
+    app: &App,
+    what: &'static str,
+    decision: impl Fn(&Snapshot<'_>, Timestamp, &mut dyn IdSource) -> ChangeSet,
+) -> Result<bool, StoreError> {
+    for _ in 0..TRIES {
+        let docs = app.docs().await?;
+        let changes = {
+            let world = app.world();
+            decision(&docs.snapshot(app, &world), app.now(), &mut app.ids())
+        };
+        if changes.is_empty() {
+            return Ok(false);
+        }
+        match app.commit(&changes).await {
+            Ok(_) => {
+                said(&changes);
+                return Ok(true);
+            }
+            Err(error) if error.is_conflict() => tracing::debug!(%error, what, "reading again"),
+            Err(error) => return Err(error),
+        }
+    }
+    tracing::warn!(what, "{TRIES} conflicts in a row; deciding again at the next look");
+    Ok(false)
+}
+
+/// Every audited step is also a line in the log.
+pub fn said(changes: &ChangeSet) {
+    for row in &changes.audit {
+        let (action, subject, cluster, detail) = (&row.action, &row.subject, &row.cluster, &row.detail);
+        tracing::info!(action, subject, cluster, detail, "decided");
+    }
+}

@@ -1,0 +1,52 @@
+//! Trims what is no longer needed: the log before the older snapshot, and documents that have been over for long.
+//! Audit rows are never trimmed.
+
+use std::time::{Duration, Instant};
+
+use nimbus_store::StoreError;
+
+use crate::app::App;
+
+/// How long resolved incidents with all that belongs to them, and spent join tokens, are kept.
+const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How often documents are trimmed.
+const EVERY: Duration = Duration::from_secs(3600);
+/// Calls for the log in one pass, each of a bounded number of rows; the rest follows in the next pass.
+const CALLS: usize = 100;
+
+/// When documents were trimmed last.
+#[derive(Debug, Default)]
+pub struct Retention {
+    documents: Option<Instant>,
+}
+
+impl Retention {
+    /// Removes the rows of the log up to and including `unneeded`.
+    pub async fn log(&self, app: &App, unneeded: i64) -> Result<(), StoreError> {
+        let mut removed = 0;
+        for _ in 0..CALLS {
+            match app.store.trim_log(unneeded + 1).await? {
+                0 => break,
+                rows => removed += rows,
+            }
+        }
+        if removed > 0 {
+            tracing::debug!(removed, unneeded, "trimmed the log");
+        }
+        Ok(())
+    }
+
+    /// Removes documents that have been over for [`KEEP`], once in a while.
+    pub async fn documents(&mut self, app: &App) -> Result<(), StoreError> {
+        if self.documents.is_some_and(|at| at.elapsed() < EVERY) {
+            return Ok(());
+        }
+        self.documents = Some(Instant::now());
+        let Ok(before) = app.now().checked_sub(KEEP) else { return Ok(()) };
+        let trimmed = app.store.trim_documents(before).await?;
+        if trimmed != nimbus_store::Trimmed::default() {
+            tracing::info!(?trimmed, "removed what has been over for 90 days");
+        }
+        Ok(())
+    }
+}
