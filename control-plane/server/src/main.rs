@@ -1,1 +1,103 @@
-fn main() {}
+//! `nimbus-control-plane`: reads its options, starts a control plane, stops it on SIGINT or SIGTERM.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, failpoint};
+use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The Nimbus control plane: serves agents over QUIC and operators over REST.
+#[derive(Debug, Parser)]
+#[command(name = "nimbus-control-plane", version)]
+struct Options {
+    /// Directory for the embedded database, the CA, the keys and the operator's token; made when missing
+    #[arg(long, env = "NIMBUS_DATA_DIR", value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Where operators are served: plain HTTP on a loopback address, TLS on any other
+    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// Where agents are served (UDP)
+    #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_QUIC)]
+    quic: SocketAddr,
+    /// Another database than the embedded one: postgres://user:password@host/database
+    #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// DNS name or IP address that the server's certificate is for; may be given more than once
+    #[arg(long = "name", value_name = "NAME")]
+    names: Vec<String>,
+    /// Certificate chain (PEM) for REST instead of one of the own CA
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// TOML file with a [settings] table: the figures of the decisions
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines look; RUST_LOG says which
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// The configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct File {
+    settings: nimbus_control_core::Settings,
+}
+
+fn main() -> anyhow::Result<()> {
+    failpoint::arm_from_environment();
+    let options = Options::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match options.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(options))
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let file = match &options.config {
+        Some(path) => read(path)?,
+        None => File::default(),
+    };
+    let config = Config {
+        database: options.database,
+        listen: options.listen,
+        quic: options.quic,
+        names: options.names,
+        settings: file.settings,
+        tls: options.tls_cert.zip(options.tls_key),
+        ..Config::new(options.data_dir)
+    };
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let control_plane = ControlPlane::start(config).await?;
+    println!("REST {}", control_plane.rest_url());
+    println!("QUIC {}", control_plane.quic_addr());
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    control_plane.stop().await;
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<File> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("configuration {}", path.display()))?;
+    toml::from_str(&text).with_context(|| {
+        format!("configuration {}: expected TOML with a [settings] table of known names", path.display())
+    })
+}

@@ -1,0 +1,191 @@
+//! Starts the parts in their order and stops them in the reverse one.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nimbus_control_core::World;
+use nimbus_control_core::model::AgentKind;
+use nimbus_protocol::join::JoinToken;
+use nimbus_store::{Store, StoreUrl};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::app::{App, EnabledCluster, Parts};
+use crate::ca::{Authority, Leaf};
+use crate::config::Config;
+use crate::datadir::DataDir;
+use crate::error::StartError;
+use crate::health::Part;
+use crate::operator::OperatorToken;
+use crate::sign::Signer;
+use crate::tokens::TokenError;
+use crate::{clock, gateway, http, rest, tasks, tls};
+
+/// Longest time that [`ControlPlane::stop`] takes.
+const STOP: Duration = Duration::from_secs(5);
+/// Of which for sessions, and for requests, to end.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// A running control plane. Dropping it stops its tasks without waiting; [`ControlPlane::stop`] waits.
+pub struct ControlPlane {
+    app: Arc<App>,
+    data_dir: DataDir,
+    gateway: gateway::Running,
+    http: http::Running,
+    engine: JoinHandle<()>,
+    keeper: JoinHandle<()>,
+    deciding: DropGuard,
+}
+
+impl ControlPlane {
+    /// Starts everything. When it returns, agents and operators are served and the process is ready.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        config.settings.validate()?;
+        let data_dir = DataDir::open(&config.data_dir)?;
+        // Taken before anything is written: a port in use must not cost an epoch.
+        let listener = bind(config.listen, "REST", "--listen", TcpListener::bind)?;
+        let socket = bind(config.quic, "QUIC", "--quic", UdpSocket::bind)?;
+        let now = clock::now();
+        let ca = Arc::new(Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?);
+        let names = config.certificate_names();
+        let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, clock::now)?);
+        let signer = Signer::open(&data_dir.job_key())?;
+        let operator = OperatorToken::open(&data_dir.operator_token())?;
+        let database = config.database.clone().unwrap_or_else(|| data_dir.database_url());
+        let store = Store::open(&database.parse::<StoreUrl>()?).await?;
+        let parts = restore(&config, store, ca, signer, operator).await?;
+        let app = Arc::new(App::new(parts));
+        let mut ingest = tasks::Ingest::new(&app);
+        ingest.catch_up(&app).await?;
+        app.docs().await?;
+
+        let agents = tls::for_agents(&app.ca, Arc::clone(&leaf))?;
+        let gateway = gateway::Running::start(Arc::clone(&app), socket, agents).await?;
+        app.set_quic_address(gateway.address());
+        let http = http::Running::start(&config, listener, leaf, rest::router(Arc::clone(&app)))?;
+        let deciding = CancellationToken::new();
+        let engine = tokio::spawn(tasks::Engine::new(Arc::clone(&app), ingest).run(deciding.clone()));
+        let keeper = tokio::spawn(tasks::keep(Arc::clone(&app), deciding.clone()));
+        app.health.good(Part::Start);
+        tracing::info!(
+            rest = http.url(),
+            quic = %gateway.address(),
+            data_dir = %data_dir.path().display(),
+            database = app.store.address(),
+            epoch = app.epoch,
+            "control plane started"
+        );
+        Ok(Self { app, data_dir, gateway, http, engine, keeper, deciding: deciding.drop_guard() })
+    }
+
+    /// What the parts share.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Where operators are served: `http://…` on loopback, else `https://…`.
+    pub fn rest_url(&self) -> String {
+        self.http.url()
+    }
+
+    /// The address behind [`Self::rest_url`].
+    pub fn rest_addr(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Where agents are served (UDP).
+    pub fn quic_addr(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// The own CA's certificate: what operators' clients trust when REST is TLS.
+    pub fn ca_pem_path(&self) -> PathBuf {
+        self.data_dir.ca_pem()
+    }
+
+    /// The file with the operator's token.
+    pub fn operator_token_path(&self) -> PathBuf {
+        self.data_dir.operator_token()
+    }
+
+    /// Makes a single-use join token: see [`App::create_join_token`].
+    pub async fn create_join_token(
+        &self,
+        name: &str,
+        kind: AgentKind,
+        ttl: Duration,
+        by: &str,
+    ) -> Result<JoinToken, TokenError> {
+        self.app.create_join_token(name, kind, ttl, by).await
+    }
+
+    /// The clusters in which something is enabled: UID and actions. It moves when an operator changes that.
+    pub fn enabled_clusters(&self) -> watch::Receiver<Vec<EnabledCluster>> {
+        self.app.enabled_clusters()
+    }
+
+    /// Stops everything within five seconds: no new work, sessions told, requests finished, the inventory kept.
+    pub async fn stop(self) {
+        let Self { app, data_dir, gateway, http, engine, keeper, deciding } = self;
+        app.health.bad(Part::Start, "stopping");
+        let stopping = async {
+            tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
+            drop(deciding);
+            let _ = tokio::join!(engine, keeper);
+            app.store.close().await;
+        };
+        if tokio::time::timeout(STOP, stopping).await.is_err() {
+            tracing::warn!("stopped without waiting any longer; the next start replays what is missing");
+        }
+        tracing::info!(data_dir = %data_dir.path().display(), "control plane stopped");
+    }
+}
+
+/// The state as the store has it: epoch, world, positions.
+async fn restore(
+    config: &Config,
+    store: Store,
+    ca: Arc<Authority>,
+    signer: Signer,
+    operator: OperatorToken,
+) -> Result<Parts, StartError> {
+    let epoch = store.next_epoch().await?;
+    let span = store.log_span().await?;
+    let routed = store.cursor(tasks::CURSOR).await?;
+    let (applied, world, needs_listing) = match store.load_snapshot().await? {
+        None => (0, World::default(), false),
+        Some((position, bytes)) => match World::from_snapshot(&bytes) {
+            Ok(world) => (position, world, false),
+            Err(error) => {
+                tracing::warn!(%error, "the inventory is rebuilt from what agents list again");
+                (0, World::default(), true)
+            }
+        },
+    };
+    Ok(Parts {
+        store,
+        settings: config.settings.clone(),
+        signer,
+        ca,
+        operator,
+        epoch,
+        world,
+        applied,
+        // The log may be trimmed up to its snapshot: then it is empty and the snapshot is the newest.
+        stored: span.last.max(applied),
+        routed,
+        needs_listing,
+    })
+}
+
+fn bind<T>(
+    address: SocketAddr,
+    purpose: &'static str,
+    option: &'static str,
+    bind: impl FnOnce(SocketAddr) -> std::io::Result<T>,
+) -> Result<T, StartError> {
+    bind(address).map_err(|error| StartError::listen(address, purpose, option, error))
+}
