@@ -1,0 +1,139 @@
+//! Metadata: who an object is, who owns it, and the few labels and annotations that mean something here.
+
+use nimbus_protocol::v1;
+use serde::Deserialize;
+
+use super::micros;
+
+/// An object's metadata, without what nobody here asks for.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SlimMeta {
+    /// UID.
+    pub uid: String,
+    /// Namespace; empty for a cluster's own objects.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Opaque version of this state of it.
+    pub resource_version: String,
+    /// Counts changes of the specification.
+    pub generation: i64,
+    creation_timestamp: Option<String>,
+    deletion_timestamp: Option<String>,
+    owner_references: Option<Vec<Owner>>,
+    labels: Option<Labels>,
+    annotations: Option<Annotations>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Owner {
+    kind: String,
+    name: String,
+    uid: String,
+    controller: bool,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Labels {
+    #[serde(rename = "argocd.argoproj.io/instance")]
+    argocd: Option<String>,
+    #[serde(rename = "kustomize.toolkit.fluxcd.io/name")]
+    flux_kustomization: Option<String>,
+    #[serde(rename = "helm.toolkit.fluxcd.io/name")]
+    flux_helm: Option<String>,
+    #[serde(rename = "app.kubernetes.io/managed-by")]
+    managed_by: Option<String>,
+    #[serde(rename = "node-role.kubernetes.io/control-plane")]
+    control_plane: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "argocd.argoproj.io/tracking-id")]
+    argocd: Option<String>,
+    #[serde(rename = "meta.helm.sh/release-name")]
+    helm_release: Option<String>,
+    #[serde(rename = "deployment.kubernetes.io/revision")]
+    revision: Option<String>,
+    #[serde(rename = "nimbus.dev/cordoned-by")]
+    cordoned_by: Option<String>,
+}
+
+impl SlimMeta {
+    pub(super) fn observe(&self) -> v1::ObjectMeta {
+        let owner = self.controller();
+        let of = |field: fn(&Owner) -> &String| owner.map(field).cloned().unwrap_or_default();
+        v1::ObjectMeta {
+            uid: self.uid.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            resource_version: self.resource_version.clone(),
+            created_at_us: micros(self.creation_timestamp.as_ref()),
+            deleting_since_us: self.deleting_since(),
+            owner_kind: of(|o| &o.kind),
+            owner_name: of(|o| &o.name),
+            owner_uid: of(|o| &o.uid),
+        }
+    }
+
+    /// A deletion whose time cannot be read is a deletion all the same.
+    fn deleting_since(&self) -> i64 {
+        match &self.deletion_timestamp {
+            None => 0,
+            time => micros(time.as_ref()).max(1),
+        }
+    }
+
+    fn controller(&self) -> Option<&Owner> {
+        self.owner_references.iter().flatten().find(|o| o.controller)
+    }
+
+    /// `deployment.kubernetes.io/revision`; 0 when absent.
+    pub(super) fn revision(&self) -> u64 {
+        self.annotation(|a| &a.revision).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    pub(super) fn is_control_plane(&self) -> bool {
+        self.label(|l| &l.control_plane).is_some()
+    }
+
+    pub(super) fn cordoned_by(&self) -> String {
+        self.annotation(|a| &a.cordoned_by).cloned().unwrap_or_default()
+    }
+
+    /// Who keeps the object in its desired state, and what says so; `None` when nobody is known.
+    pub(super) fn manager(&self) -> Option<(&'static str, String)> {
+        let named = |manager, what: &str, value: &String| Some((manager, format!("{what} = {value}")));
+        if let Some(id) = self.annotation(|a| &a.argocd) {
+            return named("argocd", "annotation argocd.argoproj.io/tracking-id", id);
+        }
+        if let Some(name) = self.label(|l| &l.argocd) {
+            return named("argocd", "label argocd.argoproj.io/instance", name);
+        }
+        if let Some(name) = self.label(|l| &l.flux_kustomization) {
+            return named("flux", "label kustomize.toolkit.fluxcd.io/name", name);
+        }
+        if let Some(name) = self.label(|l| &l.flux_helm) {
+            return named("flux", "label helm.toolkit.fluxcd.io/name", name);
+        }
+        if let Some(owner) = self.controller() {
+            return Some(("operator", format!("owned by {} {}", owner.kind, owner.name)));
+        }
+        match (self.label(|l| &l.managed_by).map(String::as_str), self.annotation(|a| &a.helm_release)) {
+            (Some("Helm"), Some(release)) => named("helm", "annotation meta.helm.sh/release-name", release),
+            _ => None,
+        }
+    }
+
+    fn label(&self, which: fn(&Labels) -> &Option<String>) -> Option<&String> {
+        self.labels.as_ref().and_then(|l| which(l).as_ref())
+    }
+
+    fn annotation(&self, which: fn(&Annotations) -> &Option<String>) -> Option<&String> {
+        self.annotations.as_ref().and_then(|a| which(a).as_ref())
+    }
+}

@@ -1,0 +1,101 @@
+//! Slim Kubernetes objects: only the fields that an observation needs are deserialised. `managedFields`, unknown
+//! fields, environment values, arguments and all other annotations are skipped without being built.
+//!
+//! It decides what leaves a cluster; listing, watching and telling what vanished is the daemon's and
+//! [`super::seen`]'s business.
+
+mod meta;
+mod node;
+mod pod;
+mod template;
+#[cfg(test)]
+mod tests;
+mod workload;
+
+use nimbus_protocol::v1;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use meta::SlimMeta;
+pub use node::SlimNode;
+pub use pod::SlimPod;
+pub use template::{Template, template_hash};
+pub use workload::{SlimDeployment, SlimReplicaSet};
+
+/// A kind of object that is watched.
+pub trait Slim: DeserializeOwned + Clone + Send + Sync + std::fmt::Debug + 'static {
+    /// Kind, for example `Pod`.
+    const KIND: &'static str;
+    /// Collection in all namespaces, for example `/api/v1/pods`.
+    const PATH: &'static str;
+
+    /// Metadata.
+    fn meta(&self) -> &SlimMeta;
+
+    /// What leaves the cluster of it.
+    fn observe(&self) -> v1::observation::Body;
+
+    /// That it is no more.
+    fn gone(&self) -> v1::Gone {
+        let meta = self.meta();
+        v1::Gone {
+            kind: Self::KIND.to_owned(),
+            uid: meta.uid.clone(),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        }
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+pub struct SlimList<T> {
+    /// Where to go on, and the version listed.
+    #[serde(default)]
+    pub metadata: ListMeta,
+    /// The objects of this page.
+    #[serde(default = "Vec::new", deserialize_with = "null_is_empty")]
+    pub items: Vec<T>,
+}
+
+/// A list's own metadata.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListMeta {
+    /// Watch from here.
+    pub resource_version: String,
+    /// The next page; empty at the end.
+    #[serde(rename = "continue")]
+    pub continue_token: String,
+}
+
+fn null_is_empty<'de, D: serde::Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// A condition of an object's status.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Condition {
+    #[serde(rename = "type")]
+    of: String,
+    status: String,
+    reason: String,
+    message: String,
+    last_transition_time: Option<String>,
+}
+
+fn condition<'a>(all: &'a [Condition], of: &str) -> Option<&'a Condition> {
+    all.iter().find(|c| c.of == of)
+}
+
+/// Microseconds of an RFC 3339 time; 0 when absent or unreadable, which reads as unknown.
+fn micros(time: Option<&String>) -> i64 {
+    time.and_then(|t| t.parse::<jiff::Timestamp>().ok()).map_or(0, nimbus_protocol::to_micros)
+}
+
+/// A count from the API, which is signed there and never negative.
+fn count(value: Option<i64>) -> u32 {
+    value.and_then(|v| u32::try_from(v).ok()).unwrap_or(0)
+}

@@ -1,0 +1,145 @@
+//! Pods: where they run, how their containers fare. No environment, no arguments, no volumes.
+
+use nimbus_protocol::v1;
+use serde::Deserialize;
+
+use super::{Condition, Slim, SlimMeta, condition, count, micros};
+use crate::observe::bounded;
+
+/// A pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct SlimPod {
+    metadata: SlimMeta,
+    spec: Spec,
+    status: Status,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    node_name: String,
+    containers: Vec<Declared>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Declared {
+    name: String,
+    image: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    phase: String,
+    conditions: Option<Vec<Condition>>,
+    container_statuses: Option<Vec<Running>>,
+    init_container_statuses: Option<Vec<Running>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Running {
+    name: String,
+    image: String,
+    ready: bool,
+    restart_count: Option<i64>,
+    state: State,
+    last_state: State,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct State {
+    running: Option<Nothing>,
+    waiting: Option<Waiting>,
+    terminated: Option<Terminated>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Nothing {}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Waiting {
+    reason: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Terminated {
+    reason: String,
+    exit_code: i32,
+    finished_at: Option<String>,
+}
+
+impl Running {
+    fn observe(&self) -> v1::Container {
+        let (state, reason) = match &self.state {
+            State { waiting: Some(w), .. } => ("waiting", w.reason.as_str()),
+            State { terminated: Some(t), .. } => ("terminated", t.reason.as_str()),
+            State { running: Some(_), .. } => ("running", ""),
+            State { .. } => ("", ""),
+        };
+        let last = self.last_state.terminated.as_ref();
+        v1::Container {
+            name: self.name.clone(),
+            image: self.image.clone(),
+            ready: self.ready,
+            restart_count: count(self.restart_count),
+            state: state.to_owned(),
+            reason: bounded(reason),
+            last_reason: last.map(|t| bounded(&t.reason)).unwrap_or_default(),
+            last_exit_code: last.map_or(0, |t| t.exit_code),
+            last_finished_at_us: micros(last.and_then(|t| t.finished_at.as_ref())),
+        }
+    }
+
+    /// An init container that is through says nothing any more; one that fails holds the whole pod up.
+    fn holds_up(&self) -> bool {
+        let failed = self.state.terminated.as_ref().is_some_and(|t| t.exit_code != 0);
+        failed || (self.state.waiting.is_some() && count(self.restart_count) > 0)
+    }
+}
+
+impl Slim for SlimPod {
+    const KIND: &'static str = "Pod";
+    const PATH: &'static str = "/api/v1/pods";
+
+    fn meta(&self) -> &SlimMeta {
+        &self.metadata
+    }
+
+    fn observe(&self) -> v1::observation::Body {
+        let conditions = self.status.conditions.as_deref().unwrap_or_default();
+        let ready = condition(conditions, "Ready");
+        let scheduled = condition(conditions, "PodScheduled").filter(|c| c.status == "False");
+        v1::observation::Body::Pod(v1::Pod {
+            meta: Some(self.metadata.observe()),
+            node: self.spec.node_name.clone(),
+            phase: self.status.phase.clone(),
+            ready: ready.is_some_and(|c| c.status == "True"),
+            ready_since_us: micros(ready.and_then(|c| c.last_transition_time.as_ref())),
+            containers: self.containers(),
+            unschedulable: scheduled
+                .map(|c| bounded(&format!("{}: {}", c.reason, c.message)))
+                .unwrap_or_default(),
+        })
+    }
+}
+
+impl SlimPod {
+    /// Failing init containers, then every declared container with what the kubelet says of it.
+    fn containers(&self) -> Vec<v1::Container> {
+        let said = self.status.container_statuses.as_deref().unwrap_or_default();
+        let init = self.status.init_container_statuses.iter().flatten().filter(|c| c.holds_up());
+        let silent = self.spec.containers.iter().filter(|d| said.iter().all(|s| s.name != d.name));
+        let silent = silent.map(|d| v1::Container {
+            name: d.name.clone(),
+            image: d.image.clone(),
+            ..Default::default()
+        });
+        init.map(Running::observe).chain(said.iter().map(Running::observe)).chain(silent).collect()
+    }
+}

@@ -1,0 +1,233 @@
+//! Objects as an API server sends them, and what is made of them.
+
+use nimbus_protocol::v1::observation::Body;
+use prost::Message as _;
+use serde_json::{Value, json};
+
+use super::*;
+
+const SECRET: &str = "hunter2-never-leaves";
+
+fn of<T: Slim>(object: &Value) -> Body {
+    serde_json::from_value::<T>(object.clone()).unwrap().observe()
+}
+
+fn bytes(body: Body) -> Vec<u8> {
+    v1::Observation { body: Some(body), ..Default::default() }.encode_to_vec()
+}
+
+fn template() -> Value {
+    json!({
+        "metadata": {"creationTimestamp": null, "labels": {"app": "cart"}, "annotations": {"note": SECRET}},
+        "spec": {
+            "initContainers": [{"name": "prepare", "image": "prepare:1"}],
+            "containers": [{
+                "name": "main", "image": "cart:2", "args": ["--password", SECRET],
+                "env": [{"name": "TOKEN", "value": SECRET}],
+            }],
+        },
+    })
+}
+
+fn pod() -> Value {
+    json!({
+        "kind": "Pod", "apiVersion": "v1",
+        "metadata": {
+            "name": "cart-1", "namespace": "shop", "uid": "u-1", "resourceVersion": "77",
+            "creationTimestamp": "2026-01-02T03:04:05Z",
+            "labels": {"app": "cart"}, "annotations": {"note": SECRET},
+            "managedFields": [{"manager": SECRET, "fieldsV1": {"f:metadata": {}}}],
+            "ownerReferences": [
+                {"kind": "Thing", "name": "t", "uid": "x"},
+                {"kind": "ReplicaSet", "name": "cart-abc", "uid": "rs-1", "controller": true},
+            ],
+        },
+        "spec": {
+            "nodeName": "n1", "future": {"unknown": [1, 2]},
+            "containers": [
+                {"name": "main", "image": "cart:2", "args": [SECRET], "env": [{"name": "A", "value": SECRET}]},
+                {"name": "side", "image": "side:1"},
+            ],
+        },
+        "status": {
+            "phase": "Running",
+            "conditions": [
+                {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-02T03:04:06Z"},
+                {"type": "PodScheduled", "status": "True"},
+            ],
+            "containerStatuses": [{
+                "name": "main", "image": "cart:2", "ready": false, "restartCount": 4,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": SECRET}},
+                "lastState": {"terminated": {
+                    "reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-01-02T03:04:07Z", "message": SECRET,
+                }},
+            }],
+            "initContainerStatuses": [
+                {"name": "done", "restartCount": 0, "state": {"terminated": {"exitCode": 0}}},
+                {"name": "stuck", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}},
+            ],
+        },
+    })
+}
+
+#[test]
+fn a_crash_looping_pod_says_so_and_nothing_secret() {
+    let body = of::<SlimPod>(&pod());
+    let Body::Pod(seen) = &body else { panic!("{body:?}") };
+    let meta = seen.meta.as_ref().unwrap();
+    assert_eq!((meta.owner_kind.as_str(), meta.owner_uid.as_str()), ("ReplicaSet", "rs-1"));
+    assert_eq!(meta.created_at_us, 1_767_323_045_000_000);
+    assert_eq!((seen.node.as_str(), seen.ready, seen.unschedulable.as_str()), ("n1", false, ""));
+    let names: Vec<_> = seen.containers.iter().map(|c| (c.name.as_str(), c.state.as_str())).collect();
+    assert_eq!(names, [("stuck", "waiting"), ("main", "waiting"), ("side", "")]);
+    let main = &seen.containers[1];
+    assert_eq!((main.restart_count, main.last_exit_code), (4, 137));
+    assert_eq!((main.reason.as_str(), main.last_reason.as_str()), ("CrashLoopBackOff", "OOMKilled"));
+    assert!(!bytes(body).windows(SECRET.len()).any(|w| w == SECRET.as_bytes()));
+}
+
+#[test]
+fn a_pod_that_nobody_has_spoken_of_is_not_ready() {
+    let mut object = pod();
+    object["status"] = json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"},
+    ]});
+    object["metadata"]["deletionTimestamp"] = json!("not a time");
+    let Body::Pod(seen) = of::<SlimPod>(&object) else { panic!() };
+    assert!(!seen.ready);
+    assert_eq!(seen.unschedulable, "Unschedulable: 0/3 nodes");
+    assert_eq!(seen.ready_since_us, 0);
+    assert_ne!(seen.meta.unwrap().deleting_since_us, 0, "a deletion is never overlooked");
+    assert_eq!(seen.containers.iter().map(|c| c.state.as_str()).collect::<Vec<_>>(), ["", ""]);
+}
+
+fn deployment() -> Value {
+    json!({
+        "metadata": {
+            "name": "cart", "namespace": "shop", "uid": "d-1", "generation": 5,
+            "annotations": {"deployment.kubernetes.io/revision": "3", "note": SECRET},
+        },
+        "spec": {"replicas": 4, "template": template()},
+        "status": {
+            "observedGeneration": 5, "updatedReplicas": 1, "readyReplicas": 3, "availableReplicas": 3,
+            "conditions": [{
+                "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "late",
+            }],
+        },
+    })
+}
+
+#[test]
+fn a_stuck_rollout_says_so_and_nothing_secret() {
+    let body = of::<SlimDeployment>(&deployment());
+    let Body::Deployment(seen) = &body else { panic!("{body:?}") };
+    assert_eq!((seen.generation, seen.observed_generation, seen.revision), (5, 5, 3));
+    assert_eq!((seen.desired, seen.updated, seen.ready, seen.available), (4, 1, 3, 3));
+    assert_eq!(seen.progressing_reason, "ProgressDeadlineExceeded");
+    assert_eq!(seen.images, ["cart:2", "prepare:1"]);
+    assert_eq!(seen.template_hash, template_hash(&template()));
+    assert_eq!(seen.manager, "");
+    assert!(!bytes(body).windows(SECRET.len()).any(|w| w == SECRET.as_bytes()));
+}
+
+#[test]
+fn a_replica_set_has_the_digest_of_the_deployment_that_made_it() {
+    let mut own = template();
+    own["metadata"]["labels"]["pod-template-hash"] = json!("abc123");
+    own["metadata"].as_object_mut().unwrap().remove("creationTimestamp");
+    let object = json!({
+        "metadata": {"uid": "rs-1", "annotations": {"deployment.kubernetes.io/revision": "2"}},
+        "spec": {"replicas": 1, "template": own},
+        "status": {"replicas": 1, "readyReplicas": 1},
+    });
+    let Body::ReplicaSet(seen) = of::<SlimReplicaSet>(&object) else { panic!() };
+    assert_eq!(seen.template_hash, template_hash(&template()));
+    assert_eq!((seen.revision, seen.replicas, seen.ready_replicas), (2, 1, 1));
+}
+
+#[test]
+fn the_digest_sees_every_change_but_not_the_order_of_keys() {
+    let one: Value = serde_json::from_str(r#"{"spec":{"a":1,"b":[1,2]},"metadata":{}}"#).unwrap();
+    let same: Value = serde_json::from_str(r#"{"metadata":{ },"spec":{"b":[1,2],"a":1,"c":null}}"#).unwrap();
+    assert_eq!(template_hash(&one), template_hash(&same));
+    for other in [
+        json!({"spec": {"a": 1, "b": [2, 1]}, "metadata": {}}),
+        json!({"spec": {"a": "1", "b": [1, 2]}, "metadata": {}}),
+        json!({"spec": {"a": 1, "b": [1, 2]}, "metadata": {"labels": {"x": "y"}}}),
+        json!({"spec": {"a": 1, "b": [1, 2], "labels": {"pod-template-hash": "x"}}, "metadata": {}}),
+    ] {
+        assert_ne!(template_hash(&one), template_hash(&other), "{other}");
+    }
+    // The canonical form, written out.
+    let expected = nimbus_protocol::sha256(br#"{"metadata":{},"spec":{"a":1,"b":[1,2]}}"#);
+    assert_eq!(template_hash(&one), expected);
+}
+
+#[test]
+fn whoever_manages_a_deployment_is_named_with_the_evidence() {
+    let cases = [
+        (json!({"annotations": {"argocd.argoproj.io/tracking-id": "x"}}), "argocd", "tracking-id = x"),
+        (json!({"labels": {"argocd.argoproj.io/instance": "x"}}), "argocd", "instance = x"),
+        (json!({"labels": {"kustomize.toolkit.fluxcd.io/name": "x"}}), "flux", "kustomize"),
+        (json!({"labels": {"helm.toolkit.fluxcd.io/name": "x"}}), "flux", "helm.toolkit"),
+        (
+            json!({
+                "labels": {"app.kubernetes.io/managed-by": "Helm"},
+                "annotations": {"meta.helm.sh/release-name": "x"},
+            }),
+            "helm",
+            "release-name = x",
+        ),
+        (json!({"labels": {"app.kubernetes.io/managed-by": "Helm"}}), "", ""),
+        (
+            json!({"ownerReferences": [{"kind": "Shop", "name": "s", "uid": "u", "controller": true}]}),
+            "operator",
+            "Shop s",
+        ),
+        (json!({"ownerReferences": [{"kind": "Shop", "name": "s", "uid": "u"}]}), "", ""),
+    ];
+    for (metadata, manager, evidence) in cases {
+        let Body::Deployment(seen) = of::<SlimDeployment>(&json!({"metadata": metadata})) else { panic!() };
+        assert_eq!(seen.manager, manager, "{metadata}");
+        assert!(seen.manager_evidence.contains(evidence), "{metadata}: {}", seen.manager_evidence);
+    }
+}
+
+#[test]
+fn a_node_is_as_ready_as_the_api_server_says_and_unknown_without_a_word() {
+    let object = json!({
+        "metadata": {
+            "name": "n1", "uid": "n-1", "labels": {"node-role.kubernetes.io/control-plane": ""},
+            "annotations": {"nimbus.dev/cordoned-by": "job_1"},
+        },
+        "spec": {"unschedulable": true},
+        "status": {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]},
+    });
+    let Body::Node(seen) = of::<SlimNode>(&object) else { panic!() };
+    assert_eq!((seen.ready.as_str(), seen.ready_reason.as_str()), ("Unknown", "NodeStatusUnknown"));
+    assert!(seen.unschedulable && seen.control_plane);
+    assert_eq!(seen.cordoned_by, "job_1");
+    let Body::Node(silent) = of::<SlimNode>(&json!({"metadata": {"name": "n2"}})) else { panic!() };
+    assert_eq!(silent.ready, "Unknown");
+}
+
+#[test]
+fn lists_are_read_page_by_page_and_may_be_null() {
+    let page: SlimList<SlimPod> = serde_json::from_value(json!({
+        "kind": "PodList", "metadata": {"resourceVersion": "9", "continue": "next"}, "items": [pod()],
+    }))
+    .unwrap();
+    assert_eq!((page.items.len(), page.metadata.continue_token.as_str()), (1, "next"));
+    assert_eq!(page.items[0].gone().uid, "u-1");
+    let empty: SlimList<SlimPod> = serde_json::from_value(json!({"metadata": {}, "items": null})).unwrap();
+    assert!(empty.items.is_empty());
+}
+
+#[test]
+fn long_messages_are_cut_at_a_character() {
+    let mut object = deployment();
+    object["status"]["conditions"][0]["message"] = json!("ä".repeat(5_000));
+    let Body::Deployment(seen) = of::<SlimDeployment>(&object) else { panic!() };
+    assert!(seen.progressing_message.len() < 1_100, "{}", seen.progressing_message.len());
+    assert!(seen.progressing_message.ends_with("ä…"));
+}
