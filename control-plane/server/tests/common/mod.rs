@@ -1,0 +1,271 @@
+//! A control plane on a temporary directory and a small agent that speaks the wire protocol by itself, so that the
+//! gateway is tested against the contract and not against the product's own agent.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nimbus_control_core::model::AgentKind;
+use nimbus_control_plane::{Config, ControlPlane};
+use nimbus_protocol::frame::{self, HEADER, Header};
+use nimbus_protocol::v1::agent_frame::Body as ToServer;
+use nimbus_protocol::v1::server_frame::Body as FromServer;
+use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION, v1};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream};
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+
+/// Nothing in these tests takes longer unless it is broken.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// `future`, or a failure that says what did not happen.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
+
+/// Asks until the answer is there.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within(what, asking).await
+}
+
+/// A configuration on free ports.
+pub fn config(dir: &Path) -> Config {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    Config { listen: any, quic: any, ..Config::new(dir) }
+}
+
+/// A control plane with its data in `dir`.
+pub async fn start(dir: &Path) -> ControlPlane {
+    ControlPlane::start(config(dir)).await.unwrap()
+}
+
+/// What an agent keeps after it joined.
+pub struct Identity {
+    pub id: String,
+    pub name: String,
+    pub kind: String,
+    pub chain: Vec<CertificateDer<'static>>,
+    pub key: KeyPair,
+    pub job_keys: Vec<Vec<u8>>,
+    pub ca: CertificateDer<'static>,
+}
+
+pub fn csr(key: &KeyPair) -> Vec<u8> {
+    CertificateParams::default().serialize_request(key).unwrap().der().to_vec()
+}
+
+pub fn ca(plane: &ControlPlane) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(plane.ca_pem_path()).unwrap()
+}
+
+/// A QUIC client that trusts `ca`, with an identity or without.
+pub fn client(
+    ca: &CertificateDer<'static>,
+    alpn: &[u8],
+    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Endpoint {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(ca.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut tls = match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    tls.alpn_protocols = vec![alpn.to_vec()];
+    let mut endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    endpoint.set_default_client_config(config);
+    endpoint
+}
+
+/// One frame off a stream.
+pub async fn read(stream: &mut RecvStream) -> Result<FromServer, String> {
+    let mut head = [0; HEADER];
+    stream.read_exact(&mut head).await.map_err(|error| error.to_string())?;
+    let header = Header::parse(&head).unwrap();
+    let mut body = vec![0; header.length];
+    stream.read_exact(&mut body).await.map_err(|error| error.to_string())?;
+    Ok(header.decode::<v1::ServerFrame>(&body).unwrap().body.unwrap())
+}
+
+pub async fn write(stream: &mut SendStream, body: ToServer) {
+    let bytes = frame::encode(&v1::AgentFrame { body: Some(body) }).unwrap();
+    stream.write_all(&bytes).await.unwrap();
+}
+
+/// Joins with a token (as text) as it stands.
+pub async fn enrol(plane: &ControlPlane, token: &str) -> Result<Identity, v1::Refusal> {
+    let ca = ca(plane);
+    let endpoint = client(&ca, ALPN_ENROL, None);
+    let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let key = KeyPair::generate().unwrap();
+    let request = v1::EnrolRequest {
+        lowest_version: 1,
+        highest_version: 1,
+        token: token.to_owned(),
+        csr_der: csr(&key),
+        hostname: "host".into(),
+        ..Default::default()
+    };
+    write(&mut send, ToServer::Enrol(request)).await;
+    let answer = within("an answer to the enrolment", read(&mut recv)).await.unwrap();
+    connection.close(0u32.into(), b"");
+    match answer {
+        FromServer::Enrolled(response) => Ok(Identity {
+            id: response.agent_id,
+            name: response.agent_name,
+            kind: response.kind,
+            chain: response.certificate_chain_der.into_iter().map(CertificateDer::from).collect(),
+            key,
+            job_keys: response.job_keys,
+            ca,
+        }),
+        FromServer::Refusal(refusal) => Err(refusal),
+        other => panic!("expected an answer to the enrolment, found {other:?}"),
+    }
+}
+
+/// Makes a token and joins with it.
+pub async fn join(plane: &ControlPlane, name: &str, kind: AgentKind) -> Identity {
+    let token = plane.create_join_token(name, kind, Duration::from_secs(60), "operator").await.unwrap();
+    enrol(plane, &token.to_string()).await.unwrap()
+}
+
+impl Identity {
+    pub fn tls(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        (self.chain.clone(), PrivateKeyDer::try_from(self.key.serialize_der()).unwrap())
+    }
+
+    pub fn hello(&self) -> v1::Hello {
+        v1::Hello {
+            lowest_version: 1,
+            highest_version: 1,
+            agent_id: self.id.clone(),
+            agent_version: "1.0".into(),
+            kind: self.kind.clone(),
+            hostname: "host".into(),
+            next_sequence: 1,
+            ..Default::default()
+        }
+    }
+
+    pub async fn dial(&self, plane: &ControlPlane) -> Connection {
+        let endpoint = client(&self.ca, ALPN_SESSION, Some(self.tls()));
+        endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap()
+    }
+
+    pub async fn connect(&self, plane: &ControlPlane) -> Session {
+        self.connect_with(plane, self.hello()).await.unwrap_or_else(|refusal| panic!("{refusal:?}"))
+    }
+
+    pub async fn connect_with(&self, plane: &ControlPlane, hello: v1::Hello) -> Result<Session, v1::Refusal> {
+        let connection = self.dial(plane).await;
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        write(&mut send, ToServer::Hello(hello)).await;
+        match within("a welcome", read(&mut recv)).await.unwrap() {
+            FromServer::Welcome(welcome) => {
+                let (data_send, data_recv) = connection.open_bi().await.unwrap();
+                Ok(Session { connection, welcome, send, recv, data_send, data_recv, next: 1 })
+            }
+            FromServer::Refusal(refusal) => Err(refusal),
+            other => panic!("expected a welcome or a refusal, found {other:?}"),
+        }
+    }
+}
+
+/// A welcome agent.
+pub struct Session {
+    pub connection: Connection,
+    pub welcome: v1::Welcome,
+    pub send: SendStream,
+    pub recv: RecvStream,
+    pub data_send: SendStream,
+    pub data_recv: RecvStream,
+    pub next: u64,
+}
+
+/// An observation without any content.
+pub fn blank(sequence: u64) -> v1::Observation {
+    v1::Observation { sequence, ..Default::default() }
+}
+
+impl Session {
+    /// Sends observations with these sequence numbers.
+    pub async fn send_blank(&mut self, sequences: impl IntoIterator<Item = u64>) {
+        let observations: Vec<_> = sequences.into_iter().map(blank).collect();
+        self.send_batch(observations).await;
+    }
+
+    pub async fn send_batch(&mut self, observations: Vec<v1::Observation>) {
+        let first_sequence = observations[0].sequence;
+        let batch = v1::ObservationBatch { first_sequence, observations };
+        write(&mut self.data_send, ToServer::Batch(batch)).await;
+    }
+
+    /// Sends facts with the next sequence numbers and waits until they are stored.
+    pub async fn tell(&mut self, cluster_uid: &str, bodies: Vec<v1::observation::Body>) {
+        let observations: Vec<_> = bodies
+            .into_iter()
+            .map(|body| {
+                let sequence = self.next;
+                self.next += 1;
+                let cluster_uid = cluster_uid.to_owned();
+                v1::Observation { sequence, cluster_uid, body: Some(body), observed_at_us: 1 }
+            })
+            .collect();
+        self.send_batch(observations).await;
+        assert_eq!(self.ack().await, self.next - 1);
+    }
+
+    pub async fn ack(&mut self) -> u64 {
+        match within("an acknowledgement", read(&mut self.data_recv)).await.unwrap() {
+            FromServer::Ack(ack) => ack.sequence,
+            other => panic!("expected an acknowledgement, found {other:?}"),
+        }
+    }
+
+    /// The next message on the control stream.
+    pub async fn control(&mut self) -> FromServer {
+        within("a message on the control stream", read(&mut self.recv)).await.unwrap()
+    }
+
+    /// The code and reason with which the server closes.
+    pub async fn closed(&self) -> (u64, String) {
+        closed(&self.connection).await
+    }
+}
+
+/// The code and reason with which the server closes `connection`.
+pub async fn closed(connection: &Connection) -> (u64, String) {
+    match within("the end of the connection", connection.closed()).await {
+        ConnectionError::ApplicationClosed(close) => {
+            (close.error_code.into_inner(), String::from_utf8_lossy(&close.reason).into_owned())
+        }
+        other => panic!("expected the server to close with a reason, found {other}"),
+    }
+}
+
+/// A good agent is served from joining to an acknowledgement.
+pub async fn serves_a_good_agent(plane: &ControlPlane) {
+    let identity = join(plane, "good", AgentKind::Vpc).await;
+    let mut session = identity.connect(plane).await;
+    session.send_blank([1, 2, 3]).await;
+    assert_eq!(session.ack().await, 3);
+    session.connection.close(0u32.into(), b"");
+}

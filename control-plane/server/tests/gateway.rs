@@ -1,0 +1,191 @@
+//! The gateway over loopback: what an agent may rely on.
+
+mod common;
+
+use common::{Identity, csr, join, start, until, within, write};
+use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
+use nimbus_control_plane::ControlPlane;
+use nimbus_control_plane::app::Cut;
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1;
+use nimbus_protocol::v1::agent_frame::Body as ToServer;
+use nimbus_protocol::v1::server_frame::Body as FromServer;
+use rustls_pki_types::CertificateDer;
+
+fn id(identity: &Identity) -> AgentId {
+    identity.id.parse().unwrap()
+}
+
+async fn mark(plane: &ControlPlane, identity: &Identity) -> u64 {
+    plane.app().store.high_water_marks().await.unwrap().get(&id(identity)).copied().unwrap_or(0)
+}
+
+/// Sequence numbers in the log, in order.
+async fn stored(plane: &ControlPlane) -> Vec<u64> {
+    let rows = plane.app().store.read_log(0, 500).await.unwrap();
+    let unpack = |payload: &[u8]| {
+        let plain = nimbus_protocol::frame::inflate(payload).unwrap();
+        <v1::ObservationBatch as prost::Message>::decode(plain.as_slice()).unwrap()
+    };
+    rows.iter().flat_map(|row| unpack(&row.payload).observations).map(|o| o.sequence).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_is_acknowledged_after_its_commit_and_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = identity.connect(&plane).await;
+    assert_eq!((session.welcome.acknowledged, session.welcome.version), (0, 1));
+    session.send_blank(1..=3).await;
+    assert_eq!(session.ack().await, 3);
+    assert_eq!(mark(&plane, &identity).await, 3);
+    // The same again, an overlap, and more.
+    session.send_blank(1..=3).await;
+    assert_eq!(session.ack().await, 3);
+    session.send_blank(2..=5).await;
+    assert_eq!(session.ack().await, 5);
+    session.send_blank(6..=6).await;
+    assert_eq!(session.ack().await, 6);
+    assert_eq!(stored(&plane).await, [1, 2, 3, 4, 5, 6]);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_is_stored_and_everything_is_asked_for_again_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = identity.connect(&plane).await;
+    session.send_blank(1..=2).await;
+    session.send_blank(10..=11).await;
+    session.send_blank(20..=20).await;
+    assert_eq!((session.ack().await, session.ack().await, session.ack().await), (2, 11, 20));
+    let FromServer::Resync(resync) = session.control().await else { panic!("expected a resync") };
+    assert!(resync.reason.contains("missing"), "{}", resync.reason);
+    // Nothing else comes: the answer to a heartbeat is the next message.
+    write(&mut session.send, ToServer::Heartbeat(v1::Heartbeat::default())).await;
+    assert!(matches!(session.control().await, FromServer::Heartbeat(_)));
+    assert_eq!(stored(&plane).await, [1, 2, 10, 11, 20]);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_keeps_the_marks_and_raises_the_epoch() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = identity.connect(&plane).await;
+    session.send_blank(1..=7).await;
+    assert_eq!(session.ack().await, 7);
+    let epoch = session.welcome.epoch;
+    plane.stop().await;
+    assert_eq!(session.closed().await.0, 4);
+
+    let plane = start(dir.path()).await;
+    let mut session = identity.connect(&plane).await;
+    assert_eq!(session.welcome.acknowledged, 7);
+    assert!(session.welcome.epoch > epoch);
+    session.send_blank(5..=9).await;
+    assert_eq!(session.ack().await, 9);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_session_of_an_agent_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let older = identity.connect(&plane).await;
+    let mut newer = identity.connect(&plane).await;
+    assert_eq!(older.closed().await.0, 5);
+    newer.send_blank(1..=1).await;
+    assert_eq!(newer.ack().await, 1);
+    assert_eq!(plane.app().sessions.count(), 1);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_agents_live_session_is_cut_and_it_cannot_come_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = identity.connect(&plane).await;
+    let app = plane.app();
+    let mut agent = app.store.get::<Agent>(&identity.id).await.unwrap().unwrap();
+    agent.doc.revoked_at = Some(app.now());
+    app.commit(&ChangeSet { agents: vec![agent], ..ChangeSet::default() }).await.unwrap();
+    assert!(app.sessions.cut(&id(&identity), Cut::Revoked));
+    let FromServer::Refusal(refusal) = session.control().await else { panic!("expected a refusal") };
+    assert_eq!(refusal.code, "revoked");
+    assert_eq!(session.closed().await.0, 1);
+    let refusal = identity.connect_with(&plane, identity.hello()).await.err().unwrap();
+    assert_eq!((refusal.code.as_str(), refusal.retry_after_ms), ("revoked", 0));
+    assert!(refusal.remedy.contains("nimbus agents token create"), "{refusal:?}");
+    until("the registry to be empty", async || app.sessions.connected().is_empty().then_some(())).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_renews_and_its_old_certificate_ends_with_the_first_use_of_the_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let old = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = old.connect(&plane).await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key) })).await;
+    let FromServer::Renewed(renewed) = session.control().await else { panic!("expected a certificate") };
+    assert_eq!(renewed.job_keys, old.job_keys);
+    let chain = renewed.certificate_chain_der.into_iter().map(CertificateDer::from).collect();
+    // The answer could have been lost: the old one still works.
+    let session = old.connect(&plane).await;
+    session.connection.close(0u32.into(), b"");
+    let (id, name, kind) = (old.id.clone(), old.name.clone(), old.kind.clone());
+    let new = Identity { id, name, kind, chain, key, job_keys: renewed.job_keys, ca: old.ca.clone() };
+    let session = new.connect(&plane).await;
+    session.connection.close(0u32.into(), b"");
+    let refusal = old.connect_with(&plane, old.hello()).await.err().unwrap();
+    assert_eq!(refusal.code, "unknown_agent");
+    new.connect(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_agents_with_one_name_get_two_names() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let one = join(&plane, "edge", AgentKind::Vpc).await;
+    let two = join(&plane, "edge", AgentKind::Cluster).await;
+    assert_eq!((one.name.as_str(), two.name.as_str()), ("edge", "edge-2"));
+    assert_eq!((one.kind.as_str(), two.kind.as_str()), ("vpc", "cluster"));
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_agents_share_commits_and_none_loses_an_observation() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = std::sync::Arc::new(start(dir.path()).await);
+    let mut agents = tokio::task::JoinSet::new();
+    for agent in 0..8 {
+        let plane = std::sync::Arc::clone(&plane);
+        agents.spawn(async move {
+            let identity = join(&plane, &format!("edge-{agent}"), AgentKind::Vpc).await;
+            let mut session = identity.connect(&plane).await;
+            for batch in 0..20_u64 {
+                session.send_blank(batch * 50 + 1..=batch * 50 + 50).await;
+                if batch >= 8 {
+                    session.ack().await;
+                }
+            }
+            while session.ack().await < 1_000 {}
+            assert_eq!(mark(&plane, &identity).await, 1_000);
+        });
+    }
+    while let Some(done) = within("eight agents", agents.join_next()).await {
+        done.unwrap();
+    }
+    assert_eq!(stored(&plane).await.len(), 8_000);
+    let figures = plane.app().metrics.render();
+    assert!(figures.contains("nimbus_observations_stored_total 8000"), "{figures}");
+    std::sync::Arc::into_inner(plane).unwrap().stop().await;
+}

@@ -1,0 +1,251 @@
+//! Peers that break the rules: a clear answer, and the server goes on serving the others.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{client, closed, csr, enrol, join, read, serves_a_good_agent, start, within, write};
+use nimbus_control_core::model::AgentKind;
+use nimbus_protocol::frame;
+use nimbus_protocol::v1::agent_frame::Body as ToServer;
+use nimbus_protocol::v1::server_frame::Body as FromServer;
+use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION, v1};
+use quinn::ConnectionError;
+use rcgen::KeyPair;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Bytes that are no hello, each with a word of the reason.
+fn hostile_bytes() -> Vec<(&'static str, Vec<u8>)> {
+    let heartbeat = v1::AgentFrame { body: Some(ToServer::Heartbeat(v1::Heartbeat { at_us: 1 })) };
+    let good = frame::encode(&heartbeat).unwrap();
+    let mut too_long = good.clone();
+    too_long[..4].copy_from_slice(&u32::MAX.to_be_bytes());
+    let mut encoding = good.clone();
+    encoding[4] = 9;
+    let mut checksum = good.clone();
+    *checksum.last_mut().unwrap() ^= 1;
+    let mut bomb = frame::deflate(b"tiny");
+    bomb[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut inflates = u32::try_from(bomb.len()).unwrap().to_be_bytes().to_vec();
+    inflates.extend([1, 0]);
+    inflates.extend(crc32(&bomb).to_be_bytes());
+    inflates.extend(&bomb);
+    let random: Vec<u8> =
+        (0..4_096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
+    vec![
+        ("too long", too_long),
+        ("encoding", encoding),
+        ("checksum", checksum),
+        ("inflates", inflates),
+        ("frame", random),
+        ("inside a frame", good[..good.len() - 1].to_vec()),
+        ("hello", good),
+    ]
+}
+
+/// CRC-32 as frames carry it, taken from a frame with the same body.
+fn crc32(body: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in body {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_frames_cost_their_sender_the_connection_and_nobody_else_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    for (word, bytes) in hostile_bytes() {
+        // As the first message of a session.
+        let connection = identity.dial(&plane).await;
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        send.write_all(&bytes).await.unwrap();
+        send.finish().unwrap();
+        let answer = within(word, read(&mut recv)).await.unwrap();
+        let FromServer::Refusal(refusal) = answer else { panic!("{word}: {answer:?}") };
+        assert_eq!(refusal.code, "malformed", "{word}");
+        let said = format!("{} {}", refusal.expected, refusal.found);
+        assert!(said.contains(word), "{word}: {refusal:?}");
+        assert_eq!(closed(&connection).await.0, 2, "{word}");
+        // On the data stream of a session.
+        let mut session = identity.connect(&plane).await;
+        session.data_send.write_all(&bytes).await.unwrap();
+        if word == "hello" {
+            // A heartbeat makes the stream visible and is fine here; a hello is not.
+            write(&mut session.data_send, ToServer::Hello(identity.hello())).await;
+        }
+        let _ = session.data_send.finish();
+        let FromServer::Refusal(refusal) = session.control().await else { panic!("{word}") };
+        assert_eq!(refusal.code, "malformed", "{word}");
+        let (code, reason) = session.closed().await;
+        assert_eq!(code, 2, "{word}: {reason}");
+        // As an enrolment.
+        let connection = client(&identity.ca, ALPN_ENROL, None)
+            .connect(plane.quic_addr(), "nimbus-control-plane")
+            .unwrap();
+        let connection = connection.await.unwrap();
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        send.write_all(&bytes).await.unwrap();
+        send.finish().unwrap();
+        let answer = within(word, read(&mut recv)).await.unwrap();
+        assert!(matches!(&answer, FromServer::Refusal(r) if r.code == "malformed"), "{word}: {answer:?}");
+    }
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_out_of_order_is_named_and_not_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    for sequences in [vec![3, 2], vec![0], vec![4, 4], vec![u64::MAX]] {
+        let mut session = identity.connect(&plane).await;
+        session.send_blank(sequences).await;
+        let FromServer::Refusal(refusal) = session.control().await else { panic!("expected a refusal") };
+        assert!(refusal.found.contains("sequence"), "{refusal:?}");
+        assert_eq!(session.closed().await.0, 2);
+    }
+    assert!(plane.app().store.high_water_marks().await.unwrap().is_empty());
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_version_and_another_agents_name_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let hello = v1::Hello { lowest_version: 7, highest_version: 9, ..identity.hello() };
+    let refusal = identity.connect_with(&plane, hello).await.err().unwrap();
+    assert_eq!(refusal.code, "unsupported_version");
+    assert!(refusal.found.contains("7 to 9"), "{refusal:?}");
+    let other = join(&plane, "other", AgentKind::Vpc).await;
+    let refusal = identity.connect_with(&plane, other.hello()).await.err().unwrap();
+    assert_eq!(refusal.code, "wrong_agent");
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_certificate_a_session_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let endpoint = client(&identity.ca, ALPN_SESSION, None);
+    let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    write(&mut send, ToServer::Hello(identity.hello())).await;
+    let answer = within("a refusal", read(&mut recv)).await.unwrap();
+    let FromServer::Refusal(refusal) = answer else { panic!("{answer:?}") };
+    assert_eq!(refusal.code, "certificate_required");
+    assert_eq!(closed(&connection).await.0, 1);
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_and_an_expired_certificate_fail_the_handshake() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let app = plane.app();
+    let id = identity.id.parse().unwrap();
+    let lifetime = Duration::from_secs(3_600);
+    let key = KeyPair::generate().unwrap();
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let paths = (elsewhere.path().join("ca.pem"), elsewhere.path().join("ca.key"));
+    let foreign = nimbus_control_plane::ca::Authority::open(&paths.0, &paths.1, app.now()).unwrap();
+    let foreign = foreign.issue_agent(&id, &csr(&key), app.now(), lifetime).unwrap();
+    let long_ago = app.now() - Duration::from_secs(7_200);
+    let expired = app.ca.issue_agent(&id, &csr(&key), long_ago, lifetime).unwrap();
+    for (what, chain) in [("foreign", foreign.chain), ("expired", expired.chain)] {
+        let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
+        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let endpoint = client(&identity.ca, ALPN_SESSION, Some((chain, private)));
+        let dialled = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await;
+        // TLS 1.3 lets a client finish before the server has looked at its certificate.
+        let error = match dialled {
+            Err(error) => error,
+            Ok(connection) => within(what, connection.closed()).await,
+        };
+        let ConnectionError::ConnectionClosed(close) = error else { panic!("{what}: {error}") };
+        // Crypto errors are 0x100 plus the TLS alert.
+        let code = u64::from(close.error_code);
+        assert!((0x100..0x200).contains(&code), "{what}: {close}");
+        eprintln!("{what}: the client is told {close}");
+    }
+    assert_eq!(app.sessions.count(), 0);
+    assert!(app.metrics.render().contains("nimbus_handshakes_failed_total 2"), "{}", app.metrics.render());
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let app = plane.app();
+    let minute = Duration::from_secs(60);
+    let token = plane.create_join_token("edge", AgentKind::Vpc, minute, "operator").await.unwrap();
+    let mut forged = token.clone();
+    forged.secret[0] ^= 1;
+    let refusal = enrol(&plane, &forged.to_string()).await.err().unwrap();
+    assert_eq!(refusal.code, "token_unknown");
+    let (one, two) = (token.to_string(), token.to_string());
+    let (one, two) = tokio::join!(enrol(&plane, &one), enrol(&plane, &two));
+    let refusal = match (one, two) {
+        (Ok(_), Err(refusal)) | (Err(refusal), Ok(_)) => refusal,
+        (one, two) => panic!("one of two joins: {:?} {:?}", one.err(), two.err()),
+    };
+    assert_eq!(refusal.code, "token_used");
+    assert!(refusal.remedy.contains("nimbus agents token create"), "{refusal:?}");
+
+    let token = plane.create_join_token("late", AgentKind::Vpc, minute, "operator").await.unwrap();
+    let mut record = app.store.get(token.id.as_str()).await.unwrap().unwrap();
+    let record_doc: &mut nimbus_control_core::model::JoinTokenRecord = &mut record.doc;
+    record_doc.expires_at = app.now() - Duration::from_secs(1);
+    let changes = nimbus_control_core::model::ChangeSet { tokens: vec![record], ..Default::default() };
+    app.commit(&changes).await.unwrap();
+    let refusal = enrol(&plane, &token.to_string()).await.err().unwrap();
+    assert_eq!(refusal.code, "token_expired");
+    for text in ["", "nimbus1.x.y.z", "nimbus2.tok_00000000000000000000000000000001.AA.00"] {
+        assert_eq!(enrol(&plane, text).await.err().unwrap().code, "token_unknown", "{text}");
+    }
+    let agents = app.store.all::<nimbus_control_core::model::Agent>().await.unwrap();
+    assert_eq!(agents.len(), 1);
+    let rows = app.store.audit_rows(1, 500).await.unwrap();
+    let count = |action: &str| rows.iter().filter(|row| row.draft.action == action).count();
+    assert_eq!((count("agent.enrolled"), count("agent.enrolment_refused")), (1, 2));
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_certificate_request_does_not_spend_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let token =
+        plane.create_join_token("edge", AgentKind::Vpc, Duration::from_secs(60), "operator").await.unwrap();
+    let endpoint = client(&common::ca(&plane), ALPN_ENROL, None);
+    let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let request = v1::EnrolRequest {
+        lowest_version: 1,
+        highest_version: 1,
+        token: token.to_string(),
+        csr_der: vec![1, 2, 3],
+        ..Default::default()
+    };
+    write(&mut send, ToServer::Enrol(request)).await;
+    let answer = within("a refusal", read(&mut recv)).await.unwrap();
+    assert!(matches!(&answer, FromServer::Refusal(r) if r.code == "malformed"), "{answer:?}");
+    assert!(enrol(&plane, &token.to_string()).await.is_ok());
+    plane.stop().await;
+}

@@ -1,0 +1,156 @@
+//! Starting: what is in the way is named with what to do, and nothing is harmed.
+
+mod common;
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::PermissionsExt as _;
+
+use common::{config, serves_a_good_agent, start};
+use nimbus_control_plane::{Config, ControlPlane, StartError};
+
+async fn refused(config: Config) -> String {
+    match ControlPlane::start(config).await {
+        Ok(_) => panic!("expected a refusal to start"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Status and text of a plain GET.
+async fn get(address: SocketAddr, path: &'static str, token: Option<String>) -> (u16, String) {
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{token}\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer)
+    });
+    asked.await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_is_named_with_its_option_and_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = tcp.local_addr().unwrap();
+    let said = refused(Config { listen: taken, ..config(dir.path()) }).await;
+    assert!(
+        said.contains(&taken.to_string()) && said.contains("--listen") && said.contains("REST"),
+        "{said}"
+    );
+    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = udp.local_addr().unwrap();
+    let said = refused(Config { quic: taken, ..config(dir.path()) }).await;
+    assert!(said.contains(&taken.to_string()) && said.contains("--quic") && said.contains("QUIC"), "{said}");
+    let plane = start(dir.path()).await;
+    assert_eq!(plane.app().epoch, 1);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_data_directory_is_for_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let said = refused(config(dir.path())).await;
+    assert!(said.contains(&std::process::id().to_string()) && said.contains("--data-dir"), "{said}");
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+    start(dir.path()).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_secrets_are_private_and_stay_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let secrets = ["ca.key", "job.key", "operator.token"].map(|name| dir.path().join(name));
+    let read = || secrets.clone().map(|path| std::fs::read(path).unwrap());
+    for path in &secrets {
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    let before = read();
+    plane.stop().await;
+    start(dir.path()).await.stop().await;
+    assert_eq!(read(), before);
+    std::fs::set_permissions(&secrets[1], std::fs::Permissions::from_mode(0o640)).unwrap();
+    let said = refused(config(dir.path())).await;
+    assert!(said.contains("job.key") && said.contains("chmod 600"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_make_no_sense_and_a_strange_database_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut senseless = config(dir.path());
+    senseless.settings.attempts = 0;
+    let said = refused(senseless).await;
+    assert!(said.contains("attempts"), "{said}");
+    let said = refused(Config { database: Some("mysql://u:hush@h/d".into()), ..config(dir.path()) }).await;
+    assert!(said.contains("sqlite:") && !said.contains("hush"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_database_is_named_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("nimbus.db");
+    std::fs::write(&path, "this is not a database, and it is long enough to be looked at".repeat(40))
+        .unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let error = ControlPlane::start(config(dir.path())).await.err().unwrap();
+    assert!(matches!(error, StartError::Store(_)), "{error}");
+    assert!(error.to_string().contains("nimbus.db"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_open_and_the_figures_are_shown_on_loopback() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    assert!(plane.rest_url().starts_with("http://127.0.0.1:"), "{}", plane.rest_url());
+    let address = plane.rest_addr();
+    assert_eq!(get(address, "/healthz", None).await.0, 200);
+    assert_eq!(get(address, "/readyz", None).await.0, 200);
+    let (status, text) = get(address, "/metrics", None).await;
+    assert!(status == 200 && text.contains("nimbus_agents_connected"), "{text}");
+    assert_eq!(get(address, "/api/v1/agents", None).await.0, 401);
+    let token = std::fs::read_to_string(plane.operator_token_path()).unwrap().trim().to_owned();
+    assert_eq!(get(address, "/api/v1/agents", Some(token)).await.0, 200);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_any_other_address_rest_is_tls_with_the_own_ca() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { listen: "0.0.0.0:0".parse().unwrap(), ..config(dir.path()) };
+    let plane = ControlPlane::start(config).await.unwrap();
+    assert!(plane.rest_url().starts_with("https://"), "{}", plane.rest_url());
+    let address = SocketAddr::from(([127, 0, 0, 1], plane.rest_addr().port()));
+    let ca = common::ca(&plane);
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(ca).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let mut tls = rustls::ClientConnection::new(tls.into(), "localhost".try_into().unwrap()).unwrap();
+        let mut tcp = TcpStream::connect(address).unwrap();
+        let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
+        write!(stream, "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = [0; 15];
+        stream.read_exact(&mut answer).unwrap();
+        // Plain HTTP gets no HTTP answer.
+        let mut plain = TcpStream::connect(address).unwrap();
+        write!(plain, "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut rest = Vec::new();
+        let _ = plain.read_to_end(&mut rest);
+        (String::from_utf8_lossy(&answer).into_owned(), rest)
+    });
+    let (answer, plain) = asked.await.unwrap();
+    assert_eq!(answer, "HTTP/1.1 200 OK");
+    assert!(!plain.starts_with(b"HTTP/"), "{plain:?}");
+    plane.stop().await;
+}
