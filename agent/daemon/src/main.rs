@@ -1,1 +1,63 @@
-fn main() {}
+//! `nimbus-agent`: the agent as a program. It decides nothing: arguments in, exit code out.
+//!
+//! Exit codes: 0 stopped cleanly; 1 an error; 2 usage.
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use nimbus_agent::args::{Args, LogFormat};
+use nimbus_agent::{Agent, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log(args.log_format());
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
+    let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    match run(args.into_config(in_pod)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nimbus-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+fn run(config: Config) -> anyhow::Result<()> {
+    // An agent at rest has little to do: two workers, and file work on a few short-lived threads.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(4)
+        .thread_stack_size(1 << 20)
+        .enable_all()
+        .build()
+        .context("expected to start two worker threads; check the process and memory limits")?;
+    runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).context("expected to listen for SIGINT")?;
+        let mut terminate = signal(SignalKind::terminate()).context("expected to listen for SIGTERM")?;
+        let agent = tokio::select! {
+            started = Agent::start(config) => started?,
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        agent.stop().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,319 @@
+//! Starts the parts in order, wires them, and stops them in reverse.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nimbus_agent_core::spool::Limits;
+use nimbus_protocol::v1;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::board::{Board, Status};
+use crate::clock;
+use crate::config::{Config, is_host_port};
+use crate::counters::Counters;
+use crate::datadir::{DataDir, DataDirError};
+use crate::error::AgentError;
+use crate::exec::{self, Shared};
+use crate::files::journal::JournalStore;
+use crate::files::spool::SpoolStore;
+use crate::identity::enrol::{Newcomer, enrol};
+use crate::identity::renew::Renewal;
+use crate::identity::{Identity, IdentityError};
+use crate::outbox::Outbox;
+use crate::transport::hub;
+use crate::watch::files::Files;
+use crate::watch::files::baseline::Baselines;
+use crate::watch::kube::ClusterHandle;
+use crate::watch::kube::client::{self, Target};
+use crate::watch::{files, host, kube};
+use crate::{telemetry, teller};
+
+/// Tries to reach the control plane when joining; the wait between two doubles from a second.
+const JOIN_TRIES: u32 = 4;
+/// Longest wait for the parts, and then for the hub, to end.
+const STOP: Duration = Duration::from_secs(5);
+
+/// A running agent. Dropping it ends it at once; [`Agent::stop`] ends it cleanly.
+#[derive(Debug)]
+pub struct Agent {
+    agent_id: String,
+    board: Arc<Board>,
+    telemetry: Option<std::net::SocketAddr>,
+    cancel: CancellationToken,
+    parts: JoinSet<()>,
+    hub_cancel: CancellationToken,
+    hub: JoinHandle<()>,
+    _data_dir: DataDir,
+}
+
+impl Agent {
+    /// Starts an agent. Joins first where there is no identity yet. Must be called in a tokio runtime.
+    pub async fn start(config: Config) -> Result<Self, AgentError> {
+        if !is_host_port(&config.server) {
+            return Err(AgentError::Server(config.server));
+        }
+        // The Kubernetes client asks for a process-wide provider; another part of the process may have set it.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let data_dir = DataDir::open(&config.data_dir)?;
+        let target = client::target(&config.cluster).await?;
+        let paths = config.watch.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+        let listener = match config.telemetry {
+            None => None,
+            Some(address) => Some(
+                tokio::net::TcpListener::bind(address)
+                    .await
+                    .map_err(|found| AgentError::Telemetry { address, found })?,
+            ),
+        };
+        let identity = identity(&config, &data_dir, target.as_ref()).await?;
+        let journal = JournalStore::open(&data_dir.journal(), clock::now())?;
+        let store = SpoolStore::open(&data_dir.spool(), Limits::default())?;
+        let baselines = Baselines::open(&data_dir.baseline())
+            .map_err(|source| DataDirError::Io { path: data_dir.baseline(), source })?;
+        Ok(Wiring { config, data_dir, target, paths, listener, identity, journal, store, baselines }.connect())
+    }
+
+    /// The id that the control plane gave this agent.
+    pub fn id(&self) -> &str {
+        &self.agent_id
+    }
+
+    /// What the agent says of itself, now and whenever it changes.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.board.subscribe()
+    }
+
+    /// Where telemetry listens, if it does.
+    pub fn telemetry_addr(&self) -> Option<std::net::SocketAddr> {
+        self.telemetry
+    }
+
+    /// Ends everything: own cordons are lifted, the watch lease is given back, what was seen is in the spool. Takes at
+    /// most ten seconds.
+    pub async fn stop(mut self) {
+        self.cancel.cancel();
+        let ended = async { while self.parts.join_next().await.is_some() {} };
+        if tokio::time::timeout(STOP, ended).await.is_err() {
+            tracing::warn!("some parts did not end in time");
+            self.parts.abort_all();
+        }
+        self.hub_cancel.cancel();
+        if tokio::time::timeout(STOP, &mut self.hub).await.is_err() {
+            tracing::warn!("the connection did not end in time");
+            self.hub.abort();
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        self.hub_cancel.cancel();
+    }
+}
+
+struct Wiring {
+    config: Config,
+    data_dir: DataDir,
+    target: Option<Target>,
+    paths: Vec<PathBuf>,
+    listener: Option<tokio::net::TcpListener>,
+    identity: Identity,
+    journal: JournalStore,
+    store: SpoolStore,
+    baselines: Baselines,
+}
+
+impl Wiring {
+    fn connect(self) -> Agent {
+        let agent_id = self.identity.agent_id.to_string();
+        let hostname = self.config.hostname();
+        let (board, counters) = (Arc::new(Board::new()), Arc::new(Counters::default()));
+        let (cancel, hub_cancel) = (CancellationToken::new(), CancellationToken::new());
+        let resync = Arc::new(watch::Sender::new(0));
+        let (outbox, items) = Outbox::new();
+        let (order_sender, orders) = mpsc::channel(exec::ORDERS);
+        let cluster = Arc::new(ClusterHandle::default());
+        let has_cluster = self.target.is_some();
+        board.update(|status| {
+            status.agent_id.clone_from(&agent_id);
+            status.has_cluster = has_cluster;
+        });
+        say_damage(&self.journal);
+        if let Err(error) = self.baselines.sweep() {
+            board.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
+        }
+        let exclude = [self.data_dir.path().to_owned()];
+        let files = Files::new(
+            &self.paths,
+            &exclude,
+            &Arc::new(self.baselines),
+            outbox.clone(),
+            board.clone(),
+            counters.clone(),
+        );
+        let renewal = Renewal::new(self.identity, self.data_dir.identity());
+        let shared = Arc::new(Shared {
+            agent_id: agent_id.clone(),
+            has_cluster,
+            policy: self.config.policy.clone(),
+            keys: renewal.keys(),
+            journal: Arc::new(Mutex::new(self.journal)),
+            cluster: cluster.clone(),
+            files: files.clone(),
+            outbox: outbox.clone(),
+            board: board.clone(),
+            counters: counters.clone(),
+            cancel: cancel.clone(),
+        });
+        let hello = v1::Hello {
+            agent_id: agent_id.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            kind: self.config.kind().to_owned(),
+            hostname: hostname.clone(),
+            ..v1::Hello::default()
+        };
+        let hub = tokio::spawn(hub::run(hub::Parts {
+            server: self.config.server.clone(),
+            hello,
+            renewal,
+            store: self.store,
+            items,
+            orders: order_sender,
+            resync: resync.clone(),
+            board: board.clone(),
+            counters: counters.clone(),
+            cancel: hub_cancel.clone(),
+        }));
+        let mut parts = JoinSet::new();
+        parts.spawn(exec::run(shared.clone(), orders));
+        parts.spawn(teller::run(shared, hostname.clone(), resync.subscribe()));
+        parts.spawn(host::run(
+            hostname,
+            self.config.host_interval,
+            outbox.clone(),
+            board.clone(),
+            resync.subscribe(),
+            cancel.clone(),
+        ));
+        parts.spawn(files::run(files, self.config.file_interval, resync.subscribe(), cancel.clone()));
+        if let Some(target) = self.target {
+            parts.spawn(kube::run(kube::Watch {
+                target,
+                lease: self.config.lease.clone(),
+                identity: agent_id.clone(),
+                outbox,
+                board: board.clone(),
+                handle: cluster,
+                resync: resync.subscribe(),
+                cancel: cancel.clone(),
+            }));
+        }
+        let telemetry = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = self.listener {
+            parts.spawn(telemetry::run(listener, board.clone(), counters, cancel.clone()));
+        }
+        Agent { agent_id, board, telemetry, cancel, parts, hub_cancel, hub, _data_dir: self.data_dir }
+    }
+}
+
+/// A torn tail is what a crash leaves: worth a line in the log and no more.
+fn say_damage(journal: &JournalStore) {
+    let damaged = journal.get().damaged();
+    if damaged > 0 {
+        tracing::warn!(bytes = damaged, "the job journal had bytes that are no records; they were left out");
+    }
+}
+
+/// The identity that is there, or the one that the join token gets.
+async fn identity(
+    config: &Config,
+    data_dir: &DataDir,
+    target: Option<&Target>,
+) -> Result<Identity, AgentError> {
+    let dir = data_dir.identity();
+    let there = Identity::load(&dir)?;
+    match (there, &config.join) {
+        (Some(identity), None) => Ok(identity),
+        (Some(identity), Some(_)) if clock::now().as_second() < identity.expires_at() => {
+            tracing::warn!(agent = %identity.agent_id, "this agent joined before; the join token is not used");
+            Ok(identity)
+        }
+        (None, None) => Err(IdentityError::Nothing(dir).into()),
+        // A certificate that ended cannot be renewed any more: a new token is the way back.
+        (_, Some(token)) => {
+            let newcomer = newcomer(config, target).await;
+            let identity = join(&dir, &config.server, token, newcomer).await?;
+            tracing::info!(agent = %identity.agent_id, name = identity.name, "joined the control plane");
+            Ok(identity)
+        }
+    }
+}
+
+async fn newcomer(config: &Config, target: Option<&Target>) -> Newcomer {
+    let mut newcomer = Newcomer { hostname: config.hostname(), ..Newcomer::default() };
+    if let Some(target) = target {
+        // A cluster that does not answer now is named later, in the agent's status.
+        if let Ok(Ok(cluster)) = tokio::time::timeout(STOP, target.identify()).await {
+            newcomer.cluster_uid = cluster.uid;
+            newcomer.cluster_name = cluster.name;
+        }
+    }
+    newcomer
+}
+
+async fn join(
+    dir: &Path,
+    server: &str,
+    token: &str,
+    newcomer: Newcomer,
+) -> Result<Identity, IdentityError> {
+    let mut wait = Duration::from_secs(1);
+    for _ in 1..JOIN_TRIES {
+        match enrol(dir, server, token, newcomer.clone()).await {
+            Err(error @ IdentityError::Unreachable { .. }) => {
+                tracing::warn!("{error}; trying again in {} s", wait.as_secs());
+            }
+            done => return done,
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    enrol(dir, server, token, newcomer).await
+}
+
+/// A watched path, absolute and without `.` or `..`; it need not exist.
+fn absolute(path: &Path) -> Result<PathBuf, AgentError> {
+    let wrong = |found| AgentError::WatchPath { path: path.to_owned(), found };
+    let path = if path.components().any(|part| part == Component::ParentDir) {
+        path.canonicalize().map_err(wrong)?
+    } else {
+        std::path::absolute(path).map_err(wrong)?
+    };
+    // Collected anew, so that a trailing slash or a `.` is gone.
+    let path: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
+    if path.parent().is_none() || path.to_str().is_none() {
+        let found = std::io::Error::new(
+            std::io::ErrorKind::InvalidInput,
+            "the whole file system, or a name that is not UTF-8; name a directory below /",
+        );
+        return Err(wrong(found));
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watched_path_becomes_absolute_and_plain() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(absolute(Path::new("./a//b/")).unwrap(), here.join("a/b"));
+        assert_eq!(absolute(Path::new("/x/./y/")).unwrap(), Path::new("/x/y"));
+        assert!(absolute(Path::new("/")).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! The command line of `nimbus-agent` and the environment variables that say the same.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::config::{ClusterSource, Config, LeaseSettings, is_host_port};
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line a person reads.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Watches this host and, where it has one, a Kubernetes cluster; runs the remedies that its local policy allows.
+#[derive(Debug, Parser)]
+#[command(name = "nimbus-agent", version, about)]
+pub struct Args {
+    /// The control plane's agent listener.
+    #[arg(long, value_name = "HOST:PORT", env = "NIMBUS_SERVER", value_parser = host_port)]
+    server: String,
+    /// Join token from `nimbus agents token create`; needed once. Better in the environment than on a command line,
+    /// where others can read it.
+    #[arg(long, value_name = "TOKEN", env = "NIMBUS_JOIN_TOKEN", hide_env_values = true)]
+    join: Option<String>,
+    /// Where identity, spool, journal and baselines are kept.
+    #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR", default_value = "/var/lib/nimbus-agent")]
+    data_dir: PathBuf,
+    /// Report this name instead of the host's own.
+    #[arg(long, value_name = "NAME", env = "NIMBUS_AGENT_NAME")]
+    name: Option<String>,
+    /// Watch the cluster of this kubeconfig.
+    #[arg(long, value_name = "FILE", env = "NIMBUS_KUBECONFIG", conflicts_with_all = ["in_cluster", "no_cluster"])]
+    kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context, if not its current one.
+    #[arg(long, value_name = "CONTEXT", env = "NIMBUS_KUBE_CONTEXT", requires = "kubeconfig")]
+    kube_context: Option<String>,
+    /// Watch the cluster that this process runs in (the default inside a pod).
+    #[arg(long, env = "NIMBUS_IN_CLUSTER", conflicts_with = "no_cluster")]
+    in_cluster: bool,
+    /// Watch no cluster (the default outside a pod).
+    #[arg(long, env = "NIMBUS_NO_CLUSTER")]
+    no_cluster: bool,
+    /// Watch this file or directory; may be given more than once (in the environment: separated by `:`).
+    #[arg(long, value_name = "PATH", env = "NIMBUS_WATCH", value_delimiter = ':')]
+    watch: Vec<PathBuf>,
+    /// Local policy (TOML) [default: policy.toml in the data directory; a missing file means observe only].
+    #[arg(long, value_name = "FILE", env = "NIMBUS_POLICY")]
+    policy: Option<PathBuf>,
+    /// Listen here for /healthz, /readyz and /metrics.
+    #[arg(long, value_name = "ADDR", env = "NIMBUS_TELEMETRY")]
+    telemetry: Option<SocketAddr>,
+    /// How logs are written; RUST_LOG chooses which.
+    #[arg(long, value_enum, env = "NIMBUS_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// Seconds between two samples of the host's health.
+    #[arg(long, value_name = "SECONDS", env = "NIMBUS_HOST_INTERVAL", default_value_t = 15,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    host_interval: u64,
+    /// Seconds between two full passes over the watched files.
+    #[arg(long, value_name = "SECONDS", env = "NIMBUS_FILE_INTERVAL", default_value_t = 300,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    file_interval: u64,
+    /// Seconds that the watch lease holds without being renewed.
+    #[arg(long, value_name = "SECONDS", env = "NIMBUS_LEASE_DURATION", default_value_t = 15,
+          value_parser = clap::value_parser!(u64).range(2..=600))]
+    lease_duration: u64,
+}
+
+fn host_port(text: &str) -> Result<String, String> {
+    if is_host_port(text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected HOST:PORT, such as nimbus.example.com:7443".to_owned())
+}
+
+impl Args {
+    /// How logs are to be written.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
+    }
+
+    /// The configuration they mean; `in_pod` says whether this process runs in a Kubernetes pod.
+    pub fn into_config(self, in_pod: bool) -> Config {
+        let cluster = match self.kubeconfig {
+            Some(path) => ClusterSource::Kubeconfig { path: Some(path), context: self.kube_context },
+            None if self.in_cluster || (in_pod && !self.no_cluster) => ClusterSource::InCluster,
+            None => ClusterSource::None,
+        };
+        let policy = self.policy.unwrap_or_else(|| Config::default_policy(&self.data_dir));
+        Config {
+            join: self.join,
+            name: self.name,
+            cluster,
+            watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),
+            policy,
+            telemetry: self.telemetry,
+            host_interval: Duration::from_secs(self.host_interval),
+            file_interval: Duration::from_secs(self.file_interval),
+            lease: LeaseSettings {
+                duration: Duration::from_secs(self.lease_duration),
+                ..LeaseSettings::default()
+            },
+            ..Config::new(self.data_dir, self.server)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from(["nimbus-agent"].iter().chain(args))
+    }
+
+    #[test]
+    fn the_cluster_is_the_one_that_was_named_or_the_pods_own() {
+        let source = |args: &[&str], in_pod| {
+            let all: Vec<&str> = ["--server", "h:1"].iter().chain(args).copied().collect();
+            parse(&all).unwrap().into_config(in_pod).cluster
+        };
+        assert_eq!(source(&[], false), ClusterSource::None);
+        assert_eq!(source(&[], true), ClusterSource::InCluster);
+        assert_eq!(source(&["--no-cluster"], true), ClusterSource::None);
+        let named = ClusterSource::Kubeconfig { path: Some("k".into()), context: Some("c".into()) };
+        assert_eq!(source(&["--kubeconfig", "k", "--kube-context", "c"], true), named);
+    }
+
+    #[test]
+    fn contradictions_and_a_server_without_port_are_usage_errors() {
+        for args in [
+            vec![],
+            vec!["--server", "host"],
+            vec!["--server", "h:1", "--in-cluster", "--no-cluster"],
+            vec!["--server", "h:1", "--kubeconfig", "k", "--in-cluster"],
+            vec!["--server", "h:1", "--kube-context", "c"],
+            vec!["--server", "h:1", "--host-interval", "0"],
+        ] {
+            assert_eq!(parse(&args).unwrap_err().exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn the_policy_is_in_the_data_directory_unless_it_is_named() {
+        let config = parse(&["--server", "h:1", "--data-dir", "/d"]).unwrap().into_config(false);
+        assert_eq!(config.policy, Path::new("/d/policy.toml"));
+        assert_eq!(config.kind(), "vpc");
+    }
+}

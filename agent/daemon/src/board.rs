@@ -1,0 +1,178 @@
+//! What the agent knows about itself: the parts write here, and the status, telemetry and control plane read.
+//!
+//! A problem has a key, so that the part which said it can take it back.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nimbus_protocol::v1;
+use tokio::sync::watch;
+
+/// Most problems that are told; further ones are counted in one line.
+const MAX_PROBLEMS: usize = 50;
+/// Longest text of one problem, in characters.
+const MAX_PROBLEM: usize = 500;
+
+/// What an agent says of itself.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Status {
+    /// The agent's id.
+    pub agent_id: String,
+    /// A session with the control plane is live.
+    pub connected: bool,
+    /// This agent is to watch a cluster.
+    pub has_cluster: bool,
+    /// UID of the kube-system namespace; empty while it is not known.
+    pub cluster_uid: String,
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// This replica holds the watch lease.
+    pub leading: bool,
+    /// Transitions of the lease under which it leads; 0 when it does not.
+    pub lease_term: u64,
+    /// Another replica holds the lease and renews it.
+    pub standing_by: bool,
+    /// Every kind of cluster object was listed once under this term.
+    pub synced: bool,
+    /// Actions that the local policy allows.
+    pub allowed_actions: Vec<String>,
+    /// Watched paths.
+    pub roots: Vec<v1::WatchedRoot>,
+    /// Problems, one sentence each.
+    pub problems: Vec<String>,
+    /// Observations dropped because the spool was full.
+    pub dropped: u64,
+}
+
+impl Status {
+    /// Connected, and the cluster (if there is one) is watched by this replica or by another.
+    pub fn ready(&self) -> bool {
+        self.connected && (!self.has_cluster || (self.leading && self.synced) || self.standing_by)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    status: Status,
+    problems: BTreeMap<String, String>,
+}
+
+/// The board.
+#[derive(Debug)]
+pub struct Board {
+    inner: Mutex<Inner>,
+    out: watch::Sender<Status>,
+}
+
+impl Board {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { inner: Mutex::default(), out: watch::Sender::default() }
+    }
+
+    /// Follows the status.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.out.subscribe()
+    }
+
+    /// The status now.
+    pub fn status(&self) -> Status {
+        self.out.borrow().clone()
+    }
+
+    /// Changes the status.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        let mut inner = self.lock();
+        change(&mut inner.status);
+        self.publish(&inner);
+    }
+
+    /// Says a problem (again), or with `None` takes it back. A new text is logged once.
+    pub fn problem(&self, key: &str, text: Option<String>) {
+        let mut inner = self.lock();
+        let before = inner.problems.get(key);
+        match text {
+            Some(text) => {
+                let text: String = text.chars().take(MAX_PROBLEM).collect();
+                if before == Some(&text) {
+                    return;
+                }
+                tracing::warn!(problem = key, "{text}");
+                inner.problems.insert(key.to_owned(), text);
+            }
+            None => {
+                if inner.problems.remove(key).is_none() {
+                    return;
+                }
+                tracing::info!(problem = key, "no longer a problem");
+            }
+        }
+        self.publish(&inner);
+    }
+
+    fn publish(&self, inner: &Inner) {
+        let mut status = inner.status.clone();
+        status.problems = inner.problems.values().take(MAX_PROBLEMS).cloned().collect();
+        let more = inner.problems.len().saturating_sub(MAX_PROBLEMS);
+        if more > 0 {
+            status.problems.push(format!("and {more} more problems; see the agent's log"));
+        }
+        self.out.send_if_modified(|now| {
+            let changed = *now != status;
+            *now = status;
+            changed
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic while it was held leaves plain values: still true, or overwritten soon.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_stays_until_the_part_that_said_it_takes_it_back() {
+        let board = Board::new();
+        board.problem("b", Some("second".into()));
+        board.problem("a", Some("first".into()));
+        assert_eq!(board.status().problems, ["first", "second"]);
+        board.problem("a", None);
+        assert_eq!(board.status().problems, ["second"]);
+    }
+
+    #[test]
+    fn many_problems_are_counted_not_piled_up() {
+        let board = Board::new();
+        for n in 0..60 {
+            board.problem(&format!("{n:02}"), Some("x".repeat(1_000)));
+        }
+        let problems = board.status().problems;
+        assert_eq!((problems.len(), problems[0].len()), (51, 500));
+        assert!(problems[50].contains("10 more"), "{}", problems[50]);
+    }
+
+    #[test]
+    fn ready_needs_a_session_and_someone_who_watches_the_cluster() {
+        let mut status = Status { connected: true, ..Status::default() };
+        assert!(status.ready());
+        status.has_cluster = true;
+        assert!(!status.ready());
+        status.leading = true;
+        assert!(!status.ready());
+        status.synced = true;
+        assert!(status.ready());
+        let standby = Status { connected: true, has_cluster: true, standing_by: true, ..Status::default() };
+        assert!(standby.ready());
+        assert!(!Status { connected: false, ..standby }.ready());
+    }
+}

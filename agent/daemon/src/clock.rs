@@ -1,0 +1,14 @@
+//! The shell's one clock and its one source of ids; every decision below takes `now` as an argument.
+
+use jiff::Timestamp;
+
+/// The time of day.
+#[allow(clippy::disallowed_methods, reason = "the daemon's one clock")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// The time of day, in microseconds since the Unix epoch, as times travel on the wire.
+pub fn now_us() -> i64 {
+    nimbus_protocol::to_micros(now())
+}

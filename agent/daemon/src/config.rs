@@ -1,0 +1,131 @@
+//! What an agent is told at its start. The command line and `nimbus up` both make one of these.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the Kubernetes cluster is, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClusterSource {
+    /// This agent watches no cluster.
+    #[default]
+    None,
+    /// The cluster whose pod this process runs in.
+    InCluster,
+    /// A kubeconfig.
+    Kubeconfig {
+        /// The file; `None` reads what `KUBECONFIG` names, or `~/.kube/config`.
+        path: Option<PathBuf>,
+        /// The context; `None` takes the current one.
+        context: Option<String>,
+    },
+}
+
+/// The election of the one replica that watches and changes cluster objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseSettings {
+    /// Name of the `coordination.k8s.io/v1` Lease.
+    pub name: String,
+    /// How long the lease holds after a renewal: 15 s. Whole seconds, at least 2; a standby takes over after this.
+    pub duration: Duration,
+    /// Namespaces to keep the Lease in: the first one that exists.
+    pub namespaces: Vec<String>,
+}
+
+impl Default for LeaseSettings {
+    fn default() -> Self {
+        Self {
+            name: "nimbus-agent-watch".to_owned(),
+            duration: Duration::from_secs(15),
+            namespaces: vec!["nimbus-system".to_owned(), "kube-system".to_owned()],
+        }
+    }
+}
+
+/// What an agent is told at its start; [`Config::new`] gives the defaults.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Identity, spool, journal and baselines live here; made with mode 0700 if it is not there.
+    pub data_dir: PathBuf,
+    /// `HOST:PORT` of the control plane's agent listener (QUIC, UDP).
+    pub server: String,
+    /// A join token; needed once, while there is no identity yet.
+    pub join: Option<String>,
+    /// The host name to report instead of the system's.
+    pub name: Option<String>,
+    /// The cluster to watch.
+    pub cluster: ClusterSource,
+    /// Files and directories to watch.
+    pub watch: Vec<PathBuf>,
+    /// The local policy file; a missing one means observe only.
+    pub policy: PathBuf,
+    /// Where `/healthz`, `/readyz` and `/metrics` listen, if anywhere.
+    pub telemetry: Option<SocketAddr>,
+    /// Between two samples of the host's health: 15 s.
+    pub host_interval: Duration,
+    /// Between two full passes over the watched files, beside what the system notifies: 5 min.
+    pub file_interval: Duration,
+    /// The election.
+    pub lease: LeaseSettings,
+}
+
+impl Config {
+    /// The defaults for an agent of `server` whose state is in `data_dir`: no cluster, nothing watched, policy in
+    /// `data_dir/policy.toml`.
+    pub fn new(data_dir: impl Into<PathBuf>, server: impl Into<String>) -> Self {
+        let data_dir = data_dir.into();
+        Self {
+            policy: Self::default_policy(&data_dir),
+            data_dir,
+            server: server.into(),
+            join: None,
+            name: None,
+            cluster: ClusterSource::None,
+            watch: Vec::new(),
+            telemetry: None,
+            host_interval: Duration::from_secs(15),
+            file_interval: Duration::from_secs(300),
+            lease: LeaseSettings::default(),
+        }
+    }
+
+    /// Where the policy is read from when nothing else is said.
+    pub fn default_policy(data_dir: &Path) -> PathBuf {
+        data_dir.join("policy.toml")
+    }
+
+    /// The name to report for this host.
+    pub fn hostname(&self) -> String {
+        let system = || sysinfo::System::host_name().unwrap_or_else(|_| "unknown-host".to_owned());
+        self.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(system)
+    }
+
+    /// `cluster` when it watches one, otherwise `vpc`.
+    pub fn kind(&self) -> &'static str {
+        if self.cluster == ClusterSource::None { "vpc" } else { "cluster" }
+    }
+}
+
+/// True for `HOST:PORT` with a port that can be dialled; the host is resolved later, at each connection.
+pub fn is_host_port(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| {
+        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+        let host_ok = bare.map_or(!host.is_empty() && !host.contains([':', '/', ' ']), |v6| v6.contains(':'));
+        host_ok && port.parse::<u16>().is_ok_and(|port| port > 0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_a_host_and_a_port() {
+        for good in ["localhost:7443", "10.0.0.1:1", "[::1]:7443", "nimbus.example.com:65535"] {
+            assert!(is_host_port(good), "{good}");
+        }
+        for bad in ["", "localhost", ":7443", "::1:7443", "https://host:7443", "host:0", "host:65536", "host:x"] {
+            assert!(!is_host_port(bad), "{bad}");
+        }
+    }
+}

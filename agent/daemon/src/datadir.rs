@@ -1,0 +1,183 @@
+//! The data directory: its layout, its lock and its version.
+//!
+//! One process at a time owns a directory (an advisory lock that the kernel drops with the process, so a crash leaves
+//! nothing to clean up). A directory that a newer Nimbus wrote is refused before anything in it is touched.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::durable;
+
+/// The layout that this build reads and writes.
+pub const VERSION: u32 = 1;
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// Another process has it.
+    #[error(
+        "expected {path} for this process alone, found it in use by process {pid}; stop that process or choose \
+         another --data-dir"
+    )]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// Who holds it, as far as it is written there.
+        pid: String,
+    },
+    /// It was written by a newer build.
+    #[error(
+        "the data directory {path} was written by a newer Nimbus: expected layout {VERSION} or older, found {found}; \
+         upgrade this agent, nothing was touched"
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// The layout found.
+        found: u32,
+    },
+    /// The version file holds no number.
+    #[error(
+        "expected a number in {path}, found {found:?}; this is no agent's data directory, choose another --data-dir"
+    )]
+    Foreign {
+        /// The version file.
+        path: PathBuf,
+        /// What it holds, cut to 40 characters.
+        found: String,
+    },
+    /// The system refuses.
+    #[error("expected to read and write {path}, found: {source}; check its owner, permissions and free space")]
+    Io {
+        /// What was tried.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A data directory that this process owns until this value is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if it is not there, takes its lock and checks its version.
+    pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        let io = |at: &Path| {
+            let path = at.to_owned();
+            move |source| DataDirError::Io { path, source }
+        };
+        durable::create_private_dir(path).map_err(io(path))?;
+        let path = path.canonicalize().map_err(io(path))?;
+        // The version comes first: a newer build may lock in another way.
+        let version_path = path.join("version");
+        let version = durable::read_optional(&version_path).map_err(io(&version_path))?;
+        if let Some(bytes) = &version {
+            check_version(&path, &version_path, bytes)?;
+        }
+        let lock = take_lock(&path)?;
+        if version.is_none() {
+            let text = format!("{VERSION}\n");
+            durable::write_atomic(&version_path, text.as_bytes(), 0o600).map_err(io(&version_path))?;
+        }
+        let this = Self { path, _lock: lock };
+        for sub in [this.identity(), this.spool(), this.journal(), this.baseline()] {
+            durable::create_private_dir(&sub).map_err(io(&sub))?;
+        }
+        Ok(this)
+    }
+
+    /// The directory itself, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Key, certificates and trusted job keys.
+    pub fn identity(&self) -> PathBuf {
+        self.path.join("identity")
+    }
+
+    /// Observations that are not acknowledged yet.
+    pub fn spool(&self) -> PathBuf {
+        self.path.join("spool")
+    }
+
+    /// Jobs seen.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal")
+    }
+
+    /// What watched files should be.
+    pub fn baseline(&self) -> PathBuf {
+        self.path.join("baseline")
+    }
+}
+
+fn check_version(dir: &Path, file: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    let text = String::from_utf8_lossy(bytes);
+    match text.trim().parse::<u32>() {
+        Ok(found) if found > VERSION => Err(DataDirError::Newer { path: dir.to_owned(), found }),
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let found = text.chars().take(40).collect();
+            Err(DataDirError::Foreign { path: file.to_owned(), found })
+        }
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File, DataDirError> {
+    let path = dir.join("lock");
+    let io = |source| DataDirError::Io { path: path.clone(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut file = options.open(&path).map_err(io)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut pid = String::new();
+            let _ = file.read_to_string(&mut pid);
+            let pid = match pid.trim() {
+                "" => "unknown".to_owned(),
+                pid => pid.chars().take(20).collect(),
+            };
+            return Err(DataDirError::Locked { path: dir.to_owned(), pid });
+        }
+        Err(error) => return Err(io(error.into())),
+    }
+    // Who holds it is for people; the lock itself is the kernel's. A full disk must not stop the agent here.
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_refused_with_the_first_ones_pid_and_let_in_afterwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = DataDir::open(dir.path()).unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+        drop(first);
+        DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_newer_layout_is_refused_untouched() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("version"), "2\n").unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("newer Nimbus") && error.contains("found 2") && error.contains("upgrade"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        std::fs::write(dir.path().join("version"), "a diary").unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Foreign { .. })));
+    }
+}

@@ -1,0 +1,45 @@
+//! Why an agent does not start. What goes wrong later is a problem in its status, not an error.
+
+use std::path::PathBuf;
+
+use crate::datadir::DataDirError;
+use crate::identity::IdentityError;
+use crate::watch::kube::client::ClusterError;
+
+/// Why an agent does not start; each says what was expected, what was found and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// There is no usable identity, and none could be had.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The kubeconfig cannot be used.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The spool or the journal cannot be read.
+    #[error("{0}")]
+    Files(#[from] crate::files::FilesError),
+    /// The telemetry address cannot be taken.
+    #[error(
+        "expected to listen on {address} for telemetry, found: {found}; choose another address with --telemetry"
+    )]
+    Telemetry {
+        /// The address asked for.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        found: std::io::Error,
+    },
+    /// A watched path cannot be used as it is written.
+    #[error("expected a watched path that can be made absolute, found {path:?}: {found}")]
+    WatchPath {
+        /// As it was given.
+        path: PathBuf,
+        /// What the system said.
+        found: std::io::Error,
+    },
+    /// `--server` is no HOST:PORT.
+    #[error("expected --server HOST:PORT, such as nimbus.example.com:7443, found {0:?}")]
+    Server(String),
+}

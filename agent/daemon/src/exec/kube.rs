@@ -1,0 +1,149 @@
+//! What the Kubernetes remedies share: the right to act, and fresh slim objects.
+
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use nimbus_agent_core::Refusal;
+use nimbus_agent_core::observe::kube::{Slim, SlimList, SlimPod};
+use nimbus_protocol::v1::{self, observation};
+use serde_json::Value;
+
+use super::Shared;
+use super::remedy::precondition;
+use crate::watch::kube::lease::Leadership;
+use crate::watch::kube::request::{self, RequestError};
+
+/// Longest wait for the election to be decided: an agent that just started may be about to lead again.
+const ELECTION: Duration = Duration::from_secs(5);
+/// Most pods of one ReplicaSet that are looked at.
+const MAX_PODS: usize = 500;
+
+/// A client, if this replica may act on the cluster now; waits a moment for an undecided election.
+pub(super) async fn may_act(shared: &Shared) -> Result<Client, Refusal> {
+    let mut changes = shared.cluster.leadership_changes();
+    let decided = |now: &Leadership| *now != Leadership::Unknown;
+    let _ = tokio::time::timeout(ELECTION, changes.wait_for(decided)).await;
+    let cluster = shared.cluster.cluster();
+    match (cluster, shared.cluster.term()) {
+        (Some(cluster), Some(_)) => Ok(cluster.client),
+        (None, _) => Err(precondition("expected the cluster to answer, found that it did not since the agent started")),
+        (Some(_), None) => {
+            Err(precondition("expected to hold the watch lease, found that this replica does not; only the leader acts"))
+        }
+    }
+}
+
+/// A client for reading, and for lifting what this agent itself put up; the lease is not needed for that.
+pub(super) fn client(shared: &Shared) -> Result<Client, String> {
+    shared.cluster.cluster().map(|cluster| cluster.client).ok_or_else(|| "the cluster did not answer yet".to_owned())
+}
+
+/// The path of a namespaced object.
+pub(super) fn path(
+    collection: &str,
+    namespace: &str,
+    kind: &str,
+    name: &str,
+) -> Result<String, Refusal> {
+    match (request::segment(namespace), request::segment(name)) {
+        (Some(namespace), Some(name)) => Ok(format!("{collection}/namespaces/{namespace}/{kind}/{name}")),
+        _ => Err(precondition(format!("expected a namespace and a name, found {namespace:?} and {name:?}"))),
+    }
+}
+
+/// A path for a pod.
+pub(super) fn pod_path(target: &v1::Target) -> Result<String, Refusal> {
+    path("/api/v1", &target.namespace, "pods", &target.name)
+}
+
+/// A pod as it is now.
+pub(super) async fn pod(client: &Client, path: &str) -> Result<Option<v1::Pod>, RequestError> {
+    Ok(request::get_optional::<SlimPod>(client, path).await?.as_ref().and_then(as_pod))
+}
+
+fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
+    match slim.observe() {
+        observation::Body::Pod(pod) => Some(pod),
+        _ => None,
+    }
+}
+
+/// The pods that a ReplicaSet owns, at most 500 of them.
+pub(super) async fn pods_of(client: &Client, owner: &v1::Target) -> Result<Vec<v1::Pod>, RequestError> {
+    let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
+    let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
+    let name = request::segment(&owner.name).ok_or_else(|| unusable("a ReplicaSet's name"))?;
+    let path = format!("/apis/apps/v1/namespaces/{namespace}/replicasets/{name}");
+    let replica_set: Option<Value> = request::get_optional(client, &path).await?;
+    // Without its ReplicaSet no pod is its.
+    let Some(replica_set) = replica_set else { return Ok(Vec::new()) };
+    let selector = label_selector(&replica_set["spec"]["selector"]["matchLabels"]);
+    let path = format!("/api/v1/namespaces/{namespace}/pods?limit={MAX_PODS}{selector}");
+    let list: SlimList<SlimPod> = request::get(client, &path).await?;
+    let owned = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
+    Ok(list.items.iter().filter_map(as_pod).filter(owned).collect())
+}
+
+/// `&labelSelector=a%3Db%2Cc%3Dd`; label keys and values hold only characters that need no other escape than `/`.
+fn label_selector(labels: &Value) -> String {
+    let Some(labels) = labels.as_object().filter(|labels| !labels.is_empty()) else { return String::new() };
+    let pair = |(key, value): (&String, &Value)| {
+        format!("{}%3D{}", key.replace('/', "%2F"), value.as_str().unwrap_or_default())
+    };
+    let pairs: Vec<_> = labels.iter().map(pair).collect();
+    format!("&labelSelector={}", pairs.join("%2C"))
+}
+
+/// Measures for how long a state holds without a break.
+#[derive(Debug)]
+pub(super) struct Holding {
+    since: Option<(Instant, String)>,
+}
+
+impl Holding {
+    pub(super) fn new() -> Self {
+        Self { since: None }
+    }
+
+    /// The state `what` holds (or none does, with `None`); how long it has held.
+    pub(super) fn note(&mut self, what: Option<String>, now: Instant) -> Option<Duration> {
+        match (what, &self.since) {
+            (None, _) => {
+                self.since = None;
+                None
+            }
+            (Some(what), Some((since, same))) if *same == what => Some(now.duration_since(*since)),
+            (Some(what), _) => {
+                self.since = Some((now, what));
+                Some(Duration::ZERO)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_holds_only_without_a_break() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut holding = Holding::new();
+        assert_eq!(holding.note(Some("a".into()), at(0)), Some(Duration::ZERO));
+        assert_eq!(holding.note(Some("a".into()), at(5)), Some(Duration::from_secs(5)));
+        assert_eq!(holding.note(None, at(6)), None);
+        assert_eq!(holding.note(Some("a".into()), at(7)), Some(Duration::ZERO));
+        assert_eq!(holding.note(Some("b".into()), at(9)), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn labels_are_escaped_for_a_query() {
+        let labels = serde_json::json!({ "app.kubernetes.io/name": "web", "pod-template-hash": "7d4" });
+        assert_eq!(
+            label_selector(&labels),
+            "&labelSelector=app.kubernetes.io%2Fname%3Dweb%2Cpod-template-hash%3D7d4"
+        );
+        assert_eq!(label_selector(&Value::Null), "");
+    }
+}

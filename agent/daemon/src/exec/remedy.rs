@@ -1,0 +1,104 @@
+//! What a remedy is to the flow that runs it: the steps, their order and what each may answer.
+
+use nimbus_agent_core::{Code, Refusal};
+use nimbus_protocol::v1::job_report::Phase;
+use std::time::Duration;
+
+use nimbus_protocol::v1;
+
+/// Nothing, or not everything, was done.
+#[derive(Debug)]
+pub(crate) enum ActError {
+    /// Nothing was changed, and nothing will be.
+    Refused(Refusal),
+    /// Nothing was changed; trying failed.
+    Failed(String),
+    /// Whether it took effect is not known.
+    Uncertain(String),
+}
+
+/// Whether an effect is there, asked after a crash or an unanswered request.
+#[derive(Debug)]
+pub(crate) enum Probe {
+    /// It is.
+    There,
+    /// It is not.
+    NotThere,
+    /// It cannot be told.
+    Unknown(String),
+}
+
+/// Whether it helped.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    /// A final phase.
+    pub(crate) phase: Phase,
+    /// One sentence: expected, found.
+    pub(crate) reason: String,
+    /// What was seen.
+    pub(crate) evidence: Vec<String>,
+    /// UID and name of the object that replaced the target.
+    pub(crate) replacement: Option<(String, String)>,
+}
+
+impl Verdict {
+    /// A verdict without evidence or replacement.
+    pub(crate) fn new(phase: Phase, reason: impl Into<String>) -> Self {
+        Self { phase, reason: reason.into(), evidence: Vec::new(), replacement: None }
+    }
+}
+
+/// One kind of remedy. The flow calls `check`, then `act` at most once, then `verify`; after a crash `recall` and
+/// `probe` come first. `clean_up` is called at every end and may be called twice.
+pub(crate) trait Remedy: Send {
+    /// Reads again what the plan relied on. `Err` when it is not so any more.
+    fn check(&mut self) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// What must be known after a crash; durable before `act`.
+    fn memo(&self) -> Vec<u8>;
+    /// Takes back what `memo` gave.
+    fn recall(&mut self, memo: &[u8]);
+    /// Makes the change; what was done, as evidence.
+    fn act(&mut self) -> impl Future<Output = Result<Vec<String>, ActError>> + Send;
+    /// Is the change there? Only reads.
+    fn probe(&mut self) -> impl Future<Output = Probe> + Send;
+    /// Watches whether it helped. Only reads, but for what it cleans up.
+    fn verify(&mut self) -> impl Future<Output = Verdict> + Send;
+    /// Undoes what was only needed on the way; `Err` says what is left over.
+    fn clean_up(&mut self) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// A job's limits with its defaults and bounds: a value of 0 for acting or reaching the state means the default.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Longest time to act.
+    pub(crate) act: Duration,
+    /// How long the result must hold.
+    pub(crate) hold: Duration,
+    /// Longest time to reach and hold that state.
+    pub(crate) reach: Duration,
+}
+
+impl Limits {
+    pub(crate) fn of(job: &v1::Job) -> Self {
+        const HOUR: u32 = 3_600_000;
+        let given = job.limits.unwrap_or(v1::Limits { act_ms: 0, verify_ms: 30_000, verify_timeout_ms: 0 });
+        let or = |value: u32, default: u32| if value == 0 { default } else { value.min(HOUR) };
+        let hold = given.verify_ms.min(HOUR);
+        Self {
+            act: Duration::from_millis(or(given.act_ms, 30_000).into()),
+            hold: Duration::from_millis(hold.into()),
+            // The state must have time to hold at all.
+            reach: Duration::from_millis(or(given.verify_timeout_ms, 180_000).max(hold).into()),
+        }
+    }
+
+    /// Between two looks while verifying.
+    pub(crate) fn pace(&self) -> Duration {
+        (self.hold / 5).clamp(Duration::from_millis(100), Duration::from_secs(1))
+    }
+}
+
+/// A refusal because something is not as the plan expected.
+pub(crate) fn precondition(reason: impl Into<String>) -> Refusal {
+    Refusal::new(Code::PreconditionFailed, reason)
+}

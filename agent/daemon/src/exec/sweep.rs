@@ -1,0 +1,47 @@
+//! The leader lifts our own cordons that were left over: of jobs that are done, or that nobody knows any more.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nimbus_agent_core::journal::Phase;
+
+use super::Shared;
+use crate::watch::kube::cordons;
+
+/// Between two looks.
+const PACE: Duration = Duration::from_secs(5);
+
+pub(super) async fn run(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(PACE);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shared.cancel.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        sweep(&shared).await;
+    }
+}
+
+async fn sweep(shared: &Arc<Shared>) {
+    if shared.cluster.cordons.is_empty() {
+        return;
+    }
+    let (Some(cluster), Some(_)) = (shared.cluster.cluster(), shared.cluster.term()) else { return };
+    let handle = shared.cluster.clone();
+    let left = shared
+        .with_journal(move |store| {
+            let finished = |job: &str| store.get().phase(job).map(|phase| phase == Phase::Done);
+            handle.cordons.left_over(Instant::now(), finished)
+        })
+        .await;
+    for (node, job) in left.unwrap_or_default() {
+        match cordons::uncordon(&cluster.client, &node, &job).await {
+            Ok(()) => tracing::info!(node, job, "lifted a cordon of ours that was left over"),
+            Err(error) => {
+                let text = format!("expected to open node {node}, which job {job} closed, found: {error}");
+                tracing::warn!("{text}");
+            }
+        }
+    }
+}

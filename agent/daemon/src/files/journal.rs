@@ -1,0 +1,78 @@
+//! The journal's one file. An effect is durable when the call returns; otherwise nothing may be acted on.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use nimbus_agent_core::journal::{Effect, Journal};
+
+use super::FilesError;
+use crate::durable;
+
+/// The journal and its file.
+#[derive(Debug)]
+pub struct JournalStore {
+    journal: Journal,
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl JournalStore {
+    /// Reads the journal in `dir`; a torn tail is discarded by its checksum.
+    pub fn open(dir: &Path, now: Timestamp) -> Result<Self, FilesError> {
+        let path = dir.join("journal");
+        let bytes = durable::read_optional(&path).map_err(FilesError::at(&path))?.unwrap_or_default();
+        let (journal, effects) = Journal::recover(&bytes, now);
+        let mut store = Self { journal, path, file: None };
+        if let Err(error) = store.perform(effects) {
+            // The first job will say it again, and not run.
+            tracing::warn!("{}", super::write_problem("job journal", &store.path, &error));
+        }
+        Ok(store)
+    }
+
+    /// What is remembered.
+    pub fn get(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Changes what is remembered and makes it durable. On an error nothing may be done that relies on it.
+    pub fn change(&mut self, change: impl FnOnce(&mut Journal) -> Vec<Effect>) -> Result<(), String> {
+        let effects = change(&mut self.journal);
+        self.perform(effects).map_err(|error| super::write_problem("job journal", &self.path, &error))
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {
+        for effect in effects {
+            let done = match effect {
+                Effect::Append(bytes) => self.append(&bytes),
+                Effect::Replace(bytes) => {
+                    self.file = None;
+                    durable::write_atomic(&self.path, &bytes, 0o600)
+                }
+            };
+            if let Err(error) = done {
+                self.file = None;
+                self.journal.write_failed();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.file.is_none() {
+            let existed = self.path.exists();
+            let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+            if !existed {
+                durable::sync_parent(&self.path)?;
+            }
+            self.file = Some(file);
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        file.write_all(bytes)?;
+        file.sync_data()
+    }
+}

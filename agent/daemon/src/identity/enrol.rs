@@ -1,0 +1,110 @@
+//! Joining: a token and a certificate request go out, a certificate, the CA and the job keys come back.
+//!
+//! The token's secret is sent only to a server whose CA has the fingerprint in the token.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nimbus_protocol::v1::{self, agent_frame, server_frame};
+use nimbus_protocol::{join::JoinToken, version};
+
+use super::key::AgentKey;
+use super::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
+use crate::transport::{framed, quic};
+
+/// Longest wait for the answer.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// What a new agent says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct Newcomer {
+    /// Name of the host.
+    pub hostname: String,
+    /// UID of the kube-system namespace, empty where there is no cluster or it cannot be reached.
+    pub cluster_uid: String,
+    /// The cluster's name, empty likewise.
+    pub cluster_name: String,
+}
+
+/// Enrols at `server` and makes the identity durable in `dir`.
+pub async fn enrol(
+    dir: &Path,
+    server: &str,
+    token: &str,
+    newcomer: Newcomer,
+) -> Result<Identity, IdentityError> {
+    let parsed: JoinToken = token.parse()?;
+    // An earlier try may have come as far as the control plane: the same key lets it recognise this agent.
+    let key = match load_key(dir)? {
+        Some(key) => key,
+        None => {
+            let key = AgentKey::generate()?;
+            write(&dir.join("key.pem"), key.to_pem().as_bytes())?;
+            key
+        }
+    };
+    let request = v1::EnrolRequest {
+        lowest_version: version::LOWEST,
+        highest_version: version::HIGHEST,
+        token: parsed.to_string(),
+        csr_der: key.certificate_request(&newcomer.hostname)?,
+        hostname: newcomer.hostname,
+        cluster_uid: newcomer.cluster_uid,
+        cluster_name: newcomer.cluster_name,
+    };
+    let response = exchange(server, parsed.ca_sha256, request).await?;
+    let (chain, ca) = split_chain(&response.certificate_chain_der, &key)?;
+    if nimbus_protocol::sha256(&ca) != parsed.ca_sha256 {
+        return Err(IdentityError::Answer {
+            expected: "the CA that the join token names",
+            found: "another CA".to_owned(),
+        });
+    }
+    let agent_id = response.agent_id.parse().map_err(|error| IdentityError::Answer {
+        expected: "an agent id",
+        found: format!("{error}"),
+    })?;
+    let job_keys = verifying_keys(&response.job_keys)?;
+    let identity =
+        Identity { agent_id, name: response.agent_name, kind: response.kind, key, chain, ca, job_keys };
+    identity.save(dir)?;
+    Ok(identity)
+}
+
+async fn exchange(
+    server: &str,
+    ca_sha256: [u8; 32],
+    request: v1::EnrolRequest,
+) -> Result<v1::EnrolResponse, IdentityError> {
+    let unreachable = |found: String| IdentityError::Unreachable { server: server.to_owned(), found };
+    let config = quic::enrol_config(ca_sha256).map_err(|error| unreachable(error.to_string()))?;
+    let (endpoint, connection) =
+        quic::connect(server, config).await.map_err(|error| unreachable(error.to_string()))?;
+    let talk = async {
+        let (mut send, mut receive) =
+            connection.open_bi().await.map_err(|error| unreachable(error.to_string()))?;
+        let frame = v1::AgentFrame { body: Some(agent_frame::Body::Enrol(request)) };
+        framed::send(&mut send, &frame).await.map_err(|error| unreachable(error.to_string()))?;
+        let _ = send.finish();
+        framed::receive::<v1::ServerFrame>(&mut receive).await.map_err(|error| unreachable(error.to_string()))
+    };
+    let answer = tokio::time::timeout(ANSWER, talk)
+        .await
+        .map_err(|_| unreachable(format!("no answer within {} s; try again", ANSWER.as_secs())))??;
+    connection.close(quic::CLOSE_BYE, b"");
+    // Lets the close reach the server; it would only cost the server its idle timeout.
+    let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+    match answer.and_then(|frame| frame.body) {
+        Some(server_frame::Body::Enrolled(response)) => Ok(response),
+        Some(server_frame::Body::Refusal(refusal)) => Err(IdentityError::Refused {
+            code: refusal.code,
+            expected: refusal.expected,
+            found: refusal.found,
+            remedy: refusal.remedy,
+        }),
+        Some(_) => {
+            Err(IdentityError::Answer { expected: "an enrolment", found: "another message".to_owned() })
+        }
+        None => Err(IdentityError::Answer { expected: "an enrolment", found: "the end of the stream".to_owned() }),
+    }
+}

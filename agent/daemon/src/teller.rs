@@ -1,0 +1,67 @@
+//! Tells the control plane what the agent says of itself, whenever it changes; and keeps an eye on the policy file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nimbus_protocol::v1::{self, observation};
+use tokio::sync::watch;
+
+use crate::board::Status;
+use crate::exec::Shared;
+
+/// Several changes within this time are told as one.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Between two looks at the policy file; an admission reads it anew anyway.
+const POLICY: Duration = Duration::from_secs(10);
+
+/// Runs until cancelled.
+pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Receiver<u64>) {
+    let mut changes = shared.board.subscribe();
+    let mut looks = tokio::time::interval(POLICY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = None;
+    look_at_policy(&shared);
+    loop {
+        let status = changes.borrow_and_update().clone();
+        let now = describe(&status, &hostname);
+        if told.as_ref() != Some(&now) {
+            shared.outbox.observe("", observation::Body::AgentStatus(now.clone())).await;
+            told = Some(now);
+        }
+        tokio::select! {
+            () = shared.cancel.cancelled() => return,
+            changed = changes.changed() => {
+                if changed.is_err() { return }
+                tokio::time::sleep(SETTLE).await;
+            }
+            changed = resync.changed() => {
+                if changed.is_err() { return }
+                told = None;
+            }
+            _ = looks.tick() => look_at_policy(&shared),
+        }
+    }
+}
+
+fn look_at_policy(shared: &Shared) {
+    let actions = shared.read_policy().allowed_actions();
+    if shared.board.status().allowed_actions != actions {
+        shared.board.update(|status| status.allowed_actions = actions);
+    }
+}
+
+fn describe(status: &Status, hostname: &str) -> v1::AgentStatus {
+    v1::AgentStatus {
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        cluster_uid: status.cluster_uid.clone(),
+        cluster_name: status.cluster_name.clone(),
+        leading: status.leading,
+        lease_term: status.lease_term,
+        allowed_actions: status.allowed_actions.clone(),
+        roots: status.roots.clone(),
+        // That the control plane cannot be reached is no news to it.
+        problems: status.problems.iter().filter(|p| !p.starts_with("not connected to ")).cloned().collect(),
+        dropped: status.dropped,
+        hostname: hostname.to_owned(),
+    }
+}

@@ -1,0 +1,299 @@
+//! What watched files should be, kept durably: an index for each root, and content by its hash.
+//!
+//! `baseline/<root's hash>.index` is replaced atomically and carries its own SHA-256; a damaged one is a problem, never
+//! silently a new baseline. `baseline/blobs/<hash>` (0600) holds content of at most 1 MiB, together at most 256 MiB;
+//! beyond that only hashes are kept, and a restore is refused with that reason.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nimbus_agent_core::observe::file::Entry;
+use nimbus_protocol::{sha256, v1};
+use prost::Message;
+
+use crate::durable;
+use crate::identity::hex;
+
+/// Most bytes of content that all baselines together keep.
+pub const MAX_BLOBS: u64 = 256 << 20;
+const MAGIC: &[u8; 8] = b"NIMBASE1";
+
+/// The index of one root, as it is on disk.
+#[derive(Clone, PartialEq, Message)]
+struct IndexFile {
+    #[prost(string, tag = "1")]
+    root: String,
+    #[prost(message, repeated, tag = "2")]
+    entries: Vec<IndexEntry>,
+    /// Relative paths last reported as drifted: they are reported once more when they are right again.
+    #[prost(string, repeated, tag = "3")]
+    reported: Vec<String>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct IndexEntry {
+    #[prost(string, tag = "1")]
+    path: String,
+    #[prost(message, optional, tag = "2")]
+    state: Option<v1::FileState>,
+}
+
+/// A root's baseline: what each path below it should be. A path that is not in it should be absent.
+#[derive(Debug, Default, PartialEq)]
+pub struct Index {
+    /// By the path relative to the root; `""` is the root itself.
+    pub entries: BTreeMap<Box<str>, Entry>,
+    /// Relative paths last reported as drifted.
+    pub reported: Vec<String>,
+}
+
+/// Why a baseline cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// The index is not what was written.
+    #[error(
+        "expected a whole baseline in {path}, found {found}; restore that file from a backup, or remove it to take \
+         what is there now as the new baseline"
+    )]
+    Damaged {
+        /// The index.
+        path: PathBuf,
+        /// What is wrong with it.
+        found: String,
+    },
+    /// The system refuses.
+    #[error("{0}")]
+    Io(String),
+}
+
+/// The baselines of all roots.
+#[derive(Debug)]
+pub struct Baselines {
+    dir: PathBuf,
+    blob_bytes: AtomicU64,
+}
+
+impl Baselines {
+    /// Opens the store in `dir` and sums up its blobs.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let blobs = dir.join("blobs");
+        durable::create_private_dir(&blobs)?;
+        let mut bytes = 0;
+        for blob in std::fs::read_dir(&blobs)? {
+            bytes += blob?.metadata()?.len();
+        }
+        Ok(Self { dir: dir.to_owned(), blob_bytes: AtomicU64::new(bytes) })
+    }
+
+    fn index_path(&self, root: &str) -> PathBuf {
+        self.dir.join(format!("{}.index", &hex(&sha256(root.as_bytes()))[..32]))
+    }
+
+    fn blob_path(&self, hash: &[u8; 32]) -> PathBuf {
+        self.dir.join("blobs").join(hex(hash))
+    }
+
+    /// The baseline of `root`; `None` when none was ever taken.
+    pub fn load(&self, root: &str) -> Result<Option<Index>, BaselineError> {
+        let path = self.index_path(root);
+        let damaged = |found: &str| BaselineError::Damaged { path: path.clone(), found: found.to_owned() };
+        let bytes = durable::read_optional(&path).map_err(|error| {
+            BaselineError::Io(format!("expected to read {}, found: {error}", path.display()))
+        })?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let file = decode(&bytes).ok_or_else(|| damaged("another checksum or form"))?;
+        if file.root != root {
+            return Err(damaged("the baseline of another root"));
+        }
+        let mut entries = BTreeMap::new();
+        for entry in file.entries {
+            let state = entry.state.as_ref().and_then(Entry::from_state);
+            let state = state.ok_or_else(|| damaged("an entry without a known state"))?;
+            entries.insert(entry.path.into_boxed_str(), state);
+        }
+        Ok(Some(Index { entries, reported: file.reported }))
+    }
+
+    /// Makes a root's baseline durable, with the blobs written before.
+    pub fn save(&self, root: &str, index: &Index) -> Result<(), BaselineError> {
+        let entries = index.entries.iter().map(|(path, entry)| IndexEntry {
+            path: path.to_string(),
+            state: Some(entry.to_state()),
+        });
+        let file = IndexFile {
+            root: root.to_owned(),
+            entries: entries.collect(),
+            reported: index.reported.clone(),
+        };
+        let body = file.encode_to_vec();
+        let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + 32);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&body);
+        bytes.extend_from_slice(&sha256(&body));
+        let path = self.index_path(root);
+        self.sync_blobs()
+            .and_then(|()| durable::write_atomic(&path, &bytes, 0o600))
+            .map_err(|error| BaselineError::Io(crate::files::write_problem("baseline", &path, &error)))
+    }
+
+    /// Blobs are written without waiting for the disk; one call here makes them all durable.
+    fn sync_blobs(&self) -> io::Result<()> {
+        let dir = File::open(self.dir.join("blobs"))?;
+        rustix::fs::syncfs(&dir)?;
+        Ok(())
+    }
+
+    /// Keeps content for a restore; durable with the next [`Baselines::save`]. False when there is no more room.
+    pub fn keep(&self, hash: &[u8; 32], content: &[u8]) -> io::Result<bool> {
+        let path = self.blob_path(hash);
+        if path.exists() && self.blob(hash)?.is_some() {
+            return Ok(true);
+        }
+        let size = content.len() as u64;
+        if self.blob_bytes.load(Ordering::Relaxed) + size > MAX_BLOBS {
+            return Ok(false);
+        }
+        let mut temporary = path.clone();
+        temporary.set_extension("new");
+        let written = (|| {
+            let mut options = OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            file.write_all(content)?;
+            std::fs::rename(&temporary, &path)
+        })();
+        if let Err(error) = written {
+            let _ = std::fs::remove_file(&temporary);
+            return Err(error);
+        }
+        self.blob_bytes.fetch_add(size, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Content by its hash; `None` when it is not kept or no longer what it was.
+    pub fn blob(&self, hash: &[u8; 32]) -> io::Result<Option<Vec<u8>>> {
+        let content = durable::read_optional(&self.blob_path(hash))?;
+        Ok(content.filter(|content| sha256(content) == *hash))
+    }
+
+    /// Removes content that no baseline names, also not that of a root which is not watched at present. While any index
+    /// is damaged nothing is removed: its content may be needed once it is restored.
+    pub fn sweep(&self) -> io::Result<()> {
+        let mut used = std::collections::HashSet::new();
+        for file in std::fs::read_dir(&self.dir)? {
+            let path = file?.path();
+            if path.extension().is_none_or(|extension| extension != "index") {
+                continue;
+            }
+            let bytes = std::fs::read(&path)?;
+            let Some(index) = decode(&bytes) else { return Ok(()) };
+            let hashes = index.entries.into_iter().filter_map(|entry| entry.state);
+            used.extend(hashes.map(|state| hex(&state.sha256)));
+        }
+        let mut bytes = 0;
+        for blob in std::fs::read_dir(self.dir.join("blobs"))? {
+            let blob = blob?;
+            if blob.file_name().to_str().is_some_and(|name| used.contains(name)) {
+                bytes += blob.metadata()?.len();
+            } else {
+                std::fs::remove_file(blob.path())?;
+            }
+        }
+        self.blob_bytes.store(bytes, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn decode(bytes: &[u8]) -> Option<IndexFile> {
+    let (body, sum) = bytes.strip_prefix(MAGIC)?.split_last_chunk::<32>()?;
+    if sha256(body) != *sum {
+        return None;
+    }
+    IndexFile::decode(body).ok()
+}
+
+/// SHA-256 over a baseline, to see that it changed.
+pub fn digest(entries: &BTreeMap<Box<str>, Entry>) -> [u8; 32] {
+    use sha2::Digest as _;
+    let mut hasher = sha2::Sha256::new();
+    for (path, entry) in entries {
+        let state = entry.to_state().encode_length_delimited_to_vec();
+        hasher.update((path.len() as u64).to_be_bytes());
+        hasher.update(path.as_bytes());
+        hasher.update(&state);
+    }
+    hasher.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nimbus_agent_core::observe::file::Kind;
+
+    fn entry(hash: u8) -> Entry {
+        Entry { kind: Kind::File, mode: 0o640, uid: 1, gid: 2, size: 3, sha256: Some([hash; 32]), problem: String::new() }
+    }
+
+    fn index() -> Index {
+        let entries = [("".into(), entry(1)), ("a/b".into(), entry(2))].into();
+        Index { entries, reported: vec!["a/b".into()] }
+    }
+
+    #[test]
+    fn an_index_survives_a_restart_and_belongs_to_its_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Baselines::open(dir.path()).unwrap();
+        assert_eq!(store.load("/etc/app").unwrap(), None);
+        store.save("/etc/app", &index()).unwrap();
+        assert_eq!(Baselines::open(dir.path()).unwrap().load("/etc/app").unwrap(), Some(index()));
+        assert_eq!(store.load("/etc/other").unwrap(), None);
+    }
+
+    #[test]
+    fn a_damaged_index_is_never_taken_for_a_baseline() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Baselines::open(dir.path()).unwrap();
+        store.save("/r", &index()).unwrap();
+        let path = store.index_path("/r");
+        let good = std::fs::read(&path).unwrap();
+        for at in [0, MAGIC.len(), good.len() / 2, good.len() - 1] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            std::fs::write(&path, bad).unwrap();
+            assert!(matches!(store.load("/r"), Err(BaselineError::Damaged { .. })), "byte {at}");
+        }
+        std::fs::write(&path, &good[..good.len() - 7]).unwrap();
+        assert!(store.load("/r").is_err());
+    }
+
+    #[test]
+    fn content_is_kept_once_checked_when_read_and_swept_when_unused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Baselines::open(dir.path()).unwrap();
+        let hash = sha256(b"hello");
+        assert!(store.keep(&hash, b"hello").unwrap() && store.keep(&hash, b"hello").unwrap());
+        assert_eq!(store.blob_bytes.load(Ordering::Relaxed), 5);
+        assert_eq!(store.blob(&hash).unwrap().unwrap(), b"hello");
+        std::fs::write(store.blob_path(&hash), b"HELLO").unwrap();
+        assert_eq!(store.blob(&hash).unwrap(), None);
+        let used = sha256(b"used");
+        assert!(store.keep(&used, b"used").unwrap());
+        let file = Entry { sha256: Some(used), ..entry(1) };
+        store.save("/r", &Index { entries: [("f".into(), file)].into(), reported: vec![] }).unwrap();
+        store.sweep().unwrap();
+        assert!(!store.blob_path(&hash).exists());
+        assert_eq!(store.blob(&used).unwrap().unwrap(), b"used");
+    }
+
+    #[test]
+    fn content_beyond_the_bound_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Baselines::open(dir.path()).unwrap();
+        store.blob_bytes.store(MAX_BLOBS - 2, Ordering::Relaxed);
+        assert!(!store.keep(&sha256(b"abc"), b"abc").unwrap());
+        assert!(store.keep(&sha256(b"ab"), b"ab").unwrap());
+    }
+}

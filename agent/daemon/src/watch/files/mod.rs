@@ -1,0 +1,236 @@
+//! Watched files and directories: their baseline, and what differs from it.
+//!
+//! The system notifies what was touched; after a short quiet time those paths are looked at. A periodic pass looks at
+//! everything, so a missed notice costs time, not truth. Roots are looked at one after the other.
+
+pub mod baseline;
+pub mod notice;
+pub mod root;
+mod tracked;
+pub mod tree;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use nimbus_protocol::v1::{self, observation, sync_mark};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::Board;
+use crate::clock;
+use crate::counters::Counters;
+use crate::outbox::Outbox;
+use baseline::Baselines;
+use notice::Notices;
+use root::Root;
+
+/// Quiet time after a touch before its path is looked at, so that a burst of writes is seen once.
+const QUIET: Duration = Duration::from_millis(100);
+/// Longest wait while touches keep coming.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks for a root that is not there, or may not be read.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The watched roots, shared with the executors.
+#[derive(Debug, Clone)]
+pub struct Files {
+    roots: Vec<(String, Arc<Mutex<Root>>)>,
+    outbox: Outbox,
+    board: Arc<Board>,
+    counters: Arc<Counters>,
+}
+
+impl Files {
+    /// The roots at `paths` (absolute), without what is below `exclude`, with their baselines in `baselines`.
+    pub fn new(
+        paths: &[PathBuf],
+        exclude: &[PathBuf],
+        baselines: &Arc<Baselines>,
+        outbox: Outbox,
+        board: Arc<Board>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        let root = |path: &PathBuf| {
+            let root = Root::new(path.clone(), exclude, baselines.clone());
+            (root.text().to_owned(), Arc::new(Mutex::new(root)))
+        };
+        let unique: BTreeSet<&PathBuf> = paths.iter().collect();
+        Self { roots: unique.into_iter().map(root).collect(), outbox, board, counters }
+    }
+
+    /// Works on a root on a blocking thread. `None` when it is not watched.
+    pub async fn with<T: Send + 'static>(
+        &self,
+        root: &str,
+        work: impl FnOnce(&mut Root) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (_, root) = self.roots.iter().find(|(text, _)| text == root)?;
+        let root = root.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
+            work(&mut root)
+        });
+        done.await.ok()
+    }
+
+    /// Looks at one path (absolute) again and tells what changed, before it returns.
+    pub async fn look_again(&self, root: &str, path: String) {
+        let outbox = self.outbox.clone();
+        self.with(root, move |root| {
+            let now = clock::now().as_second();
+            let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
+            let relative = root.relative(&path).unwrap_or_default().to_owned();
+            if !root.check(&relative, now, &mut emit) {
+                root.full_pass(now, &mut emit);
+            }
+        })
+        .await;
+        self.tell_status().await;
+    }
+
+    async fn each(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) {
+        for (text, _) in &self.roots {
+            let outbox = self.outbox.clone();
+            let which = which.clone();
+            self.with(text, move |root| {
+                if which(root) {
+                    let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
+                    root.full_pass(clock::now().as_second(), &mut emit);
+                }
+            })
+            .await;
+        }
+        self.tell_status().await;
+    }
+
+    /// Everything that differs, again, between two marks: what is not told in between is as it should be.
+    async fn tell_all(&self) {
+        self.mark(sync_mark::Phase::Begin).await;
+        for (text, _) in &self.roots {
+            let outbox = self.outbox.clone();
+            self.with(text, move |root| {
+                root.retell(&mut |file| outbox.observe_now_blocking("", observation::Body::File(file)));
+            })
+            .await;
+        }
+        self.mark(sync_mark::Phase::End).await;
+    }
+
+    async fn mark(&self, phase: sync_mark::Phase) {
+        let mark = v1::SyncMark { kind: "File".to_owned(), phase: phase.into(), lease_term: 0 };
+        self.outbox.observe("", observation::Body::Sync(mark)).await;
+    }
+
+    async fn tell_status(&self) {
+        let mut statuses = Vec::new();
+        for (text, _) in &self.roots {
+            let Some(status) = self.with(text, |root| root.status()).await else { continue };
+            let problem = (!status.problem.is_empty()).then(|| status.problem.clone());
+            self.board.problem(&format!("root {text}"), problem);
+            statuses.push(status);
+        }
+        self.counters.watched_files.set(statuses.iter().map(|status| status.files).sum());
+        if self.board.status().roots != statuses {
+            self.board.update(|status| status.roots = statuses);
+        }
+    }
+}
+
+/// Watches until cancelled.
+pub async fn run(files: Files, interval: Duration, mut resync: watch::Receiver<u64>, cancel: CancellationToken) {
+    if files.roots.is_empty() {
+        return;
+    }
+    tokio::select! {
+        () = cancel.cancelled() => {}
+        () = forever(&files, interval, &mut resync) => {}
+    }
+}
+
+async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver<u64>) {
+    let (mut notices, problem) = Notices::new();
+    files.board.problem("notices", problem);
+    let touched = notices.touched.clone();
+    listen(files, &mut notices);
+    files.each(|_| true).await;
+    let mut passes = tokio::time::interval_at((Instant::now() + interval).into(), interval);
+    passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut retries = tokio::time::interval_at((Instant::now() + RETRY).into(), RETRY);
+    retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = touched.wait() => {
+                quiet(&touched).await;
+                match touched.take() {
+                    Some(paths) => look_at(files, paths).await,
+                    None => files.each(|_| true).await,
+                }
+            }
+            _ = passes.tick() => {
+                listen(files, &mut notices);
+                files.each(|_| true).await;
+            }
+            _ = retries.tick() => {
+                // A root that came or went is looked at soon, not at the next pass only.
+                if listen(files, &mut notices) {
+                    files.each(|_| true).await;
+                } else {
+                    files.each(Root::waits).await;
+                }
+            }
+            changed = resync.changed() => {
+                if changed.is_err() { return }
+                files.tell_all().await;
+            }
+        }
+    }
+}
+
+/// Waits until nothing was touched for a moment, but not for ever.
+async fn quiet(touched: &notice::Touched) {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE && tokio::time::timeout(QUIET, touched.wait()).await.is_ok() {}
+}
+
+/// Has the system notify for every root that is there; true when one went away since the last call.
+fn listen(files: &Files, notices: &mut Notices) -> bool {
+    let mut problem = None;
+    let mut gone = false;
+    for (text, _) in &files.roots {
+        let path = std::path::Path::new(text);
+        if path.symlink_metadata().is_err() {
+            gone |= notices.forget(path);
+        } else {
+            problem = notices.watch(path).or(problem);
+        }
+    }
+    files.board.problem("notices", problem);
+    gone
+}
+
+async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
+    for (text, _) in &files.roots {
+        let root = std::path::Path::new(text);
+        let below: Vec<String> =
+            paths.iter().filter(|path| path.starts_with(root)).filter_map(|path| path.to_str().map(str::to_owned)).collect();
+        if below.is_empty() {
+            continue;
+        }
+        let outbox = files.outbox.clone();
+        files
+            .with(text, move |root| {
+                let now = clock::now().as_second();
+                let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
+                let alone = below.iter().all(|path| {
+                    root.relative(path).map(str::to_owned).is_none_or(|relative| root.check(&relative, now, &mut emit))
+                });
+                if !alone {
+                    root.full_pass(now, &mut emit);
+                }
+            })
+            .await;
+    }
+    files.tell_status().await;
+}

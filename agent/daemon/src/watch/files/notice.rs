@@ -1,0 +1,132 @@
+//! What the system notifies: which paths were touched. It is a hint; the periodic pass finds what it misses.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+/// Touched paths that are remembered one by one; beyond that everything is looked at.
+const MAX_TOUCHED: usize = 256;
+
+/// Touched paths, until they are taken.
+#[derive(Debug, Default)]
+pub struct Touched {
+    paths: Mutex<(BTreeSet<PathBuf>, bool)>,
+    wake: Notify,
+}
+
+impl Touched {
+    /// Waits for the next touch.
+    pub async fn wait(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Paths touched since the last call, or `None` when there were too many to remember.
+    pub fn take(&self) -> Option<BTreeSet<PathBuf>> {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        let (touched, beyond) = std::mem::take(&mut *paths);
+        (!beyond).then_some(touched)
+    }
+
+    fn add(&self, touched: Vec<PathBuf>, everything: bool) {
+        let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
+        paths.0.extend(touched);
+        if everything || paths.0.len() > MAX_TOUCHED {
+            paths.0.clear();
+            paths.1 = true;
+        }
+        self.wake.notify_one();
+    }
+}
+
+/// Asks the system to notify.
+pub struct Notices {
+    watcher: Option<RecommendedWatcher>,
+    watched: BTreeMap<PathBuf, bool>,
+    /// What was touched.
+    pub touched: Arc<Touched>,
+}
+
+impl Notices {
+    /// Starts listening; an error is for people, the periodic pass goes on without it.
+    pub fn new() -> (Self, Option<String>) {
+        let touched = Arc::<Touched>::default();
+        let sink = touched.clone();
+        let handler = move |event: notify::Result<notify::Event>| match event {
+            Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
+            Ok(event) => sink.add(event.paths.clone(), event.need_rescan()),
+            Err(_) => sink.add(Vec::new(), true),
+        };
+        let config = Config::default().with_follow_symlinks(false);
+        match RecommendedWatcher::new(handler, config) {
+            Ok(watcher) => (Self { watcher: Some(watcher), watched: BTreeMap::new(), touched }, None),
+            Err(error) => {
+                (Self { watcher: None, watched: BTreeMap::new(), touched }, Some(text(Path::new("files"), &error)))
+            }
+        }
+    }
+
+    /// Watches a root: a directory with all below it, or a file through its directory, so that a replaced file is
+    /// noticed too. A root that was replaced is watched anew. Gives what stands in the way.
+    pub fn watch(&mut self, root: &Path) -> Option<String> {
+        let watcher = self.watcher.as_mut()?;
+        let is_dir = std::fs::symlink_metadata(root).ok()?.is_dir();
+        if self.watched.get(root) == Some(&is_dir) {
+            return None;
+        }
+        let (path, mode) = if is_dir {
+            (root, RecursiveMode::Recursive)
+        } else {
+            (root.parent().unwrap_or(root), RecursiveMode::NonRecursive)
+        };
+        match watcher.watch(path, mode) {
+            Ok(()) => {
+                self.watched.insert(root.to_owned(), is_dir);
+                None
+            }
+            Err(error) => Some(text(root, &error)),
+        }
+    }
+
+    /// A root is gone: the system's watch went with it. True when it was watched until now.
+    pub fn forget(&mut self, root: &Path) -> bool {
+        let was = self.watched.remove(root);
+        if was == Some(true)
+            && let Some(watcher) = &mut self.watcher
+        {
+            // It may have ended by itself.
+            let _ = watcher.unwatch(root);
+        }
+        was.is_some()
+    }
+}
+
+fn text(path: &Path, error: &notify::Error) -> String {
+    let remedy = match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => "raise fs.inotify.max_user_watches",
+        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(24) => "raise fs.inotify.max_user_instances",
+        _ => "check that it may be read",
+    };
+    format!(
+        "expected the system to notify changes of {}, found: {error}; {remedy}; until then changes are seen by the \
+         periodic pass",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_touches_become_everything() {
+        let touched = Touched::default();
+        touched.add(vec!["/a".into(), "/a".into()], false);
+        assert_eq!(touched.take().unwrap().len(), 1);
+        touched.add((0..=MAX_TOUCHED).map(|n| format!("/{n}").into()).collect(), false);
+        assert!(touched.take().is_none());
+        assert!(touched.take().unwrap().is_empty());
+    }
+}

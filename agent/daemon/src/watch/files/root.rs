@@ -1,0 +1,439 @@
+//! One watched root: its baseline, what is there now, and what differs.
+//!
+//! Calls block on the disk and are made on a blocking thread. A file whose inode, size and times did not change is not
+//! read again. What cannot be read is unknown: entries below an unreadable directory keep their last known state.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nimbus_agent_core::observe::file::{Contents, Entry, Kind, MAX_CONTENT, compare};
+use nimbus_protocol::v1;
+
+use super::baseline::{BaselineError, Baselines, Index, digest};
+use super::tracked::{Tracked, Troubles};
+use super::tree::{self, Examined, MAX_RESTORABLE, Stamp, Visit};
+
+/// Most paths that are tracked below one root; further ones are counted and said, not watched.
+pub const MAX_FILES: usize = 20_000;
+
+/// A watched root.
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    text: String,
+    /// Absolute paths left out with all below them: the agent's own data.
+    exclude: Vec<String>,
+    baselines: Arc<Baselines>,
+    tracked: BTreeMap<Box<str>, Tracked>,
+    baselined: bool,
+    loaded: bool,
+    pass: u32,
+    digest: [u8; 32],
+    problem: Option<String>,
+    /// A baseline was adopted and is not on disk yet.
+    unsaved: bool,
+}
+
+impl Root {
+    /// A root that was not looked at yet.
+    pub fn new(path: PathBuf, exclude: &[PathBuf], baselines: Arc<Baselines>) -> Self {
+        let text = path.to_string_lossy().into_owned();
+        let exclude = exclude.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        Self {
+            path,
+            text,
+            exclude,
+            baselines,
+            tracked: BTreeMap::new(),
+            baselined: false,
+            loaded: false,
+            pass: 0,
+            digest: [0; 32],
+            problem: None,
+            unsaved: false,
+        }
+    }
+
+    /// The root's path as text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The root's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The content store.
+    pub fn baselines(&self) -> &Baselines {
+        &self.baselines
+    }
+
+    /// True while the root cannot be watched at all.
+    pub fn waits(&self) -> bool {
+        !self.baselined
+    }
+
+    /// What the control plane is told of the root itself.
+    pub fn status(&self) -> v1::WatchedRoot {
+        let files = self.tracked.values().filter(|t| t.baseline.as_ref().is_some_and(|b| b.kind == Kind::File));
+        v1::WatchedRoot {
+            path: self.text.clone(),
+            files: files.count() as u64,
+            problem: self.problem.clone().unwrap_or_default(),
+            baseline_digest: if self.baselined { self.digest.to_vec() } else { Vec::new() },
+        }
+    }
+
+    /// The path below the root that an absolute path means; `None` when it is not this root's.
+    pub fn relative<'a>(&self, path: &'a str) -> Option<&'a str> {
+        if path == self.text {
+            return Some("");
+        }
+        path.strip_prefix(self.text.as_str())?.strip_prefix('/').filter(|rest| !rest.is_empty())
+    }
+
+    fn wants(&self, relative: &str) -> bool {
+        let path = self.absolute(relative);
+        let inside = |out: &String| path.strip_prefix(out.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        !self.exclude.iter().any(inside)
+    }
+
+    fn absolute(&self, relative: &str) -> String {
+        if relative.is_empty() { self.text.clone() } else { format!("{}/{relative}", self.text) }
+    }
+
+    /// What a path should be; absent when the baseline does not have it.
+    pub fn baseline(&self, relative: &str) -> Entry {
+        self.tracked.get(relative).and_then(|t| t.baseline.clone()).unwrap_or_else(Entry::absent)
+    }
+
+    /// What stands at a path now, freshly read.
+    pub fn look(&self, relative: &str, keep: usize) -> Examined {
+        match tree::open_parent(&self.path, relative) {
+            Ok((dir, name)) => tree::examine(dir.as_fd(), &name, keep),
+            Err(error) => {
+                let gone = matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory);
+                // ELOOP: a link stands where a directory should; what is asked for is not there.
+                let link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+                let entry = if gone || link {
+                    Entry::absent()
+                } else {
+                    Entry { kind: Kind::Unreadable, problem: error.to_string(), ..Entry::absent() }
+                };
+                Examined { entry, stamp: None, content: None }
+            }
+        }
+    }
+
+    /// A full pass. The first one ever becomes the baseline. `emit` gets what changed since it was last told.
+    pub fn full_pass(&mut self, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) {
+        let found = match self.scan(now_seconds) {
+            Ok(changed) => changed,
+            Err(problem) => {
+                self.problem = Some(problem);
+                return;
+            }
+        };
+        self.tell(found, emit);
+    }
+
+    fn scan(&mut self, now_seconds: i64) -> Result<Vec<Box<str>>, String> {
+        self.load()?;
+        let there = self.root_is_there()?;
+        if !self.baselined {
+            // A pass before this one may have come half-way.
+            self.tracked.clear();
+        }
+        self.pass = self.pass.wrapping_add(1);
+        let mut troubles = Troubles::default();
+        let mut changed = Vec::new();
+        if there {
+            let path = self.path.clone();
+            let mut scan = Scan { root: self, now_seconds, troubles: &mut troubles, changed: &mut changed };
+            tree::walk(&path, &mut scan).map_err(|error| unreadable(&self.text, &error))?;
+        }
+        if self.baselined {
+            self.absent_now(&troubles, &mut changed);
+        } else {
+            self.take_baseline()?;
+            changed.clear();
+        }
+        if self.unsaved {
+            self.save()?;
+        }
+        self.problem = troubles.text(&self.text);
+        if !there {
+            self.problem = Some(missing(&self.text));
+        }
+        Ok(changed)
+    }
+
+    fn load(&mut self) -> Result<(), String> {
+        if self.loaded {
+            return Ok(());
+        }
+        let index = self.baselines.load(&self.text).map_err(|error: BaselineError| error.to_string())?;
+        self.loaded = true;
+        let Some(index) = index else { return Ok(()) };
+        self.digest = digest(&index.entries);
+        self.baselined = true;
+        for (path, entry) in index.entries {
+            self.tracked.insert(path, Tracked::should_be(Some(entry)));
+        }
+        for path in index.reported {
+            let tracked = self.tracked.entry(path.into()).or_insert_with(|| Tracked::should_be(None));
+            tracked.reported = true;
+            // Told once more, whatever it is now.
+            tracked.current = Some(Box::new(Entry { kind: Kind::Unreadable, ..Entry::absent() }));
+        }
+        Ok(())
+    }
+
+    /// False: it has a baseline, and nothing is there any more. Without a baseline that is a problem.
+    fn root_is_there(&self) -> Result<bool, String> {
+        let now = self.look("", 0).entry;
+        match now.kind {
+            Kind::Absent if self.baselined => Ok(false),
+            Kind::Absent => Err(missing(&self.text)),
+            Kind::Symlink if !self.baselined => Err(format!(
+                "expected {} to be a file or a directory, found a symbolic link; watch what it points to",
+                self.text
+            )),
+            Kind::Unreadable => Err(format!(
+                "expected to read {}, found: {}; give this agent's user access, or leave the path out",
+                self.text, now.problem
+            )),
+            _ => Ok(true),
+        }
+    }
+
+    fn absent_now(&mut self, troubles: &Troubles, changed: &mut Vec<Box<str>>) {
+        for (path, tracked) in &mut self.tracked {
+            let below = |dir: &String| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'));
+            if tracked.pass != self.pass && !troubles.unreadable.iter().any(below) {
+                tracked.pass = self.pass;
+                if tracked.now_is(Entry::absent(), None).changed {
+                    changed.push(path.clone());
+                }
+            }
+        }
+        self.tracked.retain(|_, tracked| !tracked.is_nothing());
+    }
+
+    fn take_baseline(&mut self) -> Result<(), String> {
+        for tracked in self.tracked.values_mut() {
+            if let Some(current) = tracked.current.take() {
+                tracked.baseline = Some(*current);
+            }
+        }
+        self.save()?;
+        self.baselined = true;
+        tracing::info!(
+            root = self.text,
+            files = self.status().files,
+            "first pass over a watched path: what is there now is its baseline"
+        );
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<(), String> {
+        let baseline = |(path, t): (&Box<str>, &Tracked)| t.baseline.clone().map(|entry| (path.clone(), entry));
+        let entries: BTreeMap<_, _> = self.tracked.iter().filter_map(baseline).collect();
+        let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
+        let index = Index { reported: reported.collect(), entries };
+        self.baselines.save(&self.text, &index).map_err(|error| error.to_string())?;
+        self.digest = digest(&index.entries);
+        self.unsaved = false;
+        Ok(())
+    }
+
+    /// Looks at one path. False when the whole root should be looked at instead (a directory came, went or changed).
+    pub fn check(&mut self, relative: &str, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) -> bool {
+        if !self.baselined {
+            return false;
+        }
+        if !self.wants(relative) {
+            return true;
+        }
+        let examined = self.look(relative, 0);
+        let was_directory = self.tracked.get(relative).is_some_and(|tracked| {
+            let now = tracked.current.as_deref().or(tracked.baseline.as_ref());
+            now.is_some_and(|entry| entry.kind == Kind::Directory)
+        });
+        if was_directory || examined.entry.kind == Kind::Directory {
+            return false;
+        }
+        if !self.tracked.contains_key(relative) {
+            if examined.entry.kind == Kind::Absent {
+                return true;
+            }
+            if self.tracked.len() >= MAX_FILES {
+                return false;
+            }
+        }
+        let key: Box<str> = relative.into();
+        let tracked = self.tracked.entry(key.clone()).or_insert_with(|| Tracked::should_be(None));
+        let stamp = examined.stamp.filter(|stamp| stamp.settled(now_seconds));
+        let noted = tracked.now_is(examined.entry, stamp);
+        self.unsaved |= noted.adopted;
+        if noted.changed {
+            self.tell(vec![key], emit);
+        }
+        true
+    }
+
+    /// Everything that is not as it should be, again.
+    pub fn retell(&self, emit: &mut dyn FnMut(v1::File)) {
+        for (path, tracked) in &self.tracked {
+            if tracked.current.is_some() {
+                emit(self.describe(path));
+            }
+        }
+    }
+
+    /// Tells what changed. That a path was told as drifted is durable before it is told, that it is right again after.
+    fn tell(&mut self, changed: Vec<Box<str>>, emit: &mut dyn FnMut(v1::File)) {
+        let mut before = false;
+        for path in &changed {
+            if let Some(tracked) = self.tracked.get_mut(path)
+                && tracked.current.is_some()
+                && !tracked.reported
+            {
+                tracked.reported = true;
+                before = true;
+            }
+        }
+        if before && let Err(problem) = self.save() {
+            self.problem = Some(problem);
+        }
+        let mut after = false;
+        for path in changed {
+            emit(self.describe(&path));
+            if let Some(tracked) = self.tracked.get_mut(&path)
+                && tracked.current.is_none()
+                && tracked.reported
+            {
+                tracked.reported = false;
+                after = true;
+            }
+        }
+        if after && let Err(problem) = self.save() {
+            self.problem = Some(problem);
+        }
+        self.tracked.retain(|_, tracked| !tracked.is_nothing());
+    }
+
+    fn describe(&self, relative: &str) -> v1::File {
+        let baseline = self.baseline(relative);
+        let tracked = self.tracked.get(relative);
+        let current = tracked.and_then(|t| t.current.as_deref().cloned()).unwrap_or_else(|| baseline.clone());
+        let (mut before, mut after) = (None, None);
+        if !baseline.same(&current) {
+            let hash = baseline.sha256.filter(|_| baseline.kind == Kind::File);
+            before = hash.and_then(|hash| self.baselines.blob(&hash).ok().flatten());
+            if current.kind == Kind::File {
+                let now = self.look(relative, MAX_CONTENT + 1);
+                after = now.content.filter(|_| now.entry.same(&current));
+            }
+        }
+        let contents = Contents { before: before.as_deref(), after: after.as_deref() };
+        compare(&self.text, &self.absolute(relative), &baseline, &current, contents)
+    }
+
+    /// Takes what is there now as the new truth, durably, if it is still what was `expected`; its content is kept for
+    /// later restores, where there is room.
+    pub fn accept(&mut self, relative: &str, expected: impl Fn(&Entry) -> bool) -> Result<(), String> {
+        let examined = self.look(relative, usize::try_from(MAX_RESTORABLE).unwrap_or(usize::MAX));
+        if examined.entry.kind == Kind::Unreadable {
+            return Err(format!("expected to read {relative:?}, found: {}", examined.entry.problem));
+        }
+        if !expected(&examined.entry) {
+            return Err("expected what was decided on, found it changed this very moment".to_owned());
+        }
+        keep(&self.baselines, &examined).map_err(|error| format!("its content cannot be kept: {error}"))?;
+        let entry = examined.entry;
+        let absent = entry.kind == Kind::Absent;
+        let tracked = self.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(None));
+        let old = tracked.baseline.take();
+        tracked.baseline = (!absent).then_some(entry);
+        if let Err(problem) = self.save() {
+            if let Some(tracked) = self.tracked.get_mut(relative) {
+                tracked.baseline = old;
+            }
+            return Err(problem);
+        }
+        Ok(())
+    }
+}
+
+/// Keeps content for a restore. False when there is no room, or it is too large.
+fn keep(baselines: &Baselines, examined: &Examined) -> std::io::Result<bool> {
+    match (&examined.entry.sha256, &examined.content) {
+        (Some(hash), Some(content)) if nimbus_protocol::sha256(content) == *hash => baselines.keep(hash, content),
+        (None, _) => Ok(true),
+        _ => Ok(false),
+    }
+}
+
+fn missing(root: &str) -> String {
+    format!("expected something to watch at {root}, found nothing there; it is watched as soon as it appears")
+}
+
+fn unreadable(root: &str, error: &std::io::Error) -> String {
+    format!("expected to read {root}, found: {error}; give this agent's user access, or leave the path out")
+}
+
+/// One walk.
+struct Scan<'a> {
+    root: &'a mut Root,
+    now_seconds: i64,
+    troubles: &'a mut Troubles,
+    changed: &'a mut Vec<Box<str>>,
+}
+
+impl Visit for Scan<'_> {
+    fn wants(&self, relative: &str) -> bool {
+        self.root.wants(relative)
+    }
+
+    fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind) {
+        let pass = self.root.pass;
+        if let Some(tracked) = self.root.tracked.get_mut(relative) {
+            tracked.pass = pass;
+            if kind == Kind::File && tracked.untouched(dir, name) {
+                return;
+            }
+        } else if self.root.tracked.len() >= MAX_FILES {
+            self.troubles.beyond += 1;
+            return;
+        }
+        let first = !self.root.baselined;
+        let most = if first { usize::try_from(MAX_RESTORABLE).unwrap_or(usize::MAX) } else { 0 };
+        let examined = tree::examine(dir, name, most);
+        if examined.entry.kind == Kind::Unreadable {
+            self.troubles.unreadable(relative);
+        }
+        if first && examined.entry.size <= MAX_RESTORABLE && !keep(&self.root.baselines, &examined).unwrap_or(false)
+        {
+            self.troubles.not_kept += 1;
+        }
+        let tracked = self.root.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(None));
+        tracked.pass = pass;
+        // A file changed this very moment may change again under the same time stamp.
+        let stamp = examined.stamp.filter(|stamp: &Stamp| stamp.settled(self.now_seconds));
+        let noted = tracked.now_is(examined.entry, stamp);
+        self.root.unsaved |= noted.adopted;
+        if noted.changed {
+            self.changed.push(relative.into());
+        }
+    }
+
+    fn problem(&mut self, relative: &str, problem: String) {
+        tracing::debug!(root = self.root.text, relative, problem, "not walked");
+        self.troubles.unreadable(relative);
+    }
+}

@@ -1,0 +1,325 @@
+//! Reading and walking below a watched root without ever following a symbolic link.
+//!
+//! Every path is opened component by component from the root's parent, each with `O_NOFOLLOW`, so that nothing outside
+//! the root can be read or written by way of a link, whoever makes one at whatever moment.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+
+use nimbus_agent_core::observe::file::{Entry, Kind};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::io::Errno;
+use sha2::{Digest, Sha256};
+
+/// Content of at most this many bytes is kept for a restore.
+pub const MAX_RESTORABLE: u64 = 1 << 20;
+/// Bytes read at once while hashing.
+const CHUNK: usize = 32 << 10;
+/// Deepest directory below a root; deeper ones are a problem, not walked.
+pub const MAX_DEPTH: usize = 64;
+
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What tells cheaply that a file was not touched since it was hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the types differ by platform")]
+    fn of(stat: &Stat) -> Self {
+        Self {
+            inode: stat.st_ino as u64,
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            modified: (i64::from(stat.st_mtime), stat.st_mtime_nsec as i64),
+            changed: (i64::from(stat.st_ctime), stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// False while another change could still get the same time stamp: such a file is hashed again next time.
+    pub fn settled(&self, now_seconds: i64) -> bool {
+        now_seconds.saturating_sub(self.changed.0.max(self.modified.0)) >= 2
+    }
+}
+
+/// What stands at a path, and what of its content was asked for.
+#[derive(Debug)]
+pub struct Examined {
+    /// Kind, mode, owner and hash.
+    pub entry: Entry,
+    /// For a regular file.
+    pub stamp: Option<Stamp>,
+    /// The first bytes of a file's content, or a link's target.
+    pub content: Option<Vec<u8>>,
+}
+
+impl Examined {
+    fn without_content(entry: Entry) -> Self {
+        Self { entry, stamp: None, content: None }
+    }
+}
+
+/// Opens the directory that holds `relative` below `root`, and its name there; `""` means the root itself.
+///
+/// The root's own parents may be links: the operator named that path. Nothing below may.
+pub fn open_parent(root: &Path, relative: &str) -> io::Result<(OwnedFd, OsString)> {
+    let parent = root.parent().unwrap_or(Path::new("/"));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut dir = rustix::fs::open(parent, flags, Mode::empty())?;
+    let Some(name) = root.file_name() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the root directory of the system has no name"));
+    };
+    let mut name = name.to_owned();
+    if relative.is_empty() {
+        return Ok((dir, name));
+    }
+    for part in relative.split('/') {
+        if part.is_empty() || part == "." || part == ".." {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path with an empty, . or .. part"));
+        }
+        dir = openat(&dir, &name, DIRECTORY, Mode::empty())?;
+        name = OsString::from(part);
+    }
+    Ok((dir, name))
+}
+
+/// What stands at `name` in `dir`; `keep` bytes of content are handed back. Absent is an answer, not an error.
+pub fn examine(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> Examined {
+    let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Examined::without_content(Entry::absent()),
+        Err(error) => {
+            return Examined::without_content(Entry {
+                kind: Kind::Unreadable,
+                problem: error.to_string(),
+                ..Entry::absent()
+            });
+        }
+    };
+    let mut entry = attributes(&stat);
+    match entry.kind {
+        Kind::File => match read_file(dir, name, keep) {
+            Ok(examined) => examined,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Examined::without_content(Entry::absent()),
+            Err(error) => {
+                entry.kind = Kind::Unreadable;
+                entry.problem = error.to_string();
+                Examined::without_content(entry)
+            }
+        },
+        Kind::Symlink => match readlinkat(dir, name, Vec::new()) {
+            Ok(target) => {
+                let target: CString = target;
+                entry.sha256 = Some(nimbus_protocol::sha256(target.as_bytes()));
+                Examined { entry, stamp: None, content: Some(target.into_bytes()) }
+            }
+            Err(error) => {
+                entry.kind = Kind::Unreadable;
+                entry.problem = error.to_string();
+                Examined::without_content(entry)
+            }
+        },
+        _ => Examined::without_content(entry),
+    }
+}
+
+/// The stamp of a regular file, without reading it.
+pub fn stamp(dir: BorrowedFd<'_>, name: &OsStr) -> Option<(Entry, Stamp)> {
+    let stat = statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let entry = attributes(&stat);
+    (entry.kind == Kind::File).then(|| (entry, Stamp::of(&stat)))
+}
+
+fn attributes(stat: &Stat) -> Entry {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Symlink,
+        _ => Kind::Other,
+    };
+    let size = if kind == Kind::File { u64::try_from(stat.st_size).unwrap_or_default() } else { 0 };
+    Entry {
+        kind,
+        mode: stat.st_mode & 0o7777,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size,
+        sha256: None,
+        problem: String::new(),
+    }
+}
+
+fn read_file(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> io::Result<Examined> {
+    // NONBLOCK: should it have become a pipe meanwhile, opening it must not hang.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mut file = File::from(openat(dir, name, flags, Mode::empty())?);
+    let before = rustix::fs::fstat(&file)?;
+    let mut entry = attributes(&before);
+    if entry.kind != Kind::File {
+        return Ok(Examined::without_content(entry));
+    }
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; CHUNK];
+    let mut content = Vec::new();
+    let mut size = 0;
+    loop {
+        let read = match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(&buffer[..read]);
+        let room = keep.saturating_sub(content.len()).min(read);
+        content.extend_from_slice(&buffer[..room]);
+        size += read as u64;
+    }
+    entry.size = size;
+    entry.sha256 = Some(hasher.finalize().into());
+    // Touched while it was read: the stamp must not vouch for this hash.
+    let stamp = Stamp::of(&before);
+    let settled = Stamp::of(&rustix::fs::fstat(&file)?) == stamp && stamp.size == size;
+    Ok(Examined { entry, stamp: settled.then_some(stamp), content: Some(content) })
+}
+
+/// What a walk finds.
+pub trait Visit {
+    /// False: this path and all below it are left out.
+    fn wants(&self, relative: &str) -> bool;
+    /// Something below the root, or the root itself (`relative` is then `""`).
+    fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind);
+    /// What cannot be walked: a directory that may not be read, a name that is not UTF-8, too deep a directory.
+    fn problem(&mut self, relative: &str, problem: String);
+}
+
+/// Walks the root and everything below it, parents before children. Mount points are walked like directories.
+pub fn walk(root: &Path, visit: &mut impl Visit) -> io::Result<()> {
+    let (dir, name) = open_parent(root, "")?;
+    let stat = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let kind = attributes(&stat).kind;
+    visit.entry("", dir.as_fd(), &name, kind);
+    if kind == Kind::Directory {
+        descend(dir.as_fd(), &name, "", 1, visit);
+    }
+    Ok(())
+}
+
+fn descend(parent: BorrowedFd<'_>, name: &OsStr, relative: &str, depth: usize, visit: &mut impl Visit) {
+    let opened = openat(parent, name, DIRECTORY, Mode::empty()).and_then(|fd| Ok((fd.try_clone(), fd)));
+    let (listing, dir) = match opened {
+        Ok((Ok(listing), dir)) => (listing, dir),
+        Ok((Err(error), _)) => return visit.problem(relative, error.to_string()),
+        Err(error) => return visit.problem(relative, error.to_string()),
+    };
+    if depth > MAX_DEPTH {
+        return visit.problem(relative, format!("more than {MAX_DEPTH} directories deep"));
+    }
+    let mut listing = match Dir::new(listing) {
+        Ok(listing) => listing,
+        Err(error) => return visit.problem(relative, error.to_string()),
+    };
+    while let Some(item) = listing.read() {
+        let item = match item {
+            Ok(item) => item,
+            Err(error) => return visit.problem(relative, error.to_string()),
+        };
+        let bytes = item.file_name().to_bytes();
+        if bytes == b"." || bytes == b".." {
+            continue;
+        }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            visit.problem(relative, "holds a name that is not UTF-8".to_owned());
+            continue;
+        };
+        let below = if relative.is_empty() { text.to_owned() } else { format!("{relative}/{text}") };
+        if !visit.wants(&below) {
+            continue;
+        }
+        let child = OsString::from_vec(bytes.to_vec());
+        let kind = match item.file_type() {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Symlink,
+            // Some file systems do not say.
+            FileType::Unknown => match statat(&dir, &child, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => attributes(&stat).kind,
+                Err(_) => continue,
+            },
+            _ => Kind::Other,
+        };
+        visit.entry(&below, dir.as_fd(), &child, kind);
+        if kind == Kind::Directory {
+            descend(dir.as_fd(), &child, &below, depth + 1, visit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_link_on_the_way_is_never_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret"), "x").unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.join("link")).unwrap();
+        std::fs::create_dir(root.join("left-out")).unwrap();
+        assert!(open_parent(&root, "link/secret").is_err());
+        assert!(open_parent(&root, "../secret").is_err());
+        let (fd, name) = open_parent(&root, "link").unwrap();
+        let examined = examine(fd.as_fd(), &name, 0);
+        assert_eq!(examined.entry.kind, Kind::Symlink);
+        assert_eq!(examined.content.unwrap(), outside.path().as_os_str().as_bytes());
+
+        struct Seen(Vec<String>);
+        impl Visit for Seen {
+            fn wants(&self, relative: &str) -> bool {
+                relative != "left-out"
+            }
+            fn entry(&mut self, relative: &str, _: BorrowedFd<'_>, _: &OsStr, _: Kind) {
+                self.0.push(relative.to_owned());
+            }
+            fn problem(&mut self, relative: &str, problem: String) {
+                panic!("{relative}: {problem}");
+            }
+        }
+        let mut seen = Seen(Vec::new());
+        walk(&root, &mut seen).unwrap();
+        assert_eq!(seen.0, ["", "link"]);
+    }
+
+    #[test]
+    fn a_file_is_hashed_whole_and_only_its_beginning_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("big");
+        let bytes = vec![7; 3 * CHUNK + 5];
+        std::fs::write(&path, &bytes).unwrap();
+        let (fd, name) = open_parent(&path, "").unwrap();
+        let examined = examine(fd.as_fd(), &name, 10);
+        assert_eq!(examined.entry.sha256, Some(nimbus_protocol::sha256(&bytes)));
+        assert_eq!(examined.entry.size, bytes.len() as u64);
+        assert_eq!(examined.content.unwrap(), [7; 10]);
+        assert_eq!(stamp(fd.as_fd(), &name).unwrap().1, examined.stamp.unwrap());
+    }
+
+    #[test]
+    fn what_is_not_there_is_absent_and_a_pipe_does_not_hang() {
+        let dir = tempfile::tempdir().unwrap();
+        let (fd, name) = open_parent(&dir.path().join("nothing"), "").unwrap();
+        assert_eq!(examine(fd.as_fd(), &name, 0).entry.kind, Kind::Absent);
+        rustix::fs::mknodat(&fd, "pipe", FileType::Fifo, Mode::RUSR, 0).unwrap();
+        assert_eq!(examine(fd.as_fd(), OsStr::new("pipe"), 0).entry.kind, Kind::Other);
+    }
+}

@@ -1,0 +1,343 @@
+//! One replica of many watches and changes cluster objects: the one that holds a `coordination.k8s.io/v1` Lease.
+//!
+//! Clocks of replicas are not compared: a standby takes a lease over only when it saw no renewal for the lease's whole
+//! duration, measured by its own clock. The holder stops at four fifths of that, counted from before its last renewal
+//! was sent. Every takeover, also by the same agent after a restart, begins a new term; terms only grow, even when
+//! somebody deletes the Lease.
+//!
+//! The lease is written with its resourceVersion, so of two that try, one loses.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::request::{self, RequestError};
+use crate::board::Board;
+use crate::clock;
+use crate::config::LeaseSettings;
+
+/// Annotation with the term; `spec.leaseTransitions` counts from 0 again when the Lease is made anew, this does not.
+const TERM: &str = "nimbus.dev/term";
+
+/// Who holds the lease, as far as this replica knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leadership {
+    /// Not known: the lease could not be read or written yet.
+    #[default]
+    Unknown,
+    /// Another replica does, and renews it.
+    Standby,
+    /// This one does.
+    Leading {
+        /// Under this term.
+        term: u64,
+        /// Until then, unless it is renewed.
+        until: Instant,
+    },
+}
+
+impl Leadership {
+    /// The term, while the lease holds at `now`.
+    pub fn term(&self, now: Instant) -> Option<u64> {
+        match self {
+            Self::Leading { term, until } if now < *until => Some(*term),
+            _ => None,
+        }
+    }
+}
+
+/// The election, as one replica sees it.
+pub struct Elector {
+    client: Client,
+    settings: LeaseSettings,
+    identity: String,
+    out: Arc<watch::Sender<Leadership>>,
+    board: Arc<Board>,
+    namespace: Option<String>,
+    /// The lease's last renewal that was seen, and when it was first seen.
+    observed: Option<(String, Instant)>,
+    held: Option<Value>,
+}
+
+impl Elector {
+    /// Elects `identity` (unique to a data directory) through the cluster of `client`; tells `out`.
+    pub fn new(
+        client: Client,
+        settings: LeaseSettings,
+        identity: String,
+        out: Arc<watch::Sender<Leadership>>,
+        board: Arc<Board>,
+    ) -> Self {
+        Self { client, settings, identity, out, board, namespace: None, observed: None, held: None }
+    }
+
+    /// Runs until cancelled, then gives the lease back.
+    pub async fn run(mut self, cancel: CancellationToken) {
+        loop {
+            // A request that hangs must not outlast the lease.
+            let sent = Instant::now();
+            let tried = tokio::time::timeout(self.settings.duration / 3, self.round(sent));
+            let outcome = tokio::select! {
+                () = cancel.cancelled() => break,
+                outcome = tried => outcome,
+            };
+            let outcome = outcome.unwrap_or_else(|_| Err(RequestError::Unanswered("no answer in time".to_owned())));
+            let wait = self.note(outcome);
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        self.release().await;
+        self.out.send_replace(Leadership::Unknown);
+    }
+
+    /// Publishes what a round brought, and says how long to wait for the next one.
+    fn note(&mut self, outcome: Result<Leadership, RequestError>) -> Duration {
+        let duration = self.settings.duration;
+        match outcome {
+            Ok(leadership) => {
+                self.board.problem("lease", None);
+                self.out.send_replace(leadership);
+                match leadership {
+                    Leadership::Leading { .. } => duration / 3,
+                    _ => (duration / 5).min(Duration::from_secs(2)),
+                }
+            }
+            Err(error) => {
+                let lease = format!("{}/{}", self.namespace.as_deref().unwrap_or("?"), self.settings.name);
+                self.board.problem(
+                    "lease",
+                    Some(format!(
+                        "expected to hold or follow the Lease {lease}, found: {error}; check the API server and that \
+                         this agent may get, create and update leases there"
+                    )),
+                );
+                let leading = self.out.borrow().term(Instant::now()).is_some();
+                if !leading {
+                    self.held = None;
+                    self.out.send_replace(Leadership::Unknown);
+                }
+                (duration / 10).max(Duration::from_millis(200))
+            }
+        }
+    }
+
+    async fn round(&mut self, sent: Instant) -> Result<Leadership, RequestError> {
+        if let Some(held) = self.held.clone() {
+            return self.renew(held, sent).await;
+        }
+        let path = self.collection().await?;
+        let one = format!("{path}/{}", self.settings.name);
+        match request::get_optional::<Value>(&self.client, &one).await? {
+            None => {
+                let lease = self.taken(json!({
+                    "apiVersion": "coordination.k8s.io/v1",
+                    "kind": "Lease",
+                    "metadata": { "name": self.settings.name },
+                }));
+                self.won(request::post(&self.client, &path, &lease).await, sent)
+            }
+            Some(lease) if self.may_take(&lease, Instant::now()) => {
+                let lease = self.taken(lease);
+                self.won(request::put(&self.client, &one, &lease).await, sent)
+            }
+            Some(_) => Ok(Leadership::Standby),
+        }
+    }
+
+    async fn renew(&mut self, mut lease: Value, sent: Instant) -> Result<Leadership, RequestError> {
+        let one = format!("{}/{}", self.collection().await?, self.settings.name);
+        lease["spec"]["renewTime"] = json!(micro_time(clock::now()));
+        match request::put::<Value>(&self.client, &one, &lease).await {
+            Err(error) if error.code() == 409 => {
+                // Somebody else wrote it. While it still names this replica and term, only its version was old.
+                let found = request::get::<Value>(&self.client, &one).await?;
+                let same = holder(&found) == self.identity && term(&found) == term(&lease);
+                self.held = same.then_some(found);
+                let leadership = *self.out.borrow();
+                Ok(if same { leadership } else { Leadership::Standby })
+            }
+            Err(error) if error.code() == 404 => {
+                self.held = None;
+                Ok(Leadership::Standby)
+            }
+            other => self.won(other, sent),
+        }
+    }
+
+    fn won(
+        &mut self,
+        written: Result<Value, RequestError>,
+        sent: Instant,
+    ) -> Result<Leadership, RequestError> {
+        match written {
+            Ok(lease) => {
+                let term = term(&lease);
+                self.held = Some(lease);
+                Ok(Leadership::Leading { term, until: sent + self.settings.duration / 5 * 4 })
+            }
+            // Another replica was faster.
+            Err(error) if error.code() == 409 => Ok(Leadership::Standby),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Free, this replica's own from before, or not renewed for its whole duration while this replica looked on.
+    fn may_take(&mut self, lease: &Value, now: Instant) -> bool {
+        let holder = holder(lease);
+        if holder.is_empty() || holder == self.identity {
+            return true;
+        }
+        let renewal = format!("{}/{}", lease["metadata"]["resourceVersion"], lease["spec"]["renewTime"]);
+        match &self.observed {
+            Some((seen, since)) if *seen == renewal => {
+                let duration = lease["spec"]["leaseDurationSeconds"].as_u64();
+                now.duration_since(*since) >= duration.map_or(self.settings.duration, Duration::from_secs)
+            }
+            _ => {
+                self.observed = Some((renewal, now));
+                false
+            }
+        }
+    }
+
+    /// The lease as this replica takes it: a new term.
+    fn taken(&self, mut lease: Value) -> Value {
+        let now = clock::now();
+        let minutes = u64::try_from(now.as_second() / 60).unwrap_or_default();
+        let next = (term(&lease) + 1).max(minutes);
+        let transitions = lease["spec"]["leaseTransitions"].as_i64().map_or(0, |before| before + 1);
+        lease["metadata"]["annotations"][TERM] = json!(next.to_string());
+        lease["spec"]["holderIdentity"] = json!(self.identity);
+        lease["spec"]["leaseDurationSeconds"] = json!(self.settings.duration.as_secs());
+        lease["spec"]["acquireTime"] = json!(micro_time(now));
+        lease["spec"]["renewTime"] = json!(micro_time(now));
+        lease["spec"]["leaseTransitions"] = json!(transitions);
+        lease
+    }
+
+    /// Where the leases are: the namespace that has this one already, otherwise the first that exists.
+    async fn collection(&mut self) -> Result<String, RequestError> {
+        let path = |namespace: &str| format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
+        if let Some(namespace) = &self.namespace {
+            return Ok(path(namespace));
+        }
+        let mut found = None;
+        for namespace in &self.settings.namespaces {
+            let one = format!("{}/{}", path(namespace), self.settings.name);
+            if request::get_optional::<Value>(&self.client, &one).await?.is_some() {
+                found = Some(namespace.clone());
+                break;
+            }
+        }
+        for namespace in &self.settings.namespaces {
+            if found.is_some() {
+                break;
+            }
+            let one = format!("/api/v1/namespaces/{namespace}");
+            if request::get_optional::<Value>(&self.client, &one).await?.is_some() {
+                found = Some(namespace.clone());
+            }
+        }
+        let namespace = found.ok_or_else(|| {
+            RequestError::Unanswered(format!(
+                "none of the namespaces {}; create the first one",
+                self.settings.namespaces.join(", ")
+            ))
+        })?;
+        self.namespace = Some(namespace.clone());
+        Ok(path(&namespace))
+    }
+
+    /// Gives the lease back, so that a standby need not wait; best effort, bounded.
+    async fn release(&mut self) {
+        let (Some(mut lease), Ok(path)) = (self.held.take(), self.collection().await) else { return };
+        lease["spec"]["holderIdentity"] = json!("");
+        lease["spec"]["renewTime"] = json!(micro_time(clock::now()));
+        let one = format!("{path}/{}", self.settings.name);
+        let put = request::put::<Value>(&self.client, &one, &lease);
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), put).await, Ok(Ok(_))) {
+            tracing::info!("the watch lease was not given back; it runs out by itself");
+        }
+    }
+}
+
+fn holder(lease: &Value) -> &str {
+    lease["spec"]["holderIdentity"].as_str().unwrap_or_default()
+}
+
+fn term(lease: &Value) -> u64 {
+    lease["metadata"]["annotations"][TERM].as_str().and_then(|term| term.parse().ok()).unwrap_or_default()
+}
+
+/// Kubernetes' MicroTime: RFC 3339 with exactly six digits.
+fn micro_time(now: Timestamp) -> String {
+    format!("{now:.6}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elector(identity: &str) -> Elector {
+        let config = kube::Config::new(http::Uri::from_static("http://127.0.0.1:1"));
+        Elector::new(
+            Client::try_from(config).unwrap(),
+            LeaseSettings { duration: Duration::from_secs(10), ..LeaseSettings::default() },
+            identity.to_owned(),
+            Arc::default(),
+            Arc::default(),
+        )
+    }
+
+    fn lease_of(holder: &str, version: &str) -> Value {
+        json!({ "metadata": { "resourceVersion": version, "annotations": { TERM: "7000000000" } },
+                "spec": { "holderIdentity": holder, "leaseDurationSeconds": 10, "leaseTransitions": 3 } })
+    }
+
+    #[tokio::test]
+    async fn anothers_lease_is_taken_only_after_it_was_watched_running_out() {
+        let mut me = elector("a");
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(!me.may_take(&lease_of("b", "1"), at(0)));
+        assert!(!me.may_take(&lease_of("b", "1"), at(9)));
+        // It was renewed: the wait begins anew.
+        assert!(!me.may_take(&lease_of("b", "2"), at(12)));
+        assert!(!me.may_take(&lease_of("b", "2"), at(21)));
+        assert!(me.may_take(&lease_of("b", "2"), at(22)));
+    }
+
+    #[tokio::test]
+    async fn a_free_lease_and_ones_own_from_before_are_taken_at_once_under_a_new_term() {
+        let mut me = elector("a");
+        assert!(me.may_take(&lease_of("", "1"), Instant::now()));
+        assert!(me.may_take(&lease_of("a", "1"), Instant::now()));
+        let taken = me.taken(lease_of("b", "1"));
+        assert_eq!((holder(&taken), term(&taken)), ("a", 7_000_000_001));
+        assert_eq!(taken["spec"]["leaseTransitions"], 4);
+        assert_eq!(taken["metadata"]["resourceVersion"], "1");
+        // A Lease that somebody deleted: the term is still above any that was counted up from an earlier minute.
+        assert!(term(&me.taken(json!({}))) > 29_000_000);
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_cannot_be_renewed_stops_holding_before_another_may_take_it() {
+        let mut me = elector("a");
+        let sent = Instant::now();
+        let won = me.won(Ok(lease_of("a", "1")), sent).unwrap();
+        assert_eq!(won.term(sent + Duration::from_millis(7_999)), Some(7_000_000_000));
+        assert_eq!(won.term(sent + Duration::from_secs(8)), None);
+    }
+
+    #[test]
+    fn a_micro_time_has_six_digits() {
+        assert_eq!(micro_time(Timestamp::from_second(0).unwrap()), "1970-01-01T00:00:00.000000Z");
+    }
+}

@@ -1,0 +1,201 @@
+//! The cluster: finds it, takes part in the election and, while this replica leads, watches its objects.
+
+pub mod client;
+pub mod cordons;
+pub mod lease;
+pub mod request;
+pub mod stream;
+pub mod watched;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nimbus_agent_core::observe::kube::{SlimDeployment, SlimNode, SlimPod, SlimReplicaSet};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::Board;
+use crate::config::LeaseSettings;
+use crate::outbox::Outbox;
+use client::{Cluster, Target};
+use cordons::Cordons;
+use lease::{Elector, Leadership};
+use stream::Follow;
+
+/// Kinds that are watched.
+const KINDS: usize = 4;
+/// First and longest wait for a cluster that does not answer.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What the executors share with the watch.
+#[derive(Debug, Default)]
+pub struct ClusterHandle {
+    cluster: watch::Sender<Option<Cluster>>,
+    leadership: Arc<watch::Sender<Leadership>>,
+    /// Own cordons that were seen.
+    pub cordons: Arc<Cordons>,
+}
+
+impl ClusterHandle {
+    /// The cluster, once it answered.
+    pub fn cluster(&self) -> Option<Cluster> {
+        self.cluster.borrow().clone()
+    }
+
+    /// Follows the cluster.
+    pub fn cluster_changes(&self) -> watch::Receiver<Option<Cluster>> {
+        self.cluster.subscribe()
+    }
+
+    /// The term under which this replica may act at this very moment.
+    pub fn term(&self) -> Option<u64> {
+        self.leadership.borrow().term(Instant::now())
+    }
+
+    /// Follows the leadership.
+    pub fn leadership_changes(&self) -> watch::Receiver<Leadership> {
+        self.leadership.subscribe()
+    }
+}
+
+/// What the watch needs.
+pub struct Watch {
+    /// The cluster's address.
+    pub target: Target,
+    /// The election.
+    pub lease: LeaseSettings,
+    /// This replica's name in the election: the agent's id.
+    pub identity: String,
+    /// Where observations go.
+    pub outbox: Outbox,
+    /// Where status and problems are said.
+    pub board: Arc<Board>,
+    /// What the executors share.
+    pub handle: Arc<ClusterHandle>,
+    /// Grows whenever everything is to be listed again.
+    pub resync: watch::Receiver<u64>,
+    /// Ends the watch.
+    pub cancel: CancellationToken,
+}
+
+/// Runs until cancelled; the lease is given back.
+pub async fn run(watch: Watch) {
+    let Some(cluster) = find(&watch).await else { return };
+    tracing::info!(cluster = cluster.name, uid = cluster.uid, "cluster found");
+    watch.board.update(|status| {
+        status.cluster_uid.clone_from(&cluster.uid);
+        status.cluster_name.clone_from(&cluster.name);
+    });
+    watch.handle.cluster.send_replace(Some(cluster.clone()));
+    let elector = Elector::new(
+        cluster.client.clone(),
+        watch.lease.clone(),
+        watch.identity.clone(),
+        watch.handle.leadership.clone(),
+        watch.board.clone(),
+    );
+    let election = tokio::spawn(elector.run(watch.cancel.clone()));
+    tokio::select! {
+        () = watch.cancel.cancelled() => {}
+        () = lead(&watch, &cluster) => {}
+    }
+    let _ = election.await;
+    watch.board.update(|status| {
+        status.leading = false;
+        status.standing_by = false;
+    });
+}
+
+/// The cluster, as soon as it answers; `None` when cancelled first.
+async fn find(watch: &Watch) -> Option<Cluster> {
+    let mut wait = BACKOFF.0;
+    loop {
+        let identified = tokio::select! {
+            () = watch.cancel.cancelled() => return None,
+            identified = watch.target.identify() => identified,
+        };
+        match identified {
+            Ok(cluster) => {
+                watch.board.problem("cluster", None);
+                return Some(cluster);
+            }
+            Err(error) => watch.board.problem("cluster", Some(error.to_string())),
+        }
+        tokio::select! {
+            () = watch.cancel.cancelled() => return None,
+            () = tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)) => {}
+        }
+        wait = (wait * 2).min(BACKOFF.1);
+    }
+}
+
+/// Watches during each term that this replica leads, and only then.
+async fn lead(watch: &Watch, cluster: &Cluster) {
+    let mut leadership = watch.handle.leadership_changes();
+    loop {
+        let now = *leadership.borrow_and_update();
+        let term = now.term(Instant::now());
+        watch.board.update(|status| {
+            status.leading = term.is_some();
+            status.lease_term = term.unwrap_or_default();
+            status.standing_by = now == Leadership::Standby;
+            status.synced = false;
+        });
+        let Some(term) = term else {
+            if leadership.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        tracing::info!(term, "this replica leads: watching the cluster");
+        let end = CancellationToken::new();
+        // Whatever ends this function ends the term's watches with it.
+        let _guard = end.clone().drop_guard();
+        let mut kinds = follow(watch, cluster, term, &end);
+        loop {
+            let Leadership::Leading { term: at, until } = *leadership.borrow_and_update() else { break };
+            if at != term {
+                break;
+            }
+            tokio::select! {
+                changed = leadership.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep_until(until.into()) => {
+                    if leadership.borrow().term(Instant::now()).is_none() { break }
+                }
+            }
+        }
+        tracing::warn!(term, "this replica no longer leads: it stops watching and acting");
+        end.cancel();
+        kinds.shutdown().await;
+    }
+}
+
+fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) -> JoinSet<()> {
+    let synced: Arc<watch::Sender<Vec<&'static str>>> = Arc::default();
+    let follow = Follow {
+        client: cluster.client.clone(),
+        cluster_uid: cluster.uid.clone(),
+        term,
+        outbox: watch.outbox.clone(),
+        board: watch.board.clone(),
+        resync: watch.resync.clone(),
+        synced: synced.clone(),
+        cordons: watch.handle.cordons.clone(),
+        cancel: end.clone(),
+    };
+    let mut kinds = JoinSet::new();
+    kinds.spawn(stream::run::<SlimNode>(follow.clone()));
+    kinds.spawn(stream::run::<SlimDeployment>(follow.clone()));
+    kinds.spawn(stream::run::<SlimReplicaSet>(follow.clone()));
+    kinds.spawn(stream::run::<SlimPod>(follow));
+    let board = watch.board.clone();
+    let mut done = synced.subscribe();
+    kinds.spawn(async move {
+        if done.wait_for(|kinds| kinds.len() == KINDS).await.is_ok() {
+            tracing::info!(term, "the cluster is listed");
+            board.update(|status| status.synced = status.leading && status.lease_term == term);
+        }
+    });
+    kinds
+}

@@ -1,0 +1,142 @@
+//! Single requests to the API server: bounded in time, with errors that say what to do.
+
+use std::time::Duration;
+
+use kube::Client;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest wait for one answer.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a request was not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// The API server refused it.
+    #[error("{code} {reason}: {message}")]
+    Api {
+        /// HTTP status.
+        code: u16,
+        /// The machine-readable reason.
+        reason: String,
+        /// The API server's own words.
+        message: String,
+        /// Causes it gave, one line.
+        causes: String,
+    },
+    /// Nothing came; the request may or may not have taken effect.
+    #[error("{0}")]
+    Unanswered(String),
+}
+
+impl RequestError {
+    /// HTTP status of a refusal; 0 when there was no answer.
+    pub fn code(&self) -> u16 {
+        if let Self::Api { code, .. } = self { *code } else { 0 }
+    }
+}
+
+impl From<kube::Error> for RequestError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let causes = status.details.iter().flat_map(|details| &details.causes);
+                let causes: Vec<_> = causes.map(|cause| cause.message.clone()).collect();
+                Self::Api {
+                    code: status.code,
+                    reason: status.reason,
+                    message: status.message,
+                    causes: causes.join("; "),
+                }
+            }
+            other => Self::Unanswered(super::client::chain(&other)),
+        }
+    }
+}
+
+/// Reads `path`.
+pub async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, RequestError> {
+    send(client, http::Request::get(path), Vec::new()).await
+}
+
+/// Reads `path`; `None` where there is no such object.
+pub async fn get_optional<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+) -> Result<Option<T>, RequestError> {
+    match get(client, path).await {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.code() == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Posts `body` to `path`.
+pub async fn post<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, RequestError> {
+    let request = http::Request::post(path).header("content-type", "application/json");
+    send(client, request, bytes(body)?).await
+}
+
+/// Replaces the object at `path`.
+pub async fn put<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<T, RequestError> {
+    let request = http::Request::put(path).header("content-type", "application/json");
+    send(client, request, bytes(body)?).await
+}
+
+/// Applies a JSON patch (RFC 6902) to the object at `path`; a `test` in it that fails changes nothing.
+pub async fn json_patch<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    patch: &serde_json::Value,
+) -> Result<T, RequestError> {
+    let path = format!("{path}?fieldManager=nimbus-agent");
+    let request = http::Request::patch(path).header("content-type", "application/json-patch+json");
+    send(client, request, bytes(patch)?).await
+}
+
+fn bytes(body: &impl Serialize) -> Result<Vec<u8>, RequestError> {
+    serde_json::to_vec(body).map_err(|error| RequestError::Unanswered(error.to_string()))
+}
+
+async fn send<T: DeserializeOwned>(
+    client: &Client,
+    request: http::request::Builder,
+    body: Vec<u8>,
+) -> Result<T, RequestError> {
+    let request = request
+        .header("accept", "application/json")
+        .body(body)
+        .map_err(|error| RequestError::Unanswered(error.to_string()))?;
+    match tokio::time::timeout(TIMEOUT, client.request::<T>(request)).await {
+        Ok(answer) => Ok(answer?),
+        Err(_) => Err(RequestError::Unanswered(format!("no answer within {} s", TIMEOUT.as_secs()))),
+    }
+}
+
+/// A path segment that cannot lead out of its place: Kubernetes names hold no `/`, `?`, `#` or `%`.
+pub fn segment(name: &str) -> Option<&str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+    (!name.is_empty() && name.len() <= 253 && name.chars().all(plain) && name != "." && name != "..")
+        .then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_place_in_a_path() {
+        assert_eq!(segment("web-7d4b9c.x"), Some("web-7d4b9c.x"));
+        for bad in ["", ".", "..", "a/b", "a?b", "a%2fb", "a#b", "a b", &"x".repeat(254)] {
+            assert_eq!(segment(bad), None, "{bad}");
+        }
+    }
+}
