@@ -1,0 +1,184 @@
+//! What is shown of a change, and what never is.
+
+use proptest::prelude::*;
+use prost::Message as _;
+
+use super::*;
+
+fn entry(content: &[u8]) -> Entry {
+    Entry {
+        kind: Kind::File,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        size: content.len() as u64,
+        sha256: Some(nimbus_protocol::sha256(content)),
+        problem: String::new(),
+    }
+}
+
+fn changed(path: &str, before: &[u8], after: &[u8]) -> v1::File {
+    let contents = Contents { before: Some(before), after: Some(after) };
+    compare("/etc/app", path, &entry(before), &entry(after), contents)
+}
+
+#[test]
+fn a_text_change_shows_a_diff() {
+    let file = changed("/etc/app/x.conf", b"a = 1\nb = 2\n", b"a = 1\nb = 3\n");
+    assert_eq!(
+        file.diff,
+        "--- a/etc/app/x.conf\n+++ b/etc/app/x.conf\n@@ -1,2 +1,2 @@\n a = 1\n-b = 2\n+b = 3\n"
+    );
+    assert_eq!(file.diff_withheld, "");
+    assert_ne!(file.baseline, file.current);
+}
+
+#[test]
+fn added_and_deleted_files_show_all_lines() {
+    let contents = Contents { before: None, after: Some(b"new\n") };
+    let added = compare("/r", "/r/x", &Entry::absent(), &entry(b"new\n"), contents);
+    assert!(added.diff.contains("\n+new\n"), "{}", added.diff);
+    let contents = Contents { before: Some(b"old\n"), after: None };
+    let deleted = compare("/r", "/r/x", &entry(b"old\n"), &Entry::absent(), contents);
+    assert!(deleted.diff.contains("\n-old\n"), "{}", deleted.diff);
+    assert_eq!(deleted.current.unwrap().kind, "absent");
+}
+
+#[test]
+fn what_is_withheld_says_why() {
+    let long = vec![b'x'; MAX_CONTENT + 1];
+    let many = "l\n".repeat(5_000);
+    for (path, before, after, why) in [
+        ("/r/x", b"a".as_slice(), b"\0\x01".as_slice(), "binary"),
+        ("/r/x", b"a", b"\xff\xfe", "binary"),
+        ("/r/x", b"a", b"\x1b[2J harmless", "binary"),
+        ("/r/x", b"a", &long, "too large"),
+        ("/r/x", many.as_bytes(), b"a", "too large"),
+        ("/r/tls.key", b"a", b"b", "secret"),
+        ("/r/x", b"password = hunter2", b"b", "secret"),
+        ("/r/x", b"b", b"password = hunter2", "secret"),
+    ] {
+        let file = changed(path, before, after);
+        assert_eq!((file.diff.as_str(), file.diff_withheld.as_str()), ("", why));
+        assert_eq!(file.current.unwrap().sha256.len(), 32);
+    }
+    let mode = Entry { mode: 0o600, ..entry(b"a") };
+    assert_eq!(
+        compare("/r", "/r/x", &entry(b"a"), &mode, Contents::default()).diff_withheld,
+        "attributes only"
+    );
+    let lost = compare("/r", "/r/x", &entry(b"a"), &entry(b"b"), Contents::default());
+    assert_eq!(lost.diff_withheld, "content not kept");
+    let closed = Entry { kind: Kind::Unreadable, sha256: None, problem: "denied".into(), ..entry(b"") };
+    assert_eq!(
+        compare("/r", "/r/x", &entry(b"a"), &closed, Contents::default()).diff_withheld,
+        "content not kept"
+    );
+    let contents = Contents { before: Some(b"a"), after: None };
+    assert_eq!(compare("/r", "/r/x", &entry(b"a"), &closed, contents).diff_withheld, "unreadable");
+}
+
+#[test]
+fn equal_sides_have_neither_diff_nor_reason() {
+    let file = changed("/r/x", b"a", b"a");
+    assert_eq!((file.diff.as_str(), file.diff_withheld.as_str(), file.first_pass), ("", "", false));
+    assert!(first_pass("/r", "/r/x", &entry(b"a")).first_pass);
+}
+
+#[test]
+fn a_long_diff_is_cut_and_counted() {
+    let after: String = (0..1_000).map(|n| format!("line {n}\n")).collect();
+    let file = changed("/r/x", b"", after.as_bytes());
+    assert_eq!(file.diff.lines().count(), MAX_DIFF_LINES + 1);
+    assert!(file.diff.ends_with("... 803 more lines\n"), "{}", &file.diff[file.diff.len() - 40..]);
+    let wide: String = (0..100).map(|n| format!("{n} {}\n", "wide ".repeat(100))).collect();
+    let file = changed("/r/x", b"", wide.as_bytes());
+    assert!(file.diff.len() <= MAX_DIFF_BYTES && file.diff.contains(" more lines\n"));
+}
+
+#[test]
+fn states_survive_the_wire_and_sameness_is_strict() {
+    let link = Entry { kind: Kind::Symlink, mode: 0o777, ..entry(b"target") };
+    for entry in [entry(b"a"), Entry::absent(), link.clone()] {
+        assert_eq!(Entry::from_state(&entry.to_state()), Some(entry.clone()));
+        assert!(entry.same(&entry));
+    }
+    assert_eq!(Entry::from_state(&v1::FileState { kind: "ghost".into(), ..Default::default() }), None);
+    let short = v1::FileState { sha256: vec![1; 31], ..entry(b"a").to_state() };
+    assert_eq!(Entry::from_state(&short), None);
+    assert!(link.same(&Entry { mode: 0o755, ..link.clone() }));
+    let closed = Entry { kind: Kind::Unreadable, sha256: None, ..entry(b"") };
+    assert!(!closed.same(&closed), "not known is not the same");
+    for other in [
+        Entry { mode: 0o600, ..entry(b"a") },
+        Entry { uid: 1, ..entry(b"a") },
+        Entry { gid: 1, ..entry(b"a") },
+        entry(b"b"),
+        Entry::absent(),
+    ] {
+        assert!(!entry(b"a").same(&other));
+    }
+}
+
+/// Text as configuration has it, with a secret somewhere in it.
+fn with_secret() -> impl Strategy<Value = (String, String)> {
+    let line = "[a-z]{1,8}( = |: )[a-z0-9]{1,6}";
+    let around = || proptest::collection::vec(line, 0..6).prop_map(|lines| lines.join("\n"));
+    (around(), secret(), around())
+        .prop_map(|(before, (secret, form), after)| (secret, format!("{before}\n{form}\n{after}\n")))
+}
+
+/// A secret and a line that holds it.
+fn secret() -> impl Strategy<Value = (String, String)> {
+    let value = "[A-Za-z0-9!%+_]{8,24}";
+    let named =
+        ("(DB_|app\\.|my-)?", "(password|passwd|secret|api_key|apiKey|token|client-secret|PASSPHRASE)");
+    let assignment = (named.0, named.1, "(=|: |: \"| = '|=\")", value)
+        .prop_map(|(prefix, name, sign, value)| (value.clone(), format!("{prefix}{name}{sign}{value}")));
+    let url = ("[a-z]{3,8}", value).prop_map(|(user, value)| {
+        let secret = value.replace(['!', '%', '+'], "x");
+        (secret.clone(), format!("url = postgres://{user}:{secret}@db.example/app"))
+    });
+    let bearer = "[A-Za-z0-9_-]{20,40}".prop_map(|t| (t.clone(), format!("Authorization: Bearer {t}")));
+    let aws = "AKIA[A-Z0-9]{16}".prop_map(|id| (id.clone(), format!("id {id}")));
+    let pem = "[A-Za-z0-9+/]{64}".prop_map(|body| {
+        (body.clone(), format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----"))
+    });
+    let flag = value.prop_map(|v| (v.clone(), format!("ExecStart=/bin/x --password {v}")));
+    let xml = value.prop_map(|v| (v.clone(), format!("<password>{v}</password>")));
+    let block = value.prop_map(|v| (v.clone(), format!("password: |\n  {v}")));
+    prop_oneof![4 => assignment, 1 => url, 1 => bearer, 1 => aws, 1 => pem, 1 => flag, 1 => xml, 1 => block]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_secret_in_either_side_leaves((secret, holder) in with_secret(), other in "[a-z =\n]{0,80}", swap in any::<bool>()) {
+        let (before, after) = if swap { (&other, &holder) } else { (&holder, &other) };
+        let file = changed("/etc/app/settings.conf", before.as_bytes(), after.as_bytes());
+        let bytes = v1::Observation {
+            body: Some(v1::observation::Body::File(file)), ..Default::default()
+        }.encode_to_vec();
+        prop_assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "{secret:?} of {holder:?} left");
+    }
+
+    #[test]
+    fn nothing_of_a_file_with_a_secret_name_leaves(
+        name in "(tls\\.key|server\\.pem|id_rsa|\\.env|my-secret\\.yaml|passwords\\.txt|\\.netrc|\\.pgpass|shadow|kubeconfig)",
+        content in "[a-z]{20}",
+    ) {
+        let file = changed(&format!("/etc/app/{name}"), b"", content.as_bytes());
+        prop_assert_eq!((file.diff.as_str(), file.diff_withheld.as_str()), ("", "secret"));
+    }
+
+    #[test]
+    fn any_bytes_give_a_bounded_answer(
+        before in proptest::collection::vec(any::<u8>(), 0..300),
+        after in "\\PC{0,300}",
+    ) {
+        let file = changed("/r/x", &before, after.as_bytes());
+        prop_assert!(file.diff.len() <= MAX_DIFF_BYTES);
+        prop_assert!(file.diff.is_empty() || file.diff_withheld.is_empty());
+    }
+}
