@@ -13,13 +13,13 @@ use nimbus_tests::wait::{Seen, wait_for};
 /// Generous: the machine may be busy with something else.
 const LIMIT: Duration = Duration::from_mins(2);
 
-async fn workloads(prefix: &str) -> Workloads {
-    Cluster::shared().await.unwrap().workloads(prefix).await.unwrap()
+async fn workloads(prefix: &str) -> anyhow::Result<Workloads> {
+    Cluster::shared().await?.workloads(prefix).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_broken_pod_crash_loops_and_its_replacement_is_healthy() {
-    let work = workloads("crash").await;
+    let work = workloads("crash").await.unwrap();
     work.apply_and_wait(&DeploymentSpec::new("web", 3), LIMIT).await.unwrap();
     let before = work.pod_names("web").await.unwrap();
     let victim = before.first().unwrap();
@@ -52,7 +52,7 @@ async fn one_broken_pod_crash_loops_and_its_replacement_is_healthy() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_pod_that_is_mended_becomes_ready_again() {
-    let work = workloads("mend").await;
+    let work = workloads("mend").await.unwrap();
     work.apply_and_wait(&DeploymentSpec::new("web", 1), LIMIT).await.unwrap();
     let pod = work.pod_names("web").await.unwrap().remove(0);
     work.break_pod(&pod, &Fault::OutOfMemory).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_broken_pod_that_is_mended_becomes_ready_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_that_crashes_on_one_node_only_is_well_elsewhere() {
-    let work = workloads("on-node").await;
+    let work = workloads("on-node").await.unwrap();
     let spec = DeploymentSpec::new("web", 6).fault(&Fault::CrashOnNode("node-0".to_owned()));
     work.apply(&spec).await.unwrap();
     let pods = wait_for("six pods, each placed and judged", LIMIT, || async {
@@ -99,7 +99,7 @@ async fn a_pod_that_crashes_on_one_node_only_is_well_elsewhere() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revision_that_never_becomes_ready_passes_its_progress_deadline() {
-    let work = workloads("deadline").await;
+    let work = workloads("deadline").await.unwrap();
     let spec = DeploymentSpec::new("web", 2).progress_deadline(5);
     work.apply_and_wait(&spec, LIMIT).await.unwrap();
     let (key, value) = Fault::NeverReady.annotation();
@@ -128,7 +128,7 @@ async fn a_revision_that_never_becomes_ready_passes_its_progress_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ready_pod_can_stop_answering_and_an_image_can_be_missing() {
-    let work = workloads("quiet").await;
+    let work = workloads("quiet").await.unwrap();
     work.apply_and_wait(&DeploymentSpec::new("web", 1), LIMIT).await.unwrap();
     let pod = work.pod_names("web").await.unwrap().remove(0);
     work.break_pod(&pod, &Fault::NeverReady).await.unwrap();

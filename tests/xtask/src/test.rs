@@ -127,3 +127,15 @@ fn at(repository: &Path, words: &[&str]) -> Command {
     command.current_dir(repository).args(words);
     command
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_run_leaves_out_what_needs_servers_and_nothing_else() {
+        let names = tests_without_servers(&crate::repository().unwrap()).unwrap();
+        assert!(!names.iter().any(|name| name == "rig"), "{names:?}");
+        assert!(names.iter().any(|name| name == "golden"), "{names:?}");
+    }
+}
