@@ -1,8 +1,12 @@
 //! Approvals: when a person's word counts.
+//!
+//! It is bound to one plan's digest, expires, is used once, and never comes from the requester.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::ids::ApprovalId;
 
-use crate::model::{Approval, ApprovalState};
+use crate::model::{Approval, ApprovalState, Incident, Plan};
+use crate::settings::{Settings, later};
 
 /// What a person answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +30,9 @@ pub struct Answer<'a> {
     pub digest: Option<&'a str>,
 }
 
+/// How the reason of an approval begins that was void before its time.
+pub const SUPERSEDED: &str = "superseded";
+
 impl Approval {
     /// Does it stand for a job that carries out a plan with this digest, now?
     pub fn covers(&self, digest: &str, now: Timestamp) -> bool {
@@ -33,5 +40,39 @@ impl Approval {
             && self.used_by.is_none()
             && self.plan_digest == digest
             && now < self.expires_at
+    }
+
+    /// Can it still lead to a job: waiting for a person, or given and not used?
+    pub fn is_live(&self) -> bool {
+        match self.state {
+            ApprovalState::Pending => true,
+            ApprovalState::Approved => self.used_by.is_none(),
+            ApprovalState::Denied | ApprovalState::Expired => false,
+        }
+    }
+}
+
+/// Asks for a person's word on `plan`.
+pub(crate) fn request(
+    id: ApprovalId,
+    plan: &Plan,
+    incident: &Incident,
+    settings: &Settings,
+    now: Timestamp,
+) -> Approval {
+    Approval {
+        id,
+        plan_id: plan.id.clone(),
+        incident_id: incident.id.clone(),
+        plan_digest: plan.digest.clone(),
+        state: ApprovalState::Pending,
+        cluster: incident.cluster.clone(),
+        requested_by: plan.requested_by.clone(),
+        created_at: now,
+        expires_at: later(now, SignedDuration::from_secs(settings.approval_ttl_s.into())),
+        decided_by: None,
+        decided_at: None,
+        reason: String::new(),
+        used_by: None,
     }
 }

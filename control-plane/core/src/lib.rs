@@ -15,6 +15,8 @@ pub mod plan;
 pub mod rules;
 pub mod settings;
 pub mod snapshot;
+#[cfg(test)]
+mod testing;
 pub mod world;
 
 pub use settings::Settings;

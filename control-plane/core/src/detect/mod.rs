@@ -1,12 +1,22 @@
 //! Findings: what is wrong with one object, seen by one detector.
 //!
 //! One file for each detector, all listed in [`all`]. A detector looks at objects alone; what belongs together is
-//! decided by `diagnose`.
+//! decided by `diagnose`, and whether the picture is fresh enough by the caller.
+
+mod crash_loop;
+mod file_drift;
+mod image_pull;
+mod node_not_ready;
+mod out_of_memory;
+mod pods;
+mod rollout_stuck;
+#[cfg(test)]
+mod tests;
 
 use crate::model::{IncidentKind, ObjectRef};
 use crate::settings::Settings;
 use crate::snapshot::Scope;
-use crate::world::World;
+use crate::world::{Inventory, World};
 
 /// One detector's word on one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +41,42 @@ pub struct Finding {
     pub evidence: Vec<String>,
 }
 
+/// A detector of what is wrong in a cluster: its UID, its inventory, the figures.
+type Detector = fn(&str, &Inventory, &Settings) -> Vec<Finding>;
+
+/// The detectors of clusters. Adding one is a file and a line.
+const DETECTORS: &[Detector] = &[
+    node_not_ready::detect,
+    rollout_stuck::detect,
+    out_of_memory::detect,
+    image_pull::detect,
+    crash_loop::detect,
+];
+
 /// Every finding of every detector, in a stable order.
-pub fn all(_world: &World, _settings: &Settings) -> Vec<Finding> {
-    Vec::new()
+pub fn all(world: &World, settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (uid, inventory) in &world.clusters {
+        findings.extend(DETECTORS.iter().flat_map(|detect| detect(uid, inventory, settings)));
+    }
+    for (agent, facts) in &world.hosts {
+        findings.extend(file_drift::detect(agent, facts));
+    }
+    findings
+}
+
+impl Finding {
+    fn of_cluster(kind: IncidentKind, cluster: &str, object: ObjectRef, evidence: Vec<String>) -> Self {
+        Self {
+            kind,
+            scope: Scope::Cluster(cluster.to_owned()),
+            object,
+            owner: None,
+            replica_set: String::new(),
+            node: String::new(),
+            container: String::new(),
+            restarts: 0,
+            evidence,
+        }
+    }
 }

@@ -8,16 +8,32 @@
 //! Every function is level-triggered: it looks at what is, not at what happened, so running it again changes
 //! nothing, and running it after a crash continues where the stored documents are.
 
+mod decide;
+mod diagnose;
+mod dispatch;
+mod expire;
 mod operator;
+mod order;
+mod plan;
+mod record;
+mod refused;
+mod report;
+mod resolve;
+pub(crate) mod storm;
 
 use jiff::Timestamp;
-use nimbus_protocol::ids::{AgentId, IdSource};
 use nimbus_protocol::v1;
 
 pub use crate::approval::{Answer, Decision};
-use crate::model::{ChangeSet, Job, Versioned};
-use crate::snapshot::Snapshot;
-pub use operator::{DecideError, accept_baseline, acknowledge, ask_again, decide, disable, enable, silence};
+use crate::model::{ChangeSet, Job, JobState, Versioned};
+pub use decide::decide;
+pub use diagnose::{MAX_OPENED, diagnose};
+pub use dispatch::{MAX_ORDERS, dispatch};
+pub use expire::expire;
+pub use operator::{accept_baseline, acknowledge, ask_again, disable, enable, silence};
+pub use plan::{MAX_PLANNED, plan};
+pub use refused::DecideError;
+pub use report::report;
 
 /// A job to sign, and what has to be committed with it before it is sent.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,32 +45,16 @@ pub struct Order {
     pub changes: ChangeSet,
 }
 
-/// Opens, updates and resolves incidents.
-pub fn diagnose(_s: &Snapshot<'_>, _now: Timestamp, _ids: &mut dyn IdSource) -> ChangeSet {
-    ChangeSet::default()
-}
-
-/// Plans remedies, asks for approvals, says why nothing is done.
-pub fn plan(_s: &Snapshot<'_>, _now: Timestamp, _ids: &mut dyn IdSource) -> ChangeSet {
-    ChangeSet::default()
-}
-
-/// The jobs that may go out now.
-pub fn dispatch(_s: &Snapshot<'_>, _epoch: u64, _now: Timestamp, _ids: &mut dyn IdSource) -> Vec<Order> {
-    Vec::new()
-}
-
-/// The job was handed to the agent's session.
-pub fn sent(_job: &Versioned<Job>, _now: Timestamp) -> ChangeSet {
-    ChangeSet::default()
-}
-
-/// An agent's word on a job; the same word again changes nothing.
-pub fn report(_s: &Snapshot<'_>, _agent: &AgentId, _report: &v1::JobReport, _now: Timestamp) -> ChangeSet {
-    ChangeSet::default()
-}
-
-/// Closes what is past its time: approvals, jobs, silences.
-pub fn expire(_s: &Snapshot<'_>, _now: Timestamp) -> ChangeSet {
-    ChangeSet::default()
+/// The job was handed to the agent's session. Sent again, or answered already: nothing changes.
+pub fn sent(job: &Versioned<Job>, now: Timestamp) -> ChangeSet {
+    let mut record = record::Record::new(now);
+    if job.doc.state == JobState::Pending {
+        let mut after = job.doc.clone();
+        after.state = JobState::Dispatched;
+        after.dispatched_at = Some(now);
+        let text = format!("handed to the session of agent {}", after.agent_id);
+        record.audit("job.sent", &after.id, &after.cluster, text);
+        record.job(job, after);
+    }
+    record.changes
 }

@@ -1,195 +1,207 @@
-//! What a person decides: approvals, baselines, enabling, silence.
+//! What else a person decides: baselines, what a cluster is enabled for, what is left alone.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nimbus_protocol::ids::{ApprovalId, IdSource, IncidentId, JobId};
+use nimbus_protocol::ids::{IdSource, IncidentId, PlanId};
 
-use crate::approval::Answer;
+use super::diagnose::at_work;
+use super::record::{Record, stand};
+use super::refused::DecideError;
+use crate::approval::SUPERSEDED;
 use crate::model::{
-    ActionKind, Approval, ApprovalState, ChangeSet, Cluster, Incident, IncidentKind, IncidentState, Plan,
-    Versioned,
+    ActionKind, Approval, ChangeSet, Cluster, Incident, IncidentKind, IncidentState, Mode, Versioned,
 };
+use crate::plan::files;
+use crate::rules;
 use crate::snapshot::Snapshot;
 
-/// Why a person's decision cannot be taken.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DecideError {
-    /// Answered before.
-    #[error("expected a pending approval, found {id} {state} by {by}; nothing was changed")]
-    AlreadyDecided {
-        /// The approval.
-        id: ApprovalId,
-        /// What it is.
-        state: ApprovalState,
-        /// Who answered.
-        by: String,
-    },
-    /// Used for a job.
-    #[error("approval {id} was used for job {job} and cannot be used again")]
-    Used {
-        /// The approval.
-        id: ApprovalId,
-        /// Its job.
-        job: JobId,
-    },
-    /// Nobody answered in time.
-    #[error("approval {id} expired at {at}; wait for the next request (`nimbus approvals`)")]
-    Expired {
-        /// The approval.
-        id: ApprovalId,
-        /// When.
-        at: Timestamp,
-    },
-    /// The plan is no longer the one.
-    #[error("approval {id} is void: {reason}; look at the incident for what is planned now")]
-    Superseded {
-        /// The approval.
-        id: ApprovalId,
-        /// Why.
-        reason: String,
-    },
-    /// The digest shown is not the approval's.
-    #[error("expected the plan that was shown ({shown}), found {found}; look at it again before you decide")]
-    DigestChanged {
-        /// What the client says it showed.
-        shown: String,
-        /// What the approval is for.
-        found: String,
-    },
-    /// The requester may not approve.
-    #[error("{by} asked for this plan and may not approve it; another person has to")]
-    OwnRequest {
-        /// Who.
-        by: String,
-    },
-    /// The documents do not belong together.
-    #[error("approval {id} does not belong to this plan and incident")]
-    Mismatch {
-        /// The approval.
-        id: ApprovalId,
-    },
-    /// There is no such open incident.
-    #[error("there is no open incident {0}; it may be resolved (`nimbus incidents --all`)")]
-    NoIncident(IncidentId),
-    /// The incident is over.
-    #[error("incident {0} is resolved; nothing is left to decide")]
-    Resolved(IncidentId),
-    /// A job is out.
-    #[error("incident {incident} is being worked on by job {job}; wait until it is done")]
-    JobRunning {
-        /// The incident.
-        incident: IncidentId,
-        /// Its job.
-        job: JobId,
-    },
-    /// Not an incident of the kind that this decision is about.
-    #[error("expected an incident of kind {expected}, found {found}")]
-    WrongKind {
-        /// What it should be.
-        expected: IncidentKind,
-        /// What it is.
-        found: IncidentKind,
-    },
-    /// What is there now cannot be accepted.
-    #[error("{path} cannot be the new baseline: {problem}")]
-    NoBaseline {
-        /// The file.
-        path: String,
-        /// Why.
-        problem: String,
-    },
-    /// The world is not known well enough.
-    #[error("{0}; try again when it is")]
-    Unknown(String),
-    /// The rule is not one that a cluster is enabled for.
-    #[error("expected rules of clusters ({expected}), found {found}")]
-    NotAClusterRule {
-        /// The rules there are.
-        expected: String,
-        /// What was asked.
-        found: ActionKind,
-    },
-    /// Nothing denied here to ask again.
-    #[error("incident {incident} is {state}; only an incident whose plan was denied can be asked again")]
-    NotDenied {
-        /// The incident.
-        incident: IncidentId,
-        /// What it is.
-        state: IncidentState,
-    },
-    /// A silence has to end in the future.
-    #[error("expected an end of the silence after now, found {0}")]
-    SilenceEnds(Timestamp),
-}
-
-/// A person's answer to a request.
-pub fn decide(
-    _approval: &Versioned<Approval>,
-    _incident: &Versioned<Incident>,
-    _plan: &Plan,
-    _answer: &Answer<'_>,
-    _now: Timestamp,
-) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
-}
-
 /// Plans to take a drifted file's present state as the new truth: the person's command is the decision.
+///
+/// Asked again for the same state, nothing changes.
 pub fn accept_baseline(
-    _s: &Snapshot<'_>,
-    _incident: &IncidentId,
-    _by: &str,
-    _now: Timestamp,
-    _ids: &mut dyn IdSource,
+    s: &Snapshot<'_>,
+    incident: &IncidentId,
+    by: &str,
+    now: Timestamp,
+    ids: &mut dyn IdSource,
 ) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
+    let found = s.incident(incident).filter(|i| i.doc.is_open());
+    let found = found.ok_or_else(|| DecideError::NoIncident(incident.clone()))?;
+    let doc = &found.doc;
+    if doc.kind != IncidentKind::FileDrift {
+        return Err(DecideError::WrongKind { expected: IncidentKind::FileDrift, found: doc.kind });
+    }
+    idle(s, doc)?;
+    if let Some(scope) = doc.scope() {
+        s.known(&scope).map_err(DecideError::Unknown)?;
+    }
+    let path = doc.object.name.clone();
+    let drift = files::drift(doc, s.world)
+        .ok_or_else(|| DecideError::Unknown(format!("{path}: no difference is reported any more")))?;
+    let remedy = files::accept(drift).map_err(|problem| DecideError::NoBaseline { path, problem })?;
+    let plan = remedy.into_plan(PlanId::new(ids), doc, by, now);
+    let in_force = doc.plan_id.as_ref().and_then(|id| s.plan(id));
+    if in_force.is_some_and(|old| old.digest == plan.digest) {
+        return Ok(ChangeSet::default());
+    }
+    let mut record = Record::new(now);
+    let mut after = doc.clone();
+    for approval in s.approvals.iter().filter(|a| &a.doc.incident_id == incident) {
+        record.void(approval, &format!("{SUPERSEDED}: {by} accepts the present state as the baseline"));
+    }
+    after.plan_id = Some(plan.id.clone());
+    after.approval_id = None;
+    after.next_attempt_at = None;
+    after.silenced_until = None;
+    let reason = format!("{by} accepts the present state as the baseline; the job is next");
+    stand(&mut after, IncidentState::Open, &reason, now);
+    record.audit_by(by, "plan.made", &plan.id, &after.cluster, plan.summary.clone());
+    record.changes.plans.push(Versioned::new(plan));
+    record.incident(found, after);
+    Ok(record.changes)
 }
 
 /// Forgets a denial, so that the plan is asked again.
-pub fn ask_again(
-    _incident: &Versioned<Incident>,
-    _by: &str,
-    _now: Timestamp,
-) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
+pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Result<ChangeSet, DecideError> {
+    let doc = &incident.doc;
+    if doc.state != IncidentState::Escalated || doc.denied_digest.is_none() {
+        return Err(DecideError::NotDenied { incident: doc.id.clone(), state: doc.state });
+    }
+    let mut record = Record::new(now);
+    let mut after = doc.clone();
+    after.denied_digest = None;
+    stand(&mut after, IncidentState::Open, &format!("{by} wants to be asked again"), now);
+    record.audit_by(by, "incident.reconsidered", &after.id, &after.cluster, "the denial is taken back");
+    record.incident(incident, after);
+    Ok(record.changes)
 }
 
 /// Enables rules in a cluster (none named: every rule of clusters).
 pub fn enable(
-    _cluster: &Versioned<Cluster>,
-    _rules: &[ActionKind],
-    _by: &str,
-    _now: Timestamp,
+    cluster: &Versioned<Cluster>,
+    rules: &[ActionKind],
+    by: &str,
+    now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
+    let wanted = of_clusters(rules)?;
+    let mut after = cluster.doc.clone();
+    if after.mode != Mode::Act {
+        // What an observed cluster was enabled for once does not come back by itself.
+        after.enabled.clear();
+    }
+    after.mode = Mode::Act;
+    let all: BTreeSet<ActionKind> = after.enabled.iter().copied().chain(wanted).collect();
+    after.enabled = all.into_iter().collect();
+    Ok(switched(cluster, after, "autonomous.enabled", by, now))
 }
 
 /// Disables rules in a cluster (none named: every rule; the cluster is only observed then).
 pub fn disable(
-    _cluster: &Versioned<Cluster>,
-    _rules: &[ActionKind],
-    _by: &str,
-    _now: Timestamp,
+    cluster: &Versioned<Cluster>,
+    rules: &[ActionKind],
+    by: &str,
+    now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
+    let unwanted = of_clusters(rules)?;
+    let mut after = cluster.doc.clone();
+    after.enabled.retain(|rule| !unwanted.contains(rule));
+    if after.enabled.is_empty() {
+        after.mode = Mode::Observe;
+    }
+    Ok(switched(cluster, after, "autonomous.disabled", by, now))
+}
+
+fn of_clusters(rules: &[ActionKind]) -> Result<Vec<ActionKind>, DecideError> {
+    let all: Vec<ActionKind> = rules::of_clusters().collect();
+    if let Some(other) = rules.iter().find(|rule| !all.contains(rule)) {
+        let expected = all.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(DecideError::NotAClusterRule { expected, found: *other });
+    }
+    Ok(if rules.is_empty() { all } else { rules.to_vec() })
+}
+
+fn switched(
+    before: &Versioned<Cluster>,
+    after: Cluster,
+    action: &str,
+    by: &str,
+    now: Timestamp,
+) -> ChangeSet {
+    let mut record = Record::new(now);
+    if after != before.doc {
+        let rules = after.enabled.iter().map(|rule| rule.as_str()).collect::<Vec<_>>().join(", ");
+        let enabled = if rules.is_empty() { "nothing".to_owned() } else { rules };
+        let text = format!("mode {}, enabled: {enabled}", after.mode);
+        record.audit_by(by, action, &after.uid, &after.name, text);
+        record.changes.clusters.push(Versioned { version: before.version, doc: after });
+    }
+    record.changes
 }
 
 /// Leaves an incident alone until a moment; its pending approval, if any, is void.
+///
+/// `approval` is the incident's approval in force, where it has one. A job that is out is not called back.
 pub fn silence(
-    _incident: &Versioned<Incident>,
-    _approval: Option<&Versioned<Approval>>,
-    _until: Timestamp,
-    _by: &str,
-    _reason: &str,
-    _now: Timestamp,
+    incident: &Versioned<Incident>,
+    approval: Option<&Versioned<Approval>>,
+    until: Timestamp,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
+    let doc = &incident.doc;
+    match (doc.state, &doc.job_id) {
+        (IncidentState::Resolved, _) => return Err(DecideError::Resolved(doc.id.clone())),
+        (IncidentState::Remediating, Some(job)) => {
+            return Err(DecideError::JobRunning { incident: doc.id.clone(), job: job.clone() });
+        }
+        _ if until <= now => return Err(DecideError::SilenceEnds(until)),
+        _ => {}
+    }
+    let mut record = Record::new(now);
+    let mut after = doc.clone();
+    after.silenced_until = Some(until);
+    after.plan_id = None;
+    after.approval_id = None;
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let text = format!("silenced by {by} until {until:.0}{because}");
+    stand(&mut after, IncidentState::Silenced, &text, now);
+    record.audit_by(by, "incident.silenced", &after.id, &after.cluster, text);
+    if let Some(approval) = approval.filter(|a| a.doc.incident_id == doc.id) {
+        record.void(approval, &format!("{SUPERSEDED}: the incident was silenced by {by}"));
+    }
+    record.incident(incident, after);
+    Ok(record.changes)
 }
 
 /// Notes that a person has seen an incident.
 pub fn acknowledge(
-    _incident: &Versioned<Incident>,
-    _by: &str,
-    _reason: &str,
-    _now: Timestamp,
+    incident: &Versioned<Incident>,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    Ok(ChangeSet::default())
+    if !incident.doc.is_open() {
+        return Err(DecideError::Resolved(incident.doc.id.clone()));
+    }
+    let mut record = Record::new(now);
+    let mut after = incident.doc.clone();
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let text = format!("seen by {by}{because}");
+    after.note(now, text.clone());
+    if after != incident.doc {
+        record.audit_by(by, "incident.acknowledged", &after.id, &after.cluster, text);
+    }
+    record.incident(incident, after);
+    Ok(record.changes)
+}
+
+/// Refuses while a job is out.
+fn idle(s: &Snapshot<'_>, incident: &Incident) -> Result<(), DecideError> {
+    if !at_work(s, incident) {
+        return Ok(());
+    }
+    let job = s.in_flight().find(|job| job.incident_id == incident.id).map(|job| job.id.clone());
+    job.map_or(Ok(()), |job| Err(DecideError::JobRunning { incident: incident.id.clone(), job }))
 }

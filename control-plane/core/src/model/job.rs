@@ -86,10 +86,8 @@ pub struct Job {
     pub envelope: String,
     /// UID of the object that replaced the target, if any.
     pub replacement_uid: Option<String>,
-    /// When its incident was opened: between a settled owner and the next incident it was healthy.
-    #[serde(default)]
-    pub opened_at: Option<Timestamp>,
-    /// When the owner was settled after it (the incident was resolved): attempts are counted with this.
+    /// When its owner was settled after it: the incident was resolved and the owner stayed healthy since (or for
+    /// long enough). Attempts count the jobs without it.
     #[serde(default)]
     pub settled_at: Option<Timestamp>,
 }

@@ -43,6 +43,9 @@ pub struct HostFacts {
     pub sample: Option<HostSample>,
     /// Drifted files by path.
     pub files: BTreeMap<String, FileDrift>,
+    /// By path, when a file was last seen to be what was accepted: the evidence that a drift is over. At most
+    /// [`MAX_FILES`]; beyond that the oldest is forgotten.
+    pub matched: BTreeMap<String, Timestamp>,
     /// Drifted files that were not kept since the last full pass, because there are more than [`MAX_FILES`].
     pub files_not_kept: u64,
     /// Where the pass over the watched files stands, if the agent brackets it with marks of kind `File`.
@@ -116,8 +119,12 @@ impl HostFacts {
         self.pass.see(&file.path);
         let (baseline, current) = (facts(file.baseline.as_ref()), facts(file.current.as_ref()));
         if baseline == current {
+            if !file.first_pass {
+                self.match_up(observed_at, &file.path);
+            }
             return self.files.remove(&file.path).is_some();
         }
+        self.matched.remove(&file.path);
         let old = self.files.get(&file.path);
         if old.is_none() && self.files.len() >= MAX_FILES {
             self.files_not_kept += 1;
@@ -140,6 +147,19 @@ impl HostFacts {
         }
         self.files.insert(file.path.clone(), drift);
         true
+    }
+
+    fn match_up(&mut self, observed_at: Timestamp, path: &str) {
+        self.matched.insert(path.to_owned(), observed_at);
+        if self.matched.len() > MAX_FILES {
+            let oldest = self.matched.iter().min_by_key(|(_, at)| **at).map(|(path, _)| path.clone());
+            oldest.and_then(|path| self.matched.remove(&path));
+        }
+    }
+
+    /// Is there evidence that a file is what was accepted? That nothing was heard of it is none.
+    pub fn agrees(&self, path: &str) -> bool {
+        !self.files.contains_key(path) && (self.matched.contains_key(path) || self.pass.complete)
     }
 
     fn mark(&mut self, phase: v1::sync_mark::Phase) -> bool {

@@ -1,1 +1,174 @@
+use nimbus_protocol::v1::observation::Body;
 
+use super::*;
+use crate::testing::at;
+use crate::testing::lab::{Lab, agent_id};
+use crate::testing::objects::*;
+
+fn other() -> AgentId {
+    format!("agt_{:032x}", 2).parse().unwrap()
+}
+
+fn inventory(lab: &Lab) -> &Inventory {
+    &lab.world.clusters[CLUSTER]
+}
+
+#[test]
+fn what_a_listing_does_not_show_is_gone_and_until_its_end_it_is_not_complete() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    assert!(inventory(&lab).unlisted().is_empty());
+    lab.see(begin("Pod", 1));
+    assert_eq!(inventory(&lab).unlisted(), ["Pod"]);
+    lab.see(Body::Pod(pod("web-1", "1", "node-a")));
+    assert_eq!(inventory(&lab).pods.len(), 2);
+    lab.see(end("Pod", 1));
+    assert_eq!(inventory(&lab).pods.keys().collect::<Vec<_>>(), ["pod-web-1-1"]);
+    assert!(inventory(&lab).unlisted().is_empty());
+}
+
+#[test]
+fn an_end_whose_begin_was_lost_removes_nothing_and_completes_nothing() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    assert!(!lab.see(end("Pod", 1)));
+    assert_eq!(inventory(&lab).pods.len(), 2);
+    let mut fresh = World::default();
+    let observation =
+        v1::Observation { cluster_uid: CLUSTER.into(), body: Some(end("Pod", 1)), ..Default::default() };
+    assert!(!fresh.apply(&agent_id(), &observation, at(0)));
+    assert_eq!(fresh.clusters[CLUSTER].unlisted(), KINDS);
+}
+
+#[test]
+fn a_newer_lease_takes_over_and_the_older_leader_is_not_heard_any_more() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 1, 1);
+    assert!(!lab.see_as(&other(), CLUSTER, Body::Node(node("node-c"))), "it does not lead");
+    assert!(lab.see_as(&other(), CLUSTER, begin("Node", 2)));
+    assert_eq!(inventory(&lab).leader, Some(other()));
+    assert_eq!(inventory(&lab).unlisted(), KINDS, "the new leader has to list everything itself");
+    assert!(!lab.see(Body::Node(node("node-d"))));
+    assert!(!lab.see(begin("Node", 1)), "an older term");
+    assert!(lab.see_as(&other(), CLUSTER, Body::Node(node("node-c"))));
+    assert!(lab.see_as(&other(), CLUSTER, end("Node", 2)));
+    assert_eq!(inventory(&lab).nodes.keys().collect::<Vec<_>>(), ["node-node-c"]);
+    assert_eq!(inventory(&lab).lease_term, 2);
+}
+
+#[test]
+fn the_same_state_again_is_no_change() {
+    let mut lab = Lab::new();
+    assert!(lab.see(Body::Pod(pod("web-1", "a", "node-a"))));
+    assert!(!lab.see(Body::Pod(pod("web-1", "a", "node-a"))));
+    assert!(lab.see(Body::Pod(crashing(pod("web-1", "a", "node-a"), 1))));
+    assert!(lab.see(gone("Pod", "pod-web-1-a")));
+    assert!(!lab.see(gone("Pod", "pod-web-1-a")));
+    assert!(!lab.see(Body::JobReport(v1::JobReport::default())));
+    assert!(!lab.see(Body::AgentStatus(v1::AgentStatus::default())));
+}
+
+#[test]
+fn the_newest_five_good_revisions_are_remembered_in_order_of_being_good() {
+    let mut lab = Lab::new();
+    for revision in 1..=7 {
+        lab.see(Body::Deployment(deployment("web", 2, revision)));
+    }
+    lab.see(Body::Deployment(stuck("web", 2, 8)));
+    let revisions: Vec<u64> = inventory(&lab).good["dep-web"].iter().map(|g| g.revision).collect();
+    assert_eq!(revisions, [3, 4, 5, 6, 7]);
+    // Back to an older template: Kubernetes gives it a new number, and it is the newest good one.
+    lab.see(Body::Deployment(v1::Deployment { revision: 9, ..deployment("web", 2, 4) }));
+    let good = &inventory(&lab).good["dep-web"];
+    assert_eq!(good.iter().map(|g| g.revision).collect::<Vec<_>>(), [3, 5, 6, 7, 9]);
+    lab.see(gone("Deployment", "dep-web"));
+    assert!(!inventory(&lab).good.contains_key("dep-web"));
+}
+
+#[test]
+fn an_idle_or_partly_available_deployment_is_no_evidence() {
+    let mut lab = Lab::new();
+    lab.see(Body::Deployment(deployment("idle", 0, 1)));
+    lab.see(Body::Deployment(v1::Deployment { available: 1, ..deployment("part", 2, 1) }));
+    lab.see(Body::Deployment(v1::Deployment { observed_generation: 0, ..deployment("old", 2, 1) }));
+    assert!(inventory(&lab).good.is_empty());
+}
+
+#[test]
+fn a_file_drifts_keeps_its_first_time_and_is_over_only_on_evidence() {
+    let mut lab = Lab::new();
+    let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));
+    assert!(
+        lab.see_host(Body::File(v1::File {
+            first_pass: true,
+            ..file("/srv/etc/b", good.clone(), good.clone())
+        })) == false
+    );
+    assert!(lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad.clone()))));
+    lab.pass(5);
+    assert!(!lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad))));
+    assert!(lab.see_host(Body::File(file("/srv/etc/a", good.clone(), file_state("absent", 0, 0)))));
+    let facts = &lab.world.hosts[&agent_id()];
+    assert_eq!(facts.files["/srv/etc/a"].since, at(0));
+    assert!(!facts.agrees("/srv/etc/a"));
+    assert!(!facts.agrees("/srv/etc/never-heard-of"), "silence is no evidence");
+    assert!(lab.see_host(Body::File(file("/srv/etc/a", good.clone(), good))));
+    assert!(lab.world.hosts[&agent_id()].agrees("/srv/etc/a"));
+}
+
+#[test]
+fn a_full_pass_over_the_files_is_evidence_for_those_it_does_not_show() {
+    let mut lab = Lab::new();
+    let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));
+    lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad.clone())));
+    lab.see_host(Body::File(file("/srv/etc/b", good.clone(), bad.clone())));
+    lab.see_host(begin("File", 0));
+    lab.see_host(Body::File(file("/srv/etc/b", good, bad)));
+    lab.see_host(end("File", 0));
+    let facts = &lab.world.hosts[&agent_id()];
+    assert_eq!(facts.files.keys().collect::<Vec<_>>(), ["/srv/etc/b"]);
+    assert!(facts.agrees("/srv/etc/a") && !facts.agrees("/srv/etc/b"));
+}
+
+#[test]
+fn drifted_files_beyond_the_bound_are_counted() {
+    let mut lab = Lab::new();
+    let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));
+    for n in 0..MAX_FILES + 3 {
+        lab.see_host(Body::File(file(&format!("/srv/etc/{n}"), good.clone(), bad.clone())));
+    }
+    let facts = &lab.world.hosts[&agent_id()];
+    assert_eq!((facts.files.len(), facts.files_not_kept), (MAX_FILES, 3));
+}
+
+#[test]
+fn a_snapshot_restores_everything_and_another_layout_is_refused_by_name() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 2);
+    lab.see(begin("Pod", 1));
+    lab.see_host(Body::File(file("/srv/etc/a", file_state("file", 0o644, 1), file_state("absent", 0, 0))));
+    let bytes = lab.world.to_snapshot();
+    assert_eq!(World::from_snapshot(&bytes).unwrap(), lab.world);
+    assert_eq!(World::from_snapshot(&[]), Err(SnapshotError::Layout(None)));
+    assert_eq!(World::from_snapshot(&[9, b'{']), Err(SnapshotError::Layout(Some(9))));
+    assert!(matches!(World::from_snapshot(&[1, b'{']), Err(SnapshotError::Content(_))));
+}
+
+#[test]
+fn an_owner_is_ready_since_its_newest_pod_is() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    assert_eq!(inventory(&lab).health_of("dep-web"), Health::ReadySince(at(-3_600)));
+    lab.see(Body::Pod(v1::Pod {
+        ready_since_us: nimbus_protocol::to_micros(at(-5)),
+        ..pod("web-1", "1", "node-a")
+    }));
+    assert_eq!(inventory(&lab).health_of("dep-web"), Health::ReadySince(at(-5)));
+    lab.see(Body::Pod(v1::Pod { ready_since_us: 0, ..pod("web-1", "1", "node-a") }));
+    assert_eq!(inventory(&lab).health_of("dep-web"), Health::NotReady { ready: 2, wanted: 2 });
+    lab.see(gone("Pod", "pod-web-1-1"));
+    assert_eq!(inventory(&lab).health_of("dep-web"), Health::NotReady { ready: 1, wanted: 2 });
+    lab.see(Body::Deployment(deployment("web", 0, 1)));
+    assert_eq!(inventory(&lab).health_of("dep-web"), Health::Idle);
+    assert_eq!(inventory(&lab).health_of("dep-gone"), Health::Gone);
+}

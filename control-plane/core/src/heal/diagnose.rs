@@ -1,0 +1,129 @@
+//! Opens an incident for each root cause, keeps it up to date, and resolves it on evidence.
+//!
+//! Nothing is concluded from a part of the world that is not known (see [`Snapshot::known`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{IdSource, IncidentId};
+
+use super::record::{Record, stand};
+use super::{resolve, storm};
+use crate::detect;
+use crate::diagnose::{self, Diagnosis};
+use crate::model::{ChangeSet, Incident, IncidentKind, IncidentState, ObjectRef, Versioned};
+use crate::snapshot::{Scope, Snapshot};
+
+/// Most incidents that one pass opens; the rest follows in the next one.
+pub const MAX_OPENED: usize = 500;
+
+/// Opens, updates and resolves incidents, storms included.
+pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
+    let findings = detect::all(s.world, s.settings);
+    let mut known: BTreeMap<Scope, bool> = BTreeMap::new();
+    let mut is_known = |scope: &Scope| *known.entry(scope.clone()).or_insert_with(|| s.known(scope).is_ok());
+    let mut diagnoses = diagnose::diagnose(s.world, &findings);
+    diagnoses.retain(|d| is_known(&d.scope));
+    let open: BTreeMap<&str, &Versioned<Incident>> =
+        s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| (i.doc.key.as_str(), i)).collect();
+
+    let mut record = Record::new(now);
+    let mut opened = 0;
+    for diagnosis in &diagnoses {
+        match open.get(diagnosis.key.as_str()) {
+            Some(incident) => update(&mut record, incident, diagnosis, now),
+            None if opened < MAX_OPENED => {
+                opened += 1;
+                begin(s, &mut record, diagnosis, now, ids);
+            }
+            None => {}
+        }
+    }
+    let diagnosed: BTreeSet<&str> = diagnoses.iter().map(|d| d.key.as_str()).collect();
+    let deeper: BTreeMap<&str, &Diagnosis> =
+        diagnoses.iter().flat_map(|d| d.explains.iter().map(move |key| (key.as_str(), d))).collect();
+    for (key, incident) in &open {
+        let quiet = !diagnosed.contains(key) && incident.doc.kind != IncidentKind::Storm;
+        if !quiet || !incident.doc.scope().is_some_and(|scope| is_known(&scope)) || at_work(s, &incident.doc)
+        {
+            continue;
+        }
+        if let Some(cause) = deeper.get(key) {
+            let reason = format!("explained by a deeper cause: {}", cause.title);
+            resolve::close(s, &mut record, incident, &reason, resolve::End::Merged, now);
+        } else if let Some(evidence) = resolve::evidence(s, &incident.doc, now) {
+            resolve::close(s, &mut record, incident, &evidence, resolve::End::Healthy, now);
+        }
+    }
+    storm::watch(s, &mut record, now, ids);
+    record.changes
+}
+
+/// Is a job out for it?
+pub(super) fn at_work(s: &Snapshot<'_>, incident: &Incident) -> bool {
+    s.in_flight().any(|job| job.incident_id == incident.id)
+}
+
+fn begin(
+    s: &Snapshot<'_>,
+    record: &mut Record,
+    diagnosis: &Diagnosis,
+    now: Timestamp,
+    ids: &mut dyn IdSource,
+) {
+    let (cluster_uid, agent_id) = match &diagnosis.scope {
+        Scope::Cluster(uid) => (Some(uid.clone()), None),
+        Scope::Host(agent) => (None, Some(agent.clone())),
+    };
+    let mut incident = Incident {
+        id: IncidentId::new(ids),
+        key: diagnosis.key.clone(),
+        kind: diagnosis.kind,
+        severity: diagnosis.severity,
+        state: IncidentState::Open,
+        cluster_uid,
+        cluster: s.name_of(&diagnosis.scope),
+        agent_id,
+        object: diagnosis.object.clone(),
+        owner: diagnosis.owner.clone(),
+        title: diagnosis.title.clone(),
+        reason: String::new(),
+        evidence: diagnosis.evidence.clone(),
+        symptoms: diagnosis.symptoms.clone(),
+        created_at: now,
+        updated_at: now,
+        resolved_at: None,
+        plan_id: None,
+        approval_id: None,
+        job_id: None,
+        attempts: 0,
+        next_attempt_at: None,
+        silenced_until: None,
+        denied_digest: None,
+        history: Vec::new(),
+    };
+    incident.note(now, format!("seen: {}", diagnosis.title));
+    stand(&mut incident, IncidentState::Open, "found; a remedy is being looked for", now);
+    resolve::unsettle_jobs(s, record, &incident, now);
+    record.audit("incident.opened", &incident.id, &incident.cluster, diagnosis.title.clone());
+    record.changes.incidents.push(Versioned::new(incident));
+}
+
+/// Brings an open incident up to date. It keeps its object as long as that is among those that suffer, so that a
+/// plan stays the same plan.
+fn update(record: &mut Record, incident: &Versioned<Incident>, diagnosis: &Diagnosis, now: Timestamp) {
+    let mut after = incident.doc.clone();
+    let mut objects: Vec<ObjectRef> = diagnosis.symptoms.clone();
+    objects.push(diagnosis.object.clone());
+    objects.sort();
+    if !objects.contains(&after.object) {
+        after.object = diagnosis.object.clone();
+        after.note(now, format!("now seen on {}", after.object));
+    }
+    objects.retain(|object| *object != after.object);
+    after.symptoms = objects;
+    after.severity = diagnosis.severity;
+    after.title.clone_from(&diagnosis.title);
+    after.evidence.clone_from(&diagnosis.evidence);
+    record.incident(incident, after);
+}

@@ -1,0 +1,172 @@
+//! A crash-looping pod: a new one where it can differ from the old one.
+//!
+//! Restarting a container is what the kubelet does already. A new pod differs by its node, or by a fresh start
+//! (init containers, volumes of its own, a dependency that came back); the plan says which.
+
+use super::planner::{Proposal, Remedy, option};
+use crate::model::{Action, Incident, Option_};
+use crate::settings::Settings;
+use crate::world::{Container, Deployment, Inventory, Node, Pod, ReplicaSet, Rollout};
+
+pub(super) fn propose(incident: &Incident, inventory: &Inventory, settings: &Settings) -> Proposal {
+    let Some(owner) = &incident.owner else {
+        return Proposal::Recommend(format!(
+            "{} belongs to no controller: nobody would make a new one, so it is left for a person",
+            incident.object
+        ));
+    };
+    if owner.kind != "Deployment" {
+        return Proposal::Recommend(format!(
+            "{} belongs to {owner}: only pods of a Deployment are replaced, so it is left for a person",
+            incident.object
+        ));
+    }
+    let Some(deployment) = inventory.deployments.get(&owner.uid) else {
+        return Proposal::Wait(format!("{owner} is no more; resolved once that has settled"));
+    };
+    let Some((pod, container)) = target(incident, inventory, &owner.uid, settings) else {
+        let wait = settings.settle().as_secs();
+        return Proposal::Wait(format!(
+            "no pod crash-loops at this moment; resolved once all pods of {owner} have been ready for {wait} s"
+        ));
+    };
+    let Some(set) = inventory.replica_set_of(pod) else {
+        return Proposal::Wait(format!("the ReplicaSet of {} has not been seen yet", incident.object));
+    };
+    if deployment.rollout() == Rollout::Progressing {
+        return Proposal::Wait(format!(
+            "waits for the rollout: {owner} is bringing out revision {} and is within its progress deadline; a \
+             restart would only disturb it",
+            deployment.revision
+        ));
+    }
+    place(deployment, pod, container, set, inventory, settings)
+}
+
+/// The pod to replace: the incident's own while it is there and not well, otherwise the one that restarts most.
+///
+/// Between two crashes a container runs for a moment; that it waits right now is no condition here (the agent
+/// reads it again before it acts).
+fn target<'a>(
+    incident: &Incident,
+    inventory: &'a Inventory,
+    owner: &str,
+    settings: &Settings,
+) -> Option<(&'a Pod, &'a Container)> {
+    let crashing = |pod: &'a Pod| {
+        if pod.meta.deleting || pod.ready {
+            return None;
+        }
+        let worn = pod.containers.iter().filter(|c| !c.ready && c.restarts >= settings.crash_loop_restarts);
+        worn.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).map(|c| (pod, c))
+    };
+    let own = inventory.pods.get(&incident.object.uid).and_then(crashing);
+    own.or_else(|| {
+        let all = inventory.pods_of(owner).filter_map(crashing);
+        all.max_by_key(|(pod, c)| (c.restarts, std::cmp::Reverse(pod.meta.name.clone())))
+    })
+}
+
+/// Where the new pod can be, and so how it may differ.
+fn place(
+    deployment: &Deployment,
+    pod: &Pod,
+    container: &Container,
+    set: &ReplicaSet,
+    inventory: &Inventory,
+    settings: &Settings,
+) -> Proposal {
+    let open: Vec<&Node> = inventory.nodes.values().filter(|node| node.is_open()).collect();
+    let own = inventory.node(&pod.node);
+    let other = open.iter().find(|node| node.meta.name != pod.node && !node.control_plane);
+    let own_is_open = own.is_some_and(Node::is_open);
+    let (avoid_node, why) = match other {
+        None if !own_is_open => {
+            return Proposal::Wait(format!(
+                "no node is open for a new pod of {}/{}: {} is closed or not ready, and there is no other",
+                deployment.meta.namespace, deployment.meta.name, pod.node
+            ));
+        }
+        None => {
+            (false, "fresh init on the same node: its init containers and own volumes start anew".to_owned())
+        }
+        Some(node) if own.is_some_and(|own| own.control_plane) => (
+            false,
+            format!(
+                "fresh init; it may land on {} too, but a control-plane node is not closed for it",
+                node.meta.name
+            ),
+        ),
+        Some(node) if !own_is_open => {
+            (false, format!("another node: {} is closed already, {} is open", pod.node, node.meta.name))
+        }
+        Some(node) => (
+            true,
+            format!(
+                "another node: {} stays closed until the new pod is bound, {} is open",
+                pod.node, node.meta.name
+            ),
+        ),
+    };
+    let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+    Proposal::Act(Box::new(Remedy {
+        action: Action::RestartPod {
+            pod: pod.meta.target(),
+            owner: set.meta.target(),
+            node: pod.node.clone(),
+            avoid_node,
+            container: container.name.clone(),
+            min_restarts: settings.crash_loop_restarts,
+        },
+        object: pod.meta.object("Pod"),
+        owner: Some(deployment.meta.object("Deployment")),
+        needs_approval: false,
+        summary: format!("evict pod {name} from {}; ReplicaSet {} makes a new one", pod.node, set.meta.name),
+        changes: vec![
+            format!("pod {name} on {} is evicted (PodDisruptionBudgets are honoured)", pod.node),
+            format!(
+                "ReplicaSet {} makes its replacement, revision {} as before",
+                set.meta.name, set.revision
+            ),
+            if avoid_node {
+                format!(
+                    "{} is cordoned by Nimbus until the replacement is bound, then opened again",
+                    pod.node
+                )
+            } else {
+                "no node is cordoned".to_owned()
+            },
+        ],
+        rationale: format!("a new pod can differ from the old one: {why}"),
+        considered: considered(deployment, pod, inventory, avoid_node),
+    }))
+}
+
+fn considered(deployment: &Deployment, pod: &Pod, inventory: &Inventory, avoid_node: bool) -> Vec<Option_> {
+    let elsewhere = if avoid_node {
+        "the fault may be the node's: a new pod elsewhere tells"
+    } else {
+        "no other worker node is ready and open, or this one need not be closed for it"
+    };
+    let never_ready = pod.ready_since.is_none();
+    let same = match (avoid_node, never_ready) {
+        (true, _) => "another node is open and differs more",
+        (false, true) => "it was never ready; a fresh start is the one thing that can differ",
+        (false, false) => "it was ready once; a fresh start may bring that back",
+    };
+    let good = inventory
+        .good
+        .get(&deployment.meta.uid)
+        .is_some_and(|good| good.iter().any(|one| one.template_hash == deployment.template_hash));
+    let rollback = if good {
+        "this very revision was fully available before: it is not the revision"
+    } else {
+        "its rollout is complete; a rollback is for a rollout past its deadline"
+    };
+    vec![
+        option("evict the pod and keep its node closed for the replacement", avoid_node, elsewhere),
+        option("evict the pod, any node", !avoid_node, same),
+        option("restart the container", false, "the kubelet does that already, and it did not help"),
+        option("roll the Deployment back", false, rollback),
+    ]
+}

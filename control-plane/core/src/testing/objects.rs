@@ -1,0 +1,173 @@
+//! Objects as literals: everything well, until a test breaks it.
+
+use nimbus_protocol::v1::observation::Body;
+use nimbus_protocol::{to_micros, v1};
+
+use super::at;
+
+pub(crate) const CLUSTER: &str = "cluster-1";
+
+pub(crate) fn meta(kind: &str, name: &str, owner: Option<(&str, &str)>) -> v1::ObjectMeta {
+    let (owner_kind, owner_name) = owner.unwrap_or_default();
+    v1::ObjectMeta {
+        uid: format!("{kind}-{name}"),
+        namespace: if kind == "node" { String::new() } else { "shop".into() },
+        name: name.into(),
+        owner_kind: owner_kind.into(),
+        owner_name: owner_name.into(),
+        owner_uid: match owner_kind {
+            "Deployment" => format!("dep-{owner_name}"),
+            "ReplicaSet" => format!("rs-{owner_name}"),
+            "" => String::new(),
+            other => format!("{other}-{owner_name}"),
+        },
+        ..Default::default()
+    }
+}
+
+pub(crate) fn node(name: &str) -> v1::Node {
+    v1::Node {
+        meta: Some(meta("node", name, None)),
+        ready: "True".into(),
+        ready_since_us: to_micros(at(-3_600)),
+        ..Default::default()
+    }
+}
+
+/// A Deployment whose rollout of `revision` is complete.
+pub(crate) fn deployment(name: &str, desired: u32, revision: u64) -> v1::Deployment {
+    v1::Deployment {
+        meta: Some(meta("dep", name, None)),
+        generation: i64::try_from(revision).unwrap(),
+        observed_generation: i64::try_from(revision).unwrap(),
+        desired,
+        updated: desired,
+        ready: desired,
+        available: desired,
+        revision,
+        template_hash: hash(revision),
+        images: vec![format!("shop/{name}:{revision}")],
+        progressing_status: "True".into(),
+        progressing_reason: "NewReplicaSetAvailable".into(),
+        ..Default::default()
+    }
+}
+
+/// The same, past the progress deadline of `revision`.
+pub(crate) fn stuck(name: &str, desired: u32, revision: u64) -> v1::Deployment {
+    v1::Deployment {
+        updated: 1,
+        available: desired.saturating_sub(1),
+        ready: desired.saturating_sub(1),
+        progressing_status: "False".into(),
+        progressing_reason: "ProgressDeadlineExceeded".into(),
+        progressing_message: format!("ReplicaSet \"{name}-{revision}\" has timed out progressing."),
+        ..deployment(name, desired, revision)
+    }
+}
+
+pub(crate) fn hash(revision: u64) -> Vec<u8> {
+    vec![u8::try_from(revision).unwrap(); 32]
+}
+
+pub(crate) fn replica_set(of: &str, revision: u64, ready: u32) -> v1::ReplicaSet {
+    v1::ReplicaSet {
+        meta: Some(meta("rs", &format!("{of}-{revision}"), Some(("Deployment", of)))),
+        revision,
+        replicas: ready,
+        ready_replicas: ready,
+        template_hash: hash(revision),
+        images: vec![format!("shop/{of}:{revision}")],
+    }
+}
+
+/// A pod of the ReplicaSet `set` (for example `web-1`), ready for an hour.
+pub(crate) fn pod(set: &str, suffix: &str, node: &str) -> v1::Pod {
+    v1::Pod {
+        meta: Some(meta("pod", &format!("{set}-{suffix}"), Some(("ReplicaSet", set)))),
+        node: node.into(),
+        phase: "Running".into(),
+        ready: true,
+        ready_since_us: to_micros(at(-3_600)),
+        containers: vec![v1::Container {
+            name: "app".into(),
+            image: "shop/app:1".into(),
+            ready: true,
+            state: "running".into(),
+            ..Default::default()
+        }],
+        unschedulable: String::new(),
+    }
+}
+
+fn not_ready(mut pod: v1::Pod) -> v1::Pod {
+    pod.ready = false;
+    pod.containers[0].ready = false;
+    pod
+}
+
+/// Waiting in its back-off after so many restarts.
+pub(crate) fn crashing(pod: v1::Pod, restarts: u32) -> v1::Pod {
+    let mut pod = not_ready(pod);
+    let container = &mut pod.containers[0];
+    container.restart_count = restarts;
+    container.state = "waiting".into();
+    container.reason = "CrashLoopBackOff".into();
+    container.last_reason = "Error".into();
+    container.last_exit_code = 1;
+    pod
+}
+
+/// The moment between two back-offs: it runs, and is not ready.
+pub(crate) fn running_again(pod: v1::Pod, restarts: u32) -> v1::Pod {
+    let mut pod = crashing(pod, restarts);
+    pod.containers[0].state = "running".into();
+    pod.containers[0].reason = String::new();
+    pod
+}
+
+pub(crate) fn out_of_memory(pod: v1::Pod, restarts: u32) -> v1::Pod {
+    let mut pod = crashing(pod, restarts);
+    pod.containers[0].last_reason = "OOMKilled".into();
+    pod.containers[0].last_exit_code = 137;
+    pod
+}
+
+pub(crate) fn without_image(pod: v1::Pod) -> v1::Pod {
+    let mut pod = not_ready(pod);
+    pod.phase = "Pending".into();
+    pod.containers[0].state = "waiting".into();
+    pod.containers[0].reason = "ImagePullBackOff".into();
+    pod
+}
+
+pub(crate) fn file_state(kind: &str, mode: u32, content: u8) -> v1::FileState {
+    let sha256 = if kind == "file" { vec![content; 32] } else { Vec::new() };
+    v1::FileState { kind: kind.into(), mode, sha256, ..Default::default() }
+}
+
+pub(crate) fn file(path: &str, baseline: v1::FileState, current: v1::FileState) -> v1::File {
+    v1::File {
+        root: "/srv/etc".into(),
+        path: path.into(),
+        baseline: Some(baseline),
+        current: Some(current),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn begin(kind: &str, term: u64) -> Body {
+    mark(kind, term, v1::sync_mark::Phase::Begin)
+}
+
+pub(crate) fn end(kind: &str, term: u64) -> Body {
+    mark(kind, term, v1::sync_mark::Phase::End)
+}
+
+fn mark(kind: &str, lease_term: u64, phase: v1::sync_mark::Phase) -> Body {
+    Body::Sync(v1::SyncMark { kind: kind.into(), phase: phase.into(), lease_term })
+}
+
+pub(crate) fn gone(kind: &str, uid: &str) -> Body {
+    Body::Gone(v1::Gone { kind: kind.into(), uid: uid.into(), ..Default::default() })
+}
