@@ -51,6 +51,9 @@ mod store;
 mod types;
 mod url;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(any(test, feature = "story"))]
 pub mod story;
 
@@ -65,3 +68,8 @@ pub use types::{
     NewBatch, Page, Trimmed,
 };
 pub use url::StoreUrl;
+
+/// The newest schema that this build knows; a database with a newer one is refused.
+pub fn schema_version() -> i64 {
+    migrate::known()
+}

@@ -9,6 +9,7 @@ mod value;
 
 use std::sync::Arc;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
@@ -34,14 +35,16 @@ pub(crate) struct Db {
     pub(crate) at: Arc<str>,
 }
 
-/// A transaction that writes. Dropped, it is rolled back.
+/// A transaction that writes. Dropped, it is rolled back (for SQLite by the pool, see `open`).
 pub(crate) struct Tx {
     pub(crate) inner: TxInner,
     pub(crate) at: Arc<str>,
 }
 
 pub(crate) enum TxInner {
-    Sqlite(Transaction<'static, Sqlite>),
+    // Begun and ended by statements of our own: SQLite rolls back by itself when the disk is full, which the driver's
+    // transaction does not notice; its next ROLLBACK fails and the connection can never begin another.
+    Sqlite(PoolConnection<Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -49,8 +52,7 @@ impl Db {
     /// Begins a transaction that may write. Waits at most [`crate::classify::WAIT_S`] for its turn.
     pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
         let inner = match &self.pools {
-            // IMMEDIATE takes the write lock now: a transaction that starts reading could be refused it later.
-            Pools::Sqlite { write, .. } => write.begin_with("BEGIN IMMEDIATE").await.map(TxInner::Sqlite),
+            Pools::Sqlite { write, .. } => begin_sqlite(write).await.map(TxInner::Sqlite),
             Pools::Postgres(pool) => {
                 pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await.map(TxInner::Postgres)
             }
@@ -142,17 +144,26 @@ impl Tx {
     pub(crate) async fn finish<T>(self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
         let at = self.at;
         let ended = match (self.inner, &outcome) {
-            (TxInner::Sqlite(tx), Ok(_)) => tx.commit().await,
+            (TxInner::Sqlite(mut tx), outcome) => {
+                let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+                sqlx::query(end).execute(&mut *tx).await.map(|_| ())
+            }
             (TxInner::Postgres(tx), Ok(_)) => tx.commit().await,
-            (TxInner::Sqlite(tx), Err(_)) => tx.rollback().await,
             (TxInner::Postgres(tx), Err(_)) => tx.rollback().await,
         };
         match (outcome, ended) {
             (Ok(_), Err(error)) => Err(classify(&at, &error)),
-            // A rollback that fails leaves nothing behind either: the connection is closed.
+            // Where a rollback fails there was nothing left to roll back, or the connection is closed.
             (outcome, _) => outcome,
         }
     }
+}
+
+async fn begin_sqlite(write: &SqlitePool) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+    let mut connection = write.acquire().await?;
+    // IMMEDIATE takes the write lock now: a transaction that starts reading could be refused it later.
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await?;
+    Ok(connection)
 }
 
 fn sqlite_query<'q>(sql: SqlStr, values: &[Value<'_>]) -> Query<'q, Sqlite, SqliteArguments> {

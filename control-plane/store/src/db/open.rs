@@ -25,6 +25,10 @@ const WAL_LIMIT: &str = "67108864";
 /// Pages (of 4 KiB) in the write-ahead log at which they are moved into the database.
 const WAL_PAGES: &str = "4000";
 
+/// Tries to switch the write-ahead log on while another process opens the same file, and the pause between them.
+const WAL_TRIES: u32 = 100;
+const WAL_PAUSE: Duration = Duration::from_millis(100);
+
 /// What every PostgreSQL connection is told: give up rather than hang, and acknowledge only what is on disk. A
 /// stricter `synchronous_commit` of the server's own is left alone.
 const POSTGRES_SESSION: &str = "
@@ -90,9 +94,31 @@ async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
             .idle_timeout(None)
             .max_lifetime(None)
     };
-    let write = pool().max_connections(1).connect_with(tuned.clone()).await.map_err(fail)?;
+    let mut tries = 0;
+    let write = loop {
+        let opening = pool()
+            .max_connections(1)
+            .after_release(|connection, _| Box::pin(left_clean(connection)))
+            .connect_with(tuned.clone());
+        match opening.await.map_err(fail) {
+            // Switching the write-ahead log on does not wait for its turn as statements do.
+            Err(StoreError::Locked { .. }) if tries < WAL_TRIES => tries += 1,
+            opened => break opened?,
+        }
+        tokio::time::sleep(WAL_PAUSE).await;
+    };
     let read = pool().max_connections(SQLITE_READERS).connect_lazy_with(tuned.pragma("query_only", "ON"));
     Ok(Pools::Sqlite { write, read })
+}
+
+/// Rolls back what a dropped call left open; false closes the connection. That nothing is open is the usual answer,
+/// and comes as SQLite's plain error 1.
+async fn left_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    match sqlx::query("ROLLBACK").execute(connection).await {
+        Ok(_) => Ok(true),
+        Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() == Some("1")),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Makes the file if there is none; either way nobody but its owner may read it. SQLite gives the files beside it the

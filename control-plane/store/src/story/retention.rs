@@ -1,0 +1,55 @@
+//! The story of what goes and what stays.
+
+use nimbus_control_core::model::{Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, Versioned};
+
+use super::open;
+use super::things::{approval, at, audit, incident, incident_id, job, plan, resolved, token};
+use crate::{MAX_TRIM_DOCUMENTS, StoreUrl, Trimmed};
+
+/// What was finished long ago goes, with all that belongs to it; what is open or recent stays, and every audit row.
+pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
+    let store = open(url).await;
+    let mut used = token(1);
+    used.used_at = Some(at(10));
+    let mut changes = ChangeSet {
+        tokens: vec![Versioned::new(used), Versioned::new(token(2))],
+        audit: vec![audit("incident.resolved", "inc_1")],
+        ..ChangeSet::default()
+    };
+    let incidents = [
+        resolved(1, "crash/long-ago", 20),
+        resolved(2, "crash/recent", 200),
+        resolved(3, "crash/with-a-job-out", 20),
+        incident(4, "crash/open"),
+    ];
+    changes.incidents = incidents.into_iter().map(Versioned::new).collect();
+    for n in 1..=4 {
+        let state = if n == 3 { JobState::Running } else { JobState::Succeeded };
+        changes.plans.push(Versioned::new(plan(n, n)));
+        changes.approvals.push(Versioned::new(approval(n, n)));
+        changes.jobs.push(Versioned::new(job(n, n, state)));
+    }
+    store.commit(&changes).await.unwrap();
+    let active = store.jobs_active_or_since(at(8)).await.unwrap();
+    assert_eq!(
+        active.iter().map(|job| &job.doc).collect::<Vec<_>>(),
+        [&job(3, 3, JobState::Running), &job(4, 4, JobState::Succeeded)]
+    );
+
+    assert_eq!(store.trim_documents(at(100)).await.unwrap(), Trimmed { incidents: 1, theirs: 3, tokens: 1 });
+    assert_eq!(store.trim_documents(at(100)).await.unwrap(), Trimmed::default(), "once is enough");
+    let left: Vec<_> = store.all::<Incident>().await.unwrap().into_iter().map(|i| i.doc.id).collect();
+    assert_eq!(left, [2, 3, 4].map(incident_id));
+    assert_eq!(store.all::<Job>().await.unwrap().len(), 3);
+    let theirs = store.approvals_of(&[1, 2].map(incident_id)).await.unwrap();
+    assert_eq!(theirs.into_iter().map(|a| a.doc).collect::<Vec<Approval>>(), [approval(2, 2)]);
+    assert_eq!(store.all::<JoinTokenRecord>().await.unwrap()[0].doc, token(2));
+    assert_eq!(store.verify_audit().await.unwrap().unwrap().rows, 1);
+
+    let many = (1_000..1_000 + MAX_TRIM_DOCUMENTS + 5).map(|n| Versioned::new(resolved(n, "crash/many", 30)));
+    store.commit(&ChangeSet { incidents: many.collect(), ..ChangeSet::default() }).await.unwrap();
+    let trimmed =
+        [store.trim_documents(at(100)).await.unwrap(), store.trim_documents(at(100)).await.unwrap()];
+    assert_eq!(trimmed.map(|t| t.incidents), [u64::from(MAX_TRIM_DOCUMENTS), 5], "one call is bounded");
+    store.close().await;
+}

@@ -1,0 +1,94 @@
+//! Stories about schema versions and small state.
+
+use nimbus_control_core::model::ChangeSet;
+
+use super::things::batch;
+use super::{open, tamper};
+use crate::{Store, StoreError, StoreUrl};
+
+/// A database of a newer Nimbus is refused, and not a byte of it is changed.
+pub async fn a_newer_schema_is_refused_untouched(url: &StoreUrl) {
+    let store = open(url).await;
+    store.append(&[batch(1, 1, 9)]).await.unwrap();
+    tamper(&store, "INSERT INTO schema_version (version, build) VALUES (999, 'nimbus 99.0')").await;
+    store.close().await;
+    let bytes = || url.path().map(|path| std::fs::read(path).unwrap());
+    let before = bytes();
+    let error = Store::open(url).await.unwrap_err();
+    let StoreError::NewerSchema { found: 999, known, build, .. } = &error else {
+        panic!("expected the newer schema to be refused, found {error}");
+    };
+    assert_eq!((*known, build.as_str()), (crate::migrate::known(), "nimbus 99.0"));
+    assert!(error.to_string().contains("newer Nimbus") && error.to_string().contains("upgrade"), "{error}");
+    assert!(bytes() == before, "the file was changed");
+}
+
+/// Two replicas that start at once on an empty database both come up, and it is made once.
+pub async fn two_start_at_once_on_an_empty_database(url: &StoreUrl) {
+    let (one, other) = tokio::join!(Store::open(url), Store::open(url));
+    let (one, other) = (one.unwrap(), other.unwrap());
+    one.append(&[batch(1, 1, 9)]).await.unwrap();
+    assert_eq!(other.log_span().await.unwrap().rows, 1);
+    let versions = other.db.rows("SELECT version FROM schema_version ORDER BY version", &[]).await.unwrap();
+    let versions: Vec<i64> = versions.iter().map(|row| row.get(0).unwrap()).collect();
+    assert_eq!(versions, (1..=crate::migrate::known()).collect::<Vec<_>>());
+    one.close().await;
+    other.close().await;
+}
+
+/// Every start has an epoch of its own, higher than all before it, also of two that start at once.
+pub async fn epochs_grow_at_each_start(url: &StoreUrl) {
+    let (store, other) = (open(url).await, open(url).await);
+    assert_eq!(store.next_epoch().await.unwrap(), 1);
+    let (a, b) = tokio::join!(store.next_epoch(), other.next_epoch());
+    let mut both = [a.unwrap(), b.unwrap()];
+    both.sort_unstable();
+    assert_eq!(both, [2, 3]);
+    other.close().await;
+    store.close().await;
+    let store = open(url).await;
+    assert_eq!(store.next_epoch().await.unwrap(), 4, "after a restart");
+
+    assert_eq!(store.meta_get("instance").await.unwrap(), None);
+    store.meta_set("instance", "first").await.unwrap();
+    store.meta_set("instance", "second").await.unwrap();
+    assert_eq!(store.meta_get("instance").await.unwrap().as_deref(), Some("second"));
+    store.close().await;
+}
+
+/// A reader of the log that was overtaken by another cannot put the cursor back.
+pub async fn cursors_never_move_back(url: &StoreUrl) {
+    let store = open(url).await;
+    let to = |position| ChangeSet { cursors: vec![("ingest".to_owned(), position)], ..ChangeSet::default() };
+    assert_eq!(store.cursor("ingest").await.unwrap(), 0);
+    store.commit(&to(5)).await.unwrap();
+    store.commit(&to(8)).await.unwrap();
+    store.commit(&to(8)).await.unwrap();
+    let error = store.commit(&to(7)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Conflict { table: "cursors", .. }), "{error}");
+    assert_eq!(store.cursor("ingest").await.unwrap(), 8);
+    store.close().await;
+}
+
+/// The newest snapshot comes back to the byte; a damaged one is passed over, and never handed out.
+pub async fn snapshots_survive_and_damage_is_noticed(url: &StoreUrl) {
+    let store = open(url).await;
+    assert_eq!(store.load_snapshot().await.unwrap(), None);
+    let world = |n: u8| vec![n; 300_000];
+    assert_eq!(
+        store.save_snapshot(10, &world(1)).await.unwrap(),
+        0,
+        "the log is needed while there is only one"
+    );
+    assert_eq!(store.save_snapshot(20, &world(2)).await.unwrap(), 10);
+    assert_eq!(store.save_snapshot(30, &world(3)).await.unwrap(), 20);
+    assert_eq!(store.save_snapshot(30, &world(4)).await.unwrap(), 20, "the same position again");
+    store.close().await;
+    let store = open(url).await;
+    assert_eq!(store.load_snapshot().await.unwrap(), Some((30, world(4))));
+    tamper(&store, "UPDATE snapshots SET sha256 = 'ff' WHERE position = 30").await;
+    assert_eq!(store.load_snapshot().await.unwrap(), Some((20, world(2))));
+    tamper(&store, "UPDATE snapshots SET sha256 = 'ff'").await;
+    assert!(matches!(store.load_snapshot().await, Err(StoreError::Corrupt { .. })));
+    store.close().await;
+}

@@ -1,0 +1,209 @@
+//! The things that the stories are about.
+
+use jiff::{SignedDuration, Timestamp};
+use nimbus_control_core::model::{
+    Action, Agent, AgentKind, Approval, ApprovalState, AuditDraft, Incident, IncidentKind, IncidentState,
+    Job, JobState, JoinTokenRecord, ObjectRef, Plan, Severity, Target,
+};
+use nimbus_protocol::ids::{AgentId, IncidentId};
+
+use crate::NewBatch;
+
+/// A moment: seconds after the stories begin.
+pub(super) fn at(second: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_790_000_000 + second)
+}
+
+fn id<T: std::str::FromStr>(prefix: &str, n: u32) -> T
+where
+    T::Err: std::fmt::Debug,
+{
+    format!("{prefix}_{n:032x}").parse().unwrap()
+}
+
+pub(super) fn agent_id(n: u32) -> AgentId {
+    id("agt", n)
+}
+
+pub(super) fn incident_id(n: u32) -> IncidentId {
+    id("inc", n)
+}
+
+pub(super) fn batch(agent: u32, first: u64, last: u64) -> NewBatch {
+    NewBatch {
+        agent: agent_id(agent),
+        first,
+        last,
+        count: u32::try_from(last - first + 1).unwrap(),
+        received_at: at(1),
+        payload: format!("agent {agent}, {first} to {last}, \0 and \u{1f980}").into_bytes(),
+    }
+}
+
+pub(super) fn audit(action: &str, subject: &str) -> AuditDraft {
+    AuditDraft {
+        at: at(5) + SignedDuration::from_nanos(123_456_789),
+        actor: "operator".to_owned(),
+        action: action.to_owned(),
+        subject: subject.to_owned(),
+        cluster: "prod".to_owned(),
+        detail: format!("{action} of {subject}"),
+    }
+}
+
+pub(super) fn agent(n: u32) -> Agent {
+    Agent {
+        id: agent_id(n),
+        name: format!("agent-{n}"),
+        kind: AgentKind::Cluster,
+        created_at: at(0),
+        key_sha256: "ab".repeat(32),
+        revoked_at: None,
+        hostname: format!("host-{n}"),
+        version: "0.1.0".to_owned(),
+        cluster_uid: Some("uid-1".to_owned()),
+        leading: true,
+        lease_term: 3,
+        allowed_actions: Vec::new(),
+        roots: vec![("/etc".to_owned(), String::new(), 12)],
+        problems: Vec::new(),
+        dropped: 0,
+    }
+}
+
+pub(super) fn token(n: u32) -> JoinTokenRecord {
+    JoinTokenRecord {
+        id: id("tok", n),
+        name: format!("agent-{n}"),
+        kind: AgentKind::Vpc,
+        secret_sha256: "cd".repeat(32),
+        created_at: at(0),
+        created_by: "operator".to_owned(),
+        expires_at: at(900),
+        used_at: None,
+        used_by: None,
+    }
+}
+
+pub(super) fn object(name: &str) -> ObjectRef {
+    ObjectRef {
+        kind: "Deployment".to_owned(),
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        uid: format!("uid-of-{name}"),
+    }
+}
+
+pub(super) fn incident(n: u32, key: &str) -> Incident {
+    Incident {
+        id: incident_id(n),
+        key: key.to_owned(),
+        kind: IncidentKind::PodCrashLoop,
+        severity: Severity::Critical,
+        state: IncidentState::Open,
+        cluster_uid: Some("uid-1".to_owned()),
+        cluster: "prod".to_owned(),
+        agent_id: None,
+        object: object("cart"),
+        owner: None,
+        title: "cart crash-loops".to_owned(),
+        reason: "observe only".to_owned(),
+        evidence: vec!["restarted 5 times".to_owned()],
+        symptoms: Vec::new(),
+        created_at: at(i64::from(n)),
+        updated_at: at(i64::from(n)),
+        resolved_at: None,
+        plan_id: None,
+        approval_id: None,
+        job_id: None,
+        attempts: 0,
+        next_attempt_at: None,
+        silenced_until: None,
+        denied_digest: None,
+        history: Vec::new(),
+    }
+}
+
+pub(super) fn resolved(n: u32, key: &str, second: i64) -> Incident {
+    Incident { state: IncidentState::Resolved, resolved_at: Some(at(second)), ..incident(n, key) }
+}
+
+pub(super) fn plan(n: u32, incident: u32) -> Plan {
+    let target = |name: &str| Target {
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+        uid: format!("uid-of-{name}"),
+    };
+    Plan {
+        id: id("pln", n),
+        incident_id: incident_id(incident),
+        created_at: at(i64::from(n)),
+        requested_by: "nimbus".to_owned(),
+        cluster_uid: Some("uid-1".to_owned()),
+        agent_id: None,
+        action: Action::RestartPod {
+            pod: target("cart-1"),
+            owner: target("cart"),
+            node: "node-1".to_owned(),
+            avoid_node: true,
+            container: "app".to_owned(),
+            min_restarts: 3,
+        },
+        object: object("cart"),
+        owner: None,
+        needs_approval: false,
+        summary: "a new pod elsewhere".to_owned(),
+        changes: Vec::new(),
+        rationale: "another node is ready".to_owned(),
+        considered: Vec::new(),
+        evidence: Vec::new(),
+        digest: "ef".repeat(32),
+    }
+}
+
+pub(super) fn approval(n: u32, incident: u32) -> Approval {
+    Approval {
+        id: id("apr", n),
+        plan_id: id("pln", n),
+        incident_id: incident_id(incident),
+        plan_digest: "ef".repeat(32),
+        state: ApprovalState::Pending,
+        cluster: "prod".to_owned(),
+        requested_by: "nimbus".to_owned(),
+        created_at: at(i64::from(n)),
+        expires_at: at(86_400),
+        decided_by: None,
+        decided_at: None,
+        reason: String::new(),
+        used_by: None,
+    }
+}
+
+pub(super) fn job(n: u32, incident: u32, state: JobState) -> Job {
+    Job {
+        id: id("job", n),
+        incident_id: incident_id(incident),
+        plan_id: id("pln", n),
+        plan_digest: "ef".repeat(32),
+        approval_id: None,
+        agent_id: agent_id(1),
+        cluster_uid: Some("uid-1".to_owned()),
+        cluster: "prod".to_owned(),
+        action: nimbus_control_core::model::ActionKind::RestartPod,
+        object: object("cart"),
+        owner: None,
+        state,
+        reason: String::new(),
+        evidence: Vec::new(),
+        created_at: at(i64::from(n)),
+        expires_at: at(60),
+        dispatched_at: None,
+        applied_at: None,
+        finished_at: state.is_final().then(|| at(i64::from(n) + 5)),
+        verify_ms: 30_000,
+        verify_timeout_ms: 180_000,
+        envelope: String::new(),
+        replacement_uid: None,
+        settled_at: None,
+    }
+}
