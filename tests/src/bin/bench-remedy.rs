@@ -1,0 +1,144 @@
+//! From broken to mended: how long after the API server shows a crash-looping pod is it evicted, with everything real
+//! in between (watch, spool, QUIC, commit, diagnosis, plan, signature, admission, journal, eviction)?
+//!
+//! Both moments are taken from one watch of the API server in this process, on one clock.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use nimbus_tests::bench::{Report, percentile};
+use nimbus_tests::postgres::Postgres;
+use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads, waiting_reason};
+use nimbus_tests::site::{PATIENCE, Site};
+use tokio::sync::mpsc;
+
+const SAMPLES: usize = 200;
+/// Pods broken at the same time: a few, so that the run takes minutes and the caps are not what is measured.
+const AT_ONCE: usize = 4;
+const DEPLOYMENTS: usize = 20;
+
+/// A rule that waits for nothing: the first crash loop is enough, no cap, no storm, no wait between attempts.
+const EAGER: &str = r"
+[settings]
+crash_loop_restarts = 1
+verify_ms = 100
+verify_timeout_ms = 20000
+backoff_base_ms = 1
+backoff_max_ms = 1
+attempts = 1000000
+[settings.caps]
+per_namespace = 1000
+per_node = 1000
+per_cluster = 1000
+fleet = 1000
+[settings.storm]
+pod_percent = 100
+min_pods = 1000000
+incidents = 1000000
+";
+
+/// What the watch saw of a pod, and when.
+enum Seen {
+    Broken(String),
+    Evicted(String),
+}
+
+fn spawn_watch(workloads: &Workloads) -> mpsc::UnboundedReceiver<(Seen, Instant)> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let api = kube::Api::<Pod>::namespaced(workloads.client(), workloads.namespace());
+    tokio::spawn(async move {
+        let mut pods = watcher(api, watcher::Config::default()).default_backoff().touched_objects().boxed();
+        while let Some(pod) = pods.next().await {
+            let (now, Ok(pod)) = (Instant::now(), pod) else { continue };
+            let name = pod.metadata.name.clone().unwrap_or_default();
+            let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
+            let broken = statuses
+                .is_some_and(|all| all.iter().any(|c| waiting_reason(c) == Some("CrashLoopBackOff")));
+            let seen = match (pod.metadata.deletion_timestamp.is_some(), broken) {
+                (true, _) => Seen::Evicted(name),
+                (false, true) => Seen::Broken(name),
+                (false, false) => continue,
+            };
+            if sender.send((seen, now)).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Breaks pods, a few at a time, and collects the milliseconds from broken to evicted.
+async fn sample(workloads: &Workloads, count: usize) -> anyhow::Result<Vec<f64>> {
+    let mut events = spawn_watch(workloads);
+    let (mut broken_at, mut done, mut samples) = (BTreeMap::new(), Vec::new(), Vec::new());
+    while samples.len() < count {
+        let mut under_way = 0;
+        for deployment in (samples.len()..).take(AT_ONCE).map(|n| format!("d{}", n % DEPLOYMENTS)) {
+            workloads.wait_until_ready(&deployment, PATIENCE).await?;
+            let pods = workloads.pod_names(&deployment).await?;
+            workloads.break_pod(&pods[0], &Fault::Crash).await?;
+            under_way += 1;
+        }
+        while under_way > 0 {
+            let (seen, at) = tokio::time::timeout(PATIENCE, events.recv()).await?.unwrap_or_else(|| unreachable!());
+            match seen {
+                Seen::Broken(pod) => {
+                    broken_at.entry(pod).or_insert(at);
+                }
+                Seen::Evicted(pod) if !done.contains(&pod) => {
+                    if let Some(begun) = broken_at.get(&pod) {
+                        samples.push(at.duration_since(*begun).as_secs_f64() * 1e3);
+                        under_way -= 1;
+                    }
+                    done.push(pod);
+                }
+                Seen::Evicted(_) => {}
+            }
+        }
+        eprint!("\r{} of {count}", samples.len());
+    }
+    eprintln!();
+    Ok(samples)
+}
+
+async fn measure(database: Option<String>) -> anyhow::Result<Vec<f64>> {
+    let site = Site::start(database, EAGER).await?;
+    site.enable().await?;
+    let workloads = site.cluster.workloads("bench").await?;
+    for n in 0..DEPLOYMENTS {
+        workloads.apply(&DeploymentSpec::new(&format!("d{n}"), 1)).await?;
+    }
+    for n in 0..DEPLOYMENTS {
+        workloads.wait_until_ready(&format!("d{n}"), PATIENCE).await?;
+    }
+    // The first few fill caches and connections.
+    sample(&workloads, AT_ONCE).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    sample(&workloads, SAMPLES).await
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let mut report = Report::new("Broken object seen to remedy applied", "cargo xtask bench remedy");
+    let postgres = Postgres::start()?;
+    for (name, database) in [("SQLite", None), ("PostgreSQL", Some(postgres.fresh_database()?))] {
+        eprintln!("remedy on {name}: {SAMPLES} pods");
+        let mut samples = measure(database).await?;
+        report.row(format!("{name}: p50"), percentile(&mut samples, 50.0), "ms", None, None);
+        report.row(format!("{name}: p99"), percentile(&mut samples, 99.0), "ms", Some("1,000"), None);
+        report.row(format!("{name}: longest of {}", samples.len()), percentile(&mut samples, 100.0), "ms", None, None);
+    }
+    report.note(format!(
+        "A real API server, controller manager and scheduler, simulated kubelets; {AT_ONCE} pods broken at a time, all \
+         of it on the machine's cores together. The remedy includes closing the node, so that the replacement goes \
+         elsewhere, before the eviction."
+    ));
+    report.note(
+        "Peers act on timers: Kubernetes evicts from a failed node after 50 s + 300 s by default, Argo CD polls every \
+         120 s; neither replaces a crash-looping pod.",
+    );
+    report.print()
+}

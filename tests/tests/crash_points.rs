@@ -1,0 +1,120 @@
+//! kill -9 at every step of the way: after a restart the same incident ends resolved, once, with one effect.
+//!
+//! A fail point kills the process (SIGKILL, by itself) the first time that it comes there. A witness of its own
+//! counts on the API server's watch how many pods there ever were.
+
+use std::time::Duration;
+
+use nimbus_tests::effects::Witness;
+use nimbus_tests::plane::QUICK;
+use nimbus_tests::postgres::Postgres;
+use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads};
+use nimbus_tests::site::{PATIENCE, Site};
+use serde_json::Value;
+
+/// Points of the control plane on the way of an automatic remedy.
+const PLANE: &[&str] = &["cp::stored", "cp::planned", "cp::signed", "cp::sent", "cp::report", "cp::reported"];
+/// Points of the agent.
+const AGENT: &[&str] =
+    &["agent::received", "agent::journalled", "agent::applied", "agent::verified", "agent::reported"];
+
+async fn healthy(site: &Site, prefix: &str) -> anyhow::Result<(Workloads, Witness, String)> {
+    let workloads = site.cluster.workloads(prefix).await?;
+    workloads.apply_and_wait(&DeploymentSpec::new("api", 1), PATIENCE).await?;
+    let witness = Witness::watch(&workloads);
+    let pod = workloads.pod_names("api").await?.remove(0);
+    Ok((workloads, witness, pod))
+}
+
+/// One incident, resolved, one effect.
+async fn ended_well(
+    site: &Site,
+    point: &str,
+    workloads: &Workloads,
+    witness: &Witness,
+) -> anyhow::Result<()> {
+    let incident = site.incident_in("pod_crash_loop", workloads.namespace(), "resolved").await?;
+    let all = site.incidents("pod_crash_loop", workloads.namespace()).await?;
+    assert_eq!(all.len(), 1, "{point}: one incident: {all:?}");
+    let jobs = site.jobs_of(&incident).await?;
+    let took_effect = jobs.iter().filter(|j| !j["applied_at"].is_null()).count();
+    assert_eq!(took_effect, 1, "{point}: {jobs:?}");
+    assert_eq!(jobs.iter().filter(|j| j["state"] == "succeeded").count(), 1, "{point}: {jobs:?}");
+    assert_eq!(witness.pods(), 2, "{point}: the broken pod and one replacement");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_control_plane_may_die_at_any_step() {
+    let postgres = Postgres::start().unwrap();
+    // Half of the points on each database.
+    for (database, points) in [(None, &PLANE[..3]), (Some(postgres.fresh_database().unwrap()), &PLANE[3..])] {
+        let mut site = Site::start(database, QUICK).await.unwrap();
+        site.enable().await.unwrap();
+        for point in points {
+            eprintln!("killing at {point}");
+            let (workloads, witness, pod) = healthy(&site, "plane").await.unwrap();
+            site.plane.restart_with(Some(&format!("{point}=1*return"))).await.unwrap();
+            workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+            site.plane
+                .wait_until_dead(PATIENCE)
+                .unwrap_or_else(|e| panic!("{point}: {e}\n{}", site.plane.output()));
+            site.plane.restart().await.unwrap();
+            ended_well(&site, point, &workloads, &witness).await.unwrap();
+        }
+        let audit = site.plane.get("/audit/verify").await.unwrap();
+        assert_eq!(audit["valid"], true, "{audit}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_agent_may_die_at_any_step() {
+    let mut site = Site::start(None, QUICK).await.unwrap();
+    site.enable().await.unwrap();
+    for point in AGENT {
+        eprintln!("killing at {point}");
+        let (workloads, witness, pod) = healthy(&site, "agent").await.unwrap();
+        site.agent.restart_with(Some(&format!("{point}=1*return"))).unwrap();
+        site.agent.wait_until_connected(&site.plane).await.unwrap();
+        workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+        site.agent
+            .wait_until_dead(PATIENCE)
+            .unwrap_or_else(|e| panic!("{point}: {e}\n{}", site.agent.output()));
+        site.agent.restart().unwrap();
+        ended_well(&site, point, &workloads, &witness).await.unwrap();
+        let closed = site
+            .cluster
+            .kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}"])
+            .await
+            .unwrap();
+        assert_eq!(closed.trim(), "", "{point}: a cordon of ours was left");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn between_planned_and_approved_nothing_is_lost_or_done_twice() {
+    let mut site = Site::start(None, QUICK).await.unwrap();
+    site.enable().await.unwrap();
+    let workloads = site.cluster.workloads("approval").await.unwrap();
+    let spec = DeploymentSpec::new("web", 2).progress_deadline(5);
+    workloads.apply_and_wait(&spec, PATIENCE).await.unwrap();
+    workloads.set_template_annotation("web", "rig.nimbus.dev/never-ready", Some("true")).await.unwrap();
+    let before = site.incident_in("rollout_stuck", workloads.namespace(), "waiting_approval").await.unwrap();
+
+    // Planned, not approved yet: the same approval is still asked for afterwards.
+    site.plane.kill9().unwrap();
+    site.plane.restart_with(Some("cp::approved=1*return")).await.unwrap();
+    site.plane.wait_until_ready().await.unwrap();
+    let after = site.incident_in("rollout_stuck", workloads.namespace(), "waiting_approval").await.unwrap();
+    assert_eq!(before["approval_id"], after["approval_id"], "an identical plan keeps its approval");
+
+    // Approved and killed before the answer: the word counts, once.
+    let _ = site.approve(&after).await;
+    site.plane.wait_until_dead(Duration::from_secs(30)).unwrap();
+    site.plane.restart().await.unwrap();
+    let incident = site.incident_in("rollout_stuck", workloads.namespace(), "resolved").await.unwrap();
+    let jobs = site.jobs_of(&incident).await.unwrap();
+    assert_eq!((jobs.len(), &jobs[0]["state"]), (1, &Value::from("succeeded")), "{jobs:?}");
+    let sets = workloads.replica_sets("web").await.unwrap();
+    assert_eq!(sets.len(), 2, "no third revision");
+}

@@ -1,0 +1,201 @@
+//! The way of one observation, on a real cluster: broken, seen, planned, allowed or approved, mended, verified.
+
+use nimbus_tests::plane::QUICK;
+use nimbus_tests::postgres::Postgres;
+use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads, is_ready};
+use nimbus_tests::site::{PATIENCE, Site, cluster_uid, policy_for};
+use nimbus_tests::wait::{Seen, wait_for};
+use serde_json::Value;
+
+async fn healthy(site: &Site, prefix: &str, name: &str, replicas: i32) -> anyhow::Result<Workloads> {
+    let workloads = site.cluster.workloads(prefix).await?;
+    workloads.apply_and_wait(&DeploymentSpec::new(name, replicas), PATIENCE).await?;
+    Ok(workloads)
+}
+
+async fn node_of(workloads: &Workloads, pod: &str) -> anyhow::Result<String> {
+    let api =
+        kube::Api::<k8s_openapi::api::core::v1::Pod>::namespaced(workloads.client(), workloads.namespace());
+    Ok(api.get(pod).await?.spec.and_then(|s| s.node_name).unwrap_or_default())
+}
+
+async fn cordoned_nodes(site: &Site) -> anyhow::Result<Vec<String>> {
+    let nodes = kube::Api::<k8s_openapi::api::core::v1::Node>::all(site.cluster.client().await?);
+    let all = nodes.list(&kube::api::ListParams::default()).await?;
+    let closed = all.into_iter().filter(|n| n.spec.as_ref().is_some_and(|s| s.unschedulable == Some(true)));
+    Ok(closed.filter_map(|n| n.metadata.name).collect())
+}
+
+/// The Deployment's generation: it counts every change of its spec.
+async fn generation(workloads: &Workloads, name: &str) -> anyhow::Result<i64> {
+    use k8s_openapi::api::apps::v1::Deployment;
+    let api = kube::Api::<Deployment>::namespaced(workloads.client(), workloads.namespace());
+    Ok(api.get(name).await?.metadata.generation.unwrap_or(0))
+}
+
+fn words(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+/// Breaks one pod; it is replaced on another node without anybody's help, once.
+async fn crash_loop_heals(site: &Site) -> anyhow::Result<()> {
+    let workloads = healthy(site, "crash", "api", 2).await?;
+    let before = workloads.pod_names("api").await?;
+    let node = node_of(&workloads, &before[0]).await?;
+    workloads.break_pod(&before[0], &Fault::Crash).await?;
+    let incident = site.incident_in("pod_crash_loop", workloads.namespace(), "resolved").await?;
+
+    let after = workloads.pods("api").await?;
+    assert_eq!(after.len(), 2, "as many pods as before");
+    assert!(after.iter().all(is_ready), "resolved means ready");
+    let names: Vec<String> = after.iter().filter_map(|p| p.metadata.name.clone()).collect();
+    assert!(
+        !names.contains(&before[0]) && names.contains(&before[1]),
+        "{before:?} became {names:?}: one effect"
+    );
+    let new = names.iter().find(|n| !before.contains(n)).expect("a new pod");
+    assert_ne!(node_of(&workloads, new).await?, node, "the new pod runs elsewhere");
+    assert_eq!(cordoned_nodes(site).await?, Vec::<String>::new(), "our own cordon was lifted");
+    let jobs = site.jobs_of(&incident).await?;
+    assert_eq!(jobs.len(), 1, "{jobs:?}");
+    assert_eq!(jobs[0]["state"], "succeeded");
+    assert!(incident["history"].as_array().is_some_and(|h| h.len() >= 3), "{}", words(&incident));
+    Ok(())
+}
+
+/// Breaks every replacement: attempts are capped, then a person is asked.
+async fn a_hopeless_pod_is_escalated(site: &Site) -> anyhow::Result<()> {
+    let workloads = healthy(site, "hopeless", "api", 1).await?;
+    let what = "the incident to be escalated while every replacement breaks";
+    wait_for(what, PATIENCE, || async {
+        for pod in workloads.pod_names("api").await? {
+            // A pod that is gone by now cannot be broken; the next look finds its replacement.
+            let _ = workloads.break_pod(&pod, &Fault::Crash).await;
+        }
+        let all = site.incidents("pod_crash_loop", workloads.namespace()).await?;
+        Ok(Seen::when(all.iter().any(|i| i["state"] == "escalated").then_some(()), format!("{all:?}")))
+    })
+    .await?;
+    let jobs: Vec<Value> = site.plane.items("/jobs").await?;
+    let mine = |j: &&Value| j["object"]["namespace"] == workloads.namespace() && !j["applied_at"].is_null();
+    assert_eq!(jobs.iter().filter(mine).count(), 3, "three attempts, not more: {jobs:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_looping_pod_is_replaced_elsewhere_and_a_hopeless_one_is_escalated() {
+    let site = Site::start(None, QUICK).await.unwrap();
+    site.enable().await.unwrap();
+    crash_loop_heals(&site).await.unwrap();
+    a_hopeless_pod_is_escalated(&site).await.unwrap();
+    let audit = site.plane.get("/audit/verify").await.unwrap();
+    assert_eq!(audit["valid"], true, "{audit}");
+}
+
+/// A new revision that never becomes ready; waits until an approval is asked for.
+async fn stuck_rollout(site: &Site, prefix: &str) -> anyhow::Result<(Workloads, Value)> {
+    let workloads = site.cluster.workloads(prefix).await?;
+    let spec = DeploymentSpec::new("web", 3).progress_deadline(5);
+    workloads.apply_and_wait(&spec, PATIENCE).await?;
+    workloads.set_template_annotation("web", "rig.nimbus.dev/never-ready", Some("true")).await?;
+    let incident = site.incident_in("rollout_stuck", workloads.namespace(), "waiting_approval").await?;
+    Ok((workloads, incident))
+}
+
+async fn approved_rollback(site: &Site) -> anyhow::Result<()> {
+    let (workloads, incident) = stuck_rollout(site, "approve").await?;
+    let stuck_at = generation(&workloads, "web").await?;
+    assert_eq!(
+        site.incidents("pod_crash_loop", workloads.namespace()).await?.len(),
+        0,
+        "one incident, not one a pod"
+    );
+    assert_eq!(site.incidents("rollout_stuck", workloads.namespace()).await?.len(), 1);
+    let changes = words(&incident["plan"]["changes"]);
+    assert!(changes.contains("revision"), "the approval shows what will change: {changes}");
+    assert_eq!(site.jobs_of(&incident).await?.len(), 0, "nothing is sent before the approval");
+
+    site.approve(&incident).await?;
+    let incident = site.incident_in("rollout_stuck", workloads.namespace(), "resolved").await?;
+    workloads.wait_until_ready("web", PATIENCE).await?;
+    assert_eq!(generation(&workloads, "web").await?, stuck_at + 1, "changed once");
+    let jobs = site.jobs_of(&incident).await?;
+    assert_eq!((jobs.len(), &jobs[0]["state"]), (1, &Value::from("succeeded")), "{jobs:?}");
+    Ok(())
+}
+
+async fn denied_rollback(site: &Site) -> anyhow::Result<()> {
+    let (workloads, incident) = stuck_rollout(site, "deny").await?;
+    let stuck_at = generation(&workloads, "web").await?;
+    site.deny(&incident).await?;
+    let incident = site.incident_in("rollout_stuck", workloads.namespace(), "escalated").await?;
+    let reason = incident["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("not tonight") && reason.contains("nothing was changed"), "{reason}");
+    // The same plan is not asked again, and nothing is sent, over several passes of the control plane.
+    let passes = tokio::time::Instant::now() + std::time::Duration::from_secs(4);
+    while tokio::time::Instant::now() < passes {
+        assert_eq!(site.incidents("rollout_stuck", workloads.namespace()).await?[0]["state"], "escalated");
+        assert_eq!(site.jobs_of(&incident).await?.len(), 0);
+        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    }
+    assert_eq!(generation(&workloads, "web").await?, stuck_at);
+    Ok(())
+}
+
+/// The Deployment changes between plan and approval: the old approval is worth nothing, a new plan is made.
+async fn changed_since_planned(site: &Site) -> anyhow::Result<()> {
+    let (workloads, old) = stuck_rollout(site, "changed").await?;
+    let (approval, digest) = nimbus_tests::site::approval_of(&old)?;
+    workloads.set_template_annotation("web", "team", Some("blue")).await?;
+    let new = site
+        .incident_where("rollout_stuck", workloads.namespace(), "planned anew", |i| {
+            i["state"] == "waiting_approval" && i["approval_id"] != old["approval_id"]
+        })
+        .await?;
+    let body = serde_json::json!({"plan_digest": digest, "reason": "late"});
+    let path = format!("/approvals/{approval}/approve");
+    let (status, problem) = site.plane.request(reqwest::Method::POST, &path, Some(body)).await?;
+    assert_eq!(status, 409, "{problem}");
+    assert_ne!(new["approval"]["plan_digest"], digest.as_str());
+    site.approve(&new).await?;
+    site.incident_in("rollout_stuck", workloads.namespace(), "resolved").await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_revision_is_rolled_back_only_with_approval_on_postgresql() {
+    let postgres = Postgres::start().unwrap();
+    let site = Site::start(Some(postgres.fresh_database().unwrap()), QUICK).await.unwrap();
+    site.enable().await.unwrap();
+    approved_rollback(&site).await.unwrap();
+    denied_rollback(&site).await.unwrap();
+    changed_since_planned(&site).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_leave_nothing_happens_and_the_reason_is_in_the_incident() {
+    let site = Site::start(None, QUICK).await.unwrap();
+    let workloads = healthy(&site, "leave", "api", 1).await.unwrap();
+    let pod = workloads.pod_names("api").await.unwrap().remove(0);
+    workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    let namespace = workloads.namespace();
+
+    // Not enabled: observed and explained.
+    let says = |word: &'static str| move |i: &Value| i["reason"].as_str().is_some_and(|r| r.contains(word));
+    site.incident_where("pod_crash_loop", namespace, "not enabled", says("autonomous enable")).await.unwrap();
+    assert_eq!(site.plane.items("/jobs").await.unwrap(), Vec::<Value>::new());
+
+    // Enabled, but the agent's own policy denies the namespace: refused there, whatever the control plane wants.
+    let uid = cluster_uid(&site.cluster).await.unwrap();
+    site.agent.set_policy(&format!("{}deny_namespaces = [\"{namespace}\"]\n", policy_for(&uid))).unwrap();
+    site.enable().await.unwrap();
+    let refused = site.incident_where("pod_crash_loop", namespace, "policy", says("policy")).await.unwrap();
+    assert_eq!(workloads.pod_names("api").await.unwrap(), vec![pod.clone()], "untouched");
+    let jobs = site.jobs_of(&refused).await.unwrap();
+    assert!(jobs.iter().all(|j| j["state"] == "refused"), "{jobs:?}");
+
+    // Allowed on both sides: healed.
+    site.agent.set_policy(&policy_for(&uid)).unwrap();
+    site.incident_in("pod_crash_loop", namespace, "resolved").await.unwrap();
+    assert_ne!(workloads.pod_names("api").await.unwrap(), vec![pod]);
+}

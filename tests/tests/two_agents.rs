@@ -1,0 +1,86 @@
+//! Two agents for one cluster: one watches; when it is killed the other takes over within the lease's time, no
+//! observation is counted twice and no job runs twice.
+
+use std::time::{Duration, Instant};
+
+use nimbus_tests::agent::AgentProcess;
+use nimbus_tests::effects::Witness;
+use nimbus_tests::plane::QUICK;
+use nimbus_tests::rig::workloads::{DeploymentSpec, Fault};
+use nimbus_tests::site::{PATIENCE, Site, agent_options, cluster_uid};
+use nimbus_tests::wait::{Seen, wait_for};
+
+/// The lease's time, and what a busy machine may add before the takeover shows in the control plane.
+const LEASE: Duration = Duration::from_secs(15);
+const SLACK: Duration = Duration::from_secs(15);
+
+async fn leader(site: &Site) -> anyhow::Result<Option<String>> {
+    let clusters = site.plane.items("/clusters").await?;
+    Ok(clusters[0]["leader"].as_str().map(str::to_owned))
+}
+
+async fn counted(site: &Site) -> anyhow::Result<(u64, u64)> {
+    let clusters = site.plane.items("/clusters").await?;
+    Ok((clusters[0]["pods"].as_u64().unwrap_or(0), clusters[0]["deployments"].as_u64().unwrap_or(0)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_other_agent_takes_over_within_the_leases_time() {
+    let mut site = Site::start(None, QUICK).await.unwrap();
+    site.enable().await.unwrap();
+    let uid = cluster_uid(&site.cluster).await.unwrap();
+    let second = AgentProcess::join(&site.plane, agent_options(&site.cluster, "two", &uid)).await.unwrap();
+    assert_eq!(site.plane.items("/clusters").await.unwrap().len(), 1, "one cluster, two agents");
+    let first_leads = leader(&site).await.unwrap();
+    let workloads = site.cluster.workloads("pair").await.unwrap();
+    workloads.apply_and_wait(&DeploymentSpec::new("api", 3), PATIENCE).await.unwrap();
+    wait_for("three pods to be counted", PATIENCE, || async {
+        let counted = counted(&site).await?;
+        Ok(Seen::when((counted == (3, 1)).then_some(()), format!("{counted:?}")))
+    })
+    .await
+    .unwrap();
+
+    // The first is killed while it verifies a job: the job's effect must not be repeated by the second.
+    let witness = Witness::watch(&workloads);
+    let pod = workloads.pod_names("api").await.unwrap().remove(0);
+    workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    wait_for("the pod to be evicted", PATIENCE, || async {
+        let gone = !workloads.pod_names("api").await?.contains(&pod);
+        Ok(Seen::when(gone.then_some(()), "still there"))
+    })
+    .await
+    .unwrap();
+    site.agent.kill9().unwrap();
+    let killed = Instant::now();
+    wait_for("the second agent to lead", LEASE + SLACK, || async {
+        let now = leader(&site).await?;
+        let taken = now.is_some() && now != first_leads;
+        Ok(Seen::when(taken.then_some(()), format!("{now:?}\n{}", second.output())))
+    })
+    .await
+    .unwrap();
+    eprintln!("the second agent led {:.1} s after the first was killed", killed.elapsed().as_secs_f64());
+
+    // Its complete listing replaced the picture: nothing is counted twice.
+    wait_for("the same three pods to be counted", PATIENCE, || async {
+        let counted = counted(&site).await?;
+        Ok(Seen::when((counted == (3, 1)).then_some(()), format!("{counted:?}")))
+    })
+    .await
+    .unwrap();
+    assert_eq!(witness.pods(), 4, "three pods and one replacement, ever");
+
+    // The first comes back and stands by; the second heals.
+    site.agent.restart().unwrap();
+    site.agent.wait_until_connected(&site.plane).await.unwrap();
+    let pod = workloads.pod_names("api").await.unwrap().remove(0);
+    workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    site.incident_where("pod_crash_loop", workloads.namespace(), "healed by the second", |i| {
+        i["state"] == "resolved" && i["job_id"].is_string()
+    })
+    .await
+    .unwrap();
+    assert_ne!(leader(&site).await.unwrap(), first_leads, "a returning agent does not push the leader aside");
+    assert_eq!(witness.pods(), 5);
+}
