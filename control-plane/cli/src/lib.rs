@@ -1,1 +1,72 @@
-//! placeholder
+//! The operator's command: `nimbus up` and a client of the control plane's REST contract.
+//!
+//! [`commands`] holds one file for each command: its flags and what it does. [`view`] turns answers into what a
+//! person reads, as pure functions; [`output`] holds what all views share. Every answer that a program reads is the
+//! control plane's own JSON. What is decided about clusters and files is decided elsewhere.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod confirm;
+pub mod connect;
+pub mod context;
+pub mod error;
+pub mod exit;
+pub mod files;
+pub mod ids;
+pub mod output;
+pub mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::exit::Exit;
+
+/// Runs one command line to its end.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, &arguments),
+    };
+    let context = Context::new(&cli.global);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new("the command cannot start its threads").found(files::reason(&error));
+            return context.report(&failure).into();
+        }
+    };
+    let exit = match runtime.block_on(commands::run(&context, cli.command)) {
+        Ok(exit) => exit,
+        Err(failure) => context.report(&failure),
+    };
+    // What is still running in the background (a resolver, a blocking read) does not hold the shell's prompt.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+/// Help and version go to stdout; a wrong command line is an error, as problem+json where JSON was asked for.
+fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    let asked_json = arguments
+        .windows(2)
+        .any(|pair| (pair[0] == "-o" || pair[0] == "--output-format") && pair[1] == "json")
+        || arguments
+            .iter()
+            .any(|word| word == "-ojson" || word == "-o=json" || word == "--output-format=json");
+    if error.use_stderr() && asked_json {
+        let text = error.render().to_string();
+        let title = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::usage(title).next("see the command's --help");
+        eprintln!("{}", failure.problem_json());
+        return Exit::Usage.into();
+    }
+    // Nobody is left to tell when even this cannot be written.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
+}

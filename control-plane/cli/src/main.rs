@@ -1,1 +1,7 @@
-fn main() {}
+//! The operator's command: a thin shell around the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    nimbus::run(std::env::args_os())
+}

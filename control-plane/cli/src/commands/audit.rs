@@ -1,0 +1,142 @@
+//! `nimbus audit`: everything decided and done, whether its chain holds, and its export.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use nimbus_api::ExportQuery;
+use nimbus_api::client::Export;
+
+use crate::cli::Page;
+use crate::connect::Server;
+use crate::context::{Context, read};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::output::time::{Clock, parse_moment};
+use crate::{files, view};
+
+/// Everything decided and done, in a chain that shows any change to it
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct AuditArgs {
+    #[command(subcommand)]
+    command: Option<Sub>,
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    page: Page,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Walk the whole chain: is any row changed or missing?
+    Verify,
+    /// Write rows for another program, oldest first
+    Export {
+        /// How
+        #[arg(long, value_parser = ["csv", "json", "jsonl", "cef"])]
+        format: String,
+        /// Where to (`-` for standard output)
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        output: PathBuf,
+        #[command(flatten)]
+        filter: Filter,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Filter {
+    /// Only what this one did: `operator`, `nimbus`, or an agent's id
+    #[arg(long)]
+    user: Option<String>,
+    /// Only this action, for example approval.approved
+    #[arg(long)]
+    action: Option<String>,
+    /// Not before: a date, a moment, or an age such as 24h
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Before: a date, a moment, or an age
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+}
+
+impl Filter {
+    /// With moments in UTC.
+    fn moments(self) -> Result<Self, Failure> {
+        let clock = Clock::system();
+        let moment = |text: Option<String>| match text {
+            Some(text) => parse_moment(&text, &clock).map(|at| Some(at.to_string())),
+            None => Ok(None),
+        };
+        let wrong = |error: String| Failure::usage(error).next("see `nimbus audit --help`");
+        Ok(Self {
+            since: moment(self.since).map_err(wrong)?,
+            until: moment(self.until).map_err(wrong)?,
+            ..self
+        })
+    }
+}
+
+/// Lists, verifies or exports.
+pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Failure> {
+    match args.command {
+        None => {
+            let Filter { user, action, since, until } = args.filter.moments()?;
+            let given = [("user", user), ("action", action), ("since", since), ("until", until)];
+            let answer = Server::open(context)?.page(&["audit"], super::filters(&given), &args.page).await?;
+            context.show_page(&answer, view::audit::list)?;
+            Ok(Exit::Done)
+        }
+        Some(Sub::Verify) => verify(context).await,
+        Some(Sub::Export { format, output, filter }) => {
+            let Filter { user, action, since, until } = filter.moments()?;
+            let query = ExportQuery { format: Some(format), user, action, since, until };
+            let server = Server::open(context)?;
+            if context.global.dry_run {
+                context.hint(&format!("Would write to {}.", output.display()));
+                return Ok(Exit::Done);
+            }
+            let export = server.client.export_audit(&query).await.map_err(|error| server.failure(error))?;
+            write(context, &server, export, &output).await?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn verify(context: &Context) -> Result<Exit, Failure> {
+    let server = Server::open(context)?;
+    let result = {
+        let _progress = context.progress("walking the audit chain");
+        server.client.verify_audit().await.map_err(|error| server.failure(error))?
+    };
+    let answer = serde_json::to_value(&result)
+        .map_err(|error| Failure::new("the verdict cannot be written").found(error.to_string()))?;
+    context.show(&answer, view::audit::verified)?;
+    Ok(if read::<nimbus_api::AuditVerification>(&answer)?.valid { Exit::Done } else { Exit::Error })
+}
+
+/// Piece by piece to standard output, or whole or not at all to a file.
+async fn write(context: &Context, server: &Server, mut export: Export, to: &Path) -> Result<(), Failure> {
+    let mut bytes = 0_u64;
+    if to == Path::new("-") {
+        let mut out = std::io::stdout();
+        while let Some(piece) = export.chunk().await.map_err(|error| server.failure(error))? {
+            match out.write_all(&piece) {
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                result => result.map_err(|error| files::unwritable(Path::new("standard output"), &error))?,
+            }
+        }
+        return out.flush().map_err(|error| files::unwritable(Path::new("standard output"), &error));
+    }
+    let failed = |error: std::io::Error| files::unwritable(to, &error);
+    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    while let Some(piece) = export.chunk().await.map_err(|error| server.failure(error))? {
+        bytes += piece.len() as u64;
+        file.write_all(&piece).map_err(failed)?;
+    }
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(to).map_err(|error| failed(error.error))?;
+    context.hint(&format!("Wrote {} to {}.", view::bytes(bytes), to.display()));
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! `nimbus drift fix`: shows before and after, asks, says yes to exactly the plans it showed, and waits for the end.
+
+use std::time::Duration;
+
+use clap::Args;
+use nimbus_api::{Drift, DriftFixRequest};
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::super::outcome::{self, Watched};
+use crate::confirm::{self, Answer};
+use crate::connect::Server;
+use crate::context::{Context, read};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::output::theme::readable;
+use crate::output::time::parse_span;
+use crate::view::{self, count};
+
+/// How long a plan is waited for: it follows the finding within moments.
+const PLAN_WAIT: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Which files to put back.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).multiple(false)))]
+pub(super) struct FixArgs {
+    /// Ids, or the starts of them
+    #[arg(group = "which", value_name = "ID")]
+    ids: Vec<String>,
+    /// Every file that differs now and has a plan
+    #[arg(long, group = "which")]
+    all: bool,
+    /// The file of this path
+    #[arg(long, group = "which", value_name = "PATH")]
+    resource: Option<String>,
+    /// Why, for the audit log
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    reason: String,
+    /// Do not wait for the end
+    #[arg(long)]
+    no_wait: bool,
+    /// Longest wait
+    #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "60s")]
+    timeout: Duration,
+}
+
+/// A file with the plan that was shown.
+struct Shown {
+    drift: Drift,
+    digest: String,
+}
+
+pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Result<Exit, Failure> {
+    let tables = context.global.format.is_table();
+    let wanted = wanted(server, &args).await?;
+    if wanted.is_empty() {
+        if tables {
+            context.print("No drift: there is nothing to put back.\n")?;
+        } else {
+            context.show(&json!({"items": [], "next": null}), view::drift::list)?;
+        }
+        return Ok(Exit::Done);
+    }
+    let mut shown = Vec::new();
+    for id in &wanted {
+        match planned(server, id).await {
+            Ok(one) => shown.push(one),
+            // Of all, those that cannot be put back are named and left; one that was asked for by name is an error.
+            Err(failure) if args.all => context.warn(&failure.to_string()),
+            Err(failure) => return Err(failure),
+        }
+    }
+    if tables {
+        for one in &shown {
+            context.print(&view::drift::before_fix(&context.view(), &one.drift))?;
+        }
+    }
+    if context.global.dry_run {
+        return dry_run(context, server, &shown).await;
+    }
+    if shown.is_empty() {
+        return Err(Failure::new("none of them can be put back by Nimbus").next("nimbus drift list"));
+    }
+    let files = count(shown.len() as u64, "file", "files");
+    match confirm::ask(context, &format!("Put {files} back?"))? {
+        Answer::Yes => {}
+        Answer::No => return Err(still_waiting(&shown, "the answer was not yes")),
+        Answer::Nobody => return Err(still_waiting(&shown, "no terminal to ask on, and no --yes")),
+    }
+    for one in &shown {
+        let order = order(one, &args.reason, false);
+        server.post(&["drift", &one.drift.id, "fix"], &order).await?;
+    }
+    if args.no_wait {
+        documents(context, server, &shown).await?;
+        context.hint("On its way. Follow it: nimbus jobs list");
+        return Ok(Exit::Done);
+    }
+    let watched: Vec<Watched> = shown
+        .iter()
+        .map(|one| Watched {
+            incident: one.drift.id.clone(),
+            name: one.drift.path.clone(),
+            approval: one.drift.approval_id.clone(),
+            job_before: one.drift.job_id.clone(),
+        })
+        .collect();
+    let ends = outcome::follow(context, server, &watched, args.timeout).await?;
+    documents(context, server, &shown).await?;
+    outcome::conclude(context, &ends)
+}
+
+/// The whole ids of the files that are meant.
+async fn wanted(server: &Server, args: &FixArgs) -> Result<Vec<String>, Failure> {
+    let id_of = |item: &Value| item["id"].as_str().unwrap_or_default().to_owned();
+    if args.all {
+        let items = server.items(&["drift"], &json!({"state": "active"})).await?;
+        let idle = |item: &&Value| item["state"] != "remediating" && item["state"] != "silenced";
+        return Ok(items.iter().filter(idle).map(id_of).collect());
+    }
+    if let Some(path) = &args.resource {
+        let items = server.items(&["drift"], &json!({"state": "active"})).await?;
+        let fitting: Vec<&Value> = items.iter().filter(|item| item["path"] == path.as_str()).collect();
+        return match fitting[..] {
+            [one] => Ok(vec![id_of(one)]),
+            [] => Err(Failure::not_found(format!("{path} is not known to differ"))
+                .expected("the absolute path of a watched file that differs now")
+                .found(format!(
+                    "none of {} is that path",
+                    count(items.len() as u64, "drifted file", "drifted files")
+                ))
+                .next("nimbus drift list")),
+            ref several => Err(Failure::usage(format!("{path} differs on {} hosts", several.len()))
+                .expected("one file")
+                .found(several.iter().map(|item| id_of(item)).collect::<Vec<_>>().join("\n"))
+                .next("name it by its id")),
+        };
+    }
+    let mut ids = Vec::new();
+    for typed in &args.ids {
+        let id = super::find(server, typed).await?;
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
+}
+
+/// The file with its plan, waiting a moment for the plan of a fresh finding.
+async fn planned(server: &Server, id: &str) -> Result<Shown, Failure> {
+    let end = Instant::now() + PLAN_WAIT;
+    loop {
+        let drift: Drift = read(&server.get(&["drift", id], &json!({})).await?)?;
+        if drift.state == "resolved" {
+            return Err(Failure::new(format!("{} is as its baseline says", drift.path))
+                .found("its incident is resolved")
+                .next("nimbus drift list"));
+        }
+        if let Some(digest) = drift.plan_digest.clone() {
+            return Ok(Shown { drift, digest });
+        }
+        if Instant::now() >= end || drift.state != "open" {
+            let why = if drift.reason.is_empty() { readable(&drift.state) } else { drift.reason.clone() };
+            return Err(Failure::new(format!("there is no plan to put {} back", drift.path))
+                .expected("a plan that waits for approval")
+                .found(why)
+                .next(format!("nimbus incidents show {}", drift.id)));
+        }
+        sleep(EVERY).await;
+    }
+}
+
+fn order(one: &Shown, reason: &str, dry_run: bool) -> DriftFixRequest {
+    DriftFixRequest { plan_digest: one.digest.clone(), dry_run, reason: reason.to_owned() }
+}
+
+/// Lets the control plane check the order without writing anything.
+async fn dry_run(context: &Context, server: &Server, shown: &[Shown]) -> Result<Exit, Failure> {
+    let mut answers = Vec::new();
+    for one in shown {
+        answers.push(server.post(&["drift", &one.drift.id, "fix"], &order(one, "", true)).await?);
+    }
+    if !context.global.format.is_table() {
+        let document = json!({"items": answers, "next": null});
+        context.show::<Value>(&document, |_, _| String::new())?;
+    }
+    let files = count(shown.len() as u64, "file", "files");
+    context.hint(&format!("Would put {files} back; nothing was written."));
+    Ok(Exit::Done)
+}
+
+/// For a program: the files as they stand now, one document.
+async fn documents(context: &Context, server: &Server, shown: &[Shown]) -> Result<(), Failure> {
+    if context.global.format.is_table() {
+        return Ok(());
+    }
+    let mut items = Vec::new();
+    for one in shown {
+        items.push(server.get(&["drift", &one.drift.id], &json!({})).await?);
+    }
+    context.show(&json!({"items": items, "next": null}), view::drift::list)
+}
+
+fn still_waiting(shown: &[Shown], found: &str) -> Failure {
+    let ids: Vec<&str> = shown.iter().map(|one| one.drift.id.as_str()).collect();
+    let approvals: Vec<&str> = shown.iter().filter_map(|one| one.drift.approval_id.as_deref()).collect();
+    Failure::new("waiting for an approval; nothing was changed")
+        .exit(Exit::Waiting)
+        .detail(format!("approval {}", approvals.join(", ")))
+        .expected("a yes on a terminal, or --yes")
+        .found(found)
+        .next(format!("nimbus drift fix {} --yes", ids.join(" ")))
+}

@@ -1,0 +1,216 @@
+//! Waiting, within a bound, until a remedy has ended, and saying how.
+
+use std::time::Duration;
+
+use nimbus_api::IncidentDetail;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use crate::connect::Server;
+use crate::context::{Context, read};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::output::theme::{Tone, readable};
+
+/// How often a waiting command looks again.
+const EVERY: Duration = Duration::from_millis(300);
+
+/// An incident whose remedy is awaited.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// The incident's id.
+    pub incident: String,
+    /// What it is about, to show.
+    pub name: String,
+    /// The approval that was given; a pending one with another id means that the plan changed.
+    pub approval: Option<String>,
+    /// The job that it had before: another one is ours.
+    pub job_before: Option<String>,
+}
+
+/// How a remedy ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The incident is resolved.
+    Resolved,
+    /// The agent would not; why.
+    Refused(String),
+    /// Tried, and it did not help or nobody can say; why.
+    Failed(String),
+    /// The object changed meanwhile: a new plan waits under this approval.
+    Replanned(String),
+    /// Not ended within the bound; where it stands.
+    Late(String),
+}
+
+/// Looks again until each has ended or `timeout` has passed.
+pub async fn follow(
+    context: &Context,
+    server: &Server,
+    watched: &[Watched],
+    timeout: Duration,
+) -> Result<Vec<(Watched, End)>, Failure> {
+    let end = Instant::now() + timeout;
+    let mut progress = context.progress("waiting for the agent");
+    let mut ends: Vec<Option<End>> = vec![None; watched.len()];
+    loop {
+        let late = Instant::now() >= end;
+        for (one, known) in watched.iter().zip(&mut ends).filter(|(_, known)| known.is_none()) {
+            let answer = server.get(&["incidents", &one.incident], &json!({})).await?;
+            let detail: IncidentDetail = read(&answer)?;
+            *known = judge(one, &detail).or_else(|| late.then(|| End::Late(stands(&detail))));
+            if known.is_none() {
+                progress.say(&format!("{}: {}", one.name, stands(&detail)));
+            }
+        }
+        if ends.iter().all(Option::is_some) {
+            return Ok(watched.iter().cloned().zip(ends.into_iter().flatten()).collect());
+        }
+        sleep(EVERY).await;
+    }
+}
+
+/// Whether and how it has ended.
+fn judge(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
+    let incident = &detail.incident;
+    if incident.state == "resolved" {
+        return Some(End::Resolved);
+    }
+    let ours = detail.job.as_ref().filter(|job| Some(&job.id) != watched.job_before.as_ref());
+    if let Some(job) = ours {
+        let why = if job.reason.is_empty() { incident.reason.clone() } else { job.reason.clone() };
+        match job.state.as_str() {
+            "refused" => return Some(End::Refused(why)),
+            "failed" | "expired" | "compensated" | "unknown" => {
+                return Some(End::Failed(format!("{}: {why}", job.state)));
+            }
+            _ => {}
+        }
+    }
+    match (&incident.approval_id, incident.state.as_str()) {
+        (Some(now), "waiting_approval") if watched.approval.as_ref().is_some_and(|given| given != now) => {
+            Some(End::Replanned(now.clone()))
+        }
+        (_, "escalated") => Some(End::Failed(incident.reason.clone())),
+        _ => None,
+    }
+}
+
+fn stands(detail: &IncidentDetail) -> String {
+    match &detail.job {
+        Some(job) if detail.incident.state == "remediating" => format!("job {}", readable(&job.state)),
+        _ => readable(&detail.incident.state),
+    }
+}
+
+/// Tells each end on stdout (tables), and gives the exit code or the failure.
+pub fn conclude(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Failure> {
+    if context.global.format.is_table() {
+        for (one, end) in ends {
+            let (tone, word) = match end {
+                End::Resolved => (Tone::Good, "restored and verified".to_owned()),
+                End::Refused(why) => (Tone::Bad, format!("refused by the agent, nothing was changed: {why}")),
+                End::Failed(why) => (Tone::Bad, format!("not put right: {why}")),
+                End::Replanned(id) => (Tone::Warn, format!("it changed meanwhile; a new plan waits as {id}")),
+                End::Late(state) => (Tone::Warn, format!("not ended yet: {state}")),
+            };
+            let name = crate::output::plain(&one.name);
+            context.print(&format!("{name}: {}\n", context.theme.paint(tone, &word)))?;
+        }
+    }
+    verdict(ends)
+}
+
+fn verdict(ends: &[(Watched, End)]) -> Result<Exit, Failure> {
+    let worst = ends.iter().filter_map(|(one, end)| {
+        let (rank, exit, found) = match end {
+            End::Resolved => return None,
+            End::Refused(why) => (0, Exit::Refused, format!("refused: {why}")),
+            End::Failed(why) => (1, Exit::Error, why.clone()),
+            End::Replanned(id) => {
+                (2, Exit::Waiting, format!("it changed meanwhile; a new plan waits as {id}"))
+            }
+            End::Late(state) => (3, Exit::Error, format!("still {state} when the time was over")),
+        };
+        Some((rank, exit, found, one))
+    });
+    let Some((_, exit, found, one)) = worst.min_by_key(|(rank, ..)| *rank) else { return Ok(Exit::Done) };
+    let bad = ends.iter().filter(|(_, end)| *end != End::Resolved).count();
+    Err(Failure::new(format!("{bad} of {} not put right", ends.len()))
+        .exit(exit)
+        .expected(format!("{}: resolved", one.name))
+        .found(found)
+        .next(format!("nimbus incidents show {}", one.incident)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::incidents::tests::rollout;
+    use crate::view::sample::{id, read};
+
+    fn watched() -> Watched {
+        Watched {
+            incident: id("inc", 1),
+            name: "shop/deployment/web".into(),
+            approval: Some(id("apr", 1)),
+            job_before: Some(id("job", 1)),
+        }
+    }
+
+    fn detail(state: &str, approval: u32, job: Option<(u32, &str)>) -> IncidentDetail {
+        let mut value = rollout();
+        value["state"] = json!(state);
+        value["approval_id"] = json!(id("apr", approval));
+        for list in ["evidence", "symptoms", "history"] {
+            value[list] = json!([]);
+        }
+        for none in ["plan", "approval", "job"] {
+            value[none] = Value::Null;
+        }
+        if let Some((number, state)) = job {
+            value["job"] = json!({
+                "id": id("job", number), "created_at": "2026-11-22T07:58:00Z", "cluster": "c", "cluster_uid": null,
+                "kind": "rollback_deployment", "state": state, "object": value["object"], "owner": null,
+                "reason": "because", "evidence": [], "agent_id": id("agt", 1), "incident_id": id("inc", 1),
+                "plan_id": id("pln", 1), "plan_digest": "", "approval_id": null,
+                "expires_at": "2026-11-22T07:59:00Z", "dispatched_at": null, "applied_at": null,
+                "finished_at": null, "verify_ms": 1, "verify_timeout_ms": 1, "replacement_uid": null
+            });
+        }
+        read(value)
+    }
+
+    #[test]
+    fn an_end_is_seen_and_an_older_job_is_not_taken_for_ours() {
+        let judge = |state, approval, job| super::judge(&watched(), &detail(state, approval, job));
+        assert_eq!(judge("waiting_approval", 1, None), None);
+        assert_eq!(judge("waiting_approval", 1, Some((1, "refused"))), None, "the job from before");
+        assert_eq!(judge("remediating", 1, Some((2, "running"))), None);
+        assert_eq!(
+            judge("remediating", 1, Some((2, "succeeded"))),
+            None,
+            "resolved only when the world agrees"
+        );
+        assert_eq!(judge("resolved", 1, Some((2, "succeeded"))), Some(End::Resolved));
+        assert_eq!(judge("open", 1, Some((2, "refused"))), Some(End::Refused("because".into())));
+        assert_eq!(judge("escalated", 1, Some((2, "failed"))), Some(End::Failed("failed: because".into())));
+        assert_eq!(judge("waiting_approval", 2, None), Some(End::Replanned(id("apr", 2))));
+        assert!(matches!(judge("escalated", 1, None), Some(End::Failed(_))));
+    }
+
+    #[test]
+    fn the_worst_end_gives_the_exit_code() {
+        let code = |ends: &[End]| {
+            let ends: Vec<_> = ends.iter().map(|end| (watched(), end.clone())).collect();
+            verdict(&ends).map_or_else(|failure| failure.exit, |exit| exit)
+        };
+        let (failed, late) = (End::Failed("x".into()), End::Late("running".into()));
+        assert_eq!(code(&[End::Resolved, End::Resolved]), Exit::Done);
+        assert_eq!(code(&[End::Resolved, late.clone()]), Exit::Error);
+        assert_eq!(code(&[late.clone(), End::Replanned("apr".into())]), Exit::Waiting);
+        assert_eq!(code(&[failed, End::Refused("x".into()), late]), Exit::Refused);
+    }
+}

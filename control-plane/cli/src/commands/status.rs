@@ -1,0 +1,71 @@
+//! `nimbus status`: the whole fleet at a glance, or wait until it is ready.
+
+use std::time::Duration;
+
+use clap::Args;
+use nimbus_api::Status;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::connect::Server;
+use crate::context::{Context, read};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::output::time::parse_span;
+use crate::view;
+
+/// How often a waiting command looks again.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// The whole fleet at a glance
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Wait until every agent is connected and every cluster is known
+    #[arg(long)]
+    wait: bool,
+    /// Longest wait
+    #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "60s")]
+    timeout: Duration,
+}
+
+/// Prints the glance.
+pub async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Failure> {
+    let answer = if args.wait { wait(context, args.timeout).await? } else { glance(context).await? };
+    context.show(&answer, view::status::show)?;
+    if let Some(next) = view::status::next(&read(&answer)?) {
+        context.hint(next);
+    }
+    Ok(Exit::Done)
+}
+
+async fn glance(context: &Context) -> Result<Value, Failure> {
+    Server::open(context)?.get(&["status"], &json!({})).await
+}
+
+/// Looks again until it is ready. A server that does not answer yet is waited for as well.
+async fn wait(context: &Context, timeout: Duration) -> Result<Value, Failure> {
+    let end = Instant::now() + timeout;
+    let mut progress = context.progress("waiting for the control plane");
+    loop {
+        let looked = glance(context).await;
+        let not_yet = match looked {
+            Ok(answer) => {
+                let status: Status = read(&answer)?;
+                if status.ready {
+                    return Ok(answer);
+                }
+                progress.say(&format!("waiting for {}", status.waiting_for.join("; ")));
+                Failure::new(format!("not ready after {} s", timeout.as_secs()))
+                    .expected("every agent connected and every cluster known")
+                    .found(status.waiting_for.join("\n"))
+                    .next("look at `nimbus agents list` and `nimbus clusters list`, or wait longer with --timeout")
+            }
+            Err(failure) if failure.exit == Exit::Unreachable => failure,
+            Err(failure) => return Err(failure),
+        };
+        if Instant::now() + EVERY >= end {
+            return Err(not_yet);
+        }
+        sleep(EVERY).await;
+    }
+}

@@ -1,0 +1,29 @@
+//! Why it does not start, in three parts. The parts' own errors say what to do; here they get their frame.
+
+use nimbus_agent::AgentError;
+use nimbus_control_plane::StartError;
+
+use crate::error::Failure;
+use crate::files;
+
+/// The control plane did not start.
+pub(super) fn control_plane(error: &StartError) -> Failure {
+    match error {
+        StartError::PortInUse { address, purpose, option } => Failure::new("the address is in use")
+            .expected(format!("{address} ({purpose}) to be free"))
+            .found("another process listens there")
+            .next(format!("stop it (is `nimbus up` running already?), or choose another with {option} ADDR")),
+        StartError::Listen { address, purpose, option, error } => {
+            Failure::new("the address cannot be listened on")
+                .expected(format!("{address} ({purpose}) to be one of this machine's addresses"))
+                .found(files::reason(error))
+                .next(format!("choose another with {option} ADDR"))
+        }
+        other => Failure::new("the control plane does not start").detail(other.to_string()),
+    }
+}
+
+/// The agent did not start.
+pub(super) fn agent(error: &AgentError) -> Failure {
+    Failure::new("this machine's agent does not start").detail(error.to_string())
+}

@@ -1,0 +1,23 @@
+//! Where the parts' logs go: stderr, warnings alone unless more is asked for. The summary goes to stdout.
+
+use std::io::IsTerminal as _;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::context::Context;
+
+/// Starts logging. `RUST_LOG` wins over `-v` and `-q`.
+pub(super) fn start(context: &Context) {
+    let level = match (context.global.quiet, context.global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let colour = std::io::stderr().is_terminal() && context.hints != crate::output::theme::Theme::plain();
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
+    // Another subscriber is there already only in a test.
+    let _ = logs.with_target(context.global.verbose > 0).try_init();
+}

@@ -1,0 +1,122 @@
+//! What was started, where, and what to try next.
+
+use super::{Started, Watch};
+use crate::output::theme::Tone;
+use crate::view::story::Story;
+use crate::view::{View, count};
+
+/// The summary.
+pub(super) fn show(view: &View, started: &Started) -> String {
+    let theme = &view.theme;
+    let mut story = Story::new(view);
+    story.line(&format!(
+        "{}  {}",
+        theme.heading(&format!("Nimbus {} is up", started.version)),
+        theme.paint(Tone::Quiet, "(Ctrl-C stops it; started again, it continues)")
+    ));
+    story.gap();
+    story.fact("operators", &started.server);
+    story.fact("agents", &format!("{} (QUIC, mutual TLS)", started.quic));
+    story.fact("data", &started.data_dir.display().to_string());
+    story.fact("token", &started.token_file.display().to_string());
+    let connected =
+        if started.agent_connected { "connected" } else { "not connected yet: see `nimbus status --wait`" };
+    let tone = if started.agent_connected { Tone::Plain } else { Tone::Warn };
+    story.toned_fact("this host", tone, &format!("agent {}, {connected}", started.agent));
+    for (at, root) in started.watch.iter().enumerate() {
+        let tone = if root.problem.is_empty() { Tone::Plain } else { Tone::Warn };
+        story.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(root));
+    }
+    if started.watch.is_empty() {
+        story.fact("watching", "no files (--watch PATH)");
+    }
+    match &started.cluster {
+        Some(name) => story.fact("cluster", &format!("{name}, observe only until it is enabled")),
+        None => story.fact("cluster", &format!("none ({})", started.cluster_reason)),
+    };
+    story.fact("policy", &started.policy_file.display().to_string());
+    for warning in &started.warnings {
+        story.toned_fact("warning", Tone::Warn, warning);
+    }
+    story.heading("Try next, in another terminal");
+    for command in commands(started) {
+        story.command(&command);
+    }
+    story.gap();
+    story.end()
+}
+
+fn watched(root: &Watch) -> String {
+    let path = root.path.display();
+    match (root.problem.as_str(), root.files) {
+        ("", Some(files)) => {
+            format!("{path}: the baseline is {} as first seen", count(files, "file", "files"))
+        }
+        ("", None) => format!("{path}: the first pass is under way"),
+        (problem, _) => format!("{path}: {problem}"),
+    }
+}
+
+fn commands(started: &Started) -> Vec<String> {
+    let nimbus = match (&started.context, started.context_is_current) {
+        (Some(_), true) => "nimbus".to_owned(),
+        (Some(name), false) => format!("nimbus --context {name}"),
+        (None, _) => {
+            format!("NIMBUS_TOKEN=$(cat {}) nimbus --server {}", started.token_file.display(), started.server)
+        }
+    };
+    let mut commands = vec![format!("{nimbus} status")];
+    if let Some(root) = started.watch.iter().find(|root| root.problem.is_empty()) {
+        let path = if root.path.is_dir() { "change a file there" } else { "change that file" };
+        commands.push(format!("{nimbus} drift list          # {path} first"));
+        commands.push(format!("{nimbus} drift fix --all     # shows what it will put back, and asks"));
+    }
+    if let Some(cluster) = &started.cluster {
+        commands.push(format!("{nimbus} autonomous enable --cluster {cluster}"));
+    }
+    commands.push(format!("{nimbus} incidents list"));
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::sample::view;
+
+    fn started() -> Started {
+        Started {
+            version: "0.1.0",
+            server: "http://127.0.0.1:7070".into(),
+            quic: "127.0.0.1:7071".into(),
+            data_dir: "/home/op/.local/share/nimbus/local".into(),
+            token_file: "/home/op/.local/share/nimbus/local/operator.token".into(),
+            ca_file: "/home/op/.local/share/nimbus/local/ca.pem".into(),
+            policy_file: "/home/op/.local/share/nimbus/local/agent/policy.toml".into(),
+            context: Some("local".into()),
+            context_is_current: true,
+            agent: "build-host".into(),
+            agent_connected: true,
+            watch: vec![
+                Watch { path: "/srv/app".into(), files: Some(3), problem: String::new() },
+                Watch {
+                    path: "/srv/none".into(),
+                    files: None,
+                    problem: "not there now; watched as soon as it is".into(),
+                },
+            ],
+            cluster: None,
+            cluster_reason: "the cluster of context \"dev\" does not answer: no answer within 3 s".into(),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn it_says_what_where_and_what_next() {
+        insta::assert_snapshot!("host", show(&view(80), &started()));
+        let mut other = started();
+        other.cluster = Some("kind-dev".into());
+        other.context_is_current = false;
+        other.watch.clear();
+        insta::assert_snapshot!("cluster", show(&view(120), &other));
+    }
+}

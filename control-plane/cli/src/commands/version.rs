@@ -1,0 +1,55 @@
+//! `nimbus version`: this build, and the control plane's where one answers.
+
+use clap::Args;
+use nimbus_protocol::version::{HIGHEST, LOWEST};
+use serde_json::{Value, json};
+
+use crate::connect::Server;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::output::format;
+
+/// This build's version, protocol and schema
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// Do not ask the control plane for its version
+    #[arg(long)]
+    client: bool,
+}
+
+/// Prints the versions. A server that does not answer is no error here.
+pub async fn run(context: &Context, args: &VersionArgs) -> Result<Exit, Failure> {
+    let mut document = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "protocol": {"lowest": LOWEST, "highest": HIGHEST},
+        "schema": nimbus_control_plane::schema_version(),
+        "server": Value::Null,
+    });
+    if !args.client {
+        document["server"] = server(context).await.unwrap_or(Value::Null);
+    }
+    if !context.global.format.is_table() {
+        context.print(&format::document(&document, context.global.format)?)?;
+        return Ok(Exit::Done);
+    }
+    let mut text = format!(
+        "nimbus {}\nprotocol {LOWEST} to {HIGHEST}, schema {}\n",
+        env!("CARGO_PKG_VERSION"),
+        nimbus_control_plane::schema_version()
+    );
+    match document["server"]["version"].as_str() {
+        Some(version) => text.push_str(&format!("control plane {}\n", crate::output::plain(version))),
+        None if !args.client => text.push_str("control plane: none answers\n"),
+        None => {}
+    }
+    context.print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// The control plane's own document, if one answers within two seconds.
+async fn server(context: &Context) -> Option<Value> {
+    let server = Server::open(context).ok()?;
+    let (path, query) = (["version"], json!({}));
+    tokio::time::timeout(std::time::Duration::from_secs(2), server.get(&path, &query)).await.ok()?.ok()
+}

@@ -1,0 +1,179 @@
+//! What went wrong, told in three parts: what was expected, what was found, what to do next.
+//!
+//! Decides the wording's frame and the exit code; the parts come from where the trouble is.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::exit::Exit;
+use crate::output::theme::{Theme, Tone};
+
+/// A command that did not do what it was asked. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// One line without a full stop.
+    pub title: String,
+    /// Free text where three parts do not fit; empty when not used.
+    pub detail: String,
+    /// What was expected; empty when it adds nothing.
+    pub expected: String,
+    /// What was found; empty when it adds nothing.
+    pub found: String,
+    /// What to do next.
+    pub next: String,
+    /// The HTTP status, where a server said it.
+    pub status: Option<u16>,
+    /// The problem type's URI, where a server said it.
+    pub type_uri: Option<String>,
+}
+
+impl Failure {
+    /// An error with exit code 1.
+    pub fn new(title: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Error,
+            title: title.into(),
+            detail: String::new(),
+            expected: String::new(),
+            found: String::new(),
+            next: String::new(),
+            status: None,
+            type_uri: None,
+        }
+    }
+
+    /// Something that does not exist: exit code 7.
+    pub fn not_found(title: impl Into<String>) -> Self {
+        Self::new(title).exit(Exit::NotFound)
+    }
+
+    /// A command line that cannot be followed: exit code 2.
+    pub fn usage(title: impl Into<String>) -> Self {
+        Self::new(title).exit(Exit::Usage)
+    }
+
+    /// With another exit code.
+    #[must_use]
+    pub fn exit(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// With what was expected.
+    #[must_use]
+    pub fn expected(mut self, text: impl Into<String>) -> Self {
+        self.expected = text.into();
+        self
+    }
+
+    /// With what was found.
+    #[must_use]
+    pub fn found(mut self, text: impl Into<String>) -> Self {
+        self.found = text.into();
+        self
+    }
+
+    /// With what to do next.
+    #[must_use]
+    pub fn next(mut self, text: impl Into<String>) -> Self {
+        self.next = text.into();
+        self
+    }
+
+    /// With free text.
+    #[must_use]
+    pub fn detail(mut self, text: impl Into<String>) -> Self {
+        self.detail = text.into();
+        self
+    }
+
+    /// For a person, several lines.
+    pub fn render(&self, theme: &Theme) -> String {
+        let mut out =
+            format!("{} {}", theme.paint(Tone::Bad, "error:"), crate::output::plain_lines(&self.title));
+        let parts =
+            [("", &self.detail), ("expected", &self.expected), ("found", &self.found), ("next", &self.next)];
+        for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            let text = crate::output::plain_lines(text).replace('\n', "\n            ");
+            out.push_str(&format!("\n  {}{text}", theme.paint(Tone::Quiet, &format!("{label:<10}"))));
+        }
+        out.push('\n');
+        out
+    }
+
+    /// For a program: problem+json (RFC 9457), one line.
+    pub fn problem_json(&self) -> String {
+        let code = match self.exit {
+            Exit::Usage => "usage",
+            Exit::Waiting => "waiting-for-approval",
+            Exit::Refused => "refused",
+            Exit::Unreachable => "unreachable",
+            Exit::NotFound => "not-found",
+            Exit::Done | Exit::Error | Exit::Found => "error",
+        };
+        let problem = Problem {
+            type_uri: self.type_uri.clone().unwrap_or_else(|| format!("urn:nimbus:problem:{code}")),
+            title: &self.title,
+            status: self.status,
+            detail: &self.detail,
+            expected: &self.expected,
+            found: &self.found,
+            remedy: &self.next,
+            exit_code: self.exit as u8,
+        };
+        serde_json::to_string(&problem).unwrap_or_else(|error| format!("{{\"title\":\"{error}\"}}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.render(&Theme::plain()).trim_end())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    type_uri: String,
+    title: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    detail: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    expected: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    found: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    remedy: &'a str,
+    exit_code: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_reads_three_parts_and_a_program_the_same_as_json() {
+        let failure = Failure::not_found("there is no incident inc_1")
+            .expected("the id of an incident, or the start of one")
+            .found("inc_1\u{1b}[2J")
+            .next("list them with `nimbus incidents list`");
+        insta::assert_snapshot!(failure.render(&Theme::plain()), @r"
+        error: there is no incident inc_1
+          expected  the id of an incident, or the start of one
+          found     inc_1�[2J
+          next      list them with `nimbus incidents list`
+        ");
+        let json: serde_json::Value = serde_json::from_str(&failure.problem_json()).unwrap();
+        assert_eq!(json["exit_code"], 7);
+        assert_eq!(json["type"], "urn:nimbus:problem:not-found");
+        assert_eq!(json["remedy"], "list them with `nimbus incidents list`");
+        assert!(json.get("status").is_none());
+    }
+}

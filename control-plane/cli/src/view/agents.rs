@@ -1,0 +1,208 @@
+//! Agents: the list, one with its host's health, and a new join token.
+
+use nimbus_api::{Agent, AgentDetail, HostHealth, JoinToken, List};
+
+use super::story::Story;
+use super::{View, bytes, count};
+use crate::output::table::{Cell, Column, Cut, Table};
+use crate::output::theme::{Tone, readable};
+
+/// The list.
+pub fn list(view: &View, page: &List<Agent>) -> String {
+    if page.items.is_empty() {
+        return view
+            .nothing("No agents: `nimbus agents token create --name NAME` makes the token for the first.");
+    }
+    let mut table = Table::new(vec![
+        Column::new("NAME").cut(Cut::End, 12),
+        Column::new("STATE"),
+        Column::new("KIND").optional(),
+        Column::new("CLUSTER").cut(Cut::End, 8).optional(),
+        Column::new("LEADS").optional(),
+        Column::new("WATCHES").cut(Cut::End, 12).optional(),
+        Column::new("VERSION").optional(),
+        Column::new("AGE").right(),
+        Column::new("ID").optional(),
+        Column::new("REASON").cut(Cut::End, 16).optional(),
+    ]);
+    let ids = view.ids(&page.items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());
+    for (id, agent) in ids.into_iter().zip(&page.items) {
+        table.row(vec![
+            Cell::new(&agent.name),
+            Cell::word(&agent.state),
+            Cell::new(&agent.kind),
+            Cell::new(agent.cluster.as_deref().unwrap_or("-")),
+            Cell::new(if agent.leading { "yes" } else { "-" }),
+            Cell::new(watches(agent)),
+            Cell::new(&agent.version),
+            Cell::toned(view.clock.age(agent.created_at), Tone::Quiet),
+            Cell::toned(id, Tone::Quiet),
+            Cell::toned(&agent.reason, Tone::Quiet),
+        ]);
+    }
+    table.render(&view.theme, view.width)
+}
+
+/// One agent.
+pub fn show(view: &View, detail: &AgentDetail) -> String {
+    let agent = &detail.agent;
+    let mut story = Story::new(view);
+    story.line(&view.theme.heading(&agent.name));
+    story.line(&format!(
+        "  {} · {}",
+        view.theme.word(&agent.state),
+        view.theme.paint(Tone::Quiet, &agent.id)
+    ));
+    story.gap();
+    story.fact("reason", &agent.reason).fact("kind", &agent.kind).fact("host", &agent.hostname);
+    story.fact("version", &agent.version).fact("enrolled", &view.clock.full(agent.created_at));
+    if let Some(cluster) = &agent.cluster {
+        let role = if agent.leading { "leads: it watches the cluster's objects" } else { "stands by" };
+        story.fact("cluster", &format!("{cluster} ({role}; lease term {})", detail.lease_term));
+    }
+    let allowed: Vec<String> = agent.allowed_actions.iter().map(|action| readable(action)).collect();
+    let allowed =
+        if allowed.is_empty() { "nothing: it only observes".to_owned() } else { allowed.join(", ") };
+    story.fact("its policy", &format!("allows {allowed}"));
+    if agent.dropped > 0 {
+        let lost = count(agent.dropped, "observation", "observations");
+        story.toned_fact("dropped", Tone::Warn, &format!("{lost}, because its spool was full"));
+    }
+    if !agent.roots.is_empty() {
+        story.heading("Watched paths");
+        for root in &agent.roots {
+            let well = root.problem.is_empty();
+            let mark =
+                if well { view.theme.paint(Tone::Good, "✓") } else { view.theme.paint(Tone::Warn, "!") };
+            let what = if well { count(root.files, "file", "files") } else { root.problem.clone() };
+            story.item(&mark, &format!("{}  {what}", root.path));
+        }
+    }
+    if !agent.problems.is_empty() {
+        story.heading("Problems");
+        for problem in &agent.problems {
+            story.item(&view.theme.paint(Tone::Warn, "!"), problem);
+        }
+    }
+    story.heading("Host");
+    match &detail.host {
+        Some(host) => tell_host(&mut story, view, host),
+        None => {
+            story.paragraph("unknown: no sample has arrived");
+        }
+    }
+    story.end()
+}
+
+/// A new join token: the only time its secret is shown.
+pub fn token(view: &View, token: &JoinToken) -> String {
+    let mut story = Story::new(view);
+    story.line(&view.theme.heading(&format!("Join token for {} ({})", token.name, token.kind)));
+    story.line(&format!("  {}", view.theme.paint(Tone::Note, &token.token)));
+    story.gap();
+    story.fact(
+        "use it",
+        &format!(
+            "once, before {} (in {})",
+            view.clock.moment(token.expires_at),
+            view.clock.until(token.expires_at)
+        ),
+    );
+    story.fact("shown", "now and never again: only its hash is kept");
+    story.fact(
+        "there run",
+        &format!("nimbus-agent --server {} --join TOKEN", token.server.as_deref().unwrap_or("HOST:PORT")),
+    );
+    story.end()
+}
+
+fn watches(agent: &Agent) -> String {
+    match agent.roots.as_slice() {
+        [] => "-".to_owned(),
+        [one] => one.path.clone(),
+        several => count(several.len() as u64, "path", "paths"),
+    }
+}
+
+fn tell_host(story: &mut Story<'_>, view: &View, host: &HostHealth) {
+    let seen = host.at.map_or_else(|| "unknown".to_owned(), |at| format!("{} ago", view.clock.age(at)));
+    story.fact("sample", &seen).fact("system", &format!("{}, kernel {}", host.os, host.kernel));
+    let [one, five, fifteen] = host.load;
+    story.fact("cpu", &format!("{:.1} % of {}", host.cpu_percent, count(host.cores, "core", "cores")));
+    story.fact("load", &format!("{one:.2} {five:.2} {fifteen:.2}"));
+    let of = |free: u64, all: u64| format!("{} free of {}", bytes(free), bytes(all));
+    story.fact("memory", &of(host.memory_available_bytes, host.memory_total_bytes));
+    if host.swap_total_bytes > 0 {
+        let free = host.swap_total_bytes.saturating_sub(host.swap_used_bytes);
+        story.fact("swap", &of(free, host.swap_total_bytes));
+    }
+    for disk in &host.disks {
+        story.fact(
+            "disk",
+            &format!("{} ({}): {}", disk.mount, disk.filesystem, of(disk.available_bytes, disk.total_bytes)),
+        );
+    }
+    story.fact("processes", &host.processes.to_string());
+    let uptime = jiff::SignedDuration::from_secs(i64::try_from(host.uptime_seconds).unwrap_or(i64::MAX));
+    story.fact("up", &crate::output::time::span(uptime));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::sample::{id, read, view};
+
+    fn agent() -> Value {
+        json!({
+            "id": id("agt", 1), "created_at": "2026-11-22T07:00:00Z", "name": "build-host", "kind": "cluster",
+            "state": "connected", "reason": "", "cluster": "kind-dev", "cluster_uid": "u1",
+            "hostname": "build-host", "version": "0.1.0", "leading": true,
+            "allowed_actions": ["restart_pod", "restore_file"],
+            "roots": [{"path": "/srv/app", "files": 3, "problem": ""},
+                      {"path": "/srv/none", "files": 0, "problem": "expected a file or directory, found nothing"}],
+            "problems": ["watched path /srv/none does not exist"], "dropped": 0, "revoked_at": null
+        })
+    }
+
+    #[test]
+    fn agents_read_well_at_two_widths() {
+        let mut lost = agent();
+        lost["name"] = json!("edge-1");
+        lost["state"] = json!("disconnected");
+        lost["reason"] = json!("no session; last heard of 5 minutes ago");
+        lost["roots"] = json!([]);
+        lost["leading"] = json!(false);
+        let page: List<Agent> = read(json!({"items": [agent(), lost], "next": null}));
+        insta::assert_snapshot!("list_80", list(&view(80), &page));
+        insta::assert_snapshot!("list_120", list(&view(120), &page));
+    }
+
+    #[test]
+    fn one_agent_with_its_host() {
+        let mut detail = agent();
+        detail["lease_term"] = json!(4);
+        detail["host"] = json!({
+            "at": "2026-11-22T07:59:50Z", "os": "Debian 13", "kernel": "6.12.1", "cores": 2, "cpu_percent": 7.25,
+            "load": [0.1, 0.25, 0.3], "memory_total_bytes": 17_179_869_184_u64,
+            "memory_available_bytes": 12_884_901_888_u64, "swap_total_bytes": 0, "swap_used_bytes": 0,
+            "processes": 143, "uptime_seconds": 86_400,
+            "disks": [{"mount": "/", "filesystem": "ext4", "total_bytes": 107_374_182_400_u64,
+                       "available_bytes": 53_687_091_200_u64}]
+        });
+        insta::assert_snapshot!("show", show(&view(80), &read(detail.clone())));
+        detail["host"] = Value::Null;
+        assert!(show(&view(80), &read(detail)).contains("unknown: no sample has arrived"));
+    }
+
+    #[test]
+    fn a_token_says_how_and_how_often_it_is_used() {
+        let made = read(json!({
+            "id": id("tok", 1), "created_at": "2026-11-22T08:00:00Z", "name": "edge-1", "kind": "vpc",
+            "expires_at": "2026-11-22T08:15:00Z", "token": "nimbus1.tok_x.SECRET.FINGERPRINT",
+            "server": "127.0.0.1:7071"
+        }));
+        insta::assert_snapshot!("token", token(&view(80), &made));
+    }
+}

@@ -1,0 +1,113 @@
+//! Approvals: the list, and what exactly a person is asked.
+
+use nimbus_api::{Approval, ApprovalDetail, List};
+
+use super::story::Story;
+use super::{View, plan};
+use crate::output::table::{Cell, Column, Cut, Table};
+use crate::output::theme::{Tone, readable};
+
+/// The list.
+pub fn list(view: &View, page: &List<Approval>) -> String {
+    if page.items.is_empty() {
+        return view.nothing("Nothing waits for an approval.");
+    }
+    let mut table = Table::new(vec![
+        Column::new("ID"),
+        Column::new("STATE"),
+        Column::new("SEVERITY").optional(),
+        Column::new("WHERE").cut(Cut::End, 8).optional(),
+        Column::new("WHAT WILL CHANGE").cut(Cut::End, 36),
+        Column::new("AGE").right(),
+        Column::new("EXPIRES").right(),
+    ]);
+    let ids = view.ids(&page.items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());
+    for (id, approval) in ids.into_iter().zip(&page.items) {
+        let pending = approval.state == "pending";
+        let expires =
+            if pending { format!("in {}", view.clock.until(approval.expires_at)) } else { "-".to_owned() };
+        table.row(vec![
+            id.into(),
+            Cell::word(&approval.state),
+            Cell::word(&approval.severity),
+            Cell::new(&approval.cluster),
+            Cell::new(&approval.summary),
+            Cell::toned(view.clock.age(approval.created_at), Tone::Quiet),
+            Cell::toned(expires, Tone::Quiet),
+        ]);
+    }
+    table.render(&view.theme, view.width)
+}
+
+/// What is asked, with everything a person needs to answer.
+pub fn show(view: &View, detail: &ApprovalDetail) -> String {
+    let (approval, incident) = (&detail.approval, &detail.incident);
+    let theme = &view.theme;
+    let mut story = Story::new(view);
+    story.line(&theme.heading(&approval.summary));
+    story.line(&format!(
+        "  {} · {} · {}",
+        theme.word(&approval.severity),
+        theme.word(&approval.state),
+        theme.paint(Tone::Quiet, &approval.id)
+    ));
+    story.gap();
+    story.fact("where", &approval.cluster).fact("remedy", &readable(&approval.kind));
+    story.fact("object", &approval.object.to_string());
+    story.fact("because", &incident.title);
+    story.fact("incident", &approval.incident_id);
+    story
+        .fact("asked by", &format!("{}, {} ago", approval.requested_by, view.clock.age(approval.created_at)));
+    match (&approval.decided_by, approval.decided_at) {
+        (Some(by), Some(at)) => {
+            story
+                .fact("answered", &format!("{} by {by}, {}", readable(&approval.state), view.clock.full(at)));
+        }
+        _ if approval.state == "pending" => {
+            story.fact("expires", &format!("in {}", view.clock.until(approval.expires_at)));
+        }
+        _ => {}
+    }
+    story.fact("reason", &approval.reason);
+    story.fact("job", approval.used_by.as_deref().unwrap_or_default());
+    plan::tell(&mut story, view, &detail.plan);
+    story.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::incidents::tests::{approval, plan, rollout};
+    use crate::view::sample::{id, read, view};
+
+    fn answered() -> Value {
+        let mut denied = approval();
+        denied["id"] = json!(id("apr", 2));
+        denied["state"] = json!("denied");
+        denied["summary"] = json!("Put /srv/app/app.conf back to its baseline");
+        denied["reason"] = json!("the change is wanted");
+        denied["decided_by"] = json!("operator");
+        denied["decided_at"] = json!("2026-11-22T07:59:00Z");
+        denied
+    }
+
+    #[test]
+    fn the_list_fits() {
+        let page: List<Approval> = read(json!({"items": [approval(), answered()], "next": null}));
+        insta::assert_snapshot!("list_80", list(&view(80), &page));
+        insta::assert_snapshot!("list_120", list(&view(120), &page));
+    }
+
+    #[test]
+    fn what_will_change_is_shown_before_asking() {
+        let mut pending = approval();
+        (pending["plan"], pending["incident"]) = (plan(), rollout());
+        insta::assert_snapshot!("show_pending", show(&view(80), &read(pending)));
+        let mut denied = answered();
+        (denied["plan"], denied["incident"]) = (plan(), rollout());
+        let text = show(&view(80), &read(denied));
+        assert!(text.contains("denied by operator, 2026-11-22 07:59:00 UTC"), "{text}");
+    }
+}

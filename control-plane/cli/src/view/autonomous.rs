@@ -1,0 +1,211 @@
+//! What Nimbus may do by itself, and what it did.
+
+use nimbus_api::{AutonomousStatus, HistoryItem, List, Rule};
+
+use super::story::Story;
+use super::{View, count};
+use crate::output::table::{Cell, Column, Cut, Table};
+use crate::output::theme::{Tone, readable};
+
+/// Cluster by cluster.
+pub fn status(view: &View, page: &List<AutonomousStatus>) -> String {
+    if page.items.is_empty() {
+        return view.nothing("No clusters: there is nothing to enable. Watched files need no enabling.");
+    }
+    let mut table = Table::new(vec![
+        Column::new("CLUSTER").cut(Cut::End, 12),
+        Column::new("MODE"),
+        Column::new("ENABLED").cut(Cut::End, 16),
+        Column::new("JOBS").right(),
+        Column::new("WAITING").right(),
+        Column::new("REASON").cut(Cut::End, 16).optional(),
+    ]);
+    for item in &page.items {
+        let enabled: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
+        table.row(vec![
+            Cell::new(&item.cluster),
+            Cell::word(&item.state),
+            Cell::new(if enabled.is_empty() { "-".to_owned() } else { enabled.join(", ") }),
+            Cell::new(item.jobs_in_flight.to_string()),
+            Cell::new(item.waiting_approvals.to_string()),
+            Cell::toned(&item.reason, Tone::Quiet),
+        ]);
+    }
+    table.render(&view.theme, view.width)
+}
+
+/// What is allowed after `enable`, or would be.
+pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run: bool) -> String {
+    let theme = &view.theme;
+    let mut story = Story::new(view);
+    let would = if dry_run { " would be" } else { "" };
+    story.line(&theme.heading(&format!("Autonomous operations{would} enabled in {}", item.cluster)));
+    story.gap();
+    for rule in rules.items.iter().filter(|rule| rule.per_cluster) {
+        let on = item.enabled.contains(&rule.id);
+        let mark = if on { theme.paint(Tone::Good, "✓") } else { theme.paint(Tone::Quiet, "·") };
+        let how = match (on, rule.state.as_str()) {
+            (false, _) => "not enabled",
+            (true, "automatic") => "automatic",
+            (true, _) => "after approval",
+        };
+        story.item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
+        if on {
+            for limit in &rule.limits {
+                story.under(limit);
+            }
+        }
+    }
+    story.gap().paragraph("Everything else in this cluster is watched and told, never changed.");
+    story.command("nimbus autonomous history");
+    story.command(&format!("nimbus autonomous disable --cluster {}", item.cluster));
+    story.end()
+}
+
+/// What is left after `disable`.
+pub fn disabled(view: &View, item: &AutonomousStatus, dry_run: bool) -> String {
+    let mut story = Story::new(view);
+    let (is, would) = if dry_run { ("would be", "would only be") } else { ("is", "is only") };
+    if item.state == "observe" || item.enabled.is_empty() {
+        story.line(&format!("{} {would} observed: nothing in it is changed.", item.cluster));
+    } else {
+        let left: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
+        story.line(&format!("In {} there {is} still enabled: {}.", item.cluster, left.join(", ")));
+    }
+    if item.jobs_in_flight > 0 {
+        story.line(&format!(
+            "{} already sent and will still report.",
+            count(item.jobs_in_flight, "job was", "jobs were")
+        ));
+    }
+    story.end()
+}
+
+/// The remedies that there are.
+pub fn rules(view: &View, page: &List<Rule>) -> String {
+    let theme = &view.theme;
+    if !view.wide {
+        let mut story = Story::new(view);
+        for rule in &page.items {
+            let how = match rule.state.as_str() {
+                "automatic" => "automatic",
+                "approval" => "asks a person",
+                "recommend" => "only recommends",
+                other => other,
+            };
+            story.gap().line(&format!("{}  {}", theme.heading(&rule.id), theme.paint(Tone::Quiet, how)));
+            story.paragraph(&rule.summary);
+            for limit in &rule.limits {
+                story.item(&theme.paint(Tone::Quiet, "-"), limit);
+            }
+            let place = match (&rule.action, rule.per_cluster, rule.enabled_in.is_empty()) {
+                (None, ..) => String::new(),
+                (Some(_), false, _) => "every host whose agent's own policy allows it".to_owned(),
+                (Some(_), true, true) => "no cluster yet".to_owned(),
+                (Some(_), true, false) => rule.enabled_in.join(", "),
+            };
+            story.fact("enabled on", &place);
+        }
+        return story.end();
+    }
+    let columns = ["RULE", "HOW", "ANSWERS", "ENABLED IN", "SUMMARY"];
+    let mut table = Table::new(columns.into_iter().map(Column::new).collect());
+    for rule in &page.items {
+        let place = rule.enabled_in.join(", ");
+        table.row([&rule.id, &rule.state, &rule.kind, &place, &rule.summary].map(Cell::new).to_vec());
+    }
+    table.render(theme, view.width)
+}
+
+/// What was tried, newest first: one line each and why it stands there.
+pub fn history(view: &View, page: &List<HistoryItem>) -> String {
+    if page.items.is_empty() {
+        return view.nothing("Nothing was done yet.");
+    }
+    let theme = &view.theme;
+    let mut story = Story::new(view);
+    for item in &page.items {
+        let (mark, tone) = match item.state.as_str() {
+            "succeeded" => ("✓", Tone::Good),
+            "failed" | "unknown" => ("✗", Tone::Bad),
+            "refused" | "expired" | "compensated" => ("!", Tone::Warn),
+            _ => ("…", Tone::Note),
+        };
+        let how = if item.automatic { "automatic" } else { "approved" };
+        story.item(
+            &theme.paint(tone, mark),
+            &format!(
+                "{}  {}: {} on {} ({how}, {})",
+                view.clock.moment(item.created_at),
+                readable(&item.kind),
+                item.object,
+                item.cluster,
+                readable(&item.state)
+            ),
+        );
+        if !item.reason.is_empty() {
+            story.under(&item.reason);
+        }
+        if view.wide {
+            story.under(&format!("{} for {}", item.id, item.incident_id));
+        }
+    }
+    story.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::sample::{id, read, view};
+
+    fn cluster() -> Value {
+        json!({
+            "id": "u1", "created_at": "2026-11-22T06:00:00Z", "cluster": "kind-dev", "state": "act", "reason": "",
+            "enabled": ["restart_pod"], "forbidden": [], "storm": false, "jobs_in_flight": 1, "waiting_approvals": 0
+        })
+    }
+
+    fn known_rules() -> List<Rule> {
+        let rule = |word: &str, state: &str, summary: &str, limits: &[&str], per_cluster: bool| {
+            json!({"id": word, "created_at": "2026-11-01T00:00:00Z", "kind": "pod_crash_loop", "state": state,
+                   "action": word, "summary": summary, "limits": limits, "per_cluster": per_cluster,
+                   "enabled_in": if word == "restart_pod" { vec!["kind-dev"] } else { vec![] }})
+        };
+        read(json!({"items": [
+            rule("restart_pod", "automatic", "Evicts a crash-looping pod so that a new one starts elsewhere.",
+                 &["at most 3 attempts, with growing waits between them", "never during a storm"], true),
+            rule("rollback_deployment", "approval", "Goes back to the last good revision.", &[], true),
+            rule("restore_file", "approval", "Puts a watched file back.", &["only under watched paths"], false),
+        ], "next": null}))
+    }
+
+    #[test]
+    fn what_is_allowed_is_told_truly() {
+        insta::assert_snapshot!("enabled", enabled(&view(80), &read(cluster()), &known_rules(), false));
+        let mut off = cluster();
+        off["state"] = json!("observe");
+        off["enabled"] = json!([]);
+        insta::assert_snapshot!("disabled", disabled(&view(80), &read(off), false));
+        insta::assert_snapshot!("rules", rules(&view(80), &known_rules()));
+        let page: List<AutonomousStatus> = read(json!({"items": [cluster()], "next": null}));
+        insta::assert_snapshot!("status", status(&view(80), &page));
+    }
+
+    #[test]
+    fn history_tells_what_was_done_and_why_it_ended() {
+        let item = |number: u32, state: &str, reason: &str, automatic: bool| {
+            json!({"id": id("job", number), "created_at": "2026-11-22T07:50:00Z", "cluster": "kind-dev",
+                   "kind": "restart_pod", "state": state,
+                   "object": {"kind": "Pod", "namespace": "shop", "name": "web-7c9d-x2x8q", "uid": "p1"},
+                   "reason": reason, "incident_id": id("inc", number), "automatic": automatic, "approval_id": null,
+                   "applied_at": null, "finished_at": null, "duration_ms": null})
+        };
+        let page: List<HistoryItem> = read(json!({"items": [
+            item(2, "refused", "policy_forbids: the agent's policy does not name this cluster", true),
+            item(1, "succeeded", "", true),
+        ], "next": null}));
+        insta::assert_snapshot!("history", history(&view(80), &page));
+    }
+}

@@ -1,0 +1,126 @@
+//! Clusters: the list, and one at a glance.
+
+use nimbus_api::{Cluster, List};
+
+use super::View;
+use super::story::Story;
+use crate::output::table::{Cell, Column, Cut, Table};
+use crate::output::theme::{Tone, readable};
+
+/// The list.
+pub fn list(view: &View, page: &List<Cluster>) -> String {
+    if page.items.is_empty() {
+        return view.nothing("No clusters: no agent watches one yet.");
+    }
+    let mut table = Table::new(vec![
+        Column::new("NAME").cut(Cut::End, 12),
+        Column::new("STATE"),
+        Column::new("MODE"),
+        Column::new("NODES").right(),
+        Column::new("PODS").right(),
+        Column::new("INCIDENTS").right(),
+        Column::new("AGENTS").right().optional(),
+        Column::new("UID").optional(),
+        Column::new("REASON").cut(Cut::End, 16).optional(),
+    ]);
+    for cluster in &page.items {
+        table.row(vec![
+            Cell::new(&cluster.name),
+            health(&cluster.state),
+            Cell::word(&cluster.mode),
+            Cell::new(ready(cluster.nodes_ready, cluster.nodes)),
+            Cell::new(ready(cluster.pods_ready, cluster.pods)),
+            Cell::toned(
+                cluster.open_incidents.to_string(),
+                if cluster.open_incidents > 0 { Tone::Warn } else { Tone::Plain },
+            ),
+            Cell::new(format!("{}/{}", cluster.agents_connected, cluster.agents_total)),
+            Cell::toned(&cluster.id, Tone::Quiet),
+            Cell::toned(&cluster.reason, Tone::Quiet),
+        ]);
+    }
+    table.render(&view.theme, view.width)
+}
+
+/// One cluster.
+pub fn show(view: &View, cluster: &Cluster) -> String {
+    let mut story = Story::new(view);
+    story.line(&view.theme.heading(&cluster.name));
+    story.toned_fact("state", tone(&cluster.state), &cluster.state).fact("reason", &cluster.reason);
+    story.fact("uid", &cluster.id).fact("since", &view.clock.full(cluster.created_at));
+    story.fact("nodes", &with_ready(cluster.nodes_ready, cluster.nodes));
+    story.fact("pods", &with_ready(cluster.pods_ready, cluster.pods));
+    story.fact("deployments", &cluster.deployments.map_or_else(|| "unknown".to_owned(), |n| n.to_string()));
+    story.fact("incidents", &cluster.open_incidents.to_string());
+    story.fact("agents", &format!("{} of {} connected", cluster.agents_connected, cluster.agents_total));
+    story.fact("leader", cluster.leader.as_deref().unwrap_or("none: nobody watches its objects now"));
+    story.gap();
+    if cluster.mode == "act" {
+        let rules: Vec<String> = cluster.enabled.iter().map(|rule| readable(rule)).collect();
+        story.fact("mode", &format!("act: {}", rules.join(", ")));
+    } else {
+        story.fact("mode", "observe: incidents are opened and remedies planned, nothing is changed");
+        story.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
+    }
+    story.end()
+}
+
+/// A health word in its tone.
+pub fn health(state: &str) -> Cell {
+    Cell::toned(state, tone(state))
+}
+
+/// The tone of a health word; what is not known is not well.
+pub fn tone(state: &str) -> Tone {
+    match state {
+        "healthy" => Tone::Good,
+        "degraded" => Tone::Bad,
+        _ => Tone::Warn,
+    }
+}
+
+/// `3 of 4 ready`, or `unknown`.
+fn with_ready(ready: Option<u32>, all: Option<u32>) -> String {
+    match (ready, all) {
+        (Some(ready), Some(all)) => format!("{ready} of {all} ready"),
+        _ => "unknown".to_owned(),
+    }
+}
+
+/// `3/4`, or `unknown`.
+fn ready(ready: Option<u32>, all: Option<u32>) -> String {
+    match (ready, all) {
+        (Some(ready), Some(all)) => format!("{ready}/{all}"),
+        _ => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::sample::{read, view};
+
+    pub(crate) fn cluster(name: &str, state: &str) -> Value {
+        let known = state != "unknown";
+        json!({
+            "id": "4f0c2a1e-9c1d-4f5e-8a77-000000000001", "created_at": "2026-11-22T06:00:00Z", "name": name,
+            "cluster": name, "kind": "kubernetes", "state": state,
+            "reason": if known { "" } else { "no agent is connected" }, "mode": "observe", "enabled": [],
+            "agents_total": 1, "agents_connected": u32::from(known), "leader": known.then_some("build-host"),
+            "nodes": known.then_some(4), "nodes_ready": known.then_some(3), "pods": known.then_some(112),
+            "pods_ready": known.then_some(109), "deployments": known.then_some(12), "open_incidents": 1
+        })
+    }
+
+    #[test]
+    fn what_is_not_known_reads_unknown() {
+        let page: List<Cluster> = read(
+            json!({"items": [cluster("kind-dev", "degraded"), cluster("edge", "unknown")], "next": null}),
+        );
+        insta::assert_snapshot!("list_80", list(&view(80), &page));
+        insta::assert_snapshot!("list_120", list(&view(120), &page));
+        insta::assert_snapshot!("show", show(&view(80), &page.items[1]));
+    }
+}

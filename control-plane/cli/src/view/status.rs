@@ -1,0 +1,153 @@
+//! The whole fleet at a glance, and what to type next.
+
+use nimbus_api::{IncidentCounts, Status};
+
+use super::story::Story;
+use super::{View, clusters, count};
+use crate::output::theme::Tone;
+
+/// The glance.
+pub fn show(view: &View, status: &Status) -> String {
+    let theme = &view.theme;
+    let mut story = Story::new(view);
+    let ready =
+        if status.ready { theme.paint(Tone::Good, "ready") } else { theme.paint(Tone::Warn, "not ready") };
+    let up = view.clock.age(status.started_at);
+    let about = format!("Nimbus {} · up {up} · {} · ", status.version, status.storage.kind);
+    story.line(&format!("{}{ready}", theme.paint(Tone::Strong, &about)));
+    for what in &status.waiting_for {
+        story.item(&theme.paint(Tone::Warn, "!"), what);
+    }
+    story.gap();
+    let agents = status.agents;
+    let all = agents.connected == agents.total && agents.total > 0;
+    let mut text = format!("{} of {} connected", agents.connected, agents.total);
+    if agents.revoked > 0 {
+        text.push_str(&format!(", {} revoked", agents.revoked));
+    }
+    story.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
+    if status.clusters.is_empty() {
+        story.fact("Clusters", "none watched");
+    }
+    for (at, cluster) in status.clusters.iter().enumerate() {
+        let label = if at == 0 { "Clusters" } else { "" };
+        let mut text = format!("{}: {}, {}", cluster.name, cluster.state, mode(&cluster.mode));
+        if cluster.open_incidents > 0 {
+            text.push_str(&format!(", {}", count(cluster.open_incidents, "incident", "incidents")));
+        }
+        if !cluster.reason.is_empty() {
+            text.push_str(&format!(" ({})", cluster.reason));
+        }
+        story.toned_fact(label, clusters::tone(&cluster.state), &text);
+    }
+    let (tone, text) = incidents(&status.incidents);
+    story.toned_fact("Incidents", tone, &text);
+    let waiting = u64::from(status.waiting_approvals);
+    let tone = if waiting > 0 { Tone::Warn } else { Tone::Plain };
+    story.toned_fact(
+        "Approvals",
+        tone,
+        &if waiting > 0 { format!("{waiting} waiting") } else { "none waiting".into() },
+    );
+    let tone = if status.drifted_files > 0 { Tone::Warn } else { Tone::Plain };
+    let drift = match status.drifted_files {
+        0 => "none known".to_owned(),
+        1 => "1 file differs from its baseline".to_owned(),
+        many => format!("{many} files differ from their baseline"),
+    };
+    story.toned_fact("Drift", tone, &drift);
+    story.fact("Jobs", &format!("{} under way", status.jobs_in_flight));
+    let behind = status.storage.log_position - status.storage.log_applied;
+    if behind > 0 {
+        let late = count(behind.unsigned_abs(), "batch", "batches");
+        story.fact("Log", &format!("{late} stored and not applied yet"));
+    }
+    story.end()
+}
+
+/// What an operator may want to type next; `None` when all is quiet.
+pub fn next(status: &Status) -> Option<&'static str> {
+    if status.drifted_files > 0 {
+        Some("See what changed: nimbus drift list")
+    } else if status.waiting_approvals > 0 {
+        Some("See what waits for you: nimbus approvals list")
+    } else if status.incidents.total > 0 {
+        Some("See what is wrong: nimbus incidents list")
+    } else {
+        None
+    }
+}
+
+fn mode(mode: &str) -> &str {
+    if mode == "observe" { "observe only" } else { mode }
+}
+
+fn incidents(counts: &IncidentCounts) -> (Tone, String) {
+    let tone = match counts {
+        IncidentCounts { total: 0, .. } => Tone::Plain,
+        IncidentCounts { critical: 1.., .. } => Tone::Bad,
+        _ => Tone::Warn,
+    };
+    let severities = [(counts.critical, "critical"), (counts.warning, "warning"), (counts.info, "info")];
+    let parts: Vec<String> =
+        severities.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    let mut text = if counts.total == 0 { "none known".to_owned() } else { parts.join(", ") };
+    let states = [
+        (counts.escalated, "escalated to a person"),
+        (counts.remediating, "being remedied"),
+        (counts.waiting_approval, "waiting for approval"),
+        (counts.silenced, "silenced"),
+    ];
+    let states: Vec<String> =
+        states.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    if !states.is_empty() {
+        text.push_str(&format!(" ({})", states.join(", ")));
+    }
+    (tone, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::sample::{read, view};
+
+    fn status() -> Value {
+        json!({
+            "ready": true, "waiting_for": [], "version": "0.1.0", "now": "2026-11-22T08:00:00Z",
+            "started_at": "2026-11-22T07:57:00Z", "agents": {"total": 1, "connected": 1, "revoked": 0},
+            "clusters": [], "incidents": {"total": 0, "critical": 0, "warning": 0, "info": 0, "open": 0,
+            "waiting_approval": 0, "remediating": 0, "escalated": 0, "silenced": 0}, "waiting_approvals": 0,
+            "jobs_in_flight": 0, "drifted_files": 0,
+            "storage": {"kind": "sqlite", "log_position": 12, "log_applied": 12}
+        })
+    }
+
+    #[test]
+    fn a_quiet_fleet() {
+        insta::assert_snapshot!("quiet", show(&view(80), &read(status())));
+        assert_eq!(next(&read(status())), None);
+    }
+
+    #[test]
+    fn a_fleet_with_trouble_says_what_and_how_much() {
+        let mut busy = status();
+        busy["ready"] = json!(false);
+        busy["waiting_for"] = json!(["cluster edge: its first listing is not complete"]);
+        busy["agents"]["total"] = json!(2);
+        busy["clusters"] = json!([
+            {"id": "u1", "name": "kind-dev", "state": "degraded", "reason": "", "mode": "act", "open_incidents": 2},
+            {"id": "u2", "name": "edge", "state": "unknown", "reason": "no agent is connected", "mode": "observe",
+             "open_incidents": 0}
+        ]);
+        busy["incidents"] = json!({"total": 3, "critical": 1, "warning": 2, "info": 0, "open": 1,
+            "waiting_approval": 2, "remediating": 0, "escalated": 0, "silenced": 1});
+        busy["waiting_approvals"] = json!(2);
+        busy["drifted_files"] = json!(1);
+        busy["storage"]["log_position"] = json!(15);
+        let busy: Status = read(busy);
+        insta::assert_snapshot!("busy", show(&view(80), &busy));
+        assert!(next(&busy).is_some_and(|text| text.contains("drift list")));
+    }
+}

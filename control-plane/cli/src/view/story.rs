@@ -1,0 +1,186 @@
+//! Longer texts: a heading, labelled facts, paragraphs and lists, wrapped by words at the terminal's width.
+
+use unicode_width::UnicodeWidthStr as _;
+
+use super::View;
+use crate::output::theme::Tone;
+
+/// Widest line of running text, however wide the terminal is.
+const READABLE: usize = 100;
+/// Width of the labels' column.
+const LABEL: usize = 12;
+
+/// A text that grows from the top down.
+#[derive(Debug)]
+pub struct Story<'a> {
+    view: &'a View,
+    text: String,
+}
+
+impl<'a> Story<'a> {
+    /// An empty text.
+    pub fn new(view: &'a View) -> Self {
+        Self { view, text: String::new() }
+    }
+
+    /// The text.
+    pub fn end(self) -> String {
+        self.text
+    }
+
+    /// A line as it is, already painted.
+    pub fn line(&mut self, painted: &str) -> &mut Self {
+        self.text.push_str(painted.trim_end());
+        self.text.push('\n');
+        self
+    }
+
+    /// An empty line, never two.
+    pub fn gap(&mut self) -> &mut Self {
+        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
+            self.text.push('\n');
+        }
+        self
+    }
+
+    /// A heading after an empty line.
+    pub fn heading(&mut self, text: &str) -> &mut Self {
+        let painted = self.view.theme.heading(text);
+        self.gap().line(&painted)
+    }
+
+    /// A labelled fact; an empty one is left out.
+    pub fn fact(&mut self, label: &str, text: &str) -> &mut Self {
+        self.toned_fact(label, Tone::Plain, text)
+    }
+
+    /// A labelled fact in a tone; an empty one is left out.
+    pub fn toned_fact(&mut self, label: &str, tone: Tone, text: &str) -> &mut Self {
+        if !text.is_empty() {
+            let label = self.view.theme.paint(Tone::Quiet, &format!("{label:<LABEL$}"));
+            self.wrapped(&format!("  {label}"), 2 + LABEL, tone, text);
+        }
+        self
+    }
+
+    /// A paragraph, indented by two.
+    pub fn paragraph(&mut self, text: &str) -> &mut Self {
+        self.wrapped("  ", 2, Tone::Plain, text);
+        self
+    }
+
+    /// A paragraph that belongs to the item above it, indented by four.
+    pub fn under(&mut self, text: &str) -> &mut Self {
+        self.wrapped("    ", 4, Tone::Quiet, text);
+        self
+    }
+
+    /// A list's item behind a painted mark of one column.
+    pub fn item(&mut self, mark: &str, text: &str) -> &mut Self {
+        self.wrapped(&format!("  {mark} "), 4, Tone::Plain, text);
+        self
+    }
+
+    /// A moment and what happened then.
+    pub fn event(&mut self, at: &str, text: &str) -> &mut Self {
+        let lead = format!("  {}  ", self.view.theme.paint(Tone::Quiet, at));
+        self.wrapped(&lead, at.width() + 4, Tone::Plain, text);
+        self
+    }
+
+    /// A command to type, never wrapped.
+    pub fn command(&mut self, text: &str) -> &mut Self {
+        let painted = format!("  {}", self.view.theme.paint(Tone::Note, text));
+        self.line(&painted)
+    }
+
+    /// Lines of a change or a diff, each cut at the terminal's width so that its marks stay in one column.
+    pub fn changes<'t>(&mut self, lines: impl IntoIterator<Item = &'t str>) -> &mut Self {
+        for line in lines {
+            let line = crate::output::plain(&line.replace('\t', "    ")).into_owned();
+            let room = self.view.width.map_or(usize::MAX, |width| width.saturating_sub(4));
+            let line = crate::output::table::shorten(&line, room, crate::output::table::Cut::End);
+            let painted = format!("    {}", self.view.theme.change(&line));
+            self.line(&painted);
+        }
+        self
+    }
+
+    fn wrapped(&mut self, lead: &str, indent: usize, tone: Tone, text: &str) {
+        let room =
+            self.view.width.map_or(usize::MAX, |width| width.min(READABLE).saturating_sub(indent).max(20));
+        let mut first = true;
+        for line in text.lines().flat_map(|line| wrap(&crate::output::plain(line), room)) {
+            let lead = if std::mem::take(&mut first) { lead.to_owned() } else { " ".repeat(indent) };
+            let painted = format!("{lead}{}", self.view.theme.paint(tone, &line));
+            self.line(&painted);
+        }
+    }
+}
+
+/// `text` in lines of at most `room` columns, broken between words, or inside one that is longer than a line.
+pub fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let mut word = word;
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].width() + 1 + word.width() > room {
+            lines.push(String::new());
+        }
+        while word.width() > room {
+            let cut = cut_at(word, room);
+            let last = lines.len() - 1;
+            lines[last].push_str(&word[..cut]);
+            lines.push(String::new());
+            word = &word[cut..];
+        }
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() {
+            lines[last].push(' ');
+        }
+        lines[last].push_str(word);
+    }
+    lines
+}
+
+/// The byte up to which `word` fits into `room` columns; at least one letter.
+fn cut_at(word: &str, room: usize) -> usize {
+    let ends = word.char_indices().map(|(at, letter)| at + letter.len_utf8());
+    let fitting = ends.clone().take_while(|&end| word[..end].width() <= room).last();
+    fitting.or_else(|| ends.clone().next()).unwrap_or(word.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::sample::view;
+
+    #[test]
+    fn words_stay_whole_where_they_fit_on_a_line() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("x sha256:abcdef y", 7), ["x", "sha256:", "abcdef", "y"]);
+        assert_eq!(wrap("", 8), [""]);
+        assert_eq!(wrap("文文文", 5), ["文文", "文"]);
+    }
+
+    #[test]
+    fn a_story_keeps_its_shape_at_any_width() {
+        let view = view(40);
+        let mut story = Story::new(&view);
+        story.line("first").fact("why", "the file was changed by somebody who is not known").fact("left", "");
+        story.heading("History").event("08:00:00", "found by the agent during its periodic pass");
+        story.changes(["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"]);
+        insta::assert_snapshot!(story.end(), @r"
+        first
+          why         the file was changed by
+                      somebody who is not known
+
+        History
+          08:00:00  found by the agent during
+                    its periodic pass
+            @@ -1 +1 @@
+            -a    very long line that goes on a…
+            +b
+        ");
+    }
+}

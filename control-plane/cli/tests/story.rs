@@ -1,0 +1,230 @@
+//! The file story through the real binary: `nimbus up` in one process, an operator's commands in others.
+
+mod support;
+
+use std::path::Path;
+
+use serde_json::Value;
+use support::{Home, Up, mode, set_mode, until};
+
+const CONF: &str = "[server]\nworkers = 4\n";
+
+/// Files to watch as a host would have them.
+fn files(home: &Home) -> std::path::PathBuf {
+    let root = home.path().join("watched");
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::write(root.join("app.conf"), CONF).unwrap();
+    std::fs::write(root.join("run.sh"), "#!/bin/sh\n").unwrap();
+    set_mode(&root.join("run.sh"), 0o755);
+    root
+}
+
+/// The drifted file of this name once its plan waits for a person.
+fn waiting(home: &Home, path: &Path) -> Value {
+    until(&format!("{} to wait for approval", path.display()), || {
+        let list = home.run(&["drift", "list", "-o", "json"]).ended(0).json();
+        let items = list["items"].as_array().unwrap().clone();
+        let path = path.to_str().unwrap();
+        items.into_iter().find(|item| item["path"] == path && item["state"] == "waiting_approval")
+    })
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+#[test]
+fn a_changed_file_is_seen_shown_and_put_back() {
+    let home = Home::new();
+    let root = files(&home);
+    let conf = root.join("app.conf");
+    let up = Up::start(&home, &["--no-cluster", "--watch", root.to_str().unwrap()]);
+    assert_eq!(up.started["agent_connected"], true, "{}", up.started);
+    assert_eq!(up.started["watch"][0]["files"], 2, "{}", up.started);
+    assert_eq!(mode(Path::new(text(&up.started, "token_file"))), 0o600);
+    home.run(&["status", "--wait", "--timeout", "30s"]).ended(0);
+    home.run(&["drift", "list", "--exit-code"]).ended(0);
+
+    std::fs::write(&conf, "[server]\nworkers = 400\n").unwrap();
+    until("the drift to be seen", || (home.run(&["drift", "list", "--exit-code"]).code == 3).then_some(()));
+    let drift = waiting(&home, &conf);
+    let (id, approval) = (text(&drift, "id"), text(&drift, "approval_id"));
+    assert_eq!((text(&drift, "kind"), text(&drift, "change")), ("file_drift", "modified"));
+
+    let shown = home.run(&["drift", "show", &id[4..20]]).ended(0);
+    assert!(shown.out.contains("-workers = 4") && shown.out.contains("+workers = 400"), "{}", shown.out);
+    let asked = home.run(&["approvals", "show", approval]).ended(0);
+    assert!(asked.out.contains("What will change"), "{}", asked.out);
+
+    // Without a terminal and without --yes nothing happens, and the way on is named.
+    let refused = home.run(&["drift", "fix", id]).ended(4);
+    assert!(refused.err.contains(approval) && refused.err.contains("--yes"), "{refused:?}");
+    let problem = home.run(&["approve", approval, "-o", "json"]).ended(4).problem();
+    assert_eq!(problem["type"], "urn:nimbus:problem:waiting-for-approval");
+    home.run(&["drift", "fix", id, "--dry-run"]).ended(0);
+    assert!(std::fs::read_to_string(&conf).unwrap().contains("400"), "nothing was changed");
+
+    let fixed = home.run(&["drift", "fix", "--all", "--yes"]).ended(0);
+    assert!(fixed.out.contains("restored"), "{fixed:?}");
+    assert_eq!(std::fs::read_to_string(&conf).unwrap(), CONF);
+    home.run(&["drift", "list", "--exit-code"]).ended(0);
+
+    let jobs = home.run(&["jobs", "list", "-o", "json"]).ended(0).json();
+    assert_eq!((jobs["items"].as_array().unwrap().len(), text(&jobs["items"][0], "state")), (1, "succeeded"));
+    let history = home.run(&["autonomous", "history"]).ended(0);
+    assert!(history.out.contains("restore file") && history.out.contains("succeeded"), "{history:?}");
+    let told = home.run(&["incidents", "show", id]).ended(0);
+    assert!(told.out.contains("resolved") && told.out.contains("History"), "{told:?}");
+    assert!(home.run(&["audit", "verify"]).ended(0).out.contains("holds"));
+    let export = home.run(&["audit", "export", "--format", "json"]).ended(0).json();
+    let actions: Vec<&str> =
+        export["items"].as_array().unwrap().iter().map(|row| text(row, "action")).collect();
+    assert!(actions.contains(&"approval.approved") && actions.contains(&"job.signed"), "{actions:?}");
+    let (code, took, err) = up.stop("-TERM");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(took.as_secs() < 10, "{took:?}");
+}
+
+#[test]
+fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
+    let home = Home::new();
+    let root = files(&home);
+    let script = root.join("run.sh");
+    let _up = Up::start(&home, &["--no-cluster", "--watch", root.to_str().unwrap()]);
+    set_mode(&script, 0o777);
+    let drift = waiting(&home, &script);
+    assert_eq!(text(&drift, "change"), "attributes");
+    let (id, approval) = (text(&drift, "id"), text(&drift, "approval_id"));
+
+    let denied = home.run(&["deny", approval, "--reason", "it is meant so"]).ended(0);
+    assert!(denied.out.contains("Nothing was changed"), "{denied:?}");
+    let again = home.run(&["approve", approval, "--yes"]).ended(1);
+    assert!(again.err.contains("denied") && again.err.contains("it is meant so"), "{again:?}");
+    let incident = home.run(&["incidents", "show", id, "-o", "json"]).ended(0).json();
+    assert_eq!(text(&incident, "state"), "escalated");
+    assert_eq!(mode(&script), 0o777);
+
+    let accepted = home.run(&["drift", "baseline", "add", id]).ended(0);
+    assert!(accepted.out.contains("baseline now"), "{accepted:?}");
+    home.run(&["drift", "list", "--exit-code"]).ended(0);
+    assert_eq!(mode(&script), 0o777);
+    set_mode(&script, 0o755);
+    let drift = waiting(&home, &script);
+    assert_eq!(text(&drift["before"], "mode"), "0777", "the accepted state is the truth now");
+    let fixed =
+        home.run(&["drift", "fix", "--resource", script.to_str().unwrap(), "--yes", "-o", "json"]).ended(0);
+    assert_eq!(text(&fixed.json()["items"][0], "state"), "resolved");
+    assert_eq!(mode(&script), 0o777);
+}
+
+#[test]
+fn what_is_wrong_is_told_apart_by_its_exit_code() {
+    let home = Home::new();
+    let up = Up::start(&home, &["--no-cluster"]);
+    let unknown = "inc_00000000000000000000000000000000";
+    home.run(&["incidents", "show", unknown]).ended(7);
+    home.run(&["incidents", "show", "ffff"]).ended(7);
+    let problem =
+        home.run(&["jobs", "show", "job_00000000000000000000000000000000", "-o", "json"]).ended(7).problem();
+    assert_eq!((problem["status"].as_u64(), problem["exit_code"].as_u64()), (Some(404), Some(7)));
+    home.run(&["clusters", "show", "nope"]).ended(7);
+    home.run(&["autonomous", "enable", "--cluster", "nope"]).ended(7);
+    let wrong =
+        support::said(home.command(&["status"]).env("NIMBUS_TOKEN", "nbo_wrong").output().unwrap()).ended(5);
+    assert!(!wrong.err.contains("nbo_wrong"), "a token is never printed: {wrong:?}");
+    let server = text(&up.started, "server");
+    let elsewhere = Home::new();
+    let nothing = elsewhere.run(&["status", "--server", server]).ended(5);
+    assert!(nothing.err.contains("NIMBUS_TOKEN"), "{nothing:?}");
+
+    for (command, empty) in
+        [("incidents", true), ("approvals", true), ("jobs", true), ("drift", true), ("agents", false)]
+    {
+        let list = home.run(&[command, "-o", "json"]).ended(0).json();
+        let keys: Vec<&String> = list.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["items", "next"], "{command}");
+        assert_eq!(list["items"].as_array().unwrap().is_empty(), empty, "{command}");
+    }
+    let agent = home.run(&["agents", "-o", "name"]).ended(0).out;
+    assert!(agent.starts_with("agt_") && agent.trim().len() == 36, "{agent}");
+    let yaml = home.run(&["agents", "show", agent.trim(), "-o", "yaml"]).ended(0).out;
+    assert!(yaml.contains("state: connected"), "{yaml}");
+    let refused = home.run(&["agents", "revoke", agent.trim()]).ended(2);
+    assert!(refused.err.contains("--yes"), "{refused:?}");
+    let token = home
+        .run(&["agents", "token", "create", "--name", "edge-1", "--ttl", "5m", "-o", "json"])
+        .ended(0)
+        .json();
+    assert!(text(&token, "token").starts_with("nimbus1.tok_"), "{}", token["id"]);
+
+    let (code, _, err) = up.stop("-INT");
+    assert_eq!(code, Some(0), "{err}");
+    home.run(&["status"]).ended(6);
+}
+
+#[test]
+fn started_again_it_continues_and_a_second_one_is_refused() {
+    let home = Home::new();
+    let root = files(&home);
+    let conf = root.join("app.conf");
+    let watch = ["--no-cluster", "--watch", root.to_str().unwrap()];
+    let up = Up::start(&home, &watch);
+    std::fs::remove_file(&conf).unwrap();
+    let drift = waiting(&home, &conf);
+    let agents = home.run(&["agents", "-o", "name"]).ended(0).out;
+    let ca = std::fs::read(text(&up.started, "ca_file")).unwrap();
+
+    let second =
+        home.run(&["up", "--no-cluster", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"]).ended(1);
+    assert!(second.err.contains("in use") && second.err.contains(&up.pid().to_string()), "{second:?}");
+    let address = text(&up.started, "server").trim_start_matches("http://").to_owned();
+    let other = home.path().join("other");
+    let taken = home
+        .run(&["up", "--no-cluster", "--data-dir", other.to_str().unwrap(), "--listen", &address])
+        .ended(1);
+    assert!(taken.err.contains("--listen") && taken.err.contains(&address), "{taken:?}");
+
+    up.stop("-TERM");
+    let up = Up::start(&home, &watch);
+    assert_eq!(home.run(&["agents", "-o", "name"]).ended(0).out, agents, "the same agent");
+    assert_eq!(std::fs::read(text(&up.started, "ca_file")).unwrap(), ca, "the same authority");
+    let still = waiting(&home, &conf);
+    assert_eq!(
+        (&still["id"], &still["approval_id"]),
+        (&drift["id"], &drift["approval_id"]),
+        "nothing is asked anew"
+    );
+    let fixed = home.run(&["approve", text(&drift, "approval_id"), "--yes", "--wait"]).ended(0);
+    assert!(fixed.out.contains("restored"), "{fixed:?}");
+    assert_eq!(std::fs::read_to_string(&conf).unwrap(), CONF);
+    let data_dir = std::path::PathBuf::from(text(&up.started, "data_dir"));
+    up.stop("-TERM");
+
+    std::fs::write(data_dir.join("agent/version"), "999\n").unwrap();
+    let newer =
+        home.run(&["up", "--no-cluster", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"]).ended(1);
+    assert!(newer.err.contains("newer") && newer.err.contains("999"), "{newer:?}");
+}
+
+#[test]
+fn what_it_cannot_start_with_is_named() {
+    let home = Home::new();
+    let kubeconfig = home.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, "clusters: [\n  {name: x\n").unwrap();
+    let free = ["--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"];
+    let said =
+        home.run(&[&["up", "--kubeconfig", kubeconfig.to_str().unwrap()][..], &free].concat()).ended(1);
+    assert!(
+        said.err.contains("kubeconfig") && said.err.contains("line") && said.err.contains("--no-cluster"),
+        "{said:?}"
+    );
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let said = home
+        .run(&[&["up", "--no-cluster", "--data-dir", file.to_str().unwrap()][..], &free].concat())
+        .ended(1);
+    assert!(said.err.contains(file.to_str().unwrap()), "{said:?}");
+    let missing = home.path().join("missing");
+    let up = Up::start(&home, &["--no-cluster", "--watch", missing.to_str().unwrap()]);
+    assert!(!text(&up.started["watch"][0], "problem").is_empty(), "a missing path is said: {}", up.started);
+}
