@@ -1,0 +1,31 @@
+//! `GET /api/v1/agents`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use nimbus_api::{Agent, List, PageQuery};
+use nimbus_control_core::model;
+use nimbus_store::Filter;
+
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::Params;
+use crate::rest::lists;
+use crate::rest::view::{self, Fleet};
+
+/// Agents, in the order in which they enrolled
+#[utoipa::path(
+    get, path = "/api/v1/agents", tag = "agents", params(PageQuery),
+    responses((status = 200, description = "A page of agents", body = List<Agent>))
+)]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Params(query): Params<PageQuery>,
+) -> Result<Json<List<Agent>>, ApiError> {
+    let filter = Filter { newest_first: false, ..lists::newest(query.limit, query.after) };
+    let page = app.store.list::<model::Agent>(&filter).await?;
+    let fleet = Fleet::read(&app).await?;
+    let items = page.items.iter().map(|agent| view::agent(&agent.doc, &fleet)).collect();
+    Ok(Json(List { items, next: page.next }))
+}

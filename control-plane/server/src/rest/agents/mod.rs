@@ -1,0 +1,18 @@
+//! Agents and the tokens they join with.
+
+pub mod list;
+pub mod revoke;
+pub mod show;
+pub mod token;
+
+use nimbus_control_core::model::{Agent, Versioned};
+
+use super::error::ApiError;
+use super::lists;
+use crate::app::App;
+
+/// An agent by its id, or by its name among those that are not revoked.
+async fn find(app: &App, text: &str) -> Result<Versioned<Agent>, ApiError> {
+    lists::by_id_or_name(app, text, Some("active"), "agent", "`nimbus agents list` shows those there are")
+        .await
+}

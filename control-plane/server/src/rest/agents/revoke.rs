@@ -1,0 +1,53 @@
+//! `POST /api/v1/agents/{agent}/revoke`: turns an agent away for good, and ends its session now.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nimbus_api::{AgentDetail, OPERATOR, RevokeRequest};
+use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, Versioned};
+
+use crate::app::{App, Cut};
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::retry::until_alone;
+
+/// Turn an agent away for good; revoking it again changes nothing
+#[utoipa::path(
+    post, path = "/api/v1/agents/{agent}/revoke", tag = "agents", request_body = RevokeRequest,
+    params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, description = "The agent, revoked", body = AgentDetail))
+)]
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    Path(agent): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<RevokeRequest>,
+) -> Result<Json<AgentDetail>, ApiError> {
+    let reason = reason(&request.reason)?;
+    let revoked = until_alone(|| attempt(&app, &agent, &reason)).await?;
+    app.sessions.cut(&revoked.id, Cut::Revoked);
+    Ok(Json(super::show::detail(&app, &revoked).await?))
+}
+
+async fn attempt(app: &App, agent: &str, reason: &str) -> Result<Agent, ApiError> {
+    let Versioned { version, mut doc } = super::find(app, agent).await?;
+    if doc.revoked_at.is_some() {
+        return Ok(doc);
+    }
+    let now = app.now();
+    doc.revoked_at = Some(now);
+    doc.leading = false;
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let audit = AuditDraft {
+        at: now,
+        actor: OPERATOR.to_owned(),
+        action: "agent.revoked".to_owned(),
+        subject: doc.id.to_string(),
+        cluster: doc.name.clone(),
+        detail: format!("agent {} is turned away from now on{because}", doc.name),
+    };
+    let agents = vec![Versioned { version, doc: doc.clone() }];
+    app.commit(&ChangeSet { agents, audit: vec![audit], ..ChangeSet::default() }).await?;
+    Ok(doc)
+}

@@ -1,0 +1,39 @@
+//! `GET /api/v1/agents/{agent}`
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use nimbus_api::AgentDetail;
+use nimbus_control_core::model;
+
+use crate::app::App;
+use crate::rest::conditional::Conditional;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Nothing, Params};
+use crate::rest::view::{self, Fleet};
+
+/// One agent with the health of its host, by id or name
+#[utoipa::path(
+    get, path = "/api/v1/agents/{agent}", tag = "agents",
+    params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, description = "The agent", body = AgentDetail))
+)]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(agent): Path<String>,
+    _: Params<Nothing>,
+    condition: Conditional,
+) -> Result<Response, ApiError> {
+    let found = super::find(&app, &agent).await?;
+    condition.answer(&detail(&app, &found.doc).await?)
+}
+
+/// An agent with the last sample of its host. A sample of an agent that is not connected is still shown: it says
+/// when it was taken.
+pub(super) async fn detail(app: &App, agent: &model::Agent) -> Result<AgentDetail, ApiError> {
+    let fleet = Fleet::read(app).await?;
+    let world = app.world();
+    let sample = world.hosts.get(&agent.id).and_then(|host| host.sample.as_ref());
+    Ok(view::agent_detail(agent, sample, &fleet))
+}

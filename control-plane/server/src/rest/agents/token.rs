@@ -1,0 +1,58 @@
+//! `POST /api/v1/agents/tokens`: a token for one new agent. Its secret is in this answer and nowhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use nimbus_api::{JoinToken, JoinTokenRequest, OPERATOR};
+use nimbus_control_core::model;
+
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, word};
+use crate::tokens::TokenError;
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Name(found) => {
+                Self::invalid("name", "1 to 63 letters, digits, '-', '_' or '.'", format!("{found:?}"))
+            }
+            TokenError::Ttl(found) => {
+                let found = format!("{} seconds", found.as_secs());
+                Self::invalid("ttl_seconds", "1 to 604800 seconds (7 days)", found)
+            }
+            TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Make a token for one new agent
+#[utoipa::path(
+    post, path = "/api/v1/agents/tokens", tag = "agents", request_body = JoinTokenRequest,
+    responses((status = 201, description = "The token; it is shown this once", body = JoinToken))
+)]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    _: Params<Nothing>,
+    Body(request): Body<JoinTokenRequest>,
+) -> Result<Response, ApiError> {
+    let kind: model::AgentKind = word("kind", &request.kind)?;
+    let ttl = Duration::from_secs(request.ttl_seconds);
+    let token = app.create_join_token(&request.name, kind, ttl, OPERATOR).await?;
+    let missing = || ApiError::internal("a token that was just made is gone", &token.id);
+    let record = app.store.get::<model::JoinTokenRecord>(token.id.as_str()).await?.ok_or_else(missing)?.doc;
+    let answer = JoinToken {
+        id: record.id.to_string(),
+        created_at: record.created_at,
+        name: record.name,
+        kind: record.kind.to_string(),
+        expires_at: record.expires_at,
+        token: token.to_string(),
+        server: Some(app.quic_address()).filter(|address| !address.is_empty()),
+    };
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}

@@ -1,0 +1,34 @@
+//! `POST /api/v1/approvals/{id}/approve`: yes to exactly the plan that was shown.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nimbus_api::{ApprovalDetail, ApproveRequest};
+use nimbus_control_core::approval::Decision;
+
+use super::decide::{Word, decide};
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, reason};
+
+/// Approve exactly the plan that was shown
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/approve", tag = "approvals", request_body = ApproveRequest,
+    params(("id" = String, Path, description = "`apr_…`")),
+    description = "Answers 409 `plan_changed` when the plan is no longer the one whose digest is sent. The same \
+                   answer again changes nothing.",
+    responses((status = 200, description = "The approval, approved", body = ApprovalDetail))
+)]
+pub async fn approve(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<ApproveRequest>,
+) -> Result<Json<ApprovalDetail>, ApiError> {
+    let reason = reason(&request.reason)?;
+    let digest = Some(request.plan_digest.as_str());
+    let word = Word { decision: Decision::Approve, reason: &reason, digest };
+    let case = decide(&app, &id, word).await?;
+    Ok(Json(super::show::detail(&case)))
+}

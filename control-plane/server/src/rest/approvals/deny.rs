@@ -1,0 +1,31 @@
+//! `POST /api/v1/approvals/{id}/deny`: no to a plan; nothing is changed.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nimbus_api::{ApprovalDetail, DenyRequest};
+use nimbus_control_core::approval::Decision;
+
+use super::decide::{Word, decide};
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, reason};
+
+/// Deny a plan; nothing is changed, and the same plan is not asked again
+#[utoipa::path(
+    post, path = "/api/v1/approvals/{id}/deny", tag = "approvals", request_body = DenyRequest,
+    params(("id" = String, Path, description = "`apr_…`")),
+    responses((status = 200, description = "The approval, denied", body = ApprovalDetail))
+)]
+pub async fn deny(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<DenyRequest>,
+) -> Result<Json<ApprovalDetail>, ApiError> {
+    let reason = reason(&request.reason)?;
+    let word = Word { decision: Decision::Deny, reason: &reason, digest: None };
+    let case = decide(&app, &id, word).await?;
+    Ok(Json(super::show::detail(&case)))
+}

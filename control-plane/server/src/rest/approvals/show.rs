@@ -1,0 +1,38 @@
+//! `GET /api/v1/approvals/{id}`: an approval with what would be done and why.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use nimbus_api::ApprovalDetail;
+
+use super::Case;
+use crate::app::App;
+use crate::rest::conditional::Conditional;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Nothing, Params};
+use crate::rest::view;
+
+/// One approval with its plan and incident
+#[utoipa::path(
+    get, path = "/api/v1/approvals/{id}", tag = "approvals",
+    params(("id" = String, Path, description = "`apr_…`")),
+    responses((status = 200, description = "The approval", body = ApprovalDetail))
+)]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    condition: Conditional,
+) -> Result<Response, ApiError> {
+    condition.answer(&detail(&super::find(&app, &id).await?))
+}
+
+/// An approval with its plan and incident.
+pub fn detail(case: &Case) -> ApprovalDetail {
+    ApprovalDetail {
+        approval: view::approval(&case.approval.doc, &case.plan, &case.incident.doc),
+        plan: view::plan(&case.plan),
+        incident: view::incident(&case.incident.doc),
+    }
+}

@@ -1,0 +1,30 @@
+//! The audit chain: read, exported, verified.
+
+pub mod export;
+pub mod format;
+pub mod list;
+pub mod verify;
+
+use nimbus_store::AuditFilter;
+
+use super::error::ApiError;
+use super::extract::time;
+
+/// The path of the verification, which may take longer than other answers.
+pub const VERIFY: &str = "/api/v1/audit/verify";
+
+/// The conditions that lists and exports share.
+fn filter(
+    user: Option<String>,
+    action: Option<String>,
+    since: Option<&str>,
+    until: Option<&str>,
+) -> Result<AuditFilter, ApiError> {
+    Ok(AuditFilter {
+        actor: user,
+        action,
+        since: time("since", since)?,
+        until: time("until", until)?,
+        ..AuditFilter::default()
+    })
+}

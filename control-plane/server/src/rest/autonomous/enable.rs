@@ -1,0 +1,42 @@
+//! `POST /api/v1/autonomous/{cluster}/enable`: lets Nimbus act in a cluster.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nimbus_api::{AutonomousStatus, EnableRequest, OPERATOR};
+use nimbus_control_core::heal;
+use nimbus_control_core::model::ActionKind;
+
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params};
+use crate::rest::retry::until_alone;
+
+/// Let Nimbus act in a cluster
+#[utoipa::path(
+    post, path = "/api/v1/autonomous/{cluster}/enable", tag = "autonomous", request_body = EnableRequest,
+    params(("cluster" = String, Path, description = "UID or name")),
+    description = "What the agent's own policy forbids stays forbidden: see `forbidden` in the answer.",
+    responses((status = 200, description = "How far Nimbus may go there now", body = AutonomousStatus))
+)]
+pub async fn enable(
+    State(app): State<Arc<App>>,
+    Path(cluster): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<EnableRequest>,
+) -> Result<Json<AutonomousStatus>, ApiError> {
+    let rules = super::named(request.rules.as_deref())?;
+    Ok(Json(until_alone(|| attempt(&app, &cluster, &rules, request.dry_run)).await?))
+}
+
+async fn attempt(
+    app: &App,
+    cluster: &str,
+    rules: &[ActionKind],
+    dry_run: bool,
+) -> Result<AutonomousStatus, ApiError> {
+    let found = super::find(app, cluster).await?;
+    let changes = heal::enable(&found, rules, OPERATOR, app.now())?;
+    super::settle(app, &found, changes, dry_run).await
+}

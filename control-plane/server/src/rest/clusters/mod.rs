@@ -1,0 +1,7 @@
+//! Clusters.
+
+pub mod list;
+pub mod show;
+
+/// What to do when there is no such cluster.
+pub const REMEDY: &str = "`nimbus clusters list` shows those there are";

@@ -1,0 +1,33 @@
+//! `GET /api/v1/clusters/{cluster}`
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use nimbus_api::Cluster;
+use nimbus_control_core::model;
+
+use crate::app::App;
+use crate::rest::conditional::Conditional;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Nothing, Params};
+use crate::rest::lists;
+use crate::rest::view::{self, Fleet};
+
+/// One cluster, by UID or name
+#[utoipa::path(
+    get, path = "/api/v1/clusters/{cluster}", tag = "clusters",
+    params(("cluster" = String, Path, description = "UID or name")),
+    responses((status = 200, description = "The cluster", body = Cluster))
+)]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(cluster): Path<String>,
+    _: Params<Nothing>,
+    condition: Conditional,
+) -> Result<Response, ApiError> {
+    let found: model::Versioned<model::Cluster> =
+        lists::by_id_or_name(&app, &cluster, None, "cluster", super::REMEDY).await?;
+    let fleet = Fleet::read(&app).await?;
+    condition.answer(&view::cluster(&found.doc, &fleet))
+}

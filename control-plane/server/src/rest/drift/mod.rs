@@ -1,0 +1,29 @@
+//! Drifted files. A drifted file is an incident of kind `file_drift`; here it has its before and after.
+
+pub mod baseline;
+pub mod fix;
+pub mod list;
+pub mod show;
+
+use nimbus_api::Drift;
+use nimbus_control_core::model::{Incident, IncidentKind, Plan, Versioned};
+
+use super::error::ApiError;
+use super::view;
+use crate::app::App;
+use crate::docs::Docs;
+
+/// A drifted file by its id; an incident of another kind is not one.
+async fn find(app: &App, id: &str) -> Result<Versioned<Incident>, ApiError> {
+    let missing = || ApiError::not_found("drifted file", id, "`nimbus drift list` shows those there are");
+    let found: Option<Versioned<Incident>> = app.store.get(id).await?;
+    found.filter(|incident| incident.doc.kind == IncidentKind::FileDrift).ok_or_else(missing)
+}
+
+/// A drifted file with what its agent says of it now.
+fn shown(app: &App, docs: &Docs, incident: &Incident, plan: Option<&Plan>) -> Drift {
+    let agent = incident.agent_id.as_ref().and_then(|id| docs.agent(id)).map(|agent| agent.doc.name.as_str());
+    let world = app.world();
+    let host = incident.agent_id.as_ref().filter(|_| incident.is_open()).and_then(|id| world.hosts.get(id));
+    view::drift(incident, host.and_then(|host| host.files.get(&incident.object.name)), plan, agent)
+}

@@ -1,0 +1,38 @@
+//! `POST /api/v1/incidents/{id}/ack`: somebody looks at it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nimbus_api::{AcknowledgeRequest, IncidentDetail, OPERATOR};
+use nimbus_control_core::heal;
+
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::retry::until_alone;
+
+/// Say that somebody looks at an incident
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/ack", tag = "incidents", request_body = AcknowledgeRequest,
+    params(("id" = String, Path, description = "`inc_…`")),
+    responses((status = 200, description = "The incident", body = IncidentDetail))
+)]
+pub async fn acknowledge(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<AcknowledgeRequest>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let reason = reason(&request.reason)?;
+    until_alone(|| attempt(&app, &id, &reason)).await?;
+    let incident = super::find(&app, &id).await?;
+    Ok(Json(super::show::detail(&app, &incident.doc).await?))
+}
+
+async fn attempt(app: &App, id: &str, reason: &str) -> Result<(), ApiError> {
+    let incident = super::find(app, id).await?;
+    let changes = heal::acknowledge(&incident, OPERATOR, reason, app.now())?;
+    app.commit(&changes).await?;
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! `POST /api/v1/incidents/{id}/silence`: leaves an incident alone for a while.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use jiff::SignedDuration;
+use nimbus_api::{IncidentDetail, OPERATOR, SilenceRequest};
+use nimbus_control_core::heal;
+use nimbus_control_core::model::Approval;
+
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::retry::until_alone;
+
+/// Shortest and longest silence, seconds.
+const SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
+
+/// Leave an incident alone for a while; its pending approval, if any, is void
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/silence", tag = "incidents", request_body = SilenceRequest,
+    params(("id" = String, Path, description = "`inc_…`")),
+    responses((status = 200, description = "The incident, silenced", body = IncidentDetail))
+)]
+pub async fn silence(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<SilenceRequest>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let reason = reason(&request.reason)?;
+    if !SECONDS.contains(&request.for_seconds) {
+        let expected = format!("{} to {} seconds", SECONDS.start(), SECONDS.end());
+        return Err(ApiError::invalid("for_seconds", expected, request.for_seconds.to_string()));
+    }
+    until_alone(|| attempt(&app, &id, request.for_seconds, &reason)).await?;
+    let incident = super::find(&app, &id).await?;
+    Ok(Json(super::show::detail(&app, &incident.doc).await?))
+}
+
+async fn attempt(app: &App, id: &str, seconds: u64, reason: &str) -> Result<(), ApiError> {
+    let incident = super::find(app, id).await?;
+    let approval = match &incident.doc.approval_id {
+        Some(id) => app.store.get::<Approval>(id.as_str()).await?,
+        None => None,
+    };
+    let now = app.now();
+    // At most thirty days from now: representable until the year 9999.
+    let until = now + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default());
+    let changes = heal::silence(&incident, approval.as_ref(), until, OPERATOR, reason, now)?;
+    app.commit(&changes).await?;
+    Ok(())
+}

@@ -1,0 +1,30 @@
+//! `GET /api/v1/plans/{id}`: one plan.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use nimbus_control_core::model;
+
+use super::conditional::Conditional;
+use super::error::ApiError;
+use super::extract::{Nothing, Params};
+use super::view;
+use crate::app::App;
+
+/// One plan with what was considered
+#[utoipa::path(
+    get, path = "/api/v1/plans/{id}", tag = "plans",
+    params(("id" = String, Path, description = "`pln_…`")),
+    responses((status = 200, description = "The plan", body = nimbus_api::Plan))
+)]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    condition: Conditional,
+) -> Result<Response, ApiError> {
+    let missing = || ApiError::not_found("plan", &id, "incidents and approvals name their plans");
+    let plan = app.store.get::<model::Plan>(&id).await?.ok_or_else(missing)?;
+    condition.answer(&view::plan(&plan.doc))
+}

@@ -1,0 +1,113 @@
+//! `GET /api/v1/status`: the whole fleet at a glance.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use nimbus_api::{AgentCounts, ClusterHealth, IncidentCounts, Status, StorageStatus};
+use nimbus_control_core::model::{ApprovalState, Incident, IncidentKind, IncidentState, Severity};
+
+use super::error::ApiError;
+use super::extract::{Nothing, Params};
+use super::view::{self, Fleet, number};
+use crate::app::App;
+
+/// The whole fleet at a glance
+#[utoipa::path(
+    get, path = "/api/v1/status", tag = "fleet",
+    responses((status = 200, description = "The fleet", body = Status))
+)]
+pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Json<Status>, ApiError> {
+    let fleet = Fleet::read(&app).await?;
+    let clusters = clusters(&fleet);
+    let agents = agents(&fleet);
+    let storage = StorageStatus {
+        kind: if app.store.address().starts_with("sqlite") { "sqlite" } else { "postgresql" }.to_owned(),
+        log_position: app.stored(),
+        log_applied: app.applied(),
+    };
+    let waiting_for = waiting_for(&app, &fleet, &clusters, &storage);
+    let docs = &fleet.docs;
+    let pending = docs.approvals.iter().filter(|approval| approval.doc.state == ApprovalState::Pending);
+    let in_flight = docs.jobs.iter().filter(|job| !job.doc.state.is_final());
+    let drifted = docs.incidents.iter().filter(|incident| incident.doc.kind == IncidentKind::FileDrift);
+    Ok(Json(Status {
+        ready: waiting_for.is_empty(),
+        waiting_for,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        now: app.now(),
+        started_at: app.started_at,
+        agents,
+        incidents: incidents(docs.incidents.iter().map(|incident| &incident.doc)),
+        waiting_approvals: number(pending.count()),
+        jobs_in_flight: number(in_flight.count()),
+        drifted_files: number(drifted.count()),
+        clusters,
+        storage,
+    }))
+}
+
+fn clusters(fleet: &Fleet) -> Vec<ClusterHealth> {
+    let health = |cluster: nimbus_api::Cluster| ClusterHealth {
+        id: cluster.id,
+        name: cluster.name,
+        state: cluster.state,
+        reason: cluster.reason,
+        mode: cluster.mode,
+        open_incidents: cluster.open_incidents,
+    };
+    fleet.docs.clusters.iter().map(|cluster| health(view::cluster(&cluster.doc, fleet))).collect()
+}
+
+fn agents(fleet: &Fleet) -> AgentCounts {
+    let mut counts = AgentCounts::default();
+    for agent in &fleet.docs.agents {
+        if agent.doc.revoked_at.is_some() {
+            counts.revoked += 1;
+        } else {
+            counts.total += 1;
+            counts.connected += u32::from(fleet.connected.contains(&agent.doc.id));
+        }
+    }
+    counts
+}
+
+fn incidents<'a>(incidents: impl Iterator<Item = &'a Incident>) -> IncidentCounts {
+    let mut counts = IncidentCounts::default();
+    for incident in incidents {
+        match incident.state {
+            IncidentState::Open => counts.open += 1,
+            IncidentState::WaitingApproval => counts.waiting_approval += 1,
+            IncidentState::Remediating => counts.remediating += 1,
+            IncidentState::Escalated => counts.escalated += 1,
+            IncidentState::Silenced => {
+                counts.silenced += 1;
+                continue;
+            }
+            IncidentState::Resolved => continue,
+        }
+        counts.total += 1;
+        match incident.severity {
+            Severity::Critical => counts.critical += 1,
+            Severity::Warning => counts.warning += 1,
+            Severity::Info => counts.info += 1,
+        }
+    }
+    counts
+}
+
+fn waiting_for(app: &App, fleet: &Fleet, clusters: &[ClusterHealth], storage: &StorageStatus) -> Vec<String> {
+    let mut waiting = app.health.problems();
+    let away = |agent: &nimbus_control_core::model::Agent| {
+        agent.revoked_at.is_none() && !fleet.connected.contains(&agent.id)
+    };
+    let agents = fleet.docs.agents.iter().map(|agent| &agent.doc).filter(|agent| away(agent));
+    waiting.extend(agents.map(|agent| format!("agent {} is not connected", agent.name)));
+    let unknown = clusters.iter().filter(|cluster| cluster.state == "unknown");
+    waiting.extend(unknown.map(|cluster| format!("cluster {}: {}", cluster.name, cluster.reason)));
+    let behind = storage.log_position - storage.log_applied;
+    if behind > 0 {
+        waiting.push(format!("{behind} batches of observations are stored and not applied yet"));
+    }
+    waiting
+}

@@ -1,0 +1,204 @@
+//! What operators order: approvals, drift, autonomy, agents. Each leaves its audit row, once.
+
+use nimbus_control_core::model::{
+    ActionKind, Approval, ApprovalState, Cluster, Incident, IncidentState, Mode,
+};
+use nimbus_protocol::ids::AgentId;
+use serde_json::{Value, json};
+
+use super::site::{self, CLUSTER, id, site};
+use super::{Answer, Bench};
+use crate::app::Cut;
+
+fn apr(number: u32) -> String {
+    format!("/api/v1/approvals/apr_{number:032x}")
+}
+
+async fn digest(bench: &Bench, number: u32) -> String {
+    bench.get(&apr(number)).await.ok()["plan"]["digest"].as_str().unwrap().to_owned()
+}
+
+async fn approve(bench: &Bench, number: u32, digest: &str) -> Answer {
+    bench.post(&format!("{}/approve", apr(number)), json!({"plan_digest": digest, "reason": "go"})).await
+}
+
+async fn approval(bench: &Bench, number: u32) -> Approval {
+    bench.app.store.get(&format!("apr_{number:032x}")).await.unwrap().unwrap().doc
+}
+
+#[tokio::test]
+async fn a_yes_is_bound_to_the_plan_that_was_shown() {
+    let bench = Bench::with(site()).await;
+    let problem = approve(&bench, 1, &"00".repeat(32)).await.problem(409, "plan_changed");
+    assert!(problem["detail"].as_str().unwrap().contains("the plan changed since it was shown"));
+    assert!(problem["expected"].is_string() && problem["found"].is_string() && problem["remedy"].is_string());
+    assert_eq!(approval(&bench, 1).await.state, ApprovalState::Pending);
+    assert!(bench.actions().await.is_empty());
+    bench.post(&format!("{}/approve", apr(1)), json!({"reason": "go"})).await.problem(400, "invalid");
+
+    let shown = approve(&bench, 1, &digest(&bench, 1).await).await.ok();
+    assert_eq!(
+        (&shown["state"], &shown["decided_by"], &shown["reason"]),
+        (&"approved".into(), &"operator".into(), &"go".into())
+    );
+    assert_eq!(shown["incident"]["id"], shown["incident_id"]);
+    assert_eq!(bench.actions().await, ["approval.approved"]);
+}
+
+#[tokio::test]
+async fn the_same_word_again_changes_nothing_and_another_word_is_refused() {
+    let bench = Bench::with(site()).await;
+    let digest = digest(&bench, 1).await;
+    let first = approve(&bench, 1, &digest).await.ok();
+    assert_eq!(approve(&bench, 1, &digest).await.ok(), first);
+    assert_eq!(bench.actions().await.len(), 1);
+    let problem =
+        bench.post(&format!("{}/deny", apr(1)), json!({"reason": ""})).await.problem(409, "already_decided");
+    assert!(problem["found"].as_str().unwrap().contains("approved by operator"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_no_is_said_in_the_incident_and_changes_nothing_else() {
+    let bench = Bench::with(site()).await;
+    let shown = bench.post(&format!("{}/deny", apr(1)), json!({"reason": "not\n today"})).await.ok();
+    assert_eq!((&shown["state"], &shown["reason"]), (&"denied".into(), &"not today".into()));
+    assert_eq!(shown["incident"]["state"], "escalated");
+    let why = shown["incident"]["reason"].as_str().unwrap();
+    assert!(why.contains("denied by operator") && why.contains("not today"), "{why}");
+    let again = bench.post(&format!("{}/deny", apr(1)), json!({"reason": "not today"})).await.ok();
+    assert_eq!(again, shown);
+    assert_eq!(bench.actions().await, ["approval.denied"]);
+    bench.post(&format!("{}/deny", apr(1)), json!({})).await.problem(400, "invalid");
+}
+
+#[tokio::test]
+async fn the_requester_may_not_approve_and_an_expired_request_stays_unanswered() {
+    let mut changes = site();
+    changes.approvals[0].doc.requested_by = "operator".into();
+    changes.approvals[1].doc.expires_at = site::at(1);
+    let bench = Bench::with(changes).await;
+    approve(&bench, 1, &digest(&bench, 1).await).await.problem(403, "own_request");
+    approve(&bench, 2, &digest(&bench, 2).await).await.problem(409, "expired");
+    assert!(bench.actions().await.is_empty());
+}
+
+#[tokio::test]
+async fn fixing_a_file_is_approving_its_plan_and_a_dry_run_writes_nothing() {
+    let bench = Bench::with(site()).await;
+    let path = format!("/api/v1/drift/inc_{:032x}", 2);
+    let digest = bench.get(&path).await.ok()["plan_digest"].as_str().unwrap().to_owned();
+    let fix = async |digest: &str, dry_run: bool| {
+        bench.post(&format!("{path}/fix"), json!({"plan_digest": digest, "dry_run": dry_run})).await
+    };
+    fix("11", true).await.problem(409, "plan_changed");
+    fix("11", false).await.problem(409, "plan_changed");
+    let would = fix(&digest, true).await.ok();
+    assert_eq!((&would["dry_run"], &would["plan"]["digest"]), (&true.into(), &digest.clone().into()));
+    assert_eq!(approval(&bench, 2).await.state, ApprovalState::Pending);
+    assert!(bench.actions().await.is_empty());
+    let started = fix(&digest, false).await.ok();
+    assert_eq!(started["dry_run"], false);
+    assert_eq!(approval(&bench, 2).await.state, ApprovalState::Approved);
+    assert_eq!(fix(&digest, false).await.ok(), started);
+    assert_eq!(bench.actions().await, ["approval.approved"]);
+}
+
+#[tokio::test]
+async fn a_file_without_a_plan_cannot_be_fixed_and_says_why() {
+    let mut changes = site();
+    changes.incidents[1].doc.approval_id = None;
+    changes.incidents[1].doc.reason = "the baseline has no content to restore".into();
+    let bench = Bench::with(changes).await;
+    let path = format!("/api/v1/drift/inc_{:032x}/fix", 2);
+    let problem = bench.post(&path, json!({"plan_digest": "11"})).await.problem(409, "nothing_to_approve");
+    assert!(problem["detail"].as_str().unwrap().contains("no content to restore"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_baseline_is_not_accepted_for_a_file_that_nobody_sees() {
+    let bench = Bench::with(site()).await;
+    let path = format!("/api/v1/drift/inc_{:032x}/baseline", 2);
+    bench.post(&path, json!({})).await.problem(409, "state_unknown");
+    assert!(bench.actions().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_cluster_is_enabled_by_rule_shown_dry_and_disabled_again() {
+    let bench = Bench::with(site()).await;
+    let order =
+        async |what: &str, body: Value| bench.post(&format!("/api/v1/autonomous/prod/{what}"), body).await;
+    let cluster = async || -> Cluster { bench.app.store.get(CLUSTER).await.unwrap().unwrap().doc };
+    let would = order("enable", json!({"rules": ["restart_pod"], "dry_run": true})).await.ok();
+    assert_eq!((&would["state"], &would["enabled"]), (&"act".into(), &json!(["restart_pod"])));
+    assert_eq!(cluster().await.mode, Mode::Observe);
+    order("enable", json!({"rules": ["restart_pod"]})).await.ok();
+    assert_eq!((cluster().await.mode, cluster().await.enabled), (Mode::Act, vec![ActionKind::RestartPod]));
+    order("enable", json!({})).await.ok();
+    assert!(cluster().await.enabled.contains(&ActionKind::RollbackDeployment));
+    let problem = order("enable", json!({"rules": ["reboot"]})).await.problem(400, "invalid");
+    assert!(problem["expected"].as_str().unwrap().contains("restart_pod"), "{problem}");
+    order("enable", json!({"rules": ["restore_file"]})).await.problem(400, "invalid");
+    order("enable", json!({"rules": []})).await.problem(400, "invalid");
+    let off = order("disable", json!({})).await.ok();
+    assert_eq!((&off["state"], &off["enabled"]), (&"observe".into(), &json!([])));
+    assert!(off["reason"].as_str().unwrap().contains("observe only"));
+    bench.post("/api/v1/autonomous/nowhere/enable", json!({})).await.problem(404, "not_found");
+    let actions = bench.actions().await;
+    assert_eq!(actions.len(), 3, "{actions:?}");
+}
+
+#[tokio::test]
+async fn silence_ends_and_an_acknowledgement_is_part_of_the_story() {
+    let bench = Bench::with(site()).await;
+    let path = format!("/api/v1/incidents/inc_{:032x}", 1);
+    bench.post(&format!("{path}/silence"), json!({"for_seconds": 5})).await.problem(400, "invalid");
+    bench.post(&format!("{path}/ack"), json!({"reason": "on it"})).await.ok();
+    let shown =
+        bench.post(&format!("{path}/silence"), json!({"for_seconds": 3600, "reason": "known"})).await.ok();
+    assert_eq!(shown["state"], "silenced");
+    assert!(shown["history"].to_string().contains("on it"), "{shown}");
+    let incident: Incident = bench.app.store.get(&format!("inc_{:032x}", 1)).await.unwrap().unwrap().doc;
+    assert_eq!(incident.state, IncidentState::Silenced);
+    assert!(incident.silenced_until.unwrap() > bench.app.now());
+    assert_ne!(approval(&bench, 1).await.state, ApprovalState::Pending);
+}
+
+#[tokio::test]
+async fn a_join_token_is_shown_once_and_only_its_hash_is_kept() {
+    let bench = Bench::new().await;
+    let order = async |body: Value| bench.post("/api/v1/agents/tokens", body).await;
+    let answer = order(json!({"name": "edge-1", "kind": "vpc", "ttl_seconds": 60})).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"));
+    let token: nimbus_protocol::join::JoinToken = answer.json()["token"].as_str().unwrap().parse().unwrap();
+    let record: nimbus_control_core::model::JoinTokenRecord =
+        bench.app.store.get(token.id.as_str()).await.unwrap().unwrap().doc;
+    assert_eq!(record.secret_sha256, hex::encode(token.secret_sha256()));
+    assert_eq!((record.created_by.as_str(), answer.json()["name"].as_str()), ("operator", Some("edge-1")));
+    let rows = bench.get("/api/v1/audit").await.text;
+    assert!(rows.contains(token.id.as_str()) && !rows.contains(answer.json()["token"].as_str().unwrap()));
+    for bad in [
+        json!({"name": "a b", "kind": "vpc"}),
+        json!({"name": "", "kind": "vpc"}),
+        json!({"name": "a", "kind": "pet"}),
+        json!({"name": "a", "kind": "vpc", "ttl_seconds": 0}),
+        json!({"name": "a", "kind": "vpc", "ttl_seconds": 999_999_999}),
+    ] {
+        order(bad).await.problem(400, "invalid");
+    }
+    assert_eq!(bench.actions().await, ["token.created"]);
+}
+
+#[tokio::test]
+async fn a_revoked_agents_session_is_cut_and_it_is_revoked_once() {
+    let bench = Bench::with(site()).await;
+    let agent: AgentId = id("agt", 2);
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    let session = bench.app.sessions.register(&agent, peer, "0.1.0".into(), bench.app.now());
+    assert_eq!(bench.get("/api/v1/agents/edge").await.ok()["state"], "connected");
+    let shown = bench.post("/api/v1/agents/edge/revoke", json!({"reason": "lost"})).await.ok();
+    assert_eq!(shown["state"], "revoked");
+    assert_eq!(*session.cut.borrow(), Some(Cut::Revoked));
+    bench.post(&format!("/api/v1/agents/{agent}/revoke"), json!({})).await.ok();
+    assert_eq!(bench.actions().await, ["agent.revoked"]);
+    bench.post("/api/v1/agents/edge/revoke", json!({})).await.problem(404, "not_found");
+}

@@ -1,0 +1,169 @@
+//! The fleet at a glance, where what is not known reads unknown.
+
+use nimbus_control_core::model::{Agent, IncidentState};
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1::{self, observation, sync_mark};
+use serde_json::{Value, json};
+
+use super::Bench;
+use super::site::{self, CLUSTER, PATH, id, site};
+
+fn connect(bench: &Bench, number: u32) {
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    // The registration's end is not needed: deregistering is by number.
+    drop(bench.app.sessions.register(&id("agt", number), peer, "0.1.0".into(), bench.app.now()));
+}
+
+fn observe(bench: &Bench, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
+    let mut world = bench.app.world_mut();
+    for body in bodies {
+        let observation = v1::Observation {
+            observed_at_us: site::at(20).as_microsecond(),
+            cluster_uid: cluster.into(),
+            body: Some(body),
+            ..Default::default()
+        };
+        world.apply(&id::<AgentId>("agt", agent), &observation, site::at(20));
+    }
+}
+
+/// A full listing of a cluster with one node, ready, and two pods, one of them ready.
+fn listing() -> Vec<observation::Body> {
+    let mark = |kind: &str, phase: sync_mark::Phase| {
+        observation::Body::Sync(v1::SyncMark { kind: kind.into(), phase: phase.into(), lease_term: 3 })
+    };
+    let meta = |uid: &str| {
+        Some(v1::ObjectMeta {
+            uid: uid.into(),
+            namespace: "shop".into(),
+            name: uid.into(),
+            ..Default::default()
+        })
+    };
+    let pod = |uid: &str, ready| {
+        observation::Body::Pod(v1::Pod {
+            meta: meta(uid),
+            phase: "Running".into(),
+            ready,
+            ..Default::default()
+        })
+    };
+    let node =
+        observation::Body::Node(v1::Node { meta: meta("n1"), ready: "True".into(), ..Default::default() });
+    let kinds = ["Pod", "ReplicaSet", "Deployment", "Node"];
+    let mut bodies: Vec<_> = kinds.iter().map(|kind| mark(kind, sync_mark::Phase::Begin)).collect();
+    bodies.extend([pod("p1", true), pod("p2", false), node]);
+    bodies.extend(kinds.iter().map(|kind| mark(kind, sync_mark::Phase::End)));
+    bodies
+}
+
+async fn status(bench: &Bench) -> Value {
+    bench.get("/api/v1/status").await.ok()
+}
+
+#[tokio::test]
+async fn a_cluster_is_unknown_until_it_is_listed_by_an_agent_that_is_here() {
+    let mut changes = site();
+    changes.incidents.clear();
+    changes.approvals.clear();
+    let bench = Bench::with(changes).await;
+    bench.app.health.good(crate::health::Part::Start);
+    let cold = status(&bench).await;
+    assert_eq!((&cold["clusters"][0]["state"], &cold["ready"]), (&"unknown".into(), &false.into()));
+    assert_eq!(cold["agents"], json!({"total": 2, "connected": 0, "revoked": 0}));
+    observe(&bench, 1, CLUSTER, listing());
+    let away = bench.get("/api/v1/clusters/prod").await.ok();
+    assert_eq!((&away["state"], &away["pods"]), (&"unknown".into(), &Value::Null));
+    assert!(away["reason"].as_str().unwrap().contains("not connected"), "{away}");
+    connect(&bench, 1);
+    let here = bench.get("/api/v1/clusters/prod").await.ok();
+    assert_eq!((&here["state"], &here["reason"]), (&"healthy".into(), &"".into()));
+    assert_eq!([&here["pods"], &here["pods_ready"], &here["nodes_ready"]], [&json!(2), &json!(1), &json!(1)]);
+    assert_eq!((&here["agents_total"], &here["agents_connected"]), (&1.into(), &1.into()));
+    let waiting = status(&bench).await["waiting_for"].to_string();
+    assert!(waiting.contains("edge") && !waiting.contains("prod"), "{waiting}");
+    connect(&bench, 2);
+    assert_eq!(status(&bench).await["ready"], true);
+    bench.app.log_moved(9);
+    let behind = status(&bench).await;
+    assert_eq!((&behind["ready"], &behind["storage"]["log_position"]), (&false.into(), &9.into()));
+}
+
+#[tokio::test]
+async fn incidents_are_counted_by_severity_and_a_silenced_one_is_quiet() {
+    let mut changes = site();
+    let mut quiet = site::rollout(3);
+    (quiet.state, quiet.key) = (IncidentState::Silenced, "rollout/quiet".into());
+    changes.incidents.push(nimbus_control_core::model::Versioned::new(quiet));
+    let bench = Bench::with(changes).await;
+    connect(&bench, 1);
+    observe(&bench, 1, CLUSTER, listing());
+    let status = status(&bench).await;
+    let counts = &status["incidents"];
+    assert_eq!(
+        (&counts["total"], &counts["warning"], &counts["silenced"]),
+        (&2.into(), &2.into(), &1.into())
+    );
+    assert_eq!((&status["waiting_approvals"], &status["drifted_files"]), (&2.into(), &1.into()));
+    assert_eq!(status["storage"]["kind"], "sqlite");
+    let cluster = &status["clusters"][0];
+    assert_eq!((&cluster["state"], &cluster["open_incidents"]), (&"degraded".into(), &2.into()));
+    assert!(cluster["reason"].as_str().unwrap().starts_with("1 incident: "), "{cluster}");
+}
+
+#[tokio::test]
+async fn autonomy_says_what_keeps_it_from_acting() {
+    let mut changes = site();
+    let doc = &mut changes.clusters[0].doc;
+    doc.mode = nimbus_control_core::model::Mode::Act;
+    doc.enabled = nimbus_control_core::rules::of_clusters().collect();
+    let bench = Bench::with(changes).await;
+    let shown = async || bench.get("/api/v1/autonomous").await.ok()["items"][0].clone();
+    let away = shown().await;
+    assert_eq!(away["forbidden"].as_array().unwrap().len(), away["enabled"].as_array().unwrap().len());
+    assert!(away["reason"].as_str().unwrap().starts_with("unknown"), "{away}");
+    connect(&bench, 1);
+    observe(&bench, 1, CLUSTER, listing());
+    let here = shown().await;
+    assert_eq!(here["forbidden"], json!(["rollback_deployment"]));
+    assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
+    assert_eq!(here["waiting_approvals"], 1);
+}
+
+#[tokio::test]
+async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
+    let mut changes = site();
+    let edge: &mut Agent = &mut changes.agents[1].doc;
+    edge.roots = vec![("/srv".into(), "expected a directory, found none".into(), 0)];
+    let bench = Bench::with(changes).await;
+    let away = bench.get("/api/v1/agents/edge").await.ok();
+    assert_eq!((&away["state"], &away["host"]), (&"disconnected".into(), &Value::Null));
+    connect(&bench, 2);
+    let host = v1::Host { cores: 2, cpu_centipercent: 1_250, load1_centi: 50, ..Default::default() };
+    observe(&bench, 2, "", vec![observation::Body::Host(host)]);
+    let here = bench.get("/api/v1/agents/edge").await.ok();
+    assert_eq!((&here["reason"], &here["kind"]), (&"expected a directory, found none".into(), &"vpc".into()));
+    assert_eq!((&here["host"]["cpu_percent"], &here["host"]["load"][0]), (&12.5.into(), &0.5.into()));
+    assert_eq!(here["cluster"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_drifted_file_shows_what_its_agent_sees_now() {
+    let bench = Bench::with(site()).await;
+    let state = |mode, size, byte: u8| {
+        Some(v1::FileState { kind: "file".into(), mode, size, sha256: vec![byte; 32], ..Default::default() })
+    };
+    let file = v1::File {
+        root: "/etc/app".into(),
+        path: PATH.into(),
+        baseline: state(0o644, 10, 0xaa),
+        current: state(0o644, 12, 0xcc),
+        diff: "-old\n+new\n".into(),
+        ..Default::default()
+    };
+    observe(&bench, 2, "", vec![observation::Body::File(file)]);
+    let shown = bench.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok();
+    assert_eq!((&shown["diff"], &shown["diff_withheld"]), (&"-old\n+new\n".into(), &Value::Null));
+    assert_eq!((&shown["before"]["size"], &shown["after"]["size"]), (&10.into(), &12.into()));
+    assert_eq!(shown["after"]["sha256"], "cc".repeat(32));
+}

@@ -1,0 +1,75 @@
+//! Agents and their hosts.
+
+use nimbus_api as api;
+use nimbus_control_core::model;
+use nimbus_control_core::world::HostSample;
+
+use super::Fleet;
+
+/// An agent, with whether it can be reached.
+pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
+    let (state, reason) = standing(agent, fleet);
+    api::Agent {
+        id: agent.id.to_string(),
+        created_at: agent.created_at,
+        name: agent.name.clone(),
+        kind: agent.kind.to_string(),
+        state: state.to_owned(),
+        reason,
+        cluster: agent.cluster_uid.as_ref().map(|uid| fleet.cluster_name(uid)),
+        cluster_uid: agent.cluster_uid.clone(),
+        hostname: agent.hostname.clone(),
+        version: agent.version.clone(),
+        // A lease is only known to be held by an agent that is here to say so.
+        leading: agent.leading && state == "connected",
+        allowed_actions: agent.allowed_actions.clone(),
+        roots: agent.roots.iter().map(root).collect(),
+        problems: agent.problems.clone(),
+        dropped: agent.dropped,
+        revoked_at: agent.revoked_at,
+    }
+}
+
+/// An agent with the last sample of its host.
+pub fn agent_detail(doc: &model::Agent, sample: Option<&HostSample>, fleet: &Fleet) -> api::AgentDetail {
+    api::AgentDetail { agent: agent(doc, fleet), lease_term: doc.lease_term, host: sample.map(host) }
+}
+
+fn standing(agent: &model::Agent, fleet: &Fleet) -> (&'static str, String) {
+    if let Some(at) = agent.revoked_at {
+        ("revoked", format!("revoked at {at}"))
+    } else if !fleet.connected.contains(&agent.id) {
+        ("disconnected", "not connected: what it watches is unknown".to_owned())
+    } else {
+        let trouble = agent.roots.iter().map(|(_, problem, _)| problem).find(|problem| !problem.is_empty());
+        ("connected", agent.problems.first().or(trouble).cloned().unwrap_or_default())
+    }
+}
+
+fn root((path, problem, files): &(String, String, u64)) -> api::WatchedRoot {
+    api::WatchedRoot { path: path.clone(), files: *files, problem: problem.clone() }
+}
+
+fn host(sample: &HostSample) -> api::HostHealth {
+    let disk = |disk: &nimbus_control_core::world::DiskSample| api::DiskHealth {
+        mount: disk.mount.clone(),
+        filesystem: disk.filesystem.clone(),
+        total_bytes: disk.total,
+        available_bytes: disk.available,
+    };
+    api::HostHealth {
+        at: Some(sample.at),
+        os: sample.os.clone(),
+        kernel: sample.kernel.clone(),
+        cores: sample.cores,
+        cpu_percent: f64::from(sample.cpu_centipercent) / 100.0,
+        load: sample.load_centi.map(|centi| f64::from(centi) / 100.0),
+        memory_total_bytes: sample.memory_total,
+        memory_available_bytes: sample.memory_available,
+        swap_total_bytes: sample.swap_total,
+        swap_used_bytes: sample.swap_used,
+        processes: sample.processes,
+        uptime_seconds: sample.uptime_s,
+        disks: sample.disks.iter().map(disk).collect(),
+    }
+}

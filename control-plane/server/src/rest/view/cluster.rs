@@ -1,0 +1,92 @@
+//! Clusters: how they are, and how far Nimbus may go in them.
+
+use nimbus_api as api;
+use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode};
+
+use super::Fleet;
+use super::fleet::number;
+
+/// A cluster.
+pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
+    let picture = fleet.picture(&doc.uid);
+    let loud = number(fleet.loud(&doc.uid).count());
+    let (state, reason) = match &picture.counts {
+        Err(why) => ("unknown", why.clone()),
+        Ok(_) if loud > 0 => ("degraded", first(loud, fleet, &doc.uid)),
+        Ok(_) => ("healthy", String::new()),
+    };
+    let ours = || {
+        let agents = fleet.docs.agents.iter().map(|agent| &agent.doc);
+        agents.filter(|agent| agent.revoked_at.is_none() && agent.cluster_uid.as_ref() == Some(&doc.uid))
+    };
+    let counts = picture.counts.ok();
+    let open =
+        fleet.docs.incidents.iter().filter(|incident| incident.doc.cluster_uid.as_ref() == Some(&doc.uid));
+    api::Cluster {
+        id: doc.uid.clone(),
+        created_at: doc.created_at,
+        name: doc.name.clone(),
+        cluster: doc.name.clone(),
+        kind: "kubernetes".to_owned(),
+        state: state.to_owned(),
+        reason,
+        mode: doc.mode.to_string(),
+        enabled: doc.enabled.iter().map(ToString::to_string).collect(),
+        agents_total: number(ours().count()),
+        agents_connected: number(ours().filter(|agent| fleet.connected.contains(&agent.id)).count()),
+        leader: picture.actor.ok().map(|agent| agent.id.to_string()),
+        nodes: counts.map(|counts| counts.nodes),
+        nodes_ready: counts.map(|counts| counts.nodes_ready),
+        pods: counts.map(|counts| counts.pods),
+        pods_ready: counts.map(|counts| counts.pods_ready),
+        deployments: counts.map(|counts| counts.deployments),
+        open_incidents: number(open.count()),
+    }
+}
+
+/// "1 incident: web crash-loops", "3 incidents, among them: …"
+fn first(loud: u32, fleet: &Fleet, uid: &str) -> String {
+    let worst = fleet.loud(uid).min_by_key(|incident| (incident.severity, incident.created_at));
+    let title = worst.map(|incident| incident.title.as_str()).unwrap_or_default();
+    if loud == 1 { format!("1 incident: {title}") } else { format!("{loud} incidents, among them: {title}") }
+}
+
+/// How far Nimbus may go in a cluster, and what keeps it from going there.
+pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
+    let picture = fleet.picture(&doc.uid);
+    let storm = fleet.loud(&doc.uid).find(|incident| incident.kind == IncidentKind::Storm);
+    let allowed = picture.actor.as_ref().map(|agent| agent.allowed_actions.as_slice()).unwrap_or_default();
+    let enabled: Vec<String> = doc.enabled.iter().map(ToString::to_string).collect();
+    let forbidden: Vec<String> = enabled.iter().filter(|action| !allowed.contains(action)).cloned().collect();
+    let reason = if doc.mode == Mode::Observe {
+        format!("observe only; `nimbus autonomous enable --cluster {}` lets Nimbus act", doc.name)
+    } else if let Err(why) = &picture.counts {
+        why.clone()
+    } else if let Err(why) = &picture.actor {
+        why.clone()
+    } else if let Some(storm) = storm {
+        storm.title.clone()
+    } else if forbidden.is_empty() {
+        String::new()
+    } else {
+        format!("the agent's own policy forbids {}", forbidden.join(", "))
+    };
+    let here = |uid: &Option<String>| uid.as_ref() == Some(&doc.uid);
+    let jobs = fleet.docs.jobs.iter().filter(|job| here(&job.doc.cluster_uid) && !job.doc.state.is_final());
+    let incident_here = |id| fleet.docs.incidents.iter().any(|i| &i.doc.id == id && here(&i.doc.cluster_uid));
+    let waiting = fleet.docs.approvals.iter().filter(|approval| {
+        approval.doc.state == ApprovalState::Pending && incident_here(&approval.doc.incident_id)
+    });
+    api::AutonomousStatus {
+        id: doc.uid.clone(),
+        created_at: doc.created_at,
+        cluster: doc.name.clone(),
+        state: doc.mode.to_string(),
+        reason,
+        enabled,
+        forbidden,
+        storm: storm.is_some(),
+        jobs_in_flight: number(jobs.count()),
+        waiting_approvals: number(waiting.count()),
+    }
+}

@@ -1,0 +1,123 @@
+//! Drifted files, from the incident, the picture of the world and the plan, whichever still knows.
+
+use nimbus_api as api;
+use nimbus_control_core::model::{Action, FileFacts, Incident, Plan};
+use nimbus_control_core::world::FileDrift;
+
+/// A drifted file. `seen` is what the agent says now; where it says nothing any more, the plan's preconditions
+/// tell what was there, and where there is no plan either it is unknown.
+pub fn drift(
+    incident: &Incident,
+    seen: Option<&FileDrift>,
+    plan: Option<&Plan>,
+    agent: Option<&str>,
+) -> api::Drift {
+    let planned = plan.and_then(planned);
+    let (before, after) = match (seen, &planned) {
+        (Some(seen), _) => {
+            (Some(state(&seen.baseline, Some(seen.sizes.0))), Some(state(&seen.current, Some(seen.sizes.1))))
+        }
+        (None, Some(planned)) => (planned.before.map(|f| state(f, None)), Some(state(planned.after, None))),
+        (None, None) => (None, None),
+    };
+    let diff = seen.map(|seen| seen.diff.clone()).filter(|diff| !diff.is_empty());
+    let withheld = match seen {
+        Some(seen) if diff.is_none() && !seen.diff_withheld.is_empty() => Some(seen.diff_withheld.clone()),
+        _ if diff.is_none() => Some("unknown".to_owned()),
+        _ => None,
+    };
+    let root = seen.map(|seen| seen.root.as_str()).or(planned.as_ref().map(|planned| planned.root));
+    let item = super::incident(incident);
+    api::Drift {
+        change: change(before.as_ref(), after.as_ref()).to_owned(),
+        root: root.unwrap_or_default().to_owned(),
+        path: incident.object.name.clone(),
+        before,
+        after,
+        diff,
+        diff_withheld: withheld,
+        agent: agent.map(ToOwned::to_owned),
+        plan_digest: plan.map(|plan| plan.digest.clone()),
+        plan_summary: plan.map(|plan| plan.summary.clone()),
+        id: item.id,
+        created_at: item.created_at,
+        updated_at: item.updated_at,
+        resolved_at: item.resolved_at,
+        cluster: item.cluster,
+        kind: item.kind,
+        severity: item.severity,
+        state: item.state,
+        object: item.object,
+        reason: item.reason,
+        agent_id: item.agent_id,
+        plan_id: item.plan_id,
+        approval_id: item.approval_id,
+        job_id: item.job_id,
+        history: Vec::new(),
+    }
+}
+
+struct Planned<'a> {
+    root: &'a str,
+    before: Option<&'a FileFacts>,
+    after: &'a FileFacts,
+}
+
+fn planned(plan: &Plan) -> Option<Planned<'_>> {
+    match &plan.action {
+        Action::RestoreFile { root, expect_current, restore_to, .. } => {
+            Some(Planned { root, before: Some(restore_to), after: expect_current })
+        }
+        Action::AcceptBaseline { root, expect_current, .. } => {
+            Some(Planned { root, before: None, after: expect_current })
+        }
+        Action::RestartPod { .. } | Action::RollbackDeployment { .. } => None,
+    }
+}
+
+fn state(facts: &FileFacts, size: Option<u64>) -> api::FileState {
+    api::FileState {
+        kind: facts.kind.clone(),
+        mode: format!("{:04o}", facts.mode),
+        uid: facts.uid,
+        gid: facts.gid,
+        size,
+        sha256: facts.sha256.clone(),
+    }
+}
+
+fn change(before: Option<&api::FileState>, after: Option<&api::FileState>) -> &'static str {
+    let (Some(before), Some(after)) = (before, after) else { return "unknown" };
+    match (before.kind.as_str(), after.kind.as_str()) {
+        (_, "unreadable") | ("unreadable", _) => "unknown",
+        ("absent", _) => "added",
+        (_, "absent") => "deleted",
+        (then, now) if then != now || before.sha256 != after.sha256 => "modified",
+        _ => "attributes",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(kind: &str, mode: u32, sha256: &str) -> api::FileState {
+        let facts = FileFacts { kind: kind.into(), mode, uid: 0, gid: 0, sha256: sha256.into() };
+        state(&facts, None)
+    }
+
+    #[test]
+    fn each_change_has_its_word_and_what_is_not_known_is_said() {
+        let (a, b) = (file("file", 0o644, "aa"), file("file", 0o644, "bb"));
+        let (absent, dark) = (file("absent", 0, ""), file("unreadable", 0, ""));
+        let word = |before: &_, after: &_| change(Some(before), Some(after));
+        assert_eq!(word(&a, &b), "modified");
+        assert_eq!(word(&a, &file("symlink", 0o644, "aa")), "modified");
+        assert_eq!(word(&a, &file("file", 0o600, "aa")), "attributes");
+        assert_eq!(word(&a, &absent), "deleted");
+        assert_eq!(word(&absent, &a), "added");
+        assert_eq!(word(&a, &dark), "unknown");
+        assert_eq!(change(None, Some(&a)), "unknown");
+        assert_eq!(file("file", 0o4755, "").mode, "4755");
+    }
+}

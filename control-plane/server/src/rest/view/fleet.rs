@@ -1,0 +1,121 @@
+//! What several views need at once, read together: the open documents, who is connected, and how well each
+//! cluster is known.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use nimbus_control_core::model::{Agent, Incident, IncidentState};
+use nimbus_control_core::snapshot::Scope;
+use nimbus_control_core::world::Inventory;
+use nimbus_control_core::{Snapshot, World};
+use nimbus_protocol::ids::AgentId;
+
+use crate::app::App;
+use crate::docs::Docs;
+use crate::rest::error::ApiError;
+
+/// Objects of one cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub nodes: u32,
+    pub nodes_ready: u32,
+    pub pods: u32,
+    pub pods_ready: u32,
+    pub deployments: u32,
+}
+
+/// How well one cluster is known.
+#[derive(Debug, Clone)]
+pub struct Picture {
+    /// Its objects, or why they are unknown.
+    pub counts: Result<Counts, String>,
+    /// The agent that acts there, or why there is none.
+    pub actor: Result<Agent, String>,
+}
+
+/// The fleet at one moment.
+pub struct Fleet {
+    /// The open documents.
+    pub docs: Arc<Docs>,
+    /// Agents with a session.
+    pub connected: BTreeSet<AgentId>,
+    pictures: BTreeMap<String, Picture>,
+}
+
+impl Fleet {
+    /// Reads it.
+    pub async fn read(app: &App) -> Result<Self, ApiError> {
+        let docs = app.docs().await?;
+        let connected = app.sessions.connected();
+        let pictures = {
+            let world = app.world();
+            let snapshot = snapshot(app, &docs, &connected, &world);
+            let picture = |uid: &String| (uid.clone(), picture(&snapshot, &world, uid));
+            docs.clusters.iter().map(|cluster| picture(&cluster.doc.uid)).collect()
+        };
+        Ok(Self { docs, connected, pictures })
+    }
+
+    /// How well a cluster is known.
+    pub fn picture(&self, uid: &str) -> Picture {
+        self.pictures.get(uid).cloned().unwrap_or_else(|| {
+            let why = || format!("unknown: no agent has reported cluster {uid} yet");
+            Picture { counts: Err(why()), actor: Err(why()) }
+        })
+    }
+
+    /// The name of a cluster; its UID where it has none.
+    pub fn cluster_name(&self, uid: &str) -> String {
+        let found = self.docs.clusters.iter().find(|cluster| cluster.doc.uid == uid);
+        found.map_or_else(|| uid.to_owned(), |cluster| cluster.doc.name.clone())
+    }
+
+    /// The incidents of a cluster that are neither resolved nor silenced.
+    pub fn loud<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Incident> {
+        let incidents = self.docs.incidents.iter().map(|incident| &incident.doc);
+        incidents.filter(move |incident| {
+            incident.cluster_uid.as_deref() == Some(uid) && incident.state != IncidentState::Silenced
+        })
+    }
+}
+
+/// Only what the questions of [`Picture`] look at.
+fn snapshot<'a>(app: &'a App, docs: &Docs, connected: &BTreeSet<AgentId>, world: &'a World) -> Snapshot<'a> {
+    Snapshot {
+        world,
+        agents: docs.agents.clone(),
+        clusters: docs.clusters.clone(),
+        incidents: Vec::new(),
+        plans: Vec::new(),
+        approvals: Vec::new(),
+        jobs: Vec::new(),
+        connected: connected.clone(),
+        settings: &app.settings,
+    }
+}
+
+fn picture(snapshot: &Snapshot<'_>, world: &World, uid: &str) -> Picture {
+    let scope = Scope::Cluster(uid.to_owned());
+    let inventory = world.clusters.get(uid);
+    Picture {
+        counts: snapshot.known(&scope).map(|()| inventory.map(count).unwrap_or_default()),
+        actor: snapshot.actor(&scope).cloned(),
+    }
+}
+
+/// Pods that ran to their end are left out: they are neither ready nor wanted.
+fn count(inventory: &Inventory) -> Counts {
+    let pods = inventory.pods.values().filter(|pod| pod.phase != "Succeeded");
+    let (pods, pods_ready) = tally(pods.map(|pod| pod.ready));
+    let (nodes, nodes_ready) = tally(inventory.nodes.values().map(|node| node.is_ready()));
+    Counts { nodes, nodes_ready, pods, pods_ready, deployments: number(inventory.deployments.len()) }
+}
+
+fn tally(ready: impl Iterator<Item = bool>) -> (u32, u32) {
+    ready.fold((0, 0), |(all, good), ready| (all + 1, good + u32::from(ready)))
+}
+
+/// A count as it is shown; the bounds of what is kept are far below four billion.
+pub fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,176 @@
+//! Documents as operators see them. Nothing is decided here: each function copies one document into its shape in
+//! `nimbus-api`, and where something is not known it says so.
+
+mod agent;
+mod cluster;
+mod drift;
+mod fleet;
+
+pub use agent::{agent, agent_detail};
+pub use cluster::{autonomous, cluster};
+pub use drift::drift;
+pub use fleet::{Fleet, number};
+
+use nimbus_api as api;
+use nimbus_control_core::model;
+
+/// What something is about.
+pub fn object(object: &model::ObjectRef) -> api::Object {
+    api::Object {
+        kind: object.kind.clone(),
+        namespace: object.namespace.clone(),
+        name: object.name.clone(),
+        uid: object.uid.clone(),
+    }
+}
+
+/// An incident.
+pub fn incident(incident: &model::Incident) -> api::Incident {
+    api::Incident {
+        id: incident.id.to_string(),
+        created_at: incident.created_at,
+        updated_at: incident.updated_at,
+        resolved_at: incident.resolved_at,
+        cluster: incident.cluster.clone(),
+        cluster_uid: incident.cluster_uid.clone(),
+        agent_id: incident.agent_id.as_ref().map(ToString::to_string),
+        kind: incident.kind.to_string(),
+        severity: incident.severity.to_string(),
+        state: incident.state.to_string(),
+        object: object(&incident.object),
+        owner: incident.owner.as_ref().map(object),
+        title: incident.title.clone(),
+        reason: incident.reason.clone(),
+        attempts: incident.attempts,
+        next_attempt_at: incident.next_attempt_at,
+        silenced_until: incident.silenced_until,
+        plan_id: incident.plan_id.as_ref().map(ToString::to_string),
+        approval_id: incident.approval_id.as_ref().map(ToString::to_string),
+        job_id: incident.job_id.as_ref().map(ToString::to_string),
+    }
+}
+
+/// An incident's story.
+pub fn history(incident: &model::Incident) -> Vec<api::HistoryEntry> {
+    incident
+        .history
+        .iter()
+        .map(|entry| api::HistoryEntry { at: entry.at, text: entry.text.clone() })
+        .collect()
+}
+
+/// A plan.
+pub fn plan(plan: &model::Plan) -> api::Plan {
+    let considered = |option: &model::Option_| api::Considered {
+        what: option.what.clone(),
+        chosen: option.chosen,
+        why: option.why.clone(),
+    };
+    api::Plan {
+        id: plan.id.to_string(),
+        created_at: plan.created_at,
+        incident_id: plan.incident_id.to_string(),
+        cluster_uid: plan.cluster_uid.clone(),
+        agent_id: plan.agent_id.as_ref().map(ToString::to_string),
+        kind: plan.action.kind().to_string(),
+        object: object(&plan.object),
+        owner: plan.owner.as_ref().map(object),
+        requested_by: plan.requested_by.clone(),
+        needs_approval: plan.needs_approval,
+        summary: plan.summary.clone(),
+        changes: plan.changes.clone(),
+        rationale: plan.rationale.clone(),
+        considered: plan.considered.iter().map(considered).collect(),
+        evidence: plan.evidence.clone(),
+        // Plain texts and numbers: there is nothing in it that JSON could refuse.
+        action: serde_json::to_value(&plan.action).unwrap_or_default(),
+        digest: plan.digest.clone(),
+    }
+}
+
+/// An approval, with what it shows of its plan and incident.
+pub fn approval(approval: &model::Approval, plan: &model::Plan, incident: &model::Incident) -> api::Approval {
+    api::Approval {
+        id: approval.id.to_string(),
+        created_at: approval.created_at,
+        expires_at: approval.expires_at,
+        cluster: approval.cluster.clone(),
+        kind: plan.action.kind().to_string(),
+        severity: incident.severity.to_string(),
+        state: approval.state.to_string(),
+        object: object(&plan.object),
+        reason: approval.reason.clone(),
+        summary: plan.summary.clone(),
+        incident_id: approval.incident_id.to_string(),
+        plan_id: approval.plan_id.to_string(),
+        plan_digest: approval.plan_digest.clone(),
+        requested_by: approval.requested_by.clone(),
+        decided_by: approval.decided_by.clone(),
+        decided_at: approval.decided_at,
+        used_by: approval.used_by.as_ref().map(ToString::to_string),
+    }
+}
+
+/// A job.
+pub fn job(job: &model::Job) -> api::Job {
+    api::Job {
+        id: job.id.to_string(),
+        created_at: job.created_at,
+        cluster: job.cluster.clone(),
+        cluster_uid: job.cluster_uid.clone(),
+        kind: job.action.to_string(),
+        state: job.state.to_string(),
+        object: object(&job.object),
+        owner: job.owner.as_ref().map(object),
+        reason: job.reason.clone(),
+        evidence: job.evidence.clone(),
+        agent_id: job.agent_id.to_string(),
+        incident_id: job.incident_id.to_string(),
+        plan_id: job.plan_id.to_string(),
+        plan_digest: job.plan_digest.clone(),
+        approval_id: job.approval_id.as_ref().map(ToString::to_string),
+        expires_at: job.expires_at,
+        dispatched_at: job.dispatched_at,
+        applied_at: job.applied_at,
+        finished_at: job.finished_at,
+        verify_ms: job.verify_ms,
+        verify_timeout_ms: job.verify_timeout_ms,
+        replacement_uid: job.replacement_uid.clone(),
+    }
+}
+
+/// A remedy that was tried.
+pub fn tried(job: &model::Job) -> api::HistoryItem {
+    let duration = job.finished_at.map(|end| end.as_millisecond() - job.created_at.as_millisecond());
+    api::HistoryItem {
+        id: job.id.to_string(),
+        created_at: job.created_at,
+        cluster: job.cluster.clone(),
+        kind: job.action.to_string(),
+        state: job.state.to_string(),
+        object: object(&job.object),
+        reason: job.reason.clone(),
+        incident_id: job.incident_id.to_string(),
+        automatic: job.approval_id.is_none(),
+        approval_id: job.approval_id.as_ref().map(ToString::to_string),
+        applied_at: job.applied_at,
+        finished_at: job.finished_at,
+        duration_ms: duration,
+    }
+}
+
+/// An audit row.
+pub fn audit_row(row: &model::AuditRow) -> api::AuditRow {
+    api::AuditRow {
+        id: row.seq.to_string(),
+        created_at: row.draft.at,
+        seq: row.seq,
+        actor: row.draft.actor.clone(),
+        action: row.draft.action.clone(),
+        subject: row.draft.subject.clone(),
+        cluster: row.draft.cluster.clone(),
+        detail: row.draft.detail.clone(),
+        prev: row.prev.clone(),
+        hash: row.hash.clone(),
+    }
+}
