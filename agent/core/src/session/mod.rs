@@ -1,10 +1,38 @@
-//! The session.
-use nimbus_protocol::v1;
+//! The session with the control plane, as a state machine without a wire or a clock.
+//!
+//! It decides when to connect and how long to wait after a failure, what to say, when silence means that the peer is
+//! gone, and how much may be in flight. The daemon carries: it turns what happens into an [`Event`], and does each
+//! [`Action`] that [`Session::poll_action`] gives until there is none. Times are a monotonic clock's, as the duration
+//! since any fixed instant of this process: a wall clock that jumps neither delays nor hastens anything.
+//!
+//! ```text
+//! Disconnected --retry_at--> Connecting --Connected--> Greeting --Welcome--> Live
+//!       ^-------------------- closed, refused, silent, timed out -------------'
+//! ```
+//!
+//! Bounds: [`WINDOW`] unacknowledged batches; the queue of actions holds what one event causes, because it is emptied
+//! after each.
+
+mod backoff;
+mod machine;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
-/// What happened. Times are a monotonic clock's: the duration since any fixed instant of this process.
-#[derive(Debug)]
+
+use nimbus_protocol::v1;
+
+pub use machine::Session;
+
+/// Most batches sent and not acknowledged. At it, nothing is pulled from the spool until an acknowledgement comes.
+pub const WINDOW: usize = 8;
+/// Most bytes of observations in one batch, before compression; a frame takes more.
+pub const BATCH_BYTES: usize = 512 << 10;
+
+/// What happened.
+#[derive(Debug, Clone)]
 pub enum Event {
-    /// The connection and its control stream are open; the hello to send (the session sets its versions).
+    /// The connection and its control stream are open; this is the hello to send (the versions are set here).
     Connected(Box<v1::Hello>),
     /// Connecting failed, or the connection broke.
     Closed(String),
@@ -12,113 +40,95 @@ pub enum Event {
     Frame(Box<v1::ServerFrame>),
     /// The spool has something new.
     Pending,
-    /// Answers [`Action::Pull`]: a batch up to this sequence was written to the data stream.
+    /// Answers [`Action::Pull`]: a batch up to and including this sequence was written to the data stream.
     BatchSent(u64),
     /// Answers [`Action::Pull`]: the spool had nothing.
     NothingPending,
-    /// Time passed: call at [`Session::next_timeout`] or later.
+    /// Time passed: send this at [`Session::next_timeout`]; earlier or later does no harm.
     Timeout,
 }
+
 /// What the daemon does.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Connect; answer with `Connected` or `Closed`.
+    /// Connect, and answer with `Connected` or `Closed`.
     Connect,
     /// Write this to the control stream.
     Send(Box<v1::AgentFrame>),
     /// Write a heartbeat with the present time to the control stream.
     Heartbeat,
-    /// `spool.welcome(acknowledged)`, `journal.note_epoch(epoch)`; open the data stream.
+    /// `spool.welcome(acknowledged)`, `journal.note_epoch(epoch)`, and open the data stream.
     Welcomed(v1::Welcome),
-    /// Take one batch from the spool and send it; answer with `BatchSent` or `NothingPending`.
+    /// Take one batch from the spool and write it to the data stream; answer with `BatchSent` or `NothingPending`.
     Pull {
-        /** Most observations. */
+        /// Most observations in it.
         max_observations: usize,
-        /** Most bytes. */
+        /// Most bytes in it.
         max_bytes: usize,
     },
     /// `spool.acknowledge(sequence)`.
     Acknowledged(u64),
     /// An order, not believed yet.
     Job(v1::Envelope),
-    /// List everything again.
+    /// The control plane asks for everything again.
     Resync(String),
     /// A new certificate.
     Renewed(v1::RenewResponse),
-    /// Close the connection with this application code; no answer needed.
+    /// Close the connection with this application code; no answer is needed.
     Close {
-        /** QUIC application code. */
+        /// QUIC application code.
         code: u32,
-        /** For the log. */
+        /// For the log.
         reason: String,
     },
 }
-/// Settings.
-#[derive(Debug, Clone)]
+
+/// How patient a session is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
     /// Longest time to connect.
     pub connect_timeout: Duration,
     /// Longest wait for the Welcome.
     pub greeting_timeout: Duration,
-    /// Longest wait for an acknowledgement.
+    /// Longest wait for an acknowledgement of the oldest batch in flight.
     pub ack_timeout: Duration,
-    /// First back-off.
+    /// Ceiling of the first wait between attempts; it doubles with each attempt.
     pub backoff_base: Duration,
-    /// Longest back-off.
+    /// Highest ceiling of the wait between attempts.
     pub backoff_max: Duration,
-    /// Wait after a refusal that says not to try again.
+    /// A session that lived so long starts the waits from the beginning.
+    pub stable_after: Duration,
+    /// Wait after a refusal that says not to try again: an operator may have changed that by then.
     pub refused_wait: Duration,
 }
+
 impl Default for Settings {
+    /// 15 s, 10 s and 30 s of patience; waits of 1 s to 60 s, anew after 10 s; 5 minutes after a refusal.
     fn default() -> Self {
-        todo!()
+        Self {
+            connect_timeout: Duration::from_secs(15),
+            greeting_timeout: Duration::from_secs(10),
+            ack_timeout: Duration::from_secs(30),
+            backoff_base: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            stable_after: Duration::from_secs(10),
+            refused_wait: Duration::from_secs(300),
+        }
     }
 }
+
 /// Where the session stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Waits.
     Disconnected {
-        /** When to try again. */
+        /// When to try again.
         retry_at: Duration,
     },
-    /// Connecting.
+    /// The daemon connects.
     Connecting,
-    /// Hello sent.
+    /// The hello is sent, the Welcome is awaited.
     Greeting,
     /// Up.
     Live,
-}
-/// The state machine.
-#[derive(Debug)]
-pub struct Session {}
-impl Session {
-    /// Connects at once.
-    pub fn new(_settings: Settings, _now: Duration) -> Self {
-        todo!()
-    }
-    /// Takes what happened; `random` spreads reconnects.
-    pub fn handle(&mut self, _event: Event, _now: Duration, _random: u64) {
-        todo!()
-    }
-    /// The next thing to do; ask until `None` after each event.
-    pub fn poll_action(&mut self) -> Option<Action> {
-        todo!()
-    }
-    /// When to send [`Event::Timeout`] at the latest.
-    pub fn next_timeout(&self) -> Duration {
-        todo!()
-    }
-    /// Where it stands.
-    pub fn state(&self) -> &State {
-        todo!()
-    }
-    /// Why it is not live, one sentence; `None` when it is.
-    pub fn problem(&self) -> Option<&str> {
-        todo!()
-    }
-    /// Batches sent and not acknowledged.
-    pub fn in_flight(&self) -> usize {
-        todo!()
-    }
 }
