@@ -1,0 +1,250 @@
+//! From an observation to a signed job and back to a resolved incident, with an agent that only speaks the wire.
+
+#[path = "common/cluster.rs"]
+mod cluster;
+mod common;
+
+use std::path::Path;
+
+use cluster::{UID, crashing, deployment, gone, healthy, listing, replica_set, status};
+use common::{Identity, Session, config, join, start, until, within};
+use nimbus_control_core::heal;
+use nimbus_control_core::model::{ActionKind, AgentKind, Cluster, Incident, IncidentState, Job, JobState};
+use nimbus_control_plane::{Config, ControlPlane};
+use nimbus_protocol::signed::Signed;
+use nimbus_protocol::v1;
+use nimbus_protocol::v1::job::Action;
+use nimbus_protocol::v1::job_report::Phase;
+use nimbus_protocol::v1::observation::Body;
+use nimbus_protocol::v1::server_frame::Body as FromServer;
+
+/// Short times, so that a settled owner is settled soon.
+fn quick(dir: &Path) -> Config {
+    let mut config = config(dir);
+    config.settings.verify_ms = 50;
+    config.settings.verify_timeout_ms = 1_000;
+    config
+}
+
+async fn connect(plane: &ControlPlane, identity: &Identity) -> Session {
+    let hello = v1::Hello { cluster_uid: UID.into(), cluster_name: "kind".into(), ..identity.hello() };
+    identity.connect_with(plane, hello).await.unwrap_or_else(|refusal| panic!("{refusal:?}"))
+}
+
+async fn enable(plane: &ControlPlane) {
+    let app = plane.app();
+    // An agent's hello may be between the two.
+    for _ in 0..10 {
+        let cluster = app.store.get::<Cluster>(UID).await.unwrap().unwrap();
+        let changes = heal::enable(&cluster, &[ActionKind::RestartPod], "operator", app.now()).unwrap();
+        match app.commit(&changes).await {
+            Ok(_) => return,
+            Err(error) => assert!(error.is_conflict(), "{error}"),
+        }
+    }
+    panic!("ten conflicts in a row");
+}
+
+async fn incidents(plane: &ControlPlane) -> Vec<Incident> {
+    plane.app().store.all::<Incident>().await.unwrap().into_iter().map(|incident| incident.doc).collect()
+}
+
+/// The next job that the agent gets; it believes only a signature of the keys it got at enrolment.
+async fn job(session: &mut Session, identity: &Identity) -> (v1::Job, v1::Envelope) {
+    loop {
+        match session.control().await {
+            FromServer::Job(envelope) => {
+                let key: [u8; 32] = identity.job_keys[0].clone().try_into().unwrap();
+                let keys = [ed25519_dalek::VerifyingKey::from_bytes(&key).unwrap()];
+                let verified = Signed::<v1::Job>::from_envelope(envelope.clone()).verify(&keys).unwrap();
+                return (verified.into_inner(), envelope);
+            }
+            FromServer::Heartbeat(_) | FromServer::Resync(_) => {}
+            other => panic!("expected a job, found {other:?}"),
+        }
+    }
+}
+
+fn report(job: &v1::Job, phase: Phase) -> Body {
+    Body::JobReport(v1::JobReport {
+        job_id: job.job_id.clone(),
+        phase: phase.into(),
+        at_us: nimbus_protocol::to_micros(nimbus_control_plane::clock::now()),
+        evidence: vec!["pod cart-c is ready".into()],
+        ..Default::default()
+    })
+}
+
+async fn state(plane: &ControlPlane, job: &v1::Job) -> JobState {
+    plane.app().store.get::<Job>(&job.job_id).await.unwrap().unwrap().doc.state
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_loop_becomes_a_signed_job_and_is_resolved_with_evidence() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    // Observed only, until an operator says otherwise.
+    let seen = until("an incident", async || incidents(&plane).await.pop()).await;
+    let why = until("a reason", async || {
+        incidents(&plane).await.pop().filter(|i| i.reason.contains("autonomous enable")).map(|i| i.reason)
+    });
+    why.await;
+    assert_eq!(seen.cluster, "kind");
+    assert!(plane.app().store.all::<Job>().await.unwrap().is_empty());
+    let mut enabled = plane.enabled_clusters();
+    enable(&plane).await;
+    let (job, _) = job(&mut session, &identity).await;
+    let told = within("the enabled clusters", enabled.wait_for(|clusters| !clusters.is_empty())).await;
+    assert_eq!(*told.unwrap(), [(UID.to_owned(), vec![ActionKind::RestartPod])]);
+    assert_eq!((job.agent_id.as_str(), job.cluster_uid.as_str()), (identity.id.as_str(), UID));
+    assert_eq!((job.epoch, job.incident_id.as_str()), (plane.app().epoch, seen.id.as_str()));
+    let Some(Action::RestartPod(restart)) = &job.action else { panic!("{job:?}") };
+    assert_eq!(restart.pod.as_ref().unwrap().uid, "uid-cart-a");
+    assert!(restart.avoid_node);
+
+    session.tell(UID, vec![report(&job, Phase::Accepted), report(&job, Phase::Applied)]).await;
+    until("a running job", async || (state(&plane, &job).await == JobState::Running).then_some(())).await;
+    let new = vec![gone("cart-a"), healthy("cart-c", "n2"), replica_set(2), deployment(2)];
+    session.tell(UID, new).await;
+    // Told twice, counted once.
+    let done = report(&job, Phase::Succeeded);
+    session.tell(UID, vec![done.clone(), done]).await;
+    let over = until("a resolved incident", async || {
+        incidents(&plane).await.pop().filter(|incident| incident.state == IncidentState::Resolved)
+    });
+    let over = over.await;
+    assert_eq!((over.id.clone(), over.attempts), (seen.id.clone(), 1));
+    assert_eq!(state(&plane, &job).await, JobState::Succeeded);
+    assert_eq!(incidents(&plane).await.len(), 1);
+    let rows = plane.app().store.audit_rows(1, 500).await.unwrap();
+    let actions: Vec<&str> = rows.iter().map(|row| row.draft.action.as_str()).collect();
+    for action in
+        ["agent.enrolled", "incident.opened", "plan.made", "job.signed", "job.sent", "incident.resolved"]
+    {
+        assert_eq!(actions.iter().filter(|found| **found == action).count(), 1, "{action} in {actions:?}");
+    }
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_nobody_answered_comes_again_byte_for_byte_after_a_reconnect_and_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    let next = session.next;
+    enable(&plane).await;
+    let (first, envelope) = job(&mut session, &identity).await;
+    session.connection.close(0u32.into(), b"");
+
+    let mut session = connect(&plane, &identity).await;
+    assert_eq!(job(&mut session, &identity).await, (first.clone(), envelope.clone()));
+    plane.stop().await;
+
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let mut session = connect(&plane, &identity).await;
+    assert_eq!(session.welcome.acknowledged, next - 1);
+    assert_eq!(job(&mut session, &identity).await, (first.clone(), envelope));
+    // What was observed before the restart is still known, and the report closes the circle.
+    session.next = next;
+    session.tell(UID, vec![report(&first, Phase::Accepted), report(&first, Phase::Applied)]).await;
+    let new = vec![gone("cart-a"), healthy("cart-c", "n2"), replica_set(2), deployment(2)];
+    session.tell(UID, new).await;
+    session.tell(UID, vec![report(&first, Phase::Succeeded)]).await;
+    until("a resolved incident", async || {
+        incidents(&plane).await.pop().filter(|incident| incident.state == IncidentState::Resolved)
+    })
+    .await;
+    let jobs = plane.app().store.all::<Job>().await.unwrap();
+    assert_eq!(jobs.len(), 1);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_job_says_why_and_is_planned_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    enable(&plane).await;
+    let (first, _) = job(&mut session, &identity).await;
+    let refusal = Body::JobReport(v1::JobReport {
+        job_id: first.job_id.clone(),
+        phase: Phase::Refused.into(),
+        code: "precondition_failed".into(),
+        reason: "expected CrashLoopBackOff, found Running".into(),
+        ..Default::default()
+    });
+    session.tell(UID, vec![refusal]).await;
+    until("a refused job", async || (state(&plane, &first).await == JobState::Refused).then_some(())).await;
+    let incident = incidents(&plane).await.pop().unwrap();
+    assert!(incident.history.iter().any(|entry| entry.text.contains("found Running")), "{incident:#?}");
+    let (second, _) = job(&mut session, &identity).await;
+    assert_ne!(second.job_id, first.job_id);
+    assert_eq!(second.incident_id, first.incident_id);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_speaks_only_for_its_own_cluster_and_reports_only_on_its_own_jobs() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    enable(&plane).await;
+    let (first, _) = job(&mut session, &identity).await;
+
+    let stranger = join(&plane, "host", AgentKind::Vpc).await;
+    let mut other = stranger.connect(&plane).await;
+    other.tell(UID, listing(healthy("cart-a", "n1"))).await;
+    other.tell("another", listing(crashing("cart-x", "n1"))).await;
+    other.tell("", vec![report(&first, Phase::Succeeded)]).await;
+    let app = plane.app();
+    until("everything applied", async || (app.routed() == app.stored()).then_some(())).await;
+    assert!(!matches!(state(&plane, &first).await, JobState::Succeeded));
+    assert_eq!(app.world().clusters.keys().collect::<Vec<_>>(), [UID]);
+    assert_eq!(app.world().clusters[UID].leader.as_ref().unwrap().as_str(), identity.id);
+    assert_eq!(app.store.all::<Cluster>().await.unwrap().len(), 1);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_rebuilds_the_world_from_the_snapshot_and_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(healthy("cart-a", "n1"))).await;
+    let app = plane.app().clone();
+    until("everything applied", async || (app.routed() == app.stored()).then_some(())).await;
+    let before = app.world().clone();
+    plane.stop().await;
+    // A snapshot was taken at the stop, and nothing of the log is needed any more.
+    let plane = start(dir.path()).await;
+    assert_eq!(*plane.app().world(), before);
+    assert!(!plane.app().needs_listing());
+    let mut session = connect(&plane, &identity).await;
+    session.next = session.welcome.acknowledged + 1;
+    session.tell(UID, vec![gone("cart-b")]).await;
+    let app = plane.app().clone();
+    until("everything applied", async || (app.applied() == app.stored()).then_some(())).await;
+    let before = app.world().clone();
+    assert_eq!(before.clusters[UID].pods.len(), 1);
+    drop(plane);
+    // Without a goodbye: the tail of the log is read again.
+    let plane = until("the data directory", async || {
+        nimbus_control_plane::ControlPlane::start(config(dir.path())).await.ok()
+    });
+    assert_eq!(*plane.await.app().world(), before);
+}
