@@ -114,10 +114,32 @@ pub struct Page {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Command, CommandFactory as _};
 
     #[test]
     fn the_grammar_contradicts_itself_nowhere() {
         super::Cli::command().debug_assert();
+    }
+
+    /// A flag of a command with the name of a global one would be read as the global one.
+    #[test]
+    fn no_command_has_a_flag_that_means_something_else_everywhere() {
+        fn look(command: &Command, global: &[String]) {
+            for sub in command.get_subcommands() {
+                for arg in sub.get_arguments().filter(|arg| !arg.is_global_set()) {
+                    assert!(
+                        !global.contains(&arg.get_id().to_string()),
+                        "{} {}",
+                        sub.get_name(),
+                        arg.get_id()
+                    );
+                }
+                look(sub, global);
+            }
+        }
+        let command = super::Cli::command();
+        let global: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+        assert!(global.len() >= 8, "{global:?}");
+        look(&command, &global);
     }
 }

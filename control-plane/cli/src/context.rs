@@ -83,7 +83,11 @@ impl Context {
     /// A hint on stderr, only for a person who reads tables.
     pub fn hint(&self, text: &str) {
         if !self.global.quiet && self.global.format.is_table() {
-            eprintln!("{}", self.hints.paint(Tone::Quiet, text));
+            let terminal = terminal_size::terminal_size_of(std::io::stderr());
+            let room = terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0).max(20));
+            for line in text.lines().flat_map(|line| crate::view::story::wrap(line, room)) {
+                eprintln!("{}", self.hints.paint(Tone::Quiet, &line));
+            }
         }
     }
 

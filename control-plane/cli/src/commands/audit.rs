@@ -34,7 +34,7 @@ enum Sub {
     /// Write rows for another program, oldest first
     Export {
         /// How
-        #[arg(long, value_parser = ["csv", "json", "jsonl", "cef"])]
+        #[arg(id = "export_format", long = "format", value_parser = ["csv", "json", "jsonl", "cef"])]
         format: String,
         /// Where to (`-` for standard output)
         #[arg(long, value_name = "FILE", default_value = "-")]

@@ -98,6 +98,10 @@ fn judge(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
 
 fn stands(detail: &IncidentDetail) -> String {
     match &detail.job {
+        Some(job) if job.applied_at.is_some() && job.finished_at.is_none() => {
+            let window = crate::output::time::span(jiff::SignedDuration::from_millis(job.verify_ms.into()));
+            format!("the change is made; watching that it holds for {window}")
+        }
         Some(job) if detail.incident.state == "remediating" => format!("job {}", readable(&job.state)),
         _ => readable(&detail.incident.state),
     }

@@ -37,7 +37,7 @@ pub fn list(view: &View, page: &List<Drift>) -> String {
 /// One file: what was accepted as true, what is there, and the difference.
 pub fn show(view: &View, drift: &Drift) -> String {
     let mut story = Story::new(view);
-    difference(&mut story, view, drift);
+    difference(&mut story, view, drift, &drift.reason);
     if drift.state == "waiting_approval" {
         story.heading("To put it back, or to keep it as it is");
         story.command(&format!("nimbus drift fix {}", drift.id));
@@ -55,12 +55,13 @@ pub fn show(view: &View, drift: &Drift) -> String {
 /// What `drift fix` shows of each file before it asks.
 pub fn before_fix(view: &View, drift: &Drift) -> String {
     let mut story = Story::new(view);
-    difference(&mut story, view, drift);
+    // Why it stands where it stands is about to be answered: only what changes is shown.
+    difference(&mut story, view, drift, "");
     story.gap();
     story.end()
 }
 
-fn difference(story: &mut Story<'_>, view: &View, drift: &Drift) {
+fn difference(story: &mut Story<'_>, view: &View, drift: &Drift, reason: &str) {
     let theme = &view.theme;
     story.line(&theme.heading(&format!("{}: {}", drift.path, change(drift))));
     story.line(&format!(
@@ -71,7 +72,7 @@ fn difference(story: &mut Story<'_>, view: &View, drift: &Drift) {
     ));
     story.gap();
     let agent = drift.agent.as_ref().map(|name| format!(" (agent {name})")).unwrap_or_default();
-    story.fact("host", &format!("{}{agent}", drift.cluster)).fact("reason", &drift.reason);
+    story.fact("host", &format!("{}{agent}", drift.cluster)).fact("reason", reason);
     story.fact("to fix", drift.plan_summary.as_deref().unwrap_or_default());
     story.gap();
     story.toned_fact("baseline", Tone::Good, &state(drift.before.as_ref()));
@@ -89,6 +90,7 @@ fn difference(story: &mut Story<'_>, view: &View, drift: &Drift) {
         (None, Some("attributes only")) => {
             story.gap().paragraph("The content is the same; only mode, owner or group differ.");
         }
+        (None, Some("unknown")) => {}
         (None, Some(why)) => {
             story.gap().paragraph(&format!("No difference is shown: {why}."));
         }

@@ -92,7 +92,12 @@ pub struct Up {
 impl Up {
     /// Starts it on free ports and reads its summary.
     pub fn start(home: &Home, args: &[&str]) -> Self {
-        let mut all = vec!["up", "-o", "json", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"];
+        let config = home.path().join("up.toml");
+        // A short verification, so that a test does not wait for half a minute.
+        std::fs::write(&config, "[settings]\nverify_ms = 300\n").unwrap();
+        let config = config.to_str().unwrap();
+        let mut all =
+            vec!["up", "-o", "json", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0", "--config", config];
         all.extend(args);
         let mut child = home.command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

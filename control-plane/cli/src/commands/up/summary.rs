@@ -66,10 +66,9 @@ fn commands(started: &Started) -> Vec<String> {
         }
     };
     let mut commands = vec![format!("{nimbus} status")];
-    if let Some(root) = started.watch.iter().find(|root| root.problem.is_empty()) {
-        let path = if root.path.is_dir() { "change a file there" } else { "change that file" };
-        commands.push(format!("{nimbus} drift list          # {path} first"));
-        commands.push(format!("{nimbus} drift fix --all     # shows what it will put back, and asks"));
+    if started.watch.iter().any(|root| root.problem.is_empty()) {
+        commands.push(format!("{nimbus} drift list            # after changing a watched file"));
+        commands.push(format!("{nimbus} drift fix --all       # shows what it will put back, and asks"));
     }
     if let Some(cluster) = &started.cluster {
         commands.push(format!("{nimbus} autonomous enable --cluster {cluster}"));
