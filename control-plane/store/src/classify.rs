@@ -72,9 +72,9 @@ fn conflict(detail: String) -> StoreError {
 
 /// SQLite's extended result codes: the low byte is the primary code.
 fn sqlite(at: String, code: u32, detail: String) -> StoreError {
-    const IOERR_SHMSIZE: u32 = 10 | (19 << 8);
-    const CONSTRAINT_PRIMARYKEY: u32 = 19 | (6 << 8);
-    const CONSTRAINT_UNIQUE: u32 = 19 | (8 << 8);
+    const IOERR_SHMSIZE: u32 = 4_874;
+    const CONSTRAINT_PRIMARYKEY: u32 = 1_555;
+    const CONSTRAINT_UNIQUE: u32 = 2_067;
     match (code, code & 0xff) {
         (IOERR_SHMSIZE, _) | (_, 13) => StoreError::Full { at, detail },
         (CONSTRAINT_PRIMARYKEY | CONSTRAINT_UNIQUE, _) => conflict(detail),
@@ -112,6 +112,7 @@ mod tests {
     fn codes_are_sorted_by_what_a_caller_can_do() {
         let text = |error: StoreError| error.to_string();
         assert!(text(sqlite("sqlite:///x".into(), 13, "full".into())).contains("disk full"));
+        assert!(matches!(sqlite("a".into(), 4874, "no room for the index".into()), StoreError::Full { .. }));
         assert!(matches!(sqlite("a".into(), 2067, "u".into()), StoreError::Conflict { .. }));
         assert!(matches!(sqlite("a".into(), 1811, "trigger".into()), StoreError::Database { .. }));
         assert!(matches!(sqlite("a".into(), 261, "busy".into()), StoreError::Locked { .. }));

@@ -37,7 +37,9 @@ pub enum StoreError {
         detail: String,
     },
     /// The database turned this user or process away.
-    #[error("expected to be let into {at}, was refused ({detail}); check user, password and permissions")]
+    #[error(
+        "expected to be let into {at}, was refused ({detail}); check that it exists, and user, password and permissions"
+    )]
     Denied {
         /// The database.
         at: String,

@@ -82,10 +82,10 @@ pub async fn audit_rows_are_found_by_filter(url: &StoreUrl) {
     for (row, n) in rows.iter_mut().zip(0..) {
         row.at = at(n);
     }
-    rows[3].action = "job.refused".to_owned();
-    rows[4].action = "jobless".to_owned();
-    rows[5].actor = "nimbus".to_owned();
-    rows[6].cluster = "edge".to_owned();
+    rows[3].action = "job.refused".into();
+    rows[4].action = "jobless".into();
+    rows[5].actor = "nimbus".into();
+    rows[6].cluster = "edge".into();
     record(&store, rows.clone()).await;
 
     let find = |filter: AuditFilter| {

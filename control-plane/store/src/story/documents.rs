@@ -138,7 +138,7 @@ pub async fn lists_page_over_equal_times(url: &StoreUrl) {
         .map(|n| Incident { created_at: at(i64::from(n / 10)), ..incident(n, &format!("crash/{n}")) })
         .collect();
     all[4].state = IncidentState::Escalated;
-    all[11].cluster = "edge".to_owned();
+    all[11].cluster = "edge".into();
     // Written in another order than they are listed.
     put(&store, all.iter().rev().cloned().map(Versioned::new).collect()).await.unwrap();
 
@@ -189,8 +189,8 @@ pub async fn odd_texts_survive(url: &StoreUrl) {
     let store = open(url).await;
     let path = format!("/srv/{}", "long/".repeat(800));
     let mut odd = incident(1, &format!("file/agt/{path}"));
-    odd.cluster = "zero\0byte".to_owned();
-    odd.reason = "a \0 in the middle, \u{1f980}, 'quoted', \"twice\", back\\slash".to_owned();
+    odd.cluster = "zero\0byte".into();
+    odd.reason = "a \0 in the middle, \u{1f980}, 'quoted', \"twice\", back\\slash".into();
     let mut row = audit("file.\0drift", &path);
     row.detail.clone_from(&odd.reason);
     let changes =

@@ -64,7 +64,7 @@ pub const NAMES: &[&str] = &[
 pub async fn tell(name: &str, url: &StoreUrl) {
     match name {
         "appended_batches_and_marks_outlive_a_restart" => {
-            appended_batches_and_marks_outlive_a_restart(url).await
+            appended_batches_and_marks_outlive_a_restart(url).await;
         }
         "gaps_are_taken_and_overlaps_refused" => gaps_are_taken_and_overlaps_refused(url).await,
         "concurrent_appends_become_visible_in_order" => concurrent_appends_become_visible_in_order(url).await,
