@@ -73,7 +73,8 @@ impl Agent {
         let store = SpoolStore::open(&data_dir.spool(), Limits::default())?;
         let baselines = Baselines::open(&data_dir.baseline())
             .map_err(|source| DataDirError::Io { path: data_dir.baseline(), source })?;
-        Ok(Wiring { config, data_dir, target, paths, listener, identity, journal, store, baselines }.connect())
+        Ok(Wiring { config, data_dir, target, paths, listener, identity, journal, store, baselines }
+            .connect())
     }
 
     /// The id that the control plane gave this agent.
@@ -167,6 +168,7 @@ impl Wiring {
             outbox: outbox.clone(),
             board: board.clone(),
             counters: counters.clone(),
+            started: std::time::Instant::now(),
             cancel: cancel.clone(),
         });
         let hello = v1::Hello {
@@ -265,12 +267,7 @@ async fn newcomer(config: &Config, target: Option<&Target>) -> Newcomer {
     newcomer
 }
 
-async fn join(
-    dir: &Path,
-    server: &str,
-    token: &str,
-    newcomer: Newcomer,
-) -> Result<Identity, IdentityError> {
+async fn join(dir: &Path, server: &str, token: &str, newcomer: Newcomer) -> Result<Identity, IdentityError> {
     let mut wait = Duration::from_secs(1);
     for _ in 1..JOIN_TRIES {
         match enrol(dir, server, token, newcomer.clone()).await {

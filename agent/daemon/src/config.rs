@@ -124,7 +124,9 @@ mod tests {
         for good in ["localhost:7443", "10.0.0.1:1", "[::1]:7443", "nimbus.example.com:65535"] {
             assert!(is_host_port(good), "{good}");
         }
-        for bad in ["", "localhost", ":7443", "::1:7443", "https://host:7443", "host:0", "host:65536", "host:x"] {
+        for bad in
+            ["", "localhost", ":7443", "::1:7443", "https://host:7443", "host:0", "host:65536", "host:x"]
+        {
             assert!(!is_host_port(bad), "{bad}");
         }
     }

@@ -22,7 +22,8 @@ pub struct Counters {
 }
 
 /// The words of [`Counters::jobs`].
-pub const OUTCOMES: [&str; 6] = ["succeeded", "failed", "refused", "replay_refused", "compensated", "unknown"];
+pub const OUTCOMES: [&str; 6] =
+    ["succeeded", "failed", "refused", "replay_refused", "compensated", "unknown"];
 
 /// One figure.
 #[derive(Debug, Default)]

@@ -51,7 +51,9 @@ pub enum DataDirError {
         found: String,
     },
     /// The system refuses.
-    #[error("expected to read and write {path}, found: {source}; check its owner, permissions and free space")]
+    #[error(
+        "expected to read and write {path}, found: {source}; check its owner, permissions and free space"
+    )]
     Io {
         /// What was tried.
         path: PathBuf,
@@ -152,7 +154,8 @@ fn take_lock(dir: &Path) -> Result<File, DataDirError> {
         Err(error) => return Err(io(error.into())),
     }
     // Who holds it is for people; the lock itself is the kernel's. A full disk must not stop the agent here.
-    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+    let _ =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
     Ok(file)
 }
 
@@ -175,7 +178,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("version"), "2\n").unwrap();
         let error = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("newer Nimbus") && error.contains("found 2") && error.contains("upgrade"), "{error}");
+        assert!(
+            error.contains("newer Nimbus") && error.contains("found 2") && error.contains("upgrade"),
+            "{error}"
+        );
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         std::fs::write(dir.path().join("version"), "a diary").unwrap();
         assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Foreign { .. })));

@@ -11,7 +11,8 @@ pub fn reached(name: &'static str) {
 #[cfg(feature = "failpoints")]
 fn die(name: &str) {
     tracing::warn!(point = name, "armed crash point reached");
-    if let Err(error) = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+    if let Err(error) =
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
     {
         tracing::error!(%error, "the crash point could not kill this process");
     }

@@ -25,8 +25,8 @@ mod failpoint;
 pub mod files;
 pub mod identity;
 mod outbox;
-mod teller;
 mod telemetry;
+mod teller;
 pub mod transport;
 pub mod watch;
 

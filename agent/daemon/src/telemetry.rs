@@ -34,7 +34,10 @@ pub async fn run(
         .with_state(Shown { board: board.clone(), counters });
     let served = axum::serve(listener, app).with_graceful_shutdown(cancel.cancelled_owned()).await;
     if let Err(error) = served {
-        board.problem("telemetry", Some(format!("the telemetry listener stopped: {error}; restart the agent")));
+        board.problem(
+            "telemetry",
+            Some(format!("the telemetry listener stopped: {error}; restart the agent")),
+        );
     }
 }
 
@@ -73,17 +76,45 @@ fn render(status: &Status, counters: &Counters, resident: u64) -> String {
     };
     let c = counters;
     one("nimbus_agent_connected", "gauge", "1 while a session is live.", status.connected.into());
-    one("nimbus_agent_leading", "gauge", "1 while this replica holds the watch lease.", status.leading.into());
+    one(
+        "nimbus_agent_leading",
+        "gauge",
+        "1 while this replica holds the watch lease.",
+        status.leading.into(),
+    );
     one("nimbus_agent_ready", "gauge", "1 while /readyz says so.", status.ready().into());
     one("nimbus_agent_problems", "gauge", "Problems an operator should know.", status.problems.len() as u64);
-    one("nimbus_agent_spool_observations", "gauge", "Observations not acknowledged.", c.spool_observations.get());
+    one(
+        "nimbus_agent_spool_observations",
+        "gauge",
+        "Observations not acknowledged.",
+        c.spool_observations.get(),
+    );
     one("nimbus_agent_spool_bytes", "gauge", "Bytes of the spool on disk.", c.spool_bytes.get());
-    one("nimbus_agent_spool_dropped_total", "counter", "Observations dropped by a full spool.", c.spool_dropped.get());
-    one("nimbus_agent_observations_sent_total", "counter", "Observations sent, repeats included.", c.observations_sent.get());
-    one("nimbus_agent_connections_total", "counter", "Connections made to the control plane.", c.connections.get());
+    one(
+        "nimbus_agent_spool_dropped_total",
+        "counter",
+        "Observations dropped by a full spool.",
+        c.spool_dropped.get(),
+    );
+    one(
+        "nimbus_agent_observations_sent_total",
+        "counter",
+        "Observations sent, repeats included.",
+        c.observations_sent.get(),
+    );
+    one(
+        "nimbus_agent_connections_total",
+        "counter",
+        "Connections made to the control plane.",
+        c.connections.get(),
+    );
     one("nimbus_agent_watched_files", "gauge", "Files with a baseline.", c.watched_files.get());
     one("process_resident_memory_bytes", "gauge", "Resident memory.", resident);
-    let _ = writeln!(out, "# HELP nimbus_agent_jobs_total Jobs by outcome.\n# TYPE nimbus_agent_jobs_total counter");
+    let _ = writeln!(
+        out,
+        "# HELP nimbus_agent_jobs_total Jobs by outcome.\n# TYPE nimbus_agent_jobs_total counter"
+    );
     for (outcome, figure) in OUTCOMES.iter().zip(&counters.jobs) {
         let _ = writeln!(out, "nimbus_agent_jobs_total{{outcome=\"{outcome}\"}} {}", figure.get());
     }

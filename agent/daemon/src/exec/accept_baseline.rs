@@ -86,7 +86,9 @@ impl Remedy for AcceptBaseline {
         match self.is_accepted().await {
             Some(true) => Verdict::new(Told::Succeeded, "what was there is the baseline now"),
             Some(false) => Verdict::new(Told::Failed, "expected the new baseline, found another"),
-            None => Verdict::new(Told::Unknown, "expected to read the baseline again, found its root not watched"),
+            None => {
+                Verdict::new(Told::Unknown, "expected to read the baseline again, found its root not watched")
+            }
         }
     }
 

@@ -10,12 +10,12 @@ use nimbus_protocol::v1::job::Action;
 use nimbus_protocol::v1::job_report::Phase as Told;
 use nimbus_protocol::{from_micros, v1};
 
+use super::Shared;
 use super::accept_baseline::AcceptBaseline;
 use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
 use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
-use super::Shared;
 use crate::clock;
 use crate::failpoint;
 
@@ -83,7 +83,8 @@ impl Flow<'_> {
                 self.guarded(RestartPod::new(self.shared.clone(), job.clone(), order.clone()), owed).await;
             }
             Some(Action::RollbackDeployment(order)) => {
-                self.guarded(RollbackDeployment::new(self.shared.clone(), job.clone(), order.clone()), owed).await;
+                self.guarded(RollbackDeployment::new(self.shared.clone(), job.clone(), order.clone()), owed)
+                    .await;
             }
             Some(Action::RestoreFile(order)) => {
                 self.guarded(RestoreFile::new(self.shared.clone(), job.clone(), order.clone()), owed).await;
@@ -127,7 +128,9 @@ impl Flow<'_> {
         }
         let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
         if let Err(problem) = self.advance(job_id, Phase::Intent, memo).await {
-            return self.refused(precondition(format!("nothing is changed without a journal: {problem}"))).await;
+            return self
+                .refused(precondition(format!("nothing is changed without a journal: {problem}")))
+                .await;
         }
         failpoint::reached("agent::journalled");
         self.act(remedy).await;
@@ -199,7 +202,8 @@ impl Flow<'_> {
             }
             Probe::Unknown(why) => {
                 let left = self.clean_up(remedy).await;
-                let reason = format!("interrupted while acting, and whether it took effect cannot be told: {why}");
+                let reason =
+                    format!("interrupted while acting, and whether it took effect cannot be told: {why}");
                 self.end(Verdict { evidence: left, ..Verdict::new(Told::Unknown, reason) }).await;
             }
         }
@@ -221,7 +225,9 @@ impl Flow<'_> {
         let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
         // The intent may be in the journal already; the memo of this try must be too.
         if let Err(problem) = self.advance(job_id, Phase::Intent, memo).await {
-            return self.refused(precondition(format!("nothing is changed without a journal: {problem}"))).await;
+            return self
+                .refused(precondition(format!("nothing is changed without a journal: {problem}")))
+                .await;
         }
         self.act(remedy).await;
     }

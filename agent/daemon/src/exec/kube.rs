@@ -26,25 +26,26 @@ pub(super) async fn may_act(shared: &Shared) -> Result<Client, Refusal> {
     let cluster = shared.cluster.cluster();
     match (cluster, shared.cluster.term()) {
         (Some(cluster), Some(_)) => Ok(cluster.client),
-        (None, _) => Err(precondition("expected the cluster to answer, found that it did not since the agent started")),
-        (Some(_), None) => {
-            Err(precondition("expected to hold the watch lease, found that this replica does not; only the leader acts"))
+        (None, _) => {
+            Err(precondition("expected the cluster to answer, found that it did not since the agent started"))
         }
+        (Some(_), None) => Err(precondition(
+            "expected to hold the watch lease, found that this replica does not; only the leader acts",
+        )),
     }
 }
 
 /// A client for reading, and for lifting what this agent itself put up; the lease is not needed for that.
 pub(super) fn client(shared: &Shared) -> Result<Client, String> {
-    shared.cluster.cluster().map(|cluster| cluster.client).ok_or_else(|| "the cluster did not answer yet".to_owned())
+    shared
+        .cluster
+        .cluster()
+        .map(|cluster| cluster.client)
+        .ok_or_else(|| "the cluster did not answer yet".to_owned())
 }
 
 /// The path of a namespaced object.
-pub(super) fn path(
-    collection: &str,
-    namespace: &str,
-    kind: &str,
-    name: &str,
-) -> Result<String, Refusal> {
+pub(super) fn path(collection: &str, namespace: &str, kind: &str, name: &str) -> Result<String, Refusal> {
     match (request::segment(namespace), request::segment(name)) {
         (Some(namespace), Some(name)) => Ok(format!("{collection}/namespaces/{namespace}/{kind}/{name}")),
         _ => Err(precondition(format!("expected a namespace and a name, found {namespace:?} and {name:?}"))),

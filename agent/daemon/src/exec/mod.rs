@@ -42,9 +42,11 @@ use crate::watch::kube::ClusterHandle;
 const AT_ONCE: usize = 16;
 /// Orders that may wait to be looked at.
 pub const ORDERS: usize = 64;
-/// Longest wait for the own cluster to be found before an order is looked at: an agent that just started must not
+/// For so long after the start an order waits for the own cluster to be found: an agent that just started must not
 /// refuse a job of its own cluster.
 const CLUSTER_WAIT: Duration = Duration::from_secs(15);
+/// For so long after the start an interrupted job waits for it.
+const OWED_WAIT: Duration = Duration::from_secs(300);
 /// Longest policy file that is read.
 const MAX_POLICY: u64 = 256 << 10;
 
@@ -70,6 +72,8 @@ pub struct Shared {
     pub board: Arc<Board>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// When this process started the executors.
+    pub started: std::time::Instant,
     /// Ends everything.
     pub cancel: CancellationToken,
 }
@@ -81,7 +85,8 @@ impl Shared {
         change: impl FnOnce(&mut Journal) -> Vec<Effect> + Send + 'static,
     ) -> Result<(), String> {
         let done = self.with_journal(move |store| store.change(change)).await;
-        let done = done.unwrap_or_else(|| Err("the job journal stopped working; restart the agent".to_owned()));
+        let done =
+            done.unwrap_or_else(|| Err("the job journal stopped working; restart the agent".to_owned()));
         self.board.problem("journal", done.as_ref().err().cloned());
         done
     }
@@ -167,10 +172,9 @@ pub async fn run(shared: Arc<Shared>, mut orders: mpsc::Receiver<Order>) {
         }
     }
     // Jobs see the cancellation themselves and lift what they must; the rest is owed after the next start.
-    let _ = tokio::time::timeout(Duration::from_secs(4), async {
-        while running.join_next().await.is_some() {}
-    })
-    .await;
+    let _ =
+        tokio::time::timeout(Duration::from_secs(4), async { while running.join_next().await.is_some() {} })
+            .await;
     running.shutdown().await;
 }
 
@@ -199,7 +203,7 @@ async fn resume(shared: &Arc<Shared>, slots: &Arc<Semaphore>, running: &mut Join
 }
 
 async fn resume_one(shared: &Arc<Shared>, owed: Owed) {
-    wait_for_cluster(shared, Duration::from_secs(300)).await;
+    wait_for_cluster(shared, OWED_WAIT).await;
     let keys = shared.keys.borrow().clone();
     match admit::resume(&owed, &keys, &shared.me()) {
         Ok(admitted) => flow::resume(shared, admitted, owed).await,
@@ -294,13 +298,14 @@ fn decide(
     }
 }
 
-/// Waits until the own cluster is found, if there is to be one.
-async fn wait_for_cluster(shared: &Shared, most: Duration) {
-    if shared.has_cluster && shared.cluster.cluster().is_none() {
+/// Waits until the own cluster is found, if there is to be one, but not longer than so long after the start.
+async fn wait_for_cluster(shared: &Shared, since_start: Duration) {
+    let left = since_start.saturating_sub(shared.started.elapsed());
+    if shared.has_cluster && shared.cluster.cluster().is_none() && !left.is_zero() {
         let mut changes = shared.cluster.cluster_changes();
         tokio::select! {
             () = shared.cancel.cancelled() => {}
-            _ = tokio::time::timeout(most, changes.wait_for(Option::is_some)) => {}
+            _ = tokio::time::timeout(left, changes.wait_for(Option::is_some)) => {}
         }
     }
 }

@@ -10,8 +10,8 @@ use std::time::Instant;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::admit::Admitted;
 use nimbus_agent_core::preconditions;
-use nimbus_protocol::v1::job_report::Phase as Told;
 use nimbus_protocol::v1;
+use nimbus_protocol::v1::job_report::Phase as Told;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -107,7 +107,8 @@ impl RestartPod {
                     let ready = found.filter(|pod| pod.ready).map(stable_name);
                     let held = holding.note(ready, Instant::now());
                     if held.is_some_and(|held| held >= self.limits.hold) {
-                        let reason = format!("the replacement was ready for {} ms", self.limits.hold.as_millis());
+                        let reason =
+                            format!("the replacement was ready for {} ms", self.limits.hold.as_millis());
                         return Verdict {
                             evidence: vec![seen],
                             replacement,
@@ -137,9 +138,9 @@ impl RestartPod {
                 meta.uid != old && !self.memo.known.contains(&meta.uid) && meta.deleting_since_us == 0
             })
         };
-        pods.iter().filter(new).min_by_key(|pod| {
-            pod.meta.as_ref().map(|meta| (meta.created_at_us, meta.name.clone()))
-        })
+        pods.iter()
+            .filter(new)
+            .min_by_key(|pod| pod.meta.as_ref().map(|meta| (meta.created_at_us, meta.name.clone())))
     }
 }
 
@@ -181,7 +182,8 @@ fn describe(pod: &v1::Pod) -> String {
         node => node,
     };
     let ready = if pod.ready { "ready" } else { "not ready" };
-    let waiting = if pod.unschedulable.is_empty() { String::new() } else { format!(", {}", pod.unschedulable) };
+    let waiting =
+        if pod.unschedulable.is_empty() { String::new() } else { format!(", {}", pod.unschedulable) };
     format!("replacement {name} on {node}: {}, {ready}{waiting}", pod.phase)
 }
 
@@ -196,12 +198,14 @@ fn crash_looping(pod: &v1::Pod) -> Option<String> {
 impl Remedy for RestartPod {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
-        let unread = |error: RequestError| precondition(format!("expected to read the pod again, found: {error}"));
+        let unread =
+            |error: RequestError| precondition(format!("expected to read the pod again, found: {error}"));
         let pod = kube::pod(&client, &kube::pod_path(&self.target())?).await.map_err(unread)?;
         preconditions::restart_pod(&self.order, pod.as_ref())?;
         let pods = kube::pods_of(&client, &self.owner()).await.map_err(unread)?;
         self.memo.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
-        self.memo.cordoned = (self.order.avoid_node && !self.order.node.is_empty()).then(|| self.order.node.clone());
+        self.memo.cordoned =
+            (self.order.avoid_node && !self.order.node.is_empty()).then(|| self.order.node.clone());
         Ok(())
     }
 
@@ -219,7 +223,9 @@ impl Remedy for RestartPod {
         if let Some(node) = self.memo.cordoned.clone() {
             let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
             match cordons::cordon(&client, &node, &self.job.get().job_id).await {
-                Ok(Cordoned::Ours) => evidence.push(format!("closed node {node} until the replacement is bound")),
+                Ok(Cordoned::Ours) => {
+                    evidence.push(format!("closed node {node} until the replacement is bound"))
+                }
                 Ok(Cordoned::AlreadyClosed) => {
                     self.memo.cordoned = None;
                     evidence.push(format!("node {node} was closed already, not by this agent"));
@@ -257,7 +263,10 @@ impl Remedy for RestartPod {
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
             Ok(client) => self.verify_on(&client).await,
-            Err(why) => Verdict::new(Told::Unknown, format!("the pod was evicted; whether it helped is not known: {why}")),
+            Err(why) => Verdict::new(
+                Told::Unknown,
+                format!("the pod was evicted; whether it helped is not known: {why}"),
+            ),
         }
     }
 
@@ -299,7 +308,10 @@ mod tests {
         assert!(matches!(eviction_error("a/b", api(409, "uid")), ActError::Refused(_)));
         assert!(matches!(eviction_error("a/b", api(403, "no")), ActError::Failed(_)));
         assert!(matches!(eviction_error("a/b", api(504, "late")), ActError::Uncertain(_)));
-        assert!(matches!(eviction_error("a/b", RequestError::Unanswered("cut".into())), ActError::Uncertain(_)));
+        assert!(matches!(
+            eviction_error("a/b", RequestError::Unanswered("cut".into())),
+            ActError::Uncertain(_)
+        ));
     }
 
     #[test]

@@ -16,9 +16,12 @@ use nimbus_agent_core::Refusal;
 use nimbus_agent_core::admit::Admitted;
 use nimbus_agent_core::observe::file::{Entry, Kind};
 use nimbus_agent_core::preconditions;
-use nimbus_protocol::v1::job_report::Phase as Told;
 use nimbus_protocol::v1;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, fsync, mkdirat, openat, renameat, symlinkat, unlinkat};
+use nimbus_protocol::v1::job_report::Phase as Told;
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, fsync, mkdirat, openat, renameat, symlinkat,
+    unlinkat,
+};
 
 use super::Shared;
 use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
@@ -74,14 +77,17 @@ fn wanted(root: &Root, order: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8
     let relative = relative(root, &order.path)?;
     let to = order.restore_to.clone().unwrap_or_default();
     let baseline = root.baseline(&relative);
-    preconditions::file(&to, &baseline.to_state())
-        .map_err(|refusal| precondition(format!("the baseline changed since the plan: {}", refusal.reason)))?;
+    preconditions::file(&to, &baseline.to_state()).map_err(|refusal| {
+        precondition(format!("the baseline changed since the plan: {}", refusal.reason))
+    })?;
     let expected = order.expect_current.clone().unwrap_or_default();
     preconditions::file(&expected, &root.look(&relative, 0).entry.to_state())?;
     let content = match baseline.kind {
         Kind::Absent => Vec::new(),
         Kind::File | Kind::Symlink => content(root, &baseline)?,
-        kind => return Err(precondition(format!("expected a file or a link in the baseline, found {kind:?}"))),
+        kind => {
+            return Err(precondition(format!("expected a file or a link in the baseline, found {kind:?}")));
+        }
     };
     Ok((relative, baseline, content))
 }
@@ -103,7 +109,8 @@ fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
 /// Puts one path back. Everything that fails does so before the rename: nothing is changed then.
 fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str) -> Result<String, ActError> {
     let (relative, baseline, content) = wanted(root, order).map_err(ActError::Refused)?;
-    let failed = |what: &str, error: io::Error| ActError::Failed(format!("expected to {what}, found: {error}"));
+    let failed =
+        |what: &str, error: io::Error| ActError::Failed(format!("expected to {what}, found: {error}"));
     let (dir, name) = parent(root, &relative).map_err(|error| failed("open its directory", error))?;
     let before = root.look(&relative, 0);
     let expected = order.expect_current.clone().unwrap_or_default();
@@ -151,7 +158,10 @@ fn parent(root: &Root, relative: &str) -> io::Result<(OwnedFd, OsString)> {
             Ok(()) => {
                 if should.kind != Kind::Directory {
                     unlinkat(&dir, &name, AtFlags::REMOVEDIR)?;
-                    return Err(io::Error::new(io::ErrorKind::NotFound, "a parent that the baseline does not have"));
+                    return Err(io::Error::new(
+                        io::ErrorKind::NotFound,
+                        "a parent that the baseline does not have",
+                    ));
                 }
                 attributes(dir.as_fd(), &name, &should)?;
                 fsync(&dir)?;
@@ -193,7 +203,9 @@ fn place(
     content: &[u8],
     before: &tree::Examined,
 ) -> Result<(), ActError> {
-    let failed = |error: io::Error| ActError::Failed(format!("expected to write a new file beside it, found: {error}"));
+    let failed = |error: io::Error| {
+        ActError::Failed(format!("expected to write a new file beside it, found: {error}"))
+    };
     // Left over from a try of this same job that a crash ended.
     match unlinkat(dir, temporary, AtFlags::empty()) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -206,7 +218,9 @@ fn place(
         _ => root.look(relative, 0).entry.same(&before.entry),
     };
     if !unchanged {
-        return Err(ActError::Refused(precondition("expected the file as it was checked, found it changed meanwhile")));
+        return Err(ActError::Refused(precondition(
+            "expected the file as it was checked, found it changed meanwhile",
+        )));
     }
     renameat(dir, temporary, dir, name).map_err(|error| failed(error.into()))
 }
@@ -273,7 +287,10 @@ impl Remedy for RestoreFile {
                     );
                 }
                 None => {
-                    break Verdict::new(Told::Unknown, "expected to read the file again, found its root not watched");
+                    break Verdict::new(
+                        Told::Unknown,
+                        "expected to read the file again, found its root not watched",
+                    );
                 }
             }
             tokio::time::sleep(self.limits.pace()).await;

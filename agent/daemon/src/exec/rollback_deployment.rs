@@ -71,7 +71,9 @@ impl RollbackDeployment {
                     seen = format!("the cluster did not answer: {error}");
                     holding.note(None, Instant::now());
                 }
-                Ok(None) => return Verdict::new(Told::Unknown, "expected the Deployment, found that it is gone"),
+                Ok(None) => {
+                    return Verdict::new(Told::Unknown, "expected the Deployment, found that it is gone");
+                }
                 Ok(Some(now)) if now.template_hash != self.order.to_template_hash => {
                     return Verdict::new(
                         Told::Unknown,
@@ -192,7 +194,9 @@ impl Remedy for RollbackDeployment {
         let target = self.target();
         let name = format!("{}/{}", target.namespace, target.name);
         match request::json_patch::<Value>(&client, &path, &Value::Array(patch)).await {
-            Ok(_) => Ok(vec![format!("rolled Deployment {name} back to revision {}", self.order.to_revision)]),
+            Ok(_) => {
+                Ok(vec![format!("rolled Deployment {name} back to revision {}", self.order.to_revision)])
+            }
             Err(RequestError::Unanswered(found)) => {
                 Err(ActError::Uncertain(format!("the change of {name} was not answered: {found}")))
             }
@@ -202,7 +206,9 @@ impl Remedy for RollbackDeployment {
             Err(RequestError::Api { code, message, .. }) if code >= 500 => {
                 Err(ActError::Uncertain(format!("the change of {name} ended with {code}: {message}")))
             }
-            Err(error) => Err(ActError::Failed(format!("expected to change Deployment {name}, found: {error}"))),
+            Err(error) => {
+                Err(ActError::Failed(format!("expected to change Deployment {name}, found: {error}")))
+            }
         }
     }
 
@@ -226,9 +232,10 @@ impl Remedy for RollbackDeployment {
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
             Ok(client) => self.verify_on(&client).await,
-            Err(why) => {
-                Verdict::new(Told::Unknown, format!("it was rolled back; whether it helped is not known: {why}"))
-            }
+            Err(why) => Verdict::new(
+                Told::Unknown,
+                format!("it was rolled back; whether it helped is not known: {why}"),
+            ),
         }
     }
 

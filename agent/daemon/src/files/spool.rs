@@ -40,7 +40,8 @@ impl SpoolStore {
         let mut numbers = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(FilesError::at(dir))? {
             let name = entry.map_err(FilesError::at(dir))?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse::<u64>().ok());
+            let number =
+                name.to_str().and_then(|n| n.strip_suffix(".seg")).and_then(|n| n.parse::<u64>().ok());
             numbers.extend(number);
         }
         numbers.sort_unstable();
@@ -119,7 +120,9 @@ impl SpoolStore {
     fn read(&self, read: Read) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; read.length as usize];
         match &self.open {
-            Some((segment, file)) if *segment == read.segment => file.read_exact_at(&mut bytes, read.offset)?,
+            Some((segment, file)) if *segment == read.segment => {
+                file.read_exact_at(&mut bytes, read.offset)?
+            }
             _ => File::open(segment_path(&self.dir, read.segment))?.read_exact_at(&mut bytes, read.offset)?,
         }
         Ok(bytes)
@@ -185,3 +188,7 @@ impl SpoolStore {
 fn segment_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:020}.seg"))
 }
+
+#[cfg(test)]
+#[path = "spool_tests.rs"]
+mod tests;

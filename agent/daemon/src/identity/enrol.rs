@@ -60,10 +60,10 @@ pub async fn enrol(
             found: "another CA".to_owned(),
         });
     }
-    let agent_id = response.agent_id.parse().map_err(|error| IdentityError::Answer {
-        expected: "an agent id",
-        found: format!("{error}"),
-    })?;
+    let agent_id = response
+        .agent_id
+        .parse()
+        .map_err(|error| IdentityError::Answer { expected: "an agent id", found: format!("{error}") })?;
     let job_keys = verifying_keys(&response.job_keys)?;
     let identity =
         Identity { agent_id, name: response.agent_name, kind: response.kind, key, chain, ca, job_keys };
@@ -105,6 +105,8 @@ async fn exchange(
         Some(_) => {
             Err(IdentityError::Answer { expected: "an enrolment", found: "another message".to_owned() })
         }
-        None => Err(IdentityError::Answer { expected: "an enrolment", found: "the end of the stream".to_owned() }),
+        None => {
+            Err(IdentityError::Answer { expected: "an enrolment", found: "the end of the stream".to_owned() })
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! The agent's own key: made here, kept with mode 0600, never sent; only its certificate request travels.
 
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,
+};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::IdentityError;
@@ -17,7 +19,9 @@ impl std::fmt::Debug for AgentKey {
 impl AgentKey {
     /// A new key.
     pub fn generate() -> Result<Self, IdentityError> {
-        KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map(Self).map_err(|e| IdentityError::Key(e.to_string()))
+        KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
+            .map(Self)
+            .map_err(|e| IdentityError::Key(e.to_string()))
     }
 
     /// The key of a PKCS#8 PEM text.

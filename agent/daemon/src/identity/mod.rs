@@ -50,7 +50,9 @@ pub enum IdentityError {
         found: String,
     },
     /// The system refuses.
-    #[error("expected to read and write {path}, found: {source}; check its owner, permissions and free space")]
+    #[error(
+        "expected to read and write {path}, found: {source}; check its owner, permissions and free space"
+    )]
     Io {
         /// What was tried.
         path: PathBuf,
@@ -58,7 +60,9 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// The control plane turned the enrolment down.
-    #[error("the control plane refused to enrol this agent ({code}): expected {expected}, found {found}; {remedy}")]
+    #[error(
+        "the control plane refused to enrol this agent ({code}): expected {expected}, found {found}; {remedy}"
+    )]
     Refused {
         /// A stable word.
         code: String,
@@ -134,17 +138,24 @@ impl Identity {
             .map(|line| unhex(line.trim()).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok()))
             .collect::<Option<Vec<_>>>()
             .filter(|keys| !keys.is_empty())
-            .ok_or_else(|| {
-                damaged(&keys_path, "one Ed25519 public key in hex a line", "something else")
-            })?;
-        Ok(Some(Self { agent_id: about.agent_id, name: about.name, kind: about.kind, key, chain, ca, job_keys }))
+            .ok_or_else(|| damaged(&keys_path, "one Ed25519 public key in hex a line", "something else"))?;
+        Ok(Some(Self {
+            agent_id: about.agent_id,
+            name: about.name,
+            kind: about.kind,
+            key,
+            chain,
+            ca,
+            job_keys,
+        }))
     }
 
     /// Makes a new identity durable; `agent.json` comes last.
     pub fn save(&self, dir: &Path) -> Result<(), IdentityError> {
         self.save_certificates(dir)?;
         write(&dir.join("ca.pem"), certificate_pem(std::slice::from_ref(&self.ca)).as_bytes())?;
-        let about = About { agent_id: self.agent_id.clone(), name: self.name.clone(), kind: self.kind.clone() };
+        let about =
+            About { agent_id: self.agent_id.clone(), name: self.name.clone(), kind: self.kind.clone() };
         let json = serde_json::to_vec_pretty(&about).unwrap_or_default();
         write(&dir.join("agent.json"), &json)
     }
@@ -157,11 +168,7 @@ impl Identity {
     }
 
     /// Takes a renewed chain (leaf first, then the CA) and job keys, if they are this agent's.
-    pub fn renewed(
-        &mut self,
-        chain_der: &[Vec<u8>],
-        job_keys: &[Vec<u8>],
-    ) -> Result<(), IdentityError> {
+    pub fn renewed(&mut self, chain_der: &[Vec<u8>], job_keys: &[Vec<u8>]) -> Result<(), IdentityError> {
         let (chain, ca) = split_chain(chain_der, &self.key)?;
         if ca != self.ca {
             return Err(IdentityError::Answer {
@@ -203,7 +210,8 @@ pub(crate) fn split_chain(
         found: found.to_owned(),
     };
     let [leaf, .., ca] = chain else { return Err(answer("fewer than two certificates")) };
-    let (_, parsed) = x509_parser::parse_x509_certificate(leaf).map_err(|_| answer("no X.509 certificate"))?;
+    let (_, parsed) =
+        x509_parser::parse_x509_certificate(leaf).map_err(|_| answer("no X.509 certificate"))?;
     if parsed.public_key().raw != key.public_spki() {
         return Err(answer("a certificate for another key"));
     }

@@ -288,7 +288,8 @@ impl Hub {
                 Some(result)
             }
             Err(error) => {
-                let text = format!("the spool stopped working: {error}; restart the agent, nothing stored is lost");
+                let text =
+                    format!("the spool stopped working: {error}; restart the agent, nothing stored is lost");
                 self.board.problem("spool-stopped", Some(text));
                 None
             }
@@ -307,14 +308,14 @@ impl Hub {
         }
     }
 
+    /// What is due from time to time while a session is live.
     fn renew(&mut self) {
-        // State that the spool had to drop is listed again.
-        let again = self.parts.as_mut().is_some_and(|store| store.get_mut().take_needs_resync());
-        if again {
-            self.resync.send_modify(|count| *count += 1);
-        }
         if *self.session.state() != State::Live {
             return;
+        }
+        // State that the spool had to drop is listed again; without a session it would only fill the spool again.
+        if self.parts.as_mut().is_some_and(|store| store.get_mut().take_needs_resync()) {
+            self.resync.send_modify(|count| *count += 1);
         }
         if let Some(request) = self.renewal.due(clock::now()) {
             let body = agent_frame::Body::Renew(request);

@@ -125,12 +125,7 @@ async fn write(
     let _ = stream.finish();
 }
 
-async fn read(
-    mut stream: RecvStream,
-    number: u64,
-    words: mpsc::Sender<Numbered>,
-    connection: Connection,
-) {
+async fn read(mut stream: RecvStream, number: u64, words: mpsc::Sender<Numbered>, connection: Connection) {
     let why = loop {
         match framed::receive::<v1::ServerFrame>(&mut stream).await {
             Ok(Some(frame)) => {
@@ -173,7 +168,10 @@ fn reason(error: &ConnectionError) -> String {
     };
     match error {
         ConnectionError::ApplicationClosed(close) if !close.reason.is_empty() => {
-            format!("{meaning} ({})", String::from_utf8_lossy(&close.reason).chars().take(200).collect::<String>())
+            format!(
+                "{meaning} ({})",
+                String::from_utf8_lossy(&close.reason).chars().take(200).collect::<String>()
+            )
         }
         _ => meaning.to_owned(),
     }

@@ -35,7 +35,9 @@ pub enum DialError {
     #[error("expected a certificate and key that TLS can use, found: {0}; join again with a new token")]
     Configuration(String),
     /// The host name does not resolve.
-    #[error("expected {server} to resolve to an address, found: {found}; check --server and the name service")]
+    #[error(
+        "expected {server} to resolve to an address, found: {found}; check --server and the name service"
+    )]
     Resolve {
         /// `HOST:PORT`.
         server: String,
@@ -125,12 +127,8 @@ async fn connect_to(
     address: SocketAddr,
     config: ClientConfig,
 ) -> Result<(Endpoint, Connection), DialError> {
-    let failed = |found: String, remedy| DialError::Connect {
-        server: server.to_owned(),
-        address,
-        found,
-        remedy,
-    };
+    let failed =
+        |found: String, remedy| DialError::Connect { server: server.to_owned(), address, found, remedy };
     const REACH: &str = "check --server, that the control plane runs, and that UDP is open to that port";
     let local: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),

@@ -120,15 +120,12 @@ impl Baselines {
 
     /// Makes a root's baseline durable, with the blobs written before.
     pub fn save(&self, root: &str, index: &Index) -> Result<(), BaselineError> {
-        let entries = index.entries.iter().map(|(path, entry)| IndexEntry {
-            path: path.to_string(),
-            state: Some(entry.to_state()),
-        });
-        let file = IndexFile {
-            root: root.to_owned(),
-            entries: entries.collect(),
-            reported: index.reported.clone(),
-        };
+        let entries = index
+            .entries
+            .iter()
+            .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) });
+        let file =
+            IndexFile { root: root.to_owned(), entries: entries.collect(), reported: index.reported.clone() };
         let body = file.encode_to_vec();
         let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + 32);
         bytes.extend_from_slice(MAGIC);
@@ -234,7 +231,15 @@ mod tests {
     use nimbus_agent_core::observe::file::Kind;
 
     fn entry(hash: u8) -> Entry {
-        Entry { kind: Kind::File, mode: 0o640, uid: 1, gid: 2, size: 3, sha256: Some([hash; 32]), problem: String::new() }
+        Entry {
+            kind: Kind::File,
+            mode: 0o640,
+            uid: 1,
+            gid: 2,
+            size: 3,
+            sha256: Some([hash; 32]),
+            problem: String::new(),
+        }
     }
 
     fn index() -> Index {

@@ -139,7 +139,12 @@ impl Files {
 }
 
 /// Watches until cancelled.
-pub async fn run(files: Files, interval: Duration, mut resync: watch::Receiver<u64>, cancel: CancellationToken) {
+pub async fn run(
+    files: Files,
+    interval: Duration,
+    mut resync: watch::Receiver<u64>,
+    cancel: CancellationToken,
+) {
     if files.roots.is_empty() {
         return;
     }
@@ -213,8 +218,11 @@ fn listen(files: &Files, notices: &mut Notices) -> bool {
 async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
     for (text, _) in &files.roots {
         let root = std::path::Path::new(text);
-        let below: Vec<String> =
-            paths.iter().filter(|path| path.starts_with(root)).filter_map(|path| path.to_str().map(str::to_owned)).collect();
+        let below: Vec<String> = paths
+            .iter()
+            .filter(|path| path.starts_with(root))
+            .filter_map(|path| path.to_str().map(str::to_owned))
+            .collect();
         if below.is_empty() {
             continue;
         }
@@ -224,7 +232,9 @@ async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
                 let now = clock::now().as_second();
                 let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
                 let alone = below.iter().all(|path| {
-                    root.relative(path).map(str::to_owned).is_none_or(|relative| root.check(&relative, now, &mut emit))
+                    root.relative(path)
+                        .map(str::to_owned)
+                        .is_none_or(|relative| root.check(&relative, now, &mut emit))
                 });
                 if !alone {
                     root.full_pass(now, &mut emit);

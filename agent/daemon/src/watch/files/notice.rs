@@ -62,9 +62,10 @@ impl Notices {
         let config = Config::default().with_follow_symlinks(false);
         match RecommendedWatcher::new(handler, config) {
             Ok(watcher) => (Self { watcher: Some(watcher), watched: BTreeMap::new(), touched }, None),
-            Err(error) => {
-                (Self { watcher: None, watched: BTreeMap::new(), touched }, Some(text(Path::new("files"), &error)))
-            }
+            Err(error) => (
+                Self { watcher: None, watched: BTreeMap::new(), touched },
+                Some(text(Path::new("files"), &error)),
+            ),
         }
     }
 
@@ -106,7 +107,9 @@ impl Notices {
 fn text(path: &Path, error: &notify::Error) -> String {
     let remedy = match &error.kind {
         notify::ErrorKind::MaxFilesWatch => "raise fs.inotify.max_user_watches",
-        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(24) => "raise fs.inotify.max_user_instances",
+        notify::ErrorKind::Io(error) if error.raw_os_error() == Some(24) => {
+            "raise fs.inotify.max_user_instances"
+        }
         _ => "check that it may be read",
     };
     format!(

@@ -79,7 +79,8 @@ impl Root {
 
     /// What the control plane is told of the root itself.
     pub fn status(&self) -> v1::WatchedRoot {
-        let files = self.tracked.values().filter(|t| t.baseline.as_ref().is_some_and(|b| b.kind == Kind::File));
+        let files =
+            self.tracked.values().filter(|t| t.baseline.as_ref().is_some_and(|b| b.kind == Kind::File));
         v1::WatchedRoot {
             path: self.text.clone(),
             files: files.count() as u64,
@@ -98,7 +99,9 @@ impl Root {
 
     fn wants(&self, relative: &str) -> bool {
         let path = self.absolute(relative);
-        let inside = |out: &String| path.strip_prefix(out.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        let inside = |out: &String| {
+            path.strip_prefix(out.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        };
         !self.exclude.iter().any(inside)
     }
 
@@ -116,7 +119,8 @@ impl Root {
         match tree::open_parent(&self.path, relative) {
             Ok((dir, name)) => tree::examine(dir.as_fd(), &name, keep),
             Err(error) => {
-                let gone = matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory);
+                let gone =
+                    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory);
                 // ELOOP: a link stands where a directory should; what is asked for is not there.
                 let link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
                 let entry = if gone || link {
@@ -213,7 +217,8 @@ impl Root {
 
     fn absent_now(&mut self, troubles: &Troubles, changed: &mut Vec<Box<str>>) {
         for (path, tracked) in &mut self.tracked {
-            let below = |dir: &String| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'));
+            let below =
+                |dir: &String| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'));
             if tracked.pass != self.pass && !troubles.unreadable.iter().any(below) {
                 tracked.pass = self.pass;
                 if tracked.now_is(Entry::absent(), None).changed {
@@ -241,7 +246,8 @@ impl Root {
     }
 
     fn save(&mut self) -> Result<(), String> {
-        let baseline = |(path, t): (&Box<str>, &Tracked)| t.baseline.clone().map(|entry| (path.clone(), entry));
+        let baseline =
+            |(path, t): (&Box<str>, &Tracked)| t.baseline.clone().map(|entry| (path.clone(), entry));
         let entries: BTreeMap<_, _> = self.tracked.iter().filter_map(baseline).collect();
         let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
         let index = Index { reported: reported.collect(), entries };
@@ -358,6 +364,8 @@ impl Root {
         let entry = examined.entry;
         let absent = entry.kind == Kind::Absent;
         let tracked = self.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(None));
+        // The next look compares with the new baseline, touched or not.
+        tracked.stamp = None;
         let old = tracked.baseline.take();
         tracked.baseline = (!absent).then_some(entry);
         if let Err(problem) = self.save() {
@@ -373,7 +381,9 @@ impl Root {
 /// Keeps content for a restore. False when there is no room, or it is too large.
 fn keep(baselines: &Baselines, examined: &Examined) -> std::io::Result<bool> {
     match (&examined.entry.sha256, &examined.content) {
-        (Some(hash), Some(content)) if nimbus_protocol::sha256(content) == *hash => baselines.keep(hash, content),
+        (Some(hash), Some(content)) if nimbus_protocol::sha256(content) == *hash => {
+            baselines.keep(hash, content)
+        }
         (None, _) => Ok(true),
         _ => Ok(false),
     }
@@ -417,7 +427,9 @@ impl Visit for Scan<'_> {
         if examined.entry.kind == Kind::Unreadable {
             self.troubles.unreadable(relative);
         }
-        if first && examined.entry.size <= MAX_RESTORABLE && !keep(&self.root.baselines, &examined).unwrap_or(false)
+        if first
+            && examined.entry.size <= MAX_RESTORABLE
+            && !keep(&self.root.baselines, &examined).unwrap_or(false)
         {
             self.troubles.not_kept += 1;
         }
@@ -437,3 +449,7 @@ impl Visit for Scan<'_> {
         self.troubles.unreadable(relative);
     }
 }
+
+#[cfg(test)]
+#[path = "root_tests.rs"]
+mod tests;

@@ -96,11 +96,16 @@ impl Troubles {
     pub(super) fn text(&self, root: &str) -> Option<String> {
         let mut all = Vec::new();
         if self.beyond > 0 {
-            all.push(format!("more than {MAX_FILES} paths: {} are not watched; watch smaller roots", self.beyond));
+            all.push(format!(
+                "more than {MAX_FILES} paths: {} are not watched; watch smaller roots",
+                self.beyond
+            ));
         }
         if let Some(first) = self.unreadable.first() {
             let count = self.unreadable.len() + self.unreadable_more;
-            all.push(format!("{count} paths may not be read, such as {first:?}; give this agent's user access"));
+            all.push(format!(
+                "{count} paths may not be read, such as {first:?}; give this agent's user access"
+            ));
         }
         if self.not_kept > 0 {
             all.push(format!(

@@ -22,7 +22,8 @@ const CHUNK: usize = 32 << 10;
 /// Deepest directory below a root; deeper ones are a problem, not walked.
 pub const MAX_DEPTH: usize = 64;
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// What tells cheaply that a file was not touched since it was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,7 +76,10 @@ pub fn open_parent(root: &Path, relative: &str) -> io::Result<(OwnedFd, OsString
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut dir = rustix::fs::open(parent, flags, Mode::empty())?;
     let Some(name) = root.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the root directory of the system has no name"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the root directory of the system has no name",
+        ));
     };
     let mut name = name.to_owned();
     if relative.is_empty() {
@@ -108,7 +112,9 @@ pub fn examine(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> Examined {
     match entry.kind {
         Kind::File => match read_file(dir, name, keep) {
             Ok(examined) => examined,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Examined::without_content(Entry::absent()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Examined::without_content(Entry::absent())
+            }
             Err(error) => {
                 entry.kind = Kind::Unreadable;
                 entry.problem = error.to_string();

@@ -78,7 +78,8 @@ pub async fn target(source: &ClusterSource) -> Result<Option<Target>, ClusterErr
     let (mut config, name) = match source {
         ClusterSource::None => return Ok(None),
         ClusterSource::InCluster => {
-            let config = Config::incluster().map_err(|error| ClusterError::NotInCluster(error.to_string()))?;
+            let config =
+                Config::incluster().map_err(|error| ClusterError::NotInCluster(error.to_string()))?;
             (config, String::new())
         }
         ClusterSource::Kubeconfig { path, context } => kubeconfig(path.clone(), context.clone()).await?,
@@ -92,7 +93,8 @@ async fn kubeconfig(
     context: Option<String>,
 ) -> Result<(Config, String), ClusterError> {
     let file = path.as_ref().map(|path| format!(" at {}", path.display())).unwrap_or_default();
-    let wrong = |error: KubeconfigError| ClusterError::Kubeconfig { file: file.clone(), found: chain(&error) };
+    let wrong =
+        |error: KubeconfigError| ClusterError::Kubeconfig { file: file.clone(), found: chain(&error) };
     let read = match &path {
         Some(path) if !path.exists() => return Err(ClusterError::NoFile(path.clone())),
         Some(path) => Kubeconfig::read_from(path),
@@ -162,8 +164,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config");
         std::fs::write(&path, text).unwrap();
-        let source =
-            ClusterSource::Kubeconfig { path: Some(path), context: context.map(str::to_owned) };
+        let source = ClusterSource::Kubeconfig { path: Some(path), context: context.map(str::to_owned) };
         target(&source).await.unwrap_err().to_string()
     }
 

@@ -86,7 +86,8 @@ impl Elector {
                 () = cancel.cancelled() => break,
                 outcome = tried => outcome,
             };
-            let outcome = outcome.unwrap_or_else(|_| Err(RequestError::Unanswered("no answer in time".to_owned())));
+            let outcome =
+                outcome.unwrap_or_else(|_| Err(RequestError::Unanswered("no answer in time".to_owned())));
             let wait = self.note(outcome);
             tokio::select! {
                 () = cancel.cancelled() => break,

@@ -59,12 +59,8 @@ struct Stream<T> {
 pub async fn run<T: Slim>(mut follow: Follow) {
     follow.resync.mark_unchanged();
     let cancel = follow.cancel.clone();
-    let mut stream = Stream::<T> {
-        follow,
-        seen: Seen::new(T::KIND),
-        bracketed: true,
-        of: std::marker::PhantomData,
-    };
+    let mut stream =
+        Stream::<T> { follow, seen: Seen::new(T::KIND), bracketed: true, of: std::marker::PhantomData };
     tokio::select! {
         () = cancel.cancelled() => {}
         () = stream.forever() => {}

@@ -1,0 +1,178 @@
+//! Restores in a real directory: what is put back, and what is refused with nothing changed.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use nimbus_agent_core::Code;
+
+use super::*;
+use crate::watch::files::baseline::Baselines;
+
+struct Site {
+    _dir: tempfile::TempDir,
+    at: PathBuf,
+    root: Root,
+}
+
+impl Site {
+    /// A root with `conf/app.ini`, `run.sh` and a link, whose baseline was just taken.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("root");
+        std::fs::create_dir_all(at.join("conf")).unwrap();
+        std::fs::write(at.join("conf/app.ini"), "port = 80\n").unwrap();
+        std::fs::write(at.join("run.sh"), "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(at.join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+        symlink("run.sh", at.join("link")).unwrap();
+        let store = Baselines::open(&dir.path().join("baseline")).unwrap();
+        let mut root = Root::new(at.clone(), &[], Arc::new(store));
+        root.full_pass(0, &mut |file| panic!("told {} on the first pass", file.path));
+        Self { _dir: dir, at, root }
+    }
+
+    fn order(&self, relative: &str) -> v1::RestoreFile {
+        v1::RestoreFile {
+            root: self.root.text().to_owned(),
+            path: format!("{}/{relative}", self.root.text()),
+            expect_current: Some(facts(&self.root.look(relative, 0).entry)),
+            restore_to: Some(facts(&self.root.baseline(relative))),
+        }
+    }
+
+    fn restore(&mut self, relative: &str) -> Result<String, ActError> {
+        let order = self.order(relative);
+        put_back(&mut self.root, &order, "job_00000000000000000000000000000001")
+    }
+
+    fn is_right(&self, relative: &str) -> bool {
+        self.root.look(relative, 0).entry.same(&self.root.baseline(relative))
+    }
+
+    fn nothing_left_behind(&self) -> bool {
+        walk(&self.at).iter().all(|name| !name.contains("nimbus-restore"))
+    }
+}
+
+fn walk(dir: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        names.push(path.display().to_string());
+        if path.is_dir() && !path.is_symlink() {
+            names.extend(walk(&path));
+        }
+    }
+    names
+}
+
+fn facts(entry: &Entry) -> v1::FileFacts {
+    let state = entry.to_state();
+    v1::FileFacts { kind: state.kind, mode: state.mode, uid: state.uid, gid: state.gid, sha256: state.sha256 }
+}
+
+fn reason(result: Result<String, ActError>) -> String {
+    match result {
+        Err(ActError::Refused(refusal)) => {
+            assert_eq!(refusal.code, Code::PreconditionFailed);
+            refusal.reason
+        }
+        other => panic!("expected a refusal, found {other:?}"),
+    }
+}
+
+#[test]
+fn changed_content_mode_and_a_deleted_file_are_put_back() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 8080\n").unwrap();
+    std::fs::set_permissions(site.at.join("conf/app.ini"), PermissionsExt::from_mode(0o666)).unwrap();
+    site.restore("conf/app.ini").unwrap();
+    assert_eq!(std::fs::read_to_string(site.at.join("conf/app.ini")).unwrap(), "port = 80\n");
+    assert!(site.is_right("conf/app.ini"));
+
+    let inode = std::fs::metadata(site.at.join("run.sh")).unwrap().ino();
+    std::fs::set_permissions(site.at.join("run.sh"), PermissionsExt::from_mode(0o600)).unwrap();
+    site.restore("run.sh").unwrap();
+    let now = std::fs::metadata(site.at.join("run.sh")).unwrap();
+    assert_eq!((now.mode() & 0o7777, now.ino()), (0o755, inode));
+
+    std::fs::remove_file(site.at.join("run.sh")).unwrap();
+    site.restore("run.sh").unwrap();
+    assert!(site.is_right("run.sh") && site.nothing_left_behind());
+}
+
+#[test]
+fn an_added_file_is_removed_and_a_lost_directory_comes_back_with_its_file() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/extra"), "x").unwrap();
+    site.restore("conf/extra").unwrap();
+    assert!(!site.at.join("conf/extra").exists());
+
+    let mode = std::fs::metadata(site.at.join("conf")).unwrap().mode();
+    std::fs::remove_dir_all(site.at.join("conf")).unwrap();
+    site.restore("conf/app.ini").unwrap();
+    assert!(site.is_right("conf/app.ini") && site.is_right("conf"));
+    assert_eq!(std::fs::metadata(site.at.join("conf")).unwrap().mode(), mode);
+}
+
+#[test]
+fn a_link_is_put_back_as_a_link() {
+    let mut site = Site::new();
+    std::fs::remove_file(site.at.join("link")).unwrap();
+    symlink("/etc/passwd", site.at.join("link")).unwrap();
+    site.restore("link").unwrap();
+    assert_eq!(std::fs::read_link(site.at.join("link")).unwrap(), PathBuf::from("run.sh"));
+}
+
+#[test]
+fn a_file_that_changed_since_the_plan_is_not_touched() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    let order = site.order("conf/app.ini");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
+    reason(put_back(&mut site.root, &order, "job_1"));
+    assert_eq!(std::fs::read_to_string(site.at.join("conf/app.ini")).unwrap(), "port = 2\n");
+}
+
+#[test]
+fn a_link_on_the_way_leads_nowhere() {
+    let mut site = Site::new();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("app.ini"), "port = 1\n").unwrap();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    let order = site.order("conf/app.ini");
+    std::fs::remove_dir_all(site.at.join("conf")).unwrap();
+    symlink(outside.path(), site.at.join("conf")).unwrap();
+    assert!(put_back(&mut site.root, &order, "job_1").is_err());
+    let planned_on_absence = site.order("conf/app.ini");
+    assert!(put_back(&mut site.root, &planned_on_absence, "job_1").is_err());
+    assert_eq!(std::fs::read_to_string(outside.path().join("app.ini")).unwrap(), "port = 1\n");
+}
+
+#[test]
+fn content_that_is_not_kept_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().join("root");
+    std::fs::create_dir(&at).unwrap();
+    std::fs::write(at.join("big"), vec![1; usize::try_from(MAX_RESTORABLE).unwrap() + 1]).unwrap();
+    let store = Baselines::open(&dir.path().join("baseline")).unwrap();
+    let mut root = Root::new(at.clone(), &[], Arc::new(store));
+    root.full_pass(0, &mut |_| {});
+    std::fs::write(at.join("big"), "small").unwrap();
+    let mut site = Site { _dir: dir, at, root };
+    assert!(reason(site.restore("big")).contains("1024 KiB"));
+    assert_eq!(std::fs::read_to_string(site.at.join("big")).unwrap(), "small");
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_and_a_path_elsewhere_are_refused() {
+    let mut site = Site::new();
+    std::fs::remove_file(site.at.join("run.sh")).unwrap();
+    std::fs::create_dir(site.at.join("run.sh")).unwrap();
+    reason(site.restore("run.sh"));
+    assert!(site.at.join("run.sh").is_dir());
+    let mut order = site.order("run.sh");
+    order.path = "/etc/passwd".to_owned();
+    assert!(reason(put_back(&mut site.root, &order, "job_1")).contains("/etc/passwd"));
+    order.path = format!("{}/../escape", site.root.text());
+    assert!(put_back(&mut site.root, &order, "job_1").is_err());
+}

@@ -1,0 +1,185 @@
+//! Passes over a real directory: what becomes the baseline, what is told, and what a restart remembers.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+struct Site {
+    dir: tempfile::TempDir,
+    root: Root,
+}
+
+/// Far enough in the future that every stamp has settled.
+const LATER: i64 = i64::MAX / 2;
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("root/sub")).unwrap();
+        std::fs::write(dir.path().join("root/a"), "alpha\n").unwrap();
+        std::fs::write(dir.path().join("root/sub/b"), "beta\n").unwrap();
+        let root = open(&dir);
+        Self { dir, root }
+    }
+
+    fn pass(&mut self) -> Vec<v1::File> {
+        let mut told = Vec::new();
+        self.root.full_pass(LATER, &mut |file| told.push(file));
+        told
+    }
+
+    fn restart(&mut self) {
+        self.root = open(&self.dir);
+    }
+
+    fn file(&self, relative: &str) -> PathBuf {
+        self.dir.path().join("root").join(relative)
+    }
+}
+
+fn open(dir: &tempfile::TempDir) -> Root {
+    let store = Baselines::open(&dir.path().join("baseline")).unwrap();
+    Root::new(dir.path().join("root"), &[dir.path().join("root/own")], Arc::new(store))
+}
+
+fn names(told: &[v1::File]) -> Vec<String> {
+    told.iter().map(|file| file.path.rsplit_once("root/").map_or("", |(_, name)| name).to_owned()).collect()
+}
+
+fn is_right(file: &v1::File) -> bool {
+    file.baseline == file.current
+}
+
+#[test]
+fn the_first_pass_is_the_baseline_and_later_only_differences_are_told() {
+    let mut site = Site::new();
+    assert!(site.pass().is_empty());
+    let status = site.root.status();
+    assert_eq!((status.files, status.problem.as_str(), status.baseline_digest.len()), (2, "", 32));
+    assert!(site.pass().is_empty());
+
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    std::fs::write(site.file("sub/new"), "x").unwrap();
+    std::fs::set_permissions(site.file("sub/b"), PermissionsExt::from_mode(0o600)).unwrap();
+    let mut told = site.pass();
+    told.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(names(&told), ["a", "sub/b", "sub/new"]);
+    assert!(told.iter().all(|file| !is_right(file)));
+    assert!(told[0].diff.contains("-alpha") && told[0].diff.contains("+ALPHA"), "{}", told[0].diff);
+    assert!(site.pass().is_empty(), "told once");
+
+    std::fs::write(site.file("a"), "alpha\n").unwrap();
+    std::fs::remove_file(site.file("sub/new")).unwrap();
+    let told = site.pass();
+    assert_eq!(names(&told), ["a", "sub/new"]);
+    assert!(told.iter().all(is_right));
+}
+
+#[test]
+fn what_came_right_while_the_agent_was_down_is_told_after_the_restart() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    assert_eq!(site.pass().len(), 1);
+    site.restart();
+    let told = site.pass();
+    assert!(
+        told.len() == 1 && !is_right(&told[0]),
+        "drift is told again to a control plane that may not know it"
+    );
+    std::fs::write(site.file("a"), "alpha\n").unwrap();
+    site.restart();
+    let told = site.pass();
+    assert!(told.len() == 1 && is_right(&told[0]));
+    site.restart();
+    assert!(site.pass().is_empty());
+}
+
+#[test]
+fn a_single_path_is_looked_at_alone_and_a_directory_asks_for_a_pass() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::remove_file(site.file("a")).unwrap();
+    let mut told = Vec::new();
+    assert!(site.root.check("a", LATER, &mut |file| told.push(file)));
+    assert_eq!(told[0].current.as_ref().unwrap().kind, "absent");
+    assert!(!site.root.check("sub", LATER, &mut |_| panic!("a directory is not told alone")));
+    assert!(site.root.check("never-there", LATER, &mut |_| panic!("nothing to tell")));
+}
+
+#[test]
+fn a_missing_root_is_a_problem_until_it_appears_and_drift_when_it_goes() {
+    let mut site = Site::new();
+    let kept = site.dir.path().join("kept");
+    std::fs::rename(site.dir.path().join("root"), &kept).unwrap();
+    assert!(site.pass().is_empty());
+    assert!(site.root.waits() && site.root.status().problem.contains("as soon as it appears"));
+    std::fs::rename(&kept, site.dir.path().join("root")).unwrap();
+    assert!(site.pass().is_empty());
+    assert!(!site.root.waits() && site.root.status().problem.is_empty());
+
+    std::fs::rename(site.dir.path().join("root"), &kept).unwrap();
+    let told = site.pass();
+    assert_eq!(told.len(), 4, "the root, the directory and both files");
+    assert!(told.iter().all(|file| file.current.as_ref().unwrap().kind == "absent"));
+    assert!(!site.root.status().problem.is_empty());
+}
+
+#[test]
+fn a_damaged_baseline_is_a_problem_and_not_replaced() {
+    let mut site = Site::new();
+    site.pass();
+    let index = std::fs::read_dir(site.dir.path().join("baseline"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|e| e == "index"))
+        .unwrap();
+    std::fs::write(&index, "garbage").unwrap();
+    site.restart();
+    assert!(site.pass().is_empty() && site.root.waits());
+    assert!(site.root.status().problem.contains("restore that file from a backup"));
+    assert_eq!(std::fs::read(&index).unwrap(), b"garbage");
+}
+
+#[test]
+fn what_is_accepted_is_right_from_then_on() {
+    let mut site = Site::new();
+    site.pass();
+    let before = site.root.status().baseline_digest;
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    std::fs::remove_file(site.file("sub/b")).unwrap();
+    assert_eq!(site.pass().len(), 2);
+    assert!(site.root.accept("a", |_| false).is_err(), "something else than what was decided on");
+    site.root.accept("a", |_| true).unwrap();
+    site.root.accept("sub/b", |_| true).unwrap();
+    let told = site.pass();
+    assert!(told.len() == 2 && told.iter().all(is_right));
+    assert_ne!(site.root.status().baseline_digest, before);
+    site.restart();
+    assert!(site.pass().is_empty());
+    assert_eq!(site.root.status().files, 1);
+}
+
+#[test]
+fn the_agents_own_data_below_a_root_is_left_out() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::create_dir(site.file("own")).unwrap();
+    std::fs::write(site.file("own/spool"), "x").unwrap();
+    assert!(site.pass().is_empty());
+    assert!(site.root.check("own/spool", LATER, &mut |file| panic!("told {}", file.path)));
+}
+
+#[test]
+fn a_watched_file_is_a_root_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hosts");
+    std::fs::write(&path, "127.0.0.1\n").unwrap();
+    let store = Arc::new(Baselines::open(&dir.path().join("baseline")).unwrap());
+    let mut root = Root::new(path.clone(), &[], store);
+    root.full_pass(LATER, &mut |_| panic!("first pass"));
+    std::fs::write(&path, "127.0.0.2\n").unwrap();
+    let mut told = Vec::new();
+    assert!(root.check("", LATER, &mut |file| told.push(file)));
+    assert_eq!((told[0].path.as_str(), told[0].root.as_str()), (root.text(), root.text()));
+}

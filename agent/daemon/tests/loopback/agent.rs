@@ -1,0 +1,279 @@
+//! A whole agent against a control plane in miniature: what it sees, what it does, what it refuses.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::plane::{AGENT, Plane};
+use nimbus_agent::{Agent, Config};
+use nimbus_protocol::v1::job_report::Phase;
+use nimbus_protocol::v1::{self, job::Action, observation};
+
+struct Site {
+    dir: tempfile::TempDir,
+    root: PathBuf,
+    plane: Plane,
+    agent: Agent,
+}
+
+fn config(dir: &Path, plane: &Plane) -> Config {
+    let mut config = Config::new(dir.join("data"), plane.server());
+    config.watch = vec![dir.join("root")];
+    config.host_interval = Duration::from_millis(200);
+    config.telemetry = Some("127.0.0.1:0".parse().unwrap());
+    config
+}
+
+impl Site {
+    async fn new() -> Self {
+        Self::of(Plane::start()).await
+    }
+
+    /// An agent that joined and watches a root with one file, whose baseline is taken.
+    async fn of(mut plane: Plane) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(root.join("app.ini"), "port = 80\n").unwrap();
+        let policy = format!(
+            "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [{:?}]\n",
+            root.to_str().unwrap()
+        );
+        std::fs::create_dir(dir.path().join("data")).unwrap();
+        std::fs::write(dir.path().join("data/policy.toml"), policy).unwrap();
+        let mut config = config(dir.path(), &plane);
+        config.join = Some(plane.token().to_string());
+        let agent = Agent::start(config).await.unwrap();
+        plane
+            .hear("a baseline", |body| match body {
+                observation::Body::AgentStatus(s) => s.roots.first().filter(|r| r.files == 1).map(|_| ()),
+                _ => None,
+            })
+            .await;
+        Self { dir, root, plane, agent }
+    }
+
+    async fn file(&mut self, name: &str) -> v1::File {
+        let path = self.root.join(name).to_str().unwrap().to_owned();
+        self.plane
+            .hear(&path, |body| match body {
+                observation::Body::File(file) if file.path == path => Some(file),
+                _ => None,
+            })
+            .await
+    }
+
+    /// The job that puts this drift right.
+    fn restore(&self, number: u8, drift: &v1::File) -> v1::Job {
+        let order = v1::RestoreFile {
+            root: drift.root.clone(),
+            path: drift.path.clone(),
+            expect_current: drift.current.as_ref().map(facts),
+            restore_to: drift.baseline.as_ref().map(facts),
+        };
+        job(number, Action::RestoreFile(order))
+    }
+
+    fn content(&self) -> String {
+        std::fs::read_to_string(self.root.join("app.ini")).unwrap()
+    }
+}
+
+fn facts(state: &v1::FileState) -> v1::FileFacts {
+    v1::FileFacts {
+        kind: state.kind.clone(),
+        mode: state.mode,
+        uid: state.uid,
+        gid: state.gid,
+        sha256: state.sha256.clone(),
+    }
+}
+
+fn job(number: u8, action: Action) -> v1::Job {
+    let now = nimbus_protocol::to_micros(jiff::Timestamp::now());
+    let approval = v1::Approval {
+        by: "operator".into(),
+        at_us: now,
+        plan_digest: vec![7; 32],
+        approval_id: String::new(),
+    };
+    v1::Job {
+        job_id: format!("job_{number:032x}"),
+        agent_id: AGENT.into(),
+        not_before_us: now,
+        expires_at_us: now + 60_000_000,
+        epoch: 1,
+        incident_id: "inc_00000000000000000000000000000001".into(),
+        plan_digest: vec![7; 32],
+        approvals: vec![approval],
+        limits: Some(v1::Limits { act_ms: 5_000, verify_ms: 0, verify_timeout_ms: 5_000 }),
+        action: Some(action),
+        ..v1::Job::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_is_seen_put_back_on_order_and_told_right_before_the_job_ends() {
+    let mut site = Site::new().await;
+    std::fs::write(site.root.join("app.ini"), "port = 8080\n").unwrap();
+    std::fs::set_permissions(site.root.join("app.ini"), PermissionsExt::from_mode(0o666)).unwrap();
+    let mut drift = site.file("app.ini").await;
+    while drift.current.as_ref().unwrap().mode != 0o666 {
+        drift = site.file("app.ini").await;
+    }
+    assert!(drift.diff.contains("-port = 80\n") && drift.diff.contains("+port = 8080\n"), "{}", drift.diff);
+
+    let order = site.restore(1, &drift);
+    site.plane.job(&order);
+    site.plane.report(&order.job_id, Phase::Accepted).await;
+    site.plane.report(&order.job_id, Phase::Applied).await;
+    let right = site.file("app.ini").await;
+    assert_eq!(right.baseline, right.current);
+    let end = site.plane.report(&order.job_id, Phase::Succeeded).await;
+    assert!(end.reason.contains("as in the baseline"), "{}", end.reason);
+    assert_eq!(site.content(), "port = 80\n");
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_copy_a_changed_bit_and_a_changed_file_are_refused_each_with_its_reason() {
+    let mut site = Site::new().await;
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    let drift = site.file("app.ini").await;
+    let order = site.restore(2, &drift);
+    let envelope = site.plane.job(&order);
+    site.plane.report(&order.job_id, Phase::Succeeded).await;
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    site.file("app.ini").await;
+    site.plane.order(envelope.clone());
+    let refused = site.plane.report(&order.job_id, Phase::ReplayRefused).await;
+    assert_eq!(refused.code, "replayed");
+
+    let mut changed = envelope;
+    let at = changed.payload.len() / 2;
+    changed.payload[at] ^= 1;
+    site.plane.order(changed);
+    assert_eq!(site.plane.report("", Phase::Refused).await.code, "bad_signature");
+
+    let late = site.restore(3, &drift);
+    std::fs::write(site.root.join("app.ini"), "port = 2\n").unwrap();
+    site.plane.job(&late);
+    let refused = site.plane.report(&late.job_id, Phase::Refused).await;
+    assert_eq!(refused.code, "precondition_failed");
+    assert_eq!(site.content(), "port = 2\n");
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_local_policy_does_not_allow_is_refused_and_the_policy_is_read_each_time() {
+    let mut site = Site::new().await;
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    let drift = site.file("app.ini").await;
+    let policy = site.dir.path().join("data/policy.toml");
+    let allowed = std::fs::read_to_string(&policy).unwrap();
+    for (number, text) in [(4, "allow = []"), (5, "this is no TOML")] {
+        std::fs::write(&policy, text).unwrap();
+        let order = site.restore(number, &drift);
+        site.plane.job(&order);
+        assert_eq!(site.plane.report(&order.job_id, Phase::Refused).await.code, "policy_forbids");
+    }
+    assert!(site.agent.status().borrow().problems.iter().any(|p| p.contains("only observes")));
+    assert_eq!(site.content(), "port = 1\n");
+    std::fs::write(&policy, allowed).unwrap();
+    let order = site.restore(6, &drift);
+    site.plane.job(&order);
+    site.plane.report(&order.job_id, Phase::Succeeded).await;
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_baseline_is_the_truth_after_a_restart() {
+    let mut site = Site::new().await;
+    std::fs::write(site.root.join("app.ini"), "port = 443\n").unwrap();
+    let drift = site.file("app.ini").await;
+    let order = v1::AcceptBaseline {
+        root: drift.root.clone(),
+        path: drift.path.clone(),
+        expect_current: drift.current.as_ref().map(facts),
+    };
+    let order = job(7, Action::AcceptBaseline(order));
+    site.plane.job(&order);
+    let right = site.file("app.ini").await;
+    assert_eq!(right.baseline, right.current);
+    site.plane.report(&order.job_id, Phase::Succeeded).await;
+    site.agent.stop().await;
+
+    let agent = Agent::start(config(site.dir.path(), &site.plane)).await.unwrap();
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    site.agent = agent;
+    let drift = site.file("app.ini").await;
+    assert!(drift.diff.contains("-port = 443"), "{}", drift.diff);
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_told_again_when_asked_and_host_health_comes_by_itself() {
+    let mut site = Site::new().await;
+    let host = |body| if let observation::Body::Host(host) = body { Some(host) } else { None };
+    assert!(site.plane.hear("the host", host).await.memory_total_bytes > 0);
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    site.file("app.ini").await;
+    site.plane.resync();
+    let mark = |body| if let observation::Body::Sync(mark) = body { Some(mark) } else { None };
+    let begin = site.plane.hear("the first mark", mark).await;
+    assert_eq!((begin.kind.as_str(), begin.phase()), ("File", v1::sync_mark::Phase::Begin));
+    let again = site.file("app.ini").await;
+    assert_ne!(again.baseline, again.current);
+    assert_eq!(site.plane.hear("the last mark", mark).await.phase(), v1::sync_mark::Phase::End);
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_renewed_over_the_live_session_with_the_same_key() {
+    // Two thirds of this life passed at once: five seconds before now, two after.
+    let site = Site::of(Plane::with_life(Duration::from_secs(2))).await;
+    let cert = site.dir.path().join("data/identity/cert.pem");
+    let before = std::fs::read(&cert).unwrap();
+    let renewed = async {
+        while site.plane.renewals() == 0 || std::fs::read(&cert).unwrap() == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), renewed).await.expect("never renewed");
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readiness_follows_the_session_and_a_second_agent_on_the_same_data_is_turned_away() {
+    let site = Site::new().await;
+    let address = site.agent.telemetry_addr().unwrap();
+    let (head, body) = get(address, "/readyz").await;
+    assert!(head.starts_with("HTTP/1.1 200") && body.contains("connected: true"), "{head} {body}");
+    let (_, metrics) = get(address, "/metrics").await;
+    assert!(metrics.contains("nimbus_agent_watched_files 1"), "{metrics}");
+    let mut second = config(site.dir.path(), &site.plane);
+    second.telemetry = None;
+    let error = Agent::start(second.clone()).await.unwrap_err().to_string();
+    assert!(error.contains(&std::process::id().to_string()), "{error}");
+    site.agent.stop().await;
+
+    second.server = "127.0.0.1:1".to_owned();
+    second.telemetry = Some("127.0.0.1:0".parse().unwrap());
+    let agent = Agent::start(second).await.unwrap();
+    let (head, _) = get(agent.telemetry_addr().unwrap(), "/readyz").await;
+    assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+    let (head, _) = get(agent.telemetry_addr().unwrap(), "/healthz").await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    agent.stop().await;
+}
+
+async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: agent\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}

@@ -1,0 +1,83 @@
+//! Joining over real QUIC on loopback.
+
+use crate::plane::{AGENT, Plane};
+use nimbus_agent::identity::Identity;
+use nimbus_agent::identity::enrol::{Newcomer, enrol};
+use nimbus_agent::{Agent, AgentError, Config};
+
+fn newcomer() -> Newcomer {
+    Newcomer { hostname: "host".to_owned(), ..Newcomer::default() }
+}
+
+#[tokio::test]
+async fn an_agent_that_joined_is_known_after_a_restart_and_its_key_stays_with_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let plane = Plane::start();
+    let dir = tempfile::tempdir().unwrap();
+    let token = plane.token().to_string();
+    let identity = enrol(dir.path(), &plane.server(), &token, newcomer()).await.unwrap();
+    assert_eq!((identity.agent_id.as_str(), identity.kind.as_str()), (AGENT, "vpc"));
+    let loaded = Identity::load(dir.path()).unwrap().unwrap();
+    assert_eq!((loaded.chain, loaded.ca, loaded.job_keys), (identity.chain, identity.ca, identity.job_keys));
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn the_secret_never_reaches_a_control_plane_that_the_token_does_not_name() {
+    let (named, impostor) = (Plane::start(), Plane::start());
+    let dir = tempfile::tempdir().unwrap();
+    let token = named.token().to_string();
+    let error = enrol(dir.path(), &impostor.server(), &token, newcomer()).await.unwrap_err().to_string();
+    assert!(error.contains("does not believe the other's certificate"), "{error}");
+    assert!(impostor.secrets().is_empty());
+    assert!(Identity::load(dir.path()).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_whole_and_the_next_try_uses_the_same_key() {
+    let plane = Plane::start();
+    plane.refuse("token_used");
+    let dir = tempfile::tempdir().unwrap();
+    let token = plane.token().to_string();
+    let error = enrol(dir.path(), &plane.server(), &token, newcomer()).await.unwrap_err().to_string();
+    for word in ["token_used", "a new token", "a used one", "make another"] {
+        assert!(error.contains(word), "{word} is missing: {error}");
+    }
+    let key = std::fs::read(dir.path().join("key.pem")).unwrap();
+    let other = Plane::start();
+    enrol(dir.path(), &other.server(), &other.token().to_string(), newcomer()).await.unwrap();
+    assert_eq!(std::fs::read(dir.path().join("key.pem")).unwrap(), key);
+}
+
+#[tokio::test]
+async fn without_an_identity_or_with_no_token_at_all_the_start_says_what_to_do() {
+    let plane = Plane::start();
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = Config::new(dir.path(), plane.server());
+    let error = Agent::start(config.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("nimbus agents token create"), "{error}");
+    config.join = Some("nimbus1.nonsense".to_owned());
+    assert!(matches!(Agent::start(config.clone()).await, Err(AgentError::Identity(_))));
+    config.server = "nowhere".to_owned();
+    assert!(matches!(Agent::start(config).await, Err(AgentError::Server(_))));
+}
+
+#[tokio::test]
+async fn a_damaged_identity_is_named_and_not_replaced() {
+    let plane = Plane::start();
+    let dir = tempfile::tempdir().unwrap();
+    enrol(dir.path(), &plane.server(), &plane.token().to_string(), newcomer()).await.unwrap();
+    for file in ["key.pem", "cert.pem", "ca.pem", "job-keys", "agent.json"] {
+        let path = dir.path().join(file);
+        let good = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "garbage").unwrap();
+        let error = Identity::load(dir.path()).unwrap_err().to_string();
+        assert!(error.contains(file), "{file}: {error}");
+        std::fs::write(&path, good).unwrap();
+    }
+    assert!(Identity::load(dir.path()).unwrap().is_some());
+}

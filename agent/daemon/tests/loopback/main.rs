@@ -1,0 +1,6 @@
+//! Agents against a control plane in miniature, over real QUIC on loopback.
+#![allow(clippy::disallowed_methods, reason = "certificates and orders of a test are made at the real time")]
+
+mod agent;
+mod enrol;
+mod plane;
