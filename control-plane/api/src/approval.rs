@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Incident, Object, Plan, words};
+use crate::{Incident, ObjectRef, Plan, words};
 
 /// A request for a person's word, and the word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -27,7 +27,7 @@ pub struct Approval {
     #[schema(value_type = words::ApprovalState)]
     pub state: String,
     /// The object that would be acted on.
-    pub object: Object,
+    pub object: ObjectRef,
     /// Why, in the words of whoever decided; for an expired one why it expired.
     pub reason: String,
     /// One line: what would change.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Object, words};
+use crate::{ObjectRef, words};
 
 /// How far Nimbus may go in one cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -77,7 +77,7 @@ pub struct HistoryItem {
     #[schema(value_type = words::JobState)]
     pub state: String,
     /// The object acted on.
-    pub object: Object,
+    pub object: ObjectRef,
     /// Why it stands there.
     pub reason: String,
     /// The incident it was for.

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What something is about.
+/// What something is about. (Not called `Object`: the schema generator takes that name for a JSON object of any kind.)
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"kind": "Pod", "namespace": "shop", "name": "web-7c9d-x2x8q", "uid": "5c0f2b7e"}))]
-pub struct Object {
+pub struct ObjectRef {
     /// Kubernetes kind, or `File`, `Host`, `Cluster`.
     pub kind: String,
     /// Empty for what has no namespace.
@@ -17,7 +17,7 @@ pub struct Object {
     pub uid: String,
 }
 
-impl std::fmt::Display for Object {
+impl std::fmt::Display for ObjectRef {
     /// `namespace/kind/name`, `kind/name` or the path, as an operator would type it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.kind.as_str(), self.namespace.as_str()) {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{HistoryEntry, Object, words};
+use crate::{HistoryEntry, ObjectRef, words};
 
 /// What a file is, without its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -46,7 +46,7 @@ pub struct Drift {
     #[schema(value_type = words::IncidentState)]
     pub state: String,
     /// The file.
-    pub object: Object,
+    pub object: ObjectRef,
     /// Why it stands where it stands.
     pub reason: String,
     /// How it differs.

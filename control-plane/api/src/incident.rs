@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Approval, Job, Object, Plan, words};
+use crate::{Approval, Job, ObjectRef, Plan, words};
 
 /// Something is wrong: one incident for each root cause.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -34,9 +34,9 @@ pub struct Incident {
     #[schema(value_type = words::IncidentState)]
     pub state: String,
     /// The cause's object.
-    pub object: Object,
+    pub object: ObjectRef,
     /// The workload that owns it, if any: attempts are counted on it.
-    pub owner: Option<Object>,
+    pub owner: Option<ObjectRef>,
     /// One line for tables.
     pub title: String,
     /// Why it stands where it stands: also every refusal.
@@ -73,7 +73,7 @@ pub struct IncidentDetail {
     /// What shows it.
     pub evidence: Vec<String>,
     /// Objects that suffer from the same cause.
-    pub symptoms: Vec<Object>,
+    pub symptoms: Vec<ObjectRef>,
     /// Its story, oldest first.
     pub history: Vec<HistoryEntry>,
     /// The plan in force.

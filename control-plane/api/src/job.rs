@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Object, words};
+use crate::{ObjectRef, words};
 
 /// One signed order to one agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -24,9 +24,9 @@ pub struct Job {
     #[schema(value_type = words::JobState)]
     pub state: String,
     /// The object acted on.
-    pub object: Object,
+    pub object: ObjectRef,
     /// The workload on which attempts are counted.
-    pub owner: Option<Object>,
+    pub owner: Option<ObjectRef>,
     /// Why: for a refusal the agent's code and sentence.
     pub reason: String,
     /// What the agent saw.

@@ -34,7 +34,7 @@ pub use approval::{Approval, ApprovalDetail};
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
 pub use cluster::Cluster;
-pub use common::{List, Object};
+pub use common::{List, ObjectRef};
 pub use drift::{Drift, FileState};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};

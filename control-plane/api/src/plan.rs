@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Object, words};
+use crate::{ObjectRef, words};
 
 /// An alternative that was weighed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,9 +34,9 @@ pub struct Plan {
     #[schema(value_type = words::Action)]
     pub kind: String,
     /// The object acted on.
-    pub object: Object,
+    pub object: ObjectRef,
     /// The workload on which attempts are counted.
-    pub owner: Option<Object>,
+    pub owner: Option<ObjectRef>,
     /// Who wants it: `nimbus` for its own plans, else a principal.
     pub requested_by: String,
     /// Does a person have to approve?

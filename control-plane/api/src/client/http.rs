@@ -12,7 +12,7 @@ use crate::{BASE, Problem};
 /// Longest wait for an answer; then the control plane counts as unreachable.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for the answers that walk the whole audit chain.
-pub const LONG_TIMEOUT: Duration = Duration::from_secs(600);
+pub const LONG_TIMEOUT: Duration = Duration::from_mins(10);
 /// Longest answer that is read, an export excepted; a longer one is an error.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
@@ -46,8 +46,8 @@ impl Client {
         let bad = || ClientError::BadAddress(server.to_owned());
         let mut base: Url = server.trim().parse().map_err(|_| bad())?;
         let host = base.host_str().ok_or_else(bad)?.to_owned();
-        let bare = base.username().is_empty() && base.password().is_none() && base.query().is_none();
-        if !matches!(base.scheme(), "http" | "https") || !bare {
+        let plain = base.username().is_empty() && base.password().is_none() && base.query().is_none();
+        if !matches!(base.scheme(), "http" | "https") || !plain {
             return Err(bad());
         }
         let loopback = is_loopback(&host);
@@ -178,7 +178,6 @@ fn build(base: &Url, loopback: bool, ca_pem: Option<&[u8]>) -> Result<reqwest::C
     }
     let mut builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(TIMEOUT)
         .redirect(redirect::Policy::none())
         .user_agent(concat!("nimbus/", env!("CARGO_PKG_VERSION")));
     if loopback {

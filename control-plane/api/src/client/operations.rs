@@ -84,6 +84,11 @@ impl Client {
         self.post(&["incidents", id, "ack"], request).await
     }
 
+    /// Forgets that an incident's plan was denied, so that it is asked for again.
+    pub async fn ask_again(&self, id: &str, request: &AcknowledgeRequest) -> Answer<IncidentDetail> {
+        self.post(&["incidents", id, "ask"], request).await
+    }
+
     /// Approvals, newest first.
     pub async fn approvals(&self, query: &ApprovalQuery) -> Answer<List<Approval>> {
         self.get(&["approvals"], query).await

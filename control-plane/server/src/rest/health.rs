@@ -13,7 +13,7 @@ use crate::app::App;
 
 /// Is the process alive?
 #[utoipa::path(
-    get, path = "/healthz", tag = "process", security(()),
+    get, path = "/healthz", operation_id = "healthz", tag = "process", security(()),
     responses((status = 200, description = "It answers", body = String, content_type = "text/plain"))
 )]
 pub async fn alive() -> &'static str {
@@ -22,7 +22,7 @@ pub async fn alive() -> &'static str {
 
 /// Can every part do its work?
 #[utoipa::path(
-    get, path = "/readyz", tag = "process", security(()),
+    get, path = "/readyz", operation_id = "readyz", tag = "process", security(()),
     responses((status = 200, description = "It can", body = String, content_type = "text/plain"))
 )]
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
@@ -37,7 +37,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
 
 /// The figures of this process in the Prometheus text format
 #[utoipa::path(
-    get, path = "/metrics", tag = "process",
+    get, path = "/metrics", operation_id = "metrics", tag = "process",
     description = "A peer on a loopback address needs no token.",
     responses((status = 200, description = "The figures", body = String, content_type = "text/plain"))
 )]

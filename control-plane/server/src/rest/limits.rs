@@ -54,19 +54,15 @@ pub async fn bound(State(limits): State<Limits>, request: Request, next: Next) -
     if request.uri().path() == super::audit::VERIFY {
         return next.run(request).await;
     }
-    match tokio::time::timeout(limits.timeout, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            let detail = format!(
-                "no answer within {} s; whether it took effect is not known",
-                limits.timeout.as_secs()
-            );
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "Not done in time", detail)
-                .remedy("look at the state of things before you repeat it")
-                .retry_after(5)
-                .into_response()
-        }
-    }
+    let answer = tokio::time::timeout(limits.timeout, next.run(request)).await;
+    answer.unwrap_or_else(|_| too_late(limits.timeout).into_response())
+}
+
+fn too_late(timeout: Duration) -> ApiError {
+    let detail = format!("no answer within {} s; whether it took effect is not known", timeout.as_secs());
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "Not done in time", detail)
+        .remedy("look at the state of things before you repeat it")
+        .retry_after(5)
 }
 
 #[cfg(test)]

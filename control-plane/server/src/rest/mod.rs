@@ -84,6 +84,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(incidents::show::show))
         .routes(routes!(incidents::silence::silence))
         .routes(routes!(incidents::ack::acknowledge))
+        .routes(routes!(incidents::ask::ask))
         .routes(routes!(approvals::list::list))
         .routes(routes!(approvals::show::show))
         .routes(routes!(approvals::approve::approve))

@@ -87,7 +87,7 @@ fn add_refusals(operation: &mut Operation) {
 
 /// This document
 #[utoipa::path(
-    get, path = "/api/v1/openapi.json", tag = "fleet", security(()),
+    get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "fleet", security(()),
     responses((status = 200, description = "The OpenAPI document", body = std::collections::BTreeMap<String, serde_json::Value>))
 )]
 pub async fn openapi(_: Params<Nothing>) -> Result<Response, ApiError> {

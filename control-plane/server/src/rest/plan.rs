@@ -14,7 +14,7 @@ use crate::app::App;
 
 /// One plan with what was considered
 #[utoipa::path(
-    get, path = "/api/v1/plans/{id}", tag = "plans",
+    get, path = "/api/v1/plans/{id}", operation_id = "plan", tag = "plans",
     params(("id" = String, Path, description = "`pln_…`")),
     responses((status = 200, description = "The plan", body = nimbus_api::Plan))
 )]

@@ -14,7 +14,7 @@ where
     for _ in 1..ATTEMPTS {
         match attempt().await {
             Err(refusal) if refusal.is_conflict() => {
-                tracing::debug!("another writer was first, deciding anew")
+                tracing::debug!("another writer was first, deciding anew");
             }
             answer => return answer,
         }

@@ -14,7 +14,7 @@ use crate::app::App;
 
 /// The whole fleet at a glance
 #[utoipa::path(
-    get, path = "/api/v1/status", tag = "fleet",
+    get, path = "/api/v1/status", operation_id = "status", tag = "fleet",
     responses((status = 200, description = "The fleet", body = Status))
 )]
 pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Json<Status>, ApiError> {

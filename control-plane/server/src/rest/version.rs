@@ -9,7 +9,7 @@ use super::extract::{Nothing, Params};
 
 /// Which control plane this is
 #[utoipa::path(
-    get, path = "/api/v1/version", tag = "fleet", security(()),
+    get, path = "/api/v1/version", operation_id = "version", tag = "fleet", security(()),
     responses((status = 200, description = "Build and protocol versions", body = Version))
 )]
 pub async fn version(_: Params<Nothing>) -> Result<Json<Version>, ApiError> {

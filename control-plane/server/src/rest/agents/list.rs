@@ -16,7 +16,7 @@ use crate::rest::view::{self, Fleet};
 
 /// Agents, in the order in which they enrolled
 #[utoipa::path(
-    get, path = "/api/v1/agents", tag = "agents", params(PageQuery),
+    get, path = "/api/v1/agents", operation_id = "agents", tag = "agents", params(PageQuery),
     responses((status = 200, description = "A page of agents", body = List<Agent>))
 )]
 pub async fn list(

@@ -14,7 +14,8 @@ use crate::rest::retry::until_alone;
 
 /// Turn an agent away for good; revoking it again changes nothing
 #[utoipa::path(
-    post, path = "/api/v1/agents/{agent}/revoke", tag = "agents", request_body = RevokeRequest,
+    post, path = "/api/v1/agents/{agent}/revoke", operation_id = "revoke_agent",
+    tag = "agents", request_body = RevokeRequest,
     params(("agent" = String, Path, description = "Id or name")),
     responses((status = 200, description = "The agent, revoked", body = AgentDetail))
 )]

@@ -15,7 +15,7 @@ use crate::rest::view::{self, Fleet};
 
 /// One agent with the health of its host, by id or name
 #[utoipa::path(
-    get, path = "/api/v1/agents/{agent}", tag = "agents",
+    get, path = "/api/v1/agents/{agent}", operation_id = "agent", tag = "agents",
     params(("agent" = String, Path, description = "Id or name")),
     responses((status = 200, description = "The agent", body = AgentDetail))
 )]

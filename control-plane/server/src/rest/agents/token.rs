@@ -32,7 +32,8 @@ impl From<TokenError> for ApiError {
 
 /// Make a token for one new agent
 #[utoipa::path(
-    post, path = "/api/v1/agents/tokens", tag = "agents", request_body = JoinTokenRequest,
+    post, path = "/api/v1/agents/tokens", operation_id = "create_token",
+    tag = "agents", request_body = JoinTokenRequest,
     responses((status = 201, description = "The token; it is shown this once", body = JoinToken))
 )]
 pub async fn create(

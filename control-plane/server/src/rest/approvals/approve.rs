@@ -14,7 +14,8 @@ use crate::rest::extract::{Body, Nothing, Params, reason};
 
 /// Approve exactly the plan that was shown
 #[utoipa::path(
-    post, path = "/api/v1/approvals/{id}/approve", tag = "approvals", request_body = ApproveRequest,
+    post, path = "/api/v1/approvals/{id}/approve", operation_id = "approve",
+    tag = "approvals", request_body = ApproveRequest,
     params(("id" = String, Path, description = "`apr_…`")),
     description = "Answers 409 `plan_changed` when the plan is no longer the one whose digest is sent. The same \
                    answer again changes nothing.",

@@ -14,7 +14,8 @@ use crate::rest::extract::{Body, Nothing, Params, reason};
 
 /// Deny a plan; nothing is changed, and the same plan is not asked again
 #[utoipa::path(
-    post, path = "/api/v1/approvals/{id}/deny", tag = "approvals", request_body = DenyRequest,
+    post, path = "/api/v1/approvals/{id}/deny", operation_id = "deny",
+    tag = "approvals", request_body = DenyRequest,
     params(("id" = String, Path, description = "`apr_…`")),
     responses((status = 200, description = "The approval, denied", body = ApprovalDetail))
 )]

@@ -15,7 +15,7 @@ use crate::rest::{lists, view};
 
 /// Approvals, newest first
 #[utoipa::path(
-    get, path = "/api/v1/approvals", tag = "approvals", params(ApprovalQuery),
+    get, path = "/api/v1/approvals", operation_id = "approvals", tag = "approvals", params(ApprovalQuery),
     responses((status = 200, description = "A page of approvals", body = List<Approval>))
 )]
 pub async fn list(

@@ -15,7 +15,7 @@ use crate::rest::view;
 
 /// One approval with its plan and incident
 #[utoipa::path(
-    get, path = "/api/v1/approvals/{id}", tag = "approvals",
+    get, path = "/api/v1/approvals/{id}", operation_id = "approval", tag = "approvals",
     params(("id" = String, Path, description = "`apr_…`")),
     responses((status = 200, description = "The approval", body = ApprovalDetail))
 )]

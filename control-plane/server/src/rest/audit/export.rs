@@ -27,7 +27,7 @@ const PAGE: u32 = 500;
 
 /// Export the audit chain
 #[utoipa::path(
-    get, path = "/api/v1/audit/export", tag = "audit", params(ExportQuery),
+    get, path = "/api/v1/audit/export", operation_id = "export_audit", tag = "audit", params(ExportQuery),
     description = "Oldest first, streamed. `json` is one document, `jsonl` one object a line, `csv` is safe to open \
                    in a spreadsheet, `cef` is for a SIEM. At most four walks at once.",
     responses((status = 200, description = "The rows", content(

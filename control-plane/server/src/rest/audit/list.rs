@@ -14,7 +14,7 @@ use crate::rest::view;
 
 /// Audit rows, newest first
 #[utoipa::path(
-    get, path = "/api/v1/audit", tag = "audit", params(AuditQuery),
+    get, path = "/api/v1/audit", operation_id = "audit", tag = "audit", params(AuditQuery),
     responses((status = 200, description = "A page of rows", body = List<AuditRow>))
 )]
 pub async fn list(

@@ -19,7 +19,7 @@ const PAGE: u32 = 500;
 
 /// Walk the whole audit chain
 #[utoipa::path(
-    get, path = "/api/v1/audit/verify", tag = "audit",
+    get, path = "/api/v1/audit/verify", operation_id = "verify_audit", tag = "audit",
     description = "Answers 200 also when the chain is broken: `valid` says so. At most four walks at once.",
     responses((status = 200, description = "Whether the chain holds", body = AuditVerification))
 )]

@@ -15,7 +15,8 @@ use crate::rest::retry::until_alone;
 
 /// Let Nimbus do less in a cluster, or only observe it
 #[utoipa::path(
-    post, path = "/api/v1/autonomous/{cluster}/disable", tag = "autonomous", request_body = DisableRequest,
+    post, path = "/api/v1/autonomous/{cluster}/disable", operation_id = "disable",
+    tag = "autonomous", request_body = DisableRequest,
     params(("cluster" = String, Path, description = "UID or name")),
     description = "Jobs that are out already are not called back.",
     responses((status = 200, description = "How far Nimbus may go there now", body = AutonomousStatus))

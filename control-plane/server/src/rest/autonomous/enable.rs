@@ -15,7 +15,8 @@ use crate::rest::retry::until_alone;
 
 /// Let Nimbus act in a cluster
 #[utoipa::path(
-    post, path = "/api/v1/autonomous/{cluster}/enable", tag = "autonomous", request_body = EnableRequest,
+    post, path = "/api/v1/autonomous/{cluster}/enable", operation_id = "enable",
+    tag = "autonomous", request_body = EnableRequest,
     params(("cluster" = String, Path, description = "UID or name")),
     description = "What the agent's own policy forbids stays forbidden: see `forbidden` in the answer.",
     responses((status = 200, description = "How far Nimbus may go there now", body = AutonomousStatus))

@@ -14,7 +14,8 @@ use crate::rest::{lists, view};
 
 /// The remedies that were tried, automatic and approved, newest first
 #[utoipa::path(
-    get, path = "/api/v1/autonomous/history", tag = "autonomous", params(HistoryQuery),
+    get, path = "/api/v1/autonomous/history", operation_id = "autonomous_history",
+    tag = "autonomous", params(HistoryQuery),
     responses((status = 200, description = "A page of remedies", body = List<HistoryItem>))
 )]
 pub async fn history(

@@ -16,7 +16,7 @@ use crate::rest::view::{self, Fleet};
 
 /// How far Nimbus may go, cluster by cluster
 #[utoipa::path(
-    get, path = "/api/v1/autonomous", tag = "autonomous", params(PageQuery),
+    get, path = "/api/v1/autonomous", operation_id = "autonomous", tag = "autonomous", params(PageQuery),
     responses((status = 200, description = "A page of clusters", body = List<AutonomousStatus>))
 )]
 pub async fn list(

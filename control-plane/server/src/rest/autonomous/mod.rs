@@ -41,7 +41,7 @@ async fn settle(
     if !dry_run && !changes.is_empty() {
         app.commit(&changes).await?;
     }
-    let changed = changes.clusters.into_iter().next().map(|cluster| cluster.doc);
+    let after = changes.clusters.first().unwrap_or(before);
     let fleet = Fleet::read(app).await?;
-    Ok(view::autonomous(&changed.unwrap_or_else(|| before.doc.clone()), &fleet))
+    Ok(view::autonomous(&after.doc, &fleet))
 }

@@ -19,7 +19,7 @@ const SINCE_US: i64 = 1_795_305_600_000_000;
 
 /// What Nimbus does about each kind of incident
 #[utoipa::path(
-    get, path = "/api/v1/autonomous/rules", tag = "autonomous",
+    get, path = "/api/v1/autonomous/rules", operation_id = "rules", tag = "autonomous",
     responses((status = 200, description = "Every rule", body = List<Rule>))
 )]
 pub async fn list(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Json<List<Rule>>, ApiError> {

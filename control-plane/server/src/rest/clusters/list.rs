@@ -16,7 +16,7 @@ use crate::rest::view::{self, Fleet};
 
 /// Clusters, in the order in which they were first seen
 #[utoipa::path(
-    get, path = "/api/v1/clusters", tag = "clusters", params(PageQuery),
+    get, path = "/api/v1/clusters", operation_id = "clusters", tag = "clusters", params(PageQuery),
     responses((status = 200, description = "A page of clusters", body = List<Cluster>))
 )]
 pub async fn list(

@@ -16,7 +16,7 @@ use crate::rest::view::{self, Fleet};
 
 /// One cluster, by UID or name
 #[utoipa::path(
-    get, path = "/api/v1/clusters/{cluster}", tag = "clusters",
+    get, path = "/api/v1/clusters/{cluster}", operation_id = "cluster", tag = "clusters",
     params(("cluster" = String, Path, description = "UID or name")),
     responses((status = 200, description = "The cluster", body = Cluster))
 )]

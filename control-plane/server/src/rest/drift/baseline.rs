@@ -17,7 +17,8 @@ use crate::rest::view;
 
 /// Take a drifted file's present state as the truth; the order itself is the decision
 #[utoipa::path(
-    post, path = "/api/v1/drift/{id}/baseline", tag = "drift", request_body = BaselineRequest,
+    post, path = "/api/v1/drift/{id}/baseline", operation_id = "accept_baseline",
+    tag = "drift", request_body = BaselineRequest,
     params(("id" = String, Path, description = "`inc_…`")),
     description = "With `dry_run` it writes nothing.",
     responses((status = 200, description = "What was set in motion, or would be", body = Started))

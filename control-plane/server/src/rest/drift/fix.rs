@@ -17,7 +17,8 @@ use crate::rest::view;
 
 /// Put a drifted file back: approve exactly the plan that was shown
 #[utoipa::path(
-    post, path = "/api/v1/drift/{id}/fix", tag = "drift", request_body = DriftFixRequest,
+    post, path = "/api/v1/drift/{id}/fix", operation_id = "fix_drift",
+    tag = "drift", request_body = DriftFixRequest,
     params(("id" = String, Path, description = "`inc_…`")),
     description = "Answers 409 `plan_changed` when the file changed again since the plan was shown, and 409 \
                    `nothing_to_approve` when no plan waits. With `dry_run` it writes nothing.",

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use nimbus_api::{DEFAULT_LIMIT, Drift, DriftQuery, List};
 use nimbus_control_core::model::{Incident, IncidentKind, Plan};
+use nimbus_protocol::ids::PlanId;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
@@ -20,7 +21,7 @@ const MAX_PAGES: usize = 20;
 
 /// Drifted files, newest first
 #[utoipa::path(
-    get, path = "/api/v1/drift", tag = "drift", params(DriftQuery),
+    get, path = "/api/v1/drift", operation_id = "drifts", tag = "drift", params(DriftQuery),
     description = "A page may be shorter than its limit; only `next` says whether there is more.",
     responses((status = 200, description = "A page of drifted files", body = List<Drift>))
 )]
@@ -47,7 +48,7 @@ pub async fn list(
         filter.after.clone_from(&next);
     }
     let ids: Vec<&str> =
-        incidents.iter().filter_map(|incident| incident.plan_id.as_ref()).map(|id| id.as_str()).collect();
+        incidents.iter().filter_map(|incident| incident.plan_id.as_ref()).map(PlanId::as_str).collect();
     let plans = app.store.many::<Plan>(&ids).await?;
     let plans: BTreeMap<_, _> = plans.iter().map(|plan| (&plan.doc.id, &plan.doc)).collect();
     let docs = app.docs().await?;

@@ -15,7 +15,7 @@ use crate::rest::view;
 
 /// One drifted file: before, after, the diff, and the plan that would put it back
 #[utoipa::path(
-    get, path = "/api/v1/drift/{id}", tag = "drift",
+    get, path = "/api/v1/drift/{id}", operation_id = "drift", tag = "drift",
     params(("id" = String, Path, description = "`inc_…`")),
     responses((status = 200, description = "The file", body = Drift))
 )]

@@ -14,7 +14,8 @@ use crate::rest::retry::until_alone;
 
 /// Say that somebody looks at an incident
 #[utoipa::path(
-    post, path = "/api/v1/incidents/{id}/ack", tag = "incidents", request_body = AcknowledgeRequest,
+    post, path = "/api/v1/incidents/{id}/ack", operation_id = "acknowledge_incident",
+    tag = "incidents", request_body = AcknowledgeRequest,
     params(("id" = String, Path, description = "`inc_…`")),
     responses((status = 200, description = "The incident", body = IncidentDetail))
 )]

@@ -14,7 +14,7 @@ use crate::rest::{lists, view};
 
 /// Incidents, newest first
 #[utoipa::path(
-    get, path = "/api/v1/incidents", tag = "incidents", params(IncidentQuery),
+    get, path = "/api/v1/incidents", operation_id = "incidents", tag = "incidents", params(IncidentQuery),
     responses((status = 200, description = "A page of incidents", body = List<Incident>))
 )]
 pub async fn list(

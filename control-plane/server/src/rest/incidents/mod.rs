@@ -1,6 +1,7 @@
 //! Incidents.
 
 pub mod ack;
+pub mod ask;
 pub mod list;
 pub mod show;
 pub mod silence;

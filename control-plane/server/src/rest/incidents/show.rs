@@ -15,7 +15,7 @@ use crate::rest::view;
 
 /// One incident with all that belongs to it
 #[utoipa::path(
-    get, path = "/api/v1/incidents/{id}", tag = "incidents",
+    get, path = "/api/v1/incidents/{id}", operation_id = "incident", tag = "incidents",
     params(("id" = String, Path, description = "`inc_…`")),
     responses((status = 200, description = "The incident", body = IncidentDetail))
 )]

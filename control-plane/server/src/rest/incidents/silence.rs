@@ -19,7 +19,8 @@ const SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 
 /// Leave an incident alone for a while; its pending approval, if any, is void
 #[utoipa::path(
-    post, path = "/api/v1/incidents/{id}/silence", tag = "incidents", request_body = SilenceRequest,
+    post, path = "/api/v1/incidents/{id}/silence", operation_id = "silence_incident",
+    tag = "incidents", request_body = SilenceRequest,
     params(("id" = String, Path, description = "`inc_…`")),
     responses((status = 200, description = "The incident, silenced", body = IncidentDetail))
 )]

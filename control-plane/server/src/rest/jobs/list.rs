@@ -14,7 +14,7 @@ use crate::rest::{lists, view};
 
 /// Jobs, newest first
 #[utoipa::path(
-    get, path = "/api/v1/jobs", tag = "jobs", params(JobQuery),
+    get, path = "/api/v1/jobs", operation_id = "jobs", tag = "jobs", params(JobQuery),
     responses((status = 200, description = "A page of jobs", body = List<Job>))
 )]
 pub async fn list(

@@ -15,7 +15,7 @@ use crate::rest::view;
 
 /// One job with its signed envelope
 #[utoipa::path(
-    get, path = "/api/v1/jobs/{id}", tag = "jobs",
+    get, path = "/api/v1/jobs/{id}", operation_id = "job", tag = "jobs",
     params(("id" = String, Path, description = "`job_…`")),
     responses((status = 200, description = "The job", body = JobDetail))
 )]

@@ -70,11 +70,24 @@ async fn every_documented_operation_is_served_and_no_other_method_is() {
                 let no_route = answer.status == 404 && answer.text.contains("there is no path");
                 assert!(!no_route, "{tried} {path}: {}", answer.text);
             } else if answer.status != 405 {
-                // A fixed word and a parameter may share a place: `agents/tokens` also reads as an agent.
                 panic!("{tried} {path} is served but not documented ({method} is): {}", answer.text);
             }
         }
     }
+}
+
+/// The document as it is kept beside the contract's types, so that every change of it is seen in review and by
+/// whoever makes a client from it.
+#[test]
+fn the_kept_document_is_the_one_that_is_served() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../api/openapi.json");
+    let served = openapi::DOCUMENT.to_pretty_json().unwrap() + "\n";
+    if std::env::var_os("NIMBUS_BLESS").is_some() {
+        std::fs::write(&kept, &served).unwrap();
+    }
+    let text = std::fs::read_to_string(&kept).unwrap();
+    let differs = text.lines().zip(served.lines()).position(|(kept, served)| kept != served);
+    assert!(text == served, "differs from line {differs:?} on; NIMBUS_BLESS=1 writes the served one");
 }
 
 #[test]
@@ -82,8 +95,11 @@ fn the_document_says_who_may_ask_and_how_a_refusal_looks() {
     let document = document();
     assert_eq!(document["components"]["securitySchemes"]["operator"]["scheme"], "bearer");
     assert_eq!(document["security"][0]["operator"], serde_json::json!([]));
+    let mut names = BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for operation in item.as_object().unwrap().values() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name.to_owned()), "two operations are called {name}");
             let refusal = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"];
             assert_eq!(refusal["$ref"], "#/components/schemas/Problem", "{path}");
             assert!(operation["summary"].is_string(), "{path} has no summary");
@@ -104,6 +120,7 @@ fn every_reference_leads_somewhere_and_every_schema_is_described() {
     for name in ["Incident", "IncidentDetail", "ApprovalDetail", "Job", "Drift", "Status", "Problem"] {
         assert!(schemas.contains_key(name), "no schema {name}: {:?}", schemas.keys());
     }
+    assert_eq!(schemas["Incident"]["properties"]["object"]["$ref"], "#/components/schemas/ObjectRef");
     let states = &schemas["IncidentState"];
     assert!(states.to_string().contains("waiting_approval"), "{states}");
 }

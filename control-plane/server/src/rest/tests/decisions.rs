@@ -72,6 +72,18 @@ async fn a_no_is_said_in_the_incident_and_changes_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_denied_plan_is_asked_again_only_when_somebody_says_so() {
+    let bench = Bench::with(site()).await;
+    let path = format!("/api/v1/incidents/inc_{:032x}/ask", 1);
+    bench.post(&path, json!({})).await.problem(409, "not_denied");
+    bench.post(&format!("{}/deny", apr(1)), json!({"reason": "no"})).await.ok();
+    let shown = bench.post(&path, json!({"reason": "second thought"})).await.ok();
+    assert_eq!(shown["state"], "open");
+    assert_eq!(bench.actions().await.len(), 2);
+    assert!(bench.get("/api/v1/audit?limit=1").await.text.contains("second thought"));
+}
+
+#[tokio::test]
 async fn the_requester_may_not_approve_and_an_expired_request_stays_unanswered() {
     let mut changes = site();
     changes.approvals[0].doc.requested_by = "operator".into();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nimbus_control_core::model::{Agent, Incident, IncidentState};
 use nimbus_control_core::snapshot::Scope;
-use nimbus_control_core::world::Inventory;
+use nimbus_control_core::world::{Inventory, Node};
 use nimbus_control_core::{Snapshot, World};
 use nimbus_protocol::ids::AgentId;
 
@@ -107,7 +107,7 @@ fn picture(snapshot: &Snapshot<'_>, world: &World, uid: &str) -> Picture {
 fn count(inventory: &Inventory) -> Counts {
     let pods = inventory.pods.values().filter(|pod| pod.phase != "Succeeded");
     let (pods, pods_ready) = tally(pods.map(|pod| pod.ready));
-    let (nodes, nodes_ready) = tally(inventory.nodes.values().map(|node| node.is_ready()));
+    let (nodes, nodes_ready) = tally(inventory.nodes.values().map(Node::is_ready));
     Counts { nodes, nodes_ready, pods, pods_ready, deployments: number(inventory.deployments.len()) }
 }
 

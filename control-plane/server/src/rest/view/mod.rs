@@ -15,8 +15,8 @@ use nimbus_api as api;
 use nimbus_control_core::model;
 
 /// What something is about.
-pub fn object(object: &model::ObjectRef) -> api::Object {
-    api::Object {
+pub fn object(object: &model::ObjectRef) -> api::ObjectRef {
+    api::ObjectRef {
         kind: object.kind.clone(),
         namespace: object.namespace.clone(),
         name: object.name.clone(),

@@ -1,0 +1,47 @@
+//! `POST /api/v1/incidents/{id}/ask`: forgets that a plan was denied, so that it is asked for again.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use nimbus_api::{AcknowledgeRequest, IncidentDetail, OPERATOR};
+use nimbus_control_core::heal;
+
+use crate::app::App;
+use crate::rest::error::ApiError;
+use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::retry::until_alone;
+
+/// Ask again for a plan that was denied
+#[utoipa::path(
+    post, path = "/api/v1/incidents/{id}/ask", operation_id = "ask_again",
+    tag = "incidents", request_body = AcknowledgeRequest,
+    params(("id" = String, Path, description = "`inc_…`")),
+    description = "A new approval follows as soon as it is planned again. Answers 409 `not_denied` where nothing \
+                   was denied.",
+    responses((status = 200, description = "The incident, open again", body = IncidentDetail))
+)]
+pub async fn ask(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Params<Nothing>,
+    Body(request): Body<AcknowledgeRequest>,
+) -> Result<Json<IncidentDetail>, ApiError> {
+    let reason = reason(&request.reason)?;
+    until_alone(|| attempt(&app, &id, &reason)).await?;
+    let incident = super::find(&app, &id).await?;
+    Ok(Json(super::show::detail(&app, &incident.doc).await?))
+}
+
+/// Both in one commit: that it is asked again and, where a reason was given, why.
+async fn attempt(app: &App, id: &str, reason: &str) -> Result<(), ApiError> {
+    let incident = super::find(app, id).await?;
+    let mut changes = heal::ask_again(&incident, OPERATOR, app.now())?;
+    if !reason.is_empty() {
+        for row in &mut changes.audit {
+            row.detail = format!("{}: {reason}", row.detail);
+        }
+    }
+    app.commit(&changes).await?;
+    Ok(())
+}
