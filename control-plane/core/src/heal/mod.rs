@@ -20,6 +20,8 @@ mod refused;
 mod report;
 mod resolve;
 pub(crate) mod storm;
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use nimbus_protocol::v1;

@@ -58,7 +58,7 @@ pub(super) fn watch(s: &Snapshot<'_>, record: &mut Record, now: Timestamp, ids: 
         let key = format!("storm/{uid}");
         match s.incidents.iter().find(|i| i.doc.key == key && i.doc.is_open()) {
             None if over.is_empty() => {}
-            None => open(s, record, &scope, uid, key, &over, now, ids),
+            None => open(s, record, (uid, key), &over.join(", "), figures.say(), now, ids),
             Some(storm) if figures.over(limits, 2).is_empty() => {
                 let reason = format!("the storm is over: {}", figures.say());
                 resolve::close(s, record, storm, &reason, resolve::End::Healthy, now);
@@ -72,19 +72,17 @@ pub(super) fn watch(s: &Snapshot<'_>, record: &mut Record, now: Timestamp, ids: 
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "one incident is made of that much, and of nothing to group")]
 fn open(
     s: &Snapshot<'_>,
     record: &mut Record,
-    scope: &Scope,
-    uid: &str,
-    key: String,
-    over: &[String],
+    (uid, key): (&str, String),
+    over: &str,
+    figures: String,
     now: Timestamp,
     ids: &mut dyn IdSource,
 ) {
-    let cluster = s.name_of(scope);
-    let title = format!("storm in cluster {cluster}: {}", over.join(", "));
+    let cluster = s.name_of(&Scope::Cluster(uid.to_owned()));
+    let title = format!("storm in cluster {cluster}: {over}");
     let reason = format!(
         "{title}; so much at once has a shared cause (a change, DNS, an admission webhook, the network): nothing \
          automatic runs until it is under half of the limit"
@@ -107,7 +105,7 @@ fn open(
         owner: None,
         title: title.clone(),
         reason: String::new(),
-        evidence: over.to_vec(),
+        evidence: vec![figures],
         symptoms: Vec::new(),
         created_at: now,
         updated_at: now,

@@ -98,7 +98,7 @@ impl<'a> Attempts<'a> {
 pub fn refusals(incident: &Incident, snapshot: &Snapshot<'_>) -> u32 {
     let of_incident = || snapshot.jobs.iter().map(|j| &j.doc).filter(|j| j.incident_id == incident.id);
     let last_effect = of_incident()
-        .filter(|j| j.state != JobState::Refused)
+        .filter(|j| j.state.is_final() && j.state != JobState::Refused)
         .map(|j| j.created_at)
         .max()
         .unwrap_or(Timestamp::MIN);
