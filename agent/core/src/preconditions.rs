@@ -155,6 +155,7 @@ fn refuse(reason: String) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unnecessary_wraps, reason = "the fields of messages are optional")]
     use super::*;
 
     fn target(uid: &str) -> Option<v1::Target> {

@@ -1,4 +1,5 @@
 //! Orders that are let through, and everything that is not.
+#![allow(clippy::unnecessary_wraps, reason = "the fields of messages are optional")]
 
 use ed25519_dalek::SigningKey;
 use nimbus_protocol::signed::sign;

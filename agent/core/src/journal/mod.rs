@@ -7,7 +7,7 @@
 //! Bounds: a job is kept until its expiry and [`KEEP`] have passed and its report is in the spool; at [`MAX_JOBS`]
 //! the oldest finished and expired ones go early. An order that has not expired is never forgotten: when there is no
 //! room without that, new orders are refused ([`Journal::has_room`]). The envelope and the executor's memo of a job
-//! are in memory only until it is done; after that a job takes about 250 bytes.
+//! are in memory only until it is done; after that a job takes about 300 bytes.
 
 mod store;
 #[cfg(test)]
@@ -133,7 +133,7 @@ impl Journal {
             at_us: to_micros(now),
             begun_us: to_micros(now),
             expires_at_us: job.expires_at_us,
-            envelope: Some(admitted.envelope().clone()),
+            envelope: Some(Box::new(admitted.envelope().clone())),
             ..Default::default()
         };
         self.epoch = self.epoch.max(job.epoch);
@@ -222,7 +222,7 @@ impl Journal {
 
     /// Final reports that are not known to be in the spool: push them again (a report counts once).
     pub fn unreported(&self) -> Vec<v1::JobReport> {
-        self.jobs.values().filter_map(|line| line.report.clone()).collect()
+        self.jobs.values().filter_map(|line| line.report.as_deref().cloned()).collect()
     }
 
     /// Jobs that were interrupted, oldest first.

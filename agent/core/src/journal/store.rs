@@ -38,12 +38,12 @@ pub(super) struct JobLine {
     pub(super) begun_us: i64,
     #[prost(int64, tag = "6")]
     pub(super) expires_at_us: i64,
-    #[prost(message, optional, tag = "7")]
-    pub(super) envelope: Option<v1::Envelope>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub(super) envelope: Option<Box<v1::Envelope>>,
     #[prost(bytes = "vec", tag = "8")]
     pub(super) memo: Vec<u8>,
-    #[prost(message, optional, tag = "9")]
-    pub(super) report: Option<v1::JobReport>,
+    #[prost(message, optional, boxed, tag = "9")]
+    pub(super) report: Option<Box<v1::JobReport>>,
     #[prost(bool, tag = "10")]
     pub(super) refused: bool,
 }
@@ -72,7 +72,7 @@ impl JobLine {
         self.at_us = to_micros(now);
         self.envelope = None;
         self.memo = Vec::new();
-        self.report = Some(report);
+        self.report = Some(Box::new(report));
     }
 
     pub(super) fn owed(&self) -> Option<Owed> {
@@ -83,7 +83,7 @@ impl JobLine {
             job_id: self.job_id.clone(),
             phase: self.phase(),
             memo: self.memo.clone(),
-            envelope: self.envelope.clone().unwrap_or_default(),
+            envelope: self.envelope.as_deref().cloned().unwrap_or_default(),
             at: time(self.at_us),
         })
     }

@@ -197,3 +197,9 @@ fn only_the_last_hour_counts_for_the_rate() {
     assert_eq!(journal.jobs_in_last_hour(at(3_700)), 2);
     assert_eq!(journal.jobs_in_last_hour(at(10_000)), 0);
 }
+
+#[test]
+fn a_remembered_job_is_small() {
+    // With the two texts and the hash behind it, and its place in the map: about 300 bytes.
+    assert!(size_of::<super::store::JobLine>() <= 144, "{}", size_of::<super::store::JobLine>());
+}

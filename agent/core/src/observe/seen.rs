@@ -109,13 +109,11 @@ impl Seen {
 
 /// The key of a UID, and whether the UID can be told from it.
 fn key(uid: &str) -> (Key, bool) {
-    match parse(uid) {
-        Some(key) => (key, true),
-        None => {
-            let digest = nimbus_protocol::sha256(uid.as_bytes());
-            (halves(u128::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 16]))), false)
-        }
+    if let Some(key) = parse(uid) {
+        return (key, true);
     }
+    let digest = nimbus_protocol::sha256(uid.as_bytes());
+    (halves(u128::from_be_bytes(*digest.first_chunk().unwrap_or(&[0; 16]))), false)
 }
 
 fn halves(bits: u128) -> Key {

@@ -1,4 +1,5 @@
 //! What a policy lets through, and how a broken one is refused.
+#![allow(clippy::unnecessary_wraps, reason = "the fields of messages are optional")]
 
 use super::*;
 

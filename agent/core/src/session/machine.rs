@@ -14,7 +14,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// So many heartbeats without a word, and the peer is gone.
 const SILENT_BEATS: u32 = 3;
 /// Longest wait that a refusal may ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
 /// QUIC application codes.
 const BYE: u32 = 0;
@@ -136,7 +136,7 @@ impl Session {
         self.last_heard = now;
         match (self.state, frame.body) {
             (State::Greeting | State::Live, Some(Body::Refusal(refusal))) => {
-                self.refused(&refusal, now, random)
+                self.refused(&refusal, now, random);
             }
             (State::Greeting, Some(Body::Welcome(welcome))) => self.welcome(welcome, now, random),
             (State::Live, Some(Body::Ack(ack))) => self.ack(ack.sequence, now, random),
@@ -162,7 +162,7 @@ impl Session {
         self.heartbeat = if asked.is_zero() {
             HEARTBEAT
         } else {
-            asked.clamp(Duration::from_millis(100), Duration::from_secs(60))
+            asked.clamp(Duration::from_millis(100), Duration::from_mins(1))
         };
         let most = usize::try_from(welcome.max_batch_observations).unwrap_or(usize::MAX);
         self.max_observations =

@@ -110,9 +110,9 @@ impl Default for Settings {
             greeting_timeout: Duration::from_secs(10),
             ack_timeout: Duration::from_secs(30),
             backoff_base: Duration::from_secs(1),
-            backoff_max: Duration::from_secs(60),
+            backoff_max: Duration::from_mins(1),
             stable_after: Duration::from_secs(10),
-            refused_wait: Duration::from_secs(300),
+            refused_wait: Duration::from_mins(5),
         }
     }
 }

@@ -96,7 +96,7 @@ fn waits_grow_with_each_failure_and_shrink_after_a_stable_session() {
     for _ in 0..9 {
         session.handle(Event::Closed("no route".into()), now, u64::MAX);
         let State::Disconnected { retry_at } = *session.state() else { panic!() };
-        waits.push((retry_at - now).as_secs_f64().round());
+        waits.push(retry_at.saturating_sub(now).as_secs_f64().round());
         now = retry_at;
         session.handle(Event::Timeout, now, HALF);
         assert_eq!(drain(&mut session), [Action::Connect]);
@@ -258,15 +258,16 @@ impl World {
     /// Does what the session asks; `luck` decides what the wire does with it.
     fn carry(&mut self, action: Action, now: Duration, luck: u8) -> Option<Event> {
         let delay = Duration::from_millis(u64::from(luck) * 10);
-        let lost = luck % 8 == 7;
+        let dropped = luck % 8 == 7;
         match action {
             Action::Connect => {
                 self.connects += 1;
                 self.wire.clear();
-                let event = if luck % 3 == 0 { Event::Closed("no route".into()) } else { connected() };
+                let event =
+                    if luck.is_multiple_of(3) { Event::Closed("no route".into()) } else { connected() };
                 self.wire.push((now + delay, event));
             }
-            Action::Send(_) if !lost => self.wire.push((now + delay, welcome(self.stored))),
+            Action::Send(_) if !dropped => self.wire.push((now + delay, welcome(self.stored))),
             Action::Welcomed(welcome) => {
                 self.spool.retain(|s| *s > welcome.acknowledged);
                 self.cursor = welcome.acknowledged;
@@ -275,7 +276,7 @@ impl World {
                 let batch: Vec<u64> = self.spool.range(self.cursor + 1..).take(3).copied().collect();
                 let Some(last) = batch.last().copied() else { return Some(Event::NothingPending) };
                 self.cursor = last;
-                if !lost {
+                if !dropped {
                     self.stored = self.stored.max(last);
                     self.wire.push((now + delay, ack(last)));
                 }
@@ -285,7 +286,7 @@ impl World {
                 assert!(sequence <= self.stored, "acknowledged before it was stored");
                 self.spool.retain(|s| *s > sequence);
             }
-            Action::Heartbeat if !lost => self.wire.push((now + delay, beat())),
+            Action::Heartbeat if !dropped => self.wire.push((now + delay, beat())),
             Action::Close { .. } => self.wire.clear(),
             _ => {}
         }

@@ -111,13 +111,13 @@ impl Spool {
     /// from `first` on again.
     pub fn unreadable(&mut self, first: u64, last: u64) -> Vec<IoEffect> {
         let mut effects = Vec::new();
-        let lost: Vec<Entry> = self
+        let bad: Vec<Entry> = self
             .entries
             .iter()
             .filter(|e| (first..=last).contains(&e.sequence) && e.key != Key::REPORT)
             .copied()
             .collect();
-        self.forget(&lost, false);
+        self.forget(&bad, false);
         self.delete_dead(&mut effects);
         self.cursor = self.cursor.min(first.saturating_sub(1)).max(self.acknowledged);
         effects

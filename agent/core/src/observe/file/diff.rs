@@ -21,18 +21,16 @@ pub(super) fn unified(path: &str, before: &str, after: &str) -> Option<String> {
 
 fn cut(whole: &str) -> String {
     let mut out = String::new();
-    let mut lines = whole.lines();
-    let mut shown = 0;
-    for line in lines.by_ref() {
+    let count = whole.lines().count();
+    for (shown, line) in whole.lines().enumerate() {
         // Room is kept for the note at the end.
         if shown == MAX_DIFF_LINES || out.len() + line.len() + 1 > MAX_DIFF_BYTES - 64 {
-            let more = 1 + lines.count();
-            out.push_str(&format!("... {more} more {}\n", if more == 1 { "line" } else { "lines" }));
-            return out;
+            let more = count - shown;
+            let lines = if more == 1 { "line" } else { "lines" };
+            return out + &format!("... {more} more {lines}\n");
         }
         out.push_str(line);
         out.push('\n');
-        shown += 1;
     }
     out
 }

@@ -87,11 +87,12 @@ fn equal_sides_have_neither_diff_nor_reason() {
 
 #[test]
 fn a_long_diff_is_cut_and_counted() {
-    let after: String = (0..1_000).map(|n| format!("line {n}\n")).collect();
+    let after: String = (0..1_000).map(|n| format!("line {n}")).collect::<Vec<_>>().join("\n") + "\n";
     let file = changed("/r/x", b"", after.as_bytes());
     assert_eq!(file.diff.lines().count(), MAX_DIFF_LINES + 1);
     assert!(file.diff.ends_with("... 803 more lines\n"), "{}", &file.diff[file.diff.len() - 40..]);
-    let wide: String = (0..100).map(|n| format!("{n} {}\n", "wide ".repeat(100))).collect();
+    let wide: String =
+        (0..100).map(|n| format!("{n} {}", "wide ".repeat(100))).collect::<Vec<_>>().join("\n") + "\n";
     let file = changed("/r/x", b"", wide.as_bytes());
     assert!(file.diff.len() <= MAX_DIFF_BYTES && file.diff.contains(" more lines\n"));
 }

@@ -10,7 +10,7 @@ pub(super) fn is_random(word: &str) -> bool {
     if word.len() < FROM {
         return false;
     }
-    let has = |test: fn(&u8) -> bool| word.as_bytes().iter().any(|b| test(b));
+    let has = |test: fn(&u8) -> bool| word.as_bytes().iter().any(test);
     let mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
     // A path or a name is made of words; random text has no run of plain letters that long.
     mixed && bits(word) > BITS && longest_lower_run(word) < 6
