@@ -10,6 +10,9 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 /// Where agents (QUIC) are served unless told otherwise.
 pub const DEFAULT_QUIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7641);
 
+/// Agents that may be connected at once unless told otherwise.
+pub const DEFAULT_CONNECTIONS: usize = 4_096;
+
 /// What a control plane is started with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -25,6 +28,8 @@ pub struct Config {
     pub names: Vec<String>,
     /// Every figure of the decisions.
     pub settings: Settings,
+    /// Agents that may be connected at once; a further one is told `overloaded` and when to come back.
+    pub max_connections: usize,
     /// Certificate chain and key (PEM files) for REST instead of one of the own CA; then REST is TLS everywhere.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -39,6 +44,7 @@ impl Config {
             quic: DEFAULT_QUIC,
             names: Vec::new(),
             settings: Settings::default(),
+            max_connections: DEFAULT_CONNECTIONS,
             tls: None,
         }
     }

@@ -63,7 +63,8 @@ impl ControlPlane {
         app.docs().await?;
 
         let agents = tls::for_agents(&app.ca, Arc::clone(&leaf))?;
-        let gateway = gateway::Running::start(Arc::clone(&app), socket, agents).await?;
+        let gateway =
+            gateway::Running::start(Arc::clone(&app), socket, agents, config.max_connections).await?;
         app.set_quic_address(gateway.address());
         let http = http::Running::start(&config, listener, leaf, rest::router(Arc::clone(&app)))?;
         let deciding = CancellationToken::new();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use nimbus_control_plane::config::DEFAULT_CONNECTIONS;
 use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, failpoint};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,6 +36,9 @@ struct Options {
     /// Private key (PEM) of that certificate
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Agents that may be connected at once
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CONNECTIONS)]
+    max_connections: usize,
     /// TOML file with a [settings] table: the figures of the decisions
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -79,6 +83,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         quic: options.quic,
         names: options.names,
         settings: file.settings,
+        max_connections: options.max_connections,
         tls: options.tls_cert.zip(options.tls_key),
         ..Config::new(options.data_dir)
     };

@@ -20,14 +20,13 @@ pub struct OperatorToken {
 impl OperatorToken {
     /// Reads the token file, or makes a token of 32 random bytes and writes it with mode 0600.
     pub fn open(path: &Path) -> Result<Self, FileError> {
-        let text = match read_secret(path)? {
-            Some(text) => text,
-            None => {
-                let secret = Zeroizing::new(rand::random::<[u8; 32]>());
-                let text = Zeroizing::new(format!("{PREFIX}{}\n", BASE64.encode(secret.as_slice())));
-                write_atomically(path, text.as_bytes(), 0o600)?;
-                text
-            }
+        let text = if let Some(text) = read_secret(path)? {
+            text
+        } else {
+            let secret = Zeroizing::new(rand::random::<[u8; 32]>());
+            let text = Zeroizing::new(format!("{PREFIX}{}\n", BASE64.encode(secret.as_slice())));
+            write_atomically(path, text.as_bytes(), 0o600)?;
+            text
         };
         if text.trim().len() < 32 {
             let error = "expected a token of at least 32 characters, found a shorter one; delete the file and \

@@ -10,7 +10,7 @@ use nimbus_store::StoreError;
 use crate::app::App;
 
 /// Longest time that a join token may be valid.
-pub const MAX_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
+pub const MAX_TTL: Duration = Duration::from_hours(7 * 24);
 /// Longest name of an agent.
 pub const MAX_NAME: usize = 63;
 

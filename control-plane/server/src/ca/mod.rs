@@ -30,13 +30,13 @@ pub const SERVER_NAME: &str = "nimbus-control-plane";
 /// Longest certificate request that is looked at.
 pub const MAX_CSR: usize = 8 * 1024;
 /// How long an agent's certificate holds.
-pub const AGENT_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
+pub const AGENT_LIFETIME: Duration = Duration::from_hours(90 * 24);
 /// How long the server's certificate holds.
-pub const SERVER_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+pub const SERVER_LIFETIME: Duration = Duration::from_hours(365 * 24);
 /// How long the root holds.
-const CA_LIFETIME: Duration = Duration::from_secs(3653 * 24 * 3600);
+const CA_LIFETIME: Duration = Duration::from_hours(3653 * 24);
 /// Certificates hold from a little before they are made, for peers whose clock is behind.
-const BACKDATED: Duration = Duration::from_secs(300);
+const BACKDATED: Duration = Duration::from_mins(5);
 
 /// Why the authority cannot be opened or cannot issue.
 #[derive(Debug, thiserror::Error)]

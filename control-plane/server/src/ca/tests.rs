@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use x509_parser::prelude::FromDer as _;
+
 use super::*;
 
 const AGENT: &str = "agt_00000000000000000000000000000001";
@@ -42,7 +44,6 @@ fn of_a_request_only_the_key_is_taken() {
     let key_sha256 = hex::encode(nimbus_protocol::sha256(&spki(&key)));
     assert_eq!(found, Peer { agent, key_sha256: key_sha256.clone() });
     assert_eq!(issued.key_sha256, key_sha256);
-    use x509_parser::prelude::FromDer as _;
     let (_, parsed) = x509_parser::prelude::X509Certificate::from_der(&issued.chain[0]).unwrap();
     assert!(!parsed.is_ca());
     assert_eq!(parsed.subject_alternative_name().unwrap().unwrap().value.general_names.len(), 1);

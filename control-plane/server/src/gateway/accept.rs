@@ -9,14 +9,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::limits::{self, MAX_CONNECTIONS, MAX_HANDSHAKES};
+use super::limits::{self, MAX_HANDSHAKES};
 use super::turn_away::{Turned, turn_away};
 use super::{Gateway, enrol, session};
 
 /// Accepts until `stop` is cancelled. Each connection is a task of `tasks`.
 pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationToken) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(gateway.max_connections));
     loop {
         let incoming = tokio::select! {
             () = stop.cancelled() => return,
@@ -46,7 +46,7 @@ async fn serve(
     room: Option<OwnedSemaphorePermit>,
 ) {
     let remote = incoming.remote_address();
-    let connected = async { Ok::<Connection, quinn::ConnectionError>(incoming.accept()?.await?) };
+    let connected = async { incoming.accept()?.await };
     let connection = match tokio::time::timeout(limits::FIRST_FRAME, connected).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return failed(&gateway, remote, &error),
@@ -56,7 +56,7 @@ async fn serve(
         // The stream that the peer opens carries the reason.
         let accepted = tokio::time::timeout(limits::GOODBYE, connection.accept_bi()).await;
         let mut stream = accepted.ok().and_then(Result::ok).map(|(send, _)| send);
-        let turned = Turned::overloaded("fewer connections", format!("{MAX_CONNECTIONS} open"));
+        let turned = Turned::overloaded("fewer connections", format!("{} open", gateway.max_connections));
         let (app, complaints) = (&gateway.app, &gateway.complaints);
         return turn_away(app, complaints, &connection, stream.as_mut(), "a peer", turned).await;
     }

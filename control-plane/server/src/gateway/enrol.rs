@@ -42,19 +42,17 @@ pub async fn serve(gateway: &Gateway, connection: &Connection) {
         who = format!("a joining agent on {:?}", &request.hostname.chars().take(64).collect::<String>());
         enrol(&gateway.app, &request).await
     };
-    let turned = match answer.await {
-        Err(turned) => turned,
-        Ok(response) => match frames::write(&mut send, To::Enrolled(response)).await {
-            Err(error) => Turned::from(error),
-            Ok(()) => {
-                // The agent closes when it has everything; a slow one gets a moment.
-                let _ = send.finish();
-                let _ = tokio::time::timeout(limits::FIRST_FRAME, connection.closed()).await;
-                return Close::Bye.close(connection, "");
-            }
-        },
+    let answered = match answer.await {
+        Err(turned) => Err(turned),
+        Ok(response) => frames::write(&mut send, To::Enrolled(response)).await.map_err(Turned::from),
     };
-    turn_away(&gateway.app, &gateway.complaints, connection, Some(&mut send), &who, turned).await;
+    if let Err(turned) = answered {
+        return turn_away(&gateway.app, &gateway.complaints, connection, Some(&mut send), &who, turned).await;
+    }
+    // The agent closes when it has everything; a slow one gets a moment.
+    let _ = send.finish();
+    let _ = tokio::time::timeout(limits::FIRST_FRAME, connection.closed()).await;
+    Close::Bye.close(connection, "");
 }
 
 async fn enrol(app: &App, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, Turned> {
@@ -135,8 +133,8 @@ async fn prepare(
     let now = app.now();
     let docs = app.docs().await.map_err(unavailable)?;
     let id = AgentId::new(&mut app.ids());
-    let taken = docs.agents.iter().filter(|agent| agent.doc.revoked_at.is_none());
-    let name = directory::unique(&token.doc.name, taken.map(|agent| agent.doc.name.as_str()));
+    let present = docs.agents.iter().filter(|agent| agent.doc.revoked_at.is_none());
+    let name = directory::unique(&token.doc.name, present.map(|agent| agent.doc.name.as_str()));
     let issued = app.ca.issue_agent(&id, &request.csr_der, now, AGENT_LIFETIME).map_err(bad_request)?;
     let Issued { chain, key_sha256 } = issued;
     let hostname: String = request.hostname.chars().take(253).collect();
@@ -197,6 +195,7 @@ pub fn unsupported(error: version::NoCommonVersion) -> Turned {
 }
 
 /// The store does not answer: for now, nobody gets in.
+#[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
 pub fn unavailable(error: StoreError) -> Turned {
     tracing::warn!(%error, "an agent is put off: the store does not answer");
     Turned::overloaded("a database that answers", "one that does not; see the control plane's log")

@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
-/// Connections that may be open. A further one is told `overloaded` and when to come back.
-pub const MAX_CONNECTIONS: usize = 4_096;
 /// Handshakes and first frames under way. A further connection is refused at once; from half of it on a client has
 /// to prove its address first (a QUIC retry).
 pub const MAX_HANDSHAKES: usize = 128;
@@ -110,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_throttle_counts_what_it_held_back() {
-        let throttle = Throttle::new(Duration::from_secs(3600));
+        let throttle = Throttle::new(Duration::from_hours(1));
         assert_eq!(throttle.pass(), Some(0));
         assert_eq!((throttle.pass(), throttle.pass()), (None, None));
         let open = Throttle::new(Duration::ZERO);

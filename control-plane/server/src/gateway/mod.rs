@@ -42,6 +42,7 @@ struct Gateway {
     endpoint: Endpoint,
     writer: LogWriter,
     complaints: Complaints,
+    max_connections: usize,
 }
 
 /// A gateway that is served until it is stopped.
@@ -56,11 +57,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// Serves agents on `socket`.
+    /// Serves at most `max_connections` agents at once on `socket`.
     pub async fn start(
         app: Arc<App>,
         socket: UdpSocket,
         tls: rustls::ServerConfig,
+        max_connections: usize,
     ) -> Result<Self, StartError> {
         let wrong =
             |error: &dyn std::fmt::Display| StartError::Tls(crate::tls::TlsError::Setup(error.to_string()));
@@ -79,6 +81,7 @@ impl Running {
             endpoint: endpoint.clone(),
             writer: log,
             complaints: Complaints::default(),
+            max_connections,
         });
         let tasks = TaskTracker::new();
         tasks.spawn(accept::run(gateway, tasks.clone(), accepting.clone()));

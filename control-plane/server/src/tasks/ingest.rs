@@ -45,7 +45,7 @@ pub struct Ingest {
     /// Rows up to here are in the documents.
     routed: i64,
     waiting: VecDeque<Item>,
-    /// The cluster that an agent said it watches, where the documents may not say so yet.
+    /// The cluster that each agent watches: as the documents say, or newer as the log says.
     speaks_for: HashMap<AgentId, String>,
 }
 
@@ -71,7 +71,7 @@ impl Ingest {
     /// Reads the next rows. True when there are more.
     pub async fn pass(&mut self, app: &App) -> Result<bool, StoreError> {
         self.route(app).await?;
-        if app.stored() <= self.read {
+        if !self.waiting.is_empty() || app.stored() <= self.read {
             return Ok(false);
         }
         let rows = app.store.read_log(self.read, ROWS).await?;
@@ -83,8 +83,8 @@ impl Ingest {
         let docs = app.docs().await?;
         for agent in &docs.agents {
             let watches = agent.doc.cluster_uid.clone().filter(|_| agent.doc.kind == AgentKind::Cluster);
-            let uid = watches.unwrap_or_default();
-            self.speaks_for.entry(agent.doc.id.clone()).or_insert(uid);
+            // Nothing waits, so the documents are as new as the log is read.
+            self.speaks_for.insert(agent.doc.id.clone(), watches.unwrap_or_default());
         }
         let kinds: HashMap<&AgentId, AgentKind> =
             docs.agents.iter().map(|agent| (&agent.doc.id, agent.doc.kind)).collect();

@@ -8,9 +8,9 @@ use nimbus_store::StoreError;
 use crate::app::App;
 
 /// How long resolved incidents with all that belongs to them, and spent join tokens, are kept.
-const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
+const KEEP: Duration = Duration::from_hours(90 * 24);
 /// How often documents are trimmed.
-const EVERY: Duration = Duration::from_secs(3600);
+const EVERY: Duration = Duration::from_hours(1);
 /// Calls for the log in one pass, each of a bounded number of rows; the rest follows in the next pass.
 const CALLS: usize = 100;
 

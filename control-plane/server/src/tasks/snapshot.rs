@@ -14,7 +14,7 @@ const ROWS: i64 = 5_000;
 /// … but not sooner than this after the last one.
 const AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// After so long one is due for a single row.
-const AT_LEAST_EVERY: Duration = Duration::from_secs(60);
+const AT_LEAST_EVERY: Duration = Duration::from_mins(1);
 
 /// When the last snapshot was taken, and of which position.
 pub struct Snapshots {

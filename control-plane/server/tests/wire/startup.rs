@@ -1,12 +1,10 @@
 //! Starting: what is in the way is named with what to do, and nothing is harmed.
 
-mod common;
-
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 
-use common::{config, serves_a_good_agent, start};
+use crate::common::{config, serves_a_good_agent, start};
 use nimbus_control_plane::{Config, ControlPlane, StartError};
 
 async fn refused(config: Config) -> String {
@@ -126,7 +124,7 @@ async fn on_any_other_address_rest_is_tls_with_the_own_ca() {
     let plane = ControlPlane::start(config).await.unwrap();
     assert!(plane.rest_url().starts_with("https://"), "{}", plane.rest_url());
     let address = SocketAddr::from(([127, 0, 0, 1], plane.rest_addr().port()));
-    let ca = common::ca(&plane);
+    let ca = crate::common::ca(&plane);
     let asked = tokio::task::spawn_blocking(move || {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(ca).unwrap();

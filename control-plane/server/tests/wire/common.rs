@@ -1,6 +1,5 @@
 //! A control plane on a temporary directory and a small agent that speaks the wire protocol by itself, so that the
 //! gateway is tested against the contract and not against the product's own agent.
-#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -143,7 +142,7 @@ pub async fn enrol(plane: &ControlPlane, token: &str) -> Result<Identity, v1::Re
 
 /// Makes a token and joins with it.
 pub async fn join(plane: &ControlPlane, name: &str, kind: AgentKind) -> Identity {
-    let token = plane.create_join_token(name, kind, Duration::from_secs(60), "operator").await.unwrap();
+    let token = plane.create_join_token(name, kind, Duration::from_mins(1), "operator").await.unwrap();
     enrol(plane, &token.to_string()).await.unwrap()
 }
 

@@ -1,8 +1,6 @@
 //! The gateway over loopback: what an agent may rely on.
 
-mod common;
-
-use common::{Identity, csr, join, start, until, within, write};
+use crate::common::{Identity, csr, join, start, until, within, write};
 use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
 use nimbus_control_plane::ControlPlane;
 use nimbus_control_plane::app::Cut;

@@ -1,13 +1,9 @@
 //! From an observation to a signed job and back to a resolved incident, with an agent that only speaks the wire.
 
-#[path = "common/cluster.rs"]
-mod cluster;
-mod common;
-
 use std::path::Path;
 
-use cluster::{UID, crashing, deployment, gone, healthy, listing, replica_set, status};
-use common::{Identity, Session, config, join, start, until, within};
+use crate::cluster::{UID, crashing, deployment, gone, healthy, listing, replica_set, status};
+use crate::common::{Identity, Session, config, join, start, until, within};
 use nimbus_control_core::heal;
 use nimbus_control_core::model::{ActionKind, AgentKind, Cluster, Incident, IncidentState, Job, JobState};
 use nimbus_control_plane::{Config, ControlPlane};

@@ -1,10 +1,8 @@
 //! Peers that break the rules: a clear answer, and the server goes on serving the others.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{client, closed, csr, enrol, join, read, serves_a_good_agent, start, within, write};
+use crate::common::{client, closed, csr, enrol, join, read, serves_a_good_agent, start, within, write};
 use nimbus_control_core::model::AgentKind;
 use nimbus_protocol::frame;
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
@@ -31,7 +29,7 @@ fn hostile_bytes() -> Vec<(&'static str, Vec<u8>)> {
     inflates.extend(crc32(&bomb).to_be_bytes());
     inflates.extend(&bomb);
     let random: Vec<u8> =
-        (0..4_096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8 | 0x80).collect();
+        (0..4_096_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1] | 0x80).collect();
     vec![
         ("too long", too_long),
         ("encoding", encoding),
@@ -156,14 +154,14 @@ async fn a_foreign_and_an_expired_certificate_fail_the_handshake() {
     let identity = join(&plane, "edge", AgentKind::Vpc).await;
     let app = plane.app();
     let id = identity.id.parse().unwrap();
-    let lifetime = Duration::from_secs(3_600);
+    let lifetime = Duration::from_hours(1);
     let key = KeyPair::generate().unwrap();
 
     let elsewhere = tempfile::tempdir().unwrap();
     let paths = (elsewhere.path().join("ca.pem"), elsewhere.path().join("ca.key"));
     let foreign = nimbus_control_plane::ca::Authority::open(&paths.0, &paths.1, app.now()).unwrap();
     let foreign = foreign.issue_agent(&id, &csr(&key), app.now(), lifetime).unwrap();
-    let long_ago = app.now() - Duration::from_secs(7_200);
+    let long_ago = app.now() - Duration::from_hours(2);
     let expired = app.ca.issue_agent(&id, &csr(&key), long_ago, lifetime).unwrap();
     for (what, chain) in [("foreign", foreign.chain), ("expired", expired.chain)] {
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
@@ -192,7 +190,7 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
     let app = plane.app();
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let token = plane.create_join_token("edge", AgentKind::Vpc, minute, "operator").await.unwrap();
     let mut forged = token.clone();
     forged.secret[0] ^= 1;
@@ -232,8 +230,8 @@ async fn what_is_no_certificate_request_does_not_spend_the_token() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
     let token =
-        plane.create_join_token("edge", AgentKind::Vpc, Duration::from_secs(60), "operator").await.unwrap();
-    let endpoint = client(&common::ca(&plane), ALPN_ENROL, None);
+        plane.create_join_token("edge", AgentKind::Vpc, Duration::from_mins(1), "operator").await.unwrap();
+    let endpoint = client(&crate::common::ca(&plane), ALPN_ENROL, None);
     let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     let request = v1::EnrolRequest {

@@ -1,0 +1,11 @@
+//! The control plane from outside, over loopback, on SQLite in temporary directories: one binary, as linking costs
+//! more than running.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
+
+mod cluster;
+mod common;
+mod gateway;
+mod heal;
+mod hostile;
+mod startup;
+mod trouble;

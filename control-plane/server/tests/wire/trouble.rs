@@ -1,0 +1,105 @@
+//! When the store does not answer, when there is no room, when the process is gone from one moment to the next.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nimbus_control_core::model::AgentKind;
+use nimbus_control_plane::{Config, ControlPlane};
+use nimbus_protocol::v1;
+use nimbus_protocol::v1::agent_frame::Body as ToServer;
+use nimbus_protocol::v1::server_frame::Body as FromServer;
+use sqlx::Connection as _;
+
+use crate::cluster::{UID, crashing, healthy, listing, status};
+use crate::common::{closed, config, join, read, start, until, write};
+
+/// What a crash leaves: the files as they are at this moment.
+fn image(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        // Copies the permission bits too.
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_acknowledged_while_the_store_does_not_answer_and_all_of_it_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = identity.connect(&plane).await;
+    session.send_blank(1..=3).await;
+    assert_eq!(session.ack().await, 3);
+
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let mut intruder = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut intruder).await.unwrap();
+    session.send_blank(4..=9).await;
+    let app = plane.app();
+    until("an unready process", async || (!app.health.ready()).then_some(())).await;
+    let problems = app.health.problems();
+    assert!(problems.iter().any(|problem| problem.contains("nimbus.db")), "{problems:?}");
+    // The session lives on meanwhile.
+    write(&mut session.send, ToServer::Heartbeat(v1::Heartbeat::default())).await;
+    assert!(matches!(session.control().await, FromServer::Heartbeat(_)));
+    let early = tokio::time::timeout(Duration::from_millis(1), read(&mut session.data_recv)).await;
+    assert!(early.is_err(), "acknowledged without a commit: {early:?}");
+    sqlx::query("ROLLBACK").execute(&mut intruder).await.unwrap();
+    assert_eq!(session.ack().await, 9);
+    until("a ready process", async || app.health.ready().then_some(())).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_too_many_is_told_when_to_come_back_and_finds_room_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(Config { max_connections: 1, ..config(dir.path()) }).await.unwrap();
+    // Joining needs a connection too, and leaves it.
+    let one = join(&plane, "one", AgentKind::Vpc).await;
+    let two = until("room for the second to join", async || {
+        let minute = Duration::from_mins(1);
+        let token = plane.create_join_token("two", AgentKind::Vpc, minute, "operator").await.unwrap();
+        crate::common::enrol(&plane, &token.to_string()).await.ok()
+    });
+    let two = two.await;
+    let first = until("room for the first", async || one.connect_with(&plane, one.hello()).await.ok()).await;
+    let connection = two.dial(&plane).await;
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    write(&mut send, ToServer::Hello(two.hello())).await;
+    let answer = read(&mut recv).await.unwrap();
+    let FromServer::Refusal(refusal) = answer else { panic!("{answer:?}") };
+    assert_eq!(refusal.code, "overloaded");
+    assert!((5_000..=7_500).contains(&refusal.retry_after_ms), "{refusal:?}");
+    assert_eq!(closed(&connection).await.0, 3);
+    first.connection.close(0u32.into(), b"");
+    until("room again", async || two.connect_with(&plane, two.hello()).await.ok()).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_at_any_moment_everything_acknowledged_is_there() {
+    let (dir, left) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let hello = v1::Hello { cluster_uid: UID.into(), cluster_name: "kind".into(), ..identity.hello() };
+    let mut session = identity.connect_with(&plane, hello.clone()).await.unwrap();
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(healthy("cart-a", "n1"))).await;
+    session.tell(UID, vec![crashing("cart-a", "n1")]).await;
+    let app = plane.app();
+    until("an incident", async || app.docs().await.unwrap().incidents.first().cloned()).await;
+    let incident = app.docs().await.unwrap().incidents[0].doc.id.clone();
+    let before = app.world().clone();
+    // No snapshot was taken yet: the whole log is the tail.
+    image(dir.path(), left.path());
+    plane.stop().await;
+
+    let plane = start(left.path()).await;
+    assert_eq!(*plane.app().world(), before);
+    let session = identity.connect_with(&plane, hello).await.unwrap();
+    assert_eq!(session.welcome.acknowledged, 1 + 14 + 1);
+    let app = plane.app();
+    let open = app.store.open_incidents().await.unwrap();
+    assert_eq!(open.iter().map(|open| &open.doc.id).collect::<Vec<_>>(), [&incident]);
+    plane.stop().await;
+}
