@@ -3,7 +3,7 @@
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
@@ -21,6 +21,29 @@ pub const MAX_BODY: usize = 1 << 20;
 /// Query parameters; an unknown one is refused.
 pub struct Params<T>(pub T);
 
+/// The id or name in the path.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| ApiError::invalid("the path", "an id or a name", rejection.body_text()))?;
+        printable("the path", &text)?;
+        Ok(Self(text))
+    }
+}
+
+/// Refuses control characters: no name or cursor has one, and not every database takes them.
+fn printable(name: &str, text: &str) -> Result<(), ApiError> {
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::invalid(name, "text without control characters", "some in it"));
+    }
+    Ok(())
+}
+
 /// For endpoints that take no parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,8 +60,11 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
                 text.split_once(", expected ").unwrap_or((text, "known parameters, once each"));
             ApiError::invalid("the query", expected, found.replace("unknown field", "unknown parameter"))
         };
-        let pairs = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|error| malformed(error.body_text()))?;
+        for (name, value) in &pairs {
+            printable(name, value)?;
+        }
         for (_, value) in pairs.iter().filter(|(name, _)| name == "limit") {
             let fits = value.parse().is_ok_and(|limit: u32| (1..=MAX_LIMIT).contains(&limit));
             if !fits {
@@ -99,9 +125,7 @@ pub fn reason(text: &str) -> Result<String, ApiError> {
         let expected = format!("at most {MAX_REASON} characters");
         return Err(ApiError::invalid("reason", expected, format!("{length} characters")));
     }
-    if line.chars().any(char::is_control) {
-        return Err(ApiError::invalid("reason", "text without control characters", "some in it"));
-    }
+    printable("reason", &line)?;
     Ok(line)
 }
 

@@ -11,6 +11,11 @@ use axum::response::{IntoResponse, Response};
 use super::error::ApiError;
 use crate::app::App;
 
+/// The path that says whether the process is alive.
+pub const ALIVE: &str = "/healthz";
+/// The path that says whether it can do its work.
+pub const READY: &str = "/readyz";
+
 /// Is the process alive?
 #[utoipa::path(
     get, path = "/healthz", operation_id = "healthz", tag = "process", security(()),

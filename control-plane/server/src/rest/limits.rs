@@ -45,17 +45,38 @@ impl Limits {
     }
 }
 
-/// Holds a place while the request is worked on, and ends it when its time is over. Walks have no such time:
-/// they read bounded pages for as long as the chain is, and few run at once.
+/// Holds a place while the request is worked on, and ends the wait for it when its time is over.
+///
+/// An order that was begun is finished even when its client goes away or its time is over: half an order could
+/// leave the database changed and nobody told. Walks have no such time: they read bounded pages for as long as the
+/// chain is, and few run at once. Whether the process is alive is answered also when there is no place.
 pub async fn bound(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    let Ok(_place) = limits.requests.try_acquire() else {
-        return ApiError::overloaded("too many requests at once").into_response();
-    };
-    if request.uri().path() == super::audit::VERIFY {
+    let path = request.uri().path();
+    if path == super::health::ALIVE || path == super::health::READY {
         return next.run(request).await;
     }
-    let answer = tokio::time::timeout(limits.timeout, next.run(request)).await;
-    answer.unwrap_or_else(|_| too_late(limits.timeout).into_response())
+    let Ok(place) = limits.requests.try_acquire_owned() else {
+        return ApiError::overloaded("too many requests at once").into_response();
+    };
+    if path == super::audit::VERIFY {
+        return next.run(request).await;
+    }
+    let reads = request.method().is_safe();
+    let work = async move {
+        let response = next.run(request).await;
+        drop(place);
+        response
+    };
+    let answer = if reads {
+        tokio::time::timeout(limits.timeout, work).await.map(Ok)
+    } else {
+        tokio::time::timeout(limits.timeout, tokio::spawn(work)).await
+    };
+    match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(failed)) => ApiError::internal("an order failed half-way", &failed).into_response(),
+        Err(_) => too_late(limits.timeout).into_response(),
+    }
 }
 
 fn too_late(timeout: Duration) -> ApiError {
@@ -91,6 +112,30 @@ mod tests {
         let response = router(limits).oneshot(ask("/")).await.unwrap();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "5");
+    }
+
+    #[tokio::test]
+    async fn an_order_is_finished_also_when_its_client_goes_away() {
+        let (begun, mut has_begun) = tokio::sync::mpsc::channel(1);
+        let (done, mut is_done) = tokio::sync::mpsc::channel(1);
+        let go = Arc::new(tokio::sync::Notify::new());
+        let handler_go = Arc::clone(&go);
+        let order = move || async move {
+            begun.send(()).await.unwrap();
+            handler_go.notified().await;
+            done.send("written").await.unwrap();
+        };
+        let limits = Limits::default();
+        let router = Router::new()
+            .route("/", axum::routing::post(order))
+            .layer(axum::middleware::from_fn_with_state(limits.clone(), bound));
+        let request = Request::builder().method("POST").uri("/").body(Body::empty()).unwrap();
+        let client = tokio::spawn(router.oneshot(request));
+        has_begun.recv().await.unwrap();
+        client.abort();
+        assert!(client.await.unwrap_err().is_cancelled());
+        go.notify_one();
+        assert_eq!(is_done.recv().await, Some("written"));
     }
 
     #[tokio::test]

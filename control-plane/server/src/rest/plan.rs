@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use nimbus_control_core::model;
 
 use super::conditional::Conditional;
 use super::error::ApiError;
-use super::extract::{Nothing, Params};
+use super::extract::{Nothing, Params, Segment};
 use super::view;
 use crate::app::App;
 
@@ -20,7 +20,7 @@ use crate::app::App;
 )]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     condition: Conditional,
 ) -> Result<Response, ApiError> {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{AgentDetail, OPERATOR, RevokeRequest};
 use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, Versioned};
 
 use crate::app::{App, Cut};
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::retry::until_alone;
 
 /// Turn an agent away for good; revoking it again changes nothing
@@ -21,7 +21,7 @@ use crate::rest::retry::until_alone;
 )]
 pub async fn revoke(
     State(app): State<Arc<App>>,
-    Path(agent): Path<String>,
+    Segment(agent): Segment,
     _: Params<Nothing>,
     Body(request): Body<RevokeRequest>,
 ) -> Result<Json<AgentDetail>, ApiError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use nimbus_api::AgentDetail;
 use nimbus_control_core::model;
@@ -10,7 +10,7 @@ use nimbus_control_core::model;
 use crate::app::App;
 use crate::rest::conditional::Conditional;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Nothing, Params};
+use crate::rest::extract::{Nothing, Params, Segment};
 use crate::rest::view::{self, Fleet};
 
 /// One agent with the health of its host, by id or name
@@ -21,7 +21,7 @@ use crate::rest::view::{self, Fleet};
 )]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(agent): Path<String>,
+    Segment(agent): Segment,
     _: Params<Nothing>,
     condition: Conditional,
 ) -> Result<Response, ApiError> {

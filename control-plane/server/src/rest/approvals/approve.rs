@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{ApprovalDetail, ApproveRequest};
 use nimbus_control_core::approval::Decision;
 
 use super::decide::{Word, decide};
 use crate::app::App;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 
 /// Approve exactly the plan that was shown
 #[utoipa::path(
@@ -23,7 +23,7 @@ use crate::rest::extract::{Body, Nothing, Params, reason};
 )]
 pub async fn approve(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<ApproveRequest>,
 ) -> Result<Json<ApprovalDetail>, ApiError> {

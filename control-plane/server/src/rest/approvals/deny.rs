@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{ApprovalDetail, DenyRequest};
 use nimbus_control_core::approval::Decision;
 
 use super::decide::{Word, decide};
 use crate::app::App;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 
 /// Deny a plan; nothing is changed, and the same plan is not asked again
 #[utoipa::path(
@@ -21,7 +21,7 @@ use crate::rest::extract::{Body, Nothing, Params, reason};
 )]
 pub async fn deny(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<DenyRequest>,
 ) -> Result<Json<ApprovalDetail>, ApiError> {

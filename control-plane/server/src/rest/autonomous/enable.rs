@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{AutonomousStatus, EnableRequest, OPERATOR};
 use nimbus_control_core::heal;
 use nimbus_control_core::model::ActionKind;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params};
+use crate::rest::extract::{Body, Nothing, Params, Segment};
 use crate::rest::retry::until_alone;
 
 /// Let Nimbus act in a cluster
@@ -23,7 +23,7 @@ use crate::rest::retry::until_alone;
 )]
 pub async fn enable(
     State(app): State<Arc<App>>,
-    Path(cluster): Path<String>,
+    Segment(cluster): Segment,
     _: Params<Nothing>,
     Body(request): Body<EnableRequest>,
 ) -> Result<Json<AutonomousStatus>, ApiError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use nimbus_api::Cluster;
 use nimbus_control_core::model;
@@ -10,7 +10,7 @@ use nimbus_control_core::model;
 use crate::app::App;
 use crate::rest::conditional::Conditional;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Nothing, Params};
+use crate::rest::extract::{Nothing, Params, Segment};
 use crate::rest::lists;
 use crate::rest::view::{self, Fleet};
 
@@ -22,7 +22,7 @@ use crate::rest::view::{self, Fleet};
 )]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(cluster): Path<String>,
+    Segment(cluster): Segment,
     _: Params<Nothing>,
     condition: Conditional,
 ) -> Result<Response, ApiError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{BaselineRequest, OPERATOR, Started};
 use nimbus_control_core::heal;
 use nimbus_control_core::model::ChangeSet;
@@ -11,7 +11,7 @@ use nimbus_protocol::ids::IncidentId;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params};
+use crate::rest::extract::{Body, Nothing, Params, Segment};
 use crate::rest::retry::until_alone;
 use crate::rest::view;
 
@@ -25,7 +25,7 @@ use crate::rest::view;
 )]
 pub async fn baseline(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<BaselineRequest>,
 ) -> Result<Json<Started>, ApiError> {

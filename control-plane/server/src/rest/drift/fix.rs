@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{DriftFixRequest, Started};
 use nimbus_control_core::approval::Decision;
 use nimbus_control_core::model::Incident;
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::rest::approvals::decide::{Word, changes, decide};
 use crate::rest::approvals::{self, Case};
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::view;
 
 /// Put a drifted file back: approve exactly the plan that was shown
@@ -26,7 +26,7 @@ use crate::rest::view;
 )]
 pub async fn fix(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<DriftFixRequest>,
 ) -> Result<Json<Started>, ApiError> {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use nimbus_api::{AcknowledgeRequest, IncidentDetail, OPERATOR};
 use nimbus_control_core::heal;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::retry::until_alone;
 
 /// Say that somebody looks at an incident
@@ -21,7 +21,7 @@ use crate::rest::retry::until_alone;
 )]
 pub async fn acknowledge(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<AcknowledgeRequest>,
 ) -> Result<Json<IncidentDetail>, ApiError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use nimbus_api::IncidentDetail;
 use nimbus_control_core::model::{Approval, Incident, Job, Plan};
@@ -10,7 +10,7 @@ use nimbus_control_core::model::{Approval, Incident, Job, Plan};
 use crate::app::App;
 use crate::rest::conditional::Conditional;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Nothing, Params};
+use crate::rest::extract::{Nothing, Params, Segment};
 use crate::rest::view;
 
 /// One incident with all that belongs to it
@@ -21,7 +21,7 @@ use crate::rest::view;
 )]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     condition: Conditional,
 ) -> Result<Response, ApiError> {

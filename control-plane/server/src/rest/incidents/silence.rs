@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use jiff::SignedDuration;
 use nimbus_api::{IncidentDetail, OPERATOR, SilenceRequest};
 use nimbus_control_core::heal;
@@ -11,7 +11,7 @@ use nimbus_control_core::model::Approval;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
-use crate::rest::extract::{Body, Nothing, Params, reason};
+use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::retry::until_alone;
 
 /// Shortest and longest silence, seconds.
@@ -26,7 +26,7 @@ const SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 )]
 pub async fn silence(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<SilenceRequest>,
 ) -> Result<Json<IncidentDetail>, ApiError> {

@@ -1,5 +1,8 @@
 //! The client of the contract against the real interface over a real socket.
 
+use std::sync::Arc;
+
+use axum_server::tls_rustls::RustlsConfig;
 use nimbus_api::client::{Client, ClientError, collect};
 use nimbus_api::{
     ApproveRequest, AuditDocument, AuditQuery, DenyRequest, ExportQuery, IncidentQuery, PageQuery,
@@ -9,6 +12,8 @@ use tokio::net::TcpListener;
 
 use super::Bench;
 use super::site::{self, site};
+use crate::ca::Leaf;
+use crate::{clock, tls};
 
 /// Serves the bench on a free loopback port until the test ends.
 async fn serve(bench: &Bench) -> String {
@@ -84,6 +89,28 @@ async fn a_server_that_is_not_there_or_is_something_else_is_told_apart() {
     tokio::spawn(async move { axum::serve(listener, page).await });
     let error = Client::new(&other, &bench.token, None).unwrap().status().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreadable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn over_tls_only_the_control_planes_own_ca_is_believed() {
+    let bench = Bench::new().await;
+    let names = vec!["127.0.0.1".to_owned()];
+    let leaf = Leaf::new(Arc::clone(&bench.app.ca), tls::provider(), names, clock::now).unwrap();
+    let config = RustlsConfig::from_config(Arc::new(tls::for_operators(Arc::new(leaf)).unwrap()));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let server = format!("https://{}", listener.local_addr().unwrap());
+    let service = bench.router.clone().into_make_service();
+    let listening = axum_server::from_tcp_rustls(listener, config).unwrap().serve(service);
+    tokio::spawn(listening);
+    let ca = |bench: &Bench| std::fs::read(bench.dir.path().join("ca.pem")).unwrap();
+    let own = Client::new(&server, &bench.token, Some(&ca(&bench))).unwrap();
+    assert_eq!(own.status().await.unwrap().agents.total, 0);
+    let foreign = ca(&Bench::new().await);
+    for other in [Some(foreign.as_slice()), None] {
+        let error = Client::new(&server, &bench.token, other).unwrap().status().await.unwrap_err();
+        assert_eq!(error.exit_code(), 6, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -118,9 +118,15 @@ async fn unknown_and_impossible_parameters_are_refused_everywhere() {
             bench.get(&format!("/api/v1/{list}?{bad}")).await.problem(400, "invalid");
         }
         bench.get(&format!("/api/v1/{list}?after=no-cursor")).await.problem(400, "invalid");
+        bench.get(&format!("/api/v1/{list}?after=%00")).await.problem(400, "invalid");
     }
     for single in ["status", "version", "autonomous/rules", "audit/verify", "openapi.json"] {
         bench.get(&format!("/api/v1/{single}?x=1")).await.problem(400, "invalid");
+    }
+    for list in ["clusters", "agents", "incidents", "approvals", "jobs", "plans", "drift"] {
+        for bad in ["%ff", "a%00b", "%0a"] {
+            bench.get(&format!("/api/v1/{list}/{bad}")).await.problem(400, "invalid");
+        }
     }
     for (path, expected) in [
         ("incidents?state=closed", "waiting_approval"),

@@ -33,7 +33,7 @@ struct Bench {
     app: Arc<App>,
     router: Router,
     token: String,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// An answer.
@@ -90,7 +90,7 @@ impl Bench {
         let token = std::fs::read_to_string(path("operator.token")).unwrap().trim().to_owned();
         let app = Arc::new(App::new(parts));
         let router = super::limited(Arc::clone(&app), Limits::default());
-        Self { app, router, token, _dir: dir }
+        Self { app, router, token, dir }
     }
 
     /// With documents in the store.
