@@ -1,4 +1,4 @@
-//! The audit chain: listed, filtered, exported whole, and verified against every kind of tampering.
+//! The audit chain: listed, filtered, exported whole, and verified over many pages. Tampering is told beside `verify`.
 
 use jiff::Timestamp;
 use nimbus_api::{AuditDocument, AuditRow};

@@ -57,6 +57,31 @@ async fn the_same_word_again_changes_nothing_and_another_word_is_refused() {
     assert!(problem["found"].as_str().unwrap().contains("approved by operator"), "{problem}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_words_at_once_one_counts_and_the_others_are_told() {
+    let bench = std::sync::Arc::new(Bench::with(site()).await);
+    let digest = digest(&bench, 1).await;
+    let words = (0..24).map(|n| {
+        let (bench, digest) = (std::sync::Arc::clone(&bench), digest.clone());
+        tokio::spawn(async move {
+            if n % 2 == 0 {
+                return approve(&bench, 1, &digest).await;
+            }
+            bench.post(&format!("{}/deny", apr(1)), json!({"reason": "no"})).await
+        })
+    });
+    let mut told = 0;
+    for word in words.collect::<Vec<_>>() {
+        let answer = word.await.unwrap();
+        if answer.status != 200 {
+            answer.problem(409, "already_decided");
+            told += 1;
+        }
+    }
+    assert_eq!(told, 12);
+    assert_eq!(bench.actions().await.len(), 1);
+}
+
 #[tokio::test]
 async fn a_no_is_said_in_the_incident_and_changes_nothing_else() {
     let bench = Bench::with(site()).await;

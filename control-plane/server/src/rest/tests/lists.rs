@@ -36,6 +36,9 @@ async fn every_item_has_what_scripts_rely_on() {
             for field in ["id", "cluster", "state", "reason"] {
                 assert!(item.get(field).is_some(), "{list} has no {field}: {item}");
             }
+            assert!(item["kind"].is_string() || list == "autonomous", "{list}: {item}");
+            let graded = ["incidents", "approvals", "drift"].contains(&list);
+            assert_eq!(item["severity"].is_string(), graded, "{list}: {item}");
             if let Some(object) = item.get("object") {
                 for field in ["kind", "namespace", "name", "uid"] {
                     assert!(object[field].is_string(), "{list}: {object}");
