@@ -23,7 +23,7 @@ pub enum DataDirError {
         holder: String,
     },
     /// It cannot be made or written.
-    #[error("the data directory cannot be used: {0}")]
+    #[error(transparent)]
     File(#[from] FileError),
 }
 

@@ -36,3 +36,25 @@ pub fn arm_from_environment() {
 /// Nothing: the points exist only with the feature `failpoints`.
 #[cfg(not(feature = "failpoints"))]
 pub fn arm_from_environment() {}
+
+#[cfg(all(test, feature = "failpoints"))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    const NAME: &str = "failpoint::tests::an_armed_point_ends_the_process_as_kill_9_would";
+
+    #[test]
+    fn an_armed_point_ends_the_process_as_kill_9_would() {
+        if std::env::var_os("FAILPOINTS").is_some() {
+            // The child: an unarmed point lets it pass, the armed one does not.
+            super::arm_from_environment();
+            super::hit("cp::sent");
+            super::hit("cp::stored");
+            return;
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let child = child.args([NAME, "--exact"]).env("FAILPOINTS", "cp::stored=1*return");
+        assert_eq!(child.output().unwrap().status.signal(), Some(9));
+    }
+}

@@ -36,8 +36,16 @@ pub enum FileError {
         /// Its length in bytes.
         found: u64,
     },
+    /// It does not hold what it should.
+    #[error("{path}: {what}", path = .path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What was expected, and what to do.
+        what: &'static str,
+    },
     /// Anything else that the operating system says.
-    #[error("{path}: {error}", path = .path.display())]
+    #[error("{path} cannot be read or written: {error}; check the path and its permissions", path = .path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,

@@ -29,9 +29,11 @@ impl OperatorToken {
             text
         };
         if text.trim().len() < 32 {
-            let error = "expected a token of at least 32 characters, found a shorter one; delete the file and \
-                         start again to get a new one";
-            return Err(FileError::io(path, std::io::Error::other(error)));
+            return Err(FileError::Content {
+                path: path.to_owned(),
+                what: "expected a token of at least 32 characters, found a shorter one; delete the file and start \
+                       again to get a new one",
+            });
         }
         Ok(Self { sha256: nimbus_protocol::sha256(text.trim().as_bytes()) })
     }

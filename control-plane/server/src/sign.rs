@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use nimbus_protocol::{signed, v1};
+use nimbus_protocol::{sha256, signed, v1};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
@@ -26,11 +26,10 @@ impl Signer {
     pub fn open(path: &Path) -> Result<Self, FileError> {
         if let Some(text) = read_secret(path)? {
             let mut bytes = Zeroizing::new([0; 32]);
-            hex::decode_to_slice(text.trim(), bytes.as_mut_slice()).map_err(|_| {
-                let error = "expected 64 hex digits; restore the file from a backup, or delete it: agents then \
-                             trust the new key after their next renewal or enrolment";
-                FileError::io(path, std::io::Error::other(error))
-            })?;
+            let what = "expected 64 hex digits; restore the file from a backup, or delete it: agents then trust the \
+                        new key after their next renewal or enrolment";
+            let wrong = |_| FileError::Content { path: path.to_owned(), what };
+            hex::decode_to_slice(text.trim(), bytes.as_mut_slice()).map_err(wrong)?;
             return Ok(Self { key: SigningKey::from_bytes(&bytes) });
         }
         let secret = Zeroizing::new(rand::random::<[u8; 32]>());
@@ -46,6 +45,11 @@ impl Signer {
     /// [`Self::trusted`] as they travel: 32 bytes each.
     pub fn trusted_bytes(&self) -> Vec<Vec<u8>> {
         self.trusted().iter().map(|key| key.as_bytes().to_vec()).collect()
+    }
+
+    /// A secret for `purpose` that stays the same over restarts and says nothing of the key.
+    pub fn derived_secret(&self, purpose: &str) -> [u8; 32] {
+        sha256(&[purpose.as_bytes(), &[0], self.key.to_bytes().as_slice()].concat())
     }
 
     /// The signed envelope of `job`.

@@ -116,6 +116,9 @@ impl Writer {
             match appended {
                 Ok(position) => {
                     self.stored(&rows, position, started.elapsed());
+                    let came: u64 = group.iter().map(|one| u64::from(one.batch.count)).sum();
+                    let kept: u64 = rows.iter().map(|row| u64::from(row.count)).sum();
+                    self.app.metrics.duplicates.increment(came - kept);
                     for (submission, answer) in group.into_iter().zip(answers) {
                         // A connection that is gone does not need its answer.
                         let _ = submission.answer.send(answer);
@@ -126,7 +129,7 @@ impl Writer {
                     if self.app.health.bad(Part::Log, error.to_string()) {
                         tracing::error!(%error, "observations are not stored and not acknowledged; retrying");
                     }
-                    self.reread_marks().await;
+                    self.reread().await;
                 }
             }
             tokio::select! {
@@ -169,8 +172,6 @@ impl Writer {
                     None
                 }
             };
-            let kept = new.as_ref().map_or(0, |new| new.count);
-            self.app.metrics.duplicates.increment(u64::from(batch.count - kept));
             let mark = new.as_ref().map_or(mark, |new| new.last);
             ahead.insert(batch.agent.clone(), mark);
             rows.extend(new);
@@ -179,10 +180,15 @@ impl Writer {
         (rows, answers)
     }
 
-    /// After an error it is not known what was committed: the store's marks decide.
-    async fn reread_marks(&self) {
+    /// After an error it is not known what was committed: the store's marks decide what comes again, and rows whose
+    /// commit was not answered are in the log all the same. A store that does not answer is asked again after the
+    /// next error: an append below its marks is refused.
+    async fn reread(&self) {
         if let Ok(stored) = self.app.store.high_water_marks().await {
             self.marks.replace(stored);
+        }
+        if let Ok(span) = self.app.store.log_span().await {
+            self.app.log_moved(span.last);
         }
     }
 }
