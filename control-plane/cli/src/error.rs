@@ -2,16 +2,22 @@
 //!
 //! Decides the wording's frame and the exit code; the parts come from where the trouble is.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::ops::{Deref, DerefMut};
 
 use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::theme::{Theme, Tone};
 
-/// A command that did not do what it was asked. Never holds a secret.
+/// A command that did not do what it was asked. Never holds a secret. Its parts stand behind one pointer, so that
+/// the way on which nothing fails carries no weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct Failure(Box<Parts>);
+
+/// What a [`Failure`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parts {
     /// The exit code.
     pub exit: Exit,
     /// One line without a full stop.
@@ -33,7 +39,7 @@ pub struct Failure {
 impl Failure {
     /// An error with exit code 1.
     pub fn new(title: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             exit: Exit::Error,
             title: title.into(),
             detail: String::new(),
@@ -42,7 +48,7 @@ impl Failure {
             next: String::new(),
             status: None,
             type_uri: None,
-        }
+        }))
     }
 
     /// Something that does not exist: exit code 7.
@@ -98,7 +104,7 @@ impl Failure {
             [("", &self.detail), ("expected", &self.expected), ("found", &self.found), ("next", &self.next)];
         for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
             let text = crate::output::plain_lines(text).replace('\n', "\n            ");
-            out.push_str(&format!("\n  {}{text}", theme.paint(Tone::Quiet, &format!("{label:<10}"))));
+            let _ = write!(out, "\n  {}{text}", theme.paint(Tone::Quiet, &format!("{label:<10}")));
         }
         out.push('\n');
         out
@@ -125,6 +131,20 @@ impl Failure {
             exit_code: self.exit as u8,
         };
         serde_json::to_string(&problem).unwrap_or_else(|error| format!("{{\"title\":\"{error}\"}}"))
+    }
+}
+
+impl Deref for Failure {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Parts {
+        &mut self.0
     }
 }
 

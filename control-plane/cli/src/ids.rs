@@ -117,7 +117,7 @@ pub fn short(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|id| cut(id)).collect()
 }
 
-fn digits<'a>(kind: Kind, id: &'a str) -> &'a str {
+fn digits(kind: Kind, id: &str) -> &str {
     id.strip_prefix(kind.prefix).and_then(|rest| rest.strip_prefix('_')).unwrap_or(id)
 }
 

@@ -209,7 +209,7 @@ mod tests {
     fn the_worst_end_gives_the_exit_code() {
         let code = |ends: &[End]| {
             let ends: Vec<_> = ends.iter().map(|end| (watched(), end.clone())).collect();
-            verdict(&ends).map_or_else(|failure| failure.exit, |exit| exit)
+            verdict(&ends).unwrap_or_else(|failure| failure.exit)
         };
         let (failed, late) = (End::Failed("x".into()), End::Late("running".into()));
         assert_eq!(code(&[End::Resolved, End::Resolved]), Exit::Done);

@@ -39,7 +39,7 @@ pub async fn run(context: &Context, args: &VersionArgs) -> Result<Exit, Failure>
         nimbus_control_plane::schema_version()
     );
     match document["server"]["version"].as_str() {
-        Some(version) => text.push_str(&format!("control plane {}\n", crate::output::plain(version))),
+        Some(version) => text = format!("{text}control plane {}\n", crate::output::plain(version)),
         None if !args.client => text.push_str("control plane: none answers\n"),
         None => {}
     }

@@ -33,7 +33,10 @@ pub fn document(value: &Value, format: Format) -> Result<String, Failure> {
     let cannot = |error: String| Failure::new("the answer cannot be written in that format").found(error);
     match format {
         Format::Yaml => serde_saphyr::to_string(value).map_err(|error| cannot(error.to_string())),
-        Format::Name => Ok(names(value).iter().map(|name| format!("{}\n", super::plain(name))).collect()),
+        Format::Name => Ok(names(value)
+            .iter()
+            .flat_map(|name| [super::plain(name).into_owned(), "\n".to_owned()])
+            .collect()),
         Format::Json | Format::Table | Format::Wide => serde_json::to_string_pretty(value)
             .map(|text| text + "\n")
             .map_err(|error| cannot(error.to_string())),

@@ -90,11 +90,10 @@ fn difference(story: &mut Story<'_>, view: &View, drift: &Drift, reason: &str) {
         (None, Some("attributes only")) => {
             story.gap().paragraph("The content is the same; only mode, owner or group differ.");
         }
-        (None, Some("unknown")) => {}
-        (None, Some(why)) => {
+        (None, Some(why)) if why != "unknown" => {
             story.gap().paragraph(&format!("No difference is shown: {why}."));
         }
-        (None, None) => {}
+        (None, _) => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! The whole fleet at a glance, and what to type next.
 
+use std::fmt::Write as _;
+
 use nimbus_api::{IncidentCounts, Status};
 
 use super::story::Story;
@@ -23,7 +25,7 @@ pub fn show(view: &View, status: &Status) -> String {
     let all = agents.connected == agents.total && agents.total > 0;
     let mut text = format!("{} of {} connected", agents.connected, agents.total);
     if agents.revoked > 0 {
-        text.push_str(&format!(", {} revoked", agents.revoked));
+        let _ = write!(text, ", {} revoked", agents.revoked);
     }
     story.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
     if status.clusters.is_empty() {
@@ -33,10 +35,10 @@ pub fn show(view: &View, status: &Status) -> String {
         let label = if at == 0 { "Clusters" } else { "" };
         let mut text = format!("{}: {}, {}", cluster.name, cluster.state, mode(&cluster.mode));
         if cluster.open_incidents > 0 {
-            text.push_str(&format!(", {}", count(cluster.open_incidents, "incident", "incidents")));
+            let _ = write!(text, ", {}", count(cluster.open_incidents, "incident", "incidents"));
         }
         if !cluster.reason.is_empty() {
-            text.push_str(&format!(" ({})", cluster.reason));
+            let _ = write!(text, " ({})", cluster.reason);
         }
         story.toned_fact(label, clusters::tone(&cluster.state), &text);
     }
@@ -101,7 +103,7 @@ fn incidents(counts: &IncidentCounts) -> (Tone, String) {
     let states: Vec<String> =
         states.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
     if !states.is_empty() {
-        text.push_str(&format!(" ({})", states.join(", ")));
+        let _ = write!(text, " ({})", states.join(", "));
     }
     (tone, text)
 }

@@ -71,7 +71,7 @@ impl Policy {
             now.retain(|uid| !gone.contains(uid));
             now.extend(fresh.iter().filter(|uid| !now.contains(uid)).cloned().collect::<Vec<_>>());
         })
-        .map_err(|problem| Failure::new(problem))?;
+        .map_err(Failure::new)?;
         if changed != text {
             files::write_atomically(&self.path, changed.as_bytes(), 0o600)?;
         }
@@ -81,7 +81,7 @@ impl Policy {
 
     fn add_paths(&self, roots: &BTreeSet<String>, offered: &Offered) -> Result<(), String> {
         let new: Vec<String> = roots.difference(&offered.paths).cloned().collect();
-        let text = self.text().map_err(|failure| failure.title)?;
+        let text = self.text().map_err(|failure| failure.title.clone())?;
         // Parsed even when nothing is new: a broken file is told at each start.
         let changed = edit(&text, "paths", |now| {
             now.extend(new.into_iter().filter(|root| !now.contains(root)).collect::<Vec<_>>());
@@ -92,7 +92,8 @@ impl Policy {
         if changed == text {
             return Ok(());
         }
-        files::write_atomically(&self.path, changed.as_bytes(), 0o600).map_err(|failure| failure.title)
+        files::write_atomically(&self.path, changed.as_bytes(), 0o600)
+            .map_err(|failure| failure.title.clone())
     }
 
     fn text(&self) -> Result<String, Failure> {

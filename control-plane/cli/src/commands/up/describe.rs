@@ -1,0 +1,102 @@
+//! What there is to say once it runs, and the CLI's context that leads to it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::cluster::Found;
+use super::parts::Parts;
+use super::settings::Settings;
+use super::{Started, Watch};
+use crate::config::{self, Config, Context as Known};
+use crate::error::Failure;
+
+/// Longest wait for the agent's first session before the summary is printed without it.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Waits, within a bound, for the agent's first session and first pass, writes the CLI's context, and gathers what is
+/// there to say.
+pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) -> Result<Started, Failure> {
+    let mut status = parts.agent.status();
+    let passed =
+        |status: &nimbus_agent::Status| status.connected && status.roots.len() >= settings.watch.len();
+    let connected = timeout(CONNECT, status.wait_for(passed)).await.is_ok_and(|waited| waited.is_ok());
+    let status = status.borrow().clone();
+    let control_plane = &parts.control_plane;
+    let server = control_plane.rest_url();
+    let token_file = control_plane.operator_token_path();
+    let ca_file = control_plane.ca_pem_path();
+    let mut warnings = parts.warnings.clone();
+    let mut context_is_current = false;
+    let context = config::config_path();
+    if let Some(path) = &context {
+        match remember(path, &server, &token_file, &ca_file) {
+            Ok(current) => context_is_current = current,
+            Err(failure) => {
+                warnings.push(format!("the context \"local\" was not written: {}", failure.title));
+            }
+        }
+    }
+    let watch = settings.watch.iter().map(|path| {
+        let root = status.roots.iter().find(|root| Path::new(&root.path) == path);
+        let missing = if path.exists() { "" } else { "not there now; watched as soon as it is" };
+        Watch {
+            path: path.clone(),
+            files: root.map(|root| root.files),
+            problem: root.map_or(missing, |root| root.problem.as_str()).to_owned(),
+        }
+    });
+    Ok(Started {
+        version: env!("CARGO_PKG_VERSION"),
+        server,
+        quic: control_plane.quic_addr().to_string(),
+        data_dir: settings.data_dir.clone(),
+        token_file,
+        ca_file,
+        policy_file: parts.policy.path().to_owned(),
+        context: context.map(|_| config::LOCAL.to_owned()),
+        context_is_current,
+        agent: parts.agent_name.clone(),
+        agent_connected: connected || status.connected,
+        watch: watch.collect(),
+        cluster: found.name.clone(),
+        cluster_reason: found.reason.clone(),
+        warnings,
+    })
+}
+
+/// Writes the context "local"; says whether it is the one used when none is named.
+fn remember(path: &Path, server: &str, token_file: &Path, ca_file: &Path) -> Result<bool, Failure> {
+    let mut config = Config::read(path)?;
+    let context = Known {
+        server: server.to_owned(),
+        token_file: Some(token_file.to_owned()),
+        ca_file: Some(ca_file.to_owned()),
+    };
+    if config.set(config::LOCAL, context) {
+        config.write(path)?;
+    }
+    Ok(config.current.as_deref() == Some(config::LOCAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_context_is_written_once_and_another_current_one_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        let write = |server: &str| remember(&path, server, Path::new("/t"), Path::new("/c")).unwrap();
+        assert!(write("http://127.0.0.1:7070"));
+        let mut config = Config::read(&path).unwrap();
+        config.set("prod", Known { server: "https://x".into(), token_file: None, ca_file: None });
+        config.current = Some("prod".into());
+        config.write(&path).unwrap();
+        assert!(!write("http://127.0.0.1:9999"));
+        let config = Config::read(&path).unwrap();
+        assert_eq!(config.contexts[config::LOCAL].server, "http://127.0.0.1:9999");
+        assert_eq!(config.current.as_deref(), Some("prod"));
+    }
+}

@@ -1,0 +1,126 @@
+//! The two parts, started in their order and stopped in the reverse one.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use nimbus_agent::Agent;
+use nimbus_control_plane::{AgentKind, ControlPlane};
+use tokio::time::timeout;
+
+use super::cluster::Found;
+use super::settings::Settings;
+use super::{failure, follow, policy};
+use crate::error::Failure;
+
+/// Longest wait for everything to stop.
+const STOP: Duration = Duration::from_secs(10);
+/// How long the token is accepted with which this machine's agent joins.
+const JOIN: Duration = Duration::from_mins(1);
+/// An agent's kind is for good, and a cluster may be there at a later start: this one may always watch one.
+const KIND: AgentKind = AgentKind::Cluster;
+
+/// What runs.
+pub(super) struct Parts {
+    pub control_plane: ControlPlane,
+    pub agent: Agent,
+    pub agent_name: String,
+    pub policy: policy::Policy,
+    follower: tokio::task::JoinHandle<()>,
+    pub warnings: Vec<String>,
+}
+
+impl Parts {
+    /// The agent first, so that its last words are stored; everything within ten seconds.
+    pub async fn stop(self) -> Result<(), Failure> {
+        self.follower.abort();
+        let stopping = async {
+            self.agent.stop().await;
+            self.control_plane.stop().await;
+        };
+        timeout(STOP, stopping).await.map_err(|_| {
+            Failure::new(format!("not everything stopped within {} s", STOP.as_secs()))
+                .found("something is still being written")
+                .next("start it again: it continues from what was stored")
+        })
+    }
+}
+
+/// Starts both; when the agent does not start, the control plane is stopped again.
+pub(super) async fn start(settings: &Settings, found: &Found) -> Result<Parts, Failure> {
+    let control_plane = ControlPlane::start(settings.control_plane())
+        .await
+        .map_err(|error| failure::control_plane(&error))?;
+    match start_agent(settings, found, &control_plane).await {
+        Ok((agent, agent_name, policy, warnings)) => {
+            let follower = follow::enabled(control_plane.enabled_clusters(), policy.clone());
+            Ok(Parts { control_plane, agent, agent_name, policy, follower, warnings })
+        }
+        Err(failure) => {
+            control_plane.stop().await;
+            Err(failure)
+        }
+    }
+}
+
+async fn start_agent(
+    settings: &Settings,
+    found: &Found,
+    control_plane: &ControlPlane,
+) -> Result<(Agent, String, policy::Policy, Vec<String>), Failure> {
+    let data_dir = settings.data_dir.join("agent");
+    let server = loopback(control_plane.quic_addr());
+    let mut config = nimbus_agent::Config::new(&data_dir, server.to_string());
+    config.cluster = found.source.clone();
+    config.watch.clone_from(&settings.watch);
+    let hostname = config.hostname();
+    let (policy, warnings) = policy::Policy::open(&config.policy, &settings.watch)?;
+    let name = agent_name(&hostname);
+    if !data_dir.join("identity").join("agent.json").exists() {
+        let token = control_plane.create_join_token(&name, KIND, JOIN, nimbus_api::OPERATOR).await.map_err(
+            |error| Failure::new("this machine's agent got no join token").detail(error.to_string()),
+        )?;
+        config.join = Some(token.to_string());
+    }
+    let agent = Agent::start(config).await.map_err(|error| failure::agent(&error))?;
+    Ok((agent, name, policy, warnings))
+}
+
+/// Where this machine's agent dials: an unspecified address is reached over loopback.
+fn loopback(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+/// The host's name as an agent's: letters, digits, `-`, `_` and `.`, at most 63.
+fn agent_name(hostname: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let name: String = hostname.chars().take(63).map(plain).collect();
+    if name.is_empty() { "this-host".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_host_has_a_name_that_an_agent_may_have() {
+        assert_eq!(agent_name("build-host.example"), "build-host.example");
+        assert_eq!(agent_name("größe 1"), "gr--e-1");
+        assert_eq!(agent_name(""), "this-host");
+        assert_eq!(agent_name(&"a".repeat(200)).len(), 63);
+    }
+
+    #[test]
+    fn the_agent_beside_it_dials_loopback() {
+        let at = |text: &str| loopback(text.parse().unwrap()).to_string();
+        assert_eq!(at("0.0.0.0:7071"), "127.0.0.1:7071");
+        assert_eq!(at("[::]:7071"), "[::1]:7071");
+        assert_eq!(at("10.0.0.5:7071"), "10.0.0.5:7071");
+    }
+}
