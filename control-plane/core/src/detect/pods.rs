@@ -14,8 +14,8 @@ pub(super) fn findings(
     say: impl Fn(&Container) -> Vec<String>,
 ) -> Vec<Finding> {
     let worst = |pod: &Pod| {
-        let shown = pod.containers.iter().filter(|c| shows(c));
-        shown.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).cloned()
+        let failing = pod.containers.iter().filter(|c| shows(c));
+        failing.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).cloned()
     };
     let mut found = Vec::new();
     for pod in inventory.pods.values().filter(|pod| !pod.meta.deleting) {

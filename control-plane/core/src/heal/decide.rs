@@ -68,11 +68,12 @@ fn standing(approval: &Approval, now: Timestamp) -> Result<(), DecideError> {
     }
     match approval.state {
         ApprovalState::Pending if now < approval.expires_at => Ok(()),
-        ApprovalState::Pending => Err(DecideError::Expired { id, at: approval.expires_at }),
         ApprovalState::Expired if approval.reason.starts_with(SUPERSEDED) => {
             Err(DecideError::Superseded { id, reason: approval.reason.clone() })
         }
-        ApprovalState::Expired => Err(DecideError::Expired { id, at: approval.expires_at }),
+        ApprovalState::Pending | ApprovalState::Expired => {
+            Err(DecideError::Expired { id, at: approval.expires_at })
+        }
         state @ (ApprovalState::Approved | ApprovalState::Denied) => {
             let by = approval.decided_by.clone().unwrap_or_default();
             Err(DecideError::AlreadyDecided { id, state, by })

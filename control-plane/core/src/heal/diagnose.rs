@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use nimbus_protocol::ids::{IdSource, IncidentId};
 
+use super::index::Index;
 use super::record::{Record, stand};
 use super::{resolve, storm};
 use crate::detect;
@@ -27,6 +28,7 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
     let open: BTreeMap<&str, &Versioned<Incident>> =
         s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| (i.doc.key.as_str(), i)).collect();
 
+    let index = Index::of(s);
     let mut record = Record::new(now);
     let mut opened = 0;
     for diagnosis in &diagnoses {
@@ -39,12 +41,14 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
             None => {}
         }
     }
-    let diagnosed: BTreeSet<&str> = diagnoses.iter().map(|d| d.key.as_str()).collect();
+    let seen: BTreeSet<&str> = diagnoses.iter().map(|d| d.key.as_str()).collect();
     let deeper: BTreeMap<&str, &Diagnosis> =
         diagnoses.iter().flat_map(|d| d.explains.iter().map(move |key| (key.as_str(), d))).collect();
     for (key, incident) in &open {
-        let quiet = !diagnosed.contains(key) && incident.doc.kind != IncidentKind::Storm;
-        if !quiet || !incident.doc.scope().is_some_and(|scope| is_known(&scope)) || at_work(s, &incident.doc)
+        let quiet = !seen.contains(key) && incident.doc.kind != IncidentKind::Storm;
+        if !quiet
+            || !incident.doc.scope().is_some_and(|scope| is_known(&scope))
+            || index.at_work(&incident.doc.id)
         {
             continue;
         }
@@ -57,11 +61,6 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
     }
     storm::watch(s, &mut record, now, ids);
     record.changes
-}
-
-/// Is a job out for it?
-pub(super) fn at_work(s: &Snapshot<'_>, incident: &Incident) -> bool {
-    s.in_flight().any(|job| job.incident_id == incident.id)
 }
 
 fn begin(

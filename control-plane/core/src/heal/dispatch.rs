@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use nimbus_protocol::ids::{IdSource, JobId};
 
-use super::diagnose::at_work;
+use super::index::Index;
 use super::record::{Record, stand};
 use super::{Order, order};
 use crate::model::{Approval, Incident, IncidentState, Job, Plan, Versioned};
@@ -20,10 +20,13 @@ pub const MAX_ORDERS: usize = 100;
 ///
 /// The most severe incident goes first, of two the older one.
 pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<Order> {
+    let index = Index::of(s);
     let mut candidates: Vec<&Versioned<Incident>> = s
         .incidents
         .iter()
-        .filter(|i| i.doc.state == IncidentState::Open && i.doc.plan_id.is_some() && !at_work(s, &i.doc))
+        .filter(|i| {
+            i.doc.state == IncidentState::Open && i.doc.plan_id.is_some() && !index.at_work(&i.doc.id)
+        })
         .collect();
     candidates.sort_by_key(|i| (i.doc.severity, i.doc.created_at, i.doc.id.clone()));
     let mut orders = Vec::new();
@@ -50,10 +53,7 @@ fn consider(
     ids: &mut dyn IdSource,
 ) -> Option<Order> {
     let plan = s.plan(incident.doc.plan_id.as_ref()?)?;
-    let approval = match plan.needs_approval {
-        true => Some(approval_of(plan, s, now)?),
-        false => None,
-    };
+    let approval = if plan.needs_approval { Some(approval_of(plan, s, now)?) } else { None };
     if safety::review(plan, &incident.doc, s, now).is_some() || !check::check(plan, s, now).is_empty() {
         return None;
     }
@@ -61,7 +61,8 @@ fn consider(
     let id = JobId::new(ids);
     let cluster = &incident.doc.cluster;
     let given = approval.map(|a| &a.doc);
-    let (job, signed) = order::write(&id, plan, given, agent, cluster, epoch, s.settings, now);
+    let issue = order::Issue { plan, approval: given, agent, cluster, epoch };
+    let (job, signed) = order::write(&id, &issue, s.settings, now);
 
     let mut record = Record::new(now);
     let on_whose_word = signed.approvals.first().map(|a| a.by.clone()).unwrap_or_default();

@@ -1,20 +1,25 @@
 //! What is past its time: approvals that nobody answered or used, jobs that nobody took or reported, silences.
 
-use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
+use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::ids::IncidentId;
+
+use super::index::Index;
 use super::record::{Record, stand};
 use super::report::tried_in_vain;
-use crate::model::{ApprovalState, ChangeSet, IncidentState, Job, JobState, Versioned};
+use crate::model::{ApprovalState, ChangeSet, IncidentState, Job, JobState};
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
 
 /// Closes what is past its time.
 pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
+    let index = Index::of(s);
     let mut record = Record::new(now);
     for incident in s.incidents.iter().filter(|i| i.doc.is_open()) {
         let id = &incident.doc.id;
         let mut after = incident.doc.clone();
-        for approval in s.approvals.iter().filter(|a| &a.doc.incident_id == id) {
+        for approval in index.approvals(id) {
             if !approval.doc.is_live() || now < approval.doc.expires_at {
                 continue;
             }
@@ -29,7 +34,7 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
                 stand(&mut after, IncidentState::Open, &reason, now);
             }
         }
-        for job in s.jobs.iter().filter(|j| &j.doc.incident_id == id) {
+        for job in index.jobs(id) {
             let Some((state, reason)) = given_up(s, &job.doc, now) else { continue };
             let mut gone = job.doc.clone();
             gone.state = state;
@@ -54,9 +59,9 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
 
 /// Jobs whose incident is not open any more: they end as well, without a consequence.
 fn orphans(s: &Snapshot<'_>, record: &mut Record, now: Timestamp) {
-    let has_incident =
-        |job: &Versioned<Job>| s.incidents.iter().any(|i| i.doc.is_open() && i.doc.id == job.doc.incident_id);
-    for job in s.jobs.iter().filter(|j| !has_incident(j)) {
+    let open: BTreeSet<&IncidentId> =
+        s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| &i.doc.id).collect();
+    for job in s.jobs.iter().filter(|j| !open.contains(&j.doc.incident_id)) {
         let Some((state, reason)) = given_up(s, &job.doc, now) else { continue };
         let mut gone = job.doc.clone();
         gone.state = state;

@@ -12,6 +12,7 @@ mod decide;
 mod diagnose;
 mod dispatch;
 mod expire;
+mod index;
 mod operator;
 mod order;
 mod plan;

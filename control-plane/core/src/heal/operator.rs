@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use nimbus_protocol::ids::{IdSource, IncidentId, PlanId};
 
-use super::diagnose::at_work;
 use super::record::{Record, stand};
 use super::refused::DecideError;
 use crate::approval::SUPERSEDED;
@@ -199,9 +198,6 @@ pub fn acknowledge(
 
 /// Refuses while a job is out.
 fn idle(s: &Snapshot<'_>, incident: &Incident) -> Result<(), DecideError> {
-    if !at_work(s, incident) {
-        return Ok(());
-    }
     let job = s.in_flight().find(|job| job.incident_id == incident.id).map(|job| job.id.clone());
     job.map_or(Ok(()), |job| Err(DecideError::JobRunning { incident: incident.id.clone(), job }))
 }

@@ -15,17 +15,23 @@ const MAX_EVIDENCE: usize = 20;
 /// Longest evidence line, characters.
 const MAX_EVIDENCE_LINE: usize = 500;
 
+/// What a job is written from.
+pub(super) struct Issue<'a> {
+    /// What is to be done.
+    pub(super) plan: &'a Plan,
+    /// On whose word, where one is needed.
+    pub(super) approval: Option<&'a Approval>,
+    /// Who does it.
+    pub(super) agent: &'a Agent,
+    /// Name of the cluster or host.
+    pub(super) cluster: &'a str,
+    /// Which start of the control plane signs it.
+    pub(super) epoch: u64,
+}
+
 /// A job without its signature: the document, and what is to be signed.
-pub(super) fn write(
-    id: &JobId,
-    plan: &Plan,
-    approval: Option<&Approval>,
-    agent: &Agent,
-    cluster: &str,
-    epoch: u64,
-    settings: &Settings,
-    now: Timestamp,
-) -> (Job, v1::Job) {
+pub(super) fn write(id: &JobId, issue: &Issue<'_>, settings: &Settings, now: Timestamp) -> (Job, v1::Job) {
+    let Issue { plan, approval, agent, cluster, epoch } = *issue;
     let expires_at = later(now, millis(settings.job_ttl_ms));
     let job = Job {
         id: id.clone(),

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 
-use super::diagnose::at_work;
+use super::index::Index;
 use super::record::{Record, stand};
 use crate::approval::{self, SUPERSEDED};
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
@@ -20,17 +20,18 @@ pub const MAX_PLANNED: usize = 500;
 
 /// Plans remedies, asks for approvals, says why nothing is done.
 pub fn plan(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
+    let index = Index::of(s);
     let mut record = Record::new(now);
     for incident in &s.incidents {
         let doc = &incident.doc;
         let left_alone = matches!(doc.state, IncidentState::Resolved | IncidentState::Silenced);
-        if left_alone || doc.kind == IncidentKind::Storm || at_work(s, doc) {
+        if left_alone || doc.kind == IncidentKind::Storm || index.at_work(&doc.id) {
             continue;
         }
         if record.changes.plans.len() >= MAX_PLANNED {
             break;
         }
-        let mut pass = Pass { s, now, record: &mut record, after: doc.clone() };
+        let mut pass = Pass { s, index: &index, now, record: &mut record, after: doc.clone() };
         pass.run(ids);
         let after = pass.after;
         record.incident(incident, after);
@@ -41,6 +42,7 @@ pub fn plan(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeS
 /// One incident's pass.
 struct Pass<'p, 's> {
     s: &'p Snapshot<'s>,
+    index: &'p Index<'p>,
     now: Timestamp,
     record: &'p mut Record,
     after: Incident,
@@ -179,14 +181,13 @@ impl<'p> Pass<'p, '_> {
     }
 
     fn plan(&self) -> Option<&'p Plan> {
-        self.after.plan_id.as_ref().and_then(|id| self.s.plan(id))
+        self.after.plan_id.as_ref().and_then(|id| self.index.plan(id))
     }
 
     /// Approvals of this incident that can still lead to a job.
     fn live(&self) -> impl Iterator<Item = &'p Versioned<Approval>> + use<'p> {
-        let id = self.after.id.clone();
-        let s: &'p Snapshot<'_> = self.s;
-        s.approvals.iter().filter(move |a| a.doc.incident_id == id && a.doc.is_live())
+        let index: &'p Index<'p> = self.index;
+        index.approvals(&self.after.id).iter().copied().filter(|a| a.doc.is_live())
     }
 
     /// The plan in force is no longer the one; nor is its approval.

@@ -112,7 +112,7 @@ fn follow(
             after.note(now, format!("job {}: the change is made; watching whether it helps", job.id));
         }
         _ if !in_force || silenced => {
-            after.note(now, format!("job {}: {}; {}", job.id, job.state, job.reason))
+            after.note(now, format!("job {}: {}; {}", job.id, job.state, job.reason));
         }
         Phase::Refused => refused(s, record, &mut after, job, report, now),
         Phase::Succeeded => succeeded(s, record, &mut after, job, now),

@@ -145,7 +145,7 @@ fn single(inventory: &Inventory, incident: &Incident, well: impl Fn(&Pod) -> boo
     let belongs = |pod: &&Pod| {
         pod.meta.uid == incident.object.uid || (!owner.is_empty() && pod.meta.owner_uid == owner)
     };
-    let mut pods = inventory.pods.values().filter(|pod| !pod.meta.deleting).filter(belongs).peekable();
+    let mut pods = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).peekable();
     if pods.peek().is_none() {
         return Some(format!("{} is no more", incident.object));
     }

@@ -134,12 +134,11 @@ impl Figures {
     ) -> Self {
         let ready = inventory.readiness();
         let lost = |pod: &Pod| !pod.ready && ready.get(pod.node.as_str()) == Some(&false);
-        let counted = |pod: &&Pod| !pod.meta.deleting && pod.phase != "Succeeded";
         let since = earlier(now, SignedDuration::from_secs(limits.window_s.into()));
         let recent = |i: &&Incident| {
             i.kind != IncidentKind::Storm && i.cluster_uid.as_deref() == Some(cluster) && i.created_at > since
         };
-        let pods = || inventory.pods.values().filter(counted);
+        let pods = || inventory.pods.values().filter(|pod| pod.is_active());
         Self {
             pods: pods().count() as u64,
             unhealthy: pods().filter(|pod| pod.is_unhealthy() || lost(pod)).count() as u64,

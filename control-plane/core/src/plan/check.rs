@@ -180,8 +180,8 @@ fn file(
     broken(found, 3, back_to.is_none_or(|to| &now.baseline == to), || {
         format!("the baseline of {path} changed since the plan was made")
     });
-    let plain = |facts: &FileFacts| facts.kind == "file" || facts.kind == "absent";
-    broken(found, 3, plain(expect) && back_to.is_none_or(plain), || format!("{path} is no regular file"));
+    let regular = |facts: &FileFacts| facts.kind == "file" || facts.kind == "absent";
+    broken(found, 3, regular(expect) && back_to.is_none_or(regular), || format!("{path} is no regular file"));
 }
 
 /// Invariant 3, the condition itself: at the moment of going out the container waits in its back-off.
@@ -358,9 +358,17 @@ fn storm(found: &mut Found, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp
     let down: BTreeSet<&str> =
         inventory.nodes.values().filter(|n| n.ready != "True").map(|n| n.meta.name.as_str()).collect();
     let (mut pods, mut ill) = (0_u64, 0_u64);
-    for pod in inventory.pods.values().filter(|p| !p.meta.deleting && p.phase != "Succeeded") {
+    for pod in inventory.pods.values() {
+        if pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed" {
+            continue;
+        }
         pods += 1;
-        ill += u64::from(pod.is_unhealthy() || (!pod.ready && down.contains(pod.node.as_str())));
+        let fails = pod.containers.iter().any(|c| {
+            let stuck = c.reason.contains("ImagePull") || c.reason.starts_with("InvalidImage");
+            let stuck = stuck || c.reason.contains("ImageNeverPull") || c.reason == "RegistryUnavailable";
+            c.restarts > 0 || c.reason.ends_with("Error") || (stuck && c.state == "waiting")
+        });
+        ill += u64::from(!pod.ready && (fails || down.contains(pod.node.as_str())));
     }
     let calm = pods < limits.min_pods.into() || ill * 100 < pods * u64::from(limits.pod_percent);
     broken(found, 6, calm, || format!("{ill} of {pods} pods are unhealthy"));

@@ -301,7 +301,7 @@ impl Lab {
     }
 
     pub(crate) fn last(&self, kind: IncidentKind) -> &Incident {
-        self.incidents.values().map(|i| &i.doc).filter(|i| i.kind == kind).next_back().expect("no incident")
+        self.incidents.values().map(|i| &i.doc).rfind(|i| i.kind == kind).expect("no incident")
     }
 
     pub(crate) fn live_approvals(&self) -> usize {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
 use super::objects::{Deployment, Node, Pod, ReplicaSet};
+use super::relations::Owned;
 
 /// The kinds that have to be listed before anything is concluded.
 pub const KINDS: [&str; 4] = ["Pod", "ReplicaSet", "Deployment", "Node"];
@@ -59,6 +60,9 @@ pub struct Inventory {
     pub not_kept: u64,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
+    /// Who owns which pods and ReplicaSets; derived, not stored.
+    #[serde(skip)]
+    pub(super) owned: Owned,
 }
 
 impl Inventory {
@@ -81,11 +85,15 @@ impl Inventory {
             Body::Pod(pod) => {
                 let pod = Pod::from(pod.clone());
                 self.see("Pod", &pod.meta.uid);
+                let old = self.pods.get(&pod.meta.uid).map(|old| &old.meta);
+                self.owned.update(old, &pod.meta);
                 put(&mut self.pods, pod.meta.uid.clone(), pod, &mut self.not_kept)
             }
             Body::ReplicaSet(set) => {
                 let set = ReplicaSet::from(set.clone());
                 self.see("ReplicaSet", &set.meta.uid);
+                let old = self.replica_sets.get(&set.meta.uid).map(|old| &old.meta);
+                self.owned.update(old, &set.meta);
                 put(&mut self.replica_sets, set.meta.uid.clone(), set, &mut self.not_kept)
             }
             Body::Deployment(deployment) => {
@@ -115,8 +123,8 @@ impl Inventory {
             listing.forget(uid);
         }
         match kind {
-            "Pod" => self.pods.remove(uid).is_some(),
-            "ReplicaSet" => self.replica_sets.remove(uid).is_some(),
+            "Pod" => self.pods.remove(uid).map(|pod| self.owned.remove(&pod.meta)).is_some(),
+            "ReplicaSet" => self.replica_sets.remove(uid).map(|set| self.owned.remove(&set.meta)).is_some(),
             "Deployment" => {
                 self.good.remove(uid);
                 self.deployments.remove(uid).is_some()
@@ -150,8 +158,14 @@ impl Inventory {
     fn end(&mut self, kind: &str) -> bool {
         let Some(seen) = self.listings.get_mut(kind).and_then(Listing::end) else { return false };
         match kind {
-            "Pod" => self.pods.retain(|uid, _| seen.contains(uid)),
-            "ReplicaSet" => self.replica_sets.retain(|uid, _| seen.contains(uid)),
+            "Pod" => {
+                self.pods.retain(|uid, _| seen.contains(uid));
+                self.relate();
+            }
+            "ReplicaSet" => {
+                self.replica_sets.retain(|uid, _| seen.contains(uid));
+                self.relate();
+            }
             "Node" => self.nodes.retain(|uid, _| seen.contains(uid)),
             _ => {
                 self.deployments.retain(|uid, _| seen.contains(uid));
@@ -162,6 +176,12 @@ impl Inventory {
             }
         }
         true
+    }
+
+    /// Derives who owns what anew, after a listing or from a snapshot.
+    pub(super) fn relate(&mut self) {
+        let pods = self.pods.values().map(|pod| &pod.meta);
+        self.owned = Owned::of(pods.chain(self.replica_sets.values().map(|set| &set.meta)));
     }
 
     fn remember(&mut self, deployment: &Deployment) {

@@ -92,7 +92,10 @@ impl World {
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, SnapshotError> {
         match bytes.split_first() {
             Some((&LAYOUT, json)) => {
-                serde_json::from_slice(json).map_err(|e| SnapshotError::Content(e.to_string()))
+                let world: Result<Self, _> = serde_json::from_slice(json);
+                let mut world = world.map_err(|e| SnapshotError::Content(e.to_string()))?;
+                world.clusters.values_mut().for_each(Inventory::relate);
+                Ok(world)
             }
             other => Err(SnapshotError::Layout(other.map(|(layout, _)| *layout))),
         }

@@ -194,13 +194,16 @@ impl Container {
 }
 
 impl Pod {
+    /// Does it still have to run? What ended, well or not, is left behind: its controller makes another one.
+    pub fn is_active(&self) -> bool {
+        !self.meta.deleting && self.phase != "Succeeded" && self.phase != "Failed"
+    }
+
     /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.
     pub fn is_unhealthy(&self) -> bool {
-        if self.meta.deleting || self.ready || self.phase == "Succeeded" {
-            return false;
-        }
-        self.phase == "Failed"
-            || self
+        self.is_active()
+            && !self.ready
+            && self
                 .containers
                 .iter()
                 .any(|c| c.restarts > 0 || c.lacks_image() || c.reason.ends_with("Error"))

@@ -1,11 +1,50 @@
 //! Who belongs to whom in a cluster, and whether an owner is healthy as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::inventory::Inventory;
-use super::objects::{Deployment, Node, Pod, ReplicaSet};
+use super::objects::{Deployment, Meta, Node, Pod, ReplicaSet};
+
+/// By an owner's UID the UIDs of what it owns.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Owned(BTreeMap<String, BTreeSet<String>>);
+
+impl Owned {
+    pub(super) fn of<'a>(all: impl Iterator<Item = &'a Meta>) -> Self {
+        let mut owned = Self::default();
+        all.for_each(|meta| owned.update(None, meta));
+        owned
+    }
+
+    /// An object is new or may have changed hands.
+    pub(super) fn update(&mut self, old: Option<&Meta>, new: &Meta) {
+        if old.is_some_and(|old| old.owner_uid == new.owner_uid) {
+            return;
+        }
+        if let Some(old) = old {
+            self.remove(old);
+        }
+        if !new.owner_uid.is_empty() {
+            self.0.entry(new.owner_uid.clone()).or_default().insert(new.uid.clone());
+        }
+    }
+
+    /// An object is gone.
+    pub(super) fn remove(&mut self, meta: &Meta) {
+        if let Some(children) = self.0.get_mut(&meta.owner_uid) {
+            children.remove(&meta.uid);
+            if children.is_empty() {
+                self.0.remove(&meta.owner_uid);
+            }
+        }
+    }
+
+    fn by(&self, owner: &str) -> impl Iterator<Item = &String> {
+        self.0.get(owner).into_iter().flatten()
+    }
+}
 
 /// Whether the pods of a workload are all ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,21 +81,20 @@ impl Inventory {
         Some((set, self.deployment_of(set)?))
     }
 
-    /// The ReplicaSets of a Deployment.
+    /// The ReplicaSets of a Deployment that are not on their way out.
     pub fn replica_sets_of(&self, deployment: &str) -> impl Iterator<Item = &ReplicaSet> {
-        self.replica_sets.values().filter(move |set| {
-            set.meta.owner_kind == "Deployment" && set.meta.owner_uid == deployment && !set.meta.deleting
-        })
+        let sets = self.owned.by(deployment).filter_map(|uid| self.replica_sets.get(uid));
+        sets.filter(|set| set.meta.owner_kind == "Deployment" && !set.meta.deleting)
     }
 
-    /// The pods of a Deployment that are not on their way out.
+    /// The pods of a Deployment that still have to run.
     pub fn pods_of(&self, deployment: &str) -> impl Iterator<Item = &Pod> {
-        self.pods.values().filter(move |pod| {
-            !pod.meta.deleting
-                && self.replica_set_of(pod).is_some_and(|set| {
-                    set.meta.owner_kind == "Deployment" && set.meta.owner_uid == deployment
-                })
-        })
+        let sets = self
+            .owned
+            .by(deployment)
+            .filter(|uid| self.replica_sets.get(*uid).is_some_and(|set| set.meta.owner_kind == "Deployment"));
+        let pods = sets.flat_map(|set| self.owned.by(set)).filter_map(|uid| self.pods.get(uid));
+        pods.filter(|pod| pod.is_active() && pod.meta.owner_kind == "ReplicaSet")
     }
 
     /// A node by its name.

@@ -98,12 +98,10 @@ fn an_idle_or_partly_available_deployment_is_no_evidence() {
 fn a_file_drifts_keeps_its_first_time_and_is_over_only_on_evidence() {
     let mut lab = Lab::new();
     let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));
-    assert!(
-        lab.see_host(Body::File(v1::File {
-            first_pass: true,
-            ..file("/srv/etc/b", good.clone(), good.clone())
-        })) == false
-    );
+    assert!(!lab.see_host(Body::File(v1::File {
+        first_pass: true,
+        ..file("/srv/etc/b", good.clone(), good.clone())
+    })));
     assert!(lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad.clone()))));
     lab.pass(5);
     assert!(!lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad))));
@@ -168,7 +166,43 @@ fn an_owner_is_ready_since_its_newest_pod_is() {
     assert_eq!(inventory(&lab).health_of("dep-web"), Health::NotReady { ready: 2, wanted: 2 });
     lab.see(gone("Pod", "pod-web-1-1"));
     assert_eq!(inventory(&lab).health_of("dep-web"), Health::NotReady { ready: 1, wanted: 2 });
+    lab.see(Body::Pod(pod("web-1", "2", "node-b")));
+    let evicted = v1::Pod { phase: "Failed".into(), ready: false, ..pod("web-1", "3", "node-b") };
+    lab.see(Body::Pod(evicted));
+    assert_eq!(
+        inventory(&lab).health_of("dep-web"),
+        Health::ReadySince(at(-3_600)),
+        "what is left of a failed pod was replaced already"
+    );
     lab.see(Body::Deployment(deployment("web", 0, 1)));
     assert_eq!(inventory(&lab).health_of("dep-web"), Health::Idle);
     assert_eq!(inventory(&lab).health_of("dep-gone"), Health::Gone);
+}
+
+#[test]
+fn who_owns_what_follows_every_change_and_a_snapshot() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 1);
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    let pods = |lab: &Lab| {
+        let mut names: Vec<String> = inventory(lab).pods_of("dep-web").map(|p| p.meta.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(pods(&lab), ["web-1-0", "web-1-1", "web-1-2"]);
+    // Orphaned, adopted by another ReplicaSet, and gone.
+    let orphan = v1::Pod { meta: Some(meta("pod", "web-1-0", None)), ..pod("web-1", "0", "node-a") };
+    lab.see(Body::Pod(orphan));
+    lab.see(Body::Pod(v1::Pod {
+        meta: Some(meta("pod", "web-1-1", Some(("ReplicaSet", "api-1")))),
+        ..pod("web-1", "1", "node-a")
+    }));
+    assert_eq!(pods(&lab), ["web-1-2"]);
+    let restored = World::from_snapshot(&lab.world.to_snapshot()).unwrap();
+    assert_eq!(restored, lab.world);
+    lab.see(begin("ReplicaSet", 1));
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    lab.see(end("ReplicaSet", 1));
+    assert_eq!(pods(&lab), Vec::<String>::new());
+    assert_eq!(inventory(&lab).replica_sets_of("dep-web").count(), 1);
 }

@@ -75,7 +75,7 @@ fn a_person_takes_the_present_state_as_the_truth() {
     let Some(v1::job::Action::AcceptBaseline(order)) = &jobs[0].action else { panic!() };
     assert_eq!(order.expect_current.as_ref().unwrap().mode, 0o666);
     assert_eq!(jobs[0].approvals[0].by, "operator");
-    assert_eq!(accept(&mut lab, "operator").unwrap_err().to_string().contains("being worked on"), true);
+    assert!(accept(&mut lab, "operator").unwrap_err().to_string().contains("being worked on"));
     lab.apply(&jobs[0]);
     let now = file_state("file", 0o666, 2);
     lab.see_host(Body::File(file(PATH, now.clone(), now)));
