@@ -39,7 +39,7 @@ const STOP: Duration = Duration::from_secs(5);
 /// A running agent. Dropping it ends it at once; [`Agent::stop`] ends it cleanly.
 #[derive(Debug)]
 pub struct Agent {
-    agent_id: String,
+    id: String,
     board: Arc<Board>,
     telemetry: Option<std::net::SocketAddr>,
     cancel: CancellationToken,
@@ -79,7 +79,7 @@ impl Agent {
 
     /// The id that the control plane gave this agent.
     pub fn id(&self) -> &str {
-        &self.agent_id
+        &self.id
     }
 
     /// What the agent says of itself, now and whenever it changes.
@@ -218,7 +218,7 @@ impl Wiring {
         if let Some(listener) = self.listener {
             parts.spawn(telemetry::run(listener, board.clone(), counters, cancel.clone()));
         }
-        Agent { agent_id, board, telemetry, cancel, parts, hub_cancel, hub, _data_dir: self.data_dir }
+        Agent { id: agent_id, board, telemetry, cancel, parts, hub_cancel, hub, _data_dir: self.data_dir }
     }
 }
 

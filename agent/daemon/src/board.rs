@@ -15,6 +15,7 @@ const MAX_PROBLEM: usize = 500;
 
 /// What an agent says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a plain fact of its own, told as such")]
 pub struct Status {
     /// The agent's id.
     pub agent_id: String,
@@ -91,21 +92,18 @@ impl Board {
     pub fn problem(&self, key: &str, text: Option<String>) {
         let mut inner = self.lock();
         let before = inner.problems.get(key);
-        match text {
-            Some(text) => {
-                let text: String = text.chars().take(MAX_PROBLEM).collect();
-                if before == Some(&text) {
-                    return;
-                }
-                tracing::warn!(problem = key, "{text}");
-                inner.problems.insert(key.to_owned(), text);
+        if let Some(text) = text {
+            let text: String = text.chars().take(MAX_PROBLEM).collect();
+            if before == Some(&text) {
+                return;
             }
-            None => {
-                if inner.problems.remove(key).is_none() {
-                    return;
-                }
-                tracing::info!(problem = key, "no longer a problem");
+            tracing::warn!(problem = key, "{text}");
+            inner.problems.insert(key.to_owned(), text);
+        } else {
+            if inner.problems.remove(key).is_none() {
+                return;
             }
+            tracing::info!(problem = key, "no longer a problem");
         }
         self.publish(&inner);
     }

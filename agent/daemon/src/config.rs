@@ -84,7 +84,7 @@ impl Config {
             watch: Vec::new(),
             telemetry: None,
             host_interval: Duration::from_secs(15),
-            file_interval: Duration::from_secs(300),
+            file_interval: Duration::from_mins(5),
             lease: LeaseSettings::default(),
         }
     }

@@ -16,13 +16,13 @@ const POLICY: Duration = Duration::from_secs(10);
 
 /// Runs until cancelled.
 pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Receiver<u64>) {
-    let mut changes = shared.board.subscribe();
+    let mut board = shared.board.subscribe();
     let mut looks = tokio::time::interval(POLICY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = None;
     look_at_policy(&shared);
     loop {
-        let status = changes.borrow_and_update().clone();
+        let status = board.borrow_and_update().clone();
         let now = describe(&status, &hostname);
         if told.as_ref() != Some(&now) {
             shared.outbox.observe("", observation::Body::AgentStatus(now.clone())).await;
@@ -30,12 +30,12 @@ pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Recei
         }
         tokio::select! {
             () = shared.cancel.cancelled() => return,
-            changed = changes.changed() => {
+            changed = board.changed() => {
                 if changed.is_err() { return }
                 tokio::time::sleep(SETTLE).await;
             }
-            changed = resync.changed() => {
-                if changed.is_err() { return }
+            asked = resync.changed() => {
+                if asked.is_err() { return }
                 told = None;
             }
             _ = looks.tick() => look_at_policy(&shared),

@@ -22,7 +22,7 @@ use crate::failpoint;
 /// Tries to lift what was only needed on the way, and the wait between two.
 const CLEAN_UP: (u32, Duration) = (10, Duration::from_secs(2));
 /// Longest wait of an interrupted job for an answer whether its effect is there.
-const PROBE: Duration = Duration::from_secs(120);
+const PROBE: Duration = Duration::from_mins(2);
 
 struct Flow<'a> {
     shared: &'a Arc<Shared>,
@@ -87,7 +87,7 @@ impl Flow<'_> {
                     .await;
             }
             Some(Action::RestoreFile(order)) => {
-                self.guarded(RestoreFile::new(self.shared.clone(), job.clone(), order.clone()), owed).await;
+                self.guarded(RestoreFile::new(self.shared.clone(), &job, order.clone()), owed).await;
             }
             Some(Action::AcceptBaseline(order)) => {
                 self.guarded(AcceptBaseline::new(self.shared.clone(), order.clone()), owed).await;
@@ -110,7 +110,7 @@ impl Flow<'_> {
 
     async fn steps<R: Remedy>(&self, remedy: &mut R, owed: Option<Owed>) {
         match owed {
-            None => self.from_the_start(remedy).await,
+            None => self.fresh(remedy).await,
             Some(owed) => {
                 remedy.recall(&owed.memo);
                 match owed.phase {
@@ -122,7 +122,7 @@ impl Flow<'_> {
         }
     }
 
-    async fn from_the_start<R: Remedy>(&self, remedy: &mut R) {
+    async fn fresh<R: Remedy>(&self, remedy: &mut R) {
         if let Err(refusal) = remedy.check().await {
             return self.refused(refusal).await;
         }

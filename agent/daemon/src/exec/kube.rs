@@ -74,15 +74,15 @@ pub(super) async fn pods_of(client: &Client, owner: &v1::Target) -> Result<Vec<v
     let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
     let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
     let name = request::segment(&owner.name).ok_or_else(|| unusable("a ReplicaSet's name"))?;
-    let path = format!("/apis/apps/v1/namespaces/{namespace}/replicasets/{name}");
-    let replica_set: Option<Value> = request::get_optional(client, &path).await?;
+    let owner_path = format!("/apis/apps/v1/namespaces/{namespace}/replicasets/{name}");
+    let replica_set: Option<Value> = request::get_optional(client, &owner_path).await?;
     // Without its ReplicaSet no pod is its.
     let Some(replica_set) = replica_set else { return Ok(Vec::new()) };
     let selector = label_selector(&replica_set["spec"]["selector"]["matchLabels"]);
     let path = format!("/api/v1/namespaces/{namespace}/pods?limit={MAX_PODS}{selector}");
-    let list: SlimList<SlimPod> = request::get(client, &path).await?;
-    let owned = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
-    Ok(list.items.iter().filter_map(as_pod).filter(owned).collect())
+    let found: SlimList<SlimPod> = request::get(client, &path).await?;
+    let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
+    Ok(found.items.iter().filter_map(as_pod).filter(its).collect())
 }
 
 /// `&labelSelector=a%3Db%2Cc%3Dd`; label keys and values hold only characters that need no other escape than `/`.

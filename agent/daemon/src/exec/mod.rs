@@ -46,7 +46,7 @@ pub const ORDERS: usize = 64;
 /// refuse a job of its own cluster.
 const CLUSTER_WAIT: Duration = Duration::from_secs(15);
 /// For so long after the start an interrupted job waits for it.
-const OWED_WAIT: Duration = Duration::from_secs(300);
+const OWED_WAIT: Duration = Duration::from_mins(5);
 /// Longest policy file that is read.
 const MAX_POLICY: u64 = 256 << 10;
 

@@ -56,15 +56,19 @@ impl RestartPod {
         owner
     }
 
-    async fn evict(&self, client: &::kube::Client) -> Result<(), ActError> {
+    /// Evicts the pod; with `dry_run` only asks whether that would be allowed.
+    async fn evict(&self, client: &::kube::Client, dry_run: bool) -> Result<(), ActError> {
         let target = self.target();
         let path = kube::pod_path(&target).map_err(ActError::Refused)?;
-        let eviction = json!({
+        let mut eviction = json!({
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": { "name": target.name, "namespace": target.namespace },
             "deleteOptions": { "preconditions": { "uid": target.uid } },
         });
+        if dry_run {
+            eviction["deleteOptions"]["dryRun"] = json!(["All"]);
+        }
         let answer = request::post::<Value>(client, &format!("{path}/eviction"), &eviction).await;
         let pod = format!("{}/{}", target.namespace, target.name);
         match answer {
@@ -222,9 +226,13 @@ impl Remedy for RestartPod {
         let mut evidence = Vec::new();
         if let Some(node) = self.memo.cordoned.clone() {
             let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+            // A budget that forbids it is found before the node is closed for nothing.
+            if let Err(ActError::Refused(refusal)) = self.evict(&client, true).await {
+                return Err(ActError::Refused(refusal));
+            }
             match cordons::cordon(&client, &node, &self.job.get().job_id).await {
                 Ok(Cordoned::Ours) => {
-                    evidence.push(format!("closed node {node} until the replacement is bound"))
+                    evidence.push(format!("closed node {node} until the replacement is bound"));
                 }
                 Ok(Cordoned::AlreadyClosed) => {
                     self.memo.cordoned = None;
@@ -237,7 +245,7 @@ impl Remedy for RestartPod {
         }
         // The lease may have been lost meanwhile.
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
-        self.evict(&client).await?;
+        self.evict(&client, false).await?;
         let target = self.target();
         evidence.push(format!("evicted pod {}/{}", target.namespace, target.name));
         Ok(evidence)

@@ -36,7 +36,7 @@ pub(super) struct RestoreFile {
 }
 
 impl RestoreFile {
-    pub(super) fn new(shared: Arc<Shared>, job: Arc<Admitted<v1::Job>>, order: v1::RestoreFile) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, job: &Admitted<v1::Job>, order: v1::RestoreFile) -> Self {
         let limits = Limits::of(job.get());
         Self { shared, job_id: job.get().job_id.clone(), order, limits }
     }

@@ -180,7 +180,7 @@ impl Remedy for RollbackDeployment {
             return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
         };
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
-        let path = self.deployment_path().map_err(ActError::Refused)?;
+        let url = self.deployment_path().map_err(ActError::Refused)?;
         let mut patch = vec![
             json!({ "op": "test", "path": "/metadata/uid", "value": self.target().uid }),
             json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }),
@@ -193,7 +193,7 @@ impl Remedy for RollbackDeployment {
         patch.push(json!({ "op": "replace", "path": "/spec/template", "value": template }));
         let target = self.target();
         let name = format!("{}/{}", target.namespace, target.name);
-        match request::json_patch::<Value>(&client, &path, &Value::Array(patch)).await {
+        match request::json_patch::<Value>(&client, &url, &Value::Array(patch)).await {
             Ok(_) => {
                 Ok(vec![format!("rolled Deployment {name} back to revision {}", self.order.to_revision)])
             }

@@ -121,9 +121,12 @@ impl SpoolStore {
         let mut bytes = vec![0; read.length as usize];
         match &self.open {
             Some((segment, file)) if *segment == read.segment => {
-                file.read_exact_at(&mut bytes, read.offset)?
+                file.read_exact_at(&mut bytes, read.offset)?;
             }
-            _ => File::open(segment_path(&self.dir, read.segment))?.read_exact_at(&mut bytes, read.offset)?,
+            _ => {
+                let file = File::open(segment_path(&self.dir, read.segment))?;
+                file.read_exact_at(&mut bytes, read.offset)?;
+            }
         }
         Ok(bytes)
     }

@@ -35,13 +35,12 @@ pub async fn enrol(
 ) -> Result<Identity, IdentityError> {
     let parsed: JoinToken = token.parse()?;
     // An earlier try may have come as far as the control plane: the same key lets it recognise this agent.
-    let key = match load_key(dir)? {
-        Some(key) => key,
-        None => {
-            let key = AgentKey::generate()?;
-            write(&dir.join("key.pem"), key.to_pem().as_bytes())?;
-            key
-        }
+    let key = if let Some(key) = load_key(dir)? {
+        key
+    } else {
+        let key = AgentKey::generate()?;
+        write(&dir.join("key.pem"), key.to_pem().as_bytes())?;
+        key
     };
     let request = v1::EnrolRequest {
         lowest_version: version::LOWEST,

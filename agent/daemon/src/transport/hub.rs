@@ -98,7 +98,7 @@ pub async fn run(parts: Parts) {
         hub.act().await;
         let timeout = hub.session.next_timeout().saturating_sub(hub.started.elapsed());
         // A minute at most: the renewal looks at the clock too.
-        let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_secs(60));
+        let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_mins(1));
         let mut gathered = Vec::new();
         tokio::select! {
             biased;

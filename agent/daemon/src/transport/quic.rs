@@ -21,6 +21,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Longest time for one address to answer a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
+/// What to do when nobody answers as a control plane.
+const REACH: &str = "check --server, that the control plane runs, and that UDP is open to that port";
+
 /// Application close code: a clean end.
 pub const CLOSE_BYE: VarInt = VarInt::from_u32(0);
 /// Application close code: the peer spoke no valid frame.
@@ -129,7 +132,6 @@ async fn connect_to(
 ) -> Result<(Endpoint, Connection), DialError> {
     let failed =
         |found: String, remedy| DialError::Connect { server: server.to_owned(), address, found, remedy };
-    const REACH: &str = "check --server, that the control plane runs, and that UDP is open to that port";
     let local: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),

@@ -47,17 +47,17 @@ pub async fn run(
         tokio::select! {
             () = cancel.cancelled() => return,
             _ = ticks.tick() => {}
-            changed = resync.changed() => {
-                if changed.is_err() { return }
+            asked = resync.changed() => {
+                if asked.is_err() { return }
                 sender.reset();
             }
         }
         let Some(mut taken) = sampler.take() else { return };
-        let sampled = tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let sample = taken.sample();
             (taken, sample)
         });
-        let Ok((taken, sample)) = sampled.await else { return };
+        let Ok((taken, sample)) = done.await else { return };
         sampler = Some(taken);
         if let Some(host) = sender.offer(sample, clock::now()) {
             outbox.observe("", observation::Body::Host(host)).await;

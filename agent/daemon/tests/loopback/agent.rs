@@ -63,20 +63,20 @@ impl Site {
             .await
     }
 
-    /// The job that puts this drift right.
-    fn restore(&self, number: u8, drift: &v1::File) -> v1::Job {
-        let order = v1::RestoreFile {
-            root: drift.root.clone(),
-            path: drift.path.clone(),
-            expect_current: drift.current.as_ref().map(facts),
-            restore_to: drift.baseline.as_ref().map(facts),
-        };
-        job(number, Action::RestoreFile(order))
-    }
-
     fn content(&self) -> String {
         std::fs::read_to_string(self.root.join("app.ini")).unwrap()
     }
+}
+
+/// The job that puts this drift right.
+fn restore(number: u8, drift: &v1::File) -> v1::Job {
+    let order = v1::RestoreFile {
+        root: drift.root.clone(),
+        path: drift.path.clone(),
+        expect_current: drift.current.as_ref().map(facts),
+        restore_to: drift.baseline.as_ref().map(facts),
+    };
+    job(number, Action::RestoreFile(order))
 }
 
 fn facts(state: &v1::FileState) -> v1::FileFacts {
@@ -123,7 +123,7 @@ async fn drift_is_seen_put_back_on_order_and_told_right_before_the_job_ends() {
     }
     assert!(drift.diff.contains("-port = 80\n") && drift.diff.contains("+port = 8080\n"), "{}", drift.diff);
 
-    let order = site.restore(1, &drift);
+    let order = restore(1, &drift);
     site.plane.job(&order);
     site.plane.report(&order.job_id, Phase::Accepted).await;
     site.plane.report(&order.job_id, Phase::Applied).await;
@@ -140,7 +140,7 @@ async fn a_second_copy_a_changed_bit_and_a_changed_file_are_refused_each_with_it
     let mut site = Site::new().await;
     std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
     let drift = site.file("app.ini").await;
-    let order = site.restore(2, &drift);
+    let order = restore(2, &drift);
     let envelope = site.plane.job(&order);
     site.plane.report(&order.job_id, Phase::Succeeded).await;
     std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
@@ -155,7 +155,7 @@ async fn a_second_copy_a_changed_bit_and_a_changed_file_are_refused_each_with_it
     site.plane.order(changed);
     assert_eq!(site.plane.report("", Phase::Refused).await.code, "bad_signature");
 
-    let late = site.restore(3, &drift);
+    let late = restore(3, &drift);
     std::fs::write(site.root.join("app.ini"), "port = 2\n").unwrap();
     site.plane.job(&late);
     let refused = site.plane.report(&late.job_id, Phase::Refused).await;
@@ -173,14 +173,14 @@ async fn what_the_local_policy_does_not_allow_is_refused_and_the_policy_is_read_
     let allowed = std::fs::read_to_string(&policy).unwrap();
     for (number, text) in [(4, "allow = []"), (5, "this is no TOML")] {
         std::fs::write(&policy, text).unwrap();
-        let order = site.restore(number, &drift);
+        let order = restore(number, &drift);
         site.plane.job(&order);
         assert_eq!(site.plane.report(&order.job_id, Phase::Refused).await.code, "policy_forbids");
     }
     assert!(site.agent.status().borrow().problems.iter().any(|p| p.contains("only observes")));
     assert_eq!(site.content(), "port = 1\n");
     std::fs::write(&policy, allowed).unwrap();
-    let order = site.restore(6, &drift);
+    let order = restore(6, &drift);
     site.plane.job(&order);
     site.plane.report(&order.job_id, Phase::Succeeded).await;
     site.agent.stop().await;

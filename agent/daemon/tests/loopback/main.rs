@@ -1,4 +1,10 @@
 //! Agents against a control plane in miniature, over real QUIC on loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper that fails fails its test"
+)]
 #![allow(clippy::disallowed_methods, reason = "certificates and orders of a test are made at the real time")]
 
 mod agent;

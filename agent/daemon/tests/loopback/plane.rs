@@ -44,7 +44,7 @@ struct State {
 
 impl Plane {
     pub fn start() -> Self {
-        Self::with_life(Duration::from_secs(90 * 86_400))
+        Self::with_life(Duration::from_hours(90 * 24))
     }
 
     /// A control plane whose certificates live so long.

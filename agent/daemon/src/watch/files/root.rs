@@ -246,9 +246,12 @@ impl Root {
     }
 
     fn save(&mut self) -> Result<(), String> {
-        let baseline =
-            |(path, t): (&Box<str>, &Tracked)| t.baseline.clone().map(|entry| (path.clone(), entry));
-        let entries: BTreeMap<_, _> = self.tracked.iter().filter_map(baseline).collect();
+        let mut entries = BTreeMap::new();
+        for (path, tracked) in &self.tracked {
+            if let Some(entry) = &tracked.baseline {
+                entries.insert(path.clone(), entry.clone());
+            }
+        }
         let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
         let index = Index { reported: reported.collect(), entries };
         self.baselines.save(&self.text, &index).map_err(|error| error.to_string())?;

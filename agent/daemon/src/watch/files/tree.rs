@@ -30,8 +30,8 @@ const DIRECTORY: OFlags =
 pub struct Stamp {
     inode: u64,
     size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+    modified: (i64, u64),
+    changed: (i64, u64),
 }
 
 impl Stamp {
@@ -40,8 +40,8 @@ impl Stamp {
         Self {
             inode: stat.st_ino as u64,
             size: u64::try_from(stat.st_size).unwrap_or_default(),
-            modified: (i64::from(stat.st_mtime), stat.st_mtime_nsec as i64),
-            changed: (i64::from(stat.st_ctime), stat.st_ctime_nsec as i64),
+            modified: (i64::from(stat.st_mtime), stat.st_mtime_nsec),
+            changed: (i64::from(stat.st_ctime), stat.st_ctime_nsec),
         }
     }
 
@@ -219,7 +219,7 @@ pub fn walk(root: &Path, visit: &mut impl Visit) -> io::Result<()> {
 }
 
 fn descend(parent: BorrowedFd<'_>, name: &OsStr, relative: &str, depth: usize, visit: &mut impl Visit) {
-    let opened = openat(parent, name, DIRECTORY, Mode::empty()).and_then(|fd| Ok((fd.try_clone(), fd)));
+    let opened = openat(parent, name, DIRECTORY, Mode::empty()).map(|fd| (fd.try_clone(), fd));
     let (listing, dir) = match opened {
         Ok((Ok(listing), dir)) => (listing, dir),
         Ok((Err(error), _)) => return visit.problem(relative, error.to_string()),
@@ -273,6 +273,19 @@ mod tests {
     use super::*;
     use std::os::unix::ffi::OsStrExt;
 
+    struct Seen(Vec<String>);
+    impl Visit for Seen {
+        fn wants(&self, relative: &str) -> bool {
+            relative != "left-out"
+        }
+        fn entry(&mut self, relative: &str, _: BorrowedFd<'_>, _: &OsStr, _: Kind) {
+            self.0.push(relative.to_owned());
+        }
+        fn problem(&mut self, relative: &str, problem: String) {
+            panic!("{relative}: {problem}");
+        }
+    }
+
     #[test]
     fn a_link_on_the_way_is_never_followed() {
         let dir = tempfile::tempdir().unwrap();
@@ -289,18 +302,6 @@ mod tests {
         assert_eq!(examined.entry.kind, Kind::Symlink);
         assert_eq!(examined.content.unwrap(), outside.path().as_os_str().as_bytes());
 
-        struct Seen(Vec<String>);
-        impl Visit for Seen {
-            fn wants(&self, relative: &str) -> bool {
-                relative != "left-out"
-            }
-            fn entry(&mut self, relative: &str, _: BorrowedFd<'_>, _: &OsStr, _: Kind) {
-                self.0.push(relative.to_owned());
-            }
-            fn problem(&mut self, relative: &str, problem: String) {
-                panic!("{relative}: {problem}");
-            }
-        }
         let mut seen = Seen(Vec::new());
         walk(&root, &mut seen).unwrap();
         assert_eq!(seen.0, ["", "link"]);

@@ -15,6 +15,9 @@ use crate::config::ClusterSource;
 /// Longest wait for a TCP and TLS connection to the API server.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// What to do about a cluster that does not answer.
+const REACH: &str = "check the network, the address and the credentials; it is tried again";
+
 /// Why there is no client.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -85,6 +88,8 @@ pub async fn target(source: &ClusterSource) -> Result<Option<Target>, ClusterErr
         ClusterSource::Kubeconfig { path, context } => kubeconfig(path.clone(), context.clone()).await?,
     };
     config.connect_timeout = Some(CONNECT);
+    // A 429 is how a disruption budget refuses an eviction: an answer, not something to wait out in here.
+    config.default_retry = false;
     Ok(Some(Target { config, name }))
 }
 
@@ -121,7 +126,6 @@ impl Target {
             found,
             remedy,
         };
-        const REACH: &str = "check the network, the address and the credentials; it is tried again";
         let client =
             Client::try_from(self.config.clone()).map_err(|error| unreachable(chain(&error), REACH))?;
         let namespace: serde_json::Value = request::get(&client, "/api/v1/namespaces/kube-system")

@@ -17,7 +17,7 @@ use super::request::{self, RequestError};
 pub const ANNOTATION: &str = "nimbus.dev/cordoned-by";
 const ANNOTATION_POINTER: &str = "/metadata/annotations/nimbus.dev~1cordoned-by";
 /// A cordon whose job this agent does not know may be another replica's work in progress for this long.
-const FOREIGN: Duration = Duration::from_secs(300);
+const FOREIGN: Duration = Duration::from_mins(5);
 /// Tries to change a node that others write at the same time.
 const TRIES: usize = 6;
 
@@ -68,10 +68,10 @@ pub enum Cordoned {
 
 /// Closes `node` for `job`, unless it is closed already.
 pub async fn cordon(client: &Client, node: &str, job: &str) -> Result<Cordoned, RequestError> {
-    let path = node_path(node)?;
+    let url = node_path(node)?;
     let mut last = None;
     for _ in 0..TRIES {
-        let found: Value = request::get(client, &path).await?;
+        let found: Value = request::get(client, &url).await?;
         if found["metadata"]["annotations"][ANNOTATION] == json!(job) {
             return Ok(Cordoned::Ours);
         }
@@ -86,7 +86,7 @@ pub async fn cordon(client: &Client, node: &str, job: &str) -> Result<Cordoned, 
         }
         patch.push(json!({ "op": "add", "path": ANNOTATION_POINTER, "value": job }));
         patch.push(json!({ "op": "add", "path": "/spec/unschedulable", "value": true }));
-        match request::json_patch::<Value>(client, &path, &Value::Array(patch)).await {
+        match request::json_patch::<Value>(client, &url, &Value::Array(patch)).await {
             Ok(_) => return Ok(Cordoned::Ours),
             // The kubelet wrote in between.
             Err(error) if matches!(error.code(), 409 | 422) => last = Some(error),
@@ -98,7 +98,7 @@ pub async fn cordon(client: &Client, node: &str, job: &str) -> Result<Cordoned, 
 
 /// Opens `node` again if the cordon is `job`'s; anybody else's stays. A node that is gone needs nothing.
 pub async fn uncordon(client: &Client, node: &str, job: &str) -> Result<(), RequestError> {
-    let path = node_path(node)?;
+    let url = node_path(node)?;
     let patch = json!([
         { "op": "test", "path": ANNOTATION_POINTER, "value": job },
         { "op": "remove", "path": ANNOTATION_POINTER },
@@ -106,11 +106,11 @@ pub async fn uncordon(client: &Client, node: &str, job: &str) -> Result<(), Requ
     ]);
     let mut last = None;
     for _ in 0..TRIES {
-        match request::json_patch::<Value>(client, &path, &patch).await {
+        match request::json_patch::<Value>(client, &url, &patch).await {
             Ok(_) => return Ok(()),
             Err(error) if error.code() == 404 => return Ok(()),
             Err(error) if matches!(error.code(), 409 | 422) => {
-                let found = request::get_optional::<Value>(client, &path).await?;
+                let found = request::get_optional::<Value>(client, &url).await?;
                 if found.is_none_or(|node| node["metadata"]["annotations"][ANNOTATION] != json!(job)) {
                     return Ok(());
                 }

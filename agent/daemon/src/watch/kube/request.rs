@@ -91,14 +91,14 @@ pub async fn put<T: DeserializeOwned>(
     send(client, request, bytes(body)?).await
 }
 
-/// Applies a JSON patch (RFC 6902) to the object at `path`; a `test` in it that fails changes nothing.
+/// Applies a JSON patch (RFC 6902) to the object at `url`; a `test` in it that fails changes nothing.
 pub async fn json_patch<T: DeserializeOwned>(
     client: &Client,
-    path: &str,
+    url: &str,
     patch: &serde_json::Value,
 ) -> Result<T, RequestError> {
-    let path = format!("{path}?fieldManager=nimbus-agent");
-    let request = http::Request::patch(path).header("content-type", "application/json-patch+json");
+    let request = http::Request::patch(format!("{url}?fieldManager=nimbus-agent"))
+        .header("content-type", "application/json-patch+json");
     send(client, request, bytes(patch)?).await
 }
 

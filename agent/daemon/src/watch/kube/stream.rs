@@ -87,7 +87,7 @@ impl<T: Slim> Stream<T> {
                 match event {
                     Some(Ok(event)) => {
                         wait = BACKOFF.0;
-                        self.follow.board.problem(&self.key(), None);
+                        self.follow.board.problem(&Self::key(), None);
                         self.event(event).await;
                     }
                     Some(Err(error)) => {
@@ -179,10 +179,10 @@ impl<T: Slim> Stream<T> {
             T::KIND,
             super::client::chain(error)
         );
-        self.follow.board.problem(&self.key(), Some(text));
+        self.follow.board.problem(&Self::key(), Some(text));
     }
 
-    fn key(&self) -> String {
+    fn key() -> String {
         format!("watch-{}", T::KIND)
     }
 }

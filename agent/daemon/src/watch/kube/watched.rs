@@ -43,19 +43,19 @@ impl<T: Slim> Resource for Watched<T> {
     type DynamicType = ();
     type Scope = DynamicResourceScope;
 
-    fn kind(_: &()) -> Cow<'_, str> {
+    fn kind((): &()) -> Cow<'_, str> {
         T::KIND.into()
     }
 
-    fn group(_: &()) -> Cow<'_, str> {
+    fn group((): &()) -> Cow<'_, str> {
         parts(T::PATH).0.into()
     }
 
-    fn version(_: &()) -> Cow<'_, str> {
+    fn version((): &()) -> Cow<'_, str> {
         parts(T::PATH).1.into()
     }
 
-    fn plural(_: &()) -> Cow<'_, str> {
+    fn plural((): &()) -> Cow<'_, str> {
         parts(T::PATH).2.into()
     }
 
