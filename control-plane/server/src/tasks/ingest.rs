@@ -4,18 +4,20 @@
 //! statuses change documents, and the cursor [`CURSOR`] commits with them, so that each report is taken exactly
 //! once. Reports wait in order until the store has taken them; the log is not read further meanwhile.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use nimbus_control_core::heal;
-use nimbus_control_core::model::{AgentKind, ChangeSet};
+use nimbus_control_core::model::{AgentKind, ChangeSet, Job, Versioned};
 use nimbus_protocol::ids::AgentId;
-use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
+use nimbus_protocol::{sha256, v1};
 use nimbus_store::{LogBatch, StoreError};
+use prost::Message as _;
 
 use super::pass::{TRIES, said};
-use crate::app::App;
-use crate::{directory, failpoint, gateway};
+use crate::app::{App, Docs};
+use crate::{directory, failpoint, gateway, sign};
 
 /// Name of the cursor up to which reports and statuses are in the documents.
 pub const CURSOR: &str = "ingest";
@@ -122,7 +124,7 @@ impl Ingest {
                     }
                     Some(Body::JobReport(said)) => items.push(Said::Report(said)),
                     _ if row.position <= self.applied => {}
-                    _ if !self.may_say(&row.agent, &observation.cluster_uid) => {
+                    _ if !self.may_say(&row.agent, kind, &observation.cluster_uid) => {
                         tracing::debug!(agent = %row.agent, "facts of a cluster that is not the agent's own");
                     }
                     _ => changed |= world.apply(&row.agent, &observation, row.received_at),
@@ -136,9 +138,20 @@ impl Ingest {
         self.queue(app, row, items);
     }
 
-    /// Facts of its own host, always; of a cluster, only of the one that it watches.
-    fn may_say(&self, agent: &AgentId, cluster_uid: &str) -> bool {
-        cluster_uid.is_empty() || self.speaks_for.get(agent).is_some_and(|uid| uid == cluster_uid)
+    /// Facts of its own host, always; of a cluster, only of the one that it watches. Its first facts may come before
+    /// it has said which one that is: then they say it.
+    fn may_say(&mut self, agent: &AgentId, kind: Option<AgentKind>, cluster_uid: &str) -> bool {
+        if cluster_uid.is_empty() {
+            return true;
+        }
+        if kind != Some(AgentKind::Cluster) {
+            return false;
+        }
+        let known = self.speaks_for.entry(agent.clone()).or_default();
+        if known.is_empty() {
+            cluster_uid.clone_into(known);
+        }
+        known == cluster_uid
     }
 
     fn queue(&mut self, app: &App, row: &LogBatch, mut items: Vec<Said>) {
@@ -184,6 +197,19 @@ impl Ingest {
     }
 }
 
+/// A report on an envelope that the agent could not read names no job; the envelope's digest does, if it is one that
+/// was sent from here.
+fn named<'a>(docs: &Docs, report: &'a v1::JobReport) -> Cow<'a, v1::JobReport> {
+    let digest_of = |job: &Job| sign::from_document(&job.envelope).ok().map(|e| sha256(&e.encode_to_vec()));
+    let sent =
+        |job: &&Versioned<Job>| digest_of(&job.doc).is_some_and(|d| d[..] == report.envelope_sha256[..]);
+    if !report.job_id.is_empty() || report.envelope_sha256.is_empty() {
+        return Cow::Borrowed(report);
+    }
+    let job_id = docs.jobs.iter().find(sent).map(|job| job.doc.id.to_string()).unwrap_or_default();
+    Cow::Owned(v1::JobReport { job_id, ..report.clone() })
+}
+
 /// Commits what one item changes, with the cursor. False when others were faster each time.
 async fn take_item(app: &App, item: &Item, cursor: i64) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
@@ -194,8 +220,9 @@ async fn take_item(app: &App, item: &Item, cursor: i64) -> Result<bool, StoreErr
                 .agent(&item.agent)
                 .map_or_else(ChangeSet::default, |agent| directory::status(&docs, agent, said, now)),
             Said::Report(report) => {
+                let report = named(&docs, report);
                 let world = app.world();
-                heal::report(&docs.snapshot(app, &world), &item.agent, report, now)
+                heal::report(&docs.snapshot(app, &world), &item.agent, &report, now)
             }
         };
         if changes.is_empty() {

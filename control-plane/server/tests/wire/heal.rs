@@ -76,6 +76,24 @@ async fn state(plane: &ControlPlane, job: &v1::Job) -> JobState {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn facts_that_come_before_the_agent_says_which_cluster_it_watches_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    let Body::AgentStatus(said) = status() else { panic!("a status") };
+    let early =
+        v1::AgentStatus { cluster_uid: String::new(), cluster_name: String::new(), leading: false, ..said };
+    session.tell("", vec![Body::AgentStatus(early)]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    session.tell("another-cluster", listing(crashing("cart-a", "n1"))).await;
+    session.tell("", vec![status()]).await;
+    until("an incident", async || incidents(&plane).await.pop()).await;
+    let clusters: Vec<String> = plane.app().world().clusters.keys().cloned().collect();
+    assert_eq!(clusters, [UID], "one agent speaks for one cluster");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_loop_becomes_a_signed_job_and_is_resolved_with_evidence() {
     let dir = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
