@@ -152,3 +152,20 @@ async fn on_any_other_address_rest_is_tls_with_the_own_ca() {
     assert!(!plain.starts_with(b"HTTP/"), "{plain:?}");
     plane.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_of_a_newer_nimbus_is_not_touched() {
+    use sqlx::Connection as _;
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path()).await.stop().await;
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let mut newer = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    let sql = "INSERT INTO schema_version (version, build) VALUES (999, 'nimbus 9.0')";
+    sqlx::query(sql).execute(&mut newer).await.unwrap();
+    let epoch = "SELECT MAX(value) FROM counters";
+    let before: i64 = sqlx::query_scalar(epoch).fetch_one(&mut newer).await.unwrap();
+    let said = refused(config(dir.path())).await;
+    assert!(said.contains("newer Nimbus") && said.contains("999") && said.contains("nimbus 9.0"), "{said}");
+    let after: i64 = sqlx::query_scalar(epoch).fetch_one(&mut newer).await.unwrap();
+    assert_eq!(after, before);
+}

@@ -103,3 +103,35 @@ async fn after_a_crash_at_any_moment_everything_acknowledged_is_there() {
     assert_eq!(open.iter().map(|open| &open.doc.id).collect::<Vec<_>>(), [&incident]);
     plane.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_inventory_of_another_layout_is_listed_again_and_nothing_is_concluded_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let hello = v1::Hello { cluster_uid: UID.into(), cluster_name: "kind".into(), ..identity.hello() };
+    let mut session = identity.connect_with(&plane, hello.clone()).await.unwrap();
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    until("an incident", async || plane.app().docs().await.unwrap().incidents.first().cloned()).await;
+    let (next, last) = (session.next, plane.app().stored());
+    plane.stop().await;
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let store = nimbus_store::Store::open(&url.parse().unwrap()).await.unwrap();
+    store.save_snapshot(last + 1, b"\xff of a later Nimbus").await.unwrap();
+    store.trim_log(last + 1).await.unwrap();
+    store.close().await;
+
+    let plane = start(dir.path()).await;
+    let app = plane.app();
+    assert!(app.needs_listing() && app.world().clusters.is_empty());
+    let mut session = identity.connect_with(&plane, hello).await.unwrap();
+    let FromServer::Resync(resync) = session.control().await else { panic!("expected a resync") };
+    assert!(resync.reason.contains("rebuilt"), "{}", resync.reason);
+    assert_eq!(app.store.open_incidents().await.unwrap().len(), 1, "unknown is not healthy");
+    session.next = next;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    until("the inventory", async || (app.world().clusters.get(UID)?.pods.len() == 2).then_some(())).await;
+    assert_eq!(app.store.all::<nimbus_control_core::model::Incident>().await.unwrap().len(), 1);
+    plane.stop().await;
+}
