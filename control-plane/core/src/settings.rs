@@ -146,7 +146,17 @@ impl Settings {
         at_least("refusal_backoff_ms", 1, self.refusal_backoff_ms)?;
         at_least("storm.pod_percent", 1, self.storm.pod_percent)?;
         at_least("storm.node_percent", 1, self.storm.node_percent)?;
-        at_least("storm.incidents", 1, self.storm.incidents)
+        at_least("storm.incidents", 1, self.storm.incidents)?;
+        // Beyond these no agent takes a job.
+        let at_most = |name, most: u32, found: u32| {
+            let error =
+                || SettingsError { name, expected: format!("to be at most {most}"), found: found.into() };
+            if found <= most { Ok(()) } else { Err(error()) }
+        };
+        at_most("act_ms", 600_000, self.act_ms)?;
+        at_most("verify_timeout_ms", 3_600_000, self.verify_timeout_ms)?;
+        let lifetime = self.job_ttl_ms.saturating_add(self.clock_skew_ms);
+        at_most("job_ttl_ms and clock_skew_ms together", 3_600_000, lifetime)
     }
 
     /// The wait after the `attempt`-th attempt (from 1): doubles from the base, up to the ceiling.
@@ -211,6 +221,8 @@ mod tests {
         let settings = Settings { verify_ms: 10, verify_timeout_ms: 9, ..Settings::default() };
         let error = settings.validate().unwrap_err();
         assert!(error.to_string().contains("at least 10") && error.found == 9, "{error}");
+        let settings = Settings { job_ttl_ms: 3_600_000, ..Settings::default() };
+        assert_eq!(settings.validate().unwrap_err().found, 3_660_000, "no agent would take such a job");
     }
 
     #[test]

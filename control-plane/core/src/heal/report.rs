@@ -66,8 +66,7 @@ fn advance(job: &Job, report: &JobReport) -> Option<Job> {
             after.applied_at = Some(at);
             if open { JobState::Running } else { job.state }
         }
-        // Also after it was taken: preconditions are read again at the very moment of acting.
-        Phase::Refused if job.applied_at.is_none() && (open || job.state == JobState::Expired) => {
+        Phase::Refused if job.applied_at.is_none() && may_still_refuse(job.state, &report.code) => {
             JobState::Refused
         }
         Phase::Succeeded if open || given_up => JobState::Succeeded,
@@ -91,6 +90,16 @@ fn advance(job: &Job, report: &JobReport) -> Option<Job> {
         after.replacement_uid = Some(report.replacement_uid.clone());
     }
     Some(after)
+}
+
+/// A job that was taken is refused only for what is read again at the very moment of acting; any other refusal then
+/// is about a copy of its envelope, and not about the job that runs.
+fn may_still_refuse(state: JobState, code: &str) -> bool {
+    match state {
+        JobState::Pending | JobState::Dispatched | JobState::Expired => true,
+        JobState::Running => matches!(code, "precondition_failed" | "policy_forbids"),
+        _ => false,
+    }
 }
 
 /// What the report means for the incident.

@@ -6,7 +6,7 @@ use crate::model::{Action, Incident, ObjectRef};
 use crate::world::{FileDrift, World};
 
 /// Kinds that can be put back or taken as they are.
-const RESTORABLE: [&str; 2] = ["file", "absent"];
+const RESTORABLE: [&str; 3] = ["file", "symlink", "absent"];
 
 pub(super) fn propose(incident: &Incident, world: &World) -> Proposal {
     let path = &incident.object.name;
@@ -23,7 +23,7 @@ pub(super) fn propose(incident: &Incident, world: &World) -> Proposal {
     }
     if let Some(kind) = unsupported(drift) {
         return Proposal::Recommend(format!(
-            "{path} is or was a {kind}: only regular files are put back, so it is left for a person"
+            "{path} is or was a {kind}: only regular files and symbolic links are put back, so it is left for a person"
         ));
     }
     Proposal::Act(Box::new(restore(drift)))
@@ -42,7 +42,10 @@ fn unsupported(drift: &FileDrift) -> Option<&str> {
 /// The plan to accept a file as it is; why it cannot be accepted otherwise.
 pub(crate) fn accept(drift: &FileDrift) -> Result<Remedy, String> {
     if !RESTORABLE.contains(&drift.current.kind.as_str()) {
-        return Err(format!("expected a regular file or none, found {}", drift.current.kind));
+        return Err(format!(
+            "expected a regular file, a symbolic link or none, found {}",
+            drift.current.kind
+        ));
     }
     Ok(Remedy {
         action: Action::AcceptBaseline {

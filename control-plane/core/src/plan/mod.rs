@@ -6,8 +6,6 @@
 pub mod attempts;
 pub mod caps;
 pub mod check;
-#[cfg(test)]
-mod check_tests;
 mod digest;
 pub(crate) mod files;
 pub mod planner;

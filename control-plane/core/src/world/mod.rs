@@ -3,6 +3,7 @@
 //! [`World::apply`] takes observations in the order of the log; the newest state of an object wins. What the
 //! picture means, and whether it is fresh enough to act on, is decided elsewhere (`detect`, `snapshot`).
 
+mod convert;
 mod host;
 mod inventory;
 mod listing;

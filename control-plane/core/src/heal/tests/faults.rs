@@ -132,6 +132,19 @@ fn a_replay_is_written_down_and_touches_nothing() {
 }
 
 #[test]
+fn a_job_that_runs_is_not_stopped_by_the_refusal_of_a_late_copy() {
+    let mut lab = crash_loop();
+    let job = lab.settle().remove(0);
+    assert!(lab.report(&job, Phase::Accepted, "", ""));
+    for code in ["expired", "stale_epoch", "bad_signature"] {
+        assert!(!lab.report(&job, Phase::Refused, code, "of a copy"), "{code}");
+    }
+    assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Remediating);
+    assert!(lab.report(&job, Phase::Refused, "precondition_failed", "read again just before acting"));
+    assert_eq!(lab.jobs[&job.job_id].doc.state, JobState::Refused);
+}
+
+#[test]
 fn an_unknown_job_and_a_foreign_agent_are_only_written_down() {
     let mut lab = crash_loop();
     let job = lab.settle().remove(0);

@@ -102,6 +102,7 @@ fn added_and_deleted_files_can_be_put_right_and_others_are_left_to_a_person() {
         (file_state("absent", 0, 0), file_of(), Some("remove /srv/etc/x")),
         (file_of(), file_state("absent", 0, 0), Some("bring back /srv/etc/x")),
         (file_of(), file_state("file", 0o600, 1), Some("put back mode and owner of /srv/etc/x")),
+        (file_of(), file_state("symlink", 0o777, 0), Some("put back /srv/etc/x")),
         (file_of(), file_state("directory", 0o755, 0), None),
         (file_state("other", 0, 0), file_state("absent", 0, 0), None),
         (file_of(), file_state("unreadable", 0, 0), None),
@@ -114,7 +115,10 @@ fn added_and_deleted_files_can_be_put_right_and_others_are_left_to_a_person() {
         let plan = lab.plans.values().next().map(|p| p.doc.summary.as_str());
         assert_eq!(plan, summary, "{}", incident.reason);
         assert_eq!(incident.state == IncidentState::Escalated, summary.is_none());
-        if summary.is_none() && current.kind != "absent" {
+        if summary.is_some() {
+            lab.decide("operator", Decision::Approve, "").unwrap();
+            assert_eq!(lab.settle().len(), 1, "{summary:?}");
+        } else if current.kind != "absent" {
             assert!(matches!(accept(&mut lab, "operator"), Err(DecideError::NoBaseline { .. })));
         }
     }

@@ -2,8 +2,8 @@
 
 use nimbus_protocol::v1::{self, observation::Body};
 
-use super::check;
 use crate::model::*;
+use crate::plan::check;
 use crate::testing::lab::{Lab, agent_id};
 use crate::testing::objects::*;
 
