@@ -8,6 +8,7 @@ use nimbus_protocol::ids::{IdSource, JobId};
 
 use super::index::Index;
 use super::record::{Record, stand};
+use super::storm::{self, Storms};
 use super::{Order, order};
 use crate::model::{Approval, Incident, IncidentState, Job, Plan, Versioned};
 use crate::plan::{check, safety};
@@ -21,6 +22,7 @@ pub const MAX_ORDERS: usize = 100;
 /// The most severe incident goes first, of two the older one.
 pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<Order> {
     let index = Index::of(s);
+    let storms = storm::survey(s, now);
     let mut candidates: Vec<&Versioned<Incident>> = s
         .incidents
         .iter()
@@ -37,7 +39,7 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
             break;
         }
         let current = with_orders.as_ref().unwrap_or(s);
-        let Some(order) = consider(incident, current, epoch, now, ids) else { continue };
+        let Some(order) = consider(incident, current, &storms, epoch, now, ids) else { continue };
         let jobs: Vec<Versioned<Job>> = order.changes.jobs.clone();
         with_orders.get_or_insert_with(|| s.clone()).jobs.extend(jobs);
         orders.push(order);
@@ -48,13 +50,15 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
 fn consider(
     incident: &Versioned<Incident>,
     s: &Snapshot<'_>,
+    storms: &Storms,
     epoch: u64,
     now: Timestamp,
     ids: &mut dyn IdSource,
 ) -> Option<Order> {
     let plan = s.plan(incident.doc.plan_id.as_ref()?)?;
     let approval = if plan.needs_approval { Some(approval_of(plan, s, now)?) } else { None };
-    if safety::review(plan, &incident.doc, s, now).is_some() || !check::check(plan, s, now).is_empty() {
+    if safety::review(plan, &incident.doc, s, storms, now).is_some() || !check::check(plan, s, now).is_empty()
+    {
         return None;
     }
     let agent = s.actor(&plan.scope()?).ok()?;

@@ -8,6 +8,7 @@ use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 
 use super::index::Index;
 use super::record::{Record, stand};
+use super::storm::{self, Storms};
 use crate::approval::{self, SUPERSEDED};
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
 use crate::plan::check;
@@ -21,6 +22,7 @@ pub const MAX_PLANNED: usize = 500;
 /// Plans remedies, asks for approvals, says why nothing is done.
 pub fn plan(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
     let index = Index::of(s);
+    let storms = storm::survey(s, now);
     let mut record = Record::new(now);
     for incident in &s.incidents {
         let doc = &incident.doc;
@@ -31,7 +33,8 @@ pub fn plan(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeS
         if record.changes.plans.len() >= MAX_PLANNED {
             break;
         }
-        let mut pass = Pass { s, index: &index, now, record: &mut record, after: doc.clone() };
+        let mut pass =
+            Pass { s, index: &index, storms: &storms, now, record: &mut record, after: doc.clone() };
         pass.run(ids);
         let after = pass.after;
         record.incident(incident, after);
@@ -43,6 +46,7 @@ pub fn plan(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeS
 struct Pass<'p, 's> {
     s: &'p Snapshot<'s>,
     index: &'p Index<'p>,
+    storms: &'p Storms,
     now: Timestamp,
     record: &'p mut Record,
     after: Incident,
@@ -107,7 +111,7 @@ impl<'p> Pass<'p, '_> {
 
     /// What becomes of the plan in force now.
     fn weigh(&mut self, plan: &Plan, ids: &mut dyn IdSource) {
-        let hold = safety::review(plan, &self.after, self.s, self.now);
+        let hold = safety::review(plan, &self.after, self.s, self.storms, self.now);
         if let Some(Hold::Exhausted(reason)) = &hold {
             self.void_all(reason);
             self.stand(IncidentState::Escalated, reason);
@@ -174,7 +178,7 @@ impl<'p> Pass<'p, '_> {
             self.after.note(self.now, reason);
             return false;
         }
-        let hold = safety::review(plan, &self.after, self.s, self.now);
+        let hold = safety::review(plan, &self.after, self.s, self.storms, self.now);
         let reason = self.next_step(plan, &format!("asked for by {}", plan.requested_by), hold.as_ref());
         self.stand(IncidentState::Open, &reason);
         true

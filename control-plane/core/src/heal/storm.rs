@@ -1,7 +1,7 @@
 //! Storms: so much is wrong in a cluster at once that the cause is shared, and acting on each part of it would
 //! make things worse. One incident says so with its figures, and nothing automatic runs while it is open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::{IdSource, IncidentId};
@@ -23,10 +23,19 @@ struct Figures {
     incidents: u64,
 }
 
+/// By cluster UID why nothing automatic runs there now; looked up once for a pass.
+pub(crate) type Storms = BTreeMap<String, String>;
+
+/// The storms that rage now.
+pub(crate) fn survey(snapshot: &Snapshot<'_>, now: Timestamp) -> Storms {
+    let rages = |uid: &String| Some((uid.clone(), rages(snapshot, uid, now)?));
+    snapshot.world.clusters.keys().filter_map(rages).collect()
+}
+
 /// Why nothing automatic runs in a cluster now; `None` when there is no storm.
 ///
 /// The open incident says it, and the figures say it before that incident is written.
-pub(crate) fn rages(snapshot: &Snapshot<'_>, cluster: &str, now: Timestamp) -> Option<String> {
+fn rages(snapshot: &Snapshot<'_>, cluster: &str, now: Timestamp) -> Option<String> {
     let open =
         snapshot.incidents.iter().map(|i| &i.doc).find(|i| {
             i.kind == IncidentKind::Storm && i.is_open() && i.cluster_uid.as_deref() == Some(cluster)

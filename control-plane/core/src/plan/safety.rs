@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::attempts::{Attempts, Subject};
 use super::caps;
 use super::planner::NIMBUS;
-use crate::heal::storm;
+use crate::heal::storm::Storms;
 use crate::model::{ActionKind, Agent, Incident, Plan};
 use crate::snapshot::{Scope, Snapshot};
 
@@ -38,8 +38,14 @@ pub fn is_automatic(plan: &Plan) -> bool {
     !plan.needs_approval && plan.requested_by == NIMBUS
 }
 
-/// The first thing that holds `plan` back at this moment.
-pub fn review(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Option<Hold> {
+/// The first thing that holds `plan` back at this moment. `storms` are those of the same snapshot and moment.
+pub(crate) fn review(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    storms: &Storms,
+    now: Timestamp,
+) -> Option<Hold> {
     let Some(scope) = plan.scope() else {
         return Some(Hold::Closed("the plan names neither a cluster nor an agent".to_owned()));
     };
@@ -50,7 +56,7 @@ pub fn review(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Ti
             Ok(agent) => allowed(plan.action.kind(), agent),
             Err(reason) => Some(Hold::Passing(reason)),
         })
-        .or_else(|| stormy(plan, &scope, snapshot, now))
+        .or_else(|| stormy(plan, &scope, storms))
         .or_else(|| back_off(plan, incident, snapshot, now))
         .or_else(|| caps::full(plan, snapshot).map(Hold::Passing))
 }
@@ -95,12 +101,12 @@ fn exhausted(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Optio
     )))
 }
 
-fn stormy(plan: &Plan, scope: &Scope, snapshot: &Snapshot<'_>, now: Timestamp) -> Option<Hold> {
+fn stormy(plan: &Plan, scope: &Scope, storms: &Storms) -> Option<Hold> {
     let Scope::Cluster(uid) = scope else { return None };
     if !is_automatic(plan) {
         return None;
     }
-    storm::rages(snapshot, uid, now).map(Hold::Passing)
+    storms.get(uid).cloned().map(Hold::Passing)
 }
 
 fn back_off(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Option<Hold> {
