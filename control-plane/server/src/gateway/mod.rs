@@ -14,6 +14,7 @@ mod ingest_writer;
 pub mod limits;
 mod marks;
 mod renew;
+mod reset;
 mod session;
 mod turn_away;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, EndpointConfig, ServerConfig};
+use quinn::{Endpoint, ServerConfig};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -72,7 +73,7 @@ impl Running {
         config.max_incoming(limits::MAX_HANDSHAKES);
         let address = socket.local_addr().map_err(|error| wrong(&error))?;
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime)
+        let endpoint = Endpoint::new(reset::endpoint_config(&app.signer), Some(config), socket, runtime)
             .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))?;
         let (accepting, writing) = (CancellationToken::new(), CancellationToken::new());
         let (log, writer) = LogWriter::start(Arc::clone(&app), writing.clone()).await?;
