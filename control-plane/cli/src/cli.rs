@@ -43,7 +43,7 @@ pub struct Cli {
 #[command(next_help_heading = "Everywhere")]
 #[expect(clippy::struct_excessive_bools, reason = "a set of independent switches is what a command line is")]
 pub struct Global {
-    /// How to print: for reading, or for a program
+    /// How to print: for reading (wide: nothing cut), for a program, or ids alone
     #[arg(
         short = 'o',
         long = "output-format",
@@ -54,10 +54,10 @@ pub struct Global {
     )]
     pub format: Format,
     /// Address of the control plane [default: the context's, else http://127.0.0.1:7070]
-    #[arg(long, global = true, env = "NIMBUS_SERVER", value_name = "URL")]
+    #[arg(long, global = true, env = "NIMBUS_SERVER", hide_env_values = true, value_name = "URL")]
     pub server: Option<String>,
     /// Which context of the configuration to use [default: its current one]
-    #[arg(long, global = true, env = "NIMBUS_CONTEXT", value_name = "NAME")]
+    #[arg(long, global = true, env = "NIMBUS_CONTEXT", hide_env_values = true, value_name = "NAME")]
     pub context: Option<String>,
     /// Answer yes to every question
     #[arg(short = 'y', long, global = true)]
@@ -82,18 +82,18 @@ pub struct Global {
 pub enum Command {
     Up(up::UpArgs),
     Status(status::StatusArgs),
-    #[command(visible_alias = "cluster")]
+    #[command(alias = "cluster")]
     Clusters(clusters::ClustersArgs),
-    #[command(visible_alias = "agent")]
+    #[command(alias = "agent")]
     Agents(agents::AgentsArgs),
-    #[command(visible_alias = "incident")]
+    #[command(alias = "incident")]
     Incidents(incidents::IncidentsArgs),
-    #[command(visible_alias = "approval")]
+    #[command(alias = "approval")]
     Approvals(approvals::ApprovalsArgs),
     Approve(approvals::ApproveArgs),
     Deny(approvals::DenyArgs),
     Autonomous(autonomous::AutonomousArgs),
-    #[command(visible_alias = "job")]
+    #[command(alias = "job")]
     Jobs(jobs::JobsArgs),
     Drift(drift::DriftArgs),
     Audit(audit::AuditArgs),

@@ -83,8 +83,7 @@ impl Context {
     /// A hint on stderr, only for a person who reads tables.
     pub fn hint(&self, text: &str) {
         if !self.global.quiet && self.global.format.is_table() {
-            let terminal = terminal_size::terminal_size_of(std::io::stderr());
-            let room = terminal.map_or(usize::MAX, |(width, _)| usize::from(width.0).max(20));
+            let room = hints_width().unwrap_or(usize::MAX);
             for line in text.lines().flat_map(|line| crate::view::story::wrap(line, room)) {
                 eprintln!("{}", self.hints.paint(Tone::Quiet, &line));
             }
@@ -119,10 +118,15 @@ impl Context {
         if self.global.format == Format::Json {
             eprintln!("{}", failure.problem_json());
         } else {
-            eprint!("{}", failure.render(&self.hints));
+            eprint!("{}", failure.render(&self.hints, hints_width()));
         }
         failure.exit
     }
+}
+
+/// Columns of the terminal behind stderr, if there is one.
+fn hints_width() -> Option<usize> {
+    terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0).max(20))
 }
 
 /// Something that takes a while.

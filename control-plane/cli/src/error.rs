@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::theme::{Theme, Tone};
+use crate::view::story::wrap;
 
 /// A command that did not do what it was asked. Never holds a secret. Its parts stand behind one pointer, so that
 /// the way on which nothing fails carries no weight.
@@ -96,15 +97,20 @@ impl Failure {
         self
     }
 
-    /// For a person, several lines.
-    pub fn render(&self, theme: &Theme) -> String {
-        let mut out =
-            format!("{} {}", theme.paint(Tone::Bad, "error:"), crate::output::plain_lines(&self.title));
+    /// For a person, several lines, wrapped by words at `width` (`None`: not at all).
+    pub fn render(&self, theme: &Theme, width: Option<usize>) -> String {
+        let mut out = theme.paint(Tone::Bad, "error:");
+        let lines = |text: &str, indent: usize| -> Vec<String> {
+            let text = crate::output::plain_lines(text);
+            let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(20));
+            text.lines().flat_map(|line| wrap(line, room)).collect()
+        };
+        let _ = write!(out, " {}", lines(&self.title, 7).join("\n       "));
         let parts =
             [("", &self.detail), ("expected", &self.expected), ("found", &self.found), ("next", &self.next)];
         for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
-            let text = crate::output::plain_lines(text).replace('\n', "\n            ");
-            let _ = write!(out, "\n  {}{text}", theme.paint(Tone::Quiet, &format!("{label:<10}")));
+            let label = theme.paint(Tone::Quiet, &format!("{label:<10}"));
+            let _ = write!(out, "\n  {label}{}", lines(text, 12).join("\n            "));
         }
         out.push('\n');
         out
@@ -150,7 +156,7 @@ impl DerefMut for Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.render(&Theme::plain()).trim_end())
+        f.write_str(self.render(&Theme::plain(), None).trim_end())
     }
 }
 
@@ -184,7 +190,7 @@ mod tests {
             .expected("the id of an incident, or the start of one")
             .found("inc_1\u{1b}[2J")
             .next("list them with `nimbus incidents list`");
-        insta::assert_snapshot!(failure.render(&Theme::plain()), @r"
+        insta::assert_snapshot!(failure.render(&Theme::plain(), None), @r"
         error: there is no incident inc_1
           expected  the id of an incident, or the start of one
           found     inc_1�[2J

@@ -196,7 +196,7 @@ fn started_again_it_continues_and_a_second_one_is_refused() {
         "nothing is asked anew"
     );
     let fixed = home.run(&["approve", text(&drift, "approval_id"), "--yes", "--wait"]).ended(0);
-    assert!(fixed.out.contains("restored"), "{fixed:?}");
+    assert!(fixed.out.contains("done and verified"), "{fixed:?}");
     assert_eq!(std::fs::read_to_string(&conf).unwrap(), CONF);
     let data_dir = std::path::PathBuf::from(text(&up.started, "data_dir"));
     up.stop("-TERM");

@@ -147,6 +147,7 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
         let watched = Watched {
             incident: incident.id.clone(),
             name: incident.object.to_string(),
+            done: "done",
             approval: Some(id.clone()),
             job_before: incident.job_id.clone(),
         };

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 
-/// Prints the completion script of a shell
+/// The completion script of a shell
 ///
 /// For bash: source <(nimbus completions bash). For zsh: nimbus completions zsh > ~/.zfunc/_nimbus.
 /// For fish: nimbus completions fish > ~/.config/fish/completions/nimbus.fish.

@@ -135,6 +135,7 @@ async fn accept(
     let watched = Watched {
         incident: id.to_owned(),
         name: before.path.clone(),
+        done: "accepted",
         approval: None,
         job_before: before.job_id.clone(),
     };

@@ -22,6 +22,8 @@ pub struct Watched {
     pub incident: String,
     /// What it is about, to show.
     pub name: String,
+    /// What to call its good end: `restored`.
+    pub done: &'static str,
     /// The approval that was given; a pending one with another id means that the plan changed.
     pub approval: Option<String>,
     /// The job that it had before: another one is ours.
@@ -112,7 +114,7 @@ pub fn conclude(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Fail
     if context.global.format.is_table() {
         for (one, end) in ends {
             let (tone, word) = match end {
-                End::Resolved => (Tone::Good, "restored and verified".to_owned()),
+                End::Resolved => (Tone::Good, format!("{} and verified", one.done)),
                 End::Refused(why) => (Tone::Bad, format!("refused by the agent, nothing was changed: {why}")),
                 End::Failed(why) => (Tone::Bad, format!("not put right: {why}")),
                 End::Replanned(id) => (Tone::Warn, format!("it changed meanwhile; a new plan waits as {id}")),
@@ -159,6 +161,7 @@ mod tests {
         Watched {
             incident: id("inc", 1),
             name: "shop/deployment/web".into(),
+            done: "done",
             approval: Some(id("apr", 1)),
             job_before: Some(id("job", 1)),
         }

@@ -5,19 +5,20 @@ use serde_json::Value;
 
 use crate::error::Failure;
 
-/// What `-o` may name.
+/// What `-o` may name. The variants carry no help of their own: five words say it in one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[expect(missing_docs, reason = "a documentation comment would become help text")]
 pub enum Format {
-    /// For reading
+    // For reading.
     #[default]
     Table,
-    /// As table, with more columns and nothing cut
+    // As table, with more columns and nothing cut.
     Wide,
-    /// One JSON document
+    // One JSON document.
     Json,
-    /// One YAML document
+    // One YAML document.
     Yaml,
-    /// Ids alone, one a line
+    // Ids alone, one a line.
     Name,
 }
 

@@ -49,7 +49,7 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
             (true, "automatic") => "automatic",
             (true, _) => "after approval",
         };
-        story.item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
+        story.gap().item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
         if on {
             for limit in &rule.limits {
                 story.under(limit);

@@ -102,6 +102,7 @@ pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Re
         .map(|one| Watched {
             incident: one.drift.id.clone(),
             name: one.drift.path.clone(),
+            done: "restored",
             approval: one.drift.approval_id.clone(),
             job_before: one.drift.job_id.clone(),
         })

@@ -32,7 +32,7 @@ use crate::exit::Exit;
 #[derive(Debug, Default, Args)]
 pub struct UpArgs {
     /// Where everything is kept [default: $XDG_DATA_HOME/nimbus/local]
-    #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR")]
+    #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR", hide_env_values = true)]
     data_dir: Option<PathBuf>,
     /// Where operators are served [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDR")]
