@@ -225,6 +225,9 @@ fn what_it_cannot_start_with_is_named() {
         .run(&[&["up", "--no-cluster", "--data-dir", file.to_str().unwrap()][..], &free].concat())
         .ended(1);
     assert!(said.err.contains(file.to_str().unwrap()), "{said:?}");
+    let would = home.run(&["up", "--no-cluster", "--dry-run", "-o", "json"]).ended(0).json();
+    assert_eq!((text(&would, "listen"), &would["dry_run"]), ("127.0.0.1:7070", &Value::Bool(true)));
+    assert!(!Path::new(text(&would, "data_dir")).exists(), "a dry run writes nothing");
     let missing = home.path().join("missing");
     let up = Up::start(&home, &["--no-cluster", "--watch", missing.to_str().unwrap()]);
     assert!(!text(&up.started["watch"][0], "problem").is_empty(), "a missing path is said: {}", up.started);

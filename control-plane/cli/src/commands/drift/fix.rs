@@ -88,12 +88,37 @@ pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Re
         Answer::No => return Err(still_waiting(&shown, "the answer was not yes")),
         Answer::Nobody => return Err(still_waiting(&shown, "no terminal to ask on, and no --yes")),
     }
-    for one in &shown {
-        let order = order(one, &args.reason, false);
-        server.post(&["drift", &one.drift.id, "fix"], &order).await?;
+    // One that is refused (it changed since it was shown) does not hold up the others.
+    let mut refused = Vec::new();
+    let mut given = Vec::new();
+    for one in shown {
+        match server.post(&["drift", &one.drift.id, "fix"], &order(&one, &args.reason, false)).await {
+            Ok(_) => given.push(one),
+            Err(failure) => refused.push((one, failure)),
+        }
+    }
+    let ended = finish(context, server, &given, &args).await;
+    for (one, failure) in refused.iter().skip(1) {
+        context.warn(&format!("{}: {}", one.drift.path, failure.title));
+    }
+    match refused.into_iter().next() {
+        Some((_, failure)) => Err(failure),
+        None => ended,
+    }
+}
+
+/// Waits for the end of what was ordered, and tells it.
+async fn finish(
+    context: &Context,
+    server: &Server,
+    shown: &[Shown],
+    args: &FixArgs,
+) -> Result<Exit, Failure> {
+    if shown.is_empty() {
+        return Ok(Exit::Done);
     }
     if args.no_wait {
-        documents(context, server, &shown).await?;
+        documents(context, server, shown).await?;
         context.hint("On its way. Follow it: nimbus jobs list");
         return Ok(Exit::Done);
     }
@@ -108,7 +133,7 @@ pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Re
         })
         .collect();
     let ends = outcome::follow(context, server, &watched, args.timeout).await?;
-    documents(context, server, &shown).await?;
+    documents(context, server, shown).await?;
     outcome::conclude(context, &ends)
 }
 

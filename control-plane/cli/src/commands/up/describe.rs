@@ -10,7 +10,9 @@ use super::parts::Parts;
 use super::settings::Settings;
 use super::{Started, Watch};
 use crate::config::{self, Config, Context as Known};
+use crate::context::Context;
 use crate::error::Failure;
+use crate::view::story::Story;
 
 /// Longest wait for the agent's first session before the summary is printed without it.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -64,6 +66,37 @@ pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) 
         cluster_reason: found.reason.clone(),
         warnings,
     })
+}
+
+/// What would be started, without starting or writing anything.
+pub(super) fn dry_run(context: &Context, settings: &Settings, found: &Found) -> Result<(), Failure> {
+    let control_plane = settings.control_plane();
+    let document = serde_json::json!({
+        "dry_run": true,
+        "listen": control_plane.listen.to_string(),
+        "quic": control_plane.quic.to_string(),
+        "data_dir": settings.data_dir,
+        "watch": settings.watch,
+        "cluster": found.name,
+        "cluster_reason": found.reason,
+    });
+    if !context.global.format.is_table() {
+        return context.print(&crate::output::format::document(&document, context.global.format)?);
+    }
+    let view = context.view();
+    let mut story = Story::new(&view);
+    story.line(
+        &view.theme.heading("Would start a control plane and this machine's agent; nothing was written"),
+    );
+    story.gap();
+    story.fact("operators", &control_plane.listen.to_string());
+    story.fact("agents", &control_plane.quic.to_string());
+    story.fact("data", &settings.data_dir.display().to_string());
+    for (at, path) in settings.watch.iter().enumerate() {
+        story.fact(if at == 0 { "watching" } else { "" }, &path.display().to_string());
+    }
+    story.fact("cluster", found.name.as_ref().unwrap_or(&format!("none ({})", found.reason)));
+    context.print(&story.end())
 }
 
 /// Writes the context "local"; says whether it is the one used when none is named.

@@ -107,6 +107,10 @@ pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
     let mut interrupt = follow::Interrupt::new()?;
     let mut progress = context.progress("starting");
     let found = cluster::find(&settings.cluster).await?;
+    if context.global.dry_run {
+        drop(progress);
+        return describe::dry_run(context, &settings, &found).map(|()| Exit::Done);
+    }
     let parts = tokio::select! {
         parts = parts::start(&settings, &found) => parts?,
         () = interrupt.wait() => return Err(Failure::new("interrupted while starting; nothing is left running")),
