@@ -51,9 +51,7 @@ impl Plane {
         let rest = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let quic = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let process = launch(dir.path(), rest, quic, database.as_deref(), failpoints)?;
-        // Only the first call of a process installs it; the others find it there.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
+        let http = http()?;
         let mut plane = Self { process, dir, rest, quic, database, http };
         plane.wait_until_ready().await?;
         Ok(plane)
@@ -193,6 +191,13 @@ impl Plane {
             self.post("/agents/tokens", json!({"name": name, "kind": kind, "ttl_seconds": 900})).await?;
         Ok(answer["token"].as_str().context("a token")?.to_owned())
     }
+}
+
+/// A client for REST on loopback.
+pub fn http() -> anyhow::Result<reqwest::Client> {
+    // Only the first call of a process installs it; the others find it there.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?)
 }
 
 fn launch(

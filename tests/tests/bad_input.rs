@@ -64,7 +64,7 @@ fn a_second_control_plane_on_the_same_data_is_refused() {
     let data = dir.path().join("data");
     let first = plane_command(&data, free_port().unwrap(), free_port().unwrap());
     let mut first = Process::start("first", first, dir.path()).unwrap();
-    first.wait_for_line("ready", Duration::from_secs(30)).unwrap();
+    first.wait_for_line("control plane started", Duration::from_secs(30)).unwrap();
     let (code, said) = ends(dir.path(), plane_command(&data, free_port().unwrap(), free_port().unwrap()));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&first.pid().to_string()), "the error names the process that holds it: {said}");
@@ -94,7 +94,8 @@ async fn a_malformed_kubeconfig_is_named_and_an_unreachable_cluster_is_a_problem
         ),
     )
     .unwrap();
-    let options = AgentOptions { name: "far".into(), kubeconfig: Some(kubeconfig), ..AgentOptions::default() };
+    let options =
+        AgentOptions { name: "far".into(), kubeconfig: Some(kubeconfig), ..AgentOptions::default() };
     let agent = AgentProcess::join(&plane, options).await.unwrap();
     wait_for("the unreachable cluster to be reported", PATIENCE, || async {
         let me = agent.seen_by(&plane).await?;
@@ -112,7 +113,8 @@ async fn a_watched_path_that_is_missing_is_said_and_picked_up_when_it_appears() 
     let plane = Plane::start(None, QUICK).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("not-there-yet");
-    let options = AgentOptions { name: "paths".into(), watch: vec![missing.clone()], ..AgentOptions::default() };
+    let options =
+        AgentOptions { name: "paths".into(), watch: vec![missing.clone()], ..AgentOptions::default() };
     let agent = AgentProcess::join(&plane, options).await.unwrap();
     wait_for("the missing path to be reported", PATIENCE, || async {
         let me = agent.seen_by(&plane).await?;
@@ -155,7 +157,7 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     let process = plane_on_a_small_disk(dir.path(), rest, quic).unwrap();
     // Its own root shows the mounted data directory from outside the namespace.
     let inside = format!("/proc/{}/root{}", process.pid(), dir.path().join("small").display());
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = nimbus_tests::plane::http().unwrap();
     let ready = || {
         let request = http.get(format!("http://127.0.0.1:{rest}/readyz")).send();
         async move { Ok::<_, reqwest::Error>(request.await?.status().is_success()) }
@@ -167,7 +169,8 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     .unwrap();
     let token = std::fs::read_to_string(format!("{inside}/data/operator.token")).unwrap();
     let body = serde_json::json!({"name": "full", "kind": "vpc", "ttl_seconds": 900});
-    let request = http.post(format!("http://127.0.0.1:{rest}/api/v1/agents/tokens")).bearer_auth(token.trim());
+    let request =
+        http.post(format!("http://127.0.0.1:{rest}/api/v1/agents/tokens")).bearer_auth(token.trim());
     let answer: serde_json::Value = request.json(&body).send().await.unwrap().json().await.unwrap();
     let server = std::net::SocketAddr::from(([127, 0, 0, 1], quic));
     let identity = enrol(server, answer["token"].as_str().unwrap()).await.unwrap();
@@ -204,7 +207,11 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     .await
     .unwrap();
     let mut session = SimSession::start(server, &identity, acked + 1).await.unwrap();
-    assert!(session.welcome.acknowledged >= acked, "lost: {acked} acknowledged, now {}", session.welcome.acknowledged);
+    assert!(
+        session.welcome.acknowledged >= acked,
+        "lost: {acked} acknowledged, now {}",
+        session.welcome.acknowledged
+    );
     let next = session.welcome.acknowledged + 1;
     session.send(next, vec![host_sample(next)]).await.unwrap();
     assert_eq!(tokio::time::timeout(PATIENCE, session.ack()).await.unwrap().unwrap(), next);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use nimbus_protocol::{frame, v1};
 use nimbus_tests::plane::{Plane, QUICK};
 use nimbus_tests::sim::stream::host_sample;
-use nimbus_tests::sim::{Connected, Identity, Refused, SimSession, client_config, enrol, enrol_with, read_frame, write_frame};
+use nimbus_tests::sim::{
+    Connected, Identity, Refused, SimSession, client_config, enrol, enrol_with, read_frame, write_frame,
+};
 use rand::{RngCore as _, SeedableRng as _};
 
 /// Longest time that a hostile peer may be left without an answer: the first-frame limit and some slack.
@@ -24,7 +26,8 @@ async fn serves(plane: &Plane, good: &Identity) {
     let mut session = SimSession::start(plane.quic(), good, 1).await.expect("a good agent is welcome");
     let next = session.welcome.acknowledged + 1;
     session.send(next, vec![host_sample(next)]).await.expect("its batch is taken");
-    let acked = tokio::time::timeout(ANSWER, session.ack()).await.expect("in time").expect("and acknowledged");
+    let acked =
+        tokio::time::timeout(ANSWER, session.ack()).await.expect("in time").expect("and acknowledged");
     assert_eq!(acked, next);
 }
 
@@ -32,15 +35,21 @@ async fn serves(plane: &Plane, good: &Identity) {
 async fn answer(connected: &mut Connected) -> String {
     let read = tokio::time::timeout(ANSWER, read_frame::<v1::ServerFrame>(&mut connected.control.1)).await;
     match read.expect("an answer or a close, not silence") {
-        Ok(v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(r)) }) => format!("{} {}", r.code, r.found),
+        Ok(v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(r)) }) => {
+            format!("{} {}", r.code, r.found)
+        }
         Ok(other) => panic!("expected a refusal, found {other:?}"),
-        Err(_) => tokio::time::timeout(ANSWER, connected.connection.closed()).await.expect("a close").to_string(),
+        Err(_) => {
+            tokio::time::timeout(ANSWER, connected.connection.closed()).await.expect("a close").to_string()
+        }
     }
 }
 
 async fn dial(plane: &Plane, who: &Identity) -> Connected {
     let shown = Some((who.chain.clone(), who.key.clone_key()));
-    Connected::dial(plane.quic(), client_config(&who.ca, shown).unwrap()).await.expect("its certificate is good")
+    Connected::dial(plane.quic(), client_config(&who.ca, shown).unwrap())
+        .await
+        .expect("its certificate is good")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,9 +63,11 @@ async fn broken_frames_are_refused_with_a_reason() {
     let mut random = vec![0; 4096];
     rand::rngs::StdRng::seed_from_u64(7).fill_bytes(&mut random);
     random[0] = 0xff;
-    for (name, bytes, word) in
-        [("too long", too_long, "long"), ("one bit flipped", flipped, "checksum"), ("random bytes", random, "frame")]
-    {
+    for (name, bytes, word) in [
+        ("too long", too_long, "long"),
+        ("one bit flipped", flipped, "checksum"),
+        ("random bytes", random, "frame"),
+    ] {
         let mut peer = dial(&plane, &good).await;
         peer.control.0.write_all(&bytes).await.unwrap();
         let said = answer(&mut peer).await.to_lowercase();
@@ -69,7 +80,10 @@ async fn broken_frames_are_refused_with_a_reason() {
 async fn a_truncated_frame_ends_the_session_not_the_server() {
     let (plane, good) = plane_and_agent().await.unwrap();
     let whole = frame::encode(&v1::AgentFrame {
-        body: Some(v1::agent_frame::Body::Hello(v1::Hello { agent_id: good.agent_id.clone(), ..Default::default() })),
+        body: Some(v1::agent_frame::Body::Hello(v1::Hello {
+            agent_id: good.agent_id.clone(),
+            ..Default::default()
+        })),
     })
     .unwrap();
     let mut peer = dial(&plane, &good).await;
@@ -83,8 +97,12 @@ async fn a_truncated_frame_ends_the_session_not_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unknown_version_is_told_which_ones_are_spoken() {
     let (plane, good) = plane_and_agent().await.unwrap();
-    let hello =
-        v1::Hello { lowest_version: 90, highest_version: 99, agent_id: good.agent_id.clone(), ..Default::default() };
+    let hello = v1::Hello {
+        lowest_version: 90,
+        highest_version: 99,
+        agent_id: good.agent_id.clone(),
+        ..Default::default()
+    };
     let refused = SimSession::start_with(plane.quic(), &good, hello).await.err().expect("refused");
     let Refused(refusal) = refused.downcast_ref::<Refused>().expect("a refusal, not a cut line");
     assert_eq!(refusal.code, "unsupported_version");
@@ -98,7 +116,8 @@ async fn an_unknown_version_is_told_which_ones_are_spoken() {
 /// A certificate of `ca_pem`/`ca_key` for the good agent's id, valid between the given years.
 fn forged(plane: &Plane, good: &Identity, own_ca: bool, years: (i32, i32)) -> Identity {
     let read = |name| std::fs::read_to_string(plane.data_dir().join(name)).unwrap();
-    let ca_key = if own_ca { rcgen::KeyPair::generate() } else { rcgen::KeyPair::from_pem(&read("ca.key")) }.unwrap();
+    let ca_key =
+        if own_ca { rcgen::KeyPair::generate() } else { rcgen::KeyPair::from_pem(&read("ca.key")) }.unwrap();
     let issuer = if own_ca {
         let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -122,7 +141,12 @@ async fn no_foreign_expired_or_stolen_certificate_gets_in() {
     let (plane, good) = plane_and_agent().await.unwrap();
 
     let mut nobody = Connected::dial(plane.quic(), client_config(&good.ca, None).unwrap()).await.unwrap();
-    let hello = v1::Hello { lowest_version: 1, highest_version: 1, agent_id: good.agent_id.clone(), ..Default::default() };
+    let hello = v1::Hello {
+        lowest_version: 1,
+        highest_version: 1,
+        agent_id: good.agent_id.clone(),
+        ..Default::default()
+    };
     let hello = v1::AgentFrame { body: Some(v1::agent_frame::Body::Hello(hello)) };
     // The server may have turned the peer away before it said anything.
     let _ = write_frame(&mut nobody.control.0, &hello).await;

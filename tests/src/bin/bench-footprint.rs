@@ -47,7 +47,9 @@ async fn on_a_host(report: &mut Report) -> anyhow::Result<()> {
     let (agent_pid, peer_pid) = (agent.pid(), peer.as_ref().map(Process::pid));
     let (own, other) = tokio::join!(
         tokio::task::spawn_blocking(move || usage::processor_percent(agent_pid, WINDOW)),
-        tokio::task::spawn_blocking(move || peer_pid.map(|p| usage::processor_percent(p, WINDOW)).transpose()),
+        tokio::task::spawn_blocking(move || peer_pid
+            .map(|p| usage::processor_percent(p, WINDOW))
+            .transpose()),
     );
     let (own, other) = (own??, other??);
     let peer_memory = peer_pid.map(resident_mb).transpose()?.map(|mb| format!("node_exporter {mb:.1}"));
@@ -73,7 +75,8 @@ async fn on_a_cluster(report: &mut Report) -> anyhow::Result<Vec<(f64, f64)>> {
             workloads.wait_until_ready(&format!("many-{n}"), CREATE).await?;
         }
         // A fresh agent each time: what it holds at rest, not what an earlier size left behind.
-        let mut agent = AgentProcess::join(&plane, agent_options(&cluster, &format!("size-{size}"), &uid)).await?;
+        let mut agent =
+            AgentProcess::join(&plane, agent_options(&cluster, &format!("size-{size}"), &uid)).await?;
         wait_for("all pods to be counted", CREATE, || async {
             let clusters = plane.items("/clusters").await?;
             let counted = clusters[0]["pods"].as_u64().unwrap_or(0);
@@ -116,6 +119,8 @@ async fn main() -> anyhow::Result<()> {
         SETTLE.as_secs(),
         WINDOW.as_secs()
     ));
-    report.note("kube-state-metrics recommends 250 MiB as its base for a cluster of this size (its documentation).");
+    report.note(
+        "kube-state-metrics recommends 250 MiB as its base for a cluster of this size (its documentation).",
+    );
     report.print()
 }

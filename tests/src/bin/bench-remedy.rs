@@ -55,8 +55,8 @@ fn spawn_watch(workloads: &Workloads) -> mpsc::UnboundedReceiver<(Seen, Instant)
             let (now, Ok(pod)) = (Instant::now(), pod) else { continue };
             let name = pod.metadata.name.clone().unwrap_or_default();
             let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
-            let broken = statuses
-                .is_some_and(|all| all.iter().any(|c| waiting_reason(c) == Some("CrashLoopBackOff")));
+            let broken =
+                statuses.is_some_and(|all| all.iter().any(|c| waiting_reason(c) == Some("CrashLoopBackOff")));
             let seen = match (pod.metadata.deletion_timestamp.is_some(), broken) {
                 (true, _) => Seen::Evicted(name),
                 (false, true) => Seen::Broken(name),
@@ -83,7 +83,8 @@ async fn sample(workloads: &Workloads, count: usize) -> anyhow::Result<Vec<f64>>
             under_way += 1;
         }
         while under_way > 0 {
-            let (seen, at) = tokio::time::timeout(PATIENCE, events.recv()).await?.unwrap_or_else(|| unreachable!());
+            let (seen, at) =
+                tokio::time::timeout(PATIENCE, events.recv()).await?.unwrap_or_else(|| unreachable!());
             match seen {
                 Seen::Broken(pod) => {
                     broken_at.entry(pod).or_insert(at);
@@ -129,7 +130,13 @@ async fn main() -> anyhow::Result<()> {
         let mut samples = measure(database).await?;
         report.row(format!("{name}: p50"), percentile(&mut samples, 50.0), "ms", None, None);
         report.row(format!("{name}: p99"), percentile(&mut samples, 99.0), "ms", Some("1,000"), None);
-        report.row(format!("{name}: longest of {}", samples.len()), percentile(&mut samples, 100.0), "ms", None, None);
+        report.row(
+            format!("{name}: longest of {}", samples.len()),
+            percentile(&mut samples, 100.0),
+            "ms",
+            None,
+            None,
+        );
     }
     report.note(format!(
         "A real API server, controller manager and scheduler, simulated kubelets; {AT_ONCE} pods broken at a time, all \
