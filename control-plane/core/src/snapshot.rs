@@ -113,6 +113,11 @@ impl Snapshot<'_> {
             let agent = self.name_of(&Scope::Host(leader.clone()));
             return Err(format!("unknown: agent {agent}, which watches cluster {name}, is not connected"));
         }
+        // It may have turned to another cluster, or to none, or lost its lease with nobody to take over.
+        let leads = |agent: &Agent| agent.leading && agent.cluster_uid.as_deref() == Some(uid);
+        if !self.agent(leader).is_some_and(leads) {
+            return Err(format!("unknown: no connected agent leads cluster {name}; its last picture is old"));
+        }
         let unlisted = inventory.unlisted();
         if !unlisted.is_empty() {
             let kinds = unlisted.join(", ");

@@ -84,9 +84,12 @@ impl Ingest {
         let more = rows.len() >= ROWS as usize;
         let docs = app.docs().await?;
         for agent in &docs.agents {
-            let watches = agent.doc.cluster_uid.clone().filter(|_| agent.doc.kind == AgentKind::Cluster);
-            // Nothing waits, so the documents are as new as the log is read.
-            self.speaks_for.insert(agent.doc.id.clone(), watches.unwrap_or_default());
+            // Nothing waits, so the documents are as new as the log is read. Where they name no cluster yet, what
+            // the agent's first facts said stands.
+            match agent.doc.cluster_uid.clone().filter(|_| agent.doc.kind == AgentKind::Cluster) {
+                Some(uid) => _ = self.speaks_for.insert(agent.doc.id.clone(), uid),
+                None => _ = self.speaks_for.entry(agent.doc.id.clone()).or_default(),
+            }
         }
         let kinds: HashMap<&AgentId, AgentKind> =
             docs.agents.iter().map(|agent| (&agent.doc.id, agent.doc.kind)).collect();

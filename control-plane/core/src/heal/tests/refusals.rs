@@ -162,10 +162,24 @@ fn nothing_is_concluded_from_what_is_not_known() {
 #[test]
 fn no_leader_no_job() {
     let mut lab = crash_loop();
+    lab.diagnose();
     lab.agents.get_mut(agent_id().as_str()).unwrap().doc.leading = false;
     assert!(lab.settle().is_empty());
     let reason = &lab.open(IncidentKind::PodCrashLoop).reason;
     assert!(reason.contains("no connected agent leads cluster prod"), "{reason}");
+}
+
+#[test]
+fn a_cluster_whose_agent_turned_away_from_it_is_unknown() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    lab.agents.get_mut(agent_id().as_str()).unwrap().doc.cluster_uid = None;
+    assert!(lab.settle().is_empty());
+    let reason = &lab.open(IncidentKind::PodCrashLoop).reason;
+    assert!(reason.starts_with("unknown: no connected agent leads cluster prod"), "{reason}");
+    lab.see(Body::Pod(pod("web-1", "0", "node-a")));
+    lab.settle();
+    assert!(lab.open(IncidentKind::PodCrashLoop).is_open(), "an old picture resolves nothing");
 }
 
 #[test]
