@@ -147,7 +147,13 @@ impl Wiring {
         if let Err(error) = self.baselines.sweep() {
             board.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
         }
-        let exclude = [self.data_dir.path().to_owned()];
+        // The data directory as it was named and as it is: a root may lead to it by either way.
+        let mut exclude = vec![self.data_dir.path().to_owned()];
+        exclude.extend(
+            std::iter::once(&self.config.data_dir)
+                .chain(&self.config.exclude)
+                .filter_map(|path| absolute(path).ok()),
+        );
         let files = Files::new(
             &self.paths,
             &exclude,

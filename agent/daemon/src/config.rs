@@ -57,6 +57,8 @@ pub struct Config {
     pub cluster: ClusterSource,
     /// Files and directories to watch.
     pub watch: Vec<PathBuf>,
+    /// Left out of what is watched, with all below; the data directory always is.
+    pub exclude: Vec<PathBuf>,
     /// The local policy file; a missing one means observe only.
     pub policy: PathBuf,
     /// Where `/healthz`, `/readyz` and `/metrics` listen, if anywhere.
@@ -82,6 +84,7 @@ impl Config {
             name: None,
             cluster: ClusterSource::None,
             watch: Vec::new(),
+            exclude: Vec::new(),
             telemetry: None,
             host_interval: Duration::from_secs(15),
             file_interval: Duration::from_mins(5),

@@ -5,6 +5,8 @@ pub mod cordons;
 pub mod lease;
 pub mod request;
 pub mod stream;
+#[cfg(test)]
+mod stub_tests;
 pub mod watched;
 
 use std::sync::Arc;

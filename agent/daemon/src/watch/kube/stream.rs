@@ -20,8 +20,9 @@ use super::watched::Watched;
 use crate::board::Board;
 use crate::outbox::Outbox;
 
-/// Objects asked for in one page of a list.
-const PAGE: u32 = 500;
+/// Objects asked for in one page of a list. A page is held as text while it is read: a few kilobytes an object, so this
+/// is what decides how much memory a listing takes at its peak.
+const PAGE: u32 = 100;
 /// First and longest wait after an error.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
