@@ -37,8 +37,10 @@ pub fn show(view: &View, status: &Status) -> String {
         if cluster.open_incidents > 0 {
             let _ = write!(text, ", {}", count(cluster.open_incidents, "incident", "incidents"));
         }
-        if !cluster.reason.is_empty() {
-            let _ = write!(text, " ({})", cluster.reason);
+        // The reason often begins with the state's own word.
+        let reason = cluster.reason.strip_prefix(&format!("{}: ", cluster.state)).unwrap_or(&cluster.reason);
+        if !reason.is_empty() {
+            let _ = write!(text, " ({reason})");
         }
         story.toned_fact(label, clusters::tone(&cluster.state), &text);
     }
@@ -140,7 +142,7 @@ mod tests {
         busy["agents"]["total"] = json!(2);
         busy["clusters"] = json!([
             {"id": "u1", "name": "kind-dev", "state": "degraded", "reason": "", "mode": "act", "open_incidents": 2},
-            {"id": "u2", "name": "edge", "state": "unknown", "reason": "no agent is connected", "mode": "observe",
+            {"id": "u2", "name": "edge", "state": "unknown", "reason": "unknown: no agent is connected", "mode": "observe",
              "open_incidents": 0}
         ]);
         busy["incidents"] = json!({"total": 3, "critical": 1, "warning": 2, "info": 0, "open": 1,
