@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use nimbus_control_core::Settings;
 
 /// Where operators (REST) are served unless told otherwise.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7640);
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
 /// Where agents (QUIC) are served unless told otherwise.
-pub const DEFAULT_QUIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7641);
+pub const DEFAULT_QUIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7071);
 
 /// Agents that may be connected at once unless told otherwise.
 pub const DEFAULT_CONNECTIONS: usize = 4_096;

@@ -1,0 +1,15 @@
+//! A real Kubernetes on loopback to try things on: prints its kubeconfig and runs until Ctrl-C.
+
+use nimbus_tests::rig::{Cluster, Options};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    eprintln!("starting a cluster (the first time on a machine its programs are built, which takes minutes)");
+    let cluster = Cluster::start(Options::default()).await?;
+    let kubeconfig = cluster.kubeconfig_path();
+    println!("export KUBECONFIG={}", kubeconfig.display());
+    eprintln!("three nodes are ready; Ctrl-C stops it and removes everything");
+    eprintln!("break a pod: kubectl annotate pod NAME rig.nimbus.dev/crash-now=true");
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
