@@ -19,6 +19,8 @@ use crate::outbox::Outbox;
 
 /// Processes named in a sample.
 const TOP: usize = 5;
+/// Processes are looked through with every so-manieth sample only: it costs more than all the rest together.
+const PROCESSES_EVERY: u32 = 4;
 /// Most disks in a sample; containers mount many.
 const MAX_DISKS: usize = 64;
 
@@ -70,6 +72,8 @@ struct Sampler {
     system: System,
     disks: Disks,
     fixed: HostSample,
+    processes: (u32, Vec<v1::Process>),
+    taken: u32,
 }
 
 impl Sampler {
@@ -86,7 +90,7 @@ impl Sampler {
             ..HostSample::default()
         };
         let disks = Disks::new().map_err(|error| error.to_string())?;
-        Ok(Self { system, disks, fixed })
+        Ok(Self { system, disks, fixed, processes: (0, Vec::new()), taken: 0 })
     }
 
     fn sample(&mut self) -> HostSample {
@@ -94,7 +98,11 @@ impl Sampler {
         self.system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram().with_swap());
         self.disks.refresh_specifics(true, DiskRefreshKind::nothing().with_storage());
         let load = System::load_average().map_or([0.0; 3], |load| [load.one, load.five, load.fifteen]);
-        let (processes, top_memory) = processes();
+        if self.taken.is_multiple_of(PROCESSES_EVERY) {
+            self.processes = processes();
+        }
+        self.taken = self.taken.wrapping_add(1);
+        let (processes, top_memory) = self.processes.clone();
         HostSample {
             cpu_percent: f64::from(self.system.global_cpu_usage()),
             memory_total_bytes: self.system.total_memory(),

@@ -6,6 +6,7 @@
 pub mod baseline;
 pub mod notice;
 pub mod root;
+mod tell;
 mod tracked;
 pub mod tree;
 

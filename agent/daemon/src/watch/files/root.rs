@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nimbus_agent_core::observe::file::{Contents, Entry, Kind, MAX_CONTENT, compare};
+use nimbus_agent_core::observe::file::{Entry, Kind};
 use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, Index, digest};
@@ -23,18 +23,18 @@ pub const MAX_FILES: usize = 20_000;
 #[derive(Debug)]
 pub struct Root {
     path: PathBuf,
-    text: String,
+    pub(super) text: String,
     /// Absolute paths left out with all below them: the agent's own data.
     exclude: Vec<String>,
-    baselines: Arc<Baselines>,
-    tracked: BTreeMap<Box<str>, Tracked>,
+    pub(super) baselines: Arc<Baselines>,
+    pub(super) tracked: BTreeMap<Box<str>, Tracked>,
     baselined: bool,
     loaded: bool,
     pass: u32,
     digest: [u8; 32],
-    problem: Option<String>,
-    /// A baseline was adopted and is not on disk yet.
-    unsaved: bool,
+    pub(super) problem: Option<String>,
+    /// The index on disk is not what it should be.
+    pub(super) unsaved: bool,
 }
 
 impl Root {
@@ -72,9 +72,9 @@ impl Root {
         &self.baselines
     }
 
-    /// True while the root cannot be watched at all.
+    /// True while the root cannot be watched at all, or its index could not be written: it is looked at again soon.
     pub fn waits(&self) -> bool {
-        !self.baselined
+        !self.baselined || self.unsaved
     }
 
     /// What the control plane is told of the root itself.
@@ -105,7 +105,7 @@ impl Root {
         !self.exclude.iter().any(inside)
     }
 
-    fn absolute(&self, relative: &str) -> String {
+    pub(super) fn absolute(&self, relative: &str) -> String {
         if relative.is_empty() { self.text.clone() } else { format!("{}/{relative}", self.text) }
     }
 
@@ -245,7 +245,7 @@ impl Root {
         Ok(())
     }
 
-    fn save(&mut self) -> Result<(), String> {
+    pub(super) fn save(&mut self) -> Result<(), String> {
         let mut entries = BTreeMap::new();
         for (path, tracked) in &self.tracked {
             if let Some(entry) = &tracked.baseline {
@@ -293,64 +293,6 @@ impl Root {
             self.tell(vec![key], emit);
         }
         true
-    }
-
-    /// Everything that is not as it should be, again.
-    pub fn retell(&self, emit: &mut dyn FnMut(v1::File)) {
-        for (path, tracked) in &self.tracked {
-            if tracked.current.is_some() {
-                emit(self.describe(path));
-            }
-        }
-    }
-
-    /// Tells what changed. That a path was told as drifted is durable before it is told, that it is right again after.
-    fn tell(&mut self, changed: Vec<Box<str>>, emit: &mut dyn FnMut(v1::File)) {
-        let mut before = false;
-        for path in &changed {
-            if let Some(tracked) = self.tracked.get_mut(path)
-                && tracked.current.is_some()
-                && !tracked.reported
-            {
-                tracked.reported = true;
-                before = true;
-            }
-        }
-        if before && let Err(problem) = self.save() {
-            self.problem = Some(problem);
-        }
-        let mut after = false;
-        for path in changed {
-            emit(self.describe(&path));
-            if let Some(tracked) = self.tracked.get_mut(&path)
-                && tracked.current.is_none()
-                && tracked.reported
-            {
-                tracked.reported = false;
-                after = true;
-            }
-        }
-        if after && let Err(problem) = self.save() {
-            self.problem = Some(problem);
-        }
-        self.tracked.retain(|_, tracked| !tracked.is_nothing());
-    }
-
-    fn describe(&self, relative: &str) -> v1::File {
-        let baseline = self.baseline(relative);
-        let tracked = self.tracked.get(relative);
-        let current = tracked.and_then(|t| t.current.as_deref().cloned()).unwrap_or_else(|| baseline.clone());
-        let (mut before, mut after) = (None, None);
-        if !baseline.same(&current) {
-            let hash = baseline.sha256.filter(|_| baseline.kind == Kind::File);
-            before = hash.and_then(|hash| self.baselines.blob(&hash).ok().flatten());
-            if current.kind == Kind::File {
-                let now = self.look(relative, MAX_CONTENT + 1);
-                after = now.content.filter(|_| now.entry.same(&current));
-            }
-        }
-        let contents = Contents { before: before.as_deref(), after: after.as_deref() };
-        compare(&self.text, &self.absolute(relative), &baseline, &current, contents)
     }
 
     /// Takes what is there now as the new truth, durably, if it is still what was `expected`; its content is kept for
