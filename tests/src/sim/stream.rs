@@ -13,16 +13,45 @@ use super::{Identity, SimSession};
 /// Batches under way before the oldest must be acknowledged, as a real agent's bound.
 const WINDOW: usize = 8;
 
-/// An observation that says its own sequence, so that a mix-up shows.
+/// The next of a sequence of numbers without a pattern (SplitMix64), so that a compressor finds none either.
+fn scramble(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+/// A host sample as an agent makes it (two disks, five processes), its figures all from its sequence: a mix-up shows.
 pub fn host_sample(sequence: u64) -> v1::Observation {
+    let state = &mut sequence.clone();
+    let mut small = |below: u64| u32::try_from(scramble(state) % below).unwrap_or(0);
+    let disk = |mount: &str, available: u32| v1::Disk {
+        mount: mount.into(),
+        filesystem: "ext4".into(),
+        total_bytes: 500 << 30,
+        available_bytes: u64::from(available) << 8,
+    };
     let host = v1::Host {
         hostname: "simulated".into(),
+        os: "Debian GNU/Linux 12".into(),
         kernel: "6.1.0".into(),
         cores: 2,
-        cpu_centipercent: u32::try_from(sequence % 10_000).unwrap_or(0),
+        cpu_centipercent: small(10_000),
         memory_total_bytes: 8 << 30,
-        memory_available_bytes: sequence,
-        processes: 120,
+        memory_available_bytes: u64::from(small(1 << 31)),
+        load1_centi: small(800),
+        load5_centi: small(800),
+        load15_centi: small(800),
+        processes: small(400),
+        disks: vec![disk("/", small(1 << 31)), disk("/var", small(1 << 31))],
+        uptime_seconds: u64::from(small(1 << 24)),
+        top_memory: ["postgres", "java", "nginx", "python3", "containerd"]
+            .map(|name| v1::Process {
+                pid: small(65_536),
+                name: name.into(),
+                memory_bytes: u64::from(small(1 << 31)),
+            })
+            .into(),
         ..Default::default()
     };
     let body = Some(v1::observation::Body::Host(host));
