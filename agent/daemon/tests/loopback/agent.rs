@@ -277,3 +277,21 @@ async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_that_is_replaced_is_watched_anew() {
+    let mut site = Site::new().await;
+    let aside = site.dir.path().join("aside");
+    std::fs::rename(&site.root, &aside).unwrap();
+    let gone = site.file("app.ini").await;
+    assert_eq!(gone.current.unwrap().kind, "absent");
+    std::fs::create_dir(&site.root).unwrap();
+    std::fs::write(site.root.join("app.ini"), "port = 80\n").unwrap();
+    let back = site.file("app.ini").await;
+    assert_eq!(back.baseline, back.current);
+    // Noticed again, not only found by the next pass in five minutes.
+    std::fs::write(site.root.join("app.ini"), "port = 9\n").unwrap();
+    let drift = site.file("app.ini").await;
+    assert!(drift.diff.contains("port = 80"), "{}", drift.diff);
+    site.agent.stop().await;
+}

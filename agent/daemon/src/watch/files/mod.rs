@@ -156,8 +156,7 @@ pub async fn run(
 }
 
 async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver<u64>) {
-    let (mut notices, problem) = Notices::new();
-    files.board.problem("notices", problem);
+    let mut notices = Notices::start();
     let touched = notices.touched.clone();
     listen(files, &mut notices);
     files.each(|_| true).await;
@@ -175,6 +174,7 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
                 }
             }
             _ = passes.tick() => {
+                notices.try_again();
                 listen(files, &mut notices);
                 files.each(|_| true).await;
             }
@@ -200,20 +200,15 @@ async fn quiet(touched: &notice::Touched) {
     while started.elapsed() < PATIENCE && tokio::time::timeout(QUIET, touched.wait()).await.is_ok() {}
 }
 
-/// Has the system notify for every root that is there; true when one went away since the last call.
+/// Has the system notify for every root that is there; true when one came, went or was replaced since the last call.
 fn listen(files: &Files, notices: &mut Notices) -> bool {
-    let mut problem = None;
-    let mut gone = false;
+    let mut moved = false;
     for (text, _) in &files.roots {
         let path = std::path::Path::new(text);
-        if path.symlink_metadata().is_err() {
-            gone |= notices.forget(path);
-        } else {
-            problem = notices.watch(path).or(problem);
-        }
+        moved |= if path.symlink_metadata().is_err() { notices.forget(path) } else { notices.watch(path) };
     }
-    files.board.problem("notices", problem);
-    gone
+    files.board.problem("notices", notices.problem());
+    moved
 }
 
 async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {

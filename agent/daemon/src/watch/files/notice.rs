@@ -1,6 +1,7 @@
 //! What the system notifies: which paths were touched. It is a hint; the periodic pass finds what it misses.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -44,14 +45,19 @@ impl Touched {
 /// Asks the system to notify.
 pub struct Notices {
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeMap<PathBuf, bool>,
+    /// What stood at each root when it was taken up: is it a directory, and its inode.
+    watched: BTreeMap<PathBuf, (bool, u64)>,
+    /// Roots that the system would not take, as they stood then, and why.
+    failed: BTreeMap<PathBuf, ((bool, u64), String)>,
+    /// Why nothing is notified at all.
+    broken: Option<String>,
     /// What was touched.
     pub touched: Arc<Touched>,
 }
 
 impl Notices {
-    /// Starts listening; an error is for people, the periodic pass goes on without it.
-    pub fn new() -> (Self, Option<String>) {
+    /// Starts listening; where the system refuses, the periodic pass goes on without it.
+    pub fn start() -> Self {
         let touched = Arc::<Touched>::default();
         let sink = touched.clone();
         let handler = move |event: notify::Result<notify::Event>| match event {
@@ -60,41 +66,56 @@ impl Notices {
             Err(_) => sink.add(Vec::new(), true),
         };
         let config = Config::default().with_follow_symlinks(false);
-        match RecommendedWatcher::new(handler, config) {
-            Ok(watcher) => (Self { watcher: Some(watcher), watched: BTreeMap::new(), touched }, None),
-            Err(error) => (
-                Self { watcher: None, watched: BTreeMap::new(), touched },
-                Some(text(Path::new("files"), &error)),
-            ),
-        }
+        let (watcher, broken) = match RecommendedWatcher::new(handler, config) {
+            Ok(watcher) => (Some(watcher), None),
+            Err(error) => (None, Some(text(Path::new("watched files"), &error))),
+        };
+        Self { watcher, watched: BTreeMap::new(), failed: BTreeMap::new(), broken, touched }
+    }
+
+    /// What stands in the way of being notified, if anything.
+    pub fn problem(&self) -> Option<String> {
+        let failed = self.failed.values().map(|(_, why)| why.clone()).next();
+        self.broken.clone().or(failed)
+    }
+
+    /// Roots that the system would not take are tried again.
+    pub fn try_again(&mut self) {
+        self.failed.clear();
     }
 
     /// Watches a root: a directory with all below it, or a file through its directory, so that a replaced file is
-    /// noticed too. A root that was replaced is watched anew. Gives what stands in the way.
-    pub fn watch(&mut self, root: &Path) -> Option<String> {
-        let watcher = self.watcher.as_mut()?;
-        let is_dir = std::fs::symlink_metadata(root).ok()?.is_dir();
-        if self.watched.get(root) == Some(&is_dir) {
-            return None;
+    /// noticed too; a root that was replaced is watched anew. True when it was not taken up before as it stands now.
+    pub fn watch(&mut self, root: &Path) -> bool {
+        let Ok(now) = std::fs::symlink_metadata(root) else { return false };
+        let now = (now.is_dir(), now.ino());
+        let refused = self.failed.get(root).is_some_and(|(then, _)| *then == now);
+        if self.watched.get(root) == Some(&now) || refused {
+            return false;
         }
-        let (path, mode) = if is_dir {
+        self.forget(root);
+        let Some(watcher) = &mut self.watcher else { return false };
+        let (path, mode) = if now.0 {
             (root, RecursiveMode::Recursive)
         } else {
             (root.parent().unwrap_or(root), RecursiveMode::NonRecursive)
         };
         match watcher.watch(path, mode) {
             Ok(()) => {
-                self.watched.insert(root.to_owned(), is_dir);
-                None
+                self.watched.insert(root.to_owned(), now);
             }
-            Err(error) => Some(text(root, &error)),
+            Err(error) => {
+                self.failed.insert(root.to_owned(), (now, text(root, &error)));
+            }
         }
+        true
     }
 
     /// A root is gone: the system's watch went with it. True when it was watched until now.
     pub fn forget(&mut self, root: &Path) -> bool {
+        self.failed.remove(root);
         let was = self.watched.remove(root);
-        if was == Some(true)
+        if was.is_some_and(|(is_dir, _)| is_dir)
             && let Some(watcher) = &mut self.watcher
         {
             // It may have ended by itself.

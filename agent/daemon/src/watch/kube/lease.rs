@@ -68,11 +68,13 @@ impl Elector {
     /// Elects `identity` (unique to a data directory) through the cluster of `client`; tells `out`.
     pub fn new(
         client: Client,
-        settings: LeaseSettings,
+        mut settings: LeaseSettings,
         identity: String,
         out: Arc<watch::Sender<Leadership>>,
         board: Arc<Board>,
     ) -> Self {
+        // The Lease keeps whole seconds: a fraction would let another take it while this replica believes to hold it.
+        settings.duration = Duration::from_secs(settings.duration.as_secs().max(2));
         Self { client, settings, identity, out, board, namespace: None, observed: None, held: None }
     }
 
