@@ -136,12 +136,27 @@ fn a_job_that_runs_is_not_stopped_by_the_refusal_of_a_late_copy() {
     let mut lab = crash_loop();
     let job = lab.settle().remove(0);
     assert!(lab.report(&job, Phase::Accepted, "", ""));
-    for code in ["expired", "stale_epoch", "bad_signature"] {
+    for code in ["stale_epoch", "bad_signature", "wrong_cluster", "not_yet_valid"] {
         assert!(!lab.report(&job, Phase::Refused, code, "of a copy"), "{code}");
     }
+    // What the agent says of any copy of a job that it knows, also of one that has expired meanwhile.
+    lab.pass(61);
+    lab.report(&job, Phase::ReplayRefused, "replayed", "of a copy");
+    assert_eq!(lab.jobs[&job.job_id].doc.state, JobState::Running);
     assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Remediating);
     assert!(lab.report(&job, Phase::Refused, "precondition_failed", "read again just before acting"));
     assert_eq!(lab.jobs[&job.job_id].doc.state, JobState::Refused);
+}
+
+#[test]
+fn a_job_that_was_changed_already_is_not_refused_any_more() {
+    let mut lab = crash_loop();
+    let job = lab.settle().remove(0);
+    lab.apply(&job);
+    for code in ["expired", "precondition_failed", "policy_forbids"] {
+        assert!(!lab.report(&job, Phase::Refused, code, "too late to say so"), "{code}");
+    }
+    assert_eq!(lab.jobs[&job.job_id].doc.state, JobState::Running);
 }
 
 #[test]

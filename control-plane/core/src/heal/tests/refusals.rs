@@ -133,6 +133,26 @@ fn an_approval_stands_when_the_agent_refused_a_job_of_an_earlier_epoch() {
 }
 
 #[test]
+fn an_approval_stands_when_the_agent_was_interrupted_before_it_acted_until_the_job_expired() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let first = lab.settle().remove(0);
+    assert!(lab.report(&first, Phase::Accepted, "", ""));
+    lab.pass(70);
+    assert!(!lab.expire(), "it may still be working");
+    assert!(lab.report(&first, Phase::Refused, "expired", "interrupted before it acted"));
+    assert_eq!(lab.jobs[&first.job_id].doc.state, JobState::Refused);
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).attempts, 0, "nothing was tried");
+    assert_eq!(lab.audited("approval.returned"), 1);
+    lab.pass(1);
+    let second = lab.settle().remove(0);
+    assert_ne!(first.job_id, second.job_id);
+    assert_eq!(first.plan_digest, second.plan_digest, "the same plan that was approved");
+    assert_eq!(lab.approvals.len(), 1, "nobody is asked twice");
+}
+
+#[test]
 fn nothing_is_concluded_from_what_is_not_known() {
     let mut lab = crash_loop();
     lab.connected.clear();
