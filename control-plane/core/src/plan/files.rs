@@ -7,6 +7,10 @@ use crate::world::{FileDrift, World};
 
 /// Kinds that can be put back or taken as they are.
 const RESTORABLE: [&str; 3] = ["file", "symlink", "absent"];
+/// Of longer files agents keep no content, bytes.
+const MAX_KEPT: u64 = 1 << 20;
+/// What an agent says instead of a diff when it holds no copy of a side.
+const NOT_KEPT: &str = "content not kept";
 
 pub(super) fn propose(incident: &Incident, world: &World) -> Proposal {
     let path = &incident.object.name;
@@ -26,7 +30,23 @@ pub(super) fn propose(incident: &Incident, world: &World) -> Proposal {
             "{path} is or was a {kind}: only regular files and symbolic links are put back, so it is left for a person"
         ));
     }
+    if !is_kept(drift) {
+        return Proposal::Recommend(format!(
+            "{path} cannot be put back: its agent keeps no copy of what was accepted ({} bytes; content is kept of \
+             files up to 1 MiB, while there is room); put it right from where it came from, or accept it as it is: \
+             `nimbus drift baseline`",
+            drift.sizes.0
+        ));
+    }
     Proposal::Act(Box::new(restore(drift)))
+}
+
+/// Can the agent hold what would be put back? It reads its copy before anything else, also where only mode or owner
+/// differ, and refuses without it. Of what stands there now it reads the content at once if that is a regular file:
+/// beside one, or beside nothing, the missing copy is the baseline's. A link's side it never shows.
+fn is_kept(drift: &FileDrift) -> bool {
+    let says_no = drift.diff_withheld == NOT_KEPT && matches!(drift.current.kind.as_str(), "file" | "absent");
+    drift.baseline.kind != "file" || !(says_no || drift.sizes.0 > MAX_KEPT)
 }
 
 /// What an incident's file is like now.

@@ -125,6 +125,45 @@ fn added_and_deleted_files_can_be_put_right_and_others_are_left_to_a_person() {
 }
 
 #[test]
+fn nobody_is_asked_to_put_back_what_no_agent_can() {
+    let long = |mode, content| v1::FileState { size: (1 << 20) + 1, ..file_state("file", mode, content) };
+    let short = |mode, content| v1::FileState { size: 1 << 20, ..file_state("file", mode, content) };
+    let (absent, link) = (|| file_state("absent", 0, 0), || file_state("symlink", 0o777, 0));
+    let table = [
+        (long(0o644, 1), short(0o644, 2), "content not kept", false),
+        (long(0o644, 1), absent(), "content not kept", false),
+        (long(0o644, 1), long(0o600, 1), "attributes only", false),
+        (long(0o644, 1), link(), "content not kept", false),
+        // Kept no longer, or not from the start, for want of room.
+        (short(0o644, 1), short(0o644, 2), "content not kept", false),
+        (short(0o644, 1), long(0o644, 2), "too large", true),
+        (short(0o644, 1), short(0o600, 1), "attributes only", true),
+        // What an agent says of links, whose targets it keeps.
+        (short(0o644, 1), link(), "content not kept", true),
+        (link(), short(0o644, 2), "content not kept", true),
+        (absent(), long(0o644, 2), "too large", true),
+    ];
+    for (baseline, current, withheld, asked) in table {
+        let what = format!("{} of {} -> {}: {withheld}", baseline.kind, baseline.size, current.kind);
+        let mut lab = Lab::new();
+        let diff_withheld = withheld.to_owned();
+        lab.see_host(Body::File(v1::File { diff_withheld, ..file(PATH, baseline, current.clone()) }));
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::FileDrift).clone();
+        assert_eq!(
+            (lab.live_approvals(), lab.plans.len()),
+            (usize::from(asked), usize::from(asked)),
+            "{what}"
+        );
+        assert_eq!(incident.state == IncidentState::Escalated, !asked, "{what}");
+        assert_eq!(incident.reason.contains("keeps no copy"), !asked, "{what}: {}", incident.reason);
+        if !asked {
+            assert_eq!(accept(&mut lab, "operator"), Ok(true), "{what}: the way out that is named");
+        }
+    }
+}
+
+#[test]
 fn silence_is_no_evidence_that_a_file_is_well() {
     let mut lab = drifted_file();
     lab.settle();
