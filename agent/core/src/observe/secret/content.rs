@@ -1,31 +1,9 @@
-//! Content that looks like a secret: marks of known credentials, assignments to names that tell, passwords in
-//! addresses, and long random strings.
+//! Content that looks like a secret: known credentials, assignments to names that tell (by a sign, or by a space as
+//! `redis.conf` and `slapd.conf` have it), passwords in addresses, and long random strings.
 
+use super::credential;
 use super::entropy::is_random;
 
-/// What stands in the text of known credentials, whatever is around it.
-const MARKS: [&str; 18] = [
-    "PRIVATE KEY-----",
-    "PRIVATE KEY BLOCK-----",
-    "PuTTY-User-Key-File",
-    "OPENSSH PRIVATE KEY",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "sk_live_",
-    "rk_live_",
-    "AIza",
-    "client-key-data",
-    "$ANSIBLE_VAULT",
-    "hvs.",
-];
-/// Beginnings of AWS access key ids, followed by 16 capitals or digits.
-const AWS: [&str; 4] = ["AKIA", "ASIA", "AROA", "AIDA"];
 /// What a name has in it (without `_`, `-`, `.` and in lower case) when its value is a secret.
 const NAMES: [&str; 12] = [
     "password",
@@ -42,22 +20,34 @@ const NAMES: [&str; 12] = [
     "encryptionkey",
 ];
 /// What a name ends with when its value is a secret.
-const NAME_ENDS: [&str; 4] = ["pwd", "pass", "psk", "auth"];
+const NAME_ENDS: [&str; 5] = ["pwd", "pass", "psk", "auth", "pw"];
+/// Names with such an end that are followed by something else than a secret.
+const NO_NAMES: [&str; 9] = [
+    "proxypass",
+    "fastcgipass",
+    "uwsgipass",
+    "scgipass",
+    "grpcpass",
+    "memcachedpass",
+    "proxypassreverse",
+    "bypass",
+    "compass",
+];
+/// A name further in than this word is prose, not the name of a value that follows a space.
+const WORDS: usize = 3;
+/// So many digits in hex behind a name that ends in `key` are one.
+const HEX_KEY: usize = 32;
 
 pub(super) fn looks_secret(content: &[u8]) -> bool {
     let text = String::from_utf8_lossy(content);
-    MARKS.iter().any(|mark| text.contains(mark))
-        || AWS.iter().any(|start| has_access_key(&text, start))
+    credential::is_in(&text)
         || assigns_secret(&text)
-        || text.lines().any(|line| has_bearer(line) || has_password_in_address(line) || is_login(line))
+        || text.lines().any(|line| is_secret_line(line))
         || words(&text).any(is_random)
 }
 
-fn has_access_key(text: &str, start: &str) -> bool {
-    text.match_indices(start).any(|(at, _)| {
-        let rest = text.as_bytes().get(at + 4..at + 20).unwrap_or_default();
-        rest.len() == 16 && rest.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-    })
+fn is_secret_line(line: &str) -> bool {
+    has_bearer(line) || has_password_in_address(line) || is_login(line) || is_identified(line)
 }
 
 /// Is a name that tells given any value at all? Values that are plainly none do not count.
@@ -65,7 +55,12 @@ fn assigns_secret(text: &str) -> bool {
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         for (end, name) in names(line) {
-            let Some(value) = value_after(line, end, name.starts_with("--")) else { continue };
+            let Some(value) = value_after(line, end, name.starts_with("--")) else {
+                if value_after_space(line, end, name) {
+                    return true;
+                }
+                continue;
+            };
             if value.is_empty()
                 || value == "|"
                 || value == ">"
@@ -96,7 +91,7 @@ fn names(line: &str) -> impl Iterator<Item = (usize, &str)> {
             let length = line[start..].find(|c| !part(c)).unwrap_or(line.len() - start);
             at = start + length;
             let name = &line[start..at];
-            if tells(name) {
+            if tells(name) || is_hex_key(name, &line[at..]) {
                 return Some((at, name));
             }
         }
@@ -104,10 +99,52 @@ fn names(line: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// A name without what it is written with: `DB_Pass` is `dbpass`.
+fn plain(name: &str) -> String {
+    name.chars().filter(|c| !matches!(c, '_' | '-' | '.')).flat_map(char::to_lowercase).collect()
+}
+
 fn tells(name: &str) -> bool {
-    let plain: String =
-        name.chars().filter(|c| !matches!(c, '_' | '-' | '.')).flat_map(char::to_lowercase).collect();
+    let plain = plain(name);
     NAMES.iter().any(|n| plain.contains(n)) || NAME_ENDS.iter().any(|end| plain.ends_with(end))
+}
+
+/// A name that ends in `key`, and what follows it is one in hex.
+fn is_hex_key(name: &str, rest: &str) -> bool {
+    let value = rest.trim_start_matches(['"', '\'', ' ', '\t', ':', '=', '>']);
+    let digits = value.strip_prefix("0x").unwrap_or(value);
+    plain(name).ends_with("key") && digits.bytes().take_while(u8::is_ascii_hexdigit).count() >= HEX_KEY
+}
+
+/// Does a value follow the name after nothing but a space? In quotes anywhere in the line, else where the name is one
+/// of its first words; in a comment only as the last word, as other text is prose there.
+fn value_after_space(line: &str, end: usize, name: &str) -> bool {
+    let rest = line[end..].trim_start_matches(['"', '\'']);
+    let value = rest.trim();
+    let spaced = rest.starts_with([' ', '\t']);
+    let plain = plain(name);
+    if !spaced || is_placeholder(value) || is_switch(value) || NO_NAMES.iter().any(|no| plain.ends_with(no)) {
+        return false;
+    }
+    let mut words = value.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    if plain.ends_with("auth") && !plain.ends_with("masterauth") && !is_user_and_password(first) {
+        return false;
+    }
+    let start = line.trim_start();
+    let comment =
+        start.starts_with(['#', ';', '*', '!']) || start.starts_with("//") || start.starts_with("-- ");
+    value.starts_with(['"', '\''])
+        || (line[..end].split_whitespace().count() <= WORDS && !(comment && words.next().is_some()))
+}
+
+fn is_user_and_password(word: &str) -> bool {
+    word.split_once(':').is_some_and(|(user, password)| !user.is_empty() && !is_placeholder(password))
+}
+
+/// A value that only turns something on or off, as in `server_tokens off;`.
+fn is_switch(value: &str) -> bool {
+    matches!(value.trim_end_matches([';', ',']), "on" | "off")
 }
 
 /// What is assigned to the name that ends at `end`: behind `=`, `:` or `>`, or behind a space after a flag. `None` when
@@ -164,6 +201,17 @@ fn is_login(line: &str) -> bool {
     words.windows(2).any(|w| w[0] == "login") && words.windows(2).any(|w| w[0] == "password")
 }
 
+/// SQL: `IDENTIFIED BY ...`, and `IDENTIFIED WITH ... BY ...`.
+fn is_identified(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    let mut words = lower.split_whitespace().skip_while(|word| *word != "identified").skip(1);
+    match words.next() {
+        Some("by") => words.next().is_some_and(|value| !is_placeholder(value)),
+        Some("with") => words.nth(1) == Some("by"),
+        _ => false,
+    }
+}
+
 /// Runs of characters that keys and tokens are made of.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '_' | '-' | '=')))
@@ -196,6 +244,28 @@ mod tests {
             "x ghp_0123456789abcdef",
             "key sT7vQ2mZ9xL4bN8cR1wK6yP3dF5gH0jA",
             "password = ${PASSWORD:-default}",
+            "requirepass hunter2redis",
+            "# requirepass hunter2redis",
+            "masterauth hunter2redis",
+            "  user admin insecure-password s3cretHA",
+            "  user admin password $5$abc$def",
+            "  stats auth admin:s3cret",
+            "rootpw hunter2",
+            "rootpw\t\tsecret",
+            "bindpw hunter2",
+            "CREATE USER 'app' IDENTIFIED BY \"hunter2\";",
+            "create user app identified by hunter2",
+            "CREATE USER app IDENTIFIED WITH mysql_native_password BY 'x'",
+            "ALTER ROLE app WITH LOGIN PASSWORD 'hunter2'",
+            "alice:$6$salt$hash",
+            "x: {SSHA}abcdef",
+            "model sk-proj-abcdEFGH1234",
+            "key=0123456789abcdef0123456789abcdef",
+            "encryption key 0x0123456789ABCDEF0123456789ABCDEF",
+            "\"signing_key\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"",
+            "pw: tiger",
+            "<pw>tiger</pw>",
+            "session eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
         ] {
             assert!(looks_secret(text.as_bytes()), "{text}");
         }
@@ -215,6 +285,18 @@ mod tests {
             "url = https://example.com:8443/path?x=1",
             "uid 0b9a7c1e-1234-4abc-8def-0123456789ab",
             "see http://example.com/a/quite/long/path/with/many/Parts/In/It2",
+            "workers = 4",
+            "listen = 0.0.0.0:8080",
+            "keepalive_timeout 65",
+            "monkey = 3",
+            "key = 3",
+            "server_tokens off;",
+            "proxy_pass http://backend;\nproxy_cache_bypass $http_upgrade;\nfastcgi_pass php;",
+            "ProxyPass / http://127.0.0.1:8080/",
+            "PasswordAuthentication no\nPermitRootLogin prohibit-password",
+            "auth required pam_unix.so",
+            "# see the password section of the manual",
+            "ssl_certificate_key /etc/ssl/site.crt;",
             "the-quick-brown-fox-jumps-over-the-lazy-dog-again-and-again",
         ] {
             assert!(!looks_secret(text.as_bytes()), "{text}");

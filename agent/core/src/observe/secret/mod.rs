@@ -4,6 +4,7 @@
 //! enough by itself: does the path's name say so (here), or the content ([`content`])?
 
 mod content;
+mod credential;
 mod entropy;
 
 /// Whole file names that hold secrets.
