@@ -387,6 +387,39 @@ fn damage_found_while_reading_back_drops_that_batch_only() {
 }
 
 #[test]
+fn damage_in_the_middle_costs_what_it_hit_and_no_report_behind_it() {
+    let mut whole = Disk::default();
+    let mut spool = whole.start(SMALL);
+    let mut starts = Vec::new();
+    let listing = [mark(sync_mark::Phase::Begin), state(1, 1), state(2, 2), mark(sync_mark::Phase::End)];
+    for observation in listing.into_iter().chain([report(7)]) {
+        starts.push(whole.files[&1].0.len());
+        let effects = spool.push(observation);
+        whole.run(&effects);
+    }
+    let (from, to) = (starts[1], starts[2]);
+    // In the byte that is left out, the length then points beyond the file, as in a torn tail.
+    for at in (from..to).filter(|at| *at != from + 2) {
+        let mut disk = whole.clone();
+        disk.files.get_mut(&1).unwrap().0[at] ^= 0x80;
+        let mut spool = disk.start(SMALL);
+        assert!(spool.take_needs_resync(), "byte {at}");
+        let mut server = Server::default();
+        server.drain(&mut spool, &mut disk);
+        assert_eq!(server.reports(), ["job-7"], "byte {at}");
+        let sequences: Vec<u64> = server.stored.iter().map(|o| o.sequence).collect();
+        assert_eq!(sequences, [1, 3, 5], "byte {at}: the listing that lost a part is not closed");
+    }
+    // A torn tail is no damage.
+    for length in to + 1..starts[3] {
+        let mut disk = whole.clone();
+        disk.files.get_mut(&1).unwrap().0.truncate(length);
+        let mut spool = disk.start(SMALL);
+        assert_eq!((spool.len(), spool.take_needs_resync()), (2, false), "cut at {length}");
+    }
+}
+
+#[test]
 fn an_observation_too_large_for_a_frame_is_dropped_and_a_report_loses_its_evidence() {
     let mut disk = Disk::default();
     let mut spool = disk.start(Limits::default());

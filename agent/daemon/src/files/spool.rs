@@ -51,6 +51,10 @@ impl SpoolStore {
             let bytes = std::fs::read(&path).map_err(FilesError::at(&path))?;
             recovery.segment(number, &bytes);
         }
+        let damaged = recovery.damaged();
+        if damaged > 0 {
+            tracing::warn!(bytes = damaged, "the spool had damaged bytes; what they held is listed again");
+        }
         let (spool, effects) = recovery.finish();
         let mut store = Self { spool, dir: dir.to_owned(), open: None, problem: None };
         store.perform(effects);
