@@ -175,12 +175,13 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     let server = std::net::SocketAddr::from(([127, 0, 0, 1], quic));
     let identity = enrol(server, answer["token"].as_str().unwrap()).await.unwrap();
 
+    // A session that is there already: a new one would be told to come back later.
+    let mut session = SimSession::start(server, &identity, 1).await.unwrap();
     // Fill the disk, then try to store far more than what SQLite has left in its files.
     let filler = format!("{inside}/filler");
     let mut file = std::fs::File::create(&filler).unwrap();
     while file.write_all(&[0x5a; 65_536]).is_ok() {}
     drop(file);
-    let mut session = SimSession::start(server, &identity, 1).await.unwrap();
     let (mut next, mut acked) = (1, 0);
     for _ in 0..400 {
         session.send(next, (next..next + 500).map(host_sample).collect()).await.unwrap();

@@ -12,12 +12,12 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use nimbus_tests::bench::{Report, percentile};
 use nimbus_tests::postgres::Postgres;
 use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads, waiting_reason};
-use nimbus_tests::site::{PATIENCE, Site};
+use nimbus_tests::site::{PATIENCE, Site, cluster_uid, policy_for};
 use tokio::sync::mpsc;
 
 const SAMPLES: usize = 200;
 /// Pods broken at the same time: a few, so that the run takes minutes and the caps are not what is measured.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 const DEPLOYMENTS: usize = 20;
 
 /// A rule that waits for nothing: the first crash loop is enough, no cap, no storm, no wait between attempts.
@@ -107,6 +107,9 @@ async fn sample(workloads: &Workloads, count: usize) -> anyhow::Result<Vec<f64>>
 
 async fn measure(database: Option<String>) -> anyhow::Result<Vec<f64>> {
     let site = Site::start(database, EAGER).await?;
+    // The default of 60 jobs an hour is a bound of the agent's own policy, and it holds.
+    let uid = cluster_uid(&site.cluster).await?;
+    site.agent.set_policy(&format!("{}jobs_per_hour = 10000\n", policy_for(&uid)))?;
     site.enable().await?;
     let workloads = site.cluster.workloads("bench").await?;
     for n in 0..DEPLOYMENTS {
