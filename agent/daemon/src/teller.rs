@@ -44,7 +44,7 @@ pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Recei
 }
 
 fn look_at_policy(shared: &Shared) {
-    let actions = shared.read_policy().allowed_actions();
+    let actions = shared.read_policy().0.allowed_actions();
     if shared.board.status().allowed_actions != actions {
         shared.board.update(|status| status.allowed_actions = actions);
     }

@@ -85,8 +85,25 @@ pub fn admit(
     }
 }
 
+/// May an admitted job still begin? Asked again right before it acts, however long it waited, also across a restart:
+/// its time, the epoch and the policy as they are now. What has begun is not asked: it has to be finished or undone.
+pub fn may_begin(
+    admitted: &Admitted<v1::Job>,
+    policy: &Policy,
+    journal: &Journal,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let job = admitted.get();
+    // The job itself is in the journal and counts there already.
+    let others = journal.jobs_in_last_hour(now).saturating_sub(1);
+    is_not_over(job, journal, now)
+        .and_then(|()| is_of_this_epoch(job, journal))
+        .and_then(|()| policy.judge(job, now, others))
+        .map_err(|refusal| refusal.of(&job.job_id, admitted.envelope_sha256()))
+}
+
 /// Admits once more what the journal owes after a restart: the signature and the target are checked again. Its time
-/// and the policy are not: it was admitted, and what it began has to be finished or undone.
+/// and the policy are not: what it began has to be finished or undone. One that had not begun is asked [`may_begin`].
 pub fn resume(owed: &Owed, trusted: &[VerifyingKey], me: &Identity) -> Result<Admitted<v1::Job>, Refusal> {
     let verified = believe(&owed.envelope, trusted)?;
     let job = verified.get();
@@ -185,7 +202,16 @@ fn is_in_time(job: &v1::Job, journal: &Journal, clock: Timestamp) -> Result<(), 
         let reason = format!("expected a lifetime of at most {MAX_LIFETIME:#}, found {from} to {until}");
         return Err(Refusal::new(Code::Malformed, reason));
     }
-    let now = journal.floor(clock);
+    is_not_over(job, journal, clock)?;
+    if from.duration_since(clock) > CLOCK_TOLERANCE {
+        let reason = format!("expected a job that is valid at {clock}, found one for {from} and later");
+        return Err(Refusal::new(Code::NotYetValid, reason));
+    }
+    is_of_this_epoch(job, journal)
+}
+
+fn is_not_over(job: &v1::Job, journal: &Journal, clock: Timestamp) -> Result<(), Refusal> {
+    let (until, now) = (from_micros(job.expires_at_us), journal.floor(clock));
     if until <= now {
         let back = if now > clock {
             format!(" (the clock says {clock}, but it was {now} before)")
@@ -196,10 +222,10 @@ fn is_in_time(job: &v1::Job, journal: &Journal, clock: Timestamp) -> Result<(), 
             format!("expected a job that is valid at {now}, found one that expired at {until}{back}");
         return Err(Refusal::new(Code::Expired, reason));
     }
-    if from.duration_since(clock) > CLOCK_TOLERANCE {
-        let reason = format!("expected a job that is valid at {clock}, found one for {from} and later");
-        return Err(Refusal::new(Code::NotYetValid, reason));
-    }
+    Ok(())
+}
+
+fn is_of_this_epoch(job: &v1::Job, journal: &Journal) -> Result<(), Refusal> {
     if job.epoch < journal.epoch() {
         let reason = format!(
             "expected a job of epoch {} or later, found epoch {}: a newer control plane has taken over",

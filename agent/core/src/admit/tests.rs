@@ -334,3 +334,42 @@ fn what_is_owed_is_resumed_with_its_signature_checked_again() {
     let renamed = Owed { job_id: order_number(2), ..owed };
     assert_eq!(resume(&renamed, &trusted(), &me()).unwrap_err().code, Code::Malformed);
 }
+
+#[test]
+fn what_waited_is_asked_again_before_it_begins() {
+    let job = restart(1, at(0));
+    let mut journal = fresh();
+    let admitted = ask(&job, &journal, at(1)).unwrap();
+    journal.begin(&admitted, at(1));
+    let begin = |policy: &Policy, journal: &Journal, second| {
+        may_begin(&admitted, policy, journal, at(second)).map_err(|refusal| {
+            assert_eq!(refusal.job_id.as_deref(), Some(job.job_id.as_str()));
+            assert_eq!(refusal.envelope_sha256, admitted.envelope_sha256());
+            refusal.code
+        })
+    };
+    assert_eq!(begin(&policy(), &journal, 3_599), Ok(()));
+    assert_eq!(begin(&policy(), &journal, 3_600), Err(Code::Expired));
+    assert_eq!(begin(&Policy::default(), &journal, 2), Err(Code::PolicyForbids));
+    journal.note_epoch(4);
+    assert_eq!(begin(&policy(), &journal, 2), Err(Code::StaleEpoch));
+
+    let mut ahead = fresh();
+    ahead.begin(&admitted, at(1));
+    ahead.tick(at(3_600));
+    assert_eq!(begin(&policy(), &ahead, 2), Err(Code::Expired), "a clock set back revives nothing");
+}
+
+#[test]
+fn a_job_that_waited_does_not_count_against_its_own_rate() {
+    let one = Policy::parse(&format!(
+        "allow = [\"restart_pod\"]\nclusters = [\"{CLUSTER}\"]\nnamespaces = [\"*\"]\njobs_per_hour = 1\n"
+    ))
+    .unwrap();
+    let mut journal = fresh();
+    let first = ask(&restart(1, at(0)), &journal, at(1)).unwrap();
+    journal.begin(&first, at(1));
+    assert_eq!(may_begin(&first, &one, &journal, at(2)), Ok(()));
+    journal.begin(&admitted(2, at(0)), at(1));
+    assert_eq!(may_begin(&first, &one, &journal, at(2)).unwrap_err().code, Code::PolicyForbids);
+}

@@ -3,23 +3,25 @@
 use std::sync::Arc;
 
 use nimbus_agent_core::Refusal;
+use nimbus_agent_core::admit::Admitted;
 use nimbus_agent_core::preconditions;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::job_report::Phase as Told;
 
 use super::Shared;
-use super::remedy::{ActError, Probe, Remedy, Verdict};
+use super::remedy::{ActError, Limits, Probe, Remedy, Verdict};
 use super::restore_file::{relative, unwatched};
 use crate::watch::files::root::Root;
 
 pub(super) struct AcceptBaseline {
     shared: Arc<Shared>,
     order: v1::AcceptBaseline,
+    limits: Limits,
 }
 
 impl AcceptBaseline {
-    pub(super) fn new(shared: Arc<Shared>, order: v1::AcceptBaseline) -> Self {
-        Self { shared, order }
+    pub(super) fn new(shared: Arc<Shared>, job: &Admitted<v1::Job>, order: v1::AcceptBaseline) -> Self {
+        Self { shared, order, limits: Limits::of(job.get()) }
     }
 
     async fn at_root<T: Send + 'static>(
@@ -68,7 +70,13 @@ impl Remedy for AcceptBaseline {
     fn recall(&mut self, _memo: &[u8]) {}
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
-        let done = self.at_root(accept).await;
+        let window = self.limits.window();
+        let work = move |root: &mut Root, order: &v1::AcceptBaseline| {
+            // The root may have been busy for long.
+            window.still_open()?;
+            accept(root, order)
+        };
+        let done = self.at_root(work).await;
         done.unwrap_or_else(|| Err(ActError::Refused(unwatched(&self.order.root))))?;
         Ok(vec![format!("took what is at {} as its baseline", self.order.path)])
     }

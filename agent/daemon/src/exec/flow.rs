@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::Refusal;
-use nimbus_agent_core::admit::Admitted;
+use nimbus_agent_core::admit::{self, Admitted};
 use nimbus_agent_core::journal::{Owed, Phase};
+use nimbus_protocol::v1;
 use nimbus_protocol::v1::job::Action;
 use nimbus_protocol::v1::job_report::Phase as Told;
-use nimbus_protocol::{from_micros, v1};
 
-use super::Shared;
 use super::accept_baseline::AcceptBaseline;
 use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
 use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
+use super::{Shared, because_of};
 use crate::clock;
 use crate::failpoint;
+use crate::files::journal::JournalStore;
 
 /// Tries to lift what was only needed on the way, and the wait between two.
 const CLEAN_UP: (u32, Duration) = (10, Duration::from_secs(2));
@@ -75,6 +76,25 @@ fn outcome(phase: Told) -> &'static str {
     }
 }
 
+/// Durably in this phase. A second try after an interruption is there already; only its memo is new.
+fn advance(
+    shared: &Shared,
+    store: &mut JournalStore,
+    job_id: &str,
+    to: Phase,
+    memo: &[u8],
+) -> Result<(), String> {
+    let mut unfit = Ok(());
+    let written = store.change(|journal| {
+        journal.advance(job_id, to, memo, clock::now()).unwrap_or_else(|error| {
+            unfit = Err(error.to_string());
+            Vec::new()
+        })
+    });
+    shared.board.problem("journal", written.as_ref().err().cloned());
+    written.and(unfit)
+}
+
 impl Flow<'_> {
     async fn dispatch(&self, owed: Option<Owed>) {
         let job = self.job.clone();
@@ -90,7 +110,7 @@ impl Flow<'_> {
                 self.guarded(RestoreFile::new(self.shared.clone(), &job, order.clone()), owed).await;
             }
             Some(Action::AcceptBaseline(order)) => {
-                self.guarded(AcceptBaseline::new(self.shared.clone(), order.clone()), owed).await;
+                self.guarded(AcceptBaseline::new(self.shared.clone(), &job, order.clone()), owed).await;
             }
             // Admission lets only known actions through; a newer build's job owed to an older one ends here.
             None => self.refused(precondition("expected a known action, found none")).await,
@@ -123,17 +143,43 @@ impl Flow<'_> {
     }
 
     async fn fresh<R: Remedy>(&self, remedy: &mut R) {
-        if let Err(refusal) = remedy.check().await {
-            return self.refused(refusal).await;
+        match self.begin(remedy).await {
+            Ok(()) => {
+                failpoint::reached("agent::journalled");
+                self.act(remedy).await;
+            }
+            Err(refusal) => self.refused(refusal).await,
         }
+    }
+
+    /// What comes right before acting. However long the job waited, for a slot or for its target: it may have expired,
+    /// and the local policy may forbid it by now.
+    async fn begin<R: Remedy>(&self, remedy: &mut R) -> Result<(), Refusal> {
+        // First of all, as for a job that is over it does not matter what became of its target.
+        self.under_policy(|_| Ok(())).await?;
+        remedy.check().await?;
         let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
-        if let Err(problem) = self.advance(job_id, Phase::Intent, memo).await {
-            return self
-                .refused(precondition(format!("nothing is changed without a journal: {problem}")))
-                .await;
-        }
-        failpoint::reached("agent::journalled");
-        self.act(remedy).await;
+        // In one step with the record of it, so that nothing waits in between. After an interruption the intent may be
+        // in the journal already; the memo of this try must be too.
+        let shared = self.shared.clone();
+        self.under_policy(move |store| advance(&shared, store, &job_id, Phase::Intent, &memo)).await
+    }
+
+    /// Does what belongs to the beginning if the job may still begin by the policy file as it is now.
+    async fn under_policy(
+        &self,
+        then: impl FnOnce(&mut JournalStore) -> Result<(), String> + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let (shared, job) = (self.shared.clone(), self.job.clone());
+        let asked = self.shared.with_journal(move |store| {
+            let (policy, problem) = shared.read_policy();
+            admit::may_begin(&job, &policy, store.get(), clock::now())
+                .map_err(|refusal| because_of(refusal, problem.as_deref()))?;
+            then(store)
+                .map_err(|problem| precondition(format!("nothing is changed without a journal: {problem}")))
+        });
+        let stopped = || Err(precondition("nothing is changed without a journal: it stopped working"));
+        asked.await.unwrap_or_else(stopped)
     }
 
     async fn act<R: Remedy>(&self, remedy: &mut R) {
@@ -174,7 +220,11 @@ impl Flow<'_> {
     async fn applied<R: Remedy>(&self, remedy: &mut R, evidence: Vec<String>) {
         let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
         // The effect is there: a journal that cannot say so changes nothing about it, and a probe would find it.
-        let _ = self.advance(job_id, Phase::Applied, memo).await;
+        let shared = self.shared.clone();
+        let _ = self
+            .shared
+            .with_journal(move |store| advance(&shared, store, &job_id, Phase::Applied, &memo))
+            .await;
         let mut report = self.report(Told::Applied, String::new());
         report.evidence = evidence;
         self.shared.tell(&self.job.get().cluster_uid, report).await;
@@ -211,25 +261,13 @@ impl Flow<'_> {
 
     /// Nothing was changed before the interruption: acts now if the job still may, otherwise says why not.
     async fn again<R: Remedy>(&self, remedy: &mut R, when: &str) {
-        let expires = from_micros(self.job.get().expires_at_us);
-        let now = clock::now();
-        if now >= expires {
-            let reason = format!("interrupted {when}; expected to act before {expires}, found {now}");
-            let mut refusal = precondition(reason);
-            refusal.code = nimbus_agent_core::Code::Expired;
-            return self.refused(refusal).await;
+        match self.begin(remedy).await {
+            Ok(()) => self.act(remedy).await,
+            Err(mut refusal) => {
+                refusal.reason = format!("interrupted {when}; {}", refusal.reason);
+                self.refused(refusal).await;
+            }
         }
-        if let Err(refusal) = remedy.check().await {
-            return self.refused(refusal).await;
-        }
-        let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
-        // The intent may be in the journal already; the memo of this try must be too.
-        if let Err(problem) = self.advance(job_id, Phase::Intent, memo).await {
-            return self
-                .refused(precondition(format!("nothing is changed without a journal: {problem}")))
-                .await;
-        }
-        self.act(remedy).await;
     }
 
     async fn probe<R: Remedy>(&self, remedy: &mut R) -> Probe {
@@ -261,26 +299,6 @@ impl Flow<'_> {
         vec![format!("left over, and tried again by the leading agent: {left}")]
     }
 
-    async fn advance(&self, job_id: String, to: Phase, memo: Vec<u8>) -> Result<(), String> {
-        let refused = Arc::new(std::sync::Mutex::new(None));
-        let said = refused.clone();
-        self.shared
-            .journal(move |journal| {
-                // A second try after an interruption is at this phase already; only its memo is new.
-                journal.advance(&job_id, to, &memo, clock::now()).unwrap_or_else(|error| {
-                    if let Ok(mut said) = said.lock() {
-                        *said = Some(error.to_string());
-                    }
-                    Vec::new()
-                })
-            })
-            .await?;
-        match refused.lock().ok().and_then(|mut refused| refused.take()) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
-
     async fn refused(&self, refusal: Refusal) {
         let job = self.job.get();
         let refusal = refusal.of(&job.job_id, self.job.envelope_sha256());
@@ -306,3 +324,7 @@ impl Flow<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "flow_tests.rs"]
+mod tests;

@@ -13,7 +13,10 @@ mod restore_file;
 mod rollback_deployment;
 mod sweep;
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ use nimbus_agent_core::journal::{Effect, Journal, Owed};
 use nimbus_agent_core::policy::Policy;
 use nimbus_agent_core::{Code, Refusal};
 use nimbus_protocol::v1::{self, observation};
+use rustix::fs::OFlags;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +52,7 @@ const CLUSTER_WAIT: Duration = Duration::from_secs(15);
 /// For so long after the start an interrupted job waits for it.
 const OWED_WAIT: Duration = Duration::from_mins(5);
 /// Longest policy file that is read.
-const MAX_POLICY: u64 = 256 << 10;
+const MAX_POLICY: u64 = 64 << 10;
 
 /// What every job needs.
 pub struct Shared {
@@ -108,10 +112,10 @@ impl Shared {
     }
 
     /// The policy as the file says now; a missing file allows nothing, and so does a broken one, which is a problem.
-    pub fn read_policy(&self) -> Policy {
+    pub fn read_policy(&self) -> (Policy, Option<String>) {
         let (policy, problem) = read_policy(&self.policy);
-        self.board.problem("policy", problem);
-        policy
+        self.board.problem("policy", problem.clone());
+        (policy, problem)
     }
 
     /// Queues a report of a phase that is not the last one; it is durable soon.
@@ -120,7 +124,7 @@ impl Shared {
     }
 }
 
-fn read_policy(path: &std::path::Path) -> (Policy, Option<String>) {
+fn read_policy(path: &Path) -> (Policy, Option<String>) {
     let wrong = |found: String| {
         let text = format!(
             "expected a policy in {}, found: {found}; until it is right this agent only observes",
@@ -128,19 +132,38 @@ fn read_policy(path: &std::path::Path) -> (Policy, Option<String>) {
         );
         (Policy::default(), Some(text))
     };
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Policy::default(), None),
-        Err(error) => return wrong(error.to_string()),
-        Ok(meta) if meta.len() > MAX_POLICY => return wrong(format!("{} bytes", meta.len())),
-        Ok(_) => {}
-    }
-    match std::fs::read_to_string(path) {
+    match read_bounded(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (Policy::default(), None),
         Err(error) => wrong(error.to_string()),
         Ok(text) => match Policy::parse(&text) {
             Ok(policy) => (policy, None),
             Err(error) => wrong(error.to_string()),
         },
     }
+}
+
+/// A plain file of at most [`MAX_POLICY`] bytes. Nothing here waits: it is read while the journal is held, and a pipe
+/// without a writer would hold it for ever.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits() | OFlags::NOCTTY.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file"));
+    }
+    let mut text = String::new();
+    file.take(MAX_POLICY + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_POLICY {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {MAX_POLICY} bytes")));
+    }
+    Ok(text)
+}
+
+/// A refusal by a policy that could not be read says so, with the file and the line: that is what has to be mended.
+fn because_of(mut refusal: Refusal, problem: Option<&str>) -> Refusal {
+    if let (Code::PolicyForbids, Some(problem)) = (refusal.code, problem) {
+        refusal.reason = format!("{problem} ({})", refusal.reason);
+    }
+    refusal
 }
 
 /// Takes orders until cancelled; first finishes what the journal owes.
@@ -237,9 +260,9 @@ async fn receive(
     let reader = shared.clone();
     let admitted = shared
         .with_journal(move |store| {
-            let policy = reader.read_policy();
+            let (policy, problem) = reader.read_policy();
             let now = store.get().floor(clock::now());
-            decide(store, envelope, &keys, &me, &policy, now)
+            decide(store, envelope, &keys, &me, (&policy, problem.as_deref()), now)
         })
         .await;
     match admitted {
@@ -277,10 +300,11 @@ fn decide(
     envelope: v1::Envelope,
     keys: &[VerifyingKey],
     me: &Identity,
-    policy: &Policy,
+    (policy, problem): (&Policy, Option<&str>),
     now: Timestamp,
 ) -> Result<Admitted<v1::Job>, Refusal> {
-    let decided = admit::admit(envelope, keys, me, policy, store.get(), now);
+    let decided = admit::admit(envelope, keys, me, policy, store.get(), now)
+        .map_err(|refusal| because_of(refusal, problem));
     let recorded = match &decided {
         Ok(admitted) => store.change(|journal| journal.begin(admitted, now)),
         Err(refusal) => store.change(|journal| journal.refuse(refusal, now)),

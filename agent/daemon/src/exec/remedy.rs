@@ -2,9 +2,12 @@
 
 use nimbus_agent_core::{Code, Refusal};
 use nimbus_protocol::v1::job_report::Phase;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nimbus_protocol::v1;
+use jiff::Timestamp;
+use nimbus_protocol::{from_micros, v1};
+
+use crate::clock;
 
 /// Nothing, or not everything, was done.
 #[derive(Debug)]
@@ -76,6 +79,29 @@ pub(crate) struct Limits {
     pub(crate) hold: Duration,
     /// Longest time to reach and hold that state.
     pub(crate) reach: Duration,
+    /// Nothing begins from here on.
+    pub(crate) expires: Timestamp,
+}
+
+/// While an effect may begin: until the job expires, and while the flow waits for it. For what waits on the way, and
+/// cannot be called back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    opened: Instant,
+    limits: Limits,
+}
+
+impl Window {
+    /// Asked at the last moment before the effect.
+    pub(crate) fn still_open(&self) -> Result<(), ActError> {
+        let (now, expires) = (clock::now(), self.limits.expires);
+        if now < expires && self.opened.elapsed() < self.limits.act {
+            return Ok(());
+        }
+        let waited = self.opened.elapsed().as_millis();
+        let reason = format!("expected to act before {expires}, found {now} after a wait of {waited} ms");
+        Err(ActError::Refused(Refusal::new(Code::Expired, reason)))
+    }
 }
 
 impl Limits {
@@ -89,7 +115,13 @@ impl Limits {
             hold: Duration::from_millis(hold.into()),
             // The state must have time to hold at all.
             reach: Duration::from_millis(or(given.verify_timeout_ms, 180_000).max(hold).into()),
+            expires: from_micros(job.expires_at_us),
         }
+    }
+
+    /// The time to begin, from now on.
+    pub(crate) fn window(self) -> Window {
+        Window { opened: Instant::now(), limits: self }
     }
 
     /// Between two looks while verifying.
@@ -101,4 +133,27 @@ impl Limits {
 /// A refusal because something is not as the plan expected.
 pub(crate) fn precondition(reason: impl Into<String>) -> Refusal {
     Refusal::new(Code::PreconditionFailed, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn window(expires_in: jiff::SignedDuration, act_ms: u32) -> Window {
+        let limits = v1::Limits { act_ms, verify_ms: 0, verify_timeout_ms: 0 };
+        let expires_at_us = nimbus_protocol::to_micros(clock::now() + expires_in);
+        Limits::of(&v1::Job { expires_at_us, limits: Some(limits), ..v1::Job::default() }).window()
+    }
+
+    #[test]
+    fn nothing_begins_after_the_expiry_or_when_nobody_waits_for_it() {
+        let minute = jiff::SignedDuration::from_mins(1);
+        assert!(window(minute, 1_000).still_open().is_ok());
+        let mut late = window(minute, 1_000);
+        late.limits.act = Duration::ZERO;
+        for closed in [window(-minute, 1_000), late] {
+            let Err(ActError::Refused(refusal)) = closed.still_open() else { panic!("still open") };
+            assert_eq!(refusal.code, Code::Expired);
+        }
+    }
 }
