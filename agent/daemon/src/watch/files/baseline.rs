@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use nimbus_agent_core::observe::file::Entry;
 use nimbus_protocol::{sha256, v1};
@@ -20,6 +21,8 @@ use crate::identity::hex;
 
 /// Most bytes of content that all baselines together keep.
 pub const MAX_BLOBS: u64 = 256 << 20;
+/// More written content than this is made durable with one call for the whole file system.
+const SYNC_ONE_BY_ONE: usize = 64;
 const MAGIC: &[u8; 8] = b"NIMBASE1";
 
 /// The index of one root, as it is on disk.
@@ -32,6 +35,12 @@ struct IndexFile {
     /// Relative paths last reported as drifted: they are reported once more when they are right again.
     #[prost(string, repeated, tag = "3")]
     reported: Vec<String>,
+    /// Directories that were not wholly read yet.
+    #[prost(string, repeated, tag = "4")]
+    blind: Vec<String>,
+    /// Directories with a file system mounted on them.
+    #[prost(string, repeated, tag = "5")]
+    mounts: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -42,13 +51,18 @@ struct IndexEntry {
     state: Option<v1::FileState>,
 }
 
-/// A root's baseline: what each path below it should be. A path that is not in it should be absent.
+/// A root's baseline: what each path below it should be. A path that is not in it should be absent, unless it is below
+/// a blind directory: then it is unknown.
 #[derive(Debug, Default, PartialEq)]
 pub struct Index {
     /// By the path relative to the root; `""` is the root itself.
     pub entries: BTreeMap<Box<str>, Entry>,
     /// Relative paths last reported as drifted.
     pub reported: Vec<String>,
+    /// Directories (relative) whose content was not wholly read yet.
+    pub blind: Vec<String>,
+    /// Directories (relative) on which a file system was mounted.
+    pub mounts: Vec<String>,
 }
 
 /// Why a baseline cannot be used.
@@ -75,6 +89,16 @@ pub enum BaselineError {
 pub struct Baselines {
     dir: PathBuf,
     blob_bytes: AtomicU64,
+    unsynced: Mutex<Unsynced>,
+}
+
+/// Content of which the disk was not asked yet whether it has it.
+#[derive(Debug, PartialEq, Eq)]
+enum Unsynced {
+    /// These, at most [`SYNC_ONE_BY_ONE`].
+    Some(Vec<PathBuf>),
+    /// More, or whatever a process before this one wrote.
+    Many,
 }
 
 impl Baselines {
@@ -86,7 +110,8 @@ impl Baselines {
         for blob in std::fs::read_dir(&blobs)? {
             bytes += blob?.metadata()?.len();
         }
-        Ok(Self { dir: dir.to_owned(), blob_bytes: AtomicU64::new(bytes) })
+        let unsynced = Mutex::new(if bytes == 0 { Unsynced::Some(Vec::new()) } else { Unsynced::Many });
+        Ok(Self { dir: dir.to_owned(), blob_bytes: AtomicU64::new(bytes), unsynced })
     }
 
     fn index_path(&self, root: &str) -> PathBuf {
@@ -115,7 +140,7 @@ impl Baselines {
             let state = state.ok_or_else(|| damaged("an entry without a known state"))?;
             entries.insert(entry.path.into_boxed_str(), state);
         }
-        Ok(Some(Index { entries, reported: file.reported }))
+        Ok(Some(Index { entries, reported: file.reported, blind: file.blind, mounts: file.mounts }))
     }
 
     /// Makes a root's baseline durable, with the blobs written before.
@@ -124,8 +149,13 @@ impl Baselines {
             .entries
             .iter()
             .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) });
-        let file =
-            IndexFile { root: root.to_owned(), entries: entries.collect(), reported: index.reported.clone() };
+        let file = IndexFile {
+            root: root.to_owned(),
+            entries: entries.collect(),
+            reported: index.reported.clone(),
+            blind: index.blind.clone(),
+            mounts: index.mounts.clone(),
+        };
         let body = file.encode_to_vec();
         let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + 32);
         bytes.extend_from_slice(MAGIC);
@@ -137,11 +167,35 @@ impl Baselines {
             .map_err(|error| BaselineError::Io(crate::files::write_problem("baseline", &path, &error)))
     }
 
-    /// Blobs are written without waiting for the disk; one call here makes them all durable.
+    /// Content is written without waiting for the disk; here what was written since the last call becomes durable.
     fn sync_blobs(&self) -> io::Result<()> {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = File::open(self.dir.join("blobs"))?;
-        rustix::fs::syncfs(&dir)?;
+        match &*unsynced {
+            Unsynced::Some(paths) if paths.is_empty() => return Ok(()),
+            Unsynced::Some(paths) => {
+                for path in paths {
+                    match File::open(path) {
+                        Ok(blob) => blob.sync_all()?,
+                        // Swept meanwhile.
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                dir.sync_all()?;
+            }
+            Unsynced::Many => rustix::fs::syncfs(&dir)?,
+        }
+        *unsynced = Unsynced::Some(Vec::new());
         Ok(())
+    }
+
+    fn unsynced(&self, path: PathBuf) {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *unsynced {
+            Unsynced::Some(paths) if paths.len() < SYNC_ONE_BY_ONE => paths.push(path),
+            _ => *unsynced = Unsynced::Many,
+        }
     }
 
     /// Keeps content for a restore; durable with the next [`Baselines::save`]. False when there is no more room.
@@ -167,6 +221,7 @@ impl Baselines {
             return Err(error);
         }
         self.blob_bytes.fetch_add(size, Ordering::Relaxed);
+        self.unsynced(path);
         Ok(true)
     }
 
@@ -244,7 +299,7 @@ mod tests {
 
     fn index() -> Index {
         let entries = [("".into(), entry(1)), ("a/b".into(), entry(2))].into();
-        Index { entries, reported: vec!["a/b".into()] }
+        Index { entries, reported: vec!["a/b".into()], blind: vec!["c".into()], mounts: vec!["d".into()] }
     }
 
     #[test]
@@ -287,10 +342,33 @@ mod tests {
         let used = sha256(b"used");
         assert!(store.keep(&used, b"used").unwrap());
         let file = Entry { sha256: Some(used), ..entry(1) };
-        store.save("/r", &Index { entries: [("f".into(), file)].into(), reported: vec![] }).unwrap();
+        store.save("/r", &Index { entries: [("f".into(), file)].into(), ..Index::default() }).unwrap();
         store.sweep().unwrap();
         assert!(!store.blob_path(&hash).exists());
         assert_eq!(store.blob(&used).unwrap().unwrap(), b"used");
+    }
+
+    #[test]
+    fn only_what_was_written_since_the_last_save_waits_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Baselines::open(dir.path()).unwrap();
+        let waits = || match &*store.unsynced.lock().unwrap() {
+            Unsynced::Some(paths) => Some(paths.len()),
+            Unsynced::Many => None,
+        };
+        let keep = |content: &[u8]| assert!(store.keep(&sha256(content), content).unwrap());
+        assert_eq!(waits(), Some(0));
+        keep(b"a");
+        keep(b"a");
+        assert_eq!(waits(), Some(1));
+        store.save("/r", &index()).unwrap();
+        keep(b"a");
+        assert_eq!(waits(), Some(0), "a save that brings no content asks nothing of the file system");
+        (0..=SYNC_ONE_BY_ONE).for_each(|n| keep(n.to_string().as_bytes()));
+        assert_eq!(waits(), None);
+        store.save("/r", &index()).unwrap();
+        assert_eq!(waits(), Some(0));
+        assert_eq!(*Baselines::open(dir.path()).unwrap().unsynced.lock().unwrap(), Unsynced::Many);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! One watched root: its baseline, what is there now, and what differs.
 //!
 //! Calls block on the disk and are made on a blocking thread. A file whose inode, size and times did not change is not
-//! read again. What cannot be read is unknown: entries below an unreadable directory keep their last known state.
+//! read again. What cannot be read is unknown: entries below an unreadable directory keep their last known state, and
+//! what could not be read when the baseline was taken becomes part of it with its first reading, never "added".
 
-use std::collections::BTreeMap;
-use std::ffi::OsStr;
-use std::os::fd::{AsFd, BorrowedFd};
+pub(super) mod blind;
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,11 +16,15 @@ use nimbus_agent_core::observe::file::{Entry, Kind};
 use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, Index, digest};
-use super::tracked::{Tracked, Troubles};
-use super::tree::{self, Examined, MAX_RESTORABLE, Stamp, Visit};
+use super::tracked::Tracked;
+use super::tree::{self, Examined, MAX_RESTORABLE};
+use blind::Dirs;
+use scan::Scan;
 
 /// Most paths that are tracked below one root; further ones are counted and said, not watched.
 pub const MAX_FILES: usize = 20_000;
+/// How the name of a restore's temporary file begins; such names are not watched.
+pub const RESTORING: &str = ".nimbus-restore-";
 
 /// A watched root.
 #[derive(Debug)]
@@ -29,6 +36,11 @@ pub struct Root {
     pub(super) baselines: Arc<Baselines>,
     pub(super) tracked: BTreeMap<Box<str>, Tracked>,
     baselined: bool,
+    /// Directories that the baseline does not know wholly; durable with it.
+    blind: Dirs,
+    /// Directories on which a file system was mounted when last seen; durable with the baseline.
+    mounts: BTreeSet<Box<str>>,
+    most: usize,
     loaded: bool,
     pass: u32,
     digest: [u8; 32],
@@ -49,6 +61,9 @@ impl Root {
             baselines,
             tracked: BTreeMap::new(),
             baselined: false,
+            blind: Dirs::default(),
+            mounts: BTreeSet::new(),
+            most: MAX_FILES,
             loaded: false,
             pass: 0,
             digest: [0; 32],
@@ -98,6 +113,9 @@ impl Root {
     }
 
     fn wants(&self, relative: &str) -> bool {
+        if relative.rsplit('/').next().is_some_and(|name| name.starts_with(RESTORING)) {
+            return false;
+        }
         let path = self.absolute(relative);
         let inside = |out: &String| {
             path.strip_prefix(out.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'))
@@ -135,43 +153,56 @@ impl Root {
 
     /// A full pass. The first one ever becomes the baseline. `emit` gets what changed since it was last told.
     pub fn full_pass(&mut self, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) {
-        let found = match self.scan(now_seconds) {
-            Ok(changed) => changed,
-            Err(problem) => {
-                self.problem = Some(problem);
-                return;
-            }
-        };
-        self.tell(found, emit);
+        self.pass_by(now_seconds, emit, |path, scan| tree::walk(path, scan));
     }
 
-    fn scan(&mut self, now_seconds: i64) -> Result<Vec<Box<str>>, String> {
+    fn pass_by(
+        &mut self,
+        now_seconds: i64,
+        emit: &mut dyn FnMut(v1::File),
+        walk: impl FnOnce(&Path, &mut Scan<'_>) -> std::io::Result<()>,
+    ) {
+        match self.scan(now_seconds, walk) {
+            Ok(changed) => self.tell(changed, emit),
+            Err(problem) => self.problem = Some(problem),
+        }
+    }
+
+    fn scan(
+        &mut self,
+        now_seconds: i64,
+        walk: impl FnOnce(&Path, &mut Scan<'_>) -> std::io::Result<()>,
+    ) -> Result<Vec<Box<str>>, String> {
         self.load()?;
         let there = self.root_is_there()?;
         if !self.baselined {
             // A pass before this one may have come half-way.
             self.tracked.clear();
+            self.mounts.clear();
         }
         self.pass = self.pass.wrapping_add(1);
-        let mut troubles = Troubles::default();
-        let mut changed = Vec::new();
+        let (path, text) = (self.path.clone(), self.text.clone());
+        let mut scan = Scan::new(self, now_seconds);
         if there {
-            let path = self.path.clone();
-            let mut scan = Scan { root: self, now_seconds, troubles: &mut troubles, changed: &mut changed };
-            tree::walk(&path, &mut scan).map_err(|error| unreadable(&self.text, &error))?;
+            walk(&path, &mut scan).map_err(|error| unreadable(&text, &error))?;
         }
+        let Scan { troubles, mut changed, listed, .. } = scan;
+        self.settle_blind(&troubles, &listed);
         if self.baselined {
             self.absent_now(&troubles, &mut changed);
         } else {
             self.take_baseline()?;
             changed.clear();
         }
-        if self.unsaved {
-            self.save()?;
-        }
         self.problem = troubles.text(&self.text);
         if !there {
             self.problem = Some(missing(&self.text));
+        }
+        if self.unsaved
+            && let Err(problem) = self.save()
+        {
+            // It stays unsaved, and is tried again; what changed is told all the same.
+            self.problem = Some(problem);
         }
         Ok(changed)
     }
@@ -185,6 +216,8 @@ impl Root {
         let Some(index) = index else { return Ok(()) };
         self.digest = digest(&index.entries);
         self.baselined = true;
+        self.blind = index.blind.into_iter().collect();
+        self.take_mounts(index.mounts);
         for (path, entry) in index.entries {
             self.tracked.insert(path, Tracked::should_be(Some(entry)));
         }
@@ -215,20 +248,6 @@ impl Root {
         }
     }
 
-    fn absent_now(&mut self, troubles: &Troubles, changed: &mut Vec<Box<str>>) {
-        for (path, tracked) in &mut self.tracked {
-            let below =
-                |dir: &String| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'));
-            if tracked.pass != self.pass && !troubles.unreadable.iter().any(below) {
-                tracked.pass = self.pass;
-                if tracked.now_is(Entry::absent(), None).changed {
-                    changed.push(path.clone());
-                }
-            }
-        }
-        self.tracked.retain(|_, tracked| !tracked.is_nothing());
-    }
-
     fn take_baseline(&mut self) -> Result<(), String> {
         for tracked in self.tracked.values_mut() {
             if let Some(current) = tracked.current.take() {
@@ -253,7 +272,12 @@ impl Root {
             }
         }
         let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
-        let index = Index { reported: reported.collect(), entries };
+        let index = Index {
+            reported: reported.collect(),
+            blind: self.blind.iter().map(str::to_owned).collect(),
+            mounts: self.mounts.iter().map(ToString::to_string).collect(),
+            entries,
+        };
         self.baselines.save(&self.text, &index).map_err(|error| error.to_string())?;
         self.digest = digest(&index.entries);
         self.unsaved = false;
@@ -276,13 +300,12 @@ impl Root {
         if was_directory || examined.entry.kind == Kind::Directory {
             return false;
         }
-        if !self.tracked.contains_key(relative) {
-            if examined.entry.kind == Kind::Absent {
-                return true;
-            }
-            if self.tracked.len() >= MAX_FILES {
-                return false;
-            }
+        match self.tracked.get(relative) {
+            None if examined.entry.kind == Kind::Absent => return true,
+            None if self.is_blind(relative) || self.tracked.len() >= self.most => return false,
+            // A pass takes it into the baseline, with its content.
+            Some(tracked) if tracked.is_unknown() && examined.entry.kind == Kind::File => return false,
+            _ => {}
         }
         let key: Box<str> = relative.into();
         let tracked = self.tracked.entry(key.clone()).or_insert_with(|| Tracked::should_be(None));
@@ -340,59 +363,6 @@ fn missing(root: &str) -> String {
 
 fn unreadable(root: &str, error: &std::io::Error) -> String {
     format!("expected to read {root}, found: {error}; give this agent's user access, or leave the path out")
-}
-
-/// One walk.
-struct Scan<'a> {
-    root: &'a mut Root,
-    now_seconds: i64,
-    troubles: &'a mut Troubles,
-    changed: &'a mut Vec<Box<str>>,
-}
-
-impl Visit for Scan<'_> {
-    fn wants(&self, relative: &str) -> bool {
-        self.root.wants(relative)
-    }
-
-    fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind) {
-        let pass = self.root.pass;
-        if let Some(tracked) = self.root.tracked.get_mut(relative) {
-            tracked.pass = pass;
-            if kind == Kind::File && tracked.untouched(dir, name) {
-                return;
-            }
-        } else if self.root.tracked.len() >= MAX_FILES {
-            self.troubles.beyond += 1;
-            return;
-        }
-        let first = !self.root.baselined;
-        let most = if first { usize::try_from(MAX_RESTORABLE).unwrap_or(usize::MAX) } else { 0 };
-        let examined = tree::examine(dir, name, most);
-        if examined.entry.kind == Kind::Unreadable {
-            self.troubles.unreadable(relative);
-        }
-        if first
-            && examined.entry.size <= MAX_RESTORABLE
-            && !keep(&self.root.baselines, &examined).unwrap_or(false)
-        {
-            self.troubles.not_kept += 1;
-        }
-        let tracked = self.root.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(None));
-        tracked.pass = pass;
-        // A file changed this very moment may change again under the same time stamp.
-        let stamp = examined.stamp.filter(|stamp: &Stamp| stamp.settled(self.now_seconds));
-        let noted = tracked.now_is(examined.entry, stamp);
-        self.root.unsaved |= noted.adopted;
-        if noted.changed {
-            self.changed.push(relative.into());
-        }
-    }
-
-    fn problem(&mut self, relative: &str, problem: String) {
-        tracing::debug!(root = self.root.text, relative, problem, "not walked");
-        self.troubles.unreadable(relative);
-    }
 }
 
 #[cfg(test)]

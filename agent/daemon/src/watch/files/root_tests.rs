@@ -1,7 +1,11 @@
 //! Passes over a real directory: what becomes the baseline, what is told, and what a restart remembers.
 
+use std::ffi::OsStr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
+use super::tree::Visit;
 use super::*;
 
 struct Site {
@@ -28,12 +32,55 @@ impl Site {
         told
     }
 
+    /// A pass that may not list one directory, or finds a file system mounted on it.
+    fn pass_with(&mut self, dir: &'static str, is: Is) -> Vec<v1::File> {
+        let mut told = Vec::new();
+        self.root.pass_by(LATER, &mut |file| told.push(file), |path, scan| {
+            tree::walk(path, &mut Through(scan, dir, is))
+        });
+        told
+    }
+
     fn restart(&mut self) {
         self.root = open(&self.dir);
     }
 
     fn file(&self, relative: &str) -> PathBuf {
         self.dir.path().join("root").join(relative)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Is {
+    Locked,
+    Mounted,
+}
+
+/// A walk in which one directory is what a test cannot make it, whoever runs it.
+struct Through<'a, 'b>(&'a mut Scan<'b>, &'static str, Is);
+
+impl Visit for Through<'_, '_> {
+    fn wants(&self, relative: &str) -> bool {
+        self.0.wants(relative)
+    }
+    fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind) {
+        self.0.entry(relative, dir, name, kind);
+    }
+    fn enter(&mut self, relative: &str, mounted: bool) -> Result<(), String> {
+        let here = relative == self.1;
+        if here && self.2 == Is::Locked {
+            return Err("permission denied".to_owned());
+        }
+        self.0.enter(relative, mounted || here)
+    }
+    fn listed(&mut self, relative: &str) {
+        self.0.listed(relative);
+    }
+    fn unnamed(&mut self, relative: &str) {
+        self.0.unnamed(relative);
+    }
+    fn problem(&mut self, relative: &str, problem: String) {
+        self.0.problem(relative, problem);
     }
 }
 
@@ -182,4 +229,111 @@ fn a_watched_file_is_a_root_of_its_own() {
     let mut told = Vec::new();
     assert!(root.check("", LATER, &mut |file| told.push(file)));
     assert_eq!((told[0].path.as_str(), told[0].root.as_str()), (root.text(), root.text()));
+}
+
+#[test]
+fn a_directory_that_the_baseline_could_not_read_is_adopted_when_it_can_be() {
+    let mut site = Site::new();
+    assert!(site.pass_with("sub", Is::Locked).is_empty());
+    assert!(site.root.is_blind("sub/b") && site.root.status().problem.contains("sub"));
+    site.restart();
+    assert!(site.pass_with("sub", Is::Locked).is_empty());
+    assert!(!site.root.check("sub/b", LATER, &mut |file| panic!("told {}", file.path)));
+    assert!(site.pass().is_empty(), "not added: it was there before");
+    assert_eq!((site.root.is_blind("sub/b"), site.root.status().files), (false, 2));
+    let hash = site.root.baseline("sub/b").sha256.unwrap();
+    assert_eq!(site.root.baselines().blob(&hash).unwrap().unwrap(), b"beta\n");
+    site.restart();
+    std::fs::write(site.file("sub/b"), "BETA\n").unwrap();
+    std::fs::write(site.file("sub/new"), "x").unwrap();
+    let mut told = names(&site.pass());
+    told.sort();
+    assert_eq!(told, ["sub/b", "sub/new"]);
+}
+
+#[test]
+fn a_path_beyond_the_bound_of_the_baseline_is_never_added() {
+    let mut site = Site::new();
+    site.root.most = 2;
+    site.pass();
+    assert!(site.root.status().problem.contains("not watched"));
+    site.restart();
+    assert!(site.pass().is_empty());
+    assert_eq!(site.root.status().files, 2);
+}
+
+#[test]
+fn a_root_that_cannot_be_listed_any_more_is_unknown_not_deleted() {
+    let mut site = Site::new();
+    site.pass();
+    assert!(site.pass_with("", Is::Locked).is_empty());
+    assert!(!site.root.status().problem.is_empty());
+    assert!(site.pass().is_empty());
+}
+
+#[test]
+fn a_mount_that_comes_is_adopted_and_one_that_goes_is_unknown() {
+    let mut site = Site::new();
+    std::fs::remove_file(site.file("sub/b")).unwrap();
+    site.pass();
+    std::fs::write(site.file("sub/on-it"), "x").unwrap();
+    assert!(site.pass_with("sub", Is::Mounted).is_empty());
+    std::fs::write(site.file("sub/later"), "x").unwrap();
+    assert_eq!(names(&site.pass_with("sub", Is::Mounted)), ["sub/later"]);
+    site.restart();
+    std::fs::remove_file(site.file("sub/on-it")).unwrap();
+    std::fs::write(site.file("sub/below-it"), "x").unwrap();
+    let told = site.pass();
+    assert!(names(&told).iter().all(|name| name == "sub/later"), "{told:?}");
+    assert!(site.root.status().problem.contains("sub"));
+}
+
+#[test]
+fn a_name_that_cannot_be_shown_hides_no_deletion() {
+    let mut site = Site::new();
+    std::fs::write(site.file("sub").join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+    site.pass();
+    assert!(site.root.status().problem.contains("UTF-8"));
+    std::fs::remove_file(site.file("sub/b")).unwrap();
+    assert_eq!(names(&site.pass()), ["sub/b"]);
+}
+
+#[test]
+fn a_huge_file_is_named_as_a_problem_and_its_change_is_told() {
+    let mut site = Site::new();
+    let huge = std::fs::File::create(site.file("huge")).unwrap();
+    huge.set_len(1 << 42).unwrap();
+    site.pass();
+    assert!(site.root.status().problem.contains("\"huge\""), "{}", site.root.status().problem);
+    site.pass();
+    assert!(site.root.status().problem.contains("256 MiB"));
+    huge.set_len(1 << 41).unwrap();
+    let told = site.pass();
+    assert_eq!((names(&told), told[0].diff_withheld.as_str()), (vec!["huge".to_owned()], "content not kept"));
+}
+
+#[test]
+fn what_a_restore_leaves_on_its_way_is_not_watched() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::write(site.file("sub/.nimbus-restore-job_1"), "x").unwrap();
+    assert!(site.pass().is_empty());
+    assert!(site.root.check("sub/.nimbus-restore-job_1", LATER, &mut |file| panic!("told {}", file.path)));
+}
+
+#[test]
+fn content_that_is_not_kept_is_said_of_every_drift_and_a_links_target_is_shown() {
+    let mut site = Site::new();
+    let more = usize::try_from(MAX_RESTORABLE).unwrap() + 1;
+    std::fs::write(site.file("large"), vec![b'x'; more]).unwrap();
+    std::os::unix::fs::symlink("one", site.file("link")).unwrap();
+    site.pass();
+    std::fs::set_permissions(site.file("large"), PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::remove_file(site.file("link")).unwrap();
+    std::os::unix::fs::symlink("two", site.file("link")).unwrap();
+    let mut told = site.pass();
+    told.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(names(&told), ["large", "link"]);
+    assert_eq!(told[0].diff_withheld, "content not kept");
+    assert!(told[1].diff.contains("-one") && told[1].diff_withheld.is_empty(), "{:?}", told[1]);
 }

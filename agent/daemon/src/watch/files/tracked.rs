@@ -7,7 +7,8 @@ use nimbus_agent_core::observe::file::{Entry, Kind};
 
 use super::baseline::MAX_BLOBS;
 use super::root::MAX_FILES;
-use super::tree::{self, Stamp};
+use super::root::blind::Dirs;
+use super::tree::{self, MAX_HASHED, Stamp};
 
 /// One path below the root.
 #[derive(Debug)]
@@ -27,10 +28,34 @@ pub(super) struct Tracked {
 /// What stands in the way of watching, counted over one pass.
 #[derive(Debug, Default)]
 pub(super) struct Troubles {
+    /// Paths beyond the bound, and the directories that hold them where the baseline needs to know.
     pub(super) beyond: usize,
-    pub(super) unreadable: Vec<String>,
-    unreadable_more: usize,
+    pub(super) crowded: Dirs,
+    /// What may not be read.
+    pub(super) unread: Such,
+    /// Directories that were not listed to the end: what is below them is unknown.
+    pub(super) unlisted: Dirs,
+    /// Directories with a name that cannot be shown.
+    pub(super) unnamed: Such,
+    /// Files too large to be hashed.
+    pub(super) unhashed: Such,
     pub(super) not_kept: usize,
+}
+
+/// How many, such as the first.
+#[derive(Debug, Default)]
+pub(super) struct Such {
+    count: usize,
+    first: String,
+}
+
+impl Such {
+    pub(super) fn note(&mut self, relative: &str) {
+        if self.count == 0 {
+            relative.clone_into(&mut self.first);
+        }
+        self.count += 1;
+    }
 }
 
 /// What noting a state came to.
@@ -51,8 +76,7 @@ impl Tracked {
     pub(super) fn now_is(&mut self, entry: Entry, stamp: Option<Stamp>) -> Noted {
         self.stamp = stamp;
         // What could not be read when the baseline was taken has none yet: the first reading is its baseline.
-        let blind = self.baseline.as_ref().is_some_and(|b| b.kind == Kind::Unreadable);
-        let adopted = blind && entry.kind != Kind::Unreadable;
+        let adopted = self.is_unknown() && entry.kind != Kind::Unreadable;
         if adopted {
             self.baseline = (entry.kind != Kind::Absent).then(|| entry.clone());
         }
@@ -66,6 +90,16 @@ impl Tracked {
         };
         self.current = (!right).then(|| Box::new(entry));
         Noted { changed, adopted }
+    }
+
+    /// It was there when the baseline was taken, or may have been, and could not be read.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.baseline.as_ref().is_some_and(|b| b.kind == Kind::Unreadable)
+    }
+
+    /// Its size as last noted.
+    pub(super) fn size(&self) -> u64 {
+        self.current.as_deref().or(self.baseline.as_ref()).map_or(0, |entry| entry.size)
     }
 
     /// Neither should it be there, nor is it, nor does anybody wait to be told so.
@@ -85,14 +119,6 @@ impl Tracked {
 }
 
 impl Troubles {
-    pub(super) fn unreadable(&mut self, relative: &str) {
-        if self.unreadable.len() < 1_000 {
-            self.unreadable.push(relative.to_owned());
-        } else {
-            self.unreadable_more += 1;
-        }
-    }
-
     pub(super) fn text(&self, root: &str) -> Option<String> {
         let mut all = Vec::new();
         if self.beyond > 0 {
@@ -101,10 +127,23 @@ impl Troubles {
                 self.beyond
             ));
         }
-        if let Some(first) = self.unreadable.first() {
-            let count = self.unreadable.len() + self.unreadable_more;
+        if self.unread.count > 0 {
+            let Such { count, first } = &self.unread;
             all.push(format!(
                 "{count} paths may not be read, such as {first:?}; give this agent's user access"
+            ));
+        }
+        if self.unnamed.count > 0 {
+            let Such { count, first } = &self.unnamed;
+            all.push(format!(
+                "{count} names that are not UTF-8 and are not watched, such as one in {first:?}; rename them"
+            ));
+        }
+        if self.unhashed.count > 0 {
+            let Such { count, first } = &self.unhashed;
+            all.push(format!(
+                "{count} files over {} MiB, such as {first:?}: compared by size and time alone, and never restored",
+                MAX_HASHED >> 20
             ));
         }
         if self.not_kept > 0 {

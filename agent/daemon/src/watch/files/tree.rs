@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 
 /// Content of at most this many bytes is kept for a restore.
 pub const MAX_RESTORABLE: u64 = 1 << 20;
+/// A file of more bytes is not read: a hash over its size and time of change stands in for that of its content. It
+/// bounds how long a root is held by one file.
+pub const MAX_HASHED: u64 = 256 << 20;
 /// Bytes read at once while hashing.
 const CHUNK: usize = 32 << 10;
 /// Deepest directory below a root; deeper ones are a problem, not walked.
@@ -164,13 +167,25 @@ fn attributes(stat: &Stat) -> Entry {
 }
 
 fn read_file(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> io::Result<Examined> {
+    read_open(&mut open_file(dir, name)?, keep)
+}
+
+/// Opens what stands there for reading, without following a link.
+pub fn open_file(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<File> {
     // NONBLOCK: should it have become a pipe meanwhile, opening it must not hang.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let mut file = File::from(openat(dir, name, flags, Mode::empty())?);
-    let before = rustix::fs::fstat(&file)?;
+    Ok(File::from(openat(dir, name, flags, Mode::empty())?))
+}
+
+/// What an open file is; like [`examine`], but of that very file, whatever its name means by now.
+pub fn read_open(file: &mut File, keep: usize) -> io::Result<Examined> {
+    let before = rustix::fs::fstat(&*file)?;
     let mut entry = attributes(&before);
     if entry.kind != Kind::File {
         return Ok(Examined::without_content(entry));
+    }
+    if entry.size > MAX_HASHED {
+        return Ok(unhashed(entry, &before));
     }
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; CHUNK];
@@ -187,13 +202,29 @@ fn read_file(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> io::Result<Exami
         let room = keep.saturating_sub(content.len()).min(read);
         content.extend_from_slice(&buffer[..room]);
         size += read as u64;
+        if size > MAX_HASHED {
+            // It grows, or does not say how large it is.
+            return Ok(unhashed(entry, &rustix::fs::fstat(&*file)?));
+        }
     }
     entry.size = size;
     entry.sha256 = Some(hasher.finalize().into());
     // Touched while it was read: the stamp must not vouch for this hash.
     let stamp = Stamp::of(&before);
-    let settled = Stamp::of(&rustix::fs::fstat(&file)?) == stamp && stamp.size == size;
+    let settled = Stamp::of(&rustix::fs::fstat(&*file)?) == stamp && stamp.size == size;
     Ok(Examined { entry, stamp: settled.then_some(stamp), content: Some(content) })
+}
+
+/// A file that is too large to be read; its size is at least told as that.
+fn unhashed(mut entry: Entry, stat: &Stat) -> Examined {
+    let stamp = Stamp::of(stat);
+    let mut hasher = Sha256::new_with_prefix(b"size and time of change alone");
+    hasher.update(stamp.size.to_be_bytes());
+    hasher.update(stamp.modified.0.to_be_bytes());
+    hasher.update(stamp.modified.1.to_be_bytes());
+    entry.size = stamp.size.max(MAX_HASHED + 1);
+    entry.sha256 = Some(hasher.finalize().into());
+    Examined { entry, stamp: Some(stamp), content: None }
 }
 
 /// What a walk finds.
@@ -202,7 +233,13 @@ pub trait Visit {
     fn wants(&self, relative: &str) -> bool;
     /// Something below the root, or the root itself (`relative` is then `""`).
     fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind);
-    /// What cannot be walked: a directory that may not be read, a name that is not UTF-8, too deep a directory.
+    /// Before a directory is listed; is it on another device than its parent? `Err`: not to be listed, and why.
+    fn enter(&mut self, relative: &str, mounted: bool) -> Result<(), String>;
+    /// A directory was listed to its end.
+    fn listed(&mut self, relative: &str);
+    /// The directory holds a name that is not UTF-8; it is left out.
+    fn unnamed(&mut self, relative: &str);
+    /// What is not listed, or not to the end: a directory that may not be read or is too deep.
     fn problem(&mut self, relative: &str, problem: String);
 }
 
@@ -213,25 +250,41 @@ pub fn walk(root: &Path, visit: &mut impl Visit) -> io::Result<()> {
     let kind = attributes(&stat).kind;
     visit.entry("", dir.as_fd(), &name, kind);
     if kind == Kind::Directory {
-        descend(dir.as_fd(), &name, "", 1, visit);
+        let device = rustix::fs::fstat(&dir)?.st_dev;
+        descend((dir.as_fd(), device), &name, "", 1, visit);
     }
     Ok(())
 }
 
-fn descend(parent: BorrowedFd<'_>, name: &OsStr, relative: &str, depth: usize, visit: &mut impl Visit) {
-    let opened = openat(parent, name, DIRECTORY, Mode::empty()).map(|fd| (fd.try_clone(), fd));
-    let (listing, dir) = match opened {
-        Ok((Ok(listing), dir)) => (listing, dir),
-        Ok((Err(error), _)) => return visit.problem(relative, error.to_string()),
-        Err(error) => return visit.problem(relative, error.to_string()),
+fn descend(
+    (parent, above): (BorrowedFd<'_>, rustix::fs::Dev),
+    name: &OsStr,
+    relative: &str,
+    depth: usize,
+    visit: &mut impl Visit,
+) {
+    let opened = (|| {
+        let dir = openat(parent, name, DIRECTORY, Mode::empty())?;
+        let device = rustix::fs::fstat(&dir)?.st_dev;
+        Ok((Dir::new(dir.try_clone()?)?, dir, device))
+    })();
+    let (mut listing, dir, device) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let error: io::Error = error;
+            // Gone meanwhile, or something else by now: nothing is below it.
+            if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+                visit.problem(relative, error.to_string());
+            }
+            return;
+        }
     };
     if depth > MAX_DEPTH {
         return visit.problem(relative, format!("more than {MAX_DEPTH} directories deep"));
     }
-    let mut listing = match Dir::new(listing) {
-        Ok(listing) => listing,
-        Err(error) => return visit.problem(relative, error.to_string()),
-    };
+    if let Err(problem) = visit.enter(relative, device != above) {
+        return visit.problem(relative, problem);
+    }
     while let Some(item) = listing.read() {
         let item = match item {
             Ok(item) => item,
@@ -242,7 +295,7 @@ fn descend(parent: BorrowedFd<'_>, name: &OsStr, relative: &str, depth: usize, v
             continue;
         }
         let Ok(text) = std::str::from_utf8(bytes) else {
-            visit.problem(relative, "holds a name that is not UTF-8".to_owned());
+            visit.unnamed(relative);
             continue;
         };
         let below = if relative.is_empty() { text.to_owned() } else { format!("{relative}/{text}") };
@@ -257,15 +310,21 @@ fn descend(parent: BorrowedFd<'_>, name: &OsStr, relative: &str, depth: usize, v
             // Some file systems do not say.
             FileType::Unknown => match statat(&dir, &child, AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(stat) => attributes(&stat).kind,
-                Err(_) => continue,
+                Err(Errno::NOENT) => continue,
+                Err(error) => {
+                    visit.entry(&below, dir.as_fd(), &child, Kind::Unreadable);
+                    visit.problem(&below, error.to_string());
+                    continue;
+                }
             },
             _ => Kind::Other,
         };
         visit.entry(&below, dir.as_fd(), &child, kind);
         if kind == Kind::Directory {
-            descend(dir.as_fd(), &child, &below, depth + 1, visit);
+            descend((dir.as_fd(), device), &child, &below, depth + 1, visit);
         }
     }
+    visit.listed(relative);
 }
 
 #[cfg(test)]
@@ -280,6 +339,14 @@ mod tests {
         }
         fn entry(&mut self, relative: &str, _: BorrowedFd<'_>, _: &OsStr, _: Kind) {
             self.0.push(relative.to_owned());
+        }
+        fn enter(&mut self, relative: &str, mounted: bool) -> Result<(), String> {
+            assert!(!mounted, "{relative}");
+            Ok(())
+        }
+        fn listed(&mut self, _: &str) {}
+        fn unnamed(&mut self, relative: &str) {
+            panic!("{relative}");
         }
         fn problem(&mut self, relative: &str, problem: String) {
             panic!("{relative}: {problem}");
@@ -319,6 +386,20 @@ mod tests {
         assert_eq!(examined.entry.size, bytes.len() as u64);
         assert_eq!(examined.content.unwrap(), [7; 10]);
         assert_eq!(stamp(fd.as_fd(), &name).unwrap().1, examined.stamp.unwrap());
+    }
+
+    #[test]
+    fn a_huge_file_is_told_by_size_and_time_and_never_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sparse");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 42).unwrap();
+        let (fd, name) = open_parent(&path, "").unwrap();
+        let first = examine(fd.as_fd(), &name, 10);
+        assert_eq!((first.entry.kind, first.entry.size, first.content), (Kind::File, 1 << 42, None));
+        assert!(first.entry.same(&examine(fd.as_fd(), &name, 0).entry));
+        file.set_len((1 << 42) + 1).unwrap();
+        assert!(!first.entry.same(&examine(fd.as_fd(), &name, 0).entry));
     }
 
     #[test]

@@ -1,0 +1,87 @@
+//! Directories below a root that were not, or not wholly, listed; what is below them is unknown.
+
+use std::collections::BTreeSet;
+
+/// Most directories remembered one by one.
+const MAX_DIRS: usize = 1_000;
+
+/// A bounded set of directories by their path below the root, `""` the root itself. At the bound it becomes the whole
+/// root: too much is unknown then, never too little.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(in crate::watch::files) struct Dirs(BTreeSet<Box<str>>);
+
+impl Dirs {
+    pub(in crate::watch::files) fn add(&mut self, dir: &str) {
+        self.0.insert(dir.into());
+        if self.0.len() > MAX_DIRS {
+            self.0.clear();
+            self.0.insert("".into());
+        }
+    }
+
+    /// True for what is below one of them.
+    pub(in crate::watch::files) fn covers(&self, path: &str) -> bool {
+        let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        !self.0.is_empty()
+            && !path.is_empty()
+            && (self.0.contains("") || above.any(|dir| self.0.contains(dir)))
+    }
+
+    pub(in crate::watch::files) fn has(&self, dir: &str) -> bool {
+        self.0.contains(dir)
+    }
+
+    pub(in crate::watch::files) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
+    /// After a pass: what was `listed` wholly is blind no more, what is `troubled` in or below a blind one stays so.
+    pub(super) fn settle(&mut self, listed: &Self, troubled: &Self) {
+        let before = self.clone();
+        self.0.retain(|dir| !listed.has(dir) || troubled.has(dir) || troubled.covers(dir));
+        for dir in troubled.iter().filter(|dir| before.has(dir) || before.covers(dir)) {
+            self.add(dir);
+        }
+    }
+}
+
+impl FromIterator<String> for Dirs {
+    fn from_iter<I: IntoIterator<Item = String>>(dirs: I) -> Self {
+        let mut all = Self::default();
+        for dir in dirs {
+            all.add(&dir);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs(of: &[&str]) -> Dirs {
+        of.iter().map(|dir| (*dir).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_directory_covers_what_is_below_it_and_the_root_everything() {
+        assert!(dirs(&["a/b"]).covers("a/b/c") && dirs(&["a/b"]).covers("a/b/c/d"));
+        assert!(!dirs(&["a/b"]).covers("a/b") && !dirs(&["a/b"]).covers("a/bc") && !dirs(&[]).covers("a"));
+        assert!(dirs(&[""]).covers("a") && dirs(&[""]).covers("a/b") && !dirs(&[""]).covers(""));
+    }
+
+    #[test]
+    fn at_the_bound_the_whole_root_is_covered() {
+        let many: Dirs = (0..=MAX_DIRS).map(|n| format!("d{n}")).collect();
+        assert!(many.covers("elsewhere/f"));
+    }
+
+    #[test]
+    fn blind_ends_with_a_whole_listing_and_goes_down_to_what_is_still_in_the_way() {
+        let mut blind = dirs(&["a", "gone"]);
+        blind.settle(&dirs(&["a"]), &dirs(&["a/b", "other"]));
+        assert_eq!(blind, dirs(&["a/b", "gone"]));
+        blind.settle(&dirs(&["a/b"]), &dirs(&[""]));
+        assert_eq!(blind, dirs(&["a/b", "gone"]), "too many troubles to tell them apart");
+    }
+}
