@@ -5,6 +5,9 @@ use nimbus_protocol::v1;
 
 use super::root::Root;
 
+/// Why a diff is withheld where the baseline's content is not kept: nothing can be put back then.
+const NOT_KEPT: &str = "content not kept";
+
 impl Root {
     /// Everything that is not as it should be, again.
     pub fn retell(&mut self, emit: &mut dyn FnMut(v1::File)) {
@@ -55,9 +58,9 @@ impl Root {
             current.unwrap_or_else(|| baseline.clone())
         };
         let mut after = None;
-        if noted(self).kind == Kind::File && !baseline.same(&noted(self)) {
+        if matches!(noted(self).kind, Kind::File | Kind::Symlink) && !baseline.same(&noted(self)) {
             let now = self.look(relative, MAX_CONTENT + 1);
-            after = now.content.filter(|_| now.entry.kind == Kind::File);
+            after = now.content;
             if let Some(tracked) = self.tracked.get_mut(relative) {
                 // No stamp: whether it is settled is asked by the next pass.
                 tracked.now_is(now.entry, None);
@@ -65,12 +68,17 @@ impl Root {
         }
         let current = noted(self);
         let mut before = None;
-        if !baseline.same(&current) {
-            let hash = baseline.sha256.filter(|_| baseline.kind == Kind::File);
-            before = hash.and_then(|hash| self.baselines.blob(&hash).ok().flatten());
+        let drifted = !baseline.same(&current);
+        if drifted {
+            before = baseline.sha256.and_then(|hash| self.baselines.blob(&hash).ok().flatten());
         }
         let contents = Contents { before: before.as_deref(), after: after.as_deref() };
-        compare(&self.text, &self.absolute(relative), &baseline, &current, contents)
+        let mut file = compare(&self.text, &self.absolute(relative), &baseline, &current, contents);
+        // Said of every drift, also where mode or owner alone differ: a restore of such a file is always refused.
+        if drifted && baseline.sha256.is_some() && before.is_none() {
+            NOT_KEPT.clone_into(&mut file.diff_withheld);
+        }
+        file
     }
 
     /// Saves what only matters after a restart; what cannot be written now is a problem, and tried again.
