@@ -1,8 +1,9 @@
 //! Puts a watched file back to its baseline: content, mode and owner, or its absence.
 //!
 //! Content is replaced by way of a temporary file in the same directory, synced before it is renamed, so that a crash
-//! leaves the old or the new file and never a half one. No symbolic link is followed. Where only mode or owner differ,
-//! the file stays and only those are changed.
+//! leaves the old or the new file and never a half one. No symbolic link is followed. Where only plain permission bits
+//! differ, the file stays and only those are changed, on the very file that was checked. Once the time to act is over
+//! nothing is changed any more.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -10,6 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use nimbus_agent_core::Refusal;
@@ -25,8 +27,8 @@ use rustix::fs::{
 
 use super::Shared;
 use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
-use crate::watch::files::root::Root;
-use crate::watch::files::tree::{self, MAX_RESTORABLE};
+use crate::watch::files::root::{RESTORING, Root};
+use crate::watch::files::tree::{self, MAX_HASHED, MAX_RESTORABLE};
 
 pub(super) struct RestoreFile {
     shared: Arc<Shared>,
@@ -49,6 +51,12 @@ impl RestoreFile {
         self.shared.files.with(&self.order.root, move |root| work(root, &order)).await
     }
 
+    /// Tells what stands there now, if the root is free before it is too late; the watcher tells it otherwise.
+    async fn look_again(&self, until: tokio::time::Instant) {
+        let looked = self.shared.files.look_again(&self.order.root, self.order.path.clone());
+        let _ = tokio::time::timeout_at(until, looked).await;
+    }
+
     /// Is the file what it should be? `None` when its root is not watched.
     async fn is_right(&self) -> Option<bool> {
         self.at_root(|root, order| {
@@ -58,6 +66,32 @@ impl RestoreFile {
         })
         .await?
     }
+}
+
+/// Set when nobody waits for the change any more: the flow has given the job up, so it must not come later.
+#[derive(Debug, Clone, Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    fn check(&self) -> Result<(), ActError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Err(ActError::Failed("expected to act in time, found the time over".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Stops the work when the future that waits for it is dropped.
+struct StopOnDrop(Stop);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn temporary(job_id: &str) -> OsString {
+    OsString::from(format!("{RESTORING}{job_id}"))
 }
 
 /// The path below the root, or why there is none.
@@ -81,7 +115,21 @@ fn wanted(root: &Root, order: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8
         precondition(format!("the baseline changed since the plan: {}", refusal.reason))
     })?;
     let expected = order.expect_current.clone().unwrap_or_default();
-    preconditions::file(&expected, &root.look(&relative, 0).entry.to_state())?;
+    let now = root.look(&relative, 0).entry;
+    preconditions::file(&expected, &now.to_state())?;
+    if baseline.size.max(now.size) > MAX_HASHED {
+        return Err(precondition(format!(
+            "expected a file of at most {} MiB, found a larger one: such files are compared by size and time alone \
+             and never restored",
+            MAX_HASHED >> 20
+        )));
+    }
+    if baseline.kind == Kind::Absent && root.is_blind(&relative) {
+        return Err(precondition(
+            "expected to know what was there when the baseline was taken, found that its directory could not be \
+             read then: nothing is removed there",
+        ));
+    }
     let content = match baseline.kind {
         Kind::Absent => Vec::new(),
         Kind::File | Kind::Symlink => content(root, &baseline)?,
@@ -107,7 +155,9 @@ fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Puts one path back. Everything that fails does so before the rename: nothing is changed then.
-fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str) -> Result<String, ActError> {
+fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str, stop: &Stop) -> Result<String, ActError> {
+    // It may have waited long for the root.
+    stop.check()?;
     let (relative, baseline, content) = wanted(root, order).map_err(ActError::Refused)?;
     let failed =
         |what: &str, error: io::Error| ActError::Failed(format!("expected to {what}, found: {error}"));
@@ -120,16 +170,18 @@ fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str) -> Result<St
     }
     let done = match baseline.kind {
         Kind::Absent => {
+            stop.check()?;
             unlinkat(&dir, &name, AtFlags::empty()).map_err(|error| failed("remove it", error.into()))?;
             "removed what should not be there"
         }
-        Kind::File if before.entry.kind == Kind::File && before.entry.sha256 == baseline.sha256 => {
-            attributes(dir.as_fd(), &name, &baseline).map_err(|error| failed("set mode and owner", error))?;
-            "set mode and owner"
+        Kind::File if only_mode(&before.entry, &baseline) => {
+            set_mode(dir.as_fd(), &name, &expected, &baseline, stop)?;
+            "set the mode"
         }
         _ => {
-            let temporary = OsString::from(format!(".nimbus-restore-{job_id}"));
-            let placed = place(root, &relative, dir.as_fd(), &name, &temporary, &baseline, &content, &before);
+            let temporary = temporary(job_id);
+            let new = New { temporary: &temporary, should: &baseline, content: &content };
+            let placed = place(root, &relative, dir.as_fd(), &name, &new, &before, stop);
             if placed.is_err() {
                 let _ = unlinkat(&dir, &temporary, AtFlags::empty());
             }
@@ -163,7 +215,10 @@ fn parent(root: &Root, relative: &str) -> io::Result<(OwnedFd, OsString)> {
                         "a parent that the baseline does not have",
                     ));
                 }
-                attributes(dir.as_fd(), &name, &should)?;
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let made = openat(&dir, &name, flags, Mode::empty())?;
+                own(made.as_fd(), &should)?;
+                fsync(&made)?;
                 fsync(&dir)?;
             }
             Err(rustix::io::Errno::EXIST) => {}
@@ -173,13 +228,43 @@ fn parent(root: &Root, relative: &str) -> io::Result<(OwnedFd, OsString)> {
     tree::open_parent(root.path(), relative)
 }
 
-/// Sets owner and mode of what stands there, without following a link.
-fn attributes(dir: BorrowedFd<'_>, name: &OsStr, should: &Entry) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = openat(dir, name, flags, Mode::empty())?;
-    own(file.as_fd(), should)?;
-    fsync(&file)?;
-    Ok(())
+/// True where the file itself may stay. A new owner, or bits that lend the owner's rights, are only ever given to a new
+/// file: nobody can have it open for writing.
+fn only_mode(now: &Entry, should: &Entry) -> bool {
+    now.kind == Kind::File
+        && now.sha256 == should.sha256
+        && (now.uid, now.gid) == (should.uid, should.gid)
+        && should.mode & 0o6000 == 0
+}
+
+/// Sets the mode of the file that stands there, if that very file, read again once it is open, is what was planned on.
+fn set_mode(
+    dir: BorrowedFd<'_>,
+    name: &OsStr,
+    expected: &v1::FileFacts,
+    should: &Entry,
+    stop: &Stop,
+) -> Result<(), ActError> {
+    let failed = |error: io::Error| ActError::Failed(format!("expected to set its mode, found: {error}"));
+    let mut file = tree::open_file(dir, name).map_err(failed)?;
+    let examined = tree::read_open(&mut file, 0).map_err(failed)?;
+    preconditions::file(expected, &examined.entry.to_state()).map_err(ActError::Refused)?;
+    let links = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?.st_nlink;
+    if links > 1 {
+        return Err(ActError::Refused(precondition(format!(
+            "expected a file of one name, found {links}: changing it would change it under its other names too"
+        ))));
+    }
+    let stands = tree::stamp(dir, name).map(|(_, stamp)| stamp);
+    if examined.stamp.is_none() || stands != examined.stamp {
+        return Err(ActError::Refused(precondition(
+            "expected the file as it was checked, found it changed meanwhile",
+        )));
+    }
+    stop.check()?;
+    fchmod(&file, Mode::from_raw_mode(should.mode)).map_err(|error| failed(error.into()))?;
+    fsync(&file)
+        .map_err(|error| ActError::Uncertain(format!("it is done, but the disk did not confirm it: {error}")))
 }
 
 /// The owner first: changing it clears the set-user-id bits of the mode.
@@ -192,17 +277,23 @@ fn own(file: BorrowedFd<'_>, should: &Entry) -> io::Result<()> {
     Ok(())
 }
 
-#[allow(clippy::too_many_arguments, reason = "one step of put_back, cut out to be read by itself")]
+/// What is to stand there, and its name until it does.
+struct New<'a> {
+    temporary: &'a OsStr,
+    should: &'a Entry,
+    content: &'a [u8],
+}
+
 fn place(
     root: &Root,
     relative: &str,
     dir: BorrowedFd<'_>,
     name: &OsStr,
-    temporary: &OsStr,
-    should: &Entry,
-    content: &[u8],
+    new: &New<'_>,
     before: &tree::Examined,
+    stop: &Stop,
 ) -> Result<(), ActError> {
+    let New { temporary, should, content } = *new;
     let failed = |error: io::Error| {
         ActError::Failed(format!("expected to write a new file beside it, found: {error}"))
     };
@@ -222,7 +313,21 @@ fn place(
             "expected the file as it was checked, found it changed meanwhile",
         )));
     }
+    stop.check()?;
     renameat(dir, temporary, dir, name).map_err(|error| failed(error.into()))
+}
+
+/// Removes what a try of this job that a crash ended left beside the file.
+fn remove_left_over(root: &Root, order: &v1::RestoreFile, job_id: &str) -> Result<(), String> {
+    let Some(relative) = root.relative(&order.path) else { return Ok(()) };
+    // Where its directory is gone or cannot be reached, nothing was begun that could still be there.
+    let Ok((dir, _)) = tree::open_parent(root.path(), relative) else { return Ok(()) };
+    match unlinkat(&dir, temporary(job_id), AtFlags::empty()) {
+        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => {
+            Err(format!("expected to remove {RESTORING}{job_id} beside {}, found: {error}", order.path))
+        }
+    }
 }
 
 fn write_new(dir: BorrowedFd<'_>, temporary: &OsStr, should: &Entry, content: &[u8]) -> io::Result<()> {
@@ -256,7 +361,9 @@ impl Remedy for RestoreFile {
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let job_id = self.job_id.clone();
-        let done = self.at_root(move |root, order| put_back(root, order, &job_id)).await;
+        let stop = Stop::default();
+        let _dropped = StopOnDrop(stop.clone());
+        let done = self.at_root(move |root, order| put_back(root, order, &job_id, &stop)).await;
         let done = done.unwrap_or_else(|| Err(ActError::Refused(unwatched(&self.order.root))))?;
         Ok(vec![done])
     }
@@ -271,10 +378,20 @@ impl Remedy for RestoreFile {
 
     async fn verify(&mut self) -> Verdict {
         let started = Instant::now();
+        // Room for the last look, where the state has to hold for as long as there is time.
+        let patience = self.limits.reach.max(self.limits.hold + 2 * self.limits.pace());
+        let until = tokio::time::Instant::from_std(started + patience);
         // What changed is told at once, so that the control plane's picture is right before the last report.
-        self.shared.files.look_again(&self.order.root, self.order.path.clone()).await;
+        self.look_again(until).await;
         let verdict = loop {
-            match self.is_right().await {
+            let Ok(right) = tokio::time::timeout_at(until, self.is_right()).await else {
+                let reason = format!(
+                    "expected to read the file again within {} ms, found its root busy until then",
+                    patience.as_millis()
+                );
+                break Verdict::new(Told::Unknown, reason);
+            };
+            match right {
                 Some(true) if started.elapsed() >= self.limits.hold => {
                     let reason = format!("it was as in the baseline for {} ms", self.limits.hold.as_millis());
                     break Verdict::new(Told::Succeeded, reason);
@@ -295,12 +412,13 @@ impl Remedy for RestoreFile {
             }
             tokio::time::sleep(self.limits.pace()).await;
         };
-        self.shared.files.look_again(&self.order.root, self.order.path.clone()).await;
+        self.look_again(until).await;
         verdict
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {
-        Ok(())
+        let job_id = self.job_id.clone();
+        self.at_root(move |root, order| remove_left_over(root, order, &job_id)).await.unwrap_or(Ok(()))
     }
 }
 

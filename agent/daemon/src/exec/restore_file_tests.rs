@@ -41,7 +41,7 @@ impl Site {
 
     fn restore(&mut self, relative: &str) -> Result<String, ActError> {
         let order = self.order(relative);
-        put_back(&mut self.root, &order, "job_00000000000000000000000000000001")
+        put_back(&mut self.root, &order, "job_00000000000000000000000000000001", &Stop::default())
     }
 
     fn is_right(&self, relative: &str) -> bool {
@@ -129,7 +129,7 @@ fn a_file_that_changed_since_the_plan_is_not_touched() {
     std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
     let order = site.order("conf/app.ini");
     std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
-    reason(put_back(&mut site.root, &order, "job_1"));
+    reason(put_back(&mut site.root, &order, "job_1", &Stop::default()));
     assert_eq!(std::fs::read_to_string(site.at.join("conf/app.ini")).unwrap(), "port = 2\n");
 }
 
@@ -142,9 +142,9 @@ fn a_link_on_the_way_leads_nowhere() {
     let order = site.order("conf/app.ini");
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
     symlink(outside.path(), site.at.join("conf")).unwrap();
-    assert!(put_back(&mut site.root, &order, "job_1").is_err());
+    assert!(put_back(&mut site.root, &order, "job_1", &Stop::default()).is_err());
     let planned_on_absence = site.order("conf/app.ini");
-    assert!(put_back(&mut site.root, &planned_on_absence, "job_1").is_err());
+    assert!(put_back(&mut site.root, &planned_on_absence, "job_1", &Stop::default()).is_err());
     assert_eq!(std::fs::read_to_string(outside.path().join("app.ini")).unwrap(), "port = 1\n");
 }
 
@@ -172,7 +172,90 @@ fn a_directory_in_the_place_of_a_file_and_a_path_elsewhere_are_refused() {
     assert!(site.at.join("run.sh").is_dir());
     let mut order = site.order("run.sh");
     order.path = "/etc/passwd".to_owned();
-    assert!(reason(put_back(&mut site.root, &order, "job_1")).contains("/etc/passwd"));
+    assert!(reason(put_back(&mut site.root, &order, "job_1", &Stop::default())).contains("/etc/passwd"));
     order.path = format!("{}/../escape", site.root.text());
-    assert!(put_back(&mut site.root, &order, "job_1").is_err());
+    assert!(put_back(&mut site.root, &order, "job_1", &Stop::default()).is_err());
+}
+
+#[test]
+fn once_its_time_is_over_nothing_is_changed() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    std::fs::write(site.at.join("conf/extra"), "x").unwrap();
+    std::fs::set_permissions(site.at.join("run.sh"), PermissionsExt::from_mode(0o600)).unwrap();
+    let stop = Stop::default();
+    drop(StopOnDrop(stop.clone()));
+    for relative in ["conf/app.ini", "conf/extra", "run.sh"] {
+        let before = site.root.look(relative, 0).entry;
+        let order = site.order(relative);
+        assert!(matches!(put_back(&mut site.root, &order, "job_1", &stop), Err(ActError::Failed(_))));
+        assert!(site.root.look(relative, 0).entry.same(&before) && site.nothing_left_behind());
+    }
+}
+
+#[test]
+fn a_mode_is_not_set_through_another_name_of_the_file() {
+    let mut site = Site::new();
+    std::fs::hard_link(site.at.join("run.sh"), site.at.join("other")).unwrap();
+    std::fs::set_permissions(site.at.join("run.sh"), PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(reason(site.restore("run.sh")).contains("other names"));
+    assert_eq!(std::fs::metadata(site.at.join("other")).unwrap().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn bits_that_lend_rights_are_given_to_a_new_file_alone() {
+    let mut site = Site::new();
+    std::fs::set_permissions(site.at.join("run.sh"), PermissionsExt::from_mode(0o4755)).unwrap();
+    site.root.accept("run.sh", |_| true).unwrap();
+    std::fs::set_permissions(site.at.join("run.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let inode = std::fs::metadata(site.at.join("run.sh")).unwrap().ino();
+    let open = std::fs::File::open(site.at.join("run.sh")).unwrap();
+    site.restore("run.sh").unwrap();
+    let now = std::fs::metadata(site.at.join("run.sh")).unwrap();
+    assert_eq!(now.mode() & 0o7777, 0o4755);
+    assert_ne!(now.ino(), inode);
+    assert_eq!(open.metadata().unwrap().mode() & 0o7777, 0o755, "whoever has the old one open gains nothing");
+}
+
+#[test]
+fn a_huge_file_is_never_replaced() {
+    let mut site = Site::new();
+    std::fs::File::create(site.at.join("conf/app.ini")).unwrap().set_len(1 << 42).unwrap();
+    std::fs::File::create(site.at.join("conf/extra")).unwrap().set_len(1 << 42).unwrap();
+    assert!(reason(site.restore("conf/app.ini")).contains("256 MiB"));
+    assert!(reason(site.restore("conf/extra")).contains("256 MiB"));
+    assert!(site.at.join("conf/extra").exists());
+}
+
+#[test]
+fn what_a_crash_left_beside_the_file_is_removed() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/.nimbus-restore-job_1"), "half").unwrap();
+    std::fs::write(site.at.join("conf/.nimbus-restore-job_2"), "another job's").unwrap();
+    let order = site.order("conf/app.ini");
+    remove_left_over(&site.root, &order, "job_1").unwrap();
+    remove_left_over(&site.root, &order, "job_1").unwrap();
+    assert!(!site.at.join("conf/.nimbus-restore-job_1").exists());
+    assert!(site.at.join("conf/.nimbus-restore-job_2").exists());
+    std::fs::remove_dir_all(site.at.join("conf")).unwrap();
+    remove_left_over(&site.root, &order, "job_1").unwrap();
+    site.root.full_pass(0, &mut |_| {});
+}
+
+#[test]
+fn nothing_is_removed_where_the_baseline_could_not_look() {
+    let mut site = Site::new();
+    let deep = "d/".repeat(tree::MAX_DEPTH);
+    std::fs::create_dir_all(site.at.join(&deep)).unwrap();
+    let before = format!("{deep}before");
+    std::fs::write(site.at.join(&before), "x").unwrap();
+    let store = Baselines::open(&site.at.join("../other")).unwrap();
+    site.root = Root::new(site.at.clone(), &[], Arc::new(store));
+    site.root.full_pass(0, &mut |file| panic!("told {}", file.path));
+    assert!(reason(site.restore(&before)).contains("nothing is removed"));
+    assert!(site.at.join(&before).exists());
+    // A directory that can be looked into has what was added to it removed as ever.
+    std::fs::write(site.at.join("d/extra"), "x").unwrap();
+    site.restore("d/extra").unwrap();
+    assert!(!site.at.join("d/extra").exists());
 }
