@@ -33,6 +33,10 @@ struct Flow<'a> {
 /// Runs a job that was just admitted.
 pub(super) async fn run(shared: &Arc<Shared>, admitted: Admitted<v1::Job>) {
     let flow = Flow { shared, job: Arc::new(admitted) };
+    // It may have waited long for a slot: what is over by then is not taken first and refused later.
+    if let Err(refusal) = flow.under_policy(|_| Ok(())).await {
+        return flow.refused(refusal).await;
+    }
     let accepted = flow.report(Told::Accepted, String::new());
     shared.tell(&flow.job.get().cluster_uid, accepted).await;
     flow.dispatch(None).await;
@@ -155,8 +159,6 @@ impl Flow<'_> {
     /// What comes right before acting. However long the job waited, for a slot or for its target: it may have expired,
     /// and the local policy may forbid it by now.
     async fn begin<R: Remedy>(&self, remedy: &mut R) -> Result<(), Refusal> {
-        // First of all, as for a job that is over it does not matter what became of its target.
-        self.under_policy(|_| Ok(())).await?;
         remedy.check().await?;
         let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
         // In one step with the record of it, so that nothing waits in between. After an interruption the intent may be
@@ -261,7 +263,12 @@ impl Flow<'_> {
 
     /// Nothing was changed before the interruption: acts now if the job still may, otherwise says why not.
     async fn again<R: Remedy>(&self, remedy: &mut R, when: &str) {
-        match self.begin(remedy).await {
+        // Asked first too, as for a job that is over it does not matter what became of its target.
+        let begun = match self.under_policy(|_| Ok(())).await {
+            Ok(()) => self.begin(remedy).await,
+            refused => refused,
+        };
+        match begun {
             Ok(()) => self.act(remedy).await,
             Err(mut refusal) => {
                 refusal.reason = format!("interrupted {when}; {}", refusal.reason);
