@@ -1,18 +1,41 @@
 //! The listener for operators: plain HTTP on a loopback address only, TLS everywhere else.
+//!
+//! Nobody has shown a token yet while a connection is opened and a request's head is read: [`Bounds`] says how many
+//! may be at that, and for how long. What a whole request may cost is bounded where it is answered.
+
+mod bounded;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
+use axum_server::accept::DefaultAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::{Handle, Server};
+use bounded::Bounded;
+use hyper_util::rt::TokioTimer;
 use tokio::task::JoinHandle;
 
 use crate::ca::Leaf;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::tls;
+
+/// What a connection may cost before there is a request.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Connections at once; a further one is closed unanswered.
+    connections: usize,
+    /// For the TLS handshake, again for the first bytes, and again for each request's head, the wait for it included.
+    /// At it the connection is closed.
+    patience: Duration,
+    /// How often a silent HTTP/2 peer is asked whether it is there; without an answer within `patience` it is closed.
+    ping: Duration,
+}
+
+const BOUNDS: Bounds =
+    Bounds { connections: 1_024, patience: Duration::from_secs(10), ping: Duration::from_secs(20) };
 
 /// A listener that is served until it is stopped.
 pub struct Running {
@@ -25,6 +48,16 @@ pub struct Running {
 impl Running {
     /// Serves `router` on `listener`.
     pub fn start(
+        config: &Config,
+        listener: TcpListener,
+        leaf: Arc<Leaf>,
+        router: Router,
+    ) -> Result<Self, StartError> {
+        Self::within(BOUNDS, config, listener, leaf, router)
+    }
+
+    fn within(
+        bounds: Bounds,
         config: &Config,
         listener: TcpListener,
         leaf: Arc<Leaf>,
@@ -43,10 +76,14 @@ impl Running {
                 None => tls::for_operators(leaf)?,
             };
             let config = RustlsConfig::from_config(Arc::new(config));
-            let server = axum_server::from_tcp_rustls(listener, config).map_err(wrong)?.handle(serving);
+            let inner = RustlsAcceptor::new(config).handshake_timeout(bounds.patience);
+            let server = bounds.set(axum_server::from_tcp(listener).map_err(wrong)?).handle(serving);
+            let server = server.acceptor(Bounded::new(inner, bounds.connections, bounds.patience));
             tokio::spawn(async move { ended(server.serve(service).await) })
         } else {
-            let server = axum_server::from_tcp(listener).map_err(wrong)?.handle(serving);
+            let server = bounds.set(axum_server::from_tcp(listener).map_err(wrong)?).handle(serving);
+            let inner = DefaultAcceptor::new();
+            let server = server.acceptor(Bounded::new(inner, bounds.connections, bounds.patience));
             tokio::spawn(async move { ended(server.serve(service).await) })
         };
         Ok(Self { address, tls, handle, task })
@@ -70,8 +107,92 @@ impl Running {
     }
 }
 
+impl Bounds {
+    fn set(self, mut server: Server<SocketAddr>) -> Server<SocketAddr> {
+        let http = server.http_builder();
+        http.http1().timer(TokioTimer::new()).header_read_timeout(self.patience);
+        http.http2()
+            .timer(TokioTimer::new())
+            .keep_alive_interval(self.ping)
+            .keep_alive_timeout(self.patience);
+        server
+    }
+}
+
 fn ended(served: std::io::Result<()>) {
     if let Err(error) = served {
         tracing::error!(%error, "REST is no longer served");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::ca::Authority;
+
+    /// Serves one path within `bounds`, plain or with TLS.
+    fn serve(bounds: Bounds, tls: bool, dir: &std::path::Path) -> Running {
+        let (pem, key) = (dir.join("ca.pem"), dir.join("ca.key"));
+        let ca = Arc::new(Authority::open(&pem, &key, crate::clock::now()).unwrap());
+        let names = vec!["localhost".to_owned()];
+        let leaf = Leaf::new(ca, crate::tls::provider(), names, crate::clock::now).unwrap();
+        // Whether it is TLS is decided by the address of the configuration; the listener is on loopback either way.
+        let listen = if tls { "0.0.0.0:0" } else { "127.0.0.1:0" };
+        let config = Config { listen: listen.parse().unwrap(), ..Config::new(dir) };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let router = Router::new().route("/", axum::routing::get(async || "here"));
+        Running::within(bounds, &config, listener, Arc::new(leaf), router).unwrap()
+    }
+
+    /// All that the server says until it closes, which it does in time.
+    async fn said(mut stream: TcpStream) -> String {
+        let mut all = Vec::new();
+        let read = stream.read_to_end(&mut all);
+        // A reset is an end, too.
+        let _ = tokio::time::timeout(Duration::from_secs(5), read).await.expect("closed by the server");
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    #[tokio::test]
+    async fn who_begins_and_does_not_go_on_is_closed_in_time() {
+        let bounds = Bounds { patience: Duration::from_millis(200), ..BOUNDS };
+        for (tls, begun) in [
+            (false, ""),
+            (false, "GET / HTT"),
+            (false, "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "),
+            (false, "PRI * HTTP/2.0\r\n"),
+            (true, ""),
+            (true, "\u{16}\u{3}\u{1}"),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let running = serve(bounds, tls, dir.path());
+            let mut stream = TcpStream::connect(running.address()).await.unwrap();
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            assert!(!said(stream).await.contains("here"), "{begun:?}");
+            running.stop(Duration::ZERO).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_whole_request_is_answered_and_one_connection_too_many_is_closed_until_there_is_room() {
+        let bounds = Bounds { connections: 1, patience: Duration::from_millis(500), ..BOUNDS };
+        let dir = tempfile::tempdir().unwrap();
+        let running = serve(bounds, false, dir.path());
+        let mut first = TcpStream::connect(running.address()).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        first.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+        let second = TcpStream::connect(running.address()).await.unwrap();
+        assert_eq!(said(second).await, "");
+        // The first says nothing more: closed, and its room is free.
+        assert!(said(first).await.ends_with("here"));
+        let mut third = TcpStream::connect(running.address()).await.unwrap();
+        third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        assert!(said(third).await.ends_with("here"));
+        running.stop(Duration::ZERO).await;
     }
 }
