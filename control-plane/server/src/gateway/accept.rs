@@ -1,6 +1,7 @@
 //! Takes connections, within bounds, and hands each to the protocol it asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION};
 use quinn::crypto::rustls::HandshakeData;
@@ -9,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::limits::{self, MAX_HANDSHAKES};
+use super::limits::{self, MAX_HANDSHAKES, MAX_STRANGERS, MAX_STRANGERS_WAITING};
 use super::turn_away::{Turned, turn_away};
 use super::{Gateway, enrol, session};
 
@@ -17,6 +18,7 @@ use super::{Gateway, enrol, session};
 pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationToken) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     let connections = Arc::new(Semaphore::new(gateway.max_connections));
+    let strangers = Strangers::default();
     loop {
         let incoming = tokio::select! {
             () = stop.cancelled() => return,
@@ -35,7 +37,21 @@ pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationTo
             continue;
         };
         let room = Arc::clone(&connections).try_acquire_owned().ok();
-        tasks.spawn(serve(Arc::clone(&gateway), incoming, handshake, room));
+        tasks.spawn(serve(Arc::clone(&gateway), incoming, handshake, room, strangers.clone()));
+    }
+}
+
+/// Places for peers that showed no certificate: they compete with each other alone.
+#[derive(Clone)]
+struct Strangers {
+    present: Arc<Semaphore>,
+    served: Arc<Semaphore>,
+}
+
+impl Default for Strangers {
+    fn default() -> Self {
+        let places = |most| Arc::new(Semaphore::new(most));
+        Self { present: places(MAX_STRANGERS_WAITING), served: places(MAX_STRANGERS) }
     }
 }
 
@@ -44,28 +60,56 @@ async fn serve(
     incoming: Incoming,
     handshake: OwnedSemaphorePermit,
     room: Option<OwnedSemaphorePermit>,
+    strangers: Strangers,
 ) {
     let remote = incoming.remote_address();
     let connected = async { incoming.accept()?.await };
-    let connection = match tokio::time::timeout(limits::FIRST_FRAME, connected).await {
+    let connection = match tokio::time::timeout(limits::HANDSHAKE, connected).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return failed(&gateway, remote, &error),
         Err(_) => return failed(&gateway, remote, &"no complete handshake in time"),
     };
     if room.is_none() {
-        // The stream that the peer opens carries the reason.
-        let accepted = tokio::time::timeout(limits::GOODBYE, connection.accept_bi()).await;
-        let mut stream = accepted.ok().and_then(Result::ok).map(|(send, _)| send);
-        let turned = Turned::overloaded("fewer connections", format!("{} open", gateway.max_connections));
-        let (app, complaints) = (&gateway.app, &gateway.complaints);
-        return turn_away(app, complaints, &connection, stream.as_mut(), "a peer", turned).await;
+        let found = format!("{} open", gateway.max_connections);
+        return no_room(&gateway, &connection, "fewer connections", found).await;
     }
-    match protocol(&connection).as_deref() {
-        Some(ALPN_SESSION) => session::serve(&gateway, &connection, handshake).await,
-        Some(ALPN_ENROL) => enrol::serve(&gateway, &connection).await,
+    if connection.peer_identity().is_some() {
+        return serve_protocol(&gateway, &connection, handshake, limits::FIRST_FRAME).await;
+    }
+    let Ok(_present) = strangers.present.try_acquire_owned() else {
+        let found = format!("{MAX_STRANGERS_WAITING} at once");
+        return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
+    };
+    drop((handshake, room));
+    let place = tokio::time::timeout(limits::STRANGER, strangers.served.acquire_owned());
+    let Ok(Ok(place)) = place.await else {
+        let found = format!("{MAX_STRANGERS} at once");
+        return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
+    };
+    serve_protocol(&gateway, &connection, place, limits::STRANGER).await;
+}
+
+/// Serves what was agreed on; the peer has `patience` for its first frame, and holds `slot` until it is welcome.
+async fn serve_protocol(
+    gateway: &Gateway,
+    connection: &Connection,
+    slot: OwnedSemaphorePermit,
+    patience: Duration,
+) {
+    match protocol(connection).as_deref() {
+        Some(ALPN_SESSION) => session::serve(gateway, connection, slot, patience).await,
+        Some(ALPN_ENROL) => enrol::serve(gateway, connection, slot, patience).await,
         // TLS refuses every other protocol, and a peer that names none.
         _ => connection.close(quinn::VarInt::from_u32(2), b"expected protocol nimbus/1 or nimbus-enrol/1"),
     }
+}
+
+/// The stream that the peer opens carries the reason.
+async fn no_room(gateway: &Gateway, connection: &Connection, expected: &str, found: String) {
+    let accepted = tokio::time::timeout(limits::GOODBYE, connection.accept_bi()).await;
+    let mut stream = accepted.ok().and_then(Result::ok).map(|(send, _)| send);
+    let turned = Turned::overloaded(expected, found);
+    turn_away(&gateway.app, &gateway.complaints, connection, stream.as_mut(), "a peer", turned).await;
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {

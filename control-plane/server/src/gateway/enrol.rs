@@ -3,6 +3,8 @@
 //! The token is spent, the agent made and the audit row written in one commit under the token's version: of two
 //! requests with one token, one wins. The secret is compared before anything else is said about a token.
 
+use std::time::Duration;
+
 use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
@@ -12,10 +14,11 @@ use nimbus_protocol::{v1, version};
 use nimbus_store::StoreError;
 use quinn::Connection;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::Gateway;
 use super::frames::{self, FrameReader};
-use super::limits;
 use super::turn_away::{Close, Turned, turn_away};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, CaError, Issued};
@@ -25,16 +28,23 @@ const NEW_TOKEN: &str = "make a new one with `nimbus agents token create`";
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
 
-/// Serves one connection of the enrolment protocol.
-pub async fn serve(gateway: &Gateway, connection: &Connection) {
+/// Serves one connection of the enrolment protocol. The peer has `patience` for its stream and its request, and
+/// again for taking the answer; `_slot` is held to the end.
+pub async fn serve(
+    gateway: &Gateway,
+    connection: &Connection,
+    _slot: OwnedSemaphorePermit,
+    patience: Duration,
+) {
+    let by = Instant::now() + patience;
     let mut who = "a joining agent".to_owned();
-    let Ok(accepted) = tokio::time::timeout(limits::FIRST_FRAME, connection.accept_bi()).await else {
+    let Ok(accepted) = tokio::time::timeout_at(by, connection.accept_bi()).await else {
         return Close::Malformed.close(connection, "expected an enrolment request in time, found none");
     };
     let Ok((mut send, recv)) = accepted else { return };
     let answer = async {
         let mut reader = FrameReader::new(recv);
-        let read = tokio::time::timeout(limits::FIRST_FRAME, reader.next::<v1::AgentFrame>());
+        let read = tokio::time::timeout_at(by, reader.next::<v1::AgentFrame>());
         let frame = read.await.map_err(|_| Turned::malformed("an enrolment request in time", "none"))??;
         let Some(From::Enrol(request)) = frame.and_then(|frame| frame.body) else {
             return Err(Turned::malformed("an enrolment request", "another message or none"));
@@ -51,7 +61,7 @@ pub async fn serve(gateway: &Gateway, connection: &Connection) {
     }
     // The agent closes when it has everything; a slow one gets a moment.
     let _ = send.finish();
-    let _ = tokio::time::timeout(limits::FIRST_FRAME, connection.closed()).await;
+    let _ = tokio::time::timeout(patience, connection.closed()).await;
     Close::Bye.close(connection, "");
 }
 

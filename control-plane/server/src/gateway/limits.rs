@@ -10,11 +10,20 @@ use std::time::{Duration, Instant};
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
-/// Handshakes and first frames under way. A further connection is refused at once; from half of it on a client has
-/// to prove its address first (a QUIC retry).
+/// Handshakes under way, and first frames of peers with a certificate. A further connection is refused at once; from
+/// half of it on a client has to prove its address first (a QUIC retry).
 pub const MAX_HANDSHAKES: usize = 128;
-/// For the handshake, and again for the first frame. At it the connection is closed.
+/// For the handshake. At it the connection is closed.
+pub const HANDSHAKE: Duration = Duration::from_secs(5);
+/// For the first stream and frame of a peer with a certificate. At it the connection is closed.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
+/// The same for one without: who joins, and who has nothing to show. It takes neither a handshake's slot nor an
+/// agent's room meanwhile.
+pub const STRANGER: Duration = Duration::from_secs(5);
+/// Peers without a certificate that are served at once; a further one waits for up to [`STRANGER`].
+pub const MAX_STRANGERS: usize = 32;
+/// Of them served and waiting; a further one is told to come back.
+pub const MAX_STRANGERS_WAITING: usize = 128;
 /// Without a packet for so long, a connection is over.
 pub const IDLE: Duration = Duration::from_secs(30);
 /// How often an agent is to show that it is there.

@@ -1,5 +1,7 @@
 //! One agent's session: who it is, hello and welcome, then the control stream and the data stream beside it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use nimbus_control_core::model::{Agent, AuditDraft, Versioned};
 use nimbus_protocol::ids::AgentId;
@@ -9,6 +11,7 @@ use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, v1, version};
 use quinn::{Connection, SendStream};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::control::Control;
 use super::enrol::{unavailable, unsupported};
@@ -23,20 +26,27 @@ const JOIN_AGAIN: &str = "join it again: `nimbus agents token create`, then star
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
 
-/// Serves one connection of the session protocol. `handshake` is held until the agent is welcome or turned away.
-pub async fn serve(gateway: &Gateway, connection: &Connection, handshake: OwnedSemaphorePermit) {
+/// Serves one connection of the session protocol. The peer has `patience` for its stream and its hello; `handshake`
+/// is held until the agent is welcome or turned away.
+pub async fn serve(
+    gateway: &Gateway,
+    connection: &Connection,
+    handshake: OwnedSemaphorePermit,
+    patience: Duration,
+) {
+    let by = Instant::now() + patience;
     let peer = identity(connection);
     let who = match &peer {
         Ok(peer) => peer.agent.to_string(),
         Err(_) => "an agent without an identity".to_owned(),
     };
-    let Ok(accepted) = tokio::time::timeout(limits::FIRST_FRAME, connection.accept_bi()).await else {
+    let Ok(accepted) = tokio::time::timeout_at(by, connection.accept_bi()).await else {
         return Close::Malformed.close(connection, "expected a hello in time, found none");
     };
     let Ok((mut send, recv)) = accepted else { return };
     let mut reader = FrameReader::new(recv);
     let served = async {
-        let frame = tokio::time::timeout(limits::FIRST_FRAME, reader.next::<v1::AgentFrame>());
+        let frame = tokio::time::timeout_at(by, reader.next::<v1::AgentFrame>());
         let frame = frame.await.map_err(|_| Turned::malformed("a hello in time", "none"))??;
         let Some(From::Hello(hello)) = frame.and_then(|frame| frame.body) else {
             return Err(Turned::malformed("a hello as the first message", "another one or none"));
