@@ -146,16 +146,16 @@ impl Root {
 
     /// What the baseline does not know of after a pass.
     pub(super) fn settle_blind(&mut self, troubles: &Troubles, listed: &Dirs) {
-        let mut troubled = troubles.unlisted.clone();
+        let mut unsure = troubles.unlisted.clone();
         for dir in troubles.crowded.iter() {
-            troubled.add(dir);
+            unsure.add(dir);
         }
         if self.baselined {
             let before = self.blind.clone();
-            self.blind.settle(listed, &troubled);
+            self.blind.settle(listed, &unsure);
             self.unsaved |= self.blind != before;
         } else {
-            self.blind = troubled;
+            self.blind = unsure;
         }
     }
 
