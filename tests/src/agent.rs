@@ -13,7 +13,7 @@ use crate::process::{Process, binary};
 use crate::wait::{Seen, wait_for, wait_for_blocking};
 
 /// How long an agent may take to join.
-const JOIN_LIMIT: Duration = Duration::from_secs(60);
+const JOIN_LIMIT: Duration = Duration::from_mins(1);
 
 /// What an agent is started with.
 #[derive(Debug, Clone, Default)]

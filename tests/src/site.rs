@@ -11,7 +11,7 @@ use crate::rig::{Cluster, Options};
 use crate::wait::{Seen, wait_for};
 
 /// Longest wait for anything that a healthy site does by itself, on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Everything that heals a cluster.
 pub struct Site {

@@ -1,5 +1,11 @@
 //! Who may know whom, held over `cargo metadata`: the direction of the arrows is the one thing that stays.
 //! Needs no server.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where it finds something else"
+)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::Command;

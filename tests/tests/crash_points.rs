@@ -54,7 +54,7 @@ async fn the_control_plane_may_die_at_any_step() {
         for point in points {
             eprintln!("killing at {point}");
             let (workloads, witness, pod) = healthy(&site, "plane").await.unwrap();
-            site.plane.restart_with(Some(&format!("{point}=1*return"))).await.unwrap();
+            site.plane.restart_with(Some(&format!("{point}=1*return"))).unwrap();
             workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
             site.plane
                 .wait_until_dead(PATIENCE)
@@ -103,7 +103,7 @@ async fn between_planned_and_approved_nothing_is_lost_or_done_twice() {
 
     // Planned, not approved yet: the same approval is still asked for afterwards.
     site.plane.kill9().unwrap();
-    site.plane.restart_with(Some("cp::approved=1*return")).await.unwrap();
+    site.plane.restart_with(Some("cp::approved=1*return")).unwrap();
     site.plane.wait_until_ready().await.unwrap();
     let after = site.incident_in("rollout_stuck", workloads.namespace(), "waiting_approval").await.unwrap();
     assert_eq!(before["approval_id"], after["approval_id"], "an identical plan keeps its approval");

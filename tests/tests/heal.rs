@@ -1,4 +1,10 @@
 //! The way of one observation, on a real cluster: broken, seen, planned, allowed or approved, mended, verified.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where it finds something else"
+)]
 
 use nimbus_tests::plane::QUICK;
 use nimbus_tests::postgres::Postgres;

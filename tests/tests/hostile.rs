@@ -1,5 +1,11 @@
 //! Hostile and broken peers against a control plane of its own process: each gets a clear error, the server keeps
 //! serving a good agent through all of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends where it finds something else"
+)]
 
 use std::time::Duration;
 

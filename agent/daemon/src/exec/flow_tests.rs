@@ -176,6 +176,7 @@ fn succeed(shared: &Shared) {
 
 fn nothing(_: &Shared) {}
 
+#[allow(clippy::unnecessary_wraps, reason = "what it gives is what the flow takes")]
 fn owed(bench: &Bench, phase: Phase) -> Option<Owed> {
     let mut store = bench.shared.journal.lock().unwrap();
     if phase > Phase::Received {

@@ -92,13 +92,15 @@ fn advance(job: &Job, report: &JobReport) -> Option<Job> {
     Some(after)
 }
 
-/// A job that was taken is refused only for what is read again at the very moment of acting, or as `expired` when its
-/// agent was interrupted before it acted and came back too late. Of a copy of its envelope an agent that knows the job
-/// says `replayed`, before it looks at the time; any other refusal then is not about the job that runs.
+/// A job that was taken is refused only for what is read again at the very moment of acting: also `expired` or
+/// `stale_epoch` when it waited, or its agent was interrupted, before it acted. Of a copy of its envelope an agent that
+/// knows the job says `replayed`, before it looks at time and epoch; any other refusal is not about the job that runs.
 fn may_still_refuse(state: JobState, code: &str) -> bool {
     match state {
         JobState::Pending | JobState::Dispatched | JobState::Expired => true,
-        JobState::Running => matches!(code, "precondition_failed" | "policy_forbids" | "expired"),
+        JobState::Running => {
+            matches!(code, "precondition_failed" | "policy_forbids" | "expired" | "stale_epoch")
+        }
         _ => false,
     }
 }

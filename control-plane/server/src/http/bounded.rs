@@ -51,7 +51,7 @@ where
         Box::pin(async move {
             let (stream, service) = accepted.await?;
             let opening = Some((Box::pin(tokio::time::sleep(patience)), 0));
-            Ok((Opening { stream, opening, _slot: slot }, service))
+            Ok((Opening { stream, patience: opening, _slot: slot }, service))
         })
     }
 }
@@ -60,7 +60,7 @@ where
 pub struct Opening<I> {
     stream: I,
     /// When the patience ends, and the bytes until now; `None` once the connection was opened or answered.
-    opening: Option<(Pin<Box<Sleep>>, usize)>,
+    patience: Option<(Pin<Box<Sleep>>, usize)>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -73,14 +73,14 @@ impl<I: AsyncRead + Unpin> AsyncRead for Opening<I> {
         let this = &mut *self;
         let before = buffer.filled().len();
         let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        let Some((until, bytes)) = &mut this.opening else { return polled };
+        let Some((until, bytes)) = &mut this.patience else { return polled };
         if polled.is_pending() {
             ready!(until.as_mut().poll(context));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         *bytes += buffer.filled().len() - before;
         if *bytes >= OPENING {
-            this.opening = None;
+            this.patience = None;
         }
         polled
     }
@@ -92,7 +92,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Opening<I> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.opening = None;
+        self.patience = None;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
@@ -101,7 +101,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Opening<I> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.opening = None;
+        self.patience = None;
         Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
     }
 

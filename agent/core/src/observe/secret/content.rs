@@ -42,7 +42,7 @@ pub(super) fn looks_secret(content: &[u8]) -> bool {
     let text = String::from_utf8_lossy(content);
     credential::is_in(&text)
         || assigns_secret(&text)
-        || text.lines().any(|line| is_secret_line(line))
+        || text.lines().any(is_secret_line)
         || words(&text).any(is_random)
 }
 
