@@ -195,7 +195,7 @@ mod tests {
             // The key id (and the tag and length in front of it) is only a hint: a change there must not change the document.
             let in_hint = (hint_at - 2..hint_at + hint.len()).contains(&(bit / 8));
             if let Ok(verified) = believed {
-                assert!(in_hint && verified.get() == &job(), "bit {bit} went unnoticed")
+                assert!(in_hint && verified.get() == &job(), "bit {bit} went unnoticed");
             }
         }
     }
