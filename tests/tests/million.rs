@@ -10,7 +10,7 @@ use nimbus_protocol::{frame, v1};
 use nimbus_store::Store;
 use nimbus_tests::plane::Plane;
 use nimbus_tests::postgres::Postgres;
-use nimbus_tests::sim::stream::{Streamer, is_intact};
+use nimbus_tests::sim::stream::{Streamer, is_intact, lean_sample};
 use nimbus_tests::sim::{Identity, enrol};
 use nimbus_tests::wait::{Seen, wait_for};
 use prost::Message as _;
@@ -43,6 +43,7 @@ async fn stream_under_fire(plane: &mut Plane, identities: &[Identity]) -> anyhow
         let streamer = Streamer {
             server: plane.quic(),
             identity: identity.clone(),
+            sample: lean_sample,
             batch: BATCH,
             total: EACH,
             acked: Arc::clone(acked),

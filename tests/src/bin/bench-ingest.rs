@@ -43,6 +43,7 @@ async fn measure(database: Option<String>) -> anyhow::Result<Measured> {
         let streamer = Streamer {
             server,
             identity,
+            sample: host_sample,
             batch: BATCH,
             total: u64::MAX / 2,
             acked: counter,

@@ -58,9 +58,17 @@ pub fn host_sample(sequence: u64) -> v1::Observation {
     v1::Observation { sequence, observed_at_us: 1_767_225_600_000_000, cluster_uid: String::new(), body }
 }
 
-/// Does a stored observation say what [`host_sample`] made of its sequence?
+/// The least that still says its own sequence: for streams in which the number of observations is what counts.
+pub fn lean_sample(sequence: u64) -> v1::Observation {
+    let host =
+        v1::Host { hostname: "simulated".into(), memory_available_bytes: sequence, ..Default::default() };
+    let body = Some(v1::observation::Body::Host(host));
+    v1::Observation { sequence, observed_at_us: 1_767_225_600_000_000, cluster_uid: String::new(), body }
+}
+
+/// Does a stored observation say what [`lean_sample`] made of its sequence?
 pub fn is_intact(observation: &v1::Observation) -> bool {
-    observation == &host_sample(observation.sequence)
+    observation == &lean_sample(observation.sequence)
 }
 
 /// One agent's endless wish to get its observations stored.
@@ -69,6 +77,8 @@ pub struct Streamer {
     pub server: SocketAddr,
     /// Who it is.
     pub identity: Identity,
+    /// Makes the observation of a sequence.
+    pub sample: fn(u64) -> v1::Observation,
     /// Observations a batch.
     pub batch: u64,
     /// Stop when so many are acknowledged.
@@ -118,7 +128,7 @@ impl Streamer {
             let allowed = (*self.allowed.borrow_and_update()).min(self.total);
             while in_flight < WINDOW && next <= allowed {
                 let last = (next + self.batch - 1).min(allowed);
-                session.send(next, (next..=last).map(host_sample).collect()).await?;
+                session.send(next, (next..=last).map(self.sample).collect()).await?;
                 (next, in_flight) = (last + 1, in_flight + 1);
             }
             if in_flight == 0 {
