@@ -363,7 +363,13 @@ impl Remedy for RestoreFile {
         let job_id = self.job_id.clone();
         let stop = Stop::default();
         let _dropped = StopOnDrop(stop.clone());
-        let done = self.at_root(move |root, order| put_back(root, order, &job_id, &stop)).await;
+        let window = self.limits.window();
+        let back = move |root: &mut _, order: &_| {
+            // Asked once the root is held: the wait for it may have been longer than the job was valid.
+            window.still_open()?;
+            put_back(root, order, &job_id, &stop)
+        };
+        let done = self.at_root(back).await;
         let done = done.unwrap_or_else(|| Err(ActError::Refused(unwatched(&self.order.root))))?;
         Ok(vec![done])
     }
