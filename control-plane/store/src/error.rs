@@ -83,6 +83,17 @@ pub enum StoreError {
         /// In the database's words.
         detail: String,
     },
+    /// Another control plane runs on this database.
+    #[error(
+        "expected to be the only control plane on {at}, found another one there for {waited_s} s; stop that one, or \
+         give this one a database of its own"
+    )]
+    InUse {
+        /// The database.
+        at: String,
+        /// How long we waited, seconds.
+        waited_s: u64,
+    },
     /// What is stored cannot be what was written.
     #[error("expected {expected} in {at}, found {found}; restore the database from a backup, it is damaged")]
     Corrupt {

@@ -46,6 +46,7 @@ mod log;
 mod migrate;
 mod read;
 mod retention;
+mod sole;
 mod state;
 mod store;
 mod types;
@@ -62,6 +63,7 @@ pub use error::StoreError;
 pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use read::MAX_ALL;
 pub use retention::MAX_TRIM_DOCUMENTS;
+pub use sole::SoleUse;
 pub use store::Store;
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,

@@ -56,6 +56,7 @@ stories! {
     a_newer_schema_is_refused_untouched
     two_start_at_once_on_an_empty_database
     epochs_grow_at_each_start
+    one_control_plane_on_a_database
     cursors_never_move_back
     snapshots_survive_and_damage_is_noticed
     finished_documents_go_and_the_rest_stays

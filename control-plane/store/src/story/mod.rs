@@ -30,7 +30,8 @@ pub use log::{
 pub use retention::finished_documents_go_and_the_rest_stays;
 pub use state::{
     a_newer_schema_is_refused_untouched, cursors_never_move_back, epochs_grow_at_each_start,
-    snapshots_survive_and_damage_is_noticed, two_start_at_once_on_an_empty_database,
+    one_control_plane_on_a_database, snapshots_survive_and_damage_is_noticed,
+    two_start_at_once_on_an_empty_database,
 };
 
 use crate::{Store, StoreUrl};
@@ -52,6 +53,7 @@ pub const NAMES: &[&str] = &[
     "a_newer_schema_is_refused_untouched",
     "two_start_at_once_on_an_empty_database",
     "epochs_grow_at_each_start",
+    "one_control_plane_on_a_database",
     "cursors_never_move_back",
     "snapshots_survive_and_damage_is_noticed",
     "finished_documents_go_and_the_rest_stays",
@@ -82,6 +84,7 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "a_newer_schema_is_refused_untouched" => a_newer_schema_is_refused_untouched(url).await,
         "two_start_at_once_on_an_empty_database" => two_start_at_once_on_an_empty_database(url).await,
         "epochs_grow_at_each_start" => epochs_grow_at_each_start(url).await,
+        "one_control_plane_on_a_database" => one_control_plane_on_a_database(url).await,
         "cursors_never_move_back" => cursors_never_move_back(url).await,
         "snapshots_survive_and_damage_is_noticed" => snapshots_survive_and_damage_is_noticed(url).await,
         "finished_documents_go_and_the_rest_stays" => finished_documents_go_and_the_rest_stays(url).await,

@@ -56,6 +56,22 @@ pub async fn epochs_grow_at_each_start(url: &StoreUrl) {
     store.close().await;
 }
 
+/// A second control plane does not start on a database that a server keeps, until the first one is gone. A file is in
+/// a data directory that is locked.
+pub async fn one_control_plane_on_a_database(url: &StoreUrl) {
+    let (store, other) = (open(url).await, open(url).await);
+    let first = store.sole_use().await.unwrap();
+    if url.path().is_none() {
+        let error = other.sole_use().await.unwrap_err();
+        assert!(matches!(&error, StoreError::InUse { .. }), "{error}");
+        assert!(error.to_string().contains("stop that one"), "{error}");
+    }
+    drop(first);
+    let _second = other.sole_use().await.unwrap();
+    store.close().await;
+    other.close().await;
+}
+
 /// A reader of the log that was overtaken by another cannot put the cursor back.
 pub async fn cursors_never_move_back(url: &StoreUrl) {
     let store = open(url).await;
