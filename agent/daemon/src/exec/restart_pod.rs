@@ -77,6 +77,13 @@ impl RestartPod {
         }
     }
 
+    /// Is it the pod that the plan is about, and in the state that the plan is about?
+    async fn still_broken(&self, client: &::kube::Client) -> Result<(), Refusal> {
+        let pod =
+            kube::pod(client, &kube::pod_path(&self.target())?).await.map_err(|error| unread(&error))?;
+        preconditions::restart_pod(&self.order, pod.as_ref())
+    }
+
     async fn verify_on(&mut self, client: &::kube::Client) -> Verdict {
         let started = Instant::now();
         let mut holding = Holding::new();
@@ -148,6 +155,10 @@ impl RestartPod {
     }
 }
 
+fn unread(error: &RequestError) -> Refusal {
+    precondition(format!("expected to read the pod again, found: {error}"))
+}
+
 /// What the API server's refusal of an eviction means.
 fn eviction_error(pod: &str, error: RequestError) -> ActError {
     match error {
@@ -202,11 +213,8 @@ fn crash_looping(pod: &v1::Pod) -> Option<String> {
 impl Remedy for RestartPod {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
-        let unread =
-            |error: RequestError| precondition(format!("expected to read the pod again, found: {error}"));
-        let pod = kube::pod(&client, &kube::pod_path(&self.target())?).await.map_err(unread)?;
-        preconditions::restart_pod(&self.order, pod.as_ref())?;
-        let pods = kube::pods_of(&client, &self.owner()).await.map_err(unread)?;
+        self.still_broken(&client).await?;
+        let pods = kube::pods_of(&client, &self.owner()).await.map_err(|error| unread(&error))?;
         self.memo.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
         self.memo.cordoned =
             (self.order.avoid_node && !self.order.node.is_empty()).then(|| self.order.node.clone());
@@ -223,6 +231,7 @@ impl Remedy for RestartPod {
     }
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
+        let window = self.limits.window();
         let mut evidence = Vec::new();
         if let Some(node) = self.memo.cordoned.clone() {
             let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
@@ -243,8 +252,11 @@ impl Remedy for RestartPod {
                 }
             }
         }
-        // The lease may have been lost meanwhile.
+        // Closing the node took its time. Meanwhile the lease may have been lost, the job may have expired, and the pod
+        // may have recovered.
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+        self.still_broken(&client).await.map_err(ActError::Refused)?;
+        window.still_open()?;
         self.evict(&client, false).await?;
         let target = self.target();
         evidence.push(format!("evicted pod {}/{}", target.namespace, target.name));

@@ -128,6 +128,17 @@ impl Engine {
     }
 }
 
+/// Reads everything that the log holds beyond the world's snapshot, before anything is decided or served.
+pub async fn catch_up(app: &Arc<App>) -> Result<Ingest, StoreError> {
+    let from = app.applied();
+    let mut ingest = Ingest::new(app);
+    ingest.catch_up(app).await?;
+    if let Err(error) = snapshot::after_replay(app, from).await {
+        tracing::warn!(%error, "no snapshot after a long replay: the next start replays it again");
+    }
+    Ok(ingest)
+}
+
 /// Runs the keeper until `stop` is cancelled; takes a last snapshot then.
 pub async fn keep(app: Arc<App>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
