@@ -22,6 +22,8 @@ pub struct AgentOptions {
     pub name: String,
     /// Cluster to watch; `None`: only its host.
     pub kubeconfig: Option<PathBuf>,
+    /// UID of the cluster that its token is made for; `None`: a token that names none.
+    pub cluster: Option<String>,
     /// Watched paths.
     pub watch: Vec<PathBuf>,
     /// Text of the local policy file; empty: none, observe only.
@@ -51,7 +53,7 @@ impl AgentProcess {
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
         let kind = if options.kubeconfig.is_some() { "cluster" } else { "vpc" };
-        let token = plane.join_token(&options.name, kind).await?;
+        let token = plane.join_token_for(&options.name, kind, options.cluster.as_deref()).await?;
         let dir = tempfile::Builder::new().prefix("nimbus-agent-").tempdir()?;
         std::fs::write(dir.path().join("policy.toml"), &options.policy)?;
         let process = launch(dir.path(), plane.quic(), &options, Some(&token), failpoints)?;

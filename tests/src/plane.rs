@@ -187,8 +187,18 @@ impl Plane {
 
     /// A join token for a new agent.
     pub async fn join_token(&self, name: &str, kind: &str) -> anyhow::Result<String> {
-        let answer =
-            self.post("/agents/tokens", json!({"name": name, "kind": kind, "ttl_seconds": 900})).await?;
+        self.join_token_for(name, kind, None).await
+    }
+
+    /// A join token for a new agent of one cluster.
+    pub async fn join_token_for(
+        &self,
+        name: &str,
+        kind: &str,
+        cluster: Option<&str>,
+    ) -> anyhow::Result<String> {
+        let order = json!({"name": name, "kind": kind, "cluster": cluster, "ttl_seconds": 900});
+        let answer = self.post("/agents/tokens", order).await?;
         Ok(answer["token"].as_str().context("a token")?.to_owned())
     }
 }

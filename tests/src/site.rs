@@ -142,6 +142,7 @@ pub fn agent_options(cluster: &Cluster, name: &str, uid: &str) -> AgentOptions {
     AgentOptions {
         name: name.to_owned(),
         kubeconfig: Some(cluster.kubeconfig_path()),
+        cluster: Some(uid.to_owned()),
         policy: policy_for(uid),
         ..AgentOptions::default()
     }

@@ -124,6 +124,8 @@ pub struct JoinToken {
     /// Kind that the agent will be.
     #[schema(value_type = words::AgentKind)]
     pub kind: String,
+    /// UID of the only cluster that the agent may speak for; `null`: one that no other agent speaks for.
+    pub cluster: Option<String>,
     /// Not accepted from then on; accepted once before.
     pub expires_at: Timestamp,
     /// The token itself.

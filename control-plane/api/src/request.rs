@@ -81,6 +81,11 @@ pub struct JoinTokenRequest {
     /// `cluster` or `vpc`.
     #[schema(value_type = words::AgentKind)]
     pub kind: String,
+    /// Name or UID of the only cluster that the agent may speak for; only with `cluster`. Needed when another agent
+    /// speaks for that cluster already; without it the agent speaks for the first one that it watches.
+    #[serde(default)]
+    #[schema(max_length = 256)]
+    pub cluster: Option<String>,
     /// Seconds until it is not accepted any more, 1 to 604,800 (7 days); 900 when it is not given.
     #[serde(default = "quarter_of_an_hour")]
     #[schema(minimum = 1, maximum = 604_800)]

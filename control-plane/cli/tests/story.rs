@@ -104,6 +104,12 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
     let incident = home.run(&["incidents", "show", id, "-o", "json"]).ended(0).json();
     assert_eq!(text(&incident, "state"), "escalated");
     assert_eq!(mode(&script), 0o777);
+    assert!(denied.err.contains("nimbus incidents ask"), "{denied:?}");
+    home.run(&["incidents", "ask", id, "--reason", "the window opened"]).ended(0);
+    let asked = waiting(&home, &script);
+    assert_ne!(text(&asked, "approval_id"), approval, "a new question");
+    home.run(&["incidents", "ask", id]).ended(1);
+    home.run(&["deny", text(&asked, "approval_id")]).ended(0);
 
     let accepted = home.run(&["drift", "baseline", "add", id]).ended(0);
     assert!(accepted.out.contains("baseline now"), "{accepted:?}");

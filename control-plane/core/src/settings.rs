@@ -6,6 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::model::ActionKind;
+
 /// The figures. Durations are whole milliseconds (`_ms`) or seconds (`_s`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -14,6 +16,8 @@ pub struct Settings {
     pub crash_loop_restarts: u32,
     /// How long a result must hold to count as helped; also how long an owner must be healthy to be settled.
     pub verify_ms: u32,
+    /// As `verify_ms`, for files, where it is shorter: a file is right at once or not at all, and only has to stay so.
+    pub file_verify_ms: u32,
     /// Longest time for an agent to reach that state.
     pub verify_timeout_ms: u32,
     /// Longest time for an agent to act.
@@ -85,6 +89,7 @@ impl Default for Settings {
         Self {
             crash_loop_restarts: 3,
             verify_ms: 30_000,
+            file_verify_ms: 5_000,
             verify_timeout_ms: 180_000,
             act_ms: 30_000,
             job_ttl_ms: 60_000,
@@ -169,6 +174,14 @@ impl Settings {
         doubled(self.refusal_backoff_ms, refusal, self.backoff_max_ms)
     }
 
+    /// How long the result of an action must hold to count as helped.
+    pub fn verify_for(&self, action: ActionKind) -> u32 {
+        match action {
+            ActionKind::RestoreFile | ActionKind::AcceptBaseline => self.file_verify_ms.min(self.verify_ms),
+            ActionKind::RestartPod | ActionKind::RollbackDeployment => self.verify_ms,
+        }
+    }
+
     /// How long an owner must be healthy to be settled.
     pub fn settle(&self) -> SignedDuration {
         millis(self.verify_ms)
@@ -231,5 +244,14 @@ mod tests {
         let waits: Vec<i64> = [1, 2, 3, 6, 7, 40, 200].map(|n| settings.backoff(n).as_secs()).into();
         assert_eq!(waits, [30, 60, 120, 960, 1_800, 1_800, 1_800]);
         assert_eq!(settings.refusal_backoff(2).as_secs(), 2);
+    }
+
+    #[test]
+    fn a_file_is_verified_for_a_shorter_time_and_never_for_a_longer_one() {
+        let settings = Settings::default();
+        assert_eq!(settings.verify_for(ActionKind::RestartPod), 30_000);
+        assert_eq!(settings.verify_for(ActionKind::RestoreFile), 5_000);
+        let hurried = Settings { verify_ms: 300, ..Settings::default() };
+        assert_eq!(hurried.verify_for(ActionKind::RestoreFile), 300);
     }
 }

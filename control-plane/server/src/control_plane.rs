@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_control_core::World;
-use nimbus_control_core::model::AgentKind;
+use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
-use nimbus_store::{Store, StoreUrl};
+use nimbus_store::{SoleUse, Store, StoreError, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,7 +21,7 @@ use crate::error::StartError;
 use crate::health::Part;
 use crate::operator::OperatorToken;
 use crate::sign::Signer;
-use crate::tokens::TokenError;
+use crate::tokens::{Newcomer, TokenError};
 use crate::{clock, gateway, http, rest, tasks, tls};
 
 /// Longest time that [`ControlPlane::stop`] takes.
@@ -38,6 +38,7 @@ pub struct ControlPlane {
     engine: JoinHandle<()>,
     keeper: JoinHandle<()>,
     deciding: DropGuard,
+    sole: SoleUse,
 }
 
 impl ControlPlane {
@@ -56,10 +57,11 @@ impl ControlPlane {
         let operator = OperatorToken::open(&data_dir.operator_token())?;
         let database = config.database.clone().unwrap_or_else(|| data_dir.database_url());
         let store = Store::open(&database.parse::<StoreUrl>()?).await?;
+        // Before an epoch is taken: that would put the jobs of the one that runs out of date.
+        let sole = store.sole_use().await?;
         let parts = restore(&config, store, ca, signer, operator).await?;
         let app = Arc::new(App::new(parts));
-        let mut ingest = tasks::Ingest::new(&app);
-        ingest.catch_up(&app).await?;
+        let ingest = tasks::catch_up(&app).await?;
         app.docs().await?;
 
         let agents = tls::for_agents(&app.ca, Arc::clone(&leaf))?;
@@ -79,7 +81,7 @@ impl ControlPlane {
             epoch = app.epoch,
             "control plane started"
         );
-        Ok(Self { app, data_dir, gateway, http, engine, keeper, deciding: deciding.drop_guard() })
+        Ok(Self { app, data_dir, gateway, http, engine, keeper, deciding: deciding.drop_guard(), sole })
     }
 
     /// What the parts share.
@@ -115,12 +117,16 @@ impl ControlPlane {
     /// Makes a single-use join token: see [`App::create_join_token`].
     pub async fn create_join_token(
         &self,
-        name: &str,
-        kind: AgentKind,
+        newcomer: Newcomer<'_>,
         ttl: Duration,
         by: &str,
     ) -> Result<JoinToken, TokenError> {
-        self.app.create_join_token(name, kind, ttl, by).await
+        self.app.create_join_token(newcomer, ttl, by).await
+    }
+
+    /// Lets an agent that has joined speak for this cluster and no other: see [`App::grant_cluster`].
+    pub async fn grant_cluster(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
+        self.app.grant_cluster(agent, cluster, by).await
     }
 
     /// The clusters in which something is enabled: UID and actions. It moves when an operator changes that.
@@ -130,7 +136,7 @@ impl ControlPlane {
 
     /// Stops everything within five seconds: no new work, sessions told, requests finished, the inventory kept.
     pub async fn stop(self) {
-        let Self { app, data_dir, gateway, http, engine, keeper, deciding } = self;
+        let Self { app, data_dir, gateway, http, engine, keeper, deciding, sole } = self;
         app.health.bad(Part::Start, "stopping");
         let stopping = async {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
@@ -141,6 +147,7 @@ impl ControlPlane {
         if tokio::time::timeout(STOP, stopping).await.is_err() {
             tracing::warn!("stopped without waiting any longer; the next start replays what is missing");
         }
+        drop(sole);
         tracing::info!(data_dir = %data_dir.path().display(), "control plane stopped");
     }
 }

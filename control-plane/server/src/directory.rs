@@ -1,10 +1,11 @@
 //! What agents say of themselves becomes agent and cluster documents. Facts only: what may be done in a cluster
-//! starts as *observe* and is changed by operators alone.
+//! starts as *observe* and is changed by operators alone; which agent speaks for a cluster is decided in `claims`.
 
 use jiff::Timestamp;
 use nimbus_control_core::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versioned};
 use nimbus_protocol::v1;
 
+use crate::claims::{self, Denied};
 use crate::docs::Docs;
 
 /// Longest text that is kept of what an agent says.
@@ -18,8 +19,13 @@ struct Watched<'a> {
     name: &'a str,
 }
 
-/// What a hello changes.
-pub fn hello(docs: &Docs, agent: &Versioned<Agent>, said: &v1::Hello, now: Timestamp) -> ChangeSet {
+/// What a hello changes, and why the agent may not come in with what it says.
+pub fn hello(
+    docs: &Docs,
+    agent: &Versioned<Agent>,
+    said: &v1::Hello,
+    now: Timestamp,
+) -> (ChangeSet, Option<Denied>) {
     let mut next = agent.doc.clone();
     next.hostname = cut(&said.hostname);
     next.version = cut(&said.agent_version);
@@ -38,7 +44,7 @@ pub fn status(docs: &Docs, agent: &Versioned<Agent>, said: &v1::AgentStatus, now
     next.roots = roots.map(|root| (cut_to(&root.path, 4_096), cut(&root.problem), root.files)).collect();
     next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
     next.dropped = said.dropped;
-    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
+    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now).0
 }
 
 fn changes(
@@ -47,11 +53,21 @@ fn changes(
     mut next: Agent,
     watched: &Watched<'_>,
     now: Timestamp,
-) -> ChangeSet {
+) -> (ChangeSet, Option<Denied>) {
     let mut changes = ChangeSet::default();
-    // An agent that was enrolled for a host does not speak for any cluster.
-    let speaks = next.kind == AgentKind::Cluster && !watched.uid.is_empty();
-    next.cluster_uid = speaks.then(|| cut(watched.uid));
+    let mut denied = None;
+    next.cluster_uid = None;
+    // An agent that was enrolled for a host may well name one; it does not speak for it.
+    if next.kind == AgentKind::Cluster && !watched.uid.is_empty() {
+        let uid = cut(watched.uid);
+        match claims::may_speak(&docs.agents, &next, &uid) {
+            Ok(()) => (next.claim, next.cluster_uid) = (Some(uid.clone()), Some(uid)),
+            Err(why) => {
+                changes.audit.extend(no_claim(&mut next, &agent.doc, &uid, &why, now));
+                denied = Some(why);
+            }
+        }
+    }
     if let Some(uid) = &next.cluster_uid
         && !docs.clusters.iter().any(|cluster| &cluster.doc.uid == uid)
     {
@@ -64,7 +80,7 @@ fn changes(
         changes.clusters.push(Versioned::new(cluster));
     }
     if next == agent.doc {
-        return changes;
+        return (changes, denied);
     }
     if next.cluster_uid != agent.doc.cluster_uid && agent.doc.cluster_uid.is_some() {
         let now_watches = next.cluster_uid.as_deref().unwrap_or("none");
@@ -72,7 +88,18 @@ fn changes(
         changes.audit.push(row(now, &next, "agent.moved", next.id.as_str(), "", &detail));
     }
     changes.agents.push(Versioned { version: agent.version, doc: next });
-    changes
+    (changes, denied)
+}
+
+/// Takes what an agent says of a cluster that is not its own for nothing but a problem; one audit row when that is new.
+fn no_claim(next: &mut Agent, before: &Agent, uid: &str, why: &Denied, now: Timestamp) -> Option<AuditDraft> {
+    let start = format!("expected {}, found ", claims::EXPECTED);
+    let problem = format!("{start}{}", why.found(uid));
+    let known = before.problems.iter().any(|text| text.starts_with(&start));
+    (next.leading, next.lease_term) = (false, 0);
+    next.problems.retain(|text| !text.starts_with(&start));
+    next.problems.push(problem.clone());
+    (!known).then(|| row(now, next, "agent.claim_refused", uid, "", &problem))
 }
 
 fn row(
@@ -117,23 +144,8 @@ mod tests {
     use super::*;
 
     fn agent(kind: AgentKind) -> Versioned<Agent> {
-        let doc = Agent {
-            id: "agt_00000000000000000000000000000001".parse().unwrap(),
-            name: "edge".into(),
-            kind,
-            created_at: Timestamp::UNIX_EPOCH,
-            key_sha256: String::new(),
-            revoked_at: None,
-            hostname: String::new(),
-            version: String::new(),
-            cluster_uid: None,
-            leading: false,
-            lease_term: 0,
-            allowed_actions: Vec::new(),
-            roots: Vec::new(),
-            problems: Vec::new(),
-            dropped: 0,
-        };
+        let id = "agt_00000000000000000000000000000001".parse().unwrap();
+        let doc = Agent { name: "edge".into(), ..Agent::new(id, kind, Timestamp::UNIX_EPOCH) };
         Versioned { version: 3, doc }
     }
 
@@ -183,5 +195,26 @@ mod tests {
     fn an_agent_of_a_host_speaks_for_no_cluster() {
         let changes = status(&docs(&[]), &agent(AgentKind::Vpc), &said("u1", "prod"), Timestamp::UNIX_EPOCH);
         assert!(changes.clusters.is_empty() && changes.agents.is_empty());
+    }
+
+    #[test]
+    fn a_claim_that_is_refused_is_a_problem_and_one_audit_row() {
+        let mut docs = docs(&[("u1", "prod")]);
+        let mut owner = agent(AgentKind::Cluster);
+        owner.doc.id = "agt_00000000000000000000000000000002".parse().unwrap();
+        owner.doc.claim = Some("u1".into());
+        docs.agents.push(owner);
+        let thief = agent(AgentKind::Cluster);
+        let mut loud = said("u1", "prod");
+        (loud.leading, loud.lease_term) = (true, u64::MAX);
+        let first = status(&docs, &thief, &loud, Timestamp::UNIX_EPOCH);
+        let doc = &first.agents[0].doc;
+        assert_eq!((&doc.cluster_uid, doc.leading, doc.lease_term), (&None, false, 0));
+        assert!(doc.problems[0].contains("u1") && doc.claim.is_none(), "{:?}", doc.problems);
+        assert_eq!(first.audit[0].action, "agent.claim_refused");
+        assert!(status(&docs, &first.agents[0], &loud, Timestamp::UNIX_EPOCH).is_empty());
+        let greeting = v1::Hello { cluster_uid: "u1".into(), ..Default::default() };
+        let (_, denied) = hello(&docs, &thief, &greeting, Timestamp::UNIX_EPOCH);
+        assert_eq!(denied, Some(Denied::Taken("edge".into())));
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod ca;
+mod claims;
 pub mod clock;
 pub mod config;
 mod control_plane;

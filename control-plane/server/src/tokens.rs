@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nimbus_control_core::model::{AgentKind, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
-use nimbus_protocol::ids::TokenId;
+use nimbus_control_core::model::{Agent, AgentKind, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_protocol::ids::{AgentId, TokenId};
 use nimbus_protocol::join::JoinToken;
 use nimbus_store::StoreError;
 
@@ -25,9 +25,25 @@ pub enum TokenError {
     /// The time is too short or too long.
     #[error("expected a time to live of 1 second to 7 days, found {} seconds; choose another --ttl", .0.as_secs())]
     Ttl(Duration),
+    /// A host's agent speaks for no cluster.
+    #[error(
+        "expected a cluster only with the kind cluster, found one with {0}; leave --cluster out, or use --kind cluster"
+    )]
+    ClusterOfHost(AgentKind),
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The agent that a token is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct Newcomer<'a> {
+    /// What it will be called.
+    pub name: &'a str,
+    /// Where it will live.
+    pub kind: AgentKind,
+    /// UID of the only cluster that it may speak for; `None`: one that no other agent speaks for.
+    pub cluster: Option<&'a str>,
 }
 
 /// Can an agent be named `name`?
@@ -37,20 +53,23 @@ pub fn valid_name(name: &str) -> bool {
 }
 
 impl App {
-    /// Makes a single-use join token for an agent to be called `name`. Only the hash of its secret is kept: the
+    /// Makes a single-use join token for one agent. Only the hash of its secret is kept: the
     /// returned value is the one time that it is seen.
     pub async fn create_join_token(
         &self,
-        name: &str,
-        kind: AgentKind,
+        newcomer: Newcomer<'_>,
         ttl: Duration,
         by: &str,
     ) -> Result<JoinToken, TokenError> {
+        let Newcomer { name, kind, cluster } = newcomer;
         if !valid_name(name) {
             return Err(TokenError::Name(name.chars().take(100).collect()));
         }
         if ttl < Duration::from_secs(1) || ttl > MAX_TTL {
             return Err(TokenError::Ttl(ttl));
+        }
+        if cluster.is_some() && kind != AgentKind::Cluster {
+            return Err(TokenError::ClusterOfHost(kind));
         }
         let now = self.now();
         let id = TokenId::new(&mut self.ids());
@@ -59,6 +78,7 @@ impl App {
             id: token.id.clone(),
             name: name.to_owned(),
             kind,
+            cluster: cluster.map(str::to_owned),
             secret_sha256: hex::encode(token.secret_sha256()),
             created_at: now,
             created_by: by.to_owned(),
@@ -72,12 +92,33 @@ impl App {
             actor: by.to_owned(),
             action: "token.created".to_owned(),
             subject: token.id.to_string(),
-            cluster: String::new(),
+            cluster: cluster.unwrap_or_default().to_owned(),
             detail: format!("for one {kind} agent called {name}, until {}", record.expires_at),
         };
         let tokens = vec![Versioned::new(record)];
         self.commit(&ChangeSet { tokens, audit: vec![audit], ..ChangeSet::default() }).await?;
         Ok(token)
+    }
+
+    /// Lets an agent that has joined speak for this cluster and no other: as a token made for it would. Nothing changes
+    /// for an agent that is not known.
+    pub async fn grant_cluster(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
+        let claim = Some(cluster.to_owned());
+        let Some(mut agent) = self.store.get::<Agent>(agent.as_str()).await? else { return Ok(()) };
+        if agent.doc.claim == claim {
+            return Ok(());
+        }
+        agent.doc.claim = claim;
+        let audit = AuditDraft {
+            at: self.now(),
+            actor: by.to_owned(),
+            action: "agent.cluster_granted".to_owned(),
+            subject: agent.doc.id.to_string(),
+            cluster: cluster.to_owned(),
+            detail: format!("{} speaks for this cluster and no other", agent.doc.name),
+        };
+        self.commit(&ChangeSet { agents: vec![agent], audit: vec![audit], ..ChangeSet::default() }).await?;
+        Ok(())
     }
 }
 

@@ -3,9 +3,9 @@
 //!
 //! Both moments are taken from one watch of the API server in this process, on one clock.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use anyhow::Context as _;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::{WatchStreamExt as _, watcher};
@@ -13,11 +13,10 @@ use nimbus_tests::bench::{Report, percentile};
 use nimbus_tests::postgres::Postgres;
 use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads, waiting_reason};
 use nimbus_tests::site::{PATIENCE, Site, cluster_uid, policy_for};
+use nimbus_tests::wait;
 use tokio::sync::mpsc;
 
 const SAMPLES: usize = 200;
-/// Pods broken at the same time: one. Nodes are closed one at a time, so a second one would wait for the first.
-const AT_ONCE: usize = 1;
 const DEPLOYMENTS: usize = 20;
 
 /// A rule that waits for nothing: the first crash loop is enough, no cap, no storm, no wait between attempts.
@@ -70,38 +69,46 @@ fn spawn_watch(workloads: &Workloads) -> mpsc::UnboundedReceiver<(Seen, Instant)
     receiver
 }
 
-/// Breaks pods, a few at a time, and collects the milliseconds from broken to evicted.
-async fn sample(workloads: &Workloads, count: usize) -> anyhow::Result<Vec<f64>> {
-    let mut events = spawn_watch(workloads);
-    let (mut broken_at, mut done, mut samples) = (BTreeMap::new(), Vec::new(), Vec::new());
-    while samples.len() < count {
-        let mut under_way = 0;
-        for deployment in (samples.len()..).take(AT_ONCE).map(|n| format!("d{}", n % DEPLOYMENTS)) {
-            workloads.wait_until_ready(&deployment, PATIENCE).await?;
-            let pods = workloads.pod_names(&deployment).await?;
-            workloads.break_pod(&pods[0], &Fault::Crash).await?;
-            under_way += 1;
-        }
-        while under_way > 0 {
-            let (seen, at) =
-                tokio::time::timeout(PATIENCE, events.recv()).await?.unwrap_or_else(|| unreachable!());
-            match seen {
-                Seen::Broken(pod) => {
-                    broken_at.entry(pod).or_insert(at);
-                }
-                Seen::Evicted(pod) if !done.contains(&pod) => {
-                    if let Some(begun) = broken_at.get(&pod) {
-                        samples.push(at.duration_since(*begun).as_secs_f64() * 1e3);
-                        under_way -= 1;
-                    }
-                    done.push(pod);
-                }
-                Seen::Evicted(_) => {}
+/// The milliseconds from broken to evicted of this pod, as the watch saw both.
+async fn evicted(events: &mut mpsc::UnboundedReceiver<(Seen, Instant)>, pod: &str) -> anyhow::Result<f64> {
+    let mut broken = None;
+    loop {
+        let (seen, at) = tokio::time::timeout(PATIENCE, events.recv())
+            .await
+            .with_context(|| format!("nothing was seen of {pod}"))?
+            .context("the watch ended")?;
+        match seen {
+            Seen::Broken(name) if name == pod => _ = broken.get_or_insert(at),
+            Seen::Evicted(name) if name == pod => {
+                let broken =
+                    broken.with_context(|| format!("{pod} was evicted before it was seen broken"))?;
+                return Ok(at.duration_since(broken).as_secs_f64() * 1e3);
             }
+            _ => {}
         }
-        eprint!("\r{} of {count}", samples.len());
     }
-    eprintln!();
+}
+
+/// Breaks one pod after the other, each once the one before is replaced and its incident resolved, and collects the
+/// milliseconds from broken to evicted.
+async fn sample(site: &Site, workloads: &Workloads, count: usize) -> anyhow::Result<Vec<f64>> {
+    let mut events = spawn_watch(workloads);
+    let mut samples = Vec::new();
+    while samples.len() < count {
+        let deployment = format!("d{}", samples.len() % DEPLOYMENTS);
+        workloads.wait_until_ready(&deployment, PATIENCE).await?;
+        let pod = workloads.pod_names(&deployment).await?.remove(0);
+        workloads.break_pod(&pod, &Fault::Crash).await?;
+        samples.push(evicted(&mut events, &pod).await?);
+        wait::wait_for("the incident to be resolved", PATIENCE, || async {
+            let open = site.plane.items("/incidents?state=active").await?;
+            Ok(wait::Seen::when(open.is_empty().then_some(()), format!("{open:?}")))
+        })
+        .await?;
+        if samples.len().is_multiple_of(10) {
+            eprintln!("{} of {count}, the last {:.0} ms", samples.len(), samples[samples.len() - 1]);
+        }
+    }
     Ok(samples)
 }
 
@@ -119,9 +126,8 @@ async fn measure(database: Option<String>) -> anyhow::Result<Vec<f64>> {
         workloads.wait_until_ready(&format!("d{n}"), PATIENCE).await?;
     }
     // The first few fill caches and connections.
-    sample(&workloads, AT_ONCE).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    sample(&workloads, SAMPLES).await
+    sample(&site, &workloads, 5).await?;
+    sample(&site, &workloads, SAMPLES).await
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -142,8 +148,9 @@ async fn main() -> anyhow::Result<()> {
         );
     }
     report.note(format!(
-        "A real API server, controller manager and scheduler, simulated kubelets; {AT_ONCE} pod broken at a time, all \
-         of it on the machine's cores together. The remedy includes closing the node, so that the replacement goes \
+        "A real API server, controller manager and scheduler, simulated kubelets, all of it on the machine's cores \
+         together; {SAMPLES} pods, each broken once the incident before it is resolved, as one node is closed at a \
+         time. The remedy includes closing the node, so that the replacement goes \
          elsewhere, before the eviction."
     ));
     report.note(

@@ -58,6 +58,9 @@ enum Token {
         /// Where it will live
         #[arg(long, value_parser = ["cluster", "vpc"], default_value = "vpc")]
         kind: String,
+        /// The only cluster that it may speak for, by name or UID; needed when another agent speaks for it already
+        #[arg(long, value_name = "C")]
+        cluster: Option<String>,
         /// How long the token is accepted, 60s to 24h
         #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "15m")]
         ttl: Duration,
@@ -78,8 +81,8 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
             context.show(&answer, view::agents::show)?;
         }
         Sub::Revoke { agent, reason } => return revoke(context, &server, &agent, reason).await,
-        Sub::Token(Token::Create { name, kind, ttl }) => {
-            let request = JoinTokenRequest { name, kind, ttl_seconds: ttl.as_secs() };
+        Sub::Token(Token::Create { name, kind, cluster, ttl }) => {
+            let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs() };
             if context.global.dry_run {
                 context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
                 return Ok(Exit::Done);

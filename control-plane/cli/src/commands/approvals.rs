@@ -184,7 +184,9 @@ pub async fn deny(context: &Context, args: DenyArgs) -> Result<Exit, Failure> {
     } else {
         context.show(&answer, view::approvals::show)?;
     }
-    context.hint(&format!("The incident stays with a person: nimbus incidents show {}", detail.incident.id));
+    let incident = &detail.incident.id;
+    context.hint(&format!("The incident stays with a person: nimbus incidents show {incident}"));
+    context.hint(&format!("To be asked again: nimbus incidents ask {incident}"));
     Ok(Exit::Done)
 }
 

@@ -42,6 +42,14 @@ enum Sub {
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
     },
+    /// Ask again for what was denied
+    Ask {
+        /// Its id, or the start of it
+        id: String,
+        /// Why, for the audit log
+        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        reason: String,
+    },
     /// Leave it alone for a while: nothing automatic runs for it
     Silence {
         /// Its id, or the start of it
@@ -73,7 +81,7 @@ struct ListArgs {
     page: Page,
 }
 
-/// Lists, tells, acknowledges or silences.
+/// Lists, tells, acknowledges, asks again or silences.
 pub async fn run(context: &Context, args: IncidentsArgs) -> Result<Exit, Failure> {
     let server = Server::open(context)?;
     match args.command.unwrap_or(Sub::List(args.list)) {
@@ -87,6 +95,11 @@ pub async fn run(context: &Context, args: IncidentsArgs) -> Result<Exit, Failure
             let id = find(&server, &id).await?;
             let order = AcknowledgeRequest { reason };
             change(context, &server, &id, "ack", &order, "acknowledge").await?;
+        }
+        Sub::Ask { id, reason } => {
+            let id = find(&server, &id).await?;
+            let order = AcknowledgeRequest { reason };
+            change(context, &server, &id, "ask", &order, "ask again about").await?;
         }
         Sub::Silence { id, how_long, reason } => {
             let id = find(&server, &id).await?;

@@ -108,6 +108,9 @@ pub fn token(view: &View, token: &JoinToken) -> String {
             view.clock.until(token.expires_at)
         ),
     );
+    if let Some(cluster) = &token.cluster {
+        story.fact("speaks for", &format!("cluster {cluster} alone"));
+    }
     story.fact("shown", "now and never again: only its hash is kept");
     story.fact(
         "there run",

@@ -33,6 +33,7 @@ pub(super) struct Issue<'a> {
 pub(super) fn write(id: &JobId, issue: &Issue<'_>, settings: &Settings, now: Timestamp) -> (Job, v1::Job) {
     let Issue { plan, approval, agent, cluster, epoch } = *issue;
     let expires_at = later(now, millis(settings.job_ttl_ms));
+    let verify_ms = settings.verify_for(plan.action.kind());
     let job = Job {
         id: id.clone(),
         incident_id: plan.incident_id.clone(),
@@ -53,7 +54,7 @@ pub(super) fn write(id: &JobId, issue: &Issue<'_>, settings: &Settings, now: Tim
         dispatched_at: None,
         applied_at: None,
         finished_at: None,
-        verify_ms: settings.verify_ms,
+        verify_ms,
         verify_timeout_ms: settings.verify_timeout_ms,
         envelope: String::new(),
         replacement_uid: None,
@@ -74,7 +75,7 @@ pub(super) fn write(id: &JobId, issue: &Issue<'_>, settings: &Settings, now: Tim
         evidence: plan.evidence.iter().take(MAX_EVIDENCE).map(line).collect(),
         limits: Some(v1::Limits {
             act_ms: settings.act_ms,
-            verify_ms: settings.verify_ms,
+            verify_ms,
             verify_timeout_ms: settings.verify_timeout_ms,
         }),
         action: Some(action(&plan.action)),

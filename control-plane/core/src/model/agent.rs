@@ -37,6 +37,9 @@ pub struct Agent {
     pub version: String,
     /// The cluster it watches, if it watches one.
     pub cluster_uid: Option<String>,
+    /// UID of the only cluster that it may speak for; `None` until it names one.
+    #[serde(default)]
+    pub claim: Option<String>,
     /// True while it holds its cluster's watch lease.
     pub leading: bool,
     /// Transitions of the lease when it was taken.
@@ -51,6 +54,30 @@ pub struct Agent {
     pub dropped: u64,
 }
 
+impl Agent {
+    /// One that has said nothing of itself yet.
+    pub fn new(id: AgentId, kind: AgentKind, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            kind,
+            created_at,
+            key_sha256: String::new(),
+            revoked_at: None,
+            hostname: String::new(),
+            version: String::new(),
+            cluster_uid: None,
+            claim: None,
+            leading: false,
+            lease_term: 0,
+            allowed_actions: Vec::new(),
+            roots: Vec::new(),
+            problems: Vec::new(),
+            dropped: 0,
+        }
+    }
+}
+
 /// A join token as the store keeps it: never the secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JoinTokenRecord {
@@ -60,6 +87,9 @@ pub struct JoinTokenRecord {
     pub name: String,
     /// Kind that the agent will be.
     pub kind: AgentKind,
+    /// UID of the only cluster that the agent may speak for; `None`: one that nobody speaks for.
+    #[serde(default)]
+    pub cluster: Option<String>,
     /// SHA-256 (hex) of the secret.
     pub secret_sha256: String,
     /// When it was made.

@@ -166,23 +166,8 @@ async fn prepare(
             token.doc.kind, token.doc.id, token.doc.created_by
         ),
     };
-    let agent = Agent {
-        id: id.clone(),
-        name,
-        kind: token.doc.kind,
-        created_at: now,
-        key_sha256,
-        revoked_at: None,
-        hostname,
-        version: String::new(),
-        cluster_uid: None,
-        leading: false,
-        lease_term: 0,
-        allowed_actions: Vec::new(),
-        roots: Vec::new(),
-        problems: Vec::new(),
-        dropped: 0,
-    };
+    let claim = token.doc.cluster.clone();
+    let agent = Agent { name, key_sha256, hostname, claim, ..Agent::new(id.clone(), token.doc.kind, now) };
     let mut spent = token;
     spent.doc.used_at = Some(now);
     spent.doc.used_by = Some(id);

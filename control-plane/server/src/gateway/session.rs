@@ -20,7 +20,7 @@ use super::limits;
 use super::turn_away::{Close, Turned, turn_away};
 use super::{Gateway, data, renew};
 use crate::ca::{self, Peer};
-use crate::directory;
+use crate::{claims, directory};
 
 const JOIN_AGAIN: &str = "join it again: `nimbus agents token create`, then start the agent with --join";
 /// Reads again so often when somebody else wrote in between.
@@ -96,7 +96,11 @@ async fn admit(gateway: &Gateway, peer: &Peer, hello: &v1::Hello) -> Result<u32,
         let now = app.now();
         let (agent, renewed) = with_key(gateway, agent, peer, now).await?;
         let docs = app.docs().await.map_err(unavailable)?;
-        let mut changes = directory::hello(&docs, &agent, hello, now);
+        let (mut changes, denied) = directory::hello(&docs, &agent, hello, now);
+        let verdict = denied.map_or(Ok(version), |why| {
+            let found = why.found(&hello.cluster_uid.chars().take(64).collect::<String>());
+            Err(Turned::refused("wrong_cluster", claims::EXPECTED, found, claims::REMEDY))
+        });
         if let Some(row) = renewed {
             if changes.agents.is_empty() {
                 changes.agents.push(agent);
@@ -104,10 +108,10 @@ async fn admit(gateway: &Gateway, peer: &Peer, hello: &v1::Hello) -> Result<u32,
             changes.audit.push(row);
         }
         if changes.is_empty() {
-            return Ok(version);
+            return verdict;
         }
         match app.commit(&changes).await {
-            Ok(_) => return Ok(version),
+            Ok(_) => return verdict,
             Err(error) if error.is_conflict() => {}
             Err(error) => return Err(unavailable(error)),
         }

@@ -17,7 +17,7 @@ use prost::Message as _;
 
 use super::pass::{TRIES, said};
 use crate::app::{App, Docs};
-use crate::{directory, failpoint, gateway, sign};
+use crate::{claims, directory, failpoint, gateway, sign};
 
 /// Name of the cursor up to which reports and statuses are in the documents.
 pub const CURSOR: &str = "ingest";
@@ -85,16 +85,16 @@ impl Ingest {
         let docs = app.docs().await?;
         for agent in &docs.agents {
             // Nothing waits, so the documents are as new as the log is read. Where they name no cluster yet, what
-            // the agent's first facts said stands.
+            // the agent's first facts said stands, unless another agent has the claim by now.
+            let known = self.speaks_for.entry(agent.doc.id.clone()).or_default();
             match agent.doc.cluster_uid.clone().filter(|_| agent.doc.kind == AgentKind::Cluster) {
-                Some(uid) => _ = self.speaks_for.insert(agent.doc.id.clone(), uid),
-                None => _ = self.speaks_for.entry(agent.doc.id.clone()).or_default(),
+                Some(uid) => *known = uid,
+                None if claims::may_speak(&docs.agents, &agent.doc, known).is_err() => known.clear(),
+                None => {}
             }
         }
-        let kinds: HashMap<&AgentId, AgentKind> =
-            docs.agents.iter().map(|agent| (&agent.doc.id, agent.doc.kind)).collect();
         for row in &rows {
-            self.take(app, row, kinds.get(&row.agent).copied());
+            self.take(app, row, &docs);
         }
         #[allow(clippy::cast_precision_loss, reason = "a gauge: the last digits do not matter")]
         app.metrics.backlog.set((app.stored() - self.read).max(0) as f64);
@@ -103,8 +103,12 @@ impl Ingest {
     }
 
     /// One row into the world; its reports and statuses into the queue.
-    fn take(&mut self, app: &App, row: &LogBatch, kind: Option<AgentKind>) {
+    fn take(&mut self, app: &App, row: &LogBatch, docs: &Docs) {
         self.read = row.position;
+        let may_claim = |uid: &str| {
+            let agent = docs.agent(&row.agent);
+            agent.is_some_and(|agent| claims::may_speak(&docs.agents, &agent.doc, uid).is_ok())
+        };
         let batch = match gateway::unpack(&row.payload) {
             Ok(batch) => batch,
             Err(error) => {
@@ -120,14 +124,17 @@ impl Ingest {
             for observation in batch.observations {
                 match observation.body {
                     Some(Body::AgentStatus(said)) => {
-                        if kind == Some(AgentKind::Cluster) {
-                            self.speaks_for.insert(row.agent.clone(), said.cluster_uid.clone());
-                        }
+                        let uid = if may_claim(&said.cluster_uid) {
+                            said.cluster_uid.clone()
+                        } else {
+                            String::new()
+                        };
+                        self.speaks_for.insert(row.agent.clone(), uid);
                         items.push(Said::Status(said));
                     }
                     Some(Body::JobReport(said)) => items.push(Said::Report(said)),
                     _ if row.position <= self.applied => {}
-                    _ if !self.may_say(&row.agent, kind, &observation.cluster_uid) => {
+                    _ if !self.may_say(&row.agent, &observation.cluster_uid, may_claim) => {
                         tracing::debug!(agent = %row.agent, "facts of a cluster that is not the agent's own");
                     }
                     _ => changed |= world.apply(&row.agent, &observation, row.received_at),
@@ -143,15 +150,12 @@ impl Ingest {
 
     /// Facts of its own host, always; of a cluster, only of the one that it watches. Its first facts may come before
     /// it has said which one that is: then they say it.
-    fn may_say(&mut self, agent: &AgentId, kind: Option<AgentKind>, cluster_uid: &str) -> bool {
+    fn may_say(&mut self, agent: &AgentId, cluster_uid: &str, may_claim: impl Fn(&str) -> bool) -> bool {
         if cluster_uid.is_empty() {
             return true;
         }
-        if kind != Some(AgentKind::Cluster) {
-            return false;
-        }
         let known = self.speaks_for.entry(agent.clone()).or_default();
-        if known.is_empty() {
+        if known.is_empty() && may_claim(cluster_uid) {
             cluster_uid.clone_into(known);
         }
         known == cluster_uid

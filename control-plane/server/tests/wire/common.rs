@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_control_core::model::AgentKind;
+use nimbus_control_plane::tokens::Newcomer;
 use nimbus_control_plane::{Config, ControlPlane};
 use nimbus_protocol::frame::{self, HEADER, Header};
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
@@ -140,9 +141,19 @@ pub async fn enrol(plane: &ControlPlane, token: &str) -> Result<Identity, v1::Re
     }
 }
 
+/// An agent of a host that is to join.
+pub fn vpc(name: &str) -> Newcomer<'_> {
+    Newcomer { name, kind: AgentKind::Vpc, cluster: None }
+}
+
 /// Makes a token and joins with it.
 pub async fn join(plane: &ControlPlane, name: &str, kind: AgentKind) -> Identity {
-    let token = plane.create_join_token(name, kind, Duration::from_mins(1), "operator").await.unwrap();
+    join_as(plane, Newcomer { name, kind, cluster: None }).await
+}
+
+/// Makes a token for this agent and joins with it.
+pub async fn join_as(plane: &ControlPlane, newcomer: Newcomer<'_>) -> Identity {
+    let token = plane.create_join_token(newcomer, Duration::from_mins(1), "operator").await.unwrap();
     enrol(plane, &token.to_string()).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::common::{
-    client, closed, config, csr, enrol, join, read, serves_a_good_agent, start, until, within, write,
+    client, closed, config, csr, enrol, join, read, serves_a_good_agent, start, until, vpc, within, write,
 };
 use nimbus_control_core::model::AgentKind;
 use nimbus_control_plane::{Config, ControlPlane};
@@ -222,7 +222,7 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
     let plane = start(dir.path()).await;
     let app = plane.app();
     let minute = Duration::from_mins(1);
-    let token = plane.create_join_token("edge", AgentKind::Vpc, minute, "operator").await.unwrap();
+    let token = plane.create_join_token(vpc("edge"), minute, "operator").await.unwrap();
     let mut forged = token.clone();
     forged.secret[0] ^= 1;
     let refusal = enrol(&plane, &forged.to_string()).await.err().unwrap();
@@ -236,7 +236,7 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
     assert_eq!(refusal.code, "token_used");
     assert!(refusal.remedy.contains("nimbus agents token create"), "{refusal:?}");
 
-    let token = plane.create_join_token("late", AgentKind::Vpc, minute, "operator").await.unwrap();
+    let token = plane.create_join_token(vpc("late"), minute, "operator").await.unwrap();
     let mut record = app.store.get(token.id.as_str()).await.unwrap().unwrap();
     let record_doc: &mut nimbus_control_core::model::JoinTokenRecord = &mut record.doc;
     record_doc.expires_at = app.now() - Duration::from_secs(1);
@@ -260,8 +260,7 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
 async fn what_is_no_certificate_request_does_not_spend_the_token() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let token =
-        plane.create_join_token("edge", AgentKind::Vpc, Duration::from_mins(1), "operator").await.unwrap();
+    let token = plane.create_join_token(vpc("edge"), Duration::from_mins(1), "operator").await.unwrap();
     let endpoint = client(&crate::common::ca(&plane), ALPN_ENROL, None);
     let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();

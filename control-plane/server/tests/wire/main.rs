@@ -2,6 +2,7 @@
 //! more than running.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
+mod claims;
 mod cluster;
 mod common;
 mod gateway;

@@ -6,6 +6,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::{config, serves_a_good_agent, start};
 use nimbus_control_plane::{Config, ControlPlane, StartError};
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::{frame, v1};
+use nimbus_store::{NewBatch, Store};
+use prost::Message as _;
 
 async fn refused(config: Config) -> String {
     match ControlPlane::start(config).await {
@@ -150,6 +154,34 @@ async fn on_any_other_address_rest_is_tls_with_the_own_ca() {
     let (answer, plain) = asked.await.unwrap();
     assert_eq!(answer, "HTTP/1.1 200 OK");
     assert!(!plain.starts_with(b"HTTP/"), "{plain:?}");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_start_replayed_for_long_the_next_one_does_not_replay_again() {
+    const ROWS: u64 = 300;
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path()).await.stop().await;
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let open = || async { Store::open(&url.parse().unwrap()).await.unwrap() };
+    let store = open().await;
+    let agent = AgentId::new(&mut || uuid::Uuid::from_u128(1));
+    let rows = (1..=ROWS).map(|n| NewBatch {
+        agent: agent.clone(),
+        first: n,
+        last: n,
+        count: 1,
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+        payload: frame::deflate(&v1::ObservationBatch::default().encode_to_vec()),
+    });
+    let last = store.append(&rows.collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(store.load_snapshot().await.unwrap(), None);
+    let plane = start(dir.path()).await;
+    // As a kill right now would leave it: the world is kept, and nothing of the log is lost yet.
+    assert_eq!(store.load_snapshot().await.unwrap().map(|(position, _)| position), Some(last));
+    assert_eq!(store.cursor("ingest").await.unwrap(), last);
+    assert_eq!(store.log_span().await.unwrap().rows, ROWS);
+    store.close().await;
     plane.stop().await;
 }
 

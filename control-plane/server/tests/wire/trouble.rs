@@ -11,7 +11,7 @@ use nimbus_protocol::v1::server_frame::Body as FromServer;
 use sqlx::Connection as _;
 
 use crate::cluster::{UID, crashing, healthy, listing, status};
-use crate::common::{closed, config, join, read, start, until, write};
+use crate::common::{closed, config, join, read, start, until, vpc, write};
 
 /// What a crash leaves: the files as they are at this moment.
 fn image(from: &Path, to: &Path) {
@@ -58,7 +58,7 @@ async fn an_agent_too_many_is_told_when_to_come_back_and_finds_room_then() {
     let one = join(&plane, "one", AgentKind::Vpc).await;
     let two = until("room for the second to join", async || {
         let minute = Duration::from_mins(1);
-        let token = plane.create_join_token("two", AgentKind::Vpc, minute, "operator").await.unwrap();
+        let token = plane.create_join_token(vpc("two"), minute, "operator").await.unwrap();
         crate::common::enrol(&plane, &token.to_string()).await.ok()
     });
     let two = two.await;

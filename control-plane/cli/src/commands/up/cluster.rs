@@ -34,13 +34,15 @@ pub(super) struct Found {
     pub source: ClusterSource,
     /// The cluster's name; `None` when none is watched.
     pub name: Option<String>,
+    /// The UID of its kube-system namespace.
+    pub uid: Option<String>,
     /// Why none is watched, half a sentence; empty when one is.
     pub reason: String,
 }
 
 impl Found {
     fn none(reason: impl Into<String>) -> Self {
-        Self { source: ClusterSource::None, name: None, reason: reason.into() }
+        Self { source: ClusterSource::None, name: None, uid: None, reason: reason.into() }
     }
 }
 
@@ -119,7 +121,9 @@ async fn identify(source: ClusterSource) -> Result<Result<Found, String>, Failur
         return Ok(Ok(Found::none("--no-cluster")));
     };
     Ok(match timeout(ANSWER, target.identify()).await {
-        Ok(Ok(cluster)) => Ok(Found { source, name: Some(cluster.name), reason: String::new() }),
+        Ok(Ok(cluster)) => {
+            Ok(Found { source, name: Some(cluster.name), uid: Some(cluster.uid), reason: String::new() })
+        }
         Ok(Err(ClusterError::Unreachable { url, found, .. })) => Err(format!("{url}: {found}")),
         Ok(Err(other)) => Err(other.to_string()),
         Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),

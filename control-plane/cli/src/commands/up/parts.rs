@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use nimbus_agent::Agent;
+use nimbus_agent::identity::Identity;
+use nimbus_api::OPERATOR;
+use nimbus_control_plane::tokens::Newcomer;
 use nimbus_control_plane::{AgentKind, ControlPlane};
 use tokio::time::timeout;
 
@@ -77,11 +80,23 @@ async fn start_agent(
     let hostname = config.hostname();
     let (policy, warnings) = policy::Policy::open(&config.policy, &settings.watch)?;
     let name = agent_name(&hostname);
-    if !data_dir.join("identity").join("agent.json").exists() {
-        let token = control_plane.create_join_token(&name, KIND, JOIN, nimbus_api::OPERATOR).await.map_err(
-            |error| Failure::new("this machine's agent got no join token").detail(error.to_string()),
-        )?;
-        config.join = Some(token.to_string());
+    // Whoever runs this owns both sides: the agent speaks for the cluster that it is pointed at.
+    let joined = Identity::load(&data_dir.join("identity")).ok().flatten();
+    match (joined, &found.uid) {
+        (None, uid) => {
+            let newcomer = Newcomer { name: &name, kind: KIND, cluster: uid.as_deref() };
+            let token = control_plane.create_join_token(newcomer, JOIN, OPERATOR).await.map_err(|error| {
+                Failure::new("this machine's agent got no join token").detail(error.to_string())
+            })?;
+            config.join = Some(token.to_string());
+        }
+        (Some(agent), Some(uid)) => {
+            let granted = control_plane.grant_cluster(&agent.agent_id, uid, OPERATOR).await;
+            granted.map_err(|error| {
+                Failure::new("this machine's agent may not watch the cluster").detail(error.to_string())
+            })?;
+        }
+        (Some(_), None) => {}
     }
     let agent = Agent::start(config).await.map_err(|error| failure::agent(&error))?;
     Ok((agent, name, policy, warnings))

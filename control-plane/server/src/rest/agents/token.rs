@@ -13,7 +13,7 @@ use nimbus_control_core::model;
 use crate::app::App;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, word};
-use crate::tokens::TokenError;
+use crate::tokens::{Newcomer, TokenError};
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
@@ -25,6 +25,11 @@ impl From<TokenError> for ApiError {
                 let found = format!("{} seconds", found.as_secs());
                 Self::invalid("ttl_seconds", "1 to 604800 seconds (7 days)", found)
             }
+            TokenError::ClusterOfHost(kind) => Self::invalid(
+                "cluster",
+                "no cluster, or the kind cluster",
+                format!("one with the kind {kind}"),
+            ),
             TokenError::Store(error) => error.into(),
         }
     }
@@ -43,7 +48,12 @@ pub async fn create(
 ) -> Result<Response, ApiError> {
     let kind: model::AgentKind = word("kind", &request.kind)?;
     let ttl = Duration::from_secs(request.ttl_seconds);
-    let token = app.create_join_token(&request.name, kind, ttl, OPERATOR).await?;
+    let cluster = match &request.cluster {
+        Some(given) => Some(uid_of(&app, given).await?),
+        None => None,
+    };
+    let newcomer = Newcomer { name: &request.name, kind, cluster: cluster.as_deref() };
+    let token = app.create_join_token(newcomer, ttl, OPERATOR).await?;
     let missing = || ApiError::internal("a token that was just made is gone", &token.id);
     let record = app.store.get::<model::JoinTokenRecord>(token.id.as_str()).await?.ok_or_else(missing)?.doc;
     let answer = JoinToken {
@@ -51,9 +61,27 @@ pub async fn create(
         created_at: record.created_at,
         name: record.name,
         kind: record.kind.to_string(),
+        cluster: record.cluster,
         expires_at: record.expires_at,
         token: token.to_string(),
         server: Some(app.quic_address()).filter(|address| !address.is_empty()),
     };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// The UID of a cluster that is known by its name or its UID, or a UID that is not known yet.
+async fn uid_of(app: &App, given: &str) -> Result<String, ApiError> {
+    let docs = app.docs().await?;
+    let known = docs.clusters.iter().map(|cluster| &cluster.doc);
+    if let Some(cluster) = known.clone().find(|cluster| cluster.uid == given || cluster.name == given) {
+        return Ok(cluster.uid.clone());
+    }
+    uuid::Uuid::try_parse(given).map(|uid| uid.hyphenated().to_string()).map_err(|_| {
+        let names: Vec<&str> = known.map(|cluster| cluster.name.as_str()).take(10).collect();
+        let names = if names.is_empty() { "none is known yet".to_owned() } else { names.join(", ") };
+        let expected =
+            format!("the name of a known cluster ({names}), or the UID of its kube-system namespace");
+        let found: String = given.chars().take(100).collect();
+        ApiError::invalid("cluster", expected, format!("{found:?}"))
+    })
 }

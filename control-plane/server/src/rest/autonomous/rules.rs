@@ -52,6 +52,7 @@ fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
 
 fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {
     let seconds = |ms: u32| f64::from(ms) / 1_000.0;
+    let verify_ms = rule.action.map_or(settings.verify_ms, |action| settings.verify_for(action));
     let caps = &settings.caps;
     let mut limits = vec![
         format!(
@@ -60,7 +61,7 @@ fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {
             seconds(settings.backoff_base_ms),
             seconds(settings.backoff_max_ms)
         ),
-        format!("counts as helped when it held for {} s", seconds(settings.verify_ms)),
+        format!("counts as helped when it held for {} s", seconds(verify_ms)),
         format!(
             "at once {} on one object, {} in one namespace, {} in one cluster, {} everywhere",
             caps.per_target, caps.per_namespace, caps.per_cluster, caps.fleet

@@ -218,11 +218,25 @@ async fn a_join_token_is_shown_once_and_only_its_hash_is_kept() {
         json!({"name": "", "kind": "vpc"}),
         json!({"name": "a", "kind": "pet"}),
         json!({"name": "a", "kind": "vpc", "ttl_seconds": 0}),
+        json!({"name": "a", "kind": "cluster", "cluster": "nowhere"}),
+        json!({"name": "a", "kind": "vpc", "cluster": "7b0c1f1e-0000-4000-8000-000000000001"}),
         json!({"name": "a", "kind": "vpc", "ttl_seconds": 999_999_999}),
     ] {
         order(bad).await.problem(400, "invalid");
     }
     assert_eq!(bench.actions().await, ["token.created"]);
+}
+
+#[tokio::test]
+async fn a_join_token_for_a_cluster_takes_its_name_its_uid_and_one_not_seen_yet() {
+    let bench = Bench::with(site()).await;
+    let unseen = "7B0C1F1E-0000-4000-8000-0000000000FF";
+    for (given, uid) in [("prod", super::site::CLUSTER), (super::site::CLUSTER, super::site::CLUSTER)] {
+        let body = json!({"name": "a", "kind": "cluster", "cluster": given});
+        assert_eq!(bench.post("/api/v1/agents/tokens", body).await.json()["cluster"], uid);
+    }
+    let body = json!({"name": "a", "kind": "cluster", "cluster": unseen});
+    assert_eq!(bench.post("/api/v1/agents/tokens", body).await.json()["cluster"], unseen.to_lowercase());
 }
 
 #[tokio::test]

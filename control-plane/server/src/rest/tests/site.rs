@@ -61,6 +61,7 @@ pub fn agent(number: u32, name: &str, cluster: bool) -> Agent {
         hostname: format!("{name}.example"),
         version: "0.1.0".into(),
         cluster_uid: cluster.then(|| CLUSTER.to_owned()),
+        claim: None,
         leading: cluster,
         lease_term: 3,
         allowed_actions: vec!["restart_pod".into()],

@@ -1,0 +1,77 @@
+//! A cluster's UID is no secret: naming it does not make an agent speak for it.
+
+use nimbus_control_core::model::{Agent, AgentKind};
+use nimbus_control_plane::ControlPlane;
+use nimbus_control_plane::tokens::Newcomer;
+use nimbus_protocol::v1;
+use nimbus_protocol::v1::observation::Body;
+
+use crate::cluster::{UID, crashing, listing, status};
+use crate::common::{Identity, Session, join, join_as, start, until};
+
+async fn connect(plane: &ControlPlane, identity: &Identity, uid: &str) -> Result<Session, v1::Refusal> {
+    let hello = v1::Hello { cluster_uid: uid.into(), cluster_name: "kind".into(), ..identity.hello() };
+    identity.connect_with(plane, hello).await
+}
+
+async fn agent(plane: &ControlPlane, identity: &Identity) -> Agent {
+    plane.app().store.get::<Agent>(&identity.id).await.unwrap().unwrap().doc
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let first = join(&plane, "first", AgentKind::Cluster).await;
+    let held = connect(&plane, &first, UID).await.unwrap();
+    let stranger = join(&plane, "stranger", AgentKind::Cluster).await;
+    let refusal = connect(&plane, &stranger, UID).await.err().unwrap();
+    assert_eq!(refusal.code, "wrong_cluster");
+    assert!(refusal.found.contains("first") && refusal.remedy.contains("--cluster"), "{refusal:?}");
+    let problems = agent(&plane, &stranger).await.problems;
+    assert!(problems[0].contains(UID), "{problems:?}");
+
+    let second = Newcomer { name: "second", kind: AgentKind::Cluster, cluster: Some(UID) };
+    let second = join_as(&plane, second).await;
+    connect(&plane, &second, UID).await.unwrap();
+    let refusal = connect(&plane, &second, "7b0c1f1e-0000-4000-8000-000000000002").await.err().unwrap();
+    assert_eq!(refusal.code, "wrong_cluster");
+    // The first one keeps what it has, also over a restart of its own.
+    drop(held);
+    connect(&plane, &first, UID).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_and_a_lease_of_an_agent_that_has_no_claim_are_not_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let first = join(&plane, "first", AgentKind::Cluster).await;
+    let _held = connect(&plane, &first, UID).await.unwrap();
+    let stranger = join(&plane, "stranger", AgentKind::Cluster).await;
+    // It says nothing of a cluster at first.
+    let mut session = connect(&plane, &stranger, "").await.unwrap();
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    let Body::AgentStatus(said) = status() else { panic!("a status") };
+    session.tell("", vec![Body::AgentStatus(v1::AgentStatus { lease_term: 1 << 40, ..said })]).await;
+    let seen = until("its problem", async || {
+        Some(agent(&plane, &stranger).await).filter(|agent| !agent.problems.is_empty())
+    });
+    let seen = seen.await;
+    assert_eq!((seen.cluster_uid, seen.leading, seen.lease_term), (None, false, 0));
+    assert!(!plane.app().world().clusters.contains_key(UID), "nothing of it is in the inventory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_point_an_agent_at_another_cluster() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let only = Newcomer { name: "only", kind: AgentKind::Cluster, cluster: Some("elsewhere") };
+    let only = join_as(&plane, only).await;
+    assert_eq!(connect(&plane, &only, UID).await.err().unwrap().code, "wrong_cluster");
+    let id = only.id.parse().unwrap();
+    plane.grant_cluster(&id, UID, "operator").await.unwrap();
+    connect(&plane, &only, UID).await.unwrap();
+    let before = plane.app().store.audit_head().await.unwrap();
+    plane.grant_cluster(&id, UID, "operator").await.unwrap();
+    assert_eq!(plane.app().store.audit_head().await.unwrap(), before, "granted once");
+}
