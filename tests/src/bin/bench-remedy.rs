@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use nimbus_tests::bench::{Report, percentile};
 use nimbus_tests::postgres::Postgres;
@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 
 const SAMPLES: usize = 200;
 const DEPLOYMENTS: usize = 20;
+/// `crash_loop_restarts` below.
+const RESTARTS: i32 = 1;
 
 /// A rule that waits for nothing: the first crash loop is enough, no cap, no storm, no wait between attempts.
 const EAGER: &str = r"
@@ -54,8 +56,12 @@ fn spawn_watch(workloads: &Workloads) -> mpsc::UnboundedReceiver<(Seen, Instant)
             let (now, Ok(pod)) = (Instant::now(), pod) else { continue };
             let name = pod.metadata.name.clone().unwrap_or_default();
             let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
-            let broken =
-                statuses.is_some_and(|all| all.iter().any(|c| waiting_reason(c) == Some("CrashLoopBackOff")));
+            // What the rule waits for: a container that was restarted and waits again. The first wait, before any
+            // restart, is not a loop yet.
+            let loops = |c: &ContainerStatus| {
+                waiting_reason(c) == Some("CrashLoopBackOff") && c.restart_count >= RESTARTS
+            };
+            let broken = statuses.is_some_and(|all| all.iter().any(loops));
             let seen = match (pod.metadata.deletion_timestamp.is_some(), broken) {
                 (true, _) => Seen::Evicted(name),
                 (false, true) => Seen::Broken(name),
@@ -150,8 +156,9 @@ async fn main() -> anyhow::Result<()> {
     report.note(format!(
         "A real API server, controller manager and scheduler, simulated kubelets, all of it on the machine's cores \
          together; {SAMPLES} pods, each broken once the incident before it is resolved, as one node is closed at a \
-         time. The remedy includes closing the node, so that the replacement goes \
-         elsewhere, before the eviction."
+         time. From the watch event that shows what the rule asks for ({RESTARTS} restart and waiting in \
+         CrashLoopBackOff) to the one that shows the pod being deleted; closing its node before, so that the \
+         replacement goes elsewhere, is included."
     ));
     report.note(
         "Peers act on timers: Kubernetes evicts from a failed node after 50 s + 300 s by default, Argo CD polls every \
