@@ -9,7 +9,8 @@ use clap::Parser as _;
 use nimbus_agent::args::{Args, LogFormat};
 use nimbus_agent::{Agent, Config};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -26,12 +27,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// `RUST_LOG` names levels for targets, as in `info,kube=warn`; without the patterns that a larger filter understands,
+/// which cost an agent at rest memory.
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube=warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let default = || Targets::new().with_default(LevelFilter::INFO).with_target("kube", LevelFilter::WARN);
+    let named = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(named.unwrap_or_else(default));
     match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => registry.with(layer).init(),
+        LogFormat::Json => registry.with(layer.json()).init(),
     }
 }
 
