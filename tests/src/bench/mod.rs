@@ -47,8 +47,9 @@ impl Report {
         aim: Option<&str>,
         peer: Option<String>,
     ) {
-        let aim = aim.map(str::to_owned);
-        self.rows.push(Row { what: what.into(), value, unit: unit.into(), aim, peer });
+        let (what, aim) = (what.into(), aim.map(str::to_owned));
+        eprintln!("{what}: {value:.3} {unit}");
+        self.rows.push(Row { what, value, unit: unit.into(), aim, peer });
     }
 
     /// Adds a sentence.

@@ -79,7 +79,7 @@ async fn on_a_cluster(report: &mut Report) -> anyhow::Result<Vec<(f64, f64)>> {
             AgentProcess::join(&plane, agent_options(&cluster, &format!("size-{size}"), &uid)).await?;
         wait_for("all pods to be counted", CREATE, || async {
             let clusters = plane.items("/clusters").await?;
-            let counted = clusters[0]["pods"].as_u64().unwrap_or(0);
+            let counted = clusters.first().and_then(|cluster| cluster["pods"].as_u64()).unwrap_or(0);
             Ok(Seen::when((counted >= u64::from(size)).then_some(()), format!("{counted} of {size}")))
         })
         .await?;
