@@ -126,11 +126,12 @@ fn select(filter: &AuditFilter, limit: u32) -> Result<Sql<'_>, StoreError> {
     let mut sql = Sql::new(COLUMNS);
     sql.push(" WHERE 1 = 1");
     if let Some(actor) = &filter.actor {
-        sql.push(" AND actor = ").bind(actor.as_str());
+        sql.push(" AND actor = ").bind(clean(actor));
     }
     if let Some(action) = &filter.action {
         // The character after '.' is '/': every action that begins with the group's name and a dot lies between.
-        sql.push(" AND (action = ").bind(action.as_str());
+        let action = clean(action);
+        sql.push(" AND (action = ").bind(action.clone());
         sql.push(" OR (action >= ")
             .bind(format!("{action}."))
             .push(" AND action < ")
@@ -138,7 +139,7 @@ fn select(filter: &AuditFilter, limit: u32) -> Result<Sql<'_>, StoreError> {
         sql.push("))");
     }
     if let Some(cluster) = &filter.cluster {
-        sql.push(" AND cluster = ").bind(cluster.as_str());
+        sql.push(" AND cluster = ").bind(clean(cluster));
     }
     if let Some(since) = filter.since {
         sql.push(" AND at >= ").bind(since);

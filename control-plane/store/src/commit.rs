@@ -7,20 +7,21 @@ use nimbus_control_core::model::{ChangeSet, Versioned};
 use sqlx::AssertSqlSafe;
 
 use crate::db::{Tx, Value};
-use crate::document::{clean, key_column};
+use crate::document::{clean, key_column, storable};
 use crate::{AuditHead, Committed, Document, Store, StoreError, chain};
 
 impl Store {
     /// Writes a change set in one transaction. When this returns, all of it is on disk.
     ///
     /// [`StoreError::Conflict`] names the document (or cursor) that is no longer what was read, that exists already
-    /// although it came with version 0, or whose key another open incident has. After [`StoreError::Unreachable`] the
-    /// change set may or may not be written: read again.
+    /// although it came with version 0, or whose key another open incident has. [`StoreError::Invalid`] refuses an id
+    /// that holds a NUL character, which one of the databases cannot keep: no later call with it succeeds either.
+    /// After [`StoreError::Unreachable`] the change set may or may not be written: read again.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
         if changes.is_empty() {
             return Ok(Committed { audit_head: None });
         }
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let outcome = write(&mut tx, changes).await;
         tx.finish(outcome).await.map(|audit_head| Committed { audit_head })
     }
@@ -51,6 +52,12 @@ async fn put_all<T: Document>(tx: &mut Tx, documents: &[Versioned<T>]) -> Result
 
 async fn put<T: Document>(tx: &mut Tx, document: &Versioned<T>) -> Result<(), StoreError> {
     let (table, id, columns) = (T::TABLE, document.doc.id(), document.doc.columns());
+    if !storable(id) {
+        return Err(StoreError::Invalid {
+            expected: format!("an id of {table} without NUL characters"),
+            found: format!("{:?}", id.chars().take(80).collect::<String>()),
+        });
+    }
     let json = serde_json::to_string(&document.doc).map_err(|error| StoreError::Invalid {
         expected: "a document that can be written as JSON".to_owned(),
         found: format!("{table} {id}: {error}"),

@@ -50,6 +50,11 @@ pub(crate) fn clean(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
+/// Can `id` be an id? It is never altered, as the columns are: two ids must not become one.
+pub(crate) fn storable(id: &str) -> bool {
+    !id.contains('\0')
+}
+
 impl Document for Agent {
     const TABLE: &'static str = "agents";
 

@@ -94,6 +94,19 @@ pub enum StoreError {
         /// How long we waited, seconds.
         waited_s: u64,
     },
+    /// A control plane that started later took this database over. Nothing was written, and nothing will be.
+    #[error(
+        "expected to be the only control plane on {at} (epoch {own}), found one that started later (epoch {found}); \
+         this one stops deciding; stop it"
+    )]
+    Superseded {
+        /// The database.
+        at: String,
+        /// The epoch that this store took.
+        own: u64,
+        /// The one that the database has.
+        found: u64,
+    },
     /// What is stored cannot be what was written.
     #[error("expected {expected} in {at}, found {found}; restore the database from a backup, it is damaged")]
     Corrupt {
@@ -146,6 +159,11 @@ impl StoreError {
     /// Another writer was first: read again and decide anew.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
+    }
+
+    /// Another control plane took over: no write of this one will ever succeed again.
+    pub fn is_superseded(&self) -> bool {
+        matches!(self, Self::Superseded { .. })
     }
 
     /// May the same call succeed later, with nothing changed but the database's own state?

@@ -41,6 +41,7 @@ mod classify;
 mod commit;
 mod db;
 mod document;
+mod epoch;
 mod error;
 mod log;
 mod migrate;

@@ -4,12 +4,14 @@
 //! looks like. Pages are bounded; a reader of everything is bounded too, and refuses rather than leave some out.
 
 use jiff::Timestamp;
-use nimbus_control_core::model::{Approval, Incident, IncidentState, Job, JobState, Plan, Versioned};
+use nimbus_control_core::model::{
+    Approval, ApprovalState, Incident, IncidentState, Job, JobState, Plan, Versioned,
+};
 use nimbus_protocol::ids::{IncidentId, PlanId};
 use nimbus_protocol::to_micros;
 
 use crate::db::{Row, Sql};
-use crate::document::key_column;
+use crate::document::{clean, key_column, storable};
 use crate::types::page_size;
 use crate::{Document, Filter, Page, Store, StoreError};
 
@@ -21,6 +23,9 @@ const IDS: usize = 500;
 impl Store {
     /// One document.
     pub async fn get<T: Document>(&self, id: &str) -> Result<Option<Versioned<T>>, StoreError> {
+        if !storable(id) {
+            return Ok(None);
+        }
         let mut sql = select::<T>();
         sql.push(" WHERE id = ").bind(id);
         self.db.row(sql.text(), &sql.values).await?.as_ref().map(document).transpose()
@@ -28,7 +33,8 @@ impl Store {
 
     /// The documents with these ids that exist, oldest first within each 500 ids asked for.
     pub async fn many<T: Document>(&self, ids: &[&str]) -> Result<Vec<Versioned<T>>, StoreError> {
-        self.by_column("id", ids).await
+        let ids: Vec<&str> = ids.iter().copied().filter(|id| storable(id)).collect();
+        self.by_column("id", &ids, &[]).await
     }
 
     /// Every document of a table, oldest first; [`StoreError::TooMany`] above [`MAX_ALL`].
@@ -66,7 +72,7 @@ impl Store {
 
     /// The plans with these ids that exist.
     pub async fn plans_of(&self, plans: &[PlanId]) -> Result<Vec<Versioned<Plan>>, StoreError> {
-        self.by_column("id", &plans.iter().map(PlanId::as_str).collect::<Vec<_>>()).await
+        self.by_column("id", &plans.iter().map(PlanId::as_str).collect::<Vec<_>>(), &[]).await
     }
 
     /// Every approval of these incidents, answered or not.
@@ -74,7 +80,17 @@ impl Store {
         &self,
         incidents: &[IncidentId],
     ) -> Result<Vec<Versioned<Approval>>, StoreError> {
-        self.by_column("key", &incidents.iter().map(IncidentId::as_str).collect::<Vec<_>>()).await
+        self.by_column("key", &incidents.iter().map(IncidentId::as_str).collect::<Vec<_>>(), &[]).await
+    }
+
+    /// The approvals of these incidents that wait for an answer or were granted: what a decision needs, however many were
+    /// denied or ran out before. [`StoreError::TooMany`] above [`MAX_ALL`].
+    pub async fn open_approvals_of(
+        &self,
+        incidents: &[IncidentId],
+    ) -> Result<Vec<Versioned<Approval>>, StoreError> {
+        let open = [ApprovalState::Pending.as_str(), ApprovalState::Approved.as_str()];
+        self.by_column("key", &incidents.iter().map(IncidentId::as_str).collect::<Vec<_>>(), &open).await
     }
 
     /// Every job that is not in a final state, and those made or finished since a moment.
@@ -85,15 +101,20 @@ impl Store {
         self.whole(sql).await
     }
 
+    /// The documents with one of these values in a column, in one of these states; in any when none is given.
     async fn by_column<T: Document>(
         &self,
         column: &str,
         values: &[&str],
+        states: &[&str],
     ) -> Result<Vec<Versioned<T>>, StoreError> {
         let mut found = Vec::new();
         for part in values.chunks(IDS) {
             let mut sql = select::<T>();
             sql.push(" WHERE ").push(column).push(" IN ").bind_all(part.iter().copied());
+            if !states.is_empty() {
+                sql.push(" AND state IN ").bind_all(states.iter().copied());
+            }
             found.extend(self.whole(sql).await?);
             if found.len() > MAX_ALL as usize {
                 return Err(StoreError::TooMany { table: T::TABLE, bound: MAX_ALL });
@@ -123,13 +144,13 @@ fn select_page<T: Document>(filter: &Filter, limit: u32) -> Result<Sql<'_>, Stor
     let mut sql = select::<T>();
     sql.push(" WHERE 1 = 1");
     if let Some(state) = &filter.state {
-        sql.push(" AND state = ").bind(state.as_str());
+        sql.push(" AND state = ").bind(clean(state));
     }
     if let Some(state) = &filter.not_state {
-        sql.push(" AND state <> ").bind(state.as_str());
+        sql.push(" AND state <> ").bind(clean(state));
     }
     if let Some(cluster) = &filter.cluster {
-        sql.push(" AND cluster = ").bind(cluster.as_str());
+        sql.push(" AND cluster = ").bind(clean(cluster));
     }
     if let Some(key) = &filter.key {
         sql.push(" AND key = ").bind(key_column(key));
@@ -151,7 +172,7 @@ fn cursor<T: Document>(document: &T) -> String {
 
 fn parse_cursor(text: &str) -> Result<(i64, &str), StoreError> {
     let parts = text.split_once('.').and_then(|(micros, id)| Some((micros.parse().ok()?, id)));
-    parts.ok_or_else(|| StoreError::Invalid {
+    parts.filter(|(_, id)| storable(id)).ok_or_else(|| StoreError::Invalid {
         expected: "the `next` of the page before as a cursor".to_owned(),
         found: format!("{:?}", text.chars().take(80).collect::<String>()),
     })

@@ -17,7 +17,7 @@ impl Store {
     /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents and as
     /// many tokens. Call again while it returns as many. An incident with a job that is not in a final state stays.
     pub async fn trim_documents(&self, before: Timestamp) -> Result<Trimmed, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let outcome = trim(&mut tx, before).await;
         tx.finish(outcome).await
     }

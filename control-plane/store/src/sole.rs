@@ -1,15 +1,19 @@
 //! One control plane on a database at a time.
 //!
-//! A SQLite file lies in a data directory that its process has locked. A PostgreSQL server may be reached from
-//! anywhere, so there the server holds the lock, for as long as the connection that asked for it lives: also kill -9
-//! frees it. When the server itself restarts the lock is gone with it and is not asked for again; the epoch in every
-//! job is what keeps a second control plane from acting then.
+//! A data directory is locked by its process, but one SQLite file can be named in several of them: a file beside it is
+//! locked too. A PostgreSQL server may be reached from anywhere, so there the server holds the lock, for as long as the
+//! connection that asked for it lives. Either way also kill -9 frees it. A lock that its holder lost without noticing
+//! is not asked for again; what holds then is the comparison of epochs in each transaction, see `epoch`.
 
-use std::time::Duration;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
-use crate::classify::{WAIT_S, classify};
+use crate::classify::{WAIT_S, classify, io_error};
 use crate::db::Pools;
 use crate::{Store, StoreError};
 
@@ -17,29 +21,66 @@ use crate::{Store, StoreError};
 const LOCK: &str = "SELECT pg_try_advisory_lock(1852402005, 3)";
 /// Between two tries: the server may not have noticed yet that the one before is gone.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait for a file's lock, seconds: the system frees it in the moment in which its process is gone.
+const FILE_WAIT_S: u64 = 1;
 
 /// The right to be the only control plane on a database, until it is dropped.
 #[derive(Debug)]
 pub struct SoleUse {
     _connection: Option<PgConnection>,
+    _file: Option<File>,
 }
 
 impl Store {
-    /// Waits at most 10 s until no other control plane runs on this database; [`StoreError::InUse`] after that.
+    /// Waits until no other control plane runs on this database, at most 10 s for a server and 1 s for a file;
+    /// [`StoreError::InUse`] after that.
     pub async fn sole_use(&self) -> Result<SoleUse, StoreError> {
-        let Pools::Postgres(pool) = &self.db.pools else { return Ok(SoleUse { _connection: None }) };
+        match (&self.db.pools, &self.file) {
+            (Pools::Postgres(pool), _) => self.lock_server(pool).await,
+            (Pools::Sqlite { .. }, Some(file)) => self.lock_beside(file).await,
+            (Pools::Sqlite { .. }, None) => Ok(SoleUse { _connection: None, _file: None }),
+        }
+    }
+
+    async fn lock_server(&self, pool: &PgPool) -> Result<SoleUse, StoreError> {
         let fail = |error: sqlx::Error| classify(&self.db.at, &error);
         let mut connection = pool.acquire().await.map_err(fail)?.detach();
-        let until = std::time::Instant::now() + Duration::from_secs(WAIT_S);
+        let until = Instant::now() + Duration::from_secs(WAIT_S);
         loop {
             let alone: bool = sqlx::query_scalar(LOCK).fetch_one(&mut connection).await.map_err(fail)?;
             if alone {
-                return Ok(SoleUse { _connection: Some(connection) });
+                return Ok(SoleUse { _connection: Some(connection), _file: None });
             }
-            if std::time::Instant::now() >= until {
+            if Instant::now() >= until {
                 return Err(StoreError::InUse { at: self.address(), waited_s: WAIT_S });
             }
             tokio::time::sleep(PAUSE).await;
         }
     }
+
+    /// A file of its own, because opening and closing the database's would free the locks that SQLite holds on it.
+    async fn lock_beside(&self, database: &Path) -> Result<SoleUse, StoreError> {
+        let fail = |error: io::Error| io_error(self.address(), &error);
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = beside(database).and_then(|path| options.open(path)).map_err(fail)?;
+        let until = Instant::now() + Duration::from_secs(FILE_WAIT_S);
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(SoleUse { _connection: None, _file: Some(file) }),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::InUse { at: self.address(), waited_s: FILE_WAIT_S });
+                }
+                Err(TryLockError::Error(error)) => return Err(fail(error)),
+            }
+        }
+    }
+}
+
+/// `<file>.lock` beside the database itself, whatever name or link led to it.
+fn beside(database: &Path) -> io::Result<PathBuf> {
+    let mut path = database.canonicalize()?.into_os_string();
+    path.push(".lock");
+    Ok(path.into())
 }

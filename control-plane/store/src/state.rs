@@ -1,4 +1,4 @@
-//! Small state: cursors into the log, the epoch, named values, and snapshots of the inventory.
+//! Small state: cursors into the log, named values, and snapshots of the inventory.
 
 use crate::{Store, StoreError};
 
@@ -13,22 +13,6 @@ impl Store {
         row.map_or(Ok(0), |row| row.get(0))
     }
 
-    /// The next epoch, on disk before this returns: each start gets a higher one than every start before it.
-    pub async fn next_epoch(&self) -> Result<u64, StoreError> {
-        let mut tx = self.db.begin().await?;
-        let sql = "INSERT INTO counters (name, value) VALUES ('epoch', 1)
-                   ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
-        let outcome = match tx.row(sql, &[]).await {
-            Ok(Some(row)) => row.unsigned(0),
-            Ok(None) => Err(StoreError::Database {
-                at: self.address(),
-                detail: "an upsert of the epoch returned no row".to_owned(),
-            }),
-            Err(error) => Err(error),
-        };
-        tx.finish(outcome).await
-    }
-
     /// A named value.
     pub async fn meta_get(&self, name: &str) -> Result<Option<String>, StoreError> {
         let row = self.db.row("SELECT value FROM meta WHERE name = $1", &[name.into()]).await?;
@@ -37,7 +21,7 @@ impl Store {
 
     /// Sets a named value. Not for secrets: the database is no place for them.
     pub async fn meta_set(&self, name: &str, value: &str) -> Result<(), StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         let outcome = tx.execute(sql, &[name.into(), value.into()]).await.map(|_| ());
         tx.finish(outcome).await
@@ -46,7 +30,7 @@ impl Store {
     /// Keeps a snapshot of the inventory as it was after the log's row at `position`, and the one before it. Returns
     /// the position up to which (inclusive) neither of the two needs the log any more; 0 while there is only one.
     pub async fn save_snapshot(&self, position: i64, bytes: &[u8]) -> Result<i64, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let outcome = save(&mut tx, position, bytes).await;
         tx.finish(outcome).await
     }

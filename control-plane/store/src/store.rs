@@ -1,5 +1,9 @@
 //! The store itself: opened, asked whether it answers, closed. What it does is in the modules beside this one.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use crate::db::Db;
 use crate::{StoreError, StoreUrl};
 
@@ -9,13 +13,18 @@ use crate::{StoreError, StoreUrl};
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) db: Db,
+    /// The file of a SQLite database.
+    pub(crate) file: Option<Arc<Path>>,
+    /// The epoch that this store or a clone of it took; 0 while none was.
+    pub(crate) epoch: Arc<AtomicU64>,
 }
 
 impl Store {
     /// Opens a database, makes it when it is an empty one, and brings an older schema up to date. The directory of a
     /// SQLite file must exist; the file gets mode 0600.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        Ok(Self { db: Db::open(url).await? })
+        let db = Db::open(url).await?;
+        Ok(Self { db, file: url.path().map(Arc::from), epoch: Arc::default() })
     }
 
     /// Does the database answer? Bounded by the wait for a connection (10 s).

@@ -55,7 +55,7 @@ impl Store {
             return Ok(self.log_span().await?.last);
         }
         let marks = marks(batches)?;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let outcome = write(&mut tx, batches, &marks).await;
         match tx.finish(outcome).await {
             Err(error) if error.is_conflict() => Err(self.explain(&marks).await?.unwrap_or(error)),

@@ -62,7 +62,7 @@ impl Store {
     /// Removes rows with a position below `before`, the oldest first, at most [`MAX_TRIM_ROWS`]; how many. Call again
     /// while it returns as many. The marks stay.
     pub async fn trim_log(&self, before: i64) -> Result<u64, StoreError> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.begin().await?;
         let sql = "DELETE FROM observations WHERE position IN
                    (SELECT position FROM observations WHERE position < $1 ORDER BY position LIMIT $2)";
         let outcome = tx.execute(sql, &[before.into(), MAX_TRIM_ROWS.into()]).await;

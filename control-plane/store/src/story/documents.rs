@@ -1,10 +1,15 @@
 //! Stories about documents and change sets.
 
-use nimbus_control_core::model::{Agent, ChangeSet, Incident, IncidentState, JoinTokenRecord, Versioned};
+use nimbus_control_core::model::{
+    Agent, Approval, ApprovalState, ChangeSet, Cluster, Incident, IncidentState, JoinTokenRecord, Mode,
+    Versioned,
+};
 
 use super::open;
-use super::things::{agent, agent_id, at, audit, batch, incident, plan, resolved, token};
-use crate::{Filter, Store, StoreError, StoreUrl};
+use super::things::{
+    agent, agent_id, approval, at, audit, batch, incident, incident_id, plan, resolved, token,
+};
+use crate::{AuditFilter, Filter, Store, StoreError, StoreUrl};
 
 async fn put(store: &Store, incidents: Vec<Versioned<Incident>>) -> Result<(), StoreError> {
     store.commit(&ChangeSet { incidents, ..ChangeSet::default() }).await.map(|_| ())
@@ -206,5 +211,60 @@ pub async fn odd_texts_survive(url: &StoreUrl) {
     );
     assert_eq!(store.verify_audit().await.unwrap().unwrap().rows, 1);
     store.append(&[batch(1, 1, 1)]).await.unwrap();
+    store.close().await;
+}
+
+/// An id with a NUL character, which PostgreSQL cannot keep, is refused for good and by both: nothing of its change set
+/// is written, and looking for it finds nothing rather than fails.
+pub async fn an_id_that_cannot_be_kept_is_refused(url: &StoreUrl) {
+    let store = open(url).await;
+    let cluster = |uid: &str| {
+        let (uid, name) = (uid.to_owned(), "prod".to_owned());
+        Versioned::new(Cluster { uid, name, created_at: at(0), mode: Mode::Observe, enabled: Vec::new() })
+    };
+    let changes = ChangeSet {
+        clusters: vec![cluster("uid-1"), cluster("uid\0-2")],
+        audit: vec![audit("cluster.added", "uid\0-2")],
+        cursors: vec![("ingest".to_owned(), 7)],
+        ..ChangeSet::default()
+    };
+    let error = store.commit(&changes).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Invalid { .. }) && !error.is_passing(), "{error}");
+    assert!(error.to_string().contains("clusters") && error.to_string().contains("uid\\0-2"), "{error}");
+    assert!(store.all::<Cluster>().await.unwrap().is_empty());
+    assert_eq!((store.audit_head().await.unwrap().seq, store.cursor("ingest").await.unwrap()), (0, 0));
+
+    store.commit(&ChangeSet { clusters: vec![cluster("uid-1")], ..changes }).await.unwrap();
+    assert_eq!(store.get::<Cluster>("uid\0-1").await.unwrap(), None);
+    assert_eq!(store.many::<Cluster>(&["uid\0-1", "uid-1"]).await.unwrap().len(), 1);
+    let named = |cluster: &str| Filter { cluster: Some(cluster.to_owned()), ..Filter::default() };
+    assert!(store.list::<Cluster>(&named("pr\0d")).await.unwrap().items.is_empty());
+    assert_eq!(store.list::<Cluster>(&named("prod")).await.unwrap().items.len(), 1);
+    let after = Filter { after: Some("1.\0".to_owned()), ..Filter::default() };
+    assert!(matches!(store.list::<Cluster>(&after).await, Err(StoreError::Invalid { .. })));
+    let by =
+        AuditFilter { actor: Some("\0".to_owned()), action: Some("\0".to_owned()), ..AuditFilter::default() };
+    assert!(store.audit(&by).await.unwrap().rows.is_empty());
+    store.close().await;
+}
+
+/// What was asked and answered long ago for an incident that is still open does not pile up in front of a decision.
+pub async fn answered_approvals_are_not_read_again(url: &StoreUrl) {
+    let store = open(url).await;
+    let in_state = |n: u32, of: u32, state: ApprovalState| Approval { state, ..approval(n, of) };
+    let all = [
+        in_state(1, 1, ApprovalState::Expired),
+        in_state(2, 1, ApprovalState::Denied),
+        in_state(3, 1, ApprovalState::Approved),
+        in_state(4, 1, ApprovalState::Pending),
+        in_state(5, 2, ApprovalState::Pending),
+        in_state(6, 3, ApprovalState::Pending),
+    ];
+    let approvals = all.iter().cloned().map(Versioned::new).collect();
+    store.commit(&ChangeSet { approvals, ..ChangeSet::default() }).await.unwrap();
+    let open_ones = store.open_approvals_of(&[1, 2].map(incident_id)).await.unwrap();
+    assert_eq!(open_ones.into_iter().map(|a| a.doc).collect::<Vec<_>>(), all[2..5]);
+    assert_eq!(store.approvals_of(&[incident_id(1)]).await.unwrap().len(), 4);
+    assert!(store.open_approvals_of(&[]).await.unwrap().is_empty());
     store.close().await;
 }

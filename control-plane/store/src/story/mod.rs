@@ -20,7 +20,8 @@ pub use audit::{
     two_writers_extend_one_chain,
 };
 pub use documents::{
-    a_conflict_leaves_nothing_behind, a_token_is_used_once, lists_page_over_equal_times, odd_texts_survive,
+    a_conflict_leaves_nothing_behind, a_token_is_used_once, an_id_that_cannot_be_kept_is_refused,
+    answered_approvals_are_not_read_again, lists_page_over_equal_times, odd_texts_survive,
     one_open_incident_for_one_cause,
 };
 pub use log::{
@@ -29,8 +30,8 @@ pub use log::{
 };
 pub use retention::finished_documents_go_and_the_rest_stays;
 pub use state::{
-    a_newer_schema_is_refused_untouched, cursors_never_move_back, epochs_grow_at_each_start,
-    one_control_plane_on_a_database, snapshots_survive_and_damage_is_noticed,
+    a_later_epoch_ends_the_earlier_one, a_newer_schema_is_refused_untouched, cursors_never_move_back,
+    epochs_grow_at_each_start, one_control_plane_on_a_database, snapshots_survive_and_damage_is_noticed,
     two_start_at_once_on_an_empty_database,
 };
 
@@ -47,12 +48,15 @@ pub const NAMES: &[&str] = &[
     "a_token_is_used_once",
     "lists_page_over_equal_times",
     "odd_texts_survive",
+    "an_id_that_cannot_be_kept_is_refused",
+    "answered_approvals_are_not_read_again",
     "a_changed_a_removed_and_a_cut_off_row_are_found",
     "two_writers_extend_one_chain",
     "audit_rows_are_found_by_filter",
     "a_newer_schema_is_refused_untouched",
     "two_start_at_once_on_an_empty_database",
     "epochs_grow_at_each_start",
+    "a_later_epoch_ends_the_earlier_one",
     "one_control_plane_on_a_database",
     "cursors_never_move_back",
     "snapshots_survive_and_damage_is_noticed",
@@ -76,6 +80,8 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "a_token_is_used_once" => a_token_is_used_once(url).await,
         "lists_page_over_equal_times" => lists_page_over_equal_times(url).await,
         "odd_texts_survive" => odd_texts_survive(url).await,
+        "an_id_that_cannot_be_kept_is_refused" => an_id_that_cannot_be_kept_is_refused(url).await,
+        "answered_approvals_are_not_read_again" => answered_approvals_are_not_read_again(url).await,
         "a_changed_a_removed_and_a_cut_off_row_are_found" => {
             a_changed_a_removed_and_a_cut_off_row_are_found(url).await;
         }
@@ -84,6 +90,7 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "a_newer_schema_is_refused_untouched" => a_newer_schema_is_refused_untouched(url).await,
         "two_start_at_once_on_an_empty_database" => two_start_at_once_on_an_empty_database(url).await,
         "epochs_grow_at_each_start" => epochs_grow_at_each_start(url).await,
+        "a_later_epoch_ends_the_earlier_one" => a_later_epoch_ends_the_earlier_one(url).await,
         "one_control_plane_on_a_database" => one_control_plane_on_a_database(url).await,
         "cursors_never_move_back" => cursors_never_move_back(url).await,
         "snapshots_survive_and_damage_is_noticed" => snapshots_survive_and_damage_is_noticed(url).await,

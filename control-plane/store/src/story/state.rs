@@ -2,7 +2,7 @@
 
 use nimbus_control_core::model::ChangeSet;
 
-use super::things::batch;
+use super::things::{at, audit, batch};
 use super::{open, tamper};
 use crate::{Store, StoreError, StoreUrl};
 
@@ -56,16 +56,71 @@ pub async fn epochs_grow_at_each_start(url: &StoreUrl) {
     store.close().await;
 }
 
-/// A second control plane does not start on a database that a server keeps, until the first one is gone. A file is in
-/// a data directory that is locked.
-pub async fn one_control_plane_on_a_database(url: &StoreUrl) {
-    let (store, other) = (open(url).await, open(url).await);
-    let first = store.sole_use().await.unwrap();
-    if url.path().is_none() {
-        let error = other.sole_use().await.unwrap_err();
-        assert!(matches!(&error, StoreError::InUse { .. }), "{error}");
-        assert!(error.to_string().contains("stop that one"), "{error}");
+/// A control plane whose lock was lost unnoticed writes nothing any more from the moment on in which another one
+/// started: no document, no observation, no snapshot. A store that never took an epoch is nobody's rival.
+pub async fn a_later_epoch_ends_the_earlier_one(url: &StoreUrl) {
+    let (tool, first, second) = (open(url).await, open(url).await, open(url).await);
+    let recorded = |action: &str| ChangeSet { audit: vec![audit(action, "x")], ..ChangeSet::default() };
+    assert_eq!(first.next_epoch().await.unwrap(), 1);
+    first.commit(&recorded("plan.made")).await.unwrap();
+    first.append(&[batch(1, 1, 9)]).await.unwrap();
+    first.check_epoch().await.unwrap();
+
+    assert_eq!(second.next_epoch().await.unwrap(), 2);
+    let clone = first.clone();
+    for refused in [
+        first.commit(&recorded("job.signed")).await.map(|_| ()),
+        clone.commit(&recorded("job.signed")).await.map(|_| ()),
+        first.append(&[batch(1, 10, 12)]).await.map(|_| ()),
+        first.meta_set("instance", "first").await,
+        first.save_snapshot(1, b"frozen").await.map(|_| ()),
+        first.trim_log(9).await.map(|_| ()),
+        first.trim_documents(at(1_000)).await.map(|_| ()),
+        first.check_epoch().await,
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(&error, StoreError::Superseded { own: 1, found: 2, .. }), "{error}");
+        assert!(error.is_superseded() && !error.is_passing() && !error.is_conflict(), "{error}");
+        assert!(
+            error.to_string().contains("started later") && error.to_string().contains("stop it"),
+            "{error}"
+        );
     }
+    assert_eq!(second.audit_head().await.unwrap().seq, 1);
+    assert_eq!(
+        (second.log_span().await.unwrap().rows, second.high_water_marks().await.unwrap().len()),
+        (1, 1)
+    );
+    assert_eq!(second.high_water_marks().await.unwrap()[&batch(1, 1, 1).agent], 9);
+    assert_eq!(
+        (second.meta_get("instance").await.unwrap(), second.load_snapshot().await.unwrap()),
+        (None, None)
+    );
+
+    second.commit(&recorded("plan.made")).await.unwrap();
+    second.append(&[batch(1, 10, 12)]).await.unwrap();
+    second.check_epoch().await.unwrap();
+    tool.commit(&recorded("tool.used")).await.unwrap();
+    tool.check_epoch().await.unwrap();
+    assert_eq!(second.verify_audit().await.unwrap().unwrap().rows, 3);
+    for store in [tool, first, second] {
+        store.close().await;
+    }
+}
+
+/// A second control plane does not start on a database, until the first one is gone: on a server's, and on a file that
+/// is named in another data directory, or by another name.
+pub async fn one_control_plane_on_a_database(url: &StoreUrl) {
+    let another_name = url.path().map(|path| {
+        let link = path.with_file_name("link.db");
+        std::os::unix::fs::symlink(path, &link).unwrap();
+        StoreUrl::sqlite(link)
+    });
+    let (store, other) = (open(url).await, open(another_name.as_ref().unwrap_or(url)).await);
+    let first = store.sole_use().await.unwrap();
+    let error = other.sole_use().await.unwrap_err();
+    assert!(matches!(&error, StoreError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("stop that one"), "{error}");
     drop(first);
     let _second = other.sole_use().await.unwrap();
     store.close().await;

@@ -1,0 +1,69 @@
+//! Epochs: each start of a control plane takes the next one, and from then on only the newest writes.
+//!
+//! The lock of [`Store::sole_use`] lives in a connection, which can be lost without its holder noticing: the server
+//! restarts, a limit for idle sessions ends it, a pooler gives it to somebody else. Another control plane may start
+//! then, and the earlier one would go on deciding on a world that no longer moves. So every transaction that writes
+//! compares: a store that took an epoch writes only while that is the newest. One that never took any (a test, a
+//! tool) writes as it likes.
+
+use std::sync::atomic::Ordering;
+
+use crate::db::{Row, Tx};
+use crate::{Store, StoreError};
+
+const NEWEST: &str = "SELECT value FROM counters WHERE name = 'epoch'";
+/// The same for a transaction in PostgreSQL: held until its end, so that a later epoch is taken before it or after it,
+/// never in between. In SQLite there is one writer at a time.
+const NEWEST_HELD: &str = "SELECT value FROM counters WHERE name = 'epoch' FOR SHARE";
+
+impl Store {
+    /// The next epoch, on disk before this returns: each start gets a higher one than every start before it. This store
+    /// and its clones write from now on only while no later one is taken.
+    pub async fn next_epoch(&self) -> Result<u64, StoreError> {
+        // Not compared: whoever takes an epoch begins anew.
+        let mut tx = self.db.begin().await?;
+        let sql = "INSERT INTO counters (name, value) VALUES ('epoch', 1)
+                   ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
+        let outcome = match tx.row(sql, &[]).await {
+            Ok(Some(row)) => row.unsigned(0),
+            Ok(None) => Err(StoreError::Database {
+                at: self.address(),
+                detail: "an upsert of the epoch returned no row".to_owned(),
+            }),
+            Err(error) => Err(error),
+        };
+        let epoch = tx.finish(outcome).await?;
+        self.epoch.store(epoch, Ordering::Release);
+        Ok(epoch)
+    }
+
+    /// Is the epoch that this store took still the newest? [`StoreError::Superseded`] when another control plane
+    /// started since. For whoever has nothing to write and wants to know all the same.
+    pub async fn check_epoch(&self) -> Result<(), StoreError> {
+        let row = self.db.row(NEWEST, &[]).await?;
+        self.compare(row.as_ref())
+    }
+
+    /// Begins a transaction that may write; [`StoreError::Superseded`] once a later epoch was taken.
+    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+        let mut tx = self.db.begin().await?;
+        if self.epoch.load(Ordering::Acquire) == 0 {
+            return Ok(tx);
+        }
+        let sql = if tx.is_postgres() { NEWEST_HELD } else { NEWEST };
+        let newest = tx.row(sql, &[]).await;
+        match newest.and_then(|row| self.compare(row.as_ref())) {
+            Ok(()) => Ok(tx),
+            Err(error) => tx.finish(Err(error)).await,
+        }
+    }
+
+    fn compare(&self, newest: Option<&Row>) -> Result<(), StoreError> {
+        let own = self.epoch.load(Ordering::Acquire);
+        let found: u64 = newest.map_or(Ok(0), |row| row.unsigned(0))?;
+        if own == 0 || found == own {
+            return Ok(());
+        }
+        Err(StoreError::Superseded { at: self.address(), own, found })
+    }
+}
