@@ -81,9 +81,18 @@ pub fn key(finding: &Finding) -> String {
         IncidentKind::ImagePull => format!("image/{place}/{uid}"),
         IncidentKind::RolloutStuck => format!("rollout/{place}/{uid}"),
         IncidentKind::NodeNotReady => format!("node/{place}/{uid}"),
-        IncidentKind::FileDrift => format!("file/{place}/{}", finding.object.name),
+        IncidentKind::FileDrift => format!("file/{place}/{}", short(&finding.object.name)),
         IncidentKind::Storm => format!("storm/{place}"),
     }
+}
+
+/// A path as part of a key: a long one by its digest, as a database's index takes no long values.
+fn short(path: &str) -> std::borrow::Cow<'_, str> {
+    const MOST: usize = 512;
+    if path.len() <= MOST {
+        return path.into();
+    }
+    format!("sha256:{}", crate::audit::to_hex(&nimbus_protocol::sha256(path.as_bytes()))).into()
 }
 
 /// The deeper causes among the findings.

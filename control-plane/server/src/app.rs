@@ -18,6 +18,7 @@ pub use crate::sessions::{Cut, SessionInfo, Sessions};
 pub use crate::wake::Wakers;
 
 use crate::ca::Authority;
+use crate::caught_up::CaughtUp;
 use crate::clock;
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -41,6 +42,8 @@ pub struct App {
     pub operator: OperatorToken,
     /// Who is connected.
     pub sessions: Sessions,
+    /// Whose observations are all in the world.
+    pub caught_up: CaughtUp,
     /// Wakes the tasks.
     pub wake: Wakers,
     /// Whether this process can do its work.
@@ -91,6 +94,7 @@ impl App {
             ca: parts.ca,
             operator: parts.operator,
             sessions: Sessions::default(),
+            caught_up: CaughtUp::default(),
             wake: Wakers::default(),
             health: Health::default(),
             metrics: Metrics::default(),

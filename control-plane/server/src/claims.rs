@@ -6,12 +6,15 @@
 //! for it. A revoked agent's claim is void.
 
 use nimbus_control_core::model::{Agent, AgentKind, Versioned};
+use nimbus_control_core::world::is_cluster_uid;
 
 /// Why an agent may not speak for a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denied {
     /// It was enrolled for a host.
     Host,
+    /// What it names cannot be a cluster.
+    NoUid,
     /// It speaks for this other cluster.
     Other(String),
     /// Another agent, called so, has the claim.
@@ -23,6 +26,7 @@ impl Denied {
     pub fn found(&self, cluster: &str) -> String {
         match self {
             Self::Host => format!("an agent of a host that names cluster {cluster}"),
+            Self::NoUid => format!("one that calls its cluster {cluster:?}, which is no UID"),
             Self::Other(own) => format!("one of cluster {own} that names cluster {cluster}"),
             Self::Taken(by) => {
                 format!("one whose token names none; for cluster {cluster} agent {by} speaks already")
@@ -41,6 +45,9 @@ pub const REMEDY: &str = "make one with `nimbus agents token create --kind clust
 pub fn may_speak(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str) -> Result<(), Denied> {
     if agent.kind != AgentKind::Cluster {
         return Err(Denied::Host);
+    }
+    if !is_cluster_uid(cluster) {
+        return Err(Denied::NoUid);
     }
     match &agent.claim {
         Some(own) if own == cluster => return Ok(()),
@@ -97,5 +104,13 @@ mod tests {
         assert!(may_speak(&[gone, next.clone()], &next.doc, "u1").is_ok());
         next.doc.kind = AgentKind::Vpc;
         assert_eq!(may_speak(&[], &next.doc, "u1"), Err(Denied::Host));
+    }
+
+    #[test]
+    fn what_no_database_keeps_is_no_cluster() {
+        let agent = agent(1, None);
+        for text in ["", "a\0b", "a/b", &"u".repeat(65)] {
+            assert_eq!(may_speak(&[], &agent.doc, text), Err(Denied::NoUid), "{text:?}");
+        }
     }
 }

@@ -57,6 +57,8 @@ impl Docs {
 
     /// What a decision is made from: these documents, the world, and who is connected now.
     pub fn snapshot<'a>(&self, app: &'a App, world: &'a World) -> Snapshot<'a> {
+        let mut connected = app.sessions.connected();
+        connected.retain(|agent| app.caught_up.is_current(agent));
         Snapshot {
             world,
             agents: self.agents.clone(),
@@ -65,7 +67,7 @@ impl Docs {
             plans: self.plans.clone(),
             approvals: self.approvals.clone(),
             jobs: self.jobs.clone(),
-            connected: app.sessions.connected(),
+            connected,
             settings: &app.settings,
         }
     }

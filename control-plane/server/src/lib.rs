@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod ca;
+pub mod caught_up;
 mod claims;
 pub mod clock;
 pub mod config;

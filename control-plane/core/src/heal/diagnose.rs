@@ -18,6 +18,12 @@ use crate::snapshot::{Scope, Snapshot};
 /// Most incidents that one pass opens; the rest follows in the next one.
 pub const MAX_OPENED: usize = 500;
 
+/// Most open incidents of one cluster or host. What is found beyond that is opened as others end: a mass change of
+/// files must not crowd out everything else.
+pub const MAX_OPEN_PER_SCOPE: usize = 1_000;
+/// Most open incidents everywhere: half of what may be read at once.
+pub const MAX_OPEN: usize = 10_000;
+
 /// Opens, updates and resolves incidents, storms included.
 pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
     let findings = detect::all(s.world, s.settings);
@@ -31,10 +37,19 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
     let index = Index::of(s);
     let mut record = Record::new(now);
     let mut opened = 0;
+    let mut crowd: BTreeMap<Scope, usize> = BTreeMap::new();
+    for scope in open.values().filter_map(|incident| incident.doc.scope()) {
+        *crowd.entry(scope).or_default() += 1;
+    }
     for diagnosis in &diagnoses {
         match open.get(diagnosis.key.as_str()) {
             Some(incident) => update(&mut record, incident, diagnosis, now),
-            None if opened < MAX_OPENED => {
+            None if opened < MAX_OPENED && open.len() + opened < MAX_OPEN => {
+                let here = crowd.entry(diagnosis.scope.clone()).or_default();
+                if *here >= MAX_OPEN_PER_SCOPE {
+                    continue;
+                }
+                *here += 1;
                 opened += 1;
                 begin(s, &mut record, diagnosis, now, ids);
             }
@@ -59,8 +74,27 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
             resolve::close(s, &mut record, incident, &evidence, resolve::End::Healthy, now);
         }
     }
+    for incident in open.values().filter(|incident| !index.at_work(&incident.doc.id)) {
+        let written = record.changes.incidents.iter().any(|changed| changed.doc.id == incident.doc.id);
+        if !written && incident.doc.scope().is_some_and(|scope| nobody_watches(s, &scope)) {
+            let reason = "its agent was revoked: nobody watches it any more";
+            resolve::close(s, &mut record, incident, reason, resolve::End::Merged, now);
+        }
+    }
     storm::watch(s, &mut record, now, ids);
     record.changes
+}
+
+/// Were all agents that spoke for this part of the world revoked? Then nothing will ever be heard of it again.
+fn nobody_watches(s: &Snapshot<'_>, scope: &Scope) -> bool {
+    match scope {
+        Scope::Host(id) => s.agent(id).is_some_and(|agent| agent.revoked_at.is_some()),
+        Scope::Cluster(uid) => {
+            let agents = s.agents.iter().map(|agent| &agent.doc);
+            let mut theirs = agents.filter(|agent| agent.claim.as_ref() == Some(uid)).peekable();
+            theirs.peek().is_some() && theirs.all(|agent| agent.revoked_at.is_some())
+        }
+    }
 }
 
 fn begin(

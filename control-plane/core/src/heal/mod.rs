@@ -30,7 +30,7 @@ use nimbus_protocol::v1;
 pub use crate::approval::{Answer, Decision};
 use crate::model::{ChangeSet, Job, JobState, Versioned};
 pub use decide::decide;
-pub use diagnose::{MAX_OPENED, diagnose};
+pub use diagnose::{MAX_OPEN, MAX_OPEN_PER_SCOPE, MAX_OPENED, diagnose};
 pub use dispatch::{MAX_ORDERS, dispatch};
 pub use expire::expire;
 pub use operator::{accept_baseline, acknowledge, ask_again, disable, enable, silence};

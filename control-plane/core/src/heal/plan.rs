@@ -3,7 +3,7 @@
 //! Level-triggered: each pass derives where an incident stands from its documents and the world, and writes only
 //! what differs. A plan in force is kept while it is still the same plan (same digest); with it its approval.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 
 use super::index::Index;
@@ -14,10 +14,14 @@ use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, P
 use crate::plan::check;
 use crate::plan::planner::{self, NIMBUS, Proposal};
 use crate::plan::safety::{self, Hold};
+use crate::settings::later;
 use crate::snapshot::Snapshot;
 
 /// Most plans that one pass makes; the rest follows in the next one.
 pub const MAX_PLANNED: usize = 500;
+
+/// How long after its last plan a file that changed again is left alone.
+const QUIET: SignedDuration = SignedDuration::from_secs(10);
 
 /// Plans remedies, asks for approvals, says why nothing is done.
 pub fn plan(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
@@ -83,12 +87,30 @@ impl<'p> Pass<'p, '_> {
             }
             Proposal::Act(remedy) => {
                 let candidate = remedy.into_plan(PlanId::new(ids), &self.after, NIMBUS, self.now);
-                if self.after.denied_digest.as_ref() != Some(&candidate.digest) {
-                    let plan = self.in_force(candidate);
-                    self.weigh(&plan, ids);
+                if self.after.denied_digest.as_ref() == Some(&candidate.digest)
+                    || self.keeps_changing(&candidate)
+                {
+                    return;
                 }
+                let plan = self.in_force(candidate);
+                self.weigh(&plan, ids);
             }
         }
+    }
+
+    /// A file that changed after its plan was made is planned on anew only after a while: one that is written all the
+    /// time, such as a log, would otherwise ask for a new approval each time.
+    fn keeps_changing(&mut self, candidate: &Plan) -> bool {
+        let changed = self.plan().is_some_and(|plan| plan.digest != candidate.digest);
+        if !changed || self.after.kind != IncidentKind::FileDrift {
+            return false;
+        }
+        let next = later(self.now, QUIET);
+        let reason = format!("{} changed again; planned anew not before {next:.0}", self.after.object.name);
+        self.drop_plan(&reason);
+        self.after.next_attempt_at = Some(next);
+        self.stand(IncidentState::Open, &reason);
+        true
     }
 
     /// The plan in force if `candidate` is the same, otherwise `candidate`, which takes its place.

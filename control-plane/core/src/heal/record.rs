@@ -64,9 +64,11 @@ impl Record {
         }
     }
 
-    /// A pending or unused approval is void from now on; any other one is left as it is.
+    /// A pending or unused approval is void from now on; any other one is left as it is, also one that this very
+    /// decision has voided or given back already: a document is written once.
     pub(super) fn void(&mut self, approval: &Versioned<Approval>, reason: &str) {
-        if !approval.doc.is_live() {
+        let already = self.changes.approvals.iter().any(|changed| changed.doc.id == approval.doc.id);
+        if already || !approval.doc.is_live() {
             return;
         }
         let mut after = approval.doc.clone();

@@ -38,7 +38,7 @@ pub fn report(s: &Snapshot<'_>, agent: &AgentId, report: &JobReport, now: Timest
         record.audit_by(agent.as_str(), "job.report_foreign", &job.doc.id, &job.doc.cluster, text);
         return record.changes;
     }
-    let Some(after) = advance(&job.doc, report) else {
+    let Some(after) = advance(&job.doc, report, now) else {
         if report.phase() == Phase::ReplayRefused {
             record.audit_by(agent.as_str(), "job.replay_refused", &job.doc.id, &job.doc.cluster, say(report));
         }
@@ -54,11 +54,12 @@ pub fn report(s: &Snapshot<'_>, agent: &AgentId, report: &JobReport, now: Timest
 }
 
 /// The job after this report; `None` when the report says nothing new.
-fn advance(job: &Job, report: &JobReport) -> Option<Job> {
+fn advance(job: &Job, report: &JobReport, now: Timestamp) -> Option<Job> {
     // Given up by the control plane for want of news: the agent's own word, however late, replaces that.
     let given_up = matches!(job.state, JobState::Expired | JobState::Unknown);
     let open = !job.state.is_final();
-    let at = from_micros(report.at_us);
+    // The agent's clock, as far as it can be true: waits and attempts are counted from it.
+    let at = from_micros(report.at_us).clamp(job.created_at.min(now), now);
     let mut after = job.clone();
     let state = match report.phase() {
         Phase::Accepted if matches!(job.state, JobState::Pending | JobState::Dispatched) => JobState::Running,
@@ -87,7 +88,7 @@ fn advance(job: &Job, report: &JobReport) -> Option<Job> {
         after.evidence = report.evidence.iter().take(MAX_EVIDENCE).map(|line| cut(line)).collect();
     }
     if !report.replacement_uid.is_empty() {
-        after.replacement_uid = Some(report.replacement_uid.clone());
+        after.replacement_uid = Some(cut(&report.replacement_uid));
     }
     Some(after)
 }
@@ -117,13 +118,15 @@ fn follow(
     let mut after = incident.doc.clone();
     // A late word on an earlier job, while another one is out or the incident stands elsewhere by a person's word.
     let in_force = after.job_id.as_ref() == Some(&job.id);
-    let silenced = after.state == IncidentState::Silenced;
+    let denied =
+        after.state == IncidentState::Escalated && after.denied_digest.as_ref() == Some(&job.plan_digest);
+    let left_alone = after.state == IncidentState::Silenced || denied;
     match report.phase() {
         Phase::Accepted => after.note(now, format!("job {}: taken by the agent", job.id)),
         Phase::Applied => {
             after.note(now, format!("job {}: the change is made; watching whether it helps", job.id));
         }
-        _ if !in_force || silenced => {
+        _ if !in_force || left_alone => {
             after.note(now, format!("job {}: {}; {}", job.id, job.state, job.reason));
         }
         Phase::Refused => refused(s, record, &mut after, job, report, now),

@@ -64,7 +64,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         hostname: "edge".into(),
         version: "0.1.0".into(),
         cluster_uid: Some(objects::CLUSTER.into()),
-        claim: None,
+        claim: Some(objects::CLUSTER.into()),
         leading: true,
         lease_term: 1,
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),

@@ -28,6 +28,10 @@ pub const MAX_GOOD_REVISIONS: usize = 5;
 /// those that exist (a listing may miss one for a moment).
 const SPARE_MEMORIES: usize = 1_000;
 
+/// How far a lease's term may lie ahead of the minutes since 1970 from which agents begin theirs: a year. One beyond
+/// that would shut every later leader out.
+const TERM_AHEAD: u64 = 366 * 24 * 60;
+
 /// A revision that was seen fully available.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GoodRevision {
@@ -73,10 +77,15 @@ impl Inventory {
     }
 
     /// Takes one observation; true when the picture changed.
-    pub(super) fn apply(&mut self, agent: &AgentId, body: &v1::observation::Body) -> bool {
+    pub(super) fn apply(
+        &mut self,
+        agent: &AgentId,
+        body: &v1::observation::Body,
+        received_at: Timestamp,
+    ) -> bool {
         use v1::observation::Body;
         if let Body::Sync(mark) = body {
-            return self.mark(agent, mark);
+            return self.mark(agent, mark, received_at);
         }
         if self.leader.as_ref() != Some(agent) {
             return false;
@@ -135,8 +144,10 @@ impl Inventory {
     }
 
     /// Begin and end of listings, and with a begin of a newer lease term the change of the leader.
-    fn mark(&mut self, agent: &AgentId, mark: &v1::SyncMark) -> bool {
-        if mark.lease_term < self.lease_term || !KINDS.contains(&mark.kind.as_str()) {
+    fn mark(&mut self, agent: &AgentId, mark: &v1::SyncMark, received_at: Timestamp) -> bool {
+        let most = minutes(received_at).saturating_add(TERM_AHEAD);
+        if mark.lease_term > most || mark.lease_term < self.lease_term || !KINDS.contains(&mark.kind.as_str())
+        {
             return false;
         }
         match mark.phase() {
@@ -178,6 +189,12 @@ impl Inventory {
         true
     }
 
+    /// Nobody's observations count until the next listing begins, under whatever lease.
+    pub(super) fn depose(&mut self) {
+        (self.leader, self.lease_term) = (None, 0);
+        self.listings.clear();
+    }
+
     /// Derives who owns what anew, after a listing or from a snapshot.
     pub(super) fn relate(&mut self) {
         let pods = self.pods.values().map(|pod| &pod.meta);
@@ -204,6 +221,10 @@ impl Inventory {
             good.remove(0);
         }
     }
+}
+
+fn minutes(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second() / 60).unwrap_or(0)
 }
 
 fn put<T: PartialEq>(map: &mut BTreeMap<String, T>, uid: String, value: T, not_kept: &mut u64) -> bool {

@@ -3,6 +3,7 @@
 //! [`World::apply`] takes observations in the order of the log; the newest state of an object wins. What the
 //! picture means, and whether it is fresh enough to act on, is decided elsewhere (`detect`, `snapshot`).
 
+mod bounds;
 mod convert;
 mod host;
 mod inventory;
@@ -19,6 +20,7 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
+pub use bounds::{is_cluster_uid, tame};
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
 pub use inventory::{GoodRevision, Inventory, KINDS, MAX_GOOD_REVISIONS, MAX_OBJECTS};
 pub use listing::Listing;
@@ -76,7 +78,15 @@ impl World {
         if inventory.leader.as_ref() == Some(agent) {
             inventory.heard_at = Some(received_at);
         }
-        inventory.apply(agent, body)
+        inventory.apply(agent, body, received_at)
+    }
+
+    /// Forgets who leads a cluster, and under which lease: that agent may not speak for it (any more). The next one's
+    /// listing makes the picture anew.
+    pub fn depose(&mut self, cluster_uid: &str) {
+        if let Some(inventory) = self.clusters.get_mut(cluster_uid) {
+            inventory.depose();
+        }
     }
 
     /// The picture as bytes: one byte of layout, then JSON.

@@ -206,3 +206,21 @@ fn who_owns_what_follows_every_change_and_a_snapshot() {
     assert_eq!(pods(&lab), Vec::<String>::new());
     assert_eq!(inventory(&lab).replica_sets_of("dep-web").count(), 1);
 }
+
+#[test]
+fn a_term_far_ahead_of_the_clock_shuts_nobody_out() {
+    let mut lab = Lab::new();
+    let before = inventory(&lab).clone();
+    assert!(!lab.see_as(&other(), CLUSTER, begin("Node", u64::MAX)));
+    assert_eq!(inventory(&lab), &before);
+}
+
+#[test]
+fn after_a_usurper_is_deposed_the_next_listing_counts_under_any_term() {
+    let mut lab = Lab::new();
+    lab.see_as(&other(), CLUSTER, begin("Node", 1_000));
+    lab.world.depose(CLUSTER);
+    assert_eq!(inventory(&lab).unlisted(), KINDS);
+    assert!(lab.see(begin("Node", 1)));
+    assert_eq!((&inventory(&lab).leader, inventory(&lab).lease_term), (&Some(agent_id()), 1));
+}

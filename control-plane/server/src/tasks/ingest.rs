@@ -5,10 +5,11 @@
 //! once. Reports wait in order until the store has taken them; the log is not read further meanwhile.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use nimbus_control_core::heal;
 use nimbus_control_core::model::{AgentKind, ChangeSet, Job, Versioned};
+use nimbus_control_core::world::{World, tame};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1::observation::Body;
 use nimbus_protocol::{sha256, v1};
@@ -16,6 +17,7 @@ use nimbus_store::{LogBatch, StoreError};
 use prost::Message as _;
 
 use super::pass::{TRIES, said};
+use super::strays::Strays;
 use crate::app::{App, Docs};
 use crate::{claims, directory, failpoint, gateway, sign};
 
@@ -47,8 +49,12 @@ pub struct Ingest {
     /// Rows up to here are in the documents.
     routed: i64,
     waiting: VecDeque<Item>,
-    /// The cluster that each agent watches: as the documents say, or newer as the log says.
+    /// The cluster that each agent may speak for: as the documents say, or until they do the first one it named.
     speaks_for: HashMap<AgentId, String>,
+    /// The revision of the documents that this was taken from.
+    entitled: Option<u64>,
+    /// Reports on jobs that are not the agent's, this minute.
+    strays: Strays,
 }
 
 impl Ingest {
@@ -61,6 +67,8 @@ impl Ingest {
             routed,
             waiting: VecDeque::new(),
             speaks_for: HashMap::new(),
+            entitled: None,
+            strays: Strays::default(),
         }
     }
 
@@ -83,16 +91,7 @@ impl Ingest {
         }
         let more = rows.len() >= ROWS as usize;
         let docs = app.docs().await?;
-        for agent in &docs.agents {
-            // Nothing waits, so the documents are as new as the log is read. Where they name no cluster yet, what
-            // the agent's first facts said stands, unless another agent has the claim by now.
-            let known = self.speaks_for.entry(agent.doc.id.clone()).or_default();
-            match agent.doc.cluster_uid.clone().filter(|_| agent.doc.kind == AgentKind::Cluster) {
-                Some(uid) => *known = uid,
-                None if claims::may_speak(&docs.agents, &agent.doc, known).is_err() => known.clear(),
-                None => {}
-            }
-        }
+        self.entitle(app, &docs);
         for row in &rows {
             self.take(app, row, &docs);
         }
@@ -100,6 +99,46 @@ impl Ingest {
         app.metrics.backlog.set((app.stored() - self.read).max(0) as f64);
         self.route(app).await?;
         Ok(more || app.stored() > self.read)
+    }
+
+    /// Takes from the documents which agent speaks for which cluster. Nothing waits, so they are as new as the log is
+    /// read. Where they give an agent no claim yet, the first cluster that its facts named stands, unless another
+    /// agent has the claim by now.
+    fn entitle(&mut self, app: &App, docs: &Docs) {
+        if self.entitled == Some(docs.revision) {
+            return;
+        }
+        self.entitled = Some(docs.revision);
+        for agent in &docs.agents {
+            let known = self.speaks_for.entry(agent.doc.id.clone()).or_default();
+            match agent.doc.claim.as_ref().filter(|_| agent.doc.kind == AgentKind::Cluster) {
+                Some(uid) => known.clone_from(uid),
+                None if !known.is_empty() && claims::may_speak(&docs.agents, &agent.doc, known).is_err() => {
+                    known.clear();
+                }
+                None => {}
+            }
+        }
+        let (usurped, gone) = self.no_longer_heard(&app.world(), docs);
+        if usurped.is_empty() && gone.is_empty() {
+            return;
+        }
+        let mut world = app.world_mut();
+        usurped.iter().for_each(|uid| world.depose(uid));
+        gone.iter().for_each(|agent| drop(world.hosts.remove(agent)));
+    }
+
+    /// Clusters that an agent without a claim to them leads, and hosts whose agent was revoked.
+    fn no_longer_heard(&self, world: &World, docs: &Docs) -> (Vec<String>, Vec<AgentId>) {
+        let revoked: HashSet<&AgentId> =
+            docs.agents.iter().map(|a| &a.doc).filter(|a| a.revoked_at.is_some()).map(|a| &a.id).collect();
+        let usurper = |uid: &String, leader: &AgentId| {
+            revoked.contains(leader) || self.speaks_for.get(leader) != Some(uid)
+        };
+        let clusters = world.clusters.iter();
+        let usurped = clusters.filter(|(uid, known)| known.leader.as_ref().is_some_and(|l| usurper(uid, l)));
+        let gone = world.hosts.keys().filter(|agent| revoked.contains(agent));
+        (usurped.map(|(uid, _)| uid.clone()).collect(), gone.cloned().collect())
     }
 
     /// One row into the world; its reports and statuses into the queue.
@@ -121,17 +160,13 @@ impl Ingest {
         {
             let mut world = app.world_mut();
             let mut changed = false;
-            for observation in batch.observations {
+            for mut observation in batch.observations {
+                if !tame(&mut observation) {
+                    tracing::debug!(agent = %row.agent, "an observation that names nothing that can be");
+                    continue;
+                }
                 match observation.body {
-                    Some(Body::AgentStatus(said)) => {
-                        let uid = if may_claim(&said.cluster_uid) {
-                            said.cluster_uid.clone()
-                        } else {
-                            String::new()
-                        };
-                        self.speaks_for.insert(row.agent.clone(), uid);
-                        items.push(Said::Status(said));
-                    }
+                    Some(Body::AgentStatus(said)) => items.push(Said::Status(said)),
                     Some(Body::JobReport(said)) => items.push(Said::Report(said)),
                     _ if row.position <= self.applied => {}
                     _ if !self.may_say(&row.agent, &observation.cluster_uid, may_claim) => {
@@ -142,7 +177,8 @@ impl Ingest {
             }
             if row.position > self.applied {
                 self.applied = row.position;
-                app.world_moved(row.position, changed);
+                let current = app.caught_up.heard(&row.agent, row.last);
+                app.world_moved(row.position, changed || current);
             }
         }
         self.queue(app, row, items);
@@ -187,12 +223,20 @@ impl Ingest {
     async fn route(&mut self, app: &App) -> Result<(), StoreError> {
         while let Some(item) = self.waiting.front() {
             let cursor = if item.last { item.position } else { item.position - 1 };
-            let done = take_item(app, item, cursor.max(self.routed)).await?;
+            let cursor = cursor.max(self.routed);
+            let done = match take_item(app, item, cursor, &mut self.strays).await {
+                // The database will not take this one at any time: everybody else goes on.
+                Err(error @ (StoreError::Database { .. } | StoreError::Invalid { .. })) => {
+                    tracing::error!(%error, agent = %item.agent, "what an agent said cannot be kept and is skipped");
+                    true
+                }
+                other => other?,
+            };
             if !done {
                 tracing::warn!(agent = %item.agent, "{TRIES} conflicts in a row; taken at the next look");
                 return Ok(());
             }
-            self.routed = cursor.max(self.routed);
+            self.routed = cursor;
             app.routed_moved(self.routed);
             self.waiting.pop_front();
         }
@@ -217,8 +261,20 @@ fn named<'a>(docs: &Docs, report: &'a v1::JobReport) -> Cow<'a, v1::JobReport> {
     Cow::Owned(v1::JobReport { job_id, ..report.clone() })
 }
 
+/// Is this about no job that was given to this agent?
+fn is_stray(docs: &Docs, agent: &AgentId, report: &v1::JobReport) -> bool {
+    let report = named(docs, report);
+    !docs.jobs.iter().any(|job| job.doc.id.as_str() == report.job_id && &job.doc.agent_id == agent)
+}
+
 /// Commits what one item changes, with the cursor. False when others were faster each time.
-async fn take_item(app: &App, item: &Item, cursor: i64) -> Result<bool, StoreError> {
+async fn take_item(app: &App, item: &Item, cursor: i64, strays: &mut Strays) -> Result<bool, StoreError> {
+    if let Said::Report(report) = &item.said
+        && is_stray(&*app.docs().await?, &item.agent, report)
+        && !strays.may_be_audited(&item.agent, app.now())
+    {
+        return Ok(true);
+    }
     for _ in 0..TRIES {
         let docs = app.docs().await?;
         let now = app.now();

@@ -14,6 +14,7 @@ mod pass;
 mod plan;
 mod retention;
 mod snapshot;
+mod strays;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -133,6 +134,9 @@ pub async fn catch_up(app: &Arc<App>) -> Result<Ingest, StoreError> {
     let from = app.applied();
     let mut ingest = Ingest::new(app);
     ingest.catch_up(app).await?;
+    for (agent, mark) in app.store.high_water_marks().await? {
+        app.caught_up.heard(&agent, mark);
+    }
     if let Err(error) = snapshot::after_replay(app, from).await {
         tracing::warn!(%error, "no snapshot after a long replay: the next start replays it again");
     }

@@ -17,6 +17,7 @@ pub async fn decide(
     what: &'static str,
     decision: impl Fn(&Snapshot<'_>, Timestamp, &mut dyn IdSource) -> ChangeSet,
 ) -> Result<bool, StoreError> {
+    let mut last = None;
     for _ in 0..TRIES {
         let docs = app.docs().await?;
         let changes = {
@@ -31,12 +32,16 @@ pub async fn decide(
                 said(&changes);
                 return Ok(true);
             }
-            Err(error) if error.is_conflict() => tracing::debug!(%error, what, "reading again"),
+            Err(error) if error.is_conflict() => {
+                tracing::debug!(%error, what, "reading again");
+                last = Some(error);
+            }
             Err(error) => return Err(error),
         }
     }
+    // An operator's commit or two come in between; a decision that never fits is a fault, and must show as one.
     tracing::warn!(what, "{TRIES} conflicts in a row; deciding again at the next look");
-    Ok(false)
+    last.map_or(Ok(false), Err)
 }
 
 /// Every audited step is also a line in the log.

@@ -5,6 +5,7 @@
 mod claims;
 mod cluster;
 mod common;
+mod garbage;
 mod gateway;
 mod heal;
 mod hostile;

@@ -189,3 +189,51 @@ fn baselines_are_for_files_that_drift_now() {
     let error = heal::accept_baseline(&lab.snapshot(), &unknown, "operator", lab.now, &mut ids).unwrap_err();
     assert_eq!(error, DecideError::NoIncident(unknown));
 }
+
+#[test]
+fn a_file_that_is_written_all_the_time_does_not_ask_each_time() {
+    let mut lab = drifted_file();
+    lab.settle();
+    for second in 0..60_u8 {
+        lab.pass(1);
+        let (good, bad) = (file_state("file", 0o640, 1), file_state("file", 0o640, 10 + second));
+        lab.see_host(Body::File(file(PATH, good, bad)));
+        lab.settle();
+    }
+    assert!(lab.approvals.len() <= 7, "{} approvals within a minute", lab.approvals.len());
+    lab.pass(11);
+    lab.settle();
+    assert_eq!(
+        (lab.live_approvals(), lab.open(IncidentKind::FileDrift).state),
+        (1, IncidentState::WaitingApproval)
+    );
+}
+
+#[test]
+fn what_a_revoked_agent_watched_is_over() {
+    let mut lab = drifted_file();
+    lab.settle();
+    lab.agents.values_mut().for_each(|agent| agent.doc.revoked_at = Some(lab.now));
+    lab.connected.clear();
+    lab.settle();
+    let incident = lab.last(IncidentKind::FileDrift);
+    assert_eq!(incident.state, IncidentState::Resolved);
+    assert!(incident.reason.contains("revoked"), "{}", incident.reason);
+    assert_eq!(lab.live_approvals(), 0);
+}
+
+#[test]
+fn a_mass_change_opens_a_bounded_number_and_goes_on_as_they_end() {
+    let mut lab = Lab::new();
+    let (good, bad) = (file_state("file", 0o640, 1), file_state("file", 0o640, 2));
+    for n in 0..heal::MAX_OPEN_PER_SCOPE + 5 {
+        lab.see_host(Body::File(file(&format!("/srv/etc/{n:05}"), good.clone(), bad.clone())));
+    }
+    while lab.diagnose() {}
+    assert_eq!(lab.incidents.values().filter(|i| i.doc.is_open()).count(), heal::MAX_OPEN_PER_SCOPE);
+    for n in 0..3 {
+        lab.see_host(Body::File(file(&format!("/srv/etc/{n:05}"), good.clone(), good.clone())));
+    }
+    while lab.diagnose() {}
+    assert_eq!(lab.incidents.len(), heal::MAX_OPEN_PER_SCOPE + 3);
+}

@@ -265,3 +265,54 @@ fn rollbacks_that_do_not_help_are_capped_too() {
     assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
     assert_eq!(lab.live_approvals(), 0);
 }
+
+#[test]
+fn an_approval_that_two_reasons_make_void_is_voided_once() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 1);
+    // At the end of another agent's listing both show at once: another generation, and a policy that allows nothing.
+    lab.see(Body::Deployment(v1::Deployment { generation: 8, observed_generation: 8, ..stuck("web", 3, 7) }));
+    lab.agents.values_mut().for_each(|agent| agent.doc.allowed_actions.clear());
+    assert!(lab.settle().is_empty());
+    assert_eq!((lab.live_approvals(), lab.audited("approval.expired")), (0, 1));
+}
+
+#[test]
+fn a_late_refusal_does_not_undo_what_a_person_denied() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let job = lab.settle().remove(0);
+    // Nothing is heard of it; it is given up, asked for again, and denied.
+    lab.pass(200);
+    lab.settle();
+    lab.pass(100_000);
+    lab.settle();
+    lab.decide("operator", Decision::Deny, "we fix it forward").unwrap();
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
+    lab.report(&job, Phase::Refused, "expired", "it came late");
+    lab.settle();
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+}
+
+#[test]
+fn an_agents_clock_does_not_decide_when_a_job_ended() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let job = lab.settle().remove(0);
+    let late = lab.now + jiff::SignedDuration::from_hours(24 * 365);
+    let report = v1::JobReport {
+        job_id: job.job_id.clone(),
+        phase: Phase::Failed.into(),
+        at_us: nimbus_protocol::to_micros(late),
+        ..Default::default()
+    };
+    let changes = crate::heal::report(&lab.snapshot(), &crate::testing::lab::agent_id(), &report, lab.now);
+    lab.commit(changes);
+    let job = &lab.jobs[&job.job_id].doc;
+    assert_eq!((job.state, job.finished_at), (JobState::Failed, Some(lab.now)));
+}

@@ -1,0 +1,68 @@
+//! Whose picture is of now: an agent that comes back may have seen much that has not arrived yet.
+//!
+//! A hello says up to which sequence the agent has observed. Until all of it is in the world, the agent counts as not
+//! connected for every decision: what was true before it went away is not known to be true.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nimbus_protocol::ids::AgentId;
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Progress {
+    /// The last sequence in the world.
+    heard: u64,
+    /// The last sequence that the agent had when it came.
+    had: u64,
+}
+
+/// How far the world has followed each agent. An entry for each enrolled agent that ever came.
+#[derive(Debug, Default)]
+pub struct CaughtUp {
+    agents: Mutex<HashMap<AgentId, Progress>>,
+}
+
+impl CaughtUp {
+    /// The agent came and had observed up to this sequence.
+    pub fn expect(&self, agent: &AgentId, had: u64) {
+        self.lock().entry(agent.clone()).or_default().had = had;
+    }
+
+    /// The agent's observations are in the world up to this sequence. True when that makes it current.
+    pub fn heard(&self, agent: &AgentId, sequence: u64) -> bool {
+        let mut agents = self.lock();
+        let progress = agents.entry(agent.clone()).or_default();
+        let was_behind = progress.heard < progress.had;
+        progress.heard = progress.heard.max(sequence);
+        was_behind && progress.heard >= progress.had
+    }
+
+    /// Has everything arrived that the agent had when it came?
+    pub fn is_current(&self, agent: &AgentId) -> bool {
+        self.lock().get(agent).is_none_or(|progress| progress.heard >= progress.had)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Progress>> {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_is_current_once_all_that_it_had_when_it_came_is_here() {
+        let agent = AgentId::new(&mut || uuid::Uuid::from_u128(1));
+        let world = CaughtUp::default();
+        assert!(world.is_current(&agent));
+        world.heard(&agent, 10);
+        world.expect(&agent, 10);
+        assert!(world.is_current(&agent), "nothing happened while it was away");
+        world.expect(&agent, 12);
+        assert!(!world.is_current(&agent));
+        assert!(!world.heard(&agent, 11) && !world.is_current(&agent));
+        assert!(world.heard(&agent, 13) && world.is_current(&agent));
+        assert!(!world.heard(&agent, 14), "it was current already");
+    }
+}

@@ -1,0 +1,63 @@
+//! Facts that no honest agent sends: they stop neither the others nor the next start.
+
+use nimbus_control_core::model::{AgentKind, Incident};
+use nimbus_control_plane::ControlPlane;
+use nimbus_protocol::v1;
+use nimbus_protocol::v1::observation::Body;
+
+use crate::common::{join, start, until};
+
+fn drift(path: &str) -> Body {
+    let state = |byte| v1::FileState {
+        kind: "file".into(),
+        mode: 0o644,
+        sha256: vec![byte; 32],
+        ..Default::default()
+    };
+    Body::File(v1::File {
+        root: "/etc/app".into(),
+        path: path.into(),
+        baseline: Some(state(1)),
+        current: Some(state(2)),
+        ..Default::default()
+    })
+}
+
+async fn drifted(plane: &ControlPlane) -> Vec<String> {
+    let incidents = plane.app().store.all::<Incident>().await.unwrap();
+    incidents.into_iter().map(|incident| incident.doc.object.name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_database_keeps_stops_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let bad = join(&plane, "bad", AgentKind::Cluster).await;
+    let good = join(&plane, "good", AgentKind::Vpc).await;
+    let mut session = bad.connect(&plane).await;
+    let status = v1::AgentStatus { cluster_uid: "a\0b".into(), ..Default::default() };
+    let term = v1::SyncMark { kind: "Pod".into(), phase: 1, lease_term: u64::MAX };
+    session.tell("a\0b", vec![Body::Sync(term)]).await;
+    session
+        .tell("", vec![Body::AgentStatus(status), drift("/etc/app/x\0"), drift("/etc/app/x\u{fffd}")])
+        .await;
+    session.tell("", vec![drift(&"/long".repeat(2_000))]).await;
+    let report = v1::JobReport { job_id: "\0".into(), code: "x\0".into(), ..Default::default() };
+    session.tell("", vec![Body::JobReport(report); 100]).await;
+
+    let mut session = good.connect(&plane).await;
+    session.tell("", vec![drift("/etc/app/fine")]).await;
+    until("the good agent's incident", async || {
+        drifted(&plane).await.contains(&"/etc/app/fine".to_owned()).then_some(())
+    })
+    .await;
+    let mut seen = drifted(&plane).await;
+    seen.sort();
+    assert_eq!(seen, ["/etc/app/fine", "/etc/app/x\u{fffd}"]);
+    assert!(plane.app().health.problems().is_empty(), "{:?}", plane.app().health.problems());
+    let rows = plane.app().store.audit(&nimbus_store::AuditFilter::default()).await.unwrap();
+    let strays = rows.rows.iter().filter(|row| row.draft.action == "job.report_unknown").count();
+    assert!((1..=10).contains(&strays), "{strays} rows for a hundred reports");
+    plane.stop().await;
+    start(dir.path()).await.stop().await;
+}
