@@ -156,7 +156,13 @@ async fn accepted(host: &Host) -> anyhow::Result<()> {
     std::fs::write(&path, "workers = 8\nport = 8080\n")?;
     let drift = host.drift(&path).await?;
     let order = format!("/drift/{}/baseline", drift["id"].as_str().unwrap_or_default());
-    host.plane.post(&order, json!({})).await?;
+    // What was shown is what is accepted: any other state is refused, and so is an order that names none.
+    for (shown, status) in [(&drift["before"], 409), (&Value::Null, 400)] {
+        let body = json!({"shown": shown});
+        let (found, problem) = host.plane.request(reqwest::Method::POST, &order, Some(body)).await?;
+        assert_eq!(found, status, "{problem}");
+    }
+    host.plane.post(&order, json!({"shown": drift["after"]})).await?;
     host.ends(&drift, "resolved").await?;
     assert_eq!(std::fs::read_to_string(&path)?, "workers = 8\nport = 8080\n", "the file stays as it is");
     // The new truth is what a later fix goes back to.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::words;
+use crate::{FileState, words};
 
 /// Yes to exactly the plan that was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
@@ -63,10 +63,13 @@ pub struct DriftFixRequest {
     pub reason: String,
 }
 
-/// Take a drifted file's present state as the truth.
+/// Take a drifted file's present state as the truth: the state that was shown, and no other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BaselineRequest {
+    /// `after` of the drifted file as it was shown; where it differs by now the order is refused. Only a dry run may
+    /// leave it out.
+    pub shown: Option<FileState>,
     /// True: says what would happen, writes nothing.
     pub dry_run: bool,
 }

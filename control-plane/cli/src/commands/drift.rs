@@ -49,7 +49,7 @@ enum Sub {
 
 #[derive(Debug, Subcommand)]
 enum Baseline {
-    /// Accept a file as it is now
+    /// Accept a file as it is now; what is accepted is shown, and only that
     Add {
         /// Its id, or the start of it
         id: String,
@@ -113,7 +113,8 @@ async fn find(server: &Server, typed: &str) -> Result<String, Failure> {
     resolve::id(server, ids::DRIFT, typed, json!({"state": "active"})).await
 }
 
-/// Takes the file's present state as the truth. The command itself is the operator's decision: nothing is asked.
+/// Takes the file's present state as the truth. The command itself is the operator's decision: nothing is asked, and
+/// what is accepted is what is shown here. If the file changes in between, the control plane refuses.
 async fn accept(
     context: &Context,
     server: &Server,
@@ -122,7 +123,17 @@ async fn accept(
 ) -> Result<Exit, Failure> {
     let dry_run = context.global.dry_run;
     let before: Drift = read(&server.get(&["drift", id], &json!({})).await?)?;
-    let answer: Value = server.post(&["drift", id, "baseline"], &BaselineRequest { dry_run }).await?;
+    if before.after.is_none() {
+        return Err(Failure::new(format!("what {} is now is not known", before.path))
+            .expected("its agent to be connected and to report the difference")
+            .found(&before.reason)
+            .next(format!("nimbus drift show {id}")));
+    }
+    if context.global.format.is_table() {
+        context.print(&view::drift::before_accept(&context.view(), &before))?;
+    }
+    let order = BaselineRequest { shown: before.after.clone(), dry_run };
+    let answer: Value = server.post(&["drift", id, "baseline"], &order).await?;
     if dry_run || wait.is_none() {
         return context
             .show(&answer, |_, started: &Started| {

@@ -61,6 +61,12 @@ pub fn before_fix(view: &View, drift: &Drift) -> String {
     story.end()
 }
 
+/// What `drift baseline add` shows of the file that it accepts.
+pub fn before_accept(view: &View, drift: &Drift) -> String {
+    // What would put it back is not what is about to happen.
+    before_fix(view, &Drift { plan_summary: None, ..drift.clone() })
+}
+
 fn difference(story: &mut Story<'_>, view: &View, drift: &Drift, reason: &str) {
     let theme = &view.theme;
     story.line(&theme.heading(&format!("{}: {}", drift.path, change(drift))));
@@ -172,6 +178,8 @@ mod tests {
         let mut secret = drift(1, "deleted", "/srv/app/key.pem");
         secret["after"]["kind"] = json!("absent");
         secret["diff_withheld"] = json!("secret");
-        insta::assert_snapshot!("show_secret", before_fix(&view(80), &read(secret)));
+        insta::assert_snapshot!("show_secret", before_fix(&view(80), &read(secret.clone())));
+        let accepted = before_accept(&view(80), &read(secret));
+        assert!(accepted.contains("now         not there") && !accepted.contains("to fix"), "{accepted}");
     }
 }

@@ -1,13 +1,12 @@
-//! `POST /api/v1/drift/{id}/baseline`: takes a file's present state as the truth.
+//! `POST /api/v1/drift/{id}/baseline`: takes a file's present state as the truth, if it is the one that was shown.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use nimbus_api::{BaselineRequest, OPERATOR, Started};
+use nimbus_api::{BaselineRequest, FileState, OPERATOR, Started};
 use nimbus_control_core::heal;
-use nimbus_control_core::model::ChangeSet;
-use nimbus_protocol::ids::IncidentId;
+use nimbus_control_core::model::{ChangeSet, Incident};
 
 use crate::app::App;
 use crate::rest::error::ApiError;
@@ -15,12 +14,13 @@ use crate::rest::extract::{Body, Nothing, Params, Segment};
 use crate::rest::retry::until_alone;
 use crate::rest::view;
 
-/// Take a drifted file's present state as the truth; the order itself is the decision
+/// Take a drifted file's present state, as it was shown, as the truth; the order itself is the decision
 #[utoipa::path(
     post, path = "/api/v1/drift/{id}/baseline", operation_id = "accept_baseline",
     tag = "drift", request_body = BaselineRequest,
     params(("id" = String, Path, description = "`inc_…`")),
-    description = "With `dry_run` it writes nothing.",
+    description = "Answers 409 `plan_changed` when the file changed again since it was shown. With `dry_run` it writes \
+                   nothing.",
     responses((status = 200, description = "What was set in motion, or would be", body = Started))
 )]
 pub async fn baseline(
@@ -29,12 +29,16 @@ pub async fn baseline(
     _: Params<Nothing>,
     Body(request): Body<BaselineRequest>,
 ) -> Result<Json<Started>, ApiError> {
-    Ok(Json(until_alone(|| attempt(&app, &id, request.dry_run)).await?))
+    if request.shown.is_none() && !request.dry_run {
+        return Err(ApiError::invalid("shown", "`after` of the drifted file, as it was shown", "none"));
+    }
+    Ok(Json(until_alone(|| attempt(&app, &id, &request)).await?))
 }
 
-async fn attempt(app: &App, id: &str, dry_run: bool) -> Result<Started, ApiError> {
+async fn attempt(app: &App, id: &str, request: &BaselineRequest) -> Result<Started, ApiError> {
+    let dry_run = request.dry_run;
     let incident = super::find(app, id).await?;
-    let changes = decided(app, &incident.doc.id).await?;
+    let changes = decided(app, &incident.doc, request.shown.as_ref()).await?;
     if !dry_run {
         app.commit(&changes).await?;
     }
@@ -47,9 +51,66 @@ async fn attempt(app: &App, id: &str, dry_run: bool) -> Result<Started, ApiError
     })
 }
 
-async fn decided(app: &App, incident: &IncidentId) -> Result<ChangeSet, ApiError> {
+/// The decision and the comparison look at the same picture of the file.
+async fn decided(app: &App, incident: &Incident, shown: Option<&FileState>) -> Result<ChangeSet, ApiError> {
     let docs = app.docs().await?;
     let world = app.world();
     let snapshot = docs.snapshot(app, &world);
-    Ok(heal::accept_baseline(&snapshot, incident, OPERATOR, app.now(), &mut app.ids())?)
+    let changes = heal::accept_baseline(&snapshot, &incident.id, OPERATOR, app.now(), &mut app.ids())?;
+    let now = super::seen(&world, incident).map(view::file_now);
+    match (shown, now) {
+        (Some(shown), Some(now)) if !same(shown, &now) => Err(changed(&incident.object.name, shown, &now)),
+        _ => Ok(changes),
+    }
+}
+
+/// A size that is not known on one side is no difference; everything else has to be equal.
+fn same(shown: &FileState, now: &FileState) -> bool {
+    let known = shown.size.zip(now.size);
+    known.is_none_or(|(then, now)| then == now) && FileState { size: now.size, ..shown.clone() } == *now
+}
+
+fn changed(path: &str, shown: &FileState, now: &FileState) -> ApiError {
+    ApiError::conflict("plan_changed", format!("{path} changed since it was shown; nothing was accepted"))
+        .expected(told(now))
+        .found(told(shown))
+        .remedy("look at it again with `nimbus drift show` before you decide")
+}
+
+fn told(state: &FileState) -> String {
+    let FileState { kind, mode, uid, gid, size, sha256 } = state;
+    let size = size.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
+    format!("{kind}{size}, mode {mode}, owner {uid}:{gid}, sha256 {sha256}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_what_was_shown_has_to_be_there_still() {
+        let state = |mode: &str, uid, size, sha256: &str| FileState {
+            kind: "file".into(),
+            mode: mode.into(),
+            uid,
+            gid: 0,
+            size,
+            sha256: sha256.into(),
+        };
+        let shown = state("0644", 0, Some(10), "aa");
+        assert!(same(&shown, &shown));
+        for other in [
+            state("0600", 0, Some(10), "aa"),
+            state("0644", 1, Some(10), "aa"),
+            // Files that are too long to be hashed differ by their size alone.
+            state("0644", 0, Some(11), "aa"),
+            state("0644", 0, Some(10), "bb"),
+            FileState { kind: "symlink".into(), ..shown.clone() },
+            FileState { gid: 7, ..shown.clone() },
+        ] {
+            assert!(!same(&shown, &other) && !same(&other, &shown), "{other:?}");
+        }
+        let of_unknown_size = FileState { size: None, ..shown.clone() };
+        assert!(same(&of_unknown_size, &shown) && same(&shown, &of_unknown_size));
+    }
 }

@@ -6,7 +6,9 @@ pub mod list;
 pub mod show;
 
 use nimbus_api::Drift;
+use nimbus_control_core::World;
 use nimbus_control_core::model::{Incident, IncidentKind, Plan, Versioned};
+use nimbus_control_core::world::FileDrift;
 
 use super::error::ApiError;
 use super::view;
@@ -23,7 +25,11 @@ async fn find(app: &App, id: &str) -> Result<Versioned<Incident>, ApiError> {
 /// A drifted file with what its agent says of it now.
 fn shown(app: &App, docs: &Docs, incident: &Incident, plan: Option<&Plan>) -> Drift {
     let agent = incident.agent_id.as_ref().and_then(|id| docs.agent(id)).map(|agent| agent.doc.name.as_str());
-    let world = app.world();
+    view::drift(incident, seen(&app.world(), incident), plan, agent)
+}
+
+/// What the agent says of the file now.
+fn seen<'w>(world: &'w World, incident: &Incident) -> Option<&'w FileDrift> {
     let host = incident.agent_id.as_ref().filter(|_| incident.is_open()).and_then(|id| world.hosts.get(id));
-    view::drift(incident, host.and_then(|host| host.files.get(&incident.object.name)), plan, agent)
+    host.and_then(|host| host.files.get(&incident.object.name))
 }

@@ -4,6 +4,7 @@ use nimbus_control_core::model::{
     ActionKind, Approval, ApprovalState, Cluster, Incident, IncidentState, Mode,
 };
 use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1;
 use serde_json::{Value, json};
 
 use super::site::{self, CLUSTER, id, site};
@@ -155,8 +156,61 @@ async fn a_file_without_a_plan_cannot_be_fixed_and_says_why() {
 async fn a_baseline_is_not_accepted_for_a_file_that_nobody_sees() {
     let bench = Bench::with(site()).await;
     let path = format!("/api/v1/drift/inc_{:032x}/baseline", 2);
-    bench.post(&path, json!({})).await.problem(409, "state_unknown");
+    bench.post(&path, json!({"dry_run": true})).await.problem(409, "state_unknown");
+    let shown = bench.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok()["after"].clone();
+    bench.post(&path, json!({"shown": shown})).await.problem(409, "state_unknown");
     assert!(bench.actions().await.is_empty());
+}
+
+/// The agent of the drifted file is connected and sees content of this hash.
+fn see(bench: &Bench, byte: u8) {
+    let state = |byte: u8| {
+        Some(v1::FileState {
+            kind: "file".into(),
+            mode: 0o644,
+            size: 9,
+            sha256: vec![byte; 32],
+            ..Default::default()
+        })
+    };
+    let file = v1::File {
+        root: "/etc/app".into(),
+        path: site::PATH.into(),
+        baseline: state(0xaa),
+        current: state(byte),
+        ..Default::default()
+    };
+    let observation = v1::Observation {
+        observed_at_us: site::at(20).as_microsecond(),
+        body: Some(v1::observation::Body::File(file)),
+        ..Default::default()
+    };
+    bench.app.world_mut().apply(&id::<AgentId>("agt", 2), &observation, site::at(20));
+}
+
+#[tokio::test]
+async fn the_baseline_that_is_accepted_is_the_state_that_was_shown() {
+    let bench = Bench::with(site()).await;
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    drop(bench.app.sessions.register(&id("agt", 2), peer, "0.1.0".into(), bench.app.now()));
+    let path = format!("/api/v1/drift/inc_{:032x}", 2);
+    let order = async |body: Value| bench.post(&format!("{path}/baseline"), body).await;
+    see(&bench, 0xcc);
+    let shown = bench.get(&path).await.ok()["after"].clone();
+    order(json!({})).await.problem(400, "invalid");
+    order(json!({"dry_run": true})).await.ok();
+    // Somebody writes the file once more between the look and the order.
+    see(&bench, 0xdd);
+    for dry_run in [true, false] {
+        let problem = order(json!({"shown": shown, "dry_run": dry_run})).await.problem(409, "plan_changed");
+        assert!(problem["expected"].as_str().unwrap().contains(&"dd".repeat(32)), "{problem}");
+        assert!(problem["found"].as_str().unwrap().contains(&"cc".repeat(32)), "{problem}");
+    }
+    assert!(bench.actions().await.is_empty());
+    let shown = bench.get(&path).await.ok()["after"].clone();
+    let started = order(json!({"shown": shown})).await.ok();
+    assert_eq!(started["plan"]["action"]["expect_current"]["sha256"], "dd".repeat(32));
+    assert!(bench.actions().await.contains(&"plan.made".to_owned()));
 }
 
 #[tokio::test]

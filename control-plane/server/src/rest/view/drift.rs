@@ -14,9 +14,7 @@ pub fn drift(
 ) -> api::Drift {
     let planned = plan.and_then(planned);
     let (before, after) = match (seen, &planned) {
-        (Some(seen), _) => {
-            (Some(state(&seen.baseline, Some(seen.sizes.0))), Some(state(&seen.current, Some(seen.sizes.1))))
-        }
+        (Some(seen), _) => (Some(state(&seen.baseline, Some(seen.sizes.0))), Some(now(seen))),
         (None, Some(planned)) => (planned.before.map(|f| state(f, None)), Some(state(planned.after, None))),
         (None, None) => (None, None),
     };
@@ -55,6 +53,11 @@ pub fn drift(
         job_id: item.job_id,
         history: Vec::new(),
     }
+}
+
+/// What is there now, as a drifted file shows it.
+pub fn now(seen: &FileDrift) -> api::FileState {
+    state(&seen.current, Some(seen.sizes.1))
 }
 
 struct Planned<'a> {
