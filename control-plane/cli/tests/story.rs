@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 
 use serde_json::Value;
@@ -113,6 +114,10 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
 
     let accepted = home.run(&["drift", "baseline", "add", id]).ended(0);
     assert!(accepted.out.contains("baseline now"), "{accepted:?}");
+    assert!(
+        accepted.out.contains("0755") && accepted.out.contains("0777"),
+        "what is accepted is shown: {accepted:?}"
+    );
     home.run(&["drift", "list", "--exit-code"]).ended(0);
     assert_eq!(mode(&script), 0o777);
     set_mode(&script, 0o755);
@@ -211,6 +216,82 @@ fn started_again_it_continues_and_a_second_one_is_refused() {
     let newer =
         home.run(&["up", "--no-cluster", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"]).ended(1);
     assert!(newer.err.contains("newer") && newer.err.contains("999"), "{newer:?}");
+}
+
+/// An API server that knows its own UID and nothing else, for as long as the test's process runs.
+fn answer_as_cluster(port: u16, uid: &'static str) {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                let path = lines.next().unwrap_or_default();
+                // The head ends with an empty line.
+                lines.by_ref().take_while(|line| !line.is_empty()).for_each(drop);
+                let (status, body) = if path.starts_with("GET /api/v1/namespaces/kube-system ") {
+                    ("200 OK", format!("{{\"metadata\":{{\"uid\":\"{uid}\"}}}}"))
+                } else {
+                    ("404 Not Found", "{\"kind\":\"Status\",\"code\":404}".to_owned())
+                };
+                let length = body.len();
+                let head = "content-type: application/json\r\nconnection: close";
+                let answer = format!("HTTP/1.1 {status}\r\n{head}\r\ncontent-length: {length}\r\n\r\n{body}");
+                // A client that went away asks again.
+                let _ = (&stream).write_all(answer.as_bytes());
+            });
+        }
+    });
+}
+
+/// A kubeconfig where it is found without being named; nothing listens at its cluster's port yet.
+fn kubeconfig(home: &Home, cluster: &str) -> u16 {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: {cluster}\nusers: [{{name: me, user: {{}}}}]\n\
+         contexts: [{{name: {cluster}, context: {{cluster: {cluster}, user: me}}}}]\n\
+         clusters: [{{name: {cluster}, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\n"
+    );
+    let file = home.path().join(".kube/config");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, text).unwrap();
+    port
+}
+
+#[test]
+fn a_cluster_that_comes_later_than_this_host_is_watched_once_it_answers() {
+    let home = Home::new();
+    // The second time the kubeconfig leads to another cluster: the agent may speak for that one then.
+    for (name, uid) in [
+        ("first", "7b0c1f1e-0000-4000-8000-000000000001"),
+        ("second", "7b0c1f1e-0000-4000-8000-000000000002"),
+    ] {
+        let port = kubeconfig(&home, name);
+        let up = Up::start(&home, &[]);
+        assert_eq!(
+            (&up.started["cluster"], &up.started["cluster_awaited"]),
+            (&Value::Null, &Value::Bool(true))
+        );
+        let reason = text(&up.started, "cluster_reason");
+        assert!(reason.contains(name) && reason.contains("keeps trying"), "{reason}");
+        assert_eq!(up.started["agent_connected"], true, "{}", up.started);
+        let agent = home.run(&["agents", "-o", "name"]).ended(0).out;
+        until("the agent to say what it waits for", || {
+            let shown = home.run(&["agents", "show", agent.trim()]).ended(0);
+            shown.out.contains(&format!("127.0.0.1:{port}")).then_some(())
+        });
+        if name == "first" {
+            // A cluster that nobody has seen yet is not waited for.
+            home.run(&["status", "--wait", "--timeout", "30s"]).ended(0);
+        }
+        answer_as_cluster(port, uid);
+        until("the cluster to be found", || {
+            let agents = home.run(&["agents", "-o", "json"]).ended(0).json();
+            (agents["items"][0]["cluster_uid"] == uid).then_some(())
+        });
+        let known = home.run(&["clusters", "-o", "json"]).ended(0).json();
+        assert!(known["items"].as_array().unwrap().iter().any(|cluster| cluster["id"] == uid), "{known}");
+        up.stop("-TERM");
+    }
 }
 
 #[test]

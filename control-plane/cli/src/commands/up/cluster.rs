@@ -1,6 +1,7 @@
-//! Which cluster this machine's agent watches: the current one of a kubeconfig, if it answers.
+//! Which cluster this machine's agent watches: the current one of a kubeconfig.
 //!
-//! A kubeconfig that was named must work. One that was only found must be readable, but its cluster may be away.
+//! A kubeconfig that was named must work. One that was only found must be readable, but its cluster may be away, as it
+//! is after a reboot of both: the agent then starts all the same and watches it as soon as it answers.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,17 +33,22 @@ pub(super) enum Wanted {
 #[derive(Debug)]
 pub(super) struct Found {
     pub source: ClusterSource,
-    /// The cluster's name; `None` when none is watched.
+    /// The cluster's name; `None` when none answered.
     pub name: Option<String>,
-    /// The UID of its kube-system namespace.
+    /// The UID of its kube-system namespace; `None` when none answered.
     pub uid: Option<String>,
-    /// Why none is watched, half a sentence; empty when one is.
+    /// Why none is watched now, half a sentence; empty when one is.
     pub reason: String,
 }
 
 impl Found {
     fn none(reason: impl Into<String>) -> Self {
         Self { source: ClusterSource::None, name: None, uid: None, reason: reason.into() }
+    }
+
+    /// Is there one that does not answer now?
+    pub fn awaited(&self) -> bool {
+        self.uid.is_none() && self.source != ClusterSource::None
     }
 }
 
@@ -89,9 +95,13 @@ async fn if_there(variable: Option<std::ffi::OsString>) -> Result<Found, Failure
     };
     // One file is named; several are merged by the client, which reads the variable itself.
     let path = if let [one] = there[..] { Some(one.clone()) } else { None };
-    let found = identify(ClusterSource::Kubeconfig { path, context: None }).await?;
-    Ok(found.unwrap_or_else(|why| {
-        Found::none(format!("the cluster of context {context:?} does not answer: {why}"))
+    let source = ClusterSource::Kubeconfig { path, context: None };
+    let found = identify(source.clone()).await?;
+    Ok(found.unwrap_or_else(|why| Found {
+        source,
+        ..Found::none(format!(
+            "the cluster of context {context:?} does not answer now; the agent keeps trying. Found: {why}"
+        ))
     }))
 }
 
@@ -185,15 +195,18 @@ mod tests {
         let (_dir, path) = file(GOOD);
         let failure = find(&Wanted::Named(path.clone())).await.unwrap_err();
         assert!(failure.found.contains("127.0.0.1:9") && failure.next.contains("--no-cluster"), "{failure}");
-        let found = if_there(Some(path.into())).await.unwrap();
-        assert_eq!(found.source, ClusterSource::None);
-        assert!(found.reason.contains("does not answer"), "{}", found.reason);
+        // Only found, it may be away: the agent is given it all the same, and keeps trying.
+        let found = if_there(Some(path.clone().into())).await.unwrap();
+        assert_eq!(found.source, ClusterSource::Kubeconfig { path: Some(path), context: None });
+        assert_eq!((found.awaited(), &found.name, &found.uid), (true, &None, &None));
+        assert!(found.reason.contains("does not answer now; the agent keeps trying"), "{}", found.reason);
     }
 
     #[tokio::test]
     async fn nothing_there_and_no_current_context_are_said() {
         let found = if_there(Some("/nowhere/kubeconfig".into())).await.unwrap();
         assert_eq!(found.reason, "no kubeconfig at /nowhere/kubeconfig");
+        assert!(!found.awaited());
         let (_dir, path) = file("apiVersion: v1\nkind: Config\n");
         let found = if_there(Some(path.clone().into())).await.unwrap();
         assert!(found.reason.contains("no current context"), "{}", found.reason);

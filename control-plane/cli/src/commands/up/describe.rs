@@ -63,6 +63,8 @@ pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) 
         agent_connected: connected || status.connected,
         watch: watch.collect(),
         cluster: found.name.clone(),
+        cluster_enabled: enabled(&control_plane.enabled_clusters().borrow(), found.uid.as_deref()),
+        cluster_awaited: found.awaited(),
         cluster_reason: found.reason.clone(),
         warnings,
     })
@@ -78,6 +80,7 @@ pub(super) fn dry_run(context: &Context, settings: &Settings, found: &Found) -> 
         "data_dir": settings.data_dir,
         "watch": settings.watch,
         "cluster": found.name,
+        "cluster_awaited": found.awaited(),
         "cluster_reason": found.reason,
     });
     if !context.global.format.is_table() {
@@ -99,6 +102,12 @@ pub(super) fn dry_run(context: &Context, settings: &Settings, found: &Found) -> 
     context.print(&story.end())
 }
 
+/// The remedies that the cluster of this UID is enabled for.
+fn enabled<A: ToString>(clusters: &[(String, Vec<A>)], uid: Option<&str>) -> Vec<String> {
+    let own = clusters.iter().filter(|(known, _)| Some(known.as_str()) == uid);
+    own.flat_map(|(_, actions)| actions).map(ToString::to_string).collect()
+}
+
 /// Writes the context "local"; says whether it is the one used when none is named.
 fn remember(path: &Path, server: &str, token_file: &Path, ca_file: &Path) -> Result<bool, Failure> {
     let mut config = Config::read(path)?;
@@ -116,6 +125,14 @@ fn remember(path: &Path, server: &str, token_file: &Path, ca_file: &Path) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_the_own_cluster_is_enabled_for_is_told() {
+        let clusters =
+            [("u1".to_owned(), vec!["restart_pod"]), ("u2".to_owned(), vec!["rollback_deployment"])];
+        assert_eq!(enabled(&clusters, Some("u2")), ["rollback_deployment"]);
+        assert!(enabled(&clusters, Some("u3")).is_empty() && enabled(&clusters, None).is_empty());
+    }
 
     #[test]
     fn the_context_is_written_once_and_another_current_one_stays() {

@@ -1,8 +1,14 @@
-//! What happens while it runs: the policy follows what is enabled, and a signal ends it.
+//! What happens while it runs: the policy follows what is enabled, the agent's claim the cluster that answers late, and
+//! a signal ends it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use nimbus_agent::Agent;
+use nimbus_api::OPERATOR;
+use nimbus_control_plane::App;
+use nimbus_protocol::ids::AgentId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -13,6 +19,8 @@ use crate::files;
 
 /// After a write that failed (a full disk, a broken file) it is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
+/// Most tries to write the agent's claim: only another writer of the same document comes between.
+const TRIES: usize = 5;
 
 /// Keeps the policy's clusters as they are enabled, until the control plane is gone.
 pub(super) fn enabled<A>(
@@ -45,6 +53,27 @@ where
             };
             if !alive {
                 return;
+            }
+        }
+    })
+}
+
+/// A cluster that did not answer at the start has no UID for which the agent could be let in: it is let in as soon as
+/// the agent names it. Without this it would keep an earlier claim, and be refused where it is pointed at another one.
+pub(super) fn named(app: Arc<App>, agent: &Agent) -> JoinHandle<()> {
+    let (id, mut status) = (agent.id().to_owned(), agent.status());
+    tokio::spawn(async move {
+        let named = status.wait_for(|status| !status.cluster_uid.is_empty()).await;
+        let Ok(uid) = named.map(|status| status.cluster_uid.clone()) else { return };
+        let Ok(id) = id.parse::<AgentId>() else { return };
+        for _ in 0..TRIES {
+            match app.grant_cluster(&id, &uid, OPERATOR).await {
+                Ok(()) => return,
+                Err(error) if error.is_conflict() => {}
+                Err(error) => {
+                    tracing::warn!("this machine's agent may not watch cluster {uid}: {error}");
+                    return;
+                }
             }
         }
     })

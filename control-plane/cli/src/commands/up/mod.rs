@@ -27,8 +27,8 @@ use crate::exit::Exit;
 /// Start a control plane and this machine's agent, until Ctrl-C
 ///
 /// Watches this host, the files under --watch, and the cluster of the kubeconfig (--kubeconfig, KUBECONFIG or
-/// ~/.kube/config) if it answers. Nothing in a cluster is changed before `nimbus autonomous enable`. Started again, it
-/// continues where it was.
+/// ~/.kube/config) as soon as it answers. Nothing in a cluster is changed before `nimbus autonomous enable`. Started
+/// again, it continues where it was.
 #[derive(Debug, Default, Args)]
 pub struct UpArgs {
     /// Where everything is kept [default: $XDG_DATA_HOME/nimbus/local]
@@ -83,7 +83,11 @@ pub(crate) struct Started {
     pub watch: Vec<Watch>,
     /// The cluster that is watched.
     pub cluster: Option<String>,
-    /// Why no cluster is watched; empty when one is.
+    /// The remedies that it is enabled for; empty while it is only observed.
+    pub cluster_enabled: Vec<String>,
+    /// Is there a cluster that does not answer now, so that the agent keeps trying?
+    pub cluster_awaited: bool,
+    /// Why no cluster is watched now; empty when one is.
     pub cluster_reason: String,
     /// Things to know, one sentence each.
     pub warnings: Vec<String>,

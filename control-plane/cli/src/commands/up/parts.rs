@@ -28,14 +28,16 @@ pub(super) struct Parts {
     pub agent: Agent,
     pub agent_name: String,
     pub policy: policy::Policy,
-    follower: tokio::task::JoinHandle<()>,
+    followers: Vec<tokio::task::JoinHandle<()>>,
     pub warnings: Vec<String>,
 }
 
 impl Parts {
     /// The agent first, so that its last words are stored; everything within ten seconds.
     pub async fn stop(self) -> Result<(), Failure> {
-        self.follower.abort();
+        for follower in &self.followers {
+            follower.abort();
+        }
         let stopping = async {
             self.agent.stop().await;
             self.control_plane.stop().await;
@@ -55,8 +57,11 @@ pub(super) async fn start(settings: &Settings, found: &Found) -> Result<Parts, F
         .map_err(|error| failure::control_plane(&error))?;
     match start_agent(settings, found, &control_plane).await {
         Ok((agent, agent_name, policy, warnings)) => {
-            let follower = follow::enabled(control_plane.enabled_clusters(), policy.clone());
-            Ok(Parts { control_plane, agent, agent_name, policy, follower, warnings })
+            let mut followers = vec![follow::enabled(control_plane.enabled_clusters(), policy.clone())];
+            if found.awaited() {
+                followers.push(follow::named(control_plane.app().clone(), &agent));
+            }
+            Ok(Parts { control_plane, agent, agent_name, policy, followers, warnings })
         }
         Err(failure) => {
             control_plane.stop().await;
@@ -96,6 +101,7 @@ async fn start_agent(
                 Failure::new("this machine's agent may not watch the cluster").detail(error.to_string())
             })?;
         }
+        // Of a cluster that does not answer yet the UID is not known: see `follow::named`.
         (Some(_), None) => {}
     }
     let agent = Agent::start(config).await.map_err(|error| failure::agent(&error))?;

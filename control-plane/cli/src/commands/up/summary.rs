@@ -1,7 +1,7 @@
 //! What was started, where, and what to try next.
 
 use super::{Started, Watch};
-use crate::output::theme::Tone;
+use crate::output::theme::{Tone, readable};
 use crate::view::story::Story;
 use crate::view::{View, count};
 
@@ -30,10 +30,8 @@ pub(super) fn show(view: &View, started: &Started) -> String {
     if started.watch.is_empty() {
         story.fact("watching", "no files (--watch PATH)");
     }
-    match &started.cluster {
-        Some(name) => story.fact("cluster", &format!("{name}, observe only until it is enabled")),
-        None => story.fact("cluster", &format!("none ({})", started.cluster_reason)),
-    };
+    let tone = if started.cluster_awaited { Tone::Warn } else { Tone::Plain };
+    story.toned_fact("cluster", tone, &cluster(started));
     story.fact("policy", &started.policy_file.display().to_string());
     for warning in &started.warnings {
         story.toned_fact("warning", Tone::Warn, warning);
@@ -44,6 +42,15 @@ pub(super) fn show(view: &View, started: &Started) -> String {
     }
     story.gap();
     story.end()
+}
+
+fn cluster(started: &Started) -> String {
+    let enabled: Vec<String> = started.cluster_enabled.iter().map(|action| readable(action)).collect();
+    match &started.cluster {
+        Some(name) if enabled.is_empty() => format!("{name}, observe only until it is enabled"),
+        Some(name) => format!("{name}, enabled for {}", enabled.join(", ")),
+        None => format!("none ({})", started.cluster_reason),
+    }
 }
 
 fn watched(root: &Watch) -> String {
@@ -70,8 +77,15 @@ fn commands(started: &Started) -> Vec<String> {
         commands.push(format!("{nimbus} drift list            # after changing a watched file"));
         commands.push(format!("{nimbus} drift fix --all       # shows what it will put back, and asks"));
     }
-    if let Some(cluster) = &started.cluster {
-        commands.push(format!("{nimbus} autonomous enable --cluster {cluster}"));
+    match &started.cluster {
+        Some(cluster) if started.cluster_enabled.is_empty() => {
+            commands.push(format!("{nimbus} autonomous enable --cluster {cluster}"));
+        }
+        Some(_) => commands.push(format!("{nimbus} autonomous history")),
+        None if started.cluster_awaited => {
+            commands.push(format!("{nimbus} clusters              # it is there once it answered"));
+        }
+        None => {}
     }
     commands.push(format!("{nimbus} incidents list"));
     commands
@@ -104,7 +118,12 @@ mod tests {
                 },
             ],
             cluster: None,
-            cluster_reason: "the cluster of context \"dev\" does not answer: no answer within 3 s".into(),
+            cluster_enabled: Vec::new(),
+            cluster_awaited: true,
+            cluster_reason:
+                "the cluster of context \"dev\" does not answer now; the agent keeps trying. Found: no \
+                             answer within 3 s"
+                    .into(),
             warnings: Vec::new(),
         }
     }
@@ -115,7 +134,19 @@ mod tests {
         let mut other = started();
         other.cluster = Some("kind-dev".into());
         other.context_is_current = false;
+        other.cluster_awaited = false;
         other.watch.clear();
         insta::assert_snapshot!("cluster", show(&view(120), &other));
+    }
+
+    #[test]
+    fn a_cluster_that_is_enabled_is_not_called_observed() {
+        let mut other = started();
+        other.cluster = Some("kind-dev".into());
+        other.cluster_awaited = false;
+        other.cluster_enabled = vec!["restart_pod".into(), "rollback_deployment".into()];
+        let text = show(&view(120), &other);
+        assert!(text.contains("kind-dev, enabled for restart pod, rollback deployment"), "{text}");
+        assert!(!text.contains("observe only") && !text.contains("autonomous enable"), "{text}");
     }
 }
