@@ -67,6 +67,14 @@ impl Context {
         }
     }
 
+    /// Prints what a dry run would do, for a program; a person reads the hint.
+    pub fn show_dry(&self, document: &Value) -> Result<(), Failure> {
+        if self.global.format.is_table() {
+            return Ok(());
+        }
+        self.print(&format::document(document, self.global.format)?)
+    }
+
     /// Prints a page of a list, and on stderr how to see the rest.
     pub fn show_page<T: DeserializeOwned>(
         &self,
@@ -90,16 +98,21 @@ impl Context {
         }
     }
 
-    /// Something to know, on stderr, whatever the format; `-q` silences it.
+    /// May anything but a failure be said on stderr? With `-o json` the failure is a document and stands alone there.
+    fn talks(&self) -> bool {
+        !self.global.quiet && self.global.format != Format::Json
+    }
+
+    /// Something to know, on stderr; `-q` and `-o json` silence it.
     pub fn warn(&self, text: &str) {
-        if !self.global.quiet {
+        if self.talks() {
             eprintln!("{} {}", self.hints.paint(Tone::Warn, "warning:"), crate::output::plain(text));
         }
     }
 
-    /// What is being waited for: a spinner on a terminal, one line otherwise, nothing with `-q`.
+    /// What is being waited for: a spinner on a terminal, one line otherwise, nothing with `-q` or `-o json`.
     pub fn progress(&self, text: &str) -> Progress {
-        let terminal = std::io::stderr().is_terminal() && !self.global.quiet;
+        let terminal = std::io::stderr().is_terminal() && self.talks();
         let bar = ProgressBar::with_draw_target(
             None,
             if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
@@ -108,7 +121,7 @@ impl Context {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
-        let mut progress = Progress { bar, lines: !terminal && !self.global.quiet, last: String::new() };
+        let mut progress = Progress { bar, lines: !terminal && self.talks(), last: String::new() };
         progress.say(text);
         progress
     }

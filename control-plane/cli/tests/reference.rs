@@ -16,7 +16,8 @@ true.
 
 Data goes to standard output, hints and progress to standard error. Without a terminal nothing is asked: the message
 says which flag answers. `-o json` prints exactly one JSON document, the control plane's own; a list is
-`{\"items\": [...], \"next\": CURSOR or null}`. With `-o json` an error is problem+json on standard error.
+`{\"items\": [...], \"next\": CURSOR or null}`. With `-o json` an error is one problem+json document on standard
+error, and nothing else is there; the logs of a running `nimbus up` alone go there too.
 
 Ids may be shortened to their start, with or without the type's prefix (`inc_019b5c2d3e47` or `019b5c2d3e47`); a start
 that fits several is refused with the list of them.

@@ -4,6 +4,7 @@ mod support;
 
 use clap::CommandFactory as _;
 use nimbus::cli::Cli;
+use serde_json::json;
 use support::Home;
 
 /// Nothing listens here: port 1 is reserved.
@@ -69,6 +70,8 @@ fn no_server_is_6_for_every_command_that_needs_one() {
         &["drift", "fix", "--all", "--yes"],
         &["audit", "verify"],
         &["audit", "export", "--format", "csv"],
+        // With progress while it waits: none of it with `-o json`.
+        &["status", "--wait", "--timeout", "1s"],
     ] {
         let said = home.run(&[args, &NOWHERE].concat()).ended(6);
         assert!(said.out.is_empty(), "{said:?}");
@@ -77,7 +80,27 @@ fn no_server_is_6_for_every_command_that_needs_one() {
         assert_eq!(problem["type"], "urn:nimbus:problem:unreachable");
         assert!(problem["remedy"].as_str().unwrap().contains("nimbus up"));
     }
-    home.run(&[&["status", "--wait", "--timeout", "1s"][..], &NOWHERE].concat()).ended(6);
+}
+
+#[test]
+fn a_dry_run_is_one_document_too() {
+    let home = Home::new();
+    let dry = |args: &[&str]| {
+        let flags = ["--dry-run", "-o", "json"];
+        let said =
+            home.command(&[args, &NOWHERE, &flags].concat()).env("NIMBUS_TOKEN", "nbo_any").output().unwrap();
+        let said = support::said(said).ended(0);
+        assert!(said.err.is_empty(), "{said:?}");
+        said.json()
+    };
+    let token = dry(&["agents", "token", "create", "--name", "edge-1", "--kind", "cluster", "--ttl", "5m"]);
+    let expected =
+        json!({"dry_run": true, "name": "edge-1", "kind": "cluster", "cluster": null, "ttl_seconds": 300});
+    assert_eq!(token, expected);
+    let export = dry(&["audit", "export", "--format", "csv", "--output", "rows.csv", "--user", "operator"]);
+    assert_eq!((&export["dry_run"], &export["format"]), (&json!(true), &json!("csv")));
+    assert_eq!((&export["output"], &export["user"]), (&json!("rows.csv"), &json!("operator")));
+    assert!(!home.path().join("rows.csv").exists(), "a dry run writes nothing");
 }
 
 #[test]

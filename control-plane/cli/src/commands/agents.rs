@@ -84,14 +84,22 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
         Sub::Token(Token::Create { name, kind, cluster, ttl }) => {
             let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs() };
             if context.global.dry_run {
-                context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
-                return Ok(Exit::Done);
+                return would_make(context, &request).map(|()| Exit::Done);
             }
             let answer = server.post(&["agents", "tokens"], &request).await?;
             context.show(&answer, view::agents::token)?;
         }
     }
     Ok(Exit::Done)
+}
+
+/// What a dry run says of a token: a sentence for a person, the order for a program.
+fn would_make(context: &Context, request: &JoinTokenRequest) -> Result<(), Failure> {
+    context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
+    let JoinTokenRequest { name, kind, cluster, ttl_seconds } = request;
+    context.show_dry(&json!({
+        "dry_run": true, "name": name, "kind": kind, "cluster": cluster, "ttl_seconds": ttl_seconds,
+    }))
 }
 
 async fn revoke(context: &Context, server: &Server, agent: &str, reason: String) -> Result<Exit, Failure> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use nimbus_api::ExportQuery;
 use nimbus_api::client::Export;
+use serde_json::json;
 
 use crate::cli::Page;
 use crate::connect::Server;
@@ -94,7 +95,12 @@ pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Failure> {
             let server = Server::open(context)?;
             if context.global.dry_run {
                 context.hint(&format!("Would write to {}.", output.display()));
-                return Ok(Exit::Done);
+                let ExportQuery { format, user, action, since, until } = query;
+                let would = json!({
+                    "dry_run": true, "format": format, "output": output, "user": user, "action": action,
+                    "since": since, "until": until,
+                });
+                return context.show_dry(&would).map(|()| Exit::Done);
             }
             let export = server.client.export_audit(&query).await.map_err(|error| server.failure(error))?;
             write(context, &server, export, &output).await?;

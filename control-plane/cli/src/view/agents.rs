@@ -112,10 +112,20 @@ pub fn token(view: &View, token: &JoinToken) -> String {
         story.fact("speaks for", &format!("cluster {cluster} alone"));
     }
     story.fact("shown", "now and never again: only its hash is kept");
-    story.fact(
-        "there run",
-        &format!("nimbus-agent --server {} --join TOKEN", token.server.as_deref().unwrap_or("HOST:PORT")),
-    );
+    let watches = if token.kind == "cluster" { "--kubeconfig FILE" } else { "--watch PATH" };
+    story.heading(if token.kind == "cluster" {
+        "Run where its API server can be reached"
+    } else {
+        "Run on that host"
+    });
+    // In the environment, because others can read a command line; a directory of its own, because an agent is one
+    // identity, and more than one may live on a host.
+    story.command(&format!(
+        "NIMBUS_JOIN_TOKEN={} nimbus-agent --server {} --data-dir /var/lib/nimbus-agent-{} {watches}",
+        token.token,
+        token.server.as_deref().unwrap_or("HOST:PORT"),
+        token.name
+    ));
     story.end()
 }
 
@@ -201,11 +211,15 @@ mod tests {
 
     #[test]
     fn a_token_says_how_and_how_often_it_is_used() {
-        let made = read(json!({
+        let mut made = json!({
             "id": id("tok", 1), "created_at": "2026-11-22T08:00:00Z", "name": "edge-1", "kind": "vpc",
             "expires_at": "2026-11-22T08:15:00Z", "token": "nimbus1.tok_x.SECRET.FINGERPRINT",
             "server": "127.0.0.1:7071"
-        }));
-        insta::assert_snapshot!("token", token(&view(80), &made));
+        });
+        insta::assert_snapshot!("token", token(&view(80), &read(made.clone())));
+        made["kind"] = json!("cluster");
+        let command =
+            " nimbus-agent --server 127.0.0.1:7071 --data-dir /var/lib/nimbus-agent-edge-1 --kubeconfig FILE";
+        assert!(token(&view(80), &read(made)).contains(command), "a cluster's agent is pointed at one");
     }
 }

@@ -31,10 +31,9 @@ impl Said {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// Stderr as problem+json, after any progress lines.
+    /// Stderr as the one problem+json document that it must be.
     pub fn problem(&self) -> Value {
-        let line = self.err.lines().last().unwrap_or_default();
-        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+        serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
     /// Ends the test unless it ended with this code.

@@ -1,5 +1,6 @@
 //! `nimbus drift fix`: shows before and after, asks, says yes to exactly the plans it showed, and waits for the end.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
@@ -94,17 +95,24 @@ pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Re
     for one in shown {
         match server.post(&["drift", &one.drift.id, "fix"], &order(&one, &args.reason, false)).await {
             Ok(_) => given.push(one),
-            Err(failure) => refused.push((one, failure)),
+            Err(failure) => refused.push((one.drift.path, failure)),
         }
     }
     let ended = finish(context, server, &given, &args).await;
-    for (one, failure) in refused.iter().skip(1) {
-        context.warn(&format!("{}: {}", one.drift.path, failure.title));
+    all_refused(refused).map_or(ended, Err)
+}
+
+/// The first refusal, with the others in a line each.
+fn all_refused(refused: Vec<(String, Failure)>) -> Option<Failure> {
+    let mut refused = refused.into_iter();
+    let (_, mut first) = refused.next()?;
+    for (path, failure) in refused {
+        if !first.detail.is_empty() {
+            first.detail.push('\n');
+        }
+        let _ = write!(first.detail, "also {path}: {}", failure.title);
     }
-    match refused.into_iter().next() {
-        Some((_, failure)) => Err(failure),
-        None => ended,
-    }
+    Some(first)
 }
 
 /// Waits for the end of what was ordered, and tells it.
@@ -207,10 +215,7 @@ async fn dry_run(context: &Context, server: &Server, shown: &[Shown]) -> Result<
     for one in shown {
         answers.push(server.post(&["drift", &one.drift.id, "fix"], &order(one, "", true)).await?);
     }
-    if !context.global.format.is_table() {
-        let document = json!({"items": answers, "next": null});
-        context.show::<Value>(&document, |_, _| String::new())?;
-    }
+    context.show_dry(&json!({"items": answers, "next": null}))?;
     let files = count(shown.len() as u64, "file", "files");
     context.hint(&format!("Would put {files} back; nothing was written."));
     Ok(Exit::Done)
@@ -237,4 +242,22 @@ fn still_waiting(shown: &[Shown], found: &str) -> Failure {
         .expected("a yes on a terminal, or --yes")
         .found(found)
         .next(format!("nimbus drift fix {} --yes", ids.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_refusals_none_is_lost() {
+        let refused =
+            |n: u8| (format!("/srv/{n}"), Failure::new(format!("why {n}")).detail(format!("detail {n}")));
+        assert_eq!(all_refused(Vec::new()), None);
+        assert_eq!(all_refused(vec![refused(1)]), Some(refused(1).1));
+        let told = all_refused(vec![refused(1), refused(2), refused(3)]).unwrap();
+        assert_eq!(
+            (told.title.as_str(), told.detail.as_str()),
+            ("why 1", "detail 1\nalso /srv/2: why 2\nalso /srv/3: why 3")
+        );
+    }
 }
