@@ -9,7 +9,13 @@ async fn main() -> anyhow::Result<()> {
     let kubeconfig = cluster.kubeconfig_path();
     println!("export KUBECONFIG={}", kubeconfig.display());
     eprintln!("three nodes are ready; Ctrl-C stops it and removes everything");
-    eprintln!("break a pod: kubectl annotate pod NAME rig.nimbus.dev/crash-now=true");
+    eprintln!(
+        "make something to break: kubectl create deployment shop --image=registry.example/shop:1 --replicas=2"
+    );
+    eprintln!(
+        "break one of its pods: kubectl annotate $(kubectl get pods -l app=shop -o name | head -n 1) \
+         rig.nimbus.dev/crash-now=true"
+    );
     tokio::signal::ctrl_c().await?;
     Ok(())
 }
