@@ -25,7 +25,7 @@ pub struct Docs {
     pub incidents: Vec<Versioned<Incident>>,
     /// Their plans, and those of their approvals and unfinished jobs.
     pub plans: Vec<Versioned<Plan>>,
-    /// Their approvals.
+    /// Their approvals that wait for an answer or were granted.
     pub approvals: Vec<Versioned<Approval>>,
     /// Jobs that are not final or finished not long ago.
     pub jobs: Vec<Versioned<Job>>,
@@ -43,7 +43,7 @@ impl Docs {
             store.jobs_active_or_since(since)
         )?;
         let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.doc.id.clone()).collect();
-        let approvals = if ids.is_empty() { Vec::new() } else { store.approvals_of(&ids).await? };
+        let approvals = if ids.is_empty() { Vec::new() } else { store.open_approvals_of(&ids).await? };
         let wanted: BTreeSet<PlanId> = incidents
             .iter()
             .filter_map(|incident| incident.doc.plan_id.clone())
