@@ -1,8 +1,8 @@
 //! Content that looks like a secret: known credentials, assignments to names that tell (by a sign, or by a space as
 //! `redis.conf` and `slapd.conf` have it), passwords in addresses, and long random strings.
 
-use super::credential;
 use super::entropy::is_random;
+use super::{account, credential};
 
 /// What a name has in it (without `_`, `-`, `.` and in lower case) when its value is a secret.
 const NAMES: [&str; 12] = [
@@ -47,7 +47,11 @@ pub(super) fn looks_secret(content: &[u8]) -> bool {
 }
 
 fn is_secret_line(line: &str) -> bool {
-    has_bearer(line) || has_password_in_address(line) || is_login(line) || is_identified(line)
+    has_bearer(line)
+        || has_password_in_address(line)
+        || is_login(line)
+        || is_identified(line)
+        || account::is_in(line)
 }
 
 /// Is a name that tells given any value at all? Values that are plainly none do not count.
@@ -161,7 +165,7 @@ fn value_after(line: &str, end: usize, flag: bool) -> Option<&str> {
 }
 
 /// A value that is plainly no secret: nothing, a reference, or a switch.
-fn is_placeholder(value: &str) -> bool {
+pub(super) fn is_placeholder(value: &str) -> bool {
     let value = value.trim_end_matches([',', ';', '"', '\'']).trim();
     let reference = (value.starts_with("${") && value.ends_with('}') && !value.contains(":-"))
         || (value.starts_with("{{") && value.ends_with("}}"));
@@ -264,6 +268,9 @@ mod tests {
             "encryption key 0x0123456789ABCDEF0123456789ABCDEF",
             "\"signing_key\": \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"",
             "pw: tiger",
+            "dsn root:hunter2@tcp(127.0.0.1:3306)/app",
+            "\"app\" \"hunter2\"",
+            "rocommunity hunter2",
             "<pw>tiger</pw>",
             "session eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
         ] {
@@ -297,6 +304,9 @@ mod tests {
             "auth required pam_unix.so",
             "# see the password section of the manual",
             "ssl_certificate_key /etc/ssl/site.crt;",
+            "router bgp 65000\n neighbor 10.0.0.1 send-community both",
+            "app-{sha}.tar.gz",
+            "from: ops@example.com",
             "the-quick-brown-fox-jumps-over-the-lazy-dog-again-and-again",
         ] {
             assert!(!looks_secret(text.as_bytes()), "{text}");

@@ -1,7 +1,7 @@
 //! Credentials by their own shape, whatever is around them.
 
 /// What stands in the text of known credentials.
-const MARKS: [&str; 20] = [
+const MARKS: [&str; 21] = [
     "PRIVATE KEY-----",
     "PRIVATE KEY BLOCK-----",
     "PuTTY-User-Key-File",
@@ -22,11 +22,33 @@ const MARKS: [&str; 20] = [
     "hvs.",
     "{SSHA",
     "{CRYPT}",
+    "SCRAM-SHA-256$",
 ];
 /// Beginnings of AWS access key ids, followed by 16 capitals or digits.
 const AWS: [&str; 4] = ["AKIA", "ASIA", "AROA", "AIDA"];
 /// Beginnings of password hashes, followed by the salt (or the cost), `$` and more.
 const HASHES: [&str; 9] = ["$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$", "$apr1$", "$argon2"];
+/// Names in braces before a stored password, in any case; a text that may be one follows.
+const SCHEMES: [&str; 16] = [
+    "sha",
+    "sha1",
+    "sha224",
+    "sha256",
+    "sha384",
+    "sha512",
+    "ssha",
+    "ssha256",
+    "ssha512",
+    "md5",
+    "smd5",
+    "crypt",
+    "pbkdf2",
+    "argon2",
+    "plain",
+    "cleartext",
+];
+/// Characters of a stored password that are enough to be one.
+const STORED: usize = 6;
 /// Beginnings of keys that are words of their own, and how many characters of a key follow at least.
 const KEYS: [(&str, usize); 4] = [("sk-proj-", 4), ("sk-ant-", 4), ("sk-", 16), ("xapp-", 8)];
 
@@ -40,6 +62,8 @@ pub(super) fn is_in(text: &str) -> bool {
         })
         || HASHES.iter().any(|start| behind(text, start).any(is_hash))
         || KEYS.iter().any(|(start, least)| begins_word(text, start).any(|rest| is_key(rest, *least)))
+        || begins_word(text, "md5").any(is_md5)
+        || behind(text, "{").any(is_stored)
         || begins_word(text, "SG.").any(|rest| has_parts(rest, [8, 8]))
         || begins_word(text, "eyJ").any(|rest| has_parts(rest, [1, 1]) && parts(rest).count() > 2)
 }
@@ -61,6 +85,23 @@ fn is_hash(rest: &str) -> bool {
     let first = rest.find(|c| !part(c)).unwrap_or(rest.len());
     let second = rest[first..].strip_prefix('$');
     first > 0 && second.is_some_and(|second| second.starts_with(part))
+}
+
+/// Behind `md5`: 32 digits in hex and nothing more of a word, as PostgreSQL and its poolers keep passwords.
+fn is_md5(rest: &str) -> bool {
+    let end = rest.find(|c| !is_token(c)).unwrap_or(rest.len());
+    end == 32 && rest[..end].bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Behind `{`: a scheme, `}` and a stored password, as LDAP keeps them. A path or a name is none.
+fn is_stored(rest: &str) -> bool {
+    // No scheme is longer, and a text full of braces is not searched anew for each.
+    let Some(end) = rest.bytes().take(12).position(|b| b == b'}') else { return false };
+    let (scheme, stored) = (&rest[..end], &rest[end + 1..]);
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '$');
+    SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())
+        && stored.chars().take_while(|c| part(*c)).take(STORED).count() == STORED
+        && !stored.starts_with('/')
 }
 
 /// So many characters of a key; in a short word one of them is no small letter, as in no name.
@@ -100,6 +141,12 @@ mod tests {
             "x:$apr1$salt$hash",
             "x:$6$rounds=5000$salt$hash",
             "userdata {SSHA}abcdef",
+            "app:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+            "userPassword: {ssha512}abcdefgh",
+            "ops:{PLAIN}hunter2",
+            "\"app\" \"md50123456789abcdef0123456789abcdef\"",
+            "app md50123456789ABCDEF0123456789abcdef",
+            "app SCRAM-SHA-256$4096:c2FsdA==$a:b",
             "openai sk-proj-abcd",
             "openai sk-proj-aB3dE5gH7jK9",
             "\"sk-ant-abcd1234\"",
@@ -120,6 +167,12 @@ mod tests {
             "sk-learn-pipeline-configuration",
             "SG.txt",
             "eyJust.a",
+            "releases/{sha}/artifacts",
+            "app-{sha256}.tar",
+            "{md5} of it",
+            "md5sum 0123456789abcdef0123456789abcdef",
+            "md5:0123456789abcdef0123456789abcdef",
+            "md50123456789abcdef0123456789abcdef0",
         ] {
             assert!(!is_in(text), "{text}");
         }

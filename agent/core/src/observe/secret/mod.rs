@@ -3,12 +3,13 @@
 //! It errs on the side of silence: a configuration that mentions a password is withheld whole. Two questions, each
 //! enough by itself: does the path's name say so (here), or the content ([`content`])?
 
+mod account;
 mod content;
 mod credential;
 mod entropy;
 
 /// Whole file names that hold secrets.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 21] = [
     ".env",
     ".netrc",
     "_netrc",
@@ -28,6 +29,8 @@ const NAMES: [&str; 19] = [
     "admin.conf",
     "krb5.keytab",
     "authorized_keys",
+    "userlist.txt",
+    ".erlang.cookie",
 ];
 /// Endings of file names that hold secrets.
 const ENDINGS: [&str; 14] = [
@@ -104,6 +107,8 @@ mod tests {
             "/home/o/.netrc",
             "/home/o/.pgpass",
             "/var/tokens/a",
+            "/etc/pgbouncer/userlist.txt",
+            "/var/lib/rabbitmq/.erlang.cookie",
         ] {
             assert!(looks_secret(path, b""), "{path}");
         }
