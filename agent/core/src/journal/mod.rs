@@ -5,7 +5,8 @@
 //! control plane nor a clock set back revives an order.
 //!
 //! Bounds: a job is kept until its expiry and [`KEEP`] have passed and its report is in the spool; at [`MAX_JOBS`]
-//! the oldest finished and expired ones go early. An order that has not expired is never forgotten: when there is no
+//! the oldest finished and expired ones go early. A refused one counts as expired after the longest time for which an
+//! order may be valid, whatever it says itself, so that refusals cannot fill the journal for ever. An order that has not expired is never forgotten: when there is no
 //! room without that, new orders are refused ([`Journal::has_room`]). The envelope and the executor's memo of a job
 //! are in memory only until it is done; after that a job takes about 300 bytes.
 
@@ -19,7 +20,7 @@ use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::{from_micros, to_micros, v1};
 use prost::Message as _;
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, CLOCK_TOLERANCE, MAX_LIFETIME};
 use crate::refusal::Refusal;
 use store::Line;
 
@@ -191,7 +192,8 @@ impl Journal {
     }
 
     /// A signed order was refused: it stays refused, even if the reason goes away, because the control plane plans
-    /// anew. Nothing is kept of what no trusted key signed, nor of a replay.
+    /// anew, until it expires or the longest time for which an order is admitted has passed. Nothing is kept of what no
+    /// trusted key signed, nor of a replay.
     pub fn refuse(&mut self, refusal: &Refusal, now: Timestamp) -> Vec<Effect> {
         let (Some(job_id), Some(expires_at)) = (&refusal.job_id, refusal.expires_at) else {
             return Vec::new();
@@ -199,11 +201,13 @@ impl Journal {
         if self.jobs.contains_key(job_id) || !self.has_room(now) {
             return Vec::new();
         }
+        let longest = MAX_LIFETIME + CLOCK_TOLERANCE;
+        let latest = self.floor(now).checked_add(longest).unwrap_or(Timestamp::MAX);
         let mut line = store::JobLine {
             job_id: job_id.clone(),
             envelope_sha256: refusal.envelope_sha256.to_vec(),
             begun_us: to_micros(now),
-            expires_at_us: to_micros(expires_at),
+            expires_at_us: to_micros(expires_at.min(latest)),
             refused: true,
             ..Default::default()
         };
@@ -285,6 +289,11 @@ impl Journal {
     /// The last effect could not be carried out: the next one replaces the whole file.
     pub fn write_failed(&mut self) {
         self.dirty = true;
+    }
+
+    /// True while the file is not what memory says: after a restart a job may stand elsewhere than here.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
     }
 
     /// Orders begun within the hour before `now`; refused ones do not count.

@@ -165,6 +165,24 @@ fn a_refused_job_stays_refused_and_an_unbelieved_one_leaves_no_trace() {
 }
 
 #[test]
+fn refusals_with_a_far_expiry_do_not_fill_the_journal_for_ever() {
+    let mut journal = File::default().start(at(0));
+    for number in 0..MAX_JOBS as u128 {
+        let mut refusal = Refusal::new(Code::Malformed, "no").of(&order_number(number), [1; 32]);
+        refusal.expires_at = Some(at(1_000_000_000));
+        journal.refuse(&refusal, at(0));
+        journal.reported(&order_number(number));
+    }
+    assert!(
+        !journal.has_room(at(3_600)),
+        "an order that is valid for the longest time is remembered throughout"
+    );
+    assert!(journal.has_room(at(3_606)));
+    journal.begin(&admitted(1_000_000, at(3_606)), at(3_606));
+    assert_eq!(journal.phase(&order_number(1_000_000)), Some(Phase::Received));
+}
+
+#[test]
 fn the_floor_and_the_epoch_never_go_back() {
     let mut file = File::default();
     let mut journal = file.start(at(0));
