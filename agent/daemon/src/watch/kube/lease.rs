@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::Client;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,9 @@ use crate::config::LeaseSettings;
 
 /// Annotation with the term; `spec.leaseTransitions` counts from 0 again when the Lease is made anew, this does not.
 const TERM: &str = "nimbus.dev/term";
+/// Terms are at least the minutes since 1970 at their beginning. One further ahead of the own clock than this, a year,
+/// was not made by an agent; it counts as none, so that nobody can use up the terms.
+const AHEAD: u64 = 366 * 24 * 60;
 
 /// Who holds the lease, as far as this replica knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -146,7 +149,7 @@ impl Elector {
                 }));
                 self.won(request::post(&self.client, &path, &lease).await, sent)
             }
-            Some(lease) if self.may_take(&lease, Instant::now()) => {
+            Some(lease) if self.may_take(versioned(&lease)?, Instant::now()) => {
                 let lease = self.taken(lease);
                 self.won(request::put(&self.client, &one, &lease).await, sent)
             }
@@ -156,12 +159,12 @@ impl Elector {
 
     async fn renew(&mut self, mut lease: Value, sent: Instant) -> Result<Leadership, RequestError> {
         let one = format!("{}/{}", self.collection().await?, self.settings.name);
-        lease["spec"]["renewTime"] = json!(micro_time(clock::now()));
+        set(&mut lease, &["spec", "renewTime"], json!(micro_time(clock::now())));
         match request::put::<Value>(&self.client, &one, &lease).await {
             Err(error) if error.code() == 409 => {
                 // Somebody else wrote it. While it still names this replica and term, only its version was old.
                 let found = request::get::<Value>(&self.client, &one).await?;
-                let same = holder(&found) == self.identity && term(&found) == term(&lease);
+                let same = holder(versioned(&found)?) == self.identity && term(&found) == term(&lease);
                 self.held = same.then_some(found);
                 let leadership = *self.out.borrow();
                 Ok(if same { leadership } else { Leadership::Standby })
@@ -181,7 +184,7 @@ impl Elector {
     ) -> Result<Leadership, RequestError> {
         match written {
             Ok(lease) => {
-                let term = term(&lease);
+                let term = term(versioned(&lease)?);
                 self.held = Some(lease);
                 Ok(Leadership::Leading { term, until: sent + self.settings.duration / 5 * 4 })
             }
@@ -213,15 +216,20 @@ impl Elector {
     /// The lease as this replica takes it: a new term.
     fn taken(&self, mut lease: Value) -> Value {
         let now = clock::now();
-        let minutes = u64::try_from(now.as_second() / 60).unwrap_or_default();
-        let next = (term(&lease) + 1).max(minutes);
-        let transitions = lease["spec"]["leaseTransitions"].as_i64().map_or(0, |before| before + 1);
-        lease["metadata"]["annotations"][TERM] = json!(next.to_string());
-        lease["spec"]["holderIdentity"] = json!(self.identity);
-        lease["spec"]["leaseDurationSeconds"] = json!(self.settings.duration.as_secs());
-        lease["spec"]["acquireTime"] = json!(micro_time(now));
-        lease["spec"]["renewTime"] = json!(micro_time(now));
-        lease["spec"]["leaseTransitions"] = json!(transitions);
+        let next = next_term(term(&lease), now);
+        let before = lease["spec"]["leaseTransitions"].as_i64();
+        // The API server takes 32 bits.
+        let transitions = before.map_or(0, |before| before.saturating_add(1).clamp(0, i64::from(i32::MAX)));
+        set(&mut lease, &["metadata", "annotations", TERM], json!(next.to_string()));
+        for (field, value) in [
+            ("holderIdentity", json!(self.identity)),
+            ("leaseDurationSeconds", json!(self.settings.duration.as_secs())),
+            ("acquireTime", json!(micro_time(now))),
+            ("renewTime", json!(micro_time(now))),
+            ("leaseTransitions", json!(transitions)),
+        ] {
+            set(&mut lease, &["spec", field], value);
+        }
         lease
     }
 
@@ -261,8 +269,8 @@ impl Elector {
     /// Gives the lease back, so that a standby need not wait; best effort, bounded.
     async fn release(&mut self) {
         let (Some(mut lease), Ok(path)) = (self.held.take(), self.collection().await) else { return };
-        lease["spec"]["holderIdentity"] = json!("");
-        lease["spec"]["renewTime"] = json!(micro_time(clock::now()));
+        set(&mut lease, &["spec", "holderIdentity"], json!(""));
+        set(&mut lease, &["spec", "renewTime"], json!(micro_time(clock::now())));
         let one = format!("{path}/{}", self.settings.name);
         let put = request::put::<Value>(&self.client, &one, &lease);
         if !matches!(tokio::time::timeout(Duration::from_secs(2), put).await, Ok(Ok(_))) {
@@ -273,6 +281,37 @@ impl Elector {
 
 fn holder(lease: &Value) -> &str {
     lease["spec"]["holderIdentity"].as_str().unwrap_or_default()
+}
+
+/// The term that follows one.
+fn next_term(before: u64, now: Timestamp) -> u64 {
+    let minutes = u64::try_from(now.as_second() / 60).unwrap_or_default();
+    let believed = if before > minutes.saturating_add(AHEAD) { 0 } else { before };
+    believed.saturating_add(1).max(minutes)
+}
+
+/// Puts a value into a foreign object; whatever stands on the way and is no object is replaced by one.
+fn set(object: &mut Value, path: &[&str], to: Value) {
+    let Some((key, rest)) = path.split_first() else {
+        *object = to;
+        return;
+    };
+    if !object.is_object() {
+        *object = Value::Object(Map::new());
+    }
+    if let Value::Object(fields) = object {
+        set(fields.entry(*key).or_insert(Value::Null), rest, to);
+    }
+}
+
+/// Only a lease with its version is written again: without one the write would win against every other.
+fn versioned(lease: &Value) -> Result<&Value, RequestError> {
+    let version = lease["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    if version.is_empty() {
+        let found = "expected a Lease with a resourceVersion, found something else";
+        return Err(RequestError::Unanswered(found.to_owned()));
+    }
+    Ok(lease)
 }
 
 fn term(lease: &Value) -> u64 {
@@ -299,8 +338,17 @@ mod tests {
         )
     }
 
+    /// A term that others counted up to: a thousand ahead of the minute.
+    fn ahead() -> u64 {
+        u64::try_from(clock::now().as_second() / 60).unwrap() + 1_000
+    }
+
     fn lease_of(holder: &str, version: &str) -> Value {
-        json!({ "metadata": { "resourceVersion": version, "annotations": { TERM: "7000000000" } },
+        lease_under(ahead(), holder, version)
+    }
+
+    fn lease_under(term: u64, holder: &str, version: &str) -> Value {
+        json!({ "metadata": { "resourceVersion": version, "annotations": { TERM: term.to_string() } },
                 "spec": { "holderIdentity": holder, "leaseDurationSeconds": 10, "leaseTransitions": 3 } })
     }
 
@@ -322,8 +370,9 @@ mod tests {
         let mut me = elector("a");
         assert!(me.may_take(&lease_of("", "1"), Instant::now()));
         assert!(me.may_take(&lease_of("a", "1"), Instant::now()));
-        let taken = me.taken(lease_of("b", "1"));
-        assert_eq!((holder(&taken), term(&taken)), ("a", 7_000_000_001));
+        let before = ahead();
+        let taken = me.taken(lease_under(before, "b", "1"));
+        assert_eq!((holder(&taken), term(&taken)), ("a", before + 1));
         assert_eq!(taken["spec"]["leaseTransitions"], 4);
         assert_eq!(taken["metadata"]["resourceVersion"], "1");
         // A Lease that somebody deleted: the term is still above any that was counted up from an earlier minute.
@@ -334,9 +383,41 @@ mod tests {
     async fn a_lease_that_cannot_be_renewed_stops_holding_before_another_may_take_it() {
         let mut me = elector("a");
         let sent = Instant::now();
-        let won = me.won(Ok(lease_of("a", "1")), sent).unwrap();
-        assert_eq!(won.term(sent + Duration::from_millis(7_999)), Some(7_000_000_000));
+        let won = me.won(Ok(lease_under(30_000_000, "a", "1")), sent).unwrap();
+        assert_eq!(won.term(sent + Duration::from_millis(7_999)), Some(30_000_000));
         assert_eq!(won.term(sent + Duration::from_secs(8)), None);
+    }
+
+    #[tokio::test]
+    async fn an_odd_lease_is_put_right_and_one_without_a_version_is_never_written() {
+        let mut me = elector("a");
+        for odd in [
+            json!({ "metadata": { "resourceVersion": "1", "annotations": "x" }, "spec": [] }),
+            json!({ "metadata": { "resourceVersion": "1", "annotations": [1] }, "spec": "x" }),
+            json!({ "metadata": { "resourceVersion": "1" }, "spec": { "leaseTransitions": i64::MAX } }),
+        ] {
+            assert!(me.may_take(&odd, Instant::now()), "{odd}");
+            let taken = me.taken(odd);
+            assert_eq!((holder(&taken), &taken["metadata"]["resourceVersion"]), ("a", &json!("1")));
+            assert!(term(&taken) > 29_000_000 && taken["spec"]["renewTime"].is_string());
+            assert!(taken["spec"]["leaseTransitions"].as_i64().unwrap() <= i64::from(i32::MAX));
+            assert!(versioned(&taken).is_ok());
+        }
+        for odd in [json!([]), json!("x"), json!({ "metadata": [] }), json!({ "metadata": { "name": "x" } })]
+        {
+            assert!(versioned(&odd).is_err() && me.won(Ok(odd), Instant::now()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_term_grows_by_one_and_one_that_no_agent_made_counts_for_none() {
+        let now = Timestamp::from_second(30_000_000 * 60).unwrap();
+        assert_eq!(next_term(0, now), 30_000_000);
+        assert_eq!(next_term(30_000_000, now), 30_000_001);
+        assert_eq!(next_term(30_000_000 + AHEAD, now), 30_000_001 + AHEAD);
+        for odd in [30_000_001 + AHEAD, u64::MAX - 1, u64::MAX] {
+            assert_eq!(next_term(odd, now), 30_000_000);
+        }
     }
 
     #[test]
