@@ -23,6 +23,7 @@ use crate::identity::enrol::{Newcomer, enrol};
 use crate::identity::renew::Renewal;
 use crate::identity::{Identity, IdentityError};
 use crate::outbox::Outbox;
+use crate::transport::desk::Desk;
 use crate::transport::hub;
 use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
@@ -71,9 +72,10 @@ impl Agent {
         let identity = identity(&config, &data_dir, target.as_ref()).await?;
         let journal = JournalStore::open(&data_dir.journal(), clock::now())?;
         let store = SpoolStore::open(&data_dir.spool(), Limits::default())?;
+        let desk = Desk::start().map_err(AgentError::Thread)?;
         let baselines = Baselines::open(&data_dir.baseline())
             .map_err(|source| DataDirError::Io { path: data_dir.baseline(), source })?;
-        Ok(Wiring { config, data_dir, target, paths, listener, identity, journal, store, baselines }
+        Ok(Wiring { config, data_dir, target, paths, listener, identity, journal, store, desk, baselines }
             .connect())
     }
 
@@ -125,6 +127,7 @@ struct Wiring {
     identity: Identity,
     journal: JournalStore,
     store: SpoolStore,
+    desk: Desk,
     baselines: Baselines,
 }
 
@@ -174,6 +177,7 @@ impl Wiring {
             outbox: outbox.clone(),
             board: board.clone(),
             counters: counters.clone(),
+            held_back: std::sync::atomic::AtomicBool::new(false),
             started: std::time::Instant::now(),
             cancel: cancel.clone(),
         });
@@ -189,6 +193,7 @@ impl Wiring {
             hello,
             renewal,
             store: self.store,
+            desk: self.desk,
             items,
             orders: order_sender,
             resync: resync.clone(),

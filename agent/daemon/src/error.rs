@@ -39,6 +39,9 @@ pub enum AgentError {
         /// What the system said.
         found: std::io::Error,
     },
+    /// The thread that writes the spool cannot be started.
+    #[error("expected to start a thread, found: {0}; check the process and memory limits")]
+    Thread(std::io::Error),
     /// `--server` is no HOST:PORT.
     #[error("expected --server HOST:PORT, such as nimbus.example.com:7443, found {0:?}")]
     Server(String),

@@ -41,13 +41,7 @@ fn log(format: LogFormat) {
 }
 
 fn run(config: Config) -> anyhow::Result<()> {
-    // An agent at rest has little to do: two workers, and file work on a few short-lived threads.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(4)
-        .thread_stack_size(1 << 20)
-        .enable_all()
-        .build()
+    let runtime = nimbus_agent::runtime()
         .context("expected to start two worker threads; check the process and memory limits")?;
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).context("expected to listen for SIGINT")?;

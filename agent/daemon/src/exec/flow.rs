@@ -1,6 +1,7 @@
 //! The one flow of every remedy: journal, check, act, report, verify, report. Interrupted jobs join it where they were.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nimbus_agent_core::Refusal;
@@ -48,7 +49,8 @@ pub(super) async fn resume(shared: &Arc<Shared>, admitted: Admitted<v1::Job>, ow
     flow.dispatch(Some(owed)).await;
 }
 
-/// The last word on a job: durable in the journal, then in the spool.
+/// The last word on a job: durable in the journal, then in the spool. While the journal cannot be written it is held
+/// back: after a restart the job would be owed still, and might end in another way.
 pub(super) async fn finish(shared: &Arc<Shared>, cluster_uid: &str, report: v1::JobReport) {
     let outcome = outcome(report.phase());
     shared.counters.job(outcome);
@@ -62,9 +64,18 @@ pub(super) async fn finish(shared: &Arc<Shared>, cluster_uid: &str, report: v1::
             })
         })
         .await;
+    if let Err(problem) = journalled {
+        tracing::error!(
+            job = job_id,
+            problem,
+            "what became of a job is told once the journal can be written"
+        );
+        shared.held_back.store(true, Ordering::SeqCst);
+        return;
+    }
     let stored = shared.outbox.report(cluster_uid, report).await;
     failpoint::reached("agent::reported");
-    if stored && journalled.is_ok() {
+    if stored {
         let _ = shared.journal(move |journal| journal.reported(&job_id)).await;
     }
 }

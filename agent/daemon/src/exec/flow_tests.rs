@@ -1,29 +1,17 @@
 //! What a job may still do after it waited, or after a restart: a remedy that only counts, and a real journal.
 
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
 
-use ed25519_dalek::SigningKey;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use nimbus_agent_core::Code;
-use nimbus_agent_core::admit::Identity;
-use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::v1::observation::Body;
-use nimbus_protocol::{signed, to_micros};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::mpsc;
 
+use super::super::bench::{self, ALLOW, JOB, admitted};
 use super::*;
-use crate::board::Board;
-use crate::counters::Counters;
-use crate::outbox::{Item, Outbox};
-use crate::watch::files::Files;
-use crate::watch::files::baseline::Baselines;
+use crate::outbox::Item;
 use crate::watch::kube::ClusterHandle;
-
-const JOB: &str = "job_00000000000000000000000000000001";
-const ALLOW: &str = "allow = [\"accept_baseline\"]\npaths = [\"/etc/app\"]\n";
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -35,29 +23,11 @@ impl Bench {
     /// An agent whose policy allows the one job, which was just admitted.
     fn new() -> (Self, Admitted<v1::Job>) {
         let dir = tempfile::tempdir().unwrap();
-        let policy = dir.path().join("policy.toml");
-        std::fs::write(&policy, ALLOW).unwrap();
+        std::fs::write(dir.path().join("policy.toml"), ALLOW).unwrap();
         let mut journal = JournalStore::open(dir.path(), clock::now()).unwrap();
         let admitted = admitted(clock::now(), &journal);
         journal.change(|journal| journal.begin(&admitted, clock::now())).unwrap();
-        let (outbox, told) = Outbox::new();
-        let (board, counters) = (Arc::new(Board::new()), Arc::new(Counters::default()));
-        let baselines = Arc::new(Baselines::open(dir.path()).unwrap());
-        let files = Files::new(&[], &[], &baselines, outbox.clone(), board.clone(), counters.clone());
-        let shared = Arc::new(Shared {
-            agent_id: "agt_1".to_owned(),
-            has_cluster: false,
-            policy,
-            keys: watch::Sender::new(vec![key().verifying_key()]).subscribe(),
-            journal: Arc::new(Mutex::new(journal)),
-            cluster: Arc::new(ClusterHandle::default()),
-            files,
-            outbox,
-            board,
-            counters,
-            started: std::time::Instant::now(),
-            cancel: CancellationToken::new(),
-        });
+        let (shared, told) = bench::shared(dir.path(), journal, ClusterHandle::default());
         (Self { dir, shared, told }, admitted)
     }
 
@@ -92,34 +62,6 @@ impl Bench {
         assert!(self.dir.path().exists());
         (acted.load(Ordering::SeqCst), report)
     }
-}
-
-fn key() -> SigningKey {
-    SigningKey::from_bytes(&[1; 32])
-}
-
-fn admitted(now: Timestamp, journal: &JournalStore) -> Admitted<v1::Job> {
-    let facts = v1::FileFacts { kind: "absent".into(), ..v1::FileFacts::default() };
-    let order = v1::AcceptBaseline {
-        root: "/etc/app".into(),
-        path: "/etc/app/x.conf".into(),
-        expect_current: Some(facts),
-    };
-    let job = v1::Job {
-        job_id: JOB.into(),
-        agent_id: "agt_1".into(),
-        not_before_us: to_micros(now),
-        expires_at_us: to_micros(now) + 60_000_000,
-        epoch: 3,
-        plan_digest: vec![7; 32],
-        limits: Some(v1::Limits { act_ms: 5_000, verify_ms: 0, verify_timeout_ms: 0 }),
-        action: Some(Action::AcceptBaseline(order)),
-        ..v1::Job::default()
-    };
-    let envelope = signed::sign(&job, &key()).envelope().clone();
-    let me = Identity { agent_id: "agt_1".into(), cluster_uid: String::new() };
-    let policy = Policy::parse(ALLOW).unwrap();
-    admit::admit(envelope, &[key().verifying_key()], &me, &policy, journal.get(), now).unwrap()
 }
 
 /// What happens while the job waits for its target.
@@ -229,6 +171,56 @@ async fn after_a_restart_what_was_done_is_finished_whatever_the_policy_says() {
     expire(&bench.shared);
     let (acted, report) = bench.run(job, left, nothing).await;
     assert_eq!((acted, report.phase()), (0, Told::Succeeded), "{}", report.reason);
+}
+
+/// While it stands, the journal cannot be written.
+fn block(bench: &Bench) -> PathBuf {
+    let in_the_way = bench.dir.path().join("journal.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let mut journal = bench.shared.journal.lock().unwrap();
+    let _ = journal.change(|journal| {
+        journal.write_failed();
+        Vec::new()
+    });
+    in_the_way
+}
+
+#[tokio::test]
+async fn what_the_journal_does_not_have_on_disk_is_not_said() {
+    let (mut bench, job) = Bench::new();
+    let in_the_way = block(&bench);
+    let acted = Arc::new(AtomicUsize::new(0));
+    let remedy = Counting { shared: bench.shared.clone(), meanwhile: nothing, acted: acted.clone() };
+    let flow = Flow { shared: &bench.shared, job: Arc::new(job) };
+    flow.guarded(remedy, None).await;
+    assert_eq!(acted.load(Ordering::SeqCst), 0, "nothing is changed without a journal");
+    assert!(bench.told.try_recv().is_err(), "after a kill and a restart the job would run");
+    assert_eq!(super::super::tick(&bench.shared).await, []);
+    // A restart now finds the job where the disk has it.
+    let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
+    assert_eq!(after.get().owed()[0].phase, Phase::Received);
+
+    std::fs::remove_dir(in_the_way).unwrap();
+    let said = super::super::tick(&bench.shared).await;
+    assert_eq!((said.len(), said[0].phase(), said[0].job_id.as_str()), (1, Told::Refused, JOB));
+    let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
+    assert_eq!((after.get().owed().len(), after.get().unreported()), (0, said));
+    assert_eq!(super::super::tick(&bench.shared).await, [], "once");
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_on_disk_is_not_said_either() {
+    let (mut bench, _) = Bench::new();
+    block(&bench);
+    let report =
+        v1::JobReport { job_id: JOB.into(), phase: Told::Refused.into(), ..v1::JobReport::default() };
+    super::super::tell_refusal(&bench.shared, Code::PolicyForbids, report.clone()).await;
+    assert!(bench.told.try_recv().is_err() && bench.shared.held_back.load(Ordering::SeqCst));
+    // One that the journal does not keep is no less true after a restart.
+    let unknown = v1::JobReport { job_id: String::new(), ..report };
+    let said = super::super::tell_refusal(&bench.shared, Code::BadSignature, unknown);
+    let heard = async { bench.told.recv().await.unwrap().written.unwrap().send(true).unwrap() };
+    tokio::join!(said, heard);
 }
 
 #[tokio::test]

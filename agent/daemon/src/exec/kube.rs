@@ -1,5 +1,6 @@
 //! What the Kubernetes remedies share: the right to act, and fresh slim objects.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -15,8 +16,10 @@ use crate::watch::kube::request::{self, RequestError};
 
 /// Longest wait for the election to be decided: an agent that just started may be about to lead again.
 const ELECTION: Duration = Duration::from_secs(5);
-/// Most pods of one ReplicaSet that are looked at.
-const MAX_PODS: usize = 500;
+/// Pods in one page of a list.
+const PAGE: usize = 500;
+/// Most pages that are read of one list: 10,000 pods of a ReplicaSet's labels. With more, nothing is done by them.
+const MAX_PAGES: usize = 20;
 
 /// A client, if this replica may act on the cluster now; waits a moment for an undecided election.
 pub(super) async fn may_act(shared: &Shared) -> Result<Client, Refusal> {
@@ -69,7 +72,7 @@ fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
     }
 }
 
-/// The pods that a ReplicaSet owns, at most 500 of them.
+/// All pods that a ReplicaSet owns; an error where its labels have more than [`MAX_PAGES`] pages of them.
 pub(super) async fn pods_of(client: &Client, owner: &v1::Target) -> Result<Vec<v1::Pod>, RequestError> {
     let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
     let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
@@ -79,10 +82,32 @@ pub(super) async fn pods_of(client: &Client, owner: &v1::Target) -> Result<Vec<v
     // Without its ReplicaSet no pod is its.
     let Some(replica_set) = replica_set else { return Ok(Vec::new()) };
     let selector = label_selector(&replica_set["spec"]["selector"]["matchLabels"]);
-    let path = format!("/api/v1/namespaces/{namespace}/pods?limit={MAX_PODS}{selector}");
-    let found: SlimList<SlimPod> = request::get(client, &path).await?;
     let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
-    Ok(found.items.iter().filter_map(as_pod).filter(its).collect())
+    let (mut pods, mut more) = (Vec::new(), String::new());
+    for _ in 0..MAX_PAGES {
+        let path = format!("/api/v1/namespaces/{namespace}/pods?limit={PAGE}{selector}{more}");
+        let found: SlimList<SlimPod> = request::get(client, &path).await?;
+        pods.extend(found.items.iter().filter_map(as_pod).filter(its));
+        if found.metadata.continue_token.is_empty() {
+            return Ok(pods);
+        }
+        more = format!("&continue={}", escaped(&found.metadata.continue_token));
+    }
+    let found = format!("expected at most {} pods of {namespace}/{name}, found more", PAGE * MAX_PAGES);
+    Err(RequestError::Unanswered(found))
+}
+
+/// A foreign text as a value in a query.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
 }
 
 /// `&labelSelector=a%3Db%2Cc%3Dd`; label keys and values hold only characters that need no other escape than `/`.
@@ -136,6 +161,38 @@ mod tests {
         assert_eq!(holding.note(None, at(6)), None);
         assert_eq!(holding.note(Some("a".into()), at(7)), Some(Duration::ZERO));
         assert_eq!(holding.note(Some("b".into()), at(9)), Some(Duration::ZERO));
+    }
+
+    /// An API server with a ReplicaSet, and one pod on each page of so many.
+    async fn serve(pages: usize) -> Client {
+        let answer = move |uri: http::Uri| async move {
+            let query = uri.query().unwrap_or_default();
+            if !uri.path().ends_with("/pods") {
+                return serde_json::json!({ "spec": {} }).to_string();
+            }
+            let page: usize = query.rsplit_once("continue=p%2F").map_or(0, |(_, page)| page.parse().unwrap());
+            let more = if page + 1 < pages { format!("p/{}", page + 1) } else { String::new() };
+            let owner =
+                serde_json::json!({ "kind": "ReplicaSet", "name": "web", "uid": "rs", "controller": true });
+            let meta = serde_json::json!({ "name": format!("web-{page}"), "uid": format!("pod-{page}"),
+                                           "ownerReferences": [owner] });
+            serde_json::json!({ "metadata": { "continue": more }, "items": [{ "metadata": meta }] })
+                .to_string()
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = axum::Router::new().fallback(answer);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_page_of_a_replica_sets_pods_is_read_up_to_a_bound() {
+        let owner = v1::Target { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "rs".to_owned() };
+        assert_eq!(pods_of(&serve(1).await, &owner).await.unwrap().len(), 1);
+        assert_eq!(pods_of(&serve(MAX_PAGES).await, &owner).await.unwrap().len(), MAX_PAGES);
+        let error = pods_of(&serve(MAX_PAGES + 1).await, &owner).await.unwrap_err().to_string();
+        assert!(error.contains("at most 10000 pods"), "{error}");
     }
 
     #[test]

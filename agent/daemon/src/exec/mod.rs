@@ -2,9 +2,12 @@
 //!
 //! The order is fixed: the journal knows the job before anything is read for it, and knows that it is about to act
 //! before it acts; what was done is journalled and reported before it is verified. After a crash the journal says what
-//! is owed, and each remedy can tell whether its effect is there. Reports go through the spool.
+//! is owed, and each remedy can tell whether its effect is there. Reports go through the spool. The last word on a job is
+//! only said once the journal has it on disk: a restart must not contradict it.
 
 mod accept_baseline;
+#[cfg(test)]
+mod bench;
 mod flow;
 mod kube;
 mod remedy;
@@ -17,6 +20,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -76,6 +80,8 @@ pub struct Shared {
     pub board: Arc<Board>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Last words were held back because the journal could not be written.
+    pub held_back: AtomicBool,
     /// When this process started the executors.
     pub started: std::time::Instant,
     /// Ends everything.
@@ -190,7 +196,9 @@ pub async fn run(shared: Arc<Shared>, mut orders: mpsc::Receiver<Order>) {
                 None => break,
             },
             _ = ticks.tick() => {
-                let _ = shared.journal(|journal| journal.tick(clock::now())).await;
+                for report in tick(&shared).await {
+                    say_again(&shared, report, &mut running);
+                }
             }
         }
     }
@@ -201,19 +209,39 @@ pub async fn run(shared: Arc<Shared>, mut orders: mpsc::Receiver<Order>) {
     running.shutdown().await;
 }
 
+/// Notes the time in the journal; gives the last words to be said now that were held back until it could be written.
+async fn tick(shared: &Arc<Shared>) -> Vec<v1::JobReport> {
+    let held_back = shared.held_back.swap(false, Ordering::SeqCst);
+    let written = shared.journal(|journal| journal.tick(clock::now())).await;
+    if !held_back {
+        return Vec::new();
+    }
+    if written.is_err() {
+        shared.held_back.store(true, Ordering::SeqCst);
+        return Vec::new();
+    }
+    // One that is on its way to the spool just now may be among them; a report counts once.
+    shared.with_journal(|store| store.get().unreported()).await.unwrap_or_default()
+}
+
+/// Puts a report that the journal has into the spool.
+fn say_again(shared: &Arc<Shared>, report: v1::JobReport, running: &mut JoinSet<()>) {
+    let shared = shared.clone();
+    running.spawn(async move {
+        let job_id = report.job_id.clone();
+        if shared.outbox.report("", report).await {
+            let _ = shared.journal(move |journal| journal.reported(&job_id)).await;
+        }
+    });
+}
+
 /// Finishes what was begun before this process started.
 async fn resume(shared: &Arc<Shared>, slots: &Arc<Semaphore>, running: &mut JoinSet<()>) {
     let left = shared.with_journal(|store| (store.get().unreported(), store.get().owed())).await;
     let Some((unreported, owed)) = left else { return };
     for report in unreported {
         tracing::info!(job = report.job_id, "reporting a job that ended before the restart");
-        let shared = shared.clone();
-        running.spawn(async move {
-            let job_id = report.job_id.clone();
-            if shared.outbox.report("", report).await {
-                let _ = shared.journal(move |journal| journal.reported(&job_id)).await;
-            }
-        });
+        say_again(shared, report, running);
     }
     for owed in owed {
         tracing::warn!(job = owed.job_id, phase = ?owed.phase, "a job was interrupted; finding out how far it came");
@@ -285,9 +313,19 @@ async fn receive(
     }
 }
 
-/// A refusal that the journal keeps is reported until the spool has it; any other one is told once.
+/// A refusal that the journal keeps is reported until the spool has it, and not before the journal has it on disk; any
+/// other one is told once.
 async fn tell_refusal(shared: &Arc<Shared>, code: Code, report: v1::JobReport) {
     let job_id = report.job_id.clone();
+    if code != Code::Replayed {
+        let kept = job_id.clone();
+        let unsure =
+            shared.with_journal(move |store| store.get().is_dirty() && store.get().phase(&kept).is_some());
+        if unsure.await.unwrap_or(true) {
+            shared.held_back.store(true, Ordering::SeqCst);
+            return;
+        }
+    }
     let stored = shared.outbox.report("", report).await;
     if stored && code != Code::Replayed && !job_id.is_empty() {
         let _ = shared.journal(move |journal| journal.reported(&job_id)).await;

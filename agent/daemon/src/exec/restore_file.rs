@@ -1,7 +1,7 @@
 //! Puts a watched file back to its baseline: content, mode and owner, or its absence.
 //!
 //! Content is replaced by way of a temporary file in the same directory, synced before it is renamed, so that a crash
-//! leaves the old or the new file and never a half one. No symbolic link is followed. Where only plain permission bits
+//! leaves the old or the new file and never a half one; a parent that is gone is made the same way. No symbolic link is followed. Where only plain permission bits
 //! differ, the file stays and only those are changed, on the very file that was checked. Once the time to act is over
 //! nothing is changed any more.
 
@@ -21,9 +21,10 @@ use nimbus_agent_core::preconditions;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::job_report::Phase as Told;
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, fsync, mkdirat, openat, renameat, symlinkat,
-    unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid, chownat, fchmod, fchown, fsync, mkdirat, openat,
+    renameat, renameat_with, symlinkat, unlinkat,
 };
+use rustix::io::Errno;
 
 use super::Shared;
 use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
@@ -159,10 +160,33 @@ fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str, stop: &Stop)
     // It may have waited long for the root.
     stop.check()?;
     let (relative, baseline, content) = wanted(root, order).map_err(ActError::Refused)?;
-    let failed =
-        |what: &str, error: io::Error| ActError::Failed(format!("expected to {what}, found: {error}"));
-    let (dir, name) = parent(root, &relative).map_err(|error| failed("open its directory", error))?;
-    let before = root.look(&relative, 0);
+    let mut made = Vec::new();
+    let done = parent(root, &relative, &temporary(job_id), &mut made)
+        .map_err(|error| failed("open its directory", error))
+        .and_then(|place| replace(root, order, (&relative, &baseline, &content), place, job_id, stop));
+    if matches!(done, Err(ActError::Refused(_) | ActError::Failed(_))) {
+        // Nothing was changed: not the parents either. One that somebody uses by now is not empty and stays.
+        for (dir, name) in made.iter().rev() {
+            let _ = unlinkat(dir, name, AtFlags::REMOVEDIR);
+        }
+    }
+    done
+}
+
+fn failed(what: &str, error: io::Error) -> ActError {
+    ActError::Failed(format!("expected to {what}, found: {error}"))
+}
+
+/// Replaces or removes what stands at its place, if it is still what was planned on.
+fn replace(
+    root: &Root,
+    order: &v1::RestoreFile,
+    (relative, baseline, content): (&str, &Entry, &[u8]),
+    (dir, name): Place,
+    job_id: &str,
+    stop: &Stop,
+) -> Result<String, ActError> {
+    let before = root.look(relative, 0);
     let expected = order.expect_current.clone().unwrap_or_default();
     preconditions::file(&expected, &before.entry.to_state()).map_err(ActError::Refused)?;
     if before.entry.kind == Kind::Directory {
@@ -170,18 +194,19 @@ fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str, stop: &Stop)
     }
     let done = match baseline.kind {
         Kind::Absent => {
+            unchanged(root, relative, dir.as_fd(), &name, &before)?;
             stop.check()?;
             unlinkat(&dir, &name, AtFlags::empty()).map_err(|error| failed("remove it", error.into()))?;
             "removed what should not be there"
         }
-        Kind::File if only_mode(&before.entry, &baseline) => {
-            set_mode(dir.as_fd(), &name, &expected, &baseline, stop)?;
+        Kind::File if only_mode(&before.entry, baseline) => {
+            set_mode(dir.as_fd(), &name, &expected, baseline, stop)?;
             "set the mode"
         }
         _ => {
             let temporary = temporary(job_id);
-            let new = New { temporary: &temporary, should: &baseline, content: &content };
-            let placed = place(root, &relative, dir.as_fd(), &name, &new, &before, stop);
+            let new = New { temporary: &temporary, should: baseline, content };
+            let placed = place(root, relative, dir.as_fd(), &name, &new, &before, stop);
             if placed.is_err() {
                 let _ = unlinkat(&dir, &temporary, AtFlags::empty());
             }
@@ -195,8 +220,11 @@ fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str, stop: &Stop)
     Ok(format!("{done}: {}", order.path))
 }
 
-/// The file's directory; parents that are gone are made again as the baseline has them.
-fn parent(root: &Root, relative: &str) -> io::Result<(OwnedFd, OsString)> {
+/// A directory, and a name in it.
+type Place = (OwnedFd, OsString);
+
+/// The file's directory; parents that are gone are made again as the baseline has them, and noted in `made`.
+fn parent(root: &Root, relative: &str, temporary: &OsStr, made: &mut Vec<Place>) -> io::Result<Place> {
     match tree::open_parent(root.path(), relative) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
@@ -205,27 +233,65 @@ fn parent(root: &Root, relative: &str) -> io::Result<(OwnedFd, OsString)> {
     for end in ends {
         let above = &relative[..end];
         let (dir, name) = tree::open_parent(root.path(), above)?;
-        let should = root.baseline(above);
-        match mkdirat(&dir, &name, Mode::RWXU) {
-            Ok(()) => {
-                if should.kind != Kind::Directory {
-                    unlinkat(&dir, &name, AtFlags::REMOVEDIR)?;
-                    return Err(io::Error::new(
-                        io::ErrorKind::NotFound,
-                        "a parent that the baseline does not have",
-                    ));
-                }
-                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let made = openat(&dir, &name, flags, Mode::empty())?;
-                own(made.as_fd(), &should)?;
-                fsync(&made)?;
-                fsync(&dir)?;
-            }
-            Err(rustix::io::Errno::EXIST) => {}
+        match rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => continue,
+            Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
+        }
+        let should = root.baseline(above);
+        if should.kind != Kind::Directory {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "a parent that the baseline does not have"));
+        }
+        if make_directory(dir.as_fd(), &name, temporary, |new| own(new, &should))? {
+            made.push((dir, name));
         }
     }
     tree::open_parent(root.path(), relative)
+}
+
+/// Makes a directory that is there with its owner and mode or not at all: `dress` sets them while it has another name.
+/// False when something else came to its place meanwhile.
+fn make_directory(
+    dir: BorrowedFd<'_>,
+    name: &OsStr,
+    temporary: &OsStr,
+    dress: impl FnOnce(BorrowedFd<'_>) -> io::Result<()>,
+) -> io::Result<bool> {
+    // Left over from a try of this same job that a crash ended.
+    remove_temporary(dir, temporary)?;
+    mkdirat(dir, temporary, Mode::RWXU)?;
+    let made = (|| -> io::Result<bool> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let new = openat(dir, temporary, flags, Mode::empty())?;
+        dress(new.as_fd())?;
+        fsync(&new)?;
+        match renameat_with(dir, temporary, dir, name, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => return Ok(false),
+            // A file system that cannot: there an empty directory that came this very moment is replaced, nothing else.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => renameat(dir, temporary, dir, name)?,
+            renamed => renamed?,
+        }
+        fsync(dir)?;
+        Ok(true)
+    })();
+    if !matches!(made, Ok(true)) {
+        let _ = unlinkat(dir, temporary, AtFlags::REMOVEDIR);
+    }
+    made
+}
+
+/// Removes what has a job's temporary name: a file, a link or an empty directory. Nothing there is fine.
+fn remove_temporary(dir: BorrowedFd<'_>, temporary: &OsStr) -> io::Result<()> {
+    let is_directory = match rustix::fs::statat(dir, temporary, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let flags = if is_directory { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+    match unlinkat(dir, temporary, flags) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// True where the file itself may stay. A new owner, or bits that lend the owner's rights, are only ever given to a new
@@ -294,40 +360,45 @@ fn place(
     stop: &Stop,
 ) -> Result<(), ActError> {
     let New { temporary, should, content } = *new;
-    let failed = |error: io::Error| {
-        ActError::Failed(format!("expected to write a new file beside it, found: {error}"))
-    };
+    let failed = |error: io::Error| failed("write a new file beside it", error);
     // Left over from a try of this same job that a crash ended.
-    match unlinkat(dir, temporary, AtFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-        Err(error) => return Err(failed(error.into())),
-    }
+    remove_temporary(dir, temporary).map_err(failed)?;
     write_new(dir, temporary, should, content).map_err(failed)?;
-    // The last look before the point of no return; for a large file its stamp vouches for the content.
-    let unchanged = match (&before.stamp, tree::stamp(dir, name)) {
-        (Some(then), Some((_, now))) if *then == now => true,
-        _ => root.look(relative, 0).entry.same(&before.entry),
-    };
-    if !unchanged {
-        return Err(ActError::Refused(precondition(
-            "expected the file as it was checked, found it changed meanwhile",
-        )));
-    }
+    unchanged(root, relative, dir, name, before)?;
     stop.check()?;
     renameat(dir, temporary, dir, name).map_err(|error| failed(error.into()))
 }
 
-/// Removes what a try of this job that a crash ended left beside the file.
+/// The last look before the point of no return; for a large file its stamp vouches for the content.
+fn unchanged(
+    root: &Root,
+    relative: &str,
+    dir: BorrowedFd<'_>,
+    name: &OsStr,
+    before: &tree::Examined,
+) -> Result<(), ActError> {
+    let unchanged = match (&before.stamp, tree::stamp(dir, name)) {
+        (Some(then), Some((_, now))) if *then == now => true,
+        _ => root.look(relative, 0).entry.same(&before.entry),
+    };
+    if unchanged {
+        return Ok(());
+    }
+    Err(ActError::Refused(precondition("expected the file as it was checked, found it changed meanwhile")))
+}
+
+/// Removes what a try of this job that a crash ended left beside the file, or beside a parent that it made again.
 fn remove_left_over(root: &Root, order: &v1::RestoreFile, job_id: &str) -> Result<(), String> {
     let Some(relative) = root.relative(&order.path) else { return Ok(()) };
-    // Where its directory is gone or cannot be reached, nothing was begun that could still be there.
-    let Ok((dir, _)) = tree::open_parent(root.path(), relative) else { return Ok(()) };
-    match unlinkat(&dir, temporary(job_id), AtFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(error) => {
-            Err(format!("expected to remove {RESTORING}{job_id} beside {}, found: {error}", order.path))
-        }
+    let above = std::iter::once(0).chain(relative.match_indices('/').map(|(at, _)| at));
+    for end in above.chain([relative.len()]) {
+        // Where a directory is gone or cannot be reached, nothing was begun below that could still be there.
+        let Ok((dir, _)) = tree::open_parent(root.path(), &relative[..end]) else { return Ok(()) };
+        remove_temporary(dir.as_fd(), &temporary(job_id)).map_err(|error| {
+            format!("expected to remove {RESTORING}{job_id} at or above {}, found: {error}", order.path)
+        })?;
     }
+    Ok(())
 }
 
 fn write_new(dir: BorrowedFd<'_>, temporary: &OsStr, should: &Entry, content: &[u8]) -> io::Result<()> {

@@ -115,6 +115,56 @@ fn an_added_file_is_removed_and_a_lost_directory_comes_back_with_its_file() {
 }
 
 #[test]
+fn a_directory_that_is_made_again_is_there_as_it_should_be_or_not_at_all() {
+    let mut site = Site::new();
+    std::fs::set_permissions(site.at.join("conf"), PermissionsExt::from_mode(0o750)).unwrap();
+    site.root.accept("conf", |_| true).unwrap();
+    std::fs::remove_dir_all(site.at.join("conf")).unwrap();
+    let (dir, name) = tree::open_parent(site.root.path(), "conf").unwrap();
+    let temporary = temporary("job_1");
+    // Whatever ends it on the way: the next try finds no directory that only looks finished.
+    let refused =
+        make_directory(dir.as_fd(), &name, &temporary, |_| Err(io::ErrorKind::PermissionDenied.into()));
+    assert!(refused.is_err() && !site.at.join("conf").exists() && site.nothing_left_behind());
+    let at = site.at.clone();
+    let other =
+        make_directory(dir.as_fd(), &name, &temporary, |_| std::fs::write(at.join("conf"), "another's"));
+    assert!(!other.unwrap() && site.nothing_left_behind());
+    assert_eq!(std::fs::read_to_string(site.at.join("conf")).unwrap(), "another's");
+    std::fs::remove_file(site.at.join("conf")).unwrap();
+    // A crash before the rename leaves the temporary directory alone.
+    std::fs::create_dir(site.at.join(&temporary)).unwrap();
+    let order = site.order("conf/app.ini");
+    put_back(&mut site.root, &order, "job_1", &Stop::default()).unwrap();
+    assert!(site.is_right("conf") && site.is_right("conf/app.ini") && site.nothing_left_behind());
+}
+
+#[test]
+fn a_restore_that_fails_leaves_no_directory_that_it_made() {
+    let mut site = Site::new();
+    std::fs::create_dir_all(site.at.join("deep/er")).unwrap();
+    std::fs::write(site.at.join("deep/er/f"), "x").unwrap();
+    // The baseline has the first directory and the file, and not what is between.
+    site.root.accept("deep", |_| true).unwrap();
+    site.root.accept("deep/er/f", |_| true).unwrap();
+    std::fs::remove_dir_all(site.at.join("deep")).unwrap();
+    assert!(matches!(site.restore("deep/er/f"), Err(ActError::Failed(_))));
+    assert!(!site.at.join("deep").exists() && site.nothing_left_behind());
+}
+
+#[test]
+fn an_added_file_that_changed_since_it_was_checked_is_not_removed() {
+    let site = Site::new();
+    std::fs::write(site.at.join("conf/extra"), "x").unwrap();
+    let before = site.root.look("conf/extra", 0);
+    let (dir, name) = tree::open_parent(site.root.path(), "conf/extra").unwrap();
+    unchanged(&site.root, "conf/extra", dir.as_fd(), &name, &before).unwrap();
+    std::fs::write(site.at.join("conf/extra"), "now it matters").unwrap();
+    let changed = unchanged(&site.root, "conf/extra", dir.as_fd(), &name, &before);
+    assert!(matches!(changed, Err(ActError::Refused(_))));
+}
+
+#[test]
 fn a_link_is_put_back_as_a_link() {
     let mut site = Site::new();
     std::fs::remove_file(site.at.join("link")).unwrap();
@@ -238,6 +288,10 @@ fn what_a_crash_left_beside_the_file_is_removed() {
     assert!(!site.at.join("conf/.nimbus-restore-job_1").exists());
     assert!(site.at.join("conf/.nimbus-restore-job_2").exists());
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
+    // Beside a parent that was to be made again.
+    std::fs::create_dir(site.at.join(".nimbus-restore-job_1")).unwrap();
+    remove_left_over(&site.root, &order, "job_1").unwrap();
+    assert!(!site.at.join(".nimbus-restore-job_1").exists());
     remove_left_over(&site.root, &order, "job_1").unwrap();
     site.root.full_pass(0, &mut |_| {});
 }

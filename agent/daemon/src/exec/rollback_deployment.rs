@@ -176,6 +176,7 @@ impl Remedy for RollbackDeployment {
     fn recall(&mut self, _memo: &[u8]) {}
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
+        let window = self.limits.window();
         let Some((version, annotated, template)) = self.ready.take() else {
             return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
         };
@@ -193,6 +194,8 @@ impl Remedy for RollbackDeployment {
         patch.push(json!({ "op": "replace", "path": "/spec/template", "value": template }));
         let target = self.target();
         let name = format!("{}/{}", target.namespace, target.name);
+        // The election may have taken its time.
+        window.still_open()?;
         match request::json_patch::<Value>(&client, &url, &Value::Array(patch)).await {
             Ok(_) => {
                 Ok(vec![format!("rolled Deployment {name} back to revision {}", self.order.to_revision)])
@@ -257,6 +260,41 @@ mod tests {
         let template = template_of(&replica_set);
         assert_eq!(template["metadata"]["labels"], json!({ "app": "web" }));
         assert_eq!(template["spec"], replica_set["spec"]["template"]["spec"]);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_once_the_time_to_act_is_over() {
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counter = asked.clone();
+        let app = axum::Router::new().fallback(move || async move {
+            counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            "{}"
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let client = ::kube::Client::try_from(::kube::Config::new(url.parse().unwrap())).unwrap();
+
+        let dir = tempfile::tempdir().unwrap();
+        let now = crate::clock::now();
+        let journal = crate::files::journal::JournalStore::open(dir.path(), now).unwrap();
+        let job = Arc::new(super::super::bench::admitted(now, &journal));
+        let cluster = crate::watch::kube::ClusterHandle::leading(client);
+        let (shared, _told) = super::super::bench::shared(dir.path(), journal, cluster);
+        let target = v1::Target { namespace: "shop".into(), name: "web".into(), uid: "u".into() };
+        let order = v1::RollbackDeployment { deployment: Some(target), ..v1::RollbackDeployment::default() };
+        let mut remedy = RollbackDeployment::new(shared, job, order);
+        let (open, ready) = (remedy.limits.expires, ("1".to_owned(), true, json!({})));
+
+        remedy.limits.expires = now;
+        remedy.ready = Some(ready.clone());
+        let Err(ActError::Refused(refusal)) = remedy.act().await else { panic!("not refused") };
+        assert_eq!(refusal.code, nimbus_agent_core::Code::Expired);
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+
+        (remedy.limits.expires, remedy.ready) = (open, Some(ready));
+        remedy.act().await.unwrap();
+        assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The loop between the spool, the session's decisions and the wire.
 //!
-//! It owns the spool, so every observation gets its sequence in one place. Disk work is done on a blocking thread.
+//! It owns the spool, so every observation gets its sequence in one place. Disk work is done on a thread of its own.
 //! Orders, resync requests and a new epoch go to the parts that know what to do with them.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use nimbus_protocol::v1::{self, agent_frame};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::link::{self, Link, Numbered, Word};
 use super::quic;
 use crate::board::Board;
@@ -45,6 +46,8 @@ pub struct Parts {
     pub renewal: Renewal,
     /// The spool.
     pub store: SpoolStore,
+    /// Where the spool's disk work is done.
+    pub desk: Desk,
     /// What the parts saw.
     pub items: mpsc::Receiver<Item>,
     /// Where orders go.
@@ -61,6 +64,7 @@ pub struct Parts {
 
 struct Hub {
     parts: Option<SpoolStore>,
+    desk: Desk,
     server: String,
     hello: v1::Hello,
     renewal: Renewal,
@@ -77,10 +81,12 @@ struct Hub {
 
 /// Runs until cancelled; everything queued by then is in the spool.
 pub async fn run(parts: Parts) {
-    let Parts { server, hello, renewal, store, mut items, orders, resync, board, counters, cancel } = parts;
+    let Parts { server, hello, renewal, store, desk, mut items, orders, resync, board, counters, cancel } =
+        parts;
     let (words, mut heard) = mpsc::channel(WORDS);
     let mut hub = Hub {
         parts: Some(store),
+        desk,
         server,
         hello,
         renewal,
@@ -271,29 +277,24 @@ impl Hub {
         .await;
     }
 
-    /// Works on the spool on a blocking thread. `None` only where that thread could not finish, which is said.
+    /// Works on the spool on its own thread. `None` only where that thread could not finish, which is said.
     async fn disk<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut SpoolStore) -> T + Send + 'static,
     ) -> Option<T> {
         let mut store = self.parts.take()?;
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.desk.run(move || {
             let result = work(&mut store);
             (store, result)
         });
-        match done.await {
-            Ok((store, result)) => {
-                self.figures(&store);
-                self.parts = Some(store);
-                Some(result)
-            }
-            Err(error) => {
-                let text =
-                    format!("the spool stopped working: {error}; restart the agent, nothing stored is lost");
-                self.board.problem("spool-stopped", Some(text));
-                None
-            }
-        }
+        let Some((store, result)) = done.await else {
+            let text = "expected the spool's thread to answer, found it ended; restart the agent, nothing stored is lost";
+            self.board.problem("spool-stopped", Some(text.to_owned()));
+            return None;
+        };
+        self.figures(&store);
+        self.parts = Some(store);
+        Some(result)
     }
 
     fn figures(&mut self, store: &SpoolStore) {

@@ -267,6 +267,58 @@ async fn readiness_follows_the_session_and_a_second_agent_on_the_same_data_is_tu
     agent.stop().await;
 }
 
+#[test]
+fn more_jobs_of_one_root_than_the_shipped_runtime_has_threads_all_end() {
+    let runtime = nimbus_agent::runtime().unwrap();
+    let all = runtime.block_on(async {
+        tokio::time::timeout(Duration::from_mins(1), Box::pin(jobs_of_one_root(6 * nimbus_agent::BLOCKING)))
+            .await
+    });
+    // Dropping it would wait for threads that wait for each other.
+    runtime.shutdown_background();
+    assert!(all.is_ok(), "the jobs wait for each other for ever");
+}
+
+/// So many files were added; so many jobs remove them again, all at once.
+async fn jobs_of_one_root(many: usize) {
+    let mut site = Site::new().await;
+    for number in 0..many {
+        std::fs::write(site.root.join(format!("added-{number}")), "x = 1\n").unwrap();
+    }
+    let mut drifts = std::collections::BTreeMap::new();
+    while drifts.len() < many {
+        let added = site.plane.hear("what was added", |body| match body {
+            observation::Body::File(file) if file.path.contains("/added-") => Some(file),
+            _ => None,
+        });
+        let added = added.await;
+        drifts.insert(added.path.clone(), added);
+    }
+    let mut open: std::collections::BTreeSet<String> = (10..)
+        .zip(drifts.values())
+        .map(|(number, drift)| {
+            let order = restore(number, drift);
+            site.plane.job(&order);
+            order.job_id
+        })
+        .collect();
+    while !open.is_empty() {
+        let report = site.plane.hear("the end of every job", |body| match body {
+            observation::Body::JobReport(report)
+                if !matches!(report.phase(), Phase::Accepted | Phase::Applied) =>
+            {
+                Some(report)
+            }
+            _ => None,
+        });
+        let report = report.await;
+        assert_eq!(report.phase(), Phase::Succeeded, "{}", report.reason);
+        open.remove(&report.job_id);
+    }
+    assert_eq!(std::fs::read_dir(&site.root).unwrap().count(), 1);
+    site.agent.stop().await;
+}
+
 async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();

@@ -2,6 +2,9 @@
 //!
 //! The system notifies what was touched; after a short quiet time those paths are looked at. A periodic pass looks at
 //! everything, so a missed notice costs time, not truth. Roots are looked at one after the other.
+//!
+//! Who waits for a root holds no thread, and gets it in turn: a pass and the jobs of one root take one blocking thread
+//! together, however many they are.
 
 pub mod baseline;
 pub mod notice;
@@ -12,11 +15,11 @@ pub mod tree;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nimbus_protocol::v1::{self, observation, sync_mark};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
@@ -61,19 +64,15 @@ impl Files {
         Self { roots: unique.into_iter().map(root).collect(), outbox, board, counters }
     }
 
-    /// Works on a root on a blocking thread. `None` when it is not watched.
+    /// Works on a root on a blocking thread, once it is free. `None` when it is not watched.
     pub async fn with<T: Send + 'static>(
         &self,
         root: &str,
         work: impl FnOnce(&mut Root) -> T + Send + 'static,
     ) -> Option<T> {
         let (_, root) = self.roots.iter().find(|(text, _)| text == root)?;
-        let root = root.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut root = root.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut root)
-        });
-        done.await.ok()
+        let mut root = root.clone().lock_owned().await;
+        tokio::task::spawn_blocking(move || work(&mut root)).await.ok()
     }
 
     /// Looks at one path (absolute) again and tells what changed, before it returns.

@@ -8,21 +8,28 @@ pub(super) mod blind;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nimbus_agent_core::observe::file::{Entry, Kind};
+use nimbus_agent_core::observe::file::{Entry, Kind, MAX_CONTENT};
 use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, Index, digest};
 use super::tracked::Tracked;
-use super::tree::{self, Examined, MAX_RESTORABLE};
+use super::tree::{self, Examined, MAX_HASHED, MAX_RESTORABLE, Stamp};
 use blind::Dirs;
 use scan::Scan;
 
 /// Most paths that are tracked below one root; further ones are counted and said, not watched.
 pub const MAX_FILES: usize = 20_000;
+/// Most bytes that a pass hashes of files that it looks at anew and that are longer than [`ALWAYS`]; about as many between
+/// two passes for files that were touched. Further ones are left to the next passes, which go on where this one ended, and
+/// said as a problem: until then nothing is told of them. So a root is held for some seconds, whoever fills it with what.
+pub const MAX_PASS: u64 = 1 << 30;
+/// A file of at most so many bytes is always looked at: all of a root together are 1.25 GiB.
+const ALWAYS: u64 = MAX_CONTENT as u64;
 /// How the name of a restore's temporary file begins; such names are not watched.
 pub const RESTORING: &str = ".nimbus-restore-";
 
@@ -41,6 +48,11 @@ pub struct Root {
     /// Directories on which a file system was mounted when last seen; durable with the baseline.
     mounts: BTreeSet<Box<str>>,
     most: usize,
+    /// Most bytes hashed in a pass, and what is left of it until the next one.
+    budget: u64,
+    left: u64,
+    /// The last path that was hashed from the budget.
+    hashed: Box<str>,
     loaded: bool,
     pass: u32,
     digest: [u8; 32],
@@ -64,6 +76,9 @@ impl Root {
             blind: Dirs::default(),
             mounts: BTreeSet::new(),
             most: MAX_FILES,
+            budget: MAX_PASS,
+            left: MAX_PASS,
+            hashed: "".into(),
             loaded: false,
             pass: 0,
             digest: [0; 32],
@@ -151,6 +166,35 @@ impl Root {
         }
     }
 
+    /// Bytes that a look at a path takes from the budget.
+    fn weight(&self, relative: &str) -> u64 {
+        let stamp = tree::open_parent(&self.path, relative)
+            .ok()
+            .and_then(|(dir, name)| tree::stamp(dir.as_fd(), &name));
+        stamp.map_or(0, |(_, stamp)| weight(&stamp))
+    }
+
+    /// Takes a look's bytes from the budget. False when they are not left.
+    fn afford(&mut self, relative: &str) -> bool {
+        let weight = self.weight(relative);
+        let enough = weight <= self.left;
+        if enough {
+            self.left -= weight;
+        }
+        enough
+    }
+
+    /// The first bytes of a file that is too long for a diff, without reading the rest.
+    pub(super) fn beginning(&self, relative: &str, most: usize) -> Option<Vec<u8>> {
+        if self.weight(relative) == 0 {
+            return None;
+        }
+        let (dir, name) = tree::open_parent(&self.path, relative).ok()?;
+        let mut content = Vec::new();
+        tree::open_file(dir.as_fd(), &name).ok()?.take(most as u64).read_to_end(&mut content).ok()?;
+        (content.len() == most).then_some(content)
+    }
+
     /// A full pass. The first one ever becomes the baseline. `emit` gets what changed since it was last told.
     pub fn full_pass(&mut self, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) {
         self.pass_by(now_seconds, emit, |path, scan| tree::walk(path, scan));
@@ -181,12 +225,15 @@ impl Root {
             self.mounts.clear();
         }
         self.pass = self.pass.wrapping_add(1);
+        self.left = self.budget;
         let (path, text) = (self.path.clone(), self.text.clone());
         let mut scan = Scan::new(self, now_seconds);
         if there {
             walk(&path, &mut scan).map_err(|error| unreadable(&text, &error))?;
+            scan.read_later();
         }
         let Scan { troubles, mut changed, listed, .. } = scan;
+        self.left = self.budget;
         self.settle_blind(&troubles, &listed);
         if self.baselined {
             self.absent_now(&troubles, &mut changed);
@@ -284,13 +331,17 @@ impl Root {
         Ok(())
     }
 
-    /// Looks at one path. False when the whole root should be looked at instead (a directory came, went or changed).
+    /// Looks at one path. False when the whole root should be looked at instead: a directory came, went or changed, or too
+    /// much was hashed since the last pass.
     pub fn check(&mut self, relative: &str, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) -> bool {
         if !self.baselined {
             return false;
         }
         if !self.wants(relative) {
             return true;
+        }
+        if !self.afford(relative) {
+            return false;
         }
         let examined = self.look(relative, 0);
         let was_directory = self.tracked.get(relative).is_some_and(|tracked| {
@@ -344,6 +395,11 @@ impl Root {
         }
         Ok(())
     }
+}
+
+/// Bytes that are hashed of a file with this stamp and count: none of a short one, nor of one that is never read.
+fn weight(stamp: &Stamp) -> u64 {
+    if (ALWAYS + 1..=MAX_HASHED).contains(&stamp.size()) { stamp.size() } else { 0 }
 }
 
 /// Keeps content for a restore. False when there is no room, or it is too large.

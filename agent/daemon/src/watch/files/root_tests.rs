@@ -313,6 +313,57 @@ fn a_huge_file_is_named_as_a_problem_and_its_change_is_told() {
 }
 
 #[test]
+fn a_pass_hashes_only_so_much_says_what_is_left_and_comes_to_everything() {
+    const LONG: usize = 100 << 10;
+    let mut site = Site::new();
+    site.root.budget = 250 << 10;
+    let write = |site: &Site, number: usize, more: usize| {
+        std::fs::write(site.file(&format!("long-{number}")), vec![b'x'; LONG + more]).unwrap();
+    };
+    (0..5).for_each(|number| write(&site, number, 0));
+    assert!(site.pass().is_empty());
+    let problem = site.root.status().problem;
+    assert!(problem.contains("3 files, such as \"long-2\"") && problem.contains("not read yet"), "{problem}");
+    assert_eq!(site.root.status().files, 4, "what was not read is not in the baseline yet");
+    assert!(site.pass().is_empty() && site.pass().is_empty(), "adopted by its first reading, not added");
+    assert_eq!((site.root.status().files, site.root.status().problem.as_str()), (7, ""));
+
+    // Two that never rest do not keep the others from their turn, and nothing at all from short files.
+    (2..5).for_each(|number| write(&site, number, 1));
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    let mut all = BTreeSet::new();
+    for round in 1..4 {
+        (0..2).for_each(|number| write(&site, number, round));
+        let told = site.pass();
+        assert!(
+            told.iter().all(|file| file.path.ends_with("/a") || file.diff_withheld == "too large"),
+            "{told:?}"
+        );
+        assert!(round > 1 || names(&told).contains(&"a".to_owned()));
+        assert!(site.root.status().problem.contains("not read yet"));
+        all.extend(names(&told));
+    }
+    assert_eq!(all.into_iter().collect::<Vec<_>>(), ["a", "long-0", "long-1", "long-2", "long-3", "long-4"]);
+}
+
+#[test]
+fn single_looks_hash_no_more_than_a_pass_either() {
+    let mut site = Site::new();
+    std::fs::write(site.file("long"), vec![b'x'; 100 << 10]).unwrap();
+    site.root.budget = 250 << 10;
+    site.pass();
+    let mut told = Vec::new();
+    for more in 1..4 {
+        std::fs::write(site.file("long"), vec![b'x'; (100 << 10) + more]).unwrap();
+        assert_eq!(site.root.check("long", LATER, &mut |file| told.push(file)), more < 3);
+    }
+    assert_eq!(told.len(), 2);
+    assert_eq!(names(&site.pass()), ["long"], "the pass it asks for looks at it");
+    std::fs::write(site.file("long"), vec![b'x'; (100 << 10) + 4]).unwrap();
+    assert!(site.root.check("long", LATER, &mut |file| told.push(file)));
+}
+
+#[test]
 fn what_a_restore_leaves_on_its_way_is_not_watched() {
     let mut site = Site::new();
     site.pass();

@@ -59,11 +59,15 @@ impl Root {
         };
         let mut after = None;
         if matches!(noted(self).kind, Kind::File | Kind::Symlink) && !baseline.same(&noted(self)) {
-            let now = self.look(relative, MAX_CONTENT + 1);
-            after = now.content;
-            if let Some(tracked) = self.tracked.get_mut(relative) {
-                // No stamp: whether it is settled is asked by the next pass.
-                tracked.now_is(now.entry, None);
+            // One that is too long to be shown is not read a second time: there is no diff that could be of another moment.
+            after = self.beginning(relative, MAX_CONTENT + 1);
+            if after.is_none() {
+                let now = self.look(relative, MAX_CONTENT + 1);
+                after = now.content;
+                if let Some(tracked) = self.tracked.get_mut(relative) {
+                    // No stamp: whether it is settled is asked by the next pass.
+                    tracked.now_is(now.entry, None);
+                }
             }
         }
         let current = noted(self);

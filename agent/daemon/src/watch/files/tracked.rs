@@ -6,8 +6,8 @@ use std::os::fd::BorrowedFd;
 use nimbus_agent_core::observe::file::{Entry, Kind};
 
 use super::baseline::MAX_BLOBS;
-use super::root::MAX_FILES;
 use super::root::blind::Dirs;
+use super::root::{MAX_FILES, MAX_PASS};
 use super::tree::{self, MAX_HASHED, Stamp};
 
 /// One path below the root.
@@ -39,6 +39,8 @@ pub(super) struct Troubles {
     pub(super) unnamed: Such,
     /// Files too large to be hashed.
     pub(super) unhashed: Such,
+    /// Long files that were changed and not read yet.
+    pub(super) postponed: Such,
     pub(super) not_kept: usize,
 }
 
@@ -144,6 +146,14 @@ impl Troubles {
             all.push(format!(
                 "{count} files over {} MiB, such as {first:?}: compared by size and time alone, and never restored",
                 MAX_HASHED >> 20
+            ));
+        }
+        if self.postponed.count > 0 {
+            let Such { count, first } = &self.postponed;
+            all.push(format!(
+                "{count} files, such as {first:?}, to be read anew and not read yet: one pass reads {} MiB, the next ones \
+                 go on; leave out large files that change",
+                MAX_PASS >> 20
             ));
         }
         if self.not_kept > 0 {

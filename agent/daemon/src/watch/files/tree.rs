@@ -48,6 +48,11 @@ impl Stamp {
         }
     }
 
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// False while another change could still get the same time stamp: such a file is hashed again next time.
     pub fn settled(&self, now_seconds: i64) -> bool {
         now_seconds.saturating_sub(self.changed.0.max(self.modified.0)) >= 2

@@ -40,6 +40,17 @@ pub struct ClusterHandle {
 }
 
 impl ClusterHandle {
+    /// A cluster that answered, led by this replica for a minute.
+    #[cfg(test)]
+    pub(crate) fn leading(client: ::kube::Client) -> Self {
+        let handle = Self::default();
+        let cluster = Cluster { client, uid: "c".to_owned(), name: "test".to_owned() };
+        handle.cluster.send_replace(Some(cluster));
+        let until = Instant::now() + Duration::from_mins(1);
+        handle.leadership.send_replace(Leadership::Leading { term: 1, until });
+        handle
+    }
+
     /// The cluster, once it answered.
     pub fn cluster(&self) -> Option<Cluster> {
         self.cluster.borrow().clone()

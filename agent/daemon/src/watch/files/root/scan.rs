@@ -7,9 +7,9 @@ use std::os::fd::BorrowedFd;
 use nimbus_agent_core::observe::file::{Entry, Kind};
 
 use super::super::tracked::{Tracked, Troubles};
-use super::super::tree::{self, MAX_HASHED, MAX_RESTORABLE, Stamp, Visit};
+use super::super::tree::{self, Examined, MAX_HASHED, MAX_RESTORABLE, Stamp, Visit};
 use super::blind::Dirs;
-use super::{Root, keep};
+use super::{Root, keep, weight};
 
 /// Most mount points that are remembered; what is below a further one stays unknown.
 const MAX_MOUNTS: usize = 1_000;
@@ -22,6 +22,8 @@ pub(super) struct Scan<'a> {
     pub(super) changed: Vec<Box<str>>,
     /// Blind directories that were listed wholly.
     pub(super) listed: Dirs,
+    /// Long files to be hashed once everything else was looked at, as far as the budget goes.
+    later: Vec<Box<str>>,
 }
 
 impl<'a> Scan<'a> {
@@ -32,6 +34,7 @@ impl<'a> Scan<'a> {
             troubles: Troubles::default(),
             changed: Vec::new(),
             listed: Dirs::default(),
+            later: Vec::new(),
         }
     }
 }
@@ -68,30 +71,17 @@ impl Visit for Scan<'_> {
         } else {
             !baselined || blind
         };
-        let most = if first { usize::try_from(MAX_RESTORABLE).unwrap_or(usize::MAX) } else { 0 };
-        let examined = tree::examine(dir, name, most);
-        if examined.entry.kind == Kind::Unreadable {
-            self.troubles.unread.note(relative);
+        if kind == Kind::File && tree::stamp(dir, name).is_some_and(|(_, stamp)| weight(&stamp) > 0) {
+            // What the baseline does not know and this pass does not come to is not "added" by the next one.
+            let adopt = (!baselined || blind).then(unknown);
+            let tracked =
+                self.root.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(adopt));
+            tracked.pass = pass;
+            self.later.push(relative.into());
+            return;
         }
-        if examined.entry.size > MAX_HASHED {
-            self.troubles.unhashed.note(relative);
-        }
-        if first
-            && examined.entry.size <= MAX_RESTORABLE
-            && !keep(&self.root.baselines, &examined).unwrap_or(false)
-        {
-            self.troubles.not_kept += 1;
-        }
-        let adopt = (baselined && blind).then(unknown);
-        let tracked = self.root.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(adopt));
-        tracked.pass = pass;
-        // A file changed this very moment may change again under the same time stamp.
-        let stamp = examined.stamp.filter(|stamp: &Stamp| stamp.settled(self.now_seconds));
-        let noted = tracked.now_is(examined.entry, stamp);
-        self.root.unsaved |= noted.adopted;
-        if noted.changed {
-            self.changed.push(relative.into());
-        }
+        let examined = tree::examine(dir, name, most_kept(first));
+        self.note(relative, examined, first);
     }
 
     /// A file system that came after the baseline is new ground, and the directory below one that went is not what
@@ -127,6 +117,62 @@ impl Visit for Scan<'_> {
         tracing::debug!(root = self.root.text, relative, problem, "not walked");
         self.troubles.unread.note(relative);
         self.troubles.unlisted.add(relative);
+    }
+}
+
+/// Bytes of content that are kept of what is looked at.
+fn most_kept(first: bool) -> usize {
+    if first { usize::try_from(MAX_RESTORABLE).unwrap_or(usize::MAX) } else { 0 }
+}
+
+impl Scan<'_> {
+    /// Hashes long files in the order of their paths, from where the last pass ended: each has its turn, whoever else
+    /// keeps changing. The first one is always within the budget.
+    pub(super) fn read_later(&mut self) {
+        let mut later = std::mem::take(&mut self.later);
+        later.sort_unstable();
+        let from = later.partition_point(|path| *path <= self.root.hashed);
+        later.rotate_left(from);
+        let mut spent = false;
+        for path in later {
+            spent = spent || !self.root.afford(&path);
+            if spent {
+                self.troubles.postponed.note(&path);
+                continue;
+            }
+            let first = !self.root.baselined || self.root.tracked.get(&path).is_some_and(Tracked::is_unknown);
+            let examined = self.root.look(&path, most_kept(first));
+            self.note(&path, examined, first);
+            self.root.hashed = path;
+        }
+    }
+
+    /// Notes what was found at a path.
+    fn note(&mut self, relative: &str, examined: Examined, first: bool) {
+        let (pass, baselined) = (self.root.pass, self.root.baselined);
+        let blind = self.root.blind.covers(relative);
+        if examined.entry.kind == Kind::Unreadable {
+            self.troubles.unread.note(relative);
+        }
+        if examined.entry.size > MAX_HASHED {
+            self.troubles.unhashed.note(relative);
+        }
+        if first
+            && examined.entry.size <= MAX_RESTORABLE
+            && !keep(&self.root.baselines, &examined).unwrap_or(false)
+        {
+            self.troubles.not_kept += 1;
+        }
+        let adopt = (baselined && blind).then(unknown);
+        let tracked = self.root.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(adopt));
+        tracked.pass = pass;
+        // A file changed this very moment may change again under the same time stamp.
+        let stamp = examined.stamp.filter(|stamp: &Stamp| stamp.settled(self.now_seconds));
+        let noted = tracked.now_is(examined.entry, stamp);
+        self.root.unsaved |= noted.adopted;
+        if noted.changed {
+            self.changed.push(relative.into());
+        }
     }
 }
 

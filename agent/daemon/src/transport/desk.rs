@@ -1,0 +1,37 @@
+//! The spool's own thread. The parts wait on blocking threads for what they saw to be on disk, so that work must never
+//! wait for one of those threads itself.
+
+use std::io;
+use std::sync::mpsc;
+
+use tokio::sync::oneshot;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// One thread that does one piece of disk work after the other; it ends with this value. Its queue is bounded by who
+/// asks: the hub waits for each answer before it asks again.
+#[derive(Debug)]
+pub struct Desk(mpsc::Sender<Work>);
+
+impl Desk {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Self> {
+        let (send, receive) = mpsc::channel::<Work>();
+        std::thread::Builder::new().name("nimbus-spool".to_owned()).stack_size(1 << 20).spawn(move || {
+            for work in receive {
+                work();
+            }
+        })?;
+        Ok(Self(send))
+    }
+
+    /// Does `work` there; `None` only where the thread ended, with whatever `work` had taken.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+        let (send, receive) = oneshot::channel();
+        let work = move || {
+            let _ = send.send(work());
+        };
+        self.0.send(Box::new(work)).ok()?;
+        receive.await.ok()
+    }
+}
