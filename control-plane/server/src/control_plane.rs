@@ -11,6 +11,7 @@ use nimbus_protocol::join::JoinToken;
 use nimbus_store::{SoleUse, Store, StoreError, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::app::{App, EnabledCluster, Parts};
@@ -29,6 +30,9 @@ const STOP: Duration = Duration::from_secs(5);
 /// Of which for sessions, and for requests, to end.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// How often is looked whether another control plane started on the same database.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// A running control plane. Dropping it stops its tasks without waiting; [`ControlPlane::stop`] waits.
 pub struct ControlPlane {
     app: Arc<App>,
@@ -37,6 +41,8 @@ pub struct ControlPlane {
     http: http::Running,
     engine: JoinHandle<()>,
     keeper: JoinHandle<()>,
+    lookout: JoinHandle<()>,
+    superseded: watch::Receiver<Option<StoreError>>,
     deciding: DropGuard,
     sole: SoleUse,
 }
@@ -72,6 +78,8 @@ impl ControlPlane {
         let deciding = CancellationToken::new();
         let engine = tokio::spawn(tasks::Engine::new(Arc::clone(&app), ingest).run(deciding.clone()));
         let keeper = tokio::spawn(tasks::keep(Arc::clone(&app), deciding.clone()));
+        let (found, superseded) = watch::channel(None);
+        let lookout = tokio::spawn(look_out(Arc::clone(&app), deciding.clone(), found));
         app.health.good(Part::Start);
         tracing::info!(
             rest = http.url(),
@@ -81,7 +89,8 @@ impl ControlPlane {
             epoch = app.epoch,
             "control plane started"
         );
-        Ok(Self { app, data_dir, gateway, http, engine, keeper, deciding: deciding.drop_guard(), sole })
+        let deciding = deciding.drop_guard();
+        Ok(Self { app, data_dir, gateway, http, engine, keeper, lookout, superseded, deciding, sole })
     }
 
     /// What the parts share.
@@ -134,14 +143,26 @@ impl ControlPlane {
         self.app.enabled_clusters()
     }
 
+    /// Comes when another control plane took the database over, with what to say about it; never otherwise. By then this
+    /// one is not ready, writes nothing and decides nothing: whoever runs it has to stop it and to end in an error.
+    pub async fn superseded(&self) -> StoreError {
+        let mut superseded = self.superseded.clone();
+        let found = superseded.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+        match found {
+            Some(error) => error,
+            // It is being stopped: nobody looks any more.
+            None => std::future::pending().await,
+        }
+    }
+
     /// Stops everything within five seconds: no new work, sessions told, requests finished, the inventory kept.
     pub async fn stop(self) {
-        let Self { app, data_dir, gateway, http, engine, keeper, deciding, sole } = self;
+        let Self { app, data_dir, gateway, http, engine, keeper, lookout, deciding, sole, .. } = self;
         app.health.bad(Part::Start, "stopping");
         let stopping = async {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
-            let _ = tokio::join!(engine, keeper);
+            let _ = tokio::join!(engine, keeper, lookout);
             app.store.close().await;
         };
         if tokio::time::timeout(STOP, stopping).await.is_err() {
@@ -149,6 +170,28 @@ impl ControlPlane {
         }
         drop(sole);
         tracing::info!(data_dir = %data_dir.path().display(), "control plane stopped");
+    }
+}
+
+/// Looks until `deciding` is cancelled, or until another control plane started on the database: then nothing is decided
+/// any more. What is being written in that moment the store refuses by itself.
+async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Sender<Option<StoreError>>) {
+    let mut tick = tokio::time::interval(LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = deciding.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        // A database that does not answer is said by those who write to it.
+        let Err(error) = app.store.check_epoch().await else { continue };
+        if error.is_superseded() {
+            app.health.bad(Part::Start, error.to_string());
+            tracing::error!(%error, "nothing is decided or stored any more");
+            deciding.cancel();
+            found.send_replace(Some(error));
+            return;
+        }
     }
 }
 

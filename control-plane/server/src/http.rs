@@ -1,7 +1,7 @@
 //! The listener for operators: plain HTTP on a loopback address only, TLS everywhere else.
 //!
 //! Nobody has shown a token yet while a connection is opened and a request's head is read: [`Bounds`] says how many
-//! may be at that, and for how long. What a whole request may cost is bounded where it is answered.
+//! may be at that, how many of them from one address, and for how long. What a whole request may cost is bounded where it is answered.
 
 mod bounded;
 
@@ -27,15 +27,26 @@ use crate::tls;
 struct Bounds {
     /// Connections at once; a further one is closed unanswered.
     connections: usize,
+    /// Of these from one IPv4 address or one IPv6 /64; a further one is closed unanswered. A proxy has one address for
+    /// all its users: as many as requests are worked on at once.
+    each: usize,
     /// For the TLS handshake, again for the first bytes, and again for each request's head, the wait for it included.
     /// At it the connection is closed.
     patience: Duration,
     /// How often a silent HTTP/2 peer is asked whether it is there; without an answer within `patience` it is closed.
     ping: Duration,
+    /// How long a connection may stay on which nothing is asked and nothing answered, also when its peer says that it is
+    /// there. At it the connection is closed.
+    idle: Duration,
 }
 
-const BOUNDS: Bounds =
-    Bounds { connections: 1_024, patience: Duration::from_secs(10), ping: Duration::from_secs(20) };
+const BOUNDS: Bounds = Bounds {
+    connections: 1_024,
+    each: 256,
+    patience: Duration::from_secs(10),
+    ping: Duration::from_secs(20),
+    idle: Duration::from_mins(1),
+};
 
 /// A listener that is served until it is stopped.
 pub struct Running {
@@ -78,12 +89,12 @@ impl Running {
             let config = RustlsConfig::from_config(Arc::new(config));
             let inner = RustlsAcceptor::new(config).handshake_timeout(bounds.patience);
             let server = bounds.set(axum_server::from_tcp(listener).map_err(wrong)?).handle(serving);
-            let server = server.acceptor(Bounded::new(inner, bounds.connections, bounds.patience));
+            let server = server.acceptor(Bounded::new(inner, bounds));
             tokio::spawn(async move { ended(server.serve(service).await) })
         } else {
             let server = bounds.set(axum_server::from_tcp(listener).map_err(wrong)?).handle(serving);
             let inner = DefaultAcceptor::new();
-            let server = server.acceptor(Bounded::new(inner, bounds.connections, bounds.patience));
+            let server = server.acceptor(Bounded::new(inner, bounds));
             tokio::spawn(async move { ended(server.serve(service).await) })
         };
         Ok(Self { address, tls, handle, task })
@@ -143,7 +154,13 @@ mod tests {
         let listen = if tls { "0.0.0.0:0" } else { "127.0.0.1:0" };
         let config = Config { listen: listen.parse().unwrap(), ..Config::new(dir) };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let router = Router::new().route("/", axum::routing::get(async || "here"));
+        let slow = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            "late"
+        };
+        let router = Router::new()
+            .route("/", axum::routing::get(async || "here"))
+            .route("/slow", axum::routing::get(slow));
         Running::within(bounds, &config, listener, Arc::new(leaf), router).unwrap()
     }
 
@@ -193,6 +210,49 @@ mod tests {
         let mut third = TcpStream::connect(running.address()).await.unwrap();
         third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
         assert!(said(third).await.ends_with("here"));
+        running.stop(Duration::ZERO).await;
+    }
+
+    /// What an HTTP/2 client says first: its preface and its settings, none.
+    const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    /// `GET /slow` as the whole of stream 1: indexed method, scheme and authority, the path as it is.
+    const REQUEST: &[u8] = b"\x00\x00\x0c\x01\x05\x00\x00\x00\x01\x82\x86\x44\x05/slow\x41\x01x";
+
+    #[tokio::test]
+    async fn an_http2_connection_is_closed_when_nothing_is_asked_and_not_while_an_answer_is_made() {
+        // The slow answer takes more than three times as long.
+        let bounds = Bounds { idle: Duration::from_millis(300), ..BOUNDS };
+        let dir = tempfile::tempdir().unwrap();
+        let running = serve(bounds, false, dir.path());
+        let mut silent = TcpStream::connect(running.address()).await.unwrap();
+        silent.write_all(OPENING).await.unwrap();
+        let mut asking = TcpStream::connect(running.address()).await.unwrap();
+        asking.write_all(&[OPENING, REQUEST].concat()).await.unwrap();
+        assert!(!said(silent).await.contains("late"));
+        assert!(said(asking).await.contains("late"));
+        running.stop(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn one_address_does_not_get_every_connection() {
+        let bounds = Bounds { connections: 3, each: 2, ..BOUNDS };
+        let dir = tempfile::tempdir().unwrap();
+        let running = serve(bounds, false, dir.path());
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            let mut stream = TcpStream::connect(running.address()).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer).await.unwrap();
+            held.push(stream);
+        }
+        assert_eq!(said(TcpStream::connect(running.address()).await.unwrap()).await, "");
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = socket.connect(running.address()).await.unwrap();
+        other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        assert!(said(other).await.ends_with("here"));
+        drop(held);
         running.stop(Duration::ZERO).await;
     }
 }

@@ -104,13 +104,14 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let control_plane = ControlPlane::start(config).await?;
     println!("REST {}", control_plane.rest_url());
     println!("QUIC {}", control_plane.quic_addr());
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    let superseded = tokio::select! {
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+        error = control_plane.superseded() => Some(error),
+    };
     tracing::info!("stopping");
     control_plane.stop().await;
-    Ok(())
+    superseded.map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn read(path: &Path) -> anyhow::Result<File> {

@@ -14,6 +14,9 @@ use tokio::sync::{mpsc, watch};
 /// until the next look.
 pub const JOB_QUEUE: usize = 64;
 
+/// Longest text that is kept of what an agent says of its build, bytes; the rest is cut off.
+pub const MAX_VERSION: usize = 256;
+
 /// Why a session is ended from this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -109,9 +112,11 @@ impl Sessions {
         &self,
         agent: &AgentId,
         remote: SocketAddr,
-        version: String,
+        mut version: String,
         now: Timestamp,
     ) -> Registration {
+        version.truncate(version.floor_char_boundary(MAX_VERSION));
+        version.shrink_to_fit();
         let (jobs_in, jobs) = mpsc::channel(JOB_QUEUE);
         let (cut_in, cut) = watch::channel(None);
         let stats = Arc::new(SessionStats::default());
@@ -234,6 +239,16 @@ mod tests {
         sessions.remove(&agent(), newer.number);
         assert!(sessions.connected().is_empty());
         assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Err(PushError::NotConnected));
+    }
+
+    #[test]
+    fn of_a_long_version_a_part_is_kept() {
+        let sessions = Sessions::default();
+        let remote = SocketAddr::from(([127, 0, 0, 1], 1));
+        let long = format!("{}\u{1f980}{}", "1".repeat(MAX_VERSION - 2), "2".repeat(1 << 20));
+        let _registration = sessions.register(&agent(), remote, long, Timestamp::UNIX_EPOCH);
+        let kept = sessions.info(&agent()).unwrap().agent_version;
+        assert_eq!(kept, "1".repeat(MAX_VERSION - 2), "whole characters only");
     }
 
     #[test]

@@ -10,13 +10,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::limits::{self, MAX_HANDSHAKES, MAX_STRANGERS, MAX_STRANGERS_WAITING};
+use super::limits::{
+    self, MAX_HANDSHAKES, MAX_HANDSHAKES_EACH, MAX_STRANGERS, MAX_STRANGERS_EACH, MAX_STRANGERS_WAITING,
+};
 use super::turn_away::{Turned, turn_away};
-use super::{Gateway, enrol, session};
+use super::{Gateway, Shares, Slot, enrol, session};
 
 /// Accepts until `stop` is cancelled. Each connection is a task of `tasks`.
 pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationToken) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+    let handshakes_each = Shares::new(MAX_HANDSHAKES_EACH);
     let connections = Arc::new(Semaphore::new(gateway.max_connections));
     let strangers = Strangers::default();
     loop {
@@ -25,17 +28,22 @@ pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationTo
             incoming = gateway.endpoint.accept() => incoming,
         };
         let Some(incoming) = incoming else { return };
-        let busy = handshakes.available_permits() < MAX_HANDSHAKES / 2;
+        let address = incoming.remote_address().ip();
+        // The address too: whoever only writes down another's as its own takes at most half of that one's share.
+        let busy = handshakes.available_permits() < MAX_HANDSHAKES / 2
+            || handshakes_each.held(address) >= MAX_HANDSHAKES_EACH / 2;
         if busy && !incoming.remote_address_validated() && incoming.may_retry() {
             // Only an address that cannot be retried makes this fail, which was asked just now.
             let _ = incoming.retry();
             continue;
         }
-        let Ok(handshake) = Arc::clone(&handshakes).try_acquire_owned() else {
+        let place = Arc::clone(&handshakes).try_acquire_owned().ok();
+        let Some((place, share)) = place.zip(handshakes_each.take(address)) else {
             gateway.app.metrics.overloaded.increment(1);
             incoming.refuse();
             continue;
         };
+        let handshake = Slot { _place: place, _share: share };
         let room = Arc::clone(&connections).try_acquire_owned().ok();
         tasks.spawn(serve(Arc::clone(&gateway), incoming, handshake, room, strangers.clone()));
     }
@@ -46,19 +54,24 @@ pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationTo
 struct Strangers {
     present: Arc<Semaphore>,
     served: Arc<Semaphore>,
+    each: Shares,
 }
 
 impl Default for Strangers {
     fn default() -> Self {
         let places = |most| Arc::new(Semaphore::new(most));
-        Self { present: places(MAX_STRANGERS_WAITING), served: places(MAX_STRANGERS) }
+        Self {
+            present: places(MAX_STRANGERS_WAITING),
+            served: places(MAX_STRANGERS),
+            each: Shares::new(MAX_STRANGERS_EACH),
+        }
     }
 }
 
 async fn serve(
     gateway: Arc<Gateway>,
     incoming: Incoming,
-    handshake: OwnedSemaphorePermit,
+    handshake: Slot,
     room: Option<OwnedSemaphorePermit>,
     strangers: Strangers,
 ) {
@@ -76,6 +89,10 @@ async fn serve(
     if connection.peer_identity().is_some() {
         return serve_protocol(&gateway, &connection, handshake, limits::FIRST_FRAME).await;
     }
+    let Some(share) = strangers.each.take(remote.ip()) else {
+        let found = format!("{MAX_STRANGERS_EACH} at once from one address");
+        return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
+    };
     let Ok(_present) = strangers.present.try_acquire_owned() else {
         let found = format!("{MAX_STRANGERS_WAITING} at once");
         return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
@@ -86,16 +103,12 @@ async fn serve(
         let found = format!("{MAX_STRANGERS} at once");
         return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
+    let place = Slot { _place: place, _share: share };
     serve_protocol(&gateway, &connection, place, limits::STRANGER).await;
 }
 
 /// Serves what was agreed on; the peer has `patience` for its first frame, and holds `slot` until it is welcome.
-async fn serve_protocol(
-    gateway: &Gateway,
-    connection: &Connection,
-    slot: OwnedSemaphorePermit,
-    patience: Duration,
-) {
+async fn serve_protocol(gateway: &Gateway, connection: &Connection, slot: Slot, patience: Duration) {
     match protocol(connection).as_deref() {
         Some(ALPN_SESSION) => session::serve(gateway, connection, slot, patience).await,
         Some(ALPN_ENROL) => enrol::serve(gateway, connection, slot, patience).await,

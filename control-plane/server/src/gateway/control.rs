@@ -80,11 +80,12 @@ impl Control<'_> {
 }
 
 /// Waits until the session is to end. The sender lives in the registry until the session is removed.
-async fn cut(why: &mut watch::Receiver<Option<Cut>>) -> Option<Cut> {
+pub async fn cut(why: &mut watch::Receiver<Option<Cut>>) -> Option<Cut> {
     why.wait_for(Option::is_some).await.ok().and_then(|why| *why)
 }
 
-fn ended(why: Option<Cut>) -> Result<Close, Turned> {
+/// What is told to the agent of a session that was cut.
+pub fn ended(why: Option<Cut>) -> Result<Close, Turned> {
     match why {
         Some(Cut::Replaced) => Ok(Close::Replaced),
         Some(Cut::ShuttingDown) | None => Ok(Close::ShuttingDown),

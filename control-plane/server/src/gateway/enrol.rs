@@ -14,12 +14,11 @@ use nimbus_protocol::{v1, version};
 use nimbus_store::StoreError;
 use quinn::Connection;
 use subtle::ConstantTimeEq as _;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use super::Gateway;
 use super::frames::{self, FrameReader};
 use super::turn_away::{Close, Turned, turn_away};
+use super::{Gateway, Slot};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, CaError, Issued};
 use crate::directory;
@@ -30,12 +29,7 @@ const TRIES: usize = 5;
 
 /// Serves one connection of the enrolment protocol. The peer has `patience` for its stream and its request, and
 /// again for taking the answer; `_slot` is held to the end.
-pub async fn serve(
-    gateway: &Gateway,
-    connection: &Connection,
-    _slot: OwnedSemaphorePermit,
-    patience: Duration,
-) {
+pub async fn serve(gateway: &Gateway, connection: &Connection, _slot: Slot, patience: Duration) {
     let by = Instant::now() + patience;
     let mut who = "a joining agent".to_owned();
     let Ok(accepted) = tokio::time::timeout_at(by, connection.accept_bi()).await else {
@@ -50,7 +44,7 @@ pub async fn serve(
             return Err(Turned::malformed("an enrolment request", "another message or none"));
         };
         who = format!("a joining agent on {:?}", &request.hostname.chars().take(64).collect::<String>());
-        enrol(&gateway.app, &request).await
+        enrol(gateway, &request).await
     };
     let answered = match answer.await {
         Err(turned) => Err(turned),
@@ -65,7 +59,8 @@ pub async fn serve(
     Close::Bye.close(connection, "");
 }
 
-async fn enrol(app: &App, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, Turned> {
+async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, Turned> {
+    let app = &gateway.app;
     version::negotiate(request.lowest_version, request.highest_version).map_err(unsupported)?;
     let token: JoinToken =
         request.token.parse().map_err(|error: nimbus_protocol::join::JoinTokenError| {
@@ -73,7 +68,7 @@ async fn enrol(app: &App, request: &v1::EnrolRequest) -> Result<v1::EnrolRespons
         })?;
     for _ in 0..TRIES {
         let record = app.store.get::<JoinTokenRecord>(token.id.as_str()).await.map_err(unavailable)?;
-        let record = admit(app, &token, record).await?;
+        let record = admit(gateway, &token, record).await?;
         let (changes, response) = prepare(app, request, record).await?;
         match app.commit(&changes).await {
             Ok(_) => {
@@ -90,7 +85,7 @@ async fn enrol(app: &App, request: &v1::EnrolRequest) -> Result<v1::EnrolRespons
 
 /// The record of a token that may be spent now.
 async fn admit(
-    app: &App,
+    gateway: &Gateway,
     token: &JoinToken,
     record: Option<Versioned<JoinTokenRecord>>,
 ) -> Result<Versioned<JoinTokenRecord>, Turned> {
@@ -108,20 +103,24 @@ async fn admit(
     };
     if let Some(at) = record.doc.used_at {
         let found = format!("one that was used at {at}");
-        note_misuse(app, &record.doc, &found).await;
+        note_misuse(gateway, &record.doc, &found).await;
         return Err(Turned::refused("token_used", "a join token that was not used yet", found, NEW_TOKEN));
     }
-    if app.now() >= record.doc.expires_at {
+    if gateway.app.now() >= record.doc.expires_at {
         let found = format!("one that expired at {}", record.doc.expires_at);
-        note_misuse(app, &record.doc, &found).await;
+        note_misuse(gateway, &record.doc, &found).await;
         return Err(Turned::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
     }
     Ok(record)
 }
 
 /// Whoever holds the secret of a token that is spent or too old is worth an audit row; other strangers are not,
-/// or they could fill the log.
-async fn note_misuse(app: &App, record: &JoinTokenRecord, found: &str) {
+/// or they could fill the log. One row for a token in a minute, or this one could.
+async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {
+    if !gateway.misuses.note(&record.id, std::time::Instant::now()) {
+        return;
+    }
+    let app = &gateway.app;
     let audit = AuditDraft {
         at: app.now(),
         actor: "unknown".to_owned(),

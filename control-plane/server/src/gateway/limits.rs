@@ -5,14 +5,21 @@
 //! 1 MiB to send ([`SEND_WINDOW`]), and `sessions::JOB_QUEUE` envelopes of a few KiB: about 18 MiB in the worst
 //! case, some tens of KiB at rest. All waiting batches together are bounded by [`QUEUED_KIB`].
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use nimbus_protocol::ids::TokenId;
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 /// Handshakes under way, and first frames of peers with a certificate. A further connection is refused at once; from
 /// half of it on a client has to prove its address first (a QUIC retry).
 pub const MAX_HANDSHAKES: usize = 128;
+/// Of these for one IPv4 address or one IPv6 /64. A further one is refused at once, and its agent tries again after its
+/// own, jittered pause; from half of it on a client has to prove its address first. Many agents behind one address have
+/// room: a handshake and a hello take milliseconds.
+pub const MAX_HANDSHAKES_EACH: usize = 32;
 /// For the handshake. At it the connection is closed.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
 /// For the first stream and frame of a peer with a certificate. At it the connection is closed.
@@ -21,9 +28,12 @@ pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// agent's room meanwhile.
 pub const STRANGER: Duration = Duration::from_secs(5);
 /// Peers without a certificate that are served at once; a further one waits for up to [`STRANGER`].
-pub const MAX_STRANGERS: usize = 32;
+pub const MAX_STRANGERS: usize = 48;
 /// Of them served and waiting; a further one is told to come back.
 pub const MAX_STRANGERS_WAITING: usize = 128;
+/// Of these for one IPv4 address or one IPv6 /64, fewer than are served at once: whoever comes from elsewhere finds a
+/// place. A further one is told to come back.
+pub const MAX_STRANGERS_EACH: usize = 32;
 /// Without a packet for so long, a connection is over.
 pub const IDLE: Duration = Duration::from_secs(30);
 /// How often an agent is to show that it is there.
@@ -40,6 +50,11 @@ pub const QUEUED_KIB: usize = 64 * 1024;
 pub const GROUP_BATCHES: usize = 512;
 /// Payload bytes in one commit, beyond which no further batch joins it.
 pub const GROUP_BYTES: usize = 8 << 20;
+/// Shortest time between two audit rows about the same spent or expired join token; what comes in between is refused and
+/// counted all the same.
+pub const MISUSE_EVERY: Duration = Duration::from_mins(1);
+/// Tokens about which that is remembered. At it no further token gets a row until a minute is over.
+const MISUSED_TOKENS: usize = 1_024;
 /// Shortest time between two certificate renewals in one session; an earlier one is refused.
 pub const RENEWAL_EVERY: Duration = Duration::from_secs(10);
 /// Shortest time between two requests to list everything again; gaps in between share one.
@@ -93,6 +108,26 @@ impl Throttle {
     }
 }
 
+/// Which join tokens were misused lately: a token that leaked must not fill the audit log.
+#[derive(Debug, Default)]
+pub struct Misuses(Mutex<HashMap<TokenId, Instant>>);
+
+impl Misuses {
+    /// Is another audit row about `token` due at `now`?
+    pub fn note(&self, token: &TokenId, now: Instant) -> bool {
+        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !noted.contains_key(token) && noted.len() >= MISUSED_TOKENS {
+            noted.retain(|_, at| now.duration_since(*at) < MISUSE_EVERY);
+        }
+        let known = noted.get(token);
+        let due = known.map_or(noted.len() < MISUSED_TOKENS, |at| now.duration_since(*at) >= MISUSE_EVERY);
+        if due {
+            noted.insert(token.clone(), now);
+        }
+        due
+    }
+}
+
 /// What a gateway says of hostile or broken peers, each sort at most once in ten seconds.
 #[derive(Debug, Clone)]
 pub struct Complaints {
@@ -114,6 +149,21 @@ impl Default for Complaints {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leaked_token_gets_an_audit_row_a_minute_and_many_have_a_bound() {
+        let token = |n: u32| format!("tok_{n:032x}").parse::<TokenId>().unwrap();
+        let (misuses, begin) = (Misuses::default(), Instant::now());
+        assert!(misuses.note(&token(0), begin));
+        assert!(!misuses.note(&token(0), begin + Duration::from_secs(59)));
+        assert!(misuses.note(&token(0), begin + MISUSE_EVERY));
+        let soon = begin + MISUSE_EVERY + Duration::from_secs(1);
+        let rows = (1..=2_000).filter(|n| misuses.note(&token(*n), soon)).count();
+        assert_eq!(rows, MISUSED_TOKENS - 1);
+        let later = soon + MISUSE_EVERY;
+        assert!(misuses.note(&token(3_000), later));
+        assert_eq!(misuses.0.lock().unwrap().len(), 1, "what is over is forgotten");
+    }
 
     #[test]
     fn a_throttle_counts_what_it_held_back() {

@@ -16,6 +16,7 @@ mod marks;
 mod renew;
 mod reset;
 mod session;
+mod share;
 mod turn_away;
 
 use std::net::{SocketAddr, UdpSocket};
@@ -29,13 +30,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub(crate) use marks::unpack;
+pub(crate) use share::{Share, Shares};
 pub use turn_away::Close;
 
 use crate::app::App;
 use crate::error::StartError;
 use crate::sessions::Cut;
 use ingest_writer::LogWriter;
-use limits::Complaints;
+use limits::{Complaints, Misuses};
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What every connection shares.
 struct Gateway {
@@ -43,7 +46,14 @@ struct Gateway {
     endpoint: Endpoint,
     writer: LogWriter,
     complaints: Complaints,
+    misuses: Misuses,
     max_connections: usize,
+}
+
+/// A place in a common bound, out of the share of the peer's address. Given back when dropped.
+struct Slot {
+    _place: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 /// A gateway that is served until it is stopped.
@@ -82,6 +92,7 @@ impl Running {
             endpoint: endpoint.clone(),
             writer: log,
             complaints: Complaints::default(),
+            misuses: Misuses::default(),
             max_connections,
         });
         let tasks = TaskTracker::new();

@@ -10,7 +10,6 @@ use nimbus_protocol::v1::server_frame::Body as To;
 use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, v1, version};
 use quinn::{Connection, SendStream};
 use rustls_pki_types::CertificateDer;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::control::Control;
@@ -18,7 +17,7 @@ use super::enrol::{unavailable, unsupported};
 use super::frames::{self, FrameReader};
 use super::limits;
 use super::turn_away::{Close, Turned, turn_away};
-use super::{Gateway, data, renew};
+use super::{Gateway, Slot, control, data, renew};
 use crate::ca::{self, Peer};
 use crate::{claims, directory};
 
@@ -28,12 +27,7 @@ const TRIES: usize = 5;
 
 /// Serves one connection of the session protocol. The peer has `patience` for its stream and its hello; `handshake`
 /// is held until the agent is welcome or turned away.
-pub async fn serve(
-    gateway: &Gateway,
-    connection: &Connection,
-    handshake: OwnedSemaphorePermit,
-    patience: Duration,
-) {
+pub async fn serve(gateway: &Gateway, connection: &Connection, handshake: Slot, patience: Duration) {
     let by = Instant::now() + patience;
     let peer = identity(connection);
     let who = match &peer {
@@ -159,6 +153,8 @@ async fn welcomed(
 ) -> Result<(), Turned> {
     let app = &gateway.app;
     let remote = connection.remote_address();
+    // Before it counts as connected: what it has not sent yet is not known.
+    app.caught_up.expect(agent, hello.next_sequence.saturating_sub(1));
     let registration = app.sessions.register(agent, remote, hello.agent_version, app.now());
     let number = registration.number;
     // Whatever ends the session, also a cancelled task, ends its registration.
@@ -205,7 +201,15 @@ async fn welcomed(
         gaps: gaps_in,
     };
     let mut streams = tokio::task::JoinSet::new();
-    streams.spawn(data.serve(connection.clone()));
+    let (mut cut, served) = (registration.cut.clone(), connection.clone());
+    // Not only where a cut is told: a peer that does not read its control stream holds that one up.
+    streams.spawn(async move {
+        tokio::select! {
+            biased;
+            why = control::cut(&mut cut) => control::ended(why),
+            ended = data.serve(served) => ended,
+        }
+    });
     let control = Control { app, agent, registration, gaps };
     let ended = tokio::select! {
         ended = control.serve(send, reader) => ended,

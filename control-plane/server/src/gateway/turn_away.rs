@@ -120,12 +120,15 @@ pub async fn turn_away(
         tracing::warn!(%remote, who, code, expected, found, remedy, held_back, "peer turned away");
     }
     let reason = format!("{}: expected {}, found {}", refusal.code, refusal.expected, refusal.found);
-    if let Some(stream) = stream
-        && frames::write(stream, Body::Refusal(refusal)).await.is_ok()
-        && stream.finish().is_ok()
-    {
+    if let Some(stream) = stream {
+        let told = async {
+            let written = frames::write(stream, Body::Refusal(refusal)).await;
+            if written.is_ok() && stream.finish().is_ok() {
+                let _ = stream.stopped().await;
+            }
+        };
         // Until the peer has it, or long enough for one that wants it.
-        let _ = tokio::time::timeout(limits::GOODBYE, stream.stopped()).await;
+        let _ = tokio::time::timeout(limits::GOODBYE, told).await;
     }
     close.close(connection, &reason);
 }

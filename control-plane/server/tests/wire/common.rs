@@ -69,11 +69,26 @@ pub fn ca(plane: &ControlPlane) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(plane.ca_pem_path()).unwrap()
 }
 
+/// Where clients come from; all of 127.0.0.0/8 is this host.
+pub const HERE: [u8; 4] = [127, 0, 0, 1];
+pub const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
+
 /// A QUIC client that trusts `ca`, with an identity or without.
 pub fn client(
     ca: &CertificateDer<'static>,
     alpn: &[u8],
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Endpoint {
+    client_from(HERE, ca, alpn, identity, quinn::TransportConfig::default())
+}
+
+/// As [`client`], from another address and with other bounds.
+pub fn client_from(
+    address: [u8; 4],
+    ca: &CertificateDer<'static>,
+    alpn: &[u8],
+    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+    transport: quinn::TransportConfig,
 ) -> Endpoint {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(ca.clone()).unwrap();
@@ -87,8 +102,9 @@ pub fn client(
         None => builder.with_no_client_auth(),
     };
     tls.alpn_protocols = vec![alpn.to_vec()];
-    let mut endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let mut endpoint = Endpoint::client(SocketAddr::from((address, 0))).unwrap();
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    config.transport_config(Arc::new(transport));
     endpoint.set_default_client_config(config);
     endpoint
 }
@@ -110,8 +126,17 @@ pub async fn write(stream: &mut SendStream, body: ToServer) {
 
 /// Joins with a token (as text) as it stands.
 pub async fn enrol(plane: &ControlPlane, token: &str) -> Result<Identity, v1::Refusal> {
+    enrol_from(HERE, plane, token).await
+}
+
+/// As [`enrol`], from another address.
+pub async fn enrol_from(
+    address: [u8; 4],
+    plane: &ControlPlane,
+    token: &str,
+) -> Result<Identity, v1::Refusal> {
     let ca = ca(plane);
-    let endpoint = client(&ca, ALPN_ENROL, None);
+    let endpoint = client_from(address, &ca, ALPN_ENROL, None, quinn::TransportConfig::default());
     let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     let key = KeyPair::generate().unwrap();
@@ -185,7 +210,22 @@ impl Identity {
     }
 
     pub async fn connect_with(&self, plane: &ControlPlane, hello: v1::Hello) -> Result<Session, v1::Refusal> {
-        let connection = self.dial(plane).await;
+        Self::greet(self.dial(plane).await, hello).await
+    }
+
+    /// As [`Identity::connect`], from another address or with other bounds.
+    pub async fn connect_from(
+        &self,
+        address: [u8; 4],
+        plane: &ControlPlane,
+        transport: quinn::TransportConfig,
+    ) -> Session {
+        let endpoint = client_from(address, &self.ca, ALPN_SESSION, Some(self.tls()), transport);
+        let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
+        Self::greet(connection, self.hello()).await.unwrap_or_else(|refusal| panic!("{refusal:?}"))
+    }
+
+    async fn greet(connection: Connection, hello: v1::Hello) -> Result<Session, v1::Refusal> {
         let (mut send, mut recv) = connection.open_bi().await.unwrap();
         write(&mut send, ToServer::Hello(hello)).await;
         match within("a welcome", read(&mut recv)).await.unwrap() {

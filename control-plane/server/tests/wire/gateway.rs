@@ -1,6 +1,6 @@
 //! The gateway over loopback: what an agent may rely on.
 
-use crate::common::{Identity, csr, join, start, until, within, write};
+use crate::common::{HERE, Identity, csr, join, start, until, within, write};
 use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
 use nimbus_control_plane::ControlPlane;
 use nimbus_control_plane::app::Cut;
@@ -100,6 +100,33 @@ async fn the_newest_session_of_an_agent_wins() {
     newer.send_blank(1..=1).await;
     assert_eq!(newer.ack().await, 1);
     assert_eq!(plane.app().sessions.count(), 1);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_agent_that_does_not_read_is_not_served_any_longer_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut transport = quinn::TransportConfig::default();
+    // Room for a welcome, and for a few answers to heartbeats.
+    transport.stream_receive_window(quinn::VarInt::from_u32(256));
+    let mut session = identity.connect_from(HERE, &plane, transport).await;
+    for _ in 0..200 {
+        write(&mut session.send, ToServer::Heartbeat(v1::Heartbeat::default())).await;
+    }
+    session.send_blank(1..=3).await;
+    assert_eq!(session.ack().await, 3);
+    let app = plane.app();
+    let mut agent = app.store.get::<Agent>(&identity.id).await.unwrap().unwrap();
+    agent.doc.revoked_at = Some(app.now());
+    app.commit(&ChangeSet { agents: vec![agent], ..ChangeSet::default() }).await.unwrap();
+    let began = std::time::Instant::now();
+    assert!(app.sessions.cut(&id(&identity), Cut::Revoked));
+    let (code, reason) = session.closed().await;
+    assert!(code == 1 && reason.contains("revoked"), "{code}: {reason}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "not when its patience for a write ends");
+    assert_eq!(app.sessions.count(), 0);
     plane.stop().await;
 }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::common::{
-    client, closed, config, csr, enrol, join, read, serves_a_good_agent, start, until, vpc, within, write,
+    ELSEWHERE, client, closed, config, csr, enrol, enrol_from, join, read, serves_a_good_agent, start, until,
+    vpc, within, write,
 };
 use nimbus_control_core::model::AgentKind;
+use nimbus_control_plane::gateway::limits::MAX_HANDSHAKES_EACH;
 use nimbus_control_plane::{Config, ControlPlane};
 use nimbus_protocol::frame;
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
@@ -163,8 +165,11 @@ async fn strangers_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
         let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
         silent.push(connection);
     }
-    // More of them than there is room for agents, and more than are served at once: the agent is welcome.
+    // More of them than there is room for agents, and more than are served at once: the agent is welcome, and whoever
+    // wants to join from elsewhere does not stand in line behind them.
     let session = identity.connect(&plane).await;
+    let token = plane.create_join_token(vpc("late"), Duration::from_mins(1), "operator").await.unwrap();
+    enrol_from(ELSEWHERE, &plane, &token.to_string()).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(4), "before any of them was closed");
     for connection in &silent {
         let (code, reason) = closed(connection).await;
@@ -173,6 +178,33 @@ async fn strangers_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
     // Five seconds of waiting for a place and five in it, of which nobody is spared the end.
     drop(session);
     serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_does_not_get_every_handshake() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let other = join(&plane, "other", AgentKind::Vpc).await;
+    // A certificate and then nothing: each is waited for.
+    let mut silent = Vec::new();
+    for _ in 0..MAX_HANDSHAKES_EACH {
+        silent.push(identity.dial(&plane).await);
+    }
+    let endpoint = client(&identity.ca, ALPN_SESSION, Some(identity.tls()));
+    let dial = || endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap();
+    let ConnectionError::ConnectionClosed(close) = dial().await.err().unwrap() else {
+        panic!("expected a refusal without a handshake")
+    };
+    // CONNECTION_REFUSED of RFC 9000.
+    assert_eq!(u64::from(close.error_code), 2, "{close}");
+    let session = other.connect_from(ELSEWHERE, &plane, quinn::TransportConfig::default()).await;
+    drop(session);
+    for connection in &silent {
+        connection.close(0u32.into(), b"");
+    }
+    until("room again", async || dial().await.ok()).await;
     plane.stop().await;
 }
 
@@ -235,6 +267,10 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
     };
     assert_eq!(refusal.code, "token_used");
     assert!(refusal.remedy.contains("nimbus agents token create"), "{refusal:?}");
+    // It leaked, say: every use is refused, the audit log is not filled with them.
+    for _ in 0..10 {
+        assert_eq!(enrol(&plane, &token.to_string()).await.err().unwrap().code, "token_used");
+    }
 
     let token = plane.create_join_token(vpc("late"), minute, "operator").await.unwrap();
     let mut record = app.store.get(token.id.as_str()).await.unwrap().unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::common::{config, serves_a_good_agent, start};
+use crate::common::{config, serves_a_good_agent, start, within};
 use nimbus_control_plane::{Config, ControlPlane, StartError};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::{frame, v1};
@@ -60,6 +60,43 @@ async fn one_data_directory_is_for_one_process() {
     serves_a_good_agent(&plane).await;
     plane.stop().await;
     start(dir.path()).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_database_file_is_for_one_control_plane_from_whichever_data_directory() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let database = Some(format!("sqlite://{}", one.path().join("nimbus.db").display()));
+    let plane = start(one.path()).await;
+    let said = refused(Config { database: database.clone(), ..config(two.path()) }).await;
+    assert!(said.contains("only control plane") && said.contains("nimbus.db"), "{said}");
+    assert_eq!(plane.app().store.check_epoch().await, Ok(()), "it did not cost the one that runs its epoch");
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+    ControlPlane::start(Config { database, ..config(two.path()) }).await.unwrap().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_process_ends_in_an_error_when_another_control_plane_took_its_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nimbus-control-plane"));
+    command.arg("--data-dir").arg(dir.path()).args(["--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    // What it prints when it is up.
+    let mut stdout = process.stdout.take().unwrap();
+    let up = tokio::task::spawn_blocking(move || (stdout.read(&mut [0; 64]).unwrap(), stdout));
+    let (printed, _stdout) = within("the start", up).await.unwrap();
+    assert!(printed > 0);
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let later = Store::open(&url.parse().unwrap()).await.unwrap();
+    later.next_epoch().await.unwrap();
+    let ended = tokio::task::spawn_blocking(move || process.wait_with_output().unwrap());
+    let ended = within("the end", ended).await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && last.contains("started later"), "{said}");
+    later.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

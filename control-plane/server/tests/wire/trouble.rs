@@ -11,7 +11,7 @@ use nimbus_protocol::v1::server_frame::Body as FromServer;
 use sqlx::Connection as _;
 
 use crate::cluster::{UID, crashing, healthy, listing, status};
-use crate::common::{closed, config, join, read, start, until, vpc, write};
+use crate::common::{closed, config, join, read, start, until, vpc, within, write};
 
 /// What a crash leaves: the files as they are at this moment.
 fn image(from: &Path, to: &Path) {
@@ -48,6 +48,38 @@ async fn nothing_is_acknowledged_while_the_store_does_not_answer_and_all_of_it_a
     assert_eq!(session.ack().await, 9);
     until("a ready process", async || app.health.ready().then_some(())).await;
     plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_superseded_acknowledges_and_decides_nothing_more_and_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let mut session = identity.connect(&plane).await;
+    session.send_blank(1..=3).await;
+    assert_eq!(session.ack().await, 3);
+    let app = plane.app();
+    assert!(app.health.ready());
+
+    // As after a lock that was lost unnoticed: another one starts on the same database.
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let later = nimbus_store::Store::open(&url.parse().unwrap()).await.unwrap();
+    assert_eq!(later.next_epoch().await.unwrap(), app.epoch + 1);
+    let head = later.audit_head().await.unwrap();
+    session.send_blank(4..=9).await;
+    let minute = Duration::from_mins(1);
+    let refused = plane.create_join_token(vpc("two"), minute, "operator").await.unwrap_err();
+    assert!(refused.to_string().contains("started later"), "{refused}");
+    let error = within("the end", plane.superseded()).await;
+    assert!(error.is_superseded(), "{error}");
+    assert!(!app.health.ready());
+    let problems = app.health.problems();
+    assert!(problems.iter().any(|problem| problem.contains("stop it")), "{problems:?}");
+    plane.stop().await;
+    assert!(read(&mut session.data_recv).await.is_err(), "nothing was acknowledged");
+    assert_eq!(later.audit_head().await.unwrap(), head);
+    assert_eq!(later.log_span().await.unwrap().rows, 1);
+    later.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
