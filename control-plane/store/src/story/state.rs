@@ -6,6 +6,11 @@ use super::things::{at, audit, batch};
 use super::{open, tamper};
 use crate::{Store, StoreError, StoreUrl};
 
+/// Ends the session that holds the lock of this database.
+const END_THE_HOLDER: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND classid = 1852402005 AND objid = 3 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
 /// A database of a newer Nimbus is refused, and not a byte of it is changed.
 pub async fn a_newer_schema_is_refused_untouched(url: &StoreUrl) {
     let store = open(url).await;
@@ -61,11 +66,19 @@ pub async fn epochs_grow_at_each_start(url: &StoreUrl) {
 pub async fn a_later_epoch_ends_the_earlier_one(url: &StoreUrl) {
     let (tool, first, second) = (open(url).await, open(url).await, open(url).await);
     let recorded = |action: &str| ChangeSet { audit: vec![audit(action, "x")], ..ChangeSet::default() };
+    let lost = first.sole_use().await.unwrap();
     assert_eq!(first.next_epoch().await.unwrap(), 1);
     first.commit(&recorded("plan.made")).await.unwrap();
     first.append(&[batch(1, 1, 9)]).await.unwrap();
     first.check_epoch().await.unwrap();
 
+    if url.path().is_none() {
+        // As a limit for idle sessions would: the one that holds the lock is ended, its holder hears nothing of it.
+        tamper(&tool, END_THE_HOLDER).await;
+    } else {
+        drop(lost);
+    }
+    let held = second.sole_use().await.unwrap();
     assert_eq!(second.next_epoch().await.unwrap(), 2);
     let clone = first.clone();
     for refused in [
@@ -103,6 +116,7 @@ pub async fn a_later_epoch_ends_the_earlier_one(url: &StoreUrl) {
     tool.commit(&recorded("tool.used")).await.unwrap();
     tool.check_epoch().await.unwrap();
     assert_eq!(second.verify_audit().await.unwrap().unwrap().rows, 3);
+    drop(held);
     for store in [tool, first, second] {
         store.close().await;
     }
