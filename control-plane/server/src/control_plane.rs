@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::app::{App, EnabledCluster, Parts};
+use crate::app::{App, Cut, EnabledCluster, Parts};
 use crate::ca::{Authority, Leaf};
 use crate::config::Config;
 use crate::datadir::DataDir;
@@ -30,7 +30,7 @@ const STOP: Duration = Duration::from_secs(5);
 /// Of which for sessions, and for requests, to end.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// How often is looked whether another control plane started on the same database.
+/// How often is looked whether another control plane started on the same database, and who was revoked.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A running control plane. Dropping it stops its tasks without waiting; [`ControlPlane::stop`] waits.
@@ -175,6 +175,9 @@ impl ControlPlane {
 
 /// Looks until `deciding` is cancelled, or until another control plane started on the database: then nothing is decided
 /// any more. What is being written in that moment the store refuses by itself.
+///
+/// Sessions of revoked agents end here at the latest: whoever revokes one cuts its session, unless it never hears that
+/// its commit took effect.
 async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Sender<Option<StoreError>>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -184,13 +187,19 @@ async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Send
             _ = tick.tick() => {}
         }
         // A database that does not answer is said by those who write to it.
-        let Err(error) = app.store.check_epoch().await else { continue };
-        if error.is_superseded() {
+        if let Err(error) = app.store.check_epoch().await
+            && error.is_superseded()
+        {
             app.health.bad(Part::Start, error.to_string());
             tracing::error!(%error, "nothing is decided or stored any more");
             deciding.cancel();
             found.send_replace(Some(error));
             return;
+        }
+        if let Ok(docs) = app.docs().await {
+            for agent in docs.agents.iter().filter(|agent| agent.doc.revoked_at.is_some()) {
+                app.sessions.cut(&agent.doc.id, Cut::Revoked);
+            }
         }
     }
 }
