@@ -162,7 +162,7 @@ fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str, stop: &Stop)
     let (relative, baseline, content) = wanted(root, order).map_err(ActError::Refused)?;
     let mut made = Vec::new();
     let done = parent(root, &relative, &temporary(job_id), &mut made)
-        .map_err(|error| failed("open its directory", error))
+        .map_err(|error| failed("open its directory", &error))
         .and_then(|place| replace(root, order, (&relative, &baseline, &content), place, job_id, stop));
     if matches!(done, Err(ActError::Refused(_) | ActError::Failed(_))) {
         // Nothing was changed: not the parents either. One that somebody uses by now is not empty and stays.
@@ -173,7 +173,7 @@ fn put_back(root: &mut Root, order: &v1::RestoreFile, job_id: &str, stop: &Stop)
     done
 }
 
-fn failed(what: &str, error: io::Error) -> ActError {
+fn failed(what: &str, error: &io::Error) -> ActError {
     ActError::Failed(format!("expected to {what}, found: {error}"))
 }
 
@@ -196,7 +196,7 @@ fn replace(
         Kind::Absent => {
             unchanged(root, relative, dir.as_fd(), &name, &before)?;
             stop.check()?;
-            unlinkat(&dir, &name, AtFlags::empty()).map_err(|error| failed("remove it", error.into()))?;
+            unlinkat(&dir, &name, AtFlags::empty()).map_err(|error| failed("remove it", &error.into()))?;
             "removed what should not be there"
         }
         Kind::File if only_mode(&before.entry, baseline) => {
@@ -360,7 +360,7 @@ fn place(
     stop: &Stop,
 ) -> Result<(), ActError> {
     let New { temporary, should, content } = *new;
-    let failed = |error: io::Error| failed("write a new file beside it", error);
+    let failed = |error: io::Error| failed("write a new file beside it", &error);
     // Left over from a try of this same job that a crash ended.
     remove_temporary(dir, temporary).map_err(failed)?;
     write_new(dir, temporary, should, content).map_err(failed)?;

@@ -324,3 +324,69 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nimbus_agent_core::spool::Limits;
+    use nimbus_protocol::v1::observation;
+
+    use super::*;
+    use crate::identity::Identity;
+    use crate::identity::key::AgentKey;
+    use crate::outbox::Outbox;
+
+    fn parts(dir: &std::path::Path, items: mpsc::Receiver<Item>, cancel: CancellationToken) -> Parts {
+        // Nobody is to be reached: what is seen goes to the spool all the same.
+        let identity = Identity {
+            agent_id: "agt_00000000000000000000000000000001".parse().unwrap(),
+            name: String::new(),
+            kind: String::new(),
+            key: AgentKey::generate().unwrap(),
+            chain: Vec::new(),
+            ca: Vec::new().into(),
+            job_keys: Vec::new(),
+        };
+        Parts {
+            server: "127.0.0.1:1".to_owned(),
+            hello: v1::Hello::default(),
+            renewal: Renewal::new(identity, dir.to_owned()),
+            store: SpoolStore::open(dir, Limits::default()).unwrap(),
+            desk: Desk::start().unwrap(),
+            items,
+            orders: mpsc::channel(1).0,
+            resync: Arc::new(watch::Sender::new(0)),
+            board: Arc::default(),
+            counters: Arc::default(),
+            cancel,
+        }
+    }
+
+    #[test]
+    fn the_spool_is_written_while_every_blocking_thread_waits_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = crate::runtime().unwrap();
+        let (outbox, items) = Outbox::new();
+        let cancel = CancellationToken::new();
+        let hub = runtime.spawn(run(parts(dir.path(), items, cancel.clone())));
+        let together = Arc::new(std::sync::Barrier::new(crate::BLOCKING));
+        let written = runtime.block_on(async {
+            let waiting: Vec<_> = (0..crate::BLOCKING)
+                .map(|_| {
+                    let (outbox, together) = (outbox.clone(), together.clone());
+                    tokio::task::spawn_blocking(move || {
+                        together.wait();
+                        outbox.observe_now_blocking("", observation::Body::Host(v1::Host::default()));
+                    })
+                })
+                .collect();
+            tokio::time::timeout(Duration::from_secs(20), futures::future::join_all(waiting)).await.is_ok()
+        });
+        if written {
+            cancel.cancel();
+            runtime.block_on(hub).unwrap();
+        }
+        // Dropping it would wait for threads that wait for each other.
+        runtime.shutdown_background();
+        assert!(written, "the threads wait for the spool, and the spool for a thread");
+    }
+}

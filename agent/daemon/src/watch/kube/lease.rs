@@ -65,6 +65,8 @@ pub struct Elector {
     /// The lease's last renewal that was seen, and when it was first seen.
     observed: Option<(String, Instant)>,
     held: Option<Value>,
+    /// The highest term that this replica saw and believes: what it begins is above it, whatever the Lease says by then.
+    highest: u64,
 }
 
 impl Elector {
@@ -78,7 +80,17 @@ impl Elector {
     ) -> Self {
         // The Lease keeps whole seconds: a fraction would let another take it while this replica believes to hold it.
         settings.duration = Duration::from_secs(settings.duration.as_secs().max(2));
-        Self { client, settings, identity, out, board, namespace: None, observed: None, held: None }
+        Self {
+            client,
+            settings,
+            identity,
+            out,
+            board,
+            namespace: None,
+            observed: None,
+            held: None,
+            highest: 0,
+        }
     }
 
     /// Runs until cancelled, then gives the lease back.
@@ -185,6 +197,7 @@ impl Elector {
         match written {
             Ok(lease) => {
                 let term = term(versioned(&lease)?);
+                self.see(term);
                 self.held = Some(lease);
                 Ok(Leadership::Leading { term, until: sent + self.settings.duration / 5 * 4 })
             }
@@ -194,8 +207,13 @@ impl Elector {
         }
     }
 
+    fn see(&mut self, term: u64) {
+        self.highest = believed(self.highest, clock::now()).max(believed(term, clock::now()));
+    }
+
     /// Free, this replica's own from before, or not renewed for its whole duration while this replica looked on.
     fn may_take(&mut self, lease: &Value, now: Instant) -> bool {
+        self.see(term(lease));
         let holder = holder(lease);
         if holder.is_empty() || holder == self.identity {
             return true;
@@ -216,7 +234,7 @@ impl Elector {
     /// The lease as this replica takes it: a new term.
     fn taken(&self, mut lease: Value) -> Value {
         let now = clock::now();
-        let next = next_term(term(&lease), now);
+        let next = next_term(believed(term(&lease), now).max(self.highest), now);
         let before = lease["spec"]["leaseTransitions"].as_i64();
         // The API server takes 32 bits.
         let transitions = before.map_or(0, |before| before.saturating_add(1).clamp(0, i64::from(i32::MAX)));
@@ -283,11 +301,18 @@ fn holder(lease: &Value) -> &str {
     lease["spec"]["holderIdentity"].as_str().unwrap_or_default()
 }
 
+fn minutes(now: Timestamp) -> u64 {
+    u64::try_from(now.as_second() / 60).unwrap_or_default()
+}
+
+/// A term, or none where it is too far ahead.
+fn believed(term: u64, now: Timestamp) -> u64 {
+    if term > minutes(now).saturating_add(AHEAD) { 0 } else { term }
+}
+
 /// The term that follows one.
 fn next_term(before: u64, now: Timestamp) -> u64 {
-    let minutes = u64::try_from(now.as_second() / 60).unwrap_or_default();
-    let believed = if before > minutes.saturating_add(AHEAD) { 0 } else { before };
-    believed.saturating_add(1).max(minutes)
+    believed(before, now).saturating_add(1).max(minutes(now))
 }
 
 /// Puts a value into a foreign object; whatever stands on the way and is no object is replaced by one.
@@ -417,6 +442,16 @@ mod tests {
         assert_eq!(next_term(30_000_000 + AHEAD, now), 30_000_001 + AHEAD);
         for odd in [30_000_001 + AHEAD, u64::MAX - 1, u64::MAX] {
             assert_eq!(next_term(odd, now), 30_000_000);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_term_that_was_seen_is_never_begun_again_whatever_became_of_the_lease() {
+        let mut me = elector("a");
+        let before = ahead();
+        assert!(!me.may_take(&lease_under(before, "b", "1"), Instant::now()));
+        for lost in [json!({}), lease_under(u64::MAX, "", "2"), lease_under(3, "", "2")] {
+            assert_eq!(term(&me.taken(lost)), before + 1);
         }
     }
 
