@@ -109,7 +109,9 @@ fn container(container: &mut v1::Container) {
 
 fn texts(texts: &mut Vec<String>) {
     texts.truncate(ITEMS);
-    texts.iter_mut().for_each(|text| cut(text, TEXT));
+    for text in texts {
+        cut(text, TEXT);
+    }
 }
 
 fn digest(bytes: &mut Vec<u8>) {

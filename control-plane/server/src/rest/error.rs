@@ -134,6 +134,13 @@ impl From<StoreError> for ApiError {
             StoreError::Invalid { expected, found } => Self::invalid("a parameter", expected, found),
             StoreError::Full { .. } => unavailable("storage_full", 30),
             StoreError::Locked { .. } => unavailable("storage_busy", 1),
+            // Asking again here does not help: another one serves from this database.
+            StoreError::Superseded { .. } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "superseded",
+                "Another control plane has taken over",
+                error.to_string(),
+            ),
             error if error.is_passing() => unavailable("storage_unreachable", 5),
             error => Self::internal("the database refused a statement", error),
         }

@@ -124,19 +124,23 @@ impl Ingest {
             return;
         }
         let mut world = app.world_mut();
-        usurped.iter().for_each(|uid| world.depose(uid));
-        gone.iter().for_each(|agent| drop(world.hosts.remove(agent)));
+        for uid in &usurped {
+            world.depose(uid);
+        }
+        for agent in &gone {
+            world.hosts.remove(agent);
+        }
     }
 
     /// Clusters that an agent without a claim to them leads, and hosts whose agent was revoked.
     fn no_longer_heard(&self, world: &World, docs: &Docs) -> (Vec<String>, Vec<AgentId>) {
         let revoked: HashSet<&AgentId> =
             docs.agents.iter().map(|a| &a.doc).filter(|a| a.revoked_at.is_some()).map(|a| &a.id).collect();
-        let usurper = |uid: &String, leader: &AgentId| {
+        let no_right = |uid: &String, leader: &AgentId| {
             revoked.contains(leader) || self.speaks_for.get(leader) != Some(uid)
         };
         let clusters = world.clusters.iter();
-        let usurped = clusters.filter(|(uid, known)| known.leader.as_ref().is_some_and(|l| usurper(uid, l)));
+        let usurped = clusters.filter(|(uid, known)| known.leader.as_ref().is_some_and(|l| no_right(uid, l)));
         let gone = world.hosts.keys().filter(|agent| revoked.contains(agent));
         (usurped.map(|(uid, _)| uid.clone()).collect(), gone.cloned().collect())
     }

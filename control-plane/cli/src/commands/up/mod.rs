@@ -130,13 +130,21 @@ pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
             .map_err(|error| Failure::new("the summary cannot be written").found(error.to_string()))?;
         context.print(&crate::output::format::document(&document, context.global.format)?)?;
     }
-    interrupt.wait().await;
+    let superseded = tokio::select! {
+        () = interrupt.wait() => None,
+        error = parts.control_plane.superseded() => Some(error),
+    };
     context.hint("\nstopping (Ctrl-C again to leave at once)");
     tokio::select! {
         stopped = parts.stop() => stopped?,
         () = interrupt.wait() => {
             return Err(Failure::new("left at once; what was being written is finished at the next start"));
         }
+    }
+    if let Some(error) = superseded {
+        return Err(
+            Failure::new("another control plane has taken this one's place").detail(error.to_string())
+        );
     }
     context.hint("stopped cleanly");
     Ok(Exit::Done)
