@@ -61,7 +61,7 @@ enum Token {
         /// The only cluster that it may speak for, by name or UID; needed when another agent speaks for it already
         #[arg(long, value_name = "C")]
         cluster: Option<String>,
-        /// How long the token is accepted, 60s to 24h
+        /// How long the token is accepted, 1s to 7d
         #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "15m")]
         ttl: Duration,
     },

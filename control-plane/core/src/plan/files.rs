@@ -34,7 +34,7 @@ pub(super) fn propose(incident: &Incident, world: &World) -> Proposal {
         return Proposal::Recommend(format!(
             "{path} cannot be put back: its agent keeps no copy of what was accepted ({} bytes; content is kept of \
              files up to 1 MiB, while there is room); put it right from where it came from, or accept it as it is: \
-             `nimbus drift baseline`",
+             `nimbus drift baseline add ID`",
             drift.sizes.0
         ));
     }
@@ -111,7 +111,7 @@ fn restore(drift: &FileDrift) -> Remedy {
             option(
                 "accept the present state",
                 false,
-                "only a person can say that it is right: `nimbus drift baseline`",
+                "only a person can say that it is right: `nimbus drift baseline add ID`",
             ),
             option("leave it", false, "the drift would stay"),
         ],
