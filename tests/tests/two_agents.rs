@@ -83,4 +83,13 @@ async fn the_other_agent_takes_over_within_the_leases_time() {
     .unwrap();
     assert_ne!(leader(&site).await.unwrap(), first_leads, "a returning agent does not push the leader aside");
     assert_eq!(witness.pods(), 5);
+
+    // A leader that is revoked makes room, although its process goes on and reaches the cluster.
+    site.plane.post("/agents/two/revoke", serde_json::json!({})).await.unwrap();
+    wait_for("the first agent to lead again", LEASE + SLACK, || async {
+        let now = leader(&site).await?;
+        Ok(Seen::when((now == first_leads).then_some(()), format!("{now:?}\n{}", second.output())))
+    })
+    .await
+    .unwrap();
 }

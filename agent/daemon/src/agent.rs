@@ -70,6 +70,16 @@ impl Agent {
             ),
         };
         let identity = identity(&config, &data_dir, target.as_ref()).await?;
+        let target = target.filter(|_| {
+            let may = identity.kind != "vpc";
+            if !may {
+                tracing::warn!(
+                    "expected an identity of kind cluster to watch one, found vpc: this agent watches its host alone; \
+                     join it with a token of `nimbus agents token create --kind cluster` in a data directory of its own"
+                );
+            }
+            may
+        });
         let journal = JournalStore::open(&data_dir.journal(), clock::now())?;
         let store = SpoolStore::open(&data_dir.spool(), Limits::default())?;
         let desk = Desk::start().map_err(AgentError::Thread)?;

@@ -21,6 +21,8 @@ pub struct Status {
     pub agent_id: String,
     /// A session with the control plane is live.
     pub connected: bool,
+    /// The control plane refuses this agent until an operator does something; a mere disconnection is not that.
+    pub turned_away: bool,
     /// This agent is to watch a cluster.
     pub has_cluster: bool,
     /// UID of the kube-system namespace; empty while it is not known.

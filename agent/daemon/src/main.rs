@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 stopped cleanly; 1 an error; 2 usage.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
 fn log(format: LogFormat) {
     let default = || Targets::new().with_default(LevelFilter::INFO).with_target("kube", LevelFilter::WARN);
     let named = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let colour =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
     let registry = tracing_subscriber::registry().with(named.unwrap_or_else(default));
     match format {
         LogFormat::Text => registry.with(layer).init(),

@@ -84,7 +84,7 @@ pub struct HistoryItem {
     pub incident_id: String,
     /// True when nobody was asked.
     pub automatic: bool,
-    /// The approval it used; `null` for an automatic one.
+    /// The approval it used; `null` for an automatic one, and for one that an operator asked for.
     pub approval_id: Option<String>,
     /// When the change was made.
     pub applied_at: Option<Timestamp>,

@@ -130,6 +130,24 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
 }
 
 #[test]
+fn a_new_directory_is_not_put_away_and_can_become_the_baseline() {
+    let home = Home::new();
+    let root = files(&home);
+    let _up = Up::start(&home, &["--no-cluster", "--watch", root.to_str().unwrap()]);
+    let new = root.join("conf.d");
+    std::fs::create_dir(&new).unwrap();
+    let drift = until("the directory to be left to a person", || {
+        let list = home.run(&["drift", "list", "-o", "json"]).ended(0).json();
+        let items = list["items"].as_array().unwrap().clone();
+        items.into_iter().find(|item| item["path"] == new.to_str().unwrap() && item["state"] == "escalated")
+    });
+    assert!(text(&drift, "reason").contains("drift baseline add"), "{drift}");
+    home.run(&["drift", "baseline", "add", text(&drift, "id")]).ended(0);
+    home.run(&["drift", "list", "--exit-code"]).ended(0);
+    assert!(new.is_dir());
+}
+
+#[test]
 fn what_is_wrong_is_told_apart_by_its_exit_code() {
     let home = Home::new();
     let up = Up::start(&home, &["--no-cluster"]);

@@ -138,6 +138,12 @@ impl ControlPlane {
         self.app.grant_cluster(agent, cluster, by).await
     }
 
+    /// Was an agent that had joined turned away for good?
+    pub async fn is_revoked(&self, agent: &AgentId) -> Result<bool, StoreError> {
+        let agent = self.app.store.get::<nimbus_control_core::model::Agent>(agent.as_str()).await?;
+        Ok(agent.is_some_and(|agent| agent.doc.revoked_at.is_some()))
+    }
+
     /// The clusters in which something is enabled: UID and actions. It moves when an operator changes that.
     pub fn enabled_clusters(&self) -> watch::Receiver<Vec<EnabledCluster>> {
         self.app.enabled_clusters()

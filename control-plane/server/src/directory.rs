@@ -32,8 +32,13 @@ pub fn hello(
     changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
 }
 
-/// What a status changes.
-pub fn status(docs: &Docs, agent: &Versioned<Agent>, said: &v1::AgentStatus, now: Timestamp) -> ChangeSet {
+/// What a status changes, and why the agent may not stay with what it says.
+pub fn status(
+    docs: &Docs,
+    agent: &Versioned<Agent>,
+    said: &v1::AgentStatus,
+    now: Timestamp,
+) -> (ChangeSet, Option<Denied>) {
     let mut next = agent.doc.clone();
     next.hostname = cut(&said.hostname);
     next.version = cut(&said.agent_version);
@@ -44,7 +49,7 @@ pub fn status(docs: &Docs, agent: &Versioned<Agent>, said: &v1::AgentStatus, now
     next.roots = roots.map(|root| (cut_to(&root.path, 4_096), cut(&root.problem), root.files)).collect();
     next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
     next.dropped = said.dropped;
-    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now).0
+    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
 }
 
 fn changes(
@@ -173,7 +178,8 @@ mod tests {
     #[test]
     fn a_new_cluster_gets_a_name_of_its_own_and_is_only_observed() {
         let docs = docs(&[("u1", "prod"), ("u2", "prod-2")]);
-        let changes = status(&docs, &agent(AgentKind::Cluster), &said("u3", "prod"), Timestamp::UNIX_EPOCH);
+        let (changes, _) =
+            status(&docs, &agent(AgentKind::Cluster), &said("u3", "prod"), Timestamp::UNIX_EPOCH);
         let cluster = &changes.clusters[0];
         assert_eq!((cluster.version, cluster.doc.name.as_str()), (0, "prod-3"));
         assert_eq!((cluster.doc.mode, cluster.doc.enabled.len()), (Mode::Observe, 0));
@@ -185,15 +191,17 @@ mod tests {
     #[test]
     fn a_known_cluster_is_left_as_it_is_and_the_same_status_changes_nothing() {
         let docs = docs(&[("u1", "prod")]);
-        let first = status(&docs, &agent(AgentKind::Cluster), &said("u1", "other"), Timestamp::UNIX_EPOCH);
+        let (first, _) =
+            status(&docs, &agent(AgentKind::Cluster), &said("u1", "other"), Timestamp::UNIX_EPOCH);
         assert!(first.clusters.is_empty() && first.audit.is_empty());
-        let again = status(&docs, &first.agents[0], &said("u1", "other"), Timestamp::UNIX_EPOCH);
+        let (again, _) = status(&docs, &first.agents[0], &said("u1", "other"), Timestamp::UNIX_EPOCH);
         assert!(again.is_empty());
     }
 
     #[test]
     fn an_agent_of_a_host_speaks_for_no_cluster() {
-        let changes = status(&docs(&[]), &agent(AgentKind::Vpc), &said("u1", "prod"), Timestamp::UNIX_EPOCH);
+        let (changes, _) =
+            status(&docs(&[]), &agent(AgentKind::Vpc), &said("u1", "prod"), Timestamp::UNIX_EPOCH);
         assert!(changes.clusters.is_empty() && changes.agents.is_empty());
     }
 
@@ -207,12 +215,13 @@ mod tests {
         let thief = agent(AgentKind::Cluster);
         let mut loud = said("u1", "prod");
         (loud.leading, loud.lease_term) = (true, u64::MAX);
-        let first = status(&docs, &thief, &loud, Timestamp::UNIX_EPOCH);
+        let (first, denied) = status(&docs, &thief, &loud, Timestamp::UNIX_EPOCH);
+        assert_eq!(denied, Some(Denied::Taken("edge".into())));
         let doc = &first.agents[0].doc;
         assert_eq!((&doc.cluster_uid, doc.leading, doc.lease_term), (&None, false, 0));
         assert!(doc.problems[0].contains("u1") && doc.claim.is_none(), "{:?}", doc.problems);
         assert_eq!(first.audit[0].action, "agent.claim_refused");
-        assert!(status(&docs, &first.agents[0], &loud, Timestamp::UNIX_EPOCH).is_empty());
+        assert!(status(&docs, &first.agents[0], &loud, Timestamp::UNIX_EPOCH).0.is_empty());
         let greeting = v1::Hello { cluster_uid: "u1".into(), ..Default::default() };
         let (_, denied) = hello(&docs, &thief, &greeting, Timestamp::UNIX_EPOCH);
         assert_eq!(denied, Some(Denied::Taken("edge".into())));

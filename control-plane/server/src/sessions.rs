@@ -24,6 +24,8 @@ pub enum Cut {
     Replaced,
     /// The agent was revoked.
     Revoked,
+    /// The agent says that it watches a cluster for which it may not speak.
+    WrongCluster,
     /// This process stops.
     ShuttingDown,
 }

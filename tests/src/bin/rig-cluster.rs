@@ -4,6 +4,13 @@ use nimbus_tests::rig::{Cluster, Options};
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    if let Some(found) = std::env::args().nth(1) {
+        anyhow::ensure!(found == "--help" || found == "-h", "expected no argument, found {found:?}");
+        println!(
+            "Starts a real Kubernetes on loopback, prints its KUBECONFIG, and runs until Ctrl-C. No arguments."
+        );
+        return Ok(());
+    }
     eprintln!("starting a cluster (the first time on a machine its programs are built, which takes minutes)");
     let cluster = Cluster::start(Options::default()).await?;
     let kubeconfig = cluster.kubeconfig_path();

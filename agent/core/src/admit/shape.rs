@@ -51,7 +51,7 @@ pub(super) fn check(job: &v1::Job) -> Result<(), Refusal> {
         }
         Some(Action::AcceptBaseline(order)) => {
             place("accept_baseline", &order.root, &order.path)?;
-            facts("accept_baseline.expect_current", order.expect_current.as_ref())
+            acceptable("accept_baseline.expect_current", order.expect_current.as_ref())
         }
     }
 }
@@ -82,6 +82,20 @@ fn facts(field: &str, facts: Option<&v1::FileFacts>) -> Result<(), Refusal> {
         Some(f) if matches!(f.kind.as_str(), "file" | "symlink") && hashed(f) => Ok(()),
         Some(f) if f.kind == "absent" && f.sha256.is_empty() => Ok(()),
         _ => malformed(field, "the facts of a file, a symlink or an absent one, with its hash"),
+    }
+}
+
+/// What may become a baseline: also what cannot be put back.
+fn acceptable(field: &str, given: Option<&v1::FileFacts>) -> Result<(), Refusal> {
+    match given {
+        Some(f)
+            if matches!(f.kind.as_str(), "directory" | "other")
+                && f.sha256.is_empty()
+                && f.mode <= 0o7777 =>
+        {
+            Ok(())
+        }
+        _ => facts(field, given),
     }
 }
 

@@ -160,6 +160,10 @@ impl Hub {
                         remedy = refusal.remedy,
                         "the control plane refused this agent"
                     );
+                    // What says when to come back, and what is wrong with one message, passes.
+                    if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
+                        self.board.update(|status| status.turned_away = true);
+                    }
                 }
                 self.handle(Event::Frame(frame));
             }
@@ -234,6 +238,7 @@ impl Hub {
     }
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
+        self.board.update(|status| status.turned_away = false);
         let acknowledged = welcome.acknowledged;
         self.disk(move |store| store.welcome(acknowledged)).await;
         if self.orders.try_send(Order::Epoch(welcome.epoch)).is_err() {

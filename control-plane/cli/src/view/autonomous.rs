@@ -131,7 +131,11 @@ pub fn history(view: &View, page: &List<HistoryItem>) -> String {
             "refused" | "expired" | "compensated" => ("!", Tone::Warn),
             _ => ("…", Tone::Note),
         };
-        let how = if item.automatic { "automatic" } else { "approved" };
+        let how = match (item.automatic, &item.approval_id) {
+            (true, _) => "automatic",
+            (false, Some(_)) => "approved",
+            (false, None) => "asked for",
+        };
         story.item(
             &theme.paint(tone, mark),
             &format!(

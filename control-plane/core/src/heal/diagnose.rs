@@ -77,7 +77,8 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
     for incident in open.values().filter(|incident| !index.at_work(&incident.doc.id)) {
         let written = record.changes.incidents.iter().any(|changed| changed.doc.id == incident.doc.id);
         if !written && incident.doc.scope().is_some_and(|scope| nobody_watches(s, &scope)) {
-            let reason = "its agent was revoked: nobody watches it any more";
+            let reason =
+                "closed, not known to be healed: its agent was revoked and nobody watches that host any more";
             resolve::close(s, &mut record, incident, reason, resolve::End::Merged, now);
         }
     }
@@ -85,15 +86,12 @@ pub fn diagnose(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Cha
     record.changes
 }
 
-/// Were all agents that spoke for this part of the world revoked? Then nothing will ever be heard of it again.
+/// Will nothing be heard of this part of the world ever again? A host is known by its agent; a cluster may get another
+/// one, which then sees what became of it.
 fn nobody_watches(s: &Snapshot<'_>, scope: &Scope) -> bool {
     match scope {
         Scope::Host(id) => s.agent(id).is_some_and(|agent| agent.revoked_at.is_some()),
-        Scope::Cluster(uid) => {
-            let agents = s.agents.iter().map(|agent| &agent.doc);
-            let mut theirs = agents.filter(|agent| agent.claim.as_ref() == Some(uid)).peekable();
-            theirs.peek().is_some() && theirs.all(|agent| agent.revoked_at.is_some())
-        }
+        Scope::Cluster(_) => false,
     }
 }
 

@@ -7,6 +7,8 @@ use crate::world::{FileDrift, World};
 
 /// Kinds that can be put back or taken as they are.
 const RESTORABLE: [&str; 3] = ["file", "symlink", "absent"];
+/// What is never put back and may still become the baseline, by its kind, mode and owner.
+const ONLY_ACCEPTED: [&str; 2] = ["directory", "other"];
 /// Of longer files agents keep no content, bytes.
 const MAX_KEPT: u64 = 1 << 20;
 /// What an agent says instead of a diff when it holds no copy of a side.
@@ -27,7 +29,8 @@ pub(super) fn propose(incident: &Incident, world: &World) -> Proposal {
     }
     if let Some(kind) = unsupported(drift) {
         return Proposal::Recommend(format!(
-            "{path} is or was a {kind}: only regular files and symbolic links are put back, so it is left for a person"
+            "{path} is or was of kind {kind}: only regular files and symbolic links are put back; put it right by hand, or \
+             accept it as it is: `nimbus drift baseline add ID`"
         ));
     }
     if !is_kept(drift) {
@@ -61,11 +64,10 @@ fn unsupported(drift: &FileDrift) -> Option<&str> {
 
 /// The plan to accept a file as it is; why it cannot be accepted otherwise.
 pub(crate) fn accept(drift: &FileDrift) -> Result<Remedy, String> {
-    if !RESTORABLE.contains(&drift.current.kind.as_str()) {
-        return Err(format!(
-            "expected a regular file, a symbolic link or none, found {}",
-            drift.current.kind
-        ));
+    if !RESTORABLE.contains(&drift.current.kind.as_str())
+        && !ONLY_ACCEPTED.contains(&drift.current.kind.as_str())
+    {
+        return Err(format!("expected something that can be read, found {}", drift.current.kind));
     }
     Ok(Remedy {
         action: Action::AcceptBaseline {

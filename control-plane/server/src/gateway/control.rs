@@ -13,6 +13,7 @@ use super::frames::{self, FrameReader};
 use super::turn_away::{Close, Turned};
 use super::{limits, renew};
 use crate::app::App;
+use crate::claims;
 use crate::sessions::{Cut, Registration};
 
 /// One session's control stream.
@@ -89,6 +90,12 @@ pub fn ended(why: Option<Cut>) -> Result<Close, Turned> {
     match why {
         Some(Cut::Replaced) => Ok(Close::Replaced),
         Some(Cut::ShuttingDown) | None => Ok(Close::ShuttingDown),
+        Some(Cut::WrongCluster) => Err(Turned::refused(
+            "wrong_cluster",
+            claims::EXPECTED,
+            "one that watches a cluster for which it may not speak",
+            claims::REMEDY,
+        )),
         Some(Cut::Revoked) => Err(Turned::refused(
             "revoked",
             "an agent that is not revoked",

@@ -18,7 +18,7 @@ use prost::Message as _;
 
 use super::pass::{TRIES, said};
 use super::strays::Strays;
-use crate::app::{App, Docs};
+use crate::app::{App, Cut, Docs};
 use crate::{claims, directory, failpoint, gateway, sign};
 
 /// Name of the cursor up to which reports and statuses are in the documents.
@@ -283,9 +283,14 @@ async fn take_item(app: &App, item: &Item, cursor: i64, strays: &mut Strays) -> 
         let docs = app.docs().await?;
         let now = app.now();
         let mut changes = match &item.said {
-            Said::Status(said) => docs
-                .agent(&item.agent)
-                .map_or_else(ChangeSet::default, |agent| directory::status(&docs, agent, said, now)),
+            Said::Status(said) => docs.agent(&item.agent).map_or_else(ChangeSet::default, |agent| {
+                let (changes, denied) = directory::status(&docs, agent, said, now);
+                if denied.is_some() {
+                    // It hears why, and makes room in the cluster for an agent that may speak for it.
+                    app.sessions.cut(&item.agent, Cut::WrongCluster);
+                }
+                changes
+            }),
             Said::Report(report) => {
                 let report = named(&docs, report);
                 let world = app.world();

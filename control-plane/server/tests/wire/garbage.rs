@@ -5,7 +5,7 @@ use nimbus_control_plane::ControlPlane;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
 
-use crate::common::{join, start, until};
+use crate::common::{blank, join, start, until};
 
 fn drift(path: &str) -> Body {
     let state = |byte| v1::FileState {
@@ -38,12 +38,14 @@ async fn what_no_database_keeps_stops_nobody() {
     let status = v1::AgentStatus { cluster_uid: "a\0b".into(), ..Default::default() };
     let term = v1::SyncMark { kind: "Pod".into(), phase: 1, lease_term: u64::MAX };
     session.tell("a\0b", vec![Body::Sync(term)]).await;
-    session
-        .tell("", vec![Body::AgentStatus(status), drift("/etc/app/x\0"), drift("/etc/app/x\u{fffd}")])
-        .await;
+    session.tell("", vec![drift("/etc/app/x\0"), drift("/etc/app/x\u{fffd}")]).await;
     session.tell("", vec![drift(&"/long".repeat(2_000))]).await;
     let report = v1::JobReport { job_id: "\0".into(), code: "x\0".into(), ..Default::default() };
     session.tell("", vec![Body::JobReport(report); 100]).await;
+    // Its session ends over this; nobody waits for the acknowledgement.
+    let status = v1::Observation { body: Some(Body::AgentStatus(status)), ..blank(session.next) };
+    session.send_batch(vec![status]).await;
+    assert_eq!(session.closed().await.0, 1, "refused");
 
     let mut session = good.connect(&plane).await;
     session.tell("", vec![drift("/etc/app/fine")]).await;

@@ -93,9 +93,22 @@ impl Elector {
         }
     }
 
-    /// Runs until cancelled, then gives the lease back.
+    /// Runs until cancelled, then gives the lease back. An agent that the control plane turned away gives it back too and
+    /// does not compete: what it watched nobody would hear, while an agent that is heard stood by.
     pub async fn run(mut self, cancel: CancellationToken) {
+        let mut status = self.board.subscribe();
         loop {
+            if status.borrow().turned_away {
+                tracing::warn!(
+                    "the control plane turned this agent away: it leads no cluster until it is let in again"
+                );
+                self.release().await;
+                self.out.send_replace(Leadership::Standby);
+                tokio::select! {
+                    () = cancel.cancelled() => break,
+                    _ = status.wait_for(|status| !status.turned_away) => {}
+                }
+            }
             // A request that hangs must not outlast the lease.
             let sent = Instant::now();
             let tried = tokio::time::timeout(self.settings.duration / 3, self.round(sent));
@@ -109,6 +122,7 @@ impl Elector {
             tokio::select! {
                 () = cancel.cancelled() => break,
                 () = tokio::time::sleep(wait) => {}
+                _ = status.wait_for(|status| status.turned_away) => {}
             }
         }
         self.release().await;

@@ -227,3 +227,36 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
     stop.cancel();
     last.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_leader_that_the_control_plane_turned_away_makes_room_and_competes_again_once_it_is_let_in() {
+    let (client, server) = serve().await;
+    let namespace = json!({ "metadata": { "name": "kube-system" } });
+    server.objects.lock().unwrap().insert("/api/v1/namespaces/kube-system".to_owned(), namespace);
+    // So long that nobody leads in this test because a lease ran out.
+    let settings = LeaseSettings { duration: Duration::from_mins(2), ..LeaseSettings::default() };
+    let replica = |name: &str| {
+        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(Board::new()));
+        let cancel = CancellationToken::new();
+        let elector =
+            Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), board.clone());
+        (out, board, tokio::spawn(elector.run(cancel.clone())), cancel)
+    };
+    let leading = async |out: &watch::Sender<Leadership>| {
+        let mut seen = out.subscribe();
+        let leads = |now: &Leadership| now.term(Instant::now()).is_some();
+        let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
+        drop(led.expect("nobody leads").unwrap());
+    };
+    let (first, board, task, _end) = replica("first");
+    leading(&first).await;
+    board.update(|status| status.turned_away = true);
+    let (second, _, other, stop) = replica("second");
+    leading(&second).await;
+    assert_eq!(first.borrow().term(Instant::now()), None);
+    stop.cancel();
+    other.await.unwrap();
+    board.update(|status| status.turned_away = false);
+    leading(&first).await;
+    task.abort();
+}

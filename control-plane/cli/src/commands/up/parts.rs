@@ -86,7 +86,19 @@ async fn start_agent(
     let (policy, warnings) = policy::Policy::open(&config.policy, &settings.watch)?;
     let name = agent_name(&hostname);
     // Whoever runs this owns both sides: the agent speaks for the cluster that it is pointed at.
-    let joined = Identity::load(&data_dir.join("identity")).ok().flatten();
+    let identity = data_dir.join("identity");
+    let joined = Identity::load(&identity).ok().flatten();
+    if let Some(agent) = &joined {
+        let revoked = control_plane.is_revoked(&agent.agent_id).await;
+        if revoked
+            .map_err(|error| Failure::new("this machine's agent is not known").detail(error.to_string()))?
+        {
+            return Err(Failure::new("this machine's agent was revoked")
+                .expected("an agent that is not revoked")
+                .found(agent.agent_id.to_string())
+                .next(format!("to join it anew, remove {} and start again", identity.display())));
+        }
+    }
     match (joined, &found.uid) {
         (None, uid) => {
             let newcomer = Newcomer { name: &name, kind: KIND, cluster: uid.as_deref() };

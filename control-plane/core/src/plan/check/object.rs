@@ -104,7 +104,10 @@ pub(super) fn file(
         format!("the baseline of {path} changed since the plan was made")
     });
     let regular = |facts: &FileFacts| ["file", "symlink", "absent"].contains(&facts.kind.as_str());
-    broken(found, 3, regular(expect) && back_to.is_none_or(regular), || {
-        format!("{path} is neither a regular file nor a link")
-    });
+    // What has no content may be accepted, and is never put back or away.
+    let fits = match back_to {
+        Some(to) => regular(expect) && regular(to),
+        None => regular(expect) || ["directory", "other"].contains(&expect.kind.as_str()),
+    };
+    broken(found, 3, fits, || format!("{path} is neither a regular file nor a link"));
 }

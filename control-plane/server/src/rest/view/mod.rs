@@ -151,7 +151,7 @@ pub fn tried(job: &model::Job) -> api::HistoryItem {
         object: object(&job.object),
         reason: job.reason.clone(),
         incident_id: job.incident_id.to_string(),
-        automatic: job.approval_id.is_none(),
+        automatic: job.approval_id.is_none() && job.action != model::ActionKind::AcceptBaseline,
         approval_id: job.approval_id.as_ref().map(ToString::to_string),
         applied_at: job.applied_at,
         finished_at: job.finished_at,
