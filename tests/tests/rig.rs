@@ -74,7 +74,7 @@ async fn a_broken_pod_that_is_mended_becomes_ready_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_that_crashes_on_one_node_only_is_well_elsewhere() {
     let work = workloads("on-node").await.unwrap();
-    let spec = DeploymentSpec::new("web", 6).fault(&Fault::CrashOnNode("node-0".to_owned()));
+    let spec = DeploymentSpec::new("web", 6).spread().fault(&Fault::CrashOnNode("node-0".to_owned()));
     work.apply(&spec).await.unwrap();
     let pods = wait_for("six pods, each placed and judged", LIMIT, || async {
         let pods = work.pods("web").await?;
@@ -91,10 +91,7 @@ async fn a_pod_that_crashes_on_one_node_only_is_well_elsewhere() {
         let node = pod.spec.as_ref().unwrap().node_name.as_deref().unwrap();
         assert_eq!(is_ready(pod), node != "node-0", "{node}");
     }
-    assert!(
-        pods.iter().any(is_ready) && !pods.iter().all(is_ready),
-        "the scheduler spreads over three nodes"
-    );
+    assert!(pods.iter().any(is_ready) && !pods.iter().all(is_ready), "two pods on each of three nodes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -61,12 +61,20 @@ pub struct DeploymentSpec {
     pub annotations: BTreeMap<String, String>,
     /// When a rollout that does not progress has failed; Kubernetes' default is ten minutes.
     pub progress_deadline_seconds: i32,
+    /// As many pods on each node, whatever else runs there; otherwise the scheduler only prefers that.
+    pub spread: bool,
 }
 
 impl DeploymentSpec {
     /// A healthy Deployment.
     pub fn new(name: &str, replicas: i32) -> Self {
-        Self { name: name.to_owned(), replicas, annotations: BTreeMap::new(), progress_deadline_seconds: 600 }
+        Self {
+            name: name.to_owned(),
+            replicas,
+            annotations: BTreeMap::new(),
+            progress_deadline_seconds: 600,
+            spread: false,
+        }
     }
 
     /// One more annotation of the pod template.
@@ -81,6 +89,13 @@ impl DeploymentSpec {
     pub fn fault(self, fault: &Fault) -> Self {
         let (key, value) = fault.annotation();
         self.annotation(key, value)
+    }
+
+    /// As many pods on each node.
+    #[must_use]
+    pub fn spread(mut self) -> Self {
+        self.spread = true;
+        self
     }
 
     /// Another progress deadline.
@@ -137,6 +152,12 @@ impl Workloads {
     /// # Errors
     /// When the API server refuses.
     pub async fn apply(&self, spec: &DeploymentSpec) -> anyhow::Result<Deployment> {
+        let evenly = json!([{
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": spec.name}},
+        }]);
         let deployment = json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -149,6 +170,7 @@ impl Workloads {
                     "metadata": {"labels": {"app": spec.name}, "annotations": spec.annotations},
                     "spec": {
                         "terminationGracePeriodSeconds": 1,
+                        "topologySpreadConstraints": if spec.spread { evenly } else { json!([]) },
                         "containers": [{"name": "app", "image": "registry.example/app:1"}],
                     },
                 },
