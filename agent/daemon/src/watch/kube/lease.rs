@@ -102,8 +102,7 @@ impl Elector {
                 tracing::warn!(
                     "the control plane turned this agent away: it leads no cluster until it is let in again"
                 );
-                self.release().await;
-                self.out.send_replace(Leadership::Standby);
+                self.give_back(Leadership::Standby).await;
                 tokio::select! {
                     () = cancel.cancelled() => break,
                     _ = status.wait_for(|status| !status.turned_away) => {}
@@ -125,8 +124,13 @@ impl Elector {
                 _ = status.wait_for(|status| status.turned_away) => {}
             }
         }
+        self.give_back(Leadership::Unknown).await;
+    }
+
+    /// Stops leading, and only then lets another replica lead: in the other order both would believe it for a moment.
+    async fn give_back(&mut self, now: Leadership) {
+        self.out.send_replace(now);
         self.release().await;
-        self.out.send_replace(Leadership::Unknown);
     }
 
     /// Publishes what a round brought, and says how long to wait for the next one.
