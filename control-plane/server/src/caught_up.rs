@@ -3,7 +3,7 @@
 //! A hello says up to which sequence the agent has observed. Until all of it is in the world, the agent counts as not
 //! connected for every decision: what was true before it went away is not known to be true.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nimbus_protocol::ids::AgentId;
@@ -37,9 +37,10 @@ impl CaughtUp {
         was_behind && progress.heard >= progress.had
     }
 
-    /// Has everything arrived that the agent had when it came?
-    pub fn is_current(&self, agent: &AgentId) -> bool {
-        self.lock().get(agent).is_none_or(|progress| progress.heard >= progress.had)
+    /// Leaves those of whom everything has arrived that they had when they came.
+    pub fn only_current(&self, agents: &mut BTreeSet<AgentId>) {
+        let known = self.lock();
+        agents.retain(|agent| known.get(agent).is_none_or(|progress| progress.heard >= progress.had));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Progress>> {
@@ -55,14 +56,19 @@ mod tests {
     fn an_agent_is_current_once_all_that_it_had_when_it_came_is_here() {
         let agent = AgentId::new(&mut || uuid::Uuid::from_u128(1));
         let world = CaughtUp::default();
-        assert!(world.is_current(&agent));
+        let is_current = || {
+            let mut agents = BTreeSet::from([agent.clone()]);
+            world.only_current(&mut agents);
+            !agents.is_empty()
+        };
+        assert!(is_current());
         world.heard(&agent, 10);
         world.expect(&agent, 10);
-        assert!(world.is_current(&agent), "nothing happened while it was away");
+        assert!(is_current(), "nothing happened while it was away");
         world.expect(&agent, 12);
-        assert!(!world.is_current(&agent));
-        assert!(!world.heard(&agent, 11) && !world.is_current(&agent));
-        assert!(world.heard(&agent, 13) && world.is_current(&agent));
+        assert!(!is_current());
+        assert!(!world.heard(&agent, 11) && !is_current());
+        assert!(world.heard(&agent, 13) && is_current());
         assert!(!world.heard(&agent, 14), "it was current already");
     }
 }

@@ -58,7 +58,7 @@ impl Docs {
     /// What a decision is made from: these documents, the world, and who is connected now.
     pub fn snapshot<'a>(&self, app: &'a App, world: &'a World) -> Snapshot<'a> {
         let mut connected = app.sessions.connected();
-        connected.retain(|agent| app.caught_up.is_current(agent));
+        app.caught_up.only_current(&mut connected);
         Snapshot {
             world,
             agents: self.agents.clone(),

@@ -11,6 +11,8 @@ use crate::app::App;
 
 /// Longest time that a join token may be valid.
 pub const MAX_TTL: Duration = Duration::from_hours(7 * 24);
+/// Reads again so often when somebody else wrote in between.
+const TRIES: usize = 5;
 /// Longest name of an agent.
 pub const MAX_NAME: usize = 63;
 
@@ -103,6 +105,17 @@ impl App {
     /// Lets an agent that has joined speak for this cluster and no other: as a token made for it would. Nothing changes
     /// for an agent that is not known.
     pub async fn grant_cluster(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
+        // Only the agent's own words change the same document.
+        for _ in 1..TRIES {
+            match self.grant_once(agent, cluster, by).await {
+                Err(error) if error.is_conflict() => {}
+                other => return other,
+            }
+        }
+        self.grant_once(agent, cluster, by).await
+    }
+
+    async fn grant_once(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
         let claim = Some(cluster.to_owned());
         let Some(mut agent) = self.store.get::<Agent>(agent.as_str()).await? else { return Ok(()) };
         if agent.doc.claim == claim {

@@ -19,8 +19,6 @@ use crate::files;
 
 /// After a write that failed (a full disk, a broken file) it is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Most tries to write the agent's claim: only another writer of the same document comes between.
-const TRIES: usize = 5;
 
 /// Keeps the policy's clusters as they are enabled, until the control plane is gone.
 pub(super) fn enabled<A>(
@@ -66,15 +64,8 @@ pub(super) fn named(app: Arc<App>, agent: &Agent) -> JoinHandle<()> {
         let named = status.wait_for(|status| !status.cluster_uid.is_empty()).await;
         let Ok(uid) = named.map(|status| status.cluster_uid.clone()) else { return };
         let Ok(id) = id.parse::<AgentId>() else { return };
-        for _ in 0..TRIES {
-            match app.grant_cluster(&id, &uid, OPERATOR).await {
-                Ok(()) => return,
-                Err(error) if error.is_conflict() => {}
-                Err(error) => {
-                    tracing::warn!("this machine's agent may not watch cluster {uid}: {error}");
-                    return;
-                }
-            }
+        if let Err(error) = app.grant_cluster(&id, &uid, OPERATOR).await {
+            tracing::warn!("this machine's agent may not watch cluster {uid}: {error}");
         }
     })
 }
