@@ -32,9 +32,9 @@ pub struct IdError {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(uuid::Uuid);
 
         impl $name {
             /// The prefix before the underscore.
@@ -42,18 +42,26 @@ macro_rules! id {
 
             /// A new id from `source`.
             pub fn new(source: &mut dyn IdSource) -> Self {
-                Self(format!("{}_{}", $prefix, source.next_uuid().simple()))
+                Self(source.next_uuid())
             }
+        }
 
-            /// The id as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
+        impl From<uuid::Uuid> for $name {
+            fn from(uuid: uuid::Uuid) -> Self {
+                Self(uuid)
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                let mut text = [0; uuid::fmt::Simple::LENGTH];
+                f.pad(&[$prefix, "_", self.0.simple().encode_lower(&mut text)].concat())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
             }
         }
 
@@ -61,7 +69,7 @@ macro_rules! id {
             type Err = IdError;
 
             fn from_str(text: &str) -> Result<Self, IdError> {
-                parse($prefix, text).map(|()| Self(text.to_owned()))
+                parse($prefix, text).map(Self)
             }
         }
 
@@ -69,23 +77,27 @@ macro_rules! id {
             type Error = IdError;
 
             fn try_from(text: String) -> Result<Self, IdError> {
-                parse($prefix, &text).map(|()| Self(text))
+                text.parse()
             }
         }
 
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.to_string()
             }
         }
     };
 }
 
-fn parse(prefix: &'static str, text: &str) -> Result<(), IdError> {
+fn parse(prefix: &'static str, text: &str) -> Result<uuid::Uuid, IdError> {
     let error = || IdError { prefix, found: text.chars().take(64).collect() };
     let hex = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(error)?;
+    // One text for each id: upper case, hyphens and braces, which a UUID may have elsewhere, are refused.
     let lower = hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if hex.len() == 32 && lower { Ok(()) } else { Err(error()) }
+    if hex.len() != 32 || !lower {
+        return Err(error());
+    }
+    uuid::Uuid::try_parse(hex).map_err(|_| error())
 }
 
 id!(
@@ -121,8 +133,9 @@ mod tests {
     fn an_id_survives_text_and_json() {
         let mut source = || uuid::Uuid::from_u128(7);
         let id = JobId::new(&mut source);
-        assert_eq!(id.as_str(), "job_00000000000000000000000000000007");
-        assert_eq!(id.as_str().parse::<JobId>().unwrap(), id);
+        assert_eq!(id.to_string(), "job_00000000000000000000000000000007");
+        assert_eq!(id.to_string().parse::<JobId>().unwrap(), id);
+        assert_eq!(format!("{id:>38}|{id:?}"), format!("  {id}|{id}"));
         let json = serde_json::to_string(&id).unwrap();
         assert_eq!(serde_json::from_str::<JobId>(&json).unwrap(), id);
     }

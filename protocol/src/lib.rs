@@ -1,16 +1,27 @@
 //! The one contract between agents and the control plane.
 //!
 //! It decides what a message looks like ([`v1`]), how messages are cut into bounded frames ([`frame`]), which
-//! version two peers speak ([`version`]), how documents are signed and when a signature is believed ([`signed`]),
-//! and what the ids look like ([`ids`]). It leaves transport, storage, time and randomness to others: no socket,
+//! version two peers speak ([`version`]), which actions ([`action`]) and kinds of objects ([`kind`]) there are, what a
+//! plan's digest covers ([`digest`]), how documents are signed and when a signature is believed ([`signed`]), why a
+//! connection is closed ([`close`]), and what the ids look like ([`ids`]). It leaves transport, storage, time and randomness to others: no socket,
 //! file or clock is reachable from here.
 #![deny(missing_docs)]
 
+pub mod action;
+pub mod close;
+pub mod digest;
 pub mod frame;
 pub mod ids;
 pub mod join;
+pub mod kind;
+pub mod scope;
 pub mod signed;
 pub mod version;
+pub mod words;
+
+pub use action::ActionKind;
+pub use kind::ObjectKind;
+pub use scope::Scope;
 
 /// Generated messages of protocol version 1; the comments are those of `proto/nimbus/v1/*.proto`.
 #[allow(missing_docs, clippy::pedantic, reason = "generated from the .proto files")]

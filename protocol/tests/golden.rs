@@ -57,16 +57,26 @@ fn check<M: Message + Default + PartialEq>(name: &str, example: &M, seen: &mut V
     seen.push(name.to_owned());
 }
 
+/// The names of the messages that are declared below `folder`.
+fn collect(folder: &Path, declared: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, declared);
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        let names = text.lines().filter_map(|l| l.strip_prefix("message ")?.split_whitespace().next());
+        declared.extend(names.map(str::to_owned));
+    }
+}
+
 #[test]
 fn every_message_keeps_its_bytes() {
     let mut seen = Vec::new();
     examples::each(&mut seen);
     let mut declared = Vec::new();
-    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("proto/nimbus/v1")).unwrap() {
-        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
-        let names = text.lines().filter_map(|l| l.strip_prefix("message ")?.split_whitespace().next());
-        declared.extend(names.map(str::to_owned));
-    }
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("proto"), &mut declared);
     declared.sort();
     seen.sort();
     assert_eq!(seen, declared, "each message needs its example and its golden bytes");

@@ -1,6 +1,6 @@
 //! One example of each message, every field set to something else than its default.
 
-use nimbus_protocol::v1::{self, agent_frame, job, observation, server_frame};
+use nimbus_protocol::v1::{self, action, agent_frame, observation, server_frame};
 
 use super::check;
 
@@ -15,6 +15,7 @@ fn meta() -> v1::ObjectMeta {
         owner_kind: "ReplicaSet".into(),
         owner_name: "api-6d5f".into(),
         owner_uid: "0c8f6d0e-6d1f-4b5e-8b3a-3f0a1f7f2b22".into(),
+        owner_api_version: "apps/v1".into(),
     }
 }
 
@@ -266,7 +267,9 @@ pub fn job() -> v1::Job {
         approvals: vec![approval()],
         evidence: vec!["4 restarts".into()],
         limits: Some(limits()),
-        action: Some(job::Action::RestartPod(restart_pod())),
+        requested_by: "nimbus".into(),
+        needs_approval: true,
+        action: nimbus_protocol::action::encode(action::Body::RestartPod(restart_pod())),
     }
 }
 
@@ -335,7 +338,7 @@ fn enrolled() -> v1::EnrolResponse {
         certificate_chain_der: vec![vec![13], vec![14]],
         job_keys: vec![vec![15; 32]],
         agent_name: "db".into(),
-        kind: "vpc".into(),
+        kind: "host".into(),
     }
 }
 
@@ -365,6 +368,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("FileFacts", &facts(), seen);
     check("RestoreFile", &restore(), seen);
     check("AcceptBaseline", &accept(), seen);
+    check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
     check("Approval", &approval(), seen);
     check("Limits", &limits(), seen);
     check("Job", &job(), seen);
@@ -376,6 +380,12 @@ pub fn each(seen: &mut Vec<String>) {
     check("Heartbeat", &v1::Heartbeat { at_us: 1 }, seen);
     check("ObservationBatch", &batch(), seen);
     check("Ack", &v1::Ack { sequence: 42 }, seen);
+    let acknowledged = v1::JobReportAck {
+        job_id: "job_1".into(),
+        phase: v1::job_report::Phase::Succeeded.into(),
+        envelope_sha256: vec![5; 32],
+    };
+    check("JobReportAck", &acknowledged, seen);
     check("ResyncRequest", &v1::ResyncRequest { reason: "a gap".into() }, seen);
     check("EnrolRequest", &enrol(), seen);
     check("EnrolResponse", &enrolled(), seen);

@@ -1,0 +1,69 @@
+//! The actions that a job can carry: one list, from which every other room takes its words.
+//!
+//! Each action is a message of its own in `proto/nimbus/v1/action/`. Adding one is that file, a line in the `oneof` of
+//! `action.proto`, and a line here; a room that does not name it then fails to compile.
+
+use prost::Message as _;
+
+use crate::v1;
+pub use crate::v1::action::Body;
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        crate::words! {
+            /// Which action it is.
+            ActionKind { $($(#[$doc])* $name = $word,)* }
+        }
+
+        impl Body {
+            /// Which action this is.
+            pub fn kind(&self) -> ActionKind {
+                match self { $(Self::$name(_) => ActionKind::$name),* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Evict a crash-looping pod, so that its controller makes another one.
+    RestartPod = "restart_pod",
+    /// Put a Deployment's pod template back to that of an earlier revision.
+    RollbackDeployment = "rollback_deployment",
+    /// Put a watched file back to its baseline.
+    RestoreFile = "restore_file",
+    /// Take a watched file's present state as its baseline.
+    AcceptBaseline = "accept_baseline",
+}
+
+/// The bytes of an action, as a plan stores them and a job carries them.
+pub fn encode(body: Body) -> Vec<u8> {
+    v1::Action { body: Some(body) }.encode_to_vec()
+}
+
+/// The action in these bytes; `None` when they are no action that this build knows.
+pub fn decode(bytes: &[u8]) -> Option<Body> {
+    v1::Action::decode(bytes).ok()?.body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_action_has_its_own_word_and_survives_its_bytes() {
+        for kind in ActionKind::ALL {
+            assert_eq!(kind.as_str().parse::<ActionKind>().unwrap(), *kind);
+        }
+        let body = Body::RestartPod(v1::RestartPod { container: "app".into(), ..Default::default() });
+        assert_eq!(decode(&encode(body.clone())), Some(body));
+    }
+
+    #[test]
+    fn bytes_of_a_newer_build_are_no_action_of_this_one() {
+        // Field 4000 of the oneof, length 0.
+        assert_eq!(decode(&[0x82, 0xfa, 0x01, 0x00]), None);
+        assert_eq!(decode(b"\xff\xff"), None);
+        assert_eq!(decode(b""), None);
+        assert!("drain_node_2".parse::<ActionKind>().unwrap_err().to_string().contains("restart_pod"));
+    }
+}

@@ -1,0 +1,75 @@
+//! The kinds of Kubernetes objects that agents watch: one list, from which every other room takes its words.
+//!
+//! Each kind is a message of its own in `proto/nimbus/v1/kind/`. Adding one is that file, a line in the `oneof` of
+//! `observation.proto`, and a line here; a room that does not name it then fails to compile.
+
+use crate::v1::ObjectMeta;
+pub use crate::v1::observation::Body;
+
+/// The word of the watched files of a host, where a listing of them is bracketed by `SyncMark`.
+pub const FILES: &str = "File";
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
+        crate::words! {
+            /// A kind of Kubernetes object.
+            ObjectKind { $($(#[$doc])* $name = $word,)* }
+        }
+
+        impl Body {
+            /// Which kind of Kubernetes object this is; `None` for everything that is none.
+            pub fn object_kind(&self) -> Option<ObjectKind> {
+                match self {
+                    $(Self::$name(_) => Some(ObjectKind::$name),)*
+                    Self::Gone(_) | Self::Sync(_) | Self::Host(_) | Self::File(_) | Self::AgentStatus(_) => None,
+                }
+            }
+
+            /// The metadata of a Kubernetes object; `None` for everything else, and where the object has none.
+            pub fn meta(&self) -> Option<&ObjectMeta> {
+                match self {
+                    $(Self::$name(object) => object.meta.as_ref(),)*
+                    Self::Gone(_) | Self::Sync(_) | Self::Host(_) | Self::File(_) | Self::AgentStatus(_) => None,
+                }
+            }
+
+            /// The same, to be changed.
+            pub fn meta_mut(&mut self) -> Option<&mut ObjectMeta> {
+                match self {
+                    $(Self::$name(object) => object.meta.as_mut(),)*
+                    Self::Gone(_) | Self::Sync(_) | Self::Host(_) | Self::File(_) | Self::AgentStatus(_) => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A pod.
+    Pod = "Pod",
+    /// A ReplicaSet.
+    ReplicaSet = "ReplicaSet",
+    /// A Deployment.
+    Deployment = "Deployment",
+    /// A node.
+    Node = "Node",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1;
+
+    #[test]
+    fn an_object_knows_its_kind_and_its_metadata() {
+        let meta = ObjectMeta { uid: "u".into(), ..Default::default() };
+        let mut body = Body::Node(v1::Node { meta: Some(meta), ..Default::default() });
+        assert_eq!(body.object_kind(), Some(ObjectKind::Node));
+        body.meta_mut().unwrap().uid = "v".into();
+        assert_eq!(body.meta().unwrap().uid, "v");
+        let gone = Body::Gone(v1::Gone::default());
+        assert!(gone.object_kind().is_none() && gone.meta().is_none());
+        assert_eq!("Deployment".parse::<ObjectKind>().unwrap(), ObjectKind::Deployment);
+        assert!("Widget".parse::<ObjectKind>().is_err());
+    }
+}
