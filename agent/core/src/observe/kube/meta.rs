@@ -27,8 +27,9 @@ pub struct SlimMeta {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Owner {
+    api_version: String,
     kind: String,
     name: String,
     uid: String,
@@ -77,6 +78,7 @@ impl SlimMeta {
             owner_kind: of(|o| &o.kind),
             owner_name: of(|o| &o.name),
             owner_uid: of(|o| &o.uid),
+            owner_api_version: of(|o| &o.api_version),
         }
     }
 
