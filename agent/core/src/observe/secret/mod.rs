@@ -7,6 +7,7 @@ mod account;
 mod content;
 mod credential;
 mod entropy;
+mod placeholder;
 
 /// Whole file names that hold secrets.
 const NAMES: [&str; 21] = [
