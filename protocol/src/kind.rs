@@ -53,6 +53,10 @@ kinds! {
     Deployment = "Deployment",
     /// A node.
     Node = "Node",
+    /// A StatefulSet.
+    StatefulSet = "StatefulSet",
+    /// A DaemonSet.
+    DaemonSet = "DaemonSet",
 }
 
 #[cfg(test)]

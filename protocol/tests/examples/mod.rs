@@ -42,6 +42,7 @@ fn pod() -> v1::Pod {
         ready_since_us: 1_767_225_660_000_000,
         containers: vec![container()],
         unschedulable: "Unschedulable: 0/3 nodes are available".into(),
+        controller_revision: "web-5d4f".into(),
     }
 }
 
@@ -86,6 +87,41 @@ fn node() -> v1::Node {
         unschedulable: true,
         control_plane: true,
         cordoned_by: "job_1".into(),
+    }
+}
+
+fn stateful_set() -> v1::StatefulSet {
+    v1::StatefulSet {
+        meta: Some(meta()),
+        generation: 4,
+        observed_generation: 3,
+        desired: 3,
+        updated: 1,
+        ready: 2,
+        available: 2,
+        current_revision: "db-7c6b".into(),
+        update_revision: "db-5d4f".into(),
+        update_strategy: "RollingUpdate".into(),
+        template_hash: vec![3; 32],
+        images: vec!["registry.example/db:8".into()],
+        manager: "flux".into(),
+        manager_evidence: "kustomize.toolkit.fluxcd.io/name".into(),
+    }
+}
+
+fn daemon_set() -> v1::DaemonSet {
+    v1::DaemonSet {
+        meta: Some(meta()),
+        generation: 4,
+        observed_generation: 3,
+        desired: 5,
+        updated: 4,
+        ready: 3,
+        available: 2,
+        template_hash: vec![4; 32],
+        images: vec!["registry.example/log:8".into()],
+        manager: "helm".into(),
+        manager_evidence: "meta.helm.sh/release-name".into(),
     }
 }
 
@@ -210,6 +246,7 @@ fn restart_pod() -> v1::RestartPod {
         avoid_node: true,
         container: "api".into(),
         min_restarts: 3,
+        owner_kind: "StatefulSet".into(),
     }
 }
 
@@ -351,6 +388,8 @@ pub fn each(seen: &mut Vec<String>) {
     check("ReplicaSet", &replica_set(), seen);
     check("Deployment", &deployment(), seen);
     check("Node", &node(), seen);
+    check("StatefulSet", &stateful_set(), seen);
+    check("DaemonSet", &daemon_set(), seen);
     check("Gone", &gone(), seen);
     check("SyncMark", &sync(), seen);
     check("Disk", &disk(), seen);

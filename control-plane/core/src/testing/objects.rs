@@ -23,6 +23,8 @@ pub(crate) fn meta(kind: &str, name: &str, owner: Option<(&str, &str)>) -> v1::O
         owner_uid: match owner_kind {
             "Deployment" => format!("dep-{owner_name}"),
             "ReplicaSet" => format!("rs-{owner_name}"),
+            "StatefulSet" => format!("sts-{owner_name}"),
+            "DaemonSet" => format!("ds-{owner_name}"),
             "" => String::new(),
             other => format!("{other}-{owner_name}"),
         },
@@ -101,7 +103,7 @@ pub(crate) fn pod(set: &str, suffix: &str, node: &str) -> v1::Pod {
             state: "running".into(),
             ..Default::default()
         }],
-        unschedulable: String::new(),
+        ..Default::default()
     }
 }
 
@@ -175,4 +177,44 @@ fn mark(kind: &str, lease_term: u64, phase: v1::sync_mark::Phase) -> Body {
 
 pub(crate) fn gone(kind: &str, uid: &str) -> Body {
     Body::Gone(v1::Gone { kind: kind.into(), uid: uid.into(), ..Default::default() })
+}
+
+/// A StatefulSet whose pods are all of revision `revision`.
+pub(crate) fn stateful_set(name: &str, desired: u32, revision: &str) -> v1::StatefulSet {
+    v1::StatefulSet {
+        meta: Some(meta("sts", name, None)),
+        generation: 1,
+        observed_generation: 1,
+        desired,
+        updated: desired,
+        ready: desired,
+        available: desired,
+        current_revision: revision.into(),
+        update_revision: revision.into(),
+        update_strategy: "RollingUpdate".into(),
+        template_hash: hash(1),
+        ..Default::default()
+    }
+}
+
+pub(crate) fn daemon_set(name: &str, desired: u32, ready: u32) -> v1::DaemonSet {
+    v1::DaemonSet {
+        meta: Some(meta("ds", name, None)),
+        generation: 1,
+        observed_generation: 1,
+        desired,
+        updated: desired,
+        ready,
+        available: ready,
+        ..Default::default()
+    }
+}
+
+/// A ready pod `NAME-N` of a controller that owns its pods itself.
+pub(crate) fn owned_pod(kind: &str, owner: &str, n: u32, revision: &str) -> v1::Pod {
+    v1::Pod {
+        meta: Some(meta("pod", &format!("{owner}-{n}"), Some((kind, owner)))),
+        controller_revision: revision.into(),
+        ..pod("x-1", "x", "node-a")
+    }
 }

@@ -41,6 +41,8 @@ impl Inventory {
             | Body::Pod(_)
             | Body::ReplicaSet(_)
             | Body::Node(_)
+            | Body::StatefulSet(_)
+            | Body::DaemonSet(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}

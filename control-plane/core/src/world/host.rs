@@ -126,7 +126,9 @@ impl HostFacts {
             | Body::Pod(_)
             | Body::ReplicaSet(_)
             | Body::Deployment(_)
-            | Body::Node(_) => false,
+            | Body::Node(_)
+            | Body::StatefulSet(_)
+            | Body::DaemonSet(_) => false,
         }
     }
 

@@ -12,7 +12,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
-use super::kube::{Deployment, Node, Pod, ReplicaSet};
+use super::kube::{DaemonSet, Deployment, Node, Pod, ReplicaSet, StatefulSet};
 use super::owned::Owned;
 use super::table::{Listed, Object, Put, Table};
 use crate::model::RevisionHistory;
@@ -32,6 +32,10 @@ pub struct Inventory {
     pub deployments: Table<Deployment>,
     /// Nodes by UID.
     pub nodes: Table<Node>,
+    /// StatefulSets by UID.
+    pub stateful_sets: Table<StatefulSet>,
+    /// DaemonSets by UID.
+    pub daemon_sets: Table<DaemonSet>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -79,6 +83,8 @@ impl Inventory {
             ObjectKind::ReplicaSet => &self.replica_sets,
             ObjectKind::Deployment => &self.deployments,
             ObjectKind::Node => &self.nodes,
+            ObjectKind::StatefulSet => &self.stateful_sets,
+            ObjectKind::DaemonSet => &self.daemon_sets,
         }
     }
 
@@ -88,6 +94,8 @@ impl Inventory {
             ObjectKind::ReplicaSet => &mut self.replica_sets,
             ObjectKind::Deployment => &mut self.deployments,
             ObjectKind::Node => &mut self.nodes,
+            ObjectKind::StatefulSet => &mut self.stateful_sets,
+            ObjectKind::DaemonSet => &mut self.daemon_sets,
         }
     }
 
@@ -106,6 +114,10 @@ impl Inventory {
                 put(&mut self.deployments, &mut self.owned, Deployment::from(deployment.clone()))
             }
             Body::Node(node) => put(&mut self.nodes, &mut self.owned, Node::from(node.clone())),
+            Body::StatefulSet(set) => {
+                put(&mut self.stateful_sets, &mut self.owned, StatefulSet::from(set.clone()))
+            }
+            Body::DaemonSet(set) => put(&mut self.daemon_sets, &mut self.owned, DaemonSet::from(set.clone())),
             Body::Gone(gone) => self.gone(gone),
         };
         self.version += u64::from(changed);
@@ -120,6 +132,8 @@ impl Inventory {
             ObjectKind::ReplicaSet => remove(&mut self.replica_sets, &mut self.owned, &gone.uid),
             ObjectKind::Deployment => remove(&mut self.deployments, &mut self.owned, &gone.uid),
             ObjectKind::Node => remove(&mut self.nodes, &mut self.owned, &gone.uid),
+            ObjectKind::StatefulSet => remove(&mut self.stateful_sets, &mut self.owned, &gone.uid),
+            ObjectKind::DaemonSet => remove(&mut self.daemon_sets, &mut self.owned, &gone.uid),
         }
     }
 
@@ -176,8 +190,10 @@ impl Inventory {
         fn metas<T: Object>(table: &Table<T>) -> impl Iterator<Item = &super::meta::Meta> {
             table.values().map(Object::meta)
         }
-        let all = metas(&self.pods).chain(metas(&self.replica_sets)).chain(metas(&self.deployments));
-        self.owned = Owned::of(all);
+        let pods = metas(&self.pods).chain(metas(&self.replica_sets));
+        let workloads =
+            metas(&self.deployments).chain(metas(&self.stateful_sets)).chain(metas(&self.daemon_sets));
+        self.owned = Owned::of(pods.chain(workloads));
     }
 }
 

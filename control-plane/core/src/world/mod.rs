@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use bounds::{is_cluster_uid, sanitize};
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
 pub use inventory::Inventory;
-pub use kube::{Container, Deployment, Node, Pod, ReplicaSet, Rollout};
+pub use kube::{Container, DaemonSet, Deployment, Node, Pod, ReplicaSet, Rollout, StatefulSet};
 pub use listing::Listing;
 pub use meta::Meta;
 pub use relations::Health;

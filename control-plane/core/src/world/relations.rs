@@ -7,7 +7,7 @@ use nimbus_protocol::ObjectKind;
 
 use super::inventory::Inventory;
 use super::kube::{Deployment, Node, Pod, ReplicaSet};
-use crate::model::Workload;
+use crate::model::{KubeRef, Workload};
 
 /// Whether the pods of a workload are all ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,14 +87,34 @@ impl Inventory {
     pub fn health_of(&self, workload: &Workload) -> Health {
         match workload {
             Workload::Deployment(object) => self.deployment_health(&object.uid),
+            Workload::StatefulSet(object) => {
+                let desired = self.stateful_sets.get(&object.uid).map(|set| set.desired);
+                self.direct_health(object, desired, ObjectKind::StatefulSet)
+            }
+            Workload::DaemonSet(object) => {
+                let desired = self.daemon_sets.get(&object.uid).map(|set| set.desired);
+                self.direct_health(object, desired, ObjectKind::DaemonSet)
+            }
             // Their objects are not watched: how many pods they want is not known.
-            Workload::StatefulSet(_)
-            | Workload::DaemonSet(_)
-            | Workload::Job(_)
-            | Workload::CronJob(_)
-            | Workload::Bare(_)
-            | Workload::Other(_) => Health::Unknown,
+            Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) | Workload::Other(_) => {
+                Health::Unknown
+            }
         }
+    }
+
+    /// Of a workload that owns its pods itself and wants so many of them; `None`: its object is not there. It is gone only
+    /// where its kind is listed, otherwise it is not known.
+    fn direct_health(&self, workload: &KubeRef, desired: Option<u32>, kind: ObjectKind) -> Health {
+        match desired {
+            Some(desired) => ready_pods(self.pods_owned_by(&workload.uid), desired),
+            None if self.is_listed(kind) => Health::Gone,
+            None => Health::Unknown,
+        }
+    }
+
+    /// The pods that an object owns itself and that still have to run.
+    pub fn pods_owned_by(&self, owner: &str) -> impl Iterator<Item = &Pod> {
+        self.owned.by(owner).filter_map(|uid| self.pods.get(uid)).filter(|pod| pod.is_active())
     }
 
     /// Pods of an older revision that still run count as well: while they are there the Deployment is not settled.

@@ -49,6 +49,8 @@ struct Labels {
     managed_by: Option<String>,
     #[serde(rename = "node-role.kubernetes.io/control-plane")]
     control_plane: Option<String>,
+    #[serde(rename = "controller-revision-hash")]
+    controller_revision: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -97,6 +99,11 @@ impl SlimMeta {
     /// `deployment.kubernetes.io/revision`; 0 when absent.
     pub(super) fn revision(&self) -> u64 {
         self.annotation(|a| &a.revision).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// The revision of the StatefulSet or DaemonSet that a pod was made from; empty for other pods.
+    pub(super) fn controller_revision(&self) -> String {
+        self.label(|l| &l.controller_revision).cloned().unwrap_or_default()
     }
 
     pub(super) fn is_control_plane(&self) -> bool {

@@ -4,11 +4,13 @@
 //! Each kind is a file of its own; it decides what leaves the cluster of such an object. The daemon lists and watches,
 //! and [`super::seen`] notices what is gone.
 
+mod daemon_set;
 mod deployment;
 mod meta;
 mod node;
 mod pod;
 mod replica_set;
+mod stateful_set;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -17,11 +19,13 @@ use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use daemon_set::SlimDaemonSet;
 pub use deployment::SlimDeployment;
 pub use meta::SlimMeta;
 pub use node::SlimNode;
 pub use pod::SlimPod;
 pub use replica_set::SlimReplicaSet;
+pub use stateful_set::SlimStatefulSet;
 pub use template::{Template, template_hash};
 
 /// A kind of object that is watched.

@@ -125,6 +125,7 @@ impl Slim for SlimPod {
             unschedulable: scheduled
                 .map(|c| bounded(&format!("{}: {}", c.reason, c.message)))
                 .unwrap_or_default(),
+            controller_revision: self.metadata.controller_revision(),
         })
     }
 }

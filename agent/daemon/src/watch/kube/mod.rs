@@ -12,7 +12,9 @@ pub mod watched;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nimbus_agent_core::observe::kube::{SlimDeployment, SlimNode, SlimPod, SlimReplicaSet};
+use nimbus_agent_core::observe::kube::{
+    SlimDaemonSet, SlimDeployment, SlimNode, SlimPod, SlimReplicaSet, SlimStatefulSet,
+};
 use nimbus_protocol::ObjectKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -211,6 +213,8 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::ReplicaSet => kinds.spawn(stream::run::<SlimReplicaSet>(follow)),
             ObjectKind::Deployment => kinds.spawn(stream::run::<SlimDeployment>(follow)),
             ObjectKind::Node => kinds.spawn(stream::run::<SlimNode>(follow)),
+            ObjectKind::StatefulSet => kinds.spawn(stream::run::<SlimStatefulSet>(follow)),
+            ObjectKind::DaemonSet => kinds.spawn(stream::run::<SlimDaemonSet>(follow)),
         };
     }
     kinds

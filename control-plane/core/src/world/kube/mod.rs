@@ -3,23 +3,29 @@
 //!
 //! Adding a kind is a file here, and the lines that the compiler then asks for in this file and in the inventory.
 
+mod daemon_set;
 mod deployment;
 mod node;
 mod pod;
 mod replica_set;
+mod stateful_set;
 
 use nimbus_protocol::ObjectKind;
 
+pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
 pub use node::Node;
 pub use pod::{Container, Pod};
 pub use replica_set::ReplicaSet;
+pub use stateful_set::StatefulSet;
 
 /// Group and version of a kind.
 pub fn api_version(kind: ObjectKind) -> &'static str {
     match kind {
         ObjectKind::Pod | ObjectKind::Node => "v1",
-        ObjectKind::ReplicaSet | ObjectKind::Deployment => "apps/v1",
+        ObjectKind::ReplicaSet | ObjectKind::Deployment | ObjectKind::StatefulSet | ObjectKind::DaemonSet => {
+            "apps/v1"
+        }
     }
 }
 
@@ -31,6 +37,8 @@ pub(super) fn bound(body: &mut nimbus_protocol::kind::Body) -> bool {
         Body::ReplicaSet(set) => replica_set::bound(set),
         Body::Deployment(deployment) => deployment::bound(deployment),
         Body::Node(node) => node::bound(node),
+        Body::StatefulSet(set) => stateful_set::bound(set),
+        Body::DaemonSet(set) => daemon_set::bound(set),
         Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
     }
 }

@@ -46,6 +46,8 @@ pub struct Pod {
     pub containers: Vec<Container>,
     /// Why it cannot be scheduled; empty when it is.
     pub unschedulable: String,
+    /// The revision of its StatefulSet or DaemonSet that it was made from; empty for other pods.
+    pub controller_revision: String,
 }
 
 impl Object for Pod {
@@ -76,6 +78,7 @@ impl From<v1::Pod> for Pod {
             ready_since: at(p.ready_since_us),
             containers: p.containers.into_iter().map(container).collect(),
             unschedulable: p.unschedulable,
+            controller_revision: p.controller_revision,
         }
     }
 }
@@ -85,6 +88,7 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
     cut(&mut pod.node, NAME);
     cut(&mut pod.phase, WORD);
     cut(&mut pod.unschedulable, TEXT);
+    cut(&mut pod.controller_revision, WORD);
     pod.containers.truncate(ITEMS);
     for container in &mut pod.containers {
         cut(&mut container.name, NAME);

@@ -1,0 +1,90 @@
+//! StatefulSets and how far their updates are.
+
+use nimbus_protocol::{ObjectKind, to_hex, v1};
+use serde::{Deserialize, Serialize};
+
+use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
+use crate::world::meta::Meta;
+use crate::world::table::Object;
+
+/// A StatefulSet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatefulSet {
+    /// Who it is.
+    pub meta: Meta,
+    /// Generation of its spec.
+    pub generation: i64,
+    /// Generation that its status is about.
+    pub observed_generation: i64,
+    /// Pods wanted.
+    pub desired: u32,
+    /// Pods of the revision that is being brought out.
+    pub updated: u32,
+    /// Pods ready.
+    pub ready: u32,
+    /// Pods available.
+    pub available: u32,
+    /// Revision of the pods that are not updated.
+    pub current_revision: String,
+    /// Revision that is being brought out; the same as `current_revision` when nothing is.
+    pub update_revision: String,
+    /// Does its controller replace pods by itself, one after the other? With `OnDelete` it does not.
+    pub rolls: bool,
+    /// Hash of the pod template, hex.
+    pub template_hash: String,
+    /// Images of the template.
+    pub images: Vec<String>,
+    /// Who keeps it in its desired state; empty when nobody known does.
+    pub manager: String,
+    /// What says so.
+    pub manager_evidence: String,
+}
+
+impl Object for StatefulSet {
+    const KIND: ObjectKind = ObjectKind::StatefulSet;
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl From<v1::StatefulSet> for StatefulSet {
+    fn from(s: v1::StatefulSet) -> Self {
+        Self {
+            meta: s.meta.unwrap_or_default().into(),
+            generation: s.generation,
+            observed_generation: s.observed_generation,
+            desired: s.desired,
+            updated: s.updated,
+            ready: s.ready,
+            available: s.available,
+            current_revision: s.current_revision,
+            update_revision: s.update_revision,
+            rolls: s.update_strategy == "RollingUpdate",
+            template_hash: to_hex(&s.template_hash),
+            images: s.images,
+            manager: s.manager,
+            manager_evidence: s.manager_evidence,
+        }
+    }
+}
+
+/// Cuts what is too long; false where the StatefulSet cannot be kept.
+pub(super) fn bound(set: &mut v1::StatefulSet) -> bool {
+    cut_digest(&mut set.template_hash);
+    cut_texts(&mut set.images);
+    for text in [&mut set.current_revision, &mut set.update_revision, &mut set.update_strategy] {
+        cut(text, WORD);
+    }
+    cut(&mut set.manager, WORD);
+    cut(&mut set.manager_evidence, TEXT);
+    is_meta_kept(set.meta.as_mut())
+}
+
+impl StatefulSet {
+    /// Is another revision being brought out, or a change not even looked at yet?
+    pub fn is_updating(&self) -> bool {
+        self.observed_generation < self.generation
+            || (self.rolls && self.current_revision != self.update_revision)
+    }
+}
