@@ -37,7 +37,7 @@ pub fn of(kind: IncidentKind) -> Option<Rule> {
         return None;
     }
     let Some(action) = remedy_for(kind) else {
-        let what = causes::of(kind).recommendation();
+        let what = causes::of(kind).sentence();
         return Some(Rule { incident: kind, action: None, needs_approval: false, per_cluster: false, what });
     };
     let remedy = remedies::of(action);

@@ -5,6 +5,7 @@
 //! | findings on pods of a node + the node not ready | the node |
 //! | a rollout past its deadline whose pods are all on nodes that are not ready | the node |
 //! | findings on pods of a workload + its rollout past its deadline | the rollout |
+//! | findings on pods of a StatefulSet + its update waiting for a broken pod | the update |
 //! | OOMKilled + CrashLoopBackOff of one workload | the memory limit |
 //! | an image that cannot be pulled + a crash loop of one workload | the image |
 //!
@@ -59,7 +60,7 @@ enum Relation {
 /// Who explains whom: a finding of the first kind is explained by one of the second, where the relation holds. The
 /// first line that fits decides.
 const EXPLAINED_BY: &[(IncidentKind, IncidentKind, Relation)] = {
-    use IncidentKind::{ImagePull, NodeNotReady, OutOfMemory, PodCrashLoop, RolloutStuck};
+    use IncidentKind::{ImagePull, NodeNotReady, OutOfMemory, PodCrashLoop, RolloutStuck, StatefulSetStuck};
     use Relation::{OnItsNode, OnlyOnItsNodes, SameWorkload};
     &[
         (PodCrashLoop, NodeNotReady, OnItsNode),
@@ -72,6 +73,10 @@ const EXPLAINED_BY: &[(IncidentKind, IncidentKind, Relation)] = {
         (ImagePull, RolloutStuck, SameWorkload),
         (ImagePull, OutOfMemory, SameWorkload),
         (OutOfMemory, RolloutStuck, SameWorkload),
+        (PodCrashLoop, StatefulSetStuck, SameWorkload),
+        (ImagePull, StatefulSetStuck, SameWorkload),
+        (OutOfMemory, StatefulSetStuck, SameWorkload),
+        (StatefulSetStuck, NodeNotReady, OnlyOnItsNodes),
     ]
 };
 
@@ -180,7 +185,9 @@ impl<'a> Causes<'a> {
     fn node_behind(&self, world: &World, finding: &Finding) -> Option<&'a Finding> {
         let nodes = self.nodes.get(&finding.scope)?;
         let inventory = world.clusters.get(finding.scope.cluster_uid()?)?;
-        let mut failing = inventory.pods_of(finding.object.uid()).filter(|pod| !pod.ready).peekable();
+        let owner = finding.object.uid();
+        let all = inventory.pods_of(owner).chain(inventory.pods_owned_by(owner));
+        let mut failing = all.filter(|pod| !pod.ready).peekable();
         let first = nodes.get(failing.peek()?.node.as_str()).copied()?;
         let all = failing.all(|pod| nodes.contains_key(pod.node.as_str()));
         (all && explains(first, finding, Relation::OnlyOnItsNodes)).then_some(first)

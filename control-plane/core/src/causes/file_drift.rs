@@ -61,7 +61,11 @@ impl Cause for FileDrifted {
         }
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "a watched file differs from its baseline: put it right, or accept it as it is"
     }
 }

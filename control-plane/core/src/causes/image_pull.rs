@@ -49,7 +49,11 @@ impl Cause for ImagePull {
         pods::agreement(s, incident)
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "an image cannot be pulled: check its name and tag, the registry and the pull secret; Nimbus does not restart \
          the pod, a new one would need the same image"
     }

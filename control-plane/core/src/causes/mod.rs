@@ -13,6 +13,7 @@ mod out_of_memory;
 mod pod_crash_loop;
 mod pods;
 mod rollout_stuck;
+mod stateful_set_stuck;
 pub(crate) mod storm;
 #[cfg(test)]
 mod tests;
@@ -107,8 +108,10 @@ pub(crate) trait Cause: Sync {
     fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String>;
     /// Does the world agree that it is gone, right after a job says so?
     fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement;
-    /// What a person is told where no remedy answers this cause at all.
-    fn recommendation(&self) -> &'static str;
+    /// What a person is told where no remedy answers this case.
+    fn recommendation(&self, s: &Snapshot<'_>, incident: &Incident) -> String;
+    /// The same for any case, for the list of rules.
+    fn sentence(&self) -> &'static str;
 }
 
 /// The cause behind a kind of incident.
@@ -121,5 +124,6 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::ImagePull => &image_pull::ImagePull,
         IncidentKind::NodeNotReady => &node_not_ready::NodeNotReady,
         IncidentKind::Storm => &storm::Storm,
+        IncidentKind::StatefulSetStuck => &stateful_set_stuck::StatefulSetStuck,
     }
 }

@@ -71,7 +71,11 @@ impl Cause for NodeNotReady {
         }
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "a node is not ready: look at its kubelet, disk, memory and network; Nimbus leaves its pods alone, they suffer \
          from the node"
     }

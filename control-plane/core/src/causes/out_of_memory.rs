@@ -58,7 +58,11 @@ impl Cause for OutOfMemory {
         pods::agreement(s, incident)
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "a container is killed for its memory limit: raise the limit or lower what it uses; Nimbus does not restart \
          it, a new pod would meet the same limit"
     }

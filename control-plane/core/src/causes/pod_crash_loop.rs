@@ -63,7 +63,11 @@ impl Cause for PodCrashLoop {
         pods::agreement(s, incident)
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "a container crashes again and again: look at its logs and at what it depends on"
     }
 }

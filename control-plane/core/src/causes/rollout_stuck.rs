@@ -55,7 +55,11 @@ impl Cause for RolloutStuck {
         pods::agreement(s, incident)
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "a rollout does not complete: look at its newest pods and events, or roll it back"
     }
 }

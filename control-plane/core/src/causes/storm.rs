@@ -50,7 +50,11 @@ impl Cause for Storm {
         Agreement::Disagrees("a storm ends by its figures, not by a job".to_owned())
     }
 
-    fn recommendation(&self) -> &'static str {
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
         "look for what is shared: a change, DNS, an admission webhook, the network"
     }
 }

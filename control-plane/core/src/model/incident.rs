@@ -53,6 +53,8 @@ words! {
         NodeNotReady = "node_not_ready",
         /// So much is wrong at once that nothing automatic runs.
         Storm = "storm",
+        /// The update of a StatefulSet waits for a pod that does not come up.
+        StatefulSetStuck = "stateful_set_stuck",
     }
 }
 

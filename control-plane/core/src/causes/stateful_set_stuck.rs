@@ -1,0 +1,133 @@
+//! A StatefulSet whose update waits for a pod that does not come up.
+//!
+//! The controller replaces one pod after the other and waits until each is ready. A pod of a broken revision stops it,
+//! and goes on stopping it after the template was put right: the controller does not replace a pod that never became
+//! ready. So the steps are always a person's, and they are said exactly.
+
+use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
+
+use super::{Agreement, Cause, Finding, Place, pods};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, Pod, StatefulSet};
+
+pub(super) struct StatefulSetStuck;
+
+const NEEDS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::StatefulSet];
+
+impl Cause for StatefulSetStuck {
+    fn needs(&self) -> &'static [ObjectKind] {
+        NEEDS
+    }
+
+    fn depth(&self) -> u8 {
+        4
+    }
+
+    fn key_word(&self) -> &'static str {
+        "statefulset"
+    }
+
+    fn detect(&self, place: Place<'_>, settings: &Settings) -> Vec<Finding> {
+        let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
+        let finding = |set: &StatefulSet| {
+            let pod = in_the_way(set, inventory, settings.crash_loop_restarts)?;
+            let reference = set.meta.reference(ObjectKind::StatefulSet);
+            let (scope, object) =
+                (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(reference.clone()));
+            Some(Finding {
+                workload: Some(Workload::StatefulSet(reference)),
+                ..Finding::new(IncidentKind::StatefulSetStuck, scope, object, evidence(set, pod))
+            })
+        };
+        inventory.stateful_sets.values().filter_map(finding).collect()
+    }
+
+    fn title(&self, finding: &Finding, _pods: usize) -> String {
+        format!("{}: its update waits for a pod that does not come up", finding.subject())
+    }
+
+    fn severity(&self, finding: &Finding, inventory: Option<&Inventory>) -> Severity {
+        pods::severity(finding, inventory)
+    }
+
+    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
+        pods::recovered(s, incident, now)
+    }
+
+    fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {
+        match s.known(&incident.scope, NEEDS) {
+            Ok(()) => pods::agreement(s, incident),
+            Err(unknown) => Agreement::Disagrees(unknown),
+        }
+    }
+
+    fn recommendation(&self, s: &Snapshot<'_>, incident: &Incident) -> String {
+        let found = s.inventory(&incident.scope).and_then(|inventory| {
+            let set = inventory.stateful_sets.get(incident.object.uid())?;
+            Some((set, in_the_way(set, inventory, s.settings.crash_loop_restarts)?))
+        });
+        found.map_or_else(|| self.sentence().to_owned(), |(set, pod)| steps(set, pod))
+    }
+
+    fn sentence(&self) -> &'static str {
+        "recommends the exact steps: put the template right, then delete the one pod that the controller waits for"
+    }
+}
+
+/// The pod that the controller waits for: of a revision that is not the current one, and failing.
+fn in_the_way<'a>(set: &StatefulSet, inventory: &'a Inventory, restarts: u32) -> Option<&'a Pod> {
+    if set.meta.deleting || set.desired == 0 || !set.rolls || set.current_revision.is_empty() {
+        return None;
+    }
+    let fails = |pod: &&Pod| {
+        let own = &pod.controller_revision;
+        let other = !own.is_empty() && *own != set.current_revision;
+        let broken =
+            |c: &crate::world::Container| c.lacks_image() || (c.backs_off() && c.restarts >= restarts);
+        other && !pod.ready && pod.containers.iter().any(broken)
+    };
+    inventory.pods_owned_by(&set.meta.uid).filter(fails).min_by_key(|pod| &pod.meta.name)
+}
+
+/// Was the template changed again since that pod was made?
+fn is_put_right(set: &StatefulSet, pod: &Pod) -> bool {
+    pod.controller_revision != set.update_revision
+}
+
+fn evidence(set: &StatefulSet, pod: &Pod) -> Vec<String> {
+    let (namespace, name) = (&set.meta.namespace, &set.meta.name);
+    let of = if is_put_right(set, pod) { "a revision that was given up" } else { "the newest revision" };
+    vec![
+        format!(
+            "pod {namespace}/{} of {of} ({}) does not become ready, and the controller waits for it",
+            pod.meta.name, pod.controller_revision
+        ),
+        format!(
+            "statefulset {namespace}/{name}: {} of {} pods are of revision {}, {} are ready",
+            set.updated, set.desired, set.update_revision, set.ready
+        ),
+    ]
+}
+
+fn steps(set: &StatefulSet, pod: &Pod) -> String {
+    let (namespace, name, pod_name) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
+    let delete = format!("`kubectl -n {namespace} delete pod {pod_name}`");
+    if is_put_right(set, pod) {
+        return format!(
+            "the template of {namespace}/{name} was put right, but the controller still waits for {pod_name}: delete that \
+             one pod and no other: {delete}"
+        );
+    }
+    let first = if set.manager.is_empty() {
+        format!("`kubectl -n {namespace} rollout undo statefulset/{name}`")
+    } else {
+        format!("change it where {} keeps it ({})", set.manager, set.manager_evidence)
+    };
+    format!(
+        "1. put the template of {namespace}/{name} right: {first}; 2. delete {pod_name}, which the controller waits for \
+         and does not replace by itself: {delete}"
+    )
+}
