@@ -18,7 +18,10 @@ impl ActionRules for v1::RestartPod {
     }
 
     fn needs(&self) -> &'static [ObjectKind] {
-        &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Node]
+        match self.owner_kind.as_str() {
+            "StatefulSet" => &[ObjectKind::Pod, ObjectKind::StatefulSet, ObjectKind::Node],
+            _ => &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Node],
+        }
     }
 
     fn node(&self) -> Option<&str> {
@@ -72,12 +75,16 @@ fn judge(
     require(found, 3, restarts.is_some_and(|r| r >= order.min_restarts), || {
         format!("container {container} with {} restarts expected, found {restarts:?}", order.min_restarts)
     });
-    let set = inventory.replica_sets.get(&owner.uid);
-    let is_owned = now.meta.owner_uid == owner.uid
-        && set.is_some_and(|set| {
+    let known = match order.owner_kind.as_str() {
+        "" | "ReplicaSet" => inventory.replica_sets.get(&owner.uid).is_some_and(|set| {
             set.meta.owner_kind == "Deployment" && inventory.deployments.get(&set.meta.owner_uid).is_some()
-        });
-    require(found, 9, is_owned, || format!("pod {} is not of a ReplicaSet of a Deployment", pod.name));
+        }),
+        "StatefulSet" => inventory.stateful_sets.get(&owner.uid).is_some(),
+        _ => false,
+    };
+    require(found, 9, known && now.meta.owner_uid == owner.uid, || {
+        format!("pod {} is not of a ReplicaSet of a Deployment, nor of a StatefulSet", pod.name)
+    });
     if order.avoid_node {
         let on = inventory.nodes.values().find(|n| &n.meta.name == node);
         require(found, 7, on.is_some_and(|n| !n.control_plane), || {

@@ -19,7 +19,7 @@ impl Remedy for AcceptBaseline {
         &[IncidentKind::FileDrift]
     }
 
-    fn needs(&self) -> &'static [ObjectKind] {
+    fn needs(&self, _: &Incident) -> &'static [ObjectKind] {
         &[]
     }
 

@@ -91,8 +91,8 @@ pub struct Draft {
 pub(crate) trait Remedy: Sync {
     /// The kinds of incidents it is for, or is often asked about.
     fn answers(&self) -> &'static [IncidentKind];
-    /// The kinds of objects without which it is not planned; empty on a host.
-    fn needs(&self) -> &'static [ObjectKind];
+    /// The kinds of objects without which it is not planned for `incident`; empty on a host.
+    fn needs(&self, incident: &Incident) -> &'static [ObjectKind];
     /// Who has to agree.
     fn consent(&self) -> Consent;
     /// Where it acts.
@@ -142,7 +142,7 @@ pub fn propose(incident: &Incident, s: &Snapshot<'_>) -> Proposal {
     let mut answers: Vec<(ActionKind, Answer)> = Vec::new();
     for kind in for_incident(incident.kind) {
         let remedy = of(kind);
-        let answer = match s.known(&incident.scope, remedy.needs()) {
+        let answer = match s.known(&incident.scope, remedy.needs(incident)) {
             Ok(()) => remedy.propose(incident, s),
             Err(unknown) => Answer::Wait(format!("{unknown}; nothing is planned or resolved from it")),
         };
@@ -165,7 +165,7 @@ pub fn propose(incident: &Incident, s: &Snapshot<'_>) -> Proposal {
     match (waiting, recommended) {
         (Some(why), _) => Proposal::Wait(why),
         (None, Some(why)) => Proposal::Recommend(why),
-        (None, None) => Proposal::Recommend(causes::of(incident.kind).recommendation().to_owned()),
+        (None, None) => Proposal::Recommend(causes::of(incident.kind).recommendation(s, incident)),
     }
 }
 

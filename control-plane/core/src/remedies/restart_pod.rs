@@ -8,10 +8,10 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::v1;
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
-use crate::model::{Alternative, Incident, IncidentKind, Workload};
+use crate::model::{Alternative, Incident, IncidentKind, KubeRef, Target, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Deployment, Inventory, Node, Pod, ReplicaSet, Rollout};
+use crate::world::{Container, Inventory, Node, Pod, Rollout};
 
 pub(super) struct RestartPod;
 
@@ -20,8 +20,19 @@ impl Remedy for RestartPod {
         &[IncidentKind::PodCrashLoop, IncidentKind::RolloutStuck]
     }
 
-    fn needs(&self) -> &'static [ObjectKind] {
-        &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Node]
+    fn needs(&self, incident: &Incident) -> &'static [ObjectKind] {
+        match incident.workload {
+            Some(Workload::StatefulSet(_)) => &[ObjectKind::Pod, ObjectKind::StatefulSet, ObjectKind::Node],
+            Some(
+                Workload::Deployment(_)
+                | Workload::DaemonSet(_)
+                | Workload::Job(_)
+                | Workload::CronJob(_)
+                | Workload::Bare(_)
+                | Workload::Other(_),
+            )
+            | None => &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Node],
+        }
     }
 
     fn consent(&self) -> Consent {
@@ -33,7 +44,7 @@ impl Remedy for RestartPod {
     }
 
     fn sentence(&self) -> &'static str {
-        "evicts a crash-looping pod so that its ReplicaSet makes a new one, on another node if one is open"
+        "evicts a crash-looping pod so that its controller makes a new one, on another node if one is open"
     }
 
     fn name(&self) -> &'static str {
@@ -49,20 +60,20 @@ impl Remedy for RestartPod {
         }
         match &incident.workload {
             Some(Workload::Deployment(owner)) => of_deployment(incident, &owner.uid, inventory, s.settings),
+            Some(Workload::StatefulSet(owner)) => {
+                of_stateful_set(incident, &owner.uid, inventory, s.settings)
+            }
+            Some(Workload::DaemonSet(owner)) => of_daemon_set(incident, &owner.uid, inventory),
             Some(Workload::Bare(_)) | None => Answer::Recommend(format!(
                 "{} belongs to no controller: nobody would make a new one, so it is left for a person",
                 incident.object
             )),
-            Some(
-                other @ (Workload::StatefulSet(_)
-                | Workload::DaemonSet(_)
-                | Workload::Job(_)
-                | Workload::CronJob(_)
-                | Workload::Other(_)),
-            ) => Answer::Recommend(format!(
-                "{} belongs to {other}: only pods of a Deployment are replaced, so it is left for a person",
-                incident.object
-            )),
+            Some(other @ (Workload::Job(_) | Workload::CronJob(_) | Workload::Other(_))) => {
+                Answer::Recommend(format!(
+                    "{} belongs to {other}: only pods of a Deployment or a StatefulSet are replaced, so it is left for a person",
+                    incident.object
+                ))
+            }
         }
     }
 
@@ -84,11 +95,8 @@ fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settin
         return Answer::Wait(format!("{workload} is no more; the incident is resolved once that is certain"));
     };
     let name = deployment.meta.reference(ObjectKind::Deployment);
-    let Some((pod, container)) = target(incident, inventory, owner, settings) else {
-        let wait = settings.settle().as_secs();
-        return Answer::Wait(format!(
-            "no pod crash-loops at this moment; resolved once all pods of {name} have been ready for {wait} s"
-        ));
+    let Some((pod, container)) = target(incident, inventory.pods_of(owner), settings) else {
+        return nothing_crash_loops(&name, settings);
     };
     let Some(set) = inventory.replica_set_of(pod) else {
         return Answer::Wait(format!("the ReplicaSet of {} has not been seen yet", incident.object));
@@ -100,7 +108,73 @@ fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settin
             deployment.revision
         ));
     }
-    place(deployment, pod, container, set, inventory, settings)
+    let maker = Maker {
+        controller: set.meta.target(),
+        kind: ObjectKind::ReplicaSet,
+        revision: set.revision.to_string(),
+        workload: Workload::Deployment(name),
+    };
+    match where_to(&maker, pod, inventory) {
+        Ok((avoid_node, why)) => replace(maker, pod, container, avoid_node, &why, settings),
+        Err(wait) => wait,
+    }
+}
+
+/// A StatefulSet's pod is made again under the same name and with the same volumes, which may hold it to its node: no node
+/// is closed for it.
+fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, settings: &Settings) -> Answer {
+    let Some(set) = inventory.stateful_sets.get(owner) else {
+        let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
+        return Answer::Wait(format!("{workload} is no more; the incident is resolved once that is certain"));
+    };
+    let name = set.meta.reference(ObjectKind::StatefulSet);
+    let Some((pod, container)) = target(incident, inventory.pods_owned_by(owner), settings) else {
+        return nothing_crash_loops(&name, settings);
+    };
+    if set.is_updating() {
+        return Answer::Wait(format!(
+            "waits for the update: {name} is bringing out revision {}; a restart would only disturb it",
+            set.update_revision
+        ));
+    }
+    let maker = Maker {
+        controller: set.meta.target(),
+        kind: ObjectKind::StatefulSet,
+        revision: set.update_revision.clone(),
+        workload: Workload::StatefulSet(name),
+    };
+    let why = "fresh start: its init containers start anew, its own volumes stay, and they may hold it to this node";
+    replace(maker, pod, container, false, why, settings)
+}
+
+/// A DaemonSet's new pod comes to the same node: nothing about it could differ.
+fn of_daemon_set(incident: &Incident, owner: &str, inventory: &Inventory) -> Answer {
+    let pod = inventory.pods.get(incident.object.uid());
+    let node = pod.map_or("its node", |pod| pod.node.as_str());
+    let elsewhere = match inventory.daemon_sets.get(owner) {
+        Some(set) => format!("it is ready on {} of {} nodes", set.ready, set.desired),
+        None => "on how many other nodes it is ready is not known".to_owned(),
+    };
+    Answer::Recommend(format!(
+        "{} belongs to a DaemonSet: a new pod would come to the same node; {elsewhere}; look at {node} and at the pod's \
+         logs there",
+        incident.object
+    ))
+}
+
+fn nothing_crash_loops(name: &KubeRef, settings: &Settings) -> Answer {
+    let wait = settings.settle().as_secs();
+    Answer::Wait(format!(
+        "no pod crash-loops at this moment; resolved once all pods of {name} have been ready for {wait} s"
+    ))
+}
+
+/// What makes a pod again.
+struct Maker {
+    controller: Target,
+    kind: ObjectKind,
+    revision: String,
+    workload: Workload,
 }
 
 /// The pod to replace: the incident's own while it is there and not well, otherwise the one that restarts most.
@@ -109,8 +183,7 @@ fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settin
 /// reads it again before it acts).
 fn target<'a>(
     incident: &Incident,
-    inventory: &'a Inventory,
-    owner: &str,
+    pods: impl Iterator<Item = &'a Pod>,
     settings: &Settings,
 ) -> Option<(&'a Pod, &'a Container)> {
     let crashing = |pod: &'a Pod| {
@@ -120,32 +193,23 @@ fn target<'a>(
         let worn = pod.containers.iter().filter(|c| !c.ready && c.restarts >= settings.crash_loop_restarts);
         worn.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).map(|c| (pod, c))
     };
-    let own = inventory.pods.get(incident.object.uid()).and_then(crashing);
-    own.or_else(|| {
-        let all = inventory.pods_of(owner).filter_map(crashing);
-        all.max_by_key(|(pod, c)| (c.restarts, std::cmp::Reverse(pod.meta.name.clone())))
-    })
+    let own = |pod: &Pod| pod.meta.uid == incident.object.uid();
+    let all = pods.filter_map(crashing);
+    all.max_by_key(|(pod, c)| (own(pod), c.restarts, std::cmp::Reverse(pod.meta.name.clone())))
 }
 
-/// Where the new pod can be, and so how it may differ.
-fn place(
-    deployment: &Deployment,
-    pod: &Pod,
-    container: &Container,
-    set: &ReplicaSet,
-    inventory: &Inventory,
-    settings: &Settings,
-) -> Answer {
+/// Whether its node is to be closed for the new pod, and how that one may differ; or why nothing can be done now.
+fn where_to(maker: &Maker, pod: &Pod, inventory: &Inventory) -> Result<(bool, String), Answer> {
     let open: Vec<&Node> = inventory.nodes.values().filter(|node| node.is_open()).collect();
     let own = inventory.node(&pod.node);
     let other = open.iter().find(|node| node.meta.name != pod.node && !node.control_plane);
     let own_is_open = own.is_some_and(Node::is_open);
-    let (avoid_node, why) = match other {
+    Ok(match other {
         None if !own_is_open => {
-            return Answer::Wait(format!(
-                "no node is open for a new pod of {}/{}: {} is closed or not ready, and there is no other",
-                deployment.meta.namespace, deployment.meta.name, pod.node
-            ));
+            return Err(Answer::Wait(format!(
+                "no node is open for a new pod of {}: {} is closed or not ready, and there is no other",
+                maker.workload, pod.node
+            )));
         }
         None => {
             (false, "fresh init on the same node: its init containers and own volumes start anew".to_owned())
@@ -167,37 +231,44 @@ fn place(
                 pod.node, node.meta.name
             ),
         ),
-    };
+    })
+}
+
+fn replace(
+    maker: Maker,
+    pod: &Pod,
+    container: &Container,
+    avoid_node: bool,
+    why: &str,
+    settings: &Settings,
+) -> Answer {
     let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+    let Maker { controller, kind, revision, workload } = maker;
+    let cordon = if avoid_node {
+        format!("{} is cordoned by Nimbus until the replacement is bound, then opened again", pod.node)
+    } else {
+        "no node is cordoned".to_owned()
+    };
     Answer::Act(Box::new(Draft {
+        summary: format!("evict pod {name} from {}; {kind} {} makes a new one", pod.node, controller.name),
+        changes: vec![
+            format!("pod {name} on {} is evicted (PodDisruptionBudgets are honoured)", pod.node),
+            format!("{kind} {} makes its replacement, revision {revision} as before", controller.name),
+            cordon,
+        ],
+        rationale: format!("a new pod can differ from the old one: {why}"),
+        ways: ways(pod, avoid_node),
+        object: pod.meta.object(ObjectKind::Pod),
+        workload: Some(workload),
         action: Body::RestartPod(v1::RestartPod {
             pod: Some(pod.meta.target()),
-            owner: Some(set.meta.target()),
+            owner: Some(controller),
             node: pod.node.clone(),
             avoid_node,
             container: container.name.clone(),
             min_restarts: settings.crash_loop_restarts,
+            owner_kind: kind.as_str().to_owned(),
         }),
-        object: pod.meta.object(ObjectKind::Pod),
-        workload: Some(Workload::Deployment(deployment.meta.reference(ObjectKind::Deployment))),
-        summary: format!("evict pod {name} from {}; ReplicaSet {} makes a new one", pod.node, set.meta.name),
-        changes: vec![
-            format!("pod {name} on {} is evicted (PodDisruptionBudgets are honoured)", pod.node),
-            format!(
-                "ReplicaSet {} makes its replacement, revision {} as before",
-                set.meta.name, set.revision
-            ),
-            if avoid_node {
-                format!(
-                    "{} is cordoned by Nimbus until the replacement is bound, then opened again",
-                    pod.node
-                )
-            } else {
-                "no node is cordoned".to_owned()
-            },
-        ],
-        rationale: format!("a new pod can differ from the old one: {why}"),
-        ways: ways(pod, avoid_node),
     }))
 }
 

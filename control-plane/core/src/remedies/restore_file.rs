@@ -23,7 +23,7 @@ impl Remedy for RestoreFile {
         &[IncidentKind::FileDrift]
     }
 
-    fn needs(&self) -> &'static [ObjectKind] {
+    fn needs(&self, _: &Incident) -> &'static [ObjectKind] {
         &[]
     }
 

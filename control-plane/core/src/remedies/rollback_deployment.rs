@@ -18,7 +18,7 @@ impl Remedy for RollbackDeployment {
         &[IncidentKind::RolloutStuck, IncidentKind::PodCrashLoop]
     }
 
-    fn needs(&self) -> &'static [ObjectKind] {
+    fn needs(&self, _: &Incident) -> &'static [ObjectKind] {
         &[ObjectKind::ReplicaSet, ObjectKind::Deployment]
     }
 

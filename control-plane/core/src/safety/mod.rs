@@ -69,7 +69,7 @@ pub(crate) fn review(
     };
     enabled(action, scope, snapshot)
         .or_else(|| exhausted(plan, incident, snapshot))
-        .or_else(|| snapshot.known(scope, remedies::of(action).needs()).err().map(Blocked::Temporary))
+        .or_else(|| snapshot.known(scope, remedies::of(action).needs(incident)).err().map(Blocked::Temporary))
         .or_else(|| match snapshot.actor(scope) {
             Ok(agent) => allowed(action, agent),
             Err(reason) => Some(Blocked::Temporary(reason)),

@@ -123,7 +123,7 @@ fn pods_of_a_rollout_within_its_deadline_wait_for_it() {
 
 #[test]
 fn pods_without_a_deployment_are_left_for_a_person() {
-    for owner in [None, Some(("StatefulSet", "db"))] {
+    for owner in [None, Some(("Cassandra", "db"))] {
         let mut lab = Lab::new();
         let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
         pod.meta = Some(meta("pod", "db-0", owner));

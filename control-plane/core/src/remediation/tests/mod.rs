@@ -8,6 +8,7 @@ mod properties;
 mod refusals;
 mod rollout;
 mod skew;
+mod stateful;
 mod storms;
 
 use nimbus_protocol::v1::{self, observation::Body};

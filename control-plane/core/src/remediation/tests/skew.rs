@@ -117,13 +117,16 @@ fn a_plan_with_an_action_of_a_newer_build_is_never_carried_out() {
 /// The planner and its judge are written apart; where they speak of the same thing they agree, action by action.
 #[test]
 fn every_action_is_answered_for_by_the_planner_and_by_the_judge_alike() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    let incident = lab.open(IncidentKind::PodCrashLoop).clone();
     for kind in ActionKind::ALL {
         let order = crate::testing::example_of(*kind);
         let remedy = remedies::of(*kind);
         let footprint = remedy.footprint(&order).unwrap_or_else(|| panic!("{kind} occupies nothing known"));
         let (behind, node, needs) = check::for_test(&order);
         assert_eq!(footprint.node.map(str::to_owned), node, "{kind}");
-        assert_eq!(remedy.needs(), needs, "{kind}");
+        assert_eq!(remedy.needs(&incident), needs, "{kind}");
         let consent = match remedy.consent() {
             Consent::Rule => "rule",
             Consent::Approval => "approver",

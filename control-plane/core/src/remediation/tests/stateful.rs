@@ -1,0 +1,131 @@
+//! StatefulSets and DaemonSets: replaced where a new pod can differ, and otherwise the exact steps for a person.
+
+use super::*;
+use crate::model::*;
+use crate::testing::{Order, order_of};
+
+/// `db` with three pods, all well.
+fn three() -> Lab {
+    let mut lab = Lab::new();
+    lab.see(Body::StatefulSet(stateful_set("db", 3, "db-1")));
+    for n in 0..3 {
+        lab.see(Body::Pod(owned_pod("StatefulSet", "db", n, "db-1")));
+    }
+    lab
+}
+
+/// `db` is bringing out revision db-2, whose first pod crash-loops.
+fn stuck_update() -> Lab {
+    let mut lab = three();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        update_revision: "db-2".into(),
+        updated: 1,
+        ready: 2,
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 2, "db-2"), 4)));
+    lab
+}
+
+#[test]
+fn a_crash_looping_pod_of_a_stateful_set_is_replaced_and_no_node_is_closed_for_it() {
+    let mut lab = three();
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 1, "db-1"), 4)));
+    let jobs = lab.settle();
+    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!("{jobs:?}") };
+    assert_eq!((order.owner_kind.as_str(), order.avoid_node), ("StatefulSet", false));
+    assert_eq!(order.owner.unwrap().uid, "sts-db");
+    let plan = lab.plans.values().next().unwrap();
+    assert!(plan.doc.summary.contains("StatefulSet db makes a new one"), "{}", plan.doc.summary);
+    assert!(matches!(plan.doc.workload, Some(Workload::StatefulSet(_))));
+}
+
+#[test]
+fn an_update_that_waits_for_a_broken_pod_is_one_incident_with_the_exact_steps() {
+    let mut lab = stuck_update();
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::StatefulSetStuck);
+    assert_eq!(incident.state, IncidentState::Escalated);
+    for step in ["kubectl -n shop rollout undo statefulset/db", "kubectl -n shop delete pod db-2"] {
+        assert!(incident.reason.contains(step), "{}", incident.reason);
+    }
+    assert_eq!(lab.incidents.len(), 1, "the crash loop is explained by it");
+}
+
+#[test]
+fn after_the_template_was_put_right_only_the_broken_pod_is_named() {
+    let mut lab = stuck_update();
+    lab.settle();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        generation: 2,
+        observed_generation: 2,
+        ready: 2,
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.settle();
+    let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
+    assert!(reason.contains("was put right") && reason.contains("delete pod db-2"), "{reason}");
+    assert!(!reason.contains("undo"), "{reason}");
+    // A person deletes it; the controller makes it again, and it is well.
+    lab.see(Body::Pod(v1::Pod {
+        ready_since_us: nimbus_protocol::to_micros(lab.now),
+        ..owned_pod("StatefulSet", "db", 2, "db-1")
+    }));
+    lab.pass(31);
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::StatefulSetStuck).state, IncidentState::Resolved);
+}
+
+#[test]
+fn an_update_that_a_tool_manages_is_put_right_there() {
+    let mut lab = stuck_update();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        update_revision: "db-2".into(),
+        manager: "flux".into(),
+        manager_evidence: "label x".into(),
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.settle();
+    let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
+    assert!(reason.contains("flux") && !reason.contains("undo"), "{reason}");
+}
+
+#[test]
+fn with_on_delete_the_controller_waits_for_nobody() {
+    let mut lab = stuck_update();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        update_revision: "db-2".into(),
+        update_strategy: "OnDelete".into(),
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.settle();
+    assert!(lab.incidents.values().all(|i| i.doc.kind != IncidentKind::StatefulSetStuck));
+}
+
+#[test]
+fn a_daemon_sets_pod_is_left_and_the_other_nodes_are_counted() {
+    let mut lab = Lab::new();
+    lab.see(Body::DaemonSet(daemon_set("log", 3, 2)));
+    lab.see(Body::Pod(crashing(owned_pod("DaemonSet", "log", 0, "log-1"), 4)));
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::PodCrashLoop);
+    assert_eq!(incident.state, IncidentState::Escalated);
+    assert!(
+        incident.reason.contains("same node") && incident.reason.contains("2 of 3 nodes"),
+        "{}",
+        incident.reason
+    );
+}
+
+#[test]
+fn without_the_right_to_list_stateful_sets_their_pods_are_left_and_deployments_are_healed() {
+    let mut lab = crash_loop();
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, "db-1"), 4)));
+    lab.see(begin("StatefulSet", 1));
+    let jobs = lab.settle();
+    assert_eq!(jobs.len(), 1);
+    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!() };
+    assert_eq!(order.owner_kind, "ReplicaSet");
+    let waiting = lab.incidents.values().find(|i| i.doc.state == IncidentState::Open).unwrap();
+    assert!(waiting.doc.reason.contains("StatefulSet missing"), "{}", waiting.doc.reason);
+}
