@@ -33,6 +33,8 @@ actions! {
     RestoreFile = "restore_file",
     /// Take a watched file's present state as its baseline.
     AcceptBaseline = "accept_baseline",
+    /// Open a node again that still carries a cordon of ours.
+    UncordonNode = "uncordon_node",
 }
 
 /// The bytes of an action, as a plan stores them and a job carries them.

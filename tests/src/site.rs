@@ -26,7 +26,7 @@ pub struct Site {
 /// A policy that allows the Kubernetes remedies in one cluster.
 pub fn policy_for(cluster_uid: &str) -> String {
     format!(
-        "allow = [\"restart_pod\", \"rollback_deployment\"]\nclusters = [\"{cluster_uid}\"]\nnamespaces = [\"*\"]\n"
+        "allow = [\"restart_pod\", \"rollback_deployment\", \"uncordon_node\"]\nclusters = [\"{cluster_uid}\"]\nnamespaces = [\"*\"]\n"
     )
 }
 
@@ -96,6 +96,18 @@ impl Site {
         let id = wait_for(&format!("an incident {kind} in {namespace}: {what}"), PATIENCE, || async {
             let all = self.incidents(kind, namespace).await?;
             let found = all.first().filter(|i| test(i)).map(|i| i["id"].clone());
+            Ok(Seen::when(found, serde_json::to_string_pretty(&all)?))
+        })
+        .await?;
+        self.plane.get(&format!("/incidents/{}", id.as_str().context("an id")?)).await
+    }
+
+    /// Waits until the newest incident of a kind on the object of this name is in `state`, and gives its detail.
+    pub async fn incident_on(&self, kind: &str, name: &str, state: &str) -> anyhow::Result<Value> {
+        let id = wait_for(&format!("an incident {kind} on {name}: {state}"), PATIENCE, || async {
+            let all = self.plane.items("/incidents").await?;
+            let found = all.iter().find(|i| i["kind"] == kind && i["object"]["name"] == name);
+            let found = found.filter(|i| i["state"] == state).map(|i| i["id"].clone());
             Ok(Seen::when(found, serde_json::to_string_pretty(&all)?))
         })
         .await?;

@@ -88,11 +88,34 @@ async fn a_hopeless_pod_is_escalated(site: &Site) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A cordon of ours whose job nobody knows: a person is asked, and then the node is open.
+async fn a_stale_cordon_is_lifted_after_approval(site: &Site) -> anyhow::Result<()> {
+    use kube::api::{Patch, PatchParams};
+    let nodes = kube::Api::<k8s_openapi::api::core::v1::Node>::all(site.cluster.client().await?);
+    let node = nodes.list(&kube::api::ListParams::default()).await?.items.remove(0);
+    let name = node.metadata.name.unwrap_or_default();
+    let job = format!("job_{:032x}", 99);
+    let cordon = serde_json::json!({
+        "metadata": {"annotations": {"nimbus.dev/cordoned-by": job}},
+        "spec": {"unschedulable": true},
+    });
+    nodes.patch(&name, &PatchParams::default(), &Patch::Merge(cordon)).await?;
+    let waits = site.incident_on("stale_cordon", &name, "waiting_approval").await?;
+    assert_eq!(cordoned_nodes(site).await?, [name.clone()], "nothing is opened before the approval");
+    site.approve(&waits).await?;
+    let incident = site.incident_on("stale_cordon", &name, "resolved").await?;
+    assert_eq!(cordoned_nodes(site).await?, Vec::<String>::new());
+    let jobs = site.jobs_of(&incident).await?;
+    assert_eq!((jobs.len(), &jobs[0]["kind"]), (1, &Value::from("uncordon_node")), "{jobs:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_looping_pod_is_replaced_elsewhere_and_a_hopeless_one_is_escalated() {
     let site = Site::start(None, QUICK).await.unwrap();
     site.enable().await.unwrap();
     crash_loop_heals(&site).await.unwrap();
+    a_stale_cordon_is_lifted_after_approval(&site).await.unwrap();
     a_hopeless_pod_is_escalated(&site).await.unwrap();
     let audit = site.plane.get("/audit/verify").await.unwrap();
     assert_eq!(audit["valid"], true, "{audit}");

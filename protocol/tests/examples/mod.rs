@@ -282,6 +282,10 @@ fn accept() -> v1::AcceptBaseline {
     }
 }
 
+fn uncordon() -> v1::UncordonNode {
+    v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into() }
+}
+
 fn approval() -> v1::Approval {
     v1::Approval { by: "operator".into(), at_us: 9, plan_digest: vec![9; 32], approval_id: "apr_1".into() }
 }
@@ -407,6 +411,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("FileFacts", &facts(), seen);
     check("RestoreFile", &restore(), seen);
     check("AcceptBaseline", &accept(), seen);
+    check("UncordonNode", &uncordon(), seen);
     check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
     check("Approval", &approval(), seen);
     check("Limits", &limits(), seen);

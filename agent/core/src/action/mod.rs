@@ -9,7 +9,9 @@ pub mod file;
 mod object;
 pub mod restart_pod;
 pub mod restore_file;
+pub mod rights;
 pub mod rollback_deployment;
+pub mod uncordon_node;
 
 use nimbus_protocol::ActionKind;
 use nimbus_protocol::action::Body;
@@ -103,7 +105,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -124,6 +126,7 @@ mod tests {
             Body::RollbackDeployment(v1::RollbackDeployment::default()),
             Body::RestoreFile(v1::RestoreFile::default()),
             Body::AcceptBaseline(v1::AcceptBaseline::default()),
+            Body::UncordonNode(v1::UncordonNode::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

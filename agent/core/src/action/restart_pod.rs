@@ -28,6 +28,9 @@ impl AgentRules for v1::RestartPod {
         if self.container.is_empty() {
             return malformed("restart_pod.container", "a container's name");
         }
+        if controller_resource(self).is_none() {
+            return malformed("restart_pod.owner_kind", "ReplicaSet or StatefulSet");
+        }
         object::same_namespace(self.pod.as_ref(), self.owner.as_ref())
     }
 
@@ -51,7 +54,7 @@ impl AgentRules for v1::RestartPod {
         let owner = self.owner.as_ref().map_or("", |t| t.uid.as_str());
         if owner.is_empty() || meta.owner_uid != owner {
             return Err(unexpected(format!(
-                "expected a pod of ReplicaSet {}, found owner {:?}",
+                "expected a pod of controller {}, found owner {:?}",
                 object::name(self.owner.as_ref()),
                 meta.owner_name
             )));
@@ -69,7 +72,17 @@ impl AgentRules for v1::RestartPod {
             Permission { group: "", resource: "pods", verbs: &["get", "list"] },
             Permission { group: "", resource: "pods/eviction", verbs: &["create"] },
             Permission { group: "apps", resource: "replicasets", verbs: &["get"] },
+            Permission { group: "apps", resource: "statefulsets", verbs: &["get"] },
         ]
+    }
+}
+
+/// The API's plural of the controller's kind; `None` for a kind whose pods are not replaced.
+pub fn controller_resource(action: &v1::RestartPod) -> Option<&'static str> {
+    match action.owner_kind.as_str() {
+        "" | "ReplicaSet" => Some("replicasets"),
+        "StatefulSet" => Some("statefulsets"),
+        _ => None,
     }
 }
 
@@ -106,6 +119,7 @@ mod tests {
             avoid_node: true,
             container: "main".into(),
             min_restarts: 3,
+            owner_kind: String::new(),
         };
         let container = v1::Container {
             name: "main".into(),

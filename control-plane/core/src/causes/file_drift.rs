@@ -34,6 +34,10 @@ impl Cause for FileDrifted {
         facts.files.values().map(finding).collect()
     }
 
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
+    }
+
     fn title(&self, finding: &Finding, _pods: usize) -> String {
         finding.evidence.first().cloned().unwrap_or_else(|| format!("{} drifted", finding.object))
     }

@@ -13,6 +13,7 @@ mod out_of_memory;
 mod pod_crash_loop;
 mod pods;
 mod rollout_stuck;
+mod stale_cordon;
 mod stateful_set_stuck;
 pub(crate) mod storm;
 #[cfg(test)]
@@ -100,6 +101,9 @@ pub(crate) trait Cause: Sync {
     fn key_word(&self) -> &'static str;
     /// What shows it in `place`.
     fn detect(&self, place: Place<'_>, settings: &Settings) -> Vec<Finding>;
+    /// Does a finding on `object` call for an incident now? Asked with what [`Cause::detect`] may not look at: the stored
+    /// documents and the time.
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool;
     /// One line for tables; `pods` suffer from it.
     fn title(&self, finding: &Finding, pods: usize) -> String;
     /// How bad it is.
@@ -124,6 +128,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::ImagePull => &image_pull::ImagePull,
         IncidentKind::NodeNotReady => &node_not_ready::NodeNotReady,
         IncidentKind::Storm => &storm::Storm,
+        IncidentKind::StaleCordon => &stale_cordon::StaleCordon,
         IncidentKind::StatefulSetStuck => &stateful_set_stuck::StatefulSetStuck,
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause, Finding, Place};
-use crate::model::{Incident, IncidentKind, Scope, Severity};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Node};
@@ -40,6 +40,10 @@ impl Cause for NodeNotReady {
             }
         };
         inventory.nodes.values().filter(|n| !n.is_ready() && !n.meta.deleting).map(finding).collect()
+    }
+
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {

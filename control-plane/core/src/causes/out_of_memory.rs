@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause, Finding, Place, pods};
-use crate::model::{Incident, IncidentKind, Severity};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::Inventory;
@@ -40,6 +40,10 @@ impl Cause for OutOfMemory {
                 )]
             },
         )
+    }
+
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {

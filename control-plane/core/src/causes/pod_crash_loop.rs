@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause, Finding, Place, pods};
-use crate::model::{Incident, IncidentKind, Severity};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::Inventory;
@@ -44,6 +44,10 @@ impl Cause for PodCrashLoop {
                 ]
             },
         )
+    }
+
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
     }
 
     fn title(&self, finding: &Finding, pods: usize) -> String {

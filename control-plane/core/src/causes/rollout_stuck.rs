@@ -39,6 +39,10 @@ impl Cause for RolloutStuck {
         inventory.deployments.values().filter(stuck).map(finding).collect()
     }
 
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
+    }
+
     fn title(&self, finding: &Finding, _pods: usize) -> String {
         format!("{}: the new revision does not become available", finding.subject())
     }

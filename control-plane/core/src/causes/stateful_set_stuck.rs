@@ -45,6 +45,10 @@ impl Cause for StatefulSetStuck {
         inventory.stateful_sets.values().filter_map(finding).collect()
     }
 
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
+    }
+
     fn title(&self, finding: &Finding, _pods: usize) -> String {
         format!("{}: its update waits for a pod that does not come up", finding.subject())
     }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause, Finding, Place};
-use crate::model::{Incident, Severity};
+use crate::model::{Incident, ObjectRef, Scope, Severity};
 use crate::settings::{Settings, StormLimits};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Pod};
@@ -32,6 +32,10 @@ impl Cause for Storm {
 
     fn detect(&self, _: Place<'_>, _: &Settings) -> Vec<Finding> {
         Vec::new()
+    }
+
+    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
+        true
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {

@@ -14,6 +14,7 @@ mod restore_file;
 mod rollback_deployment;
 #[cfg(test)]
 mod tests;
+mod uncordon_node;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
@@ -80,6 +81,7 @@ fn rules_of(order: &Body) -> &dyn ActionRules {
         Body::RollbackDeployment(order) => order,
         Body::RestoreFile(order) => order,
         Body::AcceptBaseline(order) => order,
+        Body::UncordonNode(order) => order,
     }
 }
 

@@ -55,6 +55,8 @@ words! {
         Storm = "storm",
         /// The update of a StatefulSet waits for a pod that does not come up.
         StatefulSetStuck = "stateful_set_stuck",
+        /// A node still carries a cordon of ours although the job that put it up is over.
+        StaleCordon = "stale_cordon",
     }
 }
 

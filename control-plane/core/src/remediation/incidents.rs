@@ -31,7 +31,8 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
         *known.entry((scope.clone(), kind)).or_insert_with(look)
     };
     let mut diagnoses = correlate::diagnose(s.world, s.assessment.findings());
-    diagnoses.retain(|d| is_known(&d.scope, d.kind));
+    diagnoses
+        .retain(|d| is_known(&d.scope, d.kind) && causes::of(d.kind).is_due(s, &d.object, &d.scope, now));
     let open: BTreeMap<&str, &Versioned<Incident>> =
         s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| (i.doc.key.as_str(), i)).collect();
 

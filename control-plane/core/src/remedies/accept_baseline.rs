@@ -48,7 +48,10 @@ impl Remedy for AcceptBaseline {
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
         match order {
             Body::AcceptBaseline(_) => Some(Footprint { node: None }),
-            Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::RestoreFile(_) => None,
+            Body::RestartPod(_)
+            | Body::RestoreFile(_)
+            | Body::RollbackDeployment(_)
+            | Body::UncordonNode(_) => None,
         }
     }
 

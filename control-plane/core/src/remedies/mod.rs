@@ -10,6 +10,7 @@ pub mod report;
 mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
+mod uncordon_node;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
@@ -116,6 +117,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::RollbackDeployment => &rollback_deployment::RollbackDeployment,
         ActionKind::RestoreFile => &restore_file::RestoreFile,
         ActionKind::AcceptBaseline => &accept_baseline::AcceptBaseline,
+        ActionKind::UncordonNode => &uncordon_node::UncordonNode,
     }
 }
 

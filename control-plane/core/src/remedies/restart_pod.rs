@@ -80,7 +80,10 @@ impl Remedy for RestartPod {
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
         match order {
             Body::RestartPod(order) => Some(Footprint { node: Some(&order.node) }),
-            Body::RollbackDeployment(_) | Body::RestoreFile(_) | Body::AcceptBaseline(_) => None,
+            Body::AcceptBaseline(_)
+            | Body::RestoreFile(_)
+            | Body::RollbackDeployment(_)
+            | Body::UncordonNode(_) => None,
         }
     }
 

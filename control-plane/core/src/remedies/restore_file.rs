@@ -76,7 +76,10 @@ impl Remedy for RestoreFile {
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
         match order {
             Body::RestoreFile(_) => Some(Footprint { node: None }),
-            Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::AcceptBaseline(_) => None,
+            Body::AcceptBaseline(_)
+            | Body::RestartPod(_)
+            | Body::RollbackDeployment(_)
+            | Body::UncordonNode(_) => None,
         }
     }
 

@@ -59,7 +59,9 @@ impl Remedy for RollbackDeployment {
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
         match order {
             Body::RollbackDeployment(_) => Some(Footprint { node: None }),
-            Body::RestartPod(_) | Body::RestoreFile(_) | Body::AcceptBaseline(_) => None,
+            Body::AcceptBaseline(_) | Body::RestartPod(_) | Body::RestoreFile(_) | Body::UncordonNode(_) => {
+                None
+            }
         }
     }
 

@@ -100,7 +100,7 @@ impl Lab {
             name: "prod".into(),
             created_at: at(-9_000),
             mode: Mode::Act,
-            enabled: vec![ActionKind::RestartPod, ActionKind::RollbackDeployment],
+            enabled: vec![ActionKind::RestartPod, ActionKind::RollbackDeployment, ActionKind::UncordonNode],
         };
         lab.clusters.insert(cluster.uid.clone(), Versioned { version: 1, doc: cluster });
         for kind in nimbus_protocol::ObjectKind::ALL {

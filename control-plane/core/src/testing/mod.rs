@@ -27,6 +27,10 @@ pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> Order {
         }
         ActionKind::RollbackDeployment => Order::RollbackDeployment(v1::RollbackDeployment::default()),
         ActionKind::RestoreFile => Order::RestoreFile(v1::RestoreFile::default()),
+        ActionKind::UncordonNode => {
+            let node = v1::Target { name: "node-a".into(), ..Default::default() };
+            Order::UncordonNode(v1::UncordonNode { node: Some(node), ..Default::default() })
+        }
         ActionKind::AcceptBaseline => Order::AcceptBaseline(v1::AcceptBaseline::default()),
     }
 }

@@ -1,5 +1,6 @@
 //! Whole ways from a finding to its end, told without sockets and without a clock.
 
+mod cordons;
 mod crash;
 mod faults;
 mod files;

@@ -10,7 +10,7 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     let changes =
         remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
     assert!(lab.commit(changes));
-    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RollbackDeployment]);
+    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RollbackDeployment, ActionKind::UncordonNode]);
     let again = remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
     assert!(again.is_empty());
     let changes = remediation::disable(&cluster(&lab), &[], "operator", lab.now).unwrap();
@@ -27,7 +27,7 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     );
     let changes = remediation::enable(&cluster(&lab), &[], "operator", lab.now).unwrap();
     lab.commit(changes);
-    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RestartPod, ActionKind::RollbackDeployment]);
+    assert_eq!(cluster(&lab).doc.enabled, crate::rules::of_clusters().collect::<Vec<_>>());
     let error =
         remediation::enable(&cluster(&lab), &[ActionKind::RestoreFile], "operator", lab.now).unwrap_err();
     assert!(error.to_string().contains("restart_pod, rollback_deployment"), "{error}");

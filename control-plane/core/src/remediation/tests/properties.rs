@@ -206,7 +206,8 @@ fn work(lab: &mut Lab) {
         let stormy = lab.incidents.values().any(|i| i.doc.kind == IncidentKind::Storm && i.doc.is_open());
         let known =
             |kinds: &[ObjectKind]| lab.snapshot().known(&Scope::Cluster(CLUSTER.into()), kinds).is_ok();
-        // A restart needs to know everything; a rollback not the nodes.
+        // A restart needs to know everything, a rollback not the nodes, a cordon nothing else.
+        let nodes = known(&[ObjectKind::Node]);
         let (all, rollout) = (
             known(ObjectKind::ALL),
             known(&[ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Pod]),
@@ -214,13 +215,14 @@ fn work(lab: &mut Lab) {
         let enabled = lab.clusters[CLUSTER].doc.mode == Mode::Act;
         for job in lab.dispatch() {
             let in_cluster = !job.cluster_uid.is_empty();
-            let known = match crate::testing::order_of(&job) {
+            let is_known = match crate::testing::order_of(&job) {
                 Some(Order::RestartPod(_)) => all,
                 Some(Order::RollbackDeployment(_)) => rollout,
+                Some(Order::UncordonNode(_)) => nodes,
                 Some(Order::RestoreFile(_) | Order::AcceptBaseline(_)) => true,
                 None => false,
             };
-            assert!(known && (!in_cluster || enabled), "{job:?}");
+            assert!(is_known && (!in_cluster || enabled), "{job:?}");
             assert!(!stormy || !job.approvals[0].by.starts_with("policy:"), "automatic in a storm: {job:?}");
             assert_eq!(job.approvals[0].plan_digest, job.plan_digest);
         }

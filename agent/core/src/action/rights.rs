@@ -1,0 +1,106 @@
+//! The rights that an agent needs on the Kubernetes API, from the kinds that it watches and the actions that it may take.
+//!
+//! The ClusterRole and the table in the documents are both made from this, so that neither can forget an action.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use nimbus_protocol::{ActionKind, ObjectKind};
+
+use super::{Permission, permissions};
+
+/// Group and plural of a watched kind.
+fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
+    match kind {
+        ObjectKind::Pod => ("", "pods"),
+        ObjectKind::Node => ("", "nodes"),
+        ObjectKind::ReplicaSet => ("apps", "replicasets"),
+        ObjectKind::Deployment => ("apps", "deployments"),
+        ObjectKind::StatefulSet => ("apps", "statefulsets"),
+        ObjectKind::DaemonSet => ("apps", "daemonsets"),
+    }
+}
+
+/// What every agent of a cluster needs, whatever it may do.
+fn to_watch() -> Vec<(&'static str, Permission)> {
+    let watch = |kind: &ObjectKind| {
+        let (group, resource) = resource(*kind);
+        ("watch", Permission { group, resource, verbs: &["get", "list", "watch"] })
+    };
+    let mut all: Vec<_> = ObjectKind::ALL.iter().map(watch).collect();
+    all.push(("know which cluster it is", Permission { group: "", resource: "namespaces", verbs: &["get"] }));
+    let leases = Permission {
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &["create", "get", "update"],
+    };
+    all.push(("elect one watcher", leases));
+    all
+}
+
+/// A ClusterRole, as YAML, that lets an agent watch and take `actions`.
+pub fn cluster_role(name: &str, actions: &[ActionKind]) -> String {
+    let mut verbs: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    let acting = actions.iter().flat_map(|kind| permissions(*kind).iter().copied());
+    for permission in to_watch().into_iter().map(|(_, permission)| permission).chain(acting) {
+        verbs.entry((permission.group, permission.resource)).or_default().extend(permission.verbs);
+    }
+    let mut yaml = format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: {name}\nrules:\n"
+    );
+    for ((group, resource), verbs) in verbs {
+        let verbs: Vec<&str> = verbs.into_iter().collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            yaml,
+            "  - apiGroups: [{group:?}]\n    resources: [{resource:?}]\n    verbs: [{}]",
+            verbs.join(", ")
+        );
+    }
+    yaml
+}
+
+/// The page of the documents.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# What an agent needs in a cluster\n\n\
+         Made from the kinds that an agent watches and from each action's own rights; a test compares this page with \
+         them.\n\n| to | verbs | on |\n|---|---|---|\n",
+    );
+    let mut row = |to: &str, permission: &Permission| {
+        let group = if permission.group.is_empty() { String::new() } else { format!(".{}", permission.group) };
+        let verbs = permission.verbs.join(", ");
+        // Writing to a string cannot fail.
+        let _ = writeln!(page, "| {to} | {verbs} | {}{group} |", permission.resource);
+    };
+    for (to, permission) in to_watch() {
+        row(to, &permission);
+    }
+    for kind in ActionKind::ALL {
+        for permission in permissions(*kind) {
+            row(&format!("`{kind}`"), permission);
+        }
+    }
+    let role = cluster_role("nimbus-agent", ActionKind::ALL);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        page,
+        "\nA ClusterRole with all of it; leave out what no allowed action needs:\n\n```yaml\n{role}```\n"
+    );
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_that_only_watches_may_change_nothing() {
+        let role = cluster_role("watcher", &[]);
+        for verb in ["patch", "delete"] {
+            assert!(!role.contains(verb), "{role}");
+        }
+        assert!(!role.contains("pods/eviction"));
+        assert!(cluster_role("healer", &[ActionKind::RestartPod]).contains("pods/eviction"));
+    }
+}

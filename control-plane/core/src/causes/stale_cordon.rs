@@ -1,0 +1,102 @@
+//! A node that still carries a cordon of ours although the job that put it up is over.
+//!
+//! The agent lifts its own cordons, also after a crash. Where it could not for a stated time, or where nobody knows the job,
+//! a person decides.
+
+use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::ObjectKind;
+use nimbus_protocol::ids::JobId;
+
+use super::{Agreement, Cause, Finding, Place};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
+use crate::settings::{Settings, later};
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, Node};
+
+pub(super) struct StaleCordon;
+
+const NEEDS: &[ObjectKind] = &[ObjectKind::Node];
+
+/// How long after its job's end a cordon may stay before a person hears of it: twice what an agent waits before it lifts
+/// one whose job it does not know.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+
+impl Cause for StaleCordon {
+    fn needs(&self) -> &'static [ObjectKind] {
+        NEEDS
+    }
+
+    fn depth(&self) -> u8 {
+        5
+    }
+
+    fn key_word(&self) -> &'static str {
+        "cordon"
+    }
+
+    fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
+        let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
+        let finding = |node: &Node| {
+            let evidence = vec![format!(
+                "node {} is cordoned, and its annotation says by job {}",
+                node.meta.name, node.cordoned_by
+            )];
+            let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.meta.object(ObjectKind::Node));
+            Finding::new(IncidentKind::StaleCordon, scope, object, evidence)
+        };
+        inventory.nodes.values().filter(|node| is_ours(node) && !node.meta.deleting).map(finding).collect()
+    }
+
+    /// While its job is out the cordon is in use; after that the agent gets its time to lift it.
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+        let node = s.inventory(scope).and_then(|inventory| inventory.nodes.get(object.uid()));
+        let Some(node) = node else { return false };
+        let job = node.cordoned_by.parse::<JobId>().ok().and_then(|id| s.job(id));
+        match job.map(|job| (job.doc.state.is_final(), job.doc.finished_at)) {
+            Some((false, _)) => false,
+            Some((true, finished)) => finished.is_none_or(|at| later(at, PATIENCE) <= now),
+            None => true,
+        }
+    }
+
+    fn title(&self, finding: &Finding, _pods: usize) -> String {
+        format!("{}: still cordoned for a job that is over", finding.object)
+    }
+
+    fn severity(&self, _: &Finding, _: Option<&Inventory>) -> Severity {
+        Severity::Warning
+    }
+
+    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, _: Timestamp) -> Option<String> {
+        match s.inventory(&incident.scope)?.nodes.get(incident.object.uid()) {
+            None => Some(format!("{} is no more", incident.object)),
+            Some(node) => {
+                (!is_ours(node)).then(|| format!("{} no longer carries our cordon", incident.object))
+            }
+        }
+    }
+
+    fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {
+        if let Err(unknown) = s.known(&incident.scope, NEEDS) {
+            return Agreement::Disagrees(unknown);
+        }
+        match s.inventory(&incident.scope).and_then(|i| i.nodes.get(incident.object.uid())) {
+            Some(node) if is_ours(node) => {
+                Agreement::Disagrees(format!("{} still carries our cordon", incident.object))
+            }
+            Some(_) | None => Agreement::Agrees,
+        }
+    }
+
+    fn recommendation(&self, _: &Snapshot<'_>, _: &Incident) -> String {
+        self.sentence().to_owned()
+    }
+
+    fn sentence(&self) -> &'static str {
+        "a node is cordoned by a job of Nimbus that is over: look why the agent could not open it again"
+    }
+}
+
+fn is_ours(node: &Node) -> bool {
+    node.unschedulable && !node.cordoned_by.is_empty()
+}

@@ -1,0 +1,48 @@
+//! Whether opening a node again still is about what is there. Only our own cordons are lifted, and none that is in use.
+
+use nimbus_protocol::{ObjectKind, v1};
+
+use super::{ActionRules, Behind, Violations, Where, require};
+use crate::model::Plan;
+use crate::snapshot::Snapshot;
+
+impl ActionRules for v1::UncordonNode {
+    fn behind(&self) -> Behind {
+        Behind::Approver
+    }
+
+    fn acts_in(&self) -> Where {
+        Where::Cluster
+    }
+
+    fn needs(&self) -> &'static [ObjectKind] {
+        &[ObjectKind::Node]
+    }
+
+    fn node(&self) -> Option<&str> {
+        self.node.as_ref().map(|node| node.name.as_str())
+    }
+
+    fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+        let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
+        let uid = self.node.as_ref().map_or("", |node| node.uid.as_str());
+        let Some(node) = inventory.and_then(|inventory| inventory.nodes.get(uid)) else {
+            return require(found, 3, false, || format!("node {uid:?} is no more"));
+        };
+        let same = self.node().is_some_and(|name| name == node.meta.name) && !node.meta.deleting;
+        require(found, 3, same && node.unschedulable, || {
+            format!("node {} is open, is being deleted or is another one", node.meta.name)
+        });
+        let ours = !self.cordoned_by.is_empty() && node.cordoned_by == self.cordoned_by;
+        require(found, 9, ours, || {
+            format!("the cordon of {} is not that of job {:?}", node.meta.name, self.cordoned_by)
+        });
+    }
+
+    fn judge_now(&self, found: &mut Violations, _: &Plan, snapshot: &Snapshot<'_>) {
+        let out = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
+        let in_use =
+            out.filter(|job| !job.state.is_final()).any(|job| job.id.to_string() == self.cordoned_by);
+        require(found, 9, !in_use, || format!("job {} is out and needs its cordon", self.cordoned_by));
+    }
+}

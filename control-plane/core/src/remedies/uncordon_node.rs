@@ -1,0 +1,83 @@
+//! A node that still carries a cordon of ours: open it again, after approval.
+
+use nimbus_protocol::action::Body;
+use nimbus_protocol::{ObjectKind, v1};
+
+use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
+use crate::model::{Alternative, Incident, IncidentKind};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+
+pub(super) struct UncordonNode;
+
+impl Remedy for UncordonNode {
+    fn answers(&self) -> &'static [IncidentKind] {
+        &[IncidentKind::StaleCordon]
+    }
+
+    fn needs(&self, _: &Incident) -> &'static [ObjectKind] {
+        &[ObjectKind::Node]
+    }
+
+    fn consent(&self) -> Consent {
+        Consent::Approval
+    }
+
+    fn place(&self) -> Place {
+        Place::Cluster
+    }
+
+    fn sentence(&self) -> &'static str {
+        "opens a node again that still carries the cordon of a job of Nimbus that is over"
+    }
+
+    fn name(&self) -> &'static str {
+        "open the node again"
+    }
+
+    fn propose(&self, incident: &Incident, s: &Snapshot<'_>) -> Answer {
+        let Some(inventory) = s.inventory(&incident.scope) else {
+            return Answer::Wait(NOTHING_REPORTED.to_owned());
+        };
+        let node = inventory.nodes.get(incident.object.uid());
+        let Some(node) = node.filter(|node| node.unschedulable && !node.cordoned_by.is_empty()) else {
+            return Answer::Wait(format!("{} carries no cordon of ours any more", incident.object));
+        };
+        let (name, job) = (&node.meta.name, &node.cordoned_by);
+        Answer::Act(Box::new(Draft {
+            action: Body::UncordonNode(v1::UncordonNode {
+                node: Some(node.meta.target()),
+                cordoned_by: job.clone(),
+            }),
+            object: node.meta.object(ObjectKind::Node),
+            workload: None,
+            summary: format!("open node {name} again, which job {job} cordoned"),
+            changes: vec![
+                format!("node {name}: spec.unschedulable: true -> false"),
+                format!("node {name}: annotation nimbus.dev/cordoned-by: {job} -> none"),
+            ],
+            rationale: "the job that needed the node closed is over; the scheduler cannot use the node until it is open"
+                .to_owned(),
+            ways: vec![
+                Alternative::new("open the node again", true, "the cordon is our own and nothing needs it any more"),
+                Alternative::new("leave it closed", false, "the cluster would be short of a node without a reason"),
+            ],
+        }))
+    }
+
+    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
+        match order {
+            Body::UncordonNode(order) => {
+                Some(Footprint { node: order.node.as_ref().map(|n| n.name.as_str()) })
+            }
+            Body::RestartPod(_)
+            | Body::RollbackDeployment(_)
+            | Body::RestoreFile(_)
+            | Body::AcceptBaseline(_) => None,
+        }
+    }
+
+    fn verify_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_ms
+    }
+}
