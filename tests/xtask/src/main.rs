@@ -5,6 +5,7 @@
 //! writes BENCHMARKS.md. Each runs other programs and decides only which, in which order, and what
 //! to say when something is missing.
 
+mod arrows;
 mod bench;
 mod machine;
 mod needs;
@@ -38,6 +39,12 @@ enum Chore {
         #[arg(long)]
         quick: bool,
     },
+    /// Check who knows whom, between the crates and between the folders of a crate
+    Arrows {
+        /// Print the folders' tables as the code has them
+        #[arg(long)]
+        print: bool,
+    },
     /// Build the programs of the real cluster, or say where they are
     Rig,
     /// Measure and write the figures to BENCHMARKS.md
@@ -67,6 +74,7 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
     let repository = repository()?;
     match chore {
         Chore::Test { quick } => test::run(&repository, *quick),
+        Chore::Arrows { print } => arrows::run(&repository, *print),
         Chore::Rig => {
             needs::go(&repository)?;
             let kubectl = rig::ensure(&repository)?.path("kubectl");
