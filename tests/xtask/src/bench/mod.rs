@@ -69,11 +69,11 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
         return build::measure(repository);
     }
     if which != Which::Ingest {
-        needs::go(repository)?;
+        needs::ensure(&[needs::go(repository)])?;
         rig::ensure(repository)?;
     }
     if which != Which::Footprint {
-        needs::postgres()?;
+        needs::ensure(&[needs::postgres()])?;
     }
     // The product as people run it: its own programs, beside the benchmark's, without fail points.
     let products = [
