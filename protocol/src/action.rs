@@ -45,6 +45,27 @@ pub fn decode(bytes: &[u8]) -> Option<Body> {
     v1::Action::decode(bytes).ok()?.body
 }
 
+/// The fields of an action as JSON, hashes as hex, for people and for the REST interface.
+pub fn to_json(body: &Body) -> serde_json::Value {
+    // An externally tagged enum: one key, the action's word, around its fields.
+    let tagged = serde_json::to_value(body).unwrap_or_default();
+    tagged.as_object().and_then(|tagged| tagged.values().next().cloned()).unwrap_or_default()
+}
+
+/// Bytes as hex in JSON.
+pub(crate) mod hex {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&crate::to_hex(bytes))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        crate::from_hex(&text).ok_or_else(|| D::Error::custom(format!("expected hex, found {text:?}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +77,15 @@ mod tests {
         }
         let body = Body::RestartPod(v1::RestartPod { container: "app".into(), ..Default::default() });
         assert_eq!(decode(&encode(body.clone())), Some(body));
+    }
+
+    #[test]
+    fn people_read_the_fields_of_an_action_with_hashes_as_hex() {
+        let facts = v1::FileFacts { kind: "file".into(), sha256: vec![0xab; 2], ..Default::default() };
+        let body = Body::RestoreFile(v1::RestoreFile { restore_to: Some(facts), ..Default::default() });
+        let json = to_json(&body);
+        assert_eq!((&json["restore_to"]["sha256"], &json["restore_to"]["kind"]), (&"abab".into(), &"file".into()));
+        assert!(json["expect_current"].is_null());
     }
 
     #[test]

@@ -68,12 +68,7 @@ pub const MAX_SIGNATURES: usize = 16;
 
 /// The hint that an envelope carries for a key: hex of the first 8 bytes of its SHA-256.
 pub fn key_id(key: &VerifyingKey) -> String {
-    use std::fmt::Write as _;
-    sha256(key.as_bytes())[..8].iter().fold(String::with_capacity(16), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    crate::to_hex(&sha256(key.as_bytes())[..8])
 }
 
 /// DSSE's pre-authentication encoding of a type and a payload: what is really signed.

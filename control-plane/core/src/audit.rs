@@ -3,11 +3,11 @@
 //! Decides nothing about what is audited; the store gives each draft its place and calls [`hash`] inside the
 //! transaction that writes it. Anyone with the rows can verify them offline.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest as _, Sha256};
 
 use crate::model::{AuditDraft, AuditRow, GENESIS};
+pub(crate) use nimbus_protocol::from_hex;
+use nimbus_protocol::to_hex;
 
 /// SHA-256 (hex) over the row before, the position and the row itself.
 ///
@@ -106,23 +106,6 @@ where
         verifier.push(std::borrow::Borrow::borrow(&row))?;
     }
     verifier.finish(expected_head)
-}
-
-/// Lower-case hex.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The bytes of a hex text; `None` when it is none.
-pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 #[cfg(test)]

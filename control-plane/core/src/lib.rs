@@ -1,18 +1,22 @@
 //! The control plane's decisions, pure: plain functions of a snapshot and `now`.
 //!
-//! Facts come in as observations ([`world`]), decisions go out as values ([`model::ChangeSet`], [`heal::Order`]).
+//! Facts come in as observations ([`world`]), decisions go out as values ([`model::ChangeSet`], [`remediation::UnsignedJob`]).
 //! Nothing here reads a clock, draws a random number, opens a file or a socket; the same input always gives the
 //! same output, so a whole decision can be replayed from one value.
 #![deny(missing_docs)]
+// A new action, cause or kind must be answered by every room: no wildcard may answer for it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod approval;
 pub mod audit;
-pub mod detect;
-pub mod diagnose;
-pub mod heal;
+pub mod causes;
+pub mod check;
+pub mod drift;
 pub mod model;
-pub mod plan;
+pub mod remediation;
+pub mod remedies;
 pub mod rules;
+pub mod safety;
 pub mod settings;
 pub mod snapshot;
 #[cfg(test)]

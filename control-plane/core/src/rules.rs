@@ -1,6 +1,10 @@
 //! The rules as an operator sees them: which incident has which remedy, and who decides.
+//!
+//! Derived from the lists of causes and remedies: nothing is said here a second time.
 
+use crate::causes;
 use crate::model::{ActionKind, IncidentKind};
+use crate::remedies::{self, Consent, Place};
 
 /// One rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,58 +21,44 @@ pub struct Rule {
     pub what: &'static str,
 }
 
-/// Every rule there is.
-pub const RULES: &[Rule] = &[
-    Rule {
-        incident: IncidentKind::PodCrashLoop,
-        action: Some(ActionKind::RestartPod),
-        needs_approval: false,
-        per_cluster: true,
-        what: "evicts a crash-looping pod so that its ReplicaSet makes a new one, on another node if one is open",
-    },
-    Rule {
-        incident: IncidentKind::RolloutStuck,
-        action: Some(ActionKind::RollbackDeployment),
-        needs_approval: true,
-        per_cluster: true,
-        what: "takes a Deployment past its progress deadline back to the last revision that was seen available",
-    },
-    Rule {
-        incident: IncidentKind::FileDrift,
-        action: Some(ActionKind::RestoreFile),
-        needs_approval: true,
-        per_cluster: false,
-        what: "puts a watched file back to its baseline: content, mode and owner",
-    },
-    Rule {
-        incident: IncidentKind::OutOfMemory,
-        action: None,
-        needs_approval: false,
-        per_cluster: false,
-        what: "recommends: the memory limit or the memory use has to change, a restart cannot help",
-    },
-    Rule {
-        incident: IncidentKind::ImagePull,
-        action: None,
-        needs_approval: false,
-        per_cluster: false,
-        what: "recommends: the image reference or the registry has to change, a restart cannot help",
-    },
-    Rule {
-        incident: IncidentKind::NodeNotReady,
-        action: None,
-        needs_approval: false,
-        per_cluster: false,
-        what: "recommends: a person looks at the node; its pods are not touched",
-    },
-];
+/// The remedy that is for a kind of incident first of all, if there is one.
+fn remedy_for(kind: IncidentKind) -> Option<ActionKind> {
+    let first = |action: &ActionKind| remedies::of(*action).answers().first() == Some(&kind);
+    let planned = |action: &ActionKind| match remedies::of(*action).consent() {
+        Consent::Rule | Consent::Approval => true,
+        Consent::Command => false,
+    };
+    remedies::for_incident(kind).find(|action| first(action) && planned(action))
+}
 
-/// The rule for a kind of incident.
-pub fn of(kind: IncidentKind) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.incident == kind)
+/// The rule for a kind of incident; `None` for a storm, which only holds others back.
+pub fn of(kind: IncidentKind) -> Option<Rule> {
+    if kind == IncidentKind::Storm {
+        return None;
+    }
+    let Some(action) = remedy_for(kind) else {
+        let what = causes::of(kind).recommendation();
+        return Some(Rule { incident: kind, action: None, needs_approval: false, per_cluster: false, what });
+    };
+    let remedy = remedies::of(action);
+    Some(Rule {
+        incident: kind,
+        action: Some(action),
+        needs_approval: remedy.consent() == Consent::Approval,
+        per_cluster: remedy.place() == Place::Cluster,
+        what: remedy.sentence(),
+    })
+}
+
+/// Every rule there is.
+pub fn all() -> Vec<Rule> {
+    IncidentKind::ALL.iter().filter_map(|kind| of(*kind)).collect()
 }
 
 /// The remedies that a cluster can be enabled for.
 pub fn of_clusters() -> impl Iterator<Item = ActionKind> {
-    RULES.iter().filter(|rule| rule.per_cluster).filter_map(|rule| rule.action)
+    ActionKind::ALL.iter().copied().filter(|action| {
+        let remedy = remedies::of(*action);
+        remedy.place() == Place::Cluster && remedy.consent() != Consent::Command
+    })
 }

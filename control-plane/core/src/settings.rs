@@ -1,12 +1,10 @@
 //! Every figure that a decision depends on, in one place.
 //!
-//! Says what the figures are and which combinations make no sense; what they are used for is in `detect`,
-//! `plan` and `heal`.
+//! Says what the figures are and which combinations make no sense; what they are used for is in `causes`,
+//! `remedies`, `safety` and `remediation`.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-
-use crate::model::ActionKind;
 
 /// The figures. Durations are whole milliseconds (`_ms`) or seconds (`_s`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,15 +172,7 @@ impl Settings {
         doubled(self.refusal_backoff_ms, refusal, self.backoff_max_ms)
     }
 
-    /// How long the result of an action must hold to count as helped.
-    pub fn verify_for(&self, action: ActionKind) -> u32 {
-        match action {
-            ActionKind::RestoreFile | ActionKind::AcceptBaseline => self.file_verify_ms.min(self.verify_ms),
-            ActionKind::RestartPod | ActionKind::RollbackDeployment => self.verify_ms,
-        }
-    }
-
-    /// How long an owner must be healthy to be settled.
+    /// How long a workload must be healthy before its incident is resolved.
     pub fn settle(&self) -> SignedDuration {
         millis(self.verify_ms)
     }
@@ -244,14 +234,5 @@ mod tests {
         let waits: Vec<i64> = [1, 2, 3, 6, 7, 40, 200].map(|n| settings.backoff(n).as_secs()).into();
         assert_eq!(waits, [30, 60, 120, 960, 1_800, 1_800, 1_800]);
         assert_eq!(settings.refusal_backoff(2).as_secs(), 2);
-    }
-
-    #[test]
-    fn a_file_is_verified_for_a_shorter_time_and_never_for_a_longer_one() {
-        let settings = Settings::default();
-        assert_eq!(settings.verify_for(ActionKind::RestartPod), 30_000);
-        assert_eq!(settings.verify_for(ActionKind::RestoreFile), 5_000);
-        let hurried = Settings { verify_ms: 300, ..Settings::default() };
-        assert_eq!(hurried.verify_for(ActionKind::RestoreFile), 300);
     }
 }

@@ -1,96 +1,105 @@
-//! What a decision is made from: one immutable value.
+//! What a decision is made from: one immutable value that borrows everything.
 //!
 //! The server reads the documents with their versions, borrows the world, and hands this over. It also answers
 //! the question that comes before every decision: is this part of the world known well enough?
 
 use std::collections::BTreeSet;
 
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
-use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Versioned};
+use crate::causes::Assessment;
+use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, Versioned};
 use crate::settings::Settings;
-use crate::world::World;
-
-/// Where something is: in a cluster or on an agent's host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Scope {
-    /// A cluster, by UID.
-    Cluster(String),
-    /// The host of an agent.
-    Host(AgentId),
-}
+use crate::world::{Inventory, World};
 
 /// Everything that a decision may depend on, besides `now`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Snapshot<'a> {
     /// What is known of clusters and hosts.
     pub world: &'a World,
+    /// What is wrong in that world, as the causes see it.
+    pub assessment: &'a Assessment,
     /// All agents.
-    pub agents: Vec<Versioned<Agent>>,
+    pub agents: &'a [Versioned<Agent>],
     /// All clusters.
-    pub clusters: Vec<Versioned<Cluster>>,
+    pub clusters: &'a [Versioned<Cluster>],
     /// The incidents that are not resolved.
-    pub incidents: Vec<Versioned<Incident>>,
+    pub incidents: &'a [Versioned<Incident>],
     /// Their plans.
-    pub plans: Vec<Versioned<Plan>>,
+    pub plans: &'a [Versioned<Plan>],
     /// Their approvals.
-    pub approvals: Vec<Versioned<Approval>>,
+    pub approvals: &'a [Versioned<Approval>],
     /// Jobs that are not final, and those that finished since [`Settings::jobs_since`].
-    pub jobs: Vec<Versioned<Job>>,
-    /// Agents with a live session.
-    pub connected: BTreeSet<AgentId>,
+    pub jobs: &'a [Versioned<Job>],
+    /// Jobs that this very decision has made and that are not stored yet: they count against every cap.
+    pub unstored_jobs: &'a [Versioned<Job>],
+    /// Agents with a live session, whose observations have all arrived.
+    pub connected: &'a BTreeSet<AgentId>,
     /// The figures.
     pub settings: &'a Settings,
 }
 
-impl Snapshot<'_> {
+impl<'a> Snapshot<'a> {
     /// An incident.
-    pub fn incident(&self, id: &IncidentId) -> Option<&Versioned<Incident>> {
-        self.incidents.iter().find(|i| &i.doc.id == id)
+    pub fn incident(&self, id: IncidentId) -> Option<&'a Versioned<Incident>> {
+        self.incidents.iter().find(|i| i.doc.id == id)
     }
 
     /// A plan.
-    pub fn plan(&self, id: &PlanId) -> Option<&Plan> {
-        self.plans.iter().map(|p| &p.doc).find(|p| &p.id == id)
+    pub fn plan(&self, id: PlanId) -> Option<&'a Plan> {
+        self.plans.iter().map(|p| &p.doc).find(|p| p.id == id)
     }
 
     /// An approval.
-    pub fn approval(&self, id: &ApprovalId) -> Option<&Versioned<Approval>> {
-        self.approvals.iter().find(|a| &a.doc.id == id)
+    pub fn approval(&self, id: ApprovalId) -> Option<&'a Versioned<Approval>> {
+        self.approvals.iter().find(|a| a.doc.id == id)
     }
 
-    /// A job.
-    pub fn job(&self, id: &JobId) -> Option<&Versioned<Job>> {
-        self.jobs.iter().find(|j| &j.doc.id == id)
+    /// A stored job.
+    pub fn job(&self, id: JobId) -> Option<&'a Versioned<Job>> {
+        self.jobs.iter().find(|j| j.doc.id == id)
+    }
+
+    /// Every job, also those that this decision has made.
+    pub fn all_jobs(&self) -> impl Iterator<Item = &'a Job> + use<'a> {
+        self.jobs.iter().chain(self.unstored_jobs).map(|j| &j.doc)
+    }
+
+    /// Jobs that are not final.
+    pub fn in_flight(&self) -> impl Iterator<Item = &'a Job> + use<'a> {
+        self.all_jobs().filter(|j| !j.state.is_final())
     }
 
     /// An agent.
-    pub fn agent(&self, id: &AgentId) -> Option<&Agent> {
-        self.agents.iter().map(|a| &a.doc).find(|a| &a.id == id)
+    pub fn agent(&self, id: AgentId) -> Option<&'a Agent> {
+        self.agents.iter().map(|a| &a.doc).find(|a| a.id == id)
     }
 
     /// A cluster.
-    pub fn cluster(&self, uid: &str) -> Option<&Cluster> {
+    pub fn cluster(&self, uid: &str) -> Option<&'a Cluster> {
         self.clusters.iter().map(|c| &c.doc).find(|c| c.uid == uid)
+    }
+
+    /// What is known of the cluster of a scope; `None` on a host, and where nothing was reported.
+    pub fn inventory(&self, scope: &Scope) -> Option<&'a Inventory> {
+        self.world.clusters.get(scope.cluster_uid()?)
     }
 
     /// The name that an operator knows a cluster or host by.
     pub fn name_of(&self, scope: &Scope) -> String {
         match scope {
             Scope::Cluster(uid) => self.cluster(uid).map_or_else(|| uid.clone(), |c| c.name.clone()),
-            Scope::Host(id) => self.agent(id).map_or_else(|| id.to_string(), |a| a.name.clone()),
+            Scope::Host(id) => self.agent(*id).map_or_else(|| id.to_string(), |a| a.name.clone()),
         }
     }
 
-    /// Jobs that are not final.
-    pub fn in_flight(&self) -> impl Iterator<Item = &Job> {
-        self.jobs.iter().map(|j| &j.doc).filter(|j| !j.state.is_final())
-    }
-
-    /// Is this part of the world known well enough to conclude anything from it? If not, why.
+    /// Is this part of the world known well enough to conclude anything that depends on objects of `kinds`? If not,
+    /// why.
     ///
-    /// Missing data reads unknown, never healthy: nothing is opened, resolved, planned or dispatched from it.
-    pub fn known(&self, scope: &Scope) -> Result<(), String> {
+    /// Missing data reads unknown, never healthy: nothing is opened, resolved, planned or dispatched from it. An agent
+    /// that does not list one kind leaves unknown what needs that kind, and nothing else.
+    pub fn known(&self, scope: &Scope, kinds: &[ObjectKind]) -> Result<(), String> {
         match scope {
             Scope::Host(id) => {
                 if !self.connected.contains(id) {
@@ -101,43 +110,48 @@ impl Snapshot<'_> {
                 }
                 Ok(())
             }
-            Scope::Cluster(uid) => self.cluster_known(uid, &self.name_of(scope)),
+            Scope::Cluster(uid) => self.cluster_known(uid, &self.name_of(scope), kinds),
         }
     }
 
-    fn cluster_known(&self, uid: &str, name: &str) -> Result<(), String> {
+    fn cluster_known(&self, uid: &str, name: &str, kinds: &[ObjectKind]) -> Result<(), String> {
         let none = || format!("unknown: no agent has reported cluster {name} yet");
         let inventory = self.world.clusters.get(uid).ok_or_else(none)?;
-        let leader = inventory.leader.as_ref().ok_or_else(none)?;
-        if !self.connected.contains(leader) {
-            let agent = self.name_of(&Scope::Host(leader.clone()));
+        let leader = inventory.leader.ok_or_else(none)?;
+        if !self.connected.contains(&leader) {
+            let agent = self.name_of(&Scope::Host(leader));
             return Err(format!("unknown: agent {agent}, which watches cluster {name}, is not connected"));
         }
         // It may have turned to another cluster, or to none, or lost its lease with nobody to take over.
         let leads = |agent: &Agent| agent.leading && agent.cluster_uid.as_deref() == Some(uid);
         if !self.agent(leader).is_some_and(leads) {
-            return Err(format!("unknown: no connected agent leads cluster {name}; its last picture is old"));
-        }
-        let unlisted = inventory.unlisted();
-        if !unlisted.is_empty() {
-            let kinds = unlisted.join(", ");
             return Err(format!(
-                "unknown: the full listing of cluster {name} has not ended ({kinds} missing)"
+                "unknown: no connected agent leads cluster {name}; what was reported of it is old"
             ));
         }
-        if inventory.not_kept > 0 {
-            let most = crate::world::MAX_OBJECTS;
-            return Err(format!("unknown: cluster {name} has more than {most} objects of one kind"));
+        let unlisted: Vec<&str> =
+            kinds.iter().filter(|kind| !inventory.is_listed(**kind)).map(|kind| kind.as_str()).collect();
+        if !unlisted.is_empty() {
+            return Err(format!(
+                "unknown: the full listing of cluster {name} has not ended ({} missing)",
+                unlisted.join(", ")
+            ));
         }
-        Ok(())
+        match kinds.iter().find(|kind| inventory.not_kept(**kind) > 0) {
+            None => Ok(()),
+            Some(kind) => {
+                let most = crate::world::MAX_OBJECTS;
+                Err(format!("unknown: cluster {name} has more than {most} objects of kind {kind}"))
+            }
+        }
     }
 
     /// The agent that acts in a cluster: connected, leading, of the highest lease term; its own agent for a host.
-    pub fn actor(&self, scope: &Scope) -> Result<&Agent, String> {
+    pub fn actor(&self, scope: &Scope) -> Result<&'a Agent, String> {
         let name = self.name_of(scope);
         match scope {
             Scope::Host(id) => self
-                .agent(id)
+                .agent(*id)
                 .filter(|a| a.revoked_at.is_none() && self.connected.contains(id))
                 .ok_or_else(|| format!("agent {name} is not connected")),
             Scope::Cluster(uid) => self
@@ -148,28 +162,6 @@ impl Snapshot<'_> {
                 .filter(|a| self.connected.contains(&a.id))
                 .max_by_key(|a| a.lease_term)
                 .ok_or_else(|| format!("no connected agent leads cluster {name}")),
-        }
-    }
-}
-
-impl Incident {
-    /// Where it is.
-    pub fn scope(&self) -> Option<Scope> {
-        match (&self.cluster_uid, &self.agent_id) {
-            (Some(uid), _) => Some(Scope::Cluster(uid.clone())),
-            (None, Some(agent)) => Some(Scope::Host(agent.clone())),
-            (None, None) => None,
-        }
-    }
-}
-
-impl Plan {
-    /// Where it acts.
-    pub fn scope(&self) -> Option<Scope> {
-        match (&self.cluster_uid, &self.agent_id) {
-            (Some(uid), _) => Some(Scope::Cluster(uid.clone())),
-            (None, Some(agent)) => Some(Scope::Host(agent.clone())),
-            (None, None) => None,
         }
     }
 }

@@ -12,7 +12,7 @@ words! {
         /// In a Kubernetes cluster (or beside one, with a kubeconfig).
         Cluster = "cluster",
         /// On a host of its own.
-        Vpc = "vpc",
+        Host = "host",
     }
 }
 
@@ -37,17 +37,16 @@ pub struct Agent {
     pub version: String,
     /// The cluster it watches, if it watches one.
     pub cluster_uid: Option<String>,
-    /// UID of the only cluster that it may speak for; `None` until it names one.
-    #[serde(default)]
-    pub claim: Option<String>,
+    /// UID of the only cluster that it may report for; `None` until it names one.
+    pub bound_cluster: Option<String>,
     /// True while it holds its cluster's watch lease.
     pub leading: bool,
     /// Transitions of the lease when it was taken.
     pub lease_term: u64,
     /// What its own policy allows; empty: observe only.
     pub allowed_actions: Vec<String>,
-    /// Watched roots, `path` and `problem` (empty when well) and number of files.
-    pub roots: Vec<(String, String, u64)>,
+    /// The paths whose files it watches.
+    pub roots: Vec<WatchedRoot>,
     /// Problems it reports, one sentence each.
     pub problems: Vec<String>,
     /// Observations it had to drop since its spool was made.
@@ -67,7 +66,7 @@ impl Agent {
             hostname: String::new(),
             version: String::new(),
             cluster_uid: None,
-            claim: None,
+            bound_cluster: None,
             leading: false,
             lease_term: 0,
             allowed_actions: Vec::new(),
@@ -76,6 +75,17 @@ impl Agent {
             dropped: 0,
         }
     }
+}
+
+/// A path whose files an agent watches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedRoot {
+    /// The path.
+    pub path: String,
+    /// What is wrong with it; empty when nothing is.
+    pub problem: String,
+    /// Files below it that the agent holds a baseline of.
+    pub files: u64,
 }
 
 /// A join token as the store keeps it: never the secret.
@@ -87,8 +97,7 @@ pub struct JoinTokenRecord {
     pub name: String,
     /// Kind that the agent will be.
     pub kind: AgentKind,
-    /// UID of the only cluster that the agent may speak for; `None`: one that nobody speaks for.
-    #[serde(default)]
+    /// UID of the only cluster that the agent may report for; `None`: one that no agent is bound to yet.
     pub cluster: Option<String>,
     /// SHA-256 (hex) of the secret.
     pub secret_sha256: String,

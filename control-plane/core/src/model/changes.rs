@@ -4,6 +4,7 @@
 //! the store commits it in one transaction if every version still is what was read, and otherwise reports a
 //! conflict, after which the task reads again.
 
+use super::document::AnyDocument;
 use super::{Agent, Approval, AuditDraft, Cluster, Incident, Job, JoinTokenRecord, Plan};
 
 /// A document and the version under which it was read; a new one has version 0.
@@ -39,6 +40,8 @@ pub struct ChangeSet {
     pub approvals: Vec<Versioned<Approval>>,
     /// Jobs, new or further on.
     pub jobs: Vec<Versioned<Job>>,
+    /// Documents of every other table, new or changed.
+    pub documents: Vec<Versioned<AnyDocument>>,
     /// Rows for the chain, in order.
     pub audit: Vec<AuditDraft>,
     /// Cursors to move: name and position in the observation log.

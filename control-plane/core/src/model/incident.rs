@@ -1,10 +1,10 @@
 //! Incidents: one for each root cause.
 
 use jiff::Timestamp;
-use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
+use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId, PlanId};
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectRef, words};
+use super::{ObjectRef, Scope, Workload, words};
 
 words! {
     /// How bad it is.
@@ -73,7 +73,7 @@ pub struct HistoryEntry {
 pub struct Incident {
     /// Its name.
     pub id: IncidentId,
-    /// Same cause, same key, while it is not resolved: see `diagnose`.
+    /// Same cause, same key, while it is not resolved: see `causes::correlate`.
     pub key: String,
     /// What kind of cause.
     pub kind: IncidentKind,
@@ -81,16 +81,14 @@ pub struct Incident {
     pub severity: Severity,
     /// Where it stands.
     pub state: IncidentState,
-    /// UID of the cluster; `None` for a host's.
-    pub cluster_uid: Option<String>,
+    /// Where it is.
+    pub scope: Scope,
     /// Name of the cluster or host, to show.
     pub cluster: String,
-    /// For a host's incident the agent that sees it.
-    pub agent_id: Option<AgentId>,
     /// The cause's object.
     pub object: ObjectRef,
-    /// The workload that owns it (attempts are counted on it), if any.
-    pub owner: Option<ObjectRef>,
+    /// The workload that it belongs to, on which attempts are counted; `None` for a node, a file or a cluster.
+    pub workload: Option<Workload>,
     /// One line for tables.
     pub title: String,
     /// Why it stands where it stands: also every refusal.
@@ -124,6 +122,36 @@ pub struct Incident {
 }
 
 impl Incident {
+    /// One that was found just now, without a plan and without a history.
+    pub fn found(id: IncidentId, key: String, kind: IncidentKind, scope: Scope, object: ObjectRef, now: Timestamp) -> Self {
+        Self {
+            id,
+            key,
+            kind,
+            severity: Severity::Warning,
+            state: IncidentState::Open,
+            scope,
+            cluster: String::new(),
+            object,
+            workload: None,
+            title: String::new(),
+            reason: String::new(),
+            evidence: Vec::new(),
+            symptoms: Vec::new(),
+            created_at: now,
+            updated_at: now,
+            resolved_at: None,
+            plan_id: None,
+            approval_id: None,
+            job_id: None,
+            attempts: 0,
+            next_attempt_at: None,
+            silenced_until: None,
+            denied_digest: None,
+            history: Vec::new(),
+        }
+    }
+
     /// Not over yet?
     pub fn is_open(&self) -> bool {
         self.state != IncidentState::Resolved

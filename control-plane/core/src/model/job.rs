@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ObjectRef, words};
+use super::{ActionKind, ObjectRef, Scope, Workload, words};
 
 words! {
     /// Where a job stands.
@@ -33,7 +33,15 @@ words! {
 impl JobState {
     /// Will it never change again?
     pub fn is_final(self) -> bool {
-        !matches!(self, Self::Pending | Self::Dispatched | Self::Running)
+        match self {
+            Self::Pending | Self::Dispatched | Self::Running => false,
+            Self::Succeeded
+            | Self::Failed
+            | Self::Refused
+            | Self::Expired
+            | Self::Compensated
+            | Self::Unknown => true,
+        }
     }
 }
 
@@ -52,16 +60,16 @@ pub struct Job {
     pub approval_id: Option<ApprovalId>,
     /// Who does it.
     pub agent_id: AgentId,
-    /// UID of the cluster; `None` for a host.
-    pub cluster_uid: Option<String>,
+    /// Where it acts.
+    pub scope: Scope,
     /// Name of the cluster or host, to show.
     pub cluster: String,
     /// Which remedy.
     pub action: ActionKind,
     /// The object acted on.
     pub object: ObjectRef,
-    /// The workload on which attempts are counted.
-    pub owner: Option<ObjectRef>,
+    /// The workload on which attempts are counted, if any.
+    pub workload: Option<Workload>,
     /// Where it stands.
     pub state: JobState,
     /// Why: for a refusal the agent's code and sentence.
@@ -86,8 +94,7 @@ pub struct Job {
     pub envelope: String,
     /// UID of the object that replaced the target, if any.
     pub replacement_uid: Option<String>,
-    /// When its owner was settled after it: the incident was resolved and the owner stayed healthy since (or for
-    /// long enough). Attempts count the jobs without it.
-    #[serde(default)]
-    pub settled_at: Option<Timestamp>,
+    /// Since when its workload has been healthy after it, once its incident was resolved. Attempts count the jobs without
+    /// it; it is taken back when the workload is in trouble again too soon.
+    pub attempts_reset_at: Option<Timestamp>,
 }

@@ -1,132 +1,94 @@
 //! Plans: one remedy for one incident, with what was considered.
 
 use jiff::Timestamp;
-use nimbus_protocol::ids::{AgentId, IncidentId, PlanId};
+use nimbus_protocol::action::{self, Body};
+use nimbus_protocol::digest::{PlanFacts, plan_digest};
+use nimbus_protocol::ids::{IncidentId, PlanId};
+use nimbus_protocol::to_hex;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectRef, words};
+use super::{ActionKind, ObjectRef, Scope, Workload};
 
-words! {
-    /// The remedies there are.
-    ActionKind {
-        /// Evict a crash-looping pod.
-        RestartPod = "restart_pod",
-        /// Go back to a Deployment's last good revision.
-        RollbackDeployment = "rollback_deployment",
-        /// Put a watched file back.
-        RestoreFile = "restore_file",
-        /// Take a watched file's present state as the truth.
-        AcceptBaseline = "accept_baseline",
+/// An action as a plan keeps it: the contract's own message, as the bytes that are digested, signed and sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "StoredAction", into = "StoredAction")]
+pub struct PlannedAction {
+    message: Vec<u8>,
+    body: Option<Body>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredAction {
+    /// The action's word, to search and read by; the message decides.
+    action: String,
+    /// The encoded `v1::Action`, hex.
+    message: String,
+}
+
+impl PlannedAction {
+    /// The order to carry out; `None` for an action that this build does not know, which nobody may act on.
+    pub fn body(&self) -> Option<&Body> {
+        self.body.as_ref()
+    }
+
+    /// Which action it is; `None` for one that this build does not know.
+    pub fn kind(&self) -> Option<ActionKind> {
+        self.body.as_ref().map(Body::kind)
+    }
+
+    /// The encoded `v1::Action`.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The action's word, for people.
+    pub fn word(&self) -> &'static str {
+        self.kind().map_or("an action that this version does not know", ActionKind::as_str)
     }
 }
 
-/// An object by name and UID.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// Namespace.
-    pub namespace: String,
-    /// Name.
-    pub name: String,
-    /// UID: a new object with the same name is another object.
-    pub uid: String,
+impl From<Body> for PlannedAction {
+    fn from(body: Body) -> Self {
+        Self { message: action::encode(body.clone()), body: Some(body) }
+    }
 }
 
-/// What makes up a file's state, without its content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FileFacts {
-    /// absent, file, directory, symlink, other, unreadable.
-    pub kind: String,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// SHA-256 of the content, hex; empty when there is none.
-    pub sha256: String,
+impl TryFrom<StoredAction> for PlannedAction {
+    type Error = String;
+
+    fn try_from(stored: StoredAction) -> Result<Self, String> {
+        let message = crate::audit::from_hex(&stored.message)
+            .ok_or_else(|| "expected an action's message as hex, found something else".to_owned())?;
+        Ok(Self { body: action::decode(&message), message })
+    }
 }
 
-/// Exactly what will be done, with the preconditions that the agent reads again before it acts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "action", rename_all = "snake_case")]
-pub enum Action {
-    /// See `v1::RestartPod`.
-    RestartPod {
-        /// The pod to evict.
-        pod: Target,
-        /// Its ReplicaSet.
-        owner: Target,
-        /// The node it fails on.
-        node: String,
-        /// Keep the node closed until the replacement is bound.
-        avoid_node: bool,
-        /// The container that crash-loops.
-        container: String,
-        /// At least so many restarts.
-        min_restarts: u32,
-    },
-    /// See `v1::RollbackDeployment`.
-    RollbackDeployment {
-        /// The Deployment.
-        deployment: Target,
-        /// Its generation now.
-        generation: i64,
-        /// Template hash now, hex.
-        current_template_hash: String,
-        /// The ReplicaSet of the good revision.
-        to_replica_set: Target,
-        /// The good revision.
-        to_revision: u64,
-        /// Its template hash, hex.
-        to_template_hash: String,
-    },
-    /// See `v1::RestoreFile`.
-    RestoreFile {
-        /// Watched root.
-        root: String,
-        /// The file.
-        path: String,
-        /// State now.
-        expect_current: FileFacts,
-        /// State to go back to.
-        restore_to: FileFacts,
-    },
-    /// See `v1::AcceptBaseline`.
-    AcceptBaseline {
-        /// Watched root.
-        root: String,
-        /// The file.
-        path: String,
-        /// State now, to become the truth.
-        expect_current: FileFacts,
-    },
-}
-
-impl Action {
-    /// Which remedy this is.
-    pub fn kind(&self) -> ActionKind {
-        match self {
-            Self::RestartPod { .. } => ActionKind::RestartPod,
-            Self::RollbackDeployment { .. } => ActionKind::RollbackDeployment,
-            Self::RestoreFile { .. } => ActionKind::RestoreFile,
-            Self::AcceptBaseline { .. } => ActionKind::AcceptBaseline,
-        }
+impl From<PlannedAction> for StoredAction {
+    fn from(planned: PlannedAction) -> Self {
+        Self { action: planned.word().to_owned(), message: to_hex(&planned.message) }
     }
 }
 
 /// An alternative that was weighed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Option_ {
+pub struct Alternative {
     /// What could be done.
     pub what: String,
-    /// Taken?
+    /// Was it chosen?
     pub chosen: bool,
     /// Why, or why not.
     pub why: String,
 }
 
+impl Alternative {
+    /// An alternative that was weighed.
+    pub fn new(what: impl Into<String>, chosen: bool, why: impl Into<String>) -> Self {
+        Self { what: what.into(), chosen, why: why.into() }
+    }
+}
+
 /// One remedy for one incident.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Its name; not part of the digest.
     pub id: PlanId,
@@ -136,16 +98,14 @@ pub struct Plan {
     pub created_at: Timestamp,
     /// Who wants it: `nimbus` for its own plans, else the operator. Never the approver.
     pub requested_by: String,
-    /// UID of the cluster; `None` for a host.
-    pub cluster_uid: Option<String>,
-    /// Set where only one agent can do it (a host's file).
-    pub agent_id: Option<AgentId>,
+    /// Where it acts.
+    pub scope: Scope,
     /// What will be done.
-    pub action: Action,
+    pub action: PlannedAction,
     /// The object acted on.
     pub object: ObjectRef,
-    /// The workload on which attempts are counted.
-    pub owner: Option<ObjectRef>,
+    /// The workload on which attempts are counted, if any.
+    pub workload: Option<Workload>,
     /// Does a person have to approve?
     pub needs_approval: bool,
     /// One line: what will change.
@@ -155,9 +115,41 @@ pub struct Plan {
     /// Why it may help.
     pub rationale: String,
     /// What was considered.
-    pub considered: Vec<Option_>,
+    pub considered: Vec<Alternative>,
     /// What shows the need.
     pub evidence: Vec<String>,
-    /// SHA-256 (hex) over what matters: see `plan::digest`.
+    /// Hex of [`Plan::computed_digest`] when it was made.
     pub digest: String,
+}
+
+impl Plan {
+    /// SHA-256 (hex) over what matters: see [`nimbus_protocol::digest`].
+    pub fn computed_digest(&self) -> String {
+        to_hex(&plan_digest(&PlanFacts {
+            incident: self.incident_id,
+            scope: &self.scope,
+            requested_by: &self.requested_by,
+            needs_approval: self.needs_approval,
+            action: self.action.message(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nimbus_protocol::v1;
+
+    #[test]
+    fn a_stored_action_keeps_its_bytes_and_one_of_a_newer_build_is_known_to_be_unknown() {
+        let body = Body::RestartPod(v1::RestartPod { container: "app".into(), ..Default::default() });
+        let planned = PlannedAction::from(body);
+        let json = serde_json::to_string(&planned).unwrap();
+        assert!(json.contains("restart_pod"), "{json}");
+        assert_eq!(serde_json::from_str::<PlannedAction>(&json).unwrap(), planned);
+        let newer = r#"{"action":"drain_node","message":"82fa0100"}"#;
+        let newer: PlannedAction = serde_json::from_str(newer).unwrap();
+        assert_eq!((newer.kind(), newer.message()), (None, &[0x82, 0xfa, 0x01, 0x00][..]));
+        assert!(serde_json::from_str::<PlannedAction>(r#"{"action":"x","message":"zz"}"#).is_err());
+    }
 }

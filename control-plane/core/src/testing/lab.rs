@@ -12,12 +12,13 @@ use nimbus_protocol::{to_micros, v1::Observation};
 
 use super::{at, objects};
 use crate::audit;
-use crate::heal::{self, Answer, Decision};
+use crate::remediation::{self, Answer, Decision};
 use crate::model::*;
-use crate::plan::check;
+use crate::check;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{KINDS, World};
+use crate::causes::Assessment;
+use crate::world::World;
 
 /// Ids 1, 2, 3 …
 #[derive(Debug, Clone, Default)]
@@ -64,7 +65,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         hostname: "edge".into(),
         version: "0.1.0".into(),
         cluster_uid: Some(objects::CLUSTER.into()),
-        claim: Some(objects::CLUSTER.into()),
+        bound_cluster: Some(objects::CLUSTER.into()),
         leading: true,
         lease_term: 1,
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
@@ -100,13 +101,13 @@ impl Lab {
             enabled: vec![ActionKind::RestartPod, ActionKind::RollbackDeployment],
         };
         lab.clusters.insert(cluster.uid.clone(), Versioned { version: 1, doc: cluster });
-        for kind in KINDS {
-            lab.see(objects::begin(kind, 1));
+        for kind in nimbus_protocol::ObjectKind::ALL {
+            lab.see(objects::begin(kind.as_str(), 1));
         }
         lab.see(Body::Node(objects::node("node-a")));
         lab.see(Body::Node(objects::node("node-b")));
-        for kind in KINDS {
-            lab.see(objects::end(kind, 1));
+        for kind in nimbus_protocol::ObjectKind::ALL {
+            lab.see(objects::end(kind.as_str(), 1));
         }
         lab.see_host(Body::Host(v1::Host::default()));
         lab
@@ -114,15 +115,15 @@ impl Lab {
 
     /// The agent sees something of its cluster.
     pub(crate) fn see(&mut self, body: Body) -> bool {
-        self.see_as(&agent_id(), objects::CLUSTER, body)
+        self.see_as(agent_id(), objects::CLUSTER, body)
     }
 
     /// The agent sees something of its host.
     pub(crate) fn see_host(&mut self, body: Body) -> bool {
-        self.see_as(&agent_id(), "", body)
+        self.see_as(agent_id(), "", body)
     }
 
-    pub(crate) fn see_as(&mut self, agent: &AgentId, cluster: &str, body: Body) -> bool {
+    pub(crate) fn see_as(&mut self, agent: AgentId, cluster: &str, body: Body) -> bool {
         let observation = Observation {
             sequence: 1,
             observed_at_us: to_micros(self.now),
@@ -146,27 +147,28 @@ impl Lab {
         self.now += SignedDuration::from_secs(seconds);
     }
 
+    /// What a decision sees now. Tests are short: what the snapshot borrows is leaked.
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
-        let open = self.incidents.values().filter(|i| i.doc.is_open()).cloned().collect::<Vec<_>>();
-        let ids: BTreeSet<_> = open.iter().map(|i| i.doc.id.clone()).collect();
+        fn keep<T>(all: impl Iterator<Item = T>) -> &'static [T] {
+            Box::leak(all.collect::<Vec<_>>().into_boxed_slice())
+        }
+        let open = || self.incidents.values().filter(|i| i.doc.is_open());
+        let ids: BTreeSet<_> = open().map(|i| i.doc.id).collect();
         let since = self.settings.jobs_since(self.now);
-        let jobs = self.jobs.values().filter(|j| {
+        let recent = |j: &&Versioned<Job>| {
             !j.doc.state.is_final() || j.doc.finished_at.is_none_or(|finished| finished >= since)
-        });
+        };
         Snapshot {
             world: &self.world,
-            agents: self.agents.values().cloned().collect(),
-            clusters: self.clusters.values().cloned().collect(),
-            plans: self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned().collect(),
-            approvals: self
-                .approvals
-                .values()
-                .filter(|a| ids.contains(&a.doc.incident_id))
-                .cloned()
-                .collect(),
-            incidents: open,
-            jobs: jobs.cloned().collect(),
-            connected: self.connected.clone(),
+            assessment: Box::leak(Box::new(Assessment::of(&self.world, &self.settings))),
+            agents: keep(self.agents.values().cloned()),
+            clusters: keep(self.clusters.values().cloned()),
+            plans: keep(self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned()),
+            approvals: keep(self.approvals.values().filter(|a| ids.contains(&a.doc.incident_id)).cloned()),
+            incidents: keep(open().cloned()),
+            jobs: keep(self.jobs.values().filter(recent).cloned()),
+            unstored_jobs: &[],
+            connected: &self.connected,
             settings: &self.settings,
         }
     }
@@ -197,27 +199,27 @@ impl Lab {
 
     pub(crate) fn diagnose(&mut self) -> bool {
         let mut ids = self.ids.clone();
-        let changes = heal::diagnose(&self.snapshot(), self.now, &mut ids);
+        let changes = remediation::incidents(&self.snapshot(), self.now, &mut ids);
         self.ids = ids;
         self.commit(changes)
     }
 
     pub(crate) fn plan(&mut self) -> bool {
         let mut ids = self.ids.clone();
-        let changes = heal::plan(&self.snapshot(), self.now, &mut ids);
+        let changes = remediation::plans(&self.snapshot(), self.now, &mut ids);
         self.ids = ids;
         self.commit(changes)
     }
 
     pub(crate) fn expire(&mut self) -> bool {
-        let changes = heal::expire(&self.snapshot(), self.now);
+        let changes = remediation::expire(&self.snapshot(), self.now);
         self.commit(changes)
     }
 
     /// Dispatches, with `check` as the judge of every order; commits and marks each as sent.
     pub(crate) fn dispatch(&mut self) -> Vec<v1::Job> {
         let mut ids = self.ids.clone();
-        let orders = heal::dispatch(&self.snapshot(), 7, self.now, &mut ids);
+        let orders = remediation::dispatch(&self.snapshot(), 7, self.now, &mut ids);
         self.ids = ids;
         let mut jobs = Vec::new();
         for order in orders {
@@ -226,7 +228,7 @@ impl Lab {
             assert!(order.changes.audit.iter().any(|row| row.action == "job.signed"));
             let id = order.changes.jobs[0].doc.id.to_string();
             self.commit(order.changes);
-            let changes = heal::sent(&self.jobs[&id], self.now);
+            let changes = remediation::sent(&self.jobs[&id], self.now);
             self.commit(changes);
             jobs.push(order.job);
         }
@@ -260,7 +262,7 @@ impl Lab {
             ..Default::default()
         };
         let agent = job.agent_id.parse().unwrap();
-        let changes = heal::report(&self.snapshot(), &agent, &report, self.now);
+        let changes = remediation::report(&self.snapshot(), agent, &report, self.now);
         self.commit(changes)
     }
 
@@ -275,22 +277,22 @@ impl Lab {
         by: &str,
         decision: Decision,
         reason: &str,
-    ) -> Result<(), heal::DecideError> {
+    ) -> Result<(), remediation::DecideError> {
         let approval = self
             .approvals
             .values()
             .find(|a| a.doc.state == ApprovalState::Pending)
             .expect("nothing to decide");
-        let incident = &self.incidents[approval.doc.incident_id.as_str()];
-        let plan = &self.plans[approval.doc.plan_id.as_str()].doc;
+        let incident = &self.incidents[&approval.doc.incident_id.to_string()];
+        let plan = &self.plans[&approval.doc.plan_id.to_string()].doc;
         let answer = Answer { by, decision, reason, digest: Some(&plan.digest) };
-        let changes = heal::decide(approval, incident, plan, &answer, self.now)?;
+        let changes = remediation::decide(approval, incident, plan, &answer, self.now)?;
         self.commit(changes);
         Ok(())
     }
 
     pub(crate) fn plan_of(&self, job: &Job) -> &Plan {
-        &self.plans[job.plan_id.as_str()].doc
+        &self.plans[&job.plan_id.to_string()].doc
     }
 
     /// The one incident of a kind that is not resolved.

@@ -4,6 +4,14 @@ pub(crate) mod lab;
 pub(crate) mod objects;
 
 use jiff::Timestamp;
+use nimbus_protocol::v1;
+
+pub(crate) use nimbus_protocol::action::Body as Order;
+
+/// What a job orders.
+pub(crate) fn order_of(job: &v1::Job) -> Option<Order> {
+    nimbus_protocol::action::decode(&job.action)
+}
 
 /// Seconds after an arbitrary start.
 pub(crate) fn at(seconds: i64) -> Timestamp {

@@ -13,6 +13,11 @@ pub(crate) fn meta(kind: &str, name: &str, owner: Option<(&str, &str)>) -> v1::O
         uid: format!("{kind}-{name}"),
         namespace: if kind == "node" { String::new() } else { "shop".into() },
         name: name.into(),
+        owner_api_version: match owner_kind {
+            "" => String::new(),
+            "Pod" | "Node" => "v1".into(),
+            _ => "apps/v1".into(),
+        },
         owner_kind: owner_kind.into(),
         owner_name: owner_name.into(),
         owner_uid: match owner_kind {

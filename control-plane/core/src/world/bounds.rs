@@ -7,22 +7,24 @@
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
 
+use super::kube;
+
 /// Longest UID, bytes; Kubernetes' own are 36.
 const UID: usize = 128;
 /// Longest path, bytes: what Linux accepts.
 const PATH: usize = 4_096;
 /// Longest name of an object, namespace, node or container, bytes: what Kubernetes accepts.
-const NAME: usize = 253;
+pub(super) const NAME: usize = 253;
 /// Longest word: a phase, a state, a reason, bytes.
-const WORD: usize = 256;
+pub(super) const WORD: usize = 256;
 /// Longest image reference or sentence, bytes.
-const TEXT: usize = 1_024;
+pub(super) const TEXT: usize = 1_024;
 /// Longest diff, bytes: an agent's own bound is a quarter of it.
 const DIFF: usize = 64 << 10;
 /// Longest digest, bytes.
 const DIGEST: usize = 64;
 /// Most containers, images or disks of one thing.
-const ITEMS: usize = 256;
+pub(super) const ITEMS: usize = 256;
 
 /// Can this be the UID of a cluster? Letters, digits and `-`, up to 64: a UUID, or what a test calls one.
 pub fn is_cluster_uid(text: &str) -> bool {
@@ -31,40 +33,11 @@ pub fn is_cluster_uid(text: &str) -> bool {
 }
 
 /// Cuts what is too long; false where the observation cannot be kept at all.
-pub fn tame(observation: &mut v1::Observation) -> bool {
+pub fn sanitize(observation: &mut v1::Observation) -> bool {
     if !observation.cluster_uid.is_empty() && !is_cluster_uid(&observation.cluster_uid) {
         return false;
     }
     match &mut observation.body {
-        Some(Body::Pod(pod)) => {
-            cut(&mut pod.node, NAME);
-            cut(&mut pod.phase, WORD);
-            cut(&mut pod.unschedulable, TEXT);
-            pod.containers.truncate(ITEMS);
-            pod.containers.iter_mut().for_each(container);
-            meta(pod.meta.as_mut())
-        }
-        Some(Body::ReplicaSet(set)) => {
-            digest(&mut set.template_hash);
-            texts(&mut set.images);
-            meta(set.meta.as_mut())
-        }
-        Some(Body::Deployment(deployment)) => {
-            digest(&mut deployment.template_hash);
-            texts(&mut deployment.images);
-            cut(&mut deployment.progressing_status, WORD);
-            cut(&mut deployment.progressing_reason, WORD);
-            cut(&mut deployment.progressing_message, TEXT);
-            cut(&mut deployment.manager, WORD);
-            cut(&mut deployment.manager_evidence, TEXT);
-            meta(deployment.meta.as_mut())
-        }
-        Some(Body::Node(node)) => {
-            cut(&mut node.ready, WORD);
-            cut(&mut node.ready_reason, WORD);
-            cut(&mut node.cordoned_by, WORD);
-            meta(node.meta.as_mut())
-        }
         Some(Body::Gone(gone)) => is_name(&gone.uid, UID),
         Some(Body::Host(host)) => {
             for text in [&mut host.hostname, &mut host.os, &mut host.kernel] {
@@ -83,38 +56,40 @@ pub fn tame(observation: &mut v1::Observation) -> bool {
             for state in [file.baseline.as_mut(), file.current.as_mut()].into_iter().flatten() {
                 cut(&mut state.kind, WORD);
                 cut(&mut state.problem, TEXT);
-                digest(&mut state.sha256);
+                cut_digest(&mut state.sha256);
             }
             is_name(&file.path, PATH) && is_name(&file.root, PATH)
         }
-        Some(Body::Sync(_) | Body::AgentStatus(_) | Body::JobReport(_)) | None => true,
+        Some(object) => kube::bound(object),
+        None => true,
     }
 }
 
-fn meta(meta: Option<&mut v1::ObjectMeta>) -> bool {
+/// Cuts an object's metadata; false where it cannot be told apart from every other object.
+pub(super) fn is_meta_kept(meta: Option<&mut v1::ObjectMeta>) -> bool {
     let Some(meta) = meta else { return true };
-    for text in [&mut meta.namespace, &mut meta.name, &mut meta.owner_kind, &mut meta.owner_name] {
+    for text in [
+        &mut meta.namespace,
+        &mut meta.name,
+        &mut meta.owner_api_version,
+        &mut meta.owner_kind,
+        &mut meta.owner_name,
+    ] {
         cut(text, NAME);
     }
     is_name(&meta.uid, UID) && (meta.owner_uid.is_empty() || is_name(&meta.owner_uid, UID))
 }
 
-fn container(container: &mut v1::Container) {
-    cut(&mut container.name, NAME);
-    cut(&mut container.image, TEXT);
-    for text in [&mut container.state, &mut container.reason, &mut container.last_reason] {
-        cut(text, WORD);
-    }
-}
-
-fn texts(texts: &mut Vec<String>) {
+/// At most [`ITEMS`] texts of at most [`TEXT`] bytes.
+pub(super) fn cut_texts(texts: &mut Vec<String>) {
     texts.truncate(ITEMS);
     for text in texts {
         cut(text, TEXT);
     }
 }
 
-fn digest(bytes: &mut Vec<u8>) {
+/// At most [`DIGEST`] bytes.
+pub(super) fn cut_digest(bytes: &mut Vec<u8>) {
     bytes.truncate(DIGEST);
 }
 
@@ -122,7 +97,8 @@ fn is_name(text: &str, most: usize) -> bool {
     text.len() <= most && !text.contains('\0')
 }
 
-fn cut(text: &mut String, most: usize) {
+/// Cuts `text` to so many bytes at a character's boundary; a NUL becomes a replacement character.
+pub(super) fn cut(text: &mut String, most: usize) {
     if text.len() > most {
         text.truncate(text.floor_char_boundary(most));
         text.shrink_to_fit();
@@ -153,19 +129,19 @@ mod tests {
     #[test]
     fn what_is_long_is_cut_at_a_character_and_a_nul_is_replaced() {
         let mut long = pod("uid-1", 100_000);
-        assert!(tame(&mut long));
+        assert!(sanitize(&mut long));
         let Some(Body::Pod(pod)) = long.body else { panic!("a pod") };
         assert_eq!((pod.containers.len(), pod.containers[0].reason.as_str()), (ITEMS, "x\u{fffd}y"));
         assert_eq!(pod.meta.unwrap().name.len(), NAME - 1);
         let mut long = file("/etc/a", &"d".repeat(4 << 20));
-        assert!(tame(&mut long));
+        assert!(sanitize(&mut long));
         let Some(Body::File(file)) = long.body else { panic!("a file") };
         assert_eq!(file.diff.len(), DIFF);
     }
 
     #[test]
     fn what_cannot_be_a_name_is_not_kept() {
-        assert!(tame(&mut file("/etc/a", "")) && tame(&mut pod("uid-1", 1)));
+        assert!(sanitize(&mut file("/etc/a", "")) && sanitize(&mut pod("uid-1", 1)));
         for mut bad in [
             file("/etc/a\0", ""),
             file(&"a".repeat(PATH + 1), ""),
@@ -173,7 +149,7 @@ mod tests {
             pod(&"u".repeat(UID + 1), 1),
             v1::Observation { cluster_uid: "a\0b".into(), ..pod("uid-1", 1) },
         ] {
-            assert!(!tame(&mut bad), "{bad:?}");
+            assert!(!sanitize(&mut bad), "{bad:?}");
         }
         assert!(is_cluster_uid("7b0c1f1e-0000-4000-8000-000000000001"));
         assert!(!is_cluster_uid("") && !is_cluster_uid(&"a".repeat(65)) && !is_cluster_uid("a/b"));

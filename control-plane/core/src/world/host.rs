@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use nimbus_protocol::kind::FILES;
 use nimbus_protocol::{from_micros, v1};
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
-use crate::audit::to_hex;
 use crate::model::FileFacts;
 
 /// Most drifted files kept for one agent; further ones are counted in [`HostFacts::files_not_kept`].
@@ -52,6 +52,9 @@ pub struct HostFacts {
     pub pass: Listing,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
+    /// Moves with every change; what was concluded from one version holds as long as it stays.
+    #[serde(skip)]
+    pub(super) version: u64,
 }
 
 /// A host's health at one moment.
@@ -101,6 +104,11 @@ pub struct DiskSample {
 }
 
 impl HostFacts {
+    /// Moves with every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// Takes one observation; true when the picture changed.
     pub(super) fn apply(&mut self, observed_at: Timestamp, body: &v1::observation::Body) -> bool {
         use v1::observation::Body;
@@ -110,8 +118,15 @@ impl HostFacts {
                 true
             }
             Body::File(file) => self.file(observed_at, file),
-            Body::Sync(mark) if mark.kind == "File" => self.mark(mark.phase()),
-            _ => false,
+            Body::Sync(mark) if mark.kind == FILES => self.mark(mark.phase()),
+            // What is not of a host: an object that an agent reports without naming its cluster is not kept.
+            Body::Sync(_)
+            | Body::Gone(_)
+            | Body::AgentStatus(_)
+            | Body::Pod(_)
+            | Body::ReplicaSet(_)
+            | Body::Deployment(_)
+            | Body::Node(_) => false,
         }
     }
 
@@ -187,7 +202,7 @@ fn facts(state: Option<&v1::FileState>) -> FileFacts {
         mode: state.mode,
         uid: state.uid,
         gid: state.gid,
-        sha256: to_hex(&state.sha256),
+        sha256: state.sha256.clone(),
     }
 }
 

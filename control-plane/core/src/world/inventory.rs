@@ -1,244 +1,201 @@
 //! One cluster as its leading agent sees it.
 //!
-//! Decides whose observations count (only those of the agent that holds the newest watch lease) and when the
-//! picture is complete (every kind listed from begin to end under that lease). What the objects mean is left to
-//! the detectors.
+//! Decides whose observations count (only those of the agent that holds the newest watch lease) and of which kinds the
+//! picture is complete (listed from begin to end under that lease). What the objects mean is left to the causes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::kind::{Body, ObjectKind};
 use nimbus_protocol::v1;
+use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
-use super::listing::Listing;
-use super::objects::{Deployment, Node, Pod, ReplicaSet};
-use super::relations::Owned;
-
-/// The kinds that have to be listed before anything is concluded.
-pub const KINDS: [&str; 4] = ["Pod", "ReplicaSet", "Deployment", "Node"];
-
-/// Most objects of one kind; further ones are not kept, are counted, and the inventory reads unknown.
-pub const MAX_OBJECTS: usize = 500_000;
-
-/// Good revisions remembered for each Deployment; the oldest is dropped.
-pub const MAX_GOOD_REVISIONS: usize = 5;
-
-/// Deployments that are gone keep their good revisions as long as no more than this many are remembered beyond
-/// those that exist (a listing may miss one for a moment).
-const SPARE_MEMORIES: usize = 1_000;
+use super::kube::{Deployment, Node, Pod, ReplicaSet};
+use super::owned::Owned;
+use super::table::{Listed, Object, Put, Table};
+use crate::model::RevisionHistory;
 
 /// How far a lease's term may lie ahead of the minutes since 1970 from which agents begin theirs: a year. One beyond
 /// that would shut every later leader out.
 const TERM_AHEAD: u64 = 366 * 24 * 60;
 
-/// A revision that was seen fully available.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GoodRevision {
-    /// Its number then.
-    pub revision: u64,
-    /// Hash of its pod template, hex.
-    pub template_hash: String,
-}
-
 /// A cluster's inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Inventory {
     /// Pods by UID.
-    pub pods: BTreeMap<String, Pod>,
+    pub pods: Table<Pod>,
     /// ReplicaSets by UID.
-    pub replica_sets: BTreeMap<String, ReplicaSet>,
+    pub replica_sets: Table<ReplicaSet>,
     /// Deployments by UID.
-    pub deployments: BTreeMap<String, Deployment>,
+    pub deployments: Table<Deployment>,
     /// Nodes by UID.
-    pub nodes: BTreeMap<String, Node>,
-    /// By Deployment UID the revisions seen fully available, oldest first, at most [`MAX_GOOD_REVISIONS`].
-    pub good: BTreeMap<String, Vec<GoodRevision>>,
+    pub nodes: Table<Node>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
     pub lease_term: u64,
-    /// By kind, where its listing stands.
-    pub listings: BTreeMap<String, Listing>,
-    /// Objects that were not kept because there are more than [`MAX_OBJECTS`] of their kind.
-    pub not_kept: u64,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
-    /// Who owns which pods and ReplicaSets; derived, not stored.
+    /// By workload UID the revisions seen fully available. Documents of their own, not part of the snapshot.
+    #[serde(skip)]
+    pub histories: BTreeMap<String, RevisionHistory>,
+    /// Workloads whose history changed since it was last taken to be stored.
+    #[serde(skip)]
+    pub(super) unstored_histories: BTreeSet<String>,
+    /// Moves with every change; what was concluded from one version holds as long as it stays.
+    #[serde(skip)]
+    pub(super) version: u64,
+    /// Who owns which objects; derived, not stored.
     #[serde(skip)]
     pub(super) owned: Owned,
 }
 
 impl Inventory {
-    /// Which kinds have not been listed to the end yet? Empty: the picture is complete.
-    pub fn unlisted(&self) -> Vec<&'static str> {
-        let complete = |kind: &str| self.listings.get(kind).is_some_and(|l| l.complete);
-        KINDS.into_iter().filter(|kind| !complete(kind)).collect()
+    /// Has the leading agent listed this kind to its end?
+    pub fn is_listed(&self, kind: ObjectKind) -> bool {
+        self.table(kind).is_listed()
+    }
+
+    /// Objects of this kind that were not kept for want of room.
+    pub fn not_kept(&self, kind: ObjectKind) -> u64 {
+        self.table(kind).not_kept()
+    }
+
+    /// The kinds that are not listed to their end (yet).
+    pub fn unlisted(&self) -> Vec<ObjectKind> {
+        ObjectKind::ALL.iter().copied().filter(|kind| !self.is_listed(*kind)).collect()
+    }
+
+    /// Moves with every change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn table(&self, kind: ObjectKind) -> &dyn Listed {
+        match kind {
+            ObjectKind::Pod => &self.pods,
+            ObjectKind::ReplicaSet => &self.replica_sets,
+            ObjectKind::Deployment => &self.deployments,
+            ObjectKind::Node => &self.nodes,
+        }
+    }
+
+    fn table_mut(&mut self, kind: ObjectKind) -> &mut dyn Listed {
+        match kind {
+            ObjectKind::Pod => &mut self.pods,
+            ObjectKind::ReplicaSet => &mut self.replica_sets,
+            ObjectKind::Deployment => &mut self.deployments,
+            ObjectKind::Node => &mut self.nodes,
+        }
     }
 
     /// Takes one observation; true when the picture changed.
-    pub(super) fn apply(
-        &mut self,
-        agent: &AgentId,
-        body: &v1::observation::Body,
-        received_at: Timestamp,
-    ) -> bool {
-        use v1::observation::Body;
-        if let Body::Sync(mark) = body {
-            return self.mark(agent, mark, received_at);
-        }
-        if self.leader.as_ref() != Some(agent) {
-            return false;
-        }
-        match body {
-            Body::Pod(pod) => {
-                let pod = Pod::from(pod.clone());
-                self.see("Pod", &pod.meta.uid);
-                let old = self.pods.get(&pod.meta.uid).map(|old| &old.meta);
-                self.owned.update(old, &pod.meta);
-                put(&mut self.pods, pod.meta.uid.clone(), pod, &mut self.not_kept)
-            }
-            Body::ReplicaSet(set) => {
-                let set = ReplicaSet::from(set.clone());
-                self.see("ReplicaSet", &set.meta.uid);
-                let old = self.replica_sets.get(&set.meta.uid).map(|old| &old.meta);
-                self.owned.update(old, &set.meta);
-                put(&mut self.replica_sets, set.meta.uid.clone(), set, &mut self.not_kept)
-            }
+    pub(super) fn apply(&mut self, agent: AgentId, body: &Body, received_at: Timestamp) -> bool {
+        let leads = self.leader == Some(agent);
+        let changed = match body {
+            Body::Sync(mark) => self.mark(agent, mark, received_at),
+            Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => false,
+            _ if !leads => false,
+            Body::Pod(pod) => put(&mut self.pods, &mut self.owned, Pod::from(pod.clone())),
+            Body::ReplicaSet(set) => put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone())),
             Body::Deployment(deployment) => {
-                let deployment = Deployment::from(deployment.clone());
-                self.see("Deployment", &deployment.meta.uid);
-                self.remember(&deployment);
-                put(&mut self.deployments, deployment.meta.uid.clone(), deployment, &mut self.not_kept)
+                put(&mut self.deployments, &mut self.owned, Deployment::from(deployment.clone()))
             }
-            Body::Node(node) => {
-                let node = Node::from(node.clone());
-                self.see("Node", &node.meta.uid);
-                put(&mut self.nodes, node.meta.uid.clone(), node, &mut self.not_kept)
-            }
-            Body::Gone(gone) => self.gone(&gone.kind, &gone.uid),
-            _ => false,
-        }
+            Body::Node(node) => put(&mut self.nodes, &mut self.owned, Node::from(node.clone())),
+            Body::Gone(gone) => self.gone(gone),
+        };
+        self.version += u64::from(changed);
+        changed
     }
 
-    fn see(&mut self, kind: &str, uid: &str) {
-        if let Some(listing) = self.listings.get_mut(kind) {
-            listing.see(uid);
-        }
-    }
-
-    fn gone(&mut self, kind: &str, uid: &str) -> bool {
-        if let Some(listing) = self.listings.get_mut(kind) {
-            listing.forget(uid);
-        }
+    /// An object is no more. A kind that this build does not know has no table: nothing changes.
+    fn gone(&mut self, gone: &v1::Gone) -> bool {
+        let Ok(kind) = gone.kind.parse::<ObjectKind>() else { return false };
         match kind {
-            "Pod" => self.pods.remove(uid).map(|pod| self.owned.remove(&pod.meta)).is_some(),
-            "ReplicaSet" => self.replica_sets.remove(uid).map(|set| self.owned.remove(&set.meta)).is_some(),
-            "Deployment" => {
-                self.good.remove(uid);
-                self.deployments.remove(uid).is_some()
-            }
-            "Node" => self.nodes.remove(uid).is_some(),
-            _ => false,
+            ObjectKind::Pod => remove(&mut self.pods, &mut self.owned, &gone.uid),
+            ObjectKind::ReplicaSet => remove(&mut self.replica_sets, &mut self.owned, &gone.uid),
+            ObjectKind::Deployment => remove(&mut self.deployments, &mut self.owned, &gone.uid),
+            ObjectKind::Node => remove(&mut self.nodes, &mut self.owned, &gone.uid),
         }
     }
 
     /// Begin and end of listings, and with a begin of a newer lease term the change of the leader.
-    fn mark(&mut self, agent: &AgentId, mark: &v1::SyncMark, received_at: Timestamp) -> bool {
+    ///
+    /// The listing of a kind that this build does not know changes nothing but the leader.
+    fn mark(&mut self, agent: AgentId, mark: &v1::SyncMark, received_at: Timestamp) -> bool {
         let most = minutes(received_at).saturating_add(TERM_AHEAD);
-        if mark.lease_term > most || mark.lease_term < self.lease_term || !KINDS.contains(&mark.kind.as_str())
-        {
+        if mark.lease_term > most || mark.lease_term < self.lease_term {
             return false;
         }
+        let kind = mark.kind.parse::<ObjectKind>().ok();
         match mark.phase() {
-            v1::sync_mark::Phase::Begin => {
-                if mark.lease_term > self.lease_term || self.leader.as_ref() != Some(agent) {
+            Phase::Begin => {
+                let mut changed = false;
+                if mark.lease_term > self.lease_term || self.leader != Some(agent) {
                     self.lease_term = mark.lease_term;
-                    self.leader = Some(agent.clone());
-                    self.listings.clear();
-                    self.not_kept = 0;
+                    self.leader = Some(agent);
+                    self.forget_listings();
+                    changed = true;
                 }
-                self.listings.entry(mark.kind.clone()).or_default().begin();
-                true
+                if let Some(kind) = kind {
+                    self.table_mut(kind).begin();
+                    changed = true;
+                }
+                changed
             }
-            v1::sync_mark::Phase::End if self.leader.as_ref() == Some(agent) => self.end(&mark.kind),
-            _ => false,
+            Phase::End if self.leader == Some(agent) => kind.is_some_and(|kind| {
+                let ended = self.table_mut(kind).end();
+                if ended {
+                    self.relate();
+                }
+                ended
+            }),
+            Phase::End | Phase::Unspecified => false,
         }
     }
 
-    fn end(&mut self, kind: &str) -> bool {
-        let Some(seen) = self.listings.get_mut(kind).and_then(Listing::end) else { return false };
-        match kind {
-            "Pod" => {
-                self.pods.retain(|uid, _| seen.contains(uid));
-                self.relate();
-            }
-            "ReplicaSet" => {
-                self.replica_sets.retain(|uid, _| seen.contains(uid));
-                self.relate();
-            }
-            "Node" => self.nodes.retain(|uid, _| seen.contains(uid)),
-            _ => {
-                self.deployments.retain(|uid, _| seen.contains(uid));
-                if self.good.len() > self.deployments.len() + SPARE_MEMORIES {
-                    let deployments = &self.deployments;
-                    self.good.retain(|uid, _| deployments.contains_key(uid));
-                }
-            }
+    fn forget_listings(&mut self) {
+        for kind in ObjectKind::ALL {
+            self.table_mut(*kind).forget_listing();
         }
-        true
     }
 
     /// Nobody's observations count until the next listing begins, under whatever lease.
-    pub(super) fn depose(&mut self) {
+    pub(super) fn clear_leader(&mut self) {
         (self.leader, self.lease_term) = (None, 0);
-        self.listings.clear();
+        self.forget_listings();
+        self.version += 1;
     }
 
     /// Derives who owns what anew, after a listing or from a snapshot.
     pub(super) fn relate(&mut self) {
-        let pods = self.pods.values().map(|pod| &pod.meta);
-        self.owned = Owned::of(pods.chain(self.replica_sets.values().map(|set| &set.meta)));
+        fn metas<T: Object>(table: &Table<T>) -> impl Iterator<Item = &super::meta::Meta> {
+            table.values().map(Object::meta)
+        }
+        let all = metas(&self.pods).chain(metas(&self.replica_sets)).chain(metas(&self.deployments));
+        self.owned = Owned::of(all);
     }
+}
 
-    fn remember(&mut self, deployment: &Deployment) {
-        if !deployment.is_fully_available() || deployment.desired == 0 || deployment.template_hash.is_empty()
-        {
-            return;
+fn put<T: Object>(table: &mut Table<T>, owned: &mut Owned, object: T) -> bool {
+    let meta = object.meta().clone();
+    match table.put(object) {
+        Put::Changed(before) => {
+            owned.update(before.as_ref(), &meta);
+            true
         }
-        let good = self.good.entry(deployment.meta.uid.clone()).or_default();
-        if good.last().is_some_and(|last| {
-            last.template_hash == deployment.template_hash && last.revision == deployment.revision
-        }) {
-            return;
-        }
-        good.retain(|one| one.template_hash != deployment.template_hash);
-        good.push(GoodRevision {
-            revision: deployment.revision,
-            template_hash: deployment.template_hash.clone(),
-        });
-        if good.len() > MAX_GOOD_REVISIONS {
-            good.remove(0);
-        }
+        Put::Same => false,
+        // That it is not kept may be news: the kind reads unknown from now on.
+        Put::NotKept => !meta.uid.is_empty(),
     }
+}
+
+fn remove<T: Object>(table: &mut Table<T>, owned: &mut Owned, uid: &str) -> bool {
+    table.gone(uid).map(|object| owned.remove(object.meta())).is_some()
 }
 
 fn minutes(at: Timestamp) -> u64 {
     u64::try_from(at.as_second() / 60).unwrap_or(0)
-}
-
-fn put<T: PartialEq>(map: &mut BTreeMap<String, T>, uid: String, value: T, not_kept: &mut u64) -> bool {
-    if uid.is_empty() {
-        return false;
-    }
-    let full = map.len() >= MAX_OBJECTS;
-    match map.get_mut(&uid) {
-        Some(old) if *old == value => return false,
-        Some(old) => *old = value,
-        None if full => *not_kept += 1,
-        None => {
-            map.insert(uid, value);
-        }
-    }
-    true
 }

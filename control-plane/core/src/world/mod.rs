@@ -1,15 +1,18 @@
 //! What is known of clusters and hosts: a view of the observation log, kept in memory.
 //!
 //! [`World::apply`] takes observations in the order of the log; the newest state of an object wins. What the
-//! picture means, and whether it is fresh enough to act on, is decided elsewhere (`detect`, `snapshot`).
+//! picture means, and whether it is fresh enough to act on, is decided elsewhere (`causes`, `snapshot`).
 
 mod bounds;
-mod convert;
+mod histories;
 mod host;
 mod inventory;
+mod kube;
 mod listing;
-mod objects;
+mod meta;
+mod owned;
 mod relations;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -17,21 +20,24 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::kind::Body;
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
-pub use bounds::{is_cluster_uid, tame};
+pub use bounds::{is_cluster_uid, sanitize};
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
-pub use inventory::{GoodRevision, Inventory, KINDS, MAX_GOOD_REVISIONS, MAX_OBJECTS};
+pub use inventory::Inventory;
+pub use kube::{Container, Deployment, Node, Pod, ReplicaSet, Rollout};
 pub use listing::Listing;
-pub use objects::{Container, Deployment, Meta, Node, Pod, ReplicaSet, Rollout};
+pub use meta::Meta;
 pub use relations::Health;
+pub use table::{MAX_OBJECTS, Object, Table};
 
 /// Most clusters in one picture; observations of a further one are ignored.
 pub const MAX_CLUSTERS: usize = 1_000;
 
 /// First byte of a snapshot: which layout follows.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// Everything that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,34 +64,38 @@ pub enum SnapshotError {
 impl World {
     /// Takes one observation of `agent`; true when the picture changed.
     ///
-    /// Job reports and what an agent says of itself are no world state: they change nothing here. That an agent
-    /// may speak for a cluster at all is checked before (the gateway knows its enrolment).
-    pub fn apply(&mut self, agent: &AgentId, observation: &v1::Observation, received_at: Timestamp) -> bool {
-        use v1::observation::Body;
+    /// What an agent says of itself is no state of the world: it changes nothing here. That an agent may report for a
+    /// cluster at all is checked before (the gateway knows its enrolment).
+    pub fn apply(&mut self, agent: AgentId, observation: &v1::Observation, received_at: Timestamp) -> bool {
         let Some(body) = &observation.body else { return false };
-        if matches!(body, Body::AgentStatus(_) | Body::JobReport(_)) {
+        if let Body::AgentStatus(_) = body {
             return false;
         }
-        if observation.cluster_uid.is_empty() {
-            let facts = self.hosts.entry(agent.clone()).or_default();
+        let uid = &observation.cluster_uid;
+        if uid.is_empty() {
+            let facts = self.hosts.entry(agent).or_default();
             facts.heard_at = Some(received_at);
-            return facts.apply(host::observed_at(observation), body);
+            let changed = facts.apply(host::observed_at(observation), body);
+            facts.version += u64::from(changed);
+            return changed;
         }
-        if !self.clusters.contains_key(&observation.cluster_uid) && self.clusters.len() >= MAX_CLUSTERS {
+        if !self.clusters.contains_key(uid) && self.clusters.len() >= MAX_CLUSTERS {
             return false;
         }
-        let inventory = self.clusters.entry(observation.cluster_uid.clone()).or_default();
-        if inventory.leader.as_ref() == Some(agent) {
+        let inventory = self.clusters.entry(uid.clone()).or_default();
+        if inventory.leader == Some(agent) {
             inventory.heard_at = Some(received_at);
         }
-        inventory.apply(agent, body, received_at)
+        let changed = inventory.apply(agent, body, received_at);
+        inventory.note_history(uid, agent, body, received_at);
+        changed
     }
 
-    /// Forgets who leads a cluster, and under which lease: that agent may not speak for it (any more). The next one's
+    /// Forgets who leads a cluster, and under which lease: that agent may not report for it (any more). The next one's
     /// listing makes the picture anew.
-    pub fn depose(&mut self, cluster_uid: &str) {
+    pub fn clear_leader(&mut self, cluster_uid: &str) {
         if let Some(inventory) = self.clusters.get_mut(cluster_uid) {
-            inventory.depose();
+            inventory.clear_leader();
         }
     }
 

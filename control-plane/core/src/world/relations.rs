@@ -1,50 +1,13 @@
-//! Who belongs to whom in a cluster, and whether an owner is healthy as a whole.
+//! Which pods belong to which workload, and whether a workload is healthy as a whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
 
 use super::inventory::Inventory;
-use super::objects::{Deployment, Meta, Node, Pod, ReplicaSet};
-
-/// By an owner's UID the UIDs of what it owns.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Owned(BTreeMap<String, BTreeSet<String>>);
-
-impl Owned {
-    pub(super) fn of<'a>(all: impl Iterator<Item = &'a Meta>) -> Self {
-        let mut owned = Self::default();
-        all.for_each(|meta| owned.update(None, meta));
-        owned
-    }
-
-    /// An object is new or may have changed hands.
-    pub(super) fn update(&mut self, old: Option<&Meta>, new: &Meta) {
-        if old.is_some_and(|old| old.owner_uid == new.owner_uid) {
-            return;
-        }
-        if let Some(old) = old {
-            self.remove(old);
-        }
-        if !new.owner_uid.is_empty() {
-            self.0.entry(new.owner_uid.clone()).or_default().insert(new.uid.clone());
-        }
-    }
-
-    /// An object is gone.
-    pub(super) fn remove(&mut self, meta: &Meta) {
-        if let Some(children) = self.0.get_mut(&meta.owner_uid) {
-            children.remove(&meta.uid);
-            if children.is_empty() {
-                self.0.remove(&meta.owner_uid);
-            }
-        }
-    }
-
-    fn by(&self, owner: &str) -> impl Iterator<Item = &String> {
-        self.0.get(owner).into_iter().flatten()
-    }
-}
+use super::kube::{Deployment, Node, Pod, ReplicaSet};
+use crate::model::Workload;
 
 /// Whether the pods of a workload are all ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +25,8 @@ pub enum Health {
         /// Wanted pods.
         wanted: usize,
     },
+    /// The workload's own object is not watched: how many pods it wants is not known.
+    Unknown,
 }
 
 impl Inventory {
@@ -97,6 +62,17 @@ impl Inventory {
         pods.filter(|pod| pod.is_active() && pod.meta.owner_kind == "ReplicaSet")
     }
 
+    /// What makes a pod, and would make another one: its Deployment, otherwise whatever controls it, otherwise nothing.
+    pub fn workload_of(&self, pod: &Pod) -> Workload {
+        if let Some((_, deployment)) = self.owners_of(pod) {
+            return Workload::Deployment(deployment.meta.reference(ObjectKind::Deployment));
+        }
+        match pod.meta.owner() {
+            Some(owner) => Workload::of(owner),
+            None => Workload::Bare(pod.meta.reference(ObjectKind::Pod)),
+        }
+    }
+
     /// A node by its name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.nodes.values().find(|node| node.meta.name == name)
@@ -107,25 +83,43 @@ impl Inventory {
         self.nodes.values().map(|node| (node.meta.name.as_str(), node.is_ready())).collect()
     }
 
-    /// Are all pods of a Deployment ready, and since when?
-    ///
+    /// Are all pods of a workload ready, and since when?
+    pub fn health_of(&self, workload: &Workload) -> Health {
+        match workload {
+            Workload::Deployment(object) => self.deployment_health(&object.uid),
+            // Their objects are not watched: how many pods they want is not known.
+            Workload::StatefulSet(_)
+            | Workload::DaemonSet(_)
+            | Workload::Job(_)
+            | Workload::CronJob(_)
+            | Workload::Bare(_)
+            | Workload::Other(_) => Health::Unknown,
+        }
+    }
+
     /// Pods of an older revision that still run count as well: while they are there the Deployment is not settled.
-    pub fn health_of(&self, deployment: &str) -> Health {
+    fn deployment_health(&self, deployment: &str) -> Health {
         let Some(found) = self.deployments.get(deployment) else { return Health::Gone };
-        if found.desired == 0 {
-            return Health::Idle;
-        }
-        let wanted = found.desired as usize;
-        let pods: Vec<&Pod> = self.pods_of(deployment).collect();
-        let ready = pods.iter().filter(|pod| pod.ready).count();
-        // The newest of the times at which a pod became ready; a pod that does not say when is not settled.
-        let since = pods
-            .iter()
-            .map(|pod| pod.ready_since)
-            .try_fold(Timestamp::MIN, |newest, at| Some(newest.max(at?)));
-        match since {
-            Some(since) if ready >= wanted && ready == pods.len() => Health::ReadySince(since),
-            _ => Health::NotReady { ready: ready.min(wanted), wanted },
-        }
+        ready_pods(self.pods_of(deployment), found.desired)
+    }
+}
+
+/// Are `wanted` pods ready, and none that is not?
+fn ready_pods<'a>(pods: impl Iterator<Item = &'a Pod>, wanted: u32) -> Health {
+    if wanted == 0 {
+        return Health::Idle;
+    }
+    let wanted = wanted as usize;
+    let (mut all, mut ready) = (0, 0);
+    // The newest of the times at which a pod became ready; a pod that does not say when is not settled.
+    let mut since = Some(Timestamp::MIN);
+    for pod in pods {
+        all += 1;
+        ready += usize::from(pod.ready);
+        since = since.zip(pod.ready_since).map(|(newest, at)| newest.max(at));
+    }
+    match since {
+        Some(since) if ready >= wanted && ready == all => Health::ReadySince(since),
+        _ => Health::NotReady { ready: ready.min(wanted), wanted },
     }
 }

@@ -1,0 +1,77 @@
+//! A node whose Ready condition is not True: it says so itself, or nobody has heard of it.
+
+use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
+
+use super::{Agreement, Cause, Finding, Place};
+use crate::model::{Incident, IncidentKind, Scope, Severity};
+use crate::settings::{Settings, later};
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, Node};
+
+pub(super) struct NodeNotReady;
+
+const NEEDS: &[ObjectKind] = &[ObjectKind::Node];
+
+impl Cause for NodeNotReady {
+    fn needs(&self) -> &'static [ObjectKind] {
+        NEEDS
+    }
+
+    fn depth(&self) -> u8 {
+        5
+    }
+
+    fn key_word(&self) -> &'static str {
+        "node"
+    }
+
+    fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
+        let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
+        let finding = |node: &Node| {
+            let why = if node.ready_reason.is_empty() { "no reason given" } else { &node.ready_reason };
+            let condition = if node.ready.is_empty() { "missing" } else { &node.ready };
+            let evidence = vec![format!("node {}: its Ready condition is {condition} ({why})", node.meta.name)];
+            let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.meta.object(ObjectKind::Node));
+            Finding {
+                node: node.meta.name.clone(),
+                ..Finding::new(IncidentKind::NodeNotReady, scope, object, evidence)
+            }
+        };
+        inventory.nodes.values().filter(|n| !n.is_ready() && !n.meta.deleting).map(finding).collect()
+    }
+
+    fn title(&self, finding: &Finding, _pods: usize) -> String {
+        format!("{}: not ready", finding.object)
+    }
+
+    fn severity(&self, _: &Finding, _: Option<&Inventory>) -> Severity {
+        Severity::Critical
+    }
+
+    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
+        let Some(node) = s.inventory(&incident.scope)?.nodes.get(incident.object.uid()) else {
+            return Some(format!("{} is no more", incident.object));
+        };
+        let since = node.ready_since?;
+        let settled = node.is_ready() && later(since, s.settings.settle()) <= now;
+        settled.then(|| format!("{} has been ready since {since:.0}", incident.object))
+    }
+
+    fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {
+        if let Err(unknown) = s.known(&incident.scope, NEEDS) {
+            return Agreement::Disagrees(unknown);
+        }
+        let node = s.inventory(&incident.scope).and_then(|i| i.nodes.get(incident.object.uid()));
+        match node {
+            Some(node) if node.is_ready() => Agreement::Agrees,
+            Some(node) => Agreement::Disagrees(format!("{} is not ready ({})", incident.object, node.ready)),
+            None => Agreement::Disagrees(format!("{} is no more", incident.object)),
+        }
+    }
+
+    fn recommendation(&self) -> &'static str {
+        "a node is not ready: look at its kubelet, disk, memory and network; Nimbus leaves its pods alone, they suffer \
+         from the node"
+    }
+}

@@ -1,0 +1,65 @@
+//! A container that is killed for its memory limit again and again: a restart meets the same limit.
+
+use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
+
+use super::{Agreement, Cause, Finding, Place, pods};
+use crate::model::{Incident, IncidentKind, Severity};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::world::Inventory;
+
+pub(super) struct OutOfMemory;
+
+impl Cause for OutOfMemory {
+    fn needs(&self) -> &'static [ObjectKind] {
+        pods::NEEDS
+    }
+
+    fn depth(&self) -> u8 {
+        3
+    }
+
+    fn key_word(&self) -> &'static str {
+        "memory"
+    }
+
+    fn detect(&self, place: Place<'_>, settings: &Settings) -> Vec<Finding> {
+        pods::findings(
+            IncidentKind::OutOfMemory,
+            place,
+            |container| {
+                container.backs_off()
+                    && container.out_of_memory()
+                    && container.restarts >= settings.crash_loop_restarts
+            },
+            |container| {
+                vec![format!(
+                    "container {} was killed for its memory limit (OOMKilled) and restarted {} times",
+                    container.name, container.restarts
+                )]
+            },
+        )
+    }
+
+    fn title(&self, finding: &Finding, _pods: usize) -> String {
+        format!("{}: container {} is killed for its memory limit", finding.subject(), finding.container)
+    }
+
+    fn severity(&self, finding: &Finding, inventory: Option<&Inventory>) -> Severity {
+        pods::severity(finding, inventory)
+    }
+
+    fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
+        pods::recovered(s, incident, now)
+    }
+
+    fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {
+        pods::agreement(s, incident)
+    }
+
+    fn recommendation(&self) -> &'static str {
+        "a container is killed for its memory limit: raise the limit or lower what it uses; Nimbus does not restart \
+         it, a new pod would meet the same limit"
+    }
+}

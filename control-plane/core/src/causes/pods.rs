@@ -1,0 +1,108 @@
+//! What the causes that show in pods share: which pods they look at, what a finding names, and when a workload is well
+//! again.
+
+use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
+
+use super::{Agreement, Finding, Place};
+use crate::model::{Incident, IncidentKind, Scope, Severity, Workload};
+use crate::settings::later;
+use crate::snapshot::Snapshot;
+use crate::world::{Container, Health, Inventory, Pod};
+
+/// A pod's workload is known only with the objects between them.
+pub(super) const NEEDS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment];
+
+/// One finding for each pod with a container that `shows` the trouble, put in words by `say`. Pods on their way
+/// out are left alone; of several such containers the one with most restarts speaks.
+pub(super) fn findings(
+    kind: IncidentKind,
+    place: Place<'_>,
+    shows: impl Fn(&Container) -> bool,
+    say: impl Fn(&Container) -> Vec<String>,
+) -> Vec<Finding> {
+    let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
+    let worst = |pod: &'_ Pod| {
+        let failing = pod.containers.iter().filter(|c| shows(c));
+        failing.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).cloned()
+    };
+    let mut found = Vec::new();
+    for pod in inventory.pods.values().filter(|pod| !pod.meta.deleting) {
+        let Some(container) = worst(pod) else { continue };
+        let on = if pod.node.is_empty() { "no node yet" } else { &pod.node };
+        let mut evidence = say(&container);
+        if let Some(first) = evidence.first_mut() {
+            *first = format!("pod {}/{} on {on}: {first}", pod.meta.namespace, pod.meta.name);
+        }
+        let (scope, object) = (Scope::Cluster(cluster.to_owned()), pod.meta.object(ObjectKind::Pod));
+        found.push(Finding {
+            workload: Some(inventory.workload_of(pod)),
+            node: pod.node.clone(),
+            container: container.name,
+            restarts: container.restarts,
+            ..Finding::new(kind, scope, object, evidence)
+        });
+    }
+    found
+}
+
+/// Critical where a workload has no ready pod at all.
+pub(super) fn severity(finding: &Finding, inventory: Option<&Inventory>) -> Severity {
+    let (Some(inventory), Some(workload)) = (inventory, &finding.workload) else { return Severity::Warning };
+    match inventory.health_of(workload) {
+        Health::NotReady { ready: 0, .. } => Severity::Critical,
+        Health::NotReady { .. } | Health::Gone | Health::Idle | Health::ReadySince(_) | Health::Unknown => {
+            Severity::Warning
+        }
+    }
+}
+
+/// Why a workload is well again, if it certainly is.
+pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
+    let inventory = s.inventory(&incident.scope)?;
+    let workload = incident.workload.as_ref()?;
+    let settle = s.settings.settle();
+    match inventory.health_of(workload) {
+        Health::Gone => Some(format!("{workload} is no more")),
+        Health::Idle => Some(format!("{workload} was scaled to zero")),
+        Health::ReadySince(since) if later(since, settle) <= now => {
+            Some(format!("all pods of {workload} have been ready since {since:.0}"))
+        }
+        Health::ReadySince(_) | Health::NotReady { .. } => None,
+        Health::Unknown => single(inventory, incident, workload, |pod| {
+            pod.ready && pod.ready_since.is_some_and(|since| later(since, settle) <= now)
+        }),
+    }
+}
+
+/// A workload whose object is not watched: its pods that are there are well, or none is left.
+fn single(
+    inventory: &Inventory,
+    incident: &Incident,
+    workload: &Workload,
+    well: impl Fn(&Pod) -> bool,
+) -> Option<String> {
+    let belongs = |pod: &&Pod| pod.meta.uid == incident.object.uid() || pod.meta.owner_uid == workload.uid();
+    let mut pods = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).peekable();
+    if pods.peek().is_none() {
+        return Some(format!("{} is no more", incident.object));
+    }
+    pods.all(well).then(|| format!("{} has been ready long enough", incident.object))
+}
+
+/// Does the world agree that the workload is well, right after a job says so?
+pub(super) fn agreement(s: &Snapshot<'_>, incident: &Incident) -> Agreement {
+    if let Err(unknown) = s.known(&incident.scope, NEEDS) {
+        return Agreement::Disagrees(unknown);
+    }
+    let (Some(inventory), Some(workload)) = (s.inventory(&incident.scope), &incident.workload) else {
+        return Agreement::Disagrees("unknown: the incident names no workload".to_owned());
+    };
+    match inventory.health_of(workload) {
+        Health::NotReady { ready, wanted } => {
+            Agreement::Disagrees(format!("{ready} of {wanted} pods of {workload} are ready"))
+        }
+        Health::Unknown => Agreement::Disagrees(format!("unknown: {workload} is not of a kind that is watched")),
+        Health::Gone | Health::Idle | Health::ReadySince(_) => Agreement::Agrees,
+    }
+}

@@ -1,0 +1,145 @@
+//! Whether there is room for one more: caps, attempts, storms. Invariants 1, 4, 5 and 6.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{ActionRules, Violations, require, rules_of};
+use nimbus_protocol::ObjectKind;
+
+use crate::model::{IncidentKind, IncidentState, Job, JobState, Plan};
+use crate::snapshot::Snapshot;
+
+/// Invariants 1 and 4: nothing else is out for the same incident, and there is room at every level.
+pub(super) fn in_flight(
+    found: &mut Violations,
+    plan: &Plan,
+    rules: &dyn ActionRules,
+    snapshot: &Snapshot<'_>,
+) {
+    let is_out = |job: &&Job| match job.state {
+        JobState::Pending | JobState::Dispatched | JobState::Running => true,
+        JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Expired
+        | JobState::Compensated
+        | JobState::Unknown => false,
+    };
+    let stored = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc);
+    let flying: Vec<&Job> = stored.filter(is_out).collect();
+    require(found, 1, !flying.iter().any(|j| j.incident_id == plan.incident_id), || {
+        "a job is out for this incident".to_owned()
+    });
+    let here = |j: &&&Job| j.scope == plan.scope;
+    let mine = rules.node();
+    // A job whose plan or action cannot be read may disturb any node.
+    let on_node = |j: &&&Job| match snapshot.plans.iter().find(|p| p.doc.id == j.plan_id) {
+        None => true,
+        Some(other) => match other.doc.action.body() {
+            None => true,
+            Some(order) => rules_of(order).node() == mine,
+        },
+    };
+    let owned = |j: &&&Job| match (&plan.workload, &j.workload) {
+        (Some(a), Some(b)) => a.uid() == b.uid(),
+        (None, None) => j.object == plan.object,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    let namespace = plan.object.namespace();
+    let caps = &snapshot.settings.caps;
+    let levels = [
+        ("object", caps.per_target, flying.iter().filter(here).filter(|j| j.object == plan.object).count()),
+        ("workload", caps.per_owner, flying.iter().filter(here).filter(owned).count()),
+        ("node", caps.per_node, flying.iter().filter(here).filter(on_node).count()),
+        ("cluster or host", caps.per_cluster, flying.iter().filter(here).count()),
+        ("fleet", caps.fleet, flying.len()),
+        (
+            "namespace",
+            if namespace.is_empty() { u32::MAX } else { caps.per_namespace },
+            flying.iter().filter(here).filter(|j| j.object.namespace() == namespace).count(),
+        ),
+    ];
+    for (level, cap, count) in levels {
+        let applies = level != "node" || mine.is_some();
+        require(found, 4, !applies || count < cap as usize, || {
+            format!("the {level} has {count} jobs in flight, its cap is {cap}")
+        });
+    }
+}
+
+/// Invariant 5: attempts on the owner are capped, with a growing wait between them.
+pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
+    let automatic = !plan.needs_approval && plan.requested_by == "nimbus";
+    let same = |job: &Job| match (&plan.workload, &job.workload) {
+        (Some(a), Some(b)) => a.uid() == b.uid(),
+        (None, None) => job.object == plan.object && job.scope == plan.scope,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    let counted = |job: &&Job| {
+        let helped = job.state == JobState::Succeeded;
+        let done = job.state.is_final() && job.state != JobState::Refused;
+        same(job) && done && job.attempts_reset_at.is_none() && (automatic || !helped)
+    };
+    let made: Vec<&Job> = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc).filter(counted).collect();
+    let most = snapshot.settings.attempts as usize;
+    require(found, 5, made.len() < most, || format!("{} attempts of at most {most} were made", made.len()));
+    let newest = made.iter().map(|j| j.finished_at.or(j.applied_at).unwrap_or(j.expires_at)).max();
+    if let Some(newest) = newest {
+        let base = u64::from(snapshot.settings.backoff_base_ms);
+        let wait = (1..made.len()).fold(base, |wait, _| wait.saturating_mul(2));
+        let wait = wait.min(snapshot.settings.backoff_max_ms.into());
+        let waited = now.duration_since(newest)
+            >= SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX));
+        require(found, 5, waited, || format!("{wait} ms after the last attempt ({newest}) have not passed"));
+    }
+}
+
+/// Invariant 6: nothing automatic in a storm.
+pub(super) fn storm(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
+    if plan.needs_approval || plan.requested_by != "nimbus" {
+        return;
+    }
+    let Some(uid) = plan.scope.cluster_uid() else { return };
+    let here = || {
+        let open = snapshot.incidents.iter().map(|i| &i.doc).filter(|i| i.state != IncidentState::Resolved);
+        open.filter(|i| i.scope == plan.scope)
+    };
+    let declared = here().any(|i| i.kind == IncidentKind::Storm);
+    require(found, 6, !declared, || "a storm is declared in this cluster".to_owned());
+    let limits = &snapshot.settings.storm;
+    let window = SignedDuration::from_secs(limits.window_s.into());
+    let recent =
+        here().filter(|i| i.kind != IncidentKind::Storm && now.duration_since(i.created_at) < window).count();
+    require(found, 6, recent < limits.incidents as usize, || {
+        format!("{recent} incidents were opened within {} s", limits.window_s)
+    });
+    let Some(inventory) = snapshot.world.clusters.get(uid) else {
+        return require(found, 6, false, || format!("nothing is known of cluster {uid}: it may be in a storm"));
+    };
+    let judged = [ObjectKind::Pod, ObjectKind::Node].into_iter().all(|kind| inventory.is_listed(kind));
+    require(found, 6, judged, || {
+        format!("pods and nodes of cluster {uid} are not fully listed: it may be in a storm")
+    });
+    let down: BTreeSet<&str> =
+        inventory.nodes.values().filter(|n| n.ready != "True").map(|n| n.meta.name.as_str()).collect();
+    let (mut pods, mut ill) = (0_u64, 0_u64);
+    for pod in inventory.pods.values() {
+        if pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed" {
+            continue;
+        }
+        pods += 1;
+        let fails = pod.containers.iter().any(|c| {
+            let stuck = c.reason.contains("ImagePull") || c.reason.starts_with("InvalidImage");
+            let stuck = stuck || c.reason.contains("ImageNeverPull") || c.reason == "RegistryUnavailable";
+            c.restarts > 0 || c.reason.ends_with("Error") || (stuck && c.state == "waiting")
+        });
+        ill += u64::from(!pod.ready && (fails || down.contains(pod.node.as_str())));
+    }
+    let calm = pods < limits.min_pods.into() || ill * 100 < pods * u64::from(limits.pod_percent);
+    require(found, 6, calm, || format!("{ill} of {pods} pods are unhealthy"));
+    let nodes = inventory.nodes.len() as u64;
+    let down = down.len() as u64;
+    let calm = nodes < limits.min_nodes.into() || down * 100 < nodes * u64::from(limits.node_percent);
+    require(found, 6, calm, || format!("{down} of {nodes} nodes are not ready"));
+}

@@ -1,0 +1,130 @@
+//! An independent judge of plans, with its own reading of the safety invariants.
+//!
+//! Written apart from `remedies`, `safety` and `causes`: it shares the contract's types and the definition of the digest
+//! with them and nothing else, so that a mistake there does not repeat itself here. Run before every dispatch and over
+//! every plan in the tests. The numbers are those of the safety kernel. Each action has its own file; all are named in
+//! [`rules_of`].
+
+mod accept_baseline;
+mod file;
+mod load;
+mod permission;
+mod restart_pod;
+mod restore_file;
+mod rollback_deployment;
+#[cfg(test)]
+mod tests;
+
+use jiff::Timestamp;
+use nimbus_protocol::ObjectKind;
+use nimbus_protocol::action::Body;
+
+use crate::model::Plan;
+use crate::snapshot::Snapshot;
+
+/// An invariant that a plan would break.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Number of the invariant in the safety kernel.
+    pub invariant: u8,
+    /// What is broken: expected, found.
+    pub text: String,
+}
+
+type Violations = Vec<Violation>;
+
+/// Notes a violation of `invariant` unless `holds`.
+fn require(found: &mut Violations, invariant: u8, holds: bool, text: impl FnOnce() -> String) {
+    if !holds {
+        found.push(Violation { invariant, text: text() });
+    }
+}
+
+/// Who has to stand behind an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    /// The rule that the cluster is enabled for.
+    Rule,
+    /// A person who approved this very plan.
+    Approver,
+    /// The person who asked for it.
+    Requester,
+}
+
+/// Where an action may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Where {
+    Cluster,
+    Host,
+}
+
+/// What the judge asks of each action. No method has a default: a new action answers everything itself.
+trait ActionRules {
+    /// Who has to stand behind it.
+    fn behind(&self) -> Behind;
+    /// Where it may act.
+    fn acts_in(&self) -> Where;
+    /// The kinds of objects that have to be listed before it may go out.
+    fn needs(&self) -> &'static [ObjectKind];
+    /// The node whose pods it disturbs, if it disturbs any.
+    fn node(&self) -> Option<&str>;
+    /// Is the plan still about what is there? Invariants 3, 7 and 9.
+    fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
+    /// What must hold at the very moment of going out, beyond that.
+    fn judge_now(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
+}
+
+fn rules_of(order: &Body) -> &dyn ActionRules {
+    match order {
+        Body::RestartPod(order) => order,
+        Body::RollbackDeployment(order) => order,
+        Body::RestoreFile(order) => order,
+        Body::AcceptBaseline(order) => order,
+    }
+}
+
+/// What would be broken if `plan` were dispatched at this moment; empty: nothing.
+pub fn check(plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<Violation> {
+    let mut found = of_plan(plan, snapshot);
+    let Some(order) = plan.action.body() else { return found };
+    let rules = rules_of(order);
+    rules.judge_now(&mut found, plan, snapshot);
+    permission::sight(&mut found, plan, rules, snapshot);
+    permission::permission(&mut found, plan, order, snapshot, now);
+    load::in_flight(&mut found, plan, rules, snapshot);
+    load::attempts(&mut found, plan, snapshot, now);
+    load::storm(&mut found, plan, snapshot, now);
+    found
+}
+
+/// What is wrong with `plan` in itself and against the world: invariants 2, 3, 7, 9 and 12.
+pub fn of_plan(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let digest = plan.computed_digest();
+    require(&mut found, 2, digest == plan.digest, || {
+        format!("the plan's digest: expected {digest}, found {}", plan.digest)
+    });
+    let Some(order) = plan.action.body() else {
+        require(&mut found, 3, false, || "expected an action that this version knows, found none".to_owned());
+        return found;
+    };
+    let rules = rules_of(order);
+    match rules.behind() {
+        Behind::Rule => {}
+        Behind::Approver => require(&mut found, 12, plan.needs_approval, || {
+            format!("{} needs a person's approval, this plan would go without", order.kind())
+        }),
+        Behind::Requester => require(&mut found, 12, plan.requested_by != "nimbus", || {
+            format!("{} is a person's decision; nobody asked for this one", order.kind())
+        }),
+    }
+    let fits = match rules.acts_in() {
+        Where::Cluster => plan.scope.cluster_uid().is_some(),
+        Where::Host => plan.scope.host().is_some(),
+    };
+    require(&mut found, 3, fits, || format!("{} does not act in {}", order.kind(), plan.scope));
+    if fits {
+        rules.judge(&mut found, plan, snapshot);
+    }
+    found
+}

@@ -1,0 +1,74 @@
+//! Whether a plan may go out at this moment: seen, enabled, allowed, approved. Invariants 2, 3, 10 and 12.
+
+use jiff::Timestamp;
+
+use nimbus_protocol::action::Body;
+
+use super::{ActionRules, Violations, require};
+use crate::model::{ActionKind, ApprovalState, IncidentState, Mode, Plan, Scope};
+use crate::snapshot::Snapshot;
+
+/// Missing data reads unknown: nothing goes out on it.
+pub(super) fn sight(found: &mut Violations, plan: &Plan, rules: &dyn ActionRules, snapshot: &Snapshot<'_>) {
+    match &plan.scope {
+        Scope::Cluster(uid) => {
+            let inventory = snapshot.world.clusters.get(uid);
+            let led = inventory.is_some_and(|i| i.leader.is_some_and(|agent| snapshot.connected.contains(&agent)));
+            require(found, 3, led, || format!("nobody connected watches cluster {uid}"));
+            let listed = |i: &crate::world::Inventory| {
+                rules.needs().iter().all(|kind| i.is_listed(*kind) && i.not_kept(*kind) == 0)
+            };
+            require(found, 3, inventory.is_some_and(listed), || format!("cluster {uid} is not fully listed"));
+        }
+        Scope::Host(agent) => require(found, 3, snapshot.connected.contains(agent), || {
+            format!("agent {agent} is not connected")
+        }),
+    }
+}
+
+/// Invariants 2, 10 and 12: the cluster is enabled, the agent allows it, a person said yes to this very plan.
+pub(super) fn permission(
+    found: &mut Violations,
+    plan: &Plan,
+    order: &Body,
+    snapshot: &Snapshot<'_>,
+    now: Timestamp,
+) {
+    let kind = order.kind();
+    if let Some(uid) = plan.scope.cluster_uid() {
+        let cluster = snapshot.clusters.iter().find(|c| c.doc.uid == uid);
+        let enabled = cluster.is_some_and(|c| c.doc.mode == Mode::Act && c.doc.enabled.contains(&kind));
+        require(found, 12, enabled, || format!("the cluster is not enabled for {kind}"));
+    }
+    let allowed = snapshot.agents.iter().map(|a| &a.doc).any(|agent| {
+        let place = match &plan.scope {
+            Scope::Cluster(uid) => agent.leading && agent.cluster_uid.as_ref() == Some(uid),
+            Scope::Host(id) => *id == agent.id,
+        };
+        let may = |word: &str| agent.allowed_actions.iter().any(|a| a == word);
+        let allows = may(kind.as_str()) || (kind == ActionKind::AcceptBaseline && may("restore_file"));
+        place && allows && agent.revoked_at.is_none() && snapshot.connected.contains(&agent.id)
+    });
+    require(found, 12, allowed, || format!("no connected agent there allows {kind}"));
+    let incident = snapshot.incidents.iter().find(|i| i.doc.id == plan.incident_id).map(|i| &i.doc);
+    let open = incident.is_some_and(|i| {
+        match i.state {
+            IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Remediating => true,
+            IncidentState::Resolved | IncidentState::Silenced | IncidentState::Escalated => false,
+        }
+    });
+    require(found, 10, open, || "its incident is silenced, escalated or over".to_owned());
+    let denied = incident.is_some_and(|i| i.denied_digest.as_ref() == Some(&plan.digest));
+    require(found, 12, !denied || plan.requested_by != "nimbus", || "a person denied this plan".to_owned());
+    if plan.needs_approval {
+        let given = snapshot.approvals.iter().map(|a| &a.doc).any(|a| {
+            a.incident_id == plan.incident_id
+                && a.plan_digest == plan.digest
+                && a.state == ApprovalState::Approved
+                && a.used_by.is_none()
+                && now < a.expires_at
+                && a.decided_by.as_ref().is_some_and(|by| *by != plan.requested_by && *by != a.requested_by)
+        });
+        require(found, 2, given, || "no unused approval of another person names this digest".to_owned());
+    }
+}

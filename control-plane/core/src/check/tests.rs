@@ -1,0 +1,284 @@
+//! The judge judged: for each invariant a change to a plan that was fine, and the invariant it names.
+
+use nimbus_protocol::v1::{self, observation::Body};
+
+use crate::model::*;
+use crate::check;
+use crate::testing::lab::{Lab, agent_id};
+use crate::testing::objects::*;
+
+/// A crash loop whose plan is made and could go out.
+fn ready() -> (Lab, Plan) {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 4)));
+    lab.diagnose();
+    lab.plan();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    (lab, plan)
+}
+
+/// A rollback that a person approved.
+fn approved() -> (Lab, Plan) {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 6);
+    lab.see(Body::Deployment(stuck("web", 3, 7)));
+    lab.see(Body::ReplicaSet(replica_set("web", 7, 0)));
+    lab.diagnose();
+    lab.plan();
+    lab.decide("operator", crate::approval::Decision::Approve, "").unwrap();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    (lab, plan)
+}
+
+fn numbers(lab: &Lab, plan: &Plan) -> Vec<u8> {
+    let mut found: Vec<u8> =
+        check::check(plan, &lab.snapshot(), lab.now).iter().map(|v| v.invariant).collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+fn job(lab: &Lab, plan: &Plan, state: JobState) -> Job {
+    let mut other = lab.clone();
+    let job = other.dispatch().remove(0);
+    let job = other.jobs[&job.job_id].doc.clone();
+    let incident_id = format!("inc_{:032x}", 99).parse().unwrap();
+    Job { state, incident_id, plan_id: plan.id.clone(), ..job }
+}
+
+fn with_job(lab: &mut Lab, job: Job) {
+    lab.jobs.insert(job.id.to_string(), Versioned { version: 1, doc: job });
+}
+
+#[test]
+fn a_fine_plan_breaks_nothing() {
+    for (lab, plan) in [ready(), approved()] {
+        assert_eq!(check::check(&plan, &lab.snapshot(), lab.now), []);
+    }
+}
+
+#[test]
+fn each_change_of_a_restart_names_its_invariant() {
+    type Change = fn(&mut Lab, &mut Plan);
+    let table: &[(&str, u8, Change)] = &[
+        ("another digest", 2, |_, plan| plan.digest = "00".into()),
+        ("the pod is gone", 3, |lab, _| _ = lab.see(gone("Pod", "pod-web-1-0"))),
+        ("the pod is well", 3, |lab, _| _ = lab.see(Body::Pod(pod("web-1", "0", "node-a")))),
+        ("the pod is elsewhere", 3, |lab, _| {
+            lab.see(Body::Pod(crashing(pod("web-1", "0", "node-b"), 4)));
+        }),
+        ("too few restarts", 3, |lab, _| _ = lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 2)))),
+        ("it runs right now", 3, |lab, _| {
+            lab.see(Body::Pod(running_again(pod("web-1", "0", "node-a"), 4)));
+        }),
+        ("a listing is under way", 3, |lab, _| _ = lab.see(begin("Pod", 1))),
+        ("the Deployment is gone", 9, |lab, _| _ = lab.see(gone("Deployment", "dep-web"))),
+        ("no other node is open", 7, |lab, _| {
+            lab.see(Body::Node(v1::Node { unschedulable: true, ..node("node-b") }));
+        }),
+        ("the node is of the control plane", 7, |lab, _| {
+            lab.see(Body::Node(v1::Node { control_plane: true, ..node("node-a") }));
+        }),
+        ("the cluster only observes", 12, |lab, _| {
+            lab.clusters.get_mut(CLUSTER).unwrap().doc.mode = Mode::Observe;
+        }),
+        ("the rule is not enabled", 12, |lab, _| {
+            lab.clusters.get_mut(CLUSTER).unwrap().doc.enabled = vec![ActionKind::RollbackDeployment];
+        }),
+        ("the agent does not allow it", 12, |lab, _| {
+            lab.agents.get_mut(agent_id().as_str()).unwrap().doc.allowed_actions =
+                vec!["restore_file".into()];
+        }),
+        ("the agent is revoked", 12, |lab, _| {
+            lab.agents.get_mut(agent_id().as_str()).unwrap().doc.revoked_at = Some(lab.now);
+        }),
+        ("the incident is silenced", 10, |lab, plan| {
+            let incident = lab.incidents.get_mut(plan.incident_id.as_str()).unwrap();
+            incident.doc.state = IncidentState::Silenced;
+        }),
+        ("a storm is declared", 6, |lab, plan| {
+            let mut storm = lab.incidents[plan.incident_id.as_str()].clone();
+            storm.doc.id = format!("inc_{:032x}", 98).parse().unwrap();
+            storm.doc.kind = IncidentKind::Storm;
+            storm.doc.key = "storm".into();
+            lab.incidents.insert("storm".into(), storm);
+        }),
+        ("a storm rages unseen", 6, |lab, _| {
+            lab.deploy("api", 20, 1);
+            for n in 0..8 {
+                lab.see(Body::Pod(crashing(pod("api-1", &n.to_string(), "node-b"), 1)));
+            }
+        }),
+    ];
+    for (what, invariant, change) in table {
+        let (mut lab, mut plan) = ready();
+        change(&mut lab, &mut plan);
+        assert_eq!(numbers(&lab, &plan), [*invariant], "{what}");
+    }
+}
+
+#[test]
+fn with_nobody_connected_nothing_is_seen_and_nobody_can_act() {
+    let (mut lab, plan) = ready();
+    lab.connected.clear();
+    assert_eq!(numbers(&lab, &plan), [3, 12]);
+}
+
+#[test]
+fn jobs_in_flight_count_at_every_level() {
+    type Change = fn(&mut Job);
+    let table: &[(&str, Change)] =
+        &[("object", |job| job.owner = None), ("owner", |job| job.object.name.push('x'))];
+    for (level, change) in table {
+        let (mut lab, plan) = ready();
+        let mut other = job(&lab, &plan, JobState::Running);
+        change(&mut other);
+        with_job(&mut lab, other);
+        let found = check::check(&plan, &lab.snapshot(), lab.now);
+        assert!(found.iter().any(|v| v.invariant == 4 && v.text.contains(level)), "{level}: {found:?}");
+    }
+    for (level, cap) in [("namespace", 5), ("node", 2), ("cluster or host", 10), ("fleet", 50)] {
+        for (count, broken) in [(cap - 1, false), (cap, true)] {
+            let (mut lab, plan) = ready();
+            let template = job(&lab, &plan, JobState::Dispatched);
+            for n in 0..count {
+                let mut other = template.clone();
+                other.id = format!("job_{n:032x}").parse().unwrap();
+                other.owner.as_mut().unwrap().uid = format!("owner-{n}");
+                other.object.uid = format!("pod-{n}");
+                if level != "namespace" {
+                    other.object.namespace = format!("ns-{n}");
+                }
+                if level == "fleet" {
+                    other.cluster_uid = Some(format!("cluster-{n}"));
+                }
+                if level != "node" {
+                    let mut elsewhere = plan.clone();
+                    elsewhere.id = format!("pln_{n:032x}").parse().unwrap();
+                    if let Action::RestartPod { node, .. } = &mut elsewhere.action {
+                        *node = format!("node-{n}");
+                    }
+                    other.plan_id = elsewhere.id.clone();
+                    lab.plans.insert(elsewhere.id.to_string(), Versioned { version: 1, doc: elsewhere });
+                }
+                with_job(&mut lab, other);
+            }
+            let found = check::check(&plan, &lab.snapshot(), lab.now);
+            let hit = found.iter().any(|v| v.invariant == 4 && v.text.contains(level));
+            assert_eq!(hit, broken, "{count} in one {level}: {found:?}");
+            assert_eq!(
+                crate::plan::caps::full(&plan, &lab.snapshot()).is_some(),
+                broken,
+                "both agree on {level}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_job_for_the_same_incident_is_enough() {
+    let (mut lab, plan) = ready();
+    let mut other = job(&lab, &plan, JobState::Pending);
+    other.incident_id = plan.incident_id.clone();
+    with_job(&mut lab, other);
+    assert!(numbers(&lab, &plan).contains(&1));
+}
+
+#[test]
+fn attempts_and_their_waits_are_counted_from_the_jobs() {
+    for (made, seconds, broken) in
+        [(1, 29, true), (1, 30, false), (2, 59, true), (2, 60, false), (3, 90_000, true)]
+    {
+        let (mut lab, plan) = ready();
+        let template = job(&lab, &plan, JobState::Failed);
+        for n in 0..made {
+            let id = format!("job_{n:032x}").parse().unwrap();
+            let finished_at = Some(lab.now);
+            with_job(&mut lab, Job { id, finished_at, ..template.clone() });
+        }
+        lab.pass(seconds);
+        assert_eq!(numbers(&lab, &plan) == [5], broken, "{made} attempts, {seconds} s ago");
+        // Once the owner was healthy for long enough they are forgotten.
+        lab.jobs.values_mut().for_each(|j| j.doc.attempts_reset_at = Some(lab.now));
+        assert_eq!(numbers(&lab, &plan), [0_u8; 0]);
+    }
+}
+
+#[test]
+fn each_change_of_a_rollback_names_its_invariant() {
+    type Change = fn(&mut Lab, &mut Plan);
+    let table: &[(&str, u8, Change)] = &[
+        ("another generation", 3, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment {
+                generation: 8,
+                observed_generation: 8,
+                ..stuck("web", 3, 7)
+            }));
+        }),
+        ("another template", 3, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { template_hash: hash(9), ..stuck("web", 3, 7) }));
+        }),
+        ("the old ReplicaSet is gone", 3, |lab, _| _ = lab.see(gone("ReplicaSet", "rs-web-6"))),
+        ("no evidence any more", 3, |lab, _| {
+            lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
+            lab.world.clusters.get_mut(CLUSTER).unwrap().good.clear();
+        }),
+        ("managed by another", 9, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { manager: "flux".into(), ..stuck("web", 3, 7) }));
+        }),
+        ("paused", 9, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { paused: true, ..stuck("web", 3, 7) }));
+        }),
+        ("no approval", 2, |lab, _| lab.approvals.clear()),
+        ("an approval of another plan", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.plan_digest.push('0'));
+        }),
+        ("a used approval", 2, |lab, _| {
+            let used = format!("job_{:032x}", 5).parse().ok();
+            lab.approvals.values_mut().for_each(|a| a.doc.used_by.clone_from(&used));
+        }),
+        ("an expired approval", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.expires_at = lab.now);
+        }),
+        ("approved by the requester", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.decided_by = Some("nimbus".into()));
+        }),
+        ("still pending", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.state = ApprovalState::Pending);
+        }),
+        ("denied by a person", 12, |lab, plan| {
+            let incident = lab.incidents.get_mut(plan.incident_id.as_str()).unwrap();
+            incident.doc.denied_digest = Some(plan.digest.clone());
+        }),
+        ("no approval asked for", 12, |_, plan| {
+            plan.needs_approval = false;
+            plan.digest = crate::plan::digest(plan);
+        }),
+    ];
+    for (what, invariant, change) in table {
+        let (mut lab, mut plan) = approved();
+        change(&mut lab, &mut plan);
+        assert_eq!(numbers(&lab, &plan), [*invariant], "{what}");
+    }
+}
+
+#[test]
+fn a_baseline_nobody_asked_for_and_a_changed_file_are_noticed() {
+    let mut lab = Lab::new();
+    let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));
+    lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad)));
+    lab.diagnose();
+    let incident = lab.open(IncidentKind::FileDrift).id.clone();
+    let mut ids = lab.ids.clone();
+    let changes =
+        crate::remediation::accept_baseline(&lab.snapshot(), &incident, "operator", lab.now, &mut ids).unwrap();
+    lab.commit(changes);
+    let mut plan = lab.plans.values().next().unwrap().doc.clone();
+    assert_eq!(numbers(&lab, &plan), [0_u8; 0]);
+    lab.see_host(Body::File(file("/srv/etc/a", good, file_state("file", 0o644, 3))));
+    assert_eq!(numbers(&lab, &plan), [3]);
+    plan.requested_by = "nimbus".into();
+    plan.digest = crate::plan::digest(&plan);
+    assert_eq!(numbers(&lab, &plan), [3, 12]);
+}

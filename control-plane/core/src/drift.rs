@@ -1,0 +1,65 @@
+//! What differs, field by field.
+
+use nimbus_protocol::to_hex;
+
+use crate::model::{Drift, DriftSource, FileFacts, ObjectRef};
+
+/// What differs between two states of a file: kind, content, mode, owner. The states are `expected` and `actual`.
+pub fn of_file(path: &str, expected: &FileFacts, actual: &FileFacts) -> Vec<Drift> {
+    let mut all = Vec::new();
+    let mut differs = |field: &str, expected: String, actual: String| {
+        let (source, object) = (DriftSource::Files, ObjectRef::File { path: path.to_owned() });
+        all.push(Drift { source, object, field: field.to_owned(), expected, actual });
+    };
+    if expected.kind != actual.kind {
+        differs("kind", expected.kind.clone(), actual.kind.clone());
+    }
+    if expected.sha256 != actual.sha256 {
+        differs("sha256", short_or_none(&expected.sha256), short_or_none(&actual.sha256));
+    }
+    // A file that is not there has neither mode nor owner to compare.
+    if expected.kind != "absent" && actual.kind != "absent" {
+        if expected.mode != actual.mode {
+            differs("mode", format!("{:04o}", expected.mode), format!("{:04o}", actual.mode));
+        }
+        if (expected.uid, expected.gid) != (actual.uid, actual.gid) {
+            let owner = |facts: &FileFacts| format!("{}:{}", facts.uid, facts.gid);
+            differs("owner", owner(expected), owner(actual));
+        }
+    }
+    all
+}
+
+fn short_or_none(hash: &[u8]) -> String {
+    if hash.is_empty() { "none".to_owned() } else { short(&to_hex(hash)).to_owned() }
+}
+
+/// The first 12 digits of a hash, for people.
+pub fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(mode: u32, sha256: u8) -> FileFacts {
+        FileFacts { kind: "file".into(), mode, uid: 0, gid: 0, sha256: vec![sha256] }
+    }
+
+    fn lines(from: &FileFacts, to: &FileFacts) -> Vec<String> {
+        of_file("/a", from, to).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn each_attribute_has_its_line_and_equal_ones_have_none() {
+        assert_eq!(lines(&file(0o644, 0xaa), &file(0o644, 0xaa)), Vec::<String>::new());
+        let other = FileFacts { uid: 7, ..file(0o600, 0xbb) };
+        assert_eq!(
+            lines(&file(0o644, 0xaa), &other),
+            ["sha256: aa -> bb", "mode: 0644 -> 0600", "owner: 0:0 -> 7:0"]
+        );
+        let absent = FileFacts { kind: "absent".into(), ..Default::default() };
+        assert_eq!(lines(&absent, &file(0o644, 0xaa)), ["kind: absent -> file", "sha256: none -> aa"]);
+    }
+}

@@ -1,0 +1,34 @@
+//! Drift: one thing that differs from what was declared or accepted, whatever it was compared by.
+
+use serde::{Deserialize, Serialize};
+
+use super::ObjectRef;
+
+nimbus_protocol::words! {
+    /// What something is compared with.
+    DriftSource {
+        /// The accepted baseline of a watched file.
+        Files = "files",
+    }
+}
+
+/// One field of one object that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What it was compared with.
+    pub source: DriftSource,
+    /// The object.
+    pub object: ObjectRef,
+    /// Which part of it, for example `mode`.
+    pub field: String,
+    /// What it should be, as text for people.
+    pub expected: String,
+    /// What it is, as text for people.
+    pub actual: String,
+}
+
+impl std::fmt::Display for Drift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {} -> {}", self.field, self.expected, self.actual)
+    }
+}

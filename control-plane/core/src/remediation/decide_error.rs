@@ -1,0 +1,117 @@
+//! Why a person's decision is refused: what was expected, what was found, what to do.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId};
+
+use crate::model::{ActionKind, ApprovalState, IncidentKind, IncidentState};
+
+/// Why a person's decision cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecideError {
+    /// Answered before.
+    #[error("expected a pending approval, found {id} {state} by {by}; nothing was changed")]
+    AlreadyDecided {
+        /// The approval.
+        id: ApprovalId,
+        /// What it is.
+        state: ApprovalState,
+        /// Who answered.
+        by: String,
+    },
+    /// Used for a job.
+    #[error("approval {id} was used for job {job} and cannot be used again")]
+    Used {
+        /// The approval.
+        id: ApprovalId,
+        /// Its job.
+        job: JobId,
+    },
+    /// Nobody answered in time.
+    #[error("approval {id} expired at {at}; wait for the next request (`nimbus approvals`)")]
+    Expired {
+        /// The approval.
+        id: ApprovalId,
+        /// When.
+        at: Timestamp,
+    },
+    /// The plan is no longer the one.
+    #[error("approval {id} is void: {reason}; look at the incident for what is planned now")]
+    Superseded {
+        /// The approval.
+        id: ApprovalId,
+        /// Why.
+        reason: String,
+    },
+    /// The digest shown is not the approval's.
+    #[error("expected the plan that was shown ({shown}), found {found}; look at it again before you decide")]
+    DigestChanged {
+        /// What the client says it showed.
+        shown: String,
+        /// What the approval is for.
+        found: String,
+    },
+    /// The requester may not approve.
+    #[error("{by} asked for this plan and may not approve it; another person has to")]
+    OwnRequest {
+        /// Who.
+        by: String,
+    },
+    /// The documents do not belong together.
+    #[error("approval {id} does not belong to this plan and incident")]
+    Mismatch {
+        /// The approval.
+        id: ApprovalId,
+    },
+    /// There is no such open incident.
+    #[error("there is no open incident {0}; it may be resolved (`nimbus incidents --all`)")]
+    NoIncident(IncidentId),
+    /// The incident is over.
+    #[error("incident {0} is resolved; nothing is left to decide")]
+    Resolved(IncidentId),
+    /// A job is out.
+    #[error("incident {incident} is being worked on by job {job}; wait until it is done")]
+    JobRunning {
+        /// The incident.
+        incident: IncidentId,
+        /// Its job.
+        job: JobId,
+    },
+    /// Not an incident of the kind that this decision is about.
+    #[error("expected an incident of kind {expected}, found {found}")]
+    WrongKind {
+        /// What it should be.
+        expected: IncidentKind,
+        /// What it is.
+        found: IncidentKind,
+    },
+    /// What is there now cannot be accepted.
+    #[error("{path} cannot be the new baseline: {problem}")]
+    NoBaseline {
+        /// The file.
+        path: String,
+        /// Why.
+        problem: String,
+    },
+    /// The world is not known well enough.
+    #[error("{0}; try again when it is")]
+    Unknown(String),
+    /// The rule is not one that a cluster is enabled for.
+    #[error("expected rules of clusters ({expected}), found {found}")]
+    NotAClusterRule {
+        /// The rules there are.
+        expected: String,
+        /// What was asked.
+        found: ActionKind,
+    },
+    /// Nothing denied here to ask again.
+    #[error("incident {incident} is {state}; only an incident whose plan was denied can be asked again")]
+    NotDenied {
+        /// The incident.
+        incident: IncidentId,
+        /// What it is.
+        state: IncidentState,
+    },
+    /// A silence has to end in the future.
+    #[error("expected an end of the silence after now, found {0}")]
+    SilenceEnds(Timestamp),
+}

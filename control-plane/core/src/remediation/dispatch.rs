@@ -1,0 +1,96 @@
+//! The jobs that may go out now.
+//!
+//! Everything is judged again at this moment, by `safety` and independently by `check`, and each job counts against the
+//! caps of the next one.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::{IdSource, JobId};
+
+use super::index::Index;
+use super::record::{Record, transition};
+use super::{UnsignedJob, storms, unsigned_job};
+use crate::check;
+use crate::model::{Approval, Incident, IncidentState, Job, Plan, Versioned};
+use crate::safety::{self, Storms};
+use crate::snapshot::Snapshot;
+
+/// Most jobs of one pass; the fleet cap is below it in any sensible setting.
+pub const MAX_JOBS: usize = 100;
+
+/// The jobs that may go out now: plans that need nobody's word, and approved ones.
+///
+/// The most severe incident goes first, of two the older one.
+pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<UnsignedJob> {
+    let index = Index::of(s);
+    let storms = storms::survey(s, now);
+    let mut candidates: Vec<&Versioned<Incident>> = s
+        .incidents
+        .iter()
+        .filter(|i| {
+            i.doc.state == IncidentState::Open && i.doc.plan_id.is_some() && !index.at_work(i.doc.id)
+        })
+        .collect();
+    candidates.sort_by_key(|i| (i.doc.severity, i.doc.created_at, i.doc.id));
+    let mut unsigned = Vec::new();
+    let mut made: Vec<Versioned<Job>> = Vec::new();
+    for incident in candidates {
+        if unsigned.len() >= MAX_JOBS {
+            break;
+        }
+        let current = Snapshot { unstored_jobs: &made, ..*s };
+        let Some(job) = consider(incident, &current, &storms, epoch, now, ids) else { continue };
+        made.extend(job.changes.jobs.clone());
+        unsigned.push(job);
+    }
+    unsigned
+}
+
+fn consider(
+    incident: &Versioned<Incident>,
+    s: &Snapshot<'_>,
+    storms: &Storms,
+    epoch: u64,
+    now: Timestamp,
+    ids: &mut dyn IdSource,
+) -> Option<UnsignedJob> {
+    let plan = s.plan(incident.doc.plan_id?)?;
+    let approval = if plan.needs_approval { Some(approval_of(plan, s, now)?) } else { None };
+    if safety::review(plan, &incident.doc, s, storms, now).is_some() || !check::check(plan, s, now).is_empty()
+    {
+        return None;
+    }
+    let agent = s.actor(&plan.scope).ok()?;
+    let id = JobId::new(ids);
+    let cluster = &incident.doc.cluster;
+    let given = approval.map(|a| &a.doc);
+    let issue = unsigned_job::Issue { plan, incident: incident.doc.kind, approval: given, agent, cluster, epoch };
+    let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;
+
+    let mut record = Record::new(now);
+    let on_whose_word = signed.approvals.first().map(|a| a.by.clone()).unwrap_or_default();
+    record.audit(
+        "job.signed",
+        &id,
+        cluster,
+        format!(
+            "{}; incident {}, plan {}, digest {}, on the word of {on_whose_word}, for agent {} until {}",
+            plan.summary, plan.incident_id, plan.id, plan.digest, agent.name, job.expires_at
+        ),
+    );
+    if let Some(approval) = approval {
+        let mut used = approval.doc.clone();
+        used.used_by = Some(id);
+        record.changes.approvals.push(Versioned { version: approval.version, doc: used });
+    }
+    let mut after = incident.doc.clone();
+    after.job_id = Some(id);
+    after.next_attempt_at = None;
+    transition(&mut after, IncidentState::Remediating, &format!("job {id} is out: {}", plan.summary), now);
+    record.incident(incident, after);
+    record.changes.jobs.push(Versioned::new(job));
+    Some(UnsignedJob { job: signed, changes: record.changes })
+}
+
+fn approval_of<'a>(plan: &Plan, s: &Snapshot<'a>, now: Timestamp) -> Option<&'a Versioned<Approval>> {
+    s.approvals.iter().find(|a| a.doc.incident_id == plan.incident_id && a.doc.covers(&plan.digest, now))
+}

@@ -1,0 +1,253 @@
+//! One plan for each incident, an approval where a person decides, and always a reason.
+//!
+//! Level-triggered: each pass derives where an incident stands from its documents and the world, and writes only
+//! what differs. A plan in force is kept while it is still the same plan (same digest); with it its approval.
+
+use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
+
+use super::index::Index;
+use super::record::{Record, transition};
+use super::storms;
+use crate::approval::{self, SUPERSEDED};
+use crate::{causes, check};
+use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
+use crate::remedies::{self, Consent, NIMBUS, Proposal};
+use crate::safety::{self, Blocked, Storms};
+use crate::settings::later;
+use crate::snapshot::Snapshot;
+
+/// Most plans that one pass makes; the rest follows in the next one.
+pub const MAX_PLANNED: usize = 500;
+
+/// How long after its last plan a file that changed again is left alone.
+const QUIET: SignedDuration = SignedDuration::from_secs(10);
+
+/// Plans remedies, asks for approvals, says why nothing is done.
+pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
+    let index = Index::of(s);
+    let storms = storms::survey(s, now);
+    let mut record = Record::new(now);
+    for incident in s.incidents {
+        let doc = &incident.doc;
+        let left_alone = match doc.state {
+            IncidentState::Resolved | IncidentState::Silenced => true,
+            IncidentState::Open
+            | IncidentState::WaitingApproval
+            | IncidentState::Remediating
+            | IncidentState::Escalated => false,
+        };
+        if left_alone || doc.kind == IncidentKind::Storm || index.at_work(doc.id) {
+            continue;
+        }
+        if record.changes.plans.len() >= MAX_PLANNED {
+            break;
+        }
+        let mut pass =
+            Pass { s, index: &index, storms: &storms, now, record: &mut record, after: doc.clone() };
+        pass.run(ids);
+        let after = pass.after;
+        record.incident(incident, after);
+    }
+    record.changes
+}
+
+/// One incident's pass.
+struct Pass<'p, 's> {
+    s: &'p Snapshot<'s>,
+    index: &'p Index<'p>,
+    storms: &'p Storms,
+    now: Timestamp,
+    record: &'p mut Record,
+    after: Incident,
+}
+
+impl<'p> Pass<'p, '_> {
+    fn run(&mut self, ids: &mut dyn IdSource) {
+        if let Err(unknown) = self.s.known(&self.after.scope, causes::of(self.after.kind).needs()) {
+            // Neither planned nor resolved from what is not known; what a person was asked stays asked.
+            if self.after.state == IncidentState::Open {
+                self.transition(
+                    IncidentState::Open,
+                    &format!("{unknown}; nothing is planned or resolved from it"),
+                );
+            }
+            return;
+        }
+        if self.keeps_a_persons_plan() {
+            return;
+        }
+        if self.after.next_attempt_at.is_some_and(|at| self.now < at) && self.after.plan_id.is_none() {
+            // The last job's reason says what happened and when the next try is.
+            return;
+        }
+        match remedies::propose(&self.after, self.s) {
+            Proposal::Wait(reason) => {
+                self.drop_plan(&reason);
+                self.transition(IncidentState::Open, &reason);
+            }
+            Proposal::Recommend(reason) => {
+                self.drop_plan(&reason);
+                self.transition(IncidentState::Escalated, &reason);
+            }
+            Proposal::Act(kind, draft) => {
+                let needs_approval = remedies::of(kind).consent() != Consent::Rule;
+                let candidate =
+                    draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
+                if self.after.denied_digest.as_ref() == Some(&candidate.digest)
+                    || self.keeps_changing(&candidate)
+                {
+                    return;
+                }
+                let plan = self.in_force(candidate);
+                self.weigh(&plan, ids);
+            }
+        }
+    }
+
+    /// A file that changed after its plan was made is planned on anew only after a while: one that is written all the
+    /// time, such as a log, would otherwise ask for a new approval each time.
+    fn keeps_changing(&mut self, candidate: &Plan) -> bool {
+        let changed = self.plan().is_some_and(|plan| plan.digest != candidate.digest);
+        if !changed || self.after.kind != IncidentKind::FileDrift {
+            return false;
+        }
+        let next = later(self.now, QUIET);
+        let reason = format!("{} changed again; planned anew not before {next:.0}", self.after.object.name());
+        self.drop_plan(&reason);
+        self.after.next_attempt_at = Some(next);
+        self.transition(IncidentState::Open, &reason);
+        true
+    }
+
+    /// The plan in force if `candidate` is the same, otherwise `candidate`, which takes its place.
+    fn in_force(&mut self, candidate: Plan) -> Plan {
+        if let Some(plan) = self.plan().filter(|plan| plan.digest == candidate.digest) {
+            return plan.clone();
+        }
+        // An approval of the very same plan, made before, is kept.
+        self.after.plan_id.take();
+        for approval in self.live().filter(|a| a.doc.plan_digest != candidate.digest) {
+            let reason = format!("{SUPERSEDED}: the object changed, the plan is another one now");
+            self.record.void(approval, &reason);
+        }
+        self.after.plan_id = Some(candidate.id);
+        self.after.note(self.now, format!("planned: {}", candidate.summary));
+        self.record.audit("plan.made", &candidate.id, &self.after.cluster, candidate.summary.clone());
+        self.record.changes.plans.push(Versioned::new(candidate.clone()));
+        candidate
+    }
+
+    /// What becomes of the plan in force now.
+    fn weigh(&mut self, plan: &Plan, ids: &mut dyn IdSource) {
+        let blocked = safety::review(plan, &self.after, self.s, self.storms, self.now);
+        if let Some(Blocked::AttemptsExhausted(reason)) = &blocked {
+            self.void_all(reason);
+            self.transition(IncidentState::Escalated, reason);
+        } else if plan.needs_approval {
+            self.ask(plan, blocked.as_ref(), ids);
+        } else {
+            let reason = self.next_step(plan, &format!("planned: {}", plan.summary), blocked.as_ref());
+            self.transition(IncidentState::Open, &reason);
+        }
+    }
+
+    /// Where the plan's approval stands; asks for one where there is none.
+    fn ask(&mut self, plan: &Plan, blocked: Option<&Blocked>, ids: &mut dyn IdSource) {
+        let live = self.live().find(|a| a.doc.plan_digest == plan.digest).map(|a| &a.doc);
+        if let Some(approval) = live.filter(|a| a.covers(&plan.digest, self.now)) {
+            self.after.approval_id = Some(approval.id);
+            let by = approval.decided_by.clone().unwrap_or_default();
+            let reason = self.next_step(plan, &format!("approved by {by}"), blocked);
+            self.transition(IncidentState::Open, &reason);
+        } else if let Some(Blocked::NeedsOperator(reason)) = blocked {
+            // Nobody is asked to approve what could not be done anyway.
+            self.void_all(reason);
+            self.transition(IncidentState::Open, reason);
+        } else if let Some(approval) = live {
+            self.wait_for(approval, plan);
+        } else {
+            let id = ApprovalId::new(ids);
+            let approval = approval::request(id, plan, &self.after, self.s.settings, self.now);
+            self.record.audit("approval.requested", &approval.id, &self.after.cluster, plan.summary.clone());
+            self.wait_for(&approval, plan);
+            self.record.changes.approvals.push(Versioned::new(approval));
+        }
+    }
+
+    fn wait_for(&mut self, approval: &Approval, plan: &Plan) {
+        self.after.approval_id = Some(approval.id);
+        let reason = format!("waits for approval: {}; `nimbus approve {}`", plan.summary, approval.id);
+        transition(&mut self.after, IncidentState::WaitingApproval, &reason, self.now);
+    }
+
+    /// What comes next for a plan that needs nobody's word (any more).
+    fn next_step(&self, plan: &Plan, why: &str, blocked: Option<&Blocked>) -> String {
+        if let Some(blocked) = blocked {
+            return match blocked {
+                Blocked::NeedsOperator(reason) => reason.clone(),
+                Blocked::Temporary(reason) | Blocked::AttemptsExhausted(reason) => format!("{why}; {reason}"),
+            };
+        }
+        // At this moment the container may run between two crashes; then the next pass tells. That the incident
+        // stood elsewhere before this pass (invariant 10) is being changed right here.
+        let violations = check::check(plan, self.s, self.now);
+        match violations.iter().find(|violation| violation.invariant != 10) {
+            Some(violation) => format!("{why}; not yet: {}", violation.text),
+            None => format!("{why}; the job is next"),
+        }
+    }
+
+    /// A plan that a person asked for is not replaced by one of ours, while it is still about what is there.
+    fn keeps_a_persons_plan(&mut self) -> bool {
+        let Some(plan) = self.plan().filter(|plan| plan.requested_by != NIMBUS) else { return false };
+        if let Some(violation) = check::of_plan(plan, self.s).first() {
+            let reason = format!("what {} asked for no longer fits: {}", plan.requested_by, violation.text);
+            self.drop_plan(&reason);
+            self.after.note(self.now, reason);
+            return false;
+        }
+        let blocked = safety::review(plan, &self.after, self.s, self.storms, self.now);
+        let reason = self.next_step(plan, &format!("asked for by {}", plan.requested_by), blocked.as_ref());
+        self.transition(IncidentState::Open, &reason);
+        true
+    }
+
+    fn plan(&self) -> Option<&'p Plan> {
+        self.after.plan_id.and_then(|id| self.index.plan(id))
+    }
+
+    /// Approvals of this incident that can still lead to a job.
+    fn live(&self) -> impl Iterator<Item = &'p Versioned<Approval>> + use<'p> {
+        let index: &'p Index<'p> = self.index;
+        index.approvals(self.after.id).iter().copied().filter(|a| a.doc.is_live())
+    }
+
+    /// The plan in force is no longer the one; nor is its approval.
+    fn drop_plan(&mut self, reason: &str) {
+        if let Some(id) = self.after.plan_id.take() {
+            self.record.audit("plan.dropped", &id, &self.after.cluster, reason);
+        }
+        self.void_all(reason);
+    }
+
+    fn void_all(&mut self, reason: &str) {
+        self.after.approval_id = None;
+        for approval in self.live() {
+            self.record.void(approval, &format!("{SUPERSEDED}: {reason}"));
+        }
+    }
+
+    fn transition(&mut self, state: IncidentState, reason: &str) {
+        if (self.after.state, self.after.reason.as_str()) == (state, reason) {
+            return;
+        }
+        transition(&mut self.after, state, reason, self.now);
+        // That something is not known comes and goes with a connection; it is no decision.
+        if !reason.starts_with("unknown") {
+            let action =
+                if state == IncidentState::Escalated { "incident.escalated" } else { "incident.held" };
+            self.record.audit(action, &self.after.id, &self.after.cluster, reason);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! What became of a job, as its agent says it; each phase counts once.
+//!
+//! The agent's word on what it did is believed even when it comes late (after a job was given up). That the fault
+//! is gone is believed only if the world agrees.
+
+use jiff::Timestamp;
+use nimbus_protocol::from_micros;
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1::{JobReport, job_report::Phase};
+
+use super::record::{Record, transition};
+use super::resolution;
+use crate::causes::{self, Agreement};
+use crate::model::{Approval, ChangeSet, Incident, IncidentState, Job, JobState, Versioned};
+use crate::safety::{self, Attempts, Subject};
+use crate::settings::later;
+use crate::snapshot::Snapshot;
+
+/// Longest text that is kept of a report, characters.
+const MAX_TEXT: usize = 1_000;
+/// Most evidence lines that are kept of a report.
+const MAX_EVIDENCE: usize = 20;
+
+/// Refusals by which the agent says that this very job came too late or too early, or from a control plane that
+/// was restarted since: nothing was done and nothing is wrong with the plan, so its approval stands.
+const APPROVAL_STANDS: [&str; 3] = ["stale_epoch", "expired", "not_yet_valid"];
+
+/// An agent's word on a job; the same word again changes nothing.
+pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timestamp) -> ChangeSet {
+    let mut record = Record::new(now);
+    let found = report.job_id.parse().ok().and_then(|id| s.job(id));
+    let Some(job) = found else {
+        let subject = cut(if report.job_id.is_empty() { "no job" } else { &report.job_id });
+        record.audit_by(&agent.to_string(), "job.report_unknown", &subject, "", say(report));
+        return record.changes;
+    };
+    if job.doc.agent_id != agent {
+        let text = format!("reported by another agent than {}; ignored: {}", job.doc.agent_id, say(report));
+        record.audit_by(&agent.to_string(), "job.report_foreign", &job.doc.id, &job.doc.cluster, text);
+        return record.changes;
+    }
+    let Some(after) = advance(&job.doc, report, now) else {
+        if report.phase() == Phase::ReplayRefused {
+            record.audit_by(&agent.to_string(), "job.replay_refused", &job.doc.id, &job.doc.cluster, say(report));
+        }
+        return record.changes;
+    };
+    let action = format!("job.{}", word(report.phase()));
+    record.audit_by(&agent.to_string(), &action, &job.doc.id, &job.doc.cluster, say(report));
+    record.job(job, after.clone());
+    if let Some(incident) = s.incident(after.incident_id) {
+        follow(s, &mut record, incident, &after, report, now);
+    }
+    record.changes
+}
+
+/// The job after this report; `None` when the report says nothing new.
+fn advance(job: &Job, report: &JobReport, now: Timestamp) -> Option<Job> {
+    // Given up by the control plane for want of news: the agent's own word, however late, replaces that.
+    let given_up = matches!(job.state, JobState::Expired | JobState::Unknown);
+    let open = !job.state.is_final();
+    // The agent's clock, as far as it can be true: waits and attempts are counted from it.
+    let at = from_micros(report.at_us).clamp(job.created_at.min(now), now);
+    let mut after = job.clone();
+    let state = match report.phase() {
+        Phase::Accepted if job.state == JobState::Pending || job.state == JobState::Dispatched => {
+            JobState::Running
+        }
+        Phase::Applied if job.applied_at.is_none() && (open || given_up) => {
+            after.applied_at = Some(at);
+            if open { JobState::Running } else { job.state }
+        }
+        Phase::Refused if job.applied_at.is_none() && may_still_refuse(job.state, &report.code) => {
+            JobState::Refused
+        }
+        Phase::Succeeded if open || given_up => JobState::Succeeded,
+        Phase::Failed if open || given_up => JobState::Failed,
+        Phase::Compensated if open || given_up || job.state == JobState::Failed => JobState::Compensated,
+        Phase::Unknown if open || job.state == JobState::Expired => JobState::Unknown,
+        Phase::Unspecified
+        | Phase::ReplayRefused
+        | Phase::Accepted
+        | Phase::Applied
+        | Phase::Refused
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Compensated
+        | Phase::Unknown => return None,
+    };
+    after.state = state;
+    if state == JobState::Succeeded && after.applied_at.is_none() {
+        after.applied_at = Some(at);
+    }
+    if state.is_final() && (open || state != job.state) {
+        after.finished_at = Some(at);
+        after.reason = cut(&reason(report));
+    }
+    if !report.evidence.is_empty() {
+        after.evidence = report.evidence.iter().take(MAX_EVIDENCE).map(|line| cut(line)).collect();
+    }
+    if !report.replacement_uid.is_empty() {
+        after.replacement_uid = Some(cut(&report.replacement_uid));
+    }
+    Some(after)
+}
+
+/// A job that was taken is refused only for what is read again at the very moment of acting: also `expired` or
+/// `stale_epoch` when it waited, or its agent was interrupted, before it acted. Of a copy of its envelope an agent that
+/// knows the job says `replayed`, before it looks at time and epoch; any other refusal is not about the job that runs.
+fn may_still_refuse(state: JobState, code: &str) -> bool {
+    match state {
+        JobState::Pending | JobState::Dispatched | JobState::Expired => true,
+        JobState::Running => {
+            matches!(code, "precondition_failed" | "policy_forbids" | "expired" | "stale_epoch")
+        }
+        JobState::Succeeded | JobState::Failed | JobState::Refused | JobState::Compensated | JobState::Unknown => {
+            false
+        }
+    }
+}
+
+/// What the report means for the incident.
+fn follow(
+    s: &Snapshot<'_>,
+    record: &mut Record,
+    incident: &Versioned<Incident>,
+    job: &Job,
+    report: &JobReport,
+    now: Timestamp,
+) {
+    let mut after = incident.doc.clone();
+    // A late word on an earlier job, while another one is out or the incident stands elsewhere by a person's word.
+    let in_force = after.job_id == Some(job.id);
+    let denied =
+        after.state == IncidentState::Escalated && after.denied_digest.as_ref() == Some(&job.plan_digest);
+    let left_alone = after.state == IncidentState::Silenced || denied;
+    match report.phase() {
+        Phase::Accepted => after.note(now, format!("job {}: taken by the agent", job.id)),
+        Phase::Applied => {
+            after.note(now, format!("job {}: the change is made; watching whether it helps", job.id));
+        }
+        _ if !in_force || left_alone => {
+            after.note(now, format!("job {}: {}; {}", job.id, job.state, job.reason));
+        }
+        Phase::Refused => refused(s, record, &mut after, job, report, now),
+        Phase::Succeeded => succeeded(s, record, &mut after, job, now),
+        Phase::Failed
+        | Phase::Compensated
+        | Phase::Unknown
+        | Phase::Unspecified
+        | Phase::ReplayRefused => tried_in_vain(s, &mut after, job, now),
+    }
+    record.incident(incident, after);
+}
+
+fn refused(
+    s: &Snapshot<'_>,
+    record: &mut Record,
+    after: &mut Incident,
+    job: &Job,
+    report: &JobReport,
+    now: Timestamp,
+) {
+    let nth = safety::refusals(after, s) + 1;
+    let stands = APPROVAL_STANDS.contains(&report.code.as_str());
+    let wait = if stands || report.code == "precondition_failed" {
+        s.settings.refusal_backoff(nth)
+    } else {
+        s.settings.backoff(nth)
+    };
+    let next = later(now, wait);
+    after.next_attempt_at = Some(next);
+    if stands {
+        if let Some(approval) = job.approval_id.and_then(|id| s.approval(id)) {
+            give_back(record, approval, job);
+        }
+    } else {
+        after.plan_id = None;
+        after.approval_id = None;
+    }
+    let reason =
+        format!("the agent refused job {}: {}; nothing was changed; planned anew", job.id, job.reason);
+    transition(after, IncidentState::Open, &reason, now);
+}
+
+/// The approval was not used after all: the agent says that it did nothing.
+fn give_back(record: &mut Record, approval: &Versioned<Approval>, job: &Job) {
+    if approval.doc.used_by != Some(job.id) {
+        return;
+    }
+    let mut after = approval.doc.clone();
+    after.used_by = None;
+    let text = format!("job {} was refused ({}) and did nothing; the approval stands", job.id, job.reason);
+    record.audit("approval.returned", &after.id, &after.cluster, text);
+    record.changes.approvals.push(Versioned { version: approval.version, doc: after });
+}
+
+fn succeeded(s: &Snapshot<'_>, record: &mut Record, after: &mut Incident, job: &Job, now: Timestamp) {
+    after.attempts = made(s, after, job);
+    after.plan_id = None;
+    after.approval_id = None;
+    after.note(now, format!("job {}: done, and the agent saw it hold", job.id));
+    match causes::of(after.kind).agreement(s, after) {
+        Agreement::Agrees => {
+            let reason = format!("job {} helped: {} on {}", job.id, job.action, job.object);
+            resolution::finish(s, record, after, &reason, resolution::End::Healthy, now);
+        }
+        Agreement::Disagrees(still) => {
+            // The picture may be a moment behind; if it is not, the next plan follows after this wait.
+            after.next_attempt_at = Some(later(now, s.settings.settle()));
+            let reason = format!("job {} succeeded, but not all is well: {still}", job.id);
+            transition(after, IncidentState::Open, &reason, now);
+        }
+    }
+}
+
+/// Failed, undone or unknown: it counts, and the next try waits.
+pub(super) fn tried_in_vain(s: &Snapshot<'_>, after: &mut Incident, job: &Job, now: Timestamp) {
+    after.attempts = made(s, after, job);
+    after.plan_id = None;
+    after.approval_id = None;
+    let before = Attempts::on(&Subject::of_job(job), job.approval_id.is_some(), s);
+    let nth = before.jobs.iter().filter(|j| j.id != job.id).count() + 1;
+    let nth = u32::try_from(nth).unwrap_or(u32::MAX);
+    let most = s.settings.attempts;
+    let text = format!("attempt {nth} of {most} ended as {}: {}", job.state, job.reason);
+    let reason = if nth < most {
+        let next = later(now, s.settings.backoff(nth));
+        after.next_attempt_at = Some(next);
+        format!("{text}; the next not before {next:.0}")
+    } else {
+        after.next_attempt_at = None;
+        text
+    };
+    transition(after, IncidentState::Open, &reason, now);
+}
+
+/// Attempts made for an incident, `job` included, however often it is heard of.
+fn made(s: &Snapshot<'_>, incident: &Incident, job: &Job) -> u32 {
+    let others = s.jobs.iter().map(|j| &j.doc).filter(|j| {
+        j.incident_id == incident.id && j.id != job.id && j.state.is_final() && j.state != JobState::Refused
+    });
+    incident.attempts.max(u32::try_from(others.count() + 1).unwrap_or(u32::MAX))
+}
+
+fn word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Unspecified | Phase::Unknown => "unknown",
+        Phase::Accepted => "accepted",
+        Phase::Refused => "refused",
+        Phase::Applied => "applied",
+        Phase::Succeeded => "succeeded",
+        Phase::Failed => "failed",
+        Phase::Compensated => "compensated",
+        Phase::ReplayRefused => "replay_refused",
+    }
+}
+
+fn reason(report: &JobReport) -> String {
+    match (report.code.as_str(), report.reason.as_str()) {
+        ("", reason) => reason.to_owned(),
+        (code, "") => code.to_owned(),
+        (code, reason) => format!("{code}: {reason}"),
+    }
+}
+
+fn say(report: &JobReport) -> String {
+    let reason = reason(report);
+    let text = if reason.is_empty() {
+        word(report.phase()).to_owned()
+    } else {
+        format!("{}: {reason}", word(report.phase()))
+    };
+    cut(&text)
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}

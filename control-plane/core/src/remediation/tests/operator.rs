@@ -1,0 +1,84 @@
+use super::*;
+use crate::remediation::{self, DecideError};
+use crate::model::*;
+use crate::testing::at;
+
+#[test]
+fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
+    let mut lab = Lab::new();
+    let cluster = |lab: &Lab| lab.clusters[CLUSTER].clone();
+    let changes = remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+    assert!(lab.commit(changes));
+    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RollbackDeployment]);
+    let again = remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+    assert!(again.is_empty());
+    let changes = remediation::disable(&cluster(&lab), &[], "operator", lab.now).unwrap();
+    lab.commit(changes);
+    assert_eq!((cluster(&lab).doc.mode, cluster(&lab).doc.enabled.len()), (Mode::Observe, 0));
+    let changes = remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+    lab.commit(changes);
+    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RestartPod]);
+    assert!(remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap().is_empty());
+    let changes = remediation::enable(&cluster(&lab), &[], "operator", lab.now).unwrap();
+    lab.commit(changes);
+    assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RestartPod, ActionKind::RollbackDeployment]);
+    let error = remediation::enable(&cluster(&lab), &[ActionKind::RestoreFile], "operator", lab.now).unwrap_err();
+    assert!(error.to_string().contains("restart_pod, rollback_deployment"), "{error}");
+    assert_eq!((lab.audited("autonomous.enabled"), lab.audited("autonomous.disabled")), (2, 2));
+}
+
+fn silence(lab: &mut Lab, kind: IncidentKind, until: jiff::Timestamp) -> Result<(), DecideError> {
+    let id = lab.open(kind).id.to_string();
+    let approval = lab.open(kind).approval_id.clone().map(|id| lab.approvals[id.as_str()].clone());
+    let incident = lab.incidents[&id].clone();
+    let changes = remediation::silence(&incident, approval.as_ref(), until, "operator", "known", lab.now)?;
+    lab.commit(changes);
+    Ok(())
+}
+
+#[test]
+fn a_silenced_incident_is_left_alone_until_its_time() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    silence(&mut lab, IncidentKind::RolloutStuck, at(100)).unwrap();
+    assert_eq!(lab.live_approvals(), 0);
+    lab.pass(99);
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Silenced);
+    lab.pass(1);
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    let error = silence(&mut lab, IncidentKind::RolloutStuck, at(100)).unwrap_err();
+    assert!(matches!(error, DecideError::SilenceEnds(_)), "it would have ended already");
+}
+
+#[test]
+fn a_job_that_is_out_is_not_silenced_away() {
+    let mut lab = crash_loop();
+    lab.settle();
+    let error = silence(&mut lab, IncidentKind::PodCrashLoop, at(900)).unwrap_err();
+    assert!(matches!(error, DecideError::JobRunning { .. }));
+}
+
+#[test]
+fn a_silenced_incident_still_ends_when_all_is_well() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    silence(&mut lab, IncidentKind::PodCrashLoop, at(9_000)).unwrap();
+    lab.see(nimbus_protocol::v1::observation::Body::Pod(fresh(&lab, "web-1", "0", "node-a")));
+    lab.pass(30);
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
+}
+
+#[test]
+fn an_acknowledgement_is_a_line_and_a_row() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    let incident = lab.incidents.values().next().unwrap().clone();
+    let changes = remediation::acknowledge(&incident, "operator", "on it", lab.now).unwrap();
+    lab.commit(changes);
+    let incident = lab.incidents.values().next().unwrap().clone();
+    assert_eq!(incident.doc.history.last().unwrap().text, "seen by operator: on it");
+    assert!(remediation::acknowledge(&incident, "operator", "on it", lab.now).unwrap().is_empty());
+}

@@ -1,0 +1,319 @@
+use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
+
+use super::*;
+use crate::testing::{Order, order_of};
+use crate::approval::Decision;
+use crate::remediation::DecideError;
+use crate::model::*;
+
+/// Revision 6 is back, under the number 8.
+fn rolled_back(lab: &mut Lab) {
+    lab.see(Body::Deployment(v1::Deployment {
+        generation: 8,
+        observed_generation: 8,
+        revision: 8,
+        ..deployment("web", 3, 6)
+    }));
+    lab.see(Body::ReplicaSet(v1::ReplicaSet { revision: 8, ..replica_set("web", 6, 3) }));
+    lab.see(gone("Pod", "pod-web-7-0"));
+    let pod = fresh(lab, "web-6", "2", "node-b");
+    lab.see(Body::Pod(pod));
+}
+
+#[test]
+fn a_bad_revision_waits_for_a_word_is_rolled_back_and_verified() {
+    let mut lab = stuck_rollout();
+    assert!(lab.settle().is_empty(), "nothing without a person");
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::WaitingApproval);
+    assert_eq!(lab.incidents.len(), 1, "one incident, not one for each pod");
+    assert!(incident.reason.contains("nimbus approve apr_"), "{}", incident.reason);
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert_eq!(
+        plan.changes,
+        [
+            "revision: 7 -> 6",
+            "images: shop/web:7 -> shop/web:6",
+            "pod template: 070707070707 -> 060606060606",
+            "replicas: 3 (unchanged)"
+        ]
+    );
+    let approval = lab.approvals.values().next().unwrap().doc.clone();
+    assert_eq!((approval.requested_by.as_str(), &approval.plan_digest), ("nimbus", &plan.digest));
+
+    lab.decide("operator", Decision::Approve, "looks right").unwrap();
+    assert_eq!(lab.audited("approval.approved"), 1);
+    let jobs = lab.settle();
+    assert_eq!(jobs.len(), 1);
+    let job = &jobs[0];
+    let Some(Order::RollbackDeployment(order)) = order_of(&job) else { panic!("{job:?}") };
+    assert_eq!((order.generation, order.to_revision), (7, 6));
+    assert_eq!((&order.current_template_hash, &order.to_template_hash), (&hash(7), &hash(6)));
+    assert_eq!(order.to_replica_set.as_ref().unwrap().uid, "rs-web-6");
+    assert_eq!(job.approvals[0].by, "operator");
+    assert_eq!(job.approvals[0].approval_id, approval.id.to_string());
+    assert_eq!(crate::audit::to_hex(&job.plan_digest), approval.plan_digest);
+    assert_eq!(lab.approvals.values().next().unwrap().doc.used_by.as_ref().unwrap().as_str(), job.job_id);
+
+    lab.apply(job);
+    rolled_back(&mut lab);
+    lab.pass(31);
+    assert!(lab.settle().is_empty());
+    lab.report(job, Phase::Succeeded, "", "");
+    assert_eq!(lab.last(IncidentKind::RolloutStuck).state, IncidentState::Resolved);
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.jobs.len(), 1);
+}
+
+#[test]
+fn denied_nothing_happens_says_so_and_is_not_asked_again_until_the_object_changes() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Deny, "we fix it forward").unwrap();
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::Escalated);
+    assert_eq!(incident.reason, "denied by operator: we fix it forward; nothing was changed");
+    lab.pass(100_000);
+    assert!(lab.settle().is_empty());
+    assert_eq!((lab.live_approvals(), lab.jobs.len()), (0, 0));
+
+    lab.see(Body::Deployment(v1::Deployment { generation: 9, observed_generation: 9, ..stuck("web", 3, 7) }));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
+#[test]
+fn a_denial_can_be_taken_back() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Deny, "").unwrap();
+    let incident = lab.incidents.values().next().unwrap().clone();
+    let changes = crate::remediation::ask_again(&incident, "operator", lab.now).unwrap();
+    lab.commit(changes);
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    let error = crate::remediation::ask_again(&lab.incidents.values().next().unwrap().clone(), "operator", lab.now);
+    assert!(matches!(error, Err(DecideError::NotDenied { .. })));
+}
+
+#[test]
+fn the_same_plan_keeps_its_approval_and_another_one_needs_another() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    let first = lab.approvals.values().next().unwrap().doc.id.clone();
+    // More restarts and a moment later: still the same plan.
+    lab.pass(60);
+    lab.see(Body::Pod(crashing(pod("web-7", "0", "node-b"), 9)));
+    lab.settle();
+    assert_eq!(lab.approvals.len(), 1);
+    // Approved, then the Deployment changes before the job can go out.
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    lab.see(Body::Deployment(v1::Deployment { generation: 8, observed_generation: 8, ..stuck("web", 3, 7) }));
+    assert!(lab.settle().is_empty(), "the approved plan is not about what is there");
+    assert_eq!(lab.approvals.len(), 2);
+    let old = &lab.approvals[first.as_str()].doc;
+    assert_eq!(old.state, ApprovalState::Expired);
+    assert!(old.reason.starts_with("superseded"), "{}", old.reason);
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    assert_eq!(lab.live_approvals(), 1);
+}
+
+#[test]
+fn where_there_is_no_evidence_or_another_manager_it_only_recommends() {
+    type Break = fn(&mut Lab);
+    let table: [(&str, Break); 5] = [
+        ("managed by argocd", |lab| {
+            let manager = ("argocd".to_owned(), "label app.kubernetes.io/instance".to_owned());
+            let (manager, manager_evidence) = manager;
+            lab.see(Body::Deployment(v1::Deployment { manager, manager_evidence, ..stuck("web", 3, 7) }));
+        }),
+        ("paused", |lab| {
+            lab.see(Body::Deployment(v1::Deployment { paused: true, ..stuck("web", 3, 7) }));
+        }),
+        ("no older revision", |lab| {
+            lab.see(gone("ReplicaSet", "rs-web-6"));
+        }),
+        ("no evidence", |lab| {
+            lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
+            lab.world.clusters.get_mut(CLUSTER).unwrap().good.clear();
+        }),
+        ("was fully available before", |lab| {
+            lab.see(Body::Deployment(deployment("web", 3, 7)));
+            lab.see(Body::Deployment(stuck("web", 3, 7)));
+        }),
+    ];
+    for (words, make) in table {
+        let mut lab = stuck_rollout();
+        make(&mut lab);
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::RolloutStuck);
+        assert_eq!(incident.state, IncidentState::Escalated, "{words}");
+        assert!(incident.reason.contains(words), "{words}: {}", incident.reason);
+        assert_eq!(lab.approvals.len(), 0);
+    }
+}
+
+#[test]
+fn an_older_revision_with_ready_pods_goes_before_a_remembered_one() {
+    let mut lab = stuck_rollout();
+    // 6 is remembered but has no pods any more; 5 still runs one.
+    lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
+    lab.see(Body::ReplicaSet(replica_set("web", 5, 1)));
+    lab.settle();
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert!(matches!(plan.action, Action::RollbackDeployment { to_revision: 5, .. }), "{}", plan.summary);
+    assert!(
+        plan.considered.iter().any(|o| !o.chosen && o.what.contains("revision 6")),
+        "{:?}",
+        plan.considered
+    );
+    // With neither, the remembered one is evidence enough.
+    lab.see(gone("ReplicaSet", "rs-web-5"));
+    lab.settle();
+    let plan_id = lab.open(IncidentKind::RolloutStuck).plan_id.clone().unwrap();
+    let plan = &lab.plans[plan_id.as_str()].doc;
+    assert!(matches!(plan.action, Action::RollbackDeployment { to_revision: 6, .. }), "{}", plan.summary);
+}
+
+#[test]
+fn a_rollout_that_comes_up_by_itself_voids_what_was_asked() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.see(Body::Deployment(deployment("web", 3, 7)));
+    lab.see(gone("Pod", "pod-web-6-0"));
+    lab.see(gone("Pod", "pod-web-6-1"));
+    for n in ["0", "1", "2"] {
+        let pod = fresh(&lab, "web-7", n, "node-b");
+        lab.see(Body::Pod(pod));
+    }
+    lab.settle();
+    assert!(lab.open(IncidentKind::RolloutStuck).is_open(), "it has to hold for a while");
+    lab.pass(30);
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::RolloutStuck).state, IncidentState::Resolved);
+    assert_eq!(lab.live_approvals(), 0);
+}
+
+#[test]
+fn an_approval_counts_once_in_time_and_not_from_the_requester() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    assert!(matches!(
+        lab.decide("nimbus", Decision::Approve, ""),
+        Err(DecideError::OwnRequest { by }) if by == "nimbus"
+    ));
+    let (approval, incident, plan) = {
+        let approval = lab.approvals.values().next().unwrap().clone();
+        (
+            approval,
+            lab.incidents.values().next().unwrap().clone(),
+            lab.plans.values().next().unwrap().doc.clone(),
+        )
+    };
+    let answer =
+        |digest| crate::remediation::Answer { by: "operator", decision: Decision::Approve, reason: "", digest };
+    let decide = |approval: &Versioned<Approval>, digest, now| {
+        crate::remediation::decide(approval, &incident, &plan, &answer(digest), now)
+    };
+    assert!(matches!(decide(&approval, Some("other"), lab.now), Err(DecideError::DigestChanged { .. })));
+    let late = crate::settings::later(lab.now, jiff::SignedDuration::from_secs(86_400));
+    assert!(matches!(decide(&approval, None, late), Err(DecideError::Expired { .. })));
+    let mut altered = plan.clone();
+    altered.action = Action::RollbackDeployment {
+        deployment: Target { namespace: "shop".into(), name: "web".into(), uid: "dep-web".into() },
+        generation: 7,
+        current_template_hash: String::new(),
+        to_replica_set: Target { namespace: "shop".into(), name: "web-1".into(), uid: "rs-web-1".into() },
+        to_revision: 1,
+        to_template_hash: String::new(),
+    };
+    let changed = crate::remediation::decide(&approval, &incident, &altered, &answer(None), lab.now);
+    assert!(matches!(changed, Err(DecideError::Mismatch { .. })), "the digest is computed again");
+
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let approved = lab.approvals.values().next().unwrap().clone();
+    let again = decide(&approved, None, lab.now);
+    assert!(matches!(again, Err(DecideError::AlreadyDecided { state: ApprovalState::Approved, .. })));
+    lab.settle();
+    let used = lab.approvals.values().next().unwrap().clone();
+    assert!(matches!(decide(&used, None, lab.now), Err(DecideError::Used { .. })));
+}
+
+#[test]
+fn an_approval_that_nobody_answers_expires_and_is_asked_again() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.pass(86_400);
+    lab.settle();
+    let states: Vec<ApprovalState> = lab.approvals.values().map(|a| a.doc.state).collect();
+    assert_eq!(states, [ApprovalState::Expired, ApprovalState::Pending]);
+    assert_eq!(lab.jobs.len(), 0);
+}
+
+#[test]
+fn rollbacks_that_do_not_help_are_capped_too() {
+    let mut lab = stuck_rollout();
+    for _ in 0..3 {
+        lab.settle();
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        let jobs = lab.settle();
+        lab.apply(&jobs[0]);
+        lab.report(&jobs[0], Phase::Compensated, "", "not available after 180 s; put back");
+        lab.pass(3_600);
+    }
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
+    assert_eq!(lab.live_approvals(), 0);
+}
+
+#[test]
+fn an_approval_that_two_reasons_make_void_is_voided_once() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 1);
+    // At the end of another agent's listing both show at once: another generation, and a policy that allows nothing.
+    lab.see(Body::Deployment(v1::Deployment { generation: 8, observed_generation: 8, ..stuck("web", 3, 7) }));
+    lab.agents.values_mut().for_each(|agent| agent.doc.allowed_actions.clear());
+    assert!(lab.settle().is_empty());
+    assert_eq!((lab.live_approvals(), lab.audited("approval.expired")), (0, 1));
+}
+
+#[test]
+fn a_late_refusal_does_not_undo_what_a_person_denied() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let job = lab.settle().remove(0);
+    // Nothing is heard of it; it is given up, asked for again, and denied.
+    lab.pass(200);
+    lab.settle();
+    lab.pass(100_000);
+    lab.settle();
+    lab.decide("operator", Decision::Deny, "we fix it forward").unwrap();
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
+    lab.report(&job, Phase::Refused, "expired", "it came late");
+    lab.settle();
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+}
+
+#[test]
+fn an_agents_clock_does_not_decide_when_a_job_ended() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let job = lab.settle().remove(0);
+    let late = lab.now + jiff::SignedDuration::from_hours(24 * 365);
+    let report = v1::JobReport {
+        job_id: job.job_id.clone(),
+        phase: Phase::Failed.into(),
+        at_us: nimbus_protocol::to_micros(late),
+        ..Default::default()
+    };
+    let changes = crate::remediation::report(&lab.snapshot(), &crate::testing::lab::agent_id(), &report, lab.now);
+    lab.commit(changes);
+    let job = &lab.jobs[&job.job_id].doc;
+    assert_eq!((job.state, job.finished_at), (JobState::Failed, Some(lab.now)));
+}

@@ -1,0 +1,113 @@
+//! The job as it travels: what is signed, from the plan and its approval.
+
+use jiff::Timestamp;
+use nimbus_protocol::ids::JobId;
+use nimbus_protocol::{to_micros, v1};
+
+use crate::audit::from_hex;
+use crate::model::{Agent, Approval, IncidentKind, Job, JobState, Plan};
+use crate::remedies::{self, NIMBUS};
+use crate::settings::{Settings, earlier, later, millis};
+
+/// Most evidence lines that a job carries.
+const MAX_EVIDENCE: usize = 20;
+/// Longest evidence line, characters.
+const MAX_EVIDENCE_LINE: usize = 500;
+
+/// What a job is written from.
+pub(super) struct Issue<'a> {
+    /// What is to be done.
+    pub(super) plan: &'a Plan,
+    /// What kind of incident it is for.
+    pub(super) incident: IncidentKind,
+    /// On whose word, where one is needed.
+    pub(super) approval: Option<&'a Approval>,
+    /// Who does it.
+    pub(super) agent: &'a Agent,
+    /// Name of the cluster or host.
+    pub(super) cluster: &'a str,
+    /// Which start of the control plane signs it.
+    pub(super) epoch: u64,
+}
+
+/// A job without its signature: the document, and what is to be signed. `None` for an action that this build does not
+/// know: nobody may act on that.
+pub(super) fn write(
+    id: JobId,
+    issue: &Issue<'_>,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<(Job, v1::Job)> {
+    let Issue { plan, incident, approval, agent, cluster, epoch } = *issue;
+    let action = plan.action.kind()?;
+    let expires_at = later(now, millis(settings.job_ttl_ms));
+    let verify_ms = remedies::of(action).verify_ms(settings);
+    let job = Job {
+        id,
+        incident_id: plan.incident_id,
+        plan_id: plan.id,
+        plan_digest: plan.digest.clone(),
+        approval_id: approval.map(|a| a.id),
+        agent_id: agent.id,
+        scope: plan.scope.clone(),
+        cluster: cluster.to_owned(),
+        action,
+        object: plan.object.clone(),
+        workload: plan.workload.clone(),
+        state: JobState::Pending,
+        reason: String::new(),
+        evidence: Vec::new(),
+        created_at: now,
+        expires_at,
+        dispatched_at: None,
+        applied_at: None,
+        finished_at: None,
+        verify_ms,
+        verify_timeout_ms: settings.verify_timeout_ms,
+        envelope: String::new(),
+        replacement_uid: None,
+        attempts_reset_at: None,
+    };
+    let line = |text: &String| text.chars().take(MAX_EVIDENCE_LINE).collect();
+    let signed = v1::Job {
+        job_id: id.to_string(),
+        agent_id: agent.id.to_string(),
+        cluster_uid: plan.scope.cluster_uid().unwrap_or_default().to_owned(),
+        // The agent's clock may be behind: a job is valid from a little before it was signed.
+        not_before_us: to_micros(earlier(now, millis(settings.clock_skew_ms))),
+        expires_at_us: to_micros(expires_at),
+        epoch,
+        incident_id: plan.incident_id.to_string(),
+        plan_digest: bytes(&plan.digest),
+        approvals: vec![consent(plan, incident, approval, now)],
+        evidence: plan.evidence.iter().take(MAX_EVIDENCE).map(line).collect(),
+        limits: Some(v1::Limits {
+            act_ms: settings.act_ms,
+            verify_ms,
+            verify_timeout_ms: settings.verify_timeout_ms,
+        }),
+        requested_by: plan.requested_by.clone(),
+        needs_approval: plan.needs_approval,
+        action: plan.action.message().to_vec(),
+    };
+    Some((job, signed))
+}
+
+/// Who stands behind it: a person's approval, the person who asked, or the rule for this kind of incident.
+fn consent(plan: &Plan, incident: IncidentKind, approval: Option<&Approval>, now: Timestamp) -> v1::Approval {
+    let (by, at, id) = match approval {
+        Some(approval) => (
+            approval.decided_by.clone().unwrap_or_default(),
+            approval.decided_at.unwrap_or(approval.created_at),
+            approval.id.to_string(),
+        ),
+        None if plan.requested_by != NIMBUS => (plan.requested_by.clone(), plan.created_at, String::new()),
+        None => (format!("policy:{incident}"), now, String::new()),
+    };
+    v1::Approval { by, at_us: to_micros(at), plan_digest: bytes(&plan.digest), approval_id: id }
+}
+
+/// Digests in documents are hex that this crate wrote; anything else travels as no digest, which no agent accepts.
+fn bytes(hex: &str) -> Vec<u8> {
+    from_hex(hex).unwrap_or_default()
+}

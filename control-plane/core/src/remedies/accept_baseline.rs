@@ -1,0 +1,81 @@
+//! A drifted file's present state as the new baseline, by a person's command.
+
+use nimbus_protocol::action::Body;
+use nimbus_protocol::{ObjectKind, v1};
+
+use super::restore_file::{RESTORABLE, drift};
+use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
+use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+
+/// What is never put back and may still become the baseline, by its kind, mode and owner.
+const ONLY_ACCEPTED: [&str; 2] = ["directory", "other"];
+
+pub(super) struct AcceptBaseline;
+
+impl Remedy for AcceptBaseline {
+    fn answers(&self) -> &'static [IncidentKind] {
+        &[IncidentKind::FileDrift]
+    }
+
+    fn needs(&self) -> &'static [ObjectKind] {
+        &[]
+    }
+
+    fn consent(&self) -> Consent {
+        Consent::Command
+    }
+
+    fn place(&self) -> Place {
+        Place::Host
+    }
+
+    fn sentence(&self) -> &'static str {
+        "takes a watched file's present state as its baseline, when a person says so"
+    }
+
+    fn name(&self) -> &'static str {
+        "accept the present state"
+    }
+
+    fn propose(&self, _: &Incident, _: &Snapshot<'_>) -> Answer {
+        Answer::NotApplicable("only a person can say that it is right: `nimbus drift baseline add ID`".to_owned())
+    }
+
+    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
+        match order {
+            Body::AcceptBaseline(_) => Some(Footprint { node: None }),
+            Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::RestoreFile(_) => None,
+        }
+    }
+
+    fn verify_ms(&self, settings: &Settings) -> u32 {
+        settings.file_verify_ms.min(settings.verify_ms)
+    }
+}
+
+/// The plan to accept an incident's file as it is; why it cannot be accepted otherwise.
+pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, String> {
+    let drift = drift(incident, s.world).ok_or("no difference is reported any more")?;
+    let kind = drift.current.kind.as_str();
+    if !RESTORABLE.contains(&kind) && !ONLY_ACCEPTED.contains(&kind) {
+        return Err(format!("expected something that can be read, found {kind}"));
+    }
+    Ok(Draft {
+        action: Body::AcceptBaseline(v1::AcceptBaseline {
+            root: drift.root.clone(),
+            path: drift.path.clone(),
+            expect_current: Some(drift.current.clone()),
+        }),
+        object: ObjectRef::File { path: drift.path.clone() },
+        workload: None,
+        summary: format!("take {} as it is now as the new baseline", drift.path),
+        changes: report::accept(drift),
+        rationale: "a person says that the present state is right".to_owned(),
+        ways: vec![
+            Alternative::new("accept the present state", true, "asked for by a person"),
+            Alternative::new("put the file back", false, "the person says that the present state is right"),
+        ],
+    })
+}

@@ -1,0 +1,104 @@
+//! Attempts on one owner, across incidents: how many, and when the next one may be made.
+//!
+//! Nothing is counted on the side: the count is read from the jobs. A job counts until its workload was healthy for
+//! `reset_after_ms`: [`Job::attempts_reset_at`] is set when its incident is resolved, and taken back when the workload is
+//! in trouble again before that time has passed (see `remediation`).
+
+use jiff::Timestamp;
+
+use crate::model::{Incident, Job, JobState, ObjectRef, Plan, Scope, Workload};
+use crate::settings::{Settings, later};
+use crate::snapshot::Snapshot;
+
+/// On what attempts are counted: the workload's UID, otherwise the object in its cluster or on its host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject(String);
+
+impl Subject {
+    /// Of an incident.
+    pub fn of_incident(incident: &Incident) -> Self {
+        Self::new(incident.workload.as_ref(), &incident.scope, &incident.object)
+    }
+
+    /// Of a plan.
+    pub fn of_plan(plan: &Plan) -> Self {
+        Self::new(plan.workload.as_ref(), &plan.scope, &plan.object)
+    }
+
+    /// Of a job.
+    pub fn of_job(job: &Job) -> Self {
+        Self::new(job.workload.as_ref(), &job.scope, &job.object)
+    }
+
+    fn new(workload: Option<&Workload>, scope: &Scope, object: &ObjectRef) -> Self {
+        match workload {
+            Some(workload) => Self(workload.uid().to_owned()),
+            None => Self(format!("{scope}:{}", object.identity())),
+        }
+    }
+}
+
+/// What was tried on a subject, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Attempts<'a> {
+    /// The jobs that count.
+    pub jobs: Vec<&'a Job>,
+}
+
+impl<'a> Attempts<'a> {
+    /// Those on `subject` in the snapshot.
+    ///
+    /// A refused job did nothing and does not count. With `approved`, the next one needs a person's word anyway:
+    /// then what helped does not count either, only what did not.
+    pub fn on(subject: &Subject, approved: bool, snapshot: &Snapshot<'a>) -> Self {
+        let counts = |job: &&Job| {
+            job.attempts_reset_at.is_none()
+                && &Subject::of_job(job) == subject
+                && match job.state {
+                    JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired => true,
+                    JobState::Succeeded => !approved,
+                    JobState::Refused | JobState::Pending | JobState::Dispatched | JobState::Running => false,
+                }
+        };
+        let mut jobs: Vec<&Job> = snapshot.all_jobs().filter(counts).collect();
+        jobs.sort_by_key(|job| (ended(job), job.id));
+        Self { jobs }
+    }
+
+    /// How many.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Not before this moment is the next one made; `None` when none was made yet.
+    pub fn next_at(&self, settings: &Settings) -> Option<Timestamp> {
+        let last = self.jobs.last()?;
+        Some(later(ended(last), settings.backoff(self.count())))
+    }
+
+    /// What was tried, for the person who is asked next.
+    pub fn tried(&self) -> String {
+        let one = |job: &&Job| {
+            let why = if job.reason.is_empty() { String::new() } else { format!(": {}", job.reason) };
+            format!("{} on {} {}{why}", job.action, job.object, job.state)
+        };
+        self.jobs.iter().map(one).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// Refused jobs of an incident since something last took effect: each makes the next try wait longer.
+pub fn refusals(incident: &Incident, snapshot: &Snapshot<'_>) -> u32 {
+    let of_incident = || snapshot.all_jobs().filter(|j| j.incident_id == incident.id);
+    let last_effect = of_incident()
+        .filter(|j| j.state.is_final() && j.state != JobState::Refused)
+        .map(|j| j.created_at)
+        .max()
+        .unwrap_or(Timestamp::MIN);
+    let count = of_incident().filter(|j| j.state == JobState::Refused && j.created_at >= last_effect).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// When a job was over.
+fn ended(job: &Job) -> Timestamp {
+    job.finished_at.or(job.applied_at).unwrap_or(job.expires_at)
+}

@@ -1,0 +1,128 @@
+//! May a plan go out now? Enabling, the agent's own policy, storms, attempts and caps.
+//!
+//! What holds a plan back is said in words that tell what to do. The judgement is repeated before each dispatch,
+//! and independently by `check`.
+
+pub mod attempts;
+mod caps;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::causes::storm;
+use crate::model::{ActionKind, Agent, Incident, Plan, Scope};
+use crate::remedies::{self, NIMBUS};
+use crate::snapshot::Snapshot;
+
+pub use attempts::{Attempts, Subject};
+pub(crate) use attempts::refusals;
+
+/// By cluster UID why nothing automatic runs there now; looked up once for a pass.
+pub(crate) type Storms = BTreeMap<String, String>;
+
+/// What holds a plan back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// Somebody has to change something: enable the cluster, allow it in the agent's policy. Nobody is asked to
+    /// approve what could not be done anyway.
+    NeedsOperator(String),
+    /// It will pass by itself.
+    Temporary(String),
+    /// Enough was tried: a person is asked.
+    AttemptsExhausted(String),
+}
+
+impl Blocked {
+    /// In words.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::NeedsOperator(text) | Self::Temporary(text) | Self::AttemptsExhausted(text) => text,
+        }
+    }
+}
+
+/// Does nobody but Nimbus itself stand behind this plan?
+pub fn is_automatic(plan: &Plan) -> bool {
+    !plan.needs_approval && plan.requested_by == NIMBUS
+}
+
+/// The first thing that holds `plan` back at this moment. `storms` are those of the same snapshot and moment.
+pub(crate) fn review(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    storms: &Storms,
+    now: Timestamp,
+) -> Option<Blocked> {
+    let scope = &plan.scope;
+    let Some(action) = plan.action.kind() else {
+        let text = "this version does not know the plan's action; upgrade the control plane, or wait for a new plan";
+        return Some(Blocked::NeedsOperator(text.to_owned()));
+    };
+    enabled(action, scope, snapshot)
+        .or_else(|| exhausted(plan, incident, snapshot))
+        .or_else(|| snapshot.known(scope, remedies::of(action).needs()).err().map(Blocked::Temporary))
+        .or_else(|| match snapshot.actor(scope) {
+            Ok(agent) => allowed(action, agent),
+            Err(reason) => Some(Blocked::Temporary(reason)),
+        })
+        .or_else(|| stormy(plan, snapshot, storms))
+        .or_else(|| back_off(plan, incident, snapshot, now))
+        .or_else(|| caps::full(plan, snapshot).map(Blocked::Temporary))
+}
+
+fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option<Blocked> {
+    let uid = scope.cluster_uid()?;
+    if snapshot.cluster(uid).is_some_and(|cluster| cluster.enables(action)) {
+        return None;
+    }
+    let name = snapshot.name_of(scope);
+    Some(Blocked::NeedsOperator(format!(
+        "observe only: cluster {name} is not enabled for {action}; `nimbus autonomous enable --cluster {name}`"
+    )))
+}
+
+fn allowed(action: ActionKind, agent: &Agent) -> Option<Blocked> {
+    let may = |word: ActionKind| agent.allowed_actions.iter().any(|a| a == word.as_str());
+    // Taking a file as it is writes less than putting it back: who allows the one allows the other to be asked.
+    let either = action == ActionKind::AcceptBaseline && may(ActionKind::RestoreFile);
+    if may(action) || either {
+        return None;
+    }
+    Some(Blocked::NeedsOperator(format!(
+        "the local policy of agent {} does not allow {action}; allow it in the policy file on that side",
+        agent.name
+    )))
+}
+
+fn exhausted(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Option<Blocked> {
+    let attempts = Attempts::on(&Subject::of_plan(plan), !is_automatic(plan), snapshot);
+    let most = snapshot.settings.attempts;
+    // The incident remembers what the jobs in the snapshot no longer show.
+    let made = if is_automatic(plan) { attempts.count().max(incident.attempts) } else { attempts.count() };
+    if made < most {
+        return None;
+    }
+    let tried = attempts.tried();
+    let tried = if tried.is_empty() { String::new() } else { format!(" ({tried})") };
+    Some(Blocked::AttemptsExhausted(format!(
+        "{made} of at most {most} attempts were made and it is not over{tried}; a person has to look"
+    )))
+}
+
+/// Where storms cannot be judged, because pods or nodes are not listed, nothing automatic runs either.
+fn stormy(plan: &Plan, snapshot: &Snapshot<'_>, storms: &Storms) -> Option<Blocked> {
+    let uid = plan.scope.cluster_uid()?;
+    if !is_automatic(plan) {
+        return None;
+    }
+    let unknown = snapshot.known(&plan.scope, storm::NEEDS).err();
+    storms.get(uid).cloned().or(unknown).map(Blocked::Temporary)
+}
+
+fn back_off(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Option<Blocked> {
+    let attempts = Attempts::on(&Subject::of_plan(plan), !is_automatic(plan), snapshot);
+    let next = attempts.next_at(snapshot.settings).max(incident.next_attempt_at)?;
+    (now < next).then(|| Blocked::Temporary(format!("waits until {next:.0} before the next attempt")))
+}
