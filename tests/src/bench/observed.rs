@@ -1,5 +1,6 @@
 //! A made-up cluster as an agent reports it, for benchmarks that need no server.
 
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::{self, observation::Body, sync_mark::Phase};
 
 /// UID of the made-up cluster.
@@ -10,9 +11,6 @@ pub const SEEN_AT_US: i64 = 1_767_225_600_000_000;
 
 const NODES: usize = 100;
 const PODS_EACH: usize = 10;
-
-/// The kinds that are listed, as on the wire.
-const KINDS: [&str; 4] = ["Node", "Deployment", "ReplicaSet", "Pod"];
 
 /// One full listing of a healthy cluster of `pods` pods: ten for each Deployment, on a hundred nodes.
 pub fn listing(pods: usize) -> impl Iterator<Item = v1::Observation> {
@@ -25,9 +23,14 @@ pub fn listing(pods: usize) -> impl Iterator<Item = v1::Observation> {
         )
         .chain((0..pods).map(|n| Body::Pod(pod(n))));
     let marks = |phase: Phase| {
-        KINDS.map(|kind| Body::Sync(v1::SyncMark { kind: kind.into(), phase: phase.into(), lease_term: 1 }))
+        let mark = move |kind: &ObjectKind| v1::SyncMark {
+            kind: kind.as_str().into(),
+            phase: phase.into(),
+            lease_term: 1,
+        };
+        ObjectKind::ALL.iter().map(move |kind| Body::Sync(mark(kind)))
     };
-    let bodies = marks(Phase::Begin).into_iter().chain(objects).chain(marks(Phase::End));
+    let bodies = marks(Phase::Begin).chain(objects).chain(marks(Phase::End));
     (1..).zip(bodies).map(|(sequence, body)| observation(sequence, body))
 }
 
@@ -60,7 +63,7 @@ fn observation(sequence: u64, body: Body) -> v1::Observation {
 fn meta(kind: &str, n: usize, namespace: &str, owner: Option<(&str, &str, usize)>) -> v1::ObjectMeta {
     let named = |kind: &str, n: usize| format!("{}-{n}", kind.to_lowercase());
     let (owner_api_version, owner_kind, owner) = owner.unwrap_or_default();
-    let owned = |text: String| if owner_kind.is_empty() { String::new() } else { text };
+    let if_owned = |text: String| if owner_kind.is_empty() { String::new() } else { text };
     v1::ObjectMeta {
         uid: format!("{}-uid", named(kind, n)),
         namespace: namespace.into(),
@@ -68,8 +71,8 @@ fn meta(kind: &str, n: usize, namespace: &str, owner: Option<(&str, &str, usize)
         resource_version: "1".into(),
         created_at_us: SEEN_AT_US - 3_600_000_000,
         owner_kind: owner_kind.into(),
-        owner_name: owned(named(owner_kind, owner)),
-        owner_uid: owned(format!("{}-uid", named(owner_kind, owner))),
+        owner_name: if_owned(named(owner_kind, owner)),
+        owner_uid: if_owned(format!("{}-uid", named(owner_kind, owner))),
         owner_api_version: owner_api_version.into(),
         ..Default::default()
     }
@@ -149,7 +152,7 @@ mod tests {
         let pods: Vec<&v1::Pod> =
             all.iter().filter_map(|body| if let Body::Pod(pod) = body { Some(pod) } else { None }).collect();
         assert_eq!(pods.len(), 25);
-        assert_eq!(all.len(), NODES + 3 * 2 + 25 + 2 * KINDS.len());
+        assert_eq!(all.len(), NODES + 3 * 2 + 25 + 2 * ObjectKind::ALL.len());
         let owner = pods[24].meta.as_ref().unwrap().owner_uid.clone();
         let set = all
             .iter()
