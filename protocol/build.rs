@@ -22,7 +22,8 @@ fn readable(config: &mut prost_build::Config, set: &prost_types::FileDescriptorS
     for file in set.file.iter().filter(|file| shown(file.name())) {
         for message in &file.message_type {
             let path = format!(".nimbus.v1.{}", message.name());
-            let derive = "#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = \"snake_case\")]";
+            let derive =
+                "#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = \"snake_case\")]";
             config.type_attribute(&path, derive);
             for field in message.field.iter().filter(|field| field.r#type == Some(BYTES)) {
                 let hex = "#[serde(with = \"crate::action::hex\")]";

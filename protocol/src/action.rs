@@ -84,7 +84,10 @@ mod tests {
         let facts = v1::FileFacts { kind: "file".into(), sha256: vec![0xab; 2], ..Default::default() };
         let body = Body::RestoreFile(v1::RestoreFile { restore_to: Some(facts), ..Default::default() });
         let json = to_json(&body);
-        assert_eq!((&json["restore_to"]["sha256"], &json["restore_to"]["kind"]), (&"abab".into(), &"file".into()));
+        assert_eq!(
+            (&json["restore_to"]["sha256"], &json["restore_to"]["kind"]),
+            (&"abab".into(), &"file".into())
+        );
         assert!(json["expect_current"].is_null());
     }
 

@@ -62,8 +62,8 @@ pub(crate) fn request(
 ) -> Approval {
     Approval {
         id,
-        plan_id: plan.id.clone(),
-        incident_id: incident.id.clone(),
+        plan_id: plan.id,
+        incident_id: incident.id,
         plan_digest: plan.digest.clone(),
         state: ApprovalState::Pending,
         cluster: incident.cluster.clone(),

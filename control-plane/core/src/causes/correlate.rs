@@ -193,7 +193,8 @@ fn explains(deeper: &Finding, finding: &Finding, relation: Relation) -> bool {
 
 fn describe(world: &World, key: String, group: &[&Finding], explains: Vec<String>) -> Option<Diagnosis> {
     // The finding that is the cause itself; of several (pods of one workload) the one that restarts most.
-    let rank = |f: &&&Finding| (of(f.kind).depth(), f.restarts, std::cmp::Reverse(f.object.name().to_owned()));
+    let rank =
+        |f: &&&Finding| (of(f.kind).depth(), f.restarts, std::cmp::Reverse(f.object.name().to_owned()));
     let root = group.iter().max_by_key(rank)?;
     let of_root = group.iter().filter(|f| f.object == root.object && f.kind == root.kind);
     let others = group.iter().filter(|f| f.object != root.object || f.kind != root.kind);

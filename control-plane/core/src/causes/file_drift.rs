@@ -76,7 +76,8 @@ fn evidence(drift: &FileDrift) -> Vec<String> {
         _ => "has another mode or owner",
     };
     let mut lines = vec![format!("{} {what} (watched root {})", drift.path, drift.root)];
-    lines.extend(drift::of_file(&drift.path, &drift.baseline, &drift.current).iter().map(ToString::to_string));
+    lines
+        .extend(drift::of_file(&drift.path, &drift.baseline, &drift.current).iter().map(ToString::to_string));
     if !drift.problem.is_empty() {
         lines.push(drift.problem.clone());
     }

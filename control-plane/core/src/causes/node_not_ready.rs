@@ -31,7 +31,8 @@ impl Cause for NodeNotReady {
         let finding = |node: &Node| {
             let why = if node.ready_reason.is_empty() { "no reason given" } else { &node.ready_reason };
             let condition = if node.ready.is_empty() { "missing" } else { &node.ready };
-            let evidence = vec![format!("node {}: its Ready condition is {condition} ({why})", node.meta.name)];
+            let evidence =
+                vec![format!("node {}: its Ready condition is {condition} ({why})", node.meta.name)];
             let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.meta.object(ObjectKind::Node));
             Finding {
                 node: node.meta.name.clone(),

@@ -33,7 +33,8 @@ impl Cause for PodCrashLoop {
             place,
             |container| container.backs_off() && container.restarts >= settings.crash_loop_restarts,
             |container| {
-                let reason = if container.last_reason.is_empty() { "unknown" } else { &container.last_reason };
+                let reason =
+                    if container.last_reason.is_empty() { "unknown" } else { &container.last_reason };
                 vec![
                     format!(
                         "container {} waits in CrashLoopBackOff after {} restarts",

@@ -102,7 +102,9 @@ pub(super) fn agreement(s: &Snapshot<'_>, incident: &Incident) -> Agreement {
         Health::NotReady { ready, wanted } => {
             Agreement::Disagrees(format!("{ready} of {wanted} pods of {workload} are ready"))
         }
-        Health::Unknown => Agreement::Disagrees(format!("unknown: {workload} is not of a kind that is watched")),
+        Health::Unknown => {
+            Agreement::Disagrees(format!("unknown: {workload} is not of a kind that is watched"))
+        }
         Health::Gone | Health::Idle | Health::ReadySince(_) => Agreement::Agrees,
     }
 }

@@ -29,7 +29,8 @@ impl Cause for RolloutStuck {
         let stuck = |d: &&Deployment| !d.meta.deleting && d.desired > 0 && d.rollout() == Rollout::Stuck;
         let finding = |d: &Deployment| {
             let reference = d.meta.reference(ObjectKind::Deployment);
-            let (scope, object) = (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(reference.clone()));
+            let (scope, object) =
+                (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(reference.clone()));
             Finding {
                 workload: Some(Workload::Deployment(reference)),
                 ..Finding::new(IncidentKind::RolloutStuck, scope, object, evidence(d))

@@ -38,7 +38,7 @@ fn pods_state_by_state() {
         ("between two crashes", running_again(base(), 9), &[]),
         ("just ended", terminated("Error"), &[]),
         ("on its way out", deleting(crashing(base(), 9)), &[]),
-        ("memory", out_of_memory(base(), 3), &[OutOfMemory, PodCrashLoop]),
+        ("memory", out_of_memory(base(), 3), &[PodCrashLoop, OutOfMemory]),
         ("memory, the first times", out_of_memory(base(), 2), &[]),
         ("killed for memory, not backing off", terminated("OOMKilled"), &[]),
         ("image", without_image(base()), &[ImagePull]),
@@ -82,9 +82,9 @@ fn the_container_that_restarts_most_speaks_for_its_pod() {
         ..pod.containers[0].clone()
     });
     lab.see(Body::Pod(pod));
-    let finding = all(&lab.world, &lab.settings).remove(0);
+    let finding = Assessment::of(&lab.world, &lab.settings).findings().next().unwrap().clone();
     assert_eq!((finding.container.as_str(), finding.restarts), ("sidecar", 8));
-    assert_eq!(finding.owner.unwrap().uid, "dep-web");
+    assert_eq!(finding.workload.unwrap().uid(), "dep-web");
     assert_eq!(
         finding.evidence,
         [
@@ -209,7 +209,7 @@ fn the_memory_limit_explains_the_crash_loop() {
     lab.see(Body::Pod(crashing(pod("web-1", "1", "node-a"), 9)));
     let causes = causes(&lab);
     assert_eq!(causes.len(), 1);
-    assert_eq!((causes[0].kind, causes[0].object.name.as_str()), (IncidentKind::OutOfMemory, "web-1-0"));
+    assert_eq!((causes[0].kind, causes[0].object.name()), (IncidentKind::OutOfMemory, "web-1-0"));
     assert_eq!(causes[0].explains, ["crash/cluster-1/dep-web"]);
 }
 
@@ -225,9 +225,9 @@ fn a_node_explains_its_pods_and_only_those() {
     let causes = causes(&lab);
     let keys: Vec<&str> = causes.iter().map(|c| c.key.as_str()).collect();
     assert_eq!(keys, ["crash/cluster-1/dep-api", "node/cluster-1/node-node-a"]);
-    assert_eq!(causes[0].object.name, "api-1-1");
+    assert_eq!(causes[0].object.name(), "api-1-1");
     assert_eq!(
-        causes[1].symptoms.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(),
+        causes[1].symptoms.iter().map(crate::model::ObjectRef::name).collect::<Vec<_>>(),
         ["api-1-0", "web-1-0"]
     );
     assert_eq!(

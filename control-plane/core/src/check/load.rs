@@ -81,7 +81,8 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
         let done = job.state.is_final() && job.state != JobState::Refused;
         same(job) && done && job.attempts_reset_at.is_none() && (automatic || !helped)
     };
-    let made: Vec<&Job> = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc).filter(counted).collect();
+    let made: Vec<&Job> =
+        snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc).filter(counted).collect();
     let most = snapshot.settings.attempts as usize;
     require(found, 5, made.len() < most, || format!("{} attempts of at most {most} were made", made.len()));
     let newest = made.iter().map(|j| j.finished_at.or(j.applied_at).unwrap_or(j.expires_at)).max();
@@ -115,7 +116,9 @@ pub(super) fn storm(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>
         format!("{recent} incidents were opened within {} s", limits.window_s)
     });
     let Some(inventory) = snapshot.world.clusters.get(uid) else {
-        return require(found, 6, false, || format!("nothing is known of cluster {uid}: it may be in a storm"));
+        return require(found, 6, false, || {
+            format!("nothing is known of cluster {uid}: it may be in a storm")
+        });
     };
     let judged = [ObjectKind::Pod, ObjectKind::Node].into_iter().all(|kind| inventory.is_listed(kind));
     require(found, 6, judged, || {

@@ -83,6 +83,18 @@ fn rules_of(order: &Body) -> &dyn ActionRules {
     }
 }
 
+/// What the judge says of an action by itself, for a test that compares it with the planner's word.
+#[cfg(test)]
+pub(crate) fn for_test(order: &Body) -> (&'static str, Option<String>, &'static [ObjectKind]) {
+    let rules = rules_of(order);
+    let behind = match rules.behind() {
+        Behind::Rule => "rule",
+        Behind::Approver => "approver",
+        Behind::Requester => "requester",
+    };
+    (behind, rules.node().map(str::to_owned), rules.needs())
+}
+
 /// What would be broken if `plan` were dispatched at this moment; empty: nothing.
 pub fn check(plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<Violation> {
     let mut found = of_plan(plan, snapshot);

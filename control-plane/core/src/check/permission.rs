@@ -13,7 +13,8 @@ pub(super) fn sight(found: &mut Violations, plan: &Plan, rules: &dyn ActionRules
     match &plan.scope {
         Scope::Cluster(uid) => {
             let inventory = snapshot.world.clusters.get(uid);
-            let led = inventory.is_some_and(|i| i.leader.is_some_and(|agent| snapshot.connected.contains(&agent)));
+            let led =
+                inventory.is_some_and(|i| i.leader.is_some_and(|agent| snapshot.connected.contains(&agent)));
             require(found, 3, led, || format!("nobody connected watches cluster {uid}"));
             let listed = |i: &crate::world::Inventory| {
                 rules.needs().iter().all(|kind| i.is_listed(*kind) && i.not_kept(*kind) == 0)
@@ -51,11 +52,9 @@ pub(super) fn permission(
     });
     require(found, 12, allowed, || format!("no connected agent there allows {kind}"));
     let incident = snapshot.incidents.iter().find(|i| i.doc.id == plan.incident_id).map(|i| &i.doc);
-    let open = incident.is_some_and(|i| {
-        match i.state {
-            IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Remediating => true,
-            IncidentState::Resolved | IncidentState::Silenced | IncidentState::Escalated => false,
-        }
+    let open = incident.is_some_and(|i| match i.state {
+        IncidentState::Open | IncidentState::WaitingApproval | IncidentState::Remediating => true,
+        IncidentState::Resolved | IncidentState::Silenced | IncidentState::Escalated => false,
     });
     require(found, 10, open, || "its incident is silenced, escalated or over".to_owned());
     let denied = incident.is_some_and(|i| i.denied_digest.as_ref() == Some(&plan.digest));

@@ -26,7 +26,8 @@ impl ActionRules for v1::RestartPod {
     }
 
     fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
-        let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default()) else {
+        let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
+        else {
             return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
         };
         let (Some(pod), Some(owner)) = (&self.pod, &self.owner) else {
@@ -41,9 +42,9 @@ impl ActionRules for v1::RestartPod {
         let uid = self.pod.as_ref().map_or("", |pod| pod.uid.as_str());
         let pod = inventory.and_then(|inventory| inventory.pods.get(uid));
         let waits = pod.is_some_and(|pod| {
-            pod.containers.iter().any(|c| {
-                c.name == self.container && c.state == "waiting" && c.reason == "CrashLoopBackOff"
-            })
+            pod.containers
+                .iter()
+                .any(|c| c.name == self.container && c.state == "waiting" && c.reason == "CrashLoopBackOff")
         });
         require(found, 3, waits, || {
             format!("container {} does not wait in CrashLoopBackOff right now", self.container)
@@ -51,7 +52,13 @@ impl ActionRules for v1::RestartPod {
     }
 }
 
-fn judge(order: &v1::RestartPod, found: &mut Violations, inventory: &Inventory, pod: &v1::Target, owner: &v1::Target) {
+fn judge(
+    order: &v1::RestartPod,
+    found: &mut Violations,
+    inventory: &Inventory,
+    pod: &v1::Target,
+    owner: &v1::Target,
+) {
     let (node, container) = (&order.node, &order.container);
     let Some(now) = inventory.pods.get(&pod.uid) else {
         require(found, 3, false, || format!("pod {} ({}) is no more", pod.name, pod.uid));
@@ -63,17 +70,14 @@ fn judge(order: &v1::RestartPod, found: &mut Violations, inventory: &Inventory, 
     require(found, 3, !now.ready, || format!("pod {} is ready", pod.name));
     let restarts = now.containers.iter().find(|c| &c.name == container).map(|c| c.restarts);
     require(found, 3, restarts.is_some_and(|r| r >= order.min_restarts), || {
-        format!(
-                "container {container} with {} restarts expected, found {restarts:?}",
-                order.min_restarts
-            )
+        format!("container {container} with {} restarts expected, found {restarts:?}", order.min_restarts)
     });
     let set = inventory.replica_sets.get(&owner.uid);
-    let owned = now.meta.owner_uid == owner.uid
+    let is_owned = now.meta.owner_uid == owner.uid
         && set.is_some_and(|set| {
             set.meta.owner_kind == "Deployment" && inventory.deployments.get(&set.meta.owner_uid).is_some()
         });
-    require(found, 9, owned, || format!("pod {} is not of a ReplicaSet of a Deployment", pod.name));
+    require(found, 9, is_owned, || format!("pod {} is not of a ReplicaSet of a Deployment", pod.name));
     if order.avoid_node {
         let on = inventory.nodes.values().find(|n| &n.meta.name == node);
         require(found, 7, on.is_some_and(|n| !n.control_plane), || {

@@ -25,7 +25,8 @@ impl ActionRules for v1::RollbackDeployment {
     }
 
     fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
-        let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default()) else {
+        let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
+        else {
             return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
         };
         let (Some(deployment), Some(to)) = (&self.deployment, &self.to_replica_set) else {
@@ -50,10 +51,7 @@ fn judge(
         return;
     };
     require(found, 3, now.generation == order.generation, || {
-        format!(
-            "generation {} of {} expected, found {}",
-            order.generation, deployment.name, now.generation
-        )
+        format!("generation {} of {} expected, found {}", order.generation, deployment.name, now.generation)
     });
     require(found, 3, now.template_hash == current && !now.meta.deleting, || {
         format!("the pod template of {} is another one", deployment.name)
@@ -77,6 +75,8 @@ fn judge(
         .is_some_and(|history| history.good.iter().any(|one| one.template_hash == to));
     let evidence = good || target.is_some_and(|set| set.ready_replicas > 0);
     require(found, 3, evidence, || format!("nothing shows that revision {} is good", order.to_revision));
-    require(found, 9, now.manager.is_empty(), || format!("{} is managed by {}", deployment.name, now.manager));
+    require(found, 9, now.manager.is_empty(), || {
+        format!("{} is managed by {}", deployment.name, now.manager)
+    });
     require(found, 9, !now.paused, || format!("{} was paused by a person", deployment.name));
 }

@@ -2,8 +2,9 @@
 
 use nimbus_protocol::v1::{self, observation::Body};
 
-use crate::model::*;
 use crate::check;
+use crate::model::*;
+use crate::testing::Order;
 use crate::testing::lab::{Lab, agent_id};
 use crate::testing::objects::*;
 
@@ -44,7 +45,12 @@ fn job(lab: &Lab, plan: &Plan, state: JobState) -> Job {
     let job = other.dispatch().remove(0);
     let job = other.jobs[&job.job_id].doc.clone();
     let incident_id = format!("inc_{:032x}", 99).parse().unwrap();
-    Job { state, incident_id, plan_id: plan.id.clone(), ..job }
+    Job { state, incident_id, plan_id: plan.id, ..job }
+}
+
+fn rename(job: &mut Job, change: impl FnOnce(&mut KubeRef)) {
+    let ObjectRef::Kubernetes(object) = &mut job.object else { panic!("{:?}", job.object) };
+    change(object);
 }
 
 fn with_job(lab: &mut Lab, job: Job) {
@@ -72,7 +78,7 @@ fn each_change_of_a_restart_names_its_invariant() {
         ("it runs right now", 3, |lab, _| {
             lab.see(Body::Pod(running_again(pod("web-1", "0", "node-a"), 4)));
         }),
-        ("a listing is under way", 3, |lab, _| _ = lab.see(begin("Pod", 1))),
+        ("a listing is under way", 3, |lab, _| _ = lab.see(begin("ReplicaSet", 1))),
         ("the Deployment is gone", 9, |lab, _| _ = lab.see(gone("Deployment", "dep-web"))),
         ("no other node is open", 7, |lab, _| {
             lab.see(Body::Node(v1::Node { unschedulable: true, ..node("node-b") }));
@@ -87,18 +93,18 @@ fn each_change_of_a_restart_names_its_invariant() {
             lab.clusters.get_mut(CLUSTER).unwrap().doc.enabled = vec![ActionKind::RollbackDeployment];
         }),
         ("the agent does not allow it", 12, |lab, _| {
-            lab.agents.get_mut(agent_id().as_str()).unwrap().doc.allowed_actions =
+            lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.allowed_actions =
                 vec!["restore_file".into()];
         }),
         ("the agent is revoked", 12, |lab, _| {
-            lab.agents.get_mut(agent_id().as_str()).unwrap().doc.revoked_at = Some(lab.now);
+            lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.revoked_at = Some(lab.now);
         }),
         ("the incident is silenced", 10, |lab, plan| {
-            let incident = lab.incidents.get_mut(plan.incident_id.as_str()).unwrap();
+            let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
             incident.doc.state = IncidentState::Silenced;
         }),
         ("a storm is declared", 6, |lab, plan| {
-            let mut storm = lab.incidents[plan.incident_id.as_str()].clone();
+            let mut storm = lab.incidents[&plan.incident_id.to_string()].clone();
             storm.doc.id = format!("inc_{:032x}", 98).parse().unwrap();
             storm.doc.kind = IncidentKind::Storm;
             storm.doc.key = "storm".into();
@@ -129,7 +135,7 @@ fn with_nobody_connected_nothing_is_seen_and_nobody_can_act() {
 fn jobs_in_flight_count_at_every_level() {
     type Change = fn(&mut Job);
     let table: &[(&str, Change)] =
-        &[("object", |job| job.owner = None), ("owner", |job| job.object.name.push('x'))];
+        &[("object", |job| job.workload = None), ("workload", |job| rename(job, |o| o.name.push('x')))];
     for (level, change) in table {
         let (mut lab, plan) = ready();
         let mut other = job(&lab, &plan, JobState::Running);
@@ -145,21 +151,22 @@ fn jobs_in_flight_count_at_every_level() {
             for n in 0..count {
                 let mut other = template.clone();
                 other.id = format!("job_{n:032x}").parse().unwrap();
-                other.owner.as_mut().unwrap().uid = format!("owner-{n}");
-                other.object.uid = format!("pod-{n}");
+                let owner = KubeRef::new("apps/v1", "Deployment", "shop", "web", &format!("owner-{n}"));
+                other.workload = Some(Workload::of(owner));
+                rename(&mut other, |o| o.uid = format!("pod-{n}"));
                 if level != "namespace" {
-                    other.object.namespace = format!("ns-{n}");
+                    rename(&mut other, |o| o.namespace = format!("ns-{n}"));
                 }
                 if level == "fleet" {
-                    other.cluster_uid = Some(format!("cluster-{n}"));
+                    other.scope = Scope::Cluster(format!("cluster-{n}"));
                 }
                 if level != "node" {
                     let mut elsewhere = plan.clone();
                     elsewhere.id = format!("pln_{n:032x}").parse().unwrap();
-                    if let Action::RestartPod { node, .. } = &mut elsewhere.action {
-                        *node = format!("node-{n}");
-                    }
-                    other.plan_id = elsewhere.id.clone();
+                    let Some(Order::RestartPod(order)) = elsewhere.action.body().cloned() else { panic!() };
+                    let order = v1::RestartPod { node: format!("node-{n}"), ..order };
+                    elsewhere.action = Order::RestartPod(order).into();
+                    other.plan_id = elsewhere.id;
                     lab.plans.insert(elsewhere.id.to_string(), Versioned { version: 1, doc: elsewhere });
                 }
                 with_job(&mut lab, other);
@@ -168,7 +175,7 @@ fn jobs_in_flight_count_at_every_level() {
             let hit = found.iter().any(|v| v.invariant == 4 && v.text.contains(level));
             assert_eq!(hit, broken, "{count} in one {level}: {found:?}");
             assert_eq!(
-                crate::plan::caps::full(&plan, &lab.snapshot()).is_some(),
+                crate::safety::room(&plan, &lab.snapshot()).is_some(),
                 broken,
                 "both agree on {level}"
             );
@@ -180,7 +187,7 @@ fn jobs_in_flight_count_at_every_level() {
 fn a_job_for_the_same_incident_is_enough() {
     let (mut lab, plan) = ready();
     let mut other = job(&lab, &plan, JobState::Pending);
-    other.incident_id = plan.incident_id.clone();
+    other.incident_id = plan.incident_id;
     with_job(&mut lab, other);
     assert!(numbers(&lab, &plan).contains(&1));
 }
@@ -222,7 +229,7 @@ fn each_change_of_a_rollback_names_its_invariant() {
         ("the old ReplicaSet is gone", 3, |lab, _| _ = lab.see(gone("ReplicaSet", "rs-web-6"))),
         ("no evidence any more", 3, |lab, _| {
             lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
-            lab.world.clusters.get_mut(CLUSTER).unwrap().good.clear();
+            lab.world.clusters.get_mut(CLUSTER).unwrap().histories.clear();
         }),
         ("managed by another", 9, |lab, _| {
             lab.see(Body::Deployment(v1::Deployment { manager: "flux".into(), ..stuck("web", 3, 7) }));
@@ -248,12 +255,12 @@ fn each_change_of_a_rollback_names_its_invariant() {
             lab.approvals.values_mut().for_each(|a| a.doc.state = ApprovalState::Pending);
         }),
         ("denied by a person", 12, |lab, plan| {
-            let incident = lab.incidents.get_mut(plan.incident_id.as_str()).unwrap();
+            let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
             incident.doc.denied_digest = Some(plan.digest.clone());
         }),
         ("no approval asked for", 12, |_, plan| {
             plan.needs_approval = false;
-            plan.digest = crate::plan::digest(plan);
+            plan.digest = plan.computed_digest();
         }),
     ];
     for (what, invariant, change) in table {
@@ -269,16 +276,17 @@ fn a_baseline_nobody_asked_for_and_a_changed_file_are_noticed() {
     let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));
     lab.see_host(Body::File(file("/srv/etc/a", good.clone(), bad)));
     lab.diagnose();
-    let incident = lab.open(IncidentKind::FileDrift).id.clone();
+    let incident = lab.open(IncidentKind::FileDrift).id;
     let mut ids = lab.ids.clone();
     let changes =
-        crate::remediation::accept_baseline(&lab.snapshot(), &incident, "operator", lab.now, &mut ids).unwrap();
+        crate::remediation::accept_baseline(&lab.snapshot(), incident, "operator", lab.now, &mut ids)
+            .unwrap();
     lab.commit(changes);
     let mut plan = lab.plans.values().next().unwrap().doc.clone();
     assert_eq!(numbers(&lab, &plan), [0_u8; 0]);
     lab.see_host(Body::File(file("/srv/etc/a", good, file_state("file", 0o644, 3))));
     assert_eq!(numbers(&lab, &plan), [3]);
     plan.requested_by = "nimbus".into();
-    plan.digest = crate::plan::digest(&plan);
+    plan.digest = plan.computed_digest();
     assert_eq!(numbers(&lab, &plan), [3, 12]);
 }

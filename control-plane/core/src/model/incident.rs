@@ -123,7 +123,14 @@ pub struct Incident {
 
 impl Incident {
     /// One that was found just now, without a plan and without a history.
-    pub fn found(id: IncidentId, key: String, kind: IncidentKind, scope: Scope, object: ObjectRef, now: Timestamp) -> Self {
+    pub fn found(
+        id: IncidentId,
+        key: String,
+        kind: IncidentKind,
+        scope: Scope,
+        object: ObjectRef,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             key,

@@ -202,7 +202,9 @@ mod tests {
         assert!(matches!(of("apps/v1", "Deployment"), Workload::Deployment(_)));
         assert!(matches!(of("batch/v1", "CronJob"), Workload::CronJob(_)));
         assert!(matches!(of("v1", "Pod"), Workload::Bare(_)));
-        for other in [("argoproj.io/v1alpha1", "Rollout"), ("example.org/v1", "Deployment"), ("", "StatefulSet")] {
+        for other in
+            [("argoproj.io/v1alpha1", "Rollout"), ("example.org/v1", "Deployment"), ("", "StatefulSet")]
+        {
             assert!(matches!(of(other.0, other.1), Workload::Other(_)), "{other:?}");
         }
     }

@@ -26,9 +26,7 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
     let mut candidates: Vec<&Versioned<Incident>> = s
         .incidents
         .iter()
-        .filter(|i| {
-            i.doc.state == IncidentState::Open && i.doc.plan_id.is_some() && !index.at_work(i.doc.id)
-        })
+        .filter(|i| i.doc.state == IncidentState::Open && i.doc.plan_id.is_some() && !index.at_work(i.doc.id))
         .collect();
     candidates.sort_by_key(|i| (i.doc.severity, i.doc.created_at, i.doc.id));
     let mut unsigned = Vec::new();
@@ -63,7 +61,8 @@ fn consider(
     let id = JobId::new(ids);
     let cluster = &incident.doc.cluster;
     let given = approval.map(|a| &a.doc);
-    let issue = unsigned_job::Issue { plan, incident: incident.doc.kind, approval: given, agent, cluster, epoch };
+    let issue =
+        unsigned_job::Issue { plan, incident: incident.doc.kind, approval: given, agent, cluster, epoch };
     let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;
 
     let mut record = Record::new(now);

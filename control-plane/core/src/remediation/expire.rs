@@ -50,7 +50,12 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
         }
         if after.state == IncidentState::Silenced && after.silenced_until.is_some_and(|until| until <= now) {
             after.silenced_until = None;
-            transition(&mut after, IncidentState::Open, "the silence is over; a remedy is being looked for", now);
+            transition(
+                &mut after,
+                IncidentState::Open,
+                "the silence is over; a remedy is being looked for",
+                now,
+            );
             record.audit("incident.unsilenced", &after.id, &after.cluster, "the silence is over");
         }
         record.incident(incident, after);

@@ -26,7 +26,7 @@ pub fn accept_baseline(
     ids: &mut dyn IdSource,
 ) -> Result<ChangeSet, DecideError> {
     let found = s.incident(incident).filter(|i| i.doc.is_open());
-    let found = found.ok_or_else(|| DecideError::NoIncident(incident))?;
+    let found = found.ok_or(DecideError::NoIncident(incident))?;
     let doc = &found.doc;
     if doc.kind != IncidentKind::FileDrift {
         return Err(DecideError::WrongKind { expected: IncidentKind::FileDrift, found: doc.kind });

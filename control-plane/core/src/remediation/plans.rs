@@ -10,12 +10,12 @@ use super::index::Index;
 use super::record::{Record, transition};
 use super::storms;
 use crate::approval::{self, SUPERSEDED};
-use crate::{causes, check};
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
 use crate::remedies::{self, Consent, NIMBUS, Proposal};
 use crate::safety::{self, Blocked, Storms};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
+use crate::{causes, check};
 
 /// Most plans that one pass makes; the rest follows in the next one.
 pub const MAX_PLANNED: usize = 500;

@@ -41,7 +41,13 @@ pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timesta
     }
     let Some(after) = advance(&job.doc, report, now) else {
         if report.phase() == Phase::ReplayRefused {
-            record.audit_by(&agent.to_string(), "job.replay_refused", &job.doc.id, &job.doc.cluster, say(report));
+            record.audit_by(
+                &agent.to_string(),
+                "job.replay_refused",
+                &job.doc.id,
+                &job.doc.cluster,
+                say(report),
+            );
         }
         return record.changes;
     };
@@ -113,9 +119,11 @@ fn may_still_refuse(state: JobState, code: &str) -> bool {
         JobState::Running => {
             matches!(code, "precondition_failed" | "policy_forbids" | "expired" | "stale_epoch")
         }
-        JobState::Succeeded | JobState::Failed | JobState::Refused | JobState::Compensated | JobState::Unknown => {
-            false
-        }
+        JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Compensated
+        | JobState::Unknown => false,
     }
 }
 
@@ -144,11 +152,9 @@ fn follow(
         }
         Phase::Refused => refused(s, record, &mut after, job, report, now),
         Phase::Succeeded => succeeded(s, record, &mut after, job, now),
-        Phase::Failed
-        | Phase::Compensated
-        | Phase::Unknown
-        | Phase::Unspecified
-        | Phase::ReplayRefused => tried_in_vain(s, &mut after, job, now),
+        Phase::Failed | Phase::Compensated | Phase::Unknown | Phase::Unspecified | Phase::ReplayRefused => {
+            tried_in_vain(s, &mut after, job, now);
+        }
     }
     record.incident(incident, after);
 }

@@ -72,14 +72,22 @@ fn reset_attempts(s: &Snapshot<'_>, record: &mut Record, incident: &Incident, no
     }
     // A job that this very decision brings to its end.
     for job in &mut record.changes.jobs {
-        if job.doc.state.is_final() && job.doc.attempts_reset_at.is_none() && Subject::of_job(&job.doc) == subject {
+        if job.doc.state.is_final()
+            && job.doc.attempts_reset_at.is_none()
+            && Subject::of_job(&job.doc) == subject
+        {
             job.doc.attempts_reset_at = Some(now);
         }
     }
 }
 
 /// The workload is in trouble again: attempts whose count was reset only a moment ago count again.
-pub(super) fn count_attempts_again(s: &Snapshot<'_>, record: &mut Record, incident: &Incident, now: Timestamp) {
+pub(super) fn count_attempts_again(
+    s: &Snapshot<'_>,
+    record: &mut Record,
+    incident: &Incident,
+    now: Timestamp,
+) {
     let subject = Subject::of_incident(incident);
     let reset = crate::settings::millis(s.settings.reset_after_ms);
     for job in s.jobs {

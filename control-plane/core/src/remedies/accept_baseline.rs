@@ -40,7 +40,9 @@ impl Remedy for AcceptBaseline {
     }
 
     fn propose(&self, _: &Incident, _: &Snapshot<'_>) -> Answer {
-        Answer::NotApplicable("only a person can say that it is right: `nimbus drift baseline add ID`".to_owned())
+        Answer::NotApplicable(
+            "only a person can say that it is right: `nimbus drift baseline add ID`".to_owned(),
+        )
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {

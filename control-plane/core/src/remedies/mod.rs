@@ -17,7 +17,9 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::ids::PlanId;
 
 use crate::causes;
-use crate::model::{ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Plan, PlannedAction, Workload};
+use crate::model::{
+    ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Plan, PlannedAction, Workload,
+};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 

@@ -120,7 +120,7 @@ fn target<'a>(
         let worn = pod.containers.iter().filter(|c| !c.ready && c.restarts >= settings.crash_loop_restarts);
         worn.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).map(|c| (pod, c))
     };
-    let own = inventory.pods.get(&incident.object.uid()).and_then(crashing);
+    let own = inventory.pods.get(incident.object.uid()).and_then(crashing);
     own.or_else(|| {
         let all = inventory.pods_of(owner).filter_map(crashing);
         all.max_by_key(|(pod, c)| (c.restarts, std::cmp::Reverse(pod.meta.name.clone())))

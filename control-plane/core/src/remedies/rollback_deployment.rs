@@ -97,7 +97,10 @@ fn stuck(incident: &Incident, inventory: &Inventory) -> Answer {
     let mut older: Vec<Candidate<'_>> = inventory
         .replica_sets_of(&deployment.meta.uid)
         .filter(|set| set.template_hash != deployment.template_hash && !set.template_hash.is_empty())
-        .map(|set| Candidate { set, remembered: inventory.was_good(&deployment.meta.uid, &set.template_hash) })
+        .map(|set| Candidate {
+            set,
+            remembered: inventory.was_good(&deployment.meta.uid, &set.template_hash),
+        })
         .collect();
     older.sort_by_key(|c| std::cmp::Reverse((c.rank(), c.set.revision)));
     match older.first() {

@@ -15,8 +15,8 @@ use crate::model::{ActionKind, Agent, Incident, Plan, Scope};
 use crate::remedies::{self, NIMBUS};
 use crate::snapshot::Snapshot;
 
-pub use attempts::{Attempts, Subject};
 pub(crate) use attempts::refusals;
+pub use attempts::{Attempts, Subject};
 
 /// By cluster UID why nothing automatic runs there now; looked up once for a pass.
 pub(crate) type Storms = BTreeMap<String, String>;
@@ -42,6 +42,12 @@ impl Blocked {
     }
 }
 
+/// The cap that `plan` would go past if it went out now, in words; `None` when there is room.
+#[cfg(test)]
+pub(crate) fn room(plan: &Plan, snapshot: &Snapshot<'_>) -> Option<String> {
+    caps::full(plan, snapshot)
+}
+
 /// Does nobody but Nimbus itself stand behind this plan?
 pub fn is_automatic(plan: &Plan) -> bool {
     !plan.needs_approval && plan.requested_by == NIMBUS
@@ -57,7 +63,8 @@ pub(crate) fn review(
 ) -> Option<Blocked> {
     let scope = &plan.scope;
     let Some(action) = plan.action.kind() else {
-        let text = "this version does not know the plan's action; upgrade the control plane, or wait for a new plan";
+        let text =
+            "this version does not know the plan's action; upgrade the control plane, or wait for a new plan";
         return Some(Blocked::NeedsOperator(text.to_owned()));
     };
     enabled(action, scope, snapshot)

@@ -12,12 +12,12 @@ use nimbus_protocol::{to_micros, v1::Observation};
 
 use super::{at, objects};
 use crate::audit;
-use crate::remediation::{self, Answer, Decision};
-use crate::model::*;
+use crate::causes::Assessment;
 use crate::check;
+use crate::model::*;
+use crate::remediation::{self, Answer, Decision};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::causes::Assessment;
 use crate::world::World;
 
 /// Ids 1, 2, 3 …
@@ -47,6 +47,7 @@ pub(crate) struct Lab {
     pub audit: Vec<AuditRow>,
     pub connected: BTreeSet<AgentId>,
     pub ids: Counter,
+    seen: Vec<Body>,
 }
 
 /// The agent that leads the cluster of the tests and watches its own host.
@@ -91,6 +92,7 @@ impl Lab {
             audit: Vec::new(),
             connected: BTreeSet::from([agent_id()]),
             ids: Counter(1_000),
+            seen: Vec::new(),
         };
         lab.agents.insert(agent_id().to_string(), Versioned { version: 1, doc: agent(agent_id()) });
         let cluster = Cluster {
@@ -123,7 +125,23 @@ impl Lab {
         self.see_as(agent_id(), "", body)
     }
 
+    /// Everything that the agent saw of its cluster's objects so far, the newest state of each.
+    pub(crate) fn cluster_bodies(&self) -> Vec<Body> {
+        let mut newest = BTreeMap::new();
+        for body in &self.seen {
+            if let Body::Gone(gone) = body {
+                newest.remove(&gone.uid);
+            } else if let Some(meta) = body.meta() {
+                newest.insert(meta.uid.clone(), body.clone());
+            }
+        }
+        newest.into_values().collect()
+    }
+
     pub(crate) fn see_as(&mut self, agent: AgentId, cluster: &str, body: Body) -> bool {
+        if !cluster.is_empty() {
+            self.seen.push(body.clone());
+        }
         let observation = Observation {
             sequence: 1,
             observed_at_us: to_micros(self.now),

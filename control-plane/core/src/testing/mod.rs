@@ -17,3 +17,16 @@ pub(crate) fn order_of(job: &v1::Job) -> Option<Order> {
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
+
+/// An order of each kind, with the texts set that the planner and the judge look at.
+pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> Order {
+    use nimbus_protocol::ActionKind;
+    match kind {
+        ActionKind::RestartPod => {
+            Order::RestartPod(v1::RestartPod { node: "node-a".into(), ..Default::default() })
+        }
+        ActionKind::RollbackDeployment => Order::RollbackDeployment(v1::RollbackDeployment::default()),
+        ActionKind::RestoreFile => Order::RestoreFile(v1::RestoreFile::default()),
+        ActionKind::AcceptBaseline => Order::AcceptBaseline(v1::AcceptBaseline::default()),
+    }
+}

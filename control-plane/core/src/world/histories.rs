@@ -28,8 +28,12 @@ impl Inventory {
             return;
         }
         match body {
-            Body::Deployment(v1::Deployment { meta: Some(meta), .. }) => self.remember(cluster_uid, &meta.uid, now),
-            Body::Gone(gone) if gone.kind == ObjectKind::Deployment.as_str() => self.forget_history(&gone.uid, now),
+            Body::Deployment(v1::Deployment { meta: Some(meta), .. }) => {
+                self.remember(cluster_uid, &meta.uid, now);
+            }
+            Body::Gone(gone) if gone.kind == ObjectKind::Deployment.as_str() => {
+                self.forget_history(&gone.uid, now);
+            }
             Body::Sync(mark) if mark.kind == ObjectKind::Deployment.as_str() => self.trim_histories(now),
             Body::Deployment(_)
             | Body::Gone(_)
@@ -95,7 +99,9 @@ impl World {
         for inventory in self.clusters.values_mut() {
             for uid in std::mem::take(&mut inventory.unstored_histories) {
                 changed.extend(inventory.histories.get(&uid).cloned());
-                inventory.histories.retain(|_, history| history.workload_uid != uid || history.gone_at.is_none());
+                inventory
+                    .histories
+                    .retain(|_, history| history.workload_uid != uid || history.gone_at.is_none());
             }
         }
         changed

@@ -99,7 +99,9 @@ impl Inventory {
             Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => false,
             _ if !leads => false,
             Body::Pod(pod) => put(&mut self.pods, &mut self.owned, Pod::from(pod.clone())),
-            Body::ReplicaSet(set) => put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone())),
+            Body::ReplicaSet(set) => {
+                put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone()))
+            }
             Body::Deployment(deployment) => {
                 put(&mut self.deployments, &mut self.owned, Deployment::from(deployment.clone()))
             }

@@ -57,7 +57,7 @@ impl Inventory {
         let sets = self
             .owned
             .by(deployment)
-            .filter(|uid| self.replica_sets.get(*uid).is_some_and(|set| set.meta.owner_kind == "Deployment"));
+            .filter(|uid| self.replica_sets.get(uid).is_some_and(|set| set.meta.owner_kind == "Deployment"));
         let pods = sets.flat_map(|set| self.owned.by(set)).filter_map(|uid| self.pods.get(uid));
         pods.filter(|pod| pod.is_active() && pod.meta.owner_kind == "ReplicaSet")
     }

@@ -1,9 +1,9 @@
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;
-use crate::testing::{Order, order_of};
 use crate::model::*;
 use crate::testing::at;
+use crate::testing::{Order, order_of};
 
 /// The old pod goes; its replacement is ready, or crash-loops as well.
 fn replace(lab: &mut Lab, old: &str, new: &str, well: bool) {
@@ -18,7 +18,7 @@ fn a_crash_looping_pod_is_replaced_elsewhere_and_the_incident_ends_with_evidence
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
     let job = &jobs[0];
-    let Some(Order::RestartPod(order)) = order_of(&job) else { panic!("{job:?}") };
+    let Some(Order::RestartPod(order)) = order_of(job) else { panic!("{job:?}") };
     assert_eq!(order.pod.as_ref().unwrap().uid, "pod-web-1-0");
     assert_eq!(order.owner.as_ref().unwrap().name, "web-1");
     assert_eq!((order.node.as_str(), order.avoid_node, order.min_restarts), ("node-a", true, 3));

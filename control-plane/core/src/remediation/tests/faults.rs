@@ -3,9 +3,8 @@
 use nimbus_protocol::v1::{self, JobReport, job_report::Phase, observation::Body};
 
 use super::*;
-use crate::testing::{Order, order_of};
-use crate::remediation;
 use crate::model::*;
+use crate::remediation;
 use crate::testing::lab::agent_id;
 
 /// What a control plane does next, from the stored documents alone.
@@ -22,7 +21,7 @@ enum Step {
 /// Decides one step. With `lost` the process dies before the commit: nothing of it remains but the ids it used up.
 fn step(lab: &mut Lab, step: Step, lost: bool) {
     let mut ids = lab.ids.clone();
-    let all = |orders: Vec<remediation::Order>| orders.into_iter().map(|o| o.changes).collect::<Vec<_>>();
+    let all = |jobs: Vec<remediation::UnsignedJob>| jobs.into_iter().map(|o| o.changes).collect::<Vec<_>>();
     let changes = match step {
         Step::Diagnose => vec![remediation::incidents(&lab.snapshot(), lab.now, &mut ids)],
         Step::Plan => vec![remediation::plans(&lab.snapshot(), lab.now, &mut ids)],
@@ -36,7 +35,7 @@ fn step(lab: &mut Lab, step: Step, lost: bool) {
                 let at_us = nimbus_protocol::to_micros(lab.now);
                 let report =
                     JobReport { job_id: id.clone(), phase: phase.into(), at_us, ..Default::default() };
-                remediation::report(&lab.snapshot(), &agent_id(), &report, lab.now)
+                remediation::report(&lab.snapshot(), agent_id(), &report, lab.now)
             })
             .collect(),
     };
@@ -226,7 +225,7 @@ fn a_late_word_on_an_earlier_job_does_not_disturb_the_next_one() {
     assert!(lab.report(&first, Phase::Refused, "expired", "too late"));
     let incident = lab.open(IncidentKind::PodCrashLoop);
     assert_eq!(incident.state, IncidentState::Remediating);
-    assert_eq!(incident.job_id.as_ref().unwrap().as_str(), second.job_id);
+    assert_eq!(incident.job_id.unwrap().to_string(), second.job_id);
     assert_eq!(lab.jobs[&first.job_id].doc.state, JobState::Refused);
 }
 

@@ -1,11 +1,11 @@
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;
-use crate::testing::{Order, order_of};
 use crate::approval::Decision;
-use crate::remediation::{self, DecideError};
 use crate::model::*;
+use crate::remediation::{self, DecideError};
 use crate::testing::lab::agent_id;
+use crate::testing::{Order, order_of};
 
 const PATH: &str = "/srv/etc/app.conf";
 
@@ -15,9 +15,9 @@ fn as_accepted(lab: &mut Lab) {
 }
 
 fn accept(lab: &mut Lab, by: &str) -> Result<bool, DecideError> {
-    let id = lab.open(IncidentKind::FileDrift).id.clone();
+    let id = lab.open(IncidentKind::FileDrift).id;
     let mut ids = lab.ids.clone();
-    let changes = remediation::accept_baseline(&lab.snapshot(), &id, by, lab.now, &mut ids)?;
+    let changes = remediation::accept_baseline(&lab.snapshot(), id, by, lab.now, &mut ids)?;
     lab.ids = ids;
     Ok(lab.commit(changes))
 }
@@ -28,7 +28,7 @@ fn a_changed_file_is_put_back_after_approval() {
     assert!(lab.settle().is_empty());
     let incident = lab.open(IncidentKind::FileDrift);
     assert_eq!(incident.state, IncidentState::WaitingApproval);
-    assert_eq!((incident.cluster.as_str(), incident.agent_id.clone()), ("edge", Some(agent_id())));
+    assert_eq!((incident.cluster.as_str(), incident.scope.host()), ("edge", Some(agent_id())));
     let plan = &lab.plans.values().next().unwrap().doc;
     assert_eq!(
         plan.changes,
@@ -187,11 +187,12 @@ fn baselines_are_for_files_that_drift_now() {
     let mut lab = crash_loop();
     lab.settle();
     let mut ids = lab.ids.clone();
-    let id = lab.open(IncidentKind::PodCrashLoop).id.clone();
-    let error = remediation::accept_baseline(&lab.snapshot(), &id, "operator", lab.now, &mut ids).unwrap_err();
+    let id = lab.open(IncidentKind::PodCrashLoop).id;
+    let error = remediation::accept_baseline(&lab.snapshot(), id, "operator", lab.now, &mut ids).unwrap_err();
     assert!(matches!(error, DecideError::WrongKind { .. }));
     let unknown = "inc_ffffffffffffffffffffffffffffffff".parse().unwrap();
-    let error = remediation::accept_baseline(&lab.snapshot(), &unknown, "operator", lab.now, &mut ids).unwrap_err();
+    let error =
+        remediation::accept_baseline(&lab.snapshot(), unknown, "operator", lab.now, &mut ids).unwrap_err();
     assert_eq!(error, DecideError::NoIncident(unknown));
 }
 

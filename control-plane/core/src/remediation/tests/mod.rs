@@ -7,6 +7,7 @@ mod operator;
 mod properties;
 mod refusals;
 mod rollout;
+mod skew;
 mod storms;
 
 use nimbus_protocol::v1::{self, observation::Body};

@@ -1,13 +1,14 @@
 use super::*;
-use crate::remediation::{self, DecideError};
 use crate::model::*;
+use crate::remediation::{self, DecideError};
 use crate::testing::at;
 
 #[test]
 fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     let mut lab = Lab::new();
     let cluster = |lab: &Lab| lab.clusters[CLUSTER].clone();
-    let changes = remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+    let changes =
+        remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
     assert!(lab.commit(changes));
     assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RollbackDeployment]);
     let again = remediation::disable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
@@ -15,21 +16,27 @@ fn enabling_and_disabling_name_their_rules_and_repeat_without_effect() {
     let changes = remediation::disable(&cluster(&lab), &[], "operator", lab.now).unwrap();
     lab.commit(changes);
     assert_eq!((cluster(&lab).doc.mode, cluster(&lab).doc.enabled.len()), (Mode::Observe, 0));
-    let changes = remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
+    let changes =
+        remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap();
     lab.commit(changes);
     assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RestartPod]);
-    assert!(remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now).unwrap().is_empty());
+    assert!(
+        remediation::enable(&cluster(&lab), &[ActionKind::RestartPod], "operator", lab.now)
+            .unwrap()
+            .is_empty()
+    );
     let changes = remediation::enable(&cluster(&lab), &[], "operator", lab.now).unwrap();
     lab.commit(changes);
     assert_eq!(cluster(&lab).doc.enabled, [ActionKind::RestartPod, ActionKind::RollbackDeployment]);
-    let error = remediation::enable(&cluster(&lab), &[ActionKind::RestoreFile], "operator", lab.now).unwrap_err();
+    let error =
+        remediation::enable(&cluster(&lab), &[ActionKind::RestoreFile], "operator", lab.now).unwrap_err();
     assert!(error.to_string().contains("restart_pod, rollback_deployment"), "{error}");
     assert_eq!((lab.audited("autonomous.enabled"), lab.audited("autonomous.disabled")), (2, 2));
 }
 
 fn silence(lab: &mut Lab, kind: IncidentKind, until: jiff::Timestamp) -> Result<(), DecideError> {
     let id = lab.open(kind).id.to_string();
-    let approval = lab.open(kind).approval_id.clone().map(|id| lab.approvals[id.as_str()].clone());
+    let approval = lab.open(kind).approval_id.map(|id| lab.approvals[&id.to_string()].clone());
     let incident = lab.incidents[&id].clone();
     let changes = remediation::silence(&incident, approval.as_ref(), until, "operator", "known", lab.now)?;
     lab.commit(changes);

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::{Order, order_of};
 use crate::approval::Decision;
-use crate::remediation;
-use crate::model::*;
 use crate::check;
+use crate::model::*;
+use crate::remediation;
+use crate::testing::Order;
 use crate::testing::lab::agent_id;
 
 const OWNERS: [&str; 4] = ["a", "b", "c", "d"];
@@ -135,9 +136,10 @@ fn happen(lab: &mut Lab, event: &Event) {
         Event::Accept => {
             let drift =
                 lab.incidents.values().find(|i| i.doc.kind == IncidentKind::FileDrift && i.doc.is_open());
-            if let Some(id) = drift.map(|i| i.doc.id.clone()) {
+            if let Some(id) = drift.map(|i| i.doc.id) {
                 let mut ids = lab.ids.clone();
-                let accepted = remediation::accept_baseline(&lab.snapshot(), &id, "operator", lab.now, &mut ids);
+                let accepted =
+                    remediation::accept_baseline(&lab.snapshot(), id, "operator", lab.now, &mut ids);
                 lab.ids = ids;
                 if let Ok(changes) = accepted {
                     lab.commit(changes);
@@ -172,10 +174,11 @@ fn caps_hold(lab: &Lab) {
     let mut incidents: BTreeMap<String, u32> = BTreeMap::new();
     for job in &flying {
         *incidents.entry(job.incident_id.to_string()).or_default() += 1;
-        let subject = job.owner.as_ref().map_or(job.object.name.clone(), |o| o.uid.clone());
+        let subject = job.workload.as_ref().map_or(job.object.name(), |o| o.uid()).to_owned();
         *owners.entry(subject).or_default() += 1;
-        *spaces.entry(job.object.namespace.clone()).or_default() += u32::from(job.cluster_uid.is_some());
-        if let Action::RestartPod { node, .. } = &lab.plan_of(job).action {
+        *spaces.entry(job.object.namespace().to_owned()).or_default() +=
+            u32::from(job.scope.cluster_uid().is_some());
+        if let Some(Order::RestartPod(v1::RestartPod { node, .. })) = lab.plan_of(job).action.body() {
             *nodes.entry(node.clone()).or_default() += 1;
         }
     }
@@ -201,11 +204,23 @@ fn work(lab: &mut Lab) {
             lab.incidents.values().map(|i| (&i.doc.id, &i.doc.state, &i.doc.reason)).collect::<Vec<_>>()
         );
         let stormy = lab.incidents.values().any(|i| i.doc.kind == IncidentKind::Storm && i.doc.is_open());
-        let known = lab.snapshot().known(&crate::snapshot::Scope::Cluster(CLUSTER.into())).is_ok();
+        let known =
+            |kinds: &[ObjectKind]| lab.snapshot().known(&Scope::Cluster(CLUSTER.into()), kinds).is_ok();
+        // A restart needs to know everything; a rollback not the nodes.
+        let (all, rollout) = (
+            known(ObjectKind::ALL),
+            known(&[ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Pod]),
+        );
         let enabled = lab.clusters[CLUSTER].doc.mode == Mode::Act;
         for job in lab.dispatch() {
             let in_cluster = !job.cluster_uid.is_empty();
-            assert!(!in_cluster || (known && enabled), "{job:?}");
+            let known = match crate::testing::order_of(&job) {
+                Some(Order::RestartPod(_)) => all,
+                Some(Order::RollbackDeployment(_)) => rollout,
+                Some(Order::RestoreFile(_) | Order::AcceptBaseline(_)) => true,
+                None => false,
+            };
+            assert!(known && (!in_cluster || enabled), "{job:?}");
             assert!(!stormy || !job.approvals[0].by.starts_with("policy:"), "automatic in a storm: {job:?}");
             assert_eq!(job.approvals[0].plan_digest, job.plan_digest);
         }
@@ -221,13 +236,13 @@ fn history_holds(lab: &Lab) {
         let refused = job.state == JobState::Refused;
         if let Some(id) = job.approval_id.as_ref().filter(|_| !refused) {
             *effects.entry(id.to_string()).or_default() += 1;
-            let approval = &lab.approvals[id.as_str()].doc;
+            let approval = &lab.approvals[&id.to_string()].doc;
             assert_eq!(approval.plan_digest, job.plan_digest);
             assert_ne!(approval.decided_by.as_deref(), Some(approval.requested_by.as_str()));
         }
         let plan = lab.plan_of(job);
         assert!(!plan.needs_approval || job.approval_id.is_some());
-        assert_eq!(plan.digest, crate::plan::digest(plan));
+        assert_eq!(plan.digest, plan.computed_digest());
     }
     assert!(effects.values().all(|n| *n == 1), "{effects:?}");
     let signed = lab.audited("job.signed");
@@ -256,18 +271,17 @@ proptest! {
         let plan = lab.plans.values().next().unwrap().doc.clone();
         prop_assert_eq!(check::check(&plan, &lab.snapshot(), lab.now), []);
         let mut other = plan.clone();
-        let Action::RestartPod { pod, owner, node, avoid_node, container, min_restarts } = &mut other.action else {
-            unreachable!()
-        };
+        let Some(Order::RestartPod(mut order)) = other.action.body().cloned() else { unreachable!() };
         match which {
-            0 => pod.uid.push('x'),
-            1 => owner.uid.push('x'),
-            2 => node.push('x'),
-            3 => *avoid_node = !*avoid_node,
-            4 => container.push('x'),
-            _ => *min_restarts += 1,
+            0 => order.pod.as_mut().unwrap().uid.push('x'),
+            1 => order.owner.as_mut().unwrap().uid.push('x'),
+            2 => order.node.push('x'),
+            3 => order.avoid_node = !order.avoid_node,
+            4 => order.container.push('x'),
+            _ => order.min_restarts += 1,
         }
-        prop_assert_ne!(crate::plan::digest(&other), plan.digest.clone());
+        other.action = Order::RestartPod(order).into();
+        prop_assert_ne!(other.computed_digest(), plan.digest.clone());
         let found = check::check(&other, &lab.snapshot(), lab.now);
         prop_assert!(found.iter().any(|v| v.invariant == 2), "{:?}", found);
     }

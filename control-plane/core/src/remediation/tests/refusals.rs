@@ -3,10 +3,9 @@
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;
-use crate::testing::{Order, order_of};
 use crate::approval::Decision;
-use crate::remediation;
 use crate::model::*;
+use crate::remediation;
 use crate::testing::lab::agent_id;
 
 #[test]
@@ -44,7 +43,7 @@ fn the_agents_own_policy_is_never_widened() {
         (stuck_rollout(), IncidentKind::RolloutStuck),
         (drifted_file(), IncidentKind::FileDrift),
     ] {
-        lab.agents.get_mut(agent_id().as_str()).unwrap().doc.allowed_actions.clear();
+        lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.allowed_actions.clear();
         assert!(lab.settle().is_empty());
         let incident = lab.open(kind);
         assert_eq!(incident.state, IncidentState::Open);
@@ -59,7 +58,8 @@ fn a_pending_request_is_void_when_the_cluster_is_disabled() {
     lab.settle();
     assert_eq!(lab.live_approvals(), 1);
     let cluster = lab.clusters[CLUSTER].clone();
-    let changes = remediation::disable(&cluster, &[ActionKind::RollbackDeployment], "operator", lab.now).unwrap();
+    let changes =
+        remediation::disable(&cluster, &[ActionKind::RollbackDeployment], "operator", lab.now).unwrap();
     lab.commit(changes);
     lab.settle();
     assert_eq!(lab.live_approvals(), 0);
@@ -184,7 +184,7 @@ fn nothing_is_concluded_from_what_is_not_known() {
 fn no_leader_no_job() {
     let mut lab = crash_loop();
     lab.diagnose();
-    lab.agents.get_mut(agent_id().as_str()).unwrap().doc.leading = false;
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.leading = false;
     assert!(lab.settle().is_empty());
     let reason = &lab.open(IncidentKind::PodCrashLoop).reason;
     assert!(reason.contains("no connected agent leads cluster prod"), "{reason}");
@@ -194,7 +194,7 @@ fn no_leader_no_job() {
 fn a_cluster_whose_agent_turned_away_from_it_is_unknown() {
     let mut lab = crash_loop();
     lab.diagnose();
-    lab.agents.get_mut(agent_id().as_str()).unwrap().doc.cluster_uid = None;
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.cluster_uid = None;
     assert!(lab.settle().is_empty());
     let reason = &lab.open(IncidentKind::PodCrashLoop).reason;
     assert!(reason.starts_with("unknown: no connected agent leads cluster prod"), "{reason}");
@@ -207,9 +207,9 @@ fn a_cluster_whose_agent_turned_away_from_it_is_unknown() {
 fn of_two_leaders_the_one_of_the_newer_lease_acts() {
     let mut lab = crash_loop();
     let newer: nimbus_protocol::ids::AgentId = format!("agt_{:032x}", 2).parse().unwrap();
-    let mut agent = crate::testing::lab::agent(newer.clone());
+    let mut agent = crate::testing::lab::agent(newer);
     agent.lease_term = 2;
     lab.agents.insert(newer.to_string(), Versioned { version: 1, doc: agent });
-    lab.connected.insert(newer.clone());
+    lab.connected.insert(newer);
     assert_eq!(lab.settle()[0].agent_id, newer.to_string());
 }

@@ -1,10 +1,10 @@
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;
-use crate::testing::{Order, order_of};
 use crate::approval::Decision;
-use crate::remediation::DecideError;
 use crate::model::*;
+use crate::remediation::DecideError;
+use crate::testing::{Order, order_of};
 
 /// Revision 6 is back, under the number 8.
 fn rolled_back(lab: &mut Lab) {
@@ -18,6 +18,11 @@ fn rolled_back(lab: &mut Lab) {
     lab.see(gone("Pod", "pod-web-7-0"));
     let pod = fresh(lab, "web-6", "2", "node-b");
     lab.see(Body::Pod(pod));
+}
+
+fn to_revision(plan: &Plan) -> u64 {
+    let Some(Order::RollbackDeployment(order)) = plan.action.body() else { panic!("{plan:?}") };
+    order.to_revision
 }
 
 #[test]
@@ -46,14 +51,14 @@ fn a_bad_revision_waits_for_a_word_is_rolled_back_and_verified() {
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
     let job = &jobs[0];
-    let Some(Order::RollbackDeployment(order)) = order_of(&job) else { panic!("{job:?}") };
+    let Some(Order::RollbackDeployment(order)) = order_of(job) else { panic!("{job:?}") };
     assert_eq!((order.generation, order.to_revision), (7, 6));
     assert_eq!((&order.current_template_hash, &order.to_template_hash), (&hash(7), &hash(6)));
     assert_eq!(order.to_replica_set.as_ref().unwrap().uid, "rs-web-6");
     assert_eq!(job.approvals[0].by, "operator");
     assert_eq!(job.approvals[0].approval_id, approval.id.to_string());
-    assert_eq!(crate::audit::to_hex(&job.plan_digest), approval.plan_digest);
-    assert_eq!(lab.approvals.values().next().unwrap().doc.used_by.as_ref().unwrap().as_str(), job.job_id);
+    assert_eq!(nimbus_protocol::to_hex(&job.plan_digest), approval.plan_digest);
+    assert_eq!(lab.approvals.values().next().unwrap().doc.used_by.unwrap().to_string(), job.job_id);
 
     lab.apply(job);
     rolled_back(&mut lab);
@@ -93,7 +98,8 @@ fn a_denial_can_be_taken_back() {
     lab.commit(changes);
     lab.settle();
     assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
-    let error = crate::remediation::ask_again(&lab.incidents.values().next().unwrap().clone(), "operator", lab.now);
+    let error =
+        crate::remediation::ask_again(&lab.incidents.values().next().unwrap().clone(), "operator", lab.now);
     assert!(matches!(error, Err(DecideError::NotDenied { .. })));
 }
 
@@ -101,7 +107,7 @@ fn a_denial_can_be_taken_back() {
 fn the_same_plan_keeps_its_approval_and_another_one_needs_another() {
     let mut lab = stuck_rollout();
     lab.settle();
-    let first = lab.approvals.values().next().unwrap().doc.id.clone();
+    let first = lab.approvals.values().next().unwrap().doc.id;
     // More restarts and a moment later: still the same plan.
     lab.pass(60);
     lab.see(Body::Pod(crashing(pod("web-7", "0", "node-b"), 9)));
@@ -112,7 +118,7 @@ fn the_same_plan_keeps_its_approval_and_another_one_needs_another() {
     lab.see(Body::Deployment(v1::Deployment { generation: 8, observed_generation: 8, ..stuck("web", 3, 7) }));
     assert!(lab.settle().is_empty(), "the approved plan is not about what is there");
     assert_eq!(lab.approvals.len(), 2);
-    let old = &lab.approvals[first.as_str()].doc;
+    let old = &lab.approvals[&first.to_string()].doc;
     assert_eq!(old.state, ApprovalState::Expired);
     assert!(old.reason.starts_with("superseded"), "{}", old.reason);
     assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
@@ -136,7 +142,7 @@ fn where_there_is_no_evidence_or_another_manager_it_only_recommends() {
         }),
         ("no evidence", |lab| {
             lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
-            lab.world.clusters.get_mut(CLUSTER).unwrap().good.clear();
+            lab.world.clusters.get_mut(CLUSTER).unwrap().histories.clear();
         }),
         ("was fully available before", |lab| {
             lab.see(Body::Deployment(deployment("web", 3, 7)));
@@ -162,7 +168,7 @@ fn an_older_revision_with_ready_pods_goes_before_a_remembered_one() {
     lab.see(Body::ReplicaSet(replica_set("web", 5, 1)));
     lab.settle();
     let plan = &lab.plans.values().next().unwrap().doc;
-    assert!(matches!(plan.action, Action::RollbackDeployment { to_revision: 5, .. }), "{}", plan.summary);
+    assert_eq!(to_revision(plan), 5, "{}", plan.summary);
     assert!(
         plan.considered.iter().any(|o| !o.chosen && o.what.contains("revision 6")),
         "{:?}",
@@ -171,9 +177,9 @@ fn an_older_revision_with_ready_pods_goes_before_a_remembered_one() {
     // With neither, the remembered one is evidence enough.
     lab.see(gone("ReplicaSet", "rs-web-5"));
     lab.settle();
-    let plan_id = lab.open(IncidentKind::RolloutStuck).plan_id.clone().unwrap();
-    let plan = &lab.plans[plan_id.as_str()].doc;
-    assert!(matches!(plan.action, Action::RollbackDeployment { to_revision: 6, .. }), "{}", plan.summary);
+    let plan_id = lab.open(IncidentKind::RolloutStuck).plan_id.unwrap();
+    let plan = &lab.plans[&plan_id.to_string()].doc;
+    assert_eq!(to_revision(plan), 6, "{}", plan.summary);
 }
 
 #[test]
@@ -211,8 +217,12 @@ fn an_approval_counts_once_in_time_and_not_from_the_requester() {
             lab.plans.values().next().unwrap().doc.clone(),
         )
     };
-    let answer =
-        |digest| crate::remediation::Answer { by: "operator", decision: Decision::Approve, reason: "", digest };
+    let answer = |digest| crate::remediation::Answer {
+        by: "operator",
+        decision: Decision::Approve,
+        reason: "",
+        digest,
+    };
     let decide = |approval: &Versioned<Approval>, digest, now| {
         crate::remediation::decide(approval, &incident, &plan, &answer(digest), now)
     };
@@ -220,14 +230,9 @@ fn an_approval_counts_once_in_time_and_not_from_the_requester() {
     let late = crate::settings::later(lab.now, jiff::SignedDuration::from_secs(86_400));
     assert!(matches!(decide(&approval, None, late), Err(DecideError::Expired { .. })));
     let mut altered = plan.clone();
-    altered.action = Action::RollbackDeployment {
-        deployment: Target { namespace: "shop".into(), name: "web".into(), uid: "dep-web".into() },
-        generation: 7,
-        current_template_hash: String::new(),
-        to_replica_set: Target { namespace: "shop".into(), name: "web-1".into(), uid: "rs-web-1".into() },
-        to_revision: 1,
-        to_template_hash: String::new(),
-    };
+    let to = Target { namespace: "shop".into(), name: "web-1".into(), uid: "rs-web-1".into() };
+    let order = v1::RollbackDeployment { to_replica_set: Some(to), to_revision: 1, ..Default::default() };
+    altered.action = Order::RollbackDeployment(order).into();
     let changed = crate::remediation::decide(&approval, &incident, &altered, &answer(None), lab.now);
     assert!(matches!(changed, Err(DecideError::Mismatch { .. })), "the digest is computed again");
 
@@ -312,7 +317,8 @@ fn an_agents_clock_does_not_decide_when_a_job_ended() {
         at_us: nimbus_protocol::to_micros(late),
         ..Default::default()
     };
-    let changes = crate::remediation::report(&lab.snapshot(), &crate::testing::lab::agent_id(), &report, lab.now);
+    let changes =
+        crate::remediation::report(&lab.snapshot(), crate::testing::lab::agent_id(), &report, lab.now);
     lab.commit(changes);
     let job = &lab.jobs[&job.job_id].doc;
     assert_eq!((job.state, job.finished_at), (JobState::Failed, Some(lab.now)));

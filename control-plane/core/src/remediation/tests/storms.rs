@@ -1,7 +1,6 @@
 use nimbus_protocol::v1::observation::Body;
 
 use super::*;
-use crate::testing::{Order, order_of};
 use crate::approval::Decision;
 use crate::model::*;
 
