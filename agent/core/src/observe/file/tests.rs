@@ -152,7 +152,7 @@ fn secret() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_secret_in_either_side_leaves((secret, holder) in with_secret(), other in "[a-z =\n]{0,80}", swap in any::<bool>()) {
