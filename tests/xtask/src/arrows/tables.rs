@@ -60,11 +60,11 @@ const AGENT_CORE: &[Line] = &[
     ("record", &[]),
     ("refusal", &[]),
     ("session", &[]),
-    ("policy", &["path", "refusal"]),
-    ("preconditions", &["refusal"]),
+    ("action", &["path", "refusal"]),
+    ("policy", &["action", "path", "refusal"]),
+    ("admit", &["action", "policy", "refusal"]),
+    ("journal", &["admit", "record", "refusal"]),
     ("spool", &["record"]),
-    ("journal", &["record", "refusal"]),
-    ("admit", &["journal", "path", "policy", "refusal"]),
 ];
 
 const AGENT_DAEMON: &[Line] = &[
@@ -78,10 +78,11 @@ const AGENT_DAEMON: &[Line] = &[
     ("args", &["config"]),
     ("datadir", &["durable"]),
     ("files", &["durable"]),
+    ("identity", &["board", "durable"]),
     ("outbox", &["clock"]),
     ("telemetry", &["board", "counters"]),
-    ("identity", &["board", "durable"]),
     ("transport", &["board", "clock", "counters", "files", "identity", "outbox"]),
+    ("enrol", &["identity", "transport"]),
     ("watch", &["board", "clock", "config", "counters", "durable", "files", "identity", "outbox"]),
     ("exec", &["board", "clock", "counters", "failpoint", "files", "outbox", "transport", "watch"]),
     ("teller", &["board", "exec"]),
@@ -94,6 +95,7 @@ const AGENT_DAEMON: &[Line] = &[
             "config",
             "counters",
             "datadir",
+            "enrol",
             "error",
             "exec",
             "files",
@@ -109,21 +111,21 @@ const AGENT_DAEMON: &[Line] = &[
 
 const CONTROL_CORE: &[Line] = &[
     ("model", &[]),
+    ("settings", &[]),
     ("audit", &["model"]),
-    ("rules", &["model"]),
-    ("settings", &["model"]),
+    ("drift", &["model"]),
     ("approval", &["model", "settings"]),
-    ("world", &["audit", "model"]),
-    ("snapshot", &["model", "settings", "world"]),
-    ("detect", &["model", "settings", "snapshot", "world"]),
-    ("diagnose", &["audit", "detect", "model", "snapshot", "world"]),
-    ("plan", &["audit", "model", "settings", "snapshot", "world"]),
+    ("world", &["model"]),
+    ("causes", &["drift", "model", "settings", "world"]),
+    ("snapshot", &["causes", "model", "settings", "world"]),
+    // The independent checker: it shares the contract's types with the planner, and no decision.
+    ("check", &["model", "snapshot", "world"]),
+    ("remedies", &["causes", "drift", "model", "settings", "snapshot", "world"]),
+    ("rules", &["causes", "model", "remedies"]),
+    ("safety", &["causes", "model", "remedies", "settings", "snapshot"]),
     (
-        "heal",
-        &[
-            "approval", "audit", "detect", "diagnose", "model", "plan", "rules", "settings", "snapshot",
-            "world",
-        ],
+        "remediation",
+        &["approval", "causes", "check", "model", "remedies", "rules", "safety", "settings", "snapshot"],
     ),
 ];
 
