@@ -2,6 +2,7 @@
 //!
 //! A fail point kills the process (SIGKILL, by itself) the first time that it comes there. A witness of its own
 //! counts on the API server's watch how many pods there ever were.
+//! A long fault test.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Two hundred kills during a stream of a million observations: none that was acknowledged is lost, none is stored
 //! twice, on both databases.
+//! A long fault test.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

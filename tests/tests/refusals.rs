@@ -1,6 +1,7 @@
 //! A job with a bit changed, for another agent, expired, or sent twice: the real agent refuses it with the reason,
 //! reports it, and it is audited. Somebody who can write the control plane's database plays the attacker: the job is
 //! altered there, between signed and sent. (That every single bit matters is shown exhaustively beside the code.)
+//! A long fault test.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
 //! Two agents for one cluster: one watches; when it is killed the other takes over within the lease's time, no
 //! observation is counted twice and no job runs twice.
+//! A long fault test.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,6 @@
 //! What the benchmarks share: their result as one JSON object, percentiles, and a process's own accounting.
 
+pub mod observed;
 pub mod usage;
 
 use serde::Serialize;

@@ -62,12 +62,7 @@ pub fn is_complete(repository: &Path) -> bool {
 /// # Errors
 /// When Go is not installed or the build fails, with what to do.
 pub fn ensure(repository: &Path) -> anyhow::Result<Binaries> {
-    let module = repository.join("tests/rig");
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
-    let cache = target.join("rig/bin");
-    let assets = std::env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-    let binaries = Binaries { assets, built: cache.join(key(&module)?) };
+    let (binaries, cache) = locate(repository)?;
     if binaries.missing().is_empty() {
         return Ok(binaries);
     }

@@ -1,14 +1,17 @@
 //! `cargo xtask`: the project's own chores.
 //!
-//! `test` runs every test there is, the real cluster and both databases included; `test --quick` is
-//! the inner loop without servers; `rig` builds the cluster's programs alone; `bench` measures and
-//! writes BENCHMARKS.md. Each runs other programs and decides only which, in which order, and what
-//! to say when something is missing.
+//! `test` runs every test there is, the real cluster and both databases included; `--quick` is the inner loop without
+//! servers, `--faults` the long fault tests alone, and `--cold` any of these with every cache empty. `arrows` checks
+//! who knows whom, `rig` builds the cluster's programs alone, `bench` measures and writes BENCHMARKS.md. Each runs
+//! other programs and decides only which, in which order, and what to say when something is missing.
 
+mod arrows;
 mod bench;
+mod cold;
 mod machine;
 mod needs;
 mod steps;
+mod targets;
 mod test;
 
 #[path = "../../src/postgres/locate.rs"]
@@ -21,6 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use test::Part;
 
 /// The project's own chores.
 #[derive(Debug, Parser)]
@@ -34,9 +38,27 @@ struct Arguments {
 enum Chore {
     /// Format, lint and run every test, the real cluster and both databases included
     Test {
-        /// Without servers: formatting, lints, unit tests and the crates' own integration tests
-        #[arg(long)]
+        /// Without servers: formatting, arrows, lints, unit tests and the crates' own integration tests
+        #[arg(long, group = "part")]
         quick: bool,
+        /// The long fault tests alone; without an option they are included
+        #[arg(long, group = "part")]
+        faults: bool,
+        /// What takes too long for CI, and is not included without this
+        #[arg(long, group = "part")]
+        long: bool,
+        /// With every cache empty, as on a machine that has built nothing yet
+        #[arg(long)]
+        cold: bool,
+        /// Leave the directory of a cold run where it is
+        #[arg(long, requires = "cold")]
+        keep: bool,
+    },
+    /// Check who knows whom, between the crates and between the folders of a crate
+    Arrows {
+        /// Print the folders' tables as the code has them
+        #[arg(long)]
+        print: bool,
     },
     /// Build the programs of the real cluster, or say where they are
     Rig,
@@ -45,6 +67,9 @@ enum Chore {
         /// What to measure; all, when left out
         #[arg(value_enum)]
         which: Option<bench::Which>,
+        /// Features of the product's programs, such as nimbus-agent/mimalloc
+        #[arg(long)]
+        features: Option<String>,
         /// For the benchmark's own program, after `--`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -66,14 +91,30 @@ fn main() -> ExitCode {
 fn run(chore: &Chore) -> anyhow::Result<bool> {
     let repository = repository()?;
     match chore {
-        Chore::Test { quick } => test::run(&repository, *quick),
+        Chore::Test { quick, faults, long, cold, keep } => {
+            let (option, part) = match (quick, faults, long) {
+                (true, _, _) => (Some("--quick"), Part::Quick),
+                (_, true, _) => (Some("--faults"), Part::Faults),
+                (_, _, true) => (Some("--long"), Part::Long),
+                (false, false, false) => (None, Part::Everything),
+            };
+            if *cold {
+                let arguments: Vec<&str> = ["test"].into_iter().chain(option).collect();
+                cold::run(&arguments, *keep)
+            } else {
+                test::run(&repository, part)
+            }
+        }
+        Chore::Arrows { print } => arrows::run(&repository, *print),
         Chore::Rig => {
-            needs::go(&repository)?;
+            needs::ensure(&[needs::go(&repository)])?;
             let kubectl = rig::ensure(&repository)?.path("kubectl");
             println!("the cluster's programs are beside {}", kubectl.display());
             Ok(true)
         }
-        Chore::Bench { which, arguments } => bench::run(&repository, *which, arguments),
+        Chore::Bench { which, features, arguments } => {
+            bench::run(&repository, *which, features.as_deref(), arguments)
+        }
     }
 }
 

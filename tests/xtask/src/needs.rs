@@ -1,9 +1,9 @@
 //! What the tests need of the machine, and how it gets there.
 //!
-//! Three things that cargo cannot bring: a C compiler, Go (unless the cluster's programs are there
-//! already) and PostgreSQL's server programs. What is missing is installed with the system's package
-//! manager when this user may do that without being asked for a password; otherwise the error is the
-//! one line that would.
+//! Three things that cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already) and
+//! PostgreSQL's server programs. What is missing is installed with the system's package manager when this user may do
+//! that without being asked for a password; otherwise the error is one line that names all of it and the command that
+//! installs it. (Without a C compiler cargo cannot link this program either, and says so itself.)
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -77,42 +77,62 @@ const MANAGERS: [Manager; 5] = [
     },
 ];
 
+/// Something that has to be there.
+pub struct Need {
+    /// As it reads in "expected ...".
+    what: &'static str,
+    /// `Err` with what was found instead.
+    check: Box<dyn Fn() -> Result<(), String>>,
+    /// The package that has it.
+    package: fn(&Manager) -> &'static str,
+    /// How to install it where a distribution's package may be too old.
+    by_hand: Option<String>,
+}
+
 /// A C compiler: some crates bring C code.
-pub fn compiler() -> anyhow::Result<()> {
-    let check = || quiet(Command::new("cc").arg("--version")).map(drop);
-    obtain("a C compiler", check, |manager| manager.compiler, None)
+pub fn compiler() -> Need {
+    Need {
+        what: "a C compiler",
+        check: Box::new(|| quiet(Command::new("cc").arg("--version")).map(drop)),
+        package: |manager| manager.compiler,
+        by_hand: None,
+    }
 }
 
 /// PostgreSQL's server programs.
-pub fn postgres() -> anyhow::Result<()> {
-    obtain(
-        "PostgreSQL's server programs",
-        || locate::server_binaries().map(drop),
-        |manager| manager.postgres,
-        None,
-    )
+pub fn postgres() -> Need {
+    Need {
+        what: "PostgreSQL's server programs",
+        check: Box::new(|| locate::server_binaries().map(drop).map_err(|_| "none".to_owned())),
+        package: |manager| manager.postgres,
+        by_hand: None,
+    }
 }
 
 /// Go, unless every program of the cluster is there already.
-pub fn go(repository: &Path) -> anyhow::Result<()> {
-    if rig::is_complete(repository) {
-        return Ok(());
-    }
-    let module = repository.join("tests/rig");
+pub fn go(repository: &Path) -> Need {
+    let repository = repository.to_owned();
     let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
-    let by_hand = format!(
-        "curl -fsSL https://go.dev/dl/go1.26.8.linux-{arch}.tar.gz | sudo tar -C /usr/local -xz && \
-         export PATH=/usr/local/go/bin:$PATH"
-    );
-    obtain("Go 1.26 or newer", || new_enough_go(&module), |manager| manager.go, Some(&by_hand))
+    let archive = format!("https://go.dev/dl/go1.26.8.linux-{arch}.tar.gz");
+    let by_hand =
+        format!("curl -fsSL {archive} | sudo tar -C /usr/local -xz && export PATH=/usr/local/go/bin:$PATH");
+    Need {
+        what: "Go 1.26 or newer",
+        check: Box::new(move || {
+            if rig::is_complete(&repository) { Ok(()) } else { new_enough_go(&repository.join("tests/rig")) }
+        }),
+        package: |manager| manager.go,
+        by_hand: cfg!(target_os = "linux").then_some(by_hand),
+    }
 }
 
 /// Asks Go inside the module: a somewhat older one fetches the toolchain that go.mod asks for.
-fn new_enough_go(module: &Path) -> anyhow::Result<()> {
+fn new_enough_go(module: &Path) -> Result<(), String> {
     let said = quiet(Command::new("go").args(["env", "GOVERSION"]).current_dir(module))?;
-    let version = go_version(&said).with_context(|| format!("go says {said:?} instead of a version"))?;
-    anyhow::ensure!(version >= GO, "found {}, expected go{}.{} or newer", said.trim(), GO.0, GO.1);
-    Ok(())
+    match go_version(&said) {
+        Some(version) if version >= GO => Ok(()),
+        _ => Err(said.trim().to_owned()),
+    }
 }
 
 /// `go1.26.8` as numbers.
@@ -123,51 +143,107 @@ fn go_version(said: &str) -> Option<(u32, u32)> {
     Some((major, minor.parse().ok()?))
 }
 
-/// Checks, installs where it may, checks again.
-fn obtain(
-    what: &str,
-    check: impl Fn() -> anyhow::Result<()>,
-    package: impl Fn(&Manager) -> &'static str,
-    by_hand: Option<&str>,
-) -> anyhow::Result<()> {
-    let Err(missing) = check() else { return Ok(()) };
-    let Some(manager) = MANAGERS.iter().find(|manager| exists(manager.program)) else {
-        let line = by_hand.unwrap_or("install it with your system's package manager");
-        anyhow::bail!("{what} is needed: {missing:#}\n  {line}");
-    };
-    let package = package(manager);
-    let root = !manager.as_root || quiet(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    let sudo = !root && quiet(Command::new("sudo").args(["-n", "true"])).is_ok();
-    let command = |words: &[&str]| {
-        let mut command = Command::new(if root { manager.program } else { "sudo" });
-        if !root {
-            command.arg(manager.program);
-        }
-        command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    let install = [manager.install, &[package]].concat();
-    let line = by_hand.map_or_else(|| one_line(&command, manager, &install), str::to_owned);
-    anyhow::ensure!(root || sudo, "{what} is needed: {missing:#}\n  {line}");
-
-    eprintln!("{what} is missing: installing {package}");
-    if !manager.refresh.is_empty() {
-        // One source of packages that does not answer need not be the one that is asked.
-        if let Err(error) = run(&mut command(manager.refresh)) {
-            eprintln!("{error:#}; trying to install nevertheless");
-        }
+/// Checks all of them, installs what is missing where this user may, and checks again.
+pub fn ensure(needs: &[Need]) -> anyhow::Result<()> {
+    let missing = missing(needs);
+    if missing.is_empty() {
+        return Ok(());
     }
-    run(&mut command(&install))
-        .with_context(|| format!("{what} could not be installed; by hand:\n  {line}"))?;
-    check().with_context(|| format!("{what} is still missing after installing {package}; by hand:\n  {line}"))
+    let installer = Installer::find();
+    if let Some(installer) = installer.as_ref().filter(|installer| installer.unasked) {
+        let packages: Vec<&str> = missing.iter().map(|(need, _)| (need.package)(installer.manager)).collect();
+        eprintln!("installing {}", packages.join(", "));
+        let failed = installer.install(&packages).err();
+        let still = self::missing(needs);
+        let reason = failed.map(|error| format!(" ({error:#})")).unwrap_or_default();
+        anyhow::ensure!(still.is_empty(), "{}{reason}", told(&still, Some(installer)));
+        return Ok(());
+    }
+    anyhow::bail!("{}", told(&missing, installer.as_ref()))
 }
 
-fn one_line(command: &impl Fn(&[&str]) -> Command, manager: &Manager, install: &[&str]) -> String {
-    let install = shown(&command(install));
-    if manager.refresh.is_empty() {
-        install
-    } else {
-        format!("{} && {install}", shown(&command(manager.refresh)))
+fn missing(needs: &[Need]) -> Vec<(&Need, String)> {
+    needs.iter().filter_map(|need| Some((need, (need.check)().err()?))).collect()
+}
+
+/// One line: what was expected, what was found, and the commands that install it.
+fn told(missing: &[(&Need, String)], installer: Option<&Installer>) -> String {
+    let expected: Vec<String> =
+        missing.iter().map(|(need, found)| format!("{} (found {found})", need.what)).collect();
+    let from_packages: Vec<&Need> =
+        missing.iter().map(|(need, _)| *need).filter(|need| need.by_hand.is_none()).collect();
+    let mut commands: Vec<String> = missing.iter().filter_map(|(need, _)| need.by_hand.clone()).collect();
+    let mut way = String::new();
+    match installer {
+        _ if from_packages.is_empty() => {}
+        Some(installer) => {
+            let packages: Vec<&str> =
+                from_packages.iter().map(|need| (need.package)(installer.manager)).collect();
+            commands.insert(0, installer.line(&packages));
+        }
+        None => {
+            let what: Vec<&str> = from_packages.iter().map(|need| need.what).collect();
+            way = format!("use the system's package manager for {}", what.join(" and "));
+        }
+    }
+    if !commands.is_empty() {
+        let and = if way.is_empty() { "" } else { ", and " };
+        way = format!("{way}{and}run {}", commands.join(" && "));
+    }
+    format!("expected {}, so {way}", expected.join(", "))
+}
+
+/// The package manager of this machine, and whether it may be used without a question.
+struct Installer {
+    manager: &'static Manager,
+    sudo: bool,
+    unasked: bool,
+}
+
+impl Installer {
+    fn find() -> Option<Self> {
+        let manager = MANAGERS.iter().find(|manager| exists(manager.program))?;
+        let root = quiet(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+        let sudo = manager.as_root && !root;
+        let unasked = !sudo || quiet(Command::new("sudo").args(["-n", "true"])).is_ok();
+        Some(Self { manager, sudo, unasked })
+    }
+
+    /// The commands, one after the other: the refresh where there is one, then the installation.
+    fn commands(&self, packages: &[&str]) -> Vec<Command> {
+        let install = [self.manager.install, packages].concat();
+        let words = [self.manager.refresh, &install].into_iter().filter(|words| !words.is_empty());
+        words
+            .map(|words| {
+                let mut command = Command::new(if self.sudo { "sudo" } else { self.manager.program });
+                if self.sudo {
+                    command.arg(self.manager.program);
+                }
+                command.args(words).env("DEBIAN_FRONTEND", "noninteractive");
+                command
+            })
+            .collect()
+    }
+
+    fn line(&self, packages: &[&str]) -> String {
+        self.commands(packages).iter().map(shown).collect::<Vec<_>>().join(" && ")
+    }
+
+    /// Runs them. Only the last one counts: a source of packages that does not answer need not be the one that has
+    /// what is asked for.
+    fn install(&self, packages: &[&str]) -> anyhow::Result<()> {
+        let mut last = Ok(());
+        for mut command in self.commands(packages) {
+            eprintln!("$ {}", shown(&command));
+            let status = command.stdin(Stdio::null()).status();
+            let status = status.with_context(|| format!("cannot run {}", shown(&command)))?;
+            last = if status.success() {
+                Ok(())
+            } else {
+                Err(anyhow::anyhow!("`{}` ended with {status}", shown(&command)))
+            };
+        }
+        last
     }
 }
 
@@ -176,33 +252,29 @@ fn exists(program: &str) -> bool {
     std::env::split_paths(&path).any(|dir| dir.join(program).is_file())
 }
 
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    eprintln!("$ {}", shown(command));
-    let status =
-        command.stdin(Stdio::null()).status().with_context(|| format!("cannot run {}", shown(command)))?;
-    anyhow::ensure!(status.success(), "`{}` ended with {status}", shown(command));
-    Ok(())
-}
-
-/// Runs a command without showing anything and returns its standard output.
-fn quiet(command: &mut Command) -> anyhow::Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("`{}` is not there", shown(command)))?;
-    anyhow::ensure!(
-        output.status.success(),
-        "`{}` ended with {}: {}",
-        shown(command),
-        output.status,
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+/// The standard output of a command that shows nothing; `Err` with what was found instead of it.
+fn quiet(command: &mut Command) -> Result<String, String> {
+    let output = command.stdin(Stdio::null()).output().map_err(|_| "none".to_owned())?;
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).split_whitespace().collect::<Vec<_>>().join(" ");
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("`{}` ended with {}: {}", shown(command), output.status, said(&output.stderr)))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn need(what: &'static str, found: Option<&'static str>, by_hand: Option<&str>) -> Need {
+        Need {
+            what,
+            check: Box::new(move || found.map_or(Ok(()), |found| Err(found.to_owned()))),
+            package: |manager| manager.go,
+            by_hand: by_hand.map(str::to_owned),
+        }
+    }
 
     #[test]
     fn versions_of_go_are_compared_as_numbers() {
@@ -214,6 +286,22 @@ mod tests {
 
     #[test]
     fn what_is_there_is_not_installed() {
-        obtain("nothing", || Ok(()), |_| unreachable!("no package is asked for"), None).unwrap();
+        ensure(&[need("nothing", None, None)]).unwrap();
+    }
+
+    #[test]
+    fn all_that_is_missing_is_told_in_one_line() {
+        let needs =
+            [need("a", Some("none"), None), need("b", Some("go1.9"), Some("curl b")), need("c", None, None)];
+        let installer = Installer { manager: &MANAGERS[0], sudo: true, unasked: false };
+        assert_eq!(
+            told(&missing(&needs), Some(&installer)),
+            "expected a (found none), b (found go1.9), so run sudo apt-get update && sudo apt-get install -y \
+             --no-install-recommends golang-go && curl b"
+        );
+        assert_eq!(
+            told(&missing(&needs[..1]), None),
+            "expected a (found none), so use the system's package manager for a"
+        );
     }
 }

@@ -29,8 +29,9 @@ impl Steps {
         let took = begun.elapsed();
         match &outcome {
             Outcome::Passed => eprintln!("== {name}: passed in {}", seconds(took)),
-            Outcome::Failed(why) => eprintln!("== {name}: FAILED after {}: {why}", seconds(took)),
-            Outcome::Skipped(why) => eprintln!("== {name}: skipped: {why}"),
+            // Why is said once, in the summary.
+            Outcome::Failed(_) => eprintln!("== {name}: FAILED after {}", seconds(took)),
+            Outcome::Skipped(_) => eprintln!("== {name}: skipped"),
         }
         let passed = outcome == Outcome::Passed;
         self.done.push((name.to_owned(), outcome, took));

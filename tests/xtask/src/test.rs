@@ -1,109 +1,100 @@
-//! `cargo xtask test`: which steps, with which features.
+//! `cargo xtask test`: which steps, in which order, with which features.
 //!
-//! The fail points of the agent and the control plane are compiled into every test build, so that
-//! the programs and the tests share one build of everything.
+//! The crash points of the agent and the control plane are compiled into every test build, so that the programs and
+//! the tests share one build of everything.
 
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Context as _;
-use serde_json::Value;
-
 use crate::steps::{Outcome, Steps, cargo, program};
-use crate::{needs, rig};
+use crate::targets::{Kind, integration_tests};
+use crate::{arrows, needs, rig};
 
 /// The features of every test build.
-const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
+const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints,nimbus-platform/failpoints";
 
-/// The package whose integration tests need servers.
-const SERVER_TESTS: &str = "nimbus-tests";
+/// How much of the tests is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, but what does not fit CI.
+    Everything,
+    /// What needs no server.
+    Quick,
+    /// The long fault tests.
+    Faults,
+    /// What does not fit CI.
+    Long,
+}
+use Part::{Everything, Faults, Long, Quick};
 
-/// Written in the module text of an integration test of `nimbus-tests` that needs none.
-const NO_SERVERS: &str = "Needs no server.";
+struct Step {
+    name: &'static str,
+    /// The parts that it belongs to.
+    parts: &'static [Part],
+    /// Whether the steps after it cannot be run when it fails.
+    gate: bool,
+    run: fn(&Path) -> Outcome,
+}
 
-/// Runs the steps; returns whether all passed.
-pub fn run(repository: &Path, quick: bool) -> anyhow::Result<bool> {
-    let mut steps = Steps::default();
-    let needed = steps.run("what the machine must have", || judge(check_needs(repository, quick)));
-    if !needed {
-        return Ok(steps.summary());
+/// Every step of every part, in their order.
+const STEPS: &[Step] = &[
+    Step { name: "format", parts: &[Everything, Quick], gate: false, run: format },
+    Step { name: "arrows", parts: &[Everything, Quick], gate: false, run: who_knows_whom },
+    Step { name: "lints", parts: &[Everything, Quick], gate: false, run: lints },
+    Step { name: "licences, bans and sources", parts: &[Everything, Quick], gate: false, run: deny },
+    Step { name: "tests without servers", parts: &[Quick], gate: false, run: quick_tests },
+    Step { name: "examples in the documentation", parts: &[Everything, Quick], gate: false, run: examples },
+    Step {
+        name: "the real cluster's programs",
+        parts: &[Everything, Faults, Long],
+        gate: true,
+        run: cluster,
+    },
+    Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
+    Step { name: "tests", parts: &[Everything], gate: false, run: tests },
+    Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
+    Step { name: "tests that do not fit CI", parts: &[Long], gate: false, run: long_tests },
+];
+
+/// Runs the steps of one part; returns whether all passed.
+pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
+    if part == Long && integration_tests(repository, &[Kind::Long])?.is_empty() {
+        eprintln!("no test is registered as too long for CI: `cargo xtask test` runs every test there is");
+        return Ok(true);
     }
-    steps.run("format", || program(&mut at(repository, &["fmt", "--all", "--check"])));
-    let lints = ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
-    steps.run("lints", || program(&mut at(repository, &lints)));
-    steps.run("licences, bans and sources", || deny(repository));
-    if quick {
-        quick_tests(repository, &mut steps)?;
-    } else {
-        all_tests(repository, &mut steps);
+    needs::ensure(&match part {
+        Quick => vec![needs::compiler()],
+        Everything | Faults | Long => vec![needs::compiler(), needs::go(repository), needs::postgres()],
+    })?;
+    let mut steps = Steps::default();
+    let mut failed_gate = None;
+    for step in STEPS.iter().filter(|step| step.parts.contains(&part)) {
+        if let Some(gate) = failed_gate {
+            steps.skip(step.name, &format!("{gate} failed"));
+            continue;
+        }
+        if !steps.run(step.name, || (step.run)(repository)) && step.gate {
+            failed_gate = Some(step.name);
+        }
     }
     Ok(steps.summary())
 }
 
-fn check_needs(repository: &Path, quick: bool) -> anyhow::Result<()> {
-    needs::compiler()?;
-    if !quick {
-        needs::go(repository)?;
-        needs::postgres()?;
-    }
-    Ok(())
+fn format(repository: &Path) -> Outcome {
+    program(&mut at(repository, &["fmt", "--all", "--check"]))
 }
 
-fn all_tests(repository: &Path, steps: &mut Steps) {
-    let rig = steps.run("the real cluster's programs", || judge(rig::ensure(repository).map(drop)));
-    // Exactly what `cargo test` selects, so that nothing is compiled twice; but it also leaves the
-    // programs that the tests start in the target directory.
-    let everything = ["build", "--workspace", "--all-targets", "--features", FEATURES];
-    let built = steps.run("build", || program(&mut at(repository, &everything)));
-    if rig && built {
-        let test = ["test", "--workspace", "--no-fail-fast", "--features", FEATURES];
-        steps.run("every test", || program(&mut at(repository, &test)));
-    } else {
-        steps.skip("every test", "what they run could not be built");
+fn who_knows_whom(repository: &Path) -> Outcome {
+    match arrows::run(repository, false) {
+        Ok(true) => Outcome::Passed,
+        Ok(false) => Outcome::Failed("the arrows are listed above".to_owned()),
+        Err(error) => failed(&error),
     }
 }
 
-fn quick_tests(repository: &Path, steps: &mut Steps) -> anyhow::Result<()> {
-    let names = tests_without_servers(repository)?;
-    let mut test = vec!["test", "--workspace", "--no-fail-fast", "--features", FEATURES, "--lib", "--bins"];
-    for name in &names {
-        test.extend(["--test", name]);
-    }
-    steps.run("tests without servers", || program(&mut at(repository, &test)));
-    let docs = ["test", "--workspace", "--no-fail-fast", "--features", FEATURES, "--doc"];
-    steps.run("examples in the documentation", || program(&mut at(repository, &docs)));
-    Ok(())
-}
-
-/// The names of all integration tests but those that need servers.
-fn tests_without_servers(repository: &Path) -> anyhow::Result<Vec<String>> {
-    let output = at(repository, &["metadata", "--no-deps", "--format-version", "1"])
-        .output()
-        .context("cannot run cargo metadata")?;
-    anyhow::ensure!(
-        output.status.success(),
-        "cargo metadata failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata's answer")?;
-    let empty = Vec::new();
-    let packages = metadata["packages"].as_array().unwrap_or(&empty);
-    let mut names = Vec::new();
-    for package in packages {
-        for target in package["targets"].as_array().unwrap_or(&empty) {
-            let is_test =
-                target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "test"));
-            let (Some(name), Some(source)) = (target["name"].as_str(), target["src_path"].as_str()) else {
-                continue;
-            };
-            let serverless = package["name"] != SERVER_TESTS
-                || std::fs::read_to_string(source).is_ok_and(|text| text.contains(NO_SERVERS));
-            if is_test && serverless {
-                names.push(name.to_owned());
-            }
-        }
-    }
-    Ok(names)
+fn lints(repository: &Path) -> Outcome {
+    let words = ["clippy", "--workspace", "--all-targets", "--features", FEATURES, "--", "-D", "warnings"];
+    program(&mut at(repository, &words))
 }
 
 fn deny(repository: &Path) -> Outcome {
@@ -115,11 +106,53 @@ fn deny(repository: &Path) -> Outcome {
     }
 }
 
-fn judge(result: anyhow::Result<()>) -> Outcome {
-    match result {
-        Ok(()) => Outcome::Passed,
-        Err(error) => Outcome::Failed(format!("{error:#}")),
+fn quick_tests(repository: &Path) -> Outcome {
+    cargo_test(repository, &["--lib", "--bins"], &[Kind::Serverless])
+}
+
+fn examples(repository: &Path) -> Outcome {
+    cargo_test(repository, &["--doc"], &[])
+}
+
+fn cluster(repository: &Path) -> Outcome {
+    rig::ensure(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+}
+
+/// Exactly what `cargo test` selects, so that nothing is compiled twice; but it also leaves the programs that the
+/// tests start in the target directory.
+fn build(repository: &Path) -> Outcome {
+    let words = ["build", "--workspace", "--all-targets", "--features", FEATURES];
+    program(&mut at(repository, &words))
+}
+
+fn tests(repository: &Path) -> Outcome {
+    cargo_test(repository, &["--lib", "--bins"], &[Kind::Serverless, Kind::Servers])
+}
+
+fn fault_tests(repository: &Path) -> Outcome {
+    cargo_test(repository, &[], &[Kind::Faults])
+}
+
+fn long_tests(repository: &Path) -> Outcome {
+    cargo_test(repository, &[], &[Kind::Long])
+}
+
+/// `cargo test` of what `selected` names and of the integration tests of these kinds.
+fn cargo_test(repository: &Path, selected: &[&str], kinds: &[Kind]) -> Outcome {
+    let names = match integration_tests(repository, kinds) {
+        Ok(names) => names,
+        Err(error) => return failed(&error),
+    };
+    let mut test = vec!["test", "--workspace", "--no-fail-fast", "--features", FEATURES];
+    test.extend(selected);
+    for name in &names {
+        test.extend(["--test", name]);
     }
+    program(&mut at(repository, &test))
+}
+
+fn failed(error: &anyhow::Error) -> Outcome {
+    Outcome::Failed(format!("{error:#}"))
 }
 
 fn at(repository: &Path, words: &[&str]) -> Command {
@@ -129,13 +162,17 @@ fn at(repository: &Path, words: &[&str]) -> Command {
 }
 
 #[cfg(test)]
-mod tests {
+mod list_tests {
     use super::*;
 
     #[test]
-    fn the_quick_run_leaves_out_what_needs_servers_and_nothing_else() {
-        let names = tests_without_servers(&crate::repository().unwrap()).unwrap();
-        assert!(!names.iter().any(|name| name == "rig"), "{names:?}");
-        assert!(names.iter().any(|name| name == "golden"), "{names:?}");
+    fn everything_has_the_steps_of_the_quick_part_and_of_the_faults() {
+        let names = |part| STEPS.iter().filter(move |step| step.parts.contains(&part)).map(|step| step.name);
+        let everything: Vec<&str> = names(Everything).collect();
+        for name in names(Quick).chain(names(Faults)) {
+            // `tests` has those without servers too.
+            assert!(everything.contains(&name) || name == "tests without servers", "{name}");
+        }
+        assert!(!everything.iter().any(|name| names(Long).next_back() == Some(name)));
     }
 }

@@ -7,7 +7,7 @@ mod build;
 mod report;
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context as _;
@@ -24,6 +24,8 @@ pub enum Which {
     Remedy,
     /// Durable observations per second from a hundred agents, on both databases
     Ingest,
+    /// A decision pass over 10,000 pods with one change and with 1,000 failing, and the memory of the picture
+    Decision,
     /// The agent's memory and CPU at rest, on a host and on clusters of three sizes
     Footprint,
     /// A clean and an incremental build
@@ -32,20 +34,27 @@ pub enum Which {
 
 impl Which {
     /// In the order of BENCHMARKS.md.
-    const ALL: [Self; 4] = [Self::Remedy, Self::Ingest, Self::Footprint, Self::Build];
+    const ALL: [Self; 5] = [Self::Remedy, Self::Ingest, Self::Decision, Self::Footprint, Self::Build];
 
     fn name(self) -> &'static str {
         match self {
             Self::Remedy => "remedy",
             Self::Ingest => "ingest",
+            Self::Decision => "decision",
             Self::Footprint => "footprint",
             Self::Build => "build",
         }
     }
 }
 
-/// Measures one or all and writes BENCHMARKS.md after each. Returns whether all could be measured.
-pub fn run(repository: &Path, which: Option<Which>, arguments: &[String]) -> anyhow::Result<bool> {
+/// Measures one or all and writes BENCHMARKS.md after each. Returns whether all could be measured. `features` are
+/// those of the product's programs.
+pub fn run(
+    repository: &Path,
+    which: Option<Which>,
+    features: Option<&str>,
+    arguments: &[String],
+) -> anyhow::Result<bool> {
     anyhow::ensure!(
         which.is_some() || arguments.is_empty(),
         "arguments after `--` go to one benchmark's program: name it, as in `cargo xtask bench remedy -- --help`"
@@ -53,7 +62,7 @@ pub fn run(repository: &Path, which: Option<Which>, arguments: &[String]) -> any
     let mut complete = true;
     for one in which.map_or_else(|| Which::ALL.to_vec(), |one| vec![one]) {
         eprintln!("\n== bench {}", one.name());
-        match measure(repository, one, arguments) {
+        match measure(repository, one, features, arguments) {
             Ok(report) => write(repository, one, &report)?,
             Err(error) => {
                 eprintln!("error: bench {}: {error:#}", one.name());
@@ -64,36 +73,58 @@ pub fn run(repository: &Path, which: Option<Which>, arguments: &[String]) -> any
     Ok(complete)
 }
 
-fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Result<Report> {
-    if which == Which::Build {
-        return build::measure(repository);
+fn measure(
+    repository: &Path,
+    which: Which,
+    features: Option<&str>,
+    arguments: &[String],
+) -> anyhow::Result<Report> {
+    let mut report = match which {
+        Which::Build => return build::measure(repository),
+        Which::Decision => program(repository, which, None, arguments)?,
+        Which::Ingest => {
+            needs::ensure(&[needs::postgres()])?;
+            program(repository, which, Some(&products(repository, "release", features)?), arguments)?
+        }
+        Which::Remedy => {
+            needs::ensure(&[needs::go(repository), needs::postgres()])?;
+            rig::ensure(repository)?;
+            program(repository, which, Some(&products(repository, "release", features)?), arguments)?
+        }
+        Which::Footprint => {
+            needs::ensure(&[needs::go(repository)])?;
+            rig::ensure(repository)?;
+            // What is installed is what is measured.
+            program(repository, which, Some(&products(repository, "dist", features)?), arguments)?
+        }
+    };
+    if let Some(features) = features {
+        report.notes.push(format!("Built with the features {features}."));
     }
-    if which != Which::Ingest {
-        needs::go(repository)?;
-        rig::ensure(repository)?;
-    }
-    if which != Which::Footprint {
-        needs::postgres()?;
-    }
-    // The product as people run it: its own programs, beside the benchmark's, without fail points.
-    let products = [
-        "build",
-        "--release",
-        "-p",
-        "nimbus-agent",
-        "-p",
-        "nimbus-control-plane",
-        "-p",
-        "nimbus-tests",
-        "--bins",
-    ];
-    let status = cargo().current_dir(repository).args(products).status().context("cannot run cargo build")?;
-    anyhow::ensure!(status.success(), "the release build failed; its messages are above");
+    Ok(report)
+}
 
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), Into::into);
-    let program = target.join("release").join(format!("bench-{}", which.name()));
+/// Builds the product as people run it, its own programs without crash points, and returns the directory.
+fn products(repository: &Path, profile: &str, features: Option<&str>) -> anyhow::Result<PathBuf> {
+    let mut words = vec!["--profile", profile, "-p", "nimbus-agent", "-p", "nimbus-control-plane", "--bins"];
+    words.extend(features.map(|features| ["--features", features]).iter().flatten());
+    compile(repository, &words)?;
+    Ok(target(repository).join(profile))
+}
+
+/// Builds a benchmark's program, runs it with the product's programs from `products`, and reads its last line.
+fn program(
+    repository: &Path,
+    which: Which,
+    products: Option<&Path>,
+    arguments: &[String],
+) -> anyhow::Result<Report> {
+    let name = format!("bench-{}", which.name());
+    compile(repository, &["--release", "-p", "nimbus-tests", "--bin", &name])?;
+    let program = target(repository).join("release").join(name);
     let mut command = std::process::Command::new(&program);
     command.current_dir(repository).args(arguments).stdout(Stdio::piped());
+    command.envs(products.map(|dir| ("NIMBUS_BIN_DIR", dir)));
     eprintln!("$ {}", shown(&command));
     let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     let output = child.stdout.take().context("a benchmark without standard output")?;
@@ -109,6 +140,19 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
     anyhow::ensure!(status.success(), "{} ended with {status}", shown(&command));
     serde_json::from_str(&last)
         .with_context(|| format!("expected the result as JSON in the last line, found {last:?}"))
+}
+
+fn compile(repository: &Path, words: &[&str]) -> anyhow::Result<()> {
+    let status = cargo().current_dir(repository).arg("build").args(words).status();
+    anyhow::ensure!(
+        status.context("cannot run cargo build")?.success(),
+        "the build failed; its messages are above"
+    );
+    Ok(())
+}
+
+fn target(repository: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), Into::into)
 }
 
 fn write(repository: &Path, which: Which, report: &Report) -> anyhow::Result<()> {

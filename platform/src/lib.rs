@@ -1,0 +1,19 @@
+//! What the agent, the control plane, the command and the installer share of the machine that they run on.
+//!
+//! No pure crate may depend on this one: here is the clock, randomness, files and the end of a process. Nothing here
+//! knows a message, an incident or a job.
+#![deny(missing_docs)]
+
+mod chain;
+mod clock;
+mod durable;
+mod failpoint;
+mod lock;
+mod wait;
+
+pub use chain::chain;
+pub use clock::{jittered, now};
+pub use durable::{create_private_dir, is_full, read_optional, sync_parent, write_atomic};
+pub use failpoint::{arm_from_environment, reached};
+pub use lock::{DirLock, LockError};
+pub use wait::DoublingWait;
