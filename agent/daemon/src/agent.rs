@@ -19,7 +19,7 @@ use crate::error::AgentError;
 use crate::exec::{self, Shared};
 use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
-use crate::identity::enrol::{Newcomer, enrol};
+use crate::enrol::{Newcomer, enrol};
 use crate::identity::renew::Renewal;
 use crate::identity::{Identity, IdentityError};
 use crate::outbox::Outbox;
