@@ -152,8 +152,7 @@ impl Identity {
     pub fn save(&self, dir: &Path) -> Result<(), IdentityError> {
         self.save_certificates(dir)?;
         write(&dir.join("ca.pem"), certificate_pem(std::slice::from_ref(&self.ca)).as_bytes())?;
-        let about =
-            About { agent_id: self.agent_id, name: self.name.clone(), kind: self.kind.clone() };
+        let about = About { agent_id: self.agent_id, name: self.name.clone(), kind: self.kind.clone() };
         let json = serde_json::to_vec_pretty(&about).unwrap_or_default();
         write(&dir.join("agent.json"), &json)
     }

@@ -70,7 +70,9 @@ impl Elector {
                 self.election.compete(!refused);
                 self.publish();
                 if refused {
-                    tracing::warn!("the control plane refuses this agent: it leads no cluster until that ends");
+                    tracing::warn!(
+                        "the control plane refuses this agent: it leads no cluster until that ends"
+                    );
                 }
             }
             // The board outlives this loop; any change of the status wakes it, which does no harm.

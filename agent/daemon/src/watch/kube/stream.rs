@@ -197,7 +197,6 @@ impl<T: Slim> Stream<T> {
         let text = format!("expected to watch every {} of the cluster, found: {found}; {remedy}", T::KIND);
         self.follow.board.problem(&problem_key(T::KIND), Some(text));
     }
-
 }
 
 /// The key of a kind's problem on the board.

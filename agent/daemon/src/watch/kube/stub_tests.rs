@@ -119,7 +119,8 @@ impl Server {
             return status(StatusCode::FORBIDDEN);
         }
         if query.contains("watch=true") {
-            let events = if path == PODS { std::mem::take(&mut *self.events.lock().unwrap()) } else { Vec::new() };
+            let events =
+                if path == PODS { std::mem::take(&mut *self.events.lock().unwrap()) } else { Vec::new() };
             let lines: Vec<Result<String, std::io::Error>> =
                 events.iter().map(|e| Ok(format!("{e}\n"))).collect();
             let hang = futures::stream::pending();
@@ -163,7 +164,11 @@ fn say(body: Option<Seen>) -> String {
 #[tokio::test]
 async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     let (client, server) = serve().await;
-    server.collections.lock().unwrap().insert(PODS, vec![pod(1, "Running"), pod(2, "Pending"), pod(3, "Running")]);
+    server
+        .collections
+        .lock()
+        .unwrap()
+        .insert(PODS, vec![pod(1, "Running"), pod(2, "Pending"), pod(3, "Running")]);
     *server.events.lock().unwrap() = vec![
         json!({ "type": "MODIFIED", "object": pod(1, "Running") }),
         json!({ "type": "MODIFIED", "object": pod(2, "Running") }),
@@ -316,7 +321,8 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
         cancel: cancel.clone(),
     }));
     let mut next = async || {
-        let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
+        let item =
+            tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
         say(item.observation.body)
     };
     // Three kinds are listed whole: two marks each, and one pod.
@@ -324,7 +330,8 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     for _ in 0..7 {
         told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
     }
-    let marks = ["Pod", "ReplicaSet", "Deployment"].map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
+    let marks =
+        ["Pod", "ReplicaSet", "Deployment"].map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
     let expected: BTreeSet<_> = marks.into_iter().flatten().chain(["web-1".to_owned()]).collect();
     assert_eq!(told, expected);
     let mut status = board.subscribe();
