@@ -1,4 +1,4 @@
-//! What was sent last of each object, as a hash: an object that did not change is not sent again.
+//! A hash of what was last sent of each object: an object that did not change is not sent again.
 //!
 //! It tells changed from unchanged and, at the end of a listing, what vanished. It does not keep the objects: an
 //! object takes 25 bytes in a table that is between 7/16 and 7/8 full, so **at most 58 bytes** (half as much again
@@ -25,12 +25,12 @@ const UNNAMED: State = 2;
 #[derive(Debug)]
 pub struct Seen {
     kind: ObjectKind,
-    // Keyed without randomness; nothing depends on the order, and UIDs are the API server's own.
+    // Hashed without randomness: nothing depends on the order, and the API server alone chooses UIDs.
     objects: HashMap<Key, State, BuildHasherDefault<DefaultHasher>>,
     listing: State,
 }
 
-/// What a complete listing did not show any more.
+/// Objects that a complete listing no longer has.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vanished {
     /// To be sent, sorted by UID. Namespace and name are empty: they were not kept.
