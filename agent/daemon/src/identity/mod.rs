@@ -18,6 +18,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
+use crate::config::agent_kind;
 use crate::durable;
 use key::AgentKey;
 
@@ -106,7 +107,7 @@ pub struct Identity {
     pub agent_id: AgentId,
     /// The name that the control plane gave.
     pub name: String,
-    /// `cluster` or `vpc`, as the token said.
+    /// `cluster` or `host`, as the token said.
     pub kind: String,
     /// The own key.
     pub key: AgentKey,
@@ -142,7 +143,7 @@ impl Identity {
         Ok(Some(Self {
             agent_id: about.agent_id,
             name: about.name,
-            kind: about.kind,
+            kind: agent_kind(&about.kind).to_owned(),
             key,
             chain,
             ca,
@@ -154,8 +155,7 @@ impl Identity {
     pub fn save(&self, dir: &Path) -> Result<(), IdentityError> {
         self.save_certificates(dir)?;
         write(&dir.join("ca.pem"), certificate_pem(std::slice::from_ref(&self.ca)).as_bytes())?;
-        let about =
-            About { agent_id: self.agent_id.clone(), name: self.name.clone(), kind: self.kind.clone() };
+        let about = About { agent_id: self.agent_id, name: self.name.clone(), kind: self.kind.clone() };
         let json = serde_json::to_vec_pretty(&about).unwrap_or_default();
         write(&dir.join("agent.json"), &json)
     }

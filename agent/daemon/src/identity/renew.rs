@@ -47,7 +47,7 @@ impl Renewal {
             return None;
         }
         self.asked = Some(now);
-        match self.identity.key.certificate_request(self.identity.agent_id.as_str()) {
+        match self.identity.key.certificate_request(&self.identity.agent_id.to_string()) {
             Ok(csr_der) => Some(v1::RenewRequest { csr_der }),
             Err(error) => {
                 tracing::error!(%error, "no certificate request could be made");
