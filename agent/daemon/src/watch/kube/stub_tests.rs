@@ -41,6 +41,8 @@ struct Server {
     forbidden: Mutex<BTreeSet<&'static str>>,
     /// What the next watch of pods says before it hangs.
     events: Mutex<Vec<Value>>,
+    /// Ends a watch of pods that hangs, with a 410.
+    expire: tokio::sync::Notify,
     /// The queries of all lists of pods.
     lists: Mutex<Vec<String>>,
 }
@@ -114,7 +116,7 @@ impl Server {
         object.to_string().into_response()
     }
 
-    fn collection(&self, path: &str, query: &str) -> Response {
+    fn collection(self: Arc<Self>, path: &str, query: &str) -> Response {
         if self.forbidden.lock().unwrap().contains(path) {
             return status(StatusCode::FORBIDDEN);
         }
@@ -123,8 +125,15 @@ impl Server {
                 if path == PODS { std::mem::take(&mut *self.events.lock().unwrap()) } else { Vec::new() };
             let lines: Vec<Result<String, std::io::Error>> =
                 events.iter().map(|e| Ok(format!("{e}\n"))).collect();
-            let hang = futures::stream::pending();
-            return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), hang))
+            let pods = path == PODS;
+            let expired = futures::stream::once(async move {
+                if !pods {
+                    std::future::pending::<()>().await;
+                }
+                self.expire.notified().await;
+                Ok(format!("{}\n", expired()))
+            });
+            return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), expired))
                 .into_response();
         }
         if path == PODS {
@@ -139,6 +148,12 @@ impl Server {
             .to_string()
             .into_response()
     }
+}
+
+/// The end of a watch whose version the server does not have any more.
+fn expired() -> Value {
+    json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
+                                         "message": "too old resource version" } })
 }
 
 fn pod(number: u8, phase: &str) -> Value {
@@ -173,8 +188,7 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         json!({ "type": "MODIFIED", "object": pod(1, "Running") }),
         json!({ "type": "MODIFIED", "object": pod(2, "Running") }),
         json!({ "type": "DELETED", "object": pod(3, "Running") }),
-        json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
-                                             "message": "too old resource version" } }),
+        expired(),
     ];
     let (outbox, mut items) = Outbox::new();
     let resync = watch::Sender::new(0);
@@ -212,13 +226,27 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         assert_eq!(next().await, expected);
     }
     assert!(server.lists.lock().unwrap()[1].contains("continue=more"), "lists come in pages");
+
+    // A UID that is no UUID cannot be told from what is kept of it: everything is listed again between marks.
+    let mut odd = pod(5, "Running");
+    odd["metadata"]["uid"] = json!("odd");
+    server.collections.lock().unwrap().insert(PODS, vec![odd]);
+    resync.send_replace(2);
+    for expected in ["Begin Pod 5", "web-5 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    server.collections.lock().unwrap().insert(PODS, vec![pod(2, "Running")]);
+    server.expire.notify_one();
+    for expected in ["web-2 Running", "Begin Pod 5", "web-2 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
     cancel.cancel();
     watching.await.unwrap();
 }
 
 #[tokio::test]
 async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
-    let (client, server) = serve().await;
+    let (client, _server) = serve().await;
     let settings = LeaseSettings { duration: Duration::from_secs(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
         let out = Arc::new(watch::Sender::new(Leadership::Unknown));
