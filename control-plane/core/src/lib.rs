@@ -8,6 +8,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod approval;
+pub mod assessment;
 pub mod audit;
 pub mod causes;
 pub mod check;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
-use crate::causes::Assessment;
+use crate::assessment::Assessment;
 use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, Versioned};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};

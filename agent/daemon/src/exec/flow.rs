@@ -19,6 +19,7 @@ use super::remedy::{
 use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
+use super::uncordon_node::UncordonNode;
 use crate::clock;
 use crate::failpoint;
 use crate::files::journal::JournalStore;
@@ -115,6 +116,9 @@ impl Flow<'_> {
             }
             Body::RestoreFile(action) => {
                 self.guarded(RestoreFile::new(shared, &job, action), interrupted).await;
+            }
+            Body::UncordonNode(action) => {
+                self.guarded(UncordonNode::new(shared, &job, action), interrupted).await;
             }
             Body::AcceptBaseline(action) => {
                 self.guarded(AcceptBaseline::new(shared, &job, action), interrupted).await;

@@ -15,6 +15,7 @@ mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
 mod sweep;
+mod uncordon_node;
 #[cfg(test)]
 mod test_support;
 

@@ -1,4 +1,4 @@
-//! Evicts a crash-looping pod so that its ReplicaSet makes another one, away from the old node where another is open.
+//! Evicts a crash-looping pod so that its controller makes another one, away from the old node where another is open.
 //!
 //! The eviction carries the pod's UID as a precondition and honours PodDisruptionBudgets. A cordon put up on the way is
 //! our own, is in the journal before it is put up, and is lifted once the replacement is bound, or in every other case.
@@ -52,6 +52,11 @@ impl RestartPod {
         self.action.pod.clone().unwrap_or_default()
     }
 
+    /// The plural of the controller's kind; admission let only known ones through.
+    fn resource(&self) -> &'static str {
+        nimbus_agent_core::action::restart_pod::controller_resource(&self.action).unwrap_or_default()
+    }
+
     fn owner(&self) -> v1::Target {
         self.action.owner.clone().unwrap_or_default()
     }
@@ -81,7 +86,7 @@ impl Watched for RestartPod {
     const STATE: &'static str = "a replacement ready";
 
     async fn look(&mut self, client: &Client, elapsed: Duration) -> Look {
-        let pods = match kube::pods_of(client, &self.owner()).await {
+        let pods = match kube::pods_of(client, self.resource(), &self.owner()).await {
             Ok(pods) => pods,
             Err(error) => {
                 return Look::new(format!("the cluster did not answer: {error}"), State::Unanswered);
@@ -142,7 +147,7 @@ impl Remedy for RestartPod {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
         self.still_crash_loops(&client).await?;
-        let pods = kube::pods_of(&client, &self.owner()).await.map_err(|error| unread(&error))?;
+        let pods = kube::pods_of(&client, self.resource(), &self.owner()).await.map_err(|error| unread(&error))?;
         self.checkpoint.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
         self.checkpoint.cordoned =
             (self.action.avoid_node && !self.action.node.is_empty()).then(|| self.action.node.clone());

@@ -14,7 +14,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, of};
+use super::of;
+use crate::assessment::Finding;
 use crate::model::{IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::world::World;
 

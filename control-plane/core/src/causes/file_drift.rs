@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause, Finding, Place};
+use super::{Agreement, Cause};
+use crate::assessment::{Finding, Place};
 use crate::drift;
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause, Finding, Place, pods};
+use super::{Agreement, Cause, pods};
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;

@@ -4,7 +4,6 @@
 //! [`correlate`] joins findings that have one root. All causes are named in [`of`]; adding one is a file, a word in
 //! `IncidentKind`, and the lines that the compiler then asks for here.
 
-mod assessment;
 pub mod correlate;
 mod file_drift;
 mod image_pull;
@@ -21,66 +20,14 @@ mod tests;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
-use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
+use crate::assessment::{Assessment, Finding, Place};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{HostFacts, Inventory};
+use crate::world::{Inventory, World};
 
-pub use assessment::Assessment;
 pub use correlate::Diagnosis;
-
-/// One cause's word on one object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// Which cause.
-    pub kind: IncidentKind,
-    /// Where.
-    pub scope: Scope,
-    /// The object that shows it: a pod, Deployment, node or file.
-    pub object: ObjectRef,
-    /// The workload that it belongs to; `None` for a node or a file.
-    pub workload: Option<Workload>,
-    /// For a pod or node the node's name; empty otherwise.
-    pub node: String,
-    /// For a pod the container that shows it; empty otherwise.
-    pub container: String,
-    /// For a pod the restarts of that container.
-    pub restarts: u32,
-    /// What shows it, one sentence each.
-    pub evidence: Vec<String>,
-}
-
-impl Finding {
-    /// A finding on `object`, without workload, node or container.
-    fn new(kind: IncidentKind, scope: Scope, object: ObjectRef, evidence: Vec<String>) -> Self {
-        Self {
-            kind,
-            scope,
-            object,
-            workload: None,
-            node: String::new(),
-            container: String::new(),
-            restarts: 0,
-            evidence,
-        }
-    }
-
-    /// What it belongs to, for a title: its workload, otherwise the object itself.
-    fn subject(&self) -> String {
-        self.workload.as_ref().map_or_else(|| self.object.to_string(), ToString::to_string)
-    }
-}
-
-/// A part of the world that causes look at.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place<'a> {
-    /// A cluster, by its UID.
-    Cluster(&'a str, &'a Inventory),
-    /// The host of an agent.
-    Host(AgentId, &'a HostFacts),
-}
 
 /// Whether the world agrees that a cause is gone, right after a job says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,4 +78,26 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::StaleCordon => &stale_cordon::StaleCordon,
         IncidentKind::StatefulSetStuck => &stateful_set_stuck::StatefulSetStuck,
     }
+}
+
+/// What every cause sees in `world`.
+pub fn assess(world: &World, settings: &Settings) -> Assessment {
+    let mut assessment = Assessment::default();
+    refresh(&mut assessment, world, settings);
+    assessment
+}
+
+/// Looks again at every cluster and host that changed since `assessment` was made or refreshed. One assessment belongs to
+/// one world and one set of settings.
+pub fn refresh(assessment: &mut Assessment, world: &World, settings: &Settings) {
+    assessment.refresh(world, |place| {
+        let is_known = |kind: &IncidentKind| match place {
+            Place::Cluster(_, inventory) => {
+                of(*kind).needs().iter().all(|needed| inventory.is_listed(*needed))
+            }
+            Place::Host(..) => true,
+        };
+        let known = IncidentKind::ALL.iter().copied().filter(is_known);
+        known.flat_map(|kind| of(kind).detect(place, settings)).collect()
+    });
 }

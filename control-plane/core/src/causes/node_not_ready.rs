@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause, Finding, Place};
+use super::{Agreement, Cause};
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Node};
+use crate::world::{Inventory, Node, Object as _};
 
 pub(super) struct NodeNotReady;
 
@@ -33,7 +34,7 @@ impl Cause for NodeNotReady {
             let condition = if node.ready.is_empty() { "missing" } else { &node.ready };
             let evidence =
                 vec![format!("node {}: its Ready condition is {condition} ({why})", node.meta.name)];
-            let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.meta.object(ObjectKind::Node));
+            let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.object());
             Finding {
                 node: node.meta.name.clone(),
                 ..Finding::new(IncidentKind::NodeNotReady, scope, object, evidence)

@@ -4,11 +4,12 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Finding, Place};
+use super::Agreement;
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, Scope, Severity, Workload};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Health, Inventory, Pod};
+use crate::world::{Container, Health, Inventory, Object as _, Pod};
 
 /// A pod's workload is known only with the objects between them.
 pub(super) const NEEDS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment];
@@ -27,14 +28,14 @@ pub(super) fn findings(
         failing.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).cloned()
     };
     let mut found = Vec::new();
-    for pod in inventory.pods.values().filter(|pod| !pod.meta.deleting) {
+    for pod in inventory.unwell_pods().filter(|pod| !pod.meta.deleting) {
         let Some(container) = worst(pod) else { continue };
         let on = if pod.node.is_empty() { "no node yet" } else { &pod.node };
         let mut evidence = say(&container);
         if let Some(first) = evidence.first_mut() {
             *first = format!("pod {}/{} on {on}: {first}", pod.meta.namespace, pod.meta.name);
         }
-        let (scope, object) = (Scope::Cluster(cluster.to_owned()), pod.meta.object(ObjectKind::Pod));
+        let (scope, object) = (Scope::Cluster(cluster.to_owned()), pod.object());
         found.push(Finding {
             workload: Some(inventory.workload_of(pod)),
             node: pod.node.clone(),

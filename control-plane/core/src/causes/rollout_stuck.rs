@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause, Finding, Place, pods};
+use super::{Agreement, Cause, pods};
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Deployment, Inventory, Rollout};
+use crate::world::{Deployment, Inventory, Object as _, Rollout};
 
 pub(super) struct RolloutStuck;
 
@@ -28,7 +29,7 @@ impl Cause for RolloutStuck {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let stuck = |d: &&Deployment| !d.meta.deleting && d.desired > 0 && d.rollout() == Rollout::Stuck;
         let finding = |d: &Deployment| {
-            let reference = d.meta.reference(ObjectKind::Deployment);
+            let reference = d.reference();
             let (scope, object) =
                 (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(reference.clone()));
             Finding {

@@ -7,11 +7,12 @@ use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::JobId;
 
-use super::{Agreement, Cause, Finding, Place};
+use super::{Agreement, Cause};
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Node};
+use crate::world::{Inventory, Node, Object as _};
 
 pub(super) struct StaleCordon;
 
@@ -41,7 +42,7 @@ impl Cause for StaleCordon {
                 "node {} is cordoned, and its annotation says by job {}",
                 node.meta.name, node.cordoned_by
             )];
-            let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.meta.object(ObjectKind::Node));
+            let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.object());
             Finding::new(IncidentKind::StaleCordon, scope, object, evidence)
         };
         inventory.nodes.values().filter(|node| is_ours(node) && !node.meta.deleting).map(finding).collect()

@@ -7,11 +7,12 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause, Finding, Place, pods};
+use super::{Agreement, Cause, pods};
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Pod, StatefulSet};
+use crate::world::{Inventory, Object as _, Pod, StatefulSet};
 
 pub(super) struct StatefulSetStuck;
 
@@ -34,7 +35,7 @@ impl Cause for StatefulSetStuck {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let finding = |set: &StatefulSet| {
             let pod = in_the_way(set, inventory, settings.crash_loop_restarts)?;
-            let reference = set.meta.reference(ObjectKind::StatefulSet);
+            let reference = set.reference();
             let (scope, object) =
                 (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(reference.clone()));
             Some(Finding {

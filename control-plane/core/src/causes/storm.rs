@@ -6,11 +6,12 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause, Finding, Place};
+use super::{Agreement, Cause};
+use crate::assessment::{Finding, Place};
 use crate::model::{Incident, ObjectRef, Scope, Severity};
-use crate::settings::{Settings, StormLimits};
+use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Pod};
+use crate::world::Inventory;
 
 /// Without these nothing can be said about a storm, and so nothing automatic runs.
 pub(crate) const NEEDS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::Node];
@@ -60,69 +61,5 @@ impl Cause for Storm {
 
     fn sentence(&self) -> &'static str {
         "look for what is shared: a change, DNS, an admission webhook, the network"
-    }
-}
-
-/// How many pods and nodes of a cluster are unwell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Figures {
-    pods: u64,
-    unhealthy: u64,
-    nodes: u64,
-    not_ready: u64,
-}
-
-impl Figures {
-    /// Of a cluster.
-    pub(super) fn of(inventory: &Inventory) -> Self {
-        let ready = inventory.readiness();
-        let lost = |pod: &Pod| !pod.ready && ready.get(pod.node.as_str()) == Some(&false);
-        let mut figures = Self::default();
-        for pod in inventory.pods.values().filter(|pod| pod.is_active()) {
-            figures.pods += 1;
-            figures.unhealthy += u64::from(pod.is_unhealthy() || lost(pod));
-        }
-        for node in inventory.nodes.values() {
-            figures.nodes += 1;
-            figures.not_ready += u64::from(!node.is_ready());
-        }
-        figures
-    }
-
-    /// The limits (divided by `divisor`) that are reached, each with its figure.
-    pub(crate) fn over(&self, incidents: u64, limits: &StormLimits, divisor: u64) -> Vec<String> {
-        let mut over = Vec::new();
-        let share = |part: u64, whole: u64, percent: u32, least: u32| {
-            whole >= u64::from(least).max(1) && part * 100 * divisor >= whole * u64::from(percent)
-        };
-        if share(self.unhealthy, self.pods, limits.pod_percent, limits.min_pods) {
-            let percent = self.unhealthy * 100 / self.pods.max(1);
-            over.push(format!(
-                "{} of {} pods unhealthy ({percent} %, limit {} %)",
-                self.unhealthy, self.pods, limits.pod_percent
-            ));
-        }
-        if share(self.not_ready, self.nodes, limits.node_percent, limits.min_nodes) {
-            let percent = self.not_ready * 100 / self.nodes.max(1);
-            over.push(format!(
-                "{} of {} nodes not ready ({percent} %, limit {} %)",
-                self.not_ready, self.nodes, limits.node_percent
-            ));
-        }
-        if incidents * divisor >= u64::from(limits.incidents) {
-            over.push(format!(
-                "{} incidents within {} s (limit {})",
-                incidents, limits.window_s, limits.incidents
-            ));
-        }
-        over
-    }
-
-    /// The figures, for people.
-    pub(crate) fn say(&self, incidents: u64) -> String {
-        format!(
-            "{} of {} pods unhealthy, {} of {} nodes not ready, {} recent incidents",
-            self.unhealthy, self.pods, self.not_ready, self.nodes, incidents
-        )
     }
 }

@@ -8,12 +8,12 @@ use crate::testing::lab::Lab;
 use crate::testing::objects::*;
 
 fn found(lab: &Lab) -> Vec<(IncidentKind, String)> {
-    let assessment = Assessment::of(&lab.world, &lab.settings);
+    let assessment = assess(&lab.world, &lab.settings);
     assessment.findings().map(|f| (f.kind, f.object.name().to_owned())).collect()
 }
 
 fn causes(lab: &Lab) -> Vec<Diagnosis> {
-    diagnose(&lab.world, Assessment::of(&lab.world, &lab.settings).findings())
+    diagnose(&lab.world, assess(&lab.world, &lab.settings).findings())
 }
 
 /// The same pod in one state after another: which kinds are found on it.
@@ -82,7 +82,7 @@ fn the_container_that_restarts_most_speaks_for_its_pod() {
         ..pod.containers[0].clone()
     });
     lab.see(Body::Pod(pod));
-    let finding = Assessment::of(&lab.world, &lab.settings).findings().next().unwrap().clone();
+    let finding = assess(&lab.world, &lab.settings).findings().next().unwrap().clone();
     assert_eq!((finding.container.as_str(), finding.restarts), ("sidecar", 8));
     assert_eq!(finding.workload.unwrap().uid(), "dep-web");
     assert_eq!(

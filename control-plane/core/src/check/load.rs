@@ -1,11 +1,12 @@
 //! Whether there is room for one more: caps, attempts, storms. Invariants 1, 4, 5 and 6.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{ActionRules, Violations, require, rules_of};
 use nimbus_protocol::ObjectKind;
+use nimbus_protocol::ids::PlanId;
 
 use crate::model::{IncidentKind, IncidentState, Job, JobState, Plan};
 use crate::snapshot::Snapshot;
@@ -15,6 +16,7 @@ pub(super) fn in_flight(
     found: &mut Violations,
     plan: &Plan,
     rules: &dyn ActionRules,
+    plans: &BTreeMap<PlanId, &Plan>,
     snapshot: &Snapshot<'_>,
 ) {
     let is_out = |job: &&Job| match job.state {
@@ -34,9 +36,9 @@ pub(super) fn in_flight(
     let here = |j: &&&Job| j.scope == plan.scope;
     let mine = rules.node();
     // A job whose plan or action cannot be read may disturb any node.
-    let on_node = |j: &&&Job| match snapshot.plans.iter().find(|p| p.doc.id == j.plan_id) {
+    let on_node = |j: &&&Job| match plans.get(&j.plan_id) {
         None => true,
-        Some(other) => match other.doc.action.body() {
+        Some(other) => match other.action.body() {
             None => true,
             Some(order) => rules_of(order).node() == mine,
         },
@@ -70,7 +72,7 @@ pub(super) fn in_flight(
 
 /// Invariant 5: attempts on the owner are capped, with a growing wait between them.
 pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
-    let automatic = !plan.needs_approval && plan.requested_by == "nimbus";
+    let automatic = is_automatic(plan);
     let same = |job: &Job| match (&plan.workload, &job.workload) {
         (Some(a), Some(b)) => a.uid() == b.uid(),
         (None, None) => job.object == plan.object && job.scope == plan.scope,
@@ -96,15 +98,18 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
     }
 }
 
-/// Invariant 6: nothing automatic in a storm.
-pub(super) fn storm(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
-    if plan.needs_approval || plan.requested_by != "nimbus" {
-        return;
-    }
-    let Some(uid) = plan.scope.cluster_uid() else { return };
+/// Does nobody but Nimbus itself stand behind this plan?
+pub(super) fn is_automatic(plan: &Plan) -> bool {
+    !plan.needs_approval && plan.requested_by == "nimbus"
+}
+
+/// Invariant 6: nothing automatic in a storm. What speaks against it in this cluster now.
+pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Violations {
+    let mut violations = Violations::new();
+    let found = &mut violations;
     let here = || {
         let open = snapshot.incidents.iter().map(|i| &i.doc).filter(|i| i.state != IncidentState::Resolved);
-        open.filter(|i| i.scope == plan.scope)
+        open.filter(|i| i.scope.cluster_uid() == Some(uid))
     };
     let declared = here().any(|i| i.kind == IncidentKind::Storm);
     require(found, 6, !declared, || "a storm is declared in this cluster".to_owned());
@@ -116,9 +121,8 @@ pub(super) fn storm(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>
         format!("{recent} incidents were opened within {} s", limits.window_s)
     });
     let Some(inventory) = snapshot.world.clusters.get(uid) else {
-        return require(found, 6, false, || {
-            format!("nothing is known of cluster {uid}: it may be in a storm")
-        });
+        require(found, 6, false, || format!("nothing is known of cluster {uid}: it may be in a storm"));
+        return violations;
     };
     let judged = [ObjectKind::Pod, ObjectKind::Node].into_iter().all(|kind| inventory.is_listed(kind));
     require(found, 6, judged, || {
@@ -145,4 +149,5 @@ pub(super) fn storm(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>
     let down = down.len() as u64;
     let calm = nodes < limits.min_nodes.into() || down * 100 < nodes * u64::from(limits.node_percent);
     require(found, 6, calm, || format!("{down} of {nodes} nodes are not ready"));
+    violations
 }

@@ -16,9 +16,12 @@ mod rollback_deployment;
 mod tests;
 mod uncordon_node;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::action::Body;
+use nimbus_protocol::ids::PlanId;
 
 use crate::model::Plan;
 use crate::snapshot::Snapshot;
@@ -97,18 +100,43 @@ pub(crate) fn for_test(order: &Body) -> (&'static str, Option<String>, &'static 
     (behind, rules.node().map(str::to_owned), rules.needs())
 }
 
+/// The judge of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.
+pub struct Judge<'a> {
+    now: Timestamp,
+    plans: BTreeMap<PlanId, &'a Plan>,
+    storms: BTreeMap<String, Violations>,
+}
+
+impl<'a> Judge<'a> {
+    /// A judge of plans against this snapshot.
+    pub fn new(snapshot: &Snapshot<'a>, now: Timestamp) -> Self {
+        let plans = snapshot.plans.iter().map(|plan| (plan.doc.id, &plan.doc)).collect();
+        Self { now, plans, storms: BTreeMap::new() }
+    }
+
+    /// What would be broken if `plan` were dispatched at this moment; empty: nothing. `snapshot` is that of the pass, with
+    /// the jobs that the pass has made so far.
+    pub fn check(&mut self, plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Violation> {
+        let mut found = of_plan(plan, snapshot);
+        let Some(order) = plan.action.body() else { return found };
+        let rules = rules_of(order);
+        rules.judge_now(&mut found, plan, snapshot);
+        permission::sight(&mut found, plan, rules, snapshot);
+        permission::permission(&mut found, plan, order, snapshot, self.now);
+        load::in_flight(&mut found, plan, rules, &self.plans, snapshot);
+        load::attempts(&mut found, plan, snapshot, self.now);
+        if let (Some(uid), true) = (plan.scope.cluster_uid(), load::is_automatic(plan)) {
+            let now = self.now;
+            let storm = self.storms.entry(uid.to_owned()).or_insert_with(|| load::storm(uid, snapshot, now));
+            found.extend(storm.iter().cloned());
+        }
+        found
+    }
+}
+
 /// What would be broken if `plan` were dispatched at this moment; empty: nothing.
 pub fn check(plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<Violation> {
-    let mut found = of_plan(plan, snapshot);
-    let Some(order) = plan.action.body() else { return found };
-    let rules = rules_of(order);
-    rules.judge_now(&mut found, plan, snapshot);
-    permission::sight(&mut found, plan, rules, snapshot);
-    permission::permission(&mut found, plan, order, snapshot, now);
-    load::in_flight(&mut found, plan, rules, snapshot);
-    load::attempts(&mut found, plan, snapshot, now);
-    load::storm(&mut found, plan, snapshot, now);
-    found
+    Judge::new(snapshot, now).check(plan, snapshot)
 }
 
 /// What is wrong with `plan` in itself and against the world: invariants 2, 3, 7, 9 and 12.

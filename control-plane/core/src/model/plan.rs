@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use nimbus_protocol::action::{self, Body};
 use nimbus_protocol::digest::{PlanFacts, plan_digest};
 use nimbus_protocol::ids::{IncidentId, PlanId};
-use nimbus_protocol::to_hex;
+use nimbus_protocol::{from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 
 use super::{ActionKind, ObjectRef, Scope, Workload};
@@ -57,7 +57,7 @@ impl TryFrom<StoredAction> for PlannedAction {
     type Error = String;
 
     fn try_from(stored: StoredAction) -> Result<Self, String> {
-        let message = crate::audit::from_hex(&stored.message)
+        let message = from_hex(&stored.message)
             .ok_or_else(|| "expected an action's message as hex, found something else".to_owned())?;
         Ok(Self { body: action::decode(&message), message })
     }

@@ -9,9 +9,9 @@ use nimbus_protocol::ids::{IdSource, JobId};
 use super::index::Index;
 use super::record::{Record, transition};
 use super::{UnsignedJob, storms, unsigned_job};
-use crate::check;
+use crate::check::Judge;
 use crate::model::{Approval, Incident, IncidentState, Job, Plan, Versioned};
-use crate::safety::{self, Storms};
+use crate::safety::{self, Room};
 use crate::snapshot::Snapshot;
 
 /// Most jobs of one pass; the fleet cap is below it in any sensible setting.
@@ -22,7 +22,8 @@ pub const MAX_JOBS: usize = 100;
 /// The most severe incident goes first, of two the older one.
 pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<UnsignedJob> {
     let index = Index::of(s);
-    let storms = storms::survey(s, now);
+    let mut pass = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
+    let mut judge = Judge::new(s, now);
     let mut candidates: Vec<&Versioned<Incident>> = s
         .incidents
         .iter()
@@ -36,7 +37,10 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
             break;
         }
         let current = Snapshot { unstored_jobs: &made, ..*s };
-        let Some(job) = consider(incident, &current, &storms, epoch, now, ids) else { continue };
+        let Some(job) = consider(incident, &current, (&pass, &mut judge), epoch, now, ids) else { continue };
+        if let Some(plan) = incident.doc.plan_id.and_then(|id| s.plan(id)) {
+            pass.room.take(plan);
+        }
         made.extend(job.changes.jobs.clone());
         unsigned.push(job);
     }
@@ -46,15 +50,14 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
 fn consider(
     incident: &Versioned<Incident>,
     s: &Snapshot<'_>,
-    storms: &Storms,
+    (pass, judge): (&safety::Pass, &mut Judge<'_>),
     epoch: u64,
     now: Timestamp,
     ids: &mut dyn IdSource,
 ) -> Option<UnsignedJob> {
     let plan = s.plan(incident.doc.plan_id?)?;
     let approval = if plan.needs_approval { Some(approval_of(plan, s, now)?) } else { None };
-    if safety::review(plan, &incident.doc, s, storms, now).is_some() || !check::check(plan, s, now).is_empty()
-    {
+    if safety::review(plan, &incident.doc, s, pass, now).is_some() || !judge.check(plan, s).is_empty() {
         return None;
     }
     let agent = s.actor(&plan.scope).ok()?;

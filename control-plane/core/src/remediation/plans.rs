@@ -10,9 +10,10 @@ use super::index::Index;
 use super::record::{Record, transition};
 use super::storms;
 use crate::approval::{self, SUPERSEDED};
+use crate::check::Judge;
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
 use crate::remedies::{self, Consent, NIMBUS, Proposal};
-use crate::safety::{self, Blocked, Storms};
+use crate::safety::{self, Blocked, Room};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 use crate::{causes, check};
@@ -26,7 +27,8 @@ const QUIET: SignedDuration = SignedDuration::from_secs(10);
 /// Plans remedies, asks for approvals, says why nothing is done.
 pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
     let index = Index::of(s);
-    let storms = storms::survey(s, now);
+    let shared = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
+    let mut judge = Judge::new(s, now);
     let mut record = Record::new(now);
     for incident in s.incidents {
         let doc = &incident.doc;
@@ -43,8 +45,15 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
         if record.changes.plans.len() >= MAX_PLANNED {
             break;
         }
-        let mut pass =
-            Pass { s, index: &index, storms: &storms, now, record: &mut record, after: doc.clone() };
+        let mut pass = Pass {
+            s,
+            index: &index,
+            shared: &shared,
+            judge: &mut judge,
+            now,
+            record: &mut record,
+            after: doc.clone(),
+        };
         pass.run(ids);
         let after = pass.after;
         record.incident(incident, after);
@@ -56,7 +65,8 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
 struct Pass<'p, 's> {
     s: &'p Snapshot<'s>,
     index: &'p Index<'p>,
-    storms: &'p Storms,
+    shared: &'p safety::Pass,
+    judge: &'p mut Judge<'s>,
     now: Timestamp,
     record: &'p mut Record,
     after: Incident,
@@ -140,7 +150,7 @@ impl<'p> Pass<'p, '_> {
 
     /// What becomes of the plan in force now.
     fn weigh(&mut self, plan: &Plan, ids: &mut dyn IdSource) {
-        let blocked = safety::review(plan, &self.after, self.s, self.storms, self.now);
+        let blocked = safety::review(plan, &self.after, self.s, self.shared, self.now);
         if let Some(Blocked::AttemptsExhausted(reason)) = &blocked {
             self.void_all(reason);
             self.transition(IncidentState::Escalated, reason);
@@ -182,7 +192,7 @@ impl<'p> Pass<'p, '_> {
     }
 
     /// What comes next for a plan that needs nobody's word (any more).
-    fn next_step(&self, plan: &Plan, why: &str, blocked: Option<&Blocked>) -> String {
+    fn next_step(&mut self, plan: &Plan, why: &str, blocked: Option<&Blocked>) -> String {
         if let Some(blocked) = blocked {
             return match blocked {
                 Blocked::NeedsOperator(reason) => reason.clone(),
@@ -191,7 +201,7 @@ impl<'p> Pass<'p, '_> {
         }
         // At this moment the container may run between two crashes; then the next pass tells. That the incident
         // stood elsewhere before this pass (invariant 10) is being changed right here.
-        let violations = check::check(plan, self.s, self.now);
+        let violations = self.judge.check(plan, self.s);
         match violations.iter().find(|violation| violation.invariant != 10) {
             Some(violation) => format!("{why}; not yet: {}", violation.text),
             None => format!("{why}; the job is next"),
@@ -207,7 +217,7 @@ impl<'p> Pass<'p, '_> {
             self.after.note(self.now, reason);
             return false;
         }
-        let blocked = safety::review(plan, &self.after, self.s, self.storms, self.now);
+        let blocked = safety::review(plan, &self.after, self.s, self.shared, self.now);
         let reason = self.next_step(plan, &format!("asked for by {}", plan.requested_by), blocked.as_ref());
         self.transition(IncidentState::Open, &reason);
         true

@@ -11,7 +11,7 @@ use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
 use crate::model::{Alternative, Incident, IncidentKind, KubeRef, Target, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Inventory, Node, Pod, Rollout};
+use crate::world::{Container, Inventory, Node, Object as _, Pod, Rollout};
 
 pub(super) struct RestartPod;
 
@@ -97,7 +97,7 @@ fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settin
         let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
         return Answer::Wait(format!("{workload} is no more; the incident is resolved once that is certain"));
     };
-    let name = deployment.meta.reference(ObjectKind::Deployment);
+    let name = deployment.reference();
     let Some((pod, container)) = target(incident, inventory.pods_of(owner), settings) else {
         return nothing_crash_loops(&name, settings);
     };
@@ -130,7 +130,7 @@ fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, sett
         let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
         return Answer::Wait(format!("{workload} is no more; the incident is resolved once that is certain"));
     };
-    let name = set.meta.reference(ObjectKind::StatefulSet);
+    let name = set.reference();
     let Some((pod, container)) = target(incident, inventory.pods_owned_by(owner), settings) else {
         return nothing_crash_loops(&name, settings);
     };
@@ -261,7 +261,7 @@ fn replace(
         ],
         rationale: format!("a new pod can differ from the old one: {why}"),
         ways: ways(pod, avoid_node),
-        object: pod.meta.object(ObjectKind::Pod),
+        object: pod.object(),
         workload: Some(workload),
         action: Body::RestartPod(v1::RestartPod {
             pod: Some(pod.meta.target()),

@@ -9,7 +9,7 @@ use crate::audit::from_hex;
 use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Deployment, Inventory, ReplicaSet};
+use crate::world::{Deployment, Inventory, Object as _, ReplicaSet};
 
 pub(super) struct RollbackDeployment;
 
@@ -158,7 +158,7 @@ fn act(deployment: &Deployment, best: &Candidate<'_>, older: &[Candidate<'_>]) -
         false,
         "it is past its progress deadline and will not come up by itself",
     ));
-    let reference = deployment.meta.reference(ObjectKind::Deployment);
+    let reference = deployment.reference();
     Answer::Act(Box::new(Draft {
         action: Body::RollbackDeployment(v1::RollbackDeployment {
             deployment: Some(deployment.meta.target()),

@@ -7,6 +7,7 @@ use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
 use crate::model::{Alternative, Incident, IncidentKind};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::world::Object as _;
 
 pub(super) struct UncordonNode;
 
@@ -49,7 +50,7 @@ impl Remedy for UncordonNode {
                 node: Some(node.meta.target()),
                 cordoned_by: job.clone(),
             }),
-            object: node.meta.object(ObjectKind::Node),
+            object: node.object(),
             workload: None,
             summary: format!("open node {name} again, which job {job} cordoned"),
             changes: vec![

@@ -1,9 +1,19 @@
 //! Caps: never more jobs in flight than stated, at every level.
 
+use std::collections::BTreeMap;
+
+use nimbus_protocol::ids::PlanId;
+
 use super::attempts::Subject;
 use crate::model::{Job, Plan, Scope};
 use crate::remedies;
+use crate::settings::Caps;
 use crate::snapshot::Snapshot;
+
+/// What is occupied at this moment; made once for a pass, and told of each job that the pass makes.
+pub(crate) struct Room {
+    occupied: Vec<Occupied>,
+}
 
 /// What a job occupies while it is in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,11 +34,29 @@ enum Node {
     Any,
 }
 
-/// The cap that `plan` would go past if it went out now, in words; `None` when there is room.
-pub(super) fn full(plan: &Plan, snapshot: &Snapshot<'_>) -> Option<String> {
+impl Room {
+    /// What the jobs in flight occupy.
+    pub(crate) fn of(snapshot: &Snapshot<'_>) -> Self {
+        let plans: BTreeMap<PlanId, &Plan> =
+            snapshot.plans.iter().map(|plan| (plan.doc.id, &plan.doc)).collect();
+        let occupied =
+            snapshot.in_flight().map(|job| of_job(job, plans.get(&job.plan_id).copied())).collect();
+        Self { occupied }
+    }
+
+    /// A job of this plan is in flight from now on.
+    pub(crate) fn take(&mut self, plan: &Plan) {
+        self.occupied.push(of_plan(plan));
+    }
+
+    /// The cap that `plan` would go past if it went out now, in words; `None` when there is room.
+    pub(super) fn full(&self, plan: &Plan, caps: &Caps) -> Option<String> {
+        full(plan, &self.occupied, caps)
+    }
+}
+
+fn full(plan: &Plan, others: &[Occupied], caps: &Caps) -> Option<String> {
     let mine = of_plan(plan);
-    let others: Vec<Occupied> = snapshot.in_flight().map(|job| of_job(job, snapshot)).collect();
-    let caps = &snapshot.settings.caps;
     let count = |matches: &dyn Fn(&Occupied) -> bool| {
         others.iter().filter(|other| other.scope == mine.scope).filter(|other| matches(other)).count()
     };
@@ -66,13 +94,13 @@ fn of_plan(plan: &Plan) -> Occupied {
     }
 }
 
-fn of_job(job: &Job, snapshot: &Snapshot<'_>) -> Occupied {
+fn of_job(job: &Job, plan: Option<&Plan>) -> Occupied {
     Occupied {
         scope: job.scope.clone(),
         target: job.object.identity().to_owned(),
         workload: Subject::of_job(job),
         namespace: job.object.namespace().to_owned(),
-        node: snapshot.plan(job.plan_id).map_or(Node::Any, node),
+        node: plan.map_or(Node::Any, node),
     }
 }
 

@@ -17,9 +17,18 @@ use crate::snapshot::Snapshot;
 
 pub(crate) use attempts::refusals;
 pub use attempts::{Attempts, Subject};
+pub(crate) use caps::Room;
 
-/// By cluster UID why nothing automatic runs there now; looked up once for a pass.
+/// By cluster UID why nothing automatic runs there now.
 pub(crate) type Storms = BTreeMap<String, String>;
+
+/// What is looked up once for a pass over many plans.
+pub(crate) struct Pass {
+    /// The storms that rage now.
+    pub(crate) storms: Storms,
+    /// What the jobs in flight occupy.
+    pub(crate) room: Room,
+}
 
 /// What holds a plan back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +51,10 @@ impl Blocked {
     }
 }
 
-/// The cap that `plan` would go past if it went out now, in words; `None` when there is room.
+/// Would `plan` go past a cap if it went out now?
 #[cfg(test)]
-pub(crate) fn room(plan: &Plan, snapshot: &Snapshot<'_>) -> Option<String> {
-    caps::full(plan, snapshot)
+pub(crate) fn room_for_test(plan: &Plan, snapshot: &Snapshot<'_>) -> bool {
+    Room::of(snapshot).full(plan, &snapshot.settings.caps).is_some()
 }
 
 /// Does nobody but Nimbus itself stand behind this plan?
@@ -53,12 +62,12 @@ pub fn is_automatic(plan: &Plan) -> bool {
     !plan.needs_approval && plan.requested_by == NIMBUS
 }
 
-/// The first thing that holds `plan` back at this moment. `storms` are those of the same snapshot and moment.
+/// The first thing that holds `plan` back at this moment. `pass` is of the same snapshot and moment.
 pub(crate) fn review(
     plan: &Plan,
     incident: &Incident,
     snapshot: &Snapshot<'_>,
-    storms: &Storms,
+    pass: &Pass,
     now: Timestamp,
 ) -> Option<Blocked> {
     let scope = &plan.scope;
@@ -74,9 +83,9 @@ pub(crate) fn review(
             Ok(agent) => allowed(action, agent),
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
-        .or_else(|| stormy(plan, snapshot, storms))
+        .or_else(|| stormy(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, now))
-        .or_else(|| caps::full(plan, snapshot).map(Blocked::Temporary))
+        .or_else(|| pass.room.full(plan, &snapshot.settings.caps).map(Blocked::Temporary))
 }
 
 fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option<Blocked> {

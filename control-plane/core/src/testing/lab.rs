@@ -12,7 +12,7 @@ use nimbus_protocol::{to_micros, v1::Observation};
 
 use super::{at, objects};
 use crate::audit;
-use crate::causes::Assessment;
+use crate::causes;
 use crate::check;
 use crate::model::*;
 use crate::remediation::{self, Answer, Decision};
@@ -178,7 +178,7 @@ impl Lab {
         };
         Snapshot {
             world: &self.world,
-            assessment: Box::leak(Box::new(Assessment::of(&self.world, &self.settings))),
+            assessment: Box::leak(Box::new(causes::assess(&self.world, &self.settings))),
             agents: keep(self.agents.values().cloned()),
             clusters: keep(self.clusters.values().cloned()),
             plans: keep(self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned()),

@@ -13,8 +13,10 @@ use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
 use super::kube::{DaemonSet, Deployment, Node, Pod, ReplicaSet, StatefulSet};
+use super::object::Object;
 use super::owned::Owned;
-use super::table::{Listed, Object, Put, Table};
+use super::pod_index::{PodIndex, PodState};
+use super::table::{Listed, Put, Table};
 use crate::model::RevisionHistory;
 
 /// How far a lease's term may lie ahead of the minutes since 1970 from which agents begin theirs: a year. One beyond
@@ -54,6 +56,9 @@ pub struct Inventory {
     /// Who owns which objects; derived, not stored.
     #[serde(skip)]
     pub(super) owned: Owned,
+    /// Which pods want a look; derived, not stored.
+    #[serde(skip)]
+    pod_index: PodIndex,
 }
 
 impl Inventory {
@@ -106,7 +111,7 @@ impl Inventory {
             Body::Sync(mark) => self.mark(agent, mark, received_at),
             Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => false,
             _ if !leads => false,
-            Body::Pod(pod) => put(&mut self.pods, &mut self.owned, Pod::from(pod.clone())),
+            Body::Pod(pod) => self.put_pod(Pod::from(pod.clone())),
             Body::ReplicaSet(set) => {
                 put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone()))
             }
@@ -124,11 +129,38 @@ impl Inventory {
         changed
     }
 
+    fn state_of(&self, pod_uid: &str) -> PodState {
+        self.pods.get(pod_uid).map(PodState::of).unwrap_or_default()
+    }
+
+    fn put_pod(&mut self, pod: Pod) -> bool {
+        let uid = pod.meta.uid.clone();
+        let before = self.state_of(&uid);
+        let changed = put(&mut self.pods, &mut self.owned, pod);
+        let after = self.state_of(&uid);
+        self.pod_index.update(&uid, before, after);
+        changed
+    }
+
+    /// The pods that want a look, in order of UID.
+    pub fn unwell_pods(&self) -> impl Iterator<Item = &Pod> {
+        self.pod_index.unwell.iter().filter_map(|uid| self.pods.get(uid))
+    }
+
+    /// How many pods still have to run.
+    pub fn active_pods(&self) -> u64 {
+        self.pod_index.active
+    }
+
     /// An object is no more. A kind that this build does not know has no table: nothing changes.
     fn gone(&mut self, gone: &v1::Gone) -> bool {
         let Ok(kind) = gone.kind.parse::<ObjectKind>() else { return false };
         match kind {
-            ObjectKind::Pod => remove(&mut self.pods, &mut self.owned, &gone.uid),
+            ObjectKind::Pod => {
+                let before = self.state_of(&gone.uid);
+                self.pod_index.update(&gone.uid, before, PodState::default());
+                remove(&mut self.pods, &mut self.owned, &gone.uid)
+            }
             ObjectKind::ReplicaSet => remove(&mut self.replica_sets, &mut self.owned, &gone.uid),
             ObjectKind::Deployment => remove(&mut self.deployments, &mut self.owned, &gone.uid),
             ObjectKind::Node => remove(&mut self.nodes, &mut self.owned, &gone.uid),
@@ -185,7 +217,7 @@ impl Inventory {
         self.version += 1;
     }
 
-    /// Derives who owns what anew, after a listing or from a snapshot.
+    /// Derives who owns what, and which pods want a look, anew: after a listing or from a snapshot.
     pub(super) fn relate(&mut self) {
         fn metas<T: Object>(table: &Table<T>) -> impl Iterator<Item = &super::meta::Meta> {
             table.values().map(Object::meta)
@@ -194,6 +226,7 @@ impl Inventory {
         let workloads =
             metas(&self.deployments).chain(metas(&self.stateful_sets)).chain(metas(&self.daemon_sets));
         self.owned = Owned::of(pods.chain(workloads));
+        self.pod_index = PodIndex::of(self.pods.values());
     }
 }
 

@@ -1,10 +1,10 @@
 //! What every Kubernetes object has.
 
 use jiff::Timestamp;
-use nimbus_protocol::{ObjectKind, from_micros, v1};
+use nimbus_protocol::{from_micros, v1};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{KubeRef, ObjectRef, Target};
+use crate::model::{KubeRef, Target};
 
 /// Who an object is, and who controls it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -51,17 +51,6 @@ impl From<v1::ObjectMeta> for Meta {
 }
 
 impl Meta {
-    /// This object as a reference that names its group and version.
-    pub fn reference(&self, kind: ObjectKind) -> KubeRef {
-        let api_version = super::kube::api_version(kind);
-        KubeRef::new(api_version, kind.as_str(), &self.namespace, &self.name, &self.uid)
-    }
-
-    /// This object as an incident names it.
-    pub fn object(&self, kind: ObjectKind) -> ObjectRef {
-        ObjectRef::Kubernetes(self.reference(kind))
-    }
-
     /// This object as a plan names it.
     pub fn target(&self) -> Target {
         Target { namespace: self.namespace.clone(), name: self.name.clone(), uid: self.uid.clone() }

@@ -10,8 +10,11 @@ mod inventory;
 mod kube;
 mod listing;
 mod meta;
+mod object;
 mod owned;
+mod pod_index;
 mod relations;
+mod sanitize;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -24,14 +27,16 @@ use nimbus_protocol::kind::Body;
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
-pub use bounds::{is_cluster_uid, sanitize};
+pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
 pub use inventory::Inventory;
 pub use kube::{Container, DaemonSet, Deployment, Node, Pod, ReplicaSet, Rollout, StatefulSet};
 pub use listing::Listing;
 pub use meta::Meta;
+pub use object::Object;
 pub use relations::Health;
-pub use table::{MAX_OBJECTS, Object, Table};
+pub use sanitize::sanitize;
+pub use table::{MAX_OBJECTS, Table};
 
 /// Most clusters in one picture; observations of a further one are ignored.
 pub const MAX_CLUSTERS: usize = 1_000;

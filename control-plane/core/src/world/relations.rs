@@ -7,6 +7,7 @@ use nimbus_protocol::ObjectKind;
 
 use super::inventory::Inventory;
 use super::kube::{Deployment, Node, Pod, ReplicaSet};
+use super::object::Object as _;
 use crate::model::{KubeRef, Workload};
 
 /// Whether the pods of a workload are all ready.
@@ -65,11 +66,11 @@ impl Inventory {
     /// What makes a pod, and would make another one: its Deployment, otherwise whatever controls it, otherwise nothing.
     pub fn workload_of(&self, pod: &Pod) -> Workload {
         if let Some((_, deployment)) = self.owners_of(pod) {
-            return Workload::Deployment(deployment.meta.reference(ObjectKind::Deployment));
+            return Workload::Deployment(deployment.reference());
         }
         match pod.meta.owner() {
             Some(owner) => Workload::of(owner),
-            None => Workload::Bare(pod.meta.reference(ObjectKind::Pod)),
+            None => Workload::Bare(pod.reference()),
         }
     }
 

@@ -2,24 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use nimbus_protocol::ObjectKind;
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
 use super::meta::Meta;
+use super::object::Object;
 
 /// Most objects of one kind in one cluster; further ones are not kept, are counted, and what depends on the kind reads
 /// unknown.
 pub const MAX_OBJECTS: usize = 500_000;
-
-/// An object that the inventory keeps.
-pub trait Object: PartialEq {
-    /// Its kind.
-    const KIND: ObjectKind;
-
-    /// Its metadata.
-    fn meta(&self) -> &Meta;
-}
 
 /// The objects of one kind by UID, at most [`MAX_OBJECTS`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -76,16 +76,17 @@ fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
     }
 }
 
-/// All pods that a ReplicaSet owns; an error where its labels have more than [`MAX_PAGES`] pages of them.
-pub(super) async fn pods_of(client: &Client, owner: &v1::Target) -> Result<Vec<v1::Pod>, RequestError> {
+/// All pods that a ReplicaSet or StatefulSet (`resource` is its plural) owns; an error where its labels have more than
+/// [`MAX_PAGES`] pages of them.
+pub(super) async fn pods_of(client: &Client, resource: &str, owner: &v1::Target) -> Result<Vec<v1::Pod>, RequestError> {
     let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
     let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
-    let name = request::segment(&owner.name).ok_or_else(|| unusable("a ReplicaSet's name"))?;
-    let owner_path = format!("/apis/apps/v1/namespaces/{namespace}/replicasets/{name}");
-    let replica_set: Option<Value> = request::get_optional(client, &owner_path).await?;
-    // Without its ReplicaSet no pod is its.
-    let Some(replica_set) = replica_set else { return Ok(Vec::new()) };
-    let selector = label_selector(&replica_set["spec"]["selector"]["matchLabels"]);
+    let name = request::segment(&owner.name).ok_or_else(|| unusable("a controller's name"))?;
+    let owner_path = format!("/apis/apps/v1/namespaces/{namespace}/{resource}/{name}");
+    let controller: Option<Value> = request::get_optional(client, &owner_path).await?;
+    // Without its controller no pod is its.
+    let Some(controller) = controller else { return Ok(Vec::new()) };
+    let selector = label_selector(&controller["spec"]["selector"]["matchLabels"]);
     let its = |pod: &v1::Pod| pod.meta.as_ref().is_some_and(|meta| meta.owner_uid == owner.uid);
     let (mut pods, mut more) = (Vec::new(), String::new());
     for _ in 0..MAX_PAGES {
@@ -154,9 +155,9 @@ mod tests {
     #[tokio::test]
     async fn every_page_of_a_replica_sets_pods_is_read_up_to_a_bound() {
         let owner = v1::Target { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "rs".to_owned() };
-        assert_eq!(pods_of(&serve(1).await, &owner).await.unwrap().len(), 1);
-        assert_eq!(pods_of(&serve(MAX_PAGES).await, &owner).await.unwrap().len(), MAX_PAGES);
-        let error = pods_of(&serve(MAX_PAGES + 1).await, &owner).await.unwrap_err().to_string();
+        assert_eq!(pods_of(&serve(1).await, "replicasets", &owner).await.unwrap().len(), 1);
+        assert_eq!(pods_of(&serve(MAX_PAGES).await, "replicasets", &owner).await.unwrap().len(), MAX_PAGES);
+        let error = pods_of(&serve(MAX_PAGES + 1).await, "replicasets", &owner).await.unwrap_err().to_string();
         assert!(error.contains("at most 10000 pods"), "{error}");
     }
 

@@ -122,7 +122,8 @@ pub async fn uncordon(client: &Client, node: &str, job: &str) -> Result<(), Requ
     Err(last.unwrap_or_else(|| RequestError::Unanswered("the node keeps changing".to_owned())))
 }
 
-fn node_path(node: &str) -> Result<String, RequestError> {
+/// The path of a node.
+pub fn node_path(node: &str) -> Result<String, RequestError> {
     let name = request::segment(node)
         .ok_or_else(|| RequestError::Unanswered("expected a node's name, found something else".to_owned()))?;
     Ok(format!("/api/v1/nodes/{name}"))

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
-use crate::world::table::Object;
+use crate::world::object::Object;
 
 /// A DaemonSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,7 @@ pub struct DaemonSet {
 
 impl Object for DaemonSet {
     const KIND: ObjectKind = ObjectKind::DaemonSet;
+    const API_VERSION: &'static str = "apps/v1";
 
     fn meta(&self) -> &Meta {
         &self.meta

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
-use crate::world::table::Object;
+use crate::world::object::Object;
 
 /// A Deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +57,7 @@ pub enum Rollout {
 
 impl Object for Deployment {
     const KIND: ObjectKind = ObjectKind::Deployment;
+    const API_VERSION: &'static str = "apps/v1";
 
     fn meta(&self) -> &Meta {
         &self.meta

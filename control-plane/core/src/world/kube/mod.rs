@@ -10,7 +10,7 @@ mod pod;
 mod replica_set;
 mod stateful_set;
 
-use nimbus_protocol::ObjectKind;
+use nimbus_protocol::kind::Body;
 
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
@@ -19,19 +19,8 @@ pub use pod::{Container, Pod};
 pub use replica_set::ReplicaSet;
 pub use stateful_set::StatefulSet;
 
-/// Group and version of a kind.
-pub fn api_version(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Pod | ObjectKind::Node => "v1",
-        ObjectKind::ReplicaSet | ObjectKind::Deployment | ObjectKind::StatefulSet | ObjectKind::DaemonSet => {
-            "apps/v1"
-        }
-    }
-}
-
 /// Cuts what is too long in an object from the wire; false where it cannot be kept at all.
-pub(super) fn bound(body: &mut nimbus_protocol::kind::Body) -> bool {
-    use nimbus_protocol::kind::Body;
+pub(super) fn bound(body: &mut Body) -> bool {
     match body {
         Body::Pod(pod) => pod::bound(pod),
         Body::ReplicaSet(set) => replica_set::bound(set),

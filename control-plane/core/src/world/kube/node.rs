@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{WORD, cut, is_meta_kept};
 use crate::world::meta::{Meta, at};
-use crate::world::table::Object;
+use crate::world::object::Object;
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,7 @@ pub struct Node {
 
 impl Object for Node {
     const KIND: ObjectKind = ObjectKind::Node;
+    const API_VERSION: &'static str = "v1";
 
     fn meta(&self) -> &Meta {
         &self.meta

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{ITEMS, NAME, TEXT, WORD, cut, is_meta_kept};
 use crate::world::meta::{Meta, at};
-use crate::world::table::Object;
+use crate::world::object::Object;
 
 /// One container of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +52,7 @@ pub struct Pod {
 
 impl Object for Pod {
     const KIND: ObjectKind = ObjectKind::Pod;
+    const API_VERSION: &'static str = "v1";
 
     fn meta(&self) -> &Meta {
         &self.meta
@@ -128,6 +129,11 @@ impl Pod {
     /// Does it still have to run? What ended, well or not, is left behind: its controller makes another one.
     pub fn is_active(&self) -> bool {
         !self.meta.deleting && self.phase != "Succeeded" && self.phase != "Failed"
+    }
+
+    /// Does anything about it want a look? Every finding on a pod is on one of these.
+    pub fn may_be_unwell(&self) -> bool {
+        (self.is_active() && !self.ready) || self.containers.iter().any(|c| c.state == "waiting")
     }
 
     /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{cut_digest, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
-use crate::world::table::Object;
+use crate::world::object::Object;
 
 /// A ReplicaSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,7 @@ pub struct ReplicaSet {
 
 impl Object for ReplicaSet {
     const KIND: ObjectKind = ObjectKind::ReplicaSet;
+    const API_VERSION: &'static str = "apps/v1";
 
     fn meta(&self) -> &Meta {
         &self.meta

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
-use crate::world::table::Object;
+use crate::world::object::Object;
 
 /// A StatefulSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +42,7 @@ pub struct StatefulSet {
 
 impl Object for StatefulSet {
     const KIND: ObjectKind = ObjectKind::StatefulSet;
+    const API_VERSION: &'static str = "apps/v1";
 
     fn meta(&self) -> &Meta {
         &self.meta
