@@ -17,9 +17,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::request::{self, RequestError};
-use crate::board::Board;
 use crate::clock;
 use crate::config::LeaseSettings;
+use crate::status::SharedStatus;
 
 /// Annotation with the term; `spec.leaseTransitions` counts from 0 again when the Lease is made anew, this does not.
 const TERM: &str = "nimbus.dev/term";
@@ -60,7 +60,7 @@ pub struct Elector {
     settings: LeaseSettings,
     identity: String,
     out: Arc<watch::Sender<Leadership>>,
-    board: Arc<Board>,
+    board: Arc<SharedStatus>,
     namespace: Option<String>,
     /// The lease's last renewal that was seen, and when it was first seen.
     observed: Option<(String, Instant)>,
@@ -76,7 +76,7 @@ impl Elector {
         mut settings: LeaseSettings,
         identity: String,
         out: Arc<watch::Sender<Leadership>>,
-        board: Arc<Board>,
+        board: Arc<SharedStatus>,
     ) -> Self {
         // The Lease keeps whole seconds: a fraction would let another take it while this replica believes to hold it.
         settings.duration = Duration::from_secs(settings.duration.as_secs().max(2));

@@ -17,9 +17,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::config::LeaseSettings;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 use client::{Cluster, Target};
 use cordons::Cordons;
 use lease::{Elector, Leadership};
@@ -81,9 +81,9 @@ pub struct Watch {
     /// This replica's name in the election: the agent's id.
     pub identity: String,
     /// Where observations go.
-    pub outbox: Outbox,
+    pub outbox: ObservationQueue,
     /// Where status and problems are said.
-    pub board: Arc<Board>,
+    pub board: Arc<SharedStatus>,
     /// What the executors share.
     pub handle: Arc<ClusterHandle>,
     /// Grows whenever everything is to be listed again.

@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::cordons::Cordons;
 use super::lease::{Elector, Leadership};
 use super::stream::{self, Follow};
-use crate::board::Board;
 use crate::config::LeaseSettings;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 #[derive(Default)]
 struct Server {
@@ -142,9 +142,9 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
                                              "message": "too old resource version" } }),
     ];
-    let (outbox, mut items) = Outbox::new();
+    let (outbox, mut items) = ObservationQueue::new();
     let resync = watch::Sender::new(0);
-    let board = Arc::new(Board::new());
+    let board = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
     let follow = Follow {
         client,
@@ -196,7 +196,7 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
             settings.clone(),
             name.to_owned(),
             out.clone(),
-            Arc::new(Board::new()),
+            Arc::new(SharedStatus::new()),
         );
         (out, cancel.clone(), tokio::spawn(elector.run(cancel)))
     };
@@ -236,7 +236,7 @@ async fn a_leader_that_the_control_plane_turned_away_makes_room_and_competes_aga
     // So long that nobody leads in this test because a lease ran out.
     let settings = LeaseSettings { duration: Duration::from_mins(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
-        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(Board::new()));
+        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(SharedStatus::new()));
         let cancel = CancellationToken::new();
         let elector =
             Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), board.clone());
