@@ -18,6 +18,7 @@ mod config;
 mod counters;
 pub mod datadir;
 mod durable;
+pub mod enrol;
 mod error;
 pub mod exec;
 mod failpoint;

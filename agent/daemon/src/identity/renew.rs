@@ -24,7 +24,7 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are believed.
+    /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are trusted.
     pub fn new(identity: Identity, dir: PathBuf) -> Self {
         let keys = Arc::new(watch::Sender::new(identity.job_keys.clone()));
         Self { identity, dir, asked: None, keys }
@@ -35,7 +35,7 @@ impl Renewal {
         &self.identity
     }
 
-    /// Whose jobs are believed, now and after each renewal.
+    /// The keys whose jobs are trusted, now and after each renewal.
     pub fn keys(&self) -> watch::Receiver<Vec<VerifyingKey>> {
         self.keys.subscribe()
     }

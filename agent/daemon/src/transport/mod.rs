@@ -3,3 +3,4 @@
 pub mod framed;
 pub mod link;
 pub mod quic;
+pub mod verify;

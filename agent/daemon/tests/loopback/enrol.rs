@@ -1,8 +1,8 @@
 //! Joining over real QUIC on loopback.
 
 use crate::plane::{AGENT, Plane};
+use nimbus_agent::enrol::{Newcomer, enrol};
 use nimbus_agent::identity::Identity;
-use nimbus_agent::identity::enrol::{Newcomer, enrol};
 use nimbus_agent::{Agent, AgentError, Config};
 
 fn newcomer() -> Newcomer {

@@ -22,7 +22,7 @@ use nimbus_agent_core::action::AgentRules as _;
 use nimbus_agent_core::action::file::as_expected;
 use nimbus_agent_core::action::restore_file::FileNow;
 use nimbus_agent_core::admit::AdmittedJob;
-use nimbus_agent_core::observe::file::{Entry, Kind};
+use nimbus_agent_core::observe::file::{Entry, Kind, MAX_READ};
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
 use rustix::fs::{AtFlags, unlinkat};
@@ -30,7 +30,6 @@ use rustix::fs::{AtFlags, unlinkat};
 use super::Shared;
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use crate::watch::files::root::Root;
-use crate::watch::files::tree::{MAX_HASHED, MAX_RESTORABLE};
 use write::{Stop, StopOnDrop};
 
 pub(super) struct RestoreFile {
@@ -63,7 +62,7 @@ impl RestoreFile {
     async fn current(&self) -> Option<v1::FileState> {
         self.at_root(|root, action| {
             let relative = root.relative(&action.path)?.to_owned();
-            Some(root.look(&relative, 0).entry.to_state())
+            Some(root.look(&relative).entry.to_state())
         })
         .await?
     }
@@ -89,16 +88,15 @@ pub(super) fn unwatched(root: &str) -> Refusal {
 /// What is wanted, with its content, if all is as it was planned.
 fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8>), Refusal> {
     let relative = relative(root, &action.path)?;
-    let (baseline, now) = (root.baseline(&relative), root.look(&relative, 0).entry);
+    let (baseline, now) = (root.baseline(&relative), root.look(&relative).entry);
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
-    if baseline.size.max(now.size) > MAX_HASHED {
+    if baseline.is_unread() || now.is_unread() {
         return Err(precondition(format!(
-            "expected a file of at most {} MiB, found a larger one: such files are compared by size and time alone \
-             and never restored",
-            MAX_HASHED >> 20
+            "expected a file of at most {} KiB, found a longer one: such files are not read and never restored",
+            MAX_READ >> 10
         )));
     }
-    if baseline.kind == Kind::Absent && root.is_blind(&relative) {
+    if baseline.kind == Kind::Absent && root.is_incomplete(&relative) {
         return Err(precondition(
             "expected to know what was there when the baseline was taken, found that its directory could not be \
              read then: nothing is removed there",
@@ -115,11 +113,7 @@ fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u
 }
 
 fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
-    let why = if baseline.size > MAX_RESTORABLE {
-        format!("it is {} bytes, and content over {} KiB is not kept", baseline.size, MAX_RESTORABLE >> 10)
-    } else {
-        "it was not kept when the baseline was taken, or is damaged".to_owned()
-    };
+    let why = "it was not kept when the baseline was taken, or is damaged";
     let blob = baseline.sha256.map(|hash| root.baselines().blob(&hash));
     match blob {
         Some(Ok(Some(content))) => Ok(content),
