@@ -236,8 +236,7 @@ impl SessionLoop {
     fn connect(&mut self) {
         self.connection = self.connection.next();
         let identity = self.renewal.identity();
-        let (ca, chain, key) = (identity.ca.clone(), identity.chain.clone(), identity.key.to_der());
-        match quic::session_config(ca, chain, key) {
+        match quic::session_config(identity.ca.clone(), identity.chain.clone(), identity.key.to_der()) {
             Ok(config) => {
                 let (server, events) = (self.server.clone(), self.events.clone());
                 tokio::spawn(link::dial(self.connection, server, config, events));

@@ -92,7 +92,8 @@ fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
     if baseline.is_unread() || now.is_unread() {
         return Err(precondition(format!(
-            "expected a file of at most {} KiB, found a longer one: such files are not read and never restored",
+            "expected a file of at most {} KiB, found a longer one: such files are compared by size and modification \
+             time, which is not enough to replace them",
             MAX_READ >> 10
         )));
     }
@@ -113,12 +114,13 @@ fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u
 }
 
 fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
-    let why = "it was not kept when the baseline was taken, or is damaged";
     let blob = baseline.sha256.map(|hash| root.baselines().blob(&hash));
     match blob {
         Some(Ok(Some(content))) => Ok(content),
         Some(Err(error)) => Err(precondition(format!("expected the baseline's content, found: {error}"))),
-        _ => Err(precondition(format!("expected the baseline's content, found that {why}"))),
+        Some(Ok(None)) | None => Err(precondition(
+            "expected the baseline's content, found that it was not kept when the baseline was taken, or is damaged",
+        )),
     }
 }
 
