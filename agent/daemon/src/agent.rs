@@ -174,16 +174,9 @@ impl Wiring {
         if let Err(error) = self.baselines.sweep() {
             status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
         }
-        // The data directory as it was named and as it is: a root may lead to it by either way.
-        let mut exclude = vec![self.data_dir.path().to_owned()];
-        exclude.extend(
-            std::iter::once(&self.config.data_dir)
-                .chain(&self.config.exclude)
-                .filter_map(|path| absolute(path).ok()),
-        );
         let files = Files::new(
             &self.paths,
-            &exclude,
+            &excluded(&self.config, &self.data_dir),
             &Arc::new(self.baselines),
             observations.clone(),
             status.clone(),
@@ -204,16 +197,9 @@ impl Wiring {
             started: std::time::Instant::now(),
             cancel: cancel.clone(),
         });
-        let hello = v1::Hello {
-            agent_id: agent_id.clone(),
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            kind: self.config.kind().to_owned(),
-            hostname: hostname.clone(),
-            ..v1::Hello::default()
-        };
         let session = tokio::spawn(session_loop::run(session_loop::Inputs {
             server: self.config.server.clone(),
-            hello,
+            hello: hello(&self.config, &agent_id),
             renewal,
             spool: self.spool,
             journal,
@@ -265,6 +251,25 @@ impl Wiring {
             _data_dir: self.data_dir,
         }
     }
+}
+
+/// What this agent says of itself to each control plane that it meets.
+fn hello(config: &Config, agent_id: &str) -> v1::Hello {
+    v1::Hello {
+        agent_id: agent_id.to_owned(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: config.kind().to_owned(),
+        hostname: config.hostname(),
+        ..v1::Hello::default()
+    }
+}
+
+/// What is not watched: the data directory, as it was named and as it is, since a root may lead to it by either way.
+fn excluded(config: &Config, data_dir: &DataDir) -> Vec<PathBuf> {
+    let named = std::iter::once(&config.data_dir).chain(&config.exclude);
+    let mut excluded = vec![data_dir.path().to_owned()];
+    excluded.extend(named.filter_map(|path| absolute(path).ok()));
+    excluded
 }
 
 /// A torn tail is what a crash leaves: worth a line in the log and no more.

@@ -55,7 +55,7 @@ pub struct Inputs {
     /// What the watchers saw.
     pub observations: mpsc::Receiver<QueuedObservation>,
     /// Refusals that no journal keeps.
-    pub refusals: mpsc::Receiver<v1::JobReport>,
+    pub refusals: mpsc::Receiver<Box<v1::JobReport>>,
     /// Where jobs and epochs go.
     pub control: mpsc::Sender<ControlMessage>,
     /// Grows whenever everything is to be listed again.
@@ -120,7 +120,7 @@ pub async fn run(inputs: Inputs) {
             () = cancel.cancelled() => break,
             Some((connection, event)) = happened.recv() => this.link_event(connection, event),
             () = written.notified() => this.handle(Event::ReportsPending),
-            Some(report) = refusals.recv() => this.handle(Event::Refusal(Box::new(report))),
+            Some(report) = refusals.recv() => this.handle(Event::Refusal(report)),
             taken = observations.recv_many(&mut gathered, GATHER) => {
                 if taken == 0 { break }
                 this.queue(gathered).await;

@@ -36,8 +36,8 @@ pub async fn run(
         }
         tokio::select! {
             () = shared.cancel.cancelled() => return,
-            changed = changes.changed() => {
-                if changed.is_err() { return }
+            next = changes.changed() => {
+                if next.is_err() { return }
                 tokio::time::sleep(SETTLE).await;
             }
             asked = resync.changed() => {

@@ -73,7 +73,7 @@ pub struct Shared {
     /// The watched files.
     pub files: Files,
     /// Where refusals go that no journal keeps.
-    pub refusals: mpsc::Sender<v1::JobReport>,
+    pub refusals: mpsc::Sender<Box<v1::JobReport>>,
     /// Where problems are said.
     pub status: Arc<SharedStatus>,
     /// What is counted.
@@ -204,7 +204,7 @@ async fn receive(
             let now = store.get().latest_seen_time(clock::now());
             let decided = decide(store, envelope, &keys, &me, &policy, now);
             decided.map_err(|refusal| {
-                let report = refusal.report(now);
+                let report = Box::new(refusal.report(now));
                 (refusal, (!store.get().keeps(&report)).then_some(report))
             })
         })

@@ -34,7 +34,7 @@ pub(super) fn shared(
     dir: &Path,
     journal: JournalStore,
     cluster: ClusterHandle,
-) -> (Arc<Shared>, mpsc::Receiver<v1::JobReport>) {
+) -> (Arc<Shared>, mpsc::Receiver<Box<v1::JobReport>>) {
     let (observations, _) = ObservationQueue::new();
     let (refusals, sent) = mpsc::channel(super::REFUSALS);
     let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
