@@ -189,7 +189,7 @@ impl Remedy for RestoreFile {
         // Room for the last look, where the state has to hold for as long as there is time.
         let patience = self.limits.reach.max(self.limits.hold + 2 * self.limits.pace());
         let until = tokio::time::Instant::from_std(started + patience);
-        // What changed is told at once, so that the control plane's picture is right before the last report.
+        // What changed is observed at once; the report does not wait for the observation to be sent.
         self.look_again(until).await;
         let verdict = loop {
             let Ok(right) = tokio::time::timeout_at(until, self.is_right()).await else {
