@@ -149,6 +149,20 @@ fn put_back(
     done
 }
 
+/// What a restore that did not help comes to, by how the file is now.
+fn left_as(action: &v1::RestoreFile, now: &v1::FileState) -> Compensation {
+    let path = &action.path;
+    if as_expected(action.expect_current.as_ref(), now).is_ok() {
+        return Compensation::Undone(vec![format!("{path} is as it was before the job")]);
+    }
+    let left = if as_expected(action.restore_to.as_ref(), now).is_ok() {
+        "as in its baseline again"
+    } else {
+        "as something else wrote it since"
+    };
+    Compensation::Failed(format!("{path} is left {left}"))
+}
+
 impl Remedy for RestoreFile {
     async fn check(&mut self) -> Result<(), Refusal> {
         let checked = self.at_root(|root, action| wanted(root, action).map(|_| ())).await;
@@ -224,19 +238,13 @@ impl Remedy for RestoreFile {
     }
 
     async fn compensate(&mut self) -> Compensation {
-        let path = &self.action.path;
-        let Some(now) = self.current().await else {
-            return Compensation::Failed(format!("the root of {path} is not watched any more"));
-        };
-        if as_expected(self.action.expect_current.as_ref(), &now).is_ok() {
-            return Compensation::Undone(vec![format!("{path} is as it was before the job")]);
+        match self.current().await {
+            Some(now) => left_as(&self.action, &now),
+            None => {
+                let path = &self.action.path;
+                Compensation::Failed(format!("the root of {path} is not watched any more"))
+            }
         }
-        let left = if as_expected(self.action.restore_to.as_ref(), &now).is_ok() {
-            "as in its baseline again"
-        } else {
-            "as something else wrote it since"
-        };
-        Compensation::Failed(format!("{path} is left {left}"))
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {

@@ -330,3 +330,19 @@ fn nothing_is_removed_where_the_baseline_could_not_look() {
     site.restore("d/extra").unwrap();
     assert!(!site.at.join("d/extra").exists());
 }
+
+#[test]
+fn a_restore_that_did_not_help_writes_over_nothing_that_came_after_it() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    let action = site.action("conf/app.ini");
+    let left = |site: &Site| left_as(&action, &site.root.look("conf/app.ini").entry.to_state());
+    put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
+    let Compensation::Failed(reason) = left(&site) else { panic!("it is as in its baseline") };
+    assert!(reason.contains("baseline again"), "{reason}");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
+    let Compensation::Failed(reason) = left(&site) else { panic!("it is as somebody wrote it") };
+    assert!(reason.contains("something else wrote it"), "{reason}");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    assert!(matches!(left(&site), Compensation::Undone(_)), "whoever wrote it put it back as it was");
+}
