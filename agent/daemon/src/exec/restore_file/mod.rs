@@ -238,13 +238,10 @@ impl Remedy for RestoreFile {
     }
 
     async fn compensate(&mut self) -> Compensation {
-        match self.current().await {
-            Some(now) => left_as(&self.action, &now),
-            None => {
-                let path = &self.action.path;
-                Compensation::Failed(format!("the root of {path} is not watched any more"))
-            }
+        if let Some(now) = self.current().await {
+            return left_as(&self.action, &now);
         }
+        Compensation::Failed(format!("the root of {} is not watched any more", self.action.path))
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {
