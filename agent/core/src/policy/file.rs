@@ -109,8 +109,11 @@ impl Lines<'_> {
         (known, warnings)
     }
 
-    /// What an unknown word forbids is not known: the whole file is refused.
+    /// `*` denies every action. What an unknown word forbids is not known: the whole file is refused.
     fn denied(&self, words: Words) -> Result<BTreeSet<ActionKind>, PolicyError> {
+        if words.iter().any(|word| word.get_ref() == "*") {
+            return Ok(ActionKind::ALL.iter().copied().collect());
+        }
         let parse = |word: Spanned<String>| {
             let line = self.at(word.span().start);
             let kind = word.get_ref().parse::<ActionKind>();

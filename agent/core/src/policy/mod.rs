@@ -50,7 +50,7 @@ impl Policy {
     ///
     /// ```toml
     /// allow = ["restart_pod", "restore_file"]   # nothing without it
-    /// deny = []
+    /// deny = []                                 # ["*"] stops everything, whatever any file allows
     /// clusters = ["<UID of the kube-system namespace>"]
     /// namespaces = ["*"]                        # none without it
     /// deny_namespaces = ["kube-system"]         # this is the default

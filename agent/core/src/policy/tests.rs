@@ -164,6 +164,15 @@ fn the_managed_file_adds_to_the_persons_and_deny_beats_allow() {
 }
 
 #[test]
+fn a_star_in_deny_stops_everything_whatever_either_file_allows() {
+    let everything = parse(&format!("allow = {:?}\npaths = [\"/srv\"]\n", ActionKind::WORDS));
+    assert_eq!(everything.allowed_actions(), ActionKind::ALL);
+    let stopped = parse("deny = [\"*\"]\n").with_managed(everything.clone());
+    assert!(refused(&stopped, &restore("/srv", "/srv/a")).contains("observe only"));
+    assert!(everything.with_managed(parse("deny = [\"*\"]\n")).allowed_actions().is_empty());
+}
+
+#[test]
 fn only_the_persons_file_opens_kube_system() {
     let job = restart("c", "kube-system", "kube-system");
     let text = "allow = [\"restart_pod\"]\nclusters = [\"c\"]\nnamespaces = [\"*\"]\n";

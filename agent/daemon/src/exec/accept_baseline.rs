@@ -47,7 +47,7 @@ impl AcceptBaseline {
 
 fn check(root: &Root, action: &v1::AcceptBaseline) -> Result<String, Refusal> {
     let relative = relative(root, &action.path)?;
-    action.preconditions(&root.look(&relative, 0).entry.to_state())?;
+    action.preconditions(&root.look(&relative).entry.to_state())?;
     Ok(relative)
 }
 

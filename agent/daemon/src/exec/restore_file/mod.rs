@@ -22,7 +22,7 @@ use nimbus_agent_core::action::AgentRules as _;
 use nimbus_agent_core::action::file::as_expected;
 use nimbus_agent_core::action::restore_file::FileNow;
 use nimbus_agent_core::admit::AdmittedJob;
-use nimbus_agent_core::observe::file::{Entry, Kind};
+use nimbus_agent_core::observe::file::{Entry, Kind, MAX_READ};
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
 use rustix::fs::{AtFlags, unlinkat};
@@ -30,7 +30,6 @@ use rustix::fs::{AtFlags, unlinkat};
 use super::Shared;
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use crate::watch::files::root::Root;
-use crate::watch::files::tree::{MAX_HASHED, MAX_RESTORABLE};
 use write::{Stop, StopOnDrop};
 
 pub(super) struct RestoreFile {
@@ -63,7 +62,7 @@ impl RestoreFile {
     async fn current(&self) -> Option<v1::FileState> {
         self.at_root(|root, action| {
             let relative = root.relative(&action.path)?.to_owned();
-            Some(root.look(&relative, 0).entry.to_state())
+            Some(root.look(&relative).entry.to_state())
         })
         .await?
     }
@@ -89,16 +88,16 @@ pub(super) fn unwatched(root: &str) -> Refusal {
 /// What is wanted, with its content, if all is as it was planned.
 fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8>), Refusal> {
     let relative = relative(root, &action.path)?;
-    let (baseline, now) = (root.baseline(&relative), root.look(&relative, 0).entry);
+    let (baseline, now) = (root.baseline(&relative), root.look(&relative).entry);
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
-    if baseline.size.max(now.size) > MAX_HASHED {
+    if baseline.is_unread() || now.is_unread() {
         return Err(precondition(format!(
-            "expected a file of at most {} MiB, found a larger one: such files are compared by size and time alone \
-             and never restored",
-            MAX_HASHED >> 20
+            "expected a file of at most {} KiB, found a longer one: such files are compared by size and modification \
+             time, which is not enough to replace them",
+            MAX_READ >> 10
         )));
     }
-    if baseline.kind == Kind::Absent && root.is_blind(&relative) {
+    if baseline.kind == Kind::Absent && root.is_incomplete(&relative) {
         return Err(precondition(
             "expected to know what was there when the baseline was taken, found that its directory could not be \
              read then: nothing is removed there",
@@ -115,16 +114,13 @@ fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u
 }
 
 fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
-    let why = if baseline.size > MAX_RESTORABLE {
-        format!("it is {} bytes, and content over {} KiB is not kept", baseline.size, MAX_RESTORABLE >> 10)
-    } else {
-        "it was not kept when the baseline was taken, or is damaged".to_owned()
-    };
     let blob = baseline.sha256.map(|hash| root.baselines().blob(&hash));
     match blob {
         Some(Ok(Some(content))) => Ok(content),
         Some(Err(error)) => Err(precondition(format!("expected the baseline's content, found: {error}"))),
-        _ => Err(precondition(format!("expected the baseline's content, found that {why}"))),
+        Some(Ok(None)) | None => Err(precondition(
+            "expected the baseline's content, found that it was not kept when the baseline was taken, or is damaged",
+        )),
     }
 }
 
@@ -151,6 +147,20 @@ fn put_back(
         }
     }
     done
+}
+
+/// What a restore that did not help comes to, by how the file is now.
+fn left_as(action: &v1::RestoreFile, now: &v1::FileState) -> Compensation {
+    let path = &action.path;
+    if as_expected(action.expect_current.as_ref(), now).is_ok() {
+        return Compensation::Undone(vec![format!("{path} is as it was before the job")]);
+    }
+    let left = if as_expected(action.restore_to.as_ref(), now).is_ok() {
+        "as in its baseline again"
+    } else {
+        "as something else wrote it since"
+    };
+    Compensation::Failed(format!("{path} is left {left}"))
 }
 
 impl Remedy for RestoreFile {
@@ -193,7 +203,7 @@ impl Remedy for RestoreFile {
         // Room for the last look, where the state has to hold for as long as there is time.
         let patience = self.limits.reach.max(self.limits.hold + 2 * self.limits.pace());
         let until = tokio::time::Instant::from_std(started + patience);
-        // What changed is told at once, so that the control plane's picture is right before the last report.
+        // What changed is observed at once; the report does not wait for the observation to be sent.
         self.look_again(until).await;
         let verdict = loop {
             let Ok(right) = tokio::time::timeout_at(until, self.is_right()).await else {
@@ -228,19 +238,10 @@ impl Remedy for RestoreFile {
     }
 
     async fn compensate(&mut self) -> Compensation {
-        let path = &self.action.path;
-        let Some(now) = self.current().await else {
-            return Compensation::Failed(format!("the root of {path} is not watched any more"));
-        };
-        if as_expected(self.action.expect_current.as_ref(), &now).is_ok() {
-            return Compensation::Undone(vec![format!("{path} is as it was before the job")]);
+        if let Some(now) = self.current().await {
+            return left_as(&self.action, &now);
         }
-        let left = if as_expected(self.action.restore_to.as_ref(), &now).is_ok() {
-            "as in its baseline again"
-        } else {
-            "as something else wrote it since"
-        };
-        Compensation::Failed(format!("{path} is left {left}"))
+        Compensation::Failed(format!("the root of {} is not watched any more", self.action.path))
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {

@@ -45,7 +45,7 @@ impl Site {
         v1::RestoreFile {
             root: self.root.text().to_owned(),
             path: format!("{}/{relative}", self.root.text()),
-            expect_current: Some(facts(&self.root.look(relative, 0).entry)),
+            expect_current: Some(facts(&self.root.look(relative).entry)),
             restore_to: Some(facts(&self.root.baseline(relative))),
         }
     }
@@ -56,7 +56,7 @@ impl Site {
     }
 
     fn is_right(&self, relative: &str) -> bool {
-        self.root.look(relative, 0).entry.same(&self.root.baseline(relative))
+        self.root.look(relative).entry.same(&self.root.baseline(relative))
     }
 
     fn nothing_left_behind(&self) -> bool {
@@ -167,7 +167,7 @@ fn a_restore_that_fails_leaves_no_directory_that_it_made() {
 fn an_added_file_that_changed_since_it_was_checked_is_not_removed() {
     let site = Site::new();
     std::fs::write(site.at.join("conf/extra"), "x").unwrap();
-    let before = site.root.look("conf/extra", 0);
+    let before = site.root.look("conf/extra");
     let (dir, name) = tree::open_parent(site.root.path(), "conf/extra").unwrap();
     unchanged(&site.root, "conf/extra", dir.as_fd(), &name, &before).unwrap();
     std::fs::write(site.at.join("conf/extra"), "now it matters").unwrap();
@@ -214,7 +214,7 @@ fn content_that_is_not_kept_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("root");
     std::fs::create_dir(&at).unwrap();
-    std::fs::write(at.join("big"), vec![1; usize::try_from(MAX_RESTORABLE).unwrap() + 1]).unwrap();
+    std::fs::write(at.join("big"), vec![1; usize::try_from(MAX_READ).unwrap() + 1]).unwrap();
     let store = Baselines::open(&dir.path().join("baseline")).unwrap();
     let mut root = Root::new(at.clone(), &[], Arc::new(store));
     root.full_pass(0, &mut |_| {});
@@ -250,13 +250,13 @@ fn once_its_time_is_over_nothing_is_changed() {
     let stop = Stop::default();
     drop(StopOnDrop(stop.clone()));
     for relative in ["conf/app.ini", "conf/extra", "run.sh"] {
-        let before = site.root.look(relative, 0).entry;
+        let before = site.root.look(relative).entry;
         let action = site.action(relative);
         assert!(matches!(
             put_back(&mut site.root, &action, JOB.parse().unwrap(), &stop),
             Err(ActError::Failed(_))
         ));
-        assert!(site.root.look(relative, 0).entry.same(&before) && site.nothing_left_behind());
+        assert!(site.root.look(relative).entry.same(&before) && site.nothing_left_behind());
     }
 }
 
@@ -285,12 +285,12 @@ fn bits_that_lend_rights_are_given_to_a_new_file_alone() {
 }
 
 #[test]
-fn a_huge_file_is_never_replaced() {
+fn a_long_file_is_never_replaced() {
     let mut site = Site::new();
-    std::fs::File::create(site.at.join("conf/app.ini")).unwrap().set_len(1 << 42).unwrap();
-    std::fs::File::create(site.at.join("conf/extra")).unwrap().set_len(1 << 42).unwrap();
-    assert!(reason(site.restore("conf/app.ini")).contains("256 MiB"));
-    assert!(reason(site.restore("conf/extra")).contains("256 MiB"));
+    std::fs::File::create(site.at.join("conf/app.ini")).unwrap().set_len(MAX_READ + 1).unwrap();
+    std::fs::File::create(site.at.join("conf/extra")).unwrap().set_len(MAX_READ + 1).unwrap();
+    assert!(reason(site.restore("conf/app.ini")).contains("1024 KiB"));
+    assert!(reason(site.restore("conf/extra")).contains("1024 KiB"));
     assert!(site.at.join("conf/extra").exists());
 }
 
@@ -329,4 +329,20 @@ fn nothing_is_removed_where_the_baseline_could_not_look() {
     std::fs::write(site.at.join("d/extra"), "x").unwrap();
     site.restore("d/extra").unwrap();
     assert!(!site.at.join("d/extra").exists());
+}
+
+#[test]
+fn a_restore_that_did_not_help_writes_over_nothing_that_came_after_it() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    let action = site.action("conf/app.ini");
+    let left = |site: &Site| left_as(&action, &site.root.look("conf/app.ini").entry.to_state());
+    put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
+    let Compensation::Failed(reason) = left(&site) else { panic!("it is as in its baseline") };
+    assert!(reason.contains("baseline again"), "{reason}");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
+    let Compensation::Failed(reason) = left(&site) else { panic!("it is as somebody wrote it") };
+    assert!(reason.contains("something else wrote it"), "{reason}");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    assert!(matches!(left(&site), Compensation::Undone(_)), "whoever wrote it put it back as it was");
 }

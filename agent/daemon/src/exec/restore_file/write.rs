@@ -56,7 +56,7 @@ pub(super) fn replace(
     job_id: JobId,
     stop: &Stop,
 ) -> Result<String, ActError> {
-    let before = root.look(relative, 0);
+    let before = root.look(relative);
     let expected = action.expect_current.as_ref();
     as_expected(expected, &before.entry.to_state()).map_err(ActError::Refused)?;
     if before.entry.kind == Kind::Directory {
@@ -109,7 +109,7 @@ fn set_mode(
 ) -> Result<(), ActError> {
     let failed = |error: io::Error| ActError::Failed(format!("expected to set its mode, found: {error}"));
     let mut file = tree::open_file(dir, name).map_err(failed)?;
-    let examined = tree::read_open(&mut file, 0).map_err(failed)?;
+    let examined = tree::read_open(&mut file).map_err(failed)?;
     as_expected(expected, &examined.entry.to_state()).map_err(ActError::Refused)?;
     let links = rustix::fs::fstat(&file).map_err(|error| failed(error.into()))?.st_nlink;
     if links > 1 {
@@ -165,7 +165,7 @@ fn place(
     renameat(dir, temporary, dir, name).map_err(|error| failed(error.into()))
 }
 
-/// The last look before the point of no return; for a large file its stamp vouches for the content.
+/// The last look before the point of no return; an unchanged stamp vouches for the content.
 pub(super) fn unchanged(
     root: &Root,
     relative: &str,
@@ -175,7 +175,7 @@ pub(super) fn unchanged(
 ) -> Result<(), ActError> {
     let unchanged = match (&before.stamp, tree::stamp(dir, name)) {
         (Some(then), Some((_, now))) if *then == now => true,
-        _ => root.look(relative, 0).entry.same(&before.entry),
+        _ => root.look(relative).entry.same(&before.entry),
     };
     if unchanged {
         return Ok(());

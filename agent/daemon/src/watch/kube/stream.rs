@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::cordons::Cordons;
 use super::request::chain;
 use super::watched::{Watched, parts};
-use crate::board::Board;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 /// Objects asked for in one page of a list. A page is held as text while it is read: a few kilobytes an object, so this
 /// is what decides how much memory a listing takes at its peak.
@@ -53,9 +53,9 @@ pub struct Follow {
     /// The term of the lease under which this is watched.
     pub term: u64,
     /// Where observations go.
-    pub outbox: Outbox,
+    pub outbox: ObservationQueue,
     /// Where problems are said.
-    pub board: Arc<Board>,
+    pub board: Arc<SharedStatus>,
     /// Grows whenever everything is to be listed again.
     pub resync: watch::Receiver<u64>,
     /// How far every kind has come.

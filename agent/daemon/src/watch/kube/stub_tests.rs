@@ -20,10 +20,10 @@ use super::client;
 use super::cordons::Cordons;
 use super::lease::{Elector, Leadership};
 use super::stream::{self, Follow};
-use crate::board::Board;
 use crate::clock;
 use crate::config::{ClusterSource, LeaseSettings};
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
@@ -190,9 +190,9 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         json!({ "type": "DELETED", "object": pod(3, "Running") }),
         expired(),
     ];
-    let (outbox, mut items) = Outbox::new();
+    let (outbox, mut items) = ObservationQueue::new();
     let resync = watch::Sender::new(0);
-    let board = Arc::new(Board::new());
+    let board = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
     let follow = Follow {
         client,
@@ -256,7 +256,7 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
             settings.clone(),
             name.to_owned(),
             out.clone(),
-            Arc::new(Board::new()),
+            Arc::new(SharedStatus::new()),
         );
         (out, cancel.clone(), tokio::spawn(elector.run(cancel)))
     };
@@ -295,7 +295,7 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     // So long that nobody leads in this test because a lease ran out.
     let settings = LeaseSettings { duration: Duration::from_mins(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
-        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(Board::new()));
+        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(SharedStatus::new()));
         let cancel = CancellationToken::new();
         let elector =
             Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), board.clone());
@@ -335,8 +335,8 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     );
     std::fs::write(&kubeconfig, text).unwrap();
     let source = ClusterSource::Kubeconfig { path: Some(kubeconfig), context: None };
-    let (outbox, mut items) = Outbox::new();
-    let (board, cancel) = (Arc::new(Board::new()), CancellationToken::new());
+    let (outbox, mut items) = ObservationQueue::new();
+    let (board, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
     let running = tokio::spawn(super::run(super::Watch {
         target: client::target(&source).await.unwrap().unwrap(),
