@@ -17,7 +17,7 @@
 //!
 //! Every takeover begins a new term, also by the same replica after a restart. A term is higher than what the Lease
 //! says, than every term that this process saw, and at least the minutes since 1970. So terms grow even when somebody
-//! deletes the Lease, unless leaders changed more often than once a minute before, and no replica that saw them is left.
+//! deletes the Lease, unless leaders changed more often than once a minute before and the next one saw none of them.
 
 mod lease;
 mod machine;

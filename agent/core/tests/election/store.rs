@@ -12,6 +12,9 @@ pub struct Store {
     /// Whether every Lease goes through its JSON, as it does in a real one; that is slow.
     through_json: bool,
     pub conflicts: u64,
+    /// Somebody wrote another term: from then on one may be given out twice, as the edit may make leaders change more
+    /// often than once a minute and be forgotten.
+    pub term_edited: bool,
 }
 
 impl Store {
@@ -65,7 +68,10 @@ impl Store {
             3 => lease.holder = other(random),
             4 => lease.leader = None,
             5 => lease.leader = Some("x".to_owned()),
-            6 => lease.term = [0, 3, lease.term.saturating_add(5), u64::MAX][random.below(4)],
+            6 => {
+                self.term_edited = true;
+                lease.term = [0, 3, lease.term.saturating_add(5), u64::MAX][random.below(4)];
+            }
             7 => lease.seconds = random.between(0, longest),
             _ => (lease.holder, lease.seconds, lease.transitions) = (String::new(), 0, None),
         }
