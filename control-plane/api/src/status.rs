@@ -13,8 +13,21 @@ pub struct AgentCounts {
     pub total: u32,
     /// With a session now.
     pub connected: u32,
-    /// Turned away for good.
+    /// Revoked for good.
     pub revoked: u32,
+}
+
+/// An agent that reports problems.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentProblems {
+    /// `agt_…`
+    pub id: String,
+    /// The operator's name for it.
+    pub name: String,
+    /// How many it reports; at least 1.
+    pub count: u32,
+    /// The first of them, one sentence.
+    pub first: String,
 }
 
 /// Incidents that are not resolved, by severity and by state. A silenced one counts only as silenced.
@@ -85,6 +98,8 @@ pub struct Status {
     pub started_at: Timestamp,
     /// Agents by whether they can be reached.
     pub agents: AgentCounts,
+    /// The connected agents that report problems; empty when none does.
+    pub agent_problems: Vec<AgentProblems>,
     /// Each cluster's health.
     pub clusters: Vec<ClusterHealth>,
     /// Incidents that are not resolved.
