@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::theme::{Theme, Tone};
-use crate::view::story::wrap;
+use crate::output::wrap::wrap;
 
 /// A command that did not do what it was asked. Never holds a secret. Its parts stand behind one pointer, so that
 /// the way on which nothing fails carries no weight.

@@ -3,10 +3,10 @@
 //! Data goes to stdout, hints and progress to stderr. Text that comes from elsewhere (file names, messages of a
 //! cluster) is freed of control characters before a terminal sees it.
 
-pub mod format;
 pub mod table;
 pub mod theme;
 pub mod time;
+pub mod wrap;
 
 use std::borrow::Cow;
 

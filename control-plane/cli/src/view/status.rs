@@ -28,6 +28,11 @@ pub fn show(view: &View, status: &Status) -> String {
         let _ = write!(text, ", {} revoked", agents.revoked);
     }
     story.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
+    for agent in &status.agent_problems {
+        let problems = count(agent.count, "problem", "problems");
+        let first = if agent.count > 1 { "; the first: " } else { ": " };
+        story.toned_fact("", Tone::Warn, &format!("{} reports {problems}{first}{}", agent.name, agent.first));
+    }
     if status.clusters.is_empty() {
         story.fact("Clusters", "none watched");
     }
@@ -69,16 +74,17 @@ pub fn show(view: &View, status: &Status) -> String {
     story.end()
 }
 
-/// What an operator may want to type next; `None` when all is quiet.
-pub fn next(status: &Status) -> Option<&'static str> {
+/// What an operator may want to type next; `None` when nothing is to be done.
+pub fn next(status: &Status) -> Option<String> {
     if status.drifted_files > 0 {
-        Some("See what changed: nimbus drift list")
+        Some("See what changed: nimbus drift list".to_owned())
     } else if status.waiting_approvals > 0 {
-        Some("See what waits for you: nimbus approvals list")
+        Some("See what waits for you: nimbus approvals list".to_owned())
     } else if status.incidents.total > 0 {
-        Some("See what is wrong: nimbus incidents list")
+        Some("See what is wrong: nimbus incidents list".to_owned())
     } else {
-        None
+        let agent = status.agent_problems.first()?;
+        Some(format!("See every problem that it reports: nimbus agents show {}", agent.name))
     }
 }
 
@@ -121,6 +127,7 @@ mod tests {
         json!({
             "ready": true, "waiting_for": [], "version": "0.1.0", "now": "2026-11-22T08:00:00Z",
             "started_at": "2026-11-22T07:57:00Z", "agents": {"total": 1, "connected": 1, "revoked": 0},
+            "agent_problems": [],
             "clusters": [], "incidents": {"total": 0, "critical": 0, "warning": 0, "info": 0, "open": 0,
             "waiting_approval": 0, "remediating": 0, "escalated": 0, "silenced": 0}, "waiting_approvals": 0,
             "jobs_in_flight": 0, "drifted_files": 0,
@@ -132,6 +139,10 @@ mod tests {
     fn a_quiet_fleet() {
         insta::assert_snapshot!("quiet", show(&view(80), &read(status())));
         assert_eq!(next(&read(status())), None);
+        let mut troubled = status();
+        troubled["agent_problems"] =
+            json!([{"id": "agt_1", "name": "edge-1", "count": 2, "first": "no such path"}]);
+        assert!(next(&read(troubled)).is_some_and(|text| text.contains("nimbus agents show edge-1")));
     }
 
     #[test]
@@ -140,6 +151,10 @@ mod tests {
         busy["ready"] = json!(false);
         busy["waiting_for"] = json!(["cluster edge: its first listing is not complete"]);
         busy["agents"]["total"] = json!(2);
+        busy["agent_problems"] = json!([
+            {"id": "agt_1", "name": "build-host", "count": 1, "first": "watched path /srv/none does not exist"},
+            {"id": "agt_2", "name": "edge-1", "count": 3, "first": "pods may not be listed: grant list on pods"}
+        ]);
         busy["clusters"] = json!([
             {"id": "u1", "name": "kind-dev", "state": "degraded", "reason": "", "mode": "act", "open_incidents": 2},
             {"id": "u2", "name": "edge", "state": "unknown", "reason": "unknown: no agent is connected", "mode": "observe",

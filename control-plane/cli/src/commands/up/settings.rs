@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::UpArgs;
+use super::args::UpArgs;
 use super::cluster::Wanted;
 use crate::config;
 use crate::error::Failure;

@@ -1,6 +1,6 @@
 //! What was started, where, and what to try next.
 
-use super::{Started, Watch};
+use super::started::{Started, Watch};
 use crate::output::theme::{Tone, readable};
 use crate::view::story::Story;
 use crate::view::{View, count};
@@ -25,14 +25,14 @@ pub(super) fn show(view: &View, started: &Started) -> String {
     story.toned_fact("this host", tone, &format!("agent {}, {connected}", started.agent));
     for (at, root) in started.watch.iter().enumerate() {
         let tone = if root.problem.is_empty() { Tone::Plain } else { Tone::Warn };
-        story.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(root));
+        story.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(view, root));
     }
     if started.watch.is_empty() {
         story.fact("watching", "no files (--watch PATH)");
     }
     let tone = if started.cluster_awaited { Tone::Warn } else { Tone::Plain };
     story.toned_fact("cluster", tone, &cluster(started));
-    story.fact("policy", &started.policy_file.display().to_string());
+    story.fact("policy", &format!("{} (yours; what is enabled is beside it)", started.policy_file.display()));
     for warning in &started.warnings {
         story.toned_fact("warning", Tone::Warn, warning);
     }
@@ -53,11 +53,13 @@ fn cluster(started: &Started) -> String {
     }
 }
 
-fn watched(root: &Watch) -> String {
+fn watched(view: &View, root: &Watch) -> String {
     let path = root.path.display();
     match (root.problem.as_str(), root.files) {
         ("", Some(files)) => {
-            format!("{path}: the baseline is {} as first seen", count(files, "file", "files"))
+            let since = root.baseline_since.map(|since| format!("accepted {}", view.clock.moment(since)));
+            let since = since.unwrap_or_else(|| "as first seen now".to_owned());
+            format!("{path}: the baseline is {} {since}", count(files, "file", "files"))
         }
         ("", None) => format!("{path}: the first pass is under way"),
         (problem, _) => format!("{path}: {problem}"),
@@ -105,15 +107,22 @@ mod tests {
             token_file: "/home/op/.local/share/nimbus/local/operator.token".into(),
             ca_file: "/home/op/.local/share/nimbus/local/ca.pem".into(),
             policy_file: "/home/op/.local/share/nimbus/local/agent/policy.toml".into(),
+            managed_policy_file: "/home/op/.local/share/nimbus/local/agent/policy.managed.toml".into(),
             context: Some("local".into()),
             context_is_current: true,
             agent: "build-host".into(),
             agent_connected: true,
             watch: vec![
-                Watch { path: "/srv/app".into(), files: Some(3), problem: String::new() },
+                Watch {
+                    path: "/srv/app".into(),
+                    files: Some(3),
+                    baseline_since: None,
+                    problem: String::new(),
+                },
                 Watch {
                     path: "/srv/none".into(),
                     files: None,
+                    baseline_since: None,
                     problem: "not there now; watched as soon as it is".into(),
                 },
             ],
@@ -137,6 +146,16 @@ mod tests {
         other.cluster_awaited = false;
         other.watch.clear();
         insta::assert_snapshot!("cluster", show(&view(120), &other));
+    }
+
+    #[test]
+    fn a_baseline_from_an_earlier_start_is_not_said_to_be_first_seen() {
+        let mut again = started();
+        assert!(show(&view(120), &again).contains("3 files as first seen now"));
+        again.watch[0].baseline_since = Some("2026-11-20T09:00:00Z".parse().unwrap());
+        let text = show(&view(120), &again);
+        assert!(text.contains("the baseline is 3 files accepted 2026-11-20"), "{text}");
+        assert!(!text.contains("first seen"), "{text}");
     }
 
     #[test]
