@@ -1,4 +1,4 @@
-//! The whole fleet at a glance.
+//! An overview of the whole fleet.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub struct IncidentCounts {
     pub warning: u32,
     /// Worth knowing.
     pub info: u32,
-    /// Nothing is under way.
+    /// Nothing is in progress.
     pub open: u32,
     /// A plan waits for a person.
     pub waiting_approval: u32,
@@ -53,7 +53,7 @@ pub struct IncidentCounts {
     pub silenced: u32,
 }
 
-/// A cluster's health in one line.
+/// A cluster's health in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClusterHealth {
     /// UID of the cluster.
@@ -83,7 +83,7 @@ pub struct StorageStatus {
     pub log_applied: i64,
 }
 
-/// The whole fleet at a glance.
+/// An overview of the whole fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// True when every enrolled agent is connected, every cluster is known and what arrived is applied.

@@ -34,7 +34,7 @@ macro_rules! words {
 words! {
     /// How bad something is.
     Severity = &["critical", "warning", "info"];
-    /// Where an incident or a drifted file stands.
+    /// The state of an incident or of a drifted file.
     IncidentState = &["open", "waiting_approval", "remediating", "resolved", "escalated", "silenced"];
     /// Which kind of root cause.
     IncidentKind = &[
@@ -42,9 +42,9 @@ words! {
     ];
     /// Which remedy.
     Action = ActionKind::WORDS;
-    /// Where an approval stands.
+    /// The state of an approval.
     ApprovalState = &["pending", "approved", "denied", "expired"];
-    /// Where a job stands.
+    /// The state of a job.
     JobState = &[
         "pending", "dispatched", "running", "succeeded", "failed", "refused", "expired", "compensated", "unknown",
     ];

@@ -1,6 +1,6 @@
 //! The command line's grammar and the one list of commands.
 //!
-//! Each command's own flags stand beside what it does, in [`crate::commands`]; the flags that hold everywhere are in
+//! Each command's own flags are defined with what it does, in [`crate::commands`]; the flags that hold everywhere are in
 //! [`crate::global`].
 
 use clap::builder::styling::{AnsiColor, Styles};

@@ -32,7 +32,7 @@ pub const AGENT: Kind = Kind { prefix: "agt", word: "agent", list: "nimbus agent
 
 /// Hex digits of an id after its prefix.
 const DIGITS: usize = 32;
-/// Fewest hex digits shown: they are the moment to the millisecond.
+/// Fewest hex digits shown: they are the time to the millisecond.
 const SHOWN: usize = 12;
 /// Most candidates named in an error.
 const NAMED: usize = 8;

@@ -68,7 +68,7 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         eprintln!("{}", failure.problem_json());
         return Exit::Usage.into();
     }
-    // Nobody is left to tell when even this cannot be written.
+    // When even this cannot be written, nothing is left to report it with.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
 }

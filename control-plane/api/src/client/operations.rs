@@ -15,7 +15,7 @@ type Answered<T> = Result<Answer<T>, ClientError>;
 const NONE: &[(&str, &str)] = &[];
 
 impl Client {
-    /// The whole fleet at a glance.
+    /// An overview of the whole fleet.
     pub async fn status(&self) -> Answered<Status> {
         self.get(&["status"], NONE).await
     }
@@ -129,7 +129,7 @@ impl Client {
         self.get(&["autonomous"], query).await
     }
 
-    /// The remedies that there are.
+    /// The remedies.
     pub async fn rules(&self) -> Answered<List<Rule>> {
         self.get(&["autonomous", "rules"], NONE).await
     }

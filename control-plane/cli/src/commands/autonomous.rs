@@ -68,7 +68,7 @@ enum RulesSub {
     List,
 }
 
-/// Enables, disables, or tells.
+/// Enables, disables, or shows.
 pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::Status(Page::default())) {

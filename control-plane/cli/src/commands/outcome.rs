@@ -36,7 +36,7 @@ pub enum End {
     Resolved,
     /// The agent refused the job; why.
     Refused(String),
-    /// Tried, and it did not help or nobody can say; why.
+    /// Tried, and it did not help or its effect is unknown; why.
     Failed(String),
     /// The object changed meanwhile: a new plan waits under this approval.
     Replanned(String),
@@ -107,7 +107,7 @@ fn progress_of(detail: &IncidentDetail) -> String {
     }
 }
 
-/// Tells each end on stdout (tables), and gives the exit code or the failure.
+/// Prints each end (tables), and gives the exit code or the failure.
 pub fn conclude(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Failure> {
     if context.global.format.is_table() {
         for (one, end) in ends {

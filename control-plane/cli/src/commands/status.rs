@@ -1,4 +1,4 @@
-//! `nimbus status`: the whole fleet at a glance, or wait until it is ready.
+//! `nimbus status`: an overview of the whole fleet, or wait until it is ready.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{connect, view};
 /// How often a waiting command looks again.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// The whole fleet at a glance
+/// An overview of the whole fleet
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Wait until every agent is connected and every cluster is known
@@ -27,9 +27,9 @@ pub struct StatusArgs {
     timeout: Duration,
 }
 
-/// Prints the glance.
+/// Prints the overview.
 pub async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Failure> {
-    let answer = if args.wait { wait(context, args.timeout).await? } else { glance(context).await? };
+    let answer = if args.wait { wait(context, args.timeout).await? } else { look(context).await? };
     context.show(&answer, view::status::show)?;
     if let Some(next) = view::status::next(&answer.typed) {
         context.hint(&next);
@@ -37,7 +37,7 @@ pub async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-async fn glance(context: &Context) -> Result<Answer<Status>, Failure> {
+async fn look(context: &Context) -> Result<Answer<Status>, Failure> {
     Ok(connect::open(context)?.status().await?)
 }
 
@@ -46,7 +46,7 @@ async fn wait(context: &Context, timeout: Duration) -> Result<Answer<Status>, Fa
     let end = Instant::now() + timeout;
     let mut progress = context.progress("waiting for the control plane");
     loop {
-        let looked = glance(context).await;
+        let looked = look(context).await;
         let not_yet = match looked {
             Ok(answer) => {
                 let status = &answer.typed;

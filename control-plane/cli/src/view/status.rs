@@ -1,40 +1,44 @@
-//! The whole fleet at a glance, and what to type next.
+//! An overview of the whole fleet, and what to type next.
 
 use std::fmt::Write as _;
 
 use nimbus_api::{IncidentCounts, Status};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, clusters, count};
 use crate::output::theme::Tone;
 
-/// The glance.
+/// The overview.
 pub fn show(view: &View, status: &Status) -> String {
     let theme = &view.theme;
-    let mut story = Story::new(view);
+    let mut layout = Layout::new(view);
     let ready =
         if status.ready { theme.paint(Tone::Good, "ready") } else { theme.paint(Tone::Warn, "not ready") };
     let up = view.clock.age(status.started_at);
     let about = format!("Nimbus {} · up {up} · {} · ", status.version, status.storage.kind);
-    story.line(&format!("{}{ready}", theme.paint(Tone::Strong, &about)));
+    layout.line(&format!("{}{ready}", theme.paint(Tone::Strong, &about)));
     for what in &status.waiting_for {
-        story.item(&theme.paint(Tone::Warn, "!"), what);
+        layout.item(&theme.paint(Tone::Warn, "!"), what);
     }
-    story.gap();
+    layout.gap();
     let agents = status.agents;
     let all = agents.connected == agents.total && agents.total > 0;
     let mut text = format!("{} of {} connected", agents.connected, agents.total);
     if agents.revoked > 0 {
         let _ = write!(text, ", {} revoked", agents.revoked);
     }
-    story.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
+    layout.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
     for agent in &status.agent_problems {
         let problems = count(agent.count, "problem", "problems");
         let first = if agent.count > 1 { "; the first: " } else { ": " };
-        story.toned_fact("", Tone::Warn, &format!("{} reports {problems}{first}{}", agent.name, agent.first));
+        layout.toned_fact(
+            "",
+            Tone::Warn,
+            &format!("{} reports {problems}{first}{}", agent.name, agent.first),
+        );
     }
     if status.clusters.is_empty() {
-        story.fact("Clusters", "none watched");
+        layout.fact("Clusters", "none watched");
     }
     for (at, cluster) in status.clusters.iter().enumerate() {
         let label = if at == 0 { "Clusters" } else { "" };
@@ -47,13 +51,13 @@ pub fn show(view: &View, status: &Status) -> String {
         if !reason.is_empty() {
             let _ = write!(text, " ({reason})");
         }
-        story.toned_fact(label, clusters::tone(&cluster.state), &text);
+        layout.toned_fact(label, clusters::tone(&cluster.state), &text);
     }
     let (tone, text) = incidents(&status.incidents);
-    story.toned_fact("Incidents", tone, &text);
+    layout.toned_fact("Incidents", tone, &text);
     let waiting = u64::from(status.waiting_approvals);
     let tone = if waiting > 0 { Tone::Warn } else { Tone::Plain };
-    story.toned_fact(
+    layout.toned_fact(
         "Approvals",
         tone,
         &if waiting > 0 { format!("{waiting} waiting") } else { "none waiting".into() },
@@ -64,14 +68,14 @@ pub fn show(view: &View, status: &Status) -> String {
         1 => "1 file differs from its baseline".to_owned(),
         many => format!("{many} files differ from their baseline"),
     };
-    story.toned_fact("Drift", tone, &drift);
-    story.fact("Jobs", &format!("{} under way", status.jobs_in_flight));
+    layout.toned_fact("Drift", tone, &drift);
+    layout.fact("Jobs", &format!("{} in progress", status.jobs_in_flight));
     let behind = status.storage.log_position - status.storage.log_applied;
     if behind > 0 {
         let late = count(behind.unsigned_abs(), "batch", "batches");
-        story.fact("Log", &format!("{late} stored and not applied yet"));
+        layout.fact("Log", &format!("{late} stored and not applied yet"));
     }
-    story.end()
+    layout.end()
 }
 
 /// What an operator may want to type next; `None` when nothing is to be done.

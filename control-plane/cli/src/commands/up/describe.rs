@@ -13,7 +13,7 @@ use super::started::{Started, Watch};
 use crate::config;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::view::story::Story;
+use crate::view::layout::Layout;
 
 /// Longest wait for the agent's first session before the summary is printed without it.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -90,19 +90,19 @@ pub(super) fn dry_run(context: &Context, settings: &Settings, found: &Found) -> 
         "cluster_reason": found.reason,
     });
     context.print_either(&document, |view| {
-        let mut story = Story::new(view);
-        story.line(
+        let mut layout = Layout::new(view);
+        layout.line(
             &view.theme.heading("Would start a control plane and this machine's agent; nothing was written"),
         );
-        story.gap();
-        story.fact("operators", &control_plane.listen.to_string());
-        story.fact("agents", &control_plane.quic.to_string());
-        story.fact("data", &settings.data_dir.display().to_string());
+        layout.gap();
+        layout.fact("operators", &control_plane.listen.to_string());
+        layout.fact("agents", &control_plane.quic.to_string());
+        layout.fact("data", &settings.data_dir.display().to_string());
         for (at, path) in settings.watch.iter().enumerate() {
-            story.fact(if at == 0 { "watching" } else { "" }, &path.display().to_string());
+            layout.fact(if at == 0 { "watching" } else { "" }, &path.display().to_string());
         }
-        story.fact("cluster", found.name.as_ref().unwrap_or(&format!("none ({})", found.reason)));
-        story.end()
+        layout.fact("cluster", found.name.as_ref().unwrap_or(&format!("none ({})", found.reason)));
+        layout.end()
     })
 }
 

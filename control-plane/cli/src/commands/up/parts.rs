@@ -77,7 +77,7 @@ async fn start_agent(
     let mut config = nimbus_agent::Config::new(&data_dir, server.to_string());
     config.cluster = found.source.clone();
     config.watch.clone_from(&settings.watch);
-    // The control plane's own database below a watched path would be drift for ever.
+    // The control plane's own database below a watched path would always be drift.
     config.exclude = vec![settings.data_dir.clone()];
     let hostname = config.hostname();
     let policy = policy::Policy::open(&config.policy, &settings.watch)?;

@@ -2,46 +2,47 @@
 
 use super::started::{Started, Watch};
 use crate::output::theme::{Tone, readable};
-use crate::view::story::Story;
+use crate::view::layout::Layout;
 use crate::view::{View, count};
 
 /// The summary.
 pub(super) fn show(view: &View, started: &Started) -> String {
     let theme = &view.theme;
-    let mut story = Story::new(view);
-    story.line(&format!(
+    let mut layout = Layout::new(view);
+    layout.line(&format!(
         "{}  {}",
         theme.heading(&format!("Nimbus {} is up", started.version)),
         theme.paint(Tone::Quiet, "(Ctrl-C stops it; started again, it continues)")
     ));
-    story.gap();
-    story.fact("operators", &started.server);
-    story.fact("agents", &format!("{} (QUIC, mutual TLS)", started.quic));
-    story.fact("data", &started.data_dir.display().to_string());
-    story.fact("token", &started.token_file.display().to_string());
+    layout.gap();
+    layout.fact("operators", &started.server);
+    layout.fact("agents", &format!("{} (QUIC, mutual TLS)", started.quic));
+    layout.fact("data", &started.data_dir.display().to_string());
+    layout.fact("token", &started.token_file.display().to_string());
     let connected =
         if started.agent_connected { "connected" } else { "not connected yet: see `nimbus status --wait`" };
     let tone = if started.agent_connected { Tone::Plain } else { Tone::Warn };
-    story.toned_fact("this host", tone, &format!("agent {}, {connected}", started.agent));
+    layout.toned_fact("this host", tone, &format!("agent {}, {connected}", started.agent));
     for (at, root) in started.watch.iter().enumerate() {
         let tone = if root.problem.is_empty() { Tone::Plain } else { Tone::Warn };
-        story.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(view, root));
+        layout.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(view, root));
     }
     if started.watch.is_empty() {
-        story.fact("watching", "no files (--watch PATH)");
+        layout.fact("watching", "no files (--watch PATH)");
     }
     let tone = if started.cluster_awaited { Tone::Warn } else { Tone::Plain };
-    story.toned_fact("cluster", tone, &cluster(started));
-    story.fact("policy", &format!("{} (yours; what is enabled is beside it)", started.policy_file.display()));
+    layout.toned_fact("cluster", tone, &cluster(started));
+    layout
+        .fact("policy", &format!("{} (yours; what is enabled is beside it)", started.policy_file.display()));
     for warning in &started.warnings {
-        story.toned_fact("warning", Tone::Warn, warning);
+        layout.toned_fact("warning", Tone::Warn, warning);
     }
-    story.heading("Try next, in another terminal");
+    layout.heading("Try next, in another terminal");
     for command in commands(started) {
-        story.command(&command);
+        layout.command(&command);
     }
-    story.gap();
-    story.end()
+    layout.gap();
+    layout.end()
 }
 
 fn cluster(started: &Started) -> String {
@@ -61,7 +62,7 @@ fn watched(view: &View, root: &Watch) -> String {
             let since = since.unwrap_or_else(|| "as first seen now".to_owned());
             format!("{path}: the baseline is {} {since}", count(files, "file", "files"))
         }
-        ("", None) => format!("{path}: the first pass is under way"),
+        ("", None) => format!("{path}: the first pass is not finished"),
         (problem, _) => format!("{path}: {problem}"),
     }
 }

@@ -13,12 +13,12 @@ const LABEL: usize = 12;
 
 /// A text that grows from the top down.
 #[derive(Debug)]
-pub struct Story<'a> {
+pub struct Layout<'a> {
     view: &'a View,
     text: String,
 }
 
-impl<'a> Story<'a> {
+impl<'a> Layout<'a> {
     /// An empty text.
     pub fn new(view: &'a View) -> Self {
         Self { view, text: String::new() }
@@ -82,7 +82,7 @@ impl<'a> Story<'a> {
         self
     }
 
-    /// A moment and what happened then.
+    /// A time and what happened then.
     pub fn event(&mut self, at: &str, text: &str) -> &mut Self {
         let lead = format!("  {}  ", self.view.theme.paint(Tone::Quiet, at));
         self.wrapped(&lead, at.width() + 4, Tone::Plain, text);
@@ -127,11 +127,14 @@ mod tests {
     #[test]
     fn a_story_keeps_its_shape_at_any_width() {
         let view = view(40);
-        let mut story = Story::new(&view);
-        story.line("first").fact("why", "the file was changed by somebody who is not known").fact("left", "");
-        story.heading("History").event("08:00:00", "found by the agent during its periodic pass");
-        story.changes(["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"]);
-        insta::assert_snapshot!(story.end(), @r"
+        let mut layout = Layout::new(&view);
+        layout
+            .line("first")
+            .fact("why", "the file was changed by somebody who is not known")
+            .fact("left", "");
+        layout.heading("History").event("08:00:00", "found by the agent during its periodic pass");
+        layout.changes(["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"]);
+        insta::assert_snapshot!(layout.end(), @r"
         first
           why         the file was changed by
                       somebody who is not known
