@@ -19,6 +19,7 @@ mod config;
 mod counters;
 pub mod datadir;
 mod durable;
+mod enrol;
 mod error;
 pub mod exec;
 mod failpoint;

@@ -24,7 +24,7 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are believed.
+    /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are trusted.
     pub fn new(identity: Identity, dir: PathBuf) -> Self {
         let keys = Arc::new(watch::Sender::new(identity.job_keys.clone()));
         Self { identity, dir, asked: None, keys }
@@ -35,7 +35,7 @@ impl Renewal {
         &self.identity
     }
 
-    /// Whose jobs are believed, now and after each renewal.
+    /// The keys whose jobs are trusted, now and after each renewal.
     pub fn keys(&self) -> watch::Receiver<Vec<VerifyingKey>> {
         self.keys.subscribe()
     }
@@ -47,7 +47,7 @@ impl Renewal {
             return None;
         }
         self.asked = Some(now);
-        match self.identity.key.certificate_request(self.identity.agent_id.as_str()) {
+        match self.identity.key.certificate_request(&self.identity.agent_id.to_string()) {
             Ok(csr_der) => Some(v1::RenewRequest { csr_der }),
             Err(error) => {
                 tracing::error!(%error, "no certificate request could be made");

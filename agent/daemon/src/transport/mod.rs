@@ -5,3 +5,4 @@ pub mod framed;
 pub mod hub;
 pub mod link;
 pub mod quic;
+pub mod verify;

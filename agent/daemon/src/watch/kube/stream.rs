@@ -1,8 +1,11 @@
-//! One kind of object: lists it in pages, follows it with bookmarks, lists again when the API server forgot (410).
+//! One kind of object: lists it in pages, follows it with bookmarks, lists again when the API server answers 410.
+//!
+//! A right that is missing on one kind is a problem of that kind: it is tried again, and no other kind waits for it.
 //!
 //! The first listing of a term is bracketed by SyncMarks and sends everything; a later one of the same term sends only
 //! what differs from what was sent, and what is gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +14,14 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use nimbus_agent_core::observe::kube::Slim;
 use nimbus_agent_core::observe::seen::Seen;
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cordons::Cordons;
-use super::watched::Watched;
+use super::request::chain;
+use super::watched::{Watched, parts};
 use crate::board::Board;
 use crate::outbox::Outbox;
 
@@ -25,6 +30,18 @@ use crate::outbox::Outbox;
 const PAGE: u32 = 100;
 /// First and longest wait after an error.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How far the first listing of a kind has come under a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// It was listed to the end.
+    Complete,
+    /// The API server refuses to list it to this agent; it is tried again.
+    Forbidden,
+}
+
+/// The kinds whose first listing was complete or forbidden; the others are still being listed, or failed otherwise.
+pub type Listings = BTreeMap<ObjectKind, Listing>;
 
 /// What every kind's stream needs.
 #[derive(Clone)]
@@ -41,8 +58,8 @@ pub struct Follow {
     pub board: Arc<Board>,
     /// Grows whenever everything is to be listed again.
     pub resync: watch::Receiver<u64>,
-    /// Told the kind once its first listing is complete.
-    pub synced: Arc<watch::Sender<Vec<&'static str>>>,
+    /// How far every kind has come.
+    pub listings: Arc<watch::Sender<Listings>>,
     /// Own cordons that were seen.
     pub cordons: Arc<Cordons>,
     /// The end of the term.
@@ -88,11 +105,11 @@ impl<T: Slim> Stream<T> {
                 match event {
                     Some(Ok(event)) => {
                         wait = BACKOFF.0;
-                        self.follow.board.problem(&Self::key(), None);
+                        self.follow.board.problem(&problem_key(T::KIND), None);
                         self.event(event).await;
                     }
                     Some(Err(error)) => {
-                        self.say(&error);
+                        self.report(&error);
                         tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                         wait = (wait * 2).min(BACKOFF.1);
                     }
@@ -134,20 +151,14 @@ impl<T: Slim> Stream<T> {
                         self.send(observation::Body::Gone(gone)).await;
                     }
                 }
-                self.follow.synced.send_if_modified(|kinds| {
-                    let new = !kinds.contains(&T::KIND);
-                    if new {
-                        kinds.push(T::KIND);
-                    }
-                    new
-                });
+                self.listing(Listing::Complete);
             }
         }
     }
 
     async fn mark(&self, phase: sync_mark::Phase) {
         self.send(observation::Body::Sync(v1::SyncMark {
-            kind: T::KIND.to_owned(),
+            kind: T::KIND.as_str().to_owned(),
             phase: phase.into(),
             lease_term: self.follow.term,
         }))
@@ -158,32 +169,51 @@ impl<T: Slim> Stream<T> {
         self.follow.outbox.observe(&self.follow.cluster_uid, body).await;
     }
 
-    fn say(&self, error: &watcher::Error) {
+    fn listing(&self, listing: Listing) {
+        self.follow.listings.send_if_modified(|all| all.insert(T::KIND, listing) != Some(listing));
+    }
+
+    fn report(&self, error: &watcher::Error) {
         if let watcher::Error::WatchError(status) = error
             && status.code == 410
         {
-            tracing::info!(kind = T::KIND, "the API server forgot where this watch stood; listing again");
+            tracing::info!(kind = %T::KIND, "the API server no longer has this watch's version; listing again");
             return;
         }
-        let forbidden = matches!(
-            error,
-            watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403
-        );
-        let remedy = if forbidden {
-            "give this agent's account the ClusterRole to list and watch them"
-        } else {
-            "it is tried again; what was seen before may be out of date"
+        let (group, _, plural) = parts(T::PATH);
+        let remedy = match forbidden(error) {
+            None => "it is tried again; what was seen before may be out of date".to_owned(),
+            Some(verb) => {
+                if verb == "list" {
+                    self.listing(Listing::Forbidden);
+                }
+                format!(
+                    "grant this agent's account the verbs get, list and watch on {plural} (API group {group:?}), of which \
+                     it lacks {verb}; it is tried again, and every other kind is watched meanwhile"
+                )
+            }
         };
-        let text = format!(
-            "expected to watch every {} of the cluster, found: {}; {remedy}",
-            T::KIND,
-            super::client::chain(error)
-        );
-        self.follow.board.problem(&Self::key(), Some(text));
+        let found = chain(error);
+        let text = format!("expected to watch every {} of the cluster, found: {found}; {remedy}", T::KIND);
+        self.follow.board.problem(&problem_key(T::KIND), Some(text));
     }
+}
 
-    fn key() -> String {
-        format!("watch-{}", T::KIND)
+/// The key of a kind's problem on the board.
+pub(super) fn problem_key(kind: ObjectKind) -> String {
+    format!("watch-{kind}")
+}
+
+/// The verb that the API server refuses to this agent (403); `None` for every other error.
+fn forbidden(error: &watcher::Error) -> Option<&'static str> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403 => Some("list"),
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403 => Some("watch"),
+        watcher::Error::WatchError(status) if status.code == 403 => Some("watch"),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => None,
     }
 }

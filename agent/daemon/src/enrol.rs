@@ -1,4 +1,4 @@
-//! Joining: a token and a certificate request go out, a certificate, the CA and the job keys come back.
+//! Enrolment: a token and a certificate request go out, a certificate, the CA and the job keys come back.
 //!
 //! The token's secret is sent only to a server whose CA has the fingerprint in the token.
 
@@ -8,14 +8,14 @@ use std::time::Duration;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{join::JoinToken, version};
 
-use super::key::AgentKey;
-use super::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
+use crate::identity::key::AgentKey;
+use crate::identity::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
 use crate::transport::{framed, quic};
 
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What a new agent says of itself.
+/// What a new agent reports about itself.
 #[derive(Debug, Clone, Default)]
 pub struct Newcomer {
     /// Name of the host.
