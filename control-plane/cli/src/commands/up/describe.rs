@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::cluster::Found;
@@ -25,6 +26,7 @@ pub(super) async fn describe(
     settings: &Settings,
     found: &Found,
     parts: &Parts,
+    began: Timestamp,
 ) -> Result<Started, Failure> {
     let mut status = parts.agent.status();
     let passed =
@@ -50,7 +52,7 @@ pub(super) async fn describe(
         Watch {
             path: path.clone(),
             files: root.map(|root| root.files),
-            baseline_since: None,
+            baseline_since: root.and_then(|root| older(root.baseline_taken_micros, began)),
             problem: root.map_or(missing, |root| root.problem.as_str()).to_owned(),
         }
     });
@@ -106,6 +108,12 @@ pub(super) fn dry_run(context: &Context, settings: &Settings, found: &Found) -> 
     })
 }
 
+/// When a baseline was taken, if that was before this start. The agent counts in whole seconds.
+fn older(taken_micros: i64, began: Timestamp) -> Option<Timestamp> {
+    let taken = Timestamp::from_microsecond(taken_micros).ok()?;
+    (taken_micros != 0 && taken.as_second() < began.as_second()).then_some(taken)
+}
+
 /// The remedies that the cluster of this UID is enabled for.
 fn enabled<A: ToString>(clusters: &[(String, Vec<A>)], uid: Option<&str>) -> Vec<String> {
     let own = clusters.iter().filter(|(known, _)| Some(known.as_str()) == uid);
@@ -115,6 +123,18 @@ fn enabled<A: ToString>(clusters: &[(String, Vec<A>)], uid: Option<&str>) -> Vec
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_baseline_is_old_when_it_was_taken_before_this_start() {
+        let began = "2026-11-22T08:00:00.5Z".parse().unwrap();
+        let micros = |text: &str| text.parse::<Timestamp>().unwrap().as_microsecond();
+        assert_eq!(older(0, began), None);
+        assert_eq!(older(micros("2026-11-22T08:00:00Z"), began), None, "in the second of the start");
+        assert_eq!(
+            older(micros("2026-11-20T09:00:00Z"), began),
+            Some("2026-11-20T09:00:00Z".parse().unwrap())
+        );
+    }
 
     #[test]
     fn only_what_the_own_cluster_is_enabled_for_is_told() {

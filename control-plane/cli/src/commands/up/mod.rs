@@ -26,6 +26,7 @@ use crate::exit::Exit;
 
 /// Starts everything, says so, waits for Ctrl-C or SIGTERM, stops everything.
 pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
+    let began = context.view().clock.now;
     logs::start(context);
     let settings = Settings::read(args)?;
     let mut interrupt = follow::Interrupt::new()?;
@@ -42,7 +43,7 @@ pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
         () = interrupt.wait() => return Err(Failure::new("interrupted while starting; nothing is running now")),
     };
     progress.say("waiting for the agent");
-    let started = describe::describe(name, &settings, &found, &parts).await?;
+    let started = describe::describe(name, &settings, &found, &parts, began).await?;
     drop(progress);
     let document = serde_json::to_value(&started)
         .map_err(|error| Failure::new("the summary cannot be written").found(error.to_string()))?;

@@ -58,9 +58,9 @@ fn watched(view: &View, root: &Watch) -> String {
     let path = root.path.display();
     match (root.problem.as_str(), root.files) {
         ("", Some(files)) => {
-            let since = root.baseline_since.map(|since| format!("accepted {}", view.clock.moment(since)));
-            let since = since.unwrap_or_else(|| "as first seen now".to_owned());
-            format!("{path}: the baseline is {} {since}", count(files, "file", "files"))
+            let since = root.baseline_since.map(|since| format!(", taken {}", view.clock.moment(since)));
+            let since = since.unwrap_or_else(|| " as first seen now".to_owned());
+            format!("{path}: the baseline is {}{since}", count(files, "file", "files"))
         }
         ("", None) => format!("{path}: the first pass is not finished"),
         (problem, _) => format!("{path}: {problem}"),
@@ -155,7 +155,7 @@ mod tests {
         assert!(show(&view(120), &again).contains("3 files as first seen now"));
         again.watch[0].baseline_since = Some("2026-11-20T09:00:00Z".parse().unwrap());
         let text = show(&view(120), &again);
-        assert!(text.contains("the baseline is 3 files accepted 2026-11-20"), "{text}");
+        assert!(text.contains("the baseline is 3 files, taken 2026-11-20"), "{text}");
         assert!(!text.contains("first seen"), "{text}");
     }
 
