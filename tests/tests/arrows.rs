@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("nimbus-agent", &["nimbus-agent-core", "nimbus-protocol"]),
     ("nimbus-control-core", &["nimbus-protocol"]),
     ("nimbus-store", &["nimbus-control-core", "nimbus-protocol"]),
-    ("nimbus-api", &[]),
+    ("nimbus-api", &["nimbus-protocol"]),
     ("nimbus-control-plane", &["nimbus-api", "nimbus-control-core", "nimbus-protocol", "nimbus-store"]),
     // A client of the API; `nimbus up` alone starts the other two as libraries.
     ("nimbus", &["nimbus-agent", "nimbus-api", "nimbus-control-plane", "nimbus-protocol"]),

@@ -5,9 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{join::JoinToken, version};
 
+use crate::config::agent_kind;
 use crate::identity::key::AgentKey;
 use crate::identity::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
 use crate::transport::{framed, quic};
@@ -64,8 +66,8 @@ pub async fn enrol(
         .parse()
         .map_err(|error| IdentityError::Answer { expected: "an agent id", found: format!("{error}") })?;
     let job_keys = verifying_keys(&response.job_keys)?;
-    let identity =
-        Identity { agent_id, name: response.agent_name, kind: response.kind, key, chain, ca, job_keys };
+    let kind = agent_kind(&response.kind).to_owned();
+    let identity = Identity { agent_id, name: response.agent_name, kind, key, chain, ca, job_keys };
     identity.save(dir)?;
     Ok(identity)
 }
@@ -90,7 +92,7 @@ async fn exchange(
     let answer = tokio::time::timeout(ANSWER, talk)
         .await
         .map_err(|_| unreachable(format!("no answer within {} s; try again", ANSWER.as_secs())))??;
-    connection.close(quic::CLOSE_BYE, b"");
+    connection.close(CloseCode::Done.number().into(), b"");
     // Lets the close reach the server; it would only cost the server its idle timeout.
     let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     match answer.and_then(|frame| frame.body) {

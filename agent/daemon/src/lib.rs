@@ -1,10 +1,10 @@
 //! The agent: what watches, carries and runs around the decisions of `nimbus_agent_core`.
 //!
 //! ```text
-//! watch/{kube,host,files} -> outbox -> transport/hub (spool, session) -> transport/link (QUIC)
-//!                                          | orders
-//!                                          v
-//!                                exec (journal, remedies) -> outbox
+//! watch/{kube,host,files} -> outbox -> session_loop (spool, session) -> transport/link (QUIC)
+//!                                        | jobs        ^
+//!                                        v             | reports
+//!                                      exec (remedies) -> journal
 //! ```
 //!
 //! [`Agent::start`] starts everything, [`Agent::stop`] ends it cleanly; the `nimbus-agent` program is a thin shell over
@@ -27,6 +27,7 @@ pub mod files;
 pub mod identity;
 mod outbox;
 mod runtime;
+pub mod session_loop;
 mod telemetry;
 mod teller;
 pub mod transport;

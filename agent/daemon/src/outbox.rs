@@ -1,11 +1,11 @@
-//! Where the parts put what they saw and did; the hub queues it in the spool, in order.
+//! Where the watchers put what they saw; the session's loop queues it in the spool, in order.
 
 use nimbus_protocol::v1::{self, observation};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 
-/// Observations that may wait for the hub; a part that sees more waits, so a flood costs no memory.
+/// Observations that may wait for the loop; a watcher that sees more waits, so a flood costs no memory.
 const QUEUE: usize = 1_024;
 
 /// One observation on its way to the spool.
@@ -13,11 +13,11 @@ const QUEUE: usize = 1_024;
 pub struct Item {
     /// What was seen; its sequence is set by the spool.
     pub observation: v1::Observation,
-    /// Told true once it is on disk, false when it is in memory only.
-    pub written: Option<oneshot::Sender<bool>>,
+    /// Told once the spool has it.
+    pub queued: Option<oneshot::Sender<()>>,
 }
 
-/// The parts' end.
+/// The watchers' end.
 #[derive(Debug, Clone)]
 pub struct Outbox(mpsc::Sender<Item>);
 
@@ -28,20 +28,17 @@ impl Outbox {
         (Self(send), receive)
     }
 
-    /// Queues state. Waits while the queue is full; does nothing once the agent stops.
+    /// Queues an observation. Waits while the queue is full; does nothing once the agent stops.
     pub async fn observe(&self, cluster_uid: &str, body: observation::Body) {
         let _ = self.0.send(item(cluster_uid, body, None)).await;
     }
 
-    /// Queues state and waits until the hub has taken it: what is queued afterwards has a later sequence.
+    /// Queues an observation and waits until the spool has it: what is queued afterwards has a later sequence.
     pub async fn observe_now(&self, cluster_uid: &str, body: observation::Body) {
-        self.written(cluster_uid, body).await;
-    }
-
-    /// Queues a job report and waits. True once it is on disk; false when it is in memory only (a full disk) or the
-    /// agent stops.
-    pub async fn report(&self, cluster_uid: &str, report: v1::JobReport) -> bool {
-        self.written(cluster_uid, observation::Body::JobReport(report)).await
+        let (send, receive) = oneshot::channel();
+        if self.0.send(item(cluster_uid, body, Some(send))).await.is_ok() {
+            let _ = receive.await;
+        }
     }
 
     /// As [`Outbox::observe_now`], from a blocking thread.
@@ -51,22 +48,14 @@ impl Outbox {
             let _ = receive.blocking_recv();
         }
     }
-
-    async fn written(&self, cluster_uid: &str, body: observation::Body) -> bool {
-        let (send, receive) = oneshot::channel();
-        if self.0.send(item(cluster_uid, body, Some(send))).await.is_err() {
-            return false;
-        }
-        receive.await.unwrap_or(false)
-    }
 }
 
-fn item(cluster_uid: &str, body: observation::Body, written: Option<oneshot::Sender<bool>>) -> Item {
+fn item(cluster_uid: &str, body: observation::Body, queued: Option<oneshot::Sender<()>>) -> Item {
     let observation = v1::Observation {
         sequence: 0,
         observed_at_us: clock::now_us(),
         cluster_uid: cluster_uid.to_owned(),
         body: Some(body),
     };
-    Item { observation, written }
+    Item { observation, queued }
 }

@@ -1,4 +1,4 @@
-//! Tells the control plane what the agent says of itself, whenever it changes; and keeps an eye on the policy file.
+//! Tells the control plane what the agent says of itself, whenever it changes; and keeps an eye on the policy files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,15 @@ use tokio::sync::watch;
 
 use crate::board::Status;
 use crate::exec::Shared;
+use crate::outbox::Outbox;
 
 /// Several changes within this time are told as one.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Between two looks at the policy file; an admission reads it anew anyway.
+/// Between two looks at the policy files; an admission reads them anew anyway.
 const POLICY: Duration = Duration::from_secs(10);
 
 /// Runs until cancelled.
-pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Receiver<u64>) {
+pub async fn run(shared: Arc<Shared>, outbox: Outbox, hostname: String, mut resync: watch::Receiver<u64>) {
     let mut board = shared.board.subscribe();
     let mut looks = tokio::time::interval(POLICY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -25,7 +26,7 @@ pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Recei
         let status = board.borrow_and_update().clone();
         let now = describe(&status, &hostname);
         if told.as_ref() != Some(&now) {
-            shared.outbox.observe("", observation::Body::AgentStatus(now.clone())).await;
+            outbox.observe("", observation::Body::AgentStatus(now.clone())).await;
             told = Some(now);
         }
         tokio::select! {
@@ -44,7 +45,8 @@ pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Recei
 }
 
 fn look_at_policy(shared: &Shared) {
-    let actions = shared.read_policy().0.allowed_actions();
+    let actions = shared.read_policy().policy.allowed_actions();
+    let actions: Vec<String> = actions.into_iter().map(|action| action.to_string()).collect();
     if shared.board.status().allowed_actions != actions {
         shared.board.update(|status| status.allowed_actions = actions);
     }

@@ -2,6 +2,7 @@
 
 pub mod journal;
 pub mod spool;
+pub mod spool_thread;
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
+use crate::config::agent_kind;
 use crate::durable;
 use key::AgentKey;
 
@@ -104,7 +105,7 @@ pub struct Identity {
     pub agent_id: AgentId,
     /// The name that the control plane gave.
     pub name: String,
-    /// `cluster` or `vpc`, as the token said.
+    /// `cluster` or `host`, as the token said.
     pub kind: String,
     /// This agent's key.
     pub key: AgentKey,
@@ -140,7 +141,7 @@ impl Identity {
         Ok(Some(Self {
             agent_id: about.agent_id,
             name: about.name,
-            kind: about.kind,
+            kind: agent_kind(&about.kind).to_owned(),
             key,
             chain,
             ca,

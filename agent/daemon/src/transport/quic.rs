@@ -24,13 +24,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What to do when nobody answers as a control plane.
 const REACH: &str = "check --server, that the control plane runs, and that UDP is open to that port";
 
-/// Application close code: a clean end.
-pub const CLOSE_BYE: VarInt = VarInt::from_u32(0);
-/// Application close code: the peer spoke no valid frame.
-pub const CLOSE_MALFORMED: VarInt = VarInt::from_u32(2);
-/// Application close code: this side is shutting down.
-pub const CLOSE_SHUTTING_DOWN: VarInt = VarInt::from_u32(4);
-
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {

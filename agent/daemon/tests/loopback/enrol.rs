@@ -2,7 +2,7 @@
 
 use crate::plane::{AGENT, Plane};
 use nimbus_agent::identity::Identity;
-use nimbus_agent::identity::enrol::{Newcomer, enrol};
+use nimbus_agent::enrol::{Newcomer, enrol};
 use nimbus_agent::{Agent, AgentError, Config};
 
 fn newcomer() -> Newcomer {
@@ -16,7 +16,7 @@ async fn an_agent_that_joined_is_known_after_a_restart_and_its_key_stays_with_it
     let dir = tempfile::tempdir().unwrap();
     let token = plane.token().to_string();
     let identity = enrol(dir.path(), &plane.server(), &token, newcomer()).await.unwrap();
-    assert_eq!((identity.agent_id.as_str(), identity.kind.as_str()), (AGENT, "vpc"));
+    assert_eq!((identity.agent_id.to_string().as_str(), identity.kind.as_str()), (AGENT, "host"));
     let loaded = Identity::load(dir.path()).unwrap().unwrap();
     assert_eq!((loaded.chain, loaded.ca, loaded.job_keys), (identity.chain, identity.ca, identity.job_keys));
     for entry in std::fs::read_dir(dir.path()).unwrap() {
