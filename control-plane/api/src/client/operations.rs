@@ -9,186 +9,95 @@ use crate::{
     JoinTokenRequest, List, PageQuery, Plan, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
 };
 
-type Answered<T> = Result<Answer<T>, ClientError>;
-
 /// For paths that take no parameters.
 const NONE: &[(&str, &str)] = &[];
 
-impl Client {
+/// One method of the client for each line: how it asks, its name and arguments, the path's segments, what is sent with
+/// it, and what is answered.
+macro_rules! operations {
+    ($($(#[$doc:meta])* $how:ident $name:ident($($argument:ident: $type:ty),*)
+        [$($segment:expr),*] $($sent:ident)? -> $answer:ty;)*) => {
+        impl Client { $(
+            $(#[$doc])*
+            pub async fn $name(&self, $($argument: $type),*) -> Result<Answer<$answer>, ClientError> {
+                self.$how(&[$($segment),*] $(, $sent)?).await
+            }
+        )* }
+    };
+}
+
+operations! {
     /// An overview of the whole fleet.
-    pub async fn status(&self) -> Answered<Status> {
-        self.get(&["status"], NONE).await
-    }
-
+    get status() ["status"] NONE -> Status;
     /// Which control plane this is; needs no token.
-    pub async fn version(&self) -> Answered<Version> {
-        self.get(&["version"], NONE).await
-    }
-
+    get version() ["version"] NONE -> Version;
     /// The OpenAPI document; needs no token.
-    pub async fn openapi(&self) -> Answered<serde_json::Value> {
-        self.get(&["openapi.json"], NONE).await
-    }
-
+    get openapi() ["openapi.json"] NONE -> serde_json::Value;
     /// Clusters.
-    pub async fn clusters(&self, query: &PageQuery) -> Answered<List<Cluster>> {
-        self.get(&["clusters"], query).await
-    }
-
+    get clusters(query: &PageQuery) ["clusters"] query -> List<Cluster>;
     /// One cluster, by UID or name.
-    pub async fn cluster(&self, cluster: &str) -> Answered<Cluster> {
-        self.get(&["clusters", cluster], NONE).await
-    }
-
+    get cluster(cluster: &str) ["clusters", cluster] NONE -> Cluster;
     /// Agents.
-    pub async fn agents(&self, query: &PageQuery) -> Answered<List<Agent>> {
-        self.get(&["agents"], query).await
-    }
-
+    get agents(query: &PageQuery) ["agents"] query -> List<Agent>;
     /// One agent, by id or name.
-    pub async fn agent(&self, agent: &str) -> Answered<AgentDetail> {
-        self.get(&["agents", agent], NONE).await
-    }
-
+    get agent(agent: &str) ["agents", agent] NONE -> AgentDetail;
     /// Makes a join token; its secret is in this answer and nowhere else.
-    pub async fn create_token(&self, request: &JoinTokenRequest) -> Answered<JoinToken> {
-        self.post(&["agents", "tokens"], request).await
-    }
-
+    post create_token(request: &JoinTokenRequest) ["agents", "tokens"] request -> JoinToken;
     /// Revokes an agent for good.
-    pub async fn revoke_agent(&self, agent: &str, request: &RevokeRequest) -> Answered<AgentDetail> {
-        self.post(&["agents", agent, "revoke"], request).await
-    }
-
+    post revoke_agent(agent: &str, request: &RevokeRequest) ["agents", agent, "revoke"] request -> AgentDetail;
     /// Incidents, newest first.
-    pub async fn incidents(&self, query: &IncidentQuery) -> Answered<List<Incident>> {
-        self.get(&["incidents"], query).await
-    }
-
+    get incidents(query: &IncidentQuery) ["incidents"] query -> List<Incident>;
     /// One incident with all that belongs to it.
-    pub async fn incident(&self, id: &str) -> Answered<IncidentDetail> {
-        self.get(&["incidents", id], NONE).await
-    }
-
+    get incident(id: &str) ["incidents", id] NONE -> IncidentDetail;
     /// Silences an incident for a while.
-    pub async fn silence_incident(&self, id: &str, request: &SilenceRequest) -> Answered<IncidentDetail> {
-        self.post(&["incidents", id, "silence"], request).await
-    }
-
+    post silence_incident(id: &str, request: &SilenceRequest) ["incidents", id, "silence"] request -> IncidentDetail;
     /// Says that a person has seen an incident.
-    pub async fn acknowledge_incident(
-        &self,
-        id: &str,
-        request: &AcknowledgeRequest,
-    ) -> Answered<IncidentDetail> {
-        self.post(&["incidents", id, "ack"], request).await
-    }
-
+    post acknowledge_incident(id: &str, request: &AcknowledgeRequest) ["incidents", id, "ack"] request -> IncidentDetail;
     /// Forgets that an incident's plan was denied, so that a new approval is asked for.
-    pub async fn ask_again(&self, id: &str, request: &AcknowledgeRequest) -> Answered<IncidentDetail> {
-        self.post(&["incidents", id, "ask"], request).await
-    }
-
+    post ask_again(id: &str, request: &AcknowledgeRequest) ["incidents", id, "ask"] request -> IncidentDetail;
     /// Approvals, newest first.
-    pub async fn approvals(&self, query: &ApprovalQuery) -> Answered<List<Approval>> {
-        self.get(&["approvals"], query).await
-    }
-
+    get approvals(query: &ApprovalQuery) ["approvals"] query -> List<Approval>;
     /// One approval with its plan and incident.
-    pub async fn approval(&self, id: &str) -> Answered<ApprovalDetail> {
-        self.get(&["approvals", id], NONE).await
-    }
-
+    get approval(id: &str) ["approvals", id] NONE -> ApprovalDetail;
     /// Approves exactly the plan that was shown.
-    pub async fn approve(&self, id: &str, request: &ApproveRequest) -> Answered<ApprovalDetail> {
-        self.post(&["approvals", id, "approve"], request).await
-    }
-
+    post approve(id: &str, request: &ApproveRequest) ["approvals", id, "approve"] request -> ApprovalDetail;
     /// Denies a plan; nothing is changed.
-    pub async fn deny(&self, id: &str, request: &DenyRequest) -> Answered<ApprovalDetail> {
-        self.post(&["approvals", id, "deny"], request).await
-    }
-
+    post deny(id: &str, request: &DenyRequest) ["approvals", id, "deny"] request -> ApprovalDetail;
     /// One plan.
-    pub async fn plan(&self, id: &str) -> Answered<Plan> {
-        self.get(&["plans", id], NONE).await
-    }
-
+    get plan(id: &str) ["plans", id] NONE -> Plan;
     /// Jobs, newest first.
-    pub async fn jobs(&self, query: &JobQuery) -> Answered<List<Job>> {
-        self.get(&["jobs"], query).await
-    }
-
+    get jobs(query: &JobQuery) ["jobs"] query -> List<Job>;
     /// One job with its signed envelope.
-    pub async fn job(&self, id: &str) -> Answered<JobDetail> {
-        self.get(&["jobs", id], NONE).await
-    }
-
+    get job(id: &str) ["jobs", id] NONE -> JobDetail;
     /// How far Nimbus may go, cluster by cluster.
-    pub async fn autonomous(&self, query: &PageQuery) -> Answered<List<AutonomousStatus>> {
-        self.get(&["autonomous"], query).await
-    }
-
+    get autonomous(query: &PageQuery) ["autonomous"] query -> List<AutonomousStatus>;
     /// The remedies.
-    pub async fn rules(&self) -> Answered<List<Rule>> {
-        self.get(&["autonomous", "rules"], NONE).await
-    }
-
+    get rules() ["autonomous", "rules"] NONE -> List<Rule>;
     /// The remedies that were tried, newest first.
-    pub async fn autonomous_history(&self, query: &HistoryQuery) -> Answered<List<HistoryItem>> {
-        self.get(&["autonomous", "history"], query).await
-    }
-
+    get autonomous_history(query: &HistoryQuery) ["autonomous", "history"] query -> List<HistoryItem>;
     /// Lets Nimbus act in a cluster (UID or name).
-    pub async fn enable(&self, cluster: &str, request: &EnableRequest) -> Answered<AutonomousStatus> {
-        self.post(&["autonomous", cluster, "enable"], request).await
-    }
-
+    post enable(cluster: &str, request: &EnableRequest) ["autonomous", cluster, "enable"] request -> AutonomousStatus;
     /// Lets Nimbus only observe a cluster (UID or name), or do less in it.
-    pub async fn disable(&self, cluster: &str, request: &DisableRequest) -> Answered<AutonomousStatus> {
-        self.post(&["autonomous", cluster, "disable"], request).await
-    }
-
+    post disable(cluster: &str, request: &DisableRequest) ["autonomous", cluster, "disable"] request -> AutonomousStatus;
     /// Drifted files, newest first.
-    pub async fn drifts(&self, query: &DriftQuery) -> Answered<List<Drift>> {
-        self.get(&["drift"], query).await
-    }
-
+    get drifts(query: &DriftQuery) ["drift"] query -> List<Drift>;
     /// One drifted file.
-    pub async fn drift(&self, id: &str) -> Answered<Drift> {
-        self.get(&["drift", id], NONE).await
-    }
-
+    get drift(id: &str) ["drift", id] NONE -> Drift;
     /// Puts a file back: approves the plan that was shown.
-    pub async fn fix_drift(&self, id: &str, request: &DriftFixRequest) -> Answered<Started> {
-        self.post(&["drift", id, "fix"], request).await
-    }
-
+    post fix_drift(id: &str, request: &DriftFixRequest) ["drift", id, "fix"] request -> Started;
     /// Accepts a file's present state as its baseline.
-    pub async fn accept_baseline(&self, id: &str, request: &BaselineRequest) -> Answered<Started> {
-        self.post(&["drift", id, "baseline"], request).await
-    }
-
+    post accept_baseline(id: &str, request: &BaselineRequest) ["drift", id, "baseline"] request -> Started;
     /// The baselines that an operator accepted, newest first.
-    pub async fn baselines(&self, query: &PageQuery) -> Answered<List<Baseline>> {
-        self.get(&["drift", "baselines"], query).await
-    }
-
+    get baselines(query: &PageQuery) ["drift", "baselines"] query -> List<Baseline>;
     /// Removes an accepted baseline; the answer is the one that was removed.
-    pub async fn remove_baseline(&self, id: &str) -> Answered<Baseline> {
-        self.delete(&["drift", "baselines", id]).await
-    }
-
+    delete remove_baseline(id: &str) ["drift", "baselines", id] -> Baseline;
     /// Audit rows, newest first.
-    pub async fn audit(&self, query: &AuditQuery) -> Answered<List<AuditRow>> {
-        self.get(&["audit"], query).await
-    }
-
+    get audit(query: &AuditQuery) ["audit"] query -> List<AuditRow>;
     /// Walks the whole audit chain.
-    pub async fn verify_audit(&self) -> Answered<AuditVerification> {
-        self.get_slowly(&["audit", "verify"]).await
-    }
+    get_slowly verify_audit() ["audit", "verify"] -> AuditVerification;
+}
 
+impl Client {
     /// Audit rows, oldest first, in the format that was asked for; read it piece by piece.
     pub async fn export_audit(&self, query: &ExportQuery) -> Result<Export, ClientError> {
         self.open(&["audit", "export"], query).await
