@@ -80,7 +80,7 @@ impl Refusal {
         self
     }
 
-    /// What the control plane is told.
+    /// The report of this refusal.
     pub fn report(&self, now: Timestamp) -> v1::JobReport {
         let phase = if self.code == Code::Replayed {
             v1::job_report::Phase::ReplayRefused

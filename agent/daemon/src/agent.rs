@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::{Board, Status};
 use crate::clock;
 use crate::config::{Config, HOST, is_host_port};
 use crate::counters::Counters;
@@ -23,14 +22,15 @@ use crate::files::spool::SpoolStore;
 use crate::files::spool_thread::SpoolThread;
 use crate::identity::renew::Renewal;
 use crate::identity::{Identity, IdentityError};
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
 use crate::session_loop;
+use crate::status::{SharedStatus, Status};
 use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube};
-use crate::{telemetry, teller};
+use crate::{status_reporter, telemetry};
 
 /// Tries to reach the control plane when joining; the wait between two doubles from a second.
 const JOIN_TRIES: u32 = 4;
@@ -41,7 +41,7 @@ const STOP: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Agent {
     id: String,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     telemetry: Option<std::net::SocketAddr>,
     cancel: CancellationToken,
     parts: JoinSet<()>,
@@ -107,7 +107,7 @@ impl Agent {
 
     /// What the agent says of itself, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.board.subscribe()
+        self.status.subscribe()
     }
 
     /// Where telemetry listens, if it does.
@@ -158,35 +158,28 @@ impl Wiring {
         let id = self.identity.agent_id;
         let agent_id = id.to_string();
         let hostname = self.config.hostname();
-        let (board, counters) = (Arc::new(Board::new()), Arc::new(Counters::default()));
+        let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
         let (cancel, session_cancel) = (CancellationToken::new(), CancellationToken::new());
         let resync = Arc::new(watch::Sender::new(0));
-        let (outbox, items) = Outbox::new();
+        let (observations, items) = ObservationQueue::new();
         let (control, messages) = mpsc::channel(exec::CONTROL_MESSAGES);
         let (refusals, unkept) = mpsc::channel(exec::REFUSALS);
         let journal = Arc::new(Mutex::new(self.journal));
         let cluster = Arc::new(ClusterHandle::default());
         let has_cluster = self.target.is_some();
-        board.update(|status| {
+        status.update(|status| {
             status.agent_id.clone_from(&agent_id);
             status.has_cluster = has_cluster;
         });
         if let Err(error) = self.baselines.sweep() {
-            board.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
+            status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
         }
-        // The data directory as it was named and as it is: a root may lead to it by either way.
-        let mut exclude = vec![self.data_dir.path().to_owned()];
-        exclude.extend(
-            std::iter::once(&self.config.data_dir)
-                .chain(&self.config.exclude)
-                .filter_map(|path| absolute(path).ok()),
-        );
         let files = Files::new(
             &self.paths,
-            &exclude,
+            &excluded(&self.config, &self.data_dir),
             &Arc::new(self.baselines),
-            outbox.clone(),
-            board.clone(),
+            observations.clone(),
+            status.clone(),
             counters.clone(),
         );
         let renewal = Renewal::new(self.identity, self.data_dir.identity());
@@ -199,21 +192,14 @@ impl Wiring {
             cluster: cluster.clone(),
             files: files.clone(),
             refusals,
-            board: board.clone(),
+            status: status.clone(),
             counters: counters.clone(),
             started: std::time::Instant::now(),
             cancel: cancel.clone(),
         });
-        let hello = v1::Hello {
-            agent_id: agent_id.clone(),
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            kind: self.config.kind().to_owned(),
-            hostname: hostname.clone(),
-            ..v1::Hello::default()
-        };
         let session = tokio::spawn(session_loop::run(session_loop::Inputs {
             server: self.config.server.clone(),
-            hello,
+            hello: hello(&self.config, &agent_id),
             renewal,
             spool: self.spool,
             journal,
@@ -222,18 +208,18 @@ impl Wiring {
             refusals: unkept,
             control,
             resync: resync.clone(),
-            board: board.clone(),
+            status: status.clone(),
             counters: counters.clone(),
             cancel: session_cancel.clone(),
         }));
         let mut parts = JoinSet::new();
         parts.spawn(exec::run(shared.clone(), messages));
-        parts.spawn(teller::run(shared, outbox.clone(), hostname.clone(), resync.subscribe()));
+        parts.spawn(status_reporter::run(shared, observations.clone(), hostname.clone(), resync.subscribe()));
         parts.spawn(host::run(
             hostname,
             self.config.host_interval,
-            outbox.clone(),
-            board.clone(),
+            observations.clone(),
+            status.clone(),
             resync.subscribe(),
             cancel.clone(),
         ));
@@ -243,8 +229,8 @@ impl Wiring {
                 target,
                 lease: self.config.lease.clone(),
                 identity: agent_id.clone(),
-                outbox,
-                board: board.clone(),
+                outbox: observations,
+                board: status.clone(),
                 handle: cluster,
                 resync: resync.subscribe(),
                 cancel: cancel.clone(),
@@ -252,11 +238,11 @@ impl Wiring {
         }
         let telemetry = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = self.listener {
-            parts.spawn(telemetry::run(listener, board.clone(), counters, cancel.clone()));
+            parts.spawn(telemetry::run(listener, status.clone(), counters, cancel.clone()));
         }
         Agent {
             id: agent_id,
-            board,
+            status,
             telemetry,
             cancel,
             parts,
@@ -265,6 +251,25 @@ impl Wiring {
             _data_dir: self.data_dir,
         }
     }
+}
+
+/// What this agent says of itself to each control plane that it meets.
+fn hello(config: &Config, agent_id: &str) -> v1::Hello {
+    v1::Hello {
+        agent_id: agent_id.to_owned(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: config.kind().to_owned(),
+        hostname: config.hostname(),
+        ..v1::Hello::default()
+    }
+}
+
+/// What is not watched: the data directory, as it was named and as it is, since a root may lead to it by either way.
+fn excluded(config: &Config, data_dir: &DataDir) -> Vec<PathBuf> {
+    let named = std::iter::once(&config.data_dir).chain(&config.exclude);
+    let mut excluded = vec![data_dir.path().to_owned()];
+    excluded.extend(named.filter_map(|path| absolute(path).ok()));
+    excluded
 }
 
 /// A torn tail is what a crash leaves: worth a line in the log and no more.

@@ -12,14 +12,14 @@ use nimbus_protocol::v1::{self, agent_frame};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
 use crate::files::spool_thread::SpoolThread;
 use crate::identity::renew::Renewal;
-use crate::outbox::Item;
+use crate::observation_queue::QueuedObservation;
+use crate::status::SharedStatus;
 use crate::transport::link::{self, ConnectionId, Events, Link, LinkEvent};
 use crate::transport::quic;
 
@@ -53,15 +53,15 @@ pub struct Inputs {
     /// Where disk work is done.
     pub spool_thread: SpoolThread,
     /// What the watchers saw.
-    pub observations: mpsc::Receiver<Item>,
+    pub observations: mpsc::Receiver<QueuedObservation>,
     /// Refusals that no journal keeps.
-    pub refusals: mpsc::Receiver<v1::JobReport>,
+    pub refusals: mpsc::Receiver<Box<v1::JobReport>>,
     /// Where jobs and epochs go.
     pub control: mpsc::Sender<ControlMessage>,
     /// Grows whenever everything is to be listed again.
     pub resync: Arc<watch::Sender<u64>>,
     /// Where status and problems are said.
-    pub board: Arc<Board>,
+    pub status: Arc<SharedStatus>,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Ends the loop.
@@ -78,7 +78,7 @@ struct SessionLoop {
     renewal: Renewal,
     control: mpsc::Sender<ControlMessage>,
     resync: Arc<watch::Sender<u64>>,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     counters: Arc<Counters>,
     session: Session,
     started: Instant,
@@ -101,7 +101,7 @@ pub async fn run(inputs: Inputs) {
         renewal: inputs.renewal,
         control: inputs.control,
         resync: inputs.resync,
-        board: inputs.board,
+        status: inputs.status,
         counters: inputs.counters,
         session: Session::new(Settings::default(), Duration::ZERO),
         started: Instant::now(),
@@ -120,7 +120,7 @@ pub async fn run(inputs: Inputs) {
             () = cancel.cancelled() => break,
             Some((connection, event)) = happened.recv() => this.link_event(connection, event),
             () = written.notified() => this.handle(Event::ReportsPending),
-            Some(report) = refusals.recv() => this.handle(Event::Refusal(Box::new(report))),
+            Some(report) = refusals.recv() => this.handle(Event::Refusal(report)),
             taken = observations.recv_many(&mut gathered, GATHER) => {
                 if taken == 0 { break }
                 this.queue(gathered).await;
@@ -138,7 +138,7 @@ pub async fn run(inputs: Inputs) {
     if let Some(link) = this.link.take() {
         link.close(CloseCode::ShuttingDown, "agent stops").await;
     }
-    this.board.update(|status| status.connected = false);
+    this.status.update(|status| status.connected = false);
 }
 
 impl SessionLoop {
@@ -156,7 +156,7 @@ impl SessionLoop {
                 self.counters.connections.add(1);
                 self.link = Some(*link);
                 let mut hello = self.hello.clone();
-                let status = self.board.status();
+                let status = self.status.status();
                 hello.cluster_uid = status.cluster_uid;
                 hello.cluster_name = status.cluster_name;
                 hello.next_sequence = self.spool.as_ref().map_or(0, |store| store.get().next_sequence());
@@ -173,7 +173,7 @@ impl SessionLoop {
                     );
                     // What says when to come back, and what is wrong with one message, passes.
                     if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
-                        self.board.update(|status| status.turned_away = true);
+                        self.status.update(|status| status.turned_away = true);
                     }
                 }
                 self.handle(Event::Frame(frame));
@@ -212,7 +212,7 @@ impl SessionLoop {
                     tracing::info!(reason, "the control plane asks for everything again");
                     self.resync.send_modify(|count| *count += 1);
                 }
-                Action::Renewed(response) => self.renewal.take(&response, &self.board),
+                Action::Renewed(response) => self.renewal.take(&response, &self.status),
                 Action::Close { code, reason } => {
                     // Events of this connection count no more.
                     self.connection = self.connection.next();
@@ -224,20 +224,19 @@ impl SessionLoop {
         }
         let live = *self.session.state() == State::Live;
         let problem = self.session.problem().map(|p| format!("not connected to {}: {p}", self.server));
-        self.board.problem("control-plane", problem);
-        if self.board.status().connected != live {
+        self.status.problem("control-plane", problem);
+        if self.status.status().connected != live {
             if live {
                 tracing::info!(server = self.server, "connected to the control plane");
             }
-            self.board.update(|status| status.connected = live);
+            self.status.update(|status| status.connected = live);
         }
     }
 
     fn connect(&mut self) {
         self.connection = self.connection.next();
         let identity = self.renewal.identity();
-        let config = quic::session_config(identity.ca.clone(), identity.chain.clone(), identity.key.to_der());
-        match config {
+        match quic::session_config(identity.ca.clone(), identity.chain.clone(), identity.key.to_der()) {
             Ok(config) => {
                 let (server, events) = (self.server.clone(), self.events.clone());
                 tokio::spawn(link::dial(self.connection, server, config, events));
@@ -254,7 +253,7 @@ impl SessionLoop {
     }
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
-        self.board.update(|status| status.turned_away = false);
+        self.status.update(|status| status.turned_away = false);
         let acknowledged = welcome.acknowledged;
         self.disk(move |store| store.welcome(acknowledged)).await;
         if self.control.try_send(ControlMessage::Epoch(welcome.epoch)).is_err() {
@@ -315,11 +314,11 @@ impl SessionLoop {
         self.spool_thread.run(work).await
     }
 
-    async fn queue(&mut self, items: Vec<Item>) {
+    async fn queue(&mut self, observations: Vec<QueuedObservation>) {
         self.disk(move |store| {
-            for item in items {
-                store.push(item.observation);
-                if let Some(asked) = item.queued {
+            for QueuedObservation { observation, queued } in observations {
+                store.push(observation);
+                if let Some(asked) = queued {
                     let _ = asked.send(());
                 }
             }
@@ -339,7 +338,7 @@ impl SessionLoop {
         });
         let Some((store, result)) = done.await else {
             let text = "expected the spool's thread to answer, found it ended; restart the agent, nothing stored is lost";
-            self.board.problem("spool-stopped", Some(text.to_owned()));
+            self.status.problem("spool-stopped", Some(text.to_owned()));
             return None;
         };
         self.figures(&store);
@@ -352,10 +351,10 @@ impl SessionLoop {
         self.counters.spool_observations.set(spool.len() as u64);
         self.counters.spool_bytes.set(spool.bytes());
         self.counters.spool_dropped.set(spool.dropped());
-        self.board.problem("spool", store.problem().map(str::to_owned));
+        self.status.problem("spool", store.problem().map(str::to_owned));
         let dropped = spool.dropped();
-        if self.board.status().dropped != dropped {
-            self.board.update(|status| status.dropped = dropped);
+        if self.status.status().dropped != dropped {
+            self.status.update(|status| status.dropped = dropped);
         }
     }
 
@@ -383,11 +382,11 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
     use crate::identity::key::AgentKey;
-    use crate::outbox::Outbox;
+    use crate::observation_queue::ObservationQueue;
 
     fn inputs(
         dir: &std::path::Path,
-        observations: mpsc::Receiver<Item>,
+        observations: mpsc::Receiver<QueuedObservation>,
         cancel: CancellationToken,
     ) -> Inputs {
         // Nobody is to be reached: what is seen goes to the spool all the same.
@@ -411,7 +410,7 @@ mod tests {
             refusals: mpsc::channel(1).1,
             control: mpsc::channel(1).0,
             resync: Arc::new(watch::Sender::new(0)),
-            board: Arc::default(),
+            status: Arc::default(),
             counters: Arc::default(),
             cancel,
         }
@@ -421,17 +420,17 @@ mod tests {
     fn the_spool_is_written_while_every_blocking_thread_waits_for_it() {
         let dir = tempfile::tempdir().unwrap();
         let runtime = crate::runtime().unwrap();
-        let (outbox, items) = Outbox::new();
+        let (observations, items) = ObservationQueue::new();
         let cancel = CancellationToken::new();
         let running = runtime.spawn(run(inputs(dir.path(), items, cancel.clone())));
         let together = Arc::new(std::sync::Barrier::new(crate::BLOCKING));
         let written = runtime.block_on(async {
             let waiting: Vec<_> = (0..crate::BLOCKING)
                 .map(|_| {
-                    let (outbox, together) = (outbox.clone(), together.clone());
+                    let (observations, together) = (observations.clone(), together.clone());
                     tokio::task::spawn_blocking(move || {
                         together.wait();
-                        outbox.observe_now_blocking("", observation::Body::Host(v1::Host::default()));
+                        observations.observe_now_blocking("", observation::Body::Host(v1::Host::default()));
                     })
                 })
                 .collect();

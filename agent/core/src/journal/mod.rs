@@ -1,4 +1,5 @@
-//! The durable memory of jobs: what was admitted, how far it came, and what the control plane is still to be told.
+//! The durable memory of jobs: what was admitted, how far it came, and the reports that the control plane has not
+//! acknowledged.
 //!
 //! It decides what has to be on disk before the next step may be taken; the daemon carries out each [`Effect`],
 //! with fsync, before it goes on. It remembers the highest epoch and the latest time seen, so that neither an older
@@ -102,12 +103,12 @@ pub struct Step {
     pub checkpoint: Vec<u8>,
     /// Why it is being undone; replaces the last reason unless it is empty.
     pub undone_because: String,
-    /// What the control plane is told of it.
+    /// What is reported of it.
     pub report: Option<v1::JobReport>,
 }
 
 impl Step {
-    /// A step of which nobody is told.
+    /// A step that is not reported.
     pub fn to(phase: Phase, checkpoint: Vec<u8>) -> Self {
         Self { to: phase, checkpoint, undone_because: String::new(), report: None }
     }

@@ -1,4 +1,4 @@
-//! What the control plane is still to be told: the reports of jobs that it has not acknowledged.
+//! The reports of jobs that the control plane has not acknowledged.
 
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1::{self, job_report};
@@ -29,7 +29,7 @@ impl Journal {
         line.is_some_and(|line| line.reports.iter().any(|kept| kept.phase == report.phase))
     }
 
-    /// The control plane has stored what it was told of this phase of this job.
+    /// The control plane has stored the report of this phase of this job.
     pub fn acknowledge(&mut self, job_id: JobId, phase: job_report::Phase) -> Vec<Effect> {
         let Some(line) = self.jobs.get_mut(&job_id) else { return Vec::new() };
         let before = line.reports.len();

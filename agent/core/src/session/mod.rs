@@ -101,7 +101,7 @@ pub enum Action {
     Renewed(v1::RenewResponse),
     /// Close the connection with this application code; no answer is needed.
     Close {
-        /// What the peer is told.
+        /// Why, for the peer.
         code: CloseCode,
         /// For the log.
         reason: String,

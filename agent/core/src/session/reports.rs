@@ -30,7 +30,7 @@ impl SentReport {
     }
 
     fn is_acknowledged_by(&self, ack: &v1::JobReportAck) -> bool {
-        // What names its job is told by that; only a refusal of an envelope that named none is told by the envelope.
+        // A report is known by its job; only a refusal of an envelope that named no job is known by the envelope.
         self.job_id == ack.job_id
             && self.phase == ack.phase()
             && (!self.job_id.is_empty() || self.envelope_sha256 == ack.envelope_sha256)

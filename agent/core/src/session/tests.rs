@@ -364,7 +364,7 @@ fn a_refusal_that_no_journal_keeps_is_sent_once_and_in_bounds() {
         assert_eq!(reports(&said), [refusal(envelope)]);
     }
     assert_eq!(step(&mut session, Event::Refusal(Box::new(refusal(99))), 0), [], "one too many");
-    // It is told by its envelope that it arrived, which makes room and concerns no journal.
+    // It is acknowledged by its envelope, which makes room and concerns no journal.
     assert_eq!(step(&mut session, frame(Body::JobReportAck(report_ack(&refusal(3)))), 0), []);
     assert_eq!(reports(&step(&mut session, Event::Refusal(Box::new(refusal(99))), 0)), [refusal(99)]);
     let mut session = Session::new(Settings::default(), Duration::ZERO);

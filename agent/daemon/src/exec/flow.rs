@@ -99,7 +99,7 @@ fn advance(shared: &Shared, store: &mut JournalStore, job_id: JobId, step: Step)
             Vec::new()
         })
     });
-    shared.board.problem("journal", written.as_ref().err().cloned());
+    shared.status.problem("journal", written.as_ref().err().cloned());
     written.and(unfit)
 }
 
@@ -215,7 +215,7 @@ impl Flow<'_> {
                 }
                 Effect::Unknown(why) => {
                     let left = self.clean_up(remedy).await;
-                    let reason = format!("{reason}; whether it took effect cannot be told: {why}");
+                    let reason = format!("{reason}; whether it took effect is not known: {why}");
                     self.end(Verdict { evidence: left, ..Verdict::new(Outcome::Unknown, reason) }).await;
                 }
             },
@@ -299,7 +299,7 @@ impl Flow<'_> {
             Effect::Unknown(why) => {
                 let left = self.clean_up(remedy).await;
                 let reason =
-                    format!("interrupted while acting, and whether it took effect cannot be told: {why}");
+                    format!("interrupted while acting, and whether it took effect is not known: {why}");
                 self.end(Verdict { evidence: left, ..Verdict::new(Outcome::Unknown, reason) }).await;
             }
         }

@@ -14,7 +14,7 @@ use crate::watch::kube::ClusterHandle;
 struct Bench {
     dir: tempfile::TempDir,
     shared: Arc<Shared>,
-    refusals: mpsc::Receiver<v1::JobReport>,
+    refusals: mpsc::Receiver<Box<v1::JobReport>>,
 }
 
 impl Bench {
@@ -274,7 +274,8 @@ async fn a_refusal_is_kept_by_the_journal_or_sent_once() {
 
 #[tokio::test]
 async fn what_did_not_help_is_undone_or_says_why_not() {
-    let cases: [(fn() -> Compensation, ReportPhase, &str); 3] = [
+    type Case = (fn() -> Compensation, ReportPhase, &'static str);
+    let cases: [Case; 3] = [
         (|| Compensation::Undone(vec!["put back".into()]), ReportPhase::Compensated, "it was undone"),
         (|| Compensation::NotReversible("it is gone"), ReportPhase::Failed, "not undone: it is gone"),
         (

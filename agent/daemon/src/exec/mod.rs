@@ -33,12 +33,12 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
 use crate::counters::Counters;
 use crate::failpoint;
 use crate::files::journal::JournalStore;
 use crate::session_loop::ControlMessage;
+use crate::status::SharedStatus;
 use crate::watch::files::Files;
 use crate::watch::kube::ClusterHandle;
 use policy_files::PolicyNow;
@@ -66,16 +66,16 @@ pub struct Shared {
     pub policy: PathBuf,
     /// Whose jobs are believed.
     pub keys: watch::Receiver<Vec<VerifyingKey>>,
-    /// Every job seen, and what is still to be told of it.
+    /// Every job seen, and the reports of it that are not acknowledged.
     pub journal: Arc<Mutex<JournalStore>>,
     /// The cluster and the leadership.
     pub cluster: Arc<ClusterHandle>,
     /// The watched files.
     pub files: Files,
     /// Where refusals go that no journal keeps.
-    pub refusals: mpsc::Sender<v1::JobReport>,
+    pub refusals: mpsc::Sender<Box<v1::JobReport>>,
     /// Where problems are said.
-    pub board: Arc<Board>,
+    pub status: Arc<SharedStatus>,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// When this process started the executors.
@@ -93,7 +93,7 @@ impl Shared {
         let done = self.with_journal(move |store| store.change(change)).await;
         let done =
             done.unwrap_or_else(|| Err("the job journal stopped working; restart the agent".to_owned()));
-        self.board.problem("journal", done.as_ref().err().cloned());
+        self.status.problem("journal", done.as_ref().err().cloned());
         done
     }
 
@@ -116,7 +116,7 @@ impl Shared {
     /// The policy as its files say now; what is wrong with them is shown as a problem.
     pub fn read_policy(&self) -> PolicyNow {
         let now = PolicyNow::read(&self.policy);
-        self.board.problem("policy", now.problem());
+        self.status.problem("policy", now.problem());
         now
     }
 }
@@ -174,7 +174,7 @@ async fn resume_one(shared: &Arc<Shared>, job: InterruptedJob) {
     match admit::resume(job.envelope.clone(), job.job_id, &keys, &shared.me()) {
         Ok(admitted) => flow::resume(shared, admitted, job).await,
         Err(refusal) => {
-            // It was believed once: whether it took effect cannot be told without believing it again.
+            // It was believed once: whether it took effect cannot be found out without believing it again.
             let reason = format!("interrupted by a restart, and not to be resumed: {}", refusal.reason);
             let envelope_sha256 = refusal.envelope_sha256;
             let report = v1::JobReport {
@@ -204,7 +204,7 @@ async fn receive(
             let now = store.get().latest_seen_time(clock::now());
             let decided = decide(store, envelope, &keys, &me, &policy, now);
             decided.map_err(|refusal| {
-                let report = refusal.report(now);
+                let report = Box::new(refusal.report(now));
                 (refusal, (!store.get().keeps(&report)).then_some(report))
             })
         })
@@ -217,9 +217,7 @@ async fn receive(
             if let Some(report) = unkept
                 && shared.refusals.try_send(report).is_err()
             {
-                tracing::warn!(
-                    "too many refusals wait to be sent; this one is not told to the control plane"
-                );
+                tracing::warn!("too many refusals wait to be sent; this one is dropped");
             }
         }
         Some(Ok(admitted)) => {

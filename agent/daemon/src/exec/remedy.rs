@@ -28,7 +28,7 @@ pub(crate) enum Effect {
     Present,
     /// It is not.
     Absent,
-    /// It cannot be told; why.
+    /// It is not known; why.
     Unknown(String),
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Outcome {
     Succeeded,
     /// It did not.
     Failed,
-    /// It cannot be told.
+    /// It is not known.
     Unknown,
 }
 

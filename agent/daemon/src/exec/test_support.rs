@@ -18,10 +18,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use crate::board::Board;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
@@ -34,10 +34,10 @@ pub(super) fn shared(
     dir: &Path,
     journal: JournalStore,
     cluster: ClusterHandle,
-) -> (Arc<Shared>, mpsc::Receiver<v1::JobReport>) {
-    let (outbox, _) = Outbox::new();
+) -> (Arc<Shared>, mpsc::Receiver<Box<v1::JobReport>>) {
+    let (observations, _) = ObservationQueue::new();
     let (refusals, sent) = mpsc::channel(super::REFUSALS);
-    let (board, counters) = (Arc::new(Board::new()), Arc::new(Counters::default()));
+    let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
     let baselines = Arc::new(Baselines::open(dir).unwrap());
     let shared = Shared {
         agent_id: agent_id(),
@@ -46,9 +46,9 @@ pub(super) fn shared(
         keys: watch::Sender::new(vec![key().verifying_key()]).subscribe(),
         journal: Arc::new(Mutex::new(journal)),
         cluster: Arc::new(cluster),
-        files: Files::new(&[], &[], &baselines, outbox, board.clone(), counters.clone()),
+        files: Files::new(&[], &[], &baselines, observations, status.clone(), counters.clone()),
         refusals,
-        board,
+        status,
         counters,
         started: std::time::Instant::now(),
         cancel: CancellationToken::new(),

@@ -9,7 +9,7 @@ use nimbus_protocol::v1;
 use tokio::sync::watch;
 
 use super::Identity;
-use crate::board::Board;
+use crate::status::SharedStatus;
 
 /// Between two requests, when the first is not answered.
 const AGAIN: SignedDuration = SignedDuration::from_mins(5);
@@ -57,7 +57,7 @@ impl Renewal {
     }
 
     /// Takes the answer. What cannot be used or kept is a problem; the old certificate goes on until it ends.
-    pub fn take(&mut self, response: &v1::RenewResponse, board: &Board) {
+    pub fn take(&mut self, response: &v1::RenewResponse, status: &SharedStatus) {
         let taken = self
             .identity
             .renewed(&response.certificate_chain_der, &response.job_keys)
@@ -67,10 +67,10 @@ impl Renewal {
                 self.asked = None;
                 self.keys.send_replace(self.identity.job_keys.clone());
                 tracing::info!(until = self.identity.expires_at(), "certificate renewed");
-                board.problem("renewal", None);
+                status.problem("renewal", None);
             }
             Err(error) => {
-                board.problem("renewal", Some(format!("the certificate was not renewed: {error}")));
+                status.problem("renewal", Some(format!("the certificate was not renewed: {error}")));
             }
         }
     }

@@ -110,7 +110,7 @@ impl Link {
         self.data.as_ref().is_some_and(|data| data.try_send(frame).is_ok())
     }
 
-    /// Closes the connection and waits, at most a second, until the peer has been told.
+    /// Closes the connection and waits, at most a second, until the peer knows.
     pub async fn close(mut self, code: CloseCode, reason: &str) {
         self.connection.close(VarInt::from_u32(code.number()), reason.as_bytes());
         let _ = tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;

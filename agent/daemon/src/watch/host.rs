@@ -13,9 +13,9 @@ use sysinfo::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 /// Processes named in a sample.
 const TOP: usize = 5;
@@ -28,8 +28,8 @@ const MAX_DISKS: usize = 64;
 pub async fn run(
     hostname: String,
     interval: Duration,
-    outbox: Outbox,
-    board: Arc<Board>,
+    outbox: ObservationQueue,
+    board: Arc<SharedStatus>,
     mut resync: watch::Receiver<u64>,
     cancel: CancellationToken,
 ) {

@@ -1,8 +1,8 @@
 //! Joining over real QUIC on loopback.
 
 use crate::plane::{AGENT, Plane};
-use nimbus_agent::identity::Identity;
 use nimbus_agent::enrol::{Newcomer, enrol};
+use nimbus_agent::identity::Identity;
 use nimbus_agent::{Agent, AgentError, Config};
 
 fn newcomer() -> Newcomer {
@@ -32,7 +32,7 @@ async fn the_secret_never_reaches_a_control_plane_that_the_token_does_not_name()
     let dir = tempfile::tempdir().unwrap();
     let token = named.token().to_string();
     let error = enrol(dir.path(), &impostor.server(), &token, newcomer()).await.unwrap_err().to_string();
-    assert!(error.contains("does not believe the other's certificate"), "{error}");
+    assert!(error.contains("does not accept the other's certificate"), "{error}");
     assert!(impostor.secrets().is_empty());
     assert!(Identity::load(dir.path()).unwrap().is_none());
 }

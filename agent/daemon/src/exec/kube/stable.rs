@@ -26,7 +26,7 @@ pub(in super::super) enum State {
     Pending,
     /// There; under another name (as after a restart of a container) it has to hold anew.
     Reached(String),
-    /// It will not get there, or that cannot be told any more; why.
+    /// It will not get there, or that cannot be found out any more; why.
     Over(Outcome, String),
 }
 

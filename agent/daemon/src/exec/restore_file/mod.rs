@@ -90,11 +90,11 @@ fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u
     let relative = relative(root, &action.path)?;
     let (baseline, now) = (root.baseline(&relative), root.look(&relative).entry);
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
-    if baseline.size.max(now.size) > MAX_READ {
+    if baseline.is_unread() || now.is_unread() {
         return Err(precondition(format!(
-            "expected a file of at most {} MiB, found a larger one: such files are compared by size and time alone \
-             and never restored",
-            MAX_READ >> 20
+            "expected a file of at most {} KiB, found a longer one: such files are compared by size and modification \
+             time, which is not enough to replace them",
+            MAX_READ >> 10
         )));
     }
     if baseline.kind == Kind::Absent && root.is_incomplete(&relative) {
@@ -114,16 +114,13 @@ fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u
 }
 
 fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
-    let why = if baseline.size > MAX_READ {
-        format!("it is {} bytes, and content over {} KiB is not kept", baseline.size, MAX_READ >> 10)
-    } else {
-        "it was not kept when the baseline was taken, or is damaged".to_owned()
-    };
     let blob = baseline.sha256.map(|hash| root.baselines().blob(&hash));
     match blob {
         Some(Ok(Some(content))) => Ok(content),
         Some(Err(error)) => Err(precondition(format!("expected the baseline's content, found: {error}"))),
-        _ => Err(precondition(format!("expected the baseline's content, found that {why}"))),
+        Some(Ok(None)) | None => Err(precondition(
+            "expected the baseline's content, found that it was not kept when the baseline was taken, or is damaged",
+        )),
     }
 }
 
@@ -192,7 +189,7 @@ impl Remedy for RestoreFile {
         // Room for the last look, where the state has to hold for as long as there is time.
         let patience = self.limits.reach.max(self.limits.hold + 2 * self.limits.pace());
         let until = tokio::time::Instant::from_std(started + patience);
-        // What changed is told at once, so that the control plane's picture is right before the last report.
+        // What changed is observed at once; the report does not wait for the observation to be sent.
         self.look_again(until).await;
         let verdict = loop {
             let Ok(right) = tokio::time::timeout_at(until, self.is_right()).await else {

@@ -165,7 +165,7 @@ fn place(
     renameat(dir, temporary, dir, name).map_err(|error| failed(error.into()))
 }
 
-/// The last look before the point of no return; for a large file its stamp vouches for the content.
+/// The last look before the point of no return; an unchanged stamp vouches for the content.
 pub(super) fn unchanged(
     root: &Root,
     relative: &str,

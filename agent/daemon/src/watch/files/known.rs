@@ -68,10 +68,10 @@ impl Known {
 
     /// The baseline to be stored.
     pub(super) fn index(&self) -> Index {
-        let entry = |(path, t): (&Box<str>, &Tracked)| Some((path.clone(), t.baseline.clone()?));
+        let entries = self.tracked.iter().filter_map(|(path, t)| Some((path.clone(), t.baseline.clone()?)));
         let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
         Index {
-            entries: self.tracked.iter().filter_map(entry).collect(),
+            entries: entries.collect(),
             reported: reported.collect(),
             incomplete: self.incomplete.iter().map(str::to_owned).collect(),
             mounts: self.mounts.iter().map(ToString::to_string).collect(),

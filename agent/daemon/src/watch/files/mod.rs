@@ -25,10 +25,10 @@ use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
 use crate::counters::Counters;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 use baseline::Baselines;
 use notice::Notices;
 use root::Root;
@@ -44,8 +44,8 @@ const RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Files {
     roots: Vec<(String, Arc<Mutex<Root>>)>,
-    outbox: Outbox,
-    board: Arc<Board>,
+    outbox: ObservationQueue,
+    board: Arc<SharedStatus>,
     counters: Arc<Counters>,
 }
 
@@ -55,8 +55,8 @@ impl Files {
         paths: &[PathBuf],
         exclude: &[PathBuf],
         baselines: &Arc<Baselines>,
-        outbox: Outbox,
-        board: Arc<Board>,
+        outbox: ObservationQueue,
+        board: Arc<SharedStatus>,
         counters: Arc<Counters>,
     ) -> Self {
         let root = |path: &PathBuf| {

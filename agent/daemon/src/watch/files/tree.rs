@@ -64,8 +64,10 @@ impl From<Entry> for Examined {
 }
 
 /// `entry` as one that may not be read.
-pub fn unreadable(entry: Entry, error: &io::Error) -> Examined {
-    Entry { kind: Kind::Unreadable, problem: error.to_string(), ..entry }.into()
+pub fn unreadable(mut entry: Entry, error: &io::Error) -> Examined {
+    entry.kind = Kind::Unreadable;
+    entry.problem = error.to_string();
+    entry.into()
 }
 
 /// Opens the directory that holds `relative` below `root`, and its name there; `""` means the root itself.

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 pub use nimbus_agent_core::election::Leadership;
 
 use super::request::{self, RequestError};
-use crate::board::Board;
 use crate::clock;
 use crate::config::LeaseSettings;
+use crate::status::SharedStatus;
 
 /// Longest wait at the end until the Lease is given back.
 const GIVE_BACK: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ pub struct Elector {
     settings: LeaseSettings,
     election: Election,
     out: Arc<watch::Sender<Leadership>>,
-    board: Arc<Board>,
+    board: Arc<SharedStatus>,
     /// Where the Lease is, once it is known.
     namespace: Option<String>,
 }
@@ -37,7 +37,7 @@ impl Elector {
         settings: LeaseSettings,
         identity: String,
         out: Arc<watch::Sender<Leadership>>,
-        board: Arc<Board>,
+        board: Arc<SharedStatus>,
     ) -> Self {
         let election = Election::new(identity, settings.duration);
         Self { client, settings, election, out, board, namespace: None }

@@ -18,10 +18,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
 use crate::config::LeaseSettings;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 use client::{Cluster, Target};
 use cordons::Cordons;
 use lease::{Elector, Leadership};
@@ -81,9 +81,9 @@ pub struct Watch {
     /// This replica's name in the election: the agent's id.
     pub identity: String,
     /// Where observations go.
-    pub outbox: Outbox,
+    pub outbox: ObservationQueue,
     /// Where status and problems are said.
-    pub board: Arc<Board>,
+    pub board: Arc<SharedStatus>,
     /// What the executors share.
     pub handle: Arc<ClusterHandle>,
     /// Grows whenever everything is to be listed again.
@@ -217,7 +217,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
 }
 
 /// Says in the status when the cluster is listed.
-async fn tell_synced(board: Arc<Board>, term: u64, mut listings: watch::Receiver<Listings>) {
+async fn tell_synced(board: Arc<SharedStatus>, term: u64, mut listings: watch::Receiver<Listings>) {
     if listings.wait_for(is_synced).await.is_ok() {
         tracing::info!(term, "the cluster is listed");
         board.update(|status| status.synced = status.leading && status.lease_term == term);

@@ -22,8 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::cordons::Cordons;
 use super::request::chain;
 use super::watched::{Watched, parts};
-use crate::board::Board;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 /// Objects asked for in one page of a list. A page is held as text while it is read: a few kilobytes an object, so this
 /// is what decides how much memory a listing takes at its peak.
@@ -53,9 +53,9 @@ pub struct Follow {
     /// The term of the lease under which this is watched.
     pub term: u64,
     /// Where observations go.
-    pub outbox: Outbox,
+    pub outbox: ObservationQueue,
     /// Where problems are said.
-    pub board: Arc<Board>,
+    pub board: Arc<SharedStatus>,
     /// Grows whenever everything is to be listed again.
     pub resync: watch::Receiver<u64>,
     /// How far every kind has come.
@@ -69,6 +69,9 @@ pub struct Follow {
 struct Stream<T> {
     follow: Follow,
     seen: Seen,
+    /// A listing was asked for and has not answered yet.
+    asked: bool,
+    /// The listing is the first one, or was asked for by the control plane: everything is sent between two marks.
     bracketed: bool,
     of: std::marker::PhantomData<T>,
 }
@@ -77,8 +80,13 @@ struct Stream<T> {
 pub async fn run<T: Slim>(mut follow: Follow) {
     follow.resync.mark_unchanged();
     let cancel = follow.cancel.clone();
-    let mut stream =
-        Stream::<T> { follow, seen: Seen::new(T::KIND), bracketed: true, of: std::marker::PhantomData };
+    let mut stream = Stream::<T> {
+        follow,
+        seen: Seen::new(T::KIND),
+        asked: false,
+        bracketed: true,
+        of: std::marker::PhantomData,
+    };
     tokio::select! {
         () = cancel.cancelled() => {}
         () = stream.forever() => {}
@@ -106,7 +114,11 @@ impl<T: Slim> Stream<T> {
                     Some(Ok(event)) => {
                         wait = BACKOFF.0;
                         self.follow.board.problem(&problem_key(T::KIND), None);
+                        let listed = matches!(event, Event::InitDone);
                         self.event(event).await;
+                        if listed && self.bracketed {
+                            break;
+                        }
                     }
                     Some(Err(error)) => {
                         self.report(&error);
@@ -121,39 +133,58 @@ impl<T: Slim> Stream<T> {
 
     async fn event(&mut self, event: Event<Watched<T>>) {
         match event {
-            Event::Init => {
-                if self.bracketed {
-                    self.seen.clear();
-                    self.mark(sync_mark::Phase::Begin).await;
-                }
-                self.seen.begin_relist();
+            Event::Init => self.asked = true,
+            Event::InitApply(watched) => {
+                self.begin_listing().await;
+                self.apply(watched.object).await;
             }
-            Event::InitApply(watched) | Event::Apply(watched) => {
-                let body = watched.object.observe();
-                if let observation::Body::Node(node) = &body {
-                    self.follow.cordons.note(node);
-                }
-                if self.seen.changed(&watched.object.meta().uid, &body) {
-                    self.send(body).await;
-                }
-            }
+            Event::Apply(watched) => self.apply(watched.object).await,
             Event::Delete(watched) => {
                 self.seen.forget(&watched.object.meta().uid);
                 self.send(observation::Body::Gone(watched.object.gone())).await;
             }
             Event::InitDone => {
-                let vanished = self.seen.end_relist();
-                if self.bracketed {
-                    self.mark(sync_mark::Phase::End).await;
-                    self.bracketed = false;
-                } else {
-                    for gone in vanished.gone {
-                        self.send(observation::Body::Gone(gone)).await;
-                    }
-                }
-                self.listing(Listing::Complete);
+                self.begin_listing().await;
+                self.end_listing().await;
             }
         }
+    }
+
+    /// Begins a listing once the API server answered it: one that it refuses is never begun.
+    async fn begin_listing(&mut self) {
+        if !std::mem::take(&mut self.asked) {
+            return;
+        }
+        if self.bracketed {
+            self.seen.clear();
+            self.mark(sync_mark::Phase::Begin).await;
+        }
+        self.seen.begin_relist();
+    }
+
+    async fn apply(&mut self, object: T) {
+        let body = object.observe();
+        if let observation::Body::Node(node) = &body {
+            self.follow.cordons.note(node);
+        }
+        if self.seen.changed(&object.meta().uid, &body) {
+            self.send(body).await;
+        }
+    }
+
+    async fn end_listing(&mut self) {
+        let vanished = self.seen.end_relist();
+        if self.bracketed {
+            self.mark(sync_mark::Phase::End).await;
+            self.bracketed = false;
+        } else {
+            for gone in vanished.gone {
+                self.send(observation::Body::Gone(gone)).await;
+            }
+            // Of objects whose UID is not known any more only a listing between marks shows that they are gone.
+            self.bracketed = vanished.unnamed > 0;
+        }
+        self.listing(Listing::Complete);
     }
 
     async fn mark(&self, phase: sync_mark::Phase) {

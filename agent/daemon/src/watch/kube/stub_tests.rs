@@ -20,10 +20,10 @@ use super::client;
 use super::cordons::Cordons;
 use super::lease::{Elector, Leadership};
 use super::stream::{self, Follow};
-use crate::board::Board;
 use crate::clock;
 use crate::config::{ClusterSource, LeaseSettings};
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
@@ -41,6 +41,8 @@ struct Server {
     forbidden: Mutex<BTreeSet<&'static str>>,
     /// What the next watch of pods says before it hangs.
     events: Mutex<Vec<Value>>,
+    /// Ends a watch of pods that hangs, with a 410.
+    expire: tokio::sync::Notify,
     /// The queries of all lists of pods.
     lists: Mutex<Vec<String>>,
 }
@@ -114,7 +116,7 @@ impl Server {
         object.to_string().into_response()
     }
 
-    fn collection(&self, path: &str, query: &str) -> Response {
+    fn collection(self: Arc<Self>, path: &str, query: &str) -> Response {
         if self.forbidden.lock().unwrap().contains(path) {
             return status(StatusCode::FORBIDDEN);
         }
@@ -123,8 +125,15 @@ impl Server {
                 if path == PODS { std::mem::take(&mut *self.events.lock().unwrap()) } else { Vec::new() };
             let lines: Vec<Result<String, std::io::Error>> =
                 events.iter().map(|e| Ok(format!("{e}\n"))).collect();
-            let hang = futures::stream::pending();
-            return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), hang))
+            let pods = path == PODS;
+            let expired = futures::stream::once(async move {
+                if !pods {
+                    std::future::pending::<()>().await;
+                }
+                self.expire.notified().await;
+                Ok(format!("{}\n", expired()))
+            });
+            return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), expired))
                 .into_response();
         }
         if path == PODS {
@@ -139,6 +148,12 @@ impl Server {
             .to_string()
             .into_response()
     }
+}
+
+/// The end of a watch whose version the server does not have any more.
+fn expired() -> Value {
+    json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
+                                         "message": "too old resource version" } })
 }
 
 fn pod(number: u8, phase: &str) -> Value {
@@ -173,12 +188,11 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         json!({ "type": "MODIFIED", "object": pod(1, "Running") }),
         json!({ "type": "MODIFIED", "object": pod(2, "Running") }),
         json!({ "type": "DELETED", "object": pod(3, "Running") }),
-        json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
-                                             "message": "too old resource version" } }),
+        expired(),
     ];
-    let (outbox, mut items) = Outbox::new();
+    let (outbox, mut items) = ObservationQueue::new();
     let resync = watch::Sender::new(0);
-    let board = Arc::new(Board::new());
+    let board = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
     let follow = Follow {
         client,
@@ -212,13 +226,27 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         assert_eq!(next().await, expected);
     }
     assert!(server.lists.lock().unwrap()[1].contains("continue=more"), "lists come in pages");
+
+    // A UID that is no UUID cannot be told from what is kept of it: everything is listed again between marks.
+    let mut odd = pod(5, "Running");
+    odd["metadata"]["uid"] = json!("odd");
+    server.collections.lock().unwrap().insert(PODS, vec![odd]);
+    resync.send_replace(2);
+    for expected in ["Begin Pod 5", "web-5 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    server.collections.lock().unwrap().insert(PODS, vec![pod(2, "Running")]);
+    server.expire.notify_one();
+    for expected in ["web-2 Running", "Begin Pod 5", "web-2 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
     cancel.cancel();
     watching.await.unwrap();
 }
 
 #[tokio::test]
 async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
-    let (client, server) = serve().await;
+    let (client, _server) = serve().await;
     let settings = LeaseSettings { duration: Duration::from_secs(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
         let out = Arc::new(watch::Sender::new(Leadership::Unknown));
@@ -228,7 +256,7 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
             settings.clone(),
             name.to_owned(),
             out.clone(),
-            Arc::new(Board::new()),
+            Arc::new(SharedStatus::new()),
         );
         (out, cancel.clone(), tokio::spawn(elector.run(cancel)))
     };
@@ -267,7 +295,7 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     // So long that nobody leads in this test because a lease ran out.
     let settings = LeaseSettings { duration: Duration::from_mins(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
-        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(Board::new()));
+        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(SharedStatus::new()));
         let cancel = CancellationToken::new();
         let elector =
             Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), board.clone());
@@ -307,8 +335,8 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     );
     std::fs::write(&kubeconfig, text).unwrap();
     let source = ClusterSource::Kubeconfig { path: Some(kubeconfig), context: None };
-    let (outbox, mut items) = Outbox::new();
-    let (board, cancel) = (Arc::new(Board::new()), CancellationToken::new());
+    let (outbox, mut items) = ObservationQueue::new();
+    let (board, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
     let running = tokio::spawn(super::run(super::Watch {
         target: client::target(&source).await.unwrap().unwrap(),

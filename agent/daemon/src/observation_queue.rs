@@ -10,7 +10,7 @@ const QUEUE: usize = 1_024;
 
 /// One observation on its way to the spool.
 #[derive(Debug)]
-pub struct Item {
+pub struct QueuedObservation {
     /// What was seen; its sequence is set by the spool.
     pub observation: v1::Observation,
     /// Told once the spool has it.
@@ -19,43 +19,47 @@ pub struct Item {
 
 /// The watchers' end.
 #[derive(Debug, Clone)]
-pub struct Outbox(mpsc::Sender<Item>);
+pub struct ObservationQueue(mpsc::Sender<QueuedObservation>);
 
-impl Outbox {
+impl ObservationQueue {
     /// Both ends.
-    pub fn new() -> (Self, mpsc::Receiver<Item>) {
+    pub fn new() -> (Self, mpsc::Receiver<QueuedObservation>) {
         let (send, receive) = mpsc::channel(QUEUE);
         (Self(send), receive)
     }
 
     /// Queues an observation. Waits while the queue is full; does nothing once the agent stops.
     pub async fn observe(&self, cluster_uid: &str, body: observation::Body) {
-        let _ = self.0.send(item(cluster_uid, body, None)).await;
+        let _ = self.0.send(queued(cluster_uid, body, None)).await;
     }
 
     /// Queues an observation and waits until the spool has it: what is queued afterwards has a later sequence.
     pub async fn observe_now(&self, cluster_uid: &str, body: observation::Body) {
         let (send, receive) = oneshot::channel();
-        if self.0.send(item(cluster_uid, body, Some(send))).await.is_ok() {
+        if self.0.send(queued(cluster_uid, body, Some(send))).await.is_ok() {
             let _ = receive.await;
         }
     }
 
-    /// As [`Outbox::observe_now`], from a blocking thread.
+    /// As [`ObservationQueue::observe_now`], from a blocking thread.
     pub fn observe_now_blocking(&self, cluster_uid: &str, body: observation::Body) {
         let (send, receive) = oneshot::channel();
-        if self.0.blocking_send(item(cluster_uid, body, Some(send))).is_ok() {
+        if self.0.blocking_send(queued(cluster_uid, body, Some(send))).is_ok() {
             let _ = receive.blocking_recv();
         }
     }
 }
 
-fn item(cluster_uid: &str, body: observation::Body, queued: Option<oneshot::Sender<()>>) -> Item {
+fn queued(
+    cluster_uid: &str,
+    body: observation::Body,
+    queued: Option<oneshot::Sender<()>>,
+) -> QueuedObservation {
     let observation = v1::Observation {
         sequence: 0,
         observed_at_us: clock::now_us(),
         cluster_uid: cluster_uid.to_owned(),
         body: Some(body),
     };
-    Item { observation, queued }
+    QueuedObservation { observation, queued }
 }
