@@ -1,14 +1,18 @@
-//! The command line's grammar: the flags that hold everywhere and the list of commands.
+//! The command line's grammar and the one list of commands.
 //!
-//! Each command's own flags stand beside what it does, in [`crate::commands`].
+//! Each command's own flags are defined with what it does, in [`crate::commands`]; the flags that hold everywhere are in
+//! [`crate::global`].
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::{
     agents, approvals, audit, autonomous, clusters, completions, drift, incidents, jobs, status, up, version,
 };
-use crate::output::format::Format;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::global::Global;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -25,7 +29,7 @@ Exit codes:
 
 Start here: `nimbus up --watch DIR`, then in another terminal `nimbus status`.";
 
-/// Watches clusters and hosts, and puts right what breaks
+/// Watches Kubernetes clusters and hosts, and repairs what breaks in them
 #[derive(Debug, Parser)]
 #[command(name = "nimbus", version, styles = STYLES, after_help = AFTER, max_term_width = 100)]
 #[command(propagate_version = false, subcommand_required = true, arg_required_else_help = true)]
@@ -36,44 +40,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// The flags that hold everywhere.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Everywhere")]
-#[expect(clippy::struct_excessive_bools, reason = "a set of independent switches is what a command line is")]
-pub struct Global {
-    /// How to print: for reading (wide: nothing cut), for a program, or ids alone
-    #[arg(
-        short = 'o',
-        long = "output-format",
-        global = true,
-        value_enum,
-        default_value_t,
-        value_name = "FORMAT"
-    )]
-    pub format: Format,
-    /// Address of the control plane [default: the context's, else http://127.0.0.1:7070]
-    #[arg(long, global = true, env = "NIMBUS_SERVER", hide_env_values = true, value_name = "URL")]
-    pub server: Option<String>,
-    /// Which context of the configuration to use [default: its current one]
-    #[arg(long, global = true, env = "NIMBUS_CONTEXT", hide_env_values = true, value_name = "NAME")]
-    pub context: Option<String>,
-    /// Answer yes to every question
-    #[arg(short = 'y', long, global = true)]
-    pub yes: bool,
-    /// Say what would happen, write nothing
-    #[arg(long, global = true)]
-    pub dry_run: bool,
-    /// No colour (as with NO_COLOR set)
-    #[arg(long, global = true)]
-    pub no_color: bool,
-    /// No hints, no progress
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// Say more; twice for even more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
 }
 
 /// Every command.
@@ -101,15 +67,26 @@ pub enum Command {
     Version(version::VersionArgs),
 }
 
-/// Which page of a list.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Page {
-    /// At most so many, 1 to 500
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
-    pub limit: Option<u32>,
-    /// Continue after this cursor (the `next` of the page before)
-    #[arg(long, value_name = "CURSOR")]
-    pub after: Option<String>,
+impl Command {
+    /// Runs the command; a failure carries its exit code.
+    pub async fn run(self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Up(args) => up::run(context, args).await,
+            Self::Status(args) => status::run(context, args).await,
+            Self::Clusters(args) => clusters::run(context, args).await,
+            Self::Agents(args) => agents::run(context, args).await,
+            Self::Incidents(args) => incidents::run(context, args).await,
+            Self::Approvals(args) => approvals::run(context, args).await,
+            Self::Approve(args) => approvals::approve(context, args).await,
+            Self::Deny(args) => approvals::deny(context, args).await,
+            Self::Autonomous(args) => autonomous::run(context, args).await,
+            Self::Jobs(args) => jobs::run(context, args).await,
+            Self::Drift(args) => drift::run(context, args).await,
+            Self::Audit(args) => audit::run(context, args).await,
+            Self::Completions(args) => completions::run(context, &args, &mut Cli::command()),
+            Self::Version(args) => version::run(context, &args).await,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Questions to a person. Without a terminal nothing is asked and nothing is done: the flag that answers is named.
+//! Questions to a person. Without a terminal nothing is asked and nothing is done: the message names the flag that answers.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::error::Failure;
 use crate::output::theme::Tone;
 
-/// What a person said.
+/// A person's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     /// Yes, or `--yes`.

@@ -1,24 +1,21 @@
 //! Which server is meant, which token opens it, and what its refusals mean for a command.
 //!
-//! A token is sent only to the server it belongs to: with `--server` naming another address than the context's,
-//! the context's token stays at home.
+//! A token is sent only to the server it belongs to: with `--server` naming another address than the context's, the
+//! context's token is not used.
 
 use std::path::{Path, PathBuf};
 
+use nimbus_api::Problem;
 use nimbus_api::client::{Client, ClientError};
-use nimbus_api::{DEFAULT_LIMIT, MAX_LIMIT};
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::cli::{Global, Page};
 use crate::config::{self, Config};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::files;
+use crate::global::Global;
 
-/// Most things looked through for the start of an id; older ones need their whole id.
-const MAX_LOOKED_AT: usize = 10_000;
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where to go and with what, before anything is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,78 +58,23 @@ pub fn destination(global: &Global, config: &Config) -> Result<Destination, Fail
     }
 }
 
-/// An open way to a control plane.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// The contract's client.
-    pub client: Client,
-    has_token: bool,
-}
-
-impl Server {
-    /// Finds the server by flags, environment and configuration.
-    pub fn open(context: &Context) -> Result<Self, Failure> {
-        let config =
-            config::config_path().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
-        let to = destination(&context.global, &config)?;
-        let token = match std::env::var("NIMBUS_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-            Some(token) => token,
-            None => to.token_file.as_deref().map_or_else(|| Ok(String::new()), token)?,
-        };
-        let ca = match &to.ca_file {
-            // Plain HTTP shows no certificate: the file need not exist.
-            Some(path) if to.server.starts_with("https:") => Some(
-                std::fs::read(path)
-                    .map_err(|error| files::unreadable("the server's authority", path, &error))?,
-            ),
-            _ => None,
-        };
-        let client =
-            Client::new(&to.server, token.trim(), ca.as_deref()).map_err(|error| failure(error, true))?;
-        Ok(Self { client, has_token: !token.trim().is_empty() })
-    }
-
-    /// Reads one document as the server sends it.
-    pub async fn get(&self, path: &[&str], query: &impl Serialize) -> Result<Value, Failure> {
-        self.client.get(path, query).await.map_err(|error| self.failure(error))
-    }
-
-    /// Sends an order, and gives the answer as the server sends it.
-    pub async fn post(&self, path: &[&str], body: &impl Serialize) -> Result<Value, Failure> {
-        self.client.post(path, body).await.map_err(|error| self.failure(error))
-    }
-
-    /// One page of a list, with filters.
-    pub async fn page(&self, path: &[&str], filters: Value, page: &Page) -> Result<Value, Failure> {
-        let mut query = filters;
-        query["limit"] = json!(page.limit.unwrap_or(DEFAULT_LIMIT));
-        if let Some(after) = &page.after {
-            query["after"] = json!(after);
-        }
-        self.get(path, &query).await
-    }
-
-    /// Every item of a list up to a bound of ten thousand, newest first.
-    pub async fn items(&self, path: &[&str], filters: &Value) -> Result<Vec<Value>, Failure> {
-        let mut items = Vec::new();
-        let mut page = Page { limit: Some(MAX_LIMIT), after: None };
-        loop {
-            let mut list = self.page(path, filters.clone(), &page).await?;
-            if let Some(Value::Array(more)) = list.get_mut("items").map(Value::take) {
-                items.extend(more);
-            }
-            let next = list.get("next").and_then(Value::as_str).map(str::to_owned);
-            if next.is_none() || next == page.after || items.len() >= MAX_LOOKED_AT {
-                return Ok(items);
-            }
-            page.after = next;
-        }
-    }
-
-    /// What a client's error means for a command.
-    pub fn failure(&self, error: ClientError) -> Failure {
-        failure(error, self.has_token)
-    }
+/// A client of the control plane that flags, environment and configuration name.
+pub fn open(context: &Context) -> Result<Client, Failure> {
+    let config = config::config_path().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
+    let to = destination(&context.global, &config)?;
+    let token = match std::env::var("NIMBUS_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
+        Some(token) => token,
+        None => to.token_file.as_deref().map_or_else(|| Ok(String::new()), token)?,
+    };
+    let ca = match &to.ca_file {
+        // Plain HTTP shows no certificate: the file need not exist.
+        Some(path) if to.server.starts_with("https:") => Some(
+            std::fs::read(path)
+                .map_err(|error| files::unreadable("the server's CA certificate", path, &error))?,
+        ),
+        _ => None,
+    };
+    Ok(Client::new(&to.server, token.trim(), ca.as_deref())?)
 }
 
 /// Reads a token file. Its content never appears in an error.
@@ -156,58 +98,58 @@ fn token(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn failure(error: ClientError, has_token: bool) -> Failure {
-    match error {
-        ClientError::Unreachable { server, detail } => Failure::new("the control plane cannot be reached")
-            .exit(Exit::Unreachable)
-            .expected(format!("a control plane at {server}"))
-            .found(detail)
-            .next("start one with `nimbus up`, or name another with --server or --context"),
-        ClientError::Problem(problem) => {
-            let problem = *problem;
-            let exit = match (problem.status, problem.code.as_str()) {
-                (404, _) => Exit::NotFound,
-                (401 | 403, _) => Exit::Refused,
-                _ => Exit::Error,
-            };
-            let sentence = if problem.detail.is_empty() { problem.title } else { problem.detail };
-            let mut failure = Failure::new(sentence).exit(exit);
-            failure.expected = problem.expected.unwrap_or_default();
-            failure.found = problem.found.unwrap_or_default();
-            failure.next = problem.remedy.unwrap_or_default();
-            failure.status = Some(problem.status);
-            failure.type_uri = Some(problem.kind);
-            if problem.status == 401 && failure.next.is_empty() {
-                failure.next = if has_token {
-                    "read the token from the server's data directory (operator.token) again".to_owned()
-                } else {
-                    "set NIMBUS_TOKEN, or use a context that names a token file".to_owned()
-                };
+impl From<ClientError> for Failure {
+    /// What a client's error means for a command: its exit code, and what to do next.
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Unreachable { server, detail } => Self::new("the control plane cannot be reached")
+                .exit(Exit::Unreachable)
+                .expected(format!("a control plane at {server}"))
+                .found(detail)
+                .next("start one with `nimbus up`, or name another with --server or --context"),
+            ClientError::Problem(problem) => refusal(*problem),
+            ClientError::Unreadable { server, found } => {
+                Self::new("the server's answer cannot be understood")
+                    .expected(format!("a control plane of this version (nimbus {VERSION}) at {server}"))
+                    .found(found)
+                    .next("check the address, and compare the versions with `nimbus version`")
             }
-            failure
+            ClientError::BadAddress(found) => Self::usage("the server's address cannot be used")
+                .expected("an address such as http://127.0.0.1:7070 or https://nimbus.example:7070")
+                .found(found)
+                .next("correct --server, NIMBUS_SERVER or the context"),
+            ClientError::PlainHttp(found) => Self::new("the token would travel unencrypted")
+                .exit(Exit::Refused)
+                .expected("https:// to another machine, http:// only to a loopback address")
+                .found(found)
+                .next("use https:// and the control plane's ca.pem as the context's ca_file"),
+            ClientError::BadToken => Self::new("the operator's token cannot be used")
+                .expected("visible ASCII characters")
+                .found("something else")
+                .next("read the token from its file again"),
+            ClientError::BadCertificate(found) => Self::new("the server's CA certificate cannot be used")
+                .expected("a CA certificate in PEM")
+                .found(found)
+                .next("copy ca.pem from the control plane's data directory"),
         }
-        ClientError::Unreadable { server, found } => Failure::new("the answer is not a control plane's")
-            .expected(format!("a Nimbus control plane at {server}"))
-            .found(found)
-            .next("check the address"),
-        ClientError::BadAddress(found) => Failure::usage("the server's address cannot be used")
-            .expected("an address such as http://127.0.0.1:7070 or https://nimbus.example:7070")
-            .found(found)
-            .next("correct --server, NIMBUS_SERVER or the context"),
-        ClientError::PlainHttp(found) => Failure::new("the token would travel in the clear")
-            .exit(Exit::Refused)
-            .expected("https:// to another machine, http:// only to a loopback address")
-            .found(found)
-            .next("use https:// and the control plane's ca.pem as the context's ca_file"),
-        ClientError::BadToken => Failure::new("the operator's token cannot be used")
-            .expected("visible ASCII characters")
-            .found("something else")
-            .next("read the token from its file again"),
-        ClientError::BadCertificate(found) => Failure::new("the server's authority cannot be used")
-            .expected("a CA certificate in PEM")
-            .found(found)
-            .next("copy ca.pem from the control plane's data directory"),
     }
+}
+
+/// The control plane's own refusal, in its own words.
+fn refusal(problem: Problem) -> Failure {
+    let exit = match problem.status {
+        404 => Exit::NotFound,
+        401 | 403 => Exit::Refused,
+        _ => Exit::Error,
+    };
+    let sentence = if problem.detail.is_empty() { problem.title } else { problem.detail };
+    let mut failure = Failure::new(sentence).exit(exit);
+    failure.expected = problem.expected.unwrap_or_default();
+    failure.found = problem.found.unwrap_or_default();
+    failure.next = problem.remedy.unwrap_or_default();
+    failure.status = Some(problem.status);
+    failure.type_uri = Some(problem.kind);
+    failure
 }
 
 #[cfg(test)]
@@ -257,15 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_has_its_exit_code() {
+    fn each_refusal_has_its_exit_code_and_keeps_the_servers_words() {
         let problem = |status: u16| {
-            let problem = nimbus_api::Problem { status, ..nimbus_api::Problem::default() };
-            failure(ClientError::Problem(Box::new(problem)), false)
+            let remedy = Some("do this".to_owned());
+            Failure::from(ClientError::Problem(Box::new(Problem { status, remedy, ..Problem::default() })))
         };
         let codes = [401, 403, 404, 409, 500].map(|status| problem(status).exit);
         assert_eq!(codes, [Exit::Refused, Exit::Refused, Exit::NotFound, Exit::Error, Exit::Error]);
-        assert!(problem(401).next.contains("NIMBUS_TOKEN"));
+        assert_eq!(problem(409).next, "do this");
         let lost = ClientError::Unreachable { server: "http://127.0.0.1:1".into(), detail: "refused".into() };
-        assert_eq!(failure(lost, false).exit, Exit::Unreachable);
+        assert_eq!(Failure::from(lost).exit, Exit::Unreachable);
     }
 }

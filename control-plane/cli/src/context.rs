@@ -1,18 +1,21 @@
 //! What every command is given: the flags, the terminal, the clock, and the way to print.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::de::DeserializeOwned;
+use nimbus_api::List;
+use nimbus_api::client::Answer;
 use serde_json::Value;
 
-use crate::cli::Global;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::output::format::{self, Format};
+use crate::format::{self, Format};
+use crate::global::Global;
 use crate::output::theme::{Theme, Tone};
 use crate::output::time::Clock;
+use crate::output::wrap::wrap;
 use crate::view::View;
 
 /// One command's surroundings.
@@ -53,52 +56,53 @@ impl Context {
         }
     }
 
-    /// Prints an answer: through `table` for a person, unchanged for a program.
-    pub fn show<T: DeserializeOwned>(
+    /// Prints an answer: through `table` for a person, as it was sent for a program.
+    pub fn show<T>(
         &self,
-        answer: &Value,
+        answer: &Answer<T>,
         table: impl FnOnce(&View, &T) -> String,
     ) -> Result<(), Failure> {
-        if self.global.format.is_table() {
-            let typed = read(answer)?;
-            self.print(&table(&self.view(), &typed))
-        } else {
-            self.print(&format::document(answer, self.global.format)?)
-        }
-    }
-
-    /// Prints what a dry run would do, for a program; a person reads the hint.
-    pub fn show_dry(&self, document: &Value) -> Result<(), Failure> {
-        if self.global.format.is_table() {
-            return Ok(());
-        }
-        self.print(&format::document(document, self.global.format)?)
+        self.print_either(&answer.raw, |view| table(view, &answer.typed))
     }
 
     /// Prints a page of a list, and on stderr how to see the rest.
-    pub fn show_page<T: DeserializeOwned>(
+    pub fn show_page<T>(
         &self,
-        page: &Value,
-        table: impl FnOnce(&View, &T) -> String,
+        page: &Answer<List<T>>,
+        table: impl FnOnce(&View, &List<T>) -> String,
     ) -> Result<(), Failure> {
         self.show(page, table)?;
-        if let Some(next) = page.get("next").and_then(Value::as_str) {
+        if let Some(next) = &page.typed.next {
             self.hint(&format!("There is more: the same command with --after {next} (or a larger --limit)."));
         }
         Ok(())
+    }
+
+    /// Prints `document` for a program, or `text` for a person.
+    pub fn print_either(&self, document: &Value, text: impl FnOnce(&View) -> String) -> Result<(), Failure> {
+        if self.global.format.is_table() {
+            self.print(&text(&self.view()))
+        } else {
+            self.print(&format::document(document, self.global.format)?)
+        }
+    }
+
+    /// Prints a document for a program, nothing for a person, who reads the hints instead.
+    pub fn print_document(&self, document: &Value) -> Result<(), Failure> {
+        self.print_either(document, |_| String::new())
     }
 
     /// A hint on stderr, only for a person who reads tables.
     pub fn hint(&self, text: &str) {
         if !self.global.quiet && self.global.format.is_table() {
             let room = hints_width().unwrap_or(usize::MAX);
-            for line in text.lines().flat_map(|line| crate::view::story::wrap(line, room)) {
+            for line in text.lines().flat_map(|line| wrap(line, room)) {
                 eprintln!("{}", self.hints.paint(Tone::Quiet, &line));
             }
         }
     }
 
-    /// May anything but a failure be said on stderr? With `-o json` the failure is a document and stands alone there.
+    /// Whether anything but a failure is printed on stderr: with `-o json` the failure is a document and is alone there.
     fn talks(&self) -> bool {
         !self.global.quiet && self.global.format != Format::Json
     }
@@ -110,7 +114,8 @@ impl Context {
         }
     }
 
-    /// What is being waited for: a spinner on a terminal, one line otherwise, nothing with `-q` or `-o json`.
+    /// What is being waited for: a spinner on a terminal, otherwise a line for each thing to say, nothing with `-q` or
+    /// `-o json`.
     pub fn progress(&self, text: &str) -> Progress {
         let terminal = std::io::stderr().is_terminal() && self.talks();
         let bar = ProgressBar::with_draw_target(
@@ -121,7 +126,7 @@ impl Context {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
-        let mut progress = Progress { bar, lines: !terminal && self.talks(), last: String::new() };
+        let mut progress = Progress { bar, lines: !terminal && self.talks(), said: BTreeSet::new() };
         progress.say(text);
         progress
     }
@@ -147,21 +152,22 @@ fn hints_width() -> Option<usize> {
 pub struct Progress {
     bar: ProgressBar,
     lines: bool,
-    last: String,
+    /// The lines that were printed; a wait has few different ones.
+    said: BTreeSet<String>,
 }
 
 impl Progress {
-    /// Where it stands now; the same words again say nothing new.
+    /// Says how far it is. Without a terminal each line is printed once, however often its turn comes again.
     pub fn say(&mut self, text: &str) {
-        if self.last == text {
-            return;
-        }
-        text.clone_into(&mut self.last);
         let text = crate::output::plain(text);
-        if self.lines {
+        if self.lines && self.is_new(&text) {
             eprintln!("{text} …");
         }
         self.bar.set_message(text.into_owned());
+    }
+
+    fn is_new(&mut self, line: &str) -> bool {
+        self.said.insert(line.to_owned())
     }
 }
 
@@ -171,12 +177,16 @@ impl Drop for Progress {
     }
 }
 
-/// Reads an answer as the contract's type.
-pub fn read<T: DeserializeOwned>(answer: &Value) -> Result<T, Failure> {
-    T::deserialize(answer).map_err(|error| {
-        Failure::new("the server's answer cannot be understood")
-            .expected(format!("a document of this version's contract (nimbus {})", env!("CARGO_PKG_VERSION")))
-            .found(error.to_string())
-            .next("compare `nimbus version` with the server's; -o json shows the answer as it is")
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_things_that_are_waited_for_in_turn_are_each_said_once() {
+        let mut progress = Progress { bar: ProgressBar::hidden(), lines: true, said: BTreeSet::new() };
+        let lines =
+            ["a: job running", "b: job running", "a: job running", "b: job running", "a: job succeeded"];
+        let printed: Vec<_> = lines.into_iter().filter(|line| progress.is_new(line)).collect();
+        assert_eq!(printed, ["a: job running", "b: job running", "a: job succeeded"]);
+    }
 }

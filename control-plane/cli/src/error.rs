@@ -1,4 +1,4 @@
-//! What went wrong, told in three parts: what was expected, what was found, what to do next.
+//! What went wrong, in three parts: what was expected, what was found, what to do next.
 //!
 //! Decides the wording's frame and the exit code; the parts come from where the trouble is.
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::exit::Exit;
 use crate::output::theme::{Theme, Tone};
-use crate::view::story::wrap;
+use crate::output::wrap::wrap;
 
-/// A command that did not do what it was asked. Never holds a secret. Its parts stand behind one pointer, so that
-/// the way on which nothing fails carries no weight.
+/// A command that did not do what it was asked. Never holds a secret. Its parts are behind one pointer, so that a
+/// `Result` stays small.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(Box<Parts>);
 

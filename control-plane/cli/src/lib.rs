@@ -13,6 +13,8 @@ pub mod context;
 pub mod error;
 pub mod exit;
 pub mod files;
+pub mod format;
+pub mod global;
 pub mod ids;
 pub mod output;
 pub mod view;
@@ -42,7 +44,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return context.report(&failure).into();
         }
     };
-    let exit = match runtime.block_on(commands::run(&context, cli.command)) {
+    let exit = match runtime.block_on(cli.command.run(&context)) {
         Ok(exit) => exit,
         Err(failure) => context.report(&failure),
     };
@@ -66,7 +68,7 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         eprintln!("{}", failure.problem_json());
         return Exit::Usage.into();
     }
-    // Nobody is left to tell when even this cannot be written.
+    // When even this cannot be written, nothing is left to report it with.
     let _ = error.print();
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
 }

@@ -41,11 +41,17 @@ own unless that context was named.
 ```toml
 current = \"local\"
 
-[contexts.local]                     # written by `nimbus up`
+[contexts.local]                     # written by `nimbus up`, or another name with --context
 server = \"http://127.0.0.1:7070\"
 token_file = \"/home/op/.local/share/nimbus/local/operator.token\"
 ca_file = \"/home/op/.local/share/nimbus/local/ca.pem\"
 ```
+
+A context belongs to one data directory. `nimbus up` refuses to take over a context that leads to another one that is
+still there, and names `--context NAME`.
+
+`drift fix -o json` and `drift baseline add -o json` print each file as it was when it was ordered (`before`, `after`,
+`diff`) with the incident's state afterwards.
 ";
 
 fn describe(command: &clap::Command, path: &str, out: &mut String) {

@@ -44,6 +44,9 @@ fn a_changed_file_is_seen_shown_and_put_back() {
     assert_eq!(up.started["agent_connected"], true, "{}", up.started);
     assert_eq!(up.started["watch"][0]["files"], 2, "{}", up.started);
     assert_eq!(mode(Path::new(text(&up.started, "token_file"))), 0o600);
+    assert!(up.started["watch"][0]["baseline_since"].is_null(), "the baseline is new: {}", up.started);
+    let managed = std::fs::read_to_string(text(&up.started, "managed_policy_file")).unwrap();
+    assert!(managed.contains(root.to_str().unwrap()) && managed.contains("restore_file"), "{managed}");
     home.run(&["status", "--wait", "--timeout", "30s"]).ended(0);
     home.run(&["drift", "list", "--exit-code"]).ended(0);
 
@@ -112,6 +115,10 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
     home.run(&["incidents", "ask", id]).ended(1);
     home.run(&["deny", text(&asked, "approval_id")]).ended(0);
 
+    // Without a plan there is nothing to fix, and what was denied says how it is asked for again.
+    let denied = home.run(&["drift", "fix", id, "--yes"]).ended(1);
+    assert!(denied.err.contains("was denied") && denied.err.contains("nimbus incidents ask"), "{denied:?}");
+
     let accepted = home.run(&["drift", "baseline", "add", id]).ended(0);
     assert!(accepted.out.contains("baseline now"), "{accepted:?}");
     assert!(
@@ -125,8 +132,20 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
     assert_eq!(text(&drift["before"], "mode"), "0777", "the accepted state is the truth now");
     let fixed =
         home.run(&["drift", "fix", "--resource", script.to_str().unwrap(), "--yes", "-o", "json"]).ended(0);
-    assert_eq!(text(&fixed.json()["items"][0], "state"), "resolved");
+    let fixed = fixed.json();
+    assert_eq!(text(&fixed["items"][0], "state"), "resolved");
+    let (before, after) = (&fixed["items"][0]["before"], &fixed["items"][0]["after"]);
+    assert_eq!((text(before, "mode"), text(after, "mode")), ("0777", "0755"), "as it was put back: {fixed}");
     assert_eq!(mode(&script), 0o777);
+
+    let baselines = home.run(&["drift", "baseline", "list", "-o", "json"]).ended(0).json();
+    let item = &baselines["items"][0];
+    assert_eq!((text(item, "path"), text(item, "accepted_by")), (script.to_str().unwrap(), "operator"));
+    home.run(&["drift", "baseline", "remove", text(item, "id"), "--dry-run"]).ended(0);
+    let removed = home.run(&["drift", "baseline", "remove", text(item, "id")]).ended(0);
+    assert!(removed.out.contains(script.to_str().unwrap()), "{removed:?}");
+    let left = home.run(&["drift", "baseline", "list", "-o", "json"]).ended(0).json();
+    assert_eq!(left["items"].as_array().unwrap().len(), 0, "{left}");
 }
 
 #[test]
@@ -186,6 +205,10 @@ fn what_is_wrong_is_told_apart_by_its_exit_code() {
         .ended(0)
         .json();
     assert!(text(&token, "token").starts_with("nimbus1.tok_"), "{}", token["id"]);
+    let name = text(&up.started, "agent");
+    let taken = home.run(&["agents", "token", "create", "--name", name, "-o", "json"]).ended(1).problem();
+    assert_eq!(taken["status"], 409, "{taken}");
+    assert!(taken.to_string().contains(name) && !text(&taken, "remedy").is_empty(), "{taken}");
 
     let (code, _, err) = up.stop("-INT");
     assert_eq!(code, Some(0), "{err}");
@@ -209,13 +232,18 @@ fn started_again_it_continues_and_a_second_one_is_refused() {
     assert!(second.err.contains("in use") && second.err.contains(&up.pid().to_string()), "{second:?}");
     let address = text(&up.started, "server").trim_start_matches("http://").to_owned();
     let other = home.path().join("other");
-    let taken = home
-        .run(&["up", "--no-cluster", "--data-dir", other.to_str().unwrap(), "--listen", &address])
-        .ended(1);
+    let elsewhere = ["up", "--no-cluster", "--data-dir", other.to_str().unwrap(), "--listen", &address];
+    // The context `local` leads to the one that runs; it is not taken over, and nothing is started.
+    let refused = home.run(&elsewhere).ended(1);
+    assert!(refused.err.contains("\"local\"") && refused.err.contains("--context NAME"), "{refused:?}");
+    assert!(!other.exists());
+    let taken = home.run(&[&elsewhere[..], &["--context", "other"]].concat()).ended(1);
     assert!(taken.err.contains("--listen") && taken.err.contains(&address), "{taken:?}");
 
     up.stop("-TERM");
     let up = Up::start(&home, &watch);
+    let since = &up.started["watch"][0]["baseline_since"];
+    assert!(since.is_string(), "the baseline is from the first start: {}", up.started);
     assert_eq!(home.run(&["agents", "-o", "name"]).ended(0).out, agents, "the same agent");
     assert_eq!(std::fs::read(text(&up.started, "ca_file")).unwrap(), ca, "the same authority");
     let still = waiting(&home, &conf);
@@ -278,7 +306,11 @@ fn kubeconfig(home: &Home, cluster: &str) -> u16 {
 #[test]
 fn a_cluster_that_comes_later_than_this_host_is_watched_once_it_answers() {
     let home = Home::new();
-    // The second time the kubeconfig leads to another cluster: the agent may speak for that one then.
+    // Started without a cluster it is an agent of this host; with one later, it becomes an agent of that cluster.
+    let up = Up::start(&home, &["--no-cluster"]);
+    assert_eq!(home.run(&["agents", "-o", "json"]).ended(0).json()["items"][0]["kind"], "host");
+    up.stop("-TERM");
+    // The second time the kubeconfig leads to another cluster: the agent may report for that one then.
     for (name, uid) in [
         ("first", "7b0c1f1e-0000-4000-8000-000000000001"),
         ("second", "7b0c1f1e-0000-4000-8000-000000000002"),
@@ -304,7 +336,8 @@ fn a_cluster_that_comes_later_than_this_host_is_watched_once_it_answers() {
         answer_as_cluster(port, uid);
         until("the cluster to be found", || {
             let agents = home.run(&["agents", "-o", "json"]).ended(0).json();
-            (agents["items"][0]["cluster_uid"] == uid).then_some(())
+            let agent = &agents["items"][0];
+            (agent["cluster_uid"] == uid && agent["kind"] == "cluster").then_some(())
         });
         let known = home.run(&["clusters", "-o", "json"]).ended(0).json();
         assert!(known["items"].as_array().unwrap().iter().any(|cluster| cluster["id"] == uid), "{known}");
@@ -336,4 +369,13 @@ fn what_it_cannot_start_with_is_named() {
     let missing = home.path().join("missing");
     let up = Up::start(&home, &["--no-cluster", "--watch", missing.to_str().unwrap()]);
     assert!(!text(&up.started["watch"][0], "problem").is_empty(), "a missing path is said: {}", up.started);
+    let status = until("the status to say that the agent reports a problem", || {
+        let status = home.run(&["status", "-o", "json"]).ended(0).json();
+        status["agent_problems"][0].is_object().then_some(status)
+    });
+    let problem = &status["agent_problems"][0];
+    assert_eq!((text(problem, "name"), problem["count"].as_u64()), (text(&up.started, "agent"), Some(1)));
+    assert!(text(problem, "first").contains(missing.to_str().unwrap()), "{status}");
+    let shown = home.run(&["status"]).ended(0);
+    assert!(shown.out.contains("reports 1 problem"), "{shown:?}");
 }

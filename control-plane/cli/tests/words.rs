@@ -97,6 +97,11 @@ fn a_dry_run_is_one_document_too() {
     let expected =
         json!({"dry_run": true, "name": "edge-1", "kind": "cluster", "cluster": null, "ttl_seconds": 300});
     assert_eq!(token, expected);
+    // An agent of a host is what is made when nothing is said; `vpc` is what earlier scripts call it.
+    for kind in [&[][..], &["--kind", "host"], &["--kind", "vpc"]] {
+        let token = dry(&[&["agents", "token", "create", "--name", "edge-1"], kind].concat());
+        assert_eq!(token["kind"], "host", "{kind:?}");
+    }
     let export = dry(&["audit", "export", "--format", "csv", "--output", "rows.csv", "--user", "operator"]);
     assert_eq!((&export["dry_run"], &export["format"]), (&json!(true), &json!("csv")));
     assert_eq!((&export["output"], &export["user"]), (&json!("rows.csv"), &json!("operator")));

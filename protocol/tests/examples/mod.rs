@@ -193,6 +193,7 @@ fn root() -> v1::WatchedRoot {
         files: 4,
         problem: "expected a folder, found nothing".into(),
         baseline_digest: vec![4; 32],
+        baseline_taken_micros: 1_700_000_000_000_000,
     }
 }
 

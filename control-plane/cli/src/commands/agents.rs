@@ -1,20 +1,20 @@
-//! `nimbus agents`: who is enrolled, who is turned away, and the tokens with which new ones join.
+//! `nimbus agents`: the enrolled agents, revoking them, and the tokens with which new ones join.
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
-use nimbus_api::{AgentDetail, JoinTokenRequest, RevokeRequest};
+use clap::{Args, Subcommand, ValueEnum};
+use nimbus_api::client::Client;
+use nimbus_api::{JoinTokenRequest, RevokeRequest};
 use serde_json::json;
 
 use super::resolve;
-use crate::cli::Page;
 use crate::confirm::{self, Answer};
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::global::Page;
 use crate::output::time::parse_span;
-use crate::{ids, view};
+use crate::{connect, view};
 
 /// Enrolled agents, and the tokens with which new ones join
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ enum Sub {
         /// Its name or id, or the start of its id
         agent: String,
     },
-    /// Turn one away for good; a live session is cut
+    /// Revoke one for good; a live session is closed
     Revoke {
         /// Its name or id, or the start of its id
         agent: String,
@@ -56,9 +56,9 @@ enum Token {
         #[arg(long)]
         name: String,
         /// Where it will live
-        #[arg(long, value_parser = ["cluster", "vpc"], default_value = "vpc")]
-        kind: String,
-        /// The only cluster that it may speak for, by name or UID; needed when another agent speaks for it already
+        #[arg(long, value_enum, default_value_t = Kind::Host)]
+        kind: Kind,
+        /// The only cluster that it may report for, by name or UID; needed when another agent reports for it already
         #[arg(long, value_name = "C")]
         cluster: Option<String>,
         /// How long the token is accepted, 1s to 7d
@@ -67,51 +67,72 @@ enum Token {
     },
 }
 
+/// Where an agent lives. The variants carry no help of their own: the words say it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    // In a Kubernetes cluster, or beside one.
+    Cluster,
+    // On a host of its own; the alias is what earlier scripts say.
+    #[value(alias = "vpc")]
+    Host,
+}
+
+impl Kind {
+    /// The contract's word.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// Lists, shows, revokes, or makes a token.
 pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
+    let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::List(args.list)) {
         Sub::List(page) => {
-            let answer = server.page(&["agents"], json!({}), &page).await?;
+            let answer = client.agents(&page.query()).await?;
             context.show_page(&answer, view::agents::list)?;
         }
         Sub::Show { agent } => {
-            let id = resolve::id(&server, ids::AGENT, &agent, json!({})).await?;
-            let answer = server.get(&["agents", &id], &json!({})).await?;
+            let id = resolve::agent(&client, &agent).await?;
+            let answer = client.agent(&id).await?;
             context.show(&answer, view::agents::show)?;
         }
-        Sub::Revoke { agent, reason } => return revoke(context, &server, &agent, reason).await,
+        Sub::Revoke { agent, reason } => return revoke(context, &client, &agent, reason).await,
         Sub::Token(Token::Create { name, kind, cluster, ttl }) => {
+            let kind = kind.as_str().to_owned();
             let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs() };
             if context.global.dry_run {
                 return would_make(context, &request).map(|()| Exit::Done);
             }
-            let answer = server.post(&["agents", "tokens"], &request).await?;
+            let answer = client.create_token(&request).await?;
             context.show(&answer, view::agents::token)?;
         }
     }
     Ok(Exit::Done)
 }
 
-/// What a dry run says of a token: a sentence for a person, the order for a program.
+/// What a dry run says of a token: a sentence for a person, the request for a program.
 fn would_make(context: &Context, request: &JoinTokenRequest) -> Result<(), Failure> {
     context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
     let JoinTokenRequest { name, kind, cluster, ttl_seconds } = request;
-    context.show_dry(&json!({
+    context.print_document(&json!({
         "dry_run": true, "name": name, "kind": kind, "cluster": cluster, "ttl_seconds": ttl_seconds,
     }))
 }
 
-async fn revoke(context: &Context, server: &Server, agent: &str, reason: String) -> Result<Exit, Failure> {
-    let id = resolve::id(server, ids::AGENT, agent, json!({})).await?;
-    let answer = server.get(&["agents", &id], &json!({})).await?;
-    let name = read::<AgentDetail>(&answer)?.agent.name;
+async fn revoke(context: &Context, client: &Client, agent: &str, reason: String) -> Result<Exit, Failure> {
+    let id = resolve::agent(client, agent).await?;
+    let answer = client.agent(&id).await?;
+    let name = &answer.typed.agent.name;
     if context.global.dry_run {
-        context.hint(&format!("Would revoke {name} ({id}) for good; it would have to join again."));
+        context.hint(&format!("Would revoke {name} ({id}) for good; nothing was written."));
         context.show(&answer, view::agents::show)?;
         return Ok(Exit::Done);
     }
-    match confirm::ask(context, &format!("Turn {name} ({id}) away for good?"))? {
+    match confirm::ask(context, &format!("Revoke {name} ({id}) for good?"))? {
         Answer::Yes => {}
         Answer::No => return Err(Failure::new("nothing was changed").found("the answer was not yes")),
         Answer::Nobody => {
@@ -121,9 +142,10 @@ async fn revoke(context: &Context, server: &Server, agent: &str, reason: String)
                 .next(format!("nimbus agents revoke {id} --yes")));
         }
     }
-    let answer = server.post(&["agents", &id, "revoke"], &RevokeRequest { reason }).await?;
+    let answer = client.revoke_agent(&id, &RevokeRequest { reason }).await?;
     context.show(&answer, view::agents::show)?;
-    context
-        .hint(&format!("{name} is turned away from now on. To let that host join again, make a new token."));
+    context.hint(&format!(
+        "{name} is revoked. To let that host join again: nimbus agents token create --name NAME"
+    ));
     Ok(Exit::Done)
 }

@@ -1,27 +1,27 @@
-//! `nimbus approvals`, `nimbus approve` and `nimbus deny`: a person's word on one exact plan.
+//! `nimbus approvals`, `nimbus approve` and `nimbus deny`: a person's decision on one exact plan.
 //!
-//! What was shown is what is approved: the plan's digest goes back with the word, and a plan that changed meanwhile
-//! is refused by the control plane.
+//! What was shown is what is approved: the plan's digest goes back with the decision, and the control plane refuses it
+//! for a plan that changed meanwhile.
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use nimbus_api::{ApprovalDetail, ApproveRequest, DenyRequest};
-use serde_json::{Value, json};
+use nimbus_api::client::{self, Client};
+use nimbus_api::{ApprovalDetail, ApprovalQuery, ApproveRequest, DenyRequest, words};
 
 use super::outcome::{self, Watched};
 use super::resolve;
-use crate::cli::Page;
 use crate::confirm::{self, Answer};
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::global::Page;
 use crate::output::theme::readable;
 use crate::output::time::parse_span;
-use crate::{ids, view};
+use crate::{connect, view};
 
-/// Plans that wait for a person's word
+/// Plans that wait for a person's approval
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct ApprovalsArgs {
@@ -40,9 +40,9 @@ enum Sub {
         /// Its id, or the start of it
         id: String,
     },
-    /// Say yes
+    /// Approve one
     Approve(ApproveArgs),
-    /// Say no; nothing is changed
+    /// Deny one; nothing is changed
     Deny(DenyArgs),
 }
 
@@ -52,7 +52,7 @@ struct ListArgs {
     #[arg(long, conflicts_with = "state")]
     all: bool,
     /// Only those in this state
-    #[arg(long, value_parser = ["pending", "approved", "denied", "expired"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(words::ApprovalState::WORDS))]
     state: Option<String>,
     /// Only those of this cluster or host
     #[arg(long, value_name = "NAME")]
@@ -61,7 +61,7 @@ struct ListArgs {
     page: Page,
 }
 
-/// Say yes to a plan, after seeing what will change
+/// Approve a plan, after seeing what will change
 #[derive(Debug, Args)]
 pub struct ApproveArgs {
     /// The approval's id, or the start of it
@@ -77,7 +77,7 @@ pub struct ApproveArgs {
     timeout: Duration,
 }
 
-/// Say no to a plan; nothing is changed
+/// Deny a plan; nothing is changed
 #[derive(Debug, Args)]
 pub struct DenyArgs {
     /// The approval's id, or the start of it
@@ -92,22 +92,21 @@ pub async fn run(context: &Context, args: ApprovalsArgs) -> Result<Exit, Failure
     match args.command.unwrap_or(Sub::List(args.list)) {
         Sub::List(args) => {
             let state = args.state.or_else(|| (!args.all).then(|| "pending".to_owned()));
-            let filters = super::filters(&[("state", state), ("cluster", args.cluster)]);
-            let answer = Server::open(context)?.page(&["approvals"], filters, &args.page).await?;
+            let Page { limit, after } = args.page;
+            let query = ApprovalQuery { state, cluster: args.cluster, limit, after };
+            let answer = connect::open(context)?.approvals(&query).await?;
             context.show_page(&answer, view::approvals::list)?;
-            if answer["items"]
-                .as_array()
-                .is_some_and(|items| items.iter().any(|item| item["state"] == "pending"))
-            {
+            if answer.typed.items.iter().any(|approval| approval.state == "pending") {
                 context.hint("See what would change: nimbus approvals show ID. Then: nimbus approve ID, or nimbus deny ID");
             }
             Ok(Exit::Done)
         }
         Sub::Show { id } => {
-            let (_, answer, detail) = find(&Server::open(context)?, &id).await?;
+            let answer = find(&connect::open(context)?, &id).await?;
             context.show(&answer, view::approvals::show)?;
-            if detail.approval.state == "pending" {
-                let id = &detail.approval.id;
+            let approval = &answer.typed.approval;
+            if approval.state == "pending" {
+                let id = &approval.id;
                 context.hint(&format!("nimbus approve {id}   or   nimbus deny {id} --reason TEXT"));
             }
             Ok(Exit::Done)
@@ -117,87 +116,69 @@ pub async fn run(context: &Context, args: ApprovalsArgs) -> Result<Exit, Failure
     }
 }
 
-/// Shows the plan, asks, and says yes to exactly that plan.
+/// Shows the plan, asks, and approves exactly that plan.
 pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
-    let (id, shown, detail) = find(&server, &args.id).await?;
-    must_wait(&detail)?;
+    let client = connect::open(context)?;
+    let shown = find(&client, &args.id).await?;
+    let ApprovalDetail { approval, incident, .. } = &shown.typed;
+    must_wait(&shown.typed)?;
     if context.global.format.is_table() {
-        context.print(&view::approvals::show(&context.view(), &detail))?;
+        context.print(&view::approvals::show(&context.view(), &shown.typed))?;
     }
     if context.global.dry_run {
-        context.hint(&format!("Would approve {id}; nothing was written."));
-        return if context.global.format.is_table() {
-            Ok(())
-        } else {
-            context.show(&shown, view::approvals::show)
-        }
-        .map(|()| Exit::Done);
+        context.hint(&format!("Would approve {}; nothing was written.", approval.id));
+        return context.print_document(&shown.raw).map(|()| Exit::Done);
     }
     match confirm::ask(context, "Do this?")? {
         Answer::Yes => {}
-        Answer::No => return Err(still_waiting(&id, "the answer was not yes")),
-        Answer::Nobody => return Err(still_waiting(&id, "no terminal to ask on, and no --yes")),
+        Answer::No => return Err(still_waiting(&approval.id, "the answer was not yes")),
+        Answer::Nobody => return Err(still_waiting(&approval.id, "no terminal to ask on, and no --yes")),
     }
-    let order = ApproveRequest { plan_digest: detail.approval.plan_digest.clone(), reason: args.reason };
-    let answer = server.post(&["approvals", &id, "approve"], &order).await?;
-    let incident = &detail.incident;
-    context.hint(&format!("Approved: {}.", detail.approval.summary));
-    if args.wait {
-        let watched = Watched {
-            incident: incident.id.clone(),
-            name: incident.object.to_string(),
-            done: "done",
-            approval: Some(id.clone()),
-            job_before: incident.job_id.clone(),
-        };
-        let ends = outcome::follow(context, &server, &[watched], args.timeout).await?;
-        if !context.global.format.is_table() {
-            let (_, answer, _) = find(&server, &id).await?;
-            context.show(&answer, view::approvals::show)?;
-        }
-        return outcome::conclude(context, &ends);
-    }
-    if !context.global.format.is_table() {
-        context.show(&answer, view::approvals::show)?;
-    }
-    context.hint(&format!("Follow it: nimbus incidents show {}", incident.id));
-    Ok(Exit::Done)
-}
-
-/// Says no.
-pub async fn deny(context: &Context, args: DenyArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
-    let (id, shown, detail) = find(&server, &args.id).await?;
-    must_wait(&detail)?;
-    if context.global.dry_run {
-        context.hint(&format!("Would deny {id}; nothing was written."));
-        context.show(&shown, view::approvals::show)?;
+    let request = ApproveRequest { plan_digest: approval.plan_digest.clone(), reason: args.reason };
+    let answer = client.approve(&approval.id, &request).await?;
+    context.hint(&format!("Approved: {}.", approval.summary));
+    if !args.wait {
+        context.print_document(&answer.raw)?;
+        context.hint(&format!("Follow it: nimbus incidents show {}", incident.id));
         return Ok(Exit::Done);
     }
-    let answer = server.post(&["approvals", &id, "deny"], &DenyRequest { reason: args.reason }).await?;
-    if context.global.format.is_table() {
-        context.print(&format!(
-            "Denied: {}. Nothing was changed.\n",
-            crate::output::plain(&detail.approval.summary)
-        ))?;
-    } else {
-        context.show(&answer, view::approvals::show)?;
+    let watched = Watched {
+        incident: incident.id.clone(),
+        name: incident.object.to_string(),
+        done: "done",
+        approval: Some(approval.id.clone()),
+        job_before: incident.job_id.clone(),
+    };
+    let ends = outcome::follow(context, &client, &[watched], args.timeout).await?;
+    context.print_document(&client.approval(&approval.id).await?.raw)?;
+    outcome::conclude(context, &ends)
+}
+
+/// Denies the plan.
+pub async fn deny(context: &Context, args: DenyArgs) -> Result<Exit, Failure> {
+    let client = connect::open(context)?;
+    let shown = find(&client, &args.id).await?;
+    let ApprovalDetail { approval, incident, .. } = &shown.typed;
+    must_wait(&shown.typed)?;
+    if context.global.dry_run {
+        context.hint(&format!("Would deny {}; nothing was written.", approval.id));
+        return context.show(&shown, view::approvals::show).map(|()| Exit::Done);
     }
-    let incident = &detail.incident.id;
-    context.hint(&format!("The incident stays with a person: nimbus incidents show {incident}"));
-    context.hint(&format!("To be asked again: nimbus incidents ask {incident}"));
+    let answer = client.deny(&approval.id, &DenyRequest { reason: args.reason }).await?;
+    context.print_either(&answer.raw, |_| {
+        format!("Denied: {}. Nothing was changed.\n", crate::output::plain(&approval.summary))
+    })?;
+    context.hint(&format!("The incident stays open for a person: nimbus incidents show {}", incident.id));
+    context.hint(&format!("To be asked again: nimbus incidents ask {}", incident.id));
     Ok(Exit::Done)
 }
 
-async fn find(server: &Server, typed: &str) -> Result<(String, Value, ApprovalDetail), Failure> {
-    let id = resolve::id(server, ids::APPROVAL, typed, json!({"state": "pending"})).await?;
-    let answer = server.get(&["approvals", &id], &json!({})).await?;
-    let detail = read(&answer)?;
-    Ok((id, answer, detail))
+async fn find(client: &Client, typed: &str) -> Result<client::Answer<ApprovalDetail>, Failure> {
+    let id = resolve::approval(client, typed).await?;
+    Ok(client.approval(&id).await?)
 }
 
-/// An approval is answered once.
+/// An approval is decided once.
 fn must_wait(detail: &ApprovalDetail) -> Result<(), Failure> {
     let approval = &detail.approval;
     if approval.state == "pending" {
@@ -205,10 +186,10 @@ fn must_wait(detail: &ApprovalDetail) -> Result<(), Failure> {
     }
     let by = approval.decided_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let why = if approval.reason.is_empty() { String::new() } else { format!(": {}", approval.reason) };
-    Err(Failure::new(format!("{} does not wait any more", approval.id))
-        .expected("an approval in state pending")
+    Err(Failure::new(format!("{} is not pending any more", approval.id))
+        .expected("a pending approval")
         .found(format!("{}{by}{why}", readable(&approval.state)))
-        .next(format!("see where it stands now: nimbus incidents show {}", approval.incident_id)))
+        .next(format!("see the incident's state now: nimbus incidents show {}", approval.incident_id)))
 }
 
 fn still_waiting(id: &str, found: &str) -> Failure {

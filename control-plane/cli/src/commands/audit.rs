@@ -4,17 +4,16 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use nimbus_api::ExportQuery;
 use nimbus_api::client::Export;
+use nimbus_api::{AuditQuery, ExportQuery};
 use serde_json::json;
 
-use crate::cli::Page;
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::global::Page;
 use crate::output::time::{Clock, parse_moment};
-use crate::{files, view};
+use crate::{connect, files, view};
 
 /// Everything decided and done, in a chain that shows any change to it
 #[derive(Debug, Args)]
@@ -30,14 +29,14 @@ pub struct AuditArgs {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Walk the whole chain: is any row changed or missing?
+    /// Verify the whole chain: that no row was changed or removed
     Verify,
     /// Write rows for another program, oldest first
     Export {
         /// How
         #[arg(id = "export_format", long = "format", value_parser = ["csv", "json", "jsonl", "cef"])]
         format: String,
-        /// Where to (`-` for standard output)
+        /// Where to write (`-` for standard output)
         #[arg(long, value_name = "FILE", default_value = "-")]
         output: PathBuf,
         #[command(flatten)]
@@ -47,22 +46,22 @@ enum Sub {
 
 #[derive(Debug, Args)]
 struct Filter {
-    /// Only what this one did: `operator`, `nimbus`, or an agent's id
+    /// Only what this user did: `operator`, `nimbus`, or an agent's id
     #[arg(long)]
     user: Option<String>,
     /// Only this action, for example approval.approved
     #[arg(long)]
     action: Option<String>,
-    /// Not before: a date, a moment, or an age such as 24h
+    /// Not before: a date, a time, or an age such as 24h
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Before: a date, a moment, or an age
+    /// Before: a date, a time, or an age
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
 }
 
 impl Filter {
-    /// With moments in UTC.
+    /// The same filter with its times in UTC.
     fn moments(self) -> Result<Self, Failure> {
         let clock = Clock::system();
         let moment = |text: Option<String>| match text {
@@ -83,8 +82,9 @@ pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Failure> {
     match args.command {
         None => {
             let Filter { user, action, since, until } = args.filter.moments()?;
-            let given = [("user", user), ("action", action), ("since", since), ("until", until)];
-            let answer = Server::open(context)?.page(&["audit"], super::filters(&given), &args.page).await?;
+            let Page { limit, after } = args.page;
+            let query = AuditQuery { user, action, since, until, limit, after };
+            let answer = connect::open(context)?.audit(&query).await?;
             context.show_page(&answer, view::audit::list)?;
             Ok(Exit::Done)
         }
@@ -92,7 +92,7 @@ pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Failure> {
         Some(Sub::Export { format, output, filter }) => {
             let Filter { user, action, since, until } = filter.moments()?;
             let query = ExportQuery { format: Some(format), user, action, since, until };
-            let server = Server::open(context)?;
+            let client = connect::open(context)?;
             if context.global.dry_run {
                 context.hint(&format!("Would write to {}.", output.display()));
                 let ExportQuery { format, user, action, since, until } = query;
@@ -100,33 +100,30 @@ pub async fn run(context: &Context, args: AuditArgs) -> Result<Exit, Failure> {
                     "dry_run": true, "format": format, "output": output, "user": user, "action": action,
                     "since": since, "until": until,
                 });
-                return context.show_dry(&would).map(|()| Exit::Done);
+                return context.print_document(&would).map(|()| Exit::Done);
             }
-            let export = server.client.export_audit(&query).await.map_err(|error| server.failure(error))?;
-            write(context, &server, export, &output).await?;
+            write(context, client.export_audit(&query).await?, &output).await?;
             Ok(Exit::Done)
         }
     }
 }
 
 async fn verify(context: &Context) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
-    let result = {
-        let _progress = context.progress("walking the audit chain");
-        server.client.verify_audit().await.map_err(|error| server.failure(error))?
+    let client = connect::open(context)?;
+    let answer = {
+        let _progress = context.progress("verifying the audit chain");
+        client.verify_audit().await?
     };
-    let answer = serde_json::to_value(&result)
-        .map_err(|error| Failure::new("the verdict cannot be written").found(error.to_string()))?;
     context.show(&answer, view::audit::verified)?;
-    Ok(if read::<nimbus_api::AuditVerification>(&answer)?.valid { Exit::Done } else { Exit::Error })
+    Ok(if answer.typed.valid { Exit::Done } else { Exit::Error })
 }
 
 /// Piece by piece to standard output, or whole or not at all to a file.
-async fn write(context: &Context, server: &Server, mut export: Export, to: &Path) -> Result<(), Failure> {
+async fn write(context: &Context, mut export: Export, to: &Path) -> Result<(), Failure> {
     let mut bytes = 0_u64;
     if to == Path::new("-") {
         let mut out = std::io::stdout();
-        while let Some(piece) = export.chunk().await.map_err(|error| server.failure(error))? {
+        while let Some(piece) = export.chunk().await? {
             match out.write_all(&piece) {
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
                 result => result.map_err(|error| files::unwritable(Path::new("standard output"), &error))?,
@@ -137,7 +134,7 @@ async fn write(context: &Context, server: &Server, mut export: Export, to: &Path
     let failed = |error: std::io::Error| files::unwritable(to, &error);
     let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
-    while let Some(piece) = export.chunk().await.map_err(|error| server.failure(error))? {
+    while let Some(piece) = export.chunk().await? {
         bytes += piece.len() as u64;
         file.write_all(&piece).map_err(failed)?;
     }

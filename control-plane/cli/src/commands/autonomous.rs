@@ -1,25 +1,24 @@
-//! `nimbus autonomous`: what Nimbus may do by itself, where, and what it did.
+//! `nimbus autonomous`: what Nimbus may do by itself, where, and what it has done.
 
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use nimbus_api::{AutonomousStatus, DisableRequest, EnableRequest, List, Rule};
-use serde_json::{Value, json};
+use nimbus_api::client::{Answer, Client};
+use nimbus_api::{AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery};
 use tokio::time::{Instant, sleep};
 
-use crate::cli::Page;
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::global::Page;
 use crate::output::theme::readable;
-use crate::view;
+use crate::{connect, view};
 
 /// How long an agent is given to say that its own policy allows what was enabled.
 const POLICY_WAIT: Duration = Duration::from_secs(4);
 const EVERY: Duration = Duration::from_millis(250);
 
-/// What Nimbus may do by itself, where, and what it did
+/// What Nimbus may do by itself, where, and what it has done
 #[derive(Debug, Args)]
 pub struct AutonomousArgs {
     #[command(subcommand)]
@@ -37,7 +36,7 @@ enum Sub {
         #[arg(long = "rule", value_name = "RULE")]
         rules: Vec<String>,
     },
-    /// Let Nimbus only observe a cluster, or do less in it
+    /// Let Nimbus only observe a cluster, or disable single remedies there
     Disable {
         /// The cluster's name or UID
         #[arg(long, value_name = "NAME")]
@@ -56,7 +55,7 @@ enum Sub {
         #[command(flatten)]
         page: Page,
     },
-    /// The remedies that there are, and their limits
+    /// The remedies and their limits
     Rules {
         #[command(subcommand)]
         command: Option<RulesSub>,
@@ -69,31 +68,31 @@ enum RulesSub {
     List,
 }
 
-/// Enables, disables, or tells.
+/// Enables, disables, or shows.
 pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
+    let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::Status(Page::default())) {
-        Sub::Enable { cluster, rules } => enable(context, &server, &cluster, rules).await?,
+        Sub::Enable { cluster, rules } => enable(context, &client, &cluster, rules).await?,
         Sub::Disable { cluster, rules } => {
             let dry_run = context.global.dry_run;
-            let order = DisableRequest { rules: words(rules), dry_run };
-            let answer = server.post(&["autonomous", &cluster, "disable"], &order).await?;
+            let request = DisableRequest { rules: words(rules), dry_run };
+            let answer = client.disable(&cluster, &request).await?;
             context.show(&answer, |view, item| view::autonomous::disabled(view, item, dry_run))?;
         }
         Sub::Status(page) => {
-            let answer = server.page(&["autonomous"], json!({}), &page).await?;
+            let answer = client.autonomous(&page.query()).await?;
             context.show_page(&answer, view::autonomous::status)?;
-            for item in read::<List<AutonomousStatus>>(&answer)?.items {
-                warn_forbidden(context, &item);
+            for item in &answer.typed.items {
+                warn_forbidden(context, item);
             }
         }
         Sub::History { cluster, page } => {
-            let filters = super::filters(&[("cluster", cluster)]);
-            let answer = server.page(&["autonomous", "history"], filters, &page).await?;
+            let Page { limit, after } = page;
+            let answer = client.autonomous_history(&HistoryQuery { cluster, limit, after }).await?;
             context.show_page(&answer, view::autonomous::history)?;
         }
         Sub::Rules { command: None | Some(RulesSub::List) } => {
-            let answer = server.get(&["autonomous", "rules"], &json!({})).await?;
+            let answer = client.rules().await?;
             context.show(&answer, view::autonomous::rules)?;
         }
     }
@@ -102,18 +101,18 @@ pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failur
 
 async fn enable(
     context: &Context,
-    server: &Server,
+    client: &Client,
     cluster: &str,
     rules: Vec<String>,
 ) -> Result<(), Failure> {
     let dry_run = context.global.dry_run;
-    let order = EnableRequest { rules: words(rules), dry_run };
-    let answer = server.post(&["autonomous", cluster, "enable"], &order).await?;
-    let answer = if dry_run { answer } else { settled(context, server, answer).await? };
-    let item: AutonomousStatus = read(&answer)?;
-    let known: List<Rule> = read(&server.get(&["autonomous", "rules"], &json!({})).await?)?;
+    let request = EnableRequest { rules: words(rules), dry_run };
+    let answer = client.enable(cluster, &request).await?;
+    let answer = if dry_run { answer } else { settled(context, client, answer).await? };
+    let known = client.rules().await?.typed;
     context.show(&answer, |view, item| view::autonomous::enabled(view, item, &known, dry_run))?;
-    warn_forbidden(context, &item);
+    let item = &answer.typed;
+    warn_forbidden(context, item);
     if item.storm {
         context.warn(&format!("{}: so much is wrong at once that nothing automatic runs now", item.cluster));
     }
@@ -122,19 +121,20 @@ async fn enable(
 
 /// The agent beside `nimbus up` reads its policy again within a moment: the answer is looked at until it allows what
 /// was enabled, at most [`POLICY_WAIT`].
-async fn settled(context: &Context, server: &Server, first: Value) -> Result<Value, Failure> {
+async fn settled(
+    context: &Context,
+    client: &Client,
+    first: Answer<AutonomousStatus>,
+) -> Result<Answer<AutonomousStatus>, Failure> {
     let end = Instant::now() + POLICY_WAIT;
-    let id = first["id"].as_str().unwrap_or_default().to_owned();
-    let forbidden = |answer: &Value| answer["forbidden"].as_array().is_some_and(|list| !list.is_empty());
     let mut answer = first;
     let mut progress = None;
-    while forbidden(&answer) && Instant::now() < end {
-        progress.get_or_insert_with(|| context.progress("asking whether the agent's own policy allows it"));
+    while !answer.typed.forbidden.is_empty() && Instant::now() < end {
+        progress.get_or_insert_with(|| context.progress("waiting for the agent's own policy to allow it"));
         sleep(EVERY).await;
-        let list = server.get(&["autonomous"], &json!({"limit": 500})).await?;
-        let items = list["items"].as_array();
-        if let Some(now) = items.and_then(|items| items.iter().find(|item| item["id"] == id.as_str())) {
-            answer = now.clone();
+        let mut list = client.autonomous(&PageQuery { limit: Some(MAX_LIMIT), after: None }).await?;
+        if let Some(at) = list.typed.items.iter().position(|item| item.id == answer.typed.id) {
+            answer = Answer { raw: list.raw["items"][at].take(), typed: list.typed.items.swap_remove(at) };
         }
     }
     Ok(answer)
@@ -147,8 +147,8 @@ fn warn_forbidden(context: &Context, item: &AutonomousStatus) {
     }
     let words: Vec<String> = item.forbidden.iter().map(|rule| readable(rule)).collect();
     context.warn(&format!(
-        "{}: the agent's own policy does not allow {} there (or no agent leads now), so it will be refused. Add it to \
-         `allow`, and {} to `clusters`, in the agent's policy file; see `nimbus agents show`",
+        "{}: the agent's own policy does not allow {} there (or no agent leads now), so the job would be refused. Add \
+         it to `allow`, and {} to `clusters`, in the agent's policy file; see `nimbus agents show`",
         item.cluster,
         words.join(", "),
         item.id

@@ -1,14 +1,12 @@
 //! `nimbus clusters`: the clusters that agents watch.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
-use crate::cli::Page;
-use crate::connect::Server;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::view;
+use crate::global::Page;
+use crate::{connect, view};
 
 /// The clusters that agents watch
 #[derive(Debug, Args)]
@@ -33,14 +31,14 @@ enum Sub {
 
 /// Lists or shows.
 pub async fn run(context: &Context, args: ClustersArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
+    let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::List(args.list)) {
         Sub::List(page) => {
-            let answer = server.page(&["clusters"], json!({}), &page).await?;
+            let answer = client.clusters(&page.query()).await?;
             context.show_page(&answer, view::clusters::list)?;
         }
         Sub::Show { cluster } => {
-            let answer = server.get(&["clusters", &cluster], &json!({})).await?;
+            let answer = client.cluster(&cluster).await?;
             context.show(&answer, view::clusters::show)?;
         }
     }

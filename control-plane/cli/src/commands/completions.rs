@@ -1,9 +1,8 @@
 //! `nimbus completions SHELL`: what a shell needs to complete the command line.
 
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -18,10 +17,10 @@ pub struct CompletionsArgs {
     shell: Shell,
 }
 
-/// Prints the script.
-pub fn run(context: &Context, args: &CompletionsArgs) -> Result<Exit, Failure> {
+/// Prints the script for this grammar.
+pub fn run(context: &Context, args: &CompletionsArgs, grammar: &mut Command) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "nimbus", &mut script);
+    clap_complete::generate(args.shell, grammar, "nimbus", &mut script);
     context.print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use nimbus_api::{AcknowledgeRequest, SilenceRequest};
-use serde_json::{Value, json};
+use nimbus_api::client::Client;
+use nimbus_api::{AcknowledgeRequest, IncidentQuery, SilenceRequest, words};
 
 use super::resolve;
-use crate::cli::Page;
-use crate::connect::Server;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::global::Page;
 use crate::output::time::parse_span;
-use crate::{ids, view};
+use crate::{connect, view};
 
 /// What is wrong: one incident for each root cause
 #[derive(Debug, Args)]
@@ -29,20 +29,20 @@ pub struct IncidentsArgs {
 enum Sub {
     /// List those that are not resolved, newest first
     List(ListArgs),
-    /// Tell one's story: what, why, evidence, plan, history
+    /// Show one: what is wrong, why, evidence, plan, history
     Show {
         /// Its id, or the start of it
         id: String,
     },
-    /// Say that somebody looks at it
+    /// Acknowledge it: a person has seen it
     Ack {
         /// Its id, or the start of it
         id: String,
-        /// A word for its story
+        /// A note for its history
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
     },
-    /// Ask again for what was denied
+    /// Ask again for approval of what was denied
     Ask {
         /// Its id, or the start of it
         id: String,
@@ -50,7 +50,7 @@ enum Sub {
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
     },
-    /// Leave it alone for a while: nothing automatic runs for it
+    /// Silence it for a while: nothing automatic runs for it
     Silence {
         /// Its id, or the start of it
         id: String,
@@ -69,7 +69,7 @@ struct ListArgs {
     #[arg(long, conflicts_with = "state")]
     all: bool,
     /// Only those in this state
-    #[arg(long, value_parser = ["open", "waiting_approval", "remediating", "resolved", "escalated", "silenced"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(words::IncidentState::WORDS))]
     state: Option<String>,
     /// Only those of this cluster or host
     #[arg(long, value_name = "NAME")]
@@ -81,60 +81,55 @@ struct ListArgs {
     page: Page,
 }
 
-/// Lists, tells, acknowledges, asks again or silences.
+/// Lists, shows, acknowledges, asks again or silences.
 pub async fn run(context: &Context, args: IncidentsArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
-    match args.command.unwrap_or(Sub::List(args.list)) {
-        Sub::List(args) => return list(context, &server, args).await,
+    let client = connect::open(context)?;
+    let (id, verb) = match args.command.unwrap_or(Sub::List(args.list)) {
+        Sub::List(args) => return list(context, &client, args).await,
         Sub::Show { id } => {
-            let id = find(&server, &id).await?;
-            let answer = server.get(&["incidents", &id], &json!({})).await?;
-            context.show(&answer, view::incidents::show)?;
+            let id = resolve::incident(&client, &id).await?;
+            context.show(&client.incident(&id).await?, view::incidents::show)?;
+            return Ok(Exit::Done);
         }
-        Sub::Ack { id, reason } => {
-            let id = find(&server, &id).await?;
-            let order = AcknowledgeRequest { reason };
-            change(context, &server, &id, "ack", &order, "acknowledge").await?;
-        }
-        Sub::Ask { id, reason } => {
-            let id = find(&server, &id).await?;
-            let order = AcknowledgeRequest { reason };
-            change(context, &server, &id, "ask", &order, "ask again about").await?;
-        }
+        Sub::Ack { id, reason } => (id, Verb::Acknowledge(AcknowledgeRequest { reason })),
+        Sub::Ask { id, reason } => (id, Verb::AskAgain(AcknowledgeRequest { reason })),
         Sub::Silence { id, how_long, reason } => {
-            let id = find(&server, &id).await?;
-            let order = SilenceRequest { for_seconds: how_long.as_secs(), reason };
-            change(context, &server, &id, "silence", &order, "silence").await?;
+            (id, Verb::Silence(SilenceRequest { for_seconds: how_long.as_secs(), reason }))
         }
-    }
+    };
+    change(context, &client, &resolve::incident(&client, &id).await?, &verb).await?;
     Ok(Exit::Done)
 }
 
-async fn list(context: &Context, server: &Server, args: ListArgs) -> Result<Exit, Failure> {
+/// What an operator does with an incident.
+enum Verb {
+    Acknowledge(AcknowledgeRequest),
+    AskAgain(AcknowledgeRequest),
+    Silence(SilenceRequest),
+}
+
+async fn list(context: &Context, client: &Client, args: ListArgs) -> Result<Exit, Failure> {
     let state = args.state.or_else(|| (!args.all).then(|| "active".to_owned()));
-    let filters = super::filters(&[("state", state), ("cluster", args.cluster)]);
-    let answer = server.page(&["incidents"], filters, &args.page).await?;
+    let Page { limit, after } = args.page;
+    let answer = client.incidents(&IncidentQuery { state, cluster: args.cluster, limit, after }).await?;
     context.show_page(&answer, view::incidents::list)?;
-    Ok(super::found(&answer, args.exit_code))
+    Ok(super::found(&answer.typed.items, args.exit_code))
 }
 
-async fn find(server: &Server, typed: &str) -> Result<String, Failure> {
-    resolve::id(server, ids::INCIDENT, typed, json!({"state": "active"})).await
-}
-
-async fn change(
-    context: &Context,
-    server: &Server,
-    id: &str,
-    order: &str,
-    body: &impl serde::Serialize,
-    verb: &str,
-) -> Result<(), Failure> {
-    let answer: Value = if context.global.dry_run {
-        context.hint(&format!("Would {verb} {id}."));
-        server.get(&["incidents", id], &json!({})).await?
-    } else {
-        server.post(&["incidents", id, order], body).await?
+async fn change(context: &Context, client: &Client, id: &str, verb: &Verb) -> Result<(), Failure> {
+    if context.global.dry_run {
+        let word = match verb {
+            Verb::Acknowledge(_) => "acknowledge",
+            Verb::AskAgain(_) => "ask again about",
+            Verb::Silence(_) => "silence",
+        };
+        context.hint(&format!("Would {word} {id}; nothing was written."));
+        return context.show(&client.incident(id).await?, view::incidents::show);
+    }
+    let answer = match verb {
+        Verb::Acknowledge(request) => client.acknowledge_incident(id, request).await?,
+        Verb::AskAgain(request) => client.ask_again(id, request).await?,
+        Verb::Silence(request) => client.silence_incident(id, request).await?,
     };
     context.show(&answer, view::incidents::show)
 }

@@ -1,17 +1,17 @@
-//! `nimbus jobs`: signed orders and what became of them.
+//! `nimbus jobs`: signed jobs and how they ended.
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use serde_json::json;
+use nimbus_api::{JobQuery, words};
 
 use super::resolve;
-use crate::cli::Page;
-use crate::connect::Server;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::{ids, view};
+use crate::global::Page;
+use crate::{connect, view};
 
-/// Signed orders to agents, and what became of them
+/// Signed jobs that agents carry out, and how they ended
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct JobsArgs {
@@ -35,8 +35,7 @@ enum Sub {
 #[derive(Debug, Default, Args)]
 struct ListArgs {
     /// Only those in this state
-    #[arg(long, value_parser = ["pending", "dispatched", "running", "succeeded", "failed", "refused", "expired",
-                                "compensated", "unknown"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(words::JobState::WORDS))]
     state: Option<String>,
     /// Only those of this cluster or host
     #[arg(long, value_name = "NAME")]
@@ -47,16 +46,17 @@ struct ListArgs {
 
 /// Lists or shows.
 pub async fn run(context: &Context, args: JobsArgs) -> Result<Exit, Failure> {
-    let server = Server::open(context)?;
+    let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::List(args.list)) {
         Sub::List(list) => {
-            let filters = super::filters(&[("state", list.state), ("cluster", list.cluster)]);
-            let answer = server.page(&["jobs"], filters, &list.page).await?;
+            let Page { limit, after } = list.page;
+            let query = JobQuery { state: list.state, cluster: list.cluster, limit, after };
+            let answer = client.jobs(&query).await?;
             context.show_page(&answer, view::jobs::list)?;
         }
         Sub::Show { id } => {
-            let id = resolve::id(&server, ids::JOB, &id, json!({})).await?;
-            let answer = server.get(&["jobs", &id], &json!({})).await?;
+            let id = resolve::job(&client, &id).await?;
+            let answer = client.job(&id).await?;
             context.show(&answer, view::jobs::show)?;
         }
     }

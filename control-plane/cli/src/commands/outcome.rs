@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use nimbus_api::IncidentDetail;
-use serde_json::json;
+use nimbus_api::client::Client;
 use tokio::time::{Instant, sleep};
 
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::output::theme::{Tone, readable};
@@ -35,20 +34,20 @@ pub struct Watched {
 pub enum End {
     /// The incident is resolved.
     Resolved,
-    /// The agent would not; why.
+    /// The agent refused the job; why.
     Refused(String),
-    /// Tried, and it did not help or nobody can say; why.
+    /// Tried, and it did not help or its effect is unknown; why.
     Failed(String),
     /// The object changed meanwhile: a new plan waits under this approval.
     Replanned(String),
-    /// Not ended within the bound; where it stands.
+    /// Not ended within the bound; its state.
     Late(String),
 }
 
 /// Looks again until each has ended or `timeout` has passed.
 pub async fn follow(
     context: &Context,
-    server: &Server,
+    client: &Client,
     watched: &[Watched],
     timeout: Duration,
 ) -> Result<Vec<(Watched, End)>, Failure> {
@@ -58,11 +57,10 @@ pub async fn follow(
     loop {
         let late = Instant::now() >= end;
         for (one, known) in watched.iter().zip(&mut ends).filter(|(_, known)| known.is_none()) {
-            let answer = server.get(&["incidents", &one.incident], &json!({})).await?;
-            let detail: IncidentDetail = read(&answer)?;
-            *known = judge(one, &detail).or_else(|| late.then(|| End::Late(stands(&detail))));
+            let detail = client.incident(&one.incident).await?.typed;
+            *known = judge(one, &detail).or_else(|| late.then(|| End::Late(progress_of(&detail))));
             if known.is_none() {
-                progress.say(&format!("{}: {}", one.name, stands(&detail)));
+                progress.say(&format!("{}: {}", one.name, progress_of(&detail)));
             }
         }
         if ends.iter().all(Option::is_some) {
@@ -98,27 +96,27 @@ fn judge(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
     }
 }
 
-fn stands(detail: &IncidentDetail) -> String {
+fn progress_of(detail: &IncidentDetail) -> String {
     match &detail.job {
         Some(job) if job.applied_at.is_some() && job.finished_at.is_none() => {
             let window = crate::output::time::span(jiff::SignedDuration::from_millis(job.verify_ms.into()));
-            format!("the change is made; watching that it holds for {window}")
+            format!("changed; verifying that it holds for {window}")
         }
         Some(job) if detail.incident.state == "remediating" => format!("job {}", readable(&job.state)),
         _ => readable(&detail.incident.state),
     }
 }
 
-/// Tells each end on stdout (tables), and gives the exit code or the failure.
+/// Prints each end (tables), and gives the exit code or the failure.
 pub fn conclude(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Failure> {
     if context.global.format.is_table() {
         for (one, end) in ends {
             let (tone, word) = match end {
                 End::Resolved => (Tone::Good, format!("{} and verified", one.done)),
                 End::Refused(why) => (Tone::Bad, format!("refused by the agent, nothing was changed: {why}")),
-                End::Failed(why) => (Tone::Bad, format!("not put right: {why}")),
+                End::Failed(why) => (Tone::Bad, format!("not resolved: {why}")),
                 End::Replanned(id) => (Tone::Warn, format!("it changed meanwhile; a new plan waits as {id}")),
-                End::Late(state) => (Tone::Warn, format!("not ended yet: {state}")),
+                End::Late(state) => (Tone::Warn, format!("not finished yet: {state}")),
             };
             let name = crate::output::plain(&one.name);
             context.print(&format!("{name}: {}\n", context.theme.paint(tone, &word)))?;
@@ -136,13 +134,13 @@ fn verdict(ends: &[(Watched, End)]) -> Result<Exit, Failure> {
             End::Replanned(id) => {
                 (2, Exit::Waiting, format!("it changed meanwhile; a new plan waits as {id}"))
             }
-            End::Late(state) => (3, Exit::Error, format!("still {state} when the time was over")),
+            End::Late(state) => (3, Exit::Error, format!("still {state} when --timeout was over")),
         };
         Some((rank, exit, found, one))
     });
     let Some((_, exit, found, one)) = worst.min_by_key(|(rank, ..)| *rank) else { return Ok(Exit::Done) };
     let bad = ends.iter().filter(|(_, end)| *end != End::Resolved).count();
-    Err(Failure::new(format!("{bad} of {} not put right", ends.len()))
+    Err(Failure::new(format!("{bad} of {} not resolved", ends.len()))
         .exit(exit)
         .expected(format!("{}: resolved", one.name))
         .found(found)

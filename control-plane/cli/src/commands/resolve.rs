@@ -1,80 +1,110 @@
 //! From what a person typed to the one thing that is meant, by listing what there is.
 
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use nimbus_api::client::{Answer, Client, ClientError, collect};
+use nimbus_api::{ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery};
 
-use crate::connect::Server;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::ids::{self, Candidate, Kind};
 use crate::output::time::Clock;
 
-/// The whole id that `typed` means. Those that `preferred` filters for are looked at before all others.
-pub async fn id(server: &Server, kind: Kind, typed: &str, preferred: Value) -> Result<String, Failure> {
+/// Most things that are looked through; of an older one the whole id has to be typed.
+pub const MAX_LOOKED_AT: usize = 10_000;
+
+type State = Option<&'static str>;
+
+/// The id of the agent that is meant, by its name, its id, or the start of its id.
+pub async fn agent(client: &Client, typed: &str) -> Result<String, Failure> {
+    let page = async |_: State, after| client.agents(&PageQuery { limit: Some(MAX_LIMIT), after }).await;
+    let known = |agent: &nimbus_api::Agent| {
+        Some(Candidate { name: agent.name.clone(), ..candidate(&agent.id, agent.created_at, &agent.name) })
+    };
+    one(ids::AGENT, typed, None, page, known).await
+}
+
+/// The id of the approval that is meant; the pending ones come before all others.
+pub async fn approval(client: &Client, typed: &str) -> Result<String, Failure> {
+    let page = async |state: State, after| {
+        let state = state.map(str::to_owned);
+        client.approvals(&ApprovalQuery { state, cluster: None, limit: Some(MAX_LIMIT), after }).await
+    };
+    let known = |approval: &nimbus_api::Approval| {
+        Some(candidate(&approval.id, approval.created_at, &approval.summary))
+    };
+    one(ids::APPROVAL, typed, Some("pending"), page, known).await
+}
+
+/// The id of the job that is meant.
+pub async fn job(client: &Client, typed: &str) -> Result<String, Failure> {
+    let page = async |_: State, after| {
+        client.jobs(&JobQuery { limit: Some(MAX_LIMIT), after, ..JobQuery::default() }).await
+    };
+    let known = |job: &nimbus_api::Job| Some(candidate(&job.id, job.created_at, &job.object.name));
+    one(ids::JOB, typed, None, page, known).await
+}
+
+/// The id of the incident that is meant; those that are not resolved come before all others.
+pub async fn incident(client: &Client, typed: &str) -> Result<String, Failure> {
+    incidents(client, ids::INCIDENT, typed, |_| true).await
+}
+
+/// The id of the drifted file that is meant: drifted files are incidents of their own kind.
+pub async fn drift(client: &Client, typed: &str) -> Result<String, Failure> {
+    incidents(client, ids::DRIFT, typed, |incident| incident.kind == "file_drift").await
+}
+
+/// The id of the accepted baseline that is meant.
+pub async fn baseline(client: &Client, typed: &str) -> Result<String, Failure> {
+    let page = async |_: State, after| client.baselines(&PageQuery { limit: Some(MAX_LIMIT), after }).await;
+    let known = |baseline: &Baseline| Some(candidate(&baseline.id, baseline.created_at, &baseline.path));
+    one(ids::BASELINE, typed, None, page, known).await
+}
+
+async fn incidents(
+    client: &Client,
+    kind: Kind,
+    typed: &str,
+    meant: impl Fn(&Incident) -> bool,
+) -> Result<String, Failure> {
+    let page = async |state: State, after| {
+        let state = state.map(str::to_owned);
+        client.incidents(&IncidentQuery { state, cluster: None, limit: Some(MAX_LIMIT), after }).await
+    };
+    let known = |incident: &Incident| {
+        meant(incident).then(|| candidate(&incident.id, incident.created_at, &incident.title))
+    };
+    one(kind, typed, Some("active"), page, known).await
+}
+
+fn candidate(id: &str, created_at: Timestamp, about: &str) -> Candidate {
+    Candidate { id: id.to_owned(), name: String::new(), created_at, about: about.to_owned() }
+}
+
+/// The whole id that `typed` means, among those in the `preferred` state first and then among all.
+async fn one<T, C>(
+    kind: Kind,
+    typed: &str,
+    preferred: State,
+    page: impl AsyncFn(State, Option<String>) -> Result<Answer<List<T>>, ClientError>,
+    known: C,
+) -> Result<String, Failure>
+where
+    C: Fn(&T) -> Option<Candidate>,
+{
     if let Some(whole) = ids::whole(kind, typed)? {
         return Ok(whole);
     }
-    let clock = Clock::system();
-    if preferred != json!({}) {
-        let first = candidates(&server.items(&[path(kind)], &preferred).await?);
-        match ids::pick(kind, typed, &first, &clock) {
+    let pick = async |state: State| {
+        let list = collect(MAX_LOOKED_AT, async |after| page(state, after).await).await?;
+        let candidates: Vec<Candidate> = list.items.iter().filter_map(&known).collect();
+        ids::pick(kind, typed, &candidates, &Clock::system()).map(|candidate| candidate.id.clone())
+    };
+    if preferred.is_some() {
+        match pick(preferred).await {
             Err(failure) if failure.exit == Exit::NotFound => {}
-            picked => return picked.map(|candidate| candidate.id.clone()),
+            picked => return picked,
         }
     }
-    let mut all = server.items(&[path(kind)], &json!({})).await?;
-    if kind == ids::DRIFT {
-        all.retain(|incident| incident["kind"] == "file_drift");
-    }
-    ids::pick(kind, typed, &candidates(&all), &clock).map(|candidate| candidate.id.clone())
-}
-
-/// Where a kind is listed in every state; drifted files are incidents.
-fn path(kind: Kind) -> &'static str {
-    match kind.prefix {
-        "inc" => "incidents",
-        "apr" => "approvals",
-        "job" => "jobs",
-        _ => "agents",
-    }
-}
-
-/// What a list's items can be recognised by.
-fn candidates(items: &[Value]) -> Vec<Candidate> {
-    let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
-    let about = |item: &Value| {
-        let object = text(&item["object"], "name");
-        ["title", "path", "summary", "name"]
-            .iter()
-            .map(|key| text(item, key))
-            .find(|text| !text.is_empty())
-            .unwrap_or(object)
-    };
-    items
-        .iter()
-        .map(|item| Candidate {
-            id: text(item, "id"),
-            name: text(item, "name"),
-            created_at: item["created_at"].as_str().and_then(|at| at.parse().ok()).unwrap_or_default(),
-            about: about(item),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_candidate_is_recognised_by_what_its_kind_has() {
-        let made = candidates(&[
-            json!({"id": "inc_1", "title": "web is stuck", "created_at": "2026-11-22T08:00:00Z"}),
-            json!({"id": "apr_1", "summary": "Put it back"}),
-            json!({"id": "job_1", "object": {"name": "web"}}),
-            json!({"id": "agt_1", "name": "edge-1"}),
-        ]);
-        let about: Vec<&str> = made.iter().map(|c| c.about.as_str()).collect();
-        assert_eq!(about, ["web is stuck", "Put it back", "web", "edge-1"]);
-        assert_eq!(made[3].name, "edge-1");
-        assert_eq!(made[0].created_at.to_string(), "2026-11-22T08:00:00Z");
-    }
+    pick(None).await
 }

@@ -1,23 +1,22 @@
-//! `nimbus status`: the whole fleet at a glance, or wait until it is ready.
+//! `nimbus status`: an overview of the whole fleet, or wait until it is ready.
 
 use std::time::Duration;
 
 use clap::Args;
 use nimbus_api::Status;
-use serde_json::{Value, json};
+use nimbus_api::client::Answer;
 use tokio::time::{Instant, sleep};
 
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::output::time::parse_span;
-use crate::view;
+use crate::{connect, view};
 
 /// How often a waiting command looks again.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// The whole fleet at a glance
+/// An overview of the whole fleet
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Wait until every agent is connected and every cluster is known
@@ -28,29 +27,29 @@ pub struct StatusArgs {
     timeout: Duration,
 }
 
-/// Prints the glance.
+/// Prints the overview.
 pub async fn run(context: &Context, args: StatusArgs) -> Result<Exit, Failure> {
-    let answer = if args.wait { wait(context, args.timeout).await? } else { glance(context).await? };
+    let answer = if args.wait { wait(context, args.timeout).await? } else { look(context).await? };
     context.show(&answer, view::status::show)?;
-    if let Some(next) = view::status::next(&read(&answer)?) {
-        context.hint(next);
+    if let Some(next) = view::status::next(&answer.typed) {
+        context.hint(&next);
     }
     Ok(Exit::Done)
 }
 
-async fn glance(context: &Context) -> Result<Value, Failure> {
-    Server::open(context)?.get(&["status"], &json!({})).await
+async fn look(context: &Context) -> Result<Answer<Status>, Failure> {
+    Ok(connect::open(context)?.status().await?)
 }
 
 /// Looks again until it is ready. A server that does not answer yet is waited for as well.
-async fn wait(context: &Context, timeout: Duration) -> Result<Value, Failure> {
+async fn wait(context: &Context, timeout: Duration) -> Result<Answer<Status>, Failure> {
     let end = Instant::now() + timeout;
     let mut progress = context.progress("waiting for the control plane");
     loop {
-        let looked = glance(context).await;
+        let looked = look(context).await;
         let not_yet = match looked {
             Ok(answer) => {
-                let status: Status = read(&answer)?;
+                let status = &answer.typed;
                 if status.ready {
                     return Ok(answer);
                 }

@@ -4,11 +4,10 @@ use clap::Args;
 use nimbus_protocol::version::{HIGHEST, LOWEST};
 use serde_json::{Value, json};
 
-use crate::connect::Server;
+use crate::connect;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::output::format;
 
 /// This build's version, protocol and schema
 #[derive(Debug, Args)]
@@ -29,10 +28,6 @@ pub async fn run(context: &Context, args: &VersionArgs) -> Result<Exit, Failure>
     if !args.client {
         document["server"] = server(context).await.unwrap_or(Value::Null);
     }
-    if !context.global.format.is_table() {
-        context.print(&format::document(&document, context.global.format)?)?;
-        return Ok(Exit::Done);
-    }
     let mut text = format!(
         "nimbus {}\nprotocol {LOWEST} to {HIGHEST}, schema {}\n",
         env!("CARGO_PKG_VERSION"),
@@ -43,13 +38,13 @@ pub async fn run(context: &Context, args: &VersionArgs) -> Result<Exit, Failure>
         None if !args.client => text.push_str("control plane: none answers\n"),
         None => {}
     }
-    context.print(&text)?;
+    context.print_either(&document, |_| text)?;
     Ok(Exit::Done)
 }
 
 /// The control plane's own document, if one answers within two seconds.
 async fn server(context: &Context) -> Option<Value> {
-    let server = Server::open(context).ok()?;
-    let (path, query) = (["version"], json!({}));
-    tokio::time::timeout(std::time::Duration::from_secs(2), server.get(&path, &query)).await.ok()?.ok()
+    let client = connect::open(context).ok()?;
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(2), client.version());
+    asked.await.ok()?.ok().map(|answer| answer.raw)
 }

@@ -1,12 +1,12 @@
-//! How results are shown: one JSON document for programs, tables and stories for people.
+//! How results are shown: one JSON document for programs, tables and longer texts for people.
 //!
 //! Data goes to stdout, hints and progress to stderr. Text that comes from elsewhere (file names, messages of a
-//! cluster) is freed of control characters before a terminal sees it.
+//! cluster) has its control characters removed before a terminal gets it.
 
-pub mod format;
 pub mod table;
 pub mod theme;
 pub mod time;
+pub mod wrap;
 
 use std::borrow::Cow;
 

@@ -1,9 +1,9 @@
-//! Moments as people read them: ages in tables, the local zone in stories. The clock is read by the caller.
+//! Moments as people read them: ages in tables, the local time zone elsewhere. The clock is read by the caller.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// The moment of the command and the reader's zone.
+/// The time of the command and the reader's zone.
 #[derive(Debug, Clone)]
 pub struct Clock {
     /// Now.
@@ -19,7 +19,7 @@ impl Clock {
         Self { now: Timestamp::now(), zone: TimeZone::system() }
     }
 
-    /// How long ago: `12s`, `3m`, `5h`, `2d`. A moment ahead (clocks differ) counts as now.
+    /// How long ago: `12s`, `3m`, `5h`, `2d`. A time ahead (clocks differ) counts as now.
     pub fn age(&self, at: Timestamp) -> String {
         span(self.now.duration_since(at))
     }
@@ -74,7 +74,7 @@ pub fn parse_span(text: &str) -> Result<std::time::Duration, String> {
     Ok(std::time::Duration::from_secs(seconds))
 }
 
-/// Reads a moment: RFC 3339, a date (midnight in `clock`'s zone), or an age such as `24h` before now.
+/// Reads a time: RFC 3339, a date (midnight in `clock`'s zone), or an age such as `24h` before now.
 pub fn parse_moment(text: &str, clock: &Clock) -> Result<Timestamp, String> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
@@ -85,7 +85,7 @@ pub fn parse_moment(text: &str, clock: &Clock) -> Result<Timestamp, String> {
         return Ok(at.timestamp());
     }
     let wrong =
-        || format!("expected a moment such as 2026-11-01, 2026-11-01T08:30:00Z or 24h (ago), found {text:?}");
+        || format!("expected a time such as 2026-11-01, 2026-11-01T08:30:00Z or 24h (ago), found {text:?}");
     let back = parse_span(text).map_err(|_| wrong())?;
     clock.now.checked_sub(back).map_err(|_| wrong())
 }

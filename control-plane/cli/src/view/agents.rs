@@ -2,7 +2,7 @@
 
 use nimbus_api::{Agent, AgentDetail, HostHealth, JoinToken, List};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, bytes, count};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
@@ -46,61 +46,61 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
 /// One agent.
 pub fn show(view: &View, detail: &AgentDetail) -> String {
     let agent = &detail.agent;
-    let mut story = Story::new(view);
-    story.line(&view.theme.heading(&agent.name));
-    story.line(&format!(
+    let mut layout = Layout::new(view);
+    layout.line(&view.theme.heading(&agent.name));
+    layout.line(&format!(
         "  {} · {}",
         view.theme.word(&agent.state),
         view.theme.paint(Tone::Quiet, &agent.id)
     ));
-    story.gap();
-    story.fact("reason", &agent.reason).fact("kind", &agent.kind).fact("host", &agent.hostname);
-    story.fact("version", &agent.version).fact("enrolled", &view.clock.full(agent.created_at));
+    layout.gap();
+    layout.fact("reason", &agent.reason).fact("kind", &agent.kind).fact("host", &agent.hostname);
+    layout.fact("version", &agent.version).fact("enrolled", &view.clock.full(agent.created_at));
     if let Some(cluster) = &agent.cluster {
         let role = if agent.leading { "leads: it watches the cluster's objects" } else { "stands by" };
-        story.fact("cluster", &format!("{cluster} ({role}; lease term {})", detail.lease_term));
+        layout.fact("cluster", &format!("{cluster} ({role}; lease term {})", detail.lease_term));
     }
     let allowed: Vec<String> = agent.allowed_actions.iter().map(|action| readable(action)).collect();
     let allowed =
         if allowed.is_empty() { "nothing: it only observes".to_owned() } else { allowed.join(", ") };
-    story.fact("its policy", &format!("allows {allowed}"));
+    layout.fact("its policy", &format!("allows {allowed}"));
     if agent.dropped > 0 {
         let lost = count(agent.dropped, "observation", "observations");
-        story.toned_fact("dropped", Tone::Warn, &format!("{lost}, because its spool was full"));
+        layout.toned_fact("dropped", Tone::Warn, &format!("{lost}, because its spool was full"));
     }
     if !agent.roots.is_empty() {
-        story.heading("Watched paths");
+        layout.heading("Watched paths");
         for root in &agent.roots {
             let well = root.problem.is_empty();
             let mark =
                 if well { view.theme.paint(Tone::Good, "✓") } else { view.theme.paint(Tone::Warn, "!") };
             let what = if well { count(root.files, "file", "files") } else { root.problem.clone() };
-            story.item(&mark, &format!("{}  {what}", root.path));
+            layout.item(&mark, &format!("{}  {what}", root.path));
         }
     }
     if !agent.problems.is_empty() {
-        story.heading("Problems");
+        layout.heading("Problems");
         for problem in &agent.problems {
-            story.item(&view.theme.paint(Tone::Warn, "!"), problem);
+            layout.item(&view.theme.paint(Tone::Warn, "!"), problem);
         }
     }
-    story.heading("Host");
+    layout.heading("Host");
     match &detail.host {
-        Some(host) => tell_host(&mut story, view, host),
+        Some(host) => add_host(&mut layout, view, host),
         None => {
-            story.paragraph("unknown: no sample has arrived");
+            layout.paragraph("unknown: no sample has arrived");
         }
     }
-    story.end()
+    layout.end()
 }
 
 /// A new join token: the only time its secret is shown.
 pub fn token(view: &View, token: &JoinToken) -> String {
-    let mut story = Story::new(view);
-    story.line(&view.theme.heading(&format!("Join token for {} ({})", token.name, token.kind)));
-    story.line(&format!("  {}", view.theme.paint(Tone::Note, &token.token)));
-    story.gap();
-    story.fact(
+    let mut layout = Layout::new(view);
+    layout.line(&view.theme.heading(&format!("Join token for {} ({})", token.name, token.kind)));
+    layout.line(&format!("  {}", view.theme.paint(Tone::Note, &token.token)));
+    layout.gap();
+    layout.fact(
         "use it",
         &format!(
             "once, before {} (in {})",
@@ -109,24 +109,24 @@ pub fn token(view: &View, token: &JoinToken) -> String {
         ),
     );
     if let Some(cluster) = &token.cluster {
-        story.fact("speaks for", &format!("cluster {cluster} alone"));
+        layout.fact("speaks for", &format!("cluster {cluster} alone"));
     }
-    story.fact("shown", "now and never again: only its hash is kept");
+    layout.fact("shown", "now and never again: only its hash is kept");
     let watches = if token.kind == "cluster" { "--kubeconfig FILE" } else { "--watch PATH" };
-    story.heading(if token.kind == "cluster" {
+    layout.heading(if token.kind == "cluster" {
         "Run where its API server can be reached"
     } else {
         "Run on that host"
     });
     // In the environment, because others can read a command line; a directory of its own, because an agent is one
     // identity, and more than one may live on a host.
-    story.command(&format!(
+    layout.command(&format!(
         "NIMBUS_JOIN_TOKEN={} nimbus-agent --server {} --data-dir /var/lib/nimbus-agent-{} {watches}",
         token.token,
         token.server.as_deref().unwrap_or("HOST:PORT"),
         token.name
     ));
-    story.end()
+    layout.end()
 }
 
 fn watches(agent: &Agent) -> String {
@@ -137,27 +137,27 @@ fn watches(agent: &Agent) -> String {
     }
 }
 
-fn tell_host(story: &mut Story<'_>, view: &View, host: &HostHealth) {
+fn add_host(layout: &mut Layout<'_>, view: &View, host: &HostHealth) {
     let seen = host.at.map_or_else(|| "unknown".to_owned(), |at| format!("{} ago", view.clock.age(at)));
-    story.fact("sample", &seen).fact("system", &format!("{}, kernel {}", host.os, host.kernel));
+    layout.fact("sample", &seen).fact("system", &format!("{}, kernel {}", host.os, host.kernel));
     let [one, five, fifteen] = host.load;
-    story.fact("cpu", &format!("{:.1} % of {}", host.cpu_percent, count(host.cores, "core", "cores")));
-    story.fact("load", &format!("{one:.2} {five:.2} {fifteen:.2}"));
+    layout.fact("cpu", &format!("{:.1} % of {}", host.cpu_percent, count(host.cores, "core", "cores")));
+    layout.fact("load", &format!("{one:.2} {five:.2} {fifteen:.2}"));
     let of = |free: u64, all: u64| format!("{} free of {}", bytes(free), bytes(all));
-    story.fact("memory", &of(host.memory_available_bytes, host.memory_total_bytes));
+    layout.fact("memory", &of(host.memory_available_bytes, host.memory_total_bytes));
     if host.swap_total_bytes > 0 {
         let free = host.swap_total_bytes.saturating_sub(host.swap_used_bytes);
-        story.fact("swap", &of(free, host.swap_total_bytes));
+        layout.fact("swap", &of(free, host.swap_total_bytes));
     }
     for disk in &host.disks {
-        story.fact(
+        layout.fact(
             "disk",
             &format!("{} ({}): {}", disk.mount, disk.filesystem, of(disk.available_bytes, disk.total_bytes)),
         );
     }
-    story.fact("processes", &host.processes.to_string());
+    layout.fact("processes", &host.processes.to_string());
     let uptime = jiff::SignedDuration::from_secs(i64::try_from(host.uptime_seconds).unwrap_or(i64::MAX));
-    story.fact("up", &crate::output::time::span(uptime));
+    layout.fact("up", &crate::output::time::span(uptime));
 }
 
 #[cfg(test)]

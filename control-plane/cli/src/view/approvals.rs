@@ -2,7 +2,7 @@
 
 use nimbus_api::{Approval, ApprovalDetail, List};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, plan};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
@@ -43,35 +43,35 @@ pub fn list(view: &View, page: &List<Approval>) -> String {
 pub fn show(view: &View, detail: &ApprovalDetail) -> String {
     let (approval, incident) = (&detail.approval, &detail.incident);
     let theme = &view.theme;
-    let mut story = Story::new(view);
-    story.line(&theme.heading(&approval.summary));
-    story.line(&format!(
+    let mut layout = Layout::new(view);
+    layout.line(&theme.heading(&approval.summary));
+    layout.line(&format!(
         "  {} · {} · {}",
         theme.word(&approval.severity),
         theme.word(&approval.state),
         theme.paint(Tone::Quiet, &approval.id)
     ));
-    story.gap();
-    story.fact("where", &approval.cluster).fact("remedy", &readable(&approval.kind));
-    story.fact("object", &approval.object.to_string());
-    story.fact("because", &incident.title);
-    story.fact("incident", &approval.incident_id);
-    story
+    layout.gap();
+    layout.fact("where", &approval.cluster).fact("remedy", &readable(&approval.kind));
+    layout.fact("object", &approval.object.to_string());
+    layout.fact("because", &incident.title);
+    layout.fact("incident", &approval.incident_id);
+    layout
         .fact("asked by", &format!("{}, {} ago", approval.requested_by, view.clock.age(approval.created_at)));
     match (&approval.decided_by, approval.decided_at) {
         (Some(by), Some(at)) => {
-            story
+            layout
                 .fact("answered", &format!("{} by {by}, {}", readable(&approval.state), view.clock.full(at)));
         }
         _ if approval.state == "pending" => {
-            story.fact("expires", &format!("in {}", view.clock.until(approval.expires_at)));
+            layout.fact("expires", &format!("in {}", view.clock.until(approval.expires_at)));
         }
         _ => {}
     }
-    story.fact("reason", &approval.reason);
-    story.fact("job", approval.used_by.as_deref().unwrap_or_default());
-    plan::tell(&mut story, view, &detail.plan);
-    story.end()
+    layout.fact("reason", &approval.reason);
+    layout.fact("job", approval.used_by.as_deref().unwrap_or_default());
+    plan::add(&mut layout, view, &detail.plan);
+    layout.end()
 }
 
 #[cfg(test)]

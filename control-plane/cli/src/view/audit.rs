@@ -3,14 +3,14 @@
 use nimbus_api::{AuditRow, AuditVerification, List};
 
 use super::View;
-use super::story::Story;
+use super::layout::Layout;
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::Tone;
 
 /// The rows.
 pub fn list(view: &View, page: &List<AuditRow>) -> String {
     if page.items.is_empty() {
-        return view.nothing("No audit rows fit.");
+        return view.nothing("No audit rows match.");
     }
     let mut table = Table::new(vec![
         Column::new("ROW").right(),
@@ -38,23 +38,23 @@ pub fn list(view: &View, page: &List<AuditRow>) -> String {
 /// Whether every row fits the one before.
 pub fn verified(view: &View, result: &AuditVerification) -> String {
     let theme = &view.theme;
-    let mut story = Story::new(view);
+    let mut layout = Layout::new(view);
     if result.valid {
         let rows = super::count(result.rows, "row", "rows");
-        story.line(
+        layout.line(
             &theme.paint(Tone::Good, &format!("The audit chain holds: {rows}, none changed or missing.")),
         );
-        story.fact("head", &result.head);
-        story.fact("checked", &view.clock.full(result.verified_at));
+        layout.fact("head", &result.head);
+        layout.fact("checked", &view.clock.full(result.verified_at));
     } else {
-        story.line(&theme.paint(Tone::Bad, "The audit chain is broken."));
-        story.fact("good rows", &result.rows.to_string());
+        layout.line(&theme.paint(Tone::Bad, "The audit chain is broken."));
+        layout.fact("good rows", &result.rows.to_string());
         if let Some(mismatch) = &result.mismatch {
-            story.fact("first bad", &format!("row {}", mismatch.seq));
-            story.fact("expected", &mismatch.expected).fact("found", &mismatch.found);
+            layout.fact("first bad", &format!("row {}", mismatch.seq));
+            layout.fact("expected", &mismatch.expected).fact("found", &mismatch.found);
         }
     }
-    story.end()
+    layout.end()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What Nimbus may do by itself, and what it did.
+//! What Nimbus may do by itself, and what it has done.
 
 use nimbus_api::{AutonomousStatus, HistoryItem, List, Rule};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, count};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
@@ -37,10 +37,10 @@ pub fn status(view: &View, page: &List<AutonomousStatus>) -> String {
 /// What is allowed after `enable`, or would be.
 pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run: bool) -> String {
     let theme = &view.theme;
-    let mut story = Story::new(view);
+    let mut layout = Layout::new(view);
     let would = if dry_run { " would be" } else { "" };
-    story.line(&theme.heading(&format!("Autonomous operations{would} enabled in {}", item.cluster)));
-    story.gap();
+    layout.line(&theme.heading(&format!("Autonomous operations{would} enabled in {}", item.cluster)));
+    layout.gap();
     for rule in rules.items.iter().filter(|rule| rule.per_cluster) {
         let on = item.enabled.contains(&rule.id);
         let mark = if on { theme.paint(Tone::Good, "✓") } else { theme.paint(Tone::Quiet, "·") };
@@ -49,43 +49,43 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
             (true, "automatic") => "automatic",
             (true, _) => "after approval",
         };
-        story.gap().item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
+        layout.gap().item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
         if on {
             for limit in &rule.limits {
-                story.under(limit);
+                layout.under(limit);
             }
         }
     }
-    story.gap().paragraph("Everything else in this cluster is watched and told, never changed.");
-    story.command("nimbus autonomous history");
-    story.command(&format!("nimbus autonomous disable --cluster {}", item.cluster));
-    story.end()
+    layout.gap().paragraph("Everything else in this cluster is watched and reported, never changed.");
+    layout.command("nimbus autonomous history");
+    layout.command(&format!("nimbus autonomous disable --cluster {}", item.cluster));
+    layout.end()
 }
 
-/// What is left after `disable`.
+/// What remains enabled after `disable`.
 pub fn disabled(view: &View, item: &AutonomousStatus, dry_run: bool) -> String {
-    let mut story = Story::new(view);
+    let mut layout = Layout::new(view);
     let (is, would) = if dry_run { ("would be", "would only be") } else { ("is", "is only") };
     if item.state == "observe" || item.enabled.is_empty() {
-        story.line(&format!("{} {would} observed: nothing in it is changed.", item.cluster));
+        layout.line(&format!("{} {would} observed: nothing in it is changed.", item.cluster));
     } else {
         let left: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
-        story.line(&format!("In {} there {is} still enabled: {}.", item.cluster, left.join(", ")));
+        layout.line(&format!("In {} there {is} still enabled: {}.", item.cluster, left.join(", ")));
     }
     if item.jobs_in_flight > 0 {
-        story.line(&format!(
+        layout.line(&format!(
             "{} already sent and will still report.",
             count(item.jobs_in_flight, "job was", "jobs were")
         ));
     }
-    story.end()
+    layout.end()
 }
 
-/// The remedies that there are.
+/// The remedies.
 pub fn rules(view: &View, page: &List<Rule>) -> String {
     let theme = &view.theme;
     if !view.wide {
-        let mut story = Story::new(view);
+        let mut layout = Layout::new(view);
         for rule in &page.items {
             let how = match rule.state.as_str() {
                 "automatic" => "automatic",
@@ -93,10 +93,10 @@ pub fn rules(view: &View, page: &List<Rule>) -> String {
                 "recommend" => "only recommends",
                 other => other,
             };
-            story.gap().line(&format!("{}  {}", theme.heading(&rule.id), theme.paint(Tone::Quiet, how)));
-            story.paragraph(&rule.summary);
+            layout.gap().line(&format!("{}  {}", theme.heading(&rule.id), theme.paint(Tone::Quiet, how)));
+            layout.paragraph(&rule.summary);
             for limit in &rule.limits {
-                story.item(&theme.paint(Tone::Quiet, "-"), limit);
+                layout.item(&theme.paint(Tone::Quiet, "-"), limit);
             }
             let place = match (&rule.action, rule.per_cluster, rule.enabled_in.is_empty()) {
                 (None, ..) => String::new(),
@@ -104,9 +104,9 @@ pub fn rules(view: &View, page: &List<Rule>) -> String {
                 (Some(_), true, true) => "no cluster yet".to_owned(),
                 (Some(_), true, false) => rule.enabled_in.join(", "),
             };
-            story.fact("enabled on", &place);
+            layout.fact("enabled on", &place);
         }
-        return story.end();
+        return layout.end();
     }
     let columns = ["RULE", "HOW", "ANSWERS", "ENABLED IN", "SUMMARY"];
     let mut table = Table::new(columns.into_iter().map(Column::new).collect());
@@ -117,13 +117,13 @@ pub fn rules(view: &View, page: &List<Rule>) -> String {
     table.render(theme, view.width)
 }
 
-/// What was tried, newest first: one line each and why it stands there.
+/// What was tried, newest first: a line each, with the reason of its state.
 pub fn history(view: &View, page: &List<HistoryItem>) -> String {
     if page.items.is_empty() {
         return view.nothing("Nothing was done yet.");
     }
     let theme = &view.theme;
-    let mut story = Story::new(view);
+    let mut layout = Layout::new(view);
     for item in &page.items {
         let (mark, tone) = match item.state.as_str() {
             "succeeded" => ("✓", Tone::Good),
@@ -134,9 +134,9 @@ pub fn history(view: &View, page: &List<HistoryItem>) -> String {
         let how = match (item.automatic, &item.approval_id) {
             (true, _) => "automatic",
             (false, Some(_)) => "approved",
-            (false, None) => "asked for",
+            (false, None) => "ordered by an operator",
         };
-        story.item(
+        layout.item(
             &theme.paint(tone, mark),
             &format!(
                 "{}  {}: {} on {} ({how}, {})",
@@ -148,13 +148,13 @@ pub fn history(view: &View, page: &List<HistoryItem>) -> String {
             ),
         );
         if !item.reason.is_empty() {
-            story.under(&item.reason);
+            layout.under(&item.reason);
         }
         if view.wide {
-            story.under(&format!("{} for {}", item.id, item.incident_id));
+            layout.under(&format!("{} for {}", item.id, item.incident_id));
         }
     }
-    story.end()
+    layout.end()
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Clusters: the list, and one at a glance.
+//! Clusters: the list, and one in detail.
 
 use nimbus_api::{Cluster, List};
 
 use super::View;
-use super::story::Story;
+use super::layout::Layout;
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
@@ -44,25 +44,25 @@ pub fn list(view: &View, page: &List<Cluster>) -> String {
 
 /// One cluster.
 pub fn show(view: &View, cluster: &Cluster) -> String {
-    let mut story = Story::new(view);
-    story.line(&view.theme.heading(&cluster.name));
-    story.toned_fact("state", tone(&cluster.state), &cluster.state).fact("reason", &cluster.reason);
-    story.fact("uid", &cluster.id).fact("since", &view.clock.full(cluster.created_at));
-    story.fact("nodes", &with_ready(cluster.nodes_ready, cluster.nodes));
-    story.fact("pods", &with_ready(cluster.pods_ready, cluster.pods));
-    story.fact("deployments", &cluster.deployments.map_or_else(|| "unknown".to_owned(), |n| n.to_string()));
-    story.fact("incidents", &cluster.open_incidents.to_string());
-    story.fact("agents", &format!("{} of {} connected", cluster.agents_connected, cluster.agents_total));
-    story.fact("leader", cluster.leader.as_deref().unwrap_or("none: nobody watches its objects now"));
-    story.gap();
+    let mut layout = Layout::new(view);
+    layout.line(&view.theme.heading(&cluster.name));
+    layout.toned_fact("state", tone(&cluster.state), &cluster.state).fact("reason", &cluster.reason);
+    layout.fact("uid", &cluster.id).fact("since", &view.clock.full(cluster.created_at));
+    layout.fact("nodes", &with_ready(cluster.nodes_ready, cluster.nodes));
+    layout.fact("pods", &with_ready(cluster.pods_ready, cluster.pods));
+    layout.fact("deployments", &cluster.deployments.map_or_else(|| "unknown".to_owned(), |n| n.to_string()));
+    layout.fact("incidents", &cluster.open_incidents.to_string());
+    layout.fact("agents", &format!("{} of {} connected", cluster.agents_connected, cluster.agents_total));
+    layout.fact("leader", cluster.leader.as_deref().unwrap_or("none: no agent watches its objects now"));
+    layout.gap();
     if cluster.mode == "act" {
         let rules: Vec<String> = cluster.enabled.iter().map(|rule| readable(rule)).collect();
-        story.fact("mode", &format!("act: {}", rules.join(", ")));
+        layout.fact("mode", &format!("act: {}", rules.join(", ")));
     } else {
-        story.fact("mode", "observe: incidents are opened and remedies planned, nothing is changed");
-        story.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
+        layout.fact("mode", "observe: incidents are opened and remedies planned, nothing is changed");
+        layout.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
     }
-    story.end()
+    layout.end()
 }
 
 /// A health word in its tone.
@@ -70,7 +70,7 @@ pub fn health(state: &str) -> Cell {
     Cell::toned(state, tone(state))
 }
 
-/// The tone of a health word; what is not known is not well.
+/// The tone of a health word; unknown is never shown as healthy.
 pub fn tone(state: &str) -> Tone {
     match state {
         "healthy" => Tone::Good,

@@ -2,7 +2,7 @@
 
 use nimbus_api::{Drift, FileState, List};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, bytes, plan};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
@@ -36,29 +36,29 @@ pub fn list(view: &View, page: &List<Drift>) -> String {
 
 /// One file: what was accepted as true, what is there, and the difference.
 pub fn show(view: &View, drift: &Drift) -> String {
-    let mut story = Story::new(view);
-    difference(&mut story, view, drift, &drift.reason);
+    let mut layout = Layout::new(view);
+    difference(&mut layout, view, drift, &drift.reason);
     if drift.state == "waiting_approval" {
-        story.heading("To put it back, or to keep it as it is");
-        story.command(&format!("nimbus drift fix {}", drift.id));
-        story.command(&format!("nimbus drift baseline add {}", drift.id));
+        layout.heading("To put it back, or to keep it as it is");
+        layout.command(&format!("nimbus drift fix {}", drift.id));
+        layout.command(&format!("nimbus drift baseline add {}", drift.id));
     }
     if !drift.history.is_empty() {
-        story.heading("History");
+        layout.heading("History");
         for entry in &drift.history {
-            story.event(&view.clock.moment(entry.at), &entry.text);
+            layout.event(&view.clock.moment(entry.at), &entry.text);
         }
     }
-    story.end()
+    layout.end()
 }
 
 /// What `drift fix` shows of each file before it asks.
 pub fn before_fix(view: &View, drift: &Drift) -> String {
-    let mut story = Story::new(view);
-    // Why it stands where it stands is about to be answered: only what changes is shown.
-    difference(&mut story, view, drift, "");
-    story.gap();
-    story.end()
+    let mut layout = Layout::new(view);
+    // The reason of its state is about to change with the answer: only what changes is shown.
+    difference(&mut layout, view, drift, "");
+    layout.gap();
+    layout.end()
 }
 
 /// What `drift baseline add` shows of the file that it accepts.
@@ -67,37 +67,37 @@ pub fn before_accept(view: &View, drift: &Drift) -> String {
     before_fix(view, &Drift { plan_summary: None, ..drift.clone() })
 }
 
-fn difference(story: &mut Story<'_>, view: &View, drift: &Drift, reason: &str) {
+fn difference(layout: &mut Layout<'_>, view: &View, drift: &Drift, reason: &str) {
     let theme = &view.theme;
-    story.line(&theme.heading(&format!("{}: {}", drift.path, change(drift))));
-    story.line(&format!(
+    layout.line(&theme.heading(&format!("{}: {}", drift.path, change(drift))));
+    layout.line(&format!(
         "  {} · {} · {}",
         theme.word(&drift.severity),
         theme.word(&drift.state),
         theme.paint(Tone::Quiet, &drift.id)
     ));
-    story.gap();
+    layout.gap();
     let agent = drift.agent.as_ref().map(|name| format!(" (agent {name})")).unwrap_or_default();
-    story.fact("host", &format!("{}{agent}", drift.cluster)).fact("reason", reason);
-    story.fact("to fix", drift.plan_summary.as_deref().unwrap_or_default());
-    story.gap();
-    story.toned_fact("baseline", Tone::Good, &state(drift.before.as_ref()));
-    story.toned_fact("now", Tone::Bad, &state(drift.after.as_ref()));
+    layout.fact("host", &format!("{}{agent}", drift.cluster)).fact("reason", reason);
+    layout.fact("to fix", drift.plan_summary.as_deref().unwrap_or_default());
+    layout.gap();
+    layout.toned_fact("baseline", Tone::Good, &state(drift.before.as_ref()));
+    layout.toned_fact("now", Tone::Bad, &state(drift.after.as_ref()));
     match (&drift.diff, drift.diff_withheld.as_deref()) {
         (Some(diff), _) => {
-            story.heading("Difference (baseline to now)");
-            plan::changes(story, diff.lines());
+            layout.heading("Difference (baseline to now)");
+            plan::changes(layout, diff.lines());
         }
         (None, Some("secret")) => {
-            story
+            layout
                 .gap()
                 .paragraph("The content looks like a secret: it is compared by its hash and never shown.");
         }
         (None, Some("attributes only")) => {
-            story.gap().paragraph("The content is the same; only mode, owner or group differ.");
+            layout.gap().paragraph("The content is the same; only mode, owner or group differ.");
         }
         (None, Some(why)) if why != "unknown" => {
-            story.gap().paragraph(&format!("No difference is shown: {why}."));
+            layout.gap().paragraph(&format!("No difference is shown: {why}."));
         }
         (None, _) => {}
     }

@@ -1,8 +1,8 @@
-//! Incidents: the list, and one incident's story.
+//! Incidents: the list, and one with all that belongs to it.
 
 use nimbus_api::{Incident, IncidentDetail, List};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, count, plan};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
@@ -43,56 +43,56 @@ pub fn list(view: &View, page: &List<Incident>) -> String {
 pub fn show(view: &View, detail: &IncidentDetail) -> String {
     let incident = &detail.incident;
     let theme = &view.theme;
-    let mut story = Story::new(view);
-    story.line(&theme.heading(&incident.title));
-    story.line(&format!(
+    let mut layout = Layout::new(view);
+    layout.line(&theme.heading(&incident.title));
+    layout.line(&format!(
         "  {} · {} · {}",
         theme.word(&incident.severity),
         theme.word(&incident.state),
         theme.paint(Tone::Quiet, &incident.id)
     ));
-    story.gap();
-    story.fact("where", &incident.cluster).fact("kind", &readable(&incident.kind));
-    story.fact("object", &incident.object.to_string());
-    story.fact("owner", &incident.owner.as_ref().map(ToString::to_string).unwrap_or_default());
-    story.fact("since", &since(view, incident));
-    story.fact("reason", &incident.reason);
+    layout.gap();
+    layout.fact("where", &incident.cluster).fact("kind", &readable(&incident.kind));
+    layout.fact("object", &incident.object.to_string());
+    layout.fact("owner", &incident.owner.as_ref().map(ToString::to_string).unwrap_or_default());
+    layout.fact("since", &since(view, incident));
+    layout.fact("reason", &incident.reason);
     if incident.attempts > 0 {
-        story.fact("attempts", &count(incident.attempts, "remedy took effect", "remedies took effect"));
+        layout.fact("attempts", &count(incident.attempts, "remedy took effect", "remedies took effect"));
     }
     if let Some(next) = incident.next_attempt_at.filter(|&at| at > view.clock.now) {
-        story
+        layout
             .fact("next", &format!("not before {} (in {})", view.clock.moment(next), view.clock.until(next)));
     }
     if let Some(until) = incident.silenced_until.filter(|_| incident.state == "silenced") {
-        story.fact("silenced", &format!("until {}", view.clock.moment(until)));
+        layout.fact("silenced", &format!("until {}", view.clock.moment(until)));
     }
     if !detail.evidence.is_empty() {
-        story.heading("Evidence");
+        layout.heading("Evidence");
         for line in &detail.evidence {
-            story.item("-", line);
+            layout.item("-", line);
         }
     }
-    symptoms(&mut story, detail);
+    symptoms(&mut layout, detail);
     if let Some(plan) = &detail.plan {
-        plan::tell(&mut story, view, plan);
+        plan::add(&mut layout, view, plan);
     }
     if let Some(approval) = detail.approval.as_ref().filter(|approval| approval.state == "pending") {
         let left = view.clock.until(approval.expires_at);
-        story.heading(&format!("Waiting for approval (expires in {left})"));
-        story.command(&format!("nimbus approve {}", approval.id));
-        story.command(&format!("nimbus deny {} --reason TEXT", approval.id));
+        layout.heading(&format!("Waiting for approval (expires in {left})"));
+        layout.command(&format!("nimbus approve {}", approval.id));
+        layout.command(&format!("nimbus deny {} --reason TEXT", approval.id));
     }
     if let Some(job) = &detail.job {
-        story.heading("Job");
-        story.line(&format!("  {} · {}", theme.word(&job.state), theme.paint(Tone::Quiet, &job.id)));
-        story.fact("reason", &job.reason);
+        layout.heading("Job");
+        layout.line(&format!("  {} · {}", theme.word(&job.state), theme.paint(Tone::Quiet, &job.id)));
+        layout.fact("reason", &job.reason);
     }
-    story.heading("History");
+    layout.heading("History");
     for entry in &detail.history {
-        story.event(&view.clock.moment(entry.at), &entry.text);
+        layout.event(&view.clock.moment(entry.at), &entry.text);
     }
-    story.end()
+    layout.end()
 }
 
 fn since(view: &View, incident: &Incident) -> String {
@@ -107,16 +107,16 @@ fn since(view: &View, incident: &Incident) -> String {
     }
 }
 
-fn symptoms(story: &mut Story<'_>, detail: &IncidentDetail) {
+fn symptoms(layout: &mut Layout<'_>, detail: &IncidentDetail) {
     if detail.symptoms.is_empty() {
         return;
     }
-    story.heading("Explained by it");
+    layout.heading("Explained by this cause");
     for object in detail.symptoms.iter().take(MAX_SYMPTOMS) {
-        story.item("-", &object.to_string());
+        layout.item("-", &object.to_string());
     }
     if detail.symptoms.len() > MAX_SYMPTOMS {
-        story.item("-", &format!("and {} more", detail.symptoms.len() - MAX_SYMPTOMS));
+        layout.item("-", &format!("and {} more", detail.symptoms.len() - MAX_SYMPTOMS));
     }
 }
 
@@ -186,7 +186,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_story_is_told_in_order_with_the_command_to_type() {
+    fn one_incident_reads_in_order_with_the_command_to_type() {
         let mut detail = rollout();
         detail["evidence"] =
             json!(["Progressing=False, ProgressDeadlineExceeded", "0 of 3 new pods are ready"]);

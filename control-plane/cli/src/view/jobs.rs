@@ -1,9 +1,9 @@
-//! Jobs: signed orders and what became of them.
+//! Jobs: what agents are ordered to do, signed, and how it ended.
 
 use nimbus_api::{Job, JobDetail, List};
 
 use super::View;
-use super::story::Story;
+use super::layout::Layout;
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
@@ -42,18 +42,18 @@ pub fn list(view: &View, page: &List<Job>) -> String {
 pub fn show(view: &View, detail: &JobDetail) -> String {
     let job = &detail.job;
     let theme = &view.theme;
-    let mut story = Story::new(view);
-    story.line(&theme.heading(&format!("{}: {}", readable(&job.kind), job.object)));
-    story.line(&format!("  {} · {}", theme.word(&job.state), theme.paint(Tone::Quiet, &job.id)));
-    story.gap();
-    story.fact("where", &job.cluster).fact("agent", &job.agent_id).fact("reason", &job.reason);
-    story.fact("incident", &job.incident_id).fact("plan", &job.plan_id);
-    story.fact("digest", &job.plan_digest);
-    story.fact("approval", job.approval_id.as_deref().unwrap_or("none needed: an automatic remedy"));
+    let mut layout = Layout::new(view);
+    layout.line(&theme.heading(&format!("{}: {}", readable(&job.kind), job.object)));
+    layout.line(&format!("  {} · {}", theme.word(&job.state), theme.paint(Tone::Quiet, &job.id)));
+    layout.gap();
+    layout.fact("where", &job.cluster).fact("agent", &job.agent_id).fact("reason", &job.reason);
+    layout.fact("incident", &job.incident_id).fact("plan", &job.plan_id);
+    layout.fact("digest", &job.plan_digest);
+    layout.fact("approval", job.approval_id.as_deref().unwrap_or("none needed: an automatic remedy"));
     let verify = crate::output::time::span(jiff::SignedDuration::from_millis(job.verify_ms.into()));
     let at_most = crate::output::time::span(jiff::SignedDuration::from_millis(job.verify_timeout_ms.into()));
-    story.fact("verified", &format!("the result must hold for {verify}, and be there within {at_most}"));
-    story.heading("Steps");
+    layout.fact("verified", &format!("the result must hold for {verify}, and be there within {at_most}"));
+    layout.heading("Steps");
     let steps = [
         (Some(job.created_at), "signed"),
         (job.dispatched_at, "sent to the agent"),
@@ -62,16 +62,16 @@ pub fn show(view: &View, detail: &JobDetail) -> String {
     ];
     for (at, what) in steps {
         if let Some(at) = at {
-            story.event(&view.clock.moment(at), what);
+            layout.event(&view.clock.moment(at), what);
         }
     }
     if !job.evidence.is_empty() {
-        story.heading("What the agent saw");
+        layout.heading("What the agent saw");
         for line in &job.evidence {
-            story.item("-", line);
+            layout.item("-", line);
         }
     }
-    story.end()
+    layout.end()
 }
 
 /// From signed to final; a dash while it runs.

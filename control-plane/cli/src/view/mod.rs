@@ -1,4 +1,4 @@
-//! What a person reads: pure functions from an answer, a width and a moment to text.
+//! What a person reads: pure functions from an answer, a width and a time to text.
 //!
 //! One file for each kind of thing. Nothing here asks a server, reads a clock or touches a terminal.
 
@@ -6,13 +6,14 @@ pub mod agents;
 pub mod approvals;
 pub mod audit;
 pub mod autonomous;
+pub mod baselines;
 pub mod clusters;
 pub mod drift;
 pub mod incidents;
 pub mod jobs;
+pub mod layout;
 pub mod plan;
 pub mod status;
-pub mod story;
 
 use crate::output::theme::Theme;
 use crate::output::time::Clock;
@@ -22,7 +23,7 @@ use crate::output::time::Clock;
 pub struct View {
     /// Colours.
     pub theme: Theme,
-    /// The moment and the zone.
+    /// The time and the zone.
     pub clock: Clock,
     /// Columns of the terminal; `None`: nothing is cut or wrapped.
     pub width: Option<usize>,

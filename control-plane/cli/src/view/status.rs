@@ -1,35 +1,44 @@
-//! The whole fleet at a glance, and what to type next.
+//! An overview of the whole fleet, and what to type next.
 
 use std::fmt::Write as _;
 
 use nimbus_api::{IncidentCounts, Status};
 
-use super::story::Story;
+use super::layout::Layout;
 use super::{View, clusters, count};
 use crate::output::theme::Tone;
 
-/// The glance.
+/// The overview.
 pub fn show(view: &View, status: &Status) -> String {
     let theme = &view.theme;
-    let mut story = Story::new(view);
+    let mut layout = Layout::new(view);
     let ready =
         if status.ready { theme.paint(Tone::Good, "ready") } else { theme.paint(Tone::Warn, "not ready") };
     let up = view.clock.age(status.started_at);
     let about = format!("Nimbus {} · up {up} · {} · ", status.version, status.storage.kind);
-    story.line(&format!("{}{ready}", theme.paint(Tone::Strong, &about)));
+    layout.line(&format!("{}{ready}", theme.paint(Tone::Strong, &about)));
     for what in &status.waiting_for {
-        story.item(&theme.paint(Tone::Warn, "!"), what);
+        layout.item(&theme.paint(Tone::Warn, "!"), what);
     }
-    story.gap();
+    layout.gap();
     let agents = status.agents;
     let all = agents.connected == agents.total && agents.total > 0;
     let mut text = format!("{} of {} connected", agents.connected, agents.total);
     if agents.revoked > 0 {
         let _ = write!(text, ", {} revoked", agents.revoked);
     }
-    story.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
+    layout.toned_fact("Agents", if all { Tone::Good } else { Tone::Warn }, &text);
+    for agent in &status.agent_problems {
+        let problems = count(agent.count, "problem", "problems");
+        let first = if agent.count > 1 { "; the first: " } else { ": " };
+        layout.toned_fact(
+            "",
+            Tone::Warn,
+            &format!("{} reports {problems}{first}{}", agent.name, agent.first),
+        );
+    }
     if status.clusters.is_empty() {
-        story.fact("Clusters", "none watched");
+        layout.fact("Clusters", "none watched");
     }
     for (at, cluster) in status.clusters.iter().enumerate() {
         let label = if at == 0 { "Clusters" } else { "" };
@@ -42,13 +51,13 @@ pub fn show(view: &View, status: &Status) -> String {
         if !reason.is_empty() {
             let _ = write!(text, " ({reason})");
         }
-        story.toned_fact(label, clusters::tone(&cluster.state), &text);
+        layout.toned_fact(label, clusters::tone(&cluster.state), &text);
     }
     let (tone, text) = incidents(&status.incidents);
-    story.toned_fact("Incidents", tone, &text);
+    layout.toned_fact("Incidents", tone, &text);
     let waiting = u64::from(status.waiting_approvals);
     let tone = if waiting > 0 { Tone::Warn } else { Tone::Plain };
-    story.toned_fact(
+    layout.toned_fact(
         "Approvals",
         tone,
         &if waiting > 0 { format!("{waiting} waiting") } else { "none waiting".into() },
@@ -59,26 +68,27 @@ pub fn show(view: &View, status: &Status) -> String {
         1 => "1 file differs from its baseline".to_owned(),
         many => format!("{many} files differ from their baseline"),
     };
-    story.toned_fact("Drift", tone, &drift);
-    story.fact("Jobs", &format!("{} under way", status.jobs_in_flight));
+    layout.toned_fact("Drift", tone, &drift);
+    layout.fact("Jobs", &format!("{} in progress", status.jobs_in_flight));
     let behind = status.storage.log_position - status.storage.log_applied;
     if behind > 0 {
         let late = count(behind.unsigned_abs(), "batch", "batches");
-        story.fact("Log", &format!("{late} stored and not applied yet"));
+        layout.fact("Log", &format!("{late} stored and not applied yet"));
     }
-    story.end()
+    layout.end()
 }
 
-/// What an operator may want to type next; `None` when all is quiet.
-pub fn next(status: &Status) -> Option<&'static str> {
+/// What an operator may want to type next; `None` when nothing is to be done.
+pub fn next(status: &Status) -> Option<String> {
     if status.drifted_files > 0 {
-        Some("See what changed: nimbus drift list")
+        Some("See what changed: nimbus drift list".to_owned())
     } else if status.waiting_approvals > 0 {
-        Some("See what waits for you: nimbus approvals list")
+        Some("See what waits for you: nimbus approvals list".to_owned())
     } else if status.incidents.total > 0 {
-        Some("See what is wrong: nimbus incidents list")
+        Some("See what is wrong: nimbus incidents list".to_owned())
     } else {
-        None
+        let agent = status.agent_problems.first()?;
+        Some(format!("See every problem that it reports: nimbus agents show {}", agent.name))
     }
 }
 
@@ -121,6 +131,7 @@ mod tests {
         json!({
             "ready": true, "waiting_for": [], "version": "0.1.0", "now": "2026-11-22T08:00:00Z",
             "started_at": "2026-11-22T07:57:00Z", "agents": {"total": 1, "connected": 1, "revoked": 0},
+            "agent_problems": [],
             "clusters": [], "incidents": {"total": 0, "critical": 0, "warning": 0, "info": 0, "open": 0,
             "waiting_approval": 0, "remediating": 0, "escalated": 0, "silenced": 0}, "waiting_approvals": 0,
             "jobs_in_flight": 0, "drifted_files": 0,
@@ -132,6 +143,10 @@ mod tests {
     fn a_quiet_fleet() {
         insta::assert_snapshot!("quiet", show(&view(80), &read(status())));
         assert_eq!(next(&read(status())), None);
+        let mut troubled = status();
+        troubled["agent_problems"] =
+            json!([{"id": "agt_1", "name": "edge-1", "count": 2, "first": "no such path"}]);
+        assert!(next(&read(troubled)).is_some_and(|text| text.contains("nimbus agents show edge-1")));
     }
 
     #[test]
@@ -140,6 +155,10 @@ mod tests {
         busy["ready"] = json!(false);
         busy["waiting_for"] = json!(["cluster edge: its first listing is not complete"]);
         busy["agents"]["total"] = json!(2);
+        busy["agent_problems"] = json!([
+            {"id": "agt_1", "name": "build-host", "count": 1, "first": "watched path /srv/none does not exist"},
+            {"id": "agt_2", "name": "edge-1", "count": 3, "first": "pods may not be listed: grant list on pods"}
+        ]);
         busy["clusters"] = json!([
             {"id": "u1", "name": "kind-dev", "state": "degraded", "reason": "", "mode": "act", "open_incidents": 2},
             {"id": "u2", "name": "edge", "state": "unknown", "reason": "unknown: no agent is connected", "mode": "observe",

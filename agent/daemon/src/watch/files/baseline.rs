@@ -42,6 +42,9 @@ struct IndexFile {
     /// Directories with a file system mounted on them.
     #[prost(string, repeated, tag = "5")]
     mounts: Vec<String>,
+    /// When the baseline was first taken, seconds since the Unix epoch.
+    #[prost(int64, tag = "6")]
+    taken_at: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -64,6 +67,8 @@ pub struct Index {
     pub incomplete: Vec<String>,
     /// Directories (relative) on which a file system was mounted.
     pub mounts: Vec<String>,
+    /// When the baseline was first taken, seconds since the Unix epoch.
+    pub taken_at: i64,
 }
 
 /// Why a baseline cannot be used.
@@ -141,7 +146,8 @@ impl Baselines {
             let state = state.ok_or_else(|| damaged("an entry without a known state"))?;
             entries.insert(entry.path.into_boxed_str(), state);
         }
-        Ok(Some(Index { entries, reported: file.reported, incomplete: file.incomplete, mounts: file.mounts }))
+        let IndexFile { reported, incomplete, mounts, taken_at, .. } = file;
+        Ok(Some(Index { entries, reported, incomplete, mounts, taken_at }))
     }
 
     /// Makes a root's baseline durable, with the blobs written before.
@@ -156,6 +162,7 @@ impl Baselines {
             reported: index.reported.clone(),
             incomplete: index.incomplete.clone(),
             mounts: index.mounts.clone(),
+            taken_at: index.taken_at,
         };
         let body = file.encode_to_vec();
         let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + 32);
@@ -314,6 +321,7 @@ mod tests {
             reported: vec!["a/b".into()],
             incomplete: vec!["c".into()],
             mounts: vec!["d".into()],
+            taken_at: 7,
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Known {
     pub(super) tracked: BTreeMap<Box<str>, Tracked>,
     /// A baseline was taken.
     pub(super) baselined: bool,
+    /// When it was first taken, seconds since the Unix epoch; 0 before.
+    pub(super) taken_at: i64,
     /// Directories that the baseline does not know wholly; durable with it.
     pub(super) incomplete: Dirs,
     /// Directories on which a file system was mounted when last seen; durable with the baseline.
@@ -36,6 +38,7 @@ impl Default for Known {
         Self {
             tracked: BTreeMap::new(),
             baselined: false,
+            taken_at: 0,
             incomplete: Dirs::default(),
             mounts: BTreeSet::new(),
             most: MAX_FILES,
@@ -49,6 +52,7 @@ impl Known {
     /// Takes a stored baseline.
     pub(super) fn load(&mut self, index: Index) {
         self.baselined = true;
+        self.taken_at = index.taken_at;
         self.incomplete = index.incomplete.into_iter().collect();
         self.mounts = index.mounts.into_iter().map(String::into_boxed_str).collect();
         for (path, entry) in index.entries {
@@ -71,6 +75,7 @@ impl Known {
             reported: reported.collect(),
             incomplete: self.incomplete.iter().map(str::to_owned).collect(),
             mounts: self.mounts.iter().map(ToString::to_string).collect(),
+            taken_at: self.taken_at,
         }
     }
 
@@ -85,7 +90,8 @@ impl Known {
     }
 
     /// Takes the present state of everything as its baseline.
-    pub(super) fn take_baseline(&mut self) {
+    pub(super) fn take_baseline(&mut self, now_seconds: i64) {
+        self.taken_at = now_seconds;
         for tracked in self.tracked.values_mut() {
             if let Some(current) = tracked.current.take() {
                 tracked.baseline = Some(*current);

@@ -86,6 +86,7 @@ impl Root {
             files: files.count() as u64,
             problem: self.problem.clone().unwrap_or_default(),
             baseline_digest: if self.known.baselined { self.digest.to_vec() } else { Vec::new() },
+            baseline_taken_micros: self.known.taken_at.saturating_mul(1_000_000),
         }
     }
 
@@ -169,7 +170,7 @@ impl Root {
         if self.known.baselined {
             self.known.absent_now(&problems, &mut changed);
         } else {
-            self.take_baseline()?;
+            self.take_baseline(now_seconds)?;
             changed.clear();
         }
         self.problem = problems.text(&self.text);
@@ -213,8 +214,8 @@ impl Root {
         }
     }
 
-    fn take_baseline(&mut self) -> Result<(), String> {
-        self.known.take_baseline();
+    fn take_baseline(&mut self, now_seconds: i64) -> Result<(), String> {
+        self.known.take_baseline(now_seconds);
         self.save()?;
         self.known.baselined = true;
         tracing::info!(

@@ -100,6 +100,18 @@ fn is_right(file: &v1::File) -> bool {
 }
 
 #[test]
+fn a_baseline_keeps_its_date_through_restarts_and_later_acceptances() {
+    let mut site = Site::new();
+    assert_eq!(site.root.status().baseline_taken_micros, 0, "none was taken yet");
+    site.root.full_pass(1_000, &mut |_| {});
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    site.root.accept("a", |_| true).unwrap();
+    site.restart();
+    site.root.full_pass(2_000, &mut |_| {});
+    assert_eq!(site.root.status().baseline_taken_micros, 1_000_000_000);
+}
+
+#[test]
 fn the_first_pass_is_the_baseline_and_later_only_differences_are_told() {
     let mut site = Site::new();
     assert!(site.pass().is_empty());

@@ -1,17 +1,19 @@
-//! `nimbus drift fix`: shows before and after, asks, says yes to exactly the plans it showed, and waits for the end.
+//! `nimbus drift fix`: shows before and after, asks, approves exactly the plans it showed, and waits for the end.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use clap::Args;
-use nimbus_api::{Drift, DriftFixRequest};
-use serde_json::{Value, json};
+use nimbus_api::client::{self, Client, collect};
+use nimbus_api::{Drift, DriftFixRequest, DriftQuery, MAX_LIMIT};
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::super::outcome::{self, Watched};
+use super::ended::ended;
+use crate::commands::outcome::{self, Watched};
+use crate::commands::resolve;
 use crate::confirm::{self, Answer};
-use crate::connect::Server;
-use crate::context::{Context, read};
+use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::output::theme::readable;
@@ -48,37 +50,43 @@ pub(super) struct FixArgs {
 
 /// A file with the plan that was shown.
 struct Shown {
-    drift: Drift,
+    drift: client::Answer<Drift>,
     digest: String,
 }
 
-pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Result<Exit, Failure> {
-    let tables = context.global.format.is_table();
-    let wanted = wanted(server, &args).await?;
+impl Shown {
+    fn drift(&self) -> &Drift {
+        &self.drift.typed
+    }
+
+    fn request(&self, reason: &str, dry_run: bool) -> DriftFixRequest {
+        DriftFixRequest { plan_digest: self.digest.clone(), dry_run, reason: reason.to_owned() }
+    }
+}
+
+pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Result<Exit, Failure> {
+    let wanted = wanted(client, &args).await?;
     if wanted.is_empty() {
-        if tables {
-            context.print("No drift: there is nothing to put back.\n")?;
-        } else {
-            context.show(&json!({"items": [], "next": null}), view::drift::list)?;
-        }
+        let nothing = json!({"items": [], "next": null});
+        context.print_either(&nothing, |_| "No drift: there is nothing to put back.\n".to_owned())?;
         return Ok(Exit::Done);
     }
     let mut shown = Vec::new();
     for id in &wanted {
-        match planned(server, id).await {
+        match planned(client, id).await {
             Ok(one) => shown.push(one),
             // Of all, those that cannot be put back are named and left; one that was asked for by name is an error.
             Err(failure) if args.all => context.warn(&failure.to_string()),
             Err(failure) => return Err(failure),
         }
     }
-    if tables {
+    if context.global.format.is_table() {
         for one in &shown {
-            context.print(&view::drift::before_fix(&context.view(), &one.drift))?;
+            context.print(&view::drift::before_fix(&context.view(), one.drift()))?;
         }
     }
     if context.global.dry_run {
-        return dry_run(context, server, &shown).await;
+        return dry_run(context, client, &shown).await;
     }
     if shown.is_empty() {
         return Err(Failure::new("none of them can be put back by Nimbus").next("nimbus drift list"));
@@ -93,13 +101,13 @@ pub(super) async fn run(context: &Context, server: &Server, args: FixArgs) -> Re
     let mut refused = Vec::new();
     let mut given = Vec::new();
     for one in shown {
-        match server.post(&["drift", &one.drift.id, "fix"], &order(&one, &args.reason, false)).await {
+        match client.fix_drift(&one.drift().id, &one.request(&args.reason, false)).await {
             Ok(_) => given.push(one),
-            Err(failure) => refused.push((one.drift.path, failure)),
+            Err(error) => refused.push((one.drift.typed.path, error.into())),
         }
     }
-    let ended = finish(context, server, &given, &args).await;
-    all_refused(refused).map_or(ended, Err)
+    let finished = finish(context, client, &given, &args).await;
+    all_refused(refused).map_or(finished, Err)
 }
 
 /// The first refusal, with the others in a line each.
@@ -115,10 +123,10 @@ fn all_refused(refused: Vec<(String, Failure)>) -> Option<Failure> {
     Some(first)
 }
 
-/// Waits for the end of what was ordered, and tells it.
+/// Waits until what was ordered has ended, and prints how.
 async fn finish(
     context: &Context,
-    server: &Server,
+    client: &Client,
     shown: &[Shown],
     args: &FixArgs,
 ) -> Result<Exit, Failure> {
@@ -126,54 +134,35 @@ async fn finish(
         return Ok(Exit::Done);
     }
     if args.no_wait {
-        documents(context, server, shown).await?;
-        context.hint("On its way. Follow it: nimbus jobs list");
+        print_documents(context, client, shown).await?;
+        context.hint("The agent is working on it. Follow it: nimbus jobs list");
         return Ok(Exit::Done);
     }
-    let watched: Vec<Watched> = shown
-        .iter()
-        .map(|one| Watched {
-            incident: one.drift.id.clone(),
-            name: one.drift.path.clone(),
-            done: "restored",
-            approval: one.drift.approval_id.clone(),
-            job_before: one.drift.job_id.clone(),
-        })
-        .collect();
-    let ends = outcome::follow(context, server, &watched, args.timeout).await?;
-    documents(context, server, shown).await?;
+    let watched = |one: &Shown| Watched {
+        incident: one.drift().id.clone(),
+        name: one.drift().path.clone(),
+        done: "restored",
+        approval: one.drift().approval_id.clone(),
+        job_before: one.drift().job_id.clone(),
+    };
+    let watched: Vec<Watched> = shown.iter().map(watched).collect();
+    let ends = outcome::follow(context, client, &watched, args.timeout).await?;
+    print_documents(context, client, shown).await?;
     outcome::conclude(context, &ends)
 }
 
 /// The whole ids of the files that are meant.
-async fn wanted(server: &Server, args: &FixArgs) -> Result<Vec<String>, Failure> {
-    let id_of = |item: &Value| item["id"].as_str().unwrap_or_default().to_owned();
+async fn wanted(client: &Client, args: &FixArgs) -> Result<Vec<String>, Failure> {
     if args.all {
-        let items = server.items(&["drift"], &json!({"state": "active"})).await?;
-        let idle = |item: &&Value| item["state"] != "remediating" && item["state"] != "silenced";
-        return Ok(items.iter().filter(idle).map(id_of).collect());
+        let idle = |drift: &Drift| drift.state != "remediating" && drift.state != "silenced";
+        return Ok(active(client).await?.into_iter().filter(idle).map(|drift| drift.id).collect());
     }
     if let Some(path) = &args.resource {
-        let items = server.items(&["drift"], &json!({"state": "active"})).await?;
-        let fitting: Vec<&Value> = items.iter().filter(|item| item["path"] == path.as_str()).collect();
-        return match fitting[..] {
-            [one] => Ok(vec![id_of(one)]),
-            [] => Err(Failure::not_found(format!("{path} is not known to differ"))
-                .expected("the absolute path of a watched file that differs now")
-                .found(format!(
-                    "none of {} is that path",
-                    count(items.len() as u64, "drifted file", "drifted files")
-                ))
-                .next("nimbus drift list")),
-            ref several => Err(Failure::usage(format!("{path} differs on {} hosts", several.len()))
-                .expected("one file")
-                .found(several.iter().map(|item| id_of(item)).collect::<Vec<_>>().join("\n"))
-                .next("name it by its id")),
-        };
+        return Ok(vec![of_path(path, &active(client).await?)?]);
     }
     let mut ids = Vec::new();
     for typed in &args.ids {
-        let id = super::find(server, typed).await?;
+        let id = resolve::drift(client, typed).await?;
         if !ids.contains(&id) {
             ids.push(id);
         }
@@ -181,18 +170,55 @@ async fn wanted(server: &Server, args: &FixArgs) -> Result<Vec<String>, Failure>
     Ok(ids)
 }
 
+/// Every file that differs now.
+async fn active(client: &Client) -> Result<Vec<Drift>, Failure> {
+    let page = async |after| {
+        let state = Some("active".to_owned());
+        client.drifts(&DriftQuery { state, cluster: None, limit: Some(MAX_LIMIT), after }).await
+    };
+    Ok(collect(resolve::MAX_LOOKED_AT, page).await?.items)
+}
+
+/// The one drifted file of this path.
+fn of_path(path: &str, active: &[Drift]) -> Result<String, Failure> {
+    let ids: Vec<&str> = active.iter().filter(|drift| drift.path == path).map(|drift| &*drift.id).collect();
+    match ids[..] {
+        [one] => Ok(one.to_owned()),
+        [] => Err(Failure::not_found(format!("{path} is not known to differ from its baseline"))
+            .expected("the absolute path of a watched file that differs now")
+            .found(format!(
+                "none of {} is that path",
+                count(active.len() as u64, "drifted file", "drifted files")
+            ))
+            .next("nimbus drift list")),
+        ref several => Err(Failure::usage(format!("{path} differs on {} hosts", several.len()))
+            .expected("one file")
+            .found(several.join("\n"))
+            .next("name it by its id")),
+    }
+}
+
 /// The file with its plan, waiting a moment for the plan of a fresh finding.
-async fn planned(server: &Server, id: &str) -> Result<Shown, Failure> {
+async fn planned(client: &Client, id: &str) -> Result<Shown, Failure> {
     let end = Instant::now() + PLAN_WAIT;
     loop {
-        let drift: Drift = read(&server.get(&["drift", id], &json!({})).await?)?;
+        let answer = client.drift(id).await?;
+        let drift = &answer.typed;
         if drift.state == "resolved" {
             return Err(Failure::new(format!("{} is as its baseline says", drift.path))
                 .found("its incident is resolved")
                 .next("nimbus drift list"));
         }
+        if drift.state == "escalated"
+            && let Some(approval) = &drift.approval_id
+        {
+            let approval = client.approval(approval).await?.typed.approval;
+            if approval.state == "denied" {
+                return Err(denied(drift, &approval.reason));
+            }
+        }
         if let Some(digest) = drift.plan_digest.clone() {
-            return Ok(Shown { drift, digest });
+            return Ok(Shown { drift: answer, digest });
         }
         if Instant::now() >= end || drift.state != "open" {
             let why = if drift.reason.is_empty() { readable(&drift.state) } else { drift.reason.clone() };
@@ -205,37 +231,42 @@ async fn planned(server: &Server, id: &str) -> Result<Shown, Failure> {
     }
 }
 
-fn order(one: &Shown, reason: &str, dry_run: bool) -> DriftFixRequest {
-    DriftFixRequest { plan_digest: one.digest.clone(), dry_run, reason: reason.to_owned() }
+/// What was denied stays denied until a person asks again.
+fn denied(drift: &Drift, reason: &str) -> Failure {
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    Failure::new(format!("the plan to put {} back was denied", drift.path))
+        .expected("a plan that waits for approval")
+        .found(format!("a denied one{why}"))
+        .next(format!("ask again with `nimbus incidents ask {0}`, then `nimbus drift fix {0}`", drift.id))
 }
 
 /// Lets the control plane check the order without writing anything.
-async fn dry_run(context: &Context, server: &Server, shown: &[Shown]) -> Result<Exit, Failure> {
+async fn dry_run(context: &Context, client: &Client, shown: &[Shown]) -> Result<Exit, Failure> {
     let mut answers = Vec::new();
     for one in shown {
-        answers.push(server.post(&["drift", &one.drift.id, "fix"], &order(one, "", true)).await?);
+        answers.push(client.fix_drift(&one.drift().id, &one.request("", true)).await?.raw);
     }
-    context.show_dry(&json!({"items": answers, "next": null}))?;
+    context.print_document(&json!({"items": answers, "next": null}))?;
     let files = count(shown.len() as u64, "file", "files");
     context.hint(&format!("Would put {files} back; nothing was written."));
     Ok(Exit::Done)
 }
 
-/// For a program: the files as they stand now, one document.
-async fn documents(context: &Context, server: &Server, shown: &[Shown]) -> Result<(), Failure> {
+/// For a program: the files as they were put back, in one document.
+async fn print_documents(context: &Context, client: &Client, shown: &[Shown]) -> Result<(), Failure> {
     if context.global.format.is_table() {
         return Ok(());
     }
     let mut items = Vec::new();
     for one in shown {
-        items.push(server.get(&["drift", &one.drift.id], &json!({})).await?);
+        items.push(ended(&one.drift.raw, client.drift(&one.drift().id).await?.raw));
     }
-    context.show(&json!({"items": items, "next": null}), view::drift::list)
+    context.print_document(&json!({"items": items, "next": null}))
 }
 
 fn still_waiting(shown: &[Shown], found: &str) -> Failure {
-    let ids: Vec<&str> = shown.iter().map(|one| one.drift.id.as_str()).collect();
-    let approvals: Vec<&str> = shown.iter().filter_map(|one| one.drift.approval_id.as_deref()).collect();
+    let ids: Vec<&str> = shown.iter().map(|one| one.drift().id.as_str()).collect();
+    let approvals: Vec<&str> = shown.iter().filter_map(|one| one.drift().approval_id.as_deref()).collect();
     Failure::new("waiting for an approval; nothing was changed")
         .exit(Exit::Waiting)
         .detail(format!("approval {}", approvals.join(", ")))

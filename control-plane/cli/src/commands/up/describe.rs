@@ -1,25 +1,33 @@
-//! What there is to say once it runs, and the CLI's context that leads to it.
+//! What the summary says once everything runs.
 
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::cluster::Found;
+use super::context;
 use super::parts::Parts;
 use super::settings::Settings;
-use super::{Started, Watch};
-use crate::config::{self, Config, Context as Known};
+use super::started::{Started, Watch};
+use crate::config;
 use crate::context::Context;
 use crate::error::Failure;
-use crate::view::story::Story;
+use crate::view::layout::Layout;
 
 /// Longest wait for the agent's first session before the summary is printed without it.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// Waits, within a bound, for the agent's first session and first pass, writes the CLI's context, and gathers what is
-/// there to say.
-pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) -> Result<Started, Failure> {
+/// Waits, within a bound, for the agent's first session and first pass, writes the command's context of this `name`, and
+/// gathers what the summary says.
+pub(super) async fn describe(
+    name: &str,
+    settings: &Settings,
+    found: &Found,
+    parts: &Parts,
+    began: Timestamp,
+) -> Result<Started, Failure> {
     let mut status = parts.agent.status();
     let passed =
         |status: &nimbus_agent::Status| status.connected && status.roots.len() >= settings.watch.len();
@@ -29,15 +37,13 @@ pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) 
     let server = control_plane.rest_url();
     let token_file = control_plane.operator_token_path();
     let ca_file = control_plane.ca_pem_path();
-    let mut warnings = parts.warnings.clone();
+    let mut warnings = Vec::new();
     let mut context_is_current = false;
-    let context = config::config_path();
-    if let Some(path) = &context {
-        match remember(path, &server, &token_file, &ca_file) {
+    let config = config::config_path();
+    if let Some(path) = &config {
+        match context::write(path, name, &server, &token_file, &ca_file) {
             Ok(current) => context_is_current = current,
-            Err(failure) => {
-                warnings.push(format!("the context \"local\" was not written: {}", failure.title));
-            }
+            Err(failure) => warnings.push(format!("the context {name:?} was not written: {}", failure.title)),
         }
     }
     let watch = settings.watch.iter().map(|path| {
@@ -46,6 +52,7 @@ pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) 
         Watch {
             path: path.clone(),
             files: root.map(|root| root.files),
+            baseline_since: root.and_then(|root| older(root.baseline_taken_micros, began)),
             problem: root.map_or(missing, |root| root.problem.as_str()).to_owned(),
         }
     });
@@ -56,8 +63,9 @@ pub(super) async fn describe(settings: &Settings, found: &Found, parts: &Parts) 
         data_dir: settings.data_dir.clone(),
         token_file,
         ca_file,
-        policy_file: parts.policy.path().to_owned(),
-        context: context.map(|_| config::LOCAL.to_owned()),
+        policy_file: parts.policy.person().to_owned(),
+        managed_policy_file: parts.policy.managed().to_owned(),
+        context: config.map(|_| name.to_owned()),
         context_is_current,
         agent: parts.agent_name.clone(),
         agent_connected: connected || status.connected,
@@ -83,23 +91,27 @@ pub(super) fn dry_run(context: &Context, settings: &Settings, found: &Found) -> 
         "cluster_awaited": found.awaited(),
         "cluster_reason": found.reason,
     });
-    if !context.global.format.is_table() {
-        return context.print(&crate::output::format::document(&document, context.global.format)?);
-    }
-    let view = context.view();
-    let mut story = Story::new(&view);
-    story.line(
-        &view.theme.heading("Would start a control plane and this machine's agent; nothing was written"),
-    );
-    story.gap();
-    story.fact("operators", &control_plane.listen.to_string());
-    story.fact("agents", &control_plane.quic.to_string());
-    story.fact("data", &settings.data_dir.display().to_string());
-    for (at, path) in settings.watch.iter().enumerate() {
-        story.fact(if at == 0 { "watching" } else { "" }, &path.display().to_string());
-    }
-    story.fact("cluster", found.name.as_ref().unwrap_or(&format!("none ({})", found.reason)));
-    context.print(&story.end())
+    context.print_either(&document, |view| {
+        let mut layout = Layout::new(view);
+        layout.line(
+            &view.theme.heading("Would start a control plane and this machine's agent; nothing was written"),
+        );
+        layout.gap();
+        layout.fact("operators", &control_plane.listen.to_string());
+        layout.fact("agents", &control_plane.quic.to_string());
+        layout.fact("data", &settings.data_dir.display().to_string());
+        for (at, path) in settings.watch.iter().enumerate() {
+            layout.fact(if at == 0 { "watching" } else { "" }, &path.display().to_string());
+        }
+        layout.fact("cluster", found.name.as_ref().unwrap_or(&format!("none ({})", found.reason)));
+        layout.end()
+    })
+}
+
+/// When a baseline was taken, if that was before this start. The agent counts in whole seconds.
+fn older(taken_micros: i64, began: Timestamp) -> Option<Timestamp> {
+    let taken = Timestamp::from_microsecond(taken_micros).ok()?;
+    (taken_micros != 0 && taken.as_second() < began.as_second()).then_some(taken)
 }
 
 /// The remedies that the cluster of this UID is enabled for.
@@ -108,23 +120,21 @@ fn enabled<A: ToString>(clusters: &[(String, Vec<A>)], uid: Option<&str>) -> Vec
     own.flat_map(|(_, actions)| actions).map(ToString::to_string).collect()
 }
 
-/// Writes the context "local"; says whether it is the one used when none is named.
-fn remember(path: &Path, server: &str, token_file: &Path, ca_file: &Path) -> Result<bool, Failure> {
-    let mut config = Config::read(path)?;
-    let context = Known {
-        server: server.to_owned(),
-        token_file: Some(token_file.to_owned()),
-        ca_file: Some(ca_file.to_owned()),
-    };
-    if config.set(config::LOCAL, context) {
-        config.write(path)?;
-    }
-    Ok(config.current.as_deref() == Some(config::LOCAL))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_baseline_is_old_when_it_was_taken_before_this_start() {
+        let began = "2026-11-22T08:00:00.5Z".parse().unwrap();
+        let micros = |text: &str| text.parse::<Timestamp>().unwrap().as_microsecond();
+        assert_eq!(older(0, began), None);
+        assert_eq!(older(micros("2026-11-22T08:00:00Z"), began), None, "in the second of the start");
+        assert_eq!(
+            older(micros("2026-11-20T09:00:00Z"), began),
+            Some("2026-11-20T09:00:00Z".parse().unwrap())
+        );
+    }
 
     #[test]
     fn only_what_the_own_cluster_is_enabled_for_is_told() {
@@ -132,21 +142,5 @@ mod tests {
             [("u1".to_owned(), vec!["restart_pod"]), ("u2".to_owned(), vec!["rollback_deployment"])];
         assert_eq!(enabled(&clusters, Some("u2")), ["rollback_deployment"]);
         assert!(enabled(&clusters, Some("u3")).is_empty() && enabled(&clusters, None).is_empty());
-    }
-
-    #[test]
-    fn the_context_is_written_once_and_another_current_one_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        let write = |server: &str| remember(&path, server, Path::new("/t"), Path::new("/c")).unwrap();
-        assert!(write("http://127.0.0.1:7070"));
-        let mut config = Config::read(&path).unwrap();
-        config.set("prod", Known { server: "https://x".into(), token_file: None, ca_file: None });
-        config.current = Some("prod".into());
-        config.write(&path).unwrap();
-        assert!(!write("http://127.0.0.1:9999"));
-        let config = Config::read(&path).unwrap();
-        assert_eq!(config.contexts[config::LOCAL].server, "http://127.0.0.1:9999");
-        assert_eq!(config.current.as_deref(), Some("prod"));
     }
 }

@@ -1,7 +1,6 @@
-//! What happens while it runs: the policy follows what is enabled, the agent's claim the cluster that answers late, and
-//! a signal ends it.
+//! What happens while it runs: the managed policy follows what is enabled, the agent may report for a cluster that
+//! answers late, and a signal ends it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,32 +12,24 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::policy::Policy;
+use super::policy::{Enabled, Policy};
 use crate::error::Failure;
 use crate::files;
 
-/// After a write that failed (a full disk, a broken file) it is tried again.
+/// Wait after a write that failed, such as on a full disk.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Keeps the policy's clusters as they are enabled, until the control plane is gone.
-pub(super) fn enabled<A>(
-    mut clusters: watch::Receiver<Vec<(String, Vec<A>)>>,
-    policy: Policy,
-) -> JoinHandle<()>
-where
-    A: Send + Sync + 'static,
-{
+/// Keeps the managed policy as clusters are enabled, until the control plane is gone.
+pub(super) fn enabled(mut clusters: watch::Receiver<Vec<Enabled>>, policy: Policy) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut said = String::new();
         loop {
-            let uids: BTreeSet<String> =
-                clusters.borrow_and_update().iter().map(|(uid, _)| uid.clone()).collect();
-            let written = policy.follow(&uids);
+            let written = policy.write(&clusters.borrow_and_update());
             if let Err(failure) = &written {
-                // The same trouble is told once, not every five seconds.
+                // The same problem is logged once, not every five seconds.
                 let text = failure.to_string();
                 if said != text {
-                    tracing::warn!("the agent's policy does not follow what is enabled: {text}");
+                    tracing::warn!("the agent's managed policy does not follow what is enabled: {text}");
                     said = text;
                 }
             } else {
@@ -56,8 +47,8 @@ where
     })
 }
 
-/// A cluster that did not answer at the start has no UID for which the agent could be let in: it is let in as soon as
-/// the agent names it. Without this it would keep an earlier claim, and be refused where it is pointed at another one.
+/// Lets the agent report for a cluster that did not answer at the start, as soon as the agent names it: until then its
+/// UID is not known. Without this the agent would stay bound to an earlier cluster and be refused for another one.
 pub(super) fn named(app: Arc<App>, agent: &Agent) -> JoinHandle<()> {
     let (id, mut status) = (agent.id().to_owned(), agent.status());
     tokio::spawn(async move {
@@ -100,6 +91,8 @@ impl Interrupt {
 mod tests {
     use std::path::Path;
 
+    use nimbus_protocol::ActionKind;
+
     use super::*;
 
     /// Looks at the file until it says so; the bound only ends a test that fails.
@@ -115,11 +108,11 @@ mod tests {
     #[tokio::test]
     async fn the_policy_follows_and_the_task_ends_with_the_control_plane() {
         let dir = tempfile::tempdir().unwrap();
-        let (policy, _) = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();
-        let path = policy.path().to_owned();
-        let (send, receive) = watch::channel(Vec::<(String, Vec<()>)>::new());
+        let policy = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();
+        let path = policy.managed().to_owned();
+        let (send, receive) = watch::channel(Vec::new());
         let task = enabled(receive, policy);
-        send.send(vec![("u1".to_owned(), Vec::new())]).unwrap();
+        send.send(vec![("u1".to_owned(), vec![ActionKind::RestartPod])]).unwrap();
         until(&path, |text| text.contains("\"u1\"")).await;
         send.send(Vec::new()).unwrap();
         until(&path, |text| !text.contains("\"u1\"")).await;

@@ -10,7 +10,7 @@ use crate::context::Context;
 pub(super) fn start(context: &Context) {
     let level = match (context.global.quiet, context.global.verbose) {
         (true, _) => "error",
-        // What goes wrong with a cluster the agent tells itself, once and in a sentence.
+        // The agent itself logs what is wrong with a cluster, once and in a sentence.
         (false, 0) => "warn,kube_client=off",
         (false, 1) => "info",
         (false, _) => "debug",

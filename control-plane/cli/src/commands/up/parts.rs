@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use nimbus_agent::Agent;
 use nimbus_agent::identity::Identity;
+use nimbus_agent::{Agent, ClusterSource};
 use nimbus_api::OPERATOR;
 use nimbus_control_plane::tokens::Newcomer;
 use nimbus_control_plane::{AgentKind, ControlPlane};
@@ -19,8 +19,6 @@ use crate::error::Failure;
 const STOP: Duration = Duration::from_secs(10);
 /// How long the token is accepted with which this machine's agent joins.
 const JOIN: Duration = Duration::from_mins(1);
-/// An agent's kind is for good, and a cluster may be there at a later start: this one may always watch one.
-const KIND: AgentKind = AgentKind::Cluster;
 
 /// What runs.
 pub(super) struct Parts {
@@ -29,11 +27,10 @@ pub(super) struct Parts {
     pub agent_name: String,
     pub policy: policy::Policy,
     followers: Vec<tokio::task::JoinHandle<()>>,
-    pub warnings: Vec<String>,
 }
 
 impl Parts {
-    /// The agent first, so that its last words are stored; everything within ten seconds.
+    /// The agent first, so that its last reports are stored; everything within ten seconds.
     pub async fn stop(self) -> Result<(), Failure> {
         for follower in &self.followers {
             follower.abort();
@@ -56,12 +53,12 @@ pub(super) async fn start(settings: &Settings, found: &Found) -> Result<Parts, F
         .await
         .map_err(|error| failure::control_plane(&error))?;
     match start_agent(settings, found, &control_plane).await {
-        Ok((agent, agent_name, policy, warnings)) => {
+        Ok((agent, agent_name, policy)) => {
             let mut followers = vec![follow::enabled(control_plane.enabled_clusters(), policy.clone())];
             if found.awaited() {
                 followers.push(follow::named(control_plane.app().clone(), &agent));
             }
-            Ok(Parts { control_plane, agent, agent_name, policy, followers, warnings })
+            Ok(Parts { control_plane, agent, agent_name, policy, followers })
         }
         Err(failure) => {
             control_plane.stop().await;
@@ -74,34 +71,47 @@ async fn start_agent(
     settings: &Settings,
     found: &Found,
     control_plane: &ControlPlane,
-) -> Result<(Agent, String, policy::Policy, Vec<String>), Failure> {
+) -> Result<(Agent, String, policy::Policy), Failure> {
     let data_dir = settings.data_dir.join("agent");
     let server = loopback(control_plane.quic_addr());
     let mut config = nimbus_agent::Config::new(&data_dir, server.to_string());
     config.cluster = found.source.clone();
     config.watch.clone_from(&settings.watch);
-    // The control plane's own database below a watched path would be drift for ever.
+    // The control plane's own database below a watched path would always be drift.
     config.exclude = vec![settings.data_dir.clone()];
     let hostname = config.hostname();
-    let (policy, warnings) = policy::Policy::open(&config.policy, &settings.watch)?;
+    let policy = policy::Policy::open(&config.policy, &settings.watch)?;
+    policy.write(&control_plane.enabled_clusters().borrow())?;
     let name = agent_name(&hostname);
-    // Whoever runs this owns both sides: the agent speaks for the cluster that it is pointed at.
+    // Whoever runs this owns both sides: the agent may report for the cluster that it is pointed at.
     let identity = data_dir.join("identity");
-    let joined = Identity::load(&identity).ok().flatten();
+    let mut joined = Identity::load(&identity).ok().flatten();
+    let kind = if found.source == ClusterSource::None { AgentKind::Host } else { AgentKind::Cluster };
     if let Some(agent) = &joined {
         let revoked = control_plane.is_revoked(&agent.agent_id).await;
-        if revoked
-            .map_err(|error| Failure::new("this machine's agent is not known").detail(error.to_string()))?
-        {
+        if revoked.map_err(|error| {
+            Failure::new("this machine's agent is not known to the control plane").detail(error.to_string())
+        })? {
             return Err(Failure::new("this machine's agent was revoked")
                 .expected("an agent that is not revoked")
                 .found(agent.agent_id.to_string())
-                .next(format!("to join it anew, remove {} and start again", identity.display())));
+                .next(format!("to let it join again, remove {} and start again", identity.display())));
         }
+    }
+    // It joined when there was no cluster. Now there is one, and the control plane makes it an agent of a cluster as it
+    // grants the cluster below.
+    if let Some(agent) =
+        joined.as_mut().filter(|agent| kind == AgentKind::Cluster && agent.kind != kind.as_str())
+    {
+        kind.as_str().clone_into(&mut agent.kind);
+        agent.save(&identity).map_err(|error| {
+            Failure::new("this machine's agent cannot become an agent of the cluster")
+                .detail(error.to_string())
+        })?;
     }
     match (joined, &found.uid) {
         (None, uid) => {
-            let newcomer = Newcomer { name: &name, kind: KIND, cluster: uid.as_deref() };
+            let newcomer = Newcomer { name: &name, kind, cluster: uid.as_deref() };
             let token = control_plane.create_join_token(newcomer, JOIN, OPERATOR).await.map_err(|error| {
                 Failure::new("this machine's agent got no join token").detail(error.to_string())
             })?;
@@ -117,7 +127,7 @@ async fn start_agent(
         (Some(_), None) => {}
     }
     let agent = Agent::start(config).await.map_err(|error| failure::agent(&error))?;
-    Ok((agent, name, policy, warnings))
+    Ok((agent, name, policy))
 }
 
 /// Where this machine's agent dials: an unspecified address is reached over loopback.

@@ -1,11 +1,11 @@
-//! What `nimbus up` is told: flags, then the settings file, then defaults.
+//! What `nimbus up` is started with: flags, then the settings file, then defaults.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::UpArgs;
+use super::args::UpArgs;
 use super::cluster::Wanted;
 use crate::config;
 use crate::error::Failure;

@@ -1,47 +1,48 @@
 //! What was started, where, and what to try next.
 
-use super::{Started, Watch};
+use super::started::{Started, Watch};
 use crate::output::theme::{Tone, readable};
-use crate::view::story::Story;
+use crate::view::layout::Layout;
 use crate::view::{View, count};
 
 /// The summary.
 pub(super) fn show(view: &View, started: &Started) -> String {
     let theme = &view.theme;
-    let mut story = Story::new(view);
-    story.line(&format!(
+    let mut layout = Layout::new(view);
+    layout.line(&format!(
         "{}  {}",
         theme.heading(&format!("Nimbus {} is up", started.version)),
         theme.paint(Tone::Quiet, "(Ctrl-C stops it; started again, it continues)")
     ));
-    story.gap();
-    story.fact("operators", &started.server);
-    story.fact("agents", &format!("{} (QUIC, mutual TLS)", started.quic));
-    story.fact("data", &started.data_dir.display().to_string());
-    story.fact("token", &started.token_file.display().to_string());
+    layout.gap();
+    layout.fact("operators", &started.server);
+    layout.fact("agents", &format!("{} (QUIC, mutual TLS)", started.quic));
+    layout.fact("data", &started.data_dir.display().to_string());
+    layout.fact("token", &started.token_file.display().to_string());
     let connected =
         if started.agent_connected { "connected" } else { "not connected yet: see `nimbus status --wait`" };
     let tone = if started.agent_connected { Tone::Plain } else { Tone::Warn };
-    story.toned_fact("this host", tone, &format!("agent {}, {connected}", started.agent));
+    layout.toned_fact("this host", tone, &format!("agent {}, {connected}", started.agent));
     for (at, root) in started.watch.iter().enumerate() {
         let tone = if root.problem.is_empty() { Tone::Plain } else { Tone::Warn };
-        story.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(root));
+        layout.toned_fact(if at == 0 { "watching" } else { "" }, tone, &watched(view, root));
     }
     if started.watch.is_empty() {
-        story.fact("watching", "no files (--watch PATH)");
+        layout.fact("watching", "no files (--watch PATH)");
     }
     let tone = if started.cluster_awaited { Tone::Warn } else { Tone::Plain };
-    story.toned_fact("cluster", tone, &cluster(started));
-    story.fact("policy", &started.policy_file.display().to_string());
+    layout.toned_fact("cluster", tone, &cluster(started));
+    layout
+        .fact("policy", &format!("{} (yours; what is enabled is beside it)", started.policy_file.display()));
     for warning in &started.warnings {
-        story.toned_fact("warning", Tone::Warn, warning);
+        layout.toned_fact("warning", Tone::Warn, warning);
     }
-    story.heading("Try next, in another terminal");
+    layout.heading("Try next, in another terminal");
     for command in commands(started) {
-        story.command(&command);
+        layout.command(&command);
     }
-    story.gap();
-    story.end()
+    layout.gap();
+    layout.end()
 }
 
 fn cluster(started: &Started) -> String {
@@ -53,13 +54,15 @@ fn cluster(started: &Started) -> String {
     }
 }
 
-fn watched(root: &Watch) -> String {
+fn watched(view: &View, root: &Watch) -> String {
     let path = root.path.display();
     match (root.problem.as_str(), root.files) {
         ("", Some(files)) => {
-            format!("{path}: the baseline is {} as first seen", count(files, "file", "files"))
+            let since = root.baseline_since.map(|since| format!(", taken {}", view.clock.moment(since)));
+            let since = since.unwrap_or_else(|| " as first seen now".to_owned());
+            format!("{path}: the baseline is {}{since}", count(files, "file", "files"))
         }
-        ("", None) => format!("{path}: the first pass is under way"),
+        ("", None) => format!("{path}: the first pass is not finished"),
         (problem, _) => format!("{path}: {problem}"),
     }
 }
@@ -105,15 +108,22 @@ mod tests {
             token_file: "/home/op/.local/share/nimbus/local/operator.token".into(),
             ca_file: "/home/op/.local/share/nimbus/local/ca.pem".into(),
             policy_file: "/home/op/.local/share/nimbus/local/agent/policy.toml".into(),
+            managed_policy_file: "/home/op/.local/share/nimbus/local/agent/policy.managed.toml".into(),
             context: Some("local".into()),
             context_is_current: true,
             agent: "build-host".into(),
             agent_connected: true,
             watch: vec![
-                Watch { path: "/srv/app".into(), files: Some(3), problem: String::new() },
+                Watch {
+                    path: "/srv/app".into(),
+                    files: Some(3),
+                    baseline_since: None,
+                    problem: String::new(),
+                },
                 Watch {
                     path: "/srv/none".into(),
                     files: None,
+                    baseline_since: None,
                     problem: "not there now; watched as soon as it is".into(),
                 },
             ],
@@ -137,6 +147,16 @@ mod tests {
         other.cluster_awaited = false;
         other.watch.clear();
         insta::assert_snapshot!("cluster", show(&view(120), &other));
+    }
+
+    #[test]
+    fn a_baseline_from_an_earlier_start_is_not_said_to_be_first_seen() {
+        let mut again = started();
+        assert!(show(&view(120), &again).contains("3 files as first seen now"));
+        again.watch[0].baseline_since = Some("2026-11-20T09:00:00Z".parse().unwrap());
+        let text = show(&view(120), &again);
+        assert!(text.contains("the baseline is 3 files, taken 2026-11-20"), "{text}");
+        assert!(!text.contains("first seen"), "{text}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::View;
 use crate::output::theme::Tone;
+use crate::output::wrap::wrap;
 
 /// Widest line of running text, however wide the terminal is.
 const READABLE: usize = 100;
@@ -12,12 +13,12 @@ const LABEL: usize = 12;
 
 /// A text that grows from the top down.
 #[derive(Debug)]
-pub struct Story<'a> {
+pub struct Layout<'a> {
     view: &'a View,
     text: String,
 }
 
-impl<'a> Story<'a> {
+impl<'a> Layout<'a> {
     /// An empty text.
     pub fn new(view: &'a View) -> Self {
         Self { view, text: String::new() }
@@ -81,7 +82,7 @@ impl<'a> Story<'a> {
         self
     }
 
-    /// A moment and what happened then.
+    /// A time and what happened then.
     pub fn event(&mut self, at: &str, text: &str) -> &mut Self {
         let lead = format!("  {}  ", self.view.theme.paint(Tone::Quiet, at));
         self.wrapped(&lead, at.width() + 4, Tone::Plain, text);
@@ -118,59 +119,22 @@ impl<'a> Story<'a> {
     }
 }
 
-/// `text` in lines of at most `room` columns, broken between words, or inside one that is longer than a line.
-pub fn wrap(text: &str, room: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let mut word = word;
-        let last = lines.len() - 1;
-        if !lines[last].is_empty() && lines[last].width() + 1 + word.width() > room {
-            lines.push(String::new());
-        }
-        while word.width() > room {
-            let cut = cut_at(word, room);
-            let last = lines.len() - 1;
-            lines[last].push_str(&word[..cut]);
-            lines.push(String::new());
-            word = &word[cut..];
-        }
-        let last = lines.len() - 1;
-        if !lines[last].is_empty() {
-            lines[last].push(' ');
-        }
-        lines[last].push_str(word);
-    }
-    lines
-}
-
-/// The byte up to which `word` fits into `room` columns; at least one letter.
-fn cut_at(word: &str, room: usize) -> usize {
-    let ends = word.char_indices().map(|(at, letter)| at + letter.len_utf8());
-    let fitting = ends.clone().take_while(|&end| word[..end].width() <= room).last();
-    fitting.or_else(|| ends.clone().next()).unwrap_or(word.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::view::sample::view;
 
     #[test]
-    fn words_stay_whole_where_they_fit_on_a_line() {
-        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
-        assert_eq!(wrap("x sha256:abcdef y", 7), ["x", "sha256:", "abcdef", "y"]);
-        assert_eq!(wrap("", 8), [""]);
-        assert_eq!(wrap("文文文", 5), ["文文", "文"]);
-    }
-
-    #[test]
     fn a_story_keeps_its_shape_at_any_width() {
         let view = view(40);
-        let mut story = Story::new(&view);
-        story.line("first").fact("why", "the file was changed by somebody who is not known").fact("left", "");
-        story.heading("History").event("08:00:00", "found by the agent during its periodic pass");
-        story.changes(["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"]);
-        insta::assert_snapshot!(story.end(), @r"
+        let mut layout = Layout::new(&view);
+        layout
+            .line("first")
+            .fact("why", "the file was changed by somebody who is not known")
+            .fact("left", "");
+        layout.heading("History").event("08:00:00", "found by the agent during its periodic pass");
+        layout.changes(["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"]);
+        insta::assert_snapshot!(layout.end(), @r"
         first
           why         the file was changed by
                       somebody who is not known

@@ -36,7 +36,7 @@ pub fn document(value: &Value, format: Format) -> Result<String, Failure> {
         Format::Yaml => serde_saphyr::to_string(value).map_err(|error| cannot(error.to_string())),
         Format::Name => Ok(names(value)
             .iter()
-            .flat_map(|name| [super::plain(name).into_owned(), "\n".to_owned()])
+            .flat_map(|name| [crate::output::plain(name).into_owned(), "\n".to_owned()])
             .collect()),
         Format::Json | Format::Table | Format::Wide => serde_json::to_string_pretty(value)
             .map(|text| text + "\n")

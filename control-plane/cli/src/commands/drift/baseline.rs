@@ -1,0 +1,120 @@
+//! `nimbus drift baseline`: accepts a file as it is now, lists what was accepted, and removes it.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use nimbus_api::client::Client;
+use nimbus_api::{BaselineRequest, Drift};
+use serde_json::json;
+
+use super::ended::ended;
+use crate::commands::outcome::{self, Watched};
+use crate::commands::resolve;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::global::Page;
+use crate::output::plain;
+use crate::output::time::parse_span;
+use crate::view;
+
+/// What to do with baselines.
+#[derive(Debug, Subcommand)]
+pub(super) enum BaselineCommand {
+    /// Accept a file as it is now; what is accepted is shown, and only that
+    Add {
+        /// Its id, or the start of it
+        id: String,
+        /// Do not wait until the agent has done it
+        #[arg(long)]
+        no_wait: bool,
+        /// Longest wait
+        #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "60s")]
+        timeout: Duration,
+    },
+    /// List the states that an operator accepted, newest first
+    List(Page),
+    /// Remove an accepted state
+    Remove {
+        /// Its id as `list` shows it, or the start of it
+        id: String,
+    },
+}
+
+pub(super) async fn run(
+    context: &Context,
+    client: &Client,
+    command: BaselineCommand,
+) -> Result<Exit, Failure> {
+    match command {
+        BaselineCommand::Add { id, no_wait, timeout } => {
+            let id = resolve::drift(client, &id).await?;
+            accept(context, client, &id, (!no_wait).then_some(timeout)).await
+        }
+        BaselineCommand::List(page) => {
+            context.show_page(&client.baselines(&page.query()).await?, view::baselines::list)?;
+            Ok(Exit::Done)
+        }
+        BaselineCommand::Remove { id } => remove(context, client, &id).await,
+    }
+}
+
+/// Accepts the file's present state. The command itself is the operator's decision: nothing is asked, and what is
+/// accepted is what is shown here. If the file changes in between, the control plane refuses.
+async fn accept(
+    context: &Context,
+    client: &Client,
+    id: &str,
+    wait: Option<Duration>,
+) -> Result<Exit, Failure> {
+    let dry_run = context.global.dry_run;
+    let shown = client.drift(id).await?;
+    let drift = &shown.typed;
+    if drift.after.is_none() {
+        return Err(unknown(drift));
+    }
+    if context.global.format.is_table() {
+        context.print(&view::drift::before_accept(&context.view(), drift))?;
+    }
+    let request = BaselineRequest { shown: drift.after.clone(), dry_run };
+    let answer = client.accept_baseline(id, &request).await?;
+    let path = plain(&drift.path);
+    let Some(timeout) = wait.filter(|_| !dry_run) else {
+        let word = if dry_run { "Would accept" } else { "Accepting" };
+        return context.show(&answer, |_, _| format!("{word} {path} as it is now.\n")).map(|()| Exit::Done);
+    };
+    let watched = Watched {
+        incident: id.to_owned(),
+        name: drift.path.clone(),
+        done: "accepted",
+        approval: None,
+        job_before: drift.job_id.clone(),
+    };
+    let ends = outcome::follow(context, client, &[watched], timeout).await?;
+    if context.global.format.is_table() && ends.iter().all(|(_, end)| *end == outcome::End::Resolved) {
+        let text = format!("{path}: accepted as it is: this is the baseline now\n");
+        return context.print(&text).map(|()| Exit::Done);
+    }
+    context.print_document(&ended(&shown.raw, client.drift(id).await?.raw))?;
+    outcome::conclude(context, &ends)
+}
+
+fn unknown(drift: &Drift) -> Failure {
+    Failure::new(format!("the present state of {} is not known", drift.path))
+        .expected("its agent to be connected and to report the difference")
+        .found(&drift.reason)
+        .next(format!("nimbus drift show {}", drift.id))
+}
+
+async fn remove(context: &Context, client: &Client, typed: &str) -> Result<Exit, Failure> {
+    let id = resolve::baseline(client, typed).await?;
+    if context.global.dry_run {
+        context.hint(&format!("Would remove the accepted baseline {id}; nothing was written."));
+        return context.print_document(&json!({"dry_run": true, "id": id})).map(|()| Exit::Done);
+    }
+    let removed = client.remove_baseline(&id).await?;
+    context.show(&removed, |_, baseline| {
+        format!("{}: the accepted baseline is removed\n", plain(&baseline.path))
+    })?;
+    Ok(Exit::Done)
+}
