@@ -3,12 +3,12 @@
 //! Decides that a document is written only over the version that was read. What a change set holds was decided by
 //! whoever made it.
 
-use nimbus_control_core::model::{ChangeSet, Versioned};
+use nimbus_control_core::model::{AnyDocument, ChangeSet, Document, Versioned};
 use sqlx::AssertSqlSafe;
 
 use crate::db::{Tx, Value};
 use crate::document::{clean, key_column, storable};
-use crate::{AuditHead, Committed, Document, Store, StoreError, chain};
+use crate::{AuditHead, Committed, Store, StoreError, chain};
 
 impl Store {
     /// Writes a change set in one transaction. When this returns, all of it is on disk.
@@ -37,6 +37,9 @@ async fn write(tx: &mut Tx, changes: &ChangeSet) -> Result<Option<AuditHead>, St
     put_all(tx, &changes.plans).await?;
     put_all(tx, &changes.approvals).await?;
     put_all(tx, &changes.jobs).await?;
+    for document in &changes.documents {
+        put(tx, document.version, &document.doc).await?;
+    }
     for (name, position) in &changes.cursors {
         move_cursor(tx, name, *position).await?;
     }
@@ -45,34 +48,35 @@ async fn write(tx: &mut Tx, changes: &ChangeSet) -> Result<Option<AuditHead>, St
 
 async fn put_all<T: Document>(tx: &mut Tx, documents: &[Versioned<T>]) -> Result<(), StoreError> {
     for document in documents {
-        put(tx, document).await?;
+        put(tx, document.version, &AnyDocument::of(&document.doc)).await?;
     }
     Ok(())
 }
 
-async fn put<T: Document>(tx: &mut Tx, document: &Versioned<T>) -> Result<(), StoreError> {
-    let (table, id, columns) = (T::TABLE, document.doc.id(), document.doc.columns());
+/// Writes one document, of whatever table, over the version that was read.
+async fn put(tx: &mut Tx, version: i64, document: &AnyDocument) -> Result<(), StoreError> {
+    let AnyDocument { table, id, columns, json } = document;
     if !storable(id) {
         return Err(StoreError::Invalid {
             expected: format!("an id of {table} without NUL characters"),
             found: format!("{:?}", id.chars().take(80).collect::<String>()),
         });
     }
-    let json = serde_json::to_string(&document.doc).map_err(|error| StoreError::Invalid {
+    let json = json.as_ref().map_err(|error| StoreError::Invalid {
         expected: "a document that can be written as JSON".to_owned(),
         found: format!("{table} {id}: {error}"),
     })?;
     let values: [Value<'_>; 8] = [
-        id.into(),
-        document.version.into(),
+        id.as_str().into(),
+        version.into(),
         columns.created_at.into(),
         columns.updated_at.into(),
         columns.state.into(),
-        clean(columns.cluster).into(),
-        key_column(columns.key).into(),
-        json.into(),
+        clean(&columns.cluster).into(),
+        key_column(&columns.key).into(),
+        json.as_str().into(),
     ];
-    let sql = if document.version == 0 {
+    let sql = if version == 0 {
         // Whatever is in the way - the id, or an open incident with the same cause - nothing is inserted.
         format!(
             "INSERT INTO {table} (id, version, created_at, updated_at, state, cluster, key, doc)
@@ -84,13 +88,13 @@ async fn put<T: Document>(tx: &mut Tx, document: &Versioned<T>) -> Result<(), St
              doc = $8 WHERE id = $1 AND version = $2"
         )
     };
-    let conflict = |detail: String| StoreError::Conflict { table, id: id.to_owned(), detail };
+    let conflict = |detail: String| StoreError::Conflict { table, id: id.clone(), detail };
     match tx.execute(AssertSqlSafe(sql), &values).await {
         Ok(1) => Ok(()),
-        Ok(_) if document.version == 0 => Err(conflict(
+        Ok(_) if version == 0 => Err(conflict(
             "expected to be new, found it, or an open one with the same key, stored already".to_owned(),
         )),
-        Ok(_) => Err(conflict(format!("expected version {}, found it changed since", document.version))),
+        Ok(_) => Err(conflict(format!("expected version {version}, found it changed since"))),
         Err(StoreError::Conflict { detail, .. }) => Err(conflict(detail)),
         Err(error) => Err(error),
     }

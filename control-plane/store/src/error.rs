@@ -36,7 +36,7 @@ pub enum StoreError {
         /// In the database's or the system's words.
         detail: String,
     },
-    /// The database turned this user or process away.
+    /// The database refused this user or process.
     #[error(
         "expected to be let into {at}, was refused ({detail}); check that it exists, and user, password and permissions"
     )]
@@ -68,6 +68,22 @@ pub enum StoreError {
         found: i64,
         /// The newest schema that this build knows.
         known: i64,
+        /// The build that wrote it.
+        build: String,
+    },
+    /// The database was written by a Nimbus that is older than the first schema here.
+    #[error(
+        "data directory was written by an older Nimbus: expected schema {oldest} or a newer one, found schema {found} \
+         (written by {build}) in {at}; nothing was touched: keep using that version, or start this one with a new data \
+         directory (or an empty database) and let the agents join it anew"
+    )]
+    OlderSchema {
+        /// The database.
+        at: String,
+        /// Its schema.
+        found: i64,
+        /// The oldest schema that this build knows.
+        oldest: i64,
         /// The build that wrote it.
         build: String,
     },

@@ -8,8 +8,9 @@
 //!
 //! - the **observation log** ([`Store::append`], [`Store::read_log`]): one row for each batch of observations, with
 //!   each agent's high-water mark moved in the same transaction, so that nothing acknowledged is lost or counted twice;
-//! - **documents** ([`Document`]): agents, tokens, clusters, incidents, plans, approvals and jobs, each a row with a
-//!   version, a few columns to search by, and the model itself as JSON. They change only through [`Store::commit`],
+//! - **documents** ([`Document`](nimbus_control_core::model::Document)): agents, tokens, clusters, incidents, plans,
+//!   approvals, jobs and revision histories, each a row with a version, a few columns to search by, and the model itself
+//!   as JSON. They change only through [`Store::commit`],
 //!   which writes a whole [`ChangeSet`](nimbus_control_core::model::ChangeSet) over the versions that were read, or
 //!   nothing;
 //! - the **audit chain** ([`Store::audit`]): rows added by the same commit, each hashed over the one before. The
@@ -17,16 +18,15 @@
 //!
 //! # How to add a table of documents
 //!
-//! 1. Give the model to `nimbus-control-core`'s `model`, and to `ChangeSet` a `Vec<Versioned<Model>>`.
-//! 2. Implement [`Document`] in `document.rs`: its table's name, its id, and what the columns hold. Everything in
-//!    this crate is generic over it: `get`, `many`, `list`, `all`, `counts`.
-//! 3. Add a migration: a new file beside `migrate/initial.rs` with its steps, and one line at the end of `MIGRATIONS`.
-//!    Its place in that list is its version. Never change a migration that was released: a database in the field has
+//! 1. Give the model to `nimbus-control-core`'s `model`, where it implements `Document`: its table's name, its id, and
+//!    what the columns hold. A change set carries it as an `AnyDocument`; everything here is generic over `Document`:
+//!    `get`, `many`, `list`, `all`, `counts`.
+//! 2. Add a migration: a new file beside `migrate/initial.rs` with its steps, and one line at the end of `MIGRATIONS`.
+//!    The first brings schema 2, each further one the next. Never change a migration that was released: a database in the field has
 //!    run it. The columns are those of `initial.rs`; write the statement once with `{text}`, `{blob}` and `{position}`
 //!    for the types, and give a dialect a text of its own only where it has to be.
-//! 4. Add a line to `write` in `commit.rs`.
-//! 5. If the documents can be finished, say in `retention.rs` when they go; if they never go, say so there.
-//! 6. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
+//! 3. If the documents can be finished, say in `retention.rs` when they go; if they never go, say so there.
+//! 4. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
 //!
 //! # How to write a statement
 //!
@@ -59,7 +59,6 @@ mod tests;
 #[cfg(any(test, feature = "story"))]
 pub mod story;
 
-pub use document::{Columns, Document};
 pub use error::StoreError;
 pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use read::MAX_ALL;
@@ -72,7 +71,8 @@ pub use types::{
 };
 pub use url::StoreUrl;
 
-/// The newest schema that this build knows; a database with a newer one is refused.
+/// The newest schema that this build knows; a database with a newer one is refused, and one from before
+/// `migrate::OLDEST` too.
 pub fn schema_version() -> i64 {
     migrate::known()
 }

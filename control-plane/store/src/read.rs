@@ -5,15 +5,15 @@
 
 use jiff::Timestamp;
 use nimbus_control_core::model::{
-    Approval, ApprovalState, Incident, IncidentState, Job, JobState, Plan, Versioned,
+    Approval, ApprovalState, Document, Incident, IncidentState, Job, JobState, Versioned,
 };
-use nimbus_protocol::ids::{IncidentId, PlanId};
+use nimbus_protocol::ids::IncidentId;
 use nimbus_protocol::to_micros;
 
 use crate::db::{Row, Sql};
 use crate::document::{clean, key_column, storable};
 use crate::types::page_size;
-use crate::{Document, Filter, Page, Store, StoreError};
+use crate::{Filter, Page, Store, StoreError};
 
 /// Most documents that one call returns, apart from lists, whose bound is [`crate::MAX_PAGE`].
 pub const MAX_ALL: u32 = 20_000;
@@ -22,8 +22,9 @@ const IDS: usize = 500;
 
 impl Store {
     /// One document.
-    pub async fn get<T: Document>(&self, id: &str) -> Result<Option<Versioned<T>>, StoreError> {
-        if !storable(id) {
+    pub async fn get<T: Document>(&self, id: impl ToString) -> Result<Option<Versioned<T>>, StoreError> {
+        let id = id.to_string();
+        if !storable(&id) {
             return Ok(None);
         }
         let mut sql = select::<T>();
@@ -32,8 +33,11 @@ impl Store {
     }
 
     /// The documents with these ids that exist, oldest first within each 500 ids asked for.
-    pub async fn many<T: Document>(&self, ids: &[&str]) -> Result<Vec<Versioned<T>>, StoreError> {
-        let ids: Vec<&str> = ids.iter().copied().filter(|id| storable(id)).collect();
+    pub async fn many<T: Document>(
+        &self,
+        ids: impl IntoIterator<Item = impl ToString>,
+    ) -> Result<Vec<Versioned<T>>, StoreError> {
+        let ids: Vec<String> = ids.into_iter().map(|id| id.to_string()).filter(|id| storable(id)).collect();
         self.by_column("id", &ids, &[]).await
     }
 
@@ -70,19 +74,6 @@ impl Store {
         self.whole(sql).await
     }
 
-    /// The plans with these ids that exist.
-    pub async fn plans_of(&self, plans: &[PlanId]) -> Result<Vec<Versioned<Plan>>, StoreError> {
-        self.by_column("id", &plans.iter().map(PlanId::as_str).collect::<Vec<_>>(), &[]).await
-    }
-
-    /// Every approval of these incidents, answered or not.
-    pub async fn approvals_of(
-        &self,
-        incidents: &[IncidentId],
-    ) -> Result<Vec<Versioned<Approval>>, StoreError> {
-        self.by_column("key", &incidents.iter().map(IncidentId::as_str).collect::<Vec<_>>(), &[]).await
-    }
-
     /// The approvals of these incidents that wait for an answer or were granted: what a decision needs, however many were
     /// denied or ran out before. [`StoreError::TooMany`] above [`MAX_ALL`].
     pub async fn open_approvals_of(
@@ -90,7 +81,7 @@ impl Store {
         incidents: &[IncidentId],
     ) -> Result<Vec<Versioned<Approval>>, StoreError> {
         let open = [ApprovalState::Pending.as_str(), ApprovalState::Approved.as_str()];
-        self.by_column("key", &incidents.iter().map(IncidentId::as_str).collect::<Vec<_>>(), &open).await
+        self.by_column("key", &incidents.iter().map(ToString::to_string).collect::<Vec<_>>(), &open).await
     }
 
     /// Every job that is not in a final state, and those made or finished since a moment.
@@ -105,13 +96,13 @@ impl Store {
     async fn by_column<T: Document>(
         &self,
         column: &str,
-        values: &[&str],
+        values: &[String],
         states: &[&str],
     ) -> Result<Vec<Versioned<T>>, StoreError> {
         let mut found = Vec::new();
         for part in values.chunks(IDS) {
             let mut sql = select::<T>();
-            sql.push(" WHERE ").push(column).push(" IN ").bind_all(part.iter().copied());
+            sql.push(" WHERE ").push(column).push(" IN ").bind_all(part.iter().map(String::as_str));
             if !states.is_empty() {
                 sql.push(" AND state IN ").bind_all(states.iter().copied());
             }

@@ -1,7 +1,7 @@
 //! Retention of documents. The log's is [`Store::trim_log`]; audit rows are kept for good in this version.
 //!
-//! Decides what may go: resolved incidents with their plans, approvals and jobs, and join tokens that are used or ran
-//! out. Agents, clusters, and whatever belongs to an incident that is not resolved, stay.
+//! Decides what may go: resolved incidents with their plans, approvals and jobs, join tokens that are used or ran out,
+//! and the revision histories of workloads that are gone. Agents, clusters, and whatever belongs to an incident that is not resolved, stay.
 
 use jiff::Timestamp;
 use nimbus_control_core::model::{IncidentState, JobState};
@@ -10,12 +10,12 @@ use sqlx::AssertSqlSafe;
 use crate::db::{Sql, Tx, Value};
 use crate::{Store, StoreError, Trimmed};
 
-/// Most incidents, and most tokens, that one call removes, so that it never holds up the writer for long.
+/// Most incidents, most tokens and most revision histories that one call removes, so that it never holds up the writer for long.
 pub const MAX_TRIM_DOCUMENTS: u32 = 200;
 
 impl Store {
-    /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents and as
-    /// many tokens. Call again while it returns as many. An incident with a job that is not in a final state stays.
+    /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents, and
+    /// as many tokens and histories. Call again while it returns as many. An incident with a job that is not in a final state stays.
     pub async fn trim_documents(&self, before: Timestamp) -> Result<Trimmed, StoreError> {
         let mut tx = self.begin().await?;
         let outcome = trim(&mut tx, before).await;
@@ -32,11 +32,15 @@ async fn trim(tx: &mut Tx, before: Timestamp) -> Result<Trimmed, StoreError> {
         }
         trimmed.incidents = delete(tx, "incidents", "id", &incidents).await?;
     }
+    let values: [Value<'_>; 2] = [before.into(), MAX_TRIM_DOCUMENTS.into()];
     // A token's time of change is its use, or else its end.
     let sql = "DELETE FROM tokens WHERE id IN
                (SELECT id FROM tokens WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)";
-    let values: [Value<'_>; 2] = [before.into(), MAX_TRIM_DOCUMENTS.into()];
     trimmed.tokens = tx.execute(sql, &values).await?;
+    // A history's is the moment in which its workload was gone.
+    let sql = "DELETE FROM revision_histories WHERE id IN (SELECT id FROM revision_histories
+               WHERE state = 'gone' AND updated_at < $1 ORDER BY updated_at LIMIT $2)";
+    trimmed.histories = tx.execute(sql, &values).await?;
     Ok(trimmed)
 }
 

@@ -75,5 +75,5 @@ async fn save(tx: &mut crate::db::Tx, position: i64, bytes: &[u8]) -> Result<i64
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    hex::encode(nimbus_protocol::sha256(bytes))
+    nimbus_protocol::to_hex(&nimbus_protocol::sha256(bytes))
 }

@@ -52,10 +52,12 @@ stories! {
     odd_texts_survive
     an_id_that_cannot_be_kept_is_refused
     answered_approvals_are_not_read_again
+    a_document_without_a_list_of_its_own_is_kept
     a_changed_a_removed_and_a_cut_off_row_are_found
     two_writers_extend_one_chain
     audit_rows_are_found_by_filter
     a_newer_schema_is_refused_untouched
+    an_older_schema_is_refused_untouched
     two_start_at_once_on_an_empty_database
     epochs_grow_at_each_start
     a_later_epoch_ends_the_earlier_one

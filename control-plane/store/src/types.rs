@@ -64,9 +64,9 @@ pub struct Filter {
     pub state: Option<String>,
     /// Not in this state.
     pub not_state: Option<String>,
-    /// See [`crate::Columns::cluster`].
+    /// See [`nimbus_control_core::model::Columns::cluster`].
     pub cluster: Option<String>,
-    /// See [`crate::Columns::key`].
+    /// See [`nimbus_control_core::model::Columns::key`].
     pub key: Option<String>,
     /// [`Page::next`] of the page before, listed with the same filter.
     pub after: Option<String>,
@@ -140,6 +140,8 @@ pub struct Trimmed {
     pub theirs: u64,
     /// Join tokens that were used or ran out.
     pub tokens: u64,
+    /// Revision histories of workloads that are gone.
+    pub histories: u64,
 }
 
 /// `limit` as it is used.

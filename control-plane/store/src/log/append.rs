@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use nimbus_protocol::frame::MAX_INFLATED;
+use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::to_micros;
 
 use crate::classify::classify;
@@ -41,7 +42,7 @@ const ADD_ROWS: &str = "
     SELECT MAX(position) FROM added";
 
 /// One agent's part of an append: its first and its last sequence number.
-type Marks<'a> = BTreeMap<&'a str, (i64, i64)>;
+type Marks = BTreeMap<AgentId, (i64, i64)>;
 
 impl Store {
     /// Appends batches and moves their agents' marks, all of it or nothing; returns the last position. When this
@@ -64,18 +65,18 @@ impl Store {
     }
 
     /// Which agent's mark stood in the way, read after the rollback.
-    async fn explain(&self, marks: &Marks<'_>) -> Result<Option<StoreError>, StoreError> {
+    async fn explain(&self, marks: &Marks) -> Result<Option<StoreError>, StoreError> {
         for (agent, mark) in self.high_water_marks().await? {
             let mark = number(mark)?;
-            if let Some((since, _)) = marks.get(agent.as_str()).filter(|(since, _)| mark >= *since) {
-                return Ok(Some(overlap(agent.as_str(), *since, mark)));
+            if let Some((since, _)) = marks.get(&agent).filter(|(since, _)| mark >= *since) {
+                return Ok(Some(overlap(agent, *since, mark)));
             }
         }
         Ok(None)
     }
 }
 
-async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks<'_>) -> Result<i64, StoreError> {
+async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks) -> Result<i64, StoreError> {
     if tx.is_postgres() {
         tx.rows(LOG_LOCK, &[]).await?;
     }
@@ -86,7 +87,7 @@ async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks<'_>) -> Result<i
             let mut last = 0;
             for batch in batches {
                 let query = sqlx::query(ADD_ROW)
-                    .bind(batch.agent.as_str())
+                    .bind(batch.agent.to_string())
                     .bind(number(batch.first)?)
                     .bind(number(batch.last)?)
                     .bind(i64::from(batch.count))
@@ -100,7 +101,7 @@ async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks<'_>) -> Result<i
             let mut last = Ok(0);
             for part in parts(batches) {
                 let query = sqlx::query_scalar::<_, i64>(ADD_ROWS)
-                    .bind(part.iter().map(|b| b.agent.as_str()).collect::<Vec<_>>())
+                    .bind(part.iter().map(|b| b.agent.to_string()).collect::<Vec<_>>())
                     .bind(part.iter().map(|b| number(b.first)).collect::<Result<Vec<_>, _>>()?)
                     .bind(part.iter().map(|b| number(b.last)).collect::<Result<Vec<_>, _>>()?)
                     .bind(part.iter().map(|b| i64::from(b.count)).collect::<Vec<_>>())
@@ -117,18 +118,20 @@ async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks<'_>) -> Result<i
     added.map_err(|error| classify(&at, &error))
 }
 
-async fn move_marks(tx: &mut Tx, marks: &Marks<'_>) -> Result<(), StoreError> {
+async fn move_marks(tx: &mut Tx, marks: &Marks) -> Result<(), StoreError> {
     let at = tx.at.clone();
     let moved = match &mut tx.inner {
         TxInner::Sqlite(_) => {
             let mut moved = 0;
             for (agent, (since, mark)) in marks {
-                moved += tx.execute(MOVE_MARK, &[(*agent).into(), (*since).into(), (*mark).into()]).await?;
+                moved += tx
+                    .execute(MOVE_MARK, &[agent.to_string().into(), (*since).into(), (*mark).into()])
+                    .await?;
             }
             moved
         }
         TxInner::Postgres(tx) => sqlx::query(MOVE_MARKS)
-            .bind(marks.keys().copied().collect::<Vec<_>>())
+            .bind(marks.keys().map(ToString::to_string).collect::<Vec<_>>())
             .bind(marks.values().map(|(since, _)| *since).collect::<Vec<_>>())
             .bind(marks.values().map(|(_, mark)| *mark).collect::<Vec<_>>())
             .execute(&mut **tx)
@@ -143,16 +146,16 @@ async fn move_marks(tx: &mut Tx, marks: &Marks<'_>) -> Result<(), StoreError> {
     Err(StoreError::Conflict { table: "marks", id: String::new(), detail })
 }
 
-fn overlap(agent: &str, first: i64, mark: i64) -> StoreError {
+fn overlap(agent: AgentId, first: i64, mark: i64) -> StoreError {
     StoreError::Conflict {
         table: "marks",
-        id: agent.to_owned(),
+        id: agent.to_string(),
         detail: format!("expected batches above the stored mark {mark}, found one from {first}"),
     }
 }
 
 /// Checks the batches among themselves; the database checks them against the marks.
-fn marks(batches: &[NewBatch]) -> Result<Marks<'_>, StoreError> {
+fn marks(batches: &[NewBatch]) -> Result<Marks, StoreError> {
     let mut marks = Marks::new();
     for batch in batches {
         let (first, last) = (number(batch.first)?, number(batch.last)?);
@@ -171,12 +174,12 @@ fn marks(batches: &[NewBatch]) -> Result<Marks<'_>, StoreError> {
                 found: format!("{} bytes of {}", batch.payload.len(), batch.agent),
             });
         }
-        match marks.entry(batch.agent.as_str()) {
+        match marks.entry(batch.agent) {
             Entry::Vacant(free) => {
                 free.insert((first, last));
             }
             Entry::Occupied(taken) if taken.get().1 >= first => {
-                return Err(overlap(batch.agent.as_str(), first, taken.get().1));
+                return Err(overlap(batch.agent, first, taken.get().1));
             }
             Entry::Occupied(mut taken) => taken.get_mut().1 = last,
         }

@@ -1,10 +1,11 @@
-//! Schema 1: the observation log, the documents, the audit chain and the small state beside them.
+//! Schema 2, the first that this version knows: the observation log, the documents, the audit chain and the small state beside them.
 
 use super::Step::{self, Both, Each, Postgres, Sqlite};
 
-const DOCUMENTS: &[&str] = &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs"];
+const DOCUMENTS: &[&str] =
+    &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];
 
-/// The statements of schema 1.
+/// The statements of schema 2.
 pub(crate) const STEPS: &[Step] = &[
     Both("CREATE TABLE schema_version (version BIGINT PRIMARY KEY, build TEXT NOT NULL)"),
     // The observation log: a row is a batch of one agent.

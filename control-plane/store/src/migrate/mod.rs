@@ -1,7 +1,7 @@
-//! Schema versions: forward only, numbered from 1, each applied in one transaction together with its number.
+//! Schema versions: forward only, numbered from [`OLDEST`], each applied in one transaction together with its number.
 //!
-//! Decides which database this build may touch: one that is empty, or whose schema is not newer than the newest
-//! migration here. There is no way back; a backup is.
+//! Decides which database this build may touch: one that is empty, or whose schema is neither older than the first
+//! migration here nor newer than the last. There is no way back; a backup is.
 
 mod initial;
 
@@ -13,7 +13,10 @@ use crate::db::{Db, Tx};
 
 /// Which build wrote a schema.
 const BUILD: &str = concat!("nimbus ", env!("CARGO_PKG_VERSION"));
-/// Every migration, in order: the first brings schema 1.
+/// The schema that the first migration brings. Nothing migrates from the one before it, whose documents had another
+/// shape: such a database is refused.
+const OLDEST: i64 = 2;
+/// Every migration, in order: the first brings schema [`OLDEST`].
 const MIGRATIONS: &[&[Step]] = &[initial::STEPS];
 /// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";
@@ -40,7 +43,7 @@ pub(crate) type Seen = (i64, String);
 
 /// The newest schema that this build knows.
 pub(crate) fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+    i64::try_from(MIGRATIONS.len()).map_or(i64::MAX, |migrations| OLDEST - 1 + migrations)
 }
 
 /// Reads a SQLite database's schema and changes nothing.
@@ -77,6 +80,9 @@ pub(crate) fn accept(at: &str, (found, build): Seen) -> Result<(), StoreError> {
     if found > known {
         return Err(StoreError::NewerSchema { at: at.to_owned(), found, known, build });
     }
+    if found != 0 && found < OLDEST {
+        return Err(StoreError::OlderSchema { at: at.to_owned(), found, oldest: OLDEST, build });
+    }
     Ok(())
 }
 
@@ -107,15 +113,15 @@ async fn next(tx: &mut Tx) -> Result<bool, StoreError> {
     };
     let seen = seen.map_or(Ok((0, String::new())), |row| Ok((row.get(0)?, row.get(1)?)))?;
     accept(&at, seen.clone())?;
-    let Some(steps) = usize::try_from(seen.0).ok().and_then(|done| MIGRATIONS.get(done)) else {
-        return Ok(false);
-    };
+    // An empty database counts as the one before the first.
+    let version = seen.0.max(OLDEST - 1) + 1;
+    let next = usize::try_from(version - OLDEST).ok();
+    let Some(steps) = next.and_then(|next| MIGRATIONS.get(next)) else { return Ok(false) };
     for step in *steps {
         for sql in texts(step, tx.is_postgres()) {
             tx.execute(sql, &[]).await?;
         }
     }
-    let version = seen.0 + 1;
     tx.execute(
         "INSERT INTO schema_version (version, build) VALUES ($1, $2)",
         &[version.into(), BUILD.into()],

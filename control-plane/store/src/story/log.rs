@@ -62,7 +62,7 @@ pub async fn gaps_are_taken_and_overlaps_refused(url: &StoreUrl) {
         let StoreError::Conflict { table: "marks", id, detail } = &refused else {
             panic!("expected a conflict on marks for {first}..={last}, found {refused}");
         };
-        assert_eq!(id, agent_id(1).as_str());
+        assert_eq!(*id, agent_id(1).to_string());
         assert!(detail.contains("mark 110") && detail.contains(&format!("from {first}")), "{detail}");
     }
     let within = store.append(&[batch(3, 1, 5), batch(3, 5, 6)]).await.unwrap_err();

@@ -20,9 +20,9 @@ pub use audit::{
     two_writers_extend_one_chain,
 };
 pub use documents::{
-    a_conflict_leaves_nothing_behind, a_token_is_used_once, an_id_that_cannot_be_kept_is_refused,
-    answered_approvals_are_not_read_again, lists_page_over_equal_times, odd_texts_survive,
-    one_open_incident_for_one_cause,
+    a_conflict_leaves_nothing_behind, a_document_without_a_list_of_its_own_is_kept, a_token_is_used_once,
+    an_id_that_cannot_be_kept_is_refused, answered_approvals_are_not_read_again, lists_page_over_equal_times,
+    odd_texts_survive, one_open_incident_for_one_cause,
 };
 pub use log::{
     appended_batches_and_marks_outlive_a_restart, concurrent_appends_become_visible_in_order,
@@ -30,8 +30,9 @@ pub use log::{
 };
 pub use retention::finished_documents_go_and_the_rest_stays;
 pub use state::{
-    a_later_epoch_ends_the_earlier_one, a_newer_schema_is_refused_untouched, cursors_never_move_back,
-    epochs_grow_at_each_start, one_control_plane_on_a_database, snapshots_survive_and_damage_is_noticed,
+    a_later_epoch_ends_the_earlier_one, a_newer_schema_is_refused_untouched,
+    an_older_schema_is_refused_untouched, cursors_never_move_back, epochs_grow_at_each_start,
+    one_control_plane_on_a_database, snapshots_survive_and_damage_is_noticed,
     two_start_at_once_on_an_empty_database,
 };
 
@@ -50,10 +51,12 @@ pub const NAMES: &[&str] = &[
     "odd_texts_survive",
     "an_id_that_cannot_be_kept_is_refused",
     "answered_approvals_are_not_read_again",
+    "a_document_without_a_list_of_its_own_is_kept",
     "a_changed_a_removed_and_a_cut_off_row_are_found",
     "two_writers_extend_one_chain",
     "audit_rows_are_found_by_filter",
     "a_newer_schema_is_refused_untouched",
+    "an_older_schema_is_refused_untouched",
     "two_start_at_once_on_an_empty_database",
     "epochs_grow_at_each_start",
     "a_later_epoch_ends_the_earlier_one",
@@ -82,12 +85,16 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "odd_texts_survive" => odd_texts_survive(url).await,
         "an_id_that_cannot_be_kept_is_refused" => an_id_that_cannot_be_kept_is_refused(url).await,
         "answered_approvals_are_not_read_again" => answered_approvals_are_not_read_again(url).await,
+        "a_document_without_a_list_of_its_own_is_kept" => {
+            a_document_without_a_list_of_its_own_is_kept(url).await;
+        }
         "a_changed_a_removed_and_a_cut_off_row_are_found" => {
             a_changed_a_removed_and_a_cut_off_row_are_found(url).await;
         }
         "two_writers_extend_one_chain" => two_writers_extend_one_chain(url).await,
         "audit_rows_are_found_by_filter" => audit_rows_are_found_by_filter(url).await,
         "a_newer_schema_is_refused_untouched" => a_newer_schema_is_refused_untouched(url).await,
+        "an_older_schema_is_refused_untouched" => an_older_schema_is_refused_untouched(url).await,
         "two_start_at_once_on_an_empty_database" => two_start_at_once_on_an_empty_database(url).await,
         "epochs_grow_at_each_start" => epochs_grow_at_each_start(url).await,
         "a_later_epoch_ends_the_earlier_one" => a_later_epoch_ends_the_earlier_one(url).await,

@@ -1,9 +1,11 @@
 //! The story of what goes and what stays.
 
-use nimbus_control_core::model::{Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, Versioned};
+use nimbus_control_core::model::{
+    AnyDocument, Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, RevisionHistory, Versioned,
+};
 
 use super::open;
-use super::things::{approval, at, audit, incident, incident_id, job, plan, resolved, token};
+use super::things::{approval, at, audit, history, incident, incident_id, job, plan, resolved, token};
 use crate::{MAX_TRIM_DOCUMENTS, StoreUrl, Trimmed};
 
 /// What was finished long ago goes, with all that belongs to it; what is open or recent stays, and every audit row.
@@ -29,6 +31,9 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
         changes.approvals.push(Versioned::new(approval(n, n)));
         changes.jobs.push(Versioned::new(job(n, n, state)));
     }
+    let gone = |workload: &str, second| RevisionHistory { gone_at: Some(at(second)), ..history(workload) };
+    let histories = [gone("long-gone", 20), gone("just-gone", 200), history("kept")];
+    changes.documents = histories.iter().map(|history| Versioned::new(AnyDocument::of(history))).collect();
     store.commit(&changes).await.unwrap();
     let active = store.jobs_active_or_since(at(8)).await.unwrap();
     assert_eq!(
@@ -36,12 +41,18 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
         [&job(3, 3, JobState::Running), &job(4, 4, JobState::Succeeded)]
     );
 
-    assert_eq!(store.trim_documents(at(100)).await.unwrap(), Trimmed { incidents: 1, theirs: 3, tokens: 1 });
+    assert_eq!(
+        store.trim_documents(at(100)).await.unwrap(),
+        Trimmed { incidents: 1, theirs: 3, tokens: 1, histories: 1 }
+    );
     assert_eq!(store.trim_documents(at(100)).await.unwrap(), Trimmed::default(), "once is enough");
     let left: Vec<_> = store.all::<Incident>().await.unwrap().into_iter().map(|i| i.doc.id).collect();
     assert_eq!(left, [2, 3, 4].map(incident_id));
     assert_eq!(store.all::<Job>().await.unwrap().len(), 3);
-    let theirs = store.approvals_of(&[1, 2].map(incident_id)).await.unwrap();
+    let kept: Vec<_> =
+        store.all::<RevisionHistory>().await.unwrap().into_iter().map(|h| h.doc.workload_uid).collect();
+    assert_eq!(kept, ["just-gone", "kept"]);
+    let theirs = store.open_approvals_of(&[1, 2].map(incident_id)).await.unwrap();
     assert_eq!(theirs.into_iter().map(|a| a.doc).collect::<Vec<Approval>>(), [approval(2, 2)]);
     assert_eq!(store.all::<JoinTokenRecord>().await.unwrap()[0].doc, token(2));
     assert_eq!(store.verify_audit().await.unwrap().unwrap().rows, 1);

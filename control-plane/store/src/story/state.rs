@@ -23,8 +23,23 @@ pub async fn a_newer_schema_is_refused_untouched(url: &StoreUrl) {
     let StoreError::NewerSchema { found: 999, known, build, .. } = &error else {
         panic!("expected the newer schema to be refused, found {error}");
     };
-    assert_eq!((*known, build.as_str()), (crate::migrate::known(), "nimbus 99.0"));
+    assert_eq!((*known, build.as_str()), (crate::schema_version(), "nimbus 99.0"));
     assert!(error.to_string().contains("newer Nimbus") && error.to_string().contains("upgrade"), "{error}");
+    assert!(bytes() == before, "the file was changed");
+}
+
+/// A database of a Nimbus from before the first schema here is refused with what to do, and not a byte of it is changed.
+pub async fn an_older_schema_is_refused_untouched(url: &StoreUrl) {
+    let store = open(url).await;
+    tamper(&store, "UPDATE schema_version SET version = 1, build = 'nimbus 0.0.9'").await;
+    store.close().await;
+    let bytes = || url.path().map(|path| std::fs::read(path).unwrap());
+    let before = bytes();
+    let error = Store::open(url).await.unwrap_err();
+    assert!(matches!(&error, StoreError::OlderSchema { found: 1, oldest: 2, .. }), "{error}");
+    for said in ["expected schema 2", "found schema 1", "nimbus 0.0.9", "new data directory"] {
+        assert!(error.to_string().contains(said), "{error}");
+    }
     assert!(bytes() == before, "the file was changed");
 }
 
@@ -36,7 +51,7 @@ pub async fn two_start_at_once_on_an_empty_database(url: &StoreUrl) {
     assert_eq!(other.log_span().await.unwrap().rows, 1);
     let versions = other.db.rows("SELECT version FROM schema_version ORDER BY version", &[]).await.unwrap();
     let versions: Vec<i64> = versions.iter().map(|row| row.get(0).unwrap()).collect();
-    assert_eq!(versions, (1..=crate::migrate::known()).collect::<Vec<_>>());
+    assert_eq!(versions, (2..=crate::schema_version()).collect::<Vec<_>>());
     one.close().await;
     other.close().await;
 }

@@ -2,10 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{
-    Action, Agent, AgentKind, Approval, ApprovalState, AuditDraft, Incident, IncidentKind, IncidentState,
-    Job, JobState, JoinTokenRecord, ObjectRef, Plan, Severity, Target,
+    ActionKind, Agent, AgentKind, Approval, ApprovalState, AuditDraft, Incident, IncidentKind, IncidentState,
+    Job, JobState, JoinTokenRecord, KubeRef, ObjectRef, Plan, RevisionHistory, Scope, Severity, WatchedRoot,
 };
+use nimbus_protocol::action::Body;
 use nimbus_protocol::ids::{AgentId, IncidentId};
+use nimbus_protocol::v1;
 
 use crate::NewBatch;
 
@@ -53,22 +55,15 @@ pub(super) fn audit(action: &str, subject: &str) -> AuditDraft {
 
 pub(super) fn agent(n: u32) -> Agent {
     Agent {
-        id: agent_id(n),
         name: format!("agent-{n}"),
-        kind: AgentKind::Cluster,
-        created_at: at(0),
         key_sha256: "ab".repeat(32),
-        revoked_at: None,
         hostname: format!("host-{n}"),
         version: "0.1.0".to_owned(),
         cluster_uid: Some("uid-1".to_owned()),
-        claim: None,
         leading: true,
         lease_term: 3,
-        allowed_actions: Vec::new(),
-        roots: vec![("/etc".to_owned(), String::new(), 12)],
-        problems: Vec::new(),
-        dropped: 0,
+        roots: vec![WatchedRoot { path: "/etc".to_owned(), problem: String::new(), files: 12 }],
+        ..Agent::new(agent_id(n), AgentKind::Cluster, at(0))
     }
 }
 
@@ -76,7 +71,7 @@ pub(super) fn token(n: u32) -> JoinTokenRecord {
     JoinTokenRecord {
         id: id("tok", n),
         name: format!("agent-{n}"),
-        kind: AgentKind::Vpc,
+        kind: AgentKind::Host,
         cluster: None,
         secret_sha256: "cd".repeat(32),
         created_at: at(0),
@@ -87,42 +82,36 @@ pub(super) fn token(n: u32) -> JoinTokenRecord {
     }
 }
 
-pub(super) fn object(name: &str) -> ObjectRef {
-    ObjectRef {
-        kind: "Deployment".to_owned(),
-        namespace: "shop".to_owned(),
-        name: name.to_owned(),
-        uid: format!("uid-of-{name}"),
-    }
+pub(super) fn history(workload: &str) -> RevisionHistory {
+    let mut history = RevisionHistory::new("uid-1", workload, at(0));
+    history.remember(7, "cafe", at(1));
+    history
+}
+
+fn scope() -> Scope {
+    Scope::Cluster("uid-1".to_owned())
+}
+
+fn object(name: &str) -> ObjectRef {
+    ObjectRef::Kubernetes(KubeRef::new("apps/v1", "Deployment", "shop", name, &format!("uid-of-{name}")))
 }
 
 pub(super) fn incident(n: u32, key: &str) -> Incident {
+    let created_at = at(i64::from(n));
     Incident {
-        id: incident_id(n),
-        key: key.to_owned(),
-        kind: IncidentKind::PodCrashLoop,
         severity: Severity::Critical,
-        state: IncidentState::Open,
-        cluster_uid: Some("uid-1".to_owned()),
         cluster: "prod".to_owned(),
-        agent_id: None,
-        object: object("cart"),
-        owner: None,
         title: "cart crash-loops".to_owned(),
         reason: "observe only".to_owned(),
         evidence: vec!["restarted 5 times".to_owned()],
-        symptoms: Vec::new(),
-        created_at: at(i64::from(n)),
-        updated_at: at(i64::from(n)),
-        resolved_at: None,
-        plan_id: None,
-        approval_id: None,
-        job_id: None,
-        attempts: 0,
-        next_attempt_at: None,
-        silenced_until: None,
-        denied_digest: None,
-        history: Vec::new(),
+        ..Incident::found(
+            incident_id(n),
+            key.to_owned(),
+            IncidentKind::PodCrashLoop,
+            scope(),
+            object("cart"),
+            created_at,
+        )
     }
 }
 
@@ -131,28 +120,16 @@ pub(super) fn resolved(n: u32, key: &str, second: i64) -> Incident {
 }
 
 pub(super) fn plan(n: u32, incident: u32) -> Plan {
-    let target = |name: &str| Target {
-        namespace: "shop".to_owned(),
-        name: name.to_owned(),
-        uid: format!("uid-of-{name}"),
-    };
+    let action = v1::RestartPod { container: "app".to_owned(), ..v1::RestartPod::default() };
     Plan {
         id: id("pln", n),
         incident_id: incident_id(incident),
         created_at: at(i64::from(n)),
         requested_by: "nimbus".to_owned(),
-        cluster_uid: Some("uid-1".to_owned()),
-        agent_id: None,
-        action: Action::RestartPod {
-            pod: target("cart-1"),
-            owner: target("cart"),
-            node: "node-1".to_owned(),
-            avoid_node: true,
-            container: "app".to_owned(),
-            min_restarts: 3,
-        },
+        scope: scope(),
+        action: Body::RestartPod(action).into(),
         object: object("cart"),
-        owner: None,
+        workload: None,
         needs_approval: false,
         summary: "a new pod elsewhere".to_owned(),
         changes: Vec::new(),
@@ -189,11 +166,11 @@ pub(super) fn job(n: u32, incident: u32, state: JobState) -> Job {
         plan_digest: "ef".repeat(32),
         approval_id: None,
         agent_id: agent_id(1),
-        cluster_uid: Some("uid-1".to_owned()),
+        scope: scope(),
         cluster: "prod".to_owned(),
-        action: nimbus_control_core::model::ActionKind::RestartPod,
+        action: ActionKind::RestartPod,
         object: object("cart"),
-        owner: None,
+        workload: None,
         state,
         reason: String::new(),
         evidence: Vec::new(),
@@ -206,6 +183,6 @@ pub(super) fn job(n: u32, incident: u32, state: JobState) -> Job {
         verify_timeout_ms: 180_000,
         envelope: String::new(),
         replacement_uid: None,
-        settled_at: None,
+        attempts_reset_at: None,
     }
 }
