@@ -75,6 +75,7 @@ fn restart_action() -> v1::RestartPod {
         container: "main".into(),
         min_restarts: 3,
         avoid_node: false,
+        owner_kind: "ReplicaSet".into(),
     }
 }
 

@@ -184,6 +184,8 @@ mod tests {
                 ObjectKind::Pod => Body::Pod(v1::Pod { meta, ..Default::default() }),
                 ObjectKind::ReplicaSet => Body::ReplicaSet(v1::ReplicaSet { meta, ..Default::default() }),
                 ObjectKind::Deployment => Body::Deployment(v1::Deployment { meta, ..Default::default() }),
+                ObjectKind::StatefulSet => Body::StatefulSet(v1::StatefulSet { meta, ..Default::default() }),
+                ObjectKind::DaemonSet => Body::DaemonSet(v1::DaemonSet { meta, ..Default::default() }),
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

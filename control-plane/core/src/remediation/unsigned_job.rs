@@ -79,7 +79,7 @@ pub(super) fn write(
         epoch,
         incident_id: plan.incident_id.to_string(),
         plan_digest: bytes(&plan.digest),
-        approvals: vec![consent(plan, incident, approval, now)],
+        approvals: consent(plan, incident, approval, now).into_iter().collect(),
         evidence: plan.evidence.iter().take(MAX_EVIDENCE).map(line).collect(),
         limits: Some(v1::Limits {
             act_ms: settings.act_ms,
@@ -93,18 +93,24 @@ pub(super) fn write(
     Some((job, signed))
 }
 
-/// Who stands behind it: a person's approval, the person who asked, or the rule for this kind of incident.
-fn consent(plan: &Plan, incident: IncidentKind, approval: Option<&Approval>, now: Timestamp) -> v1::Approval {
+/// Who approved it: a person, or the rule for this kind of incident. A person's own command has no approval unless the
+/// plan needs one: agents refuse one by whoever asked.
+fn consent(
+    plan: &Plan,
+    incident: IncidentKind,
+    approval: Option<&Approval>,
+    now: Timestamp,
+) -> Option<v1::Approval> {
     let (by, at, id) = match approval {
         Some(approval) => (
             approval.decided_by.clone().unwrap_or_default(),
             approval.decided_at.unwrap_or(approval.created_at),
             approval.id.to_string(),
         ),
-        None if plan.requested_by != NIMBUS => (plan.requested_by.clone(), plan.created_at, String::new()),
+        None if plan.requested_by != NIMBUS => return None,
         None => (format!("policy:{incident}"), now, String::new()),
     };
-    v1::Approval { by, at_us: to_micros(at), plan_digest: bytes(&plan.digest), approval_id: id }
+    Some(v1::Approval { by, at_us: to_micros(at), plan_digest: bytes(&plan.digest), approval_id: id })
 }
 
 /// Digests in documents are hex that this crate wrote; anything else travels as no digest, which no agent accepts.

@@ -70,6 +70,13 @@ impl Remedy for RestoreFile {
                 drift.sizes.0
             ));
         }
+        if drift.sizes.1 > MAX_KEPT {
+            return Answer::Recommend(format!(
+                "{path} is {} bytes long now: an agent replaces or removes nothing that it cannot keep a copy of, which is \
+                 up to 1 MiB; put it right by hand, or accept it as it is: `nimbus drift baseline add ID`",
+                drift.sizes.1
+            ));
+        }
         Answer::Act(Box::new(restore(drift)))
     }
 
