@@ -52,7 +52,7 @@ impl AgentProcess {
         options: AgentOptions,
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
-        let kind = if options.kubeconfig.is_some() { "cluster" } else { "vpc" };
+        let kind = if options.kubeconfig.is_some() { "cluster" } else { "host" };
         let token = plane.join_token_for(&options.name, kind, options.cluster.as_deref()).await?;
         let dir = tempfile::Builder::new().prefix("nimbus-agent-").tempdir()?;
         std::fs::write(dir.path().join("policy.toml"), &options.policy)?;

@@ -174,7 +174,7 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     .await
     .unwrap();
     let token = std::fs::read_to_string(format!("{inside}/data/operator.token")).unwrap();
-    let body = serde_json::json!({"name": "full", "kind": "vpc", "ttl_seconds": 900});
+    let body = serde_json::json!({"name": "full", "kind": "host", "ttl_seconds": 900});
     let request =
         http.post(format!("http://127.0.0.1:{rest}/api/v1/agents/tokens")).bearer_auth(token.trim());
     let answer: serde_json::Value = request.json(&body).send().await.unwrap().json().await.unwrap();

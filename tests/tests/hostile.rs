@@ -22,7 +22,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 async fn plane_and_agent() -> anyhow::Result<(Plane, Identity)> {
     let plane = Plane::start(None, QUICK).await?;
-    let token = plane.join_token("good", "vpc").await?;
+    let token = plane.join_token("good", "host").await?;
     let identity = enrol(plane.quic(), &token).await?;
     Ok((plane, identity))
 }
@@ -113,7 +113,7 @@ async fn an_unknown_version_is_told_which_ones_are_spoken() {
     let Refused(refusal) = refused.downcast_ref::<Refused>().expect("a refusal, not a cut line");
     assert_eq!(refusal.code, "unsupported_version");
     assert!(refusal.expected.contains('1') && refusal.found.contains("90"), "{refusal:?}");
-    let token = plane.join_token("future", "vpc").await.unwrap();
+    let token = plane.join_token("future", "host").await.unwrap();
     let refused = enrol_with(plane.quic(), &token, 90, 99).await.err().expect("refused");
     assert_eq!(refused.downcast_ref::<Refused>().expect("a refusal").0.code, "unsupported_version");
     serves(&plane, &good).await;
@@ -176,7 +176,7 @@ async fn no_foreign_expired_or_stolen_certificate_gets_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_join_token_works_once() {
     let (plane, good) = plane_and_agent().await.unwrap();
-    let token = plane.join_token("once", "vpc").await.unwrap();
+    let token = plane.join_token("once", "host").await.unwrap();
     // Two at the same moment: exactly one gets in.
     let (one, two) = tokio::join!(enrol(plane.quic(), &token), enrol(plane.quic(), &token));
     assert_eq!(usize::from(one.is_ok()) + usize::from(two.is_ok()), 1, "{:?} {:?}", one.err(), two.err());

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 async fn agents(plane: &Plane) -> anyhow::Result<Vec<Identity>> {
     let mut all = Vec::new();
     for n in 0..AGENTS {
-        let token = plane.join_token(&format!("stream-{n}"), "vpc").await?;
+        let token = plane.join_token(&format!("stream-{n}"), "host").await?;
         all.push(enrol(plane.quic(), &token).await?);
     }
     Ok(all)

@@ -34,7 +34,7 @@ async fn measure(database: Option<String>) -> anyhow::Result<Measured> {
     let mut acked = Vec::new();
     let mut streams = tokio::task::JoinSet::new();
     for n in 0..AGENTS {
-        let token = plane.join_token(&format!("bench-{n}"), "vpc").await?;
+        let token = plane.join_token(&format!("bench-{n}"), "host").await?;
         let identity = enrol(plane.quic(), &token).await?;
         let counter: Arc<AtomicU64> = Arc::default();
         acked.push(Arc::clone(&counter));

@@ -60,7 +60,7 @@ impl SimSession {
             highest_version: version::HIGHEST,
             agent_id: identity.agent_id.clone(),
             agent_version: "0.0.0-simulated".into(),
-            kind: "vpc".into(),
+            kind: "host".into(),
             hostname: "simulated".into(),
             next_sequence,
             ..Default::default()
