@@ -206,9 +206,9 @@ fn what_is_wrong_is_told_apart_by_its_exit_code() {
         .json();
     assert!(text(&token, "token").starts_with("nimbus1.tok_"), "{}", token["id"]);
     let name = text(&up.started, "agent");
-    let taken = home.run(&["agents", "token", "create", "--name", name, "-o", "json"]).ended(1).problem();
-    assert_eq!(taken["status"], 409, "{taken}");
-    assert!(taken.to_string().contains(name) && !text(&taken, "remedy").is_empty(), "{taken}");
+    let refused = home.run(&["agents", "token", "create", "--name", name, "-o", "json"]).ended(1).problem();
+    assert_eq!(refused["status"], 409, "{refused}");
+    assert!(refused.to_string().contains(name) && !text(&refused, "remedy").is_empty(), "{refused}");
 
     let (code, _, err) = up.stop("-INT");
     assert_eq!(code, Some(0), "{err}");
