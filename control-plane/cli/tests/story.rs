@@ -206,9 +206,9 @@ fn what_is_wrong_is_told_apart_by_its_exit_code() {
         .json();
     assert!(text(&token, "token").starts_with("nimbus1.tok_"), "{}", token["id"]);
     let name = text(&up.started, "agent");
-    let taken = home.run(&["agents", "token", "create", "--name", name, "-o", "json"]).ended(1).problem();
-    assert_eq!(taken["status"], 409, "{taken}");
-    assert!(taken.to_string().contains(name) && !text(&taken, "remedy").is_empty(), "{taken}");
+    let refused = home.run(&["agents", "token", "create", "--name", name, "-o", "json"]).ended(1).problem();
+    assert_eq!(refused["status"], 409, "{refused}");
+    assert!(refused.to_string().contains(name) && !text(&refused, "remedy").is_empty(), "{refused}");
 
     let (code, _, err) = up.stop("-INT");
     assert_eq!(code, Some(0), "{err}");
@@ -241,6 +241,8 @@ fn started_again_it_continues_and_a_second_one_is_refused() {
     assert!(taken.err.contains("--listen") && taken.err.contains(&address), "{taken:?}");
 
     up.stop("-TERM");
+    // A baseline's date is kept in whole seconds: this start is to be in a later one.
+    std::thread::sleep(std::time::Duration::from_secs(1));
     let up = Up::start(&home, &watch);
     let since = &up.started["watch"][0]["baseline_since"];
     assert!(since.is_string(), "the baseline is from the first start: {}", up.started);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use nimbus_api::{AgentCounts, ClusterHealth, IncidentCounts, Status, StorageStatus};
+use nimbus_api::{AgentCounts, AgentProblems, ClusterHealth, IncidentCounts, Status, StorageStatus};
 use nimbus_control_core::model::{ApprovalState, Incident, IncidentKind, IncidentState, Severity};
 
 use super::error::ApiError;
@@ -38,6 +38,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         now: app.now(),
         started_at: app.started_at,
         agents,
+        agent_problems: agent_problems(&fleet),
         incidents: incidents(docs.incidents.iter().map(|incident| &incident.doc)),
         waiting_approvals: number(pending.count()),
         jobs_in_flight: number(in_flight.count()),
@@ -70,6 +71,18 @@ fn agents(fleet: &Fleet) -> AgentCounts {
         }
     }
     counts
+}
+
+/// What connected agents report; of the others nothing is known.
+fn agent_problems(fleet: &Fleet) -> Vec<AgentProblems> {
+    let agents = fleet.docs.agents.iter().map(|agent| &agent.doc);
+    let here = agents.filter(|agent| agent.revoked_at.is_none() && fleet.connected.contains(&agent.id));
+    here.filter_map(|agent| {
+        let first = agent.problems.first()?.clone();
+        let count = number(agent.problems.len());
+        Some(AgentProblems { id: agent.id.to_string(), name: agent.name.clone(), count, first })
+    })
+    .collect()
 }
 
 fn incidents<'a>(incidents: impl Iterator<Item = &'a Incident>) -> IncidentCounts {

@@ -27,7 +27,7 @@ fn is_free(config: &Config, name: &str, data_dir: &Path) -> Result<(), Failure> 
     Err(Failure::new(format!("the context {name:?} leads to another control plane"))
         .expected(format!("a context that is new, or that leads to {}", data_dir.display()))
         .found(found)
-        .next("name another context with --context NAME, or start with the data directory of this one"))
+        .next("choose another context with --context NAME, or start with the data directory of that one"))
 }
 
 /// Writes the context; true when it is the one that is used when none is named.

@@ -55,7 +55,7 @@ pub(super) fn named(app: Arc<App>, agent: &Agent) -> JoinHandle<()> {
         let named = status.wait_for(|status| !status.cluster_uid.is_empty()).await;
         let Ok(uid) = named.map(|status| status.cluster_uid.clone()) else { return };
         let Ok(id) = id.parse::<AgentId>() else { return };
-        if let Err(error) = app.grant_cluster(&id, &uid, OPERATOR).await {
+        if let Err(error) = app.grant_cluster(id, &uid, OPERATOR).await {
             tracing::warn!("this machine's agent may not watch cluster {uid}: {error}");
         }
     })

@@ -29,6 +29,10 @@ pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
     let began = context.view().clock.now;
     logs::start(context);
     let settings = Settings::read(args)?;
+    let name = context.global.context.as_deref().unwrap_or(config::LOCAL);
+    if !context.global.dry_run {
+        context::check(name, &settings.data_dir)?;
+    }
     let mut interrupt = follow::Interrupt::new()?;
     let mut progress = context.progress("starting");
     let found = cluster::find(&settings.cluster).await?;
@@ -36,8 +40,6 @@ pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
         drop(progress);
         return describe::dry_run(context, &settings, &found).map(|()| Exit::Done);
     }
-    let name = context.global.context.as_deref().unwrap_or(config::LOCAL);
-    context::check(name, &settings.data_dir)?;
     let parts = tokio::select! {
         parts = parts::start(&settings, &found) => parts?,
         () = interrupt.wait() => return Err(Failure::new("interrupted while starting; nothing is running now")),

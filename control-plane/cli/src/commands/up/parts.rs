@@ -88,7 +88,7 @@ async fn start_agent(
     let mut joined = Identity::load(&identity).ok().flatten();
     let kind = if found.source == ClusterSource::None { AgentKind::Host } else { AgentKind::Cluster };
     if let Some(agent) = &joined {
-        let revoked = control_plane.is_revoked(&agent.agent_id).await;
+        let revoked = control_plane.is_revoked(agent.agent_id).await;
         if revoked.map_err(|error| {
             Failure::new("this machine's agent is not known to the control plane").detail(error.to_string())
         })? {
@@ -118,7 +118,7 @@ async fn start_agent(
             config.join = Some(token.to_string());
         }
         (Some(agent), Some(uid)) => {
-            let granted = control_plane.grant_cluster(&agent.agent_id, uid, OPERATOR).await;
+            let granted = control_plane.grant_cluster(agent.agent_id, uid, OPERATOR).await;
             granted.map_err(|error| {
                 Failure::new("this machine's agent may not watch the cluster").detail(error.to_string())
             })?;

@@ -32,8 +32,8 @@ pub(super) fn show(view: &View, started: &Started) -> String {
     }
     let tone = if started.cluster_awaited { Tone::Warn } else { Tone::Plain };
     layout.toned_fact("cluster", tone, &cluster(started));
-    layout
-        .fact("policy", &format!("{} (yours; what is enabled is beside it)", started.policy_file.display()));
+    layout.fact("policy", &started.policy_file.display().to_string());
+    layout.fact("", "yours to edit; what is watched and enabled is in policy.managed.toml beside it");
     for warning in &started.warnings {
         layout.toned_fact("warning", Tone::Warn, warning);
     }
