@@ -11,7 +11,10 @@ pub mod approval;
 pub mod audit;
 pub mod causes;
 pub mod check;
+pub mod cluster_binding;
+pub mod directory;
 pub mod drift;
+pub mod gateway;
 pub mod model;
 pub mod remediation;
 pub mod remedies;
@@ -21,6 +24,7 @@ pub mod settings;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
+pub mod unsolicited_reports;
 pub mod world;
 
 pub use settings::Settings;
