@@ -17,7 +17,7 @@ pub struct WatchedRoot {
     pub problem: String,
 }
 
-/// An enrolled agent and the last it said of itself.
+/// An enrolled agent and the last that it reported of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Agent {
     /// `agt_…`
@@ -32,15 +32,15 @@ pub struct Agent {
     /// Whether it can be reached.
     #[schema(value_type = words::AgentState)]
     pub state: String,
-    /// Why it stands there: its first problem, or why it cannot be reached; empty when all is well.
+    /// Why it is in that state: its first problem, or why it cannot be reached; empty when all is well.
     pub reason: String,
     /// Name of the cluster that it watches; `null` when it watches none.
     pub cluster: Option<String>,
     /// UID of that cluster.
     pub cluster_uid: Option<String>,
-    /// The host it runs on, as it says; empty before its first word.
+    /// The host it runs on, as it says; empty before its first report.
     pub hostname: String,
-    /// Its build; empty before its first word.
+    /// Its build; empty before its first report.
     pub version: String,
     /// True while it holds its cluster's watch lease.
     pub leading: bool,
@@ -124,9 +124,9 @@ pub struct JoinToken {
     /// Kind that the agent will be.
     #[schema(value_type = words::AgentKind)]
     pub kind: String,
-    /// UID of the only cluster that the agent may speak for; `null`: one that no other agent speaks for.
+    /// UID of the only cluster that the agent may report for; `null`: one that no other agent reports for.
     pub cluster: Option<String>,
-    /// Not accepted from then on; accepted once before.
+    /// From then on it is not accepted; before, once.
     pub expires_at: Timestamp,
     /// The token itself.
     #[schema(example = "nimbus1.tok_….SECRET.FINGERPRINT")]

@@ -1,4 +1,4 @@
-//! Approvals: a person's word on one exact plan.
+//! Approvals: a person's decision on one exact plan.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 
 use crate::{Incident, ObjectRef, Plan, words};
 
-/// A request for a person's word, and the word.
+/// A request for a person's decision, and the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Approval {
     /// `apr_…`
     pub id: String,
     /// When it was asked.
     pub created_at: Timestamp,
-    /// From then on it counts as not given.
+    /// From then on it is expired.
     pub expires_at: Timestamp,
     /// Name of the cluster or host.
     pub cluster: String,
@@ -23,7 +23,7 @@ pub struct Approval {
     /// How bad the incident behind it is.
     #[schema(value_type = words::Severity)]
     pub severity: String,
-    /// Where it stands.
+    /// Its state.
     #[schema(value_type = words::ApprovalState)]
     pub state: String,
     /// The object that would be acted on.
@@ -36,7 +36,7 @@ pub struct Approval {
     pub incident_id: String,
     /// The plan it is about.
     pub plan_id: String,
-    /// That plan's digest (hex): send it back with the word.
+    /// That plan's digest (hex): send it back with the decision.
     pub plan_digest: String,
     /// Who wants the plan; may not approve it.
     pub requested_by: String,

@@ -1,4 +1,4 @@
-//! What Nimbus may do by itself, and what it did.
+//! What Nimbus may do by itself, and what it has done.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,10 +23,10 @@ pub struct AutonomousStatus {
     /// The remedies that are enabled.
     #[schema(value_type = Vec<words::Action>)]
     pub enabled: Vec<String>,
-    /// Enabled remedies that the leading agent's own policy forbids, or all of them while nobody leads.
+    /// Enabled remedies that the leading agent's own policy forbids, or all of them while no agent leads.
     #[schema(value_type = Vec<words::Action>)]
     pub forbidden: Vec<String>,
-    /// True while so much is wrong at once that nothing automatic runs.
+    /// True in a storm: so much is wrong at once that nothing automatic runs.
     pub storm: bool,
     /// Jobs that are not final.
     pub jobs_in_flight: u32,
@@ -73,12 +73,12 @@ pub struct HistoryItem {
     /// Which remedy.
     #[schema(value_type = words::Action)]
     pub kind: String,
-    /// Where it stands.
+    /// Its state.
     #[schema(value_type = words::JobState)]
     pub state: String,
     /// The object acted on.
     pub object: ObjectRef,
-    /// Why it stands there.
+    /// Why it is in that state.
     pub reason: String,
     /// The incident it was for.
     pub incident_id: String,

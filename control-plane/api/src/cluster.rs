@@ -1,4 +1,4 @@
-//! Clusters at a glance.
+//! Clusters.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

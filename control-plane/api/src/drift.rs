@@ -1,4 +1,4 @@
-//! Drifted files: what was accepted as true, and what is there.
+//! Drifted files and accepted baselines: what a watched file should be, and what it is.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Drift {
     pub created_at: Timestamp,
     /// Last changed.
     pub updated_at: Timestamp,
-    /// When it was over.
+    /// When it was resolved.
     pub resolved_at: Option<Timestamp>,
     /// Name of the host.
     pub cluster: String,
@@ -42,12 +42,12 @@ pub struct Drift {
     /// How bad.
     #[schema(value_type = words::Severity)]
     pub severity: String,
-    /// Where it stands.
+    /// Its incident's state.
     #[schema(value_type = words::IncidentState)]
     pub state: String,
     /// The file.
     pub object: ObjectRef,
-    /// Why it stands where it stands.
+    /// Why it is in that state.
     pub reason: String,
     /// How it differs.
     #[schema(value_type = words::FileChange)]
@@ -56,7 +56,7 @@ pub struct Drift {
     pub root: String,
     /// Absolute path.
     pub path: String,
-    /// What was accepted as true; `null` while unknown.
+    /// The baseline; `null` while unknown.
     pub before: Option<FileState>,
     /// What is there now; `null` while unknown.
     pub after: Option<FileState>,
@@ -78,6 +78,37 @@ pub struct Drift {
     pub approval_id: Option<String>,
     /// The job in force or the last one.
     pub job_id: Option<String>,
-    /// Its story, oldest first; empty in lists.
+    /// Its history, oldest first; empty in lists.
     pub history: Vec<HistoryEntry>,
+}
+
+/// A file's state that an operator accepted as its baseline. What an agent's first pass found is a baseline too, and is
+/// not listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Baseline {
+    /// The job with which the agent accepted it: `job_…`
+    pub id: String,
+    /// When it was ordered.
+    pub created_at: Timestamp,
+    /// Name of the host.
+    pub cluster: String,
+    /// The job's state: only with `succeeded` does the agent hold this baseline.
+    #[schema(value_type = words::JobState)]
+    pub state: String,
+    /// The file.
+    pub object: ObjectRef,
+    /// Why the job is in that state.
+    pub reason: String,
+    /// The watched root.
+    pub root: String,
+    /// Absolute path.
+    pub path: String,
+    /// The state that was accepted; `null` while unknown.
+    pub accepted: Option<FileState>,
+    /// Who accepted it.
+    pub accepted_by: String,
+    /// The agent that holds it.
+    pub agent_id: String,
+    /// The incident that it ended.
+    pub incident_id: String,
 }

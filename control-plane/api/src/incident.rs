@@ -16,7 +16,7 @@ pub struct Incident {
     pub created_at: Timestamp,
     /// Last changed.
     pub updated_at: Timestamp,
-    /// When it was over.
+    /// When it was resolved.
     pub resolved_at: Option<Timestamp>,
     /// Name of the cluster or host.
     pub cluster: String,
@@ -30,7 +30,7 @@ pub struct Incident {
     /// How bad.
     #[schema(value_type = words::Severity)]
     pub severity: String,
-    /// Where it stands.
+    /// Its state.
     #[schema(value_type = words::IncidentState)]
     pub state: String,
     /// The cause's object.
@@ -39,7 +39,7 @@ pub struct Incident {
     pub owner: Option<ObjectRef>,
     /// One line for tables.
     pub title: String,
-    /// Why it stands where it stands: also every refusal.
+    /// Why it is in that state: every refusal too.
     pub reason: String,
     /// Jobs that took effect for this incident.
     pub attempts: u32,
@@ -55,7 +55,7 @@ pub struct Incident {
     pub job_id: Option<String>,
 }
 
-/// One line of an incident's story.
+/// One line of an incident's history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// When.
@@ -74,7 +74,7 @@ pub struct IncidentDetail {
     pub evidence: Vec<String>,
     /// Objects that suffer from the same cause.
     pub symptoms: Vec<ObjectRef>,
-    /// Its story, oldest first.
+    /// Its history, oldest first.
     pub history: Vec<HistoryEntry>,
     /// The plan in force.
     pub plan: Option<Plan>,

@@ -1,4 +1,4 @@
-//! Jobs: signed orders and what became of them.
+//! Jobs: what agents are ordered to do, signed, and how it ended.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::{ObjectRef, words};
 
-/// One signed order to one agent.
+/// One signed job of one agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
     /// `job_…`
@@ -20,7 +20,7 @@ pub struct Job {
     /// Which remedy.
     #[schema(value_type = words::Action)]
     pub kind: String,
-    /// Where it stands.
+    /// Its state.
     #[schema(value_type = words::JobState)]
     pub state: String,
     /// The object acted on.
@@ -41,7 +41,7 @@ pub struct Job {
     pub plan_digest: String,
     /// The approval it uses; `null` for an automatic one.
     pub approval_id: Option<String>,
-    /// Not taken from then on.
+    /// From then on the agent does not take it.
     pub expires_at: Timestamp,
     /// When it was sent first.
     pub dispatched_at: Option<Timestamp>,
@@ -57,7 +57,7 @@ pub struct Job {
     pub replacement_uid: Option<String>,
 }
 
-/// A job with the order itself.
+/// A job with its signed envelope.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobDetail {
     /// The job as lists show it.

@@ -35,7 +35,7 @@ pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
 pub use cluster::Cluster;
 pub use common::{List, ObjectRef};
-pub use drift::{Drift, FileState};
+pub use drift::{Baseline, Drift, FileState};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};
 pub use plan::{Considered, Plan};
@@ -47,7 +47,9 @@ pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,
     EnableRequest, JoinTokenRequest, RevokeRequest, SilenceRequest,
 };
-pub use status::{AgentCounts, ClusterHealth, IncidentCounts, Started, Status, StorageStatus, Version};
+pub use status::{
+    AgentCounts, AgentProblems, ClusterHealth, IncidentCounts, Started, Status, StorageStatus, Version,
+};
 
 /// Where every path of this contract starts.
 pub const BASE: &str = "/api/v1";
@@ -58,5 +60,5 @@ pub const MAX_LIMIT: u32 = 500;
 /// Items in a page that asks for no number.
 pub const DEFAULT_LIMIT: u32 = 100;
 
-/// The one principal of this version: whoever holds the operator token.
+/// The one principal of this version: whoever holds the operator's token.
 pub const OPERATOR: &str = "operator";

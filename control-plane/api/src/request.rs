@@ -1,11 +1,11 @@
-//! What an operator orders. An unknown field is refused, so that a misspelt word never means "no".
+//! What an operator sends. An unknown field is refused, so that a misspelt name is never taken for one left out.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{FileState, words};
 
-/// Yes to exactly the plan that was shown.
+/// Approves exactly the plan that was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveRequest {
@@ -17,7 +17,7 @@ pub struct ApproveRequest {
     pub reason: String,
 }
 
-/// No to a plan.
+/// Denies a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DenyRequest {
@@ -48,7 +48,7 @@ pub struct DisableRequest {
     pub dry_run: bool,
 }
 
-/// Put a drifted file back: the word on its plan.
+/// Put a drifted file back: the approval of the plan that was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DriftFixRequest {
@@ -63,7 +63,7 @@ pub struct DriftFixRequest {
     pub reason: String,
 }
 
-/// Take a drifted file's present state as the truth: the state that was shown, and no other.
+/// Accept a drifted file's present state as its baseline: the state that was shown, and no other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BaselineRequest {
@@ -81,11 +81,11 @@ pub struct JoinTokenRequest {
     /// Name that the agent will get: letters, digits, `-`, `_` and `.`, at most 63.
     #[schema(max_length = 63, example = "edge-1")]
     pub name: String,
-    /// `cluster` or `vpc`.
+    /// `cluster` or `host`.
     #[schema(value_type = words::AgentKind)]
     pub kind: String,
-    /// Name or UID of the only cluster that the agent may speak for; only with `cluster`. Needed when another agent
-    /// speaks for that cluster already; without it the agent speaks for the first one that it watches.
+    /// Name or UID of the only cluster that the agent may report for; only with `cluster`. Needed when another agent
+    /// reports for that cluster already; without it the agent reports for the first one that it watches.
     #[serde(default)]
     #[schema(max_length = 256)]
     pub cluster: Option<String>,
@@ -99,7 +99,7 @@ fn quarter_of_an_hour() -> u64 {
     900
 }
 
-/// Turn an agent away for good.
+/// Revoke an agent for good.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RevokeRequest {
@@ -108,7 +108,7 @@ pub struct RevokeRequest {
     pub reason: String,
 }
 
-/// Leave an incident alone for a while.
+/// Silence an incident for a while: nothing automatic runs for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SilenceRequest {
@@ -121,11 +121,11 @@ pub struct SilenceRequest {
     pub reason: String,
 }
 
-/// Somebody looks at it.
+/// A person has seen the incident.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AcknowledgeRequest {
-    /// A word for the incident's story; may be empty.
+    /// A note for the incident's history; may be empty.
     #[schema(max_length = 1000)]
     pub reason: String,
 }

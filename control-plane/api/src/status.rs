@@ -1,4 +1,4 @@
-//! The whole fleet at a glance.
+//! An overview of the whole fleet.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,21 @@ pub struct AgentCounts {
     pub total: u32,
     /// With a session now.
     pub connected: u32,
-    /// Turned away for good.
+    /// Revoked for good.
     pub revoked: u32,
+}
+
+/// An agent that reports problems.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AgentProblems {
+    /// `agt_…`
+    pub id: String,
+    /// The operator's name for it.
+    pub name: String,
+    /// How many it reports; at least 1.
+    pub count: u32,
+    /// The first of them, one sentence.
+    pub first: String,
 }
 
 /// Incidents that are not resolved, by severity and by state. A silenced one counts only as silenced.
@@ -28,7 +41,7 @@ pub struct IncidentCounts {
     pub warning: u32,
     /// Worth knowing.
     pub info: u32,
-    /// Nothing is under way.
+    /// Nothing is in progress.
     pub open: u32,
     /// A plan waits for a person.
     pub waiting_approval: u32,
@@ -40,7 +53,7 @@ pub struct IncidentCounts {
     pub silenced: u32,
 }
 
-/// A cluster's health in one line.
+/// A cluster's health in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClusterHealth {
     /// UID of the cluster.
@@ -70,7 +83,7 @@ pub struct StorageStatus {
     pub log_applied: i64,
 }
 
-/// The whole fleet at a glance.
+/// An overview of the whole fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// True when every enrolled agent is connected, every cluster is known and what arrived is applied.
@@ -85,6 +98,8 @@ pub struct Status {
     pub started_at: Timestamp,
     /// Agents by whether they can be reached.
     pub agents: AgentCounts,
+    /// The connected agents that report problems; empty when none does.
+    pub agent_problems: Vec<AgentProblems>,
     /// Each cluster's health.
     pub clusters: Vec<ClusterHealth>,
     /// Incidents that are not resolved.

@@ -1,4 +1,4 @@
-//! What can go wrong between the command and the control plane, and which exit code says so.
+//! What can go wrong between the command and the control plane.
 
 use crate::Problem;
 
@@ -17,7 +17,10 @@ pub enum ClientError {
     #[error("{0}")]
     Problem(Box<Problem>),
     /// Something answered, but not this contract.
-    #[error("expected an answer of a Nimbus control plane from {server}, found {found}; check the address")]
+    #[error(
+        "expected an answer of a Nimbus control plane of this version from {server}, found {found}; check the address and \
+         its version"
+    )]
     Unreadable {
         /// The address.
         server: String,
@@ -41,60 +44,4 @@ pub enum ClientError {
     /// The CA certificate cannot be read.
     #[error("expected a CA certificate in PEM, found {0}")]
     BadCertificate(String),
-}
-
-impl ClientError {
-    /// The exit code of the command: 1 an error, 5 refused by policy or permission, 6 not reached, 7 not found.
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Unreachable { .. } => 6,
-            Self::Problem(problem) => match problem.status {
-                404 => 7,
-                401 | 403 => 5,
-                _ => 1,
-            },
-            Self::Unreadable { .. }
-            | Self::BadAddress(_)
-            | Self::PlainHttp(_)
-            | Self::BadToken
-            | Self::BadCertificate(_) => 1,
-        }
-    }
-
-    /// The same as problem+json, for `-o json`.
-    pub fn to_problem(&self) -> Problem {
-        let (code, title, status) = match self {
-            Self::Problem(problem) => return (**problem).clone(),
-            Self::Unreachable { .. } => ("unreachable", "The control plane cannot be reached", 503),
-            Self::Unreadable { .. } => ("unreadable_answer", "The answer is not one of a control plane", 502),
-            Self::BadAddress(_) => ("bad_address", "The address cannot be used", 400),
-            Self::PlainHttp(_) => ("plain_http", "Plain HTTP to another machine", 400),
-            Self::BadToken => ("bad_token", "The token cannot be used", 400),
-            Self::BadCertificate(_) => ("bad_certificate", "The CA certificate cannot be used", 400),
-        };
-        Problem {
-            kind: format!("urn:nimbus:problem:{code}"),
-            title: title.to_owned(),
-            status,
-            detail: self.to_string(),
-            code: code.to_owned(),
-            ..Problem::default()
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_failure_has_its_exit_code() {
-        let code =
-            |status| ClientError::Problem(Box::new(Problem { status, ..Problem::default() })).exit_code();
-        assert_eq!([404, 403, 401, 409, 500].map(code), [7, 5, 5, 1, 1]);
-        let lost = ClientError::Unreachable { server: "http://127.0.0.1:1".into(), detail: "refused".into() };
-        assert_eq!(lost.exit_code(), 6);
-        assert_eq!(lost.to_problem().code, "unreachable");
-        assert!(lost.to_problem().detail.contains("nimbus up"));
-    }
 }

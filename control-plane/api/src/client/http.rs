@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, Response, Url, header, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::ClientError;
 use crate::{BASE, Problem};
@@ -18,7 +19,7 @@ pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A control plane, and the word that opens it. Cheap to clone.
+/// A control plane and the operator's token for it. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -30,6 +31,15 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Client({}, token withheld)", self.server())
     }
+}
+
+/// What the control plane answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer<T> {
+    /// As it was sent, with fields that this version does not know: for a program.
+    pub raw: Value,
+    /// As this version reads it.
+    pub typed: T,
 }
 
 /// An answer that arrives in pieces.
@@ -68,28 +78,36 @@ impl Client {
     }
 
     /// Reads `/api/v1/<path>` with `query`; `path` is given segment by segment, unescaped.
-    pub async fn get<T: DeserializeOwned>(
+    pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &(impl Serialize + ?Sized),
-    ) -> Result<T, ClientError> {
+    ) -> Result<Answer<T>, ClientError> {
         let request = self.request(Method::GET, path)?.query(query);
         self.read(request, TIMEOUT).await
     }
 
-    /// As [`Client::get`], for an answer that takes its time.
-    pub(super) async fn get_slowly<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
+    /// As [`Client::get`], for an answer that walks the whole audit chain.
+    pub(super) async fn get_slowly<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+    ) -> Result<Answer<T>, ClientError> {
         self.read(self.request(Method::GET, path)?, LONG_TIMEOUT).await
     }
 
     /// Sends `body` to `/api/v1/<path>`.
-    pub async fn post<T: DeserializeOwned>(
+    pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &[&str],
         body: &impl Serialize,
-    ) -> Result<T, ClientError> {
+    ) -> Result<Answer<T>, ClientError> {
         let request = self.request(Method::POST, path)?.json(body);
         self.read(request, TIMEOUT).await
+    }
+
+    /// Deletes `/api/v1/<path>`.
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, ClientError> {
+        self.read(self.request(Method::DELETE, path)?, TIMEOUT).await
     }
 
     /// Opens an answer that is read in pieces.
@@ -120,15 +138,20 @@ impl Client {
         &self,
         request: RequestBuilder,
         timeout: Duration,
-    ) -> Result<T, ClientError> {
+    ) -> Result<Answer<T>, ClientError> {
         let response = request.timeout(timeout).send().await.map_err(|error| self.unreachable(&error))?;
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
         let status = response.status();
         let bytes = self.body(response).await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| self.unreadable(format!("status {status} with a body that is none: {error}")))
+        let raw = serde_json::from_slice(&bytes);
+        let raw: Value =
+            raw.map_err(|_| self.unreadable(format!("status {status} with a body that is no JSON")))?;
+        let typed = T::deserialize(&raw);
+        let typed = typed
+            .map_err(|error| self.unreadable(format!("status {status} with another document: {error}")))?;
+        Ok(Answer { raw, typed })
     }
 
     async fn refusal(&self, response: Response) -> ClientError {

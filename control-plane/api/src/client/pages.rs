@@ -1,6 +1,6 @@
 //! Following `next` up to a bound.
 
-use super::ClientError;
+use super::{Answer, ClientError};
 use crate::List;
 
 /// Reads page after page until `bound` items, the last page, or a cursor that repeats.
@@ -8,15 +8,14 @@ use crate::List;
 /// `page` gets the cursor (`None` for the first page). The answer's `next` is `null` when everything was read, and
 /// otherwise the cursor at which reading stopped; more than `bound` items are never kept, except for the rest of
 /// the page in which the bound was met. At most `bound` pages are asked for.
-pub async fn collect<T, F, Fut>(bound: usize, mut page: F) -> Result<List<T>, ClientError>
-where
-    F: FnMut(Option<String>) -> Fut,
-    Fut: Future<Output = Result<List<T>, ClientError>>,
-{
+pub async fn collect<T>(
+    bound: usize,
+    mut page: impl AsyncFnMut(Option<String>) -> Result<Answer<List<T>>, ClientError>,
+) -> Result<List<T>, ClientError> {
     let mut items = Vec::new();
     let mut after = None;
     for _ in 0..bound {
-        let mut got = page(after.clone()).await?;
+        let mut got = page(after.clone()).await?.typed;
         items.append(&mut got.items);
         if got.next.is_none() || got.next == after {
             return Ok(List { items, next: None });
@@ -42,27 +41,30 @@ mod tests {
         }
     }
 
-    fn pages(after: Option<&str>) -> List<u32> {
+    fn answer(items: Vec<u32>, next: Option<String>) -> Answer<List<u32>> {
+        Answer { raw: serde_json::Value::Null, typed: List { items, next } }
+    }
+
+    fn pages(after: Option<&str>) -> Answer<List<u32>> {
         let at: u32 = after.map_or(0, |text| text.parse().unwrap());
-        List { items: vec![at, at + 1], next: (at < 8).then(|| (at + 2).to_string()) }
+        answer(vec![at, at + 1], (at < 8).then(|| (at + 2).to_string()))
     }
 
     #[test]
     fn every_page_is_read_once_and_the_bound_leaves_its_cursor() {
-        let read = |bound| now(collect(bound, |after| async move { Ok(pages(after.as_deref())) })).unwrap();
+        let read = |bound| now(collect(bound, async |after| Ok(pages(after.as_deref())))).unwrap();
         assert_eq!(read(100), List { items: (0..10).collect(), next: None });
         assert_eq!(read(4), List { items: (0..4).collect(), next: Some("4".into()) });
     }
 
     #[test]
     fn a_server_that_repeats_its_cursor_does_not_hold_the_client() {
-        let stuck = |_| async { Ok(List { items: vec![1], next: Some("x".into()) }) };
+        let stuck = async |_| Ok(answer(vec![1], Some("x".into())));
         assert_eq!(now(collect(1_000, stuck)).unwrap().items.len(), 2);
         let mut turn = 0;
-        let endless = |_| {
+        let endless = async |_| {
             turn += 1;
-            let next = Some(turn.to_string());
-            async move { Ok(List::<u32> { items: Vec::new(), next }) }
+            Ok(answer(Vec::new(), Some(turn.to_string())))
         };
         assert_eq!(now(collect(50, endless)).unwrap().items.len(), 0);
         assert_eq!(turn, 50);
