@@ -28,49 +28,55 @@ async fn client(bench: &Bench) -> Client {
     Client::new(&serve(bench).await, &bench.token, None).unwrap()
 }
 
+/// Status and code of a refusal.
+fn refusal(error: &ClientError) -> (u16, &str) {
+    let ClientError::Problem(problem) = error else { panic!("expected a refusal, found {error}") };
+    (problem.status, &problem.code)
+}
+
 #[tokio::test]
 async fn every_reading_method_reads_what_the_server_writes() {
     let bench = Bench::with(site()).await;
     let client = client(&bench).await;
     let page = PageQuery::default();
     let (inc, file) = (format!("inc_{:032x}", 1), format!("inc_{:032x}", 2));
-    assert_eq!(client.version().await.unwrap().api, "v1");
-    assert!(!client.status().await.unwrap().ready);
-    assert!(client.openapi().await.unwrap()["paths"].is_object());
-    assert_eq!(client.clusters(&page).await.unwrap().items[0].name, "prod");
-    assert_eq!(client.cluster("prod").await.unwrap().mode, "observe");
-    assert_eq!(client.agents(&page).await.unwrap().items.len(), 2);
-    assert_eq!(client.agent("edge").await.unwrap().agent.state, "disconnected");
-    assert_eq!(client.incidents(&IncidentQuery::default()).await.unwrap().items.len(), 2);
-    assert_eq!(client.incident(&inc).await.unwrap().incident.id, inc);
-    let approval = client.approvals(&nimbus_api::ApprovalQuery::default()).await.unwrap().items.remove(0);
-    let detail = client.approval(&approval.id).await.unwrap();
-    assert_eq!(client.plan(&approval.plan_id).await.unwrap(), detail.plan);
-    let job = client.jobs(&nimbus_api::JobQuery::default()).await.unwrap().items.remove(0);
-    assert_eq!(client.job(&job.id).await.unwrap().envelope, "c2lnbmVk");
-    assert_eq!(client.autonomous(&page).await.unwrap().items[0].state, "observe");
-    assert!(client.rules().await.unwrap().items.len() >= 3);
-    let history = client.autonomous_history(&nimbus_api::HistoryQuery::default()).await.unwrap();
+    assert_eq!(client.version().await.unwrap().typed.api, "v1");
+    assert!(!client.status().await.unwrap().typed.ready);
+    assert!(client.openapi().await.unwrap().typed["paths"].is_object());
+    assert_eq!(client.clusters(&page).await.unwrap().typed.items[0].name, "prod");
+    assert_eq!(client.cluster("prod").await.unwrap().typed.mode, "observe");
+    assert_eq!(client.agents(&page).await.unwrap().typed.items.len(), 2);
+    assert_eq!(client.agent("edge").await.unwrap().typed.agent.state, "disconnected");
+    assert_eq!(client.incidents(&IncidentQuery::default()).await.unwrap().typed.items.len(), 2);
+    assert_eq!(client.incident(&inc).await.unwrap().typed.incident.id, inc);
+    let approval =
+        client.approvals(&nimbus_api::ApprovalQuery::default()).await.unwrap().typed.items.remove(0);
+    let detail = client.approval(&approval.id).await.unwrap().typed;
+    assert_eq!(client.plan(&approval.plan_id).await.unwrap().typed, detail.plan);
+    let job = client.jobs(&nimbus_api::JobQuery::default()).await.unwrap().typed.items.remove(0);
+    assert_eq!(client.job(&job.id).await.unwrap().typed.envelope, "c2lnbmVk");
+    assert_eq!(client.autonomous(&page).await.unwrap().typed.items[0].state, "observe");
+    assert!(client.rules().await.unwrap().typed.items.len() >= 3);
+    let history = client.autonomous_history(&nimbus_api::HistoryQuery::default()).await.unwrap().typed;
     assert_eq!((history.items[0].automatic, history.items[0].duration_ms), (true, Some(120_000)));
-    assert_eq!(client.drifts(&nimbus_api::DriftQuery::default()).await.unwrap().items[0].id, file);
-    assert_eq!(client.drift(&file).await.unwrap().change, "modified");
+    assert_eq!(client.drifts(&nimbus_api::DriftQuery::default()).await.unwrap().typed.items[0].id, file);
+    assert_eq!(client.drift(&file).await.unwrap().typed.change, "modified");
 }
 
 #[tokio::test]
-async fn a_decision_and_its_refusal_reach_the_caller_with_their_exit_codes() {
+async fn a_decision_and_its_refusal_reach_the_caller() {
     let bench = Bench::with(site()).await;
     let client = client(&bench).await;
     let id = format!("apr_{:032x}", 1);
     let wrong = ApproveRequest { plan_digest: "00".into(), reason: String::new() };
     let error = client.approve(&id, &wrong).await.unwrap_err();
-    assert!(matches!(&error, ClientError::Problem(problem) if problem.code == "plan_changed"), "{error}");
-    assert_eq!(error.exit_code(), 1);
-    let denied = client.deny(&id, &DenyRequest { reason: "no".into() }).await.unwrap();
+    assert_eq!(refusal(&error), (409, "plan_changed"));
+    let denied = client.deny(&id, &DenyRequest { reason: "no".into() }).await.unwrap().typed;
     assert_eq!(denied.approval.state, "denied");
-    assert_eq!(client.job("job_nowhere").await.unwrap_err().exit_code(), 7);
+    assert_eq!(refusal(&client.job("job_nowhere").await.unwrap_err()), (404, "not_found"));
     let stranger = Client::new(&client.server(), "nbo_wrong", None).unwrap();
     let error = stranger.status().await.unwrap_err();
-    assert_eq!((error.exit_code(), error.to_problem().status), (5, 401));
+    assert_eq!(refusal(&error), (401, "unauthorized"));
     assert!(error.to_string().contains("operator.token"), "{error}");
 }
 
@@ -82,7 +88,7 @@ async fn a_server_that_is_not_there_or_is_something_else_is_told_apart() {
         format!("http://{}", listener.local_addr().unwrap())
     };
     let error = Client::new(&closed, &bench.token, None).unwrap().status().await.unwrap_err();
-    assert_eq!(error.exit_code(), 6, "{error}");
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let other = format!("http://{}", listener.local_addr().unwrap());
     let page = axum::Router::new().fallback(|| async { "<html>hello</html>" });
@@ -95,7 +101,7 @@ async fn a_server_that_is_not_there_or_is_something_else_is_told_apart() {
 async fn over_tls_only_the_control_planes_own_ca_is_believed() {
     let bench = Bench::new().await;
     let names = vec!["127.0.0.1".to_owned()];
-    let leaf = Leaf::new(Arc::clone(&bench.app.ca), tls::provider(), names, clock::now).unwrap();
+    let leaf = Leaf::new(Arc::clone(&bench.app.keys.ca), tls::provider(), names, clock::now).unwrap();
     let config = RustlsConfig::from_config(Arc::new(tls::for_operators(Arc::new(leaf)).unwrap()));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -105,11 +111,11 @@ async fn over_tls_only_the_control_planes_own_ca_is_believed() {
     tokio::spawn(listening);
     let ca = |bench: &Bench| std::fs::read(bench.dir.path().join("ca.pem")).unwrap();
     let own = Client::new(&server, &bench.token, Some(&ca(&bench))).unwrap();
-    assert_eq!(own.status().await.unwrap().agents.total, 0);
+    assert_eq!(own.status().await.unwrap().typed.agents.total, 0);
     let foreign = ca(&Bench::new().await);
     for other in [Some(foreign.as_slice()), None] {
         let error = Client::new(&server, &bench.token, other).unwrap().status().await.unwrap_err();
-        assert_eq!(error.exit_code(), 6, "{error}");
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     }
 }
 
@@ -127,16 +133,14 @@ async fn pages_are_collected_and_an_export_is_read_piece_by_piece() {
     let audit = (1..=1_100).map(draft).collect();
     let bench = Bench::with(ChangeSet { incidents, audit, ..ChangeSet::default() }).await;
     let client = client(&bench).await;
-    let all = collect(100, |after| {
-        let query = IncidentQuery { limit: Some(4), after, ..IncidentQuery::default() };
-        let client = client.clone();
-        async move { client.incidents(&query).await }
+    let all = collect(100, async |after| {
+        client.incidents(&IncidentQuery { limit: Some(4), after, ..IncidentQuery::default() }).await
     });
     let all = all.await.unwrap();
     assert_eq!((all.items.len(), all.next), (9, None));
-    let newest = client.audit(&AuditQuery { limit: Some(1), ..AuditQuery::default() }).await.unwrap();
+    let newest = client.audit(&AuditQuery { limit: Some(1), ..AuditQuery::default() }).await.unwrap().typed;
     assert_eq!(newest.items[0].seq, 1_100);
-    assert!(client.verify_audit().await.unwrap().valid);
+    assert!(client.verify_audit().await.unwrap().typed.valid);
     let mut export = client.export_audit(&ExportQuery::default()).await.unwrap();
     let mut bytes = Vec::new();
     while let Some(chunk) = export.chunk().await.unwrap() {
