@@ -1,6 +1,7 @@
 //! Why a job is not run: a stable word, a sentence, and the report that says so.
 
 use jiff::Timestamp;
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::{to_micros, v1};
 
 /// The stable words of `v1::JobReport.code`.
@@ -24,6 +25,8 @@ pub enum Code {
     StaleEpoch,
     /// The agent's own policy forbids it.
     PolicyForbids,
+    /// The job says other than the plan whose digest it carries.
+    PlanMismatch,
     /// The object is not as the plan expected it.
     PreconditionFailed,
 }
@@ -41,6 +44,7 @@ impl Code {
             Self::Replayed => "replayed",
             Self::StaleEpoch => "stale_epoch",
             Self::PolicyForbids => "policy_forbids",
+            Self::PlanMismatch => "plan_mismatch",
             Self::PreconditionFailed => "precondition_failed",
         }
     }
@@ -55,28 +59,28 @@ pub struct Refusal {
     /// One sentence: expected, found.
     pub reason: String,
     /// Which job; `None` while nothing in its envelope is believed.
-    pub job_id: Option<String>,
+    pub job_id: Option<JobId>,
     /// SHA-256 of the envelope; zeros where no envelope is known.
     pub envelope_sha256: [u8; 32],
-    /// When the order expires, where the journal has to remember until then that it was refused.
-    pub(crate) expires_at: Option<Timestamp>,
+    /// Until when the journal has to remember that this job was refused; `None` where it need not remember it.
+    pub(crate) remember_until: Option<Timestamp>,
 }
 
 impl Refusal {
     /// A refusal that is not tied to a job yet.
     pub fn new(code: Code, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), job_id: None, envelope_sha256: [0; 32], expires_at: None }
+        Self { code, reason: reason.into(), job_id: None, envelope_sha256: [0; 32], remember_until: None }
     }
 
     /// The same refusal, of this job.
     #[must_use]
-    pub fn of(mut self, job_id: &str, envelope_sha256: [u8; 32]) -> Self {
-        self.job_id = Some(job_id.to_owned());
+    pub fn of(mut self, job_id: JobId, envelope_sha256: [u8; 32]) -> Self {
+        self.job_id = Some(job_id);
         self.envelope_sha256 = envelope_sha256;
         self
     }
 
-    /// What the control plane is told.
+    /// The report of this refusal.
     pub fn report(&self, now: Timestamp) -> v1::JobReport {
         let phase = if self.code == Code::Replayed {
             v1::job_report::Phase::ReplayRefused
@@ -84,7 +88,7 @@ impl Refusal {
             v1::job_report::Phase::Refused
         };
         v1::JobReport {
-            job_id: self.job_id.clone().unwrap_or_default(),
+            job_id: self.job_id.map(|id| id.to_string()).unwrap_or_default(),
             phase: phase.into(),
             at_us: to_micros(now),
             code: self.code.as_str().to_owned(),

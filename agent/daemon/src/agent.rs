@@ -10,43 +10,43 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::{Board, Status};
 use crate::clock;
-use crate::config::{Config, is_host_port};
+use crate::config::{Config, HOST, is_host_port};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
+use crate::enrol::{Newcomer, enrol};
 use crate::error::AgentError;
 use crate::exec::{self, Shared};
 use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
-use crate::identity::enrol::{Newcomer, enrol};
+use crate::files::spool_thread::SpoolThread;
 use crate::identity::renew::Renewal;
 use crate::identity::{Identity, IdentityError};
-use crate::outbox::Outbox;
-use crate::transport::desk::Desk;
-use crate::transport::hub;
+use crate::observation_queue::ObservationQueue;
+use crate::session_loop;
+use crate::status::{SharedStatus, Status};
 use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube};
-use crate::{telemetry, teller};
+use crate::{status_reporter, telemetry};
 
 /// Tries to reach the control plane when joining; the wait between two doubles from a second.
 const JOIN_TRIES: u32 = 4;
-/// Longest wait for the parts, and then for the hub, to end.
+/// Longest wait for the parts, and then for the session's loop, to end.
 const STOP: Duration = Duration::from_secs(5);
 
 /// A running agent. Dropping it ends it at once; [`Agent::stop`] ends it cleanly.
 #[derive(Debug)]
 pub struct Agent {
     id: String,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     telemetry: Option<std::net::SocketAddr>,
     cancel: CancellationToken,
     parts: JoinSet<()>,
-    hub_cancel: CancellationToken,
-    hub: JoinHandle<()>,
+    session_cancel: CancellationToken,
+    session: JoinHandle<()>,
     _data_dir: DataDir,
 }
 
@@ -71,22 +71,33 @@ impl Agent {
         };
         let identity = identity(&config, &data_dir, target.as_ref()).await?;
         let target = target.filter(|_| {
-            let may = identity.kind != "vpc";
+            let may = identity.kind != HOST;
             if !may {
                 tracing::warn!(
-                    "expected an identity of kind cluster to watch one, found vpc: this agent watches its host alone; \
+                    "expected an identity of kind cluster to watch one, found host: this agent watches its host alone; \
                      join it with a token of `nimbus agents token create --kind cluster` in a data directory of its own"
                 );
             }
             may
         });
         let journal = JournalStore::open(&data_dir.journal(), clock::now())?;
-        let store = SpoolStore::open(&data_dir.spool(), Limits::default())?;
-        let desk = Desk::start().map_err(AgentError::Thread)?;
+        let spool = SpoolStore::open(&data_dir.spool(), Limits::default())?;
+        let spool_thread = SpoolThread::start().map_err(AgentError::Thread)?;
         let baselines = Baselines::open(&data_dir.baseline())
             .map_err(|source| DataDirError::Io { path: data_dir.baseline(), source })?;
-        Ok(Wiring { config, data_dir, target, paths, listener, identity, journal, store, desk, baselines }
-            .connect())
+        Ok(Wiring {
+            config,
+            data_dir,
+            target,
+            paths,
+            listener,
+            identity,
+            journal,
+            spool,
+            spool_thread,
+            baselines,
+        }
+        .connect())
     }
 
     /// The id that the control plane gave this agent.
@@ -96,7 +107,7 @@ impl Agent {
 
     /// What the agent says of itself, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.board.subscribe()
+        self.status.subscribe()
     }
 
     /// Where telemetry listens, if it does.
@@ -113,10 +124,10 @@ impl Agent {
             tracing::warn!("some parts did not end in time");
             self.parts.abort_all();
         }
-        self.hub_cancel.cancel();
-        if tokio::time::timeout(STOP, &mut self.hub).await.is_err() {
+        self.session_cancel.cancel();
+        if tokio::time::timeout(STOP, &mut self.session).await.is_err() {
             tracing::warn!("the connection did not end in time");
-            self.hub.abort();
+            self.session.abort();
         }
     }
 }
@@ -124,7 +135,7 @@ impl Agent {
 impl Drop for Agent {
     fn drop(&mut self) {
         self.cancel.cancel();
-        self.hub_cancel.cancel();
+        self.session_cancel.cancel();
     }
 }
 
@@ -136,89 +147,79 @@ struct Wiring {
     listener: Option<tokio::net::TcpListener>,
     identity: Identity,
     journal: JournalStore,
-    store: SpoolStore,
-    desk: Desk,
+    spool: SpoolStore,
+    spool_thread: SpoolThread,
     baselines: Baselines,
 }
 
 impl Wiring {
     fn connect(self) -> Agent {
-        let agent_id = self.identity.agent_id.to_string();
+        say_damage(&self.journal);
+        let id = self.identity.agent_id;
+        let agent_id = id.to_string();
         let hostname = self.config.hostname();
-        let (board, counters) = (Arc::new(Board::new()), Arc::new(Counters::default()));
-        let (cancel, hub_cancel) = (CancellationToken::new(), CancellationToken::new());
+        let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
+        let (cancel, session_cancel) = (CancellationToken::new(), CancellationToken::new());
         let resync = Arc::new(watch::Sender::new(0));
-        let (outbox, items) = Outbox::new();
-        let (order_sender, orders) = mpsc::channel(exec::ORDERS);
+        let (observations, items) = ObservationQueue::new();
+        let (control, messages) = mpsc::channel(exec::CONTROL_MESSAGES);
+        let (refusals, unkept) = mpsc::channel(exec::REFUSALS);
+        let journal = Arc::new(Mutex::new(self.journal));
         let cluster = Arc::new(ClusterHandle::default());
         let has_cluster = self.target.is_some();
-        board.update(|status| {
+        status.update(|status| {
             status.agent_id.clone_from(&agent_id);
             status.has_cluster = has_cluster;
         });
-        say_damage(&self.journal);
         if let Err(error) = self.baselines.sweep() {
-            board.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
+            status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
         }
-        // The data directory as it was named and as it is: a root may lead to it by either way.
-        let mut exclude = vec![self.data_dir.path().to_owned()];
-        exclude.extend(
-            std::iter::once(&self.config.data_dir)
-                .chain(&self.config.exclude)
-                .filter_map(|path| absolute(path).ok()),
-        );
         let files = Files::new(
             &self.paths,
-            &exclude,
+            &excluded(&self.config, &self.data_dir),
             &Arc::new(self.baselines),
-            outbox.clone(),
-            board.clone(),
+            observations.clone(),
+            status.clone(),
             counters.clone(),
         );
         let renewal = Renewal::new(self.identity, self.data_dir.identity());
         let shared = Arc::new(Shared {
-            agent_id: agent_id.clone(),
+            agent_id: id,
             has_cluster,
             policy: self.config.policy.clone(),
             keys: renewal.keys(),
-            journal: Arc::new(Mutex::new(self.journal)),
+            journal: journal.clone(),
             cluster: cluster.clone(),
             files: files.clone(),
-            outbox: outbox.clone(),
-            board: board.clone(),
+            refusals,
+            status: status.clone(),
             counters: counters.clone(),
-            held_back: std::sync::atomic::AtomicBool::new(false),
             started: std::time::Instant::now(),
             cancel: cancel.clone(),
         });
-        let hello = v1::Hello {
-            agent_id: agent_id.clone(),
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            kind: self.config.kind().to_owned(),
-            hostname: hostname.clone(),
-            ..v1::Hello::default()
-        };
-        let hub = tokio::spawn(hub::run(hub::Parts {
+        let session = tokio::spawn(session_loop::run(session_loop::Inputs {
             server: self.config.server.clone(),
-            hello,
+            hello: hello(&self.config, &agent_id),
             renewal,
-            store: self.store,
-            desk: self.desk,
-            items,
-            orders: order_sender,
+            spool: self.spool,
+            journal,
+            spool_thread: self.spool_thread,
+            observations: items,
+            refusals: unkept,
+            control,
             resync: resync.clone(),
-            board: board.clone(),
+            status: status.clone(),
             counters: counters.clone(),
-            cancel: hub_cancel.clone(),
+            cancel: session_cancel.clone(),
         }));
         let mut parts = JoinSet::new();
-        parts.spawn(exec::run(shared.clone(), orders));
-        parts.spawn(teller::run(shared, hostname.clone(), resync.subscribe()));
+        parts.spawn(exec::run(shared.clone(), messages));
+        parts.spawn(status_reporter::run(shared, observations.clone(), hostname.clone(), resync.subscribe()));
         parts.spawn(host::run(
             hostname,
             self.config.host_interval,
-            outbox.clone(),
-            board.clone(),
+            observations.clone(),
+            status.clone(),
             resync.subscribe(),
             cancel.clone(),
         ));
@@ -228,8 +229,8 @@ impl Wiring {
                 target,
                 lease: self.config.lease.clone(),
                 identity: agent_id.clone(),
-                outbox,
-                board: board.clone(),
+                outbox: observations,
+                board: status.clone(),
                 handle: cluster,
                 resync: resync.subscribe(),
                 cancel: cancel.clone(),
@@ -237,10 +238,38 @@ impl Wiring {
         }
         let telemetry = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = self.listener {
-            parts.spawn(telemetry::run(listener, board.clone(), counters, cancel.clone()));
+            parts.spawn(telemetry::run(listener, status.clone(), counters, cancel.clone()));
         }
-        Agent { id: agent_id, board, telemetry, cancel, parts, hub_cancel, hub, _data_dir: self.data_dir }
+        Agent {
+            id: agent_id,
+            status,
+            telemetry,
+            cancel,
+            parts,
+            session_cancel,
+            session,
+            _data_dir: self.data_dir,
+        }
     }
+}
+
+/// What this agent says of itself to each control plane that it meets.
+fn hello(config: &Config, agent_id: &str) -> v1::Hello {
+    v1::Hello {
+        agent_id: agent_id.to_owned(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        kind: config.kind().to_owned(),
+        hostname: config.hostname(),
+        ..v1::Hello::default()
+    }
+}
+
+/// What is not watched: the data directory, as it was named and as it is, since a root may lead to it by either way.
+fn excluded(config: &Config, data_dir: &DataDir) -> Vec<PathBuf> {
+    let named = std::iter::once(&config.data_dir).chain(&config.exclude);
+    let mut excluded = vec![data_dir.path().to_owned()];
+    excluded.extend(named.filter_map(|path| absolute(path).ok()));
+    excluded
 }
 
 /// A torn tail is what a crash leaves: worth a line in the log and no more.

@@ -50,6 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "PATH", env = "NIMBUS_WATCH", value_delimiter = ':')]
     watch: Vec<PathBuf>,
     /// Local policy (TOML) [default: policy.toml in the data directory; a missing file means observe only].
+    /// `policy.managed.toml` in the same directory is read too.
     #[arg(long, value_name = "FILE", env = "NIMBUS_POLICY")]
     policy: Option<PathBuf>,
     /// Listen here for /healthz, /readyz and /metrics.
@@ -150,6 +151,6 @@ mod tests {
     fn the_policy_is_in_the_data_directory_unless_it_is_named() {
         let config = parse(&["--server", "h:1", "--data-dir", "/d"]).unwrap().into_config(false);
         assert_eq!(config.policy, Path::new("/d/policy.toml"));
-        assert_eq!(config.kind(), "vpc");
+        assert_eq!(config.kind(), "host");
     }
 }

@@ -4,6 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The kind of an agent that watches a cluster, and its host.
+pub const CLUSTER: &str = "cluster";
+/// The kind of an agent that watches its host alone.
+pub const HOST: &str = "host";
+
+/// The kind that a text names; `vpc` was the word for [`HOST`] and is still read.
+pub fn agent_kind(text: &str) -> &str {
+    if text == "vpc" { HOST } else { text }
+}
+
 /// Where the Kubernetes cluster is, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ClusterSource {
@@ -59,7 +69,7 @@ pub struct Config {
     pub watch: Vec<PathBuf>,
     /// Left out of what is watched, with all below; the data directory always is.
     pub exclude: Vec<PathBuf>,
-    /// The local policy file; a missing one means observe only.
+    /// The person's policy file; a missing one means observe only. `policy.managed.toml` beside it is read too.
     pub policy: PathBuf,
     /// Where `/healthz`, `/readyz` and `/metrics` listen, if anywhere.
     pub telemetry: Option<SocketAddr>,
@@ -103,9 +113,9 @@ impl Config {
         self.name.clone().filter(|name| !name.is_empty()).unwrap_or_else(system)
     }
 
-    /// `cluster` when it watches one, otherwise `vpc`.
+    /// [`CLUSTER`] when it watches one, otherwise [`HOST`].
     pub fn kind(&self) -> &'static str {
-        if self.cluster == ClusterSource::None { "vpc" } else { "cluster" }
+        if self.cluster == ClusterSource::None { HOST } else { CLUSTER }
     }
 }
 
@@ -121,6 +131,11 @@ pub fn is_host_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_old_word_for_a_host_is_still_read() {
+        assert_eq!((agent_kind("vpc"), agent_kind("host"), agent_kind("cluster")), (HOST, HOST, CLUSTER));
+    }
 
     #[test]
     fn a_server_is_a_host_and_a_port() {

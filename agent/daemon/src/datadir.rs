@@ -1,7 +1,7 @@
 //! The data directory: its layout, its lock and its version.
 //!
 //! One process at a time owns a directory (an advisory lock that the kernel drops with the process, so a crash leaves
-//! nothing to clean up). A directory that a newer Nimbus wrote is refused before anything in it is touched.
+//! nothing to clean up). A directory of another version is refused before anything in it is changed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -13,7 +13,7 @@ use rustix::fs::{FlockOperation, flock};
 use crate::durable;
 
 /// The layout that this build reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -31,10 +31,21 @@ pub enum DataDirError {
     },
     /// It was written by a newer build.
     #[error(
-        "the data directory {path} was written by a newer Nimbus: expected layout {VERSION} or older, found {found}; \
-         upgrade this agent, nothing was touched"
+        "the data directory {path} was written by a newer Nimbus: expected layout {VERSION}, found {found}; upgrade this \
+         agent; nothing was changed"
     )]
     Newer {
+        /// The directory.
+        path: PathBuf,
+        /// The layout found.
+        found: u32,
+    },
+    /// It was written by a build before the layout was final.
+    #[error(
+        "the data directory {path} was written by an early Nimbus: expected layout {VERSION}, found {found}, which this \
+         build does not read; choose another --data-dir and join with a new token; nothing was changed"
+    )]
+    Older {
         /// The directory.
         path: PathBuf,
         /// The layout found.
@@ -50,7 +61,7 @@ pub enum DataDirError {
         /// What it holds, cut to 40 characters.
         found: String,
     },
-    /// The system refuses.
+    /// The system refuses an operation.
     #[error(
         "expected to read and write {path}, found: {source}; check its owner, permissions and free space"
     )]
@@ -116,7 +127,7 @@ impl DataDir {
         self.path.join("journal")
     }
 
-    /// What watched files should be.
+    /// Baselines of watched files.
     pub fn baseline(&self) -> PathBuf {
         self.path.join("baseline")
     }
@@ -125,8 +136,9 @@ impl DataDir {
 fn check_version(dir: &Path, file: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     let text = String::from_utf8_lossy(bytes);
     match text.trim().parse::<u32>() {
+        Ok(VERSION) => Ok(()),
         Ok(found) if found > VERSION => Err(DataDirError::Newer { path: dir.to_owned(), found }),
-        Ok(_) => Ok(()),
+        Ok(found) => Err(DataDirError::Older { path: dir.to_owned(), found }),
         Err(_) => {
             let found = text.chars().take(40).collect();
             Err(DataDirError::Foreign { path: file.to_owned(), found })
@@ -174,15 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_layout_is_refused_untouched() {
+    fn another_layout_is_refused_and_nothing_is_changed() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("version"), "2\n").unwrap();
-        let error = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("newer Nimbus") && error.contains("found 2") && error.contains("upgrade"),
-            "{error}"
-        );
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        for (found, says) in [(VERSION + 1, "upgrade this agent"), (VERSION - 1, "join with a new token")] {
+            std::fs::write(dir.path().join("version"), format!("{found}\n")).unwrap();
+            let error = DataDir::open(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(&format!("found {found}")) && error.contains(says), "{error}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
         std::fs::write(dir.path().join("version"), "a diary").unwrap();
         assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Foreign { .. })));
     }

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all after a crash: temporary file, fsync, rename, fsync of the directory.
+//! Files that are complete or absent after a crash: temporary file, fsync, rename, fsync of the directory.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -22,7 +22,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         std::fs::rename(temporary, path)
     })();
     if let Err(error) = written {
-        // The disk may be full: what was begun only takes room.
+        // The disk may be full: an unfinished file only takes room.
         let _ = std::fs::remove_file(temporary);
         return Err(error);
     }

@@ -1,10 +1,10 @@
 //! The agent: what watches, carries and runs around the decisions of `nimbus_agent_core`.
 //!
 //! ```text
-//! watch/{kube,host,files} -> outbox -> transport/hub (spool, session) -> transport/link (QUIC)
-//!                                          | orders
-//!                                          v
-//!                                exec (journal, remedies) -> outbox
+//! watch/{kube,host,files} -> observation_queue -> session_loop (spool, session) -> transport/link (QUIC)
+//!                                                   | jobs        ^
+//!                                                   v             | reports
+//!                                                 exec (remedies) -> journal
 //! ```
 //!
 //! [`Agent::start`] starts everything, [`Agent::stop`] ends it cleanly; the `nimbus-agent` program is a thin shell over
@@ -13,26 +13,28 @@
 
 mod agent;
 pub mod args;
-mod board;
 mod clock;
 mod config;
 mod counters;
 pub mod datadir;
 mod durable;
+pub mod enrol;
 mod error;
 pub mod exec;
 mod failpoint;
 pub mod files;
 pub mod identity;
-mod outbox;
+mod observation_queue;
 mod runtime;
+pub mod session_loop;
+mod status;
+mod status_reporter;
 mod telemetry;
-mod teller;
 pub mod transport;
 pub mod watch;
 
 pub use agent::Agent;
-pub use board::Status;
 pub use config::{ClusterSource, Config, LeaseSettings, is_host_port};
 pub use error::AgentError;
 pub use runtime::{BLOCKING, runtime};
+pub use status::Status;

@@ -11,19 +11,19 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::{Board, Status};
 use crate::counters::{Counters, OUTCOMES};
+use crate::status::{SharedStatus, Status};
 
 #[derive(Clone)]
 struct Shown {
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     counters: Arc<Counters>,
 }
 
 /// Serves until cancelled.
 pub async fn run(
     listener: TcpListener,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     counters: Arc<Counters>,
     cancel: CancellationToken,
 ) {
@@ -31,10 +31,10 @@ pub async fn run(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(Shown { board: board.clone(), counters });
+        .with_state(Shown { status: status.clone(), counters });
     let served = axum::serve(listener, app).with_graceful_shutdown(cancel.cancelled_owned()).await;
     if let Err(error) = served {
-        board.problem(
+        status.problem(
             "telemetry",
             Some(format!("the telemetry listener stopped: {error}; restart the agent")),
         );
@@ -42,7 +42,7 @@ pub async fn run(
 }
 
 async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
-    let status = shown.board.status();
+    let status = shown.status.status();
     let mut text = String::new();
     let _ = writeln!(text, "connected: {}", status.connected);
     if status.has_cluster {
@@ -65,7 +65,7 @@ async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
 }
 
 async fn metrics(State(shown): State<Shown>) -> impl IntoResponse {
-    let text = render(&shown.board.status(), &shown.counters, resident_bytes());
+    let text = render(&shown.status.status(), &shown.counters, resident_bytes());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 

@@ -1,53 +1,84 @@
-//! The only way from an envelope to an order that may be acted on.
+//! The only way from an envelope to a job that may be acted on.
 //!
-//! It decides whether an order is genuine, meant for this agent, in time, new, approved where its action needs
-//! that, and allowed by the agent's own policy. It reads nothing of an envelope before a signature holds, and it
-//! writes nothing: [`Journal::begin`] comes next, durably, before anything is done. Whether the object is still as
-//! the plan saw it is [`crate::preconditions`]' question, asked again at the moment of acting.
+//! It decides whether a job is genuine, meant for this agent, in time, new, the plan that was approved, and allowed by
+//! the agent's own policy. It reads nothing of an envelope before a signature holds, and it writes nothing:
+//! [`crate::journal::Journal::begin`] comes next, durably, before anything is done. Whether the object is still as
+//! the plan saw it is asked again at the moment of acting, see [`crate::action::AgentRules::preconditions`].
 
-mod shape;
+mod approval;
+mod limits;
 #[cfg(test)]
 pub(crate) mod tests;
+mod time;
 
 use ed25519_dalek::VerifyingKey;
 use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::action::{self, Body};
+use nimbus_protocol::ids::{AgentId, JobId};
 use nimbus_protocol::signed::{Signed, Verified, VerifyError};
-use nimbus_protocol::v1::{self, job::Action};
-use nimbus_protocol::{from_micros, ids::JobId};
+use nimbus_protocol::{from_micros, v1};
 use prost::Message as _;
 
-use crate::journal::{Journal, Owed};
-use crate::policy::{Policy, action_name};
+use crate::action::{Place, rules};
+use crate::policy::Policy;
 use crate::refusal::{Code, Refusal};
 
-/// Longest time between an order's not-before and its expiry.
+pub use approval::NIMBUS;
+
+/// Longest time between a job's not-before and its expiry.
 pub const MAX_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
-/// An order may begin so far ahead of this agent's clock: clocks differ.
+/// A job may begin so far ahead of this agent's clock: clocks differ.
 pub const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
-/// Longest encoded envelope of an order.
+/// Longest encoded envelope of a job.
 pub const MAX_ENVELOPE: usize = 64 << 10;
 
 /// Who this agent is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// From its certificate, `agt_...`.
-    pub agent_id: String,
+    /// From its certificate.
+    pub agent_id: AgentId,
     /// UID of the kube-system namespace of the cluster it watches; empty when it watches none.
     pub cluster_uid: String,
 }
 
-/// A document that may be acted on. Only this module makes one; executors take nothing else.
+/// What admission asks about jobs that this agent has seen; the journal answers.
+pub trait JobHistory {
+    /// Was this job seen? A word for how far it came; `None` when it was not.
+    fn seen(&self, job: JobId) -> Option<&'static str>;
+    /// The later of `now` and the latest time ever seen: what expiry is judged by.
+    fn latest_seen_time(&self, now: Timestamp) -> Timestamp;
+    /// Highest epoch of a control plane seen so far.
+    fn epoch(&self) -> u64;
+    /// Jobs begun within the hour before `now`.
+    fn jobs_in_last_hour(&self, now: Timestamp) -> usize;
+    /// Can one more job be remembered? The refusal says why not.
+    fn has_room(&self, now: Timestamp) -> Result<(), String>;
+}
+
+/// A job that may be acted on. Only this module makes one; executors take nothing else.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Admitted<T> {
-    value: T,
+pub struct AdmittedJob {
+    id: JobId,
+    job: v1::Job,
+    action: Body,
     envelope: v1::Envelope,
     envelope_sha256: [u8; 32],
 }
 
-impl<T> Admitted<T> {
-    /// The document.
-    pub fn get(&self) -> &T {
-        &self.value
+impl AdmittedJob {
+    /// Its id.
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// The job as it was signed.
+    pub fn job(&self) -> &v1::Job {
+        &self.job
+    }
+
+    /// What it does, parsed.
+    pub fn action(&self) -> &Body {
+        &self.action
     }
 
     /// The envelope it came in.
@@ -61,80 +92,85 @@ impl<T> Admitted<T> {
     }
 }
 
-/// Admits an order or refuses it with its reason. Give a refusal to [`Journal::refuse`] before reporting it.
+/// Admits a job or refuses it with its reason. Give a refusal to the journal before reporting it.
 pub fn admit(
     envelope: v1::Envelope,
     trusted: &[VerifyingKey],
     me: &Identity,
     policy: &Policy,
-    journal: &Journal,
+    history: &dyn JobHistory,
     now: Timestamp,
-) -> Result<Admitted<v1::Job>, Refusal> {
+) -> Result<AdmittedJob, Refusal> {
     let verified = believe(&envelope, trusted)?;
-    let job = verified.get();
-    let judged = is_for(job, me)
-        .and_then(|()| is_new(job, journal))
-        .and_then(|()| shape::check(job))
-        .and_then(|()| is_in_time(job, journal, now))
-        .and_then(|()| is_approved(job))
-        .and_then(|()| policy.judge(job, now, journal.jobs_in_last_hour(now)))
-        .and_then(|()| has_room(journal, now));
+    let judged = read(verified.get(), me, |id| is_new(id, history)).and_then(|(id, action)| {
+        let job = verified.get();
+        time::is_in_time(job, history, now)?;
+        approval::is_approved(job, &action)?;
+        policy.judge(job, &action, now, history.jobs_in_last_hour(now))?;
+        history.has_room(now).map_err(|full| Refusal::new(Code::PolicyForbids, full))?;
+        Ok((id, action))
+    });
     match judged {
-        Ok(()) => Ok(admitted(verified, envelope)),
-        Err(refusal) => Err(tied(refusal, &verified)),
+        Ok((id, action)) => Ok(admitted(verified, id, action, envelope)),
+        Err(refusal) => Err(remembered(refusal, &verified, history.latest_seen_time(now))),
     }
 }
 
 /// May an admitted job still begin? Asked again right before it acts, however long it waited, also across a restart:
 /// its time, the epoch and the policy as they are now. What has begun is not asked: it has to be finished or undone.
 pub fn may_begin(
-    admitted: &Admitted<v1::Job>,
+    admitted: &AdmittedJob,
     policy: &Policy,
-    journal: &Journal,
+    history: &dyn JobHistory,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    let job = admitted.get();
+    let job = admitted.job();
     // The job itself is in the journal and counts there already.
-    let others = journal.jobs_in_last_hour(now).saturating_sub(1);
-    is_not_over(job, journal, now)
-        .and_then(|()| is_of_this_epoch(job, journal))
-        .and_then(|()| policy.judge(job, now, others))
-        .map_err(|refusal| refusal.of(&job.job_id, admitted.envelope_sha256()))
+    let others = history.jobs_in_last_hour(now).saturating_sub(1);
+    time::is_not_over(job, history, now)
+        .and_then(|()| time::is_of_this_epoch(job, history))
+        .and_then(|()| policy.judge(job, admitted.action(), now, others))
+        .map_err(|refusal| refusal.of(admitted.id, admitted.envelope_sha256))
 }
 
-/// Admits once more what the journal owes after a restart: the signature and the target are checked again. Its time
-/// and the policy are not: what it began has to be finished or undone. One that had not begun is asked [`may_begin`].
-pub fn resume(owed: &Owed, trusted: &[VerifyingKey], me: &Identity) -> Result<Admitted<v1::Job>, Refusal> {
-    let verified = believe(&owed.envelope, trusted)?;
-    let job = verified.get();
-    let same = if job.job_id == owed.job_id {
-        Ok(())
-    } else {
-        Err(Refusal::new(
-            Code::Malformed,
-            format!("expected the order of job {}, found {}", owed.job_id, job.job_id),
-        ))
+/// Admits once more a job that was interrupted by a restart: the signature, the target and the plan are checked again.
+/// Its time and the policy are not: what it began has to be finished or undone. One that had not begun is asked
+/// [`may_begin`].
+pub fn resume(
+    envelope: v1::Envelope,
+    interrupted: JobId,
+    trusted: &[VerifyingKey],
+    me: &Identity,
+) -> Result<AdmittedJob, Refusal> {
+    let verified = believe(&envelope, trusted)?;
+    let is_it = |id| {
+        if id == interrupted {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Malformed, format!("expected the envelope of job {interrupted}, found {id}")))
     };
-    match same.and_then(|()| is_for(job, me)).and_then(|()| shape::check(job)) {
-        Ok(()) => Ok(admitted(verified, owed.envelope.clone())),
-        Err(refusal) => Err(tied(refusal, &verified)),
+    match read(verified.get(), me, is_it) {
+        Ok((id, action)) => Ok(admitted(verified, id, action, envelope)),
+        Err(refusal) => Err(refusal.of(interrupted, verified.envelope_sha256())),
     }
 }
 
-fn admitted(verified: Verified<v1::Job>, envelope: v1::Envelope) -> Admitted<v1::Job> {
+fn admitted(verified: Verified<v1::Job>, id: JobId, action: Body, envelope: v1::Envelope) -> AdmittedJob {
     let envelope_sha256 = verified.envelope_sha256();
-    Admitted { value: verified.into_inner(), envelope, envelope_sha256 }
+    AdmittedJob { id, job: verified.into_inner(), action, envelope, envelope_sha256 }
 }
 
-/// A refusal of a job whose signature held: it names the job, and is remembered until the job expires.
-fn tied(refusal: Refusal, verified: &Verified<v1::Job>) -> Refusal {
+/// A refusal of a job whose signature held: it names the job, and is remembered until the job expires, or until the
+/// longest time for which a job is admitted has passed, so that refusals of a far expiry do not fill the journal.
+fn remembered(refusal: Refusal, verified: &Verified<v1::Job>, latest_seen: Timestamp) -> Refusal {
     let job = verified.get();
-    let replay = refusal.code == Code::Replayed;
     // An id that is none is not repeated into reports and journals.
-    let id = if job.job_id.parse::<JobId>().is_ok() { job.job_id.as_str() } else { "" };
-    let mut refusal = refusal.of(id, verified.envelope_sha256());
-    refusal.expires_at = (!replay && !id.is_empty()).then(|| from_micros(job.expires_at_us));
-    refusal
+    let Ok(id) = job.job_id.parse::<JobId>() else {
+        return Refusal { envelope_sha256: verified.envelope_sha256(), ..refusal };
+    };
+    let latest = latest_seen.checked_add(MAX_LIFETIME + CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
+    let until = (refusal.code != Code::Replayed).then(|| from_micros(job.expires_at_us).min(latest));
+    Refusal { remember_until: until, ..refusal.of(id, verified.envelope_sha256()) }
 }
 
 fn believe(envelope: &v1::Envelope, trusted: &[VerifyingKey]) -> Result<Verified<v1::Job>, Refusal> {
@@ -164,101 +200,56 @@ fn believe(envelope: &v1::Envelope, trusted: &[VerifyingKey]) -> Result<Verified
     }
 }
 
-fn is_for(job: &v1::Job, me: &Identity) -> Result<(), Refusal> {
-    if job.agent_id != me.agent_id {
+/// The id and the action of a believed job, if it is for this agent, complete, and the plan that it names.
+fn read(
+    job: &v1::Job,
+    me: &Identity,
+    is_it: impl FnOnce(JobId) -> Result<(), Refusal>,
+) -> Result<(JobId, Body), Refusal> {
+    if job.agent_id.parse() != Ok(me.agent_id) {
         let reason =
             format!("expected a job for agent {}, found one for {:?}", me.agent_id, short(&job.agent_id));
         return Err(Refusal::new(Code::WrongAgent, reason));
     }
-    let on_host = matches!(job.action, Some(Action::RestoreFile(_) | Action::AcceptBaseline(_)));
-    let expected = if on_host { "" } else { me.cluster_uid.as_str() };
-    if job.action.is_some() && (job.cluster_uid != expected || (!on_host && expected.is_empty())) {
-        let expected = if on_host {
-            "no cluster (a file is on the host)".to_owned()
-        } else if expected.is_empty() {
-            "no such job: this agent watches no cluster".to_owned()
-        } else {
-            format!("cluster {expected}")
-        };
-        let reason = format!("expected {expected}, found cluster {:?}", short(&job.cluster_uid));
-        return Err(Refusal::new(Code::WrongCluster, reason));
-    }
-    Ok(())
+    let Ok(id) = job.job_id.parse::<JobId>() else {
+        return Err(Refusal::new(Code::Malformed, "job_id: expected a job's id, found something else"));
+    };
+    is_it(id)?;
+    let Some(body) = action::decode(&job.action) else {
+        let reason = "action: expected an action that this version knows, found another; upgrade this agent";
+        return Err(Refusal::new(Code::Malformed, reason));
+    };
+    is_of_this_cluster(job, &body, me)?;
+    limits::check(job)?;
+    rules(&body).well_formed()?;
+    approval::is_the_plan(job, &body, me.agent_id)?;
+    Ok((id, body))
 }
 
-fn is_new(job: &v1::Job, journal: &Journal) -> Result<(), Refusal> {
-    match journal.phase(&job.job_id) {
+fn is_of_this_cluster(job: &v1::Job, action: &Body, me: &Identity) -> Result<(), Refusal> {
+    let (fits, expected) = match rules(action).place() {
+        Place::Host => (job.cluster_uid.is_empty(), "no cluster (it runs on the host)".to_owned()),
+        // An agent without a cluster never takes an empty UID for its own.
+        Place::Cluster if me.cluster_uid.is_empty() => {
+            (false, "no such job: this agent watches no cluster".to_owned())
+        }
+        Place::Cluster => (job.cluster_uid == me.cluster_uid, format!("cluster {}", me.cluster_uid)),
+    };
+    if fits {
+        return Ok(());
+    }
+    let reason = format!("expected {expected}, found cluster {:?}", short(&job.cluster_uid));
+    Err(Refusal::new(Code::WrongCluster, reason))
+}
+
+fn is_new(job: JobId, history: &dyn JobHistory) -> Result<(), Refusal> {
+    match history.seen(job) {
         None => Ok(()),
         Some(phase) => Err(Refusal::new(
             Code::Replayed,
-            format!("expected a new job, found one that is already {phase:?}; it is not run a second time"),
+            format!("expected a new job, found one that is already {phase}; it is not run a second time"),
         )),
     }
-}
-
-fn is_in_time(job: &v1::Job, journal: &Journal, clock: Timestamp) -> Result<(), Refusal> {
-    let (from, until) = (from_micros(job.not_before_us), from_micros(job.expires_at_us));
-    if from >= until || until.duration_since(from) > MAX_LIFETIME {
-        let reason = format!("expected a lifetime of at most {MAX_LIFETIME:#}, found {from} to {until}");
-        return Err(Refusal::new(Code::Malformed, reason));
-    }
-    is_not_over(job, journal, clock)?;
-    if from.duration_since(clock) > CLOCK_TOLERANCE {
-        let reason = format!("expected a job that is valid at {clock}, found one for {from} and later");
-        return Err(Refusal::new(Code::NotYetValid, reason));
-    }
-    is_of_this_epoch(job, journal)
-}
-
-fn is_not_over(job: &v1::Job, journal: &Journal, clock: Timestamp) -> Result<(), Refusal> {
-    let (until, now) = (from_micros(job.expires_at_us), journal.floor(clock));
-    if until <= now {
-        let back = if now > clock {
-            format!(" (the clock says {clock}, but it was {now} before)")
-        } else {
-            String::new()
-        };
-        let reason =
-            format!("expected a job that is valid at {now}, found one that expired at {until}{back}");
-        return Err(Refusal::new(Code::Expired, reason));
-    }
-    Ok(())
-}
-
-fn is_of_this_epoch(job: &v1::Job, journal: &Journal) -> Result<(), Refusal> {
-    if job.epoch < journal.epoch() {
-        let reason = format!(
-            "expected a job of epoch {} or later, found epoch {}: a newer control plane has taken over",
-            journal.epoch(),
-            job.epoch
-        );
-        return Err(Refusal::new(Code::StaleEpoch, reason));
-    }
-    Ok(())
-}
-
-/// Every approval must be of this very plan; what goes beyond a restart needs one.
-fn is_approved(job: &v1::Job) -> Result<(), Refusal> {
-    if let Some(other) = job.approvals.iter().find(|a| a.plan_digest != job.plan_digest || a.by.is_empty()) {
-        let reason =
-            format!("expected approvals of this plan, found one by {:?} of another", short(&other.by));
-        return Err(Refusal::new(Code::PolicyForbids, reason));
-    }
-    let needs = matches!(job.action, Some(Action::RollbackDeployment(_) | Action::RestoreFile(_)));
-    if needs && job.approvals.is_empty() {
-        let name = job.action.as_ref().map_or("an action", action_name);
-        let reason = format!("expected at least one approval of this plan, found none; {name} needs one");
-        return Err(Refusal::new(Code::PolicyForbids, reason));
-    }
-    Ok(())
-}
-
-fn has_room(journal: &Journal, now: Timestamp) -> Result<(), Refusal> {
-    if journal.has_room(now) {
-        return Ok(());
-    }
-    let reason = format!("the journal holds {} jobs that may not be forgotten yet", crate::journal::MAX_JOBS);
-    Err(Refusal::new(Code::PolicyForbids, reason))
 }
 
 /// A foreign text, cut to 64 characters.

@@ -1,14 +1,19 @@
-//! Orders that are let through, and everything that is not.
+//! Jobs that are let through, and everything that is not.
 #![allow(clippy::unnecessary_wraps, reason = "the fields of messages are optional")]
 
 use ed25519_dalek::SigningKey;
+use nimbus_protocol::Scope;
+use nimbus_protocol::action::encode;
+use nimbus_protocol::digest::{PlanFacts, plan_digest};
 use nimbus_protocol::signed::sign;
 use nimbus_protocol::to_micros;
 use prost::Message as _;
 
 use super::*;
-use crate::journal::{Effect, Phase};
+use crate::journal::{Effect, Journal, Phase, Step};
 
+const AGENT: &str = "agt_00000000000000000000000000000001";
+const INCIDENT: &str = "inc_00000000000000000000000000000001";
 const CLUSTER: &str = "0b9a7c1e-0000-4000-8000-000000000001";
 
 fn key(seed: u8) -> SigningKey {
@@ -20,7 +25,7 @@ fn trusted() -> Vec<VerifyingKey> {
 }
 
 fn me() -> Identity {
-    Identity { agent_id: "agt_1".into(), cluster_uid: CLUSTER.into() }
+    Identity { agent_id: AGENT.parse().unwrap(), cluster_uid: CLUSTER.into() }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -28,48 +33,77 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn policy() -> Policy {
-    Policy::parse(&format!(
+    parse(&format!(
         "allow = [\"restart_pod\", \"rollback_deployment\", \"restore_file\", \"accept_baseline\"]\n\
          clusters = [\"{CLUSTER}\"]\nnamespaces = [\"*\"]\npaths = [\"/etc/app\"]\n"
     ))
-    .unwrap()
+}
+
+fn parse(text: &str) -> Policy {
+    Policy::parse(text).unwrap().0
 }
 
 /// The id of the job with this number.
-pub(crate) fn order_number(number: u128) -> String {
-    format!("job_{number:032x}")
+pub(crate) fn job_number(number: u128) -> JobId {
+    format!("job_{number:032x}").parse().unwrap()
 }
 
 fn target(name: &str) -> Option<v1::Target> {
     Some(v1::Target { namespace: "shop".into(), name: name.into(), uid: format!("uid-{name}") })
 }
 
-fn restart(number: u128, from: Timestamp) -> v1::Job {
-    let order = v1::RestartPod {
+/// The job with the digest of what it says now.
+fn planned(job: v1::Job) -> v1::Job {
+    let on_host = job.cluster_uid.is_empty();
+    let scope = if on_host { Scope::Host(me().agent_id) } else { Scope::Cluster(job.cluster_uid.clone()) };
+    let digest = plan_digest(&PlanFacts {
+        incident: job.incident_id.parse().unwrap(),
+        scope: &scope,
+        requested_by: &job.requested_by,
+        needs_approval: job.needs_approval,
+        action: &job.action,
+    });
+    let approvals = job.approvals.iter().map(|a| v1::Approval { plan_digest: digest.to_vec(), ..a.clone() });
+    v1::Job { approvals: approvals.collect(), plan_digest: digest.to_vec(), ..job }
+}
+
+fn restart_action() -> v1::RestartPod {
+    v1::RestartPod {
         pod: target("pod"),
         owner: target("rs"),
         node: "n1".into(),
         container: "main".into(),
         min_restarts: 3,
         avoid_node: false,
-    };
-    v1::Job {
-        job_id: order_number(number),
-        agent_id: me().agent_id,
+    }
+}
+
+fn restart(number: u128, from: Timestamp) -> v1::Job {
+    planned(v1::Job {
+        job_id: job_number(number).to_string(),
+        agent_id: AGENT.into(),
         cluster_uid: CLUSTER.into(),
         not_before_us: to_micros(from),
         expires_at_us: to_micros(from) + 3_600_000_000,
         epoch: 3,
-        incident_id: "inc_1".into(),
-        plan_digest: vec![7; 32],
+        incident_id: INCIDENT.into(),
+        requested_by: NIMBUS.into(),
         limits: Some(v1::Limits { act_ms: 30_000, verify_ms: 1_000, verify_timeout_ms: 2_000 }),
-        action: Some(Action::RestartPod(order)),
+        action: encode(Body::RestartPod(restart_action())),
+        ..Default::default()
+    })
+}
+
+fn approval() -> v1::Approval {
+    v1::Approval {
+        by: "operator".into(),
+        approval_id: "apr_00000000000000000000000000000001".into(),
         ..Default::default()
     }
 }
 
 fn rollback() -> v1::Job {
-    let order = v1::RollbackDeployment {
+    let action = v1::RollbackDeployment {
         deployment: target("d"),
         generation: 2,
         current_template_hash: vec![1; 32],
@@ -77,32 +111,50 @@ fn rollback() -> v1::Job {
         to_revision: 1,
         to_template_hash: vec![2; 32],
     };
-    let approval = v1::Approval { by: "operator".into(), plan_digest: vec![7; 32], ..Default::default() };
-    v1::Job {
-        action: Some(Action::RollbackDeployment(order)),
-        approvals: vec![approval],
+    planned(v1::Job {
+        action: encode(Body::RollbackDeployment(action)),
+        approvals: vec![approval()],
+        needs_approval: true,
         ..restart(1, at(0))
-    }
+    })
 }
 
-fn restore() -> v1::Job {
-    let facts = |byte: u8| {
-        Some(v1::FileFacts { kind: "file".into(), mode: 0o644, sha256: vec![byte; 32], ..Default::default() })
-    };
-    let order = v1::RestoreFile {
+fn facts(byte: u8) -> Option<v1::FileFacts> {
+    Some(v1::FileFacts { kind: "file".into(), mode: 0o644, sha256: vec![byte; 32], ..Default::default() })
+}
+
+fn restore_action() -> v1::RestoreFile {
+    v1::RestoreFile {
         root: "/etc/app".into(),
         path: "/etc/app/x.conf".into(),
         expect_current: facts(1),
         restore_to: facts(2),
+    }
+}
+
+fn restore() -> v1::Job {
+    let action = encode(Body::RestoreFile(restore_action()));
+    planned(v1::Job { action, cluster_uid: String::new(), ..rollback() })
+}
+
+fn accept() -> v1::Job {
+    let action = v1::AcceptBaseline {
+        root: "/etc/app".into(),
+        path: "/etc/app/x.conf".into(),
+        expect_current: facts(1),
     };
-    v1::Job { action: Some(Action::RestoreFile(order)), cluster_uid: String::new(), ..rollback() }
+    planned(v1::Job {
+        action: encode(Body::AcceptBaseline(action)),
+        approvals: Vec::new(),
+        needs_approval: false,
+        requested_by: "maria".into(),
+        ..restore()
+    })
 }
 
 /// A restart of that number, admitted by an agent without a past.
-pub(crate) fn admitted(number: u128, now: Timestamp) -> Admitted<v1::Job> {
-    let job = restart(number, now);
-    let verified = sign(&job, &key(1)).verify(&trusted()).unwrap();
-    super::admitted(verified, sign(&job, &key(1)).envelope().clone())
+pub(crate) fn admitted(number: u128, now: Timestamp) -> AdmittedJob {
+    ask(&restart(number, now), &Journal::recover(&[], now).0, now).unwrap()
 }
 
 fn envelope(job: &v1::Job) -> v1::Envelope {
@@ -113,7 +165,7 @@ fn fresh() -> Journal {
     Journal::recover(&[], at(0)).0
 }
 
-fn ask(job: &v1::Job, journal: &Journal, now: Timestamp) -> Result<Admitted<v1::Job>, Refusal> {
+fn ask(job: &v1::Job, journal: &Journal, now: Timestamp) -> Result<AdmittedJob, Refusal> {
     admit(envelope(job), &trusted(), &me(), &policy(), journal, now)
 }
 
@@ -122,10 +174,11 @@ fn code(job: &v1::Job) -> Code {
 }
 
 #[test]
-fn good_orders_of_each_kind_are_admitted() {
-    for job in [restart(1, at(0)), rollback(), restore()] {
+fn good_jobs_of_each_kind_are_admitted() {
+    for job in [restart(1, at(0)), rollback(), restore(), accept()] {
         let admitted = ask(&job, &fresh(), at(1)).unwrap();
-        assert_eq!(admitted.get(), &job);
+        assert_eq!(admitted.job(), &job);
+        assert_eq!(encode(admitted.action().clone()), job.action);
         assert_eq!(admitted.envelope(), &envelope(&job));
     }
 }
@@ -158,8 +211,8 @@ fn a_foreign_key_is_refused_and_a_second_trusted_one_is_not() {
 }
 
 #[test]
-fn orders_for_others_are_refused() {
-    assert_eq!(code(&v1::Job { agent_id: "agt_2".into(), ..restart(1, at(0)) }), Code::WrongAgent);
+fn jobs_for_others_are_refused() {
+    assert_eq!(code(&v1::Job { agent_id: AGENT.replace('1', "2"), ..restart(1, at(0)) }), Code::WrongAgent);
     assert_eq!(code(&v1::Job { cluster_uid: "other".into(), ..restart(1, at(0)) }), Code::WrongCluster);
     assert_eq!(code(&v1::Job { cluster_uid: String::new(), ..restart(1, at(0)) }), Code::WrongCluster);
     assert_eq!(code(&v1::Job { cluster_uid: CLUSTER.into(), ..restore() }), Code::WrongCluster);
@@ -180,6 +233,10 @@ fn the_time_decides() {
     assert_eq!(judge(3_700), Err(Code::Expired));
     let longer = v1::Job { expires_at_us: job.expires_at_us + 1, ..job.clone() };
     assert_eq!(ask(&longer, &fresh(), at(100)).unwrap_err().code, Code::Malformed);
+    // A refusal is remembered no longer than a job could be admitted at all.
+    let far = v1::Job { expires_at_us: i64::MAX, ..job.clone() };
+    let remembered = ask(&far, &fresh(), at(100)).unwrap_err().remember_until;
+    assert_eq!(remembered, Some(at(3_705)));
     let backwards = v1::Job { expires_at_us: job.not_before_us, ..job.clone() };
     assert_eq!(ask(&backwards, &fresh(), at(100)).unwrap_err().code, Code::Malformed);
     let forever = v1::Job { not_before_us: i64::MIN, expires_at_us: i64::MAX, ..job };
@@ -187,7 +244,7 @@ fn the_time_decides() {
 }
 
 #[test]
-fn a_clock_set_back_does_not_revive_an_expired_order() {
+fn a_clock_set_back_does_not_revive_an_expired_job() {
     let mut journal = fresh();
     journal.tick(at(5_000));
     let refusal = ask(&restart(1, at(0)), &journal, at(10)).unwrap_err();
@@ -211,18 +268,20 @@ fn a_replay_is_refused_after_a_restart_too_at_every_phase() {
     };
     let admitted = ask(&job, &journal, at(1)).unwrap();
     let mut restarted = vec![run(journal.begin(&admitted, at(1)))];
-    for phase in [Phase::Intent, Phase::Applied, Phase::Verifying] {
-        restarted.push(run(journal.advance(&job.job_id, phase, b"", at(1)).unwrap()));
+    let id = admitted.id();
+    for phase in [Phase::Intent, Phase::Applied, Phase::Compensating] {
+        restarted.push(run(journal.advance(id, Step::to(phase, Vec::new()), at(1)).unwrap()));
     }
     let report = v1::JobReport { job_id: job.job_id.clone(), ..Default::default() };
-    restarted.push(run(journal.finish(&report, at(1)).unwrap()));
-    restarted.push(run(journal.reported(&job.job_id)));
+    restarted.push(run(journal.finish(report, at(1)).unwrap()));
+    restarted.push(run(journal.acknowledge(id, v1::job_report::Phase::Unspecified)));
     restarted.push(journal);
     for journal in restarted {
         let refusal = ask(&job, &journal, at(2)).unwrap_err();
         assert_eq!(refusal.code, Code::Replayed);
-        assert_eq!(refusal.job_id.as_deref(), Some(job.job_id.as_str()));
+        assert_eq!(refusal.job_id, Some(id));
         assert_eq!(refusal.report(at(2)).phase(), v1::job_report::Phase::ReplayRefused);
+        assert_eq!(refusal.remember_until, None);
         // The same id in another envelope is the same job.
         let other = v1::Job { evidence: vec!["more".into()], ..job.clone() };
         assert_eq!(ask(&other, &journal, at(2)).unwrap_err().code, Code::Replayed);
@@ -249,20 +308,94 @@ fn an_older_control_plane_is_refused() {
 }
 
 #[test]
-fn approvals_have_to_be_of_this_plan() {
-    for job in [rollback(), restore()] {
-        let none = v1::Job { approvals: Vec::new(), ..job.clone() };
-        assert_eq!(code(&none), Code::PolicyForbids);
-        let mut other = job.clone();
-        other.approvals[0].plan_digest = vec![8; 32];
-        assert_eq!(code(&other), Code::PolicyForbids);
-        let mut nobody = job.clone();
-        nobody.approvals[0].by.clear();
-        assert_eq!(code(&nobody), Code::PolicyForbids);
-        let mut mixed = job;
-        mixed.approvals.push(v1::Approval { by: "operator".into(), ..Default::default() });
-        assert_eq!(code(&mixed), Code::PolicyForbids);
+fn a_job_that_says_other_than_its_plan_is_refused_though_its_signature_holds() {
+    let action = |avoid_node| encode(Body::RestartPod(v1::RestartPod { avoid_node, ..restart_action() }));
+    let changes: [&dyn Fn(&mut v1::Job); 5] = [
+        &|j| j.incident_id = INCIDENT.replace('1', "2"),
+        &|j| j.requested_by = "maria".into(),
+        &|j| j.needs_approval = !j.needs_approval,
+        &|j| j.plan_digest[0] ^= 1,
+        &|j| j.action = action(true),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut job = restart(1, at(0));
+        change(&mut job);
+        assert_eq!(code(&job), Code::PlanMismatch, "change {number}");
     }
+    // The same action on another host, and in another cluster, is another plan.
+    let elsewhere = Scope::Host(AGENT.replace('1', "2").parse().unwrap());
+    for (job, scope) in [(accept(), elsewhere), (restart(1, at(0)), Scope::Cluster("other".into()))] {
+        let digest = plan_digest(&PlanFacts {
+            incident: job.incident_id.parse().unwrap(),
+            scope: &scope,
+            requested_by: &job.requested_by,
+            needs_approval: job.needs_approval,
+            action: &job.action,
+        });
+        assert_eq!(code(&v1::Job { plan_digest: digest.to_vec(), ..job }), Code::PlanMismatch);
+    }
+    // Other bytes of the same meaning are other bytes: what was approved is bytes.
+    let mut job = restart(1, at(0));
+    job.action.extend([0xf8, 0x07, 0x01]);
+    assert_eq!(code(&job), Code::PlanMismatch);
+}
+
+#[test]
+fn an_action_of_a_newer_version_is_refused_as_malformed() {
+    for action in [vec![0x82, 0xfa, 0x01, 0x00], Vec::new(), vec![0xff, 0xff]] {
+        let refusal = ask(&planned(v1::Job { action, ..restart(1, at(0)) }), &fresh(), at(1)).unwrap_err();
+        assert_eq!(refusal.code, Code::Malformed);
+        assert!(refusal.reason.contains("an action that this version knows"), "{}", refusal.reason);
+    }
+}
+
+#[test]
+fn approvals_have_to_be_of_this_plan_and_by_somebody_else() {
+    type Change = fn(&mut v1::Job);
+    let changes: [Change; 8] = [
+        |j| j.approvals.clear(),
+        |j| j.approvals[0].plan_digest = vec![8; 32],
+        |j| j.approvals[0].by.clear(),
+        |j| j.approvals[0].by = j.requested_by.clone(),
+        |j| j.approvals[0].approval_id.clear(),
+        // A policy's own consent has no id, and is not a person's.
+        |j| {
+            j.approvals[0] = v1::Approval {
+                by: "policy:rollout".into(),
+                approval_id: String::new(),
+                ..j.approvals[0].clone()
+            }
+        },
+        |j| j.approvals.push(v1::Approval { by: "operator".into(), ..Default::default() }),
+        |j| j.approvals.push(v1::Approval { by: j.requested_by.clone(), ..j.approvals[0].clone() }),
+    ];
+    let asked = planned(v1::Job { needs_approval: true, approvals: vec![approval()], ..restart(1, at(0)) });
+    let unsaid = planned(v1::Job { needs_approval: false, ..rollback() });
+    for job in [rollback(), restore(), asked, unsaid] {
+        assert!(ask(&job, &fresh(), at(1)).is_ok());
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut job = job.clone();
+            change(&mut job);
+            assert_eq!(code(&job), Code::PolicyForbids, "change {number}");
+        }
+    }
+    // What needs none may still carry a policy's.
+    let mut automatic = restart(1, at(0));
+    let digest = automatic.plan_digest.clone();
+    automatic.approvals.push(v1::Approval {
+        by: "policy:pod".into(),
+        plan_digest: digest,
+        ..Default::default()
+    });
+    assert!(ask(&automatic, &fresh(), at(1)).is_ok());
+}
+
+#[test]
+fn a_baseline_is_accepted_on_a_persons_request_only() {
+    let by_itself = planned(v1::Job { requested_by: NIMBUS.into(), ..accept() });
+    let refusal = ask(&by_itself, &fresh(), at(1)).unwrap_err();
+    assert_eq!(refusal.code, Code::PolicyForbids);
+    assert!(refusal.reason.contains("person"), "{}", refusal.reason);
 }
 
 #[test]
@@ -276,7 +409,7 @@ fn the_local_policy_has_the_last_word() {
 #[test]
 fn jobs_that_are_not_whole_are_malformed() {
     type Change = fn(&mut v1::Job);
-    let restarts: [Change; 8] = [
+    let restarts: [Change; 9] = [
         |j| j.job_id = "job_1".into(),
         |j| j.plan_digest.clear(),
         |j| j.plan_digest.truncate(31),
@@ -284,55 +417,59 @@ fn jobs_that_are_not_whole_are_malformed() {
         |j| j.limits.as_mut().unwrap().act_ms = 0,
         |j| j.limits.as_mut().unwrap().act_ms = u32::MAX,
         |j| j.limits.as_mut().unwrap().verify_ms = 2_001,
-        |j| j.action = None,
+        |j| j.incident_id = "inc_1".into(),
+        |j| j.requested_by.clear(),
     ];
     for (number, change) in restarts.into_iter().enumerate() {
         let mut job = restart(1, at(0));
         change(&mut job);
         assert_eq!(code(&job), Code::Malformed, "change {number}");
     }
-    let orders: [fn(&mut v1::RestartPod); 4] = [
-        |o| o.pod = None,
-        |o| o.pod.as_mut().unwrap().uid.clear(),
-        |o| o.owner.as_mut().unwrap().namespace = "elsewhere".into(),
-        |o| o.container.clear(),
+    let pods: [fn(&mut v1::RestartPod); 4] = [
+        |a| a.pod = None,
+        |a| a.pod.as_mut().unwrap().uid.clear(),
+        |a| a.owner.as_mut().unwrap().namespace = "elsewhere".into(),
+        |a| a.container.clear(),
     ];
-    for (number, change) in orders.into_iter().enumerate() {
-        let mut job = restart(1, at(0));
-        let Some(Action::RestartPod(order)) = &mut job.action else { unreachable!() };
-        change(order);
-        assert_eq!(code(&job), Code::Malformed, "order {number}");
+    for (number, change) in pods.into_iter().enumerate() {
+        let mut action = restart_action();
+        change(&mut action);
+        let job = v1::Job { action: encode(Body::RestartPod(action)), ..restart(1, at(0)) };
+        assert_eq!(code(&planned(job)), Code::Malformed, "pod {number}");
     }
     let files: [fn(&mut v1::RestoreFile); 6] = [
-        |o| o.path = "/etc/app/../shadow".into(),
-        |o| o.path = "/etc/apple".into(),
-        |o| o.root = "etc".into(),
-        |o| o.restore_to = None,
-        |o| o.expect_current.as_mut().unwrap().kind = "directory".into(),
-        |o| o.restore_to.as_mut().unwrap().sha256.clear(),
+        |a| a.path = "/etc/app/../shadow".into(),
+        |a| a.path = "/etc/apple".into(),
+        |a| a.root = "etc".into(),
+        |a| a.restore_to = None,
+        |a| a.expect_current.as_mut().unwrap().kind = "directory".into(),
+        |a| a.restore_to.as_mut().unwrap().sha256.clear(),
     ];
     for (number, change) in files.into_iter().enumerate() {
-        let mut job = restore();
-        let Some(Action::RestoreFile(order)) = &mut job.action else { unreachable!() };
-        change(order);
-        assert_eq!(code(&job), Code::Malformed, "file {number}");
+        let mut action = restore_action();
+        change(&mut action);
+        let job = v1::Job { action: encode(Body::RestoreFile(action)), ..restore() };
+        assert_eq!(code(&planned(job)), Code::Malformed, "file {number}");
     }
     let huge = v1::Job { evidence: vec!["e".repeat(MAX_ENVELOPE)], ..restart(1, at(0)) };
     assert_eq!(code(&huge), Code::Malformed);
 }
 
 #[test]
-fn what_is_owed_is_resumed_with_its_signature_checked_again() {
+fn what_was_interrupted_is_resumed_with_its_signature_checked_again() {
     let mut journal = fresh();
     let job = rollback();
     journal.begin(&ask(&job, &journal, at(1)).unwrap(), at(1));
-    let owed = journal.owed().remove(0);
-    assert_eq!(resume(&owed, &trusted(), &me()).unwrap().get(), &job);
-    assert!(resume(&owed, &[key(9).verifying_key()], &me()).is_err());
+    let interrupted = journal.interrupted().remove(0);
+    let again = |id, keys: &[VerifyingKey], me: &Identity| {
+        resume(interrupted.envelope.clone(), id, keys, me).map(|admitted| admitted.job().clone())
+    };
+    let id = interrupted.job_id;
+    assert_eq!(again(id, &trusted(), &me()), Ok(job));
+    assert!(again(id, &[key(9).verifying_key()], &me()).is_err());
     let elsewhere = Identity { cluster_uid: "other".into(), ..me() };
-    assert_eq!(resume(&owed, &trusted(), &elsewhere).unwrap_err().code, Code::WrongCluster);
-    let renamed = Owed { job_id: order_number(2), ..owed };
-    assert_eq!(resume(&renamed, &trusted(), &me()).unwrap_err().code, Code::Malformed);
+    assert_eq!(again(id, &trusted(), &elsewhere).unwrap_err().code, Code::WrongCluster);
+    assert_eq!(again(job_number(2), &trusted(), &me()).unwrap_err().code, Code::Malformed);
 }
 
 #[test]
@@ -343,7 +480,7 @@ fn what_waited_is_asked_again_before_it_begins() {
     journal.begin(&admitted, at(1));
     let begin = |policy: &Policy, journal: &Journal, second| {
         may_begin(&admitted, policy, journal, at(second)).map_err(|refusal| {
-            assert_eq!(refusal.job_id.as_deref(), Some(job.job_id.as_str()));
+            assert_eq!(refusal.job_id, Some(admitted.id()));
             assert_eq!(refusal.envelope_sha256, admitted.envelope_sha256());
             refusal.code
         })
@@ -362,10 +499,9 @@ fn what_waited_is_asked_again_before_it_begins() {
 
 #[test]
 fn a_job_that_waited_does_not_count_against_its_own_rate() {
-    let one = Policy::parse(&format!(
+    let one = parse(&format!(
         "allow = [\"restart_pod\"]\nclusters = [\"{CLUSTER}\"]\nnamespaces = [\"*\"]\njobs_per_hour = 1\n"
-    ))
-    .unwrap();
+    ));
     let mut journal = fresh();
     let first = ask(&restart(1, at(0)), &journal, at(1)).unwrap();
     journal.begin(&first, at(1));

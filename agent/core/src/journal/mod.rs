@@ -1,15 +1,21 @@
-//! The durable memory of jobs: what was admitted, how far it came, and what is still owed.
+//! The durable memory of jobs: what was admitted, how far it came, and the reports that the control plane has not
+//! acknowledged.
 //!
 //! It decides what has to be on disk before the next step may be taken; the daemon carries out each [`Effect`],
 //! with fsync, before it goes on. It remembers the highest epoch and the latest time seen, so that neither an older
-//! control plane nor a clock set back revives an order.
+//! control plane nor a clock set back revives a job.
 //!
-//! Bounds: a job is kept until its expiry and [`KEEP`] have passed and its report is in the spool; at [`MAX_JOBS`]
-//! the oldest finished and expired ones go early. A refused one counts as expired after the longest time for which an
-//! order may be valid, whatever it says itself, so that refusals cannot fill the journal for ever. An order that has not expired is never forgotten: when there is no
-//! room without that, new orders are refused ([`Journal::has_room`]). The envelope and the executor's memo of a job
-//! are in memory only until it is done; after that a job takes about 300 bytes.
+//! Reports of what became of a job live here and nowhere else. A report is handed out only while the file on disk is
+//! what memory says ([`Journal::unacknowledged`]), and goes once the control plane has acknowledged its phase.
+//!
+//! Bounds: a job is kept until its expiry and [`KEEP`] have passed and its reports are acknowledged; at [`MAX_JOBS`]
+//! the oldest finished and expired ones go early. A job that has not expired is never forgotten, and neither is an
+//! unacknowledged report: when there is no room without that, or [`MAX_UNACKNOWLEDGED`] jobs have reports waiting, new
+//! jobs are refused. A job has at most one report of each phase, three in all, of at most [`MAX_REPORT`] bytes; a
+//! longer one loses its evidence. The envelope and the executor's checkpoint of a job are in memory only until it is
+//! done; after that a job takes about 300 bytes.
 
+mod reports;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -17,33 +23,49 @@ mod tests;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::{from_micros, to_micros, v1};
 use prost::Message as _;
 
-use crate::admit::{Admitted, CLOCK_TOLERANCE, MAX_LIFETIME};
+use crate::admit::{AdmittedJob, JobHistory};
 use crate::refusal::Refusal;
 use store::Line;
+
+pub use reports::{MAX_REPORT, MAX_UNACKNOWLEDGED};
 
 /// How long a job's id is remembered after its expiry.
 pub const KEEP: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Most jobs remembered.
 pub const MAX_JOBS: usize = 10_000;
-/// Longest note that an executor may leave for itself.
-pub const MAX_MEMO: usize = 64 << 10;
+/// Longest checkpoint that an executor may leave for itself.
+pub const MAX_CHECKPOINT: usize = 64 << 10;
 
-/// How far a job came.
+/// How far a job came. Whether a change helped is only read, and is watched again after a restart, so that watching is
+/// no phase of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Admitted; nothing was done.
     Received,
     /// About to act: from here on it may have taken effect.
     Intent,
-    /// The change is made.
+    /// The change is made; whether it helps is being watched.
     Applied,
-    /// Whether it helps is being watched.
-    Verifying,
+    /// The change did not help and is being undone.
+    Compensating,
     /// Final.
     Done,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Intent => "about to act",
+            Self::Applied => "applied",
+            Self::Compensating => "being undone",
+            Self::Done => "done",
+        }
+    }
 }
 
 /// What the daemon does, durably, before it goes on. When it fails: [`Journal::write_failed`], and no job is run.
@@ -57,17 +79,39 @@ pub enum Effect {
 
 /// A job that was interrupted before it was done.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Owed {
+pub struct InterruptedJob {
     /// Which job.
-    pub job_id: String,
+    pub job_id: JobId,
     /// How far it came. `Received`: nothing was done; later: it may have taken effect.
     pub phase: Phase,
     /// What the executor wrote down for itself last.
-    pub memo: Vec<u8>,
-    /// The order itself; see [`crate::admit::resume`].
+    pub checkpoint: Vec<u8>,
+    /// Why it is being undone; empty before that.
+    pub undone_because: String,
+    /// The signed job itself; see [`crate::admit::resume`].
     pub envelope: v1::Envelope,
     /// When it reached this phase.
     pub at: Timestamp,
+}
+
+/// A step of a job, for [`Journal::advance`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The phase that it reaches: not [`Phase::Done`], see [`Journal::finish`].
+    pub to: Phase,
+    /// Replaces the last checkpoint unless it is empty; at most [`MAX_CHECKPOINT`] bytes.
+    pub checkpoint: Vec<u8>,
+    /// Why it is being undone; replaces the last reason unless it is empty.
+    pub undone_because: String,
+    /// What is reported of it.
+    pub report: Option<v1::JobReport>,
+}
+
+impl Step {
+    /// A step that is not reported.
+    pub fn to(phase: Phase, checkpoint: Vec<u8>) -> Self {
+        Self { to: phase, checkpoint, undone_because: String::new(), report: None }
+    }
 }
 
 /// A journal call that does not fit what the journal knows.
@@ -80,17 +124,17 @@ pub enum JournalError {
     #[error("job {job_id}: expected a phase from {at:?} on, found {to:?}")]
     Backwards {
         /// Which job.
-        job_id: String,
+        job_id: JobId,
         /// Where it stands.
         at: Phase,
         /// What was asked for.
         to: Phase,
     },
-    /// The memo is too long.
-    #[error("job {job_id}: expected a memo of at most {MAX_MEMO} bytes, found {found}")]
-    MemoTooLong {
+    /// The checkpoint is too long.
+    #[error("job {job_id}: expected a checkpoint of at most {MAX_CHECKPOINT} bytes, found {found}")]
+    CheckpointTooLong {
         /// Which job.
-        job_id: String,
+        job_id: JobId,
         /// Bytes.
         found: usize,
     },
@@ -99,11 +143,11 @@ pub enum JournalError {
 /// Every job this agent has seen and may not forget.
 #[derive(Debug)]
 pub struct Journal {
-    jobs: BTreeMap<String, store::JobLine>,
+    jobs: BTreeMap<JobId, store::JobLine>,
     epoch: u64,
-    floor: Timestamp,
-    /// The floor as the file has it.
-    written_floor: Timestamp,
+    latest_seen: Timestamp,
+    /// The latest time seen as the file has it.
+    written_latest_seen: Timestamp,
     file_bytes: usize,
     /// Bytes at which the file is written anew.
     rewrite_at: usize,
@@ -125,10 +169,10 @@ impl Journal {
     }
 
     /// The job is admitted.
-    pub fn begin(&mut self, admitted: &Admitted<v1::Job>, now: Timestamp) -> Vec<Effect> {
-        let job = admitted.get();
+    pub fn begin(&mut self, admitted: &AdmittedJob, now: Timestamp) -> Vec<Effect> {
+        let job = admitted.job();
         let line = store::JobLine {
-            job_id: job.job_id.clone(),
+            job_id: admitted.id().to_string(),
             envelope_sha256: admitted.envelope_sha256().to_vec(),
             phase: store::number(Phase::Received),
             at_us: to_micros(now),
@@ -138,123 +182,103 @@ impl Journal {
             ..Default::default()
         };
         self.epoch = self.epoch.max(job.epoch);
-        self.add(line, now)
+        self.add(admitted.id(), line, now)
     }
 
-    fn add(&mut self, line: store::JobLine, now: Timestamp) -> Vec<Effect> {
-        self.raise_floor(now);
+    fn add(&mut self, id: JobId, line: store::JobLine, now: Timestamp) -> Vec<Effect> {
+        self.note_time(now);
         while self.jobs.len() >= MAX_JOBS {
             let Some(oldest) = self.forgettable(now) else { break };
             self.jobs.remove(&oldest);
         }
-        let id = line.job_id.clone();
-        self.jobs.insert(id.clone(), line);
-        self.write(Some(&id))
+        self.jobs.insert(id, line);
+        self.write(Some(id))
     }
 
-    /// Intent, Applied or Verifying; `memo` (at most [`MAX_MEMO`] bytes) replaces the last one unless it is empty.
-    /// The same phase again only replaces the memo.
+    /// The job takes a step. The same phase again only replaces the checkpoint and the report.
     pub fn advance(
         &mut self,
-        job_id: &str,
-        to: Phase,
-        memo: &[u8],
+        job_id: JobId,
+        step: Step,
         now: Timestamp,
     ) -> Result<Vec<Effect>, JournalError> {
-        if memo.len() > MAX_MEMO {
-            return Err(JournalError::MemoTooLong { job_id: job_id.to_owned(), found: memo.len() });
+        let Step { to, checkpoint, undone_because, report } = step;
+        if checkpoint.len() > MAX_CHECKPOINT {
+            return Err(JournalError::CheckpointTooLong { job_id, found: checkpoint.len() });
         }
-        let line = self.jobs.get_mut(job_id).ok_or_else(|| JournalError::Unknown(job_id.to_owned()))?;
+        let line = self.jobs.get_mut(&job_id).ok_or_else(|| JournalError::Unknown(job_id.to_string()))?;
         let at = line.phase();
         if to < at || at == Phase::Done || to == Phase::Done {
-            return Err(JournalError::Backwards { job_id: job_id.to_owned(), at, to });
+            return Err(JournalError::Backwards { job_id, at, to });
         }
         line.phase = store::number(to);
         line.at_us = to_micros(now);
-        if !memo.is_empty() {
-            line.memo = memo.to_vec();
+        if !checkpoint.is_empty() {
+            line.checkpoint = checkpoint;
         }
-        self.raise_floor(now);
+        if !undone_because.is_empty() {
+            line.undone_because = undone_because;
+        }
+        if let Some(report) = report {
+            line.report(report);
+        }
+        self.note_time(now);
         Ok(self.write(Some(job_id)))
     }
 
-    /// The job is done; its final report is kept until [`Journal::reported`].
-    pub fn finish(&mut self, report: &v1::JobReport, now: Timestamp) -> Result<Vec<Effect>, JournalError> {
-        let job_id = &report.job_id;
-        let line = self.jobs.get_mut(job_id).ok_or_else(|| JournalError::Unknown(job_id.clone()))?;
+    /// The job is done, and this is its final report.
+    pub fn finish(&mut self, report: v1::JobReport, now: Timestamp) -> Result<Vec<Effect>, JournalError> {
+        let unknown = || JournalError::Unknown(report.job_id.clone());
+        let job_id: JobId = report.job_id.parse().map_err(|_| unknown())?;
+        let line = self.jobs.get_mut(&job_id).ok_or_else(unknown)?;
         let at = line.phase();
         if at == Phase::Done {
-            return Err(JournalError::Backwards { job_id: job_id.clone(), at, to: Phase::Done });
+            return Err(JournalError::Backwards { job_id, at, to: Phase::Done });
         }
-        line.close(report.clone(), now);
-        self.raise_floor(now);
+        line.close(report, now);
+        self.note_time(now);
         Ok(self.write(Some(job_id)))
     }
 
-    /// A signed order was refused: it stays refused, even if the reason goes away, because the control plane plans
-    /// anew, until it expires or the longest time for which an order is admitted has passed. Nothing is kept of what no
-    /// trusted key signed, nor of a replay.
+    /// A signed job was refused: it stays refused, even if the reason goes away, because the control plane plans
+    /// anew, until it expires or the longest time for which a job is admitted has passed. Nothing is kept of what no
+    /// trusted key signed, nor of a replay, nor where there is no room.
     pub fn refuse(&mut self, refusal: &Refusal, now: Timestamp) -> Vec<Effect> {
-        let (Some(job_id), Some(expires_at)) = (&refusal.job_id, refusal.expires_at) else {
+        let (Some(job_id), Some(until)) = (refusal.job_id, refusal.remember_until) else {
             return Vec::new();
         };
-        if self.jobs.contains_key(job_id) || !self.has_room(now) {
+        if self.jobs.contains_key(&job_id) || self.has_room(now).is_err() {
             return Vec::new();
         }
-        let longest = MAX_LIFETIME + CLOCK_TOLERANCE;
-        let latest = self.floor(now).checked_add(longest).unwrap_or(Timestamp::MAX);
         let mut line = store::JobLine {
-            job_id: job_id.clone(),
+            job_id: job_id.to_string(),
             envelope_sha256: refusal.envelope_sha256.to_vec(),
             begun_us: to_micros(now),
-            expires_at_us: to_micros(expires_at.min(latest)),
+            expires_at_us: to_micros(until),
             refused: true,
             ..Default::default()
         };
         line.close(refusal.report(now), now);
-        self.add(line, now)
-    }
-
-    /// The final report of this job is in the spool, durably.
-    pub fn reported(&mut self, job_id: &str) -> Vec<Effect> {
-        let Some(line) = self.jobs.get_mut(job_id).filter(|line| line.report.is_some()) else {
-            return Vec::new();
-        };
-        line.report = None;
-        self.write(Some(job_id))
-    }
-
-    /// Final reports that are not known to be in the spool: push them again (a report counts once).
-    pub fn unreported(&self) -> Vec<v1::JobReport> {
-        self.jobs.values().filter_map(|line| line.report.as_deref().cloned()).collect()
+        self.add(job_id, line, now)
     }
 
     /// Jobs that were interrupted, oldest first.
-    pub fn owed(&self) -> Vec<Owed> {
-        let mut owed: Vec<Owed> = self.jobs.values().filter_map(store::JobLine::owed).collect();
-        owed.sort_by_key(|o| o.at);
-        owed
+    pub fn interrupted(&self) -> Vec<InterruptedJob> {
+        let found = self.jobs.iter().filter_map(|(id, line)| line.interrupted(*id));
+        let mut interrupted: Vec<InterruptedJob> = found.collect();
+        interrupted.sort_by_key(|job| job.at);
+        interrupted
     }
 
     /// How far a job came; `None` when it was never seen, or so long ago that it expired with certainty.
-    pub fn phase(&self, job_id: &str) -> Option<Phase> {
-        self.jobs.get(job_id).map(store::JobLine::phase)
+    pub fn phase(&self, job_id: JobId) -> Option<Phase> {
+        self.jobs.get(&job_id).map(store::JobLine::phase)
     }
 
-    /// Is one more order possible without forgetting one that has not expired?
-    pub fn has_room(&self, now: Timestamp) -> bool {
-        self.jobs.len() < MAX_JOBS || self.forgettable(now).is_some()
-    }
-
-    fn forgettable(&self, now: Timestamp) -> Option<String> {
-        let now = to_micros(self.floor(now));
-        let past = |line: &&store::JobLine| line.is_closed() && line.expires_at_us < now;
-        self.jobs.values().filter(past).min_by_key(|line| line.expires_at_us).map(|line| line.job_id.clone())
-    }
-
-    /// Highest epoch seen in a Welcome or an admitted job.
-    pub fn epoch(&self) -> u64 {
-        self.epoch
+    fn forgettable(&self, now: Timestamp) -> Option<JobId> {
+        let now = to_micros(self.latest_seen_time(now));
+        let past = self.jobs.iter().filter(|(_, line)| line.is_closed() && line.expires_at_us < now);
+        past.min_by_key(|(_, line)| line.expires_at_us).map(|(id, _)| *id)
     }
 
     /// A Welcome named this epoch.
@@ -266,23 +290,18 @@ impl Journal {
         self.write(None)
     }
 
-    /// The later of `now` and the latest time ever noted: what expiry is judged by. After a clock that was wrongly
-    /// ahead is put right, orders count as expired until the time it showed has really come.
-    pub fn floor(&self, now: Timestamp) -> Timestamp {
-        now.max(self.floor)
-    }
-
-    fn raise_floor(&mut self, now: Timestamp) {
-        self.floor = self.floor.max(now);
+    fn note_time(&mut self, now: Timestamp) {
+        self.latest_seen = self.latest_seen.max(now);
     }
 
     /// Call every few seconds: notes the time (on disk once a minute) and forgets what may be forgotten.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.raise_floor(now);
-        let keep_from = to_micros(self.floor.checked_sub(KEEP).unwrap_or(Timestamp::MIN));
+        self.note_time(now);
+        let keep_from = to_micros(self.latest_seen.checked_sub(KEEP).unwrap_or(Timestamp::MIN));
         let before = self.jobs.len();
         self.jobs.retain(|_, line| !line.is_closed() || line.expires_at_us >= keep_from);
-        let minute = self.floor.duration_since(self.written_floor) >= SignedDuration::from_mins(1);
+        let minute =
+            self.latest_seen.duration_since(self.written_latest_seen) >= SignedDuration::from_mins(1);
         if minute || self.jobs.len() < before || self.dirty { self.write(None) } else { Vec::new() }
     }
 
@@ -291,25 +310,13 @@ impl Journal {
         self.dirty = true;
     }
 
-    /// True while the file is not what memory says: after a restart a job may stand elsewhere than here.
-    pub fn is_dirty(&self) -> bool {
-        self.dirty
-    }
-
-    /// Orders begun within the hour before `now`; refused ones do not count.
-    pub fn jobs_in_last_hour(&self, now: Timestamp) -> usize {
-        let from =
-            to_micros(self.floor(now).checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN));
-        self.jobs.values().filter(|line| !line.refused && line.begun_us > from).count()
-    }
-
     /// One record of what changed, or the whole file where that is due.
-    fn write(&mut self, job_id: Option<&str>) -> Vec<Effect> {
-        self.written_floor = self.floor;
+    fn write(&mut self, job_id: Option<JobId>) -> Vec<Effect> {
+        self.written_latest_seen = self.latest_seen;
         let line = Line {
             epoch: self.epoch,
-            floor_us: to_micros(self.floor),
-            job: job_id.and_then(|id| self.jobs.get(id)).cloned(),
+            latest_seen_us: to_micros(self.latest_seen),
+            job: job_id.and_then(|id| self.jobs.get(&id)).cloned(),
         };
         let mut bytes = Vec::new();
         crate::record::append(&mut bytes, &line.encode_to_vec());
@@ -318,6 +325,41 @@ impl Journal {
         }
         self.file_bytes += bytes.len();
         vec![Effect::Append(bytes)]
+    }
+}
+
+impl JobHistory for Journal {
+    fn seen(&self, job: JobId) -> Option<&'static str> {
+        self.phase(job).map(Phase::as_str)
+    }
+
+    /// After a clock that was wrongly ahead is put right, jobs count as expired until the time it showed has come.
+    fn latest_seen_time(&self, now: Timestamp) -> Timestamp {
+        now.max(self.latest_seen)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Refused ones do not count.
+    fn jobs_in_last_hour(&self, now: Timestamp) -> usize {
+        let hour_ago = self.latest_seen_time(now).checked_sub(SignedDuration::from_hours(1));
+        let from = to_micros(hour_ago.unwrap_or(Timestamp::MIN));
+        self.jobs.values().filter(|line| !line.refused && line.begun_us > from).count()
+    }
+
+    fn has_room(&self, now: Timestamp) -> Result<(), String> {
+        if self.jobs.len() >= MAX_JOBS && self.forgettable(now).is_none() {
+            return Err(format!("the job journal holds {MAX_JOBS} jobs that may not be forgotten yet"));
+        }
+        if self.jobs_with_reports() >= MAX_UNACKNOWLEDGED {
+            return Err(format!(
+                "the job journal holds reports of {MAX_UNACKNOWLEDGED} jobs that the control plane has not \
+                 acknowledged yet"
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -1,12 +1,14 @@
-//! The journal's file: each record is the newest state of one job, with the epoch and the time floor.
+//! The journal's file: each record is the newest state of one job, with the epoch and the latest time seen.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::{to_micros, v1};
 use prost::Message as _;
 
-use super::{Effect, Journal, Owed, Phase, time};
+use super::{Effect, InterruptedJob, Journal, Phase, time};
+use crate::admit::JobHistory as _;
 use crate::record;
 
 /// A file is not written anew below this size.
@@ -18,12 +20,12 @@ pub(super) struct Line {
     #[prost(uint64, tag = "1")]
     pub(super) epoch: u64,
     #[prost(int64, tag = "2")]
-    pub(super) floor_us: i64,
+    pub(super) latest_seen_us: i64,
     #[prost(message, optional, tag = "3")]
     pub(super) job: Option<JobLine>,
 }
 
-/// One job. The envelope and the memo are there while it is open, the report until it is in the spool.
+/// One job. The envelope and the checkpoint are there while it is open, each report until it is acknowledged.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct JobLine {
     #[prost(string, tag = "1")]
@@ -41,14 +43,16 @@ pub(super) struct JobLine {
     #[prost(message, optional, boxed, tag = "7")]
     pub(super) envelope: Option<Box<v1::Envelope>>,
     #[prost(bytes = "vec", tag = "8")]
-    pub(super) memo: Vec<u8>,
-    #[prost(message, optional, boxed, tag = "9")]
-    pub(super) report: Option<Box<v1::JobReport>>,
+    pub(super) checkpoint: Vec<u8>,
+    #[prost(message, repeated, tag = "9")]
+    pub(super) reports: Vec<v1::JobReport>,
     #[prost(bool, tag = "10")]
     pub(super) refused: bool,
+    #[prost(string, tag = "11")]
+    pub(super) undone_because: String,
 }
 
-const PHASES: [Phase; 5] = [Phase::Received, Phase::Intent, Phase::Applied, Phase::Verifying, Phase::Done];
+const PHASES: [Phase; 5] = [Phase::Received, Phase::Intent, Phase::Applied, Phase::Compensating, Phase::Done];
 
 /// A phase in a record, from 1.
 pub(super) fn number(phase: Phase) -> u32 {
@@ -59,30 +63,32 @@ impl JobLine {
     /// A number that this build does not know counts as acted on: never as harmless.
     pub(super) fn phase(&self) -> Phase {
         let index = usize::try_from(self.phase).unwrap_or(0).wrapping_sub(1);
-        PHASES.get(index).copied().unwrap_or(Phase::Verifying)
+        PHASES.get(index).copied().unwrap_or(Phase::Applied)
     }
 
-    /// Done, and its report delivered to the spool.
+    /// Done, and every report of it acknowledged.
     pub(super) fn is_closed(&self) -> bool {
-        self.phase() == Phase::Done && self.report.is_none()
+        self.phase() == Phase::Done && self.reports.is_empty()
     }
 
     pub(super) fn close(&mut self, report: v1::JobReport, now: Timestamp) {
         self.phase = number(Phase::Done);
         self.at_us = to_micros(now);
         self.envelope = None;
-        self.memo = Vec::new();
-        self.report = Some(Box::new(report));
+        self.checkpoint = Vec::new();
+        self.undone_because = String::new();
+        self.report(report);
     }
 
-    pub(super) fn owed(&self) -> Option<Owed> {
+    pub(super) fn interrupted(&self, job_id: JobId) -> Option<InterruptedJob> {
         if self.phase() == Phase::Done {
             return None;
         }
-        Some(Owed {
-            job_id: self.job_id.clone(),
+        Some(InterruptedJob {
+            job_id,
             phase: self.phase(),
-            memo: self.memo.clone(),
+            checkpoint: self.checkpoint.clone(),
+            undone_because: self.undone_because.clone(),
             envelope: self.envelope.as_deref().cloned().unwrap_or_default(),
             at: time(self.at_us),
         })
@@ -93,8 +99,8 @@ pub(super) fn recover(bytes: &[u8], now: Timestamp) -> (Journal, Vec<Effect>) {
     let mut journal = Journal {
         jobs: BTreeMap::new(),
         epoch: 0,
-        floor: Timestamp::MIN,
-        written_floor: Timestamp::MIN,
+        latest_seen: Timestamp::MIN,
+        written_latest_seen: Timestamp::MIN,
         file_bytes: bytes.len(),
         rewrite_at: REWRITE_FROM,
         dirty: false,
@@ -113,8 +119,8 @@ pub(super) fn recover(bytes: &[u8], now: Timestamp) -> (Journal, Vec<Effect>) {
             at += 1;
         }
     }
-    journal.written_floor = journal.floor;
-    journal.floor = journal.floor(now);
+    journal.written_latest_seen = journal.latest_seen;
+    journal.latest_seen = journal.latest_seen_time(now);
     if journal.damaged > 0 || bytes.len() > REWRITE_FROM {
         let image = journal.image();
         return (journal, vec![image]);
@@ -129,22 +135,24 @@ impl Journal {
             return;
         };
         self.epoch = self.epoch.max(line.epoch);
-        self.floor = self.floor.max(time(line.floor_us));
-        if let Some(job) = line.job {
-            self.jobs.insert(job.job_id.clone(), job);
+        self.latest_seen = self.latest_seen.max(time(line.latest_seen_us));
+        let Some(job) = line.job else { return };
+        match job.job_id.parse() {
+            Ok(id) => drop(self.jobs.insert(id, job)),
+            Err(_) => self.damaged += payload.len(),
         }
     }
 
     /// The whole journal as one file.
     pub(super) fn image(&mut self) -> Effect {
         let mut bytes = Vec::new();
-        let head = Line { epoch: self.epoch, floor_us: to_micros(self.floor), job: None };
+        let head = Line { epoch: self.epoch, latest_seen_us: to_micros(self.latest_seen), job: None };
         record::append(&mut bytes, &head.encode_to_vec());
         for job in self.jobs.values() {
             let line = Line { job: Some(job.clone()), ..head.clone() };
             record::append(&mut bytes, &line.encode_to_vec());
         }
-        self.written_floor = self.floor;
+        self.written_latest_seen = self.latest_seen;
         self.file_bytes = bytes.len();
         self.rewrite_at = REWRITE_FROM.max(2 * bytes.len());
         self.dirty = false;

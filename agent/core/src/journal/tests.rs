@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::admit::tests::{admitted, order_number};
+use crate::admit::tests::{admitted, job_number};
 use crate::refusal::Code;
+use nimbus_protocol::v1::job_report::Phase as ReportPhase;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
@@ -32,60 +33,67 @@ impl File {
 }
 
 fn report(number: u128) -> v1::JobReport {
-    let phase = v1::job_report::Phase::Succeeded;
-    v1::JobReport { job_id: order_number(number), phase: phase.into(), ..Default::default() }
+    let phase = ReportPhase::Succeeded;
+    v1::JobReport { job_id: job_number(number).to_string(), phase: phase.into(), ..Default::default() }
+}
+
+/// Every report that is not acknowledged.
+fn waiting(journal: &Journal) -> Vec<v1::JobReport> {
+    journal.unacknowledged(usize::MAX, |_| false)
 }
 
 #[test]
-fn what_was_begun_is_owed_until_it_is_done_over_restarts() {
+fn what_was_begun_is_interrupted_until_it_is_done_over_restarts() {
     let mut file = File::default();
     let mut journal = file.start(at(0));
     let job = admitted(1, at(0));
-    let id = order_number(1);
+    let id = job_number(1);
     file.run(journal.begin(&job, at(1)));
-    assert_eq!(journal.owed()[0].phase, Phase::Received);
-    for (phase, memo) in [(Phase::Intent, "cordoned"), (Phase::Applied, ""), (Phase::Verifying, "")] {
-        file.run(journal.advance(&id, phase, memo.as_bytes(), at(2)).unwrap());
+    assert_eq!(journal.interrupted()[0].phase, Phase::Received);
+    for (phase, checkpoint) in [(Phase::Intent, "cordoned"), (Phase::Applied, ""), (Phase::Compensating, "")]
+    {
+        file.run(journal.advance(id, Step::to(phase, checkpoint.into()), at(2)).unwrap());
         journal = file.start(at(2));
-        let owed = &journal.owed()[0];
-        assert_eq!((owed.phase, owed.memo.as_slice()), (phase, b"cordoned".as_slice()));
-        assert_eq!(&owed.envelope, job.envelope());
+        let interrupted = &journal.interrupted()[0];
+        assert_eq!((interrupted.phase, interrupted.checkpoint.as_slice()), (phase, b"cordoned".as_slice()));
+        assert_eq!(&interrupted.envelope, job.envelope());
     }
-    file.run(journal.finish(&report(1), at(3)).unwrap());
+    file.run(journal.finish(report(1), at(3)).unwrap());
     journal = file.start(at(3));
-    assert_eq!(journal.owed(), []);
-    assert_eq!(journal.unreported(), [report(1)]);
-    file.run(journal.reported(&id));
+    assert_eq!(journal.interrupted(), []);
+    assert_eq!(waiting(&journal), [report(1)]);
+    file.run(journal.acknowledge(id, ReportPhase::Succeeded));
     journal = file.start(at(4));
-    assert_eq!(journal.unreported(), []);
-    assert_eq!(journal.phase(&id), Some(Phase::Done));
+    assert_eq!(waiting(&journal), []);
+    assert_eq!(journal.phase(id), Some(Phase::Done));
 }
 
 #[test]
 fn phases_only_go_forward() {
     let mut journal = File::default().start(at(0));
-    let id = order_number(1);
-    assert!(matches!(journal.advance(&id, Phase::Intent, b"", at(0)), Err(JournalError::Unknown(_))));
-    journal.begin(&admitted(1, at(0)), at(0));
-    journal.advance(&id, Phase::Applied, b"", at(0)).unwrap();
-    assert!(journal.advance(&id, Phase::Applied, b"again", at(0)).is_ok());
-    for to in [Phase::Received, Phase::Intent, Phase::Done] {
-        assert!(matches!(journal.advance(&id, to, b"", at(0)), Err(JournalError::Backwards { .. })));
-    }
-    let memo = vec![0; MAX_MEMO + 1];
+    let id = job_number(1);
     assert!(matches!(
-        journal.advance(&id, Phase::Verifying, &memo, at(0)),
-        Err(JournalError::MemoTooLong { .. })
+        journal.advance(id, Step::to(Phase::Intent, b"".to_vec()), at(0)),
+        Err(JournalError::Unknown(_))
     ));
-    journal.finish(&report(1), at(0)).unwrap();
-    assert!(journal.finish(&report(1), at(0)).is_err());
-    assert!(journal.advance(&id, Phase::Verifying, b"", at(0)).is_err());
+    journal.begin(&admitted(1, at(0)), at(0));
+    journal.advance(id, Step::to(Phase::Applied, b"".to_vec()), at(0)).unwrap();
+    assert!(journal.advance(id, Step::to(Phase::Applied, b"again".to_vec()), at(0)).is_ok());
+    for to in [Phase::Received, Phase::Intent, Phase::Done] {
+        assert!(matches!(
+            journal.advance(id, Step::to(to, b"".to_vec()), at(0)),
+            Err(JournalError::Backwards { .. })
+        ));
+    }
+    let long = Step::to(Phase::Compensating, vec![0; MAX_CHECKPOINT + 1]);
+    assert!(matches!(journal.advance(id, long, at(0)), Err(JournalError::CheckpointTooLong { .. })));
+    journal.finish(report(1), at(0)).unwrap();
+    assert!(journal.finish(report(1), at(0)).is_err());
+    assert!(journal.advance(id, Step::to(Phase::Compensating, b"".to_vec()), at(0)).is_err());
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
+        #[test]
     fn a_cut_or_a_damaged_byte_forgets_only_what_it_hit(
         jobs in 1u128..8, at_byte in any::<usize>(), cut in any::<bool>(),
     ) {
@@ -102,12 +110,12 @@ proptest! {
         let journal = file.start(at(0));
         for number in 0..jobs {
             let expected = if cut { number < lost } else { number != lost };
-            prop_assert_eq!(journal.phase(&order_number(number)).is_some(), expected, "job {}", number);
+            prop_assert_eq!(journal.phase(job_number(number)).is_some(), expected, "job {}", number);
         }
         // What was recovered is whole on disk again.
         let again = file.start(at(0));
         prop_assert_eq!(again.damaged(), 0);
-        prop_assert_eq!(again.owed().len(), journal.owed().len());
+        prop_assert_eq!(again.interrupted().len(), journal.interrupted().len());
     }
 }
 
@@ -117,19 +125,23 @@ fn jobs_are_kept_seven_days_beyond_their_expiry_and_the_file_stays_small() {
     let mut journal = file.start(at(0));
     for number in 0..3_000 {
         file.run(journal.begin(&admitted(number, at(0)), at(0)));
-        file.run(journal.finish(&report(number), at(0)).unwrap());
+        file.run(journal.finish(report(number), at(0)).unwrap());
         if number != 7 {
-            file.run(journal.reported(&order_number(number)));
+            file.run(journal.acknowledge(job_number(number), ReportPhase::Succeeded));
         }
     }
     assert!(file.0.len() < 3 << 20, "{} bytes", file.0.len());
     let week = 7 * 24 * 3_600;
     file.run(journal.tick(at(week)));
-    assert_eq!(journal.phase(&order_number(1)), Some(Phase::Done));
+    assert_eq!(journal.phase(job_number(1)), Some(Phase::Done));
     file.run(journal.tick(at(week + 3_601)));
-    assert_eq!(journal.phase(&order_number(1)), None);
-    assert_eq!(journal.phase(&order_number(7)), Some(Phase::Done), "its report is still owed");
-    assert_eq!(file.start(at(0)).floor(at(0)), at(week + 3_601), "the time floor outlives the jobs");
+    assert_eq!(journal.phase(job_number(1)), None);
+    assert_eq!(journal.phase(job_number(7)), Some(Phase::Done), "its report is not acknowledged");
+    assert_eq!(
+        file.start(at(0)).latest_seen_time(at(0)),
+        at(week + 3_601),
+        "the latest time outlives the jobs"
+    );
 }
 
 #[test]
@@ -138,14 +150,14 @@ fn at_the_bound_only_finished_and_expired_jobs_are_forgotten() {
     for number in 0..MAX_JOBS as u128 {
         journal.begin(&admitted(number, at(0)), at(0));
     }
-    assert!(!journal.has_room(at(10)), "nothing is finished");
-    journal.finish(&report(5), at(10)).unwrap();
-    journal.reported(&order_number(5));
-    assert!(!journal.has_room(at(10)), "finished, but not expired");
-    assert!(journal.has_room(at(7_200)));
+    assert!(journal.has_room(at(10)).is_err(), "nothing is finished");
+    journal.finish(report(5), at(10)).unwrap();
+    journal.acknowledge(job_number(5), ReportPhase::Succeeded);
+    assert!(journal.has_room(at(10)).is_err(), "finished, but not expired");
+    assert!(journal.has_room(at(7_200)).is_ok());
     journal.begin(&admitted(1_000_000, at(7_200)), at(7_200));
-    assert_eq!(journal.phase(&order_number(5)), None);
-    assert_eq!(journal.phase(&order_number(6)), Some(Phase::Received));
+    assert_eq!(journal.phase(job_number(5)), None);
+    assert_eq!(journal.phase(job_number(6)), Some(Phase::Received));
 }
 
 #[test]
@@ -154,44 +166,44 @@ fn a_refused_job_stays_refused_and_an_unbelieved_one_leaves_no_trace() {
     let mut journal = file.start(at(0));
     let unbelieved = Refusal::new(Code::BadSignature, "no");
     assert_eq!(journal.refuse(&unbelieved, at(0)), []);
-    let mut refusal = Refusal::new(Code::PolicyForbids, "no").of(&order_number(1), [1; 32]);
-    refusal.expires_at = Some(at(60));
+    let mut refusal = Refusal::new(Code::PolicyForbids, "no").of(job_number(1), [1; 32]);
+    refusal.remember_until = Some(at(60));
     file.run(journal.refuse(&refusal, at(0)));
     assert_eq!(journal.refuse(&refusal, at(0)), [], "once");
     let journal = file.start(at(1));
-    assert_eq!(journal.phase(&order_number(1)), Some(Phase::Done));
-    assert_eq!(journal.unreported()[0].code, "policy_forbids");
+    assert_eq!(journal.phase(job_number(1)), Some(Phase::Done));
+    assert_eq!(waiting(&journal)[0].code, "policy_forbids");
     assert_eq!(journal.jobs_in_last_hour(at(1)), 0, "it did nothing");
 }
 
 #[test]
-fn refusals_with_a_far_expiry_do_not_fill_the_journal_for_ever() {
+fn refusals_do_not_fill_the_journal_for_ever() {
     let mut journal = File::default().start(at(0));
     for number in 0..MAX_JOBS as u128 {
-        let mut refusal = Refusal::new(Code::Malformed, "no").of(&order_number(number), [1; 32]);
-        refusal.expires_at = Some(at(1_000_000_000));
+        let mut refusal = Refusal::new(Code::Malformed, "no").of(job_number(number), [1; 32]);
+        refusal.remember_until = Some(at(3_605));
         journal.refuse(&refusal, at(0));
-        journal.reported(&order_number(number));
+        journal.acknowledge(job_number(number), ReportPhase::Refused);
     }
     assert!(
-        !journal.has_room(at(3_600)),
-        "an order that is valid for the longest time is remembered throughout"
+        journal.has_room(at(3_600)).is_err(),
+        "a job that is valid for the longest time is remembered throughout"
     );
-    assert!(journal.has_room(at(3_606)));
+    assert!(journal.has_room(at(3_606)).is_ok());
     journal.begin(&admitted(1_000_000, at(3_606)), at(3_606));
-    assert_eq!(journal.phase(&order_number(1_000_000)), Some(Phase::Received));
+    assert_eq!(journal.phase(job_number(1_000_000)), Some(Phase::Received));
 }
 
 #[test]
-fn the_floor_and_the_epoch_never_go_back() {
+fn the_latest_time_and_the_epoch_never_go_back() {
     let mut file = File::default();
     let mut journal = file.start(at(0));
     file.run(journal.tick(at(100)));
     file.run(journal.note_epoch(4));
     assert_eq!(journal.note_epoch(3), []);
-    assert_eq!(journal.floor(at(50)), at(100));
+    assert_eq!(journal.latest_seen_time(at(50)), at(100));
     let journal = file.start(at(10));
-    assert_eq!((journal.floor(at(10)), journal.epoch()), (at(100), 4));
+    assert_eq!((journal.latest_seen_time(at(10)), journal.epoch()), (at(100), 4));
 }
 
 #[test]
@@ -202,7 +214,7 @@ fn after_a_failed_write_the_next_one_carries_everything() {
     journal.write_failed();
     file.run(journal.begin(&admitted(2, at(0)), at(0)));
     let journal = file.start(at(0));
-    assert_eq!(journal.owed().len(), 2);
+    assert_eq!(journal.interrupted().len(), 2);
 }
 
 #[test]
@@ -219,5 +231,95 @@ fn only_the_last_hour_counts_for_the_rate() {
 #[test]
 fn a_remembered_job_is_small() {
     // With the two texts and the hash behind it, and its place in the map: about 300 bytes.
-    assert!(size_of::<super::store::JobLine>() <= 144, "{}", size_of::<super::store::JobLine>());
+    assert!(size_of::<super::store::JobLine>() <= 168, "{}", size_of::<super::store::JobLine>());
+}
+
+fn report_of(number: u128, phase: ReportPhase) -> v1::JobReport {
+    v1::JobReport { phase: phase.into(), ..report(number) }
+}
+
+fn told(phase: Phase, report: v1::JobReport) -> Step {
+    Step { report: Some(report), ..Step::to(phase, Vec::new()) }
+}
+
+#[test]
+fn each_phase_is_kept_over_restarts_until_it_is_acknowledged() {
+    let mut file = File::default();
+    let mut journal = file.start(at(0));
+    let id = job_number(1);
+    let reports = [ReportPhase::Accepted, ReportPhase::Applied, ReportPhase::Succeeded]
+        .map(|phase| report_of(1, phase));
+    file.run(journal.begin(&admitted(1, at(0)), at(0)));
+    file.run(journal.advance(id, told(Phase::Received, reports[0].clone()), at(0)).unwrap());
+    file.run(journal.advance(id, told(Phase::Applied, reports[1].clone()), at(0)).unwrap());
+    // Found done again after a restart: told once.
+    file.run(journal.advance(id, told(Phase::Applied, reports[1].clone()), at(0)).unwrap());
+    file.run(journal.finish(reports[2].clone(), at(0)).unwrap());
+    let mut journal = file.start(at(1));
+    assert_eq!(waiting(&journal), reports);
+    assert_eq!(journal.unacknowledged(1, |sent| *sent == reports[0]), reports[1..2]);
+    assert!(journal.keeps(&reports[1]));
+    file.run(journal.acknowledge(id, ReportPhase::Applied));
+    assert_eq!(journal.acknowledge(id, ReportPhase::Applied), [], "once");
+    assert_eq!(journal.acknowledge(job_number(2), ReportPhase::Applied), [], "an unknown job");
+    let journal = file.start(at(2));
+    assert_eq!(waiting(&journal), [reports[0].clone(), reports[2].clone()]);
+    assert!(!journal.keeps(&reports[1]));
+}
+
+#[test]
+fn a_report_that_may_not_be_on_disk_is_not_handed_out() {
+    let mut file = File::default();
+    let mut journal = file.start(at(0));
+    file.run(journal.begin(&admitted(1, at(0)), at(0)));
+    journal.finish(report(1), at(0)).unwrap();
+    journal.write_failed();
+    assert_eq!(waiting(&journal), []);
+    assert_eq!(waiting(&file.start(at(0))), [], "the disk has the job as it was before");
+    file.run(journal.tick(at(1)));
+    assert_eq!(waiting(&journal), [report(1)]);
+    assert_eq!(waiting(&file.start(at(0))), [report(1)]);
+}
+
+#[test]
+fn with_too_many_unacknowledged_jobs_no_further_one_is_admitted_and_none_is_forgotten() {
+    let mut journal = File::default().start(at(0));
+    for number in 0..MAX_UNACKNOWLEDGED as u128 {
+        assert_eq!(journal.has_room(at(0)), Ok(()));
+        journal.begin(&admitted(number, at(0)), at(0));
+        journal.finish(report(number), at(0)).unwrap();
+    }
+    assert!(journal.has_room(at(0)).unwrap_err().contains("acknowledged"));
+    let mut refusal = Refusal::new(Code::PolicyForbids, "no").of(job_number(5_000), [1; 32]);
+    refusal.remember_until = Some(at(60));
+    assert_eq!(journal.refuse(&refusal, at(0)), [], "a refusal then goes out once, unkept");
+    assert!(!journal.keeps(&refusal.report(at(0))));
+    journal.tick(at(1_000_000_000));
+    assert_eq!(waiting(&journal).len(), MAX_UNACKNOWLEDGED);
+    journal.acknowledge(job_number(0), ReportPhase::Succeeded);
+    assert_eq!(journal.has_room(at(0)), Ok(()));
+}
+
+#[test]
+fn a_report_that_is_too_long_loses_its_evidence_and_keeps_its_phase() {
+    let mut journal = File::default().start(at(0));
+    journal.begin(&admitted(1, at(0)), at(0));
+    let long =
+        v1::JobReport { evidence: vec!["e".repeat(MAX_REPORT)], reason: "r".repeat(MAX_REPORT), ..report(1) };
+    journal.finish(long, at(0)).unwrap();
+    let kept = &waiting(&journal)[0];
+    assert!(kept.encoded_len() < MAX_REPORT && kept.evidence.is_empty() && kept.reason.len() == 1_000);
+    assert_eq!(kept.phase(), ReportPhase::Succeeded);
+}
+
+#[test]
+fn why_a_job_is_being_undone_outlives_a_restart() {
+    let mut file = File::default();
+    let mut journal = file.start(at(0));
+    file.run(journal.begin(&admitted(1, at(0)), at(0)));
+    let undo =
+        Step { undone_because: "it did not help".into(), ..Step::to(Phase::Compensating, b"copy".to_vec()) };
+    file.run(journal.advance(job_number(1), undo, at(0)).unwrap());
+    let found = file.start(at(1)).interrupted().remove(0);
+    assert_eq!((found.phase, found.undone_because.as_str()), (Phase::Compensating, "it did not help"));
 }

@@ -1,7 +1,7 @@
-//! From what is really there to an observation, secrets already left behind.
+//! Turns what the daemon read into observations without secrets.
 //!
-//! Each part takes plain values that the daemon read and gives the message that may leave the machine. Nothing that
-//! is not in the protocol is kept: no environment values, arguments, annotations or file contents that look secret.
+//! Each part takes plain values and gives the message that may leave the machine. What has no field in the protocol is
+//! dropped: environment values, arguments, annotations, and file contents that look secret.
 
 pub mod file;
 pub mod host;
@@ -9,7 +9,7 @@ pub mod kube;
 pub mod secret;
 pub mod seen;
 
-/// Longest free text taken over from elsewhere, such as a condition's message.
+/// Longest free text that is copied from elsewhere, such as a condition's message, in bytes.
 const MAX_TEXT: usize = 1_024;
 
 /// `text`, cut to [`MAX_TEXT`] bytes at a character's border.

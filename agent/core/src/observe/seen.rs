@@ -1,4 +1,4 @@
-//! What was sent last of each object, as a hash: an object that did not change is not sent again.
+//! A hash of what was last sent of each object: an object that did not change is not sent again.
 //!
 //! It tells changed from unchanged and, at the end of a listing, what vanished. It does not keep the objects: an
 //! object takes 25 bytes in a table that is between 7/16 and 7/8 full, so **at most 58 bytes** (half as much again
@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 
-use nimbus_protocol::v1::{self, observation::Body};
+use nimbus_protocol::kind::{Body, ObjectKind};
+use nimbus_protocol::v1;
 use prost::Message as _;
 
 /// A UID: the 128 bits of its UUID text, or of the hash of any other text.
@@ -23,13 +24,13 @@ const UNNAMED: State = 2;
 /// The objects of one kind.
 #[derive(Debug)]
 pub struct Seen {
-    kind: &'static str,
-    // Keyed without randomness; nothing depends on the order, and UIDs are the API server's own.
+    kind: ObjectKind,
+    // Hashed without randomness: nothing depends on the order, and the API server alone chooses UIDs.
     objects: HashMap<Key, State, BuildHasherDefault<DefaultHasher>>,
     listing: State,
 }
 
-/// What a complete listing did not show any more.
+/// Objects that a complete listing no longer has.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vanished {
     /// To be sent, sorted by UID. Namespace and name are empty: they were not kept.
@@ -41,7 +42,7 @@ pub struct Vanished {
 
 impl Seen {
     /// Nothing seen yet, of objects of this kind.
-    pub fn new(kind: &'static str) -> Self {
+    pub fn new(kind: ObjectKind) -> Self {
         Self { kind, objects: HashMap::default(), listing: 0 }
     }
 
@@ -78,7 +79,11 @@ impl Seen {
         self.objects.retain(|key, state| {
             let there = *state & LISTING == listing;
             if !there && *state & UNNAMED == 0 {
-                gone.push(v1::Gone { kind: self.kind.to_owned(), uid: text(*key), ..Default::default() });
+                gone.push(v1::Gone {
+                    kind: self.kind.as_str().to_owned(),
+                    uid: text(*key),
+                    ..Default::default()
+                });
             }
             unnamed += usize::from(!there && *state & UNNAMED != 0);
             there
@@ -138,14 +143,7 @@ fn text(key: Key) -> String {
 
 fn content_hash(body: &Body) -> u64 {
     let mut body = body.clone();
-    let meta = match &mut body {
-        Body::Pod(o) => o.meta.as_mut(),
-        Body::ReplicaSet(o) => o.meta.as_mut(),
-        Body::Deployment(o) => o.meta.as_mut(),
-        Body::Node(o) => o.meta.as_mut(),
-        _ => None,
-    };
-    if let Some(meta) = meta {
+    if let Some(meta) = body.meta_mut() {
         meta.resource_version.clear();
     }
     let bytes = v1::Observation { body: Some(body), ..Default::default() }.encode_to_vec();
@@ -168,7 +166,7 @@ mod tests {
 
     #[test]
     fn only_a_real_change_is_one() {
-        let mut seen = Seen::new("Pod");
+        let mut seen = Seen::new(ObjectKind::Pod);
         assert!(seen.changed(&uid(1), &pod("1", "a")));
         assert!(!seen.changed(&uid(1), &pod("2", "a")), "a new resource version alone");
         assert!(seen.changed(&uid(1), &pod("3", "b")));
@@ -179,8 +177,26 @@ mod tests {
     }
 
     #[test]
+    fn a_new_resource_version_alone_is_no_change_of_any_kind() {
+        fn body(kind: ObjectKind, version: &str) -> Body {
+            let meta = Some(v1::ObjectMeta { resource_version: version.into(), ..Default::default() });
+            match kind {
+                ObjectKind::Pod => Body::Pod(v1::Pod { meta, ..Default::default() }),
+                ObjectKind::ReplicaSet => Body::ReplicaSet(v1::ReplicaSet { meta, ..Default::default() }),
+                ObjectKind::Deployment => Body::Deployment(v1::Deployment { meta, ..Default::default() }),
+                ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
+            }
+        }
+        for kind in ObjectKind::ALL {
+            let mut seen = Seen::new(*kind);
+            assert!(seen.changed(&uid(1), &body(*kind, "1")), "{kind}");
+            assert!(!seen.changed(&uid(1), &body(*kind, "2")), "{kind}");
+        }
+    }
+
+    #[test]
     fn a_listing_tells_what_vanished_and_sends_only_what_changed() {
-        let mut seen = Seen::new("Pod");
+        let mut seen = Seen::new(ObjectKind::Pod);
         for listing in 0..5 {
             seen.begin_relist();
             for number in [1, 2, 3] {
@@ -198,7 +214,7 @@ mod tests {
 
     #[test]
     fn uids_that_are_no_uuids_are_counted_when_they_vanish() {
-        let mut seen = Seen::new("Node");
+        let mut seen = Seen::new(ObjectKind::Node);
         for odd in ["node-1", "0000000A-1234-4abc-8def-0123456789ab", ""] {
             assert!(seen.changed(odd, &pod("1", "a")));
             assert!(!seen.changed(odd, &pod("1", "a")));
@@ -212,7 +228,7 @@ mod tests {
     #[test]
     fn an_object_takes_at_most_58_bytes_once_the_table_has_grown() {
         for objects in [1_000u32, 7_168, 7_169, 10_000, 57_000] {
-            let mut seen = Seen::new("Pod");
+            let mut seen = Seen::new(ObjectKind::Pod);
             for number in 0..objects {
                 seen.changed(&uid(number), &pod("1", "a"));
             }

@@ -1,11 +1,12 @@
-//! The policy file: unknown fields, unknown actions and paths that can never match are errors, not silence.
+//! The text of a policy file: unknown fields and paths that can never match are errors, not silence.
 
 use std::collections::BTreeSet;
 
+use nimbus_protocol::ActionKind;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ACTIONS, Policy};
+use super::Policy;
 use crate::path;
 
 /// A policy file that cannot be used; the agent then observes only and says so.
@@ -16,6 +17,20 @@ pub struct PolicyError {
     pub line: usize,
     /// The field, what was expected and what was found.
     pub message: String,
+}
+
+/// An action in `allow` that this version does not know: it allows nothing, and the rest of the file is in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "policy line {line}: allow: expected one of {}, found {word:?}, which allows nothing; the rest of the file is in \
+     force. Correct the word, or upgrade this agent to a version that knows it",
+    ActionKind::WORDS.join(", ")
+)]
+pub struct PolicyWarning {
+    /// Line, from 1.
+    pub line: usize,
+    /// The word, cut to 64 characters.
+    pub word: String,
 }
 
 type Words = Vec<Spanned<String>>;
@@ -36,52 +51,88 @@ struct PolicyFile {
     paths: Words,
     #[serde(default)]
     deny_paths: Words,
-    #[serde(default = "jobs_per_hour")]
-    jobs_per_hour: u16,
+    jobs_per_hour: Option<u16>,
 }
 
-fn jobs_per_hour() -> u16 {
-    60
-}
-
-pub(super) fn parse(text: &str) -> Result<Policy, PolicyError> {
-    let at = |offset: usize| 1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count();
+pub(super) fn parse(text: &str) -> Result<(Policy, Vec<PolicyWarning>), PolicyError> {
+    let lines = Lines(text);
     let file: PolicyFile = toml::from_str(text).map_err(|e| {
-        let line = at(e.span().map_or(0, |span| span.start));
+        let line = lines.at(e.span().map_or(0, |span| span.start));
         let shown: String = text.lines().nth(line - 1).unwrap_or("").trim().chars().take(80).collect();
         PolicyError { line, message: format!("{} in `{shown}`", e.message()) }
     })?;
-    let check = |field: &str, words: Words, expected: &str, good: &dyn Fn(&str) -> bool| {
-        let bad = words.iter().find(|word| !good(word.get_ref()));
-        match bad {
-            Some(word) => Err(PolicyError {
-                line: at(word.span().start),
-                message: format!("{field}: expected {expected}, found {:?}", word.get_ref()),
-            }),
-            None => Ok(words.into_iter().map(Spanned::into_inner).collect::<BTreeSet<String>>()),
-        }
-    };
-    let actions = format!("one of {}", ACTIONS.join(", "));
-    let action = |word: &str| ACTIONS.contains(&word);
     let uid = |word: &str| !word.is_empty() && !word.contains(['*', ' ']);
     let name = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    let deny_namespaces = match file.deny_namespaces {
-        Some(words) => check("deny_namespaces", words, "a namespace's whole name", &name)?,
-        None => BTreeSet::from(["kube-system".to_owned()]),
-    };
+    let name_or_all = |word: &str| word == "*" || name(word);
     let plain = "an absolute path without `.`, `..`, `//` or a slash at the end";
-    Ok(Policy {
-        allow: check("allow", file.allow, &actions, &action)?,
-        deny: check("deny", file.deny, &actions, &action)?,
-        clusters: check("clusters", file.clusters, "a cluster's UID", &uid)?,
-        namespaces: check("namespaces", file.namespaces, "\"*\" or a namespace's whole name", &|word| {
-            word == "*" || name(word)
-        })?,
-        deny_namespaces,
-        paths: check("paths", file.paths, plain, &path::is_plain)?,
-        deny_paths: check("deny_paths", file.deny_paths, plain, &path::is_plain)?,
-        jobs_per_hour: file.jobs_per_hour.into(),
-    })
+    let whole = "a namespace's whole name";
+    let denied = |words| lines.check("deny_namespaces", words, whole, &name);
+    let (allow, warnings) = lines.allowed(file.allow);
+    let policy = Policy {
+        allow,
+        deny: lines.denied(file.deny)?,
+        clusters: lines.check("clusters", file.clusters, "a cluster's UID", &uid)?,
+        namespaces: lines.check(
+            "namespaces",
+            file.namespaces,
+            "\"*\" or a namespace's whole name",
+            &name_or_all,
+        )?,
+        deny_namespaces: file.deny_namespaces.map(denied).transpose()?,
+        paths: lines.check("paths", file.paths, plain, &path::is_plain)?,
+        deny_paths: lines.check("deny_paths", file.deny_paths, plain, &path::is_plain)?,
+        jobs_per_hour: file.jobs_per_hour,
+    };
+    Ok((policy, warnings))
+}
+
+/// The file's text, to say on which line a word stands.
+struct Lines<'a>(&'a str);
+
+impl Lines<'_> {
+    fn at(&self, offset: usize) -> usize {
+        1 + self.0.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count()
+    }
+
+    /// The actions that are known, and a warning for each that is not.
+    fn allowed(&self, words: Words) -> (BTreeSet<ActionKind>, Vec<PolicyWarning>) {
+        let (mut known, mut warnings) = (BTreeSet::new(), Vec::new());
+        for word in words {
+            let line = self.at(word.span().start);
+            match word.get_ref().parse::<ActionKind>() {
+                Ok(kind) => drop(known.insert(kind)),
+                Err(unknown) => warnings.push(PolicyWarning { line, word: unknown.found }),
+            }
+        }
+        (known, warnings)
+    }
+
+    /// `*` denies every action. What an unknown word forbids is not known: the whole file is refused.
+    fn denied(&self, words: Words) -> Result<BTreeSet<ActionKind>, PolicyError> {
+        if words.iter().any(|word| word.get_ref() == "*") {
+            return Ok(ActionKind::ALL.iter().copied().collect());
+        }
+        let parse = |word: Spanned<String>| {
+            let line = self.at(word.span().start);
+            let kind = word.get_ref().parse::<ActionKind>();
+            kind.map_err(|unknown| PolicyError { line, message: format!("deny: {unknown}") })
+        };
+        words.into_iter().map(parse).collect()
+    }
+
+    fn check(
+        &self,
+        field: &str,
+        words: Words,
+        expected: &str,
+        good: &dyn Fn(&str) -> bool,
+    ) -> Result<BTreeSet<String>, PolicyError> {
+        if let Some(word) = words.iter().find(|word| !good(word.get_ref())) {
+            let message = format!("{field}: expected {expected}, found {:?}", word.get_ref());
+            return Err(PolicyError { line: self.at(word.span().start), message });
+        }
+        Ok(words.into_iter().map(Spanned::into_inner).collect())
+    }
 }

@@ -1,7 +1,10 @@
-//! What this agent may ever do: a local file that the control plane can narrow and never widen.
+//! What this agent may ever do: local files that the control plane can narrow and never widen.
 //!
 //! It decides from the job alone; whether the job is genuine is [`crate::admit`]'s question. Deny beats allow, and
 //! what is not allowed by name is denied: an empty policy observes only.
+//!
+//! An agent reads two files: `policy.toml`, which a person writes, and `policy.managed.toml` beside it, which
+//! `nimbus up` writes whole. [`Policy::with_managed`] says how they become one.
 
 mod file;
 #[cfg(test)]
@@ -10,45 +13,44 @@ mod tests;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use nimbus_protocol::v1::{self, job::Action};
+use nimbus_protocol::ActionKind;
+use nimbus_protocol::action::Body;
+use nimbus_protocol::v1;
 
+use crate::action::{self, Touched};
 use crate::path;
 use crate::refusal::{Code, Refusal};
 
-pub use file::PolicyError;
+pub use file::{PolicyError, PolicyWarning};
 
-/// The actions there are, by the names that the policy file uses.
-pub const ACTIONS: [&str; 4] = ["restart_pod", "rollback_deployment", "restore_file", "accept_baseline"];
-
-/// The name of a job's action.
-pub fn action_name(action: &Action) -> &'static str {
-    match action {
-        Action::RestartPod(_) => ACTIONS[0],
-        Action::RollbackDeployment(_) => ACTIONS[1],
-        Action::RestoreFile(_) => ACTIONS[2],
-        Action::AcceptBaseline(_) => ACTIONS[3],
-    }
-}
+/// The name of the managed file, in the directory of the person's file.
+pub const MANAGED_FILE: &str = "policy.managed.toml";
+/// Jobs an hour where no file says otherwise.
+pub const JOBS_PER_HOUR: u16 = 60;
+/// The namespace that is denied where the person's file says nothing of `deny_namespaces`.
+const DENIED_NAMESPACE: &str = "kube-system";
 
 /// What this agent may ever do. The default observes only.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
-    allow: BTreeSet<String>,
-    deny: BTreeSet<String>,
+    allow: BTreeSet<ActionKind>,
+    deny: BTreeSet<ActionKind>,
     clusters: BTreeSet<String>,
     namespaces: BTreeSet<String>,
-    deny_namespaces: BTreeSet<String>,
+    /// `None` where the file says nothing.
+    deny_namespaces: Option<BTreeSet<String>>,
     paths: BTreeSet<String>,
     deny_paths: BTreeSet<String>,
-    jobs_per_hour: usize,
+    /// `None` where the file says nothing.
+    jobs_per_hour: Option<u16>,
 }
 
 impl Policy {
-    /// Reads a policy file.
+    /// Reads a policy file; the person's and the managed one have the same form.
     ///
     /// ```toml
     /// allow = ["restart_pod", "restore_file"]   # nothing without it
-    /// deny = []
+    /// deny = []                                 # ["*"] stops everything, whatever any file allows
     /// clusters = ["<UID of the kube-system namespace>"]
     /// namespaces = ["*"]                        # none without it
     /// deny_namespaces = ["kube-system"]         # this is the default
@@ -56,63 +58,97 @@ impl Policy {
     /// deny_paths = ["/etc/app/private"]
     /// jobs_per_hour = 60                        # this is the default
     /// ```
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+    ///
+    /// An action in `allow` that this version does not know allows nothing and is a warning: the file may be written
+    /// for a newer version too. One in `deny` is an error, as what it forbids is not known.
+    pub fn parse(text: &str) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
         file::parse(text)
     }
 
-    /// The actions that are allowed at all, sorted. Empty: observes only.
-    pub fn allowed_actions(&self) -> Vec<String> {
-        self.allow.difference(&self.deny).cloned().collect()
+    /// This policy, a person's, together with the managed one.
+    ///
+    /// What either allows is allowed, what either denies is denied, and deny beats allow. `deny_namespaces` is
+    /// `kube-system` unless the person's file says otherwise; the managed file can only add to it. `jobs_per_hour` is
+    /// the person's if given, else the managed one, else [`JOBS_PER_HOUR`].
+    #[must_use]
+    pub fn with_managed(mut self, managed: Self) -> Self {
+        self.allow.extend(managed.allow);
+        self.deny.extend(managed.deny);
+        self.clusters.extend(managed.clusters);
+        self.namespaces.extend(managed.namespaces);
+        self.paths.extend(managed.paths);
+        self.deny_paths.extend(managed.deny_paths);
+        let mut denied =
+            self.deny_namespaces.unwrap_or_else(|| BTreeSet::from([DENIED_NAMESPACE.to_owned()]));
+        denied.extend(managed.deny_namespaces.unwrap_or_default());
+        self.deny_namespaces = Some(denied);
+        self.jobs_per_hour = self.jobs_per_hour.or(managed.jobs_per_hour);
+        self
+    }
+
+    /// The actions that are allowed at all. Empty: observes only.
+    pub fn allowed_actions(&self) -> Vec<ActionKind> {
+        self.allow.difference(&self.deny).copied().collect()
     }
 
     /// May this job run, given how many ran within the last hour? `now` only says when that was judged.
-    pub fn judge(&self, job: &v1::Job, now: Timestamp, jobs_in_last_hour: usize) -> Result<(), Refusal> {
-        let Some(action) = &job.action else {
-            return Err(Refusal::new(Code::Malformed, "expected an action, found none"));
-        };
-        let name = action_name(action);
-        if self.deny.contains(name) || !self.allow.contains(name) {
-            let allowed = match self.allowed_actions() {
-                none if none.is_empty() => "nothing (observe only)".to_owned(),
+    pub fn judge(
+        &self,
+        job: &v1::Job,
+        action: &Body,
+        now: Timestamp,
+        jobs_in_last_hour: usize,
+    ) -> Result<(), Refusal> {
+        let kind = action.kind();
+        if self.deny.contains(&kind) || !self.allow.contains(&kind) {
+            let allowed: Vec<&str> = self.allowed_actions().into_iter().map(ActionKind::as_str).collect();
+            let allowed = match allowed.as_slice() {
+                [] => "nothing (observe only)".to_owned(),
                 some => some.join(", "),
             };
             return forbid(format!(
-                "this agent's policy allows {allowed}, found {name}; `allow` would have to name it"
+                "this agent's policy allows {allowed}, found {kind}; `allow` would have to name it"
             ));
         }
-        match action {
-            Action::RestartPod(a) => self.judge_object(job, [a.pod.as_ref(), a.owner.as_ref()])?,
-            Action::RollbackDeployment(a) => {
-                self.judge_object(job, [a.deployment.as_ref(), a.to_replica_set.as_ref()])?;
+        for touched in action::rules(action).touches() {
+            match touched {
+                Touched::Namespace(namespace) => {
+                    self.judge_cluster(&job.cluster_uid)?;
+                    self.judge_namespace(namespace)?;
+                }
+                Touched::Node(_) => self.judge_cluster(&job.cluster_uid)?,
+                Touched::Path { root, path } => self.judge_path(root, path)?,
             }
-            Action::RestoreFile(a) => self.judge_path(&a.root, &a.path)?,
-            Action::AcceptBaseline(a) => self.judge_path(&a.root, &a.path)?,
         }
-        if jobs_in_last_hour >= self.jobs_per_hour {
+        let most = self.jobs_per_hour.unwrap_or(JOBS_PER_HOUR);
+        if jobs_in_last_hour >= usize::from(most) {
             return forbid(format!(
-                "this agent's policy allows {} jobs an hour, found {jobs_in_last_hour} in the hour before {now}",
-                self.jobs_per_hour
+                "this agent's policy allows {most} jobs an hour, found {jobs_in_last_hour} in the hour before {now}"
             ));
         }
         Ok(())
     }
 
-    fn judge_object(&self, job: &v1::Job, targets: [Option<&v1::Target>; 2]) -> Result<(), Refusal> {
-        if !self.clusters.contains(&job.cluster_uid) {
-            return forbid(format!(
-                "this agent's policy names no cluster {:?} to act on; `clusters` would have to hold its UID",
-                job.cluster_uid
-            ));
+    fn judge_cluster(&self, uid: &str) -> Result<(), Refusal> {
+        if self.clusters.contains(uid) {
+            return Ok(());
         }
-        for target in targets {
-            let namespace = target.map_or("", |t| t.namespace.as_str());
-            if self.deny_namespaces.contains(namespace) {
-                return forbid(format!("namespace {namespace:?} is in this agent's `deny_namespaces`"));
-            }
-            let allowed = self.namespaces.contains("*") || self.namespaces.contains(namespace);
-            if namespace.is_empty() || !allowed {
-                return forbid(format!("namespace {namespace:?} is not in this agent's `namespaces`"));
-            }
+        forbid(format!(
+            "this agent's policy names no cluster {uid:?} to act on; `clusters` would have to hold its UID"
+        ))
+    }
+
+    fn judge_namespace(&self, namespace: &str) -> Result<(), Refusal> {
+        let denied = match &self.deny_namespaces {
+            Some(denied) => denied.contains(namespace),
+            None => namespace == DENIED_NAMESPACE,
+        };
+        if denied {
+            return forbid(format!("namespace {namespace:?} is in this agent's `deny_namespaces`"));
+        }
+        let allowed = self.namespaces.contains("*") || self.namespaces.contains(namespace);
+        if namespace.is_empty() || !allowed {
+            return forbid(format!("namespace {namespace:?} is not in this agent's `namespaces`"));
         }
         Ok(())
     }

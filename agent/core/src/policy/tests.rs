@@ -5,8 +5,15 @@ use super::*;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+/// A policy file without warnings.
+fn parse(text: &str) -> Policy {
+    let (policy, warnings) = Policy::parse(text).unwrap();
+    assert_eq!(warnings, []);
+    policy
+}
+
 fn policy() -> Policy {
-    Policy::parse(
+    parse(
         r#"
         allow = ["restart_pod", "rollback_deployment", "restore_file", "accept_baseline"]
         clusters = ["cluster-1"]
@@ -17,32 +24,37 @@ fn policy() -> Policy {
         jobs_per_hour = 3
         "#,
     )
-    .unwrap()
 }
 
 fn target(namespace: &str) -> Option<v1::Target> {
     Some(v1::Target { namespace: namespace.into(), name: "n".into(), uid: "u".into() })
 }
 
-fn restart(cluster: &str, pod: &str, owner: &str) -> v1::Job {
+type Asked = (v1::Job, Body);
+
+fn restart(cluster: &str, pod: &str, owner: &str) -> Asked {
     let action = v1::RestartPod { pod: target(pod), owner: target(owner), ..Default::default() };
-    v1::Job { cluster_uid: cluster.into(), action: Some(Action::RestartPod(action)), ..Default::default() }
+    (v1::Job { cluster_uid: cluster.into(), ..Default::default() }, Body::RestartPod(action))
 }
 
-fn restore(root: &str, path: &str) -> v1::Job {
+fn restore(root: &str, path: &str) -> Asked {
     let action = v1::RestoreFile { root: root.into(), path: path.into(), ..Default::default() };
-    v1::Job { action: Some(Action::RestoreFile(action)), ..Default::default() }
+    (v1::Job::default(), Body::RestoreFile(action))
 }
 
-fn refused(policy: &Policy, job: &v1::Job) -> String {
-    let refusal = policy.judge(job, NOW, 0).unwrap_err();
+fn judge(policy: &Policy, (job, action): &Asked, jobs_in_last_hour: usize) -> Result<(), Refusal> {
+    policy.judge(job, action, NOW, jobs_in_last_hour)
+}
+
+fn refused(policy: &Policy, asked: &Asked) -> String {
+    let refusal = judge(policy, asked, 0).unwrap_err();
     assert_eq!(refusal.code, Code::PolicyForbids);
     refusal.reason
 }
 
 #[test]
 fn an_absent_or_empty_policy_observes_only() {
-    for policy in [Policy::default(), Policy::parse("").unwrap()] {
+    for policy in [Policy::default(), parse("")] {
         assert!(policy.allowed_actions().is_empty());
         assert!(refused(&policy, &restart("cluster-1", "default", "default")).contains("observe only"));
         assert!(refused(&policy, &restore("/", "/x")).contains("observe only"));
@@ -51,9 +63,9 @@ fn an_absent_or_empty_policy_observes_only() {
 
 #[test]
 fn what_is_named_is_allowed() {
-    assert_eq!(policy().judge(&restart("cluster-1", "default", "default"), NOW, 2), Ok(()));
-    assert_eq!(policy().judge(&restore("/etc/app", "/etc/app/x.conf"), NOW, 0), Ok(()));
-    assert_eq!(policy().judge(&restore("/srv", "/srv"), NOW, 0), Ok(()));
+    assert_eq!(judge(&policy(), &restart("cluster-1", "default", "default"), 2), Ok(()));
+    assert_eq!(judge(&policy(), &restore("/etc/app", "/etc/app/x.conf"), 0), Ok(()));
+    assert_eq!(judge(&policy(), &restore("/srv", "/srv"), 0), Ok(()));
 }
 
 #[test]
@@ -61,7 +73,7 @@ fn deny_beats_allow() {
     assert!(refused(&policy(), &restart("cluster-1", "bank", "bank")).contains("deny_namespaces"));
     assert!(refused(&policy(), &restart("cluster-1", "default", "bank")).contains("deny_namespaces"));
     assert!(refused(&policy(), &restore("/etc/app", "/etc/app/private/key")).contains("deny_paths"));
-    let denied = Policy::parse("allow = [\"restart_pod\"]\ndeny = [\"restart_pod\"]").unwrap();
+    let denied = parse("allow = [\"restart_pod\"]\ndeny = [\"restart_pod\"]");
     assert!(denied.allowed_actions().is_empty());
     assert!(refused(&denied, &restart("cluster-1", "default", "default")).contains("observe only"));
 }
@@ -80,17 +92,17 @@ fn other_clusters_namespaces_and_paths_are_out() {
 #[test]
 fn so_many_an_hour_and_no_more() {
     let job = restore("/srv", "/srv/a");
-    assert_eq!(policy().judge(&job, NOW, 2), Ok(()));
-    assert!(policy().judge(&job, NOW, 3).unwrap_err().reason.contains("3 jobs an hour"));
+    assert_eq!(judge(&policy(), &job, 2), Ok(()));
+    assert!(judge(&policy(), &job, 3).unwrap_err().reason.contains("3 jobs an hour"));
 }
 
 #[test]
 fn kube_system_is_denied_unless_the_file_says_otherwise() {
     let text = "allow = [\"restart_pod\"]\nclusters = [\"c\"]\nnamespaces = [\"*\"]\n";
     let job = restart("c", "kube-system", "kube-system");
-    assert!(refused(&Policy::parse(text).unwrap(), &job).contains("kube-system"));
-    let open = Policy::parse(&format!("{text}deny_namespaces = []\n")).unwrap();
-    assert_eq!(open.judge(&job, NOW, 0), Ok(()));
+    assert!(refused(&parse(text), &job).contains("kube-system"));
+    let open = parse(&format!("{text}deny_namespaces = []\n"));
+    assert_eq!(judge(&open, &job, 0), Ok(()));
 }
 
 #[test]
@@ -99,7 +111,7 @@ fn a_broken_file_names_line_and_field() {
         ("allow = []\nalow = []", 2, "alow"),
         ("\n\njobs_per_hour = \"many\"", 3, "jobs_per_hour"),
         ("jobs_per_hour = -1", 1, "-1"),
-        ("allow = [\n  \"restart_pod\",\n  \"restart_pods\",\n]", 3, "restart_pods"),
+        ("deny = [\n  \"restart_pod\",\n  \"restart_pods\",\n]", 3, "restart_pods"),
         ("paths = [\"/ok\", \"/not/../ok\"]", 1, "paths"),
         ("paths = [\"relative\"]", 1, "relative"),
         ("deny_namespaces = [\"team-*\"]", 1, "deny_namespaces"),
@@ -110,4 +122,73 @@ fn a_broken_file_names_line_and_field() {
         assert_eq!(error.line, line, "{text}: {error}");
         assert!(error.to_string().contains(names), "{text}: {error}");
     }
+}
+
+#[test]
+fn an_unknown_action_in_allow_allows_nothing_and_is_said_while_the_rest_is_in_force() {
+    let text = "paths = [\"/srv\"]\nallow = [\n  \"restore_file\",\n  \"drain_node_2\",\n]\n";
+    let (policy, warnings) = Policy::parse(text).unwrap();
+    assert_eq!(policy.allowed_actions(), [ActionKind::RestoreFile]);
+    assert_eq!(judge(&policy, &restore("/srv", "/srv/a"), 0), Ok(()));
+    let [warning] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert_eq!((warning.line, warning.word.as_str()), (4, "drain_node_2"));
+    assert!(warning.to_string().contains("restart_pod, rollback_deployment"), "{warning}");
+    // What an unknown word forbids is not known: nothing of such a file is used.
+    assert!(Policy::parse("allow = [\"restore_file\"]\ndeny = [\"drain_node_2\"]").is_err());
+}
+
+#[test]
+fn the_managed_file_adds_to_the_persons_and_deny_beats_allow() {
+    let managed = parse(
+        "allow = [\"restart_pod\", \"restore_file\"]\nclusters = [\"c\"]\nnamespaces = [\"*\"]\npaths = [\"/srv\"]\n\
+         deny_namespaces = [\"bank\"]\ndeny_paths = [\"/etc/app/x\"]\njobs_per_hour = 7\n",
+    );
+    let both = |person: &str| parse(person).with_managed(managed.clone());
+    let alone = both("");
+    assert_eq!(judge(&alone, &restart("c", "shop", "shop"), 6), Ok(()));
+    assert!(judge(&alone, &restart("c", "shop", "shop"), 7).is_err());
+    assert!(refused(&alone, &restart("c", "bank", "bank")).contains("deny_namespaces"));
+    assert!(refused(&alone, &restart("c", "kube-system", "kube-system")).contains("deny_namespaces"));
+
+    let person =
+        "deny = [\"restart_pod\"]\npaths = [\"/etc/app\"]\ndeny_paths = [\"/srv/b\"]\njobs_per_hour = 9\n";
+    let united = both(person);
+    assert_eq!(united.allowed_actions(), [ActionKind::RestoreFile]);
+    for path in ["/srv/a", "/etc/app/y"] {
+        assert_eq!(judge(&united, &restore("/", path), 8), Ok(()), "{path}");
+    }
+    for path in ["/srv/b", "/etc/app/x"] {
+        assert!(refused(&united, &restore("/", path)).contains("deny_paths"), "{path}");
+    }
+    assert!(judge(&united, &restore("/srv", "/srv/a"), 9).is_err());
+}
+
+#[test]
+fn a_star_in_deny_stops_everything_whatever_either_file_allows() {
+    let everything = parse(&format!("allow = {:?}\npaths = [\"/srv\"]\n", ActionKind::WORDS));
+    assert_eq!(everything.allowed_actions(), ActionKind::ALL);
+    let stopped = parse("deny = [\"*\"]\n").with_managed(everything.clone());
+    assert!(refused(&stopped, &restore("/srv", "/srv/a")).contains("observe only"));
+    assert!(everything.with_managed(parse("deny = [\"*\"]\n")).allowed_actions().is_empty());
+}
+
+#[test]
+fn only_the_persons_file_opens_kube_system() {
+    let job = restart("c", "kube-system", "kube-system");
+    let text = "allow = [\"restart_pod\"]\nclusters = [\"c\"]\nnamespaces = [\"*\"]\n";
+    let (open, silent) = (parse(&format!("{text}deny_namespaces = []\n")), parse(text));
+    assert_eq!(judge(&open.clone().with_managed(silent.clone()), &job, 0), Ok(()));
+    assert!(refused(&silent.with_managed(open), &job).contains("deny_namespaces"));
+}
+
+#[test]
+fn a_node_is_touched_in_a_cluster_that_is_named() {
+    let (job, action) = restart("cluster-2", "default", "default");
+    let Body::RestartPod(mut action) = action else { unreachable!() };
+    (action.avoid_node, action.node) = (true, "n1".into());
+    let asked = |cluster: &str| {
+        (v1::Job { cluster_uid: cluster.into(), ..job.clone() }, Body::RestartPod(action.clone()))
+    };
+    assert_eq!(judge(&policy(), &asked("cluster-1"), 0), Ok(()));
+    assert!(refused(&policy(), &asked("cluster-2")).contains("clusters"));
 }

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, version};
 
 use super::backoff::Backoff;
+use super::reports::Reports;
 use super::{Action, BATCH_BYTES, Event, Settings, State, WINDOW};
 
 /// Between heartbeats when the Welcome names no time.
@@ -15,10 +17,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const SILENT_BEATS: u32 = 3;
 /// Longest wait that a refusal may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-
-/// QUIC application codes.
-const BYE: u32 = 0;
-const MALFORMED: u32 = 2;
 
 /// The session with the control plane; see the module.
 #[derive(Debug)]
@@ -32,6 +30,7 @@ pub struct Session {
     /// Last sequence of each unacknowledged batch, and when it was sent.
     in_flight: VecDeque<(u64, Duration)>,
     acknowledged: u64,
+    reports: Reports,
     /// A `Pull` is not answered yet.
     pulling: bool,
     /// The spool may have more.
@@ -54,6 +53,7 @@ impl Session {
             actions: VecDeque::new(),
             in_flight: VecDeque::new(),
             acknowledged: 0,
+            reports: Reports::default(),
             pulling: false,
             pending: false,
             max_observations: MAX_BATCH_OBSERVATIONS,
@@ -72,6 +72,17 @@ impl Session {
             Event::Connected(hello) => self.connected(*hello, now),
             Event::Closed(reason) => self.disconnect(reason, Duration::ZERO, now, random),
             Event::Frame(frame) => self.frame(*frame, now, random),
+            Event::ReportsPending => self.reports.pending(),
+            Event::Reports(reports) => {
+                for report in self.reports.given(reports, now) {
+                    self.send_report(report);
+                }
+            }
+            Event::Refusal(report) => {
+                if self.state == State::Live && self.reports.once(&report) {
+                    self.send_report(*report);
+                }
+            }
             Event::Pending => self.pending = true,
             Event::BatchSent(sequence) => self.batch_sent(sequence, now),
             Event::NothingPending => self.pulling = false,
@@ -94,7 +105,9 @@ impl Session {
             State::Greeting => self.since + self.settings.greeting_timeout,
             State::Live => {
                 let silent = self.last_heard + self.heartbeat * SILENT_BEATS;
-                let late = self.in_flight.front().map(|(_, sent)| *sent + self.settings.ack_timeout);
+                let oldest =
+                    self.in_flight.front().map(|(_, sent)| *sent).into_iter().chain(self.reports.oldest());
+                let late = oldest.min().map(|sent| sent + self.settings.ack_timeout);
                 self.next_heartbeat.min(silent).min(late.unwrap_or(silent))
             }
         }
@@ -140,6 +153,11 @@ impl Session {
             }
             (State::Greeting, Some(Body::Welcome(welcome))) => self.welcome(welcome, now, random),
             (State::Live, Some(Body::Ack(ack))) => self.ack(ack.sequence, now, random),
+            (State::Live, Some(Body::JobReportAck(ack))) => {
+                if self.reports.acknowledged(&ack) {
+                    self.actions.push_back(Action::ReportAcknowledged(ack));
+                }
+            }
             (State::Live, Some(Body::Job(envelope))) => self.actions.push_back(Action::Job(envelope)),
             (State::Live, Some(Body::Resync(request))) => {
                 self.actions.push_back(Action::Resync(request.reason));
@@ -170,6 +188,7 @@ impl Session {
         self.acknowledged = welcome.acknowledged;
         self.next_heartbeat = now + self.heartbeat;
         self.pending = true;
+        self.reports.connected();
         self.problem = None;
         self.enter(State::Live, now);
         self.actions.push_back(Action::Welcomed(welcome));
@@ -197,7 +216,18 @@ impl Session {
         }
     }
 
+    fn send_report(&mut self, report: v1::JobReport) {
+        let body = Some(agent_frame::Body::JobReport(report));
+        self.actions.push_back(Action::Send(Box::new(v1::AgentFrame { body })));
+    }
+
+    /// Asks for what there is room for: reports first, as they are few and somebody waits for them.
     fn pull(&mut self) {
+        if self.state == State::Live
+            && let Some((most, sent)) = self.reports.pull()
+        {
+            self.actions.push_back(Action::PullReports { most, sent });
+        }
         if self.state == State::Live && self.pending && !self.pulling && self.in_flight.len() < WINDOW {
             self.pulling = true;
             self.pending = false;
@@ -216,7 +246,12 @@ impl Session {
             State::Connecting | State::Greeting if now >= self.next_timeout() => {
                 let waited = now.saturating_sub(self.since).as_secs();
                 let what = if self.state == State::Connecting { "a connection" } else { "a welcome" };
-                self.hang_up(BYE, format!("expected {what} within {waited} s, found none"), now, random);
+                self.hang_up(
+                    CloseCode::Done,
+                    format!("expected {what} within {waited} s, found none"),
+                    now,
+                    random,
+                );
             }
             State::Live => self.tick_live(now, random),
             _ => {}
@@ -226,14 +261,27 @@ impl Session {
     fn tick_live(&mut self, now: Duration, random: u64) {
         if now >= self.last_heard + self.heartbeat * SILENT_BEATS {
             let silent = now.saturating_sub(self.last_heard).as_secs();
-            return self.hang_up(BYE, format!("the control plane was silent for {silent} s"), now, random);
+            return self.hang_up(
+                CloseCode::Silent,
+                format!("the control plane was silent for {silent} s"),
+                now,
+                random,
+            );
         }
         if let Some((last, sent)) = self.in_flight.front().copied()
             && now >= sent + self.settings.ack_timeout
         {
             let waited = now.saturating_sub(sent).as_secs();
             let reason = format!("expected an acknowledgement of {last} within {waited} s, found none");
-            return self.hang_up(BYE, reason, now, random);
+            return self.hang_up(CloseCode::Silent, reason, now, random);
+        }
+        if let Some(sent) = self.reports.oldest()
+            && now >= sent + self.settings.ack_timeout
+        {
+            let waited = now.saturating_sub(sent).as_secs();
+            let reason =
+                format!("expected an acknowledgement of a job's report within {waited} s, found none");
+            return self.hang_up(CloseCode::Silent, reason, now, random);
         }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now + self.heartbeat;
@@ -249,20 +297,20 @@ impl Session {
         } else {
             Duration::from_millis((*retry_after_ms).into()).min(MAX_RETRY_AFTER)
         };
-        self.actions.push_back(Action::Close { code: BYE, reason: "refused".to_owned() });
+        self.actions.push_back(Action::Close { code: CloseCode::Done, reason: "refused".to_owned() });
         self.disconnect(reason, wait, now, random);
     }
 
     fn malformed(&mut self, found: &str, now: Duration, random: u64) {
         self.hang_up(
-            MALFORMED,
+            CloseCode::Malformed,
             format!("the control plane does not keep to the protocol: found {found}"),
             now,
             random,
         );
     }
 
-    fn hang_up(&mut self, code: u32, reason: String, now: Duration, random: u64) {
+    fn hang_up(&mut self, code: CloseCode, reason: String, now: Duration, random: u64) {
         self.actions.push_back(Action::Close { code, reason: reason.clone() });
         self.disconnect(reason, Duration::ZERO, now, random);
     }
@@ -275,12 +323,23 @@ impl Session {
         if self.state == State::Live && now.saturating_sub(self.since) >= self.settings.stable_after {
             self.backoff.reset();
         }
-        self.actions.retain(|action| {
-            use Action::{Acknowledged, Close, Job, Renewed, Resync};
-            matches!(action, Acknowledged(_) | Job(_) | Resync(_) | Renewed(_) | Close { .. })
+        self.actions.retain(|action| match action {
+            Action::Acknowledged(_)
+            | Action::ReportAcknowledged(_)
+            | Action::Job(_)
+            | Action::Resync(_)
+            | Action::Renewed(_)
+            | Action::Close { .. } => true,
+            Action::Connect
+            | Action::Send(_)
+            | Action::Heartbeat
+            | Action::Welcomed(_)
+            | Action::Pull { .. }
+            | Action::PullReports { .. } => false,
         });
         self.in_flight.clear();
         self.pulling = false;
+        self.reports = Reports::default();
         let retry_at = now + at_least + self.backoff.next(random);
         self.problem = Some(reason);
         self.enter(State::Disconnected { retry_at }, now);

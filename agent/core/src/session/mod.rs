@@ -10,22 +10,32 @@
 //!       ^-------------------- closed, refused, silent, timed out -------------'
 //! ```
 //!
-//! Bounds: [`WINDOW`] unacknowledged batches; the queue of actions holds what one event causes, because it is emptied
-//! after each.
+//! What became of a job goes over the control stream, so that no inventory delays it. The journal has each report until
+//! it is acknowledged; the session asks for those that it has not sent over this connection, and so sends all of them
+//! again after each connect.
+//!
+//! Bounds: [`WINDOW`] unacknowledged batches; [`REPORT_WINDOW`] unacknowledged reports of the journal, and as many
+//! refusals that no journal keeps, beyond which these are dropped; the queue of actions holds what one event causes,
+//! because it is emptied after each.
 
 mod backoff;
 mod machine;
+mod reports;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1;
 
 pub use machine::Session;
+pub use reports::SentReport;
 
 /// Most batches sent and not acknowledged. At it, nothing is pulled from the spool until an acknowledgement comes.
 pub const WINDOW: usize = 8;
+/// Most reports sent and not acknowledged. At it, no further report is sent until an acknowledgement comes.
+pub const REPORT_WINDOW: usize = 8;
 /// Most bytes of observations in one batch, before compression; a frame takes more.
 pub const BATCH_BYTES: usize = 512 << 10;
 
@@ -38,6 +48,12 @@ pub enum Event {
     Closed(String),
     /// A frame came, on any stream.
     Frame(Box<v1::ServerFrame>),
+    /// The journal has a new report.
+    ReportsPending,
+    /// Answers [`Action::PullReports`]: durable reports that were not among those sent; may be empty.
+    Reports(Vec<v1::JobReport>),
+    /// A refusal that no journal keeps: sent once if a session is live, otherwise dropped.
+    Refusal(Box<v1::JobReport>),
     /// The spool has something new.
     Pending,
     /// Answers [`Action::Pull`]: a batch up to and including this sequence was written to the data stream.
@@ -68,7 +84,16 @@ pub enum Action {
     },
     /// `spool.acknowledge(sequence)`.
     Acknowledged(u64),
-    /// An order, not believed yet.
+    /// Take reports from the journal, `journal.unacknowledged(most, sent)`; answer with `Reports`.
+    PullReports {
+        /// Most of them.
+        most: usize,
+        /// Those that were sent over this connection: not again.
+        sent: Vec<SentReport>,
+    },
+    /// `journal.acknowledge(job, phase)`.
+    ReportAcknowledged(v1::JobReportAck),
+    /// A signed job, not believed yet.
     Job(v1::Envelope),
     /// The control plane asks for everything again.
     Resync(String),
@@ -76,8 +101,8 @@ pub enum Action {
     Renewed(v1::RenewResponse),
     /// Close the connection with this application code; no answer is needed.
     Close {
-        /// QUIC application code.
-        code: u32,
+        /// Why, for the peer.
+        code: CloseCode,
         /// For the log.
         reason: String,
     },
@@ -90,7 +115,7 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// Longest wait for the Welcome.
     pub greeting_timeout: Duration,
-    /// Longest wait for an acknowledgement of the oldest batch in flight.
+    /// Longest wait for an acknowledgement of the oldest batch or report in flight.
     pub ack_timeout: Duration,
     /// Ceiling of the first wait between attempts; it doubles with each attempt.
     pub backoff_base: Duration,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use nimbus_protocol::v1::{agent_frame, server_frame::Body};
+use nimbus_protocol::v1::{agent_frame, job_report::Phase, server_frame::Body};
 use nimbus_protocol::version;
 use proptest::prelude::*;
 
@@ -69,7 +69,8 @@ fn it_connects_greets_with_both_versions_and_goes_live() {
     assert_eq!((hello.lowest_version, hello.highest_version), (version::LOWEST, version::HIGHEST));
     let then = step(&mut session, welcome(7), 2);
     assert!(matches!(&then[0], Action::Welcomed(w) if w.acknowledged == 7));
-    assert_eq!(then[1], Action::Pull { max_observations: 100, max_bytes: BATCH_BYTES });
+    assert_eq!(then[1], Action::PullReports { most: REPORT_WINDOW, sent: Vec::new() });
+    assert_eq!(then[2], Action::Pull { max_observations: 100, max_bytes: BATCH_BYTES });
     assert_eq!(session.problem(), None);
 }
 
@@ -211,7 +212,10 @@ fn a_peer_that_breaks_the_protocol_is_left() {
             session = live();
         }
         let actions = step(&mut session, event.clone(), 1);
-        assert!(matches!(actions[..], [Action::Close { code: 2, .. }]), "{event:?}: {actions:?}");
+        assert!(
+            matches!(actions[..], [Action::Close { code: CloseCode::Malformed, .. }]),
+            "{event:?}: {actions:?}"
+        );
     }
     // What a newer peer may add is no fault.
     let mut session = live();
@@ -220,7 +224,7 @@ fn a_peer_that_breaks_the_protocol_is_left() {
 }
 
 #[test]
-fn orders_and_requests_are_passed_on() {
+fn jobs_and_requests_are_passed_on() {
     let mut session = live();
     let envelope = v1::Envelope { payload: vec![1], ..Default::default() };
     assert_eq!(step(&mut session, frame(Body::Job(envelope.clone())), 1), [Action::Job(envelope)]);
@@ -243,10 +247,138 @@ fn what_was_meant_for_a_lost_connection_is_not_done_and_what_it_brought_is_kept(
     assert_eq!(session.in_flight(), 0);
 }
 
+fn report(job: u64, phase: Phase) -> v1::JobReport {
+    v1::JobReport { job_id: format!("job_{job}"), phase: phase.into(), ..Default::default() }
+}
+
+fn report_ack(report: &v1::JobReport) -> v1::JobReportAck {
+    v1::JobReportAck {
+        job_id: report.job_id.clone(),
+        phase: report.phase,
+        envelope_sha256: report.envelope_sha256.clone(),
+    }
+}
+
+fn reports(actions: &[Action]) -> Vec<v1::JobReport> {
+    let report = |action: &Action| match action {
+        Action::Send(frame) => match &frame.body {
+            Some(agent_frame::Body::JobReport(report)) => Some(report.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    actions.iter().filter_map(report).collect()
+}
+
+/// A live session whose journal answered that it has nothing, and whose spool did too.
+fn idle() -> Session {
+    let mut session = live();
+    step(&mut session, Event::Reports(Vec::new()), 0);
+    step(&mut session, Event::NothingPending, 0);
+    session
+}
+
+#[test]
+fn a_report_goes_out_when_the_journal_has_it_and_is_dropped_once_it_is_acknowledged() {
+    let mut session = idle();
+    let (accepted, applied) = (report(1, Phase::Accepted), report(1, Phase::Applied));
+    let asked = step(&mut session, Event::ReportsPending, 1);
+    assert_eq!(asked, [Action::PullReports { most: REPORT_WINDOW, sent: Vec::new() }]);
+    let said = step(&mut session, Event::Reports(vec![accepted.clone(), applied.clone()]), 1);
+    assert_eq!(reports(&said), [accepted.clone(), applied.clone()]);
+    let Some(Action::PullReports { most, sent }) = said.last() else { panic!("{said:?}") };
+    assert!(*most == REPORT_WINDOW - 2 && sent[0].is(&accepted) && sent[1].is(&applied));
+    assert!(!sent[0].is(&report(2, Phase::Accepted)));
+    step(&mut session, Event::Reports(Vec::new()), 1);
+
+    let ack = report_ack(&accepted);
+    let after = step(&mut session, frame(Body::JobReportAck(ack.clone())), 2);
+    assert_eq!(after[0], Action::ReportAcknowledged(ack.clone()));
+    let Action::PullReports { sent, .. } = &after[1] else { panic!("{after:?}") };
+    assert!(sent.len() == 1 && sent[0].is(&applied));
+    step(&mut session, Event::Reports(Vec::new()), 2);
+    assert_eq!(
+        step(&mut session, frame(Body::JobReportAck(ack)), 2),
+        [],
+        "a second time it says nothing new"
+    );
+    let unknown = report_ack(&report(9, Phase::Failed));
+    assert_eq!(step(&mut session, frame(Body::JobReportAck(unknown)), 2), []);
+}
+
+#[test]
+fn no_more_reports_than_their_window_are_sent_at_once() {
+    let mut session = idle();
+    step(&mut session, Event::ReportsPending, 0);
+    let all: Vec<_> = (0..REPORT_WINDOW as u64).map(|job| report(job, Phase::Failed)).collect();
+    let said = step(&mut session, Event::Reports(all.clone()), 0);
+    assert_eq!(
+        (reports(&said).len(), said.len()),
+        (REPORT_WINDOW, REPORT_WINDOW),
+        "and nothing more is asked"
+    );
+    assert_eq!(step(&mut session, Event::ReportsPending, 0), []);
+    let after = step(&mut session, frame(Body::JobReportAck(report_ack(&all[3]))), 0);
+    assert!(matches!(&after[1], Action::PullReports { most: 1, sent } if sent.len() == REPORT_WINDOW - 1));
+}
+
+#[test]
+fn what_is_not_acknowledged_is_sent_again_after_each_connect() {
+    let mut session = idle();
+    step(&mut session, Event::ReportsPending, 0);
+    step(&mut session, Event::Reports(vec![report(1, Phase::Failed)]), 0);
+    step(&mut session, Event::Closed("gone".into()), 1);
+    assert_eq!(step(&mut session, Event::ReportsPending, 1), [], "not without a session");
+    step(&mut session, Event::Timeout, 2);
+    step(&mut session, connected(), 2);
+    let then = step(&mut session, welcome(0), 2);
+    assert_eq!(then[1], Action::PullReports { most: REPORT_WINDOW, sent: Vec::new() });
+    let said = step(&mut session, Event::Reports(vec![report(1, Phase::Failed)]), 2);
+    assert_eq!(reports(&said), [report(1, Phase::Failed)]);
+}
+
+#[test]
+fn a_report_that_is_not_acknowledged_in_time_ends_the_session() {
+    let mut session = idle();
+    step(&mut session, Event::ReportsPending, 0);
+    step(&mut session, Event::Reports(vec![report(1, Phase::Failed)]), 0);
+    step(&mut session, Event::Reports(Vec::new()), 0);
+    for second in [5, 10, 15, 20, 25] {
+        step(&mut session, beat(), second);
+    }
+    assert_eq!(session.next_timeout(), 30 * SECOND);
+    assert!(matches!(step(&mut session, beat(), 30)[..], [Action::Close { code: CloseCode::Silent, .. }]));
+    assert!(session.problem().unwrap().contains("job's report"));
+}
+
+#[test]
+fn a_refusal_that_no_journal_keeps_is_sent_once_and_in_bounds() {
+    let refusal = |envelope: usize| v1::JobReport {
+        phase: Phase::Refused.into(),
+        envelope_sha256: vec![u8::try_from(envelope).unwrap(); 32],
+        ..Default::default()
+    };
+    let mut session = idle();
+    for envelope in 0..REPORT_WINDOW {
+        let said = step(&mut session, Event::Refusal(Box::new(refusal(envelope))), 0);
+        assert_eq!(reports(&said), [refusal(envelope)]);
+    }
+    assert_eq!(step(&mut session, Event::Refusal(Box::new(refusal(99))), 0), [], "one too many");
+    // It is acknowledged by its envelope, which makes room and concerns no journal.
+    assert_eq!(step(&mut session, frame(Body::JobReportAck(report_ack(&refusal(3)))), 0), []);
+    assert_eq!(reports(&step(&mut session, Event::Refusal(Box::new(refusal(99))), 0)), [refusal(99)]);
+    let mut session = Session::new(Settings::default(), Duration::ZERO);
+    drain(&mut session);
+    assert_eq!(step(&mut session, Event::Refusal(Box::new(refusal(1))), 0), [], "not without a session");
+}
+
 /// A control plane that stores, and a wire that delays, drops and breaks.
 #[derive(Default)]
 struct World {
     spool: BTreeSet<u64>,
+    /// Jobs whose reports the journal has.
+    journal: BTreeSet<u64>,
+    reported: BTreeSet<u64>,
     cursor: u64,
     stored: u64,
     /// Arrives at the agent at that time.
@@ -267,7 +399,24 @@ impl World {
                     if luck.is_multiple_of(3) { Event::Closed("no route".into()) } else { connected() };
                 self.wire.push((now + delay, event));
             }
-            Action::Send(_) if !dropped => self.wire.push((now + delay, welcome(self.stored))),
+            Action::Send(frame) if !dropped => match frame.body {
+                Some(agent_frame::Body::JobReport(report)) => {
+                    self.reported.insert(job_number(&report));
+                    self.wire
+                        .push((now + delay, super::tests::frame(Body::JobReportAck(report_ack(&report)))));
+                }
+                _ => self.wire.push((now + delay, welcome(self.stored))),
+            },
+            Action::PullReports { most, sent } => {
+                let all = self.journal.iter().map(|job| report(*job, Phase::Succeeded));
+                let new = all.filter(|report| !sent.iter().any(|sent| sent.is(report))).take(most);
+                return Some(Event::Reports(new.collect()));
+            }
+            Action::ReportAcknowledged(ack) => {
+                let job = job_number(&v1::JobReport { job_id: ack.job_id, ..Default::default() });
+                assert!(self.reported.contains(&job), "acknowledged before it was stored");
+                self.journal.remove(&job);
+            }
             Action::Welcomed(welcome) => {
                 self.spool.retain(|s| *s > welcome.acknowledged);
                 self.cursor = welcome.acknowledged;
@@ -294,19 +443,25 @@ impl World {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+fn job_number(report: &v1::JobReport) -> u64 {
+    report.job_id.strip_prefix("job_").unwrap().parse().unwrap()
+}
 
+proptest! {
     #[test]
     fn over_a_bad_wire_everything_arrives_in_the_end(
-        luck in proptest::collection::vec(any::<u8>(), 40..400), observations in 1u64..60,
+        luck in proptest::collection::vec(any::<u8>(), 40..400), observations in 1u64..60, jobs in 0u64..30,
     ) {
         let mut session = Session::new(Settings::default(), Duration::ZERO);
-        let mut world = World { spool: (1..=observations).collect(), ..World::default() };
+        let mut world = World {
+            spool: (1..=observations).collect(),
+            journal: (0..jobs).collect(),
+            ..World::default()
+        };
         let mut now = Duration::ZERO;
         // After the bad times come good ones: nothing is lost or late any more.
         let mut luck = luck.into_iter().chain(std::iter::repeat_n(1, 3_000));
-        while !world.spool.is_empty() {
+        while !world.spool.is_empty() || !world.journal.is_empty() {
             while let Some(action) = session.poll_action() {
                 let Some(luck) = luck.next() else { break };
                 if let Some(event) = world.carry(action, now, luck) {
@@ -332,5 +487,6 @@ proptest! {
         }
         prop_assert!(world.spool.is_empty(), "{} left in {:?} after {} connects", world.spool.len(), session.state(), world.connects);
         prop_assert_eq!(world.stored, observations);
+        prop_assert!(world.journal.is_empty() && world.reported.len() as u64 == jobs, "reports are left");
     }
 }

@@ -46,7 +46,7 @@ pub struct Read {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("spool: expected observation {expected} in segment {segment} at {offset}, found {found}")]
 pub struct SpoolError {
-    /// The file's number; 0 when no file is concerned.
+    /// The file's number.
     pub segment: u64,
     /// Where in it.
     pub offset: u64,
@@ -56,14 +56,6 @@ pub struct SpoolError {
     pub found: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Piece {
-    /// So many observations from the next read.
-    Stored(u64),
-    /// A report, from memory.
-    Report(Box<v1::Observation>),
-}
-
 /// What to send next: observations `first..=last` without a gap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
@@ -71,9 +63,10 @@ pub struct Batch {
     pub first: u64,
     /// Sequence of the last one.
     pub last: u64,
-    /// To be read back, each into one chunk for [`Batch::assemble`]. Empty when all of it is in memory.
+    /// To be read back, each into one chunk for [`Batch::assemble`].
     pub reads: Vec<Read>,
-    pub(super) pieces: Vec<Piece>,
+    /// Observations in each read.
+    pub(super) counts: Vec<u64>,
 }
 
 impl Batch {
@@ -81,28 +74,18 @@ impl Batch {
     pub fn assemble(self, chunks: &[Vec<u8>]) -> Result<v1::ObservationBatch, SpoolError> {
         let mut observations = Vec::new();
         let mut next = self.first;
-        let mut stored = self.reads.iter().zip(chunks);
-        for piece in self.pieces {
-            match piece {
-                Piece::Report(report) => {
-                    observations.push(*report);
-                    next += 1;
-                }
-                Piece::Stored(count) => {
-                    let (read, chunk) =
-                        stored.next().ok_or_else(|| wrong(None, next, "no bytes for it".to_owned()))?;
-                    take_stored(*read, chunk, next, count, &mut observations)?;
-                    next += count;
-                }
-            }
+        let mut chunks = chunks.iter();
+        for (read, count) in self.reads.iter().zip(self.counts) {
+            let chunk = chunks.next().ok_or_else(|| wrong(*read, next, "no bytes for it".to_owned()))?;
+            take_stored(*read, chunk, next, count, &mut observations)?;
+            next += count;
         }
         Ok(v1::ObservationBatch { first_sequence: self.first, observations })
     }
 }
 
-fn wrong(read: Option<Read>, expected: u64, found: String) -> SpoolError {
-    let (segment, offset) = read.map_or((0, 0), |r| (r.segment, r.offset));
-    SpoolError { segment, offset, expected, found }
+fn wrong(read: Read, expected: u64, found: String) -> SpoolError {
+    SpoolError { segment: read.segment, offset: read.offset, expected, found }
 }
 
 fn take_stored(
@@ -120,15 +103,15 @@ fn take_stored(
                 expected += 1;
             }
             Some(Stored::Observation(other)) => {
-                return Err(wrong(Some(read), expected, format!("observation {}", other.sequence)));
+                return Err(wrong(read, expected, format!("observation {}", other.sequence)));
             }
-            _ => return Err(wrong(Some(read), expected, "a record of another kind".to_owned())),
+            _ => return Err(wrong(read, expected, "a record of another kind".to_owned())),
         }
     }
     if expected == first + count {
         Ok(())
     } else {
-        Err(wrong(Some(read), expected, format!("{} bytes without a whole record of it", chunk.len())))
+        Err(wrong(read, expected, format!("{} bytes without a whole record of it", chunk.len())))
     }
 }
 

@@ -2,32 +2,31 @@
 
 use nimbus_protocol::v1::{self, observation::Body, sync_mark};
 
-/// A job report, or the end of a listing, or the state of the object that hashes so.
+/// The end of a listing, or the state of the object that hashes so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key(u64);
 
 impl Key {
-    /// Never dropped.
-    pub(super) const REPORT: Self = Self(0);
     /// Not sent when a part of what it closes was dropped.
-    pub(super) const LIST_END: Self = Self(1);
+    pub(super) const LIST_END: Self = Self(0);
+    /// Of no object that is known here: nothing newer makes up for it.
+    const OTHER: Self = Self(1);
 
     /// The key of an observation. Two objects share one by accident only (64 bits of SHA-256); then, and only at
     /// the spool's bound, the older one's state is dropped without a new listing.
     pub(super) fn of(observation: &v1::Observation) -> Self {
         let (kind, name) = match &observation.body {
-            Some(Body::JobReport(_)) => return Self::REPORT,
             Some(Body::Sync(mark)) if mark.phase() == sync_mark::Phase::End => return Self::LIST_END,
             Some(Body::Sync(mark)) => ("list", mark.kind.as_str()),
-            Some(Body::Pod(o)) => ("Pod", uid(o.meta.as_ref())),
-            Some(Body::ReplicaSet(o)) => ("ReplicaSet", uid(o.meta.as_ref())),
-            Some(Body::Deployment(o)) => ("Deployment", uid(o.meta.as_ref())),
-            Some(Body::Node(o)) => ("Node", uid(o.meta.as_ref())),
             Some(Body::Gone(o)) => (o.kind.as_str(), o.uid.as_str()),
             Some(Body::Host(_)) => ("host", ""),
             Some(Body::File(o)) => ("file", o.path.as_str()),
             Some(Body::AgentStatus(_)) => ("status", ""),
-            None => ("nothing", ""),
+            Some(object) => {
+                let Some(kind) = object.object_kind() else { return Self::OTHER };
+                (kind.as_str(), object.meta().map_or("", |meta| meta.uid.as_str()))
+            }
+            None => return Self::OTHER,
         };
         let text = format!("{}\0{kind}\0{name}", observation.cluster_uid);
         let digest = nimbus_protocol::sha256(text.as_bytes());
@@ -39,10 +38,6 @@ impl Key {
     pub(super) fn is_state(self) -> bool {
         self.0 > 1
     }
-}
-
-fn uid(meta: Option<&v1::ObjectMeta>) -> &str {
-    meta.map_or("", |m| m.uid.as_str())
 }
 
 #[cfg(test)]
@@ -65,11 +60,11 @@ mod tests {
     }
 
     #[test]
-    fn reports_and_list_ends_are_no_state() {
-        assert_eq!(of("", Body::JobReport(v1::JobReport::default())), Key::REPORT);
+    fn the_end_of_a_listing_is_no_state() {
         let end = v1::SyncMark { kind: "Pod".into(), phase: sync_mark::Phase::End.into(), lease_term: 1 };
         let begin = v1::SyncMark { phase: sync_mark::Phase::Begin.into(), ..end.clone() };
-        assert_eq!(of("", Body::Sync(end)), Key::LIST_END);
+        let end = of("", Body::Sync(end));
+        assert!(end == Key::LIST_END && !end.is_state());
         assert!(of("", Body::Sync(begin)).is_state());
     }
 }

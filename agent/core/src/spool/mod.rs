@@ -2,8 +2,8 @@
 //!
 //! It decides which sequence an observation gets, where its bytes go, what is sent next, what may be forgotten and
 //! what is dropped when there is no room. It holds positions, not payloads: the daemon carries out each
-//! [`IoEffect`] in order and reads bytes back for each [`Batch`]. Job reports alone are kept in memory too, until
-//! they are acknowledged: there are few (a job makes at most five), and they are never dropped.
+//! [`IoEffect`] in order and reads bytes back for each [`Batch`]. All of it is state, which can be listed again; what
+//! became of a job is not, and has its place in [`crate::journal`].
 //!
 //! One task owns the spool and the files; it carries out the effects of a call before it makes the next call.
 //!
@@ -23,14 +23,13 @@ pub use disk::{Batch, IoEffect, Read, SpoolError};
 pub use queue::Spool;
 pub use recovery::Recovery;
 
-/// Longest encoded observation; a longer state is dropped (and counted), a longer report loses its evidence. A
-/// batch of one still fits a frame.
+/// Longest encoded observation; a longer one is dropped (and counted). A batch of one still fits a frame.
 pub const MAX_OBSERVATION: usize = 512 << 10;
 
 /// How much may wait. Values too small to work with are raised: eight segments of 4 KiB, sixteen records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes on disk, of all segments together; unacknowledged job reports may go beyond it.
+    /// Bytes on disk, of all segments together.
     pub max_bytes: u64,
     /// Bytes of one segment before the next is begun.
     pub segment_bytes: u64,

@@ -2,19 +2,17 @@
 
 use std::collections::HashSet;
 
-use nimbus_protocol::v1;
-
 use super::Spool;
 use super::disk::IoEffect;
 use super::key::Key;
-use super::queue::{Entry, NOWHERE};
+use super::queue::Entry;
 
 impl Spool {
     /// Drops segments until `more` bytes and one more record fit.
     pub(super) fn make_room(&mut self, more: u64, effects: &mut Vec<IoEffect>) {
-        // Each round removes a segment, unless nothing but reports is left: those may go beyond the bound.
+        // Each round removes a segment; an empty spool has room for any observation.
         while self.bytes() + more > self.limits.max_bytes || self.entries.len() >= self.limits.max_records {
-            if self.reports.len() == self.entries.len() {
+            if self.entries.is_empty() {
                 return;
             }
             let (victim, superseded) = self.victim().unwrap_or((self.current, false));
@@ -40,12 +38,8 @@ impl Spool {
     }
 
     fn drop_segment(&mut self, victim: u64, superseded: bool, effects: &mut Vec<IoEffect>) {
-        let (reports, states): (Vec<Entry>, Vec<Entry>) =
-            self.entries.iter().filter(|e| e.segment == victim).partition(|e| e.key == Key::REPORT);
-        for report in &reports {
-            self.rewrite_report(report.sequence, effects);
-        }
-        self.forget(&states, superseded);
+        let lost: Vec<Entry> = self.entries.iter().filter(|e| e.segment == victim).copied().collect();
+        self.forget(&lost, superseded);
         if let Some(segment) = self.segments.get_mut(&victim) {
             segment.live = 0;
         }
@@ -77,18 +71,10 @@ impl Spool {
         }
     }
 
-    /// The append at this place failed (a full disk, say). What it held is lost, except reports: those are kept in
-    /// memory and written again with the next segment.
+    /// The append at this place failed (a full disk, say): what it held is lost, and is listed again.
     pub fn append_failed(&mut self, segment: u64, offset: u64) {
-        let at = |e: &&mut Entry| e.segment == segment && u64::from(e.offset) >= offset;
-        let mut lost = Vec::new();
-        for entry in self.entries.iter_mut().filter(at) {
-            if entry.key == Key::REPORT {
-                entry.segment = NOWHERE;
-            } else {
-                lost.push(*entry);
-            }
-        }
+        let at = |e: &&Entry| e.segment == segment && u64::from(e.offset) >= offset;
+        let lost: Vec<Entry> = self.entries.iter().filter(at).copied().collect();
         if segment == self.current {
             self.closed = true;
         }
@@ -107,16 +93,11 @@ impl Spool {
         }
     }
 
-    /// The observations `first..=last` could not be read back: drops them, keeps the reports among them, and sends
-    /// from `first` on again.
+    /// The observations `first..=last` could not be read back: drops them, and sends from `first` on again.
     pub fn unreadable(&mut self, first: u64, last: u64) -> Vec<IoEffect> {
         let mut effects = Vec::new();
-        let bad: Vec<Entry> = self
-            .entries
-            .iter()
-            .filter(|e| (first..=last).contains(&e.sequence) && e.key != Key::REPORT)
-            .copied()
-            .collect();
+        let hit = |e: &&Entry| (first..=last).contains(&e.sequence);
+        let bad: Vec<Entry> = self.entries.iter().filter(hit).copied().collect();
         self.forget(&bad, false);
         self.delete_dead(&mut effects);
         self.cursor = self.cursor.min(first.saturating_sub(1)).max(self.acknowledged);
@@ -126,8 +107,8 @@ impl Spool {
     /// A session begins: what its Welcome acknowledged is stored, everything else is sent again.
     ///
     /// A control plane that has stored more than this spool ever sent shows that the spool lost its tail (a power
-    /// cut) and gave those numbers out again: it jumps forward, and what got such a number is sent under a new one
-    /// (reports) or listed again (state). One that has stored less lost data of its own: all is listed again.
+    /// cut) and gave those numbers out again: it jumps forward, and what got such a number is listed again. One that has
+    /// stored less lost data of its own: all is listed again.
     pub fn welcome(&mut self, acknowledged: u64) -> Vec<IoEffect> {
         let mut effects = Vec::new();
         let greeted = std::mem::replace(&mut self.greeted, true);
@@ -146,20 +127,12 @@ impl Spool {
 
     fn jump(&mut self, acknowledged: u64, effects: &mut Vec<IoEffect>) {
         let taken = |e: &&Entry| e.sequence > self.sent_high && e.sequence <= acknowledged;
-        let (reports, states): (Vec<Entry>, Vec<Entry>) =
-            self.entries.iter().filter(taken).partition(|e| e.key == Key::REPORT);
-        let again: Vec<v1::Observation> =
-            reports.iter().filter_map(|e| self.reports.get(&e.sequence).cloned()).collect();
+        let lost: Vec<Entry> = self.entries.iter().filter(taken).copied().collect();
         self.needs_resync = true;
         self.next_sequence = self.next_sequence.max(acknowledged + 1);
         // The header of a new segment makes the jump durable before anything is forgotten.
         self.rotate(effects);
-        for mut report in again {
-            report.sequence = self.next_sequence;
-            self.next_sequence += 1;
-            self.write(report, Key::REPORT, effects);
-        }
-        self.forget(&states, false);
+        self.forget(&lost, false);
         self.sent_high = acknowledged;
         effects.extend(self.acknowledge(acknowledged));
     }

@@ -5,12 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use nimbus_protocol::v1::{self, observation::Body, sync_mark};
 use prost::Message as _;
 
-use super::disk::{self, Batch, Header, IoEffect, Piece, Read};
+use super::disk::{self, Batch, Header, IoEffect, Read};
 use super::key::Key;
 use super::{Limits, MAX_OBSERVATION};
-
-/// Segment number of a report that is in memory only, because its append failed.
-pub(super) const NOWHERE: u64 = 0;
 
 /// Where one unacknowledged observation is.
 #[derive(Debug, Clone, Copy)]
@@ -36,8 +33,6 @@ pub struct Spool {
     pub(super) limits: Limits,
     /// Unacknowledged, by rising sequence.
     pub(super) entries: VecDeque<Entry>,
-    /// The content of unacknowledged reports, by sequence.
-    pub(super) reports: BTreeMap<u64, v1::Observation>,
     pub(super) segments: BTreeMap<u64, Segment>,
     pub(super) current: u64,
     /// The current segment takes no more appends: one failed, or there is none.
@@ -69,19 +64,11 @@ impl Spool {
         recovery.finish()
     }
 
-    /// Queues an observation; its `sequence` is given here. Reports are synced to disk.
+    /// Queues an observation; its `sequence` is given here.
     pub fn push(&mut self, mut observation: v1::Observation) -> Vec<IoEffect> {
         let mut effects = Vec::new();
         let key = Key::of(&observation);
-        if observation.encoded_len() > MAX_OBSERVATION {
-            let Some(Body::JobReport(report)) = &mut observation.body else {
-                self.dropped += 1;
-                return effects;
-            };
-            report.evidence.clear();
-            report.reason = report.reason.chars().take(1_000).collect();
-        }
-        if !self.listing_allows(&observation) {
+        if observation.encoded_len() > MAX_OBSERVATION || !self.listing_allows(&observation) {
             self.dropped += 1;
             return effects;
         }
@@ -90,7 +77,7 @@ impl Spool {
         self.make_room(length, &mut effects);
         observation.sequence = self.next_sequence;
         self.next_sequence += 1;
-        self.write(observation, key, &mut effects);
+        self.write(&observation, key, &mut effects);
         effects
     }
 
@@ -108,8 +95,8 @@ impl Spool {
     }
 
     /// Appends a sequenced observation and notes where it is.
-    pub(super) fn write(&mut self, observation: v1::Observation, key: Key, effects: &mut Vec<IoEffect>) {
-        let bytes = disk::observation(&observation);
+    fn write(&mut self, observation: &v1::Observation, key: Key, effects: &mut Vec<IoEffect>) {
+        let bytes = disk::observation(observation);
         let full = self
             .segments
             .get(&self.current)
@@ -117,18 +104,12 @@ impl Spool {
         if self.closed || full {
             self.rotate(effects);
         }
-        let (offset, length) = self.append(bytes, key == Key::REPORT, effects);
-        self.enliven();
+        let (offset, length) = self.append(bytes, false, effects);
+        if let Some(segment) = self.segments.get_mut(&self.current) {
+            segment.live += 1;
+        }
         let sequence = observation.sequence;
-        let entry = Entry { sequence, segment: self.current, offset, length, key };
-        if key == Key::REPORT {
-            self.reports.insert(sequence, observation);
-        }
-        let at = self.entries.partition_point(|e| e.sequence < sequence);
-        match self.entries.get_mut(at) {
-            Some(old) if old.sequence == sequence => *old = entry,
-            _ => self.entries.insert(at, entry),
-        }
+        self.entries.push_back(Entry { sequence, segment: self.current, offset, length, key });
     }
 
     /// Adds bytes to the current segment, as part of the last effect where that is an append to it too.
@@ -149,17 +130,11 @@ impl Spool {
         (u32::try_from(at).unwrap_or(u32::MAX), u32::try_from(length).unwrap_or(u32::MAX))
     }
 
-    /// Begins a segment, whose header keeps the sequence when all older segments are gone, and writes down the
-    /// reports that are in memory only.
+    /// Begins a segment, whose header keeps the sequence when all older segments are gone.
     pub(super) fn rotate(&mut self, effects: &mut Vec<IoEffect>) {
         self.current = self.segments.last_key_value().map_or(0, |(n, _)| *n).max(self.current) + 1;
         self.closed = false;
         self.append_header(true, effects);
-        let homeless: Vec<u64> =
-            self.entries.iter().filter(|e| e.segment == NOWHERE).map(|e| e.sequence).collect();
-        for sequence in homeless {
-            self.rewrite_report(sequence, effects);
-        }
         self.delete_dead(effects);
     }
 
@@ -168,24 +143,6 @@ impl Spool {
         let sent_high = if self.greeted { disk::ALL } else { self.sent_high };
         let header = Header { next_sequence: self.next_sequence, dropped: self.dropped, sent_high };
         self.append(header.encode(), sync, effects);
-    }
-
-    fn enliven(&mut self) {
-        if let Some(segment) = self.segments.get_mut(&self.current) {
-            segment.live += 1;
-        }
-    }
-
-    /// Writes a report that is in memory to the current segment.
-    pub(super) fn rewrite_report(&mut self, sequence: u64, effects: &mut Vec<IoEffect>) {
-        let Some(report) = self.reports.get(&sequence) else { return };
-        let bytes = disk::observation(report);
-        let (offset, length) = self.append(bytes, true, effects);
-        self.enliven();
-        let at = self.entries.partition_point(|e| e.sequence < sequence);
-        if let Some(entry) = self.entries.get_mut(at) {
-            (entry.segment, entry.offset, entry.length) = (self.current, offset, length);
-        }
     }
 
     /// Removes every segment but the current one in which nothing counts any more.
@@ -208,7 +165,7 @@ impl Spool {
     pub fn next_batch(&mut self, max_observations: usize, max_bytes: usize) -> Option<Batch> {
         let from = self.entries.partition_point(|e| e.sequence <= self.cursor);
         let first = self.entries.get(from)?.sequence;
-        let mut batch = Batch { first, last: first, reads: Vec::new(), pieces: Vec::new() };
+        let mut batch = Batch { first, last: first, reads: Vec::new(), counts: Vec::new() };
         let mut bytes = 0usize;
         for (entry, expected) in self.entries.range(from..).zip(first..).take(max_observations.max(1)) {
             bytes = bytes.saturating_add(entry.length as usize);
@@ -217,10 +174,7 @@ impl Spool {
                 break;
             }
             batch.last = entry.sequence;
-            match self.reports.get(&entry.sequence) {
-                Some(report) => batch.pieces.push(Piece::Report(Box::new(report.clone()))),
-                None => batch.add(entry),
-            }
+            batch.add(entry);
         }
         self.cursor = batch.last;
         self.sent_high = self.sent_high.max(batch.last);
@@ -240,7 +194,6 @@ impl Spool {
         while let Some(entry) = self.entries.front().copied().filter(|e| e.sequence <= sequence) {
             self.entries.pop_front();
             self.bury(&entry);
-            self.reports.remove(&entry.sequence);
             self.delete_if_dead(entry.segment, &mut effects);
         }
         if self.entries.is_empty() {
@@ -296,9 +249,9 @@ impl Spool {
 }
 
 impl Batch {
-    /// Adds a stored observation, to the last read where it follows it in the same file.
+    /// Adds an observation, to the last read where it follows it in the same file.
     fn add(&mut self, entry: &Entry) {
-        if let (Some(Piece::Stored(count)), Some(read)) = (self.pieces.last_mut(), self.reads.last_mut())
+        if let (Some(count), Some(read)) = (self.counts.last_mut(), self.reads.last_mut())
             && read.segment == entry.segment
             && read.offset + u64::from(read.length) == u64::from(entry.offset)
         {
@@ -306,7 +259,7 @@ impl Batch {
             *count += 1;
             return;
         }
-        self.pieces.push(Piece::Stored(1));
+        self.counts.push(1);
         self.reads.push(Read { segment: entry.segment, offset: entry.offset.into(), length: entry.length });
     }
 }

@@ -18,7 +18,6 @@ const MAX_SEARCHED: usize = 64 << 20;
 pub struct Recovery {
     limits: Limits,
     entries: BTreeMap<u64, Entry>,
-    reports: BTreeMap<u64, v1::Observation>,
     segments: BTreeMap<u64, Segment>,
     next_sequence: u64,
     dropped: u64,
@@ -32,7 +31,6 @@ impl Recovery {
         Self {
             limits: limits.workable(),
             entries: BTreeMap::new(),
-            reports: BTreeMap::new(),
             segments: BTreeMap::new(),
             next_sequence: 1,
             dropped: 0,
@@ -57,7 +55,7 @@ impl Recovery {
                         self.sent_high = header.sent_high;
                     }
                     Some(Stored::Observation(observation)) => {
-                        self.found(number, from + at, length, *observation);
+                        self.found(number, from + at, length, &observation);
                     }
                     None => {}
                 }
@@ -74,15 +72,11 @@ impl Recovery {
         self.damaged
     }
 
-    fn found(&mut self, segment: u64, at: usize, length: usize, observation: v1::Observation) {
+    fn found(&mut self, segment: u64, at: usize, length: usize, observation: &v1::Observation) {
         let (Ok(offset), Ok(length)) = (u32::try_from(at), u32::try_from(length)) else { return };
-        let (sequence, key) = (observation.sequence, Key::of(&observation));
+        let (sequence, key) = (observation.sequence, Key::of(observation));
         self.next_sequence = self.next_sequence.max(sequence + 1);
-        // A report that was moved is found twice, after a crash between writing and deleting: the later place counts.
         self.entries.insert(sequence, Entry { sequence, segment, offset, length, key });
-        if key == Key::REPORT {
-            self.reports.insert(sequence, observation);
-        }
     }
 
     /// All segments were given: the spool, and what to do before it is used. Appends go to a new segment, so a torn
@@ -103,7 +97,6 @@ impl Recovery {
         let mut spool = Spool {
             limits: self.limits,
             entries: self.entries.into_values().collect(),
-            reports: self.reports,
             current: self.segments.keys().next_back().copied().unwrap_or(0),
             segments: self.segments,
             closed: true,

@@ -92,14 +92,6 @@ impl Server {
         disk.run(&effects);
         assert!(spool.is_empty());
     }
-
-    fn reports(&self) -> Vec<String> {
-        let job = |o: &v1::Observation| match &o.body {
-            Some(Body::JobReport(r)) => Some(r.job_id.clone()),
-            _ => None,
-        };
-        self.stored.iter().filter_map(job).collect()
-    }
 }
 
 const SMALL: Limits = Limits { max_bytes: 32 << 10, segment_bytes: 4 << 10, max_records: 150 };
@@ -114,11 +106,6 @@ fn state(object: u32, content: u32) -> v1::Observation {
     v1::Observation { cluster_uid: "c".into(), body: Some(Body::Pod(pod)), ..Default::default() }
 }
 
-fn report(job: u32) -> v1::Observation {
-    let report = v1::JobReport { job_id: format!("job-{job}"), ..Default::default() };
-    v1::Observation { body: Some(Body::JobReport(report)), ..Default::default() }
-}
-
 fn mark(phase: sync_mark::Phase) -> v1::Observation {
     let mark = v1::SyncMark { kind: "Pod".into(), phase: phase.into(), lease_term: 1 };
     v1::Observation { cluster_uid: "c".into(), body: Some(Body::Sync(mark)), ..Default::default() }
@@ -127,7 +114,6 @@ fn mark(phase: sync_mark::Phase) -> v1::Observation {
 #[derive(Debug, Clone)]
 enum Op {
     State(u32, u32),
-    Report,
     Send(usize),
     Ack,
     Reconnect,
@@ -142,7 +128,6 @@ enum Op {
 fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         12 => (0u32..40, any::<u32>()).prop_map(|(object, content)| Op::State(object, content)),
-        2 => Just(Op::Report),
         4 => (1usize..20).prop_map(Op::Send),
         3 => Just(Op::Ack),
         1 => Just(Op::Reconnect),
@@ -166,8 +151,7 @@ fn refuse(spool: &mut Spool, disk: &mut Disk, effects: &[IoEffect]) {
 fn story(ops: Vec<Op>) -> Result<(), TestCaseError> {
     let (mut disk, mut server) = (Disk::default(), Server::default());
     let mut spool = disk.start(SMALL);
-    let (mut jobs, mut homeless, mut connected) = (0, 0, false);
-    let mut may_lose = false;
+    let (mut connected, mut may_lose) = (false, false);
     let mut states = Vec::new();
     for op in ops {
         match op {
@@ -176,17 +160,10 @@ fn story(ops: Vec<Op>) -> Result<(), TestCaseError> {
                 states.push(observation.body.clone());
                 let effects = spool.push(observation);
                 disk.run(&effects);
-                homeless = 0;
-            }
-            Op::Report => {
-                let effects = spool.push(report(jobs));
-                disk.run(&effects);
-                (jobs, homeless) = (jobs + 1, 0);
             }
             Op::Full => {
-                let effects = spool.push(report(jobs));
+                let effects = spool.push(state(0, 0));
                 refuse(&mut spool, &mut disk, &effects);
-                (jobs, homeless) = (jobs + 1, homeless + 1);
                 may_lose = true;
             }
             Op::Send(count) if connected => {
@@ -203,8 +180,6 @@ fn story(ops: Vec<Op>) -> Result<(), TestCaseError> {
                 disk.run(&effects);
                 connected = true;
             }
-            // A report that only memory has is not on the disk: a crash now may lose it, as the disk said.
-            Op::Kill(_) | Op::PowerCut(_) if homeless > 0 => {}
             Op::Kill(at) => {
                 let before = disk.clone();
                 let effects = spool.push(state(1, 1));
@@ -223,17 +198,12 @@ fn story(ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
         }
         may_lose |= spool.dropped() > 0;
-        prop_assert!(spool.len() <= SMALL.max_records + spool.reports.len());
-        let reports = 100 * spool.reports.len() as u64;
-        prop_assert!(spool.bytes() <= SMALL.max_bytes + reports, "{} bytes", spool.bytes());
+        prop_assert!(spool.len() <= SMALL.max_records);
+        prop_assert!(spool.bytes() <= SMALL.max_bytes, "{} bytes", spool.bytes());
     }
     // Bytes that the spool counts are those on the disk, but for the rests of failed appends and torn tails.
     prop_assert!(spool.bytes() <= disk.bytes() + 1);
     server.drain(&mut spool, &mut disk);
-    let mut reports = server.reports();
-    reports.sort();
-    reports.dedup();
-    prop_assert_eq!(reports.len(), jobs as usize, "every job report arrived");
     let order: Vec<u64> = server.stored.iter().map(|o| o.sequence).collect();
     prop_assert!(order.is_sorted_by(|a, b| a < b));
     let arrived: Vec<_> = server.stored.iter().map(|o| o.body.clone()).collect();
@@ -246,10 +216,10 @@ fn story(ops: Vec<Op>) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn reports_always_arrive_and_state_is_never_lost_in_silence(ops in ops()) {
+    fn state_is_never_lost_in_silence(ops in ops()) {
         story(ops)?;
     }
 }
@@ -336,18 +306,20 @@ fn the_end_of_a_listing_that_lost_a_part_is_never_sent() {
 }
 
 #[test]
-fn a_control_plane_that_knows_more_makes_the_spool_jump_and_reports_survive() {
+fn a_control_plane_that_knows_more_makes_the_spool_jump_and_list_again() {
     let (mut disk, mut server) = (Disk::default(), Server { mark: 50, ..Server::default() });
     let mut spool = disk.start(SMALL);
-    for observation in [state(1, 1), report(9), state(2, 2)] {
+    for observation in [state(1, 1), state(2, 2)] {
         let effects = spool.push(observation);
         disk.run(&effects);
     }
     let effects = spool.welcome(50);
     disk.run(&effects);
     assert!(spool.take_needs_resync());
+    let effects = spool.push(state(3, 3));
+    disk.run(&effects);
     server.drain(&mut spool, &mut disk);
-    assert_eq!(server.reports(), ["job-9"]);
+    assert_eq!(server.stored.iter().map(|o| o.sequence).collect::<Vec<_>>(), [51]);
     assert_eq!(disk.start(SMALL).next_sequence(), 52);
 }
 
@@ -368,11 +340,11 @@ fn one_that_knows_less_than_it_acknowledged_gets_a_new_listing() {
 fn damage_found_while_reading_back_drops_that_batch_only() {
     let (mut disk, mut server) = (Disk::default(), Server::default());
     let mut spool = disk.start(SMALL);
-    for observation in [state(1, 1), report(1), state(2, 2)] {
+    for observation in [state(1, 1), state(2, 2)] {
         let effects = spool.push(observation);
         disk.run(&effects);
     }
-    let batch = spool.next_batch(3, usize::MAX).unwrap();
+    let batch = spool.next_batch(2, usize::MAX).unwrap();
     let (first, last) = (batch.first, batch.last);
     let error = batch.assemble(&[vec![0; 40], vec![0; 40]]).unwrap_err();
     assert_eq!(error.expected, 1);
@@ -381,18 +353,17 @@ fn damage_found_while_reading_back_drops_that_batch_only() {
     let effects = spool.push(state(3, 3));
     disk.run(&effects);
     server.drain(&mut spool, &mut disk);
-    assert_eq!(server.reports(), ["job-1"]);
-    assert_eq!(server.stored.len(), 2);
+    assert_eq!(server.stored.len(), 1);
     assert!(spool.take_needs_resync());
 }
 
 #[test]
-fn damage_in_the_middle_costs_what_it_hit_and_no_report_behind_it() {
+fn damage_in_the_middle_costs_what_it_hit_and_nothing_behind_it() {
     let mut whole = Disk::default();
     let mut spool = whole.start(SMALL);
     let mut starts = Vec::new();
     let listing = [mark(sync_mark::Phase::Begin), state(1, 1), state(2, 2), mark(sync_mark::Phase::End)];
-    for observation in listing.into_iter().chain([report(7)]) {
+    for observation in listing.into_iter().chain([state(7, 7)]) {
         starts.push(whole.files[&1].0.len());
         let effects = spool.push(observation);
         whole.run(&effects);
@@ -406,7 +377,6 @@ fn damage_in_the_middle_costs_what_it_hit_and_no_report_behind_it() {
         assert!(spool.take_needs_resync(), "byte {at}");
         let mut server = Server::default();
         server.drain(&mut spool, &mut disk);
-        assert_eq!(server.reports(), ["job-7"], "byte {at}");
         let sequences: Vec<u64> = server.stored.iter().map(|o| o.sequence).collect();
         assert_eq!(sequences, [1, 3, 5], "byte {at}: the listing that lost a part is not closed");
     }
@@ -420,7 +390,7 @@ fn damage_in_the_middle_costs_what_it_hit_and_no_report_behind_it() {
 }
 
 #[test]
-fn an_observation_too_large_for_a_frame_is_dropped_and_a_report_loses_its_evidence() {
+fn an_observation_too_large_for_a_frame_is_dropped_and_counted() {
     let mut disk = Disk::default();
     let mut spool = disk.start(Limits::default());
     let mut large = state(1, 1);
@@ -428,12 +398,7 @@ fn an_observation_too_large_for_a_frame_is_dropped_and_a_report_loses_its_eviden
         pod.node = "n".repeat(super::MAX_OBSERVATION);
     }
     assert_eq!(spool.push(large), []);
-    let mut large = report(1);
-    if let Some(Body::JobReport(report)) = &mut large.body {
-        report.evidence = vec!["e".repeat(super::MAX_OBSERVATION)];
-    }
-    assert_ne!(spool.push(large), []);
-    assert_eq!((spool.len(), spool.dropped()), (1, 1));
+    assert_eq!((spool.len(), spool.dropped()), (0, 1));
 }
 
 #[test]

@@ -1,22 +1,24 @@
-//! The one flow of every remedy: journal, check, act, report, verify, report. Interrupted jobs join it where they were.
+//! The one flow of every remedy: journal, check, act, report, verify, undo what did not help, report. Interrupted jobs
+//! join it where they were.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nimbus_agent_core::Refusal;
-use nimbus_agent_core::admit::{self, Admitted};
-use nimbus_agent_core::journal::{Owed, Phase};
+use nimbus_agent_core::admit::{self, AdmittedJob};
+use nimbus_agent_core::journal::{InterruptedJob, Phase, Step};
+use nimbus_protocol::action::Body;
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
-use nimbus_protocol::v1::job::Action;
-use nimbus_protocol::v1::job_report::Phase as Told;
 
+use super::Shared;
 use super::accept_baseline::AcceptBaseline;
-use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
+use super::remedy::{
+    ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition,
+};
 use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
-use super::{Shared, because_of};
 use crate::clock;
 use crate::failpoint;
 use crate::files::journal::JournalStore;
@@ -28,132 +30,122 @@ const PROBE: Duration = Duration::from_mins(2);
 
 struct Flow<'a> {
     shared: &'a Arc<Shared>,
-    job: Arc<Admitted<v1::Job>>,
+    job: Arc<AdmittedJob>,
 }
 
 /// Runs a job that was just admitted.
-pub(super) async fn run(shared: &Arc<Shared>, admitted: Admitted<v1::Job>) {
+pub(super) async fn run(shared: &Arc<Shared>, admitted: AdmittedJob) {
     let flow = Flow { shared, job: Arc::new(admitted) };
-    // It may have waited long for a slot: what is over by then is not taken first and refused later.
-    if let Err(refusal) = flow.under_policy(|_| Ok(())).await {
-        return flow.refused(refusal).await;
+    // It may have waited long for a slot: what is over by then is not accepted first and refused later.
+    let accepted = flow.report(ReportPhase::Accepted, String::new());
+    let step = Step { report: Some(accepted), ..Step::to(Phase::Received, Vec::new()) };
+    match flow.under_policy(Some(step)).await {
+        Ok(()) => flow.dispatch(None).await,
+        Err(refusal) => flow.refused(refusal).await,
     }
-    let accepted = flow.report(Told::Accepted, String::new());
-    shared.tell(&flow.job.get().cluster_uid, accepted).await;
-    flow.dispatch(None).await;
 }
 
 /// Goes on with a job that a restart interrupted.
-pub(super) async fn resume(shared: &Arc<Shared>, admitted: Admitted<v1::Job>, owed: Owed) {
+pub(super) async fn resume(shared: &Arc<Shared>, admitted: AdmittedJob, interrupted: InterruptedJob) {
     let flow = Flow { shared, job: Arc::new(admitted) };
-    flow.dispatch(Some(owed)).await;
+    flow.dispatch(Some(interrupted)).await;
 }
 
-/// The last word on a job: durable in the journal, then in the spool. While the journal cannot be written it is held
-/// back: after a restart the job would be owed still, and might end in another way.
-pub(super) async fn finish(shared: &Arc<Shared>, cluster_uid: &str, report: v1::JobReport) {
+/// The final report of a job goes into the journal. While that cannot be written it is not sent: after a restart the
+/// job would be resumed, and might end in another way.
+pub(super) async fn finish(shared: &Arc<Shared>, report: v1::JobReport) {
     let outcome = outcome(report.phase());
     shared.counters.job(outcome);
     tracing::info!(job = report.job_id, outcome, reason = report.reason, "job ended");
-    let (job_id, final_report) = (report.job_id.clone(), report.clone());
+    let job_id = report.job_id.clone();
     let journalled = shared
         .journal(move |journal| {
-            journal.finish(&final_report, clock::now()).unwrap_or_else(|error| {
+            journal.finish(report, clock::now()).unwrap_or_else(|error| {
                 tracing::error!(%error, "the journal did not take a job's end");
                 Vec::new()
             })
         })
         .await;
-    if let Err(problem) = journalled {
-        tracing::error!(
+    match journalled {
+        Ok(()) => failpoint::reached("agent::reported"),
+        Err(problem) => tracing::error!(
             job = job_id,
             problem,
-            "what became of a job is told once the journal can be written"
-        );
-        shared.held_back.store(true, Ordering::SeqCst);
-        return;
-    }
-    let stored = shared.outbox.report(cluster_uid, report).await;
-    failpoint::reached("agent::reported");
-    if stored {
-        let _ = shared.journal(move |journal| journal.reported(&job_id)).await;
+            "what became of a job is reported once the journal can be written"
+        ),
     }
 }
 
-fn outcome(phase: Told) -> &'static str {
+fn outcome(phase: ReportPhase) -> &'static str {
     match phase {
-        Told::Succeeded => "succeeded",
-        Told::Refused => "refused",
-        Told::ReplayRefused => "replay_refused",
-        Told::Compensated => "compensated",
-        Told::Failed => "failed",
-        _ => "unknown",
+        ReportPhase::Succeeded => "succeeded",
+        ReportPhase::Refused => "refused",
+        ReportPhase::ReplayRefused => "replay_refused",
+        ReportPhase::Compensated => "compensated",
+        ReportPhase::Failed => "failed",
+        // The other phases end no job.
+        ReportPhase::Unknown | ReportPhase::Unspecified | ReportPhase::Accepted | ReportPhase::Applied => {
+            "unknown"
+        }
     }
 }
 
-/// Durably in this phase. A second try after an interruption is there already; only its memo is new.
-fn advance(
-    shared: &Shared,
-    store: &mut JournalStore,
-    job_id: &str,
-    to: Phase,
-    memo: &[u8],
-) -> Result<(), String> {
+/// Takes the step durably. A second try after an interruption is in that phase already; only its checkpoint is new.
+fn advance(shared: &Shared, store: &mut JournalStore, job_id: JobId, step: Step) -> Result<(), String> {
     let mut unfit = Ok(());
     let written = store.change(|journal| {
-        journal.advance(job_id, to, memo, clock::now()).unwrap_or_else(|error| {
+        journal.advance(job_id, step, clock::now()).unwrap_or_else(|error| {
             unfit = Err(error.to_string());
             Vec::new()
         })
     });
-    shared.board.problem("journal", written.as_ref().err().cloned());
+    shared.status.problem("journal", written.as_ref().err().cloned());
     written.and(unfit)
 }
 
 impl Flow<'_> {
-    async fn dispatch(&self, owed: Option<Owed>) {
-        let job = self.job.clone();
-        match &job.get().action {
-            Some(Action::RestartPod(order)) => {
-                self.guarded(RestartPod::new(self.shared.clone(), job.clone(), order.clone()), owed).await;
+    async fn dispatch(&self, interrupted: Option<InterruptedJob>) {
+        let (shared, job) = (self.shared.clone(), self.job.clone());
+        match job.action().clone() {
+            Body::RestartPod(action) => {
+                self.guarded(RestartPod::new(shared, &job, action), interrupted).await;
             }
-            Some(Action::RollbackDeployment(order)) => {
-                self.guarded(RollbackDeployment::new(self.shared.clone(), job.clone(), order.clone()), owed)
-                    .await;
+            Body::RollbackDeployment(action) => {
+                self.guarded(RollbackDeployment::new(shared, &job, action), interrupted).await;
             }
-            Some(Action::RestoreFile(order)) => {
-                self.guarded(RestoreFile::new(self.shared.clone(), &job, order.clone()), owed).await;
+            Body::RestoreFile(action) => {
+                self.guarded(RestoreFile::new(shared, &job, action), interrupted).await;
             }
-            Some(Action::AcceptBaseline(order)) => {
-                self.guarded(AcceptBaseline::new(self.shared.clone(), &job, order.clone()), owed).await;
+            Body::AcceptBaseline(action) => {
+                self.guarded(AcceptBaseline::new(shared, &job, action), interrupted).await;
             }
-            // Admission lets only known actions through; a newer build's job owed to an older one ends here.
-            None => self.refused(precondition("expected a known action, found none")).await,
         }
     }
 
-    /// Runs to the end, or, when the agent stops, lifts what must not stay and leaves the rest owed.
-    async fn guarded<R: Remedy>(&self, mut remedy: R, owed: Option<Owed>) {
+    /// Runs to the end, or, when the agent stops, lifts what must not stay and leaves the rest to the next start.
+    async fn guarded<R: Remedy>(&self, mut remedy: R, interrupted: Option<InterruptedJob>) {
         let stopped = tokio::select! {
             () = self.shared.cancel.cancelled() => true,
-            () = self.steps(&mut remedy, owed) => false,
+            () = self.steps(&mut remedy, interrupted) => false,
         };
         if stopped {
             let _ = tokio::time::timeout(Duration::from_secs(3), remedy.clean_up()).await;
         }
     }
 
-    async fn steps<R: Remedy>(&self, remedy: &mut R, owed: Option<Owed>) {
-        match owed {
-            None => self.fresh(remedy).await,
-            Some(owed) => {
-                remedy.recall(&owed.memo);
-                match owed.phase {
-                    Phase::Received => self.again(remedy, "before it acted").await,
-                    Phase::Intent => self.find_out(remedy).await,
-                    _ => self.verify(remedy).await,
-                }
+    async fn steps<R: Remedy>(&self, remedy: &mut R, interrupted: Option<InterruptedJob>) {
+        let Some(interrupted) = interrupted else { return self.fresh(remedy).await };
+        remedy.restore(&interrupted.checkpoint);
+        match interrupted.phase {
+            Phase::Received => self.again(remedy, "before it acted").await,
+            Phase::Intent => self.find_out(remedy).await,
+            Phase::Applied => self.verify(remedy).await,
+            Phase::Compensating => {
+                let reason = format!("{}; interrupted while it was being undone", interrupted.undone_because);
+                self.undo(remedy, Verdict::new(Outcome::Failed, reason)).await;
             }
+            // The journal gives no job that is done.
+            Phase::Done => {}
         }
     }
 
@@ -171,36 +163,36 @@ impl Flow<'_> {
     /// and the local policy may forbid it by now.
     async fn begin<R: Remedy>(&self, remedy: &mut R) -> Result<(), Refusal> {
         remedy.check().await?;
-        let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
         // In one step with the record of it, so that nothing waits in between. After an interruption the intent may be
-        // in the journal already; the memo of this try must be too.
-        let shared = self.shared.clone();
-        self.under_policy(move |store| advance(&shared, store, &job_id, Phase::Intent, &memo)).await
+        // in the journal already; the checkpoint of this try must be too.
+        self.under_policy(Some(Step::to(Phase::Intent, remedy.checkpoint()))).await
     }
 
-    /// Does what belongs to the beginning if the job may still begin by the policy file as it is now.
-    async fn under_policy(
-        &self,
-        then: impl FnOnce(&mut JournalStore) -> Result<(), String> + Send + 'static,
-    ) -> Result<(), Refusal> {
+    /// Takes the step, if there is one, if the job may still begin by the policy files as they are now.
+    async fn under_policy(&self, step: Option<Step>) -> Result<(), Refusal> {
         let (shared, job) = (self.shared.clone(), self.job.clone());
         let asked = self.shared.with_journal(move |store| {
-            let (policy, problem) = shared.read_policy();
-            admit::may_begin(&job, &policy, store.get(), clock::now())
-                .map_err(|refusal| because_of(refusal, problem.as_deref()))?;
-            then(store)
-                .map_err(|problem| precondition(format!("nothing is changed without a journal: {problem}")))
+            let now = shared.read_policy();
+            admit::may_begin(&job, &now.policy, store.get(), clock::now())
+                .map_err(|refusal| now.explain(refusal))?;
+            let taken = step.map_or(Ok(()), |step| advance(&shared, store, job.id(), step));
+            taken.map_err(|problem| precondition(format!("nothing is changed without a journal: {problem}")))
         });
         let stopped = || Err(precondition("nothing is changed without a journal: it stopped working"));
         asked.await.unwrap_or_else(stopped)
     }
 
+    async fn step(&self, step: Step) -> Result<(), String> {
+        let (shared, job_id) = (self.shared.clone(), self.job.id());
+        let taken = self.shared.with_journal(move |store| advance(&shared, store, job_id, step)).await;
+        taken.unwrap_or_else(|| Err("the job journal stopped working".to_owned()))
+    }
+
     async fn act<R: Remedy>(&self, remedy: &mut R) {
-        let limits = Limits::of(self.job.get());
+        let limits = Limits::of(self.job.job());
         let acted = tokio::time::timeout(limits.act, remedy.act()).await;
-        let acted = acted.unwrap_or_else(|_| {
-            Err(ActError::Uncertain(format!("it took longer than {} ms", limits.act.as_millis())))
-        });
+        let acted = acted
+            .unwrap_or_else(|_| Err(ActError::Uncertain(format!("it took longer than {:?}", limits.act))));
         match acted {
             Ok(evidence) => {
                 failpoint::reached("agent::applied");
@@ -212,62 +204,103 @@ impl Flow<'_> {
             }
             Err(ActError::Failed(reason)) => {
                 let left = self.clean_up(remedy).await;
-                self.end(Verdict { evidence: left, ..Verdict::new(Told::Failed, reason) }).await;
+                self.end(Verdict { evidence: left, ..Verdict::new(Outcome::Failed, reason) }).await;
             }
             Err(ActError::Uncertain(reason)) => match self.probe(remedy).await {
-                Probe::There => self.applied(remedy, vec![reason]).await,
-                Probe::NotThere => {
+                Effect::Present => self.applied(remedy, vec![reason]).await,
+                Effect::Absent => {
                     let left = self.clean_up(remedy).await;
                     let reason = format!("{reason}; nothing was changed");
-                    self.end(Verdict { evidence: left, ..Verdict::new(Told::Failed, reason) }).await;
+                    self.end(Verdict { evidence: left, ..Verdict::new(Outcome::Failed, reason) }).await;
                 }
-                Probe::Unknown(why) => {
+                Effect::Unknown(why) => {
                     let left = self.clean_up(remedy).await;
-                    let reason = format!("{reason}; whether it took effect cannot be told: {why}");
-                    self.end(Verdict { evidence: left, ..Verdict::new(Told::Unknown, reason) }).await;
+                    let reason = format!("{reason}; whether it took effect is not known: {why}");
+                    self.end(Verdict { evidence: left, ..Verdict::new(Outcome::Unknown, reason) }).await;
                 }
             },
         }
     }
 
     async fn applied<R: Remedy>(&self, remedy: &mut R, evidence: Vec<String>) {
-        let (job_id, memo) = (self.job.get().job_id.clone(), remedy.memo());
+        let report = v1::JobReport { evidence, ..self.report(ReportPhase::Applied, String::new()) };
+        let step = Step { report: Some(report), ..Step::to(Phase::Applied, remedy.checkpoint()) };
         // The effect is there: a journal that cannot say so changes nothing about it, and a probe would find it.
-        let shared = self.shared.clone();
-        let _ = self
-            .shared
-            .with_journal(move |store| advance(&shared, store, &job_id, Phase::Applied, &memo))
-            .await;
-        let mut report = self.report(Told::Applied, String::new());
-        report.evidence = evidence;
-        self.shared.tell(&self.job.get().cluster_uid, report).await;
+        let _ = self.step(step).await;
         self.verify(remedy).await;
     }
 
     async fn verify<R: Remedy>(&self, remedy: &mut R) {
         let mut verdict = remedy.verify().await;
-        verdict.evidence.extend(self.clean_up(remedy).await);
         failpoint::reached("agent::verified");
-        self.end(verdict).await;
+        match verdict.outcome {
+            Outcome::Failed => self.compensate(remedy, verdict).await,
+            Outcome::Succeeded | Outcome::Unknown => {
+                verdict.evidence.extend(self.clean_up(remedy).await);
+                self.end(verdict).await;
+            }
+        }
     }
 
-    /// Interrupted between the intent and the word that it was done: is the effect there?
+    /// The change did not help: the journal knows that it is to be undone before it is.
+    async fn compensate<R: Remedy>(&self, remedy: &mut R, mut verdict: Verdict) {
+        let step = Step {
+            undone_because: verdict.reason.clone(),
+            ..Step::to(Phase::Compensating, remedy.checkpoint())
+        };
+        match self.step(step).await {
+            Ok(()) => self.undo(remedy, verdict).await,
+            Err(problem) => {
+                verdict.evidence.extend(self.clean_up(remedy).await);
+                verdict.reason =
+                    format!("{}; not undone, as nothing is without a journal: {problem}", verdict.reason);
+                self.end(verdict).await;
+            }
+        }
+    }
+
+    async fn undo<R: Remedy>(&self, remedy: &mut R, mut verdict: Verdict) {
+        failpoint::reached("agent::compensating");
+        let limit = Limits::of(self.job.job()).act;
+        let undone = tokio::time::timeout(limit, remedy.compensate()).await;
+        let undone =
+            undone.unwrap_or_else(|_| Compensation::Failed(format!("it took longer than {limit:?}")));
+        verdict.evidence.extend(self.clean_up(remedy).await);
+        let reason = std::mem::take(&mut verdict.reason);
+        match undone {
+            Compensation::Undone(evidence) => {
+                verdict.evidence.extend(evidence);
+                verdict.reason = format!("{reason}; it was undone");
+                self.end_as(ReportPhase::Compensated, verdict).await;
+            }
+            Compensation::NotReversible(why) => {
+                verdict.reason = format!("{reason}; not undone: {why}");
+                self.end(verdict).await;
+            }
+            Compensation::Failed(left) => {
+                verdict.reason = format!("{reason}; it could not be undone: {left}");
+                self.end(verdict).await;
+            }
+        }
+    }
+
+    /// Interrupted between the intent and the record that it was done: is the effect there?
     async fn find_out<R: Remedy>(&self, remedy: &mut R) {
         match self.probe(remedy).await {
-            Probe::There => {
+            Effect::Present => {
                 let evidence = vec!["found done after the agent was interrupted while acting".to_owned()];
                 self.applied(remedy, evidence).await;
             }
-            Probe::NotThere => {
+            Effect::Absent => {
                 // Whatever it closed on the way is opened before it starts anew or gives up.
                 self.clean_up(remedy).await;
                 self.again(remedy, "while it was about to act; nothing had been changed").await;
             }
-            Probe::Unknown(why) => {
+            Effect::Unknown(why) => {
                 let left = self.clean_up(remedy).await;
                 let reason =
-                    format!("interrupted while acting, and whether it took effect cannot be told: {why}");
-                self.end(Verdict { evidence: left, ..Verdict::new(Told::Unknown, reason) }).await;
+                    format!("interrupted while acting, and whether it took effect is not known: {why}");
+                self.end(Verdict { evidence: left, ..Verdict::new(Outcome::Unknown, reason) }).await;
             }
         }
     }
@@ -275,7 +308,7 @@ impl Flow<'_> {
     /// Nothing was changed before the interruption: acts now if the job still may, otherwise says why not.
     async fn again<R: Remedy>(&self, remedy: &mut R, when: &str) {
         // Asked first too, as for a job that is over it does not matter what became of its target.
-        let begun = match self.under_policy(|_| Ok(())).await {
+        let begun = match self.under_policy(None).await {
             Ok(()) => self.begin(remedy).await,
             refused => refused,
         };
@@ -288,13 +321,13 @@ impl Flow<'_> {
         }
     }
 
-    async fn probe<R: Remedy>(&self, remedy: &mut R) -> Probe {
+    async fn probe<R: Remedy>(&self, remedy: &mut R) -> Effect {
         let mut waited = Duration::ZERO;
         let mut wait = Duration::from_millis(500);
         loop {
             match remedy.probe().await {
-                Probe::Unknown(why) if waited >= PROBE => return Probe::Unknown(why),
-                Probe::Unknown(_) => {}
+                Effect::Unknown(why) if waited >= PROBE => return Effect::Unknown(why),
+                Effect::Unknown(_) => {}
                 known => return known,
             }
             tokio::time::sleep(wait).await;
@@ -313,27 +346,34 @@ impl Flow<'_> {
             }
             tokio::time::sleep(CLEAN_UP.1).await;
         }
-        tracing::error!(job = self.job.get().job_id, left, "not cleaned up yet; the leader goes on trying");
+        tracing::error!(job = %self.job.id(), left, "not cleaned up yet; the leader goes on trying");
         vec![format!("left over, and tried again by the leading agent: {left}")]
     }
 
     async fn refused(&self, refusal: Refusal) {
-        let job = self.job.get();
-        let refusal = refusal.of(&job.job_id, self.job.envelope_sha256());
-        let report = refusal.report(clock::now());
-        finish(self.shared, &job.cluster_uid, report).await;
+        let refusal = refusal.of(self.job.id(), self.job.envelope_sha256());
+        finish(self.shared, refusal.report(clock::now())).await;
     }
 
     async fn end(&self, verdict: Verdict) {
-        let mut report = self.report(verdict.phase, verdict.reason);
-        report.evidence = verdict.evidence;
-        (report.replacement_uid, report.replacement_name) = verdict.replacement.unwrap_or_default();
-        finish(self.shared, &self.job.get().cluster_uid, report).await;
+        let phase = match verdict.outcome {
+            Outcome::Succeeded => ReportPhase::Succeeded,
+            Outcome::Failed => ReportPhase::Failed,
+            Outcome::Unknown => ReportPhase::Unknown,
+        };
+        self.end_as(phase, verdict).await;
     }
 
-    fn report(&self, phase: Told, reason: String) -> v1::JobReport {
+    async fn end_as(&self, phase: ReportPhase, verdict: Verdict) {
+        let mut report = self.report(phase, verdict.reason);
+        report.evidence = verdict.evidence;
+        (report.replacement_uid, report.replacement_name) = verdict.replacement.unwrap_or_default();
+        finish(self.shared, report).await;
+    }
+
+    fn report(&self, phase: ReportPhase, reason: String) -> v1::JobReport {
         v1::JobReport {
-            job_id: self.job.get().job_id.clone(),
+            job_id: self.job.id().to_string(),
             phase: phase.into(),
             at_us: clock::now_us(),
             reason,

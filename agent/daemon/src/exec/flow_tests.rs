@@ -1,66 +1,67 @@
 //! What a job may still do after it waited, or after a restart: a remedy that only counts, and a real journal.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::SignedDuration;
-use nimbus_agent_core::Code;
-use nimbus_protocol::v1::observation::Body;
+use nimbus_agent_core::{Code, admit::JobHistory as _};
 use tokio::sync::mpsc;
 
-use super::super::bench::{self, ALLOW, JOB, admitted};
+use super::super::test_support::{self, ALLOW, JOB, admitted};
 use super::*;
-use crate::outbox::Item;
 use crate::watch::kube::ClusterHandle;
 
 struct Bench {
     dir: tempfile::TempDir,
     shared: Arc<Shared>,
-    told: mpsc::Receiver<Item>,
+    refusals: mpsc::Receiver<Box<v1::JobReport>>,
 }
 
 impl Bench {
     /// An agent whose policy allows the one job, which was just admitted.
-    fn new() -> (Self, Admitted<v1::Job>) {
+    fn new() -> (Self, AdmittedJob) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("policy.toml"), ALLOW).unwrap();
         let mut journal = JournalStore::open(dir.path(), clock::now()).unwrap();
         let admitted = admitted(clock::now(), &journal);
         journal.change(|journal| journal.begin(&admitted, clock::now())).unwrap();
-        let (shared, told) = bench::shared(dir.path(), journal, ClusterHandle::default());
-        (Self { dir, shared, told }, admitted)
+        let (shared, refusals) = test_support::shared(dir.path(), journal, ClusterHandle::default());
+        (Self { dir, shared, refusals }, admitted)
     }
 
     fn say(&self, policy: &str) {
         std::fs::write(&self.shared.policy, policy).unwrap();
     }
 
+    /// Every report that may be sent.
+    fn reports(&self) -> Vec<v1::JobReport> {
+        self.shared.journal.lock().unwrap().get().unacknowledged(usize::MAX, |_| false)
+    }
+
     /// Runs the job; how often it acted, and its last report.
     async fn run(
-        mut self,
-        job: Admitted<v1::Job>,
-        owed: Option<Owed>,
+        self,
+        job: AdmittedJob,
+        interrupted: Option<InterruptedJob>,
         meanwhile: Meanwhile,
     ) -> (usize, v1::JobReport) {
-        let acted = Arc::new(AtomicUsize::new(0));
-        let remedy = Counting { shared: self.shared.clone(), meanwhile, acted: acted.clone() };
+        let (acted, _, report) = self.run_as(Counting::new(&self.shared, meanwhile), job, interrupted).await;
+        (acted, report)
+    }
+
+    /// As `run`, with this remedy; how often it acted and how often it undid that, too.
+    async fn run_as(
+        &self,
+        remedy: Counting,
+        job: AdmittedJob,
+        interrupted: Option<InterruptedJob>,
+    ) -> (usize, usize, v1::JobReport) {
+        let (acted, undone) = (remedy.acted.clone(), remedy.undone.clone());
         let flow = Flow { shared: &self.shared, job: Arc::new(job) };
-        let heard = async {
-            let mut last = v1::JobReport::default();
-            while let Some(item) = self.told.recv().await {
-                if let Some(Body::JobReport(report)) = item.observation.body {
-                    last = report;
-                }
-                if let Some(written) = item.written {
-                    written.send(true).unwrap();
-                    break;
-                }
-            }
-            last
-        };
-        let ((), report) = tokio::join!(flow.guarded(remedy, owed), heard);
-        assert!(self.dir.path().exists());
-        (acted.load(Ordering::SeqCst), report)
+        flow.guarded(remedy, interrupted).await;
+        let last = self.reports().pop().unwrap();
+        assert!(self.shared.journal.lock().unwrap().get().interrupted().is_empty());
+        (acted.load(Ordering::SeqCst), undone.load(Ordering::SeqCst), last)
     }
 }
 
@@ -70,7 +71,28 @@ type Meanwhile = fn(&Shared);
 struct Counting {
     shared: Arc<Shared>,
     meanwhile: Meanwhile,
+    outcome: Outcome,
+    compensation: fn() -> Compensation,
     acted: Arc<AtomicUsize>,
+    undone: Arc<AtomicUsize>,
+}
+
+impl Counting {
+    fn new(shared: &Arc<Shared>, meanwhile: Meanwhile) -> Self {
+        Self {
+            shared: shared.clone(),
+            meanwhile,
+            outcome: Outcome::Succeeded,
+            compensation: || panic!("nothing is to be undone"),
+            acted: Arc::default(),
+            undone: Arc::default(),
+        }
+    }
+
+    /// One that does not help.
+    fn failing(shared: &Arc<Shared>, compensation: fn() -> Compensation) -> Self {
+        Self { outcome: Outcome::Failed, compensation, ..Self::new(shared, nothing) }
+    }
 }
 
 impl Remedy for Counting {
@@ -79,23 +101,30 @@ impl Remedy for Counting {
         Ok(())
     }
 
-    fn memo(&self) -> Vec<u8> {
+    fn checkpoint(&self) -> Vec<u8> {
         Vec::new()
     }
 
-    fn recall(&mut self, _memo: &[u8]) {}
+    fn restore(&mut self, _checkpoint: &[u8]) {}
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         self.acted.fetch_add(1, Ordering::SeqCst);
         Ok(Vec::new())
     }
 
-    async fn probe(&mut self) -> Probe {
-        Probe::NotThere
+    async fn probe(&mut self) -> Effect {
+        Effect::Absent
     }
 
     async fn verify(&mut self) -> Verdict {
-        Verdict::new(Told::Succeeded, "seen")
+        Verdict::new(self.outcome, "seen")
+    }
+
+    async fn compensate(&mut self) -> Compensation {
+        let at = self.shared.journal.lock().unwrap().get().interrupted()[0].phase;
+        assert_eq!(at, Phase::Compensating, "the journal knows it first");
+        self.undone.fetch_add(1, Ordering::SeqCst);
+        (self.compensation)()
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {
@@ -119,26 +148,25 @@ fn succeed(shared: &Shared) {
 fn nothing(_: &Shared) {}
 
 #[allow(clippy::unnecessary_wraps, reason = "what it gives is what the flow takes")]
-fn owed(bench: &Bench, phase: Phase) -> Option<Owed> {
+fn interrupted(bench: &Bench, phase: Phase) -> Option<InterruptedJob> {
     let mut store = bench.shared.journal.lock().unwrap();
-    if phase > Phase::Received {
-        store.change(|journal| journal.advance(JOB, phase, b"", clock::now()).unwrap()).unwrap();
-    }
-    Some(store.get().owed().remove(0))
+    let step = Step { undone_because: "it did not help".into(), ..Step::to(phase, Vec::new()) };
+    store.change(|journal| journal.advance(JOB.parse().unwrap(), step, clock::now()).unwrap()).unwrap();
+    Some(store.get().interrupted().remove(0))
 }
 
 #[tokio::test]
 async fn a_job_that_waited_begins_only_if_it_still_may() {
     let (bench, job) = Bench::new();
     let (acted, report) = bench.run(job, None, nothing).await;
-    assert_eq!((acted, report.phase()), (1, Told::Succeeded), "{}", report.reason);
+    assert_eq!((acted, report.phase()), (1, ReportPhase::Succeeded), "{}", report.reason);
 
     let cases: [(Meanwhile, Code); 3] =
         [(forbid, Code::PolicyForbids), (expire, Code::Expired), (succeed, Code::StaleEpoch)];
     for (meanwhile, code) in cases {
         let (bench, job) = Bench::new();
         let (acted, report) = bench.run(job, None, meanwhile).await;
-        assert_eq!((acted, report.phase(), report.code.as_str()), (0, Told::Refused, code.as_str()));
+        assert_eq!((acted, report.phase(), report.code.as_str()), (0, ReportPhase::Refused, code.as_str()));
     }
 }
 
@@ -146,18 +174,21 @@ async fn a_job_that_waited_begins_only_if_it_still_may() {
 async fn after_a_restart_what_had_done_nothing_is_asked_anew() {
     for phase in [Phase::Received, Phase::Intent] {
         let (bench, job) = Bench::new();
-        let left = owed(&bench, phase);
+        let left = interrupted(&bench, phase);
         let (acted, report) = bench.run(job, left, nothing).await;
-        assert_eq!((acted, report.phase()), (1, Told::Succeeded), "{}", report.reason);
+        assert_eq!((acted, report.phase()), (1, ReportPhase::Succeeded), "{}", report.reason);
 
         let cases: [(Meanwhile, Code); 3] =
             [(forbid, Code::PolicyForbids), (expire, Code::Expired), (succeed, Code::StaleEpoch)];
         for (before, code) in cases {
             let (bench, job) = Bench::new();
-            let left = owed(&bench, phase);
+            let left = interrupted(&bench, phase);
             before(&bench.shared);
             let (acted, report) = bench.run(job, left, nothing).await;
-            assert_eq!((acted, report.phase(), report.code.as_str()), (0, Told::Refused, code.as_str()));
+            assert_eq!(
+                (acted, report.phase(), report.code.as_str()),
+                (0, ReportPhase::Refused, code.as_str())
+            );
             assert!(report.reason.starts_with("interrupted "), "{}", report.reason);
         }
     }
@@ -166,11 +197,11 @@ async fn after_a_restart_what_had_done_nothing_is_asked_anew() {
 #[tokio::test]
 async fn after_a_restart_what_was_done_is_finished_whatever_the_policy_says() {
     let (bench, job) = Bench::new();
-    let left = owed(&bench, Phase::Applied);
+    let left = interrupted(&bench, Phase::Applied);
     forbid(&bench.shared);
     expire(&bench.shared);
     let (acted, report) = bench.run(job, left, nothing).await;
-    assert_eq!((acted, report.phase()), (0, Told::Succeeded), "{}", report.reason);
+    assert_eq!((acted, report.phase()), (0, ReportPhase::Succeeded), "{}", report.reason);
 }
 
 /// While it stands, the journal cannot be written.
@@ -186,41 +217,103 @@ fn block(bench: &Bench) -> PathBuf {
 }
 
 #[tokio::test]
-async fn what_the_journal_does_not_have_on_disk_is_not_said() {
-    let (mut bench, job) = Bench::new();
+async fn what_the_journal_does_not_have_on_disk_is_not_sent() {
+    let (bench, job) = Bench::new();
     let in_the_way = block(&bench);
-    let acted = Arc::new(AtomicUsize::new(0));
-    let remedy = Counting { shared: bench.shared.clone(), meanwhile: nothing, acted: acted.clone() };
-    let flow = Flow { shared: &bench.shared, job: Arc::new(job) };
-    flow.guarded(remedy, None).await;
+    let remedy = Counting::new(&bench.shared, nothing);
+    let acted = remedy.acted.clone();
+    Flow { shared: &bench.shared, job: Arc::new(job) }.guarded(remedy, None).await;
     assert_eq!(acted.load(Ordering::SeqCst), 0, "nothing is changed without a journal");
-    assert!(bench.told.try_recv().is_err(), "after a kill and a restart the job would run");
-    assert_eq!(super::super::tick(&bench.shared).await, []);
+    assert_eq!(bench.reports(), [], "after a kill and a restart the job would run");
     // A restart now finds the job where the disk has it.
     let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
-    assert_eq!(after.get().owed()[0].phase, Phase::Received);
+    assert_eq!(after.get().interrupted()[0].phase, Phase::Received);
 
     std::fs::remove_dir(in_the_way).unwrap();
-    let said = super::super::tick(&bench.shared).await;
-    assert_eq!((said.len(), said[0].phase(), said[0].job_id.as_str()), (1, Told::Refused, JOB));
+    bench.shared.journal(|journal| journal.tick(clock::now())).await.unwrap();
+    let sent = bench.reports();
+    assert_eq!((sent.len(), sent[0].phase(), sent[0].job_id.as_str()), (1, ReportPhase::Refused, JOB));
     let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
-    assert_eq!((after.get().owed().len(), after.get().unreported()), (0, said));
-    assert_eq!(super::super::tick(&bench.shared).await, [], "once");
+    assert_eq!(after.get().interrupted(), []);
+    assert_eq!(after.get().unacknowledged(usize::MAX, |_| false), sent);
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_not_on_disk_is_not_said_either() {
+async fn a_refusal_is_kept_by_the_journal_or_sent_once() {
     let (mut bench, _) = Bench::new();
+    let receive = async |bench: &Bench, envelope| {
+        let slots = Arc::new(tokio::sync::Semaphore::new(1));
+        let mut running = tokio::task::JoinSet::new();
+        super::super::receive(&bench.shared, envelope, &slots, &mut running).await;
+        assert!(running.is_empty(), "nothing runs");
+    };
+    // The one job is in the journal: a second copy is a replay, of which the journal keeps nothing.
+    receive(&bench, test_support::envelope(clock::now())).await;
+    let replay = bench.refusals.try_recv().unwrap();
+    assert_eq!((replay.phase(), replay.job_id.as_str()), (ReportPhase::ReplayRefused, JOB));
+    receive(&bench, v1::Envelope::default()).await;
+    let nameless = bench.refusals.try_recv().unwrap();
+    assert_eq!((nameless.code.as_str(), nameless.job_id.as_str()), ("bad_signature", ""));
+    assert_eq!((nameless.envelope_sha256.len(), bench.reports().len()), (32, 0));
+    // Too many are dropped, not piled up.
+    for _ in 0..2 * super::super::REFUSALS {
+        receive(&bench, v1::Envelope::default()).await;
+    }
+    assert_eq!(bench.refusals.len(), super::super::REFUSALS);
+
+    // A job that the journal does not know is refused by the policy: that is kept.
+    let dir = tempfile::tempdir().unwrap();
+    let journal = JournalStore::open(dir.path(), clock::now()).unwrap();
+    let (shared, refusals) = test_support::shared(dir.path(), journal, ClusterHandle::default());
+    let bench = Bench { dir, shared, refusals };
+    receive(&bench, test_support::envelope(clock::now())).await;
+    let kept = bench.reports();
+    assert_eq!((kept.len(), kept[0].code.as_str(), bench.refusals.len()), (1, "policy_forbids", 0));
+    assert!(bench.shared.journal.lock().unwrap().get().seen(JOB.parse().unwrap()).is_some());
+}
+
+#[tokio::test]
+async fn what_did_not_help_is_undone_or_says_why_not() {
+    type Case = (fn() -> Compensation, ReportPhase, &'static str);
+    let cases: [Case; 3] = [
+        (|| Compensation::Undone(vec!["put back".into()]), ReportPhase::Compensated, "it was undone"),
+        (|| Compensation::NotReversible("it is gone"), ReportPhase::Failed, "not undone: it is gone"),
+        (
+            || Compensation::Failed("half of it".into()),
+            ReportPhase::Failed,
+            "could not be undone: half of it",
+        ),
+    ];
+    for (compensation, phase, reason) in cases {
+        for left_at in [None, Some(Phase::Applied), Some(Phase::Compensating)] {
+            let (bench, job) = Bench::new();
+            let left = left_at.and_then(|phase| interrupted(&bench, phase));
+            // What has begun is undone whatever the policy says by now.
+            if left_at.is_some() {
+                forbid(&bench.shared);
+            }
+            let remedy = Counting::failing(&bench.shared, compensation);
+            let (acted, undone, report) = bench.run_as(remedy, job, left).await;
+            assert_eq!((acted, undone), (usize::from(left_at.is_none()), 1));
+            assert_eq!(report.phase(), phase, "{}", report.reason);
+            assert!(report.reason.contains(reason), "{}", report.reason);
+            let interrupted_too = left_at == Some(Phase::Compensating);
+            assert_eq!(report.reason.starts_with("it did not help; interrupted"), interrupted_too);
+            assert_eq!(report.evidence.contains(&"put back".to_owned()), phase == ReportPhase::Compensated);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_undone_that_the_journal_does_not_know_of() {
+    let (bench, job) = Bench::new();
+    let left = interrupted(&bench, Phase::Applied);
     block(&bench);
-    let report =
-        v1::JobReport { job_id: JOB.into(), phase: Told::Refused.into(), ..v1::JobReport::default() };
-    super::super::tell_refusal(&bench.shared, Code::PolicyForbids, report.clone()).await;
-    assert!(bench.told.try_recv().is_err() && bench.shared.held_back.load(Ordering::SeqCst));
-    // One that the journal does not keep is no less true after a restart.
-    let unknown = v1::JobReport { job_id: String::new(), ..report };
-    let said = super::super::tell_refusal(&bench.shared, Code::BadSignature, unknown);
-    let heard = async { bench.told.recv().await.unwrap().written.unwrap().send(true).unwrap() };
-    tokio::join!(said, heard);
+    let remedy = Counting::failing(&bench.shared, || panic!("undone without a journal"));
+    Flow { shared: &bench.shared, job: Arc::new(job) }.guarded(remedy, left).await;
+    assert_eq!(bench.reports(), []);
+    let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
+    assert_eq!(after.get().interrupted()[0].phase, Phase::Applied, "a restart verifies it again");
 }
 
 #[tokio::test]

@@ -1,13 +1,14 @@
 //! What a remedy is to the flow that runs it: the steps, their order and what each may answer.
 
-use nimbus_agent_core::{Code, Refusal};
-use nimbus_protocol::v1::job_report::Phase;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use nimbus_agent_core::{Code, Refusal};
 use nimbus_protocol::{from_micros, v1};
 
 use crate::clock;
+
+pub(crate) use nimbus_protocol::v1::job_report::Phase as ReportPhase;
 
 /// Nothing, or not everything, was done.
 #[derive(Debug)]
@@ -22,20 +23,31 @@ pub(crate) enum ActError {
 
 /// Whether an effect is there, asked after a crash or an unanswered request.
 #[derive(Debug)]
-pub(crate) enum Probe {
+pub(crate) enum Effect {
     /// It is.
-    There,
+    Present,
     /// It is not.
-    NotThere,
-    /// It cannot be told.
+    Absent,
+    /// It is not known; why.
     Unknown(String),
 }
 
-/// Whether it helped.
+/// Whether a change helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It did, for as long as it had to.
+    Succeeded,
+    /// It did not.
+    Failed,
+    /// It is not known.
+    Unknown,
+}
+
+/// Whether a change helped, and what was seen.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    /// A final phase.
-    pub(crate) phase: Phase,
+    /// In one word.
+    pub(crate) outcome: Outcome,
     /// One sentence: expected, found.
     pub(crate) reason: String,
     /// What was seen.
@@ -46,26 +58,40 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// A verdict without evidence or replacement.
-    pub(crate) fn new(phase: Phase, reason: impl Into<String>) -> Self {
-        Self { phase, reason: reason.into(), evidence: Vec::new(), replacement: None }
+    pub(crate) fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, reason: reason.into(), evidence: Vec::new(), replacement: None }
     }
 }
 
-/// One kind of remedy. The flow calls `check`, then `act` at most once, then `verify`; after a crash `recall` and
-/// `probe` come first. `clean_up` is called at every end and may be called twice.
+/// What undoing a change that did not help came to.
+#[derive(Debug)]
+pub(crate) enum Compensation {
+    /// The change is undone; what shows it.
+    Undone(Vec<String>),
+    /// The change cannot be undone, or undoing it would make things worse; why.
+    NotReversible(&'static str),
+    /// The change is not undone, although such a change can be; what is left.
+    Failed(String),
+}
+
+/// One kind of remedy. The flow calls `check`, then `act` at most once, then `verify`, and `compensate` where that says
+/// that the change did not help. After a crash `restore` and `probe` come first. `clean_up` is called at every end and
+/// may be called twice. No method has a default: a remedy that cannot be undone says so.
 pub(crate) trait Remedy: Send {
     /// Reads again what the plan relied on. `Err` when it is not so any more.
     fn check(&mut self) -> impl Future<Output = Result<(), Refusal>> + Send;
-    /// What must be known after a crash; durable before `act`.
-    fn memo(&self) -> Vec<u8>;
-    /// Takes back what `memo` gave.
-    fn recall(&mut self, memo: &[u8]);
+    /// What must be known after a crash; durable before `act`, and again before `compensate`.
+    fn checkpoint(&self) -> Vec<u8>;
+    /// Takes back what `checkpoint` gave.
+    fn restore(&mut self, checkpoint: &[u8]);
     /// Makes the change; what was done, as evidence.
     fn act(&mut self) -> impl Future<Output = Result<Vec<String>, ActError>> + Send;
     /// Is the change there? Only reads.
-    fn probe(&mut self) -> impl Future<Output = Probe> + Send;
-    /// Watches whether it helped. Only reads, but for what it cleans up.
+    fn probe(&mut self) -> impl Future<Output = Effect> + Send;
+    /// Watches whether the change helped. Only reads, but for what it cleans up.
     fn verify(&mut self) -> impl Future<Output = Verdict> + Send;
+    /// Undoes the change, if nobody changed the object since. Called again after a crash: what is undone stays so.
+    fn compensate(&mut self) -> impl Future<Output = Compensation> + Send;
     /// Undoes what was only needed on the way; `Err` says what is left over.
     fn clean_up(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 }

@@ -1,105 +1,78 @@
 //! Puts a Deployment's pod template back to that of an earlier ReplicaSet, and watches the rollout.
 //!
-//! The patch tests the resourceVersion that was checked, so a change by anybody else in between makes it fail.
+//! A rollback that does not help is not undone. The template that was there before is the one whose rollout failed:
+//! putting it back would begin a third rollout towards a state that is known not to work, and would take away pods that
+//! the second one may still bring up. Its ReplicaSet stays in the Deployment's history, so that a person can go back to
+//! it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
+use ::kube::Client;
 use nimbus_agent_core::Refusal;
-use nimbus_agent_core::admit::Admitted;
+use nimbus_agent_core::action::AgentRules as _;
+use nimbus_agent_core::action::rollback_deployment::RolloutNow;
+use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_agent_core::observe::kube::{Slim as _, SlimDeployment, SlimReplicaSet, template_hash};
-use nimbus_agent_core::preconditions::{self, RolloutNow};
-use nimbus_protocol::v1::job_report::Phase as Told;
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1::{self, observation};
 use serde_json::{Value, json};
 
 use super::Shared;
-use super::kube::{self, Holding};
-use super::remedy::{ActError, Limits, Probe, Remedy, Verdict, precondition};
+use super::kube;
+use super::kube::patch::{self, Checked, Object};
+use super::kube::stable::{Look, State, Watched, until_stable};
+use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use crate::watch::kube::request::{self, RequestError};
 
-/// The annotation that says which job last rolled a Deployment back.
-const ANNOTATION: &str = "nimbus.dev/job";
+/// Why a rollback is not undone.
+const WORSE: &str = "the template before is the one whose rollout failed; its ReplicaSet is still in the Deployment's \
+                     history";
 
 pub(super) struct RollbackDeployment {
     shared: Arc<Shared>,
-    job: Arc<Admitted<v1::Job>>,
-    order: v1::RollbackDeployment,
+    job_id: JobId,
+    action: v1::RollbackDeployment,
     limits: Limits,
-    /// From the last check: what the patch relies on and brings.
-    ready: Option<(String, bool, Value)>,
+    /// From the last check: what the patch relies on, and the template that it brings.
+    ready: Option<(Checked, Value)>,
 }
 
 impl RollbackDeployment {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        job: Arc<Admitted<v1::Job>>,
-        order: v1::RollbackDeployment,
-    ) -> Self {
-        let limits = Limits::of(job.get());
-        Self { shared, job, order, limits, ready: None }
+    pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RollbackDeployment) -> Self {
+        Self { shared, job_id: job.id(), limits: Limits::of(job.job()), action, ready: None }
     }
 
-    fn target(&self) -> v1::Target {
-        self.order.deployment.clone().unwrap_or_default()
-    }
-
-    fn deployment_path(&self) -> Result<String, Refusal> {
-        let target = self.target();
-        kube::path("/apis/apps/v1", &target.namespace, "deployments", &target.name)
+    fn deployment(&self) -> Result<Object, Refusal> {
+        Object::deployment(&self.action.deployment.clone().unwrap_or_default())
     }
 
     fn replica_set_path(&self) -> Result<String, Refusal> {
-        let to = self.order.to_replica_set.clone().unwrap_or_default();
-        let namespace = if to.namespace.is_empty() { self.target().namespace } else { to.namespace };
-        kube::path("/apis/apps/v1", &namespace, "replicasets", &to.name)
+        let to = self.action.to_replica_set.clone().unwrap_or_default();
+        kube::path("/apis/apps/v1", &to.namespace, "replicasets", &to.name)
     }
+}
 
-    async fn rollout(&self, client: &::kube::Client) -> Result<Option<v1::Deployment>, RequestError> {
-        let path = self.deployment_path().map_err(|refusal| RequestError::Unanswered(refusal.reason))?;
-        let found: Option<Value> = request::get_optional(client, &path).await?;
-        Ok(found.as_ref().and_then(deployment))
-    }
+impl Watched for RollbackDeployment {
+    const STATE: &'static str = "the rollout complete";
 
-    async fn verify_on(&self, client: &::kube::Client) -> Verdict {
-        let started = Instant::now();
-        let mut holding = Holding::new();
-        let mut seen;
-        loop {
-            match self.rollout(client).await {
-                Err(error) => {
-                    seen = format!("the cluster did not answer: {error}");
-                    holding.note(None, Instant::now());
+    async fn look(&mut self, client: &Client, _elapsed: Duration) -> Look {
+        let over = |seen: &str| {
+            let reason = format!("expected the template that was rolled back to, found {seen}");
+            Look::new(seen, State::Over(Outcome::Unknown, reason))
+        };
+        let Ok(object) = self.deployment() else { return over("no name of a Deployment") };
+        match object.get(client).await {
+            Err(error) => Look::new(format!("the cluster did not answer: {error}"), State::Unanswered),
+            Ok(None) => over("that the Deployment is gone"),
+            Ok(Some(value)) => match deployment(&value) {
+                None => over("a Deployment that cannot be read"),
+                Some(now) if now.template_hash != self.action.to_template_hash => {
+                    over("another: somebody changed it meanwhile")
                 }
-                Ok(None) => {
-                    return Verdict::new(Told::Unknown, "expected the Deployment, found that it is gone");
-                }
-                Ok(Some(now)) if now.template_hash != self.order.to_template_hash => {
-                    return Verdict::new(
-                        Told::Unknown,
-                        "expected the template that was rolled back to, found another: somebody changed it meanwhile",
-                    );
-                }
-                Ok(Some(now)) => {
-                    seen = describe(&now);
-                    let state = complete(&now).then(|| self.target().uid);
-                    if holding.note(state, Instant::now()).is_some_and(|held| held >= self.limits.hold) {
-                        let reason =
-                            format!("the rollout was complete for {} ms", self.limits.hold.as_millis());
-                        return Verdict { evidence: vec![seen], ..Verdict::new(Told::Succeeded, reason) };
-                    }
-                }
-            }
-            if started.elapsed() >= self.limits.reach {
-                let reason = format!(
-                    "expected the rollout complete for {} ms within {} ms, found: {seen}",
-                    self.limits.hold.as_millis(),
-                    self.limits.reach.as_millis()
-                );
-                let phase = if seen.starts_with("the cluster") { Told::Unknown } else { Told::Failed };
-                return Verdict::new(phase, reason);
-            }
-            tokio::time::sleep(self.limits.pace()).await;
+                Some(now) if complete(&now) => Look::new(describe(&now), State::Reached(String::new())),
+                Some(now) => Look::new(describe(&now), State::Pending),
+            },
         }
     }
 }
@@ -146,100 +119,64 @@ impl Remedy for RollbackDeployment {
         let client = kube::may_act(&self.shared).await?;
         let unread =
             |error: RequestError| precondition(format!("expected to read the rollout again, found: {error}"));
-        let now: Option<Value> =
-            request::get_optional(&client, &self.deployment_path()?).await.map_err(unread)?;
+        let now = self.deployment()?.get(&client).await.map_err(unread)?;
         let to: Option<Value> =
             request::get_optional(&client, &self.replica_set_path()?).await.map_err(unread)?;
         let found = now.as_ref().and_then(deployment);
         let good = to.as_ref().and_then(replica_set);
-        preconditions::rollback_deployment(
-            &self.order,
-            RolloutNow { deployment: found.as_ref(), to_replica_set: good.as_ref() },
-        )?;
+        self.action
+            .preconditions(RolloutNow { deployment: found.as_ref(), to_replica_set: good.as_ref() })?;
         let (Some(now), Some(to)) = (now, to) else {
             return Err(precondition("expected the Deployment and the ReplicaSet, found one of them gone"));
         };
         let template = template_of(&to);
         // The bytes that will be written, not only what was said about them.
-        if template_hash(&template)[..] != self.order.to_template_hash[..] {
+        if template_hash(&template)[..] != self.action.to_template_hash[..] {
             return Err(precondition("expected the approved template in the ReplicaSet, found another"));
         }
-        let version = now["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
-        self.ready = Some((version, now["metadata"]["annotations"].is_object(), template));
+        self.ready = Some((Checked::of(&now), template));
         Ok(())
     }
 
-    fn memo(&self) -> Vec<u8> {
+    fn checkpoint(&self) -> Vec<u8> {
         Vec::new()
     }
 
-    fn recall(&mut self, _memo: &[u8]) {}
+    fn restore(&mut self, _checkpoint: &[u8]) {}
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let window = self.limits.window();
-        let Some((version, annotated, template)) = self.ready.take() else {
+        let Some((checked, template)) = self.ready.take() else {
             return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
         };
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
-        let url = self.deployment_path().map_err(ActError::Refused)?;
-        let mut patch = vec![
-            json!({ "op": "test", "path": "/metadata/uid", "value": self.target().uid }),
-            json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }),
-        ];
-        if !annotated {
-            patch.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
-        }
-        let pointer = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
-        patch.push(json!({ "op": "add", "path": pointer, "value": self.job.get().job_id }));
-        patch.push(json!({ "op": "replace", "path": "/spec/template", "value": template }));
-        let target = self.target();
-        let name = format!("{}/{}", target.namespace, target.name);
+        let object = self.deployment().map_err(ActError::Refused)?;
         // The election may have taken its time.
         window.still_open()?;
-        match request::json_patch::<Value>(&client, &url, &Value::Array(patch)).await {
-            Ok(_) => {
-                Ok(vec![format!("rolled Deployment {name} back to revision {}", self.order.to_revision)])
-            }
-            Err(RequestError::Unanswered(found)) => {
-                Err(ActError::Uncertain(format!("the change of {name} was not answered: {found}")))
-            }
-            Err(RequestError::Api { code: 404 | 409 | 422, message, .. }) => Err(ActError::Refused(
-                precondition(format!("expected Deployment {name} as it was checked, found: {message}")),
-            )),
-            Err(RequestError::Api { code, message, .. }) if code >= 500 => {
-                Err(ActError::Uncertain(format!("the change of {name} ended with {code}: {message}")))
-            }
-            Err(error) => {
-                Err(ActError::Failed(format!("expected to change Deployment {name}, found: {error}")))
-            }
-        }
+        let replace = json!({ "op": "replace", "path": "/spec/template", "value": template });
+        patch::apply(&client, &object, &checked, self.job_id, [replace]).await?;
+        Ok(vec![format!("rolled {} back to revision {}", object.name, self.action.to_revision)])
     }
 
-    async fn probe(&mut self) -> Probe {
-        let client = match kube::client(&self.shared) {
-            Ok(client) => client,
-            Err(why) => return Probe::Unknown(why),
-        };
-        let Ok(path) = self.deployment_path() else { return Probe::NotThere };
-        match request::get_optional::<Value>(&client, &path).await {
-            Err(error) => Probe::Unknown(error.to_string()),
-            Ok(None) => Probe::Unknown("the Deployment is gone".to_owned()),
-            Ok(Some(now)) => {
-                let ours = now["metadata"]["annotations"][ANNOTATION] == json!(self.job.get().job_id);
-                let there = template_hash(&now["spec"]["template"])[..] == self.order.to_template_hash[..];
-                if ours || there { Probe::There } else { Probe::NotThere }
-            }
-        }
+    async fn probe(&mut self) -> Effect {
+        let Ok(object) = self.deployment() else { return Effect::Absent };
+        let wanted = &self.action.to_template_hash;
+        let shows = |now: &Value| template_hash(&now["spec"]["template"])[..] == wanted[..];
+        patch::probe(kube::client(&self.shared), &object, self.job_id, shows).await
     }
 
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
-            Ok(client) => self.verify_on(&client).await,
+            Ok(client) => until_stable(self, self.limits, &client).await,
             Err(why) => Verdict::new(
-                Told::Unknown,
+                Outcome::Unknown,
                 format!("it was rolled back; whether it helped is not known: {why}"),
             ),
         }
+    }
+
+    async fn compensate(&mut self) -> Compensation {
+        Compensation::NotReversible(WORSE)
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {
@@ -249,6 +186,7 @@ impl Remedy for RollbackDeployment {
 
 #[cfg(test)]
 mod tests {
+    use super::super::test_support;
     use super::*;
 
     #[test]
@@ -266,25 +204,22 @@ mod tests {
     async fn nothing_is_written_once_the_time_to_act_is_over() {
         let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let counter = asked.clone();
-        let app = axum::Router::new().fallback(move || async move {
+        let client = test_support::api(move |_, _| {
             counter.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            "{}"
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        let client = ::kube::Client::try_from(::kube::Config::new(url.parse().unwrap())).unwrap();
+            (http::StatusCode::OK, json!({}))
+        })
+        .await;
 
         let dir = tempfile::tempdir().unwrap();
         let now = crate::clock::now();
         let journal = crate::files::journal::JournalStore::open(dir.path(), now).unwrap();
-        let job = Arc::new(super::super::bench::admitted(now, &journal));
+        let job = test_support::admitted(now, &journal);
         let cluster = crate::watch::kube::ClusterHandle::leading(client);
-        let (shared, _told) = super::super::bench::shared(dir.path(), journal, cluster);
+        let (shared, _refusals) = test_support::shared(dir.path(), journal, cluster);
         let target = v1::Target { namespace: "shop".into(), name: "web".into(), uid: "u".into() };
-        let order = v1::RollbackDeployment { deployment: Some(target), ..v1::RollbackDeployment::default() };
-        let mut remedy = RollbackDeployment::new(shared, job, order);
-        let (open, ready) = (remedy.limits.expires, ("1".to_owned(), true, json!({})));
+        let action = v1::RollbackDeployment { deployment: Some(target), ..v1::RollbackDeployment::default() };
+        let mut remedy = RollbackDeployment::new(shared, &job, action);
+        let (open, ready) = (remedy.limits.expires, (Checked::of(&json!({})), json!({})));
 
         remedy.limits.expires = now;
         remedy.ready = Some(ready.clone());
@@ -309,13 +244,13 @@ mod tests {
             ..v1::Deployment::default()
         };
         assert!(complete(&done));
-        for broken in [
+        for incomplete in [
             v1::Deployment { observed_generation: 3, ..done.clone() },
             v1::Deployment { updated: 2, ..done.clone() },
             v1::Deployment { ready: 2, ..done.clone() },
             v1::Deployment { available: 2, ..done.clone() },
         ] {
-            assert!(!complete(&broken), "{broken:?}");
+            assert!(!complete(&incomplete), "{incomplete:?}");
         }
     }
 }

@@ -31,7 +31,8 @@ async fn sweep(shared: &Arc<Shared>) {
     let handle = shared.cluster.clone();
     let left = shared
         .with_journal(move |store| {
-            let finished = |job: &str| store.get().phase(job).map(|phase| phase == Phase::Done);
+            let phase = |job: &str| store.get().phase(job.parse().ok()?);
+            let finished = |job: &str| phase(job).map(|phase| phase == Phase::Done);
             handle.cordons.left_over(Instant::now(), finished)
         })
         .await;

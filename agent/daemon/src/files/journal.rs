@@ -4,9 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use nimbus_agent_core::journal::{Effect, Journal};
+use tokio::sync::Notify;
 
 use super::FilesError;
 use crate::durable;
@@ -17,6 +19,7 @@ pub struct JournalStore {
     journal: Journal,
     path: PathBuf,
     file: Option<File>,
+    written: Arc<Notify>,
 }
 
 impl JournalStore {
@@ -25,7 +28,7 @@ impl JournalStore {
         let path = dir.join("journal");
         let bytes = durable::read_optional(&path).map_err(FilesError::at(&path))?.unwrap_or_default();
         let (journal, effects) = Journal::recover(&bytes, now);
-        let mut store = Self { journal, path, file: None };
+        let mut store = Self { journal, path, file: None, written: Arc::default() };
         if let Err(error) = store.perform(effects) {
             // The first job will say it again, and not run.
             tracing::warn!("{}", super::write_problem("job journal", &store.path, &error));
@@ -38,10 +41,20 @@ impl JournalStore {
         &self.journal
     }
 
+    /// Notified whenever something was written: there may be a new report.
+    pub fn written(&self) -> Arc<Notify> {
+        self.written.clone()
+    }
+
     /// Changes what is remembered and makes it durable. On an error nothing may be done that relies on it.
     pub fn change(&mut self, change: impl FnOnce(&mut Journal) -> Vec<Effect>) -> Result<(), String> {
         let effects = change(&mut self.journal);
-        self.perform(effects).map_err(|error| super::write_problem("job journal", &self.path, &error))
+        let anything = !effects.is_empty();
+        let done = self.perform(effects);
+        if anything && done.is_ok() {
+            self.written.notify_one();
+        }
+        done.map_err(|error| super::write_problem("job journal", &self.path, &error))
     }
 
     fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 pub mod journal;
 pub mod spool;
+pub mod spool_thread;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ impl FilesError {
     }
 }
 
-/// What an operator is told about a write that failed.
+/// The problem that a failed write is, for an operator.
 pub(crate) fn write_problem(what: &str, path: &Path, error: &io::Error) -> String {
     let remedy = if crate::durable::is_full(error) {
         "free some space on that disk"

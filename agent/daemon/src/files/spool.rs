@@ -1,7 +1,7 @@
 //! The spool and its segment files: `spool/00000000000000000001.seg` and so on.
 //!
-//! Calls block on the disk; the hub makes them on a blocking thread. A write that fails (a full disk) loses no
-//! acknowledged observation and no report: reports stay in memory and are written again, state is listed again.
+//! Calls block on the disk; the session's loop makes them on the spool's own thread. What a write that fails (a full
+//! disk) loses is listed again.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -76,10 +76,10 @@ impl SpoolStore {
         self.problem.as_deref()
     }
 
-    /// Queues one observation. False when it could not be written: a report is then kept in memory.
-    pub fn push(&mut self, observation: v1::Observation) -> bool {
+    /// Queues one observation.
+    pub fn push(&mut self, observation: v1::Observation) {
         let effects = self.spool.push(observation);
-        self.perform(effects)
+        self.perform(effects);
     }
 
     /// Everything up to `sequence` is stored by the control plane.
@@ -135,7 +135,7 @@ impl SpoolStore {
         Ok(bytes)
     }
 
-    fn perform(&mut self, effects: Vec<IoEffect>) -> bool {
+    fn perform(&mut self, effects: Vec<IoEffect>) {
         let mut all = true;
         for effect in effects {
             let done = match &effect {
@@ -160,7 +160,6 @@ impl SpoolStore {
                 }
             }
         }
-        all
     }
 
     fn append(&mut self, segment: u64, offset: u64, bytes: &[u8], sync: bool) -> io::Result<()> {

@@ -1,12 +1,10 @@
-//! Who this agent is: its key, its certificate, the CA it believes and the keys whose jobs it believes.
+//! The agent's identity: its key, its certificate, the CA that it trusts and the keys whose jobs it trusts.
 //!
 //! `agent.json` is written last, so an enrolment that a crash cut short leaves no identity; the key it made is used
 //! again by the next try. A renewal replaces the certificate and keeps the key.
 
-pub mod enrol;
 pub mod key;
 pub mod renew;
-pub mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,13 +16,14 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
+use crate::config::agent_kind;
 use crate::durable;
 use key::AgentKey;
 
 /// Why there is no usable identity.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// Neither an identity nor a token.
+    /// There is neither an identity nor a token.
     #[error(
         "expected an identity in {0} or a join token, found neither; make one with `nimbus agents token create` and \
          start once with --join TOKEN"
@@ -59,7 +58,7 @@ pub enum IdentityError {
         /// What the system said.
         source: io::Error,
     },
-    /// The control plane turned the enrolment down.
+    /// The control plane refused the enrolment.
     #[error(
         "the control plane refused to enrol this agent ({code}): expected {expected}, found {found}; {remedy}"
     )]
@@ -106,15 +105,15 @@ pub struct Identity {
     pub agent_id: AgentId,
     /// The name that the control plane gave.
     pub name: String,
-    /// `cluster` or `vpc`, as the token said.
+    /// `cluster` or `host`, as the token said.
     pub kind: String,
-    /// The own key.
+    /// This agent's key.
     pub key: AgentKey,
-    /// The own certificate, leaf first.
+    /// This agent's certificate, leaf first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The control plane's CA: the only one believed.
+    /// The control plane's CA: the only one that is trusted.
     pub ca: CertificateDer<'static>,
-    /// Whose jobs are believed.
+    /// The keys whose jobs are trusted.
     pub job_keys: Vec<VerifyingKey>,
 }
 
@@ -142,7 +141,7 @@ impl Identity {
         Ok(Some(Self {
             agent_id: about.agent_id,
             name: about.name,
-            kind: about.kind,
+            kind: agent_kind(&about.kind).to_owned(),
             key,
             chain,
             ca,
@@ -154,8 +153,7 @@ impl Identity {
     pub fn save(&self, dir: &Path) -> Result<(), IdentityError> {
         self.save_certificates(dir)?;
         write(&dir.join("ca.pem"), certificate_pem(std::slice::from_ref(&self.ca)).as_bytes())?;
-        let about =
-            About { agent_id: self.agent_id.clone(), name: self.name.clone(), kind: self.kind.clone() };
+        let about = About { agent_id: self.agent_id, name: self.name.clone(), kind: self.kind.clone() };
         let json = serde_json::to_vec_pretty(&about).unwrap_or_default();
         write(&dir.join("agent.json"), &json)
     }

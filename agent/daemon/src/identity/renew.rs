@@ -9,7 +9,7 @@ use nimbus_protocol::v1;
 use tokio::sync::watch;
 
 use super::Identity;
-use crate::board::Board;
+use crate::status::SharedStatus;
 
 /// Between two requests, when the first is not answered.
 const AGAIN: SignedDuration = SignedDuration::from_mins(5);
@@ -24,7 +24,7 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are believed.
+    /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are trusted.
     pub fn new(identity: Identity, dir: PathBuf) -> Self {
         let keys = Arc::new(watch::Sender::new(identity.job_keys.clone()));
         Self { identity, dir, asked: None, keys }
@@ -35,7 +35,7 @@ impl Renewal {
         &self.identity
     }
 
-    /// Whose jobs are believed, now and after each renewal.
+    /// The keys whose jobs are trusted, now and after each renewal.
     pub fn keys(&self) -> watch::Receiver<Vec<VerifyingKey>> {
         self.keys.subscribe()
     }
@@ -47,7 +47,7 @@ impl Renewal {
             return None;
         }
         self.asked = Some(now);
-        match self.identity.key.certificate_request(self.identity.agent_id.as_str()) {
+        match self.identity.key.certificate_request(&self.identity.agent_id.to_string()) {
             Ok(csr_der) => Some(v1::RenewRequest { csr_der }),
             Err(error) => {
                 tracing::error!(%error, "no certificate request could be made");
@@ -57,7 +57,7 @@ impl Renewal {
     }
 
     /// Takes the answer. What cannot be used or kept is a problem; the old certificate goes on until it ends.
-    pub fn take(&mut self, response: &v1::RenewResponse, board: &Board) {
+    pub fn take(&mut self, response: &v1::RenewResponse, status: &SharedStatus) {
         let taken = self
             .identity
             .renewed(&response.certificate_chain_der, &response.job_keys)
@@ -67,10 +67,10 @@ impl Renewal {
                 self.asked = None;
                 self.keys.send_replace(self.identity.job_keys.clone());
                 tracing::info!(until = self.identity.expires_at(), "certificate renewed");
-                board.problem("renewal", None);
+                status.problem("renewal", None);
             }
             Err(error) => {
-                board.problem("renewal", Some(format!("the certificate was not renewed: {error}")));
+                status.problem("renewal", Some(format!("the certificate was not renewed: {error}")));
             }
         }
     }

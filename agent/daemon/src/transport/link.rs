@@ -1,10 +1,12 @@
 //! One connection: a control stream (both ways) and a data stream (batches out, acknowledgements in).
 //!
-//! Writers take frames from bounded queues, readers give frames to the hub; every event carries the connection's
-//! number, so that a late word of a dead connection is not taken for the living one's.
+//! Writers take frames from bounded queues, readers give frames to the session's loop; every event carries the
+//! connection's id, so that a late event of a dead connection is not taken for the living one's.
 
 use std::time::Duration;
 
+use nimbus_agent_core::session::{REPORT_WINDOW, WINDOW};
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::frame;
 use nimbus_protocol::v1::{self, agent_frame};
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
@@ -14,67 +16,75 @@ use tokio::task::JoinSet;
 use super::framed::{self, LinkError};
 use super::quic;
 
-/// Frames that may wait for the control stream; more than a session ever has at once.
-const CONTROL_QUEUE: usize = 16;
+/// Frames that may wait for the control stream; more than a session ever has at once: both kinds of reports in their
+/// window, and the few frames besides.
+const CONTROL_QUEUE: usize = 2 * REPORT_WINDOW + 16;
 /// Batches that may wait for the data stream: the session's window.
-const DATA_QUEUE: usize = 8;
+const DATA_QUEUE: usize = WINDOW;
+
+/// Tells one connection from another; the next one has the next id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConnectionId(u64);
+
+impl ConnectionId {
+    /// The id after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
 
 /// What happened on a connection.
 #[derive(Debug)]
-pub enum Word {
+pub enum LinkEvent {
     /// It stands, and its control stream is open.
-    Up(Box<Link>),
+    Connected(Box<Link>),
     /// A frame came.
     Frame(Box<v1::ServerFrame>),
-    /// It could not be made, or it broke.
-    Down(String),
+    /// It could not be made, or it broke; why.
+    Closed(String),
 }
 
-/// A word and the number of the connection that it is about.
-pub type Numbered = (u64, Word);
+/// Where the events of connections go, each with the id of its connection.
+pub type Events = mpsc::Sender<(ConnectionId, LinkEvent)>;
 
 /// A connection that stands. Dropping it ends its tasks.
 #[derive(Debug)]
 pub struct Link {
-    number: u64,
+    id: ConnectionId,
     endpoint: Endpoint,
     connection: Connection,
     control: mpsc::Sender<Vec<u8>>,
     data: Option<mpsc::Sender<Vec<u8>>>,
-    words: mpsc::Sender<Numbered>,
+    events: Events,
     tasks: JoinSet<()>,
 }
 
-/// Dials in the background; answers with [`Word::Up`] or [`Word::Down`].
-pub async fn dial(number: u64, server: String, config: ClientConfig, words: mpsc::Sender<Numbered>) {
-    let word = match establish(number, &server, config, words.clone()).await {
-        Ok(link) => Word::Up(Box::new(link)),
-        Err(reason) => Word::Down(reason),
+/// Dials in the background; answers with [`LinkEvent::Connected`] or [`LinkEvent::Closed`].
+pub async fn dial(id: ConnectionId, server: String, config: ClientConfig, events: Events) {
+    let event = match establish(id, &server, config, events.clone()).await {
+        Ok(link) => LinkEvent::Connected(Box::new(link)),
+        Err(reason) => LinkEvent::Closed(reason),
     };
-    let _ = words.send((number, word)).await;
+    let _ = events.send((id, event)).await;
 }
 
 async fn establish(
-    number: u64,
+    id: ConnectionId,
     server: &str,
     config: ClientConfig,
-    words: mpsc::Sender<Numbered>,
+    events: Events,
 ) -> Result<Link, String> {
     let (endpoint, connection) = quic::connect(server, config).await.map_err(|error| error.to_string())?;
     let (send, receive) = connection.open_bi().await.map_err(|error| reason(&error))?;
     let (control, queue) = mpsc::channel(CONTROL_QUEUE);
     let mut tasks = JoinSet::new();
-    tasks.spawn(write(send, queue, number, words.clone(), connection.clone()));
-    tasks.spawn(read(receive, number, words.clone(), connection.clone()));
-    Ok(Link { number, endpoint, connection, control, data: None, words, tasks })
+    tasks.spawn(write(send, queue, id, events.clone(), connection.clone()));
+    tasks.spawn(read(receive, id, events.clone(), connection.clone()));
+    Ok(Link { id, endpoint, connection, control, data: None, events, tasks })
 }
 
 impl Link {
-    /// Its number.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
     /// Queues a frame for the control stream; false when it cannot be, which means the connection is dying.
     pub fn send(&self, message: &v1::AgentFrame) -> bool {
         frame::encode(message).is_ok_and(|bytes| self.control.try_send(bytes).is_ok())
@@ -89,8 +99,8 @@ impl Link {
         // A heartbeat or a job on the control stream goes first.
         let _ = send.set_priority(-1);
         let (data, queue) = mpsc::channel(DATA_QUEUE);
-        self.tasks.spawn(write(send, queue, self.number, self.words.clone(), self.connection.clone()));
-        self.tasks.spawn(read(receive, self.number, self.words.clone(), self.connection.clone()));
+        self.tasks.spawn(write(send, queue, self.id, self.events.clone(), self.connection.clone()));
+        self.tasks.spawn(read(receive, self.id, self.events.clone(), self.connection.clone()));
         self.data = Some(data);
         Ok(())
     }
@@ -100,9 +110,9 @@ impl Link {
         self.data.as_ref().is_some_and(|data| data.try_send(frame).is_ok())
     }
 
-    /// Closes the connection and waits, at most a second, until the peer has been told.
-    pub async fn close(mut self, code: u32, reason: &str) {
-        self.connection.close(VarInt::from_u32(code), reason.as_bytes());
+    /// Closes the connection and waits, at most a second, until the peer knows.
+    pub async fn close(mut self, code: CloseCode, reason: &str) {
+        self.connection.close(VarInt::from_u32(code.number()), reason.as_bytes());
         let _ = tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
         self.tasks.abort_all();
     }
@@ -111,32 +121,32 @@ impl Link {
 async fn write(
     mut stream: SendStream,
     mut queue: mpsc::Receiver<Vec<u8>>,
-    number: u64,
-    words: mpsc::Sender<Numbered>,
+    id: ConnectionId,
+    events: Events,
     connection: Connection,
 ) {
     while let Some(frame) = queue.recv().await {
         if let Err(error) = stream.write_all(&frame).await {
             let why = connection.close_reason().map_or_else(|| error.to_string(), |error| reason(&error));
-            let _ = words.send((number, Word::Down(why))).await;
+            let _ = events.send((id, LinkEvent::Closed(why))).await;
             return;
         }
     }
     let _ = stream.finish();
 }
 
-async fn read(mut stream: RecvStream, number: u64, words: mpsc::Sender<Numbered>, connection: Connection) {
+async fn read(mut stream: RecvStream, id: ConnectionId, events: Events, connection: Connection) {
     let why = loop {
         match framed::receive::<v1::ServerFrame>(&mut stream).await {
             Ok(Some(frame)) => {
-                if words.send((number, Word::Frame(Box::new(frame)))).await.is_err() {
+                if events.send((id, LinkEvent::Frame(Box::new(frame)))).await.is_err() {
                     return;
                 }
             }
             Ok(None) => break "the control plane ended the stream".to_owned(),
             Err(LinkError::Frame(error)) => {
                 let why = format!("the control plane sent what is no frame of this protocol: {error}");
-                connection.close(quic::CLOSE_MALFORMED, b"malformed frame");
+                connection.close(VarInt::from_u32(CloseCode::Malformed.number()), b"malformed frame");
                 break why;
             }
             Err(LinkError::Broken(error)) => {
@@ -144,21 +154,16 @@ async fn read(mut stream: RecvStream, number: u64, words: mpsc::Sender<Numbered>
             }
         }
     };
-    let _ = words.send((number, Word::Down(why))).await;
+    let _ = events.send((id, LinkEvent::Closed(why))).await;
 }
 
 /// Why a connection ended, for people.
 fn reason(error: &ConnectionError) -> String {
     let meaning = match error {
-        ConnectionError::ApplicationClosed(close) => match u64::from(close.error_code) {
-            0 => "the control plane closed the connection",
-            1 => "the control plane turned this agent away",
-            2 => "the control plane did not understand this agent; upgrade the older side",
-            3 => "the control plane is overloaded",
-            4 => "the control plane is shutting down",
-            5 => "a newer session of this same agent replaced this one; is its data directory used twice?",
-            _ => "the control plane closed the connection for an unknown reason",
-        },
+        ConnectionError::ApplicationClosed(close) => CloseCode::from_number(close.error_code.into()).map_or(
+            "the control plane closed the connection for a reason that this version does not know",
+            CloseCode::from_control_plane,
+        ),
         ConnectionError::TimedOut => "nothing was heard from the control plane for 30 s",
         ConnectionError::LocallyClosed => "closed by this agent",
         other => {

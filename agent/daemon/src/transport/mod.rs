@@ -1,7 +1,6 @@
 //! Carries frames; what is sent, and when, is decided by `nimbus_agent_core::session`.
 
-pub mod desk;
 pub mod framed;
-pub mod hub;
 pub mod link;
 pub mod quic;
+pub mod verify;

@@ -1,4 +1,4 @@
-//! QUIC with TLS 1.3: how a connection is made. What is said over it is decided elsewhere.
+//! QUIC with TLS 1.3: how a connection to the control plane is made.
 //!
 //! Post-quantum hybrid key exchange is offered first. Windows are small: an agent at rest holds little memory, and
 //! one frame is at most 1 MiB.
@@ -10,11 +10,11 @@ use std::time::Duration;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig, VarInt};
 use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::identity::Identity;
-use crate::identity::verify::{FingerprintVerifier, SERVER_NAME, against_ca, provider};
+use super::verify::{FingerprintVerifier, SERVER_NAME, against_ca, provider};
 
-/// A connection on which nothing came for this long is given up.
+/// A connection on which nothing was received for this long is closed.
 const IDLE: Duration = Duration::from_secs(30);
 /// Between two packets that keep a quiet connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -23,13 +23,6 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// What to do when nobody answers as a control plane.
 const REACH: &str = "check --server, that the control plane runs, and that UDP is open to that port";
-
-/// Application close code: a clean end.
-pub const CLOSE_BYE: VarInt = VarInt::from_u32(0);
-/// Application close code: the peer spoke no valid frame.
-pub const CLOSE_MALFORMED: VarInt = VarInt::from_u32(2);
-/// Application close code: this side is shutting down.
-pub const CLOSE_SHUTTING_DOWN: VarInt = VarInt::from_u32(4);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +54,22 @@ pub enum DialError {
     },
 }
 
-/// For enrolment: no own certificate yet, the server is known by its CA's fingerprint.
+/// For enrolment: the agent has no certificate yet, and the server is recognised by its CA's fingerprint.
 pub fn enrol_config(ca_sha256: [u8; 32]) -> Result<ClientConfig, DialError> {
     let verifier = Arc::new(FingerprintVerifier::new(ca_sha256));
     let tls = builder(verifier)?.with_no_client_auth();
     finish(tls, nimbus_protocol::ALPN_ENROL)
 }
 
-/// For a session: the own certificate, and the one CA.
-pub fn session_config(identity: &Identity) -> Result<ClientConfig, DialError> {
-    let verifier =
-        against_ca(identity.ca.clone()).map_err(|error| DialError::Configuration(error.to_string()))?;
+/// For a session: the agent's certificate `chain` (leaf first) with its `key`, and the only `ca` that is accepted.
+pub fn session_config(
+    ca: CertificateDer<'static>,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ClientConfig, DialError> {
+    let verifier = against_ca(ca).map_err(|error| DialError::Configuration(error.to_string()))?;
     let tls = builder(verifier)?
-        .with_client_auth_cert(identity.chain.clone(), identity.key.to_der())
+        .with_client_auth_cert(chain, key)
         .map_err(|error| DialError::Configuration(error.to_string()))?;
     finish(tls, nimbus_protocol::ALPN_SESSION)
 }
@@ -158,8 +154,8 @@ pub fn remedy(error: &quinn::ConnectionError) -> Option<&'static str> {
     // QUIC carries a TLS alert as 0x100 + its number.
     match code.checked_sub(0x100)? {
         42..=46 | 48 => Some(
-            "one side does not believe the other's certificate: this agent joined another control plane, or its \
-             certificate ended; join again with a new token, and check both clocks",
+            "one side does not accept the other's certificate: this agent joined another control plane, or its \
+             certificate expired; join again with a new token, and check both clocks",
         ),
         116 => Some("the server wants a client certificate: join with a token first"),
         120 => Some("the server does not speak this protocol: check that --server names the agent listener"),

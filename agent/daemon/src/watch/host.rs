@@ -13,13 +13,13 @@ use sysinfo::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 /// Processes named in a sample.
 const TOP: usize = 5;
-/// Processes are looked through with every so-manieth sample only: it costs more than all the rest together.
+/// Processes are read with every fourth sample only: that costs more than all the rest together.
 const PROCESSES_EVERY: u32 = 4;
 /// Most disks in a sample; containers mount many.
 const MAX_DISKS: usize = 64;
@@ -28,8 +28,8 @@ const MAX_DISKS: usize = 64;
 pub async fn run(
     hostname: String,
     interval: Duration,
-    outbox: Outbox,
-    board: Arc<Board>,
+    outbox: ObservationQueue,
+    board: Arc<SharedStatus>,
     mut resync: watch::Receiver<u64>,
     cancel: CancellationToken,
 ) {
@@ -67,7 +67,7 @@ pub async fn run(
     }
 }
 
-/// Keeps what the next sample is compared with (CPU time), and the static facts.
+/// Keeps what the next sample is computed from (CPU time), and the facts that do not change.
 struct Sampler {
     system: System,
     disks: Disks,
@@ -136,8 +136,8 @@ impl Sampler {
     }
 }
 
-/// How many there are, and the largest ones. What is read of them is dropped at once: kept for the next sample, each
-/// process would cost an open file and about a kilobyte.
+/// The number of processes, and the largest ones. What is read is dropped at once: kept for the next sample, each process
+/// would cost an open file and about a kilobyte.
 fn processes() -> (u32, Vec<v1::Process>) {
     let Ok(mut system) = System::new() else { return (0, Vec::new()) };
     let memory_only = ProcessRefreshKind::nothing().with_memory().without_tasks();

@@ -1,4 +1,4 @@
-//! What the agent sees: the host, its watched files and, while it leads, its cluster.
+//! What the agent watches: the host, its files and, while this replica leads, its cluster.
 
 pub mod files;
 pub mod host;

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use crate::plane::{AGENT, Plane};
 use nimbus_agent::{Agent, Config};
+use nimbus_protocol::Scope;
+use nimbus_protocol::action::{self, Body};
+use nimbus_protocol::digest::{PlanFacts, plan_digest};
 use nimbus_protocol::v1::job_report::Phase;
-use nimbus_protocol::v1::{self, job::Action, observation};
+use nimbus_protocol::v1::{self, observation};
 
 struct Site {
     dir: tempfile::TempDir,
@@ -70,13 +73,13 @@ impl Site {
 
 /// The job that puts this drift right.
 fn restore(number: u8, drift: &v1::File) -> v1::Job {
-    let order = v1::RestoreFile {
+    let action = v1::RestoreFile {
         root: drift.root.clone(),
         path: drift.path.clone(),
         expect_current: drift.current.as_ref().map(facts),
         restore_to: drift.baseline.as_ref().map(facts),
     };
-    job(number, Action::RestoreFile(order))
+    job(number, Body::RestoreFile(action))
 }
 
 fn facts(state: &v1::FileState) -> v1::FileFacts {
@@ -89,13 +92,24 @@ fn facts(state: &v1::FileState) -> v1::FileFacts {
     }
 }
 
-fn job(number: u8, action: Action) -> v1::Job {
+const INCIDENT: &str = "inc_00000000000000000000000000000001";
+
+/// A job that Maria asked for and the operator approved.
+fn job(number: u8, body: Body) -> v1::Job {
     let now = nimbus_protocol::to_micros(jiff::Timestamp::now());
+    let action = action::encode(body);
+    let digest = plan_digest(&PlanFacts {
+        incident: INCIDENT.parse().unwrap(),
+        scope: &Scope::Host(AGENT.parse().unwrap()),
+        requested_by: "maria",
+        needs_approval: true,
+        action: &action,
+    });
     let approval = v1::Approval {
         by: "operator".into(),
         at_us: now,
-        plan_digest: vec![7; 32],
-        approval_id: String::new(),
+        plan_digest: digest.to_vec(),
+        approval_id: "apr_00000000000000000000000000000001".into(),
     };
     v1::Job {
         job_id: format!("job_{number:032x}"),
@@ -103,17 +117,19 @@ fn job(number: u8, action: Action) -> v1::Job {
         not_before_us: now,
         expires_at_us: now + 60_000_000,
         epoch: 1,
-        incident_id: "inc_00000000000000000000000000000001".into(),
-        plan_digest: vec![7; 32],
+        incident_id: INCIDENT.into(),
+        plan_digest: digest.to_vec(),
+        requested_by: "maria".into(),
+        needs_approval: true,
         approvals: vec![approval],
         limits: Some(v1::Limits { act_ms: 5_000, verify_ms: 0, verify_timeout_ms: 5_000 }),
-        action: Some(action),
+        action,
         ..v1::Job::default()
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn drift_is_seen_put_back_on_order_and_told_right_before_the_job_ends() {
+async fn drift_is_seen_put_back_by_a_job_and_reported() {
     let mut site = Site::new().await;
     std::fs::write(site.root.join("app.ini"), "port = 8080\n").unwrap();
     std::fs::set_permissions(site.root.join("app.ini"), PermissionsExt::from_mode(0o666)).unwrap();
@@ -125,6 +141,7 @@ async fn drift_is_seen_put_back_on_order_and_told_right_before_the_job_ends() {
 
     let order = restore(1, &drift);
     site.plane.job(&order);
+    // Over the control stream, which no inventory delays.
     site.plane.report(&order.job_id, Phase::Accepted).await;
     site.plane.report(&order.job_id, Phase::Applied).await;
     let right = site.file("app.ini").await;
@@ -145,14 +162,14 @@ async fn a_second_copy_a_changed_bit_and_a_changed_file_are_refused_each_with_it
     site.plane.report(&order.job_id, Phase::Succeeded).await;
     std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
     site.file("app.ini").await;
-    site.plane.order(envelope.clone());
+    site.plane.send(envelope.clone());
     let refused = site.plane.report(&order.job_id, Phase::ReplayRefused).await;
     assert_eq!(refused.code, "replayed");
 
     let mut changed = envelope;
     let at = changed.payload.len() / 2;
     changed.payload[at] ^= 1;
-    site.plane.order(changed);
+    site.plane.send(changed);
     assert_eq!(site.plane.report("", Phase::Refused).await.code, "bad_signature");
 
     let late = restore(3, &drift);
@@ -196,7 +213,7 @@ async fn an_accepted_baseline_is_the_truth_after_a_restart() {
         path: drift.path.clone(),
         expect_current: drift.current.as_ref().map(facts),
     };
-    let order = job(7, Action::AcceptBaseline(order));
+    let order = job(7, Body::AcceptBaseline(order));
     site.plane.job(&order);
     let right = site.file("app.ini").await;
     assert_eq!(right.baseline, right.current);
@@ -208,6 +225,40 @@ async fn an_accepted_baseline_is_the_truth_after_a_restart() {
     site.agent = agent;
     let drift = site.file("app.ini").await;
     assert!(drift.diff.contains("-port = 443"), "{}", drift.diff);
+    site.agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_was_not_acknowledged_is_sent_again_after_a_restart_and_then_no_more() {
+    let mut site = Site::new().await;
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    let drift = site.file("app.ini").await;
+    let first_job = restore(8, &drift);
+    site.plane.acknowledge_reports(false);
+    site.plane.job(&first_job);
+    let first = site.plane.report(&first_job.job_id, Phase::Succeeded).await;
+    site.agent.stop().await;
+
+    site.plane.acknowledge_reports(true);
+    site.agent = Agent::start(config(site.dir.path(), &site.plane)).await.unwrap();
+    for phase in [Phase::Accepted, Phase::Applied] {
+        site.plane.report(&first_job.job_id, phase).await;
+    }
+    assert_eq!(site.plane.report(&first_job.job_id, Phase::Succeeded).await, first);
+    // What is acknowledged is gone from the journal too: the next report is another job's.
+    std::fs::write(site.root.join("app.ini"), "port = 2\n").unwrap();
+    let drift = site.file("app.ini").await;
+    let other = restore(9, &drift);
+    site.agent.stop().await;
+    site.agent = Agent::start(config(site.dir.path(), &site.plane)).await.unwrap();
+    let live = async {
+        while !site.agent.status().borrow().connected {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), live).await.expect("never connected");
+    site.plane.job(&other);
+    assert_eq!(site.plane.hear_report("any", |_| true).await.job_id, other.job_id);
     site.agent.stop().await;
 }
 
@@ -303,15 +354,8 @@ async fn jobs_of_one_root(many: usize) {
         })
         .collect();
     while !open.is_empty() {
-        let report = site.plane.hear("the end of every job", |body| match body {
-            observation::Body::JobReport(report)
-                if !matches!(report.phase(), Phase::Accepted | Phase::Applied) =>
-            {
-                Some(report)
-            }
-            _ => None,
-        });
-        let report = report.await;
+        let ends = |report: &v1::JobReport| !matches!(report.phase(), Phase::Accepted | Phase::Applied);
+        let report = site.plane.hear_report("the end of every job", ends).await;
         assert_eq!(report.phase(), Phase::Succeeded, "{}", report.reason);
         open.remove(&report.job_id);
     }

@@ -1,8 +1,8 @@
 //! Joining over real QUIC on loopback.
 
 use crate::plane::{AGENT, Plane};
+use nimbus_agent::enrol::{Newcomer, enrol};
 use nimbus_agent::identity::Identity;
-use nimbus_agent::identity::enrol::{Newcomer, enrol};
 use nimbus_agent::{Agent, AgentError, Config};
 
 fn newcomer() -> Newcomer {
@@ -16,7 +16,7 @@ async fn an_agent_that_joined_is_known_after_a_restart_and_its_key_stays_with_it
     let dir = tempfile::tempdir().unwrap();
     let token = plane.token().to_string();
     let identity = enrol(dir.path(), &plane.server(), &token, newcomer()).await.unwrap();
-    assert_eq!((identity.agent_id.as_str(), identity.kind.as_str()), (AGENT, "vpc"));
+    assert_eq!((identity.agent_id.to_string().as_str(), identity.kind.as_str()), (AGENT, "host"));
     let loaded = Identity::load(dir.path()).unwrap().unwrap();
     assert_eq!((loaded.chain, loaded.ca, loaded.job_keys), (identity.chain, identity.ca, identity.job_keys));
     for entry in std::fs::read_dir(dir.path()).unwrap() {
@@ -32,7 +32,7 @@ async fn the_secret_never_reaches_a_control_plane_that_the_token_does_not_name()
     let dir = tempfile::tempdir().unwrap();
     let token = named.token().to_string();
     let error = enrol(dir.path(), &impostor.server(), &token, newcomer()).await.unwrap_err().to_string();
-    assert!(error.contains("does not believe the other's certificate"), "{error}");
+    assert!(error.contains("does not accept the other's certificate"), "{error}");
     assert!(impostor.secrets().is_empty());
     assert!(Identity::load(dir.path()).unwrap().is_none());
 }

@@ -5,7 +5,7 @@
     clippy::panic,
     reason = "a helper that fails fails its test"
 )]
-#![allow(clippy::disallowed_methods, reason = "certificates and orders of a test are made at the real time")]
+#![allow(clippy::disallowed_methods, reason = "certificates and jobs of a test are made at the real time")]
 
 mod agent;
 mod enrol;

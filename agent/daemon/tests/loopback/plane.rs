@@ -1,7 +1,7 @@
-//! A control plane in miniature on loopback: enrols, welcomes, acknowledges, sends orders. It decides nothing.
+//! A control plane in miniature on loopback: enrols, welcomes, acknowledges, sends jobs. It decides nothing.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub struct Plane {
     pub ca: CertificateDer<'static>,
     pub job_key: SigningKey,
     pub heard: mpsc::UnboundedReceiver<v1::Observation>,
+    reports: mpsc::UnboundedReceiver<v1::JobReport>,
     state: Arc<State>,
     _endpoint: Endpoint,
 }
@@ -34,6 +35,9 @@ struct State {
     ca: CertifiedIssuer<'static, KeyPair>,
     job_key: SigningKey,
     heard: mpsc::UnboundedSender<v1::Observation>,
+    reports: mpsc::UnboundedSender<v1::JobReport>,
+    /// Reports are heard and not acknowledged.
+    silent: AtomicBool,
     frames: broadcast::Sender<v1::ServerFrame>,
     acknowledged: AtomicU64,
     refuse: Mutex<Option<v1::Refusal>>,
@@ -81,11 +85,14 @@ impl Plane {
         let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
 
         let (heard_sender, heard) = mpsc::unbounded_channel();
+        let (report_sender, reports) = mpsc::unbounded_channel();
         let job_key = SigningKey::from_bytes(&[9; 32]);
         let state = Arc::new(State {
             ca,
             job_key: job_key.clone(),
             heard: heard_sender,
+            reports: report_sender,
+            silent: AtomicBool::new(false),
             frames: broadcast::channel(64).0,
             acknowledged: AtomicU64::new(0),
             refuse: Mutex::default(),
@@ -105,7 +112,7 @@ impl Plane {
                 });
             }
         });
-        Self { addr, ca: ca_der, job_key, heard, state, _endpoint: endpoint }
+        Self { addr, ca: ca_der, job_key, heard, reports, state, _endpoint: endpoint }
     }
 
     pub fn server(&self) -> String {
@@ -141,15 +148,15 @@ impl Plane {
         self.state.renewals.load(Ordering::SeqCst)
     }
 
-    /// Sends an order to every agent that is connected.
-    pub fn order(&self, envelope: v1::Envelope) {
+    /// Sends a signed job to every agent that is connected.
+    pub fn send(&self, envelope: v1::Envelope) {
         self.state.frames.send(v1::ServerFrame { body: Some(server_frame::Body::Job(envelope)) }).unwrap();
     }
 
     /// Signs and sends a job; gives the envelope.
     pub fn job(&self, job: &v1::Job) -> v1::Envelope {
         let envelope = nimbus_protocol::signed::sign(job, &self.job_key).envelope().clone();
-        self.order(envelope.clone());
+        self.send(envelope.clone());
         envelope
     }
 
@@ -173,15 +180,30 @@ impl Plane {
             .unwrap_or_else(|_| panic!("never heard: {what}"))
     }
 
+    /// The next report that `pick` takes, within 20 s.
+    pub async fn hear_report(&mut self, what: &str, pick: impl Fn(&v1::JobReport) -> bool) -> v1::JobReport {
+        let wait = async {
+            loop {
+                let heard = self.reports.recv().await.expect("the plane runs");
+                if pick(&heard) {
+                    return heard;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait)
+            .await
+            .unwrap_or_else(|_| panic!("never reported: {what}"))
+    }
+
     /// The report of this phase about this job.
     pub async fn report(&mut self, job_id: &str, phase: v1::job_report::Phase) -> v1::JobReport {
-        self.hear(&format!("{phase:?} of {job_id}"), |body| match body {
-            observation::Body::JobReport(report) if report.job_id == job_id && report.phase() == phase => {
-                Some(report)
-            }
-            _ => None,
-        })
-        .await
+        let it = |report: &v1::JobReport| report.job_id == job_id && report.phase() == phase;
+        self.hear_report(&format!("{phase:?} of {job_id}"), it).await
+    }
+
+    /// Reports are acknowledged from now on, or only heard.
+    pub fn acknowledge_reports(&self, acknowledge: bool) {
+        self.state.silent.store(!acknowledge, Ordering::SeqCst);
     }
 }
 
@@ -212,6 +234,7 @@ impl State {
                 certificate_chain_der: self.sign(&request.csr_der),
                 job_keys: vec![self.job_key.verifying_key().to_bytes().to_vec()],
                 agent_name: "test".to_owned(),
+                // The word that older control planes have for a host.
                 kind: "vpc".to_owned(),
             }),
         };
@@ -265,6 +288,18 @@ impl State {
                             };
                             let body = server_frame::Body::Renewed(response);
                             write(&mut send, &v1::ServerFrame { body: Some(body) }).await;
+                        }
+                        Some(agent_frame::Body::JobReport(report)) => {
+                            let ack = v1::JobReportAck {
+                                job_id: report.job_id.clone(),
+                                phase: report.phase,
+                                envelope_sha256: report.envelope_sha256.clone(),
+                            };
+                            let _ = self.reports.send(report);
+                            if !self.silent.load(Ordering::SeqCst) {
+                                let body = server_frame::Body::JobReportAck(ack);
+                                write(&mut send, &v1::ServerFrame { body: Some(body) }).await;
+                            }
                         }
                         Some(_) => {
                             let body = server_frame::Body::Heartbeat(v1::Heartbeat { at_us: 0 });

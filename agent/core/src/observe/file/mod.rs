@@ -1,8 +1,8 @@
-//! One watched file: what was accepted as true beside what is there now.
+//! One watched file: its accepted state, and its present one.
 //!
-//! It decides whether they differ, and how much of the difference may be shown: a bounded diff for plain text, and
-//! hashes alone for what is binary, large or looks like a secret on either side. Reading files, and keeping the
-//! baseline, is the daemon's.
+//! This decides whether they differ, and how much of the difference may be shown: a bounded diff for plain text, and
+//! hashes alone for what is binary, large or looks like a secret on either side. The daemon reads files and keeps the
+//! baseline.
 
 mod diff;
 #[cfg(test)]
@@ -12,7 +12,10 @@ use nimbus_protocol::v1;
 
 use super::secret::looks_secret;
 
-/// Most bytes of a side that are looked at; a longer one is "too large" for a diff.
+/// Most bytes of a file that is read: its content is hashed, and kept for a restore. A longer file is compared by size,
+/// modification time, mode and owner, which its observation says.
+pub const MAX_READ: u64 = 1 << 20;
+/// Most bytes of a side of a diff; a longer one is "too large".
 pub const MAX_CONTENT: usize = 64 << 10;
 /// Most lines of a diff that are shown.
 pub const MAX_DIFF_LINES: usize = 200;
@@ -70,20 +73,37 @@ pub struct Entry {
     pub gid: u32,
     /// Bytes.
     pub size: u64,
-    /// SHA-256 of the content, or of a symbolic link's target; `None` when absent or unreadable.
+    /// SHA-256 of the content, of a symbolic link's target, or of what stands for the content of a file longer than
+    /// [`MAX_READ`] (see [`unread_hash`]); `None` when absent or unreadable.
     pub sha256: Option<[u8; 32]>,
-    /// What went wrong reading it; empty when nothing did.
+    /// Why it could not be read; empty unless it is unreadable.
     pub problem: String,
 }
 
+/// What stands for the hash of the content of a file that is too long to be read: its size, and the seconds and
+/// nanoseconds of its last modification.
+pub fn unread_hash(size: u64, modified: (i64, u64)) -> [u8; 32] {
+    let parts = [size.to_be_bytes(), modified.0.to_be_bytes(), modified.1.to_be_bytes()];
+    nimbus_protocol::sha256(&[b"size and time of change alone".as_slice(), parts.as_flattened()].concat())
+}
+
 impl Entry {
-    /// Nothing there.
+    /// The state of a path where nothing is.
     pub fn absent() -> Self {
         Self { kind: Kind::Absent, mode: 0, uid: 0, gid: 0, size: 0, sha256: None, problem: String::new() }
     }
 
-    /// On the wire.
+    /// True for a file that is too long to be read.
+    pub fn is_unread(&self) -> bool {
+        self.kind == Kind::File && self.size > MAX_READ
+    }
+
+    /// The message for it. Of a file that is too long to be read it says how it is compared.
     pub fn to_state(&self) -> v1::FileState {
+        let unread = || {
+            format!("longer than {} KiB: compared by size, modification time, mode and owner", MAX_READ >> 10)
+        };
+        let problem = if self.is_unread() { unread() } else { super::bounded(&self.problem) };
         v1::FileState {
             kind: self.kind.as_str().to_owned(),
             mode: self.mode,
@@ -91,7 +111,7 @@ impl Entry {
             gid: self.gid,
             size: self.size,
             sha256: self.sha256.map(Vec::from).unwrap_or_default(),
-            problem: super::bounded(&self.problem),
+            problem,
         }
     }
 
@@ -101,19 +121,21 @@ impl Entry {
             [] => None,
             bytes => Some(<[u8; 32]>::try_from(bytes).ok()?),
         };
+        let kind = Kind::parse(&state.kind)?;
+        let problem = if kind == Kind::Unreadable { state.problem.clone() } else { String::new() };
         Some(Self {
-            kind: Kind::parse(&state.kind)?,
+            kind,
             mode: state.mode,
             uid: state.uid,
             gid: state.gid,
             size: state.size,
             sha256,
-            problem: state.problem.clone(),
+            problem,
         })
     }
 
-    /// Same in all that counts as drift: kind, content, owner, and mode (which means nothing on a symbolic link).
-    /// What may not be read is never the same as anything: it is not known.
+    /// True where nothing that counts as drift differs: kind, content, owner, and mode (which means nothing on a symbolic
+    /// link). An unreadable state is unknown, so it is the same as nothing, not even as itself.
     pub fn same(&self, other: &Self) -> bool {
         if self.kind == Kind::Unreadable || self.kind != other.kind {
             return false;
@@ -126,8 +148,7 @@ impl Entry {
     }
 }
 
-/// Content of both sides, where there is any and it could be read. Of a long one, the first [`MAX_CONTENT`] + 1
-/// bytes are enough.
+/// Content of both sides, where there is any and it could be read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Contents<'a> {
     /// Of the baseline.
@@ -178,13 +199,13 @@ fn shown(
     if baseline.kind == current.kind && baseline.sha256.is_some() && baseline.sha256 == current.sha256 {
         return Err("attributes only");
     }
+    if baseline.size.max(current.size) > MAX_CONTENT as u64 {
+        return Err("too large");
+    }
     let before = side(baseline, contents.before)?;
     let after = side(current, contents.after)?;
     if looks_secret(path, before) || looks_secret(path, after) {
         return Err("secret");
-    }
-    if before.len() > MAX_CONTENT || after.len() > MAX_CONTENT {
-        return Err("too large");
     }
     match (text(before), text(after)) {
         (Some(before), Some(after)) => diff::unified(path, before, after).ok_or("too large"),
@@ -192,7 +213,7 @@ fn shown(
     }
 }
 
-/// The content of a side: nothing where there is nothing, an error where there should be some and it is not known.
+/// The content of a side: empty where nothing is, an error where it is not known.
 fn side<'a>(entry: &Entry, content: Option<&'a [u8]>) -> Result<&'a [u8], &'static str> {
     match (entry.kind, content) {
         (Kind::Absent, _) => Ok(b""),
@@ -203,9 +224,9 @@ fn side<'a>(entry: &Entry, content: Option<&'a [u8]>) -> Result<&'a [u8], &'stat
     }
 }
 
-/// Text that is safe to show: UTF-8 without control characters, which could steer a terminal.
+/// Text that is safe to print: UTF-8 without control characters, which a terminal would obey.
 fn text(content: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(content).ok()?;
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    (!text.contains(steers)).then_some(text)
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    (!text.contains(control)).then_some(text)
 }

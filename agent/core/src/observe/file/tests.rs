@@ -121,6 +121,20 @@ fn states_survive_the_wire_and_sameness_is_strict() {
     }
 }
 
+#[test]
+fn a_file_that_is_too_long_to_be_read_says_how_it_is_compared() {
+    let long = |size, modified| Entry { size, sha256: Some(unread_hash(size, modified)), ..entry(b"") };
+    let one = long(MAX_READ + 1, (7, 1));
+    assert!(one.same(&long(MAX_READ + 1, (7, 1))));
+    assert!(!one.same(&long(MAX_READ + 2, (7, 1))) && !one.same(&long(MAX_READ + 1, (7, 2))));
+    assert!(!one.same(&Entry { mode: 0o600, ..one.clone() }) && !one.same(&Entry { uid: 1, ..one.clone() }));
+    assert!(one.to_state().problem.contains("longer than 1024 KiB"));
+    assert_eq!(Entry::from_state(&one.to_state()), Some(one.clone()));
+    assert_eq!(long(MAX_READ, (7, 1)).to_state().problem, "");
+    let file = compare("/r", "/r/x", &entry(b"a"), &one, Contents { before: Some(b"a"), after: None });
+    assert_eq!((file.diff_withheld.as_str(), file.diff.as_str()), ("too large", ""));
+}
+
 /// Text as configuration has it, with a secret somewhere in it.
 fn with_secret() -> impl Strategy<Value = (String, String)> {
     let line = "[a-z]{1,8}( = |: )[a-z0-9]{1,6}";
@@ -152,7 +166,7 @@ fn secret() -> impl Strategy<Value = (String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
     fn no_secret_in_either_side_leaves((secret, holder) in with_secret(), other in "[a-z =\n]{0,80}", swap in any::<bool>()) {

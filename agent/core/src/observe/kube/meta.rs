@@ -1,11 +1,11 @@
-//! Metadata: who an object is, who owns it, and the few labels and annotations that mean something here.
+//! Metadata: which object it is, which one owns it, and the few labels and annotations that decisions are made from.
 
 use nimbus_protocol::v1;
 use serde::Deserialize;
 
 use super::micros;
 
-/// An object's metadata, without what nobody here asks for.
+/// The parts of an object's metadata that are used.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SlimMeta {
@@ -27,8 +27,9 @@ pub struct SlimMeta {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Owner {
+    api_version: String,
     kind: String,
     name: String,
     uid: String,
@@ -77,6 +78,7 @@ impl SlimMeta {
             owner_kind: of(|o| &o.kind),
             owner_name: of(|o| &o.name),
             owner_uid: of(|o| &o.uid),
+            owner_api_version: of(|o| &o.api_version),
         }
     }
 
@@ -105,7 +107,7 @@ impl SlimMeta {
         self.annotation(|a| &a.cordoned_by).cloned().unwrap_or_default()
     }
 
-    /// Who keeps the object in its desired state, and what says so; `None` when nobody is known.
+    /// Which tool keeps the object in its desired state, and the evidence for that; `None` when none is known.
     pub(super) fn manager(&self) -> Option<(&'static str, String)> {
         let named = |manager, what: &str, value: &String| Some((manager, format!("{what} = {value}")));
         if let Some(id) = self.annotation(|a| &a.argocd) {

@@ -1,45 +1,47 @@
 //! Slim Kubernetes objects: only the fields that an observation needs are deserialised. `managedFields`, unknown
 //! fields, environment values, arguments and all other annotations are skipped without being built.
 //!
-//! It decides what leaves a cluster; listing, watching and telling what vanished is the daemon's and
-//! [`super::seen`]'s business.
+//! Each kind is a file of its own; it decides what leaves the cluster of such an object. The daemon lists and watches,
+//! and [`super::seen`] notices what is gone.
 
+mod deployment;
 mod meta;
 mod node;
 mod pod;
+mod replica_set;
 mod template;
 #[cfg(test)]
 mod tests;
-mod workload;
 
-use nimbus_protocol::v1;
+use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use deployment::SlimDeployment;
 pub use meta::SlimMeta;
 pub use node::SlimNode;
 pub use pod::SlimPod;
+pub use replica_set::SlimReplicaSet;
 pub use template::{Template, template_hash};
-pub use workload::{SlimDeployment, SlimReplicaSet};
 
 /// A kind of object that is watched.
 pub trait Slim: DeserializeOwned + Clone + Send + Sync + std::fmt::Debug + 'static {
-    /// Kind, for example `Pod`.
-    const KIND: &'static str;
+    /// Which kind it is.
+    const KIND: ObjectKind;
     /// Collection in all namespaces, for example `/api/v1/pods`.
     const PATH: &'static str;
 
     /// Metadata.
     fn meta(&self) -> &SlimMeta;
 
-    /// What leaves the cluster of it.
+    /// The observation of it: all that leaves the cluster.
     fn observe(&self) -> v1::observation::Body;
 
-    /// That it is no more.
+    /// The observation that it is gone.
     fn gone(&self) -> v1::Gone {
         let meta = self.meta();
         v1::Gone {
-            kind: Self::KIND.to_owned(),
+            kind: Self::KIND.as_str().to_owned(),
             uid: meta.uid.clone(),
             namespace: meta.namespace.clone(),
             name: meta.name.clone(),

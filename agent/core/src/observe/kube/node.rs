@@ -1,6 +1,6 @@
-//! Nodes: ready or not, open or closed, and whose cordon it is.
+//! Nodes: whether one is ready, whether it is cordoned, and by which of our jobs.
 
-use nimbus_protocol::v1;
+use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
 use super::{Condition, Slim, SlimMeta, condition, micros};
@@ -27,7 +27,7 @@ struct Status {
 }
 
 impl Slim for SlimNode {
-    const KIND: &'static str = "Node";
+    const KIND: ObjectKind = ObjectKind::Node;
     const PATH: &'static str = "/api/v1/nodes";
 
     fn meta(&self) -> &SlimMeta {
@@ -38,7 +38,7 @@ impl Slim for SlimNode {
         let ready = condition(&self.status.conditions, "Ready");
         v1::observation::Body::Node(v1::Node {
             meta: Some(self.metadata.observe()),
-            // No condition: nobody has said yet.
+            // Without the condition the kubelet has not reported yet.
             ready: ready.map_or_else(|| "Unknown".to_owned(), |c| c.status.clone()),
             ready_reason: ready.map(|c| c.reason.clone()).unwrap_or_default(),
             ready_since_us: micros(ready.and_then(|c| c.last_transition_time.as_ref())),

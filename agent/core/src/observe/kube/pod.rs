@@ -1,6 +1,6 @@
-//! Pods: where they run, how their containers fare. No environment, no arguments, no volumes.
+//! Pods: the node, the phase and the containers' states. Environment, arguments and volumes are not read.
 
-use nimbus_protocol::v1;
+use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
 use super::{Condition, Slim, SlimMeta, condition, count, micros};
@@ -96,15 +96,15 @@ impl Running {
         }
     }
 
-    /// An init container that is through says nothing any more; one that fails holds the whole pod up.
-    fn holds_up(&self) -> bool {
+    /// True for an init container that fails: it keeps the whole pod from starting. One that succeeded is not reported.
+    fn blocks_start(&self) -> bool {
         let failed = self.state.terminated.as_ref().is_some_and(|t| t.exit_code != 0);
         failed || (self.state.waiting.is_some() && count(self.restart_count) > 0)
     }
 }
 
 impl Slim for SlimPod {
-    const KIND: &'static str = "Pod";
+    const KIND: ObjectKind = ObjectKind::Pod;
     const PATH: &'static str = "/api/v1/pods";
 
     fn meta(&self) -> &SlimMeta {
@@ -130,10 +130,10 @@ impl Slim for SlimPod {
 }
 
 impl SlimPod {
-    /// Failing init containers, then every declared container with what the kubelet says of it.
+    /// Failing init containers, then every declared container with the state that the kubelet reports, if it does.
     fn containers(&self) -> Vec<v1::Container> {
         let said = self.status.container_statuses.as_deref().unwrap_or_default();
-        let init = self.status.init_container_statuses.iter().flatten().filter(|c| c.holds_up());
+        let init = self.status.init_container_statuses.iter().flatten().filter(|c| c.blocks_start());
         let silent = self.spec.containers.iter().filter(|d| said.iter().all(|s| s.name != d.name));
         let silent = silent.map(|d| v1::Container {
             name: d.name.clone(),

@@ -14,6 +14,13 @@ pub struct Template {
     pub images: Vec<String>,
 }
 
+impl Template {
+    /// The digest as it travels; empty when there is no template.
+    pub(super) fn digest(&self) -> Vec<u8> {
+        self.hash.map(Vec::from).unwrap_or_default()
+    }
+}
+
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let template = Value::deserialize(deserializer)?;

@@ -39,7 +39,10 @@ fn pod() -> Value {
             "managedFields": [{"manager": SECRET, "fieldsV1": {"f:metadata": {}}}],
             "ownerReferences": [
                 {"kind": "Thing", "name": "t", "uid": "x"},
-                {"kind": "ReplicaSet", "name": "cart-abc", "uid": "rs-1", "controller": true},
+                {
+                    "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "cart-abc", "uid": "rs-1",
+                    "controller": true,
+                },
             ],
         },
         "spec": {
@@ -76,6 +79,7 @@ fn a_crash_looping_pod_says_so_and_nothing_secret() {
     let Body::Pod(seen) = &body else { panic!("{body:?}") };
     let meta = seen.meta.as_ref().unwrap();
     assert_eq!((meta.owner_kind.as_str(), meta.owner_uid.as_str()), ("ReplicaSet", "rs-1"));
+    assert_eq!(meta.owner_api_version, "apps/v1");
     assert_eq!(meta.created_at_us, 1_767_323_045_000_000);
     assert_eq!((seen.node.as_str(), seen.ready, seen.unschedulable.as_str()), ("n1", false, ""));
     let names: Vec<_> = seen.containers.iter().map(|c| (c.name.as_str(), c.state.as_str())).collect();

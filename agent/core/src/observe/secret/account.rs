@@ -1,7 +1,7 @@
 //! Lines that give away an account without a name that tells: `user:password@` without a scheme, a user and a password
 //! in quotes alone on a line, and the community of SNMP, which is its password.
 
-use super::content::is_placeholder;
+use super::placeholder::is_placeholder;
 
 /// Words before an address of mail or telephony, which looks like a user with a password.
 const ADDRESSES: [&str; 10] =

@@ -2,6 +2,7 @@
 //! `redis.conf` and `slapd.conf` have it), passwords in addresses, and long random strings.
 
 use super::entropy::is_random;
+use super::placeholder::is_placeholder;
 use super::{account, credential};
 
 /// What a name has in it (without `_`, `-`, `.` and in lower case) when its value is a secret.
@@ -162,21 +163,6 @@ fn value_after(line: &str, end: usize, flag: bool) -> Option<&str> {
         None => return None,
     };
     Some(assigned.trim_start_matches(['=', '>', ' ', '\t']).trim_start_matches(['"', '\'']).trim())
-}
-
-/// A value that is plainly no secret: nothing, a reference, or a switch.
-pub(super) fn is_placeholder(value: &str) -> bool {
-    let value = value.trim_end_matches([',', ';', '"', '\'']).trim();
-    let reference = (value.starts_with("${") && value.ends_with('}') && !value.contains(":-"))
-        || (value.starts_with("{{") && value.ends_with("}}"));
-    let value = value.trim_end_matches(['}', ']']).trim();
-    value.is_empty()
-        || reference
-        || value.starts_with("</")
-        || matches!(
-            value,
-            "true" | "false" | "null" | "none" | "None" | "~" | "yes" | "no" | "{" | "[" | "{}" | "[]"
-        )
 }
 
 fn has_bearer(line: &str) -> bool {

@@ -1,12 +1,13 @@
 //! Does a file look as if it held a secret? Then nothing of its content is shown, only hashes.
 //!
-//! It errs on the side of silence: a configuration that mentions a password is withheld whole. Two questions, each
-//! enough by itself: does the path's name say so (here), or the content ([`content`])?
+//! When in doubt it withholds: a configuration that mentions a password is withheld whole. Two tests are made, and either
+//! is enough: the path's name (here), and the content ([`content`]).
 
 mod account;
 mod content;
 mod credential;
 mod entropy;
+mod placeholder;
 
 /// Whole file names that hold secrets.
 const NAMES: [&str; 21] = [

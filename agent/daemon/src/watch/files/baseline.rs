@@ -1,8 +1,8 @@
-//! What watched files should be, kept durably: an index for each root, and content by its hash.
+//! The baselines of watched files, kept durably: an index for each root, and content by its hash.
 //!
 //! `baseline/<root's hash>.index` is replaced atomically and carries its own SHA-256; a damaged one is a problem, never
-//! silently a new baseline. `baseline/blobs/<hash>` (0600) holds content of at most 1 MiB, together at most 256 MiB;
-//! beyond that only hashes are kept, and a restore is refused with that reason.
+//! silently a new baseline. `baseline/blobs/<hash>` (0600) holds the content of files of at most 1 MiB, together at most
+//! 256 MiB; beyond that only hashes are kept, and a restore is refused with that reason.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -16,6 +16,7 @@ use nimbus_agent_core::observe::file::Entry;
 use nimbus_protocol::{sha256, v1};
 use prost::Message;
 
+use super::tree::Examined;
 use crate::durable;
 use crate::identity::hex;
 
@@ -37,7 +38,7 @@ struct IndexFile {
     reported: Vec<String>,
     /// Directories that were not wholly read yet.
     #[prost(string, repeated, tag = "4")]
-    blind: Vec<String>,
+    incomplete: Vec<String>,
     /// Directories with a file system mounted on them.
     #[prost(string, repeated, tag = "5")]
     mounts: Vec<String>,
@@ -52,7 +53,7 @@ struct IndexEntry {
 }
 
 /// A root's baseline: what each path below it should be. A path that is not in it should be absent, unless it is below
-/// a blind directory: then it is unknown.
+/// a incomplete directory: then it is unknown.
 #[derive(Debug, Default, PartialEq)]
 pub struct Index {
     /// By the path relative to the root; `""` is the root itself.
@@ -60,7 +61,7 @@ pub struct Index {
     /// Relative paths last reported as drifted.
     pub reported: Vec<String>,
     /// Directories (relative) whose content was not wholly read yet.
-    pub blind: Vec<String>,
+    pub incomplete: Vec<String>,
     /// Directories (relative) on which a file system was mounted.
     pub mounts: Vec<String>,
 }
@@ -140,7 +141,7 @@ impl Baselines {
             let state = state.ok_or_else(|| damaged("an entry without a known state"))?;
             entries.insert(entry.path.into_boxed_str(), state);
         }
-        Ok(Some(Index { entries, reported: file.reported, blind: file.blind, mounts: file.mounts }))
+        Ok(Some(Index { entries, reported: file.reported, incomplete: file.incomplete, mounts: file.mounts }))
     }
 
     /// Makes a root's baseline durable, with the blobs written before.
@@ -153,7 +154,7 @@ impl Baselines {
             root: root.to_owned(),
             entries: entries.collect(),
             reported: index.reported.clone(),
-            blind: index.blind.clone(),
+            incomplete: index.incomplete.clone(),
             mounts: index.mounts.clone(),
         };
         let body = file.encode_to_vec();
@@ -198,8 +199,17 @@ impl Baselines {
         }
     }
 
-    /// Keeps content for a restore; durable with the next [`Baselines::save`]. False when there is no more room.
-    pub fn keep(&self, hash: &[u8; 32], content: &[u8]) -> io::Result<bool> {
+    /// Keeps the content of what was examined for a restore, if it has any; durable with the next [`Baselines::save`].
+    /// False when there is no more room for it, or it was too long to be read.
+    pub fn keep(&self, examined: &Examined) -> io::Result<bool> {
+        match (&examined.entry.sha256, &examined.content) {
+            (Some(hash), Some(content)) => self.keep_content(hash, content),
+            (None, _) => Ok(true),
+            (Some(_), None) => Ok(false),
+        }
+    }
+
+    fn keep_content(&self, hash: &[u8; 32], content: &[u8]) -> io::Result<bool> {
         let path = self.blob_path(hash);
         if path.exists() && self.blob(hash)?.is_some() {
             return Ok(true);
@@ -299,7 +309,12 @@ mod tests {
 
     fn index() -> Index {
         let entries = [("".into(), entry(1)), ("a/b".into(), entry(2))].into();
-        Index { entries, reported: vec!["a/b".into()], blind: vec!["c".into()], mounts: vec!["d".into()] }
+        Index {
+            entries,
+            reported: vec!["a/b".into()],
+            incomplete: vec!["c".into()],
+            mounts: vec!["d".into()],
+        }
     }
 
     #[test]
@@ -334,13 +349,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Baselines::open(dir.path()).unwrap();
         let hash = sha256(b"hello");
-        assert!(store.keep(&hash, b"hello").unwrap() && store.keep(&hash, b"hello").unwrap());
+        assert!(store.keep_content(&hash, b"hello").unwrap() && store.keep_content(&hash, b"hello").unwrap());
         assert_eq!(store.blob_bytes.load(Ordering::Relaxed), 5);
         assert_eq!(store.blob(&hash).unwrap().unwrap(), b"hello");
         std::fs::write(store.blob_path(&hash), b"HELLO").unwrap();
         assert_eq!(store.blob(&hash).unwrap(), None);
         let used = sha256(b"used");
-        assert!(store.keep(&used, b"used").unwrap());
+        assert!(store.keep_content(&used, b"used").unwrap());
         let file = Entry { sha256: Some(used), ..entry(1) };
         store.save("/r", &Index { entries: [("f".into(), file)].into(), ..Index::default() }).unwrap();
         store.sweep().unwrap();
@@ -356,7 +371,7 @@ mod tests {
             Unsynced::Some(paths) => Some(paths.len()),
             Unsynced::Many => None,
         };
-        let keep = |content: &[u8]| assert!(store.keep(&sha256(content), content).unwrap());
+        let keep = |content: &[u8]| assert!(store.keep_content(&sha256(content), content).unwrap());
         assert_eq!(waits(), Some(0));
         keep(b"a");
         keep(b"a");
@@ -376,7 +391,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Baselines::open(dir.path()).unwrap();
         store.blob_bytes.store(MAX_BLOBS - 2, Ordering::Relaxed);
-        assert!(!store.keep(&sha256(b"abc"), b"abc").unwrap());
-        assert!(store.keep(&sha256(b"ab"), b"ab").unwrap());
+        assert!(!store.keep_content(&sha256(b"abc"), b"abc").unwrap());
+        assert!(store.keep_content(&sha256(b"ab"), b"ab").unwrap());
     }
 }

@@ -1,15 +1,18 @@
 //! Watched files and directories: their baseline, and what differs from it.
 //!
-//! The system notifies what was touched; after a short quiet time those paths are looked at. A periodic pass looks at
-//! everything, so a missed notice costs time, not truth. Roots are looked at one after the other.
+//! The system notifies of changed paths; after a short quiet time those are looked at. A periodic pass looks at
+//! everything, so that a lost notification only delays an observation. Roots are looked at one after the other.
 //!
-//! Who waits for a root holds no thread, and gets it in turn: a pass and the jobs of one root take one blocking thread
-//! together, however many they are.
+//! Waiting for a root takes no thread: a pass and the jobs of one root take one blocking thread together, in turn.
 
 pub mod baseline;
+mod dirs;
+mod known;
 pub mod notice;
+mod problems;
+mod report;
 pub mod root;
-mod tell;
+mod scan;
 mod tracked;
 pub mod tree;
 
@@ -22,17 +25,17 @@ use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
 use crate::clock;
 use crate::counters::Counters;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 use baseline::Baselines;
 use notice::Notices;
 use root::Root;
 
-/// Quiet time after a touch before its path is looked at, so that a burst of writes is seen once.
+/// Time without a notification before changed paths are looked at, so that a burst of writes is looked at once.
 const QUIET: Duration = Duration::from_millis(100);
-/// Longest wait while touches keep coming.
+/// Longest wait while notifications keep coming.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks for a root that is not there, or may not be read.
 const RETRY: Duration = Duration::from_secs(5);
@@ -41,8 +44,8 @@ const RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Files {
     roots: Vec<(String, Arc<Mutex<Root>>)>,
-    outbox: Outbox,
-    board: Arc<Board>,
+    outbox: ObservationQueue,
+    board: Arc<SharedStatus>,
     counters: Arc<Counters>,
 }
 
@@ -52,8 +55,8 @@ impl Files {
         paths: &[PathBuf],
         exclude: &[PathBuf],
         baselines: &Arc<Baselines>,
-        outbox: Outbox,
-        board: Arc<Board>,
+        outbox: ObservationQueue,
+        board: Arc<SharedStatus>,
         counters: Arc<Counters>,
     ) -> Self {
         let root = |path: &PathBuf| {
@@ -75,7 +78,7 @@ impl Files {
         tokio::task::spawn_blocking(move || work(&mut root)).await.ok()
     }
 
-    /// Looks at one path (absolute) again and tells what changed, before it returns.
+    /// Looks at one path (absolute) again and reports what changed, before it returns.
     pub async fn look_again(&self, root: &str, path: String) {
         let outbox = self.outbox.clone();
         self.with(root, move |root| {
@@ -87,7 +90,7 @@ impl Files {
             }
         })
         .await;
-        self.tell_status().await;
+        self.report_status().await;
     }
 
     async fn each(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) {
@@ -102,16 +105,16 @@ impl Files {
             })
             .await;
         }
-        self.tell_status().await;
+        self.report_status().await;
     }
 
-    /// Everything that differs, again, between two marks: what is not told in between is as it should be.
-    async fn tell_all(&self) {
+    /// Reports everything that differs, again, between two marks: what is not reported in between is as it should be.
+    async fn report_all(&self) {
         self.mark(sync_mark::Phase::Begin).await;
         for (text, _) in &self.roots {
             let outbox = self.outbox.clone();
             self.with(text, move |root| {
-                root.retell(&mut |file| outbox.observe_now_blocking("", observation::Body::File(file)));
+                root.report_all(&mut |file| outbox.observe_now_blocking("", observation::Body::File(file)));
             })
             .await;
         }
@@ -119,11 +122,15 @@ impl Files {
     }
 
     async fn mark(&self, phase: sync_mark::Phase) {
-        let mark = v1::SyncMark { kind: "File".to_owned(), phase: phase.into(), lease_term: 0 };
+        let mark = v1::SyncMark {
+            kind: nimbus_protocol::kind::FILES.to_owned(),
+            phase: phase.into(),
+            lease_term: 0,
+        };
         self.outbox.observe("", observation::Body::Sync(mark)).await;
     }
 
-    async fn tell_status(&self) {
+    async fn report_status(&self) {
         let mut statuses = Vec::new();
         for (text, _) in &self.roots {
             let Some(status) = self.with(text, |root| root.status()).await else { continue };
@@ -187,13 +194,13 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
             }
             changed = resync.changed() => {
                 if changed.is_err() { return }
-                files.tell_all().await;
+                files.report_all().await;
             }
         }
     }
 }
 
-/// Waits until nothing was touched for a moment, but not for ever.
+/// Waits until nothing was notified for [`QUIET`], at most for [`PATIENCE`].
 async fn quiet(touched: &notice::Touched) {
     let started = Instant::now();
     while started.elapsed() < PATIENCE && tokio::time::timeout(QUIET, touched.wait()).await.is_ok() {}
@@ -237,5 +244,5 @@ async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
             })
             .await;
     }
-    files.tell_status().await;
+    files.report_status().await;
 }

@@ -1,4 +1,4 @@
-//! What the system notifies: which paths were touched. It is a hint; the periodic pass finds what it misses.
+//! Notifications of the system: which paths were changed. They are hints; the periodic pass finds what they miss.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-/// Touched paths that are remembered one by one; beyond that everything is looked at.
+/// Most changed paths that are remembered one by one; with more, everything is looked at.
 const MAX_TOUCHED: usize = 256;
 
-/// Touched paths, until they are taken.
+/// Changed paths, until they are taken.
 #[derive(Debug, Default)]
 pub struct Touched {
     paths: Mutex<(BTreeSet<PathBuf>, bool)>,
@@ -19,12 +19,12 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// Waits for the next touch.
+    /// Waits for the next notification.
     pub async fn wait(&self) {
         self.wake.notified().await;
     }
 
-    /// Paths touched since the last call, or `None` when there were too many to remember.
+    /// Paths changed since the last call, or `None` when there were too many to remember.
     pub fn take(&self) -> Option<BTreeSet<PathBuf>> {
         let mut paths = self.paths.lock().unwrap_or_else(PoisonError::into_inner);
         let (touched, beyond) = std::mem::take(&mut *paths);
@@ -51,7 +51,7 @@ pub struct Notices {
     failed: BTreeMap<PathBuf, ((bool, u64), String)>,
     /// Why nothing is notified at all.
     broken: Option<String>,
-    /// What was touched.
+    /// What was changed.
     pub touched: Arc<Touched>,
 }
 

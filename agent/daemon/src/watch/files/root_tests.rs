@@ -5,7 +5,9 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
-use super::tree::Visit;
+use nimbus_agent_core::observe::file::MAX_READ;
+
+use super::super::tree::Visit;
 use super::*;
 
 struct Site {
@@ -235,12 +237,12 @@ fn a_watched_file_is_a_root_of_its_own() {
 fn a_directory_that_the_baseline_could_not_read_is_adopted_when_it_can_be() {
     let mut site = Site::new();
     assert!(site.pass_with("sub", Is::Locked).is_empty());
-    assert!(site.root.is_blind("sub/b") && site.root.status().problem.contains("sub"));
+    assert!(site.root.is_incomplete("sub/b") && site.root.status().problem.contains("sub"));
     site.restart();
     assert!(site.pass_with("sub", Is::Locked).is_empty());
     assert!(!site.root.check("sub/b", LATER, &mut |file| panic!("told {}", file.path)));
     assert!(site.pass().is_empty(), "not added: it was there before");
-    assert_eq!((site.root.is_blind("sub/b"), site.root.status().files), (false, 2));
+    assert_eq!((site.root.is_incomplete("sub/b"), site.root.status().files), (false, 2));
     let hash = site.root.baseline("sub/b").sha256.unwrap();
     assert_eq!(site.root.baselines().blob(&hash).unwrap().unwrap(), b"beta\n");
     site.restart();
@@ -254,7 +256,7 @@ fn a_directory_that_the_baseline_could_not_read_is_adopted_when_it_can_be() {
 #[test]
 fn a_path_beyond_the_bound_of_the_baseline_is_never_added() {
     let mut site = Site::new();
-    site.root.most = 2;
+    site.root.known.most = 2;
     site.pass();
     assert!(site.root.status().problem.contains("not watched"));
     site.restart();
@@ -299,68 +301,45 @@ fn a_name_that_cannot_be_shown_hides_no_deletion() {
 }
 
 #[test]
-fn a_huge_file_is_named_as_a_problem_and_its_change_is_told() {
+fn a_long_file_is_compared_by_size_and_time_and_its_observation_says_so() {
     let mut site = Site::new();
-    let huge = std::fs::File::create(site.file("huge")).unwrap();
-    huge.set_len(1 << 42).unwrap();
+    let long = std::fs::File::create(site.file("long")).unwrap();
+    long.set_len(MAX_READ + 1).unwrap();
+    std::fs::write(site.file("grows"), "x").unwrap();
+    assert!(site.pass().is_empty() && site.root.status().problem.is_empty());
+    assert!(site.root.look("long").content.is_none(), "it is not read");
+    long.set_len(1 << 42).unwrap();
+    std::fs::File::create(site.file("grows")).unwrap().set_len(MAX_READ + 1).unwrap();
+    let mut told = site.pass();
+    told.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(names(&told), ["grows", "long"]);
+    // Only the baseline of the long one is not kept: the other can be restored.
+    assert_eq!([&told[0].diff_withheld, &told[1].diff_withheld], ["too large", "content not kept"]);
+    for file in &told {
+        assert!(file.current.as_ref().unwrap().problem.contains("compared by size"), "{file:?}");
+    }
+    // A later modification of the same size is a change too, also after a restart.
+    site.restart();
     site.pass();
-    assert!(site.root.status().problem.contains("\"huge\""), "{}", site.root.status().problem);
-    site.pass();
-    assert!(site.root.status().problem.contains("256 MiB"));
-    huge.set_len(1 << 41).unwrap();
-    let told = site.pass();
-    assert_eq!((names(&told), told[0].diff_withheld.as_str()), (vec!["huge".to_owned()], "content not kept"));
+    let later = std::fs::FileTimes::new().set_modified(std::time::SystemTime::UNIX_EPOCH);
+    long.set_times(later).unwrap();
+    assert_eq!(names(&site.pass()), ["long"]);
 }
 
 #[test]
-fn a_pass_hashes_only_so_much_says_what_is_left_and_comes_to_everything() {
-    const LONG: usize = 100 << 10;
+fn a_pass_reads_only_what_was_written_since_the_one_before() {
     let mut site = Site::new();
-    site.root.budget = 250 << 10;
-    let write = |site: &Site, number: usize, more: usize| {
-        std::fs::write(site.file(&format!("long-{number}")), vec![b'x'; LONG + more]).unwrap();
-    };
-    (0..5).for_each(|number| write(&site, number, 0));
-    assert!(site.pass().is_empty());
-    let problem = site.root.status().problem;
-    assert!(problem.contains("3 files, such as \"long-2\"") && problem.contains("not read yet"), "{problem}");
-    assert_eq!(site.root.status().files, 4, "what was not read is not in the baseline yet");
-    assert!(site.pass().is_empty() && site.pass().is_empty(), "adopted by its first reading, not added");
-    assert_eq!((site.root.status().files, site.root.status().problem.as_str()), (7, ""));
-
-    // Two that never rest do not keep the others from their turn, and nothing at all from short files.
-    (2..5).for_each(|number| write(&site, number, 1));
+    site.pass();
+    let stamp = |site: &Site, path: &str| site.root.known.tracked[path].stamp;
+    let before = stamp(&site, "a");
+    assert!(before.is_some(), "a file at rest need not be read again");
     std::fs::write(site.file("a"), "ALPHA\n").unwrap();
-    let mut all = BTreeSet::new();
-    for round in 1..4 {
-        (0..2).for_each(|number| write(&site, number, round));
-        let told = site.pass();
-        assert!(
-            told.iter().all(|file| file.path.ends_with("/a") || file.diff_withheld == "too large"),
-            "{told:?}"
-        );
-        assert!(round > 1 || names(&told).contains(&"a".to_owned()));
-        assert!(site.root.status().problem.contains("not read yet"));
-        all.extend(names(&told));
-    }
-    assert_eq!(all.into_iter().collect::<Vec<_>>(), ["a", "long-0", "long-1", "long-2", "long-3", "long-4"]);
-}
-
-#[test]
-fn single_looks_hash_no_more_than_a_pass_either() {
-    let mut site = Site::new();
-    std::fs::write(site.file("long"), vec![b'x'; 100 << 10]).unwrap();
-    site.root.budget = 250 << 10;
-    site.pass();
     let mut told = Vec::new();
-    for more in 1..4 {
-        std::fs::write(site.file("long"), vec![b'x'; (100 << 10) + more]).unwrap();
-        assert_eq!(site.root.check("long", LATER, &mut |file| told.push(file)), more < 3);
-    }
-    assert_eq!(told.len(), 2);
-    assert_eq!(names(&site.pass()), ["long"], "the pass it asks for looks at it");
-    std::fs::write(site.file("long"), vec![b'x'; (100 << 10) + 4]).unwrap();
-    assert!(site.root.check("long", LATER, &mut |file| told.push(file)));
+    // This very moment another write could get the same time: it is read again by the next pass.
+    site.root.full_pass(0, &mut |file| told.push(file));
+    assert_eq!((names(&told), stamp(&site, "a")), (vec!["a".to_owned()], None));
+    assert!(site.pass().is_empty());
+    assert!(stamp(&site, "a").is_some() && stamp(&site, "a") != before);
 }
 
 #[test]
@@ -375,7 +354,7 @@ fn what_a_restore_leaves_on_its_way_is_not_watched() {
 #[test]
 fn content_that_is_not_kept_is_said_of_every_drift_and_a_links_target_is_shown() {
     let mut site = Site::new();
-    let more = usize::try_from(MAX_RESTORABLE).unwrap() + 1;
+    let more = usize::try_from(MAX_READ).unwrap() + 1;
     std::fs::write(site.file("large"), vec![b'x'; more]).unwrap();
     std::os::unix::fs::symlink("one", site.file("link")).unwrap();
     site.pass();

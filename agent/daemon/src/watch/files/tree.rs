@@ -3,32 +3,24 @@
 //! Every path is opened component by component from the root's parent, each with `O_NOFOLLOW`, so that nothing outside
 //! the root can be read or written by way of a link, whoever makes one at whatever moment.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
-use nimbus_agent_core::observe::file::{Entry, Kind};
+use nimbus_agent_core::observe::file::{Entry, Kind, MAX_READ, unread_hash};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
-use sha2::{Digest, Sha256};
 
-/// Content of at most this many bytes is kept for a restore.
-pub const MAX_RESTORABLE: u64 = 1 << 20;
-/// A file of more bytes is not read: a hash over its size and time of change stands in for that of its content. It
-/// bounds how long a root is held by one file.
-pub const MAX_HASHED: u64 = 256 << 20;
-/// Bytes read at once while hashing.
-const CHUNK: usize = 32 << 10;
 /// Deepest directory below a root; deeper ones are a problem, not walked.
 pub const MAX_DEPTH: usize = 64;
 
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// What tells cheaply that a file was not touched since it was hashed.
+/// Tells without reading a file that it was not written since it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stamp {
     inode: u64,
@@ -48,32 +40,34 @@ impl Stamp {
         }
     }
 
-    /// Bytes.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// False while another change could still get the same time stamp: such a file is hashed again next time.
+    /// False while another change could still get the same time: such a file is read again next time.
     pub fn settled(&self, now_seconds: i64) -> bool {
         now_seconds.saturating_sub(self.changed.0.max(self.modified.0)) >= 2
     }
 }
 
-/// What stands at a path, and what of its content was asked for.
+/// What stands at a path.
 #[derive(Debug)]
 pub struct Examined {
     /// Kind, mode, owner and hash.
     pub entry: Entry,
-    /// For a regular file.
+    /// Of a regular file that was not written while it was read.
     pub stamp: Option<Stamp>,
-    /// The first bytes of a file's content, or a link's target.
+    /// A file's content, unless it is longer than [`MAX_READ`]; a link's target.
     pub content: Option<Vec<u8>>,
 }
 
-impl Examined {
-    fn without_content(entry: Entry) -> Self {
+impl From<Entry> for Examined {
+    fn from(entry: Entry) -> Self {
         Self { entry, stamp: None, content: None }
     }
+}
+
+/// `entry` as one that may not be read.
+pub fn unreadable(mut entry: Entry, error: &io::Error) -> Examined {
+    entry.kind = Kind::Unreadable;
+    entry.problem = error.to_string();
+    entry.into()
 }
 
 /// Opens the directory that holds `relative` below `root`, and its name there; `""` means the root itself.
@@ -103,45 +97,28 @@ pub fn open_parent(root: &Path, relative: &str) -> io::Result<(OwnedFd, OsString
     Ok((dir, name))
 }
 
-/// What stands at `name` in `dir`; `keep` bytes of content are handed back. Absent is an answer, not an error.
-pub fn examine(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> Examined {
+/// What stands at `name` in `dir`. Absent is an answer, not an error.
+pub fn examine(dir: BorrowedFd<'_>, name: &OsStr) -> Examined {
     let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
-        Err(Errno::NOENT | Errno::NOTDIR) => return Examined::without_content(Entry::absent()),
-        Err(error) => {
-            return Examined::without_content(Entry {
-                kind: Kind::Unreadable,
-                problem: error.to_string(),
-                ..Entry::absent()
-            });
-        }
+        Err(Errno::NOENT | Errno::NOTDIR) => return Entry::absent().into(),
+        Err(error) => return unreadable(Entry::absent(), &error.into()),
     };
-    let mut entry = attributes(&stat);
+    let entry = attributes(&stat);
     match entry.kind {
-        Kind::File => match read_file(dir, name, keep) {
+        Kind::File => match open_file(dir, name).and_then(|mut file| read_open(&mut file)) {
             Ok(examined) => examined,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Examined::without_content(Entry::absent())
-            }
-            Err(error) => {
-                entry.kind = Kind::Unreadable;
-                entry.problem = error.to_string();
-                Examined::without_content(entry)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Entry::absent().into(),
+            Err(error) => unreadable(entry, &error),
         },
         Kind::Symlink => match readlinkat(dir, name, Vec::new()) {
             Ok(target) => {
-                let target: CString = target;
-                entry.sha256 = Some(nimbus_protocol::sha256(target.as_bytes()));
-                Examined { entry, stamp: None, content: Some(target.into_bytes()) }
+                let sha256 = Some(nimbus_protocol::sha256(target.as_bytes()));
+                Examined { entry: Entry { sha256, ..entry }, stamp: None, content: Some(target.into_bytes()) }
             }
-            Err(error) => {
-                entry.kind = Kind::Unreadable;
-                entry.problem = error.to_string();
-                Examined::without_content(entry)
-            }
+            Err(error) => unreadable(entry, &error.into()),
         },
-        _ => Examined::without_content(entry),
+        Kind::Absent | Kind::Directory | Kind::Other | Kind::Unreadable => entry.into(),
     }
 }
 
@@ -171,10 +148,6 @@ fn attributes(stat: &Stat) -> Entry {
     }
 }
 
-fn read_file(dir: BorrowedFd<'_>, name: &OsStr, keep: usize) -> io::Result<Examined> {
-    read_open(&mut open_file(dir, name)?, keep)
-}
-
 /// Opens what stands there for reading, without following a link.
 pub fn open_file(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<File> {
     // NONBLOCK: should it have become a pipe meanwhile, opening it must not hang.
@@ -183,53 +156,30 @@ pub fn open_file(dir: BorrowedFd<'_>, name: &OsStr) -> io::Result<File> {
 }
 
 /// What an open file is; like [`examine`], but of that very file, whatever its name means by now.
-pub fn read_open(file: &mut File, keep: usize) -> io::Result<Examined> {
+pub fn read_open(file: &mut File) -> io::Result<Examined> {
     let before = rustix::fs::fstat(&*file)?;
-    let mut entry = attributes(&before);
+    let (mut entry, stamp) = (attributes(&before), Stamp::of(&before));
     if entry.kind != Kind::File {
-        return Ok(Examined::without_content(entry));
+        return Ok(entry.into());
     }
-    if entry.size > MAX_HASHED {
-        return Ok(unhashed(entry, &before));
+    if entry.is_unread() {
+        entry.sha256 = Some(unread_hash(entry.size, stamp.modified));
+        return Ok(Examined { entry, stamp: Some(stamp), content: None });
     }
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
-    let mut content = Vec::new();
-    let mut size = 0;
-    loop {
-        let read = match file.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        hasher.update(&buffer[..read]);
-        let room = keep.saturating_sub(content.len()).min(read);
-        content.extend_from_slice(&buffer[..room]);
-        size += read as u64;
-        if size > MAX_HASHED {
-            // It grows, or does not say how large it is.
-            return Ok(unhashed(entry, &rustix::fs::fstat(&*file)?));
-        }
+    let mut content = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
+    // One byte more shows that it grew meanwhile, or does not say how long it is.
+    file.take(MAX_READ + 1).read_to_end(&mut content)?;
+    let after = Stamp::of(&rustix::fs::fstat(&*file)?);
+    entry.size = content.len() as u64;
+    if entry.is_unread() {
+        entry.size = entry.size.max(after.size);
+        entry.sha256 = Some(unread_hash(entry.size, after.modified));
+        return Ok(Examined { entry, stamp: None, content: None });
     }
-    entry.size = size;
-    entry.sha256 = Some(hasher.finalize().into());
-    // Touched while it was read: the stamp must not vouch for this hash.
-    let stamp = Stamp::of(&before);
-    let settled = Stamp::of(&rustix::fs::fstat(&*file)?) == stamp && stamp.size == size;
+    entry.sha256 = Some(nimbus_protocol::sha256(&content));
+    // Written while it was read: the stamp must not vouch for this hash.
+    let settled = after == stamp && stamp.size == entry.size;
     Ok(Examined { entry, stamp: settled.then_some(stamp), content: Some(content) })
-}
-
-/// A file that is too large to be read; its size is at least told as that.
-fn unhashed(mut entry: Entry, stat: &Stat) -> Examined {
-    let stamp = Stamp::of(stat);
-    let mut hasher = Sha256::new_with_prefix(b"size and time of change alone");
-    hasher.update(stamp.size.to_be_bytes());
-    hasher.update(stamp.modified.0.to_be_bytes());
-    hasher.update(stamp.modified.1.to_be_bytes());
-    entry.size = stamp.size.max(MAX_HASHED + 1);
-    entry.sha256 = Some(hasher.finalize().into());
-    Examined { entry, stamp: Some(stamp), content: None }
 }
 
 /// What a walk finds.
@@ -370,7 +320,7 @@ mod tests {
         assert!(open_parent(&root, "link/secret").is_err());
         assert!(open_parent(&root, "../secret").is_err());
         let (fd, name) = open_parent(&root, "link").unwrap();
-        let examined = examine(fd.as_fd(), &name, 0);
+        let examined = examine(fd.as_fd(), &name);
         assert_eq!(examined.entry.kind, Kind::Symlink);
         assert_eq!(examined.content.unwrap(), outside.path().as_os_str().as_bytes());
 
@@ -380,39 +330,34 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_hashed_whole_and_only_its_beginning_is_kept() {
+    fn a_file_is_read_whole_up_to_the_bound_and_not_at_all_beyond_it() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("big");
-        let bytes = vec![7; 3 * CHUNK + 5];
+        let longest = usize::try_from(MAX_READ).unwrap();
+        let bytes = vec![7; longest];
         std::fs::write(&path, &bytes).unwrap();
         let (fd, name) = open_parent(&path, "").unwrap();
-        let examined = examine(fd.as_fd(), &name, 10);
+        let examined = examine(fd.as_fd(), &name);
         assert_eq!(examined.entry.sha256, Some(nimbus_protocol::sha256(&bytes)));
         assert_eq!(examined.entry.size, bytes.len() as u64);
-        assert_eq!(examined.content.unwrap(), [7; 10]);
+        assert_eq!(examined.content.unwrap(), bytes);
         assert_eq!(stamp(fd.as_fd(), &name).unwrap().1, examined.stamp.unwrap());
-    }
 
-    #[test]
-    fn a_huge_file_is_told_by_size_and_time_and_never_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("sparse");
         let file = File::create(&path).unwrap();
         file.set_len(1 << 42).unwrap();
-        let (fd, name) = open_parent(&path, "").unwrap();
-        let first = examine(fd.as_fd(), &name, 10);
+        let first = examine(fd.as_fd(), &name);
         assert_eq!((first.entry.kind, first.entry.size, first.content), (Kind::File, 1 << 42, None));
-        assert!(first.entry.same(&examine(fd.as_fd(), &name, 0).entry));
+        assert!(first.entry.same(&examine(fd.as_fd(), &name).entry));
         file.set_len((1 << 42) + 1).unwrap();
-        assert!(!first.entry.same(&examine(fd.as_fd(), &name, 0).entry));
+        assert!(!first.entry.same(&examine(fd.as_fd(), &name).entry));
     }
 
     #[test]
     fn what_is_not_there_is_absent_and_a_pipe_does_not_hang() {
         let dir = tempfile::tempdir().unwrap();
         let (fd, name) = open_parent(&dir.path().join("nothing"), "").unwrap();
-        assert_eq!(examine(fd.as_fd(), &name, 0).entry.kind, Kind::Absent);
+        assert_eq!(examine(fd.as_fd(), &name).entry.kind, Kind::Absent);
         rustix::fs::mknodat(&fd, "pipe", FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert_eq!(examine(fd.as_fd(), OsStr::new("pipe"), 0).entry.kind, Kind::Other);
+        assert_eq!(examine(fd.as_fd(), OsStr::new("pipe")).entry.kind, Kind::Other);
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::request;
+use super::request::{self, chain};
 use crate::config::ClusterSource;
 
 /// Longest wait for a TCP and TLS connection to the API server.
@@ -40,7 +40,7 @@ pub enum ClusterError {
         "expected to run in a pod with a mounted service account, found: {0}; use --kubeconfig FILE or --no-cluster"
     )]
     NotInCluster(String),
-    /// The cluster does not answer as a cluster.
+    /// The API server does not answer, or not as one.
     #[error("expected the Kubernetes API at {url}, found: {found}; {remedy}")]
     Unreachable {
         /// The API server.
@@ -52,7 +52,7 @@ pub enum ClusterError {
     },
 }
 
-/// A configuration that can be dialled, again and again.
+/// Where the API server is, and the credentials for it.
 #[derive(Debug, Clone)]
 pub struct Target {
     config: Config,
@@ -76,7 +76,7 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// Reads where the cluster is; asks nothing of the network.
+/// Reads where the cluster is, without using the network.
 pub async fn target(source: &ClusterSource) -> Result<Option<Target>, ClusterError> {
     let (mut config, name) = match source {
         ClusterSource::None => return Ok(None),
@@ -143,21 +143,6 @@ impl Target {
         };
         Ok(Cluster { client, uid: uid.to_owned(), name })
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Our own cordons: which nodes carry one, and lifting it. Nobody else's cordon is ever touched.
+//! This agent's cordons: which nodes have one, and how it is lifted. A cordon of anybody else is never changed.
 //!
-//! A cordon belongs to a job. The job lifts it; where a crash or a lost replica left one behind, the leader lifts it
-//! once the job is done, or after a limit when this agent knows nothing of the job.
+//! A cordon belongs to a job, which lifts it. Where a crash or a lost replica left one behind, the leader lifts it once the
+//! job is done, or after [`FOREIGN`] when this agent does not know the job.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,20 +13,20 @@ use serde_json::{Value, json};
 
 use super::request::{self, RequestError};
 
-/// The annotation that makes a cordon ours; its value is the job.
+/// The annotation that marks a cordon as an agent's; its value is the job.
 pub const ANNOTATION: &str = "nimbus.dev/cordoned-by";
 const ANNOTATION_POINTER: &str = "/metadata/annotations/nimbus.dev~1cordoned-by";
 /// A cordon whose job this agent does not know may be another replica's work in progress for this long.
 const FOREIGN: Duration = Duration::from_mins(5);
-/// Tries to change a node that others write at the same time.
+/// Attempts to change a node that others write at the same time.
 const TRIES: usize = 6;
 
-/// Own cordons that the watch saw. One entry a node; bounded by the cluster's nodes.
+/// The cordons of agents that the watch saw, by node; bounded by the number of nodes.
 #[derive(Debug, Default)]
 pub struct Cordons(Mutex<BTreeMap<String, (String, Instant)>>);
 
 impl Cordons {
-    /// A node was seen.
+    /// Notes the state of a node that was seen.
     pub fn note(&self, node: &v1::Node) {
         let Some(meta) = &node.meta else { return };
         let mut seen = self.lock();
@@ -37,7 +37,7 @@ impl Cordons {
         }
     }
 
-    /// Nodes whose cordon is left over: `finished` says of a job whether it is done (`None`: not known here).
+    /// Nodes whose cordon was left behind, with its job. `finished` says whether a job is done; `None`: it is not known here.
     pub fn left_over(&self, now: Instant, finished: impl Fn(&str) -> Option<bool>) -> Vec<(String, String)> {
         let seen = self.lock();
         let over = seen.iter().filter(|(_, (job, since))| match finished(job) {
@@ -47,7 +47,7 @@ impl Cordons {
         over.map(|(node, (job, _))| (node.clone(), job.clone())).collect()
     }
 
-    /// No node carries one.
+    /// True while no node has such a cordon.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
@@ -57,16 +57,16 @@ impl Cordons {
     }
 }
 
-/// What cordoning a node came to.
+/// The result of cordoning a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cordoned {
-    /// Closed by us, for this job.
+    /// The node is cordoned for this job.
     Ours,
-    /// It was closed already, by somebody else; not touched.
+    /// Somebody else had cordoned it before; nothing was changed.
     AlreadyClosed,
 }
 
-/// Closes `node` for `job`, unless it is closed already.
+/// Cordons `node` for `job`, unless it is cordoned already.
 pub async fn cordon(client: &Client, node: &str, job: &str) -> Result<Cordoned, RequestError> {
     let url = node_path(node)?;
     let mut last = None;
@@ -96,7 +96,7 @@ pub async fn cordon(client: &Client, node: &str, job: &str) -> Result<Cordoned, 
     Err(last.unwrap_or_else(|| RequestError::Unanswered("the node keeps changing".to_owned())))
 }
 
-/// Opens `node` again if the cordon is `job`'s; anybody else's stays. A node that is gone needs nothing.
+/// Lifts the cordon of `node` if it is `job`'s; any other stays. Nothing is to be done for a node that is gone.
 pub async fn uncordon(client: &Client, node: &str, job: &str) -> Result<(), RequestError> {
     let url = node_path(node)?;
     let patch = json!([

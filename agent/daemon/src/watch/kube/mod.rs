@@ -10,23 +10,23 @@ mod stub_tests;
 pub mod watched;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{SlimDeployment, SlimNode, SlimPod, SlimReplicaSet};
+use nimbus_protocol::ObjectKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::board::Board;
+use crate::clock;
 use crate::config::LeaseSettings;
-use crate::outbox::Outbox;
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 use client::{Cluster, Target};
 use cordons::Cordons;
 use lease::{Elector, Leadership};
-use stream::Follow;
+use stream::{Follow, Listing, Listings};
 
-/// Kinds that are watched.
-const KINDS: usize = 4;
 /// First and longest wait for a cluster that does not answer.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -46,7 +46,7 @@ impl ClusterHandle {
         let handle = Self::default();
         let cluster = Cluster { client, uid: "c".to_owned(), name: "test".to_owned() };
         handle.cluster.send_replace(Some(cluster));
-        let until = Instant::now() + Duration::from_mins(1);
+        let until = clock::monotonic() + Duration::from_mins(1);
         handle.leadership.send_replace(Leadership::Leading { term: 1, until });
         handle
     }
@@ -63,7 +63,7 @@ impl ClusterHandle {
 
     /// The term under which this replica may act at this very moment.
     pub fn term(&self) -> Option<u64> {
-        self.leadership.borrow().term(Instant::now())
+        self.leadership.borrow().term(clock::monotonic())
     }
 
     /// Follows the leadership.
@@ -81,9 +81,9 @@ pub struct Watch {
     /// This replica's name in the election: the agent's id.
     pub identity: String,
     /// Where observations go.
-    pub outbox: Outbox,
+    pub outbox: ObservationQueue,
     /// Where status and problems are said.
-    pub board: Arc<Board>,
+    pub board: Arc<SharedStatus>,
     /// What the executors share.
     pub handle: Arc<ClusterHandle>,
     /// Grows whenever everything is to be listed again.
@@ -148,7 +148,7 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
     let mut leadership = watch.handle.leadership_changes();
     loop {
         let now = *leadership.borrow_and_update();
-        let term = now.term(Instant::now());
+        let term = now.term(clock::monotonic());
         watch.board.update(|status| {
             status.leading = term.is_some();
             status.lease_term = term.unwrap_or_default();
@@ -173,19 +173,26 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
             }
             tokio::select! {
                 changed = leadership.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep_until(until.into()) => {
-                    if leadership.borrow().term(Instant::now()).is_none() { break }
+                () = tokio::time::sleep(until.saturating_sub(clock::monotonic())) => {
+                    if leadership.borrow().term(clock::monotonic()).is_none() { break }
                 }
             }
         }
         tracing::warn!(term, "this replica no longer leads: it stops watching and acting");
         end.cancel();
         kinds.shutdown().await;
+        // What stood in the way of the watch is the next leader's to say.
+        for kind in ObjectKind::ALL {
+            watch.board.problem(&stream::problem_key(*kind), None);
+        }
     }
 }
 
+/// Starts the watches of every kind under `term`; they end with `end`.
 fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) -> JoinSet<()> {
-    let synced: Arc<watch::Sender<Vec<&'static str>>> = Arc::default();
+    let listings: Arc<watch::Sender<Listings>> = Arc::default();
+    let mut kinds = JoinSet::new();
+    kinds.spawn(tell_synced(watch.board.clone(), term, listings.subscribe()));
     let follow = Follow {
         client: cluster.client.clone(),
         cluster_uid: cluster.uid.clone(),
@@ -193,22 +200,33 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
         outbox: watch.outbox.clone(),
         board: watch.board.clone(),
         resync: watch.resync.clone(),
-        synced: synced.clone(),
+        listings,
         cordons: watch.handle.cordons.clone(),
         cancel: end.clone(),
     };
-    let mut kinds = JoinSet::new();
-    kinds.spawn(stream::run::<SlimNode>(follow.clone()));
-    kinds.spawn(stream::run::<SlimDeployment>(follow.clone()));
-    kinds.spawn(stream::run::<SlimReplicaSet>(follow.clone()));
-    kinds.spawn(stream::run::<SlimPod>(follow));
-    let board = watch.board.clone();
-    let mut done = synced.subscribe();
-    kinds.spawn(async move {
-        if done.wait_for(|kinds| kinds.len() == KINDS).await.is_ok() {
-            tracing::info!(term, "the cluster is listed");
-            board.update(|status| status.synced = status.leading && status.lease_term == term);
-        }
-    });
+    for kind in ObjectKind::ALL {
+        let follow = follow.clone();
+        match kind {
+            ObjectKind::Pod => kinds.spawn(stream::run::<SlimPod>(follow)),
+            ObjectKind::ReplicaSet => kinds.spawn(stream::run::<SlimReplicaSet>(follow)),
+            ObjectKind::Deployment => kinds.spawn(stream::run::<SlimDeployment>(follow)),
+            ObjectKind::Node => kinds.spawn(stream::run::<SlimNode>(follow)),
+        };
+    }
     kinds
+}
+
+/// Says in the status when the cluster is listed.
+async fn tell_synced(board: Arc<SharedStatus>, term: u64, mut listings: watch::Receiver<Listings>) {
+    if listings.wait_for(is_synced).await.is_ok() {
+        tracing::info!(term, "the cluster is listed");
+        board.update(|status| status.synced = status.leading && status.lease_term == term);
+    }
+}
+
+/// True once every kind that this agent may list is listed, and there is one. What it may not list is said as a problem
+/// and does not keep the rest from counting.
+fn is_synced(listings: &Listings) -> bool {
+    ObjectKind::ALL.iter().all(|kind| listings.contains_key(kind))
+        && listings.values().any(|listing| *listing == Listing::Complete)
 }

@@ -19,12 +19,12 @@ pub enum RequestError {
         code: u16,
         /// The machine-readable reason.
         reason: String,
-        /// The API server's own words.
+        /// The API server's message.
         message: String,
         /// Causes it gave, one line.
         causes: String,
     },
-    /// Nothing came; the request may or may not have taken effect.
+    /// There was no usable answer; the request may or may not have taken effect.
     #[error("{0}")]
     Unanswered(String),
 }
@@ -49,7 +49,7 @@ impl From<kube::Error> for RequestError {
                     causes: causes.join("; "),
                 }
             }
-            other => Self::Unanswered(super::client::chain(&other)),
+            other => Self::Unanswered(chain(&other)),
         }
     }
 }
@@ -102,6 +102,21 @@ pub async fn json_patch<T: DeserializeOwned>(
     send(client, request, bytes(patch)?).await
 }
 
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}
+
 fn bytes(body: &impl Serialize) -> Result<Vec<u8>, RequestError> {
     serde_json::to_vec(body).map_err(|error| RequestError::Unanswered(error.to_string()))
 }
@@ -121,7 +136,7 @@ async fn send<T: DeserializeOwned>(
     }
 }
 
-/// A path segment that cannot lead out of its place: Kubernetes names hold no `/`, `?`, `#` or `%`.
+/// `name` if it is one path segment: Kubernetes names hold no `/`, `?`, `#` or `%`.
 pub fn segment(name: &str) -> Option<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
     (!name.is_empty() && name.len() <= 253 && name.chars().all(plain) && name != "." && name != "..")

@@ -1,8 +1,11 @@
-//! One kind of object: lists it in pages, follows it with bookmarks, lists again when the API server forgot (410).
+//! One kind of object: lists it in pages, follows it with bookmarks, lists again when the API server answers 410.
+//!
+//! A right that is missing on one kind is a problem of that kind: it is tried again, and no other kind waits for it.
 //!
 //! The first listing of a term is bracketed by SyncMarks and sends everything; a later one of the same term sends only
 //! what differs from what was sent, and what is gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,20 +14,34 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use nimbus_agent_core::observe::kube::Slim;
 use nimbus_agent_core::observe::seen::Seen;
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::cordons::Cordons;
-use super::watched::Watched;
-use crate::board::Board;
-use crate::outbox::Outbox;
+use super::request::chain;
+use super::watched::{Watched, parts};
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
 
 /// Objects asked for in one page of a list. A page is held as text while it is read: a few kilobytes an object, so this
 /// is what decides how much memory a listing takes at its peak.
 const PAGE: u32 = 100;
 /// First and longest wait after an error.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// How far the first listing of a kind has come under a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// It was listed to the end.
+    Complete,
+    /// The API server refuses to list it to this agent; it is tried again.
+    Forbidden,
+}
+
+/// The kinds whose first listing was complete or forbidden; the others are still being listed, or failed otherwise.
+pub type Listings = BTreeMap<ObjectKind, Listing>;
 
 /// What every kind's stream needs.
 #[derive(Clone)]
@@ -36,13 +53,13 @@ pub struct Follow {
     /// The term of the lease under which this is watched.
     pub term: u64,
     /// Where observations go.
-    pub outbox: Outbox,
+    pub outbox: ObservationQueue,
     /// Where problems are said.
-    pub board: Arc<Board>,
+    pub board: Arc<SharedStatus>,
     /// Grows whenever everything is to be listed again.
     pub resync: watch::Receiver<u64>,
-    /// Told the kind once its first listing is complete.
-    pub synced: Arc<watch::Sender<Vec<&'static str>>>,
+    /// How far every kind has come.
+    pub listings: Arc<watch::Sender<Listings>>,
     /// Own cordons that were seen.
     pub cordons: Arc<Cordons>,
     /// The end of the term.
@@ -52,6 +69,9 @@ pub struct Follow {
 struct Stream<T> {
     follow: Follow,
     seen: Seen,
+    /// A listing was asked for and has not answered yet.
+    asked: bool,
+    /// The listing is the first one, or was asked for by the control plane: everything is sent between two marks.
     bracketed: bool,
     of: std::marker::PhantomData<T>,
 }
@@ -60,8 +80,13 @@ struct Stream<T> {
 pub async fn run<T: Slim>(mut follow: Follow) {
     follow.resync.mark_unchanged();
     let cancel = follow.cancel.clone();
-    let mut stream =
-        Stream::<T> { follow, seen: Seen::new(T::KIND), bracketed: true, of: std::marker::PhantomData };
+    let mut stream = Stream::<T> {
+        follow,
+        seen: Seen::new(T::KIND),
+        asked: false,
+        bracketed: true,
+        of: std::marker::PhantomData,
+    };
     tokio::select! {
         () = cancel.cancelled() => {}
         () = stream.forever() => {}
@@ -88,11 +113,15 @@ impl<T: Slim> Stream<T> {
                 match event {
                     Some(Ok(event)) => {
                         wait = BACKOFF.0;
-                        self.follow.board.problem(&Self::key(), None);
+                        self.follow.board.problem(&problem_key(T::KIND), None);
+                        let listed = matches!(event, Event::InitDone);
                         self.event(event).await;
+                        if listed && self.bracketed {
+                            break;
+                        }
                     }
                     Some(Err(error)) => {
-                        self.say(&error);
+                        self.report(&error);
                         tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
                         wait = (wait * 2).min(BACKOFF.1);
                     }
@@ -104,50 +133,63 @@ impl<T: Slim> Stream<T> {
 
     async fn event(&mut self, event: Event<Watched<T>>) {
         match event {
-            Event::Init => {
-                if self.bracketed {
-                    self.seen.clear();
-                    self.mark(sync_mark::Phase::Begin).await;
-                }
-                self.seen.begin_relist();
+            Event::Init => self.asked = true,
+            Event::InitApply(watched) => {
+                self.begin_listing().await;
+                self.apply(watched.object).await;
             }
-            Event::InitApply(watched) | Event::Apply(watched) => {
-                let body = watched.object.observe();
-                if let observation::Body::Node(node) = &body {
-                    self.follow.cordons.note(node);
-                }
-                if self.seen.changed(&watched.object.meta().uid, &body) {
-                    self.send(body).await;
-                }
-            }
+            Event::Apply(watched) => self.apply(watched.object).await,
             Event::Delete(watched) => {
                 self.seen.forget(&watched.object.meta().uid);
                 self.send(observation::Body::Gone(watched.object.gone())).await;
             }
             Event::InitDone => {
-                let vanished = self.seen.end_relist();
-                if self.bracketed {
-                    self.mark(sync_mark::Phase::End).await;
-                    self.bracketed = false;
-                } else {
-                    for gone in vanished.gone {
-                        self.send(observation::Body::Gone(gone)).await;
-                    }
-                }
-                self.follow.synced.send_if_modified(|kinds| {
-                    let new = !kinds.contains(&T::KIND);
-                    if new {
-                        kinds.push(T::KIND);
-                    }
-                    new
-                });
+                self.begin_listing().await;
+                self.end_listing().await;
             }
         }
     }
 
+    /// Begins a listing once the API server answered it: one that it refuses is never begun.
+    async fn begin_listing(&mut self) {
+        if !std::mem::take(&mut self.asked) {
+            return;
+        }
+        if self.bracketed {
+            self.seen.clear();
+            self.mark(sync_mark::Phase::Begin).await;
+        }
+        self.seen.begin_relist();
+    }
+
+    async fn apply(&mut self, object: T) {
+        let body = object.observe();
+        if let observation::Body::Node(node) = &body {
+            self.follow.cordons.note(node);
+        }
+        if self.seen.changed(&object.meta().uid, &body) {
+            self.send(body).await;
+        }
+    }
+
+    async fn end_listing(&mut self) {
+        let vanished = self.seen.end_relist();
+        if self.bracketed {
+            self.mark(sync_mark::Phase::End).await;
+            self.bracketed = false;
+        } else {
+            for gone in vanished.gone {
+                self.send(observation::Body::Gone(gone)).await;
+            }
+            // Of objects whose UID is not known any more only a listing between marks shows that they are gone.
+            self.bracketed = vanished.unnamed > 0;
+        }
+        self.listing(Listing::Complete);
+    }
+
     async fn mark(&self, phase: sync_mark::Phase) {
         self.send(observation::Body::Sync(v1::SyncMark {
-            kind: T::KIND.to_owned(),
+            kind: T::KIND.as_str().to_owned(),
             phase: phase.into(),
             lease_term: self.follow.term,
         }))
@@ -158,32 +200,51 @@ impl<T: Slim> Stream<T> {
         self.follow.outbox.observe(&self.follow.cluster_uid, body).await;
     }
 
-    fn say(&self, error: &watcher::Error) {
+    fn listing(&self, listing: Listing) {
+        self.follow.listings.send_if_modified(|all| all.insert(T::KIND, listing) != Some(listing));
+    }
+
+    fn report(&self, error: &watcher::Error) {
         if let watcher::Error::WatchError(status) = error
             && status.code == 410
         {
-            tracing::info!(kind = T::KIND, "the API server forgot where this watch stood; listing again");
+            tracing::info!(kind = %T::KIND, "the API server no longer has this watch's version; listing again");
             return;
         }
-        let forbidden = matches!(
-            error,
-            watcher::Error::InitialListFailed(kube::Error::Api(status))
-            | watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403
-        );
-        let remedy = if forbidden {
-            "give this agent's account the ClusterRole to list and watch them"
-        } else {
-            "it is tried again; what was seen before may be out of date"
+        let (group, _, plural) = parts(T::PATH);
+        let remedy = match forbidden(error) {
+            None => "it is tried again; what was seen before may be out of date".to_owned(),
+            Some(verb) => {
+                if verb == "list" {
+                    self.listing(Listing::Forbidden);
+                }
+                format!(
+                    "grant this agent's account the verbs get, list and watch on {plural} (API group {group:?}), of which \
+                     it lacks {verb}; it is tried again, and every other kind is watched meanwhile"
+                )
+            }
         };
-        let text = format!(
-            "expected to watch every {} of the cluster, found: {}; {remedy}",
-            T::KIND,
-            super::client::chain(error)
-        );
-        self.follow.board.problem(&Self::key(), Some(text));
+        let found = chain(error);
+        let text = format!("expected to watch every {} of the cluster, found: {found}; {remedy}", T::KIND);
+        self.follow.board.problem(&problem_key(T::KIND), Some(text));
     }
+}
 
-    fn key() -> String {
-        format!("watch-{}", T::KIND)
+/// The key of a kind's problem on the board.
+pub(super) fn problem_key(kind: ObjectKind) -> String {
+    format!("watch-{kind}")
+}
+
+/// The verb that the API server refuses to this agent (403); `None` for every other error.
+fn forbidden(error: &watcher::Error) -> Option<&'static str> {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403 => Some("list"),
+        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 403 => Some("watch"),
+        watcher::Error::WatchError(status) if status.code == 403 => Some("watch"),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchError(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => None,
     }
 }

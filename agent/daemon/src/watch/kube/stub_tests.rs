@@ -1,7 +1,7 @@
-//! The election and a watch against an API server in miniature: lists in pages, a watch that ends in 410, leases with
-//! resource versions. What only a real cluster shows is tested with a real one.
+//! The election and the watches against an API server in miniature: lists in pages, a watch that ends in 410, a kind that
+//! may not be listed, Leases with resource versions. What only a real cluster shows is tested with a real one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,30 +16,45 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::client;
 use super::cordons::Cordons;
 use super::lease::{Elector, Leadership};
 use super::stream::{self, Follow};
-use crate::board::Board;
-use crate::config::LeaseSettings;
-use crate::outbox::Outbox;
+use crate::clock;
+use crate::config::{ClusterSource, LeaseSettings};
+use crate::observation_queue::ObservationQueue;
+use crate::status::SharedStatus;
+
+const PODS: &str = "/api/v1/pods";
+const NODES: &str = "/api/v1/nodes";
+const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nimbus-agent-watch";
 
 #[derive(Default)]
 struct Server {
+    url: String,
     /// Objects by path.
     objects: Mutex<BTreeMap<String, Value>>,
     version: Mutex<u64>,
-    /// Pods that a list shows, two to a page.
-    pods: Mutex<Vec<Value>>,
-    /// What the next watch says before it hangs.
+    /// What the list of a collection shows, two to a page; one that is not here is empty.
+    collections: Mutex<BTreeMap<&'static str, Vec<Value>>>,
+    /// Collections that may not be listed.
+    forbidden: Mutex<BTreeSet<&'static str>>,
+    /// What the next watch of pods says before it hangs.
     events: Mutex<Vec<Value>>,
+    /// Ends a watch of pods that hangs, with a 410.
+    expire: tokio::sync::Notify,
+    /// The queries of all lists of pods.
     lists: Mutex<Vec<String>>,
 }
 
+/// A server with a kube-system namespace.
 async fn serve() -> (kube::Client, Arc<Server>) {
-    let server = Arc::<Server>::default();
-    let app = Router::new().fallback(answer).with_state(server.clone());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = Arc::new(Server { url: url.clone(), ..Server::default() });
+    let namespace = json!({ "metadata": { "name": "kube-system", "uid": "u-1" } });
+    server.objects.lock().unwrap().insert("/api/v1/namespaces/kube-system".to_owned(), namespace);
+    let app = Router::new().fallback(answer).with_state(server.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
     let mut config = kube::Config::new(url.parse().unwrap());
     config.default_retry = false;
@@ -48,8 +63,8 @@ async fn serve() -> (kube::Client, Arc<Server>) {
 
 async fn answer(State(server): State<Arc<Server>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-    if path == "/api/v1/pods" {
-        return server.pods(&query);
+    if [PODS, NODES, "/apis/apps/v1/deployments", "/apis/apps/v1/replicasets"].contains(&path.as_str()) {
+        return server.collection(&path, &query);
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     match method {
@@ -68,6 +83,14 @@ fn status(code: StatusCode) -> Response {
 }
 
 impl Server {
+    /// A Lease that an earlier leader gave back: nobody has to wait for one that was only just made.
+    fn lease_was_given_back(&self) {
+        let annotations = json!({ "nimbus.dev/term": "3", "nimbus.dev/leader": "" });
+        let lease = json!({ "metadata": { "name": "nimbus-agent-watch", "annotations": annotations },
+                            "spec": { "holderIdentity": "" } });
+        self.put(LEASE, lease, true);
+    }
+
     fn get(&self, path: &str) -> Response {
         match self.objects.lock().unwrap().get(path) {
             Some(object) => object.to_string().into_response(),
@@ -80,7 +103,10 @@ impl Server {
         let there = objects.get(path);
         let stale =
             there.is_some_and(|o| o["metadata"]["resourceVersion"] != object["metadata"]["resourceVersion"]);
-        if new && there.is_some() || !new && (there.is_none() || stale) {
+        if !new && there.is_none() {
+            return status(StatusCode::NOT_FOUND);
+        }
+        if new && there.is_some() || !new && stale {
             return status(StatusCode::CONFLICT);
         }
         let mut version = self.version.lock().unwrap();
@@ -90,25 +116,44 @@ impl Server {
         object.to_string().into_response()
     }
 
-    fn pods(&self, query: &str) -> Response {
+    fn collection(self: Arc<Self>, path: &str, query: &str) -> Response {
+        if self.forbidden.lock().unwrap().contains(path) {
+            return status(StatusCode::FORBIDDEN);
+        }
         if query.contains("watch=true") {
-            let events = std::mem::take(&mut *self.events.lock().unwrap());
+            let events =
+                if path == PODS { std::mem::take(&mut *self.events.lock().unwrap()) } else { Vec::new() };
             let lines: Vec<Result<String, std::io::Error>> =
                 events.iter().map(|e| Ok(format!("{e}\n"))).collect();
-            let hang = futures::stream::pending();
-            return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), hang))
+            let pods = path == PODS;
+            let expired = futures::stream::once(async move {
+                if !pods {
+                    std::future::pending::<()>().await;
+                }
+                self.expire.notified().await;
+                Ok(format!("{}\n", expired()))
+            });
+            return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), expired))
                 .into_response();
         }
-        self.lists.lock().unwrap().push(query.to_owned());
-        let pods = self.pods.lock().unwrap();
+        if path == PODS {
+            self.lists.lock().unwrap().push(query.to_owned());
+        }
+        let objects = self.collections.lock().unwrap().get(path).cloned().unwrap_or_default();
         let from = if query.contains("continue=more") { 2 } else { 0 };
-        let page: Vec<_> = pods.iter().skip(from).take(2).cloned().collect();
-        let more = if from == 0 && pods.len() > 2 { "more" } else { "" };
+        let page: Vec<_> = objects.iter().skip(from).take(2).cloned().collect();
+        let more = if from == 0 && objects.len() > 2 { "more" } else { "" };
         let metadata = json!({ "resourceVersion": "100", "continue": more });
-        json!({ "kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": page })
+        json!({ "kind": "List", "apiVersion": "v1", "metadata": metadata, "items": page })
             .to_string()
             .into_response()
     }
+}
+
+/// The end of a watch whose version the server does not have any more.
+fn expired() -> Value {
+    json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
+                                         "message": "too old resource version" } })
 }
 
 fn pod(number: u8, phase: &str) -> Value {
@@ -134,17 +179,20 @@ fn say(body: Option<Seen>) -> String {
 #[tokio::test]
 async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     let (client, server) = serve().await;
-    *server.pods.lock().unwrap() = vec![pod(1, "Running"), pod(2, "Pending"), pod(3, "Running")];
+    server
+        .collections
+        .lock()
+        .unwrap()
+        .insert(PODS, vec![pod(1, "Running"), pod(2, "Pending"), pod(3, "Running")]);
     *server.events.lock().unwrap() = vec![
         json!({ "type": "MODIFIED", "object": pod(1, "Running") }),
         json!({ "type": "MODIFIED", "object": pod(2, "Running") }),
         json!({ "type": "DELETED", "object": pod(3, "Running") }),
-        json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
-                                             "message": "too old resource version" } }),
+        expired(),
     ];
-    let (outbox, mut items) = Outbox::new();
+    let (outbox, mut items) = ObservationQueue::new();
     let resync = watch::Sender::new(0);
-    let board = Arc::new(Board::new());
+    let board = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
     let follow = Follow {
         client,
@@ -153,7 +201,7 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         outbox,
         board: board.clone(),
         resync: resync.subscribe(),
-        synced: Arc::default(),
+        listings: Arc::default(),
         cordons: Arc::new(Cordons::default()),
         cancel: cancel.clone(),
     };
@@ -168,7 +216,7 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         assert_eq!(next().await, expected);
     }
     // While it was away, web-1 vanished and web-4 came.
-    *server.pods.lock().unwrap() = vec![pod(2, "Running"), pod(4, "Pending")];
+    server.collections.lock().unwrap().insert(PODS, vec![pod(2, "Running"), pod(4, "Pending")]);
     for expected in ["web-2 Running", "gone 3", "web-4 Pending", "gone 1"] {
         assert_eq!(next().await, expected);
     }
@@ -178,15 +226,27 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         assert_eq!(next().await, expected);
     }
     assert!(server.lists.lock().unwrap()[1].contains("continue=more"), "lists come in pages");
+
+    // A UID that is no UUID cannot be told from what is kept of it: everything is listed again between marks.
+    let mut odd = pod(5, "Running");
+    odd["metadata"]["uid"] = json!("odd");
+    server.collections.lock().unwrap().insert(PODS, vec![odd]);
+    resync.send_replace(2);
+    for expected in ["Begin Pod 5", "web-5 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    server.collections.lock().unwrap().insert(PODS, vec![pod(2, "Running")]);
+    server.expire.notify_one();
+    for expected in ["web-2 Running", "Begin Pod 5", "web-2 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
     cancel.cancel();
     watching.await.unwrap();
 }
 
 #[tokio::test]
 async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
-    let (client, server) = serve().await;
-    let namespace = json!({ "metadata": { "name": "kube-system" } });
-    server.objects.lock().unwrap().insert("/api/v1/namespaces/kube-system".to_owned(), namespace);
+    let (client, _server) = serve().await;
     let settings = LeaseSettings { duration: Duration::from_secs(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
         let out = Arc::new(watch::Sender::new(Leadership::Unknown));
@@ -196,15 +256,15 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
             settings.clone(),
             name.to_owned(),
             out.clone(),
-            Arc::new(Board::new()),
+            Arc::new(SharedStatus::new()),
         );
         (out, cancel.clone(), tokio::spawn(elector.run(cancel)))
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
-        let leads = |now: &Leadership| now.term(Instant::now()).is_some();
+        let leads = |now: &Leadership| now.term(clock::monotonic()).is_some();
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
-        led.expect("nobody leads").unwrap().term(Instant::now()).unwrap()
+        led.expect("nobody leads").unwrap().term(clock::monotonic()).unwrap()
     };
     let (first, _, dying) = replica("first");
     let term = leading(&first).await;
@@ -215,7 +275,7 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
     dying.abort();
     let next = leading(&second).await;
     assert!(next > term, "{next} follows {term}");
-    assert_eq!(first.borrow().term(Instant::now()), None, "the dead one's lease ended before");
+    assert_eq!(first.borrow().term(clock::monotonic()), None, "the dead one's lease ended before");
 
     // A clean end gives it back: the third need not wait for it to run out.
     end.cancel();
@@ -229,14 +289,13 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
 }
 
 #[tokio::test]
-async fn a_leader_that_the_control_plane_turned_away_makes_room_and_competes_again_once_it_is_let_in() {
+async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_once_it_is_let_in() {
     let (client, server) = serve().await;
-    let namespace = json!({ "metadata": { "name": "kube-system" } });
-    server.objects.lock().unwrap().insert("/api/v1/namespaces/kube-system".to_owned(), namespace);
+    server.lease_was_given_back();
     // So long that nobody leads in this test because a lease ran out.
     let settings = LeaseSettings { duration: Duration::from_mins(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
-        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(Board::new()));
+        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(SharedStatus::new()));
         let cancel = CancellationToken::new();
         let elector =
             Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), board.clone());
@@ -244,7 +303,7 @@ async fn a_leader_that_the_control_plane_turned_away_makes_room_and_competes_aga
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
-        let leads = |now: &Leadership| now.term(Instant::now()).is_some();
+        let leads = |now: &Leadership| now.term(clock::monotonic()).is_some();
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
         drop(led.expect("nobody leads").unwrap());
     };
@@ -253,10 +312,67 @@ async fn a_leader_that_the_control_plane_turned_away_makes_room_and_competes_aga
     board.update(|status| status.turned_away = true);
     let (second, _, other, stop) = replica("second");
     leading(&second).await;
-    assert_eq!(first.borrow().term(Instant::now()), None);
+    assert_eq!(first.borrow().term(clock::monotonic()), None);
     stop.cancel();
     other.await.unwrap();
     board.update(|status| status.turned_away = false);
     leading(&first).await;
     task.abort();
+}
+
+#[tokio::test]
+async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_it() {
+    let (_, server) = serve().await;
+    server.lease_was_given_back();
+    server.forbidden.lock().unwrap().insert(NODES);
+    server.collections.lock().unwrap().insert(PODS, vec![pod(1, "Running")]);
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("config");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: c, user: u}}}}]\n\
+         clusters: [{{name: c, cluster: {{server: '{}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n",
+        server.url
+    );
+    std::fs::write(&kubeconfig, text).unwrap();
+    let source = ClusterSource::Kubeconfig { path: Some(kubeconfig), context: None };
+    let (outbox, mut items) = ObservationQueue::new();
+    let (board, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+    let resync = watch::Sender::new(0);
+    let running = tokio::spawn(super::run(super::Watch {
+        target: client::target(&source).await.unwrap().unwrap(),
+        lease: LeaseSettings::default(),
+        identity: "me".to_owned(),
+        outbox,
+        board: board.clone(),
+        handle: Arc::default(),
+        resync: resync.subscribe(),
+        cancel: cancel.clone(),
+    }));
+    let mut next = async || {
+        let item =
+            tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
+        say(item.observation.body)
+    };
+    // Three kinds are listed whole: two marks each, and one pod.
+    let mut told = BTreeSet::new();
+    for _ in 0..7 {
+        told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
+    }
+    let marks =
+        ["Pod", "ReplicaSet", "Deployment"].map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
+    let expected: BTreeSet<_> = marks.into_iter().flatten().chain(["web-1".to_owned()]).collect();
+    assert_eq!(told, expected);
+    let mut status = board.subscribe();
+    let synced = tokio::time::timeout(Duration::from_secs(10), status.wait_for(|status| status.synced)).await;
+    let problems = synced.expect("synced for what may be listed").unwrap().problems.clone();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    for part in ["every Node", "403", "get, list and watch on nodes", "lacks list"] {
+        assert!(problems[0].contains(part), "{part}: {problems:?}");
+    }
+    // Once it is granted, the kind is listed and the problem is gone.
+    server.forbidden.lock().unwrap().clear();
+    assert!(next().await.starts_with("Begin Node") && next().await.starts_with("End Node"));
+    assert!(board.status().problems.is_empty());
+    cancel.cancel();
+    running.await.unwrap();
 }

@@ -31,8 +31,8 @@ impl<'de, T: Slim> Deserialize<'de> for Watched<T> {
     }
 }
 
-/// Group, version and plural of a collection path such as `/apis/apps/v1/deployments` or `/api/v1/pods`.
-fn parts(path: &'static str) -> (&'static str, &'static str, &'static str) {
+/// Group (empty for the core group), version and plural of a collection path such as `/apis/apps/v1/deployments` or `/api/v1/pods`.
+pub(super) fn parts(path: &'static str) -> (&'static str, &'static str, &'static str) {
     let mut parts = path.trim_start_matches('/').split('/');
     let core = parts.next() == Some("api");
     let group = if core { "" } else { parts.next().unwrap_or_default() };
@@ -44,7 +44,7 @@ impl<T: Slim> Resource for Watched<T> {
     type Scope = DynamicResourceScope;
 
     fn kind((): &()) -> Cow<'_, str> {
-        T::KIND.into()
+        T::KIND.as_str().into()
     }
 
     fn group((): &()) -> Cow<'_, str> {

@@ -1,21 +1,23 @@
-//! Joining: a token and a certificate request go out, a certificate, the CA and the job keys come back.
+//! Enrolment: a token and a certificate request go out, a certificate, the CA and the job keys come back.
 //!
 //! The token's secret is sent only to a server whose CA has the fingerprint in the token.
 
 use std::path::Path;
 use std::time::Duration;
 
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{join::JoinToken, version};
 
-use super::key::AgentKey;
-use super::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
+use crate::config::agent_kind;
+use crate::identity::key::AgentKey;
+use crate::identity::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
 use crate::transport::{framed, quic};
 
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// What a new agent says of itself.
+/// What a new agent reports about itself.
 #[derive(Debug, Clone, Default)]
 pub struct Newcomer {
     /// Name of the host.
@@ -64,8 +66,8 @@ pub async fn enrol(
         .parse()
         .map_err(|error| IdentityError::Answer { expected: "an agent id", found: format!("{error}") })?;
     let job_keys = verifying_keys(&response.job_keys)?;
-    let identity =
-        Identity { agent_id, name: response.agent_name, kind: response.kind, key, chain, ca, job_keys };
+    let kind = agent_kind(&response.kind).to_owned();
+    let identity = Identity { agent_id, name: response.agent_name, kind, key, chain, ca, job_keys };
     identity.save(dir)?;
     Ok(identity)
 }
@@ -90,7 +92,7 @@ async fn exchange(
     let answer = tokio::time::timeout(ANSWER, talk)
         .await
         .map_err(|_| unreachable(format!("no answer within {} s; try again", ANSWER.as_secs())))??;
-    connection.close(quic::CLOSE_BYE, b"");
+    connection.close(CloseCode::Done.number().into(), b"");
     // Lets the close reach the server; it would only cost the server its idle timeout.
     let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     match answer.and_then(|frame| frame.body) {

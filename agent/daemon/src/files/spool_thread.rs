@@ -1,4 +1,4 @@
-//! The spool's own thread. The parts wait on blocking threads for what they saw to be on disk, so that work must never
+//! The spool's own thread. The watchers wait on blocking threads for what they saw to be on disk, so that work must never
 //! wait for one of those threads itself.
 
 use std::io;
@@ -9,11 +9,11 @@ use tokio::sync::oneshot;
 type Work = Box<dyn FnOnce() + Send>;
 
 /// One thread that does one piece of disk work after the other; it ends with this value. Its queue is bounded by who
-/// asks: the hub waits for each answer before it asks again.
+/// asks: the session's loop waits for each answer before it asks again.
 #[derive(Debug)]
-pub struct Desk(mpsc::Sender<Work>);
+pub struct SpoolThread(mpsc::Sender<Work>);
 
-impl Desk {
+impl SpoolThread {
     /// Starts the thread.
     pub fn start() -> io::Result<Self> {
         let (send, receive) = mpsc::channel::<Work>();

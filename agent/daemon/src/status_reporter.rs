@@ -1,4 +1,4 @@
-//! Tells the control plane what the agent says of itself, whenever it changes; and keeps an eye on the policy file.
+//! Reports the agent's status to the control plane whenever it changes, and keeps an eye on the policy files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,37 +6,43 @@ use std::time::Duration;
 use nimbus_protocol::v1::{self, observation};
 use tokio::sync::watch;
 
-use crate::board::Status;
 use crate::exec::Shared;
+use crate::observation_queue::ObservationQueue;
+use crate::status::Status;
 
-/// Several changes within this time are told as one.
+/// Several changes within this time are reported as one.
 const SETTLE: Duration = Duration::from_millis(100);
-/// Between two looks at the policy file; an admission reads it anew anyway.
+/// Between two looks at the policy files; an admission reads them anew anyway.
 const POLICY: Duration = Duration::from_secs(10);
 
 /// Runs until cancelled.
-pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Receiver<u64>) {
-    let mut board = shared.board.subscribe();
+pub async fn run(
+    shared: Arc<Shared>,
+    observations: ObservationQueue,
+    hostname: String,
+    mut resync: watch::Receiver<u64>,
+) {
+    let mut changes = shared.status.subscribe();
     let mut looks = tokio::time::interval(POLICY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = None;
+    let mut reported = None;
     look_at_policy(&shared);
     loop {
-        let status = board.borrow_and_update().clone();
+        let status = changes.borrow_and_update().clone();
         let now = describe(&status, &hostname);
-        if told.as_ref() != Some(&now) {
-            shared.outbox.observe("", observation::Body::AgentStatus(now.clone())).await;
-            told = Some(now);
+        if reported.as_ref() != Some(&now) {
+            observations.observe("", observation::Body::AgentStatus(now.clone())).await;
+            reported = Some(now);
         }
         tokio::select! {
             () = shared.cancel.cancelled() => return,
-            changed = board.changed() => {
-                if changed.is_err() { return }
+            next = changes.changed() => {
+                if next.is_err() { return }
                 tokio::time::sleep(SETTLE).await;
             }
             asked = resync.changed() => {
                 if asked.is_err() { return }
-                told = None;
+                reported = None;
             }
             _ = looks.tick() => look_at_policy(&shared),
         }
@@ -44,9 +50,10 @@ pub async fn run(shared: Arc<Shared>, hostname: String, mut resync: watch::Recei
 }
 
 fn look_at_policy(shared: &Shared) {
-    let actions = shared.read_policy().0.allowed_actions();
-    if shared.board.status().allowed_actions != actions {
-        shared.board.update(|status| status.allowed_actions = actions);
+    let actions = shared.read_policy().policy.allowed_actions();
+    let actions: Vec<String> = actions.into_iter().map(|action| action.to_string()).collect();
+    if shared.status.status().allowed_actions != actions {
+        shared.status.update(|status| status.allowed_actions = actions);
     }
 }
 

@@ -1,6 +1,6 @@
-//! What the agent knows about itself: the parts write here, and the status, telemetry and control plane read.
+//! What the agent knows about itself: its parts write here; telemetry and the report to the control plane read it.
 //!
-//! A problem has a key, so that the part which said it can take it back.
+//! A problem has a key, so that the part which reported it can take it back.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,14 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nimbus_protocol::v1;
 use tokio::sync::watch;
 
-/// Most problems that are told; further ones are counted in one line.
+/// Most problems that are shown; further ones are counted in one line.
 const MAX_PROBLEMS: usize = 50;
 /// Longest text of one problem, in characters.
 const MAX_PROBLEM: usize = 500;
 
 /// What an agent says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a plain fact of its own, told as such")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a plain fact of its own, shown as such")]
 pub struct Status {
     /// The agent's id.
     pub agent_id: String,
@@ -60,14 +60,14 @@ struct Inner {
     problems: BTreeMap<String, String>,
 }
 
-/// The board.
+/// The status that the agent's parts share.
 #[derive(Debug)]
-pub struct Board {
+pub struct SharedStatus {
     inner: Mutex<Inner>,
     out: watch::Sender<Status>,
 }
 
-impl Board {
+impl SharedStatus {
     /// An empty one.
     pub fn new() -> Self {
         Self { inner: Mutex::default(), out: watch::Sender::default() }
@@ -130,7 +130,7 @@ impl Board {
     }
 }
 
-impl Default for Board {
+impl Default for SharedStatus {
     fn default() -> Self {
         Self::new()
     }
@@ -142,21 +142,21 @@ mod tests {
 
     #[test]
     fn a_problem_stays_until_the_part_that_said_it_takes_it_back() {
-        let board = Board::new();
-        board.problem("b", Some("second".into()));
-        board.problem("a", Some("first".into()));
-        assert_eq!(board.status().problems, ["first", "second"]);
-        board.problem("a", None);
-        assert_eq!(board.status().problems, ["second"]);
+        let status = SharedStatus::new();
+        status.problem("b", Some("second".into()));
+        status.problem("a", Some("first".into()));
+        assert_eq!(status.status().problems, ["first", "second"]);
+        status.problem("a", None);
+        assert_eq!(status.status().problems, ["second"]);
     }
 
     #[test]
     fn many_problems_are_counted_not_piled_up() {
-        let board = Board::new();
+        let status = SharedStatus::new();
         for n in 0..60 {
-            board.problem(&format!("{n:02}"), Some("x".repeat(1_000)));
+            status.problem(&format!("{n:02}"), Some("x".repeat(1_000)));
         }
-        let problems = board.status().problems;
+        let problems = status.status().problems;
         assert_eq!((problems.len(), problems[0].len()), (51, 500));
         assert!(problems[50].contains("10 more"), "{}", problems[50]);
     }

@@ -1,43 +1,45 @@
-//! The loop between the spool, the session's decisions and the wire.
+//! The loop between the spool, the journal's reports, the session's decisions and the wire.
 //!
 //! It owns the spool, so every observation gets its sequence in one place. Disk work is done on a thread of its own.
-//! Orders, resync requests and a new epoch go to the parts that know what to do with them.
+//! Jobs, resync requests and a new epoch go to the parts that know what to do with them.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nimbus_agent_core::session::{Action, Event, Session, Settings, State};
+use nimbus_agent_core::session::{Action, Event, SentReport, Session, Settings, State};
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::{self, agent_frame};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::desk::Desk;
-use super::link::{self, Link, Numbered, Word};
-use super::quic;
-use crate::board::Board;
 use crate::clock;
 use crate::counters::Counters;
+use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
+use crate::files::spool_thread::SpoolThread;
 use crate::identity::renew::Renewal;
-use crate::outbox::Item;
+use crate::observation_queue::QueuedObservation;
+use crate::status::SharedStatus;
+use crate::transport::link::{self, ConnectionId, Events, Link, LinkEvent};
+use crate::transport::quic;
 
 /// Observations taken from the queue in one go, before the disk is asked.
 const GATHER: usize = 256;
-/// Words of connections that may wait for the hub.
-const WORDS: usize = 64;
+/// Events of connections that may wait for the loop.
+const LINK_EVENTS: usize = 64;
 
-/// What the hub passes on.
+/// What the loop passes on from the control plane.
 #[derive(Debug)]
-pub enum Order {
+pub enum ControlMessage {
     /// A job, not believed yet.
     Job(v1::Envelope),
     /// A control plane with this epoch was met.
     Epoch(u64),
 }
 
-/// What the hub needs.
+/// What the loop needs.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Inputs {
     /// `HOST:PORT`.
     pub server: String,
     /// Says who is calling; its sequence and versions are set for each connection.
@@ -45,113 +47,122 @@ pub struct Parts {
     /// The identity and its renewal.
     pub renewal: Renewal,
     /// The spool.
-    pub store: SpoolStore,
-    /// Where the spool's disk work is done.
-    pub desk: Desk,
-    /// What the parts saw.
-    pub items: mpsc::Receiver<Item>,
-    /// Where orders go.
-    pub orders: mpsc::Sender<Order>,
+    pub spool: SpoolStore,
+    /// The journal, for the reports in it.
+    pub journal: Arc<Mutex<JournalStore>>,
+    /// Where disk work is done.
+    pub spool_thread: SpoolThread,
+    /// What the watchers saw.
+    pub observations: mpsc::Receiver<QueuedObservation>,
+    /// Refusals that no journal keeps.
+    pub refusals: mpsc::Receiver<Box<v1::JobReport>>,
+    /// Where jobs and epochs go.
+    pub control: mpsc::Sender<ControlMessage>,
     /// Grows whenever everything is to be listed again.
     pub resync: Arc<watch::Sender<u64>>,
     /// Where status and problems are said.
-    pub board: Arc<Board>,
+    pub status: Arc<SharedStatus>,
     /// What is counted.
     pub counters: Arc<Counters>,
     /// Ends the loop.
     pub cancel: CancellationToken,
 }
 
-struct Hub {
-    parts: Option<SpoolStore>,
-    desk: Desk,
+struct SessionLoop {
+    /// Elsewhere while the spool's thread works on it.
+    spool: Option<SpoolStore>,
+    journal: Arc<Mutex<JournalStore>>,
+    spool_thread: SpoolThread,
     server: String,
     hello: v1::Hello,
     renewal: Renewal,
-    orders: mpsc::Sender<Order>,
+    control: mpsc::Sender<ControlMessage>,
     resync: Arc<watch::Sender<u64>>,
-    board: Arc<Board>,
+    status: Arc<SharedStatus>,
     counters: Arc<Counters>,
     session: Session,
     started: Instant,
     link: Option<Link>,
-    number: u64,
-    words: mpsc::Sender<Numbered>,
+    connection: ConnectionId,
+    events: Events,
 }
 
 /// Runs until cancelled; everything queued by then is in the spool.
-pub async fn run(parts: Parts) {
-    let Parts { server, hello, renewal, store, desk, mut items, orders, resync, board, counters, cancel } =
-        parts;
-    let (words, mut heard) = mpsc::channel(WORDS);
-    let mut hub = Hub {
-        parts: Some(store),
-        desk,
-        server,
-        hello,
-        renewal,
-        orders,
-        resync,
-        board,
-        counters,
+pub async fn run(inputs: Inputs) {
+    let Inputs { mut observations, mut refusals, cancel, .. } = inputs;
+    let (events, mut happened) = mpsc::channel(LINK_EVENTS);
+    let written = inputs.journal.lock().unwrap_or_else(PoisonError::into_inner).written();
+    let mut this = SessionLoop {
+        spool: Some(inputs.spool),
+        journal: inputs.journal,
+        spool_thread: inputs.spool_thread,
+        server: inputs.server,
+        hello: inputs.hello,
+        renewal: inputs.renewal,
+        control: inputs.control,
+        resync: inputs.resync,
+        status: inputs.status,
+        counters: inputs.counters,
         session: Session::new(Settings::default(), Duration::ZERO),
         started: Instant::now(),
         link: None,
-        number: 0,
-        words,
+        connection: ConnectionId::default(),
+        events,
     };
     loop {
-        hub.act().await;
-        let timeout = hub.session.next_timeout().saturating_sub(hub.started.elapsed());
+        this.act().await;
+        let timeout = this.session.next_timeout().saturating_sub(this.started.elapsed());
         // A minute at most: the renewal looks at the clock too.
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_mins(1));
         let mut gathered = Vec::new();
         tokio::select! {
             biased;
             () = cancel.cancelled() => break,
-            Some((number, word)) = heard.recv() => hub.word(number, word),
-            taken = items.recv_many(&mut gathered, GATHER) => {
+            Some((connection, event)) = happened.recv() => this.link_event(connection, event),
+            () = written.notified() => this.handle(Event::ReportsPending),
+            Some(report) = refusals.recv() => this.handle(Event::Refusal(report)),
+            taken = observations.recv_many(&mut gathered, GATHER) => {
                 if taken == 0 { break }
-                hub.queue(gathered).await;
-                hub.handle(Event::Pending);
+                this.queue(gathered).await;
+                this.handle(Event::Pending);
             }
-            () = tokio::time::sleep(timeout) => hub.handle(Event::Timeout),
+            () = tokio::time::sleep(timeout) => this.handle(Event::Timeout),
         }
-        hub.renew();
+        this.renew();
     }
-    items.close();
+    observations.close();
     let mut last = Vec::new();
-    while items.recv_many(&mut last, GATHER).await > 0 {
-        hub.queue(std::mem::take(&mut last)).await;
+    while observations.recv_many(&mut last, GATHER).await > 0 {
+        this.queue(std::mem::take(&mut last)).await;
     }
-    if let Some(link) = hub.link.take() {
-        link.close(quic::CLOSE_SHUTTING_DOWN.into_inner().try_into().unwrap_or(0), "agent stops").await;
+    if let Some(link) = this.link.take() {
+        link.close(CloseCode::ShuttingDown, "agent stops").await;
     }
-    hub.board.update(|status| status.connected = false);
+    this.status.update(|status| status.connected = false);
 }
 
-impl Hub {
+impl SessionLoop {
     fn handle(&mut self, event: Event) {
         self.session.handle(event, self.started.elapsed(), rand::random());
     }
 
-    /// A word of a connection; those of an earlier one are not heard.
-    fn word(&mut self, number: u64, word: Word) {
-        if number != self.number {
+    /// What happened on the connection; events of an earlier one do not count.
+    fn link_event(&mut self, connection: ConnectionId, event: LinkEvent) {
+        if connection != self.connection {
             return;
         }
-        match word {
-            Word::Up(link) => {
+        match event {
+            LinkEvent::Connected(link) => {
                 self.counters.connections.add(1);
                 self.link = Some(*link);
                 let mut hello = self.hello.clone();
-                let status = self.board.status();
+                let status = self.status.status();
                 hello.cluster_uid = status.cluster_uid;
                 hello.cluster_name = status.cluster_name;
-                hello.next_sequence = self.parts.as_ref().map_or(0, |store| store.get().next_sequence());
+                hello.next_sequence = self.spool.as_ref().map_or(0, |store| store.get().next_sequence());
                 self.handle(Event::Connected(Box::new(hello)));
             }
-            Word::Frame(frame) => {
+            LinkEvent::Frame(frame) => {
                 if let Some(v1::server_frame::Body::Refusal(refusal)) = &frame.body {
                     tracing::error!(
                         code = refusal.code,
@@ -162,12 +173,12 @@ impl Hub {
                     );
                     // What says when to come back, and what is wrong with one message, passes.
                     if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
-                        self.board.update(|status| status.turned_away = true);
+                        self.status.update(|status| status.turned_away = true);
                     }
                 }
                 self.handle(Event::Frame(frame));
             }
-            Word::Down(reason) => {
+            LinkEvent::Closed(reason) => {
                 tracing::info!(reason, "not connected");
                 self.link = None;
                 self.handle(Event::Closed(reason));
@@ -189,8 +200,10 @@ impl Hub {
                 Action::Acknowledged(sequence) => {
                     self.disk(move |store| store.acknowledge(sequence)).await;
                 }
+                Action::PullReports { most, sent } => self.pull_reports(most, sent).await,
+                Action::ReportAcknowledged(ack) => self.report_acknowledged(ack).await,
                 Action::Job(envelope) => {
-                    if self.orders.try_send(Order::Job(envelope)).is_err() {
+                    if self.control.try_send(ControlMessage::Job(envelope)).is_err() {
                         // The control plane sends it again when this agent reconnects, or lets it expire.
                         tracing::error!("too many jobs wait for this agent; one more was not taken");
                     }
@@ -199,10 +212,10 @@ impl Hub {
                     tracing::info!(reason, "the control plane asks for everything again");
                     self.resync.send_modify(|count| *count += 1);
                 }
-                Action::Renewed(response) => self.renewal.take(&response, &self.board),
+                Action::Renewed(response) => self.renewal.take(&response, &self.status),
                 Action::Close { code, reason } => {
-                    // Words of this connection count no more.
-                    self.number += 1;
+                    // Events of this connection count no more.
+                    self.connection = self.connection.next();
                     if let Some(link) = self.link.take() {
                         tokio::spawn(async move { link.close(code, &reason).await });
                     }
@@ -211,20 +224,22 @@ impl Hub {
         }
         let live = *self.session.state() == State::Live;
         let problem = self.session.problem().map(|p| format!("not connected to {}: {p}", self.server));
-        self.board.problem("control-plane", problem);
-        if self.board.status().connected != live {
+        self.status.problem("control-plane", problem);
+        if self.status.status().connected != live {
             if live {
                 tracing::info!(server = self.server, "connected to the control plane");
             }
-            self.board.update(|status| status.connected = live);
+            self.status.update(|status| status.connected = live);
         }
     }
 
     fn connect(&mut self) {
-        self.number += 1;
-        match quic::session_config(self.renewal.identity()) {
+        self.connection = self.connection.next();
+        let identity = self.renewal.identity();
+        match quic::session_config(identity.ca.clone(), identity.chain.clone(), identity.key.to_der()) {
             Ok(config) => {
-                tokio::spawn(link::dial(self.number, self.server.clone(), config, self.words.clone()));
+                let (server, events) = (self.server.clone(), self.events.clone());
+                tokio::spawn(link::dial(self.connection, server, config, events));
             }
             Err(error) => self.handle(Event::Closed(error.to_string())),
         }
@@ -238,10 +253,10 @@ impl Hub {
     }
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
-        self.board.update(|status| status.turned_away = false);
+        self.status.update(|status| status.turned_away = false);
         let acknowledged = welcome.acknowledged;
         self.disk(move |store| store.welcome(acknowledged)).await;
-        if self.orders.try_send(Order::Epoch(welcome.epoch)).is_err() {
+        if self.control.try_send(ControlMessage::Epoch(welcome.epoch)).is_err() {
             tracing::warn!("the new epoch is noted with the next job");
         }
         let opened = match &mut self.link {
@@ -270,12 +285,41 @@ impl Hub {
         }
     }
 
-    async fn queue(&mut self, items: Vec<Item>) {
+    async fn pull_reports(&mut self, most: usize, sent: Vec<SentReport>) {
+        let reports = self.with_journal(move |store| {
+            store.get().unacknowledged(most, |report| sent.iter().any(|sent| sent.is(report)))
+        });
+        let reports = reports.await.unwrap_or_default();
+        self.handle(Event::Reports(reports));
+    }
+
+    async fn report_acknowledged(&mut self, ack: v1::JobReportAck) {
+        let Ok(job_id) = ack.job_id.parse() else { return };
+        let dropped = self
+            .with_journal(move |store| store.change(|journal| journal.acknowledge(job_id, ack.phase())))
+            .await;
+        if let Some(Err(problem)) = dropped {
+            // It is sent once more after a restart, and counts once.
+            tracing::warn!(problem, "that a report was acknowledged is not on disk yet");
+        }
+    }
+
+    /// Works on the journal on the spool's thread: every blocking thread may be waiting for this loop.
+    async fn with_journal<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut JournalStore) -> T + Send + 'static,
+    ) -> Option<T> {
+        let journal = self.journal.clone();
+        let work = move || work(&mut journal.lock().unwrap_or_else(PoisonError::into_inner));
+        self.spool_thread.run(work).await
+    }
+
+    async fn queue(&mut self, observations: Vec<QueuedObservation>) {
         self.disk(move |store| {
-            for item in items {
-                let written = store.push(item.observation);
-                if let Some(asked) = item.written {
-                    let _ = asked.send(written);
+            for QueuedObservation { observation, queued } in observations {
+                store.push(observation);
+                if let Some(asked) = queued {
+                    let _ = asked.send(());
                 }
             }
         })
@@ -287,18 +331,18 @@ impl Hub {
         &mut self,
         work: impl FnOnce(&mut SpoolStore) -> T + Send + 'static,
     ) -> Option<T> {
-        let mut store = self.parts.take()?;
-        let done = self.desk.run(move || {
+        let mut store = self.spool.take()?;
+        let done = self.spool_thread.run(move || {
             let result = work(&mut store);
             (store, result)
         });
         let Some((store, result)) = done.await else {
             let text = "expected the spool's thread to answer, found it ended; restart the agent, nothing stored is lost";
-            self.board.problem("spool-stopped", Some(text.to_owned()));
+            self.status.problem("spool-stopped", Some(text.to_owned()));
             return None;
         };
         self.figures(&store);
-        self.parts = Some(store);
+        self.spool = Some(store);
         Some(result)
     }
 
@@ -307,10 +351,10 @@ impl Hub {
         self.counters.spool_observations.set(spool.len() as u64);
         self.counters.spool_bytes.set(spool.bytes());
         self.counters.spool_dropped.set(spool.dropped());
-        self.board.problem("spool", store.problem().map(str::to_owned));
+        self.status.problem("spool", store.problem().map(str::to_owned));
         let dropped = spool.dropped();
-        if self.board.status().dropped != dropped {
-            self.board.update(|status| status.dropped = dropped);
+        if self.status.status().dropped != dropped {
+            self.status.update(|status| status.dropped = dropped);
         }
     }
 
@@ -320,7 +364,7 @@ impl Hub {
             return;
         }
         // State that the spool had to drop is listed again; without a session it would only fill the spool again.
-        if self.parts.as_mut().is_some_and(|store| store.get_mut().take_needs_resync()) {
+        if self.spool.as_mut().is_some_and(|store| store.get_mut().take_needs_resync()) {
             self.resync.send_modify(|count| *count += 1);
         }
         if let Some(request) = self.renewal.due(clock::now()) {
@@ -338,9 +382,13 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
     use crate::identity::key::AgentKey;
-    use crate::outbox::Outbox;
+    use crate::observation_queue::ObservationQueue;
 
-    fn parts(dir: &std::path::Path, items: mpsc::Receiver<Item>, cancel: CancellationToken) -> Parts {
+    fn inputs(
+        dir: &std::path::Path,
+        observations: mpsc::Receiver<QueuedObservation>,
+        cancel: CancellationToken,
+    ) -> Inputs {
         // Nobody is to be reached: what is seen goes to the spool all the same.
         let identity = Identity {
             agent_id: "agt_00000000000000000000000000000001".parse().unwrap(),
@@ -351,16 +399,18 @@ mod tests {
             ca: Vec::new().into(),
             job_keys: Vec::new(),
         };
-        Parts {
+        Inputs {
             server: "127.0.0.1:1".to_owned(),
             hello: v1::Hello::default(),
             renewal: Renewal::new(identity, dir.to_owned()),
-            store: SpoolStore::open(dir, Limits::default()).unwrap(),
-            desk: Desk::start().unwrap(),
-            items,
-            orders: mpsc::channel(1).0,
+            spool: SpoolStore::open(dir, Limits::default()).unwrap(),
+            journal: Arc::new(Mutex::new(JournalStore::open(dir, clock::now()).unwrap())),
+            spool_thread: SpoolThread::start().unwrap(),
+            observations,
+            refusals: mpsc::channel(1).1,
+            control: mpsc::channel(1).0,
             resync: Arc::new(watch::Sender::new(0)),
-            board: Arc::default(),
+            status: Arc::default(),
             counters: Arc::default(),
             cancel,
         }
@@ -370,17 +420,17 @@ mod tests {
     fn the_spool_is_written_while_every_blocking_thread_waits_for_it() {
         let dir = tempfile::tempdir().unwrap();
         let runtime = crate::runtime().unwrap();
-        let (outbox, items) = Outbox::new();
+        let (observations, items) = ObservationQueue::new();
         let cancel = CancellationToken::new();
-        let hub = runtime.spawn(run(parts(dir.path(), items, cancel.clone())));
+        let running = runtime.spawn(run(inputs(dir.path(), items, cancel.clone())));
         let together = Arc::new(std::sync::Barrier::new(crate::BLOCKING));
         let written = runtime.block_on(async {
             let waiting: Vec<_> = (0..crate::BLOCKING)
                 .map(|_| {
-                    let (outbox, together) = (outbox.clone(), together.clone());
+                    let (observations, together) = (observations.clone(), together.clone());
                     tokio::task::spawn_blocking(move || {
                         together.wait();
-                        outbox.observe_now_blocking("", observation::Body::Host(v1::Host::default()));
+                        observations.observe_now_blocking("", observation::Body::Host(v1::Host::default()));
                     })
                 })
                 .collect();
@@ -388,7 +438,7 @@ mod tests {
         });
         if written {
             cancel.cancel();
-            runtime.block_on(hub).unwrap();
+            runtime.block_on(running).unwrap();
         }
         // Dropping it would wait for threads that wait for each other.
         runtime.shutdown_background();

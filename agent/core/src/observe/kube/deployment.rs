@@ -1,6 +1,6 @@
-//! Deployments and ReplicaSets: how far a rollout is, of which template, and who else manages it.
+//! Deployments: how far a rollout is, of which template, and which tool manages it.
 
-use nimbus_protocol::v1;
+use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
 use super::{Condition, Slim, SlimMeta, Template, condition, count};
@@ -10,15 +10,6 @@ use crate::observe::bounded;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct SlimDeployment {
-    metadata: SlimMeta,
-    spec: Spec,
-    status: Status,
-}
-
-/// A ReplicaSet.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub struct SlimReplicaSet {
     metadata: SlimMeta,
     spec: Spec,
     status: Status,
@@ -36,19 +27,14 @@ struct Spec {
 #[serde(rename_all = "camelCase", default)]
 struct Status {
     observed_generation: i64,
-    replicas: Option<i64>,
     updated_replicas: Option<i64>,
     ready_replicas: Option<i64>,
     available_replicas: Option<i64>,
     conditions: Option<Vec<Condition>>,
 }
 
-fn hash(template: &Template) -> Vec<u8> {
-    template.hash.map(Vec::from).unwrap_or_default()
-}
-
 impl Slim for SlimDeployment {
-    const KIND: &'static str = "Deployment";
+    const KIND: ObjectKind = ObjectKind::Deployment;
     const PATH: &'static str = "/apis/apps/v1/deployments";
 
     fn meta(&self) -> &SlimMeta {
@@ -73,33 +59,13 @@ impl Slim for SlimDeployment {
             available: count(status.available_replicas),
             paused: spec.paused,
             revision: self.metadata.revision(),
-            template_hash: hash(&spec.template),
+            template_hash: spec.template.digest(),
             images: spec.template.images.clone(),
             progressing_status: progressing.map(|c| c.status.clone()).unwrap_or_default(),
             progressing_reason: progressing.map(|c| c.reason.clone()).unwrap_or_default(),
             progressing_message: progressing.map(|c| bounded(&c.message)).unwrap_or_default(),
             manager,
             manager_evidence,
-        })
-    }
-}
-
-impl Slim for SlimReplicaSet {
-    const KIND: &'static str = "ReplicaSet";
-    const PATH: &'static str = "/apis/apps/v1/replicasets";
-
-    fn meta(&self) -> &SlimMeta {
-        &self.metadata
-    }
-
-    fn observe(&self) -> v1::observation::Body {
-        v1::observation::Body::ReplicaSet(v1::ReplicaSet {
-            meta: Some(self.metadata.observe()),
-            revision: self.metadata.revision(),
-            replicas: count(self.status.replicas),
-            ready_replicas: count(self.status.ready_replicas),
-            template_hash: hash(&self.spec.template),
-            images: self.spec.template.images.clone(),
         })
     }
 }

@@ -1,7 +1,11 @@
 //! What the Kubernetes remedies share: the right to act, and fresh slim objects.
 
+pub(super) mod evict;
+pub(super) mod patch;
+pub(super) mod stable;
+
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kube::Client;
 use nimbus_agent_core::Refusal;
@@ -120,48 +124,9 @@ fn label_selector(labels: &Value) -> String {
     format!("&labelSelector={}", pairs.join("%2C"))
 }
 
-/// Measures for how long a state holds without a break.
-#[derive(Debug)]
-pub(super) struct Holding {
-    since: Option<(Instant, String)>,
-}
-
-impl Holding {
-    pub(super) fn new() -> Self {
-        Self { since: None }
-    }
-
-    /// The state `what` holds (or none does, with `None`); how long it has held.
-    pub(super) fn note(&mut self, what: Option<String>, now: Instant) -> Option<Duration> {
-        match (what, &self.since) {
-            (None, _) => {
-                self.since = None;
-                None
-            }
-            (Some(what), Some((since, same))) if *same == what => Some(now.duration_since(*since)),
-            (Some(what), _) => {
-                self.since = Some((now, what));
-                Some(Duration::ZERO)
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_state_holds_only_without_a_break() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut holding = Holding::new();
-        assert_eq!(holding.note(Some("a".into()), at(0)), Some(Duration::ZERO));
-        assert_eq!(holding.note(Some("a".into()), at(5)), Some(Duration::from_secs(5)));
-        assert_eq!(holding.note(None, at(6)), None);
-        assert_eq!(holding.note(Some("a".into()), at(7)), Some(Duration::ZERO));
-        assert_eq!(holding.note(Some("b".into()), at(9)), Some(Duration::ZERO));
-    }
 
     /// An API server with a ReplicaSet, and one pod on each page of so many.
     async fn serve(pages: usize) -> Client {

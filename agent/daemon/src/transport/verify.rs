@@ -1,7 +1,7 @@
-//! Whom the agent believes to be its control plane.
+//! Which server the agent accepts as its control plane.
 //!
-//! Before it has an identity: only a chain that ends in the certificate whose fingerprint the join token names, and
-//! whose leaf that certificate vouches for under the name `nimbus-control-plane`. Afterwards: only that CA.
+//! Before enrolment: only one whose chain ends in the CA whose fingerprint the join token names, and whose leaf that CA
+//! signed for the name `nimbus-control-plane`. Afterwards: only one with a certificate of that CA.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct FingerprintVerifier {
 }
 
 impl FingerprintVerifier {
-    /// Believes only the CA whose DER has this SHA-256.
+    /// Accepts only the CA whose DER has this SHA-256.
     pub fn new(ca_sha256: [u8; 32]) -> Self {
         Self { ca_sha256, provider: provider() }
     }

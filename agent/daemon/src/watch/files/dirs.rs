@@ -1,17 +1,17 @@
-//! Directories below a root that were not, or not wholly, listed; what is below them is unknown.
+//! Directories below a root that were not listed to the end; what is below them is unknown.
 
 use std::collections::BTreeSet;
 
 /// Most directories remembered one by one.
 const MAX_DIRS: usize = 1_000;
 
-/// A bounded set of directories by their path below the root, `""` the root itself. At the bound it becomes the whole
-/// root: too much is unknown then, never too little.
+/// A bounded set of directories by their path below the root, where `""` is the root itself. At the bound it becomes the
+/// whole root: too much is unknown then, never too little.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(in crate::watch::files) struct Dirs(BTreeSet<Box<str>>);
+pub(super) struct Dirs(BTreeSet<Box<str>>);
 
 impl Dirs {
-    pub(in crate::watch::files) fn add(&mut self, dir: &str) {
+    pub(super) fn add(&mut self, dir: &str) {
         self.0.insert(dir.into());
         if self.0.len() > MAX_DIRS {
             self.0.clear();
@@ -20,26 +20,27 @@ impl Dirs {
     }
 
     /// True for what is below one of them.
-    pub(in crate::watch::files) fn covers(&self, path: &str) -> bool {
+    pub(super) fn covers(&self, path: &str) -> bool {
         let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
         !self.0.is_empty()
             && !path.is_empty()
             && (self.0.contains("") || above.any(|dir| self.0.contains(dir)))
     }
 
-    pub(in crate::watch::files) fn has(&self, dir: &str) -> bool {
+    pub(super) fn has(&self, dir: &str) -> bool {
         self.0.contains(dir)
     }
 
-    pub(in crate::watch::files) fn iter(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(AsRef::as_ref)
     }
 
-    /// After a pass: what was `listed` wholly is blind no more, what is `troubled` in or below a blind one stays so.
-    pub(super) fn settle(&mut self, listed: &Self, troubled: &Self) {
+    /// After a pass: a directory that was `listed` to the end is incomplete no more; one in or below an incomplete one that
+    /// was `not_listed` stays or becomes so.
+    pub(super) fn settle(&mut self, listed: &Self, not_listed: &Self) {
         let before = self.clone();
-        self.0.retain(|dir| !listed.has(dir) || troubled.has(dir) || troubled.covers(dir));
-        for dir in troubled.iter().filter(|dir| before.has(dir) || before.covers(dir)) {
+        self.0.retain(|dir| !listed.has(dir) || not_listed.has(dir) || not_listed.covers(dir));
+        for dir in not_listed.iter().filter(|dir| before.has(dir) || before.covers(dir)) {
             self.add(dir);
         }
     }
@@ -77,11 +78,11 @@ mod tests {
     }
 
     #[test]
-    fn blind_ends_with_a_whole_listing_and_goes_down_to_what_is_still_in_the_way() {
-        let mut blind = dirs(&["a", "gone"]);
-        blind.settle(&dirs(&["a"]), &dirs(&["a/b", "other"]));
-        assert_eq!(blind, dirs(&["a/b", "gone"]));
-        blind.settle(&dirs(&["a/b"]), &dirs(&[""]));
-        assert_eq!(blind, dirs(&["a/b", "gone"]), "too many troubles to tell them apart");
+    fn a_directory_is_incomplete_until_it_is_listed_and_then_only_what_is_still_not_listed_below_it() {
+        let mut incomplete = dirs(&["a", "gone"]);
+        incomplete.settle(&dirs(&["a"]), &dirs(&["a/b", "other"]));
+        assert_eq!(incomplete, dirs(&["a/b", "gone"]));
+        incomplete.settle(&dirs(&["a/b"]), &dirs(&[""]));
+        assert_eq!(incomplete, dirs(&["a/b", "gone"]), "too many were not listed to tell them apart");
     }
 }

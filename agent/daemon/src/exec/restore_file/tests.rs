@@ -4,9 +4,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use nimbus_agent_core::Code;
+use std::io;
+use std::os::fd::AsFd as _;
 
+use super::super::test_support::JOB;
+use super::directories::{make_directory, remove_left_over, temporary};
+use super::write::unchanged;
 use super::*;
 use crate::watch::files::baseline::Baselines;
+use crate::watch::files::tree;
+
+/// The temporary name of the job, below this directory.
+fn ours(dir: &str) -> String {
+    format!("{dir}.nimbus-restore-{JOB}")
+}
 
 struct Site {
     _dir: tempfile::TempDir,
@@ -30,22 +41,22 @@ impl Site {
         Self { _dir: dir, at, root }
     }
 
-    fn order(&self, relative: &str) -> v1::RestoreFile {
+    fn action(&self, relative: &str) -> v1::RestoreFile {
         v1::RestoreFile {
             root: self.root.text().to_owned(),
             path: format!("{}/{relative}", self.root.text()),
-            expect_current: Some(facts(&self.root.look(relative, 0).entry)),
+            expect_current: Some(facts(&self.root.look(relative).entry)),
             restore_to: Some(facts(&self.root.baseline(relative))),
         }
     }
 
     fn restore(&mut self, relative: &str) -> Result<String, ActError> {
-        let order = self.order(relative);
-        put_back(&mut self.root, &order, "job_00000000000000000000000000000001", &Stop::default())
+        let action = self.action(relative);
+        put_back(&mut self.root, &action, JOB.parse().unwrap(), &Stop::default())
     }
 
     fn is_right(&self, relative: &str) -> bool {
-        self.root.look(relative, 0).entry.same(&self.root.baseline(relative))
+        self.root.look(relative).entry.same(&self.root.baseline(relative))
     }
 
     fn nothing_left_behind(&self) -> bool {
@@ -121,7 +132,7 @@ fn a_directory_that_is_made_again_is_there_as_it_should_be_or_not_at_all() {
     site.root.accept("conf", |_| true).unwrap();
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
     let (dir, name) = tree::open_parent(site.root.path(), "conf").unwrap();
-    let temporary = temporary("job_1");
+    let temporary = temporary(JOB.parse().unwrap());
     // Whatever ends it on the way: the next try finds no directory that only looks finished.
     let refused =
         make_directory(dir.as_fd(), &name, &temporary, |_| Err(io::ErrorKind::PermissionDenied.into()));
@@ -134,8 +145,8 @@ fn a_directory_that_is_made_again_is_there_as_it_should_be_or_not_at_all() {
     std::fs::remove_file(site.at.join("conf")).unwrap();
     // A crash before the rename leaves the temporary directory alone.
     std::fs::create_dir(site.at.join(&temporary)).unwrap();
-    let order = site.order("conf/app.ini");
-    put_back(&mut site.root, &order, "job_1", &Stop::default()).unwrap();
+    let action = site.action("conf/app.ini");
+    put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
     assert!(site.is_right("conf") && site.is_right("conf/app.ini") && site.nothing_left_behind());
 }
 
@@ -156,7 +167,7 @@ fn a_restore_that_fails_leaves_no_directory_that_it_made() {
 fn an_added_file_that_changed_since_it_was_checked_is_not_removed() {
     let site = Site::new();
     std::fs::write(site.at.join("conf/extra"), "x").unwrap();
-    let before = site.root.look("conf/extra", 0);
+    let before = site.root.look("conf/extra");
     let (dir, name) = tree::open_parent(site.root.path(), "conf/extra").unwrap();
     unchanged(&site.root, "conf/extra", dir.as_fd(), &name, &before).unwrap();
     std::fs::write(site.at.join("conf/extra"), "now it matters").unwrap();
@@ -177,9 +188,9 @@ fn a_link_is_put_back_as_a_link() {
 fn a_file_that_changed_since_the_plan_is_not_touched() {
     let mut site = Site::new();
     std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
-    let order = site.order("conf/app.ini");
+    let action = site.action("conf/app.ini");
     std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
-    reason(put_back(&mut site.root, &order, "job_1", &Stop::default()));
+    reason(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()));
     assert_eq!(std::fs::read_to_string(site.at.join("conf/app.ini")).unwrap(), "port = 2\n");
 }
 
@@ -189,12 +200,12 @@ fn a_link_on_the_way_leads_nowhere() {
     let outside = tempfile::tempdir().unwrap();
     std::fs::write(outside.path().join("app.ini"), "port = 1\n").unwrap();
     std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
-    let order = site.order("conf/app.ini");
+    let action = site.action("conf/app.ini");
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
     symlink(outside.path(), site.at.join("conf")).unwrap();
-    assert!(put_back(&mut site.root, &order, "job_1", &Stop::default()).is_err());
-    let planned_on_absence = site.order("conf/app.ini");
-    assert!(put_back(&mut site.root, &planned_on_absence, "job_1", &Stop::default()).is_err());
+    assert!(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).is_err());
+    let planned_on_absence = site.action("conf/app.ini");
+    assert!(put_back(&mut site.root, &planned_on_absence, JOB.parse().unwrap(), &Stop::default()).is_err());
     assert_eq!(std::fs::read_to_string(outside.path().join("app.ini")).unwrap(), "port = 1\n");
 }
 
@@ -203,7 +214,7 @@ fn content_that_is_not_kept_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let at = dir.path().join("root");
     std::fs::create_dir(&at).unwrap();
-    std::fs::write(at.join("big"), vec![1; usize::try_from(MAX_RESTORABLE).unwrap() + 1]).unwrap();
+    std::fs::write(at.join("big"), vec![1; usize::try_from(MAX_READ).unwrap() + 1]).unwrap();
     let store = Baselines::open(&dir.path().join("baseline")).unwrap();
     let mut root = Root::new(at.clone(), &[], Arc::new(store));
     root.full_pass(0, &mut |_| {});
@@ -220,11 +231,14 @@ fn a_directory_in_the_place_of_a_file_and_a_path_elsewhere_are_refused() {
     std::fs::create_dir(site.at.join("run.sh")).unwrap();
     reason(site.restore("run.sh"));
     assert!(site.at.join("run.sh").is_dir());
-    let mut order = site.order("run.sh");
-    order.path = "/etc/passwd".to_owned();
-    assert!(reason(put_back(&mut site.root, &order, "job_1", &Stop::default())).contains("/etc/passwd"));
-    order.path = format!("{}/../escape", site.root.text());
-    assert!(put_back(&mut site.root, &order, "job_1", &Stop::default()).is_err());
+    let mut action = site.action("run.sh");
+    action.path = "/etc/passwd".to_owned();
+    assert!(
+        reason(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()))
+            .contains("/etc/passwd")
+    );
+    action.path = format!("{}/../escape", site.root.text());
+    assert!(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).is_err());
 }
 
 #[test]
@@ -236,10 +250,13 @@ fn once_its_time_is_over_nothing_is_changed() {
     let stop = Stop::default();
     drop(StopOnDrop(stop.clone()));
     for relative in ["conf/app.ini", "conf/extra", "run.sh"] {
-        let before = site.root.look(relative, 0).entry;
-        let order = site.order(relative);
-        assert!(matches!(put_back(&mut site.root, &order, "job_1", &stop), Err(ActError::Failed(_))));
-        assert!(site.root.look(relative, 0).entry.same(&before) && site.nothing_left_behind());
+        let before = site.root.look(relative).entry;
+        let action = site.action(relative);
+        assert!(matches!(
+            put_back(&mut site.root, &action, JOB.parse().unwrap(), &stop),
+            Err(ActError::Failed(_))
+        ));
+        assert!(site.root.look(relative).entry.same(&before) && site.nothing_left_behind());
     }
 }
 
@@ -268,31 +285,31 @@ fn bits_that_lend_rights_are_given_to_a_new_file_alone() {
 }
 
 #[test]
-fn a_huge_file_is_never_replaced() {
+fn a_long_file_is_never_replaced() {
     let mut site = Site::new();
-    std::fs::File::create(site.at.join("conf/app.ini")).unwrap().set_len(1 << 42).unwrap();
-    std::fs::File::create(site.at.join("conf/extra")).unwrap().set_len(1 << 42).unwrap();
-    assert!(reason(site.restore("conf/app.ini")).contains("256 MiB"));
-    assert!(reason(site.restore("conf/extra")).contains("256 MiB"));
+    std::fs::File::create(site.at.join("conf/app.ini")).unwrap().set_len(MAX_READ + 1).unwrap();
+    std::fs::File::create(site.at.join("conf/extra")).unwrap().set_len(MAX_READ + 1).unwrap();
+    assert!(reason(site.restore("conf/app.ini")).contains("1024 KiB"));
+    assert!(reason(site.restore("conf/extra")).contains("1024 KiB"));
     assert!(site.at.join("conf/extra").exists());
 }
 
 #[test]
 fn what_a_crash_left_beside_the_file_is_removed() {
     let mut site = Site::new();
-    std::fs::write(site.at.join("conf/.nimbus-restore-job_1"), "half").unwrap();
+    std::fs::write(site.at.join(ours("conf/")), "half").unwrap();
     std::fs::write(site.at.join("conf/.nimbus-restore-job_2"), "another job's").unwrap();
-    let order = site.order("conf/app.ini");
-    remove_left_over(&site.root, &order, "job_1").unwrap();
-    remove_left_over(&site.root, &order, "job_1").unwrap();
-    assert!(!site.at.join("conf/.nimbus-restore-job_1").exists());
+    let action = site.action("conf/app.ini");
+    remove_left_over(&site.root, &action.path, JOB.parse().unwrap()).unwrap();
+    remove_left_over(&site.root, &action.path, JOB.parse().unwrap()).unwrap();
+    assert!(!site.at.join(ours("conf/")).exists());
     assert!(site.at.join("conf/.nimbus-restore-job_2").exists());
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
     // Beside a parent that was to be made again.
-    std::fs::create_dir(site.at.join(".nimbus-restore-job_1")).unwrap();
-    remove_left_over(&site.root, &order, "job_1").unwrap();
-    assert!(!site.at.join(".nimbus-restore-job_1").exists());
-    remove_left_over(&site.root, &order, "job_1").unwrap();
+    std::fs::create_dir(site.at.join(ours(""))).unwrap();
+    remove_left_over(&site.root, &action.path, JOB.parse().unwrap()).unwrap();
+    assert!(!site.at.join(ours("")).exists());
+    remove_left_over(&site.root, &action.path, JOB.parse().unwrap()).unwrap();
     site.root.full_pass(0, &mut |_| {});
 }
 
@@ -312,4 +329,20 @@ fn nothing_is_removed_where_the_baseline_could_not_look() {
     std::fs::write(site.at.join("d/extra"), "x").unwrap();
     site.restore("d/extra").unwrap();
     assert!(!site.at.join("d/extra").exists());
+}
+
+#[test]
+fn a_restore_that_did_not_help_writes_over_nothing_that_came_after_it() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    let action = site.action("conf/app.ini");
+    let left = |site: &Site| left_as(&action, &site.root.look("conf/app.ini").entry.to_state());
+    put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
+    let Compensation::Failed(reason) = left(&site) else { panic!("it is as in its baseline") };
+    assert!(reason.contains("baseline again"), "{reason}");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
+    let Compensation::Failed(reason) = left(&site) else { panic!("it is as somebody wrote it") };
+    assert!(reason.contains("something else wrote it"), "{reason}");
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    assert!(matches!(left(&site), Compensation::Undone(_)), "whoever wrote it put it back as it was");
 }

@@ -1,0 +1,163 @@
+//! Restart a pod: evict it, so that its ReplicaSet makes another one.
+
+use nimbus_protocol::v1;
+
+use super::{AgentRules, Permission, Place, Requester, Touched, malformed, object, unexpected};
+use crate::refusal::Refusal;
+
+impl AgentRules for v1::RestartPod {
+    /// The pod of that name; `None` when there is none any more.
+    type Found<'a> = Option<&'a v1::Pod>;
+
+    fn place(&self) -> Place {
+        Place::Cluster
+    }
+
+    /// An eviction honours every budget, and the ReplicaSet makes another pod.
+    fn needs_approval(&self) -> bool {
+        false
+    }
+
+    fn requester(&self) -> Requester {
+        Requester::Anyone
+    }
+
+    fn well_formed(&self) -> Result<(), Refusal> {
+        object::named("restart_pod.pod", self.pod.as_ref())?;
+        object::named("restart_pod.owner", self.owner.as_ref())?;
+        if self.container.is_empty() {
+            return malformed("restart_pod.container", "a container's name");
+        }
+        object::same_namespace(self.pod.as_ref(), self.owner.as_ref())
+    }
+
+    fn touches(&self) -> Vec<Touched<'_>> {
+        let mut touched = vec![
+            Touched::Namespace(object::namespace(self.pod.as_ref())),
+            Touched::Namespace(object::namespace(self.owner.as_ref())),
+        ];
+        if self.avoid_node {
+            touched.push(Touched::Node(&self.node));
+        }
+        touched
+    }
+
+    fn preconditions(&self, found: Self::Found<'_>) -> Result<(), Refusal> {
+        let wanted = self.pod.as_ref();
+        let Some(pod) = found else {
+            return Err(unexpected(format!("expected pod {}, found none", object::name(wanted))));
+        };
+        let meta = object::same("pod", wanted, pod.meta.as_ref())?;
+        let owner = self.owner.as_ref().map_or("", |t| t.uid.as_str());
+        if owner.is_empty() || meta.owner_uid != owner {
+            return Err(unexpected(format!(
+                "expected a pod of ReplicaSet {}, found owner {:?}",
+                object::name(self.owner.as_ref()),
+                meta.owner_name
+            )));
+        }
+        if pod.node != self.node {
+            let reason = format!("expected the pod on node {:?}, found it on {:?}", self.node, pod.node);
+            return Err(unexpected(reason));
+        }
+        still_crash_loops(self, pod)
+    }
+
+    fn permissions() -> &'static [Permission] {
+        &[
+            Permission { group: "", resource: "nodes", verbs: &["get", "patch"] },
+            Permission { group: "", resource: "pods", verbs: &["get", "list"] },
+            Permission { group: "", resource: "pods/eviction", verbs: &["create"] },
+            Permission { group: "apps", resource: "replicasets", verbs: &["get"] },
+        ]
+    }
+}
+
+fn still_crash_loops(action: &v1::RestartPod, pod: &v1::Pod) -> Result<(), Refusal> {
+    let Some(container) = pod.containers.iter().find(|c| c.name == action.container) else {
+        return Err(unexpected(format!("expected a container {:?}, found none", action.container)));
+    };
+    if container.state != "waiting" || container.reason != "CrashLoopBackOff" {
+        return Err(unexpected(format!(
+            "expected container {:?} waiting with CrashLoopBackOff, found {:?} {:?}",
+            action.container, container.state, container.reason
+        )));
+    }
+    if container.restart_count < action.min_restarts {
+        return Err(unexpected(format!(
+            "expected at least {} restarts of container {:?}, found {}",
+            action.min_restarts, action.container, container.restart_count
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::object::tests::{meta, target};
+    use super::*;
+    use crate::refusal::Code;
+
+    fn restart() -> (v1::RestartPod, v1::Pod) {
+        let action = v1::RestartPod {
+            pod: target("p1"),
+            owner: target("r1"),
+            node: "n1".into(),
+            avoid_node: true,
+            container: "main".into(),
+            min_restarts: 3,
+        };
+        let container = v1::Container {
+            name: "main".into(),
+            restart_count: 4,
+            state: "waiting".into(),
+            reason: "CrashLoopBackOff".into(),
+            ..Default::default()
+        };
+        let pod = v1::Pod {
+            meta: meta("p1", "r1"),
+            node: "n1".into(),
+            containers: vec![container],
+            ..Default::default()
+        };
+        (action, pod)
+    }
+
+    #[test]
+    fn a_pod_that_still_crash_loops_may_be_restarted() {
+        let (action, pod) = restart();
+        assert_eq!(action.well_formed(), Ok(()));
+        assert_eq!(action.preconditions(Some(&pod)), Ok(()));
+    }
+
+    #[test]
+    fn any_change_of_the_pod_refuses() {
+        let (action, pod) = restart();
+        let changes: [fn(&mut v1::Pod); 8] = [
+            |p| p.meta = meta("p2", "r1"),
+            |p| p.meta = meta("p1", "r2"),
+            |p| p.meta = None,
+            |p| p.meta.as_mut().unwrap().deleting_since_us = 1,
+            |p| p.node = "n2".into(),
+            |p| p.containers[0].state = "running".into(),
+            |p| p.containers[0].restart_count = 2,
+            |p| p.containers.clear(),
+        ];
+        for (number, change) in changes.into_iter().enumerate() {
+            let mut pod = pod.clone();
+            change(&mut pod);
+            let refusal = action.preconditions(Some(&pod)).expect_err(&number.to_string());
+            assert_eq!(refusal.code, Code::PreconditionFailed);
+        }
+        assert!(action.preconditions(None).is_err());
+        assert!(v1::RestartPod::default().preconditions(Some(&v1::Pod::default())).is_err());
+    }
+
+    #[test]
+    fn only_a_restart_that_closes_the_node_touches_it() {
+        let (mut action, _) = restart();
+        assert!(action.touches().contains(&Touched::Node("n1")));
+        action.avoid_node = false;
+        assert_eq!(action.touches(), [Touched::Namespace("ns"), Touched::Namespace("ns")]);
+    }
+}

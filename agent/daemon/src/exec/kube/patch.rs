@@ -1,0 +1,149 @@
+//! Test-and-patch: changes an object only if it is the very one, in the very version, that was checked, and leaves on it
+//! which job changed it last, so that a crash in between leaves no doubt.
+
+use kube::Client;
+use nimbus_agent_core::Refusal;
+use nimbus_protocol::ids::JobId;
+use nimbus_protocol::v1;
+use serde_json::{Value, json};
+
+use super::super::remedy::{ActError, Effect, precondition};
+use super::path;
+use crate::watch::kube::request::{self, RequestError};
+
+/// The annotation that says which job changed an object last.
+pub(in super::super) const ANNOTATION: &str = "nimbus.dev/job";
+
+/// An object that a job changes.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Object {
+    /// Kind, namespace and name, for messages.
+    pub(in super::super) name: String,
+    uid: String,
+    path: String,
+}
+
+impl Object {
+    /// A Deployment.
+    pub(in super::super) fn deployment(target: &v1::Target) -> Result<Self, Refusal> {
+        Ok(Self {
+            name: format!("Deployment {}/{}", target.namespace, target.name),
+            uid: target.uid.clone(),
+            path: path("/apis/apps/v1", &target.namespace, "deployments", &target.name)?,
+        })
+    }
+
+    /// The object as it is now; `None` when there is none of that name.
+    pub(in super::super) async fn get(&self, client: &Client) -> Result<Option<Value>, RequestError> {
+        request::get_optional(client, &self.path).await
+    }
+}
+
+/// The state that was checked, and that a patch relies on.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Checked {
+    version: String,
+    annotated: bool,
+}
+
+impl Checked {
+    /// Of an object that was just read.
+    pub(in super::super) fn of(object: &Value) -> Self {
+        let metadata = &object["metadata"];
+        Self {
+            version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+            annotated: metadata["annotations"].is_object(),
+        }
+    }
+}
+
+/// Changes the object by these operations (RFC 6902), all or none.
+pub(in super::super) async fn apply(
+    client: &Client,
+    object: &Object,
+    checked: &Checked,
+    job: JobId,
+    operations: impl IntoIterator<Item = Value>,
+) -> Result<(), ActError> {
+    let mut patch = vec![
+        json!({ "op": "test", "path": "/metadata/uid", "value": object.uid }),
+        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": checked.version }),
+    ];
+    if !checked.annotated {
+        patch.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
+    }
+    let pointer = format!("/metadata/annotations/{}", ANNOTATION.replace('/', "~1"));
+    patch.push(json!({ "op": "add", "path": pointer, "value": job.to_string() }));
+    patch.extend(operations);
+    match request::json_patch::<Value>(client, &object.path, &Value::Array(patch)).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(patch_error(&object.name, error)),
+    }
+}
+
+/// What the API server's refusal of a patch means.
+fn patch_error(name: &str, error: RequestError) -> ActError {
+    match error {
+        RequestError::Unanswered(found) => {
+            ActError::Uncertain(format!("the change of {name} was not answered: {found}"))
+        }
+        RequestError::Api { code: 404 | 409 | 422, message, .. } => {
+            ActError::Refused(precondition(format!("expected {name} as it was checked, found: {message}")))
+        }
+        RequestError::Api { code, message, .. } if code >= 500 => {
+            ActError::Uncertain(format!("the change of {name} ended with {code}: {message}"))
+        }
+        RequestError::Api { code, message, .. } => {
+            ActError::Failed(format!("expected to change {name}, found {code}: {message}"))
+        }
+    }
+}
+
+/// Was the object changed by this job, or does it show the change anyway?
+pub(in super::super) async fn probe(
+    client: Result<Client, String>,
+    object: &Object,
+    job: JobId,
+    shows: impl FnOnce(&Value) -> bool + Send,
+) -> Effect {
+    let client = match client {
+        Ok(client) => client,
+        Err(why) => return Effect::Unknown(why),
+    };
+    match object.get(&client).await {
+        Err(error) => Effect::Unknown(error.to_string()),
+        Ok(None) => Effect::Unknown(format!("{} is gone", object.name)),
+        Ok(Some(now)) => {
+            let ours = now["metadata"]["annotations"][ANNOTATION] == json!(job.to_string());
+            if ours || shows(&now) { Effect::Present } else { Effect::Absent }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_leaves_the_change_open_is_not_taken_for_a_refusal() {
+        let api = |code| RequestError::Api {
+            code,
+            reason: String::new(),
+            message: "no".to_owned(),
+            causes: String::new(),
+        };
+        for code in [404, 409, 422] {
+            assert!(matches!(patch_error("x", api(code)), ActError::Refused(_)), "{code}");
+        }
+        assert!(matches!(patch_error("x", api(403)), ActError::Failed(_)));
+        assert!(matches!(patch_error("x", api(500)), ActError::Uncertain(_)));
+        assert!(matches!(patch_error("x", RequestError::Unanswered("cut".into())), ActError::Uncertain(_)));
+    }
+
+    #[test]
+    fn what_was_checked_is_the_version_and_whether_there_is_a_place_for_the_annotation() {
+        let checked = Checked::of(&json!({ "metadata": { "resourceVersion": "7" } }));
+        assert_eq!((checked.version.as_str(), checked.annotated), ("7", false));
+        assert!(Checked::of(&json!({ "metadata": { "annotations": {} } })).annotated);
+    }
+}

@@ -1,0 +1,163 @@
+//! Watching until a state has held without a break for as long as it has to, or the time for it is over.
+
+use std::time::{Duration, Instant};
+
+use kube::Client;
+
+use super::super::remedy::{Limits, Outcome, Verdict};
+
+/// What one look at the cluster showed.
+#[derive(Debug)]
+pub(in super::super) struct Look {
+    /// For people.
+    pub(in super::super) seen: String,
+    /// UID and name of the object that replaced the target.
+    pub(in super::super) replacement: Option<(String, String)>,
+    /// What it means.
+    pub(in super::super) state: State,
+}
+
+/// What a look means.
+#[derive(Debug)]
+pub(in super::super) enum State {
+    /// The cluster did not answer.
+    Unanswered,
+    /// Not there yet.
+    Pending,
+    /// There; under another name (as after a restart of a container) it has to hold anew.
+    Reached(String),
+    /// It will not get there, or that cannot be found out any more; why.
+    Over(Outcome, String),
+}
+
+impl Look {
+    /// A look that did not find a replacement.
+    pub(in super::super) fn new(seen: impl Into<String>, state: State) -> Self {
+        Self { seen: seen.into(), replacement: None, state }
+    }
+}
+
+/// What is watched.
+pub(in super::super) trait Watched: Send {
+    /// The state that has to hold, as in "expected ... for 30s".
+    const STATE: &'static str;
+
+    /// Looks once.
+    fn look(&mut self, client: &Client, elapsed: Duration) -> impl Future<Output = Look> + Send;
+}
+
+/// Looks until the state held for long enough.
+pub(in super::super) async fn until_stable<W: Watched>(
+    watched: &mut W,
+    limits: Limits,
+    client: &Client,
+) -> Verdict {
+    let started = Instant::now();
+    let mut holding = Holding::default();
+    let mut replacement = None;
+    loop {
+        let look = watched.look(client, started.elapsed()).await;
+        replacement = look.replacement.or(replacement);
+        let unanswered = matches!(look.state, State::Unanswered);
+        let reached = match look.state {
+            State::Over(outcome, reason) => {
+                return Verdict { evidence: vec![look.seen], replacement, ..Verdict::new(outcome, reason) };
+            }
+            State::Reached(name) => Some(name),
+            State::Unanswered | State::Pending => None,
+        };
+        if holding.note(reached, Instant::now()).is_some_and(|held| held >= limits.hold) {
+            let reason = format!("found {} for {:?}", W::STATE, limits.hold);
+            return Verdict {
+                evidence: vec![look.seen],
+                replacement,
+                ..Verdict::new(Outcome::Succeeded, reason)
+            };
+        }
+        if started.elapsed() >= limits.reach {
+            let reason = format!(
+                "expected {} for {:?} within {:?}, found: {}",
+                W::STATE,
+                limits.hold,
+                limits.reach,
+                look.seen
+            );
+            let outcome = if unanswered { Outcome::Unknown } else { Outcome::Failed };
+            return Verdict { replacement, ..Verdict::new(outcome, reason) };
+        }
+        tokio::time::sleep(limits.pace()).await;
+    }
+}
+
+/// Measures for how long a state holds without a break.
+#[derive(Debug, Default)]
+struct Holding {
+    since: Option<(Instant, String)>,
+}
+
+impl Holding {
+    /// The state of this name holds (or none does, with `None`); how long it has held.
+    fn note(&mut self, state: Option<String>, now: Instant) -> Option<Duration> {
+        match (state, &self.since) {
+            (None, _) => {
+                self.since = None;
+                None
+            }
+            (Some(state), Some((since, same))) if *same == state => Some(now.duration_since(*since)),
+            (Some(state), _) => {
+                self.since = Some((now, state));
+                Some(Duration::ZERO)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_holds_only_without_a_break() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut holding = Holding::default();
+        assert_eq!(holding.note(Some("a".into()), at(0)), Some(Duration::ZERO));
+        assert_eq!(holding.note(Some("a".into()), at(5)), Some(Duration::from_secs(5)));
+        assert_eq!(holding.note(None, at(6)), None);
+        assert_eq!(holding.note(Some("a".into()), at(7)), Some(Duration::ZERO));
+        assert_eq!(holding.note(Some("b".into()), at(9)), Some(Duration::ZERO));
+    }
+
+    /// Shows this once.
+    struct Shows(Option<State>);
+
+    impl Watched for Shows {
+        const STATE: &'static str = "it ready";
+
+        async fn look(&mut self, _client: &Client, _elapsed: Duration) -> Look {
+            Look::new("a look", self.0.take().unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_look_decides_between_failed_and_unknown() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let limits = Limits {
+            act: Duration::ZERO,
+            hold: Duration::ZERO,
+            reach: Duration::ZERO,
+            expires: jiff::Timestamp::MAX,
+        };
+        let over = || State::Over(Outcome::Failed, "crash-loops".into());
+        for (state, outcome) in [
+            (State::Reached("a".into()), Outcome::Succeeded),
+            (State::Pending, Outcome::Failed),
+            (State::Unanswered, Outcome::Unknown),
+            (over(), Outcome::Failed),
+        ] {
+            let verdict = until_stable(&mut Shows(Some(state)), limits, &client).await;
+            assert_eq!(verdict.outcome, outcome, "{}", verdict.reason);
+        }
+    }
+}

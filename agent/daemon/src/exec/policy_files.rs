@@ -1,0 +1,134 @@
+//! The local policy as its files say now: the person's, and beside it the managed one that `nimbus up` writes.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use nimbus_agent_core::policy::{MANAGED_FILE, Policy};
+use nimbus_agent_core::{Code, Refusal};
+use rustix::fs::OFlags;
+
+/// Longest policy file that is read.
+const MAX_POLICY: u64 = 64 << 10;
+
+/// The policy, and what is to be said of its files.
+#[derive(Debug, Default)]
+pub struct PolicyNow {
+    /// What is in force; nothing is allowed where a file cannot be used.
+    pub policy: Policy,
+    /// Why a file cannot be used.
+    pub broken: Option<String>,
+    /// What in a usable file has no effect.
+    pub warnings: Vec<String>,
+}
+
+impl PolicyNow {
+    /// The person's file and the managed one beside it. A missing file says nothing; a file that cannot be used makes
+    /// the agent observe only, whichever it is, as what it denies is not known.
+    pub fn read(person: &Path) -> Self {
+        let managed = person.with_file_name(MANAGED_FILE);
+        let mut warnings = Vec::new();
+        let policy = one(person, &mut warnings)
+            .and_then(|policy| Ok(policy.with_managed(one(&managed, &mut warnings)?)));
+        match policy {
+            Ok(policy) => Self { policy, broken: None, warnings },
+            Err(broken) => Self { broken: Some(broken), ..Self::default() },
+        }
+    }
+
+    /// The problem to be shown, if there is one.
+    pub fn problem(&self) -> Option<String> {
+        let warnings = || (!self.warnings.is_empty()).then(|| self.warnings.join("; "));
+        self.broken.clone().or_else(warnings)
+    }
+
+    /// A refusal by a policy that could not be read says so, with the file and the line: that is what has to be
+    /// corrected.
+    pub fn explain(&self, mut refusal: Refusal) -> Refusal {
+        if let (Code::PolicyForbids, Some(broken)) = (refusal.code, &self.broken) {
+            refusal.reason = format!("{broken} ({})", refusal.reason);
+        }
+        refusal
+    }
+}
+
+fn one(path: &Path, warnings: &mut Vec<String>) -> Result<Policy, String> {
+    let wrong = |found: String| {
+        format!(
+            "expected a policy in {}, found: {found}; until it is corrected this agent only observes",
+            path.display()
+        )
+    };
+    match read_bounded(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Policy::default()),
+        Err(error) => Err(wrong(error.to_string())),
+        Ok(text) => {
+            let (policy, found) = Policy::parse(&text).map_err(|error| wrong(error.to_string()))?;
+            warnings.extend(found.iter().map(|warning| format!("{}: {warning}", path.display())));
+            Ok(policy)
+        }
+    }
+}
+
+/// A plain file of at most [`MAX_POLICY`] bytes. Nothing here waits: it is read while the journal is held, and a pipe
+/// without a writer would hold it for ever.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits() | OFlags::NOCTTY.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file"));
+    }
+    let mut text = String::new();
+    file.take(MAX_POLICY + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_POLICY {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {MAX_POLICY} bytes")));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_protocol::ActionKind;
+
+    use super::*;
+
+    #[test]
+    fn both_files_count_and_either_one_that_is_broken_allows_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (person, managed) = (dir.path().join("policy.toml"), dir.path().join("policy.managed.toml"));
+        let allowed = || PolicyNow::read(&person).policy.allowed_actions();
+        assert!(allowed().is_empty() && PolicyNow::read(&person).problem().is_none());
+        std::fs::write(&managed, "allow = [\"restart_pod\"]\n").unwrap();
+        assert_eq!(allowed(), [ActionKind::RestartPod]);
+        std::fs::write(&person, "allow = [\"restore_file\"]\n").unwrap();
+        assert_eq!(allowed(), [ActionKind::RestartPod, ActionKind::RestoreFile]);
+        for broken in [&person, &managed] {
+            let good = std::fs::read(broken).unwrap();
+            std::fs::write(broken, "this is no TOML").unwrap();
+            assert!(allowed().is_empty());
+            let problem = PolicyNow::read(&person).problem().unwrap();
+            assert!(
+                problem.contains(broken.to_str().unwrap()) && problem.contains("only observes"),
+                "{problem}"
+            );
+            std::fs::write(broken, good).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_unknown_action_is_named_with_its_file_and_the_rest_stays_in_force() {
+        let dir = tempfile::tempdir().unwrap();
+        let person = dir.path().join("policy.toml");
+        std::fs::write(&person, "allow = [\"restart_pod\",\n\"drain_node_2\"]\n").unwrap();
+        let now = PolicyNow::read(&person);
+        assert_eq!(now.policy.allowed_actions(), [ActionKind::RestartPod]);
+        let problem = now.problem().unwrap();
+        assert!(
+            problem.contains("policy.toml: policy line 2") && problem.contains("drain_node_2"),
+            "{problem}"
+        );
+        let refusal = now.explain(Refusal::new(Code::PolicyForbids, "why"));
+        assert_eq!(refusal.reason, "why", "what is in force refused it, not the warning");
+    }
+}

@@ -1,0 +1,124 @@
+//! What is known of the paths below a root: their baseline, their present state, and where the baseline is incomplete.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use nimbus_agent_core::observe::file::{Entry, Kind};
+
+use super::baseline::Index;
+use super::dirs::Dirs;
+use super::problems::Problems;
+use super::tracked::Tracked;
+
+/// Most paths that are tracked below one root; further ones are counted and said, not watched.
+pub const MAX_FILES: usize = 20_000;
+
+/// The paths below one root.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// By the path below the root; `""` is the root itself.
+    pub(super) tracked: BTreeMap<Box<str>, Tracked>,
+    /// A baseline was taken.
+    pub(super) baselined: bool,
+    /// Directories that the baseline does not know wholly; durable with it.
+    pub(super) incomplete: Dirs,
+    /// Directories on which a file system was mounted when last seen; durable with the baseline.
+    pub(super) mounts: BTreeSet<Box<str>>,
+    /// Most paths that are tracked.
+    pub(super) most: usize,
+    /// The number of the pass that is under way, or was last.
+    pub(super) pass: u32,
+    /// The durable index is not what it should be.
+    pub(super) unsaved: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self {
+            tracked: BTreeMap::new(),
+            baselined: false,
+            incomplete: Dirs::default(),
+            mounts: BTreeSet::new(),
+            most: MAX_FILES,
+            pass: 0,
+            unsaved: false,
+        }
+    }
+}
+
+impl Known {
+    /// Takes a stored baseline.
+    pub(super) fn load(&mut self, index: Index) {
+        self.baselined = true;
+        self.incomplete = index.incomplete.into_iter().collect();
+        self.mounts = index.mounts.into_iter().map(String::into_boxed_str).collect();
+        for (path, entry) in index.entries {
+            self.tracked.insert(path, Tracked::should_be(Some(entry)));
+        }
+        for path in index.reported {
+            let tracked = self.tracked.entry(path.into()).or_insert_with(|| Tracked::should_be(None));
+            tracked.reported = true;
+            // Its state is unknown until it is read, so that whatever it is now is reported once more.
+            tracked.current = Some(Box::new(Entry { kind: Kind::Unreadable, ..Entry::absent() }));
+        }
+    }
+
+    /// The baseline to be stored.
+    pub(super) fn index(&self) -> Index {
+        let entries = self.tracked.iter().filter_map(|(path, t)| Some((path.clone(), t.baseline.clone()?)));
+        let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
+        Index {
+            entries: entries.collect(),
+            reported: reported.collect(),
+            incomplete: self.incomplete.iter().map(str::to_owned).collect(),
+            mounts: self.mounts.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Begins a pass.
+    pub(super) fn begin_pass(&mut self) {
+        if !self.baselined {
+            // The pass before this one may have ended early.
+            self.tracked.clear();
+            self.mounts.clear();
+        }
+        self.pass = self.pass.wrapping_add(1);
+    }
+
+    /// Takes the present state of everything as its baseline.
+    pub(super) fn take_baseline(&mut self) {
+        for tracked in self.tracked.values_mut() {
+            if let Some(current) = tracked.current.take() {
+                tracked.baseline = Some(*current);
+            }
+        }
+    }
+
+    /// Notes as absent every path that the pass did not see, unless it may not have been able to; adds it to `changed`.
+    pub(super) fn absent_now(&mut self, problems: &Problems, changed: &mut Vec<Box<str>>) {
+        for (path, tracked) in &mut self.tracked {
+            if tracked.pass != self.pass && !problems.not_listed.covers(path) {
+                tracked.pass = self.pass;
+                if tracked.now_is(Entry::absent(), None).changed {
+                    changed.push(path.clone());
+                }
+            }
+        }
+        self.forget_nothing();
+    }
+
+    /// Notes after a pass where the baseline is incomplete; `listed` are incomplete directories that were listed to the end.
+    pub(super) fn settle(&mut self, problems: &Problems, listed: &Dirs) {
+        if self.baselined {
+            let before = self.incomplete.clone();
+            self.incomplete.settle(listed, &problems.incomplete());
+            self.unsaved |= self.incomplete != before;
+        } else {
+            self.incomplete = problems.incomplete();
+        }
+    }
+
+    /// Forgets paths of which nothing is left to say.
+    pub(super) fn forget_nothing(&mut self) {
+        self.tracked.retain(|_, tracked| !tracked.is_nothing());
+    }
+}

@@ -1,0 +1,76 @@
+//! What stands in the way of watching all of a root, counted over one pass.
+
+use super::baseline::MAX_BLOBS;
+use super::dirs::Dirs;
+use super::known::MAX_FILES;
+
+/// What one pass could not watch, read or keep.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    /// Paths beyond [`MAX_FILES`].
+    pub(super) beyond: usize,
+    /// The directories of such paths, where the baseline needs to know them.
+    pub(super) crowded: Dirs,
+    /// Paths that may not be read.
+    pub(super) unread: CountWithExample,
+    /// Directories that were not listed to the end: what is below them is unknown.
+    pub(super) not_listed: Dirs,
+    /// Directories that hold a name which is not UTF-8.
+    pub(super) unnamed: CountWithExample,
+    /// Files whose content there was no room to keep.
+    pub(super) not_kept: usize,
+}
+
+/// How many, and the first one.
+#[derive(Debug, Default)]
+pub(super) struct CountWithExample {
+    count: usize,
+    example: String,
+}
+
+impl CountWithExample {
+    pub(super) fn note(&mut self, relative: &str) {
+        if self.count == 0 {
+            relative.clone_into(&mut self.example);
+        }
+        self.count += 1;
+    }
+}
+
+impl Problems {
+    /// Directories whose content the pass does not know wholly.
+    pub(super) fn incomplete(&self) -> Dirs {
+        self.not_listed.iter().chain(self.crowded.iter()).map(str::to_owned).collect()
+    }
+
+    /// One sentence for people; `None` when all of `root` is watched.
+    pub(super) fn text(&self, root: &str) -> Option<String> {
+        let mut all = Vec::new();
+        if self.beyond > 0 {
+            all.push(format!(
+                "more than {MAX_FILES} paths: {} are not watched; watch smaller roots",
+                self.beyond
+            ));
+        }
+        if self.unread.count > 0 {
+            let CountWithExample { count, example } = &self.unread;
+            all.push(format!(
+                "{count} paths that may not be read, such as {example:?}; give this agent's user access"
+            ));
+        }
+        if self.unnamed.count > 0 {
+            let CountWithExample { count, example } = &self.unnamed;
+            all.push(format!(
+                "{count} names that are not UTF-8 and are not watched, such as one in {example:?}; rename them"
+            ));
+        }
+        if self.not_kept > 0 {
+            all.push(format!(
+                "{} files whose content is not kept (over {} MiB together) and cannot be restored",
+                self.not_kept,
+                MAX_BLOBS >> 20
+            ));
+        }
+        (!all.is_empty()).then(|| format!("expected to watch all of {root}, found {}", all.join("; ")))
+    }
+}

@@ -1,0 +1,92 @@
+//! What is reported of a root: each change once, drift again when asked, and state and diff always of the same moment.
+
+use nimbus_agent_core::observe::file::{Contents, Kind, compare};
+use nimbus_protocol::v1;
+
+use super::root::Root;
+
+/// Why a diff is withheld where the baseline's content is not kept: it cannot be restored then.
+const NOT_KEPT: &str = "content not kept";
+
+impl Root {
+    /// Reports everything that differs from its baseline, again.
+    pub fn report_all(&mut self, emit: &mut dyn FnMut(v1::File)) {
+        let drifted = self.known.tracked.iter().filter(|(_, tracked)| tracked.current.is_some());
+        let drifted: Vec<Box<str>> = drifted.map(|(path, _)| path.clone()).collect();
+        self.report(drifted, emit);
+    }
+
+    /// Reports what changed. That a path is reported as drifted is durable before the report, that it is right again is
+    /// durable after it.
+    pub(super) fn report(&mut self, changed: Vec<Box<str>>, emit: &mut dyn FnMut(v1::File)) {
+        let mut before = false;
+        for path in &changed {
+            if let Some(tracked) = self.known.tracked.get_mut(path)
+                && tracked.current.is_some()
+                && !tracked.reported
+            {
+                tracked.reported = true;
+                before = true;
+            }
+        }
+        if before {
+            self.save_soon();
+        }
+        let mut after = false;
+        for path in changed {
+            let file = self.describe(&path);
+            emit(file);
+            if let Some(tracked) = self.known.tracked.get_mut(&path)
+                && tracked.current.is_none()
+                && tracked.reported
+            {
+                tracked.reported = false;
+                after = true;
+            }
+        }
+        if after {
+            self.save_soon();
+        }
+        self.known.forget_nothing();
+    }
+
+    /// The observation of one path. A file that differs is read and noted anew, so that state and diff are of the same
+    /// moment even while it is being written.
+    fn describe(&mut self, relative: &str) -> v1::File {
+        let baseline = self.baseline(relative);
+        let noted = |root: &Self| {
+            let current = root.known.tracked.get(relative).and_then(|t| t.current.as_deref().cloned());
+            current.unwrap_or_else(|| baseline.clone())
+        };
+        let mut after = None;
+        if matches!(noted(self).kind, Kind::File | Kind::Symlink) && !baseline.same(&noted(self)) {
+            let now = self.look(relative);
+            after = now.content;
+            if let Some(tracked) = self.known.tracked.get_mut(relative) {
+                // No stamp: whether it is settled is asked by the next pass.
+                tracked.now_is(now.entry, None);
+            }
+        }
+        let current = noted(self);
+        let mut before = None;
+        let drifted = !baseline.same(&current);
+        if drifted {
+            before = baseline.sha256.and_then(|hash| self.baselines.blob(&hash).ok().flatten());
+        }
+        let contents = Contents { before: before.as_deref(), after: after.as_deref() };
+        let mut file = compare(&self.text, &self.absolute(relative), &baseline, &current, contents);
+        // Also where only mode or owner differ: a restore of such a file is always refused.
+        if drifted && baseline.sha256.is_some() && before.is_none() {
+            NOT_KEPT.clone_into(&mut file.diff_withheld);
+        }
+        file
+    }
+
+    /// Saves what only matters after a restart; a failure is a problem, and is tried again.
+    fn save_soon(&mut self) {
+        if let Err(problem) = self.save() {
+            self.problem = Some(problem);
+            self.known.unsaved = true;
+        }
+    }
+}
