@@ -12,7 +12,10 @@ pub mod assessment;
 pub mod audit;
 pub mod causes;
 pub mod check;
+pub mod cluster_binding;
+pub mod directory;
 pub mod drift;
+pub mod gateway;
 pub mod model;
 pub mod remediation;
 pub mod remedies;
@@ -22,6 +25,7 @@ pub mod settings;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
+pub mod unsolicited_reports;
 pub mod world;
 
 pub use settings::Settings;

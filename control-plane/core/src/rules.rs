@@ -5,6 +5,7 @@
 use crate::causes;
 use crate::model::{ActionKind, IncidentKind};
 use crate::remedies::{self, Consent, Place};
+use crate::settings::Settings;
 
 /// One rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,11 @@ pub fn of(kind: IncidentKind) -> Option<Rule> {
 /// Every rule there is.
 pub fn all() -> Vec<Rule> {
     IncidentKind::ALL.iter().filter_map(|kind| of(*kind)).collect()
+}
+
+/// How long the result of a remedy must hold to count as helped, milliseconds.
+pub fn verify_ms(action: ActionKind, settings: &Settings) -> u32 {
+    remedies::of(action).verify_ms(settings)
 }
 
 /// The remedies that a cluster can be enabled for.

@@ -1,49 +1,54 @@
-//! What the gateway, the tasks and REST share: the store, the keys, who is connected, the picture of the world.
+//! What the gateway, the tasks and REST share.
 //!
-//! It decides nothing. Every change of a document goes through [`App::commit`], so that the tasks hear of it and
-//! cached documents are read again.
+//! It decides nothing. Every change of a document goes through [`App::commit`], so that the tasks hear of it; every
+//! decision looks through [`App::look`], so that all of them see the same.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use nimbus_control_core::model::{ActionKind, ChangeSet, Cluster, Mode, Versioned};
-use nimbus_control_core::{Settings, World};
+use nimbus_control_core::model::ChangeSet;
+use nimbus_control_core::{Settings, Snapshot};
+use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError};
-use tokio::sync::watch;
-
-pub use crate::docs::Docs;
-pub use crate::sessions::{Cut, SessionInfo, Sessions};
-pub use crate::wake::Wakers;
 
 use crate::ca::Authority;
-use crate::caught_up::CaughtUp;
 use crate::clock;
+use crate::documents::{Docs, Documents};
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::operator::OperatorToken;
+use crate::reports::ReportQueue;
+use crate::sessions::Sessions;
 use crate::sign::Signer;
+use crate::wake::Wakers;
+use crate::world_view::WorldView;
 
-/// A cluster's UID and the actions that are enabled in it.
-pub type EnabledCluster = (String, Vec<ActionKind>);
-
-/// Shared by everything in the process.
-pub struct App {
-    /// Every document and the observation log.
-    pub store: Store,
-    /// The figures of the decisions.
-    pub settings: Settings,
+/// The secrets of this control plane.
+pub struct Keys {
     /// Signs jobs.
     pub signer: Signer,
     /// Issues certificates.
     pub ca: Arc<Authority>,
     /// The operator's token.
     pub operator: OperatorToken,
+}
+
+/// Shared by everything in the process.
+pub struct App {
+    /// The documents.
+    pub documents: Documents,
+    /// The picture of the world.
+    pub view: WorldView,
     /// Who is connected.
     pub sessions: Sessions,
-    /// Whose observations are all in the world.
-    pub caught_up: CaughtUp,
+    /// Agents' reports on jobs that wait to be taken.
+    pub reports: ReportQueue,
+    /// The secrets.
+    pub keys: Keys,
+    /// The figures of the decisions.
+    pub settings: Settings,
     /// Wakes the tasks.
     pub wake: Wakers,
     /// Whether this process can do its work.
@@ -54,61 +59,24 @@ pub struct App {
     pub epoch: u64,
     /// When this process started.
     pub started_at: Timestamp,
-    world: RwLock<World>,
-    world_version: AtomicU64,
-    applied: AtomicI64,
-    stored: AtomicI64,
-    routed: AtomicI64,
-    needs_listing: AtomicBool,
-    revision: AtomicU64,
-    docs: tokio::sync::Mutex<Option<Arc<Docs>>>,
-    enabled: watch::Sender<Vec<EnabledCluster>>,
     quic: OnceLock<SocketAddr>,
 }
 
-/// What an [`App`] is made of.
-pub(crate) struct Parts {
-    pub store: Store,
-    pub settings: Settings,
-    pub signer: Signer,
-    pub ca: Arc<Authority>,
-    pub operator: OperatorToken,
-    pub epoch: u64,
-    /// The world as of log position `applied`.
-    pub world: World,
-    pub applied: i64,
-    /// Last position of the log.
-    pub stored: i64,
-    /// Every report and status up to this log position is in the documents.
-    pub routed: i64,
-    /// The world could not be restored: agents are asked to list everything again.
-    pub needs_listing: bool,
-}
-
 impl App {
-    pub(crate) fn new(parts: Parts) -> Self {
+    /// What is shared, over what was restored from the store.
+    pub(crate) fn new(store: Store, view: WorldView, keys: Keys, settings: Settings, epoch: u64) -> Self {
         Self {
-            store: parts.store,
-            settings: parts.settings,
-            signer: parts.signer,
-            ca: parts.ca,
-            operator: parts.operator,
+            documents: Documents::new(store),
+            view,
             sessions: Sessions::default(),
-            caught_up: CaughtUp::default(),
+            reports: ReportQueue::default(),
+            keys,
+            settings,
             wake: Wakers::default(),
             health: Health::default(),
             metrics: Metrics::default(),
-            epoch: parts.epoch,
+            epoch,
             started_at: clock::now(),
-            world: RwLock::new(parts.world),
-            world_version: AtomicU64::new(1),
-            applied: AtomicI64::new(parts.applied),
-            stored: AtomicI64::new(parts.stored),
-            routed: AtomicI64::new(parts.routed),
-            needs_listing: AtomicBool::new(parts.needs_listing),
-            revision: AtomicU64::new(1),
-            docs: tokio::sync::Mutex::default(),
-            enabled: watch::channel(Vec::new()).0,
             quic: OnceLock::new(),
         }
     }
@@ -123,11 +91,14 @@ impl App {
         clock::Ids
     }
 
+    /// The store, to read.
+    pub fn store(&self) -> &Store {
+        self.documents.store()
+    }
+
     /// Commits a change set and wakes the tasks. After a conflict the caller reads again.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
-        let committed = self.store.commit(changes).await;
-        // Also after an error: a commit whose answer was lost may have taken effect.
-        self.revision.fetch_add(1, Ordering::AcqRel);
+        let committed = self.documents.commit(changes).await;
         match &committed {
             Ok(_) => self.wake.engine(),
             Err(error) if error.is_conflict() => self.metrics.conflicts.increment(1),
@@ -136,58 +107,45 @@ impl App {
         committed
     }
 
-    /// The open documents, read again only when something was committed since they were read last.
+    /// The open documents.
     pub async fn docs(&self) -> Result<Arc<Docs>, StoreError> {
-        let mut cached = self.docs.lock().await;
-        // Taken before reading: a commit in between leaves the cache old, never wrong.
-        let revision = self.revision();
-        if let Some(docs) = cached.as_ref().filter(|docs| docs.revision == revision) {
-            return Ok(Arc::clone(docs));
-        }
-        let docs = Arc::new(Docs::read(self, revision).await?);
-        self.publish_enabled(&docs.clusters);
-        *cached = Some(Arc::clone(&docs));
-        Ok(docs)
+        self.documents.open(self.settings.jobs_since(self.now())).await
     }
 
-    /// Moves with every commit.
-    pub fn revision(&self) -> u64 {
-        self.revision.load(Ordering::Acquire)
+    /// Hands over what a decision is made from: these documents, the world, what is wrong in it, and which connected agents
+    /// are up to date.
+    pub fn look<R>(&self, docs: &Docs, look: impl FnOnce(&Snapshot<'_>) -> R) -> R {
+        self.look_as(docs, &self.sessions.current(), look)
     }
 
-    /// The picture of the world. Never hold it across an `.await`.
-    pub fn world(&self) -> RwLockReadGuard<'_, World> {
-        self.world.read().unwrap_or_else(PoisonError::into_inner)
+    /// As [`Self::look`], with these agents taken as connected.
+    pub fn look_as<R>(
+        &self,
+        docs: &Docs,
+        connected: &BTreeSet<AgentId>,
+        look: impl FnOnce(&Snapshot<'_>) -> R,
+    ) -> R {
+        let world = self.view.read();
+        let assessment = self.view.assess(&world, &self.settings);
+        look(&Snapshot {
+            world: &world,
+            assessment: &assessment,
+            agents: &docs.agents,
+            clusters: &docs.clusters,
+            incidents: &docs.incidents,
+            plans: &docs.plans,
+            approvals: &docs.approvals,
+            jobs: &docs.jobs,
+            unstored_jobs: &[],
+            connected,
+            settings: &self.settings,
+        })
     }
 
-    /// Moves whenever the world changed.
-    pub fn world_version(&self) -> u64 {
-        self.world_version.load(Ordering::Acquire)
-    }
-
-    /// The last log position in the world. Hold [`Self::world`] to read both of one moment.
-    pub fn applied(&self) -> i64 {
-        self.applied.load(Ordering::Acquire)
-    }
-
-    /// The last log position in the store.
-    pub fn stored(&self) -> i64 {
-        self.stored.load(Ordering::Acquire)
-    }
-
-    /// Every report and status up to this log position is in the documents.
-    pub fn routed(&self) -> i64 {
-        self.routed.load(Ordering::Acquire)
-    }
-
-    /// Was the world not restored at this start, so that agents have to list everything again when they connect?
-    pub fn needs_listing(&self) -> bool {
-        self.needs_listing.load(Ordering::Acquire)
-    }
-
-    /// The clusters in which something is enabled, for whoever keeps an agent's local policy in step.
-    pub fn enabled_clusters(&self) -> watch::Receiver<Vec<EnabledCluster>> {
-        self.enabled.subscribe()
+    /// The observation log now reaches to `position`.
+    pub(crate) fn log_moved(&self, position: i64) {
+        self.view.log_moved(position);
+        self.wake.engine();
     }
 
     /// Where agents are served, as an agent's `--server` takes it; empty before the gateway is up.
@@ -198,42 +156,5 @@ impl App {
     pub(crate) fn set_quic_address(&self, address: SocketAddr) {
         // Set once, at the start.
         let _ = self.quic.set(address);
-    }
-
-    /// The world, to change it; `applied` and the version are moved by [`Self::world_moved`] under this guard.
-    pub(crate) fn world_mut(&self) -> RwLockWriteGuard<'_, World> {
-        self.world.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The world now holds everything up to `position`.
-    pub(crate) fn world_moved(&self, position: i64, changed: bool) {
-        self.applied.store(position, Ordering::Release);
-        if changed {
-            self.world_version.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-
-    /// The log now reaches to `position`.
-    pub(crate) fn log_moved(&self, position: i64) {
-        self.stored.fetch_max(position, Ordering::AcqRel);
-        self.wake.engine();
-    }
-
-    /// Reports and statuses are in the documents up to `position`.
-    pub(crate) fn routed_moved(&self, position: i64) {
-        self.routed.fetch_max(position, Ordering::AcqRel);
-    }
-
-    fn publish_enabled(&self, clusters: &[Versioned<Cluster>]) {
-        let enabled: Vec<EnabledCluster> = clusters
-            .iter()
-            .filter(|cluster| cluster.doc.mode == Mode::Act && !cluster.doc.enabled.is_empty())
-            .map(|cluster| (cluster.doc.uid.clone(), cluster.doc.enabled.clone()))
-            .collect();
-        self.enabled.send_if_modified(|current| {
-            let changed = *current != enabled;
-            *current = enabled;
-            changed
-        });
     }
 }

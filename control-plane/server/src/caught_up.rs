@@ -24,14 +24,14 @@ pub struct CaughtUp {
 
 impl CaughtUp {
     /// The agent came and had observed up to this sequence.
-    pub fn expect(&self, agent: &AgentId, had: u64) {
-        self.lock().entry(agent.clone()).or_default().had = had;
+    pub fn expect(&self, agent: AgentId, had: u64) {
+        self.lock().entry(agent).or_default().had = had;
     }
 
     /// The agent's observations are in the world up to this sequence. True when that makes it current.
-    pub fn heard(&self, agent: &AgentId, sequence: u64) -> bool {
+    pub fn heard(&self, agent: AgentId, sequence: u64) -> bool {
         let mut agents = self.lock();
-        let progress = agents.entry(agent.clone()).or_default();
+        let progress = agents.entry(agent).or_default();
         let was_behind = progress.heard < progress.had;
         progress.heard = progress.heard.max(sequence);
         was_behind && progress.heard >= progress.had
@@ -54,21 +54,21 @@ mod tests {
 
     #[test]
     fn an_agent_is_current_once_all_that_it_had_when_it_came_is_here() {
-        let agent = AgentId::new(&mut || uuid::Uuid::from_u128(1));
+        let agent = AgentId::from(uuid::Uuid::from_u128(1));
         let world = CaughtUp::default();
         let is_current = || {
-            let mut agents = BTreeSet::from([agent.clone()]);
+            let mut agents = BTreeSet::from([agent]);
             world.only_current(&mut agents);
             !agents.is_empty()
         };
         assert!(is_current());
-        world.heard(&agent, 10);
-        world.expect(&agent, 10);
+        world.heard(agent, 10);
+        world.expect(agent, 10);
         assert!(is_current(), "nothing happened while it was away");
-        world.expect(&agent, 12);
+        world.expect(agent, 12);
         assert!(!is_current());
-        assert!(!world.heard(&agent, 11) && !is_current());
-        assert!(world.heard(&agent, 13) && is_current());
-        assert!(!world.heard(&agent, 14), "it was current already");
+        assert!(!world.heard(agent, 11) && !is_current());
+        assert!(world.heard(agent, 13) && is_current());
+        assert!(!world.heard(agent, 14), "it was current already");
     }
 }

@@ -22,7 +22,7 @@ impl IdSource for Ids {
     }
 }
 
-/// `base` plus up to half of it again, so that many peers that were turned away together do not come back
+/// `base` plus up to half of it again, so that many peers that were rejected together do not come back
 /// together.
 pub fn jittered(base: std::time::Duration) -> std::time::Duration {
     base + base.mul_f64(rand::random_range(0.0..0.5))

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nimbus_control_core::World;
+use nimbus_control_core::gateway::CloseReason;
+use nimbus_control_core::model::Agent;
+use nimbus_control_core::{Settings, World};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
 use nimbus_store::{SoleUse, Store, StoreError, StoreUrl};
@@ -14,15 +16,17 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::app::{App, Cut, EnabledCluster, Parts};
+use crate::app::{App, Keys};
 use crate::ca::{Authority, Leaf};
 use crate::config::Config;
 use crate::datadir::DataDir;
+use crate::documents::EnabledCluster;
 use crate::error::StartError;
 use crate::health::Part;
 use crate::operator::OperatorToken;
 use crate::sign::Signer;
 use crate::tokens::{Newcomer, TokenError};
+use crate::world_view::{Positions, WorldView};
 use crate::{clock, gateway, http, rest, tasks, tls};
 
 /// Longest time that [`ControlPlane::stop`] takes.
@@ -65,19 +69,19 @@ impl ControlPlane {
         let store = Store::open(&database.parse::<StoreUrl>()?).await?;
         // Before an epoch is taken: that would put the jobs of the one that runs out of date.
         let sole = store.sole_use().await?;
-        let parts = restore(&config, store, ca, signer, operator).await?;
-        let app = Arc::new(App::new(parts));
-        let ingest = tasks::catch_up(&app).await?;
+        let keys = Keys { signer, ca, operator };
+        let (app, histories) = restore(config.settings.clone(), store, keys).await?;
+        let (ingest, snapshots) = tasks::catch_up(&app, histories).await?;
         app.docs().await?;
 
-        let agents = tls::for_agents(&app.ca, Arc::clone(&leaf))?;
+        let agents = tls::for_agents(&app.keys.ca, Arc::clone(&leaf))?;
         let gateway =
             gateway::Running::start(Arc::clone(&app), socket, agents, config.max_connections).await?;
         app.set_quic_address(gateway.address());
         let http = http::Running::start(&config, listener, leaf, rest::router(Arc::clone(&app)))?;
         let deciding = CancellationToken::new();
         let engine = tokio::spawn(tasks::Engine::new(Arc::clone(&app), ingest).run(deciding.clone()));
-        let keeper = tokio::spawn(tasks::keep(Arc::clone(&app), deciding.clone()));
+        let keeper = tokio::spawn(tasks::keep(Arc::clone(&app), snapshots, deciding.clone()));
         let (found, superseded) = watch::channel(None);
         let lookout = tokio::spawn(look_out(Arc::clone(&app), deciding.clone(), found));
         app.health.good(Part::Start);
@@ -85,7 +89,7 @@ impl ControlPlane {
             rest = http.url(),
             quic = %gateway.address(),
             data_dir = %data_dir.path().display(),
-            database = app.store.address(),
+            database = app.store().address(),
             epoch = app.epoch,
             "control plane started"
         );
@@ -133,20 +137,20 @@ impl ControlPlane {
         self.app.create_join_token(newcomer, ttl, by).await
     }
 
-    /// Lets an agent that has joined speak for this cluster and no other: see [`App::grant_cluster`].
-    pub async fn grant_cluster(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
+    /// Lets an agent that has joined report for this cluster and no other: see [`App::grant_cluster`].
+    pub async fn grant_cluster(&self, agent: AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
         self.app.grant_cluster(agent, cluster, by).await
     }
 
-    /// Was an agent that had joined turned away for good?
-    pub async fn is_revoked(&self, agent: &AgentId) -> Result<bool, StoreError> {
-        let agent = self.app.store.get::<nimbus_control_core::model::Agent>(agent.as_str()).await?;
+    /// Was an agent that had joined revoked?
+    pub async fn is_revoked(&self, agent: AgentId) -> Result<bool, StoreError> {
+        let agent = self.app.store().get::<Agent>(agent).await?;
         Ok(agent.is_some_and(|agent| agent.doc.revoked_at.is_some()))
     }
 
     /// The clusters in which something is enabled: UID and actions. It moves when an operator changes that.
     pub fn enabled_clusters(&self) -> watch::Receiver<Vec<EnabledCluster>> {
-        self.app.enabled_clusters()
+        self.app.documents.enabled_clusters()
     }
 
     /// Comes when another control plane took the database over, with what to say about it; never otherwise. By then this
@@ -169,7 +173,7 @@ impl ControlPlane {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
             let _ = tokio::join!(engine, keeper, lookout);
-            app.store.close().await;
+            app.store().close().await;
         };
         if tokio::time::timeout(STOP, stopping).await.is_err() {
             tracing::warn!("stopped without waiting any longer; the next start replays what is missing");
@@ -182,7 +186,7 @@ impl ControlPlane {
 /// Looks until `deciding` is cancelled, or until another control plane started on the database: then nothing is decided
 /// any more. What is being written in that moment the store refuses by itself.
 ///
-/// Sessions of revoked agents end here at the latest: whoever revokes one cuts its session, unless it never hears that
+/// Sessions of revoked agents end here at the latest: whoever revokes one closes its session, unless it never hears that
 /// its commit took effect.
 async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Sender<Option<StoreError>>) {
     let mut tick = tokio::time::interval(LOOK);
@@ -193,7 +197,7 @@ async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Send
             _ = tick.tick() => {}
         }
         // A database that does not answer is said by those who write to it.
-        if let Err(error) = app.store.check_epoch().await
+        if let Err(error) = app.store().check_epoch().await
             && error.is_superseded()
         {
             app.health.bad(Part::Start, error.to_string());
@@ -204,24 +208,22 @@ async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Send
         }
         if let Ok(docs) = app.docs().await {
             for agent in docs.agents.iter().filter(|agent| agent.doc.revoked_at.is_some()) {
-                app.sessions.cut(&agent.doc.id, Cut::Revoked);
+                app.sessions.close(agent.doc.id, CloseReason::Revoked);
             }
         }
     }
 }
 
-/// The state as the store has it: epoch, world, positions.
+/// The state as the store has it: epoch, world, positions, and the histories that no listing can rebuild.
 async fn restore(
-    config: &Config,
+    settings: Settings,
     store: Store,
-    ca: Arc<Authority>,
-    signer: Signer,
-    operator: OperatorToken,
-) -> Result<Parts, StartError> {
+    keys: Keys,
+) -> Result<(Arc<App>, tasks::Histories), StartError> {
     let epoch = store.next_epoch().await?;
     let span = store.log_span().await?;
     let routed = store.cursor(tasks::CURSOR).await?;
-    let (applied, world, needs_listing) = match store.load_snapshot().await? {
+    let (applied, mut world, needs_listing) = match store.load_snapshot().await? {
         None => (0, World::default(), false),
         Some((position, bytes)) => match World::from_snapshot(&bytes) {
             Ok(world) => (position, world, false),
@@ -231,20 +233,11 @@ async fn restore(
             }
         },
     };
-    Ok(Parts {
-        store,
-        settings: config.settings.clone(),
-        signer,
-        ca,
-        operator,
-        epoch,
-        world,
-        applied,
-        // The log may be trimmed up to its snapshot: then it is empty and the snapshot is the newest.
-        stored: span.last.max(applied),
-        routed,
-        needs_listing,
-    })
+    let histories = tasks::Histories::restore(&store, &mut world).await?;
+    // The log may be trimmed up to its snapshot: then it is empty and the snapshot is the newest.
+    let positions = Positions { applied, stored: span.last.max(applied), routed };
+    let view = WorldView::new(world, positions, needs_listing);
+    Ok((Arc::new(App::new(store, view, keys, settings, epoch)), histories))
 }
 
 fn bind<T>(

@@ -6,9 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use nimbus_control_core::gateway::CloseReason;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use tokio::sync::{mpsc, watch};
+
+use crate::caught_up::CaughtUp;
 
 /// Envelopes that may wait for one agent's connection. At the bound a push is refused, and the job stays pending
 /// until the next look.
@@ -16,19 +19,6 @@ pub const JOB_QUEUE: usize = 64;
 
 /// Longest text that is kept of what an agent says of its build, bytes; the rest is cut off.
 pub const MAX_VERSION: usize = 256;
-
-/// Why a session is ended from this side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    /// The same agent connected again.
-    Replaced,
-    /// The agent was revoked.
-    Revoked,
-    /// The agent says that it watches a cluster for which it may not speak.
-    WrongCluster,
-    /// This process stops.
-    ShuttingDown,
-}
 
 /// Why an envelope was not handed to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +74,7 @@ struct Entry {
     since: Timestamp,
     agent_version: String,
     jobs: mpsc::Sender<v1::Envelope>,
-    cut: watch::Sender<Option<Cut>>,
+    close: watch::Sender<Option<CloseReason>>,
     stats: Arc<SessionStats>,
 }
 
@@ -95,7 +85,7 @@ pub struct Registration {
     /// Envelopes to send.
     pub jobs: mpsc::Receiver<v1::Envelope>,
     /// Becomes `Some` when the session is to end.
-    pub cut: watch::Receiver<Option<Cut>>,
+    pub close: watch::Receiver<Option<CloseReason>>,
     /// Counters to move.
     pub stats: Arc<SessionStats>,
 }
@@ -103,16 +93,18 @@ pub struct Registration {
 /// All live sessions.
 #[derive(Default)]
 pub struct Sessions {
+    /// Whose observations are all in the world.
+    pub caught_up: CaughtUp,
     entries: Mutex<HashMap<AgentId, Entry>>,
     next: AtomicU64,
     changes: AtomicU64,
 }
 
 impl Sessions {
-    /// Registers a new session of `agent`; an older one of the same agent is cut.
+    /// Registers a new session of `agent`; an older one of the same agent is closed.
     pub fn register(
         &self,
-        agent: &AgentId,
+        agent: AgentId,
         remote: SocketAddr,
         mut version: String,
         now: Timestamp,
@@ -120,7 +112,7 @@ impl Sessions {
         version.truncate(version.floor_char_boundary(MAX_VERSION));
         version.shrink_to_fit();
         let (jobs_in, jobs) = mpsc::channel(JOB_QUEUE);
-        let (cut_in, cut) = watch::channel(None);
+        let (close_in, close) = watch::channel(None);
         let stats = Arc::new(SessionStats::default());
         stats.seen(now);
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
@@ -130,30 +122,30 @@ impl Sessions {
             since: now,
             agent_version: version,
             jobs: jobs_in,
-            cut: cut_in,
+            close: close_in,
             stats: Arc::clone(&stats),
         };
-        if let Some(older) = self.lock().insert(agent.clone(), entry) {
-            older.cut.send_replace(Some(Cut::Replaced));
+        if let Some(older) = self.lock().insert(agent, entry) {
+            older.close.send_replace(Some(CloseReason::Replaced));
         }
         self.changes.fetch_add(1, Ordering::Release);
-        Registration { number, jobs, cut, stats }
+        Registration { number, jobs, close, stats }
     }
 
     /// Removes the session `number` of `agent`; a newer one stays.
-    pub fn remove(&self, agent: &AgentId, number: u64) {
+    pub fn remove(&self, agent: AgentId, number: u64) {
         let mut entries = self.lock();
-        if entries.get(agent).is_some_and(|entry| entry.number == number) {
-            entries.remove(agent);
+        if entries.get(&agent).is_some_and(|entry| entry.number == number) {
+            entries.remove(&agent);
             drop(entries);
             self.changes.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Hands an envelope to the agent's connection. Returns the session's number.
-    pub fn push(&self, agent: &AgentId, envelope: v1::Envelope) -> Result<u64, PushError> {
+    pub fn push(&self, agent: AgentId, envelope: v1::Envelope) -> Result<u64, PushError> {
         let entries = self.lock();
-        let entry = entries.get(agent).ok_or(PushError::NotConnected)?;
+        let entry = entries.get(&agent).ok_or(PushError::NotConnected)?;
         entry.jobs.try_send(envelope).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => PushError::QueueFull,
             mpsc::error::TrySendError::Closed(_) => PushError::NotConnected,
@@ -162,23 +154,31 @@ impl Sessions {
     }
 
     /// Ends the live session of `agent`, if there is one.
-    pub fn cut(&self, agent: &AgentId, why: Cut) -> bool {
-        self.lock().get(agent).is_some_and(|entry| {
-            entry.cut.send_replace(Some(why));
+    pub fn close(&self, agent: AgentId, why: CloseReason) -> bool {
+        self.lock().get(&agent).is_some_and(|entry| {
+            entry.close.send_replace(Some(why));
             true
         })
     }
 
     /// Ends every session.
-    pub fn cut_all(&self, why: Cut) {
+    pub fn close_all(&self, why: CloseReason) {
         for entry in self.lock().values() {
-            entry.cut.send_replace(Some(why));
+            entry.close.send_replace(Some(why));
         }
     }
 
     /// The agents that are connected now.
     pub fn connected(&self) -> BTreeSet<AgentId> {
-        self.lock().keys().cloned().collect()
+        self.lock().keys().copied().collect()
+    }
+
+    /// The agents that are connected now and whose observations have all arrived: those of which something can be
+    /// concluded.
+    pub fn current(&self) -> BTreeSet<AgentId> {
+        let mut agents = self.connected();
+        self.caught_up.only_current(&mut agents);
+        agents
     }
 
     /// How many are connected now.
@@ -187,13 +187,13 @@ impl Sessions {
     }
 
     /// The number of the live session of `agent`.
-    pub fn number(&self, agent: &AgentId) -> Option<u64> {
-        self.lock().get(agent).map(|entry| entry.number)
+    pub fn number(&self, agent: AgentId) -> Option<u64> {
+        self.lock().get(&agent).map(|entry| entry.number)
     }
 
     /// What is known of the live session of `agent`.
-    pub fn info(&self, agent: &AgentId) -> Option<SessionInfo> {
-        self.lock().get(agent).map(|entry| SessionInfo {
+    pub fn info(&self, agent: AgentId) -> Option<SessionInfo> {
+        self.lock().get(&agent).map(|entry| SessionInfo {
             number: entry.number,
             remote: entry.remote,
             since: entry.since,
@@ -221,12 +221,12 @@ mod tests {
     use super::*;
 
     fn agent() -> AgentId {
-        AgentId::new(&mut || uuid::Uuid::from_u128(1))
+        uuid::Uuid::from_u128(1).into()
     }
 
     fn register(sessions: &Sessions) -> Registration {
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
-        sessions.register(&agent(), remote, "1.0".into(), Timestamp::UNIX_EPOCH)
+        sessions.register(agent(), remote, "1.0".into(), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -234,13 +234,13 @@ mod tests {
         let sessions = Sessions::default();
         let older = register(&sessions);
         let newer = register(&sessions);
-        assert_eq!(*older.cut.borrow(), Some(Cut::Replaced));
-        assert_eq!(*newer.cut.borrow(), None);
-        sessions.remove(&agent(), older.number);
-        assert_eq!(sessions.number(&agent()), Some(newer.number));
-        sessions.remove(&agent(), newer.number);
+        assert_eq!(*older.close.borrow(), Some(CloseReason::Replaced));
+        assert_eq!(*newer.close.borrow(), None);
+        sessions.remove(agent(), older.number);
+        assert_eq!(sessions.number(agent()), Some(newer.number));
+        sessions.remove(agent(), newer.number);
         assert!(sessions.connected().is_empty());
-        assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Err(PushError::NotConnected));
+        assert_eq!(sessions.push(agent(), v1::Envelope::default()), Err(PushError::NotConnected));
     }
 
     #[test]
@@ -248,8 +248,8 @@ mod tests {
         let sessions = Sessions::default();
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let long = format!("{}\u{1f980}{}", "1".repeat(MAX_VERSION - 2), "2".repeat(1 << 20));
-        let _registration = sessions.register(&agent(), remote, long, Timestamp::UNIX_EPOCH);
-        let kept = sessions.info(&agent()).unwrap().agent_version;
+        let _registration = sessions.register(agent(), remote, long, Timestamp::UNIX_EPOCH);
+        let kept = sessions.info(agent()).unwrap().agent_version;
         assert_eq!(kept, "1".repeat(MAX_VERSION - 2), "whole characters only");
     }
 
@@ -258,16 +258,16 @@ mod tests {
         let sessions = Sessions::default();
         let registration = register(&sessions);
         for _ in 0..JOB_QUEUE {
-            assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Ok(registration.number));
+            assert_eq!(sessions.push(agent(), v1::Envelope::default()), Ok(registration.number));
         }
-        assert_eq!(sessions.push(&agent(), v1::Envelope::default()), Err(PushError::QueueFull));
+        assert_eq!(sessions.push(agent(), v1::Envelope::default()), Err(PushError::QueueFull));
     }
 
     #[test]
-    fn a_revoked_agents_session_is_cut() {
+    fn a_revoked_agents_session_is_closed() {
         let sessions = Sessions::default();
         let registration = register(&sessions);
-        assert!(sessions.cut(&agent(), Cut::Revoked));
-        assert_eq!(*registration.cut.borrow(), Some(Cut::Revoked));
+        assert!(sessions.close(agent(), CloseReason::Revoked));
+        assert_eq!(*registration.close.borrow(), Some(CloseReason::Revoked));
     }
 }

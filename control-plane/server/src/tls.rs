@@ -87,6 +87,6 @@ fn operators(resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, TlsE
         .map_err(setup)?
         .with_no_client_auth()
         .with_cert_resolver(resolver);
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }

@@ -27,7 +27,18 @@ pub enum TokenError {
     /// The time is too short or too long.
     #[error("expected a time to live of 1 second to 7 days, found {} seconds; choose another --ttl", .0.as_secs())]
     Ttl(Duration),
-    /// A host's agent speaks for no cluster.
+    /// An agent that is not revoked has the name.
+    #[error(
+        "expected a name that no other agent has, found {name}, which agent {agent} has; {}",
+        Self::TAKEN
+    )]
+    Taken {
+        /// The name.
+        name: String,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A host's agent reports for no cluster.
     #[error(
         "expected a cluster only with the kind cluster, found one with {0}; leave --cluster out, or use --kind cluster"
     )]
@@ -37,6 +48,12 @@ pub enum TokenError {
     Store(#[from] StoreError),
 }
 
+impl TokenError {
+    /// What to do about a name that is taken.
+    pub const TAKEN: &'static str =
+        "revoke that agent first (`nimbus agents revoke NAME`), or choose another --name";
+}
+
 /// The agent that a token is made for.
 #[derive(Debug, Clone, Copy)]
 pub struct Newcomer<'a> {
@@ -44,7 +61,7 @@ pub struct Newcomer<'a> {
     pub name: &'a str,
     /// Where it will live.
     pub kind: AgentKind,
-    /// UID of the only cluster that it may speak for; `None`: one that no other agent speaks for.
+    /// UID of the only cluster that it may report for; `None`: one that no other agent is bound to.
     pub cluster: Option<&'a str>,
 }
 
@@ -73,11 +90,14 @@ impl App {
         if cluster.is_some() && kind != AgentKind::Cluster {
             return Err(TokenError::ClusterOfHost(kind));
         }
+        if let Some(other) = self.docs().await?.named(name) {
+            return Err(TokenError::Taken { name: name.to_owned(), agent: other.id });
+        }
         let now = self.now();
         let id = TokenId::new(&mut self.ids());
-        let token = JoinToken { id, secret: rand::random(), ca_sha256: self.ca.fingerprint() };
+        let token = JoinToken { id, secret: rand::random(), ca_sha256: self.keys.ca.fingerprint() };
         let record = JoinTokenRecord {
-            id: token.id.clone(),
+            id,
             name: name.to_owned(),
             kind,
             cluster: cluster.map(str::to_owned),
@@ -102,10 +122,10 @@ impl App {
         Ok(token)
     }
 
-    /// Lets an agent that has joined speak for this cluster and no other: as a token made for it would. Nothing changes
+    /// Lets an agent that has joined report for this cluster and no other: as a token made for it would. Nothing changes
     /// for an agent that is not known.
-    pub async fn grant_cluster(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
-        // Only the agent's own words change the same document.
+    pub async fn grant_cluster(&self, agent: AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
+        // Only what the agent says of itself changes the same document.
         for _ in 1..TRIES {
             match self.grant_once(agent, cluster, by).await {
                 Err(error) if error.is_conflict() => {}
@@ -115,20 +135,20 @@ impl App {
         self.grant_once(agent, cluster, by).await
     }
 
-    async fn grant_once(&self, agent: &AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
-        let claim = Some(cluster.to_owned());
-        let Some(mut agent) = self.store.get::<Agent>(agent.as_str()).await? else { return Ok(()) };
-        if agent.doc.claim == claim {
+    async fn grant_once(&self, agent: AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
+        let bound_cluster = Some(cluster.to_owned());
+        let Some(mut agent) = self.store().get::<Agent>(agent).await? else { return Ok(()) };
+        if agent.doc.bound_cluster == bound_cluster {
             return Ok(());
         }
-        agent.doc.claim = claim;
+        agent.doc.bound_cluster = bound_cluster;
         let audit = AuditDraft {
             at: self.now(),
             actor: by.to_owned(),
             action: "agent.cluster_granted".to_owned(),
             subject: agent.doc.id.to_string(),
             cluster: cluster.to_owned(),
-            detail: format!("{} speaks for this cluster and no other", agent.doc.name),
+            detail: format!("{} reports for this cluster and no other", agent.doc.name),
         };
         self.commit(&ChangeSet { agents: vec![agent], audit: vec![audit], ..ChangeSet::default() }).await?;
         Ok(())

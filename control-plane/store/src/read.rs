@@ -84,6 +84,11 @@ impl Store {
         self.by_column("key", &incidents.iter().map(ToString::to_string).collect::<Vec<_>>(), &open).await
     }
 
+    /// Every job of these incidents, in whatever state.
+    pub async fn jobs_of(&self, incidents: &[IncidentId]) -> Result<Vec<Versioned<Job>>, StoreError> {
+        self.by_column("key", &incidents.iter().map(ToString::to_string).collect::<Vec<_>>(), &[]).await
+    }
+
     /// Every job that is not in a final state, and those made or finished since a moment.
     pub async fn jobs_active_or_since(&self, since: Timestamp) -> Result<Vec<Versioned<Job>>, StoreError> {
         let active = JobState::ALL.iter().filter(|state| !state.is_final()).map(|state| state.as_str());

@@ -161,7 +161,7 @@ impl Authority {
     /// A certificate for `agent` over the public key in `csr_der`, valid for `lifetime`.
     pub fn issue_agent(
         &self,
-        agent: &AgentId,
+        agent: AgentId,
         csr_der: &[u8],
         now: Timestamp,
         lifetime: Duration,
@@ -176,7 +176,7 @@ impl Authority {
         if !known.contains(&csr.public_key.algorithm()) {
             return Err(CaError::Request(format!("a key of {:?}", csr.public_key.algorithm())));
         }
-        let mut params = params(agent.as_str(), now, lifetime);
+        let mut params = params(&agent.to_string(), now, lifetime);
         let uri = format!("nimbus://agent/{agent}").try_into().map_err(issue)?;
         params.subject_alt_names = vec![SanType::URI(uri)];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

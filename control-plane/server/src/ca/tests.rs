@@ -39,7 +39,7 @@ fn of_a_request_only_the_key_is_taken() {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
     let agent: AgentId = AGENT.parse().unwrap();
-    let issued = authority.issue_agent(&agent, &request, crate::clock::now(), AGENT_LIFETIME).unwrap();
+    let issued = authority.issue_agent(agent, &request, crate::clock::now(), AGENT_LIFETIME).unwrap();
     let found = peer(&issued.chain[0]).unwrap();
     let key_sha256 = hex::encode(nimbus_protocol::sha256(&spki(&key)));
     assert_eq!(found, Peer { agent, key_sha256: key_sha256.clone() });
@@ -61,7 +61,7 @@ fn a_request_that_its_sender_cannot_have_signed_is_refused() {
     let last = forged.len() - 1;
     forged[last] ^= 1;
     for bad in [forged, good[..20].to_vec(), vec![], vec![0; MAX_CSR + 1]] {
-        let refused = authority.issue_agent(&agent, &bad, crate::clock::now(), AGENT_LIFETIME);
+        let refused = authority.issue_agent(agent, &bad, crate::clock::now(), AGENT_LIFETIME);
         assert!(matches!(refused, Err(CaError::Request(_))), "{refused:?}");
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nimbus_control_core::gateway::SessionEnd;
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION};
 use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, Incoming};
@@ -11,17 +13,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::limits::{
-    self, MAX_HANDSHAKES, MAX_HANDSHAKES_EACH, MAX_STRANGERS, MAX_STRANGERS_EACH, MAX_STRANGERS_WAITING,
+    self, MAX_HANDSHAKES, MAX_HANDSHAKES_EACH, MAX_UNAUTHENTICATED, MAX_UNAUTHENTICATED_EACH,
+    MAX_UNAUTHENTICATED_WAITING,
 };
-use super::turn_away::{Turned, turn_away};
-use super::{Gateway, Shares, Slot, enrol, session};
+use super::{Gateway, Slot, enrol, reject, session};
+use crate::share::Shares;
 
 /// Accepts until `stop` is cancelled. Each connection is a task of `tasks`.
 pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationToken) {
     let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     let handshakes_each = Shares::new(MAX_HANDSHAKES_EACH);
     let connections = Arc::new(Semaphore::new(gateway.max_connections));
-    let strangers = Strangers::default();
+    let unauthenticated = Unauthenticated::default();
     loop {
         let incoming = tokio::select! {
             () = stop.cancelled() => return,
@@ -45,25 +48,25 @@ pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationTo
         };
         let handshake = Slot { _place: place, _share: share };
         let room = Arc::clone(&connections).try_acquire_owned().ok();
-        tasks.spawn(serve(Arc::clone(&gateway), incoming, handshake, room, strangers.clone()));
+        tasks.spawn(serve(Arc::clone(&gateway), incoming, handshake, room, unauthenticated.clone()));
     }
 }
 
 /// Places for peers that showed no certificate: they compete with each other alone.
 #[derive(Clone)]
-struct Strangers {
+struct Unauthenticated {
     present: Arc<Semaphore>,
     served: Arc<Semaphore>,
     each: Shares,
 }
 
-impl Default for Strangers {
+impl Default for Unauthenticated {
     fn default() -> Self {
         let places = |most| Arc::new(Semaphore::new(most));
         Self {
-            present: places(MAX_STRANGERS_WAITING),
-            served: places(MAX_STRANGERS),
-            each: Shares::new(MAX_STRANGERS_EACH),
+            present: places(MAX_UNAUTHENTICATED_WAITING),
+            served: places(MAX_UNAUTHENTICATED),
+            each: Shares::new(MAX_UNAUTHENTICATED_EACH),
         }
     }
 }
@@ -73,7 +76,7 @@ async fn serve(
     incoming: Incoming,
     handshake: Slot,
     room: Option<OwnedSemaphorePermit>,
-    strangers: Strangers,
+    unauthenticated: Unauthenticated,
 ) {
     let remote = incoming.remote_address();
     let connected = async { incoming.accept()?.await };
@@ -89,22 +92,22 @@ async fn serve(
     if connection.peer_identity().is_some() {
         return serve_protocol(&gateway, &connection, handshake, limits::FIRST_FRAME).await;
     }
-    let Some(share) = strangers.each.take(remote.ip()) else {
-        let found = format!("{MAX_STRANGERS_EACH} at once from one address");
+    let Some(share) = unauthenticated.each.take(remote.ip()) else {
+        let found = format!("{MAX_UNAUTHENTICATED_EACH} at once from one address");
         return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
-    let Ok(_present) = strangers.present.try_acquire_owned() else {
-        let found = format!("{MAX_STRANGERS_WAITING} at once");
+    let Ok(_present) = unauthenticated.present.try_acquire_owned() else {
+        let found = format!("{MAX_UNAUTHENTICATED_WAITING} at once");
         return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
     drop((handshake, room));
-    let place = tokio::time::timeout(limits::STRANGER, strangers.served.acquire_owned());
+    let place = tokio::time::timeout(limits::UNAUTHENTICATED, unauthenticated.served.acquire_owned());
     let Ok(Ok(place)) = place.await else {
-        let found = format!("{MAX_STRANGERS} at once");
+        let found = format!("{MAX_UNAUTHENTICATED} at once");
         return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
     let place = Slot { _place: place, _share: share };
-    serve_protocol(&gateway, &connection, place, limits::STRANGER).await;
+    serve_protocol(&gateway, &connection, place, limits::UNAUTHENTICATED).await;
 }
 
 /// Serves what was agreed on; the peer has `patience` for its first frame, and holds `slot` until it is welcome.
@@ -113,7 +116,10 @@ async fn serve_protocol(gateway: &Gateway, connection: &Connection, slot: Slot, 
         Some(ALPN_SESSION) => session::serve(gateway, connection, slot, patience).await,
         Some(ALPN_ENROL) => enrol::serve(gateway, connection, slot, patience).await,
         // TLS refuses every other protocol, and a peer that names none.
-        _ => connection.close(quinn::VarInt::from_u32(2), b"expected protocol nimbus/1 or nimbus-enrol/1"),
+        _ => {
+            let expected = "expected protocol nimbus/1 or nimbus-enrol/1";
+            reject::close(connection, CloseCode::Malformed, expected);
+        }
     }
 }
 
@@ -121,8 +127,8 @@ async fn serve_protocol(gateway: &Gateway, connection: &Connection, slot: Slot, 
 async fn no_room(gateway: &Gateway, connection: &Connection, expected: &str, found: String) {
     let accepted = tokio::time::timeout(limits::GOODBYE, connection.accept_bi()).await;
     let mut stream = accepted.ok().and_then(Result::ok).map(|(send, _)| send);
-    let turned = Turned::overloaded(expected, found);
-    turn_away(&gateway.app, &gateway.complaints, connection, stream.as_mut(), "a peer", turned).await;
+    let end = SessionEnd::overloaded(expected, found);
+    reject::end(&gateway.app, &gateway.complaints, connection, stream.as_mut(), "a peer", end).await;
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {

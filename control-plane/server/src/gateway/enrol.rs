@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use nimbus_control_core::gateway::SessionEnd;
 use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1::agent_frame::Body as From;
@@ -17,11 +19,9 @@ use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::frames::{self, FrameReader};
-use super::turn_away::{Close, Turned, turn_away};
-use super::{Gateway, Slot};
+use super::{Gateway, Slot, reject};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, CaError, Issued};
-use crate::directory;
 
 const NEW_TOKEN: &str = "make a new one with `nimbus agents token create`";
 /// Reads again so often when somebody else wrote in between.
@@ -33,41 +33,50 @@ pub async fn serve(gateway: &Gateway, connection: &Connection, _slot: Slot, pati
     let by = Instant::now() + patience;
     let mut who = "a joining agent".to_owned();
     let Ok(accepted) = tokio::time::timeout_at(by, connection.accept_bi()).await else {
-        return Close::Malformed.close(connection, "expected an enrolment request in time, found none");
+        return reject::close(
+            connection,
+            CloseCode::Malformed,
+            "expected an enrolment request in time, found none",
+        );
     };
     let Ok((mut send, recv)) = accepted else { return };
     let answer = async {
         let mut reader = FrameReader::new(recv);
         let read = tokio::time::timeout_at(by, reader.next::<v1::AgentFrame>());
-        let frame = read.await.map_err(|_| Turned::malformed("an enrolment request in time", "none"))??;
+        let frame = read.await.map_err(|_| SessionEnd::malformed("an enrolment request in time", "none"))?;
+        let frame = frame.map_err(reject::unreadable)?;
         let Some(From::Enrol(request)) = frame.and_then(|frame| frame.body) else {
-            return Err(Turned::malformed("an enrolment request", "another message or none"));
+            return Err(SessionEnd::malformed("an enrolment request", "another message or none"));
         };
         who = format!("a joining agent on {:?}", &request.hostname.chars().take(64).collect::<String>());
         enrol(gateway, &request).await
     };
     let answered = match answer.await {
-        Err(turned) => Err(turned),
-        Ok(response) => frames::write(&mut send, To::Enrolled(response)).await.map_err(Turned::from),
+        Err(end) => Err(end),
+        Ok(response) => {
+            let written = frames::write(&mut send, To::Enrolled(response)).await;
+            written.map_err(|error| SessionEnd::Disconnected(error.to_string()))
+        }
     };
-    if let Err(turned) = answered {
-        return turn_away(&gateway.app, &gateway.complaints, connection, Some(&mut send), &who, turned).await;
+    if let Err(end) = answered {
+        return reject::end(&gateway.app, &gateway.complaints, connection, Some(&mut send), &who, end).await;
     }
     // The agent closes when it has everything; a slow one gets a moment.
     let _ = send.finish();
     let _ = tokio::time::timeout(patience, connection.closed()).await;
-    Close::Bye.close(connection, "");
+    reject::close(connection, CloseCode::Done, "");
 }
 
-async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, Turned> {
+async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, SessionEnd> {
     let app = &gateway.app;
-    version::negotiate(request.lowest_version, request.highest_version).map_err(unsupported)?;
+    version::negotiate(request.lowest_version, request.highest_version)
+        .map_err(SessionEnd::unsupported_version)?;
     let token: JoinToken =
         request.token.parse().map_err(|error: nimbus_protocol::join::JoinTokenError| {
-            Turned::refused("token_unknown", "a join token", error.to_string(), NEW_TOKEN)
+            SessionEnd::refused("token_unknown", "a join token", error.to_string(), NEW_TOKEN)
         })?;
     for _ in 0..TRIES {
-        let record = app.store.get::<JoinTokenRecord>(token.id.as_str()).await.map_err(unavailable)?;
+        let record = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
         let record = admit(gateway, &token, record).await?;
         let (changes, response) = prepare(app, request, record).await?;
         match app.commit(&changes).await {
@@ -80,7 +89,7 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
             Err(error) => return Err(unavailable(error)),
         }
     }
-    Err(Turned::overloaded("a commit", "other writers were faster each time"))
+    Err(SessionEnd::overloaded("a commit", "other writers were faster each time"))
 }
 
 /// The record of a token that may be spent now.
@@ -88,13 +97,13 @@ async fn admit(
     gateway: &Gateway,
     token: &JoinToken,
     record: Option<Versioned<JoinTokenRecord>>,
-) -> Result<Versioned<JoinTokenRecord>, Turned> {
-    let secret = hex::encode(token.secret_sha256());
+) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
+    let secret = nimbus_protocol::to_hex(&token.secret_sha256());
     let genuine = |record: &Versioned<JoinTokenRecord>| {
         bool::from(record.doc.secret_sha256.as_bytes().ct_eq(secret.as_bytes()))
     };
     let Some(record) = record.filter(genuine) else {
-        return Err(Turned::refused(
+        return Err(SessionEnd::refused(
             "token_unknown",
             "a join token of this control plane",
             "one that it does not know",
@@ -104,20 +113,25 @@ async fn admit(
     if let Some(at) = record.doc.used_at {
         let found = format!("one that was used at {at}");
         note_misuse(gateway, &record.doc, &found).await;
-        return Err(Turned::refused("token_used", "a join token that was not used yet", found, NEW_TOKEN));
+        return Err(SessionEnd::refused(
+            "token_used",
+            "a join token that was not used yet",
+            found,
+            NEW_TOKEN,
+        ));
     }
     if gateway.app.now() >= record.doc.expires_at {
         let found = format!("one that expired at {}", record.doc.expires_at);
         note_misuse(gateway, &record.doc, &found).await;
-        return Err(Turned::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
+        return Err(SessionEnd::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
     }
     Ok(record)
 }
 
-/// Whoever holds the secret of a token that is spent or too old is worth an audit row; other strangers are not,
-/// or they could fill the log. One row for a token in a minute, or this one could.
+/// Whoever holds the secret of a token that is spent or too old is worth an audit row; other unauthenticated peers
+/// are not, or they could fill the log. One row for a token in a minute, or this one could.
 async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {
-    if !gateway.misuses.note(&record.id, std::time::Instant::now()) {
+    if !gateway.misuses.note(record.id, std::time::Instant::now()) {
         return;
     }
     let app = &gateway.app;
@@ -138,19 +152,24 @@ async fn prepare(
     app: &App,
     request: &v1::EnrolRequest,
     token: Versioned<JoinTokenRecord>,
-) -> Result<(ChangeSet, v1::EnrolResponse), Turned> {
+) -> Result<(ChangeSet, v1::EnrolResponse), SessionEnd> {
     let now = app.now();
     let docs = app.docs().await.map_err(unavailable)?;
     let id = AgentId::new(&mut app.ids());
-    let present = docs.agents.iter().filter(|agent| agent.doc.revoked_at.is_none());
-    let name = directory::unique(&token.doc.name, present.map(|agent| agent.doc.name.as_str()));
-    let issued = app.ca.issue_agent(&id, &request.csr_der, now, AGENT_LIFETIME).map_err(bad_request)?;
+    let name = token.doc.name.clone();
+    if let Some(other) = docs.named(&name) {
+        let found = format!("{name}, which agent {} has", other.id);
+        let remedy =
+            "revoke that agent first (`nimbus agents revoke NAME`), or make a token with another --name";
+        return Err(SessionEnd::refused("name_taken", "a name that no other agent has", found, remedy));
+    }
+    let issued = app.keys.ca.issue_agent(id, &request.csr_der, now, AGENT_LIFETIME).map_err(bad_request)?;
     let Issued { chain, key_sha256 } = issued;
     let hostname: String = request.hostname.chars().take(253).collect();
     let response = v1::EnrolResponse {
         agent_id: id.to_string(),
         certificate_chain_der: chain,
-        job_keys: app.signer.trusted_bytes(),
+        job_keys: app.keys.signer.trusted_bytes(),
         agent_name: name.clone(),
         kind: token.doc.kind.to_string(),
     };
@@ -165,8 +184,8 @@ async fn prepare(
             token.doc.kind, token.doc.id, token.doc.created_by
         ),
     };
-    let claim = token.doc.cluster.clone();
-    let agent = Agent { name, key_sha256, hostname, claim, ..Agent::new(id.clone(), token.doc.kind, now) };
+    let bound_cluster = token.doc.cluster.clone();
+    let agent = Agent { name, key_sha256, hostname, bound_cluster, ..Agent::new(id, token.doc.kind, now) };
     let mut spent = token;
     spent.doc.used_at = Some(now);
     spent.doc.used_by = Some(id);
@@ -179,31 +198,22 @@ async fn prepare(
     Ok((changes, response))
 }
 
-/// No version in common.
-pub fn unsupported(error: version::NoCommonVersion) -> Turned {
-    let expected = format!("protocol version {} to {}", error.ours_lowest, error.ours_highest);
-    let found = format!("{} to {}", error.peer_lowest, error.peer_highest);
-    let older = error.peer_highest < error.ours_lowest;
-    let remedy = if older { "upgrade the agent" } else { "upgrade the control plane" };
-    Turned::refused("unsupported_version", &expected, found, remedy)
-}
-
 /// The store does not answer: for now, nobody gets in.
 #[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-pub fn unavailable(error: StoreError) -> Turned {
+pub fn unavailable(error: StoreError) -> SessionEnd {
     tracing::warn!(%error, "an agent is put off: the store does not answer");
-    Turned::overloaded("a database that answers", "one that does not; see the control plane's log")
+    SessionEnd::overloaded("a database that answers", "one that does not; see the control plane's log")
 }
 
 /// A certificate request that is not honoured.
-pub fn bad_request(error: CaError) -> Turned {
+pub fn bad_request(error: CaError) -> SessionEnd {
     match error {
         CaError::Request(found) => {
-            Turned::malformed("a PKCS#10 request with a P-256, P-384 or Ed25519 key", found)
+            SessionEnd::malformed("a PKCS#10 request with a P-256, P-384 or Ed25519 key", found)
         }
         other => {
             tracing::error!(error = %other, "a certificate could not be issued");
-            Turned::overloaded("a certificate", "it could not be made; see the control plane's log")
+            SessionEnd::overloaded("a certificate", "it could not be made; see the control plane's log")
         }
     }
 }

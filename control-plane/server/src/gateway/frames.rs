@@ -5,8 +5,9 @@ use nimbus_protocol::frame::{self, FrameError, HEADER, Header};
 use nimbus_protocol::v1;
 use prost::Message;
 use quinn::{ReadError, RecvStream, SendStream, WriteError};
+use tokio::time::Instant;
 
-use super::limits::WRITE;
+use super::limits::{GOODBYE, SEND_BUFFER, WRITE};
 
 /// Bytes taken off a stream at once.
 const CHUNK: usize = 64 * 1024;
@@ -86,6 +87,57 @@ impl FrameReader {
         let found = self.buffer.len();
         let header = self.buffer.first_chunk::<HEADER>().and_then(|head| Header::parse(head).ok());
         FrameError::Truncated { expected: header.map_or(HEADER, |header| HEADER + header.length), found }
+    }
+}
+
+/// Writes frames to one stream without waiting for them to leave.
+pub struct FrameWriter {
+    stream: SendStream,
+    waiting: BytesMut,
+    /// Since when nothing of what waits has left.
+    since: Instant,
+}
+
+impl FrameWriter {
+    /// A writer to `stream`.
+    pub fn new(stream: SendStream) -> Self {
+        Self { stream, waiting: BytesMut::new(), since: Instant::now() }
+    }
+
+    /// Adds a message to what is to leave.
+    pub fn push(&mut self, frame: &v1::ServerFrame) -> Result<(), FrameError> {
+        if self.waiting.is_empty() {
+            self.since = Instant::now();
+        }
+        self.waiting.extend_from_slice(&frame::encode(frame)?);
+        Ok(())
+    }
+
+    /// Is there room for answers to what is read next?
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() < SEND_BUFFER
+    }
+
+    /// Lets what waits leave; never ends but by an error. Cancel-safe: what has left is remembered.
+    pub async fn drain(&mut self) -> WriteFrameError {
+        while !self.waiting.is_empty() {
+            let writing = tokio::time::timeout_at(self.since + WRITE, self.stream.write(&self.waiting));
+            match writing.await {
+                Ok(Ok(written)) => {
+                    self.waiting.advance(written);
+                    self.since = Instant::now();
+                }
+                Ok(Err(error)) => return error.into(),
+                Err(_) => return WriteFrameError::Slow,
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// The stream, once all that waited has left; `None` when that does not come about within [`GOODBYE`].
+    pub async fn into_stream(mut self) -> Option<SendStream> {
+        let rest = tokio::time::timeout(GOODBYE, self.stream.write_all(&self.waiting));
+        matches!(rest.await, Ok(Ok(()))).then_some(self.stream)
     }
 }
 

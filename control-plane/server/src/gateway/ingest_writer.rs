@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nimbus_control_core::gateway::Stored;
 use nimbus_store::{NewBatch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -17,15 +18,6 @@ use crate::app::App;
 use crate::clock::jittered;
 use crate::failpoint;
 use crate::health::Part;
-
-/// What became of a batch, once it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    /// Everything of the agent up to and including this sequence is stored.
-    pub mark: u64,
-    /// Sequences are missing before the batch.
-    pub gap: bool,
-}
 
 /// A batch on its way to the log. Its permit is given back when it is stored or dropped.
 struct Submission {
@@ -54,7 +46,7 @@ impl LogWriter {
         app: Arc<App>,
         stop: CancellationToken,
     ) -> Result<(Self, tokio::task::JoinHandle<()>), StoreError> {
-        let marks = Arc::new(Marks::new(app.store.high_water_marks().await?));
+        let marks = Arc::new(Marks::new(app.store().high_water_marks().await?));
         let (queue, submissions) = mpsc::channel(GROUP_BATCHES);
         let writer = Writer { app, marks: Arc::clone(&marks), stop };
         let task = tokio::spawn(writer.run(submissions));
@@ -112,7 +104,7 @@ impl Writer {
             let (rows, answers) = self.plan(&group);
             let started = Instant::now();
             let appended =
-                if rows.is_empty() { Ok(None) } else { self.app.store.append(&rows).await.map(Some) };
+                if rows.is_empty() { Ok(None) } else { self.app.store().append(&rows).await.map(Some) };
             match appended {
                 Ok(position) => {
                     self.stored(&rows, position, started.elapsed());
@@ -145,7 +137,7 @@ impl Writer {
         }
         let Some(position) = position else { return };
         for row in rows {
-            self.marks.advance(&row.agent, row.last);
+            self.marks.advance(row.agent, row.last);
         }
         let metrics = &self.app.metrics;
         metrics.batches.increment(rows.len() as u64);
@@ -162,7 +154,7 @@ impl Writer {
         let mut rows = Vec::with_capacity(group.len());
         let mut answers = Vec::with_capacity(group.len());
         for Submission { batch, .. } in group {
-            let mark = *ahead.entry(batch.agent.clone()).or_insert_with(|| self.marks.get(&batch.agent));
+            let mark = *ahead.entry(batch.agent).or_insert_with(|| self.marks.get(batch.agent));
             let gap = batch.first > mark + 1;
             let new = match marks::trim(batch.clone(), mark) {
                 Ok(new) => new,
@@ -173,7 +165,7 @@ impl Writer {
                 }
             };
             let mark = new.as_ref().map_or(mark, |new| new.last);
-            ahead.insert(batch.agent.clone(), mark);
+            ahead.insert(batch.agent, mark);
             rows.extend(new);
             answers.push(Stored { mark, gap });
         }
@@ -184,10 +176,10 @@ impl Writer {
     /// commit was not answered are in the log all the same. A store that does not answer is asked again after the
     /// next error: an append below its marks is refused.
     async fn reread(&self) {
-        if let Ok(stored) = self.app.store.high_water_marks().await {
+        if let Ok(stored) = self.app.store().high_water_marks().await {
             self.marks.replace(stored);
         }
-        if let Ok(span) = self.app.store.log_span().await {
+        if let Ok(span) = self.app.store().log_span().await {
             self.app.log_moved(span.last);
         }
     }

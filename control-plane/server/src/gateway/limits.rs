@@ -1,8 +1,10 @@
 //! The bounds of the gateway, in one place, with what happens at each.
 //!
+//! What one session may leave waiting is bounded where it is decided, in `nimbus_control_core::gateway`.
+//!
 //! Memory for one agent is at most: 4 MiB of received and unread QUIC data ([`RECEIVE_WINDOW`]), one frame being
-//! read (1 MiB) and inflated (4 MiB), [`IN_FLIGHT`] batches of at most about 1 MiB each waiting for their commit,
-//! 1 MiB to send ([`SEND_WINDOW`]), and `sessions::JOB_QUEUE` envelopes of a few KiB: about 18 MiB in the worst
+//! read (1 MiB) and inflated (4 MiB), a window of eight batches of at most about 1 MiB each waiting for their commit,
+//! 1 MiB to send ([`SEND_WINDOW`]) behind twice [`SEND_BUFFER`] and a frame, and `sessions::JOB_QUEUE` envelopes of a few KiB: about 18 MiB in the worst
 //! case, some tens of KiB at rest. All waiting batches together are bounded by [`QUEUED_KIB`].
 
 use std::collections::HashMap;
@@ -26,24 +28,22 @@ pub const HANDSHAKE: Duration = Duration::from_secs(5);
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
 /// The same for one without: who joins, and who has nothing to show. It takes neither a handshake's slot nor an
 /// agent's room meanwhile.
-pub const STRANGER: Duration = Duration::from_secs(5);
-/// Peers without a certificate that are served at once; a further one waits for up to [`STRANGER`].
-pub const MAX_STRANGERS: usize = 48;
-/// Of them served and waiting; a further one is told to come back.
-pub const MAX_STRANGERS_WAITING: usize = 128;
+pub const UNAUTHENTICATED: Duration = Duration::from_secs(5);
+/// Peers without a certificate that are served at once; a further one waits for up to [`UNAUTHENTICATED`].
+pub const MAX_UNAUTHENTICATED: usize = 48;
+/// Of them served and waiting; a further one is refused with a time after which to try again.
+pub const MAX_UNAUTHENTICATED_WAITING: usize = 128;
 /// Of these for one IPv4 address or one IPv6 /64, fewer than are served at once: whoever comes from elsewhere finds a
-/// place. A further one is told to come back.
-pub const MAX_STRANGERS_EACH: usize = 32;
+/// place. A further one is refused with a time after which to try again.
+pub const MAX_UNAUTHENTICATED_EACH: usize = 32;
 /// Without a packet for so long, a connection is over.
 pub const IDLE: Duration = Duration::from_secs(30);
-/// How often an agent is to show that it is there.
-pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// For one frame to leave; a peer that does not read for so long is disconnected.
 pub const WRITE: Duration = Duration::from_secs(10);
-/// How long a peer that was turned away has to read why.
+/// How long a rejected peer has to read why.
 pub const GOODBYE: Duration = Duration::from_secs(1);
-/// Batches of one agent that wait for their commit; at it its data stream is not read further.
-pub const IN_FLIGHT: usize = 8;
+/// Bytes that wait to leave on one stream; at it nothing is read whose answer would join them.
+pub const SEND_BUFFER: usize = 64 << 10;
 /// KiB of payload of all agents that wait for their commit; at it no data stream is read further.
 pub const QUEUED_KIB: usize = 64 * 1024;
 /// Batches in one commit.
@@ -55,12 +55,6 @@ pub const GROUP_BYTES: usize = 8 << 20;
 pub const MISUSE_EVERY: Duration = Duration::from_mins(1);
 /// Tokens about which that is remembered. At it no further token gets a row until a minute is over.
 const MISUSED_TOKENS: usize = 1_024;
-/// Shortest time between two certificate renewals in one session; an earlier one is refused.
-pub const RENEWAL_EVERY: Duration = Duration::from_secs(10);
-/// Shortest time between two requests to list everything again; gaps in between share one.
-pub const RESYNC_EVERY: Duration = Duration::from_secs(30);
-/// When an overloaded server asks to be tried again; jitter is added.
-pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// Received bytes that one connection may leave unread.
 const RECEIVE_WINDOW: u32 = 4 << 20;
 /// Of these for one stream.
@@ -114,15 +108,15 @@ pub struct Misuses(Mutex<HashMap<TokenId, Instant>>);
 
 impl Misuses {
     /// Is another audit row about `token` due at `now`?
-    pub fn note(&self, token: &TokenId, now: Instant) -> bool {
+    pub fn note(&self, token: TokenId, now: Instant) -> bool {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !noted.contains_key(token) && noted.len() >= MISUSED_TOKENS {
+        if !noted.contains_key(&token) && noted.len() >= MISUSED_TOKENS {
             noted.retain(|_, at| now.duration_since(*at) < MISUSE_EVERY);
         }
-        let known = noted.get(token);
+        let known = noted.get(&token);
         let due = known.map_or(noted.len() < MISUSED_TOKENS, |at| now.duration_since(*at) >= MISUSE_EVERY);
         if due {
-            noted.insert(token.clone(), now);
+            noted.insert(token, now);
         }
         due
     }
@@ -135,7 +129,7 @@ pub struct Complaints {
     pub handshake: Arc<Throttle>,
     /// Frames that cannot be read.
     pub malformed: Arc<Throttle>,
-    /// Peers turned away.
+    /// Peers rejected.
     pub refused: Arc<Throttle>,
 }
 
@@ -154,14 +148,14 @@ mod tests {
     fn a_leaked_token_gets_an_audit_row_a_minute_and_many_have_a_bound() {
         let token = |n: u32| format!("tok_{n:032x}").parse::<TokenId>().unwrap();
         let (misuses, begin) = (Misuses::default(), Instant::now());
-        assert!(misuses.note(&token(0), begin));
-        assert!(!misuses.note(&token(0), begin + Duration::from_secs(59)));
-        assert!(misuses.note(&token(0), begin + MISUSE_EVERY));
+        assert!(misuses.note(token(0), begin));
+        assert!(!misuses.note(token(0), begin + Duration::from_secs(59)));
+        assert!(misuses.note(token(0), begin + MISUSE_EVERY));
         let soon = begin + MISUSE_EVERY + Duration::from_secs(1);
-        let rows = (1..=2_000).filter(|n| misuses.note(&token(*n), soon)).count();
+        let rows = (1..=2_000).filter(|n| misuses.note(token(*n), soon)).count();
         assert_eq!(rows, MISUSED_TOKENS - 1);
         let later = soon + MISUSE_EVERY;
-        assert!(misuses.note(&token(3_000), later));
+        assert!(misuses.note(token(3_000), later));
         assert_eq!(misuses.0.lock().unwrap().len(), 1, "what is over is forgotten");
     }
 

@@ -6,36 +6,33 @@
 //! [`limits`], a broken frame costs its sender the connection and nobody else anything.
 
 mod accept;
-mod control;
-mod data;
+mod admission;
+mod carrier;
 mod enrol;
 mod frames;
 mod ingest_writer;
 pub mod limits;
 mod marks;
+mod reject;
 mod renew;
 mod reset;
 mod session;
-mod share;
-mod turn_away;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nimbus_control_core::gateway::CloseReason;
+use nimbus_protocol::close::CloseCode;
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, ServerConfig};
+use quinn::{Endpoint, ServerConfig, VarInt};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use marks::unpack;
-pub(crate) use share::{Share, Shares};
-pub use turn_away::Close;
-
 use crate::app::App;
 use crate::error::StartError;
-use crate::sessions::Cut;
+use crate::share::Share;
 use ingest_writer::LogWriter;
 use limits::{Complaints, Misuses};
 use tokio::sync::OwnedSemaphorePermit;
@@ -83,7 +80,7 @@ impl Running {
         config.max_incoming(limits::MAX_HANDSHAKES);
         let address = socket.local_addr().map_err(|error| wrong(&error))?;
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(reset::endpoint_config(&app.signer), Some(config), socket, runtime)
+        let endpoint = Endpoint::new(reset::endpoint_config(&app.keys.signer), Some(config), socket, runtime)
             .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))?;
         let (accepting, writing) = (CancellationToken::new(), CancellationToken::new());
         let (log, writer) = LogWriter::start(Arc::clone(&app), writing.clone()).await?;
@@ -109,9 +106,10 @@ impl Running {
     /// Ends every session with *shutting down*, waits for their tasks up to `patience`, then stops the writer.
     pub async fn stop(self, patience: Duration) {
         self.accepting.cancel();
-        self.app.sessions.cut_all(Cut::ShuttingDown);
+        self.app.sessions.close_all(CloseReason::ShuttingDown);
         let _ = tokio::time::timeout(patience, self.tasks.wait()).await;
-        self.endpoint.close(quinn::VarInt::from_u32(Close::ShuttingDown as u32), b"the control plane stops");
+        let code = CloseCode::ShuttingDown;
+        self.endpoint.close(VarInt::from_u32(code.number()), code.from_control_plane().as_bytes());
         self.writing.cancel();
         let _ = self.writer.await;
         let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;

@@ -1,16 +1,18 @@
 //! Who may ask: whoever holds the operator's token, for everything but a few paths that say nothing worth hiding.
 //!
 //! The list below is the whole of what is open; a path that is not on it, or that does not exist, needs the token.
-//! The principal of this version is always `operator`: there is one token, and no header can claim another name.
+//! The principal of this version is always `operator`: there is one token, and no header can claim another name. Handlers
+//! get it through [`super::caller::Caller`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::caller::Principal;
 use super::error::ApiError;
 use crate::app::App;
 
@@ -21,22 +23,15 @@ pub const OPEN: [&str; 4] = ["/healthz", "/readyz", "/api/v1/version", "/api/v1/
 pub const METRICS: &str = "/metrics";
 
 /// Lets a request through when its token is right or its path is open.
-pub async fn require_token(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub async fn require_token(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let presented = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if is_open(&request) || app.operator.authorises(presented) {
-        return next.run(request).await;
-    }
     let found = if presented.is_some() { "another one" } else { "none" };
-    ApiError::new(
-        StatusCode::UNAUTHORIZED,
-        "unauthorized",
-        "Not authorized",
-        "this needs the operator's token",
-    )
-    .expected("Authorization: Bearer TOKEN, with the token from operator.token in the data directory")
-    .found(found)
-    .remedy("set NIMBUS_TOKEN, or use the context that `nimbus up` made")
-    .into_response()
+    if app.keys.operator.authorises(presented) {
+        request.extensions_mut().insert(Principal::operator());
+    } else if !is_open(&request) {
+        return ApiError::unauthorized(found).into_response();
+    }
+    next.run(request).await
 }
 
 fn is_open(request: &Request) -> bool {

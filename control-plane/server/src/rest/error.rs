@@ -3,7 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nimbus_api::Problem;
-use nimbus_control_core::heal::DecideError;
+use nimbus_control_core::remediation::DecideError;
 use nimbus_store::StoreError;
 
 /// A refusal. Every handler's error, so that nothing ever answers anything but `application/problem+json`.
@@ -55,6 +55,15 @@ impl ApiError {
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
         self
+    }
+
+    /// Nobody who may ask was shown.
+    pub fn unauthorized(found: &str) -> Self {
+        let detail = "this needs the operator's token";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized", detail)
+            .expected("Authorization: Bearer TOKEN, with the token from operator.token in the data directory")
+            .found(found)
+            .remedy("set NIMBUS_TOKEN, or use the context that `nimbus up` made")
     }
 
     /// There is no `what` called `id`.

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use nimbus_api::MAX_LIMIT;
+use nimbus_protocol::words::UnknownWord;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -130,10 +131,9 @@ pub fn reason(text: &str) -> Result<String, ApiError> {
 }
 
 /// A word of a known set.
-pub fn word<T: std::str::FromStr<Err = String>>(name: &str, text: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|error: String| {
-        let expected = error.strip_prefix("expected ").and_then(|rest| rest.split_once(", found "));
-        ApiError::invalid(name, expected.map_or(error.as_str(), |(expected, _)| expected), text)
+pub fn word<T: std::str::FromStr<Err = UnknownWord>>(name: &str, text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|unknown: UnknownWord| {
+        ApiError::invalid(name, format!("one of {}", unknown.expected), unknown.found)
     })
 }
 

@@ -1,7 +1,7 @@
 //! What every list has in common: its page, and the words it can be filtered by.
 
-use nimbus_control_core::model::{Cluster, Versioned};
-use nimbus_store::{Document, Filter, Page};
+use nimbus_control_core::model::{Cluster, Document, Versioned};
+use nimbus_store::{Filter, Page};
 
 use super::error::ApiError;
 use crate::app::App;
@@ -19,7 +19,7 @@ pub fn newest(limit: Option<u32>, after: Option<String>) -> Filter {
 /// The name by which documents know a cluster, from its name or UID; a host's name is its own.
 pub async fn cluster_name(app: &App, text: Option<String>) -> Result<Option<String>, ApiError> {
     let Some(text) = text else { return Ok(None) };
-    let known: Option<Versioned<Cluster>> = app.store.get(&text).await?;
+    let known: Option<Versioned<Cluster>> = app.store().get(&text).await?;
     Ok(Some(known.map_or(text, |cluster| cluster.doc.name)))
 }
 
@@ -31,7 +31,7 @@ pub async fn by_id_or_name<T: Document>(
     what: &str,
     remedy: &str,
 ) -> Result<Versioned<T>, ApiError> {
-    if let Some(found) = app.store.get::<T>(text).await? {
+    if let Some(found) = app.store().get::<T>(text).await? {
         return Ok(found);
     }
     let filter = Filter {
@@ -40,7 +40,7 @@ pub async fn by_id_or_name<T: Document>(
         limit: 2,
         ..Filter::default()
     };
-    let Page { mut items, .. } = app.store.list::<T>(&filter).await?;
+    let Page { mut items, .. } = app.store().list::<T>(&filter).await?;
     match (items.pop(), items.is_empty()) {
         (Some(only), true) => Ok(only),
         (Some(_), false) => {

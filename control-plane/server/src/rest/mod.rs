@@ -12,6 +12,7 @@ mod approvals;
 pub mod audit;
 pub mod auth;
 mod autonomous;
+pub mod caller;
 mod clusters;
 mod conditional;
 mod drift;
@@ -98,6 +99,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(autonomous::enable::enable))
         .routes(routes!(autonomous::disable::disable))
         .routes(routes!(drift::list::list))
+        .routes(routes!(drift::baselines::list))
         .routes(routes!(drift::show::show))
         .routes(routes!(drift::fix::fix))
         .routes(routes!(drift::baseline::baseline))

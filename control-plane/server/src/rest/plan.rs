@@ -25,6 +25,6 @@ pub async fn show(
     condition: Conditional,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("plan", &id, "incidents and approvals name their plans");
-    let plan = app.store.get::<model::Plan>(&id).await?.ok_or_else(missing)?;
+    let plan = app.store().get::<model::Plan>(&id).await?.ok_or_else(missing)?;
     condition.answer(&view::plan(&plan.doc))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use nimbus_api::{AgentCounts, AgentProblems, ClusterHealth, IncidentCounts, Status, StorageStatus};
-use nimbus_control_core::model::{ApprovalState, Incident, IncidentKind, IncidentState, Severity};
+use nimbus_control_core::model::{Agent, ApprovalState, Incident, IncidentKind, IncidentState, Severity};
 
 use super::error::ApiError;
 use super::extract::{Nothing, Params};
@@ -22,9 +22,9 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
     let clusters = clusters(&fleet);
     let agents = agents(&fleet);
     let storage = StorageStatus {
-        kind: if app.store.address().starts_with("sqlite") { "sqlite" } else { "postgresql" }.to_owned(),
-        log_position: app.stored(),
-        log_applied: app.applied(),
+        kind: if app.store().address().starts_with("sqlite") { "sqlite" } else { "postgresql" }.to_owned(),
+        log_position: app.view.stored(),
+        log_applied: app.view.applied(),
     };
     let waiting_for = waiting_for(&app, &fleet, &clusters, &storage);
     let docs = &fleet.docs;
@@ -73,16 +73,19 @@ fn agents(fleet: &Fleet) -> AgentCounts {
     counts
 }
 
-/// What connected agents report; of the others nothing is known.
+/// Connected agents that report problems. What one reported before it went away may be over.
 fn agent_problems(fleet: &Fleet) -> Vec<AgentProblems> {
-    let agents = fleet.docs.agents.iter().map(|agent| &agent.doc);
-    let here = agents.filter(|agent| agent.revoked_at.is_none() && fleet.connected.contains(&agent.id));
-    here.filter_map(|agent| {
-        let first = agent.problems.first()?.clone();
-        let count = number(agent.problems.len());
+    let connected = fleet.docs.agents.iter().map(|agent| &agent.doc);
+    let connected =
+        connected.filter(|agent| agent.revoked_at.is_none() && fleet.connected.contains(&agent.id));
+    let reported = |agent: &Agent| {
+        let of_roots = agent.roots.iter().map(|root| &root.problem).filter(|problem| !problem.is_empty());
+        let mut problems = agent.problems.iter().chain(of_roots);
+        let first = problems.next()?.clone();
+        let count = number(1 + problems.count());
         Some(AgentProblems { id: agent.id.to_string(), name: agent.name.clone(), count, first })
-    })
-    .collect()
+    };
+    connected.filter_map(reported).collect()
 }
 
 fn incidents<'a>(incidents: impl Iterator<Item = &'a Incident>) -> IncidentCounts {
@@ -111,9 +114,7 @@ fn incidents<'a>(incidents: impl Iterator<Item = &'a Incident>) -> IncidentCount
 
 fn waiting_for(app: &App, fleet: &Fleet, clusters: &[ClusterHealth], storage: &StorageStatus) -> Vec<String> {
     let mut waiting = app.health.problems();
-    let away = |agent: &nimbus_control_core::model::Agent| {
-        agent.revoked_at.is_none() && !fleet.connected.contains(&agent.id)
-    };
+    let away = |agent: &Agent| agent.revoked_at.is_none() && !fleet.connected.contains(&agent.id);
     let agents = fleet.docs.agents.iter().map(|agent| &agent.doc).filter(|agent| away(agent));
     waiting.extend(agents.map(|agent| format!("agent {} is not connected", agent.name)));
     let unknown = clusters.iter().filter(|cluster| cluster.state == "unknown");

@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use nimbus_control_core::heal;
 use nimbus_control_core::model::{Job, JobState, Versioned};
+use nimbus_control_core::remediation::{self, UnsignedJob};
 use nimbus_protocol::ids::JobId;
 use nimbus_store::StoreError;
 
@@ -27,7 +27,7 @@ impl Dispatch {
     /// One look.
     pub async fn pass(&mut self, app: &App) -> Result<(), StoreError> {
         for _ in 0..TRIES {
-            if self.orders(app).await? {
+            if self.issue(app).await? {
                 break;
             }
         }
@@ -35,16 +35,14 @@ impl Dispatch {
     }
 
     /// Signs, commits and pushes what may go out now. False after a conflict: read again.
-    async fn orders(&mut self, app: &App) -> Result<bool, StoreError> {
+    async fn issue(&mut self, app: &App) -> Result<bool, StoreError> {
         let docs = app.docs().await?;
-        let orders = {
-            let world = app.world();
-            heal::dispatch(&docs.snapshot(app, &world), app.epoch, app.now(), &mut app.ids())
-        };
-        for heal::Order { job, mut changes } in orders {
-            let envelope = app.signer.sign(&job);
+        let unsigned =
+            app.look(&docs, |snapshot| remediation::dispatch(snapshot, app.epoch, app.now(), &mut app.ids()));
+        for UnsignedJob { job, mut changes } in unsigned {
+            let envelope = app.keys.signer.sign(&job);
             let Some(document) = changes.jobs.first_mut() else {
-                tracing::error!(job = job.job_id, "an order without its job document is not sent");
+                tracing::error!(job = job.job_id, "a job without its document is not sent");
                 continue;
             };
             document.doc.envelope = sign::to_document(&envelope);
@@ -64,10 +62,10 @@ impl Dispatch {
     /// Pushes every job whose envelope the agent's present session has not carried yet.
     async fn push_again(&mut self, app: &App) -> Result<(), StoreError> {
         let docs = app.docs().await?;
-        self.pushed.retain(|id, _| docs.jobs.iter().any(|job| &job.doc.id == id && waits(&job.doc)));
+        self.pushed.retain(|id, _| docs.jobs.iter().any(|job| job.doc.id == *id && waits(&job.doc)));
         let now = app.now();
         for job in docs.jobs.iter().filter(|job| waits(&job.doc) && now < job.doc.expires_at) {
-            let session = app.sessions.number(&job.doc.agent_id);
+            let session = app.sessions.number(job.doc.agent_id);
             if session.is_some() && session != self.pushed.get(&job.doc.id).copied() {
                 self.push(app, job).await?;
             }
@@ -85,9 +83,9 @@ impl Dispatch {
                 return Ok(());
             }
         };
-        match app.sessions.push(agent_id, envelope) {
+        match app.sessions.push(*agent_id, envelope) {
             Ok(session) => {
-                self.pushed.insert(id.clone(), session);
+                self.pushed.insert(*id, session);
             }
             Err(error) => {
                 tracing::info!(%error, job = %id, agent = %agent_id, "a job waits");
@@ -95,7 +93,7 @@ impl Dispatch {
             }
         }
         app.metrics.jobs_pushed.increment(1);
-        let changes = heal::sent(job, app.now());
+        let changes = remediation::sent(job, app.now());
         if !changes.is_empty() {
             match app.commit(&changes).await {
                 Ok(_) => said(&changes),

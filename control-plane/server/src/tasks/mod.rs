@@ -1,33 +1,36 @@
 //! The loops around the decisions. Level-triggered: each pass looks at what is in the store and in the world, so a
 //! restart, a missed wake-up and the steady state take the same path.
 //!
-//! The *engine* runs, in order: ingest, expire, diagnose, plan, dispatch. One loop, so that they never compete with
-//! each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
+//! The *engine* runs, in order: ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
+//! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
 //! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *keeper* takes
 //! snapshots of the world and trims what is no longer needed.
 
-mod diagnose;
 mod dispatch;
-mod expire;
+mod histories;
 mod ingest;
 mod pass;
-mod plan;
+mod reports;
 mod retention;
 mod snapshot;
-mod strays;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nimbus_control_core::remediation;
 use nimbus_store::StoreError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+pub use histories::Histories;
 pub use ingest::{CURSOR, Ingest};
+pub use snapshot::Snapshots;
 
 use crate::app::App;
 use crate::clock::jittered;
+use crate::failpoint;
 use crate::health::Part;
+use pass::decide;
 
 /// How often the loops look without being woken.
 const TICK: Duration = Duration::from_secs(1);
@@ -42,6 +45,7 @@ const RESTLESS: Duration = Duration::from_millis(200);
 pub struct Engine {
     app: Arc<App>,
     ingest: Ingest,
+    reports: reports::Reports,
     dispatch: dispatch::Dispatch,
     /// World version, revision of the documents and generation of the sessions of the last decision.
     seen: (u64, u64, u64),
@@ -51,7 +55,14 @@ pub struct Engine {
 impl Engine {
     /// The engine, with an ingest that has caught up.
     pub fn new(app: Arc<App>, ingest: Ingest) -> Self {
-        Self { app, ingest, dispatch: dispatch::Dispatch::default(), seen: (0, 0, 0), ticks: 0 }
+        Self {
+            app,
+            ingest,
+            reports: reports::Reports::default(),
+            dispatch: dispatch::Dispatch::default(),
+            seen: (0, 0, 0),
+            ticks: 0,
+        }
     }
 
     /// Runs until `stop` is cancelled. While the store does not answer it retries with growing pauses, says so
@@ -104,8 +115,8 @@ impl Engine {
             due = self.ticks.is_multiple_of(QUIET_TICKS) || app.docs().await?.has_deadlines();
         }
         for _ in 0..MAX_ROUNDS {
-            let more = self.ingest.pass(app).await?;
-            let sight = (app.world_version(), app.revision(), app.sessions.generation());
+            let more = self.ingest.pass(app).await? | self.reports.pass(app).await?;
+            let sight = (app.view.version(), app.documents.revision(), app.sessions.generation());
             if sight == self.seen && !due {
                 if !more {
                     return Ok(true);
@@ -113,14 +124,16 @@ impl Engine {
                 continue;
             }
             due = false;
-            expire::pass(app).await?;
-            diagnose::pass(app).await?;
-            plan::pass(app).await?;
+            decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
+            decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
+            if decide(app, "plans", |s, now, ids| remediation::plans(s, now, ids)).await? {
+                failpoint::hit("cp::planned");
+            }
             self.dispatch.pass(app).await?;
             self.seen = sight;
         }
         // With a full log this is the normal case: go on at once.
-        if app.stored() > app.applied() {
+        if app.view.stored() > app.view.applied() {
             app.wake.engine();
             return Ok(true);
         }
@@ -130,24 +143,23 @@ impl Engine {
 }
 
 /// Reads everything that the log holds beyond the world's snapshot, before anything is decided or served.
-pub async fn catch_up(app: &Arc<App>) -> Result<Ingest, StoreError> {
-    let from = app.applied();
+pub async fn catch_up(app: &Arc<App>, histories: Histories) -> Result<(Ingest, Snapshots), StoreError> {
+    let mut snapshots = Snapshots::new(app.view.applied(), histories);
     let mut ingest = Ingest::new(app);
     ingest.catch_up(app).await?;
-    for (agent, mark) in app.store.high_water_marks().await? {
-        app.caught_up.heard(&agent, mark);
+    for (agent, mark) in app.store().high_water_marks().await? {
+        app.sessions.caught_up.heard(agent, mark);
     }
-    if let Err(error) = snapshot::after_replay(app, from).await {
+    if let Err(error) = snapshots.after_replay(app).await {
         tracing::warn!(%error, "no snapshot after a long replay: the next start replays it again");
     }
-    Ok(ingest)
+    Ok((ingest, snapshots))
 }
 
 /// Runs the keeper until `stop` is cancelled; takes a last snapshot then.
-pub async fn keep(app: Arc<App>, stop: CancellationToken) {
+pub async fn keep(app: Arc<App>, mut snapshots: Snapshots, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut snapshots = snapshot::Snapshots::new(app.applied());
     let mut retention = retention::Retention::default();
     loop {
         tokio::select! {

@@ -20,10 +20,7 @@ pub async fn decide(
     let mut last = None;
     for _ in 0..TRIES {
         let docs = app.docs().await?;
-        let changes = {
-            let world = app.world();
-            decision(&docs.snapshot(app, &world), app.now(), &mut app.ids())
-        };
+        let changes = app.look(&docs, |snapshot| decision(snapshot, app.now(), &mut app.ids()));
         if changes.is_empty() {
             return Ok(false);
         }

@@ -7,7 +7,8 @@ use nimbus_store::StoreError;
 
 use crate::app::App;
 
-/// How long resolved incidents with all that belongs to them, and spent join tokens, are kept.
+/// How long resolved incidents with all that belongs to them, spent join tokens, and the revision histories of workloads
+/// that are gone, are kept.
 const KEEP: Duration = Duration::from_hours(90 * 24);
 /// How often documents are trimmed.
 const EVERY: Duration = Duration::from_hours(1);
@@ -25,7 +26,7 @@ impl Retention {
     pub async fn log(&self, app: &App, unneeded: i64) -> Result<(), StoreError> {
         let mut removed = 0;
         for _ in 0..CALLS {
-            match app.store.trim_log(unneeded + 1).await? {
+            match app.store().trim_log(unneeded + 1).await? {
                 0 => break,
                 rows => removed += rows,
             }
@@ -43,7 +44,7 @@ impl Retention {
         }
         self.documents = Some(Instant::now());
         let Ok(before) = app.now().checked_sub(KEEP) else { return Ok(()) };
-        let trimmed = app.store.trim_documents(before).await?;
+        let trimmed = app.store().trim_documents(before).await?;
         if trimmed != nimbus_store::Trimmed::default() {
             tracing::info!(?trimmed, "removed what has been over for 90 days");
         }

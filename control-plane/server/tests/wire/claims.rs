@@ -15,7 +15,7 @@ async fn connect(plane: &ControlPlane, identity: &Identity, uid: &str) -> Result
 }
 
 async fn agent(plane: &ControlPlane, identity: &Identity) -> Agent {
-    plane.app().store.get::<Agent>(&identity.id).await.unwrap().unwrap().doc
+    plane.app().store().get::<Agent>(&identity.id).await.unwrap().unwrap().doc
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +58,7 @@ async fn facts_and_a_lease_of_an_agent_that_has_no_claim_are_not_taken() {
     });
     let seen = seen.await;
     assert_eq!((seen.cluster_uid, seen.leading, seen.lease_term), (None, false, 0));
-    assert!(!plane.app().world().clusters.contains_key(UID), "nothing of it is in the inventory");
+    assert!(!plane.app().view.read().clusters.contains_key(UID), "nothing of it is in the inventory");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,9 +69,9 @@ async fn an_operator_may_point_an_agent_at_another_cluster() {
     let only = join_as(&plane, only).await;
     assert_eq!(connect(&plane, &only, UID).await.err().unwrap().code, "wrong_cluster");
     let id = only.id.parse().unwrap();
-    plane.grant_cluster(&id, UID, "operator").await.unwrap();
+    plane.grant_cluster(id, UID, "operator").await.unwrap();
     connect(&plane, &only, UID).await.unwrap();
-    let before = plane.app().store.audit_head().await.unwrap();
-    plane.grant_cluster(&id, UID, "operator").await.unwrap();
-    assert_eq!(plane.app().store.audit_head().await.unwrap(), before, "granted once");
+    let before = plane.app().store().audit_head().await.unwrap();
+    plane.grant_cluster(id, UID, "operator").await.unwrap();
+    assert_eq!(plane.app().store().audit_head().await.unwrap(), before, "granted once");
 }

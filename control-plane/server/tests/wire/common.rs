@@ -167,8 +167,8 @@ pub async fn enrol_from(
 }
 
 /// An agent of a host that is to join.
-pub fn vpc(name: &str) -> Newcomer<'_> {
-    Newcomer { name, kind: AgentKind::Vpc, cluster: None }
+pub fn host(name: &str) -> Newcomer<'_> {
+    Newcomer { name, kind: AgentKind::Host, cluster: None }
 }
 
 /// Makes a token and joins with it.
@@ -283,6 +283,22 @@ impl Session {
         assert_eq!(self.ack().await, self.next - 1);
     }
 
+    /// Reports on a job and waits for the acknowledgement.
+    pub async fn report(&mut self, report: v1::JobReport) {
+        let (job, phase) = (report.job_id.clone(), report.phase);
+        write(&mut self.send, ToServer::JobReport(report)).await;
+        loop {
+            match self.control().await {
+                FromServer::JobReportAck(ack) => {
+                    assert_eq!((ack.job_id, ack.phase), (job, phase));
+                    return;
+                }
+                FromServer::Job(_) | FromServer::Heartbeat(_) | FromServer::Resync(_) => {}
+                other => panic!("expected an acknowledgement, found {other:?}"),
+            }
+        }
+    }
+
     pub async fn ack(&mut self) -> u64 {
         match within("an acknowledgement", read(&mut self.data_recv)).await.unwrap() {
             FromServer::Ack(ack) => ack.sequence,
@@ -313,7 +329,7 @@ pub async fn closed(connection: &Connection) -> (u64, String) {
 
 /// A good agent is served from joining to an acknowledgement.
 pub async fn serves_a_good_agent(plane: &ControlPlane) {
-    let identity = join(plane, "good", AgentKind::Vpc).await;
+    let identity = join(plane, "good", AgentKind::Host).await;
     let mut session = identity.connect(plane).await;
     session.send_blank([1, 2, 3]).await;
     assert_eq!(session.ack().await, 3);

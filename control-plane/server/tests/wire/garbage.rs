@@ -24,8 +24,8 @@ fn drift(path: &str) -> Body {
 }
 
 async fn drifted(plane: &ControlPlane) -> Vec<String> {
-    let incidents = plane.app().store.all::<Incident>().await.unwrap();
-    incidents.into_iter().map(|incident| incident.doc.object.name).collect()
+    let incidents = plane.app().store().all::<Incident>().await.unwrap();
+    incidents.into_iter().map(|incident| incident.doc.object.name().to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,15 +33,17 @@ async fn what_no_database_keeps_stops_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
     let bad = join(&plane, "bad", AgentKind::Cluster).await;
-    let good = join(&plane, "good", AgentKind::Vpc).await;
+    let good = join(&plane, "good", AgentKind::Host).await;
     let mut session = bad.connect(&plane).await;
     let status = v1::AgentStatus { cluster_uid: "a\0b".into(), ..Default::default() };
     let term = v1::SyncMark { kind: "Pod".into(), phase: 1, lease_term: u64::MAX };
     session.tell("a\0b", vec![Body::Sync(term)]).await;
     session.tell("", vec![drift("/etc/app/x\0"), drift("/etc/app/x\u{fffd}")]).await;
     session.tell("", vec![drift(&"/long".repeat(2_000))]).await;
-    let report = v1::JobReport { job_id: "\0".into(), code: "x\0".into(), ..Default::default() };
-    session.tell("", vec![Body::JobReport(report); 100]).await;
+    for n in 0..100 {
+        let report = v1::JobReport { job_id: "\0".into(), code: format!("x\0{n}"), ..Default::default() };
+        session.report(report).await;
+    }
     // Its session ends over this; nobody waits for the acknowledgement.
     let status = v1::Observation { body: Some(Body::AgentStatus(status)), ..blank(session.next) };
     session.send_batch(vec![status]).await;
@@ -57,9 +59,9 @@ async fn what_no_database_keeps_stops_nobody() {
     seen.sort();
     assert_eq!(seen, ["/etc/app/fine", "/etc/app/x\u{fffd}"]);
     assert!(plane.app().health.problems().is_empty(), "{:?}", plane.app().health.problems());
-    let rows = plane.app().store.audit(&nimbus_store::AuditFilter::default()).await.unwrap();
-    let strays = rows.rows.iter().filter(|row| row.draft.action == "job.report_unknown").count();
-    assert!((1..=10).contains(&strays), "{strays} rows for a hundred reports");
+    let rows = plane.app().store().audit(&nimbus_store::AuditFilter::default()).await.unwrap();
+    let audited = rows.rows.iter().filter(|row| row.draft.action == "job.report_unknown").count();
+    assert!((1..=10).contains(&audited), "{audited} rows for a hundred reports");
     plane.stop().await;
     start(dir.path()).await.stop().await;
 }

@@ -1,9 +1,9 @@
 //! The gateway over loopback: what an agent may rely on.
 
-use crate::common::{HERE, Identity, csr, join, start, until, within, write};
+use crate::common::{HERE, Identity, csr, enrol, host, join, start, until, within, write};
+use nimbus_control_core::gateway::CloseReason;
 use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
 use nimbus_control_plane::ControlPlane;
-use nimbus_control_plane::app::Cut;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
@@ -15,12 +15,12 @@ fn id(identity: &Identity) -> AgentId {
 }
 
 async fn mark(plane: &ControlPlane, identity: &Identity) -> u64 {
-    plane.app().store.high_water_marks().await.unwrap().get(&id(identity)).copied().unwrap_or(0)
+    plane.app().store().high_water_marks().await.unwrap().get(&id(identity)).copied().unwrap_or(0)
 }
 
 /// Sequence numbers in the log, in order.
 async fn stored(plane: &ControlPlane) -> Vec<u64> {
-    let rows = plane.app().store.read_log(0, 500).await.unwrap();
+    let rows = plane.app().store().read_log(0, 500).await.unwrap();
     let unpack = |payload: &[u8]| {
         let plain = nimbus_protocol::frame::inflate(payload).unwrap();
         <v1::ObservationBatch as prost::Message>::decode(plain.as_slice()).unwrap()
@@ -32,7 +32,7 @@ async fn stored(plane: &ControlPlane) -> Vec<u64> {
 async fn a_batch_is_acknowledged_after_its_commit_and_counted_once() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut session = identity.connect(&plane).await;
     assert_eq!((session.welcome.acknowledged, session.welcome.version), (0, 1));
     session.send_blank(1..=3).await;
@@ -53,7 +53,7 @@ async fn a_batch_is_acknowledged_after_its_commit_and_counted_once() {
 async fn a_gap_is_stored_and_everything_is_asked_for_again_once() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut session = identity.connect(&plane).await;
     session.send_blank(1..=2).await;
     session.send_blank(10..=11).await;
@@ -72,7 +72,7 @@ async fn a_gap_is_stored_and_everything_is_asked_for_again_once() {
 async fn a_restart_keeps_the_marks_and_raises_the_epoch() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut session = identity.connect(&plane).await;
     session.send_blank(1..=7).await;
     assert_eq!(session.ack().await, 7);
@@ -93,7 +93,7 @@ async fn a_restart_keeps_the_marks_and_raises_the_epoch() {
 async fn the_newest_session_of_an_agent_wins() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let older = identity.connect(&plane).await;
     let mut newer = identity.connect(&plane).await;
     assert_eq!(older.closed().await.0, 5);
@@ -107,7 +107,7 @@ async fn the_newest_session_of_an_agent_wins() {
 async fn a_revoked_agent_that_does_not_read_is_not_served_any_longer_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut transport = quinn::TransportConfig::default();
     // Room for a welcome, and for a few answers to heartbeats.
     transport.stream_receive_window(quinn::VarInt::from_u32(256));
@@ -118,11 +118,11 @@ async fn a_revoked_agent_that_does_not_read_is_not_served_any_longer_for_it() {
     session.send_blank(1..=3).await;
     assert_eq!(session.ack().await, 3);
     let app = plane.app();
-    let mut agent = app.store.get::<Agent>(&identity.id).await.unwrap().unwrap();
+    let mut agent = app.store().get::<Agent>(&identity.id).await.unwrap().unwrap();
     agent.doc.revoked_at = Some(app.now());
     app.commit(&ChangeSet { agents: vec![agent], ..ChangeSet::default() }).await.unwrap();
     let began = std::time::Instant::now();
-    app.sessions.cut(&id(&identity), Cut::Revoked);
+    app.sessions.close(id(&identity), CloseReason::Revoked);
     let (code, reason) = session.closed().await;
     assert!(code == 1 && reason.contains("revoked"), "{code}: {reason}");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "not when its patience for a write ends");
@@ -131,13 +131,13 @@ async fn a_revoked_agent_that_does_not_read_is_not_served_any_longer_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_agents_live_session_is_cut_whoever_revoked_it_and_it_cannot_come_back() {
+async fn a_revoked_agents_live_session_is_closed_whoever_revoked_it_and_it_cannot_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut session = identity.connect(&plane).await;
     let app = plane.app();
-    let mut agent = app.store.get::<Agent>(&identity.id).await.unwrap().unwrap();
+    let mut agent = app.store().get::<Agent>(&identity.id).await.unwrap().unwrap();
     agent.doc.revoked_at = Some(app.now());
     app.commit(&ChangeSet { agents: vec![agent], ..ChangeSet::default() }).await.unwrap();
     let FromServer::Refusal(refusal) = session.control().await else { panic!("expected a refusal") };
@@ -154,7 +154,7 @@ async fn a_revoked_agents_live_session_is_cut_whoever_revoked_it_and_it_cannot_c
 async fn an_agent_renews_and_its_old_certificate_ends_with_the_first_use_of_the_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let old = join(&plane, "edge", AgentKind::Vpc).await;
+    let old = join(&plane, "edge", AgentKind::Host).await;
     let mut session = old.connect(&plane).await;
     let key = rcgen::KeyPair::generate().unwrap();
     write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key) })).await;
@@ -175,13 +175,24 @@ async fn an_agent_renews_and_its_old_certificate_ends_with_the_first_use_of_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_agents_with_one_name_get_two_names() {
+async fn a_taken_name_is_refused_and_costs_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let one = join(&plane, "edge", AgentKind::Vpc).await;
-    let two = join(&plane, "edge", AgentKind::Cluster).await;
-    assert_eq!((one.name.as_str(), two.name.as_str()), ("edge", "edge-2"));
-    assert_eq!((one.kind.as_str(), two.kind.as_str()), ("vpc", "cluster"));
+    let minute = std::time::Duration::from_mins(1);
+    let second = plane.create_join_token(host("edge"), minute, "operator").await.unwrap().to_string();
+    let first = join(&plane, "edge", AgentKind::Host).await;
+    assert_eq!((first.name.as_str(), first.kind.as_str()), ("edge", "host"));
+    let refused = plane.create_join_token(host("edge"), minute, "operator").await.unwrap_err().to_string();
+    assert!(refused.contains(&first.id) && refused.contains("nimbus agents revoke"), "{refused}");
+    // A token that was made before is as good as before, once the name is free.
+    let refusal = enrol(&plane, &second).await.err().unwrap();
+    assert_eq!(refusal.code, "name_taken");
+    assert!(refusal.found.contains(&first.id) && refusal.remedy.contains("--name"), "{refusal:?}");
+    let app = plane.app();
+    let mut agent = app.store().get::<Agent>(&first.id).await.unwrap().unwrap();
+    agent.doc.revoked_at = Some(app.now());
+    app.commit(&ChangeSet { agents: vec![agent], ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(enrol(&plane, &second).await.unwrap_or_else(|refusal| panic!("{refusal:?}")).name, "edge");
     plane.stop().await;
 }
 
@@ -193,7 +204,7 @@ async fn many_agents_share_commits_and_none_loses_an_observation() {
     for agent in 0..8 {
         let plane = std::sync::Arc::clone(&plane);
         agents.spawn(async move {
-            let identity = join(&plane, &format!("edge-{agent}"), AgentKind::Vpc).await;
+            let identity = join(&plane, &format!("edge-{agent}"), AgentKind::Host).await;
             let mut session = identity.connect(&plane).await;
             for batch in 0..20_u64 {
                 session.send_blank(batch * 50 + 1..=batch * 50 + 50).await;

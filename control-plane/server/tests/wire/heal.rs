@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::cluster::{UID, crashing, deployment, gone, healthy, listing, replica_set, status};
 use crate::common::{Identity, Session, config, join, start, until, within};
-use nimbus_control_core::heal;
 use nimbus_control_core::model::{ActionKind, AgentKind, Cluster, Incident, IncidentState, Job, JobState};
+use nimbus_control_core::remediation;
 use nimbus_control_plane::{Config, ControlPlane};
+use nimbus_protocol::action::{self, Body as Action};
 use nimbus_protocol::signed::Signed;
 use nimbus_protocol::v1;
-use nimbus_protocol::v1::job::Action;
 use nimbus_protocol::v1::job_report::Phase;
 use nimbus_protocol::v1::observation::Body;
 use nimbus_protocol::v1::server_frame::Body as FromServer;
@@ -31,8 +31,9 @@ async fn enable(plane: &ControlPlane) {
     let app = plane.app();
     // An agent's hello may be between the two.
     for _ in 0..10 {
-        let cluster = app.store.get::<Cluster>(UID).await.unwrap().unwrap();
-        let changes = heal::enable(&cluster, &[ActionKind::RestartPod], "operator", app.now()).unwrap();
+        let cluster = app.store().get::<Cluster>(UID).await.unwrap().unwrap();
+        let changes =
+            remediation::enable(&cluster, &[ActionKind::RestartPod], "operator", app.now()).unwrap();
         match app.commit(&changes).await {
             Ok(_) => return,
             Err(error) => assert!(error.is_conflict(), "{error}"),
@@ -42,7 +43,7 @@ async fn enable(plane: &ControlPlane) {
 }
 
 async fn incidents(plane: &ControlPlane) -> Vec<Incident> {
-    plane.app().store.all::<Incident>().await.unwrap().into_iter().map(|incident| incident.doc).collect()
+    plane.app().store().all::<Incident>().await.unwrap().into_iter().map(|incident| incident.doc).collect()
 }
 
 /// The next job that the agent gets; it believes only a signature of the keys it got at enrolment.
@@ -61,18 +62,18 @@ async fn job(session: &mut Session, identity: &Identity) -> (v1::Job, v1::Envelo
     }
 }
 
-fn report(job: &v1::Job, phase: Phase) -> Body {
-    Body::JobReport(v1::JobReport {
+fn report(job: &v1::Job, phase: Phase) -> v1::JobReport {
+    v1::JobReport {
         job_id: job.job_id.clone(),
         phase: phase.into(),
         at_us: nimbus_protocol::to_micros(nimbus_control_plane::clock::now()),
         evidence: vec!["pod cart-c is ready".into()],
         ..Default::default()
-    })
+    }
 }
 
 async fn state(plane: &ControlPlane, job: &v1::Job) -> JobState {
-    plane.app().store.get::<Job>(&job.job_id).await.unwrap().unwrap().doc.state
+    plane.app().store().get::<Job>(&job.job_id).await.unwrap().unwrap().doc.state
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,8 +90,8 @@ async fn facts_that_come_before_the_agent_says_which_cluster_it_watches_are_kept
     session.tell("another-cluster", listing(crashing("cart-a", "n1"))).await;
     session.tell("", vec![status()]).await;
     until("an incident", async || incidents(&plane).await.pop()).await;
-    let clusters: Vec<String> = plane.app().world().clusters.keys().cloned().collect();
-    assert_eq!(clusters, [UID], "one agent speaks for one cluster");
+    let clusters: Vec<String> = plane.app().view.read().clusters.keys().cloned().collect();
+    assert_eq!(clusters, [UID], "one agent reports for one cluster");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,33 +109,35 @@ async fn a_crash_loop_becomes_a_signed_job_and_is_resolved_with_evidence() {
     });
     why.await;
     assert_eq!(seen.cluster, "kind");
-    assert!(plane.app().store.all::<Job>().await.unwrap().is_empty());
+    assert!(plane.app().store().all::<Job>().await.unwrap().is_empty());
     let mut enabled = plane.enabled_clusters();
     enable(&plane).await;
     let (job, _) = job(&mut session, &identity).await;
     let told = within("the enabled clusters", enabled.wait_for(|clusters| !clusters.is_empty())).await;
     assert_eq!(*told.unwrap(), [(UID.to_owned(), vec![ActionKind::RestartPod])]);
     assert_eq!((job.agent_id.as_str(), job.cluster_uid.as_str()), (identity.id.as_str(), UID));
-    assert_eq!((job.epoch, job.incident_id.as_str()), (plane.app().epoch, seen.id.as_str()));
-    let Some(Action::RestartPod(restart)) = &job.action else { panic!("{job:?}") };
+    assert_eq!((job.epoch, job.incident_id.clone()), (plane.app().epoch, seen.id.to_string()));
+    let Some(Action::RestartPod(restart)) = action::decode(&job.action) else { panic!("{job:?}") };
     assert_eq!(restart.pod.as_ref().unwrap().uid, "uid-cart-a");
     assert!(restart.avoid_node);
 
-    session.tell(UID, vec![report(&job, Phase::Accepted), report(&job, Phase::Applied)]).await;
+    session.report(report(&job, Phase::Accepted)).await;
+    session.report(report(&job, Phase::Applied)).await;
     until("a running job", async || (state(&plane, &job).await == JobState::Running).then_some(())).await;
     let new = vec![gone("cart-a"), healthy("cart-c", "n2"), replica_set(2), deployment(2)];
     session.tell(UID, new).await;
     // Told twice, counted once.
     let done = report(&job, Phase::Succeeded);
-    session.tell(UID, vec![done.clone(), done]).await;
+    session.report(done.clone()).await;
+    session.report(done).await;
     let over = until("a resolved incident", async || {
         incidents(&plane).await.pop().filter(|incident| incident.state == IncidentState::Resolved)
     });
     let over = over.await;
-    assert_eq!((over.id.clone(), over.attempts), (seen.id.clone(), 1));
+    assert_eq!((over.id, over.attempts), (seen.id, 1));
     assert_eq!(state(&plane, &job).await, JobState::Succeeded);
     assert_eq!(incidents(&plane).await.len(), 1);
-    let rows = plane.app().store.audit_rows(1, 500).await.unwrap();
+    let rows = plane.app().store().audit_rows(1, 500).await.unwrap();
     let actions: Vec<&str> = rows.iter().map(|row| row.draft.action.as_str()).collect();
     for action in
         ["agent.enrolled", "incident.opened", "plan.made", "job.signed", "job.sent", "incident.resolved"]
@@ -167,15 +170,16 @@ async fn a_job_that_nobody_answered_comes_again_byte_for_byte_after_a_reconnect_
     assert_eq!(job(&mut session, &identity).await, (first.clone(), envelope));
     // What was observed before the restart is still known, and the report closes the circle.
     session.next = next;
-    session.tell(UID, vec![report(&first, Phase::Accepted), report(&first, Phase::Applied)]).await;
+    session.report(report(&first, Phase::Accepted)).await;
+    session.report(report(&first, Phase::Applied)).await;
     let new = vec![gone("cart-a"), healthy("cart-c", "n2"), replica_set(2), deployment(2)];
     session.tell(UID, new).await;
-    session.tell(UID, vec![report(&first, Phase::Succeeded)]).await;
+    session.report(report(&first, Phase::Succeeded)).await;
     until("a resolved incident", async || {
         incidents(&plane).await.pop().filter(|incident| incident.state == IncidentState::Resolved)
     })
     .await;
-    let jobs = plane.app().store.all::<Job>().await.unwrap();
+    let jobs = plane.app().store().all::<Job>().await.unwrap();
     assert_eq!(jobs.len(), 1);
     plane.stop().await;
 }
@@ -190,14 +194,14 @@ async fn a_refused_job_says_why_and_is_planned_anew() {
     session.tell(UID, listing(crashing("cart-a", "n1"))).await;
     enable(&plane).await;
     let (first, _) = job(&mut session, &identity).await;
-    let refusal = Body::JobReport(v1::JobReport {
+    let refusal = v1::JobReport {
         job_id: first.job_id.clone(),
         phase: Phase::Refused.into(),
         code: "precondition_failed".into(),
         reason: "expected CrashLoopBackOff, found Running".into(),
         ..Default::default()
-    });
-    session.tell(UID, vec![refusal]).await;
+    };
+    session.report(refusal).await;
     until("a refused job", async || (state(&plane, &first).await == JobState::Refused).then_some(())).await;
     let incident = incidents(&plane).await.pop().unwrap();
     assert!(incident.history.iter().any(|entry| entry.text.contains("found Running")), "{incident:#?}");
@@ -208,7 +212,7 @@ async fn a_refused_job_says_why_and_is_planned_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_speaks_only_for_its_own_cluster_and_reports_only_on_its_own_jobs() {
+async fn an_agent_reports_only_for_its_own_cluster_and_only_on_its_own_jobs() {
     let dir = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
     let identity = join(&plane, "kind", AgentKind::Cluster).await;
@@ -218,17 +222,17 @@ async fn an_agent_speaks_only_for_its_own_cluster_and_reports_only_on_its_own_jo
     enable(&plane).await;
     let (first, _) = job(&mut session, &identity).await;
 
-    let stranger = join(&plane, "host", AgentKind::Vpc).await;
+    let stranger = join(&plane, "host", AgentKind::Host).await;
     let mut other = stranger.connect(&plane).await;
     other.tell(UID, listing(healthy("cart-a", "n1"))).await;
     other.tell("another", listing(crashing("cart-x", "n1"))).await;
-    other.tell("", vec![report(&first, Phase::Succeeded)]).await;
+    other.report(report(&first, Phase::Succeeded)).await;
     let app = plane.app();
-    until("everything applied", async || (app.routed() == app.stored()).then_some(())).await;
+    until("everything applied", async || (app.view.routed() == app.view.stored()).then_some(())).await;
     assert!(!matches!(state(&plane, &first).await, JobState::Succeeded));
-    assert_eq!(app.world().clusters.keys().collect::<Vec<_>>(), [UID]);
-    assert_eq!(app.world().clusters[UID].leader.as_ref().unwrap().as_str(), identity.id);
-    assert_eq!(app.store.all::<Cluster>().await.unwrap().len(), 1);
+    assert_eq!(app.view.read().clusters.keys().collect::<Vec<_>>(), [UID]);
+    assert_eq!(app.view.read().clusters[UID].leader.unwrap().to_string(), identity.id);
+    assert_eq!(app.store().all::<Cluster>().await.unwrap().len(), 1);
     plane.stop().await;
 }
 
@@ -241,24 +245,63 @@ async fn a_restart_rebuilds_the_world_from_the_snapshot_and_the_log() {
     session.tell(UID, vec![status()]).await;
     session.tell(UID, listing(healthy("cart-a", "n1"))).await;
     let app = plane.app().clone();
-    until("everything applied", async || (app.routed() == app.stored()).then_some(())).await;
-    let before = app.world().clone();
+    until("everything applied", async || (app.view.routed() == app.view.stored()).then_some(())).await;
+    let before = app.view.read().to_snapshot();
     plane.stop().await;
     // A snapshot was taken at the stop, and nothing of the log is needed any more.
     let plane = start(dir.path()).await;
-    assert_eq!(*plane.app().world(), before);
-    assert!(!plane.app().needs_listing());
+    assert_eq!(plane.app().view.read().to_snapshot(), before);
+    assert!(!plane.app().view.needs_listing());
     let mut session = connect(&plane, &identity).await;
     session.next = session.welcome.acknowledged + 1;
     session.tell(UID, vec![gone("cart-b")]).await;
     let app = plane.app().clone();
-    until("everything applied", async || (app.applied() == app.stored()).then_some(())).await;
-    let before = app.world().clone();
-    assert_eq!(before.clusters[UID].pods.len(), 1);
+    until("everything applied", async || (app.view.applied() == app.view.stored()).then_some(())).await;
+    assert_eq!(app.view.read().clusters[UID].pods.len(), 1);
+    let before = app.view.read().to_snapshot();
     drop(plane);
     // Without a goodbye: the tail of the log is read again.
     let plane = until("the data directory", async || {
         nimbus_control_plane::ControlPlane::start(config(dir.path())).await.ok()
     });
-    assert_eq!(*plane.await.app().world(), before);
+    assert_eq!(plane.await.app().view.read().to_snapshot(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_is_acknowledged_after_its_commit_and_taken_once_however_often_it_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let mut session = connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    enable(&plane).await;
+    let (job, _) = job(&mut session, &identity).await;
+    let accepted = report(&job, Phase::Accepted);
+    session.report(accepted.clone()).await;
+    // Acknowledged is committed: nobody has to wait for it.
+    assert_eq!(state(&plane, &job).await, JobState::Running);
+    let rows = async |action: &str| {
+        let rows = plane.app().store().audit_rows(1, 500).await.unwrap();
+        rows.iter().filter(|row| row.draft.action == action).count()
+    };
+    // The acknowledgement was lost with the connection: the report comes again.
+    session.connection.close(0u32.into(), b"");
+    let mut session = connect(&plane, &identity).await;
+    session.report(accepted).await;
+    assert_eq!(rows("job.accepted").await, 1);
+    // A refusal of a copy, and a job that nobody knows: each is a row of its own, and none when it comes again.
+    let replayed = v1::JobReport { code: "replayed".into(), ..report(&job, Phase::ReplayRefused) };
+    let unknown = v1::JobReport { job_id: "job_nowhere".into(), ..report(&job, Phase::Failed) };
+    for report in [&replayed, &replayed, &unknown, &unknown] {
+        session.report(report.clone()).await;
+    }
+    assert_eq!((rows("job.replay_refused").await, rows("job.report_unknown").await), (1, 1));
+    // Of a flood of them some are audited, and all are acknowledged.
+    for n in 0..50 {
+        session.report(v1::JobReport { job_id: format!("job_{n}"), ..unknown.clone() }).await;
+    }
+    assert_eq!(rows("job.report_unknown").await + rows("job.replay_refused").await, 10);
+    assert_eq!(state(&plane, &job).await, JobState::Running);
+    plane.stop().await;
 }

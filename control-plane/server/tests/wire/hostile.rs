@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::common::{
-    ELSEWHERE, client, closed, config, csr, enrol, enrol_from, join, read, serves_a_good_agent, start, until,
-    vpc, within, write,
+    ELSEWHERE, client, closed, config, csr, enrol, enrol_from, host, join, read, serves_a_good_agent, start,
+    until, within, write,
 };
 use nimbus_control_core::model::AgentKind;
 use nimbus_control_plane::gateway::limits::MAX_HANDSHAKES_EACH;
@@ -62,7 +62,7 @@ fn crc32(body: &[u8]) -> u32 {
 async fn broken_frames_cost_their_sender_the_connection_and_nobody_else_anything() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     for (word, bytes) in hostile_bytes() {
         // As the first message of a session.
         let connection = identity.dial(&plane).await;
@@ -106,7 +106,7 @@ async fn broken_frames_cost_their_sender_the_connection_and_nobody_else_anything
 async fn a_batch_out_of_order_is_named_and_not_stored() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     for sequences in [vec![3, 2], vec![0], vec![4, 4], vec![u64::MAX]] {
         let mut session = identity.connect(&plane).await;
         session.send_blank(sequences).await;
@@ -114,7 +114,7 @@ async fn a_batch_out_of_order_is_named_and_not_stored() {
         assert!(refusal.found.contains("sequence"), "{refusal:?}");
         assert_eq!(session.closed().await.0, 2);
     }
-    assert!(plane.app().store.high_water_marks().await.unwrap().is_empty());
+    assert!(plane.app().store().high_water_marks().await.unwrap().is_empty());
     serves_a_good_agent(&plane).await;
     plane.stop().await;
 }
@@ -123,12 +123,12 @@ async fn a_batch_out_of_order_is_named_and_not_stored() {
 async fn an_unknown_version_and_another_agents_name_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let hello = v1::Hello { lowest_version: 7, highest_version: 9, ..identity.hello() };
     let refusal = identity.connect_with(&plane, hello).await.err().unwrap();
     assert_eq!(refusal.code, "unsupported_version");
     assert!(refusal.found.contains("7 to 9"), "{refusal:?}");
-    let other = join(&plane, "other", AgentKind::Vpc).await;
+    let other = join(&plane, "other", AgentKind::Host).await;
     let refusal = identity.connect_with(&plane, other.hello()).await.err().unwrap();
     assert_eq!(refusal.code, "wrong_agent");
     serves_a_good_agent(&plane).await;
@@ -139,7 +139,7 @@ async fn an_unknown_version_and_another_agents_name_are_refused() {
 async fn without_a_certificate_a_session_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let endpoint = client(&identity.ca, ALPN_SESSION, None);
     let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
@@ -156,7 +156,7 @@ async fn without_a_certificate_a_session_is_refused() {
 async fn strangers_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
     let dir = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(Config { max_connections: 40, ..config(dir.path()) }).await.unwrap();
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let began = std::time::Instant::now();
     let mut silent = Vec::new();
     for n in 0..60 {
@@ -168,7 +168,7 @@ async fn strangers_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
     // More of them than there is room for agents, and more than are served at once: the agent is welcome, and whoever
     // wants to join from elsewhere does not stand in line behind them.
     let session = identity.connect(&plane).await;
-    let token = plane.create_join_token(vpc("late"), Duration::from_mins(1), "operator").await.unwrap();
+    let token = plane.create_join_token(host("late"), Duration::from_mins(1), "operator").await.unwrap();
     enrol_from(ELSEWHERE, &plane, &token.to_string()).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(4), "before any of them was closed");
     for connection in &silent {
@@ -185,8 +185,8 @@ async fn strangers_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
 async fn one_address_does_not_get_every_handshake() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
-    let other = join(&plane, "other", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
+    let other = join(&plane, "other", AgentKind::Host).await;
     // A certificate and then nothing: each is waited for.
     let mut silent = Vec::new();
     for _ in 0..MAX_HANDSHAKES_EACH {
@@ -212,7 +212,7 @@ async fn one_address_does_not_get_every_handshake() {
 async fn a_foreign_and_an_expired_certificate_fail_the_handshake() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let app = plane.app();
     let id = identity.id.parse().unwrap();
     let lifetime = Duration::from_hours(1);
@@ -221,9 +221,9 @@ async fn a_foreign_and_an_expired_certificate_fail_the_handshake() {
     let elsewhere = tempfile::tempdir().unwrap();
     let paths = (elsewhere.path().join("ca.pem"), elsewhere.path().join("ca.key"));
     let foreign = nimbus_control_plane::ca::Authority::open(&paths.0, &paths.1, app.now()).unwrap();
-    let foreign = foreign.issue_agent(&id, &csr(&key), app.now(), lifetime).unwrap();
+    let foreign = foreign.issue_agent(id, &csr(&key), app.now(), lifetime).unwrap();
     let long_ago = app.now() - Duration::from_hours(2);
-    let expired = app.ca.issue_agent(&id, &csr(&key), long_ago, lifetime).unwrap();
+    let expired = app.keys.ca.issue_agent(id, &csr(&key), long_ago, lifetime).unwrap();
     for (what, chain) in [("foreign", foreign.chain), ("expired", expired.chain)] {
         let chain: Vec<_> = chain.into_iter().map(CertificateDer::from).collect();
         let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
@@ -254,7 +254,7 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
     let plane = start(dir.path()).await;
     let app = plane.app();
     let minute = Duration::from_mins(1);
-    let token = plane.create_join_token(vpc("edge"), minute, "operator").await.unwrap();
+    let token = plane.create_join_token(host("edge"), minute, "operator").await.unwrap();
     let mut forged = token.clone();
     forged.secret[0] ^= 1;
     let refusal = enrol(&plane, &forged.to_string()).await.err().unwrap();
@@ -272,8 +272,8 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
         assert_eq!(enrol(&plane, &token.to_string()).await.err().unwrap().code, "token_used");
     }
 
-    let token = plane.create_join_token(vpc("late"), minute, "operator").await.unwrap();
-    let mut record = app.store.get(token.id.as_str()).await.unwrap().unwrap();
+    let token = plane.create_join_token(host("late"), minute, "operator").await.unwrap();
+    let mut record = app.store().get(token.id).await.unwrap().unwrap();
     let record_doc: &mut nimbus_control_core::model::JoinTokenRecord = &mut record.doc;
     record_doc.expires_at = app.now() - Duration::from_secs(1);
     let changes = nimbus_control_core::model::ChangeSet { tokens: vec![record], ..Default::default() };
@@ -283,9 +283,9 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
     for text in ["", "nimbus1.x.y.z", "nimbus2.tok_00000000000000000000000000000001.AA.00"] {
         assert_eq!(enrol(&plane, text).await.err().unwrap().code, "token_unknown", "{text}");
     }
-    let agents = app.store.all::<nimbus_control_core::model::Agent>().await.unwrap();
+    let agents = app.store().all::<nimbus_control_core::model::Agent>().await.unwrap();
     assert_eq!(agents.len(), 1);
-    let rows = app.store.audit_rows(1, 500).await.unwrap();
+    let rows = app.store().audit_rows(1, 500).await.unwrap();
     let count = |action: &str| rows.iter().filter(|row| row.draft.action == action).count();
     assert_eq!((count("agent.enrolled"), count("agent.enrolment_refused")), (1, 2));
     serves_a_good_agent(&plane).await;
@@ -296,7 +296,7 @@ async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
 async fn what_is_no_certificate_request_does_not_spend_the_token() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let token = plane.create_join_token(vpc("edge"), Duration::from_mins(1), "operator").await.unwrap();
+    let token = plane.create_join_token(host("edge"), Duration::from_mins(1), "operator").await.unwrap();
     let endpoint = client(&crate::common::ca(&plane), ALPN_ENROL, None);
     let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();

@@ -69,7 +69,11 @@ async fn one_database_file_is_for_one_control_plane_from_whichever_data_director
     let plane = start(one.path()).await;
     let said = refused(Config { database: database.clone(), ..config(two.path()) }).await;
     assert!(said.contains("only control plane") && said.contains("nimbus.db"), "{said}");
-    assert_eq!(plane.app().store.check_epoch().await, Ok(()), "it did not cost the one that runs its epoch");
+    assert_eq!(
+        plane.app().store().check_epoch().await,
+        Ok(()),
+        "it did not cost the one that runs its epoch"
+    );
     serves_a_good_agent(&plane).await;
     plane.stop().await;
     ControlPlane::start(Config { database, ..config(two.path()) }).await.unwrap().stop().await;
@@ -202,9 +206,9 @@ async fn what_a_start_replayed_for_long_the_next_one_does_not_replay_again() {
     let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
     let open = || async { Store::open(&url.parse().unwrap()).await.unwrap() };
     let store = open().await;
-    let agent = AgentId::new(&mut || uuid::Uuid::from_u128(1));
+    let agent = AgentId::from(uuid::Uuid::from_u128(1));
     let rows = (1..=ROWS).map(|n| NewBatch {
-        agent: agent.clone(),
+        agent,
         first: n,
         last: n,
         count: 1,
@@ -237,4 +241,18 @@ async fn a_data_directory_of_a_newer_nimbus_is_not_touched() {
     assert!(said.contains("newer Nimbus") && said.contains("999") && said.contains("nimbus 9.0"), "{said}");
     let after: i64 = sqlx::query_scalar(epoch).fetch_one(&mut newer).await.unwrap();
     assert_eq!(after, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_of_an_older_nimbus_is_refused_with_what_to_do() {
+    use sqlx::Connection as _;
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path()).await.stop().await;
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let mut older = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("UPDATE schema_version SET version = 1").execute(&mut older).await.unwrap();
+    let said = refused(config(dir.path())).await;
+    for word in ["older Nimbus", "schema 1", "new data directory", "join"] {
+        assert!(said.contains(word), "{said}");
+    }
 }

@@ -10,8 +10,8 @@ use nimbus_protocol::v1::agent_frame::Body as ToServer;
 use nimbus_protocol::v1::server_frame::Body as FromServer;
 use sqlx::Connection as _;
 
-use crate::cluster::{UID, crashing, healthy, listing, status};
-use crate::common::{closed, config, join, read, start, until, vpc, within, write};
+use crate::cluster::{UID, crashing, deployment, healthy, listing, status};
+use crate::common::{closed, config, host, join, read, start, until, within, write};
 
 /// What a crash leaves: the files as they are at this moment.
 fn image(from: &Path, to: &Path) {
@@ -26,7 +26,7 @@ fn image(from: &Path, to: &Path) {
 async fn nothing_is_acknowledged_while_the_store_does_not_answer_and_all_of_it_afterwards() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut session = identity.connect(&plane).await;
     session.send_blank(1..=3).await;
     assert_eq!(session.ack().await, 3);
@@ -54,7 +54,7 @@ async fn nothing_is_acknowledged_while_the_store_does_not_answer_and_all_of_it_a
 async fn whoever_was_superseded_acknowledges_and_decides_nothing_more_and_is_not_ready() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let identity = join(&plane, "edge", AgentKind::Vpc).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
     let mut session = identity.connect(&plane).await;
     session.send_blank(1..=3).await;
     assert_eq!(session.ack().await, 3);
@@ -68,7 +68,7 @@ async fn whoever_was_superseded_acknowledges_and_decides_nothing_more_and_is_not
     let head = later.audit_head().await.unwrap();
     session.send_blank(4..=9).await;
     let minute = Duration::from_mins(1);
-    let refused = plane.create_join_token(vpc("two"), minute, "operator").await.unwrap_err();
+    let refused = plane.create_join_token(host("two"), minute, "operator").await.unwrap_err();
     assert!(refused.to_string().contains("started later"), "{refused}");
     let error = within("the end", plane.superseded()).await;
     assert!(error.is_superseded(), "{error}");
@@ -87,10 +87,10 @@ async fn an_agent_too_many_is_told_when_to_come_back_and_finds_room_then() {
     let dir = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(Config { max_connections: 1, ..config(dir.path()) }).await.unwrap();
     // Joining needs a connection too, and leaves it.
-    let one = join(&plane, "one", AgentKind::Vpc).await;
+    let one = join(&plane, "one", AgentKind::Host).await;
     let two = until("room for the second to join", async || {
         let minute = Duration::from_mins(1);
-        let token = plane.create_join_token(vpc("two"), minute, "operator").await.unwrap();
+        let token = plane.create_join_token(host("two"), minute, "operator").await.unwrap();
         crate::common::enrol(&plane, &token.to_string()).await.ok()
     });
     let two = two.await;
@@ -120,19 +120,19 @@ async fn after_a_crash_at_any_moment_everything_acknowledged_is_there() {
     session.tell(UID, vec![crashing("cart-a", "n1")]).await;
     let app = plane.app();
     until("an incident", async || app.docs().await.unwrap().incidents.first().cloned()).await;
-    let incident = app.docs().await.unwrap().incidents[0].doc.id.clone();
-    let before = app.world().clone();
+    let incident = app.docs().await.unwrap().incidents[0].doc.id;
+    let before = app.view.read().to_snapshot();
     // No snapshot was taken yet: the whole log is the tail.
     image(dir.path(), left.path());
     plane.stop().await;
 
     let plane = start(left.path()).await;
-    assert_eq!(*plane.app().world(), before);
+    assert_eq!(plane.app().view.read().to_snapshot(), before);
     let session = identity.connect_with(&plane, hello).await.unwrap();
     assert_eq!(session.welcome.acknowledged, 1 + 14 + 1);
     let app = plane.app();
-    let open = app.store.open_incidents().await.unwrap();
-    assert_eq!(open.iter().map(|open| &open.doc.id).collect::<Vec<_>>(), [&incident]);
+    let open = app.store().open_incidents().await.unwrap();
+    assert_eq!(open.iter().map(|open| open.doc.id).collect::<Vec<_>>(), [incident]);
     plane.stop().await;
 }
 
@@ -146,7 +146,7 @@ async fn an_inventory_of_another_layout_is_listed_again_and_nothing_is_concluded
     session.tell(UID, vec![status()]).await;
     session.tell(UID, listing(crashing("cart-a", "n1"))).await;
     until("an incident", async || plane.app().docs().await.unwrap().incidents.first().cloned()).await;
-    let (next, last) = (session.next, plane.app().stored());
+    let (next, last) = (session.next, plane.app().view.stored());
     plane.stop().await;
     let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
     let store = nimbus_store::Store::open(&url.parse().unwrap()).await.unwrap();
@@ -156,14 +156,47 @@ async fn an_inventory_of_another_layout_is_listed_again_and_nothing_is_concluded
 
     let plane = start(dir.path()).await;
     let app = plane.app();
-    assert!(app.needs_listing() && app.world().clusters.is_empty());
+    assert!(app.view.needs_listing() && app.view.read().clusters.is_empty());
     let mut session = identity.connect_with(&plane, hello).await.unwrap();
     let FromServer::Resync(resync) = session.control().await else { panic!("expected a resync") };
     assert!(resync.reason.contains("rebuilt"), "{}", resync.reason);
-    assert_eq!(app.store.open_incidents().await.unwrap().len(), 1, "unknown is not healthy");
+    assert_eq!(app.store().open_incidents().await.unwrap().len(), 1, "unknown is not healthy");
     session.next = next;
     session.tell(UID, listing(crashing("cart-a", "n1"))).await;
-    until("the inventory", async || (app.world().clusters.get(UID)?.pods.len() == 2).then_some(())).await;
-    assert_eq!(app.store.all::<nimbus_control_core::model::Incident>().await.unwrap().len(), 1);
+    until("the inventory", async || (app.view.read().clusters.get(UID)?.pods.len() == 2).then_some(())).await;
+    assert_eq!(app.store().all::<nimbus_control_core::model::Incident>().await.unwrap().len(), 1);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_good_revisions_outlive_a_snapshot_that_does_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let hello = v1::Hello { cluster_uid: UID.into(), cluster_name: "kind".into(), ..identity.hello() };
+    let mut session = identity.connect_with(&plane, hello).await.unwrap();
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(healthy("cart-a", "n1"))).await;
+    session.tell(UID, vec![deployment(2)]).await;
+    let good = "07".repeat(32);
+    let is_known = |plane: &ControlPlane| {
+        let world = plane.app().view.read();
+        world.clusters.get(UID).is_some_and(|cluster| cluster.was_good("uid-cart", &good))
+    };
+    until("a good revision", async || is_known(&plane).then_some(())).await;
+    let last = plane.app().view.stored();
+    plane.stop().await;
+    let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
+    let store = nimbus_store::Store::open(&url.parse().unwrap()).await.unwrap();
+    store.save_snapshot(last + 1, b"\xff of a later Nimbus").await.unwrap();
+    store.trim_log(last + 1).await.unwrap();
+    store.close().await;
+
+    let plane = start(dir.path()).await;
+    assert!(plane.app().view.needs_listing(), "nothing of the inventory came back");
+    assert!(is_known(&plane));
+    plane.stop().await;
+    let plane = start(dir.path()).await;
+    assert!(is_known(&plane), "also after a start with nothing to add");
     plane.stop().await;
 }

@@ -24,7 +24,7 @@ pub async fn list(
     Params(query): Params<PageQuery>,
 ) -> Result<Json<List<Agent>>, ApiError> {
     let filter = Filter { newest_first: false, ..lists::newest(query.limit, query.after) };
-    let page = app.store.list::<model::Agent>(&filter).await?;
+    let page = app.store().list::<model::Agent>(&filter).await?;
     let fleet = Fleet::read(&app).await?;
     let items = page.items.iter().map(|agent| view::agent(&agent.doc, &fleet)).collect();
     Ok(Json(List { items, next: page.next }))

@@ -33,7 +33,7 @@ pub async fn show(
 /// when it was taken.
 pub(super) async fn detail(app: &App, agent: &model::Agent) -> Result<AgentDetail, ApiError> {
     let fleet = Fleet::read(app).await?;
-    let world = app.world();
+    let world = app.view.read();
     let sample = world.hosts.get(&agent.id).and_then(|host| host.sample.as_ref());
     Ok(view::agent_detail(agent, sample, &fleet))
 }

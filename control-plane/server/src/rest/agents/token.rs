@@ -7,10 +7,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use nimbus_api::{JoinToken, JoinTokenRequest, OPERATOR};
+use nimbus_api::{JoinToken, JoinTokenRequest};
 use nimbus_control_core::model;
 
 use crate::app::App;
+use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, word};
 use crate::tokens::{Newcomer, TokenError};
@@ -30,6 +31,13 @@ impl From<TokenError> for ApiError {
                 "no cluster, or the kind cluster",
                 format!("one with the kind {kind}"),
             ),
+            TokenError::Taken { name, agent } => {
+                let detail = format!("an agent called {name} is there already");
+                Self::conflict("name_taken", detail)
+                    .expected("a name that no other agent has")
+                    .found(format!("{name}, which agent {agent} has"))
+                    .remedy(TokenError::TAKEN)
+            }
             TokenError::Store(error) => error.into(),
         }
     }
@@ -43,19 +51,24 @@ impl From<TokenError> for ApiError {
 )]
 pub async fn create(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     _: Params<Nothing>,
     Body(request): Body<JoinTokenRequest>,
 ) -> Result<Response, ApiError> {
-    let kind: model::AgentKind = word("kind", &request.kind)?;
+    let kind = match request.kind.as_str() {
+        // As this kind was called before.
+        "vpc" => model::AgentKind::Host,
+        kind => word("kind", kind)?,
+    };
     let ttl = Duration::from_secs(request.ttl_seconds);
     let cluster = match &request.cluster {
         Some(given) => Some(uid_of(&app, given).await?),
         None => None,
     };
     let newcomer = Newcomer { name: &request.name, kind, cluster: cluster.as_deref() };
-    let token = app.create_join_token(newcomer, ttl, OPERATOR).await?;
+    let token = app.create_join_token(newcomer, ttl, caller.name()).await?;
     let missing = || ApiError::internal("a token that was just made is gone", &token.id);
-    let record = app.store.get::<model::JoinTokenRecord>(token.id.as_str()).await?.ok_or_else(missing)?.doc;
+    let record = app.store().get::<model::JoinTokenRecord>(token.id).await?.ok_or_else(missing)?.doc;
     let answer = JoinToken {
         id: record.id.to_string(),
         created_at: record.created_at,

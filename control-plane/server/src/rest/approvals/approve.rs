@@ -9,6 +9,7 @@ use nimbus_control_core::approval::Decision;
 
 use super::decide::{Word, decide};
 use crate::app::App;
+use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 
@@ -23,13 +24,14 @@ use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 )]
 pub async fn approve(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<ApproveRequest>,
 ) -> Result<Json<ApprovalDetail>, ApiError> {
     let reason = reason(&request.reason)?;
     let digest = Some(request.plan_digest.as_str());
-    let word = Word { decision: Decision::Approve, reason: &reason, digest };
+    let word = Word { by: &caller, decision: Decision::Approve, reason: &reason, digest };
     let case = decide(&app, &id, word).await?;
     Ok(Json(super::show::detail(&case)))
 }

@@ -1,19 +1,21 @@
 //! What approving, denying and fixing have in common: one answer to one request, taken once.
 
-use nimbus_api::OPERATOR;
 use nimbus_control_core::approval::{Answer, Decision};
-use nimbus_control_core::heal;
 use nimbus_control_core::model::{Approval, ApprovalState, ChangeSet};
+use nimbus_control_core::remediation;
 
 use super::Case;
 use crate::app::App;
 use crate::failpoint;
+use crate::rest::caller::Principal;
 use crate::rest::error::ApiError;
 use crate::rest::retry::until_alone;
 
 /// A person's word, as the request brought it.
 #[derive(Debug, Clone, Copy)]
 pub struct Word<'a> {
+    /// Whose word it is.
+    pub by: &'a Principal,
     /// Yes or no.
     pub decision: Decision,
     /// Why.
@@ -22,7 +24,7 @@ pub struct Word<'a> {
     pub digest: Option<&'a str>,
 }
 
-/// Takes the operator's word on an approval. The same word again (same principal, same plan) changes nothing and
+/// Takes a person's word on an approval. The same word again (same principal, same plan) changes nothing and
 /// gets the same answer.
 pub async fn decide(app: &App, id: &str, word: Word<'_>) -> Result<Case, ApiError> {
     until_alone(|| attempt(app, id, word)).await?;
@@ -40,9 +42,9 @@ async fn attempt(app: &App, id: &str, word: Word<'_>) -> Result<(), ApiError> {
 
 /// What the word would change, without changing it.
 pub fn changes(app: &App, case: &Case, word: Word<'_>) -> Result<ChangeSet, ApiError> {
-    let Word { decision, reason, digest } = word;
-    let answer = Answer { by: OPERATOR, decision, reason, digest };
-    Ok(heal::decide(&case.approval, &case.incident, &case.plan, &answer, app.now())?)
+    let Word { by, decision, reason, digest } = word;
+    let answer = Answer { by: by.name(), decision, reason, digest };
+    Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, app.now())?)
 }
 
 /// Whether just this word was given before.
@@ -52,5 +54,5 @@ fn given(approval: &Approval, word: Word<'_>) -> bool {
         Decision::Deny => ApprovalState::Denied,
     };
     let same_plan = word.digest.is_none_or(|digest| digest == approval.plan_digest);
-    approval.state == state && approval.decided_by.as_deref() == Some(OPERATOR) && same_plan
+    approval.state == state && approval.decided_by.as_deref() == Some(word.by.name()) && same_plan
 }

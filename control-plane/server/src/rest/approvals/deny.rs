@@ -9,6 +9,7 @@ use nimbus_control_core::approval::Decision;
 
 use super::decide::{Word, decide};
 use crate::app::App;
+use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 
@@ -21,12 +22,13 @@ use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 )]
 pub async fn deny(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<DenyRequest>,
 ) -> Result<Json<ApprovalDetail>, ApiError> {
     let reason = reason(&request.reason)?;
-    let word = Word { decision: Decision::Deny, reason: &reason, digest: None };
+    let word = Word { by: &caller, decision: Decision::Deny, reason: &reason, digest: None };
     let case = decide(&app, &id, word).await?;
     Ok(Json(super::show::detail(&case)))
 }

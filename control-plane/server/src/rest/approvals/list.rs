@@ -27,12 +27,12 @@ pub async fn list(
         filter.state = Some(word::<ApprovalState>("state", text)?.to_string());
     }
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
-    let page = app.store.list::<model::Approval>(&filter).await?;
+    let page = app.store().list::<model::Approval>(&filter).await?;
     let approvals: Vec<_> = page.items.into_iter().map(|approval| approval.doc).collect();
-    let plan_ids: Vec<&str> = approvals.iter().map(|approval| approval.plan_id.as_str()).collect();
-    let incident_ids: Vec<&str> = approvals.iter().map(|approval| approval.incident_id.as_str()).collect();
-    let plans = app.store.many::<model::Plan>(&plan_ids).await?;
-    let incidents = app.store.many::<model::Incident>(&incident_ids).await?;
+    let plan_ids = approvals.iter().map(|approval| approval.plan_id);
+    let plans = app.store().many::<model::Plan>(plan_ids).await?;
+    let incident_ids = approvals.iter().map(|approval| approval.incident_id);
+    let incidents = app.store().many::<model::Incident>(incident_ids).await?;
     let plans: BTreeMap<_, _> = plans.iter().map(|plan| (&plan.doc.id, &plan.doc)).collect();
     let incidents: BTreeMap<_, _> =
         incidents.iter().map(|incident| (&incident.doc.id, &incident.doc)).collect();

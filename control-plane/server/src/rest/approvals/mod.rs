@@ -24,10 +24,10 @@ pub struct Case {
 /// An approval by its id, with its plan and incident.
 pub async fn find(app: &App, id: &str) -> Result<Case, ApiError> {
     let missing = || ApiError::not_found("approval", id, "`nimbus approvals list` shows those there are");
-    let approval: Versioned<Approval> = app.store.get(id).await?.ok_or_else(missing)?;
-    let (plan_id, incident_id) = (approval.doc.plan_id.as_str(), approval.doc.incident_id.as_str());
-    let plan: Option<Versioned<Plan>> = app.store.get(plan_id).await?;
-    let incident: Option<Versioned<Incident>> = app.store.get(incident_id).await?;
+    let approval: Versioned<Approval> = app.store().get(id).await?.ok_or_else(missing)?;
+    let (plan_id, incident_id) = (approval.doc.plan_id, approval.doc.incident_id);
+    let plan: Option<Versioned<Plan>> = app.store().get(plan_id).await?;
+    let incident: Option<Versioned<Incident>> = app.store().get(incident_id).await?;
     // Retention removes the three together; one of them alone is only seen while it does.
     match (plan, incident) {
         (Some(plan), Some(incident)) => Ok(Case { approval, incident, plan: plan.doc }),

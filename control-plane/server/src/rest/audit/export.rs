@@ -46,7 +46,7 @@ pub async fn export(
         ..super::filter(query.user, query.action, query.since.as_deref(), query.until.as_deref())?
     };
     let walk = limits.walk()?;
-    let until = app.store.audit_head().await?.seq;
+    let until = app.store().audit_head().await?.seq;
     let export = Export { app, filter, format, until, stage: Stage::Begin, _walk: walk };
     let body = Body::from_stream(stream::try_unfold(export, Export::step));
     let (media, file) = format.media();
@@ -103,7 +103,7 @@ impl Export {
     }
 
     async fn page(&mut self, first: bool) -> Result<String, Broken> {
-        let page = self.app.store.audit(&self.filter).await?;
+        let page = self.app.store().audit(&self.filter).await?;
         let mut chunk = String::new();
         let mut wrote = !first;
         let mut past = false;

@@ -3,30 +3,17 @@
 
 use nimbus_api::AuditRow;
 
-/// How rows are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON document: `{"items": [...]}`.
-    Json,
-    /// One JSON object a line.
-    JsonLines,
-    /// RFC 4180 with a header line.
-    Csv,
-    /// ArcSight Common Event Format, one event a line.
-    Cef,
-}
-
-impl std::str::FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "json" => Ok(Self::Json),
-            "jsonl" => Ok(Self::JsonLines),
-            "csv" => Ok(Self::Csv),
-            "cef" => Ok(Self::Cef),
-            _ => Err(format!("expected one of json, jsonl, csv, cef, found {text:?}")),
-        }
+nimbus_protocol::words! {
+    /// How rows are written.
+    Format {
+        /// One JSON document: `{"items": [...]}`.
+        Json = "json",
+        /// One JSON object a line.
+        JsonLines = "jsonl",
+        /// RFC 4180 with a header line.
+        Csv = "csv",
+        /// ArcSight Common Event Format, one event a line.
+        Cef = "cef",
     }
 }
 

@@ -27,6 +27,6 @@ pub async fn list(
         newest_first: true,
         ..super::filter(query.user, query.action, query.since.as_deref(), query.until.as_deref())?
     };
-    let page = app.store.audit(&filter).await?;
+    let page = app.store().audit(&filter).await?;
     Ok(Json(List { items: page.rows.iter().map(view::audit_row).collect(), next: page.next }))
 }

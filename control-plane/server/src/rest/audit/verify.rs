@@ -30,11 +30,11 @@ pub async fn verify(
 ) -> Result<Json<AuditVerification>, ApiError> {
     let _walk = limits.walk()?;
     // Rows that are added meanwhile are not part of what is verified.
-    let head = app.store.audit_head().await?;
+    let head = app.store().audit_head().await?;
     let mut walk = Walk::default();
     while walk.rows < head.seq {
         let limit = u32::try_from(head.seq - walk.rows).map_or(PAGE, |left| left.min(PAGE));
-        let rows = app.store.audit_rows(walk.rows + 1, limit).await?;
+        let rows = app.store().audit_rows(walk.rows + 1, limit).await?;
         if rows.is_empty() || walk.take(&rows).is_err() {
             break;
         }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use nimbus_api::{AutonomousStatus, EnableRequest, OPERATOR};
-use nimbus_control_core::heal;
+use nimbus_api::{AutonomousStatus, EnableRequest};
 use nimbus_control_core::model::ActionKind;
+use nimbus_control_core::remediation;
 
 use crate::app::App;
+use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment};
 use crate::rest::retry::until_alone;
@@ -23,21 +24,23 @@ use crate::rest::retry::until_alone;
 )]
 pub async fn enable(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     Segment(cluster): Segment,
     _: Params<Nothing>,
     Body(request): Body<EnableRequest>,
 ) -> Result<Json<AutonomousStatus>, ApiError> {
     let rules = super::named(request.rules.as_deref())?;
-    Ok(Json(until_alone(|| attempt(&app, &cluster, &rules, request.dry_run)).await?))
+    Ok(Json(until_alone(|| attempt(&app, &caller, &cluster, &rules, request.dry_run)).await?))
 }
 
 async fn attempt(
     app: &App,
+    caller: &Principal,
     cluster: &str,
     rules: &[ActionKind],
     dry_run: bool,
 ) -> Result<AutonomousStatus, ApiError> {
     let found = super::find(app, cluster).await?;
-    let changes = heal::enable(&found, rules, OPERATOR, app.now())?;
-    super::settle(app, &found, changes, dry_run).await
+    let changes = remediation::enable(&found, rules, caller.name(), app.now())?;
+    super::commit_or_preview(app, &found, changes, dry_run).await
 }

@@ -24,7 +24,7 @@ pub async fn history(
 ) -> Result<Json<List<HistoryItem>>, ApiError> {
     let mut filter = lists::newest(query.limit, query.after);
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
-    let page = app.store.list::<Job>(&filter).await?;
+    let page = app.store().list::<Job>(&filter).await?;
     let items = page.items.iter().map(|job| view::tried(&job.doc)).collect();
     Ok(Json(List { items, next: page.next }))
 }

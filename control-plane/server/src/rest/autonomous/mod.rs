@@ -32,7 +32,7 @@ async fn find(app: &App, cluster: &str) -> Result<Versioned<Cluster>, ApiError> 
 }
 
 /// Commits what was decided, or not when it is a dry run, and shows the cluster as it is then.
-async fn settle(
+async fn commit_or_preview(
     app: &App,
     before: &Versioned<Cluster>,
     changes: ChangeSet,

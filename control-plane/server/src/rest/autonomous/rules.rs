@@ -7,10 +7,10 @@ use axum::Json;
 use axum::extract::State;
 use nimbus_api::{List, Rule};
 use nimbus_control_core::Settings;
-use nimbus_control_core::rules::{self, RULES};
+use nimbus_control_core::rules;
 
 use crate::app::App;
-use crate::docs::Docs;
+use crate::documents::Docs;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Nothing, Params};
 
@@ -24,7 +24,7 @@ const SINCE_US: i64 = 1_795_305_600_000_000;
 )]
 pub async fn list(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<Json<List<Rule>>, ApiError> {
     let docs = app.docs().await?;
-    Ok(Json(List::whole(RULES.iter().map(|rule| shown(rule, &docs, &app.settings)).collect())))
+    Ok(Json(List::whole(rules::all().iter().map(|rule| shown(rule, &docs, &app.settings)).collect())))
 }
 
 fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
@@ -52,7 +52,7 @@ fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
 
 fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {
     let seconds = |ms: u32| f64::from(ms) / 1_000.0;
-    let verify_ms = rule.action.map_or(settings.verify_ms, |action| settings.verify_for(action));
+    let verify_ms = rule.action.map_or(settings.verify_ms, |action| rules::verify_ms(action, settings));
     let caps = &settings.caps;
     let mut limits = vec![
         format!(

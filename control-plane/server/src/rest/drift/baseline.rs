@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use nimbus_api::{BaselineRequest, FileState, OPERATOR, Started};
-use nimbus_control_core::heal;
+use nimbus_api::{BaselineRequest, FileState, Started};
 use nimbus_control_core::model::{ChangeSet, Incident};
+use nimbus_control_core::remediation;
 
 use crate::app::App;
+use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment};
 use crate::rest::retry::until_alone;
@@ -25,6 +26,7 @@ use crate::rest::view;
 )]
 pub async fn baseline(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<BaselineRequest>,
@@ -32,13 +34,18 @@ pub async fn baseline(
     if request.shown.is_none() && !request.dry_run {
         return Err(ApiError::invalid("shown", "`after` of the drifted file, as it was shown", "none"));
     }
-    Ok(Json(until_alone(|| attempt(&app, &id, &request)).await?))
+    Ok(Json(until_alone(|| attempt(&app, &caller, &id, &request)).await?))
 }
 
-async fn attempt(app: &App, id: &str, request: &BaselineRequest) -> Result<Started, ApiError> {
+async fn attempt(
+    app: &App,
+    caller: &Principal,
+    id: &str,
+    request: &BaselineRequest,
+) -> Result<Started, ApiError> {
     let dry_run = request.dry_run;
     let incident = super::find(app, id).await?;
-    let changes = decided(app, &incident.doc, request.shown.as_ref()).await?;
+    let changes = decided(app, caller, &incident.doc, request.shown.as_ref()).await?;
     if !dry_run {
         app.commit(&changes).await?;
     }
@@ -52,16 +59,24 @@ async fn attempt(app: &App, id: &str, request: &BaselineRequest) -> Result<Start
 }
 
 /// The decision and the comparison look at the same picture of the file.
-async fn decided(app: &App, incident: &Incident, shown: Option<&FileState>) -> Result<ChangeSet, ApiError> {
+async fn decided(
+    app: &App,
+    caller: &Principal,
+    incident: &Incident,
+    shown: Option<&FileState>,
+) -> Result<ChangeSet, ApiError> {
     let docs = app.docs().await?;
-    let world = app.world();
-    let snapshot = docs.snapshot(app, &world);
-    let changes = heal::accept_baseline(&snapshot, &incident.id, OPERATOR, app.now(), &mut app.ids())?;
-    let now = super::seen(&world, incident).map(view::file_now);
-    match (shown, now) {
-        (Some(shown), Some(now)) if !same(shown, &now) => Err(changed(&incident.object.name, shown, &now)),
-        _ => Ok(changes),
-    }
+    app.look(&docs, |s| {
+        let (now, ids) = (app.now(), &mut app.ids());
+        let changes = remediation::accept_baseline(s, incident.id, caller.name(), now, ids)?;
+        let file = super::seen(s.world, incident).map(view::file_now);
+        match (shown, file) {
+            (Some(shown), Some(now)) if !same(shown, &now) => {
+                Err(changed(incident.object.name(), shown, &now))
+            }
+            _ => Ok(changes),
+        }
+    })
 }
 
 /// A size that is not known on one side is no difference; everything else has to be equal.

@@ -11,6 +11,7 @@ use nimbus_control_core::model::Incident;
 use crate::app::App;
 use crate::rest::approvals::decide::{Word, changes, decide};
 use crate::rest::approvals::{self, Case};
+use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::view;
@@ -26,21 +27,22 @@ use crate::rest::view;
 )]
 pub async fn fix(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<DriftFixRequest>,
 ) -> Result<Json<Started>, ApiError> {
     let reason = reason(&request.reason)?;
     let incident = super::find(&app, &id).await?.doc;
-    let approval = incident.approval_id.as_ref().ok_or_else(|| nothing_waits(&incident))?;
+    let approval = incident.approval_id.ok_or_else(|| nothing_waits(&incident))?.to_string();
     let digest = Some(request.plan_digest.as_str());
-    let word = Word { decision: Decision::Approve, reason: &reason, digest };
+    let word = Word { by: &caller, decision: Decision::Approve, reason: &reason, digest };
     if request.dry_run {
-        let case = approvals::find(&app, approval.as_str()).await?;
+        let case = approvals::find(&app, &approval).await?;
         changes(&app, &case, word)?;
         return Ok(Json(started(&case, &case.incident.doc, true)));
     }
-    let case = decide(&app, approval.as_str(), word).await?;
+    let case = decide(&app, &approval, word).await?;
     Ok(Json(started(&case, &case.incident.doc, false)))
 }
 
@@ -54,7 +56,7 @@ fn started(case: &Case, incident: &Incident, dry_run: bool) -> Started {
 }
 
 fn nothing_waits(incident: &Incident) -> ApiError {
-    let detail = format!("no plan for {} waits for an approval: {}", incident.object.name, incident.reason);
+    let detail = format!("no plan for {} waits for an approval: {}", incident.object, incident.reason);
     ApiError::conflict("nothing_to_approve", detail)
         .expected("a drifted file with a plan")
         .found(format!("an incident that is {}", incident.state))

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use nimbus_api::{DEFAULT_LIMIT, Drift, DriftQuery, List};
 use nimbus_control_core::model::{Incident, IncidentKind, Plan};
-use nimbus_protocol::ids::PlanId;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
@@ -38,7 +37,7 @@ pub async fn list(
     for _ in 0..MAX_PAGES {
         // Never more than is still missing, so that a page ends where its cursor says.
         filter.limit = limit - u32::try_from(incidents.len()).unwrap_or(limit);
-        let page = app.store.list::<Incident>(&filter).await?;
+        let page = app.store().list::<Incident>(&filter).await?;
         let files = page.items.into_iter().map(|incident| incident.doc);
         incidents.extend(files.filter(|incident| incident.kind == IncidentKind::FileDrift));
         next = page.next;
@@ -47,13 +46,12 @@ pub async fn list(
         }
         filter.after.clone_from(&next);
     }
-    let ids: Vec<&str> =
-        incidents.iter().filter_map(|incident| incident.plan_id.as_ref()).map(PlanId::as_str).collect();
-    let plans = app.store.many::<Plan>(&ids).await?;
-    let plans: BTreeMap<_, _> = plans.iter().map(|plan| (&plan.doc.id, &plan.doc)).collect();
+    let ids = incidents.iter().filter_map(|incident| incident.plan_id);
+    let plans = app.store().many::<Plan>(ids).await?;
+    let plans: BTreeMap<_, _> = plans.iter().map(|plan| (plan.doc.id, &plan.doc)).collect();
     let docs = app.docs().await?;
     let item = |incident: &Incident| {
-        let plan = incident.plan_id.as_ref().and_then(|id| plans.get(id)).copied();
+        let plan = incident.plan_id.and_then(|id| plans.get(&id)).copied();
         super::shown(&app, &docs, incident, plan)
     };
     Ok(Json(List { items: incidents.iter().map(item).collect(), next }))

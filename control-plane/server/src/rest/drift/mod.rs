@@ -1,6 +1,7 @@
 //! Drifted files. A drifted file is an incident of kind `file_drift`; here it has its before and after.
 
 pub mod baseline;
+pub mod baselines;
 pub mod fix;
 pub mod list;
 pub mod show;
@@ -13,23 +14,23 @@ use nimbus_control_core::world::FileDrift;
 use super::error::ApiError;
 use super::view;
 use crate::app::App;
-use crate::docs::Docs;
+use crate::documents::Docs;
 
 /// A drifted file by its id; an incident of another kind is not one.
 async fn find(app: &App, id: &str) -> Result<Versioned<Incident>, ApiError> {
     let missing = || ApiError::not_found("drifted file", id, "`nimbus drift list` shows those there are");
-    let found: Option<Versioned<Incident>> = app.store.get(id).await?;
+    let found: Option<Versioned<Incident>> = app.store().get(id).await?;
     found.filter(|incident| incident.doc.kind == IncidentKind::FileDrift).ok_or_else(missing)
 }
 
 /// A drifted file with what its agent says of it now.
 fn shown(app: &App, docs: &Docs, incident: &Incident, plan: Option<&Plan>) -> Drift {
-    let agent = incident.agent_id.as_ref().and_then(|id| docs.agent(id)).map(|agent| agent.doc.name.as_str());
-    view::drift(incident, seen(&app.world(), incident), plan, agent)
+    let agent = incident.scope.host().and_then(|id| docs.agent(id)).map(|agent| agent.doc.name.as_str());
+    view::drift(incident, seen(&app.view.read(), incident), plan, agent)
 }
 
 /// What the agent says of the file now.
 fn seen<'w>(world: &'w World, incident: &Incident) -> Option<&'w FileDrift> {
-    let host = incident.agent_id.as_ref().filter(|_| incident.is_open()).and_then(|id| world.hosts.get(id));
-    host.and_then(|host| host.files.get(&incident.object.name))
+    let host = incident.scope.host().filter(|_| incident.is_open()).and_then(|id| world.hosts.get(&id));
+    host.and_then(|host| host.files.get(incident.object.name()))
 }

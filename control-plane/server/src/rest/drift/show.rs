@@ -27,7 +27,7 @@ pub async fn show(
 ) -> Result<Response, ApiError> {
     let incident = super::find(&app, &id).await?.doc;
     let plan = match &incident.plan_id {
-        Some(id) => app.store.get::<Plan>(id.as_str()).await?,
+        Some(id) => app.store().get::<Plan>(id).await?,
         None => None,
     };
     let docs = app.docs().await?;

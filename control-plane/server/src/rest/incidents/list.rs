@@ -24,7 +24,7 @@ pub async fn list(
     let mut filter = lists::newest(query.limit, query.after);
     super::by_state(&mut filter, query.state.as_deref())?;
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
-    let page = app.store.list::<model::Incident>(&filter).await?;
+    let page = app.store().list::<model::Incident>(&filter).await?;
     let items = page.items.iter().map(|incident| view::incident(&incident.doc)).collect();
     Ok(Json(List { items, next: page.next }))
 }

@@ -19,7 +19,7 @@ pub const ACTIVE: &str = "active";
 /// An incident by its id.
 pub async fn find(app: &App, id: &str) -> Result<Versioned<Incident>, ApiError> {
     let missing = || ApiError::not_found("incident", id, "`nimbus incidents list` shows those there are");
-    app.store.get(id).await?.ok_or_else(missing)
+    app.store().get(id).await?.ok_or_else(missing)
 }
 
 /// Narrows a filter to a state, or to [`ACTIVE`].

@@ -32,11 +32,11 @@ pub async fn show(
 /// An incident with all that belongs to it.
 pub async fn detail(app: &App, incident: &Incident) -> Result<IncidentDetail, ApiError> {
     let plan = match &incident.plan_id {
-        Some(id) => app.store.get::<Plan>(id.as_str()).await?.map(|plan| plan.doc),
+        Some(id) => app.store().get::<Plan>(id).await?.map(|plan| plan.doc),
         None => None,
     };
     let job = match &incident.job_id {
-        Some(id) => app.store.get::<Job>(id.as_str()).await?.map(|job| job.doc),
+        Some(id) => app.store().get::<Job>(id).await?.map(|job| job.doc),
         None => None,
     };
     let approval = approval(app, incident, plan.as_ref()).await?;
@@ -58,12 +58,12 @@ async fn approval(
     plan: Option<&Plan>,
 ) -> Result<Option<nimbus_api::Approval>, ApiError> {
     let Some(id) = &incident.approval_id else { return Ok(None) };
-    let Some(approval) = app.store.get::<Approval>(id.as_str()).await?.map(|approval| approval.doc) else {
+    let Some(approval) = app.store().get::<Approval>(id).await?.map(|approval| approval.doc) else {
         return Ok(None);
     };
     if let Some(plan) = plan.filter(|plan| plan.id == approval.plan_id) {
         return Ok(Some(view::approval(&approval, plan, incident)));
     }
-    let plan = app.store.get::<Plan>(approval.plan_id.as_str()).await?;
+    let plan = app.store().get::<Plan>(approval.plan_id).await?;
     Ok(plan.map(|plan| view::approval(&approval, &plan.doc, incident)))
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use jiff::SignedDuration;
-use nimbus_api::{IncidentDetail, OPERATOR, SilenceRequest};
-use nimbus_control_core::heal;
+use nimbus_api::{IncidentDetail, SilenceRequest};
 use nimbus_control_core::model::Approval;
+use nimbus_control_core::remediation;
 
 use crate::app::App;
+use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::retry::until_alone;
@@ -26,6 +27,7 @@ const SECONDS: std::ops::RangeInclusive<u64> = 60..=2_592_000;
 )]
 pub async fn silence(
     State(app): State<Arc<App>>,
+    Caller(caller): Caller,
     Segment(id): Segment,
     _: Params<Nothing>,
     Body(request): Body<SilenceRequest>,
@@ -35,21 +37,27 @@ pub async fn silence(
         let expected = format!("{} to {} seconds", SECONDS.start(), SECONDS.end());
         return Err(ApiError::invalid("for_seconds", expected, request.for_seconds.to_string()));
     }
-    until_alone(|| attempt(&app, &id, request.for_seconds, &reason)).await?;
+    until_alone(|| attempt(&app, &caller, &id, request.for_seconds, &reason)).await?;
     let incident = super::find(&app, &id).await?;
     Ok(Json(super::show::detail(&app, &incident.doc).await?))
 }
 
-async fn attempt(app: &App, id: &str, seconds: u64, reason: &str) -> Result<(), ApiError> {
+async fn attempt(
+    app: &App,
+    caller: &Principal,
+    id: &str,
+    seconds: u64,
+    reason: &str,
+) -> Result<(), ApiError> {
     let incident = super::find(app, id).await?;
     let approval = match &incident.doc.approval_id {
-        Some(id) => app.store.get::<Approval>(id.as_str()).await?,
+        Some(id) => app.store().get::<Approval>(id).await?,
         None => None,
     };
     let now = app.now();
     // At most thirty days from now: representable until the year 9999.
     let until = now + SignedDuration::from_secs(i64::try_from(seconds).unwrap_or_default());
-    let changes = heal::silence(&incident, approval.as_ref(), until, OPERATOR, reason, now)?;
+    let changes = remediation::silence(&incident, approval.as_ref(), until, caller.name(), reason, now)?;
     app.commit(&changes).await?;
     Ok(())
 }

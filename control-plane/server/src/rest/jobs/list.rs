@@ -26,7 +26,7 @@ pub async fn list(
         filter.state = Some(word::<JobState>("state", text)?.to_string());
     }
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
-    let page = app.store.list::<model::Job>(&filter).await?;
+    let page = app.store().list::<model::Job>(&filter).await?;
     let items = page.items.iter().map(|job| view::job(&job.doc)).collect();
     Ok(Json(List { items, next: page.next }))
 }

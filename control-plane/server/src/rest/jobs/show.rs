@@ -26,6 +26,6 @@ pub async fn show(
     condition: Conditional,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("job", &id, "`nimbus jobs list` shows those there are");
-    let job = app.store.get::<Job>(&id).await?.ok_or_else(missing)?.doc;
+    let job = app.store().get::<Job>(&id).await?.ok_or_else(missing)?.doc;
     condition.answer(&JobDetail { job: view::job(&job), envelope: job.envelope })
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::site::{self, CLUSTER, id, site};
 use super::{Answer, Bench};
-use crate::app::Cut;
+use nimbus_control_core::gateway::CloseReason;
 
 fn apr(number: u32) -> String {
     format!("/api/v1/approvals/apr_{number:032x}")
@@ -24,7 +24,7 @@ async fn approve(bench: &Bench, number: u32, digest: &str) -> Answer {
 }
 
 async fn approval(bench: &Bench, number: u32) -> Approval {
-    bench.app.store.get(&format!("apr_{number:032x}")).await.unwrap().unwrap().doc
+    bench.app.store().get(format!("apr_{number:032x}")).await.unwrap().unwrap().doc
 }
 
 #[tokio::test]
@@ -185,14 +185,14 @@ fn see(bench: &Bench, byte: u8) {
         body: Some(v1::observation::Body::File(file)),
         ..Default::default()
     };
-    bench.app.world_mut().apply(&id::<AgentId>("agt", 2), &observation, site::at(20));
+    bench.app.view.write().apply(id("agt", 2), &observation, site::at(20));
 }
 
 #[tokio::test]
 async fn the_baseline_that_is_accepted_is_the_state_that_was_shown() {
     let bench = Bench::with(site()).await;
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    drop(bench.app.sessions.register(&id("agt", 2), peer, "0.1.0".into(), bench.app.now()));
+    drop(bench.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), bench.app.now()));
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
     let order = async |body: Value| bench.post(&format!("{path}/baseline"), body).await;
     see(&bench, 0xcc);
@@ -218,7 +218,7 @@ async fn a_cluster_is_enabled_by_rule_shown_dry_and_disabled_again() {
     let bench = Bench::with(site()).await;
     let order =
         async |what: &str, body: Value| bench.post(&format!("/api/v1/autonomous/prod/{what}"), body).await;
-    let cluster = async || -> Cluster { bench.app.store.get(CLUSTER).await.unwrap().unwrap().doc };
+    let cluster = async || -> Cluster { bench.app.store().get(CLUSTER).await.unwrap().unwrap().doc };
     let would = order("enable", json!({"rules": ["restart_pod"], "dry_run": true})).await.ok();
     assert_eq!((&would["state"], &would["enabled"]), (&"act".into(), &json!(["restart_pod"])));
     assert_eq!(cluster().await.mode, Mode::Observe);
@@ -248,7 +248,7 @@ async fn silence_ends_and_an_acknowledgement_is_part_of_the_story() {
         bench.post(&format!("{path}/silence"), json!({"for_seconds": 3600, "reason": "known"})).await.ok();
     assert_eq!(shown["state"], "silenced");
     assert!(shown["history"].to_string().contains("on it"), "{shown}");
-    let incident: Incident = bench.app.store.get(&format!("inc_{:032x}", 1)).await.unwrap().unwrap().doc;
+    let incident: Incident = bench.app.store().get(format!("inc_{:032x}", 1)).await.unwrap().unwrap().doc;
     assert_eq!(incident.state, IncidentState::Silenced);
     assert!(incident.silenced_until.unwrap() > bench.app.now());
     assert_ne!(approval(&bench, 1).await.state, ApprovalState::Pending);
@@ -258,27 +258,41 @@ async fn silence_ends_and_an_acknowledgement_is_part_of_the_story() {
 async fn a_join_token_is_shown_once_and_only_its_hash_is_kept() {
     let bench = Bench::new().await;
     let order = async |body: Value| bench.post("/api/v1/agents/tokens", body).await;
-    let answer = order(json!({"name": "edge-1", "kind": "vpc", "ttl_seconds": 60})).await;
+    let answer = order(json!({"name": "edge-1", "kind": "host", "ttl_seconds": 60})).await;
     assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"));
     let token: nimbus_protocol::join::JoinToken = answer.json()["token"].as_str().unwrap().parse().unwrap();
     let record: nimbus_control_core::model::JoinTokenRecord =
-        bench.app.store.get(token.id.as_str()).await.unwrap().unwrap().doc;
+        bench.app.store().get(token.id).await.unwrap().unwrap().doc;
     assert_eq!(record.secret_sha256, hex::encode(token.secret_sha256()));
     assert_eq!((record.created_by.as_str(), answer.json()["name"].as_str()), ("operator", Some("edge-1")));
     let rows = bench.get("/api/v1/audit").await.text;
-    assert!(rows.contains(token.id.as_str()) && !rows.contains(answer.json()["token"].as_str().unwrap()));
+    assert!(rows.contains(&token.id.to_string()) && !rows.contains(answer.json()["token"].as_str().unwrap()));
+    // As this kind was called before.
+    let alias = order(json!({"name": "edge-2", "kind": "vpc"})).await;
+    assert_eq!((alias.status, &alias.json()["kind"]), (201, &"host".into()));
     for bad in [
-        json!({"name": "a b", "kind": "vpc"}),
-        json!({"name": "", "kind": "vpc"}),
+        json!({"name": "a b", "kind": "host"}),
+        json!({"name": "", "kind": "host"}),
         json!({"name": "a", "kind": "pet"}),
-        json!({"name": "a", "kind": "vpc", "ttl_seconds": 0}),
+        json!({"name": "a", "kind": "host", "ttl_seconds": 0}),
         json!({"name": "a", "kind": "cluster", "cluster": "nowhere"}),
-        json!({"name": "a", "kind": "vpc", "cluster": "7b0c1f1e-0000-4000-8000-000000000001"}),
-        json!({"name": "a", "kind": "vpc", "ttl_seconds": 999_999_999}),
+        json!({"name": "a", "kind": "host", "cluster": "7b0c1f1e-0000-4000-8000-000000000001"}),
+        json!({"name": "a", "kind": "host", "ttl_seconds": 999_999_999}),
     ] {
         order(bad).await.problem(400, "invalid");
     }
-    assert_eq!(bench.actions().await, ["token.created"]);
+    assert_eq!(bench.actions().await, ["token.created", "token.created"]);
+}
+
+#[tokio::test]
+async fn a_name_that_an_agent_has_is_refused_until_that_agent_is_revoked() {
+    let bench = Bench::with(site()).await;
+    let order = async || bench.post("/api/v1/agents/tokens", json!({"name": "edge", "kind": "host"})).await;
+    let problem = order().await.problem(409, "name_taken");
+    assert!(problem["found"].as_str().unwrap().contains(&id::<AgentId>("agt", 2).to_string()), "{problem}");
+    assert!(problem["remedy"].as_str().unwrap().contains("nimbus agents revoke"), "{problem}");
+    bench.post("/api/v1/agents/edge/revoke", json!({})).await.ok();
+    assert_eq!(order().await.status, 201);
 }
 
 #[tokio::test]
@@ -294,15 +308,15 @@ async fn a_join_token_for_a_cluster_takes_its_name_its_uid_and_one_not_seen_yet(
 }
 
 #[tokio::test]
-async fn a_revoked_agents_session_is_cut_and_it_is_revoked_once() {
+async fn a_revoked_agents_session_is_closed_and_it_is_revoked_once() {
     let bench = Bench::with(site()).await;
     let agent: AgentId = id("agt", 2);
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    let session = bench.app.sessions.register(&agent, peer, "0.1.0".into(), bench.app.now());
+    let session = bench.app.sessions.register(agent, peer, "0.1.0".into(), bench.app.now());
     assert_eq!(bench.get("/api/v1/agents/edge").await.ok()["state"], "connected");
     let shown = bench.post("/api/v1/agents/edge/revoke", json!({"reason": "lost"})).await.ok();
     assert_eq!(shown["state"], "revoked");
-    assert_eq!(*session.cut.borrow(), Some(Cut::Revoked));
+    assert_eq!(*session.close.borrow(), Some(CloseReason::Revoked));
     bench.post(&format!("/api/v1/agents/{agent}/revoke"), json!({})).await.ok();
     assert_eq!(bench.actions().await, ["agent.revoked"]);
     bench.post("/api/v1/agents/edge/revoke", json!({})).await.problem(404, "not_found");

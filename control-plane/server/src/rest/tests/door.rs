@@ -88,12 +88,12 @@ async fn another_path_method_type_or_size_is_a_problem_document_too() {
     bench.send(text).await.problem(415, "unsupported_media_type");
     let untyped = bench.request("POST", path).body(Body::from("{}")).unwrap();
     bench.send(untyped).await.problem(415, "unsupported_media_type");
-    let long = json!({"name": "x".repeat(1 << 20), "kind": "vpc"});
+    let long = json!({"name": "x".repeat(1 << 20), "kind": "host"});
     bench.post(path, long).await.problem(413, "too_large");
     let typed = || bench.request("POST", path).header("content-type", "application/json; charset=utf-8");
     let broken = bench.send(typed().body(Body::from("{\"name\": ")).unwrap()).await.problem(400, "invalid");
     assert!(broken["found"].as_str().unwrap().contains("line 1 column"), "{broken}");
-    let unknown = bench.post(path, json!({"name": "a", "kind": "vpc", "tll_seconds": 5})).await;
+    let unknown = bench.post(path, json!({"name": "a", "kind": "host", "tll_seconds": 5})).await;
     assert!(unknown.problem(400, "invalid")["found"].as_str().unwrap().contains("tll_seconds"));
     assert!(bench.actions().await.is_empty(), "a refused order must leave nothing behind");
 }

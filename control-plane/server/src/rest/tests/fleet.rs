@@ -1,7 +1,6 @@
 //! The fleet at a glance, where what is not known reads unknown.
 
-use nimbus_control_core::model::{Agent, IncidentState};
-use nimbus_protocol::ids::AgentId;
+use nimbus_control_core::model::{Agent, IncidentState, WatchedRoot};
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use serde_json::{Value, json};
 
@@ -11,11 +10,11 @@ use super::site::{self, CLUSTER, PATH, id, site};
 fn connect(bench: &Bench, number: u32) {
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     // The registration's end is not needed: deregistering is by number.
-    drop(bench.app.sessions.register(&id("agt", number), peer, "0.1.0".into(), bench.app.now()));
+    drop(bench.app.sessions.register(id("agt", number), peer, "0.1.0".into(), bench.app.now()));
 }
 
 fn observe(bench: &Bench, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
-    let mut world = bench.app.world_mut();
+    let mut world = bench.app.view.write();
     for body in bodies {
         let observation = v1::Observation {
             observed_at_us: site::at(20).as_microsecond(),
@@ -23,7 +22,7 @@ fn observe(bench: &Bench, agent: u32, cluster: &str, bodies: Vec<observation::Bo
             body: Some(body),
             ..Default::default()
         };
-        world.apply(&id::<AgentId>("agt", agent), &observation, site::at(20));
+        world.apply(id("agt", agent), &observation, site::at(20));
     }
 }
 
@@ -134,15 +133,23 @@ async fn autonomy_says_what_keeps_it_from_acting() {
 async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     let mut changes = site();
     let edge: &mut Agent = &mut changes.agents[1].doc;
-    edge.roots = vec![("/srv".into(), "expected a directory, found none".into(), 0)];
+    let problem = "expected a directory, found none".into();
+    edge.roots = vec![WatchedRoot { path: "/srv".into(), problem, files: 0 }];
     let bench = Bench::with(changes).await;
     let away = bench.get("/api/v1/agents/edge").await.ok();
     assert_eq!((&away["state"], &away["host"]), (&"disconnected".into(), &Value::Null));
     connect(&bench, 2);
+    let status = status(&bench).await;
+    let problem = &status["agent_problems"][0];
+    assert_eq!((&problem["name"], &problem["count"]), (&"edge".into(), &1.into()));
+    assert_eq!(problem["first"], "expected a directory, found none");
     let host = v1::Host { cores: 2, cpu_centipercent: 1_250, load1_centi: 50, ..Default::default() };
     observe(&bench, 2, "", vec![observation::Body::Host(host)]);
     let here = bench.get("/api/v1/agents/edge").await.ok();
-    assert_eq!((&here["reason"], &here["kind"]), (&"expected a directory, found none".into(), &"vpc".into()));
+    assert_eq!(
+        (&here["reason"], &here["kind"]),
+        (&"expected a directory, found none".into(), &"host".into())
+    );
     assert_eq!((&here["host"]["cpu_percent"], &here["host"]["load"][0]), (&12.5.into(), &0.5.into()));
     assert_eq!(here["cluster"], Value::Null);
 }

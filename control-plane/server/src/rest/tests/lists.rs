@@ -149,7 +149,7 @@ async fn clusters_and_agents_go_by_their_names_unless_two_share_one() {
     assert_eq!(bench.get("/api/v1/clusters/prod").await.ok()["id"], CLUSTER);
     bench.get("/api/v1/agents/edge").await.problem(409, "ambiguous");
     let by_name = bench.get("/api/v1/agents/prod-agent").await.ok();
-    assert_eq!(by_name["id"], id::<nimbus_protocol::ids::AgentId>("agt", 1).as_str());
+    assert_eq!(by_name["id"], id::<nimbus_protocol::ids::AgentId>("agt", 1).to_string());
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn an_item_that_did_not_change_is_not_sent_again() {
         let again = bench.send(again).await;
         assert_eq!((again.status, again.text.as_str(), again.header("etag")), (304, "", tag.as_str()));
     }
-    let mut changed = bench.app.store.get(&format!("inc_{:032x}", 1)).await.unwrap().unwrap();
+    let mut changed = bench.app.store().get(format!("inc_{:032x}", 1)).await.unwrap().unwrap();
     let tag = bench.get(&format!("/api/v1/incidents/inc_{:032x}", 1)).await.header("etag").to_owned();
     let incident: &mut nimbus_control_core::model::Incident = &mut changed.doc;
     incident.note(site::at(99), "moved on");
@@ -195,4 +195,23 @@ async fn rules_say_who_decides_and_where() {
     assert_eq!(rule("restore_file")["per_cluster"], false);
     let recommend = rule(IncidentKind::ImagePull.as_str());
     assert_eq!((&recommend["state"], &recommend["action"]), (&"recommend".into(), &Value::Null));
+}
+
+#[tokio::test]
+async fn an_accepted_baseline_is_listed_with_who_accepted_it_and_what_became_of_it() {
+    let mut changes = site();
+    let (plan, job) = site::accepted(7);
+    // Not handed to the agent yet: nothing is held.
+    let (waiting, _) = site::accepted(8);
+    changes.plans.extend([plan, waiting].map(Versioned::new));
+    changes.jobs.push(Versioned::new(job));
+    let bench = Bench::with(changes).await;
+    let page = bench.get("/api/v1/drift/baselines").await.ok();
+    let items = page["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{page}");
+    let item = &items[0];
+    assert_eq!((&item["path"], &item["root"]), (&PATH.into(), &"/etc/app".into()));
+    assert_eq!((&item["accepted_by"], &item["state"]), (&"operator".into(), &"succeeded".into()));
+    assert_eq!((&item["accepted"]["mode"], &item["cluster"]), (&"0600".into(), &"edge".into()));
+    assert_eq!(item["id"], format!("job_{:032x}", 7));
 }

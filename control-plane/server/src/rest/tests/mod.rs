@@ -22,11 +22,12 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::limits::Limits;
-use crate::app::{App, Parts};
+use crate::app::{App, Keys};
 use crate::ca::Authority;
 use crate::clock;
 use crate::operator::OperatorToken;
 use crate::sign::Signer;
+use crate::world_view::{Positions, WorldView};
 
 /// A control plane without gateway and tasks, so that nothing but the requests changes it.
 struct Bench {
@@ -74,21 +75,12 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let operator = OperatorToken::open(&path("operator.token")).unwrap();
-        let parts = Parts {
-            store: Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap(),
-            settings: Settings::default(),
-            signer: Signer::open(&path("job.key")).unwrap(),
-            ca: Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), clock::now()).unwrap()),
-            operator,
-            epoch: 1,
-            world: World::default(),
-            applied: 0,
-            stored: 0,
-            routed: 0,
-            needs_listing: false,
-        };
+        let store = Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap();
+        let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), clock::now()).unwrap());
+        let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
+        let view = WorldView::new(World::default(), Positions::default(), false);
         let token = std::fs::read_to_string(path("operator.token")).unwrap().trim().to_owned();
-        let app = Arc::new(App::new(parts));
+        let app = Arc::new(App::new(store, view, keys, Settings::default(), 1));
         let router = super::limited(Arc::clone(&app), Limits::default());
         Self { app, router, token, dir }
     }
@@ -124,7 +116,7 @@ impl Bench {
 
     /// The actions in the audit chain, oldest first.
     async fn actions(&self) -> Vec<String> {
-        let rows = self.app.store.audit_rows(1, 500).await.unwrap();
+        let rows = self.app.store().audit_rows(1, 500).await.unwrap();
         rows.into_iter().map(|row| row.draft.action).collect()
     }
 }

@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{
-    Action, ActionKind, Agent, AgentKind, Approval, ApprovalState, ChangeSet, Cluster, FileFacts,
-    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, Mode, ObjectRef, Option_, Plan,
-    Severity, Target, Versioned,
+    ActionKind, Agent, AgentKind, Alternative, Approval, ApprovalState, ChangeSet, Cluster, FileFacts,
+    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, KubeRef, Mode, ObjectRef, Plan,
+    Scope, Target, Versioned, WatchedRoot, Workload,
 };
-use nimbus_control_core::plan::digest;
+use nimbus_protocol::action::Body;
+use nimbus_protocol::v1;
 
 pub const CLUSTER: &str = "5c0f2b7e-0000-4000-8000-000000000001";
 pub const PATH: &str = "/etc/app/app.conf";
@@ -51,143 +52,149 @@ pub fn cluster() -> Cluster {
 }
 
 pub fn agent(number: u32, name: &str, cluster: bool) -> Agent {
+    let kind = if cluster { AgentKind::Cluster } else { AgentKind::Host };
     Agent {
-        id: id("agt", number),
         name: name.into(),
-        kind: if cluster { AgentKind::Cluster } else { AgentKind::Vpc },
-        created_at: at(i64::from(number)),
-        key_sha256: String::new(),
-        revoked_at: None,
         hostname: format!("{name}.example"),
         version: "0.1.0".into(),
         cluster_uid: cluster.then(|| CLUSTER.to_owned()),
-        claim: None,
         leading: cluster,
         lease_term: 3,
         allowed_actions: vec!["restart_pod".into()],
-        roots: vec![("/etc/app".into(), String::new(), 4)],
-        problems: Vec::new(),
-        dropped: 0,
+        roots: vec![WatchedRoot { path: "/etc/app".into(), problem: String::new(), files: 4 }],
+        ..Agent::new(id("agt", number), kind, at(i64::from(number)))
     }
 }
 
-pub fn incident(number: u32, kind: IncidentKind, object: ObjectRef) -> Incident {
+pub fn prod() -> Scope {
+    Scope::Cluster(CLUSTER.into())
+}
+
+fn edge() -> Scope {
+    Scope::Host(id("agt", 2))
+}
+
+pub fn web() -> KubeRef {
+    KubeRef::new("apps/v1", "Deployment", "shop", "web", "uid-web")
+}
+
+fn incident(number: u32, kind: IncidentKind, scope: Scope, object: ObjectRef) -> Incident {
     Incident {
-        id: id("inc", number),
-        key: format!("{kind}/{number}"),
-        kind,
-        severity: Severity::Warning,
-        state: IncidentState::Open,
-        cluster_uid: None,
-        cluster: String::new(),
-        agent_id: None,
         title: format!("{kind} of {object}"),
-        object,
-        owner: None,
         reason: "because".into(),
         evidence: vec!["seen".into()],
-        symptoms: Vec::new(),
-        created_at: at(i64::from(number)),
-        updated_at: at(i64::from(number)),
-        resolved_at: None,
-        plan_id: None,
-        approval_id: None,
-        job_id: None,
-        attempts: 0,
-        next_attempt_at: None,
-        silenced_until: None,
-        denied_digest: None,
         history: vec![HistoryEntry { at: at(i64::from(number)), text: "found".into() }],
+        ..Incident::found(
+            id("inc", number),
+            format!("{kind}/{number}"),
+            kind,
+            scope,
+            object,
+            at(i64::from(number)),
+        )
     }
-}
-
-pub fn object(kind: &str, namespace: &str, name: &str) -> ObjectRef {
-    let uid = if kind == "File" { String::new() } else { format!("uid-{name}") };
-    ObjectRef { kind: kind.into(), namespace: namespace.into(), name: name.into(), uid }
 }
 
 pub fn rollout(number: u32) -> Incident {
-    let incident = incident(number, IncidentKind::RolloutStuck, object("Deployment", "shop", "web"));
-    Incident { cluster_uid: Some(CLUSTER.into()), cluster: "prod".into(), ..incident }
+    let object = ObjectRef::Kubernetes(web());
+    let incident = incident(number, IncidentKind::RolloutStuck, prod(), object);
+    Incident { cluster: "prod".into(), workload: Some(Workload::of(web())), ..incident }
 }
 
 pub fn file(number: u32, path: &str) -> Incident {
-    let incident = incident(number, IncidentKind::FileDrift, object("File", "", path));
-    Incident { agent_id: Some(id("agt", 2)), cluster: "edge".into(), key: format!("file/{path}"), ..incident }
+    let object = ObjectRef::File { path: path.into() };
+    let incident = incident(number, IncidentKind::FileDrift, edge(), object);
+    Incident { cluster: "edge".into(), key: format!("file/{path}"), ..incident }
 }
 
 fn waiting(incident: Incident, plan: &Plan, approval: u32) -> Incident {
     Incident {
         state: IncidentState::WaitingApproval,
-        plan_id: Some(plan.id.clone()),
+        plan_id: Some(plan.id),
         approval_id: Some(id("apr", approval)),
         ..incident
     }
 }
 
-fn plan(number: u32, action: Action, object: ObjectRef) -> Plan {
+fn plan(number: u32, scope: Scope, action: Body, object: ObjectRef) -> Plan {
     let mut plan = Plan {
         id: id("pln", number),
         incident_id: id("inc", number),
         created_at: at(i64::from(number)),
         requested_by: "nimbus".into(),
-        cluster_uid: None,
-        agent_id: None,
-        action,
+        scope,
+        action: action.into(),
         object,
-        owner: None,
+        workload: None,
         needs_approval: true,
         summary: "put it back".into(),
         changes: vec!["- new".into(), "+ old".into()],
         rationale: "the old one worked".into(),
-        considered: vec![Option_ { what: "wait".into(), chosen: false, why: "it never ends".into() }],
+        considered: vec![Alternative::new("wait", false, "it never ends")],
         evidence: vec!["seen".into()],
         digest: String::new(),
     };
-    plan.digest = digest(&plan);
+    plan.digest = plan.computed_digest();
     plan
 }
 
 fn rollback() -> Plan {
     let target =
-        |name: &str| Target { namespace: "shop".into(), name: name.into(), uid: format!("uid-{name}") };
-    let action = Action::RollbackDeployment {
+        |name: &str| Some(Target { namespace: "shop".into(), name: name.into(), uid: format!("uid-{name}") });
+    let action = Body::RollbackDeployment(v1::RollbackDeployment {
         deployment: target("web"),
         generation: 7,
-        current_template_hash: "bb".repeat(32),
+        current_template_hash: vec![0xbb; 32],
         to_replica_set: target("web-1"),
         to_revision: 1,
-        to_template_hash: "aa".repeat(32),
-    };
-    let mut plan = plan(1, action, object("Deployment", "shop", "web"));
-    plan.cluster_uid = Some(CLUSTER.into());
-    plan.digest = digest(&plan);
-    plan
+        to_template_hash: vec![0xaa; 32],
+    });
+    plan(1, prod(), action, ObjectRef::Kubernetes(web()))
 }
 
-fn facts(mode: u32, sha256: &str) -> FileFacts {
-    FileFacts { kind: "file".into(), mode, uid: 0, gid: 0, sha256: sha256.repeat(32) }
+fn facts(mode: u32, byte: u8) -> FileFacts {
+    FileFacts { kind: "file".into(), mode, uid: 0, gid: 0, sha256: vec![byte; 32] }
 }
 
 fn restore() -> Plan {
-    let action = Action::RestoreFile {
+    let action = Body::RestoreFile(v1::RestoreFile {
         root: "/etc/app".into(),
         path: PATH.into(),
-        expect_current: facts(0o600, "bb"),
-        restore_to: facts(0o644, "aa"),
+        expect_current: Some(facts(0o600, 0xbb)),
+        restore_to: Some(facts(0o644, 0xaa)),
+    });
+    plan(2, edge(), action, ObjectRef::File { path: PATH.into() })
+}
+
+/// The present state of the drifted file, accepted, and the job with which its agent did so.
+pub fn accepted(number: u32) -> (Plan, Job) {
+    let action = Body::AcceptBaseline(v1::AcceptBaseline {
+        root: "/etc/app".into(),
+        path: PATH.into(),
+        expect_current: Some(facts(0o600, 0xbb)),
+    });
+    let file = ObjectRef::File { path: PATH.into() };
+    let plan = Plan { requested_by: "operator".into(), ..plan(number, edge(), action, file.clone()) };
+    let job = Job {
+        incident_id: plan.incident_id,
+        plan_id: plan.id,
+        agent_id: id("agt", 2),
+        scope: edge(),
+        cluster: "edge".into(),
+        action: ActionKind::AcceptBaseline,
+        object: file,
+        workload: None,
+        ..job(number)
     };
-    let mut plan = plan(2, action, object("File", "", PATH));
-    plan.agent_id = Some(id("agt", 2));
-    plan.digest = digest(&plan);
-    plan
+    (plan, job)
 }
 
 fn approval(number: u32, plan: &Plan) -> Approval {
     let now = crate::clock::now();
     Approval {
         id: id("apr", number),
-        plan_id: plan.id.clone(),
-        incident_id: plan.incident_id.clone(),
+        plan_id: plan.id,
+        incident_id: plan.incident_id,
         plan_digest: plan.digest.clone(),
         state: ApprovalState::Pending,
         cluster: if number == 1 { "prod" } else { "edge" }.into(),
@@ -209,11 +216,11 @@ pub fn job(number: u32) -> Job {
         plan_digest: "ab".repeat(32),
         approval_id: None,
         agent_id: id("agt", 1),
-        cluster_uid: Some(CLUSTER.into()),
+        scope: prod(),
         cluster: "prod".into(),
         action: ActionKind::RestartPod,
-        object: object("Pod", "shop", "web-1-x"),
-        owner: Some(object("Deployment", "shop", "web")),
+        object: ObjectRef::Kubernetes(KubeRef::new("v1", "Pod", "shop", "web-1-x", "uid-web-1-x")),
+        workload: Some(Workload::of(web())),
         state: JobState::Succeeded,
         reason: "ready for 30 s".into(),
         evidence: vec!["pod web-1-y is ready".into()],
@@ -222,7 +229,7 @@ pub fn job(number: u32) -> Job {
         dispatched_at: Some(at(10)),
         applied_at: Some(at(10)),
         finished_at: Some(at(12)),
-        settled_at: None,
+        attempts_reset_at: None,
         verify_ms: 30_000,
         verify_timeout_ms: 180_000,
         envelope: "c2lnbmVk".into(),

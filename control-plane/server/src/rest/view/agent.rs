@@ -41,13 +41,13 @@ fn standing(agent: &model::Agent, fleet: &Fleet) -> (&'static str, String) {
     } else if !fleet.connected.contains(&agent.id) {
         ("disconnected", "not connected: what it watches is unknown".to_owned())
     } else {
-        let trouble = agent.roots.iter().map(|(_, problem, _)| problem).find(|problem| !problem.is_empty());
+        let trouble = agent.roots.iter().map(|root| &root.problem).find(|problem| !problem.is_empty());
         ("connected", agent.problems.first().or(trouble).cloned().unwrap_or_default())
     }
 }
 
-fn root((path, problem, files): &(String, String, u64)) -> api::WatchedRoot {
-    api::WatchedRoot { path: path.clone(), files: *files, problem: problem.clone() }
+fn root(root: &model::WatchedRoot) -> api::WatchedRoot {
+    api::WatchedRoot { path: root.path.clone(), files: root.files, problem: root.problem.clone() }
 }
 
 fn host(sample: &HostSample) -> api::HostHealth {

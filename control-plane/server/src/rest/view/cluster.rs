@@ -1,7 +1,7 @@
 //! Clusters: how they are, and how far Nimbus may go in them.
 
 use nimbus_api as api;
-use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode};
+use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode, Scope};
 
 use super::Fleet;
 use super::fleet::number;
@@ -20,8 +20,7 @@ pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
         agents.filter(|agent| agent.revoked_at.is_none() && agent.cluster_uid.as_ref() == Some(&doc.uid))
     };
     let counts = picture.counts.ok();
-    let open =
-        fleet.docs.incidents.iter().filter(|incident| incident.doc.cluster_uid.as_ref() == Some(&doc.uid));
+    let open = fleet.docs.incidents.iter().filter(|incident| is_in(&incident.doc.scope, &doc.uid));
     api::Cluster {
         id: doc.uid.clone(),
         created_at: doc.created_at,
@@ -42,6 +41,10 @@ pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
         deployments: counts.map(|counts| counts.deployments),
         open_incidents: number(open.count()),
     }
+}
+
+fn is_in(scope: &Scope, cluster_uid: &str) -> bool {
+    scope.cluster_uid() == Some(cluster_uid)
 }
 
 /// "1 incident: web crash-loops", "3 incidents, among them: …"
@@ -71,11 +74,11 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
     } else {
         format!("the agent's own policy forbids {}", forbidden.join(", "))
     };
-    let here = |uid: &Option<String>| uid.as_ref() == Some(&doc.uid);
-    let jobs = fleet.docs.jobs.iter().filter(|job| here(&job.doc.cluster_uid) && !job.doc.state.is_final());
-    let incident_here = |id| fleet.docs.incidents.iter().any(|i| &i.doc.id == id && here(&i.doc.cluster_uid));
+    let here = |scope: &Scope| is_in(scope, &doc.uid);
+    let jobs = fleet.docs.jobs.iter().filter(|job| here(&job.doc.scope) && !job.doc.state.is_final());
+    let incident_here = |id| fleet.docs.incidents.iter().any(|i| i.doc.id == id && here(&i.doc.scope));
     let waiting = fleet.docs.approvals.iter().filter(|approval| {
-        approval.doc.state == ApprovalState::Pending && incident_here(&approval.doc.incident_id)
+        approval.doc.state == ApprovalState::Pending && incident_here(approval.doc.incident_id)
     });
     api::AutonomousStatus {
         id: doc.uid.clone(),

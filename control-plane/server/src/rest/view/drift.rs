@@ -1,8 +1,10 @@
 //! Drifted files, from the incident, the picture of the world and the plan, whichever still knows.
 
 use nimbus_api as api;
-use nimbus_control_core::model::{Action, FileFacts, Incident, Plan};
+use nimbus_control_core::model::{FileFacts, Incident, Job, Plan};
 use nimbus_control_core::world::FileDrift;
+use nimbus_protocol::action::Body;
+use nimbus_protocol::{to_hex, v1};
 
 /// A drifted file. `seen` is what the agent says now; where it says nothing any more, the plan's preconditions
 /// tell what was there, and where there is no plan either it is unknown.
@@ -15,7 +17,9 @@ pub fn drift(
     let planned = plan.and_then(planned);
     let (before, after) = match (seen, &planned) {
         (Some(seen), _) => (Some(state(&seen.baseline, Some(seen.sizes.0))), Some(now(seen))),
-        (None, Some(planned)) => (planned.before.map(|f| state(f, None)), Some(state(planned.after, None))),
+        (None, Some(planned)) => {
+            (planned.before.map(|f| state(f, None)), planned.after.map(|f| state(f, None)))
+        }
         (None, None) => (None, None),
     };
     let diff = seen.map(|seen| seen.diff.clone()).filter(|diff| !diff.is_empty());
@@ -29,7 +33,7 @@ pub fn drift(
     api::Drift {
         change: change(before.as_ref(), after.as_ref()).to_owned(),
         root: root.unwrap_or_default().to_owned(),
-        path: incident.object.name.clone(),
+        path: incident.object.name().to_owned(),
         before,
         after,
         diff,
@@ -55,6 +59,25 @@ pub fn drift(
     }
 }
 
+/// A state that was accepted as a baseline by `job`; `None` for the plan of another action.
+pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
+    let Body::AcceptBaseline(accept) = plan.action.body()? else { return None };
+    Some(api::Baseline {
+        id: job.id.to_string(),
+        created_at: plan.created_at,
+        cluster: job.cluster.clone(),
+        state: job.state.to_string(),
+        object: super::object(&plan.object),
+        reason: job.reason.clone(),
+        root: accept.root.clone(),
+        path: accept.path.clone(),
+        accepted: accept.expect_current.as_ref().map(|facts| state(facts, None)),
+        accepted_by: plan.requested_by.clone(),
+        agent_id: job.agent_id.to_string(),
+        incident_id: plan.incident_id.to_string(),
+    })
+}
+
 /// What is there now, as a drifted file shows it.
 pub fn now(seen: &FileDrift) -> api::FileState {
     state(&seen.current, Some(seen.sizes.1))
@@ -63,18 +86,18 @@ pub fn now(seen: &FileDrift) -> api::FileState {
 struct Planned<'a> {
     root: &'a str,
     before: Option<&'a FileFacts>,
-    after: &'a FileFacts,
+    after: Option<&'a FileFacts>,
 }
 
 fn planned(plan: &Plan) -> Option<Planned<'_>> {
-    match &plan.action {
-        Action::RestoreFile { root, expect_current, restore_to, .. } => {
-            Some(Planned { root, before: Some(restore_to), after: expect_current })
+    match plan.action.body()? {
+        Body::RestoreFile(v1::RestoreFile { root, expect_current, restore_to, .. }) => {
+            Some(Planned { root, before: restore_to.as_ref(), after: expect_current.as_ref() })
         }
-        Action::AcceptBaseline { root, expect_current, .. } => {
-            Some(Planned { root, before: None, after: expect_current })
+        Body::AcceptBaseline(v1::AcceptBaseline { root, expect_current, .. }) => {
+            Some(Planned { root, before: None, after: expect_current.as_ref() })
         }
-        Action::RestartPod { .. } | Action::RollbackDeployment { .. } => None,
+        Body::RestartPod(_) | Body::RollbackDeployment(_) => None,
     }
 }
 
@@ -85,7 +108,7 @@ fn state(facts: &FileFacts, size: Option<u64>) -> api::FileState {
         uid: facts.uid,
         gid: facts.gid,
         size,
-        sha256: facts.sha256.clone(),
+        sha256: to_hex(&facts.sha256),
     }
 }
 
@@ -105,7 +128,8 @@ mod tests {
     use super::*;
 
     fn file(kind: &str, mode: u32, sha256: &str) -> api::FileState {
-        let facts = FileFacts { kind: kind.into(), mode, uid: 0, gid: 0, sha256: sha256.into() };
+        let sha256 = nimbus_protocol::from_hex(sha256).unwrap();
+        let facts = FileFacts { kind: kind.into(), mode, uid: 0, gid: 0, sha256 };
         state(&facts, None)
     }
 

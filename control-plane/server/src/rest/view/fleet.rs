@@ -4,15 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use nimbus_control_core::model::{Agent, Incident, IncidentState};
-use nimbus_control_core::snapshot::Scope;
+use nimbus_control_core::Snapshot;
+use nimbus_control_core::model::{Agent, Incident, IncidentState, Scope};
 use nimbus_control_core::world::{Inventory, Node};
-use nimbus_control_core::{Snapshot, World};
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::AgentId;
 
 use crate::app::App;
-use crate::docs::Docs;
+use crate::documents::Docs;
 use crate::rest::error::ApiError;
+
+/// The kinds of which [`Counts`] says anything.
+const COUNTED: [ObjectKind; 3] = [ObjectKind::Pod, ObjectKind::Deployment, ObjectKind::Node];
 
 /// Objects of one cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,12 +50,10 @@ impl Fleet {
     pub async fn read(app: &App) -> Result<Self, ApiError> {
         let docs = app.docs().await?;
         let connected = app.sessions.connected();
-        let pictures = {
-            let world = app.world();
-            let snapshot = snapshot(app, &docs, &connected, &world);
-            let picture = |uid: &String| (uid.clone(), picture(&snapshot, &world, uid));
-            docs.clusters.iter().map(|cluster| picture(&cluster.doc.uid)).collect()
-        };
+        let pictures = app.look_as(&docs, &connected, |s| {
+            let uids = docs.clusters.iter().map(|cluster| &cluster.doc.uid);
+            uids.map(|uid| (uid.clone(), picture(s, uid))).collect()
+        });
         Ok(Self { docs, connected, pictures })
     }
 
@@ -74,31 +75,16 @@ impl Fleet {
     pub fn loud<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Incident> {
         let incidents = self.docs.incidents.iter().map(|incident| &incident.doc);
         incidents.filter(move |incident| {
-            incident.cluster_uid.as_deref() == Some(uid) && incident.state != IncidentState::Silenced
+            incident.scope.cluster_uid() == Some(uid) && incident.state != IncidentState::Silenced
         })
     }
 }
 
-/// Only what the questions of [`Picture`] look at.
-fn snapshot<'a>(app: &'a App, docs: &Docs, connected: &BTreeSet<AgentId>, world: &'a World) -> Snapshot<'a> {
-    Snapshot {
-        world,
-        agents: docs.agents.clone(),
-        clusters: docs.clusters.clone(),
-        incidents: Vec::new(),
-        plans: Vec::new(),
-        approvals: Vec::new(),
-        jobs: Vec::new(),
-        connected: connected.clone(),
-        settings: &app.settings,
-    }
-}
-
-fn picture(snapshot: &Snapshot<'_>, world: &World, uid: &str) -> Picture {
+fn picture(snapshot: &Snapshot<'_>, uid: &str) -> Picture {
     let scope = Scope::Cluster(uid.to_owned());
-    let inventory = world.clusters.get(uid);
+    let inventory = snapshot.inventory(&scope);
     Picture {
-        counts: snapshot.known(&scope).map(|()| inventory.map(count).unwrap_or_default()),
+        counts: snapshot.known(&scope, &COUNTED).map(|()| inventory.map(count).unwrap_or_default()),
         actor: snapshot.actor(&scope).cloned(),
     }
 }

@@ -8,7 +8,7 @@ mod fleet;
 
 pub use agent::{agent, agent_detail};
 pub use cluster::{autonomous, cluster};
-pub use drift::{drift, now as file_now};
+pub use drift::{baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
 
 use nimbus_api as api;
@@ -17,11 +17,29 @@ use nimbus_control_core::model;
 /// What something is about.
 pub fn object(object: &model::ObjectRef) -> api::ObjectRef {
     api::ObjectRef {
-        kind: object.kind.clone(),
-        namespace: object.namespace.clone(),
-        name: object.name.clone(),
-        uid: object.uid.clone(),
+        kind: object.kind().to_owned(),
+        namespace: object.namespace().to_owned(),
+        name: object.name().to_owned(),
+        uid: object.uid().to_owned(),
     }
+}
+
+/// The workload that something belongs to.
+fn owner(workload: Option<&model::Workload>) -> Option<api::ObjectRef> {
+    workload.map(|workload| {
+        let model::KubeRef { kind, namespace, name, uid, .. } = workload.object().clone();
+        api::ObjectRef { kind, namespace, name, uid }
+    })
+}
+
+/// The UID of the cluster that something is in.
+fn cluster_uid(scope: &model::Scope) -> Option<String> {
+    scope.cluster_uid().map(ToOwned::to_owned)
+}
+
+/// The id of the agent on whose host something is.
+fn host_agent(scope: &model::Scope) -> Option<String> {
+    scope.host().map(|agent| agent.to_string())
 }
 
 /// An incident.
@@ -32,13 +50,13 @@ pub fn incident(incident: &model::Incident) -> api::Incident {
         updated_at: incident.updated_at,
         resolved_at: incident.resolved_at,
         cluster: incident.cluster.clone(),
-        cluster_uid: incident.cluster_uid.clone(),
-        agent_id: incident.agent_id.as_ref().map(ToString::to_string),
+        cluster_uid: cluster_uid(&incident.scope),
+        agent_id: host_agent(&incident.scope),
         kind: incident.kind.to_string(),
         severity: incident.severity.to_string(),
         state: incident.state.to_string(),
         object: object(&incident.object),
-        owner: incident.owner.as_ref().map(object),
+        owner: owner(incident.workload.as_ref()),
         title: incident.title.clone(),
         reason: incident.reason.clone(),
         attempts: incident.attempts,
@@ -61,20 +79,20 @@ pub fn history(incident: &model::Incident) -> Vec<api::HistoryEntry> {
 
 /// A plan.
 pub fn plan(plan: &model::Plan) -> api::Plan {
-    let considered = |option: &model::Option_| api::Considered {
-        what: option.what.clone(),
-        chosen: option.chosen,
-        why: option.why.clone(),
+    let considered = |alternative: &model::Alternative| api::Considered {
+        what: alternative.what.clone(),
+        chosen: alternative.chosen,
+        why: alternative.why.clone(),
     };
     api::Plan {
         id: plan.id.to_string(),
         created_at: plan.created_at,
         incident_id: plan.incident_id.to_string(),
-        cluster_uid: plan.cluster_uid.clone(),
-        agent_id: plan.agent_id.as_ref().map(ToString::to_string),
-        kind: plan.action.kind().to_string(),
+        cluster_uid: cluster_uid(&plan.scope),
+        agent_id: host_agent(&plan.scope),
+        kind: plan.action.word().to_owned(),
         object: object(&plan.object),
-        owner: plan.owner.as_ref().map(object),
+        owner: owner(plan.workload.as_ref()),
         requested_by: plan.requested_by.clone(),
         needs_approval: plan.needs_approval,
         summary: plan.summary.clone(),
@@ -82,10 +100,18 @@ pub fn plan(plan: &model::Plan) -> api::Plan {
         rationale: plan.rationale.clone(),
         considered: plan.considered.iter().map(considered).collect(),
         evidence: plan.evidence.clone(),
-        // Plain texts and numbers: there is nothing in it that JSON could refuse.
-        action: serde_json::to_value(&plan.action).unwrap_or_default(),
+        action: action(&plan.action),
         digest: plan.digest.clone(),
     }
+}
+
+/// The fields of an action, with its word; the word alone for one that this build does not know.
+fn action(action: &model::PlannedAction) -> serde_json::Value {
+    let mut json = action.body().map_or_else(|| serde_json::json!({}), nimbus_protocol::action::to_json);
+    if let Some(fields) = json.as_object_mut() {
+        fields.insert("action".to_owned(), action.word().into());
+    }
+    json
 }
 
 /// An approval, with what it shows of its plan and incident.
@@ -95,7 +121,7 @@ pub fn approval(approval: &model::Approval, plan: &model::Plan, incident: &model
         created_at: approval.created_at,
         expires_at: approval.expires_at,
         cluster: approval.cluster.clone(),
-        kind: plan.action.kind().to_string(),
+        kind: plan.action.word().to_owned(),
         severity: incident.severity.to_string(),
         state: approval.state.to_string(),
         object: object(&plan.object),
@@ -117,11 +143,11 @@ pub fn job(job: &model::Job) -> api::Job {
         id: job.id.to_string(),
         created_at: job.created_at,
         cluster: job.cluster.clone(),
-        cluster_uid: job.cluster_uid.clone(),
+        cluster_uid: cluster_uid(&job.scope),
         kind: job.action.to_string(),
         state: job.state.to_string(),
         object: object(&job.object),
-        owner: job.owner.as_ref().map(object),
+        owner: owner(job.workload.as_ref()),
         reason: job.reason.clone(),
         evidence: job.evidence.clone(),
         agent_id: job.agent_id.to_string(),

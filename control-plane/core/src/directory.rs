@@ -1,17 +1,27 @@
-//! What agents say of themselves becomes agent and cluster documents. Facts only: what may be done in a cluster
-//! starts as *observe* and is changed by operators alone; which agent speaks for a cluster is decided in `claims`.
+//! What agents say of themselves becomes agent and cluster documents.
+//!
+//! Facts only: what may be done in a cluster starts as *observe* and is changed by operators alone; which agent may report
+//! for a cluster is decided in `cluster_binding`.
 
 use jiff::Timestamp;
-use nimbus_control_core::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versioned};
 use nimbus_protocol::v1;
 
-use crate::claims::{self, Denied};
-use crate::docs::Docs;
+use crate::cluster_binding::{self, Denied};
+use crate::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versioned, WatchedRoot};
 
 /// Longest text that is kept of what an agent says.
 const MAX_TEXT: usize = 256;
 /// Most watched roots and most problems that are kept of one agent.
 const MAX_ITEMS: usize = 100;
+
+/// The documents that are known already.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// All agents.
+    pub agents: &'a [Versioned<Agent>],
+    /// All clusters.
+    pub clusters: &'a [Versioned<Cluster>],
+}
 
 /// What a hello or a status says of the cluster that an agent watches.
 struct Watched<'a> {
@@ -21,7 +31,7 @@ struct Watched<'a> {
 
 /// What a hello changes, and why the agent may not come in with what it says.
 pub fn hello(
-    docs: &Docs,
+    known: Known<'_>,
     agent: &Versioned<Agent>,
     said: &v1::Hello,
     now: Timestamp,
@@ -29,12 +39,12 @@ pub fn hello(
     let mut next = agent.doc.clone();
     next.hostname = cut(&said.hostname);
     next.version = cut(&said.agent_version);
-    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
+    changes(known, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
 }
 
 /// What a status changes, and why the agent may not stay with what it says.
 pub fn status(
-    docs: &Docs,
+    known: Known<'_>,
     agent: &Versioned<Agent>,
     said: &v1::AgentStatus,
     now: Timestamp,
@@ -46,14 +56,19 @@ pub fn status(
     next.lease_term = said.lease_term;
     next.allowed_actions = said.allowed_actions.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
     let roots = said.roots.iter().take(MAX_ITEMS);
-    next.roots = roots.map(|root| (cut_to(&root.path, 4_096), cut(&root.problem), root.files)).collect();
+    let kept = |root: &v1::WatchedRoot| WatchedRoot {
+        path: cut_to(&root.path, 4_096),
+        problem: cut(&root.problem),
+        files: root.files,
+    };
+    next.roots = roots.map(kept).collect();
     next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
     next.dropped = said.dropped;
-    changes(docs, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
+    changes(known, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
 }
 
 fn changes(
-    docs: &Docs,
+    known: Known<'_>,
     agent: &Versioned<Agent>,
     mut next: Agent,
     watched: &Watched<'_>,
@@ -62,22 +77,22 @@ fn changes(
     let mut changes = ChangeSet::default();
     let mut denied = None;
     next.cluster_uid = None;
-    // An agent that was enrolled for a host may well name one; it does not speak for it.
+    // An agent that was enrolled for a host may well name one; it does not report for it.
     if next.kind == AgentKind::Cluster && !watched.uid.is_empty() {
         let uid = cut(watched.uid);
-        match claims::may_speak(&docs.agents, &next, &uid) {
-            Ok(()) => (next.claim, next.cluster_uid) = (Some(uid.clone()), Some(uid)),
+        match cluster_binding::may_report_for(known.agents, &next, &uid) {
+            Ok(()) => (next.bound_cluster, next.cluster_uid) = (Some(uid.clone()), Some(uid)),
             Err(why) => {
-                changes.audit.extend(no_claim(&mut next, &agent.doc, &uid, &why, now));
+                changes.audit.extend(refuse_binding(&mut next, &agent.doc, &uid, &why, now));
                 denied = Some(why);
             }
         }
     }
     if let Some(uid) = &next.cluster_uid
-        && !docs.clusters.iter().any(|cluster| &cluster.doc.uid == uid)
+        && !known.clusters.iter().any(|cluster| &cluster.doc.uid == uid)
     {
         let wanted = if watched.name.is_empty() { &next.name } else { watched.name };
-        let taken = docs.clusters.iter().map(|cluster| cluster.doc.name.as_str());
+        let taken = known.clusters.iter().map(|cluster| cluster.doc.name.as_str());
         let name = unique(&cut(wanted), taken);
         changes.audit.push(row(now, &next, "cluster.added", uid, &name, "first seen; observed only"));
         let cluster =
@@ -90,21 +105,28 @@ fn changes(
     if next.cluster_uid != agent.doc.cluster_uid && agent.doc.cluster_uid.is_some() {
         let now_watches = next.cluster_uid.as_deref().unwrap_or("none");
         let detail = format!("now watches cluster {now_watches}");
-        changes.audit.push(row(now, &next, "agent.moved", next.id.as_str(), "", &detail));
+        changes.audit.push(row(now, &next, "agent.moved", &next.id.to_string(), "", &detail));
     }
     changes.agents.push(Versioned { version: agent.version, doc: next });
     (changes, denied)
 }
 
-/// Takes what an agent says of a cluster that is not its own for nothing but a problem; one audit row when that is new.
-fn no_claim(next: &mut Agent, before: &Agent, uid: &str, why: &Denied, now: Timestamp) -> Option<AuditDraft> {
-    let start = format!("expected {}, found ", claims::EXPECTED);
+/// An agent named a cluster that it may not report for: that is noted as a problem of the agent, with one audit row when it
+/// is new, and nothing else of it is taken.
+fn refuse_binding(
+    next: &mut Agent,
+    before: &Agent,
+    uid: &str,
+    why: &Denied,
+    now: Timestamp,
+) -> Option<AuditDraft> {
+    let start = format!("expected {}, found ", cluster_binding::EXPECTED);
     let problem = format!("{start}{}", why.found(uid));
-    let known = before.problems.iter().any(|text| text.starts_with(&start));
+    let is_known = before.problems.iter().any(|text| text.starts_with(&start));
     (next.leading, next.lease_term) = (false, 0);
     next.problems.retain(|text| !text.starts_with(&start));
     next.problems.push(problem.clone());
-    (!known).then(|| row(now, next, "agent.claim_refused", uid, "", &problem))
+    (!is_known).then(|| row(now, next, "agent.claim_refused", uid, "", &problem))
 }
 
 fn row(
@@ -126,7 +148,7 @@ fn row(
 }
 
 /// `wanted`, or `wanted-2`, `wanted-3` … when it is taken.
-pub fn unique<'a>(wanted: &str, taken: impl Iterator<Item = &'a str>) -> String {
+fn unique<'a>(wanted: &str, taken: impl Iterator<Item = &'a str>) -> String {
     let taken: std::collections::HashSet<&str> = taken.collect();
     if !taken.contains(wanted) {
         return wanted.to_owned();
@@ -154,21 +176,17 @@ mod tests {
         Versioned { version: 3, doc }
     }
 
-    fn docs(clusters: &[(&str, &str)]) -> Docs {
+    fn clusters(clusters: &[(&str, &str)]) -> Vec<Versioned<Cluster>> {
         let cluster = |&(uid, name): &(&str, &str)| {
             let (uid, name) = (uid.to_owned(), name.to_owned());
             let created_at = Timestamp::UNIX_EPOCH;
             Versioned::new(Cluster { uid, name, created_at, mode: Mode::Observe, enabled: Vec::new() })
         };
-        Docs {
-            revision: 1,
-            agents: Vec::new(),
-            clusters: clusters.iter().map(cluster).collect(),
-            incidents: Vec::new(),
-            plans: Vec::new(),
-            approvals: Vec::new(),
-            jobs: Vec::new(),
-        }
+        clusters.iter().map(cluster).collect()
+    }
+
+    fn known(clusters: &[Versioned<Cluster>]) -> Known<'_> {
+        Known { agents: &[], clusters }
     }
 
     fn said(uid: &str, name: &str) -> v1::AgentStatus {
@@ -177,9 +195,13 @@ mod tests {
 
     #[test]
     fn a_new_cluster_gets_a_name_of_its_own_and_is_only_observed() {
-        let docs = docs(&[("u1", "prod"), ("u2", "prod-2")]);
-        let (changes, _) =
-            status(&docs, &agent(AgentKind::Cluster), &said("u3", "prod"), Timestamp::UNIX_EPOCH);
+        let known_ones = clusters(&[("u1", "prod"), ("u2", "prod-2")]);
+        let (changes, _) = status(
+            known(&known_ones),
+            &agent(AgentKind::Cluster),
+            &said("u3", "prod"),
+            Timestamp::UNIX_EPOCH,
+        );
         let cluster = &changes.clusters[0];
         assert_eq!((cluster.version, cluster.doc.name.as_str()), (0, "prod-3"));
         assert_eq!((cluster.doc.mode, cluster.doc.enabled.len()), (Mode::Observe, 0));
@@ -190,40 +212,40 @@ mod tests {
 
     #[test]
     fn a_known_cluster_is_left_as_it_is_and_the_same_status_changes_nothing() {
-        let docs = docs(&[("u1", "prod")]);
+        let prod = clusters(&[("u1", "prod")]);
         let (first, _) =
-            status(&docs, &agent(AgentKind::Cluster), &said("u1", "other"), Timestamp::UNIX_EPOCH);
+            status(known(&prod), &agent(AgentKind::Cluster), &said("u1", "other"), Timestamp::UNIX_EPOCH);
         assert!(first.clusters.is_empty() && first.audit.is_empty());
-        let (again, _) = status(&docs, &first.agents[0], &said("u1", "other"), Timestamp::UNIX_EPOCH);
+        let (again, _) = status(known(&prod), &first.agents[0], &said("u1", "other"), Timestamp::UNIX_EPOCH);
         assert!(again.is_empty());
     }
 
     #[test]
-    fn an_agent_of_a_host_speaks_for_no_cluster() {
+    fn an_agent_of_a_host_reports_for_no_cluster() {
         let (changes, _) =
-            status(&docs(&[]), &agent(AgentKind::Vpc), &said("u1", "prod"), Timestamp::UNIX_EPOCH);
+            status(known(&[]), &agent(AgentKind::Host), &said("u1", "prod"), Timestamp::UNIX_EPOCH);
         assert!(changes.clusters.is_empty() && changes.agents.is_empty());
     }
 
     #[test]
-    fn a_claim_that_is_refused_is_a_problem_and_one_audit_row() {
-        let mut docs = docs(&[("u1", "prod")]);
+    fn a_binding_that_is_refused_is_a_problem_and_one_audit_row() {
+        let prod = clusters(&[("u1", "prod")]);
         let mut owner = agent(AgentKind::Cluster);
         owner.doc.id = "agt_00000000000000000000000000000002".parse().unwrap();
-        owner.doc.claim = Some("u1".into());
-        docs.agents.push(owner);
+        owner.doc.bound_cluster = Some("u1".into());
+        let known = Known { agents: &[owner], clusters: &prod };
         let thief = agent(AgentKind::Cluster);
         let mut loud = said("u1", "prod");
         (loud.leading, loud.lease_term) = (true, u64::MAX);
-        let (first, denied) = status(&docs, &thief, &loud, Timestamp::UNIX_EPOCH);
+        let (first, denied) = status(known, &thief, &loud, Timestamp::UNIX_EPOCH);
         assert_eq!(denied, Some(Denied::Taken("edge".into())));
         let doc = &first.agents[0].doc;
         assert_eq!((&doc.cluster_uid, doc.leading, doc.lease_term), (&None, false, 0));
-        assert!(doc.problems[0].contains("u1") && doc.claim.is_none(), "{:?}", doc.problems);
+        assert!(doc.problems[0].contains("u1") && doc.bound_cluster.is_none(), "{:?}", doc.problems);
         assert_eq!(first.audit[0].action, "agent.claim_refused");
-        assert!(status(&docs, &first.agents[0], &loud, Timestamp::UNIX_EPOCH).0.is_empty());
+        assert!(status(known, &first.agents[0], &loud, Timestamp::UNIX_EPOCH).0.is_empty());
         let greeting = v1::Hello { cluster_uid: "u1".into(), ..Default::default() };
-        let (_, denied) = hello(&docs, &thief, &greeting, Timestamp::UNIX_EPOCH);
+        let (_, denied) = hello(known, &thief, &greeting, Timestamp::UNIX_EPOCH);
         assert_eq!(denied, Some(Denied::Taken("edge".into())));
     }
 }

@@ -1,0 +1,226 @@
+//! Which agent may report for which cluster.
+//!
+//! A certificate proves which agent reports, not where it lives, and a cluster's UID is no secret: an agent that names
+//! one may not live there. So an agent is bound to one cluster for good: the one that its token was made for, or else the
+//! first one that it names, if no other agent is bound to that. A second agent of a cluster needs a token made for it.
+//! The binding of a revoked agent is void.
+
+use std::collections::{HashMap, HashSet};
+
+use nimbus_protocol::ids::AgentId;
+
+use crate::model::{Agent, AgentKind, Versioned};
+use crate::world::{World, is_cluster_uid};
+
+/// Why an agent may not report for a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// It was enrolled for a host.
+    Host,
+    /// What it names cannot be a cluster.
+    NoUid,
+    /// It is bound to this other cluster.
+    BoundElsewhere(String),
+    /// Another agent, called so, is bound to it.
+    Taken(String),
+}
+
+impl Denied {
+    /// What stood in the way of reporting for `cluster`.
+    pub fn found(&self, cluster: &str) -> String {
+        match self {
+            Self::Host => format!("an agent of a host that names cluster {cluster}"),
+            Self::NoUid => format!("one that calls its cluster {cluster:?}, which is no UID"),
+            Self::BoundElsewhere(own) => format!("one of cluster {own} that names cluster {cluster}"),
+            Self::Taken(by) => {
+                format!("one whose token names no cluster; agent {by} reports for cluster {cluster} already")
+            }
+        }
+    }
+}
+
+/// What an agent has to be so that it may report for a cluster.
+pub const EXPECTED: &str = "an agent of the cluster that it watches";
+/// How it gets there.
+pub const REMEDY: &str = "make one with `nimbus agents token create --kind cluster --cluster NAME`, remove the agent's \
+                          identity directory, and join it again";
+
+/// May `agent` report for `cluster`, from now on and for no other?
+pub fn may_report_for(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str) -> Result<(), Denied> {
+    match agent.kind {
+        AgentKind::Host => return Err(Denied::Host),
+        AgentKind::Cluster => {}
+    }
+    if !is_cluster_uid(cluster) {
+        return Err(Denied::NoUid);
+    }
+    match &agent.bound_cluster {
+        Some(own) if own == cluster => return Ok(()),
+        Some(own) => return Err(Denied::BoundElsewhere(own.clone())),
+        None => {}
+    }
+    let is_bound = |other: &&Versioned<Agent>| {
+        let other = &other.doc;
+        other.bound_cluster.as_deref() == Some(cluster) && other.id != agent.id && other.revoked_at.is_none()
+    };
+    agents.iter().find(is_bound).map_or(Ok(()), |other| Err(Denied::Taken(other.doc.name.clone())))
+}
+
+/// The cluster that each agent may report for: as the documents say, or until they do the first one that it named.
+///
+/// An agent's first facts may be read before its documents say which cluster it is bound to: then the facts say it.
+#[derive(Debug, Default)]
+pub struct Bindings {
+    clusters: HashMap<AgentId, String>,
+}
+
+/// The parts of the world that nobody may report for any more.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unbound {
+    /// Clusters whose leader is not bound to them.
+    pub clusters: Vec<String>,
+    /// Hosts whose agent was revoked.
+    pub hosts: Vec<AgentId>,
+}
+
+impl Bindings {
+    /// Takes what the documents say. Where they bind an agent to no cluster yet, the first one that its facts named
+    /// stands, unless another agent is bound to that by now.
+    pub fn update(&mut self, agents: &[Versioned<Agent>]) {
+        for agent in agents.iter().map(|agent| &agent.doc) {
+            let known = self.clusters.entry(agent.id).or_default();
+            match agent.bound_cluster.as_ref().filter(|_| agent.kind == AgentKind::Cluster) {
+                Some(uid) => known.clone_from(uid),
+                None if !known.is_empty() && may_report_for(agents, agent, known).is_err() => known.clear(),
+                None => {}
+            }
+        }
+    }
+
+    /// May this agent's facts of a cluster be taken? Facts of its own host, without a cluster, always may.
+    pub fn may_report(&mut self, agents: &[Versioned<Agent>], agent: AgentId, cluster: &str) -> bool {
+        if cluster.is_empty() {
+            return true;
+        }
+        let known = self.clusters.entry(agent).or_default();
+        if known.is_empty()
+            && let Some(agent) = agents.iter().map(|agent| &agent.doc).find(|other| other.id == agent)
+            && may_report_for(agents, agent, cluster).is_ok()
+        {
+            cluster.clone_into(known);
+        }
+        known == cluster
+    }
+
+    /// What is known of the world from agents that may not report it (any more).
+    pub fn unbound(&self, agents: &[Versioned<Agent>], world: &World) -> Unbound {
+        let is_revoked = |agent: &&Agent| agent.revoked_at.is_some();
+        let revoked: HashSet<AgentId> =
+            agents.iter().map(|agent| &agent.doc).filter(is_revoked).map(|agent| agent.id).collect();
+        let may_lead = |uid: &String, leader: AgentId| {
+            !revoked.contains(&leader) && self.clusters.get(&leader) == Some(uid)
+        };
+        let clusters = world.clusters.iter();
+        let clusters =
+            clusters.filter(|(uid, known)| known.leader.is_some_and(|leader| !may_lead(uid, leader)));
+        Unbound {
+            clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
+            hosts: world.hosts.keys().filter(|agent| revoked.contains(agent)).copied().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use nimbus_protocol::kind::Body;
+    use nimbus_protocol::v1;
+
+    use super::*;
+
+    fn agent(n: u8, bound_cluster: Option<&str>) -> Versioned<Agent> {
+        Versioned::new(Agent {
+            name: format!("agent-{n}"),
+            bound_cluster: bound_cluster.map(str::to_owned),
+            ..Agent::new(format!("agt_{n:032x}").parse().unwrap(), AgentKind::Cluster, Timestamp::UNIX_EPOCH)
+        })
+    }
+
+    #[test]
+    fn the_first_one_gets_a_cluster_and_a_second_needs_a_token_for_it() {
+        let newcomer = agent(1, None);
+        assert_eq!(may_report_for(std::slice::from_ref(&newcomer), &newcomer.doc, "u1"), Ok(()));
+        let (first, plain) = (agent(1, Some("u1")), agent(2, None));
+        let all = [first.clone(), plain.clone()];
+        assert_eq!(may_report_for(&all, &plain.doc, "u1"), Err(Denied::Taken("agent-1".into())));
+        assert_eq!(may_report_for(&all, &plain.doc, "u2"), Ok(()));
+        let made_for_it = agent(2, Some("u1"));
+        let all = [first.clone(), made_for_it.clone()];
+        assert!(may_report_for(&all, &made_for_it.doc, "u1").is_ok());
+        assert!(may_report_for(&all, &first.doc, "u1").is_ok(), "the first keeps what it has");
+    }
+
+    #[test]
+    fn an_agent_of_one_cluster_reports_for_no_other_one() {
+        let agent = agent(1, Some("u1"));
+        let denied = may_report_for(std::slice::from_ref(&agent), &agent.doc, "u2").unwrap_err();
+        assert_eq!(denied, Denied::BoundElsewhere("u1".into()));
+        assert!(denied.found("u2").contains("u1") && denied.found("u2").contains("u2"));
+    }
+
+    #[test]
+    fn a_revoked_agent_is_bound_to_nothing_and_an_agent_of_a_host_gets_nothing() {
+        let (mut gone, mut next) = (agent(1, Some("u1")), agent(2, None));
+        gone.doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
+        assert!(may_report_for(&[gone, next.clone()], &next.doc, "u1").is_ok());
+        next.doc.kind = AgentKind::Host;
+        assert_eq!(may_report_for(&[], &next.doc, "u1"), Err(Denied::Host));
+    }
+
+    #[test]
+    fn what_no_database_keeps_is_no_cluster() {
+        let agent = agent(1, None);
+        for text in ["", "a\0b", "a/b", &"u".repeat(65)] {
+            assert_eq!(may_report_for(&[], &agent.doc, text), Err(Denied::NoUid), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_facts_of_an_agent_bind_it_until_the_documents_say_otherwise() {
+        let (one, two) = (agent(1, None), agent(2, None));
+        let all = [one.clone(), two.clone()];
+        let mut bindings = Bindings::default();
+        assert!(bindings.may_report(&all, one.doc.id, "") && bindings.may_report(&all, one.doc.id, "u1"));
+        assert!(!bindings.may_report(&all, one.doc.id, "u2"));
+        let unknown = "agt_00000000000000000000000000000009".parse().unwrap();
+        assert!(!bindings.may_report(&all, unknown, "u3"));
+        // The documents bound the other one to that cluster meanwhile.
+        let all = [one.clone(), agent(2, Some("u1"))];
+        bindings.update(&all);
+        assert!(!bindings.may_report(&all, one.doc.id, "u1") && bindings.may_report(&all, two.doc.id, "u1"));
+    }
+
+    #[test]
+    fn a_leader_that_is_not_bound_and_the_host_of_a_revoked_agent_are_found() {
+        let (one, mut two) = (agent(1, Some("u1")), agent(2, Some("u2")));
+        let mut world = World::default();
+        let begin = v1::SyncMark { kind: "Pod".into(), phase: 1, lease_term: 1 };
+        let mut tell = |agent, cluster: &str, body| {
+            let observation =
+                v1::Observation { cluster_uid: cluster.into(), body: Some(body), ..Default::default() };
+            world.apply(agent, &observation, Timestamp::UNIX_EPOCH);
+        };
+        tell(one.doc.id, "u1", Body::Sync(begin.clone()));
+        tell(two.doc.id, "u2", Body::Sync(begin));
+        tell(two.doc.id, "", Body::Host(v1::Host::default()));
+        let all = [one.clone(), two.clone()];
+        let mut bindings = Bindings::default();
+        bindings.update(&all);
+        assert_eq!(bindings.unbound(&all, &world), Unbound::default());
+        two.doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
+        let all = [agent(1, Some("u3")), two.clone()];
+        bindings.update(&all);
+        let unbound = Unbound { clusters: vec!["u1".into(), "u2".into()], hosts: vec![two.doc.id] };
+        assert_eq!(bindings.unbound(&all, &world), unbound);
+    }
+}

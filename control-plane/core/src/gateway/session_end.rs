@@ -1,0 +1,120 @@
+//! How a session ends, and what its agent is told.
+
+use nimbus_protocol::close::CloseCode;
+use nimbus_protocol::{v1, version};
+
+use super::RETRY_AFTER;
+use crate::cluster_binding;
+
+/// How an agent that has to join anew does that.
+const JOIN_AGAIN: &str = "join it again: `nimbus agents token create`, then start the agent with --join";
+
+/// Why the control plane ends a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The same agent connected again.
+    Replaced,
+    /// The agent was revoked.
+    Revoked,
+    /// The agent says that it watches a cluster for which it may not report.
+    WrongCluster,
+    /// The control plane stops.
+    ShuttingDown,
+}
+
+/// What a rejected peer is told before its connection is closed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rejection {
+    /// How the connection is closed.
+    pub code: CloseCode,
+    /// What was expected and found, and what to do.
+    pub refusal: v1::Refusal,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SessionEnd {
+    /// The connection is closed with this code, which says enough.
+    Closed(CloseCode),
+    /// The peer is told why, then the connection is closed.
+    Rejected(Box<Rejection>),
+    /// The connection broke, for this reason; there is nobody to tell.
+    Disconnected(String),
+}
+
+impl SessionEnd {
+    fn rejected(code: CloseCode, refusal: v1::Refusal) -> Self {
+        Self::Rejected(Box::new(Rejection { code, refusal }))
+    }
+
+    /// Rejected for good; `word` is one of the stable words of `Refusal.code`.
+    pub fn refused(word: &str, expected: &str, found: impl Into<String>, remedy: &str) -> Self {
+        Self::rejected(CloseCode::Refused, refusal(word, expected, found, remedy))
+    }
+
+    /// Rejected for breaking the protocol.
+    pub fn malformed(expected: &str, found: impl Into<String>) -> Self {
+        let remedy = "upgrade the agent; if it is the newest, report a defect";
+        Self::rejected(CloseCode::Malformed, refusal("malformed", expected, found, remedy))
+    }
+
+    /// Rejected for now.
+    pub fn overloaded(expected: &str, found: impl Into<String>) -> Self {
+        let refusal = refusal("overloaded", expected, found, "none needed: try again later");
+        // 5,000 ms fit.
+        let retry_after_ms = u32::try_from(RETRY_AFTER.as_millis()).unwrap_or(u32::MAX);
+        Self::rejected(CloseCode::Overloaded, v1::Refusal { retry_after_ms, ..refusal })
+    }
+
+    /// The peers have no version in common.
+    pub fn unsupported_version(error: version::NoCommonVersion) -> Self {
+        let expected = format!("protocol version {} to {}", error.ours_lowest, error.ours_highest);
+        let found = format!("{} to {}", error.peer_lowest, error.peer_highest);
+        let is_older = error.peer_highest < error.ours_lowest;
+        let remedy = if is_older { "upgrade the agent" } else { "upgrade the control plane" };
+        Self::refused("unsupported_version", &expected, found, remedy)
+    }
+
+    /// The client's certificate names no agent.
+    pub fn certificate_required(found: impl Into<String>) -> Self {
+        Self::refused("certificate_required", "a client certificate of an agent", found, JOIN_AGAIN)
+    }
+
+    /// There is no such agent, or it has another key by now.
+    pub fn unknown_agent(expected: &str, found: &str) -> Self {
+        Self::refused("unknown_agent", expected, found, JOIN_AGAIN)
+    }
+
+    /// The agent was revoked.
+    pub fn revoked(found: impl Into<String>) -> Self {
+        Self::refused("revoked", "an agent that is not revoked", found, JOIN_AGAIN)
+    }
+
+    /// The agent may not report for the cluster that it names.
+    pub fn wrong_cluster(found: impl Into<String>) -> Self {
+        Self::refused("wrong_cluster", cluster_binding::EXPECTED, found, cluster_binding::REMEDY)
+    }
+}
+
+impl From<CloseReason> for SessionEnd {
+    fn from(reason: CloseReason) -> Self {
+        match reason {
+            CloseReason::Replaced => Self::Closed(CloseCode::Replaced),
+            CloseReason::ShuttingDown => Self::Closed(CloseCode::ShuttingDown),
+            CloseReason::WrongCluster => {
+                Self::wrong_cluster("one that watches a cluster for which it may not report")
+            }
+            CloseReason::Revoked => Self::revoked("it was revoked just now"),
+        }
+    }
+}
+
+fn refusal(word: &str, expected: &str, found: impl Into<String>, remedy: &str) -> v1::Refusal {
+    v1::Refusal {
+        code: word.to_owned(),
+        expected: expected.to_owned(),
+        found: found.into(),
+        remedy: remedy.to_owned(),
+        retry_after_ms: 0,
+    }
+}

@@ -1,0 +1,300 @@
+//! Carries one session: what comes from its streams, the log's writer, the tasks and the clock goes into the state machine
+//! as events; what the machine wants is done.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt as _};
+use futures::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
+use nimbus_control_core::gateway::{
+    Action, Admission, CheckedBatch, CloseReason, Event, Session, SessionEnd, Stored, Stream,
+};
+use nimbus_protocol::close::CloseCode;
+use nimbus_protocol::v1::server_frame::Body;
+use nimbus_protocol::{to_micros, v1};
+use nimbus_store::NewBatch;
+use quinn::{Connection, ConnectionError, RecvStream, SendStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::admission::{Registered, enter};
+use super::frames::{FrameReader, FrameWriter, ReadFrameError};
+use super::ingest_writer::Stopped;
+use super::{Gateway, Slot, reject, renew};
+use crate::ca::Peer;
+use crate::log_payload::pack;
+
+type Reading = Result<Option<v1::AgentFrame>, ReadFrameError>;
+type Submission = Result<oneshot::Receiver<Stored>, Stopped>;
+
+/// What a look into the store brought.
+enum Answer<'a> {
+    /// The agent came in.
+    Entered(Registered<'a>, Admission),
+    /// Anything else.
+    Event(Event),
+}
+
+/// One session on its way between the machine and everything else.
+pub struct Carrier<'a> {
+    gateway: &'a Gateway,
+    connection: &'a Connection,
+    peer: Peer,
+    machine: Session,
+    began: Instant,
+    control: (FrameReader, FrameWriter),
+    data: Option<(FrameReader, FrameWriter)>,
+    /// Held until the agent is welcome.
+    handshake: Option<Slot>,
+    registered: Option<Registered<'a>>,
+    /// The store's answer to a hello or a renewal.
+    answer: Option<BoxFuture<'a, Answer<'a>>>,
+    /// A batch on its way into the writer's queue: one at a time, so that they keep their order.
+    submission: Option<BoxFuture<'static, Submission>>,
+    stored: FuturesOrdered<oneshot::Receiver<Stored>>,
+    reports: FuturesUnordered<BoxFuture<'static, Option<v1::JobReportAck>>>,
+}
+
+impl<'a> Carrier<'a> {
+    /// The session of `peer`, which opened its control stream and has `patience` for its hello.
+    pub fn new(
+        gateway: &'a Gateway,
+        connection: &'a Connection,
+        peer: Peer,
+        (send, recv): (SendStream, RecvStream),
+        handshake: Slot,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            gateway,
+            connection,
+            machine: Session::new(peer.agent, patience, Duration::ZERO),
+            peer,
+            began: Instant::now(),
+            control: (FrameReader::new(recv), FrameWriter::new(send)),
+            data: None,
+            handshake: Some(handshake),
+            registered: None,
+            answer: None,
+            submission: None,
+            stored: FuturesOrdered::new(),
+            reports: FuturesUnordered::new(),
+        }
+    }
+
+    /// Carries until the session ends; the control stream is given back for the last word.
+    pub async fn run(mut self) -> (SessionEnd, FrameWriter) {
+        loop {
+            while let Some(action) = self.machine.poll_action() {
+                if let Some(end) = self.act(action) {
+                    return (end, self.control.1);
+                }
+            }
+            if let Some(event) = self.next().await {
+                self.machine.handle(event, self.began.elapsed());
+            }
+        }
+    }
+
+    /// Does what the machine wants. Returns the end, when it wants that.
+    fn act(&mut self, action: Action) -> Option<SessionEnd> {
+        let gateway = self.gateway;
+        match action {
+            Action::Admit(hello) => {
+                let (peer, remote) = (self.peer.clone(), self.connection.remote_address());
+                let entering = async move {
+                    match enter(gateway, &peer, remote, *hello).await {
+                        Ok((registered, admission)) => Answer::Entered(registered, admission),
+                        Err(end) => Answer::Event(Event::End(end)),
+                    }
+                };
+                self.answer = Some(entering.boxed());
+            }
+            Action::Send(stream, frame) => return self.send(stream, &frame),
+            Action::Heartbeat => {
+                let at_us = to_micros(gateway.app.now());
+                let body = Some(Body::Heartbeat(v1::Heartbeat { at_us }));
+                return self.send(Stream::Control, &v1::ServerFrame { body });
+            }
+            Action::Store(batch) => self.store(batch),
+            Action::StoreReport(report) => return self.store_report(*report),
+            Action::Renew(request) => {
+                let agent = self.peer.agent;
+                let renewing = async move {
+                    Answer::Event(match renew::renew(&gateway.app, agent, &request).await {
+                        Ok(response) => Event::Renewed(response),
+                        Err(end) => Event::End(end),
+                    })
+                };
+                self.answer = Some(renewing.boxed());
+            }
+            Action::End(end) => return Some(end),
+        }
+        None
+    }
+
+    fn send(&mut self, stream: Stream, frame: &v1::ServerFrame) -> Option<SessionEnd> {
+        let writer = match stream {
+            Stream::Control => Some(&mut self.control.1),
+            // A batch that is acknowledged came on this stream.
+            Stream::Data => self.data.as_mut().map(|(_, writer)| writer),
+        };
+        let pushed = writer.map_or(Ok(()), |writer| writer.push(frame));
+        pushed.err().map(|error| SessionEnd::Disconnected(error.to_string()))
+    }
+
+    fn store(&mut self, checked: CheckedBatch) {
+        let CheckedBatch { batch, first, last, count, .. } = checked;
+        if let Some(registered) = &self.registered {
+            let stats = &registered.registration.stats;
+            stats.observations.fetch_add(u64::from(count), Ordering::Relaxed);
+        }
+        let (agent, received_at, payload) = (self.peer.agent, self.gateway.app.now(), pack(&batch));
+        let row = NewBatch { agent, first, last, count, received_at, payload };
+        let writer = self.gateway.writer.clone();
+        self.submission = Some(async move { writer.submit(row).await }.boxed());
+    }
+
+    fn store_report(&mut self, report: v1::JobReport) -> Option<SessionEnd> {
+        let (job_id, phase) = (report.job_id.clone(), report.phase);
+        let ack = v1::JobReportAck { job_id, phase, envelope_sha256: report.envelope_sha256.clone() };
+        match self.gateway.app.reports.submit(self.peer.agent, report) {
+            Ok(committed) => {
+                self.reports.push(async move { committed.await.ok().map(|()| ack) }.boxed());
+                self.gateway.app.wake.engine();
+                None
+            }
+            Err(full) => Some(SessionEnd::overloaded("fewer reports of all agents", full.to_string())),
+        }
+    }
+
+    /// Waits for what happens next; `None` when it is no news for the machine.
+    async fn next(&mut self) -> Option<Event> {
+        let Self { machine, control: (control_in, control_out), data, registered, .. } = self;
+        let timeout = machine.next_timeout().map(|at| self.began + at);
+        let takes_control = machine.takes_control() && control_out.has_room();
+        let takes_data = machine.takes_data() && self.submission.is_none();
+        let is_admitted = registered.is_some();
+        let registration = registered.as_mut().map(|registered| &mut registered.registration);
+        let (close, jobs) = registration.map(|r| (&mut r.close, &mut r.jobs)).unzip();
+        let happened = tokio::select! {
+            biased;
+            why = some(close.map(|close| close.wait_for(Option::is_some))) => {
+                // The sender lives in the registry until the session is removed.
+                let why = why.ok().and_then(|why| *why);
+                return Some(Event::Close(why.unwrap_or(CloseReason::ShuttingDown)));
+            }
+            answer = some(self.answer.as_mut()) => Happened::Answer(answer),
+            error = control_out.drain() => return Some(disconnected(&error)),
+            job = some(jobs.map(mpsc::Receiver::recv)), if takes_control => {
+                return Some(job.map_or(Event::Close(CloseReason::Replaced), Event::Job));
+            }
+            ack = self.reports.next(), if !self.reports.is_empty() => {
+                return Some(ack.flatten().map_or_else(stopped, Event::ReportStored));
+            }
+            frame = control_in.next::<v1::AgentFrame>(), if takes_control => Happened::Read(Stream::Control, frame),
+            stored = self.stored.next(), if !self.stored.is_empty() => Happened::Stored(stored.and_then(Result::ok)),
+            submission = some(self.submission.as_mut()) => Happened::Submitted(submission),
+            streams = self.connection.accept_bi(), if is_admitted && data.is_none() => Happened::Opened(streams),
+            read = serve_data(data.as_mut(), takes_data) => match read {
+                Ok(frame) => Happened::Read(Stream::Data, frame),
+                Err(event) => return Some(event),
+            },
+            () = some(timeout.map(tokio::time::sleep_until)) => return Some(Event::Timeout),
+        };
+        self.take(happened)
+    }
+
+    fn take(&mut self, happened: Happened<'a>) -> Option<Event> {
+        match happened {
+            Happened::Answer(answer) => {
+                self.answer = None;
+                match answer {
+                    Answer::Entered(registered, admission) => {
+                        self.registered = Some(registered);
+                        self.handshake = None;
+                        self.gateway.app.wake.engine();
+                        Some(Event::Admitted(admission))
+                    }
+                    Answer::Event(event) => Some(event),
+                }
+            }
+            Happened::Read(stream, frame) => Some(self.read(stream, frame)),
+            Happened::Opened(Ok((send, recv))) => {
+                self.data = Some((FrameReader::new(recv), FrameWriter::new(send)));
+                None
+            }
+            Happened::Opened(Err(error)) => Some(disconnected(&error)),
+            Happened::Submitted(submission) => {
+                self.submission = None;
+                match submission {
+                    Ok(stored) => {
+                        self.stored.push_back(stored);
+                        None
+                    }
+                    Err(Stopped) => Some(stopped()),
+                }
+            }
+            Happened::Stored(Some(stored)) => {
+                self.gateway.app.metrics.gaps.increment(u64::from(stored.gap));
+                Some(Event::Stored(stored))
+            }
+            Happened::Stored(None) => Some(stopped()),
+        }
+    }
+
+    fn read(&mut self, stream: Stream, frame: Reading) -> Event {
+        if let Some(registered) = &self.registered {
+            let stats = &registered.registration.stats;
+            stats.seen(self.gateway.app.now());
+            if let Some((reader, _)) = &self.data {
+                stats.bytes.store(reader.bytes, Ordering::Relaxed);
+            }
+        }
+        match frame {
+            Ok(Some(frame)) => Event::Frame(stream, Box::new(frame)),
+            Ok(None) => Event::End(SessionEnd::Closed(CloseCode::Done)),
+            Err(error) => Event::End(reject::unreadable(error)),
+        }
+    }
+}
+
+/// What happened that the carrier itself has to take note of.
+enum Happened<'a> {
+    Answer(Answer<'a>),
+    Read(Stream, Reading),
+    Opened(Result<(SendStream, RecvStream), ConnectionError>),
+    Submitted(Submission),
+    /// `None` when the writer stopped before.
+    Stored(Option<Stored>),
+}
+
+/// Serves the data stream until something was read off it (only if `takes_data`), or it cannot be written.
+async fn serve_data(
+    data: Option<&mut (FrameReader, FrameWriter)>,
+    takes_data: bool,
+) -> Result<Reading, Event> {
+    let Some((reader, writer)) = data else { return std::future::pending().await };
+    let takes_data = takes_data && writer.has_room();
+    tokio::select! {
+        biased;
+        error = writer.drain() => Err(disconnected(&error)),
+        frame = reader.next::<v1::AgentFrame>(), if takes_data => Ok(frame),
+    }
+}
+
+/// The outcome of a future; never, when there is none.
+async fn some<F: Future>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn stopped() -> Event {
+    disconnected(&Stopped)
+}
+
+fn disconnected(error: &dyn std::fmt::Display) -> Event {
+    Event::End(SessionEnd::Disconnected(error.to_string()))
+}
