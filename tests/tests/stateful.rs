@@ -82,7 +82,8 @@ async fn the_steps_for_a_stuck_update_help(site: &Site) -> anyhow::Result<()> {
 
     // The first step alone does not help, as the reason says; then only the second one is left.
     apply(&workloads, json!({})).await?;
-    let says = |i: &Value| i["reason"].as_str().is_some_and(|r| r.contains("was put right") && !r.contains("undo"));
+    let says =
+        |i: &Value| i["reason"].as_str().is_some_and(|r| r.contains("was put right") && !r.contains("undo"));
     site.incident_where("stateful_set_stuck", namespace, "put right", says).await?;
     let pods = Api::<Pod>::namespaced(workloads.client(), namespace);
     pods.delete("db-1", &DeleteParams::default()).await?;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use nimbus_control_core::causes::Assessment;
-use nimbus_control_core::{Settings, World};
+use nimbus_control_core::assessment::Assessment;
+use nimbus_control_core::{Settings, World, causes};
 
 /// How far the log was followed at a start.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,7 +55,7 @@ impl WorldView {
     /// What is wrong in `world`, which is this one's: looked at again where it changed. Never hold it across an `.await`.
     pub(crate) fn assess(&self, world: &World, settings: &Settings) -> MutexGuard<'_, Assessment> {
         let mut assessment = self.assessment.lock().unwrap_or_else(PoisonError::into_inner);
-        assessment.refresh(world, settings);
+        causes::refresh(&mut assessment, world, settings);
         assessment
     }
 

@@ -139,6 +139,7 @@ fn pod(n: usize) -> v1::Pod {
         ready_since_us: SEEN_AT_US - 3_600_000_000,
         containers: vec![container],
         unschedulable: String::new(),
+        ..Default::default()
     }
 }
 

@@ -67,7 +67,11 @@ impl Agent {
     }
 
     fn report(&mut self, job: &str, phase: Phase) {
-        self.journal.push(v1::JobReport { job_id: job.to_owned(), phase: phase.into(), ..Default::default() });
+        self.journal.push(v1::JobReport {
+            job_id: job.to_owned(),
+            phase: phase.into(),
+            ..Default::default()
+        });
         self.news.push(Event::ReportsPending);
     }
 
@@ -132,7 +136,8 @@ impl Agent {
                 self.session.handle(Event::Reports(reports), now, random.next());
             }
             Action::ReportAcknowledged(ack) => {
-                self.journal.retain(|kept| (kept.job_id.as_str(), kept.phase) != (ack.job_id.as_str(), ack.phase));
+                self.journal
+                    .retain(|kept| (kept.job_id.as_str(), kept.phase) != (ack.job_id.as_str(), ack.phase));
             }
             Action::Job(envelope) => {
                 let job = job_name(&envelope);
@@ -174,7 +179,12 @@ impl Agent {
 
     /// What it believes to be stored is stored.
     pub(crate) fn holds_against(&self, plane: &Plane) {
-        assert!(self.acknowledged <= plane.stored(), "{} acknowledged, {} stored", self.acknowledged, plane.stored());
+        assert!(
+            self.acknowledged <= plane.stored(),
+            "{} acknowledged, {} stored",
+            self.acknowledged,
+            plane.stored()
+        );
     }
 
     pub(crate) fn is_done(&self) -> bool {

@@ -94,7 +94,13 @@ impl Link {
         self.up[lane(stream)].push_back((at, frame));
     }
 
-    pub(crate) fn to_agent(&mut self, connection: u64, stream: Stream, frame: v1::ServerFrame, now: Duration) {
+    pub(crate) fn to_agent(
+        &mut self,
+        connection: u64,
+        stream: Stream,
+        frame: v1::ServerFrame,
+        now: Duration,
+    ) {
         if self.open != Some(connection) {
             return;
         }

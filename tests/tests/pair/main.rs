@@ -96,8 +96,9 @@ fn run(seed: u64) -> Summary {
 }
 
 fn try_seed(seed: u64) -> Summary {
-    catch_unwind(AssertUnwindSafe(|| run(seed)))
-        .unwrap_or_else(|_| panic!("seed {seed} failed; add it to tests/tests/pair/seeds.txt and mend what it shows"))
+    catch_unwind(AssertUnwindSafe(|| run(seed))).unwrap_or_else(|_| {
+        panic!("seed {seed} failed; add it to tests/tests/pair/seeds.txt and mend what it shows")
+    })
 }
 
 #[test]
@@ -126,6 +127,7 @@ fn whatever_happens_to_the_link_nothing_acknowledged_is_lost_and_nothing_is_stor
         threads.into_iter().for_each(|thread| thread.join().expect("a seed failed: it is printed above"));
     });
     // Histories in which nothing happened would show nothing.
-    let [stored, connections, reports] = [stored, connections, reports].map(|n| n.load(Ordering::Relaxed) / SEEDS);
+    let [stored, connections, reports] =
+        [stored, connections, reports].map(|n| n.load(Ordering::Relaxed) / SEEDS);
     assert!(stored > 300 && connections > 2 && reports > 10, "{stored} {connections} {reports}");
 }

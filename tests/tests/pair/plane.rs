@@ -162,7 +162,8 @@ impl Plane {
                 if report.phase() == v1::job_report::Phase::Succeeded {
                     self.orders.retain(|job| *job != report.job_id);
                 }
-                let ack = v1::JobReportAck { phase: report.phase, job_id: report.job_id, ..Default::default() };
+                let ack =
+                    v1::JobReportAck { phase: report.phase, job_id: report.job_id, ..Default::default() };
                 self.tell(number, Event::ReportStored(ack), now);
             }
         }
@@ -205,7 +206,10 @@ impl Plane {
         assert_eq!(self.log, all, "stored once each, in order, without a gap");
         for job in agent.jobs() {
             for phase in [v1::job_report::Phase::Accepted, v1::job_report::Phase::Succeeded] {
-                assert!(self.reported.contains(&(job.clone(), phase.into())), "{job} {phase:?} was not stored");
+                assert!(
+                    self.reported.contains(&(job.clone(), phase.into())),
+                    "{job} {phase:?} was not stored"
+                );
             }
         }
     }

@@ -29,11 +29,8 @@ fn to_watch() -> Vec<(&'static str, Permission)> {
     };
     let mut all: Vec<_> = ObjectKind::ALL.iter().map(watch).collect();
     all.push(("know which cluster it is", Permission { group: "", resource: "namespaces", verbs: &["get"] }));
-    let leases = Permission {
-        group: "coordination.k8s.io",
-        resource: "leases",
-        verbs: &["create", "get", "update"],
-    };
+    let leases =
+        Permission { group: "coordination.k8s.io", resource: "leases", verbs: &["create", "get", "update"] };
     all.push(("elect one watcher", leases));
     all
 }
@@ -68,7 +65,8 @@ pub fn page() -> String {
          them.\n\n| to | verbs | on |\n|---|---|---|\n",
     );
     let mut row = |to: &str, permission: &Permission| {
-        let group = if permission.group.is_empty() { String::new() } else { format!(".{}", permission.group) };
+        let group =
+            if permission.group.is_empty() { String::new() } else { format!(".{}", permission.group) };
         let verbs = permission.verbs.join(", ");
         // Writing to a string cannot fail.
         let _ = writeln!(page, "| {to} | {verbs} | {}{group} |", permission.resource);

@@ -15,9 +15,9 @@ mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
 mod sweep;
-mod uncordon_node;
 #[cfg(test)]
 mod test_support;
+mod uncordon_node;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -147,7 +147,8 @@ impl Remedy for RestartPod {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
         self.still_crash_loops(&client).await?;
-        let pods = kube::pods_of(&client, self.resource(), &self.owner()).await.map_err(|error| unread(&error))?;
+        let pods =
+            kube::pods_of(&client, self.resource(), &self.owner()).await.map_err(|error| unread(&error))?;
         self.checkpoint.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
         self.checkpoint.cordoned =
             (self.action.avoid_node && !self.action.node.is_empty()).then(|| self.action.node.clone());

@@ -37,7 +37,8 @@ impl UncordonNode {
     }
 
     async fn node(&self, client: &Client) -> Result<Option<v1::Node>, RequestError> {
-        let found: Option<SlimNode> = request::get_optional(client, &cordons::node_path(self.name())?).await?;
+        let found: Option<SlimNode> =
+            request::get_optional(client, &cordons::node_path(self.name())?).await?;
         Ok(found.and_then(|node| match node.observe() {
             observation::Body::Node(node) => Some(node),
             _ => None,
@@ -68,7 +69,9 @@ impl Watched for UncordonNode {
                 let reason = format!("expected node {} open, found it cordoned by {by}", self.name());
                 Look::new("the node is cordoned", State::Over(Outcome::Failed, reason))
             }
-            Ok(Some(_)) => Look::new(format!("node {} is open", self.name()), State::Reached("open".to_owned())),
+            Ok(Some(_)) => {
+                Look::new(format!("node {} is open", self.name()), State::Reached("open".to_owned()))
+            }
         }
     }
 }
@@ -100,7 +103,9 @@ impl Remedy for UncordonNode {
         window.still_open()?;
         let name = self.name();
         match cordons::uncordon(&client, name, &self.action.cordoned_by).await {
-            Ok(()) => Ok(vec![format!("opened node {name}, which job {} had cordoned", self.action.cordoned_by)]),
+            Ok(()) => {
+                Ok(vec![format!("opened node {name}, which job {} had cordoned", self.action.cordoned_by)])
+            }
             Err(RequestError::Unanswered(found)) => {
                 Err(ActError::Uncertain(format!("opening node {name} was not answered: {found}")))
             }
@@ -129,9 +134,10 @@ impl Remedy for UncordonNode {
                 let limits = self.limits;
                 until_stable(self, limits, &client).await
             }
-            Err(why) => {
-                Verdict::new(Outcome::Unknown, format!("the node was opened; whether it stays so is not known: {why}"))
-            }
+            Err(why) => Verdict::new(
+                Outcome::Unknown,
+                format!("the node was opened; whether it stays so is not known: {why}"),
+            ),
         }
     }
 

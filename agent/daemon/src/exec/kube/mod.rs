@@ -78,7 +78,11 @@ fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
 
 /// All pods that a ReplicaSet or StatefulSet (`resource` is its plural) owns; an error where its labels have more than
 /// [`MAX_PAGES`] pages of them.
-pub(super) async fn pods_of(client: &Client, resource: &str, owner: &v1::Target) -> Result<Vec<v1::Pod>, RequestError> {
+pub(super) async fn pods_of(
+    client: &Client,
+    resource: &str,
+    owner: &v1::Target,
+) -> Result<Vec<v1::Pod>, RequestError> {
     let unusable = |what: &str| RequestError::Unanswered(format!("expected {what}, found something else"));
     let namespace = request::segment(&owner.namespace).ok_or_else(|| unusable("a namespace's name"))?;
     let name = request::segment(&owner.name).ok_or_else(|| unusable("a controller's name"))?;
@@ -157,7 +161,8 @@ mod tests {
         let owner = v1::Target { namespace: "shop".to_owned(), name: "web".to_owned(), uid: "rs".to_owned() };
         assert_eq!(pods_of(&serve(1).await, "replicasets", &owner).await.unwrap().len(), 1);
         assert_eq!(pods_of(&serve(MAX_PAGES).await, "replicasets", &owner).await.unwrap().len(), MAX_PAGES);
-        let error = pods_of(&serve(MAX_PAGES + 1).await, "replicasets", &owner).await.unwrap_err().to_string();
+        let error =
+            pods_of(&serve(MAX_PAGES + 1).await, "replicasets", &owner).await.unwrap_err().to_string();
         assert!(error.contains("at most 10000 pods"), "{error}");
     }
 

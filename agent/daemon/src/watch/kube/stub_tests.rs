@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use nimbus_agent_core::observe::kube::SlimPod;
+use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::observation::Body as Seen;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -353,14 +354,15 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
             tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
         say(item.observation.body)
     };
-    // Three kinds are listed whole: two marks each, and one pod.
+    // All kinds but one are listed whole: two marks each, and one pod.
+    let listed: Vec<ObjectKind> =
+        ObjectKind::ALL.iter().copied().filter(|k| *k != ObjectKind::Node).collect();
     let mut told = BTreeSet::new();
-    for _ in 0..7 {
+    for _ in 0..2 * listed.len() + 1 {
         told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
     }
-    let marks =
-        ["Pod", "ReplicaSet", "Deployment"].map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
-    let expected: BTreeSet<_> = marks.into_iter().flatten().chain(["web-1".to_owned()]).collect();
+    let marks = listed.iter().map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
+    let expected: BTreeSet<_> = marks.flatten().chain(["web-1".to_owned()]).collect();
     assert_eq!(told, expected);
     let mut status = board.subscribe();
     let synced = tokio::time::timeout(Duration::from_secs(10), status.wait_for(|status| status.synced)).await;

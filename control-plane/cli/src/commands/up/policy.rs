@@ -102,7 +102,7 @@ impl Policy {
 fn on_files(kind: ActionKind) -> bool {
     match kind {
         ActionKind::RestoreFile | ActionKind::AcceptBaseline => true,
-        ActionKind::RestartPod | ActionKind::RollbackDeployment => false,
+        ActionKind::RestartPod | ActionKind::RollbackDeployment | ActionKind::UncordonNode => false,
     }
 }
 

@@ -75,7 +75,8 @@ fn a_person_takes_the_present_state_as_the_truth() {
     let jobs = lab.settle();
     let Some(Order::AcceptBaseline(order)) = order_of(&jobs[0]) else { panic!() };
     assert_eq!(order.expect_current.as_ref().unwrap().mode, 0o666);
-    assert_eq!(jobs[0].approvals[0].by, "operator");
+    assert_eq!(jobs[0].requested_by, "operator");
+    assert!(jobs[0].approvals.is_empty(), "an agent refuses an approval by whoever asked");
     assert!(accept(&mut lab, "operator").unwrap_err().to_string().contains("being worked on"));
     lab.apply(&jobs[0]);
     let now = file_state("file", 0o666, 2);

@@ -11,6 +11,7 @@ use crate::approval::Decision;
 use crate::check;
 use crate::model::*;
 use crate::remediation;
+use crate::remedies::NIMBUS;
 use crate::testing::Order;
 use crate::testing::lab::agent_id;
 
@@ -223,8 +224,13 @@ fn work(lab: &mut Lab) {
                 None => false,
             };
             assert!(is_known && (!in_cluster || enabled), "{job:?}");
-            assert!(!stormy || !job.approvals[0].by.starts_with("policy:"), "automatic in a storm: {job:?}");
-            assert_eq!(job.approvals[0].plan_digest, job.plan_digest);
+            let by_rule = job.approvals.iter().any(|a| a.by.starts_with("policy:"));
+            assert!(!stormy || !by_rule, "automatic in a storm: {job:?}");
+            assert_eq!(job.approvals.len(), usize::from(job.requested_by == NIMBUS || job.needs_approval));
+            for approval in &job.approvals {
+                assert_eq!(approval.plan_digest, job.plan_digest);
+                assert_ne!(approval.by, job.requested_by);
+            }
         }
         assert!(lab.dispatch().is_empty(), "dispatch twice");
         caps_hold(lab);

@@ -97,7 +97,7 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         Body::AcceptBaseline(v1::AcceptBaseline { root, expect_current, .. }) => {
             Some(Planned { root, before: None, after: expect_current.as_ref() })
         }
-        Body::RestartPod(_) | Body::RollbackDeployment(_) => None,
+        Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::UncordonNode(_) => None,
     }
 }
 
