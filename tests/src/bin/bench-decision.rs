@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use nimbus_control_core::causes::Assessment;
+use nimbus_control_core::assessment::Assessment;
 use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Cluster, Mode, Versioned};
 use nimbus_control_core::remediation::{MAX_JOBS, MAX_OPENED, MAX_PLANNED};
 use nimbus_control_core::settings::{Caps, Settings};
