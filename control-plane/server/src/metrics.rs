@@ -26,7 +26,7 @@ pub struct Metrics {
     pub connected: Gauge,
     /// Handshakes that failed.
     pub handshakes_failed: Counter,
-    /// Connections turned away for lack of room.
+    /// Connections refused for lack of room.
     pub overloaded: Counter,
     /// Streams closed for a malformed frame.
     pub malformed: Counter,
@@ -72,7 +72,7 @@ impl Default for Metrics {
             handshakes_failed: counter("nimbus_handshakes_failed_total", "QUIC handshakes that failed."),
             overloaded: counter(
                 "nimbus_connections_overloaded_total",
-                "Connections turned away for lack of room.",
+                "Connections refused for lack of room.",
             ),
             malformed: counter("nimbus_frames_malformed_total", "Streams closed for a malformed frame."),
             jobs_signed: counter("nimbus_jobs_signed_total", "Jobs signed."),
@@ -87,7 +87,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a peer that was turned away with `code`.
+    /// Counts a peer that was rejected with `code`.
     pub fn refused(&self, code: &'static str) {
         let key = Key::from_parts("nimbus_refusals_total", vec![Label::from_static_parts("code", code)]);
         self.recorder.register_counter(&key, &METADATA).increment(1);

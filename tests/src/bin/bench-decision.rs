@@ -99,7 +99,7 @@ impl Subject {
             self.ids += 1;
             Uuid::from_u128(self.ids)
         };
-        self.assessment.refresh(&self.world, &self.settings);
+        nimbus_control_core::causes::refresh(&mut self.assessment, &self.world, &self.settings);
         let empty = Snapshot {
             world: &self.world,
             assessment: &self.assessment,

@@ -1,213 +1,199 @@
-//! The agent: its real session over a model of the spool and of the journal, both of which survive a restart.
+//! The agent: its real session, and as much of a spool and a journal as the session talks to.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use nimbus_agent_core::session::{Action, Event, Session, Settings, State};
 use nimbus_control_core::gateway::Stream;
-use nimbus_protocol::v1::{self, agent_frame, job_report::Phase};
+use nimbus_protocol::v1::{self, job_report::Phase};
 
-use super::link::{AtAgent, Link};
-use super::plane::{Plane, job_name};
-use super::random::Random;
+use crate::control_plane::ControlPlane;
+use crate::link::{Connection, Link, ToAgent};
+use crate::random::Random;
 
+/// The agent's id.
+pub const ID: &str = "agt_00000000000000000000000000000001";
+
+/// The agent.
 #[derive(Debug)]
-pub(crate) struct Agent {
+pub struct Agent {
     session: Session,
-    /// The last sequence that was given out; the spool holds those after `acknowledged`.
-    observed: u64,
+    connection: Option<Connection>,
+    /// The last sequence that was observed.
+    pub observed: u64,
+    /// The last one that was sent over this connection, or acknowledged.
+    sent: u64,
+    /// The last one that was acknowledged.
     acknowledged: u64,
-    /// The last sequence that was sent over this connection.
-    cursor: u64,
-    /// Reports that are not acknowledged, oldest first.
-    journal: Vec<v1::JobReport>,
-    /// Jobs that were seen, and those that are under way.
-    seen: BTreeSet<String>,
-    running: Vec<String>,
-    connection: u64,
-    connected: Option<u64>,
-    /// To be told to the session at the next step.
-    news: Vec<Event>,
+    /// The jobs that arrived, each once.
+    pub jobs: Vec<String>,
+    /// Reports, and whether each was acknowledged.
+    journal: Vec<(v1::JobReport, bool)>,
+    timer: Option<Duration>,
 }
 
 impl Agent {
-    pub(crate) fn new() -> Self {
+    /// One that connects at once.
+    pub fn new() -> Self {
         Self {
             session: Session::new(Settings::default(), Duration::ZERO),
+            connection: None,
             observed: 0,
+            sent: 0,
             acknowledged: 0,
-            cursor: 0,
+            jobs: Vec::new(),
             journal: Vec::new(),
-            seen: BTreeSet::new(),
-            running: Vec::new(),
-            connection: 0,
-            connected: None,
-            news: Vec::new(),
+            timer: None,
         }
     }
 
-    /// The process ends and begins again; what is on disk stays.
-    pub(crate) fn restart(&mut self, now: Duration) {
-        self.session = Session::new(Settings::default(), now);
-        (self.connected, self.cursor) = (None, self.acknowledged);
-        self.news.clear();
-    }
-
-    pub(crate) fn observe(&mut self, count: u64) {
-        self.observed += count;
-        if count > 0 {
-            self.news.push(Event::Pending);
-        }
-    }
-
-    pub(crate) fn finish_jobs(&mut self) {
-        for job in std::mem::take(&mut self.running) {
-            self.report(&job, Phase::Succeeded);
-        }
-    }
-
-    fn report(&mut self, job: &str, phase: Phase) {
-        self.journal.push(v1::JobReport {
-            job_id: job.to_owned(),
-            phase: phase.into(),
-            ..Default::default()
-        });
-        self.news.push(Event::ReportsPending);
-    }
-
-    pub(crate) fn receive(&mut self, news: AtAgent, now: Duration, random: &mut Random) {
-        match news {
-            AtAgent::Opened(connection) if connection == self.connection => {
-                self.connected = Some(connection);
-                self.cursor = self.acknowledged;
+    /// Takes what happened.
+    pub fn handle(&mut self, event: ToAgent, link: &mut Link, random: &mut Random) -> Result<(), String> {
+        let event = match event {
+            ToAgent::Connected(connection) => {
+                self.connection = Some(connection);
                 let hello = v1::Hello {
-                    agent_id: super::plane::agent_id().to_string(),
+                    agent_id: ID.to_owned(),
                     next_sequence: self.observed + 1,
-                    ..Default::default()
+                    ..v1::Hello::default()
                 };
-                self.session.handle(Event::Connected(Box::new(hello)), now, random.next());
+                Event::Connected(Box::new(hello))
             }
-            AtAgent::Frame(connection, frame) if Some(connection) == self.connected => {
-                self.session.handle(Event::Frame(frame), now, random.next());
+            ToAgent::Closed(connection) => {
+                if self.connection.is_some_and(|own| own != connection) {
+                    return Ok(());
+                }
+                self.connection = None;
+                Event::Closed("the link".to_owned())
             }
-            AtAgent::Closed(connection) if connection == self.connection => {
-                self.connected = None;
-                self.session.handle(Event::Closed("it broke".to_owned()), now, random.next());
+            ToAgent::Frame(connection, frame) if self.connection == Some(connection) => Event::Frame(frame),
+            ToAgent::Frame(..) => return Ok(()),
+            ToAgent::Timer => {
+                self.timer = None;
+                Event::Timeout
             }
-            // A late word of an earlier connection.
-            AtAgent::Opened(_) | AtAgent::Frame(..) | AtAgent::Closed(_) => {}
-        }
+            ToAgent::Observe => {
+                self.observed += 1 + random.below(3);
+                Event::Pending
+            }
+        };
+        self.session.handle(event, link.now(), random.any());
+        self.act(link, random)
     }
 
-    pub(crate) fn step(&mut self, now: Duration, link: &mut Link, random: &mut Random) {
-        for event in std::mem::take(&mut self.news) {
-            self.session.handle(event, now, random.next());
-        }
-        if self.session.next_timeout() <= now {
-            self.session.handle(Event::Timeout, now, random.next());
-        }
+    /// Does what the session wants.
+    pub fn act(&mut self, link: &mut Link, random: &mut Random) -> Result<(), String> {
         while let Some(action) = self.session.poll_action() {
-            self.act(action, now, link, random);
+            if let Some(answer) = self.one(action, link, random)? {
+                self.session.handle(answer, link.now(), random.any());
+            }
         }
+        let at = self.session.next_timeout();
+        if self.timer.is_none_or(|timer| at < timer) {
+            self.timer = Some(at);
+            link.agent_at(at, ToAgent::Timer);
+        }
+        Ok(())
     }
 
-    fn act(&mut self, action: Action, now: Duration, link: &mut Link, random: &mut Random) {
+    fn one(&mut self, action: Action, link: &mut Link, random: &mut Random) -> Result<Option<Event>, String> {
         match action {
-            Action::Connect => {
-                self.connection += 1;
-                self.connected = None;
-                link.open(self.connection, now);
-            }
-            Action::Send(frame) => self.send(Stream::Control, *frame, now, link),
+            Action::Connect => link.connect(random),
+            Action::Send(frame) => self.send(Stream::Control, *frame, link, random),
             Action::Heartbeat => {
-                let body = agent_frame::Body::Heartbeat(v1::Heartbeat::default());
-                self.send(Stream::Control, v1::AgentFrame { body: Some(body) }, now, link);
+                let body = v1::agent_frame::Body::Heartbeat(v1::Heartbeat::default());
+                self.send(Stream::Control, v1::AgentFrame { body: Some(body) }, link, random);
             }
             Action::Welcomed(welcome) => {
-                assert!(welcome.acknowledged <= self.observed, "more is stored than was ever observed");
-                self.acknowledged = self.acknowledged.max(welcome.acknowledged);
-                self.cursor = self.acknowledged;
+                self.acknowledge(welcome.acknowledged)?;
+                self.sent = self.acknowledged;
             }
-            Action::Pull { max_observations, .. } => self.pull(max_observations, now, link, random),
-            Action::Acknowledged(sequence) => self.acknowledged = self.acknowledged.max(sequence),
+            Action::Pull { .. } => return Ok(Some(self.pull(link, random))),
+            Action::Acknowledged(sequence) => self.acknowledge(sequence)?,
             Action::PullReports { most, sent } => {
-                let new = |report: &&v1::JobReport| !sent.iter().any(|sent| sent.is(report));
-                let reports = self.journal.iter().filter(new).take(most).cloned().collect();
-                self.session.handle(Event::Reports(reports), now, random.next());
+                let waiting =
+                    self.journal.iter().filter(|(_, acknowledged)| !acknowledged).map(|(report, _)| report);
+                let new = waiting.filter(|report| !sent.iter().any(|sent| sent.is(report)));
+                return Ok(Some(Event::Reports(new.take(most).cloned().collect())));
             }
             Action::ReportAcknowledged(ack) => {
-                self.journal
-                    .retain(|kept| (kept.job_id.as_str(), kept.phase) != (ack.job_id.as_str(), ack.phase));
-            }
-            Action::Job(envelope) => {
-                let job = job_name(&envelope);
-                // The journal knows a job that it has seen: a second copy does nothing.
-                if self.seen.insert(job.clone()) {
-                    self.report(&job, Phase::Accepted);
-                    self.running.push(job);
+                for (report, acknowledged) in &mut self.journal {
+                    *acknowledged |= report.job_id == ack.job_id && report.phase == ack.phase;
                 }
             }
-            Action::Resync(_) | Action::Renewed(_) => {}
+            Action::Job(envelope) => return Ok(self.take_job(&envelope)),
             Action::Close { .. } => {
-                link.close(self.connection, now);
-                self.connected = None;
+                if let Some(connection) = self.connection.take() {
+                    link.close(connection, random);
+                }
             }
+            Action::Resync(_) => {
+                return Err("asked to list everything again, although nothing was lost".to_owned());
+            }
+            Action::Renewed(_) => return Err("a certificate that nobody asked for".to_owned()),
+        }
+        Ok(None)
+    }
+
+    fn send(&self, stream: Stream, frame: v1::AgentFrame, link: &mut Link, random: &mut Random) {
+        if let Some(connection) = self.connection {
+            link.send_up(connection, stream, frame, random);
         }
     }
 
-    fn send(&mut self, stream: Stream, frame: v1::AgentFrame, now: Duration, link: &mut Link) {
-        if let Some(connection) = self.connected {
-            link.to_plane(connection, stream, frame, now);
+    fn pull(&mut self, link: &mut Link, random: &mut Random) -> Event {
+        if self.sent >= self.observed {
+            return Event::NothingPending;
+        }
+        let last = (self.sent + 1 + random.below(5)).min(self.observed);
+        let first_sequence = self.sent + 1;
+        let observation = |sequence| v1::Observation { sequence, ..v1::Observation::default() };
+        let observations = (first_sequence..=last).map(observation).collect();
+        let body = v1::agent_frame::Body::Batch(v1::ObservationBatch { first_sequence, observations });
+        self.send(Stream::Data, v1::AgentFrame { body: Some(body) }, link, random);
+        self.sent = last;
+        Event::BatchSent(last)
+    }
+
+    fn acknowledge(&mut self, sequence: u64) -> Result<(), String> {
+        if sequence < self.acknowledged || sequence > self.observed {
+            let (before, observed) = (self.acknowledged, self.observed);
+            return Err(format!("acknowledged {sequence} after {before}, of {observed}"));
+        }
+        self.acknowledged = sequence;
+        Ok(())
+    }
+
+    /// A job is taken once, as the journal sees to it; it ends at once, and well.
+    fn take_job(&mut self, envelope: &v1::Envelope) -> Option<Event> {
+        let job_id = String::from_utf8_lossy(&envelope.payload).into_owned();
+        if self.jobs.contains(&job_id) {
+            return None;
+        }
+        for phase in [Phase::Accepted, Phase::Applied, Phase::Succeeded] {
+            let report = v1::JobReport { job_id: job_id.clone(), phase: phase.into(), ..Default::default() };
+            self.journal.push((report, false));
+        }
+        self.jobs.push(job_id);
+        Some(Event::ReportsPending)
+    }
+
+    /// Nothing is acknowledged that is not stored.
+    pub fn check(&self, plane: &ControlPlane) -> Result<(), String> {
+        if self.acknowledged > plane.mark {
+            return Err(format!("{} is acknowledged, and only {} is stored", self.acknowledged, plane.mark));
+        }
+        let is_lost =
+            |(report, acknowledged): &&(v1::JobReport, bool)| *acknowledged && !plane.has_taken(report);
+        match self.journal.iter().find(is_lost) {
+            Some((report, _)) => Err(format!("a report is acknowledged and not taken: {report:?}")),
+            None => Ok(()),
         }
     }
 
-    fn pull(&mut self, most: usize, now: Duration, link: &mut Link, random: &mut Random) {
-        let most = most.min(1 + usize::try_from(random.below(20)).unwrap_or(0)) as u64;
-        let (first, last) = (self.cursor + 1, self.observed.min(self.cursor + most));
-        if last < first {
-            return self.session.handle(Event::NothingPending, now, random.next());
-        }
-        let observation = |sequence| v1::Observation { sequence, ..Default::default() };
-        let batch = v1::ObservationBatch {
-            first_sequence: first,
-            observations: (first..=last).map(observation).collect(),
-        };
-        self.cursor = last;
-        self.send(Stream::Data, v1::AgentFrame { body: Some(agent_frame::Body::Batch(batch)) }, now, link);
-        self.session.handle(Event::BatchSent(last), now, random.next());
-    }
-
-    /// What it believes to be stored is stored.
-    pub(crate) fn holds_against(&self, plane: &Plane) {
-        assert!(
-            self.acknowledged <= plane.stored(),
-            "{} acknowledged, {} stored",
-            self.acknowledged,
-            plane.stored()
-        );
-    }
-
-    pub(crate) fn is_done(&self) -> bool {
-        self.acknowledged == self.observed && self.journal.is_empty() && self.running.is_empty()
-    }
-
-    pub(crate) fn is_live(&self) -> bool {
+    /// Is it connected, and is everything acknowledged?
+    pub fn is_settled(&self) -> bool {
         *self.session.state() == State::Live
-    }
-
-    pub(crate) fn problem(&self) -> Option<&str> {
-        self.session.problem()
-    }
-
-    pub(crate) fn observed(&self) -> u64 {
-        self.observed
-    }
-
-    pub(crate) fn connections(&self) -> u64 {
-        self.connection
-    }
-
-    pub(crate) fn jobs(&self) -> &BTreeSet<String> {
-        &self.seen
+            && self.acknowledged == self.observed
+            && self.journal.iter().all(|(_, acknowledged)| *acknowledged)
     }
 }

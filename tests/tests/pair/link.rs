@@ -1,182 +1,225 @@
-//! The link: connections with two streams each way. A stream keeps its order; the two streams do not keep theirs. A frame
-//! may be late, the whole link slow, or silent; a connection that breaks loses what was under way.
+//! The link between the two, and the clock: everything that happens later waits here.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nimbus_control_core::gateway::Stream;
 use nimbus_protocol::v1;
 
-use super::random::Random;
+use crate::random::Random;
 
-/// What reaches the control plane.
-#[derive(Debug, Clone)]
-pub(crate) enum AtPlane {
-    /// A connection was made.
-    Opened(u64),
-    /// A frame came.
-    Frame(u64, Stream, Box<v1::AgentFrame>),
-    /// The connection broke or was closed.
-    Closed(u64),
-}
+/// A connection, by its number.
+pub type Connection = u32;
 
-/// What reaches the agent.
-#[derive(Debug, Clone)]
-pub(crate) enum AtAgent {
-    Opened(u64),
-    Frame(u64, Box<v1::ServerFrame>),
-    Closed(u64),
-}
-
+/// What happens to the agent.
 #[derive(Debug)]
-pub(crate) struct Link {
-    /// One queue for each stream and direction: what comes, and not before when.
-    up: [VecDeque<(Duration, AtPlane)>; 2],
-    down: [VecDeque<(Duration, AtAgent)>; 2],
-    /// The connection that stands.
-    open: Option<u64>,
-    /// Milliseconds that a frame takes at most on a good link.
-    latency: u64,
-    /// Milliseconds between two frames of a stream on a slow link; 0 on a fast one.
-    pace: u64,
-    /// Until then nothing arrives, and nobody is told.
-    silent_until: Duration,
-    random: Random,
+pub enum ToAgent {
+    /// It is connected.
+    Connected(Connection),
+    /// It cannot connect, or the connection is over.
+    Closed(Connection),
+    /// A frame came.
+    Frame(Connection, Box<v1::ServerFrame>),
+    /// Its session asked for the time.
+    Timer,
+    /// There is something new to report.
+    Observe,
 }
 
-fn lane(stream: Stream) -> usize {
-    match stream {
-        Stream::Control => 0,
-        Stream::Data => 1,
-    }
+/// What happens to the control plane.
+#[derive(Debug)]
+pub enum ToPlane {
+    /// The agent is connected.
+    Opened(Connection),
+    /// The connection is over.
+    Closed(Connection),
+    /// A frame came.
+    Frame(Connection, Stream, Box<v1::AgentFrame>),
+    /// A session asked for the time.
+    Timer(Connection),
+    /// The agent was looked up, by the process of this epoch.
+    LookedUp(u64, Connection),
+    /// The log's writer is done with the oldest batch, in the process of this epoch.
+    Committed(u64),
+    /// A report is committed, in the process of this epoch.
+    ReportCommitted(u64, Connection, Box<v1::JobReport>),
+    /// There is a new job for the agent.
+    Order,
+}
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event {
+    /// To the agent.
+    Agent(ToAgent),
+    /// To the control plane.
+    Plane(ToPlane),
+    /// The connection breaks.
+    Break,
+    /// The control plane's process is killed and started again.
+    Crash,
+}
+
+/// Where a frame goes, for the order in which frames arrive.
+type Lane = (Connection, bool, bool);
+
+/// The link and its clock.
+pub struct Link {
+    now: Duration,
+    events: BTreeMap<(Duration, u64), Event>,
+    next: u64,
+    /// When the last frame of each lane arrives.
+    lanes: BTreeMap<Lane, Duration>,
+    /// How long a frame takes at most.
+    latency: Duration,
+    /// Times in which nothing arrives.
+    stalls: Vec<(Duration, Duration)>,
+    /// The connection that both believe in.
+    open: Option<Connection>,
+    /// Connections so far.
+    pub connections: Connection,
+    /// Of which broken.
+    pub broken: u32,
 }
 
 impl Link {
-    pub(crate) fn new(random: &mut Random) -> Self {
-        let pace = if random.one_in(4) { 200 + random.below(1_500) } else { 0 };
-        Self {
-            up: Default::default(),
-            down: Default::default(),
+    /// A link on which everything that is planned happens within `trouble`.
+    pub fn new(random: &mut Random, trouble: Duration) -> Self {
+        let longest = if random.one_in(5) { 4_000 } else { 80 };
+        let mut link = Self {
+            now: Duration::ZERO,
+            events: BTreeMap::new(),
+            next: 0,
+            lanes: BTreeMap::new(),
+            latency: Duration::from_millis(1 + random.below(longest)),
+            stalls: Vec::new(),
             open: None,
-            latency: 1 + random.below(900),
-            pace,
-            silent_until: Duration::ZERO,
-            random: Random::new(random.next()),
+            connections: 0,
+            broken: 0,
+        };
+        for _ in 0..10 + random.below(60) {
+            link.at(random.up_to(trouble), Event::Agent(ToAgent::Observe));
         }
+        for _ in 0..=random.below(4) {
+            link.at(random.up_to(trouble), Event::Plane(ToPlane::Order));
+        }
+        for _ in 0..=random.below(6) {
+            let at = random.up_to(trouble);
+            match random.below(4) {
+                0 => link.at(at, Event::Crash),
+                1 => link.stalls.push((at, at + random.up_to(trouble))),
+                _ => link.at(at, Event::Break),
+            }
+        }
+        link
     }
 
-    /// When the next frame of a queue arrives, whose last one arrives at `last`.
-    fn arrival(&mut self, now: Duration, last: Option<Duration>) -> Duration {
-        let at = now + Duration::from_millis(self.random.below(self.latency));
-        last.map_or(at, |last| at.max(last + Duration::from_millis(self.pace)))
+    /// The time.
+    pub fn now(&self) -> Duration {
+        self.now
     }
 
-    pub(crate) fn open(&mut self, connection: u64, now: Duration) {
-        self.cut_now(now);
+    /// Lets the next thing happen.
+    pub fn next(&mut self) -> Option<Event> {
+        let ((at, _), event) = self.events.pop_first()?;
+        self.now = at;
+        Some(event)
+    }
+
+    fn at(&mut self, at: Duration, event: Event) {
+        self.next += 1;
+        self.events.insert((at.max(self.now), self.next), event);
+    }
+
+    /// Lets something happen to the agent at a time.
+    pub fn agent_at(&mut self, at: Duration, event: ToAgent) {
+        self.at(at, Event::Agent(event));
+    }
+
+    /// Lets something happen to the control plane at a time.
+    pub fn plane_at(&mut self, at: Duration, event: ToPlane) {
+        self.at(at, Event::Plane(event));
+    }
+
+    /// The agent connects, or finds that it cannot.
+    pub fn connect(&mut self, random: &mut Random) {
+        self.connections += 1;
+        let connection = self.connections;
+        let at = self.arrival((connection, false, false), random);
+        let is_cut_off = self.stalls.iter().any(|(from, to)| (*from..*to).contains(&self.now));
+        if is_cut_off || random.one_in(10) {
+            return self.agent_at(at, ToAgent::Closed(connection));
+        }
         self.open = Some(connection);
-        let at = self.arrival(now, self.up[0].back().map(|(at, _)| *at));
-        self.up[0].push_back((at, AtPlane::Opened(connection)));
-        let at = self.arrival(now, self.down[0].back().map(|(at, _)| *at));
-        self.down[0].push_back((at, AtAgent::Opened(connection)));
+        self.plane_at(at, ToPlane::Opened(connection));
+        self.agent_at(at, ToAgent::Connected(connection));
     }
 
-    pub(crate) fn to_plane(&mut self, connection: u64, stream: Stream, frame: v1::AgentFrame, now: Duration) {
-        if self.open != Some(connection) {
-            return;
-        }
-        let at = self.arrival(now, self.up[lane(stream)].back().map(|(at, _)| *at));
-        // A batch that a resumed sender sends once more.
-        let again = stream == Stream::Data && self.random.one_in(30);
-        let frame = AtPlane::Frame(connection, stream, Box::new(frame));
-        if again {
-            self.up[lane(stream)].push_back((at, frame.clone()));
-        }
-        self.up[lane(stream)].push_back((at, frame));
-    }
-
-    pub(crate) fn to_agent(
+    /// A frame for the control plane.
+    pub fn send_up(
         &mut self,
-        connection: u64,
+        connection: Connection,
+        stream: Stream,
+        frame: v1::AgentFrame,
+        random: &mut Random,
+    ) {
+        if self.open == Some(connection) {
+            let at = self.arrival((connection, true, stream == Stream::Data), random);
+            self.plane_at(at, ToPlane::Frame(connection, stream, Box::new(frame)));
+        }
+    }
+
+    /// A frame for the agent.
+    pub fn send_down(
+        &mut self,
+        connection: Connection,
         stream: Stream,
         frame: v1::ServerFrame,
-        now: Duration,
+        random: &mut Random,
     ) {
-        if self.open != Some(connection) {
-            return;
+        if self.open == Some(connection) {
+            let at = self.arrival((connection, false, stream == Stream::Data), random);
+            self.agent_at(at, ToAgent::Frame(connection, Box::new(frame)));
         }
-        let at = self.arrival(now, self.down[lane(stream)].back().map(|(at, _)| *at));
-        self.down[lane(stream)].push_back((at, AtAgent::Frame(connection, Box::new(frame))));
     }
 
-    /// The connection breaks: what is under way is lost, and each side hears of it, sooner or later.
-    pub(crate) fn cut(&mut self, random: &mut Random, now: Duration) {
-        if random.one_in(3) {
-            // Neither side hears of it: only silence tells.
-            self.forget();
+    /// One side closes; the other one hears of it after all that was sent before.
+    pub fn close(&mut self, connection: Connection, random: &mut Random) {
+        if self.open == Some(connection) {
             self.open = None;
-        } else {
-            self.cut_now(now);
+            let streams = [(true, true), (true, false), (false, true), (false, false)];
+            let arrived = streams.map(|(up, data)| self.arrival((connection, up, data), random));
+            let at = arrived.into_iter().max().unwrap_or(self.now);
+            self.plane_at(at, ToPlane::Closed(connection));
+            self.agent_at(at, ToAgent::Closed(connection));
         }
     }
 
-    fn cut_now(&mut self, now: Duration) {
+    /// The connection breaks: what is on its way is lost. The control plane may hear nothing of it.
+    pub fn break_connection(&mut self, random: &mut Random) {
         let Some(connection) = self.open.take() else { return };
-        self.forget();
-        let at = self.arrival(now, None);
-        self.up[0].push_back((at, AtPlane::Closed(connection)));
-        let at = self.arrival(now, None);
-        self.down[0].push_back((at, AtAgent::Closed(connection)));
-    }
-
-    /// One side closes: the other hears it after what was sent before.
-    pub(crate) fn close(&mut self, connection: u64, now: Duration) {
-        if self.open != Some(connection) {
-            return;
-        }
-        self.open = None;
-        let late = now + Duration::from_millis(self.latency);
-        let last = |at: Option<Duration>| at.unwrap_or(now).max(late);
-        let at = last(self.up.iter().filter_map(|queue| queue.back().map(|(at, _)| *at)).max());
-        self.up[0].push_back((at, AtPlane::Closed(connection)));
-        let at = last(self.down.iter().filter_map(|queue| queue.back().map(|(at, _)| *at)).max());
-        self.down[0].push_back((at, AtAgent::Closed(connection)));
-    }
-
-    fn forget(&mut self) {
-        self.up.iter_mut().for_each(VecDeque::clear);
-        self.down.iter_mut().for_each(VecDeque::clear);
-    }
-
-    /// Nothing arrives for a while.
-    pub(crate) fn silence(&mut self, random: &mut Random, now: Duration) {
-        self.silent_until = now + Duration::from_secs(1 + random.below(50));
-    }
-
-    /// The trouble is over.
-    pub(crate) fn heal(&mut self) {
-        self.silent_until = Duration::ZERO;
-        (self.latency, self.pace) = (self.latency.min(50), 0);
-    }
-
-    pub(crate) fn due_at_plane(&mut self, now: Duration) -> Vec<AtPlane> {
-        due(&mut self.up, now, self.silent_until)
-    }
-
-    pub(crate) fn due_at_agent(&mut self, now: Duration) -> Vec<AtAgent> {
-        due(&mut self.down, now, self.silent_until)
-    }
-}
-
-/// What has arrived by `now`; the data stream's come after the control stream's, whichever was sent first.
-fn due<T>(queues: &mut [VecDeque<(Duration, T)>; 2], now: Duration, silent_until: Duration) -> Vec<T> {
-    let mut arrived = Vec::new();
-    if now < silent_until {
-        return arrived;
-    }
-    for queue in queues {
-        while queue.front().is_some_and(|(at, _)| *at <= now) {
-            arrived.extend(queue.pop_front().map(|(_, what)| what));
+        self.broken += 1;
+        self.events.retain(|_, event| match event {
+            Event::Agent(ToAgent::Frame(of, _)) | Event::Plane(ToPlane::Frame(of, _, _)) => *of != connection,
+            _ => true,
+        });
+        let noticed = self.now + random.up_to(Duration::from_secs(20));
+        self.agent_at(noticed, ToAgent::Closed(connection));
+        if !random.one_in(3) {
+            self.plane_at(self.now + random.up_to(Duration::from_secs(20)), ToPlane::Closed(connection));
         }
     }
-    arrived
+
+    /// When a frame of a lane arrives: after those before it, and not while the link stalls.
+    fn arrival(&mut self, lane: Lane, random: &mut Random) -> Duration {
+        let mut at = self.now + random.up_to(self.latency);
+        for (from, to) in &self.stalls {
+            if (*from..*to).contains(&at) {
+                at = *to;
+            }
+        }
+        let last = self.lanes.entry(lane).or_default();
+        *last = at.max(*last);
+        *last
+    }
 }

@@ -1,26 +1,37 @@
-//! Numbers without a pattern, always the same for a seed (SplitMix64).
+//! Numbers that depend on the seed alone (SplitMix64).
 
-#[derive(Debug)]
-pub(crate) struct Random(u64);
+use std::time::Duration;
+
+/// A source of them.
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d)
+    /// The source of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed ^ 0x5851_F42D_4C95_7F2D)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    /// Any number.
+    pub fn any(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
     }
 
-    /// From 0 to `end` - 1.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
+    /// From 0 up to and without `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.any() % end.max(1)
     }
 
-    pub(crate) fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
+    /// One time in `of`?
+    pub fn one_in(&mut self, of: u64) -> bool {
+        self.below(of) == 0
+    }
+
+    /// Up to `longest`, in milliseconds.
+    pub fn up_to(&mut self, longest: Duration) -> Duration {
+        Duration::from_millis(self.below(u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)))
     }
 }

@@ -1,9 +1,9 @@
-//! Reads who a certificate speaks for. Whether the certificate is to be believed was decided by TLS before.
+//! Reads whose certificate it is. Whether the certificate is to be believed was decided by TLS before.
 
 use nimbus_protocol::ids::AgentId;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-/// Who an agent's certificate speaks for.
+/// The agent that a certificate names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The agent named in subject and URI.

@@ -222,8 +222,8 @@ async fn an_agent_reports_only_for_its_own_cluster_and_only_on_its_own_jobs() {
     enable(&plane).await;
     let (first, _) = job(&mut session, &identity).await;
 
-    let stranger = join(&plane, "host", AgentKind::Host).await;
-    let mut other = stranger.connect(&plane).await;
+    let host = join(&plane, "host", AgentKind::Host).await;
+    let mut other = host.connect(&plane).await;
     other.tell(UID, listing(healthy("cart-a", "n1"))).await;
     other.tell("another", listing(crashing("cart-x", "n1"))).await;
     other.report(report(&first, Phase::Succeeded)).await;

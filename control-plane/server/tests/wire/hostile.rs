@@ -153,7 +153,7 @@ async fn without_a_certificate_a_session_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
+async fn peers_without_a_certificate_that_say_nothing_take_no_agents_place_and_are_closed_soon() {
     let dir = tempfile::tempdir().unwrap();
     let plane = ControlPlane::start(Config { max_connections: 40, ..config(dir.path()) }).await.unwrap();
     let identity = join(&plane, "edge", AgentKind::Host).await;

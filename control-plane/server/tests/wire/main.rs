@@ -2,8 +2,8 @@
 //! more than running.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
-mod claims;
 mod cluster;
+mod cluster_binding;
 mod common;
 mod garbage;
 mod gateway;

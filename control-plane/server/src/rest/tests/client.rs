@@ -74,8 +74,8 @@ async fn a_decision_and_its_refusal_reach_the_caller() {
     let denied = client.deny(&id, &DenyRequest { reason: "no".into() }).await.unwrap().typed;
     assert_eq!(denied.approval.state, "denied");
     assert_eq!(refusal(&client.job("job_nowhere").await.unwrap_err()), (404, "not_found"));
-    let stranger = Client::new(&client.server(), "nbo_wrong", None).unwrap();
-    let error = stranger.status().await.unwrap_err();
+    let unknown = Client::new(&client.server(), "nbo_wrong", None).unwrap();
+    let error = unknown.status().await.unwrap_err();
     assert_eq!(refusal(&error), (401, "unauthorized"));
     assert!(error.to_string().contains("operator.token"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Who gets in, and what is turned away before any endpoint sees it.
+//! Who gets in, and what is refused before any endpoint sees it.
 
 use std::net::SocketAddr;
 

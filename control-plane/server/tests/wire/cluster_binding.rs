@@ -1,4 +1,4 @@
-//! A cluster's UID is no secret: naming it does not make an agent speak for it.
+//! A cluster's UID is no secret: naming it does not bind an agent to it.
 
 use nimbus_control_core::model::{Agent, AgentKind};
 use nimbus_control_plane::ControlPlane;
@@ -24,11 +24,11 @@ async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
     let plane = start(dir.path()).await;
     let first = join(&plane, "first", AgentKind::Cluster).await;
     let held = connect(&plane, &first, UID).await.unwrap();
-    let stranger = join(&plane, "stranger", AgentKind::Cluster).await;
-    let refusal = connect(&plane, &stranger, UID).await.err().unwrap();
+    let unbound = join(&plane, "unbound", AgentKind::Cluster).await;
+    let refusal = connect(&plane, &unbound, UID).await.err().unwrap();
     assert_eq!(refusal.code, "wrong_cluster");
     assert!(refusal.found.contains("first") && refusal.remedy.contains("--cluster"), "{refusal:?}");
-    let problems = agent(&plane, &stranger).await.problems;
+    let problems = agent(&plane, &unbound).await.problems;
     assert!(problems[0].contains(UID), "{problems:?}");
 
     let second = Newcomer { name: "second", kind: AgentKind::Cluster, cluster: Some(UID) };
@@ -42,19 +42,19 @@ async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn facts_and_a_lease_of_an_agent_that_has_no_claim_are_not_taken() {
+async fn facts_and_a_lease_of_an_agent_that_is_not_bound_are_not_taken() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
     let first = join(&plane, "first", AgentKind::Cluster).await;
     let _held = connect(&plane, &first, UID).await.unwrap();
-    let stranger = join(&plane, "stranger", AgentKind::Cluster).await;
+    let unbound = join(&plane, "unbound", AgentKind::Cluster).await;
     // It says nothing of a cluster at first.
-    let mut session = connect(&plane, &stranger, "").await.unwrap();
+    let mut session = connect(&plane, &unbound, "").await.unwrap();
     session.tell(UID, listing(crashing("cart-a", "n1"))).await;
     let Body::AgentStatus(said) = status() else { panic!("a status") };
     session.tell("", vec![Body::AgentStatus(v1::AgentStatus { lease_term: 1 << 40, ..said })]).await;
     let seen = until("its problem", async || {
-        Some(agent(&plane, &stranger).await).filter(|agent| !agent.problems.is_empty())
+        Some(agent(&plane, &unbound).await).filter(|agent| !agent.problems.is_empty())
     });
     let seen = seen.await;
     assert_eq!((seen.cluster_uid, seen.leading, seen.lease_term), (None, false, 0));
