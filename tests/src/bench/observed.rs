@@ -155,10 +155,10 @@ mod tests {
         assert_eq!(pods.len(), 25);
         assert_eq!(all.len(), NODES + 3 * 2 + 25 + 2 * ObjectKind::ALL.len());
         let owner = pods[24].meta.as_ref().unwrap().owner_uid.clone();
-        let set = all
+        let mut set = all
             .iter()
             .filter_map(|body| if let Body::ReplicaSet(set) = body { set.meta.clone() } else { None });
-        assert_eq!(set.last().unwrap().uid, owner);
+        assert_eq!(set.next_back().unwrap().uid, owner);
         assert!(matches!(all.last(), Some(Body::Sync(mark)) if mark.phase() == Phase::End));
     }
 }

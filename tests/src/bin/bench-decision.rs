@@ -132,11 +132,14 @@ fn listed(limits: Limits) -> anyhow::Result<Subject> {
 }
 
 /// One pass in milliseconds. Fails unless it changes something exactly when it should.
-fn timed(subject: &mut Subject, changes: bool) -> anyhow::Result<f64> {
+fn timed(subject: &mut Subject, expects_changes: bool) -> anyhow::Result<f64> {
     let begun = Instant::now();
-    let changed = subject.pass();
+    let documents = subject.pass();
     let took = begun.elapsed().as_secs_f64() * 1e3;
-    anyhow::ensure!((changed > 0) == changes, "a pass changed {changed} documents, expected some: {changes}");
+    anyhow::ensure!(
+        (documents > 0) == expects_changes,
+        "a pass changed {documents} documents, expected some: {expects_changes}"
+    );
     Ok(took)
 }
 

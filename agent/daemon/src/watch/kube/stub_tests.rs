@@ -358,7 +358,7 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     let listed: Vec<ObjectKind> =
         ObjectKind::ALL.iter().copied().filter(|k| *k != ObjectKind::Node).collect();
     let mut told = BTreeSet::new();
-    for _ in 0..2 * listed.len() + 1 {
+    for _ in 0..=2 * listed.len() {
         told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
     }
     let marks = listed.iter().map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
