@@ -101,7 +101,11 @@ async fn a_stale_cordon_is_lifted_after_approval(site: &Site) -> anyhow::Result<
     });
     nodes.patch(&name, &PatchParams::default(), &Patch::Merge(cordon)).await?;
     let waits = site.incident_on("stale_cordon", &name, "waiting_approval").await?;
-    assert_eq!(cordoned_nodes(site).await?, std::slice::from_ref(&name), "nothing is opened before the approval");
+    assert_eq!(
+        cordoned_nodes(site).await?,
+        std::slice::from_ref(&name),
+        "nothing is opened before the approval"
+    );
     site.approve(&waits).await?;
     let incident = site.incident_on("stale_cordon", &name, "resolved").await?;
     assert_eq!(cordoned_nodes(site).await?, Vec::<String>::new());

@@ -138,10 +138,11 @@ impl App {
     async fn grant_once(&self, agent: AgentId, cluster: &str, by: &str) -> Result<(), StoreError> {
         let bound_cluster = Some(cluster.to_owned());
         let Some(mut agent) = self.store().get::<Agent>(agent).await? else { return Ok(()) };
-        if agent.doc.bound_cluster == bound_cluster {
+        if agent.doc.bound_cluster == bound_cluster && agent.doc.kind == AgentKind::Cluster {
             return Ok(());
         }
         agent.doc.bound_cluster = bound_cluster;
+        agent.doc.kind = AgentKind::Cluster;
         let audit = AuditDraft {
             at: self.now(),
             actor: by.to_owned(),

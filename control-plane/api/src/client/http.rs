@@ -105,11 +105,6 @@ impl Client {
         self.read(request, TIMEOUT).await
     }
 
-    /// Deletes `/api/v1/<path>`.
-    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &[&str]) -> Result<Answer<T>, ClientError> {
-        self.read(self.request(Method::DELETE, path)?, TIMEOUT).await
-    }
-
     /// Opens an answer that is read in pieces.
     pub(super) async fn open(
         &self,

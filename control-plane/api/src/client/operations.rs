@@ -89,8 +89,6 @@ operations! {
     post accept_baseline(id: &str, request: &BaselineRequest) ["drift", id, "baseline"] request -> Started;
     /// The baselines that an operator accepted, newest first.
     get baselines(query: &PageQuery) ["drift", "baselines"] query -> List<Baseline>;
-    /// Removes an accepted baseline; the answer is the one that was removed.
-    delete remove_baseline(id: &str) ["drift", "baselines", id] -> Baseline;
     /// Audit rows, newest first.
     get audit(query: &AuditQuery) ["audit"] query -> List<AuditRow>;
     /// Walks the whole audit chain.

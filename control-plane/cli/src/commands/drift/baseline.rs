@@ -1,11 +1,10 @@
-//! `nimbus drift baseline`: accepts a file as it is now, lists what was accepted, and removes it.
+//! `nimbus drift baseline`: accepts a file as it is now, and lists what was accepted.
 
 use std::time::Duration;
 
 use clap::Subcommand;
 use nimbus_api::client::Client;
 use nimbus_api::{BaselineRequest, Drift};
-use serde_json::json;
 
 use super::ended::ended;
 use crate::commands::outcome::{self, Watched};
@@ -34,11 +33,6 @@ pub(super) enum BaselineCommand {
     },
     /// List the states that an operator accepted, newest first
     List(Page),
-    /// Remove an accepted state
-    Remove {
-        /// Its id as `list` shows it, or the start of it
-        id: String,
-    },
 }
 
 pub(super) async fn run(
@@ -55,7 +49,6 @@ pub(super) async fn run(
             context.show_page(&client.baselines(&page.query()).await?, view::baselines::list)?;
             Ok(Exit::Done)
         }
-        BaselineCommand::Remove { id } => remove(context, client, &id).await,
     }
 }
 
@@ -104,17 +97,4 @@ fn unknown(drift: &Drift) -> Failure {
         .expected("its agent to be connected and to report the difference")
         .found(&drift.reason)
         .next(format!("nimbus drift show {}", drift.id))
-}
-
-async fn remove(context: &Context, client: &Client, typed: &str) -> Result<Exit, Failure> {
-    let id = resolve::baseline(client, typed).await?;
-    if context.global.dry_run {
-        context.hint(&format!("Would remove the accepted baseline {id}; nothing was written."));
-        return context.print_document(&json!({"dry_run": true, "id": id})).map(|()| Exit::Done);
-    }
-    let removed = client.remove_baseline(&id).await?;
-    context.show(&removed, |_, baseline| {
-        format!("{}: the accepted baseline is removed\n", plain(&baseline.path))
-    })?;
-    Ok(Exit::Done)
 }
