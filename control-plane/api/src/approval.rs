@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Incident, ObjectRef, Plan, words};
+use crate::{ObjectRef, words};
 
 /// A request for a person's decision, and the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -46,16 +46,4 @@ pub struct Approval {
     pub decided_at: Option<Timestamp>,
     /// The one job it was used for.
     pub used_by: Option<String>,
-}
-
-/// An approval with the plan and the incident it is about.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ApprovalDetail {
-    /// The approval as lists show it.
-    #[serde(flatten)]
-    pub approval: Approval,
-    /// What would be done.
-    pub plan: Plan,
-    /// What is wrong.
-    pub incident: Incident,
 }

@@ -12,6 +12,7 @@
 
 mod agent;
 mod approval;
+mod approval_detail;
 mod audit;
 mod autonomous;
 mod cluster;
@@ -30,7 +31,8 @@ pub mod words;
 pub mod client;
 
 pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, WatchedRoot};
-pub use approval::{Approval, ApprovalDetail};
+pub use approval::Approval;
+pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
 pub use cluster::Cluster;

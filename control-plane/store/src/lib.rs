@@ -45,6 +45,7 @@ mod epoch;
 mod error;
 mod log;
 mod migrate;
+mod open;
 mod read;
 mod retention;
 mod sole;

@@ -52,18 +52,6 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Reads all segments in one call; [`super::Recovery`] does it one at a time.
-    pub fn recover(
-        limits: Limits,
-        segments: impl IntoIterator<Item = (u64, Vec<u8>)>,
-    ) -> (Self, Vec<IoEffect>) {
-        let mut recovery = super::Recovery::new(limits);
-        for (number, bytes) in segments {
-            recovery.segment(number, &bytes);
-        }
-        recovery.finish()
-    }
-
     /// Queues an observation; its `sequence` is given here.
     pub fn push(&mut self, mut observation: v1::Observation) -> Vec<IoEffect> {
         let mut effects = Vec::new();

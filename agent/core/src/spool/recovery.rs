@@ -13,6 +13,20 @@ use crate::record::{self, Records};
 /// Most bytes that are checked while looking for the next whole record of one file; what is behind them is lost.
 const MAX_SEARCHED: usize = 64 << 20;
 
+impl Spool {
+    /// Reads all segments in one call; [`Recovery`] does it one at a time.
+    pub fn recover(
+        limits: Limits,
+        segments: impl IntoIterator<Item = (u64, Vec<u8>)>,
+    ) -> (Self, Vec<IoEffect>) {
+        let mut recovery = Recovery::new(limits);
+        for (number, bytes) in segments {
+            recovery.segment(number, &bytes);
+        }
+        recovery.finish()
+    }
+}
+
 /// Takes the segment files one at a time, so that only one of them has to be in memory.
 #[derive(Debug)]
 pub struct Recovery {

@@ -79,10 +79,9 @@ fn agent_problems(fleet: &Fleet) -> Vec<AgentProblems> {
     let connected =
         connected.filter(|agent| agent.revoked_at.is_none() && fleet.connected.contains(&agent.id));
     let reported = |agent: &Agent| {
-        let of_roots = agent.roots.iter().map(|root| &root.problem).filter(|problem| !problem.is_empty());
-        let mut problems = agent.problems.iter().chain(of_roots);
-        let first = problems.next()?.clone();
-        let count = number(1 + problems.count());
+        // A root's problem is among the agent's own, with the root's path before it.
+        let first = agent.problems.first()?.clone();
+        let count = number(agent.problems.len());
         Some(AgentProblems { id: agent.id.to_string(), name: agent.name.clone(), count, first })
     };
     connected.filter_map(reported).collect()

@@ -4,7 +4,6 @@
 //! the business of the modules above. `$1` is a placeholder in both dialects, times are BIGINT microseconds, so
 //! that nearly every statement is written once.
 
-mod open;
 mod value;
 
 use std::sync::Arc;

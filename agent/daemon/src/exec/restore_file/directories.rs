@@ -4,20 +4,30 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use nimbus_agent_core::observe::file::Kind;
+use nimbus_agent_core::observe::file::{Entry, Kind};
 use nimbus_protocol::ids::JobId;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RenameFlags, fsync, mkdirat, openat, renameat, renameat_with, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid, fchmod, fchown, fsync, mkdirat, openat, renameat,
+    renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
-use super::write::own;
 use crate::watch::files::root::{RESTORING, Root};
 use crate::watch::files::tree;
 
 /// The name that a job's new file or directory has until it is whole.
 pub(super) fn temporary(job_id: JobId) -> OsString {
     OsString::from(format!("{RESTORING}{job_id}"))
+}
+
+/// The owner first: changing it clears the set-user-id bits of the mode.
+pub(super) fn own(file: BorrowedFd<'_>, should: &Entry) -> io::Result<()> {
+    let now = rustix::fs::fstat(file)?;
+    if (now.st_uid, now.st_gid) != (should.uid, should.gid) {
+        fchown(file, Some(Uid::from_raw(should.uid)), Some(Gid::from_raw(should.gid)))?;
+    }
+    fchmod(file, Mode::from_raw_mode(should.mode))?;
+    Ok(())
 }
 
 /// A directory, and a name in it.

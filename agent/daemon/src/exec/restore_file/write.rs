@@ -13,11 +13,11 @@ use nimbus_agent_core::observe::file::{Entry, Kind};
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fchown, fsync, openat, renameat, symlinkat, unlinkat,
+    AtFlags, Gid, Mode, OFlags, Uid, chownat, fchmod, fsync, openat, renameat, symlinkat, unlinkat,
 };
 
 use super::super::remedy::{ActError, precondition};
-use super::directories::{Place, remove_temporary, temporary};
+use super::directories::{Place, own, remove_temporary, temporary};
 use crate::watch::files::root::Root;
 use crate::watch::files::tree;
 
@@ -127,16 +127,6 @@ fn set_mode(
     fchmod(&file, Mode::from_raw_mode(should.mode)).map_err(|error| failed(error.into()))?;
     fsync(&file)
         .map_err(|error| ActError::Uncertain(format!("it is done, but the disk did not confirm it: {error}")))
-}
-
-/// The owner first: changing it clears the set-user-id bits of the mode.
-pub(super) fn own(file: BorrowedFd<'_>, should: &Entry) -> io::Result<()> {
-    let now = rustix::fs::fstat(file)?;
-    if (now.st_uid, now.st_gid) != (should.uid, should.gid) {
-        fchown(file, Some(Uid::from_raw(should.uid)), Some(Gid::from_raw(should.gid)))?;
-    }
-    fchmod(file, Mode::from_raw_mode(should.mode))?;
-    Ok(())
 }
 
 /// What is to stand there, and its name until it does.

@@ -7,10 +7,7 @@ use nimbus_agent_core::observe::file::{Entry, Kind};
 use super::baseline::Index;
 use super::dirs::Dirs;
 use super::problems::Problems;
-use super::tracked::Tracked;
-
-/// Most paths that are tracked below one root; further ones are counted and said, not watched.
-pub const MAX_FILES: usize = 20_000;
+use super::tracked::{MAX_FILES, Tracked};
 
 /// The paths below one root.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use super::baseline::MAX_BLOBS;
 use super::dirs::Dirs;
-use super::known::MAX_FILES;
+use super::tracked::MAX_FILES;
 
 /// What one pass could not watch, read or keep.
 #[derive(Debug, Default)]

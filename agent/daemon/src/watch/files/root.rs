@@ -17,9 +17,9 @@ use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, digest};
 use super::known::Known;
-#[cfg(doc)]
-use super::known::MAX_FILES;
 use super::scan::{Found, Scan};
+#[cfg(doc)]
+use super::tracked::MAX_FILES;
 use super::tracked::Tracked;
 use super::tree::{self, Examined};
 

@@ -7,6 +7,9 @@ use nimbus_agent_core::observe::file::{Entry, Kind};
 
 use super::tree::{self, Stamp};
 
+/// Most paths that are tracked below one root; further ones are counted and said, not watched.
+pub const MAX_FILES: usize = 20_000;
+
 /// One path below the root.
 #[derive(Debug)]
 pub(super) struct Tracked {

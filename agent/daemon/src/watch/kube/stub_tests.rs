@@ -64,7 +64,7 @@ async fn serve() -> (kube::Client, Arc<Server>) {
 
 async fn answer(State(server): State<Arc<Server>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-    if [PODS, NODES, "/apis/apps/v1/deployments", "/apis/apps/v1/replicasets"].contains(&path.as_str()) {
+    if [PODS, NODES].contains(&path.as_str()) || path.starts_with("/apis/apps/v1/") {
         return server.collection(&path, &query);
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();

@@ -10,9 +10,6 @@ use nimbus_store::AuditFilter;
 use super::error::ApiError;
 use super::extract::time;
 
-/// The path of the verification, which may take longer than other answers.
-pub const VERIFY: &str = "/api/v1/audit/verify";
-
 /// The conditions that lists and exports share.
 fn filter(
     user: Option<String>,

@@ -10,8 +10,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection};
 
-use super::{Db, Pools};
 use crate::classify::{WAIT_S, classify, io_error};
+use crate::db::{Db, Pools};
 use crate::migrate;
 use crate::url::Address;
 use crate::{StoreError, StoreUrl};

@@ -1,0 +1,18 @@
+//! One approval with what is asked: the plan, and the incident that it is for.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Approval, Incident, Plan};
+
+/// An approval with the plan and the incident it is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ApprovalDetail {
+    /// The approval as lists show it.
+    #[serde(flatten)]
+    pub approval: Approval,
+    /// What would be done.
+    pub plan: Plan,
+    /// What is wrong.
+    pub incident: Incident,
+}
