@@ -38,7 +38,15 @@ words! {
     IncidentState = &["open", "waiting_approval", "remediating", "resolved", "escalated", "silenced"];
     /// Which kind of root cause.
     IncidentKind = &[
-        "pod_crash_loop", "rollout_stuck", "file_drift", "out_of_memory", "image_pull", "node_not_ready", "storm",
+        "pod_crash_loop",
+        "rollout_stuck",
+        "file_drift",
+        "out_of_memory",
+        "image_pull",
+        "node_not_ready",
+        "storm",
+        "stateful_set_stuck",
+        "stale_cordon",
     ];
     /// Which remedy.
     Action = ActionKind::WORDS;

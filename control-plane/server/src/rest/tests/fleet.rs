@@ -124,7 +124,7 @@ async fn autonomy_says_what_keeps_it_from_acting() {
     connect(&bench, 1);
     observe(&bench, 1, CLUSTER, listing());
     let here = shown().await;
-    assert_eq!(here["forbidden"], json!(["rollback_deployment"]));
+    assert_eq!(here["forbidden"], json!(["rollback_deployment", "uncordon_node"]));
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
     assert_eq!(here["waiting_approvals"], 1);
 }
@@ -133,7 +133,9 @@ async fn autonomy_says_what_keeps_it_from_acting() {
 async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     let mut changes = site();
     let edge: &mut Agent = &mut changes.agents[1].doc;
-    let problem = "expected a directory, found none".into();
+    let problem = "expected a directory, found none".to_owned();
+    // As an agent says it: of the root, and among its problems with the root's path before it.
+    edge.problems = vec![format!("/srv: {problem}")];
     edge.roots = vec![WatchedRoot { path: "/srv".into(), problem, files: 0 }];
     let bench = Bench::with(changes).await;
     let away = bench.get("/api/v1/agents/edge").await.ok();
@@ -142,7 +144,7 @@ async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     let status = status(&bench).await;
     let problem = &status["agent_problems"][0];
     assert_eq!((&problem["name"], &problem["count"]), (&"edge".into(), &1.into()));
-    assert_eq!(problem["first"], "expected a directory, found none");
+    assert_eq!(problem["first"], "/srv: expected a directory, found none");
     let host = v1::Host { cores: 2, cpu_centipercent: 1_250, load1_centi: 50, ..Default::default() };
     observe(&bench, 2, "", vec![observation::Body::Host(host)]);
     let here = bench.get("/api/v1/agents/edge").await.ok();
