@@ -150,7 +150,7 @@ async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     let here = bench.get("/api/v1/agents/edge").await.ok();
     assert_eq!(
         (&here["reason"], &here["kind"]),
-        (&"expected a directory, found none".into(), &"host".into())
+        (&"/srv: expected a directory, found none".into(), &"host".into())
     );
     assert_eq!((&here["host"]["cpu_percent"], &here["host"]["load"][0]), (&12.5.into(), &0.5.into()));
     assert_eq!(here["cluster"], Value::Null);
