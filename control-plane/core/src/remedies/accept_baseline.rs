@@ -46,13 +46,7 @@ impl Remedy for AcceptBaseline {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        match order {
-            Body::AcceptBaseline(_) => Some(Footprint { node: None }),
-            Body::RestartPod(_)
-            | Body::RestoreFile(_)
-            | Body::RollbackDeployment(_)
-            | Body::UncordonNode(_) => None,
-        }
+        matches!(order, Body::AcceptBaseline(_)).then_some(Footprint { node: None })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -78,13 +78,8 @@ impl Remedy for RestartPod {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        match order {
-            Body::RestartPod(order) => Some(Footprint { node: Some(&order.node) }),
-            Body::AcceptBaseline(_)
-            | Body::RestoreFile(_)
-            | Body::RollbackDeployment(_)
-            | Body::UncordonNode(_) => None,
-        }
+        let Body::RestartPod(order) = order else { return None };
+        Some(Footprint { node: Some(&order.node) })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

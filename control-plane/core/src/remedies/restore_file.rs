@@ -81,13 +81,7 @@ impl Remedy for RestoreFile {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        match order {
-            Body::RestoreFile(_) => Some(Footprint { node: None }),
-            Body::AcceptBaseline(_)
-            | Body::RestartPod(_)
-            | Body::RollbackDeployment(_)
-            | Body::UncordonNode(_) => None,
-        }
+        matches!(order, Body::RestoreFile(_)).then_some(Footprint { node: None })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -57,12 +57,7 @@ impl Remedy for RollbackDeployment {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        match order {
-            Body::RollbackDeployment(_) => Some(Footprint { node: None }),
-            Body::AcceptBaseline(_) | Body::RestartPod(_) | Body::RestoreFile(_) | Body::UncordonNode(_) => {
-                None
-            }
-        }
+        matches!(order, Body::RollbackDeployment(_)).then_some(Footprint { node: None })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

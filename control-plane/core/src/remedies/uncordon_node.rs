@@ -67,15 +67,8 @@ impl Remedy for UncordonNode {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        match order {
-            Body::UncordonNode(order) => {
-                Some(Footprint { node: order.node.as_ref().map(|n| n.name.as_str()) })
-            }
-            Body::RestartPod(_)
-            | Body::RollbackDeployment(_)
-            | Body::RestoreFile(_)
-            | Body::AcceptBaseline(_) => None,
-        }
+        let Body::UncordonNode(order) = order else { return None };
+        Some(Footprint { node: order.node.as_ref().map(|n| n.name.as_str()) })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
