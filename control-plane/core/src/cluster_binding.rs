@@ -72,6 +72,8 @@ pub fn may_report_for(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str)
 #[derive(Debug, Default)]
 pub struct Bindings {
     clusters: HashMap<AgentId, String>,
+    /// What a revoked agent sent last may be read after its revocation.
+    revoked: HashSet<AgentId>,
 }
 
 /// The parts of the world that nobody may report for any more.
@@ -87,6 +89,8 @@ impl Bindings {
     /// Takes what the documents say. Where they bind an agent to no cluster yet, the first one that its facts named
     /// stands, unless another agent is bound to that by now.
     pub fn update(&mut self, agents: &[Versioned<Agent>]) {
+        let revoked = agents.iter().map(|agent| &agent.doc).filter(|agent| agent.revoked_at.is_some());
+        self.revoked = revoked.map(|agent| agent.id).collect();
         for agent in agents.iter().map(|agent| &agent.doc) {
             let known = self.clusters.entry(agent.id).or_default();
             match agent.bound_cluster.as_ref().filter(|_| agent.kind == AgentKind::Cluster) {
@@ -97,8 +101,12 @@ impl Bindings {
         }
     }
 
-    /// May this agent's facts of a cluster be taken? Facts of its own host, without a cluster, always may.
+    /// May this agent's facts of a cluster be taken? Facts of its own host, without a cluster, always may. Nothing of a
+    /// revoked agent may.
     pub fn may_report(&mut self, agents: &[Versioned<Agent>], agent: AgentId, cluster: &str) -> bool {
+        if self.revoked.contains(&agent) {
+            return false;
+        }
         if cluster.is_empty() {
             return true;
         }
@@ -113,19 +121,16 @@ impl Bindings {
     }
 
     /// What is known of the world from agents that may not report it (any more).
-    pub fn unbound(&self, agents: &[Versioned<Agent>], world: &World) -> Unbound {
-        let is_revoked = |agent: &&Agent| agent.revoked_at.is_some();
-        let revoked: HashSet<AgentId> =
-            agents.iter().map(|agent| &agent.doc).filter(is_revoked).map(|agent| agent.id).collect();
+    pub fn unbound(&self, world: &World) -> Unbound {
         let may_lead = |uid: &String, leader: AgentId| {
-            !revoked.contains(&leader) && self.clusters.get(&leader) == Some(uid)
+            !self.revoked.contains(&leader) && self.clusters.get(&leader) == Some(uid)
         };
         let clusters = world.clusters.iter();
         let clusters =
             clusters.filter(|(uid, known)| known.leader.is_some_and(|leader| !may_lead(uid, leader)));
         Unbound {
             clusters: clusters.map(|(uid, _)| uid.clone()).collect(),
-            hosts: world.hosts.keys().filter(|agent| revoked.contains(agent)).copied().collect(),
+            hosts: world.hosts.keys().filter(|agent| self.revoked.contains(agent)).copied().collect(),
         }
     }
 }
@@ -216,11 +221,11 @@ mod tests {
         let all = [one.clone(), two.clone()];
         let mut bindings = Bindings::default();
         bindings.update(&all);
-        assert_eq!(bindings.unbound(&all, &world), Unbound::default());
+        assert_eq!(bindings.unbound(&world), Unbound::default());
         two.doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
         let all = [agent(1, Some("u3")), two.clone()];
         bindings.update(&all);
         let unbound = Unbound { clusters: vec!["u1".into(), "u2".into()], hosts: vec![two.doc.id] };
-        assert_eq!(bindings.unbound(&all, &world), unbound);
+        assert_eq!(bindings.unbound(&world), unbound);
     }
 }

@@ -41,8 +41,7 @@ pub enum Noted {
 impl UnsolicitedReports {
     /// Counts one, and says whether it is to be audited.
     pub fn note(&mut self, agent: AgentId, report: &JobReport, now: Timestamp) -> Noted {
-        let key = sha256(&[agent.to_string().as_bytes(), report.encode_to_vec().as_slice()].concat());
-        if self.remembered.contains(&key) {
+        if self.remembered.contains(&key(agent, report)) {
             return Noted::Known;
         }
         if self.counts.len() >= AGENTS && !self.counts.contains_key(&agent) {
@@ -56,12 +55,20 @@ impl UnsolicitedReports {
         if *count > MOST {
             return Noted::TooMany(*count);
         }
+        Noted::Audit
+    }
+
+    /// Its row is committed: it gets no second one.
+    pub fn audited(&mut self, agent: AgentId, report: &JobReport) {
         if self.remembered.len() >= REMEMBERED {
             self.remembered.pop_front();
         }
-        self.remembered.push_back(key);
-        Noted::Audit
+        self.remembered.push_back(key(agent, report));
     }
+}
+
+fn key(agent: AgentId, report: &JobReport) -> [u8; 32] {
+    sha256(&[agent.to_string().as_bytes(), report.encode_to_vec().as_slice()].concat())
 }
 
 #[cfg(test)]
@@ -90,6 +97,8 @@ mod tests {
         let agent = AgentId::from(uuid::Uuid::from_u128(1));
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(reports.note(agent, &report(1), now), Noted::Audit);
+        assert_eq!(reports.note(agent, &report(1), now), Noted::Audit, "its row was not committed");
+        reports.audited(agent, &report(1));
         assert_eq!(reports.note(agent, &report(1), now + WINDOW), Noted::Known);
         let another_phase = JobReport { phase: 2, ..report(1) };
         assert_eq!(reports.note(agent, &another_phase, now), Noted::Audit);

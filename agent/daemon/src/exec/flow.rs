@@ -274,7 +274,7 @@ impl Flow<'_> {
         match undone {
             Compensation::Undone(evidence) => {
                 verdict.evidence.extend(evidence);
-                verdict.reason = format!("{reason}; it was undone");
+                verdict.reason = format!("{reason}; all is as it was before the job");
                 self.end_as(ReportPhase::Compensated, verdict).await;
             }
             Compensation::NotReversible(why) => {

@@ -276,7 +276,11 @@ async fn a_refusal_is_kept_by_the_journal_or_sent_once() {
 async fn what_did_not_help_is_undone_or_says_why_not() {
     type Case = (fn() -> Compensation, ReportPhase, &'static str);
     let cases: [Case; 3] = [
-        (|| Compensation::Undone(vec!["put back".into()]), ReportPhase::Compensated, "it was undone"),
+        (
+            || Compensation::Undone(vec!["put back".into()]),
+            ReportPhase::Compensated,
+            "as it was before the job",
+        ),
         (|| Compensation::NotReversible("it is gone"), ReportPhase::Failed, "not undone: it is gone"),
         (
             || Compensation::Failed("half of it".into()),

@@ -70,10 +70,15 @@ impl RestartPod {
 
     /// The pod that came for the old one: the earliest of the owner's that was not there before and is to stay.
     fn replacement<'a>(&self, pods: &'a [v1::Pod]) -> Option<&'a v1::Pod> {
-        let old = self.target().uid;
+        let old = self.target();
+        // A StatefulSet makes the pod again under its name; another pod of it says nothing.
+        let named = |name: &str| self.resource() != "statefulsets" || name == old.name;
         let new = |pod: &&v1::Pod| {
             pod.meta.as_ref().is_some_and(|meta| {
-                meta.uid != old && !self.checkpoint.known.contains(&meta.uid) && meta.deleting_since_us == 0
+                named(&meta.name)
+                    && meta.uid != old.uid
+                    && !self.checkpoint.known.contains(&meta.uid)
+                    && meta.deleting_since_us == 0
             })
         };
         pods.iter()

@@ -76,7 +76,8 @@ pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -
     }
 }
 
-/// A workload whose object is not watched: its pods that are there are well, or none is left.
+/// A workload whose object is not watched: its pods that are there are well, or none is left. That no pod is there is no
+/// evidence where the workload's kind is only not listed at the moment: between two pods of it there is none.
 fn single(
     inventory: &Inventory,
     incident: &Incident,
@@ -86,6 +87,9 @@ fn single(
     let belongs = |pod: &&Pod| pod.meta.uid == incident.object.uid() || pod.meta.owner_uid == workload.uid();
     let mut pods = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).peekable();
     if pods.peek().is_none() {
+        if matches!(workload, Workload::StatefulSet(_) | Workload::DaemonSet(_)) {
+            return None;
+        }
         return Some(format!("{} is no more", incident.object));
     }
     pods.all(well).then(|| format!("{} has been ready long enough", incident.object))

@@ -36,6 +36,8 @@ pub const WINDOW: usize = 8;
 /// Most reports of one agent that wait for their commit: twice what an agent leaves unacknowledged. A further one ends the
 /// session as overloaded.
 pub const REPORT_WINDOW: usize = 32;
+/// Longest encoded report, bytes. Agents cut theirs to a quarter of it; a longer one ends the session.
+pub const MAX_REPORT: usize = 64 << 10;
 /// How often an agent is to show that it is there.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Without a frame for so long, a session is over.

@@ -9,8 +9,8 @@ use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, version};
 
 use super::{
-    Action, Admission, CheckedBatch, Event, HEARTBEAT, RENEWAL_EVERY, REPORT_WINDOW, RESYNC_EVERY, SILENCE,
-    SessionEnd, Stored, Stream, WINDOW,
+    Action, Admission, CheckedBatch, Event, HEARTBEAT, MAX_REPORT, RENEWAL_EVERY, REPORT_WINDOW,
+    RESYNC_EVERY, SILENCE, SessionEnd, Stored, Stream, WINDOW,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,6 +195,9 @@ impl Session {
     }
 
     fn report(&mut self, report: v1::JobReport) {
+        if prost::Message::encoded_len(&report) > MAX_REPORT {
+            return self.malformed("a report of at most 64 KiB", "a longer one");
+        }
         if self.reports >= REPORT_WINDOW {
             let found = format!("{REPORT_WINDOW} that wait for their commit");
             return self.end(SessionEnd::overloaded("fewer unacknowledged reports", found));

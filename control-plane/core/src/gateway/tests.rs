@@ -178,6 +178,16 @@ fn a_report_is_acknowledged_after_its_commit_and_too_many_at_once_are_put_off() 
 }
 
 #[test]
+fn a_report_that_no_agent_would_send_ends_the_session() {
+    let (mut session, _) = live(ADMISSION);
+    let long =
+        v1::JobReport { job_id: "1".into(), phase: 1, reason: "r".repeat(MAX_REPORT), ..Default::default() };
+    let ended = step(&mut session, control(FromAgent::JobReport(long)), at(2));
+    let [Action::End(SessionEnd::Rejected(rejection))] = &ended[..] else { panic!("{ended:?}") };
+    assert_eq!(rejection.code, CloseCode::Malformed);
+}
+
+#[test]
 fn heartbeats_are_answered_and_silence_ends_the_session() {
     let (mut session, _) = live(ADMISSION);
     assert_eq!(step(&mut session, control(heartbeat()), at(20)), [Action::Heartbeat]);

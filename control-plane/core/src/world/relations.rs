@@ -104,11 +104,11 @@ impl Inventory {
     }
 
     /// Of a workload that owns its pods itself and wants so many of them; `None`: its object is not there. It is gone only
-    /// where its kind is listed, otherwise it is not known.
+    /// where its kind is listed and all of it kept, otherwise it is not known.
     fn direct_health(&self, workload: &KubeRef, desired: Option<u32>, kind: ObjectKind) -> Health {
         match desired {
             Some(desired) => ready_pods(self.pods_owned_by(&workload.uid), desired),
-            None if self.is_listed(kind) => Health::Gone,
+            None if self.is_listed(kind) && self.not_kept(kind) == 0 => Health::Gone,
             None => Health::Unknown,
         }
     }

@@ -98,7 +98,7 @@ impl Ingest {
         }
         self.bound_at = Some(docs.revision);
         self.bindings.update(&docs.agents);
-        let unbound = self.bindings.unbound(&docs.agents, &app.view.read());
+        let unbound = self.bindings.unbound(&app.view.read());
         if unbound == Unbound::default() {
             return;
         }

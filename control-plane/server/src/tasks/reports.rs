@@ -37,10 +37,10 @@ impl Reports {
                     app.reports.put_back(waiting);
                     return Ok(false);
                 }
-                // The database will not take this one at any time: everybody else goes on.
+                // The database does not take this one now, for no reason that is known to pass: everybody else goes on.
+                // It is not acknowledged. Its session ends, and the agent sends it again with the next one.
                 Err(error @ (StoreError::Database { .. } | StoreError::Invalid { .. })) => {
-                    tracing::error!(%error, agent = %waiting.agent, "a report cannot be kept and is skipped");
-                    waiting.is_taken();
+                    tracing::error!(%error, agent = %waiting.agent, "a report cannot be kept; it is asked for again");
                 }
                 Err(error) => {
                     app.reports.put_back(waiting);
@@ -53,7 +53,8 @@ impl Reports {
 
     /// Commits what one report changes. False when others were faster each time.
     async fn take(&mut self, app: &App, agent: AgentId, report: &v1::JobReport) -> Result<bool, StoreError> {
-        if is_unsolicited(&*app.docs().await?, agent, report) {
+        let unsolicited = is_unsolicited(&*app.docs().await?, agent, report);
+        if unsolicited {
             match self.unsolicited.note(agent, report, app.now()) {
                 Noted::Audit => {}
                 Noted::Known => return Ok(true),
@@ -65,14 +66,17 @@ impl Reports {
         }
         for _ in 0..TRIES {
             let docs = app.docs().await?;
-            let report = with_job(&docs, report);
-            let changes = app.look(&docs, |s| remediation::report(s, agent, &report, app.now()));
+            let of_job = with_job(&docs, report);
+            let changes = app.look(&docs, |s| remediation::report(s, agent, &of_job, app.now()));
             if changes.is_empty() {
                 return Ok(true);
             }
             failpoint::hit("cp::report");
             match app.commit(&changes).await {
                 Ok(_) => {
+                    if unsolicited {
+                        self.unsolicited.audited(agent, report);
+                    }
                     said(&changes);
                     failpoint::hit("cp::reported");
                     return Ok(true);

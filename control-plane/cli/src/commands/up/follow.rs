@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nimbus_agent::Agent;
+use nimbus_agent::{Agent, Status};
 use nimbus_api::OPERATOR;
 use nimbus_control_plane::App;
 use nimbus_protocol::ids::AgentId;
@@ -19,12 +19,20 @@ use crate::files;
 /// Wait after a write that failed, such as on a full disk.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Keeps the managed policy as clusters are enabled, until the control plane is gone.
-pub(super) fn enabled(mut clusters: watch::Receiver<Vec<Enabled>>, policy: Policy) -> JoinHandle<()> {
+/// Keeps the managed policy as clusters are enabled and as the agent names the cluster that it watches, until the control
+/// plane is gone. `found` is that cluster's UID until the agent names it.
+pub(super) fn enabled(
+    mut clusters: watch::Receiver<Vec<Enabled>>,
+    mut agent: watch::Receiver<Status>,
+    found: Option<String>,
+    policy: Policy,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut said = String::new();
         loop {
-            let written = policy.write(&clusters.borrow_and_update());
+            let named = Some(agent.borrow_and_update().cluster_uid.clone()).filter(|uid| !uid.is_empty());
+            let own = named.or_else(|| found.clone());
+            let written = policy.write(&clusters.borrow_and_update(), own.as_deref());
             if let Err(failure) = &written {
                 // The same problem is logged once, not every five seconds.
                 let text = failure.to_string();
@@ -35,7 +43,14 @@ pub(super) fn enabled(mut clusters: watch::Receiver<Vec<Enabled>>, policy: Polic
             } else {
                 said.clear();
             }
-            let changed = async { clusters.changed().await.is_ok() };
+            let is_another =
+                |status: &Status| !status.cluster_uid.is_empty() && Some(&status.cluster_uid) != own.as_ref();
+            let changed = async {
+                tokio::select! {
+                    changed = clusters.changed() => changed.is_ok(),
+                    Ok(_) = agent.wait_for(is_another) => true,
+                }
+            };
             let alive = match written {
                 Ok(()) => changed.await,
                 Err(_) => tokio::time::timeout(AGAIN, changed).await.unwrap_or(true),
@@ -111,8 +126,10 @@ mod tests {
         let policy = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();
         let path = policy.managed().to_owned();
         let (send, receive) = watch::channel(Vec::new());
-        let task = enabled(receive, policy);
+        let (status, agent) = watch::channel(Status::default());
+        let task = enabled(receive, agent, None, policy);
         send.send(vec![("u1".to_owned(), vec![ActionKind::RestartPod])]).unwrap();
+        status.send(Status { cluster_uid: "u1".to_owned(), ..Status::default() }).unwrap();
         until(&path, |text| text.contains("\"u1\"")).await;
         send.send(Vec::new()).unwrap();
         until(&path, |text| !text.contains("\"u1\"")).await;

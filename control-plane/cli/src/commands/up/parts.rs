@@ -54,7 +54,12 @@ pub(super) async fn start(settings: &Settings, found: &Found) -> Result<Parts, F
         .map_err(|error| failure::control_plane(&error))?;
     match start_agent(settings, found, &control_plane).await {
         Ok((agent, agent_name, policy)) => {
-            let mut followers = vec![follow::enabled(control_plane.enabled_clusters(), policy.clone())];
+            let mut followers = vec![follow::enabled(
+                control_plane.enabled_clusters(),
+                agent.status(),
+                found.uid.clone(),
+                policy.clone(),
+            )];
             if found.awaited() {
                 followers.push(follow::named(control_plane.app().clone(), &agent));
             }
@@ -81,7 +86,7 @@ async fn start_agent(
     config.exclude = vec![settings.data_dir.clone()];
     let hostname = config.hostname();
     let policy = policy::Policy::open(&config.policy, &settings.watch)?;
-    policy.write(&control_plane.enabled_clusters().borrow())?;
+    policy.write(&control_plane.enabled_clusters().borrow(), found.uid.as_deref())?;
     let name = agent_name(&hostname);
     // Whoever runs this owns both sides: the agent may report for the cluster that it is pointed at.
     let identity = data_dir.join("identity");

@@ -71,8 +71,11 @@ impl Policy {
         &self.managed
     }
 
-    /// Writes the managed file, unless it says so already: the watched paths, and what is enabled in which clusters.
-    pub fn write(&self, enabled: &[Enabled]) -> Result<(), Failure> {
+    /// Writes the managed file, unless it says so already: the watched paths, and what is enabled in the cluster `own`
+    /// that the agent watches. What is enabled elsewhere is nothing to this agent: a policy allows its actions in all of
+    /// its clusters.
+    pub fn write(&self, enabled: &[Enabled], own: Option<&str>) -> Result<(), Failure> {
+        let enabled: Vec<&Enabled> = enabled.iter().filter(|(uid, _)| Some(uid.as_str()) == own).collect();
         let allowed = |kind: &ActionKind| {
             if on_files(*kind) {
                 !self.paths.is_empty()
@@ -120,17 +123,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let roots = ["/srv/a".into(), "/srv/b \"q\"".into()];
         let policy = Policy::open(&dir.path().join("policy.toml"), &roots).unwrap();
-        policy.write(&[]).unwrap();
+        policy.write(&[], Some("u1")).unwrap();
         assert_eq!(words(&policy, "paths"), ["/srv/a", "/srv/b \"q\""]);
         assert_eq!(words(&policy, "allow"), ["restore_file", "accept_baseline"]);
         assert!(words(&policy, "clusters").is_empty());
-        policy.write(&[("u1".into(), vec![ActionKind::RestartPod]), ("u2".into(), Vec::new())]).unwrap();
+        let enabled = [
+            ("u1".into(), vec![ActionKind::RestartPod]),
+            ("u2".into(), vec![ActionKind::RollbackDeployment]),
+        ];
+        policy.write(&enabled, Some("u1")).unwrap();
         assert_eq!(words(&policy, "allow"), ["restart_pod", "restore_file", "accept_baseline"]);
-        assert_eq!(words(&policy, "clusters"), ["u1", "u2"]);
-        policy.write(&[]).unwrap();
+        assert_eq!(words(&policy, "clusters"), ["u1"], "what is enabled elsewhere is not allowed here");
+        policy.write(&enabled, None).unwrap();
+        assert_eq!(words(&policy, "allow"), ["restore_file", "accept_baseline"], "its cluster is not known");
+        policy.write(&[], Some("u1")).unwrap();
         assert!(words(&policy, "clusters").is_empty(), "what is disabled is no longer allowed");
         let unwatched = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();
-        unwatched.write(&[]).unwrap();
+        unwatched.write(&[], None).unwrap();
         assert!(words(&unwatched, "allow").is_empty());
     }
 
@@ -144,7 +153,7 @@ mod tests {
         // Whatever a person writes, even what is no policy, stays as it is.
         std::fs::write(&path, "deny = [\nclusters\n").unwrap();
         let again = Policy::open(&path, &["/srv/new".into()]).unwrap();
-        again.write(&[("u1".into(), vec![ActionKind::RestartPod])]).unwrap();
+        again.write(&[("u1".into(), vec![ActionKind::RestartPod])], Some("u1")).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "deny = [\nclusters\n");
         assert_eq!(policy.managed(), again.managed());
     }

@@ -266,3 +266,21 @@ fn a_deeper_cause_takes_over_and_the_first_incident_ends_as_explained() {
     assert!(lab.last(IncidentKind::PodCrashLoop).reason.contains("deeper cause"));
     assert!(lab.open(IncidentKind::RolloutStuck).is_open());
 }
+
+#[test]
+fn while_one_job_closes_a_node_no_other_one_is_closed() {
+    let mut lab = crash_loop();
+    lab.deploy("api", 2, 1);
+    lab.see(Body::Pod(crashing(pod("api-1", "0", "node-b"), 4)));
+    let jobs = lab.settle();
+    let [first] = &jobs[..] else { panic!("expected one job, found {}", jobs.len()) };
+    // The inventory still shows both nodes as open.
+    assert!(lab.settle().is_empty());
+    let waits = lab.incidents.values().find(|i| i.doc.state == IncidentState::Open).unwrap();
+    assert!(waits.doc.reason.contains("closes a node"), "{}", waits.doc.reason);
+    let Some(Order::RestartPod(order)) = order_of(first) else { panic!("{first:?}") };
+    lab.report(first, Phase::Failed, "failed", "no replacement became ready");
+    lab.pass(1);
+    let Some(Order::RestartPod(next)) = lab.settle().first().and_then(order_of) else { panic!("no job") };
+    assert_ne!(order.node, next.node);
+}

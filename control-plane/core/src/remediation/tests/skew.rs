@@ -63,6 +63,27 @@ fn an_incident_stays_open_while_the_kind_that_it_needs_is_not_listed() {
     assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
 }
 
+/// Between two pods of a StatefulSet there is none; only the StatefulSet says whether that is the end of it.
+#[test]
+fn no_pod_left_is_no_recovery_while_the_workloads_kind_is_not_listed() {
+    let mut lab = Lab::new();
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, "db-1"), 4)));
+    lab.diagnose();
+    let bodies = lab.cluster_bodies();
+    lab.see(begin("StatefulSet", 1));
+    let pod = bodies.iter().find(|body| body.object_kind() == Some(ObjectKind::Pod)).unwrap();
+    let Body::Pod(v1::Pod { meta: Some(meta), .. }) = pod else { panic!("{pod:?}") };
+    lab.see(gone("Pod", &meta.uid));
+    lab.pass(3_600);
+    lab.settle();
+    assert!(lab.open(IncidentKind::PodCrashLoop).is_open());
+    // Listed, and not in the listing: it is gone, and the incident with it.
+    lab.see(end("StatefulSet", 1));
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
+}
+
 #[test]
 fn a_kind_of_a_newer_agent_changes_nothing_of_what_is_known() {
     let mut lab = crash_loop();
