@@ -53,7 +53,7 @@ impl ActionRules for v1::RestartPod {
             format!("container {} does not wait in CrashLoopBackOff right now", self.container)
         });
         if self.avoid_node {
-            require(found, 7, !another_closes_a_node(plan, snapshot), || {
+            require(found, 7, !another_node_is_being_closed(plan, &self.node, snapshot), || {
                 "another job that is out closes a node of this cluster".to_owned()
             });
         }
@@ -61,12 +61,14 @@ impl ActionRules for v1::RestartPod {
 }
 
 /// Until what a job closes is seen closed, the inventory still shows that node as open. A job whose plan cannot be read
-/// may close one.
-fn another_closes_a_node(plan: &Plan, snapshot: &Snapshot<'_>) -> bool {
+/// may close any.
+fn another_node_is_being_closed(plan: &Plan, node: &str, snapshot: &Snapshot<'_>) -> bool {
     let closes = |job: &Job| {
         let of = snapshot.plans.iter().find(|other| other.doc.id == job.plan_id);
         let order = of.and_then(|other| other.doc.action.body());
-        order.is_none_or(|body| matches!(body, Body::RestartPod(order) if order.avoid_node))
+        order.is_none_or(
+            |body| matches!(body, Body::RestartPod(order) if order.avoid_node && order.node != node),
+        )
     };
     let out = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
     out.filter(|job| !job.state.is_final() && job.scope == plan.scope).any(closes)
