@@ -266,6 +266,53 @@ fn each_change_of_a_rollback_names_its_invariant() {
     }
 }
 
+const STALE: &str = "job_00000000000000000000000000000099";
+
+/// A cordon of a job that nobody knows, which a person approved to be lifted.
+fn stale_cordon() -> (Lab, Plan) {
+    let mut lab = Lab::new();
+    closed_by(&mut lab, STALE);
+    lab.diagnose();
+    lab.plan();
+    lab.decide("operator", crate::approval::Decision::Approve, "").unwrap();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    (lab, plan)
+}
+
+fn closed_by(lab: &mut Lab, job: &str) {
+    lab.see(Body::Node(v1::Node { unschedulable: true, cordoned_by: job.into(), ..node("node-a") }));
+}
+
+#[test]
+fn each_change_of_an_uncordon_names_its_invariant() {
+    type Change = fn(&mut Lab, &mut Plan);
+    let table: &[(&str, &[u8], Change)] = &[
+        ("as it was approved", &[], |_, _| ()),
+        ("the node is gone", &[3], |lab, _| _ = lab.see(gone("Node", "node-node-a"))),
+        ("somebody else closed it", &[9], |lab, _| closed_by(lab, "")),
+        ("a later job of ours closed it", &[9], |lab, _| {
+            closed_by(lab, "job_00000000000000000000000000000098");
+        }),
+        ("it is open already", &[3, 9], |lab, _| _ = lab.see(Body::Node(node("node-a")))),
+        ("nodes are being listed", &[3], |lab, _| _ = lab.see(begin("Node", 1))),
+        ("the cluster only observes", &[12], |lab, _| {
+            lab.clusters.get_mut(CLUSTER).unwrap().doc.mode = Mode::Observe;
+        }),
+        ("nobody approved it", &[2], |lab, _| lab.approvals.clear()),
+        ("another digest", &[2], |_, plan| plan.digest = "00".into()),
+    ];
+    for (what, invariants, change) in table {
+        let (mut lab, mut plan) = stale_cordon();
+        change(&mut lab, &mut plan);
+        assert_eq!(numbers(&lab, &plan), *invariants, "{what}");
+    }
+    // Its job turns up after all, and is out: the cordon is in use.
+    let (mut lab, plan) = stale_cordon();
+    let out = Job { id: STALE.parse().unwrap(), ..job(&lab, &plan, JobState::Running) };
+    with_job(&mut lab, out);
+    assert!(numbers(&lab, &plan).contains(&9));
+}
+
 #[test]
 fn a_baseline_nobody_asked_for_and_a_changed_file_are_noticed() {
     let mut lab = Lab::new();
