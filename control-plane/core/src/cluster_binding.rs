@@ -222,10 +222,14 @@ mod tests {
         let mut bindings = Bindings::default();
         bindings.update(&all);
         assert_eq!(bindings.unbound(&world), Unbound::default());
+        assert!(bindings.may_report(&all, two.doc.id, "u2"));
         two.doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
         let all = [agent(1, Some("u3")), two.clone()];
         bindings.update(&all);
         let unbound = Unbound { clusters: vec!["u1".into(), "u2".into()], hosts: vec![two.doc.id] };
         assert_eq!(bindings.unbound(&world), unbound);
+        for of in ["u2", ""] {
+            assert!(!bindings.may_report(&all, two.doc.id, of), "what a revoked agent sent last: {of:?}");
+        }
     }
 }
