@@ -173,7 +173,7 @@ impl SessionLoop {
                     );
                     // What says when to come back, and what is wrong with one message, passes.
                     if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
-                        self.status.update(|status| status.turned_away = true);
+                        self.status.update(|status| status.rejected = true);
                     }
                 }
                 self.handle(Event::Frame(frame));
@@ -253,7 +253,7 @@ impl SessionLoop {
     }
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
-        self.status.update(|status| status.turned_away = false);
+        self.status.update(|status| status.rejected = false);
         let acknowledged = welcome.acknowledged;
         self.disk(move |store| store.welcome(acknowledged)).await;
         if self.control.try_send(ControlMessage::Epoch(welcome.epoch)).is_err() {

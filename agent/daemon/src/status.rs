@@ -22,7 +22,7 @@ pub struct Status {
     /// A session with the control plane is live.
     pub connected: bool,
     /// The control plane refuses this agent until an operator does something; a mere disconnection is not that.
-    pub turned_away: bool,
+    pub rejected: bool,
     /// This agent is to watch a cluster.
     pub has_cluster: bool,
     /// UID of the kube-system namespace; empty while it is not known.

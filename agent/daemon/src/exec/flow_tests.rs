@@ -11,13 +11,13 @@ use super::super::test_support::{self, ALLOW, JOB, admitted};
 use super::*;
 use crate::watch::kube::ClusterHandle;
 
-struct Bench {
+struct TestAgent {
     dir: tempfile::TempDir,
     shared: Arc<Shared>,
     refusals: mpsc::Receiver<Box<v1::JobReport>>,
 }
 
-impl Bench {
+impl TestAgent {
     /// An agent whose policy allows the one job, which was just admitted.
     fn new() -> (Self, AdmittedJob) {
         let dir = tempfile::tempdir().unwrap();
@@ -148,8 +148,8 @@ fn succeed(shared: &Shared) {
 fn nothing(_: &Shared) {}
 
 #[allow(clippy::unnecessary_wraps, reason = "what it gives is what the flow takes")]
-fn interrupted(bench: &Bench, phase: Phase) -> Option<InterruptedJob> {
-    let mut store = bench.shared.journal.lock().unwrap();
+fn interrupted(agent: &TestAgent, phase: Phase) -> Option<InterruptedJob> {
+    let mut store = agent.shared.journal.lock().unwrap();
     let step = Step { undone_because: "it did not help".into(), ..Step::to(phase, Vec::new()) };
     store.change(|journal| journal.advance(JOB.parse().unwrap(), step, clock::now()).unwrap()).unwrap();
     Some(store.get().interrupted().remove(0))
@@ -157,15 +157,15 @@ fn interrupted(bench: &Bench, phase: Phase) -> Option<InterruptedJob> {
 
 #[tokio::test]
 async fn a_job_that_waited_begins_only_if_it_still_may() {
-    let (bench, job) = Bench::new();
-    let (acted, report) = bench.run(job, None, nothing).await;
+    let (agent, job) = TestAgent::new();
+    let (acted, report) = agent.run(job, None, nothing).await;
     assert_eq!((acted, report.phase()), (1, ReportPhase::Succeeded), "{}", report.reason);
 
     let cases: [(Meanwhile, Code); 3] =
         [(forbid, Code::PolicyForbids), (expire, Code::Expired), (succeed, Code::StaleEpoch)];
     for (meanwhile, code) in cases {
-        let (bench, job) = Bench::new();
-        let (acted, report) = bench.run(job, None, meanwhile).await;
+        let (agent, job) = TestAgent::new();
+        let (acted, report) = agent.run(job, None, meanwhile).await;
         assert_eq!((acted, report.phase(), report.code.as_str()), (0, ReportPhase::Refused, code.as_str()));
     }
 }
@@ -173,18 +173,18 @@ async fn a_job_that_waited_begins_only_if_it_still_may() {
 #[tokio::test]
 async fn after_a_restart_what_had_done_nothing_is_asked_anew() {
     for phase in [Phase::Received, Phase::Intent] {
-        let (bench, job) = Bench::new();
-        let left = interrupted(&bench, phase);
-        let (acted, report) = bench.run(job, left, nothing).await;
+        let (agent, job) = TestAgent::new();
+        let left = interrupted(&agent, phase);
+        let (acted, report) = agent.run(job, left, nothing).await;
         assert_eq!((acted, report.phase()), (1, ReportPhase::Succeeded), "{}", report.reason);
 
         let cases: [(Meanwhile, Code); 3] =
             [(forbid, Code::PolicyForbids), (expire, Code::Expired), (succeed, Code::StaleEpoch)];
         for (before, code) in cases {
-            let (bench, job) = Bench::new();
-            let left = interrupted(&bench, phase);
-            before(&bench.shared);
-            let (acted, report) = bench.run(job, left, nothing).await;
+            let (agent, job) = TestAgent::new();
+            let left = interrupted(&agent, phase);
+            before(&agent.shared);
+            let (acted, report) = agent.run(job, left, nothing).await;
             assert_eq!(
                 (acted, report.phase(), report.code.as_str()),
                 (0, ReportPhase::Refused, code.as_str())
@@ -196,19 +196,19 @@ async fn after_a_restart_what_had_done_nothing_is_asked_anew() {
 
 #[tokio::test]
 async fn after_a_restart_what_was_done_is_finished_whatever_the_policy_says() {
-    let (bench, job) = Bench::new();
-    let left = interrupted(&bench, Phase::Applied);
-    forbid(&bench.shared);
-    expire(&bench.shared);
-    let (acted, report) = bench.run(job, left, nothing).await;
+    let (agent, job) = TestAgent::new();
+    let left = interrupted(&agent, Phase::Applied);
+    forbid(&agent.shared);
+    expire(&agent.shared);
+    let (acted, report) = agent.run(job, left, nothing).await;
     assert_eq!((acted, report.phase()), (0, ReportPhase::Succeeded), "{}", report.reason);
 }
 
 /// While it stands, the journal cannot be written.
-fn block(bench: &Bench) -> PathBuf {
-    let in_the_way = bench.dir.path().join("journal.new");
+fn block(agent: &TestAgent) -> PathBuf {
+    let in_the_way = agent.dir.path().join("journal.new");
     std::fs::create_dir(&in_the_way).unwrap();
-    let mut journal = bench.shared.journal.lock().unwrap();
+    let mut journal = agent.shared.journal.lock().unwrap();
     let _ = journal.change(|journal| {
         journal.write_failed();
         Vec::new()
@@ -218,58 +218,58 @@ fn block(bench: &Bench) -> PathBuf {
 
 #[tokio::test]
 async fn what_the_journal_does_not_have_on_disk_is_not_sent() {
-    let (bench, job) = Bench::new();
-    let in_the_way = block(&bench);
-    let remedy = Counting::new(&bench.shared, nothing);
+    let (agent, job) = TestAgent::new();
+    let in_the_way = block(&agent);
+    let remedy = Counting::new(&agent.shared, nothing);
     let acted = remedy.acted.clone();
-    Flow { shared: &bench.shared, job: Arc::new(job) }.guarded(remedy, None).await;
+    Flow { shared: &agent.shared, job: Arc::new(job) }.guarded(remedy, None).await;
     assert_eq!(acted.load(Ordering::SeqCst), 0, "nothing is changed without a journal");
-    assert_eq!(bench.reports(), [], "after a kill and a restart the job would run");
+    assert_eq!(agent.reports(), [], "after a kill and a restart the job would run");
     // A restart now finds the job where the disk has it.
-    let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
+    let after = JournalStore::open(agent.dir.path(), clock::now()).unwrap();
     assert_eq!(after.get().interrupted()[0].phase, Phase::Received);
 
     std::fs::remove_dir(in_the_way).unwrap();
-    bench.shared.journal(|journal| journal.tick(clock::now())).await.unwrap();
-    let sent = bench.reports();
+    agent.shared.journal(|journal| journal.tick(clock::now())).await.unwrap();
+    let sent = agent.reports();
     assert_eq!((sent.len(), sent[0].phase(), sent[0].job_id.as_str()), (1, ReportPhase::Refused, JOB));
-    let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
+    let after = JournalStore::open(agent.dir.path(), clock::now()).unwrap();
     assert_eq!(after.get().interrupted(), []);
     assert_eq!(after.get().unacknowledged(usize::MAX, |_| false), sent);
 }
 
 #[tokio::test]
 async fn a_refusal_is_kept_by_the_journal_or_sent_once() {
-    let (mut bench, _) = Bench::new();
-    let receive = async |bench: &Bench, envelope| {
+    let (mut agent, _) = TestAgent::new();
+    let receive = async |agent: &TestAgent, envelope| {
         let slots = Arc::new(tokio::sync::Semaphore::new(1));
         let mut running = tokio::task::JoinSet::new();
-        super::super::receive(&bench.shared, envelope, &slots, &mut running).await;
+        super::super::receive(&agent.shared, envelope, &slots, &mut running).await;
         assert!(running.is_empty(), "nothing runs");
     };
     // The one job is in the journal: a second copy is a replay, of which the journal keeps nothing.
-    receive(&bench, test_support::envelope(clock::now())).await;
-    let replay = bench.refusals.try_recv().unwrap();
+    receive(&agent, test_support::envelope(clock::now())).await;
+    let replay = agent.refusals.try_recv().unwrap();
     assert_eq!((replay.phase(), replay.job_id.as_str()), (ReportPhase::ReplayRefused, JOB));
-    receive(&bench, v1::Envelope::default()).await;
-    let nameless = bench.refusals.try_recv().unwrap();
+    receive(&agent, v1::Envelope::default()).await;
+    let nameless = agent.refusals.try_recv().unwrap();
     assert_eq!((nameless.code.as_str(), nameless.job_id.as_str()), ("bad_signature", ""));
-    assert_eq!((nameless.envelope_sha256.len(), bench.reports().len()), (32, 0));
+    assert_eq!((nameless.envelope_sha256.len(), agent.reports().len()), (32, 0));
     // Too many are dropped, not piled up.
     for _ in 0..2 * super::super::REFUSALS {
-        receive(&bench, v1::Envelope::default()).await;
+        receive(&agent, v1::Envelope::default()).await;
     }
-    assert_eq!(bench.refusals.len(), super::super::REFUSALS);
+    assert_eq!(agent.refusals.len(), super::super::REFUSALS);
 
     // A job that the journal does not know is refused by the policy: that is kept.
     let dir = tempfile::tempdir().unwrap();
     let journal = JournalStore::open(dir.path(), clock::now()).unwrap();
     let (shared, refusals) = test_support::shared(dir.path(), journal, ClusterHandle::default());
-    let bench = Bench { dir, shared, refusals };
-    receive(&bench, test_support::envelope(clock::now())).await;
-    let kept = bench.reports();
-    assert_eq!((kept.len(), kept[0].code.as_str(), bench.refusals.len()), (1, "policy_forbids", 0));
-    assert!(bench.shared.journal.lock().unwrap().get().seen(JOB.parse().unwrap()).is_some());
+    let agent = TestAgent { dir, shared, refusals };
+    receive(&agent, test_support::envelope(clock::now())).await;
+    let kept = agent.reports();
+    assert_eq!((kept.len(), kept[0].code.as_str(), agent.refusals.len()), (1, "policy_forbids", 0));
+    assert!(agent.shared.journal.lock().unwrap().get().seen(JOB.parse().unwrap()).is_some());
 }
 
 #[tokio::test]
@@ -290,14 +290,14 @@ async fn what_did_not_help_is_undone_or_says_why_not() {
     ];
     for (compensation, phase, reason) in cases {
         for left_at in [None, Some(Phase::Applied), Some(Phase::Compensating)] {
-            let (bench, job) = Bench::new();
-            let left = left_at.and_then(|phase| interrupted(&bench, phase));
+            let (agent, job) = TestAgent::new();
+            let left = left_at.and_then(|phase| interrupted(&agent, phase));
             // What has begun is undone whatever the policy says by now.
             if left_at.is_some() {
-                forbid(&bench.shared);
+                forbid(&agent.shared);
             }
-            let remedy = Counting::failing(&bench.shared, compensation);
-            let (acted, undone, report) = bench.run_as(remedy, job, left).await;
+            let remedy = Counting::failing(&agent.shared, compensation);
+            let (acted, undone, report) = agent.run_as(remedy, job, left).await;
             assert_eq!((acted, undone), (usize::from(left_at.is_none()), 1));
             assert_eq!(report.phase(), phase, "{}", report.reason);
             assert!(report.reason.contains(reason), "{}", report.reason);
@@ -310,13 +310,13 @@ async fn what_did_not_help_is_undone_or_says_why_not() {
 
 #[tokio::test]
 async fn nothing_is_undone_that_the_journal_does_not_know_of() {
-    let (bench, job) = Bench::new();
-    let left = interrupted(&bench, Phase::Applied);
-    block(&bench);
-    let remedy = Counting::failing(&bench.shared, || panic!("undone without a journal"));
-    Flow { shared: &bench.shared, job: Arc::new(job) }.guarded(remedy, left).await;
-    assert_eq!(bench.reports(), []);
-    let after = JournalStore::open(bench.dir.path(), clock::now()).unwrap();
+    let (agent, job) = TestAgent::new();
+    let left = interrupted(&agent, Phase::Applied);
+    block(&agent);
+    let remedy = Counting::failing(&agent.shared, || panic!("undone without a journal"));
+    Flow { shared: &agent.shared, job: Arc::new(job) }.guarded(remedy, left).await;
+    assert_eq!(agent.reports(), []);
+    let after = JournalStore::open(agent.dir.path(), clock::now()).unwrap();
     assert_eq!(after.get().interrupted()[0].phase, Phase::Applied, "a restart verifies it again");
 }
 
@@ -324,10 +324,10 @@ async fn nothing_is_undone_that_the_journal_does_not_know_of() {
 async fn a_policy_that_cannot_be_read_is_named_as_the_reason() {
     let too_long = format!("{ALLOW}# {}\n", "x".repeat(64 << 10));
     for (text, found) in [("allow = []\nalow = []\n", "line 2"), (too_long.as_str(), "65536 bytes")] {
-        let (bench, job) = Bench::new();
-        bench.say(text);
-        let path = bench.shared.policy.display().to_string();
-        let (acted, report) = bench.run(job, None, nothing).await;
+        let (agent, job) = TestAgent::new();
+        agent.say(text);
+        let path = agent.shared.policy.display().to_string();
+        let (acted, report) = agent.run(job, None, nothing).await;
         assert_eq!((acted, report.code.as_str()), (0, "policy_forbids"));
         assert!(report.reason.contains(found) && report.reason.contains(&path), "{}", report.reason);
     }
@@ -335,10 +335,10 @@ async fn a_policy_that_cannot_be_read_is_named_as_the_reason() {
 
 #[tokio::test]
 async fn a_pipe_in_the_policys_place_is_refused_and_not_waited_for() {
-    let (bench, job) = Bench::new();
-    std::fs::remove_file(&bench.shared.policy).unwrap();
-    fifo(&bench.shared.policy);
-    let (acted, report) = bench.run(job, None, nothing).await;
+    let (agent, job) = TestAgent::new();
+    std::fs::remove_file(&agent.shared.policy).unwrap();
+    fifo(&agent.shared.policy);
+    let (acted, report) = agent.run(job, None, nothing).await;
     assert_eq!((acted, report.code.as_str()), (0, "policy_forbids"));
     assert!(report.reason.contains("no plain file"), "{}", report.reason);
 }

@@ -28,8 +28,8 @@ const MAX_DISKS: usize = 64;
 pub async fn run(
     hostname: String,
     interval: Duration,
-    outbox: ObservationQueue,
-    board: Arc<SharedStatus>,
+    observations: ObservationQueue,
+    status: Arc<SharedStatus>,
     mut resync: watch::Receiver<u64>,
     cancel: CancellationToken,
 ) {
@@ -40,7 +40,7 @@ pub async fn run(
         Ok(Ok(sampler)) => Some(sampler),
         Ok(Err(error)) => {
             let text = format!("expected to read this host's health from the system, found: {error}");
-            board.problem("host", Some(text));
+            status.problem("host", Some(text));
             return;
         }
         Err(_) => return,
@@ -62,7 +62,7 @@ pub async fn run(
         let Ok((taken, sample)) = done.await else { return };
         sampler = Some(taken);
         if let Some(host) = sender.offer(sample, clock::now()) {
-            outbox.observe("", observation::Body::Host(host)).await;
+            observations.observe("", observation::Body::Host(host)).await;
         }
     }
 }

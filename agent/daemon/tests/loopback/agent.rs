@@ -295,7 +295,7 @@ async fn a_certificate_is_renewed_over_the_live_session_with_the_same_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readiness_follows_the_session_and_a_second_agent_on_the_same_data_is_turned_away() {
+async fn readiness_follows_the_session_and_a_second_agent_on_the_same_data_is_refused() {
     let site = Site::new().await;
     let address = site.agent.telemetry_addr().unwrap();
     let (head, body) = get(address, "/readyz").await;

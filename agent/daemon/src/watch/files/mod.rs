@@ -44,8 +44,8 @@ const RETRY: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Files {
     roots: Vec<(String, Arc<Mutex<Root>>)>,
-    outbox: ObservationQueue,
-    board: Arc<SharedStatus>,
+    observations: ObservationQueue,
+    status: Arc<SharedStatus>,
     counters: Arc<Counters>,
 }
 
@@ -55,8 +55,8 @@ impl Files {
         paths: &[PathBuf],
         exclude: &[PathBuf],
         baselines: &Arc<Baselines>,
-        outbox: ObservationQueue,
-        board: Arc<SharedStatus>,
+        observations: ObservationQueue,
+        status: Arc<SharedStatus>,
         counters: Arc<Counters>,
     ) -> Self {
         let root = |path: &PathBuf| {
@@ -64,7 +64,7 @@ impl Files {
             (root.text().to_owned(), Arc::new(Mutex::new(root)))
         };
         let unique: BTreeSet<&PathBuf> = paths.iter().collect();
-        Self { roots: unique.into_iter().map(root).collect(), outbox, board, counters }
+        Self { roots: unique.into_iter().map(root).collect(), observations, status, counters }
     }
 
     /// Works on a root on a blocking thread, once it is free. `None` when it is not watched.
@@ -80,10 +80,10 @@ impl Files {
 
     /// Looks at one path (absolute) again and reports what changed, before it returns.
     pub async fn look_again(&self, root: &str, path: String) {
-        let outbox = self.outbox.clone();
+        let observations = self.observations.clone();
         self.with(root, move |root| {
             let now = clock::now().as_second();
-            let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
+            let mut emit = |file| observations.observe_now_blocking("", observation::Body::File(file));
             let relative = root.relative(&path).unwrap_or_default().to_owned();
             if !root.check(&relative, now, &mut emit) {
                 root.full_pass(now, &mut emit);
@@ -95,11 +95,12 @@ impl Files {
 
     async fn each(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) {
         for (text, _) in &self.roots {
-            let outbox = self.outbox.clone();
+            let observations = self.observations.clone();
             let which = which.clone();
             self.with(text, move |root| {
                 if which(root) {
-                    let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
+                    let mut emit =
+                        |file| observations.observe_now_blocking("", observation::Body::File(file));
                     root.full_pass(clock::now().as_second(), &mut emit);
                 }
             })
@@ -112,9 +113,11 @@ impl Files {
     async fn report_all(&self) {
         self.mark(sync_mark::Phase::Begin).await;
         for (text, _) in &self.roots {
-            let outbox = self.outbox.clone();
+            let observations = self.observations.clone();
             self.with(text, move |root| {
-                root.report_all(&mut |file| outbox.observe_now_blocking("", observation::Body::File(file)));
+                root.report_all(&mut |file| {
+                    observations.observe_now_blocking("", observation::Body::File(file))
+                });
             })
             .await;
         }
@@ -127,7 +130,7 @@ impl Files {
             phase: phase.into(),
             lease_term: 0,
         };
-        self.outbox.observe("", observation::Body::Sync(mark)).await;
+        self.observations.observe("", observation::Body::Sync(mark)).await;
     }
 
     async fn report_status(&self) {
@@ -135,12 +138,12 @@ impl Files {
         for (text, _) in &self.roots {
             let Some(status) = self.with(text, |root| root.status()).await else { continue };
             let problem = (!status.problem.is_empty()).then(|| status.problem.clone());
-            self.board.problem(&format!("root {text}"), problem);
+            self.status.problem(&format!("root {text}"), problem);
             statuses.push(status);
         }
         self.counters.watched_files.set(statuses.iter().map(|status| status.files).sum());
-        if self.board.status().roots != statuses {
-            self.board.update(|status| status.roots = statuses);
+        if self.status.status().roots != statuses {
+            self.status.update(|status| status.roots = statuses);
         }
     }
 }
@@ -213,7 +216,7 @@ fn listen(files: &Files, notices: &mut Notices) -> bool {
         let path = std::path::Path::new(text);
         moved |= if path.symlink_metadata().is_err() { notices.forget(path) } else { notices.watch(path) };
     }
-    files.board.problem("notices", notices.problem());
+    files.status.problem("notices", notices.problem());
     moved
 }
 
@@ -228,11 +231,11 @@ async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
         if below.is_empty() {
             continue;
         }
-        let outbox = files.outbox.clone();
+        let observations = files.observations.clone();
         files
             .with(text, move |root| {
                 let now = clock::now().as_second();
-                let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
+                let mut emit = |file| observations.observe_now_blocking("", observation::Body::File(file));
                 let alone = below.iter().all(|path| {
                     root.relative(path)
                         .map(str::to_owned)

@@ -12,7 +12,7 @@ use super::problems::Problems;
 use super::tracked::Tracked;
 use super::tree::{self, Examined, Visit};
 
-/// Most mount points that are remembered; what is below a further one stays unknown.
+/// Most mount points that are remembered; what is below further ones stays unknown.
 const MAX_MOUNTS: usize = 1_000;
 
 /// One walk.

@@ -25,7 +25,7 @@ pub struct Elector {
     settings: LeaseSettings,
     election: Election,
     out: Arc<watch::Sender<Leadership>>,
-    board: Arc<SharedStatus>,
+    status: Arc<SharedStatus>,
     /// Where the Lease is, once it is known.
     namespace: Option<String>,
 }
@@ -37,10 +37,10 @@ impl Elector {
         settings: LeaseSettings,
         identity: String,
         out: Arc<watch::Sender<Leadership>>,
-        board: Arc<SharedStatus>,
+        status: Arc<SharedStatus>,
     ) -> Self {
         let election = Election::new(identity, settings.duration);
-        Self { client, settings, election, out, board, namespace: None }
+        Self { client, settings, election, out, status, namespace: None }
     }
 
     /// Runs until cancelled, then gives the Lease back. An agent that the control plane refuses gives it back too and does
@@ -61,10 +61,10 @@ impl Elector {
     }
 
     async fn forever(&mut self) {
-        let mut status = self.board.subscribe();
+        let mut status = self.status.subscribe();
         let mut refused = false;
         loop {
-            let now_refused = status.borrow_and_update().turned_away;
+            let now_refused = status.borrow_and_update().rejected;
             if now_refused != refused {
                 refused = now_refused;
                 self.election.compete(!refused);
@@ -75,7 +75,7 @@ impl Elector {
                     );
                 }
             }
-            // The board outlives this loop; any change of the status wakes it, which does no harm.
+            // The status outlives this loop; any change of it wakes the loop, which does no harm.
             match self.election.poll(clock::monotonic(), clock::now()) {
                 Step::Send(request) => {
                     let answer = self.ask(request).await;
@@ -102,7 +102,7 @@ impl Elector {
                  may get, create and update leases there"
             )
         });
-        self.board.problem("lease", problem);
+        self.status.problem("lease", problem);
     }
 
     async fn ask(&mut self, request: Request) -> Answer {

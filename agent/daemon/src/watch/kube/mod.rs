@@ -83,9 +83,9 @@ pub struct Watch {
     /// This replica's name in the election: the agent's id.
     pub identity: String,
     /// Where observations go.
-    pub outbox: ObservationQueue,
+    pub observations: ObservationQueue,
     /// Where status and problems are said.
-    pub board: Arc<SharedStatus>,
+    pub status: Arc<SharedStatus>,
     /// What the executors share.
     pub handle: Arc<ClusterHandle>,
     /// Grows whenever everything is to be listed again.
@@ -98,7 +98,7 @@ pub struct Watch {
 pub async fn run(watch: Watch) {
     let Some(cluster) = find(&watch).await else { return };
     tracing::info!(cluster = cluster.name, uid = cluster.uid, "cluster found");
-    watch.board.update(|status| {
+    watch.status.update(|status| {
         status.cluster_uid.clone_from(&cluster.uid);
         status.cluster_name.clone_from(&cluster.name);
     });
@@ -108,7 +108,7 @@ pub async fn run(watch: Watch) {
         watch.lease.clone(),
         watch.identity.clone(),
         watch.handle.leadership.clone(),
-        watch.board.clone(),
+        watch.status.clone(),
     );
     let election = tokio::spawn(elector.run(watch.cancel.clone()));
     tokio::select! {
@@ -116,7 +116,7 @@ pub async fn run(watch: Watch) {
         () = lead(&watch, &cluster) => {}
     }
     let _ = election.await;
-    watch.board.update(|status| {
+    watch.status.update(|status| {
         status.leading = false;
         status.standing_by = false;
     });
@@ -132,10 +132,10 @@ async fn find(watch: &Watch) -> Option<Cluster> {
         };
         match identified {
             Ok(cluster) => {
-                watch.board.problem("cluster", None);
+                watch.status.problem("cluster", None);
                 return Some(cluster);
             }
-            Err(error) => watch.board.problem("cluster", Some(error.to_string())),
+            Err(error) => watch.status.problem("cluster", Some(error.to_string())),
         }
         tokio::select! {
             () = watch.cancel.cancelled() => return None,
@@ -151,7 +151,7 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
     loop {
         let now = *leadership.borrow_and_update();
         let term = now.term(clock::monotonic());
-        watch.board.update(|status| {
+        watch.status.update(|status| {
             status.leading = term.is_some();
             status.lease_term = term.unwrap_or_default();
             status.standing_by = now == Leadership::Standby;
@@ -185,7 +185,7 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
         kinds.shutdown().await;
         // What stood in the way of the watch is the next leader's to say.
         for kind in ObjectKind::ALL {
-            watch.board.problem(&stream::problem_key(*kind), None);
+            watch.status.problem(&stream::problem_key(*kind), None);
         }
     }
 }
@@ -194,13 +194,13 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
 fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) -> JoinSet<()> {
     let listings: Arc<watch::Sender<Listings>> = Arc::default();
     let mut kinds = JoinSet::new();
-    kinds.spawn(tell_synced(watch.board.clone(), term, listings.subscribe()));
+    kinds.spawn(tell_synced(watch.status.clone(), term, listings.subscribe()));
     let follow = Follow {
         client: cluster.client.clone(),
         cluster_uid: cluster.uid.clone(),
         term,
-        outbox: watch.outbox.clone(),
-        board: watch.board.clone(),
+        observations: watch.observations.clone(),
+        status: watch.status.clone(),
         resync: watch.resync.clone(),
         listings,
         cordons: watch.handle.cordons.clone(),
@@ -221,10 +221,10 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
 }
 
 /// Says in the status when the cluster is listed.
-async fn tell_synced(board: Arc<SharedStatus>, term: u64, mut listings: watch::Receiver<Listings>) {
+async fn tell_synced(status: Arc<SharedStatus>, term: u64, mut listings: watch::Receiver<Listings>) {
     if listings.wait_for(is_synced).await.is_ok() {
         tracing::info!(term, "the cluster is listed");
-        board.update(|status| status.synced = status.leading && status.lease_term == term);
+        status.update(|status| status.synced = status.leading && status.lease_term == term);
     }
 }
 

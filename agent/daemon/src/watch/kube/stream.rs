@@ -53,9 +53,9 @@ pub struct Follow {
     /// The term of the lease under which this is watched.
     pub term: u64,
     /// Where observations go.
-    pub outbox: ObservationQueue,
+    pub observations: ObservationQueue,
     /// Where problems are said.
-    pub board: Arc<SharedStatus>,
+    pub status: Arc<SharedStatus>,
     /// Grows whenever everything is to be listed again.
     pub resync: watch::Receiver<u64>,
     /// How far every kind has come.
@@ -113,7 +113,7 @@ impl<T: Slim> Stream<T> {
                 match event {
                     Some(Ok(event)) => {
                         wait = BACKOFF.0;
-                        self.follow.board.problem(&problem_key(T::KIND), None);
+                        self.follow.status.problem(&problem_key(T::KIND), None);
                         let listed = matches!(event, Event::InitDone);
                         self.event(event).await;
                         if listed && self.bracketed {
@@ -197,7 +197,7 @@ impl<T: Slim> Stream<T> {
     }
 
     async fn send(&self, body: observation::Body) {
-        self.follow.outbox.observe(&self.follow.cluster_uid, body).await;
+        self.follow.observations.observe(&self.follow.cluster_uid, body).await;
     }
 
     fn listing(&self, listing: Listing) {
@@ -226,11 +226,11 @@ impl<T: Slim> Stream<T> {
         };
         let found = chain(error);
         let text = format!("expected to watch every {} of the cluster, found: {found}; {remedy}", T::KIND);
-        self.follow.board.problem(&problem_key(T::KIND), Some(text));
+        self.follow.status.problem(&problem_key(T::KIND), Some(text));
     }
 }
 
-/// The key of a kind's problem on the board.
+/// The key of a kind's problem on the status.
 pub(super) fn problem_key(kind: ObjectKind) -> String {
     format!("watch-{kind}")
 }

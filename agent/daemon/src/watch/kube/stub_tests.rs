@@ -191,16 +191,16 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
         json!({ "type": "DELETED", "object": pod(3, "Running") }),
         expired(),
     ];
-    let (outbox, mut items) = ObservationQueue::new();
+    let (observations, mut items) = ObservationQueue::new();
     let resync = watch::Sender::new(0);
-    let board = Arc::new(SharedStatus::new());
+    let status = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
     let follow = Follow {
         client,
         cluster_uid: "c".to_owned(),
         term: 5,
-        outbox,
-        board: board.clone(),
+        observations,
+        status: status.clone(),
         resync: resync.subscribe(),
         listings: Arc::default(),
         cordons: Arc::new(Cordons::default()),
@@ -221,7 +221,7 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     for expected in ["web-2 Running", "gone 3", "web-4 Pending", "gone 1"] {
         assert_eq!(next().await, expected);
     }
-    assert!(board.status().problems.is_empty(), "a 410 is no problem: {:?}", board.status().problems);
+    assert!(status.status().problems.is_empty(), "a 410 is no problem: {:?}", status.status().problems);
     resync.send_replace(1);
     for expected in ["Begin Pod 5", "web-2 Running", "web-4 Pending", "End Pod 5"] {
         assert_eq!(next().await, expected);
@@ -296,11 +296,12 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     // So long that nobody leads in this test because a lease ran out.
     let settings = LeaseSettings { duration: Duration::from_mins(2), ..LeaseSettings::default() };
     let replica = |name: &str| {
-        let (out, board) = (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(SharedStatus::new()));
+        let (out, status) =
+            (Arc::new(watch::Sender::new(Leadership::Unknown)), Arc::new(SharedStatus::new()));
         let cancel = CancellationToken::new();
         let elector =
-            Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), board.clone());
-        (out, board, tokio::spawn(elector.run(cancel.clone())), cancel)
+            Elector::new(client.clone(), settings.clone(), name.to_owned(), out.clone(), status.clone());
+        (out, status, tokio::spawn(elector.run(cancel.clone())), cancel)
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
@@ -308,15 +309,15 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
         drop(led.expect("nobody leads").unwrap());
     };
-    let (first, board, task, _end) = replica("first");
+    let (first, status, task, _end) = replica("first");
     leading(&first).await;
-    board.update(|status| status.turned_away = true);
+    status.update(|status| status.rejected = true);
     let (second, _, other, stop) = replica("second");
     leading(&second).await;
     assert_eq!(first.borrow().term(clock::monotonic()), None);
     stop.cancel();
     other.await.unwrap();
-    board.update(|status| status.turned_away = false);
+    status.update(|status| status.rejected = false);
     leading(&first).await;
     task.abort();
 }
@@ -336,15 +337,15 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     );
     std::fs::write(&kubeconfig, text).unwrap();
     let source = ClusterSource::Kubeconfig { path: Some(kubeconfig), context: None };
-    let (outbox, mut items) = ObservationQueue::new();
-    let (board, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+    let (observations, mut items) = ObservationQueue::new();
+    let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
     let running = tokio::spawn(super::run(super::Watch {
         target: client::target(&source).await.unwrap().unwrap(),
         lease: LeaseSettings::default(),
         identity: "me".to_owned(),
-        outbox,
-        board: board.clone(),
+        observations,
+        status: status.clone(),
         handle: Arc::default(),
         resync: resync.subscribe(),
         cancel: cancel.clone(),
@@ -364,8 +365,9 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     let marks = listed.iter().map(|kind| [format!("Begin {kind}"), format!("End {kind}")]);
     let expected: BTreeSet<_> = marks.flatten().chain(["web-1".to_owned()]).collect();
     assert_eq!(told, expected);
-    let mut status = board.subscribe();
-    let synced = tokio::time::timeout(Duration::from_secs(10), status.wait_for(|status| status.synced)).await;
+    let mut changes = status.subscribe();
+    let synced =
+        tokio::time::timeout(Duration::from_secs(10), changes.wait_for(|status| status.synced)).await;
     let problems = synced.expect("synced for what may be listed").unwrap().problems.clone();
     assert_eq!(problems.len(), 1, "{problems:?}");
     for part in ["every Node", "403", "get, list and watch on nodes", "lacks list"] {
@@ -374,7 +376,7 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     // Once it is granted, the kind is listed and the problem is gone.
     server.forbidden.lock().unwrap().clear();
     assert!(next().await.starts_with("Begin Node") && next().await.starts_with("End Node"));
-    assert!(board.status().problems.is_empty());
+    assert!(status.status().problems.is_empty());
     cancel.cancel();
     running.await.unwrap();
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use nimbus_api::{AuditDocument, AuditRow};
 use nimbus_control_core::model::{AuditDraft, ChangeSet};
 
-use super::Bench;
+use super::TestApi;
 use super::site::at;
 
 fn draft(n: i64) -> AuditDraft {
@@ -18,22 +18,22 @@ fn draft(n: i64) -> AuditDraft {
     }
 }
 
-async fn chain(rows: i64) -> Bench {
-    Bench::with(ChangeSet { audit: (1..=rows).map(draft).collect(), ..ChangeSet::default() }).await
+async fn chain(rows: i64) -> TestApi {
+    TestApi::with(ChangeSet { audit: (1..=rows).map(draft).collect(), ..ChangeSet::default() }).await
 }
 
 #[tokio::test]
 async fn rows_are_listed_newest_first_and_filtered_by_who_what_and_when() {
-    let bench = chain(10).await;
+    let api = chain(10).await;
     let seqs = async |query: &str| -> Vec<u64> {
-        let page = bench.get(&format!("/api/v1/audit?{query}")).await.ok();
+        let page = api.get(&format!("/api/v1/audit?{query}")).await.ok();
         page["items"].as_array().unwrap().iter().map(|row| row["seq"].as_u64().unwrap()).collect()
     };
     assert_eq!(seqs("limit=3").await, [10, 9, 8]);
     assert_eq!(seqs("user=operator").await, [10, 8, 6, 4, 2]);
     assert_eq!(seqs("action=plan").await, [9, 7, 5, 3, 1]);
     assert_eq!(seqs(&format!("since={}&until={}", at(4), at(6))).await, [5, 4]);
-    let first = bench.get("/api/v1/audit?limit=1").await.ok();
+    let first = api.get("/api/v1/audit?limit=1").await.ok();
     let next = first["next"].as_str().unwrap();
     assert_eq!(seqs(&format!("limit=1&after={next}")).await, [9]);
     assert_eq!(
@@ -45,8 +45,8 @@ async fn rows_are_listed_newest_first_and_filtered_by_who_what_and_when() {
 #[tokio::test]
 async fn an_export_is_whole_over_many_pages_in_every_format() {
     let rows = 1_203_i64;
-    let bench = chain(rows).await;
-    let export = async |query: &str| bench.get(&format!("/api/v1/audit/export?{query}")).await;
+    let api = chain(rows).await;
+    let export = async |query: &str| api.get(&format!("/api/v1/audit/export?{query}")).await;
     let json = export("").await;
     assert_eq!(json.header("content-type"), "application/json");
     let document: AuditDocument = serde_json::from_str(&json.text).unwrap();
@@ -68,12 +68,12 @@ async fn an_export_is_whole_over_many_pages_in_every_format() {
 
 #[tokio::test]
 async fn a_whole_chain_verifies_over_many_pages_and_an_empty_one_too() {
-    let bench = chain(1_203).await;
-    let verified = bench.get("/api/v1/audit/verify").await.ok();
-    let last = bench.get("/api/v1/audit?limit=1").await.ok();
+    let api = chain(1_203).await;
+    let verified = api.get("/api/v1/audit/verify").await.ok();
+    let last = api.get("/api/v1/audit?limit=1").await.ok();
     assert_eq!((&verified["valid"], &verified["rows"]), (&true.into(), &1_203.into()));
     assert_eq!(verified["head"], last["items"][0]["hash"]);
     assert!(verified["verified_at"].as_str().unwrap().parse::<Timestamp>().is_ok());
-    let empty = Bench::new().await.get("/api/v1/audit/verify").await.ok();
+    let empty = TestApi::new().await.get("/api/v1/audit/verify").await.ok();
     assert_eq!((&empty["valid"], &empty["rows"]), (&true.into(), &0.into()));
 }

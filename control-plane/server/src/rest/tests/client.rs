@@ -10,22 +10,22 @@ use nimbus_api::{
 use nimbus_control_core::model::{AuditDraft, ChangeSet, Versioned};
 use tokio::net::TcpListener;
 
-use super::Bench;
+use super::TestApi;
 use super::site::{self, site};
 use crate::ca::Leaf;
 use crate::{clock, tls};
 
-/// Serves the bench on a free loopback port until the test ends.
-async fn serve(bench: &Bench) -> String {
+/// Serves the interface on a free loopback port until the test ends.
+async fn serve(api: &TestApi) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = bench.router.clone();
+    let router = api.router.clone();
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
 }
 
-async fn client(bench: &Bench) -> Client {
-    Client::new(&serve(bench).await, &bench.token, None).unwrap()
+async fn client(api: &TestApi) -> Client {
+    Client::new(&serve(api).await, &api.token, None).unwrap()
 }
 
 /// Status and code of a refusal.
@@ -36,8 +36,8 @@ fn refusal(error: &ClientError) -> (u16, &str) {
 
 #[tokio::test]
 async fn every_reading_method_reads_what_the_server_writes() {
-    let bench = Bench::with(site()).await;
-    let client = client(&bench).await;
+    let api = TestApi::with(site()).await;
+    let client = client(&api).await;
     let page = PageQuery::default();
     let (inc, file) = (format!("inc_{:032x}", 1), format!("inc_{:032x}", 2));
     assert_eq!(client.version().await.unwrap().typed.api, "v1");
@@ -65,8 +65,8 @@ async fn every_reading_method_reads_what_the_server_writes() {
 
 #[tokio::test]
 async fn a_decision_and_its_refusal_reach_the_caller() {
-    let bench = Bench::with(site()).await;
-    let client = client(&bench).await;
+    let api = TestApi::with(site()).await;
+    let client = client(&api).await;
     let id = format!("apr_{:032x}", 1);
     let wrong = ApproveRequest { plan_digest: "00".into(), reason: String::new() };
     let error = client.approve(&id, &wrong).await.unwrap_err();
@@ -82,39 +82,39 @@ async fn a_decision_and_its_refusal_reach_the_caller() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_or_is_something_else_is_told_apart() {
-    let bench = Bench::new().await;
+    let api = TestApi::new().await;
     let closed = {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         format!("http://{}", listener.local_addr().unwrap())
     };
-    let error = Client::new(&closed, &bench.token, None).unwrap().status().await.unwrap_err();
+    let error = Client::new(&closed, &api.token, None).unwrap().status().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let other = format!("http://{}", listener.local_addr().unwrap());
     let page = axum::Router::new().fallback(|| async { "<html>hello</html>" });
     tokio::spawn(async move { axum::serve(listener, page).await });
-    let error = Client::new(&other, &bench.token, None).unwrap().status().await.unwrap_err();
+    let error = Client::new(&other, &api.token, None).unwrap().status().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreadable { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn over_tls_only_the_control_planes_own_ca_is_believed() {
-    let bench = Bench::new().await;
+    let api = TestApi::new().await;
     let names = vec!["127.0.0.1".to_owned()];
-    let leaf = Leaf::new(Arc::clone(&bench.app.keys.ca), tls::provider(), names, clock::now).unwrap();
+    let leaf = Leaf::new(Arc::clone(&api.app.keys.ca), tls::provider(), names, clock::now).unwrap();
     let config = RustlsConfig::from_config(Arc::new(tls::for_operators(Arc::new(leaf)).unwrap()));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let server = format!("https://{}", listener.local_addr().unwrap());
-    let service = bench.router.clone().into_make_service();
+    let service = api.router.clone().into_make_service();
     let listening = axum_server::from_tcp_rustls(listener, config).unwrap().serve(service);
     tokio::spawn(listening);
-    let ca = |bench: &Bench| std::fs::read(bench.dir.path().join("ca.pem")).unwrap();
-    let own = Client::new(&server, &bench.token, Some(&ca(&bench))).unwrap();
+    let ca = |api: &TestApi| std::fs::read(api.dir.path().join("ca.pem")).unwrap();
+    let own = Client::new(&server, &api.token, Some(&ca(&api))).unwrap();
     assert_eq!(own.status().await.unwrap().typed.agents.total, 0);
-    let foreign = ca(&Bench::new().await);
+    let foreign = ca(&TestApi::new().await);
     for other in [Some(foreign.as_slice()), None] {
-        let error = Client::new(&server, &bench.token, other).unwrap().status().await.unwrap_err();
+        let error = Client::new(&server, &api.token, other).unwrap().status().await.unwrap_err();
         assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     }
 }
@@ -131,8 +131,8 @@ async fn pages_are_collected_and_an_export_is_read_piece_by_piece() {
     };
     let incidents = (1..=9).map(|n| Versioned::new(site::file(n, &format!("/f/{n}")))).collect();
     let audit = (1..=1_100).map(draft).collect();
-    let bench = Bench::with(ChangeSet { incidents, audit, ..ChangeSet::default() }).await;
-    let client = client(&bench).await;
+    let api = TestApi::with(ChangeSet { incidents, audit, ..ChangeSet::default() }).await;
+    let client = client(&api).await;
     let all = collect(100, async |after| {
         client.incidents(&IncidentQuery { limit: Some(4), after, ..IncidentQuery::default() }).await
     });

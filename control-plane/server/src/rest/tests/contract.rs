@@ -6,7 +6,7 @@ use std::path::Path;
 use axum::body::Body;
 use serde_json::Value;
 
-use super::Bench;
+use super::TestApi;
 use crate::rest::openapi;
 
 fn document() -> Value {
@@ -58,13 +58,13 @@ fn no_route_goes_around_the_list_that_the_document_is_made_from() {
 
 #[tokio::test]
 async fn every_documented_operation_is_served_and_no_other_method_is() {
-    let bench = Bench::new().await;
+    let api = TestApi::new().await;
     let documented = documented();
     for operation in &documented {
         let (method, path) = operation.split_once(' ').unwrap();
         for tried in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
-            let request = bench.request(tried, &path.replace(['{', '}'], "")).body(Body::empty()).unwrap();
-            let answer = bench.send(request).await;
+            let request = api.request(tried, &path.replace(['{', '}'], "")).body(Body::empty()).unwrap();
+            let answer = api.send(request).await;
             if documented.contains(&format!("{tried} {path}")) {
                 assert_ne!(answer.status, 405, "{tried} {path}");
                 let no_route = answer.status == 404 && answer.text.contains("there is no path");

@@ -8,67 +8,67 @@ use nimbus_protocol::v1;
 use serde_json::{Value, json};
 
 use super::site::{self, CLUSTER, id, site};
-use super::{Answer, Bench};
+use super::{Answer, TestApi};
 use nimbus_control_core::gateway::CloseReason;
 
 fn apr(number: u32) -> String {
     format!("/api/v1/approvals/apr_{number:032x}")
 }
 
-async fn digest(bench: &Bench, number: u32) -> String {
-    bench.get(&apr(number)).await.ok()["plan"]["digest"].as_str().unwrap().to_owned()
+async fn digest(api: &TestApi, number: u32) -> String {
+    api.get(&apr(number)).await.ok()["plan"]["digest"].as_str().unwrap().to_owned()
 }
 
-async fn approve(bench: &Bench, number: u32, digest: &str) -> Answer {
-    bench.post(&format!("{}/approve", apr(number)), json!({"plan_digest": digest, "reason": "go"})).await
+async fn approve(api: &TestApi, number: u32, digest: &str) -> Answer {
+    api.post(&format!("{}/approve", apr(number)), json!({"plan_digest": digest, "reason": "go"})).await
 }
 
-async fn approval(bench: &Bench, number: u32) -> Approval {
-    bench.app.store().get(format!("apr_{number:032x}")).await.unwrap().unwrap().doc
+async fn approval(api: &TestApi, number: u32) -> Approval {
+    api.app.store().get(format!("apr_{number:032x}")).await.unwrap().unwrap().doc
 }
 
 #[tokio::test]
 async fn a_yes_is_bound_to_the_plan_that_was_shown() {
-    let bench = Bench::with(site()).await;
-    let problem = approve(&bench, 1, &"00".repeat(32)).await.problem(409, "plan_changed");
+    let api = TestApi::with(site()).await;
+    let problem = approve(&api, 1, &"00".repeat(32)).await.problem(409, "plan_changed");
     assert!(problem["detail"].as_str().unwrap().contains("the plan changed since it was shown"));
     assert!(problem["expected"].is_string() && problem["found"].is_string() && problem["remedy"].is_string());
-    assert_eq!(approval(&bench, 1).await.state, ApprovalState::Pending);
-    assert!(bench.actions().await.is_empty());
-    bench.post(&format!("{}/approve", apr(1)), json!({"reason": "go"})).await.problem(400, "invalid");
+    assert_eq!(approval(&api, 1).await.state, ApprovalState::Pending);
+    assert!(api.actions().await.is_empty());
+    api.post(&format!("{}/approve", apr(1)), json!({"reason": "go"})).await.problem(400, "invalid");
 
-    let shown = approve(&bench, 1, &digest(&bench, 1).await).await.ok();
+    let shown = approve(&api, 1, &digest(&api, 1).await).await.ok();
     assert_eq!(
         (&shown["state"], &shown["decided_by"], &shown["reason"]),
         (&"approved".into(), &"operator".into(), &"go".into())
     );
     assert_eq!(shown["incident"]["id"], shown["incident_id"]);
-    assert_eq!(bench.actions().await, ["approval.approved"]);
+    assert_eq!(api.actions().await, ["approval.approved"]);
 }
 
 #[tokio::test]
 async fn the_same_word_again_changes_nothing_and_another_word_is_refused() {
-    let bench = Bench::with(site()).await;
-    let digest = digest(&bench, 1).await;
-    let first = approve(&bench, 1, &digest).await.ok();
-    assert_eq!(approve(&bench, 1, &digest).await.ok(), first);
-    assert_eq!(bench.actions().await.len(), 1);
+    let api = TestApi::with(site()).await;
+    let digest = digest(&api, 1).await;
+    let first = approve(&api, 1, &digest).await.ok();
+    assert_eq!(approve(&api, 1, &digest).await.ok(), first);
+    assert_eq!(api.actions().await.len(), 1);
     let problem =
-        bench.post(&format!("{}/deny", apr(1)), json!({"reason": ""})).await.problem(409, "already_decided");
+        api.post(&format!("{}/deny", apr(1)), json!({"reason": ""})).await.problem(409, "already_decided");
     assert!(problem["found"].as_str().unwrap().contains("approved by operator"), "{problem}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_words_at_once_one_counts_and_the_others_are_told() {
-    let bench = std::sync::Arc::new(Bench::with(site()).await);
-    let digest = digest(&bench, 1).await;
+    let api = std::sync::Arc::new(TestApi::with(site()).await);
+    let digest = digest(&api, 1).await;
     let words = (0..24).map(|n| {
-        let (bench, digest) = (std::sync::Arc::clone(&bench), digest.clone());
+        let (api, digest) = (std::sync::Arc::clone(&api), digest.clone());
         tokio::spawn(async move {
             if n % 2 == 0 {
-                return approve(&bench, 1, &digest).await;
+                return approve(&api, 1, &digest).await;
             }
-            bench.post(&format!("{}/deny", apr(1)), json!({"reason": "no"})).await
+            api.post(&format!("{}/deny", apr(1)), json!({"reason": "no"})).await
         })
     });
     let mut told = 0;
@@ -80,33 +80,33 @@ async fn of_many_words_at_once_one_counts_and_the_others_are_told() {
         }
     }
     assert_eq!(told, 12);
-    assert_eq!(bench.actions().await.len(), 1);
+    assert_eq!(api.actions().await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_no_is_said_in_the_incident_and_changes_nothing_else() {
-    let bench = Bench::with(site()).await;
-    let shown = bench.post(&format!("{}/deny", apr(1)), json!({"reason": "not\n today"})).await.ok();
+    let api = TestApi::with(site()).await;
+    let shown = api.post(&format!("{}/deny", apr(1)), json!({"reason": "not\n today"})).await.ok();
     assert_eq!((&shown["state"], &shown["reason"]), (&"denied".into(), &"not today".into()));
     assert_eq!(shown["incident"]["state"], "escalated");
     let why = shown["incident"]["reason"].as_str().unwrap();
     assert!(why.contains("denied by operator") && why.contains("not today"), "{why}");
-    let again = bench.post(&format!("{}/deny", apr(1)), json!({"reason": "not today"})).await.ok();
+    let again = api.post(&format!("{}/deny", apr(1)), json!({"reason": "not today"})).await.ok();
     assert_eq!(again, shown);
-    assert_eq!(bench.actions().await, ["approval.denied"]);
-    bench.post(&format!("{}/deny", apr(1)), json!({})).await.problem(400, "invalid");
+    assert_eq!(api.actions().await, ["approval.denied"]);
+    api.post(&format!("{}/deny", apr(1)), json!({})).await.problem(400, "invalid");
 }
 
 #[tokio::test]
 async fn a_denied_plan_is_asked_again_only_when_somebody_says_so() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let path = format!("/api/v1/incidents/inc_{:032x}/ask", 1);
-    bench.post(&path, json!({})).await.problem(409, "not_denied");
-    bench.post(&format!("{}/deny", apr(1)), json!({"reason": "no"})).await.ok();
-    let shown = bench.post(&path, json!({"reason": "second thought"})).await.ok();
+    api.post(&path, json!({})).await.problem(409, "not_denied");
+    api.post(&format!("{}/deny", apr(1)), json!({"reason": "no"})).await.ok();
+    let shown = api.post(&path, json!({"reason": "second thought"})).await.ok();
     assert_eq!(shown["state"], "open");
-    assert_eq!(bench.actions().await.len(), 2);
-    assert!(bench.get("/api/v1/audit?limit=1").await.text.contains("second thought"));
+    assert_eq!(api.actions().await.len(), 2);
+    assert!(api.get("/api/v1/audit?limit=1").await.text.contains("second thought"));
 }
 
 #[tokio::test]
@@ -114,31 +114,31 @@ async fn the_requester_may_not_approve_and_an_expired_request_stays_unanswered()
     let mut changes = site();
     changes.approvals[0].doc.requested_by = "operator".into();
     changes.approvals[1].doc.expires_at = site::at(1);
-    let bench = Bench::with(changes).await;
-    approve(&bench, 1, &digest(&bench, 1).await).await.problem(403, "own_request");
-    approve(&bench, 2, &digest(&bench, 2).await).await.problem(409, "expired");
-    assert!(bench.actions().await.is_empty());
+    let api = TestApi::with(changes).await;
+    approve(&api, 1, &digest(&api, 1).await).await.problem(403, "own_request");
+    approve(&api, 2, &digest(&api, 2).await).await.problem(409, "expired");
+    assert!(api.actions().await.is_empty());
 }
 
 #[tokio::test]
 async fn fixing_a_file_is_approving_its_plan_and_a_dry_run_writes_nothing() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
-    let digest = bench.get(&path).await.ok()["plan_digest"].as_str().unwrap().to_owned();
+    let digest = api.get(&path).await.ok()["plan_digest"].as_str().unwrap().to_owned();
     let fix = async |digest: &str, dry_run: bool| {
-        bench.post(&format!("{path}/fix"), json!({"plan_digest": digest, "dry_run": dry_run})).await
+        api.post(&format!("{path}/fix"), json!({"plan_digest": digest, "dry_run": dry_run})).await
     };
     fix("11", true).await.problem(409, "plan_changed");
     fix("11", false).await.problem(409, "plan_changed");
     let would = fix(&digest, true).await.ok();
     assert_eq!((&would["dry_run"], &would["plan"]["digest"]), (&true.into(), &digest.clone().into()));
-    assert_eq!(approval(&bench, 2).await.state, ApprovalState::Pending);
-    assert!(bench.actions().await.is_empty());
+    assert_eq!(approval(&api, 2).await.state, ApprovalState::Pending);
+    assert!(api.actions().await.is_empty());
     let started = fix(&digest, false).await.ok();
     assert_eq!(started["dry_run"], false);
-    assert_eq!(approval(&bench, 2).await.state, ApprovalState::Approved);
+    assert_eq!(approval(&api, 2).await.state, ApprovalState::Approved);
     assert_eq!(fix(&digest, false).await.ok(), started);
-    assert_eq!(bench.actions().await, ["approval.approved"]);
+    assert_eq!(api.actions().await, ["approval.approved"]);
 }
 
 #[tokio::test]
@@ -146,24 +146,24 @@ async fn a_file_without_a_plan_cannot_be_fixed_and_says_why() {
     let mut changes = site();
     changes.incidents[1].doc.approval_id = None;
     changes.incidents[1].doc.reason = "the baseline has no content to restore".into();
-    let bench = Bench::with(changes).await;
+    let api = TestApi::with(changes).await;
     let path = format!("/api/v1/drift/inc_{:032x}/fix", 2);
-    let problem = bench.post(&path, json!({"plan_digest": "11"})).await.problem(409, "nothing_to_approve");
+    let problem = api.post(&path, json!({"plan_digest": "11"})).await.problem(409, "nothing_to_approve");
     assert!(problem["detail"].as_str().unwrap().contains("no content to restore"), "{problem}");
 }
 
 #[tokio::test]
 async fn a_baseline_is_not_accepted_for_a_file_that_nobody_sees() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let path = format!("/api/v1/drift/inc_{:032x}/baseline", 2);
-    bench.post(&path, json!({"dry_run": true})).await.problem(409, "state_unknown");
-    let shown = bench.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok()["after"].clone();
-    bench.post(&path, json!({"shown": shown})).await.problem(409, "state_unknown");
-    assert!(bench.actions().await.is_empty());
+    api.post(&path, json!({"dry_run": true})).await.problem(409, "state_unknown");
+    let shown = api.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok()["after"].clone();
+    api.post(&path, json!({"shown": shown})).await.problem(409, "state_unknown");
+    assert!(api.actions().await.is_empty());
 }
 
 /// The agent of the drifted file is connected and sees content of this hash.
-fn see(bench: &Bench, byte: u8) {
+fn see(api: &TestApi, byte: u8) {
     let state = |byte: u8| {
         Some(v1::FileState {
             kind: "file".into(),
@@ -185,40 +185,40 @@ fn see(bench: &Bench, byte: u8) {
         body: Some(v1::observation::Body::File(file)),
         ..Default::default()
     };
-    bench.app.view.write().apply(id("agt", 2), &observation, site::at(20));
+    api.app.view.write().apply(id("agt", 2), &observation, site::at(20));
 }
 
 #[tokio::test]
 async fn the_baseline_that_is_accepted_is_the_state_that_was_shown() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    drop(bench.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), bench.app.now()));
+    drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
-    let order = async |body: Value| bench.post(&format!("{path}/baseline"), body).await;
-    see(&bench, 0xcc);
-    let shown = bench.get(&path).await.ok()["after"].clone();
+    let order = async |body: Value| api.post(&format!("{path}/baseline"), body).await;
+    see(&api, 0xcc);
+    let shown = api.get(&path).await.ok()["after"].clone();
     order(json!({})).await.problem(400, "invalid");
     order(json!({"dry_run": true})).await.ok();
     // Somebody writes the file once more between the look and the order.
-    see(&bench, 0xdd);
+    see(&api, 0xdd);
     for dry_run in [true, false] {
         let problem = order(json!({"shown": shown, "dry_run": dry_run})).await.problem(409, "plan_changed");
         assert!(problem["expected"].as_str().unwrap().contains(&"dd".repeat(32)), "{problem}");
         assert!(problem["found"].as_str().unwrap().contains(&"cc".repeat(32)), "{problem}");
     }
-    assert!(bench.actions().await.is_empty());
-    let shown = bench.get(&path).await.ok()["after"].clone();
+    assert!(api.actions().await.is_empty());
+    let shown = api.get(&path).await.ok()["after"].clone();
     let started = order(json!({"shown": shown})).await.ok();
     assert_eq!(started["plan"]["action"]["expect_current"]["sha256"], "dd".repeat(32));
-    assert!(bench.actions().await.contains(&"plan.made".to_owned()));
+    assert!(api.actions().await.contains(&"plan.made".to_owned()));
 }
 
 #[tokio::test]
 async fn a_cluster_is_enabled_by_rule_shown_dry_and_disabled_again() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let order =
-        async |what: &str, body: Value| bench.post(&format!("/api/v1/autonomous/prod/{what}"), body).await;
-    let cluster = async || -> Cluster { bench.app.store().get(CLUSTER).await.unwrap().unwrap().doc };
+        async |what: &str, body: Value| api.post(&format!("/api/v1/autonomous/prod/{what}"), body).await;
+    let cluster = async || -> Cluster { api.app.store().get(CLUSTER).await.unwrap().unwrap().doc };
     let would = order("enable", json!({"rules": ["restart_pod"], "dry_run": true})).await.ok();
     assert_eq!((&would["state"], &would["enabled"]), (&"act".into(), &json!(["restart_pod"])));
     assert_eq!(cluster().await.mode, Mode::Observe);
@@ -233,39 +233,39 @@ async fn a_cluster_is_enabled_by_rule_shown_dry_and_disabled_again() {
     let off = order("disable", json!({})).await.ok();
     assert_eq!((&off["state"], &off["enabled"]), (&"observe".into(), &json!([])));
     assert!(off["reason"].as_str().unwrap().contains("observe only"));
-    bench.post("/api/v1/autonomous/nowhere/enable", json!({})).await.problem(404, "not_found");
-    let actions = bench.actions().await;
+    api.post("/api/v1/autonomous/nowhere/enable", json!({})).await.problem(404, "not_found");
+    let actions = api.actions().await;
     assert_eq!(actions.len(), 3, "{actions:?}");
 }
 
 #[tokio::test]
 async fn silence_ends_and_an_acknowledgement_is_part_of_the_story() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let path = format!("/api/v1/incidents/inc_{:032x}", 1);
-    bench.post(&format!("{path}/silence"), json!({"for_seconds": 5})).await.problem(400, "invalid");
-    bench.post(&format!("{path}/ack"), json!({"reason": "on it"})).await.ok();
+    api.post(&format!("{path}/silence"), json!({"for_seconds": 5})).await.problem(400, "invalid");
+    api.post(&format!("{path}/ack"), json!({"reason": "on it"})).await.ok();
     let shown =
-        bench.post(&format!("{path}/silence"), json!({"for_seconds": 3600, "reason": "known"})).await.ok();
+        api.post(&format!("{path}/silence"), json!({"for_seconds": 3600, "reason": "known"})).await.ok();
     assert_eq!(shown["state"], "silenced");
     assert!(shown["history"].to_string().contains("on it"), "{shown}");
-    let incident: Incident = bench.app.store().get(format!("inc_{:032x}", 1)).await.unwrap().unwrap().doc;
+    let incident: Incident = api.app.store().get(format!("inc_{:032x}", 1)).await.unwrap().unwrap().doc;
     assert_eq!(incident.state, IncidentState::Silenced);
-    assert!(incident.silenced_until.unwrap() > bench.app.now());
-    assert_ne!(approval(&bench, 1).await.state, ApprovalState::Pending);
+    assert!(incident.silenced_until.unwrap() > api.app.now());
+    assert_ne!(approval(&api, 1).await.state, ApprovalState::Pending);
 }
 
 #[tokio::test]
 async fn a_join_token_is_shown_once_and_only_its_hash_is_kept() {
-    let bench = Bench::new().await;
-    let order = async |body: Value| bench.post("/api/v1/agents/tokens", body).await;
+    let api = TestApi::new().await;
+    let order = async |body: Value| api.post("/api/v1/agents/tokens", body).await;
     let answer = order(json!({"name": "edge-1", "kind": "host", "ttl_seconds": 60})).await;
     assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"));
     let token: nimbus_protocol::join::JoinToken = answer.json()["token"].as_str().unwrap().parse().unwrap();
     let record: nimbus_control_core::model::JoinTokenRecord =
-        bench.app.store().get(token.id).await.unwrap().unwrap().doc;
+        api.app.store().get(token.id).await.unwrap().unwrap().doc;
     assert_eq!(record.secret_sha256, hex::encode(token.secret_sha256()));
     assert_eq!((record.created_by.as_str(), answer.json()["name"].as_str()), ("operator", Some("edge-1")));
-    let rows = bench.get("/api/v1/audit").await.text;
+    let rows = api.get("/api/v1/audit").await.text;
     assert!(rows.contains(&token.id.to_string()) && !rows.contains(answer.json()["token"].as_str().unwrap()));
     // As this kind was called before.
     let alias = order(json!({"name": "edge-2", "kind": "vpc"})).await;
@@ -281,43 +281,43 @@ async fn a_join_token_is_shown_once_and_only_its_hash_is_kept() {
     ] {
         order(bad).await.problem(400, "invalid");
     }
-    assert_eq!(bench.actions().await, ["token.created", "token.created"]);
+    assert_eq!(api.actions().await, ["token.created", "token.created"]);
 }
 
 #[tokio::test]
 async fn a_name_that_an_agent_has_is_refused_until_that_agent_is_revoked() {
-    let bench = Bench::with(site()).await;
-    let order = async || bench.post("/api/v1/agents/tokens", json!({"name": "edge", "kind": "host"})).await;
+    let api = TestApi::with(site()).await;
+    let order = async || api.post("/api/v1/agents/tokens", json!({"name": "edge", "kind": "host"})).await;
     let problem = order().await.problem(409, "name_taken");
     assert!(problem["found"].as_str().unwrap().contains(&id::<AgentId>("agt", 2).to_string()), "{problem}");
     assert!(problem["remedy"].as_str().unwrap().contains("nimbus agents revoke"), "{problem}");
-    bench.post("/api/v1/agents/edge/revoke", json!({})).await.ok();
+    api.post("/api/v1/agents/edge/revoke", json!({})).await.ok();
     assert_eq!(order().await.status, 201);
 }
 
 #[tokio::test]
 async fn a_join_token_for_a_cluster_takes_its_name_its_uid_and_one_not_seen_yet() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let unseen = "7B0C1F1E-0000-4000-8000-0000000000FF";
     for (given, uid) in [("prod", super::site::CLUSTER), (super::site::CLUSTER, super::site::CLUSTER)] {
         let body = json!({"name": "a", "kind": "cluster", "cluster": given});
-        assert_eq!(bench.post("/api/v1/agents/tokens", body).await.json()["cluster"], uid);
+        assert_eq!(api.post("/api/v1/agents/tokens", body).await.json()["cluster"], uid);
     }
     let body = json!({"name": "a", "kind": "cluster", "cluster": unseen});
-    assert_eq!(bench.post("/api/v1/agents/tokens", body).await.json()["cluster"], unseen.to_lowercase());
+    assert_eq!(api.post("/api/v1/agents/tokens", body).await.json()["cluster"], unseen.to_lowercase());
 }
 
 #[tokio::test]
 async fn a_revoked_agents_session_is_closed_and_it_is_revoked_once() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let agent: AgentId = id("agt", 2);
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    let session = bench.app.sessions.register(agent, peer, "0.1.0".into(), bench.app.now());
-    assert_eq!(bench.get("/api/v1/agents/edge").await.ok()["state"], "connected");
-    let shown = bench.post("/api/v1/agents/edge/revoke", json!({"reason": "lost"})).await.ok();
+    let session = api.app.sessions.register(agent, peer, "0.1.0".into(), api.app.now());
+    assert_eq!(api.get("/api/v1/agents/edge").await.ok()["state"], "connected");
+    let shown = api.post("/api/v1/agents/edge/revoke", json!({"reason": "lost"})).await.ok();
     assert_eq!(shown["state"], "revoked");
     assert_eq!(*session.close.borrow(), Some(CloseReason::Revoked));
-    bench.post(&format!("/api/v1/agents/{agent}/revoke"), json!({})).await.ok();
-    assert_eq!(bench.actions().await, ["agent.revoked"]);
-    bench.post("/api/v1/agents/edge/revoke", json!({})).await.problem(404, "not_found");
+    api.post(&format!("/api/v1/agents/{agent}/revoke"), json!({})).await.ok();
+    assert_eq!(api.actions().await, ["agent.revoked"]);
+    api.post("/api/v1/agents/edge/revoke", json!({})).await.problem(404, "not_found");
 }

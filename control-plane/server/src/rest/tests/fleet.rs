@@ -4,17 +4,17 @@ use nimbus_control_core::model::{Agent, IncidentState, WatchedRoot};
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use serde_json::{Value, json};
 
-use super::Bench;
+use super::TestApi;
 use super::site::{self, CLUSTER, PATH, id, site};
 
-fn connect(bench: &Bench, number: u32) {
+fn connect(api: &TestApi, number: u32) {
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     // The registration's end is not needed: deregistering is by number.
-    drop(bench.app.sessions.register(id("agt", number), peer, "0.1.0".into(), bench.app.now()));
+    drop(api.app.sessions.register(id("agt", number), peer, "0.1.0".into(), api.app.now()));
 }
 
-fn observe(bench: &Bench, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
-    let mut world = bench.app.view.write();
+fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
+    let mut world = api.app.view.write();
     for body in bodies {
         let observation = v1::Observation {
             observed_at_us: site::at(20).as_microsecond(),
@@ -56,8 +56,8 @@ fn listing() -> Vec<observation::Body> {
     bodies
 }
 
-async fn status(bench: &Bench) -> Value {
-    bench.get("/api/v1/status").await.ok()
+async fn status(api: &TestApi) -> Value {
+    api.get("/api/v1/status").await.ok()
 }
 
 #[tokio::test]
@@ -65,26 +65,26 @@ async fn a_cluster_is_unknown_until_it_is_listed_by_an_agent_that_is_here() {
     let mut changes = site();
     changes.incidents.clear();
     changes.approvals.clear();
-    let bench = Bench::with(changes).await;
-    bench.app.health.good(crate::health::Part::Start);
-    let cold = status(&bench).await;
+    let api = TestApi::with(changes).await;
+    api.app.health.good(crate::health::Part::Start);
+    let cold = status(&api).await;
     assert_eq!((&cold["clusters"][0]["state"], &cold["ready"]), (&"unknown".into(), &false.into()));
     assert_eq!(cold["agents"], json!({"total": 2, "connected": 0, "revoked": 0}));
-    observe(&bench, 1, CLUSTER, listing());
-    let away = bench.get("/api/v1/clusters/prod").await.ok();
+    observe(&api, 1, CLUSTER, listing());
+    let away = api.get("/api/v1/clusters/prod").await.ok();
     assert_eq!((&away["state"], &away["pods"]), (&"unknown".into(), &Value::Null));
     assert!(away["reason"].as_str().unwrap().contains("not connected"), "{away}");
-    connect(&bench, 1);
-    let here = bench.get("/api/v1/clusters/prod").await.ok();
+    connect(&api, 1);
+    let here = api.get("/api/v1/clusters/prod").await.ok();
     assert_eq!((&here["state"], &here["reason"]), (&"healthy".into(), &"".into()));
     assert_eq!([&here["pods"], &here["pods_ready"], &here["nodes_ready"]], [&json!(2), &json!(1), &json!(1)]);
     assert_eq!((&here["agents_total"], &here["agents_connected"]), (&1.into(), &1.into()));
-    let waiting = status(&bench).await["waiting_for"].to_string();
+    let waiting = status(&api).await["waiting_for"].to_string();
     assert!(waiting.contains("edge") && !waiting.contains("prod"), "{waiting}");
-    connect(&bench, 2);
-    assert_eq!(status(&bench).await["ready"], true);
-    bench.app.log_moved(9);
-    let behind = status(&bench).await;
+    connect(&api, 2);
+    assert_eq!(status(&api).await["ready"], true);
+    api.app.log_moved(9);
+    let behind = status(&api).await;
     assert_eq!((&behind["ready"], &behind["storage"]["log_position"]), (&false.into(), &9.into()));
 }
 
@@ -94,10 +94,10 @@ async fn incidents_are_counted_by_severity_and_a_silenced_one_is_quiet() {
     let mut quiet = site::rollout(3);
     (quiet.state, quiet.key) = (IncidentState::Silenced, "rollout/quiet".into());
     changes.incidents.push(nimbus_control_core::model::Versioned::new(quiet));
-    let bench = Bench::with(changes).await;
-    connect(&bench, 1);
-    observe(&bench, 1, CLUSTER, listing());
-    let status = status(&bench).await;
+    let api = TestApi::with(changes).await;
+    connect(&api, 1);
+    observe(&api, 1, CLUSTER, listing());
+    let status = status(&api).await;
     let counts = &status["incidents"];
     assert_eq!(
         (&counts["total"], &counts["warning"], &counts["silenced"]),
@@ -116,13 +116,13 @@ async fn autonomy_says_what_keeps_it_from_acting() {
     let doc = &mut changes.clusters[0].doc;
     doc.mode = nimbus_control_core::model::Mode::Act;
     doc.enabled = nimbus_control_core::rules::of_clusters().collect();
-    let bench = Bench::with(changes).await;
-    let shown = async || bench.get("/api/v1/autonomous").await.ok()["items"][0].clone();
+    let api = TestApi::with(changes).await;
+    let shown = async || api.get("/api/v1/autonomous").await.ok()["items"][0].clone();
     let away = shown().await;
     assert_eq!(away["forbidden"].as_array().unwrap().len(), away["enabled"].as_array().unwrap().len());
     assert!(away["reason"].as_str().unwrap().starts_with("unknown"), "{away}");
-    connect(&bench, 1);
-    observe(&bench, 1, CLUSTER, listing());
+    connect(&api, 1);
+    observe(&api, 1, CLUSTER, listing());
     let here = shown().await;
     assert_eq!(here["forbidden"], json!(["rollback_deployment", "uncordon_node"]));
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
@@ -137,17 +137,17 @@ async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     // As an agent says it: of the root, and among its problems with the root's path before it.
     edge.problems = vec![format!("/srv: {problem}")];
     edge.roots = vec![WatchedRoot { path: "/srv".into(), problem, files: 0 }];
-    let bench = Bench::with(changes).await;
-    let away = bench.get("/api/v1/agents/edge").await.ok();
+    let api = TestApi::with(changes).await;
+    let away = api.get("/api/v1/agents/edge").await.ok();
     assert_eq!((&away["state"], &away["host"]), (&"disconnected".into(), &Value::Null));
-    connect(&bench, 2);
-    let status = status(&bench).await;
+    connect(&api, 2);
+    let status = status(&api).await;
     let problem = &status["agent_problems"][0];
     assert_eq!((&problem["name"], &problem["count"]), (&"edge".into(), &1.into()));
     assert_eq!(problem["first"], "/srv: expected a directory, found none");
     let host = v1::Host { cores: 2, cpu_centipercent: 1_250, load1_centi: 50, ..Default::default() };
-    observe(&bench, 2, "", vec![observation::Body::Host(host)]);
-    let here = bench.get("/api/v1/agents/edge").await.ok();
+    observe(&api, 2, "", vec![observation::Body::Host(host)]);
+    let here = api.get("/api/v1/agents/edge").await.ok();
     assert_eq!(
         (&here["reason"], &here["kind"]),
         (&"/srv: expected a directory, found none".into(), &"host".into())
@@ -158,7 +158,7 @@ async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
 
 #[tokio::test]
 async fn a_drifted_file_shows_what_its_agent_sees_now() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let state = |mode, size, byte: u8| {
         Some(v1::FileState { kind: "file".into(), mode, size, sha256: vec![byte; 32], ..Default::default() })
     };
@@ -170,8 +170,8 @@ async fn a_drifted_file_shows_what_its_agent_sees_now() {
         diff: "-old\n+new\n".into(),
         ..Default::default()
     };
-    observe(&bench, 2, "", vec![observation::Body::File(file)]);
-    let shown = bench.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok();
+    observe(&api, 2, "", vec![observation::Body::File(file)]);
+    let shown = api.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok();
     assert_eq!((&shown["diff"], &shown["diff_withheld"]), (&"-old\n+new\n".into(), &Value::Null));
     assert_eq!((&shown["before"]["size"], &shown["after"]["size"]), (&10.into(), &12.into()));
     assert_eq!(shown["after"]["sha256"], "cc".repeat(32));

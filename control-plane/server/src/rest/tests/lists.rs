@@ -4,7 +4,7 @@ use axum::body::Body;
 use nimbus_control_core::model::{ChangeSet, IncidentKind, IncidentState, Versioned};
 use serde_json::Value;
 
-use super::Bench;
+use super::TestApi;
 use super::site::{self, CLUSTER, PATH, id, site};
 
 /// The lists of the contract, and a path to each of their items.
@@ -21,9 +21,9 @@ const LISTS: [(&str, &str); 8] = [
 
 #[tokio::test]
 async fn every_item_has_what_scripts_rely_on() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     for (list, single) in LISTS {
-        let page = bench.get(&format!("/api/v1/{list}")).await.ok();
+        let page = api.get(&format!("/api/v1/{list}")).await.ok();
         assert_eq!(page["next"], Value::Null, "{list}");
         let items = page["items"].as_array().unwrap();
         assert!(!items.is_empty(), "{list}");
@@ -46,7 +46,7 @@ async fn every_item_has_what_scripts_rely_on() {
             }
             if !single.is_empty() {
                 let id = item["id"].as_str().unwrap();
-                let shown = bench.get(&format!("/api/v1/{single}/{id}")).await.ok();
+                let shown = api.get(&format!("/api/v1/{single}/{id}")).await.ok();
                 assert_eq!(shown["id"], item["id"]);
             }
         }
@@ -56,12 +56,12 @@ async fn every_item_has_what_scripts_rely_on() {
 #[tokio::test]
 async fn pages_follow_each_other_without_a_gap_or_a_repetition() {
     let incidents = (1..=7).map(|n| Versioned::new(site::file(n, &format!("/etc/app/{n}")))).collect();
-    let bench = Bench::with(ChangeSet { incidents, ..ChangeSet::default() }).await;
+    let api = TestApi::with(ChangeSet { incidents, ..ChangeSet::default() }).await;
     for list in ["incidents", "drift"] {
         let mut seen = Vec::new();
         let mut after = String::new();
         loop {
-            let page = bench.get(&format!("/api/v1/{list}?limit=3{after}")).await.ok();
+            let page = api.get(&format!("/api/v1/{list}?limit=3{after}")).await.ok();
             let items = page["items"].as_array().unwrap();
             assert!(items.len() <= 3);
             seen.extend(items.iter().map(|item| item["object"]["name"].as_str().unwrap().to_owned()));
@@ -82,9 +82,9 @@ async fn filters_narrow_by_state_and_by_a_clusters_name_or_uid() {
     over.state = IncidentState::Resolved;
     over.key = "rollout/over".into();
     changes.incidents.push(Versioned::new(over));
-    let bench = Bench::with(changes).await;
+    let api = TestApi::with(changes).await;
     let ids = async |path: &str| -> Vec<String> {
-        let page = bench.get(&format!("/api/v1/{path}")).await.ok();
+        let page = api.get(&format!("/api/v1/{path}")).await.ok();
         page["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
     };
     let inc = |n| format!("inc_{n:032x}");
@@ -103,36 +103,36 @@ async fn filters_narrow_by_state_and_by_a_clusters_name_or_uid() {
 
 #[tokio::test]
 async fn an_incident_shows_its_plan_approval_and_story() {
-    let bench = Bench::with(site()).await;
-    let shown = bench.get(&format!("/api/v1/incidents/inc_{:032x}", 1)).await.ok();
+    let api = TestApi::with(site()).await;
+    let shown = api.get(&format!("/api/v1/incidents/inc_{:032x}", 1)).await.ok();
     assert_eq!(shown["kind"], "rollout_stuck");
     assert_eq!(shown["plan"]["considered"][0]["why"], "it never ends");
     assert_eq!(shown["plan"]["action"]["action"], "rollback_deployment");
     assert_eq!(shown["approval"]["plan_digest"], shown["plan"]["digest"]);
     assert_eq!(shown["history"][0]["text"], "found");
     assert_eq!(shown["job"], Value::Null);
-    let plan = bench.get(&format!("/api/v1/plans/{}", shown["plan"]["id"].as_str().unwrap())).await.ok();
+    let plan = api.get(&format!("/api/v1/plans/{}", shown["plan"]["id"].as_str().unwrap())).await.ok();
     assert_eq!(plan, shown["plan"]);
 }
 
 #[tokio::test]
 async fn a_drifted_file_is_shown_as_the_plan_knows_it_while_its_agent_is_silent() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
-    let shown = bench.get(&path).await.ok();
+    let shown = api.get(&path).await.ok();
     assert_eq!((&shown["path"], &shown["root"]), (&PATH.into(), &"/etc/app".into()));
     assert_eq!((&shown["before"]["mode"], &shown["after"]["mode"]), (&"0644".into(), &"0600".into()));
     assert_eq!((&shown["diff"], &shown["diff_withheld"]), (&Value::Null, &"unknown".into()));
     assert_eq!((&shown["agent"], &shown["change"]), (&"edge".into(), &"modified".into()));
     assert_eq!(shown["history"][0]["text"], "found");
-    bench.get(&format!("/api/v1/drift/inc_{:032x}", 1)).await.problem(404, "not_found");
+    api.get(&format!("/api/v1/drift/inc_{:032x}", 1)).await.problem(404, "not_found");
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_said_with_its_id() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     for single in ["clusters", "agents", "incidents", "approvals", "jobs", "plans", "drift"] {
-        let problem = bench.get(&format!("/api/v1/{single}/nowhere")).await.problem(404, "not_found");
+        let problem = api.get(&format!("/api/v1/{single}/nowhere")).await.problem(404, "not_found");
         assert!(problem["detail"].as_str().unwrap().contains("nowhere"), "{problem}");
         assert!(problem["remedy"].is_string());
     }
@@ -145,35 +145,35 @@ async fn clusters_and_agents_go_by_their_names_unless_two_share_one() {
     let mut gone = site::agent(4, "prod-agent", true);
     gone.revoked_at = Some(site::at(5));
     changes.agents.push(Versioned::new(gone));
-    let bench = Bench::with(changes).await;
-    assert_eq!(bench.get("/api/v1/clusters/prod").await.ok()["id"], CLUSTER);
-    bench.get("/api/v1/agents/edge").await.problem(409, "ambiguous");
-    let by_name = bench.get("/api/v1/agents/prod-agent").await.ok();
+    let api = TestApi::with(changes).await;
+    assert_eq!(api.get("/api/v1/clusters/prod").await.ok()["id"], CLUSTER);
+    api.get("/api/v1/agents/edge").await.problem(409, "ambiguous");
+    let by_name = api.get("/api/v1/agents/prod-agent").await.ok();
     assert_eq!(by_name["id"], id::<nimbus_protocol::ids::AgentId>("agt", 1).to_string());
 }
 
 #[tokio::test]
 async fn an_item_that_did_not_change_is_not_sent_again() {
-    let bench = Bench::with(site()).await;
+    let api = TestApi::with(site()).await;
     for path in
         [format!("jobs/job_{:032x}", 1), format!("incidents/inc_{:032x}", 1), "agents/edge".to_owned()]
     {
         let path = format!("/api/v1/{path}");
-        let first = bench.get(&path).await;
+        let first = api.get(&path).await;
         let tag = first.header("etag").to_owned();
         assert!(tag.starts_with('"') && first.status == 200);
-        let again = bench.request("GET", &path).header("if-none-match", &tag).body(Body::empty()).unwrap();
-        let again = bench.send(again).await;
+        let again = api.request("GET", &path).header("if-none-match", &tag).body(Body::empty()).unwrap();
+        let again = api.send(again).await;
         assert_eq!((again.status, again.text.as_str(), again.header("etag")), (304, "", tag.as_str()));
     }
-    let mut changed = bench.app.store().get(format!("inc_{:032x}", 1)).await.unwrap().unwrap();
-    let tag = bench.get(&format!("/api/v1/incidents/inc_{:032x}", 1)).await.header("etag").to_owned();
+    let mut changed = api.app.store().get(format!("inc_{:032x}", 1)).await.unwrap().unwrap();
+    let tag = api.get(&format!("/api/v1/incidents/inc_{:032x}", 1)).await.header("etag").to_owned();
     let incident: &mut nimbus_control_core::model::Incident = &mut changed.doc;
     incident.note(site::at(99), "moved on");
-    bench.app.commit(&ChangeSet { incidents: vec![changed], ..ChangeSet::default() }).await.unwrap();
+    api.app.commit(&ChangeSet { incidents: vec![changed], ..ChangeSet::default() }).await.unwrap();
     let path = format!("/api/v1/incidents/inc_{:032x}", 1);
-    let request = bench.request("GET", &path).header("if-none-match", tag).body(Body::empty()).unwrap();
-    assert_eq!(bench.send(request).await.status, 200);
+    let request = api.request("GET", &path).header("if-none-match", tag).body(Body::empty()).unwrap();
+    assert_eq!(api.send(request).await.status, 200);
 }
 
 #[tokio::test]
@@ -181,8 +181,8 @@ async fn rules_say_who_decides_and_where() {
     let mut changes = site();
     changes.clusters[0].doc.mode = nimbus_control_core::model::Mode::Act;
     changes.clusters[0].doc.enabled = vec![nimbus_control_core::model::ActionKind::RestartPod];
-    let bench = Bench::with(changes).await;
-    let rules = bench.get("/api/v1/autonomous/rules").await.ok();
+    let api = TestApi::with(changes).await;
+    let rules = api.get("/api/v1/autonomous/rules").await.ok();
     let rule = |id: &str| -> Value {
         let found = rules["items"].as_array().unwrap().iter().find(|rule| rule["id"] == id);
         found.unwrap_or_else(|| panic!("no rule {id}: {rules}")).clone()
@@ -205,8 +205,8 @@ async fn an_accepted_baseline_is_listed_with_who_accepted_it_and_what_became_of_
     let (waiting, _) = site::accepted(8);
     changes.plans.extend([plan, waiting].map(Versioned::new));
     changes.jobs.push(Versioned::new(job));
-    let bench = Bench::with(changes).await;
-    let page = bench.get("/api/v1/drift/baselines").await.ok();
+    let api = TestApi::with(changes).await;
+    let page = api.get("/api/v1/drift/baselines").await.ok();
     let items = page["items"].as_array().unwrap();
     assert_eq!(items.len(), 1, "{page}");
     let item = &items[0];

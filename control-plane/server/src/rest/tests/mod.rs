@@ -1,10 +1,10 @@
 //! The whole interface over a real embedded database, without a socket.
 
+mod access;
 mod audit;
 mod client;
 mod contract;
 mod decisions;
-mod door;
 mod fleet;
 mod lists;
 mod site;
@@ -30,7 +30,7 @@ use crate::sign::Signer;
 use crate::world_view::{Positions, WorldView};
 
 /// A control plane without gateway and tasks, so that nothing but the requests changes it.
-struct Bench {
+struct TestApi {
     app: Arc<App>,
     router: Router,
     token: String,
@@ -70,7 +70,7 @@ impl Answer {
     }
 }
 
-impl Bench {
+impl TestApi {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
@@ -87,9 +87,9 @@ impl Bench {
 
     /// With documents in the store.
     async fn with(changes: ChangeSet) -> Self {
-        let bench = Self::new().await;
-        bench.app.commit(&changes).await.unwrap();
-        bench
+        let api = Self::new().await;
+        api.app.commit(&changes).await.unwrap();
+        api
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

@@ -7,7 +7,7 @@ use axum::extract::ConnectInfo;
 use axum::http::Request;
 use serde_json::json;
 
-use super::Bench;
+use super::TestApi;
 use crate::rest::openapi;
 
 fn bare(method: &str, path: &str) -> Request<Body> {
@@ -16,12 +16,12 @@ fn bare(method: &str, path: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn without_the_token_every_path_is_closed_but_the_few_that_say_nothing() {
-    let bench = Bench::new().await;
+    let api = TestApi::new().await;
     let mut closed = 0;
     let mut document = openapi::DOCUMENT.clone();
     for (path, item) in &mut document.paths.paths {
         for method in ["GET", "POST", "PUT", "DELETE", "HEAD"] {
-            let answer = bench.send(bare(method, &path.replace(['{', '}'], ""))).await;
+            let answer = api.send(bare(method, &path.replace(['{', '}'], ""))).await;
             if crate::rest::auth::OPEN.contains(&path.as_str()) {
                 assert_ne!(answer.status, 401, "{method} {path}");
             } else {
@@ -33,74 +33,73 @@ async fn without_the_token_every_path_is_closed_but_the_few_that_say_nothing() {
         assert!(openapi::operations(item).count() > 0);
     }
     assert!(closed > 100, "{closed}");
-    bench.send(bare("GET", "/no/such/path")).await.problem(401, "unauthorized");
-    let problem = bench.send(bare("GET", "/api/v1/status")).await.problem(401, "unauthorized");
+    api.send(bare("GET", "/no/such/path")).await.problem(401, "unauthorized");
+    let problem = api.send(bare("GET", "/api/v1/status")).await.problem(401, "unauthorized");
     assert_eq!(problem["found"], "none");
 }
 
 #[tokio::test]
 async fn a_wrong_token_is_as_good_as_none_and_is_not_repeated() {
-    let bench = Bench::new().await;
-    for wrong in ["Bearer nbo_wrong", "Bearer ", "Basic b3BlcmF0b3I6eA==", &bench.token] {
+    let api = TestApi::new().await;
+    for wrong in ["Bearer nbo_wrong", "Bearer ", "Basic b3BlcmF0b3I6eA==", &api.token] {
         let mut request = bare("GET", "/api/v1/status");
         request.headers_mut().insert("authorization", wrong.parse().unwrap());
-        let answer = bench.send(request).await;
+        let answer = api.send(request).await;
         answer.problem(401, "unauthorized");
         assert!(!answer.text.contains("nbo_"), "{}", answer.text);
     }
-    assert_eq!(bench.get("/api/v1/status").await.status, 200);
+    assert_eq!(api.get("/api/v1/status").await.status, 200);
 }
 
 #[tokio::test]
 async fn the_figures_are_for_this_machine_or_the_token() {
-    let bench = Bench::new().await;
+    let api = TestApi::new().await;
     let from = |peer: &str| {
         let mut request = bare("GET", "/metrics");
         request.extensions_mut().insert(ConnectInfo(peer.parse::<SocketAddr>().unwrap()));
         request
     };
-    bench.send(bare("GET", "/metrics")).await.problem(401, "unauthorized");
-    bench.send(from("192.0.2.7:40000")).await.problem(401, "unauthorized");
-    let answer = bench.send(from("127.0.0.1:40000")).await;
+    api.send(bare("GET", "/metrics")).await.problem(401, "unauthorized");
+    api.send(from("192.0.2.7:40000")).await.problem(401, "unauthorized");
+    let answer = api.send(from("127.0.0.1:40000")).await;
     assert_eq!(answer.status, 200);
     assert!(answer.text.contains("nimbus_agents_connected"), "{}", answer.text);
-    assert_eq!(bench.get("/metrics").await.status, 200);
+    assert_eq!(api.get("/metrics").await.status, 200);
 }
 
 #[tokio::test]
 async fn alive_and_ready_are_two_things() {
-    let bench = Bench::new().await;
-    assert_eq!(bench.send(bare("GET", "/healthz")).await.text, "ok\n");
-    let problem = bench.send(bare("GET", "/readyz")).await.problem(503, "not_ready");
+    let api = TestApi::new().await;
+    assert_eq!(api.send(bare("GET", "/healthz")).await.text, "ok\n");
+    let problem = api.send(bare("GET", "/readyz")).await.problem(503, "not_ready");
     assert_eq!(problem["detail"], "start: starting");
-    bench.app.health.good(crate::health::Part::Start);
-    assert_eq!(bench.send(bare("GET", "/readyz")).await.text, "ready\n");
+    api.app.health.good(crate::health::Part::Start);
+    assert_eq!(api.send(bare("GET", "/readyz")).await.text, "ready\n");
 }
 
 #[tokio::test]
 async fn another_path_method_type_or_size_is_a_problem_document_too() {
-    let bench = Bench::new().await;
-    bench.get("/api/v1/nothing").await.problem(404, "not_found");
-    bench.post("/api/v1/status", json!({})).await.problem(405, "method_not_allowed");
+    let api = TestApi::new().await;
+    api.get("/api/v1/nothing").await.problem(404, "not_found");
+    api.post("/api/v1/status", json!({})).await.problem(405, "method_not_allowed");
     let path = "/api/v1/agents/tokens";
-    let text =
-        bench.request("POST", path).header("content-type", "text/plain").body(Body::from("{}")).unwrap();
-    bench.send(text).await.problem(415, "unsupported_media_type");
-    let untyped = bench.request("POST", path).body(Body::from("{}")).unwrap();
-    bench.send(untyped).await.problem(415, "unsupported_media_type");
+    let text = api.request("POST", path).header("content-type", "text/plain").body(Body::from("{}")).unwrap();
+    api.send(text).await.problem(415, "unsupported_media_type");
+    let untyped = api.request("POST", path).body(Body::from("{}")).unwrap();
+    api.send(untyped).await.problem(415, "unsupported_media_type");
     let long = json!({"name": "x".repeat(1 << 20), "kind": "host"});
-    bench.post(path, long).await.problem(413, "too_large");
-    let typed = || bench.request("POST", path).header("content-type", "application/json; charset=utf-8");
-    let broken = bench.send(typed().body(Body::from("{\"name\": ")).unwrap()).await.problem(400, "invalid");
+    api.post(path, long).await.problem(413, "too_large");
+    let typed = || api.request("POST", path).header("content-type", "application/json; charset=utf-8");
+    let broken = api.send(typed().body(Body::from("{\"name\": ")).unwrap()).await.problem(400, "invalid");
     assert!(broken["found"].as_str().unwrap().contains("line 1 column"), "{broken}");
-    let unknown = bench.post(path, json!({"name": "a", "kind": "host", "tll_seconds": 5})).await;
+    let unknown = api.post(path, json!({"name": "a", "kind": "host", "tll_seconds": 5})).await;
     assert!(unknown.problem(400, "invalid")["found"].as_str().unwrap().contains("tll_seconds"));
-    assert!(bench.actions().await.is_empty(), "a refused order must leave nothing behind");
+    assert!(api.actions().await.is_empty(), "a refused order must leave nothing behind");
 }
 
 #[tokio::test]
 async fn unknown_and_impossible_parameters_are_refused_everywhere() {
-    let bench = Bench::new().await;
+    let api = TestApi::new().await;
     let lists = [
         "clusters",
         "agents",
@@ -113,19 +112,19 @@ async fn unknown_and_impossible_parameters_are_refused_everywhere() {
         "audit",
     ];
     for list in lists {
-        bench.get(&format!("/api/v1/{list}?limit=500")).await.ok();
+        api.get(&format!("/api/v1/{list}?limit=500")).await.ok();
         for bad in ["limit=0", "limit=501", "limit=ten", "colour=red", "limit=1&limit=2"] {
-            bench.get(&format!("/api/v1/{list}?{bad}")).await.problem(400, "invalid");
+            api.get(&format!("/api/v1/{list}?{bad}")).await.problem(400, "invalid");
         }
-        bench.get(&format!("/api/v1/{list}?after=no-cursor")).await.problem(400, "invalid");
-        bench.get(&format!("/api/v1/{list}?after=%00")).await.problem(400, "invalid");
+        api.get(&format!("/api/v1/{list}?after=no-cursor")).await.problem(400, "invalid");
+        api.get(&format!("/api/v1/{list}?after=%00")).await.problem(400, "invalid");
     }
     for single in ["status", "version", "autonomous/rules", "audit/verify", "openapi.json"] {
-        bench.get(&format!("/api/v1/{single}?x=1")).await.problem(400, "invalid");
+        api.get(&format!("/api/v1/{single}?x=1")).await.problem(400, "invalid");
     }
     for list in ["clusters", "agents", "incidents", "approvals", "jobs", "plans", "drift"] {
         for bad in ["%ff", "a%00b", "%0a"] {
-            bench.get(&format!("/api/v1/{list}/{bad}")).await.problem(400, "invalid");
+            api.get(&format!("/api/v1/{list}/{bad}")).await.problem(400, "invalid");
         }
     }
     for (path, expected) in [
@@ -135,7 +134,7 @@ async fn unknown_and_impossible_parameters_are_refused_everywhere() {
         ("audit?since=yesterday", "RFC 3339"),
         ("audit/export?format=xml", "cef"),
     ] {
-        let problem = bench.get(&format!("/api/v1/{path}")).await.problem(400, "invalid");
+        let problem = api.get(&format!("/api/v1/{path}")).await.problem(400, "invalid");
         assert!(problem["expected"].as_str().unwrap().contains(expected), "{problem}");
     }
 }
