@@ -2,7 +2,7 @@
 //!
 //! A frame is a 10-byte header and a body: `u32` body length, `u8` encoding (0 plain, 1 LZ4 block), `u8` zero,
 //! `u32` CRC-32 of the body, all big endian. The length is checked before anything is allocated, so a hostile
-//! length costs nothing; the inflated size is bounded too.
+//! length costs nothing; the decompressed size is bounded too.
 
 use prost::Message;
 
@@ -11,7 +11,7 @@ pub const HEADER: usize = 10;
 /// Longest body on the wire. A longer one is refused and the connection closed.
 pub const MAX_BODY: usize = 1 << 20;
 /// Largest message after decompression.
-pub const MAX_INFLATED: usize = 4 << 20;
+pub const MAX_DECOMPRESSED: usize = 4 << 20;
 /// Bodies shorter than this are not worth compressing.
 const COMPRESS_FROM: usize = 512;
 
@@ -24,9 +24,9 @@ pub enum FrameError {
     /// The header names a body longer than [`MAX_BODY`].
     #[error("frame too long: expected at most {MAX_BODY} bytes, found a length of {0}")]
     TooLong(usize),
-    /// The body would be longer than [`MAX_INFLATED`] when inflated.
-    #[error("frame inflates too far: expected at most {MAX_INFLATED} bytes, found {0}")]
-    InflatesTooFar(usize),
+    /// The body would be longer than [`MAX_DECOMPRESSED`] when decompressed.
+    #[error("frame too long when decompressed: expected at most {MAX_DECOMPRESSED} bytes, found {0}")]
+    DecompressedTooLong(usize),
     /// The encoding byte is none that this version knows.
     #[error("unknown frame encoding: expected 0 (plain) or 1 (LZ4), found {0}")]
     UnknownEncoding(u8),
@@ -42,8 +42,8 @@ pub enum FrameError {
         found: u32,
     },
     /// The body is not a valid LZ4 block.
-    #[error("frame body does not inflate: {0}")]
-    Inflate(String),
+    #[error("frame body does not decompress: {0}")]
+    Decompress(String),
     /// The body is not the message that was expected here.
     #[error("frame body is not a message of this protocol: {0}")]
     Decode(String),
@@ -83,7 +83,7 @@ impl Header {
         Ok(Self { length, encoding: bytes[4], checksum: word(6) })
     }
 
-    /// Checks, inflates and decodes the body that came after this header.
+    /// Checks, decompresses and decodes the body that came after this header.
     pub fn decode<M: Message + Default>(&self, body: &[u8]) -> Result<M, FrameError> {
         if body.len() != self.length {
             return Err(FrameError::Truncated { expected: self.length, found: body.len() });
@@ -93,17 +93,18 @@ impl Header {
             return Err(FrameError::Checksum { expected: self.checksum, found });
         }
         let decode = |plain: &[u8]| M::decode(plain).map_err(|e| FrameError::Decode(e.to_string()));
-        if self.encoding == PLAIN { decode(body) } else { decode(&inflate(body)?) }
+        if self.encoding == PLAIN { decode(body) } else { decode(&decompress(body)?) }
     }
 }
 
 /// The frame of one message: header and body.
 pub fn encode<M: Message>(message: &M) -> Result<Vec<u8>, FrameError> {
     let plain = message.encode_to_vec();
-    if plain.len() > MAX_INFLATED {
-        return Err(FrameError::InflatesTooFar(plain.len()));
+    if plain.len() > MAX_DECOMPRESSED {
+        return Err(FrameError::DecompressedTooLong(plain.len()));
     }
-    let (encoding, body) = if plain.len() >= COMPRESS_FROM { (LZ4, deflate(&plain)) } else { (PLAIN, plain) };
+    let (encoding, body) =
+        if plain.len() >= COMPRESS_FROM { (LZ4, compress(&plain)) } else { (PLAIN, plain) };
     if body.len() > MAX_BODY {
         return Err(FrameError::TooLong(body.len()));
     }
@@ -125,21 +126,21 @@ pub fn decode<M: Message + Default>(buffer: &[u8]) -> Result<Option<(M, usize)>,
     Ok(Some((header.decode(body)?, HEADER + header.length)))
 }
 
-/// An LZ4 block with its inflated size (`u32`, little endian) in front.
-pub fn deflate(plain: &[u8]) -> Vec<u8> {
+/// An LZ4 block with its decompressed size (`u32`, little endian) in front.
+pub fn compress(plain: &[u8]) -> Vec<u8> {
     lz4_flex::block::compress_prepend_size(plain)
 }
 
-/// The bytes that [`deflate`] was given; refuses a claimed size above [`MAX_INFLATED`] before allocating it.
-pub fn inflate(body: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let Some(claim) = body.first_chunk::<4>() else {
-        return Err(FrameError::Inflate("no size in front".to_owned()));
+/// The bytes that [`compress`] was given; refuses a claimed size above [`MAX_DECOMPRESSED`] before allocating it.
+pub fn decompress(body: &[u8]) -> Result<Vec<u8>, FrameError> {
+    let Some(claimed) = body.first_chunk::<4>() else {
+        return Err(FrameError::Decompress("no size in front".to_owned()));
     };
-    let claim = u32::from_le_bytes(*claim) as usize;
-    if claim > MAX_INFLATED {
-        return Err(FrameError::InflatesTooFar(claim));
+    let claimed = u32::from_le_bytes(*claimed) as usize;
+    if claimed > MAX_DECOMPRESSED {
+        return Err(FrameError::DecompressedTooLong(claimed));
     }
-    lz4_flex::block::decompress_size_prepended(body).map_err(|e| FrameError::Inflate(e.to_string()))
+    lz4_flex::block::decompress_size_prepended(body).map_err(|e| FrameError::Decompress(e.to_string()))
 }
 
 #[cfg(test)]
@@ -178,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn a_small_body_that_claims_to_inflate_hugely_is_refused() {
-        let mut body = deflate(b"tiny");
+    fn a_small_body_that_claims_a_huge_size_is_refused() {
+        let mut body = compress(b"tiny");
         body[..4].copy_from_slice(&u32::MAX.to_le_bytes());
-        assert_eq!(inflate(&body), Err(FrameError::InflatesTooFar(u32::MAX as usize)));
+        assert_eq!(decompress(&body), Err(FrameError::DecompressedTooLong(u32::MAX as usize)));
     }
 
     proptest! {

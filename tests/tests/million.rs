@@ -93,7 +93,7 @@ async fn each_exactly_once(url: &str, identities: &[Identity]) -> anyhow::Result
         let Some(end) = rows.last() else { break };
         position = end.position;
         for row in rows {
-            let batch = v1::ObservationBatch::decode(frame::inflate(&row.payload)?.as_slice())?;
+            let batch = v1::ObservationBatch::decode(frame::decompress(&row.payload)?.as_slice())?;
             let seen = last.entry(row.agent.to_string()).or_default();
             for observation in &batch.observations {
                 anyhow::ensure!(observation.sequence == *seen + 1, "{} after {seen}", observation.sequence);

@@ -22,8 +22,8 @@ pub struct NewBatch {
     pub count: u32,
     /// When the control plane received it.
     pub received_at: Timestamp,
-    /// An encoded `ObservationBatch`, free of duplicates, compressed by `protocol::frame::deflate`; at most
-    /// `frame::MAX_INFLATED` bytes.
+    /// An encoded `ObservationBatch`, free of duplicates, compressed by `protocol::frame::compress`; at most
+    /// `frame::MAX_DECOMPRESSED` bytes.
     pub payload: Vec<u8>,
 }
 

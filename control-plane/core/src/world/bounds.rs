@@ -1,8 +1,8 @@
 //! How long a text may be and how many items a list may have, in what is kept of an observation.
 //!
-//! An agent is enrolled, not trusted: a frame inflates to megabytes, and the picture is kept in memory. What is too long
-//! is cut. Where a name by which things are told apart is too long, or holds a NUL (which no database keeps in a
-//! text), nothing is kept: cut, it would be another thing's name.
+//! An agent is enrolled, not trusted: a small frame may decompress to megabytes, and the inventory is kept in memory.
+//! A text or list that is too long is cut. An object whose identifying name is too long, or holds a NUL (which no
+//! database keeps in a text), is not kept at all: a name that is cut could be another object's.
 
 use nimbus_protocol::v1;
 

@@ -22,7 +22,7 @@ use crate::log_payload::unpack;
 
 /// Name of the cursor up to which statuses are in the documents.
 pub const CURSOR: &str = "ingest";
-/// Rows of the log read at once: at most 64 batches of 4 MiB inflated one after the other.
+/// Rows of the log read at once: at most 64 batches of 4 MiB decompressed one after the other.
 const ROWS: u32 = 64;
 
 /// A status that has to become documents: the newest one of its row, which is all that counts.

@@ -22,7 +22,7 @@ async fn mark(plane: &ControlPlane, identity: &Identity) -> u64 {
 async fn stored(plane: &ControlPlane) -> Vec<u64> {
     let rows = plane.app().store().read_log(0, 500).await.unwrap();
     let unpack = |payload: &[u8]| {
-        let plain = nimbus_protocol::frame::inflate(payload).unwrap();
+        let plain = nimbus_protocol::frame::decompress(payload).unwrap();
         <v1::ObservationBatch as prost::Message>::decode(plain.as_slice()).unwrap()
     };
     rows.iter().flat_map(|row| unpack(&row.payload).observations).map(|o| o.sequence).collect()

@@ -27,19 +27,19 @@ fn hostile_bytes() -> Vec<(&'static str, Vec<u8>)> {
     encoding[4] = 9;
     let mut checksum = good.clone();
     *checksum.last_mut().unwrap() ^= 1;
-    let mut bomb = frame::deflate(b"tiny");
-    bomb[..4].copy_from_slice(&u32::MAX.to_le_bytes());
-    let mut inflates = u32::try_from(bomb.len()).unwrap().to_be_bytes().to_vec();
-    inflates.extend([1, 0]);
-    inflates.extend(crc32(&bomb).to_be_bytes());
-    inflates.extend(&bomb);
+    let mut body = frame::compress(b"tiny");
+    body[..4].copy_from_slice(&u32::MAX.to_le_bytes());
+    let mut decompression_bomb = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+    decompression_bomb.extend([1, 0]);
+    decompression_bomb.extend(crc32(&body).to_be_bytes());
+    decompression_bomb.extend(&body);
     let random: Vec<u8> =
         (0..4_096_u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1] | 0x80).collect();
     vec![
         ("too long", too_long),
         ("encoding", encoding),
         ("checksum", checksum),
-        ("inflates", inflates),
+        ("decompressed", decompression_bomb),
         ("frame", random),
         ("inside a frame", good[..good.len() - 1].to_vec()),
         ("hello", good),

@@ -213,7 +213,7 @@ async fn what_a_start_replayed_for_long_the_next_one_does_not_replay_again() {
         last: n,
         count: 1,
         received_at: jiff::Timestamp::UNIX_EPOCH,
-        payload: frame::deflate(&v1::ObservationBatch::default().encode_to_vec()),
+        payload: frame::compress(&v1::ObservationBatch::default().encode_to_vec()),
     });
     let last = store.append(&rows.collect::<Vec<_>>()).await.unwrap();
     assert_eq!(store.load_snapshot().await.unwrap(), None);

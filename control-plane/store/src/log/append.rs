@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use nimbus_protocol::frame::MAX_INFLATED;
+use nimbus_protocol::frame::MAX_DECOMPRESSED;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::to_micros;
 
@@ -168,9 +168,9 @@ fn marks(batches: &[NewBatch]) -> Result<Marks, StoreError> {
                 found: format!("{} from {first} to {last} of {}", batch.count, batch.agent),
             });
         }
-        if batch.payload.len() > MAX_INFLATED {
+        if batch.payload.len() > MAX_DECOMPRESSED {
             return Err(StoreError::Invalid {
-                expected: format!("a payload of at most {MAX_INFLATED} bytes"),
+                expected: format!("a payload of at most {MAX_DECOMPRESSED} bytes"),
                 found: format!("{} bytes of {}", batch.payload.len(), batch.agent),
             });
         }
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_batch_that_cannot_be_is_refused_before_the_database() {
         for bad in
-            [batch(0, 3, 1), batch(5, 4, 1), batch(u64::MAX, u64::MAX, 1), batch(1, 1, MAX_INFLATED + 1)]
+            [batch(0, 3, 1), batch(5, 4, 1), batch(u64::MAX, u64::MAX, 1), batch(1, 1, MAX_DECOMPRESSED + 1)]
         {
             assert!(matches!(marks(&[bad]), Err(StoreError::Invalid { .. })));
         }
