@@ -14,7 +14,7 @@ use nimbus_protocol::v1;
 use super::Shared;
 use super::accept_baseline::AcceptBaseline;
 use super::remedy::{
-    ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition,
+    ActError, Compensation, Effect, Limits, Outcome, Remedy, ReportPhase, Verdict, precondition, seconds,
 };
 use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
@@ -195,8 +195,9 @@ impl Flow<'_> {
     async fn act<R: Remedy>(&self, remedy: &mut R) {
         let limits = Limits::of(self.job.job());
         let acted = tokio::time::timeout(limits.act, remedy.act()).await;
-        let acted = acted
-            .unwrap_or_else(|_| Err(ActError::Uncertain(format!("it took longer than {:?}", limits.act))));
+        let acted = acted.unwrap_or_else(|_| {
+            Err(ActError::Uncertain(format!("it took longer than {}", seconds(limits.act))))
+        });
         match acted {
             Ok(evidence) => {
                 failpoint::reached("agent::applied");
@@ -267,8 +268,8 @@ impl Flow<'_> {
         failpoint::reached("agent::compensating");
         let limit = Limits::of(self.job.job()).act;
         let undone = tokio::time::timeout(limit, remedy.compensate()).await;
-        let undone =
-            undone.unwrap_or_else(|_| Compensation::Failed(format!("it took longer than {limit:?}")));
+        let undone = undone
+            .unwrap_or_else(|_| Compensation::Failed(format!("it took longer than {}", seconds(limit))));
         verdict.evidence.extend(self.clean_up(remedy).await);
         let reason = std::mem::take(&mut verdict.reason);
         match undone {

@@ -96,6 +96,11 @@ pub(crate) trait Remedy: Send {
     fn clean_up(&mut self) -> impl Future<Output = Result<(), String>> + Send;
 }
 
+/// A duration as a person reads it in a report: `30 s`, `1.5 s`.
+pub(crate) fn seconds(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}
+
 /// A job's limits with its defaults and bounds: a value of 0 for acting or reaching the state means the default.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {

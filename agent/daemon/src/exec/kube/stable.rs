@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use kube::Client;
 
-use super::super::remedy::{Limits, Outcome, Verdict};
+use super::super::remedy::{Limits, Outcome, Verdict, seconds};
 
 /// What one look at the cluster showed.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Look {
 
 /// What is watched.
 pub(in super::super) trait Watched: Send {
-    /// The state that has to hold, as in "expected ... for 30s".
+    /// The state that has to hold, as in "expected ... for 30 s".
     const STATE: &'static str;
 
     /// Looks once.
@@ -67,7 +67,7 @@ pub(in super::super) async fn until_stable<W: Watched>(
             State::Unanswered | State::Pending => None,
         };
         if holding.note(reached, Instant::now()).is_some_and(|held| held >= limits.hold) {
-            let reason = format!("found {} for {:?}", W::STATE, limits.hold);
+            let reason = format!("found {} for {}", W::STATE, seconds(limits.hold));
             return Verdict {
                 evidence: vec![look.seen],
                 replacement,
@@ -76,10 +76,10 @@ pub(in super::super) async fn until_stable<W: Watched>(
         }
         if started.elapsed() >= limits.reach {
             let reason = format!(
-                "expected {} for {:?} within {:?}, found: {}",
+                "expected {} for {} within {}, found: {}",
                 W::STATE,
-                limits.hold,
-                limits.reach,
+                seconds(limits.hold),
+                seconds(limits.reach),
                 look.seen
             );
             let outcome = if unanswered { Outcome::Unknown } else { Outcome::Failed };

@@ -28,7 +28,9 @@ use nimbus_protocol::v1;
 use rustix::fs::{AtFlags, unlinkat};
 
 use super::Shared;
-use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
+use super::remedy::{
+    ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition, seconds,
+};
 use crate::watch::files::root::Root;
 use write::{Stop, StopOnDrop};
 
@@ -208,13 +210,15 @@ impl Remedy for RestoreFile {
         let verdict = loop {
             let Ok(right) = tokio::time::timeout_at(until, self.is_right()).await else {
                 let reason = format!(
-                    "expected to read the file again within {patience:?}, found its root busy until then"
+                    "expected to read the file again within {}, found its root busy until then",
+                    seconds(patience)
                 );
                 break Verdict::new(Outcome::Unknown, reason);
             };
             match right {
                 Some(true) if started.elapsed() >= self.limits.hold => {
-                    let reason = format!("found the file as in the baseline for {:?}", self.limits.hold);
+                    let reason =
+                        format!("found the file as in the baseline for {}", seconds(self.limits.hold));
                     break Verdict::new(Outcome::Succeeded, reason);
                 }
                 Some(true) => {}
