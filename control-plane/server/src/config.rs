@@ -28,7 +28,7 @@ pub struct Config {
     pub names: Vec<String>,
     /// Every figure of the decisions.
     pub settings: Settings,
-    /// Agents that may be connected at once; a further one is told `overloaded` and when to come back.
+    /// Most agents connected at the same time; further ones are refused as `overloaded`, with `retry_after_ms`.
     pub max_connections: usize,
     /// Certificate chain and key (PEM files) for REST instead of one of the own CA; then REST is TLS everywhere.
     pub tls: Option<(PathBuf, PathBuf)>,

@@ -32,10 +32,10 @@ use crate::tls;
 /// What a connection may cost before there is a request.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Connections at once; a further one is closed unanswered.
+    /// Most connections at the same time; further ones are closed without an answer.
     connections: usize,
-    /// Of these from one IPv4 address or one IPv6 /64; a further one is closed unanswered. A proxy has one address for
-    /// all its users: as many as requests are worked on at once.
+    /// Most connections from one IPv4 address or one IPv6 /64; further ones are closed without an answer. A proxy has one
+    /// address for all its users, so the bound is the number of requests that are worked on at the same time.
     each: usize,
     /// For the TLS handshake, and again for each request's head, the wait for it included. At it the connection is closed.
     patience: Duration,
@@ -126,7 +126,7 @@ impl Bounds {
 /// A connection's place in the common bound, out of the share of its address. The connection's service holds it.
 type Slot = Arc<(OwnedSemaphorePermit, Share)>;
 
-/// Takes at most so many connections at once, and so many of one address; a further one is closed unanswered.
+/// Accepts connections up to a common bound and a bound for each address; further ones are closed without an answer.
 #[derive(Clone)]
 struct Bounded<A> {
     inner: A,

@@ -33,8 +33,8 @@ enum Sub {
     Verify,
     /// Write rows for another program, oldest first
     Export {
-        /// How
-        #[arg(id = "export_format", long = "format", value_parser = ["csv", "json", "jsonl", "cef"])]
+        /// How the rows are written
+        #[arg(id = "export_format", long = "format", value_name = "FORMAT", value_parser = ["csv", "json", "jsonl", "cef"])]
         format: String,
         /// Where to write (`-` for standard output)
         #[arg(long, value_name = "FILE", default_value = "-")]

@@ -33,7 +33,7 @@ pub use session_end::{CloseReason, Rejection, SessionEnd};
 /// Most batches of one agent that wait for their commit. At it the data stream is not read further: see
 /// [`Session::takes_data`].
 pub const WINDOW: usize = 8;
-/// Most reports of one agent that wait for their commit: twice what an agent leaves unacknowledged. A further one ends the
+/// Most reports of one agent that wait for their commit: twice what an agent leaves unacknowledged. A longer queue ends the
 /// session as overloaded.
 pub const REPORT_WINDOW: usize = 32;
 /// Longest encoded report, bytes. Agents cut theirs to a quarter of it; a longer one ends the session.

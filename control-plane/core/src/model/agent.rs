@@ -29,7 +29,7 @@ pub struct Agent {
     pub created_at: Timestamp,
     /// SHA-256 (hex) of its current certificate's public key: another key with the same name is refused.
     pub key_sha256: String,
-    /// Revoked agents are turned away.
+    /// Sessions of a revoked agent are rejected.
     pub revoked_at: Option<Timestamp>,
     /// The host it runs on, as it says.
     pub hostname: String,

@@ -38,7 +38,7 @@ pub use relations::Health;
 pub use sanitize::sanitize;
 pub use table::{MAX_OBJECTS, Table};
 
-/// Most clusters in one picture; observations of a further one are ignored.
+/// Most clusters in one world; observations of further clusters are ignored.
 pub const MAX_CLUSTERS: usize = 1_000;
 
 /// First byte of a snapshot: which layout follows.

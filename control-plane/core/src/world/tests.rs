@@ -229,7 +229,7 @@ fn a_term_far_ahead_of_the_clock_shuts_nobody_out() {
 }
 
 #[test]
-fn after_a_usurper_is_deposed_the_next_listing_counts_under_any_term() {
+fn after_an_unbound_leader_is_cleared_the_next_listing_counts_under_any_term() {
     let mut lab = Lab::new();
     lab.see_as(other(), CLUSTER, begin("Node", 1_000));
     lab.world.clear_leader(CLUSTER);

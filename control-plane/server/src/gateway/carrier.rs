@@ -82,7 +82,7 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Carries until the session ends; the control stream is given back for the last word.
+    /// Carries until the session ends; the control stream is returned so that the refusal can still be sent.
     pub async fn run(mut self) -> (SessionEnd, FrameWriter) {
         loop {
             while let Some(action) = self.machine.poll_action() {

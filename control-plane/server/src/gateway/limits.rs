@@ -3,7 +3,7 @@
 //! What one session may leave waiting is bounded where it is decided, in `nimbus_control_core::gateway`.
 //!
 //! Memory for one agent is at most: 4 MiB of received and unread QUIC data ([`RECEIVE_WINDOW`]), one frame being
-//! read (1 MiB) and inflated (4 MiB), a window of eight batches of at most about 1 MiB each waiting for their commit,
+//! read (1 MiB) and decompressed (4 MiB), a window of eight batches of at most about 1 MiB each waiting for their commit,
 //! 1 MiB to send ([`SEND_WINDOW`]) behind twice [`SEND_BUFFER`] and a frame, and `sessions::JOB_QUEUE` envelopes of a few KiB: about 18 MiB in the worst
 //! case, some tens of KiB at rest. All waiting batches together are bounded by [`QUEUED_KIB`].
 
@@ -18,23 +18,23 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 /// Handshakes under way, and first frames of peers with a certificate. A further connection is refused at once; from
 /// half of it on a client has to prove its address first (a QUIC retry).
 pub const MAX_HANDSHAKES: usize = 128;
-/// Of these for one IPv4 address or one IPv6 /64. A further one is refused at once, and its agent tries again after its
-/// own, jittered pause; from half of it on a client has to prove its address first. Many agents behind one address have
-/// room: a handshake and a hello take milliseconds.
+/// Handshakes and first frames under way from one IPv4 address or one IPv6 /64. Further connections from there are
+/// refused at once, and their agents try again after a jittered pause; from half of the bound on a client has to prove
+/// its address first. Many agents behind one address have room: a handshake and a hello take milliseconds.
 pub const MAX_HANDSHAKES_EACH: usize = 32;
-/// For the handshake. At it the connection is closed.
+/// Longest time for the handshake. A connection that takes longer is closed.
 pub const HANDSHAKE: Duration = Duration::from_secs(5);
-/// For the first stream and frame of a peer with a certificate. At it the connection is closed.
+/// Longest time to the first stream and frame of a peer with a certificate. A connection that takes longer is closed.
 pub const FIRST_FRAME: Duration = Duration::from_secs(10);
-/// The same for one without: who joins, and who has nothing to show. It takes neither a handshake's slot nor an
-/// agent's room meanwhile.
+/// The same for an unauthenticated peer, which may be an agent that enrols. It takes up neither a handshake's nor an
+/// agent's place meanwhile.
 pub const UNAUTHENTICATED: Duration = Duration::from_secs(5);
-/// Peers without a certificate that are served at once; a further one waits for up to [`UNAUTHENTICATED`].
+/// Unauthenticated peers that are served at the same time; further ones wait for up to [`UNAUTHENTICATED`].
 pub const MAX_UNAUTHENTICATED: usize = 48;
-/// Of them served and waiting; a further one is refused with a time after which to try again.
+/// Unauthenticated peers that are served or wait; further ones are refused with `retry_after_ms`.
 pub const MAX_UNAUTHENTICATED_WAITING: usize = 128;
-/// Of these for one IPv4 address or one IPv6 /64, fewer than are served at once: whoever comes from elsewhere finds a
-/// place. A further one is refused with a time after which to try again.
+/// Unauthenticated peers from one IPv4 address or one IPv6 /64, fewer than are served at the same time, so that peers
+/// from other addresses find a place. Further ones are refused with `retry_after_ms`.
 pub const MAX_UNAUTHENTICATED_EACH: usize = 32;
 /// Without a packet for so long, a connection is over.
 pub const IDLE: Duration = Duration::from_secs(30);

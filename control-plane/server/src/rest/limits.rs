@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn beyond_the_bound_a_request_is_turned_away_and_later_let_in() {
+    async fn beyond_the_bound_a_request_is_refused_and_later_served() {
         let limits = Limits::new(1, 1, Duration::from_secs(30));
         let place = limits.requests.clone().try_acquire_owned().unwrap();
         let response = router(limits.clone()).oneshot(ask("/now")).await.unwrap();

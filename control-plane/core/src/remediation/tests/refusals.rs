@@ -191,7 +191,7 @@ fn no_leader_no_job() {
 }
 
 #[test]
-fn a_cluster_whose_agent_turned_away_from_it_is_unknown() {
+fn a_cluster_whose_agent_no_longer_reports_for_it_is_unknown() {
     let mut lab = crash_loop();
     lab.diagnose();
     lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.cluster_uid = None;
