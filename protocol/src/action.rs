@@ -33,7 +33,7 @@ actions! {
     RestoreFile = "restore_file",
     /// Take a watched file's present state as its baseline.
     AcceptBaseline = "accept_baseline",
-    /// Open a node again that still carries a cordon of ours.
+    /// Uncordon a node that still carries a cordon of Nimbus.
     UncordonNode = "uncordon_node",
 }
 

@@ -88,7 +88,7 @@ async fn the_agent_may_die_at_any_step() {
             .kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}"])
             .await
             .unwrap();
-        assert_eq!(closed.trim(), "", "{point}: a cordon of ours was left");
+        assert_eq!(closed.trim(), "", "{point}: a cordon of Nimbus was left");
     }
 }
 

@@ -165,7 +165,7 @@ async fn accepted(host: &Host) -> anyhow::Result<()> {
     host.plane.post(&order, json!({"shown": drift["after"]})).await?;
     host.ends(&drift, "resolved").await?;
     assert_eq!(std::fs::read_to_string(&path)?, "workers = 8\nport = 8080\n", "the file stays as it is");
-    // The new truth is what a later fix goes back to.
+    // The new baseline is what a later fix restores.
     std::fs::write(&path, "workers = 9\n")?;
     host.fix(&host.drift(&path).await?).await?;
     assert_eq!(std::fs::read_to_string(&path)?, "workers = 8\nport = 8080\n");

@@ -61,7 +61,7 @@ async fn crash_loop_heals(site: &Site) -> anyhow::Result<()> {
     );
     let new = names.iter().find(|n| !before.contains(n)).expect("a new pod");
     assert_ne!(node_of(&workloads, new).await?, node, "the new pod runs elsewhere");
-    assert_eq!(cordoned_nodes(site).await?, Vec::<String>::new(), "our own cordon was lifted");
+    assert_eq!(cordoned_nodes(site).await?, Vec::<String>::new(), "Nimbus removed its own cordon");
     let jobs = site.jobs_of(&incident).await?;
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     assert_eq!(jobs[0]["state"], "succeeded");
@@ -88,7 +88,7 @@ async fn a_hopeless_pod_is_escalated(site: &Site) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A cordon of ours whose job nobody knows: a person is asked, and then the node is open.
+/// A cordon of Nimbus whose job nobody knows: a person is asked, and then the node is uncordoned.
 async fn a_stale_cordon_is_lifted_after_approval(site: &Site) -> anyhow::Result<()> {
     use kube::api::{Patch, PatchParams};
     let nodes = kube::Api::<k8s_openapi::api::core::v1::Node>::all(site.cluster.client().await?);

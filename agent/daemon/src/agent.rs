@@ -14,7 +14,7 @@ use crate::clock;
 use crate::config::{Config, HOST, is_host_port};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
-use crate::enrol::{Newcomer, enrol};
+use crate::enrol::{EnrollingAgent, enrol};
 use crate::error::AgentError;
 use crate::exec::{self, Shared};
 use crate::files::journal::JournalStore;
@@ -154,7 +154,7 @@ struct Wiring {
 
 impl Wiring {
     fn connect(self) -> Agent {
-        say_damage(&self.journal);
+        warn_about_damage(&self.journal);
         let id = self.identity.agent_id;
         let agent_id = id.to_string();
         let hostname = self.config.hostname();
@@ -273,7 +273,7 @@ fn excluded(config: &Config, data_dir: &DataDir) -> Vec<PathBuf> {
 }
 
 /// A torn tail is what a crash leaves: worth a line in the log and no more.
-fn say_damage(journal: &JournalStore) {
+fn warn_about_damage(journal: &JournalStore) {
     let damaged = journal.get().damaged();
     if damaged > 0 {
         tracing::warn!(bytes = damaged, "the job journal had bytes that are no records; they were left out");
@@ -297,30 +297,35 @@ async fn identity(
         (None, None) => Err(IdentityError::Nothing(dir).into()),
         // A certificate that ended cannot be renewed any more: a new token is the way back.
         (_, Some(token)) => {
-            let newcomer = newcomer(config, target).await;
-            let identity = join(&dir, &config.server, token, newcomer).await?;
+            let enrolling_agent = enrolling_agent(config, target).await;
+            let identity = join(&dir, &config.server, token, enrolling_agent).await?;
             tracing::info!(agent = %identity.agent_id, name = identity.name, "joined the control plane");
             Ok(identity)
         }
     }
 }
 
-async fn newcomer(config: &Config, target: Option<&Target>) -> Newcomer {
-    let mut newcomer = Newcomer { hostname: config.hostname(), ..Newcomer::default() };
+async fn enrolling_agent(config: &Config, target: Option<&Target>) -> EnrollingAgent {
+    let mut enrolling_agent = EnrollingAgent { hostname: config.hostname(), ..EnrollingAgent::default() };
     if let Some(target) = target {
         // A cluster that does not answer now is named later, in the agent's status.
         if let Ok(Ok(cluster)) = tokio::time::timeout(STOP, target.identify()).await {
-            newcomer.cluster_uid = cluster.uid;
-            newcomer.cluster_name = cluster.name;
+            enrolling_agent.cluster_uid = cluster.uid;
+            enrolling_agent.cluster_name = cluster.name;
         }
     }
-    newcomer
+    enrolling_agent
 }
 
-async fn join(dir: &Path, server: &str, token: &str, newcomer: Newcomer) -> Result<Identity, IdentityError> {
+async fn join(
+    dir: &Path,
+    server: &str,
+    token: &str,
+    enrolling_agent: EnrollingAgent,
+) -> Result<Identity, IdentityError> {
     let mut wait = Duration::from_secs(1);
     for _ in 1..JOIN_TRIES {
-        match enrol(dir, server, token, newcomer.clone()).await {
+        match enrol(dir, server, token, enrolling_agent.clone()).await {
             Err(error @ IdentityError::Unreachable { .. }) => {
                 tracing::warn!("{error}; trying again in {} s", wait.as_secs());
             }
@@ -329,7 +334,7 @@ async fn join(dir: &Path, server: &str, token: &str, newcomer: Newcomer) -> Resu
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
-    enrol(dir, server, token, newcomer).await
+    enrol(dir, server, token, enrolling_agent).await
 }
 
 /// A watched path, absolute and without `.` or `..`; it need not exist.

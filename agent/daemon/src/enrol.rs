@@ -19,7 +19,7 @@ const ANSWER: Duration = Duration::from_secs(15);
 
 /// What a new agent reports about itself.
 #[derive(Debug, Clone, Default)]
-pub struct Newcomer {
+pub struct EnrollingAgent {
     /// Name of the host.
     pub hostname: String,
     /// UID of the kube-system namespace, empty where there is no cluster or it cannot be reached.
@@ -33,7 +33,7 @@ pub async fn enrol(
     dir: &Path,
     server: &str,
     token: &str,
-    newcomer: Newcomer,
+    enrolling_agent: EnrollingAgent,
 ) -> Result<Identity, IdentityError> {
     let parsed: JoinToken = token.parse()?;
     // An earlier try may have come as far as the control plane: the same key lets it recognise this agent.
@@ -48,10 +48,10 @@ pub async fn enrol(
         lowest_version: version::LOWEST,
         highest_version: version::HIGHEST,
         token: parsed.to_string(),
-        csr_der: key.certificate_request(&newcomer.hostname)?,
-        hostname: newcomer.hostname,
-        cluster_uid: newcomer.cluster_uid,
-        cluster_name: newcomer.cluster_name,
+        csr_der: key.certificate_request(&enrolling_agent.hostname)?,
+        hostname: enrolling_agent.hostname,
+        cluster_uid: enrolling_agent.cluster_uid,
+        cluster_name: enrolling_agent.cluster_name,
     };
     let response = exchange(server, parsed.ca_sha256, request).await?;
     let (chain, ca) = split_chain(&response.certificate_chain_der, &key)?;

@@ -26,7 +26,7 @@ pub async fn run(
     let mut looks = tokio::time::interval(POLICY);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut reported = None;
-    look_at_policy(&shared);
+    refresh_policy(&shared);
     loop {
         let status = changes.borrow_and_update().clone();
         let now = describe(&status, &hostname);
@@ -44,12 +44,12 @@ pub async fn run(
                 if asked.is_err() { return }
                 reported = None;
             }
-            _ = looks.tick() => look_at_policy(&shared),
+            _ = looks.tick() => refresh_policy(&shared),
         }
     }
 }
 
-fn look_at_policy(shared: &Shared) {
+fn refresh_policy(shared: &Shared) {
     let actions = shared.read_policy().policy.allowed_actions();
     let actions: Vec<String> = actions.into_iter().map(|action| action.to_string()).collect();
     if shared.status.status().allowed_actions != actions {

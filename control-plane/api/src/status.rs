@@ -45,7 +45,7 @@ pub struct IncidentCounts {
     pub open: u32,
     /// A plan waits for a person.
     pub waiting_approval: u32,
-    /// A job is out.
+    /// A job is in flight.
     pub remediating: u32,
     /// A person is asked.
     pub escalated: u32,

@@ -103,13 +103,13 @@ impl Context {
     }
 
     /// Whether anything but a failure is printed on stderr: with `-o json` the failure is a document and is alone there.
-    fn talks(&self) -> bool {
+    fn prints_progress(&self) -> bool {
         !self.global.quiet && self.global.format != Format::Json
     }
 
     /// Something to know, on stderr; `-q` and `-o json` silence it.
     pub fn warn(&self, text: &str) {
-        if self.talks() {
+        if self.prints_progress() {
             eprintln!("{} {}", self.hints.paint(Tone::Warn, "warning:"), crate::output::plain(text));
         }
     }
@@ -117,7 +117,7 @@ impl Context {
     /// What is being waited for: a spinner on a terminal, otherwise a line for each thing to say, nothing with `-q` or
     /// `-o json`.
     pub fn progress(&self, text: &str) -> Progress {
-        let terminal = std::io::stderr().is_terminal() && self.talks();
+        let terminal = std::io::stderr().is_terminal() && self.prints_progress();
         let bar = ProgressBar::with_draw_target(
             None,
             if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
@@ -126,7 +126,8 @@ impl Context {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(120));
-        let mut progress = Progress { bar, lines: !terminal && self.talks(), said: BTreeSet::new() };
+        let mut progress =
+            Progress { bar, lines: !terminal && self.prints_progress(), printed: BTreeSet::new() };
         progress.say(text);
         progress
     }
@@ -153,7 +154,7 @@ pub struct Progress {
     bar: ProgressBar,
     lines: bool,
     /// The lines that were printed; a wait has few different ones.
-    said: BTreeSet<String>,
+    printed: BTreeSet<String>,
 }
 
 impl Progress {
@@ -167,7 +168,7 @@ impl Progress {
     }
 
     fn is_new(&mut self, line: &str) -> bool {
-        self.said.insert(line.to_owned())
+        self.printed.insert(line.to_owned())
     }
 }
 
@@ -183,7 +184,7 @@ mod tests {
 
     #[test]
     fn two_things_that_are_waited_for_in_turn_are_each_said_once() {
-        let mut progress = Progress { bar: ProgressBar::hidden(), lines: true, said: BTreeSet::new() };
+        let mut progress = Progress { bar: ProgressBar::hidden(), lines: true, printed: BTreeSet::new() };
         let lines =
             ["a: job running", "b: job running", "a: job running", "b: job running", "a: job succeeded"];
         let printed: Vec<_> = lines.into_iter().filter(|line| progress.is_new(line)).collect();

@@ -129,7 +129,7 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
     assert_eq!(mode(&script), 0o777);
     set_mode(&script, 0o755);
     let drift = waiting(&home, &script);
-    assert_eq!(text(&drift["before"], "mode"), "0777", "the accepted state is the truth now");
+    assert_eq!(text(&drift["before"], "mode"), "0777", "the accepted state is the baseline now");
     let fixed =
         home.run(&["drift", "fix", "--resource", script.to_str().unwrap(), "--yes", "-o", "json"]).ended(0);
     let fixed = fixed.json();

@@ -24,7 +24,7 @@ pub struct Answer<'a> {
     pub by: &'a str,
     /// What.
     pub decision: Decision,
-    /// Why, in the person's words; may be empty.
+    /// The reason that the operator gave; may be empty.
     pub reason: &'a str,
     /// The digest of the plan that the person was shown, where the client says it: another one is refused.
     pub digest: Option<&'a str>,
@@ -52,7 +52,7 @@ impl Approval {
     }
 }
 
-/// Asks for a person's word on `plan`.
+/// Requests an operator's decision on `plan`.
 pub(crate) fn request(
     id: ApprovalId,
     plan: &Plan,

@@ -11,7 +11,7 @@ use crate::model::{IncidentKind, ObjectRef, Scope, Workload};
 use crate::settings::StormLimits;
 use crate::world::{HostFacts, Inventory, Pod, World};
 
-/// One cause's word on one object.
+/// What one cause found at one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Which cause.
@@ -132,7 +132,7 @@ impl Figures {
         let unhealthy = |pod: &&Pod| pod.is_active() && (pod.is_unhealthy() || lost(pod));
         Self {
             pods: inventory.active_pods(),
-            unhealthy: inventory.unwell_pods().filter(unhealthy).count() as u64,
+            unhealthy: inventory.possibly_unhealthy_pods().filter(unhealthy).count() as u64,
             nodes: inventory.nodes.len() as u64,
             not_ready: inventory.nodes.values().filter(|node| !node.is_ready()).count() as u64,
         }
@@ -168,7 +168,7 @@ impl Figures {
     }
 
     /// The figures, for people.
-    pub(crate) fn say(&self, incidents: u64) -> String {
+    pub(crate) fn describe(&self, incidents: u64) -> String {
         format!(
             "{} of {} pods unhealthy, {} of {} nodes not ready, {} recent incidents",
             self.unhealthy, self.pods, self.not_ready, self.nodes, incidents

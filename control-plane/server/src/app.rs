@@ -114,12 +114,12 @@ impl App {
 
     /// Hands over what a decision is made from: these documents, the world, what is wrong in it, and which connected agents
     /// are up to date.
-    pub fn look<R>(&self, docs: &Docs, look: impl FnOnce(&Snapshot<'_>) -> R) -> R {
-        self.look_as(docs, &self.sessions.current(), look)
+    pub fn with_snapshot<R>(&self, docs: &Docs, look: impl FnOnce(&Snapshot<'_>) -> R) -> R {
+        self.with_snapshot_as(docs, &self.sessions.current(), look)
     }
 
-    /// As [`Self::look`], with these agents taken as connected.
-    pub fn look_as<R>(
+    /// As [`Self::with_snapshot`], with these agents taken as connected.
+    pub fn with_snapshot_as<R>(
         &self,
         docs: &Docs,
         connected: &BTreeSet<AgentId>,

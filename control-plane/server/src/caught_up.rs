@@ -10,37 +10,37 @@ use nimbus_protocol::ids::AgentId;
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Progress {
-    /// The last sequence in the world.
-    heard: u64,
-    /// The last sequence that the agent had when it came.
-    had: u64,
+    /// The last sequence that the world has applied.
+    applied: u64,
+    /// The last sequence that the agent had observed when it connected.
+    observed: u64,
 }
 
-/// How far the world has followed each agent. An entry for each enrolled agent that ever came.
+/// How far the world has followed each agent, with an entry for each enrolled agent that ever connected.
 #[derive(Debug, Default)]
 pub struct CaughtUp {
     agents: Mutex<HashMap<AgentId, Progress>>,
 }
 
 impl CaughtUp {
-    /// The agent came and had observed up to this sequence.
-    pub fn expect(&self, agent: AgentId, had: u64) {
-        self.lock().entry(agent).or_default().had = had;
+    /// The agent connected and had observed up to this sequence.
+    pub fn expect(&self, agent: AgentId, observed: u64) {
+        self.lock().entry(agent).or_default().observed = observed;
     }
 
     /// The agent's observations are in the world up to this sequence. True when that makes it current.
-    pub fn heard(&self, agent: AgentId, sequence: u64) -> bool {
+    pub fn applied_up_to(&self, agent: AgentId, sequence: u64) -> bool {
         let mut agents = self.lock();
         let progress = agents.entry(agent).or_default();
-        let was_behind = progress.heard < progress.had;
-        progress.heard = progress.heard.max(sequence);
-        was_behind && progress.heard >= progress.had
+        let was_behind = progress.applied < progress.observed;
+        progress.applied = progress.applied.max(sequence);
+        was_behind && progress.applied >= progress.observed
     }
 
-    /// Leaves those of whom everything has arrived that they had when they came.
+    /// Removes agents whose observations from before they connected are not all applied yet.
     pub fn only_current(&self, agents: &mut BTreeSet<AgentId>) {
         let known = self.lock();
-        agents.retain(|agent| known.get(agent).is_none_or(|progress| progress.heard >= progress.had));
+        agents.retain(|agent| known.get(agent).is_none_or(|progress| progress.applied >= progress.observed));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Progress>> {
@@ -62,13 +62,13 @@ mod tests {
             !agents.is_empty()
         };
         assert!(is_current());
-        world.heard(agent, 10);
+        world.applied_up_to(agent, 10);
         world.expect(agent, 10);
         assert!(is_current(), "nothing happened while it was away");
         world.expect(agent, 12);
         assert!(!is_current());
-        assert!(!world.heard(agent, 11) && !is_current());
-        assert!(world.heard(agent, 13) && is_current());
-        assert!(!world.heard(agent, 14), "it was current already");
+        assert!(!world.applied_up_to(agent, 11) && !is_current());
+        assert!(world.applied_up_to(agent, 13) && is_current());
+        assert!(!world.applied_up_to(agent, 14), "it was current already");
     }
 }

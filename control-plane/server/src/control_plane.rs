@@ -10,7 +10,7 @@ use nimbus_control_core::model::Agent;
 use nimbus_control_core::{Settings, World};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
-use nimbus_store::{SoleUse, Store, StoreError, StoreUrl};
+use nimbus_store::{ExclusiveUse, Store, StoreError, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -25,7 +25,7 @@ use crate::error::StartError;
 use crate::health::Part;
 use crate::operator::OperatorToken;
 use crate::sign::Signer;
-use crate::tokens::{Newcomer, TokenError};
+use crate::tokens::{NewAgent, TokenError};
 use crate::world_view::{Positions, WorldView};
 use crate::{clock, gateway, http, rest, tasks, tls};
 
@@ -44,11 +44,11 @@ pub struct ControlPlane {
     gateway: gateway::Running,
     http: http::Running,
     engine: JoinHandle<()>,
-    keeper: JoinHandle<()>,
-    lookout: JoinHandle<()>,
+    maintenance: JoinHandle<()>,
+    supervisor: JoinHandle<()>,
     superseded: watch::Receiver<Option<StoreError>>,
     deciding: DropGuard,
-    sole: SoleUse,
+    exclusive: ExclusiveUse,
 }
 
 impl ControlPlane {
@@ -68,7 +68,7 @@ impl ControlPlane {
         let database = config.database.clone().unwrap_or_else(|| data_dir.database_url());
         let store = Store::open(&database.parse::<StoreUrl>()?).await?;
         // Before an epoch is taken: that would put the jobs of the one that runs out of date.
-        let sole = store.sole_use().await?;
+        let exclusive = store.exclusive_use().await?;
         let keys = Keys { signer, ca, operator };
         let (app, histories) = restore(config.settings.clone(), store, keys).await?;
         let (ingest, snapshots) = tasks::catch_up(&app, histories).await?;
@@ -81,10 +81,10 @@ impl ControlPlane {
         let http = http::Running::start(&config, listener, leaf, rest::router(Arc::clone(&app)))?;
         let deciding = CancellationToken::new();
         let engine = tokio::spawn(tasks::Engine::new(Arc::clone(&app), ingest).run(deciding.clone()));
-        let keeper = tokio::spawn(tasks::keep(Arc::clone(&app), snapshots, deciding.clone()));
+        let maintenance = tokio::spawn(tasks::keep(Arc::clone(&app), snapshots, deciding.clone()));
         let (found, superseded) = watch::channel(None);
-        let lookout = tokio::spawn(look_out(Arc::clone(&app), deciding.clone(), found));
-        app.health.good(Part::Start);
+        let supervisor = tokio::spawn(supervise(Arc::clone(&app), deciding.clone(), found));
+        app.health.works(Part::Start);
         tracing::info!(
             rest = http.url(),
             quic = %gateway.address(),
@@ -94,7 +94,18 @@ impl ControlPlane {
             "control plane started"
         );
         let deciding = deciding.drop_guard();
-        Ok(Self { app, data_dir, gateway, http, engine, keeper, lookout, superseded, deciding, sole })
+        Ok(Self {
+            app,
+            data_dir,
+            gateway,
+            http,
+            engine,
+            maintenance,
+            supervisor,
+            superseded,
+            deciding,
+            exclusive,
+        })
     }
 
     /// What the parts share.
@@ -130,11 +141,11 @@ impl ControlPlane {
     /// Makes a single-use join token: see [`App::create_join_token`].
     pub async fn create_join_token(
         &self,
-        newcomer: Newcomer<'_>,
+        new_agent: NewAgent<'_>,
         ttl: Duration,
         by: &str,
     ) -> Result<JoinToken, TokenError> {
-        self.app.create_join_token(newcomer, ttl, by).await
+        self.app.create_join_token(new_agent, ttl, by).await
     }
 
     /// Lets an agent that has joined report for this cluster and no other: see [`App::grant_cluster`].
@@ -167,18 +178,20 @@ impl ControlPlane {
 
     /// Stops everything within five seconds: no new work, sessions told, requests finished, the inventory kept.
     pub async fn stop(self) {
-        let Self { app, data_dir, gateway, http, engine, keeper, lookout, deciding, sole, .. } = self;
-        app.health.bad(Part::Start, "stopping");
+        let Self {
+            app, data_dir, gateway, http, engine, maintenance, supervisor, deciding, exclusive, ..
+        } = self;
+        app.health.failed(Part::Start, "stopping");
         let stopping = async {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
-            let _ = tokio::join!(engine, keeper, lookout);
+            let _ = tokio::join!(engine, maintenance, supervisor);
             app.store().close().await;
         };
         if tokio::time::timeout(STOP, stopping).await.is_err() {
             tracing::warn!("stopped without waiting any longer; the next start replays what is missing");
         }
-        drop(sole);
+        drop(exclusive);
         tracing::info!(data_dir = %data_dir.path().display(), "control plane stopped");
     }
 }
@@ -188,7 +201,7 @@ impl ControlPlane {
 ///
 /// Sessions of revoked agents end here at the latest: whoever revokes one closes its session, unless it never hears that
 /// its commit took effect.
-async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Sender<Option<StoreError>>) {
+async fn supervise(app: Arc<App>, deciding: CancellationToken, found: watch::Sender<Option<StoreError>>) {
     let mut tick = tokio::time::interval(LOOK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -200,7 +213,7 @@ async fn look_out(app: Arc<App>, deciding: CancellationToken, found: watch::Send
         if let Err(error) = app.store().check_epoch().await
             && error.is_superseded()
         {
-            app.health.bad(Part::Start, error.to_string());
+            app.health.failed(Part::Start, error.to_string());
             tracing::error!(%error, "nothing is decided or stored any more");
             deciding.cancel();
             found.send_replace(Some(error));

@@ -39,12 +39,12 @@ impl Default for Health {
 
 impl Health {
     /// `part` cannot work, because of `why` (one sentence). Returns whether that is news.
-    pub fn bad(&self, part: Part, why: impl Into<String>) -> bool {
+    pub fn failed(&self, part: Part, why: impl Into<String>) -> bool {
         self.lock().insert(part, why.into()).is_none()
     }
 
     /// `part` works. Returns whether that is news.
-    pub fn good(&self, part: Part) -> bool {
+    pub fn works(&self, part: Part) -> bool {
         self.lock().remove(&part).is_some()
     }
 
@@ -71,10 +71,10 @@ mod tests {
     fn ready_only_when_no_part_has_a_problem() {
         let health = Health::default();
         assert!(!health.ready());
-        assert!(health.good(Part::Start) && health.ready());
-        assert!(health.bad(Part::Log, "disk full") && !health.bad(Part::Log, "disk full"));
+        assert!(health.works(Part::Start) && health.ready());
+        assert!(health.failed(Part::Log, "disk full") && !health.failed(Part::Log, "disk full"));
         assert_eq!(health.problems(), ["observation log: disk full"]);
-        assert!(health.good(Part::Log) && !health.good(Part::Log));
+        assert!(health.works(Part::Log) && !health.works(Part::Log));
         assert!(health.ready());
     }
 }

@@ -22,7 +22,7 @@ pub struct Submitted {
 
 impl Submitted {
     /// The report is committed, or nothing of it has to be.
-    pub fn is_taken(self) {
+    pub fn acknowledge(self) {
         // A session that is gone does not need the answer.
         let _ = self.committed.send(());
     }
@@ -55,7 +55,7 @@ impl ReportQueue {
     }
 
     /// Puts the oldest one back: it was not taken.
-    pub(crate) fn put_back(&self, submitted: Submitted) {
+    pub(crate) fn requeue(&self, submitted: Submitted) {
         self.lock().push_front(submitted);
     }
 
@@ -80,8 +80,8 @@ mod tests {
         assert!(queue.submit(agent, report(MOST)).is_err());
         let taken = queue.next().unwrap();
         assert_eq!(taken.report, report(0));
-        queue.put_back(taken);
-        queue.next().unwrap().is_taken();
+        queue.requeue(taken);
+        queue.next().unwrap().acknowledge();
         first.await.unwrap();
         assert_eq!(queue.next().unwrap().report, report(1));
     }

@@ -56,7 +56,7 @@ impl TokenError {
 
 /// The agent that a token is made for.
 #[derive(Debug, Clone, Copy)]
-pub struct Newcomer<'a> {
+pub struct NewAgent<'a> {
     /// What it will be called.
     pub name: &'a str,
     /// Where it will live.
@@ -76,11 +76,11 @@ impl App {
     /// returned value is the one time that it is seen.
     pub async fn create_join_token(
         &self,
-        newcomer: Newcomer<'_>,
+        new_agent: NewAgent<'_>,
         ttl: Duration,
         by: &str,
     ) -> Result<JoinToken, TokenError> {
-        let Newcomer { name, kind, cluster } = newcomer;
+        let NewAgent { name, kind, cluster } = new_agent;
         if !valid_name(name) {
             return Err(TokenError::Name(name.chars().take(100).collect()));
         }

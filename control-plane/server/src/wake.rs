@@ -3,11 +3,11 @@
 
 use tokio::sync::Notify;
 
-/// One bell for each loop. A ring while the loop is busy is kept until it looks again; many rings are one.
+/// A notification for each loop. One that comes while the loop is busy is kept until its next pass; many count as one.
 #[derive(Debug, Default)]
 pub struct Wakers {
     engine: Notify,
-    keeper: Notify,
+    maintenance: Notify,
 }
 
 impl Wakers {
@@ -17,17 +17,17 @@ impl Wakers {
     }
 
     /// The log grew enough for a snapshot.
-    pub fn keeper(&self) {
-        self.keeper.notify_one();
+    pub fn maintenance(&self) {
+        self.maintenance.notify_one();
     }
 
     /// Waits for [`Self::engine`].
-    pub async fn engine_rung(&self) {
+    pub async fn engine_woken(&self) {
         self.engine.notified().await;
     }
 
-    /// Waits for [`Self::keeper`].
-    pub async fn keeper_rung(&self) {
-        self.keeper.notified().await;
+    /// Waits for [`Self::maintenance`].
+    pub async fn maintenance_woken(&self) {
+        self.maintenance.notified().await;
     }
 }

@@ -1,6 +1,6 @@
 //! Epochs: each start of a control plane takes the next one, and from then on only the newest writes.
 //!
-//! The lock of [`Store::sole_use`] lives in a connection, which can be lost without its holder noticing: the server
+//! The lock of [`Store::exclusive_use`] lives in a connection, which can be lost without its holder noticing: the server
 //! restarts, a limit for idle sessions ends it, a pooler gives it to somebody else. Another control plane may start
 //! then, and the earlier one would go on deciding on a world that no longer moves. So every transaction that writes
 //! compares: a store that took an epoch writes only while that is the newest. One that never took any (a test, a

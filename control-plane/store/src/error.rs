@@ -183,7 +183,7 @@ impl StoreError {
     }
 
     /// May the same call succeed later, with nothing changed but the database's own state?
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Full { .. } | Self::Unreachable { .. } | Self::Locked { .. } | Self::Disk { .. })
     }
 }

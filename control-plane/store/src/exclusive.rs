@@ -1,4 +1,4 @@
-//! One control plane on a database at a time.
+//! The lock that allows only one control plane at a time on a database.
 //!
 //! A data directory is locked by its process, but one SQLite file can be named in several of them: a file beside it is
 //! locked too. A PostgreSQL server may be reached from anywhere, so there the server holds the lock, for as long as the
@@ -26,7 +26,7 @@ const FILE_WAIT_S: u64 = 1;
 
 /// The right to be the only control plane on a database, until it is dropped.
 #[derive(Debug)]
-pub struct SoleUse {
+pub struct ExclusiveUse {
     _connection: Option<PgConnection>,
     _file: Option<File>,
 }
@@ -34,22 +34,22 @@ pub struct SoleUse {
 impl Store {
     /// Waits until no other control plane runs on this database, at most 10 s for a server and 1 s for a file;
     /// [`StoreError::InUse`] after that.
-    pub async fn sole_use(&self) -> Result<SoleUse, StoreError> {
+    pub async fn exclusive_use(&self) -> Result<ExclusiveUse, StoreError> {
         match (&self.db.pools, &self.file) {
             (Pools::Postgres(pool), _) => self.lock_server(pool).await,
             (Pools::Sqlite { .. }, Some(file)) => self.lock_beside(file).await,
-            (Pools::Sqlite { .. }, None) => Ok(SoleUse { _connection: None, _file: None }),
+            (Pools::Sqlite { .. }, None) => Ok(ExclusiveUse { _connection: None, _file: None }),
         }
     }
 
-    async fn lock_server(&self, pool: &PgPool) -> Result<SoleUse, StoreError> {
+    async fn lock_server(&self, pool: &PgPool) -> Result<ExclusiveUse, StoreError> {
         let fail = |error: sqlx::Error| classify(&self.db.at, &error);
         let mut connection = pool.acquire().await.map_err(fail)?.detach();
         let until = Instant::now() + Duration::from_secs(WAIT_S);
         loop {
             let alone: bool = sqlx::query_scalar(LOCK).fetch_one(&mut connection).await.map_err(fail)?;
             if alone {
-                return Ok(SoleUse { _connection: Some(connection), _file: None });
+                return Ok(ExclusiveUse { _connection: Some(connection), _file: None });
             }
             if Instant::now() >= until {
                 return Err(StoreError::InUse { at: self.address(), waited_s: WAIT_S });
@@ -59,7 +59,7 @@ impl Store {
     }
 
     /// A file of its own, because opening and closing the database's would free the locks that SQLite holds on it.
-    async fn lock_beside(&self, database: &Path) -> Result<SoleUse, StoreError> {
+    async fn lock_beside(&self, database: &Path) -> Result<ExclusiveUse, StoreError> {
         let fail = |error: io::Error| io_error(self.address(), &error);
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
@@ -67,7 +67,7 @@ impl Store {
         let until = Instant::now() + Duration::from_secs(FILE_WAIT_S);
         loop {
             match file.try_lock() {
-                Ok(()) => return Ok(SoleUse { _connection: None, _file: Some(file) }),
+                Ok(()) => return Ok(ExclusiveUse { _connection: None, _file: Some(file) }),
                 Err(TryLockError::WouldBlock) if Instant::now() < until => tokio::time::sleep(PAUSE).await,
                 Err(TryLockError::WouldBlock) => {
                     return Err(StoreError::InUse { at: self.address(), waited_s: FILE_WAIT_S });

@@ -43,12 +43,12 @@ mod db;
 mod document;
 mod epoch;
 mod error;
+mod exclusive;
 mod log;
 mod migrate;
 mod open;
 mod read;
 mod retention;
-mod sole;
 mod state;
 mod store;
 mod types;
@@ -61,10 +61,10 @@ mod tests;
 pub mod story;
 
 pub use error::StoreError;
+pub use exclusive::ExclusiveUse;
 pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use read::MAX_ALL;
 pub use retention::MAX_TRIM_DOCUMENTS;
-pub use sole::SoleUse;
 pub use store::Store;
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,

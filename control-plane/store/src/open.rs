@@ -79,7 +79,7 @@ async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
 
     // Looked at before the write-ahead log is switched on, which would change the file.
     let mut looking = SqliteConnection::connect_with(&plain).await.map_err(fail)?;
-    let seen = migrate::look_sqlite(at, &mut looking).await;
+    let seen = migrate::read_schema_sqlite(at, &mut looking).await;
     looking.close().await.map_err(fail)?;
     migrate::accept(at, seen?)?;
 
@@ -98,7 +98,7 @@ async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
     let write = loop {
         let opening = pool()
             .max_connections(1)
-            .after_release(|connection, _| Box::pin(left_clean(connection)))
+            .after_release(|connection, _| Box::pin(roll_back_leftovers(connection)))
             .connect_with(tuned.clone());
         match opening.await.map_err(fail) {
             // Switching the write-ahead log on does not wait for its turn as statements do.
@@ -113,7 +113,7 @@ async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
 
 /// Rolls back what a dropped call left open; false closes the connection. That nothing is open is the usual answer,
 /// and comes as SQLite's plain error 1.
-async fn left_clean(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+async fn roll_back_leftovers(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     match sqlx::query("ROLLBACK").execute(connection).await {
         Ok(_) => Ok(true),
         Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() == Some("1")),
@@ -141,7 +141,7 @@ async fn open_postgres(at: &str, options: &PgConnectOptions) -> Result<Pools, St
         return Err(fail(sqlx::Error::PoolTimedOut));
     };
     let mut looking = connected.map_err(fail)?;
-    let seen = migrate::look_postgres(at, &mut looking).await;
+    let seen = migrate::read_schema_postgres(at, &mut looking).await;
     looking.close().await.map_err(fail)?;
     migrate::accept(at, seen?)?;
 

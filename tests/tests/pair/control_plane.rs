@@ -218,10 +218,10 @@ impl ControlPlane {
                 self.act(connection, action, link, random)?;
                 continue;
             }
-            let control = served.session.takes_control().then(|| served.control.pop_front()).flatten();
+            let control = served.session.may_read_control().then(|| served.control.pop_front()).flatten();
             let frame = match control {
                 Some(frame) => Some((Stream::Control, frame)),
-                None if served.session.takes_data() => {
+                None if served.session.may_read_data() => {
                     served.data.pop_front().map(|frame| (Stream::Data, frame))
                 }
                 None => None,

@@ -5,7 +5,7 @@ use nimbus_protocol::v1;
 use super::{AgentRules, Permission, Place, Requester, Touched, malformed, object, unexpected};
 use crate::refusal::Refusal;
 
-/// The Deployment and the ReplicaSet to go back to, as read now; `None` for what is no more.
+/// The Deployment and the ReplicaSet to go back to, as read now; `None` for what no longer exists.
 #[derive(Debug, Clone, Copy)]
 pub struct RolloutNow<'a> {
     /// The Deployment.

@@ -93,7 +93,7 @@ impl Lease {
     }
 
     /// True where its last leader gave it back.
-    pub(super) fn is_given_back(&self) -> bool {
+    pub(super) fn is_released(&self) -> bool {
         self.leader.as_deref() == Some("") && self.holder.is_empty()
     }
 
@@ -114,7 +114,13 @@ impl Lease {
     }
 
     /// As `identity` takes it, under `term`.
-    pub(super) fn taken(mut self, identity: &str, term: u64, duration: Duration, wall: Timestamp) -> Self {
+    pub(super) fn acquired_by(
+        mut self,
+        identity: &str,
+        term: u64,
+        duration: Duration,
+        wall: Timestamp,
+    ) -> Self {
         identity.clone_into(&mut self.holder);
         self.leader = Some(identity.to_owned());
         self.term = term;
@@ -134,7 +140,7 @@ impl Lease {
     }
 
     /// As its leader gives it back.
-    pub(super) fn given_back(mut self, wall: Timestamp) -> Self {
+    pub(super) fn released(mut self, wall: Timestamp) -> Self {
         self.holder.clear();
         self.leader = Some(String::new());
         self.renewed = Some(wall);
@@ -147,13 +153,13 @@ fn minutes(wall: Timestamp) -> u64 {
 }
 
 /// A term, or 0 where it is too far ahead of the time of day.
-pub(super) fn believed(term: u64, wall: Timestamp) -> u64 {
+pub(super) fn plausible_term(term: u64, wall: Timestamp) -> u64 {
     if term > minutes(wall).saturating_add(AHEAD) { 0 } else { term }
 }
 
 /// The term that follows `before`.
 pub(super) fn next_term(before: u64, wall: Timestamp) -> u64 {
-    believed(before, wall).saturating_add(1).max(minutes(wall))
+    plausible_term(before, wall).saturating_add(1).max(minutes(wall))
 }
 
 /// Puts a value into an object of somebody else; whatever stands on the way and is no object is replaced by one.
@@ -201,8 +207,8 @@ mod tests {
             json!({ "metadata": { "resourceVersion": "1" }, "spec": { "leaseTransitions": i64::MAX } }),
         ] {
             let read = Lease::read(odd.clone()).unwrap();
-            assert!(!read.is_given_back() && !read.is_held() && !read.is_of("a"), "{odd}");
-            let taken = read.taken("a", 7, Duration::from_secs(15), wall()).write("watch");
+            assert!(!read.is_released() && !read.is_held() && !read.is_of("a"), "{odd}");
+            let taken = read.acquired_by("a", 7, Duration::from_secs(15), wall()).write("watch");
             assert_eq!(taken["metadata"]["resourceVersion"], "1");
             assert_eq!(taken["metadata"]["annotations"], json!({ TERM: "7", LEADER: "a" }));
             assert!(taken["spec"]["leaseTransitions"].as_i64().unwrap() <= i64::from(i32::MAX));
@@ -210,7 +216,7 @@ mod tests {
         }
         let kept = json!({ "metadata": { "resourceVersion": "1", "labels": { "x": "y" } }, "spec": { "strategy": "z" } });
         let written =
-            Lease::read(kept).unwrap().taken("a", 7, Duration::from_secs(15), wall()).write("watch");
+            Lease::read(kept).unwrap().acquired_by("a", 7, Duration::from_secs(15), wall()).write("watch");
         assert_eq!(
             (&written["metadata"]["labels"]["x"], &written["spec"]["strategy"]),
             (&json!("y"), &json!("z"))
@@ -231,27 +237,27 @@ mod tests {
         assert_eq!(made["metadata"], json!({ "name": "watch", "annotations": { TERM: "5" } }));
         let mut stored = made;
         stored["metadata"]["resourceVersion"] = json!("9");
-        let taken = Lease::read(stored).unwrap().taken("a", 6, Duration::from_secs(15), wall());
+        let taken = Lease::read(stored).unwrap().acquired_by("a", 6, Duration::from_secs(15), wall());
         let written = taken.write("watch");
         assert_eq!(written["spec"]["renewTime"], "2027-01-15T08:00:00.000000Z");
         let again = Lease::read(written.clone()).unwrap();
         assert_eq!(Lease { object: Value::Null, ..again.clone() }, Lease { object: Value::Null, ..taken });
         assert_eq!(again.write("watch"), written);
-        let back = Lease::read(again.given_back(wall()).write("watch")).unwrap();
-        assert!(back.is_given_back() && !back.is_of("a"));
+        let back = Lease::read(again.released(wall()).write("watch")).unwrap();
+        assert!(back.is_released() && !back.is_of("a"));
     }
 
     #[test]
     fn an_edited_holder_is_neither_free_nor_anybodys() {
         let held = Lease { holder: "a".into(), leader: Some("a".into()), ..Lease::default() };
-        assert!(held.is_held() && held.is_of("a") && !held.is_of("b") && !held.is_given_back());
+        assert!(held.is_held() && held.is_of("a") && !held.is_of("b") && !held.is_released());
         for edited in [
             Lease { holder: String::new(), ..held.clone() },
             Lease { holder: "b".into(), ..held.clone() },
             Lease { leader: None, ..held.clone() },
             Lease { leader: Some(String::new()), ..held.clone() },
         ] {
-            assert!(!edited.is_held() && !edited.is_given_back(), "{edited:?}");
+            assert!(!edited.is_held() && !edited.is_released(), "{edited:?}");
             assert!(!edited.is_of("a") && !edited.is_of("b"), "{edited:?}");
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::lease::{believed, next_term};
+use super::lease::{next_term, plausible_term};
 use super::{Answer, Leadership, Lease, MIN_DURATION, Request, Step};
 
 /// Longest wait of a standby between two looks at the Lease.
@@ -98,7 +98,7 @@ impl Election {
             let state = std::mem::replace(&mut self.state, State::Looking);
             return match state {
                 State::Holding(lease) | State::Overwritten(lease) => {
-                    Step::Send(Request::Replace(lease.given_back(wall)))
+                    Step::Send(Request::Replace(lease.released(wall)))
                 }
                 State::Looking | State::Making | State::Taking(_) => Step::Rest,
             };
@@ -112,7 +112,7 @@ impl Election {
             State::Making => Request::Create(Lease::new(self.highest, self.duration)),
             State::Taking(lease) => {
                 let term = next_term(self.highest, wall);
-                Request::Replace(lease.clone().taken(&self.identity, term, self.duration, wall))
+                Request::Replace(lease.clone().acquired_by(&self.identity, term, self.duration, wall))
             }
             State::Holding(lease) => Request::Replace(lease.clone().renewed_at(wall)),
         })
@@ -184,7 +184,7 @@ impl Election {
 
     /// Given back, this replica's own from before, or unchanged for its whole duration while this replica looked on.
     fn may_take(&mut self, lease: &Lease, now: Duration) -> bool {
-        if lease.is_given_back() || lease.is_of(&self.identity) {
+        if lease.is_released() || lease.is_of(&self.identity) {
             return true;
         }
         match &self.unchanged {
@@ -225,7 +225,7 @@ impl Election {
     }
 
     fn see(&mut self, term: u64, wall: Timestamp) {
-        self.highest = believed(self.highest, wall).max(believed(term, wall));
+        self.highest = plausible_term(self.highest, wall).max(plausible_term(term, wall));
     }
 
     fn pace(&self) -> Duration {

@@ -16,7 +16,7 @@ fn at(seconds: u64) -> Duration {
 
 /// The Lease as the API server has it: of `holder`, under the given term.
 fn held(holder: &str, term: u64, version: &str) -> Lease {
-    let taken = Lease::default().taken(holder, term, DURATION, wall());
+    let taken = Lease::default().acquired_by(holder, term, DURATION, wall());
     Lease { version: version.to_owned(), ..taken }
 }
 
@@ -36,7 +36,7 @@ impl Replica {
 
     /// Reads a free Lease and takes it at `now`.
     fn lead(&mut self, now: Duration) -> u64 {
-        let free = Lease { version: "1".into(), ..held("b", 30_000_000, "1").given_back(wall()) };
+        let free = Lease { version: "1".into(), ..held("b", 30_000_000, "1").released(wall()) };
         assert_eq!(self.ask(now, Answer::Lease(free)), Request::Get);
         let Step::Send(Request::Replace(taken)) = self.0.poll(now, wall()) else { panic!("not taken") };
         assert_eq!((taken.version.as_str(), taken.holder.as_str()), ("1", "a"));
@@ -144,7 +144,7 @@ fn one_that_must_not_compete_stops_first_then_gives_back_and_then_rests() {
     me.0.compete(false);
     assert_eq!(me.0.leadership(), Leadership::Standby);
     let Step::Send(Request::Replace(back)) = me.0.poll(at(1), wall()) else { panic!("not given back") };
-    assert!(back.is_given_back() && back.version == "2");
+    assert!(back.is_released() && back.version == "2");
     me.0.answer(Answer::Conflict, at(1), wall());
     assert_eq!((me.0.poll(at(1), wall()), me.0.leadership()), (Step::Rest, Leadership::Standby));
     me.0.compete(true);

@@ -74,12 +74,12 @@ impl Session {
             Event::Frame(frame) => self.frame(*frame, now, random),
             Event::ReportsPending => self.reports.pending(),
             Event::Reports(reports) => {
-                for report in self.reports.given(reports, now) {
+                for report in self.reports.pulled(reports, now) {
                     self.send_report(report);
                 }
             }
             Event::Refusal(report) => {
-                if self.state == State::Live && self.reports.once(&report) {
+                if self.state == State::Live && self.reports.may_send_refusal(&report) {
                     self.send_report(*report);
                 }
             }
@@ -246,7 +246,7 @@ impl Session {
             State::Connecting | State::Greeting if now >= self.next_timeout() => {
                 let waited = now.saturating_sub(self.since).as_secs();
                 let what = if self.state == State::Connecting { "a connection" } else { "a welcome" };
-                self.hang_up(
+                self.close(
                     CloseCode::Done,
                     format!("expected {what} within {waited} s, found none"),
                     now,
@@ -261,7 +261,7 @@ impl Session {
     fn tick_live(&mut self, now: Duration, random: u64) {
         if now >= self.last_heard + self.heartbeat * SILENT_BEATS {
             let silent = now.saturating_sub(self.last_heard).as_secs();
-            return self.hang_up(
+            return self.close(
                 CloseCode::Silent,
                 format!("the control plane was silent for {silent} s"),
                 now,
@@ -273,7 +273,7 @@ impl Session {
         {
             let waited = now.saturating_sub(sent).as_secs();
             let reason = format!("expected an acknowledgement of {last} within {waited} s, found none");
-            return self.hang_up(CloseCode::Silent, reason, now, random);
+            return self.close(CloseCode::Silent, reason, now, random);
         }
         if let Some(sent) = self.reports.oldest()
             && now >= sent + self.settings.ack_timeout
@@ -281,7 +281,7 @@ impl Session {
             let waited = now.saturating_sub(sent).as_secs();
             let reason =
                 format!("expected an acknowledgement of a job's report within {waited} s, found none");
-            return self.hang_up(CloseCode::Silent, reason, now, random);
+            return self.close(CloseCode::Silent, reason, now, random);
         }
         if now >= self.next_heartbeat {
             self.next_heartbeat = now + self.heartbeat;
@@ -302,7 +302,7 @@ impl Session {
     }
 
     fn malformed(&mut self, found: &str, now: Duration, random: u64) {
-        self.hang_up(
+        self.close(
             CloseCode::Malformed,
             format!("the control plane does not keep to the protocol: found {found}"),
             now,
@@ -310,7 +310,7 @@ impl Session {
         );
     }
 
-    fn hang_up(&mut self, code: CloseCode, reason: String, now: Duration, random: u64) {
+    fn close(&mut self, code: CloseCode, reason: String, now: Duration, random: u64) {
         self.actions.push_back(Action::Close { code, reason: reason.clone() });
         self.disconnect(reason, Duration::ZERO, now, random);
     }

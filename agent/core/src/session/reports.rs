@@ -72,7 +72,7 @@ impl Reports {
     }
 
     /// The journal gave these: those to send.
-    pub(super) fn given(&mut self, reports: Vec<v1::JobReport>, now: Duration) -> Vec<v1::JobReport> {
+    pub(super) fn pulled(&mut self, reports: Vec<v1::JobReport>, now: Duration) -> Vec<v1::JobReport> {
         if !std::mem::take(&mut self.pulling) {
             // An answer to an earlier connection's question; it is asked for anew.
             return Vec::new();
@@ -83,7 +83,7 @@ impl Reports {
     }
 
     /// May this refusal, which no journal keeps, be sent?
-    pub(super) fn once(&mut self, report: &v1::JobReport) -> bool {
+    pub(super) fn may_send_refusal(&mut self, report: &v1::JobReport) -> bool {
         let room = self.once.len() < REPORT_WINDOW;
         if room {
             self.once.push(SentReport::of(report));

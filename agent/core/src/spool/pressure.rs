@@ -15,7 +15,7 @@ impl Spool {
             if self.entries.is_empty() {
                 return;
             }
-            let (victim, superseded) = self.victim().unwrap_or((self.current, false));
+            let (victim, superseded) = self.segment_to_drop().unwrap_or((self.current, false));
             if victim == self.current {
                 self.rotate(effects);
             }
@@ -24,7 +24,7 @@ impl Spool {
     }
 
     /// The segment to drop, and whether all of its state was superseded by newer state of the same objects.
-    fn victim(&self) -> Option<(u64, bool)> {
+    fn segment_to_drop(&self) -> Option<(u64, bool)> {
         let mut later = HashSet::new();
         let mut newest_in = HashSet::new();
         for entry in self.entries.iter().rev() {
@@ -39,7 +39,7 @@ impl Spool {
 
     fn drop_segment(&mut self, victim: u64, superseded: bool, effects: &mut Vec<IoEffect>) {
         let lost: Vec<Entry> = self.entries.iter().filter(|e| e.segment == victim).copied().collect();
-        self.forget(&lost, superseded);
+        self.remove(&lost, superseded);
         if let Some(segment) = self.segments.get_mut(&victim) {
             segment.live = 0;
         }
@@ -48,7 +48,7 @@ impl Spool {
 
     /// Takes entries out of the queue for good, and with them every end of a listing: it would say of what was
     /// dropped that it is gone. Files stay until [`Spool::delete_dead`].
-    fn forget(&mut self, lost: &[Entry], superseded: bool) {
+    fn remove(&mut self, lost: &[Entry], superseded: bool) {
         if lost.is_empty() {
             return;
         }
@@ -67,7 +67,7 @@ impl Spool {
         self.dropped += removed.len() as u64;
         self.needs_resync |= !superseded || ends || open;
         for entry in &removed {
-            self.bury(entry);
+            self.count_removed(entry);
         }
     }
 
@@ -82,7 +82,7 @@ impl Spool {
             held.bytes = held.bytes.min(offset);
         }
         // Files that this leaves without a purpose go with the next rotation.
-        self.forget(&lost, false);
+        self.remove(&lost, false);
         self.recount(segment);
     }
 
@@ -98,7 +98,7 @@ impl Spool {
         let mut effects = Vec::new();
         let hit = |e: &&Entry| (first..=last).contains(&e.sequence);
         let bad: Vec<Entry> = self.entries.iter().filter(hit).copied().collect();
-        self.forget(&bad, false);
+        self.remove(&bad, false);
         self.delete_dead(&mut effects);
         self.cursor = self.cursor.min(first.saturating_sub(1)).max(self.acknowledged);
         effects
@@ -111,11 +111,11 @@ impl Spool {
     /// stored less lost data of its own: all is listed again.
     pub fn welcome(&mut self, acknowledged: u64) -> Vec<IoEffect> {
         let mut effects = Vec::new();
-        let greeted = std::mem::replace(&mut self.greeted, true);
+        let welcomed = std::mem::replace(&mut self.welcomed, true);
         if acknowledged > self.sent_high {
-            self.jump(acknowledged, &mut effects);
+            self.skip_to(acknowledged, &mut effects);
         } else {
-            if !greeted && !self.closed {
+            if !welcomed && !self.closed {
                 self.append_header(false, &mut effects);
             }
             self.needs_resync |= acknowledged < self.acknowledged;
@@ -125,14 +125,14 @@ impl Spool {
         effects
     }
 
-    fn jump(&mut self, acknowledged: u64, effects: &mut Vec<IoEffect>) {
+    fn skip_to(&mut self, acknowledged: u64, effects: &mut Vec<IoEffect>) {
         let taken = |e: &&Entry| e.sequence > self.sent_high && e.sequence <= acknowledged;
         let lost: Vec<Entry> = self.entries.iter().filter(taken).copied().collect();
         self.needs_resync = true;
         self.next_sequence = self.next_sequence.max(acknowledged + 1);
         // The header of a new segment makes the jump durable before anything is forgotten.
         self.rotate(effects);
-        self.forget(&lost, false);
+        self.remove(&lost, false);
         self.sent_high = acknowledged;
         effects.extend(self.acknowledge(acknowledged));
     }

@@ -42,8 +42,8 @@ pub struct Spool {
     pub(super) cursor: u64,
     /// Highest sequence that can have reached a control plane from here.
     pub(super) sent_high: u64,
-    /// Has a control plane greeted this process? Before that, numbers may be in use that it knows for others.
-    pub(super) greeted: bool,
+    /// Has a control plane welcomed this process? Before that, numbers may be in use that it knows for others.
+    pub(super) welcomed: bool,
     pub(super) acknowledged: u64,
     pub(super) dropped: u64,
     pub(super) needs_resync: bool,
@@ -128,7 +128,7 @@ impl Spool {
 
     /// Writes down what must outlive older segments.
     pub(super) fn append_header(&mut self, sync: bool, effects: &mut Vec<IoEffect>) {
-        let sent_high = if self.greeted { disk::ALL } else { self.sent_high };
+        let sent_high = if self.welcomed { disk::ALL } else { self.sent_high };
         let header = Header { next_sequence: self.next_sequence, dropped: self.dropped, sent_high };
         self.append(header.encode(), sync, effects);
     }
@@ -181,7 +181,7 @@ impl Spool {
         let sequence = sequence.min(self.sent_high);
         while let Some(entry) = self.entries.front().copied().filter(|e| e.sequence <= sequence) {
             self.entries.pop_front();
-            self.bury(&entry);
+            self.count_removed(&entry);
             self.delete_if_dead(entry.segment, &mut effects);
         }
         if self.entries.is_empty() {
@@ -193,7 +193,7 @@ impl Spool {
     }
 
     /// An entry left the queue: its segment has one less.
-    pub(super) fn bury(&mut self, entry: &Entry) {
+    pub(super) fn count_removed(&mut self, entry: &Entry) {
         if let Some(segment) = self.segments.get_mut(&entry.segment) {
             segment.live = segment.live.saturating_sub(1);
         }

@@ -117,7 +117,7 @@ impl Recovery {
             next_sequence: self.next_sequence,
             cursor: first - 1,
             sent_high: self.sent_high.min(self.next_sequence - 1),
-            greeted: false,
+            welcomed: false,
             acknowledged: first - 1,
             dropped: self.dropped,
             needs_resync: self.damaged > 0,

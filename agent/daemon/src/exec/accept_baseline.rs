@@ -90,7 +90,7 @@ impl Remedy for AcceptBaseline {
     }
 
     async fn verify(&mut self) -> Verdict {
-        self.shared.files.look_again(&self.action.root, self.action.path.clone()).await;
+        self.shared.files.observe_again(&self.action.root, self.action.path.clone()).await;
         match self.is_accepted().await {
             Some(true) => Verdict::new(Outcome::Succeeded, "what was there is the baseline now"),
             Some(false) => Verdict::new(Outcome::Failed, "expected the new baseline, found another"),

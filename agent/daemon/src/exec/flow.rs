@@ -141,7 +141,7 @@ impl Flow<'_> {
         let Some(interrupted) = interrupted else { return self.fresh(remedy).await };
         remedy.restore(&interrupted.checkpoint);
         match interrupted.phase {
-            Phase::Received => self.again(remedy, "before it acted").await,
+            Phase::Received => self.restart(remedy, "before it acted").await,
             Phase::Intent => self.find_out(remedy).await,
             Phase::Applied => self.verify(remedy).await,
             Phase::Compensating => {
@@ -299,7 +299,7 @@ impl Flow<'_> {
             Effect::Absent => {
                 // Whatever it closed on the way is opened before it starts anew or gives up.
                 self.clean_up(remedy).await;
-                self.again(remedy, "while it was about to act; nothing had been changed").await;
+                self.restart(remedy, "while it was about to act; nothing had been changed").await;
             }
             Effect::Unknown(why) => {
                 let left = self.clean_up(remedy).await;
@@ -311,7 +311,7 @@ impl Flow<'_> {
     }
 
     /// Nothing was changed before the interruption: acts now if the job still may, otherwise says why not.
-    async fn again<R: Remedy>(&self, remedy: &mut R, when: &str) {
+    async fn restart<R: Remedy>(&self, remedy: &mut R, when: &str) {
         // Asked first too, as for a job that is over it does not matter what became of its target.
         let begun = match self.under_policy(None).await {
             Ok(()) => self.begin(remedy).await,

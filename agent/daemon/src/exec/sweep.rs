@@ -38,7 +38,7 @@ async fn sweep(shared: &Arc<Shared>) {
         .await;
     for (node, job) in left.unwrap_or_default() {
         match cordons::uncordon(&cluster.client, &node, &job).await {
-            Ok(()) => tracing::info!(node, job, "lifted a cordon of ours that was left over"),
+            Ok(()) => tracing::info!(node, job, "removed a leftover cordon of Nimbus"),
             Err(error) => {
                 let text = format!("expected to open node {node}, which job {job} closed, found: {error}");
                 tracing::warn!("{text}");

@@ -1,12 +1,12 @@
 //! Joining over real QUIC on loopback.
 
 use crate::plane::{AGENT, Plane};
-use nimbus_agent::enrol::{Newcomer, enrol};
+use nimbus_agent::enrol::{EnrollingAgent, enrol};
 use nimbus_agent::identity::Identity;
 use nimbus_agent::{Agent, AgentError, Config};
 
-fn newcomer() -> Newcomer {
-    Newcomer { hostname: "host".to_owned(), ..Newcomer::default() }
+fn enrolling_agent() -> EnrollingAgent {
+    EnrollingAgent { hostname: "host".to_owned(), ..EnrollingAgent::default() }
 }
 
 #[tokio::test]
@@ -15,7 +15,7 @@ async fn an_agent_that_joined_is_known_after_a_restart_and_its_key_stays_with_it
     let plane = Plane::start();
     let dir = tempfile::tempdir().unwrap();
     let token = plane.token().to_string();
-    let identity = enrol(dir.path(), &plane.server(), &token, newcomer()).await.unwrap();
+    let identity = enrol(dir.path(), &plane.server(), &token, enrolling_agent()).await.unwrap();
     assert_eq!((identity.agent_id.to_string().as_str(), identity.kind.as_str()), (AGENT, "host"));
     let loaded = Identity::load(dir.path()).unwrap().unwrap();
     assert_eq!((loaded.chain, loaded.ca, loaded.job_keys), (identity.chain, identity.ca, identity.job_keys));
@@ -31,7 +31,8 @@ async fn the_secret_never_reaches_a_control_plane_that_the_token_does_not_name()
     let (named, impostor) = (Plane::start(), Plane::start());
     let dir = tempfile::tempdir().unwrap();
     let token = named.token().to_string();
-    let error = enrol(dir.path(), &impostor.server(), &token, newcomer()).await.unwrap_err().to_string();
+    let error =
+        enrol(dir.path(), &impostor.server(), &token, enrolling_agent()).await.unwrap_err().to_string();
     assert!(error.contains("does not accept the other's certificate"), "{error}");
     assert!(impostor.secrets().is_empty());
     assert!(Identity::load(dir.path()).unwrap().is_none());
@@ -43,13 +44,13 @@ async fn a_refusal_is_told_whole_and_the_next_try_uses_the_same_key() {
     plane.refuse("token_used");
     let dir = tempfile::tempdir().unwrap();
     let token = plane.token().to_string();
-    let error = enrol(dir.path(), &plane.server(), &token, newcomer()).await.unwrap_err().to_string();
+    let error = enrol(dir.path(), &plane.server(), &token, enrolling_agent()).await.unwrap_err().to_string();
     for word in ["token_used", "a new token", "a used one", "make another"] {
         assert!(error.contains(word), "{word} is missing: {error}");
     }
     let key = std::fs::read(dir.path().join("key.pem")).unwrap();
     let other = Plane::start();
-    enrol(dir.path(), &other.server(), &other.token().to_string(), newcomer()).await.unwrap();
+    enrol(dir.path(), &other.server(), &other.token().to_string(), enrolling_agent()).await.unwrap();
     assert_eq!(std::fs::read(dir.path().join("key.pem")).unwrap(), key);
 }
 
@@ -70,7 +71,7 @@ async fn without_an_identity_or_with_no_token_at_all_the_start_says_what_to_do()
 async fn a_damaged_identity_is_named_and_not_replaced() {
     let plane = Plane::start();
     let dir = tempfile::tempdir().unwrap();
-    enrol(dir.path(), &plane.server(), &plane.token().to_string(), newcomer()).await.unwrap();
+    enrol(dir.path(), &plane.server(), &plane.token().to_string(), enrolling_agent()).await.unwrap();
     for file in ["key.pem", "cert.pem", "ca.pem", "job-keys", "agent.json"] {
         let path = dir.path().join(file);
         let good = std::fs::read(&path).unwrap();

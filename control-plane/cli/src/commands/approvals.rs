@@ -151,7 +151,7 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
     };
     let ends = outcome::follow(context, &client, &[watched], args.timeout).await?;
     context.print_document(&client.approval(&approval.id).await?.raw)?;
-    outcome::conclude(context, &ends)
+    outcome::print_outcomes(context, &ends)
 }
 
 /// Denies the plan.

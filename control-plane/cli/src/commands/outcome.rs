@@ -58,7 +58,7 @@ pub async fn follow(
         let late = Instant::now() >= end;
         for (one, known) in watched.iter().zip(&mut ends).filter(|(_, known)| known.is_none()) {
             let detail = client.incident(&one.incident).await?.typed;
-            *known = judge(one, &detail).or_else(|| late.then(|| End::Late(progress_of(&detail))));
+            *known = end_of(one, &detail).or_else(|| late.then(|| End::Late(progress_of(&detail))));
             if known.is_none() {
                 progress.say(&format!("{}: {}", one.name, progress_of(&detail)));
             }
@@ -71,7 +71,7 @@ pub async fn follow(
 }
 
 /// Whether and how it has ended.
-fn judge(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
+fn end_of(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
     let incident = &detail.incident;
     if incident.state == "resolved" {
         return Some(End::Resolved);
@@ -108,7 +108,7 @@ fn progress_of(detail: &IncidentDetail) -> String {
 }
 
 /// Prints each end (tables), and gives the exit code or the failure.
-pub fn conclude(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Failure> {
+pub fn print_outcomes(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Failure> {
     if context.global.format.is_table() {
         for (one, end) in ends {
             let (tone, word) = match end {
@@ -190,20 +190,23 @@ mod tests {
 
     #[test]
     fn an_end_is_seen_and_an_older_job_is_not_taken_for_ours() {
-        let judge = |state, approval, job| super::judge(&watched(), &detail(state, approval, job));
-        assert_eq!(judge("waiting_approval", 1, None), None);
-        assert_eq!(judge("waiting_approval", 1, Some((1, "refused"))), None, "the job from before");
-        assert_eq!(judge("remediating", 1, Some((2, "running"))), None);
+        let end_after = |state, approval, job| super::end_of(&watched(), &detail(state, approval, job));
+        assert_eq!(end_after("waiting_approval", 1, None), None);
+        assert_eq!(end_after("waiting_approval", 1, Some((1, "refused"))), None, "the job from before");
+        assert_eq!(end_after("remediating", 1, Some((2, "running"))), None);
         assert_eq!(
-            judge("remediating", 1, Some((2, "succeeded"))),
+            end_after("remediating", 1, Some((2, "succeeded"))),
             None,
             "resolved only when the world agrees"
         );
-        assert_eq!(judge("resolved", 1, Some((2, "succeeded"))), Some(End::Resolved));
-        assert_eq!(judge("open", 1, Some((2, "refused"))), Some(End::Refused("because".into())));
-        assert_eq!(judge("escalated", 1, Some((2, "failed"))), Some(End::Failed("failed: because".into())));
-        assert_eq!(judge("waiting_approval", 2, None), Some(End::Replanned(id("apr", 2))));
-        assert!(matches!(judge("escalated", 1, None), Some(End::Failed(_))));
+        assert_eq!(end_after("resolved", 1, Some((2, "succeeded"))), Some(End::Resolved));
+        assert_eq!(end_after("open", 1, Some((2, "refused"))), Some(End::Refused("because".into())));
+        assert_eq!(
+            end_after("escalated", 1, Some((2, "failed"))),
+            Some(End::Failed("failed: because".into()))
+        );
+        assert_eq!(end_after("waiting_approval", 2, None), Some(End::Replanned(id("apr", 2))));
+        assert!(matches!(end_after("escalated", 1, None), Some(End::Failed(_))));
     }
 
     #[test]

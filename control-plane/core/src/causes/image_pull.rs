@@ -26,7 +26,7 @@ impl Cause for ImagePull {
     }
 
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
-        pods::findings(IncidentKind::ImagePull, place, Container::lacks_image, |container| {
+        pods::findings(IncidentKind::ImagePull, place, Container::cannot_pull_image, |container| {
             vec![format!(
                 "container {} cannot get its image {} ({})",
                 container.name, container.image, container.reason

@@ -57,7 +57,7 @@ impl Cause for NodeNotReady {
 
     fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
         let Some(node) = s.inventory(&incident.scope)?.nodes.get(incident.object.uid()) else {
-            return Some(format!("{} is no more", incident.object));
+            return Some(format!("{} no longer exists", incident.object));
         };
         let since = node.ready_since?;
         let settled = node.is_ready() && later(since, s.settings.settle()) <= now;
@@ -72,7 +72,7 @@ impl Cause for NodeNotReady {
         match node {
             Some(node) if node.is_ready() => Agreement::Agrees,
             Some(node) => Agreement::Disagrees(format!("{} is not ready ({})", incident.object, node.ready)),
-            None => Agreement::Disagrees(format!("{} is no more", incident.object)),
+            None => Agreement::Disagrees(format!("{} no longer exists", incident.object)),
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) fn findings(
         failing.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).cloned()
     };
     let mut found = Vec::new();
-    for pod in inventory.unwell_pods().filter(|pod| !pod.meta.deleting) {
+    for pod in inventory.possibly_unhealthy_pods().filter(|pod| !pod.meta.deleting) {
         let Some(container) = worst(pod) else { continue };
         let on = if pod.node.is_empty() { "no node yet" } else { &pod.node };
         let mut evidence = say(&container);
@@ -64,7 +64,7 @@ pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -
     let workload = incident.workload.as_ref()?;
     let settle = s.settings.settle();
     match inventory.health_of(workload) {
-        Health::Gone => Some(format!("{workload} is no more")),
+        Health::Gone => Some(format!("{workload} no longer exists")),
         Health::Idle => Some(format!("{workload} was scaled to zero")),
         Health::ReadySince(since) if later(since, settle) <= now => {
             Some(format!("all pods of {workload} have been ready since {since:.0}"))
@@ -90,7 +90,7 @@ fn single(
         if matches!(workload, Workload::StatefulSet(_) | Workload::DaemonSet(_)) {
             return None;
         }
-        return Some(format!("{} is no more", incident.object));
+        return Some(format!("{} no longer exists", incident.object));
     }
     pods.all(well).then(|| format!("{} has been ready long enough", incident.object))
 }

@@ -48,7 +48,7 @@ impl Cause for StaleCordon {
         inventory.nodes.values().filter(|node| is_ours(node) && !node.meta.deleting).map(finding).collect()
     }
 
-    /// While its job is out the cordon is in use; after that the agent gets its time to lift it.
+    /// While its job is in flight the cordon is in use; after that the agent gets its time to lift it.
     fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
         let node = s.inventory(scope).and_then(|inventory| inventory.nodes.get(object.uid()));
         let Some(node) = node else { return false };
@@ -70,7 +70,7 @@ impl Cause for StaleCordon {
 
     fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, _: Timestamp) -> Option<String> {
         match s.inventory(&incident.scope)?.nodes.get(incident.object.uid()) {
-            None => Some(format!("{} is no more", incident.object)),
+            None => Some(format!("{} no longer exists", incident.object)),
             Some(node) => {
                 (!is_ours(node)).then(|| format!("{} no longer carries our cordon", incident.object))
             }

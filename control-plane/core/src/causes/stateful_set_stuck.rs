@@ -34,7 +34,7 @@ impl Cause for StatefulSetStuck {
     fn detect(&self, place: Place<'_>, settings: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let finding = |set: &StatefulSet| {
-            let pod = in_the_way(set, inventory, settings.crash_loop_restarts)?;
+            let pod = blocking_pod(set, inventory, settings.crash_loop_restarts)?;
             let reference = set.reference();
             let (scope, object) =
                 (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(reference.clone()));
@@ -72,7 +72,7 @@ impl Cause for StatefulSetStuck {
     fn recommendation(&self, s: &Snapshot<'_>, incident: &Incident) -> String {
         let found = s.inventory(&incident.scope).and_then(|inventory| {
             let set = inventory.stateful_sets.get(incident.object.uid())?;
-            Some((set, in_the_way(set, inventory, s.settings.crash_loop_restarts)?))
+            Some((set, blocking_pod(set, inventory, s.settings.crash_loop_restarts)?))
         });
         found.map_or_else(|| self.sentence().to_owned(), |(set, pod)| steps(set, pod))
     }
@@ -83,7 +83,7 @@ impl Cause for StatefulSetStuck {
 }
 
 /// The pod that the controller waits for: of a revision that is not the current one, and failing.
-fn in_the_way<'a>(set: &StatefulSet, inventory: &'a Inventory, restarts: u32) -> Option<&'a Pod> {
+fn blocking_pod<'a>(set: &StatefulSet, inventory: &'a Inventory, restarts: u32) -> Option<&'a Pod> {
     if set.meta.deleting || set.desired == 0 || !set.rolls || set.current_revision.is_empty() {
         return None;
     }
@@ -91,20 +91,21 @@ fn in_the_way<'a>(set: &StatefulSet, inventory: &'a Inventory, restarts: u32) ->
         let own = &pod.controller_revision;
         let other = !own.is_empty() && *own != set.current_revision;
         let broken =
-            |c: &crate::world::Container| c.lacks_image() || (c.backs_off() && c.restarts >= restarts);
+            |c: &crate::world::Container| c.cannot_pull_image() || (c.backs_off() && c.restarts >= restarts);
         other && !pod.ready && pod.containers.iter().any(broken)
     };
     inventory.pods_owned_by(&set.meta.uid).filter(fails).min_by_key(|pod| &pod.meta.name)
 }
 
 /// Was the template changed again since that pod was made?
-fn is_put_right(set: &StatefulSet, pod: &Pod) -> bool {
+fn template_changed_since(set: &StatefulSet, pod: &Pod) -> bool {
     pod.controller_revision != set.update_revision
 }
 
 fn evidence(set: &StatefulSet, pod: &Pod) -> Vec<String> {
     let (namespace, name) = (&set.meta.namespace, &set.meta.name);
-    let of = if is_put_right(set, pod) { "a revision that was given up" } else { "the newest revision" };
+    let of =
+        if template_changed_since(set, pod) { "a revision that was given up" } else { "the newest revision" };
     vec![
         format!(
             "pod {namespace}/{} of {of} ({}) does not become ready, and the controller waits for it",
@@ -120,7 +121,7 @@ fn evidence(set: &StatefulSet, pod: &Pod) -> Vec<String> {
 fn steps(set: &StatefulSet, pod: &Pod) -> String {
     let (namespace, name, pod_name) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
     let delete = format!("`kubectl -n {namespace} delete pod {pod_name}`");
-    if is_put_right(set, pod) {
+    if template_changed_since(set, pod) {
         return format!(
             "the template of {namespace}/{name} was put right, but the controller still waits for {pod_name}: delete that \
              one pod and no other: {delete}"

@@ -11,7 +11,7 @@ use nimbus_protocol::ids::PlanId;
 use crate::model::{IncidentKind, IncidentState, Job, JobState, Plan};
 use crate::snapshot::Snapshot;
 
-/// Invariants 1 and 4: nothing else is out for the same incident, and there is room at every level.
+/// Invariants 1 and 4: nothing else is in flight for the same incident, and there is room at every level.
 pub(super) fn in_flight(
     found: &mut Violations,
     plan: &Plan,
@@ -31,7 +31,7 @@ pub(super) fn in_flight(
     let stored = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc);
     let flying: Vec<&Job> = stored.filter(is_out).collect();
     require(found, 1, !flying.iter().any(|j| j.incident_id == plan.incident_id), || {
-        "a job is out for this incident".to_owned()
+        "a job is in flight for this incident".to_owned()
     });
     let here = |j: &&&Job| j.scope == plan.scope;
     let mine = rules.node();

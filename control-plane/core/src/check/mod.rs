@@ -44,9 +44,9 @@ fn require(found: &mut Violations, invariant: u8, holds: bool, text: impl FnOnce
     }
 }
 
-/// Who has to stand behind an action.
+/// Who has to authorize an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Behind {
+enum Authority {
     /// The rule that the cluster is enabled for.
     Rule,
     /// A person who approved this very plan.
@@ -57,25 +57,25 @@ enum Behind {
 
 /// Where an action may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Where {
+enum Location {
     Cluster,
     Host,
 }
 
-/// What the judge asks of each action. No method has a default: a new action answers everything itself.
+/// What the checker asks of each action. No method has a default: a new action answers everything itself.
 trait ActionRules {
-    /// Who has to stand behind it.
-    fn behind(&self) -> Behind;
+    /// Who has to authorize it.
+    fn authority(&self) -> Authority;
     /// Where it may act.
-    fn acts_in(&self) -> Where;
+    fn acts_in(&self) -> Location;
     /// The kinds of objects that have to be listed before it may go out.
     fn needs(&self) -> &'static [ObjectKind];
     /// The node whose pods it disturbs, if it disturbs any.
     fn node(&self) -> Option<&str>;
     /// Is the plan still about what is there? Invariants 3, 7 and 9.
-    fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
+    fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
     /// What must hold at the very moment of going out, beyond that.
-    fn judge_now(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
+    fn check_at_dispatch(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
 }
 
 fn rules_of(order: &Body) -> &dyn ActionRules {
@@ -88,27 +88,27 @@ fn rules_of(order: &Body) -> &dyn ActionRules {
     }
 }
 
-/// What the judge says of an action by itself, for a test that compares it with the planner's word.
+/// What the checker says of an action by itself, for a test that compares it with what the planner says.
 #[cfg(test)]
 pub(crate) fn for_test(order: &Body) -> (&'static str, Option<String>, &'static [ObjectKind]) {
     let rules = rules_of(order);
-    let behind = match rules.behind() {
-        Behind::Rule => "rule",
-        Behind::Approver => "approver",
-        Behind::Requester => "requester",
+    let behind = match rules.authority() {
+        Authority::Rule => "rule",
+        Authority::Approver => "approver",
+        Authority::Requester => "requester",
     };
     (behind, rules.node().map(str::to_owned), rules.needs())
 }
 
-/// The judge of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.
-pub struct Judge<'a> {
+/// The checker of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.
+pub struct Checker<'a> {
     now: Timestamp,
     plans: BTreeMap<PlanId, &'a Plan>,
     storms: BTreeMap<String, Violations>,
 }
 
-impl<'a> Judge<'a> {
-    /// A judge of plans against this snapshot.
+impl<'a> Checker<'a> {
+    /// A checker of plans against this snapshot.
     pub fn new(snapshot: &Snapshot<'a>, now: Timestamp) -> Self {
         let plans = snapshot.plans.iter().map(|plan| (plan.doc.id, &plan.doc)).collect();
         Self { now, plans, storms: BTreeMap::new() }
@@ -120,9 +120,9 @@ impl<'a> Judge<'a> {
         let mut found = of_plan(plan, snapshot);
         let Some(order) = plan.action.body() else { return found };
         let rules = rules_of(order);
-        rules.judge_now(&mut found, plan, snapshot);
-        permission::sight(&mut found, plan, rules, snapshot);
-        permission::permission(&mut found, plan, order, snapshot, self.now);
+        rules.check_at_dispatch(&mut found, plan, snapshot);
+        permission::require_observed(&mut found, plan, rules, snapshot);
+        permission::require_permission(&mut found, plan, order, snapshot, self.now);
         load::in_flight(&mut found, plan, rules, &self.plans, snapshot);
         load::attempts(&mut found, plan, snapshot, self.now);
         if let (Some(uid), true) = (plan.scope.cluster_uid(), load::is_automatic(plan)) {
@@ -136,7 +136,7 @@ impl<'a> Judge<'a> {
 
 /// What would be broken if `plan` were dispatched at this moment; empty: nothing.
 pub fn check(plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) -> Vec<Violation> {
-    Judge::new(snapshot, now).check(plan, snapshot)
+    Checker::new(snapshot, now).check(plan, snapshot)
 }
 
 /// What is wrong with `plan` in itself and against the world: invariants 2, 3, 7, 9 and 12.
@@ -151,22 +151,22 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Violation> {
         return found;
     };
     let rules = rules_of(order);
-    match rules.behind() {
-        Behind::Rule => {}
-        Behind::Approver => require(&mut found, 12, plan.needs_approval, || {
+    match rules.authority() {
+        Authority::Rule => {}
+        Authority::Approver => require(&mut found, 12, plan.needs_approval, || {
             format!("{} needs a person's approval, this plan would go without", order.kind())
         }),
-        Behind::Requester => require(&mut found, 12, plan.requested_by != "nimbus", || {
+        Authority::Requester => require(&mut found, 12, plan.requested_by != "nimbus", || {
             format!("{} is a person's decision; nobody asked for this one", order.kind())
         }),
     }
     let fits = match rules.acts_in() {
-        Where::Cluster => plan.scope.cluster_uid().is_some(),
-        Where::Host => plan.scope.host().is_some(),
+        Location::Cluster => plan.scope.cluster_uid().is_some(),
+        Location::Host => plan.scope.host().is_some(),
     };
     require(&mut found, 3, fits, || format!("{} does not act in {}", order.kind(), plan.scope));
     if fits {
-        rules.judge(&mut found, plan, snapshot);
+        rules.check(&mut found, plan, snapshot);
     }
     found
 }

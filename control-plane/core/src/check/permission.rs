@@ -9,7 +9,12 @@ use crate::model::{ActionKind, ApprovalState, IncidentState, Mode, Plan, Scope};
 use crate::snapshot::Snapshot;
 
 /// Missing data reads unknown: nothing goes out on it.
-pub(super) fn sight(found: &mut Violations, plan: &Plan, rules: &dyn ActionRules, snapshot: &Snapshot<'_>) {
+pub(super) fn require_observed(
+    found: &mut Violations,
+    plan: &Plan,
+    rules: &dyn ActionRules,
+    snapshot: &Snapshot<'_>,
+) {
     match &plan.scope {
         Scope::Cluster(uid) => {
             let inventory = snapshot.world.clusters.get(uid);
@@ -28,7 +33,7 @@ pub(super) fn sight(found: &mut Violations, plan: &Plan, rules: &dyn ActionRules
 }
 
 /// Invariants 2, 10 and 12: the cluster is enabled, the agent allows it, a person said yes to this very plan.
-pub(super) fn permission(
+pub(super) fn require_permission(
     found: &mut Violations,
     plan: &Plan,
     order: &Body,

@@ -3,18 +3,18 @@
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Behind, Violations, Where, require};
+use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::{Job, Plan};
 use crate::snapshot::Snapshot;
 use crate::world::Inventory;
 
 impl ActionRules for v1::RestartPod {
-    fn behind(&self) -> Behind {
-        Behind::Rule
+    fn authority(&self) -> Authority {
+        Authority::Rule
     }
 
-    fn acts_in(&self) -> Where {
-        Where::Cluster
+    fn acts_in(&self) -> Location {
+        Location::Cluster
     }
 
     fn needs(&self) -> &'static [ObjectKind] {
@@ -28,7 +28,7 @@ impl ActionRules for v1::RestartPod {
         Some(&self.node)
     }
 
-    fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+    fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
         else {
             return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
@@ -36,11 +36,11 @@ impl ActionRules for v1::RestartPod {
         let (Some(pod), Some(owner)) = (&self.pod, &self.owner) else {
             return require(found, 3, false, || "the order names no pod or no owner".to_owned());
         };
-        judge(self, found, inventory, pod, owner);
+        check(self, found, inventory, pod, owner);
     }
 
     /// Invariant 3, the condition itself: at the moment of going out the container waits in its back-off.
-    fn judge_now(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+    fn check_at_dispatch(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
         let uid = self.pod.as_ref().map_or("", |pod| pod.uid.as_str());
         let pod = inventory.and_then(|inventory| inventory.pods.get(uid));
@@ -54,7 +54,7 @@ impl ActionRules for v1::RestartPod {
         });
         if self.avoid_node {
             require(found, 7, !another_node_is_being_closed(plan, &self.node, snapshot), || {
-                "another job that is out closes a node of this cluster".to_owned()
+                "another job in flight cordons a node of this cluster".to_owned()
             });
         }
     }
@@ -74,7 +74,7 @@ fn another_node_is_being_closed(plan: &Plan, node: &str, snapshot: &Snapshot<'_>
     out.filter(|job| !job.state.is_final() && job.scope == plan.scope).any(closes)
 }
 
-fn judge(
+fn check(
     order: &v1::RestartPod,
     found: &mut Violations,
     inventory: &Inventory,
@@ -83,7 +83,7 @@ fn judge(
 ) {
     let (node, container) = (&order.node, &order.container);
     let Some(now) = inventory.pods.get(&pod.uid) else {
-        require(found, 3, false, || format!("pod {} ({}) is no more", pod.name, pod.uid));
+        require(found, 3, false, || format!("pod {} ({}) no longer exists", pod.name, pod.uid));
         return;
     };
     let same = now.meta.name == pod.name && now.meta.namespace == pod.namespace && !now.meta.deleting;

@@ -2,18 +2,18 @@
 
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 
-use super::{ActionRules, Behind, Violations, Where, require};
+use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::Plan;
 use crate::snapshot::Snapshot;
 use crate::world::Inventory;
 
 impl ActionRules for v1::RollbackDeployment {
-    fn behind(&self) -> Behind {
-        Behind::Approver
+    fn authority(&self) -> Authority {
+        Authority::Approver
     }
 
-    fn acts_in(&self) -> Where {
-        Where::Cluster
+    fn acts_in(&self) -> Location {
+        Location::Cluster
     }
 
     fn needs(&self) -> &'static [ObjectKind] {
@@ -24,7 +24,7 @@ impl ActionRules for v1::RollbackDeployment {
         None
     }
 
-    fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+    fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
         else {
             return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
@@ -32,13 +32,13 @@ impl ActionRules for v1::RollbackDeployment {
         let (Some(deployment), Some(to)) = (&self.deployment, &self.to_replica_set) else {
             return require(found, 3, false, || "the order names no Deployment or no ReplicaSet".to_owned());
         };
-        judge(self, found, inventory, deployment, to);
+        check(self, found, inventory, deployment, to);
     }
 
-    fn judge_now(&self, _: &mut Violations, _: &Plan, _: &Snapshot<'_>) {}
+    fn check_at_dispatch(&self, _: &mut Violations, _: &Plan, _: &Snapshot<'_>) {}
 }
 
-fn judge(
+fn check(
     order: &v1::RollbackDeployment,
     found: &mut Violations,
     inventory: &Inventory,
@@ -47,7 +47,7 @@ fn judge(
 ) {
     let (current, to) = (to_hex(&order.current_template_hash), to_hex(&order.to_template_hash));
     let Some(now) = inventory.deployments.get(&deployment.uid) else {
-        require(found, 3, false, || format!("deployment {} is no more", deployment.name));
+        require(found, 3, false, || format!("deployment {} no longer exists", deployment.name));
         return;
     };
     require(found, 3, now.generation == order.generation, || {

@@ -306,7 +306,7 @@ fn each_change_of_an_uncordon_names_its_invariant() {
         change(&mut lab, &mut plan);
         assert_eq!(numbers(&lab, &plan), *invariants, "{what}");
     }
-    // Its job turns up after all, and is out: the cordon is in use.
+    // Its job turns up after all, and is in flight: the cordon is in use.
     let (mut lab, plan) = stale_cordon();
     let out = Job { id: STALE.parse().unwrap(), ..job(&lab, &plan, JobState::Running) };
     with_job(&mut lab, out);

@@ -2,17 +2,17 @@
 
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Behind, Violations, Where, require};
+use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::Plan;
 use crate::snapshot::Snapshot;
 
 impl ActionRules for v1::UncordonNode {
-    fn behind(&self) -> Behind {
-        Behind::Approver
+    fn authority(&self) -> Authority {
+        Authority::Approver
     }
 
-    fn acts_in(&self) -> Where {
-        Where::Cluster
+    fn acts_in(&self) -> Location {
+        Location::Cluster
     }
 
     fn needs(&self) -> &'static [ObjectKind] {
@@ -23,11 +23,11 @@ impl ActionRules for v1::UncordonNode {
         self.node.as_ref().map(|node| node.name.as_str())
     }
 
-    fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
+    fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
         let uid = self.node.as_ref().map_or("", |node| node.uid.as_str());
         let Some(node) = inventory.and_then(|inventory| inventory.nodes.get(uid)) else {
-            return require(found, 3, false, || format!("node {uid:?} is no more"));
+            return require(found, 3, false, || format!("node {uid:?} no longer exists"));
         };
         let same = self.node().is_some_and(|name| name == node.meta.name) && !node.meta.deleting;
         require(found, 3, same && node.unschedulable, || {
@@ -39,10 +39,10 @@ impl ActionRules for v1::UncordonNode {
         });
     }
 
-    fn judge_now(&self, found: &mut Violations, _: &Plan, snapshot: &Snapshot<'_>) {
+    fn check_at_dispatch(&self, found: &mut Violations, _: &Plan, snapshot: &Snapshot<'_>) {
         let out = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
         let in_use =
             out.filter(|job| !job.state.is_final()).any(|job| job.id.to_string() == self.cordoned_by);
-        require(found, 9, !in_use, || format!("job {} is out and needs its cordon", self.cordoned_by));
+        require(found, 9, !in_use, || format!("job {} is in flight and needs its cordon", self.cordoned_by));
     }
 }

@@ -31,7 +31,7 @@ pub use session::Session;
 pub use session_end::{CloseReason, Rejection, SessionEnd};
 
 /// Most batches of one agent that wait for their commit. At it the data stream is not read further: see
-/// [`Session::takes_data`].
+/// [`Session::may_read_data`].
 pub const WINDOW: usize = 8;
 /// Most reports of one agent that wait for their commit: twice what an agent leaves unacknowledged. A longer queue ends the
 /// session as overloaded.

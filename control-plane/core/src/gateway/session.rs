@@ -105,7 +105,7 @@ impl Session {
     }
 
     /// May frames be read off the control stream now?
-    pub fn takes_control(&self) -> bool {
+    pub fn may_read_control(&self) -> bool {
         match self.state {
             State::Greeting { .. } | State::Live => true,
             State::Admitting { .. } | State::Ended => false,
@@ -113,7 +113,7 @@ impl Session {
     }
 
     /// May frames be read off the data stream now? Not while [`WINDOW`] batches wait for their commit.
-    pub fn takes_data(&self) -> bool {
+    pub fn may_read_data(&self) -> bool {
         self.state == State::Live && self.batches < WINDOW
     }
 

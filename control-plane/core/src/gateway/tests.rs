@@ -55,10 +55,10 @@ fn heartbeat() -> FromAgent {
 
 fn live(admission: Admission) -> (Session, Vec<Action>) {
     let mut session = Session::new(agent(), PATIENCE, at(0));
-    assert!(session.takes_control() && !session.takes_data());
+    assert!(session.may_read_control() && !session.may_read_data());
     let asked = step(&mut session, control(FromAgent::Hello(hello())), at(1));
     assert_eq!(asked, [Action::Admit(Box::new(hello()))]);
-    assert!(!session.takes_control() && session.next_timeout().is_none());
+    assert!(!session.may_read_control() && session.next_timeout().is_none());
     let said = step(&mut session, Event::Admitted(admission), at(1));
     (session, said)
 }
@@ -88,7 +88,7 @@ fn an_agent_is_welcome_with_what_is_stored_of_it() {
     let (session, said) = live(ADMISSION);
     let [(Stream::Control, ToAgent::Welcome(welcome))] = &sent(&said)[..] else { panic!("{said:?}") };
     assert_eq!((welcome.acknowledged, welcome.epoch, welcome.version), (7, 3, version::HIGHEST));
-    assert!(session.takes_control() && session.takes_data());
+    assert!(session.may_read_control() && session.may_read_data());
     let (_, said) = live(Admission { needs_listing: true, ..ADMISSION });
     let [_, (Stream::Control, ToAgent::Resync(resync))] = &sent(&said)[..] else { panic!("{said:?}") };
     assert!(resync.reason.contains("rebuilt"));
@@ -111,15 +111,15 @@ fn who_says_something_else_or_nothing_first_is_rejected() {
 fn batches_are_acknowledged_in_order_after_their_commit_and_only_so_many_wait() {
     let (mut session, _) = live(ADMISSION);
     for n in 8..8 + WINDOW as u64 {
-        assert!(session.takes_data());
+        assert!(session.may_read_data());
         let stored = step(&mut session, batch(n..=n), at(2));
         let [Action::Store(checked)] = &stored[..] else { panic!("{stored:?}") };
         assert_eq!((checked.first, checked.last, checked.count), (n, n, 1));
     }
-    assert!(!session.takes_data(), "the window is full");
+    assert!(!session.may_read_data(), "the window is full");
     let said = step(&mut session, Event::Stored(Stored { mark: 8, gap: false }), at(2));
     assert_eq!(sent(&said), [(Stream::Data, ToAgent::Ack(v1::Ack { sequence: 8 }))]);
-    assert!(session.takes_data());
+    assert!(session.may_read_data());
     // A batch that was stored before is acknowledged all the same, and an acknowledgement never goes back.
     let said = step(&mut session, Event::Stored(Stored { mark: 5, gap: false }), at(2));
     assert_eq!(sent(&said), [(Stream::Data, ToAgent::Ack(v1::Ack { sequence: 8 }))]);
@@ -138,7 +138,7 @@ fn a_batch_out_of_order_and_a_message_on_the_wrong_stream_end_the_session() {
         let (mut session, _) = live(ADMISSION);
         assert_eq!(ended(&step(&mut session, event, at(2))).0, CloseCode::Malformed);
         assert!(step(&mut session, batch(8..=8), at(2)).is_empty(), "nothing follows the end");
-        assert!(!session.takes_control() && !session.takes_data() && session.next_timeout().is_none());
+        assert!(!session.may_read_control() && !session.may_read_data() && session.next_timeout().is_none());
     }
 }
 

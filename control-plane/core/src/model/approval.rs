@@ -20,7 +20,7 @@ words! {
     }
 }
 
-/// A request for a person's word, and the word.
+/// A request for an operator's decision, and the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
     /// Its name.
@@ -45,7 +45,7 @@ pub struct Approval {
     pub decided_by: Option<String>,
     /// When.
     pub decided_at: Option<Timestamp>,
-    /// Why, in the person's words.
+    /// The reason that the operator gave.
     pub reason: String,
     /// The one job it was used for.
     pub used_by: Option<JobId>,

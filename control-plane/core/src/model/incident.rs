@@ -25,7 +25,7 @@ words! {
         Open = "open",
         /// A plan waits for a person.
         WaitingApproval = "waiting_approval",
-        /// A job is out.
+        /// A job is in flight.
         Remediating = "remediating",
         /// Over, with evidence.
         Resolved = "resolved",
@@ -55,7 +55,7 @@ words! {
         Storm = "storm",
         /// The update of a StatefulSet waits for a pod that does not come up.
         StatefulSetStuck = "stateful_set_stuck",
-        /// A node still carries a cordon of ours although the job that put it up is over.
+        /// A node still carries a cordon of Nimbus although the job that set it is over.
         StaleCordon = "stale_cordon",
     }
 }

@@ -18,7 +18,7 @@ pub fn decide(
     answer: &Answer<'_>,
     now: Timestamp,
 ) -> Result<ChangeSet, DecideError> {
-    standing(&approval.doc, now)?;
+    require_answerable(&approval.doc, now)?;
     fits(&approval.doc, &incident.doc, plan, answer)?;
     let mut record = Record::new(now);
     let mut decided = approval.doc.clone();
@@ -60,7 +60,7 @@ pub fn decide(
 }
 
 /// Can it still be answered?
-fn standing(approval: &Approval, now: Timestamp) -> Result<(), DecideError> {
+fn require_answerable(approval: &Approval, now: Timestamp) -> Result<(), DecideError> {
     let id = approval.id;
     if let Some(job) = approval.used_by {
         return Err(DecideError::Used { id, job });

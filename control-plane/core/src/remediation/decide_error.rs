@@ -68,7 +68,7 @@ pub enum DecideError {
     /// The incident is over.
     #[error("incident {0} is resolved; nothing is left to decide")]
     Resolved(IncidentId),
-    /// A job is out.
+    /// A job is in flight.
     #[error("incident {incident} is being worked on by job {job}; wait until it is done")]
     JobRunning {
         /// The incident.

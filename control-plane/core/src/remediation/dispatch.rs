@@ -9,7 +9,7 @@ use nimbus_protocol::ids::{IdSource, JobId};
 use super::index::Index;
 use super::record::{Record, transition};
 use super::{UnsignedJob, storms, unsigned_job};
-use crate::check::Judge;
+use crate::check::Checker;
 use crate::model::{Approval, Incident, IncidentState, Job, Plan, Versioned};
 use crate::safety::{self, Room};
 use crate::snapshot::Snapshot;
@@ -23,7 +23,7 @@ pub const MAX_JOBS: usize = 100;
 pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<UnsignedJob> {
     let index = Index::of(s);
     let mut pass = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
-    let mut judge = Judge::new(s, now);
+    let mut checker = Checker::new(s, now);
     let mut candidates: Vec<&Versioned<Incident>> = s
         .incidents
         .iter()
@@ -37,7 +37,9 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
             break;
         }
         let current = Snapshot { unstored_jobs: &made, ..*s };
-        let Some(job) = consider(incident, &current, (&pass, &mut judge), epoch, now, ids) else { continue };
+        let Some(job) = consider(incident, &current, (&pass, &mut checker), epoch, now, ids) else {
+            continue;
+        };
         if let Some(plan) = incident.doc.plan_id.and_then(|id| s.plan(id)) {
             pass.room.take(plan);
         }
@@ -50,14 +52,14 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
 fn consider(
     incident: &Versioned<Incident>,
     s: &Snapshot<'_>,
-    (pass, judge): (&safety::Pass, &mut Judge<'_>),
+    (pass, checker): (&safety::Pass, &mut Checker<'_>),
     epoch: u64,
     now: Timestamp,
     ids: &mut dyn IdSource,
 ) -> Option<UnsignedJob> {
     let plan = s.plan(incident.doc.plan_id?)?;
     let approval = if plan.needs_approval { Some(approval_of(plan, s, now)?) } else { None };
-    if safety::review(plan, &incident.doc, s, pass, now).is_some() || !judge.check(plan, s).is_empty() {
+    if safety::review(plan, &incident.doc, s, pass, now).is_some() || !checker.check(plan, s).is_empty() {
         return None;
     }
     let agent = s.actor(&plan.scope).ok()?;
@@ -69,13 +71,13 @@ fn consider(
     let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;
 
     let mut record = Record::new(now);
-    let on_whose_word = signed.approvals.first().map(|a| a.by.clone()).unwrap_or_default();
+    let authorized_by = signed.approvals.first().map(|a| a.by.clone()).unwrap_or_default();
     record.audit(
         "job.signed",
         &id,
         cluster,
         format!(
-            "{}; incident {}, plan {}, digest {}, on the word of {on_whose_word}, for agent {} until {}",
+            "{}; incident {}, plan {}, digest {}, authorized by {authorized_by}, for agent {} until {}",
             plan.summary, plan.incident_id, plan.id, plan.digest, agent.name, job.expires_at
         ),
     );
@@ -87,7 +89,12 @@ fn consider(
     let mut after = incident.doc.clone();
     after.job_id = Some(id);
     after.next_attempt_at = None;
-    transition(&mut after, IncidentState::Remediating, &format!("job {id} is out: {}", plan.summary), now);
+    transition(
+        &mut after,
+        IncidentState::Remediating,
+        &format!("job {id} is dispatched: {}", plan.summary),
+        now,
+    );
     record.incident(incident, after);
     record.changes.jobs.push(Versioned::new(job));
     Some(UnsignedJob { job: signed, changes: record.changes })

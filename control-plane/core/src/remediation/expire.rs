@@ -7,7 +7,7 @@ use nimbus_protocol::ids::IncidentId;
 
 use super::index::Index;
 use super::record::{Record, transition};
-use super::report::tried_in_vain;
+use super::report::record_failed_attempt;
 use crate::model::{ApprovalState, ChangeSet, IncidentState, Job, JobState};
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
@@ -29,7 +29,7 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
                     "was not answered in time"
                 }
             };
-            record.void(approval, &format!("approval {} {text}", approval.doc.id));
+            record.expire_approval(approval, &format!("approval {} {text}", approval.doc.id));
             if after.approval_id == Some(approval.doc.id) {
                 after.approval_id = None;
                 let reason = format!("approval {} {text}; it is asked again", approval.doc.id);
@@ -44,7 +44,7 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
             gone.finished_at = Some(now);
             record.audit(&format!("job.{state}"), &gone.id, &gone.cluster, gone.reason.clone());
             if after.job_id == Some(gone.id) {
-                tried_in_vain(s, &mut after, &gone, now);
+                record_failed_attempt(s, &mut after, &gone, now);
             }
             record.job(job, gone);
         }

@@ -75,7 +75,7 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
     }
     for incident in open.values().filter(|incident| !index.at_work(incident.doc.id)) {
         let written = record.changes.incidents.iter().any(|changed| changed.doc.id == incident.doc.id);
-        if !written && nobody_watches(s, &incident.doc.scope) {
+        if !written && agent_is_revoked(s, &incident.doc.scope) {
             let reason =
                 "closed, not known to be healed: its agent was revoked and nobody watches that host any more";
             resolution::close(s, &mut record, incident, reason, resolution::End::Merged, now);
@@ -87,7 +87,7 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
 
 /// Will nothing be heard of this part of the world ever again? A host is known by its agent; a cluster may get another
 /// one, which then sees what became of it.
-fn nobody_watches(s: &Snapshot<'_>, scope: &Scope) -> bool {
+fn agent_is_revoked(s: &Snapshot<'_>, scope: &Scope) -> bool {
     match scope {
         Scope::Host(id) => s.agent(*id).is_some_and(|agent| agent.revoked_at.is_some()),
         Scope::Cluster(_) => false,

@@ -15,7 +15,7 @@ use crate::remedies;
 use crate::rules;
 use crate::snapshot::Snapshot;
 
-/// Plans to take a drifted file's present state as the new truth: the person's command is the decision.
+/// Plans to make a drifted file's present state its new baseline: the person's command is the decision.
 ///
 /// Asked again for the same state, nothing changes.
 pub fn accept_baseline(
@@ -43,7 +43,10 @@ pub fn accept_baseline(
     let mut record = Record::new(now);
     let mut after = doc.clone();
     for approval in s.approvals.iter().filter(|a| a.doc.incident_id == incident) {
-        record.void(approval, &format!("{SUPERSEDED}: {by} accepts the present state as the baseline"));
+        record.expire_approval(
+            approval,
+            &format!("{SUPERSEDED}: {by} accepts the present state as the baseline"),
+        );
     }
     after.plan_id = Some(plan.id);
     after.approval_id = None;
@@ -136,7 +139,7 @@ fn switched(
 
 /// Leaves an incident alone until a moment; its pending approval, if any, is void.
 ///
-/// `approval` is the incident's approval in force, where it has one. A job that is out is not called back.
+/// `approval` is the incident's approval in force, where it has one. A job in flight is not cancelled.
 pub fn silence(
     incident: &Versioned<Incident>,
     approval: Option<&Versioned<Approval>>,
@@ -164,7 +167,7 @@ pub fn silence(
     transition(&mut after, IncidentState::Silenced, &text, now);
     record.audit_by(by, "incident.silenced", &after.id, &after.cluster, text);
     if let Some(approval) = approval.filter(|a| a.doc.incident_id == doc.id) {
-        record.void(approval, &format!("{SUPERSEDED}: the incident was silenced by {by}"));
+        record.expire_approval(approval, &format!("{SUPERSEDED}: the incident was silenced by {by}"));
     }
     record.incident(incident, after);
     Ok(record.changes)
@@ -192,7 +195,7 @@ pub fn acknowledge(
     Ok(record.changes)
 }
 
-/// Refuses while a job is out.
+/// Refuses while a job is in flight.
 fn idle(s: &Snapshot<'_>, incident: &Incident) -> Result<(), DecideError> {
     let job = s.in_flight().find(|job| job.incident_id == incident.id).map(|job| job.id);
     job.map_or(Ok(()), |job| Err(DecideError::JobRunning { incident: incident.id, job }))

@@ -10,7 +10,7 @@ use super::index::Index;
 use super::record::{Record, transition};
 use super::storms;
 use crate::approval::{self, SUPERSEDED};
-use crate::check::Judge;
+use crate::check::Checker;
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
 use crate::remedies::{self, Consent, NIMBUS, Proposal};
 use crate::safety::{self, Blocked, Room};
@@ -28,7 +28,7 @@ const QUIET: SignedDuration = SignedDuration::from_secs(10);
 pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
     let index = Index::of(s);
     let shared = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
-    let mut judge = Judge::new(s, now);
+    let mut checker = Checker::new(s, now);
     let mut record = Record::new(now);
     for incident in s.incidents {
         let doc = &incident.doc;
@@ -49,7 +49,7 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
             s,
             index: &index,
             shared: &shared,
-            judge: &mut judge,
+            checker: &mut checker,
             now,
             record: &mut record,
             after: doc.clone(),
@@ -66,7 +66,7 @@ struct Pass<'p, 's> {
     s: &'p Snapshot<'s>,
     index: &'p Index<'p>,
     shared: &'p safety::Pass,
-    judge: &'p mut Judge<'s>,
+    checker: &'p mut Checker<'s>,
     now: Timestamp,
     record: &'p mut Record,
     after: Incident,
@@ -84,7 +84,7 @@ impl<'p> Pass<'p, '_> {
             }
             return;
         }
-        if self.keeps_a_persons_plan() {
+        if self.keeps_requested_plan() {
             return;
         }
         if self.after.next_attempt_at.is_some_and(|at| self.now < at) && self.after.plan_id.is_none() {
@@ -110,7 +110,7 @@ impl<'p> Pass<'p, '_> {
                     return;
                 }
                 let plan = self.in_force(candidate);
-                self.weigh(&plan, ids);
+                self.advance(&plan, ids);
             }
         }
     }
@@ -139,7 +139,7 @@ impl<'p> Pass<'p, '_> {
         self.after.plan_id.take();
         for approval in self.live().filter(|a| a.doc.plan_digest != candidate.digest) {
             let reason = format!("{SUPERSEDED}: the object changed, the plan is another one now");
-            self.record.void(approval, &reason);
+            self.record.expire_approval(approval, &reason);
         }
         self.after.plan_id = Some(candidate.id);
         self.after.note(self.now, format!("planned: {}", candidate.summary));
@@ -149,10 +149,10 @@ impl<'p> Pass<'p, '_> {
     }
 
     /// What becomes of the plan in force now.
-    fn weigh(&mut self, plan: &Plan, ids: &mut dyn IdSource) {
+    fn advance(&mut self, plan: &Plan, ids: &mut dyn IdSource) {
         let blocked = safety::review(plan, &self.after, self.s, self.shared, self.now);
         if let Some(Blocked::AttemptsExhausted(reason)) = &blocked {
-            self.void_all(reason);
+            self.expire_approvals(reason);
             self.transition(IncidentState::Escalated, reason);
         } else if plan.needs_approval {
             self.ask(plan, blocked.as_ref(), ids);
@@ -172,7 +172,7 @@ impl<'p> Pass<'p, '_> {
             self.transition(IncidentState::Open, &reason);
         } else if let Some(Blocked::NeedsOperator(reason)) = blocked {
             // Nobody is asked to approve what could not be done anyway.
-            self.void_all(reason);
+            self.expire_approvals(reason);
             self.transition(IncidentState::Open, reason);
         } else if let Some(approval) = live {
             self.wait_for(approval, plan);
@@ -201,7 +201,7 @@ impl<'p> Pass<'p, '_> {
         }
         // At this moment the container may run between two crashes; then the next pass tells. That the incident
         // stood elsewhere before this pass (invariant 10) is being changed right here.
-        let violations = self.judge.check(plan, self.s);
+        let violations = self.checker.check(plan, self.s);
         match violations.iter().find(|violation| violation.invariant != 10) {
             Some(violation) => format!("{why}; not yet: {}", violation.text),
             None => format!("{why}; the job is next"),
@@ -209,7 +209,7 @@ impl<'p> Pass<'p, '_> {
     }
 
     /// A plan that a person asked for is not replaced by one of ours, while it is still about what is there.
-    fn keeps_a_persons_plan(&mut self) -> bool {
+    fn keeps_requested_plan(&mut self) -> bool {
         let Some(plan) = self.plan().filter(|plan| plan.requested_by != NIMBUS) else { return false };
         if let Some(violation) = check::of_plan(plan, self.s).first() {
             let reason = format!("what {} asked for no longer fits: {}", plan.requested_by, violation.text);
@@ -238,13 +238,13 @@ impl<'p> Pass<'p, '_> {
         if let Some(id) = self.after.plan_id.take() {
             self.record.audit("plan.dropped", &id, &self.after.cluster, reason);
         }
-        self.void_all(reason);
+        self.expire_approvals(reason);
     }
 
-    fn void_all(&mut self, reason: &str) {
+    fn expire_approvals(&mut self, reason: &str) {
         self.after.approval_id = None;
         for approval in self.live() {
-            self.record.void(approval, &format!("{SUPERSEDED}: {reason}"));
+            self.record.expire_approval(approval, &format!("{SUPERSEDED}: {reason}"));
         }
     }
 

@@ -66,7 +66,7 @@ impl Record {
 
     /// A pending or unused approval is void from now on; any other one is left as it is, also one that this very
     /// decision has voided or given back already: a document is written once.
-    pub(super) fn void(&mut self, approval: &Versioned<Approval>, reason: &str) {
+    pub(super) fn expire_approval(&mut self, approval: &Versioned<Approval>, reason: &str) {
         let already = self.changes.approvals.iter().any(|changed| changed.doc.id == approval.doc.id);
         if already || !approval.doc.is_live() {
             return;

@@ -25,17 +25,18 @@ const MAX_EVIDENCE: usize = 20;
 /// was restarted since: nothing was done and nothing is wrong with the plan, so its approval stands.
 const APPROVAL_STANDS: [&str; 3] = ["stale_epoch", "expired", "not_yet_valid"];
 
-/// An agent's word on a job; the same word again changes nothing.
+/// Applies an agent's report on a job; the same report again changes nothing.
 pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);
     let found = report.job_id.parse().ok().and_then(|id| s.job(id));
     let Some(job) = found else {
         let subject = cut(if report.job_id.is_empty() { "no job" } else { &report.job_id });
-        record.audit_by(&agent.to_string(), "job.report_unknown", &subject, "", say(report));
+        record.audit_by(&agent.to_string(), "job.report_unknown", &subject, "", describe(report));
         return record.changes;
     };
     if job.doc.agent_id != agent {
-        let text = format!("reported by another agent than {}; ignored: {}", job.doc.agent_id, say(report));
+        let text =
+            format!("reported by another agent than {}; ignored: {}", job.doc.agent_id, describe(report));
         record.audit_by(&agent.to_string(), "job.report_foreign", &job.doc.id, &job.doc.cluster, text);
         return record.changes;
     }
@@ -46,13 +47,13 @@ pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timesta
                 "job.replay_refused",
                 &job.doc.id,
                 &job.doc.cluster,
-                say(report),
+                describe(report),
             );
         }
         return record.changes;
     };
     let action = format!("job.{}", word(report.phase()));
-    record.audit_by(&agent.to_string(), &action, &job.doc.id, &job.doc.cluster, say(report));
+    record.audit_by(&agent.to_string(), &action, &job.doc.id, &job.doc.cluster, describe(report));
     record.job(job, after.clone());
     if let Some(incident) = s.incident(after.incident_id) {
         follow(s, &mut record, incident, &after, report, now);
@@ -62,7 +63,7 @@ pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timesta
 
 /// The job after this report; `None` when the report says nothing new.
 fn advance(job: &Job, report: &JobReport, now: Timestamp) -> Option<Job> {
-    // Given up by the control plane for want of news: the agent's own word, however late, replaces that.
+    // The control plane gave the job up because no report came: the agent's own report, however late, replaces that.
     let given_up = matches!(job.state, JobState::Expired | JobState::Unknown);
     let open = !job.state.is_final();
     // The agent's clock, as far as it can be true: waits and attempts are counted from it.
@@ -137,7 +138,8 @@ fn follow(
     now: Timestamp,
 ) {
     let mut after = incident.doc.clone();
-    // A late word on an earlier job, while another one is out or the incident stands elsewhere by a person's word.
+    // A late report on an earlier job must not change an incident that has another job by now, or that an operator
+    // silenced or denied.
     let in_force = after.job_id == Some(job.id);
     let denied =
         after.state == IncidentState::Escalated && after.denied_digest.as_ref() == Some(&job.plan_digest);
@@ -153,7 +155,7 @@ fn follow(
         Phase::Refused => refused(s, record, &mut after, job, report, now),
         Phase::Succeeded => succeeded(s, record, &mut after, job, now),
         Phase::Failed | Phase::Compensated | Phase::Unknown | Phase::Unspecified | Phase::ReplayRefused => {
-            tried_in_vain(s, &mut after, job, now);
+            record_failed_attempt(s, &mut after, job, now);
         }
     }
     record.incident(incident, after);
@@ -221,7 +223,7 @@ fn succeeded(s: &Snapshot<'_>, record: &mut Record, after: &mut Incident, job: &
 }
 
 /// Failed, undone or unknown: it counts, and the next try waits.
-pub(super) fn tried_in_vain(s: &Snapshot<'_>, after: &mut Incident, job: &Job, now: Timestamp) {
+pub(super) fn record_failed_attempt(s: &Snapshot<'_>, after: &mut Incident, job: &Job, now: Timestamp) {
     after.attempts = made(s, after, job);
     after.plan_id = None;
     after.approval_id = None;
@@ -270,7 +272,7 @@ fn reason(report: &JobReport) -> String {
     }
 }
 
-fn say(report: &JobReport) -> String {
+fn describe(report: &JobReport) -> String {
     let reason = reason(report);
     let text = if reason.is_empty() {
         word(report.phase()).to_owned()

@@ -45,7 +45,7 @@ pub(super) fn finish(
     after.next_attempt_at = None;
     record.audit("incident.resolved", &after.id, &after.cluster, reason);
     for approval in s.approvals.iter().filter(|a| a.doc.incident_id == after.id) {
-        record.void(approval, "superseded: the incident is over");
+        record.expire_approval(approval, "superseded: the incident is over");
     }
     if end == End::Healthy {
         reset_attempts(s, record, after, now);

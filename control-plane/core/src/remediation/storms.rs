@@ -59,14 +59,14 @@ pub(super) fn watch(s: &Snapshot<'_>, record: &mut Record, now: Timestamp, ids: 
         let key = correlate::key_of(IncidentKind::Storm, &scope, "");
         match s.incidents.iter().find(|i| i.doc.key == key && i.doc.is_open()) {
             None if over.is_empty() => {}
-            None => open(s, record, (scope, key), &over.join(", "), figures.say(recent), now, ids),
+            None => open(s, record, (scope, key), &over.join(", "), figures.describe(recent), now, ids),
             Some(storm) if figures.over(recent, limits, 2).is_empty() => {
-                let reason = format!("the storm is over: {}", figures.say(recent));
+                let reason = format!("the storm is over: {}", figures.describe(recent));
                 resolution::close(s, record, storm, &reason, resolution::End::Healthy, now);
             }
             Some(storm) => {
                 let mut after = storm.doc.clone();
-                after.evidence = vec![figures.say(recent)];
+                after.evidence = vec![figures.describe(recent)];
                 record.incident(storm, after);
             }
         }

@@ -3,7 +3,7 @@
 //! A remedy says what it answers, what it needs to know, who has to agree, and whether it can help in the case at hand:
 //! act, wait, recommend, or why it does not apply. [`propose`] asks every remedy; what was considered is put together
 //! from their own answers. Whether a plan may go out now (enabled, caps, back-off, storm) is `safety`'s, and an
-//! independent judge is in `check`. All remedies are named in [`of`].
+//! independent checker is in `check`. All remedies are named in [`of`].
 
 mod accept_baseline;
 pub mod report;

@@ -90,7 +90,9 @@ impl Remedy for RestartPod {
 fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settings: &Settings) -> Answer {
     let Some(deployment) = inventory.deployments.get(owner) else {
         let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
-        return Answer::Wait(format!("{workload} is no more; the incident is resolved once that is certain"));
+        return Answer::Wait(format!(
+            "{workload} no longer exists; the incident is resolved once that is certain"
+        ));
     };
     let name = deployment.reference();
     let Some((pod, container)) = target(incident, inventory.pods_of(owner), settings) else {
@@ -123,7 +125,9 @@ fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settin
 fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, settings: &Settings) -> Answer {
     let Some(set) = inventory.stateful_sets.get(owner) else {
         let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
-        return Answer::Wait(format!("{workload} is no more; the incident is resolved once that is certain"));
+        return Answer::Wait(format!(
+            "{workload} no longer exists; the incident is resolved once that is certain"
+        ));
     };
     let name = set.reference();
     let Some((pod, container)) = target(incident, inventory.pods_owned_by(owner), settings) else {

@@ -68,7 +68,7 @@ impl Remedy for RollbackDeployment {
 fn stuck(incident: &Incident, inventory: &Inventory) -> Answer {
     let Some(deployment) = inventory.deployments.get(incident.object.uid()) else {
         return Answer::Wait(format!(
-            "{} is no more; the incident is resolved once that is certain",
+            "{} no longer exists; the incident is resolved once that is certain",
             incident.object
         ));
     };

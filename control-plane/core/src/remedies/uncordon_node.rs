@@ -42,7 +42,7 @@ impl Remedy for UncordonNode {
         };
         let node = inventory.nodes.get(incident.object.uid());
         let Some(node) = node.filter(|node| node.unschedulable && !node.cordoned_by.is_empty()) else {
-            return Answer::Wait(format!("{} carries no cordon of ours any more", incident.object));
+            return Answer::Wait(format!("{} no longer carries a cordon of Nimbus", incident.object));
         };
         let (name, job) = (&node.meta.name, &node.cordoned_by);
         Answer::Act(Box::new(Draft {

@@ -48,7 +48,7 @@ pub struct Attempts<'a> {
 impl<'a> Attempts<'a> {
     /// Those on `subject` in the snapshot.
     ///
-    /// A refused job did nothing and does not count. With `approved`, the next one needs a person's word anyway:
+    /// A refused job did nothing and does not count. With `approved`, the next one needs an operator's approval anyway:
     /// then what helped does not count either, only what did not.
     pub fn on(subject: &Subject, approved: bool, snapshot: &Snapshot<'a>) -> Self {
         let counts = |job: &&Job| {

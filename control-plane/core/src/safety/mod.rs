@@ -83,7 +83,7 @@ pub(crate) fn review(
             Ok(agent) => allowed(action, agent),
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
-        .or_else(|| stormy(plan, snapshot, &pass.storms))
+        .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, now))
         .or_else(|| pass.room.full(plan, &snapshot.settings.caps).map(Blocked::Temporary))
 }
@@ -128,7 +128,7 @@ fn exhausted(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Optio
 }
 
 /// Where storms cannot be judged, because pods or nodes are not listed, nothing automatic runs either.
-fn stormy(plan: &Plan, snapshot: &Snapshot<'_>, storms: &Storms) -> Option<Blocked> {
+fn blocked_by_storm(plan: &Plan, snapshot: &Snapshot<'_>, storms: &Storms) -> Option<Blocked> {
     let uid = plan.scope.cluster_uid()?;
     if !is_automatic(plan) {
         return None;

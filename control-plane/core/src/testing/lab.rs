@@ -234,7 +234,7 @@ impl Lab {
         self.commit(changes)
     }
 
-    /// Dispatches, with `check` as the judge of every order; commits and marks each as sent.
+    /// Dispatches, with `check` as the checker of every order; commits and marks each as sent.
     pub(crate) fn dispatch(&mut self) -> Vec<v1::Job> {
         let mut ids = self.ids.clone();
         let orders = remediation::dispatch(&self.snapshot(), 7, self.now, &mut ids);

@@ -18,7 +18,7 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-/// An order of each kind, with the texts set that the planner and the judge look at.
+/// An order of each kind, with the texts set that the planner and the checker look at.
 pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> Order {
     use nimbus_protocol::ActionKind;
     match kind {

@@ -137,7 +137,7 @@ impl HostFacts {
         let (baseline, current) = (facts(file.baseline.as_ref()), facts(file.current.as_ref()));
         if baseline == current {
             if !file.first_pass {
-                self.match_up(observed_at, &file.path);
+                self.record_match(observed_at, &file.path);
             }
             return self.files.remove(&file.path).is_some();
         }
@@ -166,7 +166,7 @@ impl HostFacts {
         true
     }
 
-    fn match_up(&mut self, observed_at: Timestamp, path: &str) {
+    fn record_match(&mut self, observed_at: Timestamp, path: &str) {
         self.matched.insert(path.to_owned(), observed_at);
         if self.matched.len() > MAX_FILES {
             let oldest = self.matched.iter().min_by_key(|(_, at)| **at).map(|(path, _)| path.clone());

@@ -143,7 +143,7 @@ impl Inventory {
     }
 
     /// The pods that want a look, in order of UID.
-    pub fn unwell_pods(&self) -> impl Iterator<Item = &Pod> {
+    pub fn possibly_unhealthy_pods(&self) -> impl Iterator<Item = &Pod> {
         self.pod_index.unwell.iter().filter_map(|uid| self.pods.get(uid))
     }
 
@@ -152,7 +152,7 @@ impl Inventory {
         self.pod_index.active
     }
 
-    /// An object is no more. A kind that this build does not know has no table: nothing changes.
+    /// An object no longer exists. A kind that this build does not know has no table: nothing changes.
     fn gone(&mut self, gone: &v1::Gone) -> bool {
         let Ok(kind) = gone.kind.parse::<ObjectKind>() else { return false };
         match kind {

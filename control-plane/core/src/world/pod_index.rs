@@ -23,7 +23,7 @@ pub(super) struct PodState {
 
 impl PodState {
     pub(super) fn of(pod: &Pod) -> Self {
-        Self { unwell: pod.may_be_unwell(), active: pod.is_active() }
+        Self { unwell: pod.may_be_unhealthy(), active: pod.is_active() }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::{KubeRef, Workload};
 /// Whether the pods of a workload are all ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// The workload is no more.
+    /// The workload no longer exists.
     Gone,
     /// It wants no pods.
     Idle,

@@ -83,7 +83,7 @@ impl<T: Object> Table<T> {
         }
     }
 
-    /// An object is no more; what it was, if it was here.
+    /// An object no longer exists; what it was, if it was here.
     pub(super) fn gone(&mut self, uid: &str) -> Option<T> {
         self.listing.forget(uid);
         self.objects.remove(uid)

@@ -87,24 +87,24 @@ async fn serve(
     };
     if room.is_none() {
         let found = format!("{} open", gateway.max_connections);
-        return no_room(&gateway, &connection, "fewer connections", found).await;
+        return reject_overloaded(&gateway, &connection, "fewer connections", found).await;
     }
     if connection.peer_identity().is_some() {
         return serve_protocol(&gateway, &connection, handshake, limits::FIRST_FRAME).await;
     }
     let Some(share) = unauthenticated.each.take(remote.ip()) else {
         let found = format!("{MAX_UNAUTHENTICATED_EACH} at once from one address");
-        return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
+        return reject_overloaded(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
     let Ok(_present) = unauthenticated.present.try_acquire_owned() else {
         let found = format!("{MAX_UNAUTHENTICATED_WAITING} at once");
-        return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
+        return reject_overloaded(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
     drop((handshake, room));
     let place = tokio::time::timeout(limits::UNAUTHENTICATED, unauthenticated.served.acquire_owned());
     let Ok(Ok(place)) = place.await else {
         let found = format!("{MAX_UNAUTHENTICATED} at once");
-        return no_room(&gateway, &connection, "fewer peers without a certificate", found).await;
+        return reject_overloaded(&gateway, &connection, "fewer peers without a certificate", found).await;
     };
     let place = Slot { _place: place, _share: share };
     serve_protocol(&gateway, &connection, place, limits::UNAUTHENTICATED).await;
@@ -124,7 +124,7 @@ async fn serve_protocol(gateway: &Gateway, connection: &Connection, slot: Slot, 
 }
 
 /// The stream that the peer opens carries the reason.
-async fn no_room(gateway: &Gateway, connection: &Connection, expected: &str, found: String) {
+async fn reject_overloaded(gateway: &Gateway, connection: &Connection, expected: &str, found: String) {
     let accepted = tokio::time::timeout(limits::GOODBYE, connection.accept_bi()).await;
     let mut stream = accepted.ok().and_then(Result::ok).map(|(send, _)| send);
     let end = SessionEnd::overloaded(expected, found);

@@ -55,7 +55,7 @@ pub async fn enter<'a>(
     remote: SocketAddr,
     hello: v1::Hello,
 ) -> Result<(Registered<'a>, Admission), SessionEnd> {
-    take_hello(gateway, peer, &hello).await?;
+    check_hello(gateway, peer, &hello).await?;
     let (app, agent) = (&gateway.app, peer.agent);
     // Before it counts as connected: what it has not sent yet is not known.
     app.sessions.caught_up.expect(agent, hello.next_sequence.saturating_sub(1));
@@ -76,7 +76,7 @@ pub async fn enter<'a>(
 }
 
 /// Decides whether this agent may come in, and takes what it says of itself.
-async fn take_hello(gateway: &Gateway, peer: &Peer, hello: &v1::Hello) -> Result<(), SessionEnd> {
+async fn check_hello(gateway: &Gateway, peer: &Peer, hello: &v1::Hello) -> Result<(), SessionEnd> {
     let app = &gateway.app;
     for _ in 0..TRIES {
         let agent = app.store().get::<Agent>(peer.agent).await.map_err(unavailable)?;

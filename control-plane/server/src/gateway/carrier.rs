@@ -172,42 +172,42 @@ impl<'a> Carrier<'a> {
     async fn next(&mut self) -> Option<Event> {
         let Self { machine, control: (control_in, control_out), data, registered, .. } = self;
         let timeout = machine.next_timeout().map(|at| self.began + at);
-        let takes_control = machine.takes_control() && control_out.has_room();
-        let takes_data = machine.takes_data() && self.submission.is_none();
+        let may_read_control = machine.may_read_control() && control_out.has_room();
+        let may_read_data = machine.may_read_data() && self.submission.is_none();
         let is_admitted = registered.is_some();
         let registration = registered.as_mut().map(|registered| &mut registered.registration);
         let (close, jobs) = registration.map(|r| (&mut r.close, &mut r.jobs)).unzip();
         let happened = tokio::select! {
             biased;
-            why = some(close.map(|close| close.wait_for(Option::is_some))) => {
+            why = when_present(close.map(|close| close.wait_for(Option::is_some))) => {
                 // The sender lives in the registry until the session is removed.
                 let why = why.ok().and_then(|why| *why);
                 return Some(Event::Close(why.unwrap_or(CloseReason::ShuttingDown)));
             }
-            answer = some(self.answer.as_mut()) => Happened::Answer(answer),
+            answer = when_present(self.answer.as_mut()) => CarrierEvent::Answer(answer),
             error = control_out.drain() => return Some(disconnected(&error)),
-            job = some(jobs.map(mpsc::Receiver::recv)), if takes_control => {
+            job = when_present(jobs.map(mpsc::Receiver::recv)), if may_read_control => {
                 return Some(job.map_or(Event::Close(CloseReason::Replaced), Event::Job));
             }
             ack = self.reports.next(), if !self.reports.is_empty() => {
                 return Some(ack.flatten().map_or_else(stopped, Event::ReportStored));
             }
-            frame = control_in.next::<v1::AgentFrame>(), if takes_control => Happened::Read(Stream::Control, frame),
-            stored = self.stored.next(), if !self.stored.is_empty() => Happened::Stored(stored.and_then(Result::ok)),
-            submission = some(self.submission.as_mut()) => Happened::Submitted(submission),
-            streams = self.connection.accept_bi(), if is_admitted && data.is_none() => Happened::Opened(streams),
-            read = serve_data(data.as_mut(), takes_data) => match read {
-                Ok(frame) => Happened::Read(Stream::Data, frame),
+            frame = control_in.next::<v1::AgentFrame>(), if may_read_control => CarrierEvent::Read(Stream::Control, frame),
+            stored = self.stored.next(), if !self.stored.is_empty() => CarrierEvent::Stored(stored.and_then(Result::ok)),
+            submission = when_present(self.submission.as_mut()) => CarrierEvent::Submitted(submission),
+            streams = self.connection.accept_bi(), if is_admitted && data.is_none() => CarrierEvent::Opened(streams),
+            read = serve_data(data.as_mut(), may_read_data) => match read {
+                Ok(frame) => CarrierEvent::Read(Stream::Data, frame),
                 Err(event) => return Some(event),
             },
-            () = some(timeout.map(tokio::time::sleep_until)) => return Some(Event::Timeout),
+            () = when_present(timeout.map(tokio::time::sleep_until)) => return Some(Event::Timeout),
         };
-        self.take(happened)
+        self.handle(happened)
     }
 
-    fn take(&mut self, happened: Happened<'a>) -> Option<Event> {
-        match happened {
-            Happened::Answer(answer) => {
+    fn handle(&mut self, event: CarrierEvent<'a>) -> Option<Event> {
+        match event {
+            CarrierEvent::Answer(answer) => {
                 self.answer = None;
                 match answer {
                     Answer::Entered(registered, admission) => {
@@ -219,13 +219,13 @@ impl<'a> Carrier<'a> {
                     Answer::Event(event) => Some(event),
                 }
             }
-            Happened::Read(stream, frame) => Some(self.read(stream, frame)),
-            Happened::Opened(Ok((send, recv))) => {
+            CarrierEvent::Read(stream, frame) => Some(self.read(stream, frame)),
+            CarrierEvent::Opened(Ok((send, recv))) => {
                 self.data = Some((FrameReader::new(recv), FrameWriter::new(send)));
                 None
             }
-            Happened::Opened(Err(error)) => Some(disconnected(&error)),
-            Happened::Submitted(submission) => {
+            CarrierEvent::Opened(Err(error)) => Some(disconnected(&error)),
+            CarrierEvent::Submitted(submission) => {
                 self.submission = None;
                 match submission {
                     Ok(stored) => {
@@ -235,11 +235,11 @@ impl<'a> Carrier<'a> {
                     Err(Stopped) => Some(stopped()),
                 }
             }
-            Happened::Stored(Some(stored)) => {
+            CarrierEvent::Stored(Some(stored)) => {
                 self.gateway.app.metrics.gaps.increment(u64::from(stored.gap));
                 Some(Event::Stored(stored))
             }
-            Happened::Stored(None) => Some(stopped()),
+            CarrierEvent::Stored(None) => Some(stopped()),
         }
     }
 
@@ -260,7 +260,7 @@ impl<'a> Carrier<'a> {
 }
 
 /// What happened that the carrier itself has to take note of.
-enum Happened<'a> {
+enum CarrierEvent<'a> {
     Answer(Answer<'a>),
     Read(Stream, Reading),
     Opened(Result<(SendStream, RecvStream), ConnectionError>),
@@ -269,22 +269,22 @@ enum Happened<'a> {
     Stored(Option<Stored>),
 }
 
-/// Serves the data stream until something was read off it (only if `takes_data`), or it cannot be written.
+/// Serves the data stream until something was read off it (only if `may_read_data`), or it cannot be written.
 async fn serve_data(
     data: Option<&mut (FrameReader, FrameWriter)>,
-    takes_data: bool,
+    may_read_data: bool,
 ) -> Result<Reading, Event> {
     let Some((reader, writer)) = data else { return std::future::pending().await };
-    let takes_data = takes_data && writer.has_room();
+    let may_read_data = may_read_data && writer.has_room();
     tokio::select! {
         biased;
         error = writer.drain() => Err(disconnected(&error)),
-        frame = reader.next::<v1::AgentFrame>(), if takes_data => Ok(frame),
+        frame = reader.next::<v1::AgentFrame>(), if may_read_data => Ok(frame),
     }
 }
 
 /// The outcome of a future; never, when there is none.
-async fn some<F: Future>(future: Option<F>) -> F::Output {
+async fn when_present<F: Future>(future: Option<F>) -> F::Output {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,

@@ -118,7 +118,7 @@ impl Writer {
                     return true;
                 }
                 Err(error) => {
-                    if self.app.health.bad(Part::Log, error.to_string()) {
+                    if self.app.health.failed(Part::Log, error.to_string()) {
                         tracing::error!(%error, "observations are not stored and not acknowledged; retrying");
                     }
                     self.reread().await;
@@ -132,7 +132,7 @@ impl Writer {
     }
 
     fn stored(&self, rows: &[NewBatch], position: Option<i64>, took: Duration) {
-        if self.app.health.good(Part::Log) {
+        if self.app.health.works(Part::Log) {
             tracing::info!("observations are stored again");
         }
         let Some(position) = position else { return };

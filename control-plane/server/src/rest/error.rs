@@ -150,7 +150,7 @@ impl From<StoreError> for ApiError {
                 "Another control plane has taken over",
                 error.to_string(),
             ),
-            error if error.is_passing() => unavailable("storage_unreachable", 5),
+            error if error.is_transient() => unavailable("storage_unreachable", 5),
             error => Self::internal("the database refused a statement", error),
         }
     }

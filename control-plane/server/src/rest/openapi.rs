@@ -36,7 +36,7 @@ const SCHEME: &str = "operator";
         (name = "clusters", description = "Clusters that agents watch"),
         (name = "agents", description = "Agents and the tokens they join with"),
         (name = "incidents", description = "What is wrong, one incident for each root cause"),
-        (name = "approvals", description = "A person's word on one exact plan"),
+        (name = "approvals", description = "An operator's decision on one exact plan"),
         (name = "plans", description = "What would be done, and why that"),
         (name = "jobs", description = "Signed orders and what became of them"),
         (name = "autonomous", description = "What Nimbus may do by itself, and what it did"),

@@ -10,7 +10,7 @@ use nimbus_control_core::remediation::{self, UnsignedJob};
 use nimbus_protocol::ids::JobId;
 use nimbus_store::StoreError;
 
-use super::pass::{TRIES, said};
+use super::pass::{TRIES, log_audit};
 use crate::app::App;
 use crate::{failpoint, sign};
 
@@ -37,8 +37,9 @@ impl Dispatch {
     /// Signs, commits and pushes what may go out now. False after a conflict: read again.
     async fn issue(&mut self, app: &App) -> Result<bool, StoreError> {
         let docs = app.docs().await?;
-        let unsigned =
-            app.look(&docs, |snapshot| remediation::dispatch(snapshot, app.epoch, app.now(), &mut app.ids()));
+        let unsigned = app.with_snapshot(&docs, |snapshot| {
+            remediation::dispatch(snapshot, app.epoch, app.now(), &mut app.ids())
+        });
         for UnsignedJob { job, mut changes } in unsigned {
             let envelope = app.keys.signer.sign(&job);
             let Some(document) = changes.jobs.first_mut() else {
@@ -48,7 +49,7 @@ impl Dispatch {
             document.doc.envelope = sign::to_document(&envelope);
             let document = Versioned { version: FIRST_VERSION, doc: document.doc.clone() };
             match app.commit(&changes).await {
-                Ok(_) => said(&changes),
+                Ok(_) => log_audit(&changes),
                 Err(error) if error.is_conflict() => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -96,7 +97,7 @@ impl Dispatch {
         let changes = remediation::sent(job, app.now());
         if !changes.is_empty() {
             match app.commit(&changes).await {
-                Ok(_) => said(&changes),
+                Ok(_) => log_audit(&changes),
                 // The agent's report was faster.
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error),

@@ -15,7 +15,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
 use nimbus_store::{LogBatch, StoreError};
 
-use super::pass::{TRIES, said};
+use super::pass::{TRIES, log_audit};
 use crate::app::App;
 use crate::documents::Docs;
 use crate::log_payload::unpack;
@@ -140,7 +140,7 @@ impl Ingest {
             }
             if row.position > self.applied {
                 self.applied = row.position;
-                let current = app.sessions.caught_up.heard(row.agent, row.last);
+                let current = app.sessions.caught_up.applied_up_to(row.agent, row.last);
                 app.view.moved(row.position, changed || current);
             }
         }
@@ -199,7 +199,7 @@ async fn take_status(app: &App, waiting: &Waiting) -> Result<bool, StoreError> {
         changes.cursors.push((CURSOR.to_owned(), waiting.position));
         match app.commit(&changes).await {
             Ok(_) => {
-                said(&changes);
+                log_audit(&changes);
                 return Ok(true);
             }
             Err(error) if error.is_conflict() => {}

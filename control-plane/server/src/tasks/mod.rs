@@ -3,7 +3,7 @@
 //!
 //! The *engine* runs, in order: ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
 //! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
-//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *keeper* takes
+//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *maintenance* takes
 //! snapshots of the world and trims what is no longer needed.
 
 mod dispatch;
@@ -74,7 +74,7 @@ impl Engine {
         loop {
             let ticked = tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.app.wake.engine_rung() => false,
+                () = self.app.wake.engine_woken() => false,
                 _ = tick.tick() => true,
             };
             let started = Instant::now();
@@ -82,13 +82,13 @@ impl Engine {
             self.app.metrics.pass_seconds.record(started.elapsed().as_secs_f64());
             pause = match settled {
                 Ok(settled) => {
-                    if self.app.health.good(Part::Tasks) {
+                    if self.app.health.works(Part::Tasks) {
                         tracing::info!("the tasks work again");
                     }
                     if settled { Duration::ZERO } else { RESTLESS }
                 }
                 Err(error) => {
-                    if self.app.health.bad(Part::Tasks, error.to_string()) {
+                    if self.app.health.failed(Part::Tasks, error.to_string()) {
                         tracing::error!(%error, "nothing is decided or dispatched until the store answers");
                     }
                     self.seen = (0, 0, 0);
@@ -100,7 +100,7 @@ impl Engine {
                     () = stop.cancelled() => return,
                     () = tokio::time::sleep(jittered(pause)) => {}
                 }
-                // What rang in between is looked at now.
+                // Wake-ups during the pause are handled now.
                 self.app.wake.engine();
             }
         }
@@ -148,7 +148,7 @@ pub async fn catch_up(app: &Arc<App>, histories: Histories) -> Result<(Ingest, S
     let mut ingest = Ingest::new(app);
     ingest.catch_up(app).await?;
     for (agent, mark) in app.store().high_water_marks().await? {
-        app.sessions.caught_up.heard(agent, mark);
+        app.sessions.caught_up.applied_up_to(agent, mark);
     }
     if let Err(error) = snapshots.after_replay(app).await {
         tracing::warn!(%error, "no snapshot after a long replay: the next start replays it again");
@@ -156,7 +156,7 @@ pub async fn catch_up(app: &Arc<App>, histories: Histories) -> Result<(Ingest, S
     Ok((ingest, snapshots))
 }
 
-/// Runs the keeper until `stop` is cancelled; takes a last snapshot then.
+/// Runs snapshots and retention until `stop` is cancelled, then takes a last snapshot.
 pub async fn keep(app: Arc<App>, mut snapshots: Snapshots, stop: CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -164,7 +164,7 @@ pub async fn keep(app: Arc<App>, mut snapshots: Snapshots, stop: CancellationTok
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            () = app.wake.keeper_rung() => {}
+            () = app.wake.maintenance_woken() => {}
             _ = tick.tick() => {}
         }
         app.metrics.upkeep();

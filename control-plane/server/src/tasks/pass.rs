@@ -20,13 +20,13 @@ pub async fn decide(
     let mut last = None;
     for _ in 0..TRIES {
         let docs = app.docs().await?;
-        let changes = app.look(&docs, |snapshot| decision(snapshot, app.now(), &mut app.ids()));
+        let changes = app.with_snapshot(&docs, |snapshot| decision(snapshot, app.now(), &mut app.ids()));
         if changes.is_empty() {
             return Ok(false);
         }
         match app.commit(&changes).await {
             Ok(_) => {
-                said(&changes);
+                log_audit(&changes);
                 return Ok(true);
             }
             Err(error) if error.is_conflict() => {
@@ -42,7 +42,7 @@ pub async fn decide(
 }
 
 /// Every audited step is also a line in the log.
-pub fn said(changes: &ChangeSet) {
+pub fn log_audit(changes: &ChangeSet) {
     for row in &changes.audit {
         let (action, subject, cluster, detail) = (&row.action, &row.subject, &row.cluster, &row.detail);
         tracing::info!(action, subject, cluster, detail, "decided");

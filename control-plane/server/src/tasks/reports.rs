@@ -11,7 +11,7 @@ use nimbus_protocol::{sha256, v1};
 use nimbus_store::StoreError;
 use prost::Message as _;
 
-use super::pass::{TRIES, said};
+use super::pass::{TRIES, log_audit};
 use crate::app::App;
 use crate::documents::Docs;
 use crate::{failpoint, sign};
@@ -31,10 +31,10 @@ impl Reports {
         for _ in 0..MOST {
             let Some(waiting) = app.reports.next() else { return Ok(false) };
             match self.take(app, waiting.agent, &waiting.report).await {
-                Ok(true) => waiting.is_taken(),
+                Ok(true) => waiting.acknowledge(),
                 Ok(false) => {
                     tracing::warn!(agent = %waiting.agent, "{TRIES} conflicts in a row; taken at the next look");
-                    app.reports.put_back(waiting);
+                    app.reports.requeue(waiting);
                     return Ok(false);
                 }
                 // The database does not take this one now, for no reason that is known to pass: everybody else goes on.
@@ -43,7 +43,7 @@ impl Reports {
                     tracing::error!(%error, agent = %waiting.agent, "a report cannot be kept; it is asked for again");
                 }
                 Err(error) => {
-                    app.reports.put_back(waiting);
+                    app.reports.requeue(waiting);
                     return Err(error);
                 }
             }
@@ -67,7 +67,7 @@ impl Reports {
         for _ in 0..TRIES {
             let docs = app.docs().await?;
             let of_job = with_job(&docs, report);
-            let changes = app.look(&docs, |s| remediation::report(s, agent, &of_job, app.now()));
+            let changes = app.with_snapshot(&docs, |s| remediation::report(s, agent, &of_job, app.now()));
             if changes.is_empty() {
                 return Ok(true);
             }
@@ -77,7 +77,7 @@ impl Reports {
                     if unsolicited {
                         self.unsolicited.audited(agent, report);
                     }
-                    said(&changes);
+                    log_audit(&changes);
                     failpoint::hit("cp::reported");
                     return Ok(true);
                 }

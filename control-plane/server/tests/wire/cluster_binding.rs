@@ -2,7 +2,7 @@
 
 use nimbus_control_core::model::{Agent, AgentKind};
 use nimbus_control_plane::ControlPlane;
-use nimbus_control_plane::tokens::Newcomer;
+use nimbus_control_plane::tokens::NewAgent;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
 
@@ -31,7 +31,7 @@ async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
     let problems = agent(&plane, &unbound).await.problems;
     assert!(problems[0].contains(UID), "{problems:?}");
 
-    let second = Newcomer { name: "second", kind: AgentKind::Cluster, cluster: Some(UID) };
+    let second = NewAgent { name: "second", kind: AgentKind::Cluster, cluster: Some(UID) };
     let second = join_as(&plane, second).await;
     connect(&plane, &second, UID).await.unwrap();
     let refusal = connect(&plane, &second, "7b0c1f1e-0000-4000-8000-000000000002").await.err().unwrap();
@@ -65,7 +65,7 @@ async fn facts_and_a_lease_of_an_agent_that_is_not_bound_are_not_taken() {
 async fn an_operator_may_point_an_agent_at_another_cluster() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let only = Newcomer { name: "only", kind: AgentKind::Cluster, cluster: Some("elsewhere") };
+    let only = NewAgent { name: "only", kind: AgentKind::Cluster, cluster: Some("elsewhere") };
     let only = join_as(&plane, only).await;
     assert_eq!(connect(&plane, &only, UID).await.err().unwrap().code, "wrong_cluster");
     let id = only.id.parse().unwrap();

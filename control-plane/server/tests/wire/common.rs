@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_control_core::model::AgentKind;
-use nimbus_control_plane::tokens::Newcomer;
+use nimbus_control_plane::tokens::NewAgent;
 use nimbus_control_plane::{Config, ControlPlane};
 use nimbus_protocol::frame::{self, HEADER, Header};
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
@@ -167,18 +167,18 @@ pub async fn enrol_from(
 }
 
 /// An agent of a host that is to join.
-pub fn host(name: &str) -> Newcomer<'_> {
-    Newcomer { name, kind: AgentKind::Host, cluster: None }
+pub fn host(name: &str) -> NewAgent<'_> {
+    NewAgent { name, kind: AgentKind::Host, cluster: None }
 }
 
 /// Makes a token and joins with it.
 pub async fn join(plane: &ControlPlane, name: &str, kind: AgentKind) -> Identity {
-    join_as(plane, Newcomer { name, kind, cluster: None }).await
+    join_as(plane, NewAgent { name, kind, cluster: None }).await
 }
 
 /// Makes a token for this agent and joins with it.
-pub async fn join_as(plane: &ControlPlane, newcomer: Newcomer<'_>) -> Identity {
-    let token = plane.create_join_token(newcomer, Duration::from_mins(1), "operator").await.unwrap();
+pub async fn join_as(plane: &ControlPlane, new_agent: NewAgent<'_>) -> Identity {
+    let token = plane.create_join_token(new_agent, Duration::from_mins(1), "operator").await.unwrap();
     enrol(plane, &token.to_string()).await.unwrap()
 }
 

@@ -39,7 +39,7 @@ pub(crate) enum Step {
 }
 
 /// The schema of a database and the build that wrote it; 0 for an empty one.
-pub(crate) type Seen = (i64, String);
+pub(crate) type FoundSchema = (i64, String);
 
 /// The newest schema that this build knows.
 pub(crate) fn known() -> i64 {
@@ -47,7 +47,10 @@ pub(crate) fn known() -> i64 {
 }
 
 /// Reads a SQLite database's schema and changes nothing.
-pub(crate) async fn look_sqlite(at: &str, connection: &mut SqliteConnection) -> Result<Seen, StoreError> {
+pub(crate) async fn read_schema_sqlite(
+    at: &str,
+    connection: &mut SqliteConnection,
+) -> Result<FoundSchema, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
     let tables: i64 =
         sqlx::query_scalar(HAS_VERSIONS_SQLITE).fetch_one(&mut *connection).await.map_err(fail)?;
@@ -61,7 +64,10 @@ pub(crate) async fn look_sqlite(at: &str, connection: &mut SqliteConnection) -> 
 }
 
 /// Reads a PostgreSQL database's schema and changes nothing.
-pub(crate) async fn look_postgres(at: &str, connection: &mut PgConnection) -> Result<Seen, StoreError> {
+pub(crate) async fn read_schema_postgres(
+    at: &str,
+    connection: &mut PgConnection,
+) -> Result<FoundSchema, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
     let tables: i64 =
         sqlx::query_scalar(HAS_VERSIONS_POSTGRES).fetch_one(&mut *connection).await.map_err(fail)?;
@@ -75,7 +81,7 @@ pub(crate) async fn look_postgres(at: &str, connection: &mut PgConnection) -> Re
 }
 
 /// May this build touch a database with this schema?
-pub(crate) fn accept(at: &str, (found, build): Seen) -> Result<(), StoreError> {
+pub(crate) fn accept(at: &str, (found, build): FoundSchema) -> Result<(), StoreError> {
     let known = known();
     if found > known {
         return Err(StoreError::NewerSchema { at: at.to_owned(), found, known, build });

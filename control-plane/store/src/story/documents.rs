@@ -222,7 +222,7 @@ pub async fn an_id_that_cannot_be_kept_is_refused(url: &StoreUrl) {
         ..ChangeSet::default()
     };
     let error = store.commit(&changes).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Invalid { .. }) && !error.is_passing(), "{error}");
+    assert!(matches!(&error, StoreError::Invalid { .. }) && !error.is_transient(), "{error}");
     assert!(error.to_string().contains("clusters") && error.to_string().contains("uid\\0-2"), "{error}");
     assert!(store.all::<Cluster>().await.unwrap().is_empty());
     assert_eq!((store.audit_head().await.unwrap().seq, store.cursor("ingest").await.unwrap()), (0, 0));

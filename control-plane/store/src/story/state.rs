@@ -81,7 +81,7 @@ pub async fn epochs_grow_at_each_start(url: &StoreUrl) {
 pub async fn a_later_epoch_ends_the_earlier_one(url: &StoreUrl) {
     let (tool, first, second) = (open(url).await, open(url).await, open(url).await);
     let recorded = |action: &str| ChangeSet { audit: vec![audit(action, "x")], ..ChangeSet::default() };
-    let lost = first.sole_use().await.unwrap();
+    let lost = first.exclusive_use().await.unwrap();
     assert_eq!(first.next_epoch().await.unwrap(), 1);
     first.commit(&recorded("plan.made")).await.unwrap();
     first.append(&[batch(1, 1, 9)]).await.unwrap();
@@ -93,7 +93,7 @@ pub async fn a_later_epoch_ends_the_earlier_one(url: &StoreUrl) {
     } else {
         drop(lost);
     }
-    let held = second.sole_use().await.unwrap();
+    let held = second.exclusive_use().await.unwrap();
     assert_eq!(second.next_epoch().await.unwrap(), 2);
     let clone = first.clone();
     for refused in [
@@ -108,7 +108,7 @@ pub async fn a_later_epoch_ends_the_earlier_one(url: &StoreUrl) {
     ] {
         let error = refused.unwrap_err();
         assert!(matches!(&error, StoreError::Superseded { own: 1, found: 2, .. }), "{error}");
-        assert!(error.is_superseded() && !error.is_passing() && !error.is_conflict(), "{error}");
+        assert!(error.is_superseded() && !error.is_transient() && !error.is_conflict(), "{error}");
         assert!(
             error.to_string().contains("started later") && error.to_string().contains("stop it"),
             "{error}"
@@ -146,12 +146,12 @@ pub async fn one_control_plane_on_a_database(url: &StoreUrl) {
         StoreUrl::sqlite(link)
     });
     let (store, other) = (open(url).await, open(another_name.as_ref().unwrap_or(url)).await);
-    let first = store.sole_use().await.unwrap();
-    let error = other.sole_use().await.unwrap_err();
+    let first = store.exclusive_use().await.unwrap();
+    let error = other.exclusive_use().await.unwrap_err();
     assert!(matches!(&error, StoreError::InUse { .. }), "{error}");
     assert!(error.to_string().contains("stop that one"), "{error}");
     drop(first);
-    let _second = other.sole_use().await.unwrap();
+    let _second = other.exclusive_use().await.unwrap();
     store.close().await;
     other.close().await;
 }

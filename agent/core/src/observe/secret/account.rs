@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_that_tell() {
+    fn accounts_without_a_telling_name_are_found() {
         for line in [
             "root:hunter2@tcp(127.0.0.1:3306)/app",
             "dsn = \"app:hunter2@unix(/run/mysqld.sock)/app?parseTime=true\"",

@@ -96,7 +96,7 @@ fn names(line: &str) -> impl Iterator<Item = (usize, &str)> {
             let length = line[start..].find(|c| !part(c)).unwrap_or(line.len() - start);
             at = start + length;
             let name = &line[start..at];
-            if tells(name) || is_hex_key(name, &line[at..]) {
+            if is_secret_name(name) || is_hex_key(name, &line[at..]) {
                 return Some((at, name));
             }
         }
@@ -109,7 +109,7 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-' | '.')).flat_map(char::to_lowercase).collect()
 }
 
-fn tells(name: &str) -> bool {
+fn is_secret_name(name: &str) -> bool {
     let plain = plain(name);
     NAMES.iter().any(|n| plain.contains(n)) || NAME_ENDS.iter().any(|end| plain.ends_with(end))
 }
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_that_tells() {
+    fn content_with_a_secret_is_recognised() {
         for text in [
             "password=hunter2",
             "\"db_password\": \"x\",",

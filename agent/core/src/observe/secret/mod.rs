@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_tell() {
+    fn names_of_secrets_are_recognised() {
         for path in [
             "/etc/ssl/private/x",
             "/etc/app/tls.key",

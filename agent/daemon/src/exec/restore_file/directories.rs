@@ -21,7 +21,7 @@ pub(super) fn temporary(job_id: JobId) -> OsString {
 }
 
 /// The owner first: changing it clears the set-user-id bits of the mode.
-pub(super) fn own(file: BorrowedFd<'_>, should: &Entry) -> io::Result<()> {
+pub(super) fn set_owner_and_mode(file: BorrowedFd<'_>, should: &Entry) -> io::Result<()> {
     let now = rustix::fs::fstat(file)?;
     if (now.st_uid, now.st_gid) != (should.uid, should.gid) {
         fchown(file, Some(Uid::from_raw(should.uid)), Some(Gid::from_raw(should.gid)))?;
@@ -57,7 +57,7 @@ pub(super) fn parent(
         if should.kind != Kind::Directory {
             return Err(io::Error::new(io::ErrorKind::NotFound, "a parent that the baseline does not have"));
         }
-        if make_directory(dir.as_fd(), &name, temporary, |new| own(new, &should))? {
+        if make_directory(dir.as_fd(), &name, temporary, |new| set_owner_and_mode(new, &should))? {
             made.push((dir, name));
         }
     }

@@ -55,8 +55,8 @@ impl RestoreFile {
     }
 
     /// Observes what stands there now, if the root is free before it is too late; the watcher observes it otherwise.
-    async fn look_again(&self, until: tokio::time::Instant) {
-        let looked = self.shared.files.look_again(&self.action.root, self.action.path.clone());
+    async fn observe_again(&self, until: tokio::time::Instant) {
+        let looked = self.shared.files.observe_again(&self.action.root, self.action.path.clone());
         let _ = tokio::time::timeout_at(until, looked).await;
     }
 
@@ -70,7 +70,7 @@ impl RestoreFile {
     }
 
     /// Is the file what it should be? `None` when its root is not watched.
-    async fn is_right(&self) -> Option<bool> {
+    async fn matches_baseline(&self) -> Option<bool> {
         Some(as_expected(self.action.restore_to.as_ref(), &self.current().await?).is_ok())
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn unwatched(root: &str) -> Refusal {
 }
 
 /// What is wanted, with its content, if all is as it was planned.
-fn wanted(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8>), Refusal> {
+fn baseline_to_restore(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8>), Refusal> {
     let relative = relative(root, &action.path)?;
     let (baseline, now) = (root.baseline(&relative), root.look(&relative).entry);
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
@@ -127,7 +127,7 @@ fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Puts one path back. Everything that fails does so before the rename: nothing is changed then.
-fn put_back(
+fn restore_path(
     root: &mut Root,
     action: &v1::RestoreFile,
     job_id: JobId,
@@ -135,7 +135,7 @@ fn put_back(
 ) -> Result<String, ActError> {
     // It may have waited long for the root.
     stop.check()?;
-    let (relative, baseline, content) = wanted(root, action).map_err(ActError::Refused)?;
+    let (relative, baseline, content) = baseline_to_restore(root, action).map_err(ActError::Refused)?;
     let mut made = Vec::new();
     let done = directories::parent(root, &relative, &directories::temporary(job_id), &mut made)
         .map_err(|error| write::failed("open its directory", &error))
@@ -152,7 +152,7 @@ fn put_back(
 }
 
 /// What a restore that did not help comes to, by how the file is now.
-fn left_as(action: &v1::RestoreFile, now: &v1::FileState) -> Compensation {
+fn compensation_of(action: &v1::RestoreFile, now: &v1::FileState) -> Compensation {
     let path = &action.path;
     if as_expected(action.expect_current.as_ref(), now).is_ok() {
         return Compensation::Undone(vec![format!("{path} is as it was before the job")]);
@@ -167,7 +167,7 @@ fn left_as(action: &v1::RestoreFile, now: &v1::FileState) -> Compensation {
 
 impl Remedy for RestoreFile {
     async fn check(&mut self) -> Result<(), Refusal> {
-        let checked = self.at_root(|root, action| wanted(root, action).map(|_| ())).await;
+        let checked = self.at_root(|root, action| baseline_to_restore(root, action).map(|_| ())).await;
         checked.unwrap_or_else(|| Err(unwatched(&self.action.root)))
     }
 
@@ -185,7 +185,7 @@ impl Remedy for RestoreFile {
         let back = move |root: &mut _, action: &_| {
             // Asked once the root is held: the wait for it may have been longer than the job was valid.
             window.still_open()?;
-            put_back(root, action, job_id, &stop)
+            restore_path(root, action, job_id, &stop)
         };
         let done = self.at_root(back).await;
         let done = done.unwrap_or_else(|| Err(ActError::Refused(unwatched(&self.action.root))))?;
@@ -193,7 +193,7 @@ impl Remedy for RestoreFile {
     }
 
     async fn probe(&mut self) -> Effect {
-        match self.is_right().await {
+        match self.matches_baseline().await {
             Some(true) => Effect::Present,
             Some(false) => Effect::Absent,
             None => Effect::Unknown("its root is not watched any more".to_owned()),
@@ -206,9 +206,9 @@ impl Remedy for RestoreFile {
         let patience = self.limits.reach.max(self.limits.hold + 2 * self.limits.pace());
         let until = tokio::time::Instant::from_std(started + patience);
         // What changed is observed at once; the report does not wait for the observation to be sent.
-        self.look_again(until).await;
+        self.observe_again(until).await;
         let verdict = loop {
-            let Ok(right) = tokio::time::timeout_at(until, self.is_right()).await else {
+            let Ok(right) = tokio::time::timeout_at(until, self.matches_baseline()).await else {
                 let reason = format!(
                     "expected to read the file again within {}, found its root busy until then",
                     seconds(patience)
@@ -237,13 +237,13 @@ impl Remedy for RestoreFile {
             }
             tokio::time::sleep(self.limits.pace()).await;
         };
-        self.look_again(until).await;
+        self.observe_again(until).await;
         verdict
     }
 
     async fn compensate(&mut self) -> Compensation {
         if let Some(now) = self.current().await {
-            return left_as(&self.action, &now);
+            return compensation_of(&self.action, &now);
         }
         Compensation::Failed(format!("the root of {} is not watched any more", self.action.path))
     }

@@ -52,7 +52,7 @@ impl Site {
 
     fn restore(&mut self, relative: &str) -> Result<String, ActError> {
         let action = self.action(relative);
-        put_back(&mut self.root, &action, JOB.parse().unwrap(), &Stop::default())
+        restore_path(&mut self.root, &action, JOB.parse().unwrap(), &Stop::default())
     }
 
     fn is_right(&self, relative: &str) -> bool {
@@ -146,7 +146,7 @@ fn a_directory_that_is_made_again_is_there_as_it_should_be_or_not_at_all() {
     // A crash before the rename leaves the temporary directory alone.
     std::fs::create_dir(site.at.join(&temporary)).unwrap();
     let action = site.action("conf/app.ini");
-    put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
+    restore_path(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
     assert!(site.is_right("conf") && site.is_right("conf/app.ini") && site.nothing_left_behind());
 }
 
@@ -190,7 +190,7 @@ fn a_file_that_changed_since_the_plan_is_not_touched() {
     std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
     let action = site.action("conf/app.ini");
     std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();
-    reason(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()));
+    reason(restore_path(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()));
     assert_eq!(std::fs::read_to_string(site.at.join("conf/app.ini")).unwrap(), "port = 2\n");
 }
 
@@ -203,9 +203,11 @@ fn a_link_on_the_way_leads_nowhere() {
     let action = site.action("conf/app.ini");
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
     symlink(outside.path(), site.at.join("conf")).unwrap();
-    assert!(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).is_err());
+    assert!(restore_path(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).is_err());
     let planned_on_absence = site.action("conf/app.ini");
-    assert!(put_back(&mut site.root, &planned_on_absence, JOB.parse().unwrap(), &Stop::default()).is_err());
+    assert!(
+        restore_path(&mut site.root, &planned_on_absence, JOB.parse().unwrap(), &Stop::default()).is_err()
+    );
     assert_eq!(std::fs::read_to_string(outside.path().join("app.ini")).unwrap(), "port = 1\n");
 }
 
@@ -234,11 +236,11 @@ fn a_directory_in_the_place_of_a_file_and_a_path_elsewhere_are_refused() {
     let mut action = site.action("run.sh");
     action.path = "/etc/passwd".to_owned();
     assert!(
-        reason(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()))
+        reason(restore_path(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()))
             .contains("/etc/passwd")
     );
     action.path = format!("{}/../escape", site.root.text());
-    assert!(put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).is_err());
+    assert!(restore_path(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).is_err());
 }
 
 #[test]
@@ -253,7 +255,7 @@ fn once_its_time_is_over_nothing_is_changed() {
         let before = site.root.look(relative).entry;
         let action = site.action(relative);
         assert!(matches!(
-            put_back(&mut site.root, &action, JOB.parse().unwrap(), &stop),
+            restore_path(&mut site.root, &action, JOB.parse().unwrap(), &stop),
             Err(ActError::Failed(_))
         ));
         assert!(site.root.look(relative).entry.same(&before) && site.nothing_left_behind());
@@ -336,8 +338,8 @@ fn a_restore_that_did_not_help_writes_over_nothing_that_came_after_it() {
     let mut site = Site::new();
     std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
     let action = site.action("conf/app.ini");
-    let left = |site: &Site| left_as(&action, &site.root.look("conf/app.ini").entry.to_state());
-    put_back(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
+    let left = |site: &Site| compensation_of(&action, &site.root.look("conf/app.ini").entry.to_state());
+    restore_path(&mut site.root, &action, JOB.parse().unwrap(), &Stop::default()).unwrap();
     let Compensation::Failed(reason) = left(&site) else { panic!("it is as in its baseline") };
     assert!(reason.contains("baseline again"), "{reason}");
     std::fs::write(site.at.join("conf/app.ini"), "port = 2\n").unwrap();

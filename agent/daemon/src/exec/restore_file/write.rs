@@ -17,7 +17,7 @@ use rustix::fs::{
 };
 
 use super::super::remedy::{ActError, precondition};
-use super::directories::{Place, own, remove_temporary, temporary};
+use super::directories::{Place, remove_temporary, set_owner_and_mode, temporary};
 use crate::watch::files::root::Root;
 use crate::watch::files::tree;
 
@@ -186,6 +186,6 @@ fn write_new(dir: BorrowedFd<'_>, temporary: &OsStr, should: &Entry, content: &[
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(openat(dir, temporary, flags, Mode::RUSR | Mode::WUSR)?);
     file.write_all(content)?;
-    own(file.as_fd(), should)?;
+    set_owner_and_mode(file.as_fd(), should)?;
     file.sync_all()
 }

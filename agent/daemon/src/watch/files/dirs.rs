@@ -37,7 +37,7 @@ impl Dirs {
 
     /// After a pass: a directory that was `listed` to the end is incomplete no more; one in or below an incomplete one that
     /// was `not_listed` stays or becomes so.
-    pub(super) fn settle(&mut self, listed: &Self, not_listed: &Self) {
+    pub(super) fn update(&mut self, listed: &Self, not_listed: &Self) {
         let before = self.clone();
         self.0.retain(|dir| !listed.has(dir) || not_listed.has(dir) || not_listed.covers(dir));
         for dir in not_listed.iter().filter(|dir| before.has(dir) || before.covers(dir)) {
@@ -80,9 +80,9 @@ mod tests {
     #[test]
     fn a_directory_is_incomplete_until_it_is_listed_and_then_only_what_is_still_not_listed_below_it() {
         let mut incomplete = dirs(&["a", "gone"]);
-        incomplete.settle(&dirs(&["a"]), &dirs(&["a/b", "other"]));
+        incomplete.update(&dirs(&["a"]), &dirs(&["a/b", "other"]));
         assert_eq!(incomplete, dirs(&["a/b", "gone"]));
-        incomplete.settle(&dirs(&["a/b"]), &dirs(&[""]));
+        incomplete.update(&dirs(&["a/b"]), &dirs(&[""]));
         assert_eq!(incomplete, dirs(&["a/b", "gone"]), "too many were not listed to tell them apart");
     }
 }

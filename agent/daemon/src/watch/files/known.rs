@@ -101,7 +101,7 @@ impl Known {
         for (path, tracked) in &mut self.tracked {
             if tracked.pass != self.pass && !problems.not_listed.covers(path) {
                 tracked.pass = self.pass;
-                if tracked.now_is(Entry::absent(), None).changed {
+                if tracked.set_current(Entry::absent(), None).changed {
                     changed.push(path.clone());
                 }
             }
@@ -110,10 +110,10 @@ impl Known {
     }
 
     /// Notes after a pass where the baseline is incomplete; `listed` are incomplete directories that were listed to the end.
-    pub(super) fn settle(&mut self, problems: &Problems, listed: &Dirs) {
+    pub(super) fn update(&mut self, problems: &Problems, listed: &Dirs) {
         if self.baselined {
             let before = self.incomplete.clone();
-            self.incomplete.settle(listed, &problems.incomplete());
+            self.incomplete.update(listed, &problems.incomplete());
             self.unsaved |= self.incomplete != before;
         } else {
             self.incomplete = problems.incomplete();
@@ -122,6 +122,6 @@ impl Known {
 
     /// Forgets paths of which nothing is left to say.
     pub(super) fn forget_nothing(&mut self) {
-        self.tracked.retain(|_, tracked| !tracked.is_nothing());
+        self.tracked.retain(|_, tracked| !tracked.is_unneeded());
     }
 }

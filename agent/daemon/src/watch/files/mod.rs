@@ -79,7 +79,7 @@ impl Files {
     }
 
     /// Looks at one path (absolute) again and reports what changed, before it returns.
-    pub async fn look_again(&self, root: &str, path: String) {
+    pub async fn observe_again(&self, root: &str, path: String) {
         let observations = self.observations.clone();
         self.with(root, move |root| {
             let now = clock::now().as_second();
@@ -93,7 +93,7 @@ impl Files {
         self.report_status().await;
     }
 
-    async fn each(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) {
+    async fn pass_over(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) {
         for (text, _) in &self.roots {
             let observations = self.observations.clone();
             let which = which.clone();
@@ -168,7 +168,7 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     let mut notices = Notices::start();
     let touched = notices.touched.clone();
     listen(files, &mut notices);
-    files.each(|_| true).await;
+    files.pass_over(|_| true).await;
     let mut passes = tokio::time::interval_at((Instant::now() + interval).into(), interval);
     passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut retries = tokio::time::interval_at((Instant::now() + RETRY).into(), RETRY);
@@ -176,23 +176,23 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     loop {
         tokio::select! {
             () = touched.wait() => {
-                quiet(&touched).await;
+                wait_until_quiet(&touched).await;
                 match touched.take() {
-                    Some(paths) => look_at(files, paths).await,
-                    None => files.each(|_| true).await,
+                    Some(paths) => check_paths(files, paths).await,
+                    None => files.pass_over(|_| true).await,
                 }
             }
             _ = passes.tick() => {
                 notices.try_again();
                 listen(files, &mut notices);
-                files.each(|_| true).await;
+                files.pass_over(|_| true).await;
             }
             _ = retries.tick() => {
                 // A root that came or went is looked at soon, not at the next pass only.
                 if listen(files, &mut notices) {
-                    files.each(|_| true).await;
+                    files.pass_over(|_| true).await;
                 } else {
-                    files.each(Root::waits).await;
+                    files.pass_over(Root::waits).await;
                 }
             }
             changed = resync.changed() => {
@@ -204,7 +204,7 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
 }
 
 /// Waits until nothing was notified for [`QUIET`], at most for [`PATIENCE`].
-async fn quiet(touched: &notice::Touched) {
+async fn wait_until_quiet(touched: &notice::Touched) {
     let started = Instant::now();
     while started.elapsed() < PATIENCE && tokio::time::timeout(QUIET, touched.wait()).await.is_ok() {}
 }
@@ -220,7 +220,7 @@ fn listen(files: &Files, notices: &mut Notices) -> bool {
     moved
 }
 
-async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
+async fn check_paths(files: &Files, paths: BTreeSet<PathBuf>) {
     for (text, _) in &files.roots {
         let root = std::path::Path::new(text);
         let below: Vec<String> = paths

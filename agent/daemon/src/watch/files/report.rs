@@ -64,7 +64,7 @@ impl Root {
             after = now.content;
             if let Some(tracked) = self.known.tracked.get_mut(relative) {
                 // No stamp: whether it is settled is asked by the next pass.
-                tracked.now_is(now.entry, None);
+                tracked.set_current(now.entry, None);
             }
         }
         let current = noted(self);

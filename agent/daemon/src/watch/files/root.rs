@@ -166,7 +166,7 @@ impl Root {
             found = scan.found;
         }
         let Found { problems, mut changed, listed } = found;
-        self.known.settle(&problems, &listed);
+        self.known.update(&problems, &listed);
         if self.known.baselined {
             self.known.absent_now(&problems, &mut changed);
         } else {
@@ -261,8 +261,8 @@ impl Root {
         }
         let key: Box<str> = relative.into();
         let tracked = self.known.tracked.entry(key.clone()).or_insert_with(|| Tracked::should_be(None));
-        let stamp = examined.stamp.filter(|stamp| stamp.settled(now_seconds));
-        let noted = tracked.now_is(examined.entry, stamp);
+        let stamp = examined.stamp.filter(|stamp| stamp.is_old_enough(now_seconds));
+        let noted = tracked.set_current(examined.entry, stamp);
         self.known.unsaved |= noted.adopted;
         if noted.changed {
             self.report(vec![key], emit);

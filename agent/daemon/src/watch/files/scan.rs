@@ -47,7 +47,7 @@ impl Visit for Scan<'_> {
         let first = !self.known.baselined || self.known.incomplete.covers(relative);
         if let Some(tracked) = self.known.tracked.get_mut(relative) {
             tracked.pass = pass;
-            if kind == Kind::File && tracked.untouched(dir, name) {
+            if kind == Kind::File && tracked.is_unchanged(dir, name) {
                 return;
             }
             let first = !self.known.baselined || tracked.is_unknown();
@@ -113,8 +113,8 @@ impl Scan<'_> {
         let new = || if unseen { Tracked::unknown() } else { Tracked::should_be(None) };
         let tracked = self.known.tracked.entry(relative.into()).or_insert_with(new);
         tracked.pass = self.known.pass;
-        let stamp = examined.stamp.filter(|stamp| stamp.settled(self.now_seconds));
-        let noted = tracked.now_is(examined.entry, stamp);
+        let stamp = examined.stamp.filter(|stamp| stamp.is_old_enough(self.now_seconds));
+        let noted = tracked.set_current(examined.entry, stamp);
         self.known.unsaved |= noted.adopted;
         if noted.changed {
             self.found.changed.push(relative.into());

@@ -45,7 +45,7 @@ impl Tracked {
     }
 
     /// Notes its present state.
-    pub(super) fn now_is(&mut self, entry: Entry, stamp: Option<Stamp>) -> Noted {
+    pub(super) fn set_current(&mut self, entry: Entry, stamp: Option<Stamp>) -> Noted {
         self.stamp = stamp;
         let adopted = self.is_unknown() && entry.kind != Kind::Unreadable;
         if adopted {
@@ -74,12 +74,12 @@ impl Tracked {
     }
 
     /// True where nothing should be, nothing is, and nothing has to be reported.
-    pub(super) fn is_nothing(&self) -> bool {
+    pub(super) fn is_unneeded(&self) -> bool {
         self.baseline.is_none() && self.current.is_none() && !self.reported
     }
 
     /// True for a file that has the stamp, mode and owner that it had when it was last read.
-    pub(super) fn untouched(&self, dir: BorrowedFd<'_>, name: &OsStr) -> bool {
+    pub(super) fn is_unchanged(&self, dir: BorrowedFd<'_>, name: &OsStr) -> bool {
         let Some(known) = &self.stamp else { return false };
         tree::stamp(dir, name).is_some_and(|(entry, stamp)| {
             let same = |b: &Entry| (b.mode, b.uid, b.gid) == (entry.mode, entry.uid, entry.gid);

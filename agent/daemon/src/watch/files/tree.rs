@@ -41,7 +41,7 @@ impl Stamp {
     }
 
     /// False while another change could still get the same time: such a file is read again next time.
-    pub fn settled(&self, now_seconds: i64) -> bool {
+    pub fn is_old_enough(&self, now_seconds: i64) -> bool {
         now_seconds.saturating_sub(self.changed.0.max(self.modified.0)) >= 2
     }
 }

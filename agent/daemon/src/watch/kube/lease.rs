@@ -17,7 +17,7 @@ use crate::config::LeaseSettings;
 use crate::status::SharedStatus;
 
 /// Longest wait at the end until the Lease is given back.
-const GIVE_BACK: Duration = Duration::from_secs(2);
+const RELEASE: Duration = Duration::from_secs(2);
 
 /// The election of this replica.
 pub struct Elector {
@@ -53,8 +53,8 @@ impl Elector {
         self.election.compete(false);
         self.out.send_replace(Leadership::Unknown);
         if let Step::Send(request) = self.election.poll(clock::monotonic(), clock::now()) {
-            let given_back = tokio::time::timeout(GIVE_BACK, self.send(request)).await;
-            if !matches!(given_back, Ok(Ok(_))) {
+            let released = tokio::time::timeout(RELEASE, self.send(request)).await;
+            if !matches!(released, Ok(Ok(_))) {
                 tracing::info!("the watch Lease was not given back; it runs out by itself");
             }
         }

@@ -194,7 +194,7 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
 fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) -> JoinSet<()> {
     let listings: Arc<watch::Sender<Listings>> = Arc::default();
     let mut kinds = JoinSet::new();
-    kinds.spawn(tell_synced(watch.status.clone(), term, listings.subscribe()));
+    kinds.spawn(publish_synced(watch.status.clone(), term, listings.subscribe()));
     let follow = Follow {
         client: cluster.client.clone(),
         cluster_uid: cluster.uid.clone(),
@@ -221,7 +221,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
 }
 
 /// Says in the status when the cluster is listed.
-async fn tell_synced(status: Arc<SharedStatus>, term: u64, mut listings: watch::Receiver<Listings>) {
+async fn publish_synced(status: Arc<SharedStatus>, term: u64, mut listings: watch::Receiver<Listings>) {
     if listings.wait_for(is_synced).await.is_ok() {
         tracing::info!(term, "the cluster is listed");
         status.update(|status| status.synced = status.leading && status.lease_term == term);

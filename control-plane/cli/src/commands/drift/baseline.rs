@@ -89,7 +89,7 @@ async fn accept(
         return context.print(&text).map(|()| Exit::Done);
     }
     context.print_document(&ended(&shown.raw, client.drift(id).await?.raw))?;
-    outcome::conclude(context, &ends)
+    outcome::print_outcomes(context, &ends)
 }
 
 fn unknown(drift: &Drift) -> Failure {

@@ -148,7 +148,7 @@ async fn finish(
     let watched: Vec<Watched> = shown.iter().map(watched).collect();
     let ends = outcome::follow(context, client, &watched, args.timeout).await?;
     print_documents(context, client, shown).await?;
-    outcome::conclude(context, &ends)
+    outcome::print_outcomes(context, &ends)
 }
 
 /// The whole ids of the files that are meant.

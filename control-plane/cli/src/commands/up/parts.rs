@@ -6,7 +6,7 @@ use std::time::Duration;
 use nimbus_agent::identity::Identity;
 use nimbus_agent::{Agent, ClusterSource};
 use nimbus_api::OPERATOR;
-use nimbus_control_plane::tokens::Newcomer;
+use nimbus_control_plane::tokens::NewAgent;
 use nimbus_control_plane::{AgentKind, ControlPlane};
 use tokio::time::timeout;
 
@@ -116,10 +116,11 @@ async fn start_agent(
     }
     match (joined, &found.uid) {
         (None, uid) => {
-            let newcomer = Newcomer { name: &name, kind, cluster: uid.as_deref() };
-            let token = control_plane.create_join_token(newcomer, JOIN, OPERATOR).await.map_err(|error| {
-                Failure::new("this machine's agent got no join token").detail(error.to_string())
-            })?;
+            let new_agent = NewAgent { name: &name, kind, cluster: uid.as_deref() };
+            let token =
+                control_plane.create_join_token(new_agent, JOIN, OPERATOR).await.map_err(|error| {
+                    Failure::new("this machine's agent got no join token").detail(error.to_string())
+                })?;
             config.join = Some(token.to_string());
         }
         (Some(agent), Some(uid)) => {

@@ -137,7 +137,7 @@ fn pods_without_a_deployment_are_left_for_a_person() {
     }
 }
 
-/// Fails the job that is out and has the next pod crash as well.
+/// Fails the job in flight and has the next pod crash as well.
 fn fail(lab: &mut Lab, job: &v1::Job, old: &str, new: &str) {
     lab.apply(job);
     replace(lab, old, new, false);

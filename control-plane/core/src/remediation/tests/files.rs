@@ -61,11 +61,11 @@ fn the_same_file_can_be_put_back_again_and_again() {
         let (good, bad) = (file_state("file", 0o640, 1), file_state("file", 0o640, 3));
         lab.see_host(Body::File(file(PATH, good, bad)));
     }
-    assert_eq!(lab.jobs.len(), 5, "each with a person's word: what helped is no failed attempt");
+    assert_eq!(lab.jobs.len(), 5, "each approved by a person: what helped is no failed attempt");
 }
 
 #[test]
-fn a_person_takes_the_present_state_as_the_truth() {
+fn a_person_accepts_the_present_state_as_the_baseline() {
     let mut lab = drifted_file();
     lab.settle();
     assert_eq!(lab.live_approvals(), 1);

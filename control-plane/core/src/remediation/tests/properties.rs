@@ -204,7 +204,7 @@ fn work(lab: &mut Lab) {
             "plan twice: {:#?}",
             lab.incidents.values().map(|i| (&i.doc.id, &i.doc.state, &i.doc.reason)).collect::<Vec<_>>()
         );
-        let stormy = lab.incidents.values().any(|i| i.doc.kind == IncidentKind::Storm && i.doc.is_open());
+        let in_storm = lab.incidents.values().any(|i| i.doc.kind == IncidentKind::Storm && i.doc.is_open());
         let known =
             |kinds: &[ObjectKind]| lab.snapshot().known(&Scope::Cluster(CLUSTER.into()), kinds).is_ok();
         // A restart needs to know everything, a rollback not the nodes, a cordon nothing else.
@@ -225,7 +225,7 @@ fn work(lab: &mut Lab) {
             };
             assert!(is_known && (!in_cluster || enabled), "{job:?}");
             let by_rule = job.approvals.iter().any(|a| a.by.starts_with("policy:"));
-            assert!(!stormy || !by_rule, "automatic in a storm: {job:?}");
+            assert!(!in_storm || !by_rule, "automatic in a storm: {job:?}");
             assert_eq!(job.approvals.len(), usize::from(job.requested_by == NIMBUS || job.needs_approval));
             for approval in &job.approvals {
                 assert_eq!(approval.plan_digest, job.plan_digest);

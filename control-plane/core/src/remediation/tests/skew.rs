@@ -135,7 +135,7 @@ fn a_plan_with_an_action_of_a_newer_build_is_never_carried_out() {
     assert_eq!(kinds_of_orders(&lab.settle()), [ActionKind::RestartPod]);
 }
 
-/// The planner and its judge are written apart; where they speak of the same thing they agree, action by action.
+/// The planner and its checker are written apart; where they speak of the same thing they agree, action by action.
 #[test]
 fn every_action_is_answered_for_by_the_planner_and_by_the_judge_alike() {
     let mut lab = crash_loop();

@@ -113,7 +113,7 @@ impl Container {
     }
 
     /// Waiting for an image that cannot be had?
-    pub fn lacks_image(&self) -> bool {
+    pub fn cannot_pull_image(&self) -> bool {
         const REASONS: [&str; 5] = [
             "ErrImagePull",
             "ImagePullBackOff",
@@ -132,7 +132,7 @@ impl Pod {
     }
 
     /// Does anything about it want a look? Every finding on a pod is on one of these.
-    pub fn may_be_unwell(&self) -> bool {
+    pub fn may_be_unhealthy(&self) -> bool {
         (self.is_active() && !self.ready) || self.containers.iter().any(|c| c.state == "waiting")
     }
 
@@ -143,6 +143,6 @@ impl Pod {
             && self
                 .containers
                 .iter()
-                .any(|c| c.restarts > 0 || c.lacks_image() || c.reason.ends_with("Error"))
+                .any(|c| c.restarts > 0 || c.cannot_pull_image() || c.reason.ends_with("Error"))
     }
 }

@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, word};
-use crate::tokens::{Newcomer, TokenError};
+use crate::tokens::{NewAgent, TokenError};
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
@@ -65,8 +65,8 @@ pub async fn create(
         Some(given) => Some(uid_of(&app, given).await?),
         None => None,
     };
-    let newcomer = Newcomer { name: &request.name, kind, cluster: cluster.as_deref() };
-    let token = app.create_join_token(newcomer, ttl, caller.name()).await?;
+    let new_agent = NewAgent { name: &request.name, kind, cluster: cluster.as_deref() };
+    let token = app.create_join_token(new_agent, ttl, caller.name()).await?;
     let missing = || ApiError::internal("a token that was just made is gone", &token.id);
     let record = app.store().get::<model::JoinTokenRecord>(token.id).await?.ok_or_else(missing)?.doc;
     let answer = JoinToken {

@@ -7,7 +7,7 @@ use axum::extract::State;
 use nimbus_api::{ApprovalDetail, ApproveRequest};
 use nimbus_control_core::approval::Decision;
 
-use super::decide::{Word, decide};
+use super::decide::{OperatorAnswer, decide};
 use crate::app::App;
 use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
@@ -31,7 +31,7 @@ pub async fn approve(
 ) -> Result<Json<ApprovalDetail>, ApiError> {
     let reason = reason(&request.reason)?;
     let digest = Some(request.plan_digest.as_str());
-    let word = Word { by: &caller, decision: Decision::Approve, reason: &reason, digest };
-    let case = decide(&app, &id, word).await?;
+    let answer = OperatorAnswer { by: &caller, decision: Decision::Approve, reason: &reason, digest };
+    let case = decide(&app, &id, answer).await?;
     Ok(Json(super::show::detail(&case)))
 }

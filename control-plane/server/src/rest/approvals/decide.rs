@@ -11,48 +11,48 @@ use crate::rest::caller::Principal;
 use crate::rest::error::ApiError;
 use crate::rest::retry::until_alone;
 
-/// A person's word, as the request brought it.
+/// An operator's answer to an approval request.
 #[derive(Debug, Clone, Copy)]
-pub struct Word<'a> {
-    /// Whose word it is.
+pub struct OperatorAnswer<'a> {
+    /// Who answers.
     pub by: &'a Principal,
-    /// Yes or no.
+    /// Approve or deny.
     pub decision: Decision,
     /// Why.
     pub reason: &'a str,
-    /// Digest of the plan that was shown; a yes always brings one.
+    /// Digest of the plan that was shown; an approval always names one.
     pub digest: Option<&'a str>,
 }
 
-/// Takes a person's word on an approval. The same word again (same principal, same plan) changes nothing and
-/// gets the same answer.
-pub async fn decide(app: &App, id: &str, word: Word<'_>) -> Result<Case, ApiError> {
-    until_alone(|| attempt(app, id, word)).await?;
+/// Records an operator's answer to an approval request. The same answer again (same principal, same plan) changes
+/// nothing and gets the same response.
+pub async fn decide(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<Case, ApiError> {
+    until_alone(|| attempt(app, id, answer)).await?;
     super::find(app, id).await
 }
 
-async fn attempt(app: &App, id: &str, word: Word<'_>) -> Result<(), ApiError> {
+async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), ApiError> {
     let case = super::find(app, id).await?;
-    if !given(&case.approval.doc, word) {
-        app.commit(&changes(app, &case, word)?).await?;
+    if !is_recorded(&case.approval.doc, answer) {
+        app.commit(&changes(app, &case, answer)?).await?;
         failpoint::hit("cp::approved");
     }
     Ok(())
 }
 
-/// What the word would change, without changing it.
-pub fn changes(app: &App, case: &Case, word: Word<'_>) -> Result<ChangeSet, ApiError> {
-    let Word { by, decision, reason, digest } = word;
+/// What the answer would change, without changing it.
+pub fn changes(app: &App, case: &Case, answer: OperatorAnswer<'_>) -> Result<ChangeSet, ApiError> {
+    let OperatorAnswer { by, decision, reason, digest } = answer;
     let answer = Answer { by: by.name(), decision, reason, digest };
     Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, app.now())?)
 }
 
-/// Whether just this word was given before.
-fn given(approval: &Approval, word: Word<'_>) -> bool {
-    let state = match word.decision {
+/// Whether exactly this answer was recorded before.
+fn is_recorded(approval: &Approval, answer: OperatorAnswer<'_>) -> bool {
+    let state = match answer.decision {
         Decision::Approve => ApprovalState::Approved,
         Decision::Deny => ApprovalState::Denied,
     };
-    let same_plan = word.digest.is_none_or(|digest| digest == approval.plan_digest);
-    approval.state == state && approval.decided_by.as_deref() == Some(word.by.name()) && same_plan
+    let same_plan = answer.digest.is_none_or(|digest| digest == approval.plan_digest);
+    approval.state == state && approval.decided_by.as_deref() == Some(answer.by.name()) && same_plan
 }

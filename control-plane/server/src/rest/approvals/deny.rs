@@ -7,7 +7,7 @@ use axum::extract::State;
 use nimbus_api::{ApprovalDetail, DenyRequest};
 use nimbus_control_core::approval::Decision;
 
-use super::decide::{Word, decide};
+use super::decide::{OperatorAnswer, decide};
 use crate::app::App;
 use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
@@ -28,7 +28,7 @@ pub async fn deny(
     Body(request): Body<DenyRequest>,
 ) -> Result<Json<ApprovalDetail>, ApiError> {
     let reason = reason(&request.reason)?;
-    let word = Word { by: &caller, decision: Decision::Deny, reason: &reason, digest: None };
-    let case = decide(&app, &id, word).await?;
+    let answer = OperatorAnswer { by: &caller, decision: Decision::Deny, reason: &reason, digest: None };
+    let case = decide(&app, &id, answer).await?;
     Ok(Json(super::show::detail(&case)))
 }

@@ -19,7 +19,7 @@ use crate::rest::retry::until_alone;
     post, path = "/api/v1/autonomous/{cluster}/disable", operation_id = "disable",
     tag = "autonomous", request_body = DisableRequest,
     params(("cluster" = String, Path, description = "UID or name")),
-    description = "Jobs that are out already are not called back.",
+    description = "Jobs in flight are not cancelled.",
     responses((status = 200, description = "How far Nimbus may go there now", body = AutonomousStatus))
 )]
 pub async fn disable(

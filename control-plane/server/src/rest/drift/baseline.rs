@@ -15,7 +15,7 @@ use crate::rest::extract::{Body, Nothing, Params, Segment};
 use crate::rest::retry::until_alone;
 use crate::rest::view;
 
-/// Take a drifted file's present state, as it was shown, as the truth; the order itself is the decision
+/// Accept a drifted file's present state, as it was shown, as its baseline; the order itself is the decision
 #[utoipa::path(
     post, path = "/api/v1/drift/{id}/baseline", operation_id = "accept_baseline",
     tag = "drift", request_body = BaselineRequest,
@@ -66,10 +66,10 @@ async fn decided(
     shown: Option<&FileState>,
 ) -> Result<ChangeSet, ApiError> {
     let docs = app.docs().await?;
-    app.look(&docs, |s| {
+    app.with_snapshot(&docs, |s| {
         let (now, ids) = (app.now(), &mut app.ids());
         let changes = remediation::accept_baseline(s, incident.id, caller.name(), now, ids)?;
-        let file = super::seen(s.world, incident).map(view::file_now);
+        let file = super::reported_drift(s.world, incident).map(view::file_now);
         match (shown, file) {
             (Some(shown), Some(now)) if !same(shown, &now) => {
                 Err(changed(incident.object.name(), shown, &now))
@@ -87,12 +87,12 @@ fn same(shown: &FileState, now: &FileState) -> bool {
 
 fn changed(path: &str, shown: &FileState, now: &FileState) -> ApiError {
     ApiError::conflict("plan_changed", format!("{path} changed since it was shown; nothing was accepted"))
-        .expected(told(now))
-        .found(told(shown))
+        .expected(describe(now))
+        .found(describe(shown))
         .remedy("look at it again with `nimbus drift show` before you decide")
 }
 
-fn told(state: &FileState) -> String {
+fn describe(state: &FileState) -> String {
     let FileState { kind, mode, uid, gid, size, sha256 } = state;
     let size = size.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
     format!("{kind}{size}, mode {mode}, owner {uid}:{gid}, sha256 {sha256}")

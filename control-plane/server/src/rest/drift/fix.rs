@@ -9,7 +9,7 @@ use nimbus_control_core::approval::Decision;
 use nimbus_control_core::model::Incident;
 
 use crate::app::App;
-use crate::rest::approvals::decide::{Word, changes, decide};
+use crate::rest::approvals::decide::{OperatorAnswer, changes, decide};
 use crate::rest::approvals::{self, Case};
 use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
@@ -36,13 +36,13 @@ pub async fn fix(
     let incident = super::find(&app, &id).await?.doc;
     let approval = incident.approval_id.ok_or_else(|| nothing_waits(&incident))?.to_string();
     let digest = Some(request.plan_digest.as_str());
-    let word = Word { by: &caller, decision: Decision::Approve, reason: &reason, digest };
+    let answer = OperatorAnswer { by: &caller, decision: Decision::Approve, reason: &reason, digest };
     if request.dry_run {
         let case = approvals::find(&app, &approval).await?;
-        changes(&app, &case, word)?;
+        changes(&app, &case, answer)?;
         return Ok(Json(started(&case, &case.incident.doc, true)));
     }
-    let case = decide(&app, &approval, word).await?;
+    let case = decide(&app, &approval, answer).await?;
     Ok(Json(started(&case, &case.incident.doc, false)))
 }
 

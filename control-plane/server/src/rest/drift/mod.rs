@@ -26,11 +26,11 @@ async fn find(app: &App, id: &str) -> Result<Versioned<Incident>, ApiError> {
 /// A drifted file with what its agent says of it now.
 fn shown(app: &App, docs: &Docs, incident: &Incident, plan: Option<&Plan>) -> Drift {
     let agent = incident.scope.host().and_then(|id| docs.agent(id)).map(|agent| agent.doc.name.as_str());
-    view::drift(incident, seen(&app.view.read(), incident), plan, agent)
+    view::drift(incident, reported_drift(&app.view.read(), incident), plan, agent)
 }
 
 /// What the agent says of the file now.
-fn seen<'w>(world: &'w World, incident: &Incident) -> Option<&'w FileDrift> {
+fn reported_drift<'w>(world: &'w World, incident: &Incident) -> Option<&'w FileDrift> {
     let host = incident.scope.host().filter(|_| incident.is_open()).and_then(|id| world.hosts.get(&id));
     host.and_then(|host| host.files.get(incident.object.name()))
 }

@@ -73,7 +73,7 @@ async fn alive_and_ready_are_two_things() {
     assert_eq!(api.send(bare("GET", "/healthz")).await.text, "ok\n");
     let problem = api.send(bare("GET", "/readyz")).await.problem(503, "not_ready");
     assert_eq!(problem["detail"], "start: starting");
-    api.app.health.good(crate::health::Part::Start);
+    api.app.health.works(crate::health::Part::Start);
     assert_eq!(api.send(bare("GET", "/readyz")).await.text, "ready\n");
 }
 

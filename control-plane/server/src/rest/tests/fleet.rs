@@ -66,7 +66,7 @@ async fn a_cluster_is_unknown_until_it_is_listed_by_an_agent_that_is_here() {
     changes.incidents.clear();
     changes.approvals.clear();
     let api = TestApi::with(changes).await;
-    api.app.health.good(crate::health::Part::Start);
+    api.app.health.works(crate::health::Part::Start);
     let cold = status(&api).await;
     assert_eq!((&cold["clusters"][0]["state"], &cold["ready"]), (&"unknown".into(), &false.into()));
     assert_eq!(cold["agents"], json!({"total": 2, "connected": 0, "revoked": 0}));

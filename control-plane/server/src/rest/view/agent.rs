@@ -8,7 +8,7 @@ use super::Fleet;
 
 /// An agent, with whether it can be reached.
 pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
-    let (state, reason) = standing(agent, fleet);
+    let (state, reason) = state_and_reason(agent, fleet);
     api::Agent {
         id: agent.id.to_string(),
         created_at: agent.created_at,
@@ -35,7 +35,7 @@ pub fn agent_detail(doc: &model::Agent, sample: Option<&HostSample>, fleet: &Fle
     api::AgentDetail { agent: agent(doc, fleet), lease_term: doc.lease_term, host: sample.map(host) }
 }
 
-fn standing(agent: &model::Agent, fleet: &Fleet) -> (&'static str, String) {
+fn state_and_reason(agent: &model::Agent, fleet: &Fleet) -> (&'static str, String) {
     if let Some(at) = agent.revoked_at {
         ("revoked", format!("revoked at {at}"))
     } else if !fleet.connected.contains(&agent.id) {

@@ -8,8 +8,8 @@ use super::fleet::number;
 
 /// A cluster.
 pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
-    let picture = fleet.picture(&doc.uid);
-    let loud = number(fleet.loud(&doc.uid).count());
+    let picture = fleet.overview(&doc.uid);
+    let loud = number(fleet.unsilenced_incidents(&doc.uid).count());
     let (state, reason) = match &picture.counts {
         Err(why) => ("unknown", why.clone()),
         Ok(_) if loud > 0 => ("degraded", first(loud, fleet, &doc.uid)),
@@ -49,15 +49,16 @@ fn is_in(scope: &Scope, cluster_uid: &str) -> bool {
 
 /// "1 incident: web crash-loops", "3 incidents, among them: …"
 fn first(loud: u32, fleet: &Fleet, uid: &str) -> String {
-    let worst = fleet.loud(uid).min_by_key(|incident| (incident.severity, incident.created_at));
+    let worst =
+        fleet.unsilenced_incidents(uid).min_by_key(|incident| (incident.severity, incident.created_at));
     let title = worst.map(|incident| incident.title.as_str()).unwrap_or_default();
     if loud == 1 { format!("1 incident: {title}") } else { format!("{loud} incidents, among them: {title}") }
 }
 
 /// How far Nimbus may go in a cluster, and what keeps it from going there.
 pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
-    let picture = fleet.picture(&doc.uid);
-    let storm = fleet.loud(&doc.uid).find(|incident| incident.kind == IncidentKind::Storm);
+    let picture = fleet.overview(&doc.uid);
+    let storm = fleet.unsilenced_incidents(&doc.uid).find(|incident| incident.kind == IncidentKind::Storm);
     let allowed = picture.actor.as_ref().map(|agent| agent.allowed_actions.as_slice()).unwrap_or_default();
     let enabled: Vec<String> = doc.enabled.iter().map(ToString::to_string).collect();
     let forbidden: Vec<String> = enabled.iter().filter(|action| !allowed.contains(action)).cloned().collect();

@@ -29,7 +29,7 @@ pub struct Counts {
 
 /// How well one cluster is known.
 #[derive(Debug, Clone)]
-pub struct Picture {
+pub struct ClusterOverview {
     /// Its objects, or why they are unknown.
     pub counts: Result<Counts, String>,
     /// The agent that acts there, or why there is none.
@@ -42,7 +42,7 @@ pub struct Fleet {
     pub docs: Arc<Docs>,
     /// Agents with a session.
     pub connected: BTreeSet<AgentId>,
-    pictures: BTreeMap<String, Picture>,
+    overviews: BTreeMap<String, ClusterOverview>,
 }
 
 impl Fleet {
@@ -50,18 +50,18 @@ impl Fleet {
     pub async fn read(app: &App) -> Result<Self, ApiError> {
         let docs = app.docs().await?;
         let connected = app.sessions.connected();
-        let pictures = app.look_as(&docs, &connected, |s| {
+        let overviews = app.with_snapshot_as(&docs, &connected, |s| {
             let uids = docs.clusters.iter().map(|cluster| &cluster.doc.uid);
-            uids.map(|uid| (uid.clone(), picture(s, uid))).collect()
+            uids.map(|uid| (uid.clone(), overview(s, uid))).collect()
         });
-        Ok(Self { docs, connected, pictures })
+        Ok(Self { docs, connected, overviews })
     }
 
     /// How well a cluster is known.
-    pub fn picture(&self, uid: &str) -> Picture {
-        self.pictures.get(uid).cloned().unwrap_or_else(|| {
+    pub fn overview(&self, uid: &str) -> ClusterOverview {
+        self.overviews.get(uid).cloned().unwrap_or_else(|| {
             let why = || format!("unknown: no agent has reported cluster {uid} yet");
-            Picture { counts: Err(why()), actor: Err(why()) }
+            ClusterOverview { counts: Err(why()), actor: Err(why()) }
         })
     }
 
@@ -72,7 +72,7 @@ impl Fleet {
     }
 
     /// The incidents of a cluster that are neither resolved nor silenced.
-    pub fn loud<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Incident> {
+    pub fn unsilenced_incidents<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Incident> {
         let incidents = self.docs.incidents.iter().map(|incident| &incident.doc);
         incidents.filter(move |incident| {
             incident.scope.cluster_uid() == Some(uid) && incident.state != IncidentState::Silenced
@@ -80,10 +80,10 @@ impl Fleet {
     }
 }
 
-fn picture(snapshot: &Snapshot<'_>, uid: &str) -> Picture {
+fn overview(snapshot: &Snapshot<'_>, uid: &str) -> ClusterOverview {
     let scope = Scope::Cluster(uid.to_owned());
     let inventory = snapshot.inventory(&scope);
-    Picture {
+    ClusterOverview {
         counts: snapshot.known(&scope, &COUNTED).map(|()| inventory.map(count).unwrap_or_default()),
         actor: snapshot.actor(&scope).cloned(),
     }
@@ -92,12 +92,12 @@ fn picture(snapshot: &Snapshot<'_>, uid: &str) -> Picture {
 /// Pods that ran to their end are left out: they are neither ready nor wanted.
 fn count(inventory: &Inventory) -> Counts {
     let pods = inventory.pods.values().filter(|pod| pod.phase != "Succeeded");
-    let (pods, pods_ready) = tally(pods.map(|pod| pod.ready));
-    let (nodes, nodes_ready) = tally(inventory.nodes.values().map(Node::is_ready));
+    let (pods, pods_ready) = count_ready(pods.map(|pod| pod.ready));
+    let (nodes, nodes_ready) = count_ready(inventory.nodes.values().map(Node::is_ready));
     Counts { nodes, nodes_ready, pods, pods_ready, deployments: number(inventory.deployments.len()) }
 }
 
-fn tally(ready: impl Iterator<Item = bool>) -> (u32, u32) {
+fn count_ready(ready: impl Iterator<Item = bool>) -> (u32, u32) {
     ready.fold((0, 0), |(all, good), ready| (all + 1, good + u32::from(ready)))
 }
 
