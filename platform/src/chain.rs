@@ -1,4 +1,4 @@
-//! An error with its causes as one line, for a log, a status or a person.
+//! Formats an error with its causes as one line, for a log, a status or a person.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-//! The one clock of a process. Everything below takes `now` as an argument.
+//! The process's clock. Everything that decides takes `now` as an argument instead.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Files that are whole after a crash: temporary file, fsync, rename, fsync of the directory.
+//! Writes files that are whole after a crash: temporary file, fsync, rename, fsync of the directory.
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};

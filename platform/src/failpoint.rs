@@ -1,4 +1,4 @@
-//! Crash points of the fault tests: an armed one ends the process as `kill -9` would, without a destructor or a flush.
+//! Crash points for the fault tests: an armed one ends the process as `kill -9` would, without a destructor or a flush.
 //!
 //! Without the feature `failpoints` both functions are empty. With it, `FAILPOINTS="agent::applied=1*return"` in the
 //! environment arms a point; several are separated by `;`.

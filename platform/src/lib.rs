@@ -1,4 +1,5 @@
-//! What the agent, the control plane, the command and the installer share of the machine that they run on.
+//! What the agent, the control plane, the command and the installer need from the machine: durable files, locks, the
+//! clock, waits and crash points.
 //!
 //! No pure crate may depend on this one: here is the clock, randomness, files and the end of a process. Nothing here
 //! knows a message, an incident or a job.

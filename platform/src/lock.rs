@@ -1,4 +1,4 @@
-//! One process at a time for a directory.
+//! The lock on a data directory, which allows one process at a time.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};

@@ -1,4 +1,4 @@
-//! Waits between attempts at something that fails for now: each twice as long as the one before, up to a ceiling.
+//! Exponential waits between attempts: each is twice as long as the one before, up to a ceiling.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The actions that a job can carry: one list, from which every other room takes its words.
+//! The actions that a job can carry, as one list from which all other crates take their names.
 //!
 //! Each action is a message of its own in `proto/nimbus/v1/action/`. Adding one is that file, a line in the `oneof` of
 //! `action.proto`, and a line here; a room that does not name it then fails to compile.

@@ -1,4 +1,4 @@
-//! A plan's digest: what an approval is bound to and a job carries.
+//! A plan's digest, which an approval is bound to and a job carries.
 //!
 //! It covers everything that decides what will happen, where, and on whose word, and nothing else: an identical new plan
 //! keeps its approval, and any difference needs another one. Both sides compute it: the control plane when it plans and

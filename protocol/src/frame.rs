@@ -1,4 +1,4 @@
-//! Cuts a byte stream into bounded frames.
+//! Encodes messages as bounded frames and decodes frames from a byte stream.
 //!
 //! A frame is a 10-byte header and a body: `u32` body length, `u8` encoding (0 plain, 1 LZ4 block), `u8` zero,
 //! `u32` CRC-32 of the body, all big endian. The length is checked before anything is allocated, so a hostile

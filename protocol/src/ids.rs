@@ -1,4 +1,4 @@
-//! Identifiers: a prefix that says what the thing is, and a UUIDv7 in hex that sorts by time.
+//! Identifiers: a prefix that names the type, and a UUIDv7 in hexadecimal that sorts by time.
 //!
 //! The randomness and the clock come from the caller through [`IdSource`].
 

@@ -1,4 +1,4 @@
-//! Join tokens: what an operator copies from the control plane to a new agent.
+//! Join tokens, which an operator copies from the control plane to a new agent.
 //!
 //! `nimbus1.<token id>.<secret>.<CA fingerprint>`: the secret (32 random bytes, base64url) is shown once and only
 //! its hash is kept; the fingerprint (SHA-256 of the CA certificate's DER, hex) lets the agent recognise the

@@ -1,4 +1,4 @@
-//! The kinds of Kubernetes objects that agents watch: one list, from which every other room takes its words.
+//! The kinds of Kubernetes objects that agents watch, as one list from which all other crates take their names.
 //!
 //! Each kind is a message of its own in `proto/nimbus/v1/kind/`. Adding one is that file, a line in the `oneof` of
 //! `observation.proto`, and a line here; a room that does not name it then fails to compile.

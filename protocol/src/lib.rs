@@ -1,4 +1,4 @@
-//! The one contract between agents and the control plane.
+//! The contract between agents and the control plane: messages, frames, versions and signatures.
 //!
 //! It decides what a message looks like ([`v1`]), how messages are cut into bounded frames ([`frame`]), which
 //! version two peers speak ([`version`]), which actions ([`action`]) and kinds of objects ([`kind`]) there are, what a

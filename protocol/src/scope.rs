@@ -1,4 +1,4 @@
-//! Where something is: in a cluster, or on the host of an agent.
+//! The scope of an incident, plan or job: a cluster, or the host of an agent.
 
 use std::fmt;
 

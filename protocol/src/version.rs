@@ -1,4 +1,4 @@
-//! Which protocol version two peers speak: the highest that both know, decided in the first message.
+//! Negotiates the protocol version of a session: the highest that both peers know, decided in the first message.
 
 /// The lowest version that this build still speaks.
 pub const LOWEST: u32 = 1;

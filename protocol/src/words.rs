@@ -1,4 +1,4 @@
-//! Enums whose values are stable words: in JSON, on the wire, in tables, on the command line.
+//! A macro for enums whose values have stable names in JSON, on the wire, in tables and on the command line.
 
 /// A word that names no value of its list.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

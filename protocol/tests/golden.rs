@@ -1,4 +1,4 @@
-//! Golden bytes of every message: a change that an older peer could not read fails here.
+//! Compares the encoding of every message with recorded bytes: a change that an older peer could not read fails here.
 //!
 //! `tests/golden/NAME.hex` is what version 1 put on the wire. A field may be added to a message (the old bytes must
 //! still decode to the old values); a number, type or meaning never changes. `NIMBUS_BLESS=1 cargo test -p

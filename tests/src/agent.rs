@@ -1,4 +1,4 @@
-//! A real agent as a process of its own: joined to a control plane, killed, started again on its data.
+//! Runs a real agent as a process: joins it to a control plane, kills it, and starts it again on its data.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! An independent witness: counts what really happened in a namespace, from the API server's own watch.
+//! An independent witness for the fault tests: counts through its own watch of the API server what really happened in a
+//! namespace.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

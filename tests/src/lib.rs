@@ -1,5 +1,5 @@
-//! What only crosses crates needs real surroundings: a genuine Kubernetes, a genuine PostgreSQL, and
-//! the product's own binaries as processes that can be killed.
+//! Support for tests that cross crates: a real Kubernetes, a real PostgreSQL, and the product's own binaries as
+//! processes that can be killed.
 //!
 //! [`rig`] starts a cluster, [`postgres`] a database server, [`process`] anything else. Everything
 //! listens on loopback only, lives in a temporary directory and dies with the test that started it.

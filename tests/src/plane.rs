@@ -1,4 +1,4 @@
-//! A control plane as a process of its own: started, killed, started again on the same data and ports.
+//! Runs a control plane as a process: starts it, kills it, and starts it again on the same data and ports.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

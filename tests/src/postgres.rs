@@ -1,4 +1,4 @@
-//! A genuine PostgreSQL server for tests: its own binaries, a temporary directory, loopback only.
+//! A real PostgreSQL server for tests, from its own binaries, in a temporary directory and on loopback only.
 //!
 //! Decides: where the server's binaries are, as whom it runs (it refuses root), and how it is
 //! started, killed and started again. `fsync` stays on: what the product promises about durability is

@@ -1,4 +1,4 @@
-//! Child processes that a test starts, watches, kills and never leaves behind.
+//! Child processes that a test starts, watches and kills, and that never outlive it.
 //!
 //! Decides: how a process is started (its output into files, its end tied to the test's), signalled
 //! and reaped, where the product's binaries are, and which port is free. What to run is the caller's.

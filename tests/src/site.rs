@@ -1,4 +1,4 @@
-//! A whole site: a real cluster, a control plane and an agent joined to both.
+//! A whole site for a test: a real cluster, a control plane, and an agent that is joined to both.
 
 use std::time::Duration;
 

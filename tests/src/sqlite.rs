@@ -1,4 +1,4 @@
-//! Looks into an embedded database from outside, as an attacker or an older build would.
+//! Reads and changes an embedded database from outside, as an attacker or an older build would.
 
 use std::path::Path;
 use std::str::FromStr as _;

@@ -1,4 +1,4 @@
-//! Waiting for something to become true, with a bound and an error that says what was seen last.
+//! Waits until a condition is true, with a time limit and an error that says what was seen last.
 //!
 //! A test that sleeps for a fixed time is either slow or flaky; a test that waits without saying what
 //! it saw is a riddle on a busy machine. Every wait of the tests goes through here.

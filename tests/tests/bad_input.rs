@@ -1,4 +1,5 @@
-//! What a tired operator or a bad day brings: each is said clearly, with what to do, and nothing is lost.
+//! Tests of operating errors (a wrong token, a port in use, a bad file): each is reported with what to do, and nothing
+//! is lost.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! kill -9 at every step of the way: after a restart the same incident ends resolved, once, with one effect.
+//! Kills the agent and the control plane at every crash point: after a restart the same incident ends resolved, once,
+//! with one effect.
 //!
 //! A fail point kills the process (SIGKILL, by itself) the first time that it comes there. A witness of its own
 //! counts on the API server's watch how many pods there ever were.

@@ -1,5 +1,5 @@
-//! A watched file is changed, deleted, added, or given another mode: seen with before and after, put back after a
-//! person's word, or accepted as the new truth. Real processes, a real file system.
+//! Tests of a watched file that is changed, deleted, added or given another mode: its drift is reported with the
+//! difference, and it is restored after approval or accepted as the new baseline. Processes and file system are real.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! The way of one observation, on a real cluster: broken, seen, planned, allowed or approved, mended, verified.
+//! Tests the way of an observation on a real cluster: a fault is observed, a remedy planned, allowed or approved,
+//! carried out and verified.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Hostile and broken peers against a control plane of its own process: each gets a clear error, the server keeps
-//! serving a good agent through all of it.
+//! Tests of hostile and faulty peers against a control plane process: each gets a clear error, and the server keeps
+//! serving a correct agent.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,5 @@
-//! Two hundred kills during a stream of a million observations: none that was acknowledged is lost, none is stored
-//! twice, on both databases.
+//! Kills processes two hundred times during a stream of a million observations: none that was acknowledged is lost and
+//! none is stored twice, on both databases.
 //! A long fault test.
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! The surroundings of every other test: that the cluster's faults look as they do on real nodes, and
-//! that both servers survive what the tests do to them.
+//! Tests of the test environment itself: the cluster's faults look as they do on real nodes, and both servers survive
+//! what the tests do to them.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! StatefulSets on a real cluster: a crash-looping pod is made again, and an update that waits for a broken pod is a
-//! recommendation whose steps really help.
+//! Tests of StatefulSets on a real cluster: a crash-looping pod is replaced, and the recommended steps for an update
+//! that waits for a broken pod really help.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
 
 use k8s_openapi::api::apps::v1::StatefulSet;

@@ -1,4 +1,4 @@
-//! What the store promises, told on both databases in the same run.
+//! Runs the store's stories (its shared tests) on both databases in the same run.
 
 use nimbus_store::{StoreUrl, story};
 use nimbus_tests::postgres::Postgres;

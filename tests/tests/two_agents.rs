@@ -1,4 +1,4 @@
-//! Two agents for one cluster: one watches; when it is killed the other takes over within the lease's time, no
+//! Tests two agents of one cluster: one watches; when it is killed the other takes over within the Lease's duration, no
 //! observation is counted twice and no job runs twice.
 //! A long fault test.
 

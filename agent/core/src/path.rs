@@ -1,5 +1,5 @@
-//! Paths as text: whether one is written plainly, and whether it lies under another. Symbolic links are the
-//! executor's business, which opens what it acts on without following any.
+//! Checks on paths as text: whether a path is absolute and normalised, and whether it lies below another. The executor
+//! deals with symbolic links: it opens files without following any.
 
 /// Is `path` absolute and written plainly: no empty, `.` or `..` component, no NUL, no slash at the end?
 pub fn is_plain(path: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Why a job is not run: a stable word, a sentence, and the report that says so.
+//! A refusal: why the agent does not run a job, as a stable code, a sentence, and the report that carries both.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::JobId;

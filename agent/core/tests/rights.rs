@@ -1,4 +1,4 @@
-//! `docs/rights.md` says what the actions say; `NIMBUS_BLESS=1` writes it.
+//! Compares `docs/rights.md` with the rights that the actions declare; `NIMBUS_BLESS=1` rewrites it.
 #![allow(clippy::unwrap_used, reason = "a test ends where it finds something else")]
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Starts the parts in order, wires them, and stops them in reverse.
+//! The agent's life cycle: starts its parts in order, connects them, and stops them in reverse order.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! The command line of `nimbus-agent` and the environment variables that say the same.
+//! The command line of `nimbus-agent` and the environment variables that set the same options.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What an agent is told at its start. The command line and `nimbus up` both make one of these.
+//! The configuration of one agent. The command line of `nimbus-agent` and `nimbus up` both build it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What the agent counts, for `/metrics`. Counters start at 0 with the process.
+//! The counters that the agent shows at `/metrics`. They start at 0 with the process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

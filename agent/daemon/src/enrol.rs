@@ -1,4 +1,5 @@
-//! Enrolment: a token and a certificate request go out, a certificate, the CA and the job keys come back.
+//! Enrolment of a new agent: it sends a join token and a certificate request, and receives its certificate, the CA and
+//! the keys that sign jobs.
 //!
 //! The token's secret is sent only to a server whose CA has the fingerprint in the token.
 

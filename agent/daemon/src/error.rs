@@ -1,4 +1,4 @@
-//! Why an agent does not start. What goes wrong later is a problem in its status, not an error.
+//! Errors that prevent the agent from starting. What goes wrong later is a problem in its status, not an error.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The agent: what watches, carries and runs around the decisions of `nimbus_agent_core`.
+//! The agent's daemon: the watchers, transport and executors around the decisions of `nimbus_agent_core`.
 //!
 //! ```text
 //! watch/{kube,host,files} -> observation_queue -> session_loop (spool, session) -> transport/link (QUIC)

@@ -1,4 +1,4 @@
-//! `nimbus-agent`: the agent as a program. It decides nothing: arguments in, exit code out.
+//! The `nimbus-agent` program: reads its arguments, runs the agent and returns an exit code.
 //!
 //! Exit codes: 0 stopped cleanly; 1 an error; 2 usage.
 

@@ -1,4 +1,5 @@
-//! Where the watchers put what they saw; the session's loop queues it in the spool, in order.
+//! The queue between the watchers, which push observations, and the session loop, which writes them to the spool in
+//! order.
 
 use nimbus_protocol::v1::{self, observation};
 use tokio::sync::{mpsc, oneshot};

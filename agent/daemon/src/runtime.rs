@@ -1,4 +1,4 @@
-//! The runtime that the shipped agent runs on.
+//! The tokio runtime that `nimbus-agent` runs on.
 
 use std::io;
 

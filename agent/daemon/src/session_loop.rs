@@ -1,4 +1,5 @@
-//! The loop between the spool, the journal's reports, the session's decisions and the wire.
+//! The session loop: passes events and actions between the spool, the journal's reports, the session's state machine
+//! and the connection.
 //!
 //! It owns the spool, so every observation gets its sequence in one place. Disk work is done on a thread of its own.
 //! Jobs, resync requests and a new epoch go to the parts that know what to do with them.

@@ -1,4 +1,4 @@
-//! What the agent knows about itself: its parts write here; telemetry and the report to the control plane read it.
+//! The agent's status, which its parts update and which telemetry and the report to the control plane read.
 //!
 //! A problem has a key, so that the part which reported it can take it back.
 

@@ -1,4 +1,4 @@
-//! Reports the agent's status to the control plane whenever it changes, and keeps an eye on the policy files.
+//! Reports the agent's status to the control plane whenever it changes, and reads the policy files again at intervals.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Agents, the hosts they run on, and the tokens they join with.
+//! The API's agents, the hosts that they run on, and the join tokens for new agents.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Approvals: a person's decision on one exact plan.
+//! The API's approvals: an operator's decision on one exact plan.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! One approval with what is asked: the plan, and the incident that it is for.
+//! One approval together with the plan that it is about and the incident that the plan is for.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

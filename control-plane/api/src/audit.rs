@@ -1,4 +1,4 @@
-//! The audit chain as an operator sees it.
+//! The API's audit log: its rows, and the result of verifying its hash chain.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

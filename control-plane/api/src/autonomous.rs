@@ -1,4 +1,4 @@
-//! What Nimbus may do by itself, and what it has done.
+//! The API's view of autonomous operation: what Nimbus may do by itself in each cluster, and what it has done.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Clusters.
+//! The API's clusters: their health, and what Nimbus is enabled to do in them.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! What every answer is made of: objects and pages.
+//! The types that all responses share: object references and pages of a list.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,5 @@
-//! Drifted files and accepted baselines: what a watched file should be, and what it is.
+//! The API's drifted files and accepted baselines: the state that a watched file should have, and the state that it
+//! has.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

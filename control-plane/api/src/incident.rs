@@ -1,4 +1,4 @@
-//! Incidents as an operator sees them.
+//! The API's incidents: one for each root cause, with its state and the reason for it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Jobs: what agents are ordered to do, signed, and how it ended.
+//! The API's jobs: the signed orders that agents receive, and how each ended.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The operator's REST contract: what the control plane answers and what it is asked.
+//! The contract of the operator's REST API: its requests, its responses and a client for them.
 //!
 //! It decides the names and shapes of every document under `/api/v1`, each with its OpenAPI schema, and holds the
 //! [`client`] that the command line uses. It leaves to the server what the values are, and to the command line how

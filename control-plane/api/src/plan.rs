@@ -1,4 +1,4 @@
-//! Plans: what would be done, and why that.
+//! The API's plans: what a remedy would change, and why it was chosen.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

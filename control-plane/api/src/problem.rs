@@ -1,4 +1,4 @@
-//! What a refusal looks like: RFC 9457 with what was expected, what was found and what to do.
+//! The problem document (RFC 9457) of every refused request, with what was expected, what was found and what to do.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,4 +1,4 @@
-//! What lists can be asked for. An unknown parameter is refused, never ignored.
+//! The query parameters of lists. An unknown parameter is refused, never ignored.
 
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;

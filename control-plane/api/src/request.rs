@@ -1,4 +1,5 @@
-//! What an operator sends. An unknown field is refused, so that a misspelt name is never taken for one left out.
+//! The request bodies that an operator sends. An unknown field is refused, so that a misspelt name is not taken for an
+//! omitted one.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

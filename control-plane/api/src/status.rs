@@ -1,4 +1,4 @@
-//! An overview of the whole fleet.
+//! The API's overview of the whole fleet.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

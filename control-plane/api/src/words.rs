@@ -1,5 +1,5 @@
-//! The words of this version in `state`, `kind`, `severity` and the like: for the OpenAPI document and for whoever has
-//! to offer them as a choice.
+//! The values that `state`, `kind`, `severity` and similar fields have in this version, for the OpenAPI document and
+//! for clients that offer them as a choice.
 //!
 //! The fields themselves are strings, so that a client shows a word that it does not know as it is. That these are the
 //! control plane's own words is held by a test of the server, which knows both.

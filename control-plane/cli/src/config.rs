@@ -1,4 +1,4 @@
-//! The contexts file: which servers this person knows, and which one is meant when none is named.
+//! The contexts file: the control planes that this user knows, and which one is used when none is named.
 //!
 //! `$XDG_CONFIG_HOME/nimbus/config.toml`. It holds paths of token files, never tokens. Decides where things are;
 //! connecting is left to [`crate::connect`].

@@ -1,4 +1,4 @@
-//! Questions to a person. Without a terminal nothing is asked and nothing is done: the message names the flag that answers.
+//! Questions to the user. Without a terminal nothing is asked or done, and the message names the flag that answers.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 

@@ -1,4 +1,5 @@
-//! Which server is meant, which token opens it, and what its refusals mean for a command.
+//! Finds the control plane and the token that a command uses, and turns the control plane's refusals into failures of
+//! the command.
 //!
 //! A token is sent only to the server it belongs to: with `--server` naming another address than the context's, the
 //! context's token is not used.

@@ -1,4 +1,4 @@
-//! What every command is given: the flags, the terminal, the clock, and the way to print.
+//! What every command receives: the flags, the terminal, the clock, and the functions that print.
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};

@@ -1,4 +1,4 @@
-//! What went wrong, in three parts: what was expected, what was found, what to do next.
+//! A command's failure in three parts: what was expected, what was found, and what to do next.
 //!
 //! Decides the wording's frame and the exit code; the parts come from where the trouble is.
 

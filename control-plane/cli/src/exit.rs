@@ -1,4 +1,4 @@
-//! The exit codes that scripts rely on. Nothing else in the program names a number.
+//! The exit codes that scripts rely on. No other file names a number.
 
 use std::process::ExitCode;
 

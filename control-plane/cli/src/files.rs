@@ -1,4 +1,4 @@
-//! Small files written whole: the contexts file and the agent's local policy. Decides nothing about their content.
+//! Writes small files atomically: the contexts file and the agent's managed policy.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;

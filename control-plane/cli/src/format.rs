@@ -1,4 +1,4 @@
-//! The `-o` formats for programs. Tables are left to the views.
+//! The `-o` formats for programs (JSON, YAML, names). Tables are rendered by the views.
 
 use clap::ValueEnum;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The flags that several commands share: those that hold everywhere, and the page of a list. It knows no command.
+//! The flags that several commands share: those that every command has, and the paging flags of lists.
 
 use clap::Args;
 use nimbus_api::PageQuery;

@@ -1,4 +1,4 @@
-//! Ids as a person types them: whole, or the start of one, with or without its type's prefix.
+//! Ids as a user types them: complete or shortened to their start, with or without the prefix that names their type.
 //!
 //! Decides which listed id is meant; an ambiguous start lists the candidates instead of guessing.
 

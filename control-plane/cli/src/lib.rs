@@ -1,4 +1,4 @@
-//! The operator's command: `nimbus up` and a client of the control plane's REST contract.
+//! The operator's command `nimbus`: `nimbus up`, and a client of the control plane's REST API.
 //!
 //! [`commands`] holds one file for each command: its flags and what it does. [`view`] turns answers into what a
 //! person reads, as pure functions; [`output`] holds what all views share. Every answer that a program reads is the

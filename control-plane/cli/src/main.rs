@@ -1,4 +1,4 @@
-//! The operator's command: a thin shell around the library.
+//! The `nimbus` program: a thin shell around the library.
 
 use std::process::ExitCode;
 

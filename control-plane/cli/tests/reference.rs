@@ -1,4 +1,4 @@
-//! `docs/cli.md` says what the command line really takes: it is written from the grammar, and compared with it here.
+//! Compares `docs/cli.md` with the command line's grammar, from which it is written.
 //!
 //! After a change to the grammar: `UPDATE_DOCS=1 cargo test -p nimbus --test reference`.
 

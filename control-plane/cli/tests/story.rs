@@ -1,4 +1,5 @@
-//! The file story through the real binary: `nimbus up` in one process, an operator's commands in others.
+//! Tests the way of a drifted file through the real binary: `nimbus up` in one process, an operator's commands in
+//! others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails where it must not go on")]
 
 mod support;

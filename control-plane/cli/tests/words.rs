@@ -1,4 +1,4 @@
-//! What the command line promises without any control plane: help, exit codes, formats, colours.
+//! Tests what the command line promises without a control plane: help, exit codes, formats, colours.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Approvals: when a person's word counts.
+//! Approvals: how one is requested, and when an operator's decision on it counts.
 //!
 //! It is bound to one plan's digest, expires, is used once, and never comes from the requester.
 

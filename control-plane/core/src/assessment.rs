@@ -1,4 +1,4 @@
-//! What is wrong in each cluster and on each host, made again only where something changed.
+//! The findings and storm figures of each cluster and host, computed again only where something changed.
 //!
 //! Holds findings and figures; what counts as a finding is decided by the causes.
 

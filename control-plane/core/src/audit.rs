@@ -1,4 +1,4 @@
-//! The audit chain: how a row is hashed, and whether a run of rows is whole.
+//! The audit log's hash chain: how a row is hashed, and how a run of rows is verified.
 //!
 //! Decides nothing about what is audited; the store gives each draft its place and calls [`hash`] inside the
 //! transaction that writes it. Anyone with the rows can verify them offline.

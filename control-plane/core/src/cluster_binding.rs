@@ -1,4 +1,4 @@
-//! Which agent may report for which cluster.
+//! The binding of agents to clusters: decides which agent may report for which cluster.
 //!
 //! A certificate proves which agent reports, not where it lives, and a cluster's UID is no secret: an agent that names
 //! one may not live there. So an agent is bound to one cluster for good: the one that its token was made for, or else the

@@ -1,4 +1,4 @@
-//! What agents say of themselves becomes agent and cluster documents.
+//! Turns the status that agents report into agent and cluster documents.
 //!
 //! Facts only: what may be done in a cluster starts as *observe* and is changed by operators alone; which agent may report
 //! for a cluster is decided in `cluster_binding`.

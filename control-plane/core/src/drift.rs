@@ -1,4 +1,4 @@
-//! What differs, field by field.
+//! Compares an expected and an actual state field by field.
 
 use nimbus_protocol::to_hex;
 

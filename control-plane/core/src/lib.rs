@@ -1,4 +1,4 @@
-//! The control plane's decisions, pure: plain functions of a snapshot and `now`.
+//! The control plane's decisions, as pure functions of a snapshot and `now`.
 //!
 //! Facts come in as observations ([`world`]), decisions go out as values ([`model::ChangeSet`], [`remediation::UnsignedJob`]).
 //! Nothing here reads a clock, draws a random number, opens a file or a socket; the same input always gives the

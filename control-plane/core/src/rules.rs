@@ -1,4 +1,4 @@
-//! The rules as an operator sees them: which incident has which remedy, and who decides.
+//! The rules that an operator sees: which incident has which remedy, and who decides on it.
 //!
 //! Derived from the lists of causes and remedies: nothing is said here a second time.
 

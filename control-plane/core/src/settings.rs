@@ -1,4 +1,4 @@
-//! Every figure that a decision depends on, in one place.
+//! The settings: every number that a decision depends on, in one place.
 //!
 //! Says what the figures are and which combinations make no sense; what they are used for is in `causes`,
 //! `remedies`, `safety` and `remediation`.

@@ -1,4 +1,4 @@
-//! What a decision is made from: one immutable value that borrows everything.
+//! The snapshot that decisions are made from: one immutable value that borrows the world and the open documents.
 //!
 //! The server reads the documents with their versions, borrows the world, and hands this over. It also answers
 //! the question that comes before every decision: is this part of the world known well enough?

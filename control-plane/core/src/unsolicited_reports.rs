@@ -1,4 +1,4 @@
-//! Reports that nobody waits for: on jobs that are not the agent's, and on copies of a job.
+//! Job reports that the control plane does not expect: about jobs of another agent, and about replayed copies of a job.
 //!
 //! A few of them are worth an audit row, a flood of them is not. One that comes again, because its acknowledgement was
 //! lost, gets no second row as long as it is remembered.

@@ -1,4 +1,4 @@
-//! What the gateway, the tasks and REST share.
+//! The state that the gateway, the tasks and the REST interface share.
 //!
 //! It decides nothing. Every change of a document goes through [`App::commit`], so that the tasks hear of it; every
 //! decision looks through [`App::look`], so that all of them see the same.

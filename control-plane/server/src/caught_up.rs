@@ -1,4 +1,4 @@
-//! Whose picture is of now: an agent that comes back may have seen much that has not arrived yet.
+//! Tracks whether the world has applied everything that a reconnected agent had observed before it connected.
 //!
 //! A hello says up to which sequence the agent has observed. Until all of it is in the world, the agent counts as not
 //! connected for every decision: what was true before it went away is not known to be true.

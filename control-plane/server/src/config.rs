@@ -1,4 +1,4 @@
-//! What a control plane is started with.
+//! The configuration of one control plane.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Starts the parts in their order and stops them in the reverse one.
+//! The life cycle of a control plane: starts its parts in order and stops them in reverse order.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! The documents: the one way to change them, and those that are open, read together and kept until the next change.
+//! Access to the stored documents: the only way to change them, and a cache of the open ones, which is valid until the
+//! next change.
 //!
 //! What is open is bounded: agents, clusters, incidents that are not resolved with their plans and approvals, and the jobs
 //! that are not final or still count as attempts. The store refuses to read more than its own bound.

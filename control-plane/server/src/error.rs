@@ -1,4 +1,4 @@
-//! Why a control plane does not start: each says what to do.
+//! Errors that prevent a control plane from starting; each says what to do.
 
 use std::net::SocketAddr;
 

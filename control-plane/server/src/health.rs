@@ -1,4 +1,4 @@
-//! Whether this process can do its work, part by part: what `/readyz` and `nimbus status` say.
+//! The health of this process, part by part, as `/readyz` and `nimbus status` report it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! The listener for operators: plain HTTP on a loopback address only, TLS everywhere else, HTTP/1.1 on both.
+//! The operators' listener: plain HTTP on a loopback address only, TLS everywhere else, HTTP/1.1 on both.
 //!
 //! Nobody has shown a token yet while a connection is opened and a request's head is read: [`Bounds`] says how many
 //! connections there may be, how many of them from one address, and how long each may take for that. What a whole request

@@ -1,4 +1,4 @@
-//! The control plane as a process: gateway, tasks and REST around the decisions of `nimbus-control-core`.
+//! The control plane's server: gateway, tasks and REST interface around the decisions of `nimbus-control-core`.
 //!
 //! It decides nothing about incidents, plans or jobs itself: it carries facts in, calls the pure decisions, commits
 //! what they return and carries jobs out. Everything it does resumes from the store after a crash.

@@ -1,4 +1,4 @@
-//! What a row of the observation log holds: a batch, compressed.
+//! The payload of a row in the observation log: one batch, compressed.
 
 use nimbus_protocol::frame::{self, FrameError};
 use nimbus_protocol::v1;

@@ -1,4 +1,4 @@
-//! `nimbus-control-plane`: reads its options, starts a control plane, stops it on SIGINT or SIGTERM.
+//! The `nimbus-control-plane` program: reads its options, starts a control plane, and stops it on SIGINT or SIGTERM.
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! The figures behind `/metrics`. Each control plane has its own recorder: nothing global, so that two of them
-//! (or one beside an agent) can live in one process.
+//! The metrics behind `/metrics`. Each control plane has its own recorder and nothing is global, so that two of them
+//! (or one beside an agent) can run in one process.
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};

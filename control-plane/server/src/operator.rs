@@ -1,4 +1,4 @@
-//! The operator's bearer token: made once, kept in one file, compared by hash in constant time.
+//! The operator's bearer token: generated once, kept in one file, and compared by hash in constant time.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Agents' reports on jobs, from the sessions to the tasks: each waits here until it is committed.
+//! The queue of job reports between the sessions, which receive them, and the tasks, which commit them.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! Who is connected: one session for each agent, the newest wins; the way for jobs to get to a connected agent.
+//! The registry of live sessions: one for each agent, of which the newest replaces an older one, and the queue through
+//! which jobs reach a connected agent.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Shares: how much of a common bound one address may hold, so that nobody takes all of it from everybody else.
+//! Counts how much of a common bound each client address holds, so that no address takes all of it.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,4 +1,4 @@
-//! Signs jobs: the Ed25519 key that agents trust, and nothing else.
+//! Signs jobs with the Ed25519 key that agents trust.
 
 use std::path::Path;
 

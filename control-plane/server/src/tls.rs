@@ -1,4 +1,5 @@
-//! TLS: who may handshake with whom. TLS 1.3 only for agents, with a post-quantum hybrid key exchange first.
+//! The TLS configuration of the listeners. Agents get TLS 1.3 only, with a post-quantum hybrid key exchange offered
+//! first.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Join tokens: made here, spent in `gateway::enrol`.
+//! Creates join tokens; `gateway::enrol` redeems them.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Wakes the tasks when there may be something to do. A wake-up is never needed for correctness: each task also
-//! looks by itself once a second.
+//! Wakes the tasks when there may be something to do. No wake-up is needed for correctness: each task also runs by
+//! itself once a second.
 
 use tokio::sync::Notify;
 

@@ -1,4 +1,4 @@
-//! The picture of the world that this process keeps, what is wrong in it, and how far it has followed the log.
+//! The shared world of this process, its assessment, and how far it has followed the observation log.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

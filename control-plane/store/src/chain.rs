@@ -1,4 +1,4 @@
-//! The audit chain as the store keeps it: extended inside a commit, read by page, by filter, or from end to end.
+//! The audit log's hash chain in the store: extended inside a commit, read by page, by filter, or from end to end.
 //!
 //! Decides that the chain has one end: the row in `audit_head` is taken before a row is added, so that two writers
 //! stand in line and the chain never forks. How a row is hashed is the core's decision. Audit rows are never removed

@@ -1,4 +1,4 @@
-//! Which database error is of which sort.
+//! Classifies database errors by what a caller can do about them.
 //!
 //! Decides by codes, never by words, so that a server that speaks another language is understood too; the words go
 //! into the detail.

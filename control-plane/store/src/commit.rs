@@ -1,4 +1,4 @@
-//! Committing a change set: documents, audit rows and cursors, all of it or nothing.
+//! Commits a change set: documents, audit rows and cursors, together or not at all.
 //!
 //! Decides that a document is written only over the version that was read. What a change set holds was decided by
 //! whoever made it.

@@ -1,4 +1,4 @@
-//! Texts as both databases can keep them: columns that are searched by, and ids.
+//! Prepares texts so that both databases can keep them: search columns and ids.
 
 /// Longest `key` that is stored as it is; of a longer one its SHA-256. PostgreSQL cannot index a path of 4,096 bytes.
 const LONGEST_KEY: usize = 512;

@@ -1,4 +1,4 @@
-//! Epochs: each start of a control plane takes the next one, and from then on only the newest writes.
+//! Epochs: each start of a control plane takes the next number, and from then on only the newest may write.
 //!
 //! The lock of [`Store::exclusive_use`] lives in a connection, which can be lost without its holder noticing: the server
 //! restarts, a limit for idle sessions ends it, a pooler gives it to somebody else. Another control plane may start

@@ -1,4 +1,4 @@
-//! What can go wrong in the store, sorted by what a caller can do about it.
+//! Errors of the store, classified by what a caller can do about them.
 //!
 //! Decides the sorts and their sentences; [`crate::classify`] decides which database error is of which sort. Every
 //! message names the database without its password.

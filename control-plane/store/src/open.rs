@@ -1,4 +1,5 @@
-//! Opens a database: the file and its mode, the pools and their bounds, the settings of each connection.
+//! Opens a database: creates the file with its mode, sets up the connection pools and their bounds, and configures each
+//! connection.
 
 use std::fs;
 use std::io;

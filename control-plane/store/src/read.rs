@@ -1,4 +1,4 @@
-//! Reading documents: by id, by page, or all that a decision needs.
+//! Reads documents: by id, by page, or all that a decision needs.
 //!
 //! Decides the order of lists (time of making, then id, so that equal times still have one order) and what a cursor
 //! looks like. Pages are bounded; a reader of everything is bounded too, and refuses rather than leave some out.

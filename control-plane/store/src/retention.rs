@@ -1,4 +1,5 @@
-//! Retention of documents. The log's is [`Store::trim_log`]; audit rows are kept for good in this version.
+//! Deletes documents that ended long ago. The log is trimmed by [`Store::trim_log`]; audit rows are kept for good in
+//! this version.
 //!
 //! Decides what may go: resolved incidents with their plans, approvals and jobs, join tokens that are used or ran out,
 //! and the revision histories of workloads that are gone. Agents, clusters, and whatever belongs to an incident that is not resolved, stay.

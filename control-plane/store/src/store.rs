@@ -1,4 +1,4 @@
-//! The store itself: opened, asked whether it answers, closed. What it does is in the modules beside this one.
+//! The [`Store`] itself: opening, health check, closing. Its other methods are in the modules beside this one.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The stories on each database, and what only one of them can show.
+//! Runs the stories on each database, and tests what only one of them can show.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicU32, Ordering};

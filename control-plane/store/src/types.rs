@@ -1,4 +1,4 @@
-//! What goes into the store and comes out of it, apart from the models themselves.
+//! The types that the store takes and returns, apart from the models themselves.
 
 use jiff::Timestamp;
 use nimbus_control_core::model::{AuditRow, Versioned};

@@ -1,4 +1,4 @@
-//! Where the database is: an address that is read once and never shows its password.
+//! The address of a database, which is parsed once and never shows its password.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A database that an earlier build wrote is opened by this one, and everything in it is still read.
+//! Opens a database that an earlier build wrote, and reads everything in it.
 //!
 //! `recorded/schema-N.db` is the database of a control plane that watched three files, put one back, accepted another
 //! and asked about the third. It is never written again: a new schema brings its own record beside it.

@@ -1,4 +1,4 @@
-//! One example of each message, every field set to something else than its default.
+//! One example of each message, with every field set to something else than its default.
 
 use nimbus_protocol::v1::{self, action, agent_frame, observation, server_frame};
 

@@ -1,4 +1,4 @@
-//! What the benchmarks share: their result as one JSON object, percentiles, and a process's own accounting.
+//! What the benchmarks share: results as one JSON object, percentiles, and the resource usage of a process.
 
 pub mod observed;
 pub mod usage;

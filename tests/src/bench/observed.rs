@@ -1,4 +1,4 @@
-//! A made-up cluster as an agent reports it, for benchmarks that need no server.
+//! A generated cluster as an agent would report it, for benchmarks that need no API server.
 
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::{self, observation::Body, sync_mark::Phase};

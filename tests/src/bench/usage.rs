@@ -1,4 +1,4 @@
-//! What the kernel says a process uses: memory from `/proc/PID/status`, processor time from `/proc/PID/stat`.
+//! Reads a process's memory from `/proc/PID/status` and its processor time from `/proc/PID/stat`.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! How long a decision takes over a cluster of ten thousand pods, and how much memory the picture of it needs.
+//! Measures how long a decision over a cluster of ten thousand pods takes, and how much memory its inventory needs.
 //!
 //! Everything is in this process: observations of a made-up cluster go into the control plane's picture of the world,
 //! and one pass of diagnose, plan and dispatch is timed. No store, no socket.

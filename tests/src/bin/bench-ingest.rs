@@ -1,5 +1,5 @@
-//! Durable observations per second: 100 simulated agents over real QUIC into one control plane, acknowledged only
-//! after the commit. The load runs on the same cores as the server that it measures.
+//! Measures durable observations per second: 100 simulated agents over real QUIC into one control plane, acknowledged
+//! only after the commit. The load runs on the same cores as the server that it measures.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

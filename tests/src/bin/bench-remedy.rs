@@ -1,5 +1,5 @@
-//! From broken to mended: how long after the API server shows a crash-looping pod is it evicted, with everything real
-//! in between (watch, spool, QUIC, commit, diagnosis, plan, signature, admission, journal, eviction)?
+//! Measures the time from the moment when the API server shows a crash-looping pod to its eviction, with everything
+//! real in between (watch, spool, QUIC, commit, diagnosis, plan, signature, admission, journal, eviction).
 //!
 //! Both moments are taken from one watch of the API server in this process, on one clock.
 

@@ -1,4 +1,4 @@
-//! A real Kubernetes on loopback to try things on: prints its kubeconfig and runs until Ctrl-C.
+//! Runs a real Kubernetes control plane on loopback for trying things out: prints its kubeconfig and runs until Ctrl-C.
 
 use nimbus_tests::rig::{Cluster, Options};
 

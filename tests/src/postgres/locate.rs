@@ -1,5 +1,4 @@
-//! Where PostgreSQL's server programs are. Tests and `cargo xtask` use this same file; it needs nothing
-//! but std and anyhow.
+//! Finds PostgreSQL's server programs. Tests and `cargo xtask` share this file, so it needs nothing but std and anyhow.
 
 use std::path::PathBuf;
 use std::process::Command;

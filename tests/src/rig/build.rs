@@ -1,4 +1,4 @@
-//! Where the cluster's programs come from: the machine's own, or built from the Go module beside.
+//! Finds the programs of the test cluster on this machine, or builds them from the Go module in `tests/`.
 //!
 //! `KUBEBUILDER_ASSETS` (the variable that envtest users know) comes first, program by program. What
 //! it lacks is built once into `target/rig/bin/KEY`, where KEY changes with the module's sources.

@@ -1,4 +1,4 @@
-//! The cluster's own certificate authority, and client certificates for whoever a test wants to be.
+//! The certificate authority of the test cluster, and client certificates for the users that a test needs.
 //!
 //! Decides names and extensions; the authority lives in memory and ends with the cluster.
 

@@ -1,4 +1,4 @@
-//! The processes of a cluster and their command lines.
+//! The processes of the test cluster and their command lines.
 //!
 //! Decides every flag, and why it is not the default. Order and readiness are left to
 //! [`Cluster`](super::Cluster).

@@ -1,4 +1,4 @@
-//! A genuine Kubernetes control plane for tests, its kubelets simulated.
+//! The test cluster: a real Kubernetes control plane with simulated kubelets.
 //!
 //! etcd, the API server, the controller manager and the scheduler are the real programs; kwok plays
 //! the kubelets by the stages in `tests/rig/stages`, where every fault that a test can switch on is

@@ -1,4 +1,4 @@
-//! Deployments to break and to watch, each test's in a namespace of its own.
+//! Deployments that tests break and watch, in a namespace of each test's own.
 //!
 //! Decides how a test's Deployment looks and how a fault is switched on; what the faults do is in the
 //! stages (`tests/rig/stages`).

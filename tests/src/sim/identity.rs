@@ -1,4 +1,4 @@
-//! Enrolment of a simulated agent, and the TLS client that its identity gives.
+//! Enrolment of a simulated agent, and the TLS client for its identity.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A simulated agent: the real wire (QUIC, mutual TLS, frames) without anything behind it.
+//! A simulated agent: it speaks the real protocol (QUIC, mutual TLS, frames) and watches nothing.
 //!
 //! It stands for an agent's half of the protocol only: it enrols, says hello, sends batches, takes acks and jobs.
 //! Load and fault tests use it where a hundred real agents would not fit, or where the peer must misbehave.

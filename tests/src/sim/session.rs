@@ -1,4 +1,4 @@
-//! A simulated agent's session: hello, batches, acks, jobs.
+//! A simulated agent's session: hello, batches, acknowledgements and jobs.
 
 use std::net::SocketAddr;
 

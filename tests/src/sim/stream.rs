@@ -1,4 +1,4 @@
-//! Streams of made-up observations, checked on both ends: what was acknowledged, and what the store holds.
+//! Streams of generated observations, checked at both ends: what was acknowledged, and what the store holds.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

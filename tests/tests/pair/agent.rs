@@ -1,4 +1,4 @@
-//! The agent: its real session, and as much of a spool and a journal as the session talks to.
+//! The agent of the simulated pair: its real session, with as much of a spool and a journal as the session needs.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The control plane: its real sessions, and as much of a log, of documents and of a dispatcher as they talk to.
+//! The control plane of the simulated pair: its real sessions, with as much of a log, documents and a dispatcher as
+//! they need.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

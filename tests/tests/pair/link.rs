@@ -1,4 +1,4 @@
-//! The link between the two, and the clock: everything that happens later waits here.
+//! The simulated link of the pair and its virtual clock, with a queue of all events that happen later.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

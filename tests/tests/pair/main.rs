@@ -1,4 +1,5 @@
-//! An agent's session and the control plane's, run against each other in memory: a simulated link on a virtual clock.
+//! Runs an agent's session and the control plane's against each other in memory, over a simulated link and on a virtual
+//! clock.
 //!
 //! The link loses connections, stalls, is slow, and orders nothing across its two streams; the control plane crashes with
 //! whatever it has not committed. Whatever happens: nothing is acknowledged that is not stored, every observation is

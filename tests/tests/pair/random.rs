@@ -1,4 +1,4 @@
-//! Numbers that depend on the seed alone (SplitMix64).
+//! Pseudo-random numbers that depend on the seed alone (SplitMix64).
 
 use std::time::Duration;
 

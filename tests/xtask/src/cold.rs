@@ -1,4 +1,4 @@
-//! `cargo xtask test --cold`: the same run as on a machine that has built nothing yet.
+//! `cargo xtask test --cold`: runs the tests with every cache empty, as on a machine that has built nothing yet.
 //!
 //! Every cache is replaced by an empty one in a temporary directory: cargo's home, the target directory (with the
 //! cluster's programs in it), Go's modules and builds. What says where things come from stays: cargo's configuration

@@ -1,4 +1,4 @@
-//! The machine that figures were measured on, in a few words.
+//! Describes the machine that a benchmark ran on, in a few words.
 
 use std::process::Command;
 

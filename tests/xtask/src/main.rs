@@ -1,4 +1,4 @@
-//! `cargo xtask`: the project's own chores.
+//! `cargo xtask`: the project's development tasks.
 //!
 //! `test` runs every test there is, the real cluster and both databases included; `--quick` is the inner loop without
 //! servers, `--faults` the long fault tests alone, and `--cold` any of these with every cache empty. `arrows` checks

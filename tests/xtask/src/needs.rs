@@ -1,4 +1,4 @@
-//! What the tests need of the machine, and how it gets there.
+//! What the tests need on the machine (a C compiler, Go, PostgreSQL), and how each is installed.
 //!
 //! Three things that cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already) and
 //! PostgreSQL's server programs. What is missing is installed with the system's package manager when this user may do

@@ -1,4 +1,4 @@
-//! Steps that are run one after the other, timed, and summed up at the end.
+//! Runs steps one after the other, with their times and a summary at the end.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The integration tests of the workspace, by what they need.
+//! The integration tests of the workspace, grouped by what they need.
 //!
 //! Those of every crate but `nimbus-tests` need no server. A test of `nimbus-tests` does, unless its own text says that
 //! it is of another kind, with the mark of [`Kind`].

@@ -1,4 +1,4 @@
-//! The chores as a program: what is said on a machine that lacks what they need.
+//! Tests of `cargo xtask` as a program: what it says on a machine that lacks what the tests need.
 #![allow(clippy::unwrap_used, reason = "a test ends where it finds something else")]
 
 use std::process::Command;

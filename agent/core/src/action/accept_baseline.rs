@@ -1,4 +1,4 @@
-//! Accept a baseline: take what stands at a watched path now as what it should be.
+//! The agent's rules for `accept_baseline`, the action that makes the present state of a watched file its new baseline.
 
 use nimbus_protocol::v1;
 

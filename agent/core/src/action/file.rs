@@ -1,4 +1,5 @@
-//! Files as actions name them: a path below a watched root, and the facts that a file is to have.
+//! How an action names a watched file: by a path below a watched root, and by the facts (kind, mode, owner, hash) that
+//! the file must have.
 
 use nimbus_protocol::v1;
 

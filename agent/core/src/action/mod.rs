@@ -1,5 +1,5 @@
-//! What this agent holds of each action: where it runs, whether a person has to approve it, whether it is complete,
-//! what the local policy is asked about, what must still be true before it acts, and which rights it needs.
+//! The agent's rules for each action: where it runs, whether it needs an approval, whether it is well-formed, what the
+//! local policy is asked about, its preconditions, and the RBAC rights that it needs.
 //!
 //! One file for each action. The list at the end of this file is the only one; [`AgentRules`] has no default method,
 //! so an action that is missing here, or answers a question by saying nothing, does not compile.

@@ -1,4 +1,5 @@
-//! Kubernetes objects as actions name them: by namespace, name and UID.
+//! How an action names a Kubernetes object: by namespace, name and UID, so that a new object of the same name is never
+//! mistaken for it.
 
 use nimbus_protocol::v1;
 

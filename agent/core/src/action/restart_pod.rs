@@ -1,4 +1,4 @@
-//! Restart a pod: evict it, so that its ReplicaSet makes another one.
+//! The agent's rules for `restart_pod`, the action that evicts a pod so that its controller creates a replacement.
 
 use nimbus_protocol::v1;
 

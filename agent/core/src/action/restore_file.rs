@@ -1,4 +1,4 @@
-//! Restore a file: put a watched file back to its baseline.
+//! The agent's rules for `restore_file`, the action that returns a watched file to its baseline.
 
 use nimbus_protocol::v1;
 

@@ -1,4 +1,5 @@
-//! The rights that an agent needs on the Kubernetes API, from the kinds that it watches and the actions that it may take.
+//! The RBAC rights that an agent needs on the Kubernetes API, derived from the kinds that it watches and the actions
+//! that it may take.
 //!
 //! The ClusterRole and the table in the documents are both made from this, so that neither can forget an action.
 

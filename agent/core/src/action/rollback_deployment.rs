@@ -1,4 +1,5 @@
-//! Roll a Deployment back: put its pod template back to that of an earlier revision.
+//! The agent's rules for `rollback_deployment`, the action that returns a Deployment's pod template to that of an
+//! earlier revision.
 
 use nimbus_protocol::v1;
 

@@ -1,4 +1,5 @@
-//! Open a node again that still carries a cordon of ours.
+//! The agent's rules for `uncordon_node`, the action that makes a node schedulable again when one of Nimbus's jobs left
+//! it cordoned.
 
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;

@@ -1,4 +1,4 @@
-//! Jobs that are let through, and everything that is not.
+//! Tests of admission: which signed jobs the agent runs, and which it refuses with which reason.
 #![allow(clippy::unnecessary_wraps, reason = "the fields of messages are optional")]
 
 use ed25519_dalek::SigningKey;

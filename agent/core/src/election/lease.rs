@@ -1,4 +1,5 @@
-//! The Lease as the election reads and writes it. Fields that it does not know stay as they were.
+//! The fields of the `coordination.k8s.io/v1` Lease that the election reads and writes. Fields that this version does
+//! not know are left as they are.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The state machine: what to ask next, and what each answer means.
+//! The election as a state machine: which request to send to the API server next, and how each answer changes the
+//! state.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The election of the one replica that watches and changes a cluster: the holder of a `coordination.k8s.io/v1` Lease.
+//! Leader election among the agents of one cluster: the holder of a `coordination.k8s.io/v1` Lease is the one that
+//! watches and changes the cluster.
 //!
 //! [`Election`] is a state machine without I/O or a clock. The daemon sends each [`Request`] that [`Election::poll`]
 //! gives, hands the API server's [`Answer`] to [`Election::answer`], and publishes [`Election::leadership`]. `now` is a

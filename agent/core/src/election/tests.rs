@@ -1,4 +1,5 @@
-//! What a replica asks for, one answer after the other. What several do at once is in `tests/election`.
+//! Tests of one replica's requests, answer by answer. Several replicas at the same time are simulated in
+//! `tests/election`.
 
 use jiff::Timestamp;
 

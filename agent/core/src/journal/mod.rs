@@ -1,5 +1,5 @@
-//! The durable memory of jobs: what was admitted, how far it came, and the reports that the control plane has not
-//! acknowledged.
+//! The job journal: a durable record of which jobs were admitted, which phase each has reached, and which reports the
+//! control plane has not acknowledged.
 //!
 //! It decides what has to be on disk before the next step may be taken; the daemon carries out each [`Effect`],
 //! with fsync, before it goes on. It remembers the highest epoch and the latest time seen, so that neither an older

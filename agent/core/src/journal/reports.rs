@@ -1,4 +1,4 @@
-//! The reports of jobs that the control plane has not acknowledged.
+//! The journal's job reports that the control plane has not acknowledged yet.
 
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1::{self, job_report};

@@ -1,4 +1,5 @@
-//! The journal's file: each record is the newest state of one job, with the epoch and the latest time seen.
+//! The file format of the job journal: each record holds the newest state of one job, the control plane's epoch and the
+//! latest time seen.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The journal over restarts, cuts and clocks that go wrong.
+//! Tests of the journal across restarts, torn writes and clocks that jump.
 
 use proptest::prelude::*;
 

@@ -1,4 +1,4 @@
-//! The host's health, and which change of it is worth a message.
+//! The host's health samples, and the decision which change of them is worth an observation.
 //!
 //! A sample is sent when a figure moved by more than its threshold since the last one sent, and after
 //! [`AT_LEAST_EVERY`] anyway, so that a quiet host is not taken for a silent one.

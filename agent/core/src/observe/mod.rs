@@ -1,4 +1,4 @@
-//! Turns what the daemon read into observations without secrets.
+//! Turns files, host samples and Kubernetes objects that the daemon read into observations that hold no secrets.
 //!
 //! Each part takes plain values and gives the message that may leave the machine. What has no field in the protocol is
 //! dropped: environment values, arguments, annotations, and file contents that look secret.

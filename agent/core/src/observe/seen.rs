@@ -1,4 +1,4 @@
-//! A hash of what was last sent of each object: an object that did not change is not sent again.
+//! A table with a hash of what was last sent for each object, so that an unchanged object is not sent again.
 //!
 //! It tells changed from unchanged and, at the end of a listing, what vanished. It does not keep the objects: an
 //! object takes 25 bytes in a table that is between 7/16 and 7/8 full, so **at most 58 bytes** (half as much again

@@ -1,4 +1,4 @@
-//! The text of a policy file: unknown fields and paths that can never match are errors, not silence.
+//! The syntax of a policy file. Unknown fields and paths that can never match are errors rather than silently ignored.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! What this agent may ever do: local files that the control plane can narrow and never widen.
+//! The local policy: files on the agent's machine that say which actions it may take, and where. The control plane can
+//! narrow it and never widen it.
 //!
 //! It decides from the job alone; whether the job is genuine is [`crate::admit`]'s question. Deny beats allow, and
 //! what is not allowed by name is denied: an empty policy observes only.

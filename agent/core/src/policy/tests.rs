@@ -1,4 +1,4 @@
-//! What a policy lets through, and how a broken one is refused.
+//! Tests of which jobs a policy allows, and of how an invalid policy file is refused.
 #![allow(clippy::unnecessary_wraps, reason = "the fields of messages are optional")]
 
 use super::*;

@@ -1,4 +1,4 @@
-//! The session with the control plane, as a state machine without a wire or a clock.
+//! The agent's session with the control plane, as a state machine without sockets or a clock.
 //!
 //! It decides when to connect and how long to wait after a failure, what to say, when silence means that the peer is
 //! gone, and how much may be in flight. The daemon carries: it turns what happens into an [`Event`], and does each

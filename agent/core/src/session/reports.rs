@@ -1,4 +1,4 @@
-//! Reports of jobs over one connection: which were sent, and which of them are not acknowledged.
+//! The job reports of one connection: which were sent, and which of those are not acknowledged.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Sessions over a wire and a clock that the tests hold.
+//! Tests of the session state machine over a simulated connection and a virtual clock.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is written and read back: segment headers, observation records, and the batch made of them.
+//! The on-disk format of the spool: segment headers, observation records, and the batches that are read back from them.
 
 use nimbus_protocol::v1;
 use prost::Message as _;

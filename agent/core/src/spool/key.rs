@@ -1,4 +1,4 @@
-//! Which object an observation is of: the newest state of an object is all that counts.
+//! The key of an observation, which names the object that it is of. Only the newest observation of each key matters.
 
 use nimbus_protocol::v1::{self, observation::Body, sync_mark};
 

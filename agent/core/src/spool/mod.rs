@@ -1,4 +1,4 @@
-//! The bounded, sequenced, durable queue of observations between what is seen and what is sent.
+//! The spool: a bounded, sequenced, durable queue of the observations that the control plane has not stored yet.
 //!
 //! It decides which sequence an observation gets, where its bytes go, what is sent next, what may be forgotten and
 //! what is dropped when there is no room. It holds positions, not payloads: the daemon carries out each

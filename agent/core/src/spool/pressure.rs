@@ -1,4 +1,5 @@
-//! What is given up when there is no room, when a write fails, or when the control plane knows more than this spool.
+//! What the spool gives up when its disk space is used up, when a write fails, or when the control plane has stored
+//! sequence numbers that this spool no longer knows.
 
 use std::collections::HashSet;
 

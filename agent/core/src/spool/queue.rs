@@ -1,4 +1,4 @@
-//! The queue itself: pushing, cutting batches, acknowledging.
+//! The spool's queue: pushes observations, cuts batches, takes acknowledgements.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,4 +1,5 @@
-//! Reading the spool back after a start: whole records count, a torn tail does not, damage costs what it hit.
+//! Recovery of the spool at start: whole records are kept, a torn tail is cut off, and damage costs only the records
+//! that it hit.
 
 use std::collections::BTreeMap;
 

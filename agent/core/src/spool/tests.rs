@@ -1,4 +1,5 @@
-//! The spool against a disk that can be cut off anywhere and a control plane that keeps what it acknowledges.
+//! Tests of the spool against a disk that may lose its tail at any byte, and a control plane that keeps what it
+//! acknowledged.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Reproducible choices from a seed (SplitMix64).
+//! Pseudo-random choices that are reproducible from a seed (SplitMix64).
 
 pub struct Random(u64);
 

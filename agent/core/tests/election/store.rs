@@ -1,4 +1,5 @@
-//! An API server with one Lease: compare-and-swap by resourceVersion, and somebody who edits it by hand.
+//! A simulated API server with one Lease: compare-and-swap by resourceVersion, and somebody who edits the Lease by
+//! hand.
 
 use nimbus_agent_core::election::{Answer, Lease, Request};
 use serde_json::json;

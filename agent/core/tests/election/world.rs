@@ -1,4 +1,5 @@
-//! Replicas, their clocks, the network between them and the API server, and what must hold at every moment.
+//! The simulation: replicas, their clocks, the network to the API server, and the invariants that are checked after
+//! every event.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

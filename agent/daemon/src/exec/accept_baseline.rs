@@ -1,4 +1,5 @@
-//! Takes what stands at a watched path now as its new baseline, if it is still what was decided on.
+//! The executor of `accept_baseline`: makes the present state of a watched file its new baseline, if it is still the
+//! state that the plan was made for.
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
-//! The one flow of every remedy: journal, check, act, report, verify, undo what did not help, report. Interrupted jobs
-//! join it where they were.
+//! The steps that every remedy's executor goes through: write the journal, check preconditions, act, report, verify,
+//! compensate where the change did not help, report the end. A job that a restart interrupted continues at the step
+//! that it had reached.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What a job may still do after it waited, or after a restart: a remedy that only counts, and a real journal.
+//! Tests of what a job may still do after it waited or after a restart, with a remedy that counts its calls and a real
+//! journal.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! Runs admitted jobs, each at most once.
+//! The executor: runs admitted jobs, each at most once.
 //!
 //! The order is fixed: the journal knows the job before anything is read for it, and knows that it is about to act
 //! before it acts; what was done is journalled before it is verified, and that it is to be undone before it is undone.

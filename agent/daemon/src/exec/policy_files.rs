@@ -1,4 +1,4 @@
-//! The local policy as its files say now: the person's, and beside it the managed one that `nimbus up` writes.
+//! Reads the local policy from its files: the operator's own, and the managed file beside it that `nimbus up` writes.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _};

@@ -1,4 +1,4 @@
-//! What a remedy is to the flow that runs it: the steps, their order and what each may answer.
+//! The trait that every remedy's executor implements: its steps, their order, and what each may answer.
 
 use std::time::{Duration, Instant};
 

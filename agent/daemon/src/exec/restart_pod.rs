@@ -1,4 +1,5 @@
-//! Evicts a crash-looping pod so that its controller makes another one, away from the old node where another is open.
+//! The executor of `restart_pod`: evicts a crash-looping pod so that its controller creates a replacement, on another
+//! node where one is schedulable.
 //!
 //! The eviction carries the pod's UID as a precondition and honours PodDisruptionBudgets. A cordon put up on the way is
 //! our own, is in the journal before it is put up, and is lifted once the replacement is bound, or in every other case.

@@ -1,4 +1,5 @@
-//! Puts a Deployment's pod template back to that of an earlier ReplicaSet, and watches the rollout.
+//! The executor of `rollback_deployment`: returns a Deployment's pod template to that of an earlier ReplicaSet and
+//! watches the rollout.
 //!
 //! A rollback that does not help is not undone. The template that was there before is the one whose rollout failed:
 //! putting it back would begin a third rollout towards a state that is known not to work, and would take away pods that

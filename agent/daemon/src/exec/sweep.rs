@@ -1,4 +1,5 @@
-//! The leader lifts our own cordons that were left over: of jobs that are done, or that nobody knows any more.
+//! Removes leftover cordons: the leading replica uncordons nodes that carry the annotation of a job that is finished or
+//! unknown.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! What the tests of the executors share: everything that a job needs over a directory of its own, an admitted job, and
-//! an API server that answers as it is told.
+//! Fixtures for the tests of the executors: the state that a job needs in a temporary directory, an admitted job, and a
+//! stub API server.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
-//! Opens a node again that still carries a cordon of ours, if it is the cordon of the very job that the plan names.
+//! The executor of `uncordon_node`: makes a node schedulable again, if its cordon is still that of the job that the
+//! plan names.
 //!
 //! The patch tests that annotation, so a cordon that anybody else put up meanwhile stays.
 

@@ -1,4 +1,5 @@
-//! The journal's one file. An effect is durable when the call returns; otherwise nothing may be acted on.
+//! The file behind the job journal. An effect is durable when the call returns; if the call fails, nothing may be acted
+//! on.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! The spool and its segment files: `spool/00000000000000000001.seg` and so on.
+//! The files behind the spool: its segments, `spool/00000000000000000001.seg` and so on.
 //!
 //! Calls block on the disk; the session's loop makes them on the spool's own thread. What a write that fails (a full
 //! disk) loses is listed again.

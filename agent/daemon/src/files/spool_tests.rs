@@ -1,4 +1,4 @@
-//! The spool over real files: restarts, torn tails, and a directory that cannot be written.
+//! Tests of the spool over real files: restarts, torn tails, and a directory that cannot be written.
 
 use std::io::Write;
 

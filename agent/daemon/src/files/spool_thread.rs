@@ -1,5 +1,5 @@
-//! The spool's own thread. The watchers wait on blocking threads for what they saw to be on disk, so that work must never
-//! wait for one of those threads itself.
+//! The thread that owns the spool. Watchers on blocking threads wait until their observations are on disk, so the spool
+//! must not itself need one of those threads.
 
 use std::io;
 use std::sync::mpsc;

@@ -1,4 +1,5 @@
-//! The agent's own key: made here, kept with mode 0600, never sent; only its certificate request travels.
+//! The agent's private key: generated on this machine, kept with mode 0600 and never sent; only its certificate request
+//! leaves the machine.
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_ECDSA_P256_SHA256, PublicKeyData as _,

@@ -1,4 +1,5 @@
-//! The agent's identity: its key, its certificate, the CA that it trusts and the keys whose jobs it trusts.
+//! The agent's identity: its private key, its certificate, the CA that it trusts, and the keys whose signatures on jobs
+//! it trusts.
 //!
 //! `agent.json` is written last, so an enrolment that a crash cut short leaves no identity; the key it made is used
 //! again by the next try. A renewal replaces the certificate and keeps the key.

@@ -1,4 +1,5 @@
-//! A new certificate for the same key, in time: after two thirds of the old one's life, over the live session.
+//! Renewal of the agent's certificate for the same key, over the live session, once two thirds of its lifetime are
+//! over.
 
 use std::path::PathBuf;
 use std::sync::Arc;

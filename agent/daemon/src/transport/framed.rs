@@ -1,4 +1,5 @@
-//! Whole messages over one QUIC stream. A frame longer than the protocol's bound is refused before it is read.
+//! Reads and writes whole messages on one QUIC stream. A frame longer than the protocol's bound is refused before its
+//! body is read.
 
 use nimbus_protocol::frame::{self, FrameError, HEADER, Header};
 use prost::Message;

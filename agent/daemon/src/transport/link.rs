@@ -1,4 +1,5 @@
-//! One connection: a control stream (both ways) and a data stream (batches out, acknowledgements in).
+//! One QUIC connection to the control plane: a control stream in both directions, and a data stream with batches out
+//! and acknowledgements in.
 //!
 //! Writers take frames from bounded queues, readers give frames to the session's loop; every event carries the
 //! connection's id, so that a late event of a dead connection is not taken for the living one's.

@@ -1,4 +1,4 @@
-//! Carries frames; what is sent, and when, is decided by `nimbus_agent_core::session`.
+//! The transport: carries frames over QUIC. What is sent and when is decided by `nimbus_agent_core::session`.
 
 pub mod framed;
 pub mod link;

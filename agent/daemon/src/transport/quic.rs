@@ -1,4 +1,4 @@
-//! QUIC with TLS 1.3: how a connection to the control plane is made.
+//! Connects to the control plane over QUIC with TLS 1.3.
 //!
 //! Post-quantum hybrid key exchange is offered first. Windows are small: an agent at rest holds little memory, and
 //! one frame is at most 1 MiB.

@@ -1,4 +1,4 @@
-//! Which server the agent accepts as its control plane.
+//! Decides which server certificate the agent accepts as its control plane's.
 //!
 //! Before enrolment: only one whose chain ends in the CA whose fingerprint the join token names, and whose leaf that CA
 //! signed for the name `nimbus-control-plane`. Afterwards: only one with a certificate of that CA.

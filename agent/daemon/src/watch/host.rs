@@ -1,4 +1,4 @@
-//! The host's health, sampled with as few system calls as the figures need.
+//! The watcher of the host's health: samples memory, load and disks with few system calls.
 //!
 //! Which samples are worth sending is decided by `nimbus_agent_core::observe::host`.
 

@@ -1,4 +1,4 @@
-//! What the agent watches: the host, its files and, while this replica leads, its cluster.
+//! The watchers of the agent: of the host, of its files and, while this replica leads, of its cluster.
 
 pub mod files;
 pub mod host;

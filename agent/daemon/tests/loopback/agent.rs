@@ -1,4 +1,5 @@
-//! A whole agent against a control plane in miniature: what it sees, what it does, what it refuses.
+//! Tests of a whole agent against a small test control plane: what it observes, which jobs it runs and which it
+//! refuses.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

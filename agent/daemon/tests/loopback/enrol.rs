@@ -1,4 +1,4 @@
-//! Joining over real QUIC on loopback.
+//! Tests of enrolment over real QUIC on loopback.
 
 use crate::plane::{AGENT, Plane};
 use nimbus_agent::enrol::{EnrollingAgent, enrol};

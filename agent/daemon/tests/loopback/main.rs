@@ -1,4 +1,4 @@
-//! Agents against a control plane in miniature, over real QUIC on loopback.
+//! Tests of agents against a small test control plane, over real QUIC on loopback.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

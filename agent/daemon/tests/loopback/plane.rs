@@ -1,4 +1,5 @@
-//! A control plane in miniature on loopback: enrols, welcomes, acknowledges, sends jobs. It decides nothing.
+//! A small test control plane on loopback: it enrols agents, welcomes sessions, acknowledges batches and sends jobs. It
+//! makes no decisions.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! A data directory that an earlier build wrote is opened by this one, and everything in it is still read.
+//! Opens a data directory that an earlier build wrote, and reads everything in it.
 //!
 //! `layout-N` is the directory of an agent that watched three files, put one back and accepted another; its identity,
 //! which holds a key, is left out. It is never written again: a new layout brings its own record beside it.

@@ -1,4 +1,4 @@
-//! What can go wrong between the command and the control plane.
+//! Errors of the API client, from a connection that fails to a problem document from the control plane.
 
 use crate::Problem;
 

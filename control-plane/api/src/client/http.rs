@@ -1,4 +1,4 @@
-//! One request and its answer, bounded in time and size.
+//! One HTTP request of the API client and its response, bounded in time and size.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The client of this contract: one method for each operation.
+//! The client of the REST API, with one method for each operation.
 //!
 //! It decides how to reach a control plane safely (no token over plain HTTP to another machine, no proxy for a
 //! loopback address, no redirects, every answer bounded in time and size) and what a failure means

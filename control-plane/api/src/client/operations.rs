@@ -1,4 +1,4 @@
-//! One method for each operation of the contract, named as the command names it.
+//! One method of the client for each operation of the REST API, named as the `nimbus` command names it.
 
 use super::{Answer, Client, ClientError, Export};
 use crate::{

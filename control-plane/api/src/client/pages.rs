@@ -1,4 +1,4 @@
-//! Following `next` up to a bound.
+//! Reads all pages of a list by following its `next` cursor, up to a bound.
 
 use super::{Answer, ClientError};
 use crate::List;

@@ -1,4 +1,4 @@
-//! `nimbus audit`: everything decided and done, whether its chain holds, and its export.
+//! `nimbus audit`: lists the audit log, verifies its hash chain and exports it.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

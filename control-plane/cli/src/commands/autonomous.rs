@@ -1,4 +1,4 @@
-//! `nimbus autonomous`: what Nimbus may do by itself, where, and what it has done.
+//! `nimbus autonomous`: enables and disables autonomous operation in a cluster, and shows what Nimbus has done.
 
 use std::time::Duration;
 

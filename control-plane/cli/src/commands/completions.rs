@@ -1,4 +1,4 @@
-//! `nimbus completions SHELL`: what a shell needs to complete the command line.
+//! `nimbus completions SHELL`: prints the script that completes the command line in a shell.
 
 use clap::{Args, Command};
 use clap_complete::Shell;

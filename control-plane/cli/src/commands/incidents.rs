@@ -1,4 +1,4 @@
-//! `nimbus incidents`: what is wrong, one for each root cause.
+//! `nimbus incidents`: lists, shows, acknowledges and silences incidents, of which there is one for each root cause.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One file for each command: its flags, its help, and what it does.
+//! The subcommands of `nimbus`, one file each: flags, help and what the command does.
 
 pub mod agents;
 pub mod approvals;

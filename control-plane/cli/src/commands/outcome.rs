@@ -1,4 +1,4 @@
-//! Waiting, within a bound, until a remedy has ended, and saying how.
+//! Waits, up to a time limit, until remedies have ended, and prints how each ended.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From what a person typed to the one thing that is meant, by listing what there is.
+//! Resolves a name, path or id that a person typed to the one item that it means, by listing the items there are.
 
 use jiff::Timestamp;
 use nimbus_api::client::{Answer, Client, ClientError, collect};

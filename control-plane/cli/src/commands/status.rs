@@ -1,4 +1,4 @@
-//! `nimbus status`: an overview of the whole fleet, or wait until it is ready.
+//! `nimbus status`: shows an overview of the whole fleet, or waits until the fleet is ready.
 
 use std::time::Duration;
 

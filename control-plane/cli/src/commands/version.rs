@@ -1,4 +1,4 @@
-//! `nimbus version`: this build, and the control plane's where one answers.
+//! `nimbus version`: prints the version of this build, and that of the control plane where one answers.
 
 use clap::Args;
 use nimbus_protocol::version::{HIGHEST, LOWEST};

@@ -1,4 +1,4 @@
-//! How results are shown: one JSON document for programs, tables and longer texts for people.
+//! How results are printed: one JSON document for programs, tables and longer texts for people.
 //!
 //! Data goes to stdout, hints and progress to stderr. Text that comes from elsewhere (file names, messages of a
 //! cluster) has its control characters removed before a terminal gets it.

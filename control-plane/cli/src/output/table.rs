@@ -1,4 +1,4 @@
-//! Tables fitted to the terminal by hand: a column gives way by being cut with `…`, never by wrapping.
+//! Tables that are fitted to the terminal's width: a column that is too wide is cut with `…` and never wraps.
 //!
 //! Decides widths. When the whole table does not fit, the widest columns that may be cut are cut first, down to
 //! their least width; then columns marked optional are left out, the last one first.

@@ -1,4 +1,4 @@
-//! Colours by meaning. Decides what a severity or a state looks like, and whether there is colour at all.
+//! Colours by meaning: decides how a severity or a state is coloured, and whether colours are used at all.
 
 use clap::builder::styling::{AnsiColor, Style};
 

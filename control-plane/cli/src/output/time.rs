@@ -1,4 +1,4 @@
-//! Moments as people read them: ages in tables, the local time zone elsewhere. The clock is read by the caller.
+//! Times as people read them: ages in tables, the local time zone elsewhere. The caller reads the clock.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};

@@ -1,4 +1,4 @@
-//! Text in lines of a given width.
+//! Wraps text into lines of a given width.
 
 use unicode_width::UnicodeWidthStr as _;
 

@@ -1,4 +1,4 @@
-//! Agents: the list, one with its host's health, and a new join token.
+//! The views of agents: the list, one agent with its host's health, and a new join token.
 
 use nimbus_api::{Agent, AgentDetail, HostHealth, JoinToken, List};
 

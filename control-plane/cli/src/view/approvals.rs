@@ -1,4 +1,4 @@
-//! Approvals: the list, and what exactly a person is asked.
+//! The views of approvals: the list, and one approval with exactly what the operator is asked to approve.
 
 use nimbus_api::{Approval, ApprovalDetail, List};
 

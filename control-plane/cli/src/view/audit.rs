@@ -1,4 +1,4 @@
-//! The audit log: its newest rows, and whether the chain holds.
+//! The views of the audit log: its newest rows, and whether its hash chain is valid.
 
 use nimbus_api::{AuditRow, AuditVerification, List};
 

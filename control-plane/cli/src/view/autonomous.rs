@@ -1,4 +1,4 @@
-//! What Nimbus may do by itself, and what it has done.
+//! The views of autonomous operation: what Nimbus may do by itself, and what it has done.
 
 use nimbus_api::{AutonomousStatus, HistoryItem, List, Rule};
 

@@ -1,4 +1,4 @@
-//! Accepted baselines: the list.
+//! The view of accepted baselines: the list.
 
 use nimbus_api::{Baseline, List};
 

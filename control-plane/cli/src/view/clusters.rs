@@ -1,4 +1,4 @@
-//! Clusters: the list, and one in detail.
+//! The views of clusters: the list, and one cluster in detail.
 
 use nimbus_api::{Cluster, List};
 

@@ -1,4 +1,4 @@
-//! Drifted files: the list, and before and after of one.
+//! The views of drifted files: the list, and one file with its baseline, its present state and the difference.
 
 use nimbus_api::{Drift, FileState, List};
 

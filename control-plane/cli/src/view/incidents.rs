@@ -1,4 +1,4 @@
-//! Incidents: the list, and one with all that belongs to it.
+//! The views of incidents: the list, and one incident with its plan, approval, job and history.
 
 use nimbus_api::{Incident, IncidentDetail, List};
 

@@ -1,4 +1,4 @@
-//! Jobs: what agents are ordered to do, signed, and how it ended.
+//! The views of jobs: the list, and one signed job with how it ended.
 
 use nimbus_api::{Job, JobDetail, List};
 

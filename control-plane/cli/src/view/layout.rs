@@ -1,4 +1,4 @@
-//! Longer texts: a heading, labelled facts, paragraphs and lists, wrapped by words at the terminal's width.
+//! The layout of longer texts: headings, labelled facts, paragraphs and lists, wrapped at the terminal's width.
 
 use unicode_width::UnicodeWidthStr as _;
 

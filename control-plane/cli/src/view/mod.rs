@@ -1,4 +1,4 @@
-//! What a person reads: pure functions from an answer, a width and a time to text.
+//! The views: pure functions from an API response, a width and a time to the text that a person reads.
 //!
 //! One file for each kind of thing. Nothing here asks a server, reads a clock or touches a terminal.
 

@@ -1,4 +1,4 @@
-//! What will be done and why: the part that incidents, approvals and drift share.
+//! The part of a view that shows a plan and why it was chosen, shared by incidents, approvals and drift.
 
 use nimbus_api::{Considered, Plan};
 

@@ -1,4 +1,4 @@
-//! An overview of the whole fleet, and what to type next.
+//! The view of the whole fleet's status, with the command to type next.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The real binary in a home of its own, and a control plane of its own.
+//! Runs the real `nimbus` binary with a home directory and a control plane of its own.
 #![allow(dead_code, reason = "each test file uses its part of this")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "support of tests: it fails them")]
 

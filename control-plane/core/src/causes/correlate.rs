@@ -1,4 +1,5 @@
-//! From findings to root causes: one diagnosis for each, the deeper cause wins.
+//! Correlates findings to root causes: where several findings have the same cause, the deepest one becomes the
+//! diagnosis.
 //!
 //! | seen together | the cause is |
 //! |---|---|

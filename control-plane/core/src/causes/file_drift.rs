@@ -1,4 +1,4 @@
-//! A watched file that is not what was accepted as true.
+//! The cause `file_drift`: a watched file differs from its accepted baseline.
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

@@ -1,4 +1,4 @@
-//! An image that cannot be pulled: the reference is wrong or the registry does not give it.
+//! The cause `image_pull`: an image cannot be pulled because its reference is wrong or the registry refuses it.
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

@@ -1,4 +1,4 @@
-//! Causes: what can be wrong, one file each, from the first finding to the evidence that it is over.
+//! The causes of incidents, one file each: how a cause is detected, and which evidence shows that it is over.
 //!
 //! A cause says which kinds of objects it needs, detects what shows it, puts that in words, and judges the recovery.
 //! [`correlate`] joins findings that have one root. All causes are named in [`of`]; adding one is a file, a word in

@@ -1,4 +1,4 @@
-//! A node whose Ready condition is not True: it says so itself, or nobody has heard of it.
+//! The cause `node_not_ready`: a node's Ready condition is False or Unknown.
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

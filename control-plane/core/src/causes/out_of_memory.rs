@@ -1,4 +1,5 @@
-//! A container that is killed for its memory limit again and again: a restart meets the same limit.
+//! The cause `out_of_memory`: a container is killed at its memory limit again and again, so a restart would meet the
+//! same limit.
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

@@ -1,4 +1,4 @@
-//! A container that keeps crashing: waiting in CrashLoopBackOff after a stated number of restarts.
+//! The cause `pod_crash_loop`: a container waits in CrashLoopBackOff after at least a configured number of restarts.
 //!
 //! Between its waits such a container runs for a moment; then there is no finding, and the incident stays until its
 //! workload has been healthy for long enough.

@@ -1,5 +1,5 @@
-//! What the causes that show in pods share: which pods they look at, what a finding names, and when a workload is well
-//! again.
+//! What the causes that are detected in pods share: which pods they examine, what a finding names, and when a workload
+//! has recovered.
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

@@ -1,4 +1,5 @@
-//! A Deployment whose newest revision did not become available within its progress deadline.
+//! The cause `rollout_stuck`: the newest revision of a Deployment did not become available within its progress
+//! deadline.
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

@@ -1,4 +1,4 @@
-//! A node that still carries a cordon of ours although the job that put it up is over.
+//! The cause `stale_cordon`: a node still carries a cordon of Nimbus although the job that set it is over.
 //!
 //! The agent lifts its own cordons, also after a crash. Where it could not for a stated time, or where nobody knows the job,
 //! a person decides.

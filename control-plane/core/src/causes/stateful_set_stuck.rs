@@ -1,4 +1,4 @@
-//! A StatefulSet whose update waits for a pod that does not come up.
+//! The cause `stateful_set_stuck`: a StatefulSet's update waits for a pod that does not become ready.
 //!
 //! The controller replaces one pod after the other and waits until each is ready. A pod of a broken revision stops it,
 //! and goes on stopping it after the template was put right: the controller does not replace a pod that never became

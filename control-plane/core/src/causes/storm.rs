@@ -1,5 +1,5 @@
-//! Storms: so much is wrong in a cluster at once that the cause is shared, and acting on each part of it would
-//! make things worse.
+//! The cause `storm`: so much of a cluster is unhealthy at the same time that the cause must be shared, and acting on
+//! each symptom would make things worse.
 //!
 //! A storm is not found on an object: the figures of the whole cluster declare it, and they end it.
 

@@ -1,4 +1,4 @@
-//! Each detector against a table of literals: what it finds, and what it leaves alone.
+//! Tests of each detector with a table of objects: which findings it makes, and which objects it ignores.
 
 use nimbus_protocol::v1::{self, observation::Body};
 

@@ -1,4 +1,4 @@
-//! Whether accepting a file as it is still is about what is there.
+//! The independent check of `accept_baseline` plans: the file must still be in the state that the plan accepts.
 
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1;

@@ -1,4 +1,4 @@
-//! What the two actions on files have in common: whether a plan still is about what is there.
+//! What the checks of the two file actions share: the file must still be in the state that the plan expects.
 
 use super::{Violations, require};
 use crate::model::{FileFacts, Plan};

@@ -1,4 +1,4 @@
-//! Whether there is room for one more: caps, attempts, storms. Invariants 1, 4, 5 and 6.
+//! The independent check of capacity: caps on jobs in flight, attempts and storms (invariants 1, 4, 5 and 6).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
-//! An independent judge of plans, with its own reading of the safety invariants.
+//! The independent checker of plans, which reads the safety invariants from the world by itself and shares nothing with
+//! the planner but the contract's types.
 //!
 //! Written apart from `remedies`, `safety` and `causes`: it shares the contract's types and the definition of the digest
 //! with them and nothing else, so that a mistake there does not repeat itself here. Run before every dispatch and over

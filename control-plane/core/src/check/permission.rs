@@ -1,4 +1,5 @@
-//! Whether a plan may go out at this moment: seen, enabled, allowed, approved. Invariants 2, 3, 10 and 12.
+//! The independent check of whether a plan may be dispatched now: its scope is observed, enabled, allowed by the agent
+//! and approved (invariants 2, 3, 10 and 12).
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! Whether an eviction still is about what is there.
+//! The independent check of `restart_pod` plans: the pod must still crash-loop, and closing its node must be safe.
 
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};

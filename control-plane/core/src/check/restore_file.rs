@@ -1,4 +1,4 @@
-//! Whether putting a file back still is about what is there.
+//! The independent check of `restore_file` plans: the file and its baseline must still be as the plan expects.
 
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1;

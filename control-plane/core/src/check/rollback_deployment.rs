@@ -1,4 +1,5 @@
-//! Whether a rollback still is about what is there.
+//! The independent check of `rollback_deployment` plans: the Deployment and the revision to return to must still be as
+//! planned.
 
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 

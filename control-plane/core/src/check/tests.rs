@@ -1,4 +1,5 @@
-//! The judge judged: for each invariant a change to a plan that was fine, and the invariant it names.
+//! Tests of the independent checker: for each invariant, a change that violates it and the number that the checker must
+//! name.
 
 use nimbus_protocol::v1::{self, observation::Body};
 

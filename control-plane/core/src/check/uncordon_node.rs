@@ -1,4 +1,5 @@
-//! Whether opening a node again still is about what is there. Only our own cordons are lifted, and none that is in use.
+//! The independent check of `uncordon_node` plans: only a cordon of Nimbus is removed, and none whose job is still
+//! running.
 
 use nimbus_protocol::{ObjectKind, v1};
 

@@ -1,4 +1,4 @@
-//! Batches of observations: whether one keeps to the protocol, and what of it is new.
+//! Batches of observations: whether a batch keeps to the protocol, and which of its observations are new.
 
 use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, v1};
 

@@ -1,4 +1,4 @@
-//! One agent's session as the control plane sees it: a state machine without sockets, store or clock.
+//! The control plane's side of one agent's session, as a state machine without sockets, store or clock.
 //!
 //! It decides who is greeted and how, what each stream may carry, how much may wait for its commit, when everything has to
 //! be listed again, and when a session ends and with which words. The shell carries: it turns what happens into an

@@ -1,4 +1,4 @@
-//! The machine itself: one event in, some actions out.
+//! The state machine of a session: each event changes the state and yields actions for the gateway to carry out.
 
 use std::collections::VecDeque;
 use std::time::Duration;

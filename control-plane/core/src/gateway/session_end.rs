@@ -1,4 +1,4 @@
-//! How a session ends, and what its agent is told.
+//! Why a session ends, and the refusal or close code that its agent receives.
 
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::{v1, version};

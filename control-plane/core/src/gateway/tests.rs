@@ -1,4 +1,4 @@
-//! Sessions on a virtual clock.
+//! Tests of the session state machine on a virtual clock.
 
 use std::time::Duration;
 

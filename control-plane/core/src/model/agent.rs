@@ -1,4 +1,4 @@
-//! Agents and the tokens they join with.
+//! The model of agents and of the join tokens for new ones.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::{AgentId, TokenId};

@@ -1,4 +1,4 @@
-//! Approvals: a person's word on one exact plan.
+//! The model of approvals: an operator's decision on one exact plan.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId, PlanId};

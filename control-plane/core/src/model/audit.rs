@@ -1,4 +1,4 @@
-//! Audit rows: a hash chain over everything decided and done.
+//! The model of audit rows, which form a hash chain over everything that was decided and done.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

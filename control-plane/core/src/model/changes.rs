@@ -1,4 +1,4 @@
-//! A change set: what one decision writes, all of it or nothing.
+//! A change set: everything that one decision writes, committed together or not at all.
 //!
 //! Decisions are values. A task reads documents with their versions, decides, and hands the store one change set;
 //! the store commits it in one transaction if every version still is what was read, and otherwise reports a

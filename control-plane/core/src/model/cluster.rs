@@ -1,4 +1,4 @@
-//! Clusters and what Nimbus may do in them.
+//! The model of clusters and of what Nimbus may do in each.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Documents: what the store keeps as JSON beside a few columns that it can search by.
+//! Documents: what the store keeps as JSON, with a few columns to search by.
 //!
 //! Decides which part of a model goes into which column. The columns never say more than the document; a reader
 //! always gets the document. A model that few decisions need goes into a change set as an [`AnyDocument`]: it then

@@ -1,4 +1,5 @@
-//! Drift: one thing that differs from what was declared or accepted, whatever it was compared by.
+//! The model of drift: one field of one object that differs from its declared or accepted value, whichever source
+//! declared it.
 
 use serde::{Deserialize, Serialize};
 

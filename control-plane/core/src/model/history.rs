@@ -1,4 +1,4 @@
-//! The revisions of a workload that were seen fully available: the one thing that no listing can rebuild.
+//! The revisions of a workload that were observed fully available. No listing can rebuild them, so they are stored.
 //!
 //! It is a document of its own, so that it outlives every snapshot of the inventory, restarts and upgrades.
 

@@ -1,4 +1,4 @@
-//! Incidents: one for each root cause.
+//! The model of incidents, of which there is one for each root cause.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId, PlanId};

@@ -1,4 +1,4 @@
-//! Jobs: signed orders and what became of them.
+//! The model of jobs: signed orders to agents, and how each ended.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};

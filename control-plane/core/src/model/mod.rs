@@ -1,4 +1,4 @@
-//! The words that the control plane thinks in: agents, clusters, incidents, plans, approvals, jobs, audit rows.
+//! The control plane's model: agents, clusters, incidents, plans, approvals, jobs and audit rows.
 //!
 //! Plain values that serialise to JSON; the store keeps each as one document with a few indexed columns. Nothing
 //! here decides anything.

@@ -1,4 +1,4 @@
-//! What an incident, a plan or a job is about, and which workload it belongs to.
+//! References to the object that an incident, a plan or a job is about, and to the workload that it belongs to.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Plans: one remedy for one incident, with what was considered.
+//! The model of plans: one remedy for one incident, with the alternatives that were considered.
 
 use jiff::Timestamp;
 use nimbus_protocol::action::{self, Body};

@@ -1,4 +1,4 @@
-//! A person's answer to a request for approval.
+//! Applies an operator's answer to an approval request.
 
 use jiff::Timestamp;
 

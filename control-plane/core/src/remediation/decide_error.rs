@@ -1,4 +1,4 @@
-//! Why a person's decision is refused: what was expected, what was found, what to do.
+//! Why an operator's decision is refused: what was expected, what was found, what to do.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId};

@@ -1,4 +1,4 @@
-//! The jobs that may go out now.
+//! Decides which jobs may be dispatched now.
 //!
 //! Everything is judged again at this moment, by `safety` and independently by `check`, and each job counts against the
 //! caps of the next one.

@@ -1,4 +1,5 @@
-//! What is past its time: approvals that nobody answered or used, jobs that nobody took or reported, silences.
+//! Expires what is past its time: approvals that were not answered or not used, jobs that were not started or not
+//! reported, and silences.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! The snapshot's documents by what they belong to, so that a pass over many incidents stays linear.
+//! An index of the snapshot's documents by the incident that they belong to, so that a pass over many incidents stays
+//! linear.
 
 use std::collections::{BTreeMap, BTreeSet};
 

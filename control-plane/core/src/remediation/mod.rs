@@ -1,4 +1,5 @@
-//! The decisions, each a pure function of a snapshot and `now`.
+//! The decisions on incidents (open, plan, approve, dispatch, report, expire), each a pure function of a snapshot and
+//! `now`.
 //!
 //! ```text
 //! incidents -> plans -> (decide) -> dispatch -> sent -> report -> resolved, or back to plans

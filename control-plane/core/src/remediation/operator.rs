@@ -1,4 +1,4 @@
-//! What else a person decides: baselines, what a cluster is enabled for, what is left alone.
+//! An operator's other decisions: accepting baselines, enabling clusters, acknowledging and silencing incidents.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! One plan for each incident, an approval where a person decides, and always a reason.
+//! Makes one plan for each incident, requests an approval where an operator must decide, and records the reason for
+//! every state.
 //!
 //! Level-triggered: each pass derives where an incident stands from its documents and the world, and writes only
 //! what differs. A plan in force is kept while it is still the same plan (same digest); with it its approval.

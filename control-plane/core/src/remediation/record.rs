@@ -1,4 +1,4 @@
-//! What a decision writes, gathered: changed documents, history lines and audit rows.
+//! Collects what a decision writes: changed documents, lines of history and audit rows.
 
 use std::fmt::Display;
 

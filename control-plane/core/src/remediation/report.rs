@@ -1,4 +1,4 @@
-//! What became of a job, as its agent says it; each phase counts once.
+//! Applies an agent's report on a job to the job and its incident; each phase counts once.
 //!
 //! The agent's word on what it did is believed even when it comes late (after a job was given up). That the fault
 //! is gone is believed only if the world agrees.

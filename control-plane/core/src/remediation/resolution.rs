@@ -1,4 +1,4 @@
-//! When an incident is over, and what is closed with it.
+//! Decides when an incident is resolved, and which plans and approvals are closed with it.
 
 use jiff::Timestamp;
 

@@ -1,5 +1,4 @@
-//! Declares storms and ends them: one incident for each cluster says so with its figures, and nothing automatic runs
-//! while it is open.
+//! Declares storms and ends them: while a cluster's storm incident is open, no automatic remedy runs there.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The job as it travels: what is signed, from the plan and its approval.
+//! Builds the job that is signed and sent to an agent, from its plan and approval.
 
 use jiff::Timestamp;
 use nimbus_protocol::ids::JobId;

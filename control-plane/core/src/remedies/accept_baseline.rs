@@ -1,4 +1,4 @@
-//! A drifted file's present state as the new baseline, by a person's command.
+//! The remedy `accept_baseline`: makes a drifted file's present state its new baseline, on an operator's request only.
 
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};

@@ -1,4 +1,5 @@
-//! Remedies: what can be done about a cause, one file each.
+//! The remedies, one file each: which causes a remedy answers, when it is proposed, who consents to it, and how it is
+//! verified.
 //!
 //! A remedy says what it answers, what it needs to know, who has to agree, and whether it can help in the case at hand:
 //! act, wait, recommend, or why it does not apply. [`propose`] asks every remedy; what was considered is put together

@@ -1,4 +1,4 @@
-//! What a plan will change, in lines that a person reads before deciding.
+//! Describes what a plan will change, in lines that an operator reads before deciding.
 
 use crate::drift::{self, short};
 use crate::model::Drift;

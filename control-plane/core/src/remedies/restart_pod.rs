@@ -1,4 +1,4 @@
-//! A crash-looping pod: a new one where it can differ from the old one.
+//! The remedy `restart_pod`: replaces a crash-looping pod where the replacement can run under different conditions.
 //!
 //! Restarting a container is what the kubelet does already. A new pod differs by its node, or by a fresh start
 //! (init containers, volumes of its own, a dependency that came back); the plan says which.

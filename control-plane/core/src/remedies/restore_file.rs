@@ -1,4 +1,4 @@
-//! A drifted file that can be put back, after approval.
+//! The remedy `restore_file`: returns a drifted file to its baseline, after approval.
 
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};

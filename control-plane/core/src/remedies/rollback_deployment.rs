@@ -1,5 +1,5 @@
-//! A rollout past its deadline: back to the last good revision, if there is evidence of one and nobody else keeps
-//! the Deployment in its state.
+//! The remedy `rollback_deployment`: returns a Deployment that passed its progress deadline to its last good revision,
+//! after approval, if such a revision is known and no other tool manages the Deployment.
 
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};

@@ -1,4 +1,4 @@
-//! A node that still carries a cordon of ours: open it again, after approval.
+//! The remedy `uncordon_node`: removes a cordon that a finished job of Nimbus left on a node, after approval.
 
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};

@@ -1,4 +1,4 @@
-//! Attempts on one owner, across incidents: how many, and when the next one may be made.
+//! The attempts made for one workload across its incidents: how many there were, and when the next one may be made.
 //!
 //! Nothing is counted on the side: the count is read from the jobs. A job counts until its workload was healthy for
 //! `reset_after_ms`: [`Job::attempts_reset_at`] is set when its incident is resolved, and taken back when the workload is

@@ -1,4 +1,4 @@
-//! Caps: never more jobs in flight than stated, at every level.
+//! The caps on jobs in flight, at every level from one object to the whole fleet.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! May a plan go out now? Enabling, the agent's own policy, storms, attempts and caps.
+//! The planner's safety review, which decides whether a plan may be dispatched now: enabling, the agent's policy,
+//! storms, attempts and caps.
 //!
 //! What holds a plan back is said in words that tell what to do. The judgement is repeated before each dispatch,
 //! and independently by `check`.

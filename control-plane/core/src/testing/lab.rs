@@ -1,4 +1,5 @@
-//! A control plane without sockets: documents with versions, an audit chain, a world, a clock in a field.
+//! A simulated control plane for tests, without sockets: documents with versions, an audit chain, a world and a virtual
+//! clock.
 //!
 //! [`Lab::commit`] does what the store does (all or nothing, version checks, the chain), so that a story told here
 //! is told with the same rules.

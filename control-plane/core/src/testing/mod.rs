@@ -1,4 +1,4 @@
-//! Helpers of the tests: literals for objects, and a control plane without sockets (`lab`).
+//! Fixtures for tests: Kubernetes objects and files as literals, and a simulated control plane (`lab`).
 
 pub(crate) mod lab;
 pub(crate) mod objects;

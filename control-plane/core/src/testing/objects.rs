@@ -1,4 +1,4 @@
-//! Objects as literals: everything well, until a test breaks it.
+//! Healthy Kubernetes objects, hosts and files as literals, which a test then changes.
 
 use nimbus_protocol::v1::observation::Body;
 use nimbus_protocol::{to_micros, v1};

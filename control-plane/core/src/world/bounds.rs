@@ -1,4 +1,4 @@
-//! How long a text may be and how many items a list may have, in what is kept of an observation.
+//! The bounds on texts and lists in what the inventory keeps of an observation.
 //!
 //! An agent is enrolled, not trusted: a small frame may decompress to megabytes, and the inventory is kept in memory.
 //! A text or list that is too long is cut. An object whose identifying name is too long, or holds a NUL (which no

@@ -1,4 +1,5 @@
-//! Which revisions of a workload were seen fully available, and what of it is not stored yet.
+//! The revision histories of workloads: which revisions were observed fully available, and which of them are not stored
+//! yet.
 //!
 //! A listing cannot rebuild this, so it does not live in the snapshot: it is stored as documents before the observations
 //! that it came from may be forgotten.

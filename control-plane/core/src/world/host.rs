@@ -1,4 +1,4 @@
-//! One host as its agent sees it: the last health sample, and the watched files that differ from their baseline.
+//! One host as its agent reports it: the last health sample, and the watched files that differ from their baseline.
 
 use std::collections::BTreeMap;
 

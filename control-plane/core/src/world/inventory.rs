@@ -1,4 +1,4 @@
-//! One cluster as its leading agent sees it.
+//! The inventory of one cluster, as its leading agent reports it.
 //!
 //! Decides whose observations count (only those of the agent that holds the newest watch lease) and of which kinds the
 //! picture is complete (listed from begin to end under that lease). What the objects mean is left to the causes.

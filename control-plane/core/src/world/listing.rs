@@ -1,4 +1,4 @@
-//! Full listings: what was not seen between a listing's begin and its end is gone.
+//! Full listings of a kind: an object that was not reported between a listing's begin and end no longer exists.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What every Kubernetes object has.
+//! The metadata that every Kubernetes object of the inventory has.
 
 use jiff::Timestamp;
 use nimbus_protocol::{from_micros, v1};

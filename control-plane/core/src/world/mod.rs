@@ -1,4 +1,4 @@
-//! What is known of clusters and hosts: a view of the observation log, kept in memory.
+//! The world: what is known of all clusters and hosts, kept in memory and derived from the observation log.
 //!
 //! [`World::apply`] takes observations in the order of the log; the newest state of an object wins. What the
 //! picture means, and whether it is fresh enough to act on, is decided elsewhere (`causes`, `snapshot`).

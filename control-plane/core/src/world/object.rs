@@ -1,4 +1,4 @@
-//! What every kind of object answers.
+//! The trait that every kind of object in the inventory implements.
 
 use nimbus_protocol::ObjectKind;
 

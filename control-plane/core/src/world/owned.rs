@@ -1,4 +1,4 @@
-//! An index of who owns what in a cluster, by the controlling owner.
+//! An index of a cluster's objects by the UID of their controlling owner.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Which pods want a look, and how many still have to run: kept up to date with every change, so that a decision need not
-//! look at every pod of a large cluster.
+//! An index of the pods that may be unhealthy and a count of the active ones, updated with every change, so that a
+//! decision need not read every pod of a large cluster.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Which pods belong to which workload, and whether a workload is healthy as a whole.
+//! Relations between objects: which pods belong to which workload, and whether a workload is healthy as a whole.
 
 use std::collections::BTreeMap;
 

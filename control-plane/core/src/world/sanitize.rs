@@ -1,4 +1,4 @@
-//! What of an observation is kept: what is too long is cut, and what cannot be told apart is not kept at all.
+//! Sanitizes observations before they are kept: long texts are cut, and objects that cannot be identified are dropped.
 
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;

@@ -1,4 +1,4 @@
-//! The objects of one kind, and how much of them is known.
+//! The table of all objects of one kind, and whether that kind is completely known.
 
 use std::collections::BTreeMap;
 

@@ -1,3 +1,5 @@
+//! Tests of the world: how observations, listings and leaders change it.
+
 use nimbus_protocol::v1::observation::Body;
 
 use nimbus_protocol::ObjectKind;

@@ -1,5 +1,5 @@
-//! The server's own certificate: lives in memory only, made anew at each start and whenever a third of its
-//! lifetime is left, so that a process that runs for years never presents an expired one.
+//! The server's own TLS certificate. It is kept in memory only and issued anew at each start and whenever a third of
+//! its lifetime is left, so that a process that runs for years never presents an expired one.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,4 +1,4 @@
-//! The control plane's own certificate authority: who is an agent, and that this is the control plane.
+//! The control plane's certificate authority, which issues the certificates of agents and of the control plane itself.
 //!
 //! One ECDSA P-256 root, valid ten years, whose key is a file with mode 0600. Of an agent's certificate request
 //! only the public key is taken; subject, names, use and validity are ours. Revocation is not decided here: the

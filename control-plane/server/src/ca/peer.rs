@@ -1,4 +1,4 @@
-//! Reads whose certificate it is. Whether the certificate is to be believed was decided by TLS before.
+//! Reads which agent a client certificate belongs to. TLS has verified the certificate before.
 
 use nimbus_protocol::ids::AgentId;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};

@@ -1,4 +1,4 @@
-//! What is issued, what is refused, and what a damaged directory says.
+//! Tests of the certificate authority: what is issued, what is refused, and what a damaged directory reports.
 
 use std::sync::Arc;
 

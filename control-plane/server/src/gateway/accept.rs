@@ -1,4 +1,4 @@
-//! Takes connections, within bounds, and hands each to the protocol it asked for.
+//! Accepts QUIC connections within bounds, and hands each to the protocol that it negotiated.
 
 use std::sync::Arc;
 use std::time::Duration;

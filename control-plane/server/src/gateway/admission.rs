@@ -1,4 +1,4 @@
-//! Who comes in: the agent's documents, its key, what its hello says, and its place among the sessions.
+//! Admits an agent to a session: checks its document, its key and its hello, and registers the session.
 
 use std::net::SocketAddr;
 

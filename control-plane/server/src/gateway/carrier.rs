@@ -1,5 +1,5 @@
-//! Carries one session: what comes from its streams, the log's writer, the tasks and the clock goes into the state machine
-//! as events; what the machine wants is done.
+//! Runs one session: feeds events from its streams, the log writer, the tasks and the clock to the state machine, and
+//! carries out the actions that it returns.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Enrolment: a join token and a certificate request become an agent, once.
+//! Enrolment of a new agent: exchanges a join token and a certificate request for an identity, once for each token.
 //!
 //! The token is spent, the agent made and the audit row written in one commit under the token's version: of two
 //! requests with one token, one wins. The secret is compared before anything else is said about a token.

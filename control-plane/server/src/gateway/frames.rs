@@ -1,4 +1,4 @@
-//! Frames on QUIC streams: reads and writes whole ones, within their bounds and times.
+//! Reads and writes whole frames on QUIC streams, within the bounds on size and time.
 
 use bytes::{Buf as _, BytesMut};
 use nimbus_protocol::frame::{self, FrameError, HEADER, Header};

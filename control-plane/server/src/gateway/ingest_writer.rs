@@ -1,4 +1,4 @@
-//! The one writer of the observation log: many batches, one commit, then each its acknowledgement.
+//! The only writer of the observation log: groups many batches into one commit, then acknowledges each.
 //!
 //! It alone moves the high-water marks, so a batch that comes twice (also over two connections) is stored once.
 //! While the store does not take the commit, the same group waits and nothing is acknowledged; the queue in front

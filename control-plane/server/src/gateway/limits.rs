@@ -1,4 +1,4 @@
-//! The bounds of the gateway, in one place, with what happens at each.
+//! The bounds of the gateway, with what happens at each.
 //!
 //! What one session may leave waiting is bounded where it is decided, in `nimbus_control_core::gateway`.
 //!

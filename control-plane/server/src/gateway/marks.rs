@@ -1,4 +1,4 @@
-//! High-water marks: which observations of each agent are stored, and what of a batch is new.
+//! High-water marks: up to which sequence each agent's observations are stored, and which part of a batch is new.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,5 +1,5 @@
-//! The gateway: agents over QUIC. It decides who gets in and what of a batch is new; what observations mean and
-//! what is to be done about them is decided elsewhere.
+//! The gateway, which serves agents over QUIC. It decides which agents are admitted and which observations are new;
+//! what observations mean is decided elsewhere.
 //!
 //! Two protocols on one port: `nimbus-enrol/1` turns a join token into a certificate, `nimbus/1` is an enrolled
 //! agent's session. Every peer is hostile until proved otherwise: all sizes, numbers and times are bounded in

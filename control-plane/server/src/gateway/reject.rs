@@ -1,4 +1,4 @@
-//! The end of a connection: a reason that the peer can read, a close code, a line in the log.
+//! Ends a connection with a reason that the peer can read, a close code and a line in the log.
 
 use nimbus_control_core::gateway::{Rejection, SessionEnd};
 use nimbus_protocol::close::CloseCode;

@@ -1,4 +1,4 @@
-//! Renewal: a connected agent gets a new certificate before the old one expires.
+//! Renews the certificate of a connected agent before it expires.
 //!
 //! The new key becomes the known one when the agent first connects with it, so an agent that loses the answer can
 //! still use its old certificate. Only the newest renewal counts.

@@ -1,6 +1,6 @@
-//! After a crash the agents' old connections are unknown here. What tells an agent so at once, rather than after its
-//! silence limit, is a stateless reset that it recognises: one made with the same secret as before the crash.
-//! See RFC 9000, section 10.3.
+//! The key for QUIC stateless resets, kept across restarts. After a crash the agents' old connections are unknown here;
+//! a reset token made with the same key tells an agent so at once instead of after its idle timeout. See RFC 9000,
+//! section 10.3.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One connection of the session protocol, from its first stream to its end. What is said on it is decided by
+//! One QUIC connection of the session protocol, from its first stream to its end. The protocol's decisions are in
 //! `nimbus_control_core::gateway`.
 
 use std::time::Duration;

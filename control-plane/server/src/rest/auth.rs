@@ -1,4 +1,4 @@
-//! Who may ask: whoever holds the operator's token, for everything but a few paths that say nothing worth hiding.
+//! Authenticates requests by the operator's bearer token. Only a few paths, which reveal nothing of value, are open.
 //!
 //! The list below is the whole of what is open; a path that is not on it, or that does not exist, needs the token.
 //! The principal of this version is always `operator`: there is one token, and no header can claim another name. Handlers

@@ -1,4 +1,4 @@
-//! Who asks: the principal that a request was authorized as.
+//! The caller of an endpoint: the principal that the request was authenticated as.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

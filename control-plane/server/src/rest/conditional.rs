@@ -1,4 +1,4 @@
-//! Single items with an ETag: a client that has the same already gets 304 and no body.
+//! Responses with an ETag: a client that has the current version of an item receives 304 without a body.
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;

@@ -1,4 +1,4 @@
-//! What a refusal is: a problem document with its status, and which one each kind of failure becomes.
+//! The problem document and status of a refused request, for each kind of failure.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};

@@ -1,5 +1,5 @@
-//! Reading a request: parameters and bodies, where anything unknown, doubled or out of bounds is a problem
-//! document that names the place.
+//! Extracts parameters and bodies from requests. Anything unknown, duplicated or out of bounds is refused with a
+//! problem document that names the place.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;

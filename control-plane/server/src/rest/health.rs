@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics`: for whoever keeps the process running.
+//! `/healthz`, `/readyz` and `/metrics`: the endpoints for supervisors and monitoring.
 //!
 //! Alive means that it answers; ready means that every part can do its work. Both are open and say no names.
 

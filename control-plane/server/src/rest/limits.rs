@@ -1,4 +1,4 @@
-//! What one listener takes at once: requests, long reads, seconds.
+//! The limits of the REST interface: requests at the same time, long reads at the same time, and seconds for each.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What every list has in common: its page, and the words it can be filtered by.
+//! What every list endpoint shares: paging, and the values that it can be filtered by.
 
 use nimbus_control_core::model::{Cluster, Document, Versioned};
 use nimbus_store::{Filter, Page};

@@ -1,4 +1,4 @@
-//! `GET /api/v1/openapi.json`: the contract as a document, made from the same list as the routes.
+//! `GET /api/v1/openapi.json`: the OpenAPI document, generated from the same list as the routes.
 
 use std::sync::LazyLock;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/plans/{id}`: one plan.
+//! `GET /api/v1/plans/{id}`: shows one plan.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Deciding anew after somebody else was first.
+//! Retries an operator's decision after a conflicting commit.
 
 use super::error::ApiError;
 

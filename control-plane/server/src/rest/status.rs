@@ -1,4 +1,4 @@
-//! `GET /api/v1/status`: the whole fleet at a glance.
+//! `GET /api/v1/status`: shows an overview of the whole fleet.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! `GET /api/v1/version`: which control plane this is. Open, and says nothing that a port scan would not.
+//! `GET /api/v1/version`: shows the version of this control plane. The endpoint is open and reveals nothing that a port
+//! scan would not.
 
 use axum::Json;
 use nimbus_api::Version;

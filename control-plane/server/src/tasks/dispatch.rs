@@ -1,4 +1,4 @@
-//! Signs the jobs that may go out now, commits each with its envelope, and pushes it to its agent.
+//! Signs the jobs that may be dispatched now, commits each with its envelope, and sends it to its agent.
 //!
 //! A job leaves only after its commit. After a reconnect or a restart the same envelope goes out again, byte for
 //! byte: the agent's journal makes that harmless, and it is the only way to know that the job arrived.

@@ -1,4 +1,4 @@
-//! Stores the revision histories: the one part of the world that no listing can rebuild.
+//! Stores the revision histories, the one part of the world that no listing can rebuild.
 //!
 //! They are documents of their own, written before a snapshot of the world lets the observations go from which they were
 //! made.

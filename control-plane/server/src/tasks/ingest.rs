@@ -1,4 +1,4 @@
-//! Reads the observation log: facts into the world, statuses into the documents.
+//! Follows the observation log: applies observations to the world, and agents' statuses to the documents.
 //!
 //! Two positions: the world is in memory and is rebuilt from its snapshot and the tail of the log; statuses change
 //! documents, and the cursor [`CURSOR`] commits with them. Statuses wait in order until the store has taken them; the log

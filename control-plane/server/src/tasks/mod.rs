@@ -1,5 +1,5 @@
-//! The loops around the decisions. Level-triggered: each pass looks at what is in the store and in the world, so a
-//! restart, a missed wake-up and the steady state take the same path.
+//! The background tasks that run the decisions. They are level-triggered: each pass looks at the store and the world as
+//! they are, so a restart, a missed wake-up and the steady state take the same path.
 //!
 //! The *engine* runs, in order: ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
 //! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken

@@ -1,4 +1,4 @@
-//! One decision: read, decide, commit; read again after a conflict.
+//! Runs one decision: read, decide, commit, and read again after a conflict.
 
 use jiff::Timestamp;
 use nimbus_control_core::Snapshot;

@@ -1,4 +1,4 @@
-//! Takes agents' reports on jobs, each once, in a commit of its own; only then it is acknowledged.
+//! Applies agents' job reports, each once and in a commit of its own; only then is a report acknowledged.
 
 use std::borrow::Cow;
 

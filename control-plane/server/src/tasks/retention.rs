@@ -1,5 +1,5 @@
-//! Trims what is no longer needed: the log before the older snapshot, and documents that have been over for long.
-//! Audit rows are never trimmed.
+//! Trims what is no longer needed: log rows before the older snapshot, and documents that ended long ago. Audit rows
+//! are never trimmed.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Keeps the world: a snapshot now and then, so that a restart replays only a short tail of the log.
+//! Takes snapshots of the world at intervals, so that a restart replays only a short tail of the log.
 
 use std::sync::{Arc, RwLockWriteGuard};
 use std::time::{Duration, Instant};

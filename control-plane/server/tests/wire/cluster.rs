@@ -1,4 +1,4 @@
-//! A small cluster as an agent sees it: two nodes, one Deployment of two pods.
+//! A small cluster as a fixture, as an agent reports it: two nodes and one Deployment of two pods.
 
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;

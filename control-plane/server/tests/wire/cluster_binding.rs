@@ -1,4 +1,4 @@
-//! A cluster's UID is no secret: naming it does not bind an agent to it.
+//! Tests that naming a cluster's UID, which is no secret, does not bind an agent to that cluster.
 
 use nimbus_control_core::model::{Agent, AgentKind};
 use nimbus_control_plane::ControlPlane;

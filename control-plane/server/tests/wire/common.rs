@@ -1,5 +1,5 @@
-//! A control plane on a temporary directory and a small agent that speaks the wire protocol by itself, so that the
-//! gateway is tested against the contract and not against the product's own agent.
+//! Fixtures: a control plane in a temporary directory, and a small agent that implements the wire protocol by itself,
+//! so that the gateway is tested against the contract rather than against the product's own agent.
 
 use std::net::SocketAddr;
 use std::path::Path;

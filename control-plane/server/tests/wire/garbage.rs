@@ -1,4 +1,4 @@
-//! Facts that no honest agent sends: they stop neither the others nor the next start.
+//! Tests of observations that no correct agent sends: they affect neither other agents nor the next start.
 
 use nimbus_control_core::model::{AgentKind, Incident};
 use nimbus_control_plane::ControlPlane;

@@ -1,4 +1,4 @@
-//! The gateway over loopback: what an agent may rely on.
+//! Tests of the gateway over loopback: what an agent may rely on.
 
 use crate::common::{HERE, Identity, csr, enrol, host, join, start, until, within, write};
 use nimbus_control_core::gateway::CloseReason;

@@ -1,4 +1,5 @@
-//! From an observation to a signed job and back to a resolved incident, with an agent that only speaks the wire.
+//! Tests the way from an observation to a signed job and back to a resolved incident, with an agent that only
+//! implements the wire protocol.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Peers that break the rules: a clear answer, and the server goes on serving the others.
+//! Tests of peers that violate the protocol: each gets a clear refusal, and the server goes on serving the others.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The control plane from outside, over loopback, on SQLite in temporary directories: one binary, as linking costs
-//! more than running.
+//! Tests of a control plane from outside, over loopback and on SQLite in temporary directories. They are one binary
+//! because linking costs more than running.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says where")]
 
 mod cluster;

@@ -1,4 +1,4 @@
-//! Starting: what is in the way is named with what to do, and nothing is harmed.
+//! Tests of starting: what prevents it is named with what to do, and nothing is damaged.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

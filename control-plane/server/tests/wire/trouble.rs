@@ -1,4 +1,4 @@
-//! When the store does not answer, when there is no room, when the process is gone from one moment to the next.
+//! Tests of a store that does not answer, of a full disk, and of a process that is killed.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! One way to run a statement on either database.
+//! Runs a statement on either database, SQLite or PostgreSQL.
 //!
 //! Decides how values go in, how rows come out and how a transaction begins and ends; which statements there are is
 //! the business of the modules above. `$1` is a placeholder in both dialects, times are BIGINT microseconds, so

@@ -1,4 +1,4 @@
-//! Values that go into statements, rows that come out, and statements that are put together from parts.
+//! The parameters of statements, the rows that they return, and statements that are assembled from parts.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Appending: many batches of many agents in one transaction, with each agent's mark.
+//! Appends to the observation log: many batches of many agents in one transaction, with each agent's high-water mark.
 //!
 //! PostgreSQL gets whole columns as arrays, a few round trips for any number of batches; SQLite is in the same
 //! process, where one prepared statement for each row costs less than putting arrays together.

@@ -1,4 +1,4 @@
-//! The observation log: append-only rows, one for each batch, and each agent's high-water mark.
+//! The observation log: append-only rows, one for each batch, and a high-water mark for each agent.
 //!
 //! Decides that a row and its agent's mark move together, that positions become visible in order (a reader that has
 //! seen a position has seen all before it), and how much one call reads or removes. What a payload says is the

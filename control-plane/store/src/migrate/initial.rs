@@ -1,4 +1,5 @@
-//! Schema 2, the first that this version knows: the observation log, the documents, the audit chain and the small state beside them.
+//! Schema 2, the oldest that this version reads: the observation log, the documents, the audit log and the small state
+//! beside them.
 
 use super::Step::{self, Both, Each, Postgres, Sqlite};
 

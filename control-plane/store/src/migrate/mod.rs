@@ -1,4 +1,4 @@
-//! Schema versions: forward only, numbered from [`OLDEST`], each applied in one transaction together with its number.
+//! Schema migrations: forward only, numbered from [`OLDEST`], each applied in one transaction together with its number.
 //!
 //! Decides which database this build may touch: one that is empty, or whose schema is neither older than the first
 //! migration here nor newer than the last. There is no way back; a backup is.

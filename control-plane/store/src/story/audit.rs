@@ -1,4 +1,4 @@
-//! Stories about the audit chain.
+//! Stories (shared tests) about the audit log.
 
 use nimbus_control_core::model::{AuditDraft, ChangeSet, GENESIS};
 

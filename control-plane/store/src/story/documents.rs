@@ -1,4 +1,4 @@
-//! Stories about documents and change sets.
+//! Stories (shared tests) about documents and change sets.
 
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Incident, IncidentState,

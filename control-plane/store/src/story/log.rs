@@ -1,4 +1,4 @@
-//! Stories about the observation log.
+//! Stories (shared tests) about the observation log.
 
 use super::open;
 use super::things::{agent_id, batch};

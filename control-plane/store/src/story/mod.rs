@@ -1,5 +1,5 @@
-//! What the store promises, told against a database that is empty: each story stands alone and fails with what it
-//! found. The same stories are told on SQLite and on PostgreSQL, here and in the tests that cross crates.
+//! The stories: tests of what the store promises, shared by both databases. Each runs against an empty SQLite or
+//! PostgreSQL database, here and in the tests that cross crates, and fails with what it found.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! The story of what goes and what stays.
+//! The story (shared test) of which documents retention deletes and which it keeps.
 
 use nimbus_control_core::model::{
     AnyDocument, Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, RevisionHistory, Versioned,

@@ -1,4 +1,4 @@
-//! Stories about schema versions and small state.
+//! Stories (shared tests) about schema versions and small state.
 
 use nimbus_control_core::model::ChangeSet;
 

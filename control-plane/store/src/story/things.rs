@@ -1,4 +1,4 @@
-//! The things that the stories are about.
+//! Example documents and batches that the stories use.
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{

@@ -1,4 +1,4 @@
-//! The arrows of a crate against the table of those that are allowed, and circles wherever they are.
+//! Compares the dependencies within a crate with the table of allowed ones, and finds cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

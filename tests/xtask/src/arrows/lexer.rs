@@ -1,4 +1,5 @@
-//! Rust source as tokens with their lines, as far as paths need it: comments are dropped and literals are opaque.
+//! Splits Rust source into tokens with their lines, as far as paths need it: comments are dropped and literals are
+//! opaque.
 
 /// One token. Text inside of literals and comments never becomes one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! `cargo xtask arrows`: who may know whom, between the crates and between the folders of a crate.
+//! `cargo xtask arrows`: checks which crates, and which folders of a crate, may depend on which others.
 //!
 //! The direction of the arrows is the one thing that stays while everything else is rebuilt. The allowed ones are data
 //! ([`tables`]); what there is comes from the manifests and Cargo.lock ([`packages`]) and from the source ([`lexer`],

@@ -1,5 +1,5 @@
-//! Arrows between crates, from what the manifests declare and what Cargo.lock says: nothing of it has to be
-//! downloaded, so the answer is the same on a machine that has built nothing yet.
+//! Dependencies between crates, from the manifests and Cargo.lock alone: nothing is downloaded, so the answer is the
+//! same on a machine that has built nothing yet.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What one source file says about modules: which it declares, which names it brings in or defines, and every path
-//! that it writes. What is compiled for tests alone is left out.
+//! What one source file says about modules: which it declares, which names it imports or defines, and every path that
+//! it uses. What is compiled for tests alone is left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 

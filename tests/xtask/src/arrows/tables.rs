@@ -1,4 +1,5 @@
-//! The arrows that are allowed. `cargo xtask arrows --print` shows the folders' tables as the code has them.
+//! The tables of allowed dependencies. `cargo xtask arrows --print` prints the tables of the folders as the code has
+//! them.
 
 use super::check::Line;
 

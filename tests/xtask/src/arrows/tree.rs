@@ -1,4 +1,4 @@
-//! A crate's modules as its source declares them, and the arrows between them: who names whom, and where.
+//! The module tree of a crate as its source declares it, and the dependencies between the modules.
 
 use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};

@@ -1,4 +1,4 @@
-//! What a build costs: clean in a directory of its own, then again after one file changed.
+//! Measures a build: a clean one in a directory of its own, then one after a single file changed.
 
 use std::fs::File;
 use std::path::Path;

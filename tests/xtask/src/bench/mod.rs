@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: runs the benchmarks and keeps their results in BENCHMARKS.md.
+//! `cargo xtask bench`: runs the benchmarks and writes their results to BENCHMARKS.md.
 //!
 //! Each is a program of its own that prints one JSON object as its last line ([`report`]); what a
 //! build costs is measured here ([`build`]). What is not run keeps its former text.

@@ -1,4 +1,4 @@
-//! A benchmark's result, and BENCHMARKS.md as a text of sections that are replaced one by one.
+//! The result of a benchmark, and BENCHMARKS.md as sections that are replaced one by one.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! One watched file: its accepted state, and its present one.
+//! The state of one watched file (kind, mode, owner, content hash), as its baseline and as it is at present, and the
+//! observation made from both.
 //!
 //! This decides whether they differ, and how much of the difference may be shown: a bounded diff for plain text, and
 //! hashes alone for what is binary, large or looks like a secret on either side. The daemon reads files and keeps the

@@ -1,4 +1,4 @@
-//! What is shown of a change, and what never is.
+//! Tests of what an observation of a changed file shows, and of what it never shows.
 
 use proptest::prelude::*;
 use prost::Message as _;

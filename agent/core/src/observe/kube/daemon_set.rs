@@ -1,4 +1,4 @@
-//! DaemonSets: on how many nodes a pod of one should run, and on how many it does.
+//! The slim DaemonSet: on how many nodes one of its pods should run, and on how many one does.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

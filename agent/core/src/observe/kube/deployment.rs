@@ -1,4 +1,4 @@
-//! Deployments: how far a rollout is, of which template, and which tool manages it.
+//! The slim Deployment: how far its rollout is, the hash of its pod template, and which tool manages it.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

@@ -1,4 +1,5 @@
-//! Metadata: which object it is, which one owns it, and the few labels and annotations that decisions are made from.
+//! The metadata of a slim object: its identity, its controlling owner, and the few labels and annotations that
+//! decisions use.
 
 use nimbus_protocol::v1;
 use serde::Deserialize;

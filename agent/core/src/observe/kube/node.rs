@@ -1,4 +1,4 @@
-//! Nodes: whether one is ready, whether it is cordoned, and by which of our jobs.
+//! The slim Node: whether it is ready, whether it is cordoned, and by which of Nimbus's jobs.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

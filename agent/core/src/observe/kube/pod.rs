@@ -1,4 +1,4 @@
-//! Pods: the node, the phase and the containers' states. Environment, arguments and volumes are not read.
+//! The slim Pod: its node, its phase and the states of its containers. Environment, arguments and volumes are not read.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! ReplicaSets: which revision of a Deployment's template one has, and how many of its pods are ready.
+//! The slim ReplicaSet: which revision of its Deployment it holds, and how many of its pods are ready.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

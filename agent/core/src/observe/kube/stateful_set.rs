@@ -1,4 +1,4 @@
-//! StatefulSets: how far an update is, and which revision it is bringing out.
+//! The slim StatefulSet: how far its update is, and which revision the controller is rolling out.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

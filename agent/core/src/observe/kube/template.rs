@@ -1,5 +1,5 @@
-//! Pod templates: their digest and images are all that is kept. The template itself, with the environment and
-//! arguments in it, lives only while it is hashed.
+//! Pod templates, of which only the hash and the images are kept. The template itself, with its environment and
+//! arguments, is in memory only while it is hashed.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Objects as an API server sends them, and what is made of them.
+//! Tests of the observations that are made from objects as an API server sends them.
 
 use nimbus_protocol::v1::observation::Body;
 use prost::Message as _;

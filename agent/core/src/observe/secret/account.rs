@@ -1,5 +1,5 @@
-//! Lines that give away an account without a name that tells: `user:password@` without a scheme, a user and a password
-//! in quotes alone on a line, and the community of SNMP, which is its password.
+//! Finds credentials in lines that carry no telling name: `user:password@` without a scheme, a quoted user and password
+//! alone on a line, and an SNMP community string.
 
 use super::placeholder::is_placeholder;
 

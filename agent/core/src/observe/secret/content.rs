@@ -1,5 +1,5 @@
-//! Content that looks like a secret: known credentials, assignments to names that tell (by a sign, or by a space as
-//! `redis.conf` and `slapd.conf` have it), passwords in addresses, and long random strings.
+//! Decides whether content looks like a secret: known credential formats, assignments to names such as `password` (with
+//! a sign, or with a space as in `redis.conf` and `slapd.conf`), passwords in URLs, and long random strings.
 
 use super::entropy::is_random;
 use super::placeholder::is_placeholder;

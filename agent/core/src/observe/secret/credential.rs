@@ -1,4 +1,4 @@
-//! Credentials by their own shape, whatever is around them.
+//! Recognises credentials by their format alone (key headers, token prefixes), whatever text surrounds them.
 
 /// What stands in the text of known credentials.
 const MARKS: [&str; 21] = [

@@ -1,4 +1,4 @@
-//! Does a word look random? Keys and tokens do; names, paths and digests in hex do not.
+//! Decides whether a word looks random, as keys and tokens do; names, paths and hexadecimal digests do not.
 
 /// Shorter words are not judged: they have too little to tell.
 const FROM: usize = 28;

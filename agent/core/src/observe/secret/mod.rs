@@ -1,4 +1,4 @@
-//! Does a file look as if it held a secret? Then nothing of its content is shown, only hashes.
+//! Decides whether a file looks as if it held a secret. Of such a file only hashes leave the host, never content.
 //!
 //! When in doubt it withholds: a configuration that mentions a password is withheld whole. Two tests are made, and either
 //! is enough: the path's name (here), and the content ([`content`]).

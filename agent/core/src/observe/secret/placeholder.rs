@@ -1,4 +1,4 @@
-//! Values that are plainly no secret, wherever a secret could stand.
+//! Recognises values that are plainly not secrets (placeholders, switches) where a secret could be.
 
 /// True for nothing, a reference such as `${NAME}`, and a switch such as `true`.
 pub(super) fn is_placeholder(value: &str) -> bool {

@@ -1,4 +1,5 @@
-//! The eviction of a pod: with its UID as a precondition, honouring every PodDisruptionBudget.
+//! Evicts a pod through the Eviction API, with its UID as a precondition, so that every PodDisruptionBudget is
+//! honoured.
 
 use kube::Client;
 use nimbus_agent_core::Refusal;

@@ -1,4 +1,5 @@
-//! What the Kubernetes remedies share: the right to act, and fresh slim objects.
+//! What the executors of the Kubernetes remedies share: the check that this replica leads, and fresh reads of slim
+//! objects.
 
 pub(super) mod evict;
 pub(super) mod patch;

@@ -1,5 +1,5 @@
-//! Test-and-patch: changes an object only if it is the very one, in the very version, that was checked, and leaves on it
-//! which job changed it last, so that a crash in between leaves no doubt.
+//! Test-and-patch: changes a Kubernetes object only if it has the UID and resourceVersion that were checked, and
+//! annotates it with the job, so that after a crash the agent can tell whether the change was made.
 
 use kube::Client;
 use nimbus_agent_core::Refusal;

@@ -1,4 +1,4 @@
-//! Watching until a state has held without a break for as long as it has to, or the time for it is over.
+//! Polls the cluster until a state has held without interruption for the required time, or until the time limit.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! Directories on the way to a restored file: made again where they are gone, and cleared of what a crash left.
+//! The parent directories of a restored file: missing ones are created again, and temporary names that a crash left
+//! behind are removed.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

@@ -1,4 +1,4 @@
-//! Puts a watched file back to its baseline: content, mode and owner, or its absence.
+//! The executor of `restore_file`: returns a watched file to its baseline (content, mode and owner, or absence).
 //!
 //! Content is replaced by way of a temporary file in the same directory, synced before it is renamed, so that a crash
 //! leaves the old or the new file and never a half one; a parent that is gone is made the same way. No symbolic link is

@@ -1,4 +1,5 @@
-//! Restores in a real directory: what is put back, and what is refused with nothing changed.
+//! Tests of restores in a real directory: which files are restored, and which restores are refused with nothing
+//! changed.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;

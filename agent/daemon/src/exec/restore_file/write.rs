@@ -1,4 +1,4 @@
-//! Writing a file, a link or their absence to its place, if what stands there is still what was planned on.
+//! Writes or removes the file or link of a restore, if what is at its path is still what the plan expects.
 
 use std::ffi::OsStr;
 use std::fs::File;

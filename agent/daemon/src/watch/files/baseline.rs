@@ -1,4 +1,4 @@
-//! The baselines of watched files, kept durably: an index for each root, and content by its hash.
+//! The durable baselines of watched files: an index for each root, and file contents by their hash.
 //!
 //! `baseline/<root's hash>.index` is replaced atomically and carries its own SHA-256; a damaged one is a problem, never
 //! silently a new baseline. `baseline/blobs/<hash>` (0600) holds the content of files of at most 1 MiB, together at most

@@ -1,4 +1,4 @@
-//! Directories below a root that were not listed to the end; what is below them is unknown.
+//! The set of directories below a root that could not be listed completely; what is below them is unknown.
 
 use std::collections::BTreeSet;
 

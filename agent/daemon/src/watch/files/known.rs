@@ -1,4 +1,5 @@
-//! What is known of the paths below a root: their baseline, their present state, and where the baseline is incomplete.
+//! What the agent knows of each path below a root: its baseline, its present state, and where the baseline is
+//! incomplete.
 
 use std::collections::{BTreeMap, BTreeSet};
 

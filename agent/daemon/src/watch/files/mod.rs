@@ -1,4 +1,4 @@
-//! Watched files and directories: their baseline, and what differs from it.
+//! The watcher of files and directories: takes their baseline and reports what differs from it.
 //!
 //! The system notifies of changed paths; after a short quiet time those are looked at. A periodic pass looks at
 //! everything, so that a lost notification only delays an observation. Roots are looked at one after the other.

@@ -1,4 +1,5 @@
-//! Notifications of the system: which paths were changed. They are hints; the periodic pass finds what they miss.
+//! File-change notifications from the operating system (inotify). They are hints about which paths to read again; the
+//! periodic pass finds what they miss.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;

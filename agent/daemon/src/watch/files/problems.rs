@@ -1,4 +1,4 @@
-//! What stands in the way of watching all of a root, counted over one pass.
+//! The problems that kept one pass from watching all of a root, counted with an example each.
 
 use super::baseline::MAX_BLOBS;
 use super::dirs::Dirs;

@@ -1,4 +1,5 @@
-//! What is reported of a root: each change once, drift again when asked, and state and diff always of the same moment.
+//! Decides which observations a root emits: each change once, every drifted file again on a resync, with state and diff
+//! of the same moment.
 
 use nimbus_agent_core::observe::file::{Contents, Kind, compare};
 use nimbus_protocol::v1;

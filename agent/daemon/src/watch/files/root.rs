@@ -1,4 +1,4 @@
-//! One watched root: its baseline, what is there now, and what differs.
+//! One watched root: its baseline, its present files, and the differences between them.
 //!
 //! Calls block on the disk and are made on a blocking thread. A file whose inode, size and times did not change is not
 //! read again, and none longer than [`MAX_READ`] is read at all; so a pass reads at most [`MAX_FILES`] times that, and

@@ -1,4 +1,5 @@
-//! Passes over a real directory: what becomes the baseline, what is told, and what a restart remembers.
+//! Tests of passes over a real directory: what becomes the baseline, which differences are reported, and what a restart
+//! remembers.
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;

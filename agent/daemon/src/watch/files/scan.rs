@@ -1,4 +1,4 @@
-//! One walk over a root: what it notes of each path, and what stands in its way.
+//! One walk over a root, which records the state of each path and the problems on the way.
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;

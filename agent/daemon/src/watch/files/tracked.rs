@@ -1,4 +1,4 @@
-//! One path below a root: its baseline, its present state, and whether the difference was reported.
+//! One path below a root: its baseline, its present state, and whether the difference between them was reported.
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;

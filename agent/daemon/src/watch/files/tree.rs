@@ -1,4 +1,4 @@
-//! Reading and walking below a watched root without ever following a symbolic link.
+//! Reads and walks a directory tree below a watched root without ever following a symbolic link.
 //!
 //! Every path is opened component by component from the root's parent, each with `O_NOFOLLOW`, so that nothing outside
 //! the root can be read or written by way of a link, whoever makes one at whatever moment.

@@ -1,4 +1,4 @@
-//! Which cluster, and a client for it.
+//! Finds the cluster that the agent is to watch, and builds the API client for it.
 //!
 //! A kubeconfig that cannot be used is an error at the start; a cluster that does not answer is a problem that goes
 //! away by itself.

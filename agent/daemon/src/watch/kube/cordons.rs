@@ -1,4 +1,5 @@
-//! This agent's cordons: which nodes have one, and how it is lifted. A cordon of anybody else is never changed.
+//! The nodes that Nimbus's jobs have cordoned, and how such a cordon is removed. A cordon of anybody else is never
+//! changed.
 //!
 //! A cordon belongs to a job, which lifts it. Where a crash or a lost replica left one behind, the leader lifts it once the
 //! job is done, or after [`FOREIGN`] when this agent does not know the job.

@@ -1,4 +1,5 @@
-//! The shell of the election: sends what [`nimbus_agent_core::election`] asks for, and publishes who leads.
+//! Carries out the leader election: sends the requests that [`nimbus_agent_core::election`] asks for, and publishes who
+//! leads.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The cluster: finds it, takes part in the election and, while this replica leads, watches its objects.
+//! The watcher of the cluster: connects to it, takes part in the leader election and, while this replica leads, watches
+//! its objects.
 
 pub mod client;
 pub mod cordons;

@@ -1,4 +1,4 @@
-//! Single requests to the API server: bounded in time, with errors that say what to do.
+//! Single requests to the API server, with a time limit and with errors that say what to do.
 
 use std::time::Duration;
 

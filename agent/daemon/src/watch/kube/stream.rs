@@ -1,4 +1,5 @@
-//! One kind of object: lists it in pages, follows it with bookmarks, lists again when the API server answers 410.
+//! The list and watch of one kind of object: lists it in pages, follows it with bookmarks, and lists again when the API
+//! server answers 410.
 //!
 //! A right that is missing on one kind is a problem of that kind: it is tried again, and no other kind waits for it.
 //!

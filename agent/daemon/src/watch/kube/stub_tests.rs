@@ -1,4 +1,4 @@
-//! The election and the watches against an API server in miniature: lists in pages, a watch that ends in 410, a kind that
+//! Tests of the election and the watches against a stub API server: paged lists, a watch that ends in 410, a kind that
 //! may not be listed, Leases with resource versions. What only a real cluster shows is tested with a real one.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,4 +1,4 @@
-//! Lets kube-runtime's watcher carry slim objects: only the fields that are used are ever deserialised.
+//! Adapts slim objects to kube-runtime's watcher, so that only the fields that are used are ever deserialised.
 
 use std::borrow::Cow;
 

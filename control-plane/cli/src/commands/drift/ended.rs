@@ -1,4 +1,4 @@
-//! A drifted file for a program, after something was done about it.
+//! The JSON document that `nimbus drift` prints for a file after a command has changed or accepted it.
 
 use serde_json::Value;
 

@@ -1,4 +1,5 @@
-//! `nimbus drift fix`: shows before and after, asks, approves exactly the plans it showed, and waits for the end.
+//! `nimbus drift fix`: shows the difference, asks, approves exactly the plans that it showed, and waits until the files
+//! are restored.
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which cluster this machine's agent watches: the current one of a kubeconfig.
+//! Chooses the cluster that the agent of `nimbus up` watches: the current context of a kubeconfig.
 //!
 //! A kubeconfig that was named must work. One that was only found must be readable, but its cluster may be away, as it
 //! is after a reboot of both: the agent then starts all the same and watches it as soon as it answers.

@@ -1,4 +1,4 @@
-//! The command's context that leads to what `nimbus up` started.
+//! Writes the CLI context that leads to the control plane of `nimbus up`.
 //!
 //! A context belongs to one data directory. One that leads somewhere else is never taken over: commands that name it
 //! would silently reach another control plane.

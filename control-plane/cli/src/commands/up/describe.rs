@@ -1,4 +1,4 @@
-//! What the summary says once everything runs.
+//! Collects what the summary of `nimbus up` shows once everything runs.
 
 use std::path::Path;
 use std::time::Duration;

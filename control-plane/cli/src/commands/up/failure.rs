@@ -1,4 +1,5 @@
-//! Why it does not start, in three parts. The parts' own errors say what to do; here they get their frame.
+//! Why `nimbus up` does not start, as expected, found and next step. The parts' own errors say what to do; this file
+//! adds the context.
 
 use nimbus_agent::AgentError;
 use nimbus_control_plane::StartError;

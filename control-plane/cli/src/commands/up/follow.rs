@@ -1,5 +1,5 @@
-//! What happens while it runs: the managed policy follows what is enabled, the agent may report for a cluster that
-//! answers late, and a signal ends it.
+//! What `nimbus up` does while it runs: it updates the managed policy when a cluster is enabled or disabled, binds its
+//! agent to a cluster that answers late, and stops on a signal.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Where the parts' logs go: stderr, warnings alone unless more is asked for. The summary goes to stdout.
+//! Logging of `nimbus up`: the logs of its parts go to stderr, warnings only unless more is asked for. The summary goes
+//! to stdout.
 
 use std::io::IsTerminal as _;
 

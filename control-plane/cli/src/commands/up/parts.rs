@@ -1,4 +1,4 @@
-//! The two parts, started in their order and stopped in the reverse one.
+//! The two parts of `nimbus up`, a control plane and an agent, started in this order and stopped in reverse.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The managed policy of the agent that `nimbus up` starts.
+//! Writes the managed policy file of the agent that `nimbus up` starts.
 //!
 //! An agent reads two policy files and merges them, deny before allow. `policy.toml` is the person's: it is made once,
 //! with nothing but comments, and never changed by this program. `policy.managed.toml` beside it is this program's: it

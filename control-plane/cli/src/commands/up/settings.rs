@@ -1,4 +1,4 @@
-//! What `nimbus up` is started with: flags, then the settings file, then defaults.
+//! The settings of `nimbus up`: from flags, then from the settings file, then defaults.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! What `nimbus up` started, as `-o json` prints it and as the summary reads it.
+//! What `nimbus up` has started, as `-o json` prints it and as the summary shows it.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What was started, where, and what to try next.
+//! The text that `nimbus up` prints once everything runs: what was started, where, and what to try next.
 
 use super::started::{Started, Watch};
 use crate::output::theme::{Tone, readable};

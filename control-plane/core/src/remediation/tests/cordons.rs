@@ -1,4 +1,4 @@
-//! A cordon of ours that outlived its job: opened again after approval, and only then.
+//! Scenes of a cordon of Nimbus that outlived its job: it is removed after approval, and only then.
 
 use nimbus_protocol::v1::job_report::Phase;
 

@@ -1,3 +1,5 @@
+//! Scenes of a crash-looping pod, from the finding to a verified restart.
+
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;

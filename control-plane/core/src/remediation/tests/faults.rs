@@ -1,4 +1,5 @@
-//! Crashes between any two steps, and reports that come twice, late, or from somebody else.
+//! Scenes of a control plane that crashes between two steps, and of reports that arrive twice, late, or from the wrong
+//! agent.
 
 use nimbus_protocol::v1::{self, JobReport, job_report::Phase, observation::Body};
 

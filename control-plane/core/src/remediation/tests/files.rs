@@ -1,3 +1,5 @@
+//! Scenes of a drifted file, which is restored or accepted as the new baseline.
+
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;

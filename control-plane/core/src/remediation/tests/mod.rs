@@ -1,4 +1,4 @@
-//! Whole ways from a finding to its end, told without sockets and without a clock.
+//! Whole scenes from a finding to its end, without sockets and on a virtual clock.
 
 mod cordons;
 mod crash;

@@ -1,3 +1,5 @@
+//! Scenes of an operator who acknowledges, silences, enables and disables.
+
 use super::*;
 use crate::model::*;
 use crate::remediation::{self, DecideError};

@@ -1,4 +1,4 @@
-//! Random histories, with the independent check as the judge of every order.
+//! Property tests over random histories: the independent checker judges every job that is dispatched.
 
 use std::collections::BTreeMap;
 

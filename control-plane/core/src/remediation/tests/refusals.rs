@@ -1,4 +1,4 @@
-//! Where nothing is done, and the incident says why.
+//! Scenes in which nothing is done, and the incident says why.
 
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 

@@ -1,3 +1,5 @@
+//! Scenes of a stuck rollout, which is rolled back after approval.
+
 use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 
 use super::*;

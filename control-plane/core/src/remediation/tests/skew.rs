@@ -1,5 +1,5 @@
-//! Older and newer agents, missing rights, and documents of a newer build: each narrows what is done for the causes that
-//! need what is missing, and nothing else.
+//! Scenes of version skew: older and newer agents, missing rights, and documents of a newer build. Only the causes that
+//! need what is missing are affected.
 
 use nimbus_protocol::{ActionKind, ObjectKind};
 

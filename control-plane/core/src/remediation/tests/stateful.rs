@@ -1,4 +1,5 @@
-//! StatefulSets and DaemonSets: replaced where a new pod can differ, and otherwise the exact steps for a person.
+//! Scenes of StatefulSets and DaemonSets: a pod is restarted where a replacement can differ, and otherwise a person
+//! gets the exact steps.
 
 use super::*;
 use crate::model::*;

@@ -1,3 +1,5 @@
+//! Scenes of a storm, in which nothing automatic runs until it is over.
+
 use nimbus_protocol::v1::observation::Body;
 
 use super::*;

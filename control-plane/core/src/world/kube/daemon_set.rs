@@ -1,4 +1,4 @@
-//! DaemonSets.
+//! The DaemonSet of the inventory, and how far its update is.
 
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 use serde::{Deserialize, Serialize};

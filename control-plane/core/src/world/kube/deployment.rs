@@ -1,4 +1,4 @@
-//! Deployments and how far their rollouts are.
+//! The Deployment of the inventory, and how far its rollout is.
 
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,5 @@
-//! The kinds of Kubernetes objects as the inventory keeps them, one file each: what is kept, how it is read from the
-//! wire, how long its texts may be, and what its fields mean by themselves.
+//! The kinds of Kubernetes objects that the inventory keeps, one file each: the fields that are kept, their decoding
+//! from the wire, their bounds, and what they mean by themselves.
 //!
 //! Adding a kind is a file here, and the lines that the compiler then asks for in this file and in the inventory.
 

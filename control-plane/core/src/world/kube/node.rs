@@ -1,4 +1,4 @@
-//! Nodes.
+//! The Node of the inventory: readiness, and whether and by whom it is cordoned.
 
 use jiff::Timestamp;
 use nimbus_protocol::{ObjectKind, v1};

@@ -1,4 +1,4 @@
-//! Pods and their containers.
+//! The Pod of the inventory with its containers, and what their states mean.
 
 use jiff::Timestamp;
 use nimbus_protocol::{ObjectKind, v1};

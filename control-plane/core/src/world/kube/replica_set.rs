@@ -1,4 +1,4 @@
-//! ReplicaSets: the revisions of a Deployment.
+//! The ReplicaSet of the inventory: one revision of a Deployment.
 
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 use serde::{Deserialize, Serialize};

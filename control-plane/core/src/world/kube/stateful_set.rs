@@ -1,4 +1,4 @@
-//! StatefulSets and how far their updates are.
+//! The StatefulSet of the inventory, and how far its update is.
 
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! `GET /api/v1/agents`
+//! `GET /api/v1/agents`: lists the agents.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Agents and the tokens they join with.
+//! The endpoints of agents and of the join tokens for new ones.
 
 pub mod list;
 pub mod revoke;

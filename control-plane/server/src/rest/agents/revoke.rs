@@ -1,4 +1,4 @@
-//! `POST /api/v1/agents/{agent}/revoke`: refuses an agent for good, and ends its session now.
+//! `POST /api/v1/agents/{agent}/revoke`: revokes an agent for good and ends its session at once.
 
 use std::sync::Arc;
 

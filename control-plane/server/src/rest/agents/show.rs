@@ -1,4 +1,4 @@
-//! `GET /api/v1/agents/{agent}`
+//! `GET /api/v1/agents/{agent}`: shows one agent with its host's health.
 
 use std::sync::Arc;
 

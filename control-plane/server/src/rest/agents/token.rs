@@ -1,4 +1,5 @@
-//! `POST /api/v1/agents/tokens`: a token for one new agent. Its secret is in this answer and nowhere else.
+//! `POST /api/v1/agents/tokens`: creates a join token for one new agent. The secret is in this response and nowhere
+//! else.
 
 use std::sync::Arc;
 use std::time::Duration;

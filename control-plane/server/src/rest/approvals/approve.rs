@@ -1,4 +1,4 @@
-//! `POST /api/v1/approvals/{id}/approve`: yes to exactly the plan that was shown.
+//! `POST /api/v1/approvals/{id}/approve`: approves exactly the plan that the operator was shown.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What approving, denying and fixing have in common: one answer to one request, taken once.
+//! What approving, denying and fixing share: an operator's answer to one approval request, recorded once.
 
 use nimbus_control_core::approval::{Answer, Decision};
 use nimbus_control_core::model::{Approval, ApprovalState, ChangeSet};

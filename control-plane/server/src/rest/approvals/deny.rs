@@ -1,4 +1,4 @@
-//! `POST /api/v1/approvals/{id}/deny`: no to a plan; nothing is changed.
+//! `POST /api/v1/approvals/{id}/deny`: denies a plan, so that nothing is changed.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/approvals`
+//! `GET /api/v1/approvals`: lists the approvals.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

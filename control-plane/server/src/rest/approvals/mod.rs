@@ -1,4 +1,4 @@
-//! Approvals: a person's word on one exact plan.
+//! The endpoints of approvals, an operator's decision on one exact plan.
 
 pub mod approve;
 pub mod decide;

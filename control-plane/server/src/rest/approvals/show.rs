@@ -1,4 +1,4 @@
-//! `GET /api/v1/approvals/{id}`: an approval with what would be done and why.
+//! `GET /api/v1/approvals/{id}`: shows one approval with its plan and the reasons for it.
 
 use std::sync::Arc;
 

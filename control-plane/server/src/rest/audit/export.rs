@@ -1,4 +1,4 @@
-//! `GET /api/v1/audit/export`: the chain as a file, streamed page by page.
+//! `GET /api/v1/audit/export`: streams the audit log as a file, page by page.
 //!
 //! What is exported is the chain as it was when the export began. A database that fails half-way breaks the
 //! connection off, so that a short file is never taken for a whole one.

@@ -1,5 +1,4 @@
-//! Audit rows as bytes: JSON, JSON lines, CSV and CEF, each escaped so that a value never becomes anything else
-//! than a value where it is read.
+//! Encodes audit rows as JSON, JSON lines, CSV and CEF, escaped so that a value is never read as syntax.
 
 use nimbus_api::AuditRow;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/audit`
+//! `GET /api/v1/audit`: lists the audit rows.
 
 use std::sync::Arc;
 

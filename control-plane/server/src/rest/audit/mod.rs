@@ -1,4 +1,4 @@
-//! The audit chain: read, exported, verified.
+//! The endpoints of the audit log: list, export and verify.
 
 pub mod export;
 pub mod format;

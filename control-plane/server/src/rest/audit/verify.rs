@@ -1,4 +1,4 @@
-//! `GET /api/v1/audit/verify`: walks the chain in bounded pages and says whether it holds.
+//! `GET /api/v1/audit/verify`: verifies the audit log's hash chain in bounded pages.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/autonomous/{cluster}/disable`: lets Nimbus do less in a cluster, or only observe it.
+//! `POST /api/v1/autonomous/{cluster}/disable`: restricts what Nimbus may do in a cluster, down to observing only.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/autonomous/{cluster}/enable`: lets Nimbus act in a cluster.
+//! `POST /api/v1/autonomous/{cluster}/enable`: allows Nimbus to act in a cluster.
 
 use std::sync::Arc;
 

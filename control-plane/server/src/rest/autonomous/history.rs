@@ -1,4 +1,4 @@
-//! `GET /api/v1/autonomous/history`: the remedies that were tried.
+//! `GET /api/v1/autonomous/history`: lists the remedies that were attempted.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/autonomous`: how far Nimbus may go, cluster by cluster.
+//! `GET /api/v1/autonomous`: lists what Nimbus may do in each cluster.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What Nimbus may do by itself, and what it did.
+//! The endpoints of autonomous operation: what Nimbus may do by itself, and what it has done.
 
 pub mod disable;
 pub mod enable;

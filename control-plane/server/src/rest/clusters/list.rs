@@ -1,4 +1,4 @@
-//! `GET /api/v1/clusters`
+//! `GET /api/v1/clusters`: lists the clusters.
 
 use std::sync::Arc;
 

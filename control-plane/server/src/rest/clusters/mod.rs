@@ -1,4 +1,4 @@
-//! Clusters.
+//! The endpoints of clusters.
 
 pub mod list;
 pub mod show;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/clusters/{cluster}`
+//! `GET /api/v1/clusters/{cluster}`: shows one cluster.
 
 use std::sync::Arc;
 

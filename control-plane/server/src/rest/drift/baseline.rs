@@ -1,4 +1,5 @@
-//! `POST /api/v1/drift/{id}/baseline`: takes a file's present state as the truth, if it is the one that was shown.
+//! `POST /api/v1/drift/{id}/baseline`: accepts a file's present state as its baseline, if it is the state that the
+//! operator was shown.
 
 use std::sync::Arc;
 

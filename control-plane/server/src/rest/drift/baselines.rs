@@ -1,4 +1,4 @@
-//! `GET /api/v1/drift/baselines`: the states of files that somebody accepted.
+//! `GET /api/v1/drift/baselines`: lists the baselines that operators accepted.
 //!
 //! What is listed is what the documents know: the jobs with which agents accepted a state, as long as retention keeps them.
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/drift/{id}/fix`: puts a file back, by saying yes to the plan that was shown.
+//! `POST /api/v1/drift/{id}/fix`: restores a file by approving the plan that the operator was shown.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/drift`
+//! `GET /api/v1/drift`: lists the drifted files.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

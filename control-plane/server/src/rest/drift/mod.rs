@@ -1,4 +1,5 @@
-//! Drifted files. A drifted file is an incident of kind `file_drift`; here it has its before and after.
+//! The endpoints of drifted files. A drifted file is an incident of kind `file_drift`; these endpoints add its
+//! baseline, its present state and the difference.
 
 pub mod baseline;
 pub mod baselines;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/drift/{id}`
+//! `GET /api/v1/drift/{id}`: shows one drifted file.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/incidents/{id}/ack`: somebody looks at it.
+//! `POST /api/v1/incidents/{id}/ack`: acknowledges an incident, which tells other operators that somebody works on it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/incidents/{id}/ask`: forgets that a plan was denied, so that it is asked for again.
+//! `POST /api/v1/incidents/{id}/ask`: requests approval again after a plan was denied.
 
 use std::sync::Arc;
 

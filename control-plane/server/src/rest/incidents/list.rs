@@ -1,4 +1,4 @@
-//! `GET /api/v1/incidents`
+//! `GET /api/v1/incidents`: lists the incidents.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Incidents.
+//! The endpoints of incidents.
 
 pub mod ack;
 pub mod ask;

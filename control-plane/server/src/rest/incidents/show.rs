@@ -1,4 +1,4 @@
-//! `GET /api/v1/incidents/{id}`: an incident with its plan, approval, job and story.
+//! `GET /api/v1/incidents/{id}`: shows an incident with its plan, approval, job and history.
 
 use std::sync::Arc;
 

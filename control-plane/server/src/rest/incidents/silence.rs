@@ -1,4 +1,5 @@
-//! `POST /api/v1/incidents/{id}/silence`: leaves an incident alone for a while.
+//! `POST /api/v1/incidents/{id}/silence`: silences an incident for a while, during which nothing is planned or
+//! dispatched for it.
 
 use std::sync::Arc;
 

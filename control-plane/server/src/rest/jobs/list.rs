@@ -1,4 +1,4 @@
-//! `GET /api/v1/jobs`
+//! `GET /api/v1/jobs`: lists the jobs.
 
 use std::sync::Arc;
 

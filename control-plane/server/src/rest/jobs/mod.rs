@@ -1,4 +1,4 @@
-//! Jobs: signed orders and what became of them.
+//! The endpoints of jobs: signed orders to agents, and how each ended.
 
 pub mod list;
 pub mod show;

@@ -1,4 +1,4 @@
-//! `GET /api/v1/jobs/{id}`: a job with its signed envelope, so that anyone can verify it.
+//! `GET /api/v1/jobs/{id}`: shows a job with its signed envelope, so that anyone can verify it.
 
 use std::sync::Arc;
 

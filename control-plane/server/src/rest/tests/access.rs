@@ -1,4 +1,4 @@
-//! Who gets in, and what is refused before any endpoint sees it.
+//! Tests of authentication, and of what is refused before a request reaches an endpoint.
 
 use std::net::SocketAddr;
 

@@ -1,4 +1,5 @@
-//! The audit chain: listed, filtered, exported whole, and verified over many pages. Tampering is told beside `verify`.
+//! Tests of the audit log: lists, filters, complete exports, and verification over many pages. Tampering is tested
+//! beside `verify`.
 
 use jiff::Timestamp;
 use nimbus_api::{AuditDocument, AuditRow};

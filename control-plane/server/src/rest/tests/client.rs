@@ -1,4 +1,4 @@
-//! The client of the contract against the real interface over a real socket.
+//! Tests of the API client against the real REST interface over a real socket.
 
 use std::sync::Arc;
 

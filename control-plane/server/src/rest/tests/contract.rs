@@ -1,4 +1,4 @@
-//! The OpenAPI document says what the routes do, and nothing else.
+//! Compares the OpenAPI document with the routes.
 
 use std::collections::BTreeSet;
 use std::path::Path;

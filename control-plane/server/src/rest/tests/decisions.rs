@@ -1,4 +1,5 @@
-//! What operators order: approvals, drift, autonomy, agents. Each leaves its audit row, once.
+//! Tests of what operators decide: approvals, drift, autonomous operation, agents. Each decision writes its audit row
+//! once.
 
 use nimbus_control_core::model::{
     ActionKind, Approval, ApprovalState, Cluster, Incident, IncidentState, Mode,

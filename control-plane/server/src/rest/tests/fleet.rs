@@ -1,4 +1,4 @@
-//! The fleet at a glance, where what is not known reads unknown.
+//! Tests of the fleet's overview, in which whatever is not known reads as unknown.
 
 use nimbus_control_core::model::{Agent, IncidentState, WatchedRoot};
 use nimbus_protocol::v1::{self, observation, sync_mark};

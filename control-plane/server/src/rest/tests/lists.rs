@@ -1,4 +1,4 @@
-//! Lists and single items: what each item has, paging, filters, ETags.
+//! Tests of lists and single items: the fields of each item, paging, filters, ETags.
 
 use axum::body::Body;
 use nimbus_control_core::model::{ChangeSet, IncidentKind, IncidentState, Versioned};

@@ -1,4 +1,4 @@
-//! The whole interface over a real embedded database, without a socket.
+//! Tests of the whole REST interface over a real embedded database, without a socket.
 
 mod access;
 mod audit;

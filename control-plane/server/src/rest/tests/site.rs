@@ -1,4 +1,4 @@
-//! A small site: one cluster, two agents, a stuck rollout and a drifted file that wait for approval.
+//! A small site as a fixture: one cluster, two agents, a stuck rollout and a drifted file that wait for approval.
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{

@@ -1,4 +1,4 @@
-//! Agents and their hosts.
+//! Agents and their hosts as the API shows them.
 
 use nimbus_api as api;
 use nimbus_control_core::model;

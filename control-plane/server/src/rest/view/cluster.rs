@@ -1,4 +1,4 @@
-//! Clusters: how they are, and how far Nimbus may go in them.
+//! Clusters as the API shows them: their health, and what Nimbus may do in them.
 
 use nimbus_api as api;
 use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode, Scope};

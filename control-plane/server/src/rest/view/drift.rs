@@ -1,4 +1,4 @@
-//! Drifted files, from the incident, the picture of the world and the plan, whichever still knows.
+//! Drifted files as the API shows them, from the incident, the world and the plan, whichever still has the data.
 
 use nimbus_api as api;
 use nimbus_control_core::model::{FileFacts, Incident, Job, Plan};

@@ -1,5 +1,5 @@
-//! What several views need at once, read together: the open documents, who is connected, and how well each
-//! cluster is known.
+//! The data that several views need, read together: the open documents, the connected agents, and how well each cluster
+//! is known.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Documents as operators see them. Nothing is decided here: each function copies one document into its shape in
-//! `nimbus-api`, and where something is not known it says so.
+//! Documents as the API shows them. Nothing is decided here: each function copies one document into its shape in
+//! `nimbus-api`, and says so where something is not known.
 
 mod agent;
 mod cluster;
