@@ -183,7 +183,7 @@ impl Remedy for RestartPod {
                 }
                 Ok(Cordoned::AlreadyClosed) => {
                     self.checkpoint.cordoned = None;
-                    evidence.push(format!("node {node} was closed already, not by this agent"));
+                    evidence.push(format!("node {node} was cordoned already, not by this agent"));
                 }
                 Err(error) => {
                     return Err(ActError::Failed(format!("expected to close node {node}, found: {error}")));

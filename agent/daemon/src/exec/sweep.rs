@@ -41,7 +41,8 @@ async fn sweep(shared: &Arc<Shared>) {
         match cordons::uncordon(&cluster.client, &node, &job).await {
             Ok(()) => tracing::info!(node, job, "removed a leftover cordon of Nimbus"),
             Err(error) => {
-                let text = format!("expected to open node {node}, which job {job} closed, found: {error}");
+                let text =
+                    format!("expected to uncordon node {node}, which job {job} cordoned, found: {error}");
                 tracing::warn!("{text}");
             }
         }

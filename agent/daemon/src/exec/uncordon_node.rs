@@ -56,7 +56,7 @@ impl UncordonNode {
 }
 
 impl Watched for UncordonNode {
-    const STATE: &'static str = "the node open";
+    const STATE: &'static str = "the node schedulable";
 
     async fn look(&mut self, client: &Client, _elapsed: Duration) -> Look {
         match self.node(client).await {
@@ -70,9 +70,10 @@ impl Watched for UncordonNode {
                 let reason = format!("expected node {} open, found it cordoned by {by}", self.name());
                 Look::new("the node is cordoned", State::Over(Outcome::Failed, reason))
             }
-            Ok(Some(_)) => {
-                Look::new(format!("node {} is open", self.name()), State::Reached("open".to_owned()))
-            }
+            Ok(Some(_)) => Look::new(
+                format!("node {} is schedulable", self.name()),
+                State::Reached("schedulable".to_owned()),
+            ),
         }
     }
 }
@@ -104,16 +105,17 @@ impl Remedy for UncordonNode {
         window.still_open()?;
         let name = self.name();
         match cordons::uncordon(&client, name, &self.action.cordoned_by).await {
-            Ok(()) => {
-                Ok(vec![format!("opened node {name}, which job {} had cordoned", self.action.cordoned_by)])
-            }
+            Ok(()) => Ok(vec![format!(
+                "uncordoned node {name}, which job {} had cordoned",
+                self.action.cordoned_by
+            )]),
             Err(RequestError::Unanswered(found)) => {
                 Err(ActError::Uncertain(format!("opening node {name} was not answered: {found}")))
             }
             Err(error) if error.code() >= 500 => {
                 Err(ActError::Uncertain(format!("opening node {name} ended with: {error}")))
             }
-            Err(error) => Err(ActError::Failed(format!("expected to open node {name}, found: {error}"))),
+            Err(error) => Err(ActError::Failed(format!("expected to uncordon node {name}, found: {error}"))),
         }
     }
 
@@ -137,7 +139,7 @@ impl Remedy for UncordonNode {
             }
             Err(why) => Verdict::new(
                 Outcome::Unknown,
-                format!("the node was opened; whether it stays so is not known: {why}"),
+                format!("the node was uncordoned; whether it stays so is not known: {why}"),
             ),
         }
     }

@@ -94,7 +94,7 @@ impl Cause for StaleCordon {
     }
 
     fn sentence(&self) -> &'static str {
-        "a node is cordoned by a job of Nimbus that is over: look why the agent could not open it again"
+        "a node is cordoned by a job of Nimbus that is over: find out why the agent could not uncordon it"
     }
 }
 

@@ -113,6 +113,6 @@ fn check(
             .nodes
             .values()
             .any(|n| &n.meta.name != node && n.ready == "True" && !n.unschedulable && !n.meta.deleting);
-        require(found, 7, other, || format!("node {node} would be closed and no other one is open"));
+        require(found, 7, other, || format!("node {node} would be cordoned and no other one is schedulable"));
     }
 }

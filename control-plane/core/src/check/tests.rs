@@ -81,7 +81,7 @@ fn each_change_of_a_restart_names_its_invariant() {
         }),
         ("a listing is under way", 3, |lab, _| _ = lab.see(begin("ReplicaSet", 1))),
         ("the Deployment is gone", 9, |lab, _| _ = lab.see(gone("Deployment", "dep-web"))),
-        ("no other node is open", 7, |lab, _| {
+        ("no other node is schedulable", 7, |lab, _| {
             lab.see(Body::Node(v1::Node { unschedulable: true, ..node("node-b") }));
         }),
         ("the node is of the control plane", 7, |lab, _| {
@@ -290,11 +290,11 @@ fn each_change_of_an_uncordon_names_its_invariant() {
     let table: &[(&str, &[u8], Change)] = &[
         ("as it was approved", &[], |_, _| ()),
         ("the node is gone", &[3], |lab, _| _ = lab.see(gone("Node", "node-node-a"))),
-        ("somebody else closed it", &[9], |lab, _| closed_by(lab, "")),
+        ("somebody else cordoned it", &[9], |lab, _| closed_by(lab, "")),
         ("a later job of ours closed it", &[9], |lab, _| {
             closed_by(lab, "job_00000000000000000000000000000098");
         }),
-        ("it is open already", &[3, 9], |lab, _| _ = lab.see(Body::Node(node("node-a")))),
+        ("it is schedulable already", &[3, 9], |lab, _| _ = lab.see(Body::Node(node("node-a")))),
         ("nodes are being listed", &[3], |lab, _| _ = lab.see(begin("Node", 1))),
         ("the cluster only observes", &[12], |lab, _| {
             lab.clusters.get_mut(CLUSTER).unwrap().doc.mode = Mode::Observe;

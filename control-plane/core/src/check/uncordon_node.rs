@@ -32,7 +32,7 @@ impl ActionRules for v1::UncordonNode {
         };
         let same = self.node().is_some_and(|name| name == node.meta.name) && !node.meta.deleting;
         require(found, 3, same && node.unschedulable, || {
-            format!("node {} is open, is being deleted or is another one", node.meta.name)
+            format!("node {} is schedulable, is being deleted or is another one", node.meta.name)
         });
         let ours = !self.cordoned_by.is_empty() && node.cordoned_by == self.cordoned_by;
         require(found, 9, ours, || {

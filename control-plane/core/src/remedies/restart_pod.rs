@@ -44,7 +44,7 @@ impl Remedy for RestartPod {
     }
 
     fn sentence(&self) -> &'static str {
-        "evicts a crash-looping pod so that its controller makes a new one, on another node if one is open"
+        "evicts a crash-looping pod so that its controller creates a new one, on another node if one is schedulable"
     }
 
     fn name(&self) -> &'static str {
@@ -108,14 +108,14 @@ fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, settin
             deployment.revision
         ));
     }
-    let maker = Maker {
-        controller: set.meta.target(),
+    let controller = Controller {
+        object: set.meta.target(),
         kind: ObjectKind::ReplicaSet,
         revision: set.revision.to_string(),
         workload: Workload::Deployment(name),
     };
-    match where_to(&maker, pod, inventory) {
-        Ok((avoid_node, why)) => replace(maker, pod, container, avoid_node, &why, settings),
+    match where_to(&controller, pod, inventory) {
+        Ok((avoid_node, why)) => replace(controller, pod, container, avoid_node, &why, settings),
         Err(wait) => wait,
     }
 }
@@ -139,14 +139,14 @@ fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, sett
             set.update_revision
         ));
     }
-    let maker = Maker {
-        controller: set.meta.target(),
+    let controller = Controller {
+        object: set.meta.target(),
         kind: ObjectKind::StatefulSet,
         revision: set.update_revision.clone(),
         workload: Workload::StatefulSet(name),
     };
     let why = "fresh start: its init containers start anew, its own volumes stay, and they may hold it to this node";
-    replace(maker, pod, container, false, why, settings)
+    replace(controller, pod, container, false, why, settings)
 }
 
 /// A DaemonSet's new pod comes to the same node: nothing about it could differ.
@@ -171,9 +171,9 @@ fn nothing_crash_loops(name: &KubeRef, settings: &Settings) -> Answer {
     ))
 }
 
-/// What makes a pod again.
-struct Maker {
-    controller: Target,
+/// The controller that creates the replacement of a pod.
+struct Controller {
+    object: Target,
     kind: ObjectKind,
     revision: String,
     workload: Workload,
@@ -201,7 +201,7 @@ fn target<'a>(
 }
 
 /// Whether its node is to be closed for the new pod, and how that one may differ; or why nothing can be done now.
-fn where_to(maker: &Maker, pod: &Pod, inventory: &Inventory) -> Result<(bool, String), Answer> {
+fn where_to(controller: &Controller, pod: &Pod, inventory: &Inventory) -> Result<(bool, String), Answer> {
     let open: Vec<&Node> = inventory.nodes.values().filter(|node| node.is_open()).collect();
     let own = inventory.node(&pod.node);
     let other = open.iter().find(|node| node.meta.name != pod.node && !node.control_plane);
@@ -209,8 +209,8 @@ fn where_to(maker: &Maker, pod: &Pod, inventory: &Inventory) -> Result<(bool, St
     Ok(match other {
         None if !own_is_open => {
             return Err(Answer::Wait(format!(
-                "no node is open for a new pod of {}: {} is closed or not ready, and there is no other",
-                maker.workload, pod.node
+                "no node is schedulable for a new pod of {}: {} is cordoned or not ready, and there is no other",
+                controller.workload, pod.node
             )));
         }
         None => {
@@ -223,13 +223,14 @@ fn where_to(maker: &Maker, pod: &Pod, inventory: &Inventory) -> Result<(bool, St
                 node.meta.name
             ),
         ),
-        Some(node) if !own_is_open => {
-            (false, format!("another node: {} is closed already, {} is open", pod.node, node.meta.name))
-        }
+        Some(node) if !own_is_open => (
+            false,
+            format!("another node: {} is cordoned already, {} is schedulable", pod.node, node.meta.name),
+        ),
         Some(node) => (
             true,
             format!(
-                "another node: {} stays closed until the new pod is bound, {} is open",
+                "another node: {} stays cordoned until the new pod is bound, {} is schedulable",
                 pod.node, node.meta.name
             ),
         ),
@@ -237,7 +238,7 @@ fn where_to(maker: &Maker, pod: &Pod, inventory: &Inventory) -> Result<(bool, St
 }
 
 fn replace(
-    maker: Maker,
+    controller: Controller,
     pod: &Pod,
     container: &Container,
     avoid_node: bool,
@@ -245,17 +246,17 @@ fn replace(
     settings: &Settings,
 ) -> Answer {
     let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
-    let Maker { controller, kind, revision, workload } = maker;
+    let Controller { object, kind, revision, workload } = controller;
     let cordon = if avoid_node {
-        format!("{} is cordoned by Nimbus until the replacement is bound, then opened again", pod.node)
+        format!("{} is cordoned by Nimbus until the replacement is bound, then uncordoned", pod.node)
     } else {
         "no node is cordoned".to_owned()
     };
     Answer::Act(Box::new(Draft {
-        summary: format!("evict pod {name} from {}; {kind} {} makes a new one", pod.node, controller.name),
+        summary: format!("evict pod {name} from {}; {kind} {} creates a new one", pod.node, object.name),
         changes: vec![
             format!("pod {name} on {} is evicted (PodDisruptionBudgets are honoured)", pod.node),
-            format!("{kind} {} makes its replacement, revision {revision} as before", controller.name),
+            format!("{kind} {} creates its replacement, revision {revision} as before", object.name),
             cordon,
         ],
         rationale: format!("a new pod can differ from the old one: {why}"),
@@ -264,7 +265,7 @@ fn replace(
         workload: Some(workload),
         action: Body::RestartPod(v1::RestartPod {
             pod: Some(pod.meta.target()),
-            owner: Some(controller),
+            owner: Some(object),
             node: pod.node.clone(),
             avoid_node,
             container: container.name.clone(),
@@ -281,12 +282,16 @@ fn ways(pod: &Pod, avoid_node: bool) -> Vec<Alternative> {
         "no other worker node is ready and open, or this one need not be closed for it"
     };
     let same = match (avoid_node, pod.ready_since.is_none()) {
-        (true, _) => "another node is open and differs more",
+        (true, _) => "another node is schedulable and differs more",
         (false, true) => "it was never ready; a fresh start is the one thing that can differ",
         (false, false) => "it was ready once; a fresh start may bring that back",
     };
     vec![
-        Alternative::new("evict the pod and keep its node closed for the replacement", avoid_node, elsewhere),
+        Alternative::new(
+            "evict the pod and keep its node cordoned for the replacement",
+            avoid_node,
+            elsewhere,
+        ),
         Alternative::new("evict the pod, any node", !avoid_node, same),
         Alternative::new(
             "restart the container",

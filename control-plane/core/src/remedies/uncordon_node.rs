@@ -52,16 +52,16 @@ impl Remedy for UncordonNode {
             }),
             object: node.object(),
             workload: None,
-            summary: format!("open node {name} again, which job {job} cordoned"),
+            summary: format!("uncordon node {name}, which job {job} cordoned"),
             changes: vec![
                 format!("node {name}: spec.unschedulable: true -> false"),
                 format!("node {name}: annotation nimbus.dev/cordoned-by: {job} -> none"),
             ],
-            rationale: "the job that needed the node closed is over; the scheduler cannot use the node until it is open"
+            rationale: "the job that needed the cordon is over; the scheduler cannot use the node until it is uncordoned"
                 .to_owned(),
             ways: vec![
-                Alternative::new("open the node again", true, "the cordon is our own and nothing needs it any more"),
-                Alternative::new("leave it closed", false, "the cluster would be short of a node without a reason"),
+                Alternative::new("uncordon the node", true, "the cordon is one of Nimbus and nothing needs it any more"),
+                Alternative::new("leave it cordoned", false, "the cluster would lack a node without a reason"),
             ],
         }))
     }

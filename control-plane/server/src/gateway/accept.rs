@@ -128,7 +128,7 @@ async fn reject_overloaded(gateway: &Gateway, connection: &Connection, expected:
     let accepted = tokio::time::timeout(limits::GOODBYE, connection.accept_bi()).await;
     let mut stream = accepted.ok().and_then(Result::ok).map(|(send, _)| send);
     let end = SessionEnd::overloaded(expected, found);
-    reject::end(&gateway.app, &gateway.complaints, connection, stream.as_mut(), "a peer", end).await;
+    reject::end(&gateway.app, &gateway.log_throttles, connection, stream.as_mut(), "a peer", end).await;
 }
 
 fn protocol(connection: &Connection) -> Option<Vec<u8>> {
@@ -137,7 +137,7 @@ fn protocol(connection: &Connection) -> Option<Vec<u8>> {
 
 fn failed(gateway: &Gateway, remote: std::net::SocketAddr, error: &dyn std::fmt::Display) {
     gateway.app.metrics.handshakes_failed.increment(1);
-    if let Some(held_back) = gateway.complaints.handshake.pass() {
+    if let Some(held_back) = gateway.log_throttles.handshake.pass() {
         tracing::warn!(%remote, %error, held_back, "a QUIC handshake failed");
     }
 }

@@ -59,7 +59,8 @@ pub async fn serve(gateway: &Gateway, connection: &Connection, _slot: Slot, pati
         }
     };
     if let Err(end) = answered {
-        return reject::end(&gateway.app, &gateway.complaints, connection, Some(&mut send), &who, end).await;
+        return reject::end(&gateway.app, &gateway.log_throttles, connection, Some(&mut send), &who, end)
+            .await;
     }
     // The agent closes when it has everything; a slow one gets a moment.
     let _ = send.finish();

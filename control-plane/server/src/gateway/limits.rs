@@ -122,9 +122,9 @@ impl Misuses {
     }
 }
 
-/// What a gateway says of hostile or broken peers, each sort at most once in ten seconds.
+/// Throttles for the log lines about hostile or faulty peers: one line of each sort in ten seconds.
 #[derive(Debug, Clone)]
-pub struct Complaints {
+pub struct LogThrottles {
     /// Handshakes that failed.
     pub handshake: Arc<Throttle>,
     /// Frames that cannot be read.
@@ -133,7 +133,7 @@ pub struct Complaints {
     pub refused: Arc<Throttle>,
 }
 
-impl Default for Complaints {
+impl Default for LogThrottles {
     fn default() -> Self {
         let throttle = || Arc::new(Throttle::new(Duration::from_secs(10)));
         Self { handshake: throttle(), malformed: throttle(), refused: throttle() }

@@ -34,7 +34,7 @@ use crate::app::App;
 use crate::error::StartError;
 use crate::share::Share;
 use ingest_writer::LogWriter;
-use limits::{Complaints, Misuses};
+use limits::{LogThrottles, Misuses};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What every connection shares.
@@ -42,7 +42,7 @@ struct Gateway {
     app: Arc<App>,
     endpoint: Endpoint,
     writer: LogWriter,
-    complaints: Complaints,
+    log_throttles: LogThrottles,
     misuses: Misuses,
     max_connections: usize,
 }
@@ -88,7 +88,7 @@ impl Running {
             app: Arc::clone(&app),
             endpoint: endpoint.clone(),
             writer: log,
-            complaints: Complaints::default(),
+            log_throttles: LogThrottles::default(),
             misuses: Misuses::default(),
             max_connections,
         });

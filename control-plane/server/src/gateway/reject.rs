@@ -7,7 +7,7 @@ use nimbus_protocol::v1::server_frame::Body;
 use quinn::{Connection, SendStream, VarInt};
 
 use super::frames::{self, ReadFrameError};
-use super::limits::{self, Complaints};
+use super::limits::{self, LogThrottles};
 use crate::app::App;
 use crate::clock::jittered;
 
@@ -32,7 +32,7 @@ pub fn unreadable(error: ReadFrameError) -> SessionEnd {
 /// the reason in the close frame alone.
 pub async fn end(
     app: &App,
-    complaints: &Complaints,
+    log_throttles: &LogThrottles,
     connection: &Connection,
     stream: Option<&mut SendStream>,
     who: &str,
@@ -40,7 +40,9 @@ pub async fn end(
 ) {
     let remote = connection.remote_address();
     match end {
-        SessionEnd::Rejected(rejection) => reject(app, complaints, connection, stream, who, *rejection).await,
+        SessionEnd::Rejected(rejection) => {
+            reject(app, log_throttles, connection, stream, who, *rejection).await;
+        }
         SessionEnd::Closed(code) => {
             tracing::info!(%remote, who, ?code, "connection ended");
             close(connection, code, "");
@@ -55,7 +57,7 @@ pub async fn end(
 /// Tells the peer why, closes, counts and logs.
 async fn reject(
     app: &App,
-    complaints: &Complaints,
+    log_throttles: &LogThrottles,
     connection: &Connection,
     stream: Option<&mut SendStream>,
     who: &str,
@@ -69,7 +71,7 @@ async fn reject(
     }
     count(app, close_code, &refusal.code);
     let is_malformed = close_code == CloseCode::Malformed;
-    let throttle = if is_malformed { &complaints.malformed } else { &complaints.refused };
+    let throttle = if is_malformed { &log_throttles.malformed } else { &log_throttles.refused };
     if let Some(held_back) = throttle.pass() {
         let v1::Refusal { code, expected, found, remedy, .. } = &refusal;
         let remote = connection.remote_address();

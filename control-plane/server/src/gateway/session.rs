@@ -31,7 +31,7 @@ pub async fn serve(gateway: &Gateway, connection: &Connection, handshake: Slot, 
         }
         Err(end) => ("an agent without an identity".to_owned(), Some(send), end),
     };
-    reject::end(&gateway.app, &gateway.complaints, connection, stream.as_mut(), &who, end).await;
+    reject::end(&gateway.app, &gateway.log_throttles, connection, stream.as_mut(), &who, end).await;
 }
 
 /// The agent in the client's certificate. TLS has checked the certificate itself.

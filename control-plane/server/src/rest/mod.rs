@@ -68,7 +68,7 @@ pub fn limited(app: Arc<App>, limits: Limits) -> Router {
 
 /// The one list of paths: routes and document are both made from it.
 fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::Preamble::openapi())
+    OpenApiRouter::with_openapi(openapi::ApiDocument::openapi())
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

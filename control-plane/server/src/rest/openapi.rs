@@ -45,7 +45,7 @@ const SCHEME: &str = "operator";
         (name = "process", description = "For whoever keeps the process running"),
     )
 )]
-pub struct Preamble;
+pub struct ApiDocument;
 
 struct Common;
 

@@ -116,7 +116,7 @@ impl Files {
             let observations = self.observations.clone();
             self.with(text, move |root| {
                 root.report_all(&mut |file| {
-                    observations.observe_now_blocking("", observation::Body::File(file))
+                    observations.observe_now_blocking("", observation::Body::File(file));
                 });
             })
             .await;

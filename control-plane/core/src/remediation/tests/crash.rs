@@ -98,7 +98,7 @@ fn with_no_open_node_at_all_nothing_is_evicted() {
         lab.see(Body::Node(v1::Node { unschedulable: true, ..node(name) }));
     }
     assert!(lab.settle().is_empty());
-    assert!(lab.open(IncidentKind::PodCrashLoop).reason.contains("no node is open"));
+    assert!(lab.open(IncidentKind::PodCrashLoop).reason.contains("no node is schedulable"));
 }
 
 #[test]
@@ -276,10 +276,10 @@ fn while_one_job_closes_a_node_no_other_one_is_closed() {
     lab.see(Body::Pod(crashing(pod("api-1", "0", "node-b"), 4)));
     let jobs = lab.settle();
     let [first] = &jobs[..] else { panic!("expected one job, found {}", jobs.len()) };
-    // The inventory still shows both nodes as open.
+    // The inventory still shows both nodes as schedulable.
     assert!(lab.settle().is_empty());
     let waits = lab.incidents.values().find(|i| i.doc.state == IncidentState::Open).unwrap();
-    assert!(waits.doc.reason.contains("closes a node"), "{}", waits.doc.reason);
+    assert!(waits.doc.reason.contains("cordons a node"), "{}", waits.doc.reason);
     let Some(Order::RestartPod(order)) = order_of(first) else { panic!("{first:?}") };
     lab.report(first, Phase::Failed, "failed", "no replacement became ready");
     lab.pass(1);

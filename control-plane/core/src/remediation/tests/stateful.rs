@@ -37,7 +37,7 @@ fn a_crash_looping_pod_of_a_stateful_set_is_replaced_and_no_node_is_closed_for_i
     assert_eq!((order.owner_kind.as_str(), order.avoid_node), ("StatefulSet", false));
     assert_eq!(order.owner.unwrap().uid, "sts-db");
     let plan = lab.plans.values().next().unwrap();
-    assert!(plan.doc.summary.contains("StatefulSet db makes a new one"), "{}", plan.doc.summary);
+    assert!(plan.doc.summary.contains("StatefulSet db creates a new one"), "{}", plan.doc.summary);
     assert!(matches!(plan.doc.workload, Some(Workload::StatefulSet(_))));
 }
 

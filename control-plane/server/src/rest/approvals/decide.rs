@@ -4,7 +4,7 @@ use nimbus_control_core::approval::{Answer, Decision};
 use nimbus_control_core::model::{Approval, ApprovalState, ChangeSet};
 use nimbus_control_core::remediation;
 
-use super::Case;
+use super::ApprovalCase;
 use crate::app::App;
 use crate::failpoint;
 use crate::rest::caller::Principal;
@@ -26,7 +26,7 @@ pub struct OperatorAnswer<'a> {
 
 /// Records an operator's answer to an approval request. The same answer again (same principal, same plan) changes
 /// nothing and gets the same response.
-pub async fn decide(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<Case, ApiError> {
+pub async fn decide(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<ApprovalCase, ApiError> {
     until_alone(|| attempt(app, id, answer)).await?;
     super::find(app, id).await
 }
@@ -41,7 +41,7 @@ async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), 
 }
 
 /// What the answer would change, without changing it.
-pub fn changes(app: &App, case: &Case, answer: OperatorAnswer<'_>) -> Result<ChangeSet, ApiError> {
+pub fn changes(app: &App, case: &ApprovalCase, answer: OperatorAnswer<'_>) -> Result<ChangeSet, ApiError> {
     let OperatorAnswer { by, decision, reason, digest } = answer;
     let answer = Answer { by: by.name(), decision, reason, digest };
     Ok(remediation::decide(&case.approval, &case.incident, &case.plan, &answer, app.now())?)

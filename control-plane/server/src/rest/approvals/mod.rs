@@ -12,7 +12,7 @@ use super::error::ApiError;
 use crate::app::App;
 
 /// An approval and what it is about.
-pub struct Case {
+pub struct ApprovalCase {
     /// The approval.
     pub approval: Versioned<Approval>,
     /// Its incident.
@@ -22,7 +22,7 @@ pub struct Case {
 }
 
 /// An approval by its id, with its plan and incident.
-pub async fn find(app: &App, id: &str) -> Result<Case, ApiError> {
+pub async fn find(app: &App, id: &str) -> Result<ApprovalCase, ApiError> {
     let missing = || ApiError::not_found("approval", id, "`nimbus approvals list` shows those there are");
     let approval: Versioned<Approval> = app.store().get(id).await?.ok_or_else(missing)?;
     let (plan_id, incident_id) = (approval.doc.plan_id, approval.doc.incident_id);
@@ -30,7 +30,7 @@ pub async fn find(app: &App, id: &str) -> Result<Case, ApiError> {
     let incident: Option<Versioned<Incident>> = app.store().get(incident_id).await?;
     // Retention removes the three together; one of them alone is only seen while it does.
     match (plan, incident) {
-        (Some(plan), Some(incident)) => Ok(Case { approval, incident, plan: plan.doc }),
+        (Some(plan), Some(incident)) => Ok(ApprovalCase { approval, incident, plan: plan.doc }),
         _ => Err(missing()),
     }
 }

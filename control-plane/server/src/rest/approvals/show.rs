@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use nimbus_api::ApprovalDetail;
 
-use super::Case;
+use super::ApprovalCase;
 use crate::app::App;
 use crate::rest::conditional::Conditional;
 use crate::rest::error::ApiError;
@@ -29,7 +29,7 @@ pub async fn show(
 }
 
 /// An approval with its plan and incident.
-pub fn detail(case: &Case) -> ApprovalDetail {
+pub fn detail(case: &ApprovalCase) -> ApprovalDetail {
     ApprovalDetail {
         approval: view::approval(&case.approval.doc, &case.plan, &case.incident.doc),
         plan: view::plan(&case.plan),

@@ -77,7 +77,7 @@ struct Export {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Broken {
+enum ExportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("a row cannot be written: {0}")]
@@ -85,7 +85,7 @@ enum Broken {
 }
 
 impl Export {
-    async fn step(mut self) -> Result<Option<(String, Self)>, Broken> {
+    async fn step(mut self) -> Result<Option<(String, Self)>, ExportError> {
         match self.stage {
             Stage::Begin => {
                 self.stage = Stage::Rows { first: true };
@@ -102,7 +102,7 @@ impl Export {
         }
     }
 
-    async fn page(&mut self, first: bool) -> Result<String, Broken> {
+    async fn page(&mut self, first: bool) -> Result<String, ExportError> {
         let page = self.app.store().audit(&self.filter).await?;
         let mut chunk = String::new();
         let mut wrote = !first;

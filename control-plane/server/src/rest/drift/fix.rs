@@ -10,7 +10,7 @@ use nimbus_control_core::model::Incident;
 
 use crate::app::App;
 use crate::rest::approvals::decide::{OperatorAnswer, changes, decide};
-use crate::rest::approvals::{self, Case};
+use crate::rest::approvals::{self, ApprovalCase};
 use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
@@ -46,7 +46,7 @@ pub async fn fix(
     Ok(Json(started(&case, &case.incident.doc, false)))
 }
 
-fn started(case: &Case, incident: &Incident, dry_run: bool) -> Started {
+fn started(case: &ApprovalCase, incident: &Incident, dry_run: bool) -> Started {
     Started {
         dry_run,
         incident: view::incident(incident),
