@@ -45,6 +45,9 @@ struct IndexFile {
     /// When the baseline was first taken, seconds since the Unix epoch.
     #[prost(int64, tag = "6")]
     taken_at: i64,
+    /// What was the baseline of a path before a person accepted the present one.
+    #[prost(message, repeated, tag = "7")]
+    earlier: Vec<IndexEntry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -61,6 +64,8 @@ struct IndexEntry {
 pub struct Index {
     /// By the path relative to the root; `""` is the root itself.
     pub entries: BTreeMap<Box<str>, Entry>,
+    /// By the relative path, what was its baseline before a person accepted the present one; absent where nothing was.
+    pub earlier: BTreeMap<Box<str>, Entry>,
     /// Relative paths last reported as drifted.
     pub reported: Vec<String>,
     /// Directories (relative) whose content was not wholly read yet.
@@ -140,25 +145,19 @@ impl Baselines {
         if file.root != root {
             return Err(damaged("the baseline of another root"));
         }
-        let mut entries = BTreeMap::new();
-        for entry in file.entries {
-            let state = entry.state.as_ref().and_then(Entry::from_state);
-            let state = state.ok_or_else(|| damaged("an entry without a known state"))?;
-            entries.insert(entry.path.into_boxed_str(), state);
-        }
+        let unknown = || damaged("an entry without a known state");
+        let entries = by_path(file.entries).ok_or_else(unknown)?;
+        let earlier = by_path(file.earlier).ok_or_else(unknown)?;
         let IndexFile { reported, incomplete, mounts, taken_at, .. } = file;
-        Ok(Some(Index { entries, reported, incomplete, mounts, taken_at }))
+        Ok(Some(Index { entries, earlier, reported, incomplete, mounts, taken_at }))
     }
 
     /// Makes a root's baseline durable, with the blobs written before.
     pub fn save(&self, root: &str, index: &Index) -> Result<(), BaselineError> {
-        let entries = index
-            .entries
-            .iter()
-            .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) });
         let file = IndexFile {
             root: root.to_owned(),
-            entries: entries.collect(),
+            entries: listed(&index.entries),
+            earlier: listed(&index.earlier),
             reported: index.reported.clone(),
             incomplete: index.incomplete.clone(),
             mounts: index.mounts.clone(),
@@ -259,7 +258,7 @@ impl Baselines {
             }
             let bytes = std::fs::read(&path)?;
             let Some(index) = decode(&bytes) else { return Ok(()) };
-            let hashes = index.entries.into_iter().filter_map(|entry| entry.state);
+            let hashes = index.entries.into_iter().chain(index.earlier).filter_map(|entry| entry.state);
             used.extend(hashes.map(|state| hex(&state.sha256)));
         }
         let mut bytes = 0;
@@ -274,6 +273,20 @@ impl Baselines {
         self.blob_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn listed(entries: &BTreeMap<Box<str>, Entry>) -> Vec<IndexEntry> {
+    entries
+        .iter()
+        .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) })
+        .collect()
+}
+
+/// `None` when one of them has no known state.
+fn by_path(entries: Vec<IndexEntry>) -> Option<BTreeMap<Box<str>, Entry>> {
+    let entry =
+        |entry: IndexEntry| Some((entry.path.into_boxed_str(), Entry::from_state(entry.state.as_ref()?)?));
+    entries.into_iter().map(entry).collect()
 }
 
 fn decode(bytes: &[u8]) -> Option<IndexFile> {
@@ -318,6 +331,7 @@ mod tests {
         let entries = [("".into(), entry(1)), ("a/b".into(), entry(2))].into();
         Index {
             entries,
+            earlier: [("a/b".into(), entry(4)), ("e".into(), Entry::absent())].into(),
             reported: vec!["a/b".into()],
             incomplete: vec!["c".into()],
             mounts: vec!["d".into()],
@@ -364,11 +378,14 @@ mod tests {
         assert_eq!(store.blob(&hash).unwrap(), None);
         let used = sha256(b"used");
         assert!(store.keep_content(&used, b"used").unwrap());
-        let file = Entry { sha256: Some(used), ..entry(1) };
-        store.save("/r", &Index { entries: [("f".into(), file)].into(), ..Index::default() }).unwrap();
+        let earlier = sha256(b"earlier");
+        assert!(store.keep_content(&earlier, b"earlier").unwrap());
+        let file = |hash| [("f".into(), Entry { sha256: Some(hash), ..entry(1) })].into();
+        store.save("/r", &Index { entries: file(used), earlier: file(earlier), ..Index::default() }).unwrap();
         store.sweep().unwrap();
         assert!(!store.blob_path(&hash).exists());
         assert_eq!(store.blob(&used).unwrap().unwrap(), b"used");
+        assert_eq!(store.blob(&earlier).unwrap().unwrap(), b"earlier", "an acceptance may be withdrawn");
     }
 
     #[test]

@@ -67,7 +67,7 @@ impl Files {
         Self { roots: unique.into_iter().map(root).collect(), outbox, board, counters }
     }
 
-    /// Works on a root on a blocking thread, once it is free. `None` when it is not watched.
+    /// Works on a root on a blocking thread, once it is free and its stored baseline was read. `None` when it is not watched.
     pub async fn with<T: Send + 'static>(
         &self,
         root: &str,
@@ -75,7 +75,12 @@ impl Files {
     ) -> Option<T> {
         let (_, root) = self.roots.iter().find(|(text, _)| text == root)?;
         let mut root = root.clone().lock_owned().await;
-        tokio::task::spawn_blocking(move || work(&mut root)).await.ok()
+        let work = move || {
+            // A job may come before the first pass after a start.
+            root.read_baseline();
+            work(&mut root)
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     /// Looks at one path (absolute) again and reports what changed, before it returns.
