@@ -1,4 +1,5 @@
-//! Whether there is room for one more: caps, attempts, storms. Invariants 1, 4, 5 and 6.
+//! Whether there is room for one more: caps, attempts, storms. Invariants 1, 4, 5, 6 and, for nodes that are
+//! closed, 7.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +69,14 @@ pub(super) fn in_flight(
             format!("the {level} has {count} jobs in flight, its cap is {cap}")
         });
     }
+    // Until what a job closes is seen closed, the inventory still shows that node as open.
+    let closes_another = |job: &&&Job| {
+        let order = plans.get(&job.plan_id).and_then(|other| other.action.body()).map(rules_of);
+        order.is_none_or(|other| other.closes() && other.node() != mine)
+    };
+    require(found, 7, !rules.closes() || !flying.iter().filter(here).any(|job| closes_another(&job)), || {
+        "another job that is out closes a node of this cluster".to_owned()
+    });
 }
 
 /// Invariant 5: attempts on the owner are capped, with a growing wait between them.

@@ -73,6 +73,8 @@ trait ActionRules {
     /// The node whose pods it disturbs, if it disturbs any.
     fn node(&self) -> Option<&str>;
     /// Is the plan still about what is there? Invariants 3, 7 and 9.
+    /// Does it close that node to new pods while it is out?
+    fn closes(&self) -> bool;
     fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
     /// What must hold at the very moment of going out, beyond that.
     fn judge_now(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
@@ -97,7 +99,7 @@ pub(crate) fn for_test(order: &Body) -> (&'static str, Option<String>, &'static 
         Behind::Approver => "approver",
         Behind::Requester => "requester",
     };
-    (behind, rules.node().map(str::to_owned), rules.needs())
+    (behind, (rules.node().map(str::to_owned), rules.closes()), rules.needs())
 }
 
 /// The judge of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.

@@ -24,6 +24,10 @@ impl ActionRules for v1::RollbackDeployment {
         None
     }
 
+    fn closes(&self) -> bool {
+        false
+    }
+
     fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
         else {

@@ -23,6 +23,10 @@ impl ActionRules for v1::UncordonNode {
         self.node.as_ref().map(|node| node.name.as_str())
     }
 
+    fn closes(&self) -> bool {
+        false
+    }
+
     fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
         let uid = self.node.as_ref().map_or("", |node| node.uid.as_str());

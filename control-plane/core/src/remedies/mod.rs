@@ -56,6 +56,8 @@ pub struct Footprint<'a> {
     pub node: Option<&'a str>,
 }
 
+    /// Does it close that node to new pods while it is in flight?
+    pub closes: bool,
 /// What a remedy says of an incident.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {

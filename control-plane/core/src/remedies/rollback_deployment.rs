@@ -57,7 +57,7 @@ impl Remedy for RollbackDeployment {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::RollbackDeployment(_)).then_some(Footprint { node: None })
+        matches!(order, Body::RollbackDeployment(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
