@@ -20,6 +20,7 @@ use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
 use super::uncordon_node::UncordonNode;
+use super::withdraw_baseline::WithdrawBaseline;
 use crate::clock;
 use crate::failpoint;
 use crate::files::journal::JournalStore;
@@ -122,6 +123,9 @@ impl Flow<'_> {
             }
             Body::AcceptBaseline(action) => {
                 self.guarded(AcceptBaseline::new(shared, &job, action), interrupted).await;
+            }
+            Body::WithdrawBaseline(action) => {
+                self.guarded(WithdrawBaseline::new(shared, &job, action), interrupted).await;
             }
         }
     }

@@ -18,6 +18,7 @@ mod sweep;
 #[cfg(test)]
 mod test_support;
 mod uncordon_node;
+mod withdraw_baseline;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -15,6 +15,7 @@ mod rollback_deployment;
 #[cfg(test)]
 mod tests;
 mod uncordon_node;
+mod withdraw_baseline;
 
 use std::collections::BTreeMap;
 
@@ -72,9 +73,9 @@ trait ActionRules {
     fn needs(&self) -> &'static [ObjectKind];
     /// The node whose pods it disturbs, if it disturbs any.
     fn node(&self) -> Option<&str>;
-    /// Is the plan still about what is there? Invariants 3, 7 and 9.
     /// Does it close that node to new pods while it is out?
     fn closes(&self) -> bool;
+    /// Is the plan still about what is there? Invariants 3, 7 and 9.
     fn judge(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
     /// What must hold at the very moment of going out, beyond that.
     fn judge_now(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
@@ -87,12 +88,13 @@ fn rules_of(order: &Body) -> &dyn ActionRules {
         Body::RestoreFile(order) => order,
         Body::AcceptBaseline(order) => order,
         Body::UncordonNode(order) => order,
+        Body::WithdrawBaseline(order) => order,
     }
 }
 
 /// What the judge says of an action by itself, for a test that compares it with the planner's word.
 #[cfg(test)]
-pub(crate) fn for_test(order: &Body) -> (&'static str, Option<String>, &'static [ObjectKind]) {
+pub(crate) fn for_test(order: &Body) -> (&'static str, (Option<String>, bool), &'static [ObjectKind]) {
     let rules = rules_of(order);
     let behind = match rules.behind() {
         Behind::Rule => "rule",

@@ -11,6 +11,7 @@ mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
 mod uncordon_node;
+mod withdraw_baseline;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
@@ -25,6 +26,7 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
 pub(crate) use accept_baseline::accept;
+pub(crate) use withdraw_baseline::withdraw;
 
 /// The requester of every plan that no person asked for.
 pub const NIMBUS: &str = "nimbus";
@@ -54,10 +56,10 @@ pub enum Place {
 pub struct Footprint<'a> {
     /// The node whose pods it disturbs; `None` for one that disturbs no node.
     pub node: Option<&'a str>,
-}
-
     /// Does it close that node to new pods while it is in flight?
     pub closes: bool,
+}
+
 /// What a remedy says of an incident.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
@@ -120,6 +122,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::RestoreFile => &restore_file::RestoreFile,
         ActionKind::AcceptBaseline => &accept_baseline::AcceptBaseline,
         ActionKind::UncordonNode => &uncordon_node::UncordonNode,
+        ActionKind::WithdrawBaseline => &withdraw_baseline::WithdrawBaseline,
     }
 }
 

@@ -104,7 +104,7 @@ impl Policy {
 /// cluster.
 fn on_files(kind: ActionKind) -> bool {
     match kind {
-        ActionKind::RestoreFile | ActionKind::AcceptBaseline => true,
+        ActionKind::RestoreFile | ActionKind::AcceptBaseline | ActionKind::WithdrawBaseline => true,
         ActionKind::RestartPod | ActionKind::RollbackDeployment | ActionKind::UncordonNode => false,
     }
 }
@@ -112,6 +112,8 @@ fn on_files(kind: ActionKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILES: [&str; 3] = ["restore_file", "accept_baseline", "withdraw_baseline"];
 
     fn words(policy: &Policy, key: &str) -> Vec<String> {
         let table: toml::Table = std::fs::read_to_string(policy.managed()).unwrap().parse().unwrap();
@@ -125,17 +127,17 @@ mod tests {
         let policy = Policy::open(&dir.path().join("policy.toml"), &roots).unwrap();
         policy.write(&[], Some("u1")).unwrap();
         assert_eq!(words(&policy, "paths"), ["/srv/a", "/srv/b \"q\""]);
-        assert_eq!(words(&policy, "allow"), ["restore_file", "accept_baseline"]);
+        assert_eq!(words(&policy, "allow"), FILES);
         assert!(words(&policy, "clusters").is_empty());
         let enabled = [
             ("u1".into(), vec![ActionKind::RestartPod]),
             ("u2".into(), vec![ActionKind::RollbackDeployment]),
         ];
         policy.write(&enabled, Some("u1")).unwrap();
-        assert_eq!(words(&policy, "allow"), ["restart_pod", "restore_file", "accept_baseline"]);
+        assert_eq!(words(&policy, "allow"), [&["restart_pod"], &FILES[..]].concat());
         assert_eq!(words(&policy, "clusters"), ["u1"], "what is enabled elsewhere is not allowed here");
         policy.write(&enabled, None).unwrap();
-        assert_eq!(words(&policy, "allow"), ["restore_file", "accept_baseline"], "its cluster is not known");
+        assert_eq!(words(&policy, "allow"), FILES, "its cluster is not known");
         policy.write(&[], Some("u1")).unwrap();
         assert!(words(&policy, "clusters").is_empty(), "what is disabled is no longer allowed");
         let unwatched = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();

@@ -108,6 +108,9 @@ fn state(facts: &FileFacts, size: Option<u64>) -> api::FileState {
         uid: facts.uid,
         gid: facts.gid,
         size,
+        Body::WithdrawBaseline(v1::WithdrawBaseline { root, .. }) => {
+            Some(Planned { root, before: None, after: None })
+        }
         sha256: to_hex(&facts.sha256),
     }
 }
