@@ -17,7 +17,6 @@ use nimbus_protocol::{sha256, v1};
 use prost::Message;
 
 use super::tree::Examined;
-use crate::durable;
 use crate::identity::hex;
 
 /// Most bytes of content that all baselines together keep.
@@ -116,7 +115,7 @@ impl Baselines {
     /// Opens the store in `dir` and sums up its blobs.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let blobs = dir.join("blobs");
-        durable::create_private_dir(&blobs)?;
+        nimbus_platform::create_private_dir(&blobs)?;
         let mut bytes = 0;
         for blob in std::fs::read_dir(&blobs)? {
             bytes += blob?.metadata()?.len();
@@ -137,7 +136,7 @@ impl Baselines {
     pub fn load(&self, root: &str) -> Result<Option<Index>, BaselineError> {
         let path = self.index_path(root);
         let damaged = |found: &str| BaselineError::Damaged { path: path.clone(), found: found.to_owned() };
-        let bytes = durable::read_optional(&path).map_err(|error| {
+        let bytes = nimbus_platform::read_optional(&path).map_err(|error| {
             BaselineError::Io(format!("expected to read {}, found: {error}", path.display()))
         })?;
         let Some(bytes) = bytes else { return Ok(None) };
@@ -170,7 +169,7 @@ impl Baselines {
         bytes.extend_from_slice(&sha256(&body));
         let path = self.index_path(root);
         self.sync_blobs()
-            .and_then(|()| durable::write_atomic(&path, &bytes, 0o600))
+            .and_then(|()| nimbus_platform::write_atomic(&path, &bytes, 0o600))
             .map_err(|error| BaselineError::Io(crate::files::write_problem("baseline", &path, &error)))
     }
 
@@ -243,7 +242,7 @@ impl Baselines {
 
     /// Content by its hash; `None` when it is not kept or no longer what it was.
     pub fn blob(&self, hash: &[u8; 32]) -> io::Result<Option<Vec<u8>>> {
-        let content = durable::read_optional(&self.blob_path(hash))?;
+        let content = nimbus_platform::read_optional(&self.blob_path(hash))?;
         Ok(content.filter(|content| sha256(content) == *hash))
     }
 

@@ -25,7 +25,6 @@ use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::counters::Counters;
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
@@ -87,7 +86,7 @@ impl Files {
     pub async fn look_again(&self, root: &str, path: String) {
         let outbox = self.outbox.clone();
         self.with(root, move |root| {
-            let now = clock::now().as_second();
+            let now = nimbus_platform::now().as_second();
             let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
             let relative = root.relative(&path).unwrap_or_default().to_owned();
             if !root.check(&relative, now, &mut emit) {
@@ -105,7 +104,7 @@ impl Files {
             self.with(text, move |root| {
                 if which(root) {
                     let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
-                    root.full_pass(clock::now().as_second(), &mut emit);
+                    root.full_pass(nimbus_platform::now().as_second(), &mut emit);
                 }
             })
             .await;
@@ -236,7 +235,7 @@ async fn look_at(files: &Files, paths: BTreeSet<PathBuf>) {
         let outbox = files.outbox.clone();
         files
             .with(text, move |root| {
-                let now = clock::now().as_second();
+                let now = nimbus_platform::now().as_second();
                 let mut emit = |file| outbox.observe_now_blocking("", observation::Body::File(file));
                 let alone = below.iter().all(|path| {
                     root.relative(path)

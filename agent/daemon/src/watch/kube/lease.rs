@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::Client;
 use nimbus_agent_core::election::{Answer, Election, Lease, Request, Step};
+use nimbus_platform::monotonic;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 pub use nimbus_agent_core::election::Leadership;
 
 use super::request::{self, RequestError};
-use crate::clock;
 use crate::config::LeaseSettings;
 use crate::status::SharedStatus;
 
@@ -52,7 +52,7 @@ impl Elector {
         }
         self.election.compete(false);
         self.out.send_replace(Leadership::Unknown);
-        if let Step::Send(request) = self.election.poll(clock::monotonic(), clock::now()) {
+        if let Step::Send(request) = self.election.poll(monotonic(), nimbus_platform::now()) {
             let given_back = tokio::time::timeout(GIVE_BACK, self.send(request)).await;
             if !matches!(given_back, Ok(Ok(_))) {
                 tracing::info!("the watch Lease was not given back; it runs out by itself");
@@ -76,14 +76,14 @@ impl Elector {
                 }
             }
             // The board outlives this loop; any change of the status wakes it, which does no harm.
-            match self.election.poll(clock::monotonic(), clock::now()) {
+            match self.election.poll(monotonic(), nimbus_platform::now()) {
                 Step::Send(request) => {
                     let answer = self.ask(request).await;
-                    self.election.answer(answer, clock::monotonic(), clock::now());
+                    self.election.answer(answer, monotonic(), nimbus_platform::now());
                     self.publish();
                 }
                 Step::WaitUntil(until) => tokio::select! {
-                    () = tokio::time::sleep(until.saturating_sub(clock::monotonic())) => {}
+                    () = tokio::time::sleep(until.saturating_sub(monotonic())) => {}
                     _ = status.changed() => {}
                 },
                 Step::Rest => {

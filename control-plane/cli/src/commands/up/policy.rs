@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nimbus_platform::{create_private_dir, write_atomic};
 use nimbus_protocol::ActionKind;
 use serde::Serialize;
 
@@ -55,7 +56,12 @@ impl Policy {
     /// is none.
     pub fn open(person: &Path, roots: &[PathBuf]) -> Result<Self, Failure> {
         if !person.exists() {
-            files::write_atomically(person, PERSON.as_bytes(), 0o600)?;
+            // The agent makes the rest of its directory when it starts.
+            person
+                .parent()
+                .map_or(Ok(()), create_private_dir)
+                .map_err(|error| files::unwritable(person, &error))?;
+            write(person, PERSON)?;
         }
         let paths = roots.iter().map(|root| root.display().to_string()).collect();
         Ok(Self { person: person.to_owned(), managed: person.with_file_name("policy.managed.toml"), paths })
@@ -96,8 +102,12 @@ impl Policy {
         if std::fs::read_to_string(&self.managed).is_ok_and(|now| now == text) {
             return Ok(());
         }
-        files::write_atomically(&self.managed, text.as_bytes(), 0o600)
+        write(&self.managed, &text)
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    write_atomic(path, text.as_bytes(), 0o600).map_err(|error| files::unwritable(path, &error))
 }
 
 /// True for an action on watched files, which the agent's policy alone governs; false for one that is enabled cluster by
