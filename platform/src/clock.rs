@@ -1,13 +1,20 @@
 //! The process's clock. Everything that decides takes `now` as an argument instead.
 
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// The time of day, UTC. It can jump in either direction; a duration is measured with [`std::time::Instant`].
+/// The time of day, UTC. It can jump in either direction; a duration is measured with [`monotonic`] or an [`Instant`].
 #[allow(clippy::disallowed_methods, reason = "the shells' one clock: decisions take `now` as an argument")]
 pub fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// The time since this process first asked for it: it only goes forward, and it means nothing to another process.
+pub fn monotonic() -> Duration {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    FIRST.get_or_init(Instant::now).elapsed()
 }
 
 /// `base` plus up to half of it again, so that many peers that were told to wait together do not come back together.
@@ -22,6 +29,14 @@ mod tests {
     #[test]
     fn the_time_of_day_is_this_century() {
         assert!(now() > "2020-01-01T00:00:00Z".parse::<Timestamp>().unwrap());
+    }
+
+    #[test]
+    fn the_monotonic_clock_begins_at_nothing_and_goes_forward() {
+        let first = monotonic();
+        assert!(first < Duration::from_mins(1), "{first:?}");
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(monotonic() >= first + Duration::from_millis(2));
     }
 
     #[test]

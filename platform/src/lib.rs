@@ -13,7 +13,7 @@ mod lock;
 mod wait;
 
 pub use chain::chain;
-pub use clock::{jittered, now};
+pub use clock::{jittered, monotonic, now};
 pub use durable::{create_private_dir, is_full, read_optional, sync_parent, write_atomic};
 pub use failpoint::{arm_from_environment, reached};
 pub use lock::{DirLock, LockError};

@@ -35,6 +35,8 @@ actions! {
     AcceptBaseline = "accept_baseline",
     /// Uncordon a node that still carries a cordon of Nimbus.
     UncordonNode = "uncordon_node",
+    /// Make what was a watched file's baseline before the accepted one its baseline again.
+    WithdrawBaseline = "withdraw_baseline",
 }
 
 /// The bytes of an action, as a plan stores them and a job carries them.

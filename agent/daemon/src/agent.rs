@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimbus_agent_core::spool::Limits;
+use nimbus_platform::DoublingWait;
 use nimbus_protocol::v1;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::config::{Config, HOST, is_host_port};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
@@ -32,8 +32,10 @@ use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube};
 use crate::{status_reporter, telemetry};
 
-/// Tries to reach the control plane when joining; the wait between two doubles from a second.
+/// Tries to reach the control plane when joining.
 const JOIN_TRIES: u32 = 4;
+/// The waits between two of them.
+const JOIN_WAIT: DoublingWait = DoublingWait::new(Duration::from_secs(1), Duration::from_secs(4));
 /// Longest wait for the parts, and then for the session's loop, to end.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -80,7 +82,7 @@ impl Agent {
             }
             may
         });
-        let journal = JournalStore::open(&data_dir.journal(), clock::now())?;
+        let journal = JournalStore::open(&data_dir.journal(), nimbus_platform::now())?;
         let spool = SpoolStore::open(&data_dir.spool(), Limits::default())?;
         let spool_thread = SpoolThread::start().map_err(AgentError::Thread)?;
         let baselines = Baselines::open(&data_dir.baseline())
@@ -290,7 +292,7 @@ async fn identity(
     let there = Identity::load(&dir)?;
     match (there, &config.join) {
         (Some(identity), None) => Ok(identity),
-        (Some(identity), Some(_)) if clock::now().as_second() < identity.expires_at() => {
+        (Some(identity), Some(_)) if nimbus_platform::now().as_second() < identity.expires_at() => {
             tracing::warn!(agent = %identity.agent_id, "this agent joined before; the join token is not used");
             Ok(identity)
         }
@@ -323,8 +325,9 @@ async fn join(
     token: &str,
     enrolling_agent: EnrollingAgent,
 ) -> Result<Identity, IdentityError> {
-    let mut wait = Duration::from_secs(1);
+    let mut waits = JOIN_WAIT;
     for _ in 1..JOIN_TRIES {
+        let wait = waits.next();
         match enrol(dir, server, token, enrolling_agent.clone()).await {
             Err(error @ IdentityError::Unreachable { .. }) => {
                 tracing::warn!("{error}; trying again in {} s", wait.as_secs());
@@ -332,7 +335,6 @@ async fn join(
             done => return done,
         }
         tokio::time::sleep(wait).await;
-        wait *= 2;
     }
     enrol(dir, server, token, enrolling_agent).await
 }

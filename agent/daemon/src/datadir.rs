@@ -3,14 +3,10 @@
 //! One process at a time owns a directory (an advisory lock that the kernel drops with the process, so a crash leaves
 //! nothing to clean up). A directory of another version is refused before anything in it is changed.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
-use crate::durable;
+use nimbus_platform::{DirLock, LockError, create_private_dir, read_optional, write_atomic};
 
 /// The layout that this build reads and writes.
 pub const VERSION: u32 = 2;
@@ -20,14 +16,14 @@ pub const VERSION: u32 = 2;
 pub enum DataDirError {
     /// Another process has it.
     #[error(
-        "expected {path} for this process alone, found it in use by process {pid}; stop that process or choose \
+        "expected {path} for this process alone, found it in use by process {holder}; stop that process or choose \
          another --data-dir"
     )]
     Locked {
         /// The directory.
         path: PathBuf,
         /// Who holds it, as far as it is written there.
-        pid: String,
+        holder: String,
     },
     /// It was written by a newer build.
     #[error(
@@ -73,11 +69,20 @@ pub enum DataDirError {
     },
 }
 
+impl From<LockError> for DataDirError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { dir, holder } => Self::Locked { path: dir, holder },
+            LockError::Io { path, source } => Self::Io { path, source },
+        }
+    }
+}
+
 /// A data directory that this process owns until this value is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl DataDir {
@@ -87,22 +92,22 @@ impl DataDir {
             let path = at.to_owned();
             move |source| DataDirError::Io { path, source }
         };
-        durable::create_private_dir(path).map_err(io(path))?;
+        create_private_dir(path).map_err(io(path))?;
         let path = path.canonicalize().map_err(io(path))?;
         // The version comes first: a newer build may lock in another way.
         let version_path = path.join("version");
-        let version = durable::read_optional(&version_path).map_err(io(&version_path))?;
+        let version = read_optional(&version_path).map_err(io(&version_path))?;
         if let Some(bytes) = &version {
             check_version(&path, &version_path, bytes)?;
         }
-        let lock = take_lock(&path)?;
+        let lock = DirLock::take(&path)?;
         if version.is_none() {
             let text = format!("{VERSION}\n");
-            durable::write_atomic(&version_path, text.as_bytes(), 0o600).map_err(io(&version_path))?;
+            write_atomic(&version_path, text.as_bytes(), 0o600).map_err(io(&version_path))?;
         }
         let this = Self { path, _lock: lock };
         for sub in [this.identity(), this.spool(), this.journal(), this.baseline()] {
-            durable::create_private_dir(&sub).map_err(io(&sub))?;
+            create_private_dir(&sub).map_err(io(&sub))?;
         }
         Ok(this)
     }
@@ -144,31 +149,6 @@ fn check_version(dir: &Path, file: &Path, bytes: &[u8]) -> Result<(), DataDirErr
             Err(DataDirError::Foreign { path: file.to_owned(), found })
         }
     }
-}
-
-fn take_lock(dir: &Path) -> Result<File, DataDirError> {
-    let path = dir.join("lock");
-    let io = |source| DataDirError::Io { path: path.clone(), source };
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut file = options.open(&path).map_err(io)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut pid = String::new();
-            let _ = file.read_to_string(&mut pid);
-            let pid = match pid.trim() {
-                "" => "unknown".to_owned(),
-                pid => pid.chars().take(20).collect(),
-            };
-            return Err(DataDirError::Locked { path: dir.to_owned(), pid });
-        }
-        Err(error) => return Err(io(error.into())),
-    }
-    // Who holds it is for people; the lock itself is the kernel's. A full disk must not stop the agent here.
-    let _ =
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-    Ok(file)
 }
 
 #[cfg(test)]

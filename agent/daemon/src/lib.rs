@@ -13,15 +13,12 @@
 
 mod agent;
 pub mod args;
-mod clock;
 mod config;
 mod counters;
 pub mod datadir;
-mod durable;
 pub mod enrol;
 mod error;
 pub mod exec;
-mod failpoint;
 pub mod files;
 pub mod identity;
 mod observation_queue;

@@ -20,8 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     log(args.log_format());
-    #[cfg(feature = "failpoints")]
-    let _scenario = fail::FailScenario::setup();
+    nimbus_platform::arm_from_environment();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     match run(args.into_config(in_pod)) {
         Ok(()) => ExitCode::SUCCESS,

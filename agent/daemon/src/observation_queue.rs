@@ -4,8 +4,6 @@
 use nimbus_protocol::v1::{self, observation};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock;
-
 /// Observations that may wait for the loop; a watcher that sees more waits, so a flood costs no memory.
 const QUEUE: usize = 1_024;
 
@@ -58,7 +56,7 @@ fn queued(
 ) -> QueuedObservation {
     let observation = v1::Observation {
         sequence: 0,
-        observed_at_us: clock::now_us(),
+        observed_at_us: nimbus_protocol::to_micros(nimbus_platform::now()),
         cluster_uid: cluster_uid.to_owned(),
         body: Some(body),
     };

@@ -13,7 +13,6 @@ use nimbus_protocol::v1::{self, agent_frame};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
@@ -193,7 +192,9 @@ impl SessionLoop {
                 Action::Connect => self.connect(),
                 Action::Send(frame) => self.send(&frame),
                 Action::Heartbeat => {
-                    let body = agent_frame::Body::Heartbeat(v1::Heartbeat { at_us: clock::now_us() });
+                    let body = agent_frame::Body::Heartbeat(v1::Heartbeat {
+                        at_us: nimbus_protocol::to_micros(nimbus_platform::now()),
+                    });
                     self.send(&v1::AgentFrame { body: Some(body) });
                 }
                 Action::Welcomed(welcome) => self.welcomed(welcome).await,
@@ -368,7 +369,7 @@ impl SessionLoop {
         if self.spool.as_mut().is_some_and(|store| store.get_mut().take_needs_resync()) {
             self.resync.send_modify(|count| *count += 1);
         }
-        if let Some(request) = self.renewal.due(clock::now()) {
+        if let Some(request) = self.renewal.due(nimbus_platform::now()) {
             let body = agent_frame::Body::Renew(request);
             self.send(&v1::AgentFrame { body: Some(body) });
         }
@@ -405,7 +406,7 @@ mod tests {
             hello: v1::Hello::default(),
             renewal: Renewal::new(identity, dir.to_owned()),
             spool: SpoolStore::open(dir, Limits::default()).unwrap(),
-            journal: Arc::new(Mutex::new(JournalStore::open(dir, clock::now()).unwrap())),
+            journal: Arc::new(Mutex::new(JournalStore::open(dir, nimbus_platform::now()).unwrap())),
             spool_thread: SpoolThread::start().unwrap(),
             observations,
             refusals: mpsc::channel(1).1,

@@ -83,17 +83,20 @@ pub struct Drift {
     pub history: Vec<HistoryEntry>,
 }
 
-/// A file's state that an operator accepted as its baseline. What an agent's first pass found is a baseline too, and is
-/// not listed.
+/// A file's state that an operator accepted as its baseline, or took back. What an agent's first pass found is a baseline
+/// too, and is not listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Baseline {
-    /// The job with which the agent accepted it: `job_…`
+    /// The job with which the agent accepted it or took it back: `job_…`
     pub id: String,
+    /// What was decided.
+    #[schema(value_type = words::BaselineChange)]
+    pub change: String,
     /// When it was ordered.
     pub created_at: Timestamp,
     /// Name of the host.
     pub cluster: String,
-    /// The job's state: only with `succeeded` does the agent hold this baseline.
+    /// The job's state: only with `succeeded` has the agent done it.
     #[schema(value_type = words::JobState)]
     pub state: String,
     /// The file.
@@ -104,12 +107,12 @@ pub struct Baseline {
     pub root: String,
     /// Absolute path.
     pub path: String,
-    /// The state that was accepted; `null` while unknown.
+    /// The state that was accepted or taken back; `null` while unknown.
     pub accepted: Option<FileState>,
-    /// Who accepted it.
-    pub accepted_by: String,
-    /// The agent that holds it.
+    /// Who decided it.
+    pub decided_by: String,
+    /// The agent of that host.
     pub agent_id: String,
-    /// The incident that it ended.
+    /// The incident that it belongs to.
     pub incident_id: String,
 }

@@ -43,7 +43,8 @@ pub use job::{Job, JobDetail};
 pub use plan::{Considered, Plan};
 pub use problem::Problem;
 pub use query::{
-    ApprovalQuery, AuditQuery, DriftQuery, ExportQuery, HistoryQuery, IncidentQuery, JobQuery, PageQuery,
+    ApprovalQuery, AuditQuery, DriftQuery, DryRunQuery, ExportQuery, HistoryQuery, IncidentQuery, JobQuery,
+    PageQuery,
 };
 pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,

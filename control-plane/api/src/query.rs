@@ -118,3 +118,12 @@ pub struct ExportQuery {
     #[param(value_type = String, format = DateTime)]
     pub until: Option<String>,
 }
+
+/// Whether an order without a body is only tried.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DryRunQuery {
+    /// True: says what would happen, writes nothing.
+    pub dry_run: bool,
+}

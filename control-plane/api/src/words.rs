@@ -50,6 +50,8 @@ words! {
     ];
     /// Which remedy.
     Action = ActionKind::WORDS;
+    /// What was decided of a baseline.
+    BaselineChange = &["accepted", "withdrawn"];
     /// The state of an approval.
     ApprovalState = &["pending", "approved", "denied", "expired"];
     /// The state of a job.

@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use nimbus_platform::create_private_dir;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
-use crate::files;
+use crate::files::{self, NewFile};
 
 /// What is used when neither flag, environment nor context names a server.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7070";
@@ -62,7 +63,12 @@ impl Config {
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
         let text = toml::to_string_pretty(self)
             .map_err(|error| Failure::new("the configuration cannot be written").found(error.to_string()))?;
-        files::write_atomically(path, text.as_bytes(), 0o600)
+        if let Some(dir) = path.parent() {
+            create_private_dir(dir).map_err(|error| files::unwritable(path, &error))?;
+        }
+        let mut file = NewFile::begin(path)?;
+        file.write(text.as_bytes())?;
+        file.finish()
     }
 
     /// Adds or replaces a context; it becomes the current one if there is none. Says whether anything changed.

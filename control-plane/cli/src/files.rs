@@ -1,22 +1,42 @@
 //! Writes small files atomically: the contexts file and the agent's managed policy.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::error::Failure;
 
-/// Writes `bytes` beside `path` and renames: a reader sees the old file or the new one, never half of one.
-pub fn write_atomically(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| unwritable(path, &error);
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode)).map_err(failed)?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
+/// A file that comes to be whole, readable by its owner alone: a reader sees the old file or the new one, never half of
+/// one.
+///
+/// What is written first has a name of its own, because no lock keeps two commands from writing one file at once, and
+/// goes away when the value is dropped before its end.
+pub struct NewFile<'a> {
+    path: &'a Path,
+    file: tempfile::NamedTempFile,
+}
+
+impl<'a> NewFile<'a> {
+    /// Begins one that is to be `path`; its directory has to exist.
+    pub fn begin(path: &'a Path) -> Result<Self, Failure> {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match tempfile::NamedTempFile::new_in(dir) {
+            Ok(file) => Ok(Self { path, file }),
+            Err(error) => Err(unwritable(path, &error)),
+        }
+    }
+
+    /// Adds to it.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_all(bytes).map_err(|error| unwritable(self.path, &error))
+    }
+
+    /// Puts it in its place, once it is on the disk.
+    pub fn finish(self) -> Result<(), Failure> {
+        let synced = self.file.as_file().sync_all();
+        synced
+            .and_then(|()| self.file.persist(self.path).map(drop).map_err(|error| error.error))
+            .map_err(|error| unwritable(self.path, &error))
+    }
 }
 
 /// What to say when `what` at `path` cannot be read.
@@ -45,10 +65,10 @@ pub fn reason(error: &std::io::Error) -> String {
 
 fn remedy(error: &std::io::Error) -> &'static str {
     match error.kind() {
-        std::io::ErrorKind::PermissionDenied => "run it as the file's owner, or change the permissions",
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+        _ if nimbus_platform::is_full(error) => {
             "make room on that file system, then run the same command again"
         }
+        std::io::ErrorKind::PermissionDenied => "run it as the file's owner, or change the permissions",
         std::io::ErrorKind::ReadOnlyFilesystem => "name a place on a writable file system",
         _ => "check the path, then run the same command again",
     }
@@ -59,18 +79,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_with_its_mode() {
+    fn a_file_is_replaced_once_it_is_whole_and_nothing_is_left_beside_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("new/policy.toml");
-        write_atomically(&path, b"one", 0o600).unwrap();
-        write_atomically(&path, b"two", 0o640).unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "old").unwrap();
+        let mut abandoned = NewFile::begin(&path).unwrap();
+        abandoned.write(b"half").unwrap();
+        let (mut first, mut second) = (NewFile::begin(&path).unwrap(), NewFile::begin(&path).unwrap());
+        first.write(b"one").unwrap();
+        second.write(b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        first.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one", "the second writer is not in its way");
+        second.finish().unwrap();
+        drop(abandoned);
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
-        assert_eq!(
-            std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
-            1,
-            "nothing is left beside it"
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub struct Kind {
 pub const INCIDENT: Kind = Kind { prefix: "inc", word: "incident", list: "nimbus incidents list --all" };
 /// Drifted files: incidents of their own kind.
 pub const DRIFT: Kind = Kind { prefix: "inc", word: "drifted file", list: "nimbus drift list" };
+/// Accepted baselines: by the job with which the agent accepted them.
+pub const BASELINE: Kind =
+    Kind { prefix: "job", word: "accepted baseline", list: "nimbus drift baseline list" };
 /// Approvals.
 pub const APPROVAL: Kind = Kind { prefix: "apr", word: "approval", list: "nimbus approvals list --all" };
 /// Jobs.

@@ -141,7 +141,24 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
 
     let baselines = home.run(&["drift", "baseline", "list", "-o", "json"]).ended(0).json();
     let item = &baselines["items"][0];
-    assert_eq!((text(item, "path"), text(item, "accepted_by")), (script.to_str().unwrap(), "operator"));
+    assert_eq!((text(item, "path"), text(item, "decided_by")), (script.to_str().unwrap(), "operator"));
+
+    let id = text(item, "id");
+    let would = home.run(&["drift", "baseline", "remove", id, "--dry-run"]).ended(0);
+    assert!(would.out.contains("Would"), "{would:?}");
+    let removed = home.run(&["drift", "baseline", "remove", id]).ended(0);
+    assert!(removed.out.contains("counts again"), "{removed:?}");
+    assert_eq!(mode(&script), 0o777, "the file stays as it is");
+    let drift = waiting(&home, &script);
+    assert_eq!(text(&drift["before"], "mode"), "0755", "what was first found is the truth again");
+    let list = home.run(&["drift", "baseline", "list", "-o", "json"]).ended(0).json();
+    assert_eq!(
+        (text(&list["items"][0], "change"), text(&list["items"][0], "state")),
+        ("withdrawn", "succeeded")
+    );
+    let again = home.run(&["drift", "baseline", "remove", id]).ended(1);
+    assert!(again.err.contains("not in force"), "{again:?}");
+    home.run(&["drift", "baseline", "remove", "job_00000000000000000000000000000000"]).ended(7);
 }
 
 #[test]

@@ -61,10 +61,13 @@ pub fn verify_ms(action: ActionKind, settings: &Settings) -> u32 {
     remedies::of(action).verify_ms(settings)
 }
 
+/// Is it carried out by a person's command alone, and never planned by Nimbus?
+pub fn is_command(action: ActionKind) -> bool {
+    remedies::of(action).consent() == Consent::Command
+}
+
 /// The remedies that a cluster can be enabled for.
 pub fn of_clusters() -> impl Iterator<Item = ActionKind> {
-    ActionKind::ALL.iter().copied().filter(|action| {
-        let remedy = remedies::of(*action);
-        remedy.place() == Place::Cluster && remedy.consent() != Consent::Command
-    })
+    let in_cluster = |action: &ActionKind| remedies::of(*action).place() == Place::Cluster;
+    ActionKind::ALL.iter().copied().filter(move |action| in_cluster(action) && !is_command(*action))
 }

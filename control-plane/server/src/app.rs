@@ -14,9 +14,9 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError};
 
 use crate::ca::Authority;
-use crate::clock;
 use crate::documents::{Docs, Documents};
 use crate::health::Health;
+use crate::ids;
 use crate::metrics::Metrics;
 use crate::operator::OperatorToken;
 use crate::reports::ReportQueue;
@@ -76,19 +76,19 @@ impl App {
             health: Health::default(),
             metrics: Metrics::default(),
             epoch,
-            started_at: clock::now(),
+            started_at: nimbus_platform::now(),
             quic: OnceLock::new(),
         }
     }
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
-        clock::now()
+        nimbus_platform::now()
     }
 
     /// The source of new ids.
-    pub fn ids(&self) -> clock::Ids {
-        clock::Ids
+    pub fn ids(&self) -> ids::Ids {
+        ids::Ids
     }
 
     /// The store, to read.

@@ -27,7 +27,7 @@ use crate::operator::OperatorToken;
 use crate::sign::Signer;
 use crate::tokens::{NewAgent, TokenError};
 use crate::world_view::{Positions, WorldView};
-use crate::{clock, gateway, http, rest, tasks, tls};
+use crate::{gateway, http, rest, tasks, tls};
 
 /// Longest time that [`ControlPlane::stop`] takes.
 const STOP: Duration = Duration::from_secs(5);
@@ -59,10 +59,10 @@ impl ControlPlane {
         // Taken before anything is written: a port in use must not cost an epoch.
         let listener = bind(config.listen, "REST", "--listen", TcpListener::bind)?;
         let socket = bind(config.quic, "QUIC", "--quic", UdpSocket::bind)?;
-        let now = clock::now();
+        let now = nimbus_platform::now();
         let ca = Arc::new(Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?);
         let names = config.certificate_names();
-        let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, clock::now)?);
+        let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
         let signer = Signer::open(&data_dir.job_key())?;
         let operator = OperatorToken::open(&data_dir.operator_token())?;
         let database = config.database.clone().unwrap_or_else(|| data_dir.database_url());

@@ -1,9 +1,8 @@
 //! The data directory: where each file of the control plane lives, and that only one process uses it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use nimbus_platform::{DirLock, LockError, create_private_dir};
 
 use crate::files::FileError;
 
@@ -27,42 +26,30 @@ pub enum DataDirError {
     File(#[from] FileError),
 }
 
+impl From<LockError> for DataDirError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Held { dir, holder } => Self::InUse { path: dir, holder },
+            LockError::Io { path, source } => Self::File(FileError::io(&path, source)),
+        }
+    }
+}
+
 /// A data directory that this process holds until the value is dropped.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// The lock is released when the file is closed, also by a crash.
-    _lock: File,
+    _lock: DirLock,
 }
 
 impl DataDir {
     /// Makes the directory (mode 0700) if it is missing, and takes its lock.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let io = |error| DataDirError::File(FileError::io(path, error));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
+        create_private_dir(path).map_err(io)?;
         // Absolute, so that what is printed for the operator works from any directory.
         let path = path.canonicalize().map_err(io)?;
-        let lock_path = path.join("lock");
-        let io = |error| DataDirError::File(FileError::io(&lock_path, error));
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut lock = options.open(&lock_path).map_err(io)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                let read = (&mut lock).take(20).read_to_string(&mut holder);
-                let said = read.is_ok() && !holder.trim().is_empty();
-                let holder = if said { holder.trim().to_owned() } else { "unknown".to_owned() };
-                return Err(DataDirError::InUse { path, holder });
-            }
-            Err(TryLockError::Error(error)) => return Err(io(error)),
-        }
-        let pid = format!("{}\n", std::process::id());
-        lock.set_len(0)
-            .and_then(|()| lock.rewind())
-            .and_then(|()| lock.write_all(pid.as_bytes()))
-            .map_err(io)?;
+        let lock = DirLock::take(&path)?;
         Ok(Self { path, _lock: lock })
     }
 

@@ -1,8 +1,7 @@
-//! Small private files: written whole or not at all, readable by their owner alone.
+//! Small private files, readable by their owner alone, and what to say when one cannot be used.
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -57,9 +56,10 @@ pub enum FileError {
 impl FileError {
     /// The error for what the operating system said about `path`.
     pub fn io(path: &Path, error: std::io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full(path.to_owned()),
-            _ => Self::Io { path: path.to_owned(), error },
+        if nimbus_platform::is_full(&error) {
+            Self::Full(path.to_owned())
+        } else {
+            Self::Io { path: path.to_owned(), error }
         }
     }
 }
@@ -81,44 +81,26 @@ pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> 
     Ok(Some(Zeroizing::new(text)))
 }
 
-/// Writes `path` with `mode` so that a crash leaves either nothing (or what was there) or all of it.
-pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> Result<(), FileError> {
-    let temporary = path.with_extension("new");
-    let written = (|| {
-        match std::fs::remove_file(&temporary) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        // The rename itself is durable only once the directory is.
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
-    })();
-    written.map_err(|error| FileError::io(path, error))
-}
-
 #[cfg(test)]
 mod tests {
+    use nimbus_platform::write_atomic;
+
     use super::*;
 
     #[test]
-    fn a_secret_survives_and_is_private() {
+    fn a_secret_is_read_back_and_none_is_no_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         assert!(read_secret(&path).unwrap().is_none());
-        write_atomically(&path, b"hush", 0o600).unwrap();
-        write_atomically(&path, b"hush again", 0o600).unwrap();
-        assert_eq!(read_secret(&path).unwrap().unwrap().as_str(), "hush again");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        write_atomic(&path, b"hush", 0o600).unwrap();
+        assert_eq!(read_secret(&path).unwrap().unwrap().as_str(), "hush");
     }
 
     #[test]
     fn a_secret_that_others_may_read_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
-        write_atomically(&path, b"hush", 0o644).unwrap();
+        write_atomic(&path, b"hush", 0o644).unwrap();
         let error = read_secret(&path).unwrap_err();
         assert!(matches!(error, FileError::Exposed { mode: 0o644, .. }), "{error}");
         assert!(!error.to_string().contains("hush"));

@@ -176,9 +176,9 @@ mod tests {
     /// Serves one path within `bounds`, plain or with TLS.
     fn serve(bounds: Bounds, tls: bool, dir: &std::path::Path) -> Running {
         let (pem, key) = (dir.join("ca.pem"), dir.join("ca.key"));
-        let ca = Arc::new(Authority::open(&pem, &key, crate::clock::now()).unwrap());
+        let ca = Arc::new(Authority::open(&pem, &key, nimbus_platform::now()).unwrap());
         let names = vec!["localhost".to_owned()];
-        let leaf = Leaf::new(ca, crate::tls::provider(), names, crate::clock::now).unwrap();
+        let leaf = Leaf::new(ca, crate::tls::provider(), names, nimbus_platform::now).unwrap();
         // Whether it is TLS is decided by the address of the configuration; the listener is on loopback either way.
         let listen = if tls { "0.0.0.0:0" } else { "127.0.0.1:0" };
         let config = Config { listen: listen.parse().unwrap(), ..Config::new(dir) };

@@ -7,17 +7,16 @@
 pub mod app;
 pub mod ca;
 pub mod caught_up;
-pub mod clock;
 pub mod config;
 mod control_plane;
 pub mod datadir;
 pub mod documents;
 mod error;
-pub mod failpoint;
 pub mod files;
 pub mod gateway;
 pub mod health;
 mod http;
+pub mod ids;
 mod log_payload;
 pub mod metrics;
 pub mod operator;

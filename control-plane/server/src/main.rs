@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use nimbus_control_plane::config::DEFAULT_CONNECTIONS;
-use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, failpoint};
+use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -63,7 +63,7 @@ struct File {
 }
 
 fn main() -> ExitCode {
-    failpoint::arm_from_environment();
+    nimbus_platform::arm_from_environment();
     match serve(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use nimbus_platform::write_atomic;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::files::{FileError, read_secret, write_atomically};
+use crate::files::{FileError, read_secret};
 
 /// How a token of this kind begins, so that a leaked one is recognised.
 pub const PREFIX: &str = "nbo_";
@@ -25,7 +26,7 @@ impl OperatorToken {
         } else {
             let secret = Zeroizing::new(rand::random::<[u8; 32]>());
             let text = Zeroizing::new(format!("{PREFIX}{}\n", BASE64.encode(secret.as_slice())));
-            write_atomically(path, text.as_bytes(), 0o600)?;
+            write_atomic(path, text.as_bytes(), 0o600).map_err(|error| FileError::io(path, error))?;
             text
         };
         if text.trim().len() < 32 {
@@ -82,7 +83,7 @@ mod tests {
     fn an_emptied_file_is_no_open_door() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("operator.token");
-        write_atomically(&path, b"\n", 0o600).unwrap();
+        write_atomic(&path, b"\n", 0o600).unwrap();
         assert!(OperatorToken::open(&path).is_err());
     }
 }

@@ -5,11 +5,12 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use nimbus_platform::write_atomic;
 use nimbus_protocol::{sha256, signed, v1};
 use prost::Message as _;
 use zeroize::Zeroizing;
 
-use crate::files::{FileError, read_secret, write_atomically};
+use crate::files::{FileError, read_secret};
 
 /// An envelope in a job document that cannot be read back.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,8 @@ impl Signer {
             return Ok(Self { key: SigningKey::from_bytes(&bytes) });
         }
         let secret = Zeroizing::new(rand::random::<[u8; 32]>());
-        write_atomically(path, Zeroizing::new(hex::encode(secret.as_slice())).as_bytes(), 0o600)?;
+        write_atomic(path, Zeroizing::new(hex::encode(secret.as_slice())).as_bytes(), 0o600)
+            .map_err(|error| FileError::io(path, error))?;
         Ok(Self { key: SigningKey::from_bytes(&secret) })
     }
 
@@ -96,7 +98,7 @@ mod tests {
     fn a_damaged_key_file_is_named_and_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("job.key");
-        write_atomically(&path, b"not hex", 0o600).unwrap();
+        write_atomic(&path, b"not hex", 0o600).unwrap();
         assert!(Signer::open(&path).unwrap_err().to_string().contains("job.key"));
         assert_eq!(std::fs::read(&path).unwrap(), b"not hex");
     }

@@ -139,8 +139,8 @@ fn select<'a, T: Document>() -> Sql<'a> {
 fn select_page<T: Document>(filter: &Filter, limit: u32) -> Result<Sql<'_>, StoreError> {
     let mut sql = select::<T>();
     sql.push(" WHERE 1 = 1");
-    if let Some(state) = &filter.state {
-        sql.push(" AND state = ").bind(clean(state));
+    if !filter.states.is_empty() {
+        sql.push(" AND state IN ").bind_all(filter.states.iter().map(|state| clean(state)));
     }
     if let Some(state) = &filter.not_state {
         sql.push(" AND state <> ").bind(clean(state));

@@ -60,8 +60,8 @@ pub struct LogSpan {
 /// Which documents to list. The default is all of them, oldest first, [`DEFAULT_PAGE`] at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Filter {
-    /// Only in this state.
-    pub state: Option<String>,
+    /// Only in one of these states; empty: in any.
+    pub states: Vec<String>,
     /// Not in this state.
     pub not_state: Option<String>,
     /// See [`nimbus_control_core::model::Columns::cluster`].

@@ -283,6 +283,14 @@ fn accept() -> v1::AcceptBaseline {
     }
 }
 
+fn withdraw() -> v1::WithdrawBaseline {
+    v1::WithdrawBaseline {
+        root: "/etc/app".into(),
+        path: "/etc/app/app.conf".into(),
+        expect_baseline: Some(facts()),
+    }
+}
+
 fn uncordon() -> v1::UncordonNode {
     v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into() }
 }
@@ -412,6 +420,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("FileFacts", &facts(), seen);
     check("RestoreFile", &restore(), seen);
     check("AcceptBaseline", &accept(), seen);
+    check("WithdrawBaseline", &withdraw(), seen);
     check("UncordonNode", &uncordon(), seen);
     check("Action", &v1::Action { body: Some(action::Body::RestoreFile(restore())) }, seen);
     check("Approval", &approval(), seen);

@@ -11,7 +11,7 @@ use crate::targets::{Kind, integration_tests};
 use crate::{arrows, needs, rig};
 
 /// The features of every test build.
-const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints,nimbus-platform/failpoints";
+const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
 
 /// How much of the tests is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

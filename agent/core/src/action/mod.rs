@@ -12,6 +12,7 @@ pub mod restore_file;
 pub mod rights;
 pub mod rollback_deployment;
 pub mod uncordon_node;
+pub mod withdraw_baseline;
 
 use nimbus_protocol::ActionKind;
 use nimbus_protocol::action::Body;
@@ -105,7 +106,7 @@ macro_rules! actions {
     };
 }
 
-actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode }
+actions! { RestartPod, RollbackDeployment, RestoreFile, AcceptBaseline, UncordonNode, WithdrawBaseline }
 
 fn malformed(field: &str, expected: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Code::Malformed, format!("{field}: expected {expected}, found something else")))
@@ -127,6 +128,7 @@ mod tests {
             Body::RestoreFile(v1::RestoreFile::default()),
             Body::AcceptBaseline(v1::AcceptBaseline::default()),
             Body::UncordonNode(v1::UncordonNode::default()),
+            Body::WithdrawBaseline(v1::WithdrawBaseline::default()),
         ];
         assert_eq!(bodies.len(), ActionKind::ALL.len());
         for body in &bodies {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::admit::{self, AdmittedJob};
 use nimbus_agent_core::journal::{InterruptedJob, Phase, Step};
+use nimbus_platform::DoublingWait;
 use nimbus_protocol::action::Body;
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
@@ -21,8 +22,7 @@ use super::restart_pod::RestartPod;
 use super::restore_file::RestoreFile;
 use super::rollback_deployment::RollbackDeployment;
 use super::uncordon_node::UncordonNode;
-use crate::clock;
-use crate::failpoint;
+use super::withdraw_baseline::WithdrawBaseline;
 use crate::files::journal::JournalStore;
 
 /// Tries to lift what was only needed on the way, and the wait between two.
@@ -62,14 +62,14 @@ pub(super) async fn finish(shared: &Arc<Shared>, report: v1::JobReport) {
     let job_id = report.job_id.clone();
     let journalled = shared
         .journal(move |journal| {
-            journal.finish(report, clock::now()).unwrap_or_else(|error| {
+            journal.finish(report, nimbus_platform::now()).unwrap_or_else(|error| {
                 tracing::error!(%error, "the journal did not take a job's end");
                 Vec::new()
             })
         })
         .await;
     match journalled {
-        Ok(()) => failpoint::reached("agent::reported"),
+        Ok(()) => nimbus_platform::reached("agent::reported"),
         Err(problem) => tracing::error!(
             job = job_id,
             problem,
@@ -96,7 +96,7 @@ fn outcome(phase: ReportPhase) -> &'static str {
 fn advance(shared: &Shared, store: &mut JournalStore, job_id: JobId, step: Step) -> Result<(), String> {
     let mut unfit = Ok(());
     let written = store.change(|journal| {
-        journal.advance(job_id, step, clock::now()).unwrap_or_else(|error| {
+        journal.advance(job_id, step, nimbus_platform::now()).unwrap_or_else(|error| {
             unfit = Err(error.to_string());
             Vec::new()
         })
@@ -123,6 +123,9 @@ impl Flow<'_> {
             }
             Body::AcceptBaseline(action) => {
                 self.guarded(AcceptBaseline::new(shared, &job, action), interrupted).await;
+            }
+            Body::WithdrawBaseline(action) => {
+                self.guarded(WithdrawBaseline::new(shared, &job, action), interrupted).await;
             }
         }
     }
@@ -157,7 +160,7 @@ impl Flow<'_> {
     async fn fresh<R: Remedy>(&self, remedy: &mut R) {
         match self.begin(remedy).await {
             Ok(()) => {
-                failpoint::reached("agent::journalled");
+                nimbus_platform::reached("agent::journalled");
                 self.act(remedy).await;
             }
             Err(refusal) => self.refused(refusal).await,
@@ -178,7 +181,7 @@ impl Flow<'_> {
         let (shared, job) = (self.shared.clone(), self.job.clone());
         let asked = self.shared.with_journal(move |store| {
             let now = shared.read_policy();
-            admit::may_begin(&job, &now.policy, store.get(), clock::now())
+            admit::may_begin(&job, &now.policy, store.get(), nimbus_platform::now())
                 .map_err(|refusal| now.explain(refusal))?;
             let taken = step.map_or(Ok(()), |step| advance(&shared, store, job.id(), step));
             taken.map_err(|problem| precondition(format!("nothing is changed without a journal: {problem}")))
@@ -201,7 +204,7 @@ impl Flow<'_> {
         });
         match acted {
             Ok(evidence) => {
-                failpoint::reached("agent::applied");
+                nimbus_platform::reached("agent::applied");
                 self.applied(remedy, evidence).await;
             }
             Err(ActError::Refused(refusal)) => {
@@ -238,7 +241,7 @@ impl Flow<'_> {
 
     async fn verify<R: Remedy>(&self, remedy: &mut R) {
         let mut verdict = remedy.verify().await;
-        failpoint::reached("agent::verified");
+        nimbus_platform::reached("agent::verified");
         match verdict.outcome {
             Outcome::Failed => self.compensate(remedy, verdict).await,
             Outcome::Succeeded | Outcome::Unknown => {
@@ -266,7 +269,7 @@ impl Flow<'_> {
     }
 
     async fn undo<R: Remedy>(&self, remedy: &mut R, mut verdict: Verdict) {
-        failpoint::reached("agent::compensating");
+        nimbus_platform::reached("agent::compensating");
         let limit = Limits::of(self.job.job()).act;
         let undone = tokio::time::timeout(limit, remedy.compensate()).await;
         let undone = undone
@@ -329,16 +332,16 @@ impl Flow<'_> {
 
     async fn probe<R: Remedy>(&self, remedy: &mut R) -> Effect {
         let mut waited = Duration::ZERO;
-        let mut wait = Duration::from_millis(500);
+        let mut waits = DoublingWait::new(Duration::from_millis(500), Duration::from_secs(10));
         loop {
             match remedy.probe().await {
                 Effect::Unknown(why) if waited >= PROBE => return Effect::Unknown(why),
                 Effect::Unknown(_) => {}
                 known => return known,
             }
+            let wait = waits.next();
             tokio::time::sleep(wait).await;
             waited += wait;
-            wait = (wait * 2).min(Duration::from_secs(10));
         }
     }
 
@@ -358,7 +361,7 @@ impl Flow<'_> {
 
     async fn refused(&self, refusal: Refusal) {
         let refusal = refusal.of(self.job.id(), self.job.envelope_sha256());
-        finish(self.shared, refusal.report(clock::now())).await;
+        finish(self.shared, refusal.report(nimbus_platform::now())).await;
     }
 
     async fn end(&self, verdict: Verdict) {
@@ -381,7 +384,7 @@ impl Flow<'_> {
         v1::JobReport {
             job_id: self.job.id().to_string(),
             phase: phase.into(),
-            at_us: clock::now_us(),
+            at_us: nimbus_protocol::to_micros(nimbus_platform::now()),
             reason,
             envelope_sha256: self.job.envelope_sha256().to_vec(),
             ..v1::JobReport::default()

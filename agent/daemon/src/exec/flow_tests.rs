@@ -23,9 +23,9 @@ impl TestAgent {
     fn new() -> (Self, AdmittedJob) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("policy.toml"), ALLOW).unwrap();
-        let mut journal = JournalStore::open(dir.path(), clock::now()).unwrap();
-        let admitted = admitted(clock::now(), &journal);
-        journal.change(|journal| journal.begin(&admitted, clock::now())).unwrap();
+        let mut journal = JournalStore::open(dir.path(), nimbus_platform::now()).unwrap();
+        let admitted = admitted(nimbus_platform::now(), &journal);
+        journal.change(|journal| journal.begin(&admitted, nimbus_platform::now())).unwrap();
         let (shared, refusals) = test_support::shared(dir.path(), journal, ClusterHandle::default());
         (Self { dir, shared, refusals }, admitted)
     }
@@ -138,7 +138,7 @@ fn forbid(shared: &Shared) {
 }
 
 fn expire(shared: &Shared) {
-    let later = clock::now() + SignedDuration::from_mins(2);
+    let later = nimbus_platform::now() + SignedDuration::from_mins(2);
     shared.journal.lock().unwrap().change(|journal| journal.tick(later)).unwrap();
 }
 
@@ -152,7 +152,9 @@ fn nothing(_: &Shared) {}
 fn interrupted(agent: &TestAgent, phase: Phase) -> Option<InterruptedJob> {
     let mut store = agent.shared.journal.lock().unwrap();
     let step = Step { undone_because: "it did not help".into(), ..Step::to(phase, Vec::new()) };
-    store.change(|journal| journal.advance(JOB.parse().unwrap(), step, clock::now()).unwrap()).unwrap();
+    store
+        .change(|journal| journal.advance(JOB.parse().unwrap(), step, nimbus_platform::now()).unwrap())
+        .unwrap();
     Some(store.get().interrupted().remove(0))
 }
 
@@ -227,14 +229,14 @@ async fn what_the_journal_does_not_have_on_disk_is_not_sent() {
     assert_eq!(acted.load(Ordering::SeqCst), 0, "nothing is changed without a journal");
     assert_eq!(agent.reports(), [], "after a kill and a restart the job would run");
     // A restart now finds the job where the disk has it.
-    let after = JournalStore::open(agent.dir.path(), clock::now()).unwrap();
+    let after = JournalStore::open(agent.dir.path(), nimbus_platform::now()).unwrap();
     assert_eq!(after.get().interrupted()[0].phase, Phase::Received);
 
     std::fs::remove_dir(in_the_way).unwrap();
-    agent.shared.journal(|journal| journal.tick(clock::now())).await.unwrap();
+    agent.shared.journal(|journal| journal.tick(nimbus_platform::now())).await.unwrap();
     let sent = agent.reports();
     assert_eq!((sent.len(), sent[0].phase(), sent[0].job_id.as_str()), (1, ReportPhase::Refused, JOB));
-    let after = JournalStore::open(agent.dir.path(), clock::now()).unwrap();
+    let after = JournalStore::open(agent.dir.path(), nimbus_platform::now()).unwrap();
     assert_eq!(after.get().interrupted(), []);
     assert_eq!(after.get().unacknowledged(usize::MAX, |_| false), sent);
 }
@@ -249,7 +251,7 @@ async fn a_refusal_is_kept_by_the_journal_or_sent_once() {
         assert!(running.is_empty(), "nothing runs");
     };
     // The one job is in the journal: a second copy is a replay, of which the journal keeps nothing.
-    receive(&agent, test_support::envelope(clock::now())).await;
+    receive(&agent, test_support::envelope(nimbus_platform::now())).await;
     let replay = agent.refusals.try_recv().unwrap();
     assert_eq!((replay.phase(), replay.job_id.as_str()), (ReportPhase::ReplayRefused, JOB));
     receive(&agent, v1::Envelope::default()).await;
@@ -264,10 +266,10 @@ async fn a_refusal_is_kept_by_the_journal_or_sent_once() {
 
     // A job that the journal does not know is refused by the policy: that is kept.
     let dir = tempfile::tempdir().unwrap();
-    let journal = JournalStore::open(dir.path(), clock::now()).unwrap();
+    let journal = JournalStore::open(dir.path(), nimbus_platform::now()).unwrap();
     let (shared, refusals) = test_support::shared(dir.path(), journal, ClusterHandle::default());
     let agent = TestAgent { dir, shared, refusals };
-    receive(&agent, test_support::envelope(clock::now())).await;
+    receive(&agent, test_support::envelope(nimbus_platform::now())).await;
     let kept = agent.reports();
     assert_eq!((kept.len(), kept[0].code.as_str(), agent.refusals.len()), (1, "policy_forbids", 0));
     assert!(agent.shared.journal.lock().unwrap().get().seen(JOB.parse().unwrap()).is_some());
@@ -317,7 +319,7 @@ async fn nothing_is_undone_that_the_journal_does_not_know_of() {
     let remedy = Counting::failing(&agent.shared, || panic!("undone without a journal"));
     Flow { shared: &agent.shared, job: Arc::new(job) }.guarded(remedy, left).await;
     assert_eq!(agent.reports(), []);
-    let after = JournalStore::open(agent.dir.path(), clock::now()).unwrap();
+    let after = JournalStore::open(agent.dir.path(), nimbus_platform::now()).unwrap();
     assert_eq!(after.get().interrupted()[0].phase, Phase::Applied, "a restart verifies it again");
 }
 

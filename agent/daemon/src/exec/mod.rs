@@ -18,6 +18,7 @@ mod sweep;
 #[cfg(test)]
 mod test_support;
 mod uncordon_node;
+mod withdraw_baseline;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,9 +35,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::counters::Counters;
-use crate::failpoint;
 use crate::files::journal::JournalStore;
 use crate::session_loop::ControlMessage;
 use crate::status::SharedStatus;
@@ -146,7 +145,7 @@ pub async fn run(shared: Arc<Shared>, mut messages: mpsc::Receiver<ControlMessag
                 None => break,
             },
             // Also writes what could not be written before, and with it the reports that waited for that.
-            _ = ticks.tick() => drop(shared.journal(|journal| journal.tick(clock::now())).await),
+            _ = ticks.tick() => drop(shared.journal(|journal| journal.tick(nimbus_platform::now())).await),
         }
     }
     // Jobs see the cancellation themselves and lift what must not stay; the rest is resumed after the next start.
@@ -181,7 +180,7 @@ async fn resume_one(shared: &Arc<Shared>, job: InterruptedJob) {
             let report = v1::JobReport {
                 phase: ReportPhase::Unknown.into(),
                 reason,
-                ..refusal.of(job.job_id, envelope_sha256).report(clock::now())
+                ..refusal.of(job.job_id, envelope_sha256).report(nimbus_platform::now())
             };
             flow::finish(shared, report).await;
         }
@@ -195,14 +194,14 @@ async fn receive(
     slots: &Arc<Semaphore>,
     running: &mut JoinSet<()>,
 ) {
-    failpoint::reached("agent::received");
+    nimbus_platform::reached("agent::received");
     wait_for_cluster(shared, CLUSTER_WAIT).await;
     let (me, keys) = (shared.me(), shared.keys.borrow().clone());
     let reader = shared.clone();
     let decided = shared
         .with_journal(move |store| {
             let policy = reader.read_policy();
-            let now = store.get().latest_seen_time(clock::now());
+            let now = store.get().latest_seen_time(nimbus_platform::now());
             let decided = decide(store, envelope, &keys, &me, &policy, now);
             decided.map_err(|refusal| {
                 let report = Box::new(refusal.report(now));

@@ -6,8 +6,6 @@ use jiff::Timestamp;
 use nimbus_agent_core::{Code, Refusal};
 use nimbus_protocol::{from_micros, v1};
 
-use crate::clock;
-
 pub(crate) use nimbus_protocol::v1::job_report::Phase as ReportPhase;
 
 /// Nothing, or not everything, was done.
@@ -125,7 +123,7 @@ pub(crate) struct Window {
 impl Window {
     /// Asked at the last moment before the effect.
     pub(crate) fn still_open(&self) -> Result<(), ActError> {
-        let (now, expires) = (clock::now(), self.limits.expires);
+        let (now, expires) = (nimbus_platform::now(), self.limits.expires);
         if now < expires && self.opened.elapsed() < self.limits.act {
             return Ok(());
         }
@@ -172,7 +170,7 @@ mod tests {
 
     fn window(expires_in: jiff::SignedDuration, act_ms: u32) -> Window {
         let limits = v1::Limits { act_ms, verify_ms: 0, verify_timeout_ms: 0 };
-        let expires_at_us = nimbus_protocol::to_micros(clock::now() + expires_in);
+        let expires_at_us = nimbus_protocol::to_micros(nimbus_platform::now() + expires_in);
         Limits::of(&v1::Job { expires_at_us, limits: Some(limits), ..v1::Job::default() }).window()
     }
 

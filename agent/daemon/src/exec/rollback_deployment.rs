@@ -212,7 +212,7 @@ mod tests {
         .await;
 
         let dir = tempfile::tempdir().unwrap();
-        let now = crate::clock::now();
+        let now = nimbus_platform::now();
         let journal = crate::files::journal::JournalStore::open(dir.path(), now).unwrap();
         let job = test_support::admitted(now, &journal);
         let cluster = crate::watch::kube::ClusterHandle::leading(client);

@@ -12,7 +12,6 @@ use nimbus_agent_core::journal::{Effect, Journal};
 use tokio::sync::Notify;
 
 use super::FilesError;
-use crate::durable;
 
 /// The journal and its file.
 #[derive(Debug)]
@@ -27,7 +26,7 @@ impl JournalStore {
     /// Reads the journal in `dir`; a torn tail is discarded by its checksum.
     pub fn open(dir: &Path, now: Timestamp) -> Result<Self, FilesError> {
         let path = dir.join("journal");
-        let bytes = durable::read_optional(&path).map_err(FilesError::at(&path))?.unwrap_or_default();
+        let bytes = nimbus_platform::read_optional(&path).map_err(FilesError::at(&path))?.unwrap_or_default();
         let (journal, effects) = Journal::recover(&bytes, now);
         let mut store = Self { journal, path, file: None, written: Arc::default() };
         if let Err(error) = store.perform(effects) {
@@ -64,7 +63,7 @@ impl JournalStore {
                 Effect::Append(bytes) => self.append(&bytes),
                 Effect::Replace(bytes) => {
                     self.file = None;
-                    durable::write_atomic(&self.path, &bytes, 0o600)
+                    nimbus_platform::write_atomic(&self.path, &bytes, 0o600)
                 }
             };
             if let Err(error) = done {
@@ -81,7 +80,7 @@ impl JournalStore {
             let existed = self.path.exists();
             let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
             if !existed {
-                durable::sync_parent(&self.path)?;
+                nimbus_platform::sync_parent(&self.path)?;
             }
             self.file = Some(file);
         }

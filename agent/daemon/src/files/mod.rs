@@ -24,7 +24,7 @@ impl FilesError {
 
 /// The problem that a failed write is, for an operator.
 pub(crate) fn write_problem(what: &str, path: &Path, error: &io::Error) -> String {
-    let remedy = if crate::durable::is_full(error) {
+    let remedy = if nimbus_platform::is_full(error) {
         "free some space on that disk"
     } else {
         "check its owner, permissions and the disk"

@@ -12,7 +12,6 @@ use nimbus_agent_core::spool::{Batch, IoEffect, Limits, Read, Recovery, Spool};
 use nimbus_protocol::{frame, v1};
 
 use super::FilesError;
-use crate::durable;
 
 /// A batch as it goes on the wire.
 #[derive(Debug)]
@@ -171,7 +170,7 @@ impl SpoolStore {
             // A torn tail or a failed write may stand behind the good bytes.
             file.set_len(offset)?;
             if offset == 0 {
-                durable::sync_parent(&path)?;
+                nimbus_platform::sync_parent(&path)?;
             }
             self.open = Some((segment, file));
         }

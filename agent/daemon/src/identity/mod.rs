@@ -18,7 +18,6 @@ use rustls_pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 
 use crate::config::agent_kind;
-use crate::durable;
 use key::AgentKey;
 
 /// Why there is no usable identity.
@@ -262,12 +261,12 @@ fn certificate_pem(chain: &[CertificateDer<'_>]) -> String {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, IdentityError> {
-    durable::read_optional(path).map_err(|source| IdentityError::Io { path: path.to_owned(), source })
+    nimbus_platform::read_optional(path).map_err(|source| IdentityError::Io { path: path.to_owned(), source })
 }
 
 /// Every file of the identity is for the owner alone.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
-    durable::write_atomic(path, bytes, 0o600)
+    nimbus_platform::write_atomic(path, bytes, 0o600)
         .map_err(|source| IdentityError::Io { path: path.to_owned(), source })
 }
 

@@ -94,7 +94,7 @@ impl Link {
     /// Opens the data stream; a heartbeat makes it visible to the server.
     pub async fn open_data(&mut self) -> Result<(), String> {
         let (mut send, receive) = self.connection.open_bi().await.map_err(|error| reason(&error))?;
-        let hello = v1::Heartbeat { at_us: crate::clock::now_us() };
+        let hello = v1::Heartbeat { at_us: nimbus_protocol::to_micros(nimbus_platform::now()) };
         let frame = v1::AgentFrame { body: Some(agent_frame::Body::Heartbeat(hello)) };
         framed::send(&mut send, &frame).await.map_err(|error| error.to_string())?;
         // A heartbeat or a job on the control stream goes first.

@@ -13,7 +13,6 @@ use sysinfo::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
 
@@ -61,7 +60,7 @@ pub async fn run(
         });
         let Ok((taken, sample)) = done.await else { return };
         sampler = Some(taken);
-        if let Some(host) = sender.offer(sample, clock::now()) {
+        if let Some(host) = sender.offer(sample, nimbus_platform::now()) {
             observations.observe("", observation::Body::Host(host)).await;
         }
     }

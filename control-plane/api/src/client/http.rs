@@ -105,6 +105,15 @@ impl Client {
         self.read(request, TIMEOUT).await
     }
 
+    /// Deletes `/api/v1/<path>`, as `query` says.
+    pub(super) async fn delete<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &(impl Serialize + ?Sized),
+    ) -> Result<Answer<T>, ClientError> {
+        self.read(self.request(Method::DELETE, path)?.query(query), TIMEOUT).await
+    }
+
     /// Opens an answer that is read in pieces.
     pub(super) async fn open(
         &self,

@@ -4,8 +4,8 @@ use super::{Answer, Client, ClientError, Export};
 use crate::{
     AcknowledgeRequest, Agent, AgentDetail, Approval, ApprovalDetail, ApprovalQuery, ApproveRequest,
     AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest, Cluster,
-    DenyRequest, DisableRequest, Drift, DriftFixRequest, DriftQuery, EnableRequest, ExportQuery, HistoryItem,
-    HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job, JobDetail, JobQuery, JoinToken,
+    DenyRequest, DisableRequest, Drift, DriftFixRequest, DriftQuery, DryRunQuery, EnableRequest, ExportQuery,
+    HistoryItem, HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job, JobDetail, JobQuery, JoinToken,
     JoinTokenRequest, List, PageQuery, Plan, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
 };
 
@@ -87,8 +87,10 @@ operations! {
     post fix_drift(id: &str, request: &DriftFixRequest) ["drift", id, "fix"] request -> Started;
     /// Accepts a file's present state as its baseline.
     post accept_baseline(id: &str, request: &BaselineRequest) ["drift", id, "baseline"] request -> Started;
-    /// The baselines that an operator accepted, newest first.
+    /// The baselines that an operator accepted or took back, newest first.
     get baselines(query: &PageQuery) ["drift", "baselines"] query -> List<Baseline>;
+    /// Takes back an accepted baseline.
+    delete withdraw_baseline(id: &str, query: &DryRunQuery) ["drift", "baselines", id] query -> Started;
     /// Audit rows, newest first.
     get audit(query: &AuditQuery) ["audit"] query -> List<AuditRow>;
     /// Walks the whole audit chain.

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::files::NewFile;
 use crate::global::Page;
 use crate::output::time::{Clock, parse_moment};
 use crate::{connect, files, view};
@@ -131,15 +132,12 @@ async fn write(context: &Context, mut export: Export, to: &Path) -> Result<(), F
         }
         return out.flush().map_err(|error| files::unwritable(Path::new("standard output"), &error));
     }
-    let failed = |error: std::io::Error| files::unwritable(to, &error);
-    let dir = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
+    let mut file = NewFile::begin(to)?;
     while let Some(piece) = export.chunk().await? {
         bytes += piece.len() as u64;
-        file.write_all(&piece).map_err(failed)?;
+        file.write(&piece)?;
     }
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(to).map_err(|error| failed(error.error))?;
+    file.finish()?;
     context.hint(&format!("Wrote {} to {}.", view::bytes(bytes), to.display()));
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! `nimbus drift`: watched files that differ from their baseline.
 //!
 //! Decides which files are meant and how they are shown; putting them back is in [`fix`], accepting them in
-//! [`baseline`].
+//! [`baseline`], and taking that back in [`withdraw`].
 
 mod baseline;
 mod ended;
 mod fix;
+mod withdraw;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::output::theme::{Tone, readable};
 
 /// How often a waiting command looks again.
-const EVERY: Duration = Duration::from_millis(300);
+pub const EVERY: Duration = Duration::from_millis(300);
 
 /// An incident whose remedy is awaited.
 #[derive(Debug, Clone)]

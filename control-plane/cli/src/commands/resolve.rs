@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nimbus_api::client::{Answer, Client, ClientError, collect};
-use nimbus_api::{ApprovalQuery, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery};
+use nimbus_api::{ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery};
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -52,6 +52,16 @@ pub async fn incident(client: &Client, typed: &str) -> Result<String, Failure> {
 /// The id of the drifted file that is meant: drifted files are incidents of their own kind.
 pub async fn drift(client: &Client, typed: &str) -> Result<String, Failure> {
     incidents(client, ids::DRIFT, typed, |incident| incident.kind == "file_drift").await
+}
+
+/// The id of the accepted baseline that is meant.
+pub async fn baseline(client: &Client, typed: &str) -> Result<String, Failure> {
+    let page = async |_: State, after| client.baselines(&PageQuery { limit: Some(MAX_LIMIT), after }).await;
+    let known = |baseline: &Baseline| {
+        let accepted = baseline.change == "accepted";
+        accepted.then(|| candidate(&baseline.id, baseline.created_at, &baseline.path))
+    };
+    one(ids::BASELINE, typed, None, page, known).await
 }
 
 async fn incidents(

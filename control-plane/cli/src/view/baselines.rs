@@ -14,6 +14,7 @@ pub fn list(view: &View, page: &List<Baseline>) -> String {
     }
     let mut table = Table::new(vec![
         Column::new("ID"),
+        Column::new("CHANGE"),
         Column::new("STATE"),
         Column::new("FILE").cut(Cut::Start, 24),
         Column::new("HOST").cut(Cut::End, 8).optional(),
@@ -24,10 +25,11 @@ pub fn list(view: &View, page: &List<Baseline>) -> String {
     for (id, baseline) in ids.into_iter().zip(&page.items) {
         table.row(vec![
             id.into(),
+            Cell::new(&baseline.change),
             Cell::word(&baseline.state),
             Cell::new(&baseline.path),
             Cell::new(&baseline.cluster),
-            Cell::new(&baseline.accepted_by),
+            Cell::new(&baseline.decided_by),
             Cell::toned(view.clock.age(baseline.created_at), Tone::Quiet),
         ]);
     }
@@ -47,12 +49,12 @@ mod tests {
         let page: List<Baseline> = read(json!({"next": null, "items": [{
             "id": id("job", 1), "created_at": "2026-11-22T07:57:00Z", "cluster": "build-host", "state": "succeeded",
             "object": {"kind": "File", "namespace": "", "name": path, "uid": ""}, "reason": "", "root": "/srv/app",
-            "path": path, "accepted": null, "accepted_by": "operator", "agent_id": id("agt", 1),
+            "path": path, "accepted": null, "decided_by": "operator", "change": "accepted", "agent_id": id("agt", 1),
             "incident_id": id("inc", 1)
         }]}));
         insta::assert_snapshot!(list(&view(80), &page), @r"
-        ID                STATE      FILE                 HOST        BY        AGE
-        job_019b5c2d0001  succeeded  /srv/app/bin/run.sh  build-host  operator   3m
+        ID                CHANGE    STATE      FILE                 HOST        AGE
+        job_019b5c2d0001  accepted  succeeded  /srv/app/bin/run.sh  build-host   3m
         ");
         let none = list(&view(80), &List::whole(Vec::new()));
         assert!(none.contains("first found"), "{none}");

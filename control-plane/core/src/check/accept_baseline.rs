@@ -24,6 +24,10 @@ impl ActionRules for v1::AcceptBaseline {
         None
     }
 
+    fn cordons(&self) -> bool {
+        false
+    }
+
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(expect) = &self.expect_current else {
             return require(found, 3, false, || "the order does not say what it expects".to_owned());

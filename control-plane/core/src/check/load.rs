@@ -68,6 +68,17 @@ pub(super) fn in_flight(
             format!("the {level} has {count} jobs in flight, its cap is {cap}")
         });
     }
+    // Until what a job closes is seen closed, the inventory still shows that node as open.
+    let closes_another = |job: &&&Job| {
+        let order = plans.get(&job.plan_id).and_then(|other| other.action.body()).map(rules_of);
+        order.is_none_or(|other| other.cordons() && other.node() != mine)
+    };
+    require(
+        found,
+        7,
+        !rules.cordons() || !flying.iter().filter(here).any(|job| closes_another(&job)),
+        || "another job in flight cordons a node of this cluster".to_owned(),
+    );
 }
 
 /// Invariant 5: attempts on the owner are capped, with a growing wait between them.

@@ -16,6 +16,7 @@ mod rollback_deployment;
 #[cfg(test)]
 mod tests;
 mod uncordon_node;
+mod withdraw_baseline;
 
 use std::collections::BTreeMap;
 
@@ -73,6 +74,8 @@ trait ActionRules {
     fn needs(&self) -> &'static [ObjectKind];
     /// The node whose pods it disturbs, if it disturbs any.
     fn node(&self) -> Option<&str>;
+    /// Does it cordon that node while its job is in flight?
+    fn cordons(&self) -> bool;
     /// Is the plan still about what is there? Invariants 3, 7 and 9.
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
     /// What must hold at the very moment of going out, beyond that.
@@ -86,19 +89,20 @@ fn rules_of(order: &Body) -> &dyn ActionRules {
         Body::RestoreFile(order) => order,
         Body::AcceptBaseline(order) => order,
         Body::UncordonNode(order) => order,
+        Body::WithdrawBaseline(order) => order,
     }
 }
 
 /// What the checker says of an action by itself, for a test that compares it with what the planner says.
 #[cfg(test)]
-pub(crate) fn for_test(order: &Body) -> (&'static str, Option<String>, &'static [ObjectKind]) {
+pub(crate) fn for_test(order: &Body) -> (&'static str, (Option<String>, bool), &'static [ObjectKind]) {
     let rules = rules_of(order);
     let behind = match rules.authority() {
         Authority::Rule => "rule",
         Authority::Approver => "approver",
         Authority::Requester => "requester",
     };
-    (behind, rules.node().map(str::to_owned), rules.needs())
+    (behind, (rules.node().map(str::to_owned), rules.cordons()), rules.needs())
 }
 
 /// The checker of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.

@@ -1,10 +1,9 @@
 //! The independent check of `restart_pod` plans: the pod must still crash-loop, and closing its node must be safe.
 
-use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{ActionRules, Authority, Location, Violations, require};
-use crate::model::{Job, Plan};
+use crate::model::Plan;
 use crate::snapshot::Snapshot;
 use crate::world::Inventory;
 
@@ -26,6 +25,10 @@ impl ActionRules for v1::RestartPod {
 
     fn node(&self) -> Option<&str> {
         Some(&self.node)
+    }
+
+    fn cordons(&self) -> bool {
+        self.avoid_node
     }
 
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
@@ -52,26 +55,7 @@ impl ActionRules for v1::RestartPod {
         require(found, 3, waits, || {
             format!("container {} does not wait in CrashLoopBackOff right now", self.container)
         });
-        if self.avoid_node {
-            require(found, 7, !another_node_is_being_closed(plan, &self.node, snapshot), || {
-                "another job in flight cordons a node of this cluster".to_owned()
-            });
-        }
     }
-}
-
-/// Until what a job closes is seen closed, the inventory still shows that node as open. A job whose plan cannot be read
-/// may close any.
-fn another_node_is_being_closed(plan: &Plan, node: &str, snapshot: &Snapshot<'_>) -> bool {
-    let closes = |job: &Job| {
-        let of = snapshot.plans.iter().find(|other| other.doc.id == job.plan_id);
-        let order = of.and_then(|other| other.doc.action.body());
-        order.is_none_or(
-            |body| matches!(body, Body::RestartPod(order) if order.avoid_node && order.node != node),
-        )
-    };
-    let out = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
-    out.filter(|job| !job.state.is_final() && job.scope == plan.scope).any(closes)
 }
 
 fn check(

@@ -24,6 +24,10 @@ impl ActionRules for v1::RestoreFile {
         None
     }
 
+    fn cordons(&self) -> bool {
+        false
+    }
+
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let (Some(expect), Some(to)) = (&self.expect_current, &self.restore_to) else {
             return require(found, 3, false, || "the order says not what it expects or restores".to_owned());

@@ -25,6 +25,10 @@ impl ActionRules for v1::RollbackDeployment {
         None
     }
 
+    fn cordons(&self) -> bool {
+        false
+    }
+
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(inventory) = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default())
         else {

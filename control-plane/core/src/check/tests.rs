@@ -165,7 +165,7 @@ fn jobs_in_flight_count_at_every_level() {
                     let mut elsewhere = plan.clone();
                     elsewhere.id = format!("pln_{n:032x}").parse().unwrap();
                     let Some(Order::RestartPod(order)) = elsewhere.action.body().cloned() else { panic!() };
-                    let order = v1::RestartPod { node: format!("node-{n}"), ..order };
+                    let order = v1::RestartPod { node: format!("node-{n}"), avoid_node: false, ..order };
                     elsewhere.action = Order::RestartPod(order).into();
                     other.plan_id = elsewhere.id;
                     lab.plans.insert(elsewhere.id.to_string(), Versioned { version: 1, doc: elsewhere });
@@ -177,6 +177,41 @@ fn jobs_in_flight_count_at_every_level() {
             assert_eq!(hit, broken, "{count} in one {level}: {found:?}");
             assert_eq!(crate::safety::room_for_test(&plan, &lab.snapshot()), broken, "both agree on {level}");
         }
+    }
+}
+
+#[test]
+fn one_node_of_a_cluster_is_closed_at_a_time_and_the_planner_knows_it_too() {
+    let closing = |plan: &Plan, node: &str, avoid_node| {
+        let Some(Order::RestartPod(order)) = plan.action.body().cloned() else { panic!() };
+        let order = v1::RestartPod { node: node.into(), avoid_node, ..order };
+        Plan { action: Order::RestartPod(order).into(), ..plan.clone() }
+    };
+    let unreadable = |plan: &Plan| Plan { id: format!("pln_{:032x}", 9).parse().unwrap(), ..plan.clone() };
+    let table = [
+        ("another node is being closed", Some(("node-z", true)), true),
+        ("the same node is being closed", Some(("node-a", true)), false),
+        ("a pod of another node is replaced without closing it", Some(("node-z", false)), false),
+        ("what the other job does is not known", None, true),
+    ];
+    for (what, other, broken) in table {
+        let (mut lab, plan) = ready();
+        let plan = closing(&plan, "node-a", true);
+        let elsewhere = unreadable(&plan);
+        let mut job = job(&lab, &elsewhere, JobState::Running);
+        rename(&mut job, |o| (o.uid, o.namespace) = ("pod-z".into(), "elsewhere".into()));
+        job.workload = Some(Workload::of(KubeRef::new("apps/v1", "Deployment", "elsewhere", "z", "owner-z")));
+        job.incident_id = format!("inc_{:032x}", 9).parse().unwrap();
+        with_job(&mut lab, job);
+        lab.settings.caps.per_node = 9;
+        if let Some((node, avoid)) = other {
+            let doc = closing(&elsewhere, node, avoid);
+            lab.plans.insert(doc.id.to_string(), Versioned { version: 1, doc });
+        }
+        let found = check::check(&plan, &lab.snapshot(), lab.now);
+        let hit = found.iter().any(|v| v.invariant == 7 && v.text.contains("cordons a node"));
+        assert_eq!(hit, broken, "{what}: {found:?}");
+        assert_eq!(crate::safety::room_for_test(&plan, &lab.snapshot()), broken, "both agree: {what}");
     }
 }
 

@@ -24,6 +24,10 @@ impl ActionRules for v1::UncordonNode {
         self.node.as_ref().map(|node| node.name.as_str())
     }
 
+    fn cordons(&self) -> bool {
+        false
+    }
+
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
         let uid = self.node.as_ref().map_or("", |node| node.uid.as_str());

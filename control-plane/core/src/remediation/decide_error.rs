@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nimbus_protocol::ids::{ApprovalId, IncidentId, JobId};
 
-use crate::model::{ActionKind, ApprovalState, IncidentKind, IncidentState};
+use crate::model::{ActionKind, ApprovalState, IncidentKind, IncidentState, JobState};
 
 /// Why a person's decision cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,6 +87,24 @@ pub enum DecideError {
     /// What is there now cannot be accepted.
     #[error("{path} cannot be the new baseline: {problem}")]
     NoBaseline {
+        /// The file.
+        path: String,
+        /// Why.
+        problem: String,
+    },
+    /// Not an acceptance that an agent carried out.
+    #[error("expected an accepted baseline, whose job {job} succeeded, found {action} {state}")]
+    NotAccepted {
+        /// The job.
+        job: JobId,
+        /// What it does.
+        action: ActionKind,
+        /// What became of it.
+        state: JobState,
+    },
+    /// Another baseline was taken since, or the agent says nothing of that file's root.
+    #[error("the accepted baseline of {path} is not in force: {problem}; nothing was changed")]
+    NotInForce {
         /// The file.
         path: String,
         /// Why.

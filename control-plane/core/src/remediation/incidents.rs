@@ -12,6 +12,7 @@ use super::record::{Record, transition};
 use super::{resolution, storms};
 use crate::causes::{self, Diagnosis, correlate};
 use crate::model::{ChangeSet, Incident, IncidentKind, IncidentState, ObjectRef, Scope, Versioned};
+use crate::remedies::NIMBUS;
 use crate::snapshot::Snapshot;
 
 /// Most incidents that one pass opens; the rest follows in the next one.
@@ -63,7 +64,14 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
         diagnoses.iter().flat_map(|d| d.explains.iter().map(move |key| (key.as_str(), d))).collect();
     for (key, incident) in &open {
         let quiet = !seen.contains(key) && incident.doc.kind != IncidentKind::Storm;
-        if !quiet || !is_known(&incident.doc.scope, incident.doc.kind) || index.at_work(incident.doc.id) {
+        // What a person ordered is carried out, or dropped with a reason, before its incident can be over.
+        let ordered =
+            incident.doc.plan_id.and_then(|id| index.plan(id)).is_some_and(|p| p.requested_by != NIMBUS);
+        if ordered
+            || !quiet
+            || !is_known(&incident.doc.scope, incident.doc.kind)
+            || index.at_work(incident.doc.id)
+        {
             continue;
         }
         if let Some(cause) = deeper.get(key) {

@@ -24,6 +24,7 @@ mod storms;
 #[cfg(test)]
 mod tests;
 mod unsigned_job;
+mod withdraw;
 
 use jiff::Timestamp;
 use nimbus_protocol::v1;
@@ -38,6 +39,7 @@ pub use incidents::{MAX_OPEN, MAX_OPEN_PER_SCOPE, MAX_OPENED, incidents};
 pub use operator::{accept_baseline, acknowledge, ask_again, disable, enable, silence};
 pub use plans::{MAX_PLANNED, plans};
 pub use report::report;
+pub use withdraw::withdraw_baseline;
 
 /// A job to sign, and what has to be committed with it before it is sent.
 #[derive(Debug, Clone, PartialEq)]

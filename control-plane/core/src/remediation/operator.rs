@@ -196,7 +196,7 @@ pub fn acknowledge(
 }
 
 /// Refuses while a job is in flight.
-fn idle(s: &Snapshot<'_>, incident: &Incident) -> Result<(), DecideError> {
+pub(super) fn idle(s: &Snapshot<'_>, incident: &Incident) -> Result<(), DecideError> {
     let job = s.in_flight().find(|job| job.incident_id == incident.id).map(|job| job.id);
     job.map_or(Ok(()), |job| Err(DecideError::JobRunning { incident: incident.id, job }))
 }

@@ -46,7 +46,7 @@ impl Remedy for AcceptBaseline {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::AcceptBaseline(_)).then_some(Footprint { node: None })
+        matches!(order, Body::AcceptBaseline(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -12,6 +12,7 @@ mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
 mod uncordon_node;
+mod withdraw_baseline;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
@@ -26,6 +27,7 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
 pub(crate) use accept_baseline::accept;
+pub(crate) use withdraw_baseline::withdraw;
 
 /// The requester of every plan that no person asked for.
 pub const NIMBUS: &str = "nimbus";
@@ -55,6 +57,8 @@ pub enum Place {
 pub struct Footprint<'a> {
     /// The node whose pods it disturbs; `None` for one that disturbs no node.
     pub node: Option<&'a str>,
+    /// Does it close that node to new pods while it is in flight?
+    pub closes: bool,
 }
 
 /// What a remedy says of an incident.
@@ -119,6 +123,7 @@ pub(crate) fn of(kind: ActionKind) -> &'static dyn Remedy {
         ActionKind::RestoreFile => &restore_file::RestoreFile,
         ActionKind::AcceptBaseline => &accept_baseline::AcceptBaseline,
         ActionKind::UncordonNode => &uncordon_node::UncordonNode,
+        ActionKind::WithdrawBaseline => &withdraw_baseline::WithdrawBaseline,
     }
 }
 

@@ -79,7 +79,7 @@ impl Remedy for RestartPod {
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
         let Body::RestartPod(order) = order else { return None };
-        Some(Footprint { node: Some(&order.node) })
+        Some(Footprint { node: Some(&order.node), closes: order.avoid_node })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -81,7 +81,7 @@ impl Remedy for RestoreFile {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::RestoreFile(_)).then_some(Footprint { node: None })
+        matches!(order, Body::RestoreFile(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -57,7 +57,7 @@ impl Remedy for RollbackDeployment {
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::RollbackDeployment(_)).then_some(Footprint { node: None })
+        matches!(order, Body::RollbackDeployment(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
@@ -120,7 +120,7 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// Ready pods now weigh more than a memory; both weigh most.
+    /// Ready pods now advance more than a memory; both advance most.
     fn rank(&self) -> u8 {
         2 * u8::from(self.set.ready_replicas > 0) + u8::from(self.remembered)
     }

@@ -23,6 +23,8 @@ struct Occupied {
     workload: Subject,
     namespace: String,
     node: Node,
+    /// It closes that node to new pods.
+    closes: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +59,9 @@ impl Room {
 
 fn full(plan: &Plan, others: &[Occupied], caps: &Caps) -> Option<String> {
     let mine = of_plan(plan);
+    if let Some(why) = closes_another(&mine, others) {
+        return Some(why);
+    }
     let count = |matches: &dyn Fn(&Occupied) -> bool| {
         others.iter().filter(|other| other.scope == mine.scope).filter(|other| matches(other)).count()
     };
@@ -84,6 +89,18 @@ fn full(plan: &Plan, others: &[Occupied], caps: &Caps) -> Option<String> {
     })
 }
 
+/// Two jobs that each leave the other's node open could close every node together: until what a job closes is seen
+/// closed, the inventory shows that node as open (invariant 7).
+fn closes_another(mine: &Occupied, others: &[Occupied]) -> Option<String> {
+    let closed = |other: &&Occupied| other.closes && other.scope == mine.scope && other.node != mine.node;
+    let other = others.iter().find(closed).filter(|_| mine.closes)?;
+    let which = match &other.node {
+        Node::Named(name) => format!("node {name}"),
+        Node::None | Node::Any => "a node that is not known".to_owned(),
+    };
+    Some(format!("waits: a job in flight cordons {which}, and one node of a cluster is cordoned at a time"))
+}
+
 fn of_plan(plan: &Plan) -> Occupied {
     Occupied {
         scope: plan.scope.clone(),
@@ -91,6 +108,7 @@ fn of_plan(plan: &Plan) -> Occupied {
         workload: Subject::of_plan(plan),
         namespace: plan.object.namespace().to_owned(),
         node: node(plan),
+        closes: closes(plan),
     }
 }
 
@@ -101,12 +119,21 @@ fn of_job(job: &Job, plan: Option<&Plan>) -> Occupied {
         workload: Subject::of_job(job),
         namespace: job.object.namespace().to_owned(),
         node: plan.map_or(Node::Any, node),
+        closes: plan.is_none_or(closes),
     }
 }
 
+fn footprint(plan: &Plan) -> Option<remedies::Footprint<'_>> {
+    plan.action.body().and_then(|order| remedies::of(order.kind()).footprint(order))
+}
+
+/// What an action that is not known does, it may do to any node.
+fn closes(plan: &Plan) -> bool {
+    footprint(plan).is_none_or(|footprint| footprint.closes)
+}
+
 fn node(plan: &Plan) -> Node {
-    let footprint = plan.action.body().and_then(|order| remedies::of(order.kind()).footprint(order));
-    match footprint {
+    match footprint(plan) {
         None => Node::Any,
         Some(footprint) => footprint.node.map_or(Node::None, |name| Node::Named(name.to_owned())),
     }

@@ -32,5 +32,6 @@ pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> Order {
             Order::UncordonNode(v1::UncordonNode { node: Some(node), ..Default::default() })
         }
         ActionKind::AcceptBaseline => Order::AcceptBaseline(v1::AcceptBaseline::default()),
+        ActionKind::WithdrawBaseline => Order::WithdrawBaseline(v1::WithdrawBaseline::default()),
     }
 }

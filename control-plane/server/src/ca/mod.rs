@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nimbus_platform::write_atomic;
 use nimbus_protocol::ids::AgentId;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -23,7 +24,7 @@ use zeroize::Zeroizing;
 pub use leaf::Leaf;
 pub use peer::{Peer, PeerError, peer};
 
-use crate::files::{FileError, read_secret, write_atomically};
+use crate::files::{FileError, read_secret};
 
 /// The name that agents verify in the server's certificate, whatever address they dial.
 pub const SERVER_NAME: &str = "nimbus-control-plane";
@@ -118,8 +119,9 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(issue)?;
         // The key first: a crash in between leaves a half that is named, never a root without its key in use.
-        write_atomically(key_path, Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
-        write_atomically(pem, certificate.pem().as_bytes(), 0o644)?;
+        write_atomic(key_path, Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)
+            .map_err(|error| FileError::io(key_path, error))?;
+        write_atomic(pem, certificate.pem().as_bytes(), 0o644).map_err(|error| FileError::io(pem, error))?;
         let der = certificate.der().clone();
         let issuer = Issuer::from_ca_cert_der(&der, key).map_err(issue)?;
         Ok(Self { certificate: der, issuer })

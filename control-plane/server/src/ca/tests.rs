@@ -9,7 +9,7 @@ use super::*;
 const AGENT: &str = "agt_00000000000000000000000000000001";
 
 fn authority(dir: &Path) -> Result<Authority, CaError> {
-    Authority::open(&dir.join("ca.pem"), &dir.join("ca.key"), crate::clock::now())
+    Authority::open(&dir.join("ca.pem"), &dir.join("ca.key"), nimbus_platform::now())
 }
 
 fn csr(key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn of_a_request_only_the_key_is_taken() {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     });
     let agent: AgentId = AGENT.parse().unwrap();
-    let issued = authority.issue_agent(agent, &request, crate::clock::now(), AGENT_LIFETIME).unwrap();
+    let issued = authority.issue_agent(agent, &request, nimbus_platform::now(), AGENT_LIFETIME).unwrap();
     let found = peer(&issued.chain[0]).unwrap();
     let key_sha256 = hex::encode(nimbus_protocol::sha256(&spki(&key)));
     assert_eq!(found, Peer { agent, key_sha256: key_sha256.clone() });
@@ -61,7 +61,7 @@ fn a_request_that_its_sender_cannot_have_signed_is_refused() {
     let last = forged.len() - 1;
     forged[last] ^= 1;
     for bad in [forged, good[..20].to_vec(), vec![], vec![0; MAX_CSR + 1]] {
-        let refused = authority.issue_agent(agent, &bad, crate::clock::now(), AGENT_LIFETIME);
+        let refused = authority.issue_agent(agent, &bad, nimbus_platform::now(), AGENT_LIFETIME);
         assert!(matches!(refused, Err(CaError::Request(_))), "{refused:?}");
     }
 }
@@ -71,7 +71,7 @@ fn a_server_certificate_names_no_agent() {
     let dir = tempfile::tempdir().unwrap();
     let authority = authority(dir.path()).unwrap();
     let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let (chain, _) = authority.issue_server(&names, crate::clock::now()).unwrap();
+    let (chain, _) = authority.issue_server(&names, nimbus_platform::now()).unwrap();
     assert_eq!(chain.len(), 2);
     assert!(peer(&chain[0]).is_err());
 }
@@ -100,8 +100,8 @@ fn half_an_authority_and_a_foreign_key_are_named() {
     let kept = std::fs::read(&key).unwrap();
     std::fs::remove_file(&key).unwrap();
     assert!(matches!(authority(dir.path()), Err(CaError::Half { found: "ca.pem" })));
-    write_atomically(&key, new_key().unwrap().serialize_pem().as_bytes(), 0o600).unwrap();
+    write_atomic(&key, new_key().unwrap().serialize_pem().as_bytes(), 0o600).unwrap();
     assert!(matches!(authority(dir.path()), Err(CaError::Unusable { file: "ca.key", .. })));
-    write_atomically(&key, &kept, 0o600).unwrap();
+    write_atomic(&key, &kept, 0o600).unwrap();
     assert!(authority(dir.path()).is_ok());
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nimbus_control_core::gateway::Stored;
+use nimbus_platform::DoublingWait;
 use nimbus_store::{NewBatch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,6 @@ use tokio_util::sync::CancellationToken;
 use super::limits::{GROUP_BATCHES, GROUP_BYTES, QUEUED_KIB};
 use super::marks::{self, Marks};
 use crate::app::App;
-use crate::clock::jittered;
-use crate::failpoint;
 use crate::health::Part;
 
 /// A batch on its way to the log. Its permit is given back when it is stored or dropped.
@@ -99,7 +98,7 @@ impl Writer {
 
     /// Stores a group and answers each of it; false when the process stops first.
     async fn store(&self, group: Vec<Submission>) -> bool {
-        let mut wait = Duration::from_millis(100);
+        let mut wait = DoublingWait::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             let (rows, answers) = self.plan(&group);
             let started = Instant::now();
@@ -126,7 +125,7 @@ impl Writer {
             }
             tokio::select! {
                 () = self.stop.cancelled() => return false,
-                () = tokio::time::sleep(jittered(wait)) => wait = (wait * 2).min(Duration::from_secs(5)),
+                () = tokio::time::sleep(wait.next()) => {}
             }
         }
     }
@@ -144,7 +143,7 @@ impl Writer {
         metrics.observations.increment(rows.iter().map(|row| u64::from(row.count)).sum());
         metrics.log_commits.increment(1);
         metrics.log_commit_seconds.record(took.as_secs_f64());
-        failpoint::hit("cp::stored");
+        nimbus_platform::reached("cp::stored");
         self.app.log_moved(position);
     }
 

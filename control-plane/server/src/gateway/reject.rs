@@ -1,6 +1,7 @@
 //! Ends a connection with a reason that the peer can read, a close code and a line in the log.
 
 use nimbus_control_core::gateway::{Rejection, SessionEnd};
+use nimbus_platform::jittered;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::server_frame::Body;
@@ -9,7 +10,6 @@ use quinn::{Connection, SendStream, VarInt};
 use super::frames::{self, ReadFrameError};
 use super::limits::{self, LogThrottles};
 use crate::app::App;
-use crate::clock::jittered;
 
 /// Closes `connection` with this code.
 pub fn close(connection: &Connection, code: CloseCode, reason: &str) {

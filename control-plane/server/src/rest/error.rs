@@ -181,6 +181,10 @@ impl From<DecideError> for ApiError {
             DecideError::WrongKind { expected, found } => {
                 Self::conflict("wrong_kind", detail).expected(expected.to_string()).found(found.to_string())
             }
+            DecideError::NotAccepted { .. } => Self::conflict("not_accepted", detail)
+                .remedy("`nimbus drift baseline list` shows what was accepted and what became of it"),
+            DecideError::NotInForce { .. } => Self::conflict("not_in_force", detail)
+                .remedy("`nimbus drift show` says what the baseline is now"),
             DecideError::NoBaseline { .. } => Self::conflict("no_baseline", detail),
             DecideError::Unknown(_) => Self::conflict("state_unknown", detail),
             DecideError::NotAClusterRule { expected, found } => {

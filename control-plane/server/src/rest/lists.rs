@@ -36,7 +36,7 @@ pub async fn by_id_or_name<T: Document>(
     }
     let filter = Filter {
         key: Some(text.to_owned()),
-        state: state.map(ToOwned::to_owned),
+        states: state.map(ToOwned::to_owned).into_iter().collect(),
         limit: 2,
         ..Filter::default()
     };

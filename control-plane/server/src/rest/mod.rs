@@ -100,6 +100,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(autonomous::disable::disable))
         .routes(routes!(drift::list::list))
         .routes(routes!(drift::baselines::list))
+        .routes(routes!(drift::withdraw::withdraw))
         .routes(routes!(drift::show::show))
         .routes(routes!(drift::fix::fix))
         .routes(routes!(drift::baseline::baseline))

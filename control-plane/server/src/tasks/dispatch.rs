@@ -12,7 +12,7 @@ use nimbus_store::StoreError;
 
 use super::pass::{TRIES, log_audit};
 use crate::app::App;
-use crate::{failpoint, sign};
+use crate::sign;
 
 /// Version of a document after its first commit.
 const FIRST_VERSION: i64 = 1;
@@ -54,7 +54,7 @@ impl Dispatch {
                 Err(error) => return Err(error),
             }
             app.metrics.jobs_signed.increment(1);
-            failpoint::hit("cp::signed");
+            nimbus_platform::reached("cp::signed");
             self.push(app, &document).await?;
         }
         Ok(true)
@@ -103,7 +103,7 @@ impl Dispatch {
                 Err(error) => return Err(error),
             }
         }
-        failpoint::hit("cp::sent");
+        nimbus_platform::reached("cp::sent");
         Ok(())
     }
 }

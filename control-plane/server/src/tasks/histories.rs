@@ -19,7 +19,7 @@ impl Histories {
     /// Puts the stored histories of workloads that were not gone back into the world.
     pub async fn restore(store: &Store, world: &mut World) -> Result<Self, StoreError> {
         let mut histories = Self::default();
-        let mut filter = Filter { state: Some("kept".to_owned()), limit: MAX_PAGE, ..Filter::default() };
+        let mut filter = Filter { states: vec!["kept".to_owned()], limit: MAX_PAGE, ..Filter::default() };
         loop {
             let page = store.list::<RevisionHistory>(&filter).await?;
             for Versioned { version, doc } in page.items {

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nimbus_control_core::remediation;
+use nimbus_platform::{DoublingWait, jittered};
 use nimbus_store::StoreError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +28,6 @@ pub use ingest::{CURSOR, Ingest};
 pub use snapshot::Snapshots;
 
 use crate::app::App;
-use crate::clock::jittered;
-use crate::failpoint;
 use crate::health::Part;
 use pass::decide;
 
@@ -70,7 +69,7 @@ impl Engine {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut pause = Duration::ZERO;
+        let mut retry = DoublingWait::new(Duration::from_millis(250), Duration::from_secs(5));
         loop {
             let ticked = tokio::select! {
                 () = stop.cancelled() => return,
@@ -80,25 +79,26 @@ impl Engine {
             let started = Instant::now();
             let settled = self.round(ticked).await;
             self.app.metrics.pass_seconds.record(started.elapsed().as_secs_f64());
-            pause = match settled {
+            let pause = match settled {
                 Ok(settled) => {
+                    retry.reset();
                     if self.app.health.works(Part::Tasks) {
                         tracing::info!("the tasks work again");
                     }
-                    if settled { Duration::ZERO } else { RESTLESS }
+                    if settled { Duration::ZERO } else { jittered(RESTLESS) }
                 }
                 Err(error) => {
                     if self.app.health.failed(Part::Tasks, error.to_string()) {
                         tracing::error!(%error, "nothing is decided or dispatched until the store answers");
                     }
                     self.seen = (0, 0, 0);
-                    (pause * 2).clamp(Duration::from_millis(250), Duration::from_secs(5))
+                    retry.next()
                 }
             };
             if !pause.is_zero() {
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(jittered(pause)) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
                 // Wake-ups during the pause are handled now.
                 self.app.wake.engine();
@@ -127,7 +127,7 @@ impl Engine {
             decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
             decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
             if decide(app, "plans", |s, now, ids| remediation::plans(s, now, ids)).await? {
-                failpoint::hit("cp::planned");
+                nimbus_platform::reached("cp::planned");
             }
             self.dispatch.pass(app).await?;
             self.seen = sight;

@@ -14,7 +14,7 @@ use prost::Message as _;
 use super::pass::{TRIES, log_audit};
 use crate::app::App;
 use crate::documents::Docs;
-use crate::{failpoint, sign};
+use crate::sign;
 
 /// Reports that one pass takes at most; the rest follows in the next one.
 const MOST: usize = 256;
@@ -71,14 +71,14 @@ impl Reports {
             if changes.is_empty() {
                 return Ok(true);
             }
-            failpoint::hit("cp::report");
+            nimbus_platform::reached("cp::report");
             match app.commit(&changes).await {
                 Ok(_) => {
                     if unsolicited {
                         self.unsolicited.audited(agent, report);
                     }
                     log_audit(&changes);
-                    failpoint::hit("cp::reported");
+                    nimbus_platform::reached("cp::reported");
                     return Ok(true);
                 }
                 Err(error) if error.is_conflict() => {}

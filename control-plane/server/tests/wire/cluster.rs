@@ -7,7 +7,7 @@ pub const UID: &str = "7b0c1f1e-0000-4000-8000-000000000001";
 pub const KINDS: [&str; 4] = ["Node", "Deployment", "ReplicaSet", "Pod"];
 
 fn now_us() -> i64 {
-    nimbus_protocol::to_micros(nimbus_control_plane::clock::now())
+    nimbus_protocol::to_micros(nimbus_platform::now())
 }
 
 fn meta(kind: &str, name: &str, owner: Option<(&str, &str)>) -> v1::ObjectMeta {

@@ -67,7 +67,7 @@ fn report(job: &v1::Job, phase: Phase) -> v1::JobReport {
     v1::JobReport {
         job_id: job.job_id.clone(),
         phase: phase.into(),
-        at_us: nimbus_protocol::to_micros(nimbus_control_plane::clock::now()),
+        at_us: nimbus_protocol::to_micros(nimbus_platform::now()),
         evidence: vec!["pod cart-c is ready".into()],
         ..Default::default()
     }

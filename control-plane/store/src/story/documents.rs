@@ -171,7 +171,9 @@ pub async fn lists_page_over_equal_times(url: &StoreUrl) {
         let store = store.clone();
         async move { store.list::<Incident>(&filter).await.unwrap().items.len() }
     };
-    assert_eq!(found(Filter { state: Some("escalated".to_owned()), ..Filter::default() }).await, 1);
+    assert_eq!(found(Filter { states: vec!["escalated".to_owned()], ..Filter::default() }).await, 1);
+    let all = vec!["escalated".to_owned(), "open".to_owned()];
+    assert_eq!(found(Filter { states: all, ..Filter::default() }).await, 24);
     assert_eq!(found(Filter { not_state: Some("escalated".to_owned()), ..Filter::default() }).await, 23);
     assert_eq!(found(Filter { cluster: Some("edge".to_owned()), ..Filter::default() }).await, 1);
     assert_eq!(found(Filter { key: Some("crash/7".to_owned()), ..Filter::default() }).await, 1);

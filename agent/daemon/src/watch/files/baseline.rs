@@ -17,7 +17,6 @@ use nimbus_protocol::{sha256, v1};
 use prost::Message;
 
 use super::tree::Examined;
-use crate::durable;
 use crate::identity::hex;
 
 /// Most bytes of content that all baselines together keep.
@@ -45,6 +44,9 @@ struct IndexFile {
     /// When the baseline was first taken, seconds since the Unix epoch.
     #[prost(int64, tag = "6")]
     taken_at: i64,
+    /// What was the baseline of a path before a person accepted the present one.
+    #[prost(message, repeated, tag = "7")]
+    earlier: Vec<IndexEntry>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -61,6 +63,8 @@ struct IndexEntry {
 pub struct Index {
     /// By the path relative to the root; `""` is the root itself.
     pub entries: BTreeMap<Box<str>, Entry>,
+    /// By the relative path, what was its baseline before a person accepted the present one; absent where nothing was.
+    pub earlier: BTreeMap<Box<str>, Entry>,
     /// Relative paths last reported as drifted.
     pub reported: Vec<String>,
     /// Directories (relative) whose content was not wholly read yet.
@@ -111,7 +115,7 @@ impl Baselines {
     /// Opens the store in `dir` and sums up its blobs.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let blobs = dir.join("blobs");
-        durable::create_private_dir(&blobs)?;
+        nimbus_platform::create_private_dir(&blobs)?;
         let mut bytes = 0;
         for blob in std::fs::read_dir(&blobs)? {
             bytes += blob?.metadata()?.len();
@@ -132,7 +136,7 @@ impl Baselines {
     pub fn load(&self, root: &str) -> Result<Option<Index>, BaselineError> {
         let path = self.index_path(root);
         let damaged = |found: &str| BaselineError::Damaged { path: path.clone(), found: found.to_owned() };
-        let bytes = durable::read_optional(&path).map_err(|error| {
+        let bytes = nimbus_platform::read_optional(&path).map_err(|error| {
             BaselineError::Io(format!("expected to read {}, found: {error}", path.display()))
         })?;
         let Some(bytes) = bytes else { return Ok(None) };
@@ -140,25 +144,19 @@ impl Baselines {
         if file.root != root {
             return Err(damaged("the baseline of another root"));
         }
-        let mut entries = BTreeMap::new();
-        for entry in file.entries {
-            let state = entry.state.as_ref().and_then(Entry::from_state);
-            let state = state.ok_or_else(|| damaged("an entry without a known state"))?;
-            entries.insert(entry.path.into_boxed_str(), state);
-        }
+        let unknown = || damaged("an entry without a known state");
+        let entries = by_path(file.entries).ok_or_else(unknown)?;
+        let earlier = by_path(file.earlier).ok_or_else(unknown)?;
         let IndexFile { reported, incomplete, mounts, taken_at, .. } = file;
-        Ok(Some(Index { entries, reported, incomplete, mounts, taken_at }))
+        Ok(Some(Index { entries, earlier, reported, incomplete, mounts, taken_at }))
     }
 
     /// Makes a root's baseline durable, with the blobs written before.
     pub fn save(&self, root: &str, index: &Index) -> Result<(), BaselineError> {
-        let entries = index
-            .entries
-            .iter()
-            .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) });
         let file = IndexFile {
             root: root.to_owned(),
-            entries: entries.collect(),
+            entries: listed(&index.entries),
+            earlier: listed(&index.earlier),
             reported: index.reported.clone(),
             incomplete: index.incomplete.clone(),
             mounts: index.mounts.clone(),
@@ -171,7 +169,7 @@ impl Baselines {
         bytes.extend_from_slice(&sha256(&body));
         let path = self.index_path(root);
         self.sync_blobs()
-            .and_then(|()| durable::write_atomic(&path, &bytes, 0o600))
+            .and_then(|()| nimbus_platform::write_atomic(&path, &bytes, 0o600))
             .map_err(|error| BaselineError::Io(crate::files::write_problem("baseline", &path, &error)))
     }
 
@@ -244,7 +242,7 @@ impl Baselines {
 
     /// Content by its hash; `None` when it is not kept or no longer what it was.
     pub fn blob(&self, hash: &[u8; 32]) -> io::Result<Option<Vec<u8>>> {
-        let content = durable::read_optional(&self.blob_path(hash))?;
+        let content = nimbus_platform::read_optional(&self.blob_path(hash))?;
         Ok(content.filter(|content| sha256(content) == *hash))
     }
 
@@ -259,7 +257,7 @@ impl Baselines {
             }
             let bytes = std::fs::read(&path)?;
             let Some(index) = decode(&bytes) else { return Ok(()) };
-            let hashes = index.entries.into_iter().filter_map(|entry| entry.state);
+            let hashes = index.entries.into_iter().chain(index.earlier).filter_map(|entry| entry.state);
             used.extend(hashes.map(|state| hex(&state.sha256)));
         }
         let mut bytes = 0;
@@ -274,6 +272,20 @@ impl Baselines {
         self.blob_bytes.store(bytes, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn listed(entries: &BTreeMap<Box<str>, Entry>) -> Vec<IndexEntry> {
+    entries
+        .iter()
+        .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) })
+        .collect()
+}
+
+/// `None` when one of them has no known state.
+fn by_path(entries: Vec<IndexEntry>) -> Option<BTreeMap<Box<str>, Entry>> {
+    let entry =
+        |entry: IndexEntry| Some((entry.path.into_boxed_str(), Entry::from_state(entry.state.as_ref()?)?));
+    entries.into_iter().map(entry).collect()
 }
 
 fn decode(bytes: &[u8]) -> Option<IndexFile> {
@@ -318,6 +330,7 @@ mod tests {
         let entries = [("".into(), entry(1)), ("a/b".into(), entry(2))].into();
         Index {
             entries,
+            earlier: [("a/b".into(), entry(4)), ("e".into(), Entry::absent())].into(),
             reported: vec!["a/b".into()],
             incomplete: vec!["c".into()],
             mounts: vec!["d".into()],
@@ -364,11 +377,14 @@ mod tests {
         assert_eq!(store.blob(&hash).unwrap(), None);
         let used = sha256(b"used");
         assert!(store.keep_content(&used, b"used").unwrap());
-        let file = Entry { sha256: Some(used), ..entry(1) };
-        store.save("/r", &Index { entries: [("f".into(), file)].into(), ..Index::default() }).unwrap();
+        let earlier = sha256(b"earlier");
+        assert!(store.keep_content(&earlier, b"earlier").unwrap());
+        let file = |hash| [("f".into(), Entry { sha256: Some(hash), ..entry(1) })].into();
+        store.save("/r", &Index { entries: file(used), earlier: file(earlier), ..Index::default() }).unwrap();
         store.sweep().unwrap();
         assert!(!store.blob_path(&hash).exists());
         assert_eq!(store.blob(&used).unwrap().unwrap(), b"used");
+        assert_eq!(store.blob(&earlier).unwrap().unwrap(), b"earlier", "an acceptance may be withdrawn");
     }
 
     #[test]

@@ -56,6 +56,10 @@ impl Known {
         for (path, entry) in index.entries {
             self.tracked.insert(path, Tracked::should_be(Some(entry)));
         }
+        for (path, entry) in index.earlier {
+            self.tracked.entry(path).or_insert_with(|| Tracked::should_be(None)).earlier =
+                Some(Box::new(entry));
+        }
         for path in index.reported {
             let tracked = self.tracked.entry(path.into()).or_insert_with(|| Tracked::should_be(None));
             tracked.reported = true;
@@ -67,9 +71,12 @@ impl Known {
     /// The baseline to be stored.
     pub(super) fn index(&self) -> Index {
         let entries = self.tracked.iter().filter_map(|(path, t)| Some((path.clone(), t.baseline.clone()?)));
+        let earlier =
+            self.tracked.iter().filter_map(|(path, t)| Some((path.clone(), t.earlier.as_deref()?.clone())));
         let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
         Index {
             entries: entries.collect(),
+            earlier: earlier.collect(),
             reported: reported.collect(),
             incomplete: self.incomplete.iter().map(str::to_owned).collect(),
             mounts: self.mounts.iter().map(ToString::to_string).collect(),

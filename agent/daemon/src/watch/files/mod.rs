@@ -25,7 +25,6 @@ use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::counters::Counters;
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
@@ -67,7 +66,7 @@ impl Files {
         Self { roots: unique.into_iter().map(root).collect(), observations, status, counters }
     }
 
-    /// Works on a root on a blocking thread, once it is free. `None` when it is not watched.
+    /// Works on a root on a blocking thread, once it is free and its stored baseline was read. `None` when it is not watched.
     pub async fn with<T: Send + 'static>(
         &self,
         root: &str,
@@ -75,14 +74,19 @@ impl Files {
     ) -> Option<T> {
         let (_, root) = self.roots.iter().find(|(text, _)| text == root)?;
         let mut root = root.clone().lock_owned().await;
-        tokio::task::spawn_blocking(move || work(&mut root)).await.ok()
+        let work = move || {
+            // A job may come before the first pass after a start.
+            root.read_baseline();
+            work(&mut root)
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 
     /// Looks at one path (absolute) again and reports what changed, before it returns.
     pub async fn observe_again(&self, root: &str, path: String) {
         let observations = self.observations.clone();
         self.with(root, move |root| {
-            let now = clock::now().as_second();
+            let now = nimbus_platform::now().as_second();
             let mut emit = |file| observations.observe_now_blocking("", observation::Body::File(file));
             let relative = root.relative(&path).unwrap_or_default().to_owned();
             if !root.check(&relative, now, &mut emit) {
@@ -101,7 +105,7 @@ impl Files {
                 if which(root) {
                     let mut emit =
                         |file| observations.observe_now_blocking("", observation::Body::File(file));
-                    root.full_pass(clock::now().as_second(), &mut emit);
+                    root.full_pass(nimbus_platform::now().as_second(), &mut emit);
                 }
             })
             .await;
@@ -234,7 +238,7 @@ async fn check_paths(files: &Files, paths: BTreeSet<PathBuf>) {
         let observations = files.observations.clone();
         files
             .with(text, move |root| {
-                let now = clock::now().as_second();
+                let now = nimbus_platform::now().as_second();
                 let mut emit = |file| observations.observe_now_blocking("", observation::Body::File(file));
                 let alone = below.iter().all(|path| {
                     root.relative(path)

@@ -186,6 +186,13 @@ impl Root {
         Ok(changed)
     }
 
+    /// Reads the stored baseline, unless it was read before; why it cannot be is the root's problem.
+    pub fn read_baseline(&mut self) {
+        if let Err(problem) = self.load() {
+            self.problem = Some(problem);
+        }
+    }
+
     fn load(&mut self) -> Result<(), String> {
         if self.loaded {
             return Ok(());
@@ -281,19 +288,47 @@ impl Root {
             return Err("expected what was decided on, found that it changed since".to_owned());
         }
         self.baselines.keep(&examined).map_err(|error| format!("its content cannot be kept: {error}"))?;
-        let entry = examined.entry;
+        let before = self.baseline(relative);
+        // Accepted once more, the decision before it is still the one that can be withdrawn.
+        let earlier =
+            if before.same(&examined.entry) { self.earlier(relative).cloned() } else { Some(before) };
+        self.decide(relative, examined.entry, earlier)
+    }
+
+    /// What was the baseline of a path before a person accepted the present one; `None` where nobody did.
+    pub fn earlier(&self, relative: &str) -> Option<&Entry> {
+        self.known.tracked.get(relative)?.earlier.as_deref()
+    }
+
+    /// Takes back the last acceptance of a path, durably: what was its baseline before is its baseline again.
+    pub fn withdraw(&mut self, relative: &str) -> Result<(), String> {
+        let earlier = self.earlier(relative).cloned();
+        let earlier = earlier.ok_or("expected the baseline before the accepted one, found none kept")?;
+        self.decide(relative, earlier, None)
+    }
+
+    /// Makes a person's decision on a baseline durable; what cannot be stored is not in force either.
+    fn decide(&mut self, relative: &str, baseline: Entry, earlier: Option<Entry>) -> Result<(), String> {
+        if !self.known.baselined {
+            // What is stored may be damaged, and must not be replaced by this one path.
+            let problem = self.problem.as_deref().unwrap_or("none was taken yet");
+            return Err(format!("expected the baseline of {} to be known, found: {problem}", self.text));
+        }
         let tracked = self.known.tracked.entry(relative.into()).or_insert_with(|| Tracked::should_be(None));
         // The next look compares with the new baseline, also where the file is not written until then.
         tracked.stamp = None;
-        let old = tracked.baseline.take();
-        tracked.baseline = (entry.kind != Kind::Absent).then_some(entry);
-        if let Err(problem) = self.save() {
-            if let Some(tracked) = self.known.tracked.get_mut(relative) {
-                tracked.baseline = old;
-            }
-            return Err(problem);
+        let baseline = (baseline.kind != Kind::Absent).then_some(baseline);
+        let before = (
+            std::mem::replace(&mut tracked.baseline, baseline),
+            std::mem::replace(&mut tracked.earlier, earlier.map(Box::new)),
+        );
+        let saved = self.save();
+        if saved.is_err()
+            && let Some(tracked) = self.known.tracked.get_mut(relative)
+        {
+            (tracked.baseline, tracked.earlier) = before;
         }
-        Ok(())
+        saved
     }
 }
 

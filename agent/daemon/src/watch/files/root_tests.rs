@@ -223,6 +223,45 @@ fn what_is_accepted_is_right_from_then_on() {
 }
 
 #[test]
+fn an_acceptance_can_be_withdrawn_once_and_the_baseline_before_counts_again() {
+    let mut site = Site::new();
+    site.pass();
+    assert!(site.root.earlier("a").is_none() && site.root.withdraw("a").is_err(), "nobody accepted anything");
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    std::fs::write(site.file("new"), "x").unwrap();
+    site.pass();
+    for path in ["a", "new", "a"] {
+        site.root.accept(path, |_| true).unwrap();
+    }
+    assert_eq!(site.root.earlier("new").unwrap().kind, Kind::Absent, "it was not there before");
+    assert!(site.pass().iter().all(is_right));
+    site.restart();
+    site.root.read_baseline();
+    site.root.withdraw("a").unwrap();
+    site.root.withdraw("new").unwrap();
+    let mut told = site.pass();
+    told.sort_by(|a, b| a.path.cmp(&b.path));
+    assert_eq!(names(&told), ["a", "new"]);
+    assert!(told[0].diff.contains("-alpha"), "also after it was accepted twice: {}", told[0].diff);
+    assert!(site.root.withdraw("a").is_err(), "there is nothing before that");
+    site.restart();
+    std::fs::write(site.file("a"), "alpha\n").unwrap();
+    std::fs::remove_file(site.file("new")).unwrap();
+    assert!(site.pass().iter().all(is_right), "the withdrawal is durable");
+}
+
+#[test]
+fn a_decision_before_the_baseline_was_read_does_not_replace_it() {
+    let mut site = Site::new();
+    site.pass();
+    site.restart();
+    let problem = site.root.accept("a", |_| true).unwrap_err();
+    assert!(problem.contains("to be known"), "{problem}");
+    site.pass();
+    assert_eq!(site.root.status().files, 2);
+}
+
+#[test]
 fn the_agents_own_data_below_a_root_is_left_out() {
     let mut site = Site::new();
     site.pass();

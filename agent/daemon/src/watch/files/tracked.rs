@@ -15,6 +15,8 @@ pub const MAX_FILES: usize = 20_000;
 pub(super) struct Tracked {
     /// What it should be; `None`: it should not be there.
     pub(super) baseline: Option<Entry>,
+    /// What it should have been before a person accepted its baseline; absent where nothing should have been there.
+    pub(super) earlier: Option<Box<Entry>>,
     /// What it is; `None`: what it should be.
     pub(super) current: Option<Box<Entry>>,
     /// While the file has this stamp, its content need not be read again.
@@ -36,7 +38,7 @@ pub(super) struct Noted {
 
 impl Tracked {
     pub(super) fn should_be(baseline: Option<Entry>) -> Self {
-        Self { baseline, current: None, stamp: None, pass: 0, reported: false }
+        Self { baseline, earlier: None, current: None, stamp: None, pass: 0, reported: false }
     }
 
     /// What may have been there when the baseline was taken, and could not be read: its first reading becomes its baseline.
@@ -73,9 +75,9 @@ impl Tracked {
         self.current.as_deref().or(self.baseline.as_ref())
     }
 
-    /// True where nothing should be, nothing is, and nothing has to be reported.
+    /// True where nothing should be, nothing is, nothing has to be reported, and no decision can be withdrawn.
     pub(super) fn is_unneeded(&self) -> bool {
-        self.baseline.is_none() && self.current.is_none() && !self.reported
+        self.baseline.is_none() && self.earlier.is_none() && self.current.is_none() && !self.reported
     }
 
     /// True for a file that has the stamp, mode and owner that it had when it was last read.

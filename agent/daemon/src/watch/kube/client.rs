@@ -9,7 +9,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 
-use super::request::{self, chain};
+use super::request;
 use crate::config::ClusterSource;
 
 /// Longest wait for a TCP and TLS connection to the API server.
@@ -98,8 +98,10 @@ async fn kubeconfig(
     context: Option<String>,
 ) -> Result<(Config, String), ClusterError> {
     let file = path.as_ref().map(|path| format!(" at {}", path.display())).unwrap_or_default();
-    let wrong =
-        |error: KubeconfigError| ClusterError::Kubeconfig { file: file.clone(), found: chain(&error) };
+    let wrong = |error: KubeconfigError| ClusterError::Kubeconfig {
+        file: file.clone(),
+        found: nimbus_platform::chain(&error),
+    };
     let read = match &path {
         Some(path) if !path.exists() => return Err(ClusterError::NoFile(path.clone())),
         Some(path) => Kubeconfig::read_from(path),
@@ -126,8 +128,8 @@ impl Target {
             found,
             remedy,
         };
-        let client =
-            Client::try_from(self.config.clone()).map_err(|error| unreachable(chain(&error), REACH))?;
+        let client = Client::try_from(self.config.clone())
+            .map_err(|error| unreachable(nimbus_platform::chain(&error), REACH))?;
         let namespace: serde_json::Value = request::get(&client, "/api/v1/namespaces/kube-system")
             .await
             .map_err(|error| unreachable(error.to_string(), REACH))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use nimbus_agent_core::election::{Answer, Election, Lease, Request, Step};
+use nimbus_platform::monotonic;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 pub use nimbus_agent_core::election::Leadership;
 
 use super::request::{self, RequestError};
-use crate::clock;
 use crate::config::LeaseSettings;
 use crate::status::SharedStatus;
 
@@ -53,7 +53,7 @@ impl Elector {
         }
         self.election.compete(false);
         self.out.send_replace(Leadership::Unknown);
-        if let Step::Send(request) = self.election.poll(clock::monotonic(), clock::now()) {
+        if let Step::Send(request) = self.election.poll(monotonic(), nimbus_platform::now()) {
             let released = tokio::time::timeout(RELEASE, self.send(request)).await;
             if !matches!(released, Ok(Ok(_))) {
                 tracing::info!("the watch Lease was not given back; it runs out by itself");
@@ -76,15 +76,15 @@ impl Elector {
                     );
                 }
             }
-            // The status outlives this loop; any change of it wakes the loop, which does no harm.
-            match self.election.poll(clock::monotonic(), clock::now()) {
+            // The board outlives this loop; any change of the status wakes it, which does no harm.
+            match self.election.poll(monotonic(), nimbus_platform::now()) {
                 Step::Send(request) => {
                     let answer = self.ask(request).await;
-                    self.election.answer(answer, clock::monotonic(), clock::now());
+                    self.election.answer(answer, monotonic(), nimbus_platform::now());
                     self.publish();
                 }
                 Step::WaitUntil(until) => tokio::select! {
-                    () = tokio::time::sleep(until.saturating_sub(clock::monotonic())) => {}
+                    () = tokio::time::sleep(until.saturating_sub(monotonic())) => {}
                     _ = status.changed() => {}
                 },
                 Step::Rest => {

@@ -16,12 +16,12 @@ use std::time::Duration;
 use nimbus_agent_core::observe::kube::{
     SlimDaemonSet, SlimDeployment, SlimNode, SlimPod, SlimReplicaSet, SlimStatefulSet,
 };
+use nimbus_platform::{DoublingWait, monotonic};
 use nimbus_protocol::ObjectKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock;
 use crate::config::LeaseSettings;
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
@@ -30,8 +30,8 @@ use cordons::Cordons;
 use lease::{Elector, Leadership};
 use stream::{Follow, Listing, Listings};
 
-/// First and longest wait for a cluster that does not answer.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Between two tries where the API server does not answer or refuses: with its jitter at most 30 s.
+const RETRY: DoublingWait = DoublingWait::new(Duration::from_millis(500), Duration::from_secs(20));
 
 /// What the executors share with the watch.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl ClusterHandle {
         let handle = Self::default();
         let cluster = Cluster { client, uid: "c".to_owned(), name: "test".to_owned() };
         handle.cluster.send_replace(Some(cluster));
-        let until = clock::monotonic() + Duration::from_mins(1);
+        let until = monotonic() + Duration::from_mins(1);
         handle.leadership.send_replace(Leadership::Leading { term: 1, until });
         handle
     }
@@ -66,7 +66,7 @@ impl ClusterHandle {
 
     /// The term under which this replica may act at this very moment.
     pub fn term(&self) -> Option<u64> {
-        self.leadership.borrow().term(clock::monotonic())
+        self.leadership.borrow().term(monotonic())
     }
 
     /// Follows the leadership.
@@ -125,7 +125,7 @@ pub async fn run(watch: Watch) {
 
 /// The cluster, as soon as it answers; `None` when cancelled first.
 async fn find(watch: &Watch) -> Option<Cluster> {
-    let mut wait = BACKOFF.0;
+    let mut retry = RETRY;
     loop {
         let identified = tokio::select! {
             () = watch.cancel.cancelled() => return None,
@@ -140,9 +140,8 @@ async fn find(watch: &Watch) -> Option<Cluster> {
         }
         tokio::select! {
             () = watch.cancel.cancelled() => return None,
-            () = tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)) => {}
+            () = tokio::time::sleep(retry.next()) => {}
         }
-        wait = (wait * 2).min(BACKOFF.1);
     }
 }
 
@@ -151,7 +150,7 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
     let mut leadership = watch.handle.leadership_changes();
     loop {
         let now = *leadership.borrow_and_update();
-        let term = now.term(clock::monotonic());
+        let term = now.term(monotonic());
         watch.status.update(|status| {
             status.leading = term.is_some();
             status.lease_term = term.unwrap_or_default();
@@ -176,8 +175,8 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
             }
             tokio::select! {
                 changed = leadership.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(until.saturating_sub(clock::monotonic())) => {
-                    if leadership.borrow().term(clock::monotonic()).is_none() { break }
+                () = tokio::time::sleep(until.saturating_sub(monotonic())) => {
+                    if leadership.borrow().term(monotonic()).is_none() { break }
                 }
             }
         }

@@ -49,7 +49,7 @@ impl From<kube::Error> for RequestError {
                     causes: causes.join("; "),
                 }
             }
-            other => Self::Unanswered(chain(&other)),
+            other => Self::Unanswered(nimbus_platform::chain(&other)),
         }
     }
 }
@@ -100,21 +100,6 @@ pub async fn json_patch<T: DeserializeOwned>(
     let request = http::Request::patch(format!("{url}?fieldManager=nimbus-agent"))
         .header("content-type", "application/json-patch+json");
     send(client, request, bytes(patch)?).await
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn bytes(body: &impl Serialize) -> Result<Vec<u8>, RequestError> {

@@ -8,7 +8,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::runtime::watcher::{self, Event};
@@ -20,8 +19,8 @@ use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::RETRY;
 use super::cordons::Cordons;
-use super::request::chain;
 use super::watched::{Watched, parts};
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
@@ -29,8 +28,6 @@ use crate::status::SharedStatus;
 /// Objects asked for in one page of a list. A page is held as text while it is read: a few kilobytes an object, so this
 /// is what decides how much memory a listing takes at its peak.
 const PAGE: u32 = 100;
-/// First and longest wait after an error.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// How far the first listing of a kind has come under a term.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +98,7 @@ impl<T: Slim> Stream<T> {
             let config = watcher::Config::default().page_size(PAGE);
             let events = watcher::watcher(api, config);
             let mut events = std::pin::pin!(events);
-            let mut wait = BACKOFF.0;
+            let mut retry = RETRY;
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,
@@ -113,7 +110,7 @@ impl<T: Slim> Stream<T> {
                 };
                 match event {
                     Some(Ok(event)) => {
-                        wait = BACKOFF.0;
+                        retry.reset();
                         self.follow.status.problem(&problem_key(T::KIND), None);
                         let listed = matches!(event, Event::InitDone);
                         self.event(event).await;
@@ -123,8 +120,7 @@ impl<T: Slim> Stream<T> {
                     }
                     Some(Err(error)) => {
                         self.report(&error);
-                        tokio::time::sleep(wait.mul_f64(0.5 + rand::random::<f64>() / 2.0)).await;
-                        wait = (wait * 2).min(BACKOFF.1);
+                        tokio::time::sleep(retry.next()).await;
                     }
                     None => break,
                 }
@@ -225,7 +221,7 @@ impl<T: Slim> Stream<T> {
                 )
             }
         };
-        let found = chain(error);
+        let found = nimbus_platform::chain(error);
         let text = format!("expected to watch every {} of the cluster, found: {found}; {remedy}", T::KIND);
         self.follow.status.problem(&problem_key(T::KIND), Some(text));
     }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use nimbus_agent_core::observe::kube::SlimPod;
+use nimbus_platform::monotonic;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::observation::Body as Seen;
 use serde_json::{Value, json};
@@ -21,7 +22,6 @@ use super::client;
 use super::cordons::Cordons;
 use super::lease::{Elector, Leadership};
 use super::stream::{self, Follow};
-use crate::clock;
 use crate::config::{ClusterSource, LeaseSettings};
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
@@ -263,9 +263,9 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
-        let leads = |now: &Leadership| now.term(clock::monotonic()).is_some();
+        let leads = |now: &Leadership| now.term(monotonic()).is_some();
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
-        led.expect("nobody leads").unwrap().term(clock::monotonic()).unwrap()
+        led.expect("nobody leads").unwrap().term(monotonic()).unwrap()
     };
     let (first, _, dying) = replica("first");
     let term = leading(&first).await;
@@ -276,7 +276,7 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
     dying.abort();
     let next = leading(&second).await;
     assert!(next > term, "{next} follows {term}");
-    assert_eq!(first.borrow().term(clock::monotonic()), None, "the dead one's lease ended before");
+    assert_eq!(first.borrow().term(monotonic()), None, "the dead one's lease ended before");
 
     // A clean end gives it back: the third need not wait for it to run out.
     end.cancel();
@@ -305,7 +305,7 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
-        let leads = |now: &Leadership| now.term(clock::monotonic()).is_some();
+        let leads = |now: &Leadership| now.term(monotonic()).is_some();
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
         drop(led.expect("nobody leads").unwrap());
     };
@@ -314,7 +314,7 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     status.update(|status| status.rejected = true);
     let (second, _, other, stop) = replica("second");
     leading(&second).await;
-    assert_eq!(first.borrow().term(clock::monotonic()), None);
+    assert_eq!(first.borrow().term(monotonic()), None);
     stop.cancel();
     other.await.unwrap();
     status.update(|status| status.rejected = false);

@@ -1,4 +1,4 @@
-//! `nimbus drift baseline`: accepts a file as it is now, and lists what was accepted.
+//! `nimbus drift baseline`: accepts a file as it is now, lists what was accepted, and takes it back.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use nimbus_api::client::Client;
 use nimbus_api::{BaselineRequest, Drift};
 
 use super::ended::ended;
+use super::withdraw::{self, RemoveArgs};
 use crate::commands::outcome::{self, Watched};
 use crate::commands::resolve;
 use crate::context::Context;
@@ -31,8 +32,10 @@ pub(super) enum BaselineCommand {
         #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "60s")]
         timeout: Duration,
     },
-    /// List the states that an operator accepted, newest first
+    /// List the states that an operator accepted or took back, newest first
     List(Page),
+    /// Take back an accepted state: what was the baseline before counts again
+    Remove(RemoveArgs),
 }
 
 pub(super) async fn run(
@@ -49,6 +52,7 @@ pub(super) async fn run(
             context.show_page(&client.baselines(&page.query()).await?, view::baselines::list)?;
             Ok(Exit::Done)
         }
+        BaselineCommand::Remove(args) => withdraw::run(context, client, args).await,
     }
 }
 

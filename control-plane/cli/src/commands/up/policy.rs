@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nimbus_platform::{create_private_dir, write_atomic};
 use nimbus_protocol::ActionKind;
 use serde::Serialize;
 
@@ -55,7 +56,12 @@ impl Policy {
     /// is none.
     pub fn open(person: &Path, roots: &[PathBuf]) -> Result<Self, Failure> {
         if !person.exists() {
-            files::write_atomically(person, PERSON.as_bytes(), 0o600)?;
+            // The agent makes the rest of its directory when it starts.
+            person
+                .parent()
+                .map_or(Ok(()), create_private_dir)
+                .map_err(|error| files::unwritable(person, &error))?;
+            write(person, PERSON)?;
         }
         let paths = roots.iter().map(|root| root.display().to_string()).collect();
         Ok(Self { person: person.to_owned(), managed: person.with_file_name("policy.managed.toml"), paths })
@@ -96,15 +102,19 @@ impl Policy {
         if std::fs::read_to_string(&self.managed).is_ok_and(|now| now == text) {
             return Ok(());
         }
-        files::write_atomically(&self.managed, text.as_bytes(), 0o600)
+        write(&self.managed, &text)
     }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    write_atomic(path, text.as_bytes(), 0o600).map_err(|error| files::unwritable(path, &error))
 }
 
 /// True for an action on watched files, which the agent's policy alone governs; false for one that is enabled cluster by
 /// cluster.
 fn on_files(kind: ActionKind) -> bool {
     match kind {
-        ActionKind::RestoreFile | ActionKind::AcceptBaseline => true,
+        ActionKind::RestoreFile | ActionKind::AcceptBaseline | ActionKind::WithdrawBaseline => true,
         ActionKind::RestartPod | ActionKind::RollbackDeployment | ActionKind::UncordonNode => false,
     }
 }
@@ -112,6 +122,8 @@ fn on_files(kind: ActionKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FILES: [&str; 3] = ["restore_file", "accept_baseline", "withdraw_baseline"];
 
     fn words(policy: &Policy, key: &str) -> Vec<String> {
         let table: toml::Table = std::fs::read_to_string(policy.managed()).unwrap().parse().unwrap();
@@ -125,17 +137,17 @@ mod tests {
         let policy = Policy::open(&dir.path().join("policy.toml"), &roots).unwrap();
         policy.write(&[], Some("u1")).unwrap();
         assert_eq!(words(&policy, "paths"), ["/srv/a", "/srv/b \"q\""]);
-        assert_eq!(words(&policy, "allow"), ["restore_file", "accept_baseline"]);
+        assert_eq!(words(&policy, "allow"), FILES);
         assert!(words(&policy, "clusters").is_empty());
         let enabled = [
             ("u1".into(), vec![ActionKind::RestartPod]),
             ("u2".into(), vec![ActionKind::RollbackDeployment]),
         ];
         policy.write(&enabled, Some("u1")).unwrap();
-        assert_eq!(words(&policy, "allow"), ["restart_pod", "restore_file", "accept_baseline"]);
+        assert_eq!(words(&policy, "allow"), [&["restart_pod"], &FILES[..]].concat());
         assert_eq!(words(&policy, "clusters"), ["u1"], "what is enabled elsewhere is not allowed here");
         policy.write(&enabled, None).unwrap();
-        assert_eq!(words(&policy, "allow"), ["restore_file", "accept_baseline"], "its cluster is not known");
+        assert_eq!(words(&policy, "allow"), FILES, "its cluster is not known");
         policy.write(&[], Some("u1")).unwrap();
         assert!(words(&policy, "clusters").is_empty(), "what is disabled is no longer allowed");
         let unwatched = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();

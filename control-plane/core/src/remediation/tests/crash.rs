@@ -279,7 +279,7 @@ fn while_one_job_closes_a_node_no_other_one_is_closed() {
     // The inventory still shows both nodes as schedulable.
     assert!(lab.settle().is_empty());
     let waits = lab.incidents.values().find(|i| i.doc.state == IncidentState::Open).unwrap();
-    assert!(waits.doc.reason.contains("cordons a node"), "{}", waits.doc.reason);
+    assert!(waits.doc.reason.contains("one node of a cluster"), "{}", waits.doc.reason);
     let Some(Order::RestartPod(order)) = order_of(first) else { panic!("{first:?}") };
     lab.report(first, Phase::Failed, "failed", "no replacement became ready");
     lab.pass(1);

@@ -11,6 +11,7 @@ mod rollout;
 mod skew;
 mod stateful;
 mod storms;
+mod withdrawn;
 
 use nimbus_protocol::v1::{self, observation::Body};
 

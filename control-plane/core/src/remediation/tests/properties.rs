@@ -220,7 +220,7 @@ fn work(lab: &mut Lab) {
                 Some(Order::RestartPod(_)) => all,
                 Some(Order::RollbackDeployment(_)) => rollout,
                 Some(Order::UncordonNode(_)) => nodes,
-                Some(Order::RestoreFile(_) | Order::AcceptBaseline(_)) => true,
+                Some(Order::RestoreFile(_) | Order::AcceptBaseline(_) | Order::WithdrawBaseline(_)) => true,
                 None => false,
             };
             assert!(is_known && (!in_cluster || enabled), "{job:?}");

@@ -6,7 +6,6 @@ use nimbus_control_core::remediation;
 
 use super::ApprovalCase;
 use crate::app::App;
-use crate::failpoint;
 use crate::rest::caller::Principal;
 use crate::rest::error::ApiError;
 use crate::rest::retry::until_alone;
@@ -35,7 +34,7 @@ async fn attempt(app: &App, id: &str, answer: OperatorAnswer<'_>) -> Result<(), 
     let case = super::find(app, id).await?;
     if !is_recorded(&case.approval.doc, answer) {
         app.commit(&changes(app, &case, answer)?).await?;
-        failpoint::hit("cp::approved");
+        nimbus_platform::reached("cp::approved");
     }
     Ok(())
 }

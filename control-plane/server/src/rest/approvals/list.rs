@@ -24,7 +24,7 @@ pub async fn list(
 ) -> Result<Json<List<Approval>>, ApiError> {
     let mut filter = lists::newest(query.limit, query.after);
     if let Some(text) = &query.state {
-        filter.state = Some(word::<ApprovalState>("state", text)?.to_string());
+        filter.states = vec![word::<ApprovalState>("state", text)?.to_string()];
     }
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
     let page = app.store().list::<model::Approval>(&filter).await?;

@@ -1,6 +1,6 @@
 //! `GET /api/v1/drift/baselines`: lists the baselines that operators accepted.
 //!
-//! What is listed is what the documents know: the jobs with which agents accepted a state, as long as retention keeps them.
+//! What is listed is what the documents know: the jobs with which agents did so, as long as retention keeps them.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::rest::error::ApiError;
 use crate::rest::extract::Params;
 use crate::rest::{lists, view};
 
-/// The baselines that somebody accepted, newest first
+/// The baselines that somebody accepted or took back, newest first
 #[utoipa::path(
     get, path = "/api/v1/drift/baselines", operation_id = "baselines", tag = "drift", params(PageQuery),
-    description = "An agent holds a baseline once the job's state is `succeeded`. A page may be shorter than its limit; \
-                   only `next` says whether there is more.",
+    description = "An agent has done it once the job's state is `succeeded`; of one file the newest such row counts. A page \
+                   may be shorter than its limit; only `next` says whether there is more.",
     responses((status = 200, description = "A page of accepted baselines", body = List<Baseline>))
 )]
 pub async fn list(
@@ -27,8 +27,8 @@ pub async fn list(
     Params(query): Params<PageQuery>,
 ) -> Result<Json<List<Baseline>>, ApiError> {
     // A plan is found by its action; its job says what became of it.
-    let accepted = Some(ActionKind::AcceptBaseline.to_string());
-    let filter = Filter { state: accepted, ..lists::newest(query.limit, query.after) };
+    let states = [ActionKind::AcceptBaseline, ActionKind::WithdrawBaseline].map(|action| action.to_string());
+    let filter = Filter { states: states.into(), ..lists::newest(query.limit, query.after) };
     let page = app.store().list::<Plan>(&filter).await?;
     let incidents: Vec<_> = page.items.iter().map(|plan| plan.doc.incident_id).collect();
     let jobs = app.store().jobs_of(&incidents).await?;

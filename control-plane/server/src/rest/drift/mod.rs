@@ -6,6 +6,7 @@ pub mod baselines;
 pub mod fix;
 pub mod list;
 pub mod show;
+pub mod withdraw;
 
 use nimbus_api::Drift;
 use nimbus_control_core::World;

@@ -29,7 +29,7 @@ pub fn by_state(filter: &mut Filter, state: Option<&str>) -> Result<(), ApiError
         Some(ACTIVE) => filter.not_state = Some(IncidentState::Resolved.to_string()),
         Some(text) => {
             let known: IncidentState = word("state", text)?;
-            filter.state = Some(known.to_string());
+            filter.states = vec![known.to_string()];
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ pub async fn list(
 ) -> Result<Json<List<Job>>, ApiError> {
     let mut filter = lists::newest(query.limit, query.after);
     if let Some(text) = &query.state {
-        filter.state = Some(word::<JobState>("state", text)?.to_string());
+        filter.states = vec![word::<JobState>("state", text)?.to_string()];
     }
     filter.cluster = lists::cluster_name(&app, query.cluster).await?;
     let page = app.store().list::<model::Job>(&filter).await?;

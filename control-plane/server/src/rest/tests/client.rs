@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::TestApi;
 use super::site::{self, site};
 use crate::ca::Leaf;
-use crate::{clock, tls};
+use crate::tls;
 
 /// Serves the interface on a free loopback port until the test ends.
 async fn serve(api: &TestApi) -> String {
@@ -101,7 +101,7 @@ async fn a_server_that_is_not_there_or_is_something_else_is_told_apart() {
 async fn over_tls_only_the_control_planes_own_ca_is_believed() {
     let api = TestApi::new().await;
     let names = vec!["127.0.0.1".to_owned()];
-    let leaf = Leaf::new(Arc::clone(&api.app.keys.ca), tls::provider(), names, clock::now).unwrap();
+    let leaf = Leaf::new(Arc::clone(&api.app.keys.ca), tls::provider(), names, nimbus_platform::now).unwrap();
     let config = RustlsConfig::from_config(Arc::new(tls::for_operators(Arc::new(leaf)).unwrap()));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();

@@ -211,7 +211,10 @@ async fn an_accepted_baseline_is_listed_with_who_accepted_it_and_what_became_of_
     assert_eq!(items.len(), 1, "{page}");
     let item = &items[0];
     assert_eq!((&item["path"], &item["root"]), (&PATH.into(), &"/etc/app".into()));
-    assert_eq!((&item["accepted_by"], &item["state"]), (&"operator".into(), &"succeeded".into()));
+    assert_eq!(
+        (&item["decided_by"], &item["change"], &item["state"]),
+        (&"operator".into(), &"accepted".into(), &"succeeded".into())
+    );
     assert_eq!((&item["accepted"]["mode"], &item["cluster"]), (&"0600".into(), &"edge".into()));
     assert_eq!(item["id"], format!("job_{:032x}", 7));
 }

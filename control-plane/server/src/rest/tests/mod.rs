@@ -24,7 +24,6 @@ use tower::ServiceExt as _;
 use super::limits::Limits;
 use crate::app::{App, Keys};
 use crate::ca::Authority;
-use crate::clock;
 use crate::operator::OperatorToken;
 use crate::sign::Signer;
 use crate::world_view::{Positions, WorldView};
@@ -76,7 +75,7 @@ impl TestApi {
         let path = |name: &str| dir.path().join(name);
         let operator = OperatorToken::open(&path("operator.token")).unwrap();
         let store = Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap();
-        let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), clock::now()).unwrap());
+        let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), nimbus_platform::now()).unwrap());
         let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
         let view = WorldView::new(World::default(), Positions::default(), false);
         let token = std::fs::read_to_string(path("operator.token")).unwrap().trim().to_owned();

@@ -190,7 +190,7 @@ pub fn accepted(number: u32) -> (Plan, Job) {
 }
 
 fn approval(number: u32, plan: &Plan) -> Approval {
-    let now = crate::clock::now();
+    let now = nimbus_platform::now();
     Approval {
         id: id("apr", number),
         plan_id: plan.id,

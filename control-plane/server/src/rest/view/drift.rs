@@ -59,20 +59,31 @@ pub fn drift(
     }
 }
 
-/// A state that was accepted as a baseline by `job`; `None` for the plan of another action.
+/// A state that was accepted as a baseline by `job`, or taken back; `None` for the plan of another action.
 pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
-    let Body::AcceptBaseline(accept) = plan.action.body()? else { return None };
+    let (change, root, path, facts) = match plan.action.body()? {
+        Body::AcceptBaseline(v1::AcceptBaseline { root, path, expect_current }) => {
+            ("accepted", root, path, expect_current)
+        }
+        Body::WithdrawBaseline(v1::WithdrawBaseline { root, path, expect_baseline }) => {
+            ("withdrawn", root, path, expect_baseline)
+        }
+        Body::RestoreFile(_) | Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::UncordonNode(_) => {
+            return None;
+        }
+    };
     Some(api::Baseline {
+        change: change.to_owned(),
         id: job.id.to_string(),
         created_at: plan.created_at,
         cluster: job.cluster.clone(),
         state: job.state.to_string(),
         object: super::object(&plan.object),
         reason: job.reason.clone(),
-        root: accept.root.clone(),
-        path: accept.path.clone(),
-        accepted: accept.expect_current.as_ref().map(|facts| state(facts, None)),
-        accepted_by: plan.requested_by.clone(),
+        root: root.clone(),
+        path: path.clone(),
+        accepted: facts.as_ref().map(|facts| state(facts, None)),
+        decided_by: plan.requested_by.clone(),
         agent_id: job.agent_id.to_string(),
         incident_id: plan.incident_id.to_string(),
     })
@@ -96,6 +107,9 @@ fn planned(plan: &Plan) -> Option<Planned<'_>> {
         }
         Body::AcceptBaseline(v1::AcceptBaseline { root, expect_current, .. }) => {
             Some(Planned { root, before: None, after: expect_current.as_ref() })
+        }
+        Body::WithdrawBaseline(v1::WithdrawBaseline { root, .. }) => {
+            Some(Planned { root, before: None, after: None })
         }
         Body::RestartPod(_) | Body::RollbackDeployment(_) | Body::UncordonNode(_) => None,
     }

@@ -1,0 +1,80 @@
+//! An operator's decision to withdraw an accepted baseline, so that the one before it applies again.
+
+use jiff::Timestamp;
+use nimbus_protocol::action::Body;
+use nimbus_protocol::ids::{IdSource, IncidentId, PlanId};
+
+use super::decide_error::DecideError;
+use super::operator::idle;
+use super::record::{Record, transition};
+use crate::approval::SUPERSEDED;
+use crate::causes::correlate;
+use crate::check;
+use crate::model::{ChangeSet, Incident, IncidentKind, IncidentState, Job, JobState, Plan, Versioned};
+use crate::remedies;
+use crate::snapshot::Snapshot;
+
+/// Plans to take back what the `job` of the plan `accepted` made a file's baseline: the person's command is the decision.
+///
+/// The plan belongs to the file's open incident, or to a new one where the file does not differ. Asked again while the job
+/// is not out yet, nothing changes.
+pub fn withdraw_baseline(
+    s: &Snapshot<'_>,
+    (accepted, job): (&Plan, &Job),
+    by: &str,
+    now: Timestamp,
+    ids: &mut dyn IdSource,
+) -> Result<ChangeSet, DecideError> {
+    let not_held = || DecideError::NotAccepted { job: job.id, action: job.action, state: job.state };
+    let Some(Body::AcceptBaseline(accept)) = accepted.action.body() else { return Err(not_held()) };
+    if job.plan_id != accepted.id || job.state != JobState::Succeeded {
+        return Err(not_held());
+    }
+    s.known(&accepted.scope, &[]).map_err(DecideError::Unknown)?;
+    let key = correlate::key_of(IncidentKind::FileDrift, &accepted.scope, &accept.path);
+    let mut record = Record::new(now);
+    let found = s.incidents.iter().find(|i| i.doc.is_open() && i.doc.key == key);
+    let mut after = match found {
+        Some(found) => {
+            idle(s, &found.doc)?;
+            found.doc.clone()
+        }
+        None => Incident {
+            cluster: s.name_of(&accepted.scope),
+            title: format!("the accepted baseline of {} is taken back", accept.path),
+            ..Incident::found(
+                IncidentId::new(ids),
+                key,
+                IncidentKind::FileDrift,
+                accepted.scope.clone(),
+                accepted.object.clone(),
+                now,
+            )
+        },
+    };
+    let plan = remedies::withdraw(accept).into_plan(PlanId::new(ids), &after, false, by, now);
+    if after.plan_id.and_then(|id| s.plan(id)).is_some_and(|old| old.digest == plan.digest) {
+        return Ok(ChangeSet::default());
+    }
+    if let Some(violation) = check::of_plan(&plan, s).first() {
+        return Err(DecideError::NotInForce { path: accept.path.clone(), problem: violation.text.clone() });
+    }
+    for approval in s.approvals.iter().filter(|a| a.doc.incident_id == after.id) {
+        record.expire_approval(approval, &format!("{SUPERSEDED}: {by} takes back the accepted baseline"));
+    }
+    after.plan_id = Some(plan.id);
+    after.approval_id = None;
+    after.next_attempt_at = None;
+    after.silenced_until = None;
+    let reason = format!("{by} takes back the accepted baseline; the job is next");
+    transition(&mut after, IncidentState::Open, &reason, now);
+    record.audit_by(by, "plan.made", &plan.id, &after.cluster, plan.summary.clone());
+    record.changes.plans.push(Versioned::new(plan));
+    if let Some(found) = found {
+        record.incident(found, after);
+    } else {
+        record.audit_by(by, "incident.opened", &after.id, &after.cluster, after.title.clone());
+        record.changes.incidents.push(Versioned::new(after));
+    }
+    Ok(record.changes)
+}
