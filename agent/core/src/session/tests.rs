@@ -287,12 +287,10 @@ fn report_ack(report: &v1::JobReport) -> v1::JobReportAck {
 }
 
 fn reports(actions: &[Action]) -> Vec<v1::JobReport> {
-    let report = |action: &Action| match action {
-        Action::Send(frame) => match &frame.body {
-            Some(agent_frame::Body::JobReport(report)) => Some(report.clone()),
-            _ => None,
-        },
-        _ => None,
+    let report = |action: &Action| {
+        let Action::Send(frame) = action else { return None };
+        let Some(agent_frame::Body::JobReport(report)) = &frame.body else { return None };
+        Some(report.clone())
     };
     actions.iter().filter_map(report).collect()
 }
@@ -464,7 +462,8 @@ impl World {
             }
             Action::Heartbeat if !dropped => self.wire.push((now + delay, beat())),
             Action::Close { .. } => self.wire.clear(),
-            _ => {}
+            Action::Send(_) | Action::Heartbeat | Action::Job(_) | Action::Resync(_) | Action::Renewed(_) => {
+            }
         }
         None
     }

@@ -290,7 +290,7 @@ fn a_plan_with_more_in_its_action_than_this_build_knows_is_never_carried_out() {
     lab.diagnose();
     lab.plan();
     let plan = lab.plans.values_mut().next().unwrap();
-    let more: String = MORE.iter().map(|byte| format!("{byte:02x}")).collect();
+    let more = nimbus_protocol::to_hex(&MORE);
     let mut stored = serde_json::to_value(&plan.doc.action).unwrap();
     stored["message"] = format!("{}{more}", stored["message"].as_str().unwrap()).into();
     plan.doc.action = serde_json::from_value(stored).unwrap();
