@@ -44,9 +44,25 @@ pub fn encode(body: Body) -> Vec<u8> {
     v1::Action { body: Some(body) }.encode_to_vec()
 }
 
-/// The action in these bytes; `None` when they are no action that this build knows.
-pub fn decode(bytes: &[u8]) -> Option<Body> {
-    v1::Action::decode(bytes).ok()?.body
+/// Why the bytes of an action are not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotUnderstood {
+    /// It is none that this build knows.
+    #[error("expected an action that this version knows, found another")]
+    Action,
+    /// It says more than this build reads, or says it in other bytes.
+    #[error("expected {0} with the fields that this version knows, found more than those in it")]
+    Field(ActionKind),
+}
+
+/// The action in these bytes, if this build understands every one of them.
+///
+/// A field that it does not know may be a condition or a limit: to act as if the field were absent would be to do what
+/// nobody planned or approved. What was read is therefore encoded again and has to give the same bytes.
+pub fn decode(bytes: &[u8]) -> Result<Body, NotUnderstood> {
+    let body = v1::Action::decode(bytes).ok().and_then(|action| action.body);
+    let body = body.ok_or(NotUnderstood::Action)?;
+    if encode(body.clone()) == bytes { Ok(body) } else { Err(NotUnderstood::Field(body.kind())) }
 }
 
 /// The fields of an action as JSON, hashes as hex, for people and for the REST interface.
@@ -80,7 +96,7 @@ mod tests {
             assert_eq!(kind.as_str().parse::<ActionKind>().unwrap(), *kind);
         }
         let body = Body::RestartPod(v1::RestartPod { container: "app".into(), ..Default::default() });
-        assert_eq!(decode(&encode(body.clone())), Some(body));
+        assert_eq!(decode(&encode(body.clone())), Ok(body));
     }
 
     #[test]
@@ -95,12 +111,32 @@ mod tests {
         assert!(json["expect_current"].is_null());
     }
 
+    /// A field 100 that is true, inside the action's own message, inside the pod that it names, and beside the action.
+    #[test]
+    fn an_action_with_a_field_of_a_newer_build_is_not_read_without_it() {
+        const MORE: [u8; 3] = [0xa0, 0x06, 0x01];
+        let nested = |tag: u8, inner: &[u8]| [&[tag, u8::try_from(inner.len()).unwrap()], inner].concat();
+        let pod = v1::Target { namespace: "shop".into(), name: "web".into(), uid: "u".into() };
+        let newer_pod = [&pod.encode_to_vec()[..], &MORE].concat();
+        let restart = v1::RestartPod { pod: Some(pod), ..Default::default() };
+        let known = encode(Body::RestartPod(restart.clone()));
+        assert_eq!(decode(&known), Ok(Body::RestartPod(restart.clone())));
+        for bytes in [
+            nested(0x0a, &[&restart.encode_to_vec()[..], &MORE].concat()),
+            nested(0x0a, &nested(0x0a, &newer_pod)),
+            [&known[..], &MORE].concat(),
+        ] {
+            assert!(v1::Action::decode(&bytes[..]).is_ok(), "a decoder passes over what it does not know");
+            assert_eq!(decode(&bytes), Err(NotUnderstood::Field(ActionKind::RestartPod)));
+        }
+    }
+
     #[test]
     fn bytes_of_a_newer_build_are_no_action_of_this_one() {
         // Field 4000 of the oneof, length 0.
-        assert_eq!(decode(&[0x82, 0xfa, 0x01, 0x00]), None);
-        assert_eq!(decode(b"\xff\xff"), None);
-        assert_eq!(decode(b""), None);
+        for bytes in [&[0x82, 0xfa, 0x01, 0x00][..], b"\xff\xff", b""] {
+            assert_eq!(decode(bytes), Err(NotUnderstood::Action));
+        }
         assert!("drain_node_2".parse::<ActionKind>().unwrap_err().to_string().contains("restart_pod"));
     }
 }

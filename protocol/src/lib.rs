@@ -6,6 +6,8 @@
 //! connection is closed ([`close`]), and what the ids look like ([`ids`]). It leaves transport, storage, time and randomness to others: no socket,
 //! file or clock is reachable from here.
 #![deny(missing_docs)]
+// A new action or kind must be answered by every room: no wildcard may answer for it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod action;
 pub mod close;

@@ -47,6 +47,26 @@ impl Plane {
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
+        Self::launch_in(dir, database, config, failpoints).await
+    }
+
+    /// Starts one on the data directory that `lay_out` fills.
+    pub async fn start_on(
+        lay_out: impl FnOnce(&Path),
+        database: Option<String>,
+        config: &str,
+    ) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
+        lay_out(&dir.path().join("data"));
+        Self::launch_in(dir, database, config, None).await
+    }
+
+    async fn launch_in(
+        dir: tempfile::TempDir,
+        database: Option<String>,
+        config: &str,
+        failpoints: Option<&str>,
+    ) -> anyhow::Result<Self> {
         std::fs::write(dir.path().join("config.toml"), config)?;
         let rest = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let quic = SocketAddr::from(([127, 0, 0, 1], free_port()?));
@@ -92,6 +112,13 @@ impl Plane {
         wait_for_blocking("the control plane to die at its fail point", limit, || {
             Ok(Seen::when((!self.process.is_running()).then_some(()), "it still runs"))
         })
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
+        let status = self.process.stop(libc::SIGTERM, START_LIMIT)?;
+        anyhow::ensure!(status.success(), "the control plane ended with {status}:\n{}", self.output());
+        Ok(())
     }
 
     /// Kills it without warning.

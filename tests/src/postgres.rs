@@ -101,6 +101,33 @@ impl Postgres {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// Runs the statements of a file, which `psql` or [`Postgres::dump`] understands.
+    ///
+    /// # Errors
+    /// When the server refuses one of them, with its message.
+    pub fn run_file(&self, url: &str, file: &Path) -> anyhow::Result<()> {
+        let mut psql = Command::new(self.binaries.join("psql"));
+        psql.args(["-X", "-q", "-v", "ON_ERROR_STOP=1", "-f"]).arg(file).arg(url);
+        succeed("psql", &psql.output().context("cannot run psql")?)
+    }
+
+    /// Writes a database as statements that every supported version of PostgreSQL takes.
+    ///
+    /// # Errors
+    /// When it cannot be read, with the message of `pg_dump`.
+    pub fn dump(&self, url: &str, to: &Path) -> anyhow::Result<()> {
+        let mut dump = Command::new(self.binaries.join("pg_dump"));
+        let output =
+            dump.args(["--inserts", "--no-owner", "--no-privileges", url]).output().context("pg_dump")?;
+        succeed("pg_dump", &output)?;
+        let text = String::from_utf8(output.stdout).context("a dump is text")?;
+        // Settings of the session and psql's own commands differ from version to version.
+        let portable = |line: &&str| !line.starts_with("SET ") && !line.starts_with('\\');
+        let lines: Vec<&str> = text.lines().filter(portable).collect();
+        std::fs::write(to, lines.join("\n") + "\n")?;
+        Ok(())
+    }
+
     /// The postmaster's process id.
     pub fn pid(&self) -> u32 {
         self.server.pid()

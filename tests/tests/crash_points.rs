@@ -12,6 +12,7 @@ use nimbus_tests::plane::QUICK;
 use nimbus_tests::postgres::Postgres;
 use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads};
 use nimbus_tests::site::{PATIENCE, Site};
+use nimbus_tests::wait::{Seen, wait_for};
 use serde_json::Value;
 
 /// Points of the control plane on the way of an automatic remedy.
@@ -91,6 +92,40 @@ async fn the_agent_may_die_at_any_step() {
             .unwrap();
         assert_eq!(closed.trim(), "", "{point}: a cordon of Nimbus was left");
     }
+}
+
+/// What did not help is undone, or said to stay, once: also by an agent that died on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_dies_while_it_undoes_says_how_the_job_ended() {
+    let brief = QUICK.replace("verify_timeout_ms = 40000", "verify_timeout_ms = 8000");
+    let mut site = Site::start(None, &brief).await.unwrap();
+    site.enable().await.unwrap();
+    let (workloads, _witness, pod) = healthy(&site, "undone").await.unwrap();
+    site.agent.restart_with(Some("agent::applied=1*return")).unwrap();
+    site.agent.wait_until_connected(&site.plane).await.unwrap();
+    workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    site.agent.wait_until_dead(PATIENCE).unwrap();
+    // The replacement is broken too, before anybody can see it well for long enough.
+    let look = async || {
+        let names = workloads.pod_names("api").await?;
+        Ok(Seen::when(names.iter().find(|name| **name != pod).cloned(), format!("{names:?}")))
+    };
+    let replacement = wait_for("a replacement", PATIENCE, look).await.unwrap();
+    workloads.break_pod(&replacement, &Fault::Crash).await.unwrap();
+    site.agent.restart_with(Some("agent::compensating=1*return")).unwrap();
+    site.agent.wait_until_dead(PATIENCE).unwrap();
+    site.agent.restart().unwrap();
+    let incident = site.incident_in("pod_crash_loop", workloads.namespace(), "resolved").await.unwrap();
+    let jobs = site.jobs_of(&incident).await.unwrap();
+    let of = |state: &str| jobs.iter().filter(|job| job["state"] == state).collect::<Vec<_>>();
+    let (failed, succeeded) = (of("failed"), of("succeeded"));
+    assert_eq!((failed.len(), succeeded.len()), (1, 1), "{jobs:?}");
+    let reason = failed[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("interrupted while it was being undone"), "{reason}");
+    assert!(
+        reason.contains("not undone"),
+        "an evicted pod does not come back, and nobody says it did: {reason}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,8 @@
 //! ([`journal`]). Effects are values; the daemon carries them out and owns everything that can fail for a reason outside
 //! this process.
 #![deny(missing_docs)]
+// A new action, kind or state must be answered by every room: no wildcard may answer for it.
+#![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod action;
 pub mod admit;

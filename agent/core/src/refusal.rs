@@ -9,8 +9,10 @@ use nimbus_protocol::{to_micros, v1};
 pub enum Code {
     /// No signature holds under a trusted key.
     BadSignature,
-    /// Signed, but not a job that this version can run safely.
+    /// Signed, but not a whole job within bounds.
     Malformed,
+    /// It says what this version does not know: an action, or a field.
+    NotUnderstood,
     /// For another agent.
     WrongAgent,
     /// For another cluster.
@@ -37,6 +39,7 @@ impl Code {
         match self {
             Self::BadSignature => "bad_signature",
             Self::Malformed => "malformed",
+            Self::NotUnderstood => "not_understood",
             Self::WrongAgent => "wrong_agent",
             Self::WrongCluster => "wrong_cluster",
             Self::NotYetValid => "not_yet_valid",

@@ -61,13 +61,43 @@ pub fn verify_ms(action: ActionKind, settings: &Settings) -> u32 {
     remedies::of(action).verify_ms(settings)
 }
 
-/// Is it carried out by a person's command alone, and never planned by Nimbus?
-pub fn is_command(action: ActionKind) -> bool {
-    remedies::of(action).consent() == Consent::Command
+/// Who has to agree before this remedy is carried out.
+pub fn consent(action: ActionKind) -> Consent {
+    remedies::of(action).consent()
+}
+
+/// Where this remedy acts.
+pub fn place(action: ActionKind) -> Place {
+    remedies::of(action).place()
 }
 
 /// The remedies that a cluster can be enabled for.
 pub fn of_clusters() -> impl Iterator<Item = ActionKind> {
-    let in_cluster = |action: &ActionKind| remedies::of(*action).place() == Place::Cluster;
-    ActionKind::ALL.iter().copied().filter(move |action| in_cluster(action) && !is_command(*action))
+    ActionKind::ALL
+        .iter()
+        .copied()
+        .filter(|action| place(*action) == Place::Cluster && consent(*action) != Consent::Command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_says_who_decides_as_its_remedy_does_and_no_rule_plans_what_a_person_commands() {
+        for rule in all() {
+            let (needs_approval, per_cluster) =
+                match rule.action.map(|action| (consent(action), place(action))) {
+                    None => (false, false),
+                    Some((Consent::Rule, place)) => (false, place == Place::Cluster),
+                    Some((Consent::Approval, place)) => (true, place == Place::Cluster),
+                    Some((Consent::Command, _)) => panic!("{:?} is planned without its command", rule.action),
+                };
+            assert_eq!((rule.needs_approval, rule.per_cluster), (needs_approval, per_cluster), "{rule:?}");
+        }
+        let planned: Vec<ActionKind> = all().iter().filter_map(|rule| rule.action).collect();
+        for action in ActionKind::ALL {
+            assert_eq!(planned.contains(action), consent(*action) != Consent::Command, "{action}");
+        }
+    }
 }

@@ -84,6 +84,8 @@ fn sqlite(at: String, code: u32, detail: String) -> StoreError {
             StoreError::Corrupt { at, expected: "a sound SQLite database".to_owned(), found: detail }
         }
         (_, 3 | 8 | 14 | 23) => StoreError::Denied { at, detail },
+        // Too big, a constraint (a trigger is one), a value of another type.
+        (_, 18..=20) => StoreError::Refused { at, detail },
         _ => StoreError::Database { at, detail },
     }
 }
@@ -97,6 +99,8 @@ fn postgres(at: String, code: &str, detail: String) -> StoreError {
         ("57P01" | "57P02" | "57P03" | "53300", _) | (_, "08") => StoreError::Unreachable { at, detail },
         ("42501" | "25006" | "3D000", _) | (_, "28") => StoreError::Denied { at, detail },
         ("58030", _) => StoreError::Disk { at, detail },
+        // A value that cannot be, a constraint, a limit of the server's, a trigger's own word.
+        (_, "22" | "23" | "54" | "P0") => StoreError::Refused { at, detail },
         ("XX001" | "XX002", _) => {
             StoreError::Corrupt { at, expected: "a sound PostgreSQL database".to_owned(), found: detail }
         }
@@ -114,7 +118,14 @@ mod tests {
         assert!(text(sqlite("sqlite:///x".into(), 13, "full".into())).contains("disk full"));
         assert!(matches!(sqlite("a".into(), 4874, "no room for the index".into()), StoreError::Full { .. }));
         assert!(matches!(sqlite("a".into(), 2067, "u".into()), StoreError::Conflict { .. }));
-        assert!(matches!(sqlite("a".into(), 1811, "trigger".into()), StoreError::Database { .. }));
+        for of_the_row in [1811, 275, 18, 20] {
+            assert!(matches!(sqlite("a".into(), of_the_row, "no".into()), StoreError::Refused { .. }));
+        }
+        assert!(matches!(sqlite("a".into(), 1, "no such table".into()), StoreError::Database { .. }));
+        for of_the_row in ["22021", "23514", "54000", "P0001"] {
+            assert!(matches!(postgres("a".into(), of_the_row, "no".into()), StoreError::Refused { .. }));
+        }
+        assert!(matches!(postgres("a".into(), "42P01", "no table".into()), StoreError::Database { .. }));
         assert!(matches!(sqlite("a".into(), 261, "busy".into()), StoreError::Locked { .. }));
         assert!(matches!(sqlite("a".into(), 778, "io".into()), StoreError::Disk { .. }));
         assert!(matches!(sqlite("a".into(), 26, "no db".into()), StoreError::Corrupt { .. }));

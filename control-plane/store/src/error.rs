@@ -149,6 +149,16 @@ pub enum StoreError {
         /// What was given.
         found: String,
     },
+    /// The database takes everything but this row, whenever it is offered: a constraint, or a value beyond its limits.
+    #[error(
+        "expected {at} to take a row, found it refused ({detail}); this is a defect of Nimbus, nothing of it was written"
+    )]
+    Refused {
+        /// The database.
+        at: String,
+        /// In the database's words.
+        detail: String,
+    },
     /// More documents than this build reads at once: a decision on a part of them would be wrong.
     #[error(
         "expected at most {bound} documents of {table} at once, found more; resolve or trim some before Nimbus decides again"
@@ -180,6 +190,11 @@ impl StoreError {
     /// Another control plane took over: no write of this one will ever succeed again.
     pub fn is_superseded(&self) -> bool {
         matches!(self, Self::Superseded { .. })
+    }
+
+    /// Will the database never take what this call would write, while it takes everything else?
+    pub fn is_of_the_row(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Invalid { .. })
     }
 
     /// May the same call succeed later, with nothing changed but the database's own state?

@@ -59,6 +59,11 @@ impl AgentRules for v1::RestartPod {
                 meta.owner_name
             )));
         }
+        let kind = controller_kind(self);
+        if meta.owner_kind != kind {
+            let found = &meta.owner_kind;
+            return Err(unexpected(format!("expected a pod of a {kind}, found one of a {found:?}")));
+        }
         if pod.node != self.node {
             let reason = format!("expected the pod on node {:?}, found it on {:?}", self.node, pod.node);
             return Err(unexpected(reason));
@@ -77,10 +82,15 @@ impl AgentRules for v1::RestartPod {
     }
 }
 
+/// The controller's kind; an older control plane says none, and knows ReplicaSets alone.
+fn controller_kind(action: &v1::RestartPod) -> &str {
+    if action.owner_kind.is_empty() { "ReplicaSet" } else { &action.owner_kind }
+}
+
 /// The API's plural of the controller's kind; `None` for a kind whose pods are not replaced.
 pub fn controller_resource(action: &v1::RestartPod) -> Option<&'static str> {
-    match action.owner_kind.as_str() {
-        "" | "ReplicaSet" => Some("replicasets"),
+    match controller_kind(action) {
+        "ReplicaSet" => Some("replicasets"),
         "StatefulSet" => Some("statefulsets"),
         _ => None,
     }
@@ -128,12 +138,13 @@ mod tests {
             reason: "CrashLoopBackOff".into(),
             ..Default::default()
         };
-        let pod = v1::Pod {
+        let mut pod = v1::Pod {
             meta: meta("p1", "r1"),
             node: "n1".into(),
             containers: vec![container],
             ..Default::default()
         };
+        pod.meta.as_mut().unwrap().owner_kind = "ReplicaSet".into();
         (action, pod)
     }
 
@@ -147,9 +158,11 @@ mod tests {
     #[test]
     fn any_change_of_the_pod_refuses() {
         let (action, pod) = restart();
-        let changes: [fn(&mut v1::Pod); 8] = [
-            |p| p.meta = meta("p2", "r1"),
-            |p| p.meta = meta("p1", "r2"),
+        let changes: [fn(&mut v1::Pod); 9] = [
+            |p| p.meta.as_mut().unwrap().uid = "p2".into(),
+            |p| p.meta.as_mut().unwrap().owner_uid = "r2".into(),
+            // What an older control plane does not say is no leave to restart the pods of any other controller.
+            |p| p.meta.as_mut().unwrap().owner_kind = "StatefulSet".into(),
             |p| p.meta = None,
             |p| p.meta.as_mut().unwrap().deleting_since_us = 1,
             |p| p.node = "n2".into(),

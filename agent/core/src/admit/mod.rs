@@ -8,12 +8,15 @@
 mod approval;
 mod limits;
 #[cfg(test)]
+mod skew_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 mod time;
+mod understood;
 
 use ed25519_dalek::VerifyingKey;
 use jiff::{SignedDuration, Timestamp};
-use nimbus_protocol::action::{self, Body};
+use nimbus_protocol::action::Body;
 use nimbus_protocol::ids::{AgentId, JobId};
 use nimbus_protocol::signed::{Signed, Verified, VerifyError};
 use nimbus_protocol::{from_micros, v1};
@@ -102,7 +105,7 @@ pub fn admit(
     now: Timestamp,
 ) -> Result<AdmittedJob, Refusal> {
     let verified = believe(&envelope, trusted)?;
-    let judged = read(verified.get(), me, |id| is_new(id, history)).and_then(|(id, action)| {
+    let judged = read(&verified, &envelope, me, |id| is_new(id, history)).and_then(|(id, action)| {
         let job = verified.get();
         time::is_in_time(job, history, now)?;
         approval::is_approved(job, &action)?;
@@ -149,7 +152,7 @@ pub fn resume(
         }
         Err(Refusal::new(Code::Malformed, format!("expected the envelope of job {interrupted}, found {id}")))
     };
-    match read(verified.get(), me, is_it) {
+    match read(&verified, &envelope, me, is_it) {
         Ok((id, action)) => Ok(admitted(verified, id, action, envelope)),
         Err(refusal) => Err(refusal.of(interrupted, verified.envelope_sha256())),
     }
@@ -202,10 +205,12 @@ fn believe(envelope: &v1::Envelope, trusted: &[VerifyingKey]) -> Result<Verified
 
 /// The id and the action of a believed job, if it is for this agent, complete, and the plan that it names.
 fn read(
-    job: &v1::Job,
+    verified: &Verified<v1::Job>,
+    envelope: &v1::Envelope,
     me: &Identity,
     is_it: impl FnOnce(JobId) -> Result<(), Refusal>,
 ) -> Result<(JobId, Body), Refusal> {
+    let job = verified.get();
     if job.agent_id.parse() != Ok(me.agent_id) {
         let reason =
             format!("expected a job for agent {}, found one for {:?}", me.agent_id, short(&job.agent_id));
@@ -215,10 +220,7 @@ fn read(
         return Err(Refusal::new(Code::Malformed, "job_id: expected a job's id, found something else"));
     };
     is_it(id)?;
-    let Some(body) = action::decode(&job.action) else {
-        let reason = "action: expected an action that this version knows, found another; upgrade this agent";
-        return Err(Refusal::new(Code::Malformed, reason));
-    };
+    let body = understood::whole(job, &envelope.payload)?;
     is_of_this_cluster(job, &body, me)?;
     limits::check(job)?;
     rules(&body).well_formed()?;

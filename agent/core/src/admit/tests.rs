@@ -16,23 +16,23 @@ const AGENT: &str = "agt_00000000000000000000000000000001";
 const INCIDENT: &str = "inc_00000000000000000000000000000001";
 const CLUSTER: &str = "0b9a7c1e-0000-4000-8000-000000000001";
 
-fn key(seed: u8) -> SigningKey {
+pub(super) fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
 }
 
-fn trusted() -> Vec<VerifyingKey> {
+pub(super) fn trusted() -> Vec<VerifyingKey> {
     vec![key(1).verifying_key()]
 }
 
-fn me() -> Identity {
+pub(super) fn me() -> Identity {
     Identity { agent_id: AGENT.parse().unwrap(), cluster_uid: CLUSTER.into() }
 }
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(2_000_000 + second).unwrap()
 }
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     parse(&format!(
         "allow = [\"restart_pod\", \"rollback_deployment\", \"restore_file\", \"accept_baseline\"]\n\
          clusters = [\"{CLUSTER}\"]\nnamespaces = [\"*\"]\npaths = [\"/etc/app\"]\n"
@@ -53,7 +53,7 @@ fn target(name: &str) -> Option<v1::Target> {
 }
 
 /// The job with the digest of what it says now.
-fn planned(job: v1::Job) -> v1::Job {
+pub(super) fn planned(job: v1::Job) -> v1::Job {
     let on_host = job.cluster_uid.is_empty();
     let scope = if on_host { Scope::Host(me().agent_id) } else { Scope::Cluster(job.cluster_uid.clone()) };
     let digest = plan_digest(&PlanFacts {
@@ -67,7 +67,7 @@ fn planned(job: v1::Job) -> v1::Job {
     v1::Job { approvals: approvals.collect(), plan_digest: digest.to_vec(), ..job }
 }
 
-fn restart_action() -> v1::RestartPod {
+pub(super) fn restart_action() -> v1::RestartPod {
     v1::RestartPod {
         pod: target("pod"),
         owner: target("rs"),
@@ -79,7 +79,7 @@ fn restart_action() -> v1::RestartPod {
     }
 }
 
-fn restart(number: u128, from: Timestamp) -> v1::Job {
+pub(super) fn restart(number: u128, from: Timestamp) -> v1::Job {
     planned(v1::Job {
         job_id: job_number(number).to_string(),
         agent_id: AGENT.into(),
@@ -103,7 +103,7 @@ fn approval() -> v1::Approval {
     }
 }
 
-fn rollback() -> v1::Job {
+pub(super) fn rollback() -> v1::Job {
     let action = v1::RollbackDeployment {
         deployment: target("d"),
         generation: 2,
@@ -133,12 +133,12 @@ fn restore_action() -> v1::RestoreFile {
     }
 }
 
-fn restore() -> v1::Job {
+pub(super) fn restore() -> v1::Job {
     let action = encode(Body::RestoreFile(restore_action()));
     planned(v1::Job { action, cluster_uid: String::new(), ..rollback() })
 }
 
-fn accept() -> v1::Job {
+pub(super) fn accept() -> v1::Job {
     let action = v1::AcceptBaseline {
         root: "/etc/app".into(),
         path: "/etc/app/x.conf".into(),
@@ -148,7 +148,7 @@ fn accept() -> v1::Job {
         action: encode(Body::AcceptBaseline(action)),
         approvals: Vec::new(),
         needs_approval: false,
-        requested_by: "maria".into(),
+        requested_by: "requester".into(),
         ..restore()
     })
 }
@@ -162,15 +162,15 @@ fn envelope(job: &v1::Job) -> v1::Envelope {
     sign(job, &key(1)).envelope().clone()
 }
 
-fn fresh() -> Journal {
+pub(super) fn fresh() -> Journal {
     Journal::recover(&[], at(0)).0
 }
 
-fn ask(job: &v1::Job, journal: &Journal, now: Timestamp) -> Result<AdmittedJob, Refusal> {
+pub(super) fn ask(job: &v1::Job, journal: &Journal, now: Timestamp) -> Result<AdmittedJob, Refusal> {
     admit(envelope(job), &trusted(), &me(), &policy(), journal, now)
 }
 
-fn code(job: &v1::Job) -> Code {
+pub(super) fn code(job: &v1::Job) -> Code {
     ask(job, &fresh(), at(1)).expect_err("expected a refusal").code
 }
 
@@ -313,7 +313,7 @@ fn a_job_that_says_other_than_its_plan_is_refused_though_its_signature_holds() {
     let action = |avoid_node| encode(Body::RestartPod(v1::RestartPod { avoid_node, ..restart_action() }));
     let changes: [&dyn Fn(&mut v1::Job); 5] = [
         &|j| j.incident_id = INCIDENT.replace('1', "2"),
-        &|j| j.requested_by = "maria".into(),
+        &|j| j.requested_by = "requester".into(),
         &|j| j.needs_approval = !j.needs_approval,
         &|j| j.plan_digest[0] ^= 1,
         &|j| j.action = action(true),
@@ -334,19 +334,6 @@ fn a_job_that_says_other_than_its_plan_is_refused_though_its_signature_holds() {
             action: &job.action,
         });
         assert_eq!(code(&v1::Job { plan_digest: digest.to_vec(), ..job }), Code::PlanMismatch);
-    }
-    // Other bytes of the same meaning are other bytes: what was approved is bytes.
-    let mut job = restart(1, at(0));
-    job.action.extend([0xf8, 0x07, 0x01]);
-    assert_eq!(code(&job), Code::PlanMismatch);
-}
-
-#[test]
-fn an_action_of_a_newer_version_is_refused_as_malformed() {
-    for action in [vec![0x82, 0xfa, 0x01, 0x00], Vec::new(), vec![0xff, 0xff]] {
-        let refusal = ask(&planned(v1::Job { action, ..restart(1, at(0)) }), &fresh(), at(1)).unwrap_err();
-        assert_eq!(refusal.code, Code::Malformed);
-        assert!(refusal.reason.contains("an action that this version knows"), "{}", refusal.reason);
     }
 }
 

@@ -1,4 +1,7 @@
 //! The syntax of a policy file. Unknown fields and paths that can never match are errors rather than silently ignored.
+//!
+//! An entry of `allow` that this version does not know allows nothing. An unknown entry anywhere else may forbid or limit
+//! something, so the file is refused: using the rest of it would do what its author ruled out.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +22,7 @@ pub struct PolicyError {
     pub message: String,
 }
 
-/// An action in `allow` that this version does not know: it allows nothing, and the rest of the file is in force.
+/// An entry of `allow` that this version does not know: it allows nothing, and the rest of the file is in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "policy line {line}: allow: expected one of {}, found {word:?}, which allows nothing; the rest of the file is in \
@@ -29,7 +32,7 @@ pub struct PolicyError {
 pub struct PolicyWarning {
     /// Line, from 1.
     pub line: usize,
-    /// The word, cut to 64 characters.
+    /// The entry, cut to 64 characters.
     pub word: String,
 }
 
@@ -38,8 +41,9 @@ type Words = Vec<Spanned<String>>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PolicyFile {
+    /// Of any form: a later version may say more of an action than its word.
     #[serde(default)]
-    allow: Words,
+    allow: Vec<Spanned<toml::Value>>,
     #[serde(default)]
     deny: Words,
     #[serde(default)]
@@ -97,11 +101,12 @@ impl Lines<'_> {
     }
 
     /// The actions that are known, and a warning for each that is not.
-    fn allowed(&self, words: Words) -> (BTreeSet<ActionKind>, Vec<PolicyWarning>) {
+    fn allowed(&self, entries: Vec<Spanned<toml::Value>>) -> (BTreeSet<ActionKind>, Vec<PolicyWarning>) {
         let (mut known, mut warnings) = (BTreeSet::new(), Vec::new());
-        for word in words {
-            let line = self.at(word.span().start);
-            match word.get_ref().parse::<ActionKind>() {
+        for entry in entries {
+            let line = self.at(entry.span().start);
+            let word = entry.get_ref().as_str().map_or_else(|| entry.get_ref().to_string(), str::to_owned);
+            match word.parse::<ActionKind>() {
                 Ok(kind) => drop(known.insert(kind)),
                 Err(unknown) => warnings.push(PolicyWarning { line, word: unknown.found }),
             }

@@ -137,6 +137,41 @@ fn an_unknown_action_in_allow_allows_nothing_and_is_said_while_the_rest_is_in_fo
     assert!(Policy::parse("allow = [\"restore_file\"]\ndeny = [\"drain_node_2\"]").is_err());
 }
 
+/// A later version may allow an action on some conditions: without knowing them the action is not allowed.
+#[test]
+fn an_entry_of_allow_in_a_form_that_is_not_known_allows_nothing_and_the_others_hold() {
+    let text = "paths = [\"/srv\"]\nallow = [\n  \"accept_baseline\",\n  { action = \"restore_file\", most = 3 },\n  7,\n]\n";
+    let (policy, warnings) = Policy::parse(text).unwrap();
+    assert_eq!(policy.allowed_actions(), [ActionKind::AcceptBaseline]);
+    assert!(refused(&policy, &restore("/srv", "/srv/a")).contains("found restore_file"));
+    let [conditional, number] = warnings.as_slice() else { panic!("{warnings:?}") };
+    assert_eq!((conditional.line, number.line, number.word.as_str()), (4, 5, "7"));
+    assert!(conditional.word.contains("restore_file"), "{conditional}");
+}
+
+/// What a field of a later version forbids or limits is not known here, and all that it could do is narrow.
+#[test]
+fn a_field_that_is_not_known_refuses_the_file_and_is_named_beside_those_that_are() {
+    for field in ["deny_nodes = [\"n1\"]", "jobs_per_day = 1", "[blackout]\nfrom = \"22:00\""] {
+        let error = Policy::parse(&format!("allow = [\"restart_pod\"]\n{field}\n")).unwrap_err();
+        let name = field.trim_start_matches('[').split([' ', ']']).next().unwrap();
+        assert_eq!(error.line, 2, "{error}");
+        for said in [
+            name,
+            "allow",
+            "deny",
+            "clusters",
+            "namespaces",
+            "deny_namespaces",
+            "paths",
+            "deny_paths",
+            "jobs_per_hour",
+        ] {
+            assert!(error.message.contains(&format!("`{said}`")), "{said}: {error}");
+        }
+    }
+}
+
 #[test]
 fn the_managed_file_adds_to_the_persons_and_deny_beats_allow() {
     let managed = parse(

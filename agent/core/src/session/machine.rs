@@ -254,7 +254,7 @@ impl Session {
                 );
             }
             State::Live => self.tick_live(now, random),
-            _ => {}
+            State::Disconnected { .. } | State::Connecting | State::Greeting => {}
         }
     }
 

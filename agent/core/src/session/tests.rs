@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use nimbus_protocol::v1::{agent_frame, job_report::Phase, server_frame::Body};
-use nimbus_protocol::version;
+use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, version};
 use proptest::prelude::*;
 
 use super::*;
@@ -219,8 +219,35 @@ fn a_peer_that_breaks_the_protocol_is_left() {
     }
     // What a newer peer may add is no fault.
     let mut session = live();
-    let unknown = Event::Frame(Box::new(v1::ServerFrame { body: None }));
-    assert_eq!(step(&mut session, unknown, 1), []);
+    assert_eq!(step(&mut session, of_a_newer_version(&[0xa2, 0x06, 0x01, 0x07]), 1), []);
+    assert_eq!(session.state(), &State::Live);
+    let mut session = Session::new(Settings::default(), Duration::ZERO);
+    step(&mut session, connected(), 0);
+    assert_eq!(step(&mut session, of_a_newer_version(&[0xa2, 0x06, 0x01, 0x07]), 0), []);
+    step(&mut session, welcome(0), 0);
+    assert_eq!(session.state(), &State::Live, "the welcome may still come");
+}
+
+/// A frame of these bytes, as a control plane of another version sends it.
+fn of_a_newer_version(bytes: &[u8]) -> Event {
+    Event::Frame(Box::new(prost::Message::decode(bytes).unwrap()))
+}
+
+/// One has a field more, the other says the version alone.
+#[test]
+fn a_welcome_of_a_newer_and_of_an_older_control_plane_is_one() {
+    let newer = [0x0a, 0x05, 0x08, 0x01, 0xa0, 0x06, 0x01];
+    let older = [0x0a, 0x02, 0x08, 0x01];
+    for bytes in [&newer[..], &older] {
+        let mut session = Session::new(Settings::default(), Duration::ZERO);
+        step(&mut session, connected(), 0);
+        let then = step(&mut session, of_a_newer_version(bytes), 0);
+        assert_eq!(session.state(), &State::Live, "{then:?}");
+        let most = MAX_BATCH_OBSERVATIONS;
+        assert!(then.contains(&Action::Pull { max_observations: most, max_bytes: BATCH_BYTES }), "{then:?}");
+        step(&mut session, Event::NothingPending, 0);
+        assert!(session.next_timeout() >= SECOND, "a heartbeat that is not said is not one without end");
+    }
 }
 
 #[test]
@@ -260,12 +287,10 @@ fn report_ack(report: &v1::JobReport) -> v1::JobReportAck {
 }
 
 fn reports(actions: &[Action]) -> Vec<v1::JobReport> {
-    let report = |action: &Action| match action {
-        Action::Send(frame) => match &frame.body {
-            Some(agent_frame::Body::JobReport(report)) => Some(report.clone()),
-            _ => None,
-        },
-        _ => None,
+    let report = |action: &Action| {
+        let Action::Send(frame) = action else { return None };
+        let Some(agent_frame::Body::JobReport(report)) = &frame.body else { return None };
+        Some(report.clone())
     };
     actions.iter().filter_map(report).collect()
 }
@@ -437,7 +462,8 @@ impl World {
             }
             Action::Heartbeat if !dropped => self.wire.push((now + delay, beat())),
             Action::Close { .. } => self.wire.clear(),
-            _ => {}
+            Action::Send(_) | Action::Heartbeat | Action::Job(_) | Action::Resync(_) | Action::Renewed(_) => {
+            }
         }
         None
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use ::kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
+use nimbus_agent_core::action::restart_pod::controller_resource;
 use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
@@ -55,7 +56,7 @@ impl RestartPod {
 
     /// The plural of the controller's kind; admission let only known ones through.
     fn resource(&self) -> &'static str {
-        nimbus_agent_core::action::restart_pod::controller_resource(&self.action).unwrap_or_default()
+        controller_resource(&self.action).unwrap_or_default()
     }
 
     fn owner(&self) -> v1::Target {
@@ -68,24 +69,29 @@ impl RestartPod {
             kube::pod(client, &kube::pod_path(&self.target())?).await.map_err(|error| unread(&error))?;
         self.action.preconditions(pod.as_ref())
     }
+}
 
-    /// The pod that came for the old one: the earliest of the owner's that was not there before and is to stay.
-    fn replacement<'a>(&self, pods: &'a [v1::Pod]) -> Option<&'a v1::Pod> {
-        let old = self.target();
-        // A StatefulSet makes the pod again under its name; another pod of it says nothing.
-        let named = |name: &str| self.resource() != "statefulsets" || name == old.name;
-        let new = |pod: &&v1::Pod| {
-            pod.meta.as_ref().is_some_and(|meta| {
-                named(&meta.name)
-                    && meta.uid != old.uid
-                    && !self.checkpoint.known.contains(&meta.uid)
-                    && meta.deleting_since_us == 0
-            })
-        };
-        pods.iter()
-            .filter(new)
-            .min_by_key(|pod| pod.meta.as_ref().map(|meta| (meta.created_at_us, meta.name.clone())))
-    }
+/// The pod that came for the one that `action` names: the earliest of the owner's that is not in `known`, the pods that
+/// were there before, and that is to stay.
+fn replacement<'a>(
+    action: &v1::RestartPod,
+    known: &BTreeSet<String>,
+    pods: &'a [v1::Pod],
+) -> Option<&'a v1::Pod> {
+    let old = action.pod.as_ref()?;
+    // A StatefulSet makes the pod again under its name; another pod of it says nothing.
+    let keeps_the_name = controller_resource(action) == Some("statefulsets");
+    let new = |pod: &&v1::Pod| {
+        pod.meta.as_ref().is_some_and(|meta| {
+            (!keeps_the_name || meta.name == old.name)
+                && meta.uid != old.uid
+                && !known.contains(&meta.uid)
+                && meta.deleting_since_us == 0
+        })
+    };
+    pods.iter()
+        .filter(new)
+        .min_by_key(|pod| pod.meta.as_ref().map(|meta| (meta.created_at_us, meta.name.clone())))
 }
 
 impl Watched for RestartPod {
@@ -98,7 +104,7 @@ impl Watched for RestartPod {
                 return Look::new(format!("the cluster did not answer: {error}"), State::Unanswered);
             }
         };
-        let found = self.replacement(&pods);
+        let found = replacement(&self.action, &self.checkpoint.known, &pods);
         let bound = found.is_some_and(|pod| !pod.node.is_empty());
         if self.checkpoint.cordoned.is_some() && (bound || elapsed >= self.limits.act) {
             // What cannot be lifted now is tried again at the end.
@@ -245,6 +251,44 @@ impl Remedy for RestartPod {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn pod(name: &str, uid: &str, created_at_us: i64) -> v1::Pod {
+        let (name, uid) = (name.to_owned(), uid.to_owned());
+        let meta = v1::ObjectMeta { name, uid, created_at_us, ..v1::ObjectMeta::default() };
+        v1::Pod { meta: Some(meta), ..v1::Pod::default() }
+    }
+
+    /// The UID of what came for pod `db-1` of a controller of this kind, which had `db-0` and `db-1` before.
+    fn came(owner_kind: &str, pods: &[v1::Pod]) -> Option<String> {
+        let old = v1::Target { namespace: "shop".into(), name: "db-1".into(), uid: "old-1".into() };
+        let action =
+            v1::RestartPod { pod: Some(old), owner_kind: owner_kind.into(), ..v1::RestartPod::default() };
+        let known = BTreeSet::from(["old-0".to_owned(), "old-1".to_owned()]);
+        replacement(&action, &known, pods).and_then(|pod| pod.meta.as_ref()).map(|meta| meta.uid.clone())
+    }
+
+    #[test]
+    fn a_stateful_sets_replacement_is_the_new_pod_of_the_same_name() {
+        let before = [pod("db-0", "old-0", 1), pod("db-1", "old-1", 1)];
+        assert_eq!(came("StatefulSet", &before), None, "the old one is not its own replacement");
+        // It is scaled up, and another pod of it is made again, before the one that was evicted is.
+        let others = [pod("db-0", "new-0", 5), pod("db-2", "new-2", 6)];
+        assert_eq!(came("StatefulSet", &others), None);
+        let mut pods = others.to_vec();
+        pods.push(pod("db-1", "new-1", 7));
+        assert_eq!(came("StatefulSet", &pods).as_deref(), Some("new-1"));
+        pods[2].meta.as_mut().unwrap().deleting_since_us = 8;
+        assert_eq!(came("StatefulSet", &pods), None, "what is on its way out is not to stay");
+    }
+
+    #[test]
+    fn a_replica_sets_replacement_is_the_first_pod_that_was_not_there_whatever_its_name() {
+        let pods = [pod("db-1", "old-1", 1), pod("db-x", "new-x", 6), pod("db-y", "new-y", 5)];
+        for kind in ["ReplicaSet", ""] {
+            assert_eq!(came(kind, &pods).as_deref(), Some("new-y"), "{kind:?}");
+        }
+    }
+
     #[test]
     fn a_restart_of_the_replacement_begins_the_wait_anew() {
         let container = v1::Container { restart_count: 1, ..v1::Container::default() };

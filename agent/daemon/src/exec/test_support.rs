@@ -83,7 +83,7 @@ pub(super) fn envelope(now: Timestamp) -> v1::Envelope {
     let digest = plan_digest(&PlanFacts {
         incident,
         scope: &Scope::Host(agent_id()),
-        requested_by: "maria",
+        requested_by: "requester",
         needs_approval: false,
         action: &bytes,
     });
@@ -95,7 +95,7 @@ pub(super) fn envelope(now: Timestamp) -> v1::Envelope {
         epoch: 3,
         incident_id: incident.to_string(),
         plan_digest: digest.to_vec(),
-        requested_by: "maria".into(),
+        requested_by: "requester".into(),
         limits: Some(v1::Limits { act_ms: 5_000, verify_ms: 0, verify_timeout_ms: 0 }),
         action: bytes,
         ..v1::Job::default()

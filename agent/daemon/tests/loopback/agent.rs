@@ -97,12 +97,16 @@ const INCIDENT: &str = "inc_00000000000000000000000000000001";
 
 /// A job that Maria asked for and the operator approved.
 fn job(number: u8, body: Body) -> v1::Job {
+    job_of(number, action::encode(body))
+}
+
+/// The same, of an action in these bytes.
+fn job_of(number: u8, action: Vec<u8>) -> v1::Job {
     let now = nimbus_protocol::to_micros(jiff::Timestamp::now());
-    let action = action::encode(body);
     let digest = plan_digest(&PlanFacts {
         incident: INCIDENT.parse().unwrap(),
         scope: &Scope::Host(AGENT.parse().unwrap()),
-        requested_by: "maria",
+        requested_by: "requester",
         needs_approval: true,
         action: &action,
     });
@@ -120,7 +124,7 @@ fn job(number: u8, body: Body) -> v1::Job {
         epoch: 1,
         incident_id: INCIDENT.into(),
         plan_digest: digest.to_vec(),
-        requested_by: "maria".into(),
+        requested_by: "requester".into(),
         needs_approval: true,
         approvals: vec![approval],
         limits: Some(v1::Limits { act_ms: 5_000, verify_ms: 0, verify_timeout_ms: 5_000 }),
@@ -179,6 +183,40 @@ async fn a_second_copy_a_changed_bit_and_a_changed_file_are_refused_each_with_it
     let refused = site.plane.report(&late.job_id, Phase::Refused).await;
     assert_eq!(refused.code, "precondition_failed");
     assert_eq!(site.content(), "port = 2\n");
+    site.agent.stop().await;
+}
+
+/// A frame whose one field, a job's at its number plus 100, no agent of this version knows.
+#[derive(Clone, PartialEq, prost::Message)]
+struct NewerFrame {
+    #[prost(message, optional, tag = "104")]
+    job: Option<v1::Envelope>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_control_plane_is_listened_to_and_obeyed_in_what_is_understood() {
+    let mut site = Site::new().await;
+    std::fs::write(site.root.join("app.ini"), "port = 1\n").unwrap();
+    let drift = site.file("app.ini").await;
+    let good = restore(20, &drift);
+    let envelope = nimbus_protocol::signed::sign(&good, &site.plane.job_key).envelope().clone();
+    site.plane.send_frame(&NewerFrame { job: Some(envelope) });
+
+    // The same action with a field 100 in it, planned and approved with it.
+    let Ok(Body::RestoreFile(action)) = action::decode(&good.action) else { panic!() };
+    let more = [&prost::Message::encode_to_vec(&action)[..], &[0xa0, 0x06, 0x01]].concat();
+    let mut bytes = vec![0x1a];
+    prost::encoding::encode_varint(more.len() as u64, &mut bytes);
+    bytes.extend(more);
+    let newer = job_of(21, bytes);
+    site.plane.job(&newer);
+    let refused = site.plane.report(&newer.job_id, Phase::Refused).await;
+    assert_eq!(refused.code, "not_understood");
+    assert_eq!(site.content(), "port = 1\n");
+
+    site.plane.job(&good);
+    site.plane.report(&good.job_id, Phase::Succeeded).await;
+    assert_eq!(site.content(), "port = 80\n");
     site.agent.stop().await;
 }
 

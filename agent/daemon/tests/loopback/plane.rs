@@ -39,7 +39,8 @@ struct State {
     reports: mpsc::UnboundedSender<v1::JobReport>,
     /// Reports are heard and not acknowledged.
     silent: AtomicBool,
-    frames: broadcast::Sender<v1::ServerFrame>,
+    /// Encoded frames, also of messages that this version does not know.
+    frames: broadcast::Sender<Vec<u8>>,
     acknowledged: AtomicU64,
     refuse: Mutex<Option<v1::Refusal>>,
     secrets: Mutex<Vec<String>>,
@@ -151,7 +152,12 @@ impl Plane {
 
     /// Sends a signed job to every agent that is connected.
     pub fn send(&self, envelope: v1::Envelope) {
-        self.state.frames.send(v1::ServerFrame { body: Some(server_frame::Body::Job(envelope)) }).unwrap();
+        self.send_frame(&v1::ServerFrame { body: Some(server_frame::Body::Job(envelope)) });
+    }
+
+    /// Sends this message as a frame to every agent that is connected.
+    pub fn send_frame<M: prost::Message>(&self, message: &M) {
+        self.state.frames.send(frame::encode(message).unwrap()).unwrap();
     }
 
     /// Signs and sends a job; gives the envelope.
@@ -163,7 +169,7 @@ impl Plane {
 
     pub fn resync(&self) {
         let request = v1::ResyncRequest { reason: "a test".to_owned() };
-        self.state.frames.send(v1::ServerFrame { body: Some(server_frame::Body::Resync(request)) }).unwrap();
+        self.send_frame(&v1::ServerFrame { body: Some(server_frame::Body::Resync(request)) });
     }
 
     /// The next observation that `pick` takes, within 20 s.
@@ -278,7 +284,7 @@ impl State {
         let control = async {
             loop {
                 tokio::select! {
-                    frame = frames.recv() => write(&mut send, &frame.unwrap()).await,
+                    frame = frames.recv() => drop(send.write_all(&frame.unwrap()).await),
                     frame = read(&mut receive) => match frame.and_then(|frame| frame.body) {
                         None => return,
                         Some(agent_frame::Body::Renew(request)) => {

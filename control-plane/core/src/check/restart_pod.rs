@@ -88,6 +88,13 @@ fn check(
     require(found, 9, known && now.meta.owner_uid == owner.uid, || {
         format!("pod {} is not of a ReplicaSet of a Deployment, nor of a StatefulSet", pod.name)
     });
+    if order.owner_kind == "StatefulSet" {
+        let next = inventory.stateful_sets.get(&owner.uid).map(|set| &set.update_revision);
+        let same = next.is_some_and(|next| !next.is_empty() && *next == now.controller_revision);
+        require(found, 3, same, || {
+            format!("pod {} of revision {next:?} expected, found {:?}", pod.name, now.controller_revision)
+        });
+    }
     if order.avoid_node {
         let on = inventory.nodes.values().find(|n| &n.meta.name == node);
         require(found, 7, on.is_some_and(|n| !n.control_plane), || {

@@ -139,19 +139,30 @@ impl Session {
         match (self.state, stream) {
             (State::Greeting { .. }, Stream::Control) => match body {
                 Some(Body::Hello(hello)) => self.hello(hello),
-                _ => self.malformed("a hello as the first message", "another one or none"),
+                Some(
+                    Body::Heartbeat(_)
+                    | Body::Batch(_)
+                    | Body::Enrol(_)
+                    | Body::Renew(_)
+                    | Body::JobReport(_),
+                )
+                | None => self.malformed("a hello as the first message", "another one or none"),
             },
             (State::Live, Stream::Control) => match body {
                 Some(Body::Heartbeat(_)) => self.actions.push_back(Action::Heartbeat),
                 Some(Body::JobReport(report)) => self.report(report),
                 Some(Body::Renew(request)) => self.renew(request, now),
-                _ => self
+                // A message of a newer agent, which asks for nothing that this version could give.
+                None => {}
+                Some(Body::Hello(_) | Body::Batch(_) | Body::Enrol(_)) => self
                     .malformed("a heartbeat, a report or a renewal on the control stream", "another message"),
             },
             (State::Live, Stream::Data) => match body {
                 Some(Body::Batch(batch)) => self.batch(batch),
-                Some(Body::Heartbeat(_)) => {}
-                _ => self.malformed("a batch on the data stream", "another message"),
+                Some(Body::Heartbeat(_)) | None => {}
+                Some(Body::Hello(_) | Body::Enrol(_) | Body::Renew(_) | Body::JobReport(_)) => {
+                    self.malformed("a batch on the data stream", "another message");
+                }
             },
             (State::Greeting { .. } | State::Admitting { .. }, _) => {
                 self.malformed("nothing before the welcome", "a message");

@@ -125,6 +125,23 @@ fn batches_are_acknowledged_in_order_after_their_commit_and_only_so_many_wait() 
     assert_eq!(sent(&said), [(Stream::Data, ToAgent::Ack(v1::Ack { sequence: 8 }))]);
 }
 
+/// Bytes of a oneof's field 100, which no message of this version has.
+#[test]
+fn a_message_of_a_newer_agent_is_passed_over_and_its_session_goes_on() {
+    let newer = |stream| {
+        let frame = prost::Message::decode(&[0xa2, 0x06, 0x01, 0x07][..]).unwrap();
+        Event::Frame(stream, Box::new(frame))
+    };
+    let (mut session, _) = live(ADMISSION);
+    for stream in [Stream::Control, Stream::Data] {
+        assert_eq!(step(&mut session, newer(stream), at(2)), []);
+    }
+    assert!(matches!(step(&mut session, batch(8..=8), at(2))[..], [Action::Store(_)]));
+    // Before the hello nothing of it is known, not even the version.
+    let mut session = Session::new(agent(), PATIENCE, at(0));
+    assert_eq!(ended(&step(&mut session, newer(Stream::Control), at(1))).0, CloseCode::Malformed);
+}
+
 #[test]
 fn a_batch_out_of_order_and_a_message_on_the_wrong_stream_end_the_session() {
     let backwards = || {

@@ -26,12 +26,12 @@ struct StoredAction {
 }
 
 impl PlannedAction {
-    /// The order to carry out; `None` for an action that this build does not know, which nobody may act on.
+    /// The order to carry out; `None` for one that this build does not understand whole, which nobody may act on.
     pub fn body(&self) -> Option<&Body> {
         self.body.as_ref()
     }
 
-    /// Which action it is; `None` for one that this build does not know.
+    /// Which action it is; `None` for one that this build does not understand whole.
     pub fn kind(&self) -> Option<ActionKind> {
         self.body.as_ref().map(Body::kind)
     }
@@ -59,7 +59,7 @@ impl TryFrom<StoredAction> for PlannedAction {
     fn try_from(stored: StoredAction) -> Result<Self, String> {
         let message = from_hex(&stored.message)
             .ok_or_else(|| "expected an action's message as hex, found something else".to_owned())?;
-        Ok(Self { body: action::decode(&message), message })
+        Ok(Self { body: action::decode(&message).ok(), message })
     }
 }
 

@@ -139,6 +139,16 @@ fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, sett
             set.update_revision
         ));
     }
+    if pod.controller_revision.is_empty() || pod.controller_revision != set.update_revision {
+        let own = match pod.controller_revision.as_str() {
+            "" => "a revision that its agent does not say",
+            own => own,
+        };
+        return Answer::Wait(format!(
+            "a new pod would be of revision {}, and {} is of {own}: that would be an update, and no restart",
+            set.update_revision, incident.object
+        ));
+    }
     let controller = Controller {
         object: set.meta.target(),
         kind: ObjectKind::StatefulSet,

@@ -10,7 +10,7 @@ pub(crate) use nimbus_protocol::action::Body as Order;
 
 /// What a job orders.
 pub(crate) fn order_of(job: &v1::Job) -> Option<Order> {
-    nimbus_protocol::action::decode(&job.action)
+    nimbus_protocol::action::decode(&job.action).ok()
 }
 
 /// Seconds after an arbitrary start.

@@ -134,7 +134,11 @@ impl HostFacts {
 
     fn file(&mut self, observed_at: Timestamp, file: &v1::File) -> bool {
         self.pass.see(&file.path);
-        let (baseline, current) = (facts(file.baseline.as_ref()), facts(file.current.as_ref()));
+        // What is not said is not known: two sides that are both left out agree on nothing.
+        let (Some(baseline_state), Some(current_state)) = (&file.baseline, &file.current) else {
+            return false;
+        };
+        let (baseline, current) = (facts(baseline_state), facts(current_state));
         if baseline == current {
             if !file.first_pass {
                 self.record_match(observed_at, &file.path);
@@ -147,14 +151,13 @@ impl HostFacts {
             self.files_not_kept += 1;
             return true;
         }
-        let size = |state: Option<&v1::FileState>| state.map_or(0, |s| s.size);
         let drift = FileDrift {
             root: file.root.clone(),
             path: file.path.clone(),
-            sizes: (size(file.baseline.as_ref()), size(file.current.as_ref())),
+            sizes: (baseline_state.size, current_state.size),
             diff: file.diff.clone(),
             diff_withheld: file.diff_withheld.clone(),
-            problem: file.current.as_ref().map(|s| s.problem.clone()).unwrap_or_default(),
+            problem: current_state.problem.clone(),
             since: old.map_or(observed_at, |old| old.since),
             baseline,
             current,
@@ -196,9 +199,7 @@ impl HostFacts {
     }
 }
 
-fn facts(state: Option<&v1::FileState>) -> FileFacts {
-    let absent = v1::FileState { kind: "absent".to_owned(), ..Default::default() };
-    let state = state.unwrap_or(&absent);
+fn facts(state: &v1::FileState) -> FileFacts {
     FileFacts {
         kind: state.kind.clone(),
         mode: state.mode,

@@ -163,8 +163,9 @@ impl Ingest {
     async fn route(&mut self, app: &App) -> Result<(), StoreError> {
         while let Some(waiting) = self.waiting.front() {
             let taken = match take_status(app, waiting).await {
-                // The database will not take this one at any time: everybody else goes on.
-                Err(error @ (StoreError::Database { .. } | StoreError::Invalid { .. })) => {
+                // The database will not take this one at any time: everybody else goes on. Any other error is the
+                // database's own, and what waits is taken once it works again.
+                Err(error) if error.is_of_the_row() => {
                     tracing::error!(%error, agent = %waiting.agent, "a status cannot be kept and is skipped");
                     true
                 }

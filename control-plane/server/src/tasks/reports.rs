@@ -37,9 +37,9 @@ impl Reports {
                     app.reports.requeue(waiting);
                     return Ok(false);
                 }
-                // The database does not take this one now, for no reason that is known to pass: everybody else goes on.
-                // It is not acknowledged. Its session ends, and the agent sends it again with the next one.
-                Err(error @ (StoreError::Database { .. } | StoreError::Invalid { .. })) => {
+                // The database takes everything but this one: everybody else goes on. It is not acknowledged. Its session
+                // ends, and the agent sends it again with the next one.
+                Err(error) if error.is_of_the_row() => {
                     tracing::error!(%error, agent = %waiting.agent, "a report cannot be kept; it is asked for again");
                 }
                 Err(error) => {

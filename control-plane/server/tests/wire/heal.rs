@@ -16,19 +16,19 @@ use nimbus_protocol::v1::observation::Body;
 use nimbus_protocol::v1::server_frame::Body as FromServer;
 
 /// Short times, so that a settled owner is settled soon.
-fn quick(dir: &Path) -> Config {
+pub fn quick(dir: &Path) -> Config {
     let mut config = config(dir);
     config.settings.verify_ms = 50;
     config.settings.verify_timeout_ms = 1_000;
     config
 }
 
-async fn connect(plane: &ControlPlane, identity: &Identity) -> Session {
+pub async fn connect(plane: &ControlPlane, identity: &Identity) -> Session {
     let hello = v1::Hello { cluster_uid: UID.into(), cluster_name: "kind".into(), ..identity.hello() };
     identity.connect_with(plane, hello).await.unwrap_or_else(|refusal| panic!("{refusal:?}"))
 }
 
-async fn enable(plane: &ControlPlane) {
+pub async fn enable(plane: &ControlPlane) {
     let app = plane.app();
     // An agent's hello may be between the two.
     for _ in 0..10 {
@@ -48,7 +48,7 @@ async fn incidents(plane: &ControlPlane) -> Vec<Incident> {
 }
 
 /// The next job that the agent gets; it believes only a signature of the keys it got at enrolment.
-async fn job(session: &mut Session, identity: &Identity) -> (v1::Job, v1::Envelope) {
+pub async fn job(session: &mut Session, identity: &Identity) -> (v1::Job, v1::Envelope) {
     loop {
         match session.control().await {
             FromServer::Job(envelope) => {
@@ -63,7 +63,7 @@ async fn job(session: &mut Session, identity: &Identity) -> (v1::Job, v1::Envelo
     }
 }
 
-fn report(job: &v1::Job, phase: Phase) -> v1::JobReport {
+pub fn report(job: &v1::Job, phase: Phase) -> v1::JobReport {
     v1::JobReport {
         job_id: job.job_id.clone(),
         phase: phase.into(),
@@ -118,7 +118,7 @@ async fn a_crash_loop_becomes_a_signed_job_and_is_resolved_with_evidence() {
     assert_eq!(*told.unwrap(), [(UID.to_owned(), vec![ActionKind::RestartPod])]);
     assert_eq!((job.agent_id.as_str(), job.cluster_uid.as_str()), (identity.id.as_str(), UID));
     assert_eq!((job.epoch, job.incident_id.clone()), (plane.app().epoch, seen.id.to_string()));
-    let Some(Action::RestartPod(restart)) = action::decode(&job.action) else { panic!("{job:?}") };
+    let Ok(Action::RestartPod(restart)) = action::decode(&job.action) else { panic!("{job:?}") };
     assert_eq!(restart.pod.as_ref().unwrap().uid, "uid-cart-a");
     assert!(restart.avoid_node);
 

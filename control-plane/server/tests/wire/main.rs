@@ -9,5 +9,6 @@ mod garbage;
 mod gateway;
 mod heal;
 mod hostile;
+mod skew;
 mod startup;
 mod trouble;

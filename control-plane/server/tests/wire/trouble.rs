@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nimbus_control_core::model::AgentKind;
+use nimbus_control_core::model::{Agent, AgentKind, Job, JobState};
 use nimbus_control_plane::{Config, ControlPlane};
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
+use nimbus_protocol::v1::job_report::Phase;
+use nimbus_protocol::v1::observation::Body;
 use nimbus_protocol::v1::server_frame::Body as FromServer;
 use sqlx::Connection as _;
 
 use crate::cluster::{UID, crashing, deployment, healthy, listing, status};
-use crate::common::{closed, config, host, join, read, start, until, within, write};
+use crate::common::{Identity, closed, config, host, join, read, start, until, within, write};
+use crate::heal;
 
 /// What a crash leaves: the files as they are at this moment.
 fn image(from: &Path, to: &Path) {
@@ -20,6 +23,97 @@ fn image(from: &Path, to: &Path) {
         // Copies the permission bits too.
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
+}
+
+/// Somebody with the database in their hands.
+async fn intruder(dir: &Path) -> sqlx::SqliteConnection {
+    let url = format!("sqlite://{}", dir.join("nimbus.db").display());
+    sqlx::SqliteConnection::connect(&url).await.unwrap()
+}
+
+async fn run(intruder: &mut sqlx::SqliteConnection, sql: &str) {
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(intruder).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_the_database_refuses_is_not_acknowledged_and_is_taken_when_it_comes_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = ControlPlane::start(heal::quick(dir.path())).await.unwrap();
+    let identity = join(&plane, "kind", AgentKind::Cluster).await;
+    let other = join(&plane, "other", AgentKind::Host).await;
+    let mut session = heal::connect(&plane, &identity).await;
+    session.tell(UID, vec![status()]).await;
+    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
+    heal::enable(&plane).await;
+    let (job, _) = heal::job(&mut session, &identity).await;
+    let state = async || plane.app().store().get::<Job>(&job.job_id).await.unwrap().unwrap().doc.state;
+    until("a dispatched job", async || (state().await == JobState::Dispatched).then_some(())).await;
+
+    let mut intruder = intruder(dir.path()).await;
+    let refuse =
+        "CREATE TRIGGER refused BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    run(&mut intruder, refuse).await;
+    let accepted = heal::report(&job, Phase::Accepted);
+    write(&mut session.send, ToServer::JobReport(accepted.clone())).await;
+    let acknowledged = async {
+        // Until the session ends, which it does over this report.
+        while let Ok(frame) = read(&mut session.recv).await {
+            if matches!(frame, FromServer::JobReportAck(_)) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(!within("the end of the session", acknowledged).await, "acknowledged without a commit");
+    assert_eq!(state().await, JobState::Dispatched);
+    // Nobody else waits for it.
+    let unknown = v1::JobReport { job_id: "job_nowhere".into(), ..heal::report(&job, Phase::Failed) };
+    other.connect(&plane).await.report(unknown).await;
+    assert!(plane.app().health.ready(), "{:?}", plane.app().health.problems());
+
+    run(&mut intruder, "DROP TRIGGER refused").await;
+    let mut session = heal::connect(&plane, &identity).await;
+    session.report(accepted).await;
+    assert_eq!(state().await, JobState::Running);
+    plane.stop().await;
+}
+
+async fn hostname(plane: &ControlPlane, identity: &Identity) -> String {
+    plane.app().store().get::<Agent>(&identity.id).await.unwrap().unwrap().doc.hostname
+}
+
+fn named(hostname: &str) -> Vec<Body> {
+    vec![Body::AgentStatus(v1::AgentStatus { hostname: hostname.into(), ..Default::default() })]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_is_skipped_only_where_the_database_will_never_take_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let one = join(&plane, "one", AgentKind::Host).await;
+    let two = join(&plane, "two", AgentKind::Host).await;
+    let (mut first, mut second) = (one.connect(&plane).await, two.connect(&plane).await);
+    let is = async |identity: &Identity, name: &str| {
+        until(name, async || (hostname(&plane, identity).await == name).then_some(())).await;
+    };
+    let mut intruder = intruder(dir.path()).await;
+    let refuse = "CREATE TRIGGER refused BEFORE UPDATE ON agents WHEN NEW.doc LIKE '%unheard-of%'
+                  BEGIN SELECT RAISE(ABORT, 'not this one'); END";
+    run(&mut intruder, refuse).await;
+    first.tell("", named("unheard-of")).await;
+    second.tell("", named("taken")).await;
+    is(&two, "taken").await;
+    assert!(plane.app().health.ready(), "{:?}", plane.app().health.problems());
+
+    // A table that is gone takes no row at all: that is the database's fault, and no status is lost over it.
+    run(&mut intruder, "ALTER TABLE agents RENAME TO mislaid").await;
+    first.tell("", named("late")).await;
+    let app = plane.app();
+    until("an unready process", async || (!app.health.ready()).then_some(())).await;
+    run(&mut intruder, "ALTER TABLE mislaid RENAME TO agents").await;
+    is(&one, "late").await;
+    until("a ready process", async || app.health.ready().then_some(())).await;
+    plane.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -138,13 +138,15 @@ impl Entry {
     /// True where nothing that counts as drift differs: kind, content, owner, and mode (which means nothing on a symbolic
     /// link). An unreadable state is unknown, so it is the same as nothing, not even as itself.
     pub fn same(&self, other: &Self) -> bool {
-        if self.kind == Kind::Unreadable || self.kind != other.kind {
+        if self.kind != other.kind {
             return false;
         }
-        let mode = self.kind == Kind::Symlink || self.mode == other.mode;
+        let but_for_the_mode = (self.uid, self.gid, self.sha256) == (other.uid, other.gid, other.sha256);
         match self.kind {
+            Kind::Unreadable => false,
             Kind::Absent => true,
-            _ => mode && (self.uid, self.gid, self.sha256) == (other.uid, other.gid, other.sha256),
+            Kind::Symlink => but_for_the_mode,
+            Kind::File | Kind::Directory | Kind::Other => but_for_the_mode && self.mode == other.mode,
         }
     }
 }

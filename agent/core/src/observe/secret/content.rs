@@ -247,7 +247,7 @@ mod tests {
             "create user app identified by hunter2",
             "CREATE USER app IDENTIFIED WITH mysql_native_password BY 'x'",
             "ALTER ROLE app WITH LOGIN PASSWORD 'hunter2'",
-            "alice:$6$salt$hash",
+            "admin:$6$salt$hash",
             "x: {SSHA}abcdef",
             "model sk-proj-abcdEFGH1234",
             "key=0123456789abcdef0123456789abcdef",

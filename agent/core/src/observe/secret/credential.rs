@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn known_by_their_shape() {
         for text in [
-            "alice:$6$salt$hash",
+            "admin:$6$salt$hash",
             "root:$y$j9T$abcdef$ghi:19000:0:99999:7:::",
             "web:$2y$10$abcdefghijklmnopqrstuv",
             "hash: $argon2id$v=19$m=65536,t=3,p=4$c2FsdA$aGFzaA",

@@ -91,3 +91,31 @@ fn an_acknowledgement_is_a_line_and_a_row() {
     assert_eq!(incident.doc.history.last().unwrap().text, "seen by operator: on it");
     assert!(remediation::acknowledge(&incident, "operator", "on it", lab.now).unwrap().is_empty());
 }
+
+#[test]
+fn a_rule_consents_where_the_cluster_is_enabled_for_it_and_never_in_a_persons_place() {
+    for (enabled, due) in [
+        (vec![], 0),
+        (vec![ActionKind::RollbackDeployment, ActionKind::UncordonNode], 0),
+        (vec![ActionKind::RestartPod], 1),
+    ] {
+        let mut lab = crash_loop();
+        lab.clusters.values_mut().next().unwrap().doc.enabled.clone_from(&enabled);
+        let jobs = lab.settle();
+        assert_eq!(jobs.len(), due, "{enabled:?}");
+        for job in jobs {
+            let said: Vec<_> =
+                job.approvals.iter().map(|a| (a.by.as_str(), a.approval_id.as_str())).collect();
+            assert_eq!(said, [("policy:pod_crash_loop", "")], "the rule by its name, and no person's id");
+            assert!(!job.needs_approval);
+        }
+    }
+    // What needs a person waits for one, whatever is enabled.
+    let mut lab = stuck_rollout();
+    lab.clusters.values_mut().next().unwrap().doc.enabled = ActionKind::ALL.to_vec();
+    assert!(lab.settle().is_empty());
+    lab.decide("operator", crate::approval::Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    let [approval] = &jobs[0].approvals[..] else { panic!("{jobs:?}") };
+    assert!(jobs[0].needs_approval && approval.by == "operator" && !approval.approval_id.is_empty());
+}

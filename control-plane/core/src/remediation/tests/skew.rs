@@ -8,6 +8,7 @@ use crate::check;
 use crate::model::*;
 use crate::remedies::{self, Consent};
 use crate::testing::{Order, lab::agent_id, order_of};
+use v1::Observation;
 
 /// What the agent of `lab` lists anew, as a new leader would: every kind but `missing`.
 fn lists_all_but(lab: &mut Lab, missing: &[ObjectKind]) {
@@ -95,6 +96,152 @@ fn a_kind_of_a_newer_agent_changes_nothing_of_what_is_known() {
     assert_eq!(lab.settle().len(), 1);
 }
 
+/// Field 100, a varint of 1: no message of this version has it.
+const MORE: [u8; 3] = [0xa0, 0x06, 0x01];
+
+/// What an agent of another version sends as this observation's field of that number.
+fn of_another_version(number: u32, object: &[u8]) -> v1::Observation {
+    use prost::encoding::{WireType, encode_key, encode_varint};
+    let cluster = Observation { cluster_uid: CLUSTER.into(), sequence: 1, ..Default::default() };
+    let mut bytes = prost::Message::encode_to_vec(&cluster);
+    encode_key(number, WireType::LengthDelimited, &mut bytes);
+    encode_varint(object.len() as u64, &mut bytes);
+    bytes.extend(object);
+    prost::Message::decode(&bytes[..]).unwrap()
+}
+
+/// A whole object, between the marks of its kind and between those of a known one.
+#[test]
+fn an_object_of_a_kind_of_a_newer_agent_is_passed_over() {
+    let mut lab = crash_loop();
+    let mut object = of_another_version(99, &prost::Message::encode_to_vec(&pod("web-1", "1", "node-a")));
+    assert!(object.body.is_none() && crate::world::sanitize(&mut object));
+    let before = lab.world.clone();
+    for kind in ["Gateway", "Node"] {
+        lab.see(begin(kind, 1));
+        assert!(!lab.world.apply(agent_id(), &object, lab.now));
+        for node in
+            lab.cluster_bodies().into_iter().filter(|body| body.object_kind() == Some(ObjectKind::Node))
+        {
+            lab.see(node);
+        }
+        lab.see(end(kind, 1));
+    }
+    assert_eq!(lab.world.to_snapshot(), before.to_snapshot());
+    assert_eq!(kinds_of_orders(&lab.settle()), [ActionKind::RestartPod]);
+}
+
+#[test]
+fn more_in_an_object_of_a_newer_agent_takes_nothing_from_what_is_known_of_it() {
+    let crashing = crashing(pod("web-1", "0", "node-a"), 4);
+    let newer = [&prost::Message::encode_to_vec(&crashing)[..], &MORE].concat();
+    let mut observation = of_another_version(20, &newer);
+    assert!(crate::world::sanitize(&mut observation));
+    assert_eq!(observation.body, Some(Body::Pod(crashing)));
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    assert!(lab.world.apply(agent_id(), &observation, lab.now));
+    assert_eq!(kinds_of_orders(&lab.settle()), [ActionKind::RestartPod]);
+}
+
+/// The revision of a StatefulSet's pod is what says whether a new one would be the same.
+#[test]
+fn a_pod_whose_revision_an_older_agent_does_not_say_is_not_restarted() {
+    for (said, revision) in [("", "db-1"), ("db-1", ""), ("db-0", "db-1"), ("db-1", "db-1")] {
+        let mut lab = Lab::new();
+        lab.see(Body::StatefulSet(stateful_set("db", 1, revision)));
+        lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, said), 4)));
+        let due = usize::from(said == revision);
+        assert_eq!(lab.settle().len(), due, "pod of {said:?}, set of {revision:?}");
+        let restart = v1::RestartPod {
+            pod: Some(v1::Target { namespace: "shop".into(), name: "db-0".into(), uid: "pod-db-0".into() }),
+            owner: Some(v1::Target { namespace: "shop".into(), name: "db".into(), uid: "sts-db".into() }),
+            node: "node-a".into(),
+            container: "app".into(),
+            owner_kind: "StatefulSet".into(),
+            ..Default::default()
+        };
+        let mut lab_plan = plan_of_a_restart();
+        lab_plan.action = PlannedAction::from(Order::RestartPod(restart));
+        lab_plan.digest = lab_plan.computed_digest();
+        let found = check::of_plan(&lab_plan, &lab.snapshot());
+        assert_eq!(found.is_empty(), due == 1, "the checker sees it by itself: {found:?}");
+    }
+}
+
+/// A plan for the pod of a Deployment, whose action a test replaces.
+fn plan_of_a_restart() -> Plan {
+    let mut lab = crash_loop();
+    lab.settle();
+    lab.plans.values().next().unwrap().doc.clone()
+}
+
+/// `OnDelete` is the one strategy under which nothing is being brought out; one that is left out, or new, is not it.
+#[test]
+fn an_update_strategy_that_is_not_known_is_not_taken_for_one_that_waits() {
+    for (strategy, due) in [("", 0), ("MaxUnavailable", 0), ("RollingUpdate", 0), ("OnDelete", 1)] {
+        let mut lab = Lab::new();
+        lab.see(Body::StatefulSet(v1::StatefulSet {
+            current_revision: "db-0".into(),
+            update_strategy: strategy.into(),
+            ..stateful_set("db", 1, "db-1")
+        }));
+        lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, "db-1"), 4)));
+        assert_eq!(lab.settle().len(), due, "{strategy:?}");
+    }
+}
+
+#[test]
+fn health_that_an_older_agent_does_not_date_is_no_recovery() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    lab.see(gone("Pod", "pod-web-1-0"));
+    lab.see(Body::Pod(v1::Pod { ready_since_us: 0, ..pod("web-1", "r", "node-b") }));
+    lab.pass(3_600);
+    lab.settle();
+    assert!(lab.open(IncidentKind::PodCrashLoop).is_open());
+}
+
+#[test]
+fn a_revision_without_its_template_is_no_good_one_to_go_back_to() {
+    let mut lab = Lab::new();
+    lab.see(Body::Deployment(v1::Deployment { template_hash: Vec::new(), ..deployment("web", 3, 6) }));
+    lab.see(Body::ReplicaSet(v1::ReplicaSet { template_hash: Vec::new(), ..replica_set("web", 6, 3) }));
+    lab.see(Body::Deployment(stuck("web", 3, 7)));
+    lab.see(Body::ReplicaSet(replica_set("web", 7, 0)));
+    lab.see(Body::Pod(crashing(pod("web-7", "0", "node-b"), 6)));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.live_approvals(), 0, "nobody is asked to approve what could not be named");
+}
+
+#[test]
+fn a_file_of_which_neither_side_is_said_is_not_as_it_should_be() {
+    let mut lab = drifted_file();
+    lab.diagnose();
+    let path = "/srv/etc/app.conf";
+    let unsaid = v1::File { root: "/srv/etc".into(), path: path.into(), ..Default::default() };
+    let half = v1::File { current: Some(file_state("file", 0o640, 1)), ..unsaid.clone() };
+    for file in [unsaid, half] {
+        lab.see_host(begin("File", 0));
+        assert!(!lab.see_host(Body::File(file)));
+        lab.see_host(end("File", 0));
+        lab.settle();
+        assert!(lab.open(IncidentKind::FileDrift).is_open());
+    }
+}
+
+/// A phase that this version does not know says nothing of how the job ended.
+#[test]
+fn a_report_of_a_newer_agents_phase_ends_no_job() {
+    let mut lab = crash_loop();
+    let jobs = lab.settle();
+    lab.apply(&jobs[0]);
+    let newer = v1::JobReport { job_id: jobs[0].job_id.clone(), phase: 99, ..Default::default() };
+    let changes = crate::remediation::report(&lab.snapshot(), agent_id(), &newer, lab.now);
+    assert!(changes.is_empty(), "{changes:?}");
+    assert_eq!(lab.jobs.values().next().unwrap().doc.state, JobState::Running);
+}
+
 #[test]
 fn words_that_this_version_does_not_know_allow_nothing_and_forbid_nothing_else() {
     let mut lab = crash_loop();
@@ -133,6 +280,26 @@ fn a_plan_with_an_action_of_a_newer_build_is_never_carried_out() {
     assert!(lab.dispatch().is_empty());
     // The next pass makes a plan of its own in its place.
     assert_eq!(kinds_of_orders(&lab.settle()), [ActionKind::RestartPod]);
+}
+
+/// A plan of a newer control plane with a condition that this one does not know: dispatching it would skip a
+/// condition that nobody here checked.
+#[test]
+fn a_plan_with_more_in_its_action_than_this_build_knows_is_never_carried_out() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    lab.plan();
+    let plan = lab.plans.values_mut().next().unwrap();
+    let more = nimbus_protocol::to_hex(&MORE);
+    let mut stored = serde_json::to_value(&plan.doc.action).unwrap();
+    stored["message"] = format!("{}{more}", stored["message"].as_str().unwrap()).into();
+    plan.doc.action = serde_json::from_value(stored).unwrap();
+    plan.doc.digest = plan.doc.computed_digest();
+    let plan = plan.doc.clone();
+    assert!(plan.action.body().is_none() && plan.action.message().ends_with(&MORE));
+    assert!(check::check(&plan, &lab.snapshot(), lab.now).iter().any(|v| v.invariant == 3));
+    assert!(lab.dispatch().is_empty());
+    assert_eq!(kinds_of_orders(&lab.settle()), [ActionKind::RestartPod], "a plan of its own takes its place");
 }
 
 /// The planner and its checker are written apart; where they speak of the same thing they agree, action by action.

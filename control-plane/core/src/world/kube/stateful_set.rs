@@ -28,7 +28,8 @@ pub struct StatefulSet {
     pub current_revision: String,
     /// Revision that is being brought out; the same as `current_revision` when nothing is.
     pub update_revision: String,
-    /// Does its controller replace pods by itself, one after the other? With `OnDelete` it does not.
+    /// Does its controller replace pods by itself, one after the other? With `OnDelete` it does not; with a strategy that is
+    /// not said or not known it may.
     pub rolls: bool,
     /// Hash of the pod template, hex.
     pub template_hash: String,
@@ -61,7 +62,7 @@ impl From<v1::StatefulSet> for StatefulSet {
             available: s.available,
             current_revision: s.current_revision,
             update_revision: s.update_revision,
-            rolls: s.update_strategy == "RollingUpdate",
+            rolls: s.update_strategy != "OnDelete",
             template_hash: to_hex(&s.template_hash),
             images: s.images,
             manager: s.manager,

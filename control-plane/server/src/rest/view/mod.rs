@@ -12,6 +12,7 @@ pub use drift::{baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
 
 use nimbus_api as api;
+use nimbus_control_core::remedies::Consent;
 use nimbus_control_core::{model, rules};
 
 /// What something is about.
@@ -177,7 +178,7 @@ pub fn tried(job: &model::Job) -> api::HistoryItem {
         object: object(&job.object),
         reason: job.reason.clone(),
         incident_id: job.incident_id.to_string(),
-        automatic: job.approval_id.is_none() && !rules::is_command(job.action),
+        automatic: job.approval_id.is_none() && rules::consent(job.action) != Consent::Command,
         approval_id: job.approval_id.as_ref().map(ToString::to_string),
         applied_at: job.applied_at,
         finished_at: job.finished_at,
