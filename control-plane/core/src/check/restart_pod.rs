@@ -79,9 +79,10 @@ fn check(
         format!("container {container} with {} restarts expected, found {restarts:?}", order.min_restarts)
     });
     let known = match order.owner_kind.as_str() {
-        "" | "ReplicaSet" => inventory.replica_sets.get(&owner.uid).is_some_and(|set| {
-            set.meta.owner_kind == "Deployment" && inventory.deployments.get(&set.meta.owner_uid).is_some()
-        }),
+        "" | "ReplicaSet" => {
+            let set = inventory.replica_sets.get(&owner.uid);
+            set.is_some_and(|set| inventory.deployments.get(&set.meta.owner_uid).is_some())
+        }
         "StatefulSet" => inventory.stateful_sets.get(&owner.uid).is_some(),
         _ => false,
     };

@@ -1,4 +1,7 @@
 //! Relations between objects: which pods belong to which workload, and whether a workload is healthy as a whole.
+//!
+//! An owner is found by its UID among the objects of its own kind; what has the same kind's name in another API group is
+//! not among them.
 
 use std::collections::BTreeMap;
 
@@ -33,12 +36,12 @@ pub enum Health {
 impl Inventory {
     /// The Deployment that a ReplicaSet belongs to.
     pub fn deployment_of(&self, set: &ReplicaSet) -> Option<&Deployment> {
-        (set.meta.owner_kind == "Deployment").then(|| self.deployments.get(&set.meta.owner_uid)).flatten()
+        self.deployments.get(&set.meta.owner_uid)
     }
 
     /// The ReplicaSet that a pod belongs to.
     pub fn replica_set_of(&self, pod: &Pod) -> Option<&ReplicaSet> {
-        (pod.meta.owner_kind == "ReplicaSet").then(|| self.replica_sets.get(&pod.meta.owner_uid)).flatten()
+        self.replica_sets.get(&pod.meta.owner_uid)
     }
 
     /// A pod's ReplicaSet and Deployment.
@@ -50,17 +53,14 @@ impl Inventory {
     /// The ReplicaSets of a Deployment that are not on their way out.
     pub fn replica_sets_of(&self, deployment: &str) -> impl Iterator<Item = &ReplicaSet> {
         let sets = self.owned.by(deployment).filter_map(|uid| self.replica_sets.get(uid));
-        sets.filter(|set| set.meta.owner_kind == "Deployment" && !set.meta.deleting)
+        sets.filter(|set| !set.meta.deleting)
     }
 
     /// The pods of a Deployment that still have to run.
     pub fn pods_of(&self, deployment: &str) -> impl Iterator<Item = &Pod> {
-        let sets = self
-            .owned
-            .by(deployment)
-            .filter(|uid| self.replica_sets.get(uid).is_some_and(|set| set.meta.owner_kind == "Deployment"));
+        let sets = self.owned.by(deployment).filter(|uid| self.replica_sets.get(uid).is_some());
         let pods = sets.flat_map(|set| self.owned.by(set)).filter_map(|uid| self.pods.get(uid));
-        pods.filter(|pod| pod.is_active() && pod.meta.owner_kind == "ReplicaSet")
+        pods.filter(|pod| pod.is_active())
     }
 
     /// What makes a pod, and would make another one: its Deployment, otherwise whatever controls it, otherwise nothing.
