@@ -76,8 +76,9 @@ pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -
     }
 }
 
-/// A workload whose object is not watched: its pods that are there are well, or none is left. That no pod is there is no
-/// evidence where the workload's kind is only not listed at the moment: between two pods of it there is none.
+/// A workload whose object is not watched: its pods that are there are well, and the one that the incident is about, or one
+/// that came after it, is among them; or none is left. That no pod is there is no evidence where the workload's kind is only
+/// not listed at the moment: between two pods of it there is none.
 fn single(
     inventory: &Inventory,
     incident: &Incident,
@@ -87,12 +88,19 @@ fn single(
     let belongs = |pod: &&Pod| pod.meta.uid == incident.object.uid() || pod.meta.owner_uid == workload.uid();
     let mut pods = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).peekable();
     if pods.peek().is_none() {
-        if matches!(workload, Workload::StatefulSet(_) | Workload::DaemonSet(_)) {
-            return None;
-        }
-        return Some(format!("{} no longer exists", incident.object));
+        return match workload {
+            Workload::Deployment(_) | Workload::StatefulSet(_) | Workload::DaemonSet(_) => None,
+            Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) | Workload::Other(_) => {
+                Some(format!("{} no longer exists", incident.object))
+            }
+        };
     }
-    pods.all(well).then(|| format!("{} has been ready long enough", incident.object))
+    // Its other pods were well all the time: that they are is no evidence of a recovery.
+    let tells = |pod: &&Pod| {
+        pod.meta.uid == incident.object.uid() || pod.ready_since.is_some_and(|at| at >= incident.created_at)
+    };
+    let told = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).any(|pod| tells(&pod));
+    (told && pods.all(well)).then(|| format!("{} has been ready long enough", incident.object))
 }
 
 /// Does the world agree that the workload is well, right after a job says so?

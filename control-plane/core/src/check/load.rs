@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ActionRules, Violations, require, rules_of};
+use super::{ActionRules, Authority, Violations, require, rules_of};
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::PlanId;
 
@@ -89,10 +89,20 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
         (None, None) => job.object == plan.object && job.scope == plan.scope,
         (Some(_), None) | (None, Some(_)) => false,
     };
+    // Against what a person orders counts what was ordered before, not what was tried by itself.
+    let ordered = plan.action.body().filter(|order| match rules_of(order).authority() {
+        Authority::Requester => true,
+        Authority::Rule | Authority::Approver => false,
+    });
+    let ordered = ordered.map(nimbus_protocol::action::Body::kind);
     let counted = |job: &&Job| {
         let helped = job.state == JobState::Succeeded;
         let done = job.state.is_final() && job.state != JobState::Refused;
-        same(job) && done && job.attempts_reset_at.is_none() && (automatic || !helped)
+        same(job)
+            && ordered.is_none_or(|action| action == job.action)
+            && done
+            && job.attempts_reset_at.is_none()
+            && (automatic || !helped)
     };
     let made: Vec<&Job> =
         snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|j| &j.doc).filter(counted).collect();

@@ -19,8 +19,10 @@ pub(super) fn require_observed(
     match &plan.scope {
         Scope::Cluster(uid) => {
             let inventory = snapshot.world.clusters.get(uid);
-            let led =
-                inventory.is_some_and(|i| i.leader.is_some_and(|agent| snapshot.connected.contains(&agent)));
+            let leads = |id| snapshot.agents.iter().any(|agent| agent.doc.id == id && agent.doc.leading);
+            let led = inventory
+                .and_then(|inventory| inventory.leader)
+                .is_some_and(|agent| snapshot.connected.contains(&agent) && leads(agent));
             require(found, 3, led, || format!("nobody connected watches cluster {uid}"));
             let listed = |i: &crate::world::Inventory| {
                 rules.needs().iter().all(|kind| i.is_listed(*kind) && i.not_kept(*kind) == 0)

@@ -130,6 +130,10 @@ fn with_nobody_connected_nothing_is_seen_and_nobody_can_act() {
     let (mut lab, plan) = ready();
     lab.connected.clear();
     assert_eq!(numbers(&lab, &plan), [3, 12]);
+    // Connected, and no longer the one that watches.
+    let (mut lab, plan) = ready();
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.leading = false;
+    assert_eq!(numbers(&lab, &plan), [3, 12]);
 }
 
 #[test]

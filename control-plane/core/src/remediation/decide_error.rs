@@ -110,6 +110,9 @@ pub enum DecideError {
         /// Why.
         problem: String,
     },
+    /// The agent that would carry the order out is away or does not allow it.
+    #[error("{0}; nothing was changed")]
+    NotAllowed(String),
     /// The world is not known well enough.
     #[error("{0}; try again when it is")]
     Unknown(String),

@@ -9,10 +9,11 @@ use super::decide_error::DecideError;
 use super::record::{Record, transition};
 use crate::approval::SUPERSEDED;
 use crate::model::{
-    ActionKind, Approval, ChangeSet, Cluster, Incident, IncidentKind, IncidentState, Mode, Versioned,
+    ActionKind, Approval, ChangeSet, Cluster, Incident, IncidentKind, IncidentState, Mode, Plan, Versioned,
 };
 use crate::remedies;
 use crate::rules;
+use crate::safety;
 use crate::snapshot::Snapshot;
 
 /// Plans to make a drifted file's present state its new baseline: the person's command is the decision.
@@ -42,22 +43,34 @@ pub fn accept_baseline(
     }
     let mut record = Record::new(now);
     let mut after = doc.clone();
-    for approval in s.approvals.iter().filter(|a| a.doc.incident_id == incident) {
-        record.expire_approval(
-            approval,
-            &format!("{SUPERSEDED}: {by} accepts the present state as the baseline"),
-        );
+    put_in_force(s, &mut record, &mut after, plan, "accepts the present state as the baseline", now)?;
+    record.incident(found, after);
+    Ok(record.changes)
+}
+
+/// Puts what a person ordered in the place of whatever was planned or asked for an incident; `what` they do, in words.
+/// Refused where the agent that would carry it out is away or does not allow it: an order does not wait for either.
+pub(super) fn put_in_force(
+    s: &Snapshot<'_>,
+    record: &mut Record,
+    after: &mut Incident,
+    plan: Plan,
+    what: &str,
+    now: Timestamp,
+) -> Result<(), DecideError> {
+    safety::refuse_order(&plan, s).map_err(DecideError::NotAllowed)?;
+    let by = plan.requested_by.clone();
+    for approval in s.approvals.iter().filter(|a| a.doc.incident_id == after.id) {
+        record.expire_approval(approval, &format!("{SUPERSEDED}: {by} {what}"));
     }
     after.plan_id = Some(plan.id);
     after.approval_id = None;
     after.next_attempt_at = None;
     after.silenced_until = None;
-    let reason = format!("{by} accepts the present state as the baseline; the job is next");
-    transition(&mut after, IncidentState::Open, &reason, now);
-    record.audit_by(by, "plan.made", &plan.id, &after.cluster, plan.summary.clone());
+    transition(after, IncidentState::Open, &format!("{by} {what}; the job is next"), now);
+    record.audit_by(&by, "plan.made", &plan.id, &after.cluster, plan.summary.clone());
     record.changes.plans.push(Versioned::new(plan));
-    record.incident(found, after);
-    Ok(record.changes)
+    Ok(())
 }
 
 /// Forgets a denial, so that the plan is asked again.

@@ -212,6 +212,13 @@ impl<'p> Pass<'p, '_> {
     /// A plan that a person asked for is not replaced by one of ours, while it is still about what is there.
     fn keeps_requested_plan(&mut self) -> bool {
         let Some(plan) = self.plan().filter(|plan| plan.requested_by != NIMBUS) else { return false };
+        let until = later(plan.created_at, SignedDuration::from_secs(self.s.settings.approval_ttl_s.into()));
+        if until <= self.now {
+            let reason = format!("what {} asked for could not be done until {until:.0}", plan.requested_by);
+            self.drop_plan(&reason);
+            self.after.note(self.now, reason);
+            return false;
+        }
         if let Some(violation) = check::of_plan(plan, self.s).first() {
             let reason = format!("what {} asked for no longer fits: {}", plan.requested_by, violation.text);
             self.drop_plan(&reason);

@@ -41,15 +41,20 @@ pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timesta
         return record.changes;
     }
     let Some(after) = advance(&job.doc, report, now) else {
-        if report.phase() == Phase::ReplayRefused {
-            record.audit_by(
-                &agent.to_string(),
-                "job.replay_refused",
-                &job.doc.id,
-                &job.doc.cluster,
-                describe(report),
-            );
-        }
+        let word = match report.phase() {
+            Phase::ReplayRefused => "job.replay_refused",
+            // It says nothing of how the job ended; what a newer agent said is kept for whoever looks.
+            Phase::Unspecified => "job.report_not_understood",
+            Phase::Accepted
+            | Phase::Refused
+            | Phase::Applied
+            | Phase::Succeeded
+            | Phase::Failed
+            | Phase::Compensated
+            | Phase::Unknown => return record.changes,
+        };
+        let text = format!("phase {}: {}", report.phase, describe(report));
+        record.audit_by(&agent.to_string(), word, &job.doc.id, &job.doc.cluster, text);
         return record.changes;
     };
     let action = format!("job.{}", word(report.phase()));

@@ -5,12 +5,11 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::ids::{IdSource, IncidentId, PlanId};
 
 use super::decide_error::DecideError;
-use super::operator::idle;
-use super::record::{Record, transition};
-use crate::approval::SUPERSEDED;
+use super::operator::{idle, put_in_force};
+use super::record::Record;
 use crate::causes::correlate;
 use crate::check;
-use crate::model::{ChangeSet, Incident, IncidentKind, IncidentState, Job, JobState, Plan, Versioned};
+use crate::model::{ChangeSet, Incident, IncidentKind, Job, JobState, Plan, Versioned};
 use crate::remedies;
 use crate::snapshot::Snapshot;
 
@@ -59,17 +58,7 @@ pub fn withdraw_baseline(
     if let Some(violation) = check::of_plan(&plan, s).first() {
         return Err(DecideError::NotInForce { path: accept.path.clone(), problem: violation.text.clone() });
     }
-    for approval in s.approvals.iter().filter(|a| a.doc.incident_id == after.id) {
-        record.expire_approval(approval, &format!("{SUPERSEDED}: {by} takes back the accepted baseline"));
-    }
-    after.plan_id = Some(plan.id);
-    after.approval_id = None;
-    after.next_attempt_at = None;
-    after.silenced_until = None;
-    let reason = format!("{by} takes back the accepted baseline; the job is next");
-    transition(&mut after, IncidentState::Open, &reason, now);
-    record.audit_by(by, "plan.made", &plan.id, &after.cluster, plan.summary.clone());
-    record.changes.plans.push(Versioned::new(plan));
+    put_in_force(s, &mut record, &mut after, plan, "takes back the accepted baseline", now)?;
     if let Some(found) = found {
         record.incident(found, after);
     } else {

@@ -7,6 +7,8 @@
 use jiff::Timestamp;
 
 use crate::model::{Incident, Job, JobState, ObjectRef, Plan, Scope, Workload};
+use crate::remedies::{self, Consent};
+
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
 
@@ -63,6 +65,18 @@ impl<'a> Attempts<'a> {
         let mut jobs: Vec<&Job> = snapshot.all_jobs().filter(counts).collect();
         jobs.sort_by_key(|job| (ended(job), job.id));
         Self { jobs }
+    }
+
+    /// Those that count against a plan. What a person orders is another thing than what was tried by itself: only what was
+    /// ordered before counts against it.
+    pub fn before(plan: &Plan, snapshot: &Snapshot<'a>) -> Self {
+        let mut attempts = Self::on(&Subject::of_plan(plan), !super::is_automatic(plan), snapshot);
+        if let Some(action) =
+            plan.action.kind().filter(|action| remedies::of(*action).consent() == Consent::Command)
+        {
+            attempts.jobs.retain(|job| job.action == action);
+        }
+        attempts
     }
 
     /// How many.

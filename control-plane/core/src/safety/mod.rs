@@ -100,6 +100,17 @@ fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option
     )))
 }
 
+/// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.
+pub(crate) fn refuse_order(plan: &Plan, snapshot: &Snapshot<'_>) -> Result<(), String> {
+    let agent = snapshot.actor(&plan.scope)?;
+    match plan.action.kind().and_then(|action| allowed(action, agent)) {
+        Some(Blocked::NeedsOperator(why) | Blocked::Temporary(why) | Blocked::AttemptsExhausted(why)) => {
+            Err(why)
+        }
+        None => Ok(()),
+    }
+}
+
 fn allowed(action: ActionKind, agent: &Agent) -> Option<Blocked> {
     let may = |word: ActionKind| agent.allowed_actions.iter().any(|a| a == word.as_str());
     // Taking a file as it is writes less than putting it back: who allows the one allows the other to be asked.
@@ -114,7 +125,7 @@ fn allowed(action: ActionKind, agent: &Agent) -> Option<Blocked> {
 }
 
 fn exhausted(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Option<Blocked> {
-    let attempts = Attempts::on(&Subject::of_plan(plan), !is_automatic(plan), snapshot);
+    let attempts = Attempts::before(plan, snapshot);
     let most = snapshot.settings.attempts;
     // The incident remembers what the jobs in the snapshot no longer show.
     let made = if is_automatic(plan) { attempts.count().max(incident.attempts) } else { attempts.count() };
@@ -139,7 +150,7 @@ fn blocked_by_storm(plan: &Plan, snapshot: &Snapshot<'_>, storms: &Storms) -> Op
 }
 
 fn back_off(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Option<Blocked> {
-    let attempts = Attempts::on(&Subject::of_plan(plan), !is_automatic(plan), snapshot);
+    let attempts = Attempts::before(plan, snapshot);
     let next = attempts.next_at(snapshot.settings).max(incident.next_attempt_at)?;
     (now < next).then(|| Blocked::Temporary(format!("waits until {next:.0} before the next attempt")))
 }

@@ -23,8 +23,9 @@ use crate::model::RevisionHistory;
 /// that would shut every later leader out.
 const TERM_AHEAD: u64 = 366 * 24 * 60;
 
-/// A cluster's inventory.
+/// A cluster's inventory. What a stored one does not have yet, such as a kind of a later build, is not listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Inventory {
     /// Pods by UID.
     pub pods: Table<Pod>,

@@ -183,6 +183,9 @@ impl From<DecideError> for ApiError {
             }
             DecideError::NotAccepted { .. } => Self::conflict("not_accepted", detail)
                 .remedy("`nimbus drift baseline list` shows what was accepted and what became of it"),
+            DecideError::NotAllowed(_) => {
+                Self::new(StatusCode::FORBIDDEN, "not_allowed", "Refused by policy", detail)
+            }
             DecideError::NotInForce { .. } => Self::conflict("not_in_force", detail)
                 .remedy("`nimbus drift show` says what the baseline is now"),
             DecideError::NoBaseline { .. } => Self::conflict("no_baseline", detail),

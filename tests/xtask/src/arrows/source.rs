@@ -94,8 +94,10 @@ impl Parser<'_> {
 
     fn word(&mut self, word: &str) {
         let module_level = self.open.last().is_some_and(|(_, depth)| *depth == self.depth);
-        let follows_path =
-            self.at > 0 && matches!(self.tokens[self.at - 1].0, Token::Separator | Token::Mark('.'));
+        let before = |n| self.at.checked_sub(n).map(|at: usize| &self.tokens[at].0);
+        // After one dot it is a member; after two, as in `..super::filter()`, a path begins.
+        let member = before(1) == Some(&Token::Mark('.')) && before(2) != Some(&Token::Mark('.'));
+        let follows_path = member || before(1) == Some(&Token::Separator);
         match (word, self.token(1)) {
             ("use", Some(Token::Word(_) | Token::Separator | Token::Mark('{'))) => {
                 self.at += 1;

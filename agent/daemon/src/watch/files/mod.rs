@@ -113,8 +113,10 @@ impl Files {
         self.report_status().await;
     }
 
-    /// Reports everything that differs, again, between two marks: what is not reported in between is as it should be.
-    async fn report_all(&self) {
+    /// Reports everything that differs, again, between two marks: what is not reported in between is as it should be. While
+    /// one root's baseline or state is not known the second mark is owed, and nothing follows from what is not reported.
+    /// True when it was sent.
+    async fn report_all(&self) -> bool {
         self.mark(sync_mark::Phase::Begin).await;
         for (text, _) in &self.roots {
             let observations = self.observations.clone();
@@ -125,7 +127,20 @@ impl Files {
             })
             .await;
         }
-        self.mark(sync_mark::Phase::End).await;
+        let known = self.are_known().await;
+        if known {
+            self.mark(sync_mark::Phase::End).await;
+        }
+        known
+    }
+
+    async fn are_known(&self) -> bool {
+        for (text, _) in &self.roots {
+            if self.with(text, |root| root.is_known()).await != Some(true) {
+                return false;
+            }
+        }
+        true
     }
 
     async fn mark(&self, phase: sync_mark::Phase) {
@@ -177,6 +192,8 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut retries = tokio::time::interval_at((Instant::now() + RETRY).into(), RETRY);
     retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // A full report was begun and not ended.
+    let mut owed = false;
     loop {
         tokio::select! {
             () = touched.wait() => {
@@ -198,10 +215,13 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
                 } else {
                     files.pass_over(Root::waits).await;
                 }
+                if owed && files.are_known().await {
+                    owed = !files.report_all().await;
+                }
             }
             changed = resync.changed() => {
                 if changed.is_err() { return }
-                files.report_all().await;
+                owed = !files.report_all().await;
             }
         }
     }

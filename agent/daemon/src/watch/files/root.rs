@@ -77,6 +77,11 @@ impl Root {
         !self.known.baselined || self.known.unsaved
     }
 
+    /// True once its baseline was read or taken and it was looked at: what does not differ then is as it should be.
+    pub fn is_known(&self) -> bool {
+        self.known.baselined && self.known.pass > 0
+    }
+
     /// What the control plane is told of the root itself.
     pub fn status(&self) -> v1::WatchedRoot {
         let is_file = |t: &&Tracked| t.baseline.as_ref().is_some_and(|b| b.kind == Kind::File);
@@ -327,6 +332,8 @@ impl Root {
             && let Some(tracked) = self.known.tracked.get_mut(relative)
         {
             (tracked.baseline, tracked.earlier) = before;
+            // What was written may be there all the same: it is replaced by what holds.
+            self.known.unsaved = true;
         }
         saved
     }

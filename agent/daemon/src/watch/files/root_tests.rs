@@ -257,7 +257,10 @@ fn a_decision_before_the_baseline_was_read_does_not_replace_it() {
     site.restart();
     let problem = site.root.accept("a", |_| true).unwrap_err();
     assert!(problem.contains("to be known"), "{problem}");
+    site.root.read_baseline();
+    assert!(!site.root.is_known(), "that nothing differs is not known before it was looked at");
     site.pass();
+    assert!(site.root.is_known());
     assert_eq!(site.root.status().files, 2);
 }
 

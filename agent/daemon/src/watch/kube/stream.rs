@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
+use kube::api::WatchParams;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use nimbus_agent_core::observe::kube::Slim;
 use nimbus_agent_core::observe::seen::Seen;
+use nimbus_platform::DoublingWait;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::watch;
@@ -121,10 +123,27 @@ impl<T: Slim> Stream<T> {
                     Some(Err(error)) => {
                         self.report(&error);
                         tokio::time::sleep(retry.next()).await;
+                        if forbidden(&error) == Some("watch") {
+                            self.forget_until_watched(&mut retry).await;
+                            break;
+                        }
                     }
                     None => break,
                 }
             }
+        }
+    }
+
+    /// What was listed goes out of date unseen while the watch is refused: a listing is begun and not ended, so that the
+    /// kind is not known to the control plane, until the right is granted and everything is listed again.
+    async fn forget_until_watched(&mut self, retry: &mut DoublingWait) {
+        self.bracketed = true;
+        self.mark(sync_mark::Phase::Begin).await;
+        let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
+        let refused = |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 403);
+        // The connection is only opened: whether that is allowed is the question.
+        while api.watch(&WatchParams::default(), "0").await.err().is_some_and(|error| refused(&error)) {
+            tokio::time::sleep(retry.next()).await;
         }
     }
 

@@ -40,6 +40,8 @@ struct Server {
     collections: Mutex<BTreeMap<&'static str, Vec<Value>>>,
     /// Collections that may not be listed.
     forbidden: Mutex<BTreeSet<&'static str>>,
+    /// Collections that may be listed and not watched.
+    unwatchable: Mutex<BTreeSet<&'static str>>,
     /// What the next watch of pods says before it hangs.
     events: Mutex<Vec<Value>>,
     /// Ends a watch of pods that hangs, with a 410.
@@ -119,6 +121,9 @@ impl Server {
 
     fn collection(self: Arc<Self>, path: &str, query: &str) -> Response {
         if self.forbidden.lock().unwrap().contains(path) {
+            return status(StatusCode::FORBIDDEN);
+        }
+        if query.contains("watch=true") && self.unwatchable.lock().unwrap().contains(path) {
             return status(StatusCode::FORBIDDEN);
         }
         if query.contains("watch=true") {
@@ -241,6 +246,45 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     for expected in ["web-2 Running", "Begin Pod 5", "web-2 Running", "End Pod 5"] {
         assert_eq!(next().await, expected);
     }
+    cancel.cancel();
+    watching.await.unwrap();
+}
+
+/// What was listed once is not known any more when nobody may watch it: a node would fail unseen.
+#[tokio::test]
+async fn a_kind_that_may_be_listed_and_not_watched_is_not_known() {
+    let (client, server) = serve().await;
+    server.collections.lock().unwrap().insert(PODS, vec![pod(1, "Running")]);
+    server.unwatchable.lock().unwrap().insert(PODS);
+    let (observations, mut items) = ObservationQueue::new();
+    let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+    let resync = watch::Sender::new(0);
+    let follow = Follow {
+        client,
+        cluster_uid: "c".to_owned(),
+        term: 5,
+        observations,
+        status: status.clone(),
+        resync: resync.subscribe(),
+        listings: Arc::default(),
+        cordons: Arc::new(Cordons::default()),
+        cancel: cancel.clone(),
+    };
+    let watching = tokio::spawn(stream::run::<SlimPod>(follow));
+    let mut next = async || {
+        let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time");
+        say(item.unwrap().observation.body)
+    };
+    for expected in ["Begin Pod 5", "web-1 Running", "End Pod 5", "Begin Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    let problems = status.status().problems.clone();
+    assert!(problems.len() == 1 && problems[0].contains("lacks watch"), "{problems:?}");
+    server.unwatchable.lock().unwrap().clear();
+    for expected in ["Begin Pod 5", "web-1 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    assert!(status.status().problems.is_empty(), "it is over");
     cancel.cancel();
     watching.await.unwrap();
 }

@@ -174,6 +174,24 @@ fn nobody_is_asked_to_put_back_what_no_agent_can() {
 }
 
 #[test]
+fn a_persons_command_is_not_held_by_what_was_tried_before() {
+    let mut lab = drifted_file();
+    for _ in 0..3 {
+        lab.pass(3_600);
+        lab.settle();
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        let jobs = lab.settle();
+        lab.apply(&jobs[0]);
+        lab.report(&jobs[0], Phase::Failed, "failed", "it was written again");
+    }
+    lab.pass(86_400);
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::FileDrift).state, IncidentState::Escalated, "a person has to look");
+    assert_eq!(accept(&mut lab, "operator"), Ok(true));
+    assert!(matches!(lab.settle().first().and_then(order_of), Some(Order::AcceptBaseline(_))));
+}
+
+#[test]
 fn silence_is_no_evidence_that_a_file_is_well() {
     let mut lab = drifted_file();
     lab.settle();

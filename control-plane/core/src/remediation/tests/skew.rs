@@ -85,6 +85,29 @@ fn no_pod_left_is_no_recovery_while_the_workloads_kind_is_not_listed() {
     assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
 }
 
+/// Of a controller that nobody watches only its pods tell: one that was well all the time tells nothing.
+#[test]
+fn a_healthy_sibling_is_no_recovery_where_the_workload_is_not_watched() {
+    let of_rollout = |index| {
+        let mut pod = owned_pod("Rollout", "web", index, "");
+        pod.meta.as_mut().unwrap().owner_api_version = "argoproj.io/v1alpha1".into();
+        pod
+    };
+    let mut lab = Lab::new();
+    lab.see(Body::Pod(of_rollout(0)));
+    lab.see(Body::Pod(crashing(of_rollout(1), 4)));
+    lab.diagnose();
+    lab.see(gone("Pod", &of_rollout(1).meta.unwrap().uid));
+    lab.pass(3_600);
+    lab.settle();
+    assert!(lab.open(IncidentKind::PodCrashLoop).is_open(), "its sibling was well all the time");
+    let ready_since_us = nimbus_protocol::to_micros(lab.now);
+    lab.see(Body::Pod(v1::Pod { ready_since_us, ..of_rollout(2) }));
+    lab.pass(3_600);
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
+}
+
 #[test]
 fn a_kind_of_a_newer_agent_changes_nothing_of_what_is_known() {
     let mut lab = crash_loop();
@@ -238,7 +261,8 @@ fn a_report_of_a_newer_agents_phase_ends_no_job() {
     lab.apply(&jobs[0]);
     let newer = v1::JobReport { job_id: jobs[0].job_id.clone(), phase: 99, ..Default::default() };
     let changes = crate::remediation::report(&lab.snapshot(), agent_id(), &newer, lab.now);
-    assert!(changes.is_empty(), "{changes:?}");
+    assert!(changes.jobs.is_empty() && changes.incidents.is_empty(), "{changes:?}");
+    assert_eq!(changes.audit[0].action, "job.report_not_understood", "what it said is kept");
     assert_eq!(lab.jobs.values().next().unwrap().doc.state, JobState::Running);
 }
 

@@ -75,6 +75,22 @@ fn an_order_is_not_lost_because_the_file_is_as_it_was_accepted() {
         assert!(lab.settle().is_empty());
     }
     assert!(lab.open(IncidentKind::FileDrift).plan_id.is_some(), "it waits for its agent");
+    // Not for ever: what was ordered yesterday is not done today.
+    lab.pass(86_400);
+    lab.connected.insert(crate::testing::lab::agent_id());
+    assert!(lab.settle().is_empty());
+    let incident = lab.last(IncidentKind::FileDrift);
+    assert!(incident.plan_id.is_none());
+    assert!(incident.history.iter().any(|line| line.text.contains("could not be done")), "{incident:#?}");
+}
+
+#[test]
+fn an_order_that_its_agent_does_not_allow_is_refused_at_once() {
+    let (mut lab, job) = accepted();
+    let agent = lab.agents.get_mut(&crate::testing::lab::agent_id().to_string()).unwrap();
+    agent.doc.allowed_actions.retain(|word| word != "withdraw_baseline");
+    let error = withdraw(&mut lab, &job).unwrap_err();
+    assert!(matches!(error, DecideError::NotAllowed(_)), "{error}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use nimbus_api::{Baseline, List, PageQuery};
-use nimbus_control_core::model::{ActionKind, Plan};
-use nimbus_store::Filter;
+use nimbus_control_core::model::{ActionKind, Job, Plan};
+use nimbus_store::{Filter, StoreError};
 
 use crate::app::App;
 use crate::rest::error::ApiError;
@@ -26,16 +26,25 @@ pub async fn list(
     State(app): State<Arc<App>>,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<List<Baseline>>, ApiError> {
+    let (decisions, next) = decisions(&app, lists::newest(query.limit, query.after)).await?;
+    let items = decisions.iter().filter_map(|(plan, job)| view::baseline(plan, job)).collect();
+    Ok(Json(List { items, next }))
+}
+
+/// What was decided of baselines, newest first, each with the job that carries it out, and where the next page begins.
+pub(super) async fn decisions(
+    app: &App,
+    page: Filter,
+) -> Result<(Vec<(Plan, Job)>, Option<String>), StoreError> {
     // A plan is found by its action; its job says what became of it.
     let states = [ActionKind::AcceptBaseline, ActionKind::WithdrawBaseline].map(|action| action.to_string());
-    let filter = Filter { states: states.into(), ..lists::newest(query.limit, query.after) };
-    let page = app.store().list::<Plan>(&filter).await?;
+    let page = app.store().list::<Plan>(&Filter { states: states.into(), ..page }).await?;
     let incidents: Vec<_> = page.items.iter().map(|plan| plan.doc.incident_id).collect();
     let jobs = app.store().jobs_of(&incidents).await?;
-    let of_plan = |plan: &Plan| {
-        let own = jobs.iter().map(|job| &job.doc).filter(|job| job.plan_id == plan.id);
-        own.filter_map(|job| view::baseline(plan, job)).collect::<Vec<_>>()
-    };
-    let items = page.items.iter().flat_map(|plan| of_plan(&plan.doc)).collect();
-    Ok(Json(List { items, next: page.next }))
+    let mut decisions = Vec::new();
+    for plan in page.items {
+        let own = jobs.iter().map(|job| &job.doc).filter(|job| job.plan_id == plan.doc.id);
+        decisions.extend(own.map(|job| (plan.doc.clone(), job.clone())));
+    }
+    Ok((decisions, page.next))
 }

@@ -2,7 +2,7 @@
 //! once.
 
 use nimbus_control_core::model::{
-    ActionKind, Approval, ApprovalState, Cluster, Incident, IncidentState, Mode,
+    ActionKind, Approval, ApprovalState, Cluster, Incident, IncidentState, Mode, Versioned,
 };
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
@@ -191,7 +191,10 @@ fn see(api: &TestApi, byte: u8) {
 
 #[tokio::test]
 async fn the_baseline_that_is_accepted_is_the_state_that_was_shown() {
-    let api = TestApi::with(site()).await;
+    let mut changes = site();
+    let edge = changes.agents.iter_mut().find(|agent| agent.doc.id == id("agt", 2)).unwrap();
+    edge.doc.allowed_actions = vec!["accept_baseline".into()];
+    let api = TestApi::with(changes).await;
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
@@ -321,4 +324,23 @@ async fn a_revoked_agents_session_is_closed_and_it_is_revoked_once() {
     api.post(&format!("/api/v1/agents/{agent}/revoke"), json!({})).await.ok();
     assert_eq!(api.actions().await, ["agent.revoked"]);
     api.post("/api/v1/agents/edge/revoke", json!({})).await.problem(404, "not_found");
+}
+
+/// The agent compares states; the control plane knows which decision was the last.
+#[tokio::test]
+async fn only_the_last_accepted_baseline_of_a_file_can_be_taken_back() {
+    let mut changes = site();
+    let (first, first_job) = site::accepted(7);
+    let (mut second, second_job) = site::accepted(8);
+    second.created_at = first.created_at + jiff::SignedDuration::from_secs(1);
+    changes.plans.extend([first, second].map(Versioned::new));
+    changes.jobs.extend([first_job, second_job].map(Versioned::new));
+    let api = TestApi::with(changes).await;
+    let order = async |job: u32| api.delete(&format!("/api/v1/drift/baselines/job_{job:032x}")).await;
+    let problem = order(7).await.problem(409, "not_in_force");
+    assert!(problem["detail"].as_str().unwrap().contains(&format!("job_{:032x}", 8)), "{problem}");
+    // The last one would be taken back, if its agent were there.
+    order(8).await.problem(409, "state_unknown");
+    order(9).await.problem(404, "not_found");
+    assert!(api.actions().await.is_empty());
 }

@@ -113,6 +113,10 @@ impl TestApi {
         self.send(request.body(Body::from(body.to_string())).unwrap()).await
     }
 
+    async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request("DELETE", path).body(Body::empty()).unwrap()).await
+    }
+
     /// The actions in the audit chain, oldest first.
     async fn actions(&self) -> Vec<String> {
         let rows = self.app.store().audit_rows(1, 500).await.unwrap();
