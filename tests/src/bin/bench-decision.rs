@@ -1,6 +1,6 @@
 //! Measures how long a decision over a cluster of ten thousand pods takes, and how much memory its inventory needs.
 //!
-//! Everything is in this process: observations of a made-up cluster go into the control plane's picture of the world,
+//! Everything is in this process: observations of a made-up cluster go into the control plane's inventory,
 //! and one pass of diagnose, plan and dispatch is timed. No store, no socket.
 
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ struct Subject {
 }
 
 impl Subject {
-    /// An empty picture, a connected agent that leads the cluster [`observed::CLUSTER`], everything allowed.
+    /// An empty inventory, a connected agent that leads the cluster [`observed::CLUSTER`], everything allowed.
     fn new(limits: Limits) -> anyhow::Result<Self> {
         let now = Timestamp::from_microsecond(observed::SEEN_AT_US)?;
         let id = AgentId::from(Uuid::from_u128(1));
@@ -87,7 +87,7 @@ impl Subject {
         })
     }
 
-    /// Takes an observation into the picture.
+    /// Takes an observation into the inventory.
     fn apply(&mut self, observation: &Observation) {
         self.world.apply(self.agents[0].doc.id, observation, self.now);
     }
@@ -180,7 +180,7 @@ fn memory() -> anyhow::Result<f64> {
 fn main() -> anyhow::Result<()> {
     let mut report = Report::new("A decision pass", "cargo xtask bench decision");
     // First, while nothing was freed that could be used again.
-    report.row(format!("picture of {PODS} pods: resident memory"), memory()?, "MB", None, None);
+    report.row(format!("inventory of {PODS} pods: resident memory"), memory()?, "MB", None, None);
     let mut small = one_change()?;
     report.row("one change: p50", percentile(&mut small, 50.0), "ms", Some("1"), None);
     report.row("one change: p99", percentile(&mut small, 99.0), "ms", None, None);
@@ -194,7 +194,7 @@ fn main() -> anyhow::Result<()> {
     }
     report.note(format!(
         "{PODS} pods of {} Deployments on 100 nodes, in this process alone. A pass is diagnose, plan and dispatch over \
-         the whole picture after the change was taken in; storing what it decides is not in it. One pass opens at most \
+         the whole inventory after the change was taken in; storing what it decides is not in it. One pass opens at most \
          {MAX_OPENED} incidents, makes at most {MAX_PLANNED} plans and dispatches at most {MAX_JOBS} jobs.",
         PODS / 10
     ));

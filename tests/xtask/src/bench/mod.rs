@@ -24,7 +24,7 @@ pub enum Which {
     Remedy,
     /// Durable observations per second from a hundred agents, on both databases
     Ingest,
-    /// A decision pass over 10,000 pods with one change and with 1,000 failing, and the memory of the picture
+    /// A decision pass over 10,000 pods with one change and with 1,000 failing, and the memory of the inventory
     Decision,
     /// The agent's memory and CPU at rest, on a host and on clusters of three sizes
     Footprint,
