@@ -7,7 +7,7 @@ use nimbus_protocol::ObjectKind;
 use super::Agreement;
 use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, Scope, Severity, Workload};
-use crate::settings::later;
+use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
 use crate::world::{Container, Health, Inventory, Object as _, Pod};
 
@@ -72,8 +72,30 @@ pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -
         Health::ReadySince(_) | Health::NotReady { .. } => None,
         Health::Unknown => single(inventory, incident, workload, |pod| {
             pod.ready && pod.ready_since.is_some_and(|since| later(since, settle) <= now)
-        }),
+        })
+        .or_else(|| without_successor(s, incident, workload, now)),
     }
+}
+
+/// A pod of a controller that is not watched is gone, nothing came after it for as long as it takes to forget attempts, and
+/// the others are well: it was not to be replaced.
+fn without_successor(
+    s: &Snapshot<'_>,
+    incident: &Incident,
+    workload: &Workload,
+    now: Timestamp,
+) -> Option<String> {
+    let watched = match workload {
+        Workload::Deployment(_) | Workload::StatefulSet(_) | Workload::DaemonSet(_) => true,
+        Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) | Workload::Other(_) => false,
+    };
+    let quiet = later(incident.updated_at, millis(s.settings.reset_after_ms)) <= now;
+    let inventory = s.inventory(&incident.scope).filter(|_| quiet && !watched)?;
+    let gone = inventory.pods.get(incident.object.uid()).is_none();
+    let mut others = inventory.pods_owned_by(workload.uid());
+    (gone && others.all(|pod| pod.ready)).then(|| {
+        format!("{} is gone and was not replaced; every other pod of {workload} is ready", incident.object)
+    })
 }
 
 /// A workload whose object is not watched: its pods that are there are well, and the one that the incident is about, or one

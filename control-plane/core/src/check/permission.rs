@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use nimbus_protocol::action::Body;
 
 use super::{ActionRules, Violations, require};
-use crate::model::{ActionKind, ApprovalState, IncidentState, Mode, Plan, Scope};
+use crate::model::{ApprovalState, IncidentState, Mode, Plan, Scope};
 use crate::snapshot::Snapshot;
 
 /// Missing data reads unknown: nothing goes out on it.
@@ -54,8 +54,7 @@ pub(super) fn require_permission(
             Scope::Cluster(uid) => agent.leading && agent.cluster_uid.as_ref() == Some(uid),
             Scope::Host(id) => *id == agent.id,
         };
-        let may = |word: &str| agent.allowed_actions.iter().any(|a| a == word);
-        let allows = may(kind.as_str()) || (kind == ActionKind::AcceptBaseline && may("restore_file"));
+        let allows = agent.allowed_actions.iter().any(|word| word == kind.as_str());
         place && allows && agent.revoked_at.is_none() && snapshot.connected.contains(&agent.id)
     });
     require(found, 12, allowed, || format!("no connected agent there allows {kind}"));

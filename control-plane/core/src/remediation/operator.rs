@@ -58,7 +58,7 @@ pub(super) fn put_in_force(
     what: &str,
     now: Timestamp,
 ) -> Result<(), DecideError> {
-    safety::refuse_order(&plan, s).map_err(DecideError::NotAllowed)?;
+    safety::refuse_order(&plan, after, s).map_err(DecideError::NotAllowed)?;
     let by = plan.requested_by.clone();
     for approval in s.approvals.iter().filter(|a| a.doc.incident_id == after.id) {
         record.expire_approval(approval, &format!("{SUPERSEDED}: {by} {what}"));

@@ -101,9 +101,10 @@ fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option
 }
 
 /// Why a person's order cannot be carried out by the agent that would have to; asked before it is taken.
-pub(crate) fn refuse_order(plan: &Plan, snapshot: &Snapshot<'_>) -> Result<(), String> {
+pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Result<(), String> {
     let agent = snapshot.actor(&plan.scope)?;
-    match plan.action.kind().and_then(|action| allowed(action, agent)) {
+    let not_allowed = || plan.action.kind().and_then(|action| allowed(action, agent));
+    match exhausted(plan, incident, snapshot).or_else(not_allowed) {
         Some(Blocked::NeedsOperator(why) | Blocked::Temporary(why) | Blocked::AttemptsExhausted(why)) => {
             Err(why)
         }
@@ -112,10 +113,7 @@ pub(crate) fn refuse_order(plan: &Plan, snapshot: &Snapshot<'_>) -> Result<(), S
 }
 
 fn allowed(action: ActionKind, agent: &Agent) -> Option<Blocked> {
-    let may = |word: ActionKind| agent.allowed_actions.iter().any(|a| a == word.as_str());
-    // Taking a file as it is writes less than putting it back: who allows the one allows the other to be asked.
-    let either = action == ActionKind::AcceptBaseline && may(ActionKind::RestoreFile);
-    if may(action) || either {
+    if agent.allowed_actions.iter().any(|word| word == action.as_str()) {
         return None;
     }
     Some(Blocked::NeedsOperator(format!(

@@ -114,10 +114,13 @@ impl Files {
     }
 
     /// Reports everything that differs, again, between two marks: what is not reported in between is as it should be. While
-    /// one root's baseline or state is not known the second mark is owed, and nothing follows from what is not reported.
-    /// True when it was sent.
+    /// one root's stored baseline cannot be read the marks are owed, and nothing follows from what is not reported. True when
+    /// they were sent.
     async fn report_all(&self) -> bool {
-        self.mark(sync_mark::Phase::Begin).await;
+        let known = self.are_known().await;
+        if known {
+            self.mark(sync_mark::Phase::Begin).await;
+        }
         for (text, _) in &self.roots {
             let observations = self.observations.clone();
             self.with(text, move |root| {
@@ -127,7 +130,6 @@ impl Files {
             })
             .await;
         }
-        let known = self.are_known().await;
         if known {
             self.mark(sync_mark::Phase::End).await;
         }
@@ -192,7 +194,7 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut retries = tokio::time::interval_at((Instant::now() + RETRY).into(), RETRY);
     retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A full report was begun and not ended.
+    // A full report between marks.
     let mut owed = false;
     loop {
         tokio::select! {

@@ -77,9 +77,10 @@ impl Root {
         !self.known.baselined || self.known.unsaved
     }
 
-    /// True once its baseline was read or taken and it was looked at: what does not differ then is as it should be.
+    /// True once it is known what does not differ from its baseline: it was looked at, or there is no baseline yet, and so
+    /// nothing to differ from.
     pub fn is_known(&self) -> bool {
-        self.known.baselined && self.known.pass > 0
+        self.loaded && (!self.known.baselined || self.known.pass > 0)
     }
 
     /// What the control plane is told of the root itself.

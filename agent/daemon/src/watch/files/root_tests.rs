@@ -262,6 +262,11 @@ fn a_decision_before_the_baseline_was_read_does_not_replace_it() {
     site.pass();
     assert!(site.root.is_known());
     assert_eq!(site.root.status().files, 2);
+    let store = Arc::new(Baselines::open(&site.dir.path().join("other")).unwrap());
+    let mut absent = Root::new("/nonexistent/root".into(), &[], store);
+    assert!(!absent.is_known());
+    absent.full_pass(LATER, &mut |_| panic!("nothing is there"));
+    assert!(absent.is_known(), "without a baseline there is nothing to differ from");
 }
 
 #[test]

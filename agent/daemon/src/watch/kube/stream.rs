@@ -112,8 +112,11 @@ impl<T: Slim> Stream<T> {
                 };
                 match event {
                     Some(Ok(event)) => {
-                        retry.reset();
-                        self.follow.status.problem(&problem_key(T::KIND), None);
+                        // That a listing is asked for is no answer yet.
+                        if !matches!(event, Event::Init) {
+                            retry.reset();
+                            self.follow.status.problem(&problem_key(T::KIND), None);
+                        }
                         let listed = matches!(event, Event::InitDone);
                         self.event(event).await;
                         if listed && self.bracketed {
@@ -123,9 +126,13 @@ impl<T: Slim> Stream<T> {
                     Some(Err(error)) => {
                         self.report(&error);
                         tokio::time::sleep(retry.next()).await;
-                        if forbidden(&error) == Some("watch") {
-                            self.forget_until_watched(&mut retry).await;
-                            break;
+                        match forbidden(&error) {
+                            Some("watch") => {
+                                self.wait_until_watched(&mut retry).await;
+                                break;
+                            }
+                            Some(_) => self.forget().await,
+                            None => {}
                         }
                     }
                     None => break,
@@ -134,16 +141,28 @@ impl<T: Slim> Stream<T> {
         }
     }
 
-    /// What was listed goes out of date unseen while the watch is refused: a listing is begun and not ended, so that the
-    /// kind is not known to the control plane, until the right is granted and everything is listed again.
-    async fn forget_until_watched(&mut self, retry: &mut DoublingWait) {
-        self.bracketed = true;
-        self.mark(sync_mark::Phase::Begin).await;
+    /// What was listed goes out of date unseen while the kind may not be listed or watched: a listing is begun and not ended,
+    /// so that the kind is not known to the control plane, until everything is listed again.
+    async fn forget(&mut self) {
+        if !std::mem::replace(&mut self.bracketed, true) {
+            self.mark(sync_mark::Phase::Begin).await;
+        }
+    }
+
+    async fn wait_until_watched(&mut self, retry: &mut DoublingWait) {
+        self.forget().await;
         let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
         let refused = |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 403);
         // The connection is only opened: whether that is allowed is the question.
         while api.watch(&WatchParams::default(), "0").await.err().is_some_and(|error| refused(&error)) {
-            tokio::time::sleep(retry.next()).await;
+            tokio::select! {
+                () = tokio::time::sleep(retry.next()) => {}
+                changed = self.follow.resync.changed() => {
+                    if changed.is_err() { return }
+                    // What the control plane has of this kind may be from before.
+                    self.mark(sync_mark::Phase::Begin).await;
+                }
+            }
         }
     }
 

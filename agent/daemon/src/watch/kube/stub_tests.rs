@@ -285,6 +285,16 @@ async fn a_kind_that_may_be_listed_and_not_watched_is_not_known() {
         assert_eq!(next().await, expected);
     }
     assert!(status.status().problems.is_empty(), "it is over");
+    // The right to list and to watch is withdrawn later.
+    server.forbidden.lock().unwrap().insert(PODS);
+    server.expire.notify_one();
+    assert_eq!(next().await, "Begin Pod 5");
+    let problems = status.status().problems.clone();
+    assert!(problems.len() == 1 && problems[0].contains("of which it lacks"), "{problems:?}");
+    server.forbidden.lock().unwrap().clear();
+    for expected in ["Begin Pod 5", "web-1 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
     cancel.cancel();
     watching.await.unwrap();
 }

@@ -98,14 +98,23 @@ fn a_healthy_sibling_is_no_recovery_where_the_workload_is_not_watched() {
     lab.see(Body::Pod(crashing(of_rollout(1), 4)));
     lab.diagnose();
     lab.see(gone("Pod", &of_rollout(1).meta.unwrap().uid));
-    lab.pass(3_600);
+    let mut scaled_down = lab.clone();
+    lab.pass(120);
     lab.settle();
     assert!(lab.open(IncidentKind::PodCrashLoop).is_open(), "its sibling was well all the time");
     let ready_since_us = nimbus_protocol::to_micros(lab.now);
     lab.see(Body::Pod(v1::Pod { ready_since_us, ..of_rollout(2) }));
-    lab.pass(3_600);
+    lab.pass(120);
     lab.settle();
     assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
+    // Nothing came after it: it was not to be replaced.
+    scaled_down.pass(3_600);
+    scaled_down.settle();
+    let incident = scaled_down.last(IncidentKind::PodCrashLoop);
+    assert!(
+        incident.state == IncidentState::Resolved && incident.reason.contains("not replaced"),
+        "{incident:#?}"
+    );
 }
 
 #[test]
