@@ -67,9 +67,6 @@ enum Chore {
         /// What to measure; all, when left out
         #[arg(value_enum)]
         which: Option<bench::Which>,
-        /// Features of the product's programs, such as nimbus-agent/mimalloc
-        #[arg(long)]
-        features: Option<String>,
         /// For the benchmark's own program, after `--`
         #[arg(last = true)]
         arguments: Vec<String>,
@@ -112,9 +109,7 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
             println!("the cluster's programs are beside {}", kubectl.display());
             Ok(true)
         }
-        Chore::Bench { which, features, arguments } => {
-            bench::run(&repository, *which, features.as_deref(), arguments)
-        }
+        Chore::Bench { which, arguments } => bench::run(&repository, *which, arguments),
     }
 }
 

@@ -47,14 +47,8 @@ impl Which {
     }
 }
 
-/// Measures one or all and writes BENCHMARKS.md after each. Returns whether all could be measured. `features` are
-/// those of the product's programs.
-pub fn run(
-    repository: &Path,
-    which: Option<Which>,
-    features: Option<&str>,
-    arguments: &[String],
-) -> anyhow::Result<bool> {
+/// Measures one or all and writes BENCHMARKS.md after each. Returns whether all could be measured.
+pub fn run(repository: &Path, which: Option<Which>, arguments: &[String]) -> anyhow::Result<bool> {
     anyhow::ensure!(
         which.is_some() || arguments.is_empty(),
         "arguments after `--` go to one benchmark's program: name it, as in `cargo xtask bench remedy -- --help`"
@@ -62,7 +56,7 @@ pub fn run(
     let mut complete = true;
     for one in which.map_or_else(|| Which::ALL.to_vec(), |one| vec![one]) {
         eprintln!("\n== bench {}", one.name());
-        match measure(repository, one, features, arguments) {
+        match measure(repository, one, arguments) {
             Ok(report) => write(repository, one, &report)?,
             Err(error) => {
                 eprintln!("error: bench {}: {error:#}", one.name());
@@ -73,41 +67,31 @@ pub fn run(
     Ok(complete)
 }
 
-fn measure(
-    repository: &Path,
-    which: Which,
-    features: Option<&str>,
-    arguments: &[String],
-) -> anyhow::Result<Report> {
-    let mut report = match which {
-        Which::Build => return build::measure(repository),
-        Which::Decision => program(repository, which, None, arguments)?,
+fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Result<Report> {
+    match which {
+        Which::Build => build::measure(repository),
+        Which::Decision => program(repository, which, None, arguments),
         Which::Ingest => {
             needs::ensure(&[needs::postgres()])?;
-            program(repository, which, Some(&products(repository, "release", features)?), arguments)?
+            program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Remedy => {
             needs::ensure(&[needs::go(repository), needs::postgres()])?;
             rig::ensure(repository)?;
-            program(repository, which, Some(&products(repository, "release", features)?), arguments)?
+            program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Footprint => {
             needs::ensure(&[needs::go(repository)])?;
             rig::ensure(repository)?;
             // What is installed is what is measured.
-            program(repository, which, Some(&products(repository, "dist", features)?), arguments)?
+            program(repository, which, Some(&products(repository, "dist")?), arguments)
         }
-    };
-    if let Some(features) = features {
-        report.notes.push(format!("Built with the features {features}."));
     }
-    Ok(report)
 }
 
 /// Builds the product as people run it, its own programs without crash points, and returns the directory.
-fn products(repository: &Path, profile: &str, features: Option<&str>) -> anyhow::Result<PathBuf> {
-    let mut words = vec!["--profile", profile, "-p", "nimbus-agent", "-p", "nimbus-control-plane", "--bins"];
-    words.extend(features.map(|features| ["--features", features]).iter().flatten());
+fn products(repository: &Path, profile: &str) -> anyhow::Result<PathBuf> {
+    let words = ["--profile", profile, "-p", "nimbus-agent", "-p", "nimbus-control-plane", "--bins"];
     compile(repository, &words)?;
     Ok(target(repository).join(profile))
 }
