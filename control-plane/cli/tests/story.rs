@@ -157,7 +157,7 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
         ("withdrawn", "succeeded")
     );
     let again = home.run(&["drift", "baseline", "remove", id]).ended(1);
-    assert!(again.err.contains("not in force"), "{again:?}");
+    assert!(again.err.contains("newer decision"), "{again:?}");
     home.run(&["drift", "baseline", "remove", "job_00000000000000000000000000000000"]).ended(7);
 }
 

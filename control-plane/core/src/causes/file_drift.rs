@@ -50,7 +50,7 @@ impl Cause for FileDrifted {
     fn recovered(&self, s: &Snapshot<'_>, incident: &Incident, _: Timestamp) -> Option<String> {
         let path = incident.object.name();
         let agrees = s.world.hosts.get(&incident.scope.host()?)?.agrees(path);
-        agrees.then(|| format!("{path} is what was accepted as true again"))
+        agrees.then(|| format!("{path} is as its baseline says"))
     }
 
     fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {

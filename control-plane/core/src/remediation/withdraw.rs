@@ -40,7 +40,7 @@ pub fn withdraw_baseline(
         }
         None => Incident {
             cluster: s.name_of(&accepted.scope),
-            title: format!("the accepted baseline of {} is taken back", accept.path),
+            title: format!("{by} takes back the accepted baseline of {}", accept.path),
             ..Incident::found(
                 IncidentId::new(ids),
                 key,

@@ -97,20 +97,24 @@ impl Files {
         self.report_status().await;
     }
 
-    async fn pass_over(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) {
+    /// Looks at these roots wholly. True where a baseline was taken.
+    async fn pass_over(&self, which: impl Fn(&Root) -> bool + Send + Clone + 'static) -> bool {
+        let mut taken = false;
         for (text, _) in &self.roots {
             let observations = self.observations.clone();
             let which = which.clone();
-            self.with(text, move |root| {
+            let took = self.with(text, move |root| {
                 if which(root) {
                     let mut emit =
                         |file| observations.observe_now_blocking("", observation::Body::File(file));
                     root.full_pass(nimbus_platform::now().as_second(), &mut emit);
                 }
-            })
-            .await;
+                root.was_taken()
+            });
+            taken |= took.await == Some(true);
         }
         self.report_status().await;
+        taken
     }
 
     /// Reports everything that differs, again, between two marks: what is not reported in between is as it should be. While
@@ -189,34 +193,33 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     let mut notices = Notices::start();
     let touched = notices.touched.clone();
     listen(files, &mut notices);
-    files.pass_over(|_| true).await;
+    // A full report between marks.
+    let mut owed = files.pass_over(|_| true).await;
     let mut passes = tokio::time::interval_at((Instant::now() + interval).into(), interval);
     passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut retries = tokio::time::interval_at((Instant::now() + RETRY).into(), RETRY);
     retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // A full report between marks.
-    let mut owed = false;
     loop {
         tokio::select! {
             () = touched.wait() => {
                 wait_until_quiet(&touched).await;
                 match touched.take() {
                     Some(paths) => check_paths(files, paths).await,
-                    None => files.pass_over(|_| true).await,
+                    None => owed |= files.pass_over(|_| true).await,
                 }
             }
             _ = passes.tick() => {
                 notices.try_again();
                 listen(files, &mut notices);
-                files.pass_over(|_| true).await;
+                owed |= files.pass_over(|_| true).await;
             }
             _ = retries.tick() => {
                 // A root that came or went is looked at soon, not at the next pass only.
-                if listen(files, &mut notices) {
-                    files.pass_over(|_| true).await;
+                owed |= if listen(files, &mut notices) {
+                    files.pass_over(|_| true).await
                 } else {
-                    files.pass_over(Root::waits).await;
-                }
+                    files.pass_over(Root::waits).await
+                };
                 if owed && files.are_known().await {
                     owed = !files.report_all().await;
                 }

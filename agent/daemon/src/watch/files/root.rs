@@ -36,6 +36,8 @@ pub struct Root {
     pub(super) baselines: Arc<Baselines>,
     pub(super) known: Known,
     loaded: bool,
+    /// A baseline was taken, and what was reported beside an older one may stand yet.
+    taken: bool,
     digest: [u8; 32],
     pub(super) problem: Option<String>,
 }
@@ -52,6 +54,7 @@ impl Root {
             baselines,
             known: Known::default(),
             loaded: false,
+            taken: false,
             digest: [0; 32],
             problem: None,
         }
@@ -81,6 +84,11 @@ impl Root {
     /// nothing to differ from.
     pub fn is_known(&self) -> bool {
         self.loaded && (!self.known.baselined || self.known.pass > 0)
+    }
+
+    /// True once after a baseline was taken: what was reported before, beside one that somebody removed, says nothing now.
+    pub fn was_taken(&mut self) -> bool {
+        std::mem::take(&mut self.taken)
     }
 
     /// What the control plane is told of the root itself.
@@ -231,6 +239,7 @@ impl Root {
         self.known.take_baseline(now_seconds);
         self.save()?;
         self.known.baselined = true;
+        self.taken = true;
         tracing::info!(
             root = self.text,
             files = self.status().files,
@@ -327,12 +336,14 @@ impl Root {
         let before = (
             std::mem::replace(&mut tracked.baseline, baseline),
             std::mem::replace(&mut tracked.earlier, earlier.map(Box::new)),
+            // Whatever it is now, it is reported once more: beside another baseline it is another difference.
+            tracked.current.replace(Box::new(Entry { kind: Kind::Unreadable, ..Entry::absent() })),
         );
         let saved = self.save();
         if saved.is_err()
             && let Some(tracked) = self.known.tracked.get_mut(relative)
         {
-            (tracked.baseline, tracked.earlier) = before;
+            (tracked.baseline, tracked.earlier, tracked.current) = before;
             // What was written may be there all the same: it is replaced by what holds.
             self.known.unsaved = true;
         }

@@ -251,6 +251,22 @@ fn an_acceptance_can_be_withdrawn_once_and_the_baseline_before_counts_again() {
 }
 
 #[test]
+fn a_difference_that_stays_is_reported_beside_the_baseline_that_counts_again() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    site.pass();
+    site.root.accept("a", |_| true).unwrap();
+    site.pass();
+    std::fs::write(site.file("a"), "Alpha\n").unwrap();
+    assert!(site.pass()[0].diff.contains("-ALPHA"));
+    site.root.withdraw("a").unwrap();
+    let told = site.pass();
+    assert_eq!(names(&told), ["a"]);
+    assert!(told[0].diff.contains("-alpha") && told[0].diff.contains("+Alpha"), "{}", told[0].diff);
+}
+
+#[test]
 fn a_decision_before_the_baseline_was_read_does_not_replace_it() {
     let mut site = Site::new();
     site.pass();

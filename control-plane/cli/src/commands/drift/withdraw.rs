@@ -73,8 +73,14 @@ async fn follow(
             Seen::Ended(job) => return Ok(client.job(job).await?),
             Seen::Dropped => return Err(not_done(started).found(detail.incident.reason)),
             Seen::Waits if Instant::now() >= end => {
-                let found = format!("still {} when --timeout was over", readable(&detail.incident.state));
-                return Err(not_done(started).found(found));
+                let incident = &detail.incident;
+                return Err(Failure::new(format!(
+                    "the accepted baseline of {} is not taken back yet",
+                    incident.object.name
+                ))
+                .expected("the agent to have done it when --timeout was over")
+                .found(format!("the order stands, and waits: {}", incident.reason))
+                .next(format!("nimbus incidents show {}", incident.id)));
             }
             Seen::Waits => progress.say(&detail.incident.reason),
         }

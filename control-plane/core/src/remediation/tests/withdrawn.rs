@@ -42,7 +42,7 @@ fn what_was_the_baseline_before_counts_again_and_the_file_differs_from_it() {
     let (mut lab, job) = accepted();
     assert_eq!(withdraw(&mut lab, &job), Ok(true));
     assert_eq!(withdraw(&mut lab, &job), Ok(false), "the same again changes nothing");
-    assert!(lab.open(IncidentKind::FileDrift).title.contains("taken back"));
+    assert!(lab.open(IncidentKind::FileDrift).title.contains("takes back"));
     let jobs = lab.settle();
     let Some(Order::WithdrawBaseline(order)) = order_of(&jobs[0]) else { panic!() };
     assert_eq!(order.expect_baseline.as_ref().unwrap().mode, 0o666, "the accepted state");
