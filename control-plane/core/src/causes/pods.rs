@@ -92,8 +92,9 @@ fn without_successor(
     let quiet = later(incident.updated_at, millis(s.settings.reset_after_ms)) <= now;
     let inventory = s.inventory(&incident.scope).filter(|_| quiet && !watched)?;
     let gone = inventory.pods.get(incident.object.uid()).is_none();
-    let mut others = inventory.pods_owned_by(workload.uid());
-    (gone && others.all(|pod| pod.ready)).then(|| {
+    // One that became ready since came after it: that is told by its own time.
+    let all_along = |pod: &Pod| pod.ready && pod.ready_since.is_some_and(|at| at < incident.created_at);
+    (gone && inventory.pods_owned_by(workload.uid()).all(all_along)).then(|| {
         format!("{} is gone and was not replaced; every other pod of {workload} is ready", incident.object)
     })
 }

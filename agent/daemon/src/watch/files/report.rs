@@ -60,7 +60,9 @@ impl Root {
             current.unwrap_or_else(|| baseline.clone())
         };
         let mut after = None;
-        if matches!(noted(self).kind, Kind::File | Kind::Symlink) && !baseline.same(&noted(self)) {
+        if matches!(noted(self).kind, Kind::File | Kind::Symlink | Kind::Unreadable)
+            && !baseline.same(&noted(self))
+        {
             let now = self.look(relative);
             after = now.content;
             if let Some(tracked) = self.known.tracked.get_mut(relative) {

@@ -66,11 +66,24 @@ pub struct Follow {
     pub cancel: CancellationToken,
 }
 
+/// How far a listing has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// It was asked for and has not answered yet.
+    Asked,
+    /// Objects of it came.
+    Begun,
+    /// None is under way.
+    Ended,
+}
+
 struct Stream<T> {
     follow: Follow,
     seen: Seen,
-    /// A listing was asked for and has not answered yet.
-    asked: bool,
+    /// How far the listing of the moment has come.
+    progress: Progress,
+    /// The control plane holds a listing of this kind for whole.
+    whole: bool,
     /// The listing is the first one, or was asked for by the control plane: everything is sent between two marks.
     bracketed: bool,
     of: std::marker::PhantomData<T>,
@@ -83,7 +96,8 @@ pub async fn run<T: Slim>(mut follow: Follow) {
     let mut stream = Stream::<T> {
         follow,
         seen: Seen::new(T::KIND),
-        asked: false,
+        progress: Progress::Ended,
+        whole: false,
         bracketed: true,
         of: std::marker::PhantomData,
     };
@@ -144,7 +158,8 @@ impl<T: Slim> Stream<T> {
     /// What was listed goes out of date unseen while the kind may not be listed or watched: a listing is begun and not ended,
     /// so that the kind is not known to the control plane, until everything is listed again.
     async fn forget(&mut self) {
-        if !std::mem::replace(&mut self.bracketed, true) {
+        self.bracketed = true;
+        if std::mem::take(&mut self.whole) {
             self.mark(sync_mark::Phase::Begin).await;
         }
     }
@@ -168,7 +183,11 @@ impl<T: Slim> Stream<T> {
 
     async fn event(&mut self, event: Event<Watched<T>>) {
         match event {
-            Event::Init => self.asked = true,
+            Event::Init => {
+                // After one that broke off it is not known which of the objects that it did not come to are still there.
+                self.bracketed |= self.progress == Progress::Begun;
+                self.progress = Progress::Asked;
+            }
             Event::InitApply(watched) => {
                 self.begin_listing().await;
                 self.apply(watched.object).await;
@@ -187,11 +206,13 @@ impl<T: Slim> Stream<T> {
 
     /// Begins a listing once the API server answered it: one that it refuses is never begun.
     async fn begin_listing(&mut self) {
-        if !std::mem::take(&mut self.asked) {
+        if self.progress != Progress::Asked {
             return;
         }
+        self.progress = Progress::Begun;
         if self.bracketed {
             self.seen.clear();
+            self.whole = false;
             self.mark(sync_mark::Phase::Begin).await;
         }
         self.seen.begin_relist();
@@ -208,10 +229,12 @@ impl<T: Slim> Stream<T> {
     }
 
     async fn end_listing(&mut self) {
+        self.progress = Progress::Ended;
         let vanished = self.seen.end_relist();
         if self.bracketed {
             self.mark(sync_mark::Phase::End).await;
             self.bracketed = false;
+            self.whole = true;
         } else {
             for gone in vanished.gone {
                 self.send(observation::Body::Gone(gone)).await;
