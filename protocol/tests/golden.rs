@@ -83,6 +83,14 @@ fn every_message_keeps_its_bytes() {
 }
 
 #[test]
+fn a_message_that_has_grown_keeps_its_bytes() {
+    for (name, message) in examples::grown() {
+        let kept = golden(name, &message.encode_to_vec());
+        assert_eq!(v1::Observation::decode(kept.as_slice()).unwrap(), message, "{name}");
+    }
+}
+
+#[test]
 fn a_frame_keeps_its_bytes() {
     let refusal = v1::Refusal { code: "malformed".into(), ..Default::default() };
     let message = v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(refusal)) };

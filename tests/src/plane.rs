@@ -22,6 +22,7 @@ verify_timeout_ms = 40000
 backoff_base_ms = 1000
 backoff_max_ms = 4000
 crash_loop_restarts = 2
+good_after_ms = 1000
 ";
 
 /// A control plane that can be killed and comes back.

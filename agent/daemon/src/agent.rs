@@ -60,6 +60,8 @@ impl Agent {
         }
         // The Kubernetes client asks for a process-wide provider; another part of the process may have set it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        // Everything is listed anew after a start: no digest of an earlier key is compared with one of this.
+        nimbus_agent_core::observe::kube::set_redaction_key(rand::random());
         let data_dir = DataDir::open(&config.data_dir)?;
         let target = client::target(&config.cluster).await?;
         let paths = config.watch.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;

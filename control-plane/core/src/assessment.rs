@@ -28,6 +28,8 @@ pub struct Finding {
     pub container: String,
     /// For a pod the restarts of that container.
     pub restarts: u32,
+    /// What it is, for a title; empty where its kind says enough.
+    pub what: String,
     /// What shows it, one sentence each.
     pub evidence: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Finding {
             node: String::new(),
             container: String::new(),
             restarts: 0,
+            what: String::new(),
             evidence,
         }
     }

@@ -16,6 +16,11 @@ pub struct Settings {
     pub verify_ms: u32,
     /// As `verify_ms`, for files, where it is shorter: a file is right at once or not at all, and only has to stay so.
     pub file_verify_ms: u32,
+    /// How long a revision's pods must all be available, with no older ones and no restart, for it to be a good one; where
+    /// its Deployment wants a pod to be ready for longer (`minReadySeconds`), that long.
+    pub good_after_ms: u32,
+    /// How soon after a revision came out its pods have to fail for the revision to be the cause.
+    pub rollout_suspect_ms: u32,
     /// Longest time for an agent to reach that state.
     pub verify_timeout_ms: u32,
     /// Longest time for an agent to act.
@@ -88,6 +93,8 @@ impl Default for Settings {
             crash_loop_restarts: 3,
             verify_ms: 30_000,
             file_verify_ms: 5_000,
+            good_after_ms: 600_000,
+            rollout_suspect_ms: 1_800_000,
             verify_timeout_ms: 180_000,
             act_ms: 30_000,
             job_ttl_ms: 60_000,
@@ -143,6 +150,7 @@ impl Settings {
         at_least("job_ttl_ms", 1_000, self.job_ttl_ms)?;
         at_least("act_ms", 100, self.act_ms)?;
         at_least("verify_timeout_ms (it includes verify_ms)", self.verify_ms, self.verify_timeout_ms)?;
+        at_least("good_after_ms", 1, self.good_after_ms)?;
         at_least("approval_ttl_s", 1, self.approval_ttl_s)?;
         at_least("backoff_base_ms", 1, self.backoff_base_ms)?;
         at_least("backoff_max_ms (it is the ceiling)", self.backoff_base_ms, self.backoff_max_ms)?;
@@ -175,6 +183,11 @@ impl Settings {
     /// How long a workload must be healthy before its incident is resolved.
     pub fn settle(&self) -> SignedDuration {
         millis(self.verify_ms)
+    }
+
+    /// How long a revision must last to be a good one, where a pod has to be ready for so many seconds to be available.
+    pub fn good_after(&self, min_ready_seconds: u32) -> SignedDuration {
+        millis(self.good_after_ms).max(SignedDuration::from_secs(min_ready_seconds.into()))
     }
 
     /// Jobs that finished from this moment on belong in a [`crate::Snapshot`], to count attempts.
@@ -226,6 +239,12 @@ mod tests {
         assert!(error.to_string().contains("at least 10") && error.found == 9, "{error}");
         let settings = Settings { job_ttl_ms: 3_600_000, ..Settings::default() };
         assert_eq!(settings.validate().unwrap_err().found, 3_660_000, "no agent would take such a job");
+    }
+
+    #[test]
+    fn a_good_revision_lasts_never_less_than_its_pods_have_to_be_ready() {
+        let settings = Settings::default();
+        assert_eq!([0, 599, 601].map(|s| settings.good_after(s).as_secs()), [600, 600, 601]);
     }
 
     #[test]

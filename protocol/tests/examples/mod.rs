@@ -54,6 +54,8 @@ fn replica_set() -> v1::ReplicaSet {
         ready_replicas: 2,
         template_hash: vec![1; 32],
         images: vec!["registry.example/api:7".into()],
+        // Added later: see `grown`.
+        ..Default::default()
     }
 }
 
@@ -75,7 +77,13 @@ fn deployment() -> v1::Deployment {
         progressing_message: "ReplicaSet has timed out progressing.".into(),
         manager: "argocd".into(),
         manager_evidence: "argocd.argoproj.io/tracking-id".into(),
+        // Added later: see `grown`.
+        ..Default::default()
     }
+}
+
+fn template_fact() -> v1::TemplateFact {
+    v1::TemplateFact { path: "containers[web].image".into(), value: "web:1".into(), digest: vec![16; 8] }
 }
 
 fn node() -> v1::Node {
@@ -400,6 +408,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("Pod", &pod(), seen);
     check("ReplicaSet", &replica_set(), seen);
     check("Deployment", &deployment(), seen);
+    check("TemplateFact", &template_fact(), seen);
     check("Node", &node(), seen);
     check("StatefulSet", &stateful_set(), seen);
     check("DaemonSet", &daemon_set(), seen);
@@ -448,4 +457,26 @@ pub fn each(seen: &mut Vec<String>) {
     check("RenewResponse", &renewed, seen);
     check("AgentFrame", &v1::AgentFrame { body: Some(agent_frame::Body::Batch(batch())) }, seen);
     check("ServerFrame", &v1::ServerFrame { body: Some(server_frame::Body::Job(envelope())) }, seen);
+}
+
+/// Messages that have grown, with every field that was added after their first golden bytes.
+pub fn grown() -> Vec<(&'static str, v1::Observation)> {
+    let deployment = v1::Deployment {
+        replicas: 4,
+        min_ready_seconds: 10,
+        progress_deadline_seconds: 300,
+        strategy: "Recreate".into(),
+        replica_failure: "FailedCreate: pods \"api\" is forbidden: exceeded quota".into(),
+        replica_failure_since_us: 1_767_225_662_000_000,
+        template: vec![template_fact()],
+        template_writer: "kubectl-client-side-apply".into(),
+        template_written_at_us: 1_767_225_663_000_000,
+        ..deployment()
+    };
+    let replica_set = v1::ReplicaSet { template: vec![template_fact()], ..replica_set() };
+    let seen = |body| v1::Observation { body: Some(body), ..observation() };
+    vec![
+        ("Deployment_grown", seen(observation::Body::Deployment(deployment))),
+        ("ReplicaSet_grown", seen(observation::Body::ReplicaSet(replica_set))),
+    ]
 }

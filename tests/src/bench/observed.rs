@@ -120,6 +120,7 @@ fn replica_set(n: usize) -> v1::ReplicaSet {
         ready_replicas: count,
         template_hash: vec![1; 32],
         images: images(n),
+        ..Default::default()
     }
 }
 

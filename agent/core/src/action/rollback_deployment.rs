@@ -52,7 +52,8 @@ impl AgentRules for v1::RollbackDeployment {
             return Err(unexpected(format!("expected Deployment {}, found none", object::name(wanted))));
         };
         let meta = object::same("Deployment", wanted, deployment.meta.as_ref())?;
-        if deployment.generation != self.generation {
+        // The templates are what was approved: scaling, which makes another generation too, changes nothing about them.
+        if self.generation != 0 && deployment.generation != self.generation {
             let found = deployment.generation;
             return Err(unexpected(format!("expected generation {}, found {found}", self.generation)));
         }
@@ -136,6 +137,19 @@ mod tests {
         assert_eq!(action.well_formed(), Ok(()));
         let now = RolloutNow { deployment: Some(&deployment), to_replica_set: Some(&good) };
         assert_eq!(action.preconditions(now), Ok(()));
+    }
+
+    #[test]
+    fn without_a_generation_only_the_templates_are_bound() {
+        let (action, deployment, good) = rollback();
+        let action = v1::RollbackDeployment { generation: 0, ..action };
+        assert_eq!(action.well_formed(), Ok(()));
+        let scaled = v1::Deployment { generation: 99, desired: 12, ..deployment };
+        let now = RolloutNow { deployment: Some(&scaled), to_replica_set: Some(&good) };
+        assert_eq!(action.preconditions(now), Ok(()));
+        let changed = v1::Deployment { template_hash: vec![9; 32], ..scaled };
+        let now = RolloutNow { deployment: Some(&changed), to_replica_set: Some(&good) };
+        assert_eq!(action.preconditions(now).unwrap_err().code, Code::PreconditionFailed);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! The executor of `rollback_deployment`: returns a Deployment's pod template to that of an earlier ReplicaSet and
 //! watches the rollout.
 //!
+//! Nothing but the pod template is written, and nothing but the pod template is relied on: an autoscaler or a person who
+//! scales meanwhile is not in the way, and is not undone.
+//!
 //! A rollback that does not help is not undone. The template that was there before is the one whose rollout failed:
 //! putting it back would begin a third rollout towards a state that is known not to work, and would take away pods that
 //! the second one may still bring up. Its ReplicaSet stays in the Deployment's history, so that a person can go back to
@@ -135,7 +138,7 @@ impl Remedy for RollbackDeployment {
         if template_hash(&template)[..] != self.action.to_template_hash[..] {
             return Err(precondition("expected the approved template in the ReplicaSet, found another"));
         }
-        self.ready = Some((Checked::of(&now), template));
+        self.ready = Some((Checked::of_part(&now, "/spec/template"), template));
         Ok(())
     }
 

@@ -11,7 +11,7 @@ mod node_not_ready;
 mod out_of_memory;
 mod pod_crash_loop;
 mod pods;
-mod rollout_stuck;
+pub(crate) mod rollout_stuck;
 mod stale_cordon;
 mod stateful_set_stuck;
 pub(crate) mod storm;

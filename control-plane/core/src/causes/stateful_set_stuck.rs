@@ -12,7 +12,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object as _, Pod, StatefulSet};
+use crate::world::{Inventory, Object as _, Pod, StatefulSet, manager_name};
 
 pub(super) struct StatefulSetStuck;
 
@@ -130,7 +130,7 @@ fn steps(set: &StatefulSet, pod: &Pod) -> String {
     let first = if set.manager.is_empty() {
         format!("`kubectl -n {namespace} rollout undo statefulset/{name}`")
     } else {
-        format!("change it where {} keeps it ({})", set.manager, set.manager_evidence)
+        format!("change it where {} keeps it ({})", manager_name(&set.manager), set.manager_evidence)
     };
     format!(
         "1. put the template of {namespace}/{name} right: {first}; 2. delete {pod_name}, which the controller waits for \

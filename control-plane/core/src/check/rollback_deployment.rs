@@ -18,7 +18,7 @@ impl ActionRules for v1::RollbackDeployment {
     }
 
     fn needs(&self) -> &'static [ObjectKind] {
-        &[ObjectKind::ReplicaSet, ObjectKind::Deployment]
+        &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment]
     }
 
     fn node(&self) -> Option<&str> {
@@ -38,6 +38,7 @@ impl ActionRules for v1::RollbackDeployment {
             return require(found, 3, false, || "the order names no Deployment or no ReplicaSet".to_owned());
         };
         check(self, found, inventory, deployment, to);
+        require_lasting(self, found, snapshot, inventory, deployment, to);
     }
 
     fn check_at_dispatch(&self, _: &mut Violations, _: &Plan, _: &Snapshot<'_>) {}
@@ -55,7 +56,9 @@ fn check(
         require(found, 3, false, || format!("deployment {} no longer exists", deployment.name));
         return;
     };
-    require(found, 3, now.generation == order.generation, || {
+    // No generation is bound where the agent says what else it needs: the templates are what was approved.
+    let free = order.generation == 0 && now.more.is_some();
+    require(found, 3, free || now.generation == order.generation, || {
         format!("generation {} of {} expected, found {}", order.generation, deployment.name, now.generation)
     });
     require(found, 3, now.template_hash == current && !now.meta.deleting, || {
@@ -74,14 +77,56 @@ fn check(
     require(found, 3, fits, || {
         format!("ReplicaSet {} of revision {} is not there", to_replica_set.name, order.to_revision)
     });
-    let good = inventory
-        .histories
-        .get(&deployment.uid)
-        .is_some_and(|history| history.good.iter().any(|one| one.template_hash == to));
-    let evidence = good || target.is_some_and(|set| set.ready_replicas > 0);
-    require(found, 3, evidence, || format!("nothing shows that revision {} is good", order.to_revision));
     require(found, 9, now.manager.is_empty(), || {
         format!("{} is managed by {}", deployment.name, now.manager)
     });
     require(found, 9, !now.paused, || format!("{} was paused by a person", deployment.name));
+}
+
+/// The revision to return to lasted, by what was noted or by the times of its own pods; the present one never did, and is
+/// known to fail.
+fn require_lasting(
+    order: &v1::RollbackDeployment,
+    found: &mut Violations,
+    snapshot: &Snapshot<'_>,
+    inventory: &Inventory,
+    deployment: &v1::Target,
+    to_replica_set: &v1::Target,
+) {
+    let Some(now) = inventory.deployments.get(&deployment.uid) else { return };
+    let (current, to) = (to_hex(&order.current_template_hash), to_hex(&order.to_template_hash));
+    let ready_for = u64::from(now.more.as_ref().map_or(0, |more| more.min_ready_seconds)) * 1_000;
+    let soak = u64::from(snapshot.settings.good_after_ms).max(ready_for);
+    let noted = |hash: &str| {
+        let history = inventory.histories.get(&deployment.uid)?;
+        history.revisions.iter().find(|one| one.template_hash == hash)
+    };
+    let noted_good = noted(&to).is_some_and(|one| one.held_ms >= soak);
+    let heard = inventory.heard_at;
+    let long_ago = |at: Option<jiff::Timestamp>| {
+        let since = heard.zip(at).map(|(heard, at)| heard.duration_since(at).as_millis());
+        since.is_some_and(|ms| ms >= i128::from(soak))
+    };
+    let steady = |pod: &&crate::world::Pod| {
+        let quiet = |c: &crate::world::Container| c.restarts == 0 || long_ago(c.last_finished_at);
+        pod.ready && long_ago(pod.ready_since) && pod.containers.iter().all(quiet)
+    };
+    let is_its = |pod: &&crate::world::Pod| {
+        let ended = pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
+        pod.meta.owner_uid == to_replica_set.uid && !ended
+    };
+    let mut pods = inventory.pods.values().filter(is_its).peekable();
+    let shown_good = pods.peek().is_some() && pods.all(|pod| steady(&pod));
+    require(found, 3, noted_good || shown_good, || {
+        format!("nothing shows that revision {} lasted for {soak} ms", order.to_revision)
+    });
+    let lasted_itself = noted(&current).is_some_and(|one| one.longest_ms >= soak);
+    require(found, 3, !lasted_itself, || {
+        format!("revision {} of {} lasted before", now.revision, deployment.name)
+    });
+    let late = now.progressing == "False" && now.progressing_reason == "ProgressDeadlineExceeded";
+    let failed = noted(&current).is_some_and(|one| one.trouble.is_some());
+    require(found, 3, late || failed, || {
+        format!("nothing shows that revision {} of {} fails", now.revision, deployment.name)
+    });
 }

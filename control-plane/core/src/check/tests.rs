@@ -26,6 +26,7 @@ fn approved() -> (Lab, Plan) {
     lab.deploy("web", 3, 6);
     lab.see(Body::Deployment(stuck("web", 3, 7)));
     lab.see(Body::ReplicaSet(replica_set("web", 7, 0)));
+    lab.see(Body::Pod(crashing(pod("web-7", "0", "node-b"), 6)));
     lab.diagnose();
     lab.plan();
     lab.decide("operator", crate::approval::Decision::Approve, "").unwrap();
@@ -252,12 +253,31 @@ fn attempts_and_their_waits_are_counted_from_the_jobs() {
 fn each_change_of_a_rollback_names_its_invariant() {
     type Change = fn(&mut Lab, &mut Plan);
     let table: &[(&str, u8, Change)] = &[
-        ("another generation", 3, |lab, _| {
-            lab.see(Body::Deployment(v1::Deployment {
-                generation: 8,
-                observed_generation: 8,
+        ("an agent that binds the generation", 3, |lab, _| {
+            let older = v1::Deployment { strategy: String::new(), ..stuck("web", 3, 7) };
+            lab.see(Body::Deployment(older));
+        }),
+        ("it lasted itself", 3, |lab, _| {
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            let history = histories.get_mut("dep-web").unwrap();
+            history.revisions.last_mut().unwrap().longest_ms = 600_000;
+        }),
+        ("it is on its way and nothing of it has failed", 3, |lab, _| {
+            let progressing = v1::Deployment {
+                progressing_status: "True".into(),
+                progressing_reason: "ReplicaSetUpdated".into(),
                 ..stuck("web", 3, 7)
-            }));
+            };
+            lab.see(Body::Deployment(progressing));
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            histories.get_mut("dep-web").unwrap().revisions.last_mut().unwrap().trouble = None;
+        }),
+        ("it lasted for a moment less than the soak time", 3, |lab, _| {
+            for n in 0..3 {
+                lab.see(gone("Pod", &format!("pod-web-6-{n}")));
+            }
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            histories.get_mut("dep-web").unwrap().revisions[0].held_ms = 599_999;
         }),
         ("another template", 3, |lab, _| {
             lab.see(Body::Deployment(v1::Deployment { template_hash: hash(9), ..stuck("web", 3, 7) }));
@@ -265,6 +285,9 @@ fn each_change_of_a_rollback_names_its_invariant() {
         ("the old ReplicaSet is gone", 3, |lab, _| _ = lab.see(gone("ReplicaSet", "rs-web-6"))),
         ("no evidence any more", 3, |lab, _| {
             lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
+            for n in 0..3 {
+                lab.see(gone("Pod", &format!("pod-web-6-{n}")));
+            }
             lab.world.clusters.get_mut(CLUSTER).unwrap().histories.clear();
         }),
         ("managed by another", 9, |lab, _| {
@@ -304,6 +327,14 @@ fn each_change_of_a_rollback_names_its_invariant() {
         change(&mut lab, &mut plan);
         assert_eq!(numbers(&lab, &plan), [*invariant], "{what}");
     }
+}
+
+#[test]
+fn scaling_breaks_no_rollback() {
+    let (mut lab, plan) = approved();
+    let scaled = stuck("web", 5, 7);
+    lab.see(Body::Deployment(v1::Deployment { generation: 12, observed_generation: 12, ..scaled }));
+    assert_eq!(numbers(&lab, &plan), [0_u8; 0]);
 }
 
 const STALE: &str = "job_00000000000000000000000000000099";

@@ -23,7 +23,7 @@ pub use changes::{ChangeSet, Versioned};
 pub use cluster::{Cluster, Mode};
 pub use document::{AnyDocument, Columns, Document};
 pub use drift::{Drift, DriftSource};
-pub use history::{GoodRevision, MAX_GOOD_REVISIONS, RevisionHistory};
+pub use history::{GoodRevision, Holding, MAX_REVISIONS, Revision, RevisionHistory, Trouble};
 pub use incident::{HistoryEntry, Incident, IncidentKind, IncidentState, MAX_HISTORY, Severity};
 pub use job::{Job, JobState};
 pub use object::{KubeRef, ObjectRef, Workload};

@@ -31,9 +31,10 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
         let look = || s.known(scope, causes::of(kind).needs()).is_ok();
         *known.entry((scope.clone(), kind)).or_insert_with(look)
     };
-    let mut diagnoses = correlate::diagnose(s.world, s.assessment.findings());
-    diagnoses
-        .retain(|d| is_known(&d.scope, d.kind) && causes::of(d.kind).is_due(s, &d.object, &d.scope, now));
+    // What is not due yet explains nothing either.
+    let due = s.assessment.findings().filter(|f| causes::of(f.kind).is_due(s, &f.object, &f.scope, now));
+    let mut diagnoses = correlate::diagnose(s.world, due);
+    diagnoses.retain(|d| is_known(&d.scope, d.kind));
     let open: BTreeMap<&str, &Versioned<Incident>> =
         s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| (i.doc.key.as_str(), i)).collect();
 

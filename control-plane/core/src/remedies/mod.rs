@@ -11,6 +11,7 @@ pub mod report;
 mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
+mod rollback_report;
 mod uncordon_node;
 mod withdraw_baseline;
 

@@ -1,8 +1,8 @@
 //! Describes what a plan will change, in lines that an operator reads before deciding.
 
-use crate::drift::{self, short};
+use crate::drift;
 use crate::model::Drift;
-use crate::world::{Deployment, FileDrift, ReplicaSet};
+use crate::world::FileDrift;
 
 /// Most lines of a diff shown; the rest is counted.
 pub const MAX_DIFF_LINES: usize = 200;
@@ -25,19 +25,6 @@ pub fn accept(drift: &FileDrift) -> Vec<String> {
     if !drift.diff.is_empty() {
         lines.extend(bounded(drift.diff.lines().map(str::to_owned).collect()));
     }
-    lines
-}
-
-/// What a rollback will change: revision, images, template; and what it leaves alone.
-pub fn rollback(deployment: &Deployment, to: &ReplicaSet) -> Vec<String> {
-    let mut lines = vec![format!("revision: {} -> {}", deployment.revision, to.revision)];
-    if deployment.images == to.images {
-        lines.push(format!("images: {} (unchanged)", deployment.images.join(", ")));
-    } else {
-        lines.push(format!("images: {} -> {}", deployment.images.join(", "), to.images.join(", ")));
-    }
-    lines.push(format!("pod template: {} -> {}", short(&deployment.template_hash), short(&to.template_hash)));
-    lines.push(format!("replicas: {} (unchanged)", deployment.desired));
     lines
 }
 

@@ -1,17 +1,25 @@
-//! The remedy `rollback_deployment`: returns a Deployment that passed its progress deadline to its last good revision,
-//! after approval, if such a revision is known and no other tool manages the Deployment.
+//! The remedy `rollback_deployment`: returns a Deployment whose newest revision does not work to its last good one, after
+//! approval, if such a revision is known and no other tool manages the Deployment.
+//!
+//! It binds the two pod templates and nothing else: scaling, by an autoscaler or a person, makes no other plan of it and is
+//! not undone by it.
 
+use jiff::Timestamp;
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy, report};
+use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy, rollback_report};
 use crate::audit::from_hex;
+use crate::causes::rollout_stuck::{self, RolloutTrouble};
 use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Workload};
-use crate::settings::Settings;
+use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{Deployment, Inventory, Object as _, ReplicaSet};
+use crate::world::{Deployment, Inventory, Object as _, ReplicaSet, Rollout, Standing, manager_name};
 
 pub(super) struct RollbackDeployment;
+
+/// Most older revisions that a plan gives its reasons for.
+const MAX_SHOWN: usize = 8;
 
 impl Remedy for RollbackDeployment {
     fn answers(&self) -> &'static [IncidentKind] {
@@ -19,7 +27,7 @@ impl Remedy for RollbackDeployment {
     }
 
     fn needs(&self, _: &Incident) -> &'static [ObjectKind] {
-        &[ObjectKind::ReplicaSet, ObjectKind::Deployment]
+        &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment]
     }
 
     fn consent(&self) -> Consent {
@@ -31,7 +39,7 @@ impl Remedy for RollbackDeployment {
     }
 
     fn sentence(&self) -> &'static str {
-        "takes a Deployment past its progress deadline back to the last revision that was seen available"
+        "takes a Deployment whose newest revision does not work back to the last revision that lasted"
     }
 
     fn name(&self) -> &'static str {
@@ -43,17 +51,13 @@ impl Remedy for RollbackDeployment {
             return Answer::Wait(NOTHING_REPORTED.to_owned());
         };
         if incident.kind == IncidentKind::RolloutStuck {
-            return stuck(incident, inventory);
+            return stuck(incident, inventory, s.settings);
         }
         let deployment = incident.workload.as_ref().and_then(|owner| inventory.deployments.get(owner.uid()));
-        let why = match deployment {
-            None => "it belongs to no Deployment",
-            Some(d) if inventory.was_good(&d.meta.uid, &d.template_hash) => {
-                "this very revision was fully available before: it is not the revision"
-            }
-            Some(_) => "its rollout is complete; a rollback is for a rollout past its deadline",
-        };
-        Answer::NotApplicable(why.to_owned())
+        Answer::NotApplicable(match deployment {
+            None => "it belongs to no Deployment".to_owned(),
+            Some(d) => why_not_the_revision(inventory, d, s.settings),
+        })
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
@@ -65,18 +69,48 @@ impl Remedy for RollbackDeployment {
     }
 }
 
-fn stuck(incident: &Incident, inventory: &Inventory) -> Answer {
+/// The time of the newest thing that is known of a cluster: what lasted, lasted at least until then.
+fn as_of(inventory: &Inventory) -> Timestamp {
+    inventory.heard_at.unwrap_or(Timestamp::MIN)
+}
+
+/// A pod crash-loops, and its rollout is not the cause.
+fn why_not_the_revision(inventory: &Inventory, d: &Deployment, settings: &Settings) -> String {
+    let soak = settings.good_after(d.min_ready_seconds());
+    if inventory.ever_lasted(d, soak, as_of(inventory)) {
+        return "this very revision lasted before: it is not the revision".to_owned();
+    }
+    if d.rollout() == Rollout::Progressing {
+        return "its rollout is under way; a rollback is for one that fails while an older revision lasted"
+            .to_owned();
+    }
+    format!("no older revision is known to have lasted for {} s", soak.as_secs())
+}
+
+fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings) -> Answer {
     let Some(deployment) = inventory.deployments.get(incident.object.uid()) else {
         return Answer::Wait(format!(
             "{} no longer exists; the incident is resolved once that is certain",
             incident.object
         ));
     };
-    let name = &incident.object;
+    let (name, now) = (&incident.object, as_of(inventory));
+    // That pods cannot be made is told for as long as they cannot: it takes no time to be so.
+    let no_pods = rollout_stuck::trouble(inventory, deployment, settings, None)
+        .filter(|trouble| matches!(trouble, RolloutTrouble::NoPods(_)));
+    let trouble = no_pods.or_else(|| rollout_stuck::trouble(inventory, deployment, settings, Some(now)));
+    if let Some(RolloutTrouble::NoPods(why)) = &trouble {
+        return Answer::Recommend(format!(
+            "no pod of revision {} of {name} can run: {why}; the pod template is not to blame and is not rolled back; it \
+             goes on by itself once that is put right",
+            deployment.revision
+        ));
+    }
     if !deployment.manager.is_empty() {
         return Answer::Recommend(format!(
             "{name} is managed by {} ({}): roll it back there, what Nimbus writes would be undone or would fight it",
-            deployment.manager, deployment.manager_evidence
+            manager_name(&deployment.manager),
+            deployment.manager_evidence
         ));
     }
     if deployment.paused {
@@ -85,53 +119,124 @@ fn stuck(incident: &Incident, inventory: &Inventory) -> Answer {
     if deployment.observed_generation < deployment.generation {
         return Answer::Wait(format!("{name} was changed; its status is not about that change yet"));
     }
-    if inventory.was_good(&deployment.meta.uid, &deployment.template_hash) {
+    match trouble {
+        Some(RolloutTrouble::NoPods(_)) | None => {
+            return Answer::Wait(format!(
+                "the pods of revision {} come up; resolved once all of them have been ready for long enough",
+                deployment.revision
+            ));
+        }
+        Some(RolloutTrouble::Deadline) => {}
+        Some(RolloutTrouble::Crashes(what)) => {
+            // One that is flapping starts its controller's deadline anew each time, so it is counted here.
+            let out = inventory.came_out_at(deployment).unwrap_or(Timestamp::MIN);
+            let until = later(out, deployment.progress_deadline());
+            if deployment.rollout() == Rollout::Progressing && now < until {
+                return Answer::Wait(format!(
+                    "waits for the rollout: {what}; {name} is bringing out revision {} and is within its progress \
+                     deadline until {until:.0}",
+                    deployment.revision
+                ));
+            }
+        }
+    }
+    choose(deployment, inventory, settings, name)
+}
+
+/// The revision to go back to, if there is one.
+fn choose(deployment: &Deployment, inventory: &Inventory, settings: &Settings, name: &ObjectRef) -> Answer {
+    let (soak, now) = (settings.good_after(deployment.min_ready_seconds()), as_of(inventory));
+    if inventory.ever_lasted(deployment, soak, now) {
         return Answer::Recommend(format!(
-            "the present pod template of {name} was fully available before: it is not the revision that is bad; \
-             look for room, quotas, admission or a dependency"
+            "the present pod template of {name} lasted before: it is not the revision that is bad; look for room, quotas, \
+             admission or a dependency"
+        ));
+    }
+    if matches!(inventory.standing(deployment, &deployment.template_hash, soak, now), Standing::Untried) {
+        return Answer::Recommend(format!(
+            "no pod of revision {} of {name} was ever made: it was never tried, so it is not rolled back; look at the \
+             events of its ReplicaSet",
+            deployment.revision
         ));
     }
     let mut older: Vec<Candidate<'_>> = inventory
         .replica_sets_of(&deployment.meta.uid)
         .filter(|set| set.template_hash != deployment.template_hash && !set.template_hash.is_empty())
-        .map(|set| Candidate {
-            set,
-            remembered: inventory.was_good(&deployment.meta.uid, &set.template_hash),
-        })
+        .map(|set| Candidate { set, standing: inventory.standing(deployment, &set.template_hash, soak, now) })
         .collect();
-    older.sort_by_key(|c| std::cmp::Reverse((c.rank(), c.set.revision)));
-    match older.first() {
-        Some(best) if best.rank() > 0 => act(deployment, best, &older),
-        Some(_) => Answer::Recommend(format!(
-            "no evidence of a good revision of {name}: none of its {} older revisions has ready pods now or was \
-             seen fully available; choose one by hand",
-            older.len()
-        )),
-        None => Answer::Recommend(format!(
+    older.sort_by_key(|c| std::cmp::Reverse((c.set.revision, c.set.meta.name.clone())));
+    if older.is_empty() {
+        return Answer::Recommend(format!(
             "{name} has no older revision to go back to; the revision itself has to be corrected"
-        )),
+        ));
     }
+    if let Some(best) = older.iter().find(|candidate| candidate.lasted()) {
+        return act(deployment, best, &older);
+    }
+    let found: Vec<String> = older.iter().take(MAX_SHOWN).map(Candidate::sentence).collect();
+    Answer::Recommend(format!(
+        "no evidence of a good revision of {name}: none of its {} older revisions is known to have lasted for {} s ({}); \
+         choose one by hand",
+        older.len(),
+        soak.as_secs(),
+        found.join("; ")
+    ))
 }
 
-/// An older revision and what speaks for it.
+/// An older revision and how it stands.
 struct Candidate<'a> {
     set: &'a ReplicaSet,
-    remembered: bool,
+    standing: Standing,
 }
 
 impl Candidate<'_> {
-    /// Ready pods now advance more than a memory; both advance most.
-    fn rank(&self) -> u8 {
-        2 * u8::from(self.set.ready_replicas > 0) + u8::from(self.remembered)
+    fn lasted(&self) -> bool {
+        match self.standing {
+            Standing::Lasted(_) => true,
+            Standing::Bad(_)
+            | Standing::Untried
+            | Standing::Unproven(_)
+            | Standing::SeenAvailable
+            | Standing::Unknown => false,
+        }
     }
 
     fn evidence(&self) -> String {
-        match (self.set.ready_replicas, self.remembered) {
-            (0, false) => "no ready pods now, and it was never seen fully available".to_owned(),
-            (0, true) => "it was seen fully available".to_owned(),
-            (n, false) => format!("{n} of its pods are ready now"),
-            (n, true) => format!("{n} of its pods are ready now, and it was seen fully available"),
+        let ready = match self.set.ready_replicas {
+            0 => String::new(),
+            n => format!(", and {n} of its pods are ready now"),
+        };
+        match &self.standing {
+            Standing::Lasted(held) => {
+                let held = held.as_secs();
+                format!("all its pods were available for {held} s without a restart{ready}")
+            }
+            Standing::Bad(trouble) => format!("known to be bad: {} ({:.0}){ready}", trouble.what, trouble.at),
+            Standing::Untried => "never tried: no pod of it was ever seen".to_owned(),
+            Standing::Unproven(held) => {
+                format!(
+                    "it did not last: its pods were all available for {} s at most{ready}",
+                    held.as_secs().max(0)
+                )
+            }
+            Standing::SeenAvailable => {
+                format!("it was seen available by an earlier version, for how long is not known{ready}")
+            }
+            Standing::Unknown => format!("nothing is known of it{ready}"),
         }
+    }
+
+    /// Without figures that grow: a reason that stays the same reads the same.
+    fn sentence(&self) -> String {
+        let why = match &self.standing {
+            Standing::Lasted(_) => "it lasted".to_owned(),
+            Standing::Unproven(_) => "it did not last".to_owned(),
+            Standing::Bad(trouble) => trouble.what.clone(),
+            Standing::Untried => "never tried".to_owned(),
+            Standing::SeenAvailable => "seen available, for how long is not known".to_owned(),
+            Standing::Unknown => "nothing is known of it".to_owned(),
+        };
+        format!("revision {}: {why}", self.set.revision)
     }
 }
 
@@ -140,24 +245,25 @@ fn act(deployment: &Deployment, best: &Candidate<'_>, older: &[Candidate<'_>]) -
     let name = format!("{}/{}", deployment.meta.namespace, deployment.meta.name);
     let mut ways: Vec<Alternative> = older
         .iter()
-        .take(5)
+        .take(MAX_SHOWN)
         .map(|c| {
             let chosen = c.set.meta.uid == to.meta.uid;
-            let why =
-                if chosen { c.evidence() } else { format!("{}; {}", c.evidence(), "another one is better") };
+            let why = if !chosen && c.lasted() {
+                format!("{}; revision {} is newer", c.evidence(), to.revision)
+            } else {
+                c.evidence()
+            };
             Alternative::new(format!("roll back to revision {}", c.set.revision), chosen, why)
         })
         .collect();
-    ways.push(Alternative::new(
-        "wait",
-        false,
-        "it is past its progress deadline and will not come up by itself",
-    ));
+    ways.push(Alternative::new("wait", false, "its pods fail and will not come up by themselves"));
     let reference = deployment.reference();
+    // An agent that does not report this binds the generation, and with it the number of pods.
+    let generation = if deployment.more.is_some() { 0 } else { deployment.generation };
     Answer::Act(Box::new(Draft {
         action: Body::RollbackDeployment(v1::RollbackDeployment {
             deployment: Some(deployment.meta.target()),
-            generation: deployment.generation,
+            generation,
             current_template_hash: from_hex(&deployment.template_hash).unwrap_or_default(),
             to_replica_set: Some(to.meta.target()),
             to_revision: to.revision,
@@ -169,7 +275,7 @@ fn act(deployment: &Deployment, best: &Candidate<'_>, older: &[Candidate<'_>]) -
             "roll {name} back from revision {} to revision {}",
             deployment.revision, to.revision
         ),
-        changes: report::rollback(deployment, to),
+        changes: rollback_report::changes(deployment, to),
         rationale: format!("revision {} is the last good one: {}", to.revision, best.evidence()),
         ways,
     }))

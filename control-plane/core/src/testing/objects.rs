@@ -56,14 +56,31 @@ pub(crate) fn deployment(name: &str, desired: u32, revision: u64) -> v1::Deploym
         images: vec![format!("shop/{name}:{revision}")],
         progressing_status: "True".into(),
         progressing_reason: "NewReplicaSetAvailable".into(),
+        replicas: desired,
+        progress_deadline_seconds: 600,
+        strategy: "RollingUpdate".into(),
+        template: template(name, revision),
+        template_writer: "kubectl-client-side-apply".into(),
         ..Default::default()
     }
+}
+
+/// What the pod template of a revision says.
+fn template(of: &str, revision: u64) -> Vec<v1::TemplateFact> {
+    let fact =
+        |path: &str, value: String, digest: Vec<u8>| v1::TemplateFact { path: path.into(), value, digest };
+    vec![
+        fact("containers[app].env[LEVEL].value", String::new(), hash(revision)),
+        fact("containers[app].envFrom[0].configMapRef.name", "settings".into(), Vec::new()),
+        fact("containers[app].image", format!("shop/{of}:{revision}"), Vec::new()),
+    ]
 }
 
 /// The same, past the progress deadline of `revision`.
 pub(crate) fn stuck(name: &str, desired: u32, revision: u64) -> v1::Deployment {
     v1::Deployment {
         updated: 1,
+        replicas: desired,
         available: desired.saturating_sub(1),
         ready: desired.saturating_sub(1),
         progressing_status: "False".into(),
@@ -85,6 +102,7 @@ pub(crate) fn replica_set(of: &str, revision: u64, ready: u32) -> v1::ReplicaSet
         ready_replicas: ready,
         template_hash: hash(revision),
         images: vec![format!("shop/{of}:{revision}")],
+        template: template(of, revision),
     }
 }
 

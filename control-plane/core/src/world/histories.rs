@@ -1,45 +1,56 @@
-//! The revision histories of workloads: which revisions were observed fully available, and which of them are not stored
-//! yet.
+//! Notes the revision histories of Deployments as observations come in: how long a revision held, what went wrong with it
+//! while it was the present one, and which histories are not stored yet.
 //!
 //! A listing cannot rebuild this, so it does not live in the snapshot: it is stored as documents before the observations
-//! that it came from may be forgotten.
+//! that it came from may be forgotten. What a history means is judged in `revisions`.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::kind::{Body, ObjectKind};
 use nimbus_protocol::v1;
 
 use super::World;
 use super::inventory::Inventory;
+use super::kube::{Deployment, Pod, Rollout};
 use crate::model::RevisionHistory;
 
 /// Workloads that are gone keep their histories in memory as long as no more than this many are remembered beyond the
 /// workloads that exist: a listing may miss one for a moment.
 const SPARE: usize = 1_000;
 
-impl Inventory {
-    /// Was this pod template of a workload seen fully available?
-    pub fn was_good(&self, workload_uid: &str, template_hash: &str) -> bool {
-        self.histories.get(workload_uid).is_some_and(|history| history.knows(template_hash))
-    }
+/// Restarts from which a container that waits in its back-off is a trouble of its revision.
+const RESTARTS: u32 = 2;
 
-    /// Notes what an observation of the leading agent says about good revisions.
-    pub(super) fn note_history(&mut self, cluster_uid: &str, agent: AgentId, body: &Body, now: Timestamp) {
+/// A pod of the same template that has been ready for so long shows that one that fails does not fail for the template.
+const SIBLING: SignedDuration = SignedDuration::from_mins(10);
+
+impl Inventory {
+    /// Before an observation of the leading agent is taken: what it ends is noted with the time that it lasted.
+    pub(super) fn note_ends(&mut self, agent: AgentId, body: &Body, now: Timestamp) {
         if self.leader != Some(agent) {
             return;
         }
         match body {
-            Body::Deployment(v1::Deployment { meta: Some(meta), .. }) => {
-                self.remember(cluster_uid, &meta.uid, now);
+            Body::Pod(pod) => {
+                let new = Pod::from(pod.clone());
+                if let Some(uid) = self.ends_with(&new) {
+                    self.end_holding(&uid, now);
+                }
             }
-            Body::Gone(gone) if gone.kind == ObjectKind::Deployment.as_str() => {
-                self.forget_history(&gone.uid, now);
+            Body::Deployment(deployment) => {
+                let new = Deployment::from(deployment.clone());
+                let ends = self.deployments.get(&new.meta.uid).is_some_and(|old| {
+                    let history = self.histories.get(&new.meta.uid);
+                    let holding = history.and_then(|history| history.holding.as_ref());
+                    let before = holding.map_or(old.available, |holding| holding.available);
+                    old.template_hash != new.template_hash || !new.still_holds(before)
+                });
+                if ends {
+                    self.end_holding(&new.meta.uid, now);
+                }
             }
-            Body::Sync(mark) if mark.kind == ObjectKind::Deployment.as_str() => self.trim_histories(now),
-            Body::Deployment(_)
-            | Body::Gone(_)
+            Body::Gone(_)
             | Body::Sync(_)
-            | Body::Pod(_)
             | Body::ReplicaSet(_)
             | Body::Node(_)
             | Body::StatefulSet(_)
@@ -50,19 +61,152 @@ impl Inventory {
         }
     }
 
-    /// A Deployment was seen: its present revision may be a good one.
-    fn remember(&mut self, cluster_uid: &str, deployment_uid: &str, now: Timestamp) {
-        let Some(deployment) = self.deployments.get(deployment_uid) else { return };
-        if !deployment.shows_a_good_revision() {
+    /// After an observation of the leading agent was taken: what it says of revisions.
+    pub(super) fn note_history(&mut self, cluster_uid: &str, agent: AgentId, body: &Body, now: Timestamp) {
+        if self.leader != Some(agent) {
             return;
         }
+        match body {
+            Body::Deployment(v1::Deployment { meta: Some(meta), .. }) => {
+                self.review(cluster_uid, &meta.uid, now);
+            }
+            Body::ReplicaSet(v1::ReplicaSet { meta: Some(meta), .. }) => {
+                self.review(cluster_uid, &meta.owner_uid, now);
+            }
+            Body::Pod(v1::Pod { meta: Some(meta), ready, .. }) => {
+                let owner = self.replica_sets.get(&meta.owner_uid).map(|set| set.meta.owner_uid.clone());
+                // A pod that is ready tells nothing that its Deployment does not tell as well.
+                if let Some(owner) = owner.filter(|_| !ready) {
+                    self.review(cluster_uid, &owner, now);
+                }
+            }
+            Body::Gone(gone) if gone.kind == ObjectKind::Deployment.as_str() => {
+                self.forget_history(&gone.uid, now);
+            }
+            Body::Sync(mark) if mark.kind == ObjectKind::Deployment.as_str() => self.trim_histories(now),
+            Body::Deployment(_)
+            | Body::ReplicaSet(_)
+            | Body::Pod(_)
+            | Body::Gone(_)
+            | Body::Sync(_)
+            | Body::Node(_)
+            | Body::StatefulSet(_)
+            | Body::DaemonSet(_)
+            | Body::Host(_)
+            | Body::File(_)
+            | Body::AgentStatus(_) => {}
+        }
+    }
+
+    /// The UID of the Deployment whose present revision no longer holds once this pod is so: it is no longer ready, or one
+    /// of its containers was restarted since the revision began to hold.
+    fn ends_with(&self, new: &Pod) -> Option<String> {
+        let set = self.replica_sets.get(&new.meta.owner_uid)?;
+        let deployment = self.deployments.get(&set.meta.owner_uid)?;
+        if set.template_hash != deployment.template_hash {
+            return None;
+        }
+        let old = self.pods.get(&new.meta.uid);
+        let unready = old.is_some_and(|old| old.ready && !new.ready);
+        let holding = self.histories.get(&deployment.meta.uid).and_then(|history| history.holding.as_ref());
+        let restarted = new.containers.iter().any(|container| {
+            let before = old.and_then(|old| old.containers.iter().find(|c| c.name == container.name));
+            let again = before.is_some_and(|before| before.restarts < container.restarts);
+            let since = holding.zip(container.last_finished_at);
+            again || since.is_some_and(|(holding, ended)| ended > holding.since && container.restarts > 0)
+        });
+        (unready || restarted).then(|| deployment.meta.uid.clone())
+    }
+
+    /// The present revision of a Deployment held until now.
+    fn end_holding(&mut self, deployment_uid: &str, now: Timestamp) {
+        let Some(deployment) = self.deployments.get(deployment_uid) else { return };
+        let since = if deployment.shows_a_good_revision() { self.all_ready_since(deployment) } else { None };
+        let template_hash = deployment.template_hash.clone();
+        let Some(history) = self.histories.get_mut(deployment_uid) else { return };
+        if history.no_longer_holds(&template_hash, since, now) {
+            self.noted(deployment_uid);
+        }
+    }
+
+    /// What the inventory shows of a Deployment's revisions goes into its history.
+    fn review(&mut self, cluster_uid: &str, deployment_uid: &str, now: Timestamp) {
+        let Some(deployment) = self.deployments.get(deployment_uid) else { return };
+        if deployment.template_hash.is_empty() || deployment.meta.deleting {
+            return;
+        }
+        let (revision, template_hash) = (deployment.revision, deployment.template_hash.clone());
+        let available = deployment.available;
+        let tried: Vec<String> = self
+            .replica_sets_of(deployment_uid)
+            .filter(|set| set.replicas > 0 || self.pods_owned_by(&set.meta.uid).next().is_some())
+            .map(|set| set.template_hash.clone())
+            .collect();
+        let trouble = self.trouble_of(deployment, now);
+        let only_its_own = tried.iter().all(|hash| *hash == template_hash);
+        let holds = trouble.is_none() && only_its_own && deployment.shows_a_good_revision();
+
         let new = || RevisionHistory::new(cluster_uid, deployment_uid, now);
         let history = self.histories.entry(deployment_uid.to_owned()).or_insert_with(new);
-        let back = history.gone_at.take().is_some();
-        if history.remember(deployment.revision, &deployment.template_hash, now) || back {
-            self.unstored_histories.insert(deployment_uid.to_owned());
-            self.version += 1;
+        let mut news = history.gone_at.take().is_some();
+        news |= history.present(revision, &template_hash, now);
+        for hash in &tried {
+            news |= history.tried(hash, now);
         }
+        if let Some(what) = &trouble {
+            news |= history.trouble(&template_hash, what, now);
+        }
+        if holds {
+            news |= history.hold(&template_hash, available, now);
+        }
+        if news {
+            self.noted(deployment_uid);
+        }
+    }
+
+    /// What is wrong with the present revision of a Deployment, as its own pods show it. Where there is no pod, or none that
+    /// could run, nothing is: the revision is not to blame.
+    fn trouble_of(&self, deployment: &Deployment, now: Timestamp) -> Option<String> {
+        let set = self.present_set(deployment)?;
+        let pods = || self.pods_owned_by(&set.meta.uid);
+        let proves = |pod: &Pod| {
+            let steady = pod.ready_since.is_some_and(|since| now.duration_since(since) >= SIBLING);
+            pod.ready && steady && pod.containers.iter().all(|c| c.restarts == 0)
+        };
+        if pods().any(proves) {
+            return None;
+        }
+        let crash_loops = pods().find_map(|pod| {
+            let container = pod.containers.iter().find(|c| c.backs_off() && c.restarts >= RESTARTS)?;
+            Some(format!("its pod {} crash-looped (container {})", pod.meta.name, container.name))
+        });
+        if crash_loops.is_some() {
+            return crash_loops;
+        }
+        // One that was made only lately may still come up: what kept it from being made may be over.
+        let half = deployment.progress_deadline().as_secs() / 2;
+        let had_time =
+            |pod: &Pod| pod.meta.created_at.is_none_or(|made| now.duration_since(made).as_secs() >= half);
+        let fails =
+            |pod: &Pod| !pod.ready && !pod.node.is_empty() && had_time(pod) && pod.cannot_start().is_none();
+        let stuck = deployment.rollout() == Rollout::Stuck && pods().any(fails);
+        stuck.then(|| "it did not become available within its progress deadline".to_owned())
+    }
+
+    /// What holds now is noted as far as it has held, each time that this doubles: a history that is read after its snapshot
+    /// was lost still knows it.
+    fn credit_holdings(&mut self) {
+        let Some(heard_at) = self.heard_at else { return };
+        for (uid, history) in &mut self.histories {
+            if history.credit(heard_at) {
+                self.unstored_histories.insert(uid.clone());
+            }
+        }
+    }
+
+    fn noted(&mut self, deployment_uid: &str) {
+        self.unstored_histories.insert(deployment_uid.to_owned());
+        self.version += 1;
     }
 
     /// A watch said that a Deployment was deleted: its history is no longer needed.
@@ -85,7 +229,6 @@ impl Inventory {
         }
     }
 }
-
 impl World {
     /// Puts back what was stored, at a start, before anything is read from the log.
     pub fn restore_histories(&mut self, stored: impl IntoIterator<Item = RevisionHistory>) {
@@ -100,6 +243,7 @@ impl World {
     pub fn take_unstored_histories(&mut self) -> Vec<RevisionHistory> {
         let mut changed = Vec::new();
         for inventory in self.clusters.values_mut() {
+            inventory.credit_holdings();
             for uid in std::mem::take(&mut inventory.unstored_histories) {
                 changed.extend(inventory.histories.get(&uid).cloned());
                 inventory

@@ -45,7 +45,7 @@ pub struct Inventory {
     pub lease_term: u64,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
-    /// By workload UID the revisions seen fully available. Documents of their own, not part of the snapshot.
+    /// By workload UID what is remembered of its revisions. Documents of their own, not part of the snapshot.
     #[serde(skip)]
     pub histories: BTreeMap<String, RevisionHistory>,
     /// Workloads whose history changed since it was last taken to be stored.

@@ -9,11 +9,15 @@ mod host;
 mod inventory;
 mod kube;
 mod listing;
+mod managers;
 mod meta;
 mod object;
 mod owned;
 mod pod_index;
 mod relations;
+#[cfg(test)]
+mod revision_tests;
+mod revisions;
 mod sanitize;
 mod table;
 #[cfg(test)]
@@ -30,11 +34,13 @@ use serde::{Deserialize, Serialize};
 pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
 pub use inventory::Inventory;
-pub use kube::{Container, DaemonSet, Deployment, Node, Pod, ReplicaSet, Rollout, StatefulSet};
+pub use kube::{Container, DaemonSet, Deployment, Node, Pod, ReplicaSet, Rollout, StatefulSet, TemplateFact};
 pub use listing::Listing;
+pub use managers::manager_name;
 pub use meta::Meta;
 pub use object::Object;
 pub use relations::Health;
+pub use revisions::Standing;
 pub use sanitize::sanitize;
 pub use table::{MAX_OBJECTS, Table};
 
@@ -91,6 +97,7 @@ impl World {
         if inventory.leader == Some(agent) {
             inventory.heard_at = Some(received_at);
         }
+        inventory.note_ends(agent, body, received_at);
         let changed = inventory.apply(agent, body, received_at);
         inventory.note_history(uid, agent, body, received_at);
         changed

@@ -68,9 +68,12 @@ impl Inventory {
         if let Some((_, deployment)) = self.owners_of(pod) {
             return Workload::Deployment(deployment.reference());
         }
-        match pod.meta.owner() {
-            Some(owner) => Workload::of(owner),
-            None => Workload::Bare(pod.reference()),
+        let Some(owner) = pod.meta.owner() else { return Workload::Bare(pod.reference()) };
+        let above = self.replica_set_of(pod).and_then(|set| set.meta.owner()).map(Workload::of);
+        match (Workload::of(owner), above) {
+            // A ReplicaSet of another controller, such as a Rollout, is that one's: it decides what becomes of the pods.
+            (Workload::Other(_), Some(above @ Workload::Other(_))) => above,
+            (own, _) => own,
         }
     }
 
@@ -116,6 +119,13 @@ impl Inventory {
     /// The pods that an object owns itself and that still have to run.
     pub fn pods_owned_by(&self, owner: &str) -> impl Iterator<Item = &Pod> {
         self.owned.by(owner).filter_map(|uid| self.pods.get(uid)).filter(|pod| pod.is_active())
+    }
+
+    /// The pods of a workload that still have to run: its own, and those of what it owns.
+    pub fn pods_below(&self, owner: &str) -> impl Iterator<Item = &Pod> {
+        let below = self.owned.by(owner).flat_map(|uid| self.owned.by(uid));
+        let all = self.owned.by(owner).chain(below).filter_map(|uid| self.pods.get(uid));
+        all.filter(|pod| pod.is_active())
     }
 
     /// Pods of an older revision that still run count as well: while they are there the Deployment is not settled.

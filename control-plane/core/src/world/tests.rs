@@ -84,32 +84,6 @@ fn the_same_state_again_is_no_change() {
 }
 
 #[test]
-fn the_newest_five_good_revisions_are_remembered_in_order_of_being_good() {
-    let mut lab = Lab::new();
-    for revision in 1..=7 {
-        lab.see(Body::Deployment(deployment("web", 2, revision)));
-    }
-    lab.see(Body::Deployment(stuck("web", 2, 8)));
-    let revisions: Vec<u64> = inventory(&lab).histories["dep-web"].good.iter().map(|g| g.revision).collect();
-    assert_eq!(revisions, [3, 4, 5, 6, 7]);
-    // Back to an older template: Kubernetes gives it a new number, and it is the newest good one.
-    lab.see(Body::Deployment(v1::Deployment { revision: 9, ..deployment("web", 2, 4) }));
-    let good = &inventory(&lab).histories["dep-web"].good;
-    assert_eq!(good.iter().map(|g| g.revision).collect::<Vec<_>>(), [3, 5, 6, 7, 9]);
-    lab.see(gone("Deployment", "dep-web"));
-    assert!(inventory(&lab).histories["dep-web"].gone_at.is_some());
-}
-
-#[test]
-fn an_idle_or_partly_available_deployment_is_no_evidence() {
-    let mut lab = Lab::new();
-    lab.see(Body::Deployment(deployment("idle", 0, 1)));
-    lab.see(Body::Deployment(v1::Deployment { available: 1, ..deployment("part", 2, 1) }));
-    lab.see(Body::Deployment(v1::Deployment { observed_generation: 0, ..deployment("old", 2, 1) }));
-    assert!(inventory(&lab).histories.is_empty());
-}
-
-#[test]
 fn a_file_drifts_keeps_its_first_time_and_is_over_only_on_evidence() {
     let mut lab = Lab::new();
     let (good, bad) = (file_state("file", 0o644, 1), file_state("file", 0o644, 2));

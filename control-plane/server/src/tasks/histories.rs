@@ -84,7 +84,7 @@ mod tests {
 
     fn history(workload: &str, revision: u64) -> RevisionHistory {
         let mut history = RevisionHistory::new("u1", workload, Timestamp::UNIX_EPOCH);
-        history.remember(revision, &format!("hash-{revision}"), Timestamp::UNIX_EPOCH);
+        history.present(revision, &format!("hash-{revision}"), Timestamp::UNIX_EPOCH);
         history
     }
 
@@ -100,15 +100,15 @@ mod tests {
 
         let mut world = World::default();
         let mut restarted = Histories::restore(&store, &mut world).await.unwrap();
-        let inventory = &world.clusters["u1"];
-        assert!(inventory.was_good("web", "hash-2") && !inventory.was_good("db", "hash-1"));
+        let knows = |world: &World, workload: &str, hash: &str| {
+            world.clusters["u1"].histories.get(workload).is_some_and(|history| history.of(hash).is_some())
+        };
+        assert!(knows(&world, "web", "hash-2") && !knows(&world, "db", "hash-1"));
         // Its document is there, in a version that nobody remembers.
         restarted.store(&store, &[history("db", 9), history("web", 3)]).await.unwrap();
         let mut world = World::default();
         Histories::restore(&store, &mut world).await.unwrap();
-        assert!(
-            world.clusters["u1"].was_good("db", "hash-9") && world.clusters["u1"].was_good("web", "hash-3")
-        );
+        assert!(knows(&world, "db", "hash-9") && knows(&world, "web", "hash-3"));
         store.close().await;
     }
 }

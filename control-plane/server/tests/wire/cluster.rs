@@ -58,6 +58,7 @@ pub fn replica_set(ready: u32) -> Body {
         ready_replicas: ready,
         template_hash: vec![7; 32],
         images: vec!["cart:1".into()],
+        ..Default::default()
     })
 }
 

@@ -263,7 +263,7 @@ async fn an_inventory_of_another_layout_is_listed_again_and_nothing_is_concluded
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_good_revisions_outlive_a_snapshot_that_does_not_read() {
+async fn what_lasted_outlives_a_snapshot_that_does_not_read() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
     let identity = join(&plane, "kind", AgentKind::Cluster).await;
@@ -275,9 +275,10 @@ async fn the_good_revisions_outlive_a_snapshot_that_does_not_read() {
     let good = "07".repeat(32);
     let is_known = |plane: &ControlPlane| {
         let world = plane.app().view.read();
-        world.clusters.get(UID).is_some_and(|cluster| cluster.was_good("uid-cart", &good))
+        let history = world.clusters.get(UID).and_then(|cluster| cluster.histories.get("uid-cart"));
+        history.is_some_and(|history| history.holding.as_ref().is_some_and(|h| h.template_hash == good))
     };
-    until("a good revision", async || is_known(&plane).then_some(())).await;
+    until("a revision that holds", async || is_known(&plane).then_some(())).await;
     let last = plane.app().view.stored();
     plane.stop().await;
     let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());

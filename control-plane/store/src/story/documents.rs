@@ -275,7 +275,7 @@ pub async fn a_document_without_a_list_of_its_own_is_kept(url: &StoreUrl) {
     };
     let mut web = history("web");
     put(vec![erased(0, &web), erased(0, &history("db"))]).await.unwrap();
-    web.remember(8, "beef", at(9));
+    web.present(8, "beef", at(9));
     put(vec![erased(1, &web)]).await.unwrap();
     let stale = put(vec![erased(1, &web)]).await.unwrap_err();
     assert!(matches!(&stale, StoreError::Conflict { table: "revision_histories", .. }), "{stale}");

@@ -84,7 +84,7 @@ pub(super) fn token(n: u32) -> JoinTokenRecord {
 
 pub(super) fn history(workload: &str) -> RevisionHistory {
     let mut history = RevisionHistory::new("uid-1", workload, at(0));
-    history.remember(7, "cafe", at(1));
+    history.present(7, "cafe", at(1));
     history
 }
 

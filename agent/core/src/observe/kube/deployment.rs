@@ -3,7 +3,7 @@
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
-use super::{Condition, Slim, SlimMeta, Template, condition, count};
+use super::{Condition, Slim, SlimMeta, Template, condition, count, micros};
 use crate::observe::bounded;
 
 /// A Deployment.
@@ -16,17 +16,28 @@ pub struct SlimDeployment {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct Spec {
     replicas: Option<i64>,
     paused: bool,
+    min_ready_seconds: Option<i64>,
+    progress_deadline_seconds: Option<i64>,
+    strategy: Strategy,
     template: Template,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Strategy {
+    #[serde(rename = "type")]
+    of: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Status {
     observed_generation: i64,
+    replicas: Option<i64>,
     updated_replicas: Option<i64>,
     ready_replicas: Option<i64>,
     available_replicas: Option<i64>,
@@ -43,7 +54,10 @@ impl Slim for SlimDeployment {
 
     fn observe(&self) -> v1::observation::Body {
         let (spec, status) = (&self.spec, &self.status);
-        let progressing = condition(status.conditions.as_deref().unwrap_or_default(), "Progressing");
+        let conditions = status.conditions.as_deref().unwrap_or_default();
+        let progressing = condition(conditions, "Progressing");
+        let failure = condition(conditions, "ReplicaFailure").filter(|c| c.status == "True");
+        let writer = self.metadata.template_writer();
         let (manager, manager_evidence) = self
             .metadata
             .manager()
@@ -66,6 +80,30 @@ impl Slim for SlimDeployment {
             progressing_message: progressing.map(|c| bounded(&c.message)).unwrap_or_default(),
             manager,
             manager_evidence,
+            replicas: count(status.replicas),
+            min_ready_seconds: count(spec.min_ready_seconds),
+            progress_deadline_seconds: progress_deadline(spec.progress_deadline_seconds),
+            // The API's own default; never empty, which says that this agent reports these fields.
+            strategy: if spec.strategy.of.is_empty() {
+                "RollingUpdate".to_owned()
+            } else {
+                bounded(&spec.strategy.of)
+            },
+            replica_failure: failure
+                .map(|c| bounded(&format!("{}: {}", c.reason, c.message)))
+                .unwrap_or_default(),
+            replica_failure_since_us: micros(failure.and_then(|c| c.last_transition_time.as_ref())),
+            template: spec.template.facts.clone(),
+            template_writer: writer.map(|(name, _)| bounded(name)).unwrap_or_default(),
+            template_written_at_us: writer.map_or(0, |(_, at)| at),
         })
+    }
+}
+
+/// The deadline of a rollout; 0 for none, which the API writes as the largest number of 32 bits.
+fn progress_deadline(seconds: Option<i64>) -> u32 {
+    match seconds {
+        Some(seconds) if seconds >= i64::from(i32::MAX) => 0,
+        seconds => count(seconds),
     }
 }

@@ -5,6 +5,7 @@ use nimbus_protocol::v1;
 use serde::Deserialize;
 
 use super::micros;
+use super::owners::{self, ManagedFields, Marks};
 
 /// The parts of an object's metadata that are used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -23,31 +24,46 @@ pub struct SlimMeta {
     creation_timestamp: Option<String>,
     deletion_timestamp: Option<String>,
     owner_references: Option<Vec<Owner>>,
+    managed_fields: Option<Vec<ManagedFields>>,
     labels: Option<Labels>,
     annotations: Option<Annotations>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Owner {
+pub(super) struct Owner {
     api_version: String,
-    kind: String,
-    name: String,
+    pub(super) kind: String,
+    pub(super) name: String,
     uid: String,
     controller: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct Labels {
+pub(super) struct Labels {
     #[serde(rename = "argocd.argoproj.io/instance")]
-    argocd: Option<String>,
+    pub(super) argocd: Option<String>,
     #[serde(rename = "kustomize.toolkit.fluxcd.io/name")]
-    flux_kustomization: Option<String>,
+    pub(super) flux_kustomization: Option<String>,
+    #[serde(rename = "kustomize.toolkit.fluxcd.io/namespace")]
+    pub(super) flux_kustomization_namespace: Option<String>,
     #[serde(rename = "helm.toolkit.fluxcd.io/name")]
-    flux_helm: Option<String>,
+    pub(super) flux_helm: Option<String>,
+    #[serde(rename = "helm.toolkit.fluxcd.io/namespace")]
+    pub(super) flux_helm_namespace: Option<String>,
     #[serde(rename = "app.kubernetes.io/managed-by")]
-    managed_by: Option<String>,
+    pub(super) managed_by: Option<String>,
+    #[serde(rename = "app.kubernetes.io/instance")]
+    pub(super) instance: Option<String>,
+    #[serde(rename = "olm.owner")]
+    pub(super) olm_owner: Option<String>,
+    #[serde(rename = "olm.owner.kind")]
+    pub(super) olm_owner_kind: Option<String>,
+    #[serde(rename = "addonmanager.kubernetes.io/mode")]
+    pub(super) addon_manager: Option<String>,
+    #[serde(rename = "kapp.k14s.io/app")]
+    pub(super) kapp: Option<String>,
     #[serde(rename = "node-role.kubernetes.io/control-plane")]
     control_plane: Option<String>,
     #[serde(rename = "controller-revision-hash")]
@@ -56,11 +72,15 @@ struct Labels {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-struct Annotations {
+pub(super) struct Annotations {
     #[serde(rename = "argocd.argoproj.io/tracking-id")]
-    argocd: Option<String>,
+    pub(super) argocd: Option<String>,
     #[serde(rename = "meta.helm.sh/release-name")]
-    helm_release: Option<String>,
+    pub(super) helm_release: Option<String>,
+    #[serde(rename = "objectset.rio.cattle.io/id")]
+    pub(super) objectset: Option<String>,
+    #[serde(rename = "config.k8s.io/owning-inventory")]
+    pub(super) inventory: Option<String>,
     #[serde(rename = "deployment.kubernetes.io/revision")]
     revision: Option<String>,
     #[serde(rename = "nimbus.dev/cordoned-by")]
@@ -115,28 +135,21 @@ impl SlimMeta {
         self.annotation(|a| &a.cordoned_by).cloned().unwrap_or_default()
     }
 
-    /// Which tool keeps the object in its desired state, and the evidence for that; `None` when none is known.
+    /// Who keeps the object in its desired state, the topmost in one word, and all the evidence for that; `None` when nobody
+    /// known does.
     pub(super) fn manager(&self) -> Option<(&'static str, String)> {
-        let named = |manager, what: &str, value: &String| Some((manager, format!("{what} = {value}")));
-        if let Some(id) = self.annotation(|a| &a.argocd) {
-            return named("argocd", "annotation argocd.argoproj.io/tracking-id", id);
-        }
-        if let Some(name) = self.label(|l| &l.argocd) {
-            return named("argocd", "label argocd.argoproj.io/instance", name);
-        }
-        if let Some(name) = self.label(|l| &l.flux_kustomization) {
-            return named("flux", "label kustomize.toolkit.fluxcd.io/name", name);
-        }
-        if let Some(name) = self.label(|l| &l.flux_helm) {
-            return named("flux", "label helm.toolkit.fluxcd.io/name", name);
-        }
-        if let Some(owner) = self.controller() {
-            return Some(("operator", format!("owned by {} {}", owner.kind, owner.name)));
-        }
-        match (self.label(|l| &l.managed_by).map(String::as_str), self.annotation(|a| &a.helm_release)) {
-            (Some("Helm"), Some(release)) => named("helm", "annotation meta.helm.sh/release-name", release),
-            _ => None,
-        }
+        owners::manager(&Marks {
+            labels: self.labels.as_ref(),
+            annotations: self.annotations.as_ref(),
+            owners: self.owner_references.as_deref().unwrap_or_default(),
+            managed: self.managed_fields.as_deref().unwrap_or_default(),
+        })
+    }
+
+    /// The field manager that last wrote the pod template, and when, microseconds.
+    pub(super) fn template_writer(&self) -> Option<(&str, i64)> {
+        let writers = self.managed_fields.iter().flatten().filter(|entry| entry.has_template());
+        writers.map(|entry| (entry.manager.as_str(), micros(entry.time.as_ref()))).max_by_key(|(_, at)| *at)
     }
 
     fn label(&self, which: fn(&Labels) -> &Option<String>) -> Option<&String> {

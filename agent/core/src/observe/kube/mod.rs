@@ -1,13 +1,15 @@
-//! Slim Kubernetes objects: only the fields that an observation needs are deserialised. `managedFields`, unknown
-//! fields, environment values, arguments and all other annotations are skipped without being built.
+//! Slim Kubernetes objects: only the fields that an observation needs are deserialised. Unknown fields, environment
+//! values, arguments and all other annotations are skipped without being built; of `managedFields` who wrote a pod template.
 //!
 //! Each kind is a file of its own; it decides what leaves the cluster of such an object. The daemon lists and watches,
 //! and [`super::seen`] notices what is gone.
 
 mod daemon_set;
 mod deployment;
+mod facts;
 mod meta;
 mod node;
+mod owners;
 mod pod;
 mod replica_set;
 mod stateful_set;
@@ -21,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 pub use daemon_set::SlimDaemonSet;
 pub use deployment::SlimDeployment;
+pub use facts::set_redaction_key;
 pub use meta::SlimMeta;
 pub use node::SlimNode;
 pub use pod::SlimPod;

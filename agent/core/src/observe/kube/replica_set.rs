@@ -43,6 +43,7 @@ impl Slim for SlimReplicaSet {
             ready_replicas: count(self.status.ready_replicas),
             template_hash: self.spec.template.digest(),
             images: self.spec.template.images.clone(),
+            template: self.spec.template.facts.clone(),
         })
     }
 }

@@ -1,17 +1,20 @@
-//! Pod templates, of which only the hash and the images are kept. The template itself, with its environment and
-//! arguments, is in memory only while it is hashed.
+//! Pod templates, of which only the hash, the images and redacted facts are kept. The template itself, with its environment
+//! and arguments, is in memory only while these are made.
 
+use nimbus_protocol::v1;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// What is kept of a `spec.template`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Template {
     /// See [`template_hash`]; `None` when there is no template.
     pub hash: Option<[u8; 32]>,
     /// Images of the containers and, after them, of the init containers.
     pub images: Vec<String>,
+    /// What it says, as far as that may leave the cluster.
+    pub facts: Vec<v1::TemplateFact>,
 }
 
 impl Template {
@@ -33,7 +36,7 @@ impl<'de> Deserialize<'de> for Template {
             .flatten()
             .filter_map(|container| container["image"].as_str().map(str::to_owned))
             .collect();
-        Ok(Self { hash: Some(template_hash(&template)), images })
+        Ok(Self { hash: Some(template_hash(&template)), images, facts: super::facts::facts(&template) })
     }
 }
 

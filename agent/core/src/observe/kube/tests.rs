@@ -188,7 +188,7 @@ fn whoever_manages_a_deployment_is_named_with_the_evidence() {
             "operator",
             "Shop s",
         ),
-        (json!({"ownerReferences": [{"kind": "Shop", "name": "s", "uid": "u"}]}), "", ""),
+        (json!({"ownerReferences": [{"kind": "Shop", "name": "s", "uid": "u"}]}), "operator", "Shop s"),
     ];
     for (metadata, manager, evidence) in cases {
         let Body::Deployment(seen) = of::<SlimDeployment>(&json!({"metadata": metadata})) else { panic!() };

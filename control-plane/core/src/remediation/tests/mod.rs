@@ -1,10 +1,13 @@
 //! Whole scenes from a finding to its end, without sockets and on a virtual clock.
 
+mod bad_revision;
 mod cordons;
 mod crash;
 mod faults;
 mod files;
+mod no_pods;
 mod operator;
+mod owners;
 mod properties;
 mod refusals;
 mod rollout;

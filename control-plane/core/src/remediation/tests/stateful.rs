@@ -88,7 +88,7 @@ fn an_update_that_a_tool_manages_is_put_right_there() {
     }));
     lab.settle();
     let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
-    assert!(reason.contains("flux") && !reason.contains("undo"), "{reason}");
+    assert!(reason.contains("Flux") && !reason.contains("undo"), "{reason}");
 }
 
 #[test]

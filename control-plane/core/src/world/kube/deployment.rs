@@ -1,11 +1,14 @@
 //! The Deployment of the inventory, and how far its rollout is.
 
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 use serde::{Deserialize, Serialize};
 
 use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
-use crate::world::meta::Meta;
+use crate::world::meta::{Meta, at};
 use crate::world::object::Object;
+
+use super::template::{self, TemplateFact};
 
 /// A Deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +45,35 @@ pub struct Deployment {
     pub manager: String,
     /// What says so.
     pub manager_evidence: String,
+    /// What only newer agents report; `None` from an older one.
+    #[serde(default)]
+    pub more: Option<More>,
+}
+
+/// What an agent reports of a Deployment since it reports its strategy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    /// Pods of any revision.
+    pub replicas: u32,
+    /// How long a pod has to be ready to count as available, seconds.
+    pub min_ready_seconds: u32,
+    /// How long a rollout may make no progress, seconds; 0 where it has no deadline.
+    pub progress_deadline_seconds: u32,
+    /// `RollingUpdate` or `Recreate`.
+    pub strategy: String,
+    /// Why pods cannot be made, in the words of the API server; empty where they can.
+    pub replica_failure: String,
+    /// Since when.
+    pub replica_failure_since: Option<Timestamp>,
+    /// What the pod template says.
+    #[serde(default)]
+    pub template: Vec<TemplateFact>,
+    /// The field manager that last wrote the pod template; empty when nobody known did.
+    #[serde(default)]
+    pub template_writer: String,
+    /// When.
+    #[serde(default)]
+    pub template_written_at: Option<Timestamp>,
 }
 
 /// How far a Deployment's rollout is.
@@ -83,6 +115,17 @@ impl From<v1::Deployment> for Deployment {
             progressing_message: d.progressing_message,
             manager: d.manager,
             manager_evidence: d.manager_evidence,
+            more: (!d.strategy.is_empty()).then_some(More {
+                replicas: d.replicas,
+                min_ready_seconds: d.min_ready_seconds,
+                progress_deadline_seconds: d.progress_deadline_seconds,
+                strategy: d.strategy,
+                replica_failure: d.replica_failure,
+                replica_failure_since: at(d.replica_failure_since_us),
+                template: template::facts(d.template),
+                template_writer: d.template_writer,
+                template_written_at: at(d.template_written_at_us),
+            }),
         }
     }
 }
@@ -96,16 +139,25 @@ pub(super) fn bound(deployment: &mut v1::Deployment) -> bool {
     cut(&mut deployment.progressing_message, TEXT);
     cut(&mut deployment.manager, WORD);
     cut(&mut deployment.manager_evidence, TEXT);
+    cut(&mut deployment.strategy, WORD);
+    cut(&mut deployment.replica_failure, TEXT);
+    cut(&mut deployment.template_writer, WORD);
+    template::bound(&mut deployment.template);
     is_meta_kept(deployment.meta.as_mut())
 }
 
 impl Deployment {
     /// How far its rollout is, as its own conditions say it.
     pub fn rollout(&self) -> Rollout {
+        let condition = (self.progressing.as_str(), self.progressing_reason.as_str());
+        // Where not even a ReplicaSet can be made the controller says so and does not come to say which generation it saw.
+        if condition == ("False", "ReplicaSetCreateError") {
+            return Rollout::Stuck;
+        }
         if self.observed_generation < self.generation {
             return Rollout::Progressing;
         }
-        match (self.progressing.as_str(), self.progressing_reason.as_str()) {
+        match condition {
             ("False", "ProgressDeadlineExceeded") => Rollout::Stuck,
             ("True", "NewReplicaSetAvailable") => Rollout::Complete,
             // Without a deadline there is no condition: all pods being of the newest revision has to do.
@@ -114,16 +166,38 @@ impl Deployment {
         }
     }
 
-    /// Is every pod of the newest revision, and available?
+    /// Is every pod of the newest revision, and available, and no other there?
     pub fn is_fully_available(&self) -> bool {
         self.observed_generation >= self.generation
             && self.updated == self.desired
             && self.available >= self.desired
             && self.ready >= self.desired
+            && self.more.as_ref().is_none_or(|more| more.replicas == self.updated)
     }
 
-    /// Does its present state show that its present revision is a good one?
+    /// Are all its pods of the newest revision, and as many of them available as are wanted, or as there were before it was
+    /// scaled up? Scaling is no trouble of a revision.
+    pub fn still_holds(&self, available_before: u32) -> bool {
+        let enough = self.desired.min(available_before);
+        self.desired > 0
+            && self.available >= enough
+            && self.ready >= enough
+            && self.more.as_ref().is_none_or(|more| more.replicas == self.updated)
+    }
+
+    /// The pod template is known, and there are pods to judge it by.
     pub fn shows_a_good_revision(&self) -> bool {
         self.is_fully_available() && self.desired > 0 && !self.template_hash.is_empty()
+    }
+
+    /// How long a pod has to be ready to count as available, seconds; 0 where its agent does not say.
+    pub fn min_ready_seconds(&self) -> u32 {
+        self.more.as_ref().map_or(0, |more| more.min_ready_seconds)
+    }
+
+    /// How long its progress deadline is; ten minutes, as by default, where it is not known or there is none.
+    pub fn progress_deadline(&self) -> SignedDuration {
+        let seconds = self.more.as_ref().map_or(0, |more| more.progress_deadline_seconds);
+        SignedDuration::from_secs(if seconds == 0 { 600 } else { seconds.into() })
     }
 }

@@ -9,6 +9,7 @@ mod node;
 mod pod;
 mod replica_set;
 mod stateful_set;
+mod template;
 
 use nimbus_protocol::kind::Body;
 
@@ -18,6 +19,7 @@ pub use node::Node;
 pub use pod::{Container, Pod};
 pub use replica_set::ReplicaSet;
 pub use stateful_set::StatefulSet;
+pub use template::TemplateFact;
 
 /// Cuts what is too long in an object from the wire; false where it cannot be kept at all.
 pub(super) fn bound(body: &mut Body) -> bool {

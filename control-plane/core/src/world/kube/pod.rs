@@ -27,6 +27,9 @@ pub struct Container {
     pub last_reason: String,
     /// Exit code of the last termination.
     pub last_exit_code: i32,
+    /// When that was.
+    #[serde(default)]
+    pub last_finished_at: Option<Timestamp>,
 }
 
 /// A pod.
@@ -70,6 +73,7 @@ impl From<v1::Pod> for Pod {
             reason: c.reason,
             last_reason: c.last_reason,
             last_exit_code: c.last_exit_code,
+            last_finished_at: at(c.last_finished_at_us),
         };
         Self {
             meta: p.meta.unwrap_or_default().into(),
@@ -134,6 +138,17 @@ impl Pod {
     /// Does anything about it want a look? Every finding on a pod is on one of these.
     pub fn may_be_unhealthy(&self) -> bool {
         (self.is_active() && !self.ready) || self.containers.iter().any(|c| c.state == "waiting")
+    }
+
+    /// What keeps it from starting at all, in the words of the scheduler or the kubelet: nothing that another pod template
+    /// of its workload would necessarily change.
+    pub fn cannot_start(&self) -> Option<String> {
+        if !self.unschedulable.is_empty() {
+            return Some(self.unschedulable.clone());
+        }
+        let config = |c: &&Container| c.state == "waiting" && c.reason == "CreateContainerConfigError";
+        let container = self.containers.iter().find(config)?;
+        Some(format!("container {}: {}", container.name, container.reason))
     }
 
     /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.

@@ -7,6 +7,8 @@ use crate::world::bounds::{cut_digest, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
 use crate::world::object::Object;
 
+use super::template::{self, TemplateFact};
+
 /// A ReplicaSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplicaSet {
@@ -22,6 +24,9 @@ pub struct ReplicaSet {
     pub template_hash: String,
     /// Images of the template.
     pub images: Vec<String>,
+    /// What the pod template says; empty from an agent that does not report it.
+    #[serde(default)]
+    pub template: Vec<TemplateFact>,
 }
 
 impl Object for ReplicaSet {
@@ -42,6 +47,7 @@ impl From<v1::ReplicaSet> for ReplicaSet {
             ready_replicas: r.ready_replicas,
             template_hash: to_hex(&r.template_hash),
             images: r.images,
+            template: template::facts(r.template),
         }
     }
 }
@@ -50,5 +56,6 @@ impl From<v1::ReplicaSet> for ReplicaSet {
 pub(super) fn bound(set: &mut v1::ReplicaSet) -> bool {
     cut_digest(&mut set.template_hash);
     cut_texts(&mut set.images);
+    template::bound(&mut set.template);
     is_meta_kept(set.meta.as_mut())
 }

@@ -1,0 +1,254 @@
+//! Scenes of a revision that is judged by what its pods do: without a readiness probe its rollout completes, and its pods
+//! crash. One incident, the rollout's; a rollback to the last revision that lasted, after approval; never an eviction.
+
+use nimbus_protocol::to_micros;
+use nimbus_protocol::v1::{self, observation::Body};
+
+use super::*;
+use crate::approval::Decision;
+use crate::model::*;
+use crate::testing::{Order, order_of};
+
+fn restart_now(lab: &Lab, set: &str, n: &str, restarts: u32) -> v1::Pod {
+    let mut pod = crashing(pod(set, n, "node-a"), restarts);
+    pod.ready_since_us = to_micros(lab.now);
+    pod.containers[0].last_finished_at_us = to_micros(lab.now);
+    pod
+}
+
+/// Between two crashes: without a readiness probe it is ready as long as it runs.
+fn runs_for_a_moment(lab: &Lab, set: &str, n: &str, restarts: u32) -> v1::Pod {
+    let mut pod = restart_now(lab, set, n, restarts);
+    (pod.ready, pod.containers[0].ready) = (true, true);
+    pod.containers[0].state = "running".into();
+    pod.containers[0].reason = String::new();
+    pod
+}
+
+/// Revision `to` of `web` is rolled out to its end within a second: the rollout is complete.
+fn rolled_out(lab: &mut Lab, from: u64, to: u64) {
+    lab.see(Body::Deployment(v1::Deployment { updated: 0, ..deployment("web", 2, to) }));
+    lab.see(Body::ReplicaSet(replica_set("web", to, 2)));
+    for n in ["0", "1"] {
+        lab.see(gone("Pod", &format!("pod-web-{from}-{n}")));
+        let pod = runs_for_a_moment(lab, &format!("web-{to}"), n, 0);
+        lab.see(Body::Pod(pod));
+    }
+    lab.see(Body::ReplicaSet(replica_set("web", from, 0)));
+    lab.see(Body::Deployment(deployment("web", 2, to)));
+}
+
+/// Its pods run for three seconds and exit, until they wait in their back-off after `restarts`.
+fn crashes(lab: &mut Lab, revision: u64, restarts: u32) {
+    lab.see(Body::Deployment(v1::Deployment { available: 0, ready: 0, ..deployment("web", 2, revision) }));
+    for n in ["0", "1"] {
+        let pod = restart_now(lab, &format!("web-{revision}"), n, restarts);
+        lab.see(Body::Pod(pod));
+    }
+}
+
+/// Revision 1 lasted; revision 2 came out completely, and its pods crash.
+fn completed_and_crashing() -> Lab {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    rolled_out(&mut lab, 1, 2);
+    lab.pass(3);
+    crashes(&mut lab, 2, 1);
+    lab.pass(60);
+    crashes(&mut lab, 2, 3);
+    lab
+}
+
+fn plan_in_force(lab: &Lab) -> &Plan {
+    let id = lab.open(IncidentKind::RolloutStuck).plan_id.unwrap();
+    &lab.plans[&id.to_string()].doc
+}
+
+fn to_revision(plan: &Plan) -> u64 {
+    let Some(Order::RollbackDeployment(order)) = plan.action.body() else { panic!("{plan:?}") };
+    order.to_revision
+}
+
+#[test]
+fn a_complete_rollout_whose_pods_crash_is_one_incident_and_is_rolled_back_after_approval() {
+    let mut lab = completed_and_crashing();
+    assert!(lab.settle().is_empty(), "nothing without a person, and never an eviction");
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!((incident.state, lab.incidents.len()), (IncidentState::WaitingApproval, 1));
+    assert!(incident.title.contains("new revision 2 crash"), "{}", incident.title);
+    assert!(incident.evidence.iter().any(|line| line.contains("exit code")), "{:?}", incident.evidence);
+    assert_eq!(to_revision(plan_in_force(&lab)), 1);
+    // Between two crashes, when all of them are ready for a moment, what was asked stays asked.
+    for n in ["0", "1"] {
+        let pod = runs_for_a_moment(&lab, "web-2", n, 4);
+        lab.see(Body::Pod(pod));
+    }
+    lab.see(Body::Deployment(deployment("web", 2, 2)));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    assert_eq!((lab.approvals.len(), lab.incidents.len()), (1, 1));
+    lab.pass(3);
+    crashes(&mut lab, 2, 5);
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    assert!(matches!(order_of(&jobs[0]), Some(Order::RollbackDeployment(_))), "{jobs:?}");
+    assert_eq!(jobs.len(), 1);
+}
+
+#[test]
+fn a_revision_that_was_available_for_a_second_is_not_gone_back_to() {
+    let mut lab = completed_and_crashing();
+    lab.settle();
+    // Recreate: revision 3 replaces the crashing pods and never becomes ready.
+    lab.pass(30);
+    let out = v1::Deployment { strategy: "Recreate".into(), available: 0, ready: 0, ..stuck("web", 2, 3) };
+    lab.see(Body::Deployment(v1::Deployment {
+        progressing_status: "True".into(),
+        progressing_reason: "ReplicaSetUpdated".into(),
+        ..out.clone()
+    }));
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    lab.see(Body::ReplicaSet(replica_set("web", 3, 0)));
+    for n in ["0", "1"] {
+        lab.see(gone("Pod", &format!("pod-web-2-{n}")));
+        let mut pod = crashing(pod("web-3", n, "node-a"), 0);
+        (pod.containers[0].state, pod.containers[0].reason) = ("running".into(), String::new());
+        lab.see(Body::Pod(pod));
+    }
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 0, "revision 3 has its time");
+    lab.pass(600);
+    lab.see(Body::Deployment(out));
+    lab.settle();
+    let plan = plan_in_force(&lab);
+    assert_eq!(to_revision(plan), 1, "{}", plan.summary);
+    let why = plan.considered.iter().find(|way| way.what.contains("revision 2")).unwrap();
+    assert!(
+        !why.chosen && why.why.contains("known to be bad") && why.why.contains("crash-looped"),
+        "{why:?}"
+    );
+    assert!(plan.rationale.contains("without a restart"), "{}", plan.rationale);
+}
+
+#[test]
+fn while_the_rollout_is_under_way_it_has_until_its_deadline_and_then_it_is_one_incident() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 1);
+    let progressing = v1::Deployment {
+        progressing_status: "True".into(),
+        progressing_reason: "ReplicaSetUpdated".into(),
+        ..stuck("web", 3, 2)
+    };
+    lab.see(Body::Deployment(progressing.clone()));
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    // A sidecar of its first pod crash-loops, the others wait.
+    for restarts in 1..5 {
+        lab.pass(60);
+        let mut pod = restart_now(&lab, "web-2", "0", restarts);
+        pod.containers[0].name = "proxy".into();
+        lab.see(Body::Pod(pod));
+        assert!(lab.settle().is_empty());
+        assert_eq!(lab.approvals.len(), 0, "before the deadline it waits");
+    }
+    assert_eq!(lab.incidents.len(), 1);
+    assert!(lab.open(IncidentKind::RolloutStuck).reason.contains("within its progress deadline"));
+    lab.pass(400);
+    lab.see(Body::Deployment(stuck("web", 3, 2)));
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!((incident.state, lab.incidents.len()), (IncidentState::WaitingApproval, 1));
+    assert!(incident.evidence.iter().any(|line| line.contains("proxy")), "{:?}", incident.evidence);
+}
+
+/// Its pods are ready for a moment each time, so that its controller sees progress and its deadline never passes.
+#[test]
+fn a_rollout_that_flaps_past_the_time_of_its_deadline_is_rolled_back() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 1);
+    let progressing = v1::Deployment {
+        progressing_status: "True".into(),
+        progressing_reason: "ReplicaSetUpdated".into(),
+        ..stuck("web", 3, 2)
+    };
+    lab.see(Body::Deployment(progressing));
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    for restarts in 1..12 {
+        lab.pass(59);
+        let pod = restart_now(&lab, "web-2", "0", restarts);
+        lab.see(Body::Pod(pod));
+        lab.settle();
+        assert_eq!(lab.approvals.len(), usize::from(restarts * 59 >= 600), "{restarts}");
+    }
+    assert_eq!(to_revision(plan_in_force(&lab)), 1);
+}
+
+#[test]
+fn where_the_revision_is_not_the_cause_no_rollback_is_asked() {
+    type Scene = fn() -> Lab;
+    let scenes: [(&str, Scene); 4] = [
+        ("it lasted, and fails later: something else changed", || {
+            let mut lab = Lab::new();
+            lab.deploy("web", 2, 1);
+            rolled_out(&mut lab, 1, 2);
+            lab.pass(3_600);
+            crashes(&mut lab, 2, 3);
+            lab
+        }),
+        ("there is no older one", || {
+            let mut lab = Lab::new();
+            rolled_out(&mut lab, 0, 1);
+            crashes(&mut lab, 1, 3);
+            lab
+        }),
+        ("the older one did not last either", || {
+            let mut lab = Lab::new();
+            rolled_out(&mut lab, 0, 1);
+            lab.pass(60);
+            rolled_out(&mut lab, 1, 2);
+            crashes(&mut lab, 2, 3);
+            lab
+        }),
+        ("met for the first time: when it came out is not known", || {
+            let mut lab = Lab::new();
+            lab.see(Body::Deployment(v1::Deployment { available: 0, ready: 0, ..deployment("web", 2, 2) }));
+            lab.see(Body::ReplicaSet(replica_set("web", 1, 0)));
+            lab.see(Body::ReplicaSet(replica_set("web", 2, 2)));
+            crashes(&mut lab, 2, 9);
+            lab
+        }),
+    ];
+    for (what, scene) in scenes {
+        let mut lab = scene();
+        lab.settle();
+        assert!(lab.incidents.values().all(|i| i.doc.kind != IncidentKind::RolloutStuck), "{what}");
+        assert!(lab.approvals.is_empty(), "{what}");
+    }
+}
+
+/// An autoscaler scales 3, 4, 3, 4 while a person reads: what was read is what is carried out.
+#[test]
+fn scaling_neither_voids_an_approval_nor_is_undone() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    let asked = lab.approvals.values().next().unwrap().doc.clone();
+    for (n, replicas) in [4, 3, 4, 3].into_iter().enumerate() {
+        let generation = 8 + i64::try_from(n).unwrap();
+        let scaled = stuck("web", replicas, 7);
+        lab.see(Body::Deployment(v1::Deployment { generation, observed_generation: generation, ..scaled }));
+        lab.settle();
+    }
+    assert_eq!((lab.approvals.len(), lab.live_approvals()), (1, 1));
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    assert_eq!(nimbus_protocol::to_hex(&jobs[0].plan_digest), asked.plan_digest);
+}
+
+/// An agent that does not report what this needs binds the generation, as it always did.
+#[test]
+fn an_older_agent_is_asked_as_it_understands() {
+    let mut lab = stuck_rollout();
+    lab.see(Body::Deployment(v1::Deployment { strategy: String::new(), ..stuck("web", 3, 7) }));
+    lab.settle();
+    let Some(Order::RollbackDeployment(order)) = plan_in_force(&lab).action.body() else { panic!() };
+    assert_eq!(order.generation, 7);
+}

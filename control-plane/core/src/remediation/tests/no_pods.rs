@@ -1,0 +1,135 @@
+//! Scenes of a rollout that has no pods, or none that can start: the reason is read and quoted word for word; the template
+//! is innocent and is not rolled back.
+
+use super::*;
+use crate::model::*;
+
+const QUOTA: &str = "FailedCreate: pods \"web-7-x\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=3, \
+                     limited: pods=3";
+
+/// Revision 6 lasted; of revision 7 no pod can be made.
+fn without_a_pod(change: impl FnOnce(&mut v1::Deployment)) -> Lab {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 6);
+    let mut seen = v1::Deployment { updated: 0, available: 3, ready: 3, ..stuck("web", 3, 7) };
+    change(&mut seen);
+    lab.see(Body::Deployment(seen));
+    lab.see(Body::ReplicaSet(replica_set("web", 7, 0)));
+    lab
+}
+
+fn recommends(lab: &mut Lab, words: &str) {
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!((incident.state, lab.incidents.len()), (IncidentState::Escalated, 1), "{}", incident.reason);
+    assert!(incident.reason.contains(words), "{}", incident.reason);
+    assert!(lab.approvals.is_empty());
+}
+
+#[test]
+fn a_quota_is_quoted_nothing_is_rolled_back_and_it_is_over_when_the_rollout_ends() {
+    let mut lab = without_a_pod(|d| d.replica_failure = QUOTA.into());
+    recommends(&mut lab, "exceeded quota: small, requested: pods=1");
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert!(incident.title.contains("cannot be made"), "{}", incident.title);
+    assert!(incident.evidence.iter().any(|line| line.contains(QUOTA)), "{:?}", incident.evidence);
+    // The quota is raised; the rollout goes on and ends.
+    lab.see(Body::Deployment(v1::Deployment { updated: 2, ..stuck("web", 3, 7) }));
+    for n in ["0", "1", "2"] {
+        let started = v1::Pod { ready: false, ..pod("web-7", n, "node-a") };
+        lab.see(Body::Pod(with_age(&lab, started)));
+        let fresh = fresh(&lab, "web-7", n, "node-a");
+        lab.see(Body::Pod(with_age(&lab, fresh)));
+        lab.see(gone("Pod", &format!("pod-web-6-{n}")));
+    }
+    lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
+    lab.see(Body::ReplicaSet(replica_set("web", 7, 3)));
+    lab.see(Body::Deployment(deployment("web", 3, 7)));
+    lab.pass(31);
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::RolloutStuck).state, IncidentState::Resolved);
+    assert!(lab.approvals.is_empty() && lab.jobs.is_empty());
+}
+
+fn with_age(lab: &Lab, mut pod: v1::Pod) -> v1::Pod {
+    pod.meta.as_mut().unwrap().created_at_us = nimbus_protocol::to_micros(lab.now);
+    pod
+}
+
+#[test]
+fn a_quota_of_replica_sets_is_seen_although_the_controller_never_observed_the_change() {
+    let said = "Failed to create new replica set \"web-7\": replicasets.apps \"web-7\" is forbidden: exceeded quota: small";
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 6);
+    lab.see(Body::Deployment(v1::Deployment {
+        template_hash: hash(7),
+        generation: 7,
+        observed_generation: 6,
+        progressing_status: "False".into(),
+        progressing_reason: "ReplicaSetCreateError".into(),
+        progressing_message: said.into(),
+        ..deployment("web", 3, 6)
+    }));
+    recommends(&mut lab, said);
+}
+
+#[test]
+fn what_the_scheduler_or_the_kubelet_says_is_quoted() {
+    type Break = fn(&mut v1::Pod);
+    let table: [(&str, Break); 3] = [
+        ("0/2 nodes are available: 2 Insufficient cpu", |pod| {
+            pod.node = String::new();
+            pod.unschedulable = "Unschedulable: 0/2 nodes are available: 2 Insufficient cpu".into();
+        }),
+        ("unbound immediate PersistentVolumeClaims", |pod| {
+            pod.node = String::new();
+            pod.unschedulable = "Unschedulable: pod has unbound immediate PersistentVolumeClaims".into();
+        }),
+        ("CreateContainerConfigError", |pod| {
+            pod.containers[0].reason = "CreateContainerConfigError".into();
+        }),
+    ];
+    for (words, change) in table {
+        let mut lab = without_a_pod(|_| ());
+        let mut pod = crashing(pod("web-7", "0", "node-a"), 0);
+        change(&mut pod);
+        lab.see(Body::Pod(pod));
+        recommends(&mut lab, words);
+    }
+}
+
+#[test]
+fn of_which_no_pod_was_ever_made_is_not_rolled_back_even_where_nobody_says_why() {
+    let mut lab = without_a_pod(|_| ());
+    recommends(&mut lab, "never tried");
+    let mut lab = without_a_pod(|d| d.strategy = String::new());
+    recommends(&mut lab, "never tried");
+}
+
+/// One pod was made and crashes; that the others could not be made does not make the revision innocent.
+#[test]
+fn a_revision_whose_pods_crash_is_rolled_back_although_a_quota_stops_the_rest() {
+    let mut lab = without_a_pod(|d| d.replica_failure = QUOTA.into());
+    lab.see(Body::Pod(crashing(pod("web-7", "0", "node-b"), 6)));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
+#[test]
+fn a_surge_that_waits_for_a_moment_is_nothing_and_one_that_stays_is_told() {
+    let progressing = |since: jiff::Timestamp| v1::Deployment {
+        progressing_status: "True".into(),
+        progressing_reason: "ReplicaSetUpdated".into(),
+        replica_failure: QUOTA.into(),
+        replica_failure_since_us: nimbus_protocol::to_micros(since),
+        updated: 0,
+        ..stuck("web", 3, 7)
+    };
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 6);
+    lab.see(Body::Deployment(progressing(lab.now)));
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+    lab.pass(30);
+    recommends(&mut lab, "exceeded quota");
+}
