@@ -9,6 +9,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nimbus_control_core::world::World;
+use nimbus_store::{Store, StoreUrl};
 use nimbus_tests::plane::{Plane, QUICK};
 use nimbus_tests::postgres::Postgres;
 use nimbus_tests::rig::workloads::{DeploymentSpec, Fault};
@@ -30,6 +32,16 @@ fn copy(from: &Path, to: &Path) {
         fs::copy(from.join(name), &copied).unwrap();
         fs::set_permissions(copied, PermissionsExt::from_mode(0o600)).unwrap();
     }
+}
+
+/// The inventory that the record holds is read, and not made anew from what agents list again.
+async fn has_its_inventory(url: &StoreUrl) {
+    let store = Store::open(url).await.unwrap();
+    let (_, snapshot) = store.load_snapshot().await.unwrap().unwrap();
+    let world = World::from_snapshot(&snapshot).unwrap();
+    let (_, cluster) = world.clusters.first_key_value().unwrap();
+    assert!(cluster.pods.len() >= 4 && !cluster.nodes.is_empty(), "{} pods", cluster.pods.len());
+    assert!(cluster.unlisted().is_empty(), "{:?}", cluster.unlisted());
 }
 
 /// Everything of the record is there, and its keys are the ones in use.
@@ -66,6 +78,9 @@ async fn is_whole(plane: &Plane, from: &Path) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_with_an_embedded_database_is_read_whole() {
     let from = record().join("sqlite");
+    let read = tempfile::tempdir().unwrap();
+    copy(&from, read.path());
+    has_its_inventory(&StoreUrl::sqlite(read.path().join("nimbus.db"))).await;
     let plane = Plane::start_on(|data| copy(&from, data), None, QUICK).await.unwrap();
     is_whole(&plane, &from).await;
 }
@@ -76,6 +91,7 @@ async fn a_directory_with_its_postgresql_database_is_read_whole() {
     let postgres = Postgres::start().unwrap();
     let url = postgres.fresh_database().unwrap();
     postgres.run_file(&url, &from.join("dump.sql")).unwrap();
+    has_its_inventory(&url.parse().unwrap()).await;
     let plane = Plane::start_on(|data| copy(&from, data), Some(url), QUICK).await.unwrap();
     is_whole(&plane, &from).await;
 }

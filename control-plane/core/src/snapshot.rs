@@ -122,8 +122,13 @@ impl<'a> Snapshot<'a> {
             let agent = self.name_of(&Scope::Host(leader));
             return Err(format!("unknown: agent {agent}, which watches cluster {name}, is not connected"));
         }
-        // It may have turned to another cluster, or to none, or lost its lease with nobody to take over.
-        let leads = |agent: &Agent| agent.leading && agent.cluster_uid.as_deref() == Some(uid);
+        // It may have turned to another cluster, or to none, lost its lease with nobody to take over, or lead again under a
+        // new lease and have listed nothing since.
+        let leads = |agent: &Agent| {
+            agent.leading
+                && agent.cluster_uid.as_deref() == Some(uid)
+                && agent.lease_term == inventory.lease_term
+        };
         if !self.agent(leader).is_some_and(leads) {
             return Err(format!(
                 "unknown: no connected agent leads cluster {name}; what was reported of it is old"

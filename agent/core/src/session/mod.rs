@@ -20,6 +20,8 @@
 
 mod backoff;
 mod machine;
+#[cfg(test)]
+mod report_tests;
 mod reports;
 #[cfg(test)]
 mod tests;

@@ -8,15 +8,15 @@ use proptest::prelude::*;
 
 use super::*;
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// Half of any back-off.
 const HALF: u64 = 1 << 63;
 
-fn frame(body: Body) -> Event {
+pub(super) fn frame(body: Body) -> Event {
     Event::Frame(Box::new(v1::ServerFrame { body: Some(body) }))
 }
 
-fn welcome(acknowledged: u64) -> Event {
+pub(super) fn welcome(acknowledged: u64) -> Event {
     frame(Body::Welcome(v1::Welcome {
         version: 1,
         acknowledged,
@@ -34,24 +34,24 @@ fn ack(sequence: u64) -> Event {
     frame(Body::Ack(v1::Ack { sequence }))
 }
 
-fn beat() -> Event {
+pub(super) fn beat() -> Event {
     frame(Body::Heartbeat(v1::Heartbeat::default()))
 }
 
-fn connected() -> Event {
+pub(super) fn connected() -> Event {
     Event::Connected(Box::default())
 }
 
-fn drain(session: &mut Session) -> Vec<Action> {
+pub(super) fn drain(session: &mut Session) -> Vec<Action> {
     std::iter::from_fn(|| session.poll_action()).collect()
 }
 
-fn step(session: &mut Session, event: Event, at: u64) -> Vec<Action> {
+pub(super) fn step(session: &mut Session, event: Event, at: u64) -> Vec<Action> {
     session.handle(event, SECOND * u32::try_from(at).unwrap(), HALF);
     drain(session)
 }
 
-fn live() -> Session {
+pub(super) fn live() -> Session {
     let mut session = Session::new(Settings::default(), Duration::ZERO);
     step(&mut session, connected(), 0);
     step(&mut session, welcome(0), 0);
@@ -274,11 +274,11 @@ fn what_was_meant_for_a_lost_connection_is_not_done_and_what_it_brought_is_kept(
     assert_eq!(session.in_flight(), 0);
 }
 
-fn report(job: u64, phase: Phase) -> v1::JobReport {
+pub(super) fn report(job: u64, phase: Phase) -> v1::JobReport {
     v1::JobReport { job_id: format!("job_{job}"), phase: phase.into(), ..Default::default() }
 }
 
-fn report_ack(report: &v1::JobReport) -> v1::JobReportAck {
+pub(super) fn report_ack(report: &v1::JobReport) -> v1::JobReportAck {
     v1::JobReportAck {
         job_id: report.job_id.clone(),
         phase: report.phase,
@@ -286,115 +286,13 @@ fn report_ack(report: &v1::JobReport) -> v1::JobReportAck {
     }
 }
 
-fn reports(actions: &[Action]) -> Vec<v1::JobReport> {
+pub(super) fn reports(actions: &[Action]) -> Vec<v1::JobReport> {
     let report = |action: &Action| {
         let Action::Send(frame) = action else { return None };
         let Some(agent_frame::Body::JobReport(report)) = &frame.body else { return None };
         Some(report.clone())
     };
     actions.iter().filter_map(report).collect()
-}
-
-/// A live session whose journal answered that it has nothing, and whose spool did too.
-fn idle() -> Session {
-    let mut session = live();
-    step(&mut session, Event::Reports(Vec::new()), 0);
-    step(&mut session, Event::NothingPending, 0);
-    session
-}
-
-#[test]
-fn a_report_goes_out_when_the_journal_has_it_and_is_dropped_once_it_is_acknowledged() {
-    let mut session = idle();
-    let (accepted, applied) = (report(1, Phase::Accepted), report(1, Phase::Applied));
-    let asked = step(&mut session, Event::ReportsPending, 1);
-    assert_eq!(asked, [Action::PullReports { most: REPORT_WINDOW, sent: Vec::new() }]);
-    let said = step(&mut session, Event::Reports(vec![accepted.clone(), applied.clone()]), 1);
-    assert_eq!(reports(&said), [accepted.clone(), applied.clone()]);
-    let Some(Action::PullReports { most, sent }) = said.last() else { panic!("{said:?}") };
-    assert!(*most == REPORT_WINDOW - 2 && sent[0].is(&accepted) && sent[1].is(&applied));
-    assert!(!sent[0].is(&report(2, Phase::Accepted)));
-    step(&mut session, Event::Reports(Vec::new()), 1);
-
-    let ack = report_ack(&accepted);
-    let after = step(&mut session, frame(Body::JobReportAck(ack.clone())), 2);
-    assert_eq!(after[0], Action::ReportAcknowledged(ack.clone()));
-    let Action::PullReports { sent, .. } = &after[1] else { panic!("{after:?}") };
-    assert!(sent.len() == 1 && sent[0].is(&applied));
-    step(&mut session, Event::Reports(Vec::new()), 2);
-    assert_eq!(
-        step(&mut session, frame(Body::JobReportAck(ack)), 2),
-        [],
-        "a second time it says nothing new"
-    );
-    let unknown = report_ack(&report(9, Phase::Failed));
-    assert_eq!(step(&mut session, frame(Body::JobReportAck(unknown)), 2), []);
-}
-
-#[test]
-fn no_more_reports_than_their_window_are_sent_at_once() {
-    let mut session = idle();
-    step(&mut session, Event::ReportsPending, 0);
-    let all: Vec<_> = (0..REPORT_WINDOW as u64).map(|job| report(job, Phase::Failed)).collect();
-    let said = step(&mut session, Event::Reports(all.clone()), 0);
-    assert_eq!(
-        (reports(&said).len(), said.len()),
-        (REPORT_WINDOW, REPORT_WINDOW),
-        "and nothing more is asked"
-    );
-    assert_eq!(step(&mut session, Event::ReportsPending, 0), []);
-    let after = step(&mut session, frame(Body::JobReportAck(report_ack(&all[3]))), 0);
-    assert!(matches!(&after[1], Action::PullReports { most: 1, sent } if sent.len() == REPORT_WINDOW - 1));
-}
-
-#[test]
-fn what_is_not_acknowledged_is_sent_again_after_each_connect() {
-    let mut session = idle();
-    step(&mut session, Event::ReportsPending, 0);
-    step(&mut session, Event::Reports(vec![report(1, Phase::Failed)]), 0);
-    step(&mut session, Event::Closed("gone".into()), 1);
-    assert_eq!(step(&mut session, Event::ReportsPending, 1), [], "not without a session");
-    step(&mut session, Event::Timeout, 2);
-    step(&mut session, connected(), 2);
-    let then = step(&mut session, welcome(0), 2);
-    assert_eq!(then[1], Action::PullReports { most: REPORT_WINDOW, sent: Vec::new() });
-    let said = step(&mut session, Event::Reports(vec![report(1, Phase::Failed)]), 2);
-    assert_eq!(reports(&said), [report(1, Phase::Failed)]);
-}
-
-#[test]
-fn a_report_that_is_not_acknowledged_in_time_ends_the_session() {
-    let mut session = idle();
-    step(&mut session, Event::ReportsPending, 0);
-    step(&mut session, Event::Reports(vec![report(1, Phase::Failed)]), 0);
-    step(&mut session, Event::Reports(Vec::new()), 0);
-    for second in [5, 10, 15, 20, 25] {
-        step(&mut session, beat(), second);
-    }
-    assert_eq!(session.next_timeout(), 30 * SECOND);
-    assert!(matches!(step(&mut session, beat(), 30)[..], [Action::Close { code: CloseCode::Silent, .. }]));
-    assert!(session.problem().unwrap().contains("job's report"));
-}
-
-#[test]
-fn a_refusal_that_no_journal_keeps_is_sent_once_and_in_bounds() {
-    let refusal = |envelope: usize| v1::JobReport {
-        phase: Phase::Refused.into(),
-        envelope_sha256: vec![u8::try_from(envelope).unwrap(); 32],
-        ..Default::default()
-    };
-    let mut session = idle();
-    for envelope in 0..REPORT_WINDOW {
-        let said = step(&mut session, Event::Refusal(Box::new(refusal(envelope))), 0);
-        assert_eq!(reports(&said), [refusal(envelope)]);
-    }
-    assert_eq!(step(&mut session, Event::Refusal(Box::new(refusal(99))), 0), [], "one too many");
-    // It is acknowledged by its envelope, which makes room and concerns no journal.
-    assert_eq!(step(&mut session, frame(Body::JobReportAck(report_ack(&refusal(3)))), 0), []);
-    assert_eq!(reports(&step(&mut session, Event::Refusal(Box::new(refusal(99))), 0)), [refusal(99)]);
-    let mut session = Session::new(Settings::default(), Duration::ZERO);
-    drain(&mut session);
-    assert_eq!(step(&mut session, Event::Refusal(Box::new(refusal(1))), 0), [], "not without a session");
 }
 
 /// A control plane that stores, and a wire that delays, drops and breaks.

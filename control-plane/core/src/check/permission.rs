@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use nimbus_protocol::action::Body;
 
 use super::{ActionRules, Violations, require};
-use crate::model::{ApprovalState, IncidentState, Mode, Plan, Scope};
+use crate::model::{Agent, ApprovalState, IncidentState, Mode, Plan, Scope};
 use crate::snapshot::Snapshot;
 
 /// Missing data reads unknown: nothing goes out on it.
@@ -19,11 +19,17 @@ pub(super) fn require_observed(
     match &plan.scope {
         Scope::Cluster(uid) => {
             let inventory = snapshot.world.clusters.get(uid);
-            let leads = |id| snapshot.agents.iter().any(|agent| agent.doc.id == id && agent.doc.leading);
-            let led = inventory
-                .and_then(|inventory| inventory.leader)
-                .is_some_and(|agent| snapshot.connected.contains(&agent) && leads(agent));
-            require(found, 3, led, || format!("nobody connected watches cluster {uid}"));
+            let led = inventory.is_some_and(|inventory| {
+                let under = |agent: &Agent| agent.leading && agent.lease_term == inventory.lease_term;
+                snapshot.agents.iter().map(|agent| &agent.doc).any(|agent| {
+                    inventory.leader == Some(agent.id)
+                        && snapshot.connected.contains(&agent.id)
+                        && under(agent)
+                })
+            });
+            require(found, 3, led, || {
+                format!("nobody connected watches cluster {uid} under the lease that it was listed under")
+            });
             let listed = |i: &crate::world::Inventory| {
                 rules.needs().iter().all(|kind| i.is_listed(*kind) && i.not_kept(*kind) == 0)
             };

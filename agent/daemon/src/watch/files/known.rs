@@ -23,6 +23,8 @@ pub(super) struct Known {
     pub(super) incomplete: Dirs,
     /// Directories on which a file system was mounted when last seen; durable with the baseline.
     pub(super) mounts: BTreeSet<Box<str>>,
+    /// Directories of which the last pass could not see what is below them: it stays as it was last known.
+    pub(super) unseen: Dirs,
     /// Most paths that are tracked.
     pub(super) most: usize,
     /// The number of the pass that is under way, or was last.
@@ -39,6 +41,7 @@ impl Default for Known {
             taken_at: 0,
             incomplete: Dirs::default(),
             mounts: BTreeSet::new(),
+            unseen: Dirs::default(),
             most: MAX_FILES,
             pass: 0,
             unsaved: false,
@@ -82,6 +85,12 @@ impl Known {
             mounts: self.mounts.iter().map(ToString::to_string).collect(),
             taken_at: self.taken_at,
         }
+    }
+
+    /// True for what the last pass could not see, and for everything before the first one: a look now might see the
+    /// directory below a mount point without its mount.
+    pub(super) fn is_unseen(&self, path: &str) -> bool {
+        self.pass == 0 || self.unseen.covers(path)
     }
 
     /// Begins a pass.

@@ -5,6 +5,7 @@ use nimbus_agent_core::observe::file::{Contents, Kind, compare};
 use nimbus_protocol::v1;
 
 use super::root::Root;
+use super::tracked::Tracked;
 
 /// Why a diff is withheld where the baseline's content is not kept: it cannot be restored then.
 const NOT_KEPT: &str = "content not kept";
@@ -60,8 +61,13 @@ impl Root {
             current.unwrap_or_else(|| baseline.clone())
         };
         let mut after = None;
+        // What the last pass could not see stays as it was. What could not be read when the baseline was taken is read by a
+        // pass, which keeps its content.
+        let unknown = self.known.tracked.get(relative).is_some_and(Tracked::is_unknown);
         if matches!(noted(self).kind, Kind::File | Kind::Symlink | Kind::Unreadable)
             && !baseline.same(&noted(self))
+            && !self.known.is_unseen(relative)
+            && !unknown
         {
             let now = self.look(relative);
             after = now.content;

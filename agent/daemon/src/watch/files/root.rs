@@ -126,6 +126,12 @@ impl Root {
         self.known.incomplete.covers(relative)
     }
 
+    /// True where what stands at a path may not be what the baseline is about: a directory above it could not be listed, or
+    /// lacks the file system that was mounted on it.
+    pub fn is_unseen(&self, relative: &str) -> bool {
+        self.known.is_unseen(relative)
+    }
+
     /// What stands at a path now, freshly read.
     pub fn look(&self, relative: &str) -> Examined {
         match tree::open_parent(&self.path, relative) {
@@ -180,6 +186,7 @@ impl Root {
             found = scan.found;
         }
         let Found { problems, mut changed, listed } = found;
+        self.known.unseen.clone_from(&problems.not_listed);
         self.known.update(&problems, &listed);
         if self.known.baselined {
             self.known.absent_now(&problems, &mut changed);
@@ -264,6 +271,10 @@ impl Root {
         }
         if !wants(&self.text, &self.exclude, relative) {
             return true;
+        }
+        if self.known.unseen.covers(relative) {
+            // Only a pass asks whether its file system is mounted.
+            return false;
         }
         let examined = self.look(relative);
         let tracked = self.known.tracked.get(relative);

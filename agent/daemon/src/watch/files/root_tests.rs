@@ -251,6 +251,21 @@ fn an_acceptance_can_be_withdrawn_once_and_the_baseline_before_counts_again() {
 }
 
 #[test]
+fn what_was_not_read_since_a_withdrawal_is_read_when_everything_is_reported_again() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    site.pass();
+    site.root.accept("a", |_| true).unwrap();
+    site.pass();
+    site.root.withdraw("a").unwrap();
+    let mut told = Vec::new();
+    site.root.report_all(&mut |file| told.push(file));
+    assert_eq!(names(&told), ["a"]);
+    assert!(told[0].diff.contains("-alpha") && told[0].diff.contains("+ALPHA"), "{told:?}");
+}
+
+#[test]
 fn a_difference_that_stays_is_reported_beside_the_baseline_that_counts_again() {
     let mut site = Site::new();
     site.pass();
@@ -361,8 +376,17 @@ fn a_mount_that_comes_is_adopted_and_one_that_goes_is_unknown() {
     site.restart();
     std::fs::remove_file(site.file("sub/on-it")).unwrap();
     std::fs::write(site.file("sub/below-it"), "x").unwrap();
-    let told = site.pass();
-    assert!(names(&told).iter().all(|name| name == "sub/later"), "{told:?}");
+    std::fs::remove_file(site.file("sub/later")).unwrap();
+    let mut early = Vec::new();
+    site.root.read_baseline();
+    site.root.report_all(&mut |file| early.push(file));
+    let mut told = site.pass();
+    site.root.report_all(&mut |file| told.push(file));
+    assert!(!site.root.check("sub/later", LATER, &mut |file| told.push(file)), "a pass asks for the mount");
+    for file in early.iter().chain(&told) {
+        assert_eq!(names(std::slice::from_ref(file)), ["sub/later"], "{file:?}");
+        assert!(!is_right(file), "that it is not seen without its mount is no evidence: {file:?}");
+    }
     assert!(site.root.status().problem.contains("sub"));
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use kube::api::WatchParams;
@@ -77,6 +78,39 @@ enum Progress {
     Ended,
 }
 
+/// Errors of one kind's stream, one soon after the other.
+struct Failures {
+    retry: DoublingWait,
+    /// How many came without anything between them.
+    count: u32,
+    last: Option<Duration>,
+}
+
+impl Failures {
+    /// After so many, half a minute at least, what was seen before is too old to conclude anything from.
+    const LASTING: u32 = 6;
+    /// A stream that went well for so long failed anew. A quiet kind's stream shows nothing while it goes well.
+    const APART: Duration = Duration::from_mins(1);
+
+    fn none() -> Self {
+        Self { retry: RETRY, count: 0, last: None }
+    }
+
+    fn reset(&mut self) {
+        *self = Self::none();
+    }
+
+    /// One more, at this moment; true once they last.
+    fn add(&mut self, now: Duration) -> bool {
+        if self.last.is_some_and(|last| now.saturating_sub(last) > Self::APART) {
+            self.reset();
+        }
+        self.last = Some(now);
+        self.count = self.count.saturating_add(1);
+        self.count >= Self::LASTING
+    }
+}
+
 struct Stream<T> {
     follow: Follow,
     seen: Seen,
@@ -109,26 +143,29 @@ pub async fn run<T: Slim>(mut follow: Follow) {
 
 impl<T: Slim> Stream<T> {
     async fn forever(&mut self) {
+        let mut failures = Failures::none();
         loop {
             let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
             let config = watcher::Config::default().page_size(PAGE);
             let events = watcher::watcher(api, config);
             let mut events = std::pin::pin!(events);
-            let mut retry = RETRY;
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,
                     changed = self.follow.resync.changed() => {
                         if changed.is_err() { return }
                         self.bracketed = true;
+                        // What the control plane holds of this kind may be from before: if it cannot be listed now,
+                        // that has to be said.
+                        self.whole = true;
                         break;
                     }
                 };
                 match event {
                     Some(Ok(event)) => {
-                        // That a listing is asked for is no answer yet.
-                        if !matches!(event, Event::Init) {
-                            retry.reset();
+                        // A page of a listing is no answer yet: the next one may fail, again and again.
+                        if !matches!(event, Event::Init | Event::InitApply(_)) {
+                            failures.reset();
                             self.follow.status.problem(&problem_key(T::KIND), None);
                         }
                         let listed = matches!(event, Event::InitDone);
@@ -139,13 +176,18 @@ impl<T: Slim> Stream<T> {
                     }
                     Some(Err(error)) => {
                         self.report(&error);
-                        tokio::time::sleep(retry.next()).await;
+                        let lasting = failures.add(nimbus_platform::monotonic());
+                        tokio::time::sleep(failures.retry.next()).await;
                         match forbidden(&error) {
                             Some("watch") => {
-                                self.wait_until_watched(&mut retry).await;
+                                self.wait_until_watched(&mut failures.retry).await;
                                 break;
                             }
                             Some(_) => self.forget().await,
+                            None if lasting => {
+                                self.forget().await;
+                                break;
+                            }
                             None => {}
                         }
                     }
@@ -155,7 +197,7 @@ impl<T: Slim> Stream<T> {
         }
     }
 
-    /// What was listed goes out of date unseen while the kind may not be listed or watched: a listing is begun and not ended,
+    /// What was listed goes out of date unseen while the kind cannot be listed or watched: a listing is begun and not ended,
     /// so that the kind is not known to the control plane, until everything is listed again.
     async fn forget(&mut self) {
         self.bracketed = true;

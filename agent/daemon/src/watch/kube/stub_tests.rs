@@ -46,6 +46,8 @@ struct Server {
     events: Mutex<Vec<Value>>,
     /// Ends a watch of pods that hangs, with a 410.
     expire: tokio::sync::Notify,
+    /// The second page of a list fails.
+    breaks_off: std::sync::atomic::AtomicBool,
     /// The queries of all lists of pods.
     lists: Mutex<Vec<String>>,
 }
@@ -92,6 +94,19 @@ impl Server {
         let lease = json!({ "metadata": { "name": "nimbus-agent-watch", "annotations": annotations },
                             "spec": { "holderIdentity": "" } });
         self.put(LEASE, lease, true);
+    }
+
+    /// Waits until so many second pages were asked for.
+    async fn second_pages(&self, so_many: usize) {
+        let asked = async {
+            while self.lists.lock().unwrap().iter().filter(|query| query.contains("continue=more")).count()
+                < so_many
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+        asked.unwrap_or_else(|_| panic!("{:?}", self.lists.lock().unwrap()));
     }
 
     fn get(&self, path: &str) -> Response {
@@ -144,6 +159,9 @@ impl Server {
         }
         if path == PODS {
             self.lists.lock().unwrap().push(query.to_owned());
+        }
+        if query.contains("continue=more") && self.breaks_off.load(std::sync::atomic::Ordering::SeqCst) {
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
         }
         let objects = self.collections.lock().unwrap().get(path).cloned().unwrap_or_default();
         let from = if query.contains("continue=more") { 2 } else { 0 };
@@ -291,8 +309,56 @@ async fn a_kind_that_may_be_listed_and_not_watched_is_not_known() {
     assert_eq!(next().await, "Begin Pod 5");
     let problems = status.status().problems.clone();
     assert!(problems.len() == 1 && problems[0].contains("of which it lacks"), "{problems:?}");
+    // What the control plane holds may be from before that, when it asks for everything again.
+    resync.send_replace(1);
+    assert_eq!(next().await, "Begin Pod 5");
     server.forbidden.lock().unwrap().clear();
     for expected in ["Begin Pod 5", "web-1 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    cancel.cancel();
+    watching.await.unwrap();
+}
+
+/// Which objects are gone is not known from a listing that broke off: the next one is begun anew, and each costs a longer
+/// wait than the one before.
+#[tokio::test]
+async fn a_listing_that_breaks_off_is_begun_anew_between_marks() {
+    let (client, server) = serve().await;
+    let three = vec![pod(1, "Running"), pod(2, "Running"), pod(3, "Running")];
+    server.collections.lock().unwrap().insert(PODS, three);
+    let (observations, mut items) = ObservationQueue::new();
+    let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+    let resync = watch::Sender::new(0);
+    let follow = Follow {
+        client,
+        cluster_uid: "c".to_owned(),
+        term: 5,
+        observations,
+        status: status.clone(),
+        resync: resync.subscribe(),
+        listings: Arc::default(),
+        cordons: Arc::new(Cordons::default()),
+        cancel: cancel.clone(),
+    };
+    let watching = tokio::spawn(stream::run::<SlimPod>(follow));
+    let mut next = async || {
+        let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time");
+        say(item.unwrap().observation.body)
+    };
+    for expected in ["Begin Pod 5", "web-1 Running", "web-2 Running", "web-3 Running", "End Pod 5"] {
+        assert_eq!(next().await, expected);
+    }
+    server.breaks_off.store(true, std::sync::atomic::Ordering::SeqCst);
+    server.expire.notify_one();
+    // Nothing of the first one that breaks off is new; the next one tells everything that it comes to.
+    for expected in ["Begin Pod 5", "web-1 Running", "web-2 Running"] {
+        assert_eq!(next().await, expected);
+    }
+    server.second_pages(3).await;
+    server.collections.lock().unwrap().insert(PODS, vec![pod(2, "Running"), pod(3, "Running")]);
+    server.breaks_off.store(false, std::sync::atomic::Ordering::SeqCst);
+    for expected in ["Begin Pod 5", "web-2 Running", "web-3 Running", "End Pod 5"] {
         assert_eq!(next().await, expected);
     }
     cancel.cancel();

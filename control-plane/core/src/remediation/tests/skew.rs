@@ -12,6 +12,7 @@ use v1::Observation;
 
 /// What the agent of `lab` lists anew, as a new leader would: every kind but `missing`.
 fn lists_all_but(lab: &mut Lab, missing: &[ObjectKind]) {
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.lease_term = 2;
     let bodies = lab.cluster_bodies();
     for kind in ObjectKind::ALL.iter().filter(|kind| !missing.contains(kind)) {
         lab.see(begin(kind.as_str(), 2));
@@ -62,6 +63,36 @@ fn an_incident_stays_open_while_the_kind_that_it_needs_is_not_listed() {
     lists_all_but(&mut lab, &[]);
     lab.settle();
     assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
+}
+
+/// The agent was away, leads again under a new lease, and its API server refuses every list: what it listed under the lease
+/// before is hours old.
+#[test]
+fn what_was_listed_under_an_older_lease_is_not_known_under_a_new_one() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    lab.see(gone("Pod", "pod-web-1-0"));
+    lab.see(Body::Pod(fresh(&lab, "web-1", "r", "node-b")));
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.lease_term = 2;
+    lab.pass(3_600);
+    lab.settle();
+    let incident = lab.open(IncidentKind::PodCrashLoop);
+    assert!(incident.reason.starts_with("unknown"), "{}", incident.reason);
+    lists_all_but(&mut lab, &[]);
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
+}
+
+#[test]
+fn the_checker_lets_nothing_out_on_what_was_listed_under_an_older_lease() {
+    let mut lab = crash_loop();
+    lab.diagnose();
+    lab.plan();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    assert_eq!(check::check(&plan, &lab.snapshot(), lab.now), []);
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.lease_term = 2;
+    let found = check::check(&plan, &lab.snapshot(), lab.now);
+    assert!(found.iter().any(|violation| violation.text.contains("under the lease")), "{found:?}");
 }
 
 /// Between two pods of a StatefulSet there is none; only the StatefulSet says whether that is the end of it.
