@@ -51,6 +51,7 @@ fn plan(kind: ActionKind, scope: Scope, requested_by: &str, needs_approval: bool
 fn judged(plan: &Plan) -> (bool, bool) {
     let (world, settings, connected) = (World::default(), Settings::default(), BTreeSet::new());
     let snapshot = Snapshot {
+        now: Timestamp::UNIX_EPOCH,
         world: &world,
         assessment: &causes::assess(&world, &settings),
         agents: &[],

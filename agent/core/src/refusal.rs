@@ -31,6 +31,8 @@ pub enum Code {
     PlanMismatch,
     /// The object is not as the plan expected it.
     PreconditionFailed,
+    /// Asked beforehand, the API server does not allow the eviction: nothing was touched.
+    EvictionRefused,
 }
 
 impl Code {
@@ -49,6 +51,7 @@ impl Code {
             Self::PolicyForbids => "policy_forbids",
             Self::PlanMismatch => "plan_mismatch",
             Self::PreconditionFailed => "precondition_failed",
+            Self::EvictionRefused => "eviction_refused",
         }
     }
 }

@@ -161,6 +161,12 @@ impl Figures {
                 self.not_ready, self.nodes, limits.node_percent
             ));
         }
+        if self.nodes > 1 && self.not_ready == self.nodes {
+            over.push(format!(
+                "all {} nodes are not ready at once: that is the network or the API server, not the nodes",
+                self.nodes
+            ));
+        }
         if incidents * divisor >= u64::from(limits.incidents) {
             over.push(format!(
                 "{} incidents within {} s (limit {})",

@@ -21,6 +21,10 @@ pub struct Settings {
     pub good_after_ms: u32,
     /// How soon after a revision came out its pods have to fail for the revision to be the cause.
     pub rollout_suspect_ms: u32,
+    /// How long a node must be ready, after it was not, to be ready for anything.
+    pub node_steady_ms: u32,
+    /// Longest wait before an eviction that the API server did not allow is asked for again.
+    pub eviction_retry_ms: u32,
     /// Longest time for an agent to reach that state.
     pub verify_timeout_ms: u32,
     /// Longest time for an agent to act.
@@ -95,6 +99,8 @@ impl Default for Settings {
             file_verify_ms: 5_000,
             good_after_ms: 600_000,
             rollout_suspect_ms: 1_800_000,
+            node_steady_ms: 120_000,
+            eviction_retry_ms: 30_000,
             verify_timeout_ms: 180_000,
             act_ms: 30_000,
             job_ttl_ms: 60_000,
@@ -155,6 +161,7 @@ impl Settings {
         at_least("backoff_base_ms", 1, self.backoff_base_ms)?;
         at_least("backoff_max_ms (it is the ceiling)", self.backoff_base_ms, self.backoff_max_ms)?;
         at_least("refusal_backoff_ms", 1, self.refusal_backoff_ms)?;
+        at_least("eviction_retry_ms", 1_000, self.eviction_retry_ms)?;
         at_least("storm.pod_percent", 1, self.storm.pod_percent)?;
         at_least("storm.node_percent", 1, self.storm.node_percent)?;
         at_least("storm.incidents", 1, self.storm.incidents)?;
@@ -178,6 +185,11 @@ impl Settings {
     /// The wait after the `refusal`-th refusal in a row (from 1).
     pub fn refusal_backoff(&self, refusal: u32) -> SignedDuration {
         doubled(self.refusal_backoff_ms, refusal, self.backoff_max_ms)
+    }
+
+    /// The wait after an eviction was not allowed for the `refusal`-th time in a row (from 1): it may be allowed any moment.
+    pub fn eviction_retry(&self, refusal: u32) -> SignedDuration {
+        self.refusal_backoff(refusal).min(millis(self.eviction_retry_ms))
     }
 
     /// How long a workload must be healthy before its incident is resolved.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
@@ -13,9 +14,11 @@ use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, Version
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
-/// Everything that a decision may depend on, besides `now`.
+/// Everything that a decision may depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Snapshot<'a> {
+    /// The moment of the decision.
+    pub now: Timestamp,
     /// What is known of clusters and hosts.
     pub world: &'a World,
     /// What is wrong in that world, as the causes see it.

@@ -128,6 +128,7 @@ impl App {
         let world = self.view.read();
         let assessment = self.view.assess(&world, &self.settings);
         look(&Snapshot {
+            now: self.now(),
             world: &world,
             assessment: &assessment,
             agents: &docs.agents,

@@ -30,6 +30,7 @@ fn container() -> v1::Container {
         last_reason: "Error".into(),
         last_exit_code: -1,
         last_finished_at_us: 1_767_225_650_000_000,
+        ..v1::Container::default()
     }
 }
 
@@ -43,6 +44,64 @@ fn pod() -> v1::Pod {
         containers: vec![container()],
         unschedulable: "Unschedulable: 0/3 nodes are available".into(),
         controller_revision: "web-5d4f".into(),
+        // The bytes of version 1 stay as they are; what came later has its own.
+        facts: None,
+    }
+}
+
+fn pod_facts() -> v1::PodFacts {
+    v1::PodFacts {
+        started_at_us: 1_767_225_601_000_000,
+        do_not_disturb: vec!["karpenter.sh/do-not-disrupt: true".into()],
+        lost_volumes: vec!["emptyDir cache".into()],
+        placement: Some(placement()),
+    }
+}
+
+fn placement() -> v1::Placement {
+    v1::Placement {
+        node_selector: vec![label()],
+        node_terms: vec![node_term()],
+        tolerations: vec![toleration()],
+        cpu_milli: 250,
+        memory_bytes: 64 << 20,
+        priority: -5,
+        may_preempt: true,
+        other_conditions: vec!["required pod anti-affinity".into()],
+    }
+}
+
+fn label() -> v1::Label {
+    v1::Label { key: "disk".into(), value: "ssd".into() }
+}
+
+fn node_term() -> v1::NodeTerm {
+    v1::NodeTerm { requirements: vec![node_requirement()] }
+}
+
+fn node_requirement() -> v1::NodeRequirement {
+    v1::NodeRequirement { key: "zone".into(), operator: "In".into(), values: vec!["a".into(), "b".into()] }
+}
+
+fn toleration() -> v1::Toleration {
+    let [key, operator, value, effect] = ["gpu", "Equal", "yes", "NoSchedule"].map(str::to_owned);
+    v1::Toleration { key, operator, value, effect }
+}
+
+fn taint() -> v1::Taint {
+    v1::Taint { key: "gpu".into(), value: "yes".into(), effect: "NoSchedule".into() }
+}
+
+fn node_facts() -> v1::NodeFacts {
+    v1::NodeFacts {
+        taints: vec![taint()],
+        held_by: "job_1".into(),
+        held_until_us: 1_767_225_700_000_000,
+        marks: vec!["kured: annotation weave.works/kured-reboot-in-progress".into()],
+        labels: vec![label()],
+        cpu_milli: 3_920,
+        memory_bytes: 16 << 30,
+        pods: 110,
     }
 }
 
@@ -95,6 +154,7 @@ fn node() -> v1::Node {
         unschedulable: true,
         control_plane: true,
         cordoned_by: "job_1".into(),
+        facts: None,
     }
 }
 
@@ -300,7 +360,7 @@ fn withdraw() -> v1::WithdrawBaseline {
 }
 
 fn uncordon() -> v1::UncordonNode {
-    v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into() }
+    v1::UncordonNode { node: Some(target()), cordoned_by: "job_1".into(), held: false }
 }
 
 fn approval() -> v1::Approval {
@@ -410,6 +470,14 @@ pub fn each(seen: &mut Vec<String>) {
     check("Deployment", &deployment(), seen);
     check("TemplateFact", &template_fact(), seen);
     check("Node", &node(), seen);
+    check("PodFacts", &pod_facts(), seen);
+    check("Placement", &placement(), seen);
+    check("Label", &label(), seen);
+    check("NodeTerm", &node_term(), seen);
+    check("NodeRequirement", &node_requirement(), seen);
+    check("Toleration", &toleration(), seen);
+    check("NodeFacts", &node_facts(), seen);
+    check("Taint", &taint(), seen);
     check("StatefulSet", &stateful_set(), seen);
     check("DaemonSet", &daemon_set(), seen);
     check("Gone", &gone(), seen);
@@ -474,8 +542,14 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         ..deployment()
     };
     let replica_set = v1::ReplicaSet { template: vec![template_fact()], ..replica_set() };
+    let sidecar =
+        v1::Container { last_started_at_us: 1_767_225_640_000_000, role: "sidecar".into(), ..container() };
+    let pod = v1::Pod { containers: vec![sidecar], facts: Some(pod_facts()), ..pod() };
+    let node = v1::Node { facts: Some(node_facts()), ..node() };
     let seen = |body| v1::Observation { body: Some(body), ..observation() };
     vec![
+        ("Pod_grown", seen(observation::Body::Pod(pod))),
+        ("Node_grown", seen(observation::Body::Node(node))),
         ("Deployment_grown", seen(observation::Body::Deployment(deployment))),
         ("ReplicaSet_grown", seen(observation::Body::ReplicaSet(replica_set))),
     ]

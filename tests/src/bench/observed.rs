@@ -84,6 +84,12 @@ fn node(n: usize) -> v1::Node {
         meta: Some(meta("Node", n, "", None)),
         ready: "True".into(),
         ready_since_us,
+        facts: Some(v1::NodeFacts {
+            cpu_milli: 64_000,
+            memory_bytes: 256 << 30,
+            pods: 250,
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }
@@ -140,6 +146,11 @@ fn pod(n: usize) -> v1::Pod {
         ready_since_us: SEEN_AT_US - 3_600_000_000,
         containers: vec![container],
         unschedulable: String::new(),
+        facts: Some(v1::PodFacts {
+            started_at_us: SEEN_AT_US - 3_700_000_000,
+            placement: Some(v1::Placement { cpu_milli: 100, memory_bytes: 64 << 20, ..Default::default() }),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }

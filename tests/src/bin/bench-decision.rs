@@ -101,6 +101,7 @@ impl Subject {
         };
         nimbus_control_core::causes::refresh(&mut self.assessment, &self.world, &self.settings);
         let empty = Snapshot {
+            now: self.now,
             world: &self.world,
             assessment: &self.assessment,
             agents: &self.agents,

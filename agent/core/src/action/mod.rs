@@ -5,7 +5,9 @@
 //! so an action that is missing here, or answers a question by saying nothing, does not compile.
 
 pub mod accept_baseline;
+pub mod budget;
 pub mod file;
+pub mod hold;
 mod object;
 pub mod restart_pod;
 pub mod restore_file;

@@ -68,16 +68,24 @@ impl AgentRules for v1::RestartPod {
             let reason = format!("expected the pod on node {:?}, found it on {:?}", self.node, pod.node);
             return Err(unexpected(reason));
         }
+        if let Some(mark) = pod.facts.iter().flat_map(|facts| &facts.do_not_disturb).next() {
+            return Err(unexpected(format!("expected a pod that may be disturbed, found: {mark}")));
+        }
         still_crash_loops(self, pod)
     }
 
     fn permissions() -> &'static [Permission] {
         &[
-            Permission { group: "", resource: "nodes", verbs: &["get", "patch"] },
+            Permission { group: "", resource: "namespaces", verbs: &["get"] },
+            // The only change is the taint nimbus.dev/held, set and removed.
+            Permission { group: "", resource: "nodes", verbs: &["get", "list", "patch"] },
             Permission { group: "", resource: "pods", verbs: &["get", "list"] },
             Permission { group: "", resource: "pods/eviction", verbs: &["create"] },
+            Permission { group: "apps", resource: "deployments", verbs: &["get"] },
             Permission { group: "apps", resource: "replicasets", verbs: &["get"] },
             Permission { group: "apps", resource: "statefulsets", verbs: &["get"] },
+            // Names the budget that refused an eviction.
+            Permission { group: "policy", resource: "poddisruptionbudgets", verbs: &["list"] },
         ]
     }
 }
@@ -158,7 +166,11 @@ mod tests {
     #[test]
     fn any_change_of_the_pod_refuses() {
         let (action, pod) = restart();
-        let changes: [fn(&mut v1::Pod); 9] = [
+        let changes: [fn(&mut v1::Pod); 10] = [
+            |p| {
+                let do_not_disturb = vec!["karpenter.sh/do-not-disrupt: true".into()];
+                p.facts = Some(v1::PodFacts { do_not_disturb, ..Default::default() });
+            },
             |p| p.meta.as_mut().unwrap().uid = "p2".into(),
             |p| p.meta.as_mut().unwrap().owner_uid = "r2".into(),
             // What an older control plane does not say is no leave to restart the pods of any other controller.

@@ -48,6 +48,16 @@ impl AgentRules for v1::UncordonNode {
             return Err(unexpected(format!("expected node {name}, found none")));
         };
         object::same("node", self.node.as_ref(), node.meta.as_ref())?;
+        if self.held {
+            let by = node.facts.as_ref().map_or("", |facts| facts.held_by.as_str());
+            if by != self.cordoned_by {
+                return Err(unexpected(format!(
+                    "expected node {name} held by job {}, found its taint {by:?}",
+                    self.cordoned_by
+                )));
+            }
+            return Ok(());
+        }
         if !node.unschedulable || node.cordoned_by != self.cordoned_by {
             return Err(unexpected(format!(
                 "expected node {name} cordoned by job {}, found it {} and its annotation {:?}",
@@ -72,7 +82,7 @@ mod tests {
 
     fn order() -> v1::UncordonNode {
         let node = v1::Target { namespace: String::new(), name: "n1".into(), uid: "u1".into() };
-        v1::UncordonNode { node: Some(node), cordoned_by: format!("job_{:032x}", 7) }
+        v1::UncordonNode { node: Some(node), cordoned_by: format!("job_{:032x}", 7), held: false }
     }
 
     fn cordoned() -> v1::Node {
@@ -97,6 +107,13 @@ mod tests {
             assert_eq!(refusal.code, Code::PreconditionFailed);
         }
         assert!(order().preconditions(None).is_err());
+        // The taint is another thing than the cordon.
+        let held = v1::UncordonNode { held: true, ..order() };
+        assert!(held.preconditions(Some(&cordoned())).is_err());
+        let facts = v1::NodeFacts { held_by: order().cordoned_by, ..Default::default() };
+        let tainted = v1::Node { meta: meta("u1", ""), facts: Some(facts), ..Default::default() };
+        assert_eq!(held.preconditions(Some(&tainted)), Ok(()));
+        assert!(order().preconditions(Some(&tainted)).is_err());
         assert!(v1::UncordonNode { cordoned_by: "me".into(), ..order() }.well_formed().is_err());
     }
 }

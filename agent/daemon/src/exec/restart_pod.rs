@@ -1,8 +1,9 @@
-//! The executor of `restart_pod`: evicts a crash-looping pod so that its controller creates a replacement, on another
-//! node where one is schedulable.
+//! The executor of `restart_pod`: evicts a crash-looping pod so that its controller creates a replacement, and says where
+//! that one landed.
 //!
-//! The eviction carries the pod's UID as a precondition and honours PodDisruptionBudgets. A cordon put up on the way is
-//! our own, is in the journal before it is put up, and is lifted once the replacement is bound, or in every other case.
+//! The eviction carries the pod's UID as a precondition and honours PodDisruptionBudgets; it is asked for as a dry run before
+//! anything is touched. Where the pod's node is suspect it is held back by a taint of our own, which is in the journal before
+//! it is set and goes once the replacement is bound, once anybody else marks the node, or in every other case.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,15 +14,19 @@ use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
 use nimbus_agent_core::action::restart_pod::controller_resource;
 use nimbus_agent_core::admit::AdmittedJob;
+use nimbus_agent_core::observe::kube::held;
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
 use super::Shared;
+use super::kube::pushed_out::pushed_out;
 use super::kube::stable::{Look, State, Watched, until_stable};
+use super::kube::undisturbed::undisturbed;
 use super::kube::{self, evict};
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
-use crate::watch::kube::cordons::{self, Cordoned};
+use crate::watch::kube::cordons;
+use crate::watch::kube::holds::{self, NotHeld, marked};
 use crate::watch::kube::request::RequestError;
 
 /// Why a restart is not undone.
@@ -32,8 +37,12 @@ const GONE: &str = "an evicted pod cannot be brought back; the pod that replaced
 struct Checkpoint {
     /// Pods of the ReplicaSet before the eviction: none of them is the replacement.
     known: BTreeSet<String>,
-    /// A node that may carry our cordon.
+    /// A node that may carry our cordon, put up by a version that still cordoned.
+    #[serde(default)]
     cordoned: Option<String>,
+    /// A node that may carry our taint.
+    #[serde(default)]
+    held: Option<String>,
 }
 
 pub(super) struct RestartPod {
@@ -42,12 +51,27 @@ pub(super) struct RestartPod {
     action: v1::RestartPod,
     limits: Limits,
     checkpoint: Checkpoint,
+    /// What happened on the way that a person should know of.
+    notes: Vec<String>,
+    /// Where the replacement was last seen.
+    landed: Option<String>,
 }
+
+/// For how long a taint may stay beyond the two times in which it is used, seconds.
+const SLACK_S: i64 = 30;
 
 impl RestartPod {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RestartPod) -> Self {
         let (job_id, limits) = (job.id(), Limits::of(job.job()));
-        Self { shared, job_id, action, limits, checkpoint: Checkpoint::default() }
+        Self {
+            shared,
+            job_id,
+            action,
+            limits,
+            checkpoint: Checkpoint::default(),
+            notes: Vec::new(),
+            landed: None,
+        }
     }
 
     fn target(&self) -> v1::Target {
@@ -67,7 +91,52 @@ impl RestartPod {
     async fn still_crash_loops(&self, client: &Client) -> Result<(), Refusal> {
         let pod =
             kube::pod(client, &kube::pod_path(&self.target())?).await.map_err(|error| unread(&error))?;
-        self.action.preconditions(pod.as_ref())
+        self.action.preconditions(pod.as_ref())?;
+        undisturbed(client, self.resource(), &self.owner()).await
+    }
+
+    /// Until when the taint may stay, seconds since 1970: it is used while acting and for as long again while the replacement
+    /// is awaited.
+    fn held_until(&self) -> i64 {
+        let used = i64::try_from(self.limits.act.as_secs()).unwrap_or(i64::MAX).saturating_mul(2);
+        nimbus_platform::now().as_second().saturating_add(used).saturating_add(SLACK_S)
+    }
+
+    /// Holds the pod's node back, after all nodes were read again. Jobs of this agent take turns.
+    async fn hold(&self, client: &Client, node: &str) -> Result<(), ActError> {
+        let _turn = self.shared.cluster.holding.lock().await;
+        let pod = kube::pod(client, &kube::pod_path(&self.target()).map_err(ActError::Refused)?).await;
+        let pod = pod.map_err(|error| ActError::Refused(unread(&error)))?.unwrap_or_default();
+        let job = self.job_id.to_string();
+        match holds::hold(client, node, &pod, &job, self.held_until()).await {
+            Ok(()) => Ok(()),
+            Err(NotHeld::Refused(refusal)) => Err(ActError::Refused(refusal)),
+            Err(NotHeld::Failed(error)) => Err(ActError::Refused(precondition(format!(
+                "expected to hold node {node} back, found: {error}"
+            )))),
+        }
+    }
+
+    /// Whoever marks the node while it is held keeps it: our taint goes, theirs stays.
+    async fn yield_to_others(&mut self, client: &Client) {
+        let Some(node) = self.checkpoint.held.clone() else { return };
+        if let Ok(Some(why)) = marked(client, &node).await
+            && self.clean_up().await.is_ok()
+        {
+            self.notes.push(format!(
+                "node {node} was marked while it was held: found {why}; our taint is gone, theirs stays"
+            ));
+        }
+    }
+
+    /// Where the replacement landed, for the verdict.
+    fn landing(&self) -> Option<String> {
+        let node = self.landed.as_ref()?;
+        Some(if *node == self.action.node {
+            format!("it came back to {node}, the same node: a fresh start helped, no other node")
+        } else {
+            format!("it is on {node}, another node than {}", self.action.node)
+        })
     }
 }
 
@@ -106,10 +175,20 @@ impl Watched for RestartPod {
         };
         let found = replacement(&self.action, &self.checkpoint.known, &pods);
         let bound = found.is_some_and(|pod| !pod.node.is_empty());
-        if self.checkpoint.cordoned.is_some() && (bound || elapsed >= self.limits.act) {
+        let landed = found.map(|pod| pod.node.clone()).filter(|node| !node.is_empty());
+        if let Some(node) = landed.as_ref().filter(|_| self.landed.is_none()) {
+            // Asked at once: what is preempted is gone after its grace period.
+            let gone = pushed_out(client, node).await.unwrap_or_default();
+            self.notes
+                .extend(gone.iter().map(|pod| format!("{pod} on {node} is pushed out by the scheduler")));
+        }
+        self.landed = landed.or(self.landed.take());
+        let closed = self.checkpoint.held.is_some() || self.checkpoint.cordoned.is_some();
+        if closed && (bound || elapsed >= self.limits.act) {
             // What cannot be lifted now is tried again at the end.
             let _ = self.clean_up().await;
         }
+        self.yield_to_others(client).await;
         let Some(pod) = found else { return Look::new("no replacement was seen", State::Pending) };
         let state = match crash_looping(pod) {
             Some(found) => {
@@ -162,7 +241,7 @@ impl Remedy for RestartPod {
         let pods =
             kube::pods_of(&client, self.resource(), &self.owner()).await.map_err(|error| unread(&error))?;
         self.checkpoint.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
-        self.checkpoint.cordoned =
+        self.checkpoint.held =
             (self.action.avoid_node && !self.action.node.is_empty()).then(|| self.action.node.clone());
         Ok(())
     }
@@ -179,25 +258,18 @@ impl Remedy for RestartPod {
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let window = self.limits.window();
         let mut evidence = Vec::new();
-        if let Some(node) = self.checkpoint.cordoned.clone() {
-            let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
-            // A budget that forbids it is found before the node is closed for nothing.
-            evict::would_be_allowed(&client, &self.target()).await.map_err(ActError::Refused)?;
-            match cordons::cordon(&client, &node, &self.job_id.to_string()).await {
-                Ok(Cordoned::Ours) => {
-                    evidence.push(format!("closed node {node} until the replacement is bound"));
-                }
-                Ok(Cordoned::AlreadyClosed) => {
-                    self.checkpoint.cordoned = None;
-                    evidence.push(format!("node {node} was cordoned already, not by this agent"));
-                }
-                Err(error) => {
-                    return Err(ActError::Failed(format!("expected to close node {node}, found: {error}")));
-                }
-            }
+        let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+        // Whatever forbids it is found before anything is touched.
+        evict::would_be_allowed(&client, &self.target()).await.map_err(ActError::Refused)?;
+        if let Some(node) = self.checkpoint.held.clone() {
+            self.hold(&client, &node).await?;
+            evidence.push(format!(
+                "held node {node} back by the taint {} until the replacement is bound",
+                held::KEY
+            ));
         }
-        // Closing the node took its time. Meanwhile the lease may have been lost, the job may have expired, and the pod
-        // may have recovered.
+        // That took its time. Meanwhile the lease may have been lost, the job may have expired, and the pod may have
+        // recovered.
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         self.still_crash_loops(&client).await.map_err(ActError::Refused)?;
         window.still_open()?;
@@ -226,7 +298,14 @@ impl Remedy for RestartPod {
 
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
-            Ok(client) => until_stable(self, self.limits, &client).await,
+            Ok(client) => {
+                let mut verdict = until_stable(self, self.limits, &client).await;
+                if let Some(landing) = self.landing() {
+                    verdict.reason = format!("{}; {landing}", verdict.reason);
+                }
+                verdict.evidence.append(&mut self.notes);
+                verdict
+            }
             Err(why) => Verdict::new(
                 Outcome::Unknown,
                 format!("the pod was evicted; whether it helped is not known: {why}"),
@@ -239,11 +318,19 @@ impl Remedy for RestartPod {
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {
-        let Some(node) = self.checkpoint.cordoned.clone() else { return Ok(()) };
-        let client = kube::client(&self.shared)?;
-        let lifted = cordons::uncordon(&client, &node, &self.job_id.to_string()).await;
-        lifted.map_err(|error| format!("node {node} still carries this job's cordon: {error}"))?;
-        self.checkpoint.cordoned = None;
+        let job = self.job_id.to_string();
+        if let Some(node) = self.checkpoint.cordoned.clone() {
+            let client = kube::client(&self.shared)?;
+            let lifted = cordons::uncordon(&client, &node, &job).await;
+            lifted.map_err(|error| format!("node {node} still carries this job's cordon: {error}"))?;
+            self.checkpoint.cordoned = None;
+        }
+        if let Some(node) = self.checkpoint.held.clone() {
+            let client = kube::client(&self.shared)?;
+            let lifted = holds::release(&client, &node, &job).await;
+            lifted.map_err(|error| format!("node {node} still carries this job's taint: {error}"))?;
+            self.checkpoint.held = None;
+        }
         Ok(())
     }
 }

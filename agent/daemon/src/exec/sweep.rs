@@ -1,5 +1,5 @@
-//! Removes leftover cordons: the leading replica uncordons nodes that carry the annotation of a job that is finished or
-//! unknown.
+//! Removes what was left behind on nodes: the leading replica takes away taints and cordons of jobs that are finished or
+//! unknown, and taints whose time is over.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nimbus_agent_core::journal::Phase;
 
 use super::Shared;
-use crate::watch::kube::cordons;
+use crate::watch::kube::cordons::{self, Kind};
+use crate::watch::kube::holds;
 
 /// Between two looks.
 const PACE: Duration = Duration::from_secs(5);
@@ -34,15 +35,22 @@ async fn sweep(shared: &Arc<Shared>) {
         .with_journal(move |store| {
             let phase = |job: &str| store.get().phase(job.parse().ok()?);
             let finished = |job: &str| phase(job).map(|phase| phase == Phase::Done);
-            handle.cordons.left_over(Instant::now(), finished)
+            handle.cordons.left_over(Instant::now(), nimbus_platform::now().as_second(), finished)
         })
         .await;
-    for (node, job) in left.unwrap_or_default() {
-        match cordons::uncordon(&cluster.client, &node, &job).await {
-            Ok(()) => tracing::info!(node, job, "removed a leftover cordon of Nimbus"),
+    for left in left.unwrap_or_default() {
+        let (node, job) = (left.node, left.job);
+        let lifted = match left.kind {
+            Kind::Cordon => cordons::uncordon(&cluster.client, &node, &job).await,
+            Kind::Taint => holds::release(&cluster.client, &node, &job).await,
+        };
+        match lifted {
+            Ok(()) => {
+                tracing::info!(node, job, kind = ?left.kind, "removed what a job of Nimbus left on a node");
+            }
             Err(error) => {
                 let text =
-                    format!("expected to uncordon node {node}, which job {job} cordoned, found: {error}");
+                    format!("expected to open node {node} again, which job {job} closed, found: {error}");
                 tracing::warn!("{text}");
             }
         }

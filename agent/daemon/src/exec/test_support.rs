@@ -115,5 +115,8 @@ pub(super) async fn api(
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    let mut config = kube::Config::new(url.parse().unwrap());
+    // As the agent's own: a 429 is an answer.
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }

@@ -19,8 +19,8 @@ use super::Shared;
 use super::kube;
 use super::kube::stable::{Look, State, Watched, until_stable};
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
-use crate::watch::kube::cordons;
 use crate::watch::kube::request::{self, RequestError};
+use crate::watch::kube::{cordons, holds};
 
 pub(super) struct UncordonNode {
     shared: Arc<Shared>,
@@ -55,6 +55,10 @@ impl UncordonNode {
     }
 }
 
+fn held_by(node: &v1::Node) -> &str {
+    node.facts.as_ref().map_or("", |facts| facts.held_by.as_str())
+}
+
 impl Watched for UncordonNode {
     const STATE: &'static str = "the node schedulable";
 
@@ -64,6 +68,18 @@ impl Watched for UncordonNode {
             Ok(None) => {
                 let reason = format!("expected node {}, found that it is gone", self.name());
                 Look::new("the node is gone", State::Over(Outcome::Unknown, reason))
+            }
+            Ok(Some(node)) if self.action.held && held_by(&node).is_empty() => Look::new(
+                format!("node {} is not held any more", self.name()),
+                State::Reached("not held".to_owned()),
+            ),
+            Ok(Some(node)) if self.action.held => {
+                let reason = format!(
+                    "expected node {} free of our taint, found that of job {}",
+                    self.name(),
+                    held_by(&node)
+                );
+                Look::new("the node is held", State::Over(Outcome::Failed, reason))
             }
             Ok(Some(node)) if node.unschedulable => {
                 let by = if node.cordoned_by.is_empty() { "somebody else" } else { "a job of Nimbus" };
@@ -104,11 +120,15 @@ impl Remedy for UncordonNode {
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         window.still_open()?;
         let name = self.name();
-        match cordons::uncordon(&client, name, &self.action.cordoned_by).await {
-            Ok(()) => Ok(vec![format!(
-                "uncordoned node {name}, which job {} had cordoned",
-                self.action.cordoned_by
-            )]),
+        let job = &self.action.cordoned_by;
+        let lifted = if self.action.held {
+            holds::release(&client, name, job).await
+        } else {
+            cordons::uncordon(&client, name, job).await
+        };
+        match lifted {
+            Ok(()) if self.action.held => Ok(vec![format!("took the taint of job {job} from node {name}")]),
+            Ok(()) => Ok(vec![format!("uncordoned node {name}, which job {job} had cordoned")]),
             Err(RequestError::Unanswered(found)) => {
                 Err(ActError::Uncertain(format!("opening node {name} was not answered: {found}")))
             }
@@ -126,7 +146,10 @@ impl Remedy for UncordonNode {
         };
         match self.node(&client).await {
             Err(error) => Effect::Unknown(error.to_string()),
-            Ok(Some(node)) if node.cordoned_by == self.action.cordoned_by => Effect::Absent,
+            Ok(Some(node)) if self.action.held && held_by(&node) == self.action.cordoned_by => Effect::Absent,
+            Ok(Some(node)) if !self.action.held && node.cordoned_by == self.action.cordoned_by => {
+                Effect::Absent
+            }
             Ok(_) => Effect::Present,
         }
     }

@@ -34,8 +34,8 @@ impl Cause for ImagePull {
         })
     }
 
-    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
-        true
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+        pods::is_due(s, object, scope, now)
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {

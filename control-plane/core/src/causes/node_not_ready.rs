@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
-use super::{Agreement, Cause};
+use super::{Agreement, Cause, pods};
 use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
-use crate::settings::{Settings, later};
+use crate::settings::{Settings, later, millis};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Node, Object as _};
 
@@ -43,8 +43,9 @@ impl Cause for NodeNotReady {
         inventory.nodes.values().filter(|n| !n.is_ready() && !n.meta.deleting).map(finding).collect()
     }
 
-    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
-        true
+    /// Where every node is lost at once it is the network or the API server, and a storm says so.
+    fn is_due(&self, s: &Snapshot<'_>, _: &ObjectRef, scope: &Scope, _: Timestamp) -> bool {
+        !s.inventory(scope).is_some_and(Inventory::lost_every_node)
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -60,8 +61,14 @@ impl Cause for NodeNotReady {
             return Some(format!("{} no longer exists", incident.object));
         };
         let since = node.ready_since?;
-        let settled = node.is_ready() && later(since, s.settings.settle()) <= now;
-        settled.then(|| format!("{} has been ready since {since:.0}", incident.object))
+        let steady = pods::steady(millis(s.settings.node_steady_ms), incident);
+        let settled = node.is_ready() && later(since, steady) <= now;
+        let back = match incident.returns {
+            0 => String::new(),
+            1 => ", after it was lost again once".to_owned(),
+            times => format!(", after it was lost again {times} times"),
+        };
+        settled.then(|| format!("{} has been ready since {since:.0}{back}", incident.object))
     }
 
     fn agreement(&self, s: &Snapshot<'_>, incident: &Incident) -> Agreement {

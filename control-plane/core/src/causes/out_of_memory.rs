@@ -37,15 +37,16 @@ impl Cause for OutOfMemory {
             },
             |container| {
                 vec![format!(
-                    "container {} was killed for its memory limit (OOMKilled) and restarted {} times",
-                    container.name, container.restarts
+                    "{} was killed for its memory limit (OOMKilled) and restarted {} times",
+                    container.titled(),
+                    container.restarts
                 )]
             },
         )
     }
 
-    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
-        true
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+        pods::is_due(s, object, scope, now)
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {

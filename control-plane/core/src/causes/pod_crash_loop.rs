@@ -38,8 +38,9 @@ impl Cause for PodCrashLoop {
                     if container.last_reason.is_empty() { "unknown" } else { &container.last_reason };
                 vec![
                     format!(
-                        "container {} waits in CrashLoopBackOff after {} restarts",
-                        container.name, container.restarts
+                        "{} waits in CrashLoopBackOff after {} restarts",
+                        container.titled(),
+                        container.restarts
                     ),
                     format!("its last run ended with exit code {} ({reason})", container.last_exit_code),
                 ]
@@ -47,8 +48,8 @@ impl Cause for PodCrashLoop {
         )
     }
 
-    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
-        true
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+        pods::is_due(s, object, scope, now)
     }
 
     fn title(&self, finding: &Finding, pods: usize) -> String {

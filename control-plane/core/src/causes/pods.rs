@@ -1,18 +1,21 @@
 //! What the causes that are detected in pods share: which pods they examine, what a finding names, and when a workload
 //! has recovered.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
 
 use super::Agreement;
 use crate::assessment::{Finding, Place};
-use crate::model::{Incident, IncidentKind, Scope, Severity, Workload};
+use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
 use crate::world::{Container, Health, Inventory, Object as _, Pod};
 
 /// A pod's workload is known only with the objects between them.
 pub(super) const NEEDS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment];
+
+/// Longest time for which something that keeps coming back has to be well.
+const LONGEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// One finding for each pod with a container that `shows` the trouble, put in words by `say`. Pods on their way
 /// out are left alone; of several such containers the one with most restarts speaks.
@@ -28,7 +31,8 @@ pub(super) fn findings(
         failing.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).cloned()
     };
     let mut found = Vec::new();
-    for pod in inventory.possibly_unhealthy_pods().filter(|pod| !pod.meta.deleting) {
+    // One that ended is no pod any more: its controller makes another one.
+    for pod in inventory.possibly_unhealthy_pods().filter(|pod| pod.is_active()) {
         let Some(container) = worst(pod) else { continue };
         let on = if pod.node.is_empty() { "no node yet" } else { &pod.node };
         let mut evidence = say(&container);
@@ -47,6 +51,21 @@ pub(super) fn findings(
     found
 }
 
+/// Does a finding on a pod call for an incident now? Not while its node flaps: what its pods do in its good seconds is the
+/// node's; and not where every node of the cluster is lost at once: then it is what they share.
+pub(super) fn is_due(s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+    let Some(inventory) = s.inventory(scope) else { return true };
+    let node = inventory.pods.get(object.uid()).and_then(|pod| inventory.node(&pod.node));
+    let flaps = node.is_some_and(|node| node.flaps(millis(s.settings.node_steady_ms), now));
+    !flaps && !inventory.lost_every_node()
+}
+
+/// How long what came back so often has to be well: twice as long each time, up to [`LONGEST`].
+pub(super) fn steady(base: SignedDuration, incident: &Incident) -> SignedDuration {
+    let factor = 1_i32 << incident.returns.min(10);
+    base.saturating_mul(factor).min(LONGEST.max(base))
+}
+
 /// Critical where a workload has no ready pod at all.
 pub(super) fn severity(finding: &Finding, inventory: Option<&Inventory>) -> Severity {
     let (Some(inventory), Some(workload)) = (inventory, &finding.workload) else { return Severity::Warning };
@@ -62,7 +81,7 @@ pub(super) fn severity(finding: &Finding, inventory: Option<&Inventory>) -> Seve
 pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -> Option<String> {
     let inventory = s.inventory(&incident.scope)?;
     let workload = incident.workload.as_ref()?;
-    let settle = s.settings.settle();
+    let settle = steady(s.settings.settle(), incident);
     match inventory.health_of(workload) {
         Health::Gone => Some(format!("{workload} no longer exists")),
         Health::Idle => Some(format!("{workload} was scaled to zero")),
@@ -89,7 +108,8 @@ fn without_successor(
         Workload::Deployment(_) | Workload::StatefulSet(_) | Workload::DaemonSet(_) => true,
         Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) | Workload::Other(_) => false,
     };
-    let quiet = later(incident.updated_at, millis(s.settings.reset_after_ms)) <= now;
+    let patience = millis(s.settings.reset_after_ms);
+    let quiet = incident.object_gone_at.is_some_and(|at| later(at, patience) <= now);
     let inventory = s.inventory(&incident.scope).filter(|_| quiet && !watched)?;
     let gone = inventory.pods.get(incident.object.uid()).is_none();
     // One that became ready since came after it: that is told by its own time.
@@ -112,8 +132,12 @@ fn single(
     let mut pods = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).peekable();
     if pods.peek().is_none() {
         return match workload {
-            Workload::Deployment(_) | Workload::StatefulSet(_) | Workload::DaemonSet(_) => None,
-            Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) | Workload::Other(_) => {
+            Workload::Deployment(_)
+            | Workload::StatefulSet(_)
+            | Workload::DaemonSet(_)
+            // Its controller may make another one yet.
+            | Workload::Other(_) => None,
+            Workload::Job(_) | Workload::CronJob(_) | Workload::Bare(_) => {
                 Some(format!("{} no longer exists", incident.object))
             }
         };
@@ -141,6 +165,9 @@ pub(super) fn agreement(s: &Snapshot<'_>, incident: &Incident) -> Agreement {
         Health::Unknown => {
             Agreement::Disagrees(format!("unknown: {workload} is not of a kind that is watched"))
         }
-        Health::Gone | Health::Idle | Health::ReadySince(_) => Agreement::Agrees,
+        // Gone is not well: the incident ends for that reason, and not because a job helped.
+        Health::Gone => Agreement::Disagrees(format!("{workload} no longer exists")),
+        Health::Idle => Agreement::Disagrees(format!("{workload} was scaled to zero")),
+        Health::ReadySince(_) => Agreement::Agrees,
     }
 }

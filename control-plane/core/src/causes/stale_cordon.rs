@@ -1,6 +1,7 @@
-//! The cause `stale_cordon`: a node still carries a cordon of Nimbus although the job that set it is over.
+//! The cause `stale_cordon`: a node still carries the taint or, from an older version, the cordon of Nimbus although the job
+//! that set it is over.
 //!
-//! The agent lifts its own cordons, also after a crash. Where it could not for a stated time, or where nobody knows the job,
+//! The agent lifts its own, also after a crash. Where it could not for a stated time, or where nobody knows the job,
 //! a person decides.
 
 use jiff::{SignedDuration, Timestamp};
@@ -38,30 +39,45 @@ impl Cause for StaleCordon {
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let finding = |node: &Node| {
-            let evidence = vec![format!(
-                "node {} is cordoned, and its annotation says by job {}",
-                node.meta.name, node.cordoned_by
-            )];
+            let evidence = vec![match closed_for(node) {
+                Closed::Cordoned(job) => {
+                    format!("node {} is cordoned, and its annotation says by job {job}", node.meta.name)
+                }
+                Closed::Held(job) => {
+                    format!("node {} has the taint nimbus.dev/held, of job {job}", node.meta.name)
+                }
+                Closed::Not => return None,
+            }];
             let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.object());
-            Finding::new(IncidentKind::StaleCordon, scope, object, evidence)
+            Some(Finding::new(IncidentKind::StaleCordon, scope, object, evidence))
         };
-        inventory.nodes.values().filter(|node| is_ours(node) && !node.meta.deleting).map(finding).collect()
+        inventory.nodes.values().filter(|node| !node.meta.deleting).filter_map(finding).collect()
     }
 
     /// While its job is in flight the cordon is in use; after that the agent gets its time to lift it.
     fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
         let node = s.inventory(scope).and_then(|inventory| inventory.nodes.get(object.uid()));
         let Some(node) = node else { return false };
-        let job = node.cordoned_by.parse::<JobId>().ok().and_then(|id| s.job(id));
+        let (by, until) = match closed_for(node) {
+            Closed::Cordoned(job) => (job, None),
+            Closed::Held(job) => (job, node.facts.as_ref().and_then(|facts| facts.held_until)),
+            Closed::Not => return false,
+        };
+        // A taint whose time is over is stale, whatever became of its job.
+        if until.is_some_and(|until| later(until, PATIENCE) <= now) {
+            return true;
+        }
+        let job = by.parse::<JobId>().ok().and_then(|id| s.job(id));
         match job.map(|job| (job.doc.state.is_final(), job.doc.finished_at)) {
             Some((false, _)) => false,
             Some((true, finished)) => finished.is_none_or(|at| later(at, PATIENCE) <= now),
-            None => true,
+            // A taint that is in date may be of a job that is not read yet.
+            None => until.is_none(),
         }
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
-        format!("{}: still cordoned for a job that is over", finding.object)
+        format!("{}: still kept from new pods for a job that is over", finding.object)
     }
 
     fn severity(&self, _: &Finding, _: Option<&Inventory>) -> Severity {
@@ -72,7 +88,7 @@ impl Cause for StaleCordon {
         match s.inventory(&incident.scope)?.nodes.get(incident.object.uid()) {
             None => Some(format!("{} no longer exists", incident.object)),
             Some(node) => {
-                (!is_ours(node)).then(|| format!("{} no longer carries our cordon", incident.object))
+                (!is_ours(node)).then(|| format!("{} no longer carries our taint or cordon", incident.object))
             }
         }
     }
@@ -83,7 +99,7 @@ impl Cause for StaleCordon {
         }
         match s.inventory(&incident.scope).and_then(|i| i.nodes.get(incident.object.uid())) {
             Some(node) if is_ours(node) => {
-                Agreement::Disagrees(format!("{} still carries our cordon", incident.object))
+                Agreement::Disagrees(format!("{} still carries our taint or cordon", incident.object))
             }
             Some(_) | None => Agreement::Agrees,
         }
@@ -94,10 +110,29 @@ impl Cause for StaleCordon {
     }
 
     fn sentence(&self) -> &'static str {
-        "a node is cordoned by a job of Nimbus that is over: find out why the agent could not uncordon it"
+        "a node is kept from new pods by a job of Nimbus that is over: find out why the agent could not open it"
+    }
+}
+
+/// How a node is kept from new pods by Nimbus, and for which job.
+enum Closed<'a> {
+    Held(&'a str),
+    Cordoned(&'a str),
+    Not,
+}
+
+fn closed_for(node: &Node) -> Closed<'_> {
+    let held = node.facts.as_ref().map_or("", |facts| facts.held_by.as_str());
+    match (held, node.cordoned_by.as_str()) {
+        (_, job) if node.unschedulable && !job.is_empty() => Closed::Cordoned(job),
+        ("", _) => Closed::Not,
+        (job, _) => Closed::Held(job),
     }
 }
 
 fn is_ours(node: &Node) -> bool {
-    node.unschedulable && !node.cordoned_by.is_empty()
+    match closed_for(node) {
+        Closed::Held(_) | Closed::Cordoned(_) => true,
+        Closed::Not => false,
+    }
 }

@@ -20,6 +20,18 @@ fn ready() -> (Lab, Plan) {
     (lab, plan)
 }
 
+/// The same, with the template well on node-b: node-a is suspect and would be held back.
+fn suspect() -> (Lab, Plan) {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+    lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 4)));
+    lab.diagnose();
+    lab.plan();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    (lab, plan)
+}
+
 /// A rollback that a person approved.
 fn approved() -> (Lab, Plan) {
     let mut lab = Lab::new();
@@ -61,7 +73,7 @@ fn with_job(lab: &mut Lab, job: Job) {
 
 #[test]
 fn a_fine_plan_breaks_nothing() {
-    for (lab, plan) in [ready(), approved()] {
+    for (lab, plan) in [ready(), suspect(), approved()] {
         assert_eq!(check::check(&plan, &lab.snapshot(), lab.now), []);
     }
 }
@@ -82,11 +94,25 @@ fn each_change_of_a_restart_names_its_invariant() {
         }),
         ("a listing is under way", 3, |lab, _| _ = lab.see(begin("ReplicaSet", 1))),
         ("the Deployment is gone", 9, |lab, _| _ = lab.see(gone("Deployment", "dep-web"))),
-        ("no other node is schedulable", 7, |lab, _| {
-            lab.see(Body::Node(v1::Node { unschedulable: true, ..node("node-b") }));
+        ("the Deployment is paused", 9, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { paused: true, ..deployment("web", 2, 1) }));
         }),
-        ("the node is of the control plane", 7, |lab, _| {
-            lab.see(Body::Node(v1::Node { control_plane: true, ..node("node-a") }));
+        ("the pod asks not to be disturbed", 9, |lab, _| {
+            let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
+            pod.facts.as_mut().unwrap().do_not_disturb = vec!["karpenter.sh/do-not-disrupt: true".into()];
+            lab.see(Body::Pod(pod));
+        }),
+        ("whether it may be disturbed is not known", 9, |lab, _| {
+            lab.see(Body::Pod(v1::Pod { facts: None, ..crashing(pod("web-1", "0", "node-a"), 4) }));
+        }),
+        ("its container finishes", 3, |lab, _| {
+            let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
+            pod.containers[0].last_exit_code = 0;
+            pod.containers[0].last_reason = "Completed".into();
+            lab.see(Body::Pod(pod));
+        }),
+        ("every pod of it fails, on two nodes", 3, |lab, _| {
+            lab.see(Body::Pod(crashing(pod("web-1", "1", "node-b"), 4)));
         }),
         ("the cluster only observes", 12, |lab, _| {
             lab.clusters.get_mut(CLUSTER).unwrap().doc.mode = Mode::Observe;
@@ -123,6 +149,58 @@ fn each_change_of_a_restart_names_its_invariant() {
         let (mut lab, mut plan) = ready();
         change(&mut lab, &mut plan);
         assert_eq!(numbers(&lab, &plan), [*invariant], "{what}");
+    }
+}
+
+#[test]
+fn a_node_is_held_back_only_where_nothing_speaks_against_it() {
+    type Change = fn(&mut Lab);
+    let table: &[(&str, Change)] = &[
+        ("no other node is schedulable", |lab| {
+            lab.see(Body::Node(v1::Node { unschedulable: true, ..node("node-b") }));
+        }),
+        ("the other has a taint", |lab| {
+            let mut other = node("node-b");
+            let taint = v1::Taint { key: "gpu".into(), value: String::new(), effect: "NoSchedule".into() };
+            other.facts.as_mut().unwrap().taints = vec![taint];
+            lab.see(Body::Node(other));
+        }),
+        ("what the other offers is not known", |lab| {
+            lab.see(Body::Node(v1::Node { facts: None, ..node("node-b") }));
+        }),
+        ("the node is of the control plane", |lab| {
+            lab.see(Body::Node(v1::Node { control_plane: true, ..node("node-a") }));
+        }),
+        ("the node is cordoned", |lab| {
+            lab.see(Body::Node(v1::Node { unschedulable: true, ..node("node-a") }));
+        }),
+        ("kured is at work on the node", |lab| {
+            lab.see(Body::Node(marked_node("node-a", "kured: annotation x")));
+        }),
+        ("the autoscaler removes the other", |lab| {
+            lab.see(Body::Node(marked_node("node-b", "cluster autoscaler: taint x")));
+        }),
+        ("a third node is held", |lab| _ = lab.see(Body::Node(held_node("node-c", "job_1")))),
+        ("an older version cordoned a third", |lab| {
+            lab.see(Body::Node(v1::Node {
+                unschedulable: true,
+                cordoned_by: "job_1".into(),
+                ..node("node-c")
+            }));
+        }),
+        ("the template is well on the node too", |lab| {
+            lab.see(Body::Pod(pod("web-1", "2", "node-a")));
+        }),
+        ("it fails elsewhere too", |lab| {
+            lab.see(Body::Node(node("node-c")));
+            lab.see(Body::Pod(crashing(pod("web-1", "2", "node-c"), 4)));
+        }),
+        ("the template is well nowhere else", |lab| _ = lab.see(gone("Pod", "pod-web-1-1"))),
+    ];
+    for (what, change) in table {
+        let (mut lab, plan) = suspect();
+        change(&mut lab);
+        assert_eq!(numbers(&lab, &plan), [7], "{what}");
     }
 }
 
@@ -186,7 +264,7 @@ fn jobs_in_flight_count_at_every_level() {
 }
 
 #[test]
-fn one_node_of_a_cluster_is_closed_at_a_time_and_the_planner_knows_it_too() {
+fn one_node_of_a_cluster_is_held_at_a_time_and_the_planner_knows_it_too() {
     let closing = |plan: &Plan, node: &str, avoid_node| {
         let Some(Order::RestartPod(order)) = plan.action.body().cloned() else { panic!() };
         let order = v1::RestartPod { node: node.into(), avoid_node, ..order };
@@ -194,14 +272,13 @@ fn one_node_of_a_cluster_is_closed_at_a_time_and_the_planner_knows_it_too() {
     };
     let unreadable = |plan: &Plan| Plan { id: format!("pln_{:032x}", 9).parse().unwrap(), ..plan.clone() };
     let table = [
-        ("another node is being closed", Some(("node-z", true)), true),
-        ("the same node is being closed", Some(("node-a", true)), false),
-        ("a pod of another node is replaced without closing it", Some(("node-z", false)), false),
+        ("another node is being held", Some(("node-z", true)), true),
+        ("the same node is being held", Some(("node-a", true)), true),
+        ("a pod of another node is replaced without holding it", Some(("node-z", false)), false),
         ("what the other job does is not known", None, true),
     ];
     for (what, other, broken) in table {
-        let (mut lab, plan) = ready();
-        let plan = closing(&plan, "node-a", true);
+        let (mut lab, plan) = suspect();
         let elsewhere = unreadable(&plan);
         let mut job = job(&lab, &elsewhere, JobState::Running);
         rename(&mut job, |o| (o.uid, o.namespace) = ("pod-z".into(), "elsewhere".into()));
@@ -214,9 +291,59 @@ fn one_node_of_a_cluster_is_closed_at_a_time_and_the_planner_knows_it_too() {
             lab.plans.insert(doc.id.to_string(), Versioned { version: 1, doc });
         }
         let found = check::check(&plan, &lab.snapshot(), lab.now);
-        let hit = found.iter().any(|v| v.invariant == 7 && v.text.contains("cordons a node"));
+        let hit = found.iter().any(|v| v.invariant == 7 && v.text.contains("holds a node"));
         assert_eq!(hit, broken, "{what}: {found:?}");
         assert_eq!(crate::safety::room_for_test(&plan, &lab.snapshot()), broken, "both agree: {what}");
+    }
+}
+
+/// A job whose report was lost may hold its node until its taint's time is over; a plan that comes first holds one soon.
+#[test]
+fn what_may_still_hold_a_node_or_soon_will_counts_too() {
+    for (state, node, since, broken) in [
+        (JobState::Expired, "node-z", 0, true),
+        (JobState::Unknown, "node-z", 119, true),
+        (JobState::Unknown, "node-z", 120, false),
+        // It is the same node, and no second one.
+        (JobState::Unknown, "node-a", 0, false),
+        (JobState::Failed, "node-z", 0, false),
+        (JobState::Succeeded, "node-z", 0, false),
+    ] {
+        let (mut lab, plan) = suspect();
+        let mut job = job(&lab, &plan, state);
+        let Some(Order::RestartPod(order)) = plan.action.body().cloned() else { panic!() };
+        let action = Order::RestartPod(v1::RestartPod { node: node.into(), ..order }).into();
+        let before = Plan { id: format!("pln_{:032x}", 8).parse().unwrap(), action, ..plan.clone() };
+        job.plan_id = before.id;
+        lab.plans.insert(before.id.to_string(), Versioned { version: 1, doc: before });
+        rename(&mut job, |o| (o.uid, o.namespace) = ("pod-z".into(), "elsewhere".into()));
+        job.workload = Some(Workload::of(KubeRef::new("apps/v1", "Deployment", "elsewhere", "z", "owner-z")));
+        job.finished_at = Some(lab.now);
+        job.expires_at = lab.now;
+        with_job(&mut lab, job);
+        lab.pass(since);
+        let found = check::check(&plan, &lab.snapshot(), lab.now);
+        assert_eq!(found.iter().any(|v| v.invariant == 7), broken, "{state:?} for {since} s: {found:?}");
+        assert_eq!(crate::safety::room_for_test(&plan, &lab.snapshot()), broken, "both agree: {state:?}");
+    }
+    for (state, earlier, broken) in [
+        (IncidentState::Open, true, true),
+        (IncidentState::Open, false, false),
+        (IncidentState::Escalated, true, false),
+    ] {
+        let (mut lab, plan) = suspect();
+        let mut other = plan.clone();
+        other.id = format!("pln_{:032x}", 9).parse().unwrap();
+        let mut incident = lab.incidents[&plan.incident_id.to_string()].clone();
+        let by = jiff::SignedDuration::from_secs(if earlier { -1 } else { 1 });
+        incident.doc.created_at += by;
+        incident.doc.id = format!("inc_{:032x}", 9).parse().unwrap();
+        (incident.doc.state, incident.doc.plan_id) = (state, Some(other.id));
+        lab.plans.insert(other.id.to_string(), Versioned { version: 1, doc: other });
+        lab.incidents.insert(incident.doc.id.to_string(), incident);
+        let found = check::check(&plan, &lab.snapshot(), lab.now);
+        assert_eq!(found.iter().any(|v| v.invariant == 7), broken, "{state:?} {earlier}: {found:?}");
+        assert_eq!(crate::safety::room_for_test(&plan, &lab.snapshot()), broken, "both agree: {state:?}");
     }
 }
 

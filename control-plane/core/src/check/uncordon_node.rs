@@ -1,4 +1,4 @@
-//! The independent check of `uncordon_node` plans: only a cordon of Nimbus is removed, and none whose job is still
+//! The independent check of `uncordon_node` plans: only a cordon or taint of Nimbus is removed, and none whose job is still
 //! running.
 
 use nimbus_protocol::{ObjectKind, v1};
@@ -35,12 +35,13 @@ impl ActionRules for v1::UncordonNode {
             return require(found, 3, false, || format!("node {uid:?} no longer exists"));
         };
         let same = self.node().is_some_and(|name| name == node.meta.name) && !node.meta.deleting;
-        require(found, 3, same && node.unschedulable, || {
+        require(found, 3, same && (self.held || node.unschedulable), || {
             format!("node {} is schedulable, is being deleted or is another one", node.meta.name)
         });
-        let ours = !self.cordoned_by.is_empty() && node.cordoned_by == self.cordoned_by;
-        require(found, 9, ours, || {
-            format!("the cordon of {} is not that of job {:?}", node.meta.name, self.cordoned_by)
+        let held = node.facts.as_ref().map_or("", |facts| facts.held_by.as_str());
+        let by = if self.held { held } else { node.cordoned_by.as_str() };
+        require(found, 9, !self.cordoned_by.is_empty() && by == self.cordoned_by, || {
+            format!("what keeps {} from new pods is not of job {:?}", node.meta.name, self.cordoned_by)
         });
     }
 
@@ -48,6 +49,8 @@ impl ActionRules for v1::UncordonNode {
         let out = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
         let in_use =
             out.filter(|job| !job.state.is_final()).any(|job| job.id.to_string() == self.cordoned_by);
-        require(found, 9, !in_use, || format!("job {} is in flight and needs its cordon", self.cordoned_by));
+        require(found, 9, !in_use, || {
+            format!("job {} is in flight and needs the node closed", self.cordoned_by)
+        });
     }
 }

@@ -121,6 +121,15 @@ pub struct Incident {
     pub silenced_until: Option<Timestamp>,
     /// Digest (hex) of a plan that a person denied: the same is not asked again.
     pub denied_digest: Option<String>,
+    /// How often it came back after all was well for less than it takes to be over.
+    #[serde(default)]
+    pub returns: u32,
+    /// Since when all is well, while that has not lasted yet.
+    #[serde(default)]
+    pub well_since: Option<Timestamp>,
+    /// When its object was found gone, while it is open.
+    #[serde(default)]
+    pub object_gone_at: Option<Timestamp>,
     /// Its story, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<HistoryEntry>,
 }
@@ -159,6 +168,9 @@ impl Incident {
             next_attempt_at: None,
             silenced_until: None,
             denied_digest: None,
+            returns: 0,
+            well_since: None,
+            object_gone_at: None,
             history: Vec::new(),
         }
     }

@@ -40,8 +40,9 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
         let Some(job) = consider(incident, &current, (&pass, &mut checker), epoch, now, ids) else {
             continue;
         };
-        if let Some(plan) = incident.doc.plan_id.and_then(|id| s.plan(id)) {
-            pass.room.take(plan);
+        let id = job.changes.jobs.first().map(|job| job.doc.id);
+        if let Some((plan, id)) = incident.doc.plan_id.and_then(|id| s.plan(id)).zip(id) {
+            pass.room.take(plan, id);
         }
         made.extend(job.changes.jobs.clone());
         unsigned.push(job);

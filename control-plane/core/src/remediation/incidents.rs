@@ -10,7 +10,7 @@ use nimbus_protocol::ids::{IdSource, IncidentId};
 use super::index::Index;
 use super::record::{Record, transition};
 use super::{resolution, storms};
-use crate::causes::{self, Diagnosis, correlate};
+use crate::causes::{self, Agreement, Diagnosis, correlate};
 use crate::model::{ChangeSet, Incident, IncidentKind, IncidentState, ObjectRef, Scope, Versioned};
 use crate::remedies::NIMBUS;
 use crate::snapshot::Snapshot;
@@ -75,11 +75,17 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
         {
             continue;
         }
-        if let Some(cause) = deeper.get(key) {
+        if lost_with_every_node(s, &incident.doc) {
+            let reason =
+                "explained by a deeper cause: every node of the cluster is not ready at once".to_owned();
+            resolution::close(s, &mut record, incident, &reason, resolution::End::Merged, now);
+        } else if let Some(cause) = deeper.get(key) {
             let reason = format!("explained by a deeper cause: {}", cause.title);
             resolution::close(s, &mut record, incident, &reason, resolution::End::Merged, now);
         } else if let Some(evidence) = causes::of(incident.doc.kind).recovered(s, &incident.doc, now) {
             resolution::close(s, &mut record, incident, &evidence, resolution::End::Healthy, now);
+        } else {
+            note_quiet(s, &mut record, incident, now);
         }
     }
     for incident in open.values().filter(|incident| !index.at_work(incident.doc.id)) {
@@ -92,6 +98,28 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
     }
     storms::watch(s, &mut record, now, ids);
     record.changes
+}
+
+/// One lost node of all that are lost together is no case of its own.
+fn lost_with_every_node(s: &Snapshot<'_>, incident: &Incident) -> bool {
+    incident.kind == IncidentKind::NodeNotReady
+        && s.inventory(&incident.scope).is_some_and(|inventory| {
+            inventory.lost_every_node() && inventory.nodes.get(incident.object.uid()).is_some()
+        })
+}
+
+/// Nothing of an open incident shows, and it is not over: since when all is well, and since when its object is gone.
+fn note_quiet(s: &Snapshot<'_>, record: &mut Record, incident: &Versioned<Incident>, now: Timestamp) {
+    let mut after = incident.doc.clone();
+    let well = causes::of(after.kind).agreement(s, &after) == Agreement::Agrees;
+    after.well_since = after.well_since.or(Some(now)).filter(|_| well || after.well_since.is_some());
+    let pods = s.inventory(&after.scope).map(|inventory| &inventory.pods);
+    if pods.is_some_and(|pods| pods.get(after.object.uid()).is_none()) {
+        after.object_gone_at = after.object_gone_at.or(Some(now));
+    } else {
+        after.object_gone_at = None;
+    }
+    record.incident(incident, after);
 }
 
 /// Will nothing be heard of this part of the world ever again? A host is known by its agent; a cluster may get another
@@ -131,6 +159,12 @@ fn begin(
 /// plan stays the same plan.
 fn update(record: &mut Record, incident: &Versioned<Incident>, diagnosis: &Diagnosis, now: Timestamp) {
     let mut after = incident.doc.clone();
+    if after.well_since.take().is_some() {
+        after.returns = after.returns.saturating_add(1);
+        let times = if after.returns == 1 { "once".to_owned() } else { format!("{} times", after.returns) };
+        after.note(now, format!("it was well and came back, {times} since it was found"));
+    }
+    after.object_gone_at = None;
     let mut objects: Vec<ObjectRef> = diagnosis.symptoms.clone();
     objects.push(diagnosis.object.clone());
     objects.sort();

@@ -28,10 +28,13 @@ const QUIET: SignedDuration = SignedDuration::from_secs(10);
 /// Plans remedies, asks for approvals, says why nothing is done.
 pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
     let index = Index::of(s);
-    let shared = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
+    let mut shared = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
     let mut checker = Checker::new(s, now);
     let mut record = Record::new(now);
-    for incident in s.incidents {
+    // The first one found comes first, also where only one of several may hold a node back.
+    let mut order: Vec<&Versioned<Incident>> = s.incidents.iter().collect();
+    order.sort_by_key(|incident| (incident.doc.created_at, incident.doc.id));
+    for incident in order {
         let doc = &incident.doc;
         let left_alone = match doc.state {
             IncidentState::Resolved | IncidentState::Silenced => true,
@@ -49,14 +52,17 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
         let mut pass = Pass {
             s,
             index: &index,
-            shared: &shared,
+            shared: &mut shared,
             checker: &mut checker,
             now,
             record: &mut record,
             after: doc.clone(),
+            made: None,
         };
         pass.run(ids);
-        let after = pass.after;
+        let (after, made) = (pass.after, pass.made);
+        let in_force = after.plan_id.and_then(|id| made.as_ref().or_else(|| index.plan(id)));
+        shared.room.plan(&after, in_force);
         record.incident(incident, after);
     }
     record.changes
@@ -66,11 +72,13 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
 struct Pass<'p, 's> {
     s: &'p Snapshot<'s>,
     index: &'p Index<'p>,
-    shared: &'p safety::Pass,
+    shared: &'p mut safety::Pass,
     checker: &'p mut Checker<'s>,
     now: Timestamp,
     record: &'p mut Record,
     after: Incident,
+    /// The plan that this pass made for it.
+    made: Option<Plan>,
 }
 
 impl<'p> Pass<'p, '_> {
@@ -146,6 +154,7 @@ impl<'p> Pass<'p, '_> {
         self.after.note(self.now, format!("planned: {}", candidate.summary));
         self.record.audit("plan.made", &candidate.id, &self.after.cluster, candidate.summary.clone());
         self.record.changes.plans.push(Versioned::new(candidate.clone()));
+        self.made = Some(candidate.clone());
         candidate
     }
 

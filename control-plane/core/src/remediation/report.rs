@@ -25,6 +25,9 @@ const MAX_EVIDENCE: usize = 20;
 /// was restarted since: nothing was done and nothing is wrong with the plan, so its approval stands.
 const APPROVAL_STANDS: [&str; 3] = ["stale_epoch", "expired", "not_yet_valid"];
 
+/// The refusal of an eviction that was asked for as a dry run: it may be allowed any moment.
+const EVICTION_REFUSED: &str = "eviction_refused";
+
 /// Applies an agent's report on a job; the same report again changes nothing.
 pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timestamp) -> ChangeSet {
     let mut record = Record::new(now);
@@ -176,10 +179,11 @@ fn refused(
 ) {
     let nth = safety::refusals(after, s) + 1;
     let stands = APPROVAL_STANDS.contains(&report.code.as_str());
-    let wait = if stands || report.code == "precondition_failed" {
-        s.settings.refusal_backoff(nth)
-    } else {
-        s.settings.backoff(nth)
+    let wait = match report.code.as_str() {
+        EVICTION_REFUSED => s.settings.eviction_retry(nth),
+        "precondition_failed" => s.settings.refusal_backoff(nth),
+        _ if stands => s.settings.refusal_backoff(nth),
+        _ => s.settings.backoff(nth),
     };
     let next = later(now, wait);
     after.next_attempt_at = Some(next);
@@ -191,8 +195,13 @@ fn refused(
         after.plan_id = None;
         after.approval_id = None;
     }
-    let reason =
-        format!("the agent refused job {}: {}; nothing was changed; planned anew", job.id, job.reason);
+    let reason = match report.code.as_str() {
+        EVICTION_REFUSED => format!(
+            "the agent refused job {}: {}; no attempt is counted; asked again at {next:.0}",
+            job.id, job.reason
+        ),
+        _ => format!("the agent refused job {}: {}; nothing was changed; planned anew", job.id, job.reason),
+    };
     transition(after, IncidentState::Open, &reason, now);
 }
 
@@ -215,7 +224,8 @@ fn succeeded(s: &Snapshot<'_>, record: &mut Record, after: &mut Incident, job: &
     after.note(now, format!("job {}: done, and the agent saw it hold", job.id));
     match causes::of(after.kind).agreement(s, after) {
         Agreement::Agrees => {
-            let reason = format!("job {} helped: {} on {}", job.id, job.action, job.object);
+            let how = if job.reason.is_empty() { String::new() } else { format!("; {}", job.reason) };
+            let reason = format!("job {} helped: {} on {}{how}", job.id, job.action, job.object);
             resolution::finish(s, record, after, &reason, resolution::End::Healthy, now);
         }
         Agreement::Disagrees(still) => {

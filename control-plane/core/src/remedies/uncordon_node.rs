@@ -7,7 +7,7 @@ use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
 use crate::model::{Alternative, Incident, IncidentKind};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::Object as _;
+use crate::world::{Node, Object as _};
 
 pub(super) struct UncordonNode;
 
@@ -29,7 +29,7 @@ impl Remedy for UncordonNode {
     }
 
     fn sentence(&self) -> &'static str {
-        "opens a node again that still carries the cordon of a job of Nimbus that is over"
+        "opens a node again that still carries the taint or the cordon of a job of Nimbus that is over"
     }
 
     fn name(&self) -> &'static str {
@@ -41,14 +41,22 @@ impl Remedy for UncordonNode {
             return Answer::Wait(NOTHING_REPORTED.to_owned());
         };
         let node = inventory.nodes.get(incident.object.uid());
-        let Some(node) = node.filter(|node| node.unschedulable && !node.cordoned_by.is_empty()) else {
-            return Answer::Wait(format!("{} no longer carries a cordon of Nimbus", incident.object));
+        let cordoned = node.filter(|node| node.unschedulable && !node.cordoned_by.is_empty());
+        let Some((node, job)) = cordoned.map(|node| (node, node.cordoned_by.as_str())) else {
+            return match node.and_then(|node| Some((node, node.facts.as_ref()?.held_by.as_str()))) {
+                Some((node, job)) if !job.is_empty() => release(node, job),
+                Some(_) | None => Answer::Wait(format!(
+                    "{} no longer carries a cordon or a taint of Nimbus",
+                    incident.object
+                )),
+            };
         };
-        let (name, job) = (&node.meta.name, &node.cordoned_by);
+        let name = &node.meta.name;
         Answer::Act(Box::new(Draft {
             action: Body::UncordonNode(v1::UncordonNode {
                 node: Some(node.meta.target()),
-                cordoned_by: job.clone(),
+                cordoned_by: job.to_owned(),
+                held: false,
             }),
             object: node.object(),
             workload: None,
@@ -74,4 +82,27 @@ impl Remedy for UncordonNode {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.verify_ms
     }
+}
+
+fn release(node: &Node, job: &str) -> Answer {
+    let name = &node.meta.name;
+    let (node_ref, cordoned_by) = (Some(node.meta.target()), job.to_owned());
+    Answer::Act(Box::new(Draft {
+        action: Body::UncordonNode(v1::UncordonNode { node: node_ref, cordoned_by, held: true }),
+        object: node.object(),
+        workload: None,
+        summary: format!("take the taint of job {job} from node {name}"),
+        changes: vec![format!("node {name}: taint nimbus.dev/held of job {job} -> none")],
+        rationale:
+            "the job that held the node is over; the scheduler cannot use the node until the taint is gone"
+                .to_owned(),
+        ways: vec![
+            Alternative::new(
+                "take the taint away",
+                true,
+                "it is one of Nimbus and nothing needs it any more",
+            ),
+            Alternative::new("leave it", false, "the cluster would lack a node without a reason"),
+        ],
+    }))
 }

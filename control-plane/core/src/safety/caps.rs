@@ -1,11 +1,12 @@
-//! The caps on jobs in flight, at every level from one object to the whole fleet.
+//! The caps on jobs in flight, at every level from one object to the whole fleet, and on nodes that are held back.
 
 use std::collections::BTreeMap;
 
-use nimbus_protocol::ids::PlanId;
+use nimbus_protocol::ids::{JobId, PlanId};
 
 use super::attempts::Subject;
-use crate::model::{Job, Plan, Scope};
+use super::holds::Holds;
+use crate::model::{Incident, Job, Plan, Scope};
 use crate::remedies;
 use crate::settings::Caps;
 use crate::snapshot::Snapshot;
@@ -13,6 +14,7 @@ use crate::snapshot::Snapshot;
 /// What is occupied at this moment; made once for a pass, and told of each job that the pass makes.
 pub(crate) struct Room {
     occupied: Vec<Occupied>,
+    holds: Holds,
 }
 
 /// What a job occupies while it is in flight.
@@ -23,8 +25,6 @@ struct Occupied {
     workload: Subject,
     namespace: String,
     node: Node,
-    /// It closes that node to new pods.
-    closes: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,25 +43,28 @@ impl Room {
             snapshot.plans.iter().map(|plan| (plan.doc.id, &plan.doc)).collect();
         let occupied =
             snapshot.in_flight().map(|job| of_job(job, plans.get(&job.plan_id).copied())).collect();
-        Self { occupied }
+        Self { occupied, holds: Holds::of(snapshot, &plans) }
     }
 
     /// A job of this plan is in flight from now on.
-    pub(crate) fn take(&mut self, plan: &Plan) {
+    pub(crate) fn take(&mut self, plan: &Plan, job: JobId) {
         self.occupied.push(of_plan(plan));
+        self.holds.take(plan, job);
     }
 
-    /// The cap that `plan` would go past if it went out now, in words; `None` when there is room.
-    pub(super) fn full(&self, plan: &Plan, caps: &Caps) -> Option<String> {
-        full(plan, &self.occupied, caps)
+    /// The plan in force of an incident is this one from now on.
+    pub(crate) fn plan(&mut self, incident: &Incident, plan: Option<&Plan>) {
+        self.holds.plan(incident, plan);
+    }
+
+    /// The cap that the plan of `incident` would go past if it went out now, in words; `None` when there is room.
+    pub(super) fn full(&self, plan: &Plan, incident: &Incident, caps: &Caps) -> Option<String> {
+        self.holds.in_the_way(plan, incident).or_else(|| full(plan, &self.occupied, caps))
     }
 }
 
 fn full(plan: &Plan, others: &[Occupied], caps: &Caps) -> Option<String> {
     let mine = of_plan(plan);
-    if let Some(why) = closes_another(&mine, others) {
-        return Some(why);
-    }
     let count = |matches: &dyn Fn(&Occupied) -> bool| {
         others.iter().filter(|other| other.scope == mine.scope).filter(|other| matches(other)).count()
     };
@@ -89,18 +92,6 @@ fn full(plan: &Plan, others: &[Occupied], caps: &Caps) -> Option<String> {
     })
 }
 
-/// Two jobs that each leave the other's node open could close every node together: until what a job closes is seen
-/// closed, the inventory shows that node as open (invariant 7).
-fn closes_another(mine: &Occupied, others: &[Occupied]) -> Option<String> {
-    let closed = |other: &&Occupied| other.closes && other.scope == mine.scope && other.node != mine.node;
-    let other = others.iter().find(closed).filter(|_| mine.closes)?;
-    let which = match &other.node {
-        Node::Named(name) => format!("node {name}"),
-        Node::None | Node::Any => "a node that is not known".to_owned(),
-    };
-    Some(format!("waits: a job in flight cordons {which}, and one node of a cluster is cordoned at a time"))
-}
-
 fn of_plan(plan: &Plan) -> Occupied {
     Occupied {
         scope: plan.scope.clone(),
@@ -108,7 +99,6 @@ fn of_plan(plan: &Plan) -> Occupied {
         workload: Subject::of_plan(plan),
         namespace: plan.object.namespace().to_owned(),
         node: node(plan),
-        closes: closes(plan),
     }
 }
 
@@ -119,17 +109,11 @@ fn of_job(job: &Job, plan: Option<&Plan>) -> Occupied {
         workload: Subject::of_job(job),
         namespace: job.object.namespace().to_owned(),
         node: plan.map_or(Node::Any, node),
-        closes: plan.is_none_or(closes),
     }
 }
 
 fn footprint(plan: &Plan) -> Option<remedies::Footprint<'_>> {
     plan.action.body().and_then(|order| remedies::of(order.kind()).footprint(order))
-}
-
-/// What an action that is not known does, it may do to any node.
-fn closes(plan: &Plan) -> bool {
-    footprint(plan).is_none_or(|footprint| footprint.closes)
 }
 
 fn node(plan: &Plan) -> Node {

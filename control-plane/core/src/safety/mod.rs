@@ -6,6 +6,7 @@
 
 pub mod attempts;
 mod caps;
+mod holds;
 
 use std::collections::BTreeMap;
 
@@ -55,7 +56,8 @@ impl Blocked {
 /// Would `plan` go past a cap if it went out now?
 #[cfg(test)]
 pub(crate) fn room_for_test(plan: &Plan, snapshot: &Snapshot<'_>) -> bool {
-    Room::of(snapshot).full(plan, &snapshot.settings.caps).is_some()
+    let incident = snapshot.incident(plan.incident_id).map(|incident| &incident.doc);
+    incident.is_none_or(|incident| Room::of(snapshot).full(plan, incident, &snapshot.settings.caps).is_some())
 }
 
 /// Does nobody but Nimbus itself stand behind this plan?
@@ -86,7 +88,7 @@ pub(crate) fn review(
         })
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, now))
-        .or_else(|| pass.room.full(plan, &snapshot.settings.caps).map(Blocked::Temporary))
+        .or_else(|| pass.room.full(plan, incident, &snapshot.settings.caps).map(Blocked::Temporary))
 }
 
 fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option<Blocked> {

@@ -178,6 +178,7 @@ impl Lab {
             !j.doc.state.is_final() || j.doc.finished_at.is_none_or(|finished| finished >= since)
         };
         Snapshot {
+            now: self.now,
             world: &self.world,
             assessment: Box::leak(Box::new(causes::assess(&self.world, &self.settings))),
             agents: keep(self.agents.values().cloned()),

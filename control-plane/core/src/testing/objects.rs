@@ -37,8 +37,27 @@ pub(crate) fn node(name: &str) -> v1::Node {
         meta: Some(meta("node", name, None)),
         ready: "True".into(),
         ready_since_us: to_micros(at(-3_600)),
+        facts: Some(v1::NodeFacts {
+            cpu_milli: 4_000,
+            memory_bytes: 16 << 30,
+            pods: 110,
+            ..Default::default()
+        }),
         ..Default::default()
     }
+}
+
+/// The same, held back by this job.
+pub(crate) fn held_node(name: &str, job: &str) -> v1::Node {
+    let taint = v1::Taint { key: "nimbus.dev/held".into(), value: job.into(), effect: "NoSchedule".into() };
+    let facts = v1::NodeFacts { held_by: job.into(), taints: vec![taint], ..node(name).facts.unwrap() };
+    v1::Node { facts: Some(facts), ..node(name) }
+}
+
+/// The same, with the mark of another tool.
+pub(crate) fn marked_node(name: &str, mark: &str) -> v1::Node {
+    let facts = v1::NodeFacts { marks: vec![mark.into()], ..node(name).facts.unwrap() };
+    v1::Node { facts: Some(facts), ..node(name) }
 }
 
 /// A Deployment whose rollout of `revision` is complete.
@@ -121,6 +140,11 @@ pub(crate) fn pod(set: &str, suffix: &str, node: &str) -> v1::Pod {
             state: "running".into(),
             ..Default::default()
         }],
+        facts: Some(v1::PodFacts {
+            started_at_us: to_micros(at(-7_200)),
+            placement: Some(v1::Placement::default()),
+            ..Default::default()
+        }),
         ..Default::default()
     }
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::kube::{DaemonSet, Deployment, Node, Pod, ReplicaSet, StatefulSet};
 use super::object::Object;
 use super::owned::Owned;
-use super::pod_index::{PodIndex, PodState};
+use super::pod_index::{PodIndex, PodState, Used};
 use super::table::{Listed, Put, Table};
 use crate::model::RevisionHistory;
 
@@ -112,14 +112,14 @@ impl Inventory {
             Body::Sync(mark) => self.mark(agent, mark, received_at),
             Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => false,
             _ if !leads => false,
-            Body::Pod(pod) => self.put_pod(Pod::from(pod.clone())),
+            Body::Pod(pod) => self.put_pod(Pod::from(pod.clone()), received_at),
             Body::ReplicaSet(set) => {
                 put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone()))
             }
             Body::Deployment(deployment) => {
                 put(&mut self.deployments, &mut self.owned, Deployment::from(deployment.clone()))
             }
-            Body::Node(node) => put(&mut self.nodes, &mut self.owned, Node::from(node.clone())),
+            Body::Node(node) => self.put_node(Node::from(node.clone())),
             Body::StatefulSet(set) => {
                 put(&mut self.stateful_sets, &mut self.owned, StatefulSet::from(set.clone()))
             }
@@ -134,12 +134,22 @@ impl Inventory {
         self.pods.get(pod_uid).map(PodState::of).unwrap_or_default()
     }
 
-    fn put_pod(&mut self, pod: Pod) -> bool {
+    fn put_node(&mut self, mut node: Node) -> bool {
+        if let Some(before) = self.nodes.get(&node.meta.uid) {
+            node.remember(before);
+        }
+        put(&mut self.nodes, &mut self.owned, node)
+    }
+
+    fn put_pod(&mut self, mut pod: Pod, received_at: Timestamp) -> bool {
         let uid = pod.meta.uid.clone();
+        if let Some(before) = self.pods.get(&uid) {
+            pod.remember(before, received_at);
+        }
         let before = self.state_of(&uid);
         let changed = put(&mut self.pods, &mut self.owned, pod);
         let after = self.state_of(&uid);
-        self.pod_index.update(&uid, before, after);
+        self.pod_index.update(&uid, &before, &after);
         changed
     }
 
@@ -153,13 +163,18 @@ impl Inventory {
         self.pod_index.active
     }
 
+    /// What the pods of a node ask for together, those on their way out among them.
+    pub fn used_on(&self, node: &str) -> Used {
+        self.pod_index.on_nodes.get(node).copied().unwrap_or_default()
+    }
+
     /// An object no longer exists. A kind that this build does not know has no table: nothing changes.
     fn gone(&mut self, gone: &v1::Gone) -> bool {
         let Ok(kind) = gone.kind.parse::<ObjectKind>() else { return false };
         match kind {
             ObjectKind::Pod => {
                 let before = self.state_of(&gone.uid);
-                self.pod_index.update(&gone.uid, before, PodState::default());
+                self.pod_index.update(&gone.uid, &before, &PodState::default());
                 remove(&mut self.pods, &mut self.owned, &gone.uid)
             }
             ObjectKind::ReplicaSet => remove(&mut self.replica_sets, &mut self.owned, &gone.uid),

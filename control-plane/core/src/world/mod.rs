@@ -34,11 +34,15 @@ use serde::{Deserialize, Serialize};
 pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES};
 pub use inventory::Inventory;
-pub use kube::{Container, DaemonSet, Deployment, Node, Pod, ReplicaSet, Rollout, StatefulSet, TemplateFact};
+pub use kube::{
+    Container, DaemonSet, Deployment, Node, NodeFacts, Placement, Pod, PodFacts, ReplicaSet, Requirement,
+    Rollout, StatefulSet, Taint, TemplateFact, Toleration,
+};
 pub use listing::Listing;
 pub use managers::manager_name;
 pub use meta::Meta;
 pub use object::Object;
+pub use pod_index::Used;
 pub use relations::Health;
 pub use revisions::Standing;
 pub use sanitize::sanitize;

@@ -1,7 +1,7 @@
-//! An index of the pods that may be unhealthy and a count of the active ones, updated with every change, so that a
-//! decision need not read every pod of a large cluster.
+//! An index of the pods that may be unhealthy, a count of the active ones, and what the pods of each node ask for, updated
+//! with every change, so that a decision need not read every pod of a large cluster.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::kube::Pod;
 
@@ -12,35 +12,80 @@ pub(super) struct PodIndex {
     pub(super) unwell: BTreeSet<String>,
     /// Pods that still have to run.
     pub(super) active: u64,
+    /// By node what its pods ask for.
+    pub(super) on_nodes: BTreeMap<String, Used>,
+}
+
+/// What the pods of a node ask for together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Thousandths of a processor.
+    pub cpu_milli: i64,
+    /// Bytes of memory.
+    pub memory_bytes: i64,
+    /// How many pods.
+    pub pods: i64,
+    /// Pods of which that is not known.
+    pub not_known: i64,
 }
 
 /// What the index needs to know of a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct PodState {
     unwell: bool,
     active: bool,
+    /// The node that it takes a place on, also while it is on its way out, and what it asks for there.
+    on: Option<(String, Used)>,
 }
 
 impl PodState {
     pub(super) fn of(pod: &Pod) -> Self {
-        Self { unwell: pod.may_be_unhealthy(), active: pod.is_active() }
+        let there = !pod.node.is_empty() && pod.phase != "Succeeded" && pod.phase != "Failed";
+        let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+        let used = match placement {
+            Some(asked) => {
+                Used { cpu_milli: asked.cpu_milli, memory_bytes: asked.memory_bytes, pods: 1, not_known: 0 }
+            }
+            None => Used { pods: 1, not_known: 1, ..Used::default() },
+        };
+        Self {
+            unwell: pod.may_be_unhealthy(),
+            active: pod.is_active(),
+            on: there.then(|| (pod.node.clone(), used)),
+        }
     }
 }
 
 impl PodIndex {
     pub(super) fn of<'a>(pods: impl Iterator<Item = &'a Pod>) -> Self {
         let mut index = Self::default();
-        pods.for_each(|pod| index.update(&pod.meta.uid, PodState::default(), PodState::of(pod)));
+        pods.for_each(|pod| index.update(&pod.meta.uid, &PodState::default(), &PodState::of(pod)));
         index
     }
 
     /// A pod changed; one that is new or gone is neither unwell nor active before or after.
-    pub(super) fn update(&mut self, uid: &str, before: PodState, after: PodState) {
+    pub(super) fn update(&mut self, uid: &str, before: &PodState, after: &PodState) {
         match (before.unwell, after.unwell) {
             (false, true) => _ = self.unwell.insert(uid.to_owned()),
             (true, false) => _ = self.unwell.remove(uid),
             (true, true) | (false, false) => {}
         }
         self.active = self.active + u64::from(after.active) - u64::from(before.active);
+        if before.on != after.on {
+            self.count(before.on.as_ref(), -1);
+            self.count(after.on.as_ref(), 1);
+        }
+    }
+
+    fn count(&mut self, on: Option<&(String, Used)>, sign: i64) {
+        let Some((node, one)) = on else { return };
+        let all = self.on_nodes.entry(node.clone()).or_default();
+        all.cpu_milli = all.cpu_milli.saturating_add(sign.saturating_mul(one.cpu_milli));
+        all.memory_bytes = all.memory_bytes.saturating_add(sign.saturating_mul(one.memory_bytes));
+        all.pods += sign * one.pods;
+        all.not_known += sign * one.not_known;
+        if all.pods == 0 {
+            self.on_nodes.remove(node);
+        }
     }
 }

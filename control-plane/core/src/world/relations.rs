@@ -87,6 +87,11 @@ impl Inventory {
         self.nodes.values().map(|node| (node.meta.name.as_str(), node.is_ready())).collect()
     }
 
+    /// Are all nodes not ready at once, of two or more? That is the network or the API server, and not the nodes.
+    pub fn lost_every_node(&self) -> bool {
+        self.nodes.len() > 1 && self.nodes.values().all(|node| !node.is_ready())
+    }
+
     /// Are all pods of a workload ready, and since when?
     pub fn health_of(&self, workload: &Workload) -> Health {
         match workload {

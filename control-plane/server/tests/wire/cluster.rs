@@ -28,7 +28,14 @@ fn meta(kind: &str, name: &str, owner: Option<(&str, &str)>) -> v1::ObjectMeta {
 
 pub fn node(name: &str) -> Body {
     let meta = Some(meta("Node", name, None));
-    Body::Node(v1::Node { meta, ready: "True".into(), ready_since_us: 1_000_000, ..Default::default() })
+    let facts = v1::NodeFacts { pods: 110, ..Default::default() };
+    Body::Node(v1::Node {
+        meta,
+        ready: "True".into(),
+        ready_since_us: 1_000_000,
+        facts: Some(facts),
+        ..Default::default()
+    })
 }
 
 /// `ready` of two pods are ready.
@@ -70,6 +77,11 @@ fn pod(name: &str, node: &str, ready: bool, container: v1::Container) -> Body {
         ready,
         ready_since_us: now_us(),
         containers: vec![container],
+        facts: Some(v1::PodFacts {
+            started_at_us: now_us() - 3_600_000_000,
+            placement: Some(v1::Placement::default()),
+            ..Default::default()
+        }),
         ..Default::default()
     })
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::micros;
 use super::owners::{self, ManagedFields, Marks};
+use crate::observe::bounded;
 
 /// The parts of an object's metadata that are used.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -85,6 +86,14 @@ pub(super) struct Annotations {
     revision: Option<String>,
     #[serde(rename = "nimbus.dev/cordoned-by")]
     cordoned_by: Option<String>,
+    #[serde(rename = "cluster-autoscaler.kubernetes.io/safe-to-evict")]
+    safe_to_evict: Option<String>,
+    #[serde(rename = "karpenter.sh/do-not-disrupt")]
+    do_not_disrupt: Option<String>,
+    #[serde(rename = "karpenter.sh/do-not-evict")]
+    do_not_evict: Option<String>,
+    #[serde(rename = "descheduler.alpha.kubernetes.io/prefer-no-eviction")]
+    prefer_no_eviction: Option<String>,
 }
 
 impl SlimMeta {
@@ -133,6 +142,23 @@ impl SlimMeta {
 
     pub(super) fn cordoned_by(&self) -> String {
         self.annotation(|a| &a.cordoned_by).cloned().unwrap_or_default()
+    }
+
+    /// The annotations that ask not to disturb the object, each in words.
+    pub(super) fn do_not_disturb(&self) -> Vec<String> {
+        // The first asks with one value, the others with every value but one.
+        let evict = self.annotation(|a| &a.safe_to_evict).filter(|value| *value == "false");
+        let asks = [
+            ("karpenter.sh/do-not-disrupt", self.annotation(|a| &a.do_not_disrupt)),
+            ("karpenter.sh/do-not-evict", self.annotation(|a| &a.do_not_evict)),
+            (
+                "descheduler.alpha.kubernetes.io/prefer-no-eviction",
+                self.annotation(|a| &a.prefer_no_eviction),
+            ),
+        ];
+        let asks = asks.map(|(key, value)| (key, value.filter(|value| *value != "false")));
+        let all = [("cluster-autoscaler.kubernetes.io/safe-to-evict", evict)].into_iter().chain(asks);
+        all.filter_map(|(key, value)| Some(format!("annotation {key}: {}", bounded(value?)))).collect()
     }
 
     /// Who keeps the object in its desired state, the topmost in one word, and all the evidence for that; `None` when nobody

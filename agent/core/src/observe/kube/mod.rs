@@ -7,11 +7,16 @@
 mod daemon_set;
 mod deployment;
 mod facts;
+pub mod held;
+mod marks;
 mod meta;
 mod node;
 mod owners;
+mod placement;
 mod pod;
+mod quantity;
 mod replica_set;
+mod spec;
 mod stateful_set;
 mod template;
 #[cfg(test)]

@@ -1,10 +1,15 @@
-//! The slim Pod: its node, its phase and the states of its containers. Environment, arguments and volumes are not read.
+//! The slim Pod: its node, its phase, the states of its containers, and what an eviction of it would touch. Environment and
+//! arguments are not read.
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
+use super::spec::{Declared, Spec, Volume};
 use super::{Condition, Slim, SlimMeta, condition, count, micros};
 use crate::observe::bounded;
+
+/// Most marks and volumes that are told of one pod.
+const MOST: usize = 32;
 
 /// A pod.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -17,25 +22,13 @@ pub struct SlimPod {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Spec {
-    node_name: String,
-    containers: Vec<Declared>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Declared {
-    name: String,
-    image: String,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
 struct Status {
     phase: String,
     conditions: Option<Vec<Condition>>,
     container_statuses: Option<Vec<Running>>,
     init_container_statuses: Option<Vec<Running>>,
+    ephemeral_container_statuses: Option<Vec<Running>>,
+    start_time: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -71,11 +64,12 @@ struct Waiting {
 struct Terminated {
     reason: String,
     exit_code: i32,
+    started_at: Option<String>,
     finished_at: Option<String>,
 }
 
 impl Running {
-    fn observe(&self) -> v1::Container {
+    fn observe(&self, role: &str) -> v1::Container {
         let (state, reason) = match &self.state {
             State { waiting: Some(w), .. } => ("waiting", w.reason.as_str()),
             State { terminated: Some(t), .. } => ("terminated", t.reason.as_str()),
@@ -93,6 +87,8 @@ impl Running {
             last_reason: last.map(|t| bounded(&t.reason)).unwrap_or_default(),
             last_exit_code: last.map_or(0, |t| t.exit_code),
             last_finished_at_us: micros(last.and_then(|t| t.finished_at.as_ref())),
+            last_started_at_us: micros(last.and_then(|t| t.started_at.as_ref())),
+            role: role.to_owned(),
         }
     }
 
@@ -126,6 +122,7 @@ impl Slim for SlimPod {
                 .map(|c| bounded(&format!("{}: {}", c.reason, c.message)))
                 .unwrap_or_default(),
             controller_revision: self.metadata.controller_revision(),
+            facts: Some(self.facts()),
         })
     }
 }
@@ -141,6 +138,24 @@ impl SlimPod {
             image: d.image.clone(),
             ..Default::default()
         });
-        init.map(Running::observe).chain(said.iter().map(Running::observe)).chain(silent).collect()
+        let role = |name: &str| {
+            let declared = self.spec.init_containers.iter().flatten().find(|d| d.name == name);
+            if declared.is_some_and(Declared::stays) { "sidecar" } else { "init" }
+        };
+        let init = init.map(|status| status.observe(role(&status.name)));
+        init.chain(said.iter().map(|status| status.observe(""))).chain(silent).collect()
+    }
+
+    fn facts(&self) -> v1::PodFacts {
+        let volumes = || self.spec.volumes.iter().flatten();
+        let debuggers = self.status.ephemeral_container_statuses.iter().flatten();
+        let debuggers = debuggers.filter(|c| c.state.running.is_some());
+        let debuggers = debuggers.map(|c| format!("the ephemeral container {} runs in it", bounded(&c.name)));
+        v1::PodFacts {
+            started_at_us: micros(self.status.start_time.as_ref()),
+            do_not_disturb: self.metadata.do_not_disturb().into_iter().chain(debuggers).take(MOST).collect(),
+            lost_volumes: volumes().filter_map(Volume::is_lost).take(MOST).collect(),
+            placement: Some(self.spec.placement()),
+        }
     }
 }

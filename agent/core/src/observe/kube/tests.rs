@@ -235,3 +235,123 @@ fn long_messages_are_cut_at_a_character() {
     assert!(seen.progressing_message.len() < 1_100, "{}", seen.progressing_message.len());
     assert!(seen.progressing_message.ends_with("ä…"));
 }
+
+#[test]
+fn what_an_eviction_would_touch_is_said_of_a_pod() {
+    let mut object = pod();
+    object["metadata"]["annotations"] = json!({
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+        "karpenter.sh/do-not-evict": "false",
+        "note": SECRET,
+    });
+    object["status"]["startTime"] = json!("2026-01-02T03:04:05Z");
+    object["status"]["ephemeralContainerStatuses"] =
+        json!([{"name": "debug", "state": {"running": {}}}, {"name": "old", "state": {"terminated": {}}}]);
+    object["spec"]["volumes"] = json!([
+        {"name": "cache", "emptyDir": {}},
+        {"name": "shm", "emptyDir": {"medium": "Memory"}},
+        {"name": "scratch", "ephemeral": {}},
+        {"name": "logs", "hostPath": {"path": SECRET}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data-0"}},
+        {"name": "token", "projected": {}},
+    ]);
+    let body = of::<SlimPod>(&object);
+    let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
+    assert_eq!(facts.started_at_us, 1_767_323_045_000_000);
+    assert_eq!(
+        facts.do_not_disturb,
+        [
+            "annotation cluster-autoscaler.kubernetes.io/safe-to-evict: false",
+            "annotation karpenter.sh/do-not-disrupt: true",
+            "the ephemeral container debug runs in it",
+        ]
+    );
+    assert_eq!(
+        facts.lost_volumes,
+        ["emptyDir cache", "ephemeral volume scratch", "hostPath logs (it stays on its node)"]
+    );
+    let placement = facts.placement.as_ref().unwrap();
+    assert_eq!(placement.other_conditions, ["ephemeral volume scratch", "volume data of claim data-0"]);
+    assert!(!bytes(body).windows(SECRET.len()).any(|w| w == SECRET.as_bytes()));
+}
+
+#[test]
+fn what_the_scheduler_asks_of_a_node_for_a_pod_is_said_and_the_rest_is_named() {
+    let mut object = pod();
+    object["spec"]["nodeSelector"] = json!({"disk": "ssd"});
+    object["spec"]["tolerations"] = json!([
+        {"key": "gpu", "operator": "Exists"},
+        {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
+    ]);
+    object["spec"]["affinity"] = json!({
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+            {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]},
+        ]}},
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "host"}]},
+        "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]},
+    });
+    object["spec"]["topologySpreadConstraints"] = json!([
+        {"topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"},
+        {"topologyKey": "host", "whenUnsatisfiable": "ScheduleAnyway"},
+    ]);
+    object["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "250m", "memory": "64Mi"}});
+    object["spec"]["containers"][1]["resources"] = json!({"requests": {"cpu": 1, "example.com/gpu": "1"}});
+    object["spec"]["containers"][1]["ports"] = json!([{"containerPort": 80}, {"hostPort": 9100}]);
+    object["spec"]["initContainers"] = json!([
+        {"name": "proxy", "restartPolicy": "Always", "resources": {"requests": {"cpu": "100m"}}},
+        {"name": "prepare", "resources": {"requests": {"cpu": "100m", "memory": "1Gi"}}},
+    ]);
+    let Body::Pod(seen) = of::<SlimPod>(&object) else { panic!() };
+    let placement = seen.facts.unwrap().placement.unwrap();
+    assert_eq!(placement.node_selector, [v1::Label { key: "disk".into(), value: "ssd".into() }]);
+    assert_eq!(placement.node_terms[0].requirements[0].key, "zone");
+    assert_eq!(placement.tolerations.len(), 1, "those that every pod gets say nothing of where it may go");
+    assert_eq!((placement.cpu_milli, placement.memory_bytes), (1_350, 1 << 30));
+    assert_eq!(
+        placement.other_conditions,
+        [
+            "required pod anti-affinity",
+            "topology spread over zone",
+            "a port of the node",
+            "the resource example.com/gpu"
+        ]
+    );
+}
+
+#[test]
+fn an_init_container_and_a_sidecar_are_said_to_be_one() {
+    let mut object = pod();
+    object["spec"]["initContainers"] =
+        json!([{"name": "stuck"}, {"name": "proxy", "restartPolicy": "Always"}]);
+    let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+    object["status"]["initContainerStatuses"] = json!([
+        {"name": "stuck", "restartCount": 2, "state": waiting},
+        {"name": "proxy", "restartCount": 2, "state": waiting},
+    ]);
+    let Body::Pod(seen) = of::<SlimPod>(&object) else { panic!() };
+    let roles: Vec<_> = seen.containers.iter().map(|c| (c.name.as_str(), c.role.as_str())).collect();
+    assert_eq!(roles, [("stuck", "init"), ("proxy", "sidecar"), ("main", ""), ("side", "")]);
+}
+
+#[test]
+fn a_node_says_who_holds_it_who_is_at_work_on_it_and_what_it_offers() {
+    let object = json!({
+        "metadata": {
+            "name": "n1", "uid": "n-1", "labels": {"disk": "ssd"},
+            "annotations": {"weave.works/kured-reboot-in-progress": "2026-01-02T03:04:05Z"},
+        },
+        "spec": {"taints": [
+            {"key": "nimbus.dev/held", "value": "job_1.1800000000", "effect": "NoSchedule"},
+            {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"},
+        ]},
+        "status": {"allocatable": {"cpu": "3920m", "memory": "16Gi", "pods": "110"}},
+    });
+    let Body::Node(v1::Node { facts: Some(facts), .. }) = of::<SlimNode>(&object) else { panic!() };
+    assert_eq!((facts.held_by.as_str(), facts.held_until_us), ("job_1", 1_800_000_000_000_000));
+    assert_eq!(facts.taints.len(), 2);
+    assert_eq!(facts.marks.len(), 2, "ours is no mark of others: {:?}", facts.marks);
+    assert!(facts.marks[0].starts_with("kured") && facts.marks[1].starts_with("cluster autoscaler"));
+    assert_eq!(facts.labels, [v1::Label { key: "disk".into(), value: "ssd".into() }]);
+    assert_eq!((facts.cpu_milli, facts.memory_bytes, facts.pods), (3_920, 16 << 30, 110));
+}

@@ -2,33 +2,74 @@
 //! honoured.
 
 use kube::Client;
-use nimbus_agent_core::Refusal;
+use nimbus_agent_core::action::budget::{self, Budget};
+use nimbus_agent_core::{Code, Refusal};
 use nimbus_protocol::v1;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::remedy::{ActError, precondition};
 use super::pod_path;
 use crate::watch::kube::request::{self, RequestError};
 
-/// Would the API server allow the eviction now? Nothing is changed by asking; any answer but yes is a refusal, as
-/// nothing may be prepared for an eviction that does not come.
+/// Most budgets of a namespace that are read to name the one that refused.
+const MOST_BUDGETS: usize = 500;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Budgets {
+    items: Vec<Budget>,
+}
+
+/// Would the API server allow the eviction now? Nothing is changed by asking; any answer but yes is a refusal, with the
+/// budget or reason that stands behind it: nothing may be touched for an eviction that does not come.
 pub(in super::super) async fn would_be_allowed(client: &Client, pod: &v1::Target) -> Result<(), Refusal> {
-    match request(client, pod, true).await {
+    let name = format!("{}/{}", pod.namespace, pod.name);
+    let refused = |found: String| {
+        let reason = format!(
+            "asked beforehand, the API server does not allow the eviction of {name}, so nothing is touched: {found}"
+        );
+        Refusal::new(Code::EvictionRefused, reason)
+    };
+    match ask(client, pod, true).await? {
         Ok(()) => Ok(()),
-        Err(ActError::Refused(refusal)) => Err(refusal),
-        Err(ActError::Failed(found) | ActError::Uncertain(found)) => Err(precondition(format!(
-            "expected the eviction to be allowed when asked beforehand, found: {found}"
-        ))),
+        // Another pod by now, or none: it is planned anew from what is there.
+        Err(RequestError::Api { code: 404 | 409, message, .. }) => {
+            Err(precondition(format!("expected pod {name} as planned, found: {message}")))
+        }
+        Err(RequestError::Api { code, message, causes, .. }) => {
+            let said = if causes.is_empty() { message } else { format!("{message} ({causes})") };
+            Err(refused(explained(client, pod, code, &said).await))
+        }
+        Err(RequestError::Unanswered(found)) => Err(refused(found)),
     }
+}
+
+/// The answer with the budgets that select the pod, as far as they can be read.
+async fn explained(client: &Client, pod: &v1::Target, code: u16, said: &str) -> String {
+    let path = pod_path(pod).unwrap_or_default();
+    let found: Option<Value> = request::get_optional(client, &path).await.unwrap_or_default();
+    let labels = found.map(|pod| pod["metadata"]["labels"].clone()).unwrap_or_default();
+    let labels = serde_json::from_value(labels).unwrap_or_default();
+    let budgets = match request::segment(&pod.namespace) {
+        Some(namespace) => {
+            let path =
+                format!("/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets?limit={MOST_BUDGETS}");
+            request::get::<Budgets>(client, &path).await.ok()
+        }
+        None => None,
+    };
+    budget::explain(code, said, &labels, budgets.as_ref().map(|found| found.items.as_slice()))
 }
 
 /// Evicts the pod.
 pub(in super::super) async fn evict(client: &Client, pod: &v1::Target) -> Result<(), ActError> {
-    request(client, pod, false).await
+    let asked = ask(client, pod, false).await.map_err(ActError::Refused)?;
+    asked.map_err(|error| eviction_error(&format!("{}/{}", pod.namespace, pod.name), error))
 }
 
-async fn request(client: &Client, pod: &v1::Target, dry_run: bool) -> Result<(), ActError> {
-    let path = pod_path(pod).map_err(ActError::Refused)?;
+async fn ask(client: &Client, pod: &v1::Target, dry_run: bool) -> Result<Result<(), RequestError>, Refusal> {
+    let path = pod_path(pod)?;
     let mut eviction = json!({
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -38,8 +79,7 @@ async fn request(client: &Client, pod: &v1::Target, dry_run: bool) -> Result<(),
     if dry_run {
         eviction["deleteOptions"]["dryRun"] = json!(["All"]);
     }
-    let answer = request::post::<Value>(client, &format!("{path}/eviction"), &eviction).await;
-    answer.map(drop).map_err(|error| eviction_error(&format!("{}/{}", pod.namespace, pod.name), error))
+    Ok(request::post::<Value>(client, &format!("{path}/eviction"), &eviction).await.map(drop))
 }
 
 /// What the API server's refusal of an eviction means.
@@ -48,11 +88,11 @@ fn eviction_error(pod: &str, error: RequestError) -> ActError {
         RequestError::Unanswered(found) => {
             ActError::Uncertain(format!("the eviction of {pod} was not answered: {found}"))
         }
-        RequestError::Api { code: 429, message, causes, .. } => {
+        RequestError::Api { code: code @ (403 | 429), message, causes, .. } => {
             let causes = if causes.is_empty() { String::new() } else { format!(" ({causes})") };
-            ActError::Refused(precondition(format!(
-                "expected the eviction of {pod} to be allowed, found: {message}{causes}"
-            )))
+            let reason =
+                format!("expected the eviction of {pod} to be allowed, found {code}: {message}{causes}");
+            ActError::Refused(Refusal::new(Code::EvictionRefused, reason))
         }
         RequestError::Api { code: 404 | 409, message, .. } => {
             ActError::Refused(precondition(format!("expected pod {pod} as planned, found: {message}")))
@@ -86,14 +126,15 @@ mod tests {
         let ActError::Refused(refusal) = eviction_error("shop/web-1", api(429, "Cannot evict pod")) else {
             panic!("not refused");
         };
-        assert_eq!(refusal.code, Code::PreconditionFailed);
+        assert_eq!(refusal.code, Code::EvictionRefused);
         assert!(refusal.reason.contains("disruption budget web needs 2"), "{}", refusal.reason);
     }
 
     #[test]
     fn an_answer_that_leaves_the_effect_open_is_not_taken_for_a_refusal() {
         assert!(matches!(eviction_error("a/b", api(409, "uid")), ActError::Refused(_)));
-        assert!(matches!(eviction_error("a/b", api(403, "no")), ActError::Failed(_)));
+        assert!(matches!(eviction_error("a/b", api(403, "no")), ActError::Refused(_)));
+        assert!(matches!(eviction_error("a/b", api(422, "no")), ActError::Failed(_)));
         assert!(matches!(eviction_error("a/b", api(504, "late")), ActError::Uncertain(_)));
         assert!(matches!(
             eviction_error("a/b", RequestError::Unanswered("cut".into())),
@@ -108,7 +149,15 @@ mod tests {
             [(201, true), (403, false), (404, false), (429, false), (500, false), (503, false)]
         {
             let status = http::StatusCode::from_u16(code).unwrap();
-            let client = super::super::super::test_support::api(move |_, body| {
+            let client = super::super::super::test_support::api(move |path, body| {
+                if !path.ends_with("/eviction") {
+                    let selector = json!({ "matchLabels": { "app": "web" } });
+                    let budget =
+                        json!({ "metadata": { "name": "web-pdb" }, "spec": { "selector": selector } });
+                    let labels = json!({ "app": "web" });
+                    let found = json!({ "metadata": { "labels": labels }, "items": [budget] });
+                    return (http::StatusCode::OK, found);
+                }
                 assert_eq!(body["deleteOptions"]["dryRun"], json!(["All"]), "a dry run changes nothing");
                 (status, json!({ "kind": "Status", "status": "Failure", "message": "no", "code": code }))
             })
@@ -116,7 +165,11 @@ mod tests {
             let asked = would_be_allowed(&client, &pod).await;
             assert_eq!(asked.is_ok(), allowed, "{code}: {asked:?}");
             if let Err(refusal) = asked {
-                assert_eq!(refusal.code, Code::PreconditionFailed);
+                let planned_anew = code == 404;
+                let expected = if planned_anew { Code::PreconditionFailed } else { Code::EvictionRefused };
+                assert_eq!(refusal.code, expected, "{code}");
+                let named = refusal.reason.contains("budget web-pdb");
+                assert_eq!(named, code == 429, "{code}: {}", refusal.reason);
             }
         }
     }

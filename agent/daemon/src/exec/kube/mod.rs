@@ -3,9 +3,10 @@
 
 pub(super) mod evict;
 pub(super) mod patch;
+pub(super) mod pushed_out;
 pub(super) mod stable;
+pub(super) mod undisturbed;
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use kube::Client;
@@ -101,23 +102,10 @@ pub(super) async fn pods_of(
         if found.metadata.continue_token.is_empty() {
             return Ok(pods);
         }
-        more = format!("&continue={}", escaped(&found.metadata.continue_token));
+        more = format!("&continue={}", request::escaped(&found.metadata.continue_token));
     }
     let found = format!("expected at most {} pods of {namespace}/{name}, found more", PAGE * MAX_PAGES);
     Err(RequestError::Unanswered(found))
-}
-
-/// A foreign text as a value in a query.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 /// `&labelSelector=a%3Db%2Cc%3Dd`; label keys and values hold only characters that need no other escape than `/`.

@@ -1,8 +1,9 @@
-//! The nodes that Nimbus's jobs have cordoned, and how such a cordon is removed. A cordon of anybody else is never
-//! changed.
+//! The nodes that Nimbus's jobs keep from new pods, and how a cordon of an older version is removed. A cordon of anybody
+//! else is never changed.
 //!
-//! A cordon belongs to a job, which lifts it. Where a crash or a lost replica left one behind, the leader lifts it once the
-//! job is done, or after [`FOREIGN`] when this agent does not know the job.
+//! A node is held by a taint (see [`super::holds`]); versions before that cordoned it. Either belongs to a job, which lifts
+//! it. Where a crash or a lost replica left one behind, the leader lifts it once the job is done, once the taint's time is
+//! over, or after [`FOREIGN`] when this agent does not know the job.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,79 +23,83 @@ const FOREIGN: Duration = Duration::from_mins(5);
 /// Attempts to change a node that others write at the same time.
 const TRIES: usize = 6;
 
-/// The cordons of agents that the watch saw, by node; bounded by the number of nodes.
+/// How a job keeps a node from new pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// By our taint.
+    Taint,
+    /// By a cordon, as older versions did.
+    Cordon,
+}
+
+/// What keeps a node from new pods, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mark {
+    job: String,
+    since: Instant,
+    /// Seconds since 1970; 0 where it does not say until when it may stay.
+    until_s: i64,
+}
+
+/// What was left behind on a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOver {
+    /// The node.
+    pub node: String,
+    /// The job that put it there.
+    pub job: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// The cordons and taints of agents that the watch saw, by node; bounded by twice the number of nodes.
 #[derive(Debug, Default)]
-pub struct Cordons(Mutex<BTreeMap<String, (String, Instant)>>);
+pub struct Cordons(Mutex<BTreeMap<(String, Kind), Mark>>);
 
 impl Cordons {
     /// Notes the state of a node that was seen.
     pub fn note(&self, node: &v1::Node) {
         let Some(meta) = &node.meta else { return };
+        let held = node.facts.as_ref().map(|facts| (facts.held_by.as_str(), facts.held_until_us / 1_000_000));
+        let found = [(Kind::Cordon, (node.cordoned_by.as_str(), 0)), (Kind::Taint, held.unwrap_or_default())];
         let mut seen = self.lock();
-        if node.cordoned_by.is_empty() {
-            seen.remove(&meta.name);
-        } else if seen.get(&meta.name).is_none_or(|(job, _)| *job != node.cordoned_by) {
-            seen.insert(meta.name.clone(), (node.cordoned_by.clone(), Instant::now()));
+        for (kind, (job, until_s)) in found {
+            let key = (meta.name.clone(), kind);
+            if job.is_empty() {
+                seen.remove(&key);
+            } else if seen.get(&key).is_none_or(|mark| mark.job != job || mark.until_s != until_s) {
+                seen.insert(key, Mark { job: job.to_owned(), since: Instant::now(), until_s });
+            }
         }
     }
 
-    /// Nodes whose cordon was left behind, with its job. `finished` says whether a job is done; `None`: it is not known here.
-    pub fn left_over(&self, now: Instant, finished: impl Fn(&str) -> Option<bool>) -> Vec<(String, String)> {
+    /// What was left behind. `finished` says whether a job is done; `None`: it is not known here. `now_s` is the time in
+    /// seconds since 1970.
+    pub fn left_over(
+        &self,
+        now: Instant,
+        now_s: i64,
+        finished: impl Fn(&str) -> Option<bool>,
+    ) -> Vec<LeftOver> {
         let seen = self.lock();
-        let over = seen.iter().filter(|(_, (job, since))| match finished(job) {
-            Some(done) => done,
-            None => now.duration_since(*since) >= FOREIGN,
+        let over = seen.iter().filter(|(_, mark)| match finished(&mark.job) {
+            Some(true) => true,
+            // A job that is under way lifts it itself, and its taint says for how long at most.
+            Some(false) => mark.until_s != 0 && mark.until_s < now_s,
+            None => (mark.until_s != 0 && mark.until_s < now_s) || now.duration_since(mark.since) >= FOREIGN,
         });
-        over.map(|(node, (job, _))| (node.clone(), job.clone())).collect()
+        over.map(|((node, kind), mark)| LeftOver { node: node.clone(), job: mark.job.clone(), kind: *kind })
+            .collect()
     }
 
-    /// True while no node has such a cordon.
+    /// True while no node has such a mark.
     pub fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (String, Instant)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Kind), Mark>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The result of cordoning a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cordoned {
-    /// The node is cordoned for this job.
-    Ours,
-    /// Somebody else had cordoned it before; nothing was changed.
-    AlreadyClosed,
-}
-
-/// Cordons `node` for `job`, unless it is cordoned already.
-pub async fn cordon(client: &Client, node: &str, job: &str) -> Result<Cordoned, RequestError> {
-    let url = node_path(node)?;
-    let mut last = None;
-    for _ in 0..TRIES {
-        let found: Value = request::get(client, &url).await?;
-        if found["metadata"]["annotations"][ANNOTATION] == json!(job) {
-            return Ok(Cordoned::Ours);
-        }
-        if found["spec"]["unschedulable"] == json!(true) {
-            return Ok(Cordoned::AlreadyClosed);
-        }
-        let mut patch = vec![json!({
-            "op": "test", "path": "/metadata/resourceVersion", "value": found["metadata"]["resourceVersion"],
-        })];
-        if !found["metadata"]["annotations"].is_object() {
-            patch.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
-        }
-        patch.push(json!({ "op": "add", "path": ANNOTATION_POINTER, "value": job }));
-        patch.push(json!({ "op": "add", "path": "/spec/unschedulable", "value": true }));
-        match request::json_patch::<Value>(client, &url, &Value::Array(patch)).await {
-            Ok(_) => return Ok(Cordoned::Ours),
-            // The kubelet wrote in between.
-            Err(error) if matches!(error.code(), 409 | 422) => last = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| RequestError::Unanswered("the node keeps changing".to_owned())))
 }
 
 /// Lifts the cordon of `node` if it is `job`'s; any other stays. Nothing is to be done for a node that is gone.
@@ -139,22 +144,53 @@ mod tests {
         v1::Node { meta: Some(meta), cordoned_by: job.into(), ..v1::Node::default() }
     }
 
+    fn tainted(name: &str, job: &str, until_s: i64) -> v1::Node {
+        let facts = v1::NodeFacts {
+            held_by: job.into(),
+            held_until_us: until_s * 1_000_000,
+            ..v1::NodeFacts::default()
+        };
+        v1::Node { facts: Some(facts), ..node(name, "") }
+    }
+
+    fn known(job: &str) -> Option<bool> {
+        match job {
+            "done" => Some(true),
+            "running" => Some(false),
+            _ => None,
+        }
+    }
+
     #[test]
     fn a_cordon_is_left_over_when_its_job_is_done_or_nobody_knows_it_for_long() {
         let cordons = Cordons::default();
         for (name, job) in [("a", "done"), ("b", "running"), ("c", "foreign"), ("d", "")] {
             cordons.note(&node(name, job));
         }
-        let known = |job: &str| match job {
-            "done" => Some(true),
-            "running" => Some(false),
-            _ => None,
-        };
-        let nodes = |now| cordons.left_over(now, known).into_iter().map(|(n, _)| n).collect::<Vec<_>>();
+        let nodes = |now| cordons.left_over(now, 0, known).into_iter().map(|l| l.node).collect::<Vec<_>>();
         let now = Instant::now();
         assert_eq!(nodes(now), ["a"]);
         assert_eq!(nodes(now + FOREIGN + Duration::from_secs(1)), ["a", "c"]);
         cordons.note(&node("a", ""));
         assert!(nodes(now).is_empty());
+    }
+
+    #[test]
+    fn a_taint_is_left_over_when_its_job_is_done_or_its_time_is_over_whoever_put_it_there() {
+        let cordons = Cordons::default();
+        for (name, job, until_s) in
+            [("a", "done", 1_000), ("b", "running", 1_000), ("c", "foreign", 1_000), ("d", "foreign", 0)]
+        {
+            cordons.note(&tainted(name, job, until_s));
+        }
+        let left = |now, now_s| {
+            cordons.left_over(now, now_s, known).into_iter().map(|l| (l.node, l.kind)).collect::<Vec<_>>()
+        };
+        let (now, of) = (Instant::now(), |name: &str| (name.to_owned(), Kind::Taint));
+        assert_eq!(left(now, 1_000), [of("a")]);
+        assert_eq!(left(now, 1_001), [of("a"), of("b"), of("c")]);
+        assert_eq!(left(now + FOREIGN + Duration::from_secs(1), 0), [of("a"), of("c"), of("d")]);
+        cordons.note(&tainted("a", "", 0));
+        assert_eq!(left(now, 0), []);
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod cordons;
+pub mod holds;
 pub mod lease;
 pub mod request;
 pub mod stream;
@@ -38,8 +39,10 @@ const RETRY: DoublingWait = DoublingWait::new(Duration::from_millis(500), Durati
 pub struct ClusterHandle {
     cluster: watch::Sender<Option<Cluster>>,
     leadership: Arc<watch::Sender<Leadership>>,
-    /// Own cordons that were seen.
+    /// Own cordons and taints that were seen.
     pub cordons: Arc<Cordons>,
+    /// Whoever holds a node takes this first: one after the other.
+    pub holding: tokio::sync::Mutex<()>,
 }
 
 impl ClusterHandle {

@@ -1,5 +1,6 @@
 //! Single requests to the API server, with a time limit and with errors that say what to do.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use kube::Client;
@@ -119,6 +120,19 @@ async fn send<T: DeserializeOwned>(
         Ok(answer) => Ok(answer?),
         Err(_) => Err(RequestError::Unanswered(format!("no answer within {} s", TIMEOUT.as_secs()))),
     }
+}
+
+/// A foreign text as a value in a query.
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
 }
 
 /// `name` if it is one path segment: Kubernetes names hold no `/`, `?`, `#` or `%`.

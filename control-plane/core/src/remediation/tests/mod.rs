@@ -5,6 +5,9 @@ mod cordons;
 mod crash;
 mod faults;
 mod files;
+mod flapping;
+mod held;
+mod left_alone;
 mod no_pods;
 mod operator;
 mod owners;
@@ -21,10 +24,11 @@ use nimbus_protocol::v1::{self, observation::Body};
 use crate::testing::lab::Lab;
 use crate::testing::objects::*;
 
-/// `web` with two pods on node-a, of which the first crash-loops.
+/// `web` with a pod on node-a, which crash-loops, and one on node-b, which is well: node-a is suspect.
 fn crash_loop() -> Lab {
     let mut lab = Lab::new();
     lab.deploy("web", 2, 1);
+    lab.see(Body::Pod(pod("web-1", "1", "node-b")));
     lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 4)));
     lab
 }

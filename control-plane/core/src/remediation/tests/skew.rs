@@ -139,7 +139,8 @@ fn a_healthy_sibling_is_no_recovery_where_the_workload_is_not_watched() {
     lab.settle();
     assert_eq!(lab.last(IncidentKind::PodCrashLoop).state, IncidentState::Resolved);
     // Nothing came after it: it was not to be replaced.
-    scaled_down.pass(3_600);
+    scaled_down.settle();
+    scaled_down.pass(600);
     scaled_down.settle();
     let incident = scaled_down.last(IncidentKind::PodCrashLoop);
     assert!(

@@ -6,6 +6,7 @@
 mod daemon_set;
 mod deployment;
 mod node;
+mod placement;
 mod pod;
 mod replica_set;
 mod stateful_set;
@@ -15,8 +16,9 @@ use nimbus_protocol::kind::Body;
 
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
-pub use node::Node;
-pub use pod::{Container, Pod};
+pub use node::{Node, NodeFacts, Taint};
+pub use placement::{Placement, Requirement, Toleration};
+pub use pod::{Container, Pod, PodFacts};
 pub use replica_set::ReplicaSet;
 pub use stateful_set::StatefulSet;
 pub use template::TemplateFact;

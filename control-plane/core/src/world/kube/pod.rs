@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use nimbus_protocol::{ObjectKind, v1};
 use serde::{Deserialize, Serialize};
 
-use crate::world::bounds::{ITEMS, NAME, TEXT, WORD, cut, is_meta_kept};
+use super::placement::{self, Placement};
+use crate::world::bounds::{ITEMS, NAME, TEXT, WORD, cut, cut_texts, is_meta_kept};
 use crate::world::meta::{Meta, at};
 use crate::world::object::Object;
 
@@ -30,6 +31,12 @@ pub struct Container {
     /// When that was.
     #[serde(default)]
     pub last_finished_at: Option<Timestamp>,
+    /// When the run that ended then had begun.
+    #[serde(default)]
+    pub last_started_at: Option<Timestamp>,
+    /// `init` for an init container, `sidecar` for one that stays; empty for every other.
+    #[serde(default)]
+    pub role: String,
 }
 
 /// A pod.
@@ -51,6 +58,25 @@ pub struct Pod {
     pub unschedulable: String,
     /// The revision of its StatefulSet or DaemonSet that it was made from; empty for other pods.
     pub controller_revision: String,
+    /// What decides whether and where it may be moved; `None` where its agent does not say it.
+    #[serde(default)]
+    pub facts: Option<PodFacts>,
+    /// The longest time for which it was seen ready, milliseconds; `None` while it never was.
+    #[serde(default)]
+    pub seen_ready_ms: Option<u64>,
+}
+
+/// What decides whether and where a pod may be moved, and what is lost with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PodFacts {
+    /// When the kubelet took it.
+    pub started_at: Option<Timestamp>,
+    /// Marks that ask not to disturb it, each in words.
+    pub do_not_disturb: Vec<String>,
+    /// What is lost, or out of reach, when it goes to another node, each in words.
+    pub lost_volumes: Vec<String>,
+    /// What the scheduler asks of a node for it.
+    pub placement: Option<Box<Placement>>,
 }
 
 impl Object for Pod {
@@ -74,6 +100,14 @@ impl From<v1::Pod> for Pod {
             last_reason: c.last_reason,
             last_exit_code: c.last_exit_code,
             last_finished_at: at(c.last_finished_at_us),
+            last_started_at: at(c.last_started_at_us),
+            role: c.role,
+        };
+        let facts = |f: v1::PodFacts| PodFacts {
+            started_at: at(f.started_at_us),
+            do_not_disturb: f.do_not_disturb,
+            lost_volumes: f.lost_volumes,
+            placement: f.placement.map(|placement| Box::new(placement.into())),
         };
         Self {
             meta: p.meta.unwrap_or_default().into(),
@@ -84,6 +118,8 @@ impl From<v1::Pod> for Pod {
             containers: p.containers.into_iter().map(container).collect(),
             unschedulable: p.unschedulable,
             controller_revision: p.controller_revision,
+            facts: p.facts.map(facts),
+            seen_ready_ms: p.ready.then_some(0),
         }
     }
 }
@@ -98,9 +134,16 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
     for container in &mut pod.containers {
         cut(&mut container.name, NAME);
         cut(&mut container.image, TEXT);
-        for text in [&mut container.state, &mut container.reason, &mut container.last_reason] {
+        for text in
+            [&mut container.state, &mut container.reason, &mut container.last_reason, &mut container.role]
+        {
             cut(text, WORD);
         }
+    }
+    if let Some(facts) = &mut pod.facts {
+        cut_texts(&mut facts.do_not_disturb);
+        cut_texts(&mut facts.lost_volumes);
+        facts.placement.iter_mut().for_each(placement::bound);
     }
     is_meta_kept(pod.meta.as_mut())
 }
@@ -109,6 +152,20 @@ impl Container {
     /// Waiting in CrashLoopBackOff?
     pub fn backs_off(&self) -> bool {
         self.state == "waiting" && self.reason == "CrashLoopBackOff"
+    }
+
+    /// What it is called in a sentence: `container app`, `init container prepare`, `sidecar proxy`.
+    pub fn titled(&self) -> String {
+        match self.role.as_str() {
+            "init" => format!("init container {}", self.name),
+            "sidecar" => format!("sidecar {} (an init container that stays)", self.name),
+            _ => format!("container {}", self.name),
+        }
+    }
+
+    /// Did its last run end well? Again and again that is no crash: it finishes.
+    pub fn finishes(&self) -> bool {
+        self.last_exit_code == 0 && self.last_reason == "Completed"
     }
 
     /// Killed for its memory limit, now or the last time?
@@ -130,6 +187,18 @@ impl Container {
 }
 
 impl Pod {
+    /// What is remembered of its states before: for how long it was ready at most.
+    pub(in crate::world) fn remember(&mut self, before: &Self, received_at: Timestamp) {
+        let mut longest = self.seen_ready_ms.max(before.seen_ready_ms);
+        if let Some(since) = before.ready_since.filter(|_| before.ready && !self.ready) {
+            // The condition's own time of the change, or where that is missing or older, when it was heard of.
+            let until = self.ready_since.filter(|until| *until > since).unwrap_or(received_at);
+            let lasted = u64::try_from(until.duration_since(since).as_millis()).unwrap_or(0);
+            longest = longest.max(Some(lasted));
+        }
+        self.seen_ready_ms = longest;
+    }
+
     /// Does it still have to run? What ended, well or not, is left behind: its controller makes another one.
     pub fn is_active(&self) -> bool {
         !self.meta.deleting && self.phase != "Succeeded" && self.phase != "Failed"
@@ -137,7 +206,7 @@ impl Pod {
 
     /// Does anything about it want a look? Every finding on a pod is on one of these.
     pub fn may_be_unhealthy(&self) -> bool {
-        (self.is_active() && !self.ready) || self.containers.iter().any(|c| c.state == "waiting")
+        self.is_active() && (!self.ready || self.containers.iter().any(|c| c.state == "waiting"))
     }
 
     /// What keeps it from starting at all, in the words of the scheduler or the kubelet: nothing that another pod template

@@ -1,0 +1,193 @@
+//! Whether a node may be held back for the replacement of a pod: read again from all nodes right before it is.
+//!
+//! The control plane asked the same of what it knew; between its picture and this moment another tool, a person or another
+//! job may have come.
+
+use nimbus_protocol::v1;
+
+use super::unexpected;
+use crate::refusal::Refusal;
+
+/// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster as they are now.
+pub fn may_hold(node: &str, pod: &v1::Pod, nodes: &[v1::Node]) -> Result<(), Refusal> {
+    if let Some(held) = nodes.iter().find(|node| is_closed_by_us(node)) {
+        return Err(unexpected(format!(
+            "expected no node that a job of Nimbus keeps from new pods, found {}; one at a time",
+            name(held)
+        )));
+    }
+    let Some(own) = nodes.iter().find(|other| name(other) == node) else {
+        return Err(unexpected(format!("expected node {node}, found none")));
+    };
+    if let Some(why) = taken(own) {
+        return Err(unexpected(format!("expected node {node} to be nobody else's, found {why}")));
+    }
+    if own.control_plane {
+        return Err(unexpected(format!("expected a worker node, found {node} of the control plane")));
+    }
+    if !is_open(own) {
+        return Err(unexpected(format!("expected node {node} ready and schedulable, found that it is not")));
+    }
+    let elsewhere = |other: &&v1::Node| {
+        name(other) != node
+            && !other.control_plane
+            && is_open(other)
+            && taken(other).is_none()
+            && accepts(other, pod)
+    };
+    if nodes.iter().any(|other| elsewhere(&other)) {
+        return Ok(());
+    }
+    let reason = format!("expected another open node that the pod may run on, found none beside {node}");
+    Err(unexpected(reason))
+}
+
+/// Who else put a mark on the node: the first, in words. Whoever did keeps the node.
+pub fn taken(node: &v1::Node) -> Option<String> {
+    let Some(facts) = &node.facts else { return Some("that its marks are not known".to_owned()) };
+    if let Some(mark) = facts.marks.first() {
+        return Some(format!("the mark of {mark}"));
+    }
+    if node.unschedulable && node.cordoned_by.is_empty() {
+        return Some("that somebody cordoned it".to_owned());
+    }
+    None
+}
+
+fn name(node: &v1::Node) -> &str {
+    node.meta.as_ref().map_or("", |meta| meta.name.as_str())
+}
+
+fn is_closed_by_us(node: &v1::Node) -> bool {
+    !node.cordoned_by.is_empty() || node.facts.as_ref().is_some_and(|facts| !facts.held_by.is_empty())
+}
+
+fn is_open(node: &v1::Node) -> bool {
+    let stays = node.meta.as_ref().is_some_and(|meta| meta.deleting_since_us == 0);
+    stays && node.ready == "True" && !node.unschedulable
+}
+
+/// Do its taints and labels let the pod in, as far as both say?
+fn accepts(node: &v1::Node, pod: &v1::Pod) -> bool {
+    let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    let (Some(offers), Some(asked)) = (&node.facts, asked) else { return false };
+    let tolerated = |taint: &v1::Taint| {
+        taint.effect == "PreferNoSchedule" || asked.tolerations.iter().any(|t| tolerates(t, taint))
+    };
+    offers.taints.iter().all(tolerated)
+        && asked.node_selector.iter().all(|label| offers.labels.contains(label))
+}
+
+fn tolerates(toleration: &v1::Toleration, taint: &v1::Taint) -> bool {
+    let effect = toleration.effect.is_empty() || toleration.effect == taint.effect;
+    let key = toleration.key.is_empty() || toleration.key == taint.key;
+    let value = match toleration.operator.as_str() {
+        "Exists" => true,
+        "" | "Equal" => !toleration.key.is_empty() && toleration.value == taint.value,
+        _ => false,
+    };
+    effect && key && value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str) -> v1::Node {
+        let meta = v1::ObjectMeta { name: name.into(), uid: format!("u-{name}"), ..Default::default() };
+        let facts = Some(v1::NodeFacts::default());
+        v1::Node { meta: Some(meta), ready: "True".into(), facts, ..Default::default() }
+    }
+
+    fn pod() -> v1::Pod {
+        let facts = v1::PodFacts { placement: Some(v1::Placement::default()), ..Default::default() };
+        v1::Pod { facts: Some(facts), ..Default::default() }
+    }
+
+    fn facts(node: &mut v1::Node) -> &mut v1::NodeFacts {
+        node.facts.as_mut().unwrap()
+    }
+
+    fn taint(key: &str, effect: &str) -> v1::Taint {
+        v1::Taint { key: key.into(), value: String::new(), effect: effect.into() }
+    }
+
+    #[test]
+    fn a_node_beside_an_open_one_that_nobody_marked_may_be_held() {
+        assert_eq!(may_hold("a", &pod(), &[node("a"), node("b")]), Ok(()));
+    }
+
+    #[test]
+    fn whatever_speaks_against_it_is_named() {
+        type Change = fn(&mut [v1::Node]);
+        let table: [(&str, &str, Change); 16] = [
+            ("the other is held", "b", |n| facts(&mut n[1]).held_by = "job_1".into()),
+            ("it is held itself", "a", |n| facts(&mut n[0]).held_by = "job_1".into()),
+            ("an older version cordoned the other", "b", |n| {
+                (n[1].unschedulable, n[1].cordoned_by) = (true, "job_1".into());
+            }),
+            ("kured is at work on it", "kured", |n| facts(&mut n[0]).marks = vec!["kured: x".into()]),
+            ("somebody cordoned it", "cordoned", |n| n[0].unschedulable = true),
+            ("its marks are not known", "not known", |n| n[0].facts = None),
+            ("it is not ready", "ready", |n| n[0].ready = "Unknown".into()),
+            ("it is of the control plane", "control plane", |n| n[0].control_plane = true),
+            ("it is gone", "found none", |n| n[0].meta.as_mut().unwrap().name = "x".into()),
+            ("it is the last open one", "none beside", |n| n[1].unschedulable = true),
+            ("the other is not ready", "none beside", |n| n[1].ready = "False".into()),
+            ("the other goes", "none beside", |n| n[1].meta.as_mut().unwrap().deleting_since_us = 1),
+            ("the other is a control-plane node", "none beside", |n| n[1].control_plane = true),
+            ("Karpenter removes the other", "none beside", |n| {
+                facts(&mut n[1]).marks = vec!["Karpenter: taint karpenter.sh/disrupted".into()];
+            }),
+            ("the other has a taint", "none beside", |n| {
+                facts(&mut n[1]).taints = vec![taint("gpu", "NoSchedule")];
+            }),
+            ("the other's taints are not known", "none beside", |n| n[1].facts = None),
+        ];
+        for (what, word, change) in table {
+            let mut nodes = vec![node("a"), node("b")];
+            change(&mut nodes);
+            let refusal = may_hold("a", &pod(), &nodes).expect_err(what);
+            assert!(refusal.reason.contains(word), "{what}: {}", refusal.reason);
+        }
+    }
+
+    #[test]
+    fn taints_and_labels_are_compared_as_the_scheduler_does() {
+        let may = |change: fn(&mut v1::Placement, &mut v1::NodeFacts)| {
+            let (mut pod, mut nodes) = (pod(), vec![node("a"), node("b")]);
+            let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
+            change(placement, facts(&mut nodes[1]));
+            may_hold("a", &pod, &nodes).is_ok()
+        };
+        let toleration = |key: &str, operator: &str, effect: &str| v1::Toleration {
+            key: key.into(),
+            operator: operator.into(),
+            value: String::new(),
+            effect: effect.into(),
+        };
+        assert!(may(|_, n| n.taints = vec![taint("soft", "PreferNoSchedule")]));
+        for (key, operator, effect, fits) in [
+            ("gpu", "Exists", "", true),
+            ("gpu", "Equal", "NoSchedule", true),
+            ("", "Exists", "", true),
+            ("", "", "", false),
+            ("gpu", "Exists", "NoExecute", false),
+            ("other", "Exists", "", false),
+        ] {
+            let mut pod = pod();
+            let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
+            placement.tolerations = vec![toleration(key, operator, effect)];
+            let mut nodes = vec![node("a"), node("b")];
+            facts(&mut nodes[1]).taints = vec![taint("gpu", "NoSchedule")];
+            assert_eq!(may_hold("a", &pod, &nodes).is_ok(), fits, "{key:?} {operator:?} {effect:?}");
+        }
+        let ssd = || v1::Label { key: "disk".into(), value: "ssd".into() };
+        assert!(!may(|p, _| p.node_selector = vec![v1::Label { key: "disk".into(), value: "ssd".into() }]));
+        let mut pod = pod();
+        pod.facts.as_mut().unwrap().placement.as_mut().unwrap().node_selector = vec![ssd()];
+        let mut nodes = vec![node("a"), node("b")];
+        facts(&mut nodes[1]).labels = vec![ssd()];
+        assert_eq!(may_hold("a", &pod, &nodes), Ok(()));
+    }
+}

@@ -1,0 +1,175 @@
+//! The fields of a pod's spec that are read: what the scheduler goes by, the containers' names and needs, and the volumes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::observe::bounded;
+
+/// A pod's spec.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Spec {
+    pub(super) node_name: String,
+    pub(super) containers: Vec<Declared>,
+    pub(super) init_containers: Option<Vec<Declared>>,
+    pub(super) volumes: Option<Vec<Volume>>,
+    pub(super) node_selector: Option<BTreeMap<String, String>>,
+    pub(super) affinity: Option<Affinity>,
+    pub(super) tolerations: Option<Vec<Toleration>>,
+    pub(super) topology_spread_constraints: Option<Vec<Spread>>,
+    pub(super) priority: Option<i32>,
+    pub(super) preemption_policy: String,
+    pub(super) scheduler_name: String,
+    pub(super) scheduling_gates: Option<Vec<Value>>,
+    pub(super) resource_claims: Option<Vec<Value>>,
+    pub(super) overhead: Option<BTreeMap<String, Value>>,
+    pub(super) resources: Option<Value>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Affinity {
+    #[serde(rename = "nodeAffinity")]
+    pub(super) to_nodes: Option<NodeAffinity>,
+    #[serde(rename = "podAffinity")]
+    pub(super) to_pods: Option<Required>,
+    #[serde(rename = "podAntiAffinity")]
+    pub(super) away_from_pods: Option<Required>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NodeAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: Option<Terms>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Required {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: Option<Vec<Value>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Terms {
+    pub(super) node_selector_terms: Vec<Term>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Term {
+    pub(super) match_expressions: Option<Vec<Requirement>>,
+    pub(super) match_fields: Option<Vec<Requirement>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Requirement {
+    pub(super) key: String,
+    pub(super) operator: String,
+    pub(super) values: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Toleration {
+    pub(super) key: String,
+    pub(super) operator: String,
+    pub(super) value: String,
+    pub(super) effect: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Spread {
+    pub(super) when_unsatisfiable: String,
+    pub(super) topology_key: String,
+}
+
+/// A container as it is declared.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Declared {
+    pub(super) name: String,
+    pub(super) image: String,
+    pub(super) restart_policy: String,
+    pub(super) resources: Resources,
+    pub(super) ports: Option<Vec<Port>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Resources {
+    pub(super) requests: Option<BTreeMap<String, Value>>,
+    pub(super) claims: Option<Vec<Value>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Port {
+    pub(super) host_port: Option<u32>,
+}
+
+/// Of a volume its name and its kind.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Volume {
+    name: String,
+    empty_dir: Option<EmptyDir>,
+    ephemeral: Option<Nothing>,
+    host_path: Option<Nothing>,
+    persistent_volume_claim: Option<Claim>,
+    csi: Option<Nothing>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Nothing {}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct EmptyDir {
+    medium: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Claim {
+    claim_name: String,
+}
+
+impl Declared {
+    /// An init container that runs beside the others, as a sidecar does.
+    pub(super) fn stays(&self) -> bool {
+        self.restart_policy == "Always"
+    }
+}
+
+impl Volume {
+    /// What is lost, or out of reach, when the pod goes to another node; `None` for what is not.
+    pub(super) fn is_lost(&self) -> Option<String> {
+        let name = bounded(&self.name);
+        match self {
+            Self { empty_dir: Some(dir), .. } if dir.medium != "Memory" => Some(format!("emptyDir {name}")),
+            Self { ephemeral: Some(_), .. } => Some(format!("ephemeral volume {name}")),
+            Self { host_path: Some(_), .. } => Some(format!("hostPath {name} (it stays on its node)")),
+            Self { .. } => None,
+        }
+    }
+
+    /// Why it may decide where the pod can run.
+    pub(super) fn binds(&self) -> Option<String> {
+        let name = bounded(&self.name);
+        match self {
+            Self { persistent_volume_claim: Some(claim), .. } => {
+                Some(format!("volume {name} of claim {}", bounded(&claim.claim_name)))
+            }
+            Self { ephemeral: Some(_), .. } => Some(format!("ephemeral volume {name}")),
+            Self { csi: Some(_), .. } => Some(format!("CSI volume {name}")),
+            Self { .. } => None,
+        }
+    }
+}

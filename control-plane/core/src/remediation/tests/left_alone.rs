@@ -1,0 +1,279 @@
+//! Scenes in which a crash-looping pod is left alone, or replaced without holding its node back, and the reason is said.
+
+use nimbus_protocol::v1::job_report::Phase;
+use nimbus_protocol::{to_micros, v1};
+
+use super::*;
+use crate::model::*;
+use crate::testing::{Order, at, order_of};
+
+fn facts(pod: &mut v1::Pod) -> &mut v1::PodFacts {
+    pod.facts.as_mut().unwrap()
+}
+
+/// A crash loop after `change` of its pod.
+fn crashing_with(change: impl FnOnce(&mut v1::Pod)) -> Lab {
+    let mut lab = crash_loop();
+    let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
+    change(&mut pod);
+    lab.see(Body::Pod(pod));
+    lab
+}
+
+/// Nothing goes out, and the incident says each of these words.
+fn is_left_alone(mut lab: Lab, words: &[&str]) -> Lab {
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::PodCrashLoop).clone();
+    for word in words {
+        assert!(incident.reason.contains(word), "{word}: {}", incident.reason);
+    }
+    assert_eq!(lab.live_approvals(), 0, "nobody is asked either");
+    lab
+}
+
+/// The one order that goes out.
+fn ordered(lab: &mut Lab) -> v1::RestartPod {
+    let jobs = lab.settle();
+    let [job] = &jobs[..] else { panic!("expected one job: {:#?}", lab.incidents) };
+    let Some(Order::RestartPod(order)) = order_of(job) else { panic!("{job:?}") };
+    order
+}
+
+fn plan(lab: &Lab) -> &Plan {
+    &lab.plans.values().next_back().unwrap().doc
+}
+
+#[test]
+fn marks_that_say_do_not_disturb_hold_and_it_goes_on_when_they_are_gone() {
+    for mark in [
+        "annotation cluster-autoscaler.kubernetes.io/safe-to-evict: false",
+        "annotation karpenter.sh/do-not-disrupt: true",
+        "the ephemeral container debug runs in it",
+    ] {
+        let lab = crashing_with(|pod| facts(pod).do_not_disturb = vec![mark.into()]);
+        let mut lab = is_left_alone(lab, &["asks not to be disturbed", mark]);
+        assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Escalated, "a person is asked");
+        lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 4)));
+        assert_eq!(lab.settle().len(), 1, "{mark}");
+    }
+}
+
+#[test]
+fn what_is_being_deleted_or_paused_is_left_to_whoever_is_at_it() {
+    let mut going = deployment("web", 2, 1);
+    going.meta.as_mut().unwrap().deleting_since_us = 1;
+    let paused = v1::Deployment { paused: true, ..deployment("web", 2, 1) };
+    for (deployment, word) in [(going, "being deleted"), (paused, "paused")] {
+        let mut lab = crash_loop();
+        lab.see(Body::Deployment(deployment));
+        is_left_alone(lab, &[word]);
+    }
+}
+
+#[test]
+fn an_agent_that_does_not_say_who_asks_not_to_be_disturbed_has_nothing_evicted() {
+    is_left_alone(crashing_with(|pod| pod.facts = None), &["unknown", "upgrade"]);
+}
+
+#[test]
+fn what_ends_with_0_each_time_finishes_and_does_not_crash() {
+    let lab = crashing_with(|pod| {
+        pod.containers[0].last_exit_code = 0;
+        pod.containers[0].last_reason = "Completed".into();
+    });
+    is_left_alone(lab, &["exit code 0", "Job", "stays"]);
+}
+
+#[test]
+fn a_pod_that_was_never_ready_is_not_made_anew() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 0, 1);
+    lab.see(Body::Deployment(deployment("web", 1, 1)));
+    let mut never = crashing(pod("web-1", "0", "node-a"), 4);
+    never.ready_since_us = facts(&mut never).started_at_us;
+    lab.see(Body::Pod(never));
+    is_left_alone(lab, &["never been ready", "logs of container app"]);
+}
+
+#[test]
+fn a_failing_init_container_or_sidecar_is_named_as_such() {
+    for (role, words) in [("init", "init container prepare"), ("sidecar", "sidecar prepare")] {
+        let mut lab = Lab::new();
+        lab.deploy("web", 0, 1);
+        lab.see(Body::Deployment(deployment("web", 1, 1)));
+        let mut never = crashing(pod("web-1", "0", "node-a"), 4);
+        never.ready_since_us = facts(&mut never).started_at_us;
+        never.containers[0].name = "prepare".into();
+        never.containers[0].role = role.into();
+        lab.see(Body::Pod(never));
+        let lab = is_left_alone(lab, &[words]);
+        assert!(lab.open(IncidentKind::PodCrashLoop).evidence[0].contains(words));
+    }
+}
+
+#[test]
+fn without_a_probe_a_pod_that_never_lasted_is_not_made_anew() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 0, 1);
+    lab.see(Body::Deployment(deployment("web", 1, 1)));
+    // Ready for three seconds in each run, and seen so.
+    let runs = |ended: i64| {
+        let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
+        pod.ready_since_us = to_micros(at(ended));
+        pod.containers[0].last_started_at_us = to_micros(at(ended - 3));
+        pod.containers[0].last_finished_at_us = to_micros(at(ended));
+        pod
+    };
+    let ready = |since: i64| v1::Pod { ready_since_us: to_micros(at(since)), ..pod("web-1", "0", "node-a") };
+    lab.see(Body::Pod(ready(-70)));
+    lab.see(Body::Pod(runs(-67)));
+    lab.see(Body::Pod(ready(-3)));
+    lab.see(Body::Pod(runs(0)));
+    is_left_alone(lab, &["never lasted", "ran for 3 s"]);
+}
+
+#[test]
+fn where_all_pods_fail_on_several_nodes_neither_is_to_blame() {
+    let mut lab = crash_loop();
+    lab.see(Body::Pod(crashing(pod("web-1", "1", "node-b"), 4)));
+    let lab = is_left_alone(lab, &["all 2", "2 nodes", "ConfigMap"]);
+    assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Escalated);
+}
+
+#[test]
+fn where_some_fail_on_several_nodes_one_eviction_is_the_probe_and_no_node_is_held() {
+    let mut lab = crash_loop();
+    lab.see(Body::Node(node("node-c")));
+    lab.see(Body::Pod(crashing(pod("web-1", "1", "node-b"), 4)));
+    lab.see(Body::Pod(pod("web-1", "2", "node-c")));
+    lab.see(Body::Deployment(deployment("web", 3, 1)));
+    let jobs = lab.settle();
+    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!() };
+    assert!(jobs.len() == 1 && !order.avoid_node);
+    lab.apply(&jobs[0]);
+    lab.report(&jobs[0], Phase::Failed, "", "the replacement crash-loops");
+    lab.pass(60);
+    is_left_alone(lab, &["replacing one did not help"]);
+}
+
+#[test]
+fn a_node_on_which_others_of_the_template_are_well_is_not_held() {
+    let mut lab = crash_loop();
+    lab.see(Body::Pod(pod("web-1", "2", "node-a")));
+    lab.see(Body::Deployment(deployment("web", 3, 1)));
+    assert!(!ordered(&mut lab).avoid_node);
+    assert!(plan(&lab).rationale.contains("well on its node"), "{}", plan(&lab).rationale);
+}
+
+#[test]
+fn a_lone_pod_tells_nothing_of_its_node() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 1, 1);
+    lab.see(Body::Pod(crashing(pod("web-1", "0", "node-a"), 4)));
+    assert!(!ordered(&mut lab).avoid_node);
+    let plan = plan(&lab);
+    assert!(plan.changes.iter().any(|change| change == "no node is held back"), "{:?}", plan.changes);
+    assert!(plan.rationale.contains("node-b would fit as well"), "{}", plan.rationale);
+}
+
+#[test]
+fn another_node_is_promised_only_where_the_scheduler_would_put_the_pod() {
+    type Change = fn(&mut v1::Pod, &mut v1::Node);
+    let label = || v1::Label { key: "disk".into(), value: "ssd".into() };
+    let taint = |key: &str| v1::Taint { key: key.into(), value: String::new(), effect: "NoSchedule".into() };
+    let _ = (label(), taint("gpu"));
+    let table: [(&str, &str, Change); 7] = [
+        ("a selector", "it lacks the label disk=ssd", |pod, _| {
+            let placement = facts(pod).placement.as_mut().unwrap();
+            placement.node_selector = vec![v1::Label { key: "disk".into(), value: "ssd".into() }];
+        }),
+        ("an affinity", "node affinity", |pod, _| {
+            let one = v1::NodeRequirement { key: "zone".into(), operator: "Exists".into(), values: vec![] };
+            let placement = facts(pod).placement.as_mut().unwrap();
+            placement.node_terms = vec![v1::NodeTerm { requirements: vec![one] }];
+        }),
+        ("a taint", "the taint gpu", |_, node| {
+            let taint = v1::Taint { key: "gpu".into(), value: String::new(), effect: "NoSchedule".into() };
+            node.facts.as_mut().unwrap().taints = vec![taint];
+        }),
+        ("too little room", "not enough memory", |pod, _| {
+            facts(pod).placement.as_mut().unwrap().memory_bytes = 32 << 30;
+        }),
+        ("a claim", "is not known", |pod, _| {
+            let placement = facts(pod).placement.as_mut().unwrap();
+            placement.other_conditions = vec!["volume data of claim data-0".into()];
+        }),
+        ("anti-affinity", "is not known", |pod, _| {
+            let placement = facts(pod).placement.as_mut().unwrap();
+            placement.other_conditions = vec!["required pod anti-affinity".into()];
+        }),
+        ("a mark", "cluster autoscaler", |_, node| {
+            node.facts.as_mut().unwrap().marks = vec!["cluster autoscaler: taint x".into()];
+        }),
+    ];
+    for (what, word, change) in table {
+        let mut lab = Lab::new();
+        lab.deploy("web", 2, 1);
+        lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+        let (mut pod, mut node) = (crashing(pod("web-1", "0", "node-a"), 4), node("node-b"));
+        change(&mut pod, &mut node);
+        lab.see(Body::Pod(pod));
+        lab.see(Body::Node(node));
+        assert!(!ordered(&mut lab).avoid_node, "{what}: nothing is held");
+        let plan = plan(&lab);
+        assert!(plan.rationale.contains(word), "{what}: {}", plan.rationale);
+        assert!(!plan.rationale.contains("would fit as well"), "{what}: {}", plan.rationale);
+    }
+}
+
+#[test]
+fn what_an_eviction_destroys_is_in_the_plan() {
+    let mut lab = crashing_with(|pod| facts(pod).lost_volumes = vec!["emptyDir cache".into()]);
+    ordered(&mut lab);
+    let changes = &plan(&lab).changes;
+    assert!(
+        changes.iter().any(|change| change.contains("emptyDir cache") && change.contains("lost")),
+        "{changes:?}"
+    );
+}
+
+#[test]
+fn a_refused_eviction_is_no_attempt_and_is_asked_again_soon() {
+    let mut lab = crash_loop();
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        let job = lab.settle().remove(0);
+        lab.report(&job, Phase::Refused, "eviction_refused", "budget web allows 0 disruptions");
+        let incident = lab.open(IncidentKind::PodCrashLoop).clone();
+        assert!(incident.reason.contains("budget web allows 0 disruptions"), "{}", incident.reason);
+        assert!(incident.reason.contains("no attempt is counted; asked again at"), "{}", incident.reason);
+        assert_eq!(incident.attempts, 0);
+        let refused_at = lab.now;
+        let mut tried = lab.clone();
+        while tried.settle().is_empty() {
+            tried.pass(1);
+        }
+        waits.push(tried.now.duration_since(refused_at).as_secs());
+        lab.now = tried.now;
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+}
+
+#[test]
+fn ended_pods_are_no_pods() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 1, 1);
+    for (n, phase) in [(1, "Failed"), (2, "Succeeded")] {
+        for (suffix, make) in [
+            ("crash", crashing(pod("web-1", "0", "node-a"), 9)),
+            ("image", without_image(pod("web-1", "0", "node-a"))),
+        ] {
+            let mut ended = make;
+            ended.meta = Some(meta("pod", &format!("web-1-{n}{suffix}"), Some(("ReplicaSet", "web-1"))));
+            ended.phase = phase.into();
+            lab.see(Body::Pod(ended));
+        }
+    }
+    lab.settle();
+    assert!(lab.incidents.is_empty(), "{:#?}", lab.incidents);
+}

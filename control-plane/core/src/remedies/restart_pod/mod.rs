@@ -1,0 +1,420 @@
+//! The remedy `restart_pod`: replaces a crash-looping pod where a new one can differ from it, and nothing asks to leave it
+//! alone.
+//!
+//! Restarting a container is what the kubelet does already. A new pod differs by its node, or by a fresh start (init
+//! containers, volumes of its own, a dependency that came back). Its siblings tell which (`siblings`), its own past whether
+//! it could ever run (`past`), and the scheduler's rules where else it fits (`elsewhere`). Its node is held back only where it
+//! is suspect.
+
+mod elsewhere;
+mod past;
+mod siblings;
+
+use nimbus_protocol::ObjectKind;
+use nimbus_protocol::action::Body;
+use nimbus_protocol::v1;
+
+use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
+use crate::model::{Alternative, Incident, IncidentKind, JobState, KubeRef, Target, Workload};
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::world::{Container, Inventory, Object as _, Pod, Rollout};
+use elsewhere::Elsewhere;
+use past::Past;
+use siblings::Suspect;
+
+pub(super) struct RestartPod;
+
+impl Remedy for RestartPod {
+    fn answers(&self) -> &'static [IncidentKind] {
+        &[IncidentKind::PodCrashLoop, IncidentKind::RolloutStuck]
+    }
+
+    fn needs(&self, incident: &Incident) -> &'static [ObjectKind] {
+        match incident.workload {
+            Some(Workload::StatefulSet(_)) => &[ObjectKind::Pod, ObjectKind::StatefulSet, ObjectKind::Node],
+            Some(
+                Workload::Deployment(_)
+                | Workload::DaemonSet(_)
+                | Workload::Job(_)
+                | Workload::CronJob(_)
+                | Workload::Bare(_)
+                | Workload::Other(_),
+            )
+            | None => &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment, ObjectKind::Node],
+        }
+    }
+
+    fn consent(&self) -> Consent {
+        Consent::Rule
+    }
+
+    fn place(&self) -> Place {
+        Place::Cluster
+    }
+
+    fn sentence(&self) -> &'static str {
+        "evicts a crash-looping pod that was well before, so that its controller creates a new one; its node is held back \
+         only where the same template is well elsewhere"
+    }
+
+    fn name(&self) -> &'static str {
+        "restart its pods"
+    }
+
+    fn propose(&self, incident: &Incident, s: &Snapshot<'_>) -> Answer {
+        let Some(inventory) = s.inventory(&incident.scope) else {
+            return Answer::Wait(NOTHING_REPORTED.to_owned());
+        };
+        if incident.kind == IncidentKind::RolloutStuck {
+            return Answer::NotApplicable("new pods of the same revision would fail the same way".to_owned());
+        }
+        match &incident.workload {
+            Some(Workload::Deployment(owner)) => of_deployment(incident, &owner.uid, inventory, s),
+            Some(Workload::StatefulSet(owner)) => of_stateful_set(incident, &owner.uid, inventory, s),
+            Some(Workload::DaemonSet(owner)) => of_daemon_set(incident, &owner.uid, inventory),
+            Some(Workload::Bare(_)) | None => Answer::Recommend(format!(
+                "{} belongs to no controller: nobody would make a new one, so it is left for a person",
+                incident.object
+            )),
+            Some(other @ (Workload::Job(_) | Workload::CronJob(_) | Workload::Other(_))) => {
+                Answer::Recommend(format!(
+                    "{} belongs to {other}: only pods of a Deployment or a StatefulSet are replaced, so it is left for a person",
+                    incident.object
+                ))
+            }
+        }
+    }
+
+    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
+        let Body::RestartPod(order) = order else { return None };
+        Some(Footprint { node: Some(&order.node), closes: order.avoid_node })
+    }
+
+    fn verify_ms(&self, settings: &Settings) -> u32 {
+        settings.verify_ms
+    }
+}
+
+fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, s: &Snapshot<'_>) -> Answer {
+    let Some(deployment) = inventory.deployments.get(owner) else { return gone(incident) };
+    let name = deployment.reference();
+    let Some((pod, container)) = target(incident, inventory.pods_of(owner), s.settings) else {
+        return nothing_crash_loops(&name, s.settings);
+    };
+    let Some(set) = inventory.replica_set_of(pod) else {
+        return Answer::Wait(format!("the ReplicaSet of {} has not been seen yet", incident.object));
+    };
+    if deployment.meta.deleting || set.meta.deleting {
+        return leaving(&name);
+    }
+    if deployment.paused {
+        return Answer::Recommend(format!(
+            "{name} is paused: whoever paused it is at work on it, so its pods are left for a person"
+        ));
+    }
+    if deployment.rollout() == Rollout::Progressing {
+        return Answer::Wait(format!(
+            "waits for the rollout: {name} is bringing out revision {} and is within its progress deadline; a \
+             restart would only disturb it",
+            deployment.revision
+        ));
+    }
+    let controller = Controller {
+        object: set.meta.target(),
+        kind: ObjectKind::ReplicaSet,
+        revision: set.revision.to_string(),
+        workload: Workload::Deployment(name),
+    };
+    propose_for(controller, (pod, container), true, inventory, s)
+}
+
+/// A StatefulSet's pod is made again under the same name and with the same volumes, which may hold it to its node: no node
+/// is held for it.
+fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, s: &Snapshot<'_>) -> Answer {
+    let Some(set) = inventory.stateful_sets.get(owner) else { return gone(incident) };
+    let name = set.reference();
+    let Some((pod, container)) = target(incident, inventory.pods_owned_by(owner), s.settings) else {
+        return nothing_crash_loops(&name, s.settings);
+    };
+    if set.meta.deleting {
+        return leaving(&name);
+    }
+    if set.is_updating() {
+        return Answer::Wait(format!(
+            "waits for the update: {name} is bringing out revision {}; a restart would only disturb it",
+            set.update_revision
+        ));
+    }
+    if pod.controller_revision.is_empty() || pod.controller_revision != set.update_revision {
+        let own = match pod.controller_revision.as_str() {
+            "" => "a revision that its agent does not say",
+            own => own,
+        };
+        return Answer::Wait(format!(
+            "a new pod would be of revision {}, and {} is of {own}: that would be an update, and no restart",
+            set.update_revision, incident.object
+        ));
+    }
+    let controller = Controller {
+        object: set.meta.target(),
+        kind: ObjectKind::StatefulSet,
+        revision: set.update_revision.clone(),
+        workload: Workload::StatefulSet(name),
+    };
+    propose_for(controller, (pod, container), false, inventory, s)
+}
+
+fn gone(incident: &Incident) -> Answer {
+    let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
+    Answer::Wait(format!("{workload} no longer exists; the incident is resolved once that is certain"))
+}
+
+fn leaving(name: &KubeRef) -> Answer {
+    Answer::Wait(format!("{name} is being deleted: its pods end with it, and nothing is done to them"))
+}
+
+/// A DaemonSet's new pod comes to the same node: nothing about it could differ.
+fn of_daemon_set(incident: &Incident, owner: &str, inventory: &Inventory) -> Answer {
+    let pod = inventory.pods.get(incident.object.uid());
+    let node = pod.map_or("its node", |pod| pod.node.as_str());
+    let elsewhere = match inventory.daemon_sets.get(owner) {
+        Some(set) => format!("it is ready on {} of {} nodes", set.ready, set.desired),
+        None => "on how many other nodes it is ready is not known".to_owned(),
+    };
+    Answer::Recommend(format!(
+        "{} belongs to a DaemonSet: a new pod would come to the same node; {elsewhere}; look at {node} and at the pod's \
+         logs there",
+        incident.object
+    ))
+}
+
+fn nothing_crash_loops(name: &KubeRef, settings: &Settings) -> Answer {
+    let wait = settings.settle().as_secs();
+    Answer::Wait(format!(
+        "no pod crash-loops at this moment; resolved once all pods of {name} have been ready for {wait} s"
+    ))
+}
+
+/// The controller that creates the replacement of a pod.
+struct Controller {
+    object: Target,
+    kind: ObjectKind,
+    revision: String,
+    workload: Workload,
+}
+
+/// The pod to replace: the incident's own while it is there and not well, otherwise the one that restarts most.
+///
+/// Between two crashes a container runs for a moment; that it waits right now is no condition here (the agent
+/// reads it again before it acts).
+fn target<'a>(
+    incident: &Incident,
+    pods: impl Iterator<Item = &'a Pod>,
+    settings: &Settings,
+) -> Option<(&'a Pod, &'a Container)> {
+    let crashing = |pod: &'a Pod| {
+        if pod.meta.deleting || pod.ready {
+            return None;
+        }
+        let worn = pod.containers.iter().filter(|c| !c.ready && c.restarts >= settings.crash_loop_restarts);
+        worn.max_by_key(|c| (c.restarts, std::cmp::Reverse(c.name.clone()))).map(|c| (pod, c))
+    };
+    let own = |pod: &Pod| pod.meta.uid == incident.object.uid();
+    let all = pods.filter_map(crashing);
+    all.max_by_key(|(pod, c)| (own(pod), c.restarts, std::cmp::Reverse(pod.meta.name.clone())))
+}
+
+/// What speaks against replacing a pod whatever its siblings say: a mark, or that a new one would not differ.
+fn left_alone(pod: &Pod, container: &Container) -> Option<Answer> {
+    let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+    let Some(facts) = &pod.facts else {
+        return Some(Answer::Wait(format!(
+            "unknown: the agent does not say whether {name} asks not to be disturbed; upgrade it"
+        )));
+    };
+    if let Some(mark) = facts.do_not_disturb.first() {
+        return Some(Answer::Recommend(format!(
+            "{name} asks not to be disturbed ({mark}), so it is left for a person; it goes on once that is over"
+        )));
+    }
+    let titled = container.titled();
+    if container.finishes() {
+        return Some(Answer::Recommend(format!(
+            "{titled} of {name} ends with exit code 0 each time: it finishes, it does not crash, and a new pod would finish \
+             too; run it as a Job or a CronJob, or give it a process that stays"
+        )));
+    }
+    match past::of(pod, container) {
+        Past::Well => None,
+        Past::NeverReady => Some(Answer::Recommend(format!(
+            "{name} has never been ready since it was made, and a new pod of the same template would not differ; look at \
+             the logs of {titled} and at what it needs"
+        ))),
+        Past::NeverLasted(run) => Some(Answer::Recommend(format!(
+            "{name} has never lasted since it was made: {titled} ran for {} s and ended, and a new pod of the same \
+             template would not differ; look at its logs and at what it needs",
+            run.as_secs()
+        ))),
+        Past::NotKnown => Some(Answer::Wait(format!(
+            "unknown: whether {name} was ever ready is not said; a pod that never was is not replaced"
+        ))),
+    }
+}
+
+/// What to do about a crash-looping pod of a controller that would make another one.
+fn propose_for(
+    controller: Controller,
+    (pod, container): (&Pod, &Container),
+    may_hold: bool,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Answer {
+    if let Some(answer) = left_alone(pod, container) {
+        return answer;
+    }
+    let (hold, why) = match siblings::suspect(pod, siblings::of(pod, inventory), s) {
+        Suspect::Shared(what) => {
+            return Answer::Recommend(format!(
+                "{}: {what}; {}",
+                controller.workload,
+                siblings::advice(s.settings)
+            ));
+        }
+        Suspect::Several(what) if tried_in_vain(&controller.workload, s) => {
+            return Answer::Recommend(format!(
+                "{}: {what}, and replacing one did not help; {}",
+                controller.workload,
+                siblings::advice(s.settings)
+            ));
+        }
+        Suspect::Several(what) => (false, format!("fresh start, as a probe: {what}")),
+        Suspect::Pod(what) => (false, format!("fresh start: {what}")),
+        Suspect::Node { well_on } if may_hold => match elsewhere::may_be_held(pod, inventory, s) {
+            Ok(other) => (
+                true,
+                format!(
+                    "another node: the same template is well on {well_on} and only fails on {}; it fits on {other}",
+                    pod.node
+                ),
+            ),
+            Err(why) => (
+                false,
+                format!(
+                    "{} is suspect, as the same template is well on {well_on}; it is not held back: {why}",
+                    pod.node
+                ),
+            ),
+        },
+        Suspect::Node { well_on } => (
+            false,
+            format!(
+                "fresh start: its init containers start anew; {} is suspect, as it is well on {well_on}, but its own \
+                 volumes stay and may hold it there",
+                pod.node
+            ),
+        ),
+    };
+    let elsewhere = if hold { None } else { Some(elsewhere::elsewhere(pod, inventory, s)) };
+    let own_is_open = inventory.node(&pod.node).is_some_and(crate::world::Node::is_open);
+    if let (Some(Elsewhere::Nowhere(why)), false) = (&elsewhere, own_is_open) {
+        return Answer::Wait(format!(
+            "no node is schedulable for a new pod of {}: {} takes none, and of the others {why}",
+            controller.workload, pod.node
+        ));
+    }
+    let place = match elsewhere {
+        None => String::new(),
+        Some(Elsewhere::On(other)) => format!("; the scheduler chooses the node, {other} would fit as well"),
+        Some(Elsewhere::Nowhere(why)) => {
+            format!("; it comes back to {}, no other node is promised: {why}", pod.node)
+        }
+        Some(Elsewhere::NotKnown(why)) => {
+            format!("; whether it fits on another node than {} is not known: {why}", pod.node)
+        }
+    };
+    replace(controller, pod, container, hold, &format!("{why}{place}"), s.settings)
+}
+
+/// Was a pod of this workload replaced and it did not help?
+fn tried_in_vain(workload: &Workload, s: &Snapshot<'_>) -> bool {
+    s.all_jobs().any(|job| {
+        let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+        let in_vain = match job.state {
+            JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired => true,
+            JobState::Succeeded
+            | JobState::Refused
+            | JobState::Pending
+            | JobState::Dispatched
+            | JobState::Running => false,
+        };
+        same && in_vain && job.attempts_reset_at.is_none()
+    })
+}
+
+fn replace(
+    controller: Controller,
+    pod: &Pod,
+    container: &Container,
+    hold: bool,
+    why: &str,
+    settings: &Settings,
+) -> Answer {
+    let name = format!("{}/{}", pod.meta.namespace, pod.meta.name);
+    let Controller { object, kind, revision, workload } = controller;
+    let node = if hold {
+        format!(
+            "{} is held back by the taint nimbus.dev/held until the replacement is bound; pods on it stay",
+            pod.node
+        )
+    } else {
+        "no node is held back".to_owned()
+    };
+    let mut changes = vec![
+        format!("pod {name} on {} is evicted (PodDisruptionBudgets are honoured)", pod.node),
+        format!("{kind} {} creates its replacement, revision {revision} as before", object.name),
+        node,
+    ];
+    let lost = pod.facts.iter().flat_map(|facts| &facts.lost_volumes);
+    changes.extend(lost.map(|volume| format!("what is in {volume} of {name} is lost to the new pod")));
+    Answer::Act(Box::new(Draft {
+        summary: format!("evict pod {name} from {}; {kind} {} creates a new one", pod.node, object.name),
+        changes,
+        rationale: format!("a new pod can differ from the old one: {why}"),
+        ways: ways(hold),
+        object: pod.object(),
+        workload: Some(workload),
+        action: Body::RestartPod(v1::RestartPod {
+            pod: Some(pod.meta.target()),
+            owner: Some(object),
+            node: pod.node.clone(),
+            avoid_node: hold,
+            container: container.name.clone(),
+            min_restarts: settings.crash_loop_restarts,
+            owner_kind: kind.as_str().to_owned(),
+        }),
+    }))
+}
+
+fn ways(hold: bool) -> Vec<Alternative> {
+    let (why_kept, why_any) = if hold {
+        (
+            "only this node's pods fail while the same template is well elsewhere",
+            "it could come back to the same node",
+        )
+    } else {
+        (
+            "nothing shows that its node is to blame, or it may not be held",
+            "the least intrusive way; where it lands is told",
+        )
+    };
+    vec![
+        Alternative::new("evict the pod and hold its node back for the replacement", hold, why_kept),
+        Alternative::new("evict the pod, any node", !hold, why_any),
+        Alternative::new(
+            "restart the container",
+            false,
+            "the kubelet does that already, and it did not help",
+        ),
+    ]
+}

@@ -1,0 +1,81 @@
+//! What the other pods of the same template tell: whether the node, the pod, or something that they share is to blame.
+
+use std::collections::BTreeSet;
+
+use crate::settings::{Settings, later};
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, Pod};
+
+/// Where the fault is, as far as the siblings tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Suspect {
+    /// The same template is well elsewhere, and on this node every pod of it fails.
+    Node {
+        /// A node on which it is well.
+        well_on: String,
+    },
+    /// This pod: nothing speaks against its node, or nothing is known that could.
+    Pod(&'static str),
+    /// Pods fail on several nodes while others are well; in words.
+    Several(String),
+    /// All of them fail, on several nodes; in words.
+    Shared(String),
+}
+
+/// What the pods of `pod`'s template tell. `all` are the pods of its controller.
+pub(super) fn suspect<'a>(pod: &Pod, all: impl Iterator<Item = &'a Pod>, s: &Snapshot<'_>) -> Suspect {
+    let same = |other: &&Pod| other.controller_revision == pod.controller_revision && !other.node.is_empty();
+    let all: Vec<&Pod> = all.filter(same).collect();
+    let failing: Vec<&&Pod> = all.iter().filter(|other| fails(other, s)).collect();
+    let well: Vec<&&Pod> = all.iter().filter(|other| other.ready && !fails(other, s)).collect();
+    let nodes: BTreeSet<&str> =
+        failing.iter().map(|other| other.node.as_str()).chain([pod.node.as_str()]).collect();
+    if nodes.len() > 1 {
+        let named: Vec<&str> = nodes.iter().take(5).copied().collect();
+        let (failing, on) = (failing.len(), named.join(", "));
+        return if well.is_empty() {
+            Suspect::Shared(format!(
+                "all {failing} of its running pods fail, on {} nodes ({on})",
+                nodes.len()
+            ))
+        } else {
+            Suspect::Several(format!(
+                "{failing} of its pods fail on {} nodes ({on}), {} are well",
+                nodes.len(),
+                well.len()
+            ))
+        };
+    }
+    let here = well.iter().any(|other| other.node == pod.node);
+    match well.iter().find(|other| other.node != pod.node) {
+        Some(_) if here => Suspect::Pod("pods of the same template are well on its node"),
+        Some(other) => Suspect::Node { well_on: other.node.clone() },
+        None if here => {
+            Suspect::Pod("pods of the same template are well on its node, and there are none elsewhere")
+        }
+        None => Suspect::Pod("no other pod of its template tells whether its node is to blame"),
+    }
+}
+
+/// Does it fail, also in the moment between two crashes in which it is ready? A pod that only starts does not.
+fn fails(pod: &Pod, s: &Snapshot<'_>) -> bool {
+    if !pod.ready {
+        return pod.is_unhealthy();
+    }
+    let worn = pod.containers.iter().any(|c| c.restarts >= s.settings.crash_loop_restarts);
+    worn && pod.ready_since.is_none_or(|since| later(since, s.settings.settle()) > s.now)
+}
+
+/// Are all pods of a template failing? For the person who is told.
+pub(super) fn advice(settings: &Settings) -> String {
+    format!(
+        "neither a node nor a pod is to blame where all of them fail: look for what they share, such as a ConfigMap, a \
+         Secret, an image or a service that changed within the last {} s, and at their logs",
+        settings.storm.window_s
+    )
+}
+
+/// The pods of the controller of `pod`.
+pub(super) fn of<'a>(pod: &Pod, inventory: &'a Inventory) -> impl Iterator<Item = &'a Pod> {
+    inventory.pods_owned_by(&pod.meta.owner_uid)
+}

@@ -1,0 +1,248 @@
+//! What the scheduler asks of a node for a pod, and whether a node answers it.
+
+use nimbus_protocol::v1;
+use serde::{Deserialize, Serialize};
+
+use super::node::{Node, NodeFacts, Taint};
+use crate::world::bounds::{ITEMS, TEXT, WORD, cut, cut_texts};
+
+/// A condition on a node's labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirement {
+    /// The label's key; of a node's fields `metadata.name`.
+    pub key: String,
+    /// In, `NotIn`, Exists, `DoesNotExist`, Gt, Lt.
+    pub operator: String,
+    /// With these.
+    pub values: Vec<String>,
+}
+
+/// A taint that a pod accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Toleration {
+    /// Empty: every key.
+    pub key: String,
+    /// Equal (also when empty) or Exists.
+    pub operator: String,
+    /// With Equal the value.
+    pub value: String,
+    /// Empty: every effect.
+    pub effect: String,
+}
+
+/// What the scheduler asks of a node for a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Placement {
+    /// Labels that the node has to have.
+    pub node_selector: Vec<(String, String)>,
+    /// One of these has to hold, all requirements of it; none at all asks nothing.
+    pub node_terms: Vec<Vec<Requirement>>,
+    /// Taints that it accepts.
+    pub tolerations: Vec<Toleration>,
+    /// Thousandths of a processor that it asks for.
+    pub cpu_milli: i64,
+    /// Bytes of memory that it asks for.
+    pub memory_bytes: i64,
+    /// What else decides and is not told; where the pod may go is then not known.
+    pub other_conditions: Vec<String>,
+}
+
+impl From<v1::Placement> for Placement {
+    fn from(p: v1::Placement) -> Self {
+        let requirement =
+            |r: v1::NodeRequirement| Requirement { key: r.key, operator: r.operator, values: r.values };
+        let toleration = |t: v1::Toleration| Toleration {
+            key: t.key,
+            operator: t.operator,
+            value: t.value,
+            effect: t.effect,
+        };
+        Self {
+            node_selector: p.node_selector.into_iter().map(|l| (l.key, l.value)).collect(),
+            node_terms: p
+                .node_terms
+                .into_iter()
+                .map(|t| t.requirements.into_iter().map(requirement).collect())
+                .collect(),
+            tolerations: p.tolerations.into_iter().map(toleration).collect(),
+            cpu_milli: p.cpu_milli,
+            memory_bytes: p.memory_bytes,
+            other_conditions: p.other_conditions,
+        }
+    }
+}
+
+/// Cuts what is too long. What is dropped would have restricted: where the pod may go is then not known.
+pub(super) fn bound(placement: &mut v1::Placement) {
+    let most = placement
+        .node_selector
+        .len()
+        .max(placement.node_terms.len())
+        .max(placement.node_terms.iter().map(|term| term.requirements.len()).max().unwrap_or(0));
+    placement.other_conditions.truncate(ITEMS);
+    if most > ITEMS {
+        placement.other_conditions.push(format!("more than {ITEMS} conditions on nodes"));
+    }
+    cut_texts(&mut placement.other_conditions);
+    placement.node_selector.truncate(ITEMS);
+    for label in &mut placement.node_selector {
+        cut(&mut label.key, TEXT);
+        cut(&mut label.value, TEXT);
+    }
+    placement.node_terms.truncate(ITEMS);
+    for term in &mut placement.node_terms {
+        term.requirements.truncate(ITEMS);
+        for one in &mut term.requirements {
+            cut(&mut one.key, TEXT);
+            cut(&mut one.operator, WORD);
+            cut_texts(&mut one.values);
+        }
+    }
+    placement.tolerations.truncate(ITEMS);
+    for one in &mut placement.tolerations {
+        for text in [&mut one.key, &mut one.value] {
+            cut(text, TEXT);
+        }
+        for text in [&mut one.operator, &mut one.effect] {
+            cut(text, WORD);
+        }
+    }
+}
+
+impl Placement {
+    /// Why the scheduler would not put the pod on `node`, as far as taints and labels say; `None` where they let it in.
+    pub fn refused_by(&self, node: &Node, facts: &NodeFacts) -> Option<String> {
+        let closed = |taint: &&Taint| {
+            taint.effect != "PreferNoSchedule" && !self.tolerations.iter().any(|t| t.accepts(taint))
+        };
+        if let Some(taint) = facts.taints.iter().find(closed) {
+            return Some(format!("it has the taint {}, which the pod does not tolerate", taint.key));
+        }
+        let lacks = |(key, value): &&(String, String)| facts.label(key) != Some(value.as_str());
+        if let Some((key, value)) = self.node_selector.iter().find(lacks) {
+            return Some(format!("it lacks the label {key}={value}, which the pod selects"));
+        }
+        let holds = |term: &Vec<Requirement>| {
+            !term.is_empty() && term.iter().all(|one| one.holds(node.meta.name.as_str(), facts))
+        };
+        (!self.node_terms.is_empty() && !self.node_terms.iter().any(holds))
+            .then(|| "it does not fit the pod's node affinity".to_owned())
+    }
+}
+
+impl Toleration {
+    fn accepts(&self, taint: &Taint) -> bool {
+        let same_value = match self.operator.as_str() {
+            "Exists" => true,
+            "" | "Equal" => self.value == taint.value && !self.key.is_empty(),
+            _ => false,
+        };
+        same_value
+            && (self.key.is_empty() || self.key == taint.key)
+            && (self.effect.is_empty() || self.effect == taint.effect)
+    }
+}
+
+impl Requirement {
+    fn holds(&self, name: &str, facts: &NodeFacts) -> bool {
+        let found = if self.key == "metadata.name" { Some(name) } else { facts.label(&self.key) };
+        let among = |value: &str| self.values.iter().any(|one| one == value);
+        let compared = |is: fn(i64, i64) -> bool| {
+            let number = found.and_then(|value| value.parse::<i64>().ok());
+            let bound = self.values.first().and_then(|value| value.parse::<i64>().ok());
+            number.zip(bound).is_some_and(|(number, bound)| is(number, bound))
+        };
+        match self.operator.as_str() {
+            "In" => found.is_some_and(among),
+            "NotIn" => !found.is_some_and(among),
+            "Exists" => found.is_some(),
+            "DoesNotExist" => found.is_none(),
+            "Gt" => compared(|number, bound| number > bound),
+            "Lt" => compared(|number, bound| number < bound),
+            // A condition that this version does not know is not taken for one that holds.
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::meta::Meta;
+
+    fn node(labels: &[(&str, &str)], taints: &[(&str, &str, &str)]) -> (Node, NodeFacts) {
+        let owned = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+        let taint = |(key, value, effect): &(&str, &str, &str)| Taint {
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+            effect: (*effect).to_owned(),
+        };
+        let facts = NodeFacts {
+            labels: labels.iter().map(owned).collect(),
+            taints: taints.iter().map(taint).collect(),
+            ..NodeFacts::default()
+        };
+        let mut node = Node::from(v1::Node::default());
+        node.meta = Meta { name: "n".into(), ..Meta::default() };
+        (node, facts)
+    }
+
+    fn fits(placement: &Placement, (node, facts): &(Node, NodeFacts)) -> bool {
+        placement.refused_by(node, facts).is_none()
+    }
+
+    #[test]
+    fn requirements_are_read_as_the_scheduler_reads_them() {
+        let labels = node(&[("zone", "a"), ("cores", "8")], &[]);
+        for (key, operator, values, holds) in [
+            ("zone", "In", vec!["a", "b"], true),
+            ("zone", "In", vec!["c"], false),
+            ("zone", "NotIn", vec!["a"], false),
+            ("rack", "NotIn", vec!["a"], true),
+            ("zone", "Exists", vec![], true),
+            ("rack", "Exists", vec![], false),
+            ("rack", "DoesNotExist", vec![], true),
+            ("cores", "Gt", vec!["4"], true),
+            ("cores", "Lt", vec!["4"], false),
+            ("zone", "Gt", vec!["4"], false),
+            ("metadata.name", "In", vec!["n"], true),
+            ("zone", "Near", vec!["a"], false),
+        ] {
+            let values = values.into_iter().map(str::to_owned).collect();
+            let one = Requirement { key: key.into(), operator: operator.into(), values };
+            let placement = Placement { node_terms: vec![vec![one]], ..Placement::default() };
+            assert_eq!(fits(&placement, &labels), holds, "{key} {operator}");
+        }
+        // One term of several is enough; one without requirements matches nothing.
+        let exists = |key: &str| Requirement { key: key.into(), operator: "Exists".into(), values: vec![] };
+        let either = Placement {
+            node_terms: vec![vec![exists("rack")], vec![exists("zone")]],
+            ..Placement::default()
+        };
+        assert!(fits(&either, &labels));
+        assert!(!fits(&Placement { node_terms: vec![vec![]], ..Placement::default() }, &labels));
+    }
+
+    #[test]
+    fn taints_and_selectors_decide() {
+        let gpu = node(&[], &[("gpu", "yes", "NoSchedule")]);
+        assert!(!fits(&Placement::default(), &gpu));
+        assert!(fits(&Placement::default(), &node(&[], &[("soft", "", "PreferNoSchedule")])));
+        for (key, operator, value, effect, accepted) in [
+            ("gpu", "Exists", "", "", true),
+            ("gpu", "", "yes", "NoSchedule", true),
+            ("gpu", "Equal", "no", "NoSchedule", false),
+            ("", "Exists", "", "", true),
+            ("", "Equal", "", "", false),
+            ("gpu", "Exists", "", "NoExecute", false),
+            ("gpu", "Resembles", "yes", "", false),
+        ] {
+            let [key, operator, value, effect] = [key, operator, value, effect].map(str::to_owned);
+            let what = format!("{key:?} {operator:?} {value:?} {effect:?}");
+            let tolerations = vec![Toleration { key, operator, value, effect }];
+            assert_eq!(fits(&Placement { tolerations, ..Placement::default() }, &gpu), accepted, "{what}");
+        }
+        let ssd = Placement { node_selector: vec![("disk".into(), "ssd".into())], ..Placement::default() };
+        assert!(!fits(&ssd, &node(&[("disk", "hdd")], &[])) && fits(&ssd, &node(&[("disk", "ssd")], &[])));
+    }
+}
