@@ -57,6 +57,8 @@ kinds! {
     StatefulSet = "StatefulSet",
     /// A DaemonSet.
     DaemonSet = "DaemonSet",
+    /// A Job of Kubernetes: one run, of a CronJob or not.
+    BatchJob = "Job",
 }
 
 #[cfg(test)]

@@ -193,6 +193,18 @@ fn daemon_set() -> v1::DaemonSet {
     }
 }
 
+fn batch_job() -> v1::BatchJob {
+    v1::BatchJob {
+        meta: Some(meta()),
+        active: 1,
+        succeeded: 2,
+        failed: 3,
+        completed_at_us: 1_767_225_664_000_000,
+        failure: "BackoffLimitExceeded: Job has reached the specified backoff limit".into(),
+        failed_at_us: 1_767_225_665_000_000,
+    }
+}
+
 fn gone() -> v1::Gone {
     v1::Gone { kind: "Pod".into(), uid: "u".into(), namespace: "shop".into(), name: "api".into() }
 }
@@ -480,6 +492,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("Taint", &taint(), seen);
     check("StatefulSet", &stateful_set(), seen);
     check("DaemonSet", &daemon_set(), seen);
+    check("BatchJob", &batch_job(), seen);
     check("Gone", &gone(), seen);
     check("SyncMark", &sync(), seen);
     check("Disk", &disk(), seen);
@@ -541,6 +554,8 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         template_written_at_us: 1_767_225_663_000_000,
         ..deployment()
     };
+    let waiting = v1::Container { message: "secret \"key\" not found".into(), ..container() };
+    let waits = v1::Pod { containers: vec![waiting], ..pod() };
     let replica_set = v1::ReplicaSet { template: vec![template_fact()], ..replica_set() };
     let sidecar =
         v1::Container { last_started_at_us: 1_767_225_640_000_000, role: "sidecar".into(), ..container() };
@@ -551,6 +566,7 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         ("Pod_grown", seen(observation::Body::Pod(pod))),
         ("Node_grown", seen(observation::Body::Node(node))),
         ("Deployment_grown", seen(observation::Body::Deployment(deployment))),
+        ("Pod_waits", seen(observation::Body::Pod(waits))),
         ("ReplicaSet_grown", seen(observation::Body::ReplicaSet(replica_set))),
     ]
 }

@@ -19,6 +19,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::Deployment => ("apps", "deployments"),
         ObjectKind::StatefulSet => ("apps", "statefulsets"),
         ObjectKind::DaemonSet => ("apps", "daemonsets"),
+        ObjectKind::BatchJob => ("batch", "jobs"),
     }
 }
 

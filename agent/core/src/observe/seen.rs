@@ -186,6 +186,7 @@ mod tests {
                 ObjectKind::Deployment => Body::Deployment(v1::Deployment { meta, ..Default::default() }),
                 ObjectKind::StatefulSet => Body::StatefulSet(v1::StatefulSet { meta, ..Default::default() }),
                 ObjectKind::DaemonSet => Body::DaemonSet(v1::DaemonSet { meta, ..Default::default() }),
+                ObjectKind::BatchJob => Body::BatchJob(v1::BatchJob { meta, ..Default::default() }),
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

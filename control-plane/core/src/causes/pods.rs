@@ -89,11 +89,23 @@ pub(super) fn recovered(s: &Snapshot<'_>, incident: &Incident, now: Timestamp) -
             Some(format!("all pods of {workload} have been ready since {since:.0}"))
         }
         Health::ReadySince(_) | Health::NotReady { .. } => None,
+        Health::Unknown if matches!(workload, Workload::CronJob(_)) => {
+            a_later_run_completed(inventory, incident, workload)
+        }
         Health::Unknown => single(inventory, incident, workload, |pod| {
             pod.ready && pod.ready_since.is_some_and(|since| later(since, settle) <= now)
         })
         .or_else(|| without_successor(s, incident, workload, now)),
     }
+}
+
+/// A CronJob is well again once a run that was made after the trouble was found completes; or once no run is left of it.
+fn a_later_run_completed(inventory: &Inventory, incident: &Incident, workload: &Workload) -> Option<String> {
+    let newest = inventory.runs_of(workload.uid()).max_by_key(|run| (run.meta.created_at, &run.meta.name));
+    let completed = |run: &&crate::world::BatchJob| {
+        run.completed_at.is_some() && run.meta.created_at.is_some_and(|made| made >= incident.created_at)
+    };
+    newest.filter(completed).map(|run| format!("a later run of {workload} completed: {}", run.meta.name))
 }
 
 /// A pod of a controller that is not watched is gone, nothing came after it for as long as it takes to forget attempts, and
@@ -114,7 +126,7 @@ fn without_successor(
     let gone = inventory.pods.get(incident.object.uid()).is_none();
     // One that became ready since came after it: that is told by its own time.
     let all_along = |pod: &Pod| pod.ready && pod.ready_since.is_some_and(|at| at < incident.created_at);
-    (gone && inventory.pods_owned_by(workload.uid()).all(all_along)).then(|| {
+    (gone && inventory.pods_below(workload.uid()).all(all_along)).then(|| {
         format!("{} is gone and was not replaced; every other pod of {workload} is ready", incident.object)
     })
 }
@@ -128,7 +140,10 @@ fn single(
     workload: &Workload,
     well: impl Fn(&Pod) -> bool,
 ) -> Option<String> {
-    let belongs = |pod: &&Pod| pod.meta.uid == incident.object.uid() || pod.meta.owner_uid == workload.uid();
+    // What lies between, such as the ReplicaSet of a Rollout, is not asked: it is a part of the workload.
+    let belongs = |pod: &&Pod| {
+        pod.meta.uid == incident.object.uid() || inventory.workload_of(pod).uid() == workload.uid()
+    };
     let mut pods = inventory.pods.values().filter(|pod| pod.is_active()).filter(belongs).peekable();
     if pods.peek().is_none() {
         return match workload {

@@ -4,13 +4,13 @@
 //! and goes on stopping it after the template was put right: the controller does not replace a pod that never became
 //! ready. So the steps are always a person's, and they are said exactly.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause, pods};
 use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
-use crate::settings::Settings;
+use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Object as _, Pod, StatefulSet, manager_name};
 
@@ -46,8 +46,14 @@ impl Cause for StatefulSetStuck {
         inventory.stateful_sets.values().filter_map(finding).collect()
     }
 
-    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
-        true
+    /// A pod that fails is due at once; one that only does not become ready has its time.
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+        let Some(inventory) = s.inventory(scope) else { return false };
+        let Some(set) = inventory.stateful_sets.get(object.uid()) else { return false };
+        let restarts = s.settings.crash_loop_restarts;
+        let Some(pod) = blocking_pod(set, inventory, restarts) else { return false };
+        let time = if is_given_up(set, pod) { GIVEN_UP } else { NEWEST };
+        fails(pod, restarts) || pod.meta.created_at.is_some_and(|made| later(made, time) <= now)
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -82,30 +88,38 @@ impl Cause for StatefulSetStuck {
     }
 }
 
-/// The pod that the controller waits for: of a revision that is not the current one, and failing.
+/// How long a pod of a revision that was given up may be not ready before it is told: nobody waits for it any more.
+const GIVEN_UP: SignedDuration = SignedDuration::from_mins(1);
+/// How long a pod of the newest revision may take to become ready: as long as a Deployment's by default.
+const NEWEST: SignedDuration = SignedDuration::from_mins(10);
+
+/// Does it crash, or cannot get its image?
+fn fails(pod: &Pod, restarts: u32) -> bool {
+    pod.containers.iter().any(|c| c.cannot_pull_image() || (c.backs_off() && c.restarts >= restarts))
+}
+
+/// The pod that the controller waits for: not ready, and of a revision that is not the current one. One that fails goes
+/// before one that only hangs.
 fn blocking_pod<'a>(set: &StatefulSet, inventory: &'a Inventory, restarts: u32) -> Option<&'a Pod> {
     if set.meta.deleting || set.desired == 0 || !set.rolls || set.current_revision.is_empty() {
         return None;
     }
-    let fails = |pod: &&Pod| {
+    let waited_for = |pod: &&Pod| {
         let own = &pod.controller_revision;
-        let other = !own.is_empty() && *own != set.current_revision;
-        let broken =
-            |c: &crate::world::Container| c.cannot_pull_image() || (c.backs_off() && c.restarts >= restarts);
-        other && !pod.ready && pod.containers.iter().any(broken)
+        !own.is_empty() && *own != set.current_revision && !pod.ready
     };
-    inventory.pods_owned_by(&set.meta.uid).filter(fails).min_by_key(|pod| &pod.meta.name)
+    let pods = inventory.pods_owned_by(&set.meta.uid).filter(waited_for);
+    pods.min_by_key(|pod| (!fails(pod, restarts), &pod.meta.name))
 }
 
 /// Was the template changed again since that pod was made?
-fn template_changed_since(set: &StatefulSet, pod: &Pod) -> bool {
+fn is_given_up(set: &StatefulSet, pod: &Pod) -> bool {
     pod.controller_revision != set.update_revision
 }
 
 fn evidence(set: &StatefulSet, pod: &Pod) -> Vec<String> {
     let (namespace, name) = (&set.meta.namespace, &set.meta.name);
-    let of =
-        if template_changed_since(set, pod) { "a revision that was given up" } else { "the newest revision" };
+    let of = if is_given_up(set, pod) { "a revision that was given up" } else { "the newest revision" };
     vec![
         format!(
             "pod {namespace}/{} of {of} ({}) does not become ready, and the controller waits for it",
@@ -121,7 +135,7 @@ fn evidence(set: &StatefulSet, pod: &Pod) -> Vec<String> {
 fn steps(set: &StatefulSet, pod: &Pod) -> String {
     let (namespace, name, pod_name) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
     let delete = format!("`kubectl -n {namespace} delete pod {pod_name}`");
-    if template_changed_since(set, pod) {
+    if is_given_up(set, pod) {
         return format!(
             "the template of {namespace}/{name} was put right, but the controller still waits for {pod_name}: delete that \
              one pod and no other: {delete}"

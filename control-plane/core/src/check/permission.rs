@@ -72,6 +72,10 @@ pub(super) fn require_permission(
     require(found, 10, open, || "its incident is silenced, escalated or over".to_owned());
     let denied = incident.is_some_and(|i| i.denied_digest.as_ref() == Some(&plan.digest));
     require(found, 12, !denied || plan.requested_by != "nimbus", || "a person denied this plan".to_owned());
+    let failed = incident.is_some_and(|i| i.failed_digest.as_ref() == Some(&plan.digest));
+    require(found, 5, !failed || plan.requested_by != "nimbus", || {
+        "this very plan could not be carried out before, for a reason that does not pass by itself".to_owned()
+    });
     if plan.needs_approval {
         let given = snapshot.approvals.iter().map(|a| &a.doc).any(|a| {
             a.incident_id == plan.incident_id

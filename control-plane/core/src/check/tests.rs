@@ -444,6 +444,10 @@ fn each_change_of_a_rollback_names_its_invariant() {
             let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
             incident.doc.denied_digest = Some(plan.digest.clone());
         }),
+        ("it could not be carried out before", 5, |lab, plan| {
+            let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
+            incident.doc.failed_digest = Some(plan.digest.clone());
+        }),
         ("no approval asked for", 12, |_, plan| {
             plan.needs_approval = false;
             plan.digest = plan.computed_digest();

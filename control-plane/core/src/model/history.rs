@@ -179,6 +179,7 @@ impl RevisionHistory {
     /// It held since `since` (the earlier of that and what was noted), and no longer does; true when that is news.
     pub fn no_longer_holds(&mut self, template_hash: &str, since: Option<Timestamp>, now: Timestamp) -> bool {
         let noted = self.holding.take_if(|holding| holding.template_hash == template_hash);
+        let since = since.map(|since| self.no_earlier(template_hash, since));
         let noted_since = noted.as_ref().map(|holding| holding.since);
         let since = match (noted_since, since) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -223,6 +224,12 @@ impl RevisionHistory {
         }
         self.updated_at = now;
         true
+    }
+
+    /// What a pod says of its own time, by the cluster's clock: not before its revision was seen to come out.
+    pub fn no_earlier(&self, template_hash: &str, since: Timestamp) -> Timestamp {
+        let out = self.of(template_hash).and_then(|one| one.came_out_at);
+        out.map_or(since, |out| since.max(out))
     }
 
     fn of_mut(&mut self, template_hash: &str) -> Option<&mut Revision> {

@@ -130,6 +130,10 @@ pub struct Incident {
     /// When its object was found gone, while it is open.
     #[serde(default)]
     pub object_gone_at: Option<Timestamp>,
+    /// Digest (hex) of a plan that could not be carried out for a reason that does not pass by itself: the same is not asked
+    /// again.
+    #[serde(default)]
+    pub failed_digest: Option<String>,
     /// Its story, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<HistoryEntry>,
 }
@@ -171,6 +175,7 @@ impl Incident {
             returns: 0,
             well_since: None,
             object_gone_at: None,
+            failed_digest: None,
             history: Vec::new(),
         }
     }

@@ -76,12 +76,14 @@ pub(super) fn put_in_force(
 /// Forgets a denial, so that the plan is asked again.
 pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Result<ChangeSet, DecideError> {
     let doc = &incident.doc;
-    if doc.state != IncidentState::Escalated || doc.denied_digest.is_none() {
+    let answered = doc.denied_digest.is_some() || doc.failed_digest.is_some();
+    if doc.state != IncidentState::Escalated || !answered {
         return Err(DecideError::NotDenied { incident: doc.id, state: doc.state });
     }
     let mut record = Record::new(now);
     let mut after = doc.clone();
     after.denied_digest = None;
+    after.failed_digest = None;
     transition(&mut after, IncidentState::Open, &format!("{by} wants to be asked again"), now);
     record.audit_by(by, "incident.reconsidered", &after.id, &after.cluster, "the denial is taken back");
     record.incident(incident, after);

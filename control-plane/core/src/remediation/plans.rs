@@ -113,7 +113,8 @@ impl<'p> Pass<'p, '_> {
                 let needs_approval = remedies::of(kind).consent() != Consent::Rule;
                 let candidate =
                     draft.into_plan(PlanId::new(ids), &self.after, needs_approval, NIMBUS, self.now);
-                if self.after.denied_digest.as_ref() == Some(&candidate.digest)
+                let answered = [&self.after.denied_digest, &self.after.failed_digest];
+                if answered.into_iter().flatten().any(|digest| *digest == candidate.digest)
                     || self.keeps_changing(&candidate)
                 {
                     return;
@@ -150,6 +151,7 @@ impl<'p> Pass<'p, '_> {
             let reason = format!("{SUPERSEDED}: the object changed, the plan is another one now");
             self.record.expire_approval(approval, &reason);
         }
+        self.after.failed_digest = None;
         self.after.plan_id = Some(candidate.id);
         self.after.note(self.now, format!("planned: {}", candidate.summary));
         self.record.audit("plan.made", &candidate.id, &self.after.cluster, candidate.summary.clone());

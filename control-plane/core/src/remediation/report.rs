@@ -247,6 +247,15 @@ pub(super) fn record_failed_attempt(s: &Snapshot<'_>, after: &mut Incident, job:
     let nth = u32::try_from(nth).unwrap_or(u32::MAX);
     let most = s.settings.attempts;
     let text = format!("attempt {nth} of {most} ended as {}: {}", job.state, job.reason);
+    if cannot_pass(job) {
+        after.next_attempt_at = None;
+        after.failed_digest = Some(job.plan_digest.clone());
+        let reason = format!(
+            "{text}; nothing was changed, and it is not asked again until something about it changes"
+        );
+        transition(after, IncidentState::Escalated, &reason, now);
+        return;
+    }
     let reason = if nth < most {
         let next = later(now, s.settings.backoff(nth));
         after.next_attempt_at = Some(next);
@@ -256,6 +265,12 @@ pub(super) fn record_failed_attempt(s: &Snapshot<'_>, after: &mut Incident, job:
         text
     };
     transition(after, IncidentState::Open, &reason, now);
+}
+
+/// A person approved it and it could not be done: not even tried changes were made, as the answer was a plain no. To ask the
+/// person the same again would get the same answer.
+fn cannot_pass(job: &Job) -> bool {
+    job.state == JobState::Failed && job.applied_at.is_none() && job.approval_id.is_some()
 }
 
 /// Attempts made for an incident, `job` included, however often it is heard of.

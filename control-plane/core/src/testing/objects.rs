@@ -252,6 +252,15 @@ pub(crate) fn daemon_set(name: &str, desired: u32, ready: u32) -> v1::DaemonSet 
     }
 }
 
+/// A Job `name` that runs, of a CronJob or of nobody.
+pub(crate) fn batch_job(name: &str, cron_job: Option<&str>) -> v1::BatchJob {
+    let mut meta = meta("Job", name, cron_job.map(|owner| ("CronJob", owner)));
+    if cron_job.is_some() {
+        meta.owner_api_version = "batch/v1".into();
+    }
+    v1::BatchJob { meta: Some(meta), active: 1, ..Default::default() }
+}
+
 /// A ready pod `NAME-N` of a controller that owns its pods itself.
 pub(crate) fn owned_pod(kind: &str, owner: &str, n: u32, revision: &str) -> v1::Pod {
     v1::Pod {

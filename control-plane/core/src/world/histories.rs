@@ -55,6 +55,7 @@ impl Inventory {
             | Body::Node(_)
             | Body::StatefulSet(_)
             | Body::DaemonSet(_)
+            | Body::BatchJob(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -92,6 +93,7 @@ impl Inventory {
             | Body::Node(_)
             | Body::StatefulSet(_)
             | Body::DaemonSet(_)
+            | Body::BatchJob(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}

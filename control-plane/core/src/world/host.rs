@@ -128,7 +128,8 @@ impl HostFacts {
             | Body::Deployment(_)
             | Body::Node(_)
             | Body::StatefulSet(_)
-            | Body::DaemonSet(_) => false,
+            | Body::DaemonSet(_)
+            | Body::BatchJob(_) => false,
         }
     }
 

@@ -12,7 +12,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
-use super::kube::{DaemonSet, Deployment, Node, Pod, ReplicaSet, StatefulSet};
+use super::kube::{BatchJob, DaemonSet, Deployment, Node, Pod, ReplicaSet, StatefulSet};
 use super::object::Object;
 use super::owned::Owned;
 use super::pod_index::{PodIndex, PodState, Used};
@@ -39,6 +39,8 @@ pub struct Inventory {
     pub stateful_sets: Table<StatefulSet>,
     /// DaemonSets by UID.
     pub daemon_sets: Table<DaemonSet>,
+    /// Jobs by UID.
+    pub batch_jobs: Table<BatchJob>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -91,6 +93,7 @@ impl Inventory {
             ObjectKind::Node => &self.nodes,
             ObjectKind::StatefulSet => &self.stateful_sets,
             ObjectKind::DaemonSet => &self.daemon_sets,
+            ObjectKind::BatchJob => &self.batch_jobs,
         }
     }
 
@@ -102,6 +105,7 @@ impl Inventory {
             ObjectKind::Node => &mut self.nodes,
             ObjectKind::StatefulSet => &mut self.stateful_sets,
             ObjectKind::DaemonSet => &mut self.daemon_sets,
+            ObjectKind::BatchJob => &mut self.batch_jobs,
         }
     }
 
@@ -124,6 +128,7 @@ impl Inventory {
                 put(&mut self.stateful_sets, &mut self.owned, StatefulSet::from(set.clone()))
             }
             Body::DaemonSet(set) => put(&mut self.daemon_sets, &mut self.owned, DaemonSet::from(set.clone())),
+            Body::BatchJob(job) => put(&mut self.batch_jobs, &mut self.owned, BatchJob::from(job.clone())),
             Body::Gone(gone) => self.gone(gone),
         };
         self.version += u64::from(changed);
@@ -182,6 +187,7 @@ impl Inventory {
             ObjectKind::Node => remove(&mut self.nodes, &mut self.owned, &gone.uid),
             ObjectKind::StatefulSet => remove(&mut self.stateful_sets, &mut self.owned, &gone.uid),
             ObjectKind::DaemonSet => remove(&mut self.daemon_sets, &mut self.owned, &gone.uid),
+            ObjectKind::BatchJob => remove(&mut self.batch_jobs, &mut self.owned, &gone.uid),
         }
     }
 
@@ -241,6 +247,7 @@ impl Inventory {
         let pods = metas(&self.pods).chain(metas(&self.replica_sets));
         let workloads =
             metas(&self.deployments).chain(metas(&self.stateful_sets)).chain(metas(&self.daemon_sets));
+        let workloads = workloads.chain(metas(&self.batch_jobs));
         self.owned = Owned::of(pods.chain(workloads));
         self.pod_index = PodIndex::of(self.pods.values());
     }

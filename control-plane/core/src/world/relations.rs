@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::inventory::Inventory;
-use super::kube::{Deployment, Node, Pod, ReplicaSet};
+use super::kube::{BatchJob, Deployment, Node, Pod, ReplicaSet};
 use super::object::Object as _;
 use crate::model::{KubeRef, Workload};
 
@@ -69,10 +69,13 @@ impl Inventory {
             return Workload::Deployment(deployment.reference());
         }
         let Some(owner) = pod.meta.owner() else { return Workload::Bare(pod.reference()) };
-        let above = self.replica_set_of(pod).and_then(|set| set.meta.owner()).map(Workload::of);
+        let run = self.batch_jobs.get(&owner.uid).and_then(|job| job.meta.owner());
+        let above = self.replica_set_of(pod).and_then(|set| set.meta.owner()).or(run).map(Workload::of);
         match (Workload::of(owner), above) {
-            // A ReplicaSet of another controller, such as a Rollout, is that one's: it decides what becomes of the pods.
-            (Workload::Other(_), Some(above @ Workload::Other(_))) => above,
+            // All runs of a CronJob are one workload. A ReplicaSet of another controller, such as a Rollout, is that one's:
+            // it decides what becomes of the pods.
+            (Workload::Job(_), Some(above @ Workload::CronJob(_)))
+            | (Workload::Other(_), Some(above @ Workload::Other(_))) => above,
             (own, _) => own,
         }
     }
@@ -119,6 +122,11 @@ impl Inventory {
             None if self.is_listed(kind) && self.not_kept(kind) == 0 => Health::Gone,
             None => Health::Unknown,
         }
+    }
+
+    /// The runs of a CronJob.
+    pub fn runs_of(&self, cron_job: &str) -> impl Iterator<Item = &BatchJob> {
+        self.owned.by(cron_job).filter_map(|uid| self.batch_jobs.get(uid))
     }
 
     /// The pods that an object owns itself and that still have to run.

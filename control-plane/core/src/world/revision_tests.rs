@@ -84,6 +84,24 @@ fn seen_for_a_moment_is_not_good_and_the_soak_time_is() {
     assert!(lasted(&lab, 2) && history(&lab).holding.is_none(), "it is remembered, and holds no longer");
 }
 
+/// The cluster's clock is an hour behind: its pods seem to have been ready for an hour when they are made.
+#[test]
+fn a_clock_that_is_behind_makes_no_revision_good() {
+    let mut lab = met();
+    lab.see(Body::Deployment(v1::Deployment { updated: 0, ..deployment("web", 2, 2) }));
+    lab.see(Body::ReplicaSet(replica_set("web", 1, 0)));
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 2)));
+    for n in ["0", "1"] {
+        lab.see(gone("Pod", &format!("pod-web-1-{n}")));
+        lab.see(Body::Pod(pod("web-2", n, "node-a")));
+    }
+    lab.see(Body::Deployment(deployment("web", 2, 2)));
+    assert!(!lasted(&lab, 2), "{:?}", standing(&lab, 2));
+    lab.pass(3);
+    lab.see(Body::Deployment(stuck("web", 2, 3)));
+    assert!(!lasted(&lab, 2), "{:?}", standing(&lab, 2));
+}
+
 #[test]
 fn a_new_restart_or_a_pod_less_begins_the_soak_time_anew() {
     type Break = fn(&mut Lab);

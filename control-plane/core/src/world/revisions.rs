@@ -121,6 +121,7 @@ impl Inventory {
         } else {
             self.older_ready_since(deployment, template_hash)
         };
+        let since = since.map(|since| history.map_or(since, |h| h.no_earlier(template_hash, since)));
         since.map_or(before, |since| before.max(now.duration_since(since)))
     }
 

@@ -4,6 +4,7 @@
 //! Each kind is a file of its own; it decides what leaves the cluster of such an object. The daemon lists and watches,
 //! and [`super::seen`] notices what is gone.
 
+mod batch_job;
 mod daemon_set;
 mod deployment;
 mod facts;
@@ -26,6 +27,7 @@ use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use batch_job::SlimJob;
 pub use daemon_set::SlimDaemonSet;
 pub use deployment::SlimDeployment;
 pub use facts::set_redaction_key;

@@ -57,6 +57,15 @@ struct Nothing {}
 #[serde(default)]
 struct Waiting {
     reason: String,
+    message: String,
+}
+
+impl Waiting {
+    /// The message of a container that cannot be made, which names what is missing. Of no other: what a program said may be
+    /// in it.
+    fn message(&self) -> String {
+        if self.reason == "CreateContainerConfigError" { bounded(&self.message) } else { String::new() }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -89,6 +98,7 @@ impl Running {
             last_finished_at_us: micros(last.and_then(|t| t.finished_at.as_ref())),
             last_started_at_us: micros(last.and_then(|t| t.started_at.as_ref())),
             role: role.to_owned(),
+            message: self.state.waiting.as_ref().map(Waiting::message).unwrap_or_default(),
         }
     }
 

@@ -91,6 +91,18 @@ fn a_crash_looping_pod_says_so_and_nothing_secret() {
 }
 
 #[test]
+fn what_a_container_waits_for_is_named_and_nothing_else_that_is_said_of_it() {
+    let mut object = pod();
+    let waiting = "/status/containerStatuses/0/state/waiting";
+    *object.pointer_mut(waiting).unwrap() =
+        json!({"reason": "CreateContainerConfigError", "message": "secret \"web-key\" not found"});
+    let Body::Pod(seen) = of::<SlimPod>(&object) else { panic!() };
+    assert_eq!(seen.containers[1].message, "secret \"web-key\" not found");
+    let Body::Pod(seen) = of::<SlimPod>(&pod()) else { panic!() };
+    assert_eq!(seen.containers[1].message, "", "of a crash nothing is said");
+}
+
+#[test]
 fn a_pod_that_nobody_has_spoken_of_is_not_ready() {
     let mut object = pod();
     object["status"] = json!({"phase": "Pending", "conditions": [

@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod flapping;
 mod held;
+mod jobs;
 mod left_alone;
 mod no_pods;
 mod operator;

@@ -85,8 +85,9 @@ fn what_the_scheduler_or_the_kubelet_says_is_quoted() {
             pod.node = String::new();
             pod.unschedulable = "Unschedulable: pod has unbound immediate PersistentVolumeClaims".into();
         }),
-        ("CreateContainerConfigError", |pod| {
+        ("container app: CreateContainerConfigError: secret \"web-key\" not found", |pod| {
             pod.containers[0].reason = "CreateContainerConfigError".into();
+            pod.containers[0].message = "secret \"web-key\" not found".into();
         }),
     ];
     for (words, change) in table {

@@ -265,6 +265,40 @@ fn rollbacks_that_do_not_help_are_capped_too() {
     assert_eq!(lab.live_approvals(), 0);
 }
 
+/// The API server says no to the patch (403): the same question gets the same answer.
+#[test]
+fn what_could_not_be_done_is_not_asked_again_until_something_about_it_changes() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let job = lab.settle().remove(0);
+    lab.report(&job, Phase::Accepted, "", "");
+    lab.report(&job, Phase::Failed, "", "expected to change Deployment shop/web, found 403: forbidden");
+    lab.settle();
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::Escalated);
+    assert!(
+        incident.reason.contains("403") && incident.reason.contains("not asked again"),
+        "{}",
+        incident.reason
+    );
+    for _ in 0..5 {
+        lab.pass(20_000);
+        assert!(lab.settle().is_empty());
+    }
+    assert_eq!((lab.live_approvals(), lab.approvals.len(), lab.jobs.len()), (0, 1, 1));
+    // A person put the rights right and wants to be asked; or the template is another one.
+    let mut other = lab.clone();
+    another_template(&mut other);
+    other.settle();
+    assert_eq!(other.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    let incident = lab.incidents.values().next().unwrap().clone();
+    let changes = crate::remediation::ask_again(&incident, "operator", lab.now).unwrap();
+    lab.commit(changes);
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
 #[test]
 fn an_approval_that_two_reasons_make_void_is_voided_once() {
     let mut lab = stuck_rollout();

@@ -77,6 +77,51 @@ fn after_the_template_was_put_right_only_the_broken_pod_is_named() {
     assert_eq!(lab.last(IncidentKind::StatefulSetStuck).state, IncidentState::Resolved);
 }
 
+/// web-2 does not crash: it only never becomes ready, and the controller waits for it all the same.
+#[test]
+fn a_pod_that_hangs_after_the_template_was_put_right_is_named_after_a_minute() {
+    let mut lab = three();
+    let hanging = |lab: &Lab| {
+        let mut pod = owned_pod("StatefulSet", "db", 2, "db-2");
+        pod.ready = false;
+        pod.meta.as_mut().unwrap().created_at_us = nimbus_protocol::to_micros(lab.now);
+        pod
+    };
+    let pod = hanging(&lab);
+    lab.see(Body::Pod(pod));
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        update_revision: "db-2".into(),
+        updated: 1,
+        ready: 2,
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.pass(59);
+    lab.settle();
+    assert!(lab.incidents.is_empty(), "the newest revision has its time");
+    lab.see(Body::StatefulSet(v1::StatefulSet { ready: 2, ..stateful_set("db", 3, "db-1") }));
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+    lab.pass(1);
+    assert!(lab.settle().is_empty());
+    let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
+    assert!(reason.contains("was put right") && reason.contains("delete pod db-2"), "{reason}");
+}
+
+#[test]
+fn a_pod_of_the_newest_revision_that_never_becomes_ready_is_told_after_its_time() {
+    let mut lab = stuck_update();
+    let mut pod = owned_pod("StatefulSet", "db", 2, "db-2");
+    pod.ready = false;
+    pod.meta.as_mut().unwrap().created_at_us = nimbus_protocol::to_micros(lab.now);
+    lab.see(Body::Pod(pod));
+    lab.pass(599);
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+    lab.pass(1);
+    assert!(lab.settle().is_empty());
+    assert!(lab.open(IncidentKind::StatefulSetStuck).reason.contains("rollout undo"));
+}
+
 #[test]
 fn an_update_that_a_tool_manages_is_put_right_there() {
     let mut lab = stuck_update();

@@ -3,6 +3,7 @@
 //!
 //! Adding a kind is a file here, and the lines that the compiler then asks for in this file and in the inventory.
 
+mod batch_job;
 mod daemon_set;
 mod deployment;
 mod node;
@@ -14,6 +15,7 @@ mod template;
 
 use nimbus_protocol::kind::Body;
 
+pub use batch_job::BatchJob;
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
 pub use node::{Node, NodeFacts, Taint};
@@ -32,6 +34,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::Node(node) => node::bound(node),
         Body::StatefulSet(set) => stateful_set::bound(set),
         Body::DaemonSet(set) => daemon_set::bound(set),
+        Body::BatchJob(job) => batch_job::bound(job),
         Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
     }
 }

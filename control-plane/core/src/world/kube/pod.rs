@@ -37,6 +37,9 @@ pub struct Container {
     /// `init` for an init container, `sidecar` for one that stays; empty for every other.
     #[serde(default)]
     pub role: String,
+    /// Why it cannot be made, in the kubelet's words; empty where it can, or nobody says.
+    #[serde(default)]
+    pub message: String,
 }
 
 /// A pod.
@@ -102,6 +105,7 @@ impl From<v1::Pod> for Pod {
             last_finished_at: at(c.last_finished_at_us),
             last_started_at: at(c.last_started_at_us),
             role: c.role,
+            message: c.message,
         };
         let facts = |f: v1::PodFacts| PodFacts {
             started_at: at(f.started_at_us),
@@ -134,6 +138,7 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
     for container in &mut pod.containers {
         cut(&mut container.name, NAME);
         cut(&mut container.image, TEXT);
+        cut(&mut container.message, TEXT);
         for text in
             [&mut container.state, &mut container.reason, &mut container.last_reason, &mut container.role]
         {
@@ -217,7 +222,10 @@ impl Pod {
         }
         let config = |c: &&Container| c.state == "waiting" && c.reason == "CreateContainerConfigError";
         let container = self.containers.iter().find(config)?;
-        Some(format!("container {}: {}", container.name, container.reason))
+        Some(match container.message.as_str() {
+            "" => format!("container {}: {}", container.name, container.reason),
+            why => format!("container {}: {}: {why}", container.name, container.reason),
+        })
     }
 
     /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.
