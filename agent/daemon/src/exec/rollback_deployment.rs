@@ -1,8 +1,10 @@
 //! The executor of `rollback_deployment`: returns a Deployment's pod template to that of an earlier ReplicaSet and
 //! watches the rollout.
 //!
-//! Nothing but the pod template is written, and nothing but the pod template is relied on: an autoscaler or a person who
-//! scales meanwhile is not in the way, and is not undone.
+//! Nothing but the pod template is written. Whoever writes to the Deployment between the check and the patch (its status, or
+//! an autoscaler or a person who scales it) makes the patch fail; then everything is checked anew, and where the templates
+//! are still the approved ones the patch is tried again. The template itself is not tested in the patch: the API server
+//! compares texts there as they are encoded, and two encodings of the same text differ.
 //!
 //! A rollback that does not help is not undone. The template that was there before is the one whose rollout failed:
 //! putting it back would begin a third rollout towards a state that is known not to work, and would take away pods that
@@ -28,6 +30,9 @@ use super::kube::patch::{self, Checked, Object};
 use super::kube::stable::{Look, State, Watched, until_stable};
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use crate::watch::kube::request::{self, RequestError};
+
+/// How often the patch is tried while somebody else writes to the Deployment.
+const TRIES: u32 = 10;
 
 /// Why a rollback is not undone.
 const WORSE: &str = "the template before is the one whose rollout failed; its ReplicaSet is still in the Deployment's \
@@ -138,7 +143,7 @@ impl Remedy for RollbackDeployment {
         if template_hash(&template)[..] != self.action.to_template_hash[..] {
             return Err(precondition("expected the approved template in the ReplicaSet, found another"));
         }
-        self.ready = Some((Checked::of_part(&now, "/spec/template"), template));
+        self.ready = Some((Checked::of(&now), template));
         Ok(())
     }
 
@@ -150,15 +155,26 @@ impl Remedy for RollbackDeployment {
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let window = self.limits.window();
-        let Some((checked, template)) = self.ready.take() else {
-            return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
-        };
-        let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         let object = self.deployment().map_err(ActError::Refused)?;
-        // The election may have taken its time.
-        window.still_open()?;
-        let replace = json!({ "op": "replace", "path": "/spec/template", "value": template });
-        patch::apply(&client, &object, &checked, self.job_id, [replace]).await?;
+        let mut tries = 0;
+        loop {
+            let Some((checked, template)) = self.ready.take() else {
+                return Err(ActError::Failed("expected a check before the change, found none".to_owned()));
+            };
+            let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+            // The election, or the tries before, may have taken their time.
+            window.still_open()?;
+            let replace = json!({ "op": "replace", "path": "/spec/template", "value": template });
+            tries += 1;
+            match patch::apply(&client, &object, &checked, self.job_id, [replace]).await {
+                Ok(()) => break,
+                // Nothing was changed. Is it still what was approved?
+                Err(ActError::Refused(_)) if tries < TRIES => {
+                    self.check().await.map_err(ActError::Refused)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
         Ok(vec![format!("rolled {} back to revision {}", object.name, self.action.to_revision)])
     }
 
@@ -234,6 +250,91 @@ mod tests {
         (remedy.limits.expires, remedy.ready) = (open, Some(ready));
         remedy.act().await.unwrap();
         assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 1);
+    }
+
+    /// What the stub API server has, and how its patches were answered.
+    #[derive(Default)]
+    struct Site {
+        patches: Vec<Value>,
+        refuse: usize,
+        /// Somebody changes the template as well, when a patch is refused.
+        changes_template: bool,
+    }
+
+    fn web(image: &str) -> Value {
+        json!({ "metadata": { "labels": { "app": "web" } },
+                "spec": { "containers": [{ "name": "web", "image": image, "args": ["a && b > c"] }] } })
+    }
+
+    async fn acts_on(site: Site) -> (Result<Vec<String>, ActError>, Vec<Value>) {
+        let site = Arc::new(std::sync::Mutex::new(site));
+        let shown = site.clone();
+        let client = test_support::api(move |path, body| {
+            let mut site = shown.lock().unwrap();
+            let version = site.patches.len().to_string();
+            if body.is_array() {
+                site.patches.push(body);
+                let refused = site.patches.len() <= site.refuse;
+                let status = if refused { http::StatusCode::UNPROCESSABLE_ENTITY } else { http::StatusCode::OK };
+                return (status, json!({ "kind": "Status", "status": "Failure", "message": "test failed", "code": 422 }));
+            }
+            if path.contains("/replicasets/") {
+                let owner = json!([{ "apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "d", "controller": true }]);
+                let revision = json!({ "deployment.kubernetes.io/revision": "1" });
+                let meta = json!({ "name": "web-1", "namespace": "shop", "uid": "r", "ownerReferences": owner,
+                                   "annotations": revision });
+                return (http::StatusCode::OK, json!({ "metadata": meta, "spec": { "template": web("web:1") } }));
+            }
+            let image = if site.changes_template && !site.patches.is_empty() { "web:3" } else { "web:2" };
+            let meta = json!({ "name": "web", "namespace": "shop", "uid": "d", "resourceVersion": version,
+                               "annotations": {} });
+            (http::StatusCode::OK, json!({ "metadata": meta, "spec": { "replicas": 3, "template": web(image) } }))
+        })
+        .await;
+        let dir = tempfile::tempdir().unwrap();
+        let now = nimbus_platform::now();
+        let journal = crate::files::journal::JournalStore::open(dir.path(), now).unwrap();
+        let job = test_support::admitted(now, &journal);
+        let cluster = crate::watch::kube::ClusterHandle::leading(client);
+        let (shared, _refusals) = test_support::shared(dir.path(), journal, cluster);
+        let target = |name: &str, uid: &str| {
+            Some(v1::Target { namespace: "shop".into(), name: name.into(), uid: uid.into() })
+        };
+        let action = v1::RollbackDeployment {
+            deployment: target("web", "d"),
+            generation: 0,
+            current_template_hash: template_hash(&web("web:2")).to_vec(),
+            to_replica_set: target("web-1", "r"),
+            to_revision: 1,
+            to_template_hash: template_hash(&web("web:1")).to_vec(),
+        };
+        let mut remedy = RollbackDeployment::new(shared, &job, action);
+        remedy.check().await.unwrap();
+        let result = remedy.act().await;
+        let patches = std::mem::take(&mut site.lock().unwrap().patches);
+        (result, patches)
+    }
+
+    #[tokio::test]
+    async fn whoever_scales_meanwhile_is_not_in_the_way_and_is_not_undone() {
+        let (result, patches) = acts_on(Site { refuse: 3, ..Site::default() }).await;
+        result.unwrap();
+        let versions: Vec<&str> = patches.iter().map(|patch| patch[1]["value"].as_str().unwrap()).collect();
+        assert_eq!(versions, ["0", "1", "2", "3"], "each try relies on what was read before it");
+        for operation in patches.iter().flat_map(|patch| patch.as_array().unwrap()) {
+            let path = operation["path"].as_str().unwrap();
+            assert!(operation["op"] == "test" || !path.contains("replicas"), "{operation}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_changes_the_template_meanwhile_makes_it_another_plan() {
+        let (result, patches) = acts_on(Site { refuse: 9, changes_template: true, ..Site::default() }).await;
+        let Err(ActError::Refused(refusal)) = result else { panic!("{result:?}") };
+        assert_eq!((refusal.code, patches.len()), (nimbus_agent_core::Code::PreconditionFailed, 1));
+        let (result, patches) = acts_on(Site { refuse: 99, ..Site::default() }).await;
+        assert!(matches!(result, Err(ActError::Refused(_))), "{result:?}");
+        assert_eq!(patches.len(), TRIES as usize, "it is not tried for ever");
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! Test-and-patch: changes a Kubernetes object only if it has the UID that was checked and is as it was checked (its
-//! resourceVersion, or the one part of it that matters), and annotates it with the job, so that after a crash the agent can
-//! tell whether the change was made.
+//! Test-and-patch: changes a Kubernetes object only if it has the UID and resourceVersion that were checked, and
+//! annotates it with the job, so that after a crash the agent can tell whether the change was made.
 
 use kube::Client;
 use nimbus_agent_core::Refusal;
@@ -45,8 +44,6 @@ impl Object {
 pub(in super::super) struct Checked {
     version: String,
     annotated: bool,
-    /// The part that matters, by its path and value; without one the whole object does.
-    part: Option<(&'static str, Value)>,
 }
 
 impl Checked {
@@ -56,32 +53,7 @@ impl Checked {
         Self {
             version: metadata["resourceVersion"].as_str().unwrap_or_default().to_owned(),
             annotated: metadata["annotations"].is_object(),
-            part: None,
         }
-    }
-
-    /// Of an object of which only the part at this path (RFC 6901) matters: whatever else of it changes meanwhile, as its
-    /// status or the number of its pods does, is no reason to refuse.
-    pub(in super::super) fn of_part(object: &Value, path: &'static str) -> Self {
-        let part = object.pointer(path).map(|value| (path, value.clone()));
-        Self { part, ..Self::of(object) }
-    }
-
-    /// What is tested before anything is changed.
-    fn tests(&self, uid: &str) -> Vec<Value> {
-        let mut tests = vec![json!({ "op": "test", "path": "/metadata/uid", "value": uid })];
-        match &self.part {
-            // The place for the annotation is made by writing all annotations: nobody else may have made it meanwhile.
-            Some((path, value)) if self.annotated => {
-                tests.push(json!({ "op": "test", "path": path, "value": value }));
-            }
-            _ => {
-                tests.push(
-                    json!({ "op": "test", "path": "/metadata/resourceVersion", "value": self.version }),
-                );
-            }
-        }
-        tests
     }
 }
 
@@ -93,7 +65,10 @@ pub(in super::super) async fn apply(
     job: JobId,
     operations: impl IntoIterator<Item = Value>,
 ) -> Result<(), ActError> {
-    let mut patch = checked.tests(&object.uid);
+    let mut patch = vec![
+        json!({ "op": "test", "path": "/metadata/uid", "value": object.uid }),
+        json!({ "op": "test", "path": "/metadata/resourceVersion", "value": checked.version }),
+    ];
     if !checked.annotated {
         patch.push(json!({ "op": "add", "path": "/metadata/annotations", "value": {} }));
     }
@@ -170,24 +145,5 @@ mod tests {
         let checked = Checked::of(&json!({ "metadata": { "resourceVersion": "7" } }));
         assert_eq!((checked.version.as_str(), checked.annotated), ("7", false));
         assert!(Checked::of(&json!({ "metadata": { "annotations": {} } })).annotated);
-    }
-
-    #[test]
-    fn where_a_part_matters_that_part_is_tested_and_nothing_that_changes_beside_it() {
-        let paths = |checked: &Checked| -> Vec<String> {
-            checked.tests("u").iter().map(|test| test["path"].as_str().unwrap().to_owned()).collect()
-        };
-        let object = json!({ "metadata": { "resourceVersion": "7", "annotations": {} }, "spec": { "template": { "a": 1 } } });
-        let part = Checked::of_part(&object, "/spec/template");
-        assert_eq!(paths(&part), ["/metadata/uid", "/spec/template"]);
-        assert_eq!(part.tests("u")[1]["value"], json!({ "a": 1 }));
-        assert_eq!(paths(&Checked::of(&object)), ["/metadata/uid", "/metadata/resourceVersion"]);
-        // Without annotations, or without that part, nothing may have changed at all.
-        for object in [json!({ "spec": { "template": {} } }), json!({ "metadata": { "annotations": {} } })] {
-            assert_eq!(
-                paths(&Checked::of_part(&object, "/spec/template")),
-                ["/metadata/uid", "/metadata/resourceVersion"]
-            );
-        }
     }
 }
