@@ -59,6 +59,8 @@ kinds! {
     DaemonSet = "DaemonSet",
     /// A Job of Kubernetes: one run, of a CronJob or not.
     BatchJob = "Job",
+    /// An Event about a pod whose volumes cannot be mounted.
+    PodEvent = "Event",
 }
 
 #[cfg(test)]

@@ -205,6 +205,14 @@ fn batch_job() -> v1::BatchJob {
     }
 }
 
+fn pod_event() -> v1::PodEvent {
+    v1::PodEvent {
+        meta: Some(meta()),
+        reason: "FailedMount".into(),
+        message: "configmap \"settings\" not found".into(),
+    }
+}
+
 fn gone() -> v1::Gone {
     v1::Gone { kind: "Pod".into(), uid: "u".into(), namespace: "shop".into(), name: "api".into() }
 }
@@ -493,6 +501,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("StatefulSet", &stateful_set(), seen);
     check("DaemonSet", &daemon_set(), seen);
     check("BatchJob", &batch_job(), seen);
+    check("PodEvent", &pod_event(), seen);
     check("Gone", &gone(), seen);
     check("SyncMark", &sync(), seen);
     check("Disk", &disk(), seen);

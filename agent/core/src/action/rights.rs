@@ -20,6 +20,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::StatefulSet => ("apps", "statefulsets"),
         ObjectKind::DaemonSet => ("apps", "daemonsets"),
         ObjectKind::BatchJob => ("batch", "jobs"),
+        ObjectKind::PodEvent => ("", "events"),
     }
 }
 

@@ -187,6 +187,7 @@ mod tests {
                 ObjectKind::StatefulSet => Body::StatefulSet(v1::StatefulSet { meta, ..Default::default() }),
                 ObjectKind::DaemonSet => Body::DaemonSet(v1::DaemonSet { meta, ..Default::default() }),
                 ObjectKind::BatchJob => Body::BatchJob(v1::BatchJob { meta, ..Default::default() }),
+                ObjectKind::PodEvent => Body::PodEvent(v1::PodEvent { meta, ..Default::default() }),
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

@@ -138,8 +138,8 @@ fn no_pods(
     }
     let mut unready = newest_pods(inventory, d).filter(|pod| !pod.ready).peekable();
     let pod = unready.peek().filter(|_| stuck).copied()?;
-    let why = pod.cannot_start()?;
-    let all = unready.all(|pod| pod.cannot_start().is_some());
+    let why = inventory.cannot_start(pod)?;
+    let all = unready.all(|pod| inventory.cannot_start(pod).is_some());
     all.then(|| format!("pod {}/{}: {why}", pod.meta.namespace, pod.meta.name))
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn meta(kind: &str, name: &str, owner: Option<(&str, &str)>) -> v1::O
             "ReplicaSet" => format!("rs-{owner_name}"),
             "StatefulSet" => format!("sts-{owner_name}"),
             "DaemonSet" => format!("ds-{owner_name}"),
+            "Pod" => format!("pod-{owner_name}"),
             "" => String::new(),
             other => format!("{other}-{owner_name}"),
         },

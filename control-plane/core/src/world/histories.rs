@@ -56,6 +56,7 @@ impl Inventory {
             | Body::StatefulSet(_)
             | Body::DaemonSet(_)
             | Body::BatchJob(_)
+            | Body::PodEvent(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -94,6 +95,7 @@ impl Inventory {
             | Body::StatefulSet(_)
             | Body::DaemonSet(_)
             | Body::BatchJob(_)
+            | Body::PodEvent(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -189,8 +191,9 @@ impl Inventory {
         let half = deployment.progress_deadline().as_secs() / 2;
         let had_time =
             |pod: &Pod| pod.meta.created_at.is_none_or(|made| now.duration_since(made).as_secs() >= half);
-        let fails =
-            |pod: &Pod| !pod.ready && !pod.node.is_empty() && had_time(pod) && pod.cannot_start().is_none();
+        let fails = |pod: &Pod| {
+            !pod.ready && !pod.node.is_empty() && had_time(pod) && self.cannot_start(pod).is_none()
+        };
         let stuck = deployment.rollout() == Rollout::Stuck && pods().any(fails);
         stuck.then(|| "it did not become available within its progress deadline".to_owned())
     }

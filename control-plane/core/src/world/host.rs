@@ -129,7 +129,8 @@ impl HostFacts {
             | Body::Node(_)
             | Body::StatefulSet(_)
             | Body::DaemonSet(_)
-            | Body::BatchJob(_) => false,
+            | Body::BatchJob(_)
+            | Body::PodEvent(_) => false,
         }
     }
 

@@ -12,7 +12,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
-use super::kube::{BatchJob, DaemonSet, Deployment, Node, Pod, ReplicaSet, StatefulSet};
+use super::kube::{BatchJob, DaemonSet, Deployment, Node, Pod, PodEvent, ReplicaSet, StatefulSet};
 use super::object::Object;
 use super::owned::Owned;
 use super::pod_index::{PodIndex, PodState, Used};
@@ -41,6 +41,8 @@ pub struct Inventory {
     pub daemon_sets: Table<DaemonSet>,
     /// Jobs by UID.
     pub batch_jobs: Table<BatchJob>,
+    /// Events about pods by UID.
+    pub pod_events: Table<PodEvent>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -94,6 +96,7 @@ impl Inventory {
             ObjectKind::StatefulSet => &self.stateful_sets,
             ObjectKind::DaemonSet => &self.daemon_sets,
             ObjectKind::BatchJob => &self.batch_jobs,
+            ObjectKind::PodEvent => &self.pod_events,
         }
     }
 
@@ -106,6 +109,7 @@ impl Inventory {
             ObjectKind::StatefulSet => &mut self.stateful_sets,
             ObjectKind::DaemonSet => &mut self.daemon_sets,
             ObjectKind::BatchJob => &mut self.batch_jobs,
+            ObjectKind::PodEvent => &mut self.pod_events,
         }
     }
 
@@ -129,6 +133,9 @@ impl Inventory {
             }
             Body::DaemonSet(set) => put(&mut self.daemon_sets, &mut self.owned, DaemonSet::from(set.clone())),
             Body::BatchJob(job) => put(&mut self.batch_jobs, &mut self.owned, BatchJob::from(job.clone())),
+            Body::PodEvent(event) => {
+                put(&mut self.pod_events, &mut self.owned, PodEvent::from(event.clone()))
+            }
             Body::Gone(gone) => self.gone(gone),
         };
         self.version += u64::from(changed);
@@ -188,6 +195,7 @@ impl Inventory {
             ObjectKind::StatefulSet => remove(&mut self.stateful_sets, &mut self.owned, &gone.uid),
             ObjectKind::DaemonSet => remove(&mut self.daemon_sets, &mut self.owned, &gone.uid),
             ObjectKind::BatchJob => remove(&mut self.batch_jobs, &mut self.owned, &gone.uid),
+            ObjectKind::PodEvent => remove(&mut self.pod_events, &mut self.owned, &gone.uid),
         }
     }
 
@@ -247,7 +255,7 @@ impl Inventory {
         let pods = metas(&self.pods).chain(metas(&self.replica_sets));
         let workloads =
             metas(&self.deployments).chain(metas(&self.stateful_sets)).chain(metas(&self.daemon_sets));
-        let workloads = workloads.chain(metas(&self.batch_jobs));
+        let workloads = workloads.chain(metas(&self.batch_jobs)).chain(metas(&self.pod_events));
         self.owned = Owned::of(pods.chain(workloads));
         self.pod_index = PodIndex::of(self.pods.values());
     }

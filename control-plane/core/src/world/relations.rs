@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::inventory::Inventory;
-use super::kube::{BatchJob, Deployment, Node, Pod, ReplicaSet};
+use super::kube::{BatchJob, Container, Deployment, Node, Pod, ReplicaSet};
 use super::object::Object as _;
 use crate::model::{KubeRef, Workload};
 
@@ -122,6 +122,21 @@ impl Inventory {
             None if self.is_listed(kind) && self.not_kept(kind) == 0 => Health::Gone,
             None => Health::Unknown,
         }
+    }
+
+    /// What keeps a pod from starting at all, in the words of the scheduler, the kubelet or an Event about it: nothing that
+    /// another pod template of its workload would necessarily change.
+    pub fn cannot_start(&self, pod: &Pod) -> Option<String> {
+        pod.cannot_start().or_else(|| {
+            // An Event is about a time before; that the pod still waits says that it holds.
+            let waits = |c: &Container| {
+                c.state == "waiting" && (c.reason == "ContainerCreating" || c.reason == "PodInitializing")
+            };
+            let events = self.owned.by(&pod.meta.uid).filter_map(|uid| self.pod_events.get(uid));
+            let told =
+                events.filter(|event| !event.message.is_empty()).max_by_key(|event| &event.meta.name)?;
+            pod.containers.iter().any(waits).then(|| format!("{}: {}", told.reason, told.message))
+        })
     }
 
     /// The runs of a CronJob.

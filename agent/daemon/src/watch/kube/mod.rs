@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{
-    SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPod, SlimReplicaSet, SlimStatefulSet,
+    SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPod, SlimPodEvent, SlimReplicaSet, SlimStatefulSet,
 };
 use nimbus_platform::{DoublingWait, monotonic};
 use nimbus_protocol::ObjectKind;
@@ -219,6 +219,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::StatefulSet => kinds.spawn(stream::run::<SlimStatefulSet>(follow)),
             ObjectKind::DaemonSet => kinds.spawn(stream::run::<SlimDaemonSet>(follow)),
             ObjectKind::BatchJob => kinds.spawn(stream::run::<SlimJob>(follow)),
+            ObjectKind::PodEvent => kinds.spawn(stream::run::<SlimPodEvent>(follow)),
         };
     }
     kinds

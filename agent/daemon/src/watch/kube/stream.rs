@@ -123,6 +123,21 @@ struct Stream<T> {
     of: std::marker::PhantomData<T>,
 }
 
+/// The field selector of a kind of which not every object is watched.
+fn only(kind: ObjectKind) -> Option<&'static str> {
+    match kind {
+        // A cluster makes many more Events than it has pods.
+        ObjectKind::PodEvent => Some("involvedObject.kind=Pod,type=Warning,reason=FailedMount"),
+        ObjectKind::Pod
+        | ObjectKind::ReplicaSet
+        | ObjectKind::Deployment
+        | ObjectKind::Node
+        | ObjectKind::StatefulSet
+        | ObjectKind::DaemonSet
+        | ObjectKind::BatchJob => None,
+    }
+}
+
 /// Follows all objects of one kind until the term ends.
 pub async fn run<T: Slim>(mut follow: Follow) {
     follow.resync.mark_unchanged();
@@ -147,6 +162,10 @@ impl<T: Slim> Stream<T> {
         loop {
             let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
             let config = watcher::Config::default().page_size(PAGE);
+            let config = match only(T::KIND) {
+                Some(fields) => config.fields(fields),
+                None => config,
+            };
             let events = watcher::watcher(api, config);
             let mut events = std::pin::pin!(events);
             loop {

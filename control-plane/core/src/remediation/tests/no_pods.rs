@@ -100,6 +100,33 @@ fn what_the_scheduler_or_the_kubelet_says_is_quoted() {
 }
 
 #[test]
+fn a_config_map_that_a_volume_needs_is_named_by_the_event_about_it() {
+    let mut lab = without_a_pod(|_| ());
+    let mut pod = crashing(pod("web-7", "0", "node-a"), 0);
+    pod.containers[0].reason = "ContainerCreating".into();
+    lab.see(Body::Pod(pod.clone()));
+    let said = "MountVolume.SetUp failed for volume \"settings\" : configmap \"web-settings\" not found";
+    lab.see(Body::PodEvent(v1::PodEvent {
+        meta: Some(meta("event", "web-7-0.1", Some(("Pod", "web-7-0")))),
+        reason: "FailedMount".into(),
+        message: said.into(),
+    }));
+    recommends(&mut lab, said);
+    // It is there now, and the container crashes: what was said before is no excuse.
+    let mut lab = without_a_pod(|_| ());
+    lab.see(Body::PodEvent(v1::PodEvent {
+        meta: Some(meta("event", "web-7-0.1", Some(("Pod", "web-7-0")))),
+        reason: "FailedMount".into(),
+        message: said.into(),
+    }));
+    pod.containers[0].reason = "CrashLoopBackOff".into();
+    pod.containers[0].restart_count = 4;
+    lab.see(Body::Pod(pod));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
+#[test]
 fn of_which_no_pod_was_ever_made_is_not_rolled_back_even_where_nobody_says_why() {
     let mut lab = without_a_pod(|_| ());
     recommends(&mut lab, "never tried");

@@ -9,6 +9,7 @@ mod deployment;
 mod node;
 mod placement;
 mod pod;
+mod pod_event;
 mod replica_set;
 mod stateful_set;
 mod template;
@@ -21,6 +22,7 @@ pub use deployment::{Deployment, Rollout};
 pub use node::{Node, NodeFacts, Taint};
 pub use placement::{Placement, Requirement, Toleration};
 pub use pod::{Container, Pod, PodFacts};
+pub use pod_event::PodEvent;
 pub use replica_set::ReplicaSet;
 pub use stateful_set::StatefulSet;
 pub use template::TemplateFact;
@@ -35,6 +37,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::StatefulSet(set) => stateful_set::bound(set),
         Body::DaemonSet(set) => daemon_set::bound(set),
         Body::BatchJob(job) => batch_job::bound(job),
+        Body::PodEvent(event) => pod_event::bound(event),
         Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
     }
 }
