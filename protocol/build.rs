@@ -25,6 +25,10 @@ fn readable(config: &mut prost_build::Config, set: &prost_types::FileDescriptorS
             let derive =
                 "#[derive(serde::Serialize, serde::Deserialize)] #[serde(rename_all = \"snake_case\")]";
             config.type_attribute(&path, derive);
+            // What was stored before a field came is read all the same.
+            for field in message.field.iter().filter(|field| field.oneof_index.is_none()) {
+                config.field_attribute(format!("{path}.{}", field.name()), "#[serde(default)]");
+            }
             for field in message.field.iter().filter(|field| field.r#type == Some(BYTES)) {
                 let hex = "#[serde(with = \"crate::action::hex\")]";
                 config.field_attribute(format!("{path}.{}", field.name()), hex);

@@ -91,6 +91,15 @@ fn a_message_that_has_grown_keeps_its_bytes() {
 }
 
 #[test]
+fn fields_of_files_that_came_later_keep_their_bytes() {
+    let (file, facts) = examples::later_fields_of_files();
+    let kept = golden("later_file", &file.encode_to_vec());
+    assert_eq!(v1::File::decode(kept.as_slice()).unwrap(), file);
+    let kept = golden("later_file_facts", &facts.encode_to_vec());
+    assert_eq!(v1::FileFacts::decode(kept.as_slice()).unwrap(), facts);
+}
+
+#[test]
 fn a_frame_keeps_its_bytes() {
     let refusal = v1::Refusal { code: "malformed".into(), ..Default::default() };
     let message = v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(refusal)) };

@@ -49,6 +49,10 @@ pub struct Args {
     /// Watch this file or directory; may be given more than once (in the environment: separated by `:`).
     #[arg(long, value_name = "PATH", env = "NIMBUS_WATCH", value_delimiter = ':')]
     watch: Vec<PathBuf>,
+    /// Leave this file or directory below a watched one out, such as a log; may be given more than once (in the
+    /// environment: separated by `:`).
+    #[arg(long, value_name = "PATH", env = "NIMBUS_EXCLUDE", value_delimiter = ':')]
+    exclude: Vec<PathBuf>,
     /// Local policy (TOML) [default: policy.toml in the data directory; a missing file means observe only].
     /// `policy.managed.toml` in the same directory is read too.
     #[arg(long, value_name = "FILE", env = "NIMBUS_POLICY")]
@@ -99,6 +103,7 @@ impl Args {
             name: self.name,
             cluster,
             watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),
+            exclude: self.exclude.into_iter().filter(|path| path != Path::new("")).collect(),
             policy,
             telemetry: self.telemetry,
             host_interval: Duration::from_secs(self.host_interval),

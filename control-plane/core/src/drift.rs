@@ -1,8 +1,11 @@
 //! Compares an expected and an actual state field by field.
 
+use std::collections::BTreeSet;
+
 use nimbus_protocol::to_hex;
 
 use crate::model::{Drift, DriftSource, FileFacts, ObjectRef};
+use crate::world::Attribute;
 
 /// What differs between two states of a file: kind, content, mode, owner. The states are `expected` and `actual`.
 pub fn of_file(path: &str, expected: &FileFacts, actual: &FileFacts) -> Vec<Drift> {
@@ -30,6 +33,22 @@ pub fn of_file(path: &str, expected: &FileFacts, actual: &FileFacts) -> Vec<Drif
     all
 }
 
+/// What differs between the attributes of two states of a file, by name.
+pub fn of_attributes(path: &str, expected: &[Attribute], actual: &[Attribute]) -> Vec<Drift> {
+    let value = |all: &[Attribute], name: &str| {
+        all.iter().find(|one| one.name == name).map_or_else(|| "none".to_owned(), |one| one.shown.clone())
+    };
+    let names: BTreeSet<&str> = expected.iter().chain(actual).map(|one| one.name.as_str()).collect();
+    let drift = |name: &str| Drift {
+        source: DriftSource::Files,
+        object: ObjectRef::File { path: path.to_owned() },
+        field: name.to_owned(),
+        expected: value(expected, name),
+        actual: value(actual, name),
+    };
+    names.into_iter().map(drift).filter(|drift| drift.expected != drift.actual).collect()
+}
+
 fn short_or_none(hash: &[u8]) -> String {
     if hash.is_empty() { "none".to_owned() } else { short(&to_hex(hash)).to_owned() }
 }
@@ -44,7 +63,7 @@ mod tests {
     use super::*;
 
     fn file(mode: u32, sha256: u8) -> FileFacts {
-        FileFacts { kind: "file".into(), mode, uid: 0, gid: 0, sha256: vec![sha256] }
+        FileFacts { kind: "file".into(), mode, sha256: vec![sha256], ..Default::default() }
     }
 
     fn lines(from: &FileFacts, to: &FileFacts) -> Vec<String> {
@@ -59,6 +78,17 @@ mod tests {
             lines(&file(0o644, 0xaa), &other),
             ["sha256: aa -> bb", "mode: 0644 -> 0600", "owner: 0:0 -> 7:0"]
         );
+        let list = |shown: &str| {
+            vec![
+                Attribute { name: "user.note".into(), shown: shown.into() },
+                Attribute { name: "flag immutable".into(), shown: "set".into() },
+            ]
+        };
+        let words = |from: &[Attribute], to: &[Attribute]| -> Vec<String> {
+            of_attributes("/a", from, to).iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(words(&list("1 byte, aa"), &list("1 byte, bb")), ["user.note: 1 byte, aa -> 1 byte, bb"]);
+        assert_eq!(words(&list("x"), &list("x")[..1]), ["flag immutable: set -> none"]);
         let absent = FileFacts { kind: "absent".into(), ..Default::default() };
         assert_eq!(lines(&absent, &file(0o644, 0xaa)), ["kind: absent -> file", "sha256: none -> aa"]);
     }

@@ -16,6 +16,7 @@ pub mod cluster_binding;
 pub mod directory;
 pub mod drift;
 pub mod gateway;
+pub mod living;
 pub mod model;
 pub mod remediation;
 pub mod remedies;

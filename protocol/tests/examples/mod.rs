@@ -260,6 +260,7 @@ fn file_state() -> v1::FileState {
         size: 3,
         sha256: vec![3; 32],
         problem: "permission denied".into(),
+        ..Default::default()
     }
 }
 
@@ -272,7 +273,38 @@ fn file() -> v1::File {
         diff: "-a\n+b\n".into(),
         diff_withheld: "secret".into(),
         first_pass: true,
+        ..Default::default()
     }
+}
+
+fn outlook() -> v1::RestoreOutlook {
+    v1::RestoreOutlook {
+        obstacle: "immutable".into(),
+        reason: "it is immutable".into(),
+        way: "replace".into(),
+        loses: vec!["it has 1 other name".into()],
+    }
+}
+
+fn attribute() -> v1::FileAttribute {
+    v1::FileAttribute { name: "user.note".into(), shown: "3 bytes".into() }
+}
+
+fn attributes() -> v1::FileAttributes {
+    v1::FileAttributes { sha256: vec![6; 32], all: vec![attribute()] }
+}
+
+/// The fields of watched files that came after version 1 was recorded, by themselves: the recorded bytes stay.
+pub fn later_fields_of_files() -> (v1::File, v1::FileFacts) {
+    let state = v1::FileState { attributes: Some(attributes()), ..Default::default() };
+    let file = v1::File {
+        current: Some(state),
+        restore: Some(outlook()),
+        path_bytes: vec![0xe9],
+        lines_lost: 7,
+        ..Default::default()
+    };
+    (file, v1::FileFacts { attributes_sha256: vec![7; 32], ..Default::default() })
 }
 
 fn root() -> v1::WatchedRoot {
@@ -351,7 +383,14 @@ fn rollback() -> v1::RollbackDeployment {
 }
 
 fn facts() -> v1::FileFacts {
-    v1::FileFacts { kind: "file".into(), mode: 0o644, uid: 1, gid: 2, sha256: vec![8; 32] }
+    v1::FileFacts {
+        kind: "file".into(),
+        mode: 0o644,
+        uid: 1,
+        gid: 2,
+        sha256: vec![8; 32],
+        ..Default::default()
+    }
 }
 
 fn restore() -> v1::RestoreFile {
@@ -509,6 +548,9 @@ pub fn each(seen: &mut Vec<String>) {
     check("Host", &host(), seen);
     check("FileState", &file_state(), seen);
     check("File", &file(), seen);
+    check("RestoreOutlook", &outlook(), seen);
+    check("FileAttribute", &attribute(), seen);
+    check("FileAttributes", &attributes(), seen);
     check("WatchedRoot", &root(), seen);
     check("AgentStatus", &agent_status(), seen);
     check("JobReport", &job_report(), seen);

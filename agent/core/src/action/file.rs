@@ -17,6 +17,9 @@ pub(super) fn below_root(field: &str, root: &str, file: &str) -> Result<(), Refu
 pub(super) fn restorable(field: &str, facts: Option<&v1::FileFacts>) -> Result<(), Refusal> {
     let hashed = |f: &v1::FileFacts| f.sha256.len() == 32;
     match facts {
+        Some(f) if !matches!(f.attributes_sha256.len(), 0 | 32) => {
+            malformed(field, "a whole digest of attributes")
+        }
         Some(f) if f.mode > 0o7777 => malformed(field, "permission bits up to 7777"),
         Some(f) if matches!(f.kind.as_str(), "file" | "symlink") && hashed(f) => Ok(()),
         Some(f) if f.kind == "absent" && f.sha256.is_empty() => Ok(()),
@@ -35,6 +38,18 @@ pub(super) fn acceptable(field: &str, facts: Option<&v1::FileFacts>) -> Result<(
             Ok(())
         }
         _ => restorable(field, facts),
+    }
+}
+
+/// The facts of a state, as a plan names them.
+pub fn facts(state: &v1::FileState) -> v1::FileFacts {
+    v1::FileFacts {
+        kind: state.kind.clone(),
+        mode: state.mode,
+        uid: state.uid,
+        gid: state.gid,
+        sha256: state.sha256.clone(),
+        attributes_sha256: state.attributes.as_ref().map(|all| all.sha256.clone()).unwrap_or_default(),
     }
 }
 
@@ -60,6 +75,13 @@ pub fn as_expected(expected: Option<&v1::FileFacts>, found: &v1::FileState) -> R
     if (hashed && found.sha256.is_empty()) || found.sha256 != expected.sha256 {
         return Err(unexpected("expected the content that was planned on, found other content".to_owned()));
     }
+    // Neither is said by an older control plane, or known of every file.
+    if let (32, Some(now)) = (expected.attributes_sha256.len(), &found.attributes)
+        && now.sha256 != expected.attributes_sha256
+    {
+        let reason = "expected the attributes that were planned on (access list, extended attributes, flags), found others";
+        return Err(unexpected(reason.to_owned()));
+    }
     let is = (found.mode, found.uid, found.gid);
     let should = (expected.mode, expected.uid, expected.gid);
     // A symbolic link's own permission bits mean nothing.
@@ -79,7 +101,14 @@ mod tests {
 
     #[test]
     fn a_file_counts_by_kind_content_mode_and_owner() {
-        let expect = v1::FileFacts { kind: "file".into(), mode: 0o644, uid: 1, gid: 2, sha256: vec![1; 32] };
+        let expect = v1::FileFacts {
+            kind: "file".into(),
+            mode: 0o644,
+            uid: 1,
+            gid: 2,
+            sha256: vec![1; 32],
+            ..Default::default()
+        };
         let now = v1::FileState {
             kind: "file".into(),
             mode: 0o644,
@@ -88,6 +117,7 @@ mod tests {
             size: 5,
             sha256: vec![1; 32],
             problem: String::new(),
+            attributes: None,
         };
         assert_eq!(as_expected(Some(&expect), &now), Ok(()));
         let changes: [fn(&mut v1::FileState); 7] = [
@@ -104,6 +134,14 @@ mod tests {
             change(&mut now);
             as_expected(Some(&expect), &now).expect_err(&number.to_string());
         }
+        // What an older side does not say is not compared.
+        let attributes = |byte| Some(v1::FileAttributes { sha256: vec![byte; 32], all: Vec::new() });
+        let listed = v1::FileState { attributes: attributes(3), ..now.clone() };
+        let expects = |byte| v1::FileFacts { attributes_sha256: vec![byte; 32], ..expect.clone() };
+        assert_eq!(as_expected(Some(&expect), &listed), Ok(()));
+        assert_eq!(as_expected(Some(&expects(3)), &listed), Ok(()));
+        assert_eq!(as_expected(Some(&expects(3)), &now), Ok(()));
+        assert!(as_expected(Some(&expects(4)), &listed).unwrap_err().reason.contains("attributes"));
         let long =
             v1::FileState { size: MAX_READ + 1, problem: "longer than 1024 KiB".into(), ..now.clone() };
         assert_eq!(as_expected(Some(&expect), &long), Ok(()), "it can be accepted, though it is not read");

@@ -67,7 +67,14 @@ mod tests {
 
     #[test]
     fn only_the_acceptance_in_force_is_withdrawn_and_only_where_there_is_something_to_go_back_to() {
-        let facts = v1::FileFacts { kind: "file".into(), mode: 0o644, uid: 1, gid: 2, sha256: vec![1; 32] };
+        let facts = v1::FileFacts {
+            kind: "file".into(),
+            mode: 0o644,
+            uid: 1,
+            gid: 2,
+            sha256: vec![1; 32],
+            ..Default::default()
+        };
         let state = |hash| v1::FileState {
             kind: "file".into(),
             mode: 0o644,
@@ -76,6 +83,7 @@ mod tests {
             size: 5,
             sha256: vec![hash; 32],
             problem: String::new(),
+            attributes: None,
         };
         let action = v1::WithdrawBaseline { expect_baseline: Some(facts), ..Default::default() };
         let ask =

@@ -10,7 +10,7 @@ use nimbus_protocol::v1;
 
 use super::Shared;
 use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict};
-use super::restore_file::{relative, unwatched};
+use super::restore_file::{relative, standing, unwatched};
 use crate::watch::files::root::Root;
 
 /// Why an accepted baseline is not taken back: verification fails only where another one stands in its place.
@@ -48,6 +48,7 @@ impl AcceptBaseline {
 
 fn check(root: &Root, action: &v1::AcceptBaseline) -> Result<String, Refusal> {
     let relative = relative(root, &action.path)?;
+    standing(root)?;
     action.preconditions(&root.look(&relative).entry.to_state())?;
     Ok(relative)
 }

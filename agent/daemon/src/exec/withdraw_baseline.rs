@@ -55,15 +55,10 @@ impl WithdrawBaseline {
 /// The path below the root and what was its baseline before, if all is as it was decided on.
 fn check(root: &Root, action: &v1::WithdrawBaseline) -> Result<(String, v1::FileFacts), Refusal> {
     let relative = relative(root, &action.path)?;
-    let earlier = root.earlier(&relative).map(|entry| facts(&entry.to_state()));
+    let earlier = root.earlier(&relative).map(|entry| file::facts(&entry.to_state()));
     let baseline = root.baseline(&relative).to_state();
     action.preconditions(Kept { baseline: &baseline, has_earlier: earlier.is_some() })?;
     Ok((relative, earlier.unwrap_or_default()))
-}
-
-fn facts(state: &v1::FileState) -> v1::FileFacts {
-    let v1::FileState { kind, mode, uid, gid, sha256, .. } = state.clone();
-    v1::FileFacts { kind, mode, uid, gid, sha256 }
 }
 
 fn withdraw(root: &mut Root, action: &v1::WithdrawBaseline) -> Result<(), ActError> {

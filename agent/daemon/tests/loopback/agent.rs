@@ -85,6 +85,7 @@ fn restore(number: u8, drift: &v1::File) -> v1::Job {
 
 fn facts(state: &v1::FileState) -> v1::FileFacts {
     v1::FileFacts {
+        attributes_sha256: state.attributes.as_ref().map(|all| all.sha256.clone()).unwrap_or_default(),
         kind: state.kind.clone(),
         mode: state.mode,
         uid: state.uid,
@@ -414,19 +415,31 @@ async fn get(address: std::net::SocketAddr, path: &str) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_root_that_is_replaced_is_watched_anew() {
+async fn a_root_that_went_is_watched_anew_when_it_is_back_and_another_in_its_place_is_a_problem() {
     let mut site = Site::new().await;
     let aside = site.dir.path().join("aside");
     std::fs::rename(&site.root, &aside).unwrap();
     let gone = site.file("app.ini").await;
     assert_eq!(gone.current.unwrap().kind, "absent");
-    std::fs::create_dir(&site.root).unwrap();
-    std::fs::write(site.root.join("app.ini"), "port = 80\n").unwrap();
+    std::fs::rename(&aside, &site.root).unwrap();
     let back = site.file("app.ini").await;
     assert_eq!(back.baseline, back.current);
     // Noticed again, not only found by the next pass in five minutes.
     std::fs::write(site.root.join("app.ini"), "port = 9\n").unwrap();
     let drift = site.file("app.ini").await;
     assert!(drift.diff.contains("port = 80"), "{}", drift.diff);
+
+    std::fs::rename(&site.root, &aside).unwrap();
+    std::os::unix::fs::symlink(&aside, &site.root).unwrap();
+    let mut status = site.agent.status();
+    let said = |status: &nimbus_agent::Status| {
+        status.roots.iter().any(|root| root.problem.contains("a link or a file in its place"))
+    };
+    tokio::time::timeout(Duration::from_secs(30), status.wait_for(said)).await.unwrap().unwrap();
+    let order = restore(40, &drift);
+    site.plane.job(&order);
+    let refused = site.plane.report(&order.job_id, Phase::Refused).await;
+    assert_eq!(refused.code, "precondition_failed");
+    assert_eq!(std::fs::read_to_string(aside.join("app.ini")).unwrap(), "port = 9\n");
     site.agent.stop().await;
 }

@@ -1,15 +1,24 @@
 //! The cause `file_drift`: a watched file differs from its accepted baseline.
 
-use jiff::Timestamp;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
 
 use super::{Agreement, Cause};
 use crate::assessment::{Finding, Place};
 use crate::drift;
+use crate::living;
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{FileDrift, Inventory};
+use crate::world::{FileDrift, HostFacts, Inventory};
+
+/// How long an editor's or a package manager's own file may be there before it is an incident.
+const PASSES: SignedDuration = SignedDuration::from_hours(1);
+/// Most paths that are named as belonging to one.
+const MAX_OTHERS: usize = 10;
 
 pub(super) struct FileDrifted;
 
@@ -28,15 +37,20 @@ impl Cause for FileDrifted {
 
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Host(agent, facts) = place else { return Vec::new() };
-        let finding = |drift: &FileDrift| {
-            let object = ObjectRef::File { path: drift.path.clone() };
-            Finding::new(IncidentKind::FileDrift, Scope::Host(agent), object, evidence(drift))
+        let subjects: BTreeSet<Cow<'_, str>> = facts.files.keys().map(|path| living::subject(path)).collect();
+        let finding = |subject: Cow<'_, str>| {
+            let evidence = evidence_of(facts, &subject)?;
+            let object = ObjectRef::File { path: subject.into_owned() };
+            Some(Finding::new(IncidentKind::FileDrift, Scope::Host(agent), object, evidence))
         };
-        facts.files.values().map(finding).collect()
+        subjects.into_iter().filter_map(finding).collect()
     }
 
-    fn is_due(&self, _: &Snapshot<'_>, _: &ObjectRef, _: &Scope, _: Timestamp) -> bool {
-        true
+    /// What is there for a moment only, as a rule, becomes an incident once it stays.
+    fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
+        let facts = scope.host().and_then(|agent| s.world.hosts.get(&agent));
+        let Some(drift) = facts.and_then(|facts| facts.drift_of(object.name())) else { return true };
+        !living::nature(&drift.path).passes() || now.duration_since(drift.since) >= PASSES
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -60,7 +74,7 @@ impl Cause for FileDrifted {
         let path = incident.object.name();
         let facts = incident.scope.host().and_then(|agent| s.world.hosts.get(&agent));
         match facts {
-            Some(facts) if !facts.files.contains_key(path) => Agreement::Agrees,
+            Some(facts) if facts.drift_of(path).is_none() => Agreement::Agrees,
             Some(_) => Agreement::Disagrees(format!("{path} still differs from its baseline")),
             None => Agreement::Disagrees(format!("unknown: nothing was reported of the host of {path}")),
         }
@@ -75,20 +89,45 @@ impl Cause for FileDrifted {
     }
 }
 
+/// Of one subject and all that belongs to it; `None` where nothing differs.
+fn evidence_of(facts: &HostFacts, subject: &str) -> Option<Vec<String>> {
+    let drift = facts.drift_of(subject)?;
+    let mut lines = evidence(drift);
+    let others: Vec<&FileDrift> =
+        facts.belonging_to(subject).filter(|other| other.path != drift.path).take(MAX_OTHERS + 1).collect();
+    lines.extend(
+        others.iter().take(MAX_OTHERS).map(|other| format!("belongs to it: {} {}", other.path, what(other))),
+    );
+    if others.len() > MAX_OTHERS {
+        lines.push("and more that belongs to it".to_owned());
+    }
+    Some(lines)
+}
+
 fn evidence(drift: &FileDrift) -> Vec<String> {
-    let what = match (drift.baseline.kind.as_str(), drift.current.kind.as_str()) {
+    let what = what(drift);
+    let mut lines = vec![format!("{} {what} (watched root {})", drift.path, drift.root)];
+    lines
+        .extend(drift::of_file(&drift.path, &drift.baseline, &drift.current).iter().map(ToString::to_string));
+    let (before, now) = &drift.attributes;
+    lines.extend(drift::of_attributes(&drift.path, before, now).iter().map(ToString::to_string));
+    if let Some(outlook) = drift.restore.as_ref().filter(|outlook| !outlook.obstacle.is_empty()) {
+        lines.push(format!("cannot be put back as things are: {}", outlook.reason));
+    }
+    if !drift.problem.is_empty() {
+        lines.push(drift.problem.clone());
+    }
+    lines
+}
+
+fn what(drift: &FileDrift) -> &'static str {
+    match (drift.baseline.kind.as_str(), drift.current.kind.as_str()) {
         ("absent", _) => "was added",
         (_, "absent") => "was deleted",
         (_, "unreadable") => "cannot be read",
         (before, now) if before != now => "is another kind of thing",
         _ if drift.baseline.sha256 != drift.current.sha256 => "was changed",
+        _ if drift.baseline.attributes_sha256 != drift.current.attributes_sha256 => "has other attributes",
         _ => "has another mode or owner",
-    };
-    let mut lines = vec![format!("{} {what} (watched root {})", drift.path, drift.root)];
-    lines
-        .extend(drift::of_file(&drift.path, &drift.baseline, &drift.current).iter().map(ToString::to_string));
-    if !drift.problem.is_empty() {
-        lines.push(drift.problem.clone());
     }
-    lines
 }

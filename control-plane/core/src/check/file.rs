@@ -22,6 +22,11 @@ pub(super) fn file(
     require(found, 3, back_to.is_none_or(|to| &now.baseline == to), || {
         format!("the baseline of {path} changed since the plan was made")
     });
+    // Written in place of asking the planner: an agent that says what is in the way would refuse the job.
+    let obstacle = now.restore.as_ref().map_or("", |said| said.obstacle.as_str());
+    require(found, 3, back_to.is_none() || obstacle.is_empty(), || {
+        format!("the agent says that {path} cannot be put back: {obstacle}")
+    });
     let regular = |facts: &FileFacts| ["file", "symlink", "absent"].contains(&facts.kind.as_str());
     // What has no content may be accepted, and is never put back or away.
     let fits = match back_to {

@@ -10,6 +10,12 @@ pub const MAX_DIFF_LINES: usize = 200;
 /// What putting a file back will change: attributes and hashes, then the diff from now to then.
 pub fn restore(drift: &FileDrift) -> Vec<String> {
     let mut lines = lines(&drift::of_file(&drift.path, &drift.current, &drift.baseline));
+    let (before, now) = &drift.attributes;
+    lines.extend(drift::of_attributes(&drift.path, now, before).iter().map(ToString::to_string));
+    if let Some(outlook) = &drift.restore {
+        lines.extend(way(&outlook.way).map(|way| format!("how: {way}")));
+        lines.extend(outlook.loses.iter().map(|lost| format!("lost or left: {lost}")));
+    }
     match (drift.diff.as_str(), drift.diff_withheld.as_str()) {
         ("", "") => {}
         ("", why) => lines.push(format!("content not shown: {why}")),
@@ -21,11 +27,26 @@ pub fn restore(drift: &FileDrift) -> Vec<String> {
 /// What accepting a file as it is will change: attributes and hashes of the baseline, then the diff.
 pub fn accept(drift: &FileDrift) -> Vec<String> {
     let changes = drift::of_file(&drift.path, &drift.baseline, &drift.current);
-    let mut lines: Vec<String> = lines(&changes).iter().map(|line| format!("baseline {line}")).collect();
+    let (before, now) = &drift.attributes;
+    let attributes = drift::of_attributes(&drift.path, before, now);
+    let changes = changes.iter().chain(&attributes);
+    let mut lines: Vec<String> = changes.map(|line| format!("baseline {line}")).collect();
     if !drift.diff.is_empty() {
         lines.extend(bounded(drift.diff.lines().map(str::to_owned).collect()));
     }
     lines
+}
+
+/// How an agent says that it would put a file back; `None` where it removes, which the summary says, or says otherwise.
+fn way(word: &str) -> Option<&'static str> {
+    match word {
+        "replace" => Some("a new file takes its place; written in place if a process has it open by then"),
+        "in_place" => Some(
+            "written in place, since it has other names or is mounted: whoever has it open sees the change",
+        ),
+        "attributes" => Some("set on the file that is there; its content is not written"),
+        _ => None,
+    }
 }
 
 fn lines(changes: &[Drift]) -> Vec<String> {

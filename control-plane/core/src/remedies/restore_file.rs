@@ -4,7 +4,8 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
-use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
+use crate::living::{self, Nature};
+use crate::model::{ActionKind, Alternative, Incident, IncidentKind, Job, JobState, ObjectRef};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{FileDrift, World};
@@ -15,6 +16,8 @@ pub(super) const RESTORABLE: [&str; 3] = ["file", "symlink", "absent"];
 const MAX_KEPT: u64 = 1 << 20;
 /// What an agent says instead of a diff when it holds no copy of a side.
 const NOT_KEPT: &str = "content not kept";
+/// How the reason of a job begins that was refused because something is not as it has to be.
+const UNFIT: &str = "precondition_failed";
 
 pub(super) struct RestoreFile;
 
@@ -56,11 +59,26 @@ impl Remedy for RestoreFile {
                 if drift.problem.is_empty() { String::new() } else { format!(" ({})", drift.problem) }
             ));
         }
+        if let Some(why) = lives(incident, drift, s.world) {
+            return Answer::Recommend(why);
+        }
         if let Some(kind) = unsupported(drift) {
             return Answer::Recommend(format!(
                 "{path} is or was of kind {kind}: only regular files and symbolic links are put back; put it right by hand, or \
                  accept it as it is: `nimbus drift baseline add ID`"
             ));
+        }
+        match &drift.restore {
+            Some(outlook) if !outlook.obstacle.is_empty() => {
+                return Answer::Recommend(format!(
+                    "{path} cannot be put back: {}; put it right by hand, or accept it as it is: `nimbus drift baseline add \
+                     ID`; asked again when that is out of the way",
+                    outlook.reason
+                ));
+            }
+            // It knows better than what follows from sizes.
+            Some(_) => return ask_or_say_why_not(incident, drift, s),
+            None => {}
         }
         if !is_kept(drift) {
             return Answer::Recommend(format!(
@@ -77,7 +95,7 @@ impl Remedy for RestoreFile {
                 drift.sizes.1
             ));
         }
-        Answer::Act(Box::new(restore(drift)))
+        ask_or_say_why_not(incident, drift, s)
     }
 
     fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
@@ -86,6 +104,38 @@ impl Remedy for RestoreFile {
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.file_verify_ms.min(settings.verify_ms)
+    }
+}
+
+/// The restore, unless the very same one was tried: what an agent refused or what did not last is not asked again until
+/// the file, its baseline or what stands in the way is another.
+fn ask_or_say_why_not(incident: &Incident, drift: &FileDrift, s: &Snapshot<'_>) -> Answer {
+    let answer = restore(drift);
+    let tried: Vec<&Job> = s
+        .all_jobs()
+        .filter(|job| job.incident_id == incident.id && job.action == ActionKind::RestoreFile)
+        .filter(|job| job.finished_at.is_some_and(|at| at >= drift.said_at))
+        .filter(|job| s.plan(job.plan_id).and_then(|plan| plan.action.body()) == Some(&answer.action))
+        .collect();
+    let unfit = |job: &&&Job| job.state == JobState::Refused && job.reason.starts_with(UNFIT);
+    let refused = tried.iter().filter(unfit).count();
+    let path = &drift.path;
+    match tried.into_iter().max_by_key(|job| job.finished_at) {
+        // Once may have been bad luck, such as a full disk below the agent's own journal.
+        Some(job) if refused >= 2 => Answer::Recommend(format!(
+            "{path} was not put back, {refused} times: {}; asked again when the file or what is in the way changes",
+            job.reason
+        )),
+        Some(job)
+            if job.applied_at.is_some() && matches!(job.state, JobState::Failed | JobState::Compensated) =>
+        {
+            Answer::Recommend(format!(
+                "{path} was put back and did not stay so: something else writes it. Find what does (configuration \
+                 management, a package, a service), or accept it as it is: `nimbus drift baseline add ID`; asked again when \
+                 it is written otherwise"
+            ))
+        }
+        _ => Answer::Act(Box::new(answer)),
     }
 }
 
@@ -99,7 +149,60 @@ fn is_kept(drift: &FileDrift) -> bool {
 
 /// What an incident's file is like now.
 pub(super) fn drift<'a>(incident: &Incident, world: &'a World) -> Option<&'a FileDrift> {
-    world.hosts.get(&incident.scope.host()?)?.files.get(incident.object.name())
+    world.hosts.get(&incident.scope.host()?)?.drift_of(incident.object.name())
+}
+
+/// Why nobody is asked to put back a file that lives: it is written all the time, or only a part of what changed.
+fn lives(incident: &Incident, drift: &FileDrift, world: &World) -> Option<String> {
+    let facts = world.hosts.get(&incident.scope.host()?)?;
+    let path = &drift.path;
+    let nature = living::nature(path);
+    let is = nature.words();
+    let lines = match drift.lines_lost {
+        0 => "what was written since".to_owned(),
+        1 => "1 line that was written since".to_owned(),
+        more => format!("{more} lines that were written since"),
+    };
+    let leave_out =
+        format!("leave it out of what is watched (`--exclude {path}` of `nimbus-agent` or `nimbus up`)");
+    match nature {
+        Nature::Log => {
+            return Some(format!(
+                "{path} is {is}: it is written all the time, and a restore would lose {lines}; {leave_out}"
+            ));
+        }
+        Nature::Volume => {
+            let dir = incident.object.name().trim_end_matches("/..data");
+            return Some(format!(
+                "{dir} is {is}: a part of it that is put back would break the rest; change the ConfigMap or Secret that it \
+                 comes from, and leave {dir} out of what is watched (`--exclude {dir}` of `nimbus-agent` or `nimbus up`)"
+            ));
+        }
+        Nature::Editor | Nature::Unpacked => {
+            return Some(format!(
+                "{path} is {is} and has been there since {:.0}: somebody may be at work, so nobody is asked to remove it; \
+                 finish that work or remove it by hand",
+                drift.since
+            ));
+        }
+        Nature::Plain | Nature::Leftover => {}
+    }
+    let left = facts
+        .belonging_to(incident.object.name())
+        .find(|other| living::nature(&other.path) == Nature::Leftover);
+    if let Some(left) = left {
+        return Some(format!(
+            "{} is {}: look at both, keep what is right, remove the other by hand, and accept the result: \
+             `nimbus drift baseline add ID`",
+            left.path,
+            Nature::Leftover.words()
+        ));
+    }
+    let times = drift.lives(facts.sample.as_ref().map(|sample| sample.at))?;
+    Some(format!(
+        "{path} changed {times} times within 10 min: it is written all the time, and a restore would lose {lines}; if that \
+         is its use, {leave_out}; asked once it was at rest for 10 min"
+    ))
 }
 
 /// The kind on either side that cannot be handled, if any.

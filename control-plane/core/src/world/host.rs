@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::kind::FILES;
 use nimbus_protocol::{from_micros, v1};
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
+use crate::living;
 use crate::model::FileFacts;
 
 /// Most drifted files kept for one agent; further ones are counted in [`HostFacts::files_not_kept`].
@@ -34,6 +35,57 @@ pub struct FileDrift {
     pub problem: String,
     /// When the agent first saw this difference.
     pub since: Timestamp,
+    /// When it last said something else of it: another state, or another answer whether it could be put back.
+    #[serde(default)]
+    pub said_at: Timestamp,
+    /// What each side has beside content, mode and owner, as far as it is known of both.
+    #[serde(default)]
+    pub attributes: (Vec<Attribute>, Vec<Attribute>),
+    /// Whether the agent could put it back; `None` where it does not say.
+    #[serde(default)]
+    pub restore: Option<RestoreOutlook>,
+    /// Lines that a restore would lose; 0 also where that is not known.
+    #[serde(default)]
+    pub lines_lost: u64,
+    /// When it was seen to become another difference, oldest first; at most [`MAX_CHANGES`], the newest.
+    #[serde(default)]
+    pub changes: Vec<Timestamp>,
+}
+
+/// Most changes of one drifted file that are remembered.
+const MAX_CHANGES: usize = 8;
+/// A file that changed so often within [`LIVES_WITHIN`] is written all the time.
+const LIVES: usize = 3;
+/// See [`LIVES`]; after as long without a change it is at rest again.
+const LIVES_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// An attribute of a file: an extended attribute, an access control list or a flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its value, or what tells it from another one.
+    pub shown: String,
+}
+
+/// Whether a drifted file could be put back, as its agent sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct RestoreOutlook {
+    /// What stands in the way, in one word; empty: nothing does.
+    pub obstacle: String,
+    /// The same as a sentence.
+    pub reason: String,
+    /// How it would be done: `replace`, `in_place`, `attributes`, `remove`.
+    pub way: String,
+    /// What it would lose or leave as it is, one each.
+    pub loses: Vec<String>,
+}
+
+impl RestoreOutlook {
+    /// Is it the same answer, whatever the figures in its words?
+    fn says_the_same(&self, other: &Self) -> bool {
+        (&self.obstacle, &self.way, &self.loses) == (&other.obstacle, &other.way, &other.loses)
+    }
 }
 
 /// What a host's agent last said.
@@ -153,7 +205,7 @@ impl HostFacts {
             self.files_not_kept += 1;
             return true;
         }
-        let drift = FileDrift {
+        let mut drift = FileDrift {
             root: file.root.clone(),
             path: file.path.clone(),
             sizes: (baseline_state.size, current_state.size),
@@ -161,9 +213,21 @@ impl HostFacts {
             diff_withheld: file.diff_withheld.clone(),
             problem: current_state.problem.clone(),
             since: old.map_or(observed_at, |old| old.since),
+            said_at: observed_at,
+            attributes: (attributes(baseline_state), attributes(current_state)),
+            restore: file.restore.as_ref().map(outlook),
+            lines_lost: file.lines_lost,
+            changes: old.map(|old| old.changes.clone()).unwrap_or_default(),
             baseline,
             current,
         };
+        if let Some(old) = old.filter(|old| old.says_the_same(&drift)) {
+            drift.said_at = old.said_at;
+        }
+        if old.is_some_and(|old| old.current != drift.current) {
+            drift.changes.push(observed_at);
+            drift.changes.drain(..drift.changes.len().saturating_sub(MAX_CHANGES));
+        }
         if old == Some(&drift) {
             return false;
         }
@@ -179,9 +243,20 @@ impl HostFacts {
         }
     }
 
-    /// Is there evidence that a file is what was accepted? That nothing was heard of it is none.
+    /// The drift that is told of `subject`: its own, or that of something that belongs to it.
+    pub fn drift_of(&self, subject: &str) -> Option<&FileDrift> {
+        self.files.get(subject).or_else(|| self.belonging_to(subject).next())
+    }
+
+    /// What drifts and belongs to `subject`, beside itself.
+    pub fn belonging_to<'a>(&'a self, subject: &str) -> impl Iterator<Item = &'a FileDrift> {
+        below(&self.files, subject).map(|(_, drift)| drift)
+    }
+
+    /// Is there evidence that a file, and what belongs to it, is what was accepted? That nothing was heard of it is none.
     pub fn agrees(&self, path: &str) -> bool {
-        !self.files.contains_key(path) && (self.matched.contains_key(path) || self.pass.complete)
+        let matched = || self.matched.contains_key(path) || below(&self.matched, path).next().is_some();
+        self.drift_of(path).is_none() && (self.pass.complete || matched())
     }
 
     fn mark(&mut self, phase: v1::sync_mark::Phase) -> bool {
@@ -201,6 +276,40 @@ impl HostFacts {
     }
 }
 
+impl FileDrift {
+    /// How often it changed of late, if it is written all the time; `heard` is when its host was last heard of, by that
+    /// host's own clock.
+    pub fn lives(&self, heard: Option<Timestamp>) -> Option<usize> {
+        let now = self.changes.last().copied().max(heard)?;
+        let late = self.changes.iter().filter(|at| now.duration_since(**at) < LIVES_WITHIN).count();
+        (late >= LIVES).then_some(late)
+    }
+
+    /// Is it the same difference, with the same answer whether it could be put back?
+    fn says_the_same(&self, other: &Self) -> bool {
+        let outlook = match (&self.restore, &other.restore) {
+            (Some(one), Some(other)) => one.says_the_same(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        outlook && (&self.baseline, &self.current) == (&other.baseline, &other.current)
+    }
+}
+
+fn attributes(state: &v1::FileState) -> Vec<Attribute> {
+    let all = state.attributes.iter().flat_map(|attributes| &attributes.all);
+    all.map(|one| Attribute { name: one.name.clone(), shown: one.shown.clone() }).collect()
+}
+
+fn outlook(said: &v1::RestoreOutlook) -> RestoreOutlook {
+    RestoreOutlook {
+        obstacle: said.obstacle.clone(),
+        reason: said.reason.clone(),
+        way: said.way.clone(),
+        loses: said.loses.clone(),
+    }
+}
+
 fn facts(state: &v1::FileState) -> FileFacts {
     FileFacts {
         kind: state.kind.clone(),
@@ -208,6 +317,7 @@ fn facts(state: &v1::FileState) -> FileFacts {
         uid: state.uid,
         gid: state.gid,
         sha256: state.sha256.clone(),
+        attributes_sha256: state.attributes.as_ref().map(|all| all.sha256.clone()).unwrap_or_default(),
     }
 }
 
@@ -234,6 +344,14 @@ fn sample(at: Timestamp, host: &v1::Host) -> HostSample {
         disks: host.disks.iter().map(disk).collect(),
         uptime_s: host.uptime_seconds,
     }
+}
+
+/// What belongs to `subject` by its path, but not itself. All of it begins alike.
+fn below<'a, T>(all: &'a BTreeMap<String, T>, subject: &str) -> impl Iterator<Item = (&'a String, &'a T)> {
+    let start = subject.strip_suffix("data").filter(|start| start.ends_with("/..")).unwrap_or(subject);
+    all.range(start.to_owned()..)
+        .take_while(move |(path, _)| path.starts_with(start))
+        .filter(move |(path, _)| *path != subject && living::subject(path) == subject)
 }
 
 /// The time of an observation.

@@ -6,6 +6,9 @@ use nimbus_protocol::v1::observation::Body;
 use super::bounds::{DIFF, ITEMS, NAME, PATH, TEXT, UID, WORD, cut, cut_digest, is_cluster_uid, is_name};
 use super::kube;
 
+/// Most things that a restore is said to lose.
+const LOSSES: usize = 8;
+
 /// Cuts what is too long; false where the observation cannot be kept at all.
 pub fn sanitize(observation: &mut v1::Observation) -> bool {
     if !observation.cluster_uid.is_empty() && !is_cluster_uid(&observation.cluster_uid) {
@@ -31,6 +34,21 @@ pub fn sanitize(observation: &mut v1::Observation) -> bool {
                 cut(&mut state.kind, WORD);
                 cut(&mut state.problem, TEXT);
                 cut_digest(&mut state.sha256);
+                if let Some(attributes) = &mut state.attributes {
+                    cut_digest(&mut attributes.sha256);
+                    attributes.all.truncate(ITEMS);
+                    for attribute in &mut attributes.all {
+                        cut(&mut attribute.name, NAME);
+                        cut(&mut attribute.shown, TEXT);
+                    }
+                }
+            }
+            if let Some(restore) = &mut file.restore {
+                cut(&mut restore.obstacle, WORD);
+                cut(&mut restore.way, WORD);
+                cut(&mut restore.reason, TEXT);
+                restore.loses.truncate(LOSSES);
+                restore.loses.iter_mut().for_each(|lost| cut(lost, TEXT));
             }
             is_name(&file.path, PATH) && is_name(&file.root, PATH)
         }

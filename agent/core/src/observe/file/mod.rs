@@ -5,12 +5,22 @@
 //! hashes alone for what is binary, large or looks like a secret on either side. The daemon reads files and keeps the
 //! baseline.
 
+pub mod attributes;
 mod diff;
+pub mod identity;
+pub mod lines;
+pub mod name;
+pub mod outlook;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use nimbus_protocol::v1;
 
+use self::attributes::Attributes;
+use self::identity::Identity;
+use self::outlook::Outlook;
 use super::secret::looks_secret;
 
 /// Most bytes of a file that is read: its content is hashed, and kept for a restore. A longer file is compared by size,
@@ -79,6 +89,19 @@ pub struct Entry {
     pub sha256: Option<[u8; 32]>,
     /// Why it could not be read; empty unless it is unreadable.
     pub problem: String,
+    /// What else a file or a directory has; `None` where that is not known. Of other kinds it never is.
+    pub attributes: Option<Arc<Attributes>>,
+    /// Which file it is, and how many names it has. No part of what it should be: a file may be replaced by its like.
+    pub held: Option<Held>,
+}
+
+/// The file behind a name, which others may hold by another name or an open descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Which one.
+    pub identity: Identity,
+    /// Its names on its file system.
+    pub names: u64,
 }
 
 /// What stands for the hash of the content of a file that is too long to be read: its size, and the seconds and
@@ -91,7 +114,17 @@ pub fn unread_hash(size: u64, modified: (i64, u64)) -> [u8; 32] {
 impl Entry {
     /// The state of a path where nothing is.
     pub fn absent() -> Self {
-        Self { kind: Kind::Absent, mode: 0, uid: 0, gid: 0, size: 0, sha256: None, problem: String::new() }
+        Self {
+            kind: Kind::Absent,
+            mode: 0,
+            uid: 0,
+            gid: 0,
+            size: 0,
+            sha256: None,
+            problem: String::new(),
+            attributes: None,
+            held: None,
+        }
     }
 
     /// True for a file that is too long to be read.
@@ -113,10 +146,12 @@ impl Entry {
             size: self.size,
             sha256: self.sha256.map(Vec::from).unwrap_or_default(),
             problem,
+            attributes: self.attributes.as_ref().map(|attributes| attributes.to_message()),
         }
     }
 
-    /// From a stored state; `None` for an unknown kind or a hash that is not 32 bytes.
+    /// From a stored state, without its attributes, of which a state has no more than a digest; `None` for an unknown kind
+    /// or a hash that is not 32 bytes.
     pub fn from_state(state: &v1::FileState) -> Option<Self> {
         let sha256 = match state.sha256.as_slice() {
             [] => None,
@@ -132,11 +167,13 @@ impl Entry {
             size: state.size,
             sha256,
             problem,
+            attributes: None,
+            held: None,
         })
     }
 
-    /// True where nothing that counts as drift differs: kind, content, owner, and mode (which means nothing on a symbolic
-    /// link). An unreadable state is unknown, so it is the same as nothing, not even as itself.
+    /// True where nothing that counts as drift differs: kind, content, owner, mode (which means nothing on a symbolic link),
+    /// and attributes where they are known on both sides. An unreadable state is unknown, so it is the same as nothing, not even as itself.
     pub fn same(&self, other: &Self) -> bool {
         if self.kind != other.kind {
             return false;
@@ -146,8 +183,23 @@ impl Entry {
             Kind::Unreadable => false,
             Kind::Absent => true,
             Kind::Symlink => but_for_the_mode,
-            Kind::File | Kind::Directory | Kind::Other => but_for_the_mode && self.mode == other.mode,
+            Kind::File | Kind::Directory | Kind::Other => {
+                but_for_the_mode && self.mode == other.mode && self.same_attributes(other)
+            }
         }
+    }
+
+    /// True where the attributes of both are the same, or not known.
+    pub fn same_attributes(&self, other: &Self) -> bool {
+        match (&self.attributes, &other.attributes) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        }
+    }
+
+    /// True where this kind of thing has attributes.
+    pub fn has_attributes(&self) -> bool {
+        matches!(self.kind, Kind::File | Kind::Directory)
     }
 }
 
@@ -167,25 +219,34 @@ pub fn compare(
     baseline: &Entry,
     current: &Entry,
     contents: Contents<'_>,
+    outlook: Option<&Outlook>,
 ) -> v1::File {
     let (diff, withheld) = match shown(path, baseline, current, contents) {
         Ok(diff) => (diff, ""),
         Err(why) => (String::new(), why),
     };
+    let (mut before, mut after) = (baseline.to_state(), current.to_state());
+    // What is known of one side alone is no difference.
+    let comparable = baseline.has_attributes() && current.has_attributes();
+    if comparable && (before.attributes.is_none() || after.attributes.is_none()) {
+        (before.attributes, after.attributes) = (None, None);
+    }
     v1::File {
         root: root.to_owned(),
         path: path.to_owned(),
-        baseline: Some(baseline.to_state()),
-        current: Some(current.to_state()),
+        baseline: Some(before),
+        current: Some(after),
         diff,
         diff_withheld: withheld.to_owned(),
         first_pass: false,
+        restore: outlook.map(Outlook::to_message),
+        ..Default::default()
     }
 }
 
 /// The observation of a path that was first seen and became the baseline.
 pub fn first_pass(root: &str, path: &str, entry: &Entry) -> v1::File {
-    let file = compare(root, path, entry, entry, Contents::default());
+    let file = compare(root, path, entry, entry, Contents::default(), None);
     v1::File { first_pass: true, ..file }
 }
 

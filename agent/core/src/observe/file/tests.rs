@@ -14,12 +14,14 @@ fn entry(content: &[u8]) -> Entry {
         size: content.len() as u64,
         sha256: Some(nimbus_protocol::sha256(content)),
         problem: String::new(),
+        attributes: None,
+        held: None,
     }
 }
 
 fn changed(path: &str, before: &[u8], after: &[u8]) -> v1::File {
     let contents = Contents { before: Some(before), after: Some(after) };
-    compare("/etc/app", path, &entry(before), &entry(after), contents)
+    compare("/etc/app", path, &entry(before), &entry(after), contents, None)
 }
 
 #[test]
@@ -36,10 +38,10 @@ fn a_text_change_shows_a_diff() {
 #[test]
 fn added_and_deleted_files_show_all_lines() {
     let contents = Contents { before: None, after: Some(b"new\n") };
-    let added = compare("/r", "/r/x", &Entry::absent(), &entry(b"new\n"), contents);
+    let added = compare("/r", "/r/x", &Entry::absent(), &entry(b"new\n"), contents, None);
     assert!(added.diff.contains("\n+new\n"), "{}", added.diff);
     let contents = Contents { before: Some(b"old\n"), after: None };
-    let deleted = compare("/r", "/r/x", &entry(b"old\n"), &Entry::absent(), contents);
+    let deleted = compare("/r", "/r/x", &entry(b"old\n"), &Entry::absent(), contents, None);
     assert!(deleted.diff.contains("\n-old\n"), "{}", deleted.diff);
     assert_eq!(deleted.current.unwrap().kind, "absent");
 }
@@ -64,18 +66,18 @@ fn what_is_withheld_says_why() {
     }
     let mode = Entry { mode: 0o600, ..entry(b"a") };
     assert_eq!(
-        compare("/r", "/r/x", &entry(b"a"), &mode, Contents::default()).diff_withheld,
+        compare("/r", "/r/x", &entry(b"a"), &mode, Contents::default(), None).diff_withheld,
         "attributes only"
     );
-    let lost = compare("/r", "/r/x", &entry(b"a"), &entry(b"b"), Contents::default());
+    let lost = compare("/r", "/r/x", &entry(b"a"), &entry(b"b"), Contents::default(), None);
     assert_eq!(lost.diff_withheld, "content not kept");
     let closed = Entry { kind: Kind::Unreadable, sha256: None, problem: "denied".into(), ..entry(b"") };
     assert_eq!(
-        compare("/r", "/r/x", &entry(b"a"), &closed, Contents::default()).diff_withheld,
+        compare("/r", "/r/x", &entry(b"a"), &closed, Contents::default(), None).diff_withheld,
         "content not kept"
     );
     let contents = Contents { before: Some(b"a"), after: None };
-    assert_eq!(compare("/r", "/r/x", &entry(b"a"), &closed, contents).diff_withheld, "unreadable");
+    assert_eq!(compare("/r", "/r/x", &entry(b"a"), &closed, contents, None).diff_withheld, "unreadable");
 }
 
 #[test]
@@ -131,7 +133,7 @@ fn a_file_that_is_too_long_to_be_read_says_how_it_is_compared() {
     assert!(one.to_state().problem.contains("longer than 1024 KiB"));
     assert_eq!(Entry::from_state(&one.to_state()), Some(one.clone()));
     assert_eq!(long(MAX_READ, (7, 1)).to_state().problem, "");
-    let file = compare("/r", "/r/x", &entry(b"a"), &one, Contents { before: Some(b"a"), after: None });
+    let file = compare("/r", "/r/x", &entry(b"a"), &one, Contents { before: Some(b"a"), after: None }, None);
     assert_eq!((file.diff_withheld.as_str(), file.diff.as_str()), ("too large", ""));
 }
 

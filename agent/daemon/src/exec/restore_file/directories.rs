@@ -13,8 +13,9 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::watch::files::extended::{self, Forbidding};
+use crate::watch::files::place;
 use crate::watch::files::root::{RESTORING, Root};
-use crate::watch::files::tree;
 
 /// The name that a job's new file or directory has until it is whole.
 pub(super) fn temporary(job_id: JobId) -> OsString {
@@ -36,19 +37,19 @@ pub(super) type Place = (OwnedFd, OsString);
 
 /// The file's directory; parents that are gone are made again as the baseline has them, and noted in `made`.
 pub(super) fn parent(
-    root: &Root,
+    root: &mut Root,
     relative: &str,
     temporary: &OsStr,
     made: &mut Vec<Place>,
 ) -> io::Result<Place> {
-    match tree::open_parent(root.path(), relative) {
+    match root.open_parent(relative) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened,
     }
     let ends = std::iter::once(0).chain(relative.match_indices('/').map(|(at, _)| at));
     for end in ends {
         let above = &relative[..end];
-        let (dir, name) = tree::open_parent(root.path(), above)?;
+        let (dir, name) = root.open_parent(above)?;
         match rustix::fs::statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => continue,
             Err(Errno::NOENT) => {}
@@ -58,11 +59,22 @@ pub(super) fn parent(
         if should.kind != Kind::Directory {
             return Err(io::Error::new(io::ErrorKind::NotFound, "a parent that the baseline does not have"));
         }
-        if make_directory(dir.as_fd(), &name, temporary, |new| set_owner_and_mode(new, &should))? {
+        let mut new = None;
+        let prepare = |made: BorrowedFd<'_>| {
+            new = Some(place::identity(made)?);
+            set_owner_and_mode(made, &should)?;
+            let attributes = should.attributes.as_deref();
+            attributes.map_or(Ok(()), |attributes| extended::set(made, attributes, Forbidding::Later))
+        };
+        if make_directory(dir.as_fd(), &name, temporary, prepare)? {
+            if let (true, Some(new)) = (above.is_empty(), new) {
+                // The root that the baseline saw is gone, and this very directory takes its place.
+                root.pin_made(new);
+            }
             made.push((dir, name));
         }
     }
-    tree::open_parent(root.path(), relative)
+    root.open_parent(relative)
 }
 
 /// Makes a directory that is there with its owner and mode or not at all: `prepare` sets them while it has another name.
@@ -116,7 +128,7 @@ pub(super) fn remove_left_over(root: &Root, path: &str, job_id: JobId) -> Result
     let above = std::iter::once(0).chain(relative.match_indices('/').map(|(at, _)| at));
     for end in above.chain([relative.len()]) {
         // Where a directory is gone or cannot be reached, nothing was begun below that could still be there.
-        let Ok((dir, _)) = tree::open_parent(root.path(), &relative[..end]) else { return Ok(()) };
+        let Ok((dir, _)) = root.open_parent(&relative[..end]) else { return Ok(()) };
         remove_temporary(dir.as_fd(), &temporary(job_id)).map_err(|error| {
             format!("expected to remove {RESTORING}{job_id} at or above {path}, found: {error}")
         })?;

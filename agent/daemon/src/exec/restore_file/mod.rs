@@ -1,9 +1,11 @@
 //! The executor of `restore_file`: returns a watched file to its baseline (content, mode and owner, or absence).
 //!
 //! Content is replaced by way of a temporary file in the same directory, synced before it is renamed, so that a crash
-//! leaves the old or the new file and never a half one; a parent that is gone is made the same way. No symbolic link is
-//! followed. Where only plain permission bits differ, the file stays and only those are changed, on the very file that
-//! was checked. Once the time to act is over nothing is changed any more.
+//! leaves the old or the new file and never a half one; a parent that is gone is made the same way. A file that others hold
+//! is written in place instead ([`in_place`]). No symbolic link is
+//! followed. Where only plain permission bits and attributes differ, the file stays and only those are changed, on
+//! the very file that was checked. Every directory is opened from the root's own, which must be the one that its baseline was taken of, and
+//! once more before the last step. Once the time to act is over nothing is changed any more.
 //!
 //! A restore counts as failed only where something else changed the file again. Putting back what was there before the
 //! job would then overwrite what somebody wrote after it, so nothing is written: where the file is already as it was
@@ -11,18 +13,25 @@
 
 mod directories;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod held_tests;
+mod in_place;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod race_tests;
+#[cfg(test)]
 mod tests;
 mod write;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::AgentRules as _;
 use nimbus_agent_core::action::file::as_expected;
 use nimbus_agent_core::action::restore_file::FileNow;
 use nimbus_agent_core::admit::AdmittedJob;
-use nimbus_agent_core::observe::file::{Entry, Kind, MAX_READ};
+use nimbus_agent_core::observe::file::{Entry, Kind};
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1;
 use rustix::fs::{AtFlags, unlinkat};
@@ -33,6 +42,9 @@ use super::remedy::{
 };
 use crate::watch::files::root::Root;
 use write::{Stop, StopOnDrop};
+
+/// Longest wait to look at a file again after a restore was refused.
+const OBSERVE: Duration = Duration::from_secs(2);
 
 pub(super) struct RestoreFile {
     shared: Arc<Shared>,
@@ -52,6 +64,17 @@ impl RestoreFile {
     ) -> Option<T> {
         let action = self.action.clone();
         self.shared.files.with(&self.action.root, move |root| work(root, &action)).await
+    }
+
+    /// Puts back what a crash in the middle of a write in place left half written. `None` when its root is not watched.
+    async fn recover(&self) -> Option<Result<(), String>> {
+        let job_id = self.job_id;
+        self.at_root(move |root, action| {
+            let Some(relative) = root.relative(&action.path).map(str::to_owned) else { return Ok(()) };
+            let should = root.baseline(&relative);
+            in_place::recover(root, &relative, &should, job_id)
+        })
+        .await
     }
 
     /// Observes what stands there now, if the root is free before it is too late; the watcher observes it otherwise.
@@ -82,6 +105,11 @@ pub(super) fn relative(root: &Root, path: &str) -> Result<String, Refusal> {
     })
 }
 
+/// The way to the root leads to what its baseline saw: nothing is read or written elsewhere.
+pub(super) fn standing(root: &Root) -> Result<(), Refusal> {
+    root.astray().map_or(Ok(()), |why| Err(precondition(why)))
+}
+
 /// A root that this agent does not watch.
 pub(super) fn unwatched(root: &str) -> Refusal {
     precondition(format!("expected {root} to be a watched root of this agent, found that it is not"))
@@ -90,20 +118,11 @@ pub(super) fn unwatched(root: &str) -> Refusal {
 /// What is wanted, with its content, if all is as it was planned.
 fn baseline_to_restore(root: &Root, action: &v1::RestoreFile) -> Result<(String, Entry, Vec<u8>), Refusal> {
     let relative = relative(root, &action.path)?;
+    standing(root)?;
     let (baseline, now) = (root.baseline(&relative), root.look(&relative).entry);
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
-    if baseline.is_unread() || now.is_unread() {
-        return Err(precondition(format!(
-            "expected a file of at most {} KiB, found a longer one: such files are compared by size and modification \
-             time, which is not enough to replace them",
-            MAX_READ >> 10
-        )));
-    }
-    if baseline.kind == Kind::Absent && root.is_incomplete(&relative) {
-        return Err(precondition(
-            "expected to know what was there when the baseline was taken, found that its directory could not be \
-             read then: nothing is removed there",
-        ));
+    if let Err((_, reason)) = root.outlook(&relative, &now).way {
+        return Err(write::in_the_way(action, &reason));
     }
     if root.is_unseen(&relative) {
         return Err(precondition(
@@ -146,7 +165,7 @@ fn restore_path(
     let done = directories::parent(root, &relative, &directories::temporary(job_id), &mut made)
         .map_err(|error| write::failed("open its directory", &error))
         .and_then(|place| {
-            write::replace(root, action, (&relative, &baseline, &content), place, job_id, stop)
+            write::put_back(root, action, (&relative, &baseline, &content), place, job_id, stop)
         });
     if matches!(done, Err(ActError::Refused(_) | ActError::Failed(_))) {
         // Nothing was changed: not the parents either. One that somebody uses by now is not empty and stays.
@@ -174,7 +193,12 @@ fn compensation_of(action: &v1::RestoreFile, now: &v1::FileState) -> Compensatio
 impl Remedy for RestoreFile {
     async fn check(&mut self) -> Result<(), Refusal> {
         let checked = self.at_root(|root, action| baseline_to_restore(root, action).map(|_| ())).await;
-        checked.unwrap_or_else(|| Err(unwatched(&self.action.root)))
+        let checked = checked.unwrap_or_else(|| Err(unwatched(&self.action.root)));
+        if checked.is_err() {
+            // What is in the way is told with the drift, so that nobody is asked again while it is.
+            self.observe_again(tokio::time::Instant::now() + OBSERVE).await;
+        }
+        checked
     }
 
     fn checkpoint(&self) -> Vec<u8> {
@@ -199,6 +223,9 @@ impl Remedy for RestoreFile {
     }
 
     async fn probe(&mut self) -> Effect {
+        if let Some(Err(problem)) = self.recover().await {
+            return Effect::Unknown(problem);
+        }
         match self.matches_baseline().await {
             Some(true) => Effect::Present,
             Some(false) => Effect::Absent,
@@ -255,6 +282,9 @@ impl Remedy for RestoreFile {
     }
 
     async fn clean_up(&mut self) -> Result<(), String> {
+        if let Some(Err(problem)) = self.recover().await {
+            return Err(problem);
+        }
         let job_id = self.job_id;
         let removed =
             self.at_root(move |root, action| directories::remove_left_over(root, &action.path, job_id));

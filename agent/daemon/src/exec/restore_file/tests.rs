@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use nimbus_agent_core::Code;
+use nimbus_agent_core::observe::file::MAX_READ;
 use std::io;
 use std::os::fd::AsFd as _;
 
@@ -78,8 +79,7 @@ fn walk(dir: &std::path::Path) -> Vec<String> {
 }
 
 fn facts(entry: &Entry) -> v1::FileFacts {
-    let state = entry.to_state();
-    v1::FileFacts { kind: state.kind, mode: state.mode, uid: state.uid, gid: state.gid, sha256: state.sha256 }
+    nimbus_agent_core::action::file::facts(&entry.to_state())
 }
 
 fn reason(result: Result<String, ActError>) -> String {
@@ -132,7 +132,7 @@ fn a_directory_that_is_made_again_is_there_as_it_should_be_or_not_at_all() {
     std::fs::set_permissions(site.at.join("conf"), PermissionsExt::from_mode(0o750)).unwrap();
     site.root.accept("conf", |_| true).unwrap();
     std::fs::remove_dir_all(site.at.join("conf")).unwrap();
-    let (dir, name) = tree::open_parent(site.root.path(), "conf").unwrap();
+    let (dir, name) = site.root.open_parent("conf").unwrap();
     let temporary = temporary(JOB.parse().unwrap());
     // Whatever ends it on the way: the next try finds no directory that only looks finished.
     let refused =
@@ -169,7 +169,7 @@ fn an_added_file_that_changed_since_it_was_checked_is_not_removed() {
     let site = Site::new();
     std::fs::write(site.at.join("conf/extra"), "x").unwrap();
     let before = site.root.look("conf/extra");
-    let (dir, name) = tree::open_parent(site.root.path(), "conf/extra").unwrap();
+    let (dir, name) = site.root.open_parent("conf/extra").unwrap();
     unchanged(&site.root, "conf/extra", dir.as_fd(), &name, &before).unwrap();
     std::fs::write(site.at.join("conf/extra"), "now it matters").unwrap();
     let changed = unchanged(&site.root, "conf/extra", dir.as_fd(), &name, &before);
@@ -264,12 +264,25 @@ fn once_its_time_is_over_nothing_is_changed() {
 }
 
 #[test]
-fn a_mode_is_not_set_through_another_name_of_the_file() {
+fn nothing_is_set_or_written_through_a_name_that_somebody_put_there() {
     let mut site = Site::new();
-    std::fs::hard_link(site.at.join("run.sh"), site.at.join("other")).unwrap();
-    std::fs::set_permissions(site.at.join("run.sh"), PermissionsExt::from_mode(0o600)).unwrap();
-    assert!(reason(site.restore("run.sh")).contains("other names"));
-    assert_eq!(std::fs::metadata(site.at.join("other")).unwrap().mode() & 0o7777, 0o600);
+    let outside = tempfile::tempdir_in(site.at.parent().unwrap()).unwrap();
+    let foreign = outside.path().join("foreign");
+    std::fs::write(&foreign, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&foreign, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::remove_file(site.at.join("run.sh")).unwrap();
+    std::fs::hard_link(&foreign, site.at.join("run.sh")).unwrap();
+    let done = site.restore("run.sh").unwrap();
+    assert!(done.contains("other name, which keep"), "{done}");
+    assert!(site.is_right("run.sh"));
+    let now = std::fs::metadata(&foreign).unwrap();
+    assert_eq!((now.mode() & 0o7777, now.nlink()), (0o600, 1));
+    std::fs::write(&foreign, "another's").unwrap();
+    std::fs::remove_file(site.at.join("run.sh")).unwrap();
+    std::fs::hard_link(&foreign, site.at.join("run.sh")).unwrap();
+    site.restore("run.sh").unwrap();
+    assert!(site.is_right("run.sh"));
+    assert_eq!(std::fs::read_to_string(&foreign).unwrap(), "another's");
 }
 
 #[test]

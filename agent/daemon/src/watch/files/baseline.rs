@@ -2,7 +2,8 @@
 //!
 //! `baseline/<root's hash>.index` is replaced atomically and carries its own SHA-256; a damaged one is a problem, never
 //! silently a new baseline. `baseline/blobs/<hash>` (0600) holds the content of files of at most 1 MiB, together at most
-//! 256 MiB; beyond that only hashes are kept, and a restore is refused with that reason.
+//! 256 MiB; beyond that only hashes are kept, and a restore is refused with that reason. `baseline/copies/<job>` is what a
+//! restore that runs writes over.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -10,9 +11,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use nimbus_agent_core::observe::file::Entry;
+#[cfg(doc)]
+use nimbus_agent_core::observe::file::MAX_READ;
+use nimbus_agent_core::observe::file::attributes::Attributes;
+use nimbus_agent_core::observe::file::identity::{Identity, Pin};
+use nimbus_agent_core::observe::file::{Entry, Held, name};
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::{sha256, v1};
 use prost::Message;
 
@@ -47,6 +53,44 @@ struct IndexFile {
     /// What was the baseline of a path before a person accepted the present one.
     #[prost(message, repeated, tag = "7")]
     earlier: Vec<IndexEntry>,
+    /// The directories that it was taken in; none in the index of an older agent.
+    #[prost(message, optional, tag = "8")]
+    pin: Option<PinFile>,
+    /// Paths are written as [`name::escape`] writes them; an older agent wrote those that are text as they are.
+    #[prost(bool, tag = "9")]
+    escaped: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PinFile {
+    #[prost(string, tag = "1")]
+    boot: String,
+    #[prost(message, optional, tag = "2")]
+    parent: Option<IdentityFile>,
+    #[prost(message, optional, tag = "3")]
+    root: Option<IdentityFile>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct IdentityFile {
+    #[prost(uint64, tag = "1")]
+    device: u64,
+    #[prost(uint64, tag = "2")]
+    inode: u64,
+    #[prost(int64, tag = "3")]
+    born_ns: i64,
+}
+
+impl From<Identity> for IdentityFile {
+    fn from(Identity { device, inode, born_ns }: Identity) -> Self {
+        Self { device, inode, born_ns }
+    }
+}
+
+impl From<IdentityFile> for Identity {
+    fn from(IdentityFile { device, inode, born_ns }: IdentityFile) -> Self {
+        Self { device, inode, born_ns }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -55,6 +99,36 @@ struct IndexEntry {
     path: String,
     #[prost(message, optional, tag = "2")]
     state: Option<v1::FileState>,
+    /// What a restore sets beside content, mode and owner; none where it is not known.
+    #[prost(message, optional, tag = "3")]
+    attributes: Option<AttributesFile>,
+    /// Which file it was, and how many names it had.
+    #[prost(message, optional, tag = "4")]
+    held: Option<HeldFile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AttributesFile {
+    #[prost(uint32, tag = "1")]
+    flags: u32,
+    #[prost(message, repeated, tag = "2")]
+    extended: Vec<ExtendedFile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct ExtendedFile {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct HeldFile {
+    #[prost(message, optional, tag = "1")]
+    identity: Option<IdentityFile>,
+    #[prost(uint64, tag = "2")]
+    names: u64,
 }
 
 /// A root's baseline: what each path below it should be. A path that is not in it should be absent, unless it is below
@@ -73,6 +147,8 @@ pub struct Index {
     pub mounts: Vec<String>,
     /// When the baseline was first taken, seconds since the Unix epoch.
     pub taken_at: i64,
+    /// The directories that it was taken in; `None` in the index of an older agent.
+    pub pin: Option<Pin>,
 }
 
 /// Why a baseline cannot be used.
@@ -116,6 +192,7 @@ impl Baselines {
     pub fn open(dir: &Path) -> io::Result<Self> {
         let blobs = dir.join("blobs");
         nimbus_platform::create_private_dir(&blobs)?;
+        nimbus_platform::create_private_dir(&dir.join("copies"))?;
         let mut bytes = 0;
         for blob in std::fs::read_dir(&blobs)? {
             bytes += blob?.metadata()?.len();
@@ -124,7 +201,8 @@ impl Baselines {
         Ok(Self { dir: dir.to_owned(), blob_bytes: AtomicU64::new(bytes), unsynced })
     }
 
-    fn index_path(&self, root: &str) -> PathBuf {
+    /// Where the baseline of `root` is kept.
+    pub fn index_path(&self, root: &str) -> PathBuf {
         self.dir.join(format!("{}.index", &hex(&sha256(root.as_bytes()))[..32]))
     }
 
@@ -147,13 +225,41 @@ impl Baselines {
         let unknown = || damaged("an entry without a known state");
         let entries = by_path(file.entries).ok_or_else(unknown)?;
         let earlier = by_path(file.earlier).ok_or_else(unknown)?;
-        let IndexFile { reported, incomplete, mounts, taken_at, .. } = file;
-        Ok(Some(Index { entries, earlier, reported, incomplete, mounts, taken_at }))
+        let IndexFile { mut reported, mut incomplete, mut mounts, taken_at, .. } = file;
+        let (mut entries, mut earlier) = (entries, earlier);
+        if !file.escaped {
+            for texts in [&mut reported, &mut incomplete, &mut mounts] {
+                for text in texts {
+                    *text = name::escape(text.as_bytes()).into_owned();
+                }
+            }
+            for all in [&mut entries, &mut earlier] {
+                let escaped =
+                    |(path, entry): (Box<str>, Entry)| (name::escape(path.as_bytes()).into(), entry);
+                *all = std::mem::take(all).into_iter().map(escaped).collect();
+            }
+        }
+        let pin = file.pin.and_then(|pin| {
+            let parent = pin.parent?.into();
+            Some(Pin { boot: pin.boot, parent, root: pin.root.map(Identity::from) })
+        });
+        Ok(Some(Index { entries, earlier, reported, incomplete, mounts, taken_at, pin }))
     }
 
     /// Makes a root's baseline durable, with the blobs written before.
     pub fn save(&self, root: &str, index: &Index) -> Result<(), BaselineError> {
+        self.write(root, index, true)
+    }
+
+    /// As agents did before they wrote names in escaped form.
+    #[cfg(test)]
+    pub(super) fn save_as_an_older_agent(&self, root: &str, index: &Index) {
+        self.write(root, index, false).unwrap();
+    }
+
+    fn write(&self, root: &str, index: &Index, escaped: bool) -> Result<(), BaselineError> {
         let file = IndexFile {
+            escaped,
             root: root.to_owned(),
             entries: listed(&index.entries),
             earlier: listed(&index.earlier),
@@ -161,6 +267,11 @@ impl Baselines {
             incomplete: index.incomplete.clone(),
             mounts: index.mounts.clone(),
             taken_at: index.taken_at,
+            pin: index.pin.as_ref().map(|pin| PinFile {
+                boot: pin.boot.clone(),
+                parent: Some(pin.parent.into()),
+                root: pin.root.map(IdentityFile::from),
+            }),
         };
         let body = file.encode_to_vec();
         let mut bytes = Vec::with_capacity(MAGIC.len() + body.len() + 32);
@@ -240,10 +351,38 @@ impl Baselines {
         Ok(true)
     }
 
+    /// Is content of this hash and length kept? Whether it is whole is seen when it is read.
+    pub fn has(&self, hash: &[u8; 32], size: u64) -> bool {
+        // The target of a link has no size of its own.
+        std::fs::metadata(self.blob_path(hash)).is_ok_and(|blob| blob.len() == size || size == 0)
+    }
+
     /// Content by its hash; `None` when it is not kept or no longer what it was.
     pub fn blob(&self, hash: &[u8; 32]) -> io::Result<Option<Vec<u8>>> {
         let content = nimbus_platform::read_optional(&self.blob_path(hash))?;
         Ok(content.filter(|content| sha256(content) == *hash))
+    }
+
+    fn copy_path(&self, job_id: JobId) -> PathBuf {
+        self.dir.join("copies").join(job_id.to_string())
+    }
+
+    /// Keeps, durably, what a job is about to write over. At most [`MAX_READ`] bytes for each job that runs.
+    pub fn keep_copy(&self, job_id: JobId, content: &[u8]) -> io::Result<()> {
+        nimbus_platform::write_atomic(&self.copy_path(job_id), content, 0o600)
+    }
+
+    /// What a job was about to write over; `None` where it wrote nothing, or ended.
+    pub fn copy(&self, job_id: JobId) -> io::Result<Option<Vec<u8>>> {
+        nimbus_platform::read_optional(&self.copy_path(job_id))
+    }
+
+    /// The job ended: its copy is not needed any more.
+    pub fn remove_copy(&self, job_id: JobId) -> io::Result<()> {
+        match std::fs::remove_file(self.copy_path(job_id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Removes content that no baseline names, also not that of a root which is not watched at present. While any index
@@ -275,16 +414,42 @@ impl Baselines {
 }
 
 fn listed(entries: &BTreeMap<Box<str>, Entry>) -> Vec<IndexEntry> {
-    entries
-        .iter()
-        .map(|(path, entry)| IndexEntry { path: path.to_string(), state: Some(entry.to_state()) })
-        .collect()
+    entries.iter().map(|(path, entry)| IndexEntry::of(path, entry)).collect()
+}
+
+impl IndexEntry {
+    fn of(path: &str, entry: &Entry) -> Self {
+        let extended =
+            |(name, value): &(String, Vec<u8>)| ExtendedFile { name: name.clone(), value: value.clone() };
+        let attributes = entry.attributes.as_deref().map(|attributes| AttributesFile {
+            flags: attributes.flags,
+            extended: attributes.extended.iter().map(extended).collect(),
+        });
+        let held =
+            entry.held.map(|held| HeldFile { identity: Some(held.identity.into()), names: held.names });
+        // The values are here; what the message shows of them is not needed beside them.
+        let state = v1::FileState { attributes: None, ..entry.to_state() };
+        Self { path: path.to_owned(), state: Some(state), attributes, held }
+    }
+
+    fn entry(self) -> Option<Entry> {
+        let mut entry = Entry::from_state(self.state.as_ref()?)?;
+        entry.attributes = self.attributes.map(|AttributesFile { flags, extended }| {
+            let extended = extended.into_iter().map(|ExtendedFile { name, value }| (name, value)).collect();
+            Arc::new(Attributes { flags, extended })
+        });
+        entry.held =
+            self.held.and_then(|held| Some(Held { identity: held.identity?.into(), names: held.names }));
+        Some(entry)
+    }
 }
 
 /// `None` when one of them has no known state.
 fn by_path(entries: Vec<IndexEntry>) -> Option<BTreeMap<Box<str>, Entry>> {
-    let entry =
-        |entry: IndexEntry| Some((entry.path.into_boxed_str(), Entry::from_state(entry.state.as_ref()?)?));
+    let entry = |mut entry: IndexEntry| {
+        let path = std::mem::take(&mut entry.path).into_boxed_str();
+        Some((path, entry.entry()?))
+    };
     entries.into_iter().map(entry).collect()
 }
 
@@ -323,6 +488,11 @@ mod tests {
             size: 3,
             sha256: Some([hash; 32]),
             problem: String::new(),
+            attributes: Some(Arc::new(Attributes {
+                flags: 0x10,
+                extended: vec![("user.note".into(), b"why\0so".to_vec())],
+            })),
+            held: Some(Held { identity: Identity { device: 1, inode: 9, born_ns: 2 }, names: 2 }),
         }
     }
 
@@ -335,6 +505,11 @@ mod tests {
             incomplete: vec!["c".into()],
             mounts: vec!["d".into()],
             taken_at: 7,
+            pin: Some(Pin {
+                boot: "b".into(),
+                parent: Identity { device: 1, inode: 2, born_ns: 3 },
+                root: Some(Identity { device: 1, inode: 4, born_ns: 5 }),
+            }),
         }
     }
 

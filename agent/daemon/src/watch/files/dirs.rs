@@ -27,6 +27,11 @@ impl Dirs {
             && (self.0.contains("") || above.any(|dir| self.0.contains(dir)))
     }
 
+    /// True where it was too much to remember one by one, or the root itself could not be listed.
+    pub(super) fn is_everything(&self) -> bool {
+        self.0.contains("")
+    }
+
     pub(super) fn has(&self, dir: &str) -> bool {
         self.0.contains(dir)
     }

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nimbus_agent_core::observe::file::identity::Pin;
 use nimbus_agent_core::observe::file::{Entry, Kind};
 
 use super::baseline::Index;
 use super::dirs::Dirs;
+use super::place;
 use super::problems::Problems;
 use super::tracked::{MAX_FILES, Tracked};
 
@@ -25,6 +27,8 @@ pub(super) struct Known {
     pub(super) mounts: BTreeSet<Box<str>>,
     /// Directories of which the last pass could not see what is below them: it stays as it was last known.
     pub(super) unseen: Dirs,
+    /// The directories that the baseline was taken in; durable with it.
+    pub(super) pin: Option<Pin>,
     /// Most paths that are tracked.
     pub(super) most: usize,
     /// The number of the pass that is under way, or was last.
@@ -42,6 +46,7 @@ impl Default for Known {
             incomplete: Dirs::default(),
             mounts: BTreeSet::new(),
             unseen: Dirs::default(),
+            pin: None,
             most: MAX_FILES,
             pass: 0,
             unsaved: false,
@@ -54,9 +59,15 @@ impl Known {
     pub(super) fn load(&mut self, index: Index) {
         self.baselined = true;
         self.taken_at = index.taken_at;
+        self.pin = index.pin;
         self.incomplete = index.incomplete.into_iter().collect();
         self.mounts = index.mounts.into_iter().map(String::into_boxed_str).collect();
-        for (path, entry) in index.entries {
+        let same_boot = self.pin.as_ref().is_some_and(|pin| pin.boot == place::boot());
+        for (path, mut entry) in index.entries {
+            if let (false, Some(held)) = (same_boot, &mut entry.held) {
+                // Devices may be numbered anew; zero is none.
+                held.identity.device = 0;
+            }
             self.tracked.insert(path, Tracked::should_be(Some(entry)));
         }
         for (path, entry) in index.earlier {
@@ -84,6 +95,7 @@ impl Known {
             incomplete: self.incomplete.iter().map(str::to_owned).collect(),
             mounts: self.mounts.iter().map(ToString::to_string).collect(),
             taken_at: self.taken_at,
+            pin: self.pin.clone(),
         }
     }
 

@@ -5,22 +5,28 @@
 //!
 //! Waiting for a root takes no thread: a pass and the jobs of one root take one blocking thread together, in turn.
 
+pub mod around;
 pub mod baseline;
 mod dirs;
+pub mod extended;
 mod known;
 pub mod notice;
+pub mod place;
 mod problems;
 mod report;
 pub mod root;
 mod scan;
+mod standing;
 mod tracked;
 pub mod tree;
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nimbus_agent_core::observe::file::name;
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
@@ -38,6 +44,8 @@ const QUIET: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks for a root that is not there, or may not be read.
 const RETRY: Duration = Duration::from_secs(5);
+/// After so many of them, what the system would not notify of is tried again: a limit may have been raised.
+const AWAKE: u32 = 6;
 
 /// The watched roots, shared with the executors.
 #[derive(Debug, Clone)]
@@ -197,6 +205,7 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     let mut owed = files.pass_over(|_| true).await;
     let mut passes = tokio::time::interval_at((Instant::now() + interval).into(), interval);
     passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = 0_u32;
     let mut retries = tokio::time::interval_at((Instant::now() + RETRY).into(), RETRY);
     retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -215,7 +224,9 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
             }
             _ = retries.tick() => {
                 // A root that came or went is looked at soon, not at the next pass only.
-                owed |= if listen(files, &mut notices) {
+                ticks = ticks.wrapping_add(1);
+                let awake = ticks.is_multiple_of(AWAKE) && notices.try_again();
+                owed |= if listen(files, &mut notices) || awake {
                     files.pass_over(|_| true).await
                 } else {
                     files.pass_over(Root::waits).await
@@ -251,11 +262,10 @@ fn listen(files: &Files, notices: &mut Notices) -> bool {
 
 async fn check_paths(files: &Files, paths: BTreeSet<PathBuf>) {
     for (text, _) in &files.roots {
-        let root = std::path::Path::new(text);
         let below: Vec<String> = paths
             .iter()
-            .filter(|path| path.starts_with(root))
-            .filter_map(|path| path.to_str().map(str::to_owned))
+            .filter_map(|path| path.strip_prefix(text).ok())
+            .map(|below| name::escape(below.as_os_str().as_bytes()).into_owned())
             .collect();
         if below.is_empty() {
             continue;
@@ -265,11 +275,7 @@ async fn check_paths(files: &Files, paths: BTreeSet<PathBuf>) {
             .with(text, move |root| {
                 let now = nimbus_platform::now().as_second();
                 let mut emit = |file| observations.observe_now_blocking("", observation::Body::File(file));
-                let alone = below.iter().all(|path| {
-                    root.relative(path)
-                        .map(str::to_owned)
-                        .is_none_or(|relative| root.check(&relative, now, &mut emit))
-                });
+                let alone = below.iter().all(|relative| root.check(relative, now, &mut emit));
                 if !alone {
                     root.full_pass(now, &mut emit);
                 }

@@ -43,6 +43,9 @@ impl Touched {
     }
 }
 
+/// The last directory below a root that the system would not take, as the thread says that hears of it.
+type Refused = Arc<Mutex<Option<String>>>;
+
 /// Asks the system to notify.
 pub struct Notices {
     watcher: Option<RecommendedWatcher>,
@@ -50,6 +53,8 @@ pub struct Notices {
     watched: BTreeMap<PathBuf, (bool, u64)>,
     /// Roots that the system would not take, as they stood then, and why.
     failed: BTreeMap<PathBuf, ((bool, u64), String)>,
+    /// A directory that was made later and that the system would not take: its changes are not notified.
+    refused: Refused,
     /// Why nothing is notified at all.
     broken: Option<String>,
     /// What was changed.
@@ -61,28 +66,61 @@ impl Notices {
     pub fn start() -> Self {
         let touched = Arc::<Touched>::default();
         let sink = touched.clone();
+        let refused = Refused::default();
+        let noted = refused.clone();
         let handler = move |event: notify::Result<notify::Event>| match event {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
             Ok(event) => sink.add(event.paths.clone(), event.need_rescan()),
-            Err(_) => sink.add(Vec::new(), true),
+            Err(error) => {
+                if matches!(error.kind, notify::ErrorKind::MaxFilesWatch) {
+                    // It says nothing of a directory: one of those that were just made.
+                    let path = error.paths.first().map_or(Path::new("a new directory"), PathBuf::as_path);
+                    let said = text(path, &error);
+                    *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+                }
+                sink.add(Vec::new(), true);
+            }
         };
         let config = Config::default().with_follow_symlinks(false);
         let (watcher, broken) = match RecommendedWatcher::new(handler, config) {
             Ok(watcher) => (Some(watcher), None),
             Err(error) => (None, Some(text(Path::new("watched files"), &error))),
         };
-        Self { watcher, watched: BTreeMap::new(), failed: BTreeMap::new(), broken, touched }
+        Self { watcher, watched: BTreeMap::new(), failed: BTreeMap::new(), refused, broken, touched }
     }
 
     /// What stands in the way of being notified, if anything.
     pub fn problem(&self) -> Option<String> {
         let failed = self.failed.values().map(|(_, why)| why.clone()).next();
-        self.broken.clone().or(failed)
+        self.broken.clone().or(failed).or_else(|| self.refused().clone())
     }
 
-    /// Roots that the system would not take are tried again.
-    pub fn try_again(&mut self) {
-        self.failed.clear();
+    fn refused(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the system would not take is tried again: a limit may have been raised. True when all of it is taken now that
+    /// was refused before, so that everything has to be looked at once more.
+    pub fn try_again(&mut self) -> bool {
+        if self.failed.is_empty() && self.refused().is_none() {
+            return false;
+        }
+        let Some(watcher) = &mut self.watcher else { return false };
+        // What is below a root that was taken is taken again: the system knows most of it already.
+        let directories = self.watched.iter().filter(|(_, (is_dir, _))| *is_dir).map(|(root, _)| root);
+        for root in directories {
+            if let Err(error) = watcher.watch(root, RecursiveMode::Recursive) {
+                let said = text(root, &error);
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(said);
+                return false;
+            }
+        }
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let failed = std::mem::take(&mut self.failed);
+        for root in failed.keys() {
+            self.watch(root);
+        }
+        self.failed.is_empty() && self.refused().is_none()
     }
 
     /// Watches a root: a directory with all below it, or a file through its directory, so that a replaced file is
@@ -128,17 +166,29 @@ impl Notices {
 
 fn text(path: &Path, error: &notify::Error) -> String {
     let remedy = match &error.kind {
-        notify::ErrorKind::MaxFilesWatch => "raise fs.inotify.max_user_watches",
+        notify::ErrorKind::MaxFilesWatch => {
+            "raise fs.inotify.max_user_watches (of a container: on its host), which is noticed within half a minute"
+        }
         notify::ErrorKind::Io(error) if error.raw_os_error() == Some(24) => {
             "raise fs.inotify.max_user_instances"
         }
         _ => "check that it may be read",
     };
     format!(
-        "expected the system to notify changes of {}, found: {error}; {remedy}; until then changes are seen by the \
-         periodic pass",
-        path.display()
+        "expected the system to notify changes of {} and of all below it, found: {}; {remedy}; until then changes there \
+         are seen by the periodic pass alone",
+        path.display(),
+        plain(error)
     )
+}
+
+/// The error without the paths that it repeats.
+fn plain(error: &notify::Error) -> String {
+    match &error.kind {
+        notify::ErrorKind::MaxFilesWatch => "the limit of watches is reached".to_owned(),
+        notify::ErrorKind::Io(error) => error.to_string(),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -153,5 +203,65 @@ mod tests {
         touched.add((0..=MAX_TOUCHED).map(|n| format!("/{n}").into()).collect(), false);
         assert!(touched.take().is_none());
         assert!(touched.take().unwrap().is_empty());
+    }
+
+    /// The limit of watches is one of a user namespace too, so that a test can lower it for itself alone: the test runs
+    /// itself again in one.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn directories_beyond_the_limit_are_a_problem_until_it_is_raised() {
+        const INSIDE: &str = "NIMBUS_TEST_INSIDE_A_USER_NAMESPACE";
+        const LIMIT: &str = "/proc/sys/user/max_inotify_watches";
+        const NAME: &str =
+            "watch::files::notice::tests::directories_beyond_the_limit_are_a_problem_until_it_is_raised";
+        if std::env::var_os(INSIDE).is_none() {
+            let may = std::process::Command::new("unshare").args(["-Ur", "true"]).status();
+            if !may.is_ok_and(|status| status.success()) {
+                eprintln!("the limit of watches: left out, this user may not make a user namespace");
+                return;
+            }
+            let mut inside = std::process::Command::new("unshare");
+            let me = std::env::current_exe().unwrap();
+            let done =
+                inside.arg("-Ur").arg(me).args(["--exact", NAME, "--nocapture"]).env(INSIDE, "1").output();
+            let done = done.unwrap();
+            let said = String::from_utf8_lossy(&done.stdout);
+            assert!(done.status.success() && said.contains("1 passed"), "{said}{:?}", done.stderr);
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::write(LIMIT, "10").unwrap();
+        let mut notices = Notices::start();
+        assert!(notices.watch(&root) && notices.problem().is_none());
+        for n in 0..40 {
+            std::fs::create_dir(root.join(format!("d{n}"))).unwrap();
+        }
+        let wait = |what: &str, holds: &mut dyn FnMut() -> bool| {
+            let started = std::time::Instant::now();
+            while !holds() {
+                assert!(started.elapsed().as_secs() < 20, "{what}");
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+        };
+        wait("a directory that was made later is refused", &mut || notices.problem().is_some());
+        let problem = notices.problem().unwrap();
+        assert!(problem.contains("max_user_watches") && problem.contains("periodic pass alone"), "{problem}");
+        assert!(!notices.try_again(), "the limit still holds");
+        // At the start it is the same.
+        let mut another = Notices::start();
+        another.watch(&root);
+        assert!(another.problem().is_some());
+        drop(another);
+        std::fs::write(LIMIT, "1000").unwrap();
+        assert!(notices.try_again());
+        assert_eq!(notices.problem(), None);
+        assert!(!notices.try_again(), "nothing is refused any more");
+        notices.touched.take();
+        std::fs::write(root.join("d39/file"), "x").unwrap();
+        wait("a change below one that was refused", &mut || {
+            notices.touched.take().is_some_and(|paths| paths.iter().any(|path| path.ends_with("d39/file")))
+        });
     }
 }

@@ -8,15 +8,13 @@ use super::tracked::MAX_FILES;
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     /// Paths beyond [`MAX_FILES`].
-    pub(super) beyond: usize,
+    pub(super) beyond: CountWithExample,
     /// The directories of such paths, where the baseline needs to know them.
     pub(super) crowded: Dirs,
     /// Paths that may not be read.
     pub(super) unread: CountWithExample,
     /// Directories that were not listed to the end: what is below them is unknown.
     pub(super) not_listed: Dirs,
-    /// Directories that hold a name which is not UTF-8.
-    pub(super) unnamed: CountWithExample,
     /// Files whose content there was no room to keep.
     pub(super) not_kept: usize,
 }
@@ -46,22 +44,24 @@ impl Problems {
     /// One sentence for people; `None` when all of `root` is watched.
     pub(super) fn text(&self, root: &str) -> Option<String> {
         let mut all = Vec::new();
-        if self.beyond > 0 {
+        if self.beyond.count > 0 {
+            let CountWithExample { count, example } = &self.beyond;
             all.push(format!(
-                "more than {MAX_FILES} paths: {} are not watched; watch smaller roots",
-                self.beyond
+                "more than {MAX_FILES} paths: {count} are not watched, such as {example:?}, and nothing is known of them; \
+                 watch smaller roots, or leave parts out (--exclude)"
             ));
+        }
+        if self.not_listed.is_everything() {
+            all.push(
+                "too many directories that may not be read to tell them apart: what is added below is not told from what \
+                 was there"
+                    .to_owned(),
+            );
         }
         if self.unread.count > 0 {
             let CountWithExample { count, example } = &self.unread;
             all.push(format!(
                 "{count} paths that may not be read, such as {example:?}; give this agent's user access"
-            ));
-        }
-        if self.unnamed.count > 0 {
-            let CountWithExample { count, example } = &self.unnamed;
-            all.push(format!(
-                "{count} names that are not UTF-8 and are not watched, such as one in {example:?}; rename them"
             ));
         }
         if self.not_kept > 0 {

@@ -1,7 +1,7 @@
 //! Decides which observations a root emits: each change once, every drifted file again on a resync, with state and diff
 //! of the same moment.
 
-use nimbus_agent_core::observe::file::{Contents, Kind, compare};
+use nimbus_agent_core::observe::file::{Contents, Kind, compare, lines, name};
 use nimbus_protocol::v1;
 
 use super::root::Root;
@@ -83,12 +83,37 @@ impl Root {
             before = baseline.sha256.and_then(|hash| self.baselines.blob(&hash).ok().flatten());
         }
         let contents = Contents { before: before.as_deref(), after: after.as_deref() };
-        let mut file = compare(&self.text, &self.absolute(relative), &baseline, &current, contents);
+        let outlook = drifted.then(|| self.outlook(relative, &current));
+        let path = self.absolute(relative);
+        let mut file = compare(&self.text, &path, &baseline, &current, contents, outlook.as_ref());
+        let bytes = name::unescape(&path);
+        if bytes != path.as_bytes() {
+            file.path_bytes = bytes.into_owned();
+        }
+        if let (Some(before), Some(after)) = (contents.before, contents.after) {
+            file.lines_lost = lines::lost(before, after);
+        }
+        if let Some(tracked) = self.known.tracked.get_mut(relative) {
+            tracked.outlook = outlook.map(Box::new);
+        }
         // Also where only mode or owner differ: a restore of such a file is always refused.
         if drifted && baseline.sha256.is_some() && before.is_none() {
             NOT_KEPT.clone_into(&mut file.diff_withheld);
         }
         file
+    }
+
+    /// Paths that differ as they did, but of which it is another question by now whether they could be put back: a flag, a
+    /// mount or the room on a disk are no part of their state.
+    pub(super) fn with_another_outlook(&self) -> Vec<Box<str>> {
+        let drifted = self.known.tracked.iter().filter(|(_, tracked)| tracked.current.is_some());
+        drifted.filter(|(path, _)| self.has_another_outlook(path)).map(|(path, _)| path.clone()).collect()
+    }
+
+    pub(super) fn has_another_outlook(&self, relative: &str) -> bool {
+        let Some(tracked) = self.known.tracked.get(relative) else { return false };
+        let (Some(current), Some(told)) = (&tracked.current, &tracked.outlook) else { return false };
+        !told.says_the_same(&self.outlook(relative, current))
     }
 
     /// Saves what only matters after a restart; a failure is a problem, and is tried again.

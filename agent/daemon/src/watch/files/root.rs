@@ -6,18 +6,23 @@
 //! directory keep their last known state, and what could not be read when the baseline was taken becomes part of it with
 //! its first reading, never "added".
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[cfg(doc)]
 use nimbus_agent_core::observe::file::MAX_READ;
-use nimbus_agent_core::observe::file::{Entry, Kind};
+use nimbus_agent_core::observe::file::identity::{AtRoot, Pin};
+use nimbus_agent_core::observe::file::{Entry, Kind, name};
 use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, digest};
 use super::known::Known;
+use super::place::{self, Place};
 use super::scan::{Found, Scan};
+use super::standing::NoPlace;
 #[cfg(doc)]
 use super::tracked::MAX_FILES;
 use super::tracked::Tracked;
@@ -38,6 +43,8 @@ pub struct Root {
     loaded: bool,
     /// A baseline was taken, and what was reported beside an older one may stand yet.
     taken: bool,
+    /// The last look found another directory than the baseline's, or a link on the way.
+    astray: bool,
     digest: [u8; 32],
     pub(super) problem: Option<String>,
 }
@@ -46,7 +53,8 @@ impl Root {
     /// A root that was not looked at yet.
     pub fn new(path: PathBuf, exclude: &[PathBuf], baselines: Arc<Baselines>) -> Self {
         let text = path.to_string_lossy().into_owned();
-        let exclude = exclude.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let exclude =
+            exclude.iter().map(|path| name::escape(path.as_os_str().as_bytes()).into_owned()).collect();
         Self {
             path,
             text,
@@ -55,6 +63,7 @@ impl Root {
             known: Known::default(),
             loaded: false,
             taken: false,
+            astray: false,
             digest: [0; 32],
             problem: None,
         }
@@ -77,13 +86,13 @@ impl Root {
 
     /// True while the root cannot be watched at all, or its index could not be written: it is looked at again soon.
     pub fn waits(&self) -> bool {
-        !self.known.baselined || self.known.unsaved
+        !self.known.baselined || self.known.unsaved || self.astray
     }
 
     /// True once it is known what does not differ from its baseline: it was looked at, or there is no baseline yet, and so
     /// nothing to differ from.
     pub fn is_known(&self) -> bool {
-        self.loaded && (!self.known.baselined || self.known.pass > 0)
+        self.loaded && !self.astray && (!self.known.baselined || self.known.pass > 0)
     }
 
     /// True once after a baseline was taken: what was reported before, beside one that somebody removed, says nothing now.
@@ -134,7 +143,7 @@ impl Root {
 
     /// What stands at a path now, freshly read.
     pub fn look(&self, relative: &str) -> Examined {
-        match tree::open_parent(&self.path, relative) {
+        match self.open_parent(relative) {
             Ok((dir, name)) => tree::examine(dir.as_fd(), &name),
             Err(error) => {
                 let gone =
@@ -148,17 +157,22 @@ impl Root {
 
     /// A full pass. The first one ever becomes the baseline. `emit` gets what changed since it was last reported.
     pub fn full_pass(&mut self, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) {
-        self.pass_by(now_seconds, emit, |path, scan| tree::walk(path, scan));
+        self.pass_by(now_seconds, emit, |place, scan| tree::walk(place, scan));
     }
 
     fn pass_by(
         &mut self,
         now_seconds: i64,
         emit: &mut dyn FnMut(v1::File),
-        walk: impl FnOnce(&Path, &mut Scan<'_>) -> std::io::Result<()>,
+        walk: impl FnOnce(&Place, &mut Scan<'_>) -> std::io::Result<()>,
     ) {
         match self.scan(now_seconds, walk) {
-            Ok(changed) => self.report(changed, emit),
+            Ok(mut changed) => {
+                let known: BTreeSet<Box<str>> = changed.iter().cloned().collect();
+                let others = self.with_another_outlook();
+                changed.extend(others.into_iter().filter(|path| !known.contains(path)));
+                self.report(changed, emit);
+            }
             Err(problem) => self.problem = Some(problem),
         }
     }
@@ -166,13 +180,14 @@ impl Root {
     fn scan(
         &mut self,
         now_seconds: i64,
-        walk: impl FnOnce(&Path, &mut Scan<'_>) -> std::io::Result<()>,
+        walk: impl FnOnce(&Place, &mut Scan<'_>) -> std::io::Result<()>,
     ) -> Result<Vec<Box<str>>, String> {
         self.load()?;
-        let there = self.root_is_there()?;
+        let place = self.standing_place()?;
         self.known.begin_pass();
         let mut found = Found::default();
-        if there {
+        if let Some(place) = &place {
+            self.refresh_pin(place);
             let wants = |relative: &str| wants(&self.text, &self.exclude, relative);
             let mut scan = Scan {
                 known: &mut self.known,
@@ -182,7 +197,7 @@ impl Root {
                 now_seconds,
                 found,
             };
-            walk(&self.path, &mut scan).map_err(|error| unreadable(&self.text, &error))?;
+            walk(place, &mut scan).map_err(|error| unreadable(&self.text, &error))?;
             found = scan.found;
         }
         let Found { problems, mut changed, listed } = found;
@@ -191,11 +206,12 @@ impl Root {
         if self.known.baselined {
             self.known.absent_now(&problems, &mut changed);
         } else {
+            self.known.pin = place.as_ref().map(|place| Pin::of(&place.found, place::boot()));
             self.take_baseline(now_seconds)?;
             changed.clear();
         }
         self.problem = problems.text(&self.text);
-        if !there {
+        if place.is_none() {
             self.problem = Some(missing(&self.text));
         }
         if self.known.unsaved
@@ -223,23 +239,45 @@ impl Root {
         if let Some(index) = index {
             self.digest = digest(&index.entries);
             self.known.load(index);
+            let (text, exclude) = (&self.text, &self.exclude);
+            self.known.tracked.retain(|relative, _| wants(text, exclude, relative));
         }
+        self.pin_if_missing();
         Ok(())
     }
 
-    /// False: it has a baseline, and nothing is there any more. Without a baseline that is a problem.
-    fn root_is_there(&self) -> Result<bool, String> {
-        let now = self.look("").entry;
-        match now.kind {
-            Kind::Absent if self.known.baselined => Ok(false),
-            Kind::Absent => Err(missing(&self.text)),
-            Kind::Symlink if !self.known.baselined => Err(format!(
+    /// The root, opened for a pass. `None`: it has a baseline, and nothing is there any more. Without a baseline that is a
+    /// problem.
+    fn standing_place(&mut self) -> Result<Option<Place>, String> {
+        self.pin_if_missing();
+        if self.is_astray() {
+            self.forget_removed_baseline();
+        }
+        self.astray = false;
+        let place = match self.place() {
+            Ok(place) if place.found.root == AtRoot::Nothing => None,
+            Ok(place) => Some(place),
+            Err(NoPlace::Gone) => None,
+            Err(NoPlace::Changed(what)) => {
+                self.astray = true;
+                return Err(self.changed(what));
+            }
+            Err(NoPlace::Link) => {
+                self.astray = self.known.baselined;
+                return Err(self.by_link());
+            }
+            Err(NoPlace::Io(error)) => return Err(unreadable(&self.text, &error)),
+        };
+        let Some(place) = place else {
+            return if self.known.baselined { Ok(None) } else { Err(missing(&self.text)) };
+        };
+        if place.dir.is_none() && !self.known.baselined && self.look("").entry.kind == Kind::Symlink {
+            return Err(format!(
                 "expected {} to be a file or a directory, found a symbolic link; watch what it points to",
                 self.text
-            )),
-            Kind::Unreadable => Err(unreadable(&self.text, &now.problem)),
-            Kind::File | Kind::Directory | Kind::Symlink | Kind::Other => Ok(true),
+            ));
         }
+        Ok(Some(place))
     }
 
     fn take_baseline(&mut self, now_seconds: i64) -> Result<(), String> {
@@ -266,7 +304,7 @@ impl Root {
     /// Looks at one path. False when the whole root should be looked at instead: a directory came, went or changed, or the
     /// baseline does not know what was there.
     pub fn check(&mut self, relative: &str, now_seconds: i64, emit: &mut dyn FnMut(v1::File)) -> bool {
-        if !self.known.baselined {
+        if !self.known.baselined || self.is_astray() {
             return false;
         }
         if !wants(&self.text, &self.exclude, relative) {
@@ -297,7 +335,7 @@ impl Root {
         let stamp = examined.stamp.filter(|stamp| stamp.is_old_enough(now_seconds));
         let noted = tracked.set_current(examined.entry, stamp);
         self.known.unsaved |= noted.adopted;
-        if noted.changed {
+        if noted.changed || self.has_another_outlook(&key) {
             self.report(vec![key], emit);
         }
         true

@@ -38,8 +38,8 @@ impl Site {
     /// A pass that may not list one directory, or finds a file system mounted on it.
     fn pass_with(&mut self, dir: &'static str, is: Is) -> Vec<v1::File> {
         let mut told = Vec::new();
-        self.root.pass_by(LATER, &mut |file| told.push(file), |path, scan| {
-            tree::walk(path, &mut Through(scan, dir, is))
+        self.root.pass_by(LATER, &mut |file| told.push(file), |place, scan| {
+            tree::walk(place, &mut Through(scan, dir, is))
         });
         told
     }
@@ -78,9 +78,6 @@ impl Visit for Through<'_, '_> {
     }
     fn listed(&mut self, relative: &str) {
         self.0.listed(relative);
-    }
-    fn unnamed(&mut self, relative: &str) {
-        self.0.unnamed(relative);
     }
     fn problem(&mut self, relative: &str, problem: String) {
         self.0.problem(relative, problem);
@@ -185,6 +182,68 @@ fn a_missing_root_is_a_problem_until_it_appears_and_drift_when_it_goes() {
     assert_eq!(told.len(), 4, "the root, the directory and both files");
     assert!(told.iter().all(|file| file.current.as_ref().unwrap().kind == "absent"));
     assert!(!site.root.status().problem.is_empty());
+}
+
+#[test]
+fn a_root_that_a_link_leads_to_is_not_watched_and_the_way_without_it_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path().canonicalize().unwrap();
+    std::fs::create_dir_all(at.join("real/root")).unwrap();
+    std::os::unix::fs::symlink(at.join("real"), at.join("link")).unwrap();
+    let store = Arc::new(Baselines::open(&at.join("baseline")).unwrap());
+    let mut root = Root::new(at.join("link/root"), &[], store.clone());
+    root.full_pass(LATER, &mut |file| panic!("told {}", file.path));
+    let problem = root.status().problem;
+    assert!(problem.contains(&format!("watch {} instead", at.join("real/root").display())), "{problem}");
+    assert!(root.waits() && root.status().baseline_digest.is_empty(), "nothing became a baseline");
+    std::fs::remove_file(at.join("link")).unwrap();
+    std::fs::rename(at.join("real"), at.join("link")).unwrap();
+    root.full_pass(LATER, &mut |file| panic!("told {}", file.path));
+    assert_eq!((root.status().problem.as_str(), root.status().baseline_digest.len()), ("", 32));
+}
+
+#[test]
+fn the_baseline_of_an_older_agent_is_pinned_at_the_next_start_unless_a_link_leads_there() {
+    let mut site = Site::new();
+    site.pass();
+    let store = site.root.baselines.clone();
+    let mut index = store.load(site.root.text()).unwrap().unwrap();
+    assert!(index.pin.take().is_some(), "the first pass pins");
+    store.save(site.root.text(), &index).unwrap();
+    site.restart();
+    site.root.read_baseline();
+    assert!(site.root.place().is_ok(), "pinned before the first job");
+    assert!(site.pass().is_empty());
+    assert!(store.load(site.root.text()).unwrap().unwrap().pin.is_some());
+
+    store.save(site.root.text(), &index).unwrap();
+    let away = site.dir.path().join("away");
+    std::fs::rename(site.dir.path().join("root"), &away).unwrap();
+    std::os::unix::fs::symlink(&away, site.dir.path().join("root")).unwrap();
+    site.restart();
+    assert!(site.pass().is_empty());
+    let problem = site.root.status().problem;
+    assert!(problem.contains("a link or a file in its place"), "{problem}");
+    assert_eq!(std::fs::read_to_string(away.join("a")).unwrap(), "alpha\n");
+}
+
+#[test]
+fn a_start_of_the_system_renumbers_its_devices_and_the_pin_follows() {
+    let mut site = Site::new();
+    site.pass();
+    let store = site.root.baselines.clone();
+    let mut index = store.load(site.root.text()).unwrap().unwrap();
+    let pin = index.pin.as_mut().unwrap();
+    let now = pin.clone();
+    pin.boot = "another start".to_owned();
+    for identity in [Some(&mut pin.parent), pin.root.as_mut()].into_iter().flatten() {
+        identity.device += 1;
+    }
+    store.save(site.root.text(), &index).unwrap();
+    site.restart();
+    assert!(site.pass().is_empty());
+    assert_eq!(site.root.status().problem, "");
+    assert_eq!(store.load(site.root.text()).unwrap().unwrap().pin, Some(now));
 }
 
 #[test]
@@ -391,13 +450,54 @@ fn a_mount_that_comes_is_adopted_and_one_that_goes_is_unknown() {
 }
 
 #[test]
-fn a_name_that_cannot_be_shown_hides_no_deletion() {
+fn names_that_are_no_text_are_watched_shown_escaped_and_addressed_exactly() {
     let mut site = Site::new();
-    std::fs::write(site.file("sub").join(OsStr::from_bytes(b"\xff")), "x").unwrap();
+    let odd = |site: &Site| site.file("sub").join(OsStr::from_bytes(b"caf\xe9\n"));
+    // Its look-alike is another file.
+    let alike = |site: &Site| site.file(r"sub/caf\xe9\x0a");
+    std::fs::write(odd(&site), "one").unwrap();
+    std::fs::write(alike(&site), "two").unwrap();
+    assert!(site.pass().is_empty());
+    assert_eq!((site.root.status().problem.as_str(), site.root.status().files), ("", 4));
+    std::fs::write(odd(&site), "ONE").unwrap();
+    let told = site.pass();
+    assert_eq!(names(&told), [r"sub/caf\xe9\x0a"]);
+    assert!(told[0].path_bytes.ends_with(b"sub/caf\xe9\n"), "{:?}", told[0].path_bytes);
+    let relative = site.root.relative(&told[0].path).unwrap().to_owned();
+    assert_eq!(site.root.look(&relative).content.unwrap(), b"ONE");
+    site.root.accept(&relative, |_| true).unwrap();
+    site.restart();
+    assert!(site.pass().iter().all(is_right));
+    std::fs::remove_file(alike(&site)).unwrap();
+    assert_eq!(names(&site.pass()), [r"sub/caf\x5cxe9\x5cx0a"]);
+}
+
+#[test]
+fn the_names_in_the_baseline_of_an_older_agent_are_the_names_that_they_were() {
+    let mut site = Site::new();
+    std::fs::write(site.file(r"home-\xc3\xa4.mount"), "x").unwrap();
     site.pass();
-    assert!(site.root.status().problem.contains("UTF-8"));
-    std::fs::remove_file(site.file("sub/b")).unwrap();
-    assert_eq!(names(&site.pass()), ["sub/b"]);
+    let store = site.root.baselines.clone();
+    let mut index = store.load(site.root.text()).unwrap().unwrap();
+    let entry = index.entries.remove(r"home-\x5cxc3\x5cxa4.mount").unwrap();
+    index.entries.insert(r"home-\xc3\xa4.mount".into(), entry);
+    store.save_as_an_older_agent(site.root.text(), &index);
+    site.restart();
+    assert!(site.pass().is_empty());
+}
+
+#[test]
+fn what_is_left_out_later_is_no_drift() {
+    let mut site = Site::new();
+    std::fs::create_dir(site.file("own")).unwrap();
+    let store = Arc::new(Baselines::open(&site.dir.path().join("baseline")).unwrap());
+    site.root = Root::new(site.dir.path().join("root"), &[], store.clone());
+    std::fs::write(site.file("own/app.log"), "one\n").unwrap();
+    site.pass();
+    std::fs::write(site.file("own/app.log"), "two\n").unwrap();
+    assert_eq!(site.pass().len(), 1);
+    site.restart();
+    assert!(site.pass().is_empty(), "neither the change nor that it is not looked at any more");
 }
 
 #[test]

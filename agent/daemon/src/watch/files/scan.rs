@@ -53,7 +53,7 @@ impl Visit for Scan<'_> {
             let first = !self.known.baselined || tracked.is_unknown();
             self.note(relative, tree::examine(dir, name), first);
         } else if self.known.tracked.len() >= self.known.most {
-            self.found.problems.beyond += 1;
+            self.found.problems.beyond.note(relative);
             if first {
                 self.found.problems.crowded.add(relative.rsplit_once('/').map_or("", |(above, _)| above));
             }
@@ -86,10 +86,6 @@ impl Visit for Scan<'_> {
         if self.known.incomplete.has(relative) {
             self.found.listed.add(relative);
         }
-    }
-
-    fn unnamed(&mut self, relative: &str) {
-        self.found.problems.unnamed.note(relative);
     }
 
     fn problem(&mut self, relative: &str, problem: String) {

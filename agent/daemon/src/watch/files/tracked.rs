@@ -5,6 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use nimbus_agent_core::observe::file::{Entry, Kind};
 
+use nimbus_agent_core::observe::file::outlook::Outlook;
+
 use super::tree::{self, Stamp};
 
 /// Most paths that are tracked below one root; further ones are counted and said, not watched.
@@ -25,6 +27,8 @@ pub(super) struct Tracked {
     pub(super) pass: u32,
     /// Reported as drifted, and not yet reported as right again.
     pub(super) reported: bool,
+    /// What was last reported of whether it could be put back.
+    pub(super) outlook: Option<Box<Outlook>>,
 }
 
 /// What noting a state came to.
@@ -32,13 +36,13 @@ pub(super) struct Tracked {
 pub(super) struct Noted {
     /// It differs from what was noted before.
     pub(super) changed: bool,
-    /// It became the baseline, because it could not be read when the baseline was taken.
+    /// It, or a part of it, became the baseline, which did not know that yet.
     pub(super) adopted: bool,
 }
 
 impl Tracked {
     pub(super) fn should_be(baseline: Option<Entry>) -> Self {
-        Self { baseline, earlier: None, current: None, stamp: None, pass: 0, reported: false }
+        Self { baseline, earlier: None, current: None, stamp: None, pass: 0, reported: false, outlook: None }
     }
 
     /// What may have been there when the baseline was taken, and could not be read: its first reading becomes its baseline.
@@ -61,8 +65,23 @@ impl Tracked {
             None => !right,
             Some(before) => right || !before.same(&entry),
         };
+        let learned = right && self.learn(&entry);
         self.current = (!right).then(|| Box::new(entry));
-        Noted { changed, adopted }
+        Noted { changed, adopted: adopted || learned }
+    }
+
+    /// A file that is as it should be says what an older agent did not note, and which file it is by now. True when that
+    /// was news.
+    fn learn(&mut self, entry: &Entry) -> bool {
+        let Some(baseline) = &mut self.baseline else { return false };
+        let before = (baseline.attributes.is_some(), baseline.held);
+        if baseline.attributes.is_none() {
+            baseline.attributes.clone_from(&entry.attributes);
+        }
+        if entry.held.is_some() {
+            baseline.held = entry.held;
+        }
+        before != (baseline.attributes.is_some(), baseline.held)
     }
 
     /// True for [`Tracked::unknown`], and for what was seen and could not be read when the baseline was taken.

@@ -1,23 +1,29 @@
 //! Reads and walks a directory tree below a watched root without ever following a symbolic link.
 //!
-//! Every path is opened component by component from the root's parent, each with `O_NOFOLLOW`, so that nothing outside
-//! the root can be read or written by way of a link, whoever makes one at whatever moment.
+//! Every directory is opened by its name in the one above it, with `O_NOFOLLOW`, from the root's own descriptor on (see
+//! [`super::place`]), so that nothing outside the root can be read or written by way of a link, whoever makes one at
+//! whatever moment.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::path::Path;
+use std::sync::Arc;
 
-use nimbus_agent_core::observe::file::{Entry, Kind, MAX_READ, unread_hash};
+use nimbus_agent_core::observe::file::name;
+use nimbus_agent_core::observe::file::{Entry, Held, Kind, MAX_READ, unread_hash};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
 use rustix::io::Errno;
+
+use super::extended;
+use super::place::{self, Place};
 
 /// Deepest directory below a root; deeper ones are a problem, not walked.
 pub const MAX_DEPTH: usize = 64;
 
-const DIRECTORY: OFlags =
+/// How a directory is opened: never by way of a link.
+pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Tells without reading a file that it was not written since it was read.
@@ -70,33 +76,6 @@ pub fn unreadable(mut entry: Entry, error: &io::Error) -> Examined {
     entry.into()
 }
 
-/// Opens the directory that holds `relative` below `root`, and its name there; `""` means the root itself.
-///
-/// The root's own parents may be links: the operator named that path. Nothing below may.
-pub fn open_parent(root: &Path, relative: &str) -> io::Result<(OwnedFd, OsString)> {
-    let parent = root.parent().unwrap_or(Path::new("/"));
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut dir = rustix::fs::open(parent, flags, Mode::empty())?;
-    let Some(name) = root.file_name() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "the root directory of the system has no name",
-        ));
-    };
-    let mut name = name.to_owned();
-    if relative.is_empty() {
-        return Ok((dir, name));
-    }
-    for part in relative.split('/') {
-        if part.is_empty() || part == "." || part == ".." {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path with an empty, . or .. part"));
-        }
-        dir = openat(&dir, &name, DIRECTORY, Mode::empty())?;
-        name = OsString::from(part);
-    }
-    Ok((dir, name))
-}
-
 /// What stands at `name` in `dir`. Absent is an answer, not an error.
 pub fn examine(dir: BorrowedFd<'_>, name: &OsStr) -> Examined {
     let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -118,7 +97,12 @@ pub fn examine(dir: BorrowedFd<'_>, name: &OsStr) -> Examined {
             }
             Err(error) => unreadable(entry, &error.into()),
         },
-        Kind::Absent | Kind::Directory | Kind::Other | Kind::Unreadable => entry.into(),
+        Kind::Directory => {
+            let opened = openat(dir, name, DIRECTORY, Mode::empty());
+            let attributes = opened.ok().and_then(|dir| extended::read(dir.as_fd())).map(Arc::new);
+            Entry { attributes, ..entry }.into()
+        }
+        Kind::Absent | Kind::Other | Kind::Unreadable => entry.into(),
     }
 }
 
@@ -145,6 +129,8 @@ fn attributes(stat: &Stat) -> Entry {
         size,
         sha256: None,
         problem: String::new(),
+        attributes: None,
+        held: None,
     }
 }
 
@@ -162,6 +148,8 @@ pub fn read_open(file: &mut File) -> io::Result<Examined> {
     if entry.kind != Kind::File {
         return Ok(entry.into());
     }
+    entry.attributes = extended::read(file.as_fd()).map(Arc::new);
+    entry.held = place::identity(file.as_fd()).ok().map(|identity| Held { identity, names: names(&before) });
     if entry.is_unread() {
         entry.sha256 = Some(unread_hash(entry.size, stamp.modified));
         return Ok(Examined { entry, stamp: Some(stamp), content: None });
@@ -182,6 +170,11 @@ pub fn read_open(file: &mut File) -> io::Result<Examined> {
     Ok(Examined { entry, stamp: settled.then_some(stamp), content: Some(content) })
 }
 
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the types differ by platform")]
+fn names(stat: &Stat) -> u64 {
+    stat.st_nlink as u64
+}
+
 /// What a walk finds.
 pub trait Visit {
     /// False: this path and all below it are left out.
@@ -192,46 +185,36 @@ pub trait Visit {
     fn enter(&mut self, relative: &str, mounted: bool) -> Result<(), String>;
     /// A directory was listed to its end.
     fn listed(&mut self, relative: &str);
-    /// The directory holds a name that is not UTF-8; it is left out.
-    fn unnamed(&mut self, relative: &str);
     /// What is not listed, or not to the end: a directory that may not be read or is too deep.
     fn problem(&mut self, relative: &str, problem: String);
 }
 
 /// Walks the root and everything below it, parents before children. Mount points are walked like directories.
-pub fn walk(root: &Path, visit: &mut impl Visit) -> io::Result<()> {
-    let (dir, name) = open_parent(root, "")?;
-    let stat = statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let kind = attributes(&stat).kind;
-    visit.entry("", dir.as_fd(), &name, kind);
-    if kind == Kind::Directory {
-        let device = rustix::fs::fstat(&dir)?.st_dev;
-        descend((dir.as_fd(), device), &name, "", 1, visit);
-    }
+pub fn walk(place: &Place, visit: &mut impl Visit) -> io::Result<()> {
+    let Some(root) = &place.dir else {
+        let stat = statat(&place.parent, &place.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        visit.entry("", place.parent.as_fd(), &place.name, attributes(&stat).kind);
+        return Ok(());
+    };
+    visit.entry("", place.parent.as_fd(), &place.name, Kind::Directory);
+    let device = rustix::fs::fstat(&place.parent)?.st_dev;
+    descend((root.try_clone()?, device), "", 1, visit);
     Ok(())
 }
 
-fn descend(
-    (parent, above): (BorrowedFd<'_>, rustix::fs::Dev),
-    name: &OsStr,
-    relative: &str,
-    depth: usize,
-    visit: &mut impl Visit,
-) {
+/// Lists an open directory and all below it; `above` is the device of the directory that holds it.
+fn descend((dir, above): (OwnedFd, rustix::fs::Dev), relative: &str, depth: usize, visit: &mut impl Visit) {
     let opened = (|| {
-        let dir = openat(parent, name, DIRECTORY, Mode::empty())?;
         let device = rustix::fs::fstat(&dir)?.st_dev;
-        Ok((Dir::new(dir.try_clone()?)?, dir, device))
+        // Listed through a descriptor of its own: the place in a listing belongs to the descriptor.
+        let listing = openat(&dir, ".", DIRECTORY, Mode::empty())?;
+        Ok((Dir::new(listing)?, device))
     })();
-    let (mut listing, dir, device) = match opened {
+    let (mut listing, device) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             let error: io::Error = error;
-            // Gone meanwhile, or something else by now: nothing is below it.
-            if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-                visit.problem(relative, error.to_string());
-            }
-            return;
+            return visit.problem(relative, error.to_string());
         }
     };
     if depth > MAX_DEPTH {
@@ -249,11 +232,9 @@ fn descend(
         if bytes == b"." || bytes == b".." {
             continue;
         }
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            visit.unnamed(relative);
-            continue;
-        };
-        let below = if relative.is_empty() { text.to_owned() } else { format!("{relative}/{text}") };
+        let text = name::escape(bytes);
+        let below =
+            if relative.is_empty() { text.clone().into_owned() } else { format!("{relative}/{text}") };
         if !visit.wants(&below) {
             continue;
         }
@@ -276,7 +257,12 @@ fn descend(
         };
         visit.entry(&below, dir.as_fd(), &child, kind);
         if kind == Kind::Directory {
-            descend((dir.as_fd(), device), &child, &below, depth + 1, visit);
+            match openat(&dir, &child, DIRECTORY, Mode::empty()) {
+                Ok(child) => descend((child, device), &below, depth + 1, visit),
+                // Gone meanwhile, or something else by now: nothing is below it.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                Err(error) => visit.problem(&below, io::Error::from(error).to_string()),
+            }
         }
     }
     visit.listed(relative);
@@ -300,9 +286,6 @@ mod tests {
             Ok(())
         }
         fn listed(&mut self, _: &str) {}
-        fn unnamed(&mut self, relative: &str) {
-            panic!("{relative}");
-        }
         fn problem(&mut self, relative: &str, problem: String) {
             panic!("{relative}: {problem}");
         }
@@ -317,15 +300,16 @@ mod tests {
         std::fs::create_dir(&root).unwrap();
         std::os::unix::fs::symlink(outside.path(), root.join("link")).unwrap();
         std::fs::create_dir(root.join("left-out")).unwrap();
-        assert!(open_parent(&root, "link/secret").is_err());
-        assert!(open_parent(&root, "../secret").is_err());
-        let (fd, name) = open_parent(&root, "link").unwrap();
+        let place = Place::open(&root).unwrap();
+        assert!(place.descend("link/secret").is_err());
+        assert!(place.descend("../secret").is_err());
+        let (fd, name) = place.descend("link").unwrap();
         let examined = examine(fd.as_fd(), &name);
         assert_eq!(examined.entry.kind, Kind::Symlink);
         assert_eq!(examined.content.unwrap(), outside.path().as_os_str().as_bytes());
 
         let mut seen = Seen(Vec::new());
-        walk(&root, &mut seen).unwrap();
+        walk(&place, &mut seen).unwrap();
         assert_eq!(seen.0, ["", "link"]);
     }
 
@@ -336,7 +320,7 @@ mod tests {
         let longest = usize::try_from(MAX_READ).unwrap();
         let bytes = vec![7; longest];
         std::fs::write(&path, &bytes).unwrap();
-        let (fd, name) = open_parent(&path, "").unwrap();
+        let (fd, name) = Place::open(&path).unwrap().descend("").unwrap();
         let examined = examine(fd.as_fd(), &name);
         assert_eq!(examined.entry.sha256, Some(nimbus_protocol::sha256(&bytes)));
         assert_eq!(examined.entry.size, bytes.len() as u64);
@@ -355,7 +339,7 @@ mod tests {
     #[test]
     fn what_is_not_there_is_absent_and_a_pipe_does_not_hang() {
         let dir = tempfile::tempdir().unwrap();
-        let (fd, name) = open_parent(&dir.path().join("nothing"), "").unwrap();
+        let (fd, name) = Place::open(&dir.path().join("nothing")).unwrap().descend("").unwrap();
         assert_eq!(examine(fd.as_fd(), &name).entry.kind, Kind::Absent);
         rustix::fs::mknodat(&fd, "pipe", FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(examine(fd.as_fd(), OsStr::new("pipe")).entry.kind, Kind::Other);

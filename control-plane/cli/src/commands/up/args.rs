@@ -30,6 +30,9 @@ pub struct UpArgs {
     /// Watch this file or directory (several times for several)
     #[arg(long, value_name = "PATH")]
     pub(super) watch: Vec<PathBuf>,
+    /// Leave this file or directory below a watched one out (several times for several)
+    #[arg(long, value_name = "PATH")]
+    pub(super) exclude: Vec<PathBuf>,
     /// Read these settings from a TOML file; flags win
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

@@ -83,7 +83,7 @@ async fn start_agent(
     config.cluster = found.source.clone();
     config.watch.clone_from(&settings.watch);
     // The control plane's own database below a watched path would always be drift.
-    config.exclude = vec![settings.data_dir.clone()];
+    config.exclude = settings.exclude.iter().chain([&settings.data_dir]).cloned().collect();
     let hostname = config.hostname();
     let policy = policy::Policy::open(&config.policy, &settings.watch)?;
     policy.write(&control_plane.enabled_clusters().borrow(), found.uid.as_deref())?;

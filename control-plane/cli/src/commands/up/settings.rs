@@ -24,6 +24,7 @@ struct File {
     kubeconfig: Option<PathBuf>,
     no_cluster: bool,
     watch: Vec<PathBuf>,
+    exclude: Vec<PathBuf>,
     /// Further names in the server's certificate.
     names: Vec<String>,
     /// `postgres://…`; without it the embedded SQLite.
@@ -39,6 +40,8 @@ pub(super) struct Settings {
     pub data_dir: PathBuf,
     /// Absolute.
     pub watch: Vec<PathBuf>,
+    /// Absolute; left out of what is watched.
+    pub exclude: Vec<PathBuf>,
     pub cluster: Wanted,
     control_plane: nimbus_control_plane::Config,
 }
@@ -67,6 +70,12 @@ impl Settings {
                 roots.push(path);
             }
         }
+        let exclude = if args.exclude.is_empty() {
+            file.exclude.into_iter().map(from_file).collect()
+        } else {
+            args.exclude
+        };
+        let exclude = exclude.iter().map(|path| clean(path)).collect::<Result<_, _>>()?;
         let cluster = match args.kubeconfig.or_else(|| file.kubeconfig.map(from_file)) {
             _ if args.no_cluster => Wanted::None,
             Some(path) => Wanted::Named(absolute(&path)?),
@@ -83,7 +92,7 @@ impl Settings {
             control_plane.settings =
                 table.try_into().map_err(|error: toml::de::Error| malformed(path, &error))?;
         }
-        Ok(Self { data_dir, watch: roots, cluster, control_plane })
+        Ok(Self { data_dir, watch: roots, exclude, cluster, control_plane })
     }
 
     /// What the control plane is started with.
@@ -101,7 +110,7 @@ fn read(path: &Path) -> Result<File, Failure> {
 fn malformed(path: &Path, error: &toml::de::Error) -> Failure {
     Failure::usage("the settings file cannot be read")
         .expected(
-            "TOML with data_dir, listen, quic, kubeconfig, no_cluster, watch, names, database, [settings]",
+            "TOML with data_dir, listen, quic, kubeconfig, no_cluster, watch, exclude, names, database, [settings]",
         )
         .found(format!("{}: {}", path.display(), error.to_string().trim_end()))
         .next("correct that place")

@@ -34,5 +34,5 @@ fn shown(app: &App, docs: &Docs, incident: &Incident, plan: Option<&Plan>) -> Dr
 /// What the agent says of the file now.
 fn reported_drift<'w>(world: &'w World, incident: &Incident) -> Option<&'w FileDrift> {
     let host = incident.scope.host().filter(|_| incident.is_open()).and_then(|id| world.hosts.get(&id));
-    host.and_then(|host| host.files.get(incident.object.name()))
+    host.and_then(|host| host.drift_of(incident.object.name()))
 }

@@ -153,7 +153,7 @@ fn rollback() -> Plan {
 }
 
 fn facts(mode: u32, byte: u8) -> FileFacts {
-    FileFacts { kind: "file".into(), mode, uid: 0, gid: 0, sha256: vec![byte; 32] }
+    FileFacts { kind: "file".into(), mode, sha256: vec![byte; 32], ..FileFacts::default() }
 }
 
 fn restore() -> Plan {

@@ -143,7 +143,7 @@ mod tests {
 
     fn file(kind: &str, mode: u32, sha256: &str) -> api::FileState {
         let sha256 = nimbus_protocol::from_hex(sha256).unwrap();
-        let facts = FileFacts { kind: kind.into(), mode, uid: 0, gid: 0, sha256 };
+        let facts = FileFacts { kind: kind.into(), mode, sha256, ..FileFacts::default() };
         state(&facts, None)
     }
 
