@@ -100,6 +100,13 @@ fn fields_of_files_that_came_later_keep_their_bytes() {
 }
 
 #[test]
+fn a_field_that_was_added_keeps_its_bytes() {
+    let file = examples::file_with_lines();
+    let kept = golden("File_lines", &file.encode_to_vec());
+    assert_eq!(v1::File::decode(kept.as_slice()).unwrap(), file);
+}
+
+#[test]
 fn a_frame_keeps_its_bytes() {
     let refusal = v1::Refusal { code: "malformed".into(), ..Default::default() };
     let message = v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(refusal)) };

@@ -191,6 +191,14 @@ impl Plane {
         Ok(body)
     }
 
+    /// GET of what is no JSON document, as it was sent.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let url = format!("{}/api/v1{path}", self.url());
+        let answer = self.http.get(url).bearer_auth(self.token()?).send().await?;
+        anyhow::ensure!(answer.status().is_success(), "GET {path}: {}", answer.status());
+        Ok(answer.text().await?)
+    }
+
     /// The items of a list, all pages.
     pub async fn items(&self, path: &str) -> anyhow::Result<Vec<Value>> {
         let (mut items, mut next) = (Vec::new(), None::<String>);

@@ -11,6 +11,8 @@ use nimbus_tests::wait::{Seen, wait_for};
 use serde_json::{Value, json};
 
 const SECRET: &str = "correct-horse-battery-staple-9000";
+/// What no rule would take for a secret, in a file whose contents the policy keeps on the host.
+const WORDS: &str = "the words of this file stay on their host";
 
 struct Host {
     plane: Plane,
@@ -27,18 +29,20 @@ impl Host {
         std::fs::set_permissions(root.path().join("run.sh"), PermissionsExt::from_mode(0o755))?;
         std::fs::write(root.path().join("password.env"), format!("DB_PASSWORD={SECRET}\n"))?;
         std::fs::write(root.path().join("logo.bin"), [0, 159, 146, 150, 0, 1])?;
+        std::fs::write(root.path().join("hidden.conf"), format!("note = {WORDS}\n"))?;
         let options = AgentOptions {
             name: "host".into(),
             watch: vec![root.path().to_owned()],
             policy: format!(
-                "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [\"{}\"]\n",
+                "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [\"{0}\"]\ndiff_paths = [\"{0}\"]\n\
+                 deny_diff_paths = [\"{0}/hidden.conf\"]\n",
                 root.path().display()
             ),
             ..AgentOptions::default()
         };
         let agent = AgentProcess::join(&plane, options).await?;
         let host = Self { plane, agent, root };
-        host.wait_for_baseline(4).await?;
+        host.wait_for_baseline(5).await?;
         Ok(host)
     }
 
@@ -138,16 +142,67 @@ async fn secret(host: &Host) -> anyhow::Result<()> {
     let path = host.path("password.env");
     std::fs::write(&path, format!("DB_PASSWORD={SECRET}-changed\n"))?;
     let drift = host.drift(&path).await?;
-    assert_eq!(drift["diff"].as_str().unwrap_or_default(), "", "{drift}");
+    assert_eq!((&drift["diff"], &drift["diff_withheld"]), (&Value::Null, &"secret".into()), "{drift}");
+    is_nowhere(host, SECRET).await?;
     host.fix(&drift).await?;
     assert_eq!(std::fs::read_to_string(&path)?, format!("DB_PASSWORD={SECRET}\n"), "restored all the same");
-    for entry in std::fs::read_dir(host.plane.data_dir())? {
-        let file = entry?.path();
-        let bytes = std::fs::read(&file).unwrap_or_default();
-        let leaked = bytes.windows(SECRET.len()).any(|w| w == SECRET.as_bytes());
-        assert!(!leaked, "the secret is in {}", file.display());
+    is_nowhere(host, SECRET).await
+}
+
+/// The policy keeps the contents of one file on the host: hashes, sizes and numbers of lines leave it, and it is put back.
+async fn hidden(host: &Host) -> anyhow::Result<()> {
+    let path = host.path("hidden.conf");
+    std::fs::write(&path, format!("note = {WORDS}, changed\nmore = 1\n"))?;
+    let drift = host.drift(&path).await?;
+    assert_eq!((&drift["diff"], &drift["diff_withheld"]), (&Value::Null, &"policy".into()), "{drift}");
+    assert_eq!(drift["lines"], json!({"before": 1, "after": 2, "added": 2, "removed": 1}), "{drift}");
+    assert!(
+        drift["before"]["sha256"] != drift["after"]["sha256"] && drift["after"]["size"].is_u64(),
+        "{drift}"
+    );
+    is_nowhere(host, WORDS).await?;
+    host.fix(&drift).await?;
+    assert_eq!(std::fs::read_to_string(&path)?, format!("note = {WORDS}\n"));
+    is_nowhere(host, WORDS).await
+}
+
+/// The value is in no file of the control plane (database, keys), in none of the agent's but its copies for a restore, in no
+/// log line, no export and no response.
+async fn is_nowhere(host: &Host, value: &str) -> anyhow::Result<()> {
+    let holds = |bytes: &[u8]| bytes.windows(value.len()).any(|part| part == value.as_bytes());
+    let mut folders = vec![host.plane.data_dir(), host.agent.data_dir()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                // The agent's own copies, from which it restores.
+                if path.file_name().is_some_and(|name| name != "blobs") {
+                    folders.push(path);
+                }
+                continue;
+            }
+            files += 1;
+            assert!(!holds(&std::fs::read(&path).unwrap_or_default()), "{value:?} is in {}", path.display());
+        }
     }
-    assert!(!host.plane.output().contains(SECRET) && !host.agent.output().contains(SECRET), "or in a log");
+    assert!(files > 5, "the database, the keys, the spool, the journal and the baseline were looked at");
+    for output in [host.plane.output(), host.agent.output()] {
+        assert!(!output.contains(value), "{value:?} is in a log");
+    }
+    for format in ["csv", "cef", "json"] {
+        let export = host.plane.text(&format!("/audit/export?format={format}")).await?;
+        assert!(export.contains("incident.opened") && !export.contains(value), "{format}: {export}");
+    }
+    for list in ["/drift", "/incidents", "/approvals", "/jobs", "/audit"] {
+        for item in host.plane.items(list).await? {
+            assert!(!item.to_string().contains(value), "{list}: {item}");
+            if let Some(id) = item["id"].as_str().filter(|_| list != "/audit") {
+                let detail = host.plane.get(&format!("{list}/{id}")).await?;
+                assert!(!detail.to_string().contains(value), "{list}/{id}: {detail}");
+            }
+        }
+    }
     Ok(())
 }
 
@@ -198,6 +253,7 @@ async fn a_watched_file_is_put_back_after_approval_or_accepted() {
     deleted_added_and_mode(&host).await.unwrap();
     owner(&host).await.unwrap();
     secret(&host).await.unwrap();
+    hidden(&host).await.unwrap();
     accepted(&host).await.unwrap();
     outdated(&host).await.unwrap();
     assert_eq!(host.plane.get("/audit/verify").await.unwrap()["valid"], true);

@@ -182,6 +182,7 @@ impl Wiring {
             &self.paths,
             &excluded(&self.config, &self.data_dir),
             &Arc::new(self.baselines),
+            self.config.policy.clone(),
             observations.clone(),
             status.clone(),
             counters.clone(),

@@ -22,6 +22,7 @@ pub mod exec;
 pub mod files;
 pub mod identity;
 mod observation_queue;
+mod policy_files;
 mod runtime;
 pub mod session_loop;
 mod status;

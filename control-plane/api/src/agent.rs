@@ -15,6 +15,9 @@ pub struct WatchedRoot {
     pub files: u64,
     /// Empty when all is well, otherwise what was expected and found.
     pub problem: String,
+    /// When the baseline was taken; `null` while there is none or that is unknown.
+    #[serde(default)]
+    pub baseline_since: Option<Timestamp>,
 }
 
 /// An enrolled agent and the last that it reported of itself.

@@ -24,6 +24,19 @@ pub struct FileState {
     pub sha256: String,
 }
 
+/// Numbers of lines. They are said also where contents stay on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LineCounts {
+    /// Of the baseline.
+    pub before: u64,
+    /// Of what is there now.
+    pub after: u64,
+    /// Lines that were added; `null` where the sides are too long to be compared.
+    pub added: Option<u64>,
+    /// Lines that were removed; `null` where the sides are too long to be compared.
+    pub removed: Option<u64>,
+}
+
 /// A watched file that differs from its baseline, or did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Drift {
@@ -61,10 +74,16 @@ pub struct Drift {
     pub before: Option<FileState>,
     /// What is there now; `null` while unknown.
     pub after: Option<FileState>,
-    /// Unified diff from before to after; `null` where there is none to show.
+    /// Unified diff from before to after; `null` where there is none to show. Lines end at a line feed alone: a carriage
+    /// return belongs to its line.
     pub diff: Option<String>,
-    /// Why there is no diff: `binary`, `secret`, `too large`, `attributes only`, `unknown`.
+    /// Why there is no diff: `policy` (contents stay on the host, whose agent's policy does not name the path in
+    /// `diff_paths`), `binary`, `secret`, `too large`, `attributes only`, `content not kept`, `unreadable`, `not a file`,
+    /// `unknown`.
     pub diff_withheld: Option<String>,
+    /// How many lines differ; `null` where a side is no text, and while unknown.
+    #[serde(default)]
+    pub lines: Option<LineCounts>,
     /// The agent that sees it.
     pub agent_id: Option<String>,
     /// That agent's name; `null` while unknown.

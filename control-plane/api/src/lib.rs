@@ -25,6 +25,7 @@ mod problem;
 mod query;
 mod request;
 mod status;
+pub mod text;
 pub mod words;
 
 #[cfg(feature = "client")]
@@ -37,7 +38,7 @@ pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
 pub use cluster::Cluster;
 pub use common::{List, ObjectRef};
-pub use drift::{Baseline, Drift, FileState};
+pub use drift::{Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};
 pub use plan::{Considered, Plan};

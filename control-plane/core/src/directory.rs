@@ -4,7 +4,7 @@
 //! for a cluster is decided in `cluster_binding`.
 
 use jiff::Timestamp;
-use nimbus_protocol::v1;
+use nimbus_protocol::{from_micros, v1};
 
 use crate::cluster_binding::{self, Denied};
 use crate::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versioned, WatchedRoot};
@@ -60,6 +60,7 @@ pub fn status(
         path: cut_to(&root.path, 4_096),
         problem: cut(&root.problem),
         files: root.files,
+        baseline_since: (root.baseline_taken_micros > 0).then(|| from_micros(root.baseline_taken_micros)),
     };
     next.roots = roots.map(kept).collect();
     next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();

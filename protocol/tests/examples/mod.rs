@@ -307,6 +307,15 @@ pub fn later_fields_of_files() -> (v1::File, v1::FileFacts) {
     (file, v1::FileFacts { attributes_sha256: vec![7; 32], ..Default::default() })
 }
 
+fn line_counts() -> v1::LineCounts {
+    v1::LineCounts { before: 10, after: 11, added: Some(2), removed: Some(1) }
+}
+
+/// The file with the fields that were added since version 1.
+pub fn file_with_lines() -> v1::File {
+    v1::File { lines: Some(line_counts()), ..file() }
+}
+
 fn root() -> v1::WatchedRoot {
     v1::WatchedRoot {
         path: "/etc/app".into(),
@@ -551,6 +560,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("RestoreOutlook", &outlook(), seen);
     check("FileAttribute", &attribute(), seen);
     check("FileAttributes", &attributes(), seen);
+    check("LineCounts", &line_counts(), seen);
     check("WatchedRoot", &root(), seen);
     check("AgentStatus", &agent_status(), seen);
     check("JobReport", &job_report(), seen);

@@ -1,7 +1,7 @@
 //! The syntax of a policy file. Unknown fields and paths that can never match are errors rather than silently ignored.
 //!
-//! An entry of `allow` that this version does not know allows nothing. An unknown entry anywhere else may forbid or limit
-//! something, so the file is refused: using the rest of it would do what its author ruled out.
+//! An entry of `allow` or `diff_paths` that this version does not understand allows nothing. One anywhere else may forbid
+//! or limit something, so the file is refused: using the rest of it would do what its author ruled out.
 
 use std::collections::BTreeSet;
 
@@ -22,19 +22,49 @@ pub struct PolicyError {
     pub message: String,
 }
 
-/// An entry of `allow` that this version does not know: it allows nothing, and the rest of the file is in force.
+/// An entry of a usable file that allows nothing, because this version does not understand it: the rest of the file is
+/// in force.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "policy line {line}: allow: expected one of {}, found {word:?}, which allows nothing; the rest of the file is in \
-     force. Correct the word, or upgrade this agent to a version that knows it",
-    ActionKind::WORDS.join(", ")
-)]
+#[error("policy line {line}: {}", .list.found(.word))]
 pub struct PolicyWarning {
     /// Line, from 1.
     pub line: usize,
+    /// Where it stands.
+    pub list: WarnedList,
     /// The entry, cut to 64 characters.
     pub word: String,
 }
+
+/// A list of which an entry that is not understood allows nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WarnedList {
+    /// `allow`.
+    Allow,
+    /// `diff_paths`.
+    DiffPaths,
+}
+
+impl WarnedList {
+    fn found(self, word: &str) -> String {
+        match self {
+            Self::Allow => format!(
+                "allow: expected one of {}, found {word:?}, which allows nothing; the rest of the file is in force. \
+                 Correct the word, or upgrade this agent to a version that knows it",
+                ActionKind::WORDS.join(", ")
+            ),
+            Self::DiffPaths => format!(
+                "diff_paths: expected {PLAIN}, found {word:?}, for which no contents are shown; the rest of the file is \
+                 in force. Correct the entry: a directory stands for all below it, and patterns such as * are not \
+                 understood"
+            ),
+        }
+    }
+}
+
+/// What an entry of `paths`, `deny_paths`, `diff_paths` and `deny_diff_paths` must be.
+const PLAIN: &str = "an absolute path without `.`, `..`, `//` or a slash at the end";
+/// Most characters of an entry that is quoted.
+const QUOTED: usize = 64;
 
 type Words = Vec<Spanned<String>>;
 
@@ -55,6 +85,11 @@ struct PolicyFile {
     paths: Words,
     #[serde(default)]
     deny_paths: Words,
+    /// Of any form, too: what is not understood shows nothing.
+    #[serde(default)]
+    diff_paths: Vec<Spanned<toml::Value>>,
+    #[serde(default)]
+    deny_diff_paths: Words,
     jobs_per_hour: Option<u16>,
 }
 
@@ -70,10 +105,10 @@ pub(super) fn parse(text: &str) -> Result<(Policy, Vec<PolicyWarning>), PolicyEr
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let name_or_all = |word: &str| word == "*" || name(word);
-    let plain = "an absolute path without `.`, `..`, `//` or a slash at the end";
     let whole = "a namespace's whole name";
     let denied = |words| lines.check("deny_namespaces", words, whole, &name);
-    let (allow, warnings) = lines.allowed(file.allow);
+    let (allow, mut warnings) = lines.allowed(file.allow);
+    let diff_paths = lines.shown(file.diff_paths, &mut warnings);
     let policy = Policy {
         allow,
         deny: lines.denied(file.deny)?,
@@ -85,8 +120,10 @@ pub(super) fn parse(text: &str) -> Result<(Policy, Vec<PolicyWarning>), PolicyEr
             &name_or_all,
         )?,
         deny_namespaces: file.deny_namespaces.map(denied).transpose()?,
-        paths: lines.check("paths", file.paths, plain, &path::is_plain)?,
-        deny_paths: lines.check("deny_paths", file.deny_paths, plain, &path::is_plain)?,
+        paths: lines.check("paths", file.paths, PLAIN, &path::is_plain)?,
+        deny_paths: lines.check("deny_paths", file.deny_paths, PLAIN, &path::is_plain)?,
+        diff_paths,
+        deny_diff_paths: lines.check("deny_diff_paths", file.deny_diff_paths, PLAIN, &path::is_plain)?,
         jobs_per_hour: file.jobs_per_hour,
     };
     Ok((policy, warnings))
@@ -108,10 +145,34 @@ impl Lines<'_> {
             let word = entry.get_ref().as_str().map_or_else(|| entry.get_ref().to_string(), str::to_owned);
             match word.parse::<ActionKind>() {
                 Ok(kind) => drop(known.insert(kind)),
-                Err(unknown) => warnings.push(PolicyWarning { line, word: unknown.found }),
+                Err(unknown) => {
+                    warnings.push(PolicyWarning { line, list: WarnedList::Allow, word: unknown.found });
+                }
             }
         }
         (known, warnings)
+    }
+
+    /// The paths whose contents may be shown, and a warning for each entry that is no plain path.
+    fn shown(
+        &self,
+        entries: Vec<Spanned<toml::Value>>,
+        warnings: &mut Vec<PolicyWarning>,
+    ) -> BTreeSet<String> {
+        let mut known = BTreeSet::new();
+        for entry in entries {
+            let line = self.at(entry.span().start);
+            let value = entry.into_inner();
+            let plain = value.as_str().filter(|path| path::is_plain(path) && !path.contains(['*', '?']));
+            if let Some(path) = plain {
+                known.insert(path.to_owned());
+                continue;
+            }
+            let word = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let word = word.chars().take(QUOTED).collect();
+            warnings.push(PolicyWarning { line, list: WarnedList::DiffPaths, word });
+        }
+        known
     }
 
     /// `*` denies every action. What an unknown word forbids is not known: the whole file is refused.

@@ -1,5 +1,5 @@
-//! The local policy: files on the agent's machine that say which actions it may take, and where. The control plane can
-//! narrow it and never widen it.
+//! The local policy: files on the agent's machine that say which actions it may take, and where, and of which files it
+//! may show the contents. The control plane can narrow it and never widen it.
 //!
 //! It decides from the job alone; whether the job is genuine is [`crate::admit`]'s question. Deny beats allow, and
 //! what is not allowed by name is denied: an empty policy observes only.
@@ -22,7 +22,7 @@ use crate::action::{self, Touched};
 use crate::path;
 use crate::refusal::{Code, Refusal};
 
-pub use file::{PolicyError, PolicyWarning};
+pub use file::{PolicyError, PolicyWarning, WarnedList};
 
 /// The name of the managed file, in the directory of the person's file.
 pub const MANAGED_FILE: &str = "policy.managed.toml";
@@ -42,6 +42,8 @@ pub struct Policy {
     deny_namespaces: Option<BTreeSet<String>>,
     paths: BTreeSet<String>,
     deny_paths: BTreeSet<String>,
+    diff_paths: BTreeSet<String>,
+    deny_diff_paths: BTreeSet<String>,
     /// `None` where the file says nothing.
     jobs_per_hour: Option<u16>,
 }
@@ -56,12 +58,15 @@ impl Policy {
     /// namespaces = ["*"]                        # none without it
     /// deny_namespaces = ["kube-system"]         # this is the default
     /// paths = ["/etc/app"]
-    /// deny_paths = ["/etc/app/private"]
+    /// deny_paths = ["/etc/app/private"]         # nothing is done there, and no contents are shown
+    /// diff_paths = ["/etc/app"]                 # contents of no file leave the host without it
+    /// deny_diff_paths = ["/etc/app/users.conf"]
     /// jobs_per_hour = 60                        # this is the default
     /// ```
     ///
     /// An action in `allow` that this version does not know allows nothing and is a warning: the file may be written
-    /// for a newer version too. One in `deny` is an error, as what it forbids is not known.
+    /// for a newer version too. So is a broken entry of `diff_paths`, for which nothing is shown. An unknown action in
+    /// `deny` is an error, as what it forbids is not known.
     pub fn parse(text: &str) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
         file::parse(text)
     }
@@ -79,6 +84,8 @@ impl Policy {
         self.namespaces.extend(managed.namespaces);
         self.paths.extend(managed.paths);
         self.deny_paths.extend(managed.deny_paths);
+        self.diff_paths.extend(managed.diff_paths);
+        self.deny_diff_paths.extend(managed.deny_diff_paths);
         let mut denied =
             self.deny_namespaces.unwrap_or_else(|| BTreeSet::from([DENIED_NAMESPACE.to_owned()]));
         denied.extend(managed.deny_namespaces.unwrap_or_default());
@@ -90,6 +97,21 @@ impl Policy {
     /// The actions that are allowed at all. Empty: observes only.
     pub fn allowed_actions(&self) -> Vec<ActionKind> {
         self.allow.difference(&self.deny).copied().collect()
+    }
+
+    /// May the contents of the file at this absolute path leave the host? Only where `diff_paths` names it or a directory
+    /// above it, and neither `deny_diff_paths` nor `deny_paths` does.
+    pub fn shows(&self, file: &str) -> bool {
+        let named = |paths: &BTreeSet<String>| paths.iter().any(|path| path::within(path, file));
+        named(&self.diff_paths) && !named(&self.deny_diff_paths) && !named(&self.deny_paths)
+    }
+
+    /// The same as `other` in which contents may be shown?
+    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+        let rules = |policy: &Self| {
+            (policy.diff_paths.clone(), policy.deny_diff_paths.clone(), policy.deny_paths.clone())
+        };
+        rules(self) == rules(other)
     }
 
     /// May this job run, given how many ran within the last hour? `now` only says when that was judged.

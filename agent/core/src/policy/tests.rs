@@ -165,6 +165,8 @@ fn a_field_that_is_not_known_refuses_the_file_and_is_named_beside_those_that_are
             "deny_namespaces",
             "paths",
             "deny_paths",
+            "diff_paths",
+            "deny_diff_paths",
             "jobs_per_hour",
         ] {
             assert!(error.message.contains(&format!("`{said}`")), "{said}: {error}");
@@ -226,4 +228,66 @@ fn a_node_is_touched_in_a_cluster_that_is_named() {
     };
     assert_eq!(judge(&policy(), &asked("cluster-1"), 0), Ok(()));
     assert!(refused(&policy(), &asked("cluster-2")).contains("clusters"));
+}
+
+#[test]
+fn contents_are_shown_where_diff_paths_names_the_file_or_a_directory_above_it_and_nowhere_else() {
+    for policy in [Policy::default(), parse(""), policy()] {
+        assert!(!policy.shows("/etc/app/x.conf"), "nothing is shown by default, whatever may be changed");
+    }
+    let policy = parse(
+        "diff_paths = [\"/etc/app\", \"/srv/one.conf\"]\ndeny_paths = [\"/etc/app/private\"]\n\
+         deny_diff_paths = [\"/etc/app/users.conf\"]\n",
+    );
+    for shown in ["/etc/app/x.conf", "/etc/app/d/e", "/etc/app", "/srv/one.conf"] {
+        assert!(policy.shows(shown), "{shown}");
+    }
+    for hidden in [
+        "/etc/application.conf",
+        "/etc/x",
+        "/srv/one.conf.bak",
+        "/srv/other",
+        "/etc/app/../shadow",
+        "/etc/app/private/x",
+        "/etc/app/users.conf",
+        "etc/app/x",
+        "",
+    ] {
+        assert!(!policy.shows(hidden), "{hidden}");
+    }
+    assert!(policy.allowed_actions().is_empty(), "what may be shown may not be changed for that");
+}
+
+#[test]
+fn an_entry_of_diff_paths_that_is_no_plain_path_shows_nothing_and_is_named() {
+    let text = "allow = [\"restore_file\"]\ndiff_paths = [\n  \"/etc/app\",\n  \"/srv/*\",\n  \"etc/x\",\n  \
+                \"/srv/\",\n  \"~/x\",\n  { path = \"/srv\" },\n  7,\n  true,\n]\n";
+    let (policy, warnings) = Policy::parse(text).unwrap();
+    assert!(policy.shows("/etc/app/x") && !policy.shows("/srv/x") && !policy.shows("/etc/x"));
+    assert_eq!(policy.allowed_actions(), [ActionKind::RestoreFile], "the rest is in force");
+    let lines: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(lines, [4, 5, 6, 7, 8, 9, 10]);
+    let first = warnings[0].to_string();
+    assert!(first.contains("line 4: diff_paths") && first.contains("/srv/*"), "{first}");
+    // What a broken entry forbids is not known, and a list that is none is no policy.
+    for broken in [
+        "deny_diff_paths = [\"/srv/\"]",
+        "diff_paths = \"/etc\"",
+        "diff_path = [\"/etc\"]",
+        "diff_paths = {}",
+    ] {
+        assert!(Policy::parse(broken).is_err(), "{broken}");
+    }
+}
+
+#[test]
+fn what_either_file_hides_is_hidden() {
+    let managed = parse("diff_paths = [\"/srv\"]\n");
+    let both = |person: &str| parse(person).with_managed(managed.clone());
+    assert!(both("").shows("/srv/a") && !both("").shows("/etc/a"));
+    assert!(both("diff_paths = [\"/etc\"]\n").shows("/etc/a"));
+    assert!(!both("deny_diff_paths = [\"/srv/a\"]\n").shows("/srv/a"));
+    assert!(!both("deny_paths = [\"/srv\"]\n").shows("/srv/a"));
+    assert!(!both("deny_diff_paths = [\"/\"]\n").shows("/srv/a"), "the person's word ends it");
+    assert!(both("").shows_the_same_as(&managed) && !both("").shows_the_same_as(&Policy::default()));
 }

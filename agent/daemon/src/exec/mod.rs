@@ -9,7 +9,6 @@
 mod accept_baseline;
 mod flow;
 mod kube;
-pub mod policy_files;
 mod remedy;
 mod restart_pod;
 mod restore_file;
@@ -37,11 +36,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
+use crate::policy_files::PolicyNow;
 use crate::session_loop::ControlMessage;
 use crate::status::SharedStatus;
 use crate::watch::files::Files;
 use crate::watch::kube::ClusterHandle;
-use policy_files::PolicyNow;
 use remedy::ReportPhase;
 
 /// Jobs that run at the same time; further ones wait, and expire if they wait too long.

@@ -40,7 +40,7 @@ impl Site {
         std::fs::create_dir(&root).unwrap();
         std::fs::write(root.join("app.ini"), "port = 80\n").unwrap();
         let policy = format!(
-            "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [{:?}]\n",
+            "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [{0:?}]\ndiff_paths = [{0:?}]\n",
             root.to_str().unwrap()
         );
         std::fs::create_dir(dir.path().join("data")).unwrap();
@@ -132,6 +132,25 @@ fn job_of(number: u8, action: Vec<u8>) -> v1::Job {
         action,
         ..v1::Job::default()
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contents_leave_only_while_the_policy_names_the_path() {
+    let mut site = Site::new().await;
+    let policy = site.dir.path().join("data/policy.toml");
+    std::fs::write(&policy, "").unwrap();
+    std::fs::write(site.root.join("app.ini"), "port = 8080\nmore = 1\n").unwrap();
+    let hidden = site.file("app.ini").await;
+    assert_eq!((hidden.diff.as_str(), hidden.diff_withheld.as_str()), ("", "policy"));
+    assert_eq!(hidden.lines, Some(v1::LineCounts { before: 1, after: 2, added: Some(2), removed: Some(1) }));
+    // A person who names the path is shown what differs already, and one who takes it out again is not.
+    std::fs::write(&policy, format!("diff_paths = [{:?}]\n", site.root.to_str().unwrap())).unwrap();
+    let shown = site.file("app.ini").await;
+    assert!(shown.diff.contains("-port = 80\n+port = 8080\n"), "{shown:?}");
+    assert_eq!(shown.lines, hidden.lines);
+    std::fs::write(&policy, "diff_paths = [\n").unwrap();
+    let broken = site.file("app.ini").await;
+    assert_eq!((broken.diff.as_str(), broken.diff_withheld.as_str()), ("", "policy"), "a broken policy");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

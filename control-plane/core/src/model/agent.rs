@@ -86,6 +86,9 @@ pub struct WatchedRoot {
     pub problem: String,
     /// Files below it that the agent holds a baseline of.
     pub files: u64,
+    /// When that baseline was taken; `None` while there is none, and where an older agent does not say.
+    #[serde(default)]
+    pub baseline_since: Option<Timestamp>,
 }
 
 /// A join token as the store keeps it: never the secret.

@@ -29,8 +29,11 @@ pub struct FileDrift {
     pub sizes: (u64, u64),
     /// Unified diff from baseline to current; empty when withheld.
     pub diff: String,
-    /// Why there is no diff: `binary`, `secret`, `too large`, `attributes only`; empty when there is one.
+    /// Why there is no diff: `policy`, `binary`, `secret`, `too large`, `attributes only`; empty when there is one.
     pub diff_withheld: String,
+    /// How many lines differ; `None` where an older agent says nothing of it, and where a side is no text.
+    #[serde(default)]
+    pub lines: Option<Lines>,
     /// What went wrong reading it; empty when nothing did.
     pub problem: String,
     /// When the agent first saw this difference.
@@ -86,6 +89,17 @@ impl RestoreOutlook {
     fn says_the_same(&self, other: &Self) -> bool {
         (&self.obstacle, &self.way, &self.loses) == (&other.obstacle, &other.way, &other.loses)
     }
+}
+
+/// Numbers of lines, which are said also where no content is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lines {
+    /// Of the baseline.
+    pub before: u64,
+    /// Of what is there now.
+    pub after: u64,
+    /// How many were added and removed; `None` where the sides are too long to be compared.
+    pub moved: Option<(u64, u64)>,
 }
 
 /// What a host's agent last said.
@@ -211,6 +225,7 @@ impl HostFacts {
             sizes: (baseline_state.size, current_state.size),
             diff: file.diff.clone(),
             diff_withheld: file.diff_withheld.clone(),
+            lines: file.lines.as_ref().map(lines),
             problem: current_state.problem.clone(),
             since: old.map_or(observed_at, |old| old.since),
             said_at: observed_at,
@@ -352,6 +367,10 @@ fn below<'a, T>(all: &'a BTreeMap<String, T>, subject: &str) -> impl Iterator<It
     all.range(start.to_owned()..)
         .take_while(move |(path, _)| path.starts_with(start))
         .filter(move |(path, _)| *path != subject && living::subject(path) == subject)
+}
+
+fn lines(counts: &v1::LineCounts) -> Lines {
+    Lines { before: counts.before, after: counts.after, moved: counts.added.zip(counts.removed) }
 }
 
 /// The time of an observation.

@@ -62,7 +62,12 @@ pub(super) fn agent(n: u32) -> Agent {
         cluster_uid: Some("uid-1".to_owned()),
         leading: true,
         lease_term: 3,
-        roots: vec![WatchedRoot { path: "/etc".to_owned(), problem: String::new(), files: 12 }],
+        roots: vec![WatchedRoot {
+            path: "/etc".to_owned(),
+            problem: String::new(),
+            files: 12,
+            baseline_since: None,
+        }],
         ..Agent::new(agent_id(n), AgentKind::Cluster, at(0))
     }
 }

@@ -1,9 +1,9 @@
 //! The state of one watched file (kind, mode, owner, content hash), as its baseline and as it is at present, and the
 //! observation made from both.
 //!
-//! This decides whether they differ, and how much of the difference may be shown: a bounded diff for plain text, and
-//! hashes alone for what is binary, large or looks like a secret on either side. The daemon reads files and keeps the
-//! baseline.
+//! This decides whether they differ, and how much of the difference may be shown. Contents leave the host only where
+//! the agent's policy says so, and even there what is binary, large or looks like a secret on either side does not.
+//! Everywhere else an observation holds hashes, sizes and numbers of lines. The daemon reads files and keeps the baseline.
 
 pub mod attributes;
 mod diff;
@@ -22,6 +22,7 @@ use self::attributes::Attributes;
 use self::identity::Identity;
 use self::outlook::Outlook;
 use super::secret::looks_secret;
+use diff::{Compared, Counts};
 
 /// Most bytes of a file that is read: its content is hashed, and kept for a restore. A longer file is compared by size,
 /// modification time, mode and owner, which its observation says.
@@ -32,6 +33,9 @@ pub const MAX_CONTENT: usize = 64 << 10;
 pub const MAX_DIFF_LINES: usize = 200;
 /// Most bytes of a diff that are shown.
 pub const MAX_DIFF_BYTES: usize = 16 << 10;
+
+/// Why there is no diff where the policy does not name the path.
+pub const HIDDEN: &str = "policy";
 
 /// What stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -212,6 +216,15 @@ pub struct Contents<'a> {
     pub after: Option<&'a [u8]>,
 }
 
+/// Whether contents may leave the host: what the policy says of a path (see [`crate::policy::Policy::shows`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// The policy names the path: what does not look like a secret may be shown.
+    Shown,
+    /// Only hashes, sizes and numbers of lines.
+    Hidden,
+}
+
 /// The observation of one watched path; equal sides mean that there is no drift (any more).
 pub fn compare(
     root: &str,
@@ -219,12 +232,24 @@ pub fn compare(
     baseline: &Entry,
     current: &Entry,
     contents: Contents<'_>,
+    visibility: Visibility,
     outlook: Option<&Outlook>,
 ) -> v1::File {
-    let (diff, withheld) = match shown(path, baseline, current, contents) {
-        Ok(diff) => (diff, ""),
-        Err(why) => (String::new(), why),
+    let texts = texts(baseline, current, contents);
+    let size = baseline.size.max(current.size);
+    let compared = texts
+        .as_ref()
+        .ok()
+        .filter(|_| !baseline.same(current))
+        .map(|(before, after)| Compared::new(before, after, size <= MAX_CONTENT as u64));
+    let shown = match (&texts, &compared) {
+        _ if baseline.same(current) => Ok(String::new()),
+        (Err(why), _) => Err(*why),
+        (Ok(sides), Some(compared)) => shown(path, *sides, compared, visibility),
+        // Both sides are text, so they were compared.
+        (Ok(_), None) => Err("too large"),
     };
+    let (diff, withheld) = shown.map_or_else(|why| (String::new(), why), |diff| (diff, ""));
     let (mut before, mut after) = (baseline.to_state(), current.to_state());
     // What is known of one side alone is no difference.
     let comparable = baseline.has_attributes() && current.has_attributes();
@@ -240,40 +265,60 @@ pub fn compare(
         diff_withheld: withheld.to_owned(),
         first_pass: false,
         restore: outlook.map(Outlook::to_message),
+        lines: compared.map(|compared| line_counts(compared.counts())),
         ..Default::default()
     }
 }
 
 /// The observation of a path that was first seen and became the baseline.
 pub fn first_pass(root: &str, path: &str, entry: &Entry) -> v1::File {
-    let file = compare(root, path, entry, entry, Contents::default(), None);
+    let file = compare(root, path, entry, entry, Contents::default(), Visibility::Hidden, None);
     v1::File { first_pass: true, ..file }
+}
+
+/// Both sides as text, or why there are none to compare.
+fn texts<'a>(
+    baseline: &Entry,
+    current: &Entry,
+    contents: Contents<'a>,
+) -> Result<(&'a str, &'a str), &'static str> {
+    if baseline.kind == current.kind && baseline.sha256.is_some() && baseline.sha256 == current.sha256 {
+        return Err("attributes only");
+    }
+    if baseline.size.max(current.size) > MAX_READ {
+        return Err("too large");
+    }
+    let before = side(baseline, contents.before)?;
+    let after = side(current, contents.after)?;
+    match (text(before), text(after)) {
+        (Some(before), Some(after)) => Ok((before, after)),
+        _ => Err("binary"),
+    }
 }
 
 /// The diff, or why there is none.
 fn shown(
     path: &str,
-    baseline: &Entry,
-    current: &Entry,
-    contents: Contents<'_>,
+    (before, after): (&str, &str),
+    compared: &Compared<'_>,
+    visibility: Visibility,
 ) -> Result<String, &'static str> {
-    if baseline.same(current) {
-        return Ok(String::new());
-    }
-    if baseline.kind == current.kind && baseline.sha256.is_some() && baseline.sha256 == current.sha256 {
-        return Err("attributes only");
-    }
-    if baseline.size.max(current.size) > MAX_CONTENT as u64 {
+    if !compared.is_whole() {
         return Err("too large");
     }
-    let before = side(baseline, contents.before)?;
-    let after = side(current, contents.after)?;
-    if looks_secret(path, before) || looks_secret(path, after) {
-        return Err("secret");
+    match visibility {
+        Visibility::Hidden => Err(HIDDEN),
+        Visibility::Shown if looks_secret(path, before) || looks_secret(path, after) => Err("secret"),
+        Visibility::Shown => compared.unified(path).ok_or("too large"),
     }
-    match (text(before), text(after)) {
-        (Some(before), Some(after)) => diff::unified(path, before, after).ok_or("too large"),
-        _ => Err("binary"),
+}
+
+fn line_counts(counts: Counts) -> v1::LineCounts {
+    v1::LineCounts {
+        before: counts.before as u64,
+        after: counts.after as u64,
+        added: counts.moved.map(|(added, _)| added as u64),
+        removed: counts.moved.map(|(_, removed)| removed as u64),
     }
 }
 
@@ -288,9 +333,9 @@ fn side<'a>(entry: &Entry, content: Option<&'a [u8]>) -> Result<&'a [u8], &'stat
     }
 }
 
-/// Text that is safe to print: UTF-8 without control characters, which a terminal would obey.
+/// Text: UTF-8 without NUL. Other control characters stay, as they are part of what differs; whoever prints a diff makes
+/// them visible.
 fn text(content: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(content).ok()?;
-    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    (!text.contains(control)).then_some(text)
+    (!text.contains('\0')).then_some(text)
 }

@@ -21,7 +21,12 @@ fn entry(content: &[u8]) -> Entry {
 
 fn changed(path: &str, before: &[u8], after: &[u8]) -> v1::File {
     let contents = Contents { before: Some(before), after: Some(after) };
-    compare("/etc/app", path, &entry(before), &entry(after), contents, None)
+    compare("/etc/app", path, &entry(before), &entry(after), contents, Visibility::Shown, None)
+}
+
+/// As [`compare`], below a path whose contents the policy lets be shown.
+fn shown(path: &str, baseline: &Entry, current: &Entry, contents: Contents<'_>) -> v1::File {
+    compare("/r", path, baseline, current, contents, Visibility::Shown, None)
 }
 
 #[test]
@@ -38,10 +43,10 @@ fn a_text_change_shows_a_diff() {
 #[test]
 fn added_and_deleted_files_show_all_lines() {
     let contents = Contents { before: None, after: Some(b"new\n") };
-    let added = compare("/r", "/r/x", &Entry::absent(), &entry(b"new\n"), contents, None);
+    let added = shown("/r/x", &Entry::absent(), &entry(b"new\n"), contents);
     assert!(added.diff.contains("\n+new\n"), "{}", added.diff);
     let contents = Contents { before: Some(b"old\n"), after: None };
-    let deleted = compare("/r", "/r/x", &entry(b"old\n"), &Entry::absent(), contents, None);
+    let deleted = shown("/r/x", &entry(b"old\n"), &Entry::absent(), contents);
     assert!(deleted.diff.contains("\n-old\n"), "{}", deleted.diff);
     assert_eq!(deleted.current.unwrap().kind, "absent");
 }
@@ -53,7 +58,6 @@ fn what_is_withheld_says_why() {
     for (path, before, after, why) in [
         ("/r/x", b"a".as_slice(), b"\0\x01".as_slice(), "binary"),
         ("/r/x", b"a", b"\xff\xfe", "binary"),
-        ("/r/x", b"a", b"\x1b[2J harmless", "binary"),
         ("/r/x", b"a", &long, "too large"),
         ("/r/x", many.as_bytes(), b"a", "too large"),
         ("/r/tls.key", b"a", b"b", "secret"),
@@ -65,19 +69,49 @@ fn what_is_withheld_says_why() {
         assert_eq!(file.current.unwrap().sha256.len(), 32);
     }
     let mode = Entry { mode: 0o600, ..entry(b"a") };
-    assert_eq!(
-        compare("/r", "/r/x", &entry(b"a"), &mode, Contents::default(), None).diff_withheld,
-        "attributes only"
-    );
-    let lost = compare("/r", "/r/x", &entry(b"a"), &entry(b"b"), Contents::default(), None);
+    assert_eq!(shown("/r/x", &entry(b"a"), &mode, Contents::default()).diff_withheld, "attributes only");
+    let lost = shown("/r/x", &entry(b"a"), &entry(b"b"), Contents::default());
     assert_eq!(lost.diff_withheld, "content not kept");
     let closed = Entry { kind: Kind::Unreadable, sha256: None, problem: "denied".into(), ..entry(b"") };
-    assert_eq!(
-        compare("/r", "/r/x", &entry(b"a"), &closed, Contents::default(), None).diff_withheld,
-        "content not kept"
-    );
+    assert_eq!(shown("/r/x", &entry(b"a"), &closed, Contents::default()).diff_withheld, "content not kept");
     let contents = Contents { before: Some(b"a"), after: None };
-    assert_eq!(compare("/r", "/r/x", &entry(b"a"), &closed, contents, None).diff_withheld, "unreadable");
+    assert_eq!(shown("/r/x", &entry(b"a"), &closed, contents).diff_withheld, "unreadable");
+}
+
+#[test]
+fn what_a_terminal_would_obey_is_part_of_what_differs() {
+    let file = changed("/r/x", b"a\n", b"a \x1b[2Jb\n");
+    assert!(file.diff.ends_with("-a\n+a \x1b[2Jb\n"), "{:?}", file.diff);
+}
+
+#[test]
+fn contents_stay_on_the_host_where_the_policy_does_not_name_the_path() {
+    let (before, after) =
+        (b"workers = 4\nport = 80\n".as_slice(), b"workers = 5\nport = 80\nx = 1".as_slice());
+    let contents = Contents { before: Some(before), after: Some(after) };
+    let hidden = compare("/r", "/r/x", &entry(before), &entry(after), contents, Visibility::Hidden, None);
+    assert_eq!((hidden.diff.as_str(), hidden.diff_withheld.as_str()), ("", HIDDEN));
+    let lines = v1::LineCounts { before: 2, after: 3, added: Some(2), removed: Some(1) };
+    assert_eq!(hidden.lines, Some(lines));
+    let bytes = hidden.encode_to_vec();
+    assert!(!bytes.windows(7).any(|part| part == b"workers"), "no word of the content");
+    // A link's target is content too.
+    let link = |target: &[u8]| Entry { kind: Kind::Symlink, ..entry(target) };
+    let contents = Contents { before: Some(b"/opt/one"), after: Some(b"/opt/two") };
+    let moved = compare("/r", "/r/l", &link(b"/opt/one"), &link(b"/opt/two"), contents, Visibility::Hidden, None);
+    assert_eq!((moved.diff.as_str(), moved.diff_withheld.as_str()), ("", HIDDEN));
+    // Where nothing could be shown anyway, that is said: no policy would change it.
+    let binary = Contents { before: Some(b"a"), after: Some(b"\0\x01") };
+    let binary = compare("/r", "/r/x", &entry(b"a"), &entry(b"\0\x01"), binary, Visibility::Hidden, None);
+    assert_eq!((binary.diff_withheld.as_str(), binary.lines), ("binary", None));
+}
+
+#[test]
+fn lines_are_counted_of_what_is_too_large_to_be_shown() {
+    let long = b"0123456789\n".repeat(MAX_CONTENT / 10);
+    let file = changed("/r/x", &long, b"a\n");
+    let lines = v1::LineCounts { before: (MAX_CONTENT / 10) as u64, after: 1, added: None, removed: None };
+    assert_eq!((file.diff_withheld.as_str(), file.lines), ("too large", Some(lines)));
 }
 
 #[test]
@@ -133,7 +167,7 @@ fn a_file_that_is_too_long_to_be_read_says_how_it_is_compared() {
     assert!(one.to_state().problem.contains("longer than 1024 KiB"));
     assert_eq!(Entry::from_state(&one.to_state()), Some(one.clone()));
     assert_eq!(long(MAX_READ, (7, 1)).to_state().problem, "");
-    let file = compare("/r", "/r/x", &entry(b"a"), &one, Contents { before: Some(b"a"), after: None }, None);
+    let file = shown("/r/x", &entry(b"a"), &one, Contents { before: Some(b"a"), after: None });
     assert_eq!((file.diff_withheld.as_str(), file.diff.as_str()), ("too large", ""));
 }
 

@@ -1,92 +1,95 @@
 //! Decides whether a file looks as if it held a secret. Of such a file only hashes leave the host, never content.
 //!
-//! When in doubt it withholds: a configuration that mentions a password is withheld whole. Two tests are made, and either
-//! is enough: the path's name (here), and the content ([`content`]).
+//! This is the second line, behind the policy's `diff_paths`. What is taken for a secret is data, in `rules.toml`; here
+//! it is applied. When in doubt it withholds: a configuration that mentions a password is withheld whole. A rule set that
+//! cannot be used withholds everything, and [`check`] says why.
 
-mod account;
-mod content;
-mod credential;
-mod entropy;
-mod placeholder;
+mod names;
+mod random;
+mod rules;
+mod values;
 
-/// Whole file names that hold secrets.
-const NAMES: [&str; 21] = [
-    ".env",
-    ".netrc",
-    "_netrc",
-    ".pgpass",
-    ".my.cnf",
-    ".htpasswd",
-    ".git-credentials",
-    ".dockercfg",
-    ".npmrc",
-    ".pypirc",
-    ".vault-token",
-    "shadow",
-    "shadow-",
-    "gshadow",
-    "gshadow-",
-    "kubeconfig",
-    "admin.conf",
-    "krb5.keytab",
-    "authorized_keys",
-    "userlist.txt",
-    ".erlang.cookie",
-];
-/// Endings of file names that hold secrets.
-const ENDINGS: [&str; 14] = [
-    ".key",
-    ".pem",
-    ".p12",
-    ".pfx",
-    ".jks",
-    ".keystore",
-    ".kdbx",
-    ".keytab",
-    ".ppk",
-    ".asc",
-    ".gpg",
-    ".env",
-    ".kubeconfig",
-    ".ovpn",
-];
-/// Parts of any component of the path that tell secrets.
-const PARTS: [&str; 11] = [
-    "secret",
-    "password",
-    "passwd",
-    "passphrase",
-    "token",
-    "credential",
-    "private",
-    "apikey",
-    "api_key",
-    "api-key",
-    ".env.",
-];
-/// Beginnings of file names that hold secrets.
-const BEGINNINGS: [&str; 4] = ["id_rsa", "id_ed25519", "id_ecdsa", "id_dsa"];
-/// Directories in which every file is one.
-const DIRECTORIES: [&str; 5] = [".ssh", ".gnupg", ".kube", ".aws", ".docker"];
+use std::sync::OnceLock;
 
-/// Does the path's name or the content look like a secret?
-pub fn looks_secret(path: &str, content: &[u8]) -> bool {
-    name_looks_secret(path) || content::looks_secret(content)
+use rules::{Rules, Text};
+
+/// The rules, read and tested once.
+fn rules() -> &'static Result<Rules, String> {
+    static RULES: OnceLock<Result<Rules, String>> = OnceLock::new();
+    RULES.get_or_init(|| Rules::read(include_str!("rules.toml")))
 }
 
-fn name_looks_secret(path: &str) -> bool {
+/// Can the rules be used? Where they cannot, no contents are shown; the error says what is wrong with them.
+pub fn check() -> Result<(), String> {
+    match rules() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!(
+            "the rules for what looks like a secret cannot be used, so no contents are shown: {error}; install this \
+             agent anew"
+        )),
+    }
+}
+
+/// Does the path's name or the content look like a secret?
+pub fn looks_secret(path: &str, content: &str) -> bool {
+    let Ok(rules) = rules() else { return true };
+    name_looks_secret(path, content, rules) || content_looks_secret(path, content, rules)
+}
+
+fn name_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
     let path = path.to_lowercase();
     let name = path.rsplit('/').next().unwrap_or(&path);
-    NAMES.contains(&name)
-        || ENDINGS.iter().any(|ending| name.ends_with(ending))
-        || BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
-        || PARTS.iter().any(|part| path.contains(part))
-        || path.split('/').any(|component| DIRECTORIES.contains(&component))
+    let is = |names: &[String]| names.iter().any(|known| known == name);
+    let ends = |endings: &[String]| endings.iter().any(|ending| name.ends_with(ending.as_str()));
+    let paths = &rules.paths;
+    if is(&paths.by_content) || ends(&paths.by_content_endings) {
+        return false;
+    }
+    if ends(&paths.unless_public) {
+        return !content.trim().is_empty() && !random::is_public(content, rules);
+    }
+    let innocent =
+        rules.names.innocent.iter().fold(path.clone(), |path, word| path.replace(word.as_str(), " "));
+    is(&paths.names)
+        || ends(&paths.endings)
+        || paths.beginnings.iter().any(|beginning| name.starts_with(beginning.as_str()))
+        || paths.parts.iter().any(|part| innocent.contains(part.as_str()))
+        || path.split('/').any(|component| paths.directories.iter().any(|known| known == component))
+}
+
+fn content_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
+    let text = Text::new(content);
+    rules.found.iter().any(|rule| rule.is_in(&text, rules))
+        || names::assigns_secret(content, rules)
+        || random::is_in(path, content, rules)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_rules_that_are_compiled_in_can_be_used() {
+        assert_eq!(check(), Ok(()));
+    }
+
+    #[test]
+    fn rules_that_do_not_find_their_own_examples_are_refused() {
+        let good = include_str!("rules.toml");
+        for (from, to, says) in [
+            ("hit = ['AIzaEXAMPLEEXAMPLEEXAMPLE']", "hit = ['nothing']", "a Google key"),
+            ("hit = ['AIzaEXAMPLEEXAMPLEEXAMPLE']", "hit = []", "a Google key"),
+            ("miss = ['ghp_x']", "miss = ['ghp_0123456789abcdef']", "not to find"),
+            ("GOCSPX-[A-Za-z0-9_-]{10,}", "GOCSPX-[A-Za", "GOCSPX"),
+            ("[random]", "[ransom]", "ransom"),
+            ("hex_key = 32", "hex_keys = 32", "hex_key"),
+        ] {
+            let bad = good.replacen(from, to, 1);
+            assert_ne!(bad, good, "{from}");
+            let error = Rules::read(&bad).err().unwrap_or_default();
+            assert!(error.contains(says), "{from}: {error}");
+        }
+    }
 
     #[test]
     fn names_of_secrets_are_recognised() {
@@ -111,12 +114,18 @@ mod tests {
             "/etc/pgbouncer/userlist.txt",
             "/var/lib/rabbitmq/.erlang.cookie",
         ] {
-            assert!(looks_secret(path, b""), "{path}");
+            assert!(looks_secret(path, "something"), "{path}");
         }
-        for path in
-            ["/etc/nginx/nginx.conf", "/etc/app/settings.toml", "/etc/hosts", "/etc/environment.d/x.conf"]
-        {
-            assert!(!looks_secret(path, b""), "{path}");
+        for path in [
+            "/etc/nginx/nginx.conf",
+            "/etc/app/settings.toml",
+            "/etc/hosts",
+            "/etc/environment.d/x.conf",
+            "/etc/passwd",
+            "/etc/ssh/ssh_known_hosts",
+            "/etc/pam.d/common-password",
+        ] {
+            assert!(!looks_secret(path, "something"), "{path}");
         }
     }
 }

@@ -27,12 +27,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nimbus_agent_core::observe::file::name;
+use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
 use crate::observation_queue::ObservationQueue;
+use crate::policy_files::PolicyNow;
 use crate::status::SharedStatus;
 use baseline::Baselines;
 use notice::Notices;
@@ -51,17 +53,21 @@ const AWAKE: u32 = 6;
 #[derive(Debug, Clone)]
 pub struct Files {
     roots: Vec<(String, Arc<Mutex<Root>>)>,
+    /// The person's policy file: whose contents may be shown is asked anew each time.
+    policy: PathBuf,
     observations: ObservationQueue,
     status: Arc<SharedStatus>,
     counters: Arc<Counters>,
 }
 
 impl Files {
-    /// The roots at `paths` (absolute), without what is below `exclude`, with their baselines in `baselines`.
+    /// The roots at `paths` (absolute), without what is below `exclude`, with their baselines in `baselines`. Contents are
+    /// shown as the policy at `policy` says.
     pub fn new(
         paths: &[PathBuf],
         exclude: &[PathBuf],
         baselines: &Arc<Baselines>,
+        policy: PathBuf,
         observations: ObservationQueue,
         status: Arc<SharedStatus>,
         counters: Arc<Counters>,
@@ -71,7 +77,7 @@ impl Files {
             (root.text().to_owned(), Arc::new(Mutex::new(root)))
         };
         let unique: BTreeSet<&PathBuf> = paths.iter().collect();
-        Self { roots: unique.into_iter().map(root).collect(), observations, status, counters }
+        Self { roots: unique.into_iter().map(root).collect(), policy, observations, status, counters }
     }
 
     /// Works on a root on a blocking thread, once it is free and its stored baseline was read. `None` when it is not watched.
@@ -82,7 +88,9 @@ impl Files {
     ) -> Option<T> {
         let (_, root) = self.roots.iter().find(|(text, _)| text == root)?;
         let mut root = root.clone().lock_owned().await;
+        let policy = self.policy.clone();
         let work = move || {
+            root.show_by(PolicyNow::read(&policy).policy);
             // A job may come before the first pass after a start.
             root.read_baseline();
             work(&mut root)
@@ -148,6 +156,13 @@ impl Files {
         known
     }
 
+    /// The policy as its files say now.
+    async fn policy(&self) -> Policy {
+        let path = self.policy.clone();
+        // Where it cannot be read nothing is shown.
+        tokio::task::spawn_blocking(move || PolicyNow::read(&path).policy).await.unwrap_or_default()
+    }
+
     async fn are_known(&self) -> bool {
         for (text, _) in &self.roots {
             if self.with(text, |root| root.is_known()).await != Some(true) {
@@ -198,9 +213,11 @@ pub async fn run(
 }
 
 async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver<u64>) {
+    files.status.problem("rules for secrets", nimbus_agent_core::observe::secret::check().err());
     let mut notices = Notices::start();
     let touched = notices.touched.clone();
     listen(files, &mut notices);
+    let mut shown = files.policy().await;
     // A full report between marks.
     let mut owed = files.pass_over(|_| true).await;
     let mut passes = tokio::time::interval_at((Instant::now() + interval).into(), interval);
@@ -231,6 +248,12 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
                 } else {
                     files.pass_over(Root::waits).await
                 };
+                let policy = files.policy().await;
+                if !policy.shows_the_same_as(&shown) {
+                    // What differs is reported anew, with its contents or without.
+                    shown = policy;
+                    owed = true;
+                }
                 if owed && files.are_known().await {
                     owed = !files.report_all().await;
                 }

@@ -1,7 +1,7 @@
 //! Decides which observations a root emits: each change once, every drifted file again on a resync, with state and diff
 //! of the same moment.
 
-use nimbus_agent_core::observe::file::{Contents, Kind, compare, lines, name};
+use nimbus_agent_core::observe::file::{Contents, Kind, Visibility, compare, lines, name};
 use nimbus_protocol::v1;
 
 use super::root::Root;
@@ -85,7 +85,9 @@ impl Root {
         let contents = Contents { before: before.as_deref(), after: after.as_deref() };
         let outlook = drifted.then(|| self.outlook(relative, &current));
         let path = self.absolute(relative);
-        let mut file = compare(&self.text, &path, &baseline, &current, contents, outlook.as_ref());
+        let visibility = if self.policy.shows(&path) { Visibility::Shown } else { Visibility::Hidden };
+        let mut file =
+            compare(&self.text, &path, &baseline, &current, contents, visibility, outlook.as_ref());
         let bytes = name::unescape(&path);
         if bytes != path.as_bytes() {
             file.path_bytes = bytes.into_owned();

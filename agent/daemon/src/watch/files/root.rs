@@ -16,6 +16,7 @@ use std::sync::Arc;
 use nimbus_agent_core::observe::file::MAX_READ;
 use nimbus_agent_core::observe::file::identity::{AtRoot, Pin};
 use nimbus_agent_core::observe::file::{Entry, Kind, name};
+use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, digest};
@@ -47,6 +48,8 @@ pub struct Root {
     astray: bool,
     digest: [u8; 32],
     pub(super) problem: Option<String>,
+    /// Says whose contents may be shown; none until [`Root::show_by`].
+    pub(super) policy: Policy,
 }
 
 impl Root {
@@ -66,7 +69,13 @@ impl Root {
             astray: false,
             digest: [0; 32],
             problem: None,
+            policy: Policy::default(),
         }
+    }
+
+    /// From now on contents are shown as `policy` says.
+    pub fn show_by(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// The root's path as text.

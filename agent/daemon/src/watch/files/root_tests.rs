@@ -86,7 +86,10 @@ impl Visit for Through<'_, '_> {
 
 fn open(dir: &tempfile::TempDir) -> Root {
     let store = Baselines::open(&dir.path().join("baseline")).unwrap();
-    Root::new(dir.path().join("root"), &[dir.path().join("root/own")], Arc::new(store))
+    let mut root = Root::new(dir.path().join("root"), &[dir.path().join("root/own")], Arc::new(store));
+    let (policy, _) = Policy::parse(&format!("diff_paths = [{:?}]\n", dir.path().join("root"))).unwrap();
+    root.show_by(policy);
+    root
 }
 
 fn names(told: &[v1::File]) -> Vec<String> {
@@ -95,6 +98,24 @@ fn names(told: &[v1::File]) -> Vec<String> {
 
 fn is_right(file: &v1::File) -> bool {
     file.baseline == file.current
+}
+
+#[test]
+fn contents_are_in_no_report_where_the_policy_does_not_name_the_path() {
+    let mut site = Site::new();
+    site.root.show_by(Policy::default());
+    site.pass();
+    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
+    let told = site.pass();
+    assert_eq!((told[0].diff.as_str(), told[0].diff_withheld.as_str()), ("", "policy"));
+    let lines = v1::LineCounts { before: 1, after: 1, added: Some(1), removed: Some(1) };
+    assert_eq!(told[0].lines, Some(lines));
+    // A policy that changes is in force from the next report on.
+    let (policy, _) = Policy::parse(&format!("diff_paths = [{:?}]\n", site.file("a"))).unwrap();
+    site.root.show_by(policy);
+    let mut told = Vec::new();
+    site.root.report_all(&mut |file| told.push(file));
+    assert!(told[0].diff.contains("-alpha") && told[0].diff_withheld.is_empty(), "{:?}", told[0]);
 }
 
 #[test]

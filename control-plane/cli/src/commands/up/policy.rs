@@ -24,7 +24,8 @@ const PERSON: &str = "\
 #
 # deny = [\"rollback_deployment\"]
 # deny_namespaces = [\"kube-system\"]       # this is the default
-# deny_paths = [\"/etc/app/private\"]
+# deny_paths = [\"/etc/app/private\"]       # nothing is done there, and no contents are shown
+# deny_diff_paths = [\"/etc/app/users\"]    # no contents are shown from there
 # jobs_per_hour = 60                      # this is the default
 ";
 
@@ -49,6 +50,8 @@ struct Managed<'a> {
     clusters: Vec<&'a str>,
     namespaces: Vec<&'static str>,
     paths: &'a [String],
+    /// Whose contents may be shown: what is watched by name here is to be read here.
+    diff_paths: &'a [String],
 }
 
 impl Policy {
@@ -94,6 +97,7 @@ impl Policy {
             clusters: enabled.iter().map(|(uid, _)| uid.as_str()).collect(),
             namespaces: vec!["*"],
             paths: &self.paths,
+            diff_paths: &self.paths,
         };
         let text = toml::to_string_pretty(&managed).map_err(|error| {
             Failure::new("the agent's managed policy cannot be written").found(error.to_string())
@@ -137,6 +141,7 @@ mod tests {
         let policy = Policy::open(&dir.path().join("policy.toml"), &roots).unwrap();
         policy.write(&[], Some("u1")).unwrap();
         assert_eq!(words(&policy, "paths"), ["/srv/a", "/srv/b \"q\""]);
+        assert_eq!(words(&policy, "diff_paths"), ["/srv/a", "/srv/b \"q\""]);
         assert_eq!(words(&policy, "allow"), FILES);
         assert!(words(&policy, "clusters").is_empty());
         let enabled = [
@@ -152,7 +157,7 @@ mod tests {
         assert!(words(&policy, "clusters").is_empty(), "what is disabled is no longer allowed");
         let unwatched = Policy::open(&dir.path().join("policy.toml"), &[]).unwrap();
         unwatched.write(&[], None).unwrap();
-        assert!(words(&unwatched, "allow").is_empty());
+        assert!(words(&unwatched, "allow").is_empty() && words(&unwatched, "diff_paths").is_empty());
     }
 
     #[test]

@@ -136,7 +136,7 @@ async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     let problem = "expected a directory, found none".to_owned();
     // As an agent says it: of the root, and among its problems with the root's path before it.
     edge.problems = vec![format!("/srv: {problem}")];
-    edge.roots = vec![WatchedRoot { path: "/srv".into(), problem, files: 0 }];
+    edge.roots = vec![WatchedRoot { path: "/srv".into(), problem, files: 0, baseline_since: None }];
     let api = TestApi::with(changes).await;
     let away = api.get("/api/v1/agents/edge").await.ok();
     assert_eq!((&away["state"], &away["host"]), (&"disconnected".into(), &Value::Null));
@@ -154,6 +154,28 @@ async fn an_agent_shows_its_host_and_what_is_wrong_with_it() {
     );
     assert_eq!((&here["host"]["cpu_percent"], &here["host"]["load"][0]), (&12.5.into(), &0.5.into()));
     assert_eq!(here["cluster"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_drifted_file_whose_contents_stay_on_its_host_has_numbers_of_lines() {
+    let api = TestApi::with(site()).await;
+    let state = |size, byte: u8| {
+        Some(v1::FileState { kind: "file".into(), size, sha256: vec![byte; 32], ..Default::default() })
+    };
+    let file = v1::File {
+        root: "/etc/app".into(),
+        path: PATH.into(),
+        baseline: state(10, 0xaa),
+        current: state(12, 0xcc),
+        diff_withheld: "policy".into(),
+        lines: Some(v1::LineCounts { before: 3, after: 4, added: Some(2), removed: Some(1) }),
+        ..Default::default()
+    };
+    observe(&api, 2, "", vec![observation::Body::File(file)]);
+    let shown = api.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok();
+    assert_eq!((&shown["diff"], &shown["diff_withheld"]), (&Value::Null, &"policy".into()));
+    let lines = serde_json::json!({"before": 3, "after": 4, "added": 2, "removed": 1});
+    assert_eq!(shown["lines"], lines);
 }
 
 #[tokio::test]
@@ -175,4 +197,5 @@ async fn a_drifted_file_shows_what_its_agent_sees_now() {
     assert_eq!((&shown["diff"], &shown["diff_withheld"]), (&"-old\n+new\n".into(), &Value::Null));
     assert_eq!((&shown["before"]["size"], &shown["after"]["size"]), (&10.into(), &12.into()));
     assert_eq!(shown["after"]["sha256"], "cc".repeat(32));
+    assert_eq!(shown["lines"], Value::Null, "an older agent does not count them");
 }

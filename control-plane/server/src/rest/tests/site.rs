@@ -61,7 +61,12 @@ pub fn agent(number: u32, name: &str, cluster: bool) -> Agent {
         leading: cluster,
         lease_term: 3,
         allowed_actions: vec!["restart_pod".into()],
-        roots: vec![WatchedRoot { path: "/etc/app".into(), problem: String::new(), files: 4 }],
+        roots: vec![WatchedRoot {
+            path: "/etc/app".into(),
+            problem: String::new(),
+            files: 4,
+            baseline_since: None,
+        }],
         ..Agent::new(id("agt", number), kind, at(i64::from(number)))
     }
 }

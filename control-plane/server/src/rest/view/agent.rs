@@ -47,7 +47,12 @@ fn state_and_reason(agent: &model::Agent, fleet: &Fleet) -> (&'static str, Strin
 }
 
 fn root(root: &model::WatchedRoot) -> api::WatchedRoot {
-    api::WatchedRoot { path: root.path.clone(), files: root.files, problem: root.problem.clone() }
+    api::WatchedRoot {
+        path: root.path.clone(),
+        files: root.files,
+        problem: root.problem.clone(),
+        baseline_since: root.baseline_since,
+    }
 }
 
 fn host(sample: &HostSample) -> api::HostHealth {

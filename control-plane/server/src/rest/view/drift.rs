@@ -2,7 +2,7 @@
 
 use nimbus_api as api;
 use nimbus_control_core::model::{FileFacts, Incident, Job, Plan};
-use nimbus_control_core::world::FileDrift;
+use nimbus_control_core::world::{FileDrift, Lines};
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{to_hex, v1};
 
@@ -38,6 +38,7 @@ pub fn drift(
         after,
         diff,
         diff_withheld: withheld,
+        lines: seen.and_then(|seen| seen.lines).map(lines),
         agent: agent.map(ToOwned::to_owned),
         plan_digest: plan.map(|plan| plan.digest.clone()),
         plan_summary: plan.map(|plan| plan.summary.clone()),
@@ -92,6 +93,15 @@ pub fn baseline(plan: &Plan, job: &Job) -> Option<api::Baseline> {
 /// What is there now, as a drifted file shows it.
 pub fn now(seen: &FileDrift) -> api::FileState {
     state(&seen.current, Some(seen.sizes.1))
+}
+
+fn lines(counts: Lines) -> api::LineCounts {
+    api::LineCounts {
+        before: counts.before,
+        after: counts.after,
+        added: counts.moved.map(|(added, _)| added),
+        removed: counts.moved.map(|(_, removed)| removed),
+    }
 }
 
 struct Planned<'a> {

@@ -1,0 +1,93 @@
+//! Decides whether a word looks random, as keys and tokens do; names, paths, digests and what is public do not.
+
+use std::borrow::Cow;
+
+use super::rules::{Random, Rules};
+
+/// Is anything in the text random and not public, or is all of it, or a line of it, one key?
+pub fn is_in(path: &str, text: &str, rules: &Rules) -> bool {
+    let text = without_public(text, rules);
+    let word = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '_' | '-' | '='));
+    text.split(word).any(|word| is_random(word, &rules.random)) || is_bare(path, &text, rules)
+}
+
+/// The text without what is random and public: certificates, public keys, digests.
+fn without_public<'a>(text: &'a str, rules: &Rules) -> Cow<'a, str> {
+    let mut left = Cow::Borrowed(text);
+    for span in &rules.public.spans {
+        let Some(regex) = span.get() else { continue };
+        if regex.is_match(left.as_bytes()) {
+            let cut = regex.replace_all(left.as_bytes(), &b" "[..]).into_owned();
+            left = Cow::Owned(String::from_utf8_lossy(&cut).into_owned());
+        }
+    }
+    left
+}
+
+/// Does the text consist of nothing but what is public?
+pub fn is_public(text: &str, rules: &Rules) -> bool {
+    let left = without_public(text, rules);
+    if left == text {
+        return false;
+    }
+    left.split('\n').all(|line| {
+        let line = line.trim();
+        line.is_empty()
+            || rules.public.around.iter().any(|form| {
+                form.get().is_some_and(|form| {
+                    form.find(line.as_bytes())
+                        .is_some_and(|found| found.start() == 0 && found.end() == line.len())
+                })
+            })
+    })
+}
+
+fn is_random(word: &str, random: &Random) -> bool {
+    let word = word.trim_matches('=');
+    if word.len() < random.from {
+        return false;
+    }
+    let has = |test: fn(&u8) -> bool| word.as_bytes().iter().any(test);
+    let mixed = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_digit);
+    // A path or a name is made of words; random text has no run of plain letters that long.
+    mixed && bits(word) > random.bits && longest_lower_run(word) < random.run
+}
+
+/// A file that is one word, or a line that is one long word, with letters and digits: nothing else says what it is.
+fn is_bare(path: &str, text: &str, rules: &Rules) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if rules.random.bare_names.iter().any(|known| known == name) {
+        return false;
+    }
+    let key = |word: &str, least: usize| {
+        let has = |test: fn(char) -> bool| word.contains(test);
+        word.len() >= least
+            && !word.contains(char::is_whitespace)
+            && has(char::is_alphabetic)
+            && has(|c| c.is_ascii_digit() || matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?' | '&'))
+            && !rules.random.bare_plain.iter().any(|form| form.is(word))
+    };
+    let whole = text.trim();
+    let mixed_line = |line: &str| {
+        let upper = line.contains(|c: char| c.is_ascii_uppercase());
+        let token =
+            line.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-'));
+        upper && token && longest_lower_run(line) < rules.random.run
+    };
+    key(whole, rules.random.bare)
+        || whole.lines().map(str::trim).any(|line| mixed_line(line) && key(line, rules.random.bare_line))
+}
+
+/// Shannon entropy of the characters, in bits for each.
+fn bits(word: &str) -> f64 {
+    let mut counts = [0u32; 256];
+    for byte in word.bytes() {
+        counts[usize::from(byte)] += 1;
+    }
+    let total = f64::from(u32::try_from(word.len()).unwrap_or(u32::MAX));
+    counts.iter().filter(|n| **n > 0).map(|n| f64::from(*n) / total).map(|p| -p * p.log2()).sum()
+}
+
+fn longest_lower_run(word: &str) -> usize {
+    word.split(|c: char| !c.is_ascii_lowercase()).map(str::len).max().unwrap_or(0)
+}
