@@ -45,7 +45,7 @@ fn entry(content: &[u8]) -> Entry {
 fn observed(path: &str, before: &str, after: &str) -> v1::File {
     let contents = Contents { before: Some(before.as_bytes()), after: Some(after.as_bytes()) };
     let (old, new) = (entry(before.as_bytes()), entry(after.as_bytes()));
-    compare("/etc/app", path, &old, &new, contents, Visibility::Shown)
+    compare("/etc/app", path, &old, &new, contents, Visibility::Shown, None)
 }
 
 #[test]

@@ -3,8 +3,12 @@
 //! Each command's own flags are defined with what it does, in [`crate::commands`]; the flags that hold everywhere are in
 //! [`crate::global`].
 
+use std::ffi::OsString;
+
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::commands::{
     agents, approvals, audit, autonomous, clusters, completions, drift, incidents, jobs, status, up, version,
@@ -22,10 +26,12 @@ const STYLES: Styles = Styles::styled()
 
 const AFTER: &str = "\
 Exit codes:
-  0  done                              4  waiting for an approval
+  0  done, or a question was answered  4  waiting for an approval
+     with no and nothing was changed
   1  an error                          5  refused by policy or permission
   2  the command line is wrong         6  the server cannot be reached
   3  found something (--exit-code)     7  not found
+  130  Ctrl-C while waiting: what was ordered goes on
 
 Start here: `nimbus up --watch DIR`, then in another terminal `nimbus status`.";
 
@@ -89,9 +95,97 @@ impl Command {
     }
 }
 
+impl Cli {
+    /// Reads a command line. A flag that holds everywhere may stand before a subcommand as well as behind it; a flag of a
+    /// list may not stand before another subcommand, which would not heed it.
+    pub fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        command.build();
+        heeded(&mut command, &matches)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+/// Every flag that stands before a subcommand holds everywhere.
+fn heeded(command: &mut clap::Command, matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((name, inner)) = matches.subcommand() else { return Ok(()) };
+    let given = |arg: &&clap::Arg| {
+        !arg.is_global_set() && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+    };
+    let flag = command.get_arguments().find(given).map(ToString::to_string);
+    if let Some(flag) = flag {
+        let text = format!("{flag} is of the list and cannot stand before the subcommand {name:?}");
+        return Err(command.error(ErrorKind::ArgumentConflict, text));
+    }
+    command.find_subcommand_mut(name).map_or(Ok(()), |sub| heeded(sub, inner))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::{Command, CommandFactory as _};
+
+    use super::Cli;
+
+    fn read(line: &str) -> Result<Cli, clap::Error> {
+        Cli::read(&line.split(' ').map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn what_holds_everywhere_holds_before_every_subcommand_too() {
+        for line in [
+            "nimbus --yes -o json drift fix --all",
+            "nimbus drift --yes -o json fix --all",
+            "nimbus drift fix --yes -o json --all",
+            "nimbus drift -o json --yes baseline add x",
+            "nimbus drift baseline -o json --yes add x",
+        ] {
+            let global = read(line).unwrap_or_else(|error| panic!("{line}: {error}")).global;
+            assert!(global.yes && global.format == crate::format::Format::Json, "{line}");
+        }
+        for (command, sub) in [
+            ("incidents", "show x"),
+            ("approvals", "show x"),
+            ("jobs", "show x"),
+            ("agents", "show x"),
+            ("clusters", "show x"),
+            ("audit", "verify"),
+            ("autonomous", "status"),
+        ] {
+            for flags in [
+                "-o name",
+                "--server http://127.0.0.1:1",
+                "--context c",
+                "--dry-run",
+                "--no-color",
+                "-q",
+                "-vv",
+            ] {
+                for line in [
+                    format!("nimbus {flags} {command} {sub}"),
+                    format!("nimbus {command} {flags} {sub}"),
+                    format!("nimbus {command} {sub} {flags}"),
+                ] {
+                    assert!(read(&line).is_ok(), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flag_of_a_list_is_not_passed_over_before_another_subcommand() {
+        for line in [
+            "nimbus drift --state open show x",
+            "nimbus incidents --limit 3 show x",
+            "nimbus audit --user a verify",
+        ] {
+            let error = read(line).unwrap_err();
+            assert!(error.to_string().contains("cannot stand before"), "{line}: {error}");
+        }
+        assert!(read("nimbus drift --state open").is_ok() && read("nimbus drift list --state open").is_ok());
+    }
 
     #[test]
     fn the_grammar_contradicts_itself_nowhere() {

@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use nimbus_api::Problem;
-use nimbus_api::client::{Client, ClientError};
+use nimbus_api::client::{Client, ClientError, Silence};
 
 use crate::config::{self, Config};
 use crate::context::Context;
@@ -103,11 +103,7 @@ impl From<ClientError> for Failure {
     /// What a client's error means for a command: its exit code, and what to do next.
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::Unreachable { server, detail } => Self::new("the control plane cannot be reached")
-                .exit(Exit::Unreachable)
-                .expected(format!("a control plane at {server}"))
-                .found(detail)
-                .next("start one with `nimbus up`, or name another with --server or --context"),
+            ClientError::Unreachable { server, why, detail } => unreachable(&server, why, &detail),
             ClientError::Problem(problem) => refusal(*problem),
             ClientError::Unreadable { server, found } => {
                 Self::new("the server's answer cannot be understood")
@@ -134,6 +130,45 @@ impl From<ClientError> for Failure {
                 .next("copy ca.pem from the control plane's data directory"),
         }
     }
+}
+
+/// No answer: a control plane that is stopped, one that is not there, and one that has too much to do are different
+/// things to a person.
+fn unreachable(server: &str, why: Silence, detail: &str) -> Failure {
+    let (title, found, next) = match why {
+        Silence::Stopped => (
+            "no control plane is running there",
+            format!("nothing listens at that address: it is stopped, or was never started ({detail})"),
+            "start one with `nimbus up`, or name another with --server or --context",
+        ),
+        Silence::Absent => (
+            "there is no way to the control plane",
+            format!("no machine answers at that address ({detail})"),
+            "check the name and the network, or name another with --server or --context",
+        ),
+        Silence::Crowded => (
+            "the control plane does not answer in time",
+            format!(
+                "something listens at that address and gave no answer: it has more to do than it can, or is about to end ({detail})"
+            ),
+            "try again in a moment; if it stays so, look at its log and at its machine's load",
+        ),
+        Silence::BrokenOff => (
+            "the control plane's answer broke off",
+            detail.to_owned(),
+            "try again; if it was stopped, start it with `nimbus up`",
+        ),
+        Silence::Other => (
+            "the control plane cannot be reached",
+            detail.to_owned(),
+            "check the address, or name another with --server or --context",
+        ),
+    };
+    Failure::new(title)
+        .exit(Exit::Unreachable)
+        .expected(format!("a control plane at {server}"))
+        .found(found)
+        .next(next)
 }
 
 /// The control plane's own refusal, in its own words.
@@ -208,7 +243,14 @@ mod tests {
         let codes = [401, 403, 404, 409, 500].map(|status| problem(status).exit);
         assert_eq!(codes, [Exit::Refused, Exit::Refused, Exit::NotFound, Exit::Error, Exit::Error]);
         assert_eq!(problem(409).next, "do this");
-        let lost = ClientError::Unreachable { server: "http://127.0.0.1:1".into(), detail: "refused".into() };
-        assert_eq!(Failure::from(lost).exit, Exit::Unreachable);
+        let lost = [Silence::Stopped, Silence::Absent, Silence::Crowded, Silence::BrokenOff, Silence::Other]
+            .map(|why| {
+                let (server, detail) = ("http://127.0.0.1:1".into(), "what the system said".into());
+                Failure::from(ClientError::Unreachable { server, why, detail })
+            });
+        assert!(lost.iter().all(|failure| failure.exit == Exit::Unreachable));
+        let titles: std::collections::BTreeSet<&str> =
+            lost.iter().map(|failure| failure.title.as_str()).collect();
+        assert_eq!(titles.len(), 5, "each is told apart: {titles:?}");
     }
 }

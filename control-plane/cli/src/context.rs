@@ -109,8 +109,13 @@ impl Context {
 
     /// Something to know, on stderr; `-q` and `-o json` silence it.
     pub fn warn(&self, text: &str) {
+        self.warn_of(&Failure::new(text));
+    }
+
+    /// What could not be done and ends nothing, laid out as an error is.
+    pub fn warn_of(&self, failure: &Failure) {
         if self.prints_progress() {
-            eprintln!("{} {}", self.hints.paint(Tone::Warn, "warning:"), crate::output::plain(text));
+            eprint!("{}", failure.render_warning(&self.hints, hints_width()));
         }
     }
 

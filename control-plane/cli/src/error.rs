@@ -99,13 +99,23 @@ impl Failure {
 
     /// For a person, several lines, wrapped by words at `width` (`None`: not at all).
     pub fn render(&self, theme: &Theme, width: Option<usize>) -> String {
-        let mut out = theme.paint(Tone::Bad, "error:");
+        self.lay_out("error:", Tone::Bad, *theme, width)
+    }
+
+    /// The same for what is worth knowing and ends nothing.
+    pub fn render_warning(&self, theme: &Theme, width: Option<usize>) -> String {
+        self.lay_out("warning:", Tone::Warn, *theme, width)
+    }
+
+    fn lay_out(&self, word: &str, tone: Tone, theme: Theme, width: Option<usize>) -> String {
+        let mut out = theme.paint(tone, word);
+        let lead = word.len() + 1;
         let lines = |text: &str, indent: usize| -> Vec<String> {
             let text = crate::output::plain_lines(text);
             let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(20));
             text.lines().flat_map(|line| wrap(line, room)).collect()
         };
-        let _ = write!(out, " {}", lines(&self.title, 7).join("\n       "));
+        let _ = write!(out, " {}", lines(&self.title, lead).join(&format!("\n{:lead$}", "")));
         let parts =
             [("", &self.detail), ("expected", &self.expected), ("found", &self.found), ("next", &self.next)];
         for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
@@ -124,6 +134,7 @@ impl Failure {
             Exit::Refused => "refused",
             Exit::Unreachable => "unreachable",
             Exit::NotFound => "not-found",
+            Exit::Interrupted => "interrupted",
             Exit::Done | Exit::Error | Exit::Found => "error",
         };
         let problem = Problem {
@@ -195,6 +206,14 @@ mod tests {
           expected  the id of an incident, or the start of one
           found     inc_1�[2J
           next      list them with `nimbus incidents list`
+        ");
+        insta::assert_snapshot!(failure.render_warning(&Theme::plain(), Some(40)), @r"
+        warning: there is no incident inc_1
+          expected  the id of an incident, or
+                    the start of one
+          found     inc_1�[2J
+          next      list them with `nimbus
+                    incidents list`
         ");
         let json: serde_json::Value = serde_json::from_str(&failure.problem_json()).unwrap();
         assert_eq!(json["exit_code"], 7);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 /// How a command ended, as the shell sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Done.
+    /// Done; also where a question was answered with no, and nothing was changed.
     Done = 0,
     /// An error that has no code of its own.
     Error = 1,
@@ -21,6 +21,8 @@ pub enum Exit {
     Unreachable = 6,
     /// There is no such thing.
     NotFound = 7,
+    /// Ctrl-C while waiting for something that goes on, as shells say it.
+    Interrupted = 130,
 }
 
 impl From<Exit> for ExitCode {

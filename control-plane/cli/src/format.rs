@@ -38,8 +38,9 @@ pub fn document(value: &Value, format: Format) -> Result<String, Failure> {
             .iter()
             .flat_map(|name| [crate::output::plain(name).into_owned(), "\n".to_owned()])
             .collect()),
+        // The strings mean the same; no terminal gets what it would obey or not show.
         Format::Json | Format::Table | Format::Wide => serde_json::to_string_pretty(value)
-            .map(|text| text + "\n")
+            .map(|text| nimbus_api::text::escaped_json(&text) + "\n")
             .map_err(|error| cannot(error.to_string())),
     }
 }

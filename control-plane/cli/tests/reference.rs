@@ -24,7 +24,7 @@ that fits several is refused with the list of them.
 
 | exit code | means |
 |---|---|
-| 0 | done |
+| 0 | done; also where a question was answered with no, and nothing was changed |
 | 1 | an error |
 | 2 | the command line cannot be understood |
 | 3 | drift or incidents were found, and `--exit-code` was given |
@@ -32,6 +32,7 @@ that fits several is refused with the list of them.
 | 5 | refused by policy or permission |
 | 6 | the server cannot be reached |
 | 7 | not found |
+| 130 | Ctrl-C while waiting for what was ordered, which goes on |
 
 Where the server and its token come from, the first that is there: `--server` (`NIMBUS_SERVER`), the context named by
 `--context` (`NIMBUS_CONTEXT`), the current context of `$XDG_CONFIG_HOME/nimbus/config.toml`, `http://127.0.0.1:7070`.

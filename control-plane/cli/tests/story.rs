@@ -120,7 +120,10 @@ fn a_denied_plan_changes_nothing_and_the_present_can_become_the_baseline() {
     let denied = home.run(&["drift", "fix", id, "--yes"]).ended(1);
     assert!(denied.err.contains("was denied") && denied.err.contains("nimbus incidents ask"), "{denied:?}");
 
-    let accepted = home.run(&["drift", "baseline", "add", id]).ended(0);
+    // Without a terminal nothing is asked, and nothing is accepted.
+    let asked = home.run(&["drift", "baseline", "add", id]).ended(4);
+    assert!(asked.out.contains("0777") && asked.err.contains("--yes"), "{asked:?}");
+    let accepted = home.run(&["drift", "baseline", "add", id, "--yes"]).ended(0);
     assert!(accepted.out.contains("baseline now"), "{accepted:?}");
     assert!(
         accepted.out.contains("0755") && accepted.out.contains("0777"),
@@ -174,7 +177,7 @@ fn a_new_directory_is_not_put_away_and_can_become_the_baseline() {
         items.into_iter().find(|item| item["path"] == new.to_str().unwrap() && item["state"] == "escalated")
     });
     assert!(text(&drift, "reason").contains("drift baseline add"), "{drift}");
-    home.run(&["drift", "baseline", "add", text(&drift, "id")]).ended(0);
+    home.run(&["drift", "baseline", "add", text(&drift, "id"), "--yes"]).ended(0);
     home.run(&["drift", "list", "--exit-code"]).ended(0);
     assert!(new.is_dir());
 }

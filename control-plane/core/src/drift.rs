@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use nimbus_protocol::to_hex;
 
-use crate::model::{Drift, DriftSource, FileFacts, ObjectRef};
-use crate::world::Attribute;
+use crate::model::{Attribute, Drift, DriftSource, FileFacts, ObjectRef};
 
 /// What differs between two states of a file: kind, content, mode, owner. The states are `expected` and `actual`.
 pub fn of_file(path: &str, expected: &FileFacts, actual: &FileFacts) -> Vec<Drift> {

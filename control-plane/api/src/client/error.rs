@@ -10,6 +10,8 @@ pub enum ClientError {
     Unreachable {
         /// The address.
         server: String,
+        /// What stands in the way.
+        why: Silence,
         /// What the network said.
         detail: String,
     },
@@ -44,4 +46,19 @@ pub enum ClientError {
     /// The CA certificate cannot be read.
     #[error("expected a CA certificate in PEM, found {0}")]
     BadCertificate(String),
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Silence {
+    /// The machine is there, and nothing listens at the port: stopped, or never started.
+    Stopped,
+    /// There is no such machine, or no way to it.
+    Absent,
+    /// Something listens and did not answer in time, or ended the connection: it has more to do than it can.
+    Crowded,
+    /// The answer began and broke off.
+    BrokenOff,
+    /// Something else, for example a certificate that is not trusted.
+    Other,
 }

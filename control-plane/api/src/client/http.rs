@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ClientError;
+use super::{ClientError, Silence};
 use crate::{BASE, Problem};
 
 /// Longest wait for an answer; then the control plane counts as unreachable.
@@ -179,7 +179,7 @@ impl Client {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
-        ClientError::Unreachable { server: self.server(), detail: root_cause(error) }
+        ClientError::Unreachable { server: self.server(), why: silence(error), detail: root_cause(error) }
     }
 
     fn unreadable(&self, found: String) -> ClientError {
@@ -192,6 +192,7 @@ impl Export {
     pub async fn chunk(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         let chunk = self.response.chunk().await.map_err(|error| ClientError::Unreachable {
             server: self.server.clone(),
+            why: Silence::BrokenOff,
             detail: format!("the answer broke off: {}", root_cause(&error)),
         })?;
         Ok(chunk.map(|bytes| bytes.to_vec()))
@@ -230,6 +231,40 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The innermost message: the outer ones only say that a request failed.
+/// What an error of the network says of the other side.
+fn silence(error: &reqwest::Error) -> Silence {
+    use std::io::ErrorKind;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        let text = inner.to_string();
+        if text.contains("dns error") || text.contains("failed to lookup address") {
+            return Silence::Absent;
+        }
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            match io.kind() {
+                ErrorKind::ConnectionRefused => return Silence::Stopped,
+                ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => {
+                    return Silence::Absent;
+                }
+                ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof => {
+                    return Silence::Crowded;
+                }
+                _ => {}
+            }
+        }
+        if text.contains("connection closed before message completed") {
+            return Silence::Crowded;
+        }
+        cause = inner.source();
+    }
+    match (error.is_timeout(), error.is_connect()) {
+        // Whoever listens takes a connection at once, however much it has to do.
+        (true, true) => Silence::Absent,
+        (true, false) => Silence::Crowded,
+        (false, _) => Silence::Other,
+    }
+}
+
 fn root_cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();

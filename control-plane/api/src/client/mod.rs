@@ -10,6 +10,6 @@ mod http;
 mod operations;
 mod pages;
 
-pub use error::ClientError;
+pub use error::{ClientError, Silence};
 pub use http::{Answer, Client, Export, LONG_TIMEOUT, MAX_ANSWER_BYTES, TIMEOUT};
 pub use pages::collect;

@@ -18,7 +18,6 @@ use crate::{connect, view};
 
 /// Enrolled agents, and the tokens with which new ones join
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct AgentsArgs {
     #[command(subcommand)]
     command: Option<Sub>,
@@ -134,7 +133,11 @@ async fn revoke(context: &Context, client: &Client, agent: &str, reason: String)
     }
     match confirm::ask(context, &format!("Revoke {name} ({id}) for good?"))? {
         Answer::Yes => {}
-        Answer::No => return Err(Failure::new("nothing was changed").found("the answer was not yes")),
+        Answer::No => {
+            context.print_document(&answer.raw)?;
+            context.hint("Nothing was changed.");
+            return Ok(Exit::Done);
+        }
         Answer::Nobody => {
             return Err(Failure::usage("revoking an agent asks first, and there is no terminal to ask on")
                 .expected("a terminal, or --yes")

@@ -23,7 +23,6 @@ use crate::{connect, view};
 
 /// Plans that wait for a person's approval
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct ApprovalsArgs {
     #[command(subcommand)]
     command: Option<Sub>,
@@ -131,7 +130,14 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
     }
     match confirm::ask(context, "Do this?")? {
         Answer::Yes => {}
-        Answer::No => return Err(still_waiting(&approval.id, "the answer was not yes")),
+        Answer::No => {
+            context.print_document(&shown.raw)?;
+            context.hint(&format!(
+                "Nothing was changed, and {0} still waits. To end it: nimbus deny {0} --reason TEXT",
+                approval.id
+            ));
+            return Ok(Exit::Done);
+        }
         Answer::Nobody => return Err(still_waiting(&approval.id, "no terminal to ask on, and no --yes")),
     }
     let request = ApproveRequest { plan_digest: approval.plan_digest.clone(), reason: args.reason };

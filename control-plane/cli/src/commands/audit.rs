@@ -18,7 +18,6 @@ use crate::{connect, files, view};
 
 /// Everything decided and done, in a chain that shows any change to it
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct AuditArgs {
     #[command(subcommand)]
     command: Option<Sub>,

@@ -10,7 +10,6 @@ use crate::{connect, view};
 
 /// The clusters that agents watch
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct ClustersArgs {
     #[command(subcommand)]
     command: Option<Sub>,

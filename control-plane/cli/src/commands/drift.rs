@@ -24,7 +24,6 @@ use crate::{connect, view};
 
 /// Watched files that differ from their baseline
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct DriftArgs {
     #[command(subcommand)]
     command: Option<Sub>,

@@ -17,7 +17,6 @@ use crate::{connect, view};
 
 /// What is wrong: one incident for each root cause
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct IncidentsArgs {
     #[command(subcommand)]
     command: Option<Sub>,

@@ -13,7 +13,6 @@ use crate::{connect, view};
 
 /// Signed jobs that agents carry out, and how they ended
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
 pub struct JobsArgs {
     #[command(subcommand)]
     command: Option<Sub>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use nimbus_api::IncidentDetail;
 use nimbus_api::client::Client;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
@@ -52,6 +53,8 @@ pub async fn follow(
     timeout: Duration,
 ) -> Result<Vec<(Watched, End)>, Failure> {
     let end = Instant::now() + timeout;
+    let mut interrupt = signal(SignalKind::interrupt())
+        .map_err(|error| Failure::new("Ctrl-C cannot be listened for").found(crate::files::reason(&error)))?;
     let mut progress = context.progress("waiting for the agent");
     let mut ends: Vec<Option<End>> = vec![None; watched.len()];
     loop {
@@ -66,8 +69,28 @@ pub async fn follow(
         if ends.iter().all(Option::is_some) {
             return Ok(watched.iter().cloned().zip(ends.into_iter().flatten()).collect());
         }
-        sleep(EVERY).await;
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            _ = interrupt.recv() => {
+                let open = watched.iter().zip(&ends).filter(|(_, end)| end.is_none());
+                return Err(interrupted(&open.map(|(one, _)| one).collect::<Vec<_>>()));
+            }
+        }
     }
+}
+
+/// Ctrl-C ends the wait and nothing else.
+fn interrupted(open: &[&Watched]) -> Failure {
+    let jobs = if open.len() == 1 { "the job goes on" } else { "the jobs go on" };
+    let next = match open {
+        [one] => format!("nimbus incidents show {}", one.incident),
+        _ => "nimbus jobs list".to_owned(),
+    };
+    Failure::new(format!("stopped waiting; {jobs} without this command"))
+        .exit(Exit::Interrupted)
+        .expected("the agent to end what was ordered")
+        .found(format!("Ctrl-C with {} of them not ended", open.len()))
+        .next(format!("follow it: {next}"))
 }
 
 /// Whether and how it has ended.
@@ -207,6 +230,14 @@ mod tests {
         );
         assert_eq!(end_after("waiting_approval", 2, None), Some(End::Replanned(id("apr", 2))));
         assert!(matches!(end_after("escalated", 1, None), Some(End::Failed(_))));
+    }
+
+    #[test]
+    fn ctrl_c_says_that_what_was_ordered_goes_on() {
+        let one = interrupted(&[&watched()]);
+        assert_eq!(one.exit, Exit::Interrupted);
+        assert!(one.title.contains("the job goes on") && one.next.contains("incidents show"), "{one}");
+        assert!(interrupted(&[&watched(), &watched()]).next.contains("nimbus jobs list"));
     }
 
     #[test]

@@ -59,7 +59,8 @@ async fn wait(context: &Context, timeout: Duration) -> Result<Answer<Status>, Fa
                     .found(status.waiting_for.join("\n"))
                     .next("look at `nimbus agents list` and `nimbus clusters list`, or wait longer with --timeout")
             }
-            Err(failure) if failure.exit == Exit::Unreachable => failure,
+            // One that has too much to do is waited for as well.
+            Err(failure) if failure.exit == Exit::Unreachable || failure.status == Some(503) => failure,
             Err(failure) => return Err(failure),
         };
         if Instant::now() + EVERY >= end {

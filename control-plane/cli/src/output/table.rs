@@ -18,6 +18,8 @@ pub enum Cut {
     End,
     /// `…/host/app.conf`: for paths, whose end says more.
     Start,
+    /// `put back …/app.conf`: for sentences with a path, which gives way first, from its start.
+    Path,
 }
 
 /// A column's head and how it gives way.
@@ -123,8 +125,7 @@ impl Table {
                 let column = &self.columns[at];
                 let empty = Cell::new("");
                 let cell = row.get(at).unwrap_or(&empty);
-                let text =
-                    shorten(&cell.text, room, if column.cut == Cut::Start { Cut::Start } else { Cut::End });
+                let text = shorten(&cell.text, room, column.cut);
                 let fill = room - text.width();
                 if column.right {
                     pending += fill;
@@ -210,6 +211,7 @@ pub fn shorten(text: &str, room: usize, cut: Cut) -> String {
             let kept = fits(&mut text.chars().rev());
             std::iter::once('…').chain(kept.into_iter().rev()).collect()
         }
+        (_, Cut::Path) => shorten_path(text, room),
         (_, Cut::End | Cut::Never) => {
             let kept: String = fits(&mut text.chars()).into_iter().collect();
             format!("{}…", kept.trim_end())
@@ -217,9 +219,39 @@ pub fn shorten(text: &str, room: usize, cut: Cut) -> String {
     }
 }
 
+/// A sentence whose longest path is cut at its start, as far as its last component; the sentence is cut at its end only
+/// where that is not enough.
+fn shorten_path(text: &str, room: usize) -> String {
+    let paths = text.split(' ').filter(|word| word.starts_with(['/', '"']) && word.matches('/').count() > 1);
+    let Some(path) = paths.max_by_key(|word| word.width()) else { return shorten(text, room, Cut::End) };
+    let last = path.rfind('/').map_or(path, |at| &path[at..]);
+    let over = text.width().saturating_sub(room);
+    let keep = path.width().saturating_sub(over).max(last.width() + 1).min(path.width());
+    let cut = shorten(path, keep, Cut::Start);
+    // A component is kept whole or not at all.
+    let whole = if keep < path.width() {
+        cut.find('/').map_or(cut.clone(), |at| format!("…{}", &cut[at..]))
+    } else {
+        cut
+    };
+    let shorter = text.replacen(path, &whole, 1);
+    if shorter.width() <= room { shorter } else { shorten(&shorter, room, Cut::End) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_sentence_with_a_path_the_end_of_the_path_stays() {
+        let text = "put back /srv/app/releases/2026-11-22/config/app.conf now";
+        assert_eq!(shorten(text, 57, Cut::Path), text);
+        assert_eq!(shorten(text, 30, Cut::Path), "put back …/config/app.conf now");
+        assert_eq!(shorten(text, 22, Cut::Path), "put back …/app.conf n…");
+        assert_eq!(shorten("no path in this sentence", 10, Cut::Path), "no path i…");
+        let problem = "/srv/a/very/long/root: expected a directory, found none";
+        assert_eq!(shorten(problem, 44, Cut::Path), "…/root: expected a directory, found none");
+    }
 
     fn table() -> Table {
         let mut table = Table::new(vec![

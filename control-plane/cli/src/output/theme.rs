@@ -64,18 +64,6 @@ impl Theme {
     pub fn word(&self, word: &str) -> String {
         self.paint(tone_of(word), &readable(word))
     }
-
-    /// A diff's or a change's line by its first character.
-    pub fn change(&self, line: &str) -> String {
-        let tone = match line.as_bytes().first() {
-            _ if line.starts_with("+++") || line.starts_with("---") => Tone::Strong,
-            Some(b'+') => Tone::Good,
-            Some(b'-') => Tone::Bad,
-            Some(b'@') => Tone::Note,
-            _ => Tone::Plain,
-        };
-        self.paint(tone, &line.replace('\t', "    "))
-    }
 }
 
 /// `waiting_approval` as a person writes it.
@@ -122,13 +110,5 @@ mod tests {
         assert_eq!(Theme::coloured().word("resolved"), "\u{1b}[32mresolved\u{1b}[0m");
         assert_eq!(Theme::choose(true, true), Theme::plain());
         assert_eq!(Theme::choose(false, false), Theme::plain());
-    }
-
-    #[test]
-    fn a_change_is_coloured_by_its_first_character() {
-        let theme = Theme::coloured();
-        assert!(theme.change("+new").starts_with("\u{1b}[32m"));
-        assert!(theme.change("-old").contains("31m"));
-        assert_eq!(theme.change(" same"), " same");
     }
 }

@@ -14,30 +14,31 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
             .nothing("No agents: `nimbus agents token create --name NAME` makes the token for the first.");
     }
     let mut table = Table::new(vec![
+        // A problem is what an operator looks for: the columns behind it give way first.
         Column::new("NAME").cut(Cut::End, 12),
         Column::new("STATE"),
-        Column::new("KIND").optional(),
-        Column::new("CLUSTER").cut(Cut::End, 8).optional(),
-        Column::new("LEADS").optional(),
-        Column::new("WATCHES").cut(Cut::End, 12).optional(),
-        Column::new("VERSION").optional(),
         Column::new("AGE").right(),
+        Column::new("PROBLEM").cut(Cut::Path, 28),
+        Column::new("CLUSTER").cut(Cut::End, 8).optional(),
+        Column::new("WATCHES").cut(Cut::Start, 12).optional(),
+        Column::new("KIND").optional(),
+        Column::new("LEADS").optional(),
+        Column::new("VERSION").optional(),
         Column::new("ID").optional(),
-        Column::new("REASON").cut(Cut::End, 16).optional(),
     ]);
     let ids = view.ids(&page.items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());
     for (id, agent) in ids.into_iter().zip(&page.items) {
         table.row(vec![
             Cell::new(&agent.name),
             Cell::word(&agent.state),
-            Cell::new(&agent.kind),
-            Cell::new(agent.cluster.as_deref().unwrap_or("-")),
-            Cell::new(if agent.leading { "yes" } else { "-" }),
-            Cell::new(watches(agent)),
-            Cell::new(&agent.version),
             Cell::toned(view.clock.age(agent.created_at), Tone::Quiet),
+            Cell::toned(if agent.reason.is_empty() { "-" } else { &agent.reason }, Tone::Warn),
+            Cell::new(agent.cluster.as_deref().unwrap_or("-")),
+            Cell::new(watches(agent)),
+            Cell::new(&agent.kind),
+            Cell::new(if agent.leading { "yes" } else { "-" }),
+            Cell::new(&agent.version),
             Cell::toned(id, Tone::Quiet),
-            Cell::toned(&agent.reason, Tone::Quiet),
         ]);
     }
     table.render(&view.theme, view.width)
@@ -74,7 +75,10 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
             let well = root.problem.is_empty();
             let mark =
                 if well { view.theme.paint(Tone::Good, "✓") } else { view.theme.paint(Tone::Warn, "!") };
-            let what = if well { count(root.files, "file", "files") } else { root.problem.clone() };
+            let since =
+                root.baseline_since.map(|at| format!(", the baseline as first seen {}", view.clock.full(at)));
+            let files = || format!("{}{}", count(root.files, "file", "files"), since.unwrap_or_default());
+            let what = if well { files() } else { root.problem.clone() };
             layout.item(&mark, &format!("{}  {what}", root.path));
         }
     }

@@ -17,7 +17,7 @@ pub fn list(view: &View, page: &List<Approval>) -> String {
         Column::new("STATE"),
         Column::new("SEVERITY").optional(),
         Column::new("WHERE").cut(Cut::End, 8).optional(),
-        Column::new("WHAT WILL CHANGE").cut(Cut::End, 36),
+        Column::new("WHAT WILL CHANGE").cut(Cut::Path, 36),
         Column::new("AGE").right(),
         Column::new("EXPIRES").right(),
     ]);

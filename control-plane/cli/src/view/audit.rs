@@ -18,7 +18,7 @@ pub fn list(view: &View, page: &List<AuditRow>) -> String {
         Column::new("WHO").cut(Cut::End, 8),
         Column::new("ACTION"),
         Column::new("WHERE").cut(Cut::End, 8).optional(),
-        Column::new("DETAIL").cut(Cut::End, 28),
+        Column::new("DETAIL").cut(Cut::Path, 28),
         Column::new("ABOUT").cut(Cut::End, 36).optional(),
     ]);
     for row in &page.items {

@@ -1,9 +1,10 @@
 //! The views of drifted files: the list, and one file with its baseline, its present state and the difference.
 
-use nimbus_api::{Drift, FileState, List};
+use nimbus_api::{Drift, FileState, LineCounts, List};
 
 use super::layout::Layout;
 use super::{View, bytes, plan};
+use crate::output::changes::{self, Changes, Way};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
@@ -37,7 +38,10 @@ pub fn list(view: &View, page: &List<Drift>) -> String {
 /// One file: what was accepted as true, what is there, and the difference.
 pub fn show(view: &View, drift: &Drift) -> String {
     let mut layout = Layout::new(view);
-    difference(&mut layout, view, drift, &drift.reason);
+    head(&mut layout, view, drift, &drift.reason);
+    layout.toned_fact("baseline", Tone::Good, &state(drift.before.as_ref()));
+    layout.toned_fact("now", Tone::Bad, &state(drift.after.as_ref()));
+    content(&mut layout, drift, "Difference (baseline to now)", Way::Forward);
     if drift.state == "waiting_approval" {
         layout.heading("To put it back, or to keep it as it is");
         layout.command(&format!("nimbus drift fix {}", drift.id));
@@ -52,22 +56,31 @@ pub fn show(view: &View, drift: &Drift) -> String {
     layout.end()
 }
 
-/// What `drift fix` shows of each file before it asks.
+/// What `drift fix` shows of each file before it asks: what will change, from now to the baseline.
 pub fn before_fix(view: &View, drift: &Drift) -> String {
     let mut layout = Layout::new(view);
     // The reason of its state is about to change with the answer: only what changes is shown.
-    difference(&mut layout, view, drift, "");
+    head(&mut layout, view, drift, "");
+    layout.toned_fact("now", Tone::Bad, &state(drift.after.as_ref()));
+    layout.toned_fact("baseline", Tone::Good, &state(drift.before.as_ref()));
+    content(&mut layout, drift, "What will change (now to baseline)", Way::Back);
     layout.gap();
     layout.end()
 }
 
 /// What `drift baseline add` shows of the file that it accepts.
 pub fn before_accept(view: &View, drift: &Drift) -> String {
+    let mut layout = Layout::new(view);
     // What would put it back is not what is about to happen.
-    before_fix(view, &Drift { plan_summary: None, ..drift.clone() })
+    head(&mut layout, view, &Drift { plan_summary: None, ..drift.clone() }, "");
+    layout.toned_fact("accepted", Tone::Good, &state(drift.after.as_ref()));
+    layout.toned_fact("instead of", Tone::Quiet, &state(drift.before.as_ref()));
+    content(&mut layout, drift, "What is accepted (baseline to now)", Way::Forward);
+    layout.gap();
+    layout.end()
 }
 
-fn difference(layout: &mut Layout<'_>, view: &View, drift: &Drift, reason: &str) {
+fn head(layout: &mut Layout<'_>, view: &View, drift: &Drift, reason: &str) {
     let theme = &view.theme;
     layout.line(&theme.heading(&format!("{}: {}", drift.path, change(drift))));
     layout.line(&format!(
@@ -81,12 +94,27 @@ fn difference(layout: &mut Layout<'_>, view: &View, drift: &Drift, reason: &str)
     layout.fact("host", &format!("{}{agent}", drift.cluster)).fact("reason", reason);
     layout.fact("to fix", drift.plan_summary.as_deref().unwrap_or_default());
     layout.gap();
-    layout.toned_fact("baseline", Tone::Good, &state(drift.before.as_ref()));
-    layout.toned_fact("now", Tone::Bad, &state(drift.after.as_ref()));
+}
+
+/// How the contents differ, or why that is not shown.
+fn content(layout: &mut Layout<'_>, drift: &Drift, heading: &str, way: Way) {
+    if let Some(lines) = drift.lines {
+        layout.fact("lines", &line_counts(lines, way));
+    }
     match (&drift.diff, drift.diff_withheld.as_deref()) {
         (Some(diff), _) => {
-            layout.heading("Difference (baseline to now)");
-            plan::changes(layout, diff.lines());
+            layout.heading(heading);
+            plan::changes(layout, changes::lines(diff), way);
+        }
+        (None, Some("policy")) => {
+            let root = if drift.root.is_empty() { &drift.path } else { &drift.root };
+            let agent =
+                drift.agent.as_ref().map_or_else(|| "its agent".to_owned(), |name| format!("agent {name}"));
+            layout.gap().paragraph(&format!(
+                "The contents stay on the host: hashes, sizes and numbers of lines are all that leaves it. To see the \
+                 difference here, name the file or a directory above it in policy.toml in the data directory of {agent}:"
+            ));
+            layout.command(&format!("diff_paths = [{root:?}]"));
         }
         (None, Some("secret")) => {
             layout
@@ -103,6 +131,17 @@ fn difference(layout: &mut Layout<'_>, view: &View, drift: &Drift, reason: &str)
     }
 }
 
+/// `12 → 13 (2 added, 1 removed)`
+fn line_counts(lines: LineCounts, way: Way) -> String {
+    let LineCounts { before, after, added, removed } = lines;
+    let (from, to, added, removed) = match way {
+        Way::Forward => (before, after, added, removed),
+        Way::Back => (after, before, removed, added),
+    };
+    let moved = added.zip(removed).map(|(added, removed)| format!(" ({added} added, {removed} removed)"));
+    format!("{from} → {to}{}", moved.unwrap_or_default())
+}
+
 /// How it differs, in a word or two.
 fn change(drift: &Drift) -> String {
     match (&drift.before, &drift.after) {
@@ -112,8 +151,16 @@ fn change(drift: &Drift) -> String {
         (Some(before), Some(after)) if drift.change == "attributes" => {
             format!("owner {}:{}→{}:{}", before.uid, before.gid, after.uid, after.gid)
         }
-        _ => readable(&drift.change),
+        _ => match drift.diff.as_deref().and_then(unseen) {
+            Some(word) => word.to_owned(),
+            None => readable(&drift.change),
+        },
     }
+}
+
+/// What differs, where all of it is what a terminal does not show.
+fn unseen(diff: &str) -> Option<&'static str> {
+    Changes::read(changes::lines(diff), Way::Forward).unseen()?.word()
 }
 
 /// `file, 1.2 KiB, mode 0644, owner 0:0, sha256 4f2a…`
@@ -180,6 +227,36 @@ mod tests {
         secret["diff_withheld"] = json!("secret");
         insta::assert_snapshot!("show_secret", before_fix(&view(80), &read(secret.clone())));
         let accepted = before_accept(&view(80), &read(secret));
-        assert!(accepted.contains("now         not there") && !accepted.contains("to fix"), "{accepted}");
+        assert!(accepted.contains("accepted    not there") && !accepted.contains("to fix"), "{accepted}");
+    }
+
+    #[test]
+    fn what_fix_shows_is_what_it_will_do() {
+        let mut text = drift(1, "modified", "/srv/app/app.conf");
+        text["diff"] = json!("--- a\n+++ b\n@@ -1,2 +1,2 @@\n workers = 4\n-debug = false\n+debug = true\n");
+        text["lines"] = json!({"before": 2, "after": 2, "added": 1, "removed": 1});
+        insta::assert_snapshot!("fix_text", before_fix(&view(80), &read(text)));
+    }
+
+    #[test]
+    fn contents_that_stay_on_the_host_are_said_with_the_way_to_show_them() {
+        let mut hidden = drift(1, "modified", "/srv/app/app.conf");
+        hidden["diff_withheld"] = json!("policy");
+        hidden["lines"] = json!({"before": 12, "after": 13, "added": 2, "removed": 1});
+        insta::assert_snapshot!("show_hidden", show(&view(80), &read(hidden.clone())));
+        let fix = before_fix(&view(80), &read(hidden));
+        assert!(fix.contains("13 → 12 (1 added, 2 removed)"), "{fix}");
+    }
+
+    #[test]
+    fn what_is_not_seen_is_named_in_the_table_and_marked_in_the_difference() {
+        let mut crlf = drift(1, "modified", "/srv/app/app.conf");
+        crlf["diff"] = json!("--- a\n+++ b\n@@ -1,2 +1,2 @@\n-a = 1\n-b = 2\n+a = 1\r\n+b = 2\r\n");
+        let mut nbsp = drift(2, "modified", "/srv/app/nginx.conf");
+        nbsp["diff"] = json!("--- a\n+++ b\n@@ -1 +1 @@\n-root /srv;\n+root\u{a0}/srv;\n");
+        let page: List<Drift> = read(json!({"items": [crlf.clone(), nbsp.clone()], "next": null}));
+        insta::assert_snapshot!("list_unseen", list(&view(80), &page));
+        insta::assert_snapshot!("show_crlf", show(&view(80), &read(crlf)));
+        insta::assert_snapshot!("show_nbsp", show(&view(80), &read(nbsp)));
     }
 }

@@ -20,9 +20,9 @@ pub fn list(view: &View, page: &List<Incident>) -> String {
         Column::new("SEVERITY"),
         Column::new("STATE"),
         Column::new("WHERE").cut(Cut::End, 8).optional(),
-        Column::new("WHAT").cut(Cut::End, 36),
+        Column::new("WHAT").cut(Cut::Path, 36),
         Column::new("AGE").right(),
-        Column::new("REASON").cut(Cut::End, 16).optional(),
+        Column::new("REASON").cut(Cut::Path, 16).optional(),
     ]);
     let ids = view.ids(&page.items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());
     for (id, incident) in ids.into_iter().zip(&page.items) {

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::View;
+use crate::output::changes::Changes;
 use crate::output::theme::Tone;
 use crate::output::wrap::wrap;
 
@@ -95,13 +96,13 @@ impl<'a> Layout<'a> {
         self.line(&painted)
     }
 
-    /// Lines of a change or a diff, each cut at the terminal's width so that its marks stay in one column.
-    pub fn changes<'t>(&mut self, lines: impl IntoIterator<Item = &'t str>) -> &mut Self {
-        for line in lines {
-            let line = crate::output::plain(&line.replace('\t', "    ")).into_owned();
-            let room = self.view.width.map_or(usize::MAX, |width| width.saturating_sub(4));
-            let line = crate::output::table::shorten(&line, room, crate::output::table::Cut::End);
-            let painted = format!("    {}", self.view.theme.change(&line));
+    /// The lines of a change, in which what differs is shown and made visible; first, in words, what is not seen.
+    pub fn changes(&mut self, changes: &Changes<'_>) -> &mut Self {
+        if let Some(unseen) = changes.unseen() {
+            self.wrapped("  ", 2, Tone::Warn, &unseen.sentence());
+        }
+        for row in changes.rows(self.view.width.map(|width| width.saturating_sub(4))) {
+            let painted = format!("    {}", self.view.theme.paint(row.tone, &row.text));
             self.line(&painted);
         }
         self
@@ -122,6 +123,7 @@ impl<'a> Layout<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::changes::Way;
     use crate::view::sample::view;
 
     #[test]
@@ -133,7 +135,10 @@ mod tests {
             .fact("why", "the file was changed by somebody who is not known")
             .fact("left", "");
         layout.heading("History").event("08:00:00", "found by the agent during its periodic pass");
-        layout.changes(["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"]);
+        layout.changes(&Changes::read(
+            ["@@ -1 +1 @@", "-a\tvery long line that goes on and on and on", "+b"],
+            Way::Forward,
+        ));
         insta::assert_snapshot!(layout.end(), @r"
         first
           why         the file was changed by
@@ -143,7 +148,8 @@ mod tests {
           08:00:00  found by the agent during
                     its periodic pass
             @@ -1 +1 @@
-            -a    very long line that goes on a…
+            -a<TAB>very long line that goes on a
+              > nd on and on
             +b
         ");
     }

@@ -4,6 +4,8 @@ use nimbus_api::{Considered, Plan};
 
 use super::View;
 use super::layout::Layout;
+use crate::output;
+use crate::output::changes::{Changes, Way};
 use crate::output::theme::{Tone, readable};
 
 /// Most lines of a change that are shown; the rest is counted.
@@ -13,18 +15,18 @@ pub const MAX_CHANGES: usize = 200;
 pub fn add(layout: &mut Layout<'_>, view: &View, plan: &Plan) {
     layout.heading("What will change");
     layout.paragraph(&plan.summary);
-    changes(layout, plan.changes.iter().map(String::as_str));
+    changes(layout, plan.changes.iter().map(String::as_str), Way::Forward);
     if !plan.rationale.is_empty() {
         layout.heading("Why this").paragraph(&plan.rationale);
     }
     considered(layout, view, &plan.considered);
 }
 
-/// The lines of a change, bounded.
-pub fn changes<'t>(layout: &mut Layout<'_>, lines: impl Iterator<Item = &'t str>) {
-    let lines: Vec<&str> = lines.flat_map(str::lines).collect();
+/// The lines of a change, bounded, read one way or the other.
+pub fn changes<'t>(layout: &mut Layout<'_>, lines: impl Iterator<Item = &'t str>, way: Way) {
+    let lines: Vec<&str> = lines.flat_map(output::changes::lines).collect();
     let shown = lines.len().min(MAX_CHANGES);
-    layout.changes(lines[..shown].iter().copied());
+    layout.changes(&Changes::read(lines[..shown].iter().copied(), way));
     if lines.len() > shown {
         layout.paragraph(&format!("… {} more lines; -o json has them all", lines.len() - shown));
     }

@@ -33,3 +33,12 @@ impl std::fmt::Display for Drift {
         write!(f, "{}: {} -> {}", self.field, self.expected, self.actual)
     }
 }
+
+/// An attribute of a file: an extended attribute, an access control list or a flag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Its value, or what tells it from another one.
+    pub shown: String,
+}

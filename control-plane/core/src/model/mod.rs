@@ -22,7 +22,7 @@ pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, Versioned};
 pub use cluster::{Cluster, Mode};
 pub use document::{AnyDocument, Columns, Document};
-pub use drift::{Drift, DriftSource};
+pub use drift::{Attribute, Drift, DriftSource};
 pub use history::{GoodRevision, Holding, MAX_REVISIONS, Revision, RevisionHistory, Trouble};
 pub use incident::{HistoryEntry, Incident, IncidentKind, IncidentState, MAX_HISTORY, Severity};
 pub use job::{Job, JobState};

@@ -179,8 +179,14 @@ mod tests {
             uid: 0,
             gid: 0,
             sha256: vec![sha256],
+            attributes_sha256: Vec::new(),
         };
         FileDrift {
+            said_at: crate::testing::at(0),
+            attributes: (Vec::new(), Vec::new()),
+            restore: None,
+            lines_lost: 0,
+            changes: Vec::new(),
             root: "/etc".into(),
             path: "/etc/x".into(),
             baseline: file(0xaa),

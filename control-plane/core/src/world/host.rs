@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
 use crate::living;
-use crate::model::FileFacts;
+use crate::model::{Attribute, FileFacts};
 
 /// Most drifted files kept for one agent; further ones are counted in [`HostFacts::files_not_kept`].
 pub const MAX_FILES: usize = 10_000;
@@ -61,15 +61,6 @@ const MAX_CHANGES: usize = 8;
 const LIVES: usize = 3;
 /// See [`LIVES`]; after as long without a change it is at rest again.
 const LIVES_WITHIN: SignedDuration = SignedDuration::from_mins(10);
-
-/// An attribute of a file: an extended attribute, an access control list or a flag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribute {
-    /// Its name.
-    pub name: String,
-    /// Its value, or what tells it from another one.
-    pub shown: String,
-}
 
 /// Whether a drifted file could be put back, as its agent sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -252,7 +252,10 @@ async fn an_inventory_of_another_layout_is_listed_again_and_nothing_is_concluded
     let app = plane.app();
     assert!(app.view.needs_listing());
     let listed = |cluster: &nimbus_control_core::world::Inventory| !cluster.unlisted().is_empty();
-    assert!(app.view.read().clusters.values().all(|c| c.pods.is_empty() && listed(c)), "histories alone are left");
+    assert!(
+        app.view.read().clusters.values().all(|c| c.pods.is_empty() && listed(c)),
+        "histories alone are left"
+    );
     let mut session = identity.connect_with(&plane, hello).await.unwrap();
     let FromServer::Resync(resync) = session.control().await else { panic!("expected a resync") };
     assert!(resync.reason.contains("rebuilt"), "{}", resync.reason);

@@ -209,7 +209,7 @@ mod tests {
     }
 
     fn hunks(before: &str, after: &str) -> String {
-        diff(before, after).lines().skip(2).map(|line| format!("{line}\n")).collect()
+        diff(before, after).lines().skip(2).map(|line| line.to_owned() + "\n").collect()
     }
 
     #[test]

@@ -98,7 +98,8 @@ fn contents_stay_on_the_host_where_the_policy_does_not_name_the_path() {
     // A link's target is content too.
     let link = |target: &[u8]| Entry { kind: Kind::Symlink, ..entry(target) };
     let contents = Contents { before: Some(b"/opt/one"), after: Some(b"/opt/two") };
-    let moved = compare("/r", "/r/l", &link(b"/opt/one"), &link(b"/opt/two"), contents, Visibility::Hidden, None);
+    let moved =
+        compare("/r", "/r/l", &link(b"/opt/one"), &link(b"/opt/two"), contents, Visibility::Hidden, None);
     assert_eq!((moved.diff.as_str(), moved.diff_withheld.as_str()), ("", HIDDEN));
     // Where nothing could be shown anyway, that is said: no policy would change it.
     let binary = Contents { before: Some(b"a"), after: Some(b"\0\x01") };

@@ -16,7 +16,7 @@ use nimbus_protocol::ids::JobId;
 use rustix::fs::{Mode, OFlags, fchmod, fsync, openat};
 
 use super::super::remedy::{ActError, precondition};
-use super::write::{Stop, failed};
+use super::stop::{Stop, failed};
 use crate::watch::files::extended::{self, Forbidding};
 use crate::watch::files::root::Root;
 use crate::watch::files::tree;

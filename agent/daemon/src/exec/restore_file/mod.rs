@@ -19,6 +19,7 @@ mod in_place;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod race_tests;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -41,7 +42,7 @@ use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition, seconds,
 };
 use crate::watch::files::root::Root;
-use write::{Stop, StopOnDrop};
+use stop::{Stop, StopOnDrop};
 
 /// Longest wait to look at a file again after a restore was refused.
 const OBSERVE: Duration = Duration::from_secs(2);
@@ -163,7 +164,7 @@ fn restore_path(
     let (relative, baseline, content) = baseline_to_restore(root, action).map_err(ActError::Refused)?;
     let mut made = Vec::new();
     let done = directories::parent(root, &relative, &directories::temporary(job_id), &mut made)
-        .map_err(|error| write::failed("open its directory", &error))
+        .map_err(|error| stop::failed("open its directory", &error))
         .and_then(|place| {
             write::put_back(root, action, (&relative, &baseline, &content), place, job_id, stop)
         });

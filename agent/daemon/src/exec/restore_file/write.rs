@@ -5,8 +5,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::file::as_expected;
@@ -21,37 +19,12 @@ use rustix::fs::{
 use super::super::remedy::{ActError, precondition};
 use super::directories::{Place, remove_temporary, set_owner_and_mode, temporary};
 use super::in_place;
+use super::stop::{Stop, failed};
 use crate::watch::files::around::holders;
 use crate::watch::files::extended::{self, Forbidding};
 use crate::watch::files::place::identity;
 use crate::watch::files::root::Root;
 use crate::watch::files::tree;
-
-/// Set when nobody waits for the change any more: the flow has given the job up, so it must not come later.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(super) fn check(&self) -> Result<(), ActError> {
-        if self.0.load(Ordering::SeqCst) {
-            return Err(ActError::Failed("expected to act in time, found the time over".to_owned()));
-        }
-        Ok(())
-    }
-}
-
-/// Stops the work when the future that waits for it is dropped.
-pub(super) struct StopOnDrop(pub(super) Stop);
-
-impl Drop for StopOnDrop {
-    fn drop(&mut self) {
-        self.0.0.store(true, Ordering::SeqCst);
-    }
-}
-
-pub(super) fn failed(what: &str, error: &io::Error) -> ActError {
-    ActError::Failed(format!("expected to {what}, found: {error}"))
-}
 
 /// Replaces, writes or removes what stands at its place, if it is still what was planned on and nothing is in the way.
 pub(super) fn put_back(

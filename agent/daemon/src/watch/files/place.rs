@@ -15,7 +15,35 @@ use nimbus_agent_core::observe::file::name as file_name;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, open, openat, statat};
 use rustix::io::Errno;
 
-use super::tree::DIRECTORY;
+/// How a directory is opened: never by way of a link.
+pub(super) const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Why a root cannot be opened.
+#[derive(Debug)]
+pub enum NoPlace {
+    /// The way to it ends: a directory above it is not there.
+    Gone,
+    /// A link, or something that is no directory, is on the way.
+    Link,
+    /// The way leads to something else than what the baseline saw; what that is.
+    Changed(&'static str),
+    /// The system refuses.
+    Io(io::Error),
+}
+
+impl From<NoPlace> for io::Error {
+    fn from(no: NoPlace) -> Self {
+        match no {
+            NoPlace::Gone => Errno::NOENT.into(),
+            NoPlace::Link => Self::other("a symbolic link or a file on the way to the watched root"),
+            NoPlace::Changed(what) => {
+                Self::other(format!("the watched root is not the directory of its baseline: {what}"))
+            }
+            NoPlace::Io(error) => error,
+        }
+    }
+}
 
 /// A root's directory above, its name there, and what has that name.
 #[derive(Debug)]

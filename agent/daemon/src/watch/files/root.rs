@@ -21,9 +21,8 @@ use nimbus_protocol::v1;
 
 use super::baseline::{BaselineError, Baselines, digest};
 use super::known::Known;
-use super::place::{self, Place};
+use super::place::{self, NoPlace, Place};
 use super::scan::{Found, Scan};
-use super::standing::NoPlace;
 #[cfg(doc)]
 use super::tracked::MAX_FILES;
 use super::tracked::Tracked;

@@ -10,37 +10,11 @@ use nimbus_agent_core::observe::file::identity::{AtRoot, Identity, Pin};
 use rustix::io::Errno;
 
 use super::known::Known;
-use super::place::{self, Place};
+use super::place::{self, NoPlace, Place};
 use super::root::Root;
 
 /// What the baseline of an older agent lacks until the first look at its root.
 const NOT_PINNED: &str = "directories that are not pinned yet";
-
-/// Why a root cannot be opened.
-#[derive(Debug)]
-pub enum NoPlace {
-    /// The way to it ends: a directory above it is not there.
-    Gone,
-    /// A link, or something that is no directory, is on the way.
-    Link,
-    /// The way leads to something else than what the baseline saw; what that is.
-    Changed(&'static str),
-    /// The system refuses.
-    Io(io::Error),
-}
-
-impl From<NoPlace> for io::Error {
-    fn from(no: NoPlace) -> Self {
-        match no {
-            NoPlace::Gone => Errno::NOENT.into(),
-            NoPlace::Link => Self::other("a symbolic link or a file on the way to the watched root"),
-            NoPlace::Changed(what) => {
-                Self::other(format!("the watched root is not the directory of its baseline: {what}"))
-            }
-            NoPlace::Io(error) => error,
-        }
-    }
-}
 
 impl Root {
     /// Opens the root, if it is what its baseline saw. A root without a baseline may be anything that no link leads to.

@@ -17,14 +17,10 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat,
 use rustix::io::Errno;
 
 use super::extended;
-use super::place::{self, Place};
+use super::place::{self, DIRECTORY, Place};
 
 /// Deepest directory below a root; deeper ones are a problem, not walked.
 pub const MAX_DEPTH: usize = 64;
-
-/// How a directory is opened: never by way of a link.
-pub(super) const DIRECTORY: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Tells without reading a file that it was not written since it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -10,6 +10,7 @@ use super::ended::ended;
 use super::withdraw::{self, RemoveArgs};
 use crate::commands::outcome::{self, Watched};
 use crate::commands::resolve;
+use crate::confirm::{self, Answer};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -21,7 +22,7 @@ use crate::view;
 /// What to do with baselines.
 #[derive(Debug, Subcommand)]
 pub(super) enum BaselineCommand {
-    /// Accept a file as it is now; what is accepted is shown, and only that
+    /// Accept a file as it is now; shows what is accepted and asks, and only that is accepted
     Add {
         /// Its id, or the start of it
         id: String,
@@ -56,8 +57,8 @@ pub(super) async fn run(
     }
 }
 
-/// Accepts the file's present state. The command itself is the operator's decision: nothing is asked, and what is
-/// accepted is what is shown here. If the file changes in between, the control plane refuses.
+/// Shows the file's present state, asks, and accepts what was shown. If the file changes in between, the control plane
+/// refuses.
 async fn accept(
     context: &Context,
     client: &Client,
@@ -72,6 +73,17 @@ async fn accept(
     }
     if context.global.format.is_table() {
         context.print(&view::drift::before_accept(&context.view(), drift))?;
+    }
+    if !dry_run {
+        match confirm::ask(context, "Accept it as it is?")? {
+            Answer::Yes => {}
+            Answer::No => {
+                context.print_document(&shown.raw)?;
+                context.hint("Nothing was changed: the baseline is what it was.");
+                return Ok(Exit::Done);
+            }
+            Answer::Nobody => return Err(unanswered(drift)),
+        }
     }
     let request = BaselineRequest { shown: drift.after.clone(), dry_run };
     let answer = client.accept_baseline(id, &request).await?;
@@ -94,6 +106,14 @@ async fn accept(
     }
     context.print_document(&ended(&shown.raw, client.drift(id).await?.raw))?;
     outcome::print_outcomes(context, &ends)
+}
+
+fn unanswered(drift: &Drift) -> Failure {
+    Failure::new(format!("{} was not accepted; nothing was changed", drift.path))
+        .exit(Exit::Waiting)
+        .expected("a yes on a terminal, or --yes")
+        .found("no terminal to ask on, and no --yes")
+        .next(format!("nimbus drift baseline add {} --yes", drift.id))
 }
 
 fn unknown(drift: &Drift) -> Failure {

@@ -77,7 +77,7 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
         match planned(client, id).await {
             Ok(one) => shown.push(one),
             // Of all, those that cannot be put back are named and left; one that was asked for by name is an error.
-            Err(failure) if args.all => context.warn(&failure.to_string()),
+            Err(failure) if args.all => context.warn_of(&failure),
             Err(failure) => return Err(failure),
         }
     }
@@ -95,7 +95,7 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
     let files = count(shown.len() as u64, "file", "files");
     match confirm::ask(context, &format!("Put {files} back?"))? {
         Answer::Yes => {}
-        Answer::No => return Err(still_waiting(&shown, "the answer was not yes")),
+        Answer::No => return not_now(context, &shown),
         Answer::Nobody => return Err(still_waiting(&shown, "no terminal to ask on, and no --yes")),
     }
     // One that is refused (it changed since it was shown) does not hold up the others.
@@ -263,6 +263,14 @@ async fn print_documents(context: &Context, client: &Client, shown: &[Shown]) ->
         items.push(ended(&one.drift.raw, client.drift(&one.drift().id).await?.raw));
     }
     context.print_document(&json!({"items": items, "next": null}))
+}
+
+/// No is an answer like any other: nothing was changed, and what waited waits.
+fn not_now(context: &Context, shown: &[Shown]) -> Result<Exit, Failure> {
+    let items: Vec<_> = shown.iter().map(|one| &one.drift.raw).collect();
+    context.print_document(&json!({"items": items, "next": null}))?;
+    context.hint("Nothing was changed. What waits for an approval waits until it is answered or expires.");
+    Ok(Exit::Done)
 }
 
 fn still_waiting(shown: &[Shown], found: &str) -> Failure {

@@ -59,7 +59,8 @@ fn watched(view: &View, root: &Watch) -> String {
     match (root.problem.as_str(), root.files) {
         ("", Some(files)) => {
             let since = root.baseline_since.map(|since| format!(", taken {}", view.clock.moment(since)));
-            let since = since.unwrap_or_else(|| " as first seen now".to_owned());
+            let now = || format!(" as first seen now, {}", view.clock.full(view.clock.now));
+            let since = since.unwrap_or_else(now);
             format!("{path}: the baseline is {}{since}", count(files, "file", "files"))
         }
         ("", None) => format!("{path}: the first pass is not finished"),

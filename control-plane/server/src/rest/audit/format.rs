@@ -1,6 +1,7 @@
 //! Encodes audit rows as JSON, JSON lines, CSV and CEF, escaped so that a value is never read as syntax.
 
 use nimbus_api::AuditRow;
+use nimbus_api::text::{escaped, escaped_json, is_unsafe};
 
 nimbus_protocol::words! {
     /// How rows are written.
@@ -46,10 +47,10 @@ impl Format {
         match self {
             Self::Json => {
                 out.push_str(if first { "\n" } else { ",\n" });
-                out.push_str(&serde_json::to_string(row)?);
+                out.push_str(&escaped_json(&serde_json::to_string(row)?));
             }
             Self::JsonLines => {
-                out.push_str(&serde_json::to_string(row)?);
+                out.push_str(&escaped_json(&serde_json::to_string(row)?));
                 out.push('\n');
             }
             Self::Csv => csv(out, row),
@@ -72,10 +73,18 @@ fn csv(out: &mut String, row: &AuditRow) {
     out.push_str("\r\n");
 }
 
-/// A cell. One that a spreadsheet would take for a formula gets a leading apostrophe, so that it stays text.
+/// A cell. One that a spreadsheet would take for a formula gets a leading apostrophe, so that it stays text; what a terminal
+/// would obey or not show is escaped as in JSON.
 fn csv_cell(out: &mut String, cell: &str) {
-    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let quoted = formula || cell.contains([',', '"', '\r', '\n']);
+    let cell = escaped(cell);
+    // Also behind blanks, which some spreadsheets drop, and in their wide forms, which some take for the same.
+    let begins = cell.trim_start().chars().next();
+    let formula = begins.is_some_and(|c| "=+-@\u{ff1d}\u{ff0b}\u{ff0d}\u{ff20}".contains(c))
+        || cell.starts_with("\\t")
+        || cell.starts_with("\\r")
+        || cell.starts_with("\\n");
+    // Some take a semicolon for the end of a cell.
+    let quoted = formula || cell.contains([',', ';', '"']);
     if quoted {
         out.push('"');
     }
@@ -86,7 +95,7 @@ fn csv_cell(out: &mut String, cell: &str) {
         out.push_str(&cell.replace('"', "\"\""));
         out.push('"');
     } else {
-        out.push_str(cell);
+        out.push_str(&cell);
     }
 }
 
@@ -126,14 +135,15 @@ fn cef(out: &mut String, row: &AuditRow) {
     out.push('\n');
 }
 
-/// In a CEF extension backslash and equals sign are escaped, and line ends are written as `\n` and `\r`.
+/// In a CEF extension backslash and equals sign are escaped; line ends are written as `\n` and `\r`, and what else a
+/// terminal would obey or not show as in JSON.
 fn cef_value(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('=', "\\=").replace('\n', "\\n").replace('\r', "\\r")
+    escaped(&value.replace('\\', "\\\\").replace('=', "\\="))
 }
 
-/// A CEF header has no way to write a line end.
+/// A CEF header has no way to write a line end or any other control character.
 fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
+    text.chars().map(|c| if is_unsafe(c) { ' ' } else { c }).collect()
 }
 
 /// CEF's scale of 0 to 10: what was refused or failed is worth a look.
@@ -169,13 +179,17 @@ mod tests {
 
     #[test]
     fn a_formula_in_a_cell_stays_text_and_quotes_are_doubled() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1"] {
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "  =1", "\u{ff1d}1+1"] {
             let line = written(Format::Csv, formula);
             assert!(line.contains(&format!(",\"'{formula}\",")), "{line}");
         }
+        for (cell, shown) in [("\t=1", "'\\t=1"), ("\r=1", "'\\r=1"), ("a;=1", "a;=1")] {
+            let line = written(Format::Csv, cell);
+            assert!(line.contains(&format!(",\"{shown}\",")), "{line}");
+        }
         assert_eq!(
             written(Format::Csv, "said \"no\", twice\nreally"),
-            "7,2023-11-14T22:13:20Z,operator,approval.denied,apr_1,prod|eu,\"said \"\"no\"\", twice\nreally\",00,ab\r\n"
+            "7,2023-11-14T22:13:20Z,operator,approval.denied,apr_1,prod|eu,\"said \"\"no\"\", twice\\nreally\",00,ab\r\n"
         );
         let columns = Format::Csv.begin().trim_end().split(',').count();
         assert_eq!(columns, written(Format::Csv, "x").split(',').count());
@@ -193,6 +207,18 @@ mod tests {
         let mut out = String::new();
         Format::Cef.row(&mut out, &odd, true).unwrap();
         assert!(out.contains(r"|a\|b\\c d|a\|b\\c d|3|"), "{out}");
+    }
+
+    #[test]
+    fn no_control_character_is_in_any_export() {
+        let detail = "a\u{1b}[2J\u{7}\u{0}\u{7f}\u{9b}31m\u{202e}b\u{200b}c\r\nd\te";
+        for format in Format::ALL {
+            let line = written(*format, detail);
+            let inside = line.trim_end_matches(['\r', '\n']).trim_start_matches('\n');
+            assert!(!inside.contains(is_unsafe), "{format:?}: {inside:?}");
+        }
+        let line = written(Format::JsonLines, detail);
+        assert_eq!(serde_json::from_str::<AuditRow>(&line).unwrap().detail, detail, "the same text");
     }
 
     #[test]
