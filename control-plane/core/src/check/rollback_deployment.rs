@@ -102,12 +102,11 @@ fn require_lasting(
         history.revisions.iter().find(|one| one.template_hash == hash)
     };
     let noted_good = noted(&to).is_some_and(|one| one.held_ms >= soak);
-    let heard = inventory.heard_at;
     let out = noted(&to).and_then(|one| one.came_out_at);
     // A pod's times are the cluster's clock's: none is before its revision was seen to come out.
     let long_ago = |at: Option<jiff::Timestamp>| {
         let at = at.map(|at| out.map_or(at, |out| at.max(out)));
-        let since = heard.zip(at).map(|(heard, at)| heard.duration_since(at).as_millis());
+        let since = at.map(|at| snapshot.now.duration_since(at).as_millis());
         since.is_some_and(|ms| ms >= i128::from(soak))
     };
     let steady = |pod: &&crate::world::Pod| {

@@ -51,12 +51,12 @@ impl Remedy for RollbackDeployment {
             return Answer::Wait(NOTHING_REPORTED.to_owned());
         };
         if incident.kind == IncidentKind::RolloutStuck {
-            return stuck(incident, inventory, s.settings);
+            return stuck(incident, inventory, s.settings, s.now);
         }
         let deployment = incident.workload.as_ref().and_then(|owner| inventory.deployments.get(owner.uid()));
         Answer::NotApplicable(match deployment {
             None => "it belongs to no Deployment".to_owned(),
-            Some(d) => why_not_the_revision(inventory, d, s.settings),
+            Some(d) => why_not_the_revision(inventory, d, s.settings, s.now),
         })
     }
 
@@ -69,15 +69,15 @@ impl Remedy for RollbackDeployment {
     }
 }
 
-/// The time of the newest thing that is known of a cluster: what lasted, lasted at least until then.
-fn as_of(inventory: &Inventory) -> Timestamp {
-    inventory.heard_at.unwrap_or(Timestamp::MIN)
-}
-
 /// A pod crash-loops, and its rollout is not the cause.
-fn why_not_the_revision(inventory: &Inventory, d: &Deployment, settings: &Settings) -> String {
+fn why_not_the_revision(
+    inventory: &Inventory,
+    d: &Deployment,
+    settings: &Settings,
+    now: Timestamp,
+) -> String {
     let soak = settings.good_after(d.min_ready_seconds());
-    if inventory.ever_lasted(d, soak, as_of(inventory)) {
+    if inventory.ever_lasted(d, soak, now) {
         return "this very revision lasted before: it is not the revision".to_owned();
     }
     if d.rollout() == Rollout::Progressing {
@@ -87,18 +87,15 @@ fn why_not_the_revision(inventory: &Inventory, d: &Deployment, settings: &Settin
     format!("no older revision is known to have lasted for {} s", soak.as_secs())
 }
 
-fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings) -> Answer {
+fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings, now: Timestamp) -> Answer {
     let Some(deployment) = inventory.deployments.get(incident.object.uid()) else {
         return Answer::Wait(format!(
             "{} no longer exists; the incident is resolved once that is certain",
             incident.object
         ));
     };
-    let (name, now) = (&incident.object, as_of(inventory));
-    // That pods cannot be made is told for as long as they cannot: it takes no time to be so.
-    let no_pods = rollout_stuck::trouble(inventory, deployment, settings, None)
-        .filter(|trouble| matches!(trouble, RolloutTrouble::NoPods(_)));
-    let trouble = no_pods.or_else(|| rollout_stuck::trouble(inventory, deployment, settings, Some(now)));
+    let name = &incident.object;
+    let trouble = rollout_stuck::trouble(inventory, deployment, settings, Some(now));
     if let Some(RolloutTrouble::NoPods(why)) = &trouble {
         return Answer::Recommend(format!(
             "no pod of revision {} of {name} can run: {why}; the pod template is not to blame and is not rolled back; it \
@@ -140,12 +137,12 @@ fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings) -> Ans
             }
         }
     }
-    choose(deployment, inventory, settings, name)
+    choose(deployment, inventory, settings, now)
 }
 
 /// The revision to go back to, if there is one.
-fn choose(deployment: &Deployment, inventory: &Inventory, settings: &Settings, name: &ObjectRef) -> Answer {
-    let (soak, now) = (settings.good_after(deployment.min_ready_seconds()), as_of(inventory));
+fn choose(deployment: &Deployment, inventory: &Inventory, settings: &Settings, now: Timestamp) -> Answer {
+    let (soak, name) = (settings.good_after(deployment.min_ready_seconds()), deployment.object());
     if inventory.ever_lasted(deployment, soak, now) {
         return Answer::Recommend(format!(
             "the present pod template of {name} lasted before: it is not the revision that is bad; look for room, quotas, \
