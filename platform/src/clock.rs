@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// The time of day, UTC. It can jump in either direction; a duration is measured with [`monotonic`] or an [`Instant`].
 #[allow(clippy::disallowed_methods, reason = "the shells' one clock: decisions take `now` as an argument")]
@@ -15,6 +15,34 @@ pub fn now() -> Timestamp {
 pub fn monotonic() -> Duration {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     FIRST.get_or_init(Instant::now).elapsed()
+}
+
+/// How far the time of day may be from what has passed before it counts as a jump: it is corrected by small steps all the
+/// time.
+const JUMP: SignedDuration = SignedDuration::from_secs(10);
+
+/// Notices when the time of day jumps: when it moves by other than what has passed.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockWatch {
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl ClockWatch {
+    /// Watches from this moment on.
+    pub fn new(wall: Timestamp, monotonic: Duration) -> Self {
+        Self { wall, monotonic }
+    }
+
+    /// By how much the time of day jumped since the last look, if it did. Look every few seconds: what was not noticed in
+    /// between adds up only until the next look.
+    pub fn look(&mut self, wall: Timestamp, monotonic: Duration) -> Option<SignedDuration> {
+        let passed = SignedDuration::try_from(monotonic.saturating_sub(self.monotonic));
+        let passed = passed.unwrap_or(SignedDuration::MAX);
+        let by = wall.duration_since(self.wall).checked_sub(passed).unwrap_or(SignedDuration::MAX);
+        *self = Self { wall, monotonic };
+        (by.abs() >= JUMP).then_some(by)
+    }
 }
 
 /// `base` plus up to half of it again, so that many peers that were told to wait together do not come back together.
@@ -37,6 +65,20 @@ mod tests {
         assert!(first < Duration::from_mins(1), "{first:?}");
         std::thread::sleep(Duration::from_millis(2));
         assert!(monotonic() >= first + Duration::from_millis(2));
+    }
+
+    #[test]
+    fn a_jump_is_noticed_once_in_either_direction_and_small_corrections_are_none() {
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let two_years = 2 * 365 * 86_400;
+        let mut watch = ClockWatch::new(at(0), Duration::from_secs(100));
+        assert_eq!(watch.look(at(5), Duration::from_secs(105)), None);
+        assert_eq!(watch.look(at(12), Duration::from_secs(110)), None, "two seconds were put right");
+        let ahead = at(two_years + 17);
+        assert_eq!(watch.look(ahead, Duration::from_secs(115)), Some(SignedDuration::from_secs(two_years)));
+        assert_eq!(watch.look(at(two_years + 22), Duration::from_mins(2)), None, "once");
+        let back = watch.look(at(27), Duration::from_secs(125));
+        assert_eq!(back, Some(SignedDuration::from_secs(-two_years)));
     }
 
     #[test]

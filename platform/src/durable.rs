@@ -44,12 +44,59 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Makes `path` and its missing parents, for their owner alone (mode 0700). One that exists is left as it is.
+/// Makes `path` and its missing parents, for their owner alone (mode 0700, whatever the umask). One that exists is left as
+/// it is.
 ///
 /// # Errors
 /// What the system says; also when `path` exists and is no directory.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    let create = || DirBuilder::new().mode(0o700).create(path);
+    let created = match (create(), path.parent()) {
+        (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound && parent != Path::new("") => {
+            create_private_dir(parent)?;
+            create()
+        }
+        (first, _) => first,
+    };
+    match created {
+        // A umask only takes bits away; without its own the directory would be closed to its owner too.
+        Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(0o700)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`create_private_dir`], and a directory that exists is closed to everybody but its owner. For directories that
+/// belong to Nimbus alone. One that another user owns is left as it is: this process cannot close it, as with a volume
+/// that was mounted for it.
+///
+/// # Errors
+/// What the system says; also when `path` exists and is no directory.
+pub fn own_private_dir(path: &Path) -> io::Result<()> {
+    create_private_dir(path)?;
+    if std::fs::metadata(path)?.permissions().mode() & 0o777 == 0o700 {
+        return Ok(());
+    }
+    match std::fs::set_permissions(path, Permissions::from_mode(0o700)) {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+            Ok(())
+        }
+        closed => closed,
+    }
+}
+
+/// Does every name in the directory `path` belong to us? One that holds other things may be somebody else's, such as
+/// `/var/lib`, named by mistake: it is not ours to close.
+///
+/// # Errors
+/// What the system says.
+pub fn holds_only(path: &Path, ours: impl Fn(&str) -> bool) -> io::Result<bool> {
+    for entry in std::fs::read_dir(path)? {
+        if !entry?.file_name().to_str().is_some_and(&ours) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The content of a file, or `None` when it does not exist.
@@ -131,6 +178,43 @@ mod tests {
         create_private_dir(&path).unwrap();
         create_private_dir(&path).unwrap();
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o700));
+    }
+
+    /// The same again, in a process of its own with that umask: it belongs to the whole process.
+    #[test]
+    fn directories_are_for_their_owner_alone_under_every_umask() {
+        const WHERE: &str = "NIMBUS_TEST_MADE_UNDER_UMASK";
+        if let Some(at) = std::env::var_os(WHERE) {
+            create_private_dir(&Path::new(&at).join("x/y/z")).unwrap();
+            return;
+        }
+        let own = std::env::current_exe().unwrap();
+        let name = "durable::tests::directories_are_for_their_owner_alone_under_every_umask";
+        for umask in ["0", "022", "077", "0277", "0777"] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", "umask $1; exec \"$0\" --exact \"$2\""]).arg(&own).args([umask, name]);
+            let ended = command.env(WHERE, dir.path()).output().unwrap();
+            assert!(ended.status.success(), "{umask}: {ended:?}");
+            for made in ["x", "x/y", "x/y/z"] {
+                assert_eq!(mode(&dir.path().join(made)), 0o700, "{umask}: {made}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_own_directory_that_others_could_enter_is_closed_to_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("own");
+        for before in [0o777, 0o755, 0o1777, 0o700, 0o500] {
+            own_private_dir(&path).unwrap();
+            std::fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+            own_private_dir(&path).unwrap();
+            assert_eq!(mode(&path) & 0o777, 0o700, "{before:o}");
+        }
+        assert!(holds_only(&path, |_| false).unwrap(), "nothing is in it");
+        assert!(holds_only(dir.path(), |name| name == "own").unwrap());
+        assert!(!holds_only(dir.path(), |name| name == "other").unwrap());
     }
 
     #[test]

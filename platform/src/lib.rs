@@ -13,8 +13,10 @@ mod lock;
 mod wait;
 
 pub use chain::chain;
-pub use clock::{jittered, monotonic, now};
-pub use durable::{create_private_dir, is_full, read_optional, sync_parent, write_atomic};
+pub use clock::{ClockWatch, jittered, monotonic, now};
+pub use durable::{
+    create_private_dir, holds_only, is_full, own_private_dir, read_optional, sync_parent, write_atomic,
+};
 pub use failpoint::{arm_from_environment, reached};
 pub use lock::{DirLock, LockError};
 pub use wait::DoublingWait;

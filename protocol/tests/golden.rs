@@ -107,6 +107,13 @@ fn a_field_that_was_added_keeps_its_bytes() {
 }
 
 #[test]
+fn an_agents_budget_keeps_its_bytes() {
+    let status = examples::agent_status_with_budget();
+    let kept = golden("AgentStatus_budget", &status.encode_to_vec());
+    assert_eq!(v1::AgentStatus::decode(kept.as_slice()).unwrap(), status);
+}
+
+#[test]
 fn a_frame_keeps_its_bytes() {
     let refusal = v1::Refusal { code: "malformed".into(), ..Default::default() };
     let message = v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(refusal)) };

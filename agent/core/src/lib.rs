@@ -11,6 +11,7 @@
 
 pub mod action;
 pub mod admit;
+pub mod clock;
 pub mod election;
 pub mod journal;
 pub mod observe;

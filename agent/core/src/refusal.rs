@@ -27,6 +27,8 @@ pub enum Code {
     StaleEpoch,
     /// The agent's own policy forbids it.
     PolicyForbids,
+    /// The policy allows it, and no more jobs in this hour: it may come again later as it is.
+    HourlyBudget,
     /// The job says other than the plan whose digest it carries.
     PlanMismatch,
     /// The object is not as the plan expected it.
@@ -49,6 +51,7 @@ impl Code {
             Self::Replayed => "replayed",
             Self::StaleEpoch => "stale_epoch",
             Self::PolicyForbids => "policy_forbids",
+            Self::HourlyBudget => "hourly_budget",
             Self::PlanMismatch => "plan_mismatch",
             Self::PreconditionFailed => "precondition_failed",
             Self::EvictionRefused => "eviction_refused",

@@ -158,11 +158,11 @@ struct Wiring {
 
 impl Wiring {
     fn connect(self) -> Agent {
-        warn_about_damage(&self.journal);
         let id = self.identity.agent_id;
         let agent_id = id.to_string();
         let hostname = self.config.hostname();
         let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
+        tell_damage(&self.journal, &self.spool, &status);
         let (cancel, session_cancel) = (CancellationToken::new(), CancellationToken::new());
         let resync = Arc::new(watch::Sender::new(0));
         let (observations, items) = ObservationQueue::new();
@@ -277,12 +277,24 @@ fn excluded(config: &Config, data_dir: &DataDir) -> Vec<PathBuf> {
     excluded
 }
 
-/// A torn tail is what a crash leaves: worth a line in the log and no more.
-fn warn_about_damage(journal: &JournalStore) {
+/// A torn tail is what a crash leaves: worth a line in the log and no more. What a disk changed is a problem until the
+/// next start, which finds the files written anew.
+fn tell_damage(journal: &JournalStore, spool: &SpoolStore, status: &SharedStatus) {
     let damaged = journal.get().damaged();
     if damaged > 0 {
         tracing::warn!(bytes = damaged, "the job journal had bytes that are no records; they were left out");
     }
+    let text = |what: &str, bytes: usize, then: &str| {
+        let text = format!(
+            "expected {what} as it was written, found {bytes} bytes that the disk changed: {then}; look at the disk of this \
+             host"
+        );
+        (bytes > 0).then_some(text)
+    };
+    let then = "which jobs they held is not known, and the rest was written anew";
+    status.problem("journal-damage", text("the job journal", journal.get().lost(), then));
+    let then = "what they held is listed again";
+    status.problem("spool-damage", text("the spool", spool.damaged(), then));
 }
 
 /// The identity that is there, or the one that the join token gets.

@@ -6,10 +6,28 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use nimbus_platform::{DirLock, LockError, create_private_dir, read_optional, write_atomic};
+use nimbus_platform::{
+    DirLock, LockError, create_private_dir, holds_only, own_private_dir, read_optional, write_atomic,
+};
 
 /// The layout that this build reads and writes.
 pub const VERSION: u32 = 2;
+
+/// May something of this name be in it? With anything else in it, the directory itself is left as open as it is.
+fn is_own(name: &str) -> bool {
+    matches!(
+        name.strip_suffix(".new").unwrap_or(name),
+        "baseline"
+            | "identity"
+            | "journal"
+            | "lock"
+            | "lost+found"
+            | "policy.managed.toml"
+            | "policy.toml"
+            | "spool"
+            | "version"
+    )
+}
 
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +104,8 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory if it is not there, takes its lock and checks its version.
+    /// Makes the directory if it is not there, takes its lock and checks its version. From then on it and what is in it
+    /// are closed to everybody else, whatever the umask was and whoever made it.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let io = |at: &Path| {
             let path = at.to_owned();
@@ -100,6 +119,9 @@ impl DataDir {
         if let Some(bytes) = &version {
             check_version(&path, &version_path, bytes)?;
         }
+        if holds_only(&path, is_own).map_err(io(&path))? {
+            own_private_dir(&path).map_err(io(&path))?;
+        }
         let lock = DirLock::take(&path)?;
         if version.is_none() {
             let text = format!("{VERSION}\n");
@@ -107,7 +129,7 @@ impl DataDir {
         }
         let this = Self { path, _lock: lock };
         for sub in [this.identity(), this.spool(), this.journal(), this.baseline()] {
-            create_private_dir(&sub).map_err(io(&sub))?;
+            own_private_dir(&sub).map_err(io(&sub))?;
         }
         Ok(this)
     }
@@ -163,6 +185,37 @@ mod tests {
         assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
         drop(first);
         DataDir::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn it_is_closed_to_others_also_when_somebody_made_it_before() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let open =
+            |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        open(dir.path());
+        let all = |data: &DataDir| {
+            [data.path().to_owned(), data.identity(), data.spool(), data.journal(), data.baseline()]
+        };
+        for _ in 0..2 {
+            let data = DataDir::open(dir.path()).unwrap();
+            for path in all(&data) {
+                assert_eq!(mode(&path), 0o700, "{}", path.display());
+                open(&path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_with_other_things_in_it_is_not_closed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("somebody's"), "").unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        drop(DataDir::open(dir.path()).unwrap());
+        drop(DataDir::open(dir.path()).unwrap());
+        assert_eq!(std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777, 0o755);
     }
 
     #[test]

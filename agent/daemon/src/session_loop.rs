@@ -176,6 +176,12 @@ impl SessionLoop {
                         self.status.update(|status| status.rejected = true);
                     }
                 }
+                // A heartbeat without a time tells none.
+                if let Some(v1::server_frame::Body::Heartbeat(beat)) = &frame.body
+                    && beat.at_us > 0
+                {
+                    self.status.heard_time(nimbus_protocol::from_micros(beat.at_us));
+                }
                 self.handle(Event::Frame(frame));
             }
             LinkEvent::Closed(reason) => {
@@ -191,12 +197,7 @@ impl SessionLoop {
             match action {
                 Action::Connect => self.connect(),
                 Action::Send(frame) => self.send(&frame),
-                Action::Heartbeat => {
-                    let body = agent_frame::Body::Heartbeat(v1::Heartbeat {
-                        at_us: nimbus_protocol::to_micros(nimbus_platform::now()),
-                    });
-                    self.send(&v1::AgentFrame { body: Some(body) });
-                }
+                Action::Heartbeat => self.heartbeat(),
                 Action::Welcomed(welcome) => self.welcomed(welcome).await,
                 Action::Pull { max_observations, max_bytes } => self.pull(max_observations, max_bytes).await,
                 Action::Acknowledged(sequence) => {
@@ -247,6 +248,12 @@ impl SessionLoop {
         }
     }
 
+    fn heartbeat(&mut self) {
+        let at_us = nimbus_protocol::to_micros(nimbus_platform::now());
+        let body = agent_frame::Body::Heartbeat(v1::Heartbeat { at_us });
+        self.send(&v1::AgentFrame { body: Some(body) });
+    }
+
     fn send(&mut self, frame: &v1::AgentFrame) {
         let sent = self.link.as_ref().is_some_and(|link| link.send(frame));
         if !sent && self.link.take().is_some() {
@@ -256,6 +263,8 @@ impl SessionLoop {
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
         self.status.update(|status| status.rejected = false);
+        // The answer tells the control plane's time, by which jobs are judged.
+        self.heartbeat();
         let acknowledged = welcome.acknowledged;
         self.disk(move |store| store.welcome(acknowledged)).await;
         if self.control.try_send(ControlMessage::Epoch(welcome.epoch)).is_err() {

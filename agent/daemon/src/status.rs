@@ -5,6 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
+use nimbus_agent_core::clock::ControlPlaneClock;
 use nimbus_protocol::v1;
 use tokio::sync::watch;
 
@@ -39,6 +41,8 @@ pub struct Status {
     pub synced: bool,
     /// Actions that the local policy allows.
     pub allowed_actions: Vec<String>,
+    /// Jobs an hour that the local policy takes.
+    pub jobs_per_hour: Option<u32>,
     /// Watched paths.
     pub roots: Vec<v1::WatchedRoot>,
     /// Problems, one sentence each.
@@ -58,6 +62,7 @@ impl Status {
 struct Inner {
     status: Status,
     problems: BTreeMap<String, String>,
+    control_plane: ControlPlaneClock,
 }
 
 /// The status that the agent's parts share.
@@ -88,6 +93,16 @@ impl SharedStatus {
         let mut inner = self.lock();
         change(&mut inner.status);
         self.publish(&inner);
+    }
+
+    /// The control plane says that it is `time`.
+    pub fn heard_time(&self, time: Timestamp) {
+        self.lock().control_plane.told(time, nimbus_platform::monotonic());
+    }
+
+    /// The time by which jobs are judged: the control plane's, as far as it told it.
+    pub fn job_time(&self) -> Timestamp {
+        self.lock().control_plane.now(nimbus_platform::now(), nimbus_platform::monotonic())
     }
 
     /// Says a problem (again), or with `None` takes it back. A new text is logged once.

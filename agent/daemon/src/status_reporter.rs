@@ -50,10 +50,16 @@ pub async fn run(
 }
 
 fn refresh_policy(shared: &Shared) {
-    let actions = shared.read_policy().policy.allowed_actions();
-    let actions: Vec<String> = actions.into_iter().map(|action| action.to_string()).collect();
-    if shared.status.status().allowed_actions != actions {
-        shared.status.update(|status| status.allowed_actions = actions);
+    let policy = shared.read_policy().policy;
+    let actions: Vec<String> =
+        policy.allowed_actions().into_iter().map(|action| action.to_string()).collect();
+    let jobs_per_hour = Some(u32::from(policy.jobs_per_hour()));
+    let told = shared.status.status();
+    if told.allowed_actions != actions || told.jobs_per_hour != jobs_per_hour {
+        shared.status.update(|status| {
+            status.allowed_actions = actions;
+            status.jobs_per_hour = jobs_per_hour;
+        });
     }
 }
 
@@ -70,5 +76,6 @@ fn describe(status: &Status, hostname: &str) -> v1::AgentStatus {
         problems: status.problems.iter().filter(|p| !p.starts_with("not connected to ")).cloned().collect(),
         dropped: status.dropped,
         hostname: hostname.to_owned(),
+        jobs_per_hour: status.jobs_per_hour,
     }
 }

@@ -20,6 +20,19 @@ pub struct WatchedRoot {
     pub baseline_since: Option<Timestamp>,
 }
 
+/// How many jobs an agent takes: by its own policy, and by the caps of the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Pace {
+    /// Jobs an hour that its own policy takes; `null`: unknown, as of an older agent.
+    pub jobs_per_hour: Option<u32>,
+    /// Jobs that it would still take now; `null`: unknown.
+    pub jobs_left: Option<u32>,
+    /// Jobs that are given to it at the same time.
+    pub at_once: u32,
+    /// Seconds that a job on a file takes at least: it has to hold for so long.
+    pub job_seconds: u32,
+}
+
 /// An enrolled agent and the last that it reported of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Agent {
@@ -49,6 +62,9 @@ pub struct Agent {
     pub leading: bool,
     /// What its own policy allows; empty: observe only.
     pub allowed_actions: Vec<String>,
+    /// How many jobs it takes.
+    #[serde(default)]
+    pub pace: Pace,
     /// What it watches on its host.
     pub roots: Vec<WatchedRoot>,
     /// Problems it reports, one sentence each.

@@ -31,7 +31,7 @@ pub mod words;
 #[cfg(feature = "client")]
 pub mod client;
 
-pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, WatchedRoot};
+pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, Pace, WatchedRoot};
 pub use approval::Approval;
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
@@ -52,7 +52,8 @@ pub use request::{
     EnableRequest, JoinTokenRequest, RevokeRequest, SilenceRequest,
 };
 pub use status::{
-    AgentCounts, AgentProblems, ClusterHealth, IncidentCounts, Started, Status, StorageStatus, Version,
+    AgentCounts, AgentProblems, BoundReached, ClusterHealth, IncidentCounts, Started, Status, StorageStatus,
+    Version,
 };
 
 /// Where every path of this contract starts.

@@ -81,6 +81,12 @@ pub struct StorageStatus {
     pub log_position: i64,
     /// The last position that was applied to the inventory.
     pub log_applied: i64,
+    /// When everything stored was last checked against its checksums; `null` before the first check has ended.
+    #[serde(default)]
+    pub checked_at: Option<Timestamp>,
+    /// What that check found damaged, one sentence each; empty when nothing.
+    #[serde(default)]
+    pub damage: Vec<String>,
 }
 
 /// An overview of the whole fleet.
@@ -110,8 +116,29 @@ pub struct Status {
     pub jobs_in_flight: u32,
     /// Files that differ from their baseline.
     pub drifted_files: u32,
+    /// The bounds that are reached, with what is not shown because of them; empty when none is.
+    #[serde(default)]
+    pub bounds: Vec<BoundReached>,
+    /// What else an operator should know, one sentence each.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// Where things are kept.
     pub storage: StorageStatus,
+}
+
+/// A bound that is reached: what is beyond it is left out of lists and counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BoundReached {
+    /// What it is about: `incidents`, `drifted_files`, `objects`, `agents`.
+    pub kind: String,
+    /// Name of the cluster or host; empty where it is about all.
+    pub place: String,
+    /// The bound.
+    pub bound: u64,
+    /// How many are left out.
+    pub left_out: u64,
+    /// What that means, one sentence.
+    pub text: String,
 }
 
 /// Which control plane this is.

@@ -133,7 +133,17 @@ impl Context {
         bar.enable_steady_tick(Duration::from_millis(120));
         let mut progress =
             Progress { bar, lines: !terminal && self.prints_progress(), printed: BTreeSet::new() };
-        progress.say(text);
+        if !text.is_empty() {
+            progress.say(text);
+        }
+        progress
+    }
+
+    /// As [`Self::progress`] for what is only counted: one line that moves on a terminal, and nothing elsewhere.
+    pub fn moving(&self, text: &str) -> Progress {
+        let mut progress = self.progress("");
+        progress.lines = false;
+        progress.count(text);
         progress
     }
 
@@ -170,6 +180,16 @@ impl Progress {
             eprintln!("{text} …");
         }
         self.bar.set_message(text.into_owned());
+    }
+
+    /// Says how far it is, on a terminal.
+    pub fn count(&self, text: &str) {
+        self.bar.set_message(crate::output::plain(text).into_owned());
+    }
+
+    /// Prints something while the line that moves is out of the way.
+    pub fn aside<R>(&self, print: impl FnOnce() -> R) -> R {
+        self.bar.suspend(print)
     }
 
     fn is_new(&mut self, line: &str) -> bool {

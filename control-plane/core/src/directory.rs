@@ -55,6 +55,7 @@ pub fn status(
     next.leading = said.leading;
     next.lease_term = said.lease_term;
     next.allowed_actions = said.allowed_actions.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
+    next.jobs_per_hour = said.jobs_per_hour;
     let roots = said.roots.iter().take(MAX_ITEMS);
     let kept = |root: &v1::WatchedRoot| WatchedRoot {
         path: cut_to(&root.path, 4_096),

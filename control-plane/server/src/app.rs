@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
 use nimbus_control_core::model::ChangeSet;
@@ -15,7 +15,7 @@ use nimbus_store::{Committed, Store, StoreError};
 
 use crate::ca::Authority;
 use crate::documents::{Docs, Documents};
-use crate::health::Health;
+use crate::health::{Checked, Health, Notices};
 use crate::ids;
 use crate::metrics::Metrics;
 use crate::operator::OperatorToken;
@@ -53,6 +53,10 @@ pub struct App {
     pub wake: Wakers,
     /// Whether this process can do its work.
     pub health: Health,
+    /// What else an operator should know.
+    pub notices: Notices,
+    /// What the last check of the database found.
+    pub checked: Mutex<Checked>,
     /// The figures behind `/metrics`.
     pub metrics: Metrics,
     /// Grows with each start; in every job.
@@ -74,6 +78,8 @@ impl App {
             settings,
             wake: Wakers::default(),
             health: Health::default(),
+            notices: Notices::default(),
+            checked: Mutex::default(),
             metrics: Metrics::default(),
             epoch,
             started_at: nimbus_platform::now(),

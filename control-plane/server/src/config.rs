@@ -24,12 +24,15 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where agents are served. Port 0 takes a free one.
     pub quic: SocketAddr,
-    /// DNS names and IP addresses that the server's certificate is for, beside the addresses it listens on.
+    /// DNS names and IP addresses of this server, beside the addresses it listens on: its certificate is for them, and
+    /// plain REST answers to them.
     pub names: Vec<String>,
     /// Every figure of the decisions.
     pub settings: Settings,
     /// Most agents connected at the same time; further ones are refused as `overloaded`, with `retry_after_ms`.
     pub max_connections: usize,
+    /// Begin a new history in an empty database although the keys were in use before; see [`crate::datadir`].
+    pub new_history: bool,
     /// Certificate chain and key (PEM files) for REST instead of one of the own CA; then REST is TLS everywhere.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -45,6 +48,7 @@ impl Config {
             names: Vec::new(),
             settings: Settings::default(),
             max_connections: DEFAULT_CONNECTIONS,
+            new_history: false,
             tls: None,
         }
     }
@@ -56,8 +60,16 @@ impl Config {
 
     /// The names and addresses in the server's certificate.
     pub fn certificate_names(&self) -> Vec<String> {
+        self.names_at(&[self.listen.ip(), self.quic.ip()])
+    }
+
+    /// The names and addresses to which REST answers.
+    pub fn rest_names(&self) -> Vec<String> {
+        self.names_at(&[self.listen.ip()])
+    }
+
+    fn names_at(&self, addresses: &[IpAddr]) -> Vec<String> {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        let addresses = [self.listen.ip(), self.quic.ip()];
         let bound =
             addresses.iter().filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_canonical().to_string());
         names.extend(bound.chain(self.names.iter().cloned()));

@@ -10,7 +10,7 @@ use nimbus_control_core::model::Agent;
 use nimbus_control_core::{Settings, World};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
-use nimbus_store::{ExclusiveUse, Store, StoreError, StoreUrl};
+use nimbus_store::{ExclusiveUse, History, Store, StoreError, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -45,6 +45,7 @@ pub struct ControlPlane {
     http: http::Running,
     engine: JoinHandle<()>,
     maintenance: JoinHandle<()>,
+    checker: JoinHandle<()>,
     supervisor: JoinHandle<()>,
     superseded: watch::Receiver<Option<StoreError>>,
     deciding: DropGuard,
@@ -60,17 +61,19 @@ impl ControlPlane {
         let listener = bind(config.listen, "REST", "--listen", TcpListener::bind)?;
         let socket = bind(config.quic, "QUIC", "--quic", UdpSocket::bind)?;
         let now = nimbus_platform::now();
+        // The database first: where there are keys, there has been one.
+        let store = open_store(&config, &data_dir).await?;
+        // Before an epoch is taken: that would put the jobs of the one that runs out of date.
+        let exclusive = store.exclusive_use().await?;
         let ca = Arc::new(Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?);
         let names = config.certificate_names();
         let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
         let signer = Signer::open(&data_dir.job_key())?;
         let operator = OperatorToken::open(&data_dir.operator_token())?;
-        let database = config.database.clone().unwrap_or_else(|| data_dir.database_url());
-        let store = Store::open(&database.parse::<StoreUrl>()?).await?;
-        // Before an epoch is taken: that would put the jobs of the one that runs out of date.
-        let exclusive = store.exclusive_use().await?;
         let keys = Keys { signer, ca, operator };
-        let (app, histories) = restore(config.settings.clone(), store, keys).await?;
+        let epoch = store.epoch_after(data_dir.epoch()?).await?;
+        data_dir.note_epoch(epoch)?;
+        let (app, histories) = restore(config.settings.clone(), store, keys, epoch).await?;
         let (ingest, snapshots) = tasks::catch_up(&app, histories).await?;
         app.docs().await?;
 
@@ -78,10 +81,12 @@ impl ControlPlane {
         let gateway =
             gateway::Running::start(Arc::clone(&app), socket, agents, config.max_connections).await?;
         app.set_quic_address(gateway.address());
-        let http = http::Running::start(&config, listener, leaf, rest::router(Arc::clone(&app)))?;
+        let router = rest::router(Arc::clone(&app), &config);
+        let http = http::Running::start(&config, listener, leaf, router)?;
         let deciding = CancellationToken::new();
         let engine = tokio::spawn(tasks::Engine::new(Arc::clone(&app), ingest).run(deciding.clone()));
         let maintenance = tokio::spawn(tasks::keep(Arc::clone(&app), snapshots, deciding.clone()));
+        let checker = tokio::spawn(tasks::integrity::run(Arc::clone(&app), deciding.clone()));
         let (found, superseded) = watch::channel(None);
         let supervisor = tokio::spawn(supervise(Arc::clone(&app), deciding.clone(), found));
         app.health.works(Part::Start);
@@ -101,6 +106,7 @@ impl ControlPlane {
             http,
             engine,
             maintenance,
+            checker,
             supervisor,
             superseded,
             deciding,
@@ -153,6 +159,11 @@ impl ControlPlane {
         self.app.grant_cluster(agent, cluster, by).await
     }
 
+    /// Has this agent joined, as far as the database knows?
+    pub async fn knows(&self, agent: AgentId) -> Result<bool, StoreError> {
+        Ok(self.app.store().get::<Agent>(agent).await?.is_some())
+    }
+
     /// Was an agent that had joined revoked?
     pub async fn is_revoked(&self, agent: AgentId) -> Result<bool, StoreError> {
         let agent = self.app.store().get::<Agent>(agent).await?;
@@ -179,13 +190,23 @@ impl ControlPlane {
     /// Stops everything within five seconds: no new work, sessions told, requests finished, the inventory kept.
     pub async fn stop(self) {
         let Self {
-            app, data_dir, gateway, http, engine, maintenance, supervisor, deciding, exclusive, ..
+            app,
+            data_dir,
+            gateway,
+            http,
+            engine,
+            maintenance,
+            checker,
+            supervisor,
+            deciding,
+            exclusive,
+            ..
         } = self;
         app.health.failed(Part::Start, "stopping");
         let stopping = async {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
-            let _ = tokio::join!(engine, maintenance, supervisor);
+            let _ = tokio::join!(engine, maintenance, checker, supervisor);
             app.store().close().await;
         };
         if tokio::time::timeout(STOP, stopping).await.is_err() {
@@ -227,13 +248,26 @@ async fn supervise(app: Arc<App>, deciding: CancellationToken, found: watch::Sen
     }
 }
 
-/// The state as the store has it: epoch, world, positions, and the histories that no listing can rebuild.
+/// The database of this configuration. Where there are keys, one without a history is refused unless that is meant.
+async fn open_store(config: &Config, data_dir: &DataDir) -> Result<Store, StartError> {
+    let address = config.database.clone().unwrap_or_else(|| data_dir.database_url());
+    let expected = data_dir.has_keys() && !config.new_history;
+    let history = if expected { History::Expected } else { History::MayBegin };
+    Store::open_with(&address.parse::<StoreUrl>()?, history).await.map_err(|error| match error {
+        StoreError::NoHistory { at, found } => {
+            StartError::NoHistory { data_dir: data_dir.path().to_owned(), database: at, found }
+        }
+        other => other.into(),
+    })
+}
+
+/// The state as the store has it: world, positions, and the histories that no listing can rebuild.
 async fn restore(
     settings: Settings,
     store: Store,
     keys: Keys,
+    epoch: u64,
 ) -> Result<(Arc<App>, tasks::Histories), StartError> {
-    let epoch = store.next_epoch().await?;
     let span = store.log_span().await?;
     let routed = store.cursor(tasks::CURSOR).await?;
     let (applied, mut world, needs_listing) = match store.load_snapshot().await? {

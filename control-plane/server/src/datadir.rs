@@ -1,10 +1,19 @@
 //! The data directory: where each file of the control plane lives, and that only one process uses it.
+//!
+//! Keys and database belong together: agents trust the keys, and what they may do and did is in the database. Where there
+//! are keys, a database that is gone or empty has lost its history; the control plane then does not start before it was
+//! restored, or before somebody says that a new history is meant.
 
 use std::path::{Path, PathBuf};
 
-use nimbus_platform::{DirLock, LockError, create_private_dir};
+use nimbus_platform::{
+    DirLock, LockError, create_private_dir, holds_only, own_private_dir, read_optional, write_atomic,
+};
 
 use crate::files::FileError;
+
+/// The file with the highest epoch.
+const EPOCH: &str = "epoch";
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +52,16 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the directory (mode 0700) if it is missing, and takes its lock.
+    /// Makes the directory if it is missing, closes it to everybody else whatever the umask was and whoever made it, and
+    /// takes its lock. With other things in it, it is left as open as it is.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let io = |error| DataDirError::File(FileError::io(path, error));
         create_private_dir(path).map_err(io)?;
         // Absolute, so that what is printed for the operator works from any directory.
         let path = path.canonicalize().map_err(io)?;
+        if holds_only(&path, is_own).map_err(io)? {
+            own_private_dir(&path).map_err(io)?;
+        }
         let lock = DirLock::take(&path)?;
         Ok(Self { path, _lock: lock })
     }
@@ -78,15 +91,72 @@ impl DataDir {
         self.path.join("operator.token")
     }
 
+    /// Has a control plane been here before? It makes its keys only once its database is open.
+    pub fn has_keys(&self) -> bool {
+        [self.ca_key(), self.job_key(), self.operator_token()].iter().any(|path| path.exists())
+    }
+
+    /// The highest epoch that a control plane with these keys took, as far as is known; 0 for none.
+    pub fn epoch(&self) -> Result<u64, DataDirError> {
+        let path = self.path.join(EPOCH);
+        let text = read_optional(&path).map_err(|error| FileError::io(&path, error))?.unwrap_or_default();
+        // Damaged, it says nothing; the database has its own.
+        Ok(String::from_utf8_lossy(&text).trim().parse().unwrap_or(0))
+    }
+
+    /// Remembers that this epoch was taken: a database that is restored from a backup does not know it.
+    pub fn note_epoch(&self, epoch: u64) -> Result<(), DataDirError> {
+        let path = self.path.join(EPOCH);
+        Ok(write_atomic(&path, format!("{epoch}\n").as_bytes(), 0o600)
+            .map_err(|error| FileError::io(&path, error))?)
+    }
+
     /// The embedded database, used unless another one is named.
     pub fn database_url(&self) -> String {
         format!("sqlite://{}", self.path.join("nimbus.db").display())
     }
 }
 
+/// May something of this name be in it? `agent` is the one of `nimbus up`.
+fn is_own(name: &str) -> bool {
+    let name = name.strip_suffix(".new").unwrap_or(name);
+    matches!(
+        name,
+        "agent" | "ca.key" | "ca.pem" | "epoch" | "job.key" | "lock" | "lost+found" | "operator.token"
+    ) || name.starts_with("nimbus.db")
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
+
+    #[test]
+    fn it_is_closed_to_others_unless_it_holds_what_is_not_ours() {
+        for (inside, expected) in [(&["agent", "nimbus.db-wal", "ca.key.new"][..], 0o700), (&["mail"], 0o755)]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            for name in inside {
+                std::fs::write(dir.path().join(name), "").unwrap();
+            }
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+            drop(DataDir::open(dir.path()).unwrap());
+            let mode = std::fs::metadata(dir.path()).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, expected, "{inside:?}");
+        }
+    }
+
+    #[test]
+    fn the_highest_epoch_is_remembered_and_a_damaged_file_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        assert_eq!(data.epoch().unwrap(), 0);
+        data.note_epoch(57).unwrap();
+        assert_eq!(data.epoch().unwrap(), 57);
+        std::fs::write(dir.path().join(EPOCH), "\u{1}7").unwrap();
+        assert_eq!(data.epoch().unwrap(), 0);
+    }
 
     #[test]
     fn a_second_process_is_told_who_holds_the_directory() {

@@ -1,6 +1,7 @@
 //! Errors that prevent a control plane from starting; each says what to do.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use nimbus_control_core::settings::SettingsError;
 use nimbus_store::StoreError;
@@ -28,6 +29,22 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The keys were in use, and the history that they belong to is not there.
+    #[error(
+        "expected the database that belongs to the keys in {data_dir}, found {found} at {database}: with a new one every \
+         agent, incident, approval and the whole audit log would be gone without a word; restore the database from a backup \
+         and start again; or, to begin a new history on purpose, start once with --new-history: every agent then has to \
+         join again",
+        data_dir = .data_dir.display()
+    )]
+    NoHistory {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// The database, without its password.
+        database: String,
+        /// What is there instead.
+        found: &'static str,
+    },
     /// The settings make no sense.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -1,8 +1,9 @@
 //! The operators' listener: plain HTTP on a loopback address only, TLS everywhere else, HTTP/1.1 on both.
 //!
 //! Nobody has shown a token yet while a connection is opened and a request's head is read: [`Bounds`] says how many
-//! connections there may be, how many of them from one address, and how long each may take for that. What a whole request
-//! may cost is bounded where it is answered. HTTP/2 is not spoken: the HTTP library closes an HTTP/1 connection on which
+//! connections there may be, how many of them from one address, and how long each may take for that; at a bound a
+//! connection that has shown none makes room ([`crate::connections`]). What a whole request may cost is bounded where it is
+//! answered. HTTP/2 is not spoken: the HTTP library closes an HTTP/1 connection on which
 //! nothing is asked, and an HTTP/2 one never, as long as its peer answers pings.
 
 use std::future::{Ready, ready};
@@ -19,23 +20,23 @@ use axum_server::{Handle, Server};
 use futures::future::Either;
 use hyper_util::rt::TokioTimer;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tower::Layer as _;
 
 use crate::ca::Leaf;
 use crate::config::Config;
+use crate::connections::{Connections, Guarded, Place};
 use crate::error::StartError;
-use crate::share::{Share, Shares};
 use crate::tls;
 
 /// What a connection may cost before there is a request.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Most connections at the same time; further ones are closed without an answer.
+    /// Most connections at the same time. At it one that has not shown the operator's token is closed for the new one;
+    /// when there is none, the new one is closed without an answer.
     connections: usize,
-    /// Most connections from one IPv4 address or one IPv6 /64; further ones are closed without an answer. A proxy has one
-    /// address for all its users, so the bound is the number of requests that are worked on at the same time.
+    /// The same for one IPv4 address or one IPv6 /64, and for all of this machine. A proxy has one address for all its
+    /// users, so the bound is the number of requests that are worked on at the same time.
     each: usize,
     /// For the TLS handshake, and again for each request's head, the wait for it included. At it the connection is closed.
     patience: Duration,
@@ -123,40 +124,35 @@ impl Bounds {
     }
 }
 
-/// A connection's place in the common bound, out of the share of its address. The connection's service holds it.
-type Slot = Arc<(OwnedSemaphorePermit, Share)>;
-
-/// Accepts connections up to a common bound and a bound for each address; further ones are closed without an answer.
+/// Accepts connections within the bounds.
 #[derive(Clone)]
 struct Bounded<A> {
     inner: A,
-    slots: Arc<Semaphore>,
-    each: Shares,
+    connections: Connections,
 }
 
 impl<A> Bounded<A> {
     /// Connections through `inner`, within `bounds`.
     fn new(inner: A, bounds: Bounds) -> Self {
-        let Bounds { connections, each, .. } = bounds;
-        Self { inner, slots: Arc::new(Semaphore::new(connections)), each: Shares::new(each) }
+        Self { inner, connections: Connections::new(bounds.connections, bounds.each) }
     }
 }
 
 impl<A, S> Accept<TcpStream, S> for Bounded<A>
 where
-    A: Accept<TcpStream, AddExtension<S, Slot>>,
+    A: Accept<Guarded, AddExtension<S, Place>>,
 {
     type Stream = A::Stream;
     type Service = A::Service;
     type Future = Either<Ready<io::Result<(Self::Stream, Self::Service)>>, A::Future>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let place = Arc::clone(&self.slots).try_acquire_owned().ok();
-        let share = stream.peer_addr().ok().and_then(|peer| self.each.take(peer.ip()));
-        let Some(slot) = place.zip(share) else {
+        let place = stream.peer_addr().ok().and_then(|peer| self.connections.open(peer.ip()));
+        let Some(place) = place else {
             return Either::Left(ready(Err(io::Error::other("too many connections"))));
         };
-        Either::Right(self.inner.accept(stream, Extension(Arc::new(slot)).layer(service)))
+        let stream = place.guard(stream);
+        Either::Right(self.inner.accept(stream, Extension(Arc::new(place)).layer(service)))
     }
 }
 
@@ -187,8 +183,13 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(1)).await;
             "late"
         };
+        let trusted = async |Extension(place): Extension<Place>| {
+            place.trust();
+            "yours"
+        };
         let router = Router::new()
             .route("/", axum::routing::get(async || "here"))
+            .route("/trusted", axum::routing::get(trusted))
             .route("/slow", axum::routing::get(slow));
         Running::within(bounds, &config, listener, Arc::new(leaf), router).unwrap()
     }
@@ -222,23 +223,77 @@ mod tests {
         }
     }
 
+    /// What is answered to a whole request on a connection of its own.
+    async fn ask(address: SocketAddr, path: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        said(stream).await
+    }
+
     #[tokio::test]
-    async fn a_whole_request_is_answered_and_one_connection_too_many_is_closed_until_there_is_room() {
+    async fn half_open_connections_up_to_the_bound_lock_nobody_out() {
+        // One that says nothing, half a request, an answer that is never read, half a handshake.
+        let half = ["", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: ", "GET /slow HTTP/1.1\r\nhost: x\r\n\r\n"];
+        for tls in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let running = serve(Bounds { connections: 64, each: 16, ..BOUNDS }, tls, dir.path());
+            let mut held = Vec::new();
+            for n in 0..40_u8 {
+                // From every address of this machine, three times as many as it may hold.
+                let socket = tokio::net::TcpSocket::new_v4().unwrap();
+                socket.bind(SocketAddr::from(([127, 0, 0, n % 4 + 1], 0))).unwrap();
+                let mut stream = socket.connect(running.address()).await.unwrap();
+                let begun = if tls { "\u{16}\u{3}\u{1}" } else { half[usize::from(n) % half.len()] };
+                stream.write_all(begun.as_bytes()).await.unwrap();
+                held.push(stream);
+                if !tls && n >= 16 {
+                    assert!(ask(running.address(), "/").await.ends_with("here"), "after {n}");
+                }
+            }
+            if tls {
+                let address = running.address();
+                assert!(handshake(address, &dir.path().join("ca.pem")).await, "locked out");
+            }
+            drop(held);
+            running.stop(Duration::ZERO).await;
+        }
+    }
+
+    /// Whether a TLS handshake comes to its end.
+    async fn handshake(address: SocketAddr, ca: &std::path::Path) -> bool {
+        use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+        let config = rustls::ClientConfig::builder_with_provider(crate::tls::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let shaken = tokio::task::spawn_blocking(move || {
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut session = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+            let mut socket = std::net::TcpStream::connect(address).unwrap();
+            session.complete_io(&mut socket).is_ok() && !session.is_handshaking()
+        });
+        shaken.await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn when_all_have_shown_the_token_one_too_many_is_closed_until_there_is_room() {
         let bounds = Bounds { connections: 1, patience: Duration::from_millis(500), ..BOUNDS };
         let dir = tempfile::tempdir().unwrap();
         let running = serve(bounds, false, dir.path());
         let mut first = TcpStream::connect(running.address()).await.unwrap();
-        first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        first.write_all(b"GET /trusted HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         let mut answer = [0; 15];
         first.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
         let second = TcpStream::connect(running.address()).await.unwrap();
         assert_eq!(said(second).await, "");
         // The first says nothing more: closed, and its room is free.
-        assert!(said(first).await.ends_with("here"));
-        let mut third = TcpStream::connect(running.address()).await.unwrap();
-        third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        assert!(said(third).await.ends_with("here"));
+        assert!(said(first).await.ends_with("yours"));
+        assert!(ask(running.address(), "/").await.ends_with("here"));
         running.stop(Duration::ZERO).await;
     }
 
@@ -251,29 +306,6 @@ mod tests {
         let mut asking = TcpStream::connect(running.address()).await.unwrap();
         asking.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         assert!(said(asking).await.ends_with("late"));
-        running.stop(Duration::ZERO).await;
-    }
-
-    #[tokio::test]
-    async fn one_address_does_not_get_every_connection() {
-        let bounds = Bounds { connections: 3, each: 2, ..BOUNDS };
-        let dir = tempfile::tempdir().unwrap();
-        let running = serve(bounds, false, dir.path());
-        let mut held = Vec::new();
-        for _ in 0..2 {
-            let mut stream = TcpStream::connect(running.address()).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-            let mut answer = [0; 15];
-            stream.read_exact(&mut answer).await.unwrap();
-            held.push(stream);
-        }
-        assert_eq!(said(TcpStream::connect(running.address()).await.unwrap()).await, "");
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-        let mut other = socket.connect(running.address()).await.unwrap();
-        other.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
-        assert!(said(other).await.ends_with("here"));
-        drop(held);
         running.stop(Duration::ZERO).await;
     }
 }

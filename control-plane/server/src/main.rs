@@ -29,7 +29,7 @@ struct Options {
     /// Another database than the embedded one: postgres://user:password@host/database
     #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
-    /// DNS name or IP address that the server's certificate is for; may be given more than once
+    /// DNS name or IP address of this server, for its certificate and for plain REST; may be given more than once
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
     /// Certificate chain (PEM) for REST instead of one of the own CA
@@ -44,6 +44,9 @@ struct Options {
     /// TOML file with a [settings] table: the figures of the decisions
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Begin a new history in an empty database although this directory's keys were in use: every agent has to join again
+    #[arg(long)]
+    new_history: bool,
     /// How log lines look; RUST_LOG says which
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -97,6 +100,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         names: options.names,
         settings: file.settings,
         max_connections: options.max_connections,
+        new_history: options.new_history,
         tls: options.tls_cert.zip(options.tls_key),
         ..Config::new(options.data_dir)
     };

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nimbus_control_core::gateway::CloseReason;
@@ -91,6 +92,19 @@ pub struct Registration {
     pub stats: Arc<SessionStats>,
 }
 
+/// For how long it is told that agents were refused for lack of room.
+const TOLD: Duration = Duration::from_mins(5);
+
+/// That agents were refused because as many as may be are connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crowded {
+    /// The most that may be.
+    pub most: usize,
+    /// How often one was refused since the start.
+    pub refused: u64,
+    last: Instant,
+}
+
 /// All live sessions.
 #[derive(Default)]
 pub struct Sessions {
@@ -99,9 +113,23 @@ pub struct Sessions {
     entries: Mutex<HashMap<AgentId, Entry>>,
     next: AtomicU64,
     changes: AtomicU64,
+    crowded: Mutex<Option<Crowded>>,
 }
 
 impl Sessions {
+    /// An agent was refused, because there are `most` already.
+    pub fn refused_for_room(&self, most: usize, now: Instant) {
+        let mut crowded = self.crowded.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = crowded.map_or(0, |crowded| crowded.refused) + 1;
+        *crowded = Some(Crowded { most, refused, last: now });
+    }
+
+    /// Whether agents were refused for lack of room not long ago: they try again every few seconds.
+    pub fn crowded(&self, now: Instant) -> Option<Crowded> {
+        let crowded = *self.crowded.lock().unwrap_or_else(PoisonError::into_inner);
+        crowded.filter(|crowded| now.saturating_duration_since(crowded.last) < TOLD)
+    }
+
     /// Registers a new session of `agent`; an older one of the same agent is closed.
     pub fn register(
         &self,
@@ -270,5 +298,16 @@ mod tests {
         let registration = register(&sessions);
         assert!(sessions.close(agent(), CloseReason::Revoked));
         assert_eq!(*registration.close.borrow(), Some(CloseReason::Revoked));
+    }
+
+    #[test]
+    fn that_agents_were_refused_for_lack_of_room_is_told_for_a_while() {
+        let (sessions, start) = (Sessions::default(), Instant::now());
+        assert_eq!(sessions.crowded(start), None);
+        sessions.refused_for_room(2, start);
+        sessions.refused_for_room(2, start);
+        let told = sessions.crowded(start + TOLD / 2).unwrap();
+        assert_eq!((told.most, told.refused), (2, 2));
+        assert_eq!(sessions.crowded(start + TOLD), None);
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION};
 use rustls::crypto::CryptoProvider;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 
 use crate::ca::{Authority, Leaf};
+use crate::not_before::BeforeItsTime;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +42,7 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// For agents. A certificate is optional here, because enrolment has none yet; one that is not of our own CA, or
 /// has expired, fails the handshake. The session protocol asks for one afterwards.
 pub fn for_agents(authority: &Authority, leaf: Arc<Leaf>) -> Result<ServerConfig, TlsError> {
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.certificate().clone()).map_err(setup)?;
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-        .allow_unauthenticated()
-        .build()
-        .map_err(setup)?;
+    let verifier = agents_verifier(authority)?;
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(setup)?
@@ -57,6 +54,17 @@ pub fn for_agents(authority: &Authority, leaf: Arc<Leaf>) -> Result<ServerConfig
     // Each session proves its certificate anew: a resumed one would outlive the certificate's expiry.
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// Verifies agents' certificates: of our own CA, and not over.
+fn agents_verifier(authority: &Authority) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().clone()).map_err(setup)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(setup)?;
+    Ok(Arc::new(BeforeItsTime(verifier)))
 }
 
 /// For operators, with the own CA's certificate.
@@ -90,4 +98,34 @@ fn operators(resolver: Arc<dyn ResolvesServerCert>) -> Result<ServerConfig, TlsE
         .with_cert_resolver(resolver);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls_pki_types::UnixTime;
+
+    use super::*;
+
+    #[test]
+    fn an_agents_certificate_of_a_clock_that_was_ahead_is_taken_and_an_expired_one_is_not() {
+        const DAY: u64 = 86_400;
+        let dir = tempfile::tempdir().unwrap();
+        let now = nimbus_platform::now();
+        let authority = Authority::open(&dir.path().join("ca.pem"), &dir.path().join("ca.key"), now).unwrap();
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let csr = rcgen::CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
+        let agent = "agt_00000000000000000000000000000001".parse().unwrap();
+        let ahead = now + jiff::SignedDuration::from_hours(2 * 365 * 24);
+        let issued = authority.issue_agent(agent, &csr, ahead, Duration::from_secs(90 * DAY)).unwrap();
+        let verifier = agents_verifier(&authority).unwrap();
+        let at = |days: u64| {
+            let seconds = u64::try_from(now.as_second()).unwrap() + days * DAY;
+            let time = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+            verifier.verify_client_cert(&issued.chain[0].clone().into(), &[], time).is_ok()
+        };
+        assert!(at(0) && at(2 * 365 + 1), "before its time and in it");
+        assert!(!at(2 * 365 + 91), "over");
+    }
 }

@@ -4,10 +4,11 @@
 //! whoever made it.
 
 use nimbus_control_core::model::{AnyDocument, ChangeSet, Document, Versioned};
+use nimbus_protocol::to_micros;
 use sqlx::AssertSqlSafe;
 
 use crate::db::{Tx, Value};
-use crate::document::{clean, key_column, storable};
+use crate::document::{Stored, clean, key_column, storable};
 use crate::{AuditHead, Committed, Store, StoreError, chain};
 
 impl Store {
@@ -66,26 +67,39 @@ async fn put(tx: &mut Tx, version: i64, document: &AnyDocument) -> Result<(), St
         expected: "a document that can be written as JSON".to_owned(),
         found: format!("{table} {id}: {error}"),
     })?;
-    let values: [Value<'_>; 8] = [
+    let (cluster, key) = (clean(&columns.cluster), key_column(&columns.key));
+    let stored = Stored {
+        table,
+        id,
+        version: version + 1,
+        created_at: to_micros(columns.created_at),
+        updated_at: to_micros(columns.updated_at),
+        state: columns.state,
+        cluster: &cluster,
+        key: &key,
+        doc: json,
+    };
+    let values: [Value<'_>; 9] = [
         id.as_str().into(),
         version.into(),
         columns.created_at.into(),
         columns.updated_at.into(),
         columns.state.into(),
-        clean(&columns.cluster).into(),
-        key_column(&columns.key).into(),
+        cluster.as_str().into(),
+        key.as_str().into(),
         json.as_str().into(),
+        stored.checksum().into(),
     ];
     let sql = if version == 0 {
         // Whatever is in the way - the id, or an open incident with the same cause - nothing is inserted.
         format!(
-            "INSERT INTO {table} (id, version, created_at, updated_at, state, cluster, key, doc)
-             VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+            "INSERT INTO {table} (id, version, created_at, updated_at, state, cluster, key, doc, sum)
+             VALUES ($1, $2 + 1, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
         )
     } else {
         format!(
             "UPDATE {table} SET version = $2 + 1, created_at = $3, updated_at = $4, state = $5, cluster = $6, key = $7,
-             doc = $8 WHERE id = $1 AND version = $2"
+             doc = $8, sum = $9 WHERE id = $1 AND version = $2"
         )
     };
     let conflict = |detail: String| StoreError::Conflict { table, id: id.clone(), detail };

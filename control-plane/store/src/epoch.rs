@@ -20,11 +20,19 @@ impl Store {
     /// The next epoch, on disk before this returns: each start gets a higher one than every start before it. This store
     /// and its clones write from now on only while no later one is taken.
     pub async fn next_epoch(&self) -> Result<u64, StoreError> {
+        self.epoch_after(0).await
+    }
+
+    /// As [`Self::next_epoch`], and higher than `taken`: a database that was restored from a backup does not know the
+    /// epochs that were taken since, and agents refuse what is older than what they have seen.
+    pub async fn epoch_after(&self, taken: u64) -> Result<u64, StoreError> {
         // Not compared: whoever takes an epoch begins anew.
         let mut tx = self.db.begin().await?;
-        let sql = "INSERT INTO counters (name, value) VALUES ('epoch', 1)
-                   ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value";
-        let outcome = match tx.row(sql, &[]).await {
+        let least = i64::try_from(taken).unwrap_or(i64::MAX).saturating_add(1);
+        let sql = "INSERT INTO counters (name, value) VALUES ('epoch', $1)
+                   ON CONFLICT (name) DO UPDATE SET value = CASE WHEN counters.value >= $1 THEN counters.value + 1
+                   ELSE $1 END RETURNING value";
+        let outcome = match tx.row(sql, &[least.into()]).await {
             Ok(Some(row)) => row.unsigned(0),
             Ok(None) => Err(StoreError::Database {
                 at: self.address(),

@@ -87,6 +87,17 @@ pub enum StoreError {
         /// The build that wrote it.
         build: String,
     },
+    /// There is no history where one is expected.
+    #[error(
+        "expected the history of this control plane in {at}, found {found}; restore the database from a backup; nothing \
+         was touched"
+    )]
+    NoHistory {
+        /// The database.
+        at: String,
+        /// What is there instead.
+        found: &'static str,
+    },
     /// Another process or transaction holds what is needed for longer than we wait.
     #[error(
         "expected {at} to be free within {waited_s} s, found it locked ({detail}); stop the other user or retry"

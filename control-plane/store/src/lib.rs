@@ -10,8 +10,8 @@
 //!   each agent's high-water mark moved in the same transaction, so that nothing acknowledged is lost or counted twice;
 //! - **documents** ([`Document`](nimbus_control_core::model::Document)): agents, tokens, clusters, incidents, plans,
 //!   approvals, jobs and revision histories, each a row with a version, a few columns to search by, and the model itself
-//!   as JSON. They change only through [`Store::commit`],
-//!   which writes a whole [`ChangeSet`](nimbus_control_core::model::ChangeSet) over the versions that were read, or
+//!   as JSON, and a checksum over all of it that is compared whenever the row is read. They change only through
+//!   [`Store::commit`], which writes a whole [`ChangeSet`](nimbus_control_core::model::ChangeSet) over the versions that were read, or
 //!   nothing;
 //! - the **audit chain** ([`Store::audit`]): rows added by the same commit, each hashed over the one before. The
 //!   database itself refuses to change or remove one, and none is ever trimmed in this version.
@@ -25,6 +25,7 @@
 //!    The first brings schema 2, each further one the next. Never change a migration that was released: a database in the field has
 //!    run it. The columns are those of `initial.rs`; write the statement once with `{text}`, `{blob}` and `{position}`
 //!    for the types, and give a dialect a text of its own only where it has to be.
+//!    A table of documents has the column `sum`, and its name is in `migrate::DOCUMENTS` or beside it in `integrity`.
 //! 3. If the documents can be finished, say in `retention.rs` when they go; if they never go, say so there.
 //! 4. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
 //!
@@ -44,6 +45,7 @@ mod document;
 mod epoch;
 mod error;
 mod exclusive;
+mod integrity;
 mod log;
 mod migrate;
 mod open;
@@ -65,7 +67,7 @@ pub use exclusive::ExclusiveUse;
 pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use read::MAX_ALL;
 pub use retention::MAX_TRIM_DOCUMENTS;
-pub use store::Store;
+pub use store::{History, Store};
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,
     NewBatch, Page, Trimmed,

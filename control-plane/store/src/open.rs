@@ -15,7 +15,7 @@ use crate::classify::{WAIT_S, classify, io_error};
 use crate::db::{Db, Pools};
 use crate::migrate;
 use crate::url::Address;
-use crate::{StoreError, StoreUrl};
+use crate::{History, StoreError, StoreUrl};
 
 /// Connections that read from SQLite at the same time; a fifth reader waits.
 const SQLITE_READERS: u32 = 4;
@@ -40,11 +40,11 @@ const POSTGRES_SESSION: &str = "
 
 impl Db {
     /// Opens the database and brings its schema up to date. A newer schema is refused before anything is touched.
-    pub(crate) async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+    pub(crate) async fn open(url: &StoreUrl, history: History) -> Result<Self, StoreError> {
         let at = url.to_string();
         let pools = match &url.0 {
-            Address::Sqlite(path) => open_sqlite(&at, path).await?,
-            Address::Postgres(options) => open_postgres(&at, options).await?,
+            Address::Sqlite(path) => open_sqlite(&at, path, history).await?,
+            Address::Postgres(options) => open_postgres(&at, options, history).await?,
         };
         let db = Self { pools, at: at.into() };
         match migrate::run(&db).await {
@@ -69,8 +69,11 @@ impl Db {
     }
 }
 
-async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
+async fn open_sqlite(at: &str, path: &Path, history: History) -> Result<Pools, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
+    if history == History::Expected && !path.try_exists().map_err(|error| io_error(at.to_owned(), &error))? {
+        return Err(StoreError::NoHistory { at: at.to_owned(), found: "no such file" });
+    }
     private_file(path).map_err(|error| io_error(at.to_owned(), &error))?;
     let plain = SqliteConnectOptions::new()
         .filename(path)
@@ -82,7 +85,7 @@ async fn open_sqlite(at: &str, path: &Path) -> Result<Pools, StoreError> {
     let mut looking = SqliteConnection::connect_with(&plain).await.map_err(fail)?;
     let seen = migrate::read_schema_sqlite(at, &mut looking).await;
     looking.close().await.map_err(fail)?;
-    migrate::accept(at, seen?)?;
+    expect_history(at, seen?, history)?;
 
     let tuned = plain
         .journal_mode(SqliteJournalMode::Wal)
@@ -133,7 +136,15 @@ fn private_file(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-async fn open_postgres(at: &str, options: &PgConnectOptions) -> Result<Pools, StoreError> {
+/// May this build open a database with this schema, before anything in it is touched?
+fn expect_history(at: &str, seen: migrate::FoundSchema, history: History) -> Result<(), StoreError> {
+    if seen.0 == 0 && history == History::Expected {
+        return Err(StoreError::NoHistory { at: at.to_owned(), found: "an empty database" });
+    }
+    migrate::accept(at, seen)
+}
+
+async fn open_postgres(at: &str, options: &PgConnectOptions, history: History) -> Result<Pools, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
     let options = options.clone().disable_statement_logging();
     // One connection outside the pool: the pool would wait for a server that refuses, and forget why.
@@ -144,7 +155,7 @@ async fn open_postgres(at: &str, options: &PgConnectOptions) -> Result<Pools, St
     let mut looking = connected.map_err(fail)?;
     let seen = migrate::read_schema_postgres(at, &mut looking).await;
     looking.close().await.map_err(fail)?;
-    migrate::accept(at, seen?)?;
+    expect_history(at, seen?, history)?;
 
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)

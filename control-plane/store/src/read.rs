@@ -11,7 +11,7 @@ use nimbus_protocol::ids::IncidentId;
 use nimbus_protocol::to_micros;
 
 use crate::db::{Row, Sql};
-use crate::document::{clean, key_column, storable};
+use crate::document::{COLUMNS, checksum, clean, key_column, storable};
 use crate::types::page_size;
 use crate::{Filter, Page, Store, StoreError};
 
@@ -131,8 +131,8 @@ impl Store {
 }
 
 fn select<'a, T: Document>() -> Sql<'a> {
-    let mut sql = Sql::new("SELECT version, doc, id FROM ");
-    sql.push(T::TABLE);
+    let mut sql = Sql::new("SELECT ");
+    sql.push(COLUMNS).push(" FROM ").push(T::TABLE);
     sql
 }
 
@@ -175,6 +175,15 @@ fn parse_cursor(text: &str) -> Result<(i64, &str), StoreError> {
 }
 
 fn document<T: Document>(row: &Row) -> Result<Versioned<T>, StoreError> {
+    // A row of a build that wrote no checksum has none.
+    if let Some(sum) = row.get::<Option<i64>>(8)? {
+        let found = checksum(T::TABLE, row)?;
+        if found != sum {
+            let id: String = row.get(2)?;
+            let expected = format!("{} {id} as it was written (checksum {sum:08x})", T::TABLE);
+            return Err(row.corrupt(&expected, &format!("checksum {found:08x}")));
+        }
+    }
     let json: String = row.get(1)?;
     let doc = serde_json::from_str(&json).map_err(|error| {
         let id = row.get::<String>(2).unwrap_or_default();

@@ -74,6 +74,6 @@ async fn save(tx: &mut crate::db::Tx, position: i64, bytes: &[u8]) -> Result<i64
     }
 }
 
-fn checksum(bytes: &[u8]) -> String {
+pub(crate) fn checksum(bytes: &[u8]) -> String {
     nimbus_protocol::to_hex(&nimbus_protocol::sha256(bytes))
 }

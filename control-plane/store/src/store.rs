@@ -7,6 +7,15 @@ use std::sync::atomic::AtomicU64;
 use crate::db::Db;
 use crate::{StoreError, StoreUrl};
 
+/// Whether a database may be without a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// One that is empty, or not there yet, is made.
+    MayBegin,
+    /// It was there before: one that is empty now, or gone, has lost it.
+    Expected,
+}
+
 /// An open database; cheap to clone, every clone uses the same connections.
 ///
 /// Calls may be dropped at any point: an unfinished transaction is rolled back.
@@ -23,8 +32,24 @@ impl Store {
     /// Opens a database, makes it when it is an empty one, and brings an older schema up to date. The directory of a
     /// SQLite file must exist; the file gets mode 0600.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        let db = Db::open(url).await?;
-        Ok(Self { db, file: url.path().map(Arc::from), epoch: Arc::default() })
+        Self::open_with(url, History::MayBegin).await
+    }
+
+    /// As [`Self::open`]; a database that holds no history yet is made, or refused with [`StoreError::NoHistory`].
+    pub async fn open_with(url: &StoreUrl, history: History) -> Result<Self, StoreError> {
+        let db = Db::open(url, history).await?;
+        let store = Self { db, file: url.path().map(Arc::from), epoch: Arc::default() };
+        if history == History::Expected && !store.has_history().await? {
+            store.close().await;
+            return Err(StoreError::NoHistory { at: store.address(), found: "an empty database" });
+        }
+        Ok(store)
+    }
+
+    /// Did a control plane ever start on this database?
+    async fn has_history(&self) -> Result<bool, StoreError> {
+        let row = self.db.row("SELECT COUNT(*) FROM counters WHERE name = 'epoch'", &[]).await?;
+        row.map_or(Ok(false), |row| Ok(row.get::<i64>(0)? > 0))
     }
 
     /// Does the database answer? Bounded by the wait for a connection (10 s).

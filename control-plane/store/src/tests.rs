@@ -190,10 +190,9 @@ async fn a_damaged_document_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&StoreUrl::sqlite(dir.path().join("nimbus.db"))).await.unwrap();
     let Pools::Sqlite { write, .. } = &store.db.pools else { panic!("a SQLite store") };
-    sqlx::query("INSERT INTO clusters VALUES ('uid-9', 1, 0, 0, 'observe', 'prod', 'prod', '{\"uid\":')")
-        .execute(write)
-        .await
-        .unwrap();
+    let sql = "INSERT INTO clusters (id, version, created_at, updated_at, state, cluster, key, doc)
+               VALUES ('uid-9', 1, 0, 0, 'observe', 'prod', 'prod', '{\"uid\":')";
+    sqlx::query(sql).execute(write).await.unwrap();
     let error = store.all::<nimbus_control_core::model::Cluster>().await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
     assert!(error.to_string().contains("clusters uid-9"), "{error}");

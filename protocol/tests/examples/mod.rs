@@ -326,6 +326,11 @@ fn root() -> v1::WatchedRoot {
     }
 }
 
+/// With the fields that were added.
+pub fn agent_status_with_budget() -> v1::AgentStatus {
+    v1::AgentStatus { jobs_per_hour: Some(60), ..agent_status() }
+}
+
 fn agent_status() -> v1::AgentStatus {
     v1::AgentStatus {
         agent_version: "0.1.0".into(),
@@ -338,6 +343,7 @@ fn agent_status() -> v1::AgentStatus {
         problems: vec!["no kubeconfig".into()],
         dropped: 6,
         hostname: "db-1".into(),
+        jobs_per_hour: None,
     }
 }
 

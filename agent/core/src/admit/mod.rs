@@ -48,8 +48,8 @@ pub struct Identity {
 pub trait JobHistory {
     /// Was this job seen? A word for how far it came; `None` when it was not.
     fn seen(&self, job: JobId) -> Option<&'static str>;
-    /// The later of `now` and the latest time ever seen: what expiry is judged by.
-    fn latest_seen_time(&self, now: Timestamp) -> Timestamp;
+    /// May a job of the present epoch with this expiry have been seen and forgotten?
+    fn may_have_forgotten(&self, expires: Timestamp) -> bool;
     /// Highest epoch of a control plane seen so far.
     fn epoch(&self) -> u64;
     /// Jobs begun within the hour before `now`.
@@ -115,7 +115,7 @@ pub fn admit(
     });
     match judged {
         Ok((id, action)) => Ok(admitted(verified, id, action, envelope)),
-        Err(refusal) => Err(remembered(refusal, &verified, history.latest_seen_time(now))),
+        Err(refusal) => Err(remembered(refusal, &verified, now)),
     }
 }
 
@@ -165,13 +165,13 @@ fn admitted(verified: Verified<v1::Job>, id: JobId, action: Body, envelope: v1::
 
 /// A refusal of a job whose signature held: it names the job, and is remembered until the job expires, or until the
 /// longest time for which a job is admitted has passed, so that refusals of a far expiry do not fill the journal.
-fn remembered(refusal: Refusal, verified: &Verified<v1::Job>, latest_seen: Timestamp) -> Refusal {
+fn remembered(refusal: Refusal, verified: &Verified<v1::Job>, now: Timestamp) -> Refusal {
     let job = verified.get();
     // An id that is none is not repeated into reports and journals.
     let Ok(id) = job.job_id.parse::<JobId>() else {
         return Refusal { envelope_sha256: verified.envelope_sha256(), ..refusal };
     };
-    let latest = latest_seen.checked_add(MAX_LIFETIME + CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
+    let latest = now.checked_add(MAX_LIFETIME + CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
     let until = (refusal.code != Code::Replayed).then(|| from_micros(job.expires_at_us).min(latest));
     Refusal { remember_until: until, ..refusal.of(id, verified.envelope_sha256()) }
 }

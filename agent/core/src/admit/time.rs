@@ -1,4 +1,4 @@
-//! Is it the job's time, by a clock that never goes back, and is it of the control plane that leads now?
+//! Is it the job's time, by the control plane's clock, and is it of the control plane that leads now?
 
 use jiff::Timestamp;
 use nimbus_protocol::{from_micros, v1};
@@ -21,15 +21,17 @@ pub(super) fn is_in_time(job: &v1::Job, history: &dyn JobHistory, clock: Timesta
 }
 
 pub(super) fn is_not_over(job: &v1::Job, history: &dyn JobHistory, clock: Timestamp) -> Result<(), Refusal> {
-    let (until, now) = (from_micros(job.expires_at_us), history.latest_seen_time(clock));
-    if until <= now {
-        let back = if now > clock {
-            format!(" (the clock says {clock}, but it was {now} before)")
-        } else {
-            String::new()
-        };
-        let reason =
-            format!("expected a job that is valid at {now}, found one that expired at {until}{back}");
+    let until = from_micros(job.expires_at_us);
+    if until <= clock {
+        let reason = format!("expected a job that is valid at {clock}, found one that expired at {until}");
+        return Err(Refusal::new(Code::Expired, reason));
+    }
+    // Then the clock was set back: the journal forgets no job of which the expiry has not passed.
+    if history.may_have_forgotten(until) {
+        let reason = format!(
+            "expected a job that expires later than those that this agent has forgotten, found one until {until}; the clock \
+             says {clock} and was later than that before"
+        );
         return Err(Refusal::new(Code::Expired, reason));
     }
     Ok(())

@@ -2,19 +2,20 @@
 //! control plane has not acknowledged.
 //!
 //! It decides what has to be on disk before the next step may be taken; the daemon carries out each [`Effect`],
-//! with fsync, before it goes on. It remembers the highest epoch and the latest time seen, so that neither an older
-//! control plane nor a clock set back revives a job.
+//! with fsync, before it goes on. It remembers the highest epoch and which expiries forgotten jobs had, so that neither an
+//! older control plane nor a clock set back revives a job, and a clock that was ahead keeps none out.
 //!
 //! Reports of what became of a job live here and nowhere else. A report is handed out only while the file on disk is
 //! what memory says ([`Journal::unacknowledged`]), and goes once the control plane has acknowledged its phase.
 //!
 //! Bounds: a job is kept until its expiry and [`KEEP`] have passed and its reports are acknowledged; at [`MAX_JOBS`]
-//! the oldest finished and expired ones go early. A job that has not expired is never forgotten, and neither is an
-//! unacknowledged report: when there is no room without that, or [`MAX_UNACKNOWLEDGED`] jobs have reports waiting, new
+//! the oldest finished and expired ones go early. A job that has not expired is never forgotten (unless its expiry lies
+//! further ahead than any job's can, by a clock that was wrong), and neither is an unacknowledged report: when there is no room without that, or [`MAX_UNACKNOWLEDGED`] jobs have reports waiting, new
 //! jobs are refused. A job has at most one report of each phase, three in all, of at most [`MAX_REPORT`] bytes; a
 //! longer one loses its evidence. The envelope and the executor's checkpoint of a job are in memory only until it is
 //! done; after that a job takes about 300 bytes.
 
+mod forgotten;
 mod reports;
 mod store;
 #[cfg(test)]
@@ -27,9 +28,10 @@ use nimbus_protocol::ids::JobId;
 use nimbus_protocol::{from_micros, to_micros, v1};
 use prost::Message as _;
 
-use crate::admit::{AdmittedJob, JobHistory};
+use crate::admit::{AdmittedJob, CLOCK_TOLERANCE, JobHistory, MAX_LIFETIME};
 use crate::refusal::Refusal;
-use store::Line;
+use forgotten::Forgotten;
+use store::{Line, Spans};
 
 pub use reports::{MAX_REPORT, MAX_UNACKNOWLEDGED};
 
@@ -145,15 +147,20 @@ pub enum JournalError {
 pub struct Journal {
     jobs: BTreeMap<JobId, store::JobLine>,
     epoch: u64,
-    latest_seen: Timestamp,
-    /// The latest time seen as the file has it.
-    written_latest_seen: Timestamp,
+    forgotten: Forgotten,
+    /// The time as it was told last.
+    now: Timestamp,
+    /// The same as the file has it.
+    written: Timestamp,
+    /// The file says what was forgotten.
+    told_forgotten: bool,
     file_bytes: usize,
     /// Bytes at which the file is written anew.
     rewrite_at: usize,
     /// The file is not what memory says: the next effect replaces it.
     dirty: bool,
     damaged: usize,
+    lost: usize,
 }
 
 impl Journal {
@@ -166,6 +173,11 @@ impl Journal {
     /// Bytes of the file that were no records: a torn tail after a crash, or damage.
     pub fn damaged(&self) -> usize {
         self.damaged
+    }
+
+    /// Those of them that have a whole record behind them: no crash leaves them, the disk changed them.
+    pub fn lost(&self) -> usize {
+        self.lost
     }
 
     /// The job is admitted.
@@ -181,15 +193,15 @@ impl Journal {
             envelope: Some(Box::new(admitted.envelope().clone())),
             ..Default::default()
         };
-        self.epoch = self.epoch.max(job.epoch);
+        self.raise_epoch(job.epoch);
         self.add(admitted.id(), line, now)
     }
 
     fn add(&mut self, id: JobId, line: store::JobLine, now: Timestamp) -> Vec<Effect> {
-        self.note_time(now);
+        self.now = now;
         while self.jobs.len() >= MAX_JOBS {
             let Some(oldest) = self.forgettable(now) else { break };
-            self.jobs.remove(&oldest);
+            self.forget(|id, _| *id == oldest);
         }
         self.jobs.insert(id, line);
         self.write(Some(id))
@@ -222,7 +234,7 @@ impl Journal {
         if let Some(report) = report {
             line.report(report);
         }
-        self.note_time(now);
+        self.now = now;
         Ok(self.write(Some(job_id)))
     }
 
@@ -236,7 +248,7 @@ impl Journal {
             return Err(JournalError::Backwards { job_id, at, to: Phase::Done });
         }
         line.close(report, now);
-        self.note_time(now);
+        self.now = now;
         Ok(self.write(Some(job_id)))
     }
 
@@ -276,9 +288,28 @@ impl Journal {
     }
 
     fn forgettable(&self, now: Timestamp) -> Option<JobId> {
-        let now = to_micros(self.latest_seen_time(now));
-        let past = self.jobs.iter().filter(|(_, line)| line.is_closed() && line.expires_at_us < now);
-        past.min_by_key(|(_, line)| line.expires_at_us).map(|(id, _)| *id)
+        // No job's expiry lies so far ahead unless a clock was ahead when it was signed.
+        let ahead = to_micros(now.saturating_add(MAX_LIFETIME + CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX));
+        let now = to_micros(now);
+        let over = |line: &store::JobLine| line.expires_at_us < now || line.expires_at_us > ahead;
+        let past = self.jobs.iter().filter(|(_, line)| line.is_closed() && over(line));
+        past.min_by_key(|(_, line)| line.begun_us).map(|(id, _)| *id)
+    }
+
+    /// Forgets these jobs and keeps which expiries they had.
+    fn forget(&mut self, which: impl Fn(&JobId, &store::JobLine) -> bool) {
+        for (_, line) in self.jobs.extract_if(.., |id, line| which(id, line)) {
+            self.forgotten.add(time(line.expires_at_us));
+            self.told_forgotten = false;
+        }
+    }
+
+    fn raise_epoch(&mut self, epoch: u64) {
+        if epoch > self.epoch {
+            self.epoch = epoch;
+            self.forgotten.clear();
+            self.told_forgotten = false;
+        }
     }
 
     /// A Welcome named this epoch.
@@ -286,22 +317,17 @@ impl Journal {
         if epoch <= self.epoch {
             return Vec::new();
         }
-        self.epoch = epoch;
+        self.raise_epoch(epoch);
         self.write(None)
-    }
-
-    fn note_time(&mut self, now: Timestamp) {
-        self.latest_seen = self.latest_seen.max(now);
     }
 
     /// Call every few seconds: notes the time (on disk once a minute) and forgets what may be forgotten.
     pub fn tick(&mut self, now: Timestamp) -> Vec<Effect> {
-        self.note_time(now);
-        let keep_from = to_micros(self.latest_seen.checked_sub(KEEP).unwrap_or(Timestamp::MIN));
+        self.now = now;
+        let keep_from = to_micros(now.checked_sub(KEEP).unwrap_or(Timestamp::MIN));
         let before = self.jobs.len();
-        self.jobs.retain(|_, line| !line.is_closed() || line.expires_at_us >= keep_from);
-        let minute =
-            self.latest_seen.duration_since(self.written_latest_seen) >= SignedDuration::from_mins(1);
+        self.forget(|_, line| line.is_closed() && line.expires_at_us < keep_from);
+        let minute = now.duration_since(self.written).abs() >= SignedDuration::from_mins(1);
         if minute || self.jobs.len() < before || self.dirty { self.write(None) } else { Vec::new() }
     }
 
@@ -312,12 +338,14 @@ impl Journal {
 
     /// One record of what changed, or the whole file where that is due.
     fn write(&mut self, job_id: Option<JobId>) -> Vec<Effect> {
-        self.written_latest_seen = self.latest_seen;
+        self.written = self.now;
         let line = Line {
             epoch: self.epoch,
-            latest_seen_us: to_micros(self.latest_seen),
+            latest_seen_us: to_micros(self.now),
             job: job_id.and_then(|id| self.jobs.get(&id)).cloned(),
+            forgotten: (!self.told_forgotten).then(|| Spans::of(&self.forgotten)),
         };
+        self.told_forgotten = true;
         let mut bytes = Vec::new();
         crate::record::append(&mut bytes, &line.encode_to_vec());
         if self.dirty || self.file_bytes + bytes.len() > self.rewrite_at {
@@ -333,20 +361,20 @@ impl JobHistory for Journal {
         self.phase(job).map(Phase::as_str)
     }
 
-    /// After a clock that was wrongly ahead is put right, jobs count as expired until the time it showed has come.
-    fn latest_seen_time(&self, now: Timestamp) -> Timestamp {
-        now.max(self.latest_seen)
+    fn may_have_forgotten(&self, expires: Timestamp) -> bool {
+        self.forgotten.covers(expires)
     }
 
     fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Refused ones do not count.
+    /// Refused ones do not count, nor what was begun later than now, by a clock that was ahead.
     fn jobs_in_last_hour(&self, now: Timestamp) -> usize {
-        let hour_ago = self.latest_seen_time(now).checked_sub(SignedDuration::from_hours(1));
-        let from = to_micros(hour_ago.unwrap_or(Timestamp::MIN));
-        self.jobs.values().filter(|line| !line.refused && line.begun_us > from).count()
+        let from = to_micros(now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN));
+        let until = to_micros(now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX));
+        let counts = |line: &&store::JobLine| !line.refused && line.begun_us > from && line.begun_us <= until;
+        self.jobs.values().filter(counts).count()
     }
 
     fn has_room(&self, now: Timestamp) -> Result<(), String> {

@@ -1,5 +1,5 @@
 //! The file format of the job journal: each record holds the newest state of one job, the control plane's epoch and the
-//! latest time seen.
+//! time; some also hold the expiries of forgotten jobs.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use nimbus_protocol::ids::JobId;
 use nimbus_protocol::{to_micros, v1};
 use prost::Message as _;
 
-use super::{Effect, InterruptedJob, Journal, Phase, time};
-use crate::admit::JobHistory as _;
+use super::forgotten::Forgotten;
+use super::{Effect, InterruptedJob, Journal, KEEP, Phase, time};
 use crate::record;
 
 /// A file is not written anew below this size.
@@ -24,6 +24,42 @@ pub(super) struct Line {
     pub(super) latest_seen_us: i64,
     #[prost(message, optional, tag = "3")]
     pub(super) job: Option<JobLine>,
+    /// In the first record of a file that was written whole, and in one that says that jobs were forgotten.
+    #[prost(message, optional, tag = "4")]
+    pub(super) forgotten: Option<Spans>,
+}
+
+/// The expiries of forgotten jobs.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Spans {
+    #[prost(message, repeated, tag = "1")]
+    spans: Vec<Span>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Span {
+    #[prost(int64, tag = "1")]
+    from_us: i64,
+    #[prost(int64, tag = "2")]
+    until_us: i64,
+}
+
+impl Spans {
+    pub(super) fn of(forgotten: &Forgotten) -> Self {
+        let span = |(from, until): &(Timestamp, Timestamp)| Span {
+            from_us: to_micros(*from),
+            until_us: to_micros(*until),
+        };
+        Self { spans: forgotten.spans().iter().map(span).collect() }
+    }
+
+    fn read(&self) -> Forgotten {
+        let mut forgotten = Forgotten::default();
+        for span in &self.spans {
+            forgotten.add_span(time(span.from_us), time(span.until_us));
+        }
+        forgotten
+    }
 }
 
 /// One job. The envelope and the checkpoint are there while it is open, each report until it is acknowledged.
@@ -100,28 +136,39 @@ pub(super) fn recover(bytes: &[u8], now: Timestamp) -> (Journal, Vec<Effect>) {
     let mut journal = Journal {
         jobs: BTreeMap::new(),
         epoch: 0,
-        latest_seen: Timestamp::MIN,
-        written_latest_seen: Timestamp::MIN,
+        forgotten: Forgotten::default(),
+        now: Timestamp::MIN,
+        written: Timestamp::MIN,
+        told_forgotten: bytes.is_empty(),
         file_bytes: bytes.len(),
         rewrite_at: REWRITE_FROM,
         dirty: false,
         damaged: 0,
+        lost: 0,
     };
-    let mut at = 0;
+    let (mut at, mut unread) = (0, 0);
     while at < bytes.len() {
         let mut records = record::Records::new(&bytes[at..]);
         for (_, payload) in records.by_ref() {
             journal.replay(payload);
+            // What has a whole record behind it is no torn tail.
+            journal.lost += std::mem::take(&mut unread);
         }
         at += records.good();
         // Behind damage, the next whole record is looked for byte by byte.
         if at < bytes.len() {
             journal.damaged += 1;
+            unread += 1;
             at += 1;
         }
     }
-    journal.written_latest_seen = journal.latest_seen;
-    journal.latest_seen = journal.latest_seen_time(now);
+    // A build that did not write down what it had forgotten had forgotten what expired a week before its latest time; a
+    // time that lies ahead of now was told by a clock that was wrong.
+    if !journal.told_forgotten {
+        let until = journal.written.min(now).checked_sub(KEEP).unwrap_or(Timestamp::MIN);
+        journal.forgotten.add_span(Timestamp::MIN, until);
+    }
+    journal.now = now;
     if journal.damaged > 0 || bytes.len() > REWRITE_FROM {
         let image = journal.image();
         return (journal, vec![image]);
@@ -136,7 +183,11 @@ impl Journal {
             return;
         };
         self.epoch = self.epoch.max(line.epoch);
-        self.latest_seen = self.latest_seen.max(time(line.latest_seen_us));
+        self.written = self.written.max(time(line.latest_seen_us));
+        if let Some(spans) = &line.forgotten {
+            self.told_forgotten = true;
+            self.forgotten = spans.read();
+        }
         let Some(job) = line.job else { return };
         match job.job_id.parse() {
             Ok(id) => drop(self.jobs.insert(id, job)),
@@ -147,13 +198,15 @@ impl Journal {
     /// The whole journal as one file.
     pub(super) fn image(&mut self) -> Effect {
         let mut bytes = Vec::new();
-        let head = Line { epoch: self.epoch, latest_seen_us: to_micros(self.latest_seen), job: None };
-        record::append(&mut bytes, &head.encode_to_vec());
+        let head = Line { epoch: self.epoch, latest_seen_us: to_micros(self.now), ..Line::default() };
+        let first = Line { forgotten: Some(Spans::of(&self.forgotten)), ..head.clone() };
+        record::append(&mut bytes, &first.encode_to_vec());
         for job in self.jobs.values() {
             let line = Line { job: Some(job.clone()), ..head.clone() };
             record::append(&mut bytes, &line.encode_to_vec());
         }
-        self.written_latest_seen = self.latest_seen;
+        self.written = self.now;
+        self.told_forgotten = true;
         self.file_bytes = bytes.len();
         self.rewrite_at = REWRITE_FROM.max(2 * bytes.len());
         self.dirty = false;

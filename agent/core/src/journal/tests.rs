@@ -137,11 +137,12 @@ fn jobs_are_kept_seven_days_beyond_their_expiry_and_the_file_stays_small() {
     file.run(journal.tick(at(week + 3_601)));
     assert_eq!(journal.phase(job_number(1)), None);
     assert_eq!(journal.phase(job_number(7)), Some(Phase::Done), "its report is not acknowledged");
-    assert_eq!(
-        file.start(at(0)).latest_seen_time(at(0)),
-        at(week + 3_601),
-        "the latest time outlives the jobs"
+    let journal = file.start(at(0));
+    assert!(
+        journal.may_have_forgotten(expiry(1)),
+        "what is forgotten stays refused, also by a clock set back"
     );
+    assert!(!journal.may_have_forgotten(at(week)));
 }
 
 #[test]
@@ -195,15 +196,104 @@ fn refusals_do_not_fill_the_journal_for_ever() {
 }
 
 #[test]
-fn the_latest_time_and_the_epoch_never_go_back() {
+fn the_epoch_never_goes_back_and_a_higher_one_makes_what_was_forgotten_needless() {
     let mut file = File::default();
     let mut journal = file.start(at(0));
-    file.run(journal.tick(at(100)));
+    run_to_its_end(&mut file, &mut journal, 1, at(0));
+    file.run(journal.tick(at(8 * DAY)));
+    assert!(journal.may_have_forgotten(expiry(1)));
     file.run(journal.note_epoch(4));
     assert_eq!(journal.note_epoch(3), []);
-    assert_eq!(journal.latest_seen_time(at(50)), at(100));
     let journal = file.start(at(10));
-    assert_eq!((journal.latest_seen_time(at(10)), journal.epoch()), (at(100), 4));
+    assert_eq!((journal.may_have_forgotten(expiry(1)), journal.epoch()), (false, 4));
+}
+
+const DAY: i64 = 86_400;
+const TWO_YEARS: i64 = 2 * 365 * DAY;
+
+/// When job `number` of [`admitted`] at `at(0)` expires.
+fn expiry(number: u128) -> Timestamp {
+    from_micros(admitted(number, at(0)).job().expires_at_us)
+}
+
+fn run_to_its_end(file: &mut File, journal: &mut Journal, number: u128, now: Timestamp) {
+    file.run(journal.begin(&admitted(number, now), now));
+    file.run(journal.finish(report(number), now).unwrap());
+    file.run(journal.acknowledge(job_number(number), ReportPhase::Succeeded));
+}
+
+#[test]
+fn a_clock_two_years_ahead_and_back_locks_nothing_out_and_revives_nothing() {
+    let mut file = File::default();
+    let mut journal = file.start(at(0));
+    run_to_its_end(&mut file, &mut journal, 1, at(0));
+    for jump in [TWO_YEARS, TWO_YEARS + 9 * DAY] {
+        file.run(journal.tick(at(jump)));
+        run_to_its_end(&mut file, &mut journal, 2 + u128::from(jump > TWO_YEARS), at(jump));
+    }
+    assert_eq!((journal.phase(job_number(1)), journal.phase(job_number(2))), (None, None), "both forgotten");
+    file.run(journal.tick(at(60)));
+    for journal in [&journal, &file.start(at(60))] {
+        assert!(journal.may_have_forgotten(expiry(1)), "the old job stays refused");
+        let next = from_micros(admitted(4, at(60)).job().expires_at_us);
+        assert!(!journal.may_have_forgotten(next), "the next job runs");
+        assert_eq!(
+            journal.phase(job_number(3)),
+            Some(Phase::Done),
+            "so does the one of the clock that was ahead"
+        );
+        assert!(journal.jobs_in_last_hour(at(60)) <= 1, "what was begun in two years fills no hour now");
+        assert!(journal.has_room(at(60)).is_ok());
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_found_and_a_torn_tail_is_not_taken_for_one() {
+    let mut file = File::default();
+    let mut journal = file.start(at(0));
+    for number in 1..=3 {
+        run_to_its_end(&mut file, &mut journal, number, at(0));
+    }
+    let whole = file.0.clone();
+    for bit in (0..whole.len() * 8).step_by(41) {
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        let (damaged, _) = Journal::recover(&bytes, at(1));
+        assert!(damaged.damaged() > 0, "bit {bit}");
+    }
+    let mut first = whole.clone();
+    first[20] ^= 4;
+    assert!(Journal::recover(&first, at(1)).0.lost() > 0);
+    let (torn, _) = Journal::recover(&whole[..whole.len() - 3], at(1));
+    assert!(torn.damaged() > 0 && torn.lost() == 0);
+}
+
+#[test]
+fn jobs_dated_in_two_years_do_not_fill_the_journal() {
+    let mut file = File::default();
+    let mut journal = file.start(at(TWO_YEARS));
+    for number in 0..MAX_JOBS as u128 {
+        journal.begin(&admitted(number, at(TWO_YEARS)), at(TWO_YEARS));
+        journal.finish(report(number), at(TWO_YEARS)).unwrap();
+        journal.acknowledge(job_number(number), ReportPhase::Succeeded);
+    }
+    assert!(journal.has_room(at(TWO_YEARS)).is_err(), "none of them has expired");
+    assert!(journal.has_room(at(0)).is_ok(), "none of them can expire so late");
+    journal.begin(&admitted(1_000_000, at(0)), at(0));
+    let forgotten = from_micros(admitted(0, at(TWO_YEARS)).job().expires_at_us);
+    assert!(journal.may_have_forgotten(forgotten));
+}
+
+#[test]
+fn a_journal_of_an_earlier_build_has_forgotten_what_expired_a_week_before_it_was_written() {
+    for (written, forgotten) in [(at(100 * DAY), at(93 * DAY)), (at(100 * DAY + TWO_YEARS), at(93 * DAY))] {
+        let line = Line { epoch: 3, latest_seen_us: to_micros(written), ..Line::default() };
+        let mut bytes = Vec::new();
+        crate::record::append(&mut bytes, &line.encode_to_vec());
+        let (journal, _) = Journal::recover(&bytes, at(100 * DAY));
+        assert!(journal.may_have_forgotten(forgotten));
+        assert!(!journal.may_have_forgotten(forgotten + SignedDuration::from_secs(1)), "written {written}");
+    }
 }
 
 #[test]

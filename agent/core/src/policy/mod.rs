@@ -143,13 +143,21 @@ impl Policy {
                 Touched::Path { root, path } => self.judge_path(root, path)?,
             }
         }
-        let most = self.jobs_per_hour.unwrap_or(JOBS_PER_HOUR);
+        let most = self.jobs_per_hour();
         if jobs_in_last_hour >= usize::from(most) {
-            return forbid(format!(
-                "this agent's policy allows {most} jobs an hour, found {jobs_in_last_hour} in the hour before {now}"
+            return Err(Refusal::new(
+                Code::HourlyBudget,
+                format!(
+                    "this agent's policy allows {most} jobs an hour, found {jobs_in_last_hour} in the hour before {now}"
+                ),
             ));
         }
         Ok(())
+    }
+
+    /// Most jobs an hour.
+    pub fn jobs_per_hour(&self) -> u16 {
+        self.jobs_per_hour.unwrap_or(JOBS_PER_HOUR)
     }
 
     fn judge_cluster(&self, uid: &str) -> Result<(), Refusal> {

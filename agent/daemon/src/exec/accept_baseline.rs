@@ -24,7 +24,8 @@ pub(super) struct AcceptBaseline {
 
 impl AcceptBaseline {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::AcceptBaseline) -> Self {
-        Self { shared, action, limits: Limits::of(job.job()) }
+        let limits = Limits::of(job.job(), shared.job_time());
+        Self { shared, action, limits }
     }
 
     async fn at_root<T: Send + 'static>(

@@ -59,10 +59,10 @@ pub(super) async fn finish(shared: &Arc<Shared>, report: v1::JobReport) {
     let outcome = outcome(report.phase());
     shared.counters.job(outcome);
     tracing::info!(job = report.job_id, outcome, reason = report.reason, "job ended");
-    let job_id = report.job_id.clone();
+    let (job_id, now) = (report.job_id.clone(), shared.job_time());
     let journalled = shared
         .journal(move |journal| {
-            journal.finish(report, nimbus_platform::now()).unwrap_or_else(|error| {
+            journal.finish(report, now).unwrap_or_else(|error| {
                 tracing::error!(%error, "the journal did not take a job's end");
                 Vec::new()
             })
@@ -94,9 +94,9 @@ fn outcome(phase: ReportPhase) -> &'static str {
 
 /// Takes the step durably. A second try after an interruption is in that phase already; only its checkpoint is new.
 fn advance(shared: &Shared, store: &mut JournalStore, job_id: JobId, step: Step) -> Result<(), String> {
-    let mut unfit = Ok(());
+    let (mut unfit, now) = (Ok(()), shared.job_time());
     let written = store.change(|journal| {
-        journal.advance(job_id, step, nimbus_platform::now()).unwrap_or_else(|error| {
+        journal.advance(job_id, step, now).unwrap_or_else(|error| {
             unfit = Err(error.to_string());
             Vec::new()
         })
@@ -180,9 +180,8 @@ impl Flow<'_> {
     async fn under_policy(&self, step: Option<Step>) -> Result<(), Refusal> {
         let (shared, job) = (self.shared.clone(), self.job.clone());
         let asked = self.shared.with_journal(move |store| {
-            let now = shared.read_policy();
-            admit::may_begin(&job, &now.policy, store.get(), nimbus_platform::now())
-                .map_err(|refusal| now.explain(refusal))?;
+            let (now, time) = (shared.read_policy(), shared.job_time());
+            admit::may_begin(&job, &now.policy, store.get(), time).map_err(|refusal| now.explain(refusal))?;
             let taken = step.map_or(Ok(()), |step| advance(&shared, store, job.id(), step));
             taken.map_err(|problem| precondition(format!("nothing is changed without a journal: {problem}")))
         });
@@ -197,7 +196,7 @@ impl Flow<'_> {
     }
 
     async fn act<R: Remedy>(&self, remedy: &mut R) {
-        let limits = Limits::of(self.job.job());
+        let limits = Limits::of(self.job.job(), self.shared.job_time());
         let acted = tokio::time::timeout(limits.act, remedy.act()).await;
         let acted = acted.unwrap_or_else(|_| {
             Err(ActError::Uncertain(format!("it took longer than {}", seconds(limits.act))))
@@ -270,7 +269,7 @@ impl Flow<'_> {
 
     async fn undo<R: Remedy>(&self, remedy: &mut R, mut verdict: Verdict) {
         nimbus_platform::reached("agent::compensating");
-        let limit = Limits::of(self.job.job()).act;
+        let limit = Limits::of(self.job.job(), self.shared.job_time()).act;
         let undone = tokio::time::timeout(limit, remedy.compensate()).await;
         let undone = undone
             .unwrap_or_else(|_| Compensation::Failed(format!("it took longer than {}", seconds(limit))));
@@ -361,7 +360,7 @@ impl Flow<'_> {
 
     async fn refused(&self, refusal: Refusal) {
         let refusal = refusal.of(self.job.id(), self.job.envelope_sha256());
-        finish(self.shared, refusal.report(nimbus_platform::now())).await;
+        finish(self.shared, refusal.report(self.shared.job_time())).await;
     }
 
     async fn end(&self, verdict: Verdict) {
@@ -384,7 +383,7 @@ impl Flow<'_> {
         v1::JobReport {
             job_id: self.job.id().to_string(),
             phase: phase.into(),
-            at_us: nimbus_protocol::to_micros(nimbus_platform::now()),
+            at_us: nimbus_protocol::to_micros(self.shared.job_time()),
             reason,
             envelope_sha256: self.job.envelope_sha256().to_vec(),
             ..v1::JobReport::default()

@@ -138,8 +138,8 @@ fn forbid(shared: &Shared) {
 }
 
 fn expire(shared: &Shared) {
-    let later = nimbus_platform::now() + SignedDuration::from_mins(2);
-    shared.journal.lock().unwrap().change(|journal| journal.tick(later)).unwrap();
+    // The control plane's clock is the one that counts.
+    shared.status.heard_time(nimbus_platform::now() + SignedDuration::from_mins(2));
 }
 
 fn succeed(shared: &Shared) {

@@ -7,6 +7,7 @@
 //! what was said.
 
 mod accept_baseline;
+mod clock;
 mod flow;
 mod kube;
 mod remedy;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use ed25519_dalek::VerifyingKey;
 use jiff::Timestamp;
-use nimbus_agent_core::admit::{self, AdmittedJob, Identity, JobHistory as _};
+use nimbus_agent_core::admit::{self, AdmittedJob, Identity};
 use nimbus_agent_core::journal::{Effect, InterruptedJob, Journal};
 use nimbus_agent_core::{Code, Refusal};
 use nimbus_protocol::ids::AgentId;
@@ -41,6 +42,7 @@ use crate::session_loop::ControlMessage;
 use crate::status::SharedStatus;
 use crate::watch::files::Files;
 use crate::watch::kube::ClusterHandle;
+use clock::Clock;
 use remedy::ReportPhase;
 
 /// Jobs that run at the same time; further ones wait, and expire if they wait too long.
@@ -107,6 +109,11 @@ impl Shared {
         done.await.ok()
     }
 
+    /// The time by which jobs are judged: the control plane's, as far as it told it.
+    pub(crate) fn job_time(&self) -> Timestamp {
+        self.status.job_time()
+    }
+
     fn me(&self) -> Identity {
         let cluster_uid = self.cluster.cluster().map(|cluster| cluster.uid).unwrap_or_default();
         Identity { agent_id: self.agent_id, cluster_uid }
@@ -126,6 +133,7 @@ pub async fn run(shared: Arc<Shared>, mut messages: mpsc::Receiver<ControlMessag
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     resume(&shared, &slots, &mut running).await;
     running.spawn(sweep::run(shared.clone()));
+    let mut clock = Clock::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -144,7 +152,11 @@ pub async fn run(shared: Arc<Shared>, mut messages: mpsc::Receiver<ControlMessag
                 None => break,
             },
             // Also writes what could not be written before, and with it the reports that waited for that.
-            _ = ticks.tick() => drop(shared.journal(|journal| journal.tick(nimbus_platform::now())).await),
+            _ = ticks.tick() => {
+                clock.look(&shared.status);
+                let now = shared.job_time();
+                drop(shared.journal(move |journal| journal.tick(now)).await);
+            }
         }
     }
     // Jobs see the cancellation themselves and lift what must not stay; the rest is resumed after the next start.
@@ -179,7 +191,7 @@ async fn resume_one(shared: &Arc<Shared>, job: InterruptedJob) {
             let report = v1::JobReport {
                 phase: ReportPhase::Unknown.into(),
                 reason,
-                ..refusal.of(job.job_id, envelope_sha256).report(nimbus_platform::now())
+                ..refusal.of(job.job_id, envelope_sha256).report(shared.job_time())
             };
             flow::finish(shared, report).await;
         }
@@ -200,7 +212,7 @@ async fn receive(
     let decided = shared
         .with_journal(move |store| {
             let policy = reader.read_policy();
-            let now = store.get().latest_seen_time(nimbus_platform::now());
+            let now = reader.job_time();
             let decided = decide(store, envelope, &keys, &me, &policy, now);
             decided.map_err(|refusal| {
                 let report = Box::new(refusal.report(now));

@@ -108,8 +108,12 @@ pub(crate) struct Limits {
     pub(crate) hold: Duration,
     /// Longest time to reach and hold that state.
     pub(crate) reach: Duration,
-    /// Nothing begins from here on.
+    /// Nothing begins from here on, by the control plane's clock.
     pub(crate) expires: Timestamp,
+    /// When this was, by the same clock.
+    pub(crate) asked: Timestamp,
+    /// And by the one that cannot jump.
+    asked_at: Instant,
 }
 
 /// While an effect may begin: until the job expires, and while the flow waits for it. For what waits on the way, and
@@ -123,7 +127,7 @@ pub(crate) struct Window {
 impl Window {
     /// Asked at the last moment before the effect.
     pub(crate) fn still_open(&self) -> Result<(), ActError> {
-        let (now, expires) = (nimbus_platform::now(), self.limits.expires);
+        let (now, expires) = (self.limits.now(), self.limits.expires);
         if now < expires && self.opened.elapsed() < self.limits.act {
             return Ok(());
         }
@@ -134,7 +138,8 @@ impl Window {
 }
 
 impl Limits {
-    pub(crate) fn of(job: &v1::Job) -> Self {
+    /// Those of `job`; `now` by the control plane's clock.
+    pub(crate) fn of(job: &v1::Job, now: Timestamp) -> Self {
         const HOUR: u32 = 3_600_000;
         let given = job.limits.unwrap_or(v1::Limits { act_ms: 0, verify_ms: 30_000, verify_timeout_ms: 0 });
         let or = |value: u32, default: u32| if value == 0 { default } else { value.min(HOUR) };
@@ -145,7 +150,15 @@ impl Limits {
             // The state must have time to hold at all.
             reach: Duration::from_millis(or(given.verify_timeout_ms, 180_000).max(hold).into()),
             expires: from_micros(job.expires_at_us),
+            asked: now,
+            asked_at: Instant::now(),
         }
+    }
+
+    /// The control plane's time now: what it was, and what has passed since.
+    fn now(&self) -> Timestamp {
+        let passed = jiff::SignedDuration::try_from(self.asked_at.elapsed());
+        passed.map_or(Timestamp::MAX, |passed| self.asked.saturating_add(passed).unwrap_or(Timestamp::MAX))
     }
 
     /// The time to begin, from now on.
@@ -170,8 +183,9 @@ mod tests {
 
     fn window(expires_in: jiff::SignedDuration, act_ms: u32) -> Window {
         let limits = v1::Limits { act_ms, verify_ms: 0, verify_timeout_ms: 0 };
-        let expires_at_us = nimbus_protocol::to_micros(nimbus_platform::now() + expires_in);
-        Limits::of(&v1::Job { expires_at_us, limits: Some(limits), ..v1::Job::default() }).window()
+        let now = nimbus_platform::now();
+        let expires_at_us = nimbus_protocol::to_micros(now + expires_in);
+        Limits::of(&v1::Job { expires_at_us, limits: Some(limits), ..v1::Job::default() }, now).window()
     }
 
     #[test]

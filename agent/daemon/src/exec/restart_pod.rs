@@ -62,7 +62,7 @@ const SLACK_S: i64 = 30;
 
 impl RestartPod {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RestartPod) -> Self {
-        let (job_id, limits) = (job.id(), Limits::of(job.job()));
+        let (job_id, limits) = (job.id(), Limits::of(job.job(), shared.job_time()));
         Self {
             shared,
             job_id,

@@ -49,7 +49,8 @@ pub(super) struct RollbackDeployment {
 
 impl RollbackDeployment {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RollbackDeployment) -> Self {
-        Self { shared, job_id: job.id(), limits: Limits::of(job.job()), action, ready: None }
+        let limits = Limits::of(job.job(), shared.job_time());
+        Self { shared, job_id: job.id(), limits, action, ready: None }
     }
 
     fn deployment(&self) -> Result<Object, Refusal> {

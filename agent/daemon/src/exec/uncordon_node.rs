@@ -30,7 +30,8 @@ pub(super) struct UncordonNode {
 
 impl UncordonNode {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::UncordonNode) -> Self {
-        Self { shared, action, limits: Limits::of(job.job()) }
+        let limits = Limits::of(job.job(), shared.job_time());
+        Self { shared, action, limits }
     }
 
     fn name(&self) -> &str {

@@ -27,7 +27,8 @@ pub(super) struct WithdrawBaseline {
 
 impl WithdrawBaseline {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::WithdrawBaseline) -> Self {
-        Self { shared, action, limits: Limits::of(job.job()), earlier: None }
+        let limits = Limits::of(job.job(), shared.job_time());
+        Self { shared, action, limits, earlier: None }
     }
 
     async fn at_root<T: Send + 'static>(

@@ -31,6 +31,7 @@ pub struct SpoolStore {
     dir: PathBuf,
     open: Option<(u64, File)>,
     problem: Option<String>,
+    damaged: usize,
 }
 
 impl SpoolStore {
@@ -55,7 +56,7 @@ impl SpoolStore {
             tracing::warn!(bytes = damaged, "the spool had damaged bytes; what they held is listed again");
         }
         let (spool, effects) = recovery.finish();
-        let mut store = Self { spool, dir: dir.to_owned(), open: None, problem: None };
+        let mut store = Self { spool, dir: dir.to_owned(), open: None, problem: None, damaged };
         store.perform(effects);
         Ok(store)
     }
@@ -68,6 +69,11 @@ impl SpoolStore {
     /// What is queued, for changes that need no file.
     pub fn get_mut(&mut self) -> &mut Spool {
         &mut self.spool
+    }
+
+    /// Bytes that the disk changed, found when it was opened; what they held is listed again.
+    pub fn damaged(&self) -> usize {
+        self.damaged
     }
 
     /// Why the last write failed; `None` after one that did not.

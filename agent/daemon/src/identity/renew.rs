@@ -43,7 +43,10 @@ impl Renewal {
 
     /// The request to send now, if one is due.
     pub fn due(&mut self, now: Timestamp) -> Option<v1::RenewRequest> {
-        let waiting = self.asked.is_some_and(|asked| now < asked.saturating_add(AGAIN).unwrap_or(asked));
+        // Asked later than now, by a clock that was ahead, nothing is waited for.
+        let waiting = self
+            .asked
+            .is_some_and(|asked| asked <= now && now < asked.saturating_add(AGAIN).unwrap_or(asked));
         if waiting || now.as_second() < self.identity.renew_at() {
             return None;
         }

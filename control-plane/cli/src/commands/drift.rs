@@ -6,6 +6,8 @@
 mod baseline;
 mod ended;
 mod fix;
+mod many;
+mod pace;
 mod withdraw;
 
 use clap::builder::PossibleValuesParser;

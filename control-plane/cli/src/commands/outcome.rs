@@ -94,7 +94,7 @@ fn interrupted(open: &[&Watched]) -> Failure {
 }
 
 /// Whether and how it has ended.
-fn end_of(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
+pub fn end_of(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
     let incident = &detail.incident;
     if incident.state == "resolved" {
         return Some(End::Resolved);
@@ -119,6 +119,14 @@ fn end_of(watched: &Watched, detail: &IncidentDetail) -> Option<End> {
     }
 }
 
+/// What an incident is doing that has not ended when the wait is over.
+pub fn waiting(state: &str) -> String {
+    match state {
+        "open" => "waiting for its turn".to_owned(),
+        other => readable(other),
+    }
+}
+
 fn progress_of(detail: &IncidentDetail) -> String {
     match &detail.job {
         Some(job) if job.applied_at.is_some() && job.finished_at.is_none() => {
@@ -132,23 +140,30 @@ fn progress_of(detail: &IncidentDetail) -> String {
 
 /// Prints each end (tables), and gives the exit code or the failure.
 pub fn print_outcomes(context: &Context, ends: &[(Watched, End)]) -> Result<Exit, Failure> {
-    if context.global.format.is_table() {
-        for (one, end) in ends {
-            let (tone, word) = match end {
-                End::Resolved => (Tone::Good, format!("{} and verified", one.done)),
-                End::Refused(why) => (Tone::Bad, format!("refused by the agent, nothing was changed: {why}")),
-                End::Failed(why) => (Tone::Bad, format!("not resolved: {why}")),
-                End::Replanned(id) => (Tone::Warn, format!("it changed meanwhile; a new plan waits as {id}")),
-                End::Late(state) => (Tone::Warn, format!("not finished yet: {state}")),
-            };
-            let name = crate::output::plain(&one.name);
-            context.print(&format!("{name}: {}\n", context.theme.paint(tone, &word)))?;
-        }
+    for (one, end) in ends {
+        print_outcome(context, one, end)?;
     }
     verdict(ends)
 }
 
-fn verdict(ends: &[(Watched, End)]) -> Result<Exit, Failure> {
+/// Prints one end (tables).
+pub fn print_outcome(context: &Context, one: &Watched, end: &End) -> Result<(), Failure> {
+    if !context.global.format.is_table() {
+        return Ok(());
+    }
+    let (tone, word) = match end {
+        End::Resolved => (Tone::Good, format!("{} and verified", one.done)),
+        End::Refused(why) => (Tone::Bad, format!("refused by the agent, nothing was changed: {why}")),
+        End::Failed(why) => (Tone::Bad, format!("not resolved: {why}")),
+        End::Replanned(id) => (Tone::Warn, format!("it changed meanwhile; a new plan waits as {id}")),
+        End::Late(state) => (Tone::Warn, format!("not finished yet: {state}")),
+    };
+    let name = crate::output::plain(&one.name);
+    context.print(&format!("{name}: {}\n", context.theme.paint(tone, &word)))
+}
+
+/// The exit code of these ends: done only when every one is good.
+pub fn verdict(ends: &[(Watched, End)]) -> Result<Exit, Failure> {
     let worst = ends.iter().filter_map(|(one, end)| {
         let (rank, exit, found) = match end {
             End::Resolved => return None,

@@ -20,6 +20,9 @@ pub fn show(view: &View, status: &Status) -> String {
     for what in &status.waiting_for {
         layout.item(&theme.paint(Tone::Warn, "!"), what);
     }
+    for what in &status.notices {
+        layout.item(&theme.paint(Tone::Warn, "!"), what);
+    }
     layout.gap();
     let agents = status.agents;
     let all = agents.connected == agents.total && agents.total > 0;
@@ -55,6 +58,9 @@ pub fn show(view: &View, status: &Status) -> String {
     }
     let (tone, text) = incidents(&status.incidents);
     layout.toned_fact("Incidents", tone, &text);
+    for (at, bound) in status.bounds.iter().enumerate() {
+        layout.toned_fact(if at == 0 { "Not shown" } else { "" }, Tone::Warn, &bound.text);
+    }
     let waiting = u64::from(status.waiting_approvals);
     let tone = if waiting > 0 { Tone::Warn } else { Tone::Plain };
     layout.toned_fact(

@@ -91,6 +91,11 @@ pub struct Up {
 impl Up {
     /// Starts it on free ports and reads its summary.
     pub fn start(home: &Home, args: &[&str]) -> Self {
+        Self::start_under(home, None, args)
+    }
+
+    /// As [`Self::start`], with this umask.
+    pub fn start_under(home: &Home, umask: Option<&str>, args: &[&str]) -> Self {
         let config = home.path().join("up.toml");
         // A short verification, so that a test does not wait for half a minute.
         std::fs::write(&config, "[settings]\nverify_ms = 300\n").unwrap();
@@ -98,7 +103,23 @@ impl Up {
         let mut all =
             vec!["up", "-o", "json", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0", "--config", config];
         all.extend(args);
-        let mut child = home.command(&all).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = home.command(&all);
+        if let Some(umask) = umask {
+            let plain = command;
+            command = Command::new("sh");
+            command
+                .args(["-c", "umask $0; exec \"$@\"", umask])
+                .arg(plain.get_program())
+                .args(plain.get_args());
+            for (name, value) in plain.get_envs() {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            command.current_dir(home.path()).stdin(Stdio::null());
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut text = String::new();
         while let Some(Ok(line)) = lines.next() {

@@ -8,7 +8,7 @@ use super::{ActionRules, Authority, Violations, require, rules_of};
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::PlanId;
 
-use crate::model::{IncidentKind, IncidentState, Job, JobState, Plan};
+use crate::model::{Agent, Incident, IncidentKind, IncidentState, Job, JobState, Plan, Scope};
 use crate::snapshot::Snapshot;
 
 /// Invariants 1 and 4: nothing else is in flight for the same incident, and there is room at every level.
@@ -164,9 +164,39 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
         let base = u64::from(snapshot.settings.backoff_base_ms);
         let wait = (1..made.len()).fold(base, |wait, _| wait.saturating_mul(2));
         let wait = wait.min(snapshot.settings.backoff_max_ms.into());
-        let waited = now.duration_since(newest)
-            >= SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX));
+        // One that is dated later than now was dated by a clock that was ahead: nothing is waited for then.
+        let waited = newest > now
+            || now.duration_since(newest)
+                >= SignedDuration::from_millis(i64::try_from(wait).unwrap_or(i64::MAX));
         require(found, 5, waited, || format!("{wait} ms after the last attempt ({newest}) have not passed"));
+    }
+}
+
+/// Invariant 4, the agent's own cap: whoever would act has not had all the jobs that its policy takes in an hour.
+pub(super) fn hour(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
+    let acts = |agent: &&Agent| match &plan.scope {
+        Scope::Cluster(uid) => agent.leading && agent.cluster_uid.as_ref() == Some(uid),
+        Scope::Host(id) => *id == agent.id,
+    };
+    for agent in snapshot.agents.iter().map(|agent| &agent.doc).filter(acts) {
+        let Some(budget) = agent.jobs_per_hour else { continue };
+        let recent =
+            |moment: Timestamp| moment <= now && now.duration_since(moment) < SignedDuration::from_hours(1);
+        let counts = |job: &&Job| {
+            job.agent_id == agent.id
+                && match job.state {
+                    JobState::Pending | JobState::Dispatched | JobState::Running => true,
+                    JobState::Refused | JobState::Expired => false,
+                    JobState::Succeeded | JobState::Failed | JobState::Compensated | JobState::Unknown => {
+                        job.applied_at.or(job.finished_at).is_none_or(recent)
+                    }
+                }
+        };
+        let jobs = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
+        let had = jobs.filter(counts).count();
+        require(found, 4, had < budget as usize, || {
+            format!("agent {} has had {had} jobs in this hour, its policy takes {budget}", agent.name)
+        });
     }
 }
 
@@ -187,8 +217,8 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
     require(found, 6, !declared, || "a storm is declared in this cluster".to_owned());
     let limits = &snapshot.settings.storm;
     let window = SignedDuration::from_secs(limits.window_s.into());
-    let recent =
-        here().filter(|i| i.kind != IncidentKind::Storm && now.duration_since(i.created_at) < window).count();
+    let opened = |i: &&Incident| i.created_at <= now && now.duration_since(i.created_at) < window;
+    let recent = here().filter(|i| i.kind != IncidentKind::Storm).filter(opened).count();
     require(found, 6, recent < limits.incidents as usize, || {
         format!("{recent} incidents were opened within {} s", limits.window_s)
     });

@@ -130,6 +130,7 @@ impl<'a> Checker<'a> {
         permission::require_permission(&mut found, plan, order, snapshot, self.now);
         load::in_flight(&mut found, plan, rules, &self.plans, snapshot);
         load::attempts(&mut found, plan, snapshot, self.now);
+        load::hour(&mut found, plan, snapshot, self.now);
         if let (Some(uid), true) = (plan.scope.cluster_uid(), load::is_automatic(plan)) {
             let now = self.now;
             let storm = self.storms.entry(uid.to_owned()).or_insert_with(|| load::storm(uid, snapshot, now));

@@ -62,6 +62,28 @@ fn job(lab: &Lab, plan: &Plan, state: JobState) -> Job {
     Job { state, incident_id, plan_id: plan.id, ..job }
 }
 
+#[test]
+fn the_hour_of_the_agent_that_acts_has_room() {
+    let (mut lab, plan) = ready();
+    let other = job(&lab, &plan, JobState::Succeeded);
+    let Some(Workload::Deployment(of)) = other.workload.clone() else { panic!("{:?}", other.workload) };
+    let done = Job {
+        workload: Some(Workload::Deployment(KubeRef { uid: "elsewhere".into(), ..of })),
+        applied_at: Some(lab.now),
+        finished_at: Some(lab.now),
+        ..other
+    };
+    with_job(&mut lab, done);
+    let cases: [(Option<u32>, &[u8]); 4] = [(None, &[]), (Some(2), &[]), (Some(1), &[4]), (Some(0), &[4])];
+    for (budget, expected) in cases {
+        lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.jobs_per_hour = budget;
+        assert_eq!(numbers(&lab, &plan), expected, "{budget:?}");
+    }
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.jobs_per_hour = Some(1);
+    lab.pass(3_600);
+    assert!(numbers(&lab, &plan).is_empty(), "an hour later");
+}
+
 fn rename(job: &mut Job, change: impl FnOnce(&mut KubeRef)) {
     let ObjectRef::Kubernetes(object) = &mut job.object else { panic!("{:?}", job.object) };
     change(object);

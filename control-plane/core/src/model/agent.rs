@@ -45,6 +45,9 @@ pub struct Agent {
     pub lease_term: u64,
     /// What its own policy allows; empty: observe only.
     pub allowed_actions: Vec<String>,
+    /// Jobs an hour that its own policy takes; `None`: not known, as of an older agent.
+    #[serde(default)]
+    pub jobs_per_hour: Option<u32>,
     /// The paths whose files it watches.
     pub roots: Vec<WatchedRoot>,
     /// Problems it reports, one sentence each.
@@ -70,6 +73,7 @@ impl Agent {
             leading: false,
             lease_term: 0,
             allowed_actions: Vec::new(),
+            jobs_per_hour: None,
             roots: Vec::new(),
             problems: Vec::new(),
             dropped: 0,

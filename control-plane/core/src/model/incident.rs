@@ -134,6 +134,9 @@ pub struct Incident {
     /// again.
     #[serde(default)]
     pub failed_digest: Option<String>,
+    /// What Nimbus refrained from acting for since the last job, as far as it is in the audit log: a digest of each.
+    #[serde(default)]
+    pub held: Vec<String>,
     /// Its story, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<HistoryEntry>,
 }
@@ -176,6 +179,7 @@ impl Incident {
             well_since: None,
             object_gone_at: None,
             failed_digest: None,
+            held: Vec::new(),
             history: Vec::new(),
         }
     }

@@ -11,7 +11,7 @@ use super::record::{Record, transition};
 use super::{UnsignedJob, storms, unsigned_job};
 use crate::check::Checker;
 use crate::model::{Approval, Incident, IncidentState, Job, Plan, Versioned};
-use crate::safety::{self, Room};
+use crate::safety;
 use crate::snapshot::Snapshot;
 
 /// Most jobs of one pass; the fleet cap is below it in any sensible setting.
@@ -22,14 +22,14 @@ pub const MAX_JOBS: usize = 100;
 /// The most severe incident goes first, of two the older one.
 pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<UnsignedJob> {
     let index = Index::of(s);
-    let mut pass = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
+    let mut pass = safety::Pass::of(s, storms::survey(s, now), now);
     let mut checker = Checker::new(s, now);
     let mut candidates: Vec<&Versioned<Incident>> = s
         .incidents
         .iter()
         .filter(|i| i.doc.state == IncidentState::Open && i.doc.plan_id.is_some() && !index.at_work(i.doc.id))
         .collect();
-    candidates.sort_by_key(|i| (i.doc.severity, i.doc.created_at, i.doc.id));
+    candidates.sort_by_key(|i| safety::turn(&i.doc));
     let mut unsigned = Vec::new();
     let mut made: Vec<Versioned<Job>> = Vec::new();
     for incident in candidates {
@@ -42,7 +42,7 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
         };
         let id = job.changes.jobs.first().map(|job| job.doc.id);
         if let Some((plan, id)) = incident.doc.plan_id.and_then(|id| s.plan(id)).zip(id) {
-            pass.room.take(plan, id);
+            pass.take(plan, id, s);
         }
         made.extend(job.changes.jobs.clone());
         unsigned.push(job);
@@ -53,7 +53,7 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
 fn consider(
     incident: &Versioned<Incident>,
     s: &Snapshot<'_>,
-    (pass, checker): (&safety::Pass, &mut Checker<'_>),
+    (pass, checker): (&safety::Pass<'_>, &mut Checker<'_>),
     epoch: u64,
     now: Timestamp,
     ids: &mut dyn IdSource,
@@ -89,6 +89,7 @@ fn consider(
     }
     let mut after = incident.doc.clone();
     after.job_id = Some(id);
+    after.held.clear();
     after.next_attempt_at = None;
     transition(
         &mut after,

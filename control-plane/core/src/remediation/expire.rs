@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::IncidentId;
 
+use super::clock;
 use super::index::Index;
 use super::record::{Record, transition};
 use super::report::record_failed_attempt;
-use crate::model::{ApprovalState, ChangeSet, IncidentState, Job, JobState};
+use crate::model::{ApprovalState, ChangeSet, IncidentState, Job, JobState, Versioned};
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
 
@@ -20,7 +21,17 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
     for incident in s.incidents.iter().filter(|i| i.doc.is_open()) {
         let id = incident.doc.id;
         let mut after = incident.doc.clone();
+        if clock::wait_is_absurd(&after, s.settings, now) {
+            after.next_attempt_at = None;
+            after.note(now, "its wait was set by a clock that was ahead, and is over");
+        }
         for approval in index.approvals(id) {
+            if let Some(doc) =
+                clock::shortened(&approval.doc, s.settings, now).filter(|_| approval.doc.is_live())
+            {
+                record.changes.approvals.push(Versioned { version: approval.version, doc });
+                continue;
+            }
             if !approval.doc.is_live() || now < approval.doc.expires_at {
                 continue;
             }
@@ -38,6 +49,10 @@ pub fn expire(s: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
             }
         }
         for job in index.jobs(id) {
+            if let Some(moved) = clock::drawn_back(&job.doc, now) {
+                record.job(job, moved);
+                continue;
+            }
             let Some((state, reason)) = given_up(s, &job.doc, now) else { continue };
             let mut gone = job.doc.clone();
             gone.state = state;
@@ -70,6 +85,10 @@ fn orphans(s: &Snapshot<'_>, record: &mut Record, now: Timestamp) {
     let open: BTreeSet<IncidentId> =
         s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| i.doc.id).collect();
     for job in s.jobs.iter().filter(|j| !open.contains(&j.doc.incident_id)) {
+        if let Some(moved) = clock::drawn_back(&job.doc, now) {
+            record.job(job, moved);
+            continue;
+        }
         let Some((state, reason)) = given_up(s, &job.doc, now) else { continue };
         let mut gone = job.doc.clone();
         gone.state = state;

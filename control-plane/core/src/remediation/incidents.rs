@@ -26,15 +26,8 @@ pub const MAX_OPEN: usize = 10_000;
 
 /// Opens, updates and resolves incidents, storms included.
 pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
-    let mut known: BTreeMap<(Scope, IncidentKind), bool> = BTreeMap::new();
-    let mut is_known = |scope: &Scope, kind: IncidentKind| {
-        let look = || s.known(scope, causes::of(kind).needs()).is_ok();
-        *known.entry((scope.clone(), kind)).or_insert_with(look)
-    };
-    // What is not due yet explains nothing either.
-    let due = s.assessment.findings().filter(|f| causes::of(f.kind).is_due(s, &f.object, &f.scope, now));
-    let mut diagnoses = correlate::diagnose(s.world, due);
-    diagnoses.retain(|d| is_known(&d.scope, d.kind));
+    let mut known = Known::default();
+    let diagnoses = due(s, now);
     let open: BTreeMap<&str, &Versioned<Incident>> =
         s.incidents.iter().filter(|i| i.doc.is_open()).map(|i| (i.doc.key.as_str(), i)).collect();
 
@@ -70,7 +63,7 @@ pub fn incidents(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Ch
             incident.doc.plan_id.and_then(|id| index.plan(id)).is_some_and(|p| p.requested_by != NIMBUS);
         if ordered
             || !quiet
-            || !is_known(&incident.doc.scope, incident.doc.kind)
+            || !known.of(s, &incident.doc.scope, incident.doc.kind)
             || index.at_work(incident.doc.id)
         {
             continue;
@@ -120,6 +113,27 @@ fn note_quiet(s: &Snapshot<'_>, record: &mut Record, incident: &Versioned<Incide
         after.object_gone_at = None;
     }
     record.incident(incident, after);
+}
+
+/// Which parts of the world are known well enough for which cause; looked up once for a pass.
+#[derive(Default)]
+struct Known(BTreeMap<(Scope, IncidentKind), bool>);
+
+impl Known {
+    fn of(&mut self, s: &Snapshot<'_>, scope: &Scope, kind: IncidentKind) -> bool {
+        let look = || s.known(scope, causes::of(kind).needs()).is_ok();
+        *self.0.entry((scope.clone(), kind)).or_insert_with(look)
+    }
+}
+
+/// What is to be an incident now.
+pub(super) fn due(s: &Snapshot<'_>, now: Timestamp) -> Vec<Diagnosis> {
+    let mut known = Known::default();
+    // What is not due yet explains nothing either.
+    let due = s.assessment.findings().filter(|f| causes::of(f.kind).is_due(s, &f.object, &f.scope, now));
+    let mut diagnoses = correlate::diagnose(s.world, due);
+    diagnoses.retain(|d| known.of(s, &d.scope, d.kind));
+    diagnoses
 }
 
 /// Will nothing be heard of this part of the world ever again? A host is known by its agent; a cluster may get another

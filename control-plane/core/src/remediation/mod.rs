@@ -9,10 +9,13 @@
 //! Every function is level-triggered: it looks at what is, not at what happened, so running it again changes
 //! nothing, and running it after a crash continues where the stored documents are.
 
+mod bounds;
+mod clock;
 mod decide;
 mod decide_error;
 mod dispatch;
 mod expire;
+mod held;
 mod incidents;
 mod index;
 mod operator;
@@ -31,6 +34,9 @@ use nimbus_protocol::v1;
 
 pub use crate::approval::{Answer, Decision};
 use crate::model::{ChangeSet, Job, JobState, Versioned};
+pub use crate::safety::{Pace, paces};
+pub use bounds::{BoundKind, BoundReached, bounds};
+pub use clock::jumped;
 pub use decide::decide;
 pub use decide_error::DecideError;
 pub use dispatch::{MAX_JOBS, dispatch};

@@ -84,6 +84,7 @@ pub fn ask_again(incident: &Versioned<Incident>, by: &str, now: Timestamp) -> Re
     let mut after = doc.clone();
     after.denied_digest = None;
     after.failed_digest = None;
+    after.held.clear();
     transition(&mut after, IncidentState::Open, &format!("{by} wants to be asked again"), now);
     record.audit_by(by, "incident.reconsidered", &after.id, &after.cluster, "the denial is taken back");
     record.incident(incident, after);

@@ -7,6 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 
+use super::held;
 use super::index::Index;
 use super::record::{Record, transition};
 use super::storms;
@@ -14,7 +15,7 @@ use crate::approval::{self, SUPERSEDED};
 use crate::check::Checker;
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
 use crate::remedies::{self, Consent, NIMBUS, Proposal};
-use crate::safety::{self, Blocked, Room};
+use crate::safety::{self, Blocked};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 use crate::{causes, check};
@@ -28,13 +29,13 @@ const QUIET: SignedDuration = SignedDuration::from_secs(10);
 /// Plans remedies, asks for approvals, says why nothing is done.
 pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> ChangeSet {
     let index = Index::of(s);
-    let mut shared = safety::Pass { storms: storms::survey(s, now), room: Room::of(s) };
+    let mut shared = safety::Pass::of(s, storms::survey(s, now), now);
     let mut checker = Checker::new(s, now);
     let mut record = Record::new(now);
-    // The first one found comes first, also where only one of several may hold a node back.
-    let mut order: Vec<&Versioned<Incident>> = s.incidents.iter().collect();
-    order.sort_by_key(|incident| (incident.doc.created_at, incident.doc.id));
-    for incident in order {
+    // In the order of dispatch: whoever takes the room that is left says so, and the others that they wait.
+    let mut incidents: Vec<&Versioned<Incident>> = s.incidents.iter().collect();
+    incidents.sort_by_key(|incident| safety::turn(&incident.doc));
+    for incident in incidents {
         let doc = &incident.doc;
         let left_alone = match doc.state {
             IncidentState::Resolved | IncidentState::Silenced => true,
@@ -62,7 +63,7 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
         pass.run(ids);
         let (after, made) = (pass.after, pass.made);
         let in_force = after.plan_id.and_then(|id| made.as_ref().or_else(|| index.plan(id)));
-        shared.room.plan(&after, in_force);
+        shared.plan(&after, in_force);
         record.incident(incident, after);
     }
     record.changes
@@ -72,7 +73,7 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
 struct Pass<'p, 's> {
     s: &'p Snapshot<'s>,
     index: &'p Index<'p>,
-    shared: &'p mut safety::Pass,
+    shared: &'p mut safety::Pass<'s>,
     checker: &'p mut Checker<'s>,
     now: Timestamp,
     record: &'p mut Record,
@@ -86,10 +87,7 @@ impl<'p> Pass<'p, '_> {
         if let Err(unknown) = self.s.known(&self.after.scope, causes::of(self.after.kind).needs()) {
             // Neither planned nor resolved from what is not known; what a person was asked stays asked.
             if self.after.state == IncidentState::Open {
-                self.transition(
-                    IncidentState::Open,
-                    &format!("{unknown}; nothing is planned or resolved from it"),
-                );
+                self.wait(&format!("{unknown}; nothing is planned or resolved from it"));
             }
             return;
         }
@@ -103,11 +101,11 @@ impl<'p> Pass<'p, '_> {
         match remedies::propose(&self.after, self.s) {
             Proposal::Wait(reason) => {
                 self.drop_plan(&reason);
-                self.transition(IncidentState::Open, &reason);
+                self.hold(&reason);
             }
             Proposal::Recommend(reason) => {
                 self.drop_plan(&reason);
-                self.transition(IncidentState::Escalated, &reason);
+                self.escalate(&reason);
             }
             Proposal::Act(kind, draft) => {
                 let needs_approval = remedies::of(kind).consent() != Consent::Rule;
@@ -136,7 +134,7 @@ impl<'p> Pass<'p, '_> {
         let reason = format!("{} changed again; planned anew not before {next:.0}", self.after.object.name());
         self.drop_plan(&reason);
         self.after.next_attempt_at = Some(next);
-        self.transition(IncidentState::Open, &reason);
+        self.wait(&reason);
         true
     }
 
@@ -165,12 +163,11 @@ impl<'p> Pass<'p, '_> {
         let blocked = safety::review(plan, &self.after, self.s, self.shared, self.now);
         if let Some(Blocked::AttemptsExhausted(reason)) = &blocked {
             self.expire_approvals(reason);
-            self.transition(IncidentState::Escalated, reason);
+            self.escalate(reason);
         } else if plan.needs_approval {
             self.ask(plan, blocked.as_ref(), ids);
         } else {
-            let reason = self.next_step(plan, &format!("planned: {}", plan.summary), blocked.as_ref());
-            self.transition(IncidentState::Open, &reason);
+            self.next_step(plan, &format!("planned: {}", plan.summary), blocked.as_ref());
         }
     }
 
@@ -180,12 +177,11 @@ impl<'p> Pass<'p, '_> {
         if let Some(approval) = live.filter(|a| a.covers(&plan.digest, self.now)) {
             self.after.approval_id = Some(approval.id);
             let by = approval.decided_by.clone().unwrap_or_default();
-            let reason = self.next_step(plan, &format!("approved by {by}"), blocked);
-            self.transition(IncidentState::Open, &reason);
+            self.next_step(plan, &format!("approved by {by}"), blocked);
         } else if let Some(Blocked::NeedsOperator(reason)) = blocked {
             // Nobody is asked to approve what could not be done anyway.
             self.expire_approvals(reason);
-            self.transition(IncidentState::Open, reason);
+            self.hold(reason);
         } else if let Some(approval) = live {
             self.wait_for(approval, plan);
         } else {
@@ -204,19 +200,22 @@ impl<'p> Pass<'p, '_> {
     }
 
     /// What comes next for a plan that needs nobody's word (any more).
-    fn next_step(&mut self, plan: &Plan, why: &str, blocked: Option<&Blocked>) -> String {
-        if let Some(blocked) = blocked {
-            return match blocked {
-                Blocked::NeedsOperator(reason) => reason.clone(),
-                Blocked::Temporary(reason) | Blocked::AttemptsExhausted(reason) => format!("{why}; {reason}"),
-            };
+    fn next_step(&mut self, plan: &Plan, why: &str, blocked: Option<&Blocked>) {
+        match blocked {
+            None => {}
+            Some(Blocked::NeedsOperator(reason)) => return self.hold(reason),
+            Some(Blocked::Temporary(reason) | Blocked::AttemptsExhausted(reason)) => {
+                return self.wait(&format!("{why}; {reason}"));
+            }
         }
         // At this moment the container may run between two crashes; then the next pass tells. That the incident
         // stood elsewhere before this pass (invariant 10) is being changed right here.
         let violations = self.checker.check(plan, self.s);
-        match violations.iter().find(|violation| violation.invariant != 10) {
-            Some(violation) => format!("{why}; not yet: {}", violation.text),
-            None => format!("{why}; the job is next"),
+        if let Some(violation) = violations.iter().find(|violation| violation.invariant != 10) {
+            self.wait(&format!("{why}; not yet: {}", violation.text));
+        } else {
+            self.shared.next(plan, self.s);
+            self.wait(&format!("{why}; the job is next"));
         }
     }
 
@@ -237,8 +236,7 @@ impl<'p> Pass<'p, '_> {
             return false;
         }
         let blocked = safety::review(plan, &self.after, self.s, self.shared, self.now);
-        let reason = self.next_step(plan, &format!("asked for by {}", plan.requested_by), blocked.as_ref());
-        self.transition(IncidentState::Open, &reason);
+        self.next_step(plan, &format!("asked for by {}", plan.requested_by), blocked.as_ref());
         true
     }
 
@@ -267,16 +265,28 @@ impl<'p> Pass<'p, '_> {
         }
     }
 
-    fn transition(&mut self, state: IncidentState, reason: &str) {
-        if (self.after.state, self.after.reason.as_str()) == (state, reason) {
-            return;
+    /// It waits for what comes by itself: said in the incident, and no decision.
+    fn wait(&mut self, reason: &str) {
+        transition(&mut self.after, IncidentState::Open, reason, self.now);
+    }
+
+    /// Nimbus refrains: a row when that begins.
+    fn hold(&mut self, reason: &str) {
+        let already = self.after.state == IncidentState::Open && self.after.reason == reason;
+        self.wait(reason);
+        if !already && held::begins(&mut self.after, reason) {
+            self.record.audit("incident.held", &self.after.id, &self.after.cluster, reason);
         }
-        transition(&mut self.after, state, reason, self.now);
-        // That something is not known comes and goes with a connection; it is no decision.
-        if !reason.starts_with("unknown") {
-            let action =
-                if state == IncidentState::Escalated { "incident.escalated" } else { "incident.held" };
-            self.record.audit(action, &self.after.id, &self.after.cluster, reason);
+    }
+
+    /// Nimbus goes no further by itself: a row when that begins.
+    fn escalate(&mut self, reason: &str) {
+        let already = self.after.state == IncidentState::Escalated;
+        transition(&mut self.after, IncidentState::Escalated, reason, self.now);
+        let news = held::begins(&mut self.after, reason);
+        // Past the bound of what is noted, that a person is asked is on record all the same.
+        if news || (!already && self.after.held.len() >= held::MAX_HELD) {
+            self.record.audit("incident.escalated", &self.after.id, &self.after.cluster, reason);
         }
     }
 }

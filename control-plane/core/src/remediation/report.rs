@@ -12,7 +12,7 @@ use super::record::{Record, transition};
 use super::resolution;
 use crate::causes::{self, Agreement};
 use crate::model::{Approval, ChangeSet, Incident, IncidentState, Job, JobState, Versioned};
-use crate::safety::{self, Attempts, Subject};
+use crate::safety::{self, Attempts, Subject, Tried};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 
@@ -22,8 +22,9 @@ const MAX_TEXT: usize = 1_000;
 const MAX_EVIDENCE: usize = 20;
 
 /// Refusals by which the agent says that this very job came too late or too early, or from a control plane that
-/// was restarted since: nothing was done and nothing is wrong with the plan, so its approval stands.
-const APPROVAL_STANDS: [&str; 3] = ["stale_epoch", "expired", "not_yet_valid"];
+/// was restarted since, or as one too many in this hour: nothing was done and nothing is wrong with the plan, so its
+/// approval stands.
+const APPROVAL_STANDS: [&str; 4] = ["stale_epoch", "expired", "not_yet_valid", "hourly_budget"];
 
 /// The refusal of an eviction that was asked for as a dry run: it may be allowed any moment.
 const EVICTION_REFUSED: &str = "eviction_refused";
@@ -126,7 +127,10 @@ fn may_still_refuse(state: JobState, code: &str) -> bool {
     match state {
         JobState::Pending | JobState::Dispatched | JobState::Expired => true,
         JobState::Running => {
-            matches!(code, "precondition_failed" | "policy_forbids" | "expired" | "stale_epoch")
+            matches!(
+                code,
+                "precondition_failed" | "policy_forbids" | "hourly_budget" | "expired" | "stale_epoch"
+            )
         }
         JobState::Succeeded
         | JobState::Failed
@@ -242,7 +246,7 @@ pub(super) fn record_failed_attempt(s: &Snapshot<'_>, after: &mut Incident, job:
     after.attempts = made(s, after, job);
     after.plan_id = None;
     after.approval_id = None;
-    let before = Attempts::on(&Subject::of_job(job), job.approval_id.is_some(), s);
+    let before = Attempts::on(&Subject::of_job(job), job.approval_id.is_some(), &Tried::of(s));
     let nth = before.jobs.iter().filter(|j| j.id != job.id).count() + 1;
     let nth = u32::try_from(nth).unwrap_or(u32::MAX);
     let most = s.settings.attempts;

@@ -91,7 +91,7 @@ pub(super) fn count_attempts_again(
     let subject = Subject::of_incident(incident);
     let reset = crate::settings::millis(s.settings.reset_after_ms);
     for job in s.jobs {
-        let too_short = job.doc.attempts_reset_at.is_some_and(|at| now < later(at, reset));
+        let too_short = job.doc.attempts_reset_at.is_some_and(|at| at <= now && now < later(at, reset));
         let seen = record.changes.jobs.iter().any(|j| j.doc.id == job.doc.id);
         if too_short && !seen && Subject::of_job(&job.doc) == subject {
             let mut counts = job.doc.clone();

@@ -37,7 +37,8 @@ fn rages(snapshot: &Snapshot<'_>, cluster: &str, now: Timestamp) -> Option<Strin
 /// How many of these incidents were opened within the window.
 fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, now: Timestamp) -> u64 {
     let since = earlier(now, SignedDuration::from_secs(s.settings.storm.window_s.into()));
-    incidents.filter(|i| i.kind != IncidentKind::Storm && i.created_at > since).count() as u64
+    let recent = |i: &&Incident| i.created_at > since && i.created_at <= now;
+    incidents.filter(|i| i.kind != IncidentKind::Storm).filter(recent).count() as u64
 }
 
 /// Opens, updates and closes the storm incident of each cluster that is known. Runs after the other incidents of

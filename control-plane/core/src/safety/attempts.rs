@@ -4,6 +4,8 @@
 //! `reset_after_ms`: [`Job::attempts_reset_at`] is set when its incident is resolved, and taken back when the workload is
 //! in trouble again before that time has passed (see `remediation`).
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::model::{Incident, Job, JobState, ObjectRef, Plan, Scope, Workload};
@@ -40,6 +42,21 @@ impl Subject {
     }
 }
 
+/// The jobs of a snapshot by what they were tried on; made once for a pass, so that a pass over many plans stays linear.
+#[derive(Debug)]
+pub struct Tried<'a>(BTreeMap<Subject, Vec<&'a Job>>);
+
+impl<'a> Tried<'a> {
+    /// Those of this snapshot.
+    pub fn of(snapshot: &Snapshot<'a>) -> Self {
+        let mut tried: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for job in snapshot.all_jobs() {
+            tried.entry(Subject::of_job(job)).or_default().push(job);
+        }
+        Self(tried)
+    }
+}
+
 /// What was tried on a subject, oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct Attempts<'a> {
@@ -48,29 +65,29 @@ pub struct Attempts<'a> {
 }
 
 impl<'a> Attempts<'a> {
-    /// Those on `subject` in the snapshot.
+    /// Those on `subject`.
     ///
     /// A refused job did nothing and does not count. With `approved`, the next one needs an operator's approval anyway:
     /// then what helped does not count either, only what did not.
-    pub fn on(subject: &Subject, approved: bool, snapshot: &Snapshot<'a>) -> Self {
+    pub fn on(subject: &Subject, approved: bool, tried: &Tried<'a>) -> Self {
         let counts = |job: &&Job| {
             job.attempts_reset_at.is_none()
-                && &Subject::of_job(job) == subject
                 && match job.state {
                     JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired => true,
                     JobState::Succeeded => !approved,
                     JobState::Refused | JobState::Pending | JobState::Dispatched | JobState::Running => false,
                 }
         };
-        let mut jobs: Vec<&Job> = snapshot.all_jobs().filter(counts).collect();
+        let mut jobs: Vec<&Job> =
+            tried.0.get(subject).into_iter().flatten().copied().filter(counts).collect();
         jobs.sort_by_key(|job| (ended(job), job.id));
         Self { jobs }
     }
 
     /// Those that count against a plan. What a person orders is another thing than what was tried by itself: only what was
     /// ordered before counts against it.
-    pub fn before(plan: &Plan, snapshot: &Snapshot<'a>) -> Self {
-        let mut attempts = Self::on(&Subject::of_plan(plan), !super::is_automatic(plan), snapshot);
+    pub fn before(plan: &Plan, tried: &Tried<'a>) -> Self {
+        let mut attempts = Self::on(&Subject::of_plan(plan), !super::is_automatic(plan), tried);
         if let Some(action) =
             plan.action.kind().filter(|action| remedies::of(*action).consent() == Consent::Command)
         {
@@ -84,10 +101,11 @@ impl<'a> Attempts<'a> {
         u32::try_from(self.jobs.len()).unwrap_or(u32::MAX)
     }
 
-    /// Not before this moment is the next one made; `None` when none was made yet.
-    pub fn next_at(&self, settings: &Settings) -> Option<Timestamp> {
-        let last = self.jobs.last()?;
-        Some(later(ended(last), settings.backoff(self.count())))
+    /// Not before this moment is the next one made; `None` when none was made yet, or when the last one is dated later than
+    /// now: a clock was ahead then, and how long ago it was is not known.
+    pub fn next_at(&self, settings: &Settings, now: Timestamp) -> Option<Timestamp> {
+        let last = ended(self.jobs.last()?);
+        (last <= now).then(|| later(last, settings.backoff(self.count())))
     }
 
     /// What was tried, for the person who is asked next.

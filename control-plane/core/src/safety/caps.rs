@@ -52,6 +52,11 @@ impl Room {
         self.holds.take(plan, job);
     }
 
+    /// A plan is the next to go out, and has no job yet: it counts against the caps.
+    pub(crate) fn reserve(&mut self, plan: &Plan) {
+        self.occupied.push(of_plan(plan));
+    }
+
     /// The plan in force of an incident is this one from now on.
     pub(crate) fn plan(&mut self, incident: &Incident, plan: Option<&Plan>) {
         self.holds.plan(incident, plan);

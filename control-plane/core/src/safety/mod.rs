@@ -1,5 +1,5 @@
 //! The planner's safety review, which decides whether a plan may be dispatched now: enabling, the agent's policy,
-//! storms, attempts and caps.
+//! storms, attempts, caps and the agent's hourly budget.
 //!
 //! What holds a plan back is said in words that tell what to do. The judgement is repeated before each dispatch,
 //! and independently by `check`.
@@ -7,10 +7,12 @@
 pub mod attempts;
 mod caps;
 mod holds;
+mod hours;
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use nimbus_protocol::ids::JobId;
 
 use crate::causes::storm;
 use crate::model::{ActionKind, Agent, Incident, Plan, Scope};
@@ -18,18 +20,60 @@ use crate::remedies::{self, NIMBUS};
 use crate::snapshot::Snapshot;
 
 pub(crate) use attempts::refusals;
-pub use attempts::{Attempts, Subject};
+pub use attempts::{Attempts, Subject, Tried};
 pub(crate) use caps::Room;
+pub(crate) use hours::Hours;
+pub use hours::{Pace, paces};
 
 /// By cluster UID why nothing automatic runs there now.
 pub(crate) type Storms = BTreeMap<String, String>;
 
 /// What is looked up once for a pass over many plans.
-pub(crate) struct Pass {
+pub(crate) struct Pass<'a> {
     /// The storms that rage now.
-    pub(crate) storms: Storms,
+    storms: Storms,
     /// What the jobs in flight occupy.
-    pub(crate) room: Room,
+    room: Room,
+    /// What each agent has had of its hourly budget.
+    hours: Hours,
+    /// What was tried, by what it was tried on.
+    tried: Tried<'a>,
+}
+
+impl<'a> Pass<'a> {
+    /// A pass over the plans of this snapshot, with these storms.
+    pub(crate) fn of(snapshot: &Snapshot<'a>, storms: Storms, now: Timestamp) -> Self {
+        let (room, hours, tried) = (Room::of(snapshot), Hours::of(snapshot, now), Tried::of(snapshot));
+        Self { storms, room, hours, tried }
+    }
+
+    /// This job of a plan goes out: it counts against the caps and the agent's hour from now on.
+    pub(crate) fn take(&mut self, plan: &Plan, job: JobId, snapshot: &Snapshot<'_>) {
+        self.room.take(plan, job);
+        self.had_one_more(plan, snapshot);
+    }
+
+    /// A plan is the next to go out: those behind it wait.
+    pub(crate) fn next(&mut self, plan: &Plan, snapshot: &Snapshot<'_>) {
+        self.room.reserve(plan);
+        self.had_one_more(plan, snapshot);
+    }
+
+    /// The plan in force of an incident is this one from now on.
+    pub(crate) fn plan(&mut self, incident: &Incident, plan: Option<&Plan>) {
+        self.room.plan(incident, plan);
+    }
+
+    fn had_one_more(&mut self, plan: &Plan, snapshot: &Snapshot<'_>) {
+        if let Ok(agent) = snapshot.actor(&plan.scope) {
+            self.hours.take(agent.id);
+        }
+    }
+}
+
+/// Whose turn it is first, of incidents that wait for room: the most severe, of two the older one.
+pub(crate) fn turn(incident: &Incident) -> impl Ord + use<> {
+    (incident.severity, incident.created_at, incident.id)
 }
 
 /// What holds a plan back.
@@ -70,7 +114,7 @@ pub(crate) fn review(
     plan: &Plan,
     incident: &Incident,
     snapshot: &Snapshot<'_>,
-    pass: &Pass,
+    pass: &Pass<'_>,
     now: Timestamp,
 ) -> Option<Blocked> {
     let scope = &plan.scope;
@@ -80,15 +124,19 @@ pub(crate) fn review(
         return Some(Blocked::NeedsOperator(text.to_owned()));
     };
     enabled(action, scope, snapshot)
-        .or_else(|| exhausted(plan, incident, snapshot))
+        .or_else(|| exhausted(plan, incident, snapshot, &pass.tried))
         .or_else(|| snapshot.known(scope, remedies::of(action).needs(incident)).err().map(Blocked::Temporary))
         .or_else(|| match snapshot.actor(scope) {
             Ok(agent) => allowed(action, agent),
             Err(reason) => Some(Blocked::Temporary(reason)),
         })
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
-        .or_else(|| back_off(plan, incident, snapshot, now))
+        .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
         .or_else(|| pass.room.full(plan, incident, &snapshot.settings.caps).map(Blocked::Temporary))
+        .or_else(|| {
+            let agent = snapshot.actor(scope).ok()?;
+            pass.hours.full(agent).map(Blocked::Temporary)
+        })
 }
 
 fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option<Blocked> {
@@ -106,7 +154,7 @@ fn enabled(action: ActionKind, scope: &Scope, snapshot: &Snapshot<'_>) -> Option
 pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Result<(), String> {
     let agent = snapshot.actor(&plan.scope)?;
     let not_allowed = || plan.action.kind().and_then(|action| allowed(action, agent));
-    match exhausted(plan, incident, snapshot).or_else(not_allowed) {
+    match exhausted(plan, incident, snapshot, &Tried::of(snapshot)).or_else(not_allowed) {
         Some(Blocked::NeedsOperator(why) | Blocked::Temporary(why) | Blocked::AttemptsExhausted(why)) => {
             Err(why)
         }
@@ -124,8 +172,13 @@ fn allowed(action: ActionKind, agent: &Agent) -> Option<Blocked> {
     )))
 }
 
-fn exhausted(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) -> Option<Blocked> {
-    let attempts = Attempts::before(plan, snapshot);
+fn exhausted(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    tried: &Tried<'_>,
+) -> Option<Blocked> {
+    let attempts = Attempts::before(plan, tried);
     let most = snapshot.settings.attempts;
     // The incident remembers what the jobs in the snapshot no longer show.
     let made = if is_automatic(plan) { attempts.count().max(incident.attempts) } else { attempts.count() };
@@ -149,8 +202,14 @@ fn blocked_by_storm(plan: &Plan, snapshot: &Snapshot<'_>, storms: &Storms) -> Op
     storms.get(uid).cloned().or(unknown).map(Blocked::Temporary)
 }
 
-fn back_off(plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>, now: Timestamp) -> Option<Blocked> {
-    let attempts = Attempts::before(plan, snapshot);
-    let next = attempts.next_at(snapshot.settings).max(incident.next_attempt_at)?;
+fn back_off(
+    plan: &Plan,
+    incident: &Incident,
+    snapshot: &Snapshot<'_>,
+    tried: &Tried<'_>,
+    now: Timestamp,
+) -> Option<Blocked> {
+    let attempts = Attempts::before(plan, tried);
+    let next = attempts.next_at(snapshot.settings, now).max(incident.next_attempt_at)?;
     (now < next).then(|| Blocked::Temporary(format!("waits until {next:.0} before the next attempt")))
 }

@@ -12,6 +12,7 @@ use nimbus_protocol::v1::{self, JobReport, job_report::Phase, observation::Body}
 use nimbus_protocol::{to_micros, v1::Observation};
 
 use super::{at, objects};
+use crate::assessment::Assessment;
 use crate::audit;
 use crate::causes;
 use crate::check;
@@ -33,6 +34,36 @@ impl IdSource for Counter {
 }
 
 type Table<T> = BTreeMap<String, Versioned<T>>;
+
+/// What a snapshot borrows.
+struct Documents {
+    assessment: Assessment,
+    agents: Vec<Versioned<Agent>>,
+    clusters: Vec<Versioned<Cluster>>,
+    incidents: Vec<Versioned<Incident>>,
+    plans: Vec<Versioned<Plan>>,
+    approvals: Vec<Versioned<Approval>>,
+    jobs: Vec<Versioned<Job>>,
+}
+
+impl Documents {
+    fn snapshot<'a>(&'a self, lab: &'a Lab) -> Snapshot<'a> {
+        Snapshot {
+            now: lab.now,
+            world: &lab.world,
+            assessment: &self.assessment,
+            agents: &self.agents,
+            clusters: &self.clusters,
+            incidents: &self.incidents,
+            plans: &self.plans,
+            approvals: &self.approvals,
+            jobs: &self.jobs,
+            unstored_jobs: &[],
+            connected: &lab.connected,
+            settings: &lab.settings,
+        }
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(crate) struct Lab {
@@ -71,6 +102,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         leading: true,
         lease_term: 1,
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
+        jobs_per_hour: None,
         roots: Vec::new(),
         problems: Vec::new(),
         dropped: 0,
@@ -166,30 +198,39 @@ impl Lab {
         self.now += SignedDuration::from_secs(seconds);
     }
 
-    /// What a decision sees now. Tests are short: what the snapshot borrows is leaked.
+    /// What a decision sees now, for as long as a test keeps it: what the snapshot borrows is leaked. Scenes of many
+    /// documents use [`Self::look`].
     pub(crate) fn snapshot(&self) -> Snapshot<'_> {
-        fn keep<T>(all: impl Iterator<Item = T>) -> &'static [T] {
-            Box::leak(all.collect::<Vec<_>>().into_boxed_slice())
-        }
+        let seen: &'static Documents = Box::leak(Box::new(self.documents()));
+        seen.snapshot(self)
+    }
+
+    /// Hands over what a decision sees now.
+    pub(crate) fn look<R>(&self, decide: impl FnOnce(&Snapshot<'_>) -> R) -> R {
+        let seen = self.documents();
+        decide(&seen.snapshot(self))
+    }
+
+    fn documents(&self) -> Documents {
         let open = || self.incidents.values().filter(|i| i.doc.is_open());
         let ids: BTreeSet<_> = open().map(|i| i.doc.id).collect();
         let since = self.settings.jobs_since(self.now);
         let recent = |j: &&Versioned<Job>| {
             !j.doc.state.is_final() || j.doc.finished_at.is_none_or(|finished| finished >= since)
         };
-        Snapshot {
-            now: self.now,
-            world: &self.world,
-            assessment: Box::leak(Box::new(causes::assess(&self.world, &self.settings))),
-            agents: keep(self.agents.values().cloned()),
-            clusters: keep(self.clusters.values().cloned()),
-            plans: keep(self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned()),
-            approvals: keep(self.approvals.values().filter(|a| ids.contains(&a.doc.incident_id)).cloned()),
-            incidents: keep(open().cloned()),
-            jobs: keep(self.jobs.values().filter(recent).cloned()),
-            unstored_jobs: &[],
-            connected: &self.connected,
-            settings: &self.settings,
+        Documents {
+            assessment: causes::assess(&self.world, &self.settings),
+            agents: self.agents.values().cloned().collect(),
+            clusters: self.clusters.values().cloned().collect(),
+            plans: self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned().collect(),
+            approvals: self
+                .approvals
+                .values()
+                .filter(|a| ids.contains(&a.doc.incident_id))
+                .cloned()
+                .collect(),
+            incidents: open().cloned().collect(),
+            jobs: self.jobs.values().filter(recent).cloned().collect(),
         }
     }
 
@@ -219,32 +260,32 @@ impl Lab {
 
     pub(crate) fn diagnose(&mut self) -> bool {
         let mut ids = self.ids.clone();
-        let changes = remediation::incidents(&self.snapshot(), self.now, &mut ids);
+        let changes = self.look(|s| remediation::incidents(s, self.now, &mut ids));
         self.ids = ids;
         self.commit(changes)
     }
 
     pub(crate) fn plan(&mut self) -> bool {
         let mut ids = self.ids.clone();
-        let changes = remediation::plans(&self.snapshot(), self.now, &mut ids);
+        let changes = self.look(|s| remediation::plans(s, self.now, &mut ids));
         self.ids = ids;
         self.commit(changes)
     }
 
     pub(crate) fn expire(&mut self) -> bool {
-        let changes = remediation::expire(&self.snapshot(), self.now);
+        let changes = self.look(|s| remediation::expire(s, self.now));
         self.commit(changes)
     }
 
     /// Dispatches, with `check` as the checker of every order; commits and marks each as sent.
     pub(crate) fn dispatch(&mut self) -> Vec<v1::Job> {
         let mut ids = self.ids.clone();
-        let orders = remediation::dispatch(&self.snapshot(), 7, self.now, &mut ids);
+        let orders = self.look(|s| remediation::dispatch(s, 7, self.now, &mut ids));
         self.ids = ids;
         let mut jobs = Vec::new();
         for order in orders {
             let plan = self.plan_of(&order.changes.jobs[0].doc).clone();
-            assert_eq!(check::check(&plan, &self.snapshot(), self.now), [], "{}", plan.summary);
+            assert_eq!(self.look(|s| check::check(&plan, s, self.now)), [], "{}", plan.summary);
             assert!(order.changes.audit.iter().any(|row| row.action == "job.signed"));
             let id = order.changes.jobs[0].doc.id.to_string();
             self.commit(order.changes);
@@ -282,7 +323,7 @@ impl Lab {
             ..Default::default()
         };
         let agent = job.agent_id.parse().unwrap();
-        let changes = remediation::report(&self.snapshot(), agent, &report, self.now);
+        let changes = self.look(|s| remediation::report(s, agent, &report, self.now));
         self.commit(changes)
     }
 

@@ -18,6 +18,37 @@ pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
+/// A pending job of `agent` on a file of its host.
+pub(crate) fn job(agent: nimbus_protocol::ids::AgentId) -> crate::model::Job {
+    use crate::model::{ActionKind, Job, JobState, ObjectRef, Scope};
+    Job {
+        id: format!("job_{:032x}", 1).parse().unwrap(),
+        incident_id: format!("inc_{:032x}", 1).parse().unwrap(),
+        plan_id: format!("pln_{:032x}", 1).parse().unwrap(),
+        plan_digest: String::new(),
+        approval_id: None,
+        agent_id: agent,
+        scope: Scope::Host(agent),
+        cluster: "edge".into(),
+        action: ActionKind::RestoreFile,
+        object: ObjectRef::File { path: "/srv/etc/app.conf".into() },
+        workload: None,
+        state: JobState::Pending,
+        reason: String::new(),
+        evidence: Vec::new(),
+        created_at: at(0),
+        expires_at: at(60),
+        dispatched_at: None,
+        applied_at: None,
+        finished_at: None,
+        verify_ms: 5_000,
+        verify_timeout_ms: 180_000,
+        envelope: String::new(),
+        replacement_uid: None,
+        attempts_reset_at: None,
+    }
+}
+
 /// An order of each kind, with the texts set that the planner and the checker look at.
 pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> Order {
     use nimbus_protocol::ActionKind;

@@ -32,11 +32,7 @@ use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
 pub use bounds::is_cluster_uid;
-<<<<<<< ours
-pub use host::{Attribute, DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
-=======
-pub use host::{DiskSample, FileDrift, HostFacts, HostSample, MAX_FILES, RestoreOutlook};
->>>>>>> theirs
+pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
 pub use inventory::Inventory;
 pub use kube::{
     BatchJob, Container, DaemonSet, Deployment, Node, NodeFacts, Placement, Pod, PodEvent, PodFacts,

@@ -1,6 +1,7 @@
 //! The server's own TLS certificate. It is kept in memory only and issued anew at each start and whenever a third of
 //! its lifetime is left, so that a process that runs for years never presents an expired one.
 
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ pub struct Leaf {
     provider: Arc<CryptoProvider>,
     names: Vec<String>,
     clock: fn() -> Timestamp,
-    current: RwLock<(Timestamp, Arc<CertifiedKey>)>,
+    current: RwLock<(Range<Timestamp>, Arc<CertifiedKey>)>,
 }
 
 impl Leaf {
@@ -42,12 +43,12 @@ impl Leaf {
         let now = (self.clock)();
         {
             let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-            if now < current.0 {
+            if current.0.contains(&now) {
                 return Arc::clone(&current.1);
             }
         }
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        if now >= current.0 {
+        if !current.0.contains(&now) {
             match issue(&self.authority, &self.provider, &self.names, now) {
                 Ok(next) => *current = next,
                 Err(error) => tracing::error!(%error, "the server certificate could not be renewed"),
@@ -57,18 +58,19 @@ impl Leaf {
     }
 }
 
-/// The certificate, and when to make the next one.
+/// The certificate, and when it is the one to present: from when it was made, so that one that was made while the clock
+/// was ahead is replaced when that is put right, until it is time for the next one.
 fn issue(
     authority: &Authority,
     provider: &CryptoProvider,
     names: &[String],
     now: Timestamp,
-) -> Result<(Timestamp, Arc<CertifiedKey>), CaError> {
+) -> Result<(Range<Timestamp>, Arc<CertifiedKey>), CaError> {
     let (chain, key) = authority.issue_server(names, now)?;
     let certified =
         CertifiedKey::from_der(chain, key, provider).map_err(|error| CaError::Issue(error.to_string()))?;
     let renew_at = now.checked_add(SERVER_LIFETIME * 2 / 3).unwrap_or(Timestamp::MAX);
-    Ok((renew_at, Arc::new(certified)))
+    Ok((now..renew_at, Arc::new(certified)))
 }
 
 impl ResolvesServerCert for Leaf {

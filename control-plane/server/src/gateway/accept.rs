@@ -86,6 +86,7 @@ async fn serve(
         Err(_) => return failed(&gateway, remote, &"no complete handshake in time"),
     };
     if room.is_none() {
+        gateway.app.sessions.refused_for_room(gateway.max_connections, std::time::Instant::now());
         let found = format!("{} open", gateway.max_connections);
         return reject_overloaded(&gateway, &connection, "fewer connections", found).await;
     }

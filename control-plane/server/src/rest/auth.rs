@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use super::caller::Principal;
 use super::error::ApiError;
 use crate::app::App;
+use crate::connections::Place;
 
 /// Paths that are answered without a token.
 pub const OPEN: [&str; 4] = ["/healthz", "/readyz", "/api/v1/version", "/api/v1/openapi.json"];
@@ -27,6 +28,9 @@ pub async fn require_token(State(app): State<Arc<App>>, mut request: Request, ne
     let presented = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let found = if presented.is_some() { "another one" } else { "none" };
     if app.keys.operator.authorises(presented) {
+        if let Some(place) = request.extensions().get::<Place>() {
+            place.trust();
+        }
         request.extensions_mut().insert(Principal::operator());
     } else if !is_open(&request) {
         return ApiError::unauthorized(found).into_response();

@@ -1,6 +1,6 @@
 //! The operator's REST interface: one file for each endpoint, around the decisions of `nimbus-control-core`.
 //!
-//! It decides who may ask ([`auth`]), how much at once ([`limits`]), how a request is read ([`extract`]) and what a
+//! It decides under which names it answers ([`host`]), who may ask ([`auth`]), how much at once ([`limits`]), how a request is read ([`extract`]) and what a
 //! refusal looks like ([`error`]). What is answered is copied from documents ([`view`]); what an order changes is
 //! decided by the core and committed through [`App::commit`]. TLS and the listener belong to the caller.
 //!
@@ -19,6 +19,7 @@ mod drift;
 pub mod error;
 pub mod extract;
 mod health;
+mod host;
 mod incidents;
 mod jobs;
 pub mod limits;
@@ -42,15 +43,26 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::config::Config;
 use error::ApiError;
+use host::Hosts;
 use limits::Limits;
 
-/// Everything that operators can ask of `app`, with the usual limits.
+/// Everything that operators can ask of `app`, with the usual limits, at the addresses and names of `config`.
 ///
 /// Serve it with `into_make_service_with_connect_info::<SocketAddr>()`: without the peer's address `/metrics` needs
 /// the token also on loopback.
-pub fn router(app: Arc<App>) -> Router {
-    limited(app, Limits::default())
+pub fn router(app: Arc<App>, config: &Config) -> Router {
+    at(limited(app, Limits::default()), config)
+}
+
+/// `router`, which over plain HTTP answers only to its own names.
+fn at(router: Router, config: &Config) -> Router {
+    if config.rest_is_tls() {
+        // A client that trusts the certificate has compared the name already.
+        return router;
+    }
+    router.layer(middleware::from_fn_with_state(Arc::new(Hosts::of(config)), host::require_own))
 }
 
 /// As [`router`], with other limits.

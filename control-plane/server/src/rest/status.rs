@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use nimbus_api::{AgentCounts, AgentProblems, ClusterHealth, IncidentCounts, Status, StorageStatus};
+use nimbus_api::{
+    AgentCounts, AgentProblems, BoundReached, ClusterHealth, IncidentCounts, Status, StorageStatus,
+};
 use nimbus_control_core::model::{Agent, ApprovalState, Incident, IncidentKind, IncidentState, Severity};
+use nimbus_control_core::remediation;
 
 use super::error::ApiError;
 use super::extract::{Nothing, Params};
@@ -21,10 +24,13 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
     let fleet = Fleet::read(&app).await?;
     let clusters = clusters(&fleet);
     let agents = agents(&fleet);
+    let checked = app.checked.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
     let storage = StorageStatus {
         kind: if app.store().address().starts_with("sqlite") { "sqlite" } else { "postgresql" }.to_owned(),
         log_position: app.view.stored(),
         log_applied: app.view.applied(),
+        checked_at: checked.at,
+        damage: checked.damage,
     };
     let waiting_for = waiting_for(&app, &fleet, &clusters, &storage);
     let docs = &fleet.docs;
@@ -44,8 +50,34 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         jobs_in_flight: number(in_flight.count()),
         drifted_files: number(drifted.count()),
         clusters,
+        bounds: bounds(&app, &fleet),
+        notices: app.notices.texts(std::time::Instant::now()),
         storage,
     }))
+}
+
+/// The bounds of the decisions, and that of agents at the same time.
+fn bounds(app: &App, fleet: &Fleet) -> Vec<BoundReached> {
+    let reached = app.with_snapshot_as(&fleet.docs, &fleet.connected, |s| remediation::bounds(s, app.now()));
+    let shown = |reached: remediation::BoundReached| BoundReached {
+        kind: reached.kind.as_str().to_owned(),
+        place: reached.place,
+        bound: reached.bound,
+        left_out: reached.left_out,
+        text: reached.text,
+    };
+    let agents = app.sessions.crowded(std::time::Instant::now()).map(|crowded| BoundReached {
+        kind: "agents".to_owned(),
+        place: String::new(),
+        bound: crowded.most as u64,
+        left_out: crowded.refused,
+        text: format!(
+            "{} agents are connected at the same time, the most that may be (--max-connections); others were refused {} \
+             times since the start, and what they watch is unknown",
+            crowded.most, crowded.refused
+        ),
+    });
+    reached.into_iter().map(shown).chain(agents).collect()
 }
 
 fn clusters(fleet: &Fleet) -> Vec<ClusterHealth> {

@@ -1,14 +1,16 @@
 //! The background tasks that run the decisions. They are level-triggered: each pass looks at the store and the world as
 //! they are, so a restart, a missed wake-up and the steady state take the same path.
 //!
-//! The *engine* runs, in order: ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
+//! The *engine* runs, in order: clock, ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
 //! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
 //! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *maintenance* takes
 //! snapshots of the world and trims what is no longer needed.
 
+mod clock;
 mod dispatch;
 mod histories;
 mod ingest;
+pub mod integrity;
 mod pass;
 mod reports;
 mod retention;
@@ -45,6 +47,7 @@ pub struct Engine {
     app: Arc<App>,
     ingest: Ingest,
     reports: reports::Reports,
+    clock: clock::Clock,
     dispatch: dispatch::Dispatch,
     /// World version, revision of the documents and generation of the sessions of the last decision.
     seen: (u64, u64, u64),
@@ -58,6 +61,7 @@ impl Engine {
             app,
             ingest,
             reports: reports::Reports::default(),
+            clock: clock::Clock::default(),
             dispatch: dispatch::Dispatch::default(),
             seen: (0, 0, 0),
             ticks: 0,
@@ -109,6 +113,7 @@ impl Engine {
     /// Decides until nothing changes any more. False when that did not come about.
     async fn round(&mut self, ticked: bool) -> Result<bool, StoreError> {
         let app = &self.app;
+        self.clock.pass(app).await?;
         let mut due = false;
         if ticked {
             self.ticks = self.ticks.wrapping_add(1);

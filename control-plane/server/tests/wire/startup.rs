@@ -23,7 +23,7 @@ async fn get(address: SocketAddr, path: &'static str, token: Option<String>) -> 
     let asked = tokio::task::spawn_blocking(move || {
         let mut stream = TcpStream::connect(address).unwrap();
         let token = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{token}\r\n").unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{token}\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
@@ -182,12 +182,12 @@ async fn on_any_other_address_rest_is_tls_with_the_own_ca() {
         let mut tls = rustls::ClientConnection::new(tls.into(), "localhost".try_into().unwrap()).unwrap();
         let mut tcp = TcpStream::connect(address).unwrap();
         let mut stream = rustls::Stream::new(&mut tls, &mut tcp);
-        write!(stream, "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        write!(stream, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
         let mut answer = [0; 15];
         stream.read_exact(&mut answer).unwrap();
         // Plain HTTP gets no HTTP answer.
         let mut plain = TcpStream::connect(address).unwrap();
-        write!(plain, "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        write!(plain, "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").unwrap();
         let mut rest = Vec::new();
         let _ = plain.read_to_end(&mut rest);
         (String::from_utf8_lossy(&answer).into_owned(), rest)
@@ -250,9 +250,67 @@ async fn a_data_directory_of_an_older_nimbus_is_refused_with_what_to_do() {
     start(dir.path()).await.stop().await;
     let url = format!("sqlite://{}", dir.path().join("nimbus.db").display());
     let mut older = sqlx::SqliteConnection::connect(&url).await.unwrap();
-    sqlx::query("UPDATE schema_version SET version = 1").execute(&mut older).await.unwrap();
+    for sql in ["DELETE FROM schema_version WHERE version > 2", "UPDATE schema_version SET version = 1"] {
+        sqlx::query(sql).execute(&mut older).await.unwrap();
+    }
     let said = refused(config(dir.path())).await;
     for word in ["older Nimbus", "schema 1", "new data directory", "join"] {
         assert!(said.contains(word), "{said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_gone_or_empty_beside_keys_is_no_silent_new_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join("nimbus.db");
+    start(dir.path()).await.stop().await;
+    let before = std::fs::read(dir.path().join("job.key")).unwrap();
+    for lost in ["gone", "of no length", "without its tables"] {
+        for file in ["nimbus.db", "nimbus.db-wal", "nimbus.db-shm"] {
+            let _ = std::fs::remove_file(dir.path().join(file));
+        }
+        match lost {
+            "gone" => {}
+            "of no length" => std::fs::write(&database, "").unwrap(),
+            _ => {
+                let url = format!("sqlite://{}", database.display());
+                Store::open(&url.parse().unwrap()).await.unwrap().close().await;
+            }
+        }
+        let said = refused(config(dir.path())).await;
+        for word in ["backup", "--new-history", "join again", "nimbus.db"] {
+            assert!(said.contains(word), "{lost}: {said}");
+        }
+        assert_eq!(database.exists(), lost != "gone", "nothing was made");
+    }
+    // On purpose: with the same keys, and with epochs that no agent has seen.
+    let plane = ControlPlane::start(Config { new_history: true, ..config(dir.path()) }).await.unwrap();
+    assert_eq!(plane.app().epoch, 2);
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+    assert_eq!(std::fs::read(dir.path().join("job.key")).unwrap(), before);
+    start(dir.path()).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_restored_from_a_backup_goes_on_with_epochs_that_no_agent_has_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    start(dir.path()).await.stop().await;
+    let database = dir.path().join("nimbus.db");
+    let backup = std::fs::read(&database).unwrap();
+    for _ in 0..3 {
+        start(dir.path()).await.stop().await;
+    }
+    std::fs::write(&database, backup).unwrap();
+    let plane = start(dir.path()).await;
+    assert_eq!(plane.app().epoch, 5);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_that_failed_at_its_database_can_be_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = Some("sqlite:///no/such/directory/nimbus.db".to_owned());
+    refused(Config { database: nowhere, ..config(dir.path()) }).await;
+    start(dir.path()).await.stop().await;
 }

@@ -1,10 +1,8 @@
 //! Schema 2, the oldest that this version reads: the observation log, the documents, the audit log and the small state
 //! beside them.
 
+use super::DOCUMENTS;
 use super::Step::{self, Both, Each, Postgres, Sqlite};
-
-const DOCUMENTS: &[&str] =
-    &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];
 
 /// The statements of schema 2.
 pub(crate) const STEPS: &[Step] = &[

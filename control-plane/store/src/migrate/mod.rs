@@ -3,6 +3,7 @@
 //! Decides which database this build may touch: one that is empty, or whose schema is neither older than the first
 //! migration here nor newer than the last. There is no way back; a backup is.
 
+mod checksums;
 mod initial;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
@@ -17,7 +18,10 @@ const BUILD: &str = concat!("nimbus ", env!("CARGO_PKG_VERSION"));
 /// shape: such a database is refused.
 const OLDEST: i64 = 2;
 /// Every migration, in order: the first brings schema [`OLDEST`].
-const MIGRATIONS: &[&[Step]] = &[initial::STEPS];
+const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS];
+/// The tables of documents that the first migration made.
+pub(crate) const DOCUMENTS: &[&str] =
+    &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];
 /// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";
 

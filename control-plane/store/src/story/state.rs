@@ -31,6 +31,7 @@ pub async fn a_newer_schema_is_refused_untouched(url: &StoreUrl) {
 /// A database of a Nimbus from before the first schema here is refused with what to do, and not a byte of it is changed.
 pub async fn an_older_schema_is_refused_untouched(url: &StoreUrl) {
     let store = open(url).await;
+    tamper(&store, "DELETE FROM schema_version WHERE version > 2").await;
     tamper(&store, "UPDATE schema_version SET version = 1, build = 'nimbus 0.0.9'").await;
     store.close().await;
     let bytes = || url.path().map(|path| std::fs::read(path).unwrap());

@@ -56,6 +56,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
 ];
 
 const AGENT_CORE: &[Line] = &[
+    ("clock", &[]),
     ("election", &[]),
     ("observe", &[]),
     ("path", &[]),
@@ -131,7 +132,10 @@ const CONTROL_CORE: &[Line] = &[
     ("safety", &["causes", "model", "remedies", "settings", "snapshot"]),
     (
         "remediation",
-        &["approval", "causes", "check", "model", "remedies", "rules", "safety", "settings", "snapshot"],
+        &[
+            "approval", "causes", "check", "model", "remedies", "rules", "safety", "settings", "snapshot",
+            "world",
+        ],
     ),
 ];
 
@@ -146,14 +150,16 @@ const SERVER: &[Line] = &[
     ("ids", &[]),
     ("log_payload", &[]),
     ("metrics", &[]),
+    ("not_before", &[]),
     ("operator", &["files"]),
     ("reports", &[]),
     ("sessions", &["caught_up"]),
     ("share", &[]),
+    ("connections", &["share"]),
     ("sign", &["files"]),
-    ("tls", &["ca"]),
+    ("tls", &["ca", "not_before"]),
     ("error", &["ca", "datadir", "files", "tls"]),
-    ("http", &["ca", "config", "error", "share", "tls"]),
+    ("http", &["ca", "config", "connections", "error", "tls"]),
     ("wake", &[]),
     ("world_view", &[]),
     (
@@ -175,7 +181,7 @@ const SERVER: &[Line] = &[
     ("gateway", &["app", "ca", "error", "health", "log_payload", "sessions", "share", "sign", "tls"]),
     ("tasks", &["app", "documents", "health", "log_payload", "sign"]),
     ("tokens", &["app"]),
-    ("rest", &["app", "documents", "tokens"]),
+    ("rest", &["app", "config", "connections", "documents", "tokens"]),
     (
         "control_plane",
         &[

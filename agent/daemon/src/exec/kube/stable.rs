@@ -143,12 +143,8 @@ mod tests {
     async fn the_last_look_decides_between_failed_and_unknown() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
-        let limits = Limits {
-            act: Duration::ZERO,
-            hold: Duration::ZERO,
-            reach: Duration::ZERO,
-            expires: jiff::Timestamp::MAX,
-        };
+        let mut limits = Limits::of(&nimbus_protocol::v1::Job::default(), nimbus_platform::now());
+        (limits.hold, limits.reach) = (Duration::ZERO, Duration::ZERO);
         let over = || State::Over(Outcome::Failed, "crash-loops".into());
         for (state, outcome) in [
             (State::Reached("a".into()), Outcome::Succeeded),

@@ -56,7 +56,8 @@ pub(super) struct RestoreFile {
 
 impl RestoreFile {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RestoreFile) -> Self {
-        Self { shared, job_id: job.id(), action, limits: Limits::of(job.job()) }
+        let limits = Limits::of(job.job(), shared.job_time());
+        Self { shared, job_id: job.id(), action, limits }
     }
 
     async fn at_root<T: Send + 'static>(

@@ -191,8 +191,8 @@ impl Baselines {
     /// Opens the store in `dir` and sums up its blobs.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let blobs = dir.join("blobs");
-        nimbus_platform::create_private_dir(&blobs)?;
-        nimbus_platform::create_private_dir(&dir.join("copies"))?;
+        nimbus_platform::own_private_dir(&blobs)?;
+        nimbus_platform::own_private_dir(&dir.join("copies"))?;
         let mut bytes = 0;
         for blob in std::fs::read_dir(&blobs)? {
             bytes += blob?.metadata()?.len();

@@ -1,7 +1,7 @@
 //! `nimbus drift fix`: shows the difference, asks, approves exactly the plans that it showed, and waits until the files
 //! are restored.
 
-use std::fmt::Write as _;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,7 +11,9 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::ended::ended;
-use crate::commands::outcome::{self, Watched};
+use super::many;
+use super::pace::{self, Expected};
+use crate::commands::outcome::{self, End, Watched};
 use crate::commands::resolve;
 use crate::confirm::{self, Answer};
 use crate::context::Context;
@@ -44,9 +46,9 @@ pub(super) struct FixArgs {
     /// Do not wait for the end
     #[arg(long)]
     no_wait: bool,
-    /// Longest wait
-    #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "60s")]
-    timeout: Duration,
+    /// Longest wait [default: 60s, or as long as what begins at once is said to take]
+    #[arg(long, value_name = "TIME", value_parser = parse_span)]
+    timeout: Option<Duration>,
 }
 
 /// A file with the plan that was shown.
@@ -73,11 +75,15 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
         return Ok(Exit::Done);
     }
     let mut shown = Vec::new();
+    let mut left = 0;
     for id in &wanted {
         match planned(client, id).await {
             Ok(one) => shown.push(one),
             // Of all, those that cannot be put back are named and left; one that was asked for by name is an error.
-            Err(failure) if args.all => context.warn_of(&failure),
+            Err(failure) if args.all => {
+                left += 1;
+                context.warn_of(&failure);
+            }
             Err(failure) => return Err(failure),
         }
     }
@@ -91,6 +97,11 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
     }
     if shown.is_empty() {
         return Err(Failure::new("none of them can be put back by Nimbus").next("nimbus drift list"));
+    }
+    let expected = expected(client, &shown).await?;
+    let shown = fitting(context, shown, &expected)?;
+    for line in &expected.lines {
+        context.hint(line);
     }
     let files = count(shown.len() as u64, "file", "files");
     match confirm::ask(context, &format!("Put {files} back?"))? {
@@ -107,20 +118,79 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
             Err(error) => refused.push((one.drift.typed.path, error.into())),
         }
     }
-    let finished = finish(context, client, &given, &args).await;
-    all_refused(refused).map_or(finished, Err)
+    let finished = finish(context, client, &given, &args, &expected).await;
+    match all_refused(refused) {
+        Some(failure) => Err(failure),
+        // The exit code says whether everything was put back.
+        None if left > 0 && matches!(finished, Ok(Exit::Done)) => Err(not_all(left, given.len())),
+        None => finished,
+    }
 }
 
-/// The first refusal, with the others in a line each.
-fn all_refused(refused: Vec<(String, Failure)>) -> Option<Failure> {
-    let mut refused = refused.into_iter();
-    let (_, mut first) = refused.next()?;
-    for (path, failure) in refused {
-        if !first.detail.is_empty() {
-            first.detail.push('\n');
-        }
-        let _ = write!(first.detail, "also {path}: {}", failure.title);
+/// How long it takes, and how much of it fits into the time that the approvals hold.
+async fn expected(client: &Client, shown: &[Shown]) -> Result<Expected, Failure> {
+    let files: Vec<&Drift> = shown.iter().map(Shown::drift).collect();
+    let mut holds = None;
+    // One for all: they were asked for within moments, and the oldest ends first.
+    let oldest =
+        files.iter().min_by_key(|drift| drift.created_at).and_then(|drift| drift.approval_id.as_ref());
+    if let (Some(approval), true) = (oldest, files.len() > 1) {
+        let expires_at = client.approval(approval).await?.typed.approval.expires_at;
+        let left = expires_at.duration_since(nimbus_platform::now());
+        holds = Some(Duration::try_from(left).unwrap_or_default());
     }
+    pace::expected(client, &files, holds).await
+}
+
+/// Those that can be put back before their approvals run out; the others stay as they are, and that is said.
+fn fitting(context: &Context, shown: Vec<Shown>, expected: &Expected) -> Result<Vec<Shown>, Failure> {
+    let mut taken: BTreeMap<String, u64> = BTreeMap::new();
+    let all = shown.len();
+    let fits = |one: &Shown| {
+        let agent = one.drift().agent_id.clone().unwrap_or_default();
+        let most = expected.fits(&agent);
+        let taken = taken.entry(agent).or_default();
+        *taken += 1;
+        *taken <= most
+    };
+    let kept: Vec<Shown> = shown.into_iter().filter(fits).collect();
+    let rest = count((all - kept.len()) as u64, "file is", "files are");
+    if kept.is_empty() {
+        return Err(Failure::new("the agent takes no more jobs before the approvals run out")
+            .expected("room in the hourly budget of its policy (`jobs_per_hour`, on that host)")
+            .found(format!("{rest} left as they are"))
+            .next("run it again later, or raise `jobs_per_hour`"));
+    }
+    if kept.len() < all {
+        context.warn_of(
+            &Failure::new(format!("{rest} left as they are"))
+                .expected("to put everything back before its approval runs out")
+                .found("more files than the agents take in that time (`jobs_per_hour` in their policies)")
+                .next("run it again later for the rest, or raise `jobs_per_hour`"),
+        );
+    }
+    Ok(kept)
+}
+
+/// Some were left out with their reasons; what was ordered is done.
+fn not_all(left: usize, done: usize) -> Failure {
+    Failure::new(format!("not everything was put back: {done} of {} were", left + done))
+        .expected("a plan for every file that differs")
+        .found(format!("{} without one, named above with the reasons", count(left as u64, "file", "files")))
+        .next("nimbus drift list")
+}
+
+/// The first refusal, with the others in a line each, as far as a person reads them.
+fn all_refused(refused: Vec<(String, Failure)>) -> Option<Failure> {
+    const SHOWN: usize = 20;
+    let more = refused.len().saturating_sub(1 + SHOWN);
+    let mut refused = refused.into_iter();
+    let (path, mut first) = refused.next()?;
+    let mut lines = vec![format!("{path}:")];
+    lines.extend(Some(std::mem::take(&mut first.detail)).filter(|detail| !detail.is_empty()));
+    lines.extend(refused.take(SHOWN).map(|(path, failure)| format!("also {path}: {}", failure.title)));
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    first.detail = lines.join("\n");
     Some(first)
 }
 
@@ -130,6 +200,7 @@ async fn finish(
     client: &Client,
     shown: &[Shown],
     args: &FixArgs,
+    expected: &Expected,
 ) -> Result<Exit, Failure> {
     if shown.is_empty() {
         return Ok(Exit::Done);
@@ -147,9 +218,23 @@ async fn finish(
         job_before: one.drift().job_id.clone(),
     };
     let watched: Vec<Watched> = shown.iter().map(watched).collect();
-    let ends = outcome::follow(context, client, &watched, args.timeout).await?;
+    let timeout = args.timeout.unwrap_or(expected.patience);
+    if let [_] = watched.as_slice() {
+        let ends = outcome::follow(context, client, &watched, timeout).await?;
+        print_documents(context, client, shown).await?;
+        return outcome::print_outcomes(context, &ends);
+    }
+    let told = |one: &Watched, end: &End| outcome::print_outcome(context, one, end);
+    let ends = many::follow(context, client, &watched, timeout, told).await?;
     print_documents(context, client, shown).await?;
-    outcome::print_outcomes(context, &ends)
+    let late = ends.iter().filter(|(_, end)| matches!(end, End::Late(_))).count();
+    if late > 0 {
+        let files = count(late as u64, "file was", "files were");
+        context.hint(&format!(
+            "{files} not put back yet. What was approved goes on by itself; follow it: nimbus drift list"
+        ));
+    }
+    outcome::verdict(&ends)
 }
 
 /// The whole ids of the files that are meant.
@@ -293,11 +378,13 @@ mod tests {
         let refused =
             |n: u8| (format!("/srv/{n}"), Failure::new(format!("why {n}")).detail(format!("detail {n}")));
         assert_eq!(all_refused(Vec::new()), None);
-        assert_eq!(all_refused(vec![refused(1)]), Some(refused(1).1));
+        assert_eq!(all_refused(vec![refused(1)]).unwrap().detail, "/srv/1:\ndetail 1");
         let told = all_refused(vec![refused(1), refused(2), refused(3)]).unwrap();
         assert_eq!(
             (told.title.as_str(), told.detail.as_str()),
-            ("why 1", "detail 1\nalso /srv/2: why 2\nalso /srv/3: why 3")
+            ("why 1", "/srv/1:\ndetail 1\nalso /srv/2: why 2\nalso /srv/3: why 3")
         );
+        let told = all_refused((0..100).map(refused).collect()).unwrap();
+        assert!(told.detail.ends_with("also /srv/20: why 20\nand 79 more"), "{}", told.detail);
     }
 }

@@ -33,6 +33,9 @@ pub struct UpArgs {
     /// Leave this file or directory below a watched one out (several times for several)
     #[arg(long, value_name = "PATH")]
     pub(super) exclude: Vec<PathBuf>,
+    /// Begin a new history although the database is gone or empty beside keys that were in use
+    #[arg(long)]
+    pub(super) new_history: bool,
     /// Read these settings from a TOML file; flags win
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

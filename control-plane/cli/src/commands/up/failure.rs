@@ -20,6 +20,16 @@ pub(super) fn control_plane(error: &StartError) -> Failure {
                 .found(files::reason(error))
                 .next(format!("choose another with {option} ADDR"))
         }
+        StartError::NoHistory { data_dir, database, found } => {
+            Failure::new("the database is gone, and the keys that belong to it are not")
+                .expected(format!("the history of the control plane in {}", data_dir.display()))
+                .found(format!("{found} at {database}"))
+                .next(
+                    "restore the database from a backup and start again; or, to begin a new history on purpose (agents, \
+                     incidents, approvals and the audit log are gone then, and other agents have to join again), start once \
+                     with --new-history",
+                )
+        }
         other => Failure::new("the control plane does not start").detail(other.to_string()),
     }
 }

@@ -14,6 +14,7 @@ use super::cluster::Found;
 use super::settings::Settings;
 use super::{failure, follow, policy};
 use crate::error::Failure;
+use crate::files;
 
 /// Longest wait for everything to stop.
 const STOP: Duration = Duration::from_secs(10);
@@ -92,11 +93,17 @@ async fn start_agent(
     let identity = data_dir.join("identity");
     let mut joined = Identity::load(&identity).ok().flatten();
     let kind = if found.source == ClusterSource::None { AgentKind::Host } else { AgentKind::Cluster };
+    if let Some(agent) = &joined
+        && !control_plane.knows(agent.agent_id).await.map_err(|error| unknown(&error))?
+    {
+        // The history that it joined in is gone, or is an older one again; this machine's own agent joins once more.
+        tracing::warn!(agent = %agent.agent_id, "this machine's agent is not in the database; it joins anew");
+        std::fs::remove_dir_all(&identity).map_err(|error| files::unwritable(&identity, &error))?;
+        joined = None;
+    }
     if let Some(agent) = &joined {
         let revoked = control_plane.is_revoked(agent.agent_id).await;
-        if revoked.map_err(|error| {
-            Failure::new("this machine's agent is not known to the control plane").detail(error.to_string())
-        })? {
+        if revoked.map_err(|error| unknown(&error))? {
             return Err(Failure::new("this machine's agent was revoked")
                 .expected("an agent that is not revoked")
                 .found(agent.agent_id.to_string())
@@ -134,6 +141,10 @@ async fn start_agent(
     }
     let agent = Agent::start(config).await.map_err(|error| failure::agent(&error))?;
     Ok((agent, name, policy))
+}
+
+fn unknown(error: &impl std::fmt::Display) -> Failure {
+    Failure::new("it is not known whether this machine's agent has joined").detail(error.to_string())
 }
 
 /// Where this machine's agent dials: an unspecified address is reached over loopback.

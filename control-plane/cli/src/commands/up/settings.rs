@@ -25,7 +25,7 @@ struct File {
     no_cluster: bool,
     watch: Vec<PathBuf>,
     exclude: Vec<PathBuf>,
-    /// Further names in the server's certificate.
+    /// Further names of this server, for its certificate and for plain REST.
     names: Vec<String>,
     /// `postgres://…`; without it the embedded SQLite.
     database: Option<String>,
@@ -87,6 +87,7 @@ impl Settings {
         control_plane.listen = args.listen.or(file.listen).unwrap_or(LISTEN);
         control_plane.quic = args.quic.or(file.quic).unwrap_or(QUIC);
         control_plane.names = file.names;
+        control_plane.new_history = args.new_history;
         control_plane.database = file.database;
         if let (Some(table), Some(path)) = (file.settings, &args.config) {
             control_plane.settings =

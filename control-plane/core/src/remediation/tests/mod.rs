@@ -1,6 +1,9 @@
 //! Whole scenes from a finding to its end, without sockets and on a virtual clock.
 
+mod audit;
 mod bad_revision;
+mod bounds;
+mod clock;
 mod cordons;
 mod crash;
 mod faults;

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use super::TestApi;
 use crate::rest::openapi;
@@ -65,6 +66,22 @@ async fn the_figures_are_for_this_machine_or_the_token() {
     assert_eq!(answer.status, 200);
     assert!(answer.text.contains("nimbus_agents_connected"), "{}", answer.text);
     assert_eq!(api.get("/metrics").await.status, 200);
+}
+
+#[tokio::test]
+async fn under_a_name_that_is_not_its_own_it_answers_nothing_not_even_to_the_token() {
+    let api = TestApi::new().await;
+    let config = crate::Config::new(api.dir.path());
+    let router = crate::rest::router(std::sync::Arc::clone(&api.app), &config);
+    let ask = async |path: &str, host: &str| {
+        let request = api.request("GET", path).header("host", host).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap()
+    };
+    for path in ["/metrics", "/healthz", "/api/v1/status", "/no/such/path"] {
+        let refused = ask(path, "rebound.example:7070").await;
+        assert_eq!(refused.status(), 421, "{path}");
+        assert_ne!(ask(path, "127.0.0.1:7070").await.status(), 421, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use nimbus_control_core::Snapshot;
 use nimbus_control_core::model::{Agent, Incident, IncidentState, Scope};
+use nimbus_control_core::remediation::{self, Pace};
 use nimbus_control_core::world::{Inventory, Node};
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::AgentId;
@@ -43,6 +44,7 @@ pub struct Fleet {
     /// Agents with a session.
     pub connected: BTreeSet<AgentId>,
     overviews: BTreeMap<String, ClusterOverview>,
+    paces: BTreeMap<AgentId, Pace>,
 }
 
 impl Fleet {
@@ -50,11 +52,23 @@ impl Fleet {
     pub async fn read(app: &App) -> Result<Self, ApiError> {
         let docs = app.docs().await?;
         let connected = app.sessions.connected();
-        let overviews = app.with_snapshot_as(&docs, &connected, |s| {
+        let (overviews, paces) = app.with_snapshot_as(&docs, &connected, |s| {
             let uids = docs.clusters.iter().map(|cluster| &cluster.doc.uid);
-            uids.map(|uid| (uid.clone(), overview(s, uid))).collect()
+            let overviews = uids.map(|uid| (uid.clone(), overview(s, uid))).collect();
+            (overviews, remediation::paces(s, app.now()))
         });
-        Ok(Self { docs, connected, overviews })
+        Ok(Self { docs, connected, overviews, paces })
+    }
+
+    /// How many jobs an agent takes.
+    pub fn pace(&self, agent: &Agent) -> nimbus_api::Pace {
+        let pace = self.paces.get(&agent.id).copied().unwrap_or_default();
+        nimbus_api::Pace {
+            jobs_per_hour: pace.jobs_per_hour,
+            jobs_left: pace.left,
+            at_once: pace.at_once,
+            job_seconds: pace.file_ms.div_ceil(1_000),
+        }
     }
 
     /// How well a cluster is known.

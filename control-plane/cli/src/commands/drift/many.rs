@@ -1,0 +1,133 @@
+//! Waits for many files at once: one list instead of a question for each, one line that moves instead of one for each
+//! look.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nimbus_api::client::{Client, collect};
+use nimbus_api::{Incident, IncidentQuery, MAX_LIMIT};
+use tokio::time::{Instant, sleep};
+
+use crate::commands::outcome::{self, End, Watched};
+use crate::commands::resolve;
+use crate::context::Context;
+use crate::error::Failure;
+
+/// Between two looks at the whole list.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What one look at the list says of a file.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// Waits for its turn.
+    Waiting,
+    /// A job is under way.
+    UnderWay,
+    /// It may have ended; the incident itself says how.
+    Ask,
+}
+
+fn seen(watched: &Watched, listed: Option<&Incident>) -> Seen {
+    // What is not resolved is in the list.
+    let Some(incident) = listed else { return Seen::Ask };
+    let new_job = incident.job_id.is_some() && incident.job_id != watched.job_before;
+    match incident.state.as_str() {
+        "remediating" => Seen::UnderWay,
+        "open" if !new_job => Seen::Waiting,
+        "waiting_approval" if incident.approval_id == watched.approval => Seen::Waiting,
+        _ => Seen::Ask,
+    }
+}
+
+/// Looks again until each has ended or `timeout` has passed; `told` hears of each end when it comes.
+pub(super) async fn follow(
+    context: &Context,
+    client: &Client,
+    watched: &[Watched],
+    timeout: Duration,
+    mut told: impl FnMut(&Watched, &End) -> Result<(), Failure>,
+) -> Result<Vec<(Watched, End)>, Failure> {
+    let until = Instant::now() + timeout;
+    let progress = context.moving(&line(0, watched.len(), 0));
+    let mut ends: BTreeMap<usize, End> = BTreeMap::new();
+    loop {
+        let late = Instant::now() >= until;
+        let listed = active(client).await?;
+        let mut under_way = 0;
+        for (n, one) in watched.iter().enumerate() {
+            if ends.contains_key(&n) {
+                continue;
+            }
+            let end = match seen(one, listed.get(&one.incident)) {
+                Seen::Ask => outcome::end_of(one, &client.incident(&one.incident).await?.typed),
+                Seen::UnderWay => {
+                    under_way += 1;
+                    None
+                }
+                Seen::Waiting => None,
+            };
+            let state = || listed.get(&one.incident).map_or("open", |incident| incident.state.as_str());
+            if let Some(end) = end.or_else(|| late.then(|| End::Late(outcome::waiting(state())))) {
+                progress.aside(|| told(one, &end))?;
+                ends.insert(n, end);
+            }
+        }
+        let good = ends.values().filter(|end| **end == End::Resolved).count();
+        progress.count(&line(good, watched.len(), under_way));
+        if ends.len() == watched.len() {
+            let ends = watched.iter().cloned().zip(ends.into_values());
+            return Ok(ends.collect());
+        }
+        sleep(EVERY).await;
+    }
+}
+
+fn line(good: usize, all: usize, under_way: usize) -> String {
+    format!("{good} of {all} put back, {under_way} under way")
+}
+
+/// The incidents that are not resolved, by id.
+async fn active(client: &Client) -> Result<BTreeMap<String, Incident>, Failure> {
+    let page = async |after| {
+        let state = Some("active".to_owned());
+        client.incidents(&IncidentQuery { state, cluster: None, limit: Some(MAX_LIMIT), after }).await
+    };
+    let incidents = collect(resolve::MAX_LOOKED_AT, page).await?.items;
+    Ok(incidents.into_iter().map(|incident| (incident.id.clone(), incident)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::view::incidents::tests::rollout;
+    use crate::view::sample::{id, read};
+
+    fn listed(state: &str, approval: Option<u32>, job: Option<u32>) -> Incident {
+        let mut value = rollout();
+        value["state"] = json!(state);
+        value["approval_id"] = json!(approval.map(|n| id("apr", n)));
+        value["job_id"] = json!(job.map(|n| id("job", n)));
+        read(value)
+    }
+
+    #[test]
+    fn only_what_may_have_ended_is_asked_for() {
+        let watched = Watched {
+            incident: id("inc", 1),
+            name: "/srv/app/app.conf".into(),
+            done: "restored",
+            approval: Some(id("apr", 1)),
+            job_before: Some(id("job", 1)),
+        };
+        let seen = |state, approval, job| super::seen(&watched, Some(&listed(state, approval, job)));
+        assert_eq!(seen("waiting_approval", Some(1), Some(1)), Seen::Waiting);
+        assert_eq!(seen("open", Some(1), Some(1)), Seen::Waiting, "approved, and not its turn yet");
+        assert_eq!(seen("remediating", None, Some(2)), Seen::UnderWay);
+        assert_eq!(seen("open", None, Some(2)), Seen::Ask, "its job has ended somehow");
+        assert_eq!(seen("waiting_approval", Some(2), Some(1)), Seen::Ask, "another plan");
+        assert_eq!(seen("escalated", None, Some(1)), Seen::Ask);
+        assert_eq!(super::seen(&watched, None), Seen::Ask, "resolved, or gone");
+    }
+}

@@ -1,0 +1,118 @@
+//! Scenes of a clock that jumps by two years, forward and back: nothing runs out early, nothing waits for years.
+
+use jiff::SignedDuration;
+use nimbus_protocol::v1::job_report::Phase;
+
+use super::*;
+use crate::approval::Decision;
+use crate::model::*;
+use crate::remediation;
+use crate::testing::lab::agent_id;
+
+const TWO_YEARS: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
+
+/// The clock jumps, and the control plane sees it.
+fn jump(lab: &mut Lab, by: SignedDuration) {
+    lab.now += by;
+    let changes = lab.look(|s| remediation::jumped(s, by, lab.now));
+    lab.commit(changes);
+}
+
+/// The clock jumps while the control plane does not run.
+fn jump_unseen(lab: &mut Lab, by: SignedDuration) {
+    lab.now += by;
+}
+
+#[test]
+fn an_approval_that_is_asked_for_is_neither_lost_nor_valid_for_years() {
+    for by in [TWO_YEARS, -TWO_YEARS] {
+        let mut lab = drifted_file();
+        lab.settle();
+        let asked = lab.approvals.values().next().unwrap().doc.id;
+        jump(&mut lab, by);
+        lab.settle();
+        assert_eq!((lab.live_approvals(), lab.audited("clock.jumped")), (1, 1));
+        let held = lab.approvals.values().next().unwrap().doc.clone();
+        assert_eq!(held.id, asked);
+        let left = held.expires_at.duration_since(lab.now).as_secs();
+        assert_eq!(left, i64::from(lab.settings.approval_ttl_s), "{by}");
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        assert_eq!(lab.settle().len(), 1, "the next job runs: {by}");
+    }
+}
+
+#[test]
+fn a_job_in_flight_is_given_up_neither_at_once_nor_in_two_years() {
+    for by in [TWO_YEARS, -TWO_YEARS] {
+        let mut lab = drifted_file();
+        lab.settle();
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        let jobs = lab.settle();
+        lab.report(&jobs[0], Phase::Accepted, "", "");
+        jump(&mut lab, by);
+        lab.expire();
+        assert_eq!(lab.jobs[&jobs[0].job_id].doc.state, JobState::Running, "{by}");
+        lab.pass(600);
+        lab.expire();
+        assert_eq!(lab.jobs[&jobs[0].job_id].doc.state, JobState::Unknown, "its time is over: {by}");
+    }
+}
+
+#[test]
+fn a_wait_between_attempts_lasts_as_long_as_it_was_to() {
+    for by in [TWO_YEARS, -TWO_YEARS] {
+        let mut lab = crash_loop();
+        let jobs = lab.settle();
+        lab.apply(&jobs[0]);
+        lab.report(&jobs[0], Phase::Failed, "", "it crashes still");
+        jump(&mut lab, by);
+        lab.pass(1);
+        assert!(lab.settle().len() <= 1);
+        lab.pass(60);
+        lab.settle();
+        assert!(lab.jobs.len() >= 2, "the next attempt is made: {by}");
+    }
+}
+
+#[test]
+fn what_was_dated_by_a_clock_that_was_two_years_ahead_holds_nothing_up_after_a_restart() {
+    // Everything here happens while the clock is ahead; nobody sees it go back.
+    let mut lab = crash_loop();
+    jump_unseen(&mut lab, TWO_YEARS);
+    let jobs = lab.settle();
+    lab.apply(&jobs[0]);
+    lab.report(&jobs[0], Phase::Failed, "", "it crashes still");
+    jump_unseen(&mut lab, -TWO_YEARS);
+    lab.pass(5);
+    assert_eq!(lab.settle().len(), 1, "{:#?}", lab.incidents);
+
+    let mut lab = drifted_file();
+    jump_unseen(&mut lab, TWO_YEARS);
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    jump_unseen(&mut lab, -TWO_YEARS);
+    lab.settle();
+    lab.pass(600);
+    lab.settle();
+    assert!(lab.jobs[&jobs[0].job_id].doc.state.is_final(), "no job is in flight for two years");
+}
+
+#[test]
+fn an_agents_hour_is_not_full_for_years() {
+    let mut lab = drifted_file();
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.jobs_per_hour = Some(1);
+    jump_unseen(&mut lab, TWO_YEARS);
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    lab.apply(&jobs[0]);
+    let good = file_state("file", 0o640, 1);
+    lab.see_host(Body::File(file("/srv/etc/app.conf", good.clone(), good.clone())));
+    lab.report(&jobs[0], Phase::Succeeded, "", "");
+    jump_unseen(&mut lab, -TWO_YEARS);
+    lab.see_host(Body::File(file("/srv/etc/app.conf", good, file_state("file", 0o666, 3))));
+    lab.settle();
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert_eq!(lab.settle().len(), 1, "how long ago the first one was is not known; the agent knows");
+}
