@@ -30,6 +30,8 @@ pub struct AgentOptions {
     pub policy: String,
     /// More environment, such as a short lease.
     pub env: Vec<(String, String)>,
+    /// A program that becomes the agent, with its words before the agent's own.
+    pub around: Vec<String>,
 }
 
 /// An agent that can be killed and comes back.
@@ -142,7 +144,15 @@ fn launch(
     token: Option<&str>,
     failpoints: Option<&str>,
 ) -> anyhow::Result<Process> {
-    let mut command = Command::new(binary("nimbus-agent")?);
+    let program = binary("nimbus-agent")?;
+    let mut command = match options.around.split_first() {
+        None => Command::new(program),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(program);
+            command
+        }
+    };
     command.arg("--server").arg(server.to_string()).arg("--data-dir").arg(dir.join("data"));
     command.arg("--policy").arg(dir.join("policy.toml")).args(["--name", &options.name]);
     match &options.kubeconfig {

@@ -12,6 +12,7 @@ pub mod plane;
 pub mod postgres;
 pub mod process;
 pub mod rig;
+pub mod scenes;
 pub mod sim;
 pub mod site;
 pub mod sqlite;

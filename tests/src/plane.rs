@@ -1,6 +1,6 @@
 //! Runs a control plane as a process: starts it, kills it, and starts it again on the same data and ports.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -48,7 +48,13 @@ impl Plane {
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
-        Self::launch_in(dir, database, config, failpoints).await
+        Self::launch_in(dir, IpAddr::V4(Ipv4Addr::LOCALHOST), database, config, failpoints).await
+    }
+
+    /// Starts one that agents reach at another address than loopback.
+    pub async fn start_reachable(config: &str, address: IpAddr) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
+        Self::launch_in(dir, address, None, config, None).await
     }
 
     /// Starts one on the data directory that `lay_out` fills.
@@ -59,18 +65,19 @@ impl Plane {
     ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
         lay_out(&dir.path().join("data"));
-        Self::launch_in(dir, database, config, None).await
+        Self::launch_in(dir, IpAddr::V4(Ipv4Addr::LOCALHOST), database, config, None).await
     }
 
     async fn launch_in(
         dir: tempfile::TempDir,
+        address: IpAddr,
         database: Option<String>,
         config: &str,
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
         std::fs::write(dir.path().join("config.toml"), config)?;
         let rest = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let quic = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let quic = SocketAddr::new(address, free_port()?);
         let process = launch(dir.path(), rest, quic, database.as_deref(), failpoints)?;
         let http = http()?;
         let mut plane = Self { process, dir, rest, quic, database, http };
@@ -219,6 +226,17 @@ impl Plane {
         let (status, answer) = self.request(reqwest::Method::POST, path, Some(body)).await?;
         anyhow::ensure!((200..300).contains(&status), "POST {path}: {status} {answer}");
         Ok(answer)
+    }
+
+    /// Runs the `nimbus` command against this control plane, as an operator would without a terminal, and gives its
+    /// exit code and both of its outputs.
+    pub async fn nimbus(&self, words: &[&str]) -> anyhow::Result<(Option<i32>, String)> {
+        let mut command = tokio::process::Command::new(binary("nimbus")?);
+        command.args(words).env("NIMBUS_SERVER", self.url()).env("NIMBUS_TOKEN", self.token()?);
+        command.env("XDG_CONFIG_HOME", self.dir.path()).env("NO_COLOR", "1");
+        let output = command.kill_on_drop(true).output().await.context("cannot run nimbus")?;
+        let read = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code(), format!("{}{}", read(&output.stdout), read(&output.stderr))))
     }
 
     /// A join token for a new agent.

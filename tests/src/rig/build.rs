@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Context as _;
 
@@ -25,6 +25,21 @@ const PROGRAMS: [(&str, &str); 6] = [
     ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
     ("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
 ];
+
+/// The programs of a real node that are built from the same module.
+const NODE_PROGRAMS: [(&str, &str); 2] =
+    [("kubelet", "k8s.io/kubernetes/cmd/kubelet"), ("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy")];
+
+/// The container runtime of a real node. Its dependencies disagree with Kubernetes': it is built as the module that it
+/// is, with the dependencies that it was published with. Distributions' versions are too old for this kubelet.
+const CONTAINERD: &str = "github.com/containerd/containerd/v2/cmd/";
+const CONTAINERD_VERSION: &str = "v2.4.2";
+const CONTAINERD_PROGRAMS: [&str; 3] = ["containerd", "containerd-shim-runc-v2", "ctr"];
+/// What it can do without: drivers that need C libraries or a kernel's own file systems.
+const CONTAINERD_TAGS: &str = "no_btrfs,no_devmapper,no_zfs,no_aufs";
+
+/// How many builds are kept: another working copy may still use the one before.
+const KEPT: usize = 2;
 
 /// The files of the module that decide what is built.
 const SOURCES: [&str; 4] = ["go.mod", "go.sum", "tools.go", "etcd/main.go"];
@@ -44,36 +59,51 @@ impl Binaries {
     }
 
     /// The programs that have neither been given nor built.
-    fn missing(&self) -> Vec<(&'static str, &'static str)> {
-        PROGRAMS.into_iter().filter(|(program, _)| !self.path(program).is_file()).collect()
+    fn missing(&self, of: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+        of.iter().copied().filter(|(program, _)| !self.path(program).is_file()).collect()
+    }
+
+    fn lacks_containerd(&self) -> bool {
+        CONTAINERD_PROGRAMS.into_iter().any(|program| !self.path(program).is_file())
     }
 }
 
-/// Whether every program is there, given or built, so that Go is not needed.
-pub fn is_complete(repository: &Path) -> bool {
-    locate(repository).is_ok_and(|(binaries, _)| binaries.missing().is_empty())
+/// Whether every program is there, given or built, so that Go is not needed; those of a real node with `node`.
+pub fn is_complete(repository: &Path, node: bool) -> bool {
+    locate(repository).is_ok_and(|(binaries, _)| {
+        let node_too = || binaries.missing(&NODE_PROGRAMS).is_empty() && !binaries.lacks_containerd();
+        binaries.missing(&PROGRAMS).is_empty() && (!node || node_too())
+    })
 }
 
-/// Finds the programs, and builds those that are missing (some five minutes of two cores, once).
+/// Finds the programs, and builds those that are missing (some five minutes of two cores, once; with `node`, those of a
+/// real node too, and five minutes more).
 ///
 /// `repository` is the workspace's root. Progress goes to standard error. Several processes may call
 /// this at once: one builds, the others wait for it.
 ///
 /// # Errors
 /// When Go is not installed or the build fails, with what to do.
-pub fn ensure(repository: &Path) -> anyhow::Result<Binaries> {
+pub fn ensure_all(repository: &Path, node: bool) -> anyhow::Result<Binaries> {
     let (binaries, cache) = locate(repository)?;
-    if binaries.missing().is_empty() {
+    if is_complete(repository, node) {
         return Ok(binaries);
     }
 
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
     let lock = File::create(cache.join("lock")).context("cannot create the build's lock file")?;
     lock.lock().context("cannot lock the build")?;
-    let missing = binaries.missing();
+    let module = repository.join("tests/rig");
+    let mut missing = binaries.missing(&PROGRAMS);
+    if node {
+        missing.extend(binaries.missing(&NODE_PROGRAMS));
+    }
     if !missing.is_empty() {
-        build(&repository.join("tests/rig"), &binaries.built, &missing)?;
+        build(&module, &binaries.built, &missing)?;
         remove_others(&cache, &binaries.built);
+    }
+    if node && binaries.lacks_containerd() {
+        install_containerd(&binaries.built)?;
     }
     Ok(binaries)
 }
@@ -91,7 +121,7 @@ fn locate(repository: &Path) -> anyhow::Result<(Binaries, PathBuf)> {
 /// A name for what the module's sources say; not a security matter.
 fn key(module: &Path) -> anyhow::Result<String> {
     let mut hasher = DefaultHasher::new();
-    (KUBERNETES, PROGRAMS).hash(&mut hasher);
+    (KUBERNETES, PROGRAMS, NODE_PROGRAMS, CONTAINERD_VERSION, CONTAINERD_TAGS).hash(&mut hasher);
     for name in SOURCES {
         let path = module.join(name);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -124,23 +154,55 @@ fn build(module: &Path, into: &Path, missing: &[(&str, &str)]) -> anyhow::Result
         status.success(),
         "go build of the cluster's programs failed ({status}); its messages are above"
     );
-    // Complete or not there at all: a build that was interrupted is never taken for a whole one.
+    keep(&unfinished, into, &names)?;
+    eprintln!("rig: built in {} s", begun.elapsed().as_secs());
+    Ok(())
+}
+
+/// Complete or not there at all: a build that was interrupted is never taken for a whole one.
+fn keep(unfinished: &Path, into: &Path, names: &[&str]) -> anyhow::Result<()> {
     fs::create_dir_all(into).with_context(|| format!("cannot create {}", into.display()))?;
     for name in names {
         fs::rename(unfinished.join(name), into.join(name)).with_context(|| format!("cannot keep {name}"))?;
     }
     // What is left is an empty directory; the next build would use it again.
-    let _ = fs::remove_dir(&unfinished);
+    let _ = fs::remove_dir(unfinished);
+    Ok(())
+}
+
+fn install_containerd(into: &Path) -> anyhow::Result<()> {
+    eprintln!("rig: building containerd {CONTAINERD_VERSION} (minutes the first time, seconds later)");
+    let begun = Instant::now();
+    let unfinished = into.with_extension("containerd");
+    fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
+    let status = Command::new("go")
+        // Outside of any module: the version says which module it is.
+        .current_dir(&unfinished)
+        .env("CGO_ENABLED", "0")
+        .env("GOBIN", &unfinished)
+        .args(["install", "-trimpath", "-tags", CONTAINERD_TAGS, "-ldflags", "-s -w"])
+        .args(CONTAINERD_PROGRAMS.map(|program| format!("{CONTAINERD}{program}@{CONTAINERD_VERSION}")))
+        .status()
+        .context("cannot run go: install Go 1.26 or newer")?;
+    anyhow::ensure!(status.success(), "go install of containerd failed ({status}); its messages are above");
+    keep(&unfinished, into, &CONTAINERD_PROGRAMS)?;
     eprintln!("rig: built in {} s", begun.elapsed().as_secs());
     Ok(())
 }
 
-/// Builds of former sources, a third of a gigabyte each, are of no use to anyone.
+/// Builds of former sources, a gigabyte each, are of no use to anyone but a working copy that has them still.
 fn remove_others(cache: &Path, keep: &Path) {
-    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
-        if entry.path() != keep && entry.path().is_dir() {
-            // A failure costs disk space only.
-            let _ = fs::remove_dir_all(entry.path());
-        }
+    let mut others: Vec<(SystemTime, PathBuf)> = fs::read_dir(cache)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path() != keep && entry.path().is_dir())
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    others.sort();
+    others.reverse();
+    for (_, path) in others.into_iter().skip(KEPT - 1) {
+        // A failure costs disk space only.
+        let _ = fs::remove_dir_all(path);
     }
 }

@@ -43,7 +43,7 @@ impl Authority {
     pub fn write_server_files(&self, dir: &Path) -> anyhow::Result<()> {
         let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params = CertificateParams::new(names.map(str::to_owned))?;
-        for ip in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(10, 96, 0, 1)] {
+        for ip in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(10, 96, 0, 1), super::real_node::ADDRESS] {
             params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(ip)));
         }
         let (certificate, key) =

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::build::Binaries;
+use super::{Options, Reach, real_node};
 
 /// One process of the control plane, or the simulator of the kubelets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +58,9 @@ pub(super) const STAGES: [&str; 5] = [
     include_str!("../../rig/stages/pod-image.yaml"),
 ];
 
+/// What the API server's audit log is about.
+pub(super) const AUDIT_POLICY: &str = include_str!("../../rig/audit-policy.yaml");
+
 /// The label that a node carries as long as its kubelet lives.
 pub(super) const KUBELET_LABEL: &str = "rig.nimbus.dev/kubelet";
 
@@ -66,14 +70,15 @@ pub(super) fn command(
     binaries: &Binaries,
     dir: &Path,
     ports: Ports,
-    node_grace_seconds: u32,
+    options: &Options,
 ) -> Command {
     let mut command = Command::new(binaries.path(component.program()));
     command.current_dir(dir).env_remove("KUBECONFIG").env("HOME", dir).env("KWOK_WORKDIR", dir);
     let file = |name: &str| dir.join(name).display().to_string();
+    let node_grace_seconds = options.node_grace_seconds;
     let args = match component {
         Component::Etcd => etcd(&file("etcd"), ports),
-        Component::ApiServer => api_server(&file, ports),
+        Component::ApiServer => api_server(&file, ports, options.reach),
         Component::ControllerManager => controller_manager(&file, node_grace_seconds),
         Component::Scheduler => scheduler(&file),
         Component::Kubelets => kubelets(&file, node_grace_seconds),
@@ -98,7 +103,7 @@ fn etcd(data: &str, ports: Ports) -> Vec<String> {
     ]
 }
 
-fn api_server(file: &dyn Fn(&str) -> String, ports: Ports) -> Vec<String> {
+fn api_server(file: &dyn Fn(&str) -> String, ports: Ports, reach: Reach) -> Vec<String> {
     let mut args = vec![
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
         format!("--secure-port={}", ports.api),
@@ -108,13 +113,11 @@ fn api_server(file: &dyn Fn(&str) -> String, ports: Ports) -> Vec<String> {
         format!("--service-account-key-file={}", file("accounts.pub")),
         format!("--service-account-signing-key-file={}", file("accounts.key")),
         format!("--cert-dir={}", file("certs")),
+        format!("--audit-policy-file={}", file("audit-policy.yaml")),
+        format!("--audit-log-path={}", file("audit.log")),
     ];
     args.extend(
         [
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
-            // The advertised address is loopback, which may not be published as an endpoint.
-            "--endpoint-reconciler-type=none",
             "--authorization-mode=RBAC",
             "--service-account-issuer=https://kubernetes.default.svc",
             "--service-cluster-ip-range=10.96.0.0/16",
@@ -124,6 +127,20 @@ fn api_server(file: &dyn Fn(&str) -> String, ports: Ports) -> Vec<String> {
         ]
         .map(str::to_owned),
     );
+    args.extend(match reach {
+        // The advertised address is loopback, which may not be published as an endpoint.
+        Reach::Loopback => vec![
+            "--bind-address=127.0.0.1".to_owned(),
+            "--advertise-address=127.0.0.1".to_owned(),
+            "--endpoint-reconciler-type=none".to_owned(),
+        ],
+        Reach::Pods => vec![
+            "--bind-address=0.0.0.0".to_owned(),
+            format!("--advertise-address={}", real_node::ADDRESS),
+            "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            "--allow-privileged".to_owned(),
+        ],
+    });
     args
 }
 

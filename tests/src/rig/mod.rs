@@ -5,9 +5,11 @@
 //! described. Decides: how a cluster is started, stopped and shared. What runs on it is left to
 //! [`workloads`], where the programs come from to [`build`].
 
+pub mod audit;
 pub mod build;
 mod certs;
 mod components;
+pub mod real_node;
 pub mod workloads;
 
 use std::collections::BTreeMap;
@@ -38,11 +40,22 @@ pub struct Options {
     /// How long after its last heartbeat a node turns NotReady; below 12 s healthy nodes of a busy
     /// machine would.
     pub node_grace_seconds: u32,
+    /// Who reaches the API server.
+    pub reach: Reach,
+}
+
+/// Who reaches the API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// This machine alone, by loopback: the simulated nodes need no network.
+    Loopback,
+    /// The pods of a [`real_node`] too, in the network namespace that it has for itself.
+    Pods,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 3, node_grace_seconds: 20 }
+        Self { nodes: 3, node_grace_seconds: 20, reach: Reach::Loopback }
     }
 }
 
@@ -68,9 +81,7 @@ impl Cluster {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         // Another part of the test may have chosen the provider already; it is the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let repository =
-            Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("tests/ is below the repository")?;
-        let binaries = tokio::task::spawn_blocking(|| build::ensure(repository)).await??;
+        let binaries = tokio::task::spawn_blocking(|| build::ensure_all(&repository()?, false)).await??;
 
         let dir =
             tempfile::Builder::new().prefix("nimbus-rig-").tempdir().context("a temporary directory")?;
@@ -80,6 +91,7 @@ impl Cluster {
         let cluster = Self { processes: Mutex::default(), dir, binaries, authority, ports, options };
         cluster.write_kubeconfig("admin.kubeconfig", "admin", &["system:masters"])?;
         std::fs::write(cluster.dir.path().join("stages.yaml"), components::STAGES.join("\n---\n"))?;
+        std::fs::write(cluster.dir.path().join("audit-policy.yaml"), components::AUDIT_POLICY)?;
         // A process that ends while the cluster comes up will not come back: say so at once.
         let result = tokio::select! {
             result = cluster.bring_up() => result,
@@ -122,8 +134,10 @@ impl Cluster {
         self.start_component(Component::Etcd)?;
         self.start_component(Component::ApiServer)?;
         self.wait_until_api_answers(START_LIMIT).await?;
-        for component in [Component::ControllerManager, Component::Scheduler, Component::Kubelets] {
-            self.start_component(component)?;
+        self.start_component(Component::ControllerManager)?;
+        self.start_component(Component::Scheduler)?;
+        if self.options.nodes > 0 {
+            self.start_component(Component::Kubelets)?;
         }
         let nodes: Api<Node> = Api::all(self.client().await?);
         for index in 0..self.options.nodes {
@@ -190,6 +204,11 @@ impl Cluster {
         Ok(path)
     }
 
+    /// What the API server writes down of the changes that an agent asks for.
+    pub fn audit_log(&self) -> audit::AuditLog {
+        audit::AuditLog::at(&self.dir.path().join("audit.log"))
+    }
+
     /// The API server's URL.
     pub fn server(&self) -> String {
         format!("https://127.0.0.1:{}", self.ports.api)
@@ -217,6 +236,19 @@ impl Cluster {
     /// When the API server does not answer.
     pub async fn workloads(&self, prefix: &str) -> anyhow::Result<workloads::Workloads> {
         workloads::Workloads::create(self.client().await?, prefix).await
+    }
+
+    /// A namespace of this name with these labels.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn namespace(
+        &self,
+        name: &str,
+        labels: &serde_json::Value,
+    ) -> anyhow::Result<workloads::Workloads> {
+        let metadata = json!({"name": name, "labels": labels});
+        workloads::Workloads::create_with(self.client().await?, metadata).await
     }
 
     /// Runs kubectl as administrator and returns its standard output.
@@ -287,8 +319,7 @@ impl Cluster {
         let mut processes = self.lock();
         anyhow::ensure!(!processes.contains_key(&component), "{} runs already", component.program());
         let dir = self.dir.path();
-        let command =
-            components::command(component, &self.binaries, dir, self.ports, self.options.node_grace_seconds);
+        let command = components::command(component, &self.binaries, dir, self.ports, &self.options);
         processes.insert(component, Process::start(component.program(), command, dir)?);
         Ok(())
     }
@@ -316,6 +347,15 @@ impl Cluster {
         // A test that panicked while it held the lock has left the map whole.
         self.processes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The workspace's root, from where this crate was built.
+///
+/// # Errors
+/// None as long as this crate is one level below it.
+pub fn repository() -> anyhow::Result<PathBuf> {
+    let above = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    Ok(above.context("tests/ is below the repository")?.to_owned())
 }
 
 fn http_get(path: &str) -> anyhow::Result<http::Request<Vec<u8>>> {

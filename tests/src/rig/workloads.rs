@@ -116,8 +116,16 @@ pub struct Workloads {
 impl Workloads {
     /// Makes a namespace and waits until pods can be made in it.
     pub(super) async fn create(client: kube::Client, prefix: &str) -> anyhow::Result<Self> {
+        Self::create_with(client, json!({"generateName": format!("{prefix}-")})).await
+    }
+
+    /// The same with other metadata.
+    pub(super) async fn create_with(
+        client: kube::Client,
+        metadata: serde_json::Value,
+    ) -> anyhow::Result<Self> {
         let namespaces: Api<Namespace> = Api::all(client.clone());
-        let namespace = serde_json::from_value(json!({"metadata": {"generateName": format!("{prefix}-")}}))?;
+        let namespace = serde_json::from_value(json!({"metadata": metadata}))?;
         let made =
             namespaces.create(&PostParams::default(), &namespace).await.context("cannot make a namespace")?;
         let namespace = made.metadata.name.context("a namespace without a name")?;

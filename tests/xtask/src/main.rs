@@ -2,7 +2,8 @@
 //!
 //! `test` runs every test there is, the real cluster and both databases included; `--quick` is the inner loop without
 //! servers, `--faults` the long fault tests alone, and `--cold` any of these with every cache empty. `arrows` checks
-//! who knows whom, `rig` builds the cluster's programs alone, `bench` measures and writes BENCHMARKS.md. Each runs
+//! who knows whom, `rig` builds the cluster's programs alone, `scenes` plays the catalogue of situations, `bench`
+//! measures and writes BENCHMARKS.md. Each runs
 //! other programs and decides only which, in which order, and what to say when something is missing.
 
 mod arrows;
@@ -10,12 +11,15 @@ mod bench;
 mod cold;
 mod machine;
 mod needs;
+mod scenes;
 mod steps;
 mod targets;
 mod test;
 
 #[path = "../../src/postgres/locate.rs"]
 mod locate;
+#[path = "../../src/rig/real_node/obstacle.rs"]
+mod obstacle;
 #[path = "../../src/rig/build.rs"]
 mod rig;
 
@@ -62,6 +66,20 @@ enum Chore {
     },
     /// Build the programs of the real cluster, or say where they are
     Rig,
+    /// Play the scenes of tests/scenes and say what was right and what was wrong
+    Scenes {
+        /// Which scenes; all, when left out
+        names: Vec<String>,
+        /// Those of one place; may be given more than once
+        #[arg(long = "where", value_enum)]
+        places: Vec<scenes::Place>,
+        /// Say which scenes there are
+        #[arg(long)]
+        list: bool,
+        /// How many scenes beside each other on one cluster
+        #[arg(long, value_name = "N")]
+        at_once: Option<u16>,
+    },
     /// Measure and write the figures to BENCHMARKS.md
     Bench {
         /// What to measure; all, when left out
@@ -104,10 +122,14 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
         }
         Chore::Arrows { print } => arrows::run(&repository, *print),
         Chore::Rig => {
-            needs::ensure(&[needs::go(&repository)])?;
-            let kubectl = rig::ensure(&repository)?.path("kubectl");
+            let node = obstacle::of_machine().is_none();
+            needs::ensure(&[needs::go(&repository, node), needs::real_node()])?;
+            let kubectl = rig::ensure_all(&repository, node)?.path("kubectl");
             println!("the cluster's programs are beside {}", kubectl.display());
             Ok(true)
+        }
+        Chore::Scenes { names, places, list, at_once } => {
+            scenes::run(&repository, &scenes::words(names, places, *list, *at_once), *list)
         }
         Chore::Bench { which, arguments } => bench::run(&repository, *which, arguments),
     }

@@ -1,7 +1,8 @@
-//! What the tests need on the machine (a C compiler, Go, PostgreSQL), and how each is installed.
+//! What the tests need on the machine (a C compiler, Go, PostgreSQL, the parts of a real node), and how each is
+//! installed.
 //!
-//! Three things that cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already) and
-//! PostgreSQL's server programs. What is missing is installed with the system's package manager when this user may do
+//! What cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already), PostgreSQL's server
+//! programs, and for a real node a runtime, network plugins and a few tools. What is missing is installed with the system's package manager when this user may do
 //! that without being asked for a password; otherwise the error is one line that names all of it and the command that
 //! installs it. (Without a C compiler cargo cannot link this program either, and says so itself.)
 
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 
 use crate::steps::shown;
-use crate::{locate, rig};
+use crate::{locate, obstacle, rig};
 
 /// The oldest Go that the cluster's module accepts.
 const GO: (u32, u32) = (1, 26);
@@ -27,6 +28,8 @@ struct Manager {
     compiler: &'static str,
     go: &'static str,
     postgres: &'static str,
+    /// The parts of a real node.
+    node: &'static [&'static str],
 }
 
 const MANAGERS: [Manager; 5] = [
@@ -38,6 +41,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "build-essential",
         go: "golang-go",
         postgres: "postgresql",
+        node: &["runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2", "busybox-static"],
     },
     Manager {
         program: "dnf",
@@ -47,6 +51,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "gcc",
         go: "golang",
         postgres: "postgresql-server",
+        node: &["runc", "containernetworking-plugins", "iptables", "conntrack-tools", "iproute", "busybox"],
     },
     Manager {
         program: "apk",
@@ -56,6 +61,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "build-base",
         go: "go",
         postgres: "postgresql",
+        node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox-static"],
     },
     Manager {
         program: "pacman",
@@ -65,6 +71,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "base-devel",
         go: "go",
         postgres: "postgresql",
+        node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox"],
     },
     Manager {
         program: "brew",
@@ -74,6 +81,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "gcc",
         go: "go",
         postgres: "postgresql",
+        node: &[],
     },
 ];
 
@@ -83,8 +91,8 @@ pub struct Need {
     what: &'static str,
     /// `Err` with what was found instead.
     check: Box<dyn Fn() -> Result<(), String>>,
-    /// The package that has it.
-    package: fn(&Manager) -> &'static str,
+    /// The packages that have it.
+    packages: fn(&Manager) -> Vec<&'static str>,
     /// How to install it where a distribution's package may be too old.
     by_hand: Option<String>,
 }
@@ -94,7 +102,7 @@ pub fn compiler() -> Need {
     Need {
         what: "a C compiler",
         check: Box::new(|| quiet(Command::new("cc").arg("--version")).map(drop)),
-        package: |manager| manager.compiler,
+        packages: |manager| vec![manager.compiler],
         by_hand: None,
     }
 }
@@ -104,13 +112,28 @@ pub fn postgres() -> Need {
     Need {
         what: "PostgreSQL's server programs",
         check: Box::new(|| locate::server_binaries().map(drop).map_err(|_| "none".to_owned())),
-        package: |manager| manager.postgres,
+        packages: |manager| vec![manager.postgres],
         by_hand: None,
     }
 }
 
-/// Go, unless every program of the cluster is there already.
-pub fn go(repository: &Path) -> Need {
+/// The parts of a real node; nothing where this machine cannot have one anyway.
+pub fn real_node() -> Need {
+    let check =
+        || match obstacle::of_machine().map_or_else(obstacle::missing_programs, |_| Vec::new()).as_slice() {
+            [] => Ok(()),
+            missing => Err(format!("no {}", missing.join(", no "))),
+        };
+    Need {
+        what: "the parts of a real node",
+        check: Box::new(check),
+        packages: |manager| manager.node.to_vec(),
+        by_hand: None,
+    }
+}
+
+/// Go, unless every program of the cluster is there already; with `node`, those of a real node too.
+pub fn go(repository: &Path, node: bool) -> Need {
     let repository = repository.to_owned();
     let arch = if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" };
     let archive = format!("https://go.dev/dl/go1.26.8.linux-{arch}.tar.gz");
@@ -119,9 +142,13 @@ pub fn go(repository: &Path) -> Need {
     Need {
         what: "Go 1.26 or newer",
         check: Box::new(move || {
-            if rig::is_complete(&repository) { Ok(()) } else { new_enough_go(&repository.join("tests/rig")) }
+            if rig::is_complete(&repository, node) {
+                Ok(())
+            } else {
+                new_enough_go(&repository.join("tests/rig"))
+            }
         }),
-        package: |manager| manager.go,
+        packages: |manager| vec![manager.go],
         by_hand: cfg!(target_os = "linux").then_some(by_hand),
     }
 }
@@ -151,7 +178,8 @@ pub fn ensure(needs: &[Need]) -> anyhow::Result<()> {
     }
     let installer = Installer::find();
     if let Some(installer) = installer.as_ref().filter(|installer| installer.unasked) {
-        let packages: Vec<&str> = missing.iter().map(|(need, _)| (need.package)(installer.manager)).collect();
+        let packages: Vec<&str> =
+            missing.iter().flat_map(|(need, _)| (need.packages)(installer.manager)).collect();
         eprintln!("installing {}", packages.join(", "));
         let failed = installer.install(&packages).err();
         let still = self::missing(needs);
@@ -178,7 +206,7 @@ fn told(missing: &[(&Need, String)], installer: Option<&Installer>) -> String {
         _ if from_packages.is_empty() => {}
         Some(installer) => {
             let packages: Vec<&str> =
-                from_packages.iter().map(|need| (need.package)(installer.manager)).collect();
+                from_packages.iter().flat_map(|need| (need.packages)(installer.manager)).collect();
             commands.insert(0, installer.line(&packages));
         }
         None => {
@@ -271,7 +299,7 @@ mod tests {
         Need {
             what,
             check: Box::new(move || found.map_or(Ok(()), |found| Err(found.to_owned()))),
-            package: |manager| manager.go,
+            packages: |manager| vec![manager.go],
             by_hand: by_hand.map(str::to_owned),
         }
     }

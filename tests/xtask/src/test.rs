@@ -8,10 +8,10 @@ use std::process::Command;
 
 use crate::steps::{Outcome, Steps, cargo, program};
 use crate::targets::{Kind, integration_tests};
-use crate::{arrows, needs, rig};
+use crate::{arrows, needs, obstacle, rig, scenes};
 
 /// The features of every test build.
-const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
+pub const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
 
 /// How much of the tests is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,11 @@ const STEPS: &[Step] = &[
         gate: true,
         run: cluster,
     },
+    Step { name: "a real node's programs", parts: &[Everything], gate: true, run: node },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
     Step { name: "tests", parts: &[Everything], gate: false, run: tests },
     Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
+    Step { name: "scenes", parts: &[Everything], gate: false, run: play_scenes },
     Step { name: "tests that do not fit CI", parts: &[Long], gate: false, run: long_tests },
 ];
 
@@ -64,7 +66,11 @@ pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
     }
     needs::ensure(&match part {
         Quick => vec![needs::compiler()],
-        Everything | Faults | Long => vec![needs::compiler(), needs::go(repository), needs::postgres()],
+        Faults | Long => vec![needs::compiler(), needs::go(repository, false), needs::postgres()],
+        Everything => {
+            let node = obstacle::of_machine().is_none();
+            vec![needs::compiler(), needs::go(repository, node), needs::postgres(), needs::real_node()]
+        }
     })?;
     let mut steps = Steps::default();
     let mut failed_gate = None;
@@ -115,7 +121,15 @@ fn examples(repository: &Path) -> Outcome {
 }
 
 fn cluster(repository: &Path) -> Outcome {
-    rig::ensure(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+    rig::ensure_all(repository, false).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+}
+
+fn node(repository: &Path) -> Outcome {
+    match obstacle::of_machine() {
+        // The scenes on it say so by name.
+        Some(why) => Outcome::Skipped(why),
+        None => rig::ensure_all(repository, true).map_or_else(|error| failed(&error), |_| Outcome::Passed),
+    }
 }
 
 /// Exactly what `cargo test` selects, so that nothing is compiled twice; but it also leaves the programs that the
@@ -131,6 +145,11 @@ fn tests(repository: &Path) -> Outcome {
 
 fn fault_tests(repository: &Path) -> Outcome {
     cargo_test(repository, &[], &[Kind::Faults])
+}
+
+/// Scenes that are listed as not right yet may be wrong; one of them that is right fails.
+fn play_scenes(repository: &Path) -> Outcome {
+    program(&mut scenes::command(repository, &["--lenient"]))
 }
 
 fn long_tests(repository: &Path) -> Outcome {

@@ -76,13 +76,13 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Remedy => {
-            needs::ensure(&[needs::go(repository), needs::postgres()])?;
-            rig::ensure(repository)?;
+            needs::ensure(&[needs::go(repository, false), needs::postgres()])?;
+            rig::ensure_all(repository, false)?;
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Footprint => {
-            needs::ensure(&[needs::go(repository)])?;
-            rig::ensure(repository)?;
+            needs::ensure(&[needs::go(repository, false)])?;
+            rig::ensure_all(repository, false)?;
             // What is installed is what is measured.
             program(repository, which, Some(&products(repository, "dist")?), arguments)
         }

@@ -1,0 +1,42 @@
+//! `tests/scenes/no_space_is_left.md`
+
+use crate::scenes::ground::told;
+use crate::scenes::host::{Host, run};
+
+pub(super) async fn play(host: &Host) -> anyhow::Result<()> {
+    let root = host.dir().join("site/etc");
+    std::fs::create_dir_all(&root)?;
+    let root = root.display().to_string();
+    run("mount", &["-t", "tmpfs", "-o", "size=256k", "tmpfs", &root])?;
+    let judged = mounted(host).await;
+    run("umount", &["-l", &root])?;
+    judged
+}
+
+async fn mounted(host: &Host) -> anyhow::Result<()> {
+    let site =
+        host.watch(|at| Ok(std::fs::write(at.join("app.conf"), "workers = 4\n".repeat(2000))?)).await?;
+    let path = site.path("app.conf");
+    crate::process::send_signal(site.agent.pid(), libc::SIGSTOP)?;
+    std::fs::write(&path, "")?;
+    let read_only = fill(&site.path("full"));
+    crate::process::send_signal(site.agent.pid(), libc::SIGCONT)?;
+    read_only?;
+    let says = |d: &serde_json::Value| told(d).contains(" space");
+    let said = site.drift(&path, "it says why not", says).await;
+    if let Some(asked) =
+        site.approvals().await?.iter().find(|a| a["object"]["name"] == path.display().to_string())
+    {
+        let what = format!("approval asked: {}", asked["summary"]);
+        return Err(crate::scenes::verdict::Wrong::Action(what).into());
+    }
+    said.map(drop)
+}
+
+/// Writes until nothing fits any more. The file is one that the agent does not wait for: it is new.
+fn fill(path: &std::path::Path) -> anyhow::Result<String> {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(path)?;
+    while file.write_all(&[7; 4096]).is_ok() {}
+    Ok(String::new())
+}
