@@ -54,7 +54,8 @@ async fn a_data_directory_of_a_newer_version_is_left_alone() {
     let mut plane = Plane::start(None, QUICK).await.unwrap();
     plane.kill9().unwrap();
     let database = plane.data_dir().join("nimbus.db");
-    let sql = "UPDATE schema_version SET version = 999;";
+    let sql =
+        "UPDATE schema_version SET version = 999 WHERE version = (SELECT MAX(version) FROM schema_version);";
     nimbus_tests::sqlite::execute(&database, sql).await.unwrap();
     let before = nimbus_tests::sqlite::dump(&database).await.unwrap();
     let dir = tempfile::tempdir().unwrap();

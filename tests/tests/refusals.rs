@@ -75,7 +75,7 @@ impl Host {
     async fn store(&self, mut doc: Value, envelope: &v1::Envelope) -> anyhow::Result<()> {
         doc["envelope"] = BASE64.encode(envelope.encode_to_vec()).into();
         let sql = format!(
-            "UPDATE jobs SET doc = '{}' WHERE id = '{}'",
+            "UPDATE jobs SET doc = '{}', sum = NULL WHERE id = '{}'",
             doc.to_string().replace('\'', "''"),
             doc["id"].as_str().unwrap_or_default(),
         );
@@ -187,7 +187,7 @@ async fn a_job_that_is_sent_twice_runs_once() {
     }
     std::fs::write(host.file(), "changed = 1\n").unwrap();
     let doc = job.to_string().replace('\'', "''");
-    let sql = format!("UPDATE jobs SET doc = '{doc}', state = 'pending' WHERE id = '{id}'");
+    let sql = format!("UPDATE jobs SET doc = '{doc}', sum = NULL, state = 'pending' WHERE id = '{id}'");
     sqlite::execute(&host.plane.data_dir().join("nimbus.db"), &sql).await.unwrap();
     host.plane.restart().await.unwrap();
     host.refused(&job, "replayed").await.unwrap();

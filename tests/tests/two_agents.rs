@@ -77,6 +77,12 @@ async fn the_other_agent_takes_over_within_the_leases_time() {
     site.agent.wait_until_connected(&site.plane).await.unwrap();
     let pod = workloads.pod_names("api").await.unwrap().remove(0);
     workloads.break_pod(&pod, &Fault::Crash).await.unwrap();
+    wait_for("the pod to be evicted by the second", PATIENCE, || async {
+        let gone = !workloads.pod_names("api").await?.contains(&pod);
+        Ok(Seen::when(gone.then_some(()), "still there"))
+    })
+    .await
+    .unwrap();
     site.incident_where("pod_crash_loop", workloads.namespace(), "healed by the second", |i| {
         i["state"] == "resolved" && i["job_id"].is_string()
     })

@@ -14,6 +14,9 @@ use serde_json::json;
 
 use crate::wait::{Seen, wait_for};
 
+/// For how long a pod is left ready before it is broken.
+const WELL: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What can be wrong with a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -276,7 +279,19 @@ impl Workloads {
     /// When there is no such pod.
     pub async fn break_pod(&self, pod: &str, fault: &Fault) -> anyhow::Result<()> {
         let (key, value) = fault.annotation_of_one_pod();
+        self.has_been_well(pod).await?;
         self.annotate_pod(pod, key, Some(value)).await
+    }
+
+    /// A pod that is ready stays so for a while: one that fails at once was never well, which is another case.
+    async fn has_been_well(&self, pod: &str) -> anyhow::Result<()> {
+        let status =
+            self.api::<Pod>().get(pod).await.with_context(|| format!("cannot read pod {pod}"))?.status;
+        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
+        if conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
+            tokio::time::sleep(WELL).await;
+        }
+        Ok(())
     }
 
     /// Takes a fault from one pod: it starts once more and becomes ready.

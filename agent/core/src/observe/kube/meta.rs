@@ -4,6 +4,7 @@
 use nimbus_protocol::v1;
 use serde::Deserialize;
 
+use super::labels::{Annotations, Labels, Owner};
 use super::micros;
 use super::owners::{self, ManagedFields, Marks};
 use crate::observe::bounded;
@@ -28,72 +29,6 @@ pub struct SlimMeta {
     managed_fields: Option<Vec<ManagedFields>>,
     labels: Option<Labels>,
     annotations: Option<Annotations>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Owner {
-    api_version: String,
-    pub(super) kind: String,
-    pub(super) name: String,
-    uid: String,
-    controller: bool,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Labels {
-    #[serde(rename = "argocd.argoproj.io/instance")]
-    pub(super) argocd: Option<String>,
-    #[serde(rename = "kustomize.toolkit.fluxcd.io/name")]
-    pub(super) flux_kustomization: Option<String>,
-    #[serde(rename = "kustomize.toolkit.fluxcd.io/namespace")]
-    pub(super) flux_kustomization_namespace: Option<String>,
-    #[serde(rename = "helm.toolkit.fluxcd.io/name")]
-    pub(super) flux_helm: Option<String>,
-    #[serde(rename = "helm.toolkit.fluxcd.io/namespace")]
-    pub(super) flux_helm_namespace: Option<String>,
-    #[serde(rename = "app.kubernetes.io/managed-by")]
-    pub(super) managed_by: Option<String>,
-    #[serde(rename = "app.kubernetes.io/instance")]
-    pub(super) instance: Option<String>,
-    #[serde(rename = "olm.owner")]
-    pub(super) olm_owner: Option<String>,
-    #[serde(rename = "olm.owner.kind")]
-    pub(super) olm_owner_kind: Option<String>,
-    #[serde(rename = "addonmanager.kubernetes.io/mode")]
-    pub(super) addon_manager: Option<String>,
-    #[serde(rename = "kapp.k14s.io/app")]
-    pub(super) kapp: Option<String>,
-    #[serde(rename = "node-role.kubernetes.io/control-plane")]
-    control_plane: Option<String>,
-    #[serde(rename = "controller-revision-hash")]
-    controller_revision: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Annotations {
-    #[serde(rename = "argocd.argoproj.io/tracking-id")]
-    pub(super) argocd: Option<String>,
-    #[serde(rename = "meta.helm.sh/release-name")]
-    pub(super) helm_release: Option<String>,
-    #[serde(rename = "objectset.rio.cattle.io/id")]
-    pub(super) objectset: Option<String>,
-    #[serde(rename = "config.k8s.io/owning-inventory")]
-    pub(super) inventory: Option<String>,
-    #[serde(rename = "deployment.kubernetes.io/revision")]
-    revision: Option<String>,
-    #[serde(rename = "nimbus.dev/cordoned-by")]
-    cordoned_by: Option<String>,
-    #[serde(rename = "cluster-autoscaler.kubernetes.io/safe-to-evict")]
-    safe_to_evict: Option<String>,
-    #[serde(rename = "karpenter.sh/do-not-disrupt")]
-    do_not_disrupt: Option<String>,
-    #[serde(rename = "karpenter.sh/do-not-evict")]
-    do_not_evict: Option<String>,
-    #[serde(rename = "descheduler.alpha.kubernetes.io/prefer-no-eviction")]
-    prefer_no_eviction: Option<String>,
 }
 
 impl SlimMeta {

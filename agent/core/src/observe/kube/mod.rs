@@ -9,6 +9,7 @@ mod daemon_set;
 mod deployment;
 mod facts;
 pub mod held;
+mod labels;
 mod marks;
 mod meta;
 mod node;

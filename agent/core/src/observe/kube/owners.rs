@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::meta::{Annotations, Labels, Owner};
+use super::labels::{Annotations, Labels, Owner};
 
 /// One entry of `managedFields`: who wrote which fields, as far as it matters here.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -209,6 +209,19 @@ impl Rules {
     }
 }
 
+impl Values {
+    /// True for nothing, a switch such as `true`, and a reference such as `${NAME}`.
+    pub fn is_nothing(&self, value: &str) -> bool {
+        let value = value.trim().trim_end_matches([',', ';']).trim();
+        let bare = value.trim_matches(['"', '\'', '`', ',', ';']).trim();
+        let open = bare.trim_end_matches([')', '}', ']', '>']).trim();
+        let words = &self.nothing;
+        bare.is_empty()
+            || [value, bare, open].iter().any(|form| form.is_empty() || words.iter().any(|word| word == form))
+            || [value, bare].iter().any(|value| self.reference.iter().any(|form| form.is(value)))
+    }
+}
+
 /// A text, and the same in lower case, where the words of `has` are looked for.
 pub struct Text<'a> {
     pub text: &'a str,
@@ -248,6 +261,6 @@ impl Found {
         let whole = found.get(0).map_or(&b""[..], |whole| whole.as_bytes());
         let excepted = self.unless.iter().any(|form| form.get().is_some_and(|unless| unless.is_match(whole)));
         let value = found.name("value").map(|value| String::from_utf8_lossy(value.as_bytes()));
-        !excepted && value.is_none_or(|value| !super::values::is_nothing(&value, rules))
+        !excepted && value.is_none_or(|value| !rules.values.is_nothing(&value))
     }
 }

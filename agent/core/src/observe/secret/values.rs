@@ -44,13 +44,7 @@ fn end_of_quoted(inside: &str, quote: char) -> usize {
 
 /// True for nothing, a switch such as `true`, and a reference such as `${NAME}`.
 pub fn is_nothing(value: &str, rules: &Rules) -> bool {
-    let value = value.trim().trim_end_matches([',', ';']).trim();
-    let bare = value.trim_matches(['"', '\'', '`', ',', ';']).trim();
-    let open = bare.trim_end_matches([')', '}', ']', '>']).trim();
-    let words = &rules.values.nothing;
-    bare.is_empty()
-        || [value, bare, open].iter().any(|form| form.is_empty() || words.iter().any(|word| word == form))
-        || [value, bare].iter().any(|value| rules.values.reference.iter().any(|form| form.is(value)))
+    rules.values.is_nothing(value)
 }
 
 /// Is a value of a name that is about something else what such a name has: a number, a time, a path, a word?

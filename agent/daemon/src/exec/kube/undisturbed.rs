@@ -85,11 +85,14 @@ mod tests {
         undisturbed(&client, "replicasets", &owner).await
     }
 
+    /// Changes the object of that name.
+    type Change = fn(&str, &mut Value);
+
     #[tokio::test]
     async fn whatever_is_going_or_paused_above_the_pod_is_named() {
         const GOING: &str = "2026-01-02T03:04:05Z";
         assert_eq!(asked(|_, _| ()).await, Ok(()));
-        let table: [(&str, fn(&str, &mut Value)); 4] = [
+        let table: [(&str, Change); 4] = [
             ("namespace shop", |of, o| {
                 if of == "shop" {
                     o["status"]["phase"] = json!("Terminating");

@@ -68,7 +68,10 @@ async fn serve() -> (kube::Client, Arc<Server>) {
 
 async fn answer(State(server): State<Arc<Server>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
-    if [PODS, NODES].contains(&path.as_str()) || path.starts_with("/apis/apps/v1/") {
+    let groups = ["/apis/apps/v1/", "/apis/batch/v1/"];
+    if [PODS, NODES, "/api/v1/events"].contains(&path.as_str())
+        || groups.iter().any(|group| path.starts_with(group))
+    {
         return server.collection(&path, &query);
     }
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();

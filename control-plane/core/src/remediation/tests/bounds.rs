@@ -7,7 +7,7 @@ use crate::world::MAX_FILES;
 fn files(lab: &mut Lab, many: usize) {
     for n in 0..many {
         let (good, bad) = (file_state("file", 0o640, 1), file_state("file", 0o640, 2));
-        lab.see_host(Body::File(file(&format!("/srv/etc/{n}"), good, bad)));
+        lab.see_host(Body::File(file(&format!("/srv/etc/{n}.conf"), good, bad)));
     }
 }
 

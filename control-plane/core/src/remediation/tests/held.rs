@@ -198,14 +198,12 @@ impl Truth {
         let taken = job.state == JobState::Running;
         match step {
             0 => _ = lab.report(&signed, Phase::Accepted, "", ""),
-            1 if taken && order.avoid_node && job.applied_at.is_none() => {
-                // It begins in time, and its taint stays no longer than it may.
-                if lab.now < job.expires_at {
-                    let used = i64::from(lab.settings.act_ms) / 1_000 * 2 + 30;
-                    let until = lab.now + jiff::SignedDuration::from_secs(used);
-                    self.held.insert(order.node, (id, until));
-                    lab.report(&signed, Phase::Applied, "", "");
-                }
+            // It begins in time, and its taint stays no longer than it may.
+            1 if taken && order.avoid_node && job.applied_at.is_none() && lab.now < job.expires_at => {
+                let used = i64::from(lab.settings.act_ms) / 1_000 * 2 + 30;
+                let until = lab.now + jiff::SignedDuration::from_secs(used);
+                self.held.insert(order.node, (id, until));
+                lab.report(&signed, Phase::Applied, "", "");
             }
             2 if taken => {
                 self.held.retain(|_, (by, _)| *by != id);

@@ -13,9 +13,9 @@ use crate::testing::{Order, order_of};
 const PATH: &str = "/srv/etc/app.conf";
 
 /// What an agent says: the word for what is in the way, or how it would be done.
-fn said(obstacle: &str, reason: &str, way: &str) -> Option<v1::RestoreOutlook> {
+fn said(obstacle: &str, reason: &str, way: &str) -> v1::RestoreOutlook {
     let (obstacle, reason, way) = (obstacle.to_owned(), reason.to_owned(), way.to_owned());
-    Some(v1::RestoreOutlook { obstacle, reason, way, loses: Vec::new() })
+    v1::RestoreOutlook { obstacle, reason, way, loses: Vec::new() }
 }
 
 fn drift(content: u8, restore: Option<v1::RestoreOutlook>) -> Body {
@@ -23,7 +23,7 @@ fn drift(content: u8, restore: Option<v1::RestoreOutlook>) -> Body {
     Body::File(v1::File { restore, ..file(PATH, good, bad) })
 }
 
-fn free() -> Option<v1::RestoreOutlook> {
+fn free() -> v1::RestoreOutlook {
     said("", "", "replace")
 }
 
@@ -47,7 +47,7 @@ fn nobody_is_asked_while_something_is_in_the_way_and_it_is_named() {
         ("changed_root", "another directory in its place"),
         ("a word of a newer agent", "whatever it found"),
     ] {
-        let mut lab = seen(drift(2, said(word, reason, "")));
+        let mut lab = seen(drift(2, Some(said(word, reason, ""))));
         let incident = lab.open(IncidentKind::FileDrift).clone();
         assert_eq!((lab.plans.len(), lab.approvals.len()), (0, 0), "{word}");
         assert_eq!(incident.state, IncidentState::Escalated, "{word}");
@@ -60,7 +60,7 @@ fn nobody_is_asked_while_something_is_in_the_way_and_it_is_named() {
         for _ in 0..20 {
             lab.pass(60);
             // The figures move; the answer is the same.
-            lab.see_host(drift(2, said(word, reason, "")));
+            lab.see_host(drift(2, Some(said(word, reason, ""))));
             assert!(lab.settle().is_empty());
         }
         assert_eq!(lab.approvals.len(), 0, "{word}: never asked");
@@ -73,9 +73,9 @@ fn nobody_is_asked_while_something_is_in_the_way_and_it_is_named() {
 
 #[test]
 fn once_it_is_out_of_the_way_a_person_is_asked_once() {
-    let mut lab = seen(drift(2, said("immutable", "it is immutable", "")));
+    let mut lab = seen(drift(2, Some(said("immutable", "it is immutable", ""))));
     lab.pass(60);
-    lab.see_host(drift(2, free()));
+    lab.see_host(drift(2, Some(free())));
     for _ in 0..5 {
         assert!(lab.settle().is_empty());
         lab.pass(60);
@@ -87,11 +87,11 @@ fn once_it_is_out_of_the_way_a_person_is_asked_once() {
 
 #[test]
 fn what_comes_in_the_way_of_an_approved_restore_stops_it_at_planner_and_checker() {
-    let mut lab = seen(drift(2, free()));
+    let mut lab = seen(drift(2, Some(free())));
     let plan = lab.plans.values().next().unwrap().doc.clone();
     assert_eq!(check::of_plan(&plan, &lab.snapshot()), []);
     lab.decide("operator", Decision::Approve, "").unwrap();
-    lab.see_host(drift(2, said("read_only", "its file system is mounted read-only", "")));
+    lab.see_host(drift(2, Some(said("read_only", "its file system is mounted read-only", ""))));
     let found = check::of_plan(&plan, &lab.snapshot());
     assert!(found.iter().any(|v| v.invariant == 3 && v.text.contains("read_only")), "{found:?}");
     assert!(lab.settle().is_empty(), "no job");
@@ -121,7 +121,7 @@ fn the_plan_says_how_and_what_is_lost_before_anybody_approves() {
     let changes = &lab.plans.values().next().unwrap().doc.changes;
     assert!(changes.iter().any(|line| line.starts_with("how: a new file takes its place")), "{changes:?}");
     assert!(changes.iter().any(|line| line.starts_with("lost or left: it has 1 other name")), "{changes:?}");
-    let lab = seen(drift(2, said("", "", "in_place")));
+    let lab = seen(drift(2, Some(said("", "", "in_place"))));
     let changes = &lab.plans.values().next().unwrap().doc.changes;
     assert!(changes.iter().any(|line| line.starts_with("how: written in place")), "{changes:?}");
 }
@@ -134,7 +134,8 @@ fn a_difference_of_attributes_alone_is_a_drift_that_is_shown_and_put_back() {
         v1::FileState { attributes, ..file_state("file", 0o640, 1) }
     };
     let (good, bad) = (with(1, "user::rw-"), with(2, "user::rw-,user:33:rw-"));
-    let mut lab = seen(Body::File(v1::File { restore: said("", "", "attributes"), ..file(PATH, good, bad) }));
+    let mut lab =
+        seen(Body::File(v1::File { restore: Some(said("", "", "attributes")), ..file(PATH, good, bad) }));
     let incident = lab.open(IncidentKind::FileDrift).clone();
     assert!(incident.title.contains("has other attributes"), "{}", incident.title);
     let changes = &lab.plans.values().next().unwrap().doc.changes;
@@ -149,7 +150,7 @@ fn a_difference_of_attributes_alone_is_a_drift_that_is_shown_and_put_back() {
 
 #[test]
 fn what_the_agent_refused_twice_is_not_asked_a_third_time_until_something_changed() {
-    let mut lab = seen(drift(2, free()));
+    let mut lab = seen(drift(2, Some(free())));
     for _ in 0..2 {
         lab.pass(3_600);
         lab.settle();
@@ -165,7 +166,7 @@ fn what_the_agent_refused_twice_is_not_asked_a_third_time_until_something_change
     let incident = lab.open(IncidentKind::FileDrift);
     assert_eq!(incident.state, IncidentState::Escalated);
     assert!(incident.reason.contains("expected a way that is not there"), "{}", incident.reason);
-    lab.see_host(drift(3, free()));
+    lab.see_host(drift(3, Some(free())));
     lab.pass(60);
     lab.settle();
     assert_eq!(lab.live_approvals(), 1, "another difference is another question");
@@ -173,13 +174,13 @@ fn what_the_agent_refused_twice_is_not_asked_a_third_time_until_something_change
 
 #[test]
 fn what_something_else_writes_back_is_not_fought_over() {
-    let mut lab = seen(drift(2, free()));
+    let mut lab = seen(drift(2, Some(free())));
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
     lab.report(&jobs[0], Phase::Applied, "", "");
     lab.see_host(drift(1, None));
     // Configuration management comes by.
-    lab.see_host(drift(2, free()));
+    lab.see_host(drift(2, Some(free())));
     lab.pass(1);
     lab.report(&jobs[0], Phase::Failed, "", "expected the file to stay, found it changed again");
     for _ in 0..10 {

@@ -1,0 +1,69 @@
+//! The parts of an object's metadata that tell who keeps it, and that other tools leave on it as marks.
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct Owner {
+    pub(super) api_version: String,
+    pub(super) kind: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) controller: bool,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Labels {
+    #[serde(rename = "argocd.argoproj.io/instance")]
+    pub(super) argocd: Option<String>,
+    #[serde(rename = "kustomize.toolkit.fluxcd.io/name")]
+    pub(super) flux_kustomization: Option<String>,
+    #[serde(rename = "kustomize.toolkit.fluxcd.io/namespace")]
+    pub(super) flux_kustomization_namespace: Option<String>,
+    #[serde(rename = "helm.toolkit.fluxcd.io/name")]
+    pub(super) flux_helm: Option<String>,
+    #[serde(rename = "helm.toolkit.fluxcd.io/namespace")]
+    pub(super) flux_helm_namespace: Option<String>,
+    #[serde(rename = "app.kubernetes.io/managed-by")]
+    pub(super) managed_by: Option<String>,
+    #[serde(rename = "app.kubernetes.io/instance")]
+    pub(super) instance: Option<String>,
+    #[serde(rename = "olm.owner")]
+    pub(super) olm_owner: Option<String>,
+    #[serde(rename = "olm.owner.kind")]
+    pub(super) olm_owner_kind: Option<String>,
+    #[serde(rename = "addonmanager.kubernetes.io/mode")]
+    pub(super) addon_manager: Option<String>,
+    #[serde(rename = "kapp.k14s.io/app")]
+    pub(super) kapp: Option<String>,
+    #[serde(rename = "node-role.kubernetes.io/control-plane")]
+    pub(super) control_plane: Option<String>,
+    #[serde(rename = "controller-revision-hash")]
+    pub(super) controller_revision: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Annotations {
+    #[serde(rename = "argocd.argoproj.io/tracking-id")]
+    pub(super) argocd: Option<String>,
+    #[serde(rename = "meta.helm.sh/release-name")]
+    pub(super) helm_release: Option<String>,
+    #[serde(rename = "objectset.rio.cattle.io/id")]
+    pub(super) objectset: Option<String>,
+    #[serde(rename = "config.k8s.io/owning-inventory")]
+    pub(super) inventory: Option<String>,
+    #[serde(rename = "deployment.kubernetes.io/revision")]
+    pub(super) revision: Option<String>,
+    #[serde(rename = "nimbus.dev/cordoned-by")]
+    pub(super) cordoned_by: Option<String>,
+    #[serde(rename = "cluster-autoscaler.kubernetes.io/safe-to-evict")]
+    pub(super) safe_to_evict: Option<String>,
+    #[serde(rename = "karpenter.sh/do-not-disrupt")]
+    pub(super) do_not_disrupt: Option<String>,
+    #[serde(rename = "karpenter.sh/do-not-evict")]
+    pub(super) do_not_evict: Option<String>,
+    #[serde(rename = "descheduler.alpha.kubernetes.io/prefer-no-eviction")]
+    pub(super) prefer_no_eviction: Option<String>,
+}
