@@ -88,8 +88,9 @@ mod tests {
 
     #[test]
     fn a_lock_file_that_says_nothing_or_nonsense_is_told_as_unknown() {
-        let dir = tempfile::tempdir().unwrap();
         for text in [b"".as_slice(), b"\xff\xfe"] {
+            // One directory each: a process that another test starts holds a descriptor of this one until it runs.
+            let dir = tempfile::tempdir().unwrap();
             let _held = DirLock::take(dir.path()).unwrap();
             std::fs::write(dir.path().join("lock"), text).unwrap();
             let error = DirLock::take(dir.path()).unwrap_err().to_string();

@@ -132,6 +132,12 @@ fn baseline_to_restore(root: &Root, action: &v1::RestoreFile) -> Result<(String,
              system that was mounted on it; mount it, or give this agent's user access",
         ));
     }
+    if root.is_unseen(&relative) {
+        return Err(precondition(
+            "expected to see what is below a directory of the baseline, found that it cannot be listed or lacks the file \
+             system that was mounted on it; mount it, or give this agent's user access",
+        ));
+    }
     let content = match baseline.kind {
         Kind::Absent => Vec::new(),
         Kind::File | Kind::Symlink => content(root, &baseline)?,

@@ -367,3 +367,23 @@ fn forbidden(error: &watcher::Error) -> Option<&'static str> {
         | watcher::Error::NoResourceVersion => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_last_when_six_come_soon_after_each_other_and_nothing_went_well_between_them() {
+        let second = Duration::from_secs;
+        let mut failures = Failures::none();
+        let lasting: Vec<bool> = (0..6).map(|n| failures.add(second(20 * n))).collect();
+        assert_eq!(lasting, [false, false, false, false, false, true]);
+        assert!(failures.add(second(120)), "they go on");
+        assert!(!failures.add(second(181)), "more than a minute went well");
+        for n in 1..5 {
+            assert!(!failures.add(second(181 + n)));
+        }
+        failures.reset();
+        assert!(!failures.add(second(187)), "an answer begins the count anew");
+    }
+}

@@ -177,6 +177,27 @@ impl Server {
     }
 }
 
+/// What a stream of cluster `c` under term 5 needs.
+fn follow(
+    client: kube::Client,
+    observations: ObservationQueue,
+    status: &Arc<SharedStatus>,
+    resync: &watch::Sender<u64>,
+    cancel: &CancellationToken,
+) -> Follow {
+    Follow {
+        client,
+        cluster_uid: "c".to_owned(),
+        term: 5,
+        observations,
+        status: status.clone(),
+        resync: resync.subscribe(),
+        listings: Arc::default(),
+        cordons: Arc::new(Cordons::default()),
+        cancel: cancel.clone(),
+    }
+}
+
 /// The end of a watch whose version the server does not have any more.
 fn expired() -> Value {
     json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
@@ -221,17 +242,7 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     let resync = watch::Sender::new(0);
     let status = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
-    let follow = Follow {
-        client,
-        cluster_uid: "c".to_owned(),
-        term: 5,
-        observations,
-        status: status.clone(),
-        resync: resync.subscribe(),
-        listings: Arc::default(),
-        cordons: Arc::new(Cordons::default()),
-        cancel: cancel.clone(),
-    };
+    let follow = follow(client, observations, &status, &resync, &cancel);
     let watching = tokio::spawn(stream::run::<SlimPod>(follow));
     let mut next = async || {
         let item =
@@ -280,17 +291,7 @@ async fn a_kind_that_may_be_listed_and_not_watched_is_not_known() {
     let (observations, mut items) = ObservationQueue::new();
     let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
-    let follow = Follow {
-        client,
-        cluster_uid: "c".to_owned(),
-        term: 5,
-        observations,
-        status: status.clone(),
-        resync: resync.subscribe(),
-        listings: Arc::default(),
-        cordons: Arc::new(Cordons::default()),
-        cancel: cancel.clone(),
-    };
+    let follow = follow(client, observations, &status, &resync, &cancel);
     let watching = tokio::spawn(stream::run::<SlimPod>(follow));
     let mut next = async || {
         let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time");
@@ -333,17 +334,7 @@ async fn a_listing_that_breaks_off_is_begun_anew_between_marks() {
     let (observations, mut items) = ObservationQueue::new();
     let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
-    let follow = Follow {
-        client,
-        cluster_uid: "c".to_owned(),
-        term: 5,
-        observations,
-        status: status.clone(),
-        resync: resync.subscribe(),
-        listings: Arc::default(),
-        cordons: Arc::new(Cordons::default()),
-        cancel: cancel.clone(),
-    };
+    let follow = follow(client, observations, &status, &resync, &cancel);
     let watching = tokio::spawn(stream::run::<SlimPod>(follow));
     let mut next = async || {
         let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time");
