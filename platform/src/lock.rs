@@ -12,7 +12,16 @@ const MAX_HOLDER: u64 = 20;
 /// process, so a crash leaves nothing to clean up.
 #[derive(Debug)]
 pub struct DirLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for DirLock {
+    /// Gives the lock back by name. Closing the file alone would not do: a program that this process is just starting has
+    /// a copy of every descriptor until it runs, and the lock would last as long as the copy.
+    fn drop(&mut self) {
+        // Nobody is left to tell: where the system refuses, the lock ends with the last descriptor.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Why a directory is not locked. The caller says which option names another directory.
@@ -58,7 +67,7 @@ impl DirLock {
             .set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        Ok(Self { file })
     }
 }
 
@@ -87,9 +96,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_given_back_is_free_while_a_copy_of_its_descriptor_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DirLock::take(dir.path()).unwrap();
+        // What a program that is being started holds between fork and exec.
+        let _copy = held.file.try_clone().unwrap();
+        drop(held);
+        DirLock::take(dir.path()).unwrap();
+    }
+
+    #[test]
     fn a_lock_file_that_says_nothing_or_nonsense_is_told_as_unknown() {
         for text in [b"".as_slice(), b"\xff\xfe"] {
-            // One directory each: a process that another test starts holds a descriptor of this one until it runs.
             let dir = tempfile::tempdir().unwrap();
             let _held = DirLock::take(dir.path()).unwrap();
             std::fs::write(dir.path().join("lock"), text).unwrap();

@@ -61,6 +61,8 @@ kinds! {
     BatchJob = "Job",
     /// An Event about a pod whose volumes cannot be mounted.
     PodEvent = "Event",
+    /// A ConfigMap, without its content.
+    ConfigMap = "ConfigMap",
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::DaemonSet => ("apps", "daemonsets"),
         ObjectKind::BatchJob => ("batch", "jobs"),
         ObjectKind::PodEvent => ("", "events"),
+        ObjectKind::ConfigMap => ("", "configmaps"),
     }
 }
 

@@ -262,6 +262,11 @@ pub(crate) fn batch_job(name: &str, cron_job: Option<&str>) -> v1::BatchJob {
     v1::BatchJob { meta: Some(meta), active: 1, ..Default::default() }
 }
 
+/// A ConfigMap `name` whose content `writer` wrote at `written_at_us`.
+pub(crate) fn config_map(name: &str, writer: &str, written_at_us: i64) -> v1::ConfigMap {
+    v1::ConfigMap { meta: Some(meta("ConfigMap", name, None)), written_at_us, writer: writer.into() }
+}
+
 /// A ready pod `NAME-N` of a controller that owns its pods itself.
 pub(crate) fn owned_pod(kind: &str, owner: &str, n: u32, revision: &str) -> v1::Pod {
     v1::Pod {

@@ -57,6 +57,7 @@ impl Inventory {
             | Body::DaemonSet(_)
             | Body::BatchJob(_)
             | Body::PodEvent(_)
+            | Body::ConfigMap(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -96,6 +97,7 @@ impl Inventory {
             | Body::DaemonSet(_)
             | Body::BatchJob(_)
             | Body::PodEvent(_)
+            | Body::ConfigMap(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}

@@ -187,7 +187,8 @@ impl HostFacts {
             | Body::StatefulSet(_)
             | Body::DaemonSet(_)
             | Body::BatchJob(_)
-            | Body::PodEvent(_) => false,
+            | Body::PodEvent(_)
+            | Body::ConfigMap(_) => false,
         }
     }
 

@@ -12,7 +12,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
-use super::kube::{BatchJob, DaemonSet, Deployment, Node, Pod, PodEvent, ReplicaSet, StatefulSet};
+use super::kube::{BatchJob, ConfigMap, DaemonSet, Deployment, Node, Pod, PodEvent, ReplicaSet, StatefulSet};
 use super::object::Object;
 use super::owned::Owned;
 use super::pod_index::{PodIndex, PodState, Used};
@@ -43,6 +43,8 @@ pub struct Inventory {
     pub batch_jobs: Table<BatchJob>,
     /// Events about pods by UID.
     pub pod_events: Table<PodEvent>,
+    /// ConfigMaps by UID, without their content.
+    pub config_maps: Table<ConfigMap>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -97,6 +99,7 @@ impl Inventory {
             ObjectKind::DaemonSet => &self.daemon_sets,
             ObjectKind::BatchJob => &self.batch_jobs,
             ObjectKind::PodEvent => &self.pod_events,
+            ObjectKind::ConfigMap => &self.config_maps,
         }
     }
 
@@ -110,6 +113,7 @@ impl Inventory {
             ObjectKind::DaemonSet => &mut self.daemon_sets,
             ObjectKind::BatchJob => &mut self.batch_jobs,
             ObjectKind::PodEvent => &mut self.pod_events,
+            ObjectKind::ConfigMap => &mut self.config_maps,
         }
     }
 
@@ -136,6 +140,7 @@ impl Inventory {
             Body::PodEvent(event) => {
                 put(&mut self.pod_events, &mut self.owned, PodEvent::from(event.clone()))
             }
+            Body::ConfigMap(map) => put(&mut self.config_maps, &mut self.owned, ConfigMap::from(map.clone())),
             Body::Gone(gone) => self.gone(gone),
         };
         self.version += u64::from(changed);
@@ -196,6 +201,7 @@ impl Inventory {
             ObjectKind::DaemonSet => remove(&mut self.daemon_sets, &mut self.owned, &gone.uid),
             ObjectKind::BatchJob => remove(&mut self.batch_jobs, &mut self.owned, &gone.uid),
             ObjectKind::PodEvent => remove(&mut self.pod_events, &mut self.owned, &gone.uid),
+            ObjectKind::ConfigMap => remove(&mut self.config_maps, &mut self.owned, &gone.uid),
         }
     }
 
@@ -255,7 +261,10 @@ impl Inventory {
         let pods = metas(&self.pods).chain(metas(&self.replica_sets));
         let workloads =
             metas(&self.deployments).chain(metas(&self.stateful_sets)).chain(metas(&self.daemon_sets));
-        let workloads = workloads.chain(metas(&self.batch_jobs)).chain(metas(&self.pod_events));
+        let workloads = workloads
+            .chain(metas(&self.batch_jobs))
+            .chain(metas(&self.pod_events))
+            .chain(metas(&self.config_maps));
         self.owned = Owned::of(pods.chain(workloads));
         self.pod_index = PodIndex::of(self.pods.values());
     }

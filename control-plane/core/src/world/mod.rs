@@ -35,8 +35,8 @@ pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
 pub use inventory::Inventory;
 pub use kube::{
-    BatchJob, Container, DaemonSet, Deployment, Node, NodeFacts, Placement, Pod, PodEvent, PodFacts,
-    ReplicaSet, Requirement, Rollout, StatefulSet, Taint, TemplateFact, Toleration,
+    BatchJob, ConfigMap, Container, DaemonSet, Deployment, Node, NodeFacts, Placement, Pod, PodEvent,
+    PodFacts, ReplicaSet, Requirement, Rollout, StatefulSet, Taint, TemplateFact, Toleration,
 };
 pub use listing::Listing;
 pub use managers::manager_name;

@@ -109,7 +109,16 @@ impl SlimMeta {
 
     /// The field manager that last wrote the pod template, and when, microseconds.
     pub(super) fn template_writer(&self) -> Option<(&str, i64)> {
-        let writers = self.managed_fields.iter().flatten().filter(|entry| entry.has_template());
+        self.last_writer(ManagedFields::has_template)
+    }
+
+    /// The field manager that last wrote a part of a ConfigMap's content, and when, microseconds.
+    pub(super) fn content_writer(&self) -> Option<(&str, i64)> {
+        self.last_writer(ManagedFields::has_content)
+    }
+
+    fn last_writer(&self, wrote: fn(&ManagedFields) -> bool) -> Option<(&str, i64)> {
+        let writers = self.managed_fields.iter().flatten().filter(|entry| wrote(entry));
         writers.map(|entry| (entry.manager.as_str(), micros(entry.time.as_ref()))).max_by_key(|(_, at)| *at)
     }
 

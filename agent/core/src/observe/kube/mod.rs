@@ -5,6 +5,7 @@
 //! and [`super::seen`] notices what is gone.
 
 mod batch_job;
+mod config_map;
 mod daemon_set;
 mod deployment;
 mod facts;
@@ -30,6 +31,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use batch_job::SlimJob;
+pub use config_map::SlimConfigMap;
 pub use daemon_set::SlimDaemonSet;
 pub use deployment::SlimDeployment;
 pub use facts::set_redaction_key;

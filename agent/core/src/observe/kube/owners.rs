@@ -23,6 +23,10 @@ pub(super) struct ManagedFields {
 struct Fields {
     #[serde(rename = "f:spec")]
     spec: SpecFields,
+    #[serde(rename = "f:data")]
+    data: Option<IgnoredAny>,
+    #[serde(rename = "f:binaryData")]
+    binary_data: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -36,6 +40,11 @@ impl ManagedFields {
     /// Did it write a part of the pod template?
     pub(super) fn has_template(&self) -> bool {
         self.fields_v1.spec.template.is_some()
+    }
+
+    /// Did it write a part of a ConfigMap's content?
+    pub(super) fn has_content(&self) -> bool {
+        self.fields_v1.data.is_some() || self.fields_v1.binary_data.is_some()
     }
 }
 

@@ -161,11 +161,14 @@ impl SlimPod {
         let debuggers = self.status.ephemeral_container_statuses.iter().flatten();
         let debuggers = debuggers.filter(|c| c.state.running.is_some());
         let debuggers = debuggers.map(|c| format!("the ephemeral container {} runs in it", bounded(&c.name)));
+        let references = self.spec.references();
         v1::PodFacts {
             started_at_us: micros(self.status.start_time.as_ref()),
             do_not_disturb: self.metadata.do_not_disturb().into_iter().chain(debuggers).take(MOST).collect(),
             lost_volumes: volumes().filter_map(Volume::is_lost).take(MOST).collect(),
             placement: Some(self.spec.placement()),
+            config_maps: references.config_maps.into_iter().take(MOST).collect(),
+            secrets: references.secrets.into_iter().take(MOST).collect(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The fields of a pod's spec that are read: what the scheduler goes by, the containers' names and needs, and the volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -99,6 +99,35 @@ pub(super) struct Declared {
     pub(super) restart_policy: String,
     pub(super) resources: Resources,
     pub(super) ports: Option<Vec<Port>>,
+    env: Option<Vec<Variable>>,
+    env_from: Option<Vec<Source>>,
+}
+
+/// Of an environment variable what it refers to; a value of its own is skipped.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Variable {
+    value_from: Option<ValueFrom>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ValueFrom {
+    config_map_key_ref: Option<Named>,
+    secret_key_ref: Option<Named>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Source {
+    config_map_ref: Option<Named>,
+    secret_ref: Option<Named>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    name: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -124,6 +153,70 @@ pub(super) struct Volume {
     host_path: Option<Nothing>,
     persistent_volume_claim: Option<Claim>,
     csi: Option<Nothing>,
+    config_map: Option<Named>,
+    secret: Option<SecretVolume>,
+    projected: Option<Projected>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SecretVolume {
+    secret_name: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Projected {
+    sources: Option<Vec<ProjectedSource>>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ProjectedSource {
+    config_map: Option<Named>,
+    secret: Option<Named>,
+}
+
+/// The ConfigMap with the certificates of the API server, which every pod has with its token.
+const OF_EVERY_POD: &str = "kube-root-ca.crt";
+
+/// What a pod refers to in its namespace, by name, each once.
+#[derive(Debug, Default)]
+pub(super) struct References {
+    pub(super) config_maps: BTreeSet<String>,
+    pub(super) secrets: BTreeSet<String>,
+}
+
+impl Spec {
+    /// The ConfigMaps and Secrets that its containers and volumes refer to.
+    pub(super) fn references(&self) -> References {
+        let mut found = References::default();
+        let containers = || self.containers.iter().chain(self.init_containers.iter().flatten());
+        for from in containers().flat_map(|c| c.env.iter().flatten()).filter_map(|v| v.value_from.as_ref()) {
+            found.add(from.config_map_key_ref.as_ref(), from.secret_key_ref.as_ref());
+        }
+        for from in containers().flat_map(|c| c.env_from.iter().flatten()) {
+            found.add(from.config_map_ref.as_ref(), from.secret_ref.as_ref());
+        }
+        for volume in self.volumes.iter().flatten() {
+            found.add(volume.config_map.as_ref(), None);
+            found.secrets.extend(volume.secret.iter().map(|secret| bounded(&secret.secret_name)));
+            for source in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()) {
+                found.add(source.config_map.as_ref(), source.secret.as_ref());
+            }
+        }
+        for names in [&mut found.config_maps, &mut found.secrets] {
+            names.retain(|name| !name.is_empty() && name != OF_EVERY_POD);
+        }
+        found
+    }
+}
+
+impl References {
+    fn add(&mut self, config_map: Option<&Named>, secret: Option<&Named>) {
+        self.config_maps.extend(config_map.map(|named| bounded(&named.name)));
+        self.secrets.extend(secret.map(|named| bounded(&named.name)));
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -289,6 +289,39 @@ fn what_an_eviction_would_touch_is_said_of_a_pod() {
 }
 
 #[test]
+fn the_config_maps_and_secrets_that_a_pod_refers_to_are_named_once_each() {
+    let mut object = pod();
+    let spec = object["spec"].as_object_mut().unwrap();
+    spec.insert(
+        "initContainers".into(),
+        json!([{"name": "wait", "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "flags", "key": "a"}}}]}]),
+    );
+    spec["containers"][0]["env"] = json!([
+        {"name": "PASSWORD", "value": SECRET},
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "t"}}},
+    ]);
+    spec["containers"][0]["envFrom"] =
+        json!([{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "keys"}}]);
+    spec.insert(
+        "volumes".into(),
+        json!([
+            {"name": "a", "configMap": {"name": "settings"}},
+            {"name": "b", "secret": {"secretName": "tls"}},
+            {"name": "c", "projected": {"sources": [
+                {"serviceAccountToken": {"path": "token"}},
+                {"configMap": {"name": "kube-root-ca.crt"}},
+                {"configMap": {"name": "more"}}, {"secret": {"name": "other"}},
+            ]}},
+        ]),
+    );
+    let body = of::<SlimPod>(&object);
+    let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
+    assert_eq!(facts.config_maps, ["flags", "more", "settings"]);
+    assert_eq!(facts.secrets, ["keys", "other", "tls", "token"]);
+    assert!(!bytes(body).windows(SECRET.len()).any(|w| w == SECRET.as_bytes()));
+}
+
+#[test]
 fn what_the_scheduler_asks_of_a_node_for_a_pod_is_said_and_the_rest_is_named() {
     let mut object = pod();
     object["spec"]["nodeSelector"] = json!({"disk": "ssd"});

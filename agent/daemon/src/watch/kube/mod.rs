@@ -15,7 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{
-    SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPod, SlimPodEvent, SlimReplicaSet, SlimStatefulSet,
+    SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPod, SlimPodEvent, SlimReplicaSet,
+    SlimStatefulSet,
 };
 use nimbus_platform::{DoublingWait, monotonic};
 use nimbus_protocol::ObjectKind;
@@ -220,6 +221,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::DaemonSet => kinds.spawn(stream::run::<SlimDaemonSet>(follow)),
             ObjectKind::BatchJob => kinds.spawn(stream::run::<SlimJob>(follow)),
             ObjectKind::PodEvent => kinds.spawn(stream::run::<SlimPodEvent>(follow)),
+            ObjectKind::ConfigMap => kinds.spawn(stream::run::<SlimConfigMap>(follow)),
         };
     }
     kinds

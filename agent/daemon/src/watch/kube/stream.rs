@@ -10,8 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::WatchParams;
+use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use nimbus_agent_core::observe::kube::Slim;
@@ -134,7 +136,58 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
         | ObjectKind::Node
         | ObjectKind::StatefulSet
         | ObjectKind::DaemonSet
-        | ObjectKind::BatchJob => None,
+        | ObjectKind::BatchJob
+        | ObjectKind::ConfigMap => None,
+    }
+}
+
+/// Is only the metadata of this kind asked for? Then what else its objects hold never comes to this host.
+fn metadata_alone(kind: ObjectKind) -> bool {
+    match kind {
+        // It may hold a megabyte, and passwords.
+        ObjectKind::ConfigMap => true,
+        ObjectKind::PodEvent
+        | ObjectKind::Pod
+        | ObjectKind::ReplicaSet
+        | ObjectKind::Deployment
+        | ObjectKind::Node
+        | ObjectKind::StatefulSet
+        | ObjectKind::DaemonSet
+        | ObjectKind::BatchJob => false,
+    }
+}
+
+/// All objects of one kind, and what becomes of them.
+fn events<T: Slim>(client: &Client) -> BoxStream<'static, watcher::Result<Event<Watched<T>>>> {
+    let api: Api<Watched<T>> = Api::all(client.clone());
+    let config = watcher::Config::default().page_size(PAGE);
+    let config = match only(T::KIND) {
+        Some(fields) => config.fields(fields),
+        None => config,
+    };
+    if metadata_alone(T::KIND) {
+        let events =
+            watcher::metadata_watcher(api, config).try_filter_map(async |event| Ok(of_metadata(event)));
+        events.boxed()
+    } else {
+        watcher::watcher(api, config).boxed()
+    }
+}
+
+/// The same event of the slim object. `None` for one that cannot be read: nothing is concluded from it, and it is logged.
+fn of_metadata<T: Slim>(event: Event<PartialObjectMeta<Watched<T>>>) -> Option<Event<Watched<T>>> {
+    let slim = |object: PartialObjectMeta<Watched<T>>| {
+        let read = Watched::of_metadata(object.metadata);
+        read.inspect_err(
+            |error| tracing::warn!(kind = %T::KIND, %error, "an object's metadata cannot be read"),
+        )
+    };
+    match event {
+        Event::Init => Some(Event::Init),
+        Event::InitApply(object) => slim(object).ok().map(Event::InitApply),
+        Event::Apply(object) => slim(object).ok().map(Event::Apply),
+        Event::Delete(object) => slim(object).ok().map(Event::Delete),
+        Event::InitDone => Some(Event::InitDone),
     }
 }
 
@@ -160,14 +213,7 @@ impl<T: Slim> Stream<T> {
     async fn forever(&mut self) {
         let mut failures = Failures::none();
         loop {
-            let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
-            let config = watcher::Config::default().page_size(PAGE);
-            let config = match only(T::KIND) {
-                Some(fields) => config.fields(fields),
-                None => config,
-            };
-            let events = watcher::watcher(api, config);
-            let mut events = std::pin::pin!(events);
+            let mut events = events::<T>(&self.follow.client);
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,

@@ -69,7 +69,7 @@ async fn serve() -> (kube::Client, Arc<Server>) {
 async fn answer(State(server): State<Arc<Server>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
     let groups = ["/apis/apps/v1/", "/apis/batch/v1/"];
-    if [PODS, NODES, "/api/v1/events"].contains(&path.as_str())
+    if [PODS, NODES, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())
         || groups.iter().any(|group| path.starts_with(group))
     {
         return server.collection(&path, &query);

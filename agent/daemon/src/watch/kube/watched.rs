@@ -15,6 +15,13 @@ pub struct Watched<T> {
     pub object: T,
 }
 
+impl<T: Slim> Watched<T> {
+    /// The object of which only the metadata was asked for.
+    pub(super) fn of_metadata(metadata: ObjectMeta) -> serde_json::Result<Self> {
+        serde_json::from_value(serde_json::json!({ "metadata": metadata }))
+    }
+}
+
 impl<'de, T: Slim> Deserialize<'de> for Watched<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = T::deserialize(deserializer)?;
@@ -70,11 +77,29 @@ impl<T: Slim> Resource for Watched<T> {
 
 #[cfg(test)]
 mod tests {
+    use nimbus_agent_core::observe::kube::SlimConfigMap;
+
     use super::*;
 
     #[test]
     fn a_collection_path_has_its_parts() {
         assert_eq!(parts("/api/v1/pods"), ("", "v1", "pods"));
         assert_eq!(parts("/apis/apps/v1/replicasets"), ("apps", "v1", "replicasets"));
+    }
+
+    #[test]
+    fn what_the_metadata_alone_says_is_read_as_if_it_came_with_its_object() {
+        let whole = serde_json::json!({"metadata": {
+            "uid": "c", "name": "settings", "namespace": "shop", "resourceVersion": "7",
+            "managedFields": [{
+                "manager": "kubectl-edit", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+                "time": "2026-01-02T04:00:00Z", "fieldsV1": {"f:data": {"f:workers": {}}},
+            }],
+        }});
+        let metadata = serde_json::from_value(whole["metadata"].clone()).unwrap();
+        let read = Watched::<SlimConfigMap>::of_metadata(metadata).unwrap();
+        let came: Watched<SlimConfigMap> = serde_json::from_value(whole).unwrap();
+        assert_eq!(read.object.observe(), came.object.observe());
+        assert_eq!(read.meta.name.as_deref(), Some("settings"));
     }
 }

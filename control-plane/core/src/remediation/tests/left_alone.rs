@@ -140,6 +140,50 @@ fn where_all_pods_fail_on_several_nodes_neither_is_to_blame() {
     assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Escalated);
 }
 
+/// A crash loop of a pod that refers to ConfigMap `settings`, which was written by `kubectl-edit` at that second.
+fn refers_to_settings(written_at: i64) -> Lab {
+    let mut lab = crashing_with(|pod| facts(pod).config_maps = vec!["settings".into()]);
+    lab.see(Body::ConfigMap(config_map("settings", "kubectl-edit", to_micros(at(written_at)))));
+    lab
+}
+
+#[test]
+fn where_all_fail_the_config_map_that_was_written_before_is_the_evidence() {
+    let mut other = crashing(pod("web-1", "1", "node-b"), 4);
+    facts(&mut other).config_maps = vec!["settings".into()];
+    let written = "ConfigMap settings, to which they refer, was written by kubectl-edit at 1970-01-01";
+    let mut lab = refers_to_settings(0);
+    lab.see(Body::Pod(other.clone()));
+    is_left_alone(lab, &["all 2", written]);
+    // Long ago is no evidence, and what is not known is said.
+    let mut lab = refers_to_settings(-90_000);
+    lab.see(Body::Pod(other.clone()));
+    let lab = is_left_alone(lab, &["all 2"]);
+    assert!(!lab.open(IncidentKind::PodCrashLoop).reason.contains("written"));
+    let mut lab = refers_to_settings(0);
+    lab.see(Body::Pod(other.clone()));
+    lab.see(begin("ConfigMap", 1));
+    is_left_alone(lab, &["unknown: whether ConfigMap settings changed"]);
+    let mut lab = refers_to_settings(0);
+    lab.see(Body::Pod(other));
+    lab.see(gone("ConfigMap", &config_map("settings", "", 0).meta.unwrap().uid));
+    is_left_alone(lab, &["ConfigMap settings is not there"]);
+}
+
+#[test]
+fn while_what_the_pods_refer_to_was_just_written_no_node_is_suspect() {
+    let lone = |written_at: i64| {
+        let mut lab = refers_to_settings(written_at);
+        lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+        let held = ordered(&mut lab).avoid_node;
+        (held, plan(&lab).rationale.clone())
+    };
+    let (held, why) = lone(-60);
+    assert!(!held && why.contains("written by kubectl-edit"), "{why}");
+    let (held, why) = lone(-7_200);
+    assert!(held, "{why}");
+}
+
 #[test]
 fn where_some_fail_on_several_nodes_one_eviction_is_the_probe_and_no_node_is_held() {
     let mut lab = crash_loop();

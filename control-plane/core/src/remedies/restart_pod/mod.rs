@@ -3,11 +3,12 @@
 //!
 //! Restarting a container is what the kubelet does already. A new pod differs by its node, or by a fresh start (init
 //! containers, volumes of its own, a dependency that came back). Its siblings tell which (`siblings`), its own past whether
-//! it could ever run (`past`), and the scheduler's rules where else it fits (`elsewhere`). Its node is held back only where it
-//! is suspect.
+//! it could ever run (`past`), what they refer to whether something was written lately (`shared`), and the scheduler's rules
+//! where else it fits (`elsewhere`). Its node is held back only where it is suspect.
 
 mod elsewhere;
 mod past;
+mod shared;
 mod siblings;
 
 use nimbus_protocol::ObjectKind;
@@ -278,19 +279,19 @@ fn propose_for(
             return Answer::Recommend(format!(
                 "{}: {what}; {}",
                 controller.workload,
-                siblings::advice(s.settings)
+                shared::advice(pod, inventory, s)
             ));
         }
         Suspect::Several(what) if tried_in_vain(&controller.workload, s) => {
             return Answer::Recommend(format!(
                 "{}: {what}, and replacing one did not help; {}",
                 controller.workload,
-                siblings::advice(s.settings)
+                shared::advice(pod, inventory, s)
             ));
         }
         Suspect::Several(what) => (false, format!("fresh start, as a probe: {what}")),
         Suspect::Pod(what) => (false, format!("fresh start: {what}")),
-        Suspect::Node { well_on } if may_hold => match elsewhere::may_be_held(pod, inventory, s) {
+        Suspect::Node { well_on } if may_hold => match may_be_held(pod, inventory, s) {
             Ok(other) => (
                 true,
                 format!(
@@ -334,6 +335,14 @@ fn propose_for(
         }
     };
     replace(controller, pod, container, hold, &format!("{why}{place}"), s.settings)
+}
+
+/// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
+fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<String, String> {
+    match shared::lately_written(pod, inventory, s.now) {
+        Some(written) => Err(format!("{written}, and the others may only not have read it yet")),
+        None => elsewhere::may_be_held(pod, inventory, s),
+    }
 }
 
 /// Was a pod of this workload replaced and it did not help?

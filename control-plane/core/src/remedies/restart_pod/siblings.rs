@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::settings::{Settings, later};
+use crate::settings::later;
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Pod};
 
@@ -64,15 +64,6 @@ fn fails(pod: &Pod, s: &Snapshot<'_>) -> bool {
     }
     let worn = pod.containers.iter().any(|c| c.restarts >= s.settings.crash_loop_restarts);
     worn && pod.ready_since.is_none_or(|since| later(since, s.settings.settle()) > s.now)
-}
-
-/// Are all pods of a template failing? For the person who is told.
-pub(super) fn advice(settings: &Settings) -> String {
-    format!(
-        "neither a node nor a pod is to blame where all of them fail: look for what they share, such as a ConfigMap, a \
-         Secret, an image or a service that changed within the last {} s, and at their logs",
-        settings.storm.window_s
-    )
 }
 
 /// The pods of the controller of `pod`.

@@ -4,6 +4,7 @@
 //! Adding a kind is a file here, and the lines that the compiler then asks for in this file and in the inventory.
 
 mod batch_job;
+mod config_map;
 mod daemon_set;
 mod deployment;
 mod node;
@@ -17,6 +18,7 @@ mod template;
 use nimbus_protocol::kind::Body;
 
 pub use batch_job::BatchJob;
+pub use config_map::ConfigMap;
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
 pub use node::{Node, NodeFacts, Taint};
@@ -38,6 +40,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::DaemonSet(set) => daemon_set::bound(set),
         Body::BatchJob(job) => batch_job::bound(job),
         Body::PodEvent(event) => pod_event::bound(event),
+        Body::ConfigMap(map) => config_map::bound(map),
         Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
     }
 }

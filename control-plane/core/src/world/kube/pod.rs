@@ -80,6 +80,12 @@ pub struct PodFacts {
     pub lost_volumes: Vec<String>,
     /// What the scheduler asks of a node for it.
     pub placement: Option<Box<Placement>>,
+    /// Names of the ConfigMaps of its namespace that it refers to.
+    #[serde(default)]
+    pub config_maps: Vec<String>,
+    /// Names of the Secrets of its namespace that it refers to.
+    #[serde(default)]
+    pub secrets: Vec<String>,
 }
 
 impl Object for Pod {
@@ -112,6 +118,8 @@ impl From<v1::Pod> for Pod {
             do_not_disturb: f.do_not_disturb,
             lost_volumes: f.lost_volumes,
             placement: f.placement.map(|placement| Box::new(placement.into())),
+            config_maps: f.config_maps,
+            secrets: f.secrets,
         };
         Self {
             meta: p.meta.unwrap_or_default().into(),
@@ -148,6 +156,8 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
     if let Some(facts) = &mut pod.facts {
         cut_texts(&mut facts.do_not_disturb);
         cut_texts(&mut facts.lost_volumes);
+        cut_texts(&mut facts.config_maps);
+        cut_texts(&mut facts.secrets);
         facts.placement.iter_mut().for_each(placement::bound);
     }
     is_meta_kept(pod.meta.as_mut())
