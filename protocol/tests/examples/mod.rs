@@ -55,6 +55,8 @@ fn pod_facts() -> v1::PodFacts {
         do_not_disturb: vec!["karpenter.sh/do-not-disrupt: true".into()],
         lost_volumes: vec!["emptyDir cache".into()],
         placement: Some(placement()),
+        config_maps: vec!["settings".into()],
+        secrets: vec!["keys".into()],
     }
 }
 

@@ -159,25 +159,23 @@ fn metadata_alone(kind: ObjectKind) -> bool {
 
 /// All objects of one kind, and what becomes of them.
 fn events<T: Slim>(client: &Client) -> BoxStream<'static, watcher::Result<Event<Watched<T>>>> {
-    let api: Api<Watched<T>> = Api::all(client.clone());
     let config = watcher::Config::default().page_size(PAGE);
     let config = match only(T::KIND) {
         Some(fields) => config.fields(fields),
         None => config,
     };
     if metadata_alone(T::KIND) {
-        let events =
-            watcher::metadata_watcher(api, config).try_filter_map(async |event| Ok(of_metadata(event)));
-        events.boxed()
+        let api: Api<PartialObjectMeta<Watched<T>>> = Api::all(client.clone());
+        watcher::watcher(api, config).try_filter_map(async |event| Ok(of_metadata(event))).boxed()
     } else {
-        watcher::watcher(api, config).boxed()
+        watcher::watcher(Api::all(client.clone()), config).boxed()
     }
 }
 
 /// The same event of the slim object. `None` for one that cannot be read: nothing is concluded from it, and it is logged.
 fn of_metadata<T: Slim>(event: Event<PartialObjectMeta<Watched<T>>>) -> Option<Event<Watched<T>>> {
     let slim = |object: PartialObjectMeta<Watched<T>>| {
-        let read = Watched::of_metadata(object.metadata);
+        let read = Watched::of_metadata(&object.metadata);
         read.inspect_err(
             |error| tracing::warn!(kind = %T::KIND, %error, "an object's metadata cannot be read"),
         )

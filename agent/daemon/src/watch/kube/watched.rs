@@ -17,7 +17,7 @@ pub struct Watched<T> {
 
 impl<T: Slim> Watched<T> {
     /// The object of which only the metadata was asked for.
-    pub(super) fn of_metadata(metadata: ObjectMeta) -> serde_json::Result<Self> {
+    pub(super) fn of_metadata(metadata: &ObjectMeta) -> serde_json::Result<Self> {
         serde_json::from_value(serde_json::json!({ "metadata": metadata }))
     }
 }
@@ -97,7 +97,7 @@ mod tests {
             }],
         }});
         let metadata = serde_json::from_value(whole["metadata"].clone()).unwrap();
-        let read = Watched::<SlimConfigMap>::of_metadata(metadata).unwrap();
+        let read = Watched::<SlimConfigMap>::of_metadata(&metadata).unwrap();
         let came: Watched<SlimConfigMap> = serde_json::from_value(whole).unwrap();
         assert_eq!(read.object.observe(), came.object.observe());
         assert_eq!(read.meta.name.as_deref(), Some("settings"));
