@@ -151,7 +151,7 @@ fn refers_to_settings(written_at: i64) -> Lab {
 fn where_all_fail_the_config_map_that_was_written_before_is_the_evidence() {
     let mut other = crashing(pod("web-1", "1", "node-b"), 4);
     facts(&mut other).config_maps = vec!["settings".into()];
-    let written = "ConfigMap settings, to which they refer, was written by kubectl-edit at 1970-01-01";
+    let written = "ConfigMap settings, to which they refer, was written by kubectl-edit at ";
     let mut lab = refers_to_settings(0);
     lab.see(Body::Pod(other.clone()));
     is_left_alone(lab, &["all 2", written]);
