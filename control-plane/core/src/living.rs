@@ -129,12 +129,24 @@ fn is_editors(name: &str) -> bool {
         || name.ends_with("___jb_tmp___")
         || name.ends_with("___jb_old___");
     // What GNU sed -i writes before it takes the place of the file.
-    let sed = name.strip_prefix("sed").is_some_and(|rest| {
-        rest.len() == 6
-            && rest.bytes().all(|b| b.is_ascii_alphanumeric())
-            && rest.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    let sed = name.strip_prefix("sed").is_some_and(|rest| rest.len() == 6 && is_random(rest));
+    // What rsync and what writes safely put before and behind the name of a file.
+    let beside = name.strip_prefix('.').and_then(|rest| rest.rsplit_once('.'));
+    let beside = beside.is_some_and(|(base, end)| {
+        !base.is_empty() && (4..=12).contains(&end.len()) && is_random(end) && has_lower_or_digit(end)
     });
-    swap || asks || emacs || others || sed
+    swap || asks || emacs || others || sed || beside
+}
+
+/// Letters and digits as a program draws them: not a word, and no number.
+fn is_random(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric())
+        && text.bytes().any(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+        && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+fn has_lower_or_digit(text: &str) -> bool {
+    text.bytes().any(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
 /// The temporary names of rpm: `;` and eight hexadecimal digits behind the name.
@@ -176,6 +188,8 @@ mod tests {
             ("/etc/app/.#app.conf", Editor, "/etc/app/.#app.conf"),
             ("/etc/app/#app.conf#", Editor, "/etc/app/#app.conf#"),
             ("/etc/app/sedXy3kQ1", Editor, "/etc/app/sedXy3kQ1"),
+            ("/etc/app/.app.conf.Xa81", Editor, "/etc/app/.app.conf.Xa81"),
+            ("/etc/app/.app.conf.k3Jd9Q", Editor, "/etc/app/.app.conf.k3Jd9Q"),
             ("/etc/nginx/nginx.conf.dpkg-new", Unpacked, "/etc/nginx/nginx.conf.dpkg-new"),
             ("/usr/bin/curl;65f1a2b3", Unpacked, "/usr/bin/curl;65f1a2b3"),
             ("/etc/nginx/nginx.conf.dpkg-dist", Leftover, "/etc/nginx/nginx.conf"),

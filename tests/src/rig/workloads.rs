@@ -283,6 +283,21 @@ impl Workloads {
         self.annotate_pod(pod, key, Some(value)).await
     }
 
+    /// Switches a fault on in several pods, all of them at once.
+    ///
+    /// # Errors
+    /// As [`Workloads::break_pod`].
+    pub async fn break_pods(&self, pods: &[String], fault: &Fault) -> anyhow::Result<()> {
+        let (key, value) = fault.annotation_of_one_pod();
+        if let Some(first) = pods.first() {
+            self.has_been_well(first).await?;
+        }
+        for pod in pods {
+            self.annotate_pod(pod, key, Some(value)).await?;
+        }
+        Ok(())
+    }
+
     /// A pod that is ready stays so for a while: one that fails at once was never well, which is another case.
     async fn has_been_well(&self, pod: &str) -> anyhow::Result<()> {
         let status =

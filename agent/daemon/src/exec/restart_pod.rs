@@ -133,7 +133,7 @@ impl RestartPod {
     fn landing(&self) -> Option<String> {
         let node = self.landed.as_ref()?;
         Some(if *node == self.action.node {
-            format!("it came back to {node}, the same node: a fresh start helped, no other node")
+            format!("it came back to {node}, the same node: a fresh start helped")
         } else {
             format!("it is on {node}, another node than {}", self.action.node)
         })

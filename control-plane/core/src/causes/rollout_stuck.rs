@@ -111,7 +111,7 @@ pub(crate) fn trouble(
     if let Some(why) = no_pods(inventory, d, settings, now, stuck) {
         return Some(RolloutTrouble::NoPods(why));
     }
-    if stuck {
+    if stuck && had_their_time(inventory, d, now) {
         return Some(RolloutTrouble::Deadline);
     }
     crashes(inventory, d, settings, now).map(RolloutTrouble::Crashes)
@@ -141,6 +141,14 @@ fn no_pods(
     let why = inventory.cannot_start(pod)?;
     let all = unready.all(|pod| inventory.cannot_start(pod).is_some());
     all.then(|| format!("pod {}/{}: {why}", pod.meta.namespace, pod.meta.name))
+}
+
+/// Had the pods of the newest revision the time that its deadline gives them? Not where they could be made only now, as after
+/// a quota was raised: the deadline passed without them.
+fn had_their_time(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> bool {
+    let mut unready = newest_pods(inventory, d).filter(|pod| !pod.ready).peekable();
+    let failed = |pod: &Pod| pod.is_unhealthy() || passed(pod.meta.created_at, d.progress_deadline(), now);
+    unready.peek().is_none() || unready.any(failed)
 }
 
 /// The pods of the newest revision that still have to run.

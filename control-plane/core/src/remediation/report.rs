@@ -129,7 +129,12 @@ fn may_still_refuse(state: JobState, code: &str) -> bool {
         JobState::Running => {
             matches!(
                 code,
-                "precondition_failed" | "policy_forbids" | "hourly_budget" | "expired" | "stale_epoch"
+                "precondition_failed"
+                    | EVICTION_REFUSED
+                    | "policy_forbids"
+                    | "hourly_budget"
+                    | "expired"
+                    | "stale_epoch"
             )
         }
         JobState::Succeeded

@@ -113,7 +113,7 @@ fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings, now: T
     if deployment.paused {
         return Answer::Recommend(format!("{name} was paused by a person: resume or roll it back by hand"));
     }
-    if deployment.observed_generation < deployment.generation {
+    if deployment.is_behind() {
         return Answer::Wait(format!("{name} was changed; its status is not about that change yet"));
     }
     match trouble {

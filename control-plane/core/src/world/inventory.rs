@@ -128,9 +128,7 @@ impl Inventory {
             Body::ReplicaSet(set) => {
                 put(&mut self.replica_sets, &mut self.owned, ReplicaSet::from(set.clone()))
             }
-            Body::Deployment(deployment) => {
-                put(&mut self.deployments, &mut self.owned, Deployment::from(deployment.clone()))
-            }
+            Body::Deployment(deployment) => self.put_deployment(Deployment::from(deployment.clone())),
             Body::Node(node) => self.put_node(Node::from(node.clone())),
             Body::StatefulSet(set) => {
                 put(&mut self.stateful_sets, &mut self.owned, StatefulSet::from(set.clone()))
@@ -156,6 +154,13 @@ impl Inventory {
             node.remember(before);
         }
         put(&mut self.nodes, &mut self.owned, node)
+    }
+
+    fn put_deployment(&mut self, mut deployment: Deployment) -> bool {
+        if let Some(before) = self.deployments.get(&deployment.meta.uid) {
+            deployment.remember(before);
+        }
+        put(&mut self.deployments, &mut self.owned, deployment)
     }
 
     fn put_pod(&mut self, mut pod: Pod, received_at: Timestamp) -> bool {

@@ -16,9 +16,7 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(work, &with(deployment("web", 3), "/spec/template/spec/topologySpreadConstraints", spread)).await?;
     work.wait_until_ready("web", LIMIT).await?;
     ground.soak().await;
-    for pod in work.pod_names("web").await? {
-        work.break_pod(&pod, &Fault::Crash).await?;
-    }
+    work.break_pods(&work.pod_names("web").await?, &Fault::Crash).await?;
     let told = ground.incident("an incident for a person", |i| i["state"] == "escalated").await;
     tokio::time::sleep(WATCH).await;
     ground.closes_no_node().await?;

@@ -22,9 +22,7 @@ pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     ground.soak().await;
     merge(work, &settings, json!({"data": {"workers": "four"}})).await?;
     let pods = work.pod_names("web").await?;
-    for pod in &pods {
-        work.break_pod(pod, &crate::rig::workloads::Fault::Crash).await?;
-    }
+    work.break_pods(&pods, &crate::rig::workloads::Fault::Crash).await?;
     let told = ground.says(&["web-settings"]).await;
     tokio::time::sleep(WATCH).await;
     ground.closes_no_node().await?;

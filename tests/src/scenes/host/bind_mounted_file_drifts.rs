@@ -9,7 +9,7 @@ pub(super) async fn play(host: &Host) -> anyhow::Result<()> {
     std::fs::write(&other, "workers = 400\n")?;
     run("mount", &["--bind", &other.display().to_string(), &path.display().to_string()])?;
     let judged = async {
-        let says = |d: &serde_json::Value| told(d).contains("mount point");
+        let says = |d: &serde_json::Value| told(d).contains("mounted on it");
         let said = site.drift(&path, "the mount is named", says).await;
         site.asks_nothing().await?;
         said

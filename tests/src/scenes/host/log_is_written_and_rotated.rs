@@ -37,5 +37,5 @@ pub(super) async fn play(host: &Host) -> anyhow::Result<()> {
     if open.len() > 1 {
         return Err(Wrong::Action(format!("{} incidents: {open:?}", open.len())).into());
     }
-    site.drift(&log, "it keeps changing", |d| told(d).contains("keeps changing")).await.map(drop)
+    site.drift(&log, "it keeps changing", |d| told(d).contains("written all the time")).await.map(drop)
 }

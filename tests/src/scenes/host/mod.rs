@@ -97,7 +97,7 @@ impl Host {
             name: name.clone(),
             watch: vec![root.clone()],
             policy: format!(
-                "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [{0:?}]\n",
+                "allow = [\"restore_file\", \"accept_baseline\"]\npaths = [{0:?}]\ndiff_paths = [{0:?}]\n",
                 root.display().to_string()
             ),
             env: ALWAYS.iter().chain(env).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),

@@ -300,7 +300,9 @@ fn obstacle_on(way: Way, baseline: &Entry, around: &Around) -> Option<Found> {
     if let Some(free) = around.free_bytes.filter(|free| *free < needed) {
         return Some(found(
             Obstacle::NoSpace,
-            format!("its file system has {free} bytes left, and {needed} are needed to write it safely"),
+            format!(
+                "there is no space for it: its file system has {free} bytes left, and {needed} are needed to write it safely"
+            ),
         ));
     }
     if way == Way::Replace && around.no_inodes {

@@ -287,6 +287,7 @@ fn a_refused_eviction_is_no_attempt_and_is_asked_again_soon() {
     let mut waits = Vec::new();
     for _ in 0..8 {
         let job = lab.settle().remove(0);
+        lab.report(&job, Phase::Accepted, "", "");
         lab.report(&job, Phase::Refused, "eviction_refused", "budget web allows 0 disruptions");
         let incident = lab.open(IncidentKind::PodCrashLoop).clone();
         assert!(incident.reason.contains("budget web allows 0 disruptions"), "{}", incident.reason);

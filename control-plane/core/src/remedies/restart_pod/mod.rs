@@ -11,6 +11,7 @@ mod past;
 mod shared;
 mod siblings;
 
+use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::action::Body;
 use nimbus_protocol::v1;
@@ -274,6 +275,15 @@ fn propose_for(
     if let Some(answer) = left_alone(pod, container) {
         return answer;
     }
+    if let Some((at, written)) = shared::lately_written(pod, inventory, s.now)
+        && probed_since(at, &controller.workload, s)
+    {
+        return Answer::Recommend(format!(
+            "{}: a pod of it was replaced since, as a probe, and another one fails; {written}: look at what changed in it; a \
+             new pod would read the same",
+            controller.workload
+        ));
+    }
     let (hold, why) = match siblings::suspect(pod, siblings::of(pod, inventory), s) {
         Suspect::Shared(what) => {
             return Answer::Recommend(format!(
@@ -340,9 +350,17 @@ fn propose_for(
 /// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
 fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<String, String> {
     match shared::lately_written(pod, inventory, s.now) {
-        Some(written) => Err(format!("{written}, and the others may only not have read it yet")),
+        Some((_, written)) => Err(format!("{written}, and the others may only not have read it yet")),
         None => elsewhere::may_be_held(pod, inventory, s),
     }
+}
+
+/// Was a pod of this workload replaced since then, or is one about to be?
+fn probed_since(then: Timestamp, workload: &Workload, s: &Snapshot<'_>) -> bool {
+    s.all_jobs().any(|job| {
+        let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+        same && job.created_at >= then && job.applied_at.is_some()
+    })
 }
 
 /// Was a pod of this workload replaced and it did not help?

@@ -29,11 +29,15 @@ fn look_for(settings: &Settings) -> String {
     )
 }
 
-/// A ConfigMap that the pod refers to and that was written just before, in words.
-pub(super) fn lately_written(pod: &Pod, inventory: &Inventory, now: Timestamp) -> Option<String> {
-    let refers = referred(pod, inventory).flatten();
-    let newest = refers.filter(|map| is_within(map, SUSPECT, now)).max_by_key(|map| map.written_at)?;
-    Some(written(newest))
+/// A ConfigMap that the pod refers to and that was written just before: when, and in words.
+pub(super) fn lately_written(
+    pod: &Pod,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Option<(Timestamp, String)> {
+    let refers = referred(pod, inventory).flatten().filter(|map| is_within(map, SUSPECT, now));
+    let (at, newest) = refers.filter_map(|map| Some((map.written_at?, map))).max_by_key(|(at, _)| *at)?;
+    Some((at, written(newest)))
 }
 
 /// What is known of all that it refers to, one sentence each.

@@ -19,6 +19,10 @@ pub struct Deployment {
     pub generation: i64,
     /// Generation that its status is about.
     pub observed_generation: i64,
+    /// The generation with which its present pod template was first seen; 0 where that was not noted yet. Scaling makes later
+    /// ones.
+    #[serde(default)]
+    pub template_generation: i64,
     /// Pods wanted.
     pub desired: u32,
     /// Pods of the newest revision.
@@ -102,6 +106,7 @@ impl From<v1::Deployment> for Deployment {
             meta: d.meta.unwrap_or_default().into(),
             generation: d.generation,
             observed_generation: d.observed_generation,
+            template_generation: d.generation,
             desired: d.desired,
             updated: d.updated,
             ready: d.ready,
@@ -154,7 +159,7 @@ impl Deployment {
         if condition == ("False", "ReplicaSetCreateError") {
             return Rollout::Stuck;
         }
-        if self.observed_generation < self.generation {
+        if self.is_behind() {
             return Rollout::Progressing;
         }
         match condition {
@@ -163,6 +168,20 @@ impl Deployment {
             // Without a deadline there is no condition: all pods being of the newest revision has to do.
             ("", _) if self.updated >= self.desired => Rollout::Complete,
             _ => Rollout::Progressing,
+        }
+    }
+
+    /// Is its status about another pod template than the present one? That the number of pods was changed since, by an
+    /// autoscaler or a person, does not matter.
+    pub fn is_behind(&self) -> bool {
+        let since = if self.template_generation == 0 { self.generation } else { self.template_generation };
+        self.observed_generation < since
+    }
+
+    /// Notes what `before`, the state seen last, tells beyond this one.
+    pub(in crate::world) fn remember(&mut self, before: &Self) {
+        if before.template_hash == self.template_hash && before.template_generation != 0 {
+            self.template_generation = before.template_generation.min(self.generation);
         }
     }
 
