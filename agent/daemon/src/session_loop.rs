@@ -378,7 +378,7 @@ impl SessionLoop {
         if self.spool.as_mut().is_some_and(|store| store.get_mut().take_needs_resync()) {
             self.resync.send_modify(|count| *count += 1);
         }
-        if let Some(request) = self.renewal.due(nimbus_platform::now()) {
+        if let Some(request) = self.renewal.due(nimbus_platform::now(), nimbus_platform::monotonic()) {
             let body = agent_frame::Body::Renew(request);
             self.send(&v1::AgentFrame { body: Some(body) });
         }

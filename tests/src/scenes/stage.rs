@@ -22,6 +22,7 @@ const SETTINGS: &str = r"
 [settings]
 verify_ms = 1500
 good_after_ms = 4000
+node_steady_ms = 8000
 verify_timeout_ms = 40000
 backoff_base_ms = 1000
 backoff_max_ms = 4000

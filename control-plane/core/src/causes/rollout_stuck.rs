@@ -143,12 +143,16 @@ fn no_pods(
     all.then(|| format!("pod {}/{}: {why}", pod.meta.namespace, pod.meta.name))
 }
 
-/// Had the pods of the newest revision the time that its deadline gives them? Not where they could be made only now, as after
-/// a quota was raised: the deadline passed without them.
+/// Had the pods of the newest revision the time that its deadline gives them? Not where they could be made or start only now,
+/// as after a quota was raised or a Secret was made: the deadline passed without them.
 fn had_their_time(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> bool {
-    let mut unready = newest_pods(inventory, d).filter(|pod| !pod.ready).peekable();
-    let failed = |pod: &Pod| pod.is_unhealthy() || passed(pod.meta.created_at, d.progress_deadline(), now);
-    unready.peek().is_none() || unready.any(failed)
+    let long_ago = |since: Option<Timestamp>| passed(since, d.progress_deadline(), now);
+    let failed = |pod: &Pod| {
+        !pod.ready && (pod.is_unhealthy() || long_ago(pod.meta.created_at.max(pod.held_up_until)))
+    };
+    // One that became ready only now is how a rollout goes on, before its status says so.
+    let comes_up = |pod: &Pod| !pod.ready || !long_ago(pod.ready_since);
+    newest_pods(inventory, d).any(failed) || !newest_pods(inventory, d).any(comes_up)
 }
 
 /// The pods of the newest revision that still have to run.

@@ -12,6 +12,7 @@ use super::record::{Record, transition};
 use super::resolution;
 use crate::causes::{self, Agreement};
 use crate::model::{Approval, ChangeSet, Incident, IncidentState, Job, JobState, Versioned};
+use crate::remedies;
 use crate::safety::{self, Attempts, Subject, Tried};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
@@ -234,6 +235,7 @@ fn succeeded(s: &Snapshot<'_>, record: &mut Record, after: &mut Incident, job: &
     match causes::of(after.kind).agreement(s, after) {
         Agreement::Agrees => {
             let how = if job.reason.is_empty() { String::new() } else { format!("; {}", job.reason) };
+            let how = how + &lost_with(s, job);
             let reason = format!("job {} helped: {} on {}{how}", job.id, job.action, job.object);
             resolution::finish(s, record, after, &reason, resolution::End::Healthy, now);
         }
@@ -244,6 +246,12 @@ fn succeeded(s: &Snapshot<'_>, record: &mut Record, after: &mut Incident, job: &
             transition(after, IncidentState::Open, &reason, now);
         }
     }
+}
+
+/// What the job destroyed, as its plan said before.
+fn lost_with(s: &Snapshot<'_>, job: &Job) -> String {
+    let changes = s.plan(job.plan_id).into_iter().flat_map(|plan| &plan.changes);
+    changes.filter(|change| change.ends_with(remedies::LOST)).flat_map(|change| ["; ", change]).collect()
 }
 
 /// Failed, undone or unknown: it counts, and the next try waits.

@@ -28,6 +28,7 @@ use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
 pub(crate) use accept_baseline::accept;
+pub(crate) use restart_pod::LOST;
 pub(crate) use withdraw_baseline::withdraw;
 
 /// The requester of every plan that no person asked for.

@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use nimbus_protocol::action::Body;
-use nimbus_protocol::{ObjectKind, v1};
+use nimbus_protocol::{ObjectKind, to_hex, v1};
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy, rollback_report};
 use crate::audit::from_hex;
@@ -51,7 +51,7 @@ impl Remedy for RollbackDeployment {
             return Answer::Wait(NOTHING_REPORTED.to_owned());
         };
         if incident.kind == IncidentKind::RolloutStuck {
-            return stuck(incident, inventory, s.settings, s.now);
+            return stuck(incident, inventory, s);
         }
         let deployment = incident.workload.as_ref().and_then(|owner| inventory.deployments.get(owner.uid()));
         Answer::NotApplicable(match deployment {
@@ -87,7 +87,8 @@ fn why_not_the_revision(
     format!("no older revision is known to have lasted for {} s", soak.as_secs())
 }
 
-fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings, now: Timestamp) -> Answer {
+fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer {
+    let (settings, now) = (s.settings, s.now);
     let Some(deployment) = inventory.deployments.get(incident.object.uid()) else {
         return Answer::Wait(format!(
             "{} no longer exists; the incident is resolved once that is certain",
@@ -116,7 +117,10 @@ fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings, now: T
     if deployment.is_behind() {
         return Answer::Wait(format!("{name} was changed; its status is not about that change yet"));
     }
+    // Scaling starts its controller's deadline anew, and its revision is no better for it.
+    let planned = is_planned(incident, deployment, s) && !deployment.is_fully_available();
     match trouble {
+        None if planned => {}
         Some(RolloutTrouble::NoPods(_)) | None => {
             return Answer::Wait(format!(
                 "the pods of revision {} come up; resolved once all of them have been ready for long enough",
@@ -128,7 +132,7 @@ fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings, now: T
             // One that is flapping starts its controller's deadline anew each time, so it is counted here.
             let out = inventory.came_out_at(deployment).unwrap_or(Timestamp::MIN);
             let until = later(out, deployment.progress_deadline());
-            if deployment.rollout() == Rollout::Progressing && now < until {
+            if deployment.rollout() == Rollout::Progressing && now < until && !planned {
                 return Answer::Wait(format!(
                     "waits for the rollout: {what}; {name} is bringing out revision {} and is within its progress \
                      deadline until {until:.0}",
@@ -138,6 +142,19 @@ fn stuck(incident: &Incident, inventory: &Inventory, settings: &Settings, now: T
         }
     }
     choose(deployment, inventory, settings, now)
+}
+
+/// Is a rollback of its present pod template planned already?
+fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) -> bool {
+    let plan = incident.plan_id.and_then(|id| s.plan(id));
+    plan.and_then(|plan| plan.action.body()).is_some_and(|body| match body {
+        Body::RollbackDeployment(order) => to_hex(&order.current_template_hash) == deployment.template_hash,
+        Body::RestartPod(_)
+        | Body::RestoreFile(_)
+        | Body::AcceptBaseline(_)
+        | Body::UncordonNode(_)
+        | Body::WithdrawBaseline(_) => false,
+    })
 }
 
 /// The revision to go back to, if there is one.

@@ -10,6 +10,8 @@ use crate::scenes::verdict::Wrong;
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     apply(&ground.work, &with_state(shell("web", 2, UNLESS_BROKEN), &json!({}))).await?;
     ground.work.wait_until_ready("web", LIMIT).await?;
+    // One that fails at once was never well, which is another case.
+    ground.soak().await;
     let victim = ground.pod_of("web").await?;
     exec(ground, &victim, "touch /state/broken").await?;
     ground.replaces("web", &victim).await?;

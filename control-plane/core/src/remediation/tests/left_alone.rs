@@ -185,6 +185,26 @@ fn while_what_the_pods_refer_to_was_just_written_no_node_is_suspect() {
 }
 
 #[test]
+fn after_what_they_refer_to_was_written_one_pod_is_the_probe_and_then_a_person_is_asked() {
+    let mut lab = refers_to_settings(-60);
+    lab.see(Body::Node(node("node-c")));
+    lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+    lab.see(Body::Deployment(deployment("web", 2, 1)));
+    let jobs = lab.settle();
+    assert_eq!(jobs.len(), 1);
+    lab.apply(&jobs[0]);
+    lab.report(&jobs[0], Phase::Succeeded, "", "");
+    lab.see(gone("Pod", "pod-web-1-0"));
+    lab.see(Body::Pod(pod("web-1", "2", "node-c")));
+    lab.pass(60);
+    lab.settle();
+    let mut next = crashing(pod("web-1", "1", "node-b"), 4);
+    facts(&mut next).config_maps = vec!["settings".into()];
+    lab.see(Body::Pod(next));
+    is_left_alone(lab, &["replaced since", "ConfigMap settings", "kubectl-edit"]);
+}
+
+#[test]
 fn where_some_fail_on_several_nodes_one_eviction_is_the_probe_and_no_node_is_held() {
     let mut lab = crash_loop();
     lab.see(Body::Node(node("node-c")));
@@ -273,6 +293,15 @@ fn another_node_is_promised_only_where_the_scheduler_would_put_the_pod() {
 #[test]
 fn what_an_eviction_destroys_is_in_the_plan() {
     let mut lab = crashing_with(|pod| facts(pod).lost_volumes = vec!["emptyDir cache".into()]);
+    let mut done = lab.clone();
+    let job = done.settle().remove(0);
+    done.apply(&job);
+    done.see(gone("Pod", "pod-web-1-0"));
+    let next = fresh(&done, "web-1", "9", "node-b");
+    done.see(Body::Pod(next));
+    done.report(&job, Phase::Succeeded, "", "");
+    let ended = &done.last(IncidentKind::PodCrashLoop).reason;
+    assert!(ended.contains("what is in emptyDir cache of shop/web-1-0 is lost to the new pod"), "{ended}");
     ordered(&mut lab);
     let changes = &plan(&lab).changes;
     assert!(

@@ -56,6 +56,41 @@ fn with_age(lab: &Lab, mut pod: v1::Pod) -> v1::Pod {
     pod
 }
 
+/// The deadline passed while no pod could be made: what comes up now had no time yet.
+#[test]
+fn in_the_moment_in_which_a_quota_is_raised_nothing_is_rolled_back() {
+    let mut lab = without_a_pod(|d| d.replica_failure = QUOTA.into());
+    recommends(&mut lab, "exceeded quota");
+    lab.see(Body::Deployment(v1::Deployment { updated: 1, ..stuck("web", 3, 7) }));
+    let started = v1::Pod { ready: false, ..pod("web-7", "0", "node-a") };
+    lab.see(Body::Pod(with_age(&lab, started)));
+    assert!(lab.settle().is_empty() && lab.approvals.is_empty(), "{:#?}", lab.incidents);
+    // One that never becomes ready is the revision's, once it had its time.
+    lab.pass(601);
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
+/// The same for a pod that could start only now, as a Secret was made.
+#[test]
+fn in_the_moment_in_which_a_secret_is_made_nothing_is_rolled_back() {
+    let mut lab = without_a_pod(|d| d.updated = 1);
+    let mut waits = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-7", "0", "node-a") };
+    waits = with_age(&lab, waits);
+    let mut held = waits.clone();
+    held.containers[0].state = "waiting".into();
+    held.containers[0].reason = "CreateContainerConfigError".into();
+    held.containers[0].message = "secret \"web-key\" not found".into();
+    lab.see(Body::Pod(held));
+    recommends(&mut lab, "web-key");
+    lab.pass(3_600);
+    lab.see(Body::Pod(waits));
+    assert!(lab.settle().is_empty() && lab.approvals.is_empty(), "{:#?}", lab.incidents);
+    lab.pass(601);
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
 #[test]
 fn a_quota_of_replica_sets_is_seen_although_the_controller_never_observed_the_change() {
     let said = "Failed to create new replica set \"web-7\": replicasets.apps \"web-7\" is forbidden: exceeded quota: small";

@@ -29,6 +29,42 @@ fn another_template(lab: &mut Lab) {
     lab.see(Body::Pod(crashing(pod("web-8", "0", "node-b"), 1)));
 }
 
+/// An autoscaler moves while a person reads: the status is behind the number of pods, and about the same pod template.
+#[test]
+fn scaling_voids_no_approval_while_the_status_is_behind() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    let asked = lab.open(IncidentKind::RolloutStuck).approval_id;
+    let scaled = |desired: u32| {
+        let seen = stuck("web", desired, 7);
+        v1::Deployment { generation: seen.generation + 1, ..seen }
+    };
+    for desired in [4, 3, 4] {
+        lab.see(Body::Deployment(scaled(desired)));
+        lab.settle();
+        let incident = lab.open(IncidentKind::RolloutStuck);
+        assert_eq!((incident.state, incident.approval_id), (IncidentState::WaitingApproval, asked));
+    }
+    // Its controller starts the deadline anew with the new pod.
+    lab.see(Body::Deployment(v1::Deployment {
+        progressing_status: "True".into(),
+        progressing_reason: "ReplicaSetUpdated".into(),
+        ..stuck("web", 4, 7)
+    }));
+    lab.settle();
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!((incident.state, incident.approval_id), (IncidentState::WaitingApproval, asked));
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert_eq!(lab.settle().len(), 1);
+    // Another pod template is another thing.
+    let mut lab = stuck_rollout();
+    lab.settle();
+    let seen = stuck("web", 3, 8);
+    lab.see(Body::Deployment(v1::Deployment { observed_generation: seen.generation - 1, ..seen }));
+    lab.settle();
+    assert_ne!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}
+
 #[test]
 fn a_bad_revision_waits_for_a_word_is_rolled_back_and_verified() {
     let mut lab = stuck_rollout();

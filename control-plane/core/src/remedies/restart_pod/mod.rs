@@ -25,6 +25,9 @@ use elsewhere::Elsewhere;
 use past::Past;
 use siblings::Suspect;
 
+/// How a change ends that tells what an eviction destroys.
+pub(crate) const LOST: &str = "is lost to the new pod";
+
 pub(super) struct RestartPod;
 
 impl Remedy for RestartPod {
@@ -403,7 +406,7 @@ fn replace(
         node,
     ];
     let lost = pod.facts.iter().flat_map(|facts| &facts.lost_volumes);
-    changes.extend(lost.map(|volume| format!("what is in {volume} of {name} is lost to the new pod")));
+    changes.extend(lost.map(|volume| format!("what is in {volume} of {name} {LOST}")));
     Answer::Act(Box::new(Draft {
         summary: format!("evict pod {name} from {}; {kind} {} creates a new one", pod.node, object.name),
         changes,

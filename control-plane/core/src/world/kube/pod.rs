@@ -67,6 +67,10 @@ pub struct Pod {
     /// The longest time for which it was seen ready, milliseconds; `None` while it never was.
     #[serde(default)]
     pub seen_ready_ms: Option<u64>,
+    /// Until when it was seen held up before it could start: by the scheduler, a volume, or a ConfigMap or Secret that was not
+    /// there. `None` while it never was.
+    #[serde(default)]
+    pub held_up_until: Option<Timestamp>,
 }
 
 /// What decides whether and where a pod may be moved, and what is lost with it.
@@ -132,6 +136,7 @@ impl From<v1::Pod> for Pod {
             controller_revision: p.controller_revision,
             facts: p.facts.map(facts),
             seen_ready_ms: p.ready.then_some(0),
+            held_up_until: None,
         }
     }
 }
@@ -212,6 +217,15 @@ impl Pod {
             longest = longest.max(Some(lasted));
         }
         self.seen_ready_ms = longest;
+        self.held_up_until = if before.is_held_up() { Some(received_at) } else { before.held_up_until };
+    }
+
+    /// Does it wait for what is not in its pod template?
+    fn is_held_up(&self) -> bool {
+        let made = |c: &Container| {
+            c.state == "waiting" && matches!(c.reason.as_str(), "ContainerCreating" | "PodInitializing")
+        };
+        self.cannot_start().is_some() || self.containers.iter().any(made)
     }
 
     /// Does it still have to run? What ended, well or not, is left behind: its controller makes another one.
