@@ -66,7 +66,8 @@ pub fn page() -> String {
     let mut page = String::from(
         "# What an agent needs in a cluster\n\n\
          Made from the kinds that an agent watches and from each action's own rights; a test compares this page with \
-         them.\n\n| to | verbs | on |\n|---|---|---|\n",
+         them. Of ConfigMaps an agent asks for the metadata alone, and Secrets it does not ask for. A right to watch that \
+         it lacks is said in `nimbus status`; what needs that kind is unknown then, and everything else goes on.\n\n| to | verbs | on |\n|---|---|---|\n",
     );
     let mut row = |to: &str, permission: &Permission| {
         let group =

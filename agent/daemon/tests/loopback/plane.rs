@@ -44,7 +44,7 @@ struct State {
     acknowledged: AtomicU64,
     refuse: Mutex<Option<v1::Refusal>>,
     secrets: Mutex<Vec<String>>,
-    renewals: AtomicU64,
+    renewed: Mutex<Option<Vec<u8>>>,
     life: Duration,
 }
 
@@ -99,7 +99,7 @@ impl Plane {
             acknowledged: AtomicU64::new(0),
             refuse: Mutex::default(),
             secrets: Mutex::default(),
-            renewals: AtomicU64::new(0),
+            renewed: Mutex::default(),
             life,
         });
         let addr = endpoint.local_addr().unwrap();
@@ -146,8 +146,9 @@ impl Plane {
         self.state.secrets.lock().unwrap().clone()
     }
 
-    pub fn renewals(&self) -> u64 {
-        self.state.renewals.load(Ordering::SeqCst)
+    /// The certificate that was signed last to renew another one.
+    pub fn renewed(&self) -> Option<Vec<u8>> {
+        self.state.renewed.lock().unwrap().clone()
     }
 
     /// Sends a signed job to every agent that is connected.
@@ -288,9 +289,10 @@ impl State {
                     frame = read(&mut receive) => match frame.and_then(|frame| frame.body) {
                         None => return,
                         Some(agent_frame::Body::Renew(request)) => {
-                            self.renewals.fetch_add(1, Ordering::SeqCst);
+                            let chain = self.sign(&request.csr_der);
+                            *self.renewed.lock().unwrap() = chain.first().cloned();
                             let response = v1::RenewResponse {
-                                certificate_chain_der: self.sign(&request.csr_der),
+                                certificate_chain_der: chain,
                                 job_keys: vec![self.job_key.verifying_key().to_bytes().to_vec()],
                             };
                             let body = server_frame::Body::Renewed(response);
