@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -16,23 +16,39 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// What the system says; [`is_full`] tells a full disk apart.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    write_atomic_with(path, mode, |file| file.write_all(bytes))
+}
+
+/// As [`write_atomic`], of content that `write` writes piece by piece: what is long need not be in memory.
+///
+/// # Errors
+/// As [`write_atomic`], and what `write` says.
+pub fn write_atomic_with<T>(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
+) -> io::Result<T> {
     let temporary = with_suffix(path, ".new");
     // A file that a crash left behind may have other permission bits, or be a link to another place.
     remove_if_there(&temporary)?;
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(&temporary)?;
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode & 0o700).open(&temporary)?;
         // The process's umask has its say in the mode of a new file, and none in this.
         file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)
+        let mut buffered = BufWriter::new(file);
+        let told = write(&mut buffered)?;
+        buffered.into_inner()?.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        Ok(told)
     })();
-    if let Err(error) = written {
-        // The disk may be full: what was begun only takes room. The first error is the one to tell.
-        let _ = std::fs::remove_file(&temporary);
-        return Err(error);
+    match written {
+        Ok(told) => sync_parent(path).map(|()| told),
+        Err(error) => {
+            // The disk may be full: what was begun only takes room. The first error is the one to tell.
+            let _ = std::fs::remove_file(&temporary);
+            Err(error)
+        }
     }
-    sync_parent(path)
 }
 
 /// Makes a rename, creation or removal of `path` durable, by fsync of the directory that it is in.

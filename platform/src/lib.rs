@@ -16,6 +16,7 @@ pub use chain::chain;
 pub use clock::{ClockWatch, jittered, monotonic, now};
 pub use durable::{
     create_private_dir, holds_only, is_full, own_private_dir, read_optional, sync_parent, write_atomic,
+    write_atomic_with,
 };
 pub use failpoint::{arm_from_environment, reached};
 pub use lock::{DirLock, LockError};

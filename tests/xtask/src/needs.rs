@@ -107,6 +107,16 @@ pub fn compiler() -> Need {
     }
 }
 
+/// AIDE, with which a full pass over watched files is compared.
+pub fn aide() -> Need {
+    Need {
+        what: "AIDE",
+        check: Box::new(|| quiet(Command::new("aide").arg("--version")).map(drop)),
+        packages: |_| vec!["aide"],
+        by_hand: None,
+    }
+}
+
 /// PostgreSQL's server programs.
 pub fn postgres() -> Need {
     Need {

@@ -1,6 +1,8 @@
 //! What a file has beside content, mode and owner: access control list, extended attributes, capabilities, security label
 //! and flags, as far as they are a person's or a tool's choice and not the system's own bookkeeping.
 
+use std::sync::{Arc, LazyLock};
+
 use nimbus_protocol::{sha256, to_hex, v1};
 
 /// Most bytes of extended attributes of one file that are kept; of a file with more they are unknown.
@@ -51,6 +53,12 @@ impl Attributes {
             Some(("system", rest)) => system.contains(&rest),
             _ => false,
         }
+    }
+
+    /// Shared where it says nothing, as with nearly every file.
+    pub fn shared(self) -> Arc<Self> {
+        static NONE: LazyLock<Arc<Attributes>> = LazyLock::new(Arc::default);
+        if self == Self::default() { NONE.clone() } else { Arc::new(self) }
     }
 
     /// The value of an extended attribute.

@@ -16,6 +16,7 @@ use rustix::fs::{IFlags, XattrFlags, getxattr, ioctl_getflags, ioctl_setflags, s
 use super::super::test_support::JOB;
 use super::*;
 use crate::watch::files::baseline::Baselines;
+use crate::watch::files::baseline::whole::Whole;
 
 struct Site {
     _dir: tempfile::TempDir,
@@ -161,9 +162,9 @@ fn attributes_that_an_older_baseline_does_not_know_are_kept_as_they_are() {
         return left_out("attributes of an older baseline", "this file system has none");
     }
     let store = Baselines::open(&site.at.join("../baseline")).unwrap();
-    let mut index = store.load(site.root.text()).unwrap().unwrap();
+    let mut index = Whole::load(&store, site.root.text()).unwrap().unwrap();
     index.entries.values_mut().for_each(|entry| (entry.attributes, entry.held) = (None, None));
-    store.save(site.root.text(), &index).unwrap();
+    index.save(&store, site.root.text());
     site.root = Root::new(site.at.clone(), &[], Arc::new(store));
     site.root.read_baseline();
     fs::write(&path, "bad").unwrap();

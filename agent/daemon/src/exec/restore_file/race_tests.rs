@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 use super::super::test_support::JOB;
 use super::*;
 use crate::watch::files::baseline::Baselines;
+use crate::watch::files::baseline::whole::Whole;
 
 /// Swaps during which the root is worked on, for each of the three places.
 const SWAPS: u32 = 4_000;
@@ -119,7 +120,7 @@ fn race(swapped: &str, target: &str) {
     assert_eq!(inventory(&at.join("outside")), outside, "nothing outside was written, added or removed");
     let seen = told.iter().flat_map(|file| [&file.baseline, &file.current]).flatten();
     assert!(seen.clone().all(|state| !foreign.contains(&state.sha256)), "nothing outside was told");
-    let index = store.load(root.text()).unwrap().unwrap();
+    let index = Whole::load(&store, root.text()).unwrap().unwrap();
     let kept = index.entries.values().chain(index.earlier.values()).filter_map(|entry| entry.sha256);
     assert!(kept.into_iter().all(|hash| !foreign.contains(&hash.to_vec())), "nothing outside is a baseline");
     for hash in &foreign {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nimbus_agent_core::observe::file::identity::Pin;
 use nimbus_agent_core::observe::file::{Entry, Kind};
 
-use super::baseline::Index;
+use super::baseline::{Head, Item, Part};
 use super::dirs::Dirs;
 use super::place;
 use super::problems::Problems;
@@ -16,7 +16,7 @@ use super::tracked::{MAX_FILES, Tracked};
 #[derive(Debug)]
 pub(super) struct Known {
     /// By the path below the root; `""` is the root itself.
-    pub(super) tracked: BTreeMap<Box<str>, Tracked>,
+    pub(super) tracked: BTreeMap<Box<str>, Box<Tracked>>,
     /// A baseline was taken.
     pub(super) baselined: bool,
     /// When it was first taken, seconds since the Unix epoch; 0 before.
@@ -31,6 +31,8 @@ pub(super) struct Known {
     pub(super) pin: Option<Pin>,
     /// Most paths that are tracked.
     pub(super) most: usize,
+    /// Files that the baseline has, as last counted.
+    pub(super) files: u64,
     /// The number of the pass that is under way, or was last.
     pub(super) pass: u32,
     /// The durable index is not what it should be.
@@ -48,6 +50,7 @@ impl Default for Known {
             unseen: Dirs::default(),
             pin: None,
             most: MAX_FILES,
+            files: 0,
             pass: 0,
             unsaved: false,
         }
@@ -55,48 +58,70 @@ impl Default for Known {
 }
 
 impl Known {
-    /// Takes a stored baseline.
-    pub(super) fn load(&mut self, index: Index) {
-        self.baselined = true;
-        self.taken_at = index.taken_at;
-        self.pin = index.pin;
-        self.incomplete = index.incomplete.into_iter().collect();
-        self.mounts = index.mounts.into_iter().map(String::into_boxed_str).collect();
-        let same_boot = self.pin.as_ref().is_some_and(|pin| pin.boot == place::boot());
-        for (path, mut entry) in index.entries {
-            if let (false, Some(held)) = (same_boot, &mut entry.held) {
-                // Devices may be numbered anew; zero is none.
-                held.identity.device = 0;
+    /// Takes one path of a stored baseline.
+    pub(super) fn take(&mut self, part: Part, path: Box<str>, entry: Entry) {
+        match part {
+            Part::Baseline => {
+                self.tracked.insert(path, Tracked::should_be(Some(entry)));
             }
-            self.tracked.insert(path, Tracked::should_be(Some(entry)));
+            Part::Earlier => {
+                let tracked = self.tracked.entry(path).or_insert_with(|| Tracked::should_be(None));
+                tracked.earlier = Some(Box::new(entry));
+            }
         }
-        for (path, entry) in index.earlier {
-            self.tracked.entry(path).or_insert_with(|| Tracked::should_be(None)).earlier =
-                Some(Box::new(entry));
+    }
+
+    /// Takes the rest of it, after all paths.
+    pub(super) fn take_head(&mut self, head: Head) {
+        self.baselined = true;
+        self.taken_at = head.taken_at;
+        self.pin = head.pin;
+        self.incomplete = head.incomplete.into_iter().collect();
+        self.mounts = head.mounts.into_iter().map(String::into_boxed_str).collect();
+        let same_boot = self.pin.as_ref().is_some_and(|pin| pin.boot == place::boot());
+        let baselines = self.tracked.values_mut().filter_map(|tracked| tracked.baseline.as_mut());
+        for held in baselines.filter_map(|entry| entry.held.as_mut()).filter(|_| !same_boot) {
+            // Devices may be numbered anew; zero is none.
+            held.identity.device = 0;
         }
-        for path in index.reported {
+        for path in head.reported {
             let tracked = self.tracked.entry(path.into()).or_insert_with(|| Tracked::should_be(None));
             tracked.reported = true;
             // Its state is unknown until it is read, so that whatever it is now is reported once more.
             tracked.current = Some(Box::new(Entry { kind: Kind::Unreadable, ..Entry::absent() }));
         }
+        self.count();
     }
 
-    /// The baseline to be stored.
-    pub(super) fn index(&self) -> Index {
-        let entries = self.tracked.iter().filter_map(|(path, t)| Some((path.clone(), t.baseline.clone()?)));
-        let earlier =
-            self.tracked.iter().filter_map(|(path, t)| Some((path.clone(), t.earlier.as_deref()?.clone())));
-        let reported = self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string());
-        Index {
-            entries: entries.collect(),
-            earlier: earlier.collect(),
-            reported: reported.collect(),
+    /// What is to be stored beside the paths.
+    pub(super) fn head(&self) -> Head {
+        Head {
+            reported: Vec::new(),
             incomplete: self.incomplete.iter().map(str::to_owned).collect(),
             mounts: self.mounts.iter().map(ToString::to_string).collect(),
             taken_at: self.taken_at,
             pin: self.pin.clone(),
         }
+    }
+
+    /// The paths to be stored.
+    pub(super) fn items(&self) -> impl Iterator<Item = Item<'_>> {
+        self.tracked.iter().flat_map(|(path, tracked)| {
+            let baseline = tracked.baseline.as_ref().map(|entry| (Part::Baseline, &**path, entry));
+            let earlier = tracked.earlier.as_deref().map(|entry| (Part::Earlier, &**path, entry));
+            baseline.into_iter().chain(earlier)
+        })
+    }
+
+    /// Paths last reported as drifted.
+    pub(super) fn reported(&self) -> Vec<String> {
+        self.tracked.iter().filter(|(_, t)| t.reported).map(|(path, _)| path.to_string()).collect()
+    }
+
+    /// Counts the files of the baseline anew.
+    pub(super) fn count(&mut self) {
+        let is_file = |tracked: &Tracked| tracked.baseline.as_ref().is_some_and(|b| b.kind == Kind::File);
+        self.files = self.tracked.values().filter(|tracked| is_file(tracked)).count() as u64;
     }
 
     /// True for what the last pass could not see, and for everything before the first one: a look now might see the
@@ -152,5 +177,12 @@ impl Known {
     /// Forgets paths of which nothing is left to say.
     pub(super) fn forget_nothing(&mut self) {
         self.tracked.retain(|_, tracked| !tracked.is_unneeded());
+    }
+
+    /// Forgets a path of which nothing is left to say.
+    pub(super) fn forget_unneeded(&mut self, path: &str) {
+        if self.tracked.get(path).is_some_and(|tracked| tracked.is_unneeded()) {
+            self.tracked.remove(path);
+        }
     }
 }

@@ -11,6 +11,7 @@ mod dirs;
 pub mod extended;
 mod known;
 pub mod notice;
+mod pace;
 pub mod place;
 mod problems;
 mod report;
@@ -20,10 +21,10 @@ mod standing;
 mod tracked;
 pub mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use nimbus_agent_core::observe::file::name;
@@ -39,6 +40,7 @@ use crate::status::SharedStatus;
 use baseline::Baselines;
 use notice::Notices;
 use root::Root;
+use tracked::MAX_FILES;
 
 /// Time without a notification before changed paths are looked at, so that a burst of writes is looked at once.
 const QUIET: Duration = Duration::from_millis(100);
@@ -53,6 +55,8 @@ const AWAKE: u32 = 6;
 #[derive(Debug, Clone)]
 pub struct Files {
     roots: Vec<(String, Arc<Mutex<Root>>)>,
+    /// How many paths each root tracks, as of its last pass: together they are bounded.
+    tracked: Arc<std::sync::Mutex<BTreeMap<String, usize>>>,
     /// The person's policy file: whose contents may be shown is asked anew each time.
     policy: PathBuf,
     observations: ObservationQueue,
@@ -77,7 +81,15 @@ impl Files {
             (root.text().to_owned(), Arc::new(Mutex::new(root)))
         };
         let unique: BTreeSet<&PathBuf> = paths.iter().collect();
-        Self { roots: unique.into_iter().map(root).collect(), policy, observations, status, counters }
+        let roots = unique.into_iter().map(root).collect();
+        Self { roots, tracked: Arc::default(), policy, observations, status, counters }
+    }
+
+    /// Room for paths below one root beside what the others track.
+    fn room(&self, root: &str) -> usize {
+        let tracked = self.tracked.lock().unwrap_or_else(PoisonError::into_inner);
+        let others: usize = tracked.iter().filter(|(text, _)| *text != root).map(|(_, paths)| paths).sum();
+        MAX_FILES.saturating_sub(others)
     }
 
     /// Works on a root on a blocking thread, once it is free and its stored baseline was read. `None` when it is not watched.
@@ -119,15 +131,19 @@ impl Files {
         for (text, _) in &self.roots {
             let observations = self.observations.clone();
             let which = which.clone();
+            let room = self.room(text);
             let took = self.with(text, move |root| {
                 if which(root) {
+                    root.track_at_most(room);
                     let mut emit =
                         |file| observations.observe_now_blocking("", observation::Body::File(file));
                     root.full_pass(nimbus_platform::now().as_second(), &mut emit);
                 }
-                root.was_taken()
+                (root.was_taken(), root.tracked_paths())
             });
-            taken |= took.await == Some(true);
+            let Some((took, paths)) = took.await else { continue };
+            taken |= took;
+            self.tracked.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone(), paths);
         }
         self.report_status().await;
         taken

@@ -47,7 +47,7 @@ impl Problems {
         if self.beyond.count > 0 {
             let CountWithExample { count, example } = &self.beyond;
             all.push(format!(
-                "more than {MAX_FILES} paths: {count} are not watched, such as {example:?}, and nothing is known of them; \
+                "more than {MAX_FILES} paths of this agent: {count} are not watched, such as {example:?}, and nothing is known of them; \
                  watch smaller roots, or leave parts out (--exclude)"
             ));
         }

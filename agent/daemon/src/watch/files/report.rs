@@ -5,7 +5,6 @@ use nimbus_agent_core::observe::file::{Contents, Kind, Visibility, compare, line
 use nimbus_protocol::v1;
 
 use super::root::Root;
-use super::tracked::Tracked;
 
 /// Why a diff is withheld where the baseline's content is not kept: it cannot be restored then.
 const NOT_KEPT: &str = "content not kept";
@@ -15,14 +14,14 @@ impl Root {
     pub fn report_all(&mut self, emit: &mut dyn FnMut(v1::File)) {
         let drifted = self.known.tracked.iter().filter(|(_, tracked)| tracked.current.is_some());
         let drifted: Vec<Box<str>> = drifted.map(|(path, _)| path.clone()).collect();
-        self.report(drifted, emit);
+        self.report(&drifted, emit);
     }
 
     /// Reports what changed. That a path is reported as drifted is durable before the report, that it is right again is
     /// durable after it.
-    pub(super) fn report(&mut self, changed: Vec<Box<str>>, emit: &mut dyn FnMut(v1::File)) {
+    pub(super) fn report(&mut self, changed: &[Box<str>], emit: &mut dyn FnMut(v1::File)) {
         let mut before = false;
-        for path in &changed {
+        for path in changed {
             if let Some(tracked) = self.known.tracked.get_mut(path)
                 && tracked.current.is_some()
                 && !tracked.reported
@@ -36,9 +35,9 @@ impl Root {
         }
         let mut after = false;
         for path in changed {
-            let file = self.describe(&path);
+            let file = self.describe(path);
             emit(file);
-            if let Some(tracked) = self.known.tracked.get_mut(&path)
+            if let Some(tracked) = self.known.tracked.get_mut(path)
                 && tracked.current.is_none()
                 && tracked.reported
             {
@@ -49,7 +48,9 @@ impl Root {
         if after {
             self.save_soon();
         }
-        self.known.forget_nothing();
+        for path in changed {
+            self.known.forget_unneeded(path);
+        }
     }
 
     /// The observation of one path. A file that differs is read and noted anew, so that state and diff are of the same
@@ -63,7 +64,7 @@ impl Root {
         let mut after = None;
         // What the last pass could not see stays as it was. What could not be read when the baseline was taken is read by a
         // pass, which keeps its content.
-        let unknown = self.known.tracked.get(relative).is_some_and(Tracked::is_unknown);
+        let unknown = self.known.tracked.get(relative).is_some_and(|tracked| tracked.is_unknown());
         if matches!(noted(self).kind, Kind::File | Kind::Symlink | Kind::Unreadable)
             && !baseline.same(&noted(self))
             && !self.known.is_unseen(relative)
@@ -118,10 +119,13 @@ impl Root {
         !told.says_the_same(&self.outlook(relative, current))
     }
 
-    /// Saves what only matters after a restart; a failure is a problem, and is tried again.
+    /// Saves what is reported, which only matters after a restart; a failure is a problem, and is tried again with the rest.
     fn save_soon(&mut self) {
-        if let Err(problem) = self.save() {
-            self.problem = Some(problem);
+        if !self.known.baselined {
+            return;
+        }
+        if let Err(error) = self.baselines.save_reported(&self.text, self.known.reported()) {
+            self.problem = Some(error.to_string());
             self.known.unsaved = true;
         }
     }

@@ -19,8 +19,9 @@ use nimbus_agent_core::observe::file::{Entry, Kind, name};
 use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::v1;
 
-use super::baseline::{BaselineError, Baselines, digest};
+use super::baseline::Baselines;
 use super::known::Known;
+use super::pace::Pace;
 use super::place::{self, NoPlace, Place};
 use super::scan::{Found, Scan};
 #[cfg(doc)]
@@ -103,6 +104,16 @@ impl Root {
         self.loaded && !self.astray && (!self.known.baselined || self.known.pass > 0)
     }
 
+    /// How many paths it tracks.
+    pub fn tracked_paths(&self) -> usize {
+        self.known.tracked.len()
+    }
+
+    /// From now on it tracks at most so many paths.
+    pub fn track_at_most(&mut self, most: usize) {
+        self.known.most = most;
+    }
+
     /// True once after a baseline was taken: what was reported before, beside one that somebody removed, says nothing now.
     pub fn was_taken(&mut self) -> bool {
         std::mem::take(&mut self.taken)
@@ -110,11 +121,9 @@ impl Root {
 
     /// What the control plane is told of the root itself.
     pub fn status(&self) -> v1::WatchedRoot {
-        let is_file = |t: &&Tracked| t.baseline.as_ref().is_some_and(|b| b.kind == Kind::File);
-        let files = self.known.tracked.values().filter(is_file);
         v1::WatchedRoot {
             path: self.text.clone(),
-            files: files.count() as u64,
+            files: self.known.files,
             problem: self.problem.clone().unwrap_or_default(),
             baseline_digest: if self.known.baselined { self.digest.to_vec() } else { Vec::new() },
             baseline_taken_micros: self.known.taken_at.saturating_mul(1_000_000),
@@ -179,7 +188,7 @@ impl Root {
                 let known: BTreeSet<Box<str>> = changed.iter().cloned().collect();
                 let others = self.with_another_outlook();
                 changed.extend(others.into_iter().filter(|path| !known.contains(path)));
-                self.report(changed, emit);
+                self.report(&changed, emit);
             }
             Err(problem) => self.problem = Some(problem),
         }
@@ -204,6 +213,7 @@ impl Root {
                 wants: &wants,
                 now_seconds,
                 found,
+                pace: Pace::start(),
             };
             walk(place, &mut scan).map_err(|error| unreadable(&self.text, &error))?;
             found = scan.found;
@@ -242,13 +252,27 @@ impl Root {
         if self.loaded {
             return Ok(());
         }
-        let index = self.baselines.load(&self.text).map_err(|error: BaselineError| error.to_string())?;
+        let (known, text, exclude) = (&mut self.known, &self.text, &self.exclude);
+        let mut take = |part, path: Box<str>, entry| {
+            if wants(text, exclude, &path) {
+                known.take(part, path, entry);
+            }
+        };
+        let loaded = match self.baselines.load(text, &mut take) {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                // What was read before the error is not to be used.
+                self.known.tracked.clear();
+                return Err(error.to_string());
+            }
+        };
         self.loaded = true;
-        if let Some(index) = index {
-            self.digest = digest(&index.entries);
-            self.known.load(index);
-            let (text, exclude) = (&self.text, &self.exclude);
-            self.known.tracked.retain(|relative, _| wants(text, exclude, relative));
+        if let Some(mut loaded) = loaded {
+            loaded.head.reported.retain(|relative| wants(text, exclude, relative));
+            self.digest = loaded.digest;
+            self.known.take_head(loaded.head);
+            // Where it is not known what was reported, everything is reported again.
+            self.taken |= !loaded.reported_is_known;
         }
         self.pin_if_missing();
         Ok(())
@@ -302,9 +326,11 @@ impl Root {
     }
 
     pub(super) fn save(&mut self) -> Result<(), String> {
-        let index = self.known.index();
-        self.baselines.save(&self.text, &index).map_err(|error| error.to_string())?;
-        self.digest = digest(&index.entries);
+        let (head, items) = (self.known.head(), self.known.items());
+        self.digest = self.baselines.save(&self.text, &head, items).map_err(|error| error.to_string())?;
+        let reported = self.known.reported();
+        self.baselines.save_reported(&self.text, reported).map_err(|error| error.to_string())?;
+        self.known.count();
         self.known.unsaved = false;
         Ok(())
     }
@@ -325,7 +351,7 @@ impl Root {
         let examined = self.look(relative);
         let tracked = self.known.tracked.get(relative);
         let was_directory =
-            tracked.and_then(Tracked::state).is_some_and(|entry| entry.kind == Kind::Directory);
+            tracked.and_then(|tracked| tracked.state()).is_some_and(|entry| entry.kind == Kind::Directory);
         if was_directory || examined.entry.kind == Kind::Directory {
             return false;
         }
@@ -344,7 +370,7 @@ impl Root {
         let noted = tracked.set_current(examined.entry, stamp);
         self.known.unsaved |= noted.adopted;
         if noted.changed || self.has_another_outlook(&key) {
-            self.report(vec![key], emit);
+            self.report(&[key], emit);
         }
         true
     }

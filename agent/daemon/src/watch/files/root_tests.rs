@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use nimbus_agent_core::observe::file::MAX_READ;
 
+use super::super::baseline::whole::Whole;
 use super::super::tree::Visit;
 use super::*;
 
@@ -228,16 +229,16 @@ fn the_baseline_of_an_older_agent_is_pinned_at_the_next_start_unless_a_link_lead
     let mut site = Site::new();
     site.pass();
     let store = site.root.baselines.clone();
-    let mut index = store.load(site.root.text()).unwrap().unwrap();
-    assert!(index.pin.take().is_some(), "the first pass pins");
-    store.save(site.root.text(), &index).unwrap();
+    let mut index = Whole::load(&store, site.root.text()).unwrap().unwrap();
+    assert!(index.head.pin.take().is_some(), "the first pass pins");
+    index.save(&store, site.root.text());
     site.restart();
     site.root.read_baseline();
     assert!(site.root.place().is_ok(), "pinned before the first job");
     assert!(site.pass().is_empty());
-    assert!(store.load(site.root.text()).unwrap().unwrap().pin.is_some());
+    assert!(Whole::load(&store, site.root.text()).unwrap().unwrap().head.pin.is_some());
 
-    store.save(site.root.text(), &index).unwrap();
+    index.save(&store, site.root.text());
     let away = site.dir.path().join("away");
     std::fs::rename(site.dir.path().join("root"), &away).unwrap();
     std::os::unix::fs::symlink(&away, site.dir.path().join("root")).unwrap();
@@ -253,18 +254,18 @@ fn a_start_of_the_system_renumbers_its_devices_and_the_pin_follows() {
     let mut site = Site::new();
     site.pass();
     let store = site.root.baselines.clone();
-    let mut index = store.load(site.root.text()).unwrap().unwrap();
-    let pin = index.pin.as_mut().unwrap();
+    let mut index = Whole::load(&store, site.root.text()).unwrap().unwrap();
+    let pin = index.head.pin.as_mut().unwrap();
     let now = pin.clone();
     pin.boot = "another start".to_owned();
     for identity in [Some(&mut pin.parent), pin.root.as_mut()].into_iter().flatten() {
         identity.device += 1;
     }
-    store.save(site.root.text(), &index).unwrap();
+    index.save(&store, site.root.text());
     site.restart();
     assert!(site.pass().is_empty());
     assert_eq!(site.root.status().problem, "");
-    assert_eq!(store.load(site.root.text()).unwrap().unwrap().pin, Some(now));
+    assert_eq!(Whole::load(&store, site.root.text()).unwrap().unwrap().head.pin, Some(now));
 }
 
 #[test]
@@ -499,10 +500,10 @@ fn the_names_in_the_baseline_of_an_older_agent_are_the_names_that_they_were() {
     std::fs::write(site.file(r"home-\xc3\xa4.mount"), "x").unwrap();
     site.pass();
     let store = site.root.baselines.clone();
-    let mut index = store.load(site.root.text()).unwrap().unwrap();
+    let mut index = Whole::load(&store, site.root.text()).unwrap().unwrap();
     let entry = index.entries.remove(r"home-\x5cxc3\x5cxa4.mount").unwrap();
     index.entries.insert(r"home-\xc3\xa4.mount".into(), entry);
-    store.save_as_an_older_agent(site.root.text(), &index);
+    index.save_as_an_older_agent(&store, site.root.text());
     site.restart();
     assert!(site.pass().is_empty());
 }

@@ -8,6 +8,7 @@ use nimbus_agent_core::observe::file::Kind;
 use super::baseline::Baselines;
 use super::dirs::Dirs;
 use super::known::Known;
+use super::pace::Pace;
 use super::problems::Problems;
 use super::tracked::Tracked;
 use super::tree::{self, Examined, Visit};
@@ -25,6 +26,7 @@ pub(super) struct Scan<'a> {
     pub(super) wants: &'a dyn Fn(&str) -> bool,
     pub(super) now_seconds: i64,
     pub(super) found: Found,
+    pub(super) pace: Pace,
 }
 
 /// What a walk came to.
@@ -43,6 +45,7 @@ impl Visit for Scan<'_> {
     }
 
     fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind) {
+        self.pace.step();
         let pass = self.known.pass;
         let first = !self.known.baselined || self.known.incomplete.covers(relative);
         if let Some(tracked) = self.known.tracked.get_mut(relative) {

@@ -115,7 +115,7 @@ impl Root {
 
     /// After the way changed: a person who removed the baseline means what is there now.
     pub(super) fn forget_removed_baseline(&mut self) {
-        if self.known.baselined && matches!(self.baselines.load(self.text()), Ok(None)) {
+        if self.known.baselined && !self.baselines.has_baseline(self.text()) {
             self.known = Known { most: self.known.most, ..Known::default() };
         }
     }

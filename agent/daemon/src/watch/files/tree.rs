@@ -9,8 +9,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Arc;
 
+use nimbus_agent_core::observe::file::attributes::Attributes;
 use nimbus_agent_core::observe::file::name;
 use nimbus_agent_core::observe::file::{Entry, Held, Kind, MAX_READ, unread_hash};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
@@ -31,6 +31,10 @@ pub struct Stamp {
     changed: (i64, u64),
 }
 
+/// Stands for a [`Stamp`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark([u8; 16]);
+
 impl Stamp {
     #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the types differ by platform")]
     fn of(stat: &Stat) -> Self {
@@ -40,6 +44,23 @@ impl Stamp {
             modified: (i64::from(stat.st_mtime), stat.st_mtime_nsec),
             changed: (i64::from(stat.st_ctime), stat.st_ctime_nsec),
         }
+    }
+
+    /// The same in 16 bytes: the first ones of a SHA-256, since an agent keeps one for every file.
+    pub fn mark(&self) -> Mark {
+        let (modified, changed) = (self.modified, self.changed);
+        let numbers = [
+            self.inode,
+            self.size,
+            modified.0.cast_unsigned(),
+            modified.1,
+            changed.0.cast_unsigned(),
+            changed.1,
+        ];
+        let sum = nimbus_protocol::sha256(numbers.map(u64::to_be_bytes).as_flattened());
+        let mut mark = [0; 16];
+        mark.copy_from_slice(&sum[..16]);
+        Mark(mark)
     }
 
     /// False while another change could still get the same time: such a file is read again next time.
@@ -95,7 +116,7 @@ pub fn examine(dir: BorrowedFd<'_>, name: &OsStr) -> Examined {
         },
         Kind::Directory => {
             let opened = openat(dir, name, DIRECTORY, Mode::empty());
-            let attributes = opened.ok().and_then(|dir| extended::read(dir.as_fd())).map(Arc::new);
+            let attributes = opened.ok().and_then(|dir| extended::read(dir.as_fd())).map(Attributes::shared);
             Entry { attributes, ..entry }.into()
         }
         Kind::Absent | Kind::Other | Kind::Unreadable => entry.into(),
@@ -144,7 +165,7 @@ pub fn read_open(file: &mut File) -> io::Result<Examined> {
     if entry.kind != Kind::File {
         return Ok(entry.into());
     }
-    entry.attributes = extended::read(file.as_fd()).map(Arc::new);
+    entry.attributes = extended::read(file.as_fd()).map(Attributes::shared);
     entry.held = place::identity(file.as_fd()).ok().map(|identity| Held { identity, names: names(&before) });
     if entry.is_unread() {
         entry.sha256 = Some(unread_hash(entry.size, stamp.modified));

@@ -1,0 +1,159 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nimbus_agent_core::observe::file::attributes::Attributes;
+use nimbus_agent_core::observe::file::identity::{Identity, Pin};
+use nimbus_agent_core::observe::file::{Held, Kind};
+
+use super::content::SYNC_ONE_BY_ONE;
+use super::whole::Whole;
+use super::*;
+
+const MAGIC: usize = 8;
+
+fn entry(hash: u8) -> Entry {
+    Entry {
+        kind: Kind::File,
+        mode: 0o640,
+        uid: 1,
+        gid: 2,
+        size: 3,
+        sha256: Some([hash; 32]),
+        problem: String::new(),
+        attributes: Some(Arc::new(Attributes {
+            flags: 0x10,
+            extended: vec![("user.note".into(), b"why\0so".to_vec())],
+        })),
+        held: Some(Held { identity: Identity { device: 1, inode: 9, born_ns: 2 }, names: 2 }),
+    }
+}
+
+fn index() -> Whole {
+    let entries = [("".into(), entry(1)), ("a/b".into(), entry(2))].into();
+    let head = Head {
+        reported: vec!["a/b".into()],
+        incomplete: vec!["c".into()],
+        mounts: vec!["d".into()],
+        taken_at: 7,
+        pin: Some(Pin {
+            boot: "b".into(),
+            parent: Identity { device: 1, inode: 2, born_ns: 3 },
+            root: Some(Identity { device: 1, inode: 4, born_ns: 5 }),
+        }),
+    };
+    Whole { entries, earlier: [("a/b".into(), entry(4)), ("e".into(), Entry::absent())].into(), head }
+}
+
+#[test]
+fn an_index_survives_a_restart_and_belongs_to_its_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    assert_eq!(Whole::load(&store, "/etc/app").unwrap(), None);
+    index().save(&store, "/etc/app");
+    let again = Baselines::open(dir.path()).unwrap();
+    assert_eq!(Whole::load(&again, "/etc/app").unwrap(), Some(index()));
+    assert!(again.has_baseline("/etc/app") && !again.has_baseline("/etc/other"));
+    assert_eq!(Whole::load(&store, "/etc/other").unwrap(), None);
+}
+
+#[test]
+fn a_damaged_index_is_never_taken_for_a_baseline() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    index().save(&store, "/r");
+    let path = store.index_path("/r");
+    let good = std::fs::read(&path).unwrap();
+    for at in [0, MAGIC, good.len() / 2, good.len() - 1] {
+        let mut bad = good.clone();
+        bad[at] ^= 1;
+        std::fs::write(&path, bad).unwrap();
+        assert!(matches!(Whole::load(&store, "/r"), Err(BaselineError::Damaged { .. })), "byte {at}");
+    }
+    std::fs::write(&path, &good[..good.len() - 7]).unwrap();
+    assert!(Whole::load(&store, "/r").is_err());
+}
+
+#[test]
+fn an_index_of_an_older_agent_is_read_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    index().save_as_an_older_agent(&store, "/r");
+    assert_eq!(Whole::load(&store, "/r").unwrap(), Some(index()));
+}
+
+#[test]
+fn where_it_is_damaged_what_was_reported_is_not_known_and_the_baseline_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    index().save(&store, "/r");
+    let known = |store: &Baselines| store.load("/r", &mut |_, _, _| {}).unwrap().unwrap();
+    let loaded = known(&store);
+    assert!(loaded.reported_is_known && loaded.head.reported == ["a/b"]);
+    std::fs::write(store.reported_path("/r"), b"short").unwrap();
+    let loaded = known(&store);
+    assert!(!loaded.reported_is_known && loaded.head.reported.is_empty() && loaded.head.taken_at == 7);
+}
+
+#[test]
+fn its_digest_is_the_same_however_it_is_come_by() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    let whole = index();
+    let items = whole.entries.iter().map(|(path, entry)| (Part::Baseline, &**path, entry));
+    let saved = store.save("/r", &whole.head, items).unwrap();
+    assert_eq!(store.load("/r", &mut |_, _, _| {}).unwrap().unwrap().digest, saved);
+}
+
+#[test]
+fn content_is_kept_once_checked_when_read_and_swept_when_unused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    let hash = sha256(b"hello");
+    assert!(store.keep_content(&hash, b"hello").unwrap() && store.keep_content(&hash, b"hello").unwrap());
+    assert_eq!(store.blob_bytes.load(Ordering::Relaxed), 5);
+    assert_eq!(store.blob(&hash).unwrap().unwrap(), b"hello");
+    std::fs::write(store.blob_path(&hash), b"HELLO").unwrap();
+    assert_eq!(store.blob(&hash).unwrap(), None);
+    let used = sha256(b"used");
+    assert!(store.keep_content(&used, b"used").unwrap());
+    let earlier = sha256(b"earlier");
+    assert!(store.keep_content(&earlier, b"earlier").unwrap());
+    let file = |hash| [("f".into(), Entry { sha256: Some(hash), ..entry(1) })].into();
+    Whole { entries: file(used), earlier: file(earlier), ..Whole::default() }.save(&store, "/r");
+    store.sweep().unwrap();
+    assert!(!store.blob_path(&hash).exists());
+    assert_eq!(store.blob(&used).unwrap().unwrap(), b"used");
+    assert_eq!(store.blob(&earlier).unwrap().unwrap(), b"earlier", "an acceptance may be withdrawn");
+}
+
+#[test]
+fn only_what_was_written_since_the_last_save_waits_for_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    let waits = || match &*store.unsynced.lock().unwrap() {
+        Unsynced::Some(paths) => Some(paths.len()),
+        Unsynced::Many => None,
+    };
+    let keep = |content: &[u8]| assert!(store.keep_content(&sha256(content), content).unwrap());
+    assert_eq!(waits(), Some(0));
+    keep(b"a");
+    keep(b"a");
+    assert_eq!(waits(), Some(1));
+    index().save(&store, "/r");
+    keep(b"a");
+    assert_eq!(waits(), Some(0), "a save that brings no content asks nothing of the file system");
+    (0..=SYNC_ONE_BY_ONE).for_each(|n| keep(n.to_string().as_bytes()));
+    assert_eq!(waits(), None);
+    index().save(&store, "/r");
+    assert_eq!(waits(), Some(0));
+    assert_eq!(*Baselines::open(dir.path()).unwrap().unsynced.lock().unwrap(), Unsynced::Many);
+}
+
+#[test]
+fn content_beyond_the_bound_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    store.blob_bytes.store(MAX_BLOBS - 2, Ordering::Relaxed);
+    assert!(!store.keep_content(&sha256(b"abc"), b"abc").unwrap());
+    assert!(store.keep_content(&sha256(b"ab"), b"ab").unwrap());
+}
