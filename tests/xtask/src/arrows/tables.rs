@@ -18,7 +18,17 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ),
     // A client of the API; `nimbus up` alone starts the other two as libraries.
     ("nimbus", &["nimbus-agent", "nimbus-api", "nimbus-control-plane", "nimbus-platform", "nimbus-protocol"]),
-    ("nimbus-tests", &["nimbus-agent-core", "nimbus-control-core", "nimbus-protocol", "nimbus-store"]),
+    (
+        "nimbus-tests",
+        &[
+            "nimbus-agent",
+            "nimbus-agent-core",
+            "nimbus-control-core",
+            "nimbus-platform",
+            "nimbus-protocol",
+            "nimbus-store",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
