@@ -188,7 +188,15 @@ impl Truth {
         lab.see(Body::Node(seen));
     }
 
-    /// An agent that believes everything it is told: it looks at no other node.
+    /// Nodes but this one that are really open.
+    fn others_open(&self, but: &str) -> usize {
+        let open =
+            |name: &&&str| **name != but && !self.closed.contains(**name) && !self.held.contains_key(**name);
+        NODES.iter().filter(open).count()
+    }
+
+    /// An agent that reads, as every agent does, whether another node is open at the moment in which it acts. That no other
+    /// one is held it believes: that is the control plane's to know.
     fn work(&mut self, lab: &mut Lab, nth: usize, step: u8) {
         let Some(job) = lab.jobs.values().nth(nth).map(|job| job.doc.clone()) else { return };
         let order = lab.plan_of(&job).action.body().cloned();
@@ -199,6 +207,10 @@ impl Truth {
         match step {
             0 => _ = lab.report(&signed, Phase::Accepted, "", ""),
             // It begins in time, and its taint stays no longer than it may.
+            1 if taken && order.avoid_node && self.others_open(&order.node) == 0 => {
+                let reason = "expected another node that takes its pod, found none";
+                lab.report(&signed, Phase::Refused, "precondition_failed", reason);
+            }
             1 if taken && order.avoid_node && job.applied_at.is_none() && lab.now < job.expires_at => {
                 let used = i64::from(lab.settings.act_ms) / 1_000 * 2 + 30;
                 let until = lab.now + jiff::SignedDuration::from_secs(used);
@@ -266,14 +278,16 @@ proptest! {
             truth.happen(&mut lab, event);
             prop_assert!(truth.held.len() <= 1, "{:?}", truth.held);
             if truth.held.len() > before {
-                let open = NODES.iter().filter(|n| !truth.closed.contains(**n) && !truth.held.contains_key(**n));
-                // A node that is lost in the very moment cannot be known; the agent reads it again.
+                prop_assert!(truth.others_open("") > 0, "{truth:?}");
+            }
+            // What is lost after an order went out is the agent's to read; the control plane knows of another one before.
+            for job in lab.settle() {
+                let order = restart_of(&job);
                 let known = lab.snapshot();
                 let inventory = known.inventory(&Scope::Cluster(CLUSTER.into())).unwrap();
-                let believed = inventory.nodes.values().filter(|node| node.is_open()).count();
-                prop_assert!(open.count() > 0 || believed > 0, "{truth:?}");
+                let others = inventory.nodes.values().filter(|n| n.meta.name != order.node && n.is_open());
+                prop_assert!(!order.avoid_node || others.count() > 0, "{order:?}");
             }
-            lab.settle();
         }
     }
 }
