@@ -181,6 +181,16 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
     require(found, 7, free, || {
         format!("node {node} is not ready, or somebody else marked or cordoned it, or that is not known")
     });
+    let refers = pod.facts.as_ref().map(|facts| facts.config_maps.as_slice()).unwrap_or_default();
+    let fresh = inventory.config_maps.values().any(|map| {
+        let age = map.written_at.map(|at| s.now.duration_since(at).as_secs().abs());
+        let is_its = map.meta.namespace == pod.meta.namespace && refers.contains(&map.meta.name);
+        is_its && age.is_some_and(|seconds| seconds <= 3_600)
+    });
+    let known = refers.is_empty() || inventory.is_listed(ObjectKind::ConfigMap);
+    require(found, 7, known && !fresh, || {
+        format!("node {node} is not suspect: what its pod refers to was just written, or that is not known")
+    });
     let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, s));
     require(found, 7, other, || {
         format!("node {node} would be held and no other one is known to take the pod")

@@ -210,6 +210,13 @@ fn a_node_is_held_back_only_where_nothing_speaks_against_it() {
                 ..node("node-c")
             }));
         }),
+        ("what its pod refers to was just written", |lab| {
+            let mut refers = crashing(pod("web-1", "0", "node-a"), 4);
+            refers.facts.as_mut().unwrap().config_maps = vec!["settings".into()];
+            lab.see(Body::Pod(refers));
+            let at = nimbus_protocol::to_micros(lab.now);
+            lab.see(Body::ConfigMap(config_map("settings", "kubectl-edit", at)));
+        }),
         ("the template is well on the node too", |lab| {
             lab.see(Body::Pod(pod("web-1", "2", "node-a")));
         }),

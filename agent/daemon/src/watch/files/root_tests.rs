@@ -589,3 +589,20 @@ fn content_that_is_not_kept_is_said_of_every_drift_and_a_links_target_is_shown()
     assert_eq!(told[0].diff_withheld, "content not kept");
     assert!(told[1].diff.contains("-one") && told[1].diff_withheld.is_empty(), "{:?}", told[1]);
 }
+
+#[test]
+fn where_what_was_reported_is_damaged_everything_is_reported_again() {
+    let mut site = Site::new();
+    site.pass();
+    std::fs::write(site.file("a"), "changed\n").unwrap();
+    assert_eq!(site.pass().len(), 1);
+    assert!(site.root.was_taken(), "from the first pass");
+    let reported = site.root.baselines.index_path(site.root.text()).with_extension("reported");
+    std::fs::write(reported, "short").unwrap();
+    site.restart();
+    site.pass();
+    assert!(site.root.was_taken(), "a full report is owed");
+    site.restart();
+    site.pass();
+    assert!(!site.root.was_taken(), "it was written anew");
+}

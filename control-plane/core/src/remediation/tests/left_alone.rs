@@ -180,8 +180,16 @@ fn while_what_the_pods_refer_to_was_just_written_no_node_is_suspect() {
     };
     let (held, why) = lone(-60);
     assert!(!held && why.contains("written by kubectl-edit"), "{why}");
-    let (held, why) = lone(-7_200);
-    assert!(held, "{why}");
+    for long_ago_or_by_a_wrong_clock in [-7_200, 63_072_000] {
+        let (held, why) = lone(long_ago_or_by_a_wrong_clock);
+        assert!(held, "{why}");
+    }
+    // Where ConfigMaps are not listed it is not known.
+    let mut lab = refers_to_settings(-7_200);
+    lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+    lab.see(begin("ConfigMap", 1));
+    assert!(!ordered(&mut lab).avoid_node);
+    assert!(plan(&lab).rationale.contains("is not known"), "{}", plan(&lab).rationale);
 }
 
 #[test]

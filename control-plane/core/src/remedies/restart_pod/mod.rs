@@ -352,8 +352,8 @@ fn propose_for(
 
 /// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
 fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<String, String> {
-    match shared::lately_written(pod, inventory, s.now) {
-        Some((_, written)) => Err(format!("{written}, and the others may only not have read it yet")),
+    match shared::clears_the_node(pod, inventory, s.now) {
+        Some(why) => Err(why),
         None => elsewhere::may_be_held(pod, inventory, s),
     }
 }

@@ -29,6 +29,16 @@ fn look_for(settings: &Settings) -> String {
     )
 }
 
+/// Why the pod's node is not suspect as far as what it refers to tells; `None` where nothing of it was written just before.
+pub(super) fn clears_the_node(pod: &Pod, inventory: &Inventory, now: Timestamp) -> Option<String> {
+    let refers = pod.facts.as_ref().is_some_and(|facts| !facts.config_maps.is_empty());
+    if refers && !inventory.is_listed(ConfigMap::KIND) {
+        return Some("whether a ConfigMap to which it refers was just written is not known".to_owned());
+    }
+    let (_, written) = lately_written(pod, inventory, now)?;
+    Some(format!("{written}, and the others may only not have read it yet"))
+}
+
 /// A ConfigMap that the pod refers to and that was written just before: when, and in words.
 pub(super) fn lately_written(
     pod: &Pod,
@@ -74,7 +84,8 @@ fn referred<'a>(pod: &'a Pod, inventory: &'a Inventory) -> impl Iterator<Item = 
 }
 
 fn is_within(map: &ConfigMap, time: SignedDuration, now: Timestamp) -> bool {
-    map.written_at.is_some_and(|at| now.duration_since(at) <= time)
+    // Also a little ahead, as clocks differ; a time far ahead tells nothing.
+    map.written_at.is_some_and(|at| now.duration_since(at).abs() <= time)
 }
 
 fn written(map: &ConfigMap) -> String {
