@@ -63,10 +63,12 @@ impl Spool {
             keep
         });
         let ends = removed.iter().any(|e| e.key == Key::LIST_END);
-        let open = !self.listings.is_empty();
-        self.listings.values_mut().for_each(|broken| *broken = true);
+        if !superseded {
+            // An open listing whose dropped parts are superseded is whole: what superseded them comes before its end.
+            self.listings.values_mut().for_each(|broken| *broken = true);
+        }
         self.dropped += removed.len() as u64;
-        self.needs_resync |= !superseded || ends || open;
+        self.needs_resync |= !superseded || ends;
         for entry in &removed {
             self.count_removed(entry);
         }

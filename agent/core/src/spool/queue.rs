@@ -169,11 +169,6 @@ impl Spool {
         Some(batch)
     }
 
-    /// Does anything wait behind the cursor?
-    pub fn has_pending(&self) -> bool {
-        self.entries.back().is_some_and(|e| e.sequence > self.cursor)
-    }
-
     /// Everything up to and including `sequence` is stored by the control plane. An acknowledgement of what was
     /// never sent counts only as far as it was sent.
     pub fn acknowledge(&mut self, sequence: u64) -> Vec<IoEffect> {

@@ -281,6 +281,25 @@ fn superseded_state_goes_first_and_needs_no_new_listing() {
 }
 
 #[test]
+fn a_kind_that_stays_unlisted_asks_for_no_new_listing_of_all_kinds() {
+    let mut disk = Disk::default();
+    let mut spool = disk.start(SMALL);
+    // A right that was withdrawn: begun, and never ended.
+    let effects = spool.push(mark(sync_mark::Phase::Begin));
+    disk.run(&effects);
+    for content in 0..300 {
+        let effects = spool.push(state(content % 3, content));
+        disk.run(&effects);
+    }
+    assert!(spool.dropped() > 0);
+    assert!(!spool.take_needs_resync(), "the newest state of each object is still there");
+    // What superseded the dropped parts comes before this end: the listing is whole.
+    let (before, effects) = (spool.len(), spool.push(mark(sync_mark::Phase::End)));
+    disk.run(&effects);
+    assert_eq!(spool.len(), before + 1);
+}
+
+#[test]
 fn the_end_of_a_listing_that_lost_a_part_is_never_sent() {
     let (mut disk, mut server) = (Disk::default(), Server::default());
     let mut spool = disk.start(SMALL);
