@@ -245,7 +245,8 @@ fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     if is_nothing(value, rules) || is_nothing(first, rules) || !first.contains(char::is_alphanumeric) {
         return false;
     }
-    if (name.is_measure && is_number(first, rules)) || (name.is_about && is_plain(first, rules)) {
+    let file = name.is_file && first.starts_with('/') && is_plain(first, rules);
+    if file || (name.is_measure && is_number(first, rules)) || (name.is_about && is_plain(first, rules)) {
         return false;
     }
     if rules.values.prose.iter().any(|word| first.eq_ignore_ascii_case(word)) {
