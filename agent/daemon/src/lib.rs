@@ -34,5 +34,6 @@ pub mod watch;
 pub use agent::Agent;
 pub use config::{ClusterSource, Config, LeaseSettings, is_host_port};
 pub use error::AgentError;
+pub use nimbus_agent_core::policy::MANAGED_FILE;
 pub use runtime::{BLOCKING, runtime};
 pub use status::Status;

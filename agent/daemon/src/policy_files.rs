@@ -56,7 +56,7 @@ impl PolicyNow {
 fn one(path: &Path, warnings: &mut Vec<String>) -> Result<Policy, String> {
     let wrong = |found: String| {
         format!(
-            "expected a policy in {}, found: {found}; until it is corrected this agent only observes",
+            "this agent only observes until {} is corrected: expected a policy, found: {found}",
             path.display()
         )
     };

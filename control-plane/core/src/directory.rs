@@ -11,6 +11,8 @@ use crate::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versi
 
 /// Longest text that is kept of what an agent says.
 const MAX_TEXT: usize = 256;
+/// Longest problem that is kept; agents say them in 500 characters, most of which are one byte.
+const MAX_PROBLEM: usize = 1_024;
 /// Most watched roots and most problems that are kept of one agent.
 const MAX_ITEMS: usize = 100;
 
@@ -59,12 +61,12 @@ pub fn status(
     let roots = said.roots.iter().take(MAX_ITEMS);
     let kept = |root: &v1::WatchedRoot| WatchedRoot {
         path: cut_to(&root.path, 4_096),
-        problem: cut(&root.problem),
+        problem: cut_to(&root.problem, MAX_PROBLEM),
         files: root.files,
         baseline_since: (root.baseline_taken_micros > 0).then(|| from_micros(root.baseline_taken_micros)),
     };
     next.roots = roots.map(kept).collect();
-    next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
+    next.problems = said.problems.iter().take(MAX_ITEMS).map(|text| cut_to(text, MAX_PROBLEM)).collect();
     next.dropped = said.dropped;
     changes(known, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)
 }

@@ -48,13 +48,13 @@ impl WarnedList {
     fn found(self, word: &str) -> String {
         match self {
             Self::Allow => format!(
-                "allow: expected one of {}, found {word:?}, which allows nothing; the rest of the file is in force. \
-                 Correct the word, or upgrade this agent to a version that knows it",
+                "allow: found {word:?}, which allows nothing; the rest of the file is in force. Correct the word, or \
+                 upgrade this agent to a version that knows it. Expected one of {}",
                 ActionKind::WORDS.join(", ")
             ),
             Self::DiffPaths => format!(
-                "diff_paths: expected {PLAIN}, found {word:?}, for which no contents are shown; the rest of the file is \
-                 in force. Correct the entry: a directory stands for all below it, and patterns such as * are not \
+                "diff_paths: found {word:?}, for which no contents are shown; the rest of the file is in force. Correct \
+                 the entry: expected {PLAIN}; a directory stands for all below it, and patterns such as * are not \
                  understood"
             ),
         }

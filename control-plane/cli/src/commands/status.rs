@@ -53,7 +53,7 @@ async fn wait(context: &Context, timeout: Duration) -> Result<Answer<Status>, Fa
                 if status.ready {
                     return Ok(answer);
                 }
-                progress.say(&format!("waiting for {}", status.waiting_for.join("; ")));
+                progress.say(&format!("not ready yet: {}", status.waiting_for.join("; ")));
                 Failure::new(format!("not ready after {} s", timeout.as_secs()))
                     .expected("every agent connected and every cluster known")
                     .found(status.waiting_for.join("\n"))

@@ -1,6 +1,6 @@
 //! The views of agents: the list, one agent with its host's health, and a new join token.
 
-use nimbus_api::{Agent, AgentDetail, HostHealth, JoinToken, List};
+use nimbus_api::{Agent, AgentDetail, HostHealth, JoinToken, List, Pace};
 
 use super::layout::Layout;
 use super::{View, bytes, count};
@@ -18,7 +18,7 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
         Column::new("NAME").cut(Cut::End, 12),
         Column::new("STATE"),
         Column::new("AGE").right(),
-        Column::new("PROBLEM").cut(Cut::Path, 28),
+        Column::new("PROBLEM").cut(Cut::Path, 48),
         Column::new("CLUSTER").cut(Cut::End, 8).optional(),
         Column::new("WATCHES").cut(Cut::Start, 12).optional(),
         Column::new("KIND").optional(),
@@ -64,7 +64,7 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
     let allowed: Vec<String> = agent.allowed_actions.iter().map(|action| readable(action)).collect();
     let allowed =
         if allowed.is_empty() { "nothing: it only observes".to_owned() } else { allowed.join(", ") };
-    layout.fact("its policy", &format!("allows {allowed}"));
+    layout.fact("its policy", &format!("allows {allowed}")).fact("takes", &budget(agent.pace));
     if agent.dropped > 0 {
         let lost = count(agent.dropped, "observation", "observations");
         layout.toned_fact("dropped", Tone::Warn, &format!("{lost}, because its spool was full"));
@@ -96,6 +96,19 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
         }
     }
     layout.end()
+}
+
+/// How many jobs it takes.
+fn budget(pace: Pace) -> String {
+    match (pace.jobs_per_hour, pace.jobs_left) {
+        (Some(hourly), Some(left)) => {
+            format!(
+                "{} an hour (`jobs_per_hour` in its policy), {left} more now",
+                count(hourly, "job", "jobs")
+            )
+        }
+        (Some(_), None) | (None, _) => "unknown: it does not say how many jobs an hour".to_owned(),
+    }
 }
 
 /// A new join token: the only time its secret is shown.

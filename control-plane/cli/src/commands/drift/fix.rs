@@ -359,14 +359,19 @@ fn not_now(context: &Context, shown: &[Shown]) -> Result<Exit, Failure> {
 }
 
 fn still_waiting(shown: &[Shown], found: &str) -> Failure {
+    /// Most that are named.
+    const NAMED: usize = 5;
     let ids: Vec<&str> = shown.iter().map(|one| one.drift().id.as_str()).collect();
     let approvals: Vec<&str> = shown.iter().filter_map(|one| one.drift().approval_id.as_deref()).collect();
+    let (named, rest) = approvals.split_at(approvals.len().min(NAMED));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    let which = if ids.len() > NAMED { "--all".to_owned() } else { ids.join(" ") };
     Failure::new("waiting for an approval; nothing was changed")
         .exit(Exit::Waiting)
-        .detail(format!("approval {}", approvals.join(", ")))
+        .detail(format!("approval {}{more}", named.join(", ")))
         .expected("a yes on a terminal, or --yes")
         .found(found)
-        .next(format!("nimbus drift fix {} --yes", ids.join(" ")))
+        .next(format!("nimbus drift fix {which} --yes"))
 }
 
 #[cfg(test)]

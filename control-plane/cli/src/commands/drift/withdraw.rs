@@ -79,7 +79,7 @@ async fn follow(
                     incident.object.name
                 ))
                 .expected("the agent to have done it when --timeout was over")
-                .found(format!("the order stands, and waits: {}", incident.reason))
+                .found(format!("the request stands, and waits: {}", incident.reason))
                 .next(format!("nimbus incidents show {}", incident.id)));
             }
             Seen::Waits => progress.say(&detail.incident.reason),

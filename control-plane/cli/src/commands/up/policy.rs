@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
+use nimbus_agent::MANAGED_FILE;
 use nimbus_platform::{create_private_dir, write_atomic};
 use nimbus_protocol::ActionKind;
 use serde::Serialize;
@@ -67,7 +68,7 @@ impl Policy {
             write(person, PERSON)?;
         }
         let paths = roots.iter().map(|root| root.display().to_string()).collect();
-        Ok(Self { person: person.to_owned(), managed: person.with_file_name("policy.managed.toml"), paths })
+        Ok(Self { person: person.to_owned(), managed: person.with_file_name(MANAGED_FILE), paths })
     }
 
     /// The person's file.

@@ -51,17 +51,16 @@ fn shown(rule: &rules::Rule, docs: &Docs, settings: &Settings) -> Rule {
 }
 
 fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {
-    let seconds = |ms: u32| f64::from(ms) / 1_000.0;
     let verify_ms = rule.action.map_or(settings.verify_ms, |action| rules::verify_ms(action, settings));
     let caps = &settings.caps;
     let mut limits = vec![
         format!(
-            "{} attempts for one owner, {} s apart and doubling up to {} s; then a person is asked",
+            "{} attempts for one owner, {} apart and doubling up to {}; then a person is asked",
             settings.attempts,
-            seconds(settings.backoff_base_ms),
-            seconds(settings.backoff_max_ms)
+            in_words(settings.backoff_base_ms.into()),
+            in_words(settings.backoff_max_ms.into())
         ),
-        format!("counts as helped when it held for {} s", seconds(verify_ms)),
+        format!("counts as helped when it held for {}", in_words(verify_ms.into())),
         format!(
             "at once {} on one object, {} in one namespace, {} in one cluster, {} everywhere",
             caps.per_target, caps.per_namespace, caps.per_cluster, caps.fleet
@@ -69,7 +68,8 @@ fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {
         "only what the agent's own policy allows".to_owned(),
     ];
     if rule.needs_approval {
-        limits.push(format!("a person has {} s to answer", settings.approval_ttl_s));
+        let time = in_words(u64::from(settings.approval_ttl_s) * 1_000);
+        limits.push(format!("a person has {time} to answer"));
     } else {
         limits.push("nothing automatic in a storm".to_owned());
     }
@@ -79,11 +79,28 @@ fn limits(rule: &rules::Rule, settings: &Settings) -> Vec<String> {
     limits
 }
 
+/// A time in the largest unit of which it is a whole number: `30 s`, `30 min`, `24 h`.
+fn in_words(ms: u64) -> String {
+    match ms {
+        0 => "0 s".to_owned(),
+        _ if ms.is_multiple_of(3_600_000) => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
+        _ => format!("{ms} ms"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
 
     use super::*;
+
+    #[test]
+    fn times_are_in_the_largest_whole_unit() {
+        let words = [0, 1_500, 30_000, 90_000, 1_800_000, 86_400_000].map(in_words);
+        assert_eq!(words, ["0 s", "1500 ms", "30 s", "90 s", "30 min", "24 h"]);
+    }
 
     #[test]
     fn the_rules_are_of_the_day_that_is_written_beside_them() {
