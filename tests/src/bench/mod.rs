@@ -1,9 +1,10 @@
 //! What the benchmarks share: results as one JSON object, percentiles, and the resource usage of a process.
 
+pub mod healing;
 pub mod observed;
 pub mod usage;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One benchmark's result, printed as the last line of its standard output.
 #[derive(Debug, Serialize)]
@@ -19,7 +20,7 @@ pub struct Report {
 }
 
 /// One figure.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Row {
     /// What was measured.
     pub what: String,

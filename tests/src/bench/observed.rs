@@ -149,6 +149,7 @@ fn pod(n: usize) -> v1::Pod {
         facts: Some(v1::PodFacts {
             started_at_us: SEEN_AT_US - 3_700_000_000,
             placement: Some(v1::Placement { cpu_milli: 100, memory_bytes: 64 << 20, ..Default::default() }),
+            references_complete: true,
             ..Default::default()
         }),
         ..Default::default()

@@ -1,165 +1,157 @@
 //! Measures the time from the moment when the API server shows a crash-looping pod to its eviction, with everything
 //! real in between (watch, spool, QUIC, commit, diagnosis, plan, signature, admission, journal, eviction).
 //!
-//! Both moments are taken from one watch of the API server in this process, on one clock.
+//! On simulated kubelets and on a real node; one pod after the other, and fifty within a second.
 
-use std::time::Instant;
+use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::runtime::{WatchStreamExt as _, watcher};
-use nimbus_tests::bench::{Report, percentile};
+use futures::FutureExt as _;
+use nimbus_tests::bench::healing::{EAGER, Healing, RESTARTS};
+use nimbus_tests::bench::{Report, Row, percentile};
 use nimbus_tests::postgres::Postgres;
-use nimbus_tests::rig::workloads::{DeploymentSpec, Fault, Workloads, waiting_reason};
+use nimbus_tests::rig::real_node::{INSIDE, enter, mounts, obstacle};
+use nimbus_tests::rig::workloads::{DeploymentSpec, Fault};
+use nimbus_tests::rig::{build, repository};
+use nimbus_tests::scenes::containers::shell;
+use nimbus_tests::scenes::objects::{apply, with};
+use nimbus_tests::scenes::pod_agent;
 use nimbus_tests::site::{PATIENCE, Site, cluster_uid, policy_for};
-use nimbus_tests::wait;
-use tokio::sync::mpsc;
+use serde_json::json;
 
+/// Pods on simulated kubelets, one after the other.
 const SAMPLES: usize = 200;
+/// The same on a real node, where each takes longer to come back.
+const REAL_SAMPLES: usize = 40;
+/// Deployments whose pods are broken in turn.
 const DEPLOYMENTS: usize = 20;
-/// `crash_loop_restarts` below.
-const RESTARTS: i32 = 1;
+/// Deployments that are broken within a second, and how often.
+const TOGETHER: usize = 50;
+const ROUNDS: usize = 4;
+/// Where the node's flags are in its pods: a pod ends when a file of its name is there, and whenever it is.
+const UNLESS_FLAGGED: &str = "while [ ! -e /flags/$HOSTNAME ]; do sleep 0.5; done; exit 1";
 
-/// A rule that waits for nothing: the first crash loop is enough, no cap, no storm, no wait between attempts.
-const EAGER: &str = r"
-[settings]
-crash_loop_restarts = 1
-verify_ms = 100
-verify_timeout_ms = 20000
-backoff_base_ms = 1
-backoff_max_ms = 1
-attempts = 1000000
-[settings.caps]
-per_namespace = 1000
-per_node = 1000
-per_cluster = 1000
-fleet = 1000
-[settings.storm]
-pod_percent = 100
-min_pods = 1000000
-incidents = 1000000
-";
-
-/// What the watch saw of a pod, and when.
-enum Seen {
-    Broken(String),
-    Evicted(String),
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("d{n}")).collect()
 }
 
-fn spawn_watch(workloads: &Workloads) -> mpsc::UnboundedReceiver<(Seen, Instant)> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let api = kube::Api::<Pod>::namespaced(workloads.client(), workloads.namespace());
-    tokio::spawn(async move {
-        let mut pods = watcher(api, watcher::Config::default()).default_backoff().touched_objects().boxed();
-        while let Some(pod) = pods.next().await {
-            let (now, Ok(pod)) = (Instant::now(), pod) else { continue };
-            let name = pod.metadata.name.clone().unwrap_or_default();
-            let statuses = pod.status.as_ref().and_then(|s| s.container_statuses.as_ref());
-            // What the rule waits for: a container that was restarted and waits again. The first wait, before any
-            // restart, is not a loop yet.
-            let loops = |c: &ContainerStatus| {
-                waiting_reason(c) == Some("CrashLoopBackOff") && c.restart_count >= RESTARTS
-            };
-            let broken = statuses.is_some_and(|all| all.iter().any(loops));
-            let seen = match (pod.metadata.deletion_timestamp.is_some(), broken) {
-                (true, _) => Seen::Evicted(name),
-                (false, true) => Seen::Broken(name),
-                (false, false) => continue,
-            };
-            if sender.send((seen, now)).is_err() {
-                return;
-            }
-        }
-    });
-    receiver
+/// What was measured in one place.
+#[derive(Default)]
+struct Samples {
+    single: Vec<f64>,
+    together: Vec<f64>,
 }
 
-/// The milliseconds from broken to evicted of this pod, as the watch saw both.
-async fn evicted(events: &mut mpsc::UnboundedReceiver<(Seen, Instant)>, pod: &str) -> anyhow::Result<f64> {
-    let mut broken = None;
-    loop {
-        let (seen, at) = tokio::time::timeout(PATIENCE, events.recv())
-            .await
-            .with_context(|| format!("nothing was seen of {pod}"))?
-            .context("the watch ended")?;
-        match seen {
-            Seen::Broken(name) if name == pod => _ = broken.get_or_insert(at),
-            Seen::Evicted(name) if name == pod => {
-                let broken =
-                    broken.with_context(|| format!("{pod} was evicted before it was seen broken"))?;
-                return Ok(at.duration_since(broken).as_secs_f64() * 1e3);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Breaks one pod after the other, each once the one before is replaced and its incident resolved, and collects the
-/// milliseconds from broken to evicted.
-async fn sample(site: &Site, workloads: &Workloads, count: usize) -> anyhow::Result<Vec<f64>> {
-    let mut events = spawn_watch(workloads);
-    let mut samples = Vec::new();
-    while samples.len() < count {
-        let deployment = format!("d{}", samples.len() % DEPLOYMENTS);
-        workloads.wait_until_ready(&deployment, PATIENCE).await?;
-        let pod = workloads.pod_names(&deployment).await?.remove(0);
-        workloads.break_pod(&pod, &Fault::Crash).await?;
-        samples.push(evicted(&mut events, &pod).await?);
-        wait::wait_for("the incident to be resolved", PATIENCE, || async {
-            let open = site.plane.items("/incidents?state=active").await?;
-            Ok(wait::Seen::when(open.is_empty().then_some(()), format!("{open:?}")))
-        })
-        .await?;
-        if samples.len().is_multiple_of(10) {
-            eprintln!("{} of {count}, the last {:.0} ms", samples.len(), samples[samples.len() - 1]);
-        }
+async fn measure(healing: &mut Healing<'_>, single: usize, rounds: usize) -> anyhow::Result<Samples> {
+    let mut samples = Samples::default();
+    // The first few fill caches and connections.
+    healing.one_at_a_time(&names(5), 5).await?;
+    samples.single = healing.one_at_a_time(&names(DEPLOYMENTS), single).await?;
+    for round in 0..rounds {
+        let mut more = healing.at_once(&names(TOGETHER)).await?;
+        eprintln!("round {round}: {TOGETHER} within {:.0} ms", percentile(&mut more, 100.0));
+        samples.together.extend(more);
     }
     Ok(samples)
 }
 
-async fn measure(database: Option<String>) -> anyhow::Result<Vec<f64>> {
+async fn simulated(database: Option<String>, rounds: usize) -> anyhow::Result<Samples> {
     let site = Site::start(database, EAGER).await?;
     // The default of 60 jobs an hour is a bound of the agent's own policy, and it holds.
     let uid = cluster_uid(&site.cluster).await?;
     site.agent.set_policy(&format!("{}jobs_per_hour = 10000\n", policy_for(&uid)))?;
     site.enable().await?;
-    let workloads = site.cluster.workloads("bench").await?;
-    for n in 0..DEPLOYMENTS {
-        workloads.apply(&DeploymentSpec::new(&format!("d{n}"), 1)).await?;
+    let work = site.cluster.workloads("bench").await?;
+    for name in names(TOGETHER) {
+        work.apply(&DeploymentSpec::new(&name, 1)).await?;
     }
-    for n in 0..DEPLOYMENTS {
-        workloads.wait_until_ready(&format!("d{n}"), PATIENCE).await?;
+    for name in names(TOGETHER) {
+        work.wait_until_ready(&name, PATIENCE).await?;
     }
-    // The first few fill caches and connections.
-    sample(&site, &workloads, 5).await?;
-    sample(&site, &workloads, SAMPLES).await
+    let breaker = Box::new(|pod: String| {
+        let work = &work;
+        async move { work.break_pod(&pod, &Fault::Crash).await }.boxed()
+    });
+    measure(&mut Healing::new(&site.plane, &work, breaker), SAMPLES, rounds).await
+}
+
+/// On a real node, inside of its namespaces.
+async fn real() -> anyhow::Result<Samples> {
+    let stage = pod_agent::stage(EAGER).await?;
+    let work = stage.cluster.workloads("bench").await?;
+    let flags = tempfile::tempdir()?;
+    let volume = json!([{"name": "flags", "hostPath": {"path": flags.path().display().to_string()}}]);
+    for name in names(TOGETHER) {
+        let object = with(shell(&name, 1, UNLESS_FLAGGED), "/spec/template/spec/volumes", volume.clone());
+        let mount = json!([{"name": "flags", "mountPath": "/flags", "readOnly": true}]);
+        apply(&work, &with(object, "/spec/template/spec/containers/0/volumeMounts", mount)).await?;
+    }
+    for name in names(TOGETHER) {
+        work.wait_until_ready(&name, PATIENCE).await?;
+    }
+    let breaker = Box::new(|pod: String| {
+        let flag = flags.path().join(pod);
+        async move { Ok(std::fs::write(flag, "")?) }.boxed()
+    });
+    measure(&mut Healing::new(&stage.plane, &work, breaker), REAL_SAMPLES, ROUNDS).await
+}
+
+fn rows(report: &mut Report, place: &str, mut samples: Samples) {
+    for (how, of) in [("one at a time", &mut samples.single), ("50 within a second", &mut samples.together)] {
+        let count = of.len();
+        let aim = if how == "one at a time" { "1,000" } else { "3,000" };
+        if count > 0 {
+            report.row(format!("{place}, {how}: p50"), percentile(of, 50.0), "ms", None, None);
+            report.row(format!("{place}, {how}: p99"), percentile(of, 99.0), "ms", Some(aim), None);
+            let longest = format!("{place}, {how}: longest of {count}");
+            report.row(longest, percentile(of, 100.0), "ms", None, None);
+        }
+    }
+}
+
+/// This program once more, in namespaces of its own.
+fn on_a_real_node(report: &mut Report) -> anyhow::Result<()> {
+    if let Some(why) = obstacle::of_all() {
+        report.note(format!("The real node was left out: {why}."));
+        return Ok(());
+    }
+    build::ensure_all(&repository()?, true)?;
+    let dir = tempfile::Builder::new().prefix("nimbus-node-").tempdir()?;
+    let status = enter::run(&std::env::current_exe()?, &[INSIDE.as_ref(), dir.path().as_os_str()])?;
+    anyhow::ensure!(status.success(), "the real node's part ended with {status}");
+    let rows = std::fs::read(dir.path().join("rows.json")).context("the real node's part left no figures")?;
+    report.rows.extend(serde_json::from_slice::<Vec<Row>>(&rows)?);
+    Ok(())
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
     let mut report = Report::new("Broken object seen to remedy applied", "cargo xtask bench remedy");
-    let postgres = Postgres::start()?;
-    for (name, database) in [("SQLite", None), ("PostgreSQL", Some(postgres.fresh_database()?))] {
-        eprintln!("remedy on {name}: {SAMPLES} pods");
-        let mut samples = measure(database).await?;
-        report.row(format!("{name}: p50"), percentile(&mut samples, 50.0), "ms", None, None);
-        report.row(format!("{name}: p99"), percentile(&mut samples, 99.0), "ms", Some("1,000"), None);
-        report.row(
-            format!("{name}: longest of {}", samples.len()),
-            percentile(&mut samples, 100.0),
-            "ms",
-            None,
-            None,
-        );
+    if let [first, into] = words.as_slice()
+        && first == INSIDE
+    {
+        mounts::prepare(Path::new(into))?;
+        rows(&mut report, "real node", real().await?);
+        return Ok(std::fs::write(Path::new(into).join("rows.json"), serde_json::to_vec(&report.rows)?)?);
     }
-    report.note(format!(
-        "A real API server, controller manager and scheduler, simulated kubelets, all of it on the machine's cores \
-         together; {SAMPLES} pods, each broken once the incident before it is resolved, as one node is closed at a \
-         time. From the watch event that shows what the rule asks for ({RESTARTS} restart and waiting in \
-         CrashLoopBackOff) to the one that shows the pod being deleted; closing its node before, so that the \
-         replacement goes elsewhere, is included."
-    ));
+    anyhow::ensure!(words.is_empty(), "expected no arguments, found {words:?}");
+    let postgres = Postgres::start()?;
+    rows(&mut report, "SQLite", simulated(None, ROUNDS).await?);
+    rows(&mut report, "PostgreSQL", simulated(Some(postgres.fresh_database()?), ROUNDS).await?);
+    tokio::task::block_in_place(|| on_a_real_node(&mut report))?;
+    let mut how = String::new();
+    write!(
+        how,
+        "A real API server, controller manager and scheduler, all of it on the machine's cores together. SQLite and \
+         PostgreSQL: simulated kubelets. Real node: kubelet, containerd and runc, the agent as a pod, SQLite. One at a \
+         time: {DEPLOYMENTS} Deployments of one pod in turn, each pod broken once the incident before it is resolved. \
+         50 within a second: {TOGETHER} Deployments of one pod, {ROUNDS} times, with the caps raised. From the watch \
+         event that shows what the rule asks for ({RESTARTS} restart and waiting in CrashLoopBackOff) to the one that \
+         shows the pod being deleted."
+    )?;
+    report.note(how);
     report.note(
         "Peers act on timers: Kubernetes evicts from a failed node after 50 s + 300 s by default, Argo CD polls every \
          120 s; neither replaces a crash-looping pod.",

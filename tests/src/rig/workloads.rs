@@ -298,13 +298,21 @@ impl Workloads {
         Ok(())
     }
 
-    /// A pod that is ready stays so for a while: one that fails at once was never well, which is another case.
-    async fn has_been_well(&self, pod: &str) -> anyhow::Result<()> {
+    /// Waits until a pod that is ready has been so for a while: one that fails at once was never well, which is another
+    /// case.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub async fn has_been_well(&self, pod: &str) -> anyhow::Result<()> {
         let status =
             self.api::<Pod>().get(pod).await.with_context(|| format!("cannot read pod {pod}"))?.status;
         let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
-        if conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True") {
-            tokio::time::sleep(WELL).await;
+        let ready =
+            conditions.iter().find(|condition| condition.type_ == "Ready" && condition.status == "True");
+        if let Some(since) = ready.and_then(|condition| condition.last_transition_time.as_ref()) {
+            // Kubernetes tells whole seconds.
+            let well = nimbus_platform::now().duration_since(since.0).unsigned_abs();
+            tokio::time::sleep((WELL + Duration::from_secs(1)).saturating_sub(well)).await;
         }
         Ok(())
     }

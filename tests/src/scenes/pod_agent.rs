@@ -8,16 +8,16 @@ use crate::plane::Plane;
 use crate::process::binary;
 use crate::rig::real_node::{ADDRESS, RealNode, images};
 use crate::scenes::objects::apply;
-use crate::scenes::stage::{Agent, Stage, config, grant, policy};
+use crate::scenes::stage::{Agent, Stage, grant, policy};
 use crate::site::cluster_uid;
 
 /// The agent's namespace, which Pod Security keeps as it is meant to be kept.
 const NAMESPACE: &str = "nimbus-system";
 
-/// Starts the node and the control plane, and the agent as a pod.
-pub async fn stage() -> anyhow::Result<Stage> {
+/// Starts the node, a control plane of this configuration, and the agent as a pod.
+pub async fn stage(config: &str) -> anyhow::Result<Stage> {
     let (cluster, node) = RealNode::start().await?;
-    let plane = Plane::start_reachable(&config(), IpAddr::V4(ADDRESS)).await?;
+    let plane = Plane::start_reachable(config, IpAddr::V4(ADDRESS)).await?;
     node.import(&images::agent(node.dir(), &binary("nimbus-agent")?)?)?;
     grant(&cluster).await?;
     let uid = cluster_uid(&cluster).await?;

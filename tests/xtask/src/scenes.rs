@@ -44,18 +44,30 @@ pub fn words(names: &[String], places: &[Place], list: bool, at_once: Option<u16
 
 /// Plays them; returns whether all were right. A list alone needs no cluster.
 pub fn run(repository: &Path, words: &[String], list: bool) -> anyhow::Result<bool> {
-    if !list {
-        let node = obstacle::of_machine().is_none();
-        needs::ensure(&[needs::compiler(), needs::go(repository, node), needs::real_node()])?;
-        rig::ensure_all(repository, node)?;
+    if list {
+        compile(repository)?;
+    } else {
+        prepare(repository)?;
     }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let status = command(repository, &words).status().context("cannot run the scenes' program")?;
+    Ok(status.success())
+}
+
+/// Brings everything that scenes need: what the machine has to have, the cluster's programs, and the product's.
+pub fn prepare(repository: &Path) -> anyhow::Result<()> {
+    let node = obstacle::of_machine().is_none();
+    needs::ensure(&[needs::compiler(), needs::go(repository, node), needs::real_node()])?;
+    rig::ensure_all(repository, node)?;
+    compile(repository)
+}
+
+fn compile(repository: &Path) -> anyhow::Result<()> {
     let mut build = cargo();
     build.current_dir(repository).args(["build", "--quiet", "--workspace", "--bins", "--features", FEATURES]);
     let status = build.status().context("cannot run cargo")?;
     anyhow::ensure!(status.success(), "the build failed; its messages are above");
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let status = command(repository, &words).status().context("cannot run the scenes' program")?;
-    Ok(status.success())
+    Ok(())
 }
 
 /// The program that plays them, where cargo has left it.

@@ -53,6 +53,14 @@ pub fn of_machine() -> Option<String> {
     None
 }
 
+/// Why there is no real node here, as things are installed now; `None` when there can be one.
+pub fn of_all() -> Option<String> {
+    of_machine().or_else(|| {
+        let missing = missing_programs();
+        (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", ")))
+    })
+}
+
 /// Programs that are not installed.
 pub fn missing_programs() -> Vec<&'static str> {
     let there = |paths: &[&str]| paths.iter().any(|path| Path::new(path).is_file());

@@ -11,6 +11,7 @@ use super::catalogue::{Catalogue, Place, directory};
 use super::ground::Ground;
 use super::pod_agent;
 use super::runner::{Order, on_stage};
+use super::stage::config;
 use super::verdict::Report;
 use crate::rig::real_node::{INSIDE, enter, mounts, obstacle};
 use crate::rig::{build, repository};
@@ -43,10 +44,7 @@ struct Told {
 /// When it cannot be started, or ends without a report.
 pub async fn play(catalogue: &Catalogue, order: &Order) -> anyhow::Result<Vec<Report>> {
     let names: Vec<&str> = SCENES.iter().map(|scene| scene.name).filter(|name| order.has(name)).collect();
-    let missing = obstacle::missing_programs();
-    let why = obstacle::of_machine()
-        .or_else(|| (!missing.is_empty()).then(|| format!("not installed: {}", missing.join(", "))));
-    if let Some(why) = why {
+    if let Some(why) = obstacle::of_all() {
         for name in &names {
             eprintln!("{name}: left out: {why}");
         }
@@ -78,7 +76,7 @@ pub async fn inside(dir: &Path) -> anyhow::Result<()> {
     mounts::prepare(dir)?;
     let order = Order { names: told.names, places: vec![Place::Node], at_once: told.at_once };
     let catalogue = Catalogue::read(&directory())?;
-    let stage = Arc::new(pod_agent::stage().await?);
+    let stage = Arc::new(pod_agent::stage(&config()).await?);
     let reports = on_stage(&catalogue, &order, &stage, SCENES).await;
     std::fs::write(dir.join("reports.json"), serde_json::to_vec(&reports)?)?;
     Ok(())
