@@ -1,7 +1,7 @@
 //! Why a connection was closed: the QUIC application codes that both sides send, and what each means.
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $by_server:literal, $by_agent:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $meaning:literal;)*) => {
         /// An application close code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[repr(u32)]
@@ -26,12 +26,7 @@ macro_rules! codes {
 
             /// What it means to an agent when the control plane closed with it.
             pub const fn from_control_plane(self) -> &'static str {
-                match self { $(Self::$name => $by_server),* }
-            }
-
-            /// What it means to the control plane when an agent closed with it.
-            pub const fn from_agent(self) -> &'static str {
-                match self { $(Self::$name => $by_agent),* }
+                match self { $(Self::$name => $meaning),* }
             }
         }
     };
@@ -40,32 +35,25 @@ macro_rules! codes {
 codes! {
     /// A clean end.
     Done = 0,
-        "the control plane closed the connection",
-        "the agent closed the connection";
+        "the control plane closed the connection";
     /// The peer is refused; a `Refusal` frame said why.
     Refused = 1,
-        "the control plane refused this agent",
-        "the agent refused the control plane";
+        "the control plane refused this agent";
     /// The peer sent what is no frame of this protocol.
     Malformed = 2,
-        "the control plane did not understand this agent; upgrade the older side",
-        "the agent did not understand the control plane; upgrade the older side";
+        "the control plane did not understand this agent; upgrade the older side";
     /// No room at the moment; the peer may come back later.
     Overloaded = 3,
-        "the control plane is overloaded",
-        "the agent is overloaded";
+        "the control plane is overloaded";
     /// This process is shutting down; the peer may come back.
     ShuttingDown = 4,
-        "the control plane is shutting down",
-        "the agent is shutting down";
+        "the control plane is shutting down";
     /// The same agent connected again, and the newer session counts.
     Replaced = 5,
-        "a newer session of this same agent replaced this one; is its data directory used twice?",
-        "the agent replaced this session by a newer one";
+        "a newer session of this same agent replaced this one; is its data directory used twice?";
     /// Nothing was heard from the peer for too long.
     Silent = 6,
-        "the control plane heard nothing from this agent for too long",
-        "the agent heard nothing from the control plane for too long";
+        "the control plane heard nothing from this agent for too long";
 }
 
 #[cfg(test)]

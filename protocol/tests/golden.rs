@@ -114,6 +114,13 @@ fn an_agents_budget_keeps_its_bytes() {
 }
 
 #[test]
+fn what_a_pod_refers_to_in_full_keeps_its_bytes() {
+    let facts = examples::pod_facts_complete();
+    let kept = golden("PodFacts_complete", &facts.encode_to_vec());
+    assert_eq!(v1::PodFacts::decode(kept.as_slice()).unwrap(), facts);
+}
+
+#[test]
 fn a_frame_keeps_its_bytes() {
     let refusal = v1::Refusal { code: "malformed".into(), ..Default::default() };
     let message = v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(refusal)) };

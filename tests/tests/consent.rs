@@ -70,7 +70,7 @@ fn judged(plan: &Plan) -> (bool, bool) {
 }
 
 #[test]
-fn the_agent_the_planner_and_the_judge_ask_for_the_same_persons_word() {
+fn the_agent_the_planner_and_the_checker_ask_for_the_same_persons_word() {
     let host = Scope::Host(AgentId::from(uuid::Uuid::from_u128(3)));
     for kind in ActionKind::ALL.iter().copied() {
         let body = example(kind);

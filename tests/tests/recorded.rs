@@ -16,6 +16,7 @@ use nimbus_tests::plane::{Plane, QUICK};
 use nimbus_tests::postgres::Postgres;
 use nimbus_tests::rig::workloads::{DeploymentSpec, Fault};
 use nimbus_tests::site::{PATIENCE, Site};
+use nimbus_tests::sqlite;
 
 /// What is kept of a data directory beside an embedded database; the rest is made anew at each start.
 const KEPT: [&str; 5] = ["ca.pem", "ca.key", "job.key", "operator.token", "nimbus.db"];
@@ -76,6 +77,30 @@ async fn is_whole(plane: &Plane, from: &Path) {
         Some("rollback_deployment"),
         "{plan}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_is_refused_for_its_keys_migrates_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let (dir, before) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let data = dir.path().to_owned();
+    copy(&record().join("sqlite"), before.path());
+    let refused = Plane::start_on(
+        |fresh| {
+            // The plane's own directory goes with it: this one stays to be looked at.
+            copy(&record().join("sqlite"), &data);
+            fs::set_permissions(data.join("ca.key"), PermissionsExt::from_mode(0o644)).unwrap();
+            fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
+            std::os::unix::fs::symlink(&data, fresh).unwrap();
+        },
+        None,
+        QUICK,
+    )
+    .await;
+    let error = format!("{:#}", refused.err().unwrap());
+    assert!(error.contains("ca.key"), "{error}");
+    let (was, is) = (before.path().join("nimbus.db"), data.join("nimbus.db"));
+    assert_eq!(sqlite::dump(&is).await.unwrap(), sqlite::dump(&was).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

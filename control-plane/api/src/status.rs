@@ -129,7 +129,7 @@ pub struct Status {
 /// A bound that is reached: what is beyond it is left out of lists and counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BoundReached {
-    /// What it is about: `incidents`, `drifted_files`, `objects`, `agents`.
+    /// What it is about: `incidents`, `drifted_files`, `passing_files`, `objects`, `agents`.
     pub kind: String,
     /// Name of the cluster or host; empty where it is about all.
     pub place: String,

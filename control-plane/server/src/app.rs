@@ -118,6 +118,11 @@ impl App {
         self.documents.open(self.settings.jobs_since(self.now())).await
     }
 
+    /// The clock jumped by `by`: what is remembered of the world in time spans keeps their lengths.
+    pub fn world_clock_jumped(&self, by: jiff::SignedDuration) {
+        self.view.write().clock_jumped(by);
+    }
+
     /// Hands over what a decision is made from: these documents, the world, what is wrong in it, and which connected agents
     /// are up to date.
     pub fn with_snapshot<R>(&self, docs: &Docs, look: impl FnOnce(&Snapshot<'_>) -> R) -> R {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use nimbus_control_core::gateway::CloseReason;
 use nimbus_control_core::model::Agent;
 use nimbus_control_core::{Settings, World};
@@ -61,16 +62,18 @@ impl ControlPlane {
         let listener = bind(config.listen, "REST", "--listen", TcpListener::bind)?;
         let socket = bind(config.quic, "QUIC", "--quic", UdpSocket::bind)?;
         let now = nimbus_platform::now();
-        // The database first: where there are keys, there has been one.
+        // Keys that cannot be used must not cost a migration, which nothing takes back. New ones are made after the database:
+        // where there are keys, there has been one.
+        let had_keys = data_dir.has_keys();
+        let found = if data_dir.has_all_keys() { Some(open_keys(&data_dir, now)?) } else { None };
         let store = open_store(&config, &data_dir).await?;
         // Before an epoch is taken: that would put the jobs of the one that runs out of date.
         let exclusive = store.exclusive_use().await?;
-        let ca = Arc::new(Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?);
+        let keys = found.map_or_else(|| open_keys(&data_dir, now), Ok)?;
+        bind_to_keys(&store, &keys, &config, &data_dir, had_keys).await?;
+        let ca = Arc::clone(&keys.ca);
         let names = config.certificate_names();
         let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
-        let signer = Signer::open(&data_dir.job_key())?;
-        let operator = OperatorToken::open(&data_dir.operator_token())?;
-        let keys = Keys { signer, ca, operator };
         let epoch = store.epoch_after(data_dir.epoch()?).await?;
         data_dir.note_epoch(epoch)?;
         let (app, histories) = restore(config.settings.clone(), store, keys, epoch).await?;
@@ -246,6 +249,47 @@ async fn supervise(app: Arc<App>, deciding: CancellationToken, found: watch::Sen
             }
         }
     }
+}
+
+/// Opens the keys of this data directory, and makes those that are not there.
+fn open_keys(data_dir: &DataDir, now: Timestamp) -> Result<Keys, StartError> {
+    Ok(Keys {
+        ca: Arc::new(Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?),
+        signer: Signer::open(&data_dir.job_key())?,
+        operator: OperatorToken::open(&data_dir.operator_token())?,
+    })
+}
+
+/// Name of the row that says to which keys a database belongs.
+const OWN_KEYS: &str = "ca_sha256";
+
+/// A database belongs to the keys under which its history was made. Keys that were in use beside another control plane's
+/// database are refused; new keys become the database's, as nothing else is left of the ones before.
+async fn bind_to_keys(
+    store: &Store,
+    keys: &Keys,
+    config: &Config,
+    data_dir: &DataDir,
+    had_keys: bool,
+) -> Result<(), StartError> {
+    let own = nimbus_protocol::to_hex(&keys.ca.fingerprint());
+    let found = store.meta_get(OWN_KEYS).await?;
+    match found {
+        Some(found) if found == own => return Ok(()),
+        Some(_) if had_keys && !config.new_history => {
+            return Err(StartError::NoHistory {
+                data_dir: data_dir.path().to_owned(),
+                database: store.address(),
+                found: "the database of a control plane with other keys",
+            });
+        }
+        Some(_) => tracing::warn!(
+            database = store.address(),
+            "this database's history was made with other keys; agents that joined before have to join again"
+        ),
+        None => {}
+    }
+    Ok(store.meta_set(OWN_KEYS, &own).await?)
 }
 
 /// The database of this configuration. Where there are keys, one without a history is refused unless that is meant.

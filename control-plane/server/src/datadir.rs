@@ -96,6 +96,11 @@ impl DataDir {
         [self.ca_key(), self.job_key(), self.operator_token()].iter().any(|path| path.exists())
     }
 
+    /// Are all keys there that a control plane makes?
+    pub fn has_all_keys(&self) -> bool {
+        [self.ca_key(), self.job_key(), self.operator_token()].iter().all(|path| path.exists())
+    }
+
     /// The highest epoch that a control plane with these keys took, as far as is known; 0 for none.
     pub fn epoch(&self) -> Result<u64, DataDirError> {
         let path = self.path.join(EPOCH);

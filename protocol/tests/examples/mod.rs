@@ -57,7 +57,14 @@ fn pod_facts() -> v1::PodFacts {
         placement: Some(placement()),
         config_maps: vec!["settings".into()],
         secrets: vec!["keys".into()],
+        // Added later; it has bytes of its own.
+        references_complete: false,
     }
+}
+
+/// With the field that was added.
+pub fn pod_facts_complete() -> v1::PodFacts {
+    v1::PodFacts { references_complete: true, ..pod_facts() }
 }
 
 fn placement() -> v1::Placement {
@@ -176,6 +183,9 @@ fn stateful_set() -> v1::StatefulSet {
         images: vec!["registry.example/db:8".into()],
         manager: "flux".into(),
         manager_evidence: "kustomize.toolkit.fluxcd.io/name".into(),
+        // Added later; they have bytes of their own.
+        partition: None,
+        first_ordinal: 0,
     }
 }
 
@@ -635,12 +645,17 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         v1::Container { last_started_at_us: 1_767_225_640_000_000, role: "sidecar".into(), ..container() };
     let pod = v1::Pod { containers: vec![sidecar], facts: Some(pod_facts()), ..pod() };
     let node = v1::Node { facts: Some(node_facts()), ..node() };
+    let probed = v1::Container { image_id: "sha256:5d4f".into(), probed: true, ..container() };
+    let identified = v1::Pod { containers: vec![probed], facts: Some(pod_facts_complete()), ..self::pod() };
+    let stateful_set = v1::StatefulSet { partition: Some(2), first_ordinal: 1, ..stateful_set() };
     let seen = |body| v1::Observation { body: Some(body), ..observation() };
     vec![
         ("Pod_grown", seen(observation::Body::Pod(pod))),
         ("Node_grown", seen(observation::Body::Node(node))),
         ("Deployment_grown", seen(observation::Body::Deployment(deployment))),
         ("Pod_waits", seen(observation::Body::Pod(waits))),
+        ("Pod_identified", seen(observation::Body::Pod(identified))),
+        ("StatefulSet_grown", seen(observation::Body::StatefulSet(stateful_set))),
         ("ReplicaSet_grown", seen(observation::Body::ReplicaSet(replica_set))),
     ]
 }

@@ -67,7 +67,7 @@ fn is_open(node: &v1::Node) -> bool {
     stays && node.ready == "True" && !node.unschedulable
 }
 
-/// Do its taints and labels let the pod in, as far as both say?
+/// Do its taints and labels let the pod in? Not where something else decides too.
 fn accepts(node: &v1::Node, pod: &v1::Pod) -> bool {
     let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
     let (Some(offers), Some(asked)) = (&node.facts, asked) else { return false };
@@ -76,6 +76,30 @@ fn accepts(node: &v1::Node, pod: &v1::Pod) -> bool {
     };
     offers.taints.iter().all(tolerated)
         && asked.node_selector.iter().all(|label| offers.labels.contains(label))
+        && (asked.node_terms.is_empty() || asked.node_terms.iter().any(|term| meets(term, node, offers)))
+        && asked.other_conditions.is_empty()
+}
+
+/// Does the node meet all requirements of a term? A term without any, and an operator that is not known, meet nothing.
+fn meets(term: &v1::NodeTerm, node: &v1::Node, offers: &v1::NodeFacts) -> bool {
+    let met = |one: &v1::NodeRequirement| {
+        let label =
+            || offers.labels.iter().find(|label| label.key == one.key).map(|label| label.value.as_str());
+        let found = if one.key == "metadata.name" { Some(name(node)) } else { label() };
+        let among = found.is_some_and(|found| one.values.iter().any(|value| value == found));
+        let parsed = |text: &str| text.parse::<i64>().ok();
+        let numbers = found.and_then(parsed).zip(one.values.first().and_then(|value| parsed(value)));
+        match one.operator.as_str() {
+            "In" => among,
+            "NotIn" => !among,
+            "Exists" => found.is_some(),
+            "DoesNotExist" => found.is_none(),
+            "Gt" => numbers.is_some_and(|(found, bound)| found > bound),
+            "Lt" => numbers.is_some_and(|(found, bound)| found < bound),
+            _ => false,
+        }
+    };
+    !term.requirements.is_empty() && term.requirements.iter().all(met)
 }
 
 fn tolerates(toleration: &v1::Toleration, taint: &v1::Taint) -> bool {
@@ -183,6 +207,32 @@ mod tests {
             assert_eq!(may_hold("a", &pod, &nodes).is_ok(), fits, "{key:?} {operator:?} {effect:?}");
         }
         let ssd = || v1::Label { key: "disk".into(), value: "ssd".into() };
+        assert!(!may(|p, _| p.other_conditions = vec!["topology spread over zone".into()]));
+        for (key, operator, values, fits) in [
+            ("disk", "In", vec!["ssd"], true),
+            ("disk", "In", vec!["hdd"], false),
+            ("disk", "NotIn", vec!["ssd"], false),
+            ("rack", "NotIn", vec!["r1"], true),
+            ("disk", "Exists", vec![], true),
+            ("disk", "DoesNotExist", vec![], false),
+            ("cores", "Gt", vec!["4"], true),
+            ("cores", "Lt", vec!["4"], false),
+            ("metadata.name", "In", vec!["b"], true),
+            ("disk", "Near", vec!["ssd"], false),
+        ] {
+            let requirement = v1::NodeRequirement {
+                key: key.into(),
+                operator: operator.into(),
+                values: values.into_iter().map(str::to_owned).collect(),
+            };
+            let (mut pod, mut nodes) = (pod(), vec![node("a"), node("b")]);
+            let term = v1::NodeTerm { requirements: vec![requirement] };
+            pod.facts.as_mut().unwrap().placement.as_mut().unwrap().node_terms = vec![term];
+            let label = |key: &str, value: &str| v1::Label { key: key.into(), value: value.into() };
+            facts(&mut nodes[1]).labels = vec![label("disk", "ssd"), label("cores", "8")];
+            assert_eq!(may_hold("a", &pod, &nodes).is_ok(), fits, "{key} {operator}");
+        }
+        assert!(!may(|p, _| p.node_terms = vec![v1::NodeTerm::default()]));
         assert!(!may(|p, _| p.node_selector = vec![v1::Label { key: "disk".into(), value: "ssd".into() }]));
         let mut pod = pod();
         pod.facts.as_mut().unwrap().placement.as_mut().unwrap().node_selector = vec![ssd()];

@@ -120,6 +120,19 @@ fn still_crash_loops(action: &v1::RestartPod, pod: &v1::Pod) -> Result<(), Refus
             action.min_restarts, action.container, container.restart_count
         )));
     }
+    if container.last_exit_code == 0 && container.last_reason == "Completed" {
+        return Err(unexpected(format!(
+            "expected container {:?} to crash, found that it ends with exit code 0",
+            action.container
+        )));
+    }
+    // The Ready condition is set when the kubelet takes the pod, and its times are whole seconds.
+    let taken = pod.facts.as_ref().map_or(0, |facts| facts.started_at_us);
+    if taken == 0 || pod.ready_since_us <= taken + 1_000_000 {
+        return Err(unexpected(
+            "expected a pod that was ready before, found none that is known to be".to_owned(),
+        ));
+    }
     Ok(())
 }
 
@@ -144,12 +157,16 @@ mod tests {
             restart_count: 4,
             state: "waiting".into(),
             reason: "CrashLoopBackOff".into(),
+            last_reason: "Error".into(),
+            last_exit_code: 1,
             ..Default::default()
         };
         let mut pod = v1::Pod {
             meta: meta("p1", "r1"),
             node: "n1".into(),
             containers: vec![container],
+            ready_since_us: 600_000_000,
+            facts: Some(v1::PodFacts { started_at_us: 1_000_000, ..Default::default() }),
             ..Default::default()
         };
         pod.meta.as_mut().unwrap().owner_kind = "ReplicaSet".into();
@@ -166,11 +183,14 @@ mod tests {
     #[test]
     fn any_change_of_the_pod_refuses() {
         let (action, pod) = restart();
-        let changes: [fn(&mut v1::Pod); 10] = [
+        let changes: [fn(&mut v1::Pod); 14] = [
             |p| {
-                let do_not_disturb = vec!["karpenter.sh/do-not-disrupt: true".into()];
-                p.facts = Some(v1::PodFacts { do_not_disturb, ..Default::default() });
+                p.facts.as_mut().unwrap().do_not_disturb = vec!["karpenter.sh/do-not-disrupt: true".into()];
             },
+            |p| p.facts = None,
+            |p| p.facts.as_mut().unwrap().started_at_us = 0,
+            |p| p.ready_since_us = 2_000_000,
+            |p| (p.containers[0].last_reason, p.containers[0].last_exit_code) = ("Completed".into(), 0),
             |p| p.meta.as_mut().unwrap().uid = "p2".into(),
             |p| p.meta.as_mut().unwrap().owner_uid = "r2".into(),
             // What an older control plane does not say is no leave to restart the pods of any other controller.

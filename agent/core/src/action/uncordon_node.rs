@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::refusal::Code;
 
-    fn order() -> v1::UncordonNode {
+    fn action() -> v1::UncordonNode {
         let node = v1::Target { namespace: String::new(), name: "n1".into(), uid: "u1".into() };
         v1::UncordonNode { node: Some(node), cordoned_by: format!("job_{:032x}", 7), held: false }
     }
@@ -92,8 +92,8 @@ mod tests {
 
     #[test]
     fn only_the_cordon_of_that_very_job_is_lifted() {
-        assert_eq!(order().well_formed(), Ok(()));
-        assert_eq!(order().preconditions(Some(&cordoned())), Ok(()));
+        assert_eq!(action().well_formed(), Ok(()));
+        assert_eq!(action().preconditions(Some(&cordoned())), Ok(()));
         let changes: [fn(&mut v1::Node); 4] = [
             |n| n.meta = meta("u2", ""),
             |n| n.unschedulable = false,
@@ -103,17 +103,17 @@ mod tests {
         for (number, change) in changes.into_iter().enumerate() {
             let mut node = cordoned();
             change(&mut node);
-            let refusal = order().preconditions(Some(&node)).expect_err(&number.to_string());
+            let refusal = action().preconditions(Some(&node)).expect_err(&number.to_string());
             assert_eq!(refusal.code, Code::PreconditionFailed);
         }
-        assert!(order().preconditions(None).is_err());
+        assert!(action().preconditions(None).is_err());
         // The taint is another thing than the cordon.
-        let held = v1::UncordonNode { held: true, ..order() };
+        let held = v1::UncordonNode { held: true, ..action() };
         assert!(held.preconditions(Some(&cordoned())).is_err());
-        let facts = v1::NodeFacts { held_by: order().cordoned_by, ..Default::default() };
+        let facts = v1::NodeFacts { held_by: action().cordoned_by, ..Default::default() };
         let tainted = v1::Node { meta: meta("u1", ""), facts: Some(facts), ..Default::default() };
         assert_eq!(held.preconditions(Some(&tainted)), Ok(()));
-        assert!(order().preconditions(Some(&tainted)).is_err());
-        assert!(v1::UncordonNode { cordoned_by: "me".into(), ..order() }.well_formed().is_err());
+        assert!(action().preconditions(Some(&tainted)).is_err());
+        assert!(v1::UncordonNode { cordoned_by: "me".into(), ..action() }.well_formed().is_err());
     }
 }

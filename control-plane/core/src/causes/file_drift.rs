@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 use crate::world::{FileDrift, HostFacts, Inventory};
 
 /// How long an editor's or a package manager's own file may be there before it is an incident.
-const PASSES: SignedDuration = SignedDuration::from_hours(1);
+pub const PASSES: SignedDuration = SignedDuration::from_hours(1);
 /// Most paths that are named as belonging to one.
 const MAX_OTHERS: usize = 10;
 
@@ -37,7 +37,8 @@ impl Cause for FileDrifted {
 
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Host(agent, facts) = place else { return Vec::new() };
-        let subjects: BTreeSet<Cow<'_, str>> = facts.files.keys().map(|path| living::subject(path)).collect();
+        let subjects: BTreeSet<Cow<'_, str>> =
+            facts.files.values().map(|drift| subject(facts, drift)).collect();
         let finding = |subject: Cow<'_, str>| {
             let evidence = evidence_of(facts, &subject)?;
             let object = ObjectRef::File { path: subject.into_owned() };
@@ -89,12 +90,44 @@ impl Cause for FileDrifted {
     }
 }
 
+/// The drifted files of a host that are no incident yet, since their names say that they are there for a moment only.
+pub fn passing_files(facts: &HostFacts, now: Timestamp) -> Vec<&str> {
+    let passes =
+        |drift: &&FileDrift| living::nature(&drift.path).passes() && now.duration_since(drift.since) < PASSES;
+    facts.files.values().filter(passes).map(|drift| drift.path.as_str()).collect()
+}
+
+/// The path that a drift is told of: of directories that were added below each other the topmost.
+fn subject<'a>(facts: &'a HostFacts, drift: &'a FileDrift) -> Cow<'a, str> {
+    let added = |path: &str| facts.files.get(path).filter(|drift| is_added_directory(drift));
+    let mut top = drift;
+    if is_added_directory(drift) {
+        while let Some(above) = top.path.rfind('/').and_then(|at| added(&top.path[..at])) {
+            top = above;
+        }
+    }
+    living::subject(&top.path)
+}
+
+fn is_added_directory(drift: &FileDrift) -> bool {
+    drift.baseline.kind == "absent" && drift.current.kind == "directory"
+}
+
 /// Of one subject and all that belongs to it; `None` where nothing differs.
 fn evidence_of(facts: &HostFacts, subject: &str) -> Option<Vec<String>> {
     let drift = facts.drift_of(subject)?;
     let mut lines = evidence(drift);
-    let others: Vec<&FileDrift> =
-        facts.belonging_to(subject).filter(|other| other.path != drift.path).take(MAX_OTHERS + 1).collect();
+    let inside = format!("{subject}/");
+    let below = is_added_directory(drift).then(|| {
+        let all = facts.files.range(inside.clone()..).take_while(|(path, _)| path.starts_with(&inside));
+        all.map(|(_, other)| other).filter(|other| is_added_directory(other))
+    });
+    let others: Vec<&FileDrift> = facts
+        .belonging_to(subject)
+        .filter(|other| other.path != drift.path)
+        .chain(below.into_iter().flatten())
+        .take(MAX_OTHERS + 1)
+        .collect();
     lines.extend(
         others.iter().take(MAX_OTHERS).map(|other| format!("belongs to it: {} {}", other.path, what(other))),
     );

@@ -28,6 +28,7 @@ use crate::snapshot::Snapshot;
 use crate::world::{Inventory, World};
 
 pub use correlate::Diagnosis;
+pub use file_drift::{PASSES, passing_files};
 
 /// Whether the world agrees that a cause is gone, right after a job says so.
 #[derive(Debug, Clone, PartialEq, Eq)]

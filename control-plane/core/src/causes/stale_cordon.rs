@@ -101,7 +101,8 @@ impl Cause for StaleCordon {
             Some(node) if is_ours(node) => {
                 Agreement::Disagrees(format!("{} still carries our taint or cordon", incident.object))
             }
-            Some(_) | None => Agreement::Agrees,
+            Some(_) => Agreement::Agrees,
+            None => Agreement::Disagrees(format!("{} is gone", incident.object)),
         }
     }
 

@@ -30,7 +30,7 @@ impl ActionRules for v1::AcceptBaseline {
 
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(expect) = &self.expect_current else {
-            return require(found, 3, false, || "the order does not say what it expects".to_owned());
+            return require(found, 3, false, || "the plan does not say what it expects".to_owned());
         };
         file::file(found, plan, snapshot, (&self.root, &self.path), expect, None);
     }

@@ -40,7 +40,7 @@ pub(super) fn in_flight(
         None => true,
         Some(other) => match other.action.body() {
             None => true,
-            Some(order) => rules_of(order).node() == mine,
+            Some(action) => rules_of(action).node() == mine,
         },
     };
     let owned = |j: &&&Job| match (&plan.workload, &j.workload) {
@@ -86,12 +86,12 @@ fn one_node(found: &mut Violations, plan: &Plan, plans: &BTreeMap<PlanId, &Plan>
     let closes = |id: &PlanId| match plans.get(id).map(|other| other.action.body()) {
         // What cannot be read may hold any node.
         None | Some(None) => true,
-        Some(Some(order)) => rules_of(order).cordons(),
+        Some(Some(action)) => rules_of(action).cordons(),
     };
     let used = SignedDuration::from_millis(i64::from(snapshot.settings.act_ms) * 2 + 60_000);
-    let mine = plan.action.body().and_then(|order| rules_of(order).node().map(str::to_owned));
+    let mine = plan.action.body().and_then(|action| rules_of(action).node().map(str::to_owned));
     let node_of = |id: &PlanId| {
-        plans.get(id).and_then(|other| other.action.body()).and_then(|order| rules_of(order).node())
+        plans.get(id).and_then(|other| other.action.body()).and_then(|action| rules_of(action).node())
     };
     let holds = |job: &&Job| {
         let out = match job.state {
@@ -141,7 +141,7 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
         (Some(_), None) | (None, Some(_)) => false,
     };
     // Against what a person orders counts what was ordered before, not what was tried by itself.
-    let ordered = plan.action.body().filter(|order| match rules_of(order).authority() {
+    let ordered = plan.action.body().filter(|action| match rules_of(action).authority() {
         Authority::Requester => true,
         Authority::Rule | Authority::Approver => false,
     });

@@ -82,21 +82,21 @@ trait ActionRules {
     fn check_at_dispatch(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
 }
 
-fn rules_of(order: &Body) -> &dyn ActionRules {
-    match order {
-        Body::RestartPod(order) => order,
-        Body::RollbackDeployment(order) => order,
-        Body::RestoreFile(order) => order,
-        Body::AcceptBaseline(order) => order,
-        Body::UncordonNode(order) => order,
-        Body::WithdrawBaseline(order) => order,
+fn rules_of(action: &Body) -> &dyn ActionRules {
+    match action {
+        Body::RestartPod(action) => action,
+        Body::RollbackDeployment(action) => action,
+        Body::RestoreFile(action) => action,
+        Body::AcceptBaseline(action) => action,
+        Body::UncordonNode(action) => action,
+        Body::WithdrawBaseline(action) => action,
     }
 }
 
 /// What the checker says of an action by itself, for a test that compares it with what the planner says.
 #[cfg(test)]
-pub(crate) fn for_test(order: &Body) -> (&'static str, (Option<String>, bool), &'static [ObjectKind]) {
-    let rules = rules_of(order);
+pub(crate) fn for_test(action: &Body) -> (&'static str, (Option<String>, bool), &'static [ObjectKind]) {
+    let rules = rules_of(action);
     let behind = match rules.authority() {
         Authority::Rule => "rule",
         Authority::Approver => "approver",
@@ -123,11 +123,11 @@ impl<'a> Checker<'a> {
     /// the jobs that the pass has made so far.
     pub fn check(&mut self, plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Violation> {
         let mut found = of_plan(plan, snapshot);
-        let Some(order) = plan.action.body() else { return found };
-        let rules = rules_of(order);
+        let Some(action) = plan.action.body() else { return found };
+        let rules = rules_of(action);
         rules.check_at_dispatch(&mut found, plan, snapshot);
         permission::require_observed(&mut found, plan, rules, snapshot);
-        permission::require_permission(&mut found, plan, order, snapshot, self.now);
+        permission::require_permission(&mut found, plan, action, snapshot, self.now);
         load::in_flight(&mut found, plan, rules, &self.plans, snapshot);
         load::attempts(&mut found, plan, snapshot, self.now);
         load::hour(&mut found, plan, snapshot, self.now);
@@ -152,25 +152,25 @@ pub fn of_plan(plan: &Plan, snapshot: &Snapshot<'_>) -> Vec<Violation> {
     require(&mut found, 2, digest == plan.digest, || {
         format!("the plan's digest: expected {digest}, found {}", plan.digest)
     });
-    let Some(order) = plan.action.body() else {
+    let Some(action) = plan.action.body() else {
         require(&mut found, 3, false, || "expected an action that this version knows, found none".to_owned());
         return found;
     };
-    let rules = rules_of(order);
+    let rules = rules_of(action);
     match rules.authority() {
         Authority::Rule => {}
         Authority::Approver => require(&mut found, 12, plan.needs_approval, || {
-            format!("{} needs a person's approval, this plan would go without", order.kind())
+            format!("{} needs a person's approval, this plan would go without", action.kind())
         }),
         Authority::Requester => require(&mut found, 12, plan.requested_by != "nimbus", || {
-            format!("{} is a person's decision; nobody asked for this one", order.kind())
+            format!("{} is a person's decision; nobody asked for this one", action.kind())
         }),
     }
     let fits = match rules.acts_in() {
         Location::Cluster => plan.scope.cluster_uid().is_some(),
         Location::Host => plan.scope.host().is_some(),
     };
-    require(&mut found, 3, fits, || format!("{} does not act in {}", order.kind(), plan.scope));
+    require(&mut found, 3, fits, || format!("{} does not act in {}", action.kind(), plan.scope));
     if fits {
         rules.check(&mut found, plan, snapshot);
     }

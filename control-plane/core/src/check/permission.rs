@@ -45,11 +45,11 @@ pub(super) fn require_observed(
 pub(super) fn require_permission(
     found: &mut Violations,
     plan: &Plan,
-    order: &Body,
+    action: &Body,
     snapshot: &Snapshot<'_>,
     now: Timestamp,
 ) {
-    let kind = order.kind();
+    let kind = action.kind();
     if let Some(uid) = plan.scope.cluster_uid() {
         let cluster = snapshot.clusters.iter().find(|c| c.doc.uid == uid);
         let enabled = cluster.is_some_and(|c| c.doc.mode == Mode::Act && c.doc.enabled.contains(&kind));

@@ -4,9 +4,11 @@
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{ActionRules, Authority, Location, Violations, require};
-use crate::model::Plan;
+use crate::model::{JobState, Plan};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Node, Pod};
+use crate::world::{
+    ConfigMap, Inventory, Node, NodeFacts, Placement, Pod, Requirement, StatefulSet, Taint, Toleration,
+};
 
 impl ActionRules for v1::RestartPod {
     fn authority(&self) -> Authority {
@@ -38,7 +40,7 @@ impl ActionRules for v1::RestartPod {
             return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
         };
         let (Some(pod), Some(owner)) = (&self.pod, &self.owner) else {
-            return require(found, 3, false, || "the order names no pod or no owner".to_owned());
+            return require(found, 3, false, || "the plan names no pod or no owner".to_owned());
         };
         check(self, found, (inventory, snapshot), pod, owner);
     }
@@ -60,13 +62,13 @@ impl ActionRules for v1::RestartPod {
 }
 
 fn check(
-    order: &v1::RestartPod,
+    action: &v1::RestartPod,
     found: &mut Violations,
     (inventory, snapshot): (&Inventory, &Snapshot<'_>),
     pod: &v1::Target,
     owner: &v1::Target,
 ) {
-    let (node, container) = (&order.node, &order.container);
+    let (node, container) = (&action.node, &action.container);
     let Some(now) = inventory.pods.get(&pod.uid) else {
         require(found, 3, false, || format!("pod {} ({}) no longer exists", pod.name, pod.uid));
         return;
@@ -76,10 +78,10 @@ fn check(
     require(found, 3, &now.node == node, || format!("pod on {node} expected, found on {}", now.node));
     require(found, 3, !now.ready, || format!("pod {} is ready", pod.name));
     let restarts = now.containers.iter().find(|c| &c.name == container).map(|c| c.restarts);
-    require(found, 3, restarts.is_some_and(|r| r >= order.min_restarts), || {
-        format!("container {container} with {} restarts expected, found {restarts:?}", order.min_restarts)
+    require(found, 3, restarts.is_some_and(|r| r >= action.min_restarts), || {
+        format!("container {container} with {} restarts expected, found {restarts:?}", action.min_restarts)
     });
-    let known = match order.owner_kind.as_str() {
+    let known = match action.owner_kind.as_str() {
         "" | "ReplicaSet" => {
             let set = inventory.replica_sets.get(&owner.uid);
             set.is_some_and(|set| inventory.deployments.get(&set.meta.owner_uid).is_some())
@@ -90,8 +92,8 @@ fn check(
     require(found, 9, known && now.meta.owner_uid == owner.uid, || {
         format!("pod {} is not of a ReplicaSet of a Deployment, nor of a StatefulSet", pod.name)
     });
-    if order.owner_kind == "StatefulSet" {
-        let next = inventory.stateful_sets.get(&owner.uid).map(|set| &set.update_revision);
+    if action.owner_kind == "StatefulSet" {
+        let next = inventory.stateful_sets.get(&owner.uid).and_then(|set| next_revision(set, &pod.name));
         let same = next.is_some_and(|next| !next.is_empty() && *next == now.controller_revision);
         require(found, 3, same, || {
             format!("pod {} of revision {next:?} expected, found {:?}", pod.name, now.controller_revision)
@@ -99,10 +101,18 @@ fn check(
     }
     undisturbed(found, inventory, now, owner);
     could_ever_run(found, now, container);
-    siblings(found, order, inventory, now);
-    if order.avoid_node {
+    siblings(found, action, (inventory, snapshot), now);
+    if action.avoid_node {
         held(found, node, (inventory, snapshot), now);
     }
+}
+
+/// Of which revision a StatefulSet would make this pod anew: below its partition it keeps the current one.
+fn next_revision<'a>(set: &'a StatefulSet, pod: &str) -> Option<&'a String> {
+    let (of, ordinal) = pod.rsplit_once('-')?;
+    let ordinal = ordinal.parse::<u64>().ok().filter(|_| of == set.meta.name)?;
+    let first_updated = u64::from(set.first_ordinal) + u64::from(set.partition);
+    Some(if ordinal >= first_updated { &set.update_revision } else { &set.current_revision })
 }
 
 /// Invariant 9: nobody asked to leave the pod or what owns it alone.
@@ -129,13 +139,27 @@ fn could_ever_run(found: &mut Violations, pod: &Pod, container: &str) {
         format!("pod {} was never ready, or that is not known", pod.meta.name)
     });
     let ended = pod.containers.iter().find(|c| c.name == container);
+    // Where each run makes it ready, one of them has to have lasted: for 10 s, or for much longer than the last one.
+    let run = ended.and_then(|c| Some((c.last_started_at?, c.last_finished_at?)));
+    let by_running = run.zip(pod.ready_since).filter(|((_, end), at)| at >= end);
+    let lasted = by_running.is_none_or(|((began, end), _)| {
+        let last = u64::try_from(end.duration_since(began).as_millis()).unwrap_or(0);
+        let longer = last.saturating_mul(2).saturating_add(2_000).min(10_000);
+        last >= 10_000 || pod.seen_ready_ms.is_some_and(|longest| longest >= longer)
+    });
+    require(found, 3, lasted, || format!("no run of container {container} of pod {} lasted", pod.meta.name));
     let well = ended.is_some_and(|c| c.last_exit_code == 0 && c.last_reason == "Completed");
     require(found, 3, !well, || format!("container {container} ends with exit code 0: it finishes"));
 }
 
 /// Invariant 3: where all pods of the template fail on several nodes, neither a node nor a pod is to blame; and the node of one
 /// is held back only where the template is well elsewhere and fails nowhere else.
-fn siblings(found: &mut Violations, order: &v1::RestartPod, inventory: &Inventory, pod: &Pod) {
+fn siblings(
+    found: &mut Violations,
+    action: &v1::RestartPod,
+    (inventory, s): (&Inventory, &Snapshot<'_>),
+    pod: &Pod,
+) {
     let of_template = |other: &&Pod| {
         other.meta.owner_uid == pod.meta.owner_uid
             && other.controller_revision == pod.controller_revision
@@ -157,7 +181,23 @@ fn siblings(found: &mut Violations, order: &v1::RestartPod, inventory: &Inventor
     require(found, 3, fails_elsewhere == 0 || here + elsewhere > 0, || {
         format!("every pod of the template of {} fails, on several nodes", pod.meta.name)
     });
-    if order.avoid_node {
+    // Where they fail on several nodes one eviction is a probe, and one that did not help is the last.
+    let owner = inventory.workload_of(pod);
+    let in_vain = s.all_jobs().any(|job| {
+        let same = job.workload.as_ref().is_some_and(|other| other.uid() == owner.uid());
+        let ended = matches!(
+            job.state,
+            JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired
+        );
+        same && ended && job.attempts_reset_at.is_none()
+    });
+    require(found, 3, fails_elsewhere == 0 || !in_vain, || {
+        format!(
+            "pods of the template of {} fail on several nodes, and replacing one did not help",
+            pod.meta.name
+        )
+    });
+    if action.avoid_node {
         require(found, 7, elsewhere > 0 && here == 0 && fails_elsewhere == 0, || {
             format!(
                 "node {} is not suspect: the template is well on it {here} times and elsewhere {elsewhere} times, and fails \
@@ -176,44 +216,134 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
     });
     let free = on.is_some_and(|n| {
         let unmarked = n.facts.as_ref().is_some_and(|facts| facts.marks.is_empty());
-        unmarked && n.ready == "True" && !n.unschedulable && !n.meta.deleting
+        unmarked && n.ready == "True" && !n.unschedulable && !n.meta.deleting && !is_shaky(n, s)
     });
     require(found, 7, free, || {
-        format!("node {node} is not ready, or somebody else marked or cordoned it, or that is not known")
+        format!(
+            "node {node} is not ready or flaps, or somebody else marked or cordoned it, or that is not known"
+        )
     });
-    let refers = pod.facts.as_ref().map(|facts| facts.config_maps.as_slice()).unwrap_or_default();
-    let fresh = inventory.config_maps.values().any(|map| {
-        let age = map.written_at.map(|at| s.now.duration_since(at).as_secs().abs());
-        let is_its = map.meta.namespace == pod.meta.namespace && refers.contains(&map.meta.name);
-        is_its && age.is_some_and(|seconds| seconds <= 3_600)
+    let all = pod.facts.as_ref().filter(|facts| facts.references_complete && facts.secrets.is_empty());
+    let refers = all.map(|facts| facts.config_maps.as_slice()).unwrap_or_default();
+    let well = |other: &&Pod| {
+        let same = other.meta.owner_uid == pod.meta.owner_uid
+            && other.controller_revision == pod.controller_revision;
+        same && other.ready && !other.meta.deleting && other.node != pod.node
+    };
+    let witnesses = || inventory.pods.values().filter(well);
+    // A minute lies between the clocks of a node and of the API server at most.
+    let read = |map: &ConfigMap| {
+        witnesses()
+            .filter_map(|other| other.facts.as_ref()?.started_at)
+            .any(|started| map.written_at.is_some_and(|at| started.duration_since(at).as_secs() >= 60))
+    };
+    let is_read = |name: &String| {
+        let same = |map: &&ConfigMap| map.meta.namespace == pod.meta.namespace && map.meta.name == *name;
+        inventory.config_maps.values().find(same).is_some_and(read)
+    };
+    let listed = refers.is_empty() || inventory.is_listed(ObjectKind::ConfigMap);
+    require(found, 7, all.is_some() && listed && refers.iter().all(is_read), || {
+        format!("node {node} is not suspect: what its pod refers to was written later, or that is not known")
     });
-    let known = refers.is_empty() || inventory.is_listed(ObjectKind::ConfigMap);
-    require(found, 7, known && !fresh, || {
-        format!("node {node} is not suspect: what its pod refers to was just written, or that is not known")
+    let images = |of: &Pod| -> Vec<(String, String)> {
+        let plain = of.containers.iter().filter(|container| container.role.is_empty());
+        plain.map(|container| (container.name.clone(), container.image_id.clone())).collect()
+    };
+    let its = images(pod);
+    let alike = its.iter().all(|(_, id)| !id.is_empty())
+        && witnesses().any(|other| {
+            let theirs = images(other);
+            its.iter().all(|image| theirs.contains(image))
+        });
+    require(found, 7, alike, || {
+        format!(
+            "node {node} is not suspect: its pod runs another image than the ones that are well, or that is not known"
+        )
     });
-    let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, s));
+    let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, (inventory, s)));
     require(found, 7, other, || {
         format!("node {node} would be held and no other one is known to take the pod")
     });
 }
 
-/// Is a node open, nobody's, and one that the pod asks nothing of that it lacks?
-fn takes(node: &Node, pod: &Pod, s: &Snapshot<'_>) -> bool {
+/// Was it lost, and is it back for too short a time?
+fn is_shaky(node: &Node, s: &Snapshot<'_>) -> bool {
+    let back = node.ready_since.map(|since| s.now.duration_since(since).as_millis());
+    node.was_lost && back.is_none_or(|ms| ms < i128::from(s.settings.node_steady_ms))
+}
+
+/// Is a node open, nobody's, one that the pod asks nothing of that it lacks, and one with room for it?
+fn takes(node: &Node, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) -> bool {
     let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
     let (Some(offers), Some(asked)) = (&node.facts, asked) else { return false };
-    // It was lost, and is back for too short a time.
-    let back = node.ready_since.map(|since| s.now.duration_since(since).as_millis());
-    let shaky = node.was_lost && back.is_none_or(|ms| ms < i128::from(s.settings.node_steady_ms));
-    let open =
-        !shaky && node.ready == "True" && !node.unschedulable && !node.meta.deleting && !node.control_plane;
+    let open = !is_shaky(node, s)
+        && node.ready == "True"
+        && !node.unschedulable
+        && !node.meta.deleting
+        && !node.control_plane;
     let tolerated = offers.taints.iter().all(|taint| {
-        taint.effect == "PreferNoSchedule"
-            || asked.tolerations.iter().any(|t| {
-                (t.effect.is_empty() || t.effect == taint.effect)
-                    && (t.key == taint.key || (t.key.is_empty() && t.operator == "Exists"))
-                    && (t.operator == "Exists" || t.value == taint.value)
-            })
+        taint.effect == "PreferNoSchedule" || asked.tolerations.iter().any(|t| tolerates(t, taint))
     });
     let labelled = asked.node_selector.iter().all(|wanted| offers.labels.contains(wanted));
-    open && offers.marks.is_empty() && tolerated && labelled && asked.other_conditions.is_empty()
+    let wanted =
+        asked.node_terms.is_empty() || asked.node_terms.iter().any(|term| agrees(term, node, offers));
+    open && offers.marks.is_empty()
+        && tolerated
+        && labelled
+        && wanted
+        && asked.other_conditions.is_empty()
+        && has_room(node, offers, asked, inventory)
+}
+
+fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
+    let key = match toleration.operator.as_str() {
+        "Exists" => toleration.key.is_empty() || toleration.key == taint.key,
+        "" | "Equal" => {
+            toleration.key == taint.key && toleration.value == taint.value && !taint.key.is_empty()
+        }
+        _ => false,
+    };
+    key && (toleration.effect.is_empty() || toleration.effect == taint.effect)
+}
+
+/// Does the node meet every requirement of a term? A term without requirements, and a word that is not known, meet nothing.
+fn agrees(term: &[Requirement], node: &Node, offers: &NodeFacts) -> bool {
+    let meets = |one: &Requirement| {
+        let value = match one.key.as_str() {
+            "metadata.name" => Some(node.meta.name.as_str()),
+            key => offers.labels.iter().find(|(label, _)| label == key).map(|(_, value)| value.as_str()),
+        };
+        let listed = value.is_some_and(|value| one.values.iter().any(|wanted| wanted == value));
+        let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
+        let pair = number(value).zip(number(one.values.first().map(String::as_str)));
+        match one.operator.as_str() {
+            "In" => listed,
+            "NotIn" => !listed,
+            "Exists" => value.is_some(),
+            "DoesNotExist" => value.is_none(),
+            "Gt" => pair.is_some_and(|(has, least)| has > least),
+            "Lt" => pair.is_some_and(|(has, most)| has < most),
+            _ => false,
+        }
+    };
+    !term.is_empty() && term.iter().all(meets)
+}
+
+/// Is what the pod asks for free beside what the node's pods ask for? Where one of them does not say it, that is not known.
+fn has_room(node: &Node, offers: &NodeFacts, asked: &Placement, inventory: &Inventory) -> bool {
+    let here =
+        |other: &&Pod| other.node == node.meta.name && other.phase != "Succeeded" && other.phase != "Failed";
+    let (mut cpu, mut memory, mut pods) = (asked.cpu_milli, asked.memory_bytes, 1);
+    for other in inventory.pods.values().filter(here) {
+        let Some(theirs) = other.facts.as_ref().and_then(|facts| facts.placement.as_ref()) else {
+            return false;
+        };
+        cpu = cpu.saturating_add(theirs.cpu_milli);
+        memory = memory.saturating_add(theirs.memory_bytes);
+        pods += 1;
+    }
+    // Nothing asked for fits also where nothing is left of it.
+    (asked.cpu_milli == 0 || cpu <= offers.cpu_milli)
+        && (asked.memory_bytes == 0 || memory <= offers.memory_bytes)
+        && pods <= offers.pods
 }

@@ -30,7 +30,9 @@ impl ActionRules for v1::RestoreFile {
 
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let (Some(expect), Some(to)) = (&self.expect_current, &self.restore_to) else {
-            return require(found, 3, false, || "the order says not what it expects or restores".to_owned());
+            return require(found, 3, false, || {
+                "the plan does not say what it expects or restores".to_owned()
+            });
         };
         file::file(found, plan, snapshot, (&self.root, &self.path), expect, Some(to));
     }

@@ -6,7 +6,7 @@ use nimbus_protocol::{ObjectKind, to_hex, v1};
 use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::Plan;
 use crate::snapshot::Snapshot;
-use crate::world::Inventory;
+use crate::world::{Container, Inventory, Pod};
 
 impl ActionRules for v1::RollbackDeployment {
     fn authority(&self) -> Authority {
@@ -35,31 +35,32 @@ impl ActionRules for v1::RollbackDeployment {
             return require(found, 3, false, || format!("nothing is known of cluster {}", plan.scope));
         };
         let (Some(deployment), Some(to)) = (&self.deployment, &self.to_replica_set) else {
-            return require(found, 3, false, || "the order names no Deployment or no ReplicaSet".to_owned());
+            return require(found, 3, false, || "the plan names no Deployment or no ReplicaSet".to_owned());
         };
         check(self, found, inventory, deployment, to);
         require_lasting(self, found, snapshot, inventory, deployment, to);
+        require_startable(found, inventory, deployment, to);
     }
 
     fn check_at_dispatch(&self, _: &mut Violations, _: &Plan, _: &Snapshot<'_>) {}
 }
 
 fn check(
-    order: &v1::RollbackDeployment,
+    action: &v1::RollbackDeployment,
     found: &mut Violations,
     inventory: &Inventory,
     deployment: &v1::Target,
     to_replica_set: &v1::Target,
 ) {
-    let (current, to) = (to_hex(&order.current_template_hash), to_hex(&order.to_template_hash));
+    let (current, to) = (to_hex(&action.current_template_hash), to_hex(&action.to_template_hash));
     let Some(now) = inventory.deployments.get(&deployment.uid) else {
         require(found, 3, false, || format!("deployment {} no longer exists", deployment.name));
         return;
     };
     // No generation is bound where the agent says what else it needs: the templates are what was approved.
-    let free = order.generation == 0 && now.more.is_some();
-    require(found, 3, free || now.generation == order.generation, || {
-        format!("generation {} of {} expected, found {}", order.generation, deployment.name, now.generation)
+    let free = action.generation == 0 && now.more.is_some();
+    require(found, 3, free || now.generation == action.generation, || {
+        format!("generation {} of {} expected, found {}", action.generation, deployment.name, now.generation)
     });
     require(found, 3, now.template_hash == current && !now.meta.deleting, || {
         format!("the pod template of {} is another one", deployment.name)
@@ -70,12 +71,12 @@ fn check(
     let target = inventory.replica_sets.get(&to_replica_set.uid);
     let fits = target.is_some_and(|set| {
         set.meta.owner_uid == deployment.uid
-            && set.revision == order.to_revision
+            && set.revision == action.to_revision
             && set.template_hash == to
             && !set.meta.deleting
     });
     require(found, 3, fits, || {
-        format!("ReplicaSet {} of revision {} is not there", to_replica_set.name, order.to_revision)
+        format!("ReplicaSet {} of revision {} is not there", to_replica_set.name, action.to_revision)
     });
     require(found, 9, now.manager.is_empty(), || {
         format!("{} is managed by {}", deployment.name, now.manager)
@@ -86,7 +87,7 @@ fn check(
 /// The revision to return to lasted, by what was noted or by the times of its own pods; the present one never did, and is
 /// known to fail.
 fn require_lasting(
-    order: &v1::RollbackDeployment,
+    action: &v1::RollbackDeployment,
     found: &mut Violations,
     snapshot: &Snapshot<'_>,
     inventory: &Inventory,
@@ -94,7 +95,7 @@ fn require_lasting(
     to_replica_set: &v1::Target,
 ) {
     let Some(now) = inventory.deployments.get(&deployment.uid) else { return };
-    let (current, to) = (to_hex(&order.current_template_hash), to_hex(&order.to_template_hash));
+    let (current, to) = (to_hex(&action.current_template_hash), to_hex(&action.to_template_hash));
     let ready_for = u64::from(now.more.as_ref().map_or(0, |more| more.min_ready_seconds)) * 1_000;
     let soak = u64::from(snapshot.settings.good_after_ms).max(ready_for);
     let noted = |hash: &str| {
@@ -120,7 +121,7 @@ fn require_lasting(
     let mut pods = inventory.pods.values().filter(is_its).peekable();
     let shown_good = pods.peek().is_some() && pods.all(|pod| steady(&pod));
     require(found, 3, noted_good || shown_good, || {
-        format!("nothing shows that revision {} lasted for {soak} ms", order.to_revision)
+        format!("nothing shows that revision {} lasted for {soak} ms", action.to_revision)
     });
     let lasted_itself = noted(&current).is_some_and(|one| one.longest_ms >= soak);
     require(found, 3, !lasted_itself, || {
@@ -131,4 +132,61 @@ fn require_lasting(
     require(found, 3, late || failed, || {
         format!("nothing shows that revision {} of {} fails", now.revision, deployment.name)
     });
+}
+
+/// The present template is to blame: its pods could be made and started. And what the older one needs is there.
+fn require_startable(
+    found: &mut Violations,
+    inventory: &Inventory,
+    deployment: &v1::Target,
+    to_replica_set: &v1::Target,
+) {
+    let Some(now) = inventory.deployments.get(&deployment.uid) else { return };
+    let present = inventory.replica_sets.values().filter(|set| {
+        set.meta.owner_uid == deployment.uid && set.template_hash == now.template_hash && !set.meta.deleting
+    });
+    let present: Vec<&str> = present.map(|set| set.meta.uid.as_str()).collect();
+    let unready: Vec<&Pod> = inventory
+        .pods
+        .values()
+        .filter(|pod| present.contains(&pod.meta.owner_uid.as_str()) && !pod.ready && !pod.meta.deleting)
+        .filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
+        .collect();
+    let waits = |pod: &&Pod| {
+        !pod.unschedulable.is_empty() || pod.containers.iter().any(Container::lacks_what_it_refers_to)
+    };
+    let none_starts = !unready.is_empty() && unready.iter().all(waits);
+    require(found, 3, !none_starts, || {
+        format!(
+            "no pod of revision {} of {} could start: its template is not to blame",
+            now.revision, deployment.name
+        )
+    });
+    let refused = now.more.as_ref().is_some_and(|more| !more.replica_failure.is_empty());
+    let fails =
+        unready.iter().any(|pod| pod.containers.iter().any(|c| c.restarts > 0 || !c.reason.is_empty()));
+    require(found, 3, !refused || fails, || {
+        format!("pods of {} are not made at all: its template is not to blame", deployment.name)
+    });
+    let template = inventory.replica_sets.get(&to_replica_set.uid).map(|set| set.template.as_slice());
+    for fact in template.unwrap_or_default() {
+        let Some(above) = fact.path.strip_suffix(".name").filter(|above| {
+            above.ends_with("configMap")
+                || above.ends_with("configMapRef")
+                || above.ends_with("configMapKeyRef")
+        }) else {
+            continue;
+        };
+        let optional = format!("{above}.optional");
+        let optional =
+            template.is_some_and(|all| all.iter().any(|f| f.path == optional && f.value == "true"));
+        let there = inventory
+            .config_maps
+            .values()
+            .any(|map| map.meta.namespace == now.meta.namespace && map.meta.name == fact.value);
+        let known = inventory.is_listed(ObjectKind::ConfigMap) && !fact.value.is_empty();
+        require(found, 3, optional || there || !known, || {
+            format!("ConfigMap {}, which the older template needs, is not there", fact.value)
+        });
+    }
 }

@@ -5,7 +5,7 @@ use nimbus_protocol::v1::{self, observation::Body};
 
 use crate::check;
 use crate::model::*;
-use crate::testing::Order;
+use crate::testing::ActionBody;
 use crate::testing::lab::{Lab, agent_id};
 use crate::testing::objects::*;
 
@@ -174,6 +174,13 @@ fn each_change_of_a_restart_names_its_invariant() {
     }
 }
 
+/// The pod of [`suspect`] with other facts.
+fn suspect_pod(change: impl FnOnce(&mut v1::PodFacts)) -> v1::Pod {
+    let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
+    change(pod.facts.as_mut().unwrap());
+    pod
+}
+
 #[test]
 fn a_node_is_held_back_only_where_nothing_speaks_against_it() {
     type Change = fn(&mut Lab);
@@ -234,6 +241,84 @@ fn a_node_is_held_back_only_where_nothing_speaks_against_it() {
 }
 
 #[test]
+fn a_node_is_held_back_only_where_its_pod_is_as_those_that_are_well_and_fits_elsewhere() {
+    type Change = fn(&mut Lab);
+    let table: &[(&str, Change)] = &[
+        ("it is not known what all its pod refers to", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| facts.references_complete = false)));
+        }),
+        ("its pod refers to a Secret, and those are not looked at", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| facts.secrets = vec!["keys".into()])));
+        }),
+        ("the other does not fit the pod's affinity", |lab| {
+            let rack = v1::NodeRequirement { key: "rack".into(), operator: "Exists".into(), values: vec![] };
+            let term = v1::NodeTerm { requirements: vec![rack] };
+            lab.see(Body::Pod(suspect_pod(|facts| {
+                facts.placement.as_mut().unwrap().node_terms = vec![term];
+            })));
+        }),
+        ("a word of the pod's affinity is not known", |lab| {
+            let near = v1::NodeRequirement {
+                key: "metadata.name".into(),
+                operator: "Near".into(),
+                values: vec!["node-b".into()],
+            };
+            let term = v1::NodeTerm { requirements: vec![near] };
+            lab.see(Body::Pod(suspect_pod(|facts| {
+                facts.placement.as_mut().unwrap().node_terms = vec![term];
+            })));
+        }),
+        ("the other has a taint, and a word of the toleration is not known", |lab| {
+            let mut other = node("node-b");
+            let taint = v1::Taint { key: "gpu".into(), value: "1".into(), effect: "NoSchedule".into() };
+            other.facts.as_mut().unwrap().taints = vec![taint];
+            lab.see(Body::Node(other));
+            let toleration = v1::Toleration {
+                key: "gpu".into(),
+                operator: "Gt".into(),
+                value: "1".into(),
+                effect: String::new(),
+            };
+            lab.see(Body::Pod(suspect_pod(|facts| {
+                facts.placement.as_mut().unwrap().tolerations = vec![toleration];
+            })));
+        }),
+        ("the other has no room", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| facts.placement.as_mut().unwrap().cpu_milli = i64::MAX)));
+        }),
+        ("what a pod of the other asks for is not known", |lab| {
+            lab.see(Body::Pod(v1::Pod { facts: None, ..pod("cache-1", "0", "node-b") }));
+        }),
+        ("its image's name stands for another image where it is well", |lab| {
+            let mut other = pod("web-1", "1", "node-b");
+            other.containers[0].image_id = "sha256:2".into();
+            lab.see(Body::Pod(other));
+        }),
+        ("which image it runs is not known", |lab| {
+            let mut pod = suspect_pod(|_| ());
+            pod.containers[0].image_id = String::new();
+            lab.see(Body::Pod(pod));
+        }),
+        ("what its pod refers to was written after the others started", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| facts.config_maps = vec!["settings".into()])));
+            lab.see(Body::ConfigMap(config_map(
+                "settings",
+                "ci",
+                nimbus_protocol::to_micros(crate::testing::at(-5 * 60)),
+            )));
+        }),
+        ("what its pod refers to is not there", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| facts.config_maps = vec!["settings".into()])));
+        }),
+    ];
+    for (what, change) in table {
+        let (mut lab, plan) = suspect();
+        change(&mut lab);
+        assert_eq!(numbers(&lab, &plan), [7], "{what}");
+    }
+}
+
+#[test]
 fn with_nobody_connected_nothing_is_seen_and_nobody_can_act() {
     let (mut lab, plan) = ready();
     lab.connected.clear();
@@ -276,9 +361,11 @@ fn jobs_in_flight_count_at_every_level() {
                 if level != "node" {
                     let mut elsewhere = plan.clone();
                     elsewhere.id = format!("pln_{n:032x}").parse().unwrap();
-                    let Some(Order::RestartPod(order)) = elsewhere.action.body().cloned() else { panic!() };
-                    let order = v1::RestartPod { node: format!("node-{n}"), avoid_node: false, ..order };
-                    elsewhere.action = Order::RestartPod(order).into();
+                    let Some(ActionBody::RestartPod(action)) = elsewhere.action.body().cloned() else {
+                        panic!()
+                    };
+                    let action = v1::RestartPod { node: format!("node-{n}"), avoid_node: false, ..action };
+                    elsewhere.action = ActionBody::RestartPod(action).into();
                     other.plan_id = elsewhere.id;
                     lab.plans.insert(elsewhere.id.to_string(), Versioned { version: 1, doc: elsewhere });
                 }
@@ -295,9 +382,9 @@ fn jobs_in_flight_count_at_every_level() {
 #[test]
 fn one_node_of_a_cluster_is_held_at_a_time_and_the_planner_knows_it_too() {
     let closing = |plan: &Plan, node: &str, avoid_node| {
-        let Some(Order::RestartPod(order)) = plan.action.body().cloned() else { panic!() };
-        let order = v1::RestartPod { node: node.into(), avoid_node, ..order };
-        Plan { action: Order::RestartPod(order).into(), ..plan.clone() }
+        let Some(ActionBody::RestartPod(action)) = plan.action.body().cloned() else { panic!() };
+        let action = v1::RestartPod { node: node.into(), avoid_node, ..action };
+        Plan { action: ActionBody::RestartPod(action).into(), ..plan.clone() }
     };
     let unreadable = |plan: &Plan| Plan { id: format!("pln_{:032x}", 9).parse().unwrap(), ..plan.clone() };
     let table = [
@@ -340,8 +427,8 @@ fn what_may_still_hold_a_node_or_soon_will_counts_too() {
     ] {
         let (mut lab, plan) = suspect();
         let mut job = job(&lab, &plan, state);
-        let Some(Order::RestartPod(order)) = plan.action.body().cloned() else { panic!() };
-        let action = Order::RestartPod(v1::RestartPod { node: node.into(), ..order }).into();
+        let Some(ActionBody::RestartPod(action)) = plan.action.body().cloned() else { panic!() };
+        let action = ActionBody::RestartPod(v1::RestartPod { node: node.into(), ..action }).into();
         let before = Plan { id: format!("pln_{:032x}", 8).parse().unwrap(), action, ..plan.clone() };
         job.plan_id = before.id;
         lab.plans.insert(before.id.to_string(), Versioned { version: 1, doc: before });
@@ -412,6 +499,21 @@ fn each_change_of_a_rollback_names_its_invariant() {
         ("an agent that binds the generation", 3, |lab, _| {
             let older = v1::Deployment { strategy: String::new(), ..stuck("web", 3, 7) };
             lab.see(Body::Deployment(older));
+        }),
+        ("a ConfigMap that the older template needs is gone", 3, |lab, _| {
+            lab.see(gone("ConfigMap", &config_map("web-env", "", 0).meta.unwrap().uid));
+        }),
+        ("no pod of the present revision can start", 3, |lab, _| {
+            let pods = lab.world.clusters[CLUSTER].pods.values();
+            let unready: Vec<String> =
+                pods.filter(|pod| !pod.ready).map(|pod| pod.meta.uid.clone()).collect();
+            assert!(!unready.is_empty());
+            for uid in unready {
+                let wanted = pod("web-7", uid.rsplit_once('-').unwrap().1, "");
+                let waits = v1::Pod { unschedulable: "0/2 nodes".into(), ready: false, ..wanted };
+                assert_eq!(waits.meta.as_ref().unwrap().uid, uid);
+                lab.see(Body::Pod(waits));
+            }
         }),
         ("it lasted itself", 3, |lab, _| {
             let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;

@@ -34,7 +34,7 @@ impl ActionRules for v1::WithdrawBaseline {
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>) {
         let Some(expect) = &self.expect_baseline else {
             return require(found, 3, false, || {
-                "the order does not say which baseline it takes back".to_owned()
+                "the plan does not say which baseline it takes back".to_owned()
             });
         };
         let host = plan.scope.host().and_then(|agent| snapshot.world.hosts.get(&agent));

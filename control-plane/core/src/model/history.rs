@@ -226,6 +226,17 @@ impl RevisionHistory {
         true
     }
 
+    /// The clock by which this is noted jumped by `by`: every time span stays as long as it was.
+    pub fn clock_jumped(&mut self, by: SignedDuration) {
+        let moved = |at: Timestamp| at.saturating_add(by).unwrap_or(at);
+        if let Some(holding) = &mut self.holding {
+            holding.since = moved(holding.since);
+        }
+        for one in &mut self.revisions {
+            one.came_out_at = one.came_out_at.map(moved);
+        }
+    }
+
     /// What a pod says of its own time, by the cluster's clock: not before its revision was seen to come out.
     pub fn no_earlier(&self, template_hash: &str, since: Timestamp) -> Timestamp {
         let out = self.of(template_hash).and_then(|one| one.came_out_at);

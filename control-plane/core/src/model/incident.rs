@@ -39,9 +39,9 @@ words! {
 words! {
     /// What kind of root cause it is.
     IncidentKind {
-        /// A pod of a Deployment crash-loops.
+        /// A pod crash-loops.
         PodCrashLoop = "pod_crash_loop",
-        /// A Deployment's new revision passed its progress deadline.
+        /// A Deployment's new revision does not get ready, or its pods crash.
         RolloutStuck = "rollout_stuck",
         /// A watched file differs from its baseline.
         FileDrift = "file_drift",

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::incidents::{MAX_OPEN, MAX_OPEN_PER_SCOPE, due};
+use crate::causes;
 use crate::model::Scope;
 use crate::snapshot::Snapshot;
 use crate::world::{MAX_FILES, MAX_OBJECTS};
@@ -22,6 +23,8 @@ pub enum BoundKind {
     DriftedFiles,
     /// Objects of one kind in one cluster.
     Objects,
+    /// Drifted files of one host whose names say that they are there for a moment only.
+    PassingFiles,
 }
 
 impl BoundKind {
@@ -31,6 +34,7 @@ impl BoundKind {
             Self::Incidents => "incidents",
             Self::DriftedFiles => "drifted_files",
             Self::Objects => "objects",
+            Self::PassingFiles => "passing_files",
         }
     }
 }
@@ -57,6 +61,7 @@ pub fn bounds(s: &Snapshot<'_>, now: Timestamp) -> Vec<BoundReached> {
         if facts.files_not_kept > 0 {
             reached.push(files(&s.name_of(&Scope::Host(*agent)), facts.files_not_kept));
         }
+        reached.extend(passing(&s.name_of(&Scope::Host(*agent)), &causes::passing_files(facts, now)));
     }
     for (uid, inventory) in &s.world.clusters {
         let name = s.name_of(&Scope::Cluster(uid.clone()));
@@ -64,6 +69,26 @@ pub fn bounds(s: &Snapshot<'_>, now: Timestamp) -> Vec<BoundReached> {
         reached.extend(cut.filter(|(_, left_out)| *left_out > 0).map(|(kind, n)| objects(&name, kind, n)));
     }
     reached
+}
+
+/// Files that are no incident yet for the name they have. Most that are named.
+const NAMED: usize = 3;
+
+fn passing(place: &str, paths: &[&str]) -> Option<BoundReached> {
+    let hours = u64::try_from(causes::PASSES.as_hours()).unwrap_or(0);
+    let named = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let more = if paths.len() > NAMED { ", ..." } else { "" };
+    let files = if paths.len() == 1 { "1 file" } else { &format!("{} files", paths.len()) };
+    (!paths.is_empty()).then(|| BoundReached {
+        kind: BoundKind::PassingFiles,
+        place: place.to_owned(),
+        bound: hours,
+        left_out: paths.len() as u64,
+        text: format!(
+            "{files} of {place} differ and have names of editors' and package managers' own files ({named}{more}): an \
+             incident only after {hours} h"
+        ),
+    })
 }
 
 /// What was found and is no incident, because there are as many as may be.

@@ -45,8 +45,8 @@ impl Remedy for AcceptBaseline {
         )
     }
 
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::AcceptBaseline(_)).then_some(Footprint { node: None, closes: false })
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
+        matches!(action, Body::AcceptBaseline(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -111,8 +111,8 @@ pub(crate) trait Remedy: Sync {
     fn name(&self) -> &'static str;
     /// Can it help with `incident`?
     fn propose(&self, incident: &Incident, s: &Snapshot<'_>) -> Answer;
-    /// What `order` occupies while it is in flight; `None` for another remedy's order.
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>>;
+    /// What `action` occupies while it is in flight; `None` for another remedy's action.
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>>;
     /// How long its result must hold to count as helped, milliseconds.
     fn verify_ms(&self, settings: &Settings) -> u32;
 }

@@ -98,8 +98,8 @@ impl Remedy for RestoreFile {
         ask_or_say_why_not(incident, drift, s)
     }
 
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::RestoreFile(_)).then_some(Footprint { node: None, closes: false })
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
+        matches!(action, Body::RestoreFile(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

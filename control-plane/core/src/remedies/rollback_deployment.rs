@@ -60,8 +60,8 @@ impl Remedy for RollbackDeployment {
         })
     }
 
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::RollbackDeployment(_)).then_some(Footprint { node: None, closes: false })
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
+        matches!(action, Body::RollbackDeployment(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
@@ -148,7 +148,7 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
 fn is_planned(incident: &Incident, deployment: &Deployment, s: &Snapshot<'_>) -> bool {
     let plan = incident.plan_id.and_then(|id| s.plan(id));
     plan.and_then(|plan| plan.action.body()).is_some_and(|body| match body {
-        Body::RollbackDeployment(order) => to_hex(&order.current_template_hash) == deployment.template_hash,
+        Body::RollbackDeployment(action) => to_hex(&action.current_template_hash) == deployment.template_hash,
         Body::RestartPod(_)
         | Body::RestoreFile(_)
         | Body::AcceptBaseline(_)
@@ -176,7 +176,15 @@ fn choose(deployment: &Deployment, inventory: &Inventory, settings: &Settings, n
     let mut older: Vec<Candidate<'_>> = inventory
         .replica_sets_of(&deployment.meta.uid)
         .filter(|set| set.template_hash != deployment.template_hash && !set.template_hash.is_empty())
-        .map(|set| Candidate { set, standing: inventory.standing(deployment, &set.template_hash, soak, now) })
+        .map(|set| Candidate {
+            set,
+            standing: inventory.standing(deployment, &set.template_hash, soak, now),
+            missing: rollback_report::missing_config_map(
+                &deployment.meta.namespace,
+                &set.template,
+                inventory,
+            ),
+        })
         .collect();
     older.sort_by_key(|c| std::cmp::Reverse((c.set.revision, c.set.meta.name.clone())));
     if older.is_empty() {
@@ -184,13 +192,13 @@ fn choose(deployment: &Deployment, inventory: &Inventory, settings: &Settings, n
             "{name} has no older revision to go back to; the revision itself has to be corrected"
         ));
     }
-    if let Some(best) = older.iter().find(|candidate| candidate.lasted()) {
-        return act(deployment, best, &older);
+    if let Some(best) = older.iter().find(|candidate| candidate.lasted() && candidate.missing.is_none()) {
+        return act(deployment, best, &older, inventory);
     }
     let found: Vec<String> = older.iter().take(MAX_SHOWN).map(Candidate::sentence).collect();
     Answer::Recommend(format!(
-        "no evidence of a good revision of {name}: none of its {} older revisions is known to have lasted for {} s ({}); \
-         choose one by hand",
+        "no evidence of a good revision of {name}: none of its {} older revisions is known to have lasted for {} s and to have \
+         all that it needs ({}); choose one by hand",
         older.len(),
         soak.as_secs(),
         found.join("; ")
@@ -201,6 +209,8 @@ fn choose(deployment: &Deployment, inventory: &Inventory, settings: &Settings, n
 struct Candidate<'a> {
     set: &'a ReplicaSet,
     standing: Standing,
+    /// A ConfigMap that it needs and that is not there: no pod of it would start.
+    missing: Option<String>,
 }
 
 impl Candidate<'_> {
@@ -213,6 +223,13 @@ impl Candidate<'_> {
             | Standing::SeenAvailable
             | Standing::Unknown => false,
         }
+    }
+
+    /// Why it cannot be gone back to, however it stood.
+    fn cannot(&self) -> String {
+        self.missing.as_ref().map_or_else(String::new, |name| {
+            format!(", but ConfigMap {name}, which its pods need, is not there: make it again first")
+        })
     }
 
     fn evidence(&self) -> String {
@@ -250,11 +267,16 @@ impl Candidate<'_> {
             Standing::SeenAvailable => "seen available, for how long is not known".to_owned(),
             Standing::Unknown => "nothing is known of it".to_owned(),
         };
-        format!("revision {}: {why}", self.set.revision)
+        format!("revision {}: {why}{}", self.set.revision, self.cannot())
     }
 }
 
-fn act(deployment: &Deployment, best: &Candidate<'_>, older: &[Candidate<'_>]) -> Answer {
+fn act(
+    deployment: &Deployment,
+    best: &Candidate<'_>,
+    older: &[Candidate<'_>],
+    inventory: &Inventory,
+) -> Answer {
     let to = best.set;
     let name = format!("{}/{}", deployment.meta.namespace, deployment.meta.name);
     let mut ways: Vec<Alternative> = older
@@ -262,11 +284,12 @@ fn act(deployment: &Deployment, best: &Candidate<'_>, older: &[Candidate<'_>]) -
         .take(MAX_SHOWN)
         .map(|c| {
             let chosen = c.set.meta.uid == to.meta.uid;
-            let why = if !chosen && c.lasted() {
-                format!("{}; revision {} is newer", c.evidence(), to.revision)
+            let newer = if !chosen && c.lasted() && c.missing.is_none() {
+                format!("; revision {} is newer", to.revision)
             } else {
-                c.evidence()
+                String::new()
             };
+            let why = format!("{}{}{newer}", c.evidence(), c.cannot());
             Alternative::new(format!("roll back to revision {}", c.set.revision), chosen, why)
         })
         .collect();
@@ -289,7 +312,7 @@ fn act(deployment: &Deployment, best: &Candidate<'_>, older: &[Candidate<'_>]) -
             "roll {name} back from revision {} to revision {}",
             deployment.revision, to.revision
         ),
-        changes: rollback_report::changes(deployment, to),
+        changes: rollback_report::changes(deployment, to, inventory),
         rationale: format!("revision {} is the last good one: {}", to.revision, best.evidence()),
         ways,
     }))

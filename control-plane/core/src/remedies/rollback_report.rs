@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::drift::short;
-use crate::world::{Deployment, ReplicaSet, TemplateFact};
+use crate::world::{ConfigMap, Deployment, Inventory, Object as _, ReplicaSet, TemplateFact};
 
 /// Most differing values shown; the rest is counted.
 const MAX_DIFFERENCES: usize = 40;
 
 /// What a rollback will change, and what it leaves alone.
-pub(super) fn changes(deployment: &Deployment, to: &ReplicaSet) -> Vec<String> {
+pub(super) fn changes(deployment: &Deployment, to: &ReplicaSet, inventory: &Inventory) -> Vec<String> {
     let mut lines = vec![format!("revision: {} -> {}", deployment.revision, to.revision)];
     if deployment.images == to.images {
         lines.push(format!("images: {} (unchanged)", deployment.images.join(", ")));
@@ -22,6 +22,7 @@ pub(super) fn changes(deployment: &Deployment, to: &ReplicaSet) -> Vec<String> {
     lines.extend(differences(now, &to.template));
     lines.push(format!("replicas: {} (unchanged, whatever they are by then)", deployment.desired));
     lines.extend(stays(&to.template));
+    lines.extend(not_known(&to.template, inventory));
     lines.push(comes_back(deployment));
     lines
 }
@@ -89,6 +90,47 @@ fn stays(to: &[TemplateFact]) -> Option<String> {
     let names: Vec<String> = names.into_iter().collect();
     (!names.is_empty())
         .then(|| format!("not rolled back: the content of {}, which stays as it is now", names.join(", ")))
+}
+
+/// The ConfigMaps without which no pod of this template starts, by name: not those that it calls optional.
+fn needed_config_maps(to: &[TemplateFact]) -> BTreeSet<&str> {
+    const ENDS: [&str; 3] = ["configMap.name", "configMapRef.name", "configMapKeyRef.name"];
+    let needed = |fact: &&TemplateFact| {
+        let Some(above) =
+            ENDS.iter().find(|end| fact.path.ends_with(*end)).and(fact.path.strip_suffix("name"))
+        else {
+            return false;
+        };
+        let optional = format!("{above}optional");
+        !fact.value.is_empty() && !to.iter().any(|other| other.path == optional && other.value == "true")
+    };
+    to.iter().filter(needed).map(|fact| fact.value.as_str()).collect()
+}
+
+/// A ConfigMap that a template needs and that is not there. Where ConfigMaps are not listed that is not known.
+pub(super) fn missing_config_map(
+    namespace: &str,
+    to: &[TemplateFact],
+    inventory: &Inventory,
+) -> Option<String> {
+    if !inventory.is_listed(ConfigMap::KIND) {
+        return None;
+    }
+    let is_there = |name: &str| {
+        inventory.config_maps.values().any(|map| map.meta.name == name && map.meta.namespace == namespace)
+    };
+    needed_config_maps(to).into_iter().find(|name| !is_there(name)).map(str::to_owned)
+}
+
+/// What is not known of what the template needs.
+fn not_known(to: &[TemplateFact], inventory: &Inventory) -> Option<String> {
+    let needed: Vec<&str> = needed_config_maps(to).into_iter().collect();
+    (!needed.is_empty() && !inventory.is_listed(ConfigMap::KIND)).then(|| {
+        format!(
+            "not known: whether ConfigMap {} is still there, as ConfigMaps are not listed",
+            needed.join(", ")
+        )
+    })
 }
 
 /// Where the revision that is rolled back would come from again.
@@ -161,6 +203,17 @@ mod tests {
         let line = stays(&to).unwrap();
         assert!(line.contains("ConfigMap settings, Secret keys,"), "{line}");
         assert_eq!(stays(&[]), None);
+    }
+
+    #[test]
+    fn what_a_template_calls_optional_is_not_needed() {
+        let to = [
+            fact("containers[web].envFrom[0].configMapRef.name", "settings", ""),
+            fact("containers[web].envFrom[1].configMapRef.name", "more", ""),
+            fact("containers[web].envFrom[1].configMapRef.optional", "true", ""),
+            fact("volumes[keys].secret.secretName", "keys", ""),
+        ];
+        assert_eq!(needed_config_maps(&to).into_iter().collect::<Vec<_>>(), ["settings"]);
     }
 
     #[test]

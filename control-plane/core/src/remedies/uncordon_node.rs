@@ -74,9 +74,9 @@ impl Remedy for UncordonNode {
         }))
     }
 
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        let Body::UncordonNode(order) = order else { return None };
-        Some(Footprint { node: order.node.as_ref().map(|n| n.name.as_str()), closes: false })
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
+        let Body::UncordonNode(action) = action else { return None };
+        Some(Footprint { node: action.node.as_ref().map(|n| n.name.as_str()), closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

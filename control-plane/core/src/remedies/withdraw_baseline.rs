@@ -43,8 +43,8 @@ impl Remedy for WithdrawBaseline {
         )
     }
 
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        matches!(order, Body::WithdrawBaseline(_)).then_some(Footprint { node: None, closes: false })
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
+        matches!(action, Body::WithdrawBaseline(_)).then_some(Footprint { node: None, closes: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -118,7 +118,7 @@ fn of_job(job: &Job, plan: Option<&Plan>) -> Occupied {
 }
 
 fn footprint(plan: &Plan) -> Option<remedies::Footprint<'_>> {
-    plan.action.body().and_then(|order| remedies::of(order.kind()).footprint(order))
+    plan.action.body().and_then(|action| remedies::of(action.kind()).footprint(action))
 }
 
 fn node(plan: &Plan) -> Node {

@@ -102,14 +102,14 @@ impl Holds {
 
 /// Does the plan hold a node back? One whose action is not known may.
 fn is_one(plan: &Plan) -> bool {
-    let footprint = plan.action.body().and_then(|order| remedies::of(order.kind()).footprint(order));
+    let footprint = plan.action.body().and_then(|action| remedies::of(action.kind()).footprint(action));
     footprint.is_none_or(|footprint| footprint.closes)
 }
 
 /// The node that the plan disturbs.
 fn node(plan: &Plan) -> Option<String> {
-    let order = plan.action.body()?;
-    remedies::of(order.kind()).footprint(order)?.node.map(str::to_owned)
+    let action = plan.action.body()?;
+    remedies::of(action.kind()).footprint(action)?.node.map(str::to_owned)
 }
 
 /// May a plan of an incident in this state go out by itself, now or later?

@@ -141,6 +141,12 @@ impl Lab {
         }
         lab.see(Body::Node(objects::node("node-a")));
         lab.see(Body::Node(objects::node("node-b")));
+        // The pod templates of all Deployments refer to it.
+        lab.see(Body::ConfigMap(objects::config_map(
+            "web-env",
+            "ci",
+            nimbus_protocol::to_micros(at(-90_000)),
+        )));
         for kind in nimbus_protocol::ObjectKind::ALL {
             lab.see(objects::end(kind.as_str(), 1));
         }

@@ -6,10 +6,10 @@ pub(crate) mod objects;
 use jiff::Timestamp;
 use nimbus_protocol::v1;
 
-pub(crate) use nimbus_protocol::action::Body as Order;
+pub(crate) use nimbus_protocol::action::Body as ActionBody;
 
 /// What a job orders.
-pub(crate) fn order_of(job: &v1::Job) -> Option<Order> {
+pub(crate) fn action_of(job: &v1::Job) -> Option<ActionBody> {
     nimbus_protocol::action::decode(&job.action).ok()
 }
 
@@ -49,20 +49,20 @@ pub(crate) fn job(agent: nimbus_protocol::ids::AgentId) -> crate::model::Job {
     }
 }
 
-/// An order of each kind, with the texts set that the planner and the checker look at.
-pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> Order {
+/// An action of each kind, with the texts set that the planner and the checker look at.
+pub(crate) fn example_of(kind: nimbus_protocol::ActionKind) -> ActionBody {
     use nimbus_protocol::ActionKind;
     match kind {
         ActionKind::RestartPod => {
-            Order::RestartPod(v1::RestartPod { node: "node-a".into(), ..Default::default() })
+            ActionBody::RestartPod(v1::RestartPod { node: "node-a".into(), ..Default::default() })
         }
-        ActionKind::RollbackDeployment => Order::RollbackDeployment(v1::RollbackDeployment::default()),
-        ActionKind::RestoreFile => Order::RestoreFile(v1::RestoreFile::default()),
+        ActionKind::RollbackDeployment => ActionBody::RollbackDeployment(v1::RollbackDeployment::default()),
+        ActionKind::RestoreFile => ActionBody::RestoreFile(v1::RestoreFile::default()),
         ActionKind::UncordonNode => {
             let node = v1::Target { name: "node-a".into(), ..Default::default() };
-            Order::UncordonNode(v1::UncordonNode { node: Some(node), ..Default::default() })
+            ActionBody::UncordonNode(v1::UncordonNode { node: Some(node), ..Default::default() })
         }
-        ActionKind::AcceptBaseline => Order::AcceptBaseline(v1::AcceptBaseline::default()),
-        ActionKind::WithdrawBaseline => Order::WithdrawBaseline(v1::WithdrawBaseline::default()),
+        ActionKind::AcceptBaseline => ActionBody::AcceptBaseline(v1::AcceptBaseline::default()),
+        ActionKind::WithdrawBaseline => ActionBody::WithdrawBaseline(v1::WithdrawBaseline::default()),
     }
 }

@@ -91,7 +91,7 @@ fn template(of: &str, revision: u64) -> Vec<v1::TemplateFact> {
         |path: &str, value: String, digest: Vec<u8>| v1::TemplateFact { path: path.into(), value, digest };
     vec![
         fact("containers[app].env[LEVEL].value", String::new(), hash(revision)),
-        fact("containers[app].envFrom[0].configMapRef.name", "settings".into(), Vec::new()),
+        fact("containers[app].envFrom[0].configMapRef.name", "web-env".into(), Vec::new()),
         fact("containers[app].image", format!("shop/{of}:{revision}"), Vec::new()),
     ]
 }
@@ -137,6 +137,7 @@ pub(crate) fn pod(set: &str, suffix: &str, node: &str) -> v1::Pod {
         containers: vec![v1::Container {
             name: "app".into(),
             image: "shop/app:1".into(),
+            image_id: "sha256:1".into(),
             ready: true,
             state: "running".into(),
             ..Default::default()
@@ -144,6 +145,7 @@ pub(crate) fn pod(set: &str, suffix: &str, node: &str) -> v1::Pod {
         facts: Some(v1::PodFacts {
             started_at_us: to_micros(at(-7_200)),
             placement: Some(v1::Placement::default()),
+            references_complete: true,
             ..Default::default()
         }),
         ..Default::default()

@@ -245,6 +245,19 @@ impl World {
         }
     }
 
+    /// The control plane's clock jumped by `by`: how long a revision has held, and how long ago it came out, stays what it was.
+    pub fn clock_jumped(&mut self, by: SignedDuration) {
+        for inventory in self.clusters.values_mut() {
+            inventory.version += 1;
+            // What was heard lies not ahead of what the clock says now; after a jump ahead the next observation says so.
+            inventory.heard_at = inventory.heard_at.map(|at| at.min(at.saturating_add(by).unwrap_or(at)));
+            for (uid, history) in &mut inventory.histories {
+                history.clock_jumped(by);
+                inventory.unstored_histories.insert(uid.clone());
+            }
+        }
+    }
+
     /// The histories that changed since they were last taken, to be stored. Whoever takes them stores them, or gives
     /// them back with [`World::histories_not_stored`].
     pub fn take_unstored_histories(&mut self) -> Vec<RevisionHistory> {

@@ -260,17 +260,7 @@ impl Inventory {
 
     /// Derives who owns what, and which pods want a look, anew: after a listing or from a snapshot.
     pub(super) fn relate(&mut self) {
-        fn metas<T: Object>(table: &Table<T>) -> impl Iterator<Item = &super::meta::Meta> {
-            table.values().map(Object::meta)
-        }
-        let pods = metas(&self.pods).chain(metas(&self.replica_sets));
-        let workloads =
-            metas(&self.deployments).chain(metas(&self.stateful_sets)).chain(metas(&self.daemon_sets));
-        let workloads = workloads
-            .chain(metas(&self.batch_jobs))
-            .chain(metas(&self.pod_events))
-            .chain(metas(&self.config_maps));
-        self.owned = Owned::of(pods.chain(workloads));
+        self.owned = Owned::of(ObjectKind::ALL.iter().flat_map(|kind| self.table(*kind).metas()));
         self.pod_index = PodIndex::of(self.pods.values());
     }
 }

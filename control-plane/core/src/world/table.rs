@@ -102,9 +102,15 @@ pub(super) trait Listed {
     fn is_listed(&self) -> bool;
     /// Objects that were not kept since the last listing began.
     fn not_kept(&self) -> u64;
+    /// Who its objects are, and who owns them.
+    fn metas(&self) -> Box<dyn Iterator<Item = &Meta> + '_>;
 }
 
-impl<T> Listed for Table<T> {
+impl<T: Object> Listed for Table<T> {
+    fn metas(&self) -> Box<dyn Iterator<Item = &Meta> + '_> {
+        Box::new(self.objects.values().map(Object::meta))
+    }
+
     fn begin(&mut self) {
         self.listing.begin();
         self.not_kept = 0;

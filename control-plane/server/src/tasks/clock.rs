@@ -43,6 +43,7 @@ impl Clock {
         if !self.pending.is_zero() {
             let by = self.pending;
             decide(app, "clock", |s, now, _| remediation::jumped(s, by, now)).await?;
+            app.world_clock_jumped(by);
             self.pending = SignedDuration::ZERO;
         }
         Ok(())

@@ -80,6 +80,7 @@ fn pod(name: &str, node: &str, ready: bool, container: v1::Container) -> Body {
         facts: Some(v1::PodFacts {
             started_at_us: now_us() - 3_600_000_000,
             placement: Some(v1::Placement::default()),
+            references_complete: true,
             ..Default::default()
         }),
         ..Default::default()
@@ -90,6 +91,7 @@ pub fn healthy(name: &str, node: &str) -> Body {
     let container = v1::Container {
         name: "app".into(),
         image: "cart:1".into(),
+        image_id: "sha256:1".into(),
         ready: true,
         state: "running".into(),
         ..Default::default()
@@ -101,6 +103,7 @@ pub fn crashing(name: &str, node: &str) -> Body {
     let container = v1::Container {
         name: "app".into(),
         image: "cart:1".into(),
+        image_id: "sha256:1".into(),
         restart_count: 6,
         state: "waiting".into(),
         reason: "CrashLoopBackOff".into(),

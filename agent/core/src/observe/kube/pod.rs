@@ -38,6 +38,8 @@ struct Running {
     image: String,
     ready: bool,
     restart_count: Option<i64>,
+    #[serde(rename = "imageID")]
+    image_id: String,
     state: State,
     last_state: State,
 }
@@ -78,7 +80,8 @@ struct Terminated {
 }
 
 impl Running {
-    fn observe(&self, role: &str) -> v1::Container {
+    /// The container, of which `declared` is what its pod's spec says.
+    fn observe(&self, role: &str, declared: Option<&Declared>) -> v1::Container {
         let (state, reason) = match &self.state {
             State { waiting: Some(w), .. } => ("waiting", w.reason.as_str()),
             State { terminated: Some(t), .. } => ("terminated", t.reason.as_str()),
@@ -99,6 +102,8 @@ impl Running {
             last_started_at_us: micros(last.and_then(|t| t.started_at.as_ref())),
             role: role.to_owned(),
             message: self.state.waiting.as_ref().map(Waiting::message).unwrap_or_default(),
+            image_id: bounded(self.image_id.rsplit_once('@').map_or(self.image_id.as_str(), |(_, id)| id)),
+            probed: declared.is_some_and(Declared::is_probed),
         }
     }
 
@@ -148,12 +153,14 @@ impl SlimPod {
             image: d.image.clone(),
             ..Default::default()
         });
-        let role = |name: &str| {
-            let declared = self.spec.init_containers.iter().flatten().find(|d| d.name == name);
-            if declared.is_some_and(Declared::stays) { "sidecar" } else { "init" }
-        };
-        let init = init.map(|status| status.observe(role(&status.name)));
-        init.chain(said.iter().map(|status| status.observe(""))).chain(silent).collect()
+        let declared = |name: &str| self.spec.containers.iter().find(|d| d.name == name);
+        let init = init.map(|status| {
+            let declared = self.spec.init_containers.iter().flatten().find(|d| d.name == status.name);
+            let stays = declared.is_some_and(Declared::stays);
+            status.observe(if stays { "sidecar" } else { "init" }, declared)
+        });
+        let said = said.iter().map(|status| status.observe("", declared(&status.name)));
+        init.chain(said).chain(silent).collect()
     }
 
     fn facts(&self) -> v1::PodFacts {
@@ -162,6 +169,7 @@ impl SlimPod {
         let debuggers = debuggers.filter(|c| c.state.running.is_some());
         let debuggers = debuggers.map(|c| format!("the ephemeral container {} runs in it", bounded(&c.name)));
         let references = self.spec.references();
+        let references_complete = references.config_maps.len().max(references.secrets.len()) <= MOST;
         v1::PodFacts {
             started_at_us: micros(self.status.start_time.as_ref()),
             do_not_disturb: self.metadata.do_not_disturb().into_iter().chain(debuggers).take(MOST).collect(),
@@ -169,6 +177,7 @@ impl SlimPod {
             placement: Some(self.spec.placement()),
             config_maps: references.config_maps.into_iter().take(MOST).collect(),
             secrets: references.secrets.into_iter().take(MOST).collect(),
+            references_complete,
         }
     }
 }

@@ -99,6 +99,8 @@ pub(super) struct Declared {
     pub(super) restart_policy: String,
     pub(super) resources: Resources,
     pub(super) ports: Option<Vec<Port>>,
+    liveness_probe: Option<Nothing>,
+    startup_probe: Option<Nothing>,
     env: Option<Vec<Variable>>,
     env_from: Option<Vec<Source>>,
 }
@@ -235,6 +237,11 @@ struct Claim {
 }
 
 impl Declared {
+    /// May the kubelet end it because a probe fails?
+    pub(super) fn is_probed(&self) -> bool {
+        self.liveness_probe.is_some() || self.startup_probe.is_some()
+    }
+
     /// An init container that runs beside the others, as a sidecar does.
     pub(super) fn stays(&self) -> bool {
         self.restart_policy == "Always"

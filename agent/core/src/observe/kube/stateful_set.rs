@@ -20,7 +20,14 @@ pub struct SlimStatefulSet {
 struct Spec {
     replicas: Option<i64>,
     update_strategy: Strategy,
+    ordinals: Ordinals,
     template: Template,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Ordinals {
+    start: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -28,6 +35,14 @@ struct Spec {
 struct Strategy {
     #[serde(rename = "type")]
     of: String,
+    #[serde(rename = "rollingUpdate")]
+    rolling: Option<Rolling>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct Rolling {
+    partition: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -71,6 +86,10 @@ impl Slim for SlimStatefulSet {
             images: spec.template.images.clone(),
             manager,
             manager_evidence,
+            partition: Some(count(
+                spec.update_strategy.rolling.as_ref().and_then(|rolling| rolling.partition),
+            )),
+            first_ordinal: count(spec.ordinals.start),
         })
     }
 }

@@ -318,7 +318,14 @@ fn the_config_maps_and_secrets_that_a_pod_refers_to_are_named_once_each() {
     let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
     assert_eq!(facts.config_maps, ["flags", "more", "settings"]);
     assert_eq!(facts.secrets, ["keys", "other", "tls", "token"]);
+    assert!(facts.references_complete);
     assert!(!bytes(body).windows(SECRET.len()).any(|w| w == SECRET.as_bytes()));
+    // Where there are too many it is said that these are not all.
+    let many = (0..40).map(|n| json!({"name": format!("v{n}"), "configMap": {"name": format!("map-{n}")}}));
+    object["spec"]["volumes"] = many.collect();
+    let body = of::<SlimPod>(&object);
+    let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
+    assert!(facts.config_maps.len() == 32 && !facts.references_complete);
 }
 
 #[test]

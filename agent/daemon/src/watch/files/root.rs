@@ -190,7 +190,14 @@ impl Root {
                 changed.extend(others.into_iter().filter(|path| !known.contains(path)));
                 self.report(&changed, emit);
             }
-            Err(problem) => self.problem = Some(problem),
+            Err(problem) => {
+                self.problem = Some(problem);
+                if self.astray {
+                    // What drifted before cannot be put back now, and whoever is asked for it has to hear that.
+                    let others = self.with_another_outlook();
+                    self.report(&others, emit);
+                }
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use nimbus_protocol::v1::{self, observation::Body};
 use super::*;
 use crate::approval::Decision;
 use crate::model::*;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 fn restart_now(lab: &Lab, set: &str, n: &str, restarts: u32) -> v1::Pod {
     let mut pod = crashing(pod(set, n, "node-a"), restarts);
@@ -65,8 +65,8 @@ fn plan_in_force(lab: &Lab) -> &Plan {
 }
 
 fn to_revision(plan: &Plan) -> u64 {
-    let Some(Order::RollbackDeployment(order)) = plan.action.body() else { panic!("{plan:?}") };
-    order.to_revision
+    let Some(ActionBody::RollbackDeployment(action)) = plan.action.body() else { panic!("{plan:?}") };
+    action.to_revision
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_complete_rollout_whose_pods_crash_is_one_incident_and_is_rolled_back_after_
     crashes(&mut lab, 2, 5);
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
-    assert!(matches!(order_of(&jobs[0]), Some(Order::RollbackDeployment(_))), "{jobs:?}");
+    assert!(matches!(action_of(&jobs[0]), Some(ActionBody::RollbackDeployment(_))), "{jobs:?}");
     assert_eq!(jobs.len(), 1);
 }
 
@@ -249,6 +249,6 @@ fn an_older_agent_is_asked_as_it_understands() {
     let mut lab = stuck_rollout();
     lab.see(Body::Deployment(v1::Deployment { strategy: String::new(), ..stuck("web", 3, 7) }));
     lab.settle();
-    let Some(Order::RollbackDeployment(order)) = plan_in_force(&lab).action.body() else { panic!() };
-    assert_eq!(order.generation, 7);
+    let Some(ActionBody::RollbackDeployment(action)) = plan_in_force(&lab).action.body() else { panic!() };
+    assert_eq!(action.generation, 7);
 }

@@ -116,3 +116,25 @@ fn an_agents_hour_is_not_full_for_years() {
     lab.decide("operator", Decision::Approve, "").unwrap();
     assert_eq!(lab.settle().len(), 1, "how long ago the first one was is not known; the agent knows");
 }
+
+#[test]
+fn a_jump_is_no_time_in_which_a_revision_lasted() {
+    for by in [SignedDuration::from_mins(20), TWO_YEARS, -TWO_YEARS] {
+        let mut lab = Lab::new();
+        lab.deploy("web", 3, 6);
+        let held = |lab: &Lab| {
+            let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
+            lab.now.duration_since(history.holding.as_ref().unwrap().since)
+        };
+        let before = held(&lab);
+        jump(&mut lab, by);
+        lab.world.clock_jumped(by);
+        assert_eq!(held(&lab), before, "{by}");
+        lab.world.take_unstored_histories();
+        let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
+        assert!(
+            history.revisions.iter().all(|one| i128::from(one.held_ms) <= before.as_millis().max(0)),
+            "{by}"
+        );
+    }
+}

@@ -5,7 +5,7 @@ use nimbus_protocol::v1::job_report::Phase;
 use super::*;
 use crate::approval::Decision;
 use crate::model::*;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 fn cordoned(lab: &mut Lab, by: &str) {
     lab.see(Body::Node(v1::Node { unschedulable: true, cordoned_by: by.into(), ..node("node-a") }));
@@ -42,8 +42,8 @@ fn a_cordon_that_outlived_its_job_is_opened_after_approval() {
     assert_eq!(lab.open(IncidentKind::StaleCordon).state, IncidentState::WaitingApproval);
     lab.decide("operator", Decision::Approve, "").unwrap();
     let opened = lab.settle().remove(0);
-    let Some(Order::UncordonNode(order)) = order_of(&opened) else { panic!("{opened:?}") };
-    assert_eq!((order.node.unwrap().name, order.cordoned_by), ("node-a".into(), job.job_id));
+    let Some(ActionBody::UncordonNode(action)) = action_of(&opened) else { panic!("{opened:?}") };
+    assert_eq!((action.node.unwrap().name, action.cordoned_by), ("node-a".into(), job.job_id));
     lab.apply(&opened);
     lab.see(Body::Node(node("node-a")));
     lab.report(&opened, Phase::Succeeded, "", "");

@@ -5,7 +5,7 @@ use nimbus_protocol::v1::{self, job_report::Phase, observation::Body};
 use super::*;
 use crate::model::*;
 use crate::testing::at;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 /// The old pod goes; its replacement is ready, or crash-loops as well.
 fn replace(lab: &mut Lab, old: &str, new: &str, well: bool) {
@@ -20,10 +20,10 @@ fn a_crash_looping_pod_is_replaced_elsewhere_and_the_incident_ends_with_evidence
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
     let job = &jobs[0];
-    let Some(Order::RestartPod(order)) = order_of(job) else { panic!("{job:?}") };
-    assert_eq!(order.pod.as_ref().unwrap().uid, "pod-web-1-0");
-    assert_eq!(order.owner.as_ref().unwrap().name, "web-1");
-    assert_eq!((order.node.as_str(), order.avoid_node, order.min_restarts), ("node-a", true, 3));
+    let Some(ActionBody::RestartPod(action)) = action_of(job) else { panic!("{job:?}") };
+    assert_eq!(action.pod.as_ref().unwrap().uid, "pod-web-1-0");
+    assert_eq!(action.owner.as_ref().unwrap().name, "web-1");
+    assert_eq!((action.node.as_str(), action.avoid_node, action.min_restarts), ("node-a", true, 3));
     assert_eq!((job.epoch, job.cluster_uid.as_str()), (7, CLUSTER));
     assert_eq!(job.approvals[0].by, "policy:pod_crash_loop");
     assert_eq!(job.approvals[0].plan_digest, job.plan_digest);
@@ -85,8 +85,8 @@ fn with_no_other_node_it_is_a_fresh_start_on_the_same_one() {
     let mut lab = crash_loop();
     lab.see(Body::Node(v1::Node { ready: "Unknown".into(), ..node("node-b") }));
     let jobs = lab.settle();
-    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!() };
-    assert!(!order.avoid_node);
+    let Some(ActionBody::RestartPod(action)) = action_of(&jobs[0]) else { panic!() };
+    assert!(!action.avoid_node);
     let plan = lab.plans.values().next().unwrap();
     assert!(plan.doc.rationale.contains("no other node is promised"), "{}", plan.doc.rationale);
 }
@@ -106,8 +106,8 @@ fn a_control_plane_node_is_not_closed_for_it() {
     let mut lab = crash_loop();
     lab.see(Body::Node(v1::Node { control_plane: true, ..node("node-a") }));
     let jobs = lab.settle();
-    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!() };
-    assert!(!order.avoid_node);
+    let Some(ActionBody::RestartPod(action)) = action_of(&jobs[0]) else { panic!() };
+    assert!(!action.avoid_node);
 }
 
 #[test]
@@ -235,8 +235,8 @@ fn a_job_that_succeeded_is_not_believed_against_the_world() {
     assert!(incident.reason.contains("1 of 2 pods"), "{}", incident.reason);
     lab.pass(30);
     let next = lab.settle();
-    let Some(Order::RestartPod(order)) = order_of(&next[0]) else { panic!() };
-    assert_eq!(order.pod.as_ref().unwrap().uid, "pod-web-1-1", "the other pod is next");
+    let Some(ActionBody::RestartPod(action)) = action_of(&next[0]) else { panic!() };
+    assert_eq!(action.pod.as_ref().unwrap().uid, "pod-web-1-1", "the other pod is next");
 }
 
 #[test]
@@ -284,9 +284,11 @@ fn while_one_job_closes_a_node_no_other_one_is_closed() {
     assert!(lab.settle().is_empty());
     let waits = lab.incidents.values().find(|i| i.doc.state == IncidentState::Open).unwrap();
     assert!(waits.doc.reason.contains("one node of a cluster"), "{}", waits.doc.reason);
-    let Some(Order::RestartPod(order)) = order_of(first) else { panic!("{first:?}") };
+    let Some(ActionBody::RestartPod(action)) = action_of(first) else { panic!("{first:?}") };
     lab.report(first, Phase::Failed, "failed", "no replacement became ready");
     lab.pass(1);
-    let Some(Order::RestartPod(next)) = lab.settle().first().and_then(order_of) else { panic!("no job") };
-    assert_ne!(order.node, next.node);
+    let Some(ActionBody::RestartPod(next)) = lab.settle().first().and_then(action_of) else {
+        panic!("no job")
+    };
+    assert_ne!(action.node, next.node);
 }

@@ -7,7 +7,7 @@ use crate::approval::Decision;
 use crate::model::*;
 use crate::remediation::{self, DecideError};
 use crate::testing::lab::agent_id;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 const PATH: &str = "/srv/etc/app.conf";
 
@@ -39,10 +39,10 @@ fn a_changed_file_is_put_back_after_approval() {
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
     assert_eq!(jobs[0].cluster_uid, "");
-    let Some(Order::RestoreFile(order)) = order_of(&jobs[0]) else { panic!() };
-    assert_eq!((order.root.as_str(), order.path.as_str()), ("/srv/etc", PATH));
-    assert_eq!(order.expect_current.as_ref().unwrap().sha256, vec![2; 32]);
-    assert_eq!(order.restore_to.as_ref().unwrap().mode, 0o640);
+    let Some(ActionBody::RestoreFile(action)) = action_of(&jobs[0]) else { panic!() };
+    assert_eq!((action.root.as_str(), action.path.as_str()), ("/srv/etc", PATH));
+    assert_eq!(action.expect_current.as_ref().unwrap().sha256, vec![2; 32]);
+    assert_eq!(action.restore_to.as_ref().unwrap().mode, 0o640);
     lab.apply(&jobs[0]);
     as_accepted(&mut lab);
     lab.report(&jobs[0], Phase::Succeeded, "", "");
@@ -75,8 +75,8 @@ fn a_person_accepts_the_present_state_as_the_baseline() {
     assert_eq!(accept(&mut lab, "operator"), Ok(false), "the same again changes nothing");
     assert_eq!(lab.live_approvals(), 0, "putting it back is no longer asked");
     let jobs = lab.settle();
-    let Some(Order::AcceptBaseline(order)) = order_of(&jobs[0]) else { panic!() };
-    assert_eq!(order.expect_current.as_ref().unwrap().mode, 0o666);
+    let Some(ActionBody::AcceptBaseline(action)) = action_of(&jobs[0]) else { panic!() };
+    assert_eq!(action.expect_current.as_ref().unwrap().mode, 0o666);
     assert_eq!(jobs[0].requested_by, "operator");
     assert!(jobs[0].approvals.is_empty(), "an agent refuses an approval by whoever asked");
     assert!(accept(&mut lab, "operator").unwrap_err().to_string().contains("being worked on"));
@@ -185,7 +185,7 @@ fn a_persons_command_is_not_held_by_what_was_tried_before() {
     lab.settle();
     assert_eq!(lab.open(IncidentKind::FileDrift).state, IncidentState::Escalated, "a person has to look");
     assert_eq!(accept(&mut lab, "operator"), Ok(true));
-    assert!(matches!(lab.settle().first().and_then(order_of), Some(Order::AcceptBaseline(_))));
+    assert!(matches!(lab.settle().first().and_then(action_of), Some(ActionBody::AcceptBaseline(_))));
 }
 
 #[test]

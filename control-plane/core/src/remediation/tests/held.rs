@@ -9,11 +9,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::*;
 use crate::remediation;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 fn restart_of(job: &v1::Job) -> v1::RestartPod {
-    match order_of(job) {
-        Some(Order::RestartPod(order)) => order,
+    match action_of(job) {
+        Some(ActionBody::RestartPod(action)) => action,
         other => panic!("{other:?}"),
     }
 }
@@ -52,23 +52,23 @@ fn pods_broken_before_enabling_hold_one_node_at_a_time() {
         for _ in 0..count {
             let jobs = lab.settle();
             let [job] = &jobs[..] else { panic!("expected one job, found {}", jobs.len()) };
-            let order = restart_of(job);
-            assert!(order.avoid_node && done.insert(order.node.clone()));
+            let action = restart_of(job);
+            assert!(action.avoid_node && done.insert(action.node.clone()));
             let waits =
                 lab.incidents.values().filter(|i| i.doc.reason.contains("one node of a cluster")).count();
             assert_eq!(waits, count - done.len(), "the others say why they wait");
             // Held, and seen so; then let go, and its replacement is well.
             lab.apply(job);
-            lab.see(Body::Node(held_node(&order.node, &job.job_id)));
+            lab.see(Body::Node(held_node(&action.node, &job.job_id)));
             assert!(lab.settle().is_empty());
-            let old = order.pod.unwrap();
+            let old = action.pod.unwrap();
             lab.see(gone("Pod", &old.uid));
-            let set = order.owner.unwrap().name;
+            let set = action.owner.unwrap().name;
             let fresh = fresh(&lab, &set, "r", "node-b");
             lab.see(Body::Pod(fresh));
             lab.report(job, Phase::Succeeded, "", "");
             assert!(lab.settle().is_empty(), "it is still seen held");
-            lab.see(Body::Node(node(&order.node)));
+            lab.see(Body::Node(node(&action.node)));
         }
     }
 }
@@ -199,22 +199,22 @@ impl Truth {
     /// one is held it believes: that is the control plane's to know.
     fn work(&mut self, lab: &mut Lab, nth: usize, step: u8) {
         let Some(job) = lab.jobs.values().nth(nth).map(|job| job.doc.clone()) else { return };
-        let order = lab.plan_of(&job).action.body().cloned();
-        let Some(Order::RestartPod(order)) = order else { return };
+        let action = lab.plan_of(&job).action.body().cloned();
+        let Some(ActionBody::RestartPod(action)) = action else { return };
         let id = job.id.to_string();
         let signed = v1::Job { job_id: id.clone(), agent_id: job.agent_id.to_string(), ..Default::default() };
         let taken = job.state == JobState::Running;
         match step {
             0 => _ = lab.report(&signed, Phase::Accepted, "", ""),
             // It begins in time, and its taint stays no longer than it may.
-            1 if taken && order.avoid_node && self.others_open(&order.node) == 0 => {
+            1 if taken && action.avoid_node && self.others_open(&action.node) == 0 => {
                 let reason = "expected another node that takes its pod, found none";
                 lab.report(&signed, Phase::Refused, "precondition_failed", reason);
             }
-            1 if taken && order.avoid_node && job.applied_at.is_none() && lab.now < job.expires_at => {
+            1 if taken && action.avoid_node && job.applied_at.is_none() && lab.now < job.expires_at => {
                 let used = i64::from(lab.settings.act_ms) / 1_000 * 2 + 30;
                 let until = lab.now + jiff::SignedDuration::from_secs(used);
-                self.held.insert(order.node, (id, until));
+                self.held.insert(action.node, (id, until));
                 lab.report(&signed, Phase::Applied, "", "");
             }
             2 if taken => {
@@ -282,11 +282,11 @@ proptest! {
             }
             // What is lost after an order went out is the agent's to read; the control plane knows of another one before.
             for job in lab.settle() {
-                let order = restart_of(&job);
+                let action = restart_of(&job);
                 let known = lab.snapshot();
                 let inventory = known.inventory(&Scope::Cluster(CLUSTER.into())).unwrap();
-                let others = inventory.nodes.values().filter(|n| n.meta.name != order.node && n.is_open());
-                prop_assert!(!order.avoid_node || others.count() > 0, "{order:?}");
+                let others = inventory.nodes.values().filter(|n| n.meta.name != action.node && n.is_open());
+                prop_assert!(!action.avoid_node || others.count() > 0, "{action:?}");
             }
         }
     }

@@ -5,7 +5,7 @@ use nimbus_protocol::{to_micros, v1};
 
 use super::*;
 use crate::model::*;
-use crate::testing::{Order, at, order_of};
+use crate::testing::{ActionBody, action_of, at};
 
 fn facts(pod: &mut v1::Pod) -> &mut v1::PodFacts {
     pod.facts.as_mut().unwrap()
@@ -35,8 +35,8 @@ fn is_left_alone(mut lab: Lab, words: &[&str]) -> Lab {
 fn ordered(lab: &mut Lab) -> v1::RestartPod {
     let jobs = lab.settle();
     let [job] = &jobs[..] else { panic!("expected one job: {:#?}", lab.incidents) };
-    let Some(Order::RestartPod(order)) = order_of(job) else { panic!("{job:?}") };
-    order
+    let Some(ActionBody::RestartPod(action)) = action_of(job) else { panic!("{job:?}") };
+    action
 }
 
 fn plan(lab: &Lab) -> &Plan {
@@ -180,9 +180,12 @@ fn while_what_the_pods_refer_to_was_just_written_no_node_is_suspect() {
     };
     let (held, why) = lone(-60);
     assert!(!held && why.contains("written by kubectl-edit"), "{why}");
-    for long_ago_or_by_a_wrong_clock in [-7_200, 63_072_000] {
-        let (held, why) = lone(long_ago_or_by_a_wrong_clock);
-        assert!(held, "{why}");
+    // The other one started two hours ago: what was written hours before is what it read, too.
+    let (held, why) = lone(-5 * 3_600);
+    assert!(held, "{why}");
+    for written_since_or_by_a_wrong_clock in [-7_200, -3_600, 63_072_000] {
+        let (held, why) = lone(written_since_or_by_a_wrong_clock);
+        assert!(!held && why.contains("may only not have read it"), "{why}");
     }
     // Where ConfigMaps are not listed it is not known.
     let mut lab = refers_to_settings(-7_200);
@@ -190,6 +193,52 @@ fn while_what_the_pods_refer_to_was_just_written_no_node_is_suspect() {
     lab.see(begin("ConfigMap", 1));
     assert!(!ordered(&mut lab).avoid_node);
     assert!(plan(&lab).rationale.contains("is not known"), "{}", plan(&lab).rationale);
+}
+
+#[test]
+fn where_it_is_not_known_whether_what_a_pod_refers_to_was_written_no_node_is_suspect() {
+    type Change = fn(&mut v1::PodFacts);
+    let table: [(Change, &str); 3] = [
+        (|facts| facts.secrets = vec!["keys".into()], "Secret keys"),
+        (|facts| facts.references_complete = false, "not all ConfigMaps and Secrets"),
+        (
+            |facts| (facts.references_complete, facts.config_maps) = (false, vec!["settings".into()]),
+            "not all",
+        ),
+    ];
+    for (change, why) in table {
+        let mut lab = crashing_with(|pod| change(facts(pod)));
+        lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+        assert!(!ordered(&mut lab).avoid_node, "{why}");
+        assert!(plan(&lab).rationale.contains(why), "{}", plan(&lab).rationale);
+    }
+}
+
+#[test]
+fn where_the_name_of_an_image_stands_for_another_one_the_node_is_not_suspect() {
+    let with = |id: &str| {
+        let mut lab = crash_loop();
+        let mut other = pod("web-1", "1", "node-b");
+        other.containers[0].image_id = id.into();
+        lab.see(Body::Pod(other));
+        (ordered(&mut lab).avoid_node, plan(&lab).rationale.clone())
+    };
+    let (held, why) = with("sha256:2");
+    assert!(!held && why.contains("what the name stands for changed"), "{why}");
+    let (held, why) = with("");
+    assert!(!held && why.contains("is not known"), "{why}");
+    let (held, why) = with("sha256:1");
+    assert!(held, "{why}");
+}
+
+#[test]
+fn a_container_that_a_probe_may_have_ended_is_not_said_to_finish() {
+    let lab = crashing_with(|pod| {
+        let container = &mut pod.containers[0];
+        (container.last_exit_code, container.last_reason) = (0, "Completed".into());
+        container.probed = true;
+    });
+    is_left_alone(lab, &["liveness or startup probe", "Unhealthy"]);
 }
 
 #[test]
@@ -220,8 +269,8 @@ fn where_some_fail_on_several_nodes_one_eviction_is_the_probe_and_no_node_is_hel
     lab.see(Body::Pod(pod("web-1", "2", "node-c")));
     lab.see(Body::Deployment(deployment("web", 3, 1)));
     let jobs = lab.settle();
-    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!() };
-    assert!(jobs.len() == 1 && !order.avoid_node);
+    let Some(ActionBody::RestartPod(action)) = action_of(&jobs[0]) else { panic!() };
+    assert!(jobs.len() == 1 && !action.avoid_node);
     lab.apply(&jobs[0]);
     lab.report(&jobs[0], Phase::Failed, "", "the replacement crash-loops");
     lab.pass(60);

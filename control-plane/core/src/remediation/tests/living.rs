@@ -151,3 +151,47 @@ fn a_plain_file_is_asked_for_as_ever_beside_all_of_them() {
     lab.settle();
     assert_eq!((lab.incidents.len(), lab.live_approvals()), (3, 3));
 }
+
+#[test]
+fn what_is_left_out_for_an_hour_is_told_in_the_status() {
+    let mut lab = Lab::new();
+    for name in [".app.conf.swp", "4913", "sedXy3kQ1", ".app.conf.k3Jd9Q"] {
+        added(&mut lab, &format!("/srv/etc/{name}"));
+    }
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+    let told = remediation::bounds(&lab.snapshot(), lab.now);
+    assert_eq!((told.len(), told[0].kind, told[0].left_out), (1, remediation::BoundKind::PassingFiles, 4));
+    assert!(
+        told[0].text.contains("/srv/etc/.app.conf.k3Jd9Q") && told[0].text.contains("..."),
+        "{}",
+        told[0].text
+    );
+}
+
+#[test]
+fn directories_that_were_added_below_each_other_are_one_incident() {
+    let mut lab = Lab::new();
+    let directory = |lab: &mut Lab, path: &str| {
+        see(lab, path, file_state("absent", 0, 0), file_state("directory", 0o755, 0));
+    };
+    for path in ["/srv/etc/n1", "/srv/etc/n1/n2", "/srv/etc/n1/n2/n3", "/srv/etc/other"] {
+        directory(&mut lab, path);
+    }
+    added(&mut lab, "/srv/etc/n1/n2/app.conf");
+    lab.settle();
+    let all = open(&lab);
+    let mut paths: Vec<&str> = all.iter().map(|incident| incident.object.name()).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        ["/srv/etc/n1", "/srv/etc/n1/n2/app.conf", "/srv/etc/other"],
+        "a file is asked for by itself"
+    );
+    let top = all.iter().find(|incident| incident.object.name() == "/srv/etc/n1").unwrap();
+    assert!(
+        top.evidence.iter().any(|line| line == "belongs to it: /srv/etc/n1/n2/n3 was added"),
+        "{:?}",
+        top.evidence
+    );
+}

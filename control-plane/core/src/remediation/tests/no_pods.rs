@@ -196,3 +196,21 @@ fn a_surge_that_waits_for_a_moment_is_nothing_and_one_that_stays_is_told() {
     lab.pass(30);
     recommends(&mut lab, "exceeded quota");
 }
+
+#[test]
+fn a_pod_template_that_cannot_run_is_not_innocent_for_the_kubelets_refusal() {
+    let refused = |message: &str| {
+        let mut lab = without_a_pod(|_| ());
+        let mut pod = crashing(pod("web-7", "0", "node-a"), 0);
+        pod.containers[0].reason = "CreateContainerConfigError".into();
+        pod.containers[0].message = message.into();
+        lab.see(Body::Pod(pod));
+        lab
+    };
+    let mut lab = refused("container has runAsNonRoot and image will run as root");
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    for missing in ["secret \"keys\" not found", "couldn't find key URL in ConfigMap shop/settings", ""] {
+        recommends(&mut refused(missing), "CreateContainerConfigError");
+    }
+}

@@ -12,7 +12,7 @@ use crate::check;
 use crate::model::*;
 use crate::remediation;
 use crate::remedies::NIMBUS;
-use crate::testing::Order;
+use crate::testing::ActionBody;
 use crate::testing::lab::agent_id;
 
 const OWNERS: [&str; 4] = ["a", "b", "c", "d"];
@@ -179,7 +179,7 @@ fn caps_hold(lab: &Lab) {
         *owners.entry(subject).or_default() += 1;
         *spaces.entry(job.object.namespace().to_owned()).or_default() +=
             u32::from(job.scope.cluster_uid().is_some());
-        if let Some(Order::RestartPod(v1::RestartPod { node, .. })) = lab.plan_of(job).action.body() {
+        if let Some(ActionBody::RestartPod(v1::RestartPod { node, .. })) = lab.plan_of(job).action.body() {
             *nodes.entry(node.clone()).or_default() += 1;
         }
     }
@@ -216,11 +216,15 @@ fn work(lab: &mut Lab) {
         let enabled = lab.clusters[CLUSTER].doc.mode == Mode::Act;
         for job in lab.dispatch() {
             let in_cluster = !job.cluster_uid.is_empty();
-            let is_known = match crate::testing::order_of(&job) {
-                Some(Order::RestartPod(_)) => all,
-                Some(Order::RollbackDeployment(_)) => rollout,
-                Some(Order::UncordonNode(_)) => nodes,
-                Some(Order::RestoreFile(_) | Order::AcceptBaseline(_) | Order::WithdrawBaseline(_)) => true,
+            let is_known = match crate::testing::action_of(&job) {
+                Some(ActionBody::RestartPod(_)) => all,
+                Some(ActionBody::RollbackDeployment(_)) => rollout,
+                Some(ActionBody::UncordonNode(_)) => nodes,
+                Some(
+                    ActionBody::RestoreFile(_)
+                    | ActionBody::AcceptBaseline(_)
+                    | ActionBody::WithdrawBaseline(_),
+                ) => true,
                 None => false,
             };
             assert!(is_known && (!in_cluster || enabled), "{job:?}");
@@ -279,16 +283,16 @@ proptest! {
         let plan = lab.plans.values().next().unwrap().doc.clone();
         prop_assert_eq!(check::check(&plan, &lab.snapshot(), lab.now), []);
         let mut other = plan.clone();
-        let Some(Order::RestartPod(mut order)) = other.action.body().cloned() else { unreachable!() };
+        let Some(ActionBody::RestartPod(mut action)) = other.action.body().cloned() else { unreachable!() };
         match which {
-            0 => order.pod.as_mut().unwrap().uid.push('x'),
-            1 => order.owner.as_mut().unwrap().uid.push('x'),
-            2 => order.node.push('x'),
-            3 => order.avoid_node = !order.avoid_node,
-            4 => order.container.push('x'),
-            _ => order.min_restarts += 1,
+            0 => action.pod.as_mut().unwrap().uid.push('x'),
+            1 => action.owner.as_mut().unwrap().uid.push('x'),
+            2 => action.node.push('x'),
+            3 => action.avoid_node = !action.avoid_node,
+            4 => action.container.push('x'),
+            _ => action.min_restarts += 1,
         }
-        other.action = Order::RestartPod(order).into();
+        other.action = ActionBody::RestartPod(action).into();
         prop_assert_ne!(other.computed_digest(), plan.digest.clone());
         let found = check::check(&other, &lab.snapshot(), lab.now);
         prop_assert!(found.iter().any(|v| v.invariant == 2), "{:?}", found);

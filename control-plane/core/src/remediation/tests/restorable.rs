@@ -8,7 +8,7 @@ use crate::approval::Decision;
 use crate::check;
 use crate::model::*;
 use crate::remediation;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 const PATH: &str = "/srv/etc/app.conf";
 
@@ -82,7 +82,7 @@ fn once_it_is_out_of_the_way_a_person_is_asked_once() {
     }
     assert_eq!((lab.approvals.len(), lab.live_approvals()), (1, 1));
     lab.decide("operator", Decision::Approve, "").unwrap();
-    assert!(matches!(lab.settle().first().and_then(order_of), Some(Order::RestoreFile(_))));
+    assert!(matches!(lab.settle().first().and_then(action_of), Some(ActionBody::RestoreFile(_))));
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn an_agent_that_does_not_say_is_asked_as_ever() {
     assert_eq!(lab.live_approvals(), 1);
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
-    let Some(Order::RestoreFile(order)) = order_of(&jobs[0]) else { panic!() };
-    let facts = order.expect_current.as_ref().unwrap();
+    let Some(ActionBody::RestoreFile(action)) = action_of(&jobs[0]) else { panic!() };
+    let facts = action.expect_current.as_ref().unwrap();
     assert!(facts.attributes_sha256.is_empty(), "an older agent would refuse a field that it does not know");
 }
 
@@ -143,9 +143,9 @@ fn a_difference_of_attributes_alone_is_a_drift_that_is_shown_and_put_back() {
     assert!(changes.iter().any(|change| change == line), "{changes:?}");
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
-    let Some(Order::RestoreFile(order)) = order_of(&jobs[0]) else { panic!() };
-    assert_eq!(order.restore_to.as_ref().unwrap().attributes_sha256, vec![1; 32]);
-    assert_eq!(order.expect_current.as_ref().unwrap().attributes_sha256, vec![2; 32]);
+    let Some(ActionBody::RestoreFile(action)) = action_of(&jobs[0]) else { panic!() };
+    assert_eq!(action.restore_to.as_ref().unwrap().attributes_sha256, vec![1; 32]);
+    assert_eq!(action.expect_current.as_ref().unwrap().attributes_sha256, vec![2; 32]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::*;
 use crate::approval::Decision;
 use crate::model::*;
 use crate::remediation::DecideError;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 /// Revision 6 is back, under the number 8.
 fn rolled_back(lab: &mut Lab) {
@@ -83,7 +83,7 @@ fn a_bad_revision_waits_for_a_word_is_rolled_back_and_verified() {
             "template containers[app].env[LEVEL].value: differs (value not shown)",
             "template containers[app].image: shop/web:7 -> shop/web:6",
             "replicas: 3 (unchanged, whatever they are by then)",
-            "not rolled back: the content of ConfigMap settings, which stays as it is now",
+            "not rolled back: the content of ConfigMap web-env, which stays as it is now",
             "comes back: the pod template was last written by kubectl-client-side-apply; its next apply or sync of the \
              same source brings revision 7 back until it is corrected there",
         ]
@@ -96,10 +96,10 @@ fn a_bad_revision_waits_for_a_word_is_rolled_back_and_verified() {
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
     let job = &jobs[0];
-    let Some(Order::RollbackDeployment(order)) = order_of(job) else { panic!("{job:?}") };
-    assert_eq!((order.generation, order.to_revision), (0, 6), "the number of pods is not bound");
-    assert_eq!((&order.current_template_hash, &order.to_template_hash), (&hash(7), &hash(6)));
-    assert_eq!(order.to_replica_set.as_ref().unwrap().uid, "rs-web-6");
+    let Some(ActionBody::RollbackDeployment(action)) = action_of(job) else { panic!("{job:?}") };
+    assert_eq!((action.generation, action.to_revision), (0, 6), "the number of pods is not bound");
+    assert_eq!((&action.current_template_hash, &action.to_template_hash), (&hash(7), &hash(6)));
+    assert_eq!(action.to_replica_set.as_ref().unwrap().uid, "rs-web-6");
     assert_eq!(job.approvals[0].by, "operator");
     assert_eq!(job.approvals[0].approval_id, approval.id.to_string());
     assert_eq!(nimbus_protocol::to_hex(&job.plan_digest), approval.plan_digest);
@@ -260,8 +260,8 @@ fn an_approval_counts_once_in_time_and_not_from_the_requester() {
     assert!(matches!(decide(&approval, None, late), Err(DecideError::Expired { .. })));
     let mut altered = plan.clone();
     let to = Target { namespace: "shop".into(), name: "web-1".into(), uid: "rs-web-1".into() };
-    let order = v1::RollbackDeployment { to_replica_set: Some(to), to_revision: 1, ..Default::default() };
-    altered.action = Order::RollbackDeployment(order).into();
+    let action = v1::RollbackDeployment { to_replica_set: Some(to), to_revision: 1, ..Default::default() };
+    altered.action = ActionBody::RollbackDeployment(action).into();
     let changed = crate::remediation::decide(&approval, &incident, &altered, &answer(None), lab.now);
     assert!(matches!(changed, Err(DecideError::Mismatch { .. })), "the digest is computed again");
 
@@ -385,4 +385,29 @@ fn an_agents_clock_does_not_decide_when_a_job_ended() {
     lab.commit(changes);
     let job = &lab.jobs[&job.job_id].doc;
     assert_eq!((job.state, job.finished_at), (JobState::Failed, Some(lab.now)));
+}
+
+#[test]
+fn a_revision_that_needs_a_config_map_that_is_gone_is_not_gone_back_to() {
+    let mut lab = stuck_rollout();
+    lab.see(gone("ConfigMap", &config_map("web-env", "", 0).meta.unwrap().uid));
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::Escalated, "nobody is asked for what cannot work");
+    assert!(
+        incident.reason.contains("ConfigMap web-env, which its pods need, is not there"),
+        "{}",
+        incident.reason
+    );
+    // Where ConfigMaps are not listed a person is asked, and reads that it is not known.
+    let mut lab = stuck_rollout();
+    lab.see(begin("ConfigMap", 1));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert!(
+        plan.changes.iter().any(|line| line.starts_with("not known: whether ConfigMap web-env")),
+        "{:?}",
+        plan.changes
+    );
 }

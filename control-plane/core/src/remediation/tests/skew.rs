@@ -7,7 +7,7 @@ use super::*;
 use crate::check;
 use crate::model::*;
 use crate::remedies::{self, Consent};
-use crate::testing::{Order, lab::agent_id, order_of};
+use crate::testing::{ActionBody, action_of, lab::agent_id};
 use v1::Observation;
 
 /// What the agent of `lab` lists anew, as a new leader would: every kind but `missing`.
@@ -24,7 +24,7 @@ fn lists_all_but(lab: &mut Lab, missing: &[ObjectKind]) {
 }
 
 fn kinds_of_orders(jobs: &[v1::Job]) -> Vec<ActionKind> {
-    jobs.iter().map(|job| order_of(job).unwrap().kind()).collect()
+    jobs.iter().map(|job| action_of(job).unwrap().kind()).collect()
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_pod_whose_revision_an_older_agent_does_not_say_is_not_restarted() {
             ..Default::default()
         };
         let mut lab_plan = plan_of_a_restart();
-        lab_plan.action = PlannedAction::from(Order::RestartPod(restart));
+        lab_plan.action = PlannedAction::from(ActionBody::RestartPod(restart));
         lab_plan.digest = lab_plan.computed_digest();
         let found = check::of_plan(&lab_plan, &lab.snapshot());
         assert_eq!(found.is_empty(), due == 1, "the checker sees it by itself: {found:?}");
@@ -369,15 +369,15 @@ fn a_plan_with_more_in_its_action_than_this_build_knows_is_never_carried_out() {
 
 /// The planner and its checker are written apart; where they speak of the same thing they agree, action by action.
 #[test]
-fn every_action_is_answered_for_by_the_planner_and_by_the_judge_alike() {
+fn every_action_is_answered_for_by_the_planner_and_by_the_checker_alike() {
     let mut lab = crash_loop();
     lab.diagnose();
     let incident = lab.open(IncidentKind::PodCrashLoop).clone();
     for kind in ActionKind::ALL {
-        let order = crate::testing::example_of(*kind);
+        let action = crate::testing::example_of(*kind);
         let remedy = remedies::of(*kind);
-        let footprint = remedy.footprint(&order).unwrap_or_else(|| panic!("{kind} occupies nothing known"));
-        let (behind, node, needs) = check::for_test(&order);
+        let footprint = remedy.footprint(&action).unwrap_or_else(|| panic!("{kind} occupies nothing known"));
+        let (behind, node, needs) = check::for_test(&action);
         assert_eq!((footprint.node.map(str::to_owned), footprint.closes), node, "{kind}");
         assert_eq!(remedy.needs(&incident), needs, "{kind}");
         let consent = match remedy.consent() {
@@ -428,5 +428,5 @@ fn the_order_of_a_restart_is_what_the_plan_keeps() {
     let jobs = lab.settle();
     let plan = lab.plans.values().next().unwrap().doc.clone();
     assert_eq!(jobs[0].action, plan.action.message());
-    assert!(matches!(plan.action.body(), Some(Order::RestartPod(_))));
+    assert!(matches!(plan.action.body(), Some(ActionBody::RestartPod(_))));
 }

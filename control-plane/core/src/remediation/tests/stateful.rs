@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::model::*;
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 /// `db` with three pods, all well.
 fn three() -> Lab {
@@ -33,9 +33,9 @@ fn a_crash_looping_pod_of_a_stateful_set_is_replaced_and_no_node_is_closed_for_i
     let mut lab = three();
     lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 1, "db-1"), 4)));
     let jobs = lab.settle();
-    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!("{jobs:?}") };
-    assert_eq!((order.owner_kind.as_str(), order.avoid_node), ("StatefulSet", false));
-    assert_eq!(order.owner.unwrap().uid, "sts-db");
+    let Some(ActionBody::RestartPod(action)) = action_of(&jobs[0]) else { panic!("{jobs:?}") };
+    assert_eq!((action.owner_kind.as_str(), action.avoid_node), ("StatefulSet", false));
+    assert_eq!(action.owner.unwrap().uid, "sts-db");
     let plan = lab.plans.values().next().unwrap();
     assert!(plan.doc.summary.contains("StatefulSet db creates a new one"), "{}", plan.doc.summary);
     assert!(matches!(plan.doc.workload, Some(Workload::StatefulSet(_))));
@@ -170,8 +170,46 @@ fn without_the_right_to_list_stateful_sets_their_pods_are_left_and_deployments_a
     lab.see(begin("StatefulSet", 1));
     let jobs = lab.settle();
     assert_eq!(jobs.len(), 1);
-    let Some(Order::RestartPod(order)) = order_of(&jobs[0]) else { panic!() };
-    assert_eq!(order.owner_kind, "ReplicaSet");
+    let Some(ActionBody::RestartPod(action)) = action_of(&jobs[0]) else { panic!() };
+    assert_eq!(action.owner_kind, "ReplicaSet");
     let waiting = lab.incidents.values().find(|i| i.doc.state == IncidentState::Open).unwrap();
     assert!(waiting.doc.reason.contains("StatefulSet missing"), "{}", waiting.doc.reason);
+}
+
+/// `db` is brought out from ordinal 2 on, and has come that far: pods 0 and 1 stay at db-1 until a person moves the partition.
+fn partitioned(failing: u32, revision: &str) -> Lab {
+    let mut lab = three();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        update_revision: "db-2".into(),
+        updated: 1,
+        partition: Some(2),
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.see(Body::Pod(owned_pod("StatefulSet", "db", 2, "db-2")));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", failing, revision), 4)));
+    lab
+}
+
+#[test]
+fn an_update_that_has_come_as_far_as_its_partition_disturbs_no_restart() {
+    let mut lab = partitioned(0, "db-1");
+    let jobs = lab.settle();
+    assert_eq!(jobs.len(), 1, "it would be made anew of the same revision");
+    let plan = lab.plans.values().next().unwrap();
+    assert!(
+        plan.doc.changes.iter().any(|line| line.contains("revision db-1 as before")),
+        "{:?}",
+        plan.doc.changes
+    );
+    let mut lab = partitioned(2, "db-2");
+    assert!(lab.settle().is_empty());
+    assert_eq!(
+        lab.open(IncidentKind::StatefulSetStuck).state,
+        IncidentState::Escalated,
+        "the newer revision is bad"
+    );
+    // Below the partition a pod of the newer revision would go back, above it one of the older would be updated.
+    for (failing, revision) in [(0, "db-2"), (2, "db-1")] {
+        assert!(partitioned(failing, revision).settle().is_empty(), "{failing} {revision}");
+    }
 }

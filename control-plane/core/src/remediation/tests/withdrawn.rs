@@ -5,7 +5,7 @@ use nimbus_protocol::v1::{job_report::Phase, observation::Body};
 use super::*;
 use crate::model::*;
 use crate::remediation::{self, DecideError};
-use crate::testing::{Order, order_of};
+use crate::testing::{ActionBody, action_of};
 
 const PATH: &str = "/srv/etc/app.conf";
 
@@ -44,8 +44,8 @@ fn what_was_the_baseline_before_counts_again_and_the_file_differs_from_it() {
     assert_eq!(withdraw(&mut lab, &job), Ok(false), "the same again changes nothing");
     assert!(lab.open(IncidentKind::FileDrift).title.contains("takes back"));
     let jobs = lab.settle();
-    let Some(Order::WithdrawBaseline(order)) = order_of(&jobs[0]) else { panic!() };
-    assert_eq!(order.expect_baseline.as_ref().unwrap().mode, 0o666, "the accepted state");
+    let Some(ActionBody::WithdrawBaseline(action)) = action_of(&jobs[0]) else { panic!() };
+    assert_eq!(action.expect_baseline.as_ref().unwrap().mode, 0o666, "the accepted state");
     assert_eq!((jobs[0].requested_by.as_str(), jobs[0].approvals.len()), ("operator", 0));
     assert!(withdraw(&mut lab, &job).unwrap_err().to_string().contains("being worked on"));
     lab.apply(&jobs[0]);
@@ -115,7 +115,7 @@ fn a_newer_baseline_and_a_drifted_file_keep_their_own_incident() {
     assert_eq!(lab.live_approvals(), 1);
     assert_eq!(withdraw(&mut lab, &job), Ok(true));
     assert_eq!(lab.live_approvals(), 0);
-    assert!(matches!(order_of(&lab.settle()[0]), Some(Order::WithdrawBaseline(_))));
+    assert!(matches!(action_of(&lab.settle()[0]), Some(ActionBody::WithdrawBaseline(_))));
     // It differs from another baseline than the accepted one: what was ordered no longer fits.
     let (mut lab, job) = accepted();
     lab.see_host(Body::File(file(PATH, file_state("file", 0o600, 7), file_state("file", 0o600, 9))));
@@ -139,7 +139,7 @@ fn only_what_an_agent_accepted_can_be_taken_back() {
     lab.decide("operator", crate::approval::Decision::Approve, "").unwrap();
     let jobs = lab.settle();
     let mut restore = lab.jobs.values().next().unwrap().doc.clone();
-    assert!(matches!(order_of(&jobs[0]), Some(Order::RestoreFile(_))));
+    assert!(matches!(action_of(&jobs[0]), Some(ActionBody::RestoreFile(_))));
     restore.state = JobState::Succeeded;
     let error = withdraw(&mut lab, &restore).unwrap_err();
     assert!(error.to_string().contains("restore_file"), "{error}");

@@ -91,9 +91,9 @@ impl Remedy for RestartPod {
         }
     }
 
-    fn footprint<'a>(&self, order: &'a Body) -> Option<Footprint<'a>> {
-        let Body::RestartPod(order) = order else { return None };
-        Some(Footprint { node: Some(&order.node), closes: order.avoid_node })
+    fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
+        let Body::RestartPod(action) = action else { return None };
+        Some(Footprint { node: Some(&action.node), closes: action.avoid_node })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
@@ -151,20 +151,23 @@ fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, s: &
             set.update_revision
         ));
     }
-    if pod.controller_revision.is_empty() || pod.controller_revision != set.update_revision {
+    let Some(next) = set.revision_of_new(&pod.meta.name) else {
+        return Answer::Wait(format!("unknown: of which revision {} would be made anew", incident.object));
+    };
+    if pod.controller_revision.is_empty() || pod.controller_revision != next {
         let own = match pod.controller_revision.as_str() {
             "" => "a revision that its agent does not say",
             own => own,
         };
         return Answer::Wait(format!(
-            "a new pod would be of revision {}, and {} is of {own}: that would be an update, and no restart",
-            set.update_revision, incident.object
+            "a new pod would be of revision {next}, and {} is of {own}: that would be an update, and no restart",
+            incident.object
         ));
     }
     let controller = Controller {
         object: set.meta.target(),
         kind: ObjectKind::StatefulSet,
-        revision: set.update_revision.clone(),
+        revision: next.to_owned(),
         workload: Workload::StatefulSet(name),
     };
     propose_for(controller, (pod, container), false, inventory, s)
@@ -244,6 +247,13 @@ fn left_alone(pod: &Pod, container: &Container) -> Option<Answer> {
         )));
     }
     let titled = container.titled();
+    if container.finishes() && container.probed {
+        return Some(Answer::Recommend(format!(
+            "{titled} of {name} ends with exit code 0 each time, and it has a liveness or startup probe: where the probe \
+             fails, the kubelet ends it, and a process that stops cleanly looks as if it had finished; look for `Unhealthy` \
+             among the pod's events and correct the probe or what it asks; if there is none, it finishes: run it as a Job"
+        )));
+    }
     if container.finishes() {
         return Some(Answer::Recommend(format!(
             "{titled} of {name} ends with exit code 0 each time: it finishes, it does not crash, and a new pod would finish \
@@ -352,7 +362,8 @@ fn propose_for(
 
 /// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
 fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<String, String> {
-    match shared::clears_the_node(pod, inventory, s.now) {
+    let well = siblings::well_elsewhere(pod, siblings::of(pod, inventory), s);
+    match shared::clears_the_node(pod, inventory, &well).or_else(|| siblings::another_image(pod, &well)) {
         Some(why) => Err(why),
         None => elsewhere::may_be_held(pod, inventory, s),
     }

@@ -3,12 +3,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::settings::Settings;
+use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
 use crate::world::{ConfigMap, Inventory, Object as _, Pod};
 
 /// What was written so long ago at most is told to a person.
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
+/// How far the clocks of a node and of the API server may be apart.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(1);
 /// What was written so long ago at most may be why pods fail, one after the other.
 const SUSPECT: SignedDuration = SignedDuration::from_hours(1);
 
@@ -29,14 +31,33 @@ fn look_for(settings: &Settings) -> String {
     )
 }
 
-/// Why the pod's node is not suspect as far as what it refers to tells; `None` where nothing of it was written just before.
-pub(super) fn clears_the_node(pod: &Pod, inventory: &Inventory, now: Timestamp) -> Option<String> {
-    let refers = pod.facts.as_ref().is_some_and(|facts| !facts.config_maps.is_empty());
-    if refers && !inventory.is_listed(ConfigMap::KIND) {
-        return Some("whether a ConfigMap to which it refers was just written is not known".to_owned());
+/// Why the pod's node is not suspect as far as what it refers to tells: whoever of `well`, the pods that are well elsewhere,
+/// started before the last write may only not have read it yet. `None` where one of them started after all of it was written.
+pub(super) fn clears_the_node(pod: &Pod, inventory: &Inventory, well: &[&Pod]) -> Option<String> {
+    let Some(facts) = pod.facts.as_ref().filter(|facts| facts.references_complete) else {
+        return Some("not all ConfigMaps and Secrets to which it refers are known".to_owned());
+    };
+    if let Some(secret) = facts.secrets.first() {
+        return Some(format!(
+            "whether Secret {secret}, to which it refers, was written since the others started is not known: Secrets are not \
+             looked at"
+        ));
     }
-    let (_, written) = lately_written(pod, inventory, now)?;
-    Some(format!("{written}, and the others may only not have read it yet"))
+    if facts.config_maps.is_empty() {
+        return None;
+    }
+    if !inventory.is_listed(ConfigMap::KIND) {
+        return Some("whether a ConfigMap to which it refers was written is not known".to_owned());
+    }
+    let started = well.iter().filter_map(|pod| pod.facts.as_ref()?.started_at).max();
+    let Some(started) = started else { return Some("when the others started is not known".to_owned()) };
+    facts.config_maps.iter().zip(referred(pod, inventory)).find_map(|(name, map)| match map {
+        None => {
+            Some(format!("ConfigMap {name} is not there, and the others may have started before it went"))
+        }
+        Some(map) if map.written_at.is_some_and(|at| later(at, CLOCKS) <= started) => None,
+        Some(map) => Some(format!("{}, and the others may only not have read it yet", written(map))),
+    })
 }
 
 /// A ConfigMap that the pod refers to and that was written just before: when, and in words.

@@ -57,6 +57,44 @@ pub(super) fn suspect<'a>(pod: &Pod, all: impl Iterator<Item = &'a Pod>, s: &Sna
     }
 }
 
+/// The pods of the same template that are well on other nodes.
+pub(super) fn well_elsewhere<'a>(
+    pod: &Pod,
+    all: impl Iterator<Item = &'a Pod>,
+    s: &Snapshot<'_>,
+) -> Vec<&'a Pod> {
+    all.filter(|other| {
+        let same = other.controller_revision == pod.controller_revision && !other.node.is_empty();
+        same && other.node != pod.node && other.ready && !fails(other, s)
+    })
+    .collect()
+}
+
+/// Why the pod's node is not suspect: what its image's name stands for there is not what it stands for where the others are
+/// well, or that is not known. One of them with the very same images is enough.
+pub(super) fn another_image(pod: &Pod, well: &[&Pod]) -> Option<String> {
+    let id = |of: &Pod, name: &str| {
+        let found = of.containers.iter().find(|container| container.name == name);
+        found.map(|container| container.image_id.clone()).filter(|id| !id.is_empty())
+    };
+    let plain = || pod.containers.iter().filter(|container| container.role.is_empty());
+    let same = |other: &&&Pod| {
+        plain().all(|c| id(pod, &c.name).zip(id(other, &c.name)).is_some_and(|(here, there)| here == there))
+    };
+    if well.iter().any(|other| same(&other)) {
+        return None;
+    }
+    let differs = plain().find_map(|c| {
+        let here = id(pod, &c.name)?;
+        let there = well.iter().find_map(|other| id(other, &c.name).filter(|there| *there != here))?;
+        Some(format!(
+            "container {} runs image {} as {here} here and as {there} where it is well: what the name stands for changed",
+            c.name, c.image
+        ))
+    });
+    Some(differs.unwrap_or_else(|| "whether the others run the very same image is not known".to_owned()))
+}
+
 /// Does it fail, also in the moment between two crashes in which it is ready? A pod that only starts does not.
 fn fails(pod: &Pod, s: &Snapshot<'_>) -> bool {
     if !pod.ready {

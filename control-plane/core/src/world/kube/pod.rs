@@ -40,6 +40,12 @@ pub struct Container {
     /// Why it cannot be made, in the kubelet's words; empty where it can, or nobody says.
     #[serde(default)]
     pub message: String,
+    /// What the image's name stands for on its node; empty where that is not said.
+    #[serde(default)]
+    pub image_id: String,
+    /// Has it a probe that ends it when it fails?
+    #[serde(default)]
+    pub probed: bool,
 }
 
 /// A pod.
@@ -90,6 +96,9 @@ pub struct PodFacts {
     /// Names of the Secrets of its namespace that it refers to.
     #[serde(default)]
     pub secrets: Vec<String>,
+    /// Whether those are all; false where that is not known.
+    #[serde(default)]
+    pub references_complete: bool,
 }
 
 impl Object for Pod {
@@ -116,6 +125,8 @@ impl From<v1::Pod> for Pod {
             last_started_at: at(c.last_started_at_us),
             role: c.role,
             message: c.message,
+            image_id: c.image_id,
+            probed: c.probed,
         };
         let facts = |f: v1::PodFacts| PodFacts {
             started_at: at(f.started_at_us),
@@ -124,6 +135,7 @@ impl From<v1::Pod> for Pod {
             placement: f.placement.map(|placement| Box::new(placement.into())),
             config_maps: f.config_maps,
             secrets: f.secrets,
+            references_complete: f.references_complete,
         };
         Self {
             meta: p.meta.unwrap_or_default().into(),
@@ -151,6 +163,7 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
     for container in &mut pod.containers {
         cut(&mut container.name, NAME);
         cut(&mut container.image, TEXT);
+        cut(&mut container.image_id, WORD);
         cut(&mut container.message, TEXT);
         for text in
             [&mut container.state, &mut container.reason, &mut container.last_reason, &mut container.role]
@@ -181,6 +194,22 @@ impl Container {
             "sidecar" => format!("sidecar {} (an init container that stays)", self.name),
             _ => format!("container {}", self.name),
         }
+    }
+
+    /// Waiting for a ConfigMap, a Secret, or a key of one, that is not there? What else keeps it from being made, such as a
+    /// user that it must not run as, is in its pod template. Where nobody says what it is, the template is not blamed.
+    pub fn lacks_what_it_refers_to(&self) -> bool {
+        const MISSING: [&str; 5] = [
+            "not found",
+            "couldn't find key",
+            "non-existent",
+            "failed to sync configmap",
+            "failed to sync secret",
+        ];
+        let why = self.message.to_lowercase();
+        self.state == "waiting"
+            && self.reason == "CreateContainerConfigError"
+            && (why.is_empty() || MISSING.iter().any(|words| why.contains(words)))
     }
 
     /// Did its last run end well? Again and again that is no crash: it finishes.
@@ -244,8 +273,7 @@ impl Pod {
         if !self.unschedulable.is_empty() {
             return Some(self.unschedulable.clone());
         }
-        let config = |c: &&Container| c.state == "waiting" && c.reason == "CreateContainerConfigError";
-        let container = self.containers.iter().find(config)?;
+        let container = self.containers.iter().find(|container| container.lacks_what_it_refers_to())?;
         Some(match container.message.as_str() {
             "" => format!("container {}: {}", container.name, container.reason),
             why => format!("container {}: {}: {why}", container.name, container.reason),

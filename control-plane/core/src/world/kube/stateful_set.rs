@@ -39,6 +39,12 @@ pub struct StatefulSet {
     pub manager: String,
     /// What says so.
     pub manager_evidence: String,
+    /// How many pods of the lowest ordinals an update leaves as they are; 0 also where an older agent does not say it.
+    #[serde(default)]
+    pub partition: u32,
+    /// The ordinal of its first pod.
+    #[serde(default)]
+    pub first_ordinal: u32,
 }
 
 impl Object for StatefulSet {
@@ -67,6 +73,8 @@ impl From<v1::StatefulSet> for StatefulSet {
             images: s.images,
             manager: s.manager,
             manager_evidence: s.manager_evidence,
+            partition: s.partition.unwrap_or_default(),
+            first_ordinal: s.first_ordinal,
         }
     }
 }
@@ -84,9 +92,19 @@ pub(super) fn bound(set: &mut v1::StatefulSet) -> bool {
 }
 
 impl StatefulSet {
-    /// Is another revision being brought out, or a change not even looked at yet?
+    /// Is another revision being brought out, or a change not even looked at yet? One that has come as far as its partition
+    /// lets it stays there until a person moves the partition.
     pub fn is_updating(&self) -> bool {
+        let meant = self.desired.saturating_sub(self.partition);
+        let held_back = self.partition > 0 && self.updated >= meant;
         self.observed_generation < self.generation
-            || (self.rolls && self.current_revision != self.update_revision)
+            || (self.rolls && self.current_revision != self.update_revision && !held_back)
+    }
+
+    /// The revision of which its controller would make the pod of this name anew; `None` for a name that is not its own.
+    pub fn revision_of_new(&self, pod: &str) -> Option<&str> {
+        let ordinal: u32 = pod.strip_prefix(self.meta.name.as_str())?.strip_prefix('-')?.parse().ok()?;
+        let kept = ordinal < self.first_ordinal.saturating_add(self.partition);
+        Some(if kept { &self.current_revision } else { &self.update_revision })
     }
 }
