@@ -41,6 +41,8 @@ pub struct App {
     pub documents: Documents,
     /// The picture of the world.
     pub view: WorldView,
+    /// A snapshot is due whatever came since the last one.
+    snapshot_due: std::sync::atomic::AtomicBool,
     /// Who is connected.
     pub sessions: Sessions,
     /// Agents' reports on jobs that wait to be taken.
@@ -72,6 +74,7 @@ impl App {
         Self {
             documents: Documents::new(store),
             view,
+            snapshot_due: std::sync::atomic::AtomicBool::new(false),
             sessions: Sessions::default(),
             reports: ReportQueue::default(),
             keys,
@@ -120,7 +123,18 @@ impl App {
 
     /// The clock jumped by `by`: what is remembered of the world in time spans keeps their lengths.
     pub fn world_clock_jumped(&self, by: jiff::SignedDuration) {
-        self.view.write().clock_jumped(by);
+        self.view.write().clock_jumped(by, self.now());
+        self.snapshot_is_due();
+    }
+
+    /// The next look takes a snapshot.
+    pub fn snapshot_is_due(&self) {
+        self.snapshot_due.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Is a snapshot due whatever came since the last one? Said once.
+    pub fn take_snapshot_due(&self) -> bool {
+        self.snapshot_due.swap(false, std::sync::atomic::Ordering::AcqRel)
     }
 
     /// Hands over what a decision is made from: these documents, the world, what is wrong in it, and which connected agents

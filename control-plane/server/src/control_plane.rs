@@ -64,13 +64,20 @@ impl ControlPlane {
         let now = nimbus_platform::now();
         // Keys that cannot be used must not cost a migration, which nothing takes back. New ones are made after the database:
         // where there are keys, there has been one.
-        let had_keys = data_dir.has_keys();
         let found = if data_dir.has_all_keys() { Some(open_keys(&data_dir, now)?) } else { None };
-        let store = open_store(&config, &data_dir).await?;
+        let fingerprint = match &found {
+            Some(keys) => nimbus_protocol::to_hex(&keys.ca.fingerprint()),
+            None if data_dir.ca_key().exists() => {
+                let ca = Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?;
+                nimbus_protocol::to_hex(&ca.fingerprint())
+            }
+            None => String::new(),
+        };
+        let store = open_store(&config, &data_dir, &fingerprint).await?;
         // Before an epoch is taken: that would put the jobs of the one that runs out of date.
         let exclusive = store.exclusive_use().await?;
         let keys = found.map_or_else(|| open_keys(&data_dir, now), Ok)?;
-        bind_to_keys(&store, &keys, &config, &data_dir, had_keys).await?;
+        store.belong_to(&nimbus_protocol::to_hex(&keys.ca.fingerprint())).await?;
         let ca = Arc::clone(&keys.ca);
         let names = config.certificate_names();
         let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
@@ -260,44 +267,16 @@ fn open_keys(data_dir: &DataDir, now: Timestamp) -> Result<Keys, StartError> {
     })
 }
 
-/// Name of the row that says to which keys a database belongs.
-const OWN_KEYS: &str = "ca_sha256";
-
-/// A database belongs to the keys under which its history was made. Keys that were in use beside another control plane's
-/// database are refused; new keys become the database's, as nothing else is left of the ones before.
-async fn bind_to_keys(
-    store: &Store,
-    keys: &Keys,
-    config: &Config,
-    data_dir: &DataDir,
-    had_keys: bool,
-) -> Result<(), StartError> {
-    let own = nimbus_protocol::to_hex(&keys.ca.fingerprint());
-    let found = store.meta_get(OWN_KEYS).await?;
-    match found {
-        Some(found) if found == own => return Ok(()),
-        Some(_) if had_keys && !config.new_history => {
-            return Err(StartError::NoHistory {
-                data_dir: data_dir.path().to_owned(),
-                database: store.address(),
-                found: "the database of a control plane with other keys",
-            });
-        }
-        Some(_) => tracing::warn!(
-            database = store.address(),
-            "this database's history was made with other keys; agents that joined before have to join again"
-        ),
-        None => {}
-    }
-    Ok(store.meta_set(OWN_KEYS, &own).await?)
-}
-
-/// The database of this configuration. Where there are keys, one without a history is refused unless that is meant.
-async fn open_store(config: &Config, data_dir: &DataDir) -> Result<Store, StartError> {
+/// The database of this configuration. Where there are keys, one without a history is refused unless that is meant; one of
+/// other keys is refused in any case.
+async fn open_store(config: &Config, data_dir: &DataDir, fingerprint: &str) -> Result<Store, StartError> {
     let address = config.database.clone().unwrap_or_else(|| data_dir.database_url());
     let expected = data_dir.has_keys() && !config.new_history;
     let history = if expected { History::Expected } else { History::MayBegin };
-    Store::open_with(&address.parse::<StoreUrl>()?, history).await.map_err(|error| match error {
+    Store::open_for(&address.parse::<StoreUrl>()?, history, fingerprint).await.map_err(|error| match error {
+        StoreError::OtherKeys { at, expected, found } => {
+            StartError::OtherKeys { data_dir: data_dir.path().to_owned(), database: at, expected, found }
+        }
         StoreError::NoHistory { at, found } => {
             StartError::NoHistory { data_dir: data_dir.path().to_owned(), database: at, found }
         }

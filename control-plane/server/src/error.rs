@@ -45,6 +45,23 @@ pub enum StartError {
         /// What is there instead.
         found: &'static str,
     },
+    /// The database belongs to a control plane with other keys.
+    #[error(
+        "expected the keys in {data_dir} to be those of the database at {database} (CA certificate SHA-256 {found}), found \
+         {expected}; start with the data directory that holds those keys (restore it from its backup if it is lost), or with \
+         another database; nothing was touched",
+        data_dir = .data_dir.display()
+    )]
+    OtherKeys {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// The database, without its password.
+        database: String,
+        /// The SHA-256 of this directory's CA certificate; "none yet" where there is none.
+        expected: String,
+        /// That of the database's.
+        found: String,
+    },
     /// The settings make no sense.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -98,6 +98,18 @@ pub enum StoreError {
         /// What is there instead.
         found: &'static str,
     },
+    /// The database belongs to a control plane with other keys.
+    #[error(
+        "expected {at} to belong to the keys {expected}, found that it belongs to the keys {found}; nothing was touched"
+    )]
+    OtherKeys {
+        /// The database.
+        at: String,
+        /// The keys that it is opened with; "none yet" where there are none.
+        expected: String,
+        /// Whose it is.
+        found: String,
+    },
     /// Another process or transaction holds what is needed for longer than we wait.
     #[error(
         "expected {at} to be free within {waited_s} s, found it locked ({detail}); stop the other user or retry"

@@ -14,6 +14,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqliteConnection}
 use crate::classify::{WAIT_S, classify, io_error};
 use crate::db::{Db, Pools};
 use crate::migrate;
+use crate::store::OWNER;
 use crate::url::Address;
 use crate::{History, StoreError, StoreUrl};
 
@@ -40,11 +41,17 @@ const POSTGRES_SESSION: &str = "
 
 impl Db {
     /// Opens the database and brings its schema up to date. A newer schema is refused before anything is touched.
-    pub(crate) async fn open(url: &StoreUrl, history: History) -> Result<Self, StoreError> {
+    ///
+    /// So is one that belongs to other keys than these; without any given, nobody asks.
+    pub(crate) async fn open(
+        url: &StoreUrl,
+        history: History,
+        keys: Option<&str>,
+    ) -> Result<Self, StoreError> {
         let at = url.to_string();
         let pools = match &url.0 {
-            Address::Sqlite(path) => open_sqlite(&at, path, history).await?,
-            Address::Postgres(options) => open_postgres(&at, options, history).await?,
+            Address::Sqlite(path) => open_sqlite(&at, path, history, keys).await?,
+            Address::Postgres(options) => open_postgres(&at, options, history, keys).await?,
         };
         let db = Self { pools, at: at.into() };
         match migrate::run(&db).await {
@@ -69,7 +76,12 @@ impl Db {
     }
 }
 
-async fn open_sqlite(at: &str, path: &Path, history: History) -> Result<Pools, StoreError> {
+async fn open_sqlite(
+    at: &str,
+    path: &Path,
+    history: History,
+    keys: Option<&str>,
+) -> Result<Pools, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
     if history == History::Expected && !path.try_exists().map_err(|error| io_error(at.to_owned(), &error))? {
         return Err(StoreError::NoHistory { at: at.to_owned(), found: "no such file" });
@@ -84,8 +96,15 @@ async fn open_sqlite(at: &str, path: &Path, history: History) -> Result<Pools, S
     // Looked at before the write-ahead log is switched on, which would change the file.
     let mut looking = SqliteConnection::connect_with(&plain).await.map_err(fail)?;
     let seen = migrate::read_schema_sqlite(at, &mut looking).await;
+    let owner = match &seen {
+        Ok((schema, _)) if *schema > 0 => {
+            sqlx::query_scalar(OWNED_BY).bind(OWNER).fetch_optional(&mut looking).await.map_err(fail)
+        }
+        _ => Ok(None),
+    };
     looking.close().await.map_err(fail)?;
     expect_history(at, seen?, history)?;
+    expect_owner(at, owner?, keys)?;
 
     let tuned = plain
         .journal_mode(SqliteJournalMode::Wal)
@@ -144,7 +163,25 @@ fn expect_history(at: &str, seen: migrate::FoundSchema, history: History) -> Res
     migrate::accept(at, seen)
 }
 
-async fn open_postgres(at: &str, options: &PgConnectOptions, history: History) -> Result<Pools, StoreError> {
+/// To which keys does a database belong? Not said by one that an earlier version made: it belongs to whoever opens it next.
+const OWNED_BY: &str = "SELECT value FROM meta WHERE name = $1";
+
+fn expect_owner(at: &str, owner: Option<String>, keys: Option<&str>) -> Result<(), StoreError> {
+    match (owner, keys) {
+        (Some(found), Some(keys)) if found != keys => {
+            let expected = if keys.is_empty() { "none yet" } else { keys };
+            Err(StoreError::OtherKeys { at: at.to_owned(), expected: expected.to_owned(), found })
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+async fn open_postgres(
+    at: &str,
+    options: &PgConnectOptions,
+    history: History,
+    keys: Option<&str>,
+) -> Result<Pools, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
     let options = options.clone().disable_statement_logging();
     // One connection outside the pool: the pool would wait for a server that refuses, and forget why.
@@ -154,8 +191,15 @@ async fn open_postgres(at: &str, options: &PgConnectOptions, history: History) -
     };
     let mut looking = connected.map_err(fail)?;
     let seen = migrate::read_schema_postgres(at, &mut looking).await;
+    let owner = match &seen {
+        Ok((schema, _)) if *schema > 0 => {
+            sqlx::query_scalar(OWNED_BY).bind(OWNER).fetch_optional(&mut looking).await.map_err(fail)
+        }
+        _ => Ok(None),
+    };
     looking.close().await.map_err(fail)?;
     expect_history(at, seen?, history)?;
+    expect_owner(at, owner?, keys)?;
 
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)

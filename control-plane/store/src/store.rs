@@ -16,6 +16,9 @@ pub enum History {
     Expected,
 }
 
+/// Name of the row that says to which keys a database belongs.
+pub(crate) const OWNER: &str = "owner_sha256";
+
 /// An open database; cheap to clone, every clone uses the same connections.
 ///
 /// Calls may be dropped at any point: an unfinished transaction is rolled back.
@@ -32,18 +35,32 @@ impl Store {
     /// Opens a database, makes it when it is an empty one, and brings an older schema up to date. The directory of a
     /// SQLite file must exist; the file gets mode 0600.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        Self::open_with(url, History::MayBegin).await
+        let db = Db::open(url, History::MayBegin, None).await?;
+        Ok(Self { db, file: url.path().map(Arc::from), epoch: Arc::default() })
     }
 
-    /// As [`Self::open`]; a database that holds no history yet is made, or refused with [`StoreError::NoHistory`].
-    pub async fn open_with(url: &StoreUrl, history: History) -> Result<Self, StoreError> {
-        let db = Db::open(url, history).await?;
+    /// As [`Self::open`] for the keys with this fingerprint (empty: none yet). A database that holds no history yet is made,
+    /// or refused with [`StoreError::NoHistory`]; one of other keys is refused with [`StoreError::OtherKeys`] before it is
+    /// migrated.
+    pub async fn open_for(url: &StoreUrl, history: History, keys: &str) -> Result<Self, StoreError> {
+        let db = Db::open(url, history, Some(keys)).await?;
         let store = Self { db, file: url.path().map(Arc::from), epoch: Arc::default() };
         if history == History::Expected && !store.has_history().await? {
             store.close().await;
             return Err(StoreError::NoHistory { at: store.address(), found: "an empty database" });
         }
         Ok(store)
+    }
+
+    /// From now on the database belongs to these keys; one that belongs to others already is left alone.
+    pub async fn belong_to(&self, keys: &str) -> Result<(), StoreError> {
+        match self.meta_get(OWNER).await? {
+            Some(found) if found == keys => Ok(()),
+            Some(found) => {
+                Err(StoreError::OtherKeys { at: self.address(), expected: keys.to_owned(), found })
+            }
+            None => self.meta_set(OWNER, keys).await,
+        }
     }
 
     /// Did a control plane ever start on this database?

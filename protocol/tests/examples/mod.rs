@@ -59,12 +59,13 @@ fn pod_facts() -> v1::PodFacts {
         secrets: vec!["keys".into()],
         // Added later; it has bytes of its own.
         references_complete: false,
+        init_images: Vec::new(),
     }
 }
 
 /// With the field that was added.
 pub fn pod_facts_complete() -> v1::PodFacts {
-    v1::PodFacts { references_complete: true, ..pod_facts() }
+    v1::PodFacts { references_complete: true, init_images: vec!["prepare=sha256:7c6b".into()], ..pod_facts() }
 }
 
 fn placement() -> v1::Placement {

@@ -136,8 +136,13 @@ fn no_pods(
         let failing = newest_pods(inventory, d).any(Pod::is_unhealthy);
         return (missing && !failing && (stuck || lasts)).then(|| more.replica_failure.clone());
     }
+    if stuck { none_starts(inventory, d) } else { None }
+}
+
+/// Why none of the newest revision's pods that are not ready can start, of one of them; `None` where there is none, or one can.
+pub(crate) fn none_starts(inventory: &Inventory, d: &Deployment) -> Option<String> {
     let mut unready = newest_pods(inventory, d).filter(|pod| !pod.ready).peekable();
-    let pod = unready.peek().filter(|_| stuck).copied()?;
+    let pod = unready.peek().copied()?;
     let why = inventory.cannot_start(pod)?;
     let all = unready.all(|pod| inventory.cannot_start(pod).is_some());
     all.then(|| format!("pod {}/{}: {why}", pod.meta.namespace, pod.meta.name))

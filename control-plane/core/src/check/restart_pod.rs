@@ -135,9 +135,7 @@ fn could_ever_run(found: &mut Violations, pod: &Pod, container: &str) {
     let taken = pod.facts.as_ref().and_then(|facts| facts.started_at);
     let changed =
         taken.zip(pod.ready_since).is_some_and(|(taken, at)| at.duration_since(taken).as_secs() > 1);
-    require(found, 3, pod.seen_ready_ms.is_some() || changed, || {
-        format!("pod {} was never ready, or that is not known", pod.meta.name)
-    });
+    require(found, 3, changed, || format!("pod {} was never ready, or that is not known", pod.meta.name));
     let ended = pod.containers.iter().find(|c| c.name == container);
     // Where each run makes it ready, one of them has to have lasted: for 10 s, or for much longer than the last one.
     let run = ended.and_then(|c| Some((c.last_started_at?, c.last_finished_at?)));
@@ -230,34 +228,31 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
             && other.controller_revision == pod.controller_revision;
         same && other.ready && !other.meta.deleting && other.node != pod.node
     };
-    let witnesses = || inventory.pods.values().filter(well);
     // A minute lies between the clocks of a node and of the API server at most.
-    let read = |map: &ConfigMap| {
-        witnesses()
-            .filter_map(|other| other.facts.as_ref()?.started_at)
-            .any(|started| map.written_at.is_some_and(|at| started.duration_since(at).as_secs() >= 60))
-    };
-    let is_read = |name: &String| {
+    let read = |other: &Pod, name: &String| {
+        let started = other.facts.as_ref().and_then(|facts| facts.started_at);
         let same = |map: &&ConfigMap| map.meta.namespace == pod.meta.namespace && map.meta.name == *name;
-        inventory.config_maps.values().find(same).is_some_and(read)
+        let written = inventory.config_maps.values().find(same).and_then(|map| map.written_at);
+        started.zip(written).is_some_and(|(started, written)| started.duration_since(written).as_secs() >= 60)
     };
-    let listed = refers.is_empty() || inventory.is_listed(ObjectKind::ConfigMap);
-    require(found, 7, all.is_some() && listed && refers.iter().all(is_read), || {
-        format!("node {node} is not suspect: what its pod refers to was written later, or that is not known")
-    });
-    let images = |of: &Pod| -> Vec<(String, String)> {
+    // As `name=id`, the init containers' first.
+    let images = |of: &Pod| -> Option<Vec<String>> {
+        let mut all = of.facts.as_ref().filter(|facts| facts.references_complete)?.init_images.clone();
         let plain = of.containers.iter().filter(|container| container.role.is_empty());
-        plain.map(|container| (container.name.clone(), container.image_id.clone())).collect()
+        all.extend(plain.map(|one| format!("{}={}", one.name, one.image_id)));
+        all.iter().all(|image| !image.ends_with('=')).then_some(all)
     };
-    let its = images(pod);
-    let alike = its.iter().all(|(_, id)| !id.is_empty())
-        && witnesses().any(|other| {
-            let theirs = images(other);
-            its.iter().all(|image| theirs.contains(image))
-        });
-    require(found, 7, alike, || {
+    let same = |own: &[String], theirs: &[String]| {
+        own.len() == theirs.len() && own.iter().all(|image| theirs.contains(image))
+    };
+    let alike = |other: &Pod| images(pod).zip(images(other)).is_some_and(|(own, theirs)| same(&own, &theirs));
+    let listed = refers.is_empty() || inventory.is_listed(ObjectKind::ConfigMap);
+    let witness = |other: &Pod| alike(other) && refers.iter().all(|name| read(other, name));
+    let shown = inventory.pods.values().filter(well).any(witness);
+    require(found, 7, all.is_some() && listed && shown, || {
         format!(
-            "node {node} is not suspect: its pod runs another image than the ones that are well, or that is not known"
+            "node {node} is not suspect: no pod that is well elsewhere is known to run the same images and to have started \
+             after all that they refer to was written"
         )
     });
     let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, (inventory, s)));

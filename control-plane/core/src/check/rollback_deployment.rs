@@ -104,6 +104,9 @@ fn require_lasting(
     };
     let noted_good = noted(&to).is_some_and(|one| one.held_ms >= soak);
     let out = noted(&to).and_then(|one| one.came_out_at);
+    // What is before a jump of the clock here is by another clock.
+    let jumped = inventory.histories.get(&deployment.uid).and_then(|history| history.clock_jumped_at);
+    let out = out.max(jumped);
     // A pod's times are the cluster's clock's: none is before its revision was seen to come out.
     let long_ago = |at: Option<jiff::Timestamp>| {
         let at = at.map(|at| out.map_or(at, |out| at.max(out)));

@@ -86,6 +86,9 @@ pub struct RevisionHistory {
     /// Does the present one hold, and since when?
     #[serde(default)]
     pub holding: Option<Holding>,
+    /// When the clock last jumped: what pods say of a time before that is by another clock, and counts from here.
+    #[serde(default)]
+    pub clock_jumped_at: Option<Timestamp>,
 }
 
 impl RevisionHistory {
@@ -100,6 +103,7 @@ impl RevisionHistory {
             good: Vec::new(),
             revisions: Vec::new(),
             holding: None,
+            clock_jumped_at: None,
         }
     }
 
@@ -226,21 +230,26 @@ impl RevisionHistory {
         true
     }
 
-    /// The clock by which this is noted jumped by `by`: every time span stays as long as it was.
-    pub fn clock_jumped(&mut self, by: SignedDuration) {
+    /// The clock by which this is noted jumped by `by` and says `now`: every noted time span stays as long as it was.
+    pub fn clock_jumped(&mut self, by: SignedDuration, now: Timestamp) {
         let moved = |at: Timestamp| at.saturating_add(by).unwrap_or(at);
+        self.clock_jumped_at = Some(now);
         if let Some(holding) = &mut self.holding {
             holding.since = moved(holding.since);
         }
         for one in &mut self.revisions {
             one.came_out_at = one.came_out_at.map(moved);
+            if let Some(trouble) = &mut one.trouble {
+                (trouble.first_at, trouble.at) = (moved(trouble.first_at), moved(trouble.at));
+            }
         }
     }
 
-    /// What a pod says of its own time, by the cluster's clock: not before its revision was seen to come out.
+    /// What a pod says of its own time, by the cluster's clock: not before its revision was seen to come out, nor before the
+    /// clock here jumped.
     pub fn no_earlier(&self, template_hash: &str, since: Timestamp) -> Timestamp {
         let out = self.of(template_hash).and_then(|one| one.came_out_at);
-        out.map_or(since, |out| since.max(out))
+        [out, self.clock_jumped_at].into_iter().flatten().fold(since, Timestamp::max)
     }
 
     fn of_mut(&mut self, template_hash: &str) -> Option<&mut Revision> {

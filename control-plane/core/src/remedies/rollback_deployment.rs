@@ -104,6 +104,13 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
             deployment.revision
         ));
     }
+    if let Some(why) = rollout_stuck::none_starts(inventory, deployment) {
+        return Answer::Recommend(format!(
+            "no pod of revision {} of {name} that is not ready can start: {why}; that is not its pod template's fault, so it is \
+             not rolled back meanwhile",
+            deployment.revision
+        ));
+    }
     if !deployment.manager.is_empty() {
         return Answer::Recommend(format!(
             "{name} is managed by {} ({}): roll it back there, what Nimbus writes would be undone or would fight it",

@@ -125,6 +125,13 @@ pub(super) fn missing_config_map(
 /// What is not known of what the template needs.
 fn not_known(to: &[TemplateFact], inventory: &Inventory) -> Option<String> {
     let needed: Vec<&str> = needed_config_maps(to).into_iter().collect();
+    // The agent tells a part of a long template as one.
+    if to.iter().any(|fact| fact.path == "(everything else)") {
+        return Some(
+            "not known: whether all that the older template refers to is still there, as it is too long"
+                .to_owned(),
+        );
+    }
     (!needed.is_empty() && !inventory.is_listed(ConfigMap::KIND)).then(|| {
         format!(
             "not known: whether ConfigMap {} is still there, as ConfigMaps are not listed",

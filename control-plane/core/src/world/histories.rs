@@ -245,14 +245,15 @@ impl World {
         }
     }
 
-    /// The control plane's clock jumped by `by`: how long a revision has held, and how long ago it came out, stays what it was.
-    pub fn clock_jumped(&mut self, by: SignedDuration) {
+    /// The control plane's clock jumped by `by` and says `now`: how long a revision has held, and how long ago it came out, stays
+    /// what it was.
+    pub fn clock_jumped(&mut self, by: SignedDuration, now: Timestamp) {
         for inventory in self.clusters.values_mut() {
             inventory.version += 1;
             // What was heard lies not ahead of what the clock says now; after a jump ahead the next observation says so.
             inventory.heard_at = inventory.heard_at.map(|at| at.min(at.saturating_add(by).unwrap_or(at)));
             for (uid, history) in &mut inventory.histories {
-                history.clock_jumped(by);
+                history.clock_jumped(by, now);
                 inventory.unstored_histories.insert(uid.clone());
             }
         }

@@ -37,7 +37,12 @@ impl Snapshots {
     pub async fn pass(&mut self, app: &Arc<App>, now: bool) -> Result<Option<i64>, StoreError> {
         let (rows, age) = (app.view.applied() - self.position, self.at.elapsed());
         let due = (rows >= ROWS && age >= AT_MOST_EVERY) || (rows > 0 && (age >= AT_LEAST_EVERY || now));
-        if due { self.take(app).await } else { Ok(None) }
+        let due = app.take_snapshot_due() || due;
+        let taken = if due { self.take(app).await } else { Ok(None) };
+        if taken.is_err() {
+            app.snapshot_is_due();
+        }
+        taken
     }
 
     /// After a start: when it replayed a long part of the log, a snapshot at once, so that a process that is killed again

@@ -67,6 +67,10 @@ async fn one_database_file_is_for_one_control_plane_from_whichever_data_director
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let database = Some(format!("sqlite://{}", one.path().join("nimbus.db").display()));
     let plane = start(one.path()).await;
+    // The same keys, as a second replica has them: the database would be its own.
+    for key in ["ca.pem", "ca.key", "job.key", "operator.token"] {
+        std::fs::copy(one.path().join(key), two.path().join(key)).unwrap();
+    }
     let said = refused(Config { database: database.clone(), ..config(two.path()) }).await;
     assert!(said.contains("only control plane") && said.contains("nimbus.db"), "{said}");
     assert_eq!(
@@ -290,6 +294,26 @@ async fn a_database_that_is_gone_or_empty_beside_keys_is_no_silent_new_history()
     plane.stop().await;
     assert_eq!(std::fs::read(dir.path().join("job.key")).unwrap(), before);
     start(dir.path()).await.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_serves_no_other_keys_and_stays_with_its_own() {
+    let (own, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    start(own.path()).await.stop().await;
+    let url = format!("sqlite://{}", own.path().join("nimbus.db").display());
+    let on_it = |new_history| Config { database: Some(url.clone()), new_history, ..config(other.path()) };
+    // A directory without keys, as one that was mistyped; then one with keys of its own.
+    for new_history in [false, true] {
+        let said = refused(on_it(new_history)).await;
+        for word in ["none yet", "nimbus.db", "data directory that holds those keys"] {
+            assert!(said.contains(word), "{said}");
+        }
+        assert!(!other.path().join("ca.key").exists(), "nothing was made");
+    }
+    start(other.path()).await.stop().await;
+    let said = refused(on_it(true)).await;
+    assert!(!said.contains("none yet") && said.contains("those keys"), "{said}");
+    start(own.path()).await.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,9 +102,14 @@ impl Running {
             last_started_at_us: micros(last.and_then(|t| t.started_at.as_ref())),
             role: role.to_owned(),
             message: self.state.waiting.as_ref().map(Waiting::message).unwrap_or_default(),
-            image_id: bounded(self.image_id.rsplit_once('@').map_or(self.image_id.as_str(), |(_, id)| id)),
+            image_id: self.image_id(),
             probed: declared.is_some_and(Declared::is_probed),
         }
+    }
+
+    /// What is behind the `@` of the kubelet's imageID: the digest.
+    fn image_id(&self) -> String {
+        bounded(self.image_id.rsplit_once('@').map_or(self.image_id.as_str(), |(_, id)| id))
     }
 
     /// True for an init container that fails: it keeps the whole pod from starting. One that succeeded is not reported.
@@ -163,6 +168,18 @@ impl SlimPod {
         init.chain(said).chain(silent).collect()
     }
 
+    /// Of each declared init container what its image's name stands for; bounded, as a pod with more is rare.
+    fn init_images(&self) -> Vec<String> {
+        let statuses = || self.status.init_container_statuses.iter().flatten();
+        let declared = self.spec.init_containers.iter().flatten().take(MOST);
+        declared
+            .map(|container| {
+                let status = statuses().find(|status| status.name == container.name);
+                format!("{}={}", bounded(&container.name), status.map(Running::image_id).unwrap_or_default())
+            })
+            .collect()
+    }
+
     fn facts(&self) -> v1::PodFacts {
         let volumes = || self.spec.volumes.iter().flatten();
         let debuggers = self.status.ephemeral_container_statuses.iter().flatten();
@@ -178,6 +195,7 @@ impl SlimPod {
             config_maps: references.config_maps.into_iter().take(MOST).collect(),
             secrets: references.secrets.into_iter().take(MOST).collect(),
             references_complete,
+            init_images: self.init_images(),
         }
     }
 }

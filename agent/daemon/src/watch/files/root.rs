@@ -465,5 +465,5 @@ fn unreadable(root: &str, found: &impl std::fmt::Display) -> String {
 }
 
 #[cfg(test)]
-#[path = "root_tests.rs"]
+#[path = "root_tests/mod.rs"]
 mod tests;

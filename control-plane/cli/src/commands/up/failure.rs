@@ -30,6 +30,12 @@ pub(super) fn control_plane(error: &StartError) -> Failure {
                      with --new-history",
                 )
         }
+        StartError::OtherKeys { data_dir, database, expected, found } => {
+            Failure::new("the database belongs to a control plane with other keys")
+                .expected(format!("the keys of {database} (CA certificate SHA-256 {found})"))
+                .found(format!("{expected} in {}", data_dir.display()))
+                .next("start with the data directory that holds those keys, or with another database")
+        }
         other => Failure::new("the control plane does not start").detail(other.to_string()),
     }
 }

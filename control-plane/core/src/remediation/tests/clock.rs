@@ -2,12 +2,14 @@
 
 use jiff::SignedDuration;
 use nimbus_protocol::v1::job_report::Phase;
+use nimbus_protocol::v1::observation::Body;
 
 use super::*;
 use crate::approval::Decision;
 use crate::model::*;
 use crate::remediation;
 use crate::testing::lab::agent_id;
+use crate::world::Standing;
 
 const TWO_YEARS: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
 
@@ -128,13 +130,45 @@ fn a_jump_is_no_time_in_which_a_revision_lasted() {
         };
         let before = held(&lab);
         jump(&mut lab, by);
-        lab.world.clock_jumped(by);
+        lab.world.clock_jumped(by, lab.now);
         assert_eq!(held(&lab), before, "{by}");
         lab.world.take_unstored_histories();
         let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
-        assert!(
-            history.revisions.iter().all(|one| i128::from(one.held_ms) <= before.as_millis().max(0)),
-            "{by}"
-        );
+        let most = before.as_millis().max(0);
+        assert!(history.revisions.iter().all(|one| i128::from(one.held_ms) <= most), "{by}");
+        // Nor do the pods' own times, which are by the clock before, make it one; also not once it ends.
+        let deployment = lab.world.clusters[CLUSTER].deployments.get("dep-web").unwrap().clone();
+        let standing = |lab: &Lab| {
+            let soak = lab.settings.good_after(0);
+            lab.world.clusters[CLUSTER].standing(&deployment, &deployment.template_hash, soak, lab.now)
+        };
+        assert!(!matches!(standing(&lab), Standing::Lasted(_)), "{by}: {:?}", standing(&lab));
+        lab.see(Body::Pod(crashing(pod("web-6", "0", "node-a"), 4)));
+        assert!(!matches!(standing(&lab), Standing::Lasted(_)), "{by}: {:?}", standing(&lab));
+    }
+}
+
+#[test]
+fn a_jump_between_a_revision_and_its_trouble_changes_nothing_of_their_distance() {
+    for by in [TWO_YEARS, -TWO_YEARS] {
+        let mut lab = Lab::new();
+        lab.deploy("web", 3, 6);
+        lab.pass(3_600);
+        let trouble = |lab: &Lab| {
+            let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
+            let last = history.revisions.last().unwrap();
+            let trouble = last.trouble.clone().unwrap();
+            (
+                trouble.first_at.duration_since(last.came_out_at.unwrap()),
+                trouble.at.duration_since(trouble.first_at),
+            )
+        };
+        lab.see(Body::Deployment(stuck("web", 3, 7)));
+        lab.see(Body::ReplicaSet(replica_set("web", 7, 0)));
+        lab.see(Body::Pod(crashing(pod("web-7", "0", "node-b"), 6)));
+        let before = trouble(&lab);
+        jump(&mut lab, by);
+        lab.world.clock_jumped(by, lab.now);
+        assert_eq!(trouble(&lab), before, "{by}");
     }
 }

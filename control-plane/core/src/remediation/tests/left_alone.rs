@@ -232,6 +232,27 @@ fn where_the_name_of_an_image_stands_for_another_one_the_node_is_not_suspect() {
 }
 
 #[test]
+fn one_and_the_same_pod_has_to_show_that_the_node_is_suspect() {
+    let mut lab = refers_to_settings(-3_600);
+    lab.see(Body::Node(node("node-c")));
+    lab.see(Body::Deployment(deployment("web", 3, 1)));
+    // One started after the write and runs another image, the other runs the same and started before it.
+    let mut newer = pod("web-1", "1", "node-b");
+    newer.containers[0].image_id = "sha256:2".into();
+    facts(&mut newer).started_at_us = to_micros(at(-1_800));
+    lab.see(Body::Pod(newer));
+    lab.see(Body::Pod(pod("web-1", "2", "node-c")));
+    assert!(!ordered(&mut lab).avoid_node, "{}", plan(&lab).rationale);
+
+    // What an init container prepared may differ, too.
+    let mut lab = crashing_with(|pod| facts(pod).init_images = vec!["prepare=sha256:1".into()]);
+    let mut other = pod("web-1", "1", "node-b");
+    facts(&mut other).init_images = vec!["prepare=sha256:2".into()];
+    lab.see(Body::Pod(other));
+    assert!(!ordered(&mut lab).avoid_node, "{}", plan(&lab).rationale);
+}
+
+#[test]
 fn a_container_that_a_probe_may_have_ended_is_not_said_to_finish() {
     let lab = crashing_with(|pod| {
         let container = &mut pod.containers[0];

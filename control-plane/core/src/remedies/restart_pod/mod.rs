@@ -363,7 +363,15 @@ fn propose_for(
 /// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
 fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<String, String> {
     let well = siblings::well_elsewhere(pod, siblings::of(pod, inventory), s);
-    match shared::clears_the_node(pod, inventory, &well).or_else(|| siblings::another_image(pod, &well)) {
+    if let Some(why) = shared::clears_the_node(pod, inventory, &well) {
+        return Err(why);
+    }
+    // One and the same of them has to run the same images and have read the same content.
+    let alike = siblings::of_the_same_images(pod, &well);
+    if alike.is_empty() {
+        return Err(siblings::another_image(pod, &well));
+    }
+    match shared::clears_the_node(pod, inventory, &alike) {
         Some(why) => Err(why),
         None => elsewhere::may_be_held(pod, inventory, s),
     }

@@ -39,9 +39,7 @@ pub(super) fn of(pod: &Pod, container: &Container) -> Past {
         let lasted = run >= LASTING || longest.is_some_and(|longest| longest >= needed);
         return if lasted { Past::Well } else { Past::NeverLasted(run) };
     }
-    if pod.seen_ready_ms.is_some() {
-        return Past::Well;
-    }
+    // The agent reads the same from the pod, and knows nothing of what was seen before.
     let taken = pod.facts.as_ref().and_then(|facts| facts.started_at);
     match (taken, pod.ready_since) {
         (Some(taken), Some(changed)) if is_after(changed, taken) => Past::Well,
@@ -81,7 +79,7 @@ mod tests {
         assert_eq!(past(0, None, None), Past::NeverReady);
         assert_eq!(past(1, Some((60, 63)), None), Past::NeverReady, "its times are whole seconds");
         assert_eq!(past(600, Some((660, 663)), None), Past::Well, "ready until 600, and not since");
-        assert_eq!(past(1, None, Some(400)), Past::Well, "it was seen ready");
+        assert_eq!(past(1, None, Some(400)), Past::NeverReady, "for less than a second is not ready");
     }
 
     #[test]

@@ -52,9 +52,9 @@ pub(super) fn clears_the_node(pod: &Pod, inventory: &Inventory, well: &[&Pod]) -
     let started = well.iter().filter_map(|pod| pod.facts.as_ref()?.started_at).max();
     let Some(started) = started else { return Some("when the others started is not known".to_owned()) };
     facts.config_maps.iter().zip(referred(pod, inventory)).find_map(|(name, map)| match map {
-        None => {
-            Some(format!("ConfigMap {name} is not there, and the others may have started before it went"))
-        }
+        None => Some(format!(
+            "ConfigMap {name} is not there; whether it was when the others started is not known"
+        )),
         Some(map) if map.written_at.is_some_and(|at| later(at, CLOCKS) <= started) => None,
         Some(map) => Some(format!("{}, and the others may only not have read it yet", written(map))),
     })

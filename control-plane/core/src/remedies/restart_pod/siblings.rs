@@ -70,29 +70,35 @@ pub(super) fn well_elsewhere<'a>(
     .collect()
 }
 
-/// Why the pod's node is not suspect: what its image's name stands for there is not what it stands for where the others are
-/// well, or that is not known. One of them with the very same images is enough.
-pub(super) fn another_image(pod: &Pod, well: &[&Pod]) -> Option<String> {
-    let id = |of: &Pod, name: &str| {
-        let found = of.containers.iter().find(|container| container.name == name);
-        found.map(|container| container.image_id.clone()).filter(|id| !id.is_empty())
-    };
-    let plain = || pod.containers.iter().filter(|container| container.role.is_empty());
+/// Those of `well` that run the very same images, init containers among them. What is not known is not the same.
+pub(super) fn of_the_same_images<'a>(pod: &Pod, well: &[&'a Pod]) -> Vec<&'a Pod> {
+    let facts = |of: &Pod| of.facts.as_ref().filter(|facts| facts.references_complete).cloned();
+    let Some(own) = facts(pod) else { return Vec::new() };
+    let known = own.init_images.iter().all(|image| !image.ends_with('='));
     let same = |other: &&&Pod| {
-        plain().all(|c| id(pod, &c.name).zip(id(other, &c.name)).is_some_and(|(here, there)| here == there))
+        let init = facts(other).is_some_and(|theirs| theirs.init_images == own.init_images);
+        let mut plain = pod.containers.iter().filter(|container| container.role.is_empty());
+        init && plain.all(|c| image_id(pod, &c.name).is_some_and(|id| image_id(other, &c.name) == Some(id)))
     };
-    if well.iter().any(|other| same(&other)) {
-        return None;
-    }
-    let differs = plain().find_map(|c| {
-        let here = id(pod, &c.name)?;
-        let there = well.iter().find_map(|other| id(other, &c.name).filter(|there| *there != here))?;
+    if known { well.iter().filter(same).copied().collect() } else { Vec::new() }
+}
+
+fn image_id<'a>(of: &'a Pod, name: &str) -> Option<&'a str> {
+    let found = of.containers.iter().find(|container| container.name == name);
+    found.map(|container| container.image_id.as_str()).filter(|id| !id.is_empty())
+}
+
+/// Why the pod's node is not suspect where none of `well` runs the very same images.
+pub(super) fn another_image(pod: &Pod, well: &[&Pod]) -> String {
+    let differs = pod.containers.iter().find_map(|c| {
+        let here = image_id(pod, &c.name)?;
+        let there = well.iter().find_map(|other| image_id(other, &c.name).filter(|there| *there != here))?;
         Some(format!(
             "container {} runs image {} as {here} here and as {there} where it is well: what the name stands for changed",
             c.name, c.image
         ))
     });
-    Some(differs.unwrap_or_else(|| "whether the others run the very same image is not known".to_owned()))
+    differs.unwrap_or_else(|| "that the others run the very same images is not known".to_owned())
 }
 
 /// Does it fail, also in the moment between two crashes in which it is ready? A pod that only starts does not.

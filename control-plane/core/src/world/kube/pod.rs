@@ -99,6 +99,9 @@ pub struct PodFacts {
     /// Whether those are all; false where that is not known.
     #[serde(default)]
     pub references_complete: bool,
+    /// Of each init container its name, `=` and what its image's name stands for.
+    #[serde(default)]
+    pub init_images: Vec<String>,
 }
 
 impl Object for Pod {
@@ -136,6 +139,7 @@ impl From<v1::Pod> for Pod {
             config_maps: f.config_maps,
             secrets: f.secrets,
             references_complete: f.references_complete,
+            init_images: f.init_images,
         };
         Self {
             meta: p.meta.unwrap_or_default().into(),
@@ -176,6 +180,7 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
         cut_texts(&mut facts.lost_volumes);
         cut_texts(&mut facts.config_maps);
         cut_texts(&mut facts.secrets);
+        cut_texts(&mut facts.init_images);
         facts.placement.iter_mut().for_each(placement::bound);
     }
     is_meta_kept(pod.meta.as_mut())

@@ -12,6 +12,9 @@ use super::super::baseline::whole::Whole;
 use super::super::tree::Visit;
 use super::*;
 
+mod accepted;
+mod place;
+
 struct Site {
     dir: tempfile::TempDir,
     root: Root,
@@ -120,18 +123,6 @@ fn contents_are_in_no_report_where_the_policy_does_not_name_the_path() {
 }
 
 #[test]
-fn a_baseline_keeps_its_date_through_restarts_and_later_acceptances() {
-    let mut site = Site::new();
-    assert_eq!(site.root.status().baseline_taken_micros, 0, "none was taken yet");
-    site.root.full_pass(1_000, &mut |_| {});
-    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
-    site.root.accept("a", |_| true).unwrap();
-    site.restart();
-    site.root.full_pass(2_000, &mut |_| {});
-    assert_eq!(site.root.status().baseline_taken_micros, 1_000_000_000);
-}
-
-#[test]
 fn the_first_pass_is_the_baseline_and_later_only_differences_are_told() {
     let mut site = Site::new();
     assert!(site.pass().is_empty());
@@ -189,86 +180,6 @@ fn a_single_path_is_looked_at_alone_and_a_directory_asks_for_a_pass() {
 }
 
 #[test]
-fn a_missing_root_is_a_problem_until_it_appears_and_drift_when_it_goes() {
-    let mut site = Site::new();
-    let kept = site.dir.path().join("kept");
-    std::fs::rename(site.dir.path().join("root"), &kept).unwrap();
-    assert!(site.pass().is_empty());
-    assert!(site.root.waits() && site.root.status().problem.contains("as soon as it appears"));
-    std::fs::rename(&kept, site.dir.path().join("root")).unwrap();
-    assert!(site.pass().is_empty());
-    assert!(!site.root.waits() && site.root.status().problem.is_empty());
-
-    std::fs::rename(site.dir.path().join("root"), &kept).unwrap();
-    let told = site.pass();
-    assert_eq!(told.len(), 4, "the root, the directory and both files");
-    assert!(told.iter().all(|file| file.current.as_ref().unwrap().kind == "absent"));
-    assert!(!site.root.status().problem.is_empty());
-}
-
-#[test]
-fn a_root_that_a_link_leads_to_is_not_watched_and_the_way_without_it_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let at = dir.path().canonicalize().unwrap();
-    std::fs::create_dir_all(at.join("real/root")).unwrap();
-    std::os::unix::fs::symlink(at.join("real"), at.join("link")).unwrap();
-    let store = Arc::new(Baselines::open(&at.join("baseline")).unwrap());
-    let mut root = Root::new(at.join("link/root"), &[], store.clone());
-    root.full_pass(LATER, &mut |file| panic!("told {}", file.path));
-    let problem = root.status().problem;
-    assert!(problem.contains(&format!("watch {} instead", at.join("real/root").display())), "{problem}");
-    assert!(root.waits() && root.status().baseline_digest.is_empty(), "nothing became a baseline");
-    std::fs::remove_file(at.join("link")).unwrap();
-    std::fs::rename(at.join("real"), at.join("link")).unwrap();
-    root.full_pass(LATER, &mut |file| panic!("told {}", file.path));
-    assert_eq!((root.status().problem.as_str(), root.status().baseline_digest.len()), ("", 32));
-}
-
-#[test]
-fn the_baseline_of_an_older_agent_is_pinned_at_the_next_start_unless_a_link_leads_there() {
-    let mut site = Site::new();
-    site.pass();
-    let store = site.root.baselines.clone();
-    let mut index = Whole::load(&store, site.root.text()).unwrap().unwrap();
-    assert!(index.head.pin.take().is_some(), "the first pass pins");
-    index.save(&store, site.root.text());
-    site.restart();
-    site.root.read_baseline();
-    assert!(site.root.place().is_ok(), "pinned before the first job");
-    assert!(site.pass().is_empty());
-    assert!(Whole::load(&store, site.root.text()).unwrap().unwrap().head.pin.is_some());
-
-    index.save(&store, site.root.text());
-    let away = site.dir.path().join("away");
-    std::fs::rename(site.dir.path().join("root"), &away).unwrap();
-    std::os::unix::fs::symlink(&away, site.dir.path().join("root")).unwrap();
-    site.restart();
-    assert!(site.pass().is_empty());
-    let problem = site.root.status().problem;
-    assert!(problem.contains("a link or a file in its place"), "{problem}");
-    assert_eq!(std::fs::read_to_string(away.join("a")).unwrap(), "alpha\n");
-}
-
-#[test]
-fn a_start_of_the_system_renumbers_its_devices_and_the_pin_follows() {
-    let mut site = Site::new();
-    site.pass();
-    let store = site.root.baselines.clone();
-    let mut index = Whole::load(&store, site.root.text()).unwrap().unwrap();
-    let pin = index.head.pin.as_mut().unwrap();
-    let now = pin.clone();
-    pin.boot = "another start".to_owned();
-    for identity in [Some(&mut pin.parent), pin.root.as_mut()].into_iter().flatten() {
-        identity.device += 1;
-    }
-    index.save(&store, site.root.text());
-    site.restart();
-    assert!(site.pass().is_empty());
-    assert_eq!(site.root.status().problem, "");
-    assert_eq!(Whole::load(&store, site.root.text()).unwrap().unwrap().head.pin, Some(now));
-}
-
-#[test]
 fn a_damaged_baseline_is_a_problem_and_not_replaced() {
     let mut site = Site::new();
     site.pass();
@@ -282,103 +193,6 @@ fn a_damaged_baseline_is_a_problem_and_not_replaced() {
     assert!(site.pass().is_empty() && site.root.waits());
     assert!(site.root.status().problem.contains("restore that file from a backup"));
     assert_eq!(std::fs::read(&index).unwrap(), b"garbage");
-}
-
-#[test]
-fn what_is_accepted_is_right_from_then_on() {
-    let mut site = Site::new();
-    site.pass();
-    let before = site.root.status().baseline_digest;
-    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
-    std::fs::remove_file(site.file("sub/b")).unwrap();
-    assert_eq!(site.pass().len(), 2);
-    assert!(site.root.accept("a", |_| false).is_err(), "something else than what was decided on");
-    site.root.accept("a", |_| true).unwrap();
-    site.root.accept("sub/b", |_| true).unwrap();
-    let told = site.pass();
-    assert!(told.len() == 2 && told.iter().all(is_right));
-    assert_ne!(site.root.status().baseline_digest, before);
-    site.restart();
-    assert!(site.pass().is_empty());
-    assert_eq!(site.root.status().files, 1);
-}
-
-#[test]
-fn an_acceptance_can_be_withdrawn_once_and_the_baseline_before_counts_again() {
-    let mut site = Site::new();
-    site.pass();
-    assert!(site.root.earlier("a").is_none() && site.root.withdraw("a").is_err(), "nobody accepted anything");
-    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
-    std::fs::write(site.file("new"), "x").unwrap();
-    site.pass();
-    for path in ["a", "new", "a"] {
-        site.root.accept(path, |_| true).unwrap();
-    }
-    assert_eq!(site.root.earlier("new").unwrap().kind, Kind::Absent, "it was not there before");
-    assert!(site.pass().iter().all(is_right));
-    site.restart();
-    site.root.read_baseline();
-    site.root.withdraw("a").unwrap();
-    site.root.withdraw("new").unwrap();
-    let mut told = site.pass();
-    told.sort_by(|a, b| a.path.cmp(&b.path));
-    assert_eq!(names(&told), ["a", "new"]);
-    assert!(told[0].diff.contains("-alpha"), "also after it was accepted twice: {}", told[0].diff);
-    assert!(site.root.withdraw("a").is_err(), "there is nothing before that");
-    site.restart();
-    std::fs::write(site.file("a"), "alpha\n").unwrap();
-    std::fs::remove_file(site.file("new")).unwrap();
-    assert!(site.pass().iter().all(is_right), "the withdrawal is durable");
-}
-
-#[test]
-fn what_was_not_read_since_a_withdrawal_is_read_when_everything_is_reported_again() {
-    let mut site = Site::new();
-    site.pass();
-    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
-    site.pass();
-    site.root.accept("a", |_| true).unwrap();
-    site.pass();
-    site.root.withdraw("a").unwrap();
-    let mut told = Vec::new();
-    site.root.report_all(&mut |file| told.push(file));
-    assert_eq!(names(&told), ["a"]);
-    assert!(told[0].diff.contains("-alpha") && told[0].diff.contains("+ALPHA"), "{told:?}");
-}
-
-#[test]
-fn a_difference_that_stays_is_reported_beside_the_baseline_that_counts_again() {
-    let mut site = Site::new();
-    site.pass();
-    std::fs::write(site.file("a"), "ALPHA\n").unwrap();
-    site.pass();
-    site.root.accept("a", |_| true).unwrap();
-    site.pass();
-    std::fs::write(site.file("a"), "Alpha\n").unwrap();
-    assert!(site.pass()[0].diff.contains("-ALPHA"));
-    site.root.withdraw("a").unwrap();
-    let told = site.pass();
-    assert_eq!(names(&told), ["a"]);
-    assert!(told[0].diff.contains("-alpha") && told[0].diff.contains("+Alpha"), "{}", told[0].diff);
-}
-
-#[test]
-fn a_decision_before_the_baseline_was_read_does_not_replace_it() {
-    let mut site = Site::new();
-    site.pass();
-    site.restart();
-    let problem = site.root.accept("a", |_| true).unwrap_err();
-    assert!(problem.contains("to be known"), "{problem}");
-    site.root.read_baseline();
-    assert!(!site.root.is_known(), "that nothing differs is not known before it was looked at");
-    site.pass();
-    assert!(site.root.is_known());
-    assert_eq!(site.root.status().files, 2);
-    let store = Arc::new(Baselines::open(&site.dir.path().join("other")).unwrap());
-    let mut absent = Root::new("/nonexistent/root".into(), &[], store);
-    assert!(!absent.is_known());
-    absent.full_pass(LATER, &mut |_| panic!("nothing is there"));
-    assert!(absent.is_known(), "without a baseline there is nothing to differ from");
 }
 
 #[test]
@@ -434,41 +248,6 @@ fn a_path_beyond_the_bound_of_the_baseline_is_never_added() {
     site.restart();
     assert!(site.pass().is_empty());
     assert_eq!(site.root.status().files, 2);
-}
-
-#[test]
-fn a_root_that_cannot_be_listed_any_more_is_unknown_not_deleted() {
-    let mut site = Site::new();
-    site.pass();
-    assert!(site.pass_with("", Is::Locked).is_empty());
-    assert!(!site.root.status().problem.is_empty());
-    assert!(site.pass().is_empty());
-}
-
-#[test]
-fn a_mount_that_comes_is_adopted_and_one_that_goes_is_unknown() {
-    let mut site = Site::new();
-    std::fs::remove_file(site.file("sub/b")).unwrap();
-    site.pass();
-    std::fs::write(site.file("sub/on-it"), "x").unwrap();
-    assert!(site.pass_with("sub", Is::Mounted).is_empty());
-    std::fs::write(site.file("sub/later"), "x").unwrap();
-    assert_eq!(names(&site.pass_with("sub", Is::Mounted)), ["sub/later"]);
-    site.restart();
-    std::fs::remove_file(site.file("sub/on-it")).unwrap();
-    std::fs::write(site.file("sub/below-it"), "x").unwrap();
-    std::fs::remove_file(site.file("sub/later")).unwrap();
-    let mut early = Vec::new();
-    site.root.read_baseline();
-    site.root.report_all(&mut |file| early.push(file));
-    let mut told = site.pass();
-    site.root.report_all(&mut |file| told.push(file));
-    assert!(!site.root.check("sub/later", LATER, &mut |file| told.push(file)), "a pass asks for the mount");
-    for file in early.iter().chain(&told) {
-        assert_eq!(names(std::slice::from_ref(file)), ["sub/later"], "{file:?}");
-        assert!(!is_right(file), "that it is not seen without its mount is no evidence: {file:?}");
-    }
-    assert!(site.root.status().problem.contains("sub"));
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! What the checker asks of a rollback.
+
+use nimbus_protocol::v1::{self, observation::Body};
+
+use super::{Lab, approved, numbers};
+use crate::model::*;
+use crate::testing::objects::*;
+
+#[test]
+fn each_change_of_a_rollback_names_its_invariant() {
+    type Change = fn(&mut Lab, &mut Plan);
+    let table: &[(&str, u8, Change)] = &[
+        ("an agent that binds the generation", 3, |lab, _| {
+            let older = v1::Deployment { strategy: String::new(), ..stuck("web", 3, 7) };
+            lab.see(Body::Deployment(older));
+        }),
+        ("a ConfigMap that the older template needs is gone", 3, |lab, _| {
+            lab.see(gone("ConfigMap", &config_map("web-env", "", 0).meta.unwrap().uid));
+        }),
+        ("no pod of the present revision can start", 3, |lab, _| {
+            let pods = lab.world.clusters[CLUSTER].pods.values();
+            let unready: Vec<String> =
+                pods.filter(|pod| !pod.ready).map(|pod| pod.meta.uid.clone()).collect();
+            assert!(!unready.is_empty());
+            for uid in unready {
+                let wanted = pod("web-7", uid.rsplit_once('-').unwrap().1, "");
+                let waits = v1::Pod { unschedulable: "0/2 nodes".into(), ready: false, ..wanted };
+                assert_eq!(waits.meta.as_ref().unwrap().uid, uid);
+                lab.see(Body::Pod(waits));
+            }
+        }),
+        ("it lasted itself", 3, |lab, _| {
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            let history = histories.get_mut("dep-web").unwrap();
+            history.revisions.last_mut().unwrap().longest_ms = 600_000;
+        }),
+        ("it is on its way and nothing of it has failed", 3, |lab, _| {
+            let progressing = v1::Deployment {
+                progressing_status: "True".into(),
+                progressing_reason: "ReplicaSetUpdated".into(),
+                ..stuck("web", 3, 7)
+            };
+            lab.see(Body::Deployment(progressing));
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            histories.get_mut("dep-web").unwrap().revisions.last_mut().unwrap().trouble = None;
+        }),
+        ("it lasted for a moment less than the soak time", 3, |lab, _| {
+            for n in 0..3 {
+                lab.see(gone("Pod", &format!("pod-web-6-{n}")));
+            }
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            histories.get_mut("dep-web").unwrap().revisions[0].held_ms = 599_999;
+        }),
+        ("another template", 3, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { template_hash: hash(9), ..stuck("web", 3, 7) }));
+        }),
+        ("the old ReplicaSet is gone", 3, |lab, _| _ = lab.see(gone("ReplicaSet", "rs-web-6"))),
+        ("no evidence any more", 3, |lab, _| {
+            lab.see(Body::ReplicaSet(replica_set("web", 6, 0)));
+            for n in 0..3 {
+                lab.see(gone("Pod", &format!("pod-web-6-{n}")));
+            }
+            lab.world.clusters.get_mut(CLUSTER).unwrap().histories.clear();
+        }),
+        ("managed by another", 9, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { manager: "flux".into(), ..stuck("web", 3, 7) }));
+        }),
+        ("paused", 9, |lab, _| {
+            lab.see(Body::Deployment(v1::Deployment { paused: true, ..stuck("web", 3, 7) }));
+        }),
+        ("no approval", 2, |lab, _| lab.approvals.clear()),
+        ("an approval of another plan", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.plan_digest.push('0'));
+        }),
+        ("a used approval", 2, |lab, _| {
+            let used = format!("job_{:032x}", 5).parse().ok();
+            lab.approvals.values_mut().for_each(|a| a.doc.used_by.clone_from(&used));
+        }),
+        ("an expired approval", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.expires_at = lab.now);
+        }),
+        ("approved by the requester", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.decided_by = Some("nimbus".into()));
+        }),
+        ("still pending", 2, |lab, _| {
+            lab.approvals.values_mut().for_each(|a| a.doc.state = ApprovalState::Pending);
+        }),
+        ("denied by a person", 12, |lab, plan| {
+            let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
+            incident.doc.denied_digest = Some(plan.digest.clone());
+        }),
+        ("it could not be carried out before", 5, |lab, plan| {
+            let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
+            incident.doc.failed_digest = Some(plan.digest.clone());
+        }),
+        ("no approval asked for", 12, |_, plan| {
+            plan.needs_approval = false;
+            plan.digest = plan.computed_digest();
+        }),
+    ];
+    for (what, invariant, change) in table {
+        let (mut lab, mut plan) = approved();
+        change(&mut lab, &mut plan);
+        assert_eq!(numbers(&lab, &plan), [*invariant], "{what}");
+    }
+}
+
+#[test]
+fn scaling_breaks_no_rollback() {
+    let (mut lab, plan) = approved();
+    let scaled = stuck("web", 5, 7);
+    lab.see(Body::Deployment(v1::Deployment { generation: 12, observed_generation: 12, ..scaled }));
+    assert_eq!(numbers(&lab, &plan), [0_u8; 0]);
+}
