@@ -63,6 +63,8 @@ kinds! {
     PodEvent = "Event",
     /// A ConfigMap, without its content.
     ConfigMap = "ConfigMap",
+    /// A Secret, without its content.
+    Secret = "Secret",
 }
 
 #[cfg(test)]

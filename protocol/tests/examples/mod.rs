@@ -230,6 +230,10 @@ fn config_map() -> v1::ConfigMap {
     v1::ConfigMap { meta: Some(meta()), written_at_us: 1_767_225_666_000_000, writer: "kubectl-edit".into() }
 }
 
+fn secret() -> v1::Secret {
+    v1::Secret { meta: Some(meta()), written_at_us: 1_767_225_666_000_000, writer: "kubectl-edit".into() }
+}
+
 fn gone() -> v1::Gone {
     v1::Gone { kind: "Pod".into(), uid: "u".into(), namespace: "shop".into(), name: "api".into() }
 }
@@ -574,6 +578,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("BatchJob", &batch_job(), seen);
     check("PodEvent", &pod_event(), seen);
     check("ConfigMap", &config_map(), seen);
+    check("Secret", &secret(), seen);
     check("Gone", &gone(), seen);
     check("SyncMark", &sync(), seen);
     check("Disk", &disk(), seen);

@@ -22,6 +22,24 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::BatchJob => ("batch", "jobs"),
         ObjectKind::PodEvent => ("", "events"),
         ObjectKind::ConfigMap => ("", "configmaps"),
+        ObjectKind::Secret => ("", "secrets"),
+    }
+}
+
+/// Does an agent do without the right to watch this kind, so that lacking it is no problem? The right to watch Secrets is the
+/// right to read them, as RBAC knows no metadata; whoever gives it gets one more thing that tells why pods fail.
+pub fn is_optional(kind: ObjectKind) -> bool {
+    match kind {
+        ObjectKind::Secret => true,
+        ObjectKind::Pod
+        | ObjectKind::Node
+        | ObjectKind::ReplicaSet
+        | ObjectKind::Deployment
+        | ObjectKind::StatefulSet
+        | ObjectKind::DaemonSet
+        | ObjectKind::BatchJob
+        | ObjectKind::PodEvent
+        | ObjectKind::ConfigMap => false,
     }
 }
 
@@ -31,7 +49,7 @@ fn to_watch() -> Vec<(&'static str, Permission)> {
         let (group, resource) = resource(*kind);
         ("watch", Permission { group, resource, verbs: &["get", "list", "watch"] })
     };
-    let mut all: Vec<_> = ObjectKind::ALL.iter().map(watch).collect();
+    let mut all: Vec<_> = ObjectKind::ALL.iter().filter(|kind| !is_optional(**kind)).map(watch).collect();
     all.push(("know which cluster it is", Permission { group: "", resource: "namespaces", verbs: &["get"] }));
     let leases =
         Permission { group: "coordination.k8s.io", resource: "leases", verbs: &["create", "get", "update"] };
@@ -66,8 +84,12 @@ pub fn page() -> String {
     let mut page = String::from(
         "# What an agent needs in a cluster\n\n\
          Made from the kinds that an agent watches and from each action's own rights; a test compares this page with \
-         them. Of ConfigMaps an agent asks for the metadata alone, and Secrets it does not ask for. A right to watch that \
-         it lacks is said in `nimbus status`; what needs that kind is unknown then, and everything else goes on.\n\n| to | verbs | on |\n|---|---|---|\n",
+         them. Of ConfigMaps an agent asks for the metadata alone. A right to watch that it lacks is said in `nimbus status`; \
+         what needs that kind is unknown then, and everything else goes on.\n\nThe right to get, list and watch `secrets` is \
+         none of these. Where it is given, an agent asks for the metadata of Secrets alone, so that a pod that fails \
+         after a Secret was rotated is not blamed on its node, and a person reads which Secret was written, by whom and when. \
+         Without it that is unknown, no node is held back for a pod that refers to a Secret, and nothing else changes. RBAC \
+         knows no right to metadata alone: whoever has this one may read Secrets.\n\n| to | verbs | on |\n|---|---|---|\n",
     );
     let mut row = |to: &str, permission: &Permission| {
         let group =

@@ -189,6 +189,7 @@ mod tests {
                 ObjectKind::BatchJob => Body::BatchJob(v1::BatchJob { meta, ..Default::default() }),
                 ObjectKind::PodEvent => Body::PodEvent(v1::PodEvent { meta, ..Default::default() }),
                 ObjectKind::ConfigMap => Body::ConfigMap(v1::ConfigMap { meta, ..Default::default() }),
+                ObjectKind::Secret => Body::Secret(v1::Secret { meta, ..Default::default() }),
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

@@ -45,8 +45,9 @@ use crate::watch::kube::ClusterHandle;
 use clock::Clock;
 use remedy::ReportPhase;
 
-/// Jobs that run at the same time; further ones wait, and expire if they wait too long.
-const AT_ONCE: usize = 16;
+/// Jobs that run at the same time, as many as the control plane sends by default and some more: each takes seconds, most of
+/// which it only looks whether it helped. Further ones wait, and expire if they wait too long.
+const AT_ONCE: usize = 64;
 /// Messages of the control plane that may wait to be looked at.
 pub const CONTROL_MESSAGES: usize = 64;
 /// Refusals that no journal keeps and that may wait to be sent; further ones are dropped.

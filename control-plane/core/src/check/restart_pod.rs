@@ -7,7 +7,7 @@ use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::{JobState, Plan};
 use crate::snapshot::Snapshot;
 use crate::world::{
-    ConfigMap, Inventory, Node, NodeFacts, Placement, Pod, Requirement, StatefulSet, Taint, Toleration,
+    Inventory, Meta, Node, NodeFacts, Placement, Pod, Requirement, StatefulSet, Taint, Toleration,
 };
 
 impl ActionRules for v1::RestartPod {
@@ -221,19 +221,27 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
             "node {node} is not ready or flaps, or somebody else marked or cordoned it, or that is not known"
         )
     });
-    let all = pod.facts.as_ref().filter(|facts| facts.references_complete && facts.secrets.is_empty());
-    let refers = all.map(|facts| facts.config_maps.as_slice()).unwrap_or_default();
+    let all = pod.facts.as_ref().filter(|facts| facts.references_complete);
+    let maps = all.map(|facts| facts.config_maps.as_slice()).unwrap_or_default();
+    let secrets = all.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
     let well = |other: &&Pod| {
         let same = other.meta.owner_uid == pod.meta.owner_uid
             && other.controller_revision == pod.controller_revision;
         same && other.ready && !other.meta.deleting && other.node != pod.node
     };
     // A minute lies between the clocks of a node and of the API server at most.
-    let read = |other: &Pod, name: &String| {
+    let before = |other: &Pod, written: Option<jiff::Timestamp>| {
         let started = other.facts.as_ref().and_then(|facts| facts.started_at);
-        let same = |map: &&ConfigMap| map.meta.namespace == pod.meta.namespace && map.meta.name == *name;
-        let written = inventory.config_maps.values().find(same).and_then(|map| map.written_at);
         started.zip(written).is_some_and(|(started, written)| started.duration_since(written).as_secs() >= 60)
+    };
+    let is = |meta: &Meta, name: &String| meta.namespace == pod.meta.namespace && meta.name == *name;
+    let read_map = |other: &Pod, name: &String| {
+        let found = inventory.config_maps.values().find(|map| is(&map.meta, name));
+        before(other, found.and_then(|map| map.written_at))
+    };
+    let read_secret = |other: &Pod, name: &String| {
+        let found = inventory.secrets.values().find(|secret| is(&secret.meta, name));
+        before(other, found.and_then(|secret| secret.written_at))
     };
     // As `name=id`, the init containers' first.
     let images = |of: &Pod| -> Option<Vec<String>> {
@@ -246,8 +254,13 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
         own.len() == theirs.len() && own.iter().all(|image| theirs.contains(image))
     };
     let alike = |other: &Pod| images(pod).zip(images(other)).is_some_and(|(own, theirs)| same(&own, &theirs));
-    let listed = refers.is_empty() || inventory.is_listed(ObjectKind::ConfigMap);
-    let witness = |other: &Pod| alike(other) && refers.iter().all(|name| read(other, name));
+    let listed = (maps.is_empty() || inventory.is_listed(ObjectKind::ConfigMap))
+        && (secrets.is_empty() || inventory.is_listed(ObjectKind::Secret));
+    let witness = |other: &Pod| {
+        alike(other)
+            && maps.iter().all(|name| read_map(other, name))
+            && secrets.iter().all(|name| read_secret(other, name))
+    };
     let shown = inventory.pods.values().filter(well).any(witness);
     require(found, 7, all.is_some() && listed && shown, || {
         format!(

@@ -269,6 +269,11 @@ pub(crate) fn config_map(name: &str, writer: &str, written_at_us: i64) -> v1::Co
     v1::ConfigMap { meta: Some(meta("ConfigMap", name, None)), written_at_us, writer: writer.into() }
 }
 
+/// A Secret `name` whose content `writer` wrote at `written_at_us`.
+pub(crate) fn secret(name: &str, writer: &str, written_at_us: i64) -> v1::Secret {
+    v1::Secret { meta: Some(meta("Secret", name, None)), written_at_us, writer: writer.into() }
+}
+
 /// A ready pod `NAME-N` of a controller that owns its pods itself.
 pub(crate) fn owned_pod(kind: &str, owner: &str, n: u32, revision: &str) -> v1::Pod {
     v1::Pod {

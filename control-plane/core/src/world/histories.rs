@@ -58,6 +58,7 @@ impl Inventory {
             | Body::BatchJob(_)
             | Body::PodEvent(_)
             | Body::ConfigMap(_)
+            | Body::Secret(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -98,6 +99,7 @@ impl Inventory {
             | Body::BatchJob(_)
             | Body::PodEvent(_)
             | Body::ConfigMap(_)
+            | Body::Secret(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}

@@ -188,7 +188,8 @@ impl HostFacts {
             | Body::DaemonSet(_)
             | Body::BatchJob(_)
             | Body::PodEvent(_)
-            | Body::ConfigMap(_) => false,
+            | Body::ConfigMap(_)
+            | Body::Secret(_) => false,
         }
     }
 

@@ -12,7 +12,9 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
-use super::kube::{BatchJob, ConfigMap, DaemonSet, Deployment, Node, Pod, PodEvent, ReplicaSet, StatefulSet};
+use super::kube::{
+    BatchJob, ConfigMap, DaemonSet, Deployment, Node, Pod, PodEvent, ReplicaSet, Secret, StatefulSet,
+};
 use super::object::Object;
 use super::owned::Owned;
 use super::pod_index::{PodIndex, PodState, Used};
@@ -45,6 +47,9 @@ pub struct Inventory {
     pub pod_events: Table<PodEvent>,
     /// ConfigMaps by UID, without their content.
     pub config_maps: Table<ConfigMap>,
+    /// Secrets, by their metadata.
+    #[serde(default)]
+    pub secrets: Table<Secret>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -100,6 +105,7 @@ impl Inventory {
             ObjectKind::BatchJob => &self.batch_jobs,
             ObjectKind::PodEvent => &self.pod_events,
             ObjectKind::ConfigMap => &self.config_maps,
+            ObjectKind::Secret => &self.secrets,
         }
     }
 
@@ -114,6 +120,7 @@ impl Inventory {
             ObjectKind::BatchJob => &mut self.batch_jobs,
             ObjectKind::PodEvent => &mut self.pod_events,
             ObjectKind::ConfigMap => &mut self.config_maps,
+            ObjectKind::Secret => &mut self.secrets,
         }
     }
 
@@ -139,6 +146,7 @@ impl Inventory {
                 put(&mut self.pod_events, &mut self.owned, PodEvent::from(event.clone()))
             }
             Body::ConfigMap(map) => put(&mut self.config_maps, &mut self.owned, ConfigMap::from(map.clone())),
+            Body::Secret(secret) => put(&mut self.secrets, &mut self.owned, Secret::from(secret.clone())),
             Body::Gone(gone) => self.gone(gone),
         };
         self.version += u64::from(changed);
@@ -207,6 +215,7 @@ impl Inventory {
             ObjectKind::BatchJob => remove(&mut self.batch_jobs, &mut self.owned, &gone.uid),
             ObjectKind::PodEvent => remove(&mut self.pod_events, &mut self.owned, &gone.uid),
             ObjectKind::ConfigMap => remove(&mut self.config_maps, &mut self.owned, &gone.uid),
+            ObjectKind::Secret => remove(&mut self.secrets, &mut self.owned, &gone.uid),
         }
     }
 

@@ -36,7 +36,7 @@ pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, R
 pub use inventory::Inventory;
 pub use kube::{
     BatchJob, ConfigMap, Container, DaemonSet, Deployment, Node, NodeFacts, Placement, Pod, PodEvent,
-    PodFacts, ReplicaSet, Requirement, Rollout, StatefulSet, Taint, TemplateFact, Toleration,
+    PodFacts, ReplicaSet, Requirement, Rollout, Secret, StatefulSet, Taint, TemplateFact, Toleration,
 };
 pub use listing::Listing;
 pub use managers::manager_name;

@@ -20,6 +20,7 @@ mod pod;
 mod pod_event;
 mod quantity;
 mod replica_set;
+mod secret;
 mod spec;
 mod stateful_set;
 mod template;
@@ -40,6 +41,7 @@ pub use node::SlimNode;
 pub use pod::SlimPod;
 pub use pod_event::SlimPodEvent;
 pub use replica_set::SlimReplicaSet;
+pub use secret::SlimSecret;
 pub use stateful_set::SlimStatefulSet;
 pub use template::{Template, template_hash};
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{
     SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPod, SlimPodEvent, SlimReplicaSet,
-    SlimStatefulSet,
+    SlimSecret, SlimStatefulSet,
 };
 use nimbus_platform::{DoublingWait, monotonic};
 use nimbus_protocol::ObjectKind;
@@ -222,6 +222,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::BatchJob => kinds.spawn(stream::run::<SlimJob>(follow)),
             ObjectKind::PodEvent => kinds.spawn(stream::run::<SlimPodEvent>(follow)),
             ObjectKind::ConfigMap => kinds.spawn(stream::run::<SlimConfigMap>(follow)),
+            ObjectKind::Secret => kinds.spawn(stream::run::<SlimSecret>(follow)),
         };
     }
     kinds

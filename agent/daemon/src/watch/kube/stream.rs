@@ -16,6 +16,7 @@ use kube::api::WatchParams;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
+use nimbus_agent_core::action::rights::is_optional;
 use nimbus_agent_core::observe::kube::Slim;
 use nimbus_agent_core::observe::seen::Seen;
 use nimbus_platform::DoublingWait;
@@ -137,7 +138,8 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
         | ObjectKind::StatefulSet
         | ObjectKind::DaemonSet
         | ObjectKind::BatchJob
-        | ObjectKind::ConfigMap => None,
+        | ObjectKind::ConfigMap
+        | ObjectKind::Secret => None,
     }
 }
 
@@ -145,7 +147,7 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
 fn metadata_alone(kind: ObjectKind) -> bool {
     match kind {
         // It may hold a megabyte, and passwords.
-        ObjectKind::ConfigMap => true,
+        ObjectKind::ConfigMap | ObjectKind::Secret => true,
         ObjectKind::PodEvent
         | ObjectKind::Pod
         | ObjectKind::ReplicaSet
@@ -380,6 +382,10 @@ impl<T: Slim> Stream<T> {
             Some(verb) => {
                 if verb == "list" {
                     self.listing(Listing::Forbidden);
+                }
+                if is_optional(T::KIND) {
+                    tracing::debug!(kind = %T::KIND, verb, "this agent may not watch this kind, and does without");
+                    return;
                 }
                 format!(
                     "grant this agent's account the verbs get, list and watch on {plural} (API group {group:?}), of which \

@@ -28,6 +28,7 @@ use crate::status::SharedStatus;
 
 const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
+const SECRETS: &str = "/api/v1/secrets";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/nimbus-agent-watch";
 
 #[derive(Default)]
@@ -69,7 +70,7 @@ async fn serve() -> (kube::Client, Arc<Server>) {
 async fn answer(State(server): State<Arc<Server>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
     let groups = ["/apis/apps/v1/", "/apis/batch/v1/"];
-    if [PODS, NODES, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())
+    if [PODS, NODES, SECRETS, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())
         || groups.iter().any(|group| path.starts_with(group))
     {
         return server.collection(&path, &query);
@@ -440,7 +441,8 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
 async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_it() {
     let (_, server) = serve().await;
     server.lease_was_given_back();
-    server.forbidden.lock().unwrap().insert(NODES);
+    // Secrets may always be withheld: that is no problem.
+    server.forbidden.lock().unwrap().extend([NODES, SECRETS]);
     server.collections.lock().unwrap().insert(PODS, vec![pod(1, "Running")]);
     let dir = tempfile::tempdir().unwrap();
     let kubeconfig = dir.path().join("config");
@@ -469,9 +471,10 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
             tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time").unwrap();
         say(item.observation.body)
     };
-    // All kinds but one are listed whole: two marks each, and one pod.
+    // All kinds but these are listed whole: two marks each, and one pod.
+    let withheld = [ObjectKind::Node, ObjectKind::Secret];
     let listed: Vec<ObjectKind> =
-        ObjectKind::ALL.iter().copied().filter(|k| *k != ObjectKind::Node).collect();
+        ObjectKind::ALL.iter().copied().filter(|kind| !withheld.contains(kind)).collect();
     let mut told = BTreeSet::new();
     for _ in 0..=2 * listed.len() {
         told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
@@ -489,7 +492,11 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     }
     // Once it is granted, the kind is listed and the problem is gone.
     server.forbidden.lock().unwrap().clear();
-    assert!(next().await.starts_with("Begin Node") && next().await.starts_with("End Node"));
+    let mut told = BTreeSet::new();
+    for _ in 0..2 * withheld.len() {
+        told.insert(next().await.rsplit_once(' ').unwrap().0.to_owned());
+    }
+    assert_eq!(told, withheld.iter().flat_map(|k| [format!("Begin {k}"), format!("End {k}")]).collect());
     assert!(status.status().problems.is_empty());
     cancel.cancel();
     running.await.unwrap();

@@ -81,8 +81,22 @@ fn a_node_is_held_back_only_where_its_pod_is_as_those_that_are_well_and_fits_els
         ("it is not known what all its pod refers to", |lab| {
             lab.see(Body::Pod(suspect_pod(|facts| facts.references_complete = false)));
         }),
-        ("its pod refers to a Secret, and those are not looked at", |lab| {
+        ("its pod refers to a Secret, and those are not listed", |lab| {
             lab.see(Body::Pod(suspect_pod(|facts| facts.secrets = vec!["keys".into()])));
+            lab.see(Body::Secret(secret(
+                "keys",
+                "vault",
+                nimbus_protocol::to_micros(crate::testing::at(-90_000)),
+            )));
+            lab.see(begin("Secret", 1));
+        }),
+        ("its pod refers to a Secret that was rotated since the others started", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| facts.secrets = vec!["keys".into()])));
+            lab.see(Body::Secret(secret(
+                "keys",
+                "vault",
+                nimbus_protocol::to_micros(crate::testing::at(-600)),
+            )));
         }),
         ("the other does not fit the pod's affinity", |lab| {
             let rack = v1::NodeRequirement { key: "rack".into(), operator: "Exists".into(), values: vec![] };

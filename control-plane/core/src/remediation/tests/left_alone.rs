@@ -232,6 +232,34 @@ fn where_the_name_of_an_image_stands_for_another_one_the_node_is_not_suspect() {
 }
 
 #[test]
+fn where_the_agent_may_watch_secrets_a_rotated_one_is_told_and_an_old_one_is_no_excuse() {
+    let lone = |written_at: i64| {
+        let mut lab = crashing_with(|pod| facts(pod).secrets = vec!["keys".into()]);
+        lab.see(Body::Secret(secret("keys", "vault", to_micros(at(written_at)))));
+        lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+        (ordered(&mut lab).avoid_node, plan(&lab).rationale.clone())
+    };
+    let (held, why) = lone(-5 * 3_600);
+    assert!(held, "{why}");
+    let (held, why) = lone(-600);
+    assert!(!held && why.contains("Secret keys, to which they refer, was written by vault"), "{why}");
+    // All fail: the rotated Secret is the evidence; without the right to watch Secrets that is said to be unknown.
+    for (listed, word) in
+        [(true, "Secret keys, to which they refer, was written by vault"), (false, "whether Secret keys")]
+    {
+        let mut lab = crashing_with(|pod| facts(pod).secrets = vec!["keys".into()]);
+        lab.see(Body::Secret(secret("keys", "vault", to_micros(at(-600)))));
+        let mut other = crashing(pod("web-1", "1", "node-b"), 4);
+        facts(&mut other).secrets = vec!["keys".into()];
+        lab.see(Body::Pod(other));
+        if !listed {
+            lab.see(begin("Secret", 1));
+        }
+        is_left_alone(lab, &["all 2", word]);
+    }
+}
+
+#[test]
 fn one_and_the_same_pod_has_to_show_that_the_node_is_suspect() {
     let mut lab = refers_to_settings(-3_600);
     lab.see(Body::Node(node("node-c")));

@@ -2,10 +2,11 @@
 //! lately. A person who is asked gets it as evidence, and while it may be the cause no node is suspect.
 
 use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::ObjectKind;
 
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{ConfigMap, Inventory, Object as _, Pod};
+use crate::world::{Inventory, Meta, Pod};
 
 /// What was written so long ago at most is told to a person.
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
@@ -31,86 +32,114 @@ fn look_for(settings: &Settings) -> String {
     )
 }
 
+/// One thing that a pod refers to by its name.
+struct Referred<'a> {
+    kind: ObjectKind,
+    name: &'a str,
+    is: Is<'a>,
+}
+
+/// What is known of it.
+enum Is<'a> {
+    /// Its kind is not listed.
+    NotKnown,
+    /// It is not there.
+    Absent,
+    /// It is there, and its content was last written then and by that one, as far as that is recorded.
+    Written(Option<Timestamp>, &'a str),
+}
+
+/// The ConfigMaps and Secrets of a pod's names.
+fn referred<'a>(pod: &'a Pod, inventory: &'a Inventory) -> Vec<Referred<'a>> {
+    let Some(facts) = &pod.facts else { return Vec::new() };
+    let is_its = |meta: &Meta, name: &str| meta.name == name && meta.namespace == pod.meta.namespace;
+    let maps = facts.config_maps.iter().map(|name| {
+        let found = inventory.config_maps.values().find(|map| is_its(&map.meta, name));
+        (ObjectKind::ConfigMap, name, found.map(|map| (map.written_at, map.writer.as_str())))
+    });
+    let secrets = facts.secrets.iter().map(|name| {
+        let found = inventory.secrets.values().find(|secret| is_its(&secret.meta, name));
+        (ObjectKind::Secret, name, found.map(|secret| (secret.written_at, secret.writer.as_str())))
+    });
+    maps.chain(secrets)
+        .map(|(kind, name, found)| {
+            let is = match found {
+                _ if !inventory.is_listed(kind) => Is::NotKnown,
+                None => Is::Absent,
+                Some((at, writer)) => Is::Written(at, writer),
+            };
+            Referred { kind, name, is }
+        })
+        .collect()
+}
+
+impl Referred<'_> {
+    fn titled(&self) -> String {
+        format!("{} {}", self.kind, self.name)
+    }
+
+    /// Was it written within this time, as far as is recorded?
+    fn is_within(&self, time: SignedDuration, now: Timestamp) -> Option<Timestamp> {
+        match self.is {
+            // Also a little ahead, as clocks differ; a time far ahead tells nothing.
+            Is::Written(Some(at), _) => (now.duration_since(at).abs() <= time).then_some(at),
+            Is::Written(None, _) | Is::Absent | Is::NotKnown => None,
+        }
+    }
+
+    fn written(&self) -> String {
+        let (at, by) = match self.is {
+            Is::Written(at, by) if !by.is_empty() => (at, by),
+            Is::Written(at, _) => (at, "somebody"),
+            Is::Absent | Is::NotKnown => (None, "somebody"),
+        };
+        let at = at.map_or_else(String::new, |at| format!(" at {at:.0}"));
+        format!("{}, to which they refer, was written by {by}{at}", self.titled())
+    }
+}
+
 /// Why the pod's node is not suspect as far as what it refers to tells: whoever of `well`, the pods that are well elsewhere,
 /// started before the last write may only not have read it yet. `None` where one of them started after all of it was written.
 pub(super) fn clears_the_node(pod: &Pod, inventory: &Inventory, well: &[&Pod]) -> Option<String> {
-    let Some(facts) = pod.facts.as_ref().filter(|facts| facts.references_complete) else {
+    if !pod.facts.as_ref().is_some_and(|facts| facts.references_complete) {
         return Some("not all ConfigMaps and Secrets to which it refers are known".to_owned());
-    };
-    if let Some(secret) = facts.secrets.first() {
-        return Some(format!(
-            "whether Secret {secret}, to which it refers, was written since the others started is not known: Secrets are not \
-             looked at"
-        ));
     }
-    if facts.config_maps.is_empty() {
-        return None;
-    }
-    if !inventory.is_listed(ConfigMap::KIND) {
-        return Some("whether a ConfigMap to which it refers was written is not known".to_owned());
-    }
+    let refers = referred(pod, inventory);
     let started = well.iter().filter_map(|pod| pod.facts.as_ref()?.started_at).max();
-    let Some(started) = started else { return Some("when the others started is not known".to_owned()) };
-    facts.config_maps.iter().zip(referred(pod, inventory)).find_map(|(name, map)| match map {
-        None => Some(format!(
-            "ConfigMap {name} is not there; whether it was when the others started is not known"
+    refers.iter().find_map(|one| match one.is {
+        Is::NotKnown => Some(format!(
+            "whether {}, to which it refers, was written since the others started is not known: {}s are not listed",
+            one.titled(),
+            one.kind
         )),
-        Some(map) if map.written_at.is_some_and(|at| later(at, CLOCKS) <= started) => None,
-        Some(map) => Some(format!("{}, and the others may only not have read it yet", written(map))),
+        Is::Absent => {
+            Some(format!("{} is not there; whether it was when the others started is not known", one.titled()))
+        }
+        Is::Written(Some(at), _) if started.is_some_and(|started| later(at, CLOCKS) <= started) => None,
+        Is::Written(..) => Some(format!("{}, and the others may only not have read it yet", one.written())),
     })
 }
 
-/// A ConfigMap that the pod refers to and that was written just before: when, and in words.
+/// What the pod refers to and was written just before: when, and in words.
 pub(super) fn lately_written(
     pod: &Pod,
     inventory: &Inventory,
     now: Timestamp,
 ) -> Option<(Timestamp, String)> {
-    let refers = referred(pod, inventory).flatten().filter(|map| is_within(map, SUSPECT, now));
-    let (at, newest) = refers.filter_map(|map| Some((map.written_at?, map))).max_by_key(|(at, _)| *at)?;
-    Some((at, written(newest)))
+    let refers = referred(pod, inventory);
+    let lately = refers.iter().filter_map(|one| Some((one.is_within(SUSPECT, now)?, one)));
+    lately.max_by_key(|(at, _)| *at).map(|(at, newest)| (at, newest.written()))
 }
 
 /// What is known of all that it refers to, one sentence each.
 fn evidence(pod: &Pod, inventory: &Inventory, now: Timestamp) -> Vec<String> {
-    let Some(facts) = &pod.facts else { return Vec::new() };
-    let mut told = Vec::new();
-    if !facts.config_maps.is_empty() && !inventory.is_listed(ConfigMap::KIND) {
-        told.push(format!(
-            "unknown: whether ConfigMap {} changed, as ConfigMaps are not listed",
-            facts.config_maps.join(", ")
-        ));
-    } else {
-        for (name, found) in facts.config_maps.iter().zip(referred(pod, inventory)) {
-            match found {
-                Some(map) if is_within(map, TOLD, now) => told.push(written(map)),
-                Some(_) => {}
-                None => told.push(format!("ConfigMap {name} is not there")),
-            }
+    let refers = referred(pod, inventory);
+    let told = refers.iter().filter_map(|one| match one.is {
+        Is::NotKnown => {
+            Some(format!("unknown: whether {} changed, as {}s are not listed", one.titled(), one.kind))
         }
-    }
-    if !facts.secrets.is_empty() {
-        told.push(format!("Secret {} is not looked at", facts.secrets.join(", ")));
-    }
-    told
-}
-
-/// The ConfigMaps of a pod's names, in their order; `None` for one that is not there.
-fn referred<'a>(pod: &'a Pod, inventory: &'a Inventory) -> impl Iterator<Item = Option<&'a ConfigMap>> {
-    let names = pod.facts.iter().flat_map(|facts| &facts.config_maps);
-    names.map(|name| {
-        let same = |map: &&ConfigMap| map.meta.name == *name && map.meta.namespace == pod.meta.namespace;
-        inventory.config_maps.values().find(same)
-    })
-}
-
-fn is_within(map: &ConfigMap, time: SignedDuration, now: Timestamp) -> bool {
-    // Also a little ahead, as clocks differ; a time far ahead tells nothing.
-    map.written_at.is_some_and(|at| now.duration_since(at).abs() <= time)
-}
-
-fn written(map: &ConfigMap) -> String {
-    let by = if map.writer.is_empty() { "somebody" } else { &map.writer };
-    let at = map.written_at.map_or_else(String::new, |at| format!(" at {at:.0}"));
-    format!("ConfigMap {}, to which they refer, was written by {by}{at}", map.meta.name)
+        Is::Absent => Some(format!("{} is not there", one.titled())),
+        Is::Written(..) => one.is_within(TOLD, now).map(|_| one.written()),
+    });
+    told.collect()
 }

@@ -12,6 +12,7 @@ mod placement;
 mod pod;
 mod pod_event;
 mod replica_set;
+mod secret;
 mod stateful_set;
 mod template;
 
@@ -26,6 +27,7 @@ pub use placement::{Placement, Requirement, Toleration};
 pub use pod::{Container, Pod, PodFacts};
 pub use pod_event::PodEvent;
 pub use replica_set::ReplicaSet;
+pub use secret::Secret;
 pub use stateful_set::StatefulSet;
 pub use template::TemplateFact;
 
@@ -41,6 +43,7 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::BatchJob(job) => batch_job::bound(job),
         Body::PodEvent(event) => pod_event::bound(event),
         Body::ConfigMap(map) => config_map::bound(map),
+        Body::Secret(secret) => secret::bound(secret),
         Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
     }
 }
