@@ -102,9 +102,15 @@ async fn open_sqlite(
         }
         _ => Ok(None),
     };
+    let epochs = match &seen {
+        Ok((schema, _)) if *schema > 0 => {
+            sqlx::query_scalar(EPOCHS).fetch_one(&mut looking).await.map_err(fail)
+        }
+        _ => Ok(0_i64),
+    };
     looking.close().await.map_err(fail)?;
     expect_history(at, seen?, history)?;
-    expect_owner(at, owner?, keys)?;
+    expect_owner(at, owner?, epochs? > 0, keys)?;
 
     let tuned = plain
         .journal_mode(SqliteJournalMode::Wal)
@@ -163,14 +169,26 @@ fn expect_history(at: &str, seen: migrate::FoundSchema, history: History) -> Res
     migrate::accept(at, seen)
 }
 
-/// To which keys does a database belong? Not said by one that an earlier version made: it belongs to whoever opens it next.
+/// To which keys does a database belong? One that an earlier version made does not say it: it belongs to the keys with which it
+/// is opened next, and there have to be some.
 const OWNED_BY: &str = "SELECT value FROM meta WHERE name = $1";
+/// Did a control plane ever start on this database?
+const EPOCHS: &str = "SELECT COUNT(*) FROM counters WHERE name = 'epoch'";
 
-fn expect_owner(at: &str, owner: Option<String>, keys: Option<&str>) -> Result<(), StoreError> {
+fn expect_owner(
+    at: &str,
+    owner: Option<String>,
+    has_history: bool,
+    keys: Option<&str>,
+) -> Result<(), StoreError> {
+    let refused = |expected: &str, found: String| {
+        Err(StoreError::OtherKeys { at: at.to_owned(), expected: expected.to_owned(), found })
+    };
     match (owner, keys) {
-        (Some(found), Some(keys)) if found != keys => {
-            let expected = if keys.is_empty() { "none yet" } else { keys };
-            Err(StoreError::OtherKeys { at: at.to_owned(), expected: expected.to_owned(), found })
+        (Some(found), Some("")) => refused("none yet", found),
+        (Some(found), Some(keys)) if found != keys => refused(keys, found),
+        (None, Some("")) if has_history => {
+            refused("none yet", "which an earlier version did not note".to_owned())
         }
         (Some(_) | None, _) => Ok(()),
     }
@@ -197,9 +215,15 @@ async fn open_postgres(
         }
         _ => Ok(None),
     };
+    let epochs = match &seen {
+        Ok((schema, _)) if *schema > 0 => {
+            sqlx::query_scalar(EPOCHS).fetch_one(&mut looking).await.map_err(fail)
+        }
+        _ => Ok(0_i64),
+    };
     looking.close().await.map_err(fail)?;
     expect_history(at, seen?, history)?;
-    expect_owner(at, owner?, keys)?;
+    expect_owner(at, owner?, epochs? > 0, keys)?;
 
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)

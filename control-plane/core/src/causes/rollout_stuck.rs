@@ -148,6 +148,17 @@ pub(crate) fn none_starts(inventory: &Inventory, d: &Deployment) -> Option<Strin
     all.then(|| format!("pod {}/{}: {why}", pod.meta.namespace, pod.meta.name))
 }
 
+/// Was every one of the newest revision's pods that is not ready made some time ago?
+pub(crate) fn unready_since_long(
+    inventory: &Inventory,
+    d: &Deployment,
+    settings: &Settings,
+    now: Option<Timestamp>,
+) -> bool {
+    let mut unready = newest_pods(inventory, d).filter(|pod| !pod.ready);
+    unready.all(|pod| passed(pod.meta.created_at, settings.settle(), now))
+}
+
 /// Had the pods of the newest revision the time that its deadline gives them? Not where they could be made or start only now,
 /// as after a quota was raised or a Secret was made: the deadline passed without them.
 fn had_their_time(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> bool {

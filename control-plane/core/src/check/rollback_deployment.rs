@@ -104,9 +104,9 @@ fn require_lasting(
     };
     let noted_good = noted(&to).is_some_and(|one| one.held_ms >= soak);
     let out = noted(&to).and_then(|one| one.came_out_at);
-    // What is before a jump of the clock here is by another clock.
-    let jumped = inventory.histories.get(&deployment.uid).and_then(|history| history.clock_jumped_at);
-    let out = out.max(jumped);
+    // Since the clock here jumped, what pods say of their times is by another one.
+    let jumped = inventory.clock_jumped_at.is_some()
+        || inventory.histories.get(&deployment.uid).is_some_and(|history| history.clock_jumped_at.is_some());
     // A pod's times are the cluster's clock's: none is before its revision was seen to come out.
     let long_ago = |at: Option<jiff::Timestamp>| {
         let at = at.map(|at| out.map_or(at, |out| at.max(out)));
@@ -122,7 +122,7 @@ fn require_lasting(
         pod.meta.owner_uid == to_replica_set.uid && !ended
     };
     let mut pods = inventory.pods.values().filter(is_its).peekable();
-    let shown_good = pods.peek().is_some() && pods.all(|pod| steady(&pod));
+    let shown_good = !jumped && pods.peek().is_some() && pods.all(|pod| steady(&pod));
     require(found, 3, noted_good || shown_good, || {
         format!("nothing shows that revision {} lasted for {soak} ms", action.to_revision)
     });

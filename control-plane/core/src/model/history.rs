@@ -86,7 +86,8 @@ pub struct RevisionHistory {
     /// Does the present one hold, and since when?
     #[serde(default)]
     pub holding: Option<Holding>,
-    /// When the clock last jumped: what pods say of a time before that is by another clock, and counts from here.
+    /// When the clock last jumped: from then on what pods say of their times is by another clock, and only what was noted by
+    /// this one counts.
     #[serde(default)]
     pub clock_jumped_at: Option<Timestamp>,
 }
@@ -183,7 +184,7 @@ impl RevisionHistory {
     /// It held since `since` (the earlier of that and what was noted), and no longer does; true when that is news.
     pub fn no_longer_holds(&mut self, template_hash: &str, since: Option<Timestamp>, now: Timestamp) -> bool {
         let noted = self.holding.take_if(|holding| holding.template_hash == template_hash);
-        let since = since.map(|since| self.no_earlier(template_hash, since));
+        let since = since.and_then(|since| self.by_our_clock(template_hash, since));
         let noted_since = noted.as_ref().map(|holding| holding.since);
         let since = match (noted_since, since) {
             (Some(a), Some(b)) => Some(a.min(b)),
@@ -238,18 +239,20 @@ impl RevisionHistory {
             holding.since = moved(holding.since);
         }
         for one in &mut self.revisions {
-            one.came_out_at = one.came_out_at.map(moved);
+            // Without its time a trouble is compared with the cluster's own, which did not jump.
+            let Some(out) = one.came_out_at else { continue };
+            one.came_out_at = Some(moved(out));
             if let Some(trouble) = &mut one.trouble {
                 (trouble.first_at, trouble.at) = (moved(trouble.first_at), moved(trouble.at));
             }
         }
     }
 
-    /// What a pod says of its own time, by the cluster's clock: not before its revision was seen to come out, nor before the
-    /// clock here jumped.
-    pub fn no_earlier(&self, template_hash: &str, since: Timestamp) -> Timestamp {
+    /// What a pod says of its own time, by the cluster's clock: not before its revision was seen to come out, and nothing since
+    /// the clock here jumped.
+    pub fn by_our_clock(&self, template_hash: &str, since: Timestamp) -> Option<Timestamp> {
         let out = self.of(template_hash).and_then(|one| one.came_out_at);
-        [out, self.clock_jumped_at].into_iter().flatten().fold(since, Timestamp::max)
+        self.clock_jumped_at.is_none().then(|| out.map_or(since, |out| since.max(out)))
     }
 
     fn of_mut(&mut self, template_hash: &str) -> Option<&mut Revision> {

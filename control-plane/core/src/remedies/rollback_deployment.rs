@@ -104,7 +104,10 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
             deployment.revision
         ));
     }
-    if let Some(why) = rollout_stuck::none_starts(inventory, deployment) {
+    // One that was made a moment ago tells nothing yet, and takes no approval back.
+    if let Some(why) = rollout_stuck::none_starts(inventory, deployment)
+        && rollout_stuck::unready_since_long(inventory, deployment, settings, Some(now))
+    {
         return Answer::Recommend(format!(
             "no pod of revision {} of {name} that is not ready can start: {why}; that is not its pod template's fault, so it is \
              not rolled back meanwhile",

@@ -154,7 +154,9 @@ impl Inventory {
         let only_its_own = tried.iter().all(|hash| *hash == template_hash);
         let holds = trouble.is_none() && only_its_own && deployment.shows_a_good_revision();
 
-        let new = || RevisionHistory::new(cluster_uid, deployment_uid, now);
+        let clock_jumped_at = self.clock_jumped_at;
+        let new =
+            || RevisionHistory { clock_jumped_at, ..RevisionHistory::new(cluster_uid, deployment_uid, now) };
         let history = self.histories.entry(deployment_uid.to_owned()).or_insert_with(new);
         let mut news = history.gone_at.take().is_some();
         news |= history.present(revision, &template_hash, now);
@@ -178,7 +180,9 @@ impl Inventory {
         let set = self.present_set(deployment)?;
         let pods = || self.pods_owned_by(&set.meta.uid);
         let proves = |pod: &Pod| {
-            let steady = pod.ready_since.is_some_and(|since| now.duration_since(since) >= SIBLING);
+            // By another clock that tells nothing.
+            let since = pod.ready_since.filter(|_| self.clock_jumped_at.is_none());
+            let steady = since.is_some_and(|since| now.duration_since(since) >= SIBLING);
             pod.ready && steady && pod.containers.iter().all(|c| c.restarts == 0)
         };
         if pods().any(proves) {
@@ -252,6 +256,7 @@ impl World {
     pub fn clock_jumped(&mut self, by: SignedDuration, now: Timestamp) {
         for inventory in self.clusters.values_mut() {
             inventory.version += 1;
+            inventory.clock_jumped_at = Some(now);
             // What was heard lies not ahead of what the clock says now; after a jump ahead the next observation says so.
             inventory.heard_at = inventory.heard_at.map(|at| at.min(at.saturating_add(by).unwrap_or(at)));
             for (uid, history) in &mut inventory.histories {

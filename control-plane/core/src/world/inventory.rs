@@ -56,6 +56,9 @@ pub struct Inventory {
     pub lease_term: u64,
     /// When the newest observation reached the control plane.
     pub heard_at: Option<Timestamp>,
+    /// When the clock here last jumped since this is followed.
+    #[serde(default)]
+    pub clock_jumped_at: Option<Timestamp>,
     /// By workload UID what is remembered of its revisions. Documents of their own, not part of the snapshot.
     #[serde(skip)]
     pub histories: BTreeMap<String, RevisionHistory>,

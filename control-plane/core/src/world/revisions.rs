@@ -106,7 +106,7 @@ impl Inventory {
     ) -> SignedDuration {
         let before = millis(noted.map_or(0, |one| one.held_ms));
         let is_present = deployment.template_hash == template_hash;
-        let by_our_clock = |since| history.map_or(since, |h| h.no_earlier(template_hash, since));
+        let by_our_clock = |since| history.map_or(Some(since), |h| h.by_our_clock(template_hash, since));
         let since = if is_present {
             let noted = history.and_then(|history| history.holding.as_ref());
             let noted = noted.filter(|holding| holding.template_hash == template_hash);
@@ -115,13 +115,13 @@ impl Inventory {
             } else {
                 None
             };
-            let shown = shown.map(by_our_clock);
+            let shown = shown.and_then(by_our_clock);
             match (noted.map(|holding| holding.since), shown) {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             }
         } else {
-            self.older_ready_since(deployment, template_hash).map(by_our_clock)
+            self.older_ready_since(deployment, template_hash).and_then(by_our_clock)
         };
         since.map_or(before, |since| before.max(now.duration_since(since)))
     }

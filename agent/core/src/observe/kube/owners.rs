@@ -27,6 +27,8 @@ struct Fields {
     data: Option<IgnoredAny>,
     #[serde(rename = "f:binaryData")]
     binary_data: Option<IgnoredAny>,
+    #[serde(rename = "f:stringData")]
+    string_data: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -42,9 +44,10 @@ impl ManagedFields {
         self.fields_v1.spec.template.is_some()
     }
 
-    /// Did it write a part of a ConfigMap's content?
+    /// Did it write a part of a ConfigMap's or a Secret's content?
     pub(super) fn has_content(&self) -> bool {
-        self.fields_v1.data.is_some() || self.fields_v1.binary_data.is_some()
+        let fields = &self.fields_v1;
+        [&fields.data, &fields.binary_data, &fields.string_data].into_iter().any(Option::is_some)
     }
 }
 

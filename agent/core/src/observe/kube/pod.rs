@@ -186,7 +186,9 @@ impl SlimPod {
         let debuggers = debuggers.filter(|c| c.state.running.is_some());
         let debuggers = debuggers.map(|c| format!("the ephemeral container {} runs in it", bounded(&c.name)));
         let references = self.spec.references();
-        let references_complete = references.config_maps.len().max(references.secrets.len()) <= MOST;
+        let init = self.spec.init_containers.as_ref().map_or(0, Vec::len);
+        let references_complete =
+            references.config_maps.len().max(references.secrets.len()).max(init) <= MOST;
         v1::PodFacts {
             started_at_us: micros(self.status.start_time.as_ref()),
             do_not_disturb: self.metadata.do_not_disturb().into_iter().chain(debuggers).take(MOST).collect(),

@@ -1,5 +1,6 @@
 //! The slim Secret: when its content was last written, and by whom. The content itself is never asked for: only the
-//! metadata of Secrets is listed and watched, and only where the agent was given the right to it.
+//! metadata of Secrets is listed and watched, and only where the agent was given the right to it. (Of one that was made with
+//! `kubectl apply` the metadata has an annotation with the content: it is read past, and neither kept nor sent.)
 
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;

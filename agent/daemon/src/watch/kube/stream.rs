@@ -276,7 +276,17 @@ impl<T: Slim> Stream<T> {
         let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
         let refused = |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 403);
         // The connection is only opened: whether that is allowed is the question.
-        while api.watch(&WatchParams::default(), "0").await.err().is_some_and(|error| refused(&error)) {
+        let parameters = WatchParams::default();
+        loop {
+            // Of a kind whose content is never asked for it is not asked for here either.
+            let error = if metadata_alone(T::KIND) {
+                api.watch_metadata(&parameters, "0").await.err()
+            } else {
+                api.watch(&parameters, "0").await.err()
+            };
+            if !error.is_some_and(|error| refused(&error)) {
+                return;
+            }
             tokio::select! {
                 () = tokio::time::sleep(retry.next()) => {}
                 changed = self.follow.resync.changed() => {
@@ -384,6 +394,7 @@ impl<T: Slim> Stream<T> {
                     self.listing(Listing::Forbidden);
                 }
                 if is_optional(T::KIND) {
+                    self.follow.status.problem(&problem_key(T::KIND), None);
                     tracing::debug!(kind = %T::KIND, verb, "this agent may not watch this kind, and does without");
                     return;
                 }

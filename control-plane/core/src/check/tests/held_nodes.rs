@@ -142,6 +142,12 @@ fn a_node_is_held_back_only_where_its_pod_is_as_those_that_are_well_and_fits_els
             other.containers[0].image_id = "sha256:2".into();
             lab.see(Body::Pod(other));
         }),
+        ("the one that is well has a container that it lacks", |lab| {
+            let mut other = pod("web-1", "1", "node-b");
+            let proxy = v1::Container { name: "proxy".into(), ..other.containers[0].clone() };
+            other.containers.push(proxy);
+            lab.see(Body::Pod(other));
+        }),
         ("which image it runs is not known", |lab| {
             let mut pod = suspect_pod(|_| ());
             pod.containers[0].image_id = String::new();

@@ -252,3 +252,25 @@ fn an_older_agent_is_asked_as_it_understands() {
     let Some(ActionBody::RollbackDeployment(action)) = plan_in_force(&lab).action.body() else { panic!() };
     assert_eq!(action.generation, 7);
 }
+
+#[test]
+fn a_pod_that_was_made_a_moment_ago_takes_no_approval_back() {
+    let mut lab = completed_and_crashing();
+    lab.settle();
+    let asked = lab.approvals.keys().next().unwrap().clone();
+    // Its pods are in the moment between two crashes, and one that an autoscaler added waits for the scheduler.
+    for n in ["0", "1"] {
+        let pod = runs_for_a_moment(&lab, "web-2", n, 4);
+        lab.see(Body::Pod(pod));
+    }
+    let mut added = v1::Pod { ready: false, unschedulable: "0/2 nodes".into(), ..pod("web-2", "2", "") };
+    added.meta.as_mut().unwrap().created_at_us = to_micros(lab.now);
+    lab.see(Body::Pod(added));
+    lab.settle();
+    assert!(lab.approvals[&asked].doc.is_live(), "{:?}", lab.approvals[&asked].doc);
+    // While that stands for longer, nothing is rolled back for it.
+    lab.pass(60);
+    lab.settle();
+    assert!(!lab.approvals[&asked].doc.is_live());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
+}

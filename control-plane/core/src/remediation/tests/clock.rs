@@ -172,3 +172,24 @@ fn a_jump_between_a_revision_and_its_trouble_changes_nothing_of_their_distance()
         assert_eq!(trouble(&lab), before, "{by}");
     }
 }
+
+#[test]
+fn after_a_jump_a_moment_of_readiness_is_no_time_in_which_a_revision_lasted() {
+    let mut lab = Lab::new();
+    jump(&mut lab, TWO_YEARS);
+    lab.world.clock_jumped(TWO_YEARS, lab.now);
+    // First met after the jump; by its pods' times, which are by another clock, it would have lasted for two years.
+    lab.deploy("web", 3, 6);
+    let deployment = lab.world.clusters[CLUSTER].deployments.get("dep-web").unwrap().clone();
+    let standing = |lab: &Lab| {
+        let soak = lab.settings.good_after(0);
+        lab.world.clusters[CLUSTER].standing(&deployment, &deployment.template_hash, soak, lab.now)
+    };
+    assert!(!matches!(standing(&lab), Standing::Lasted(_)), "{:?}", standing(&lab));
+    lab.pass(601);
+    assert!(
+        matches!(standing(&lab), Standing::Lasted(_)),
+        "seen to hold for ten minutes: {:?}",
+        standing(&lab)
+    );
+}

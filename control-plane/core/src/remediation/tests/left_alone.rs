@@ -272,6 +272,14 @@ fn one_and_the_same_pod_has_to_show_that_the_node_is_suspect() {
     lab.see(Body::Pod(pod("web-1", "2", "node-c")));
     assert!(!ordered(&mut lab).avoid_node, "{}", plan(&lab).rationale);
 
+    // A container that only one of them has, as after an injection was switched on, is a difference, too.
+    let mut lab = crash_loop();
+    let mut other = pod("web-1", "1", "node-b");
+    let proxy = v1::Container { name: "proxy".into(), ..other.containers[0].clone() };
+    other.containers.push(proxy);
+    lab.see(Body::Pod(other));
+    assert!(!ordered(&mut lab).avoid_node, "{}", plan(&lab).rationale);
+
     // What an init container prepared may differ, too.
     let mut lab = crashing_with(|pod| facts(pod).init_images = vec!["prepare=sha256:1".into()]);
     let mut other = pod("web-1", "1", "node-b");

@@ -70,17 +70,21 @@ pub(super) fn well_elsewhere<'a>(
     .collect()
 }
 
-/// Those of `well` that run the very same images, init containers among them. What is not known is not the same.
+/// Those of `well` that run the very same containers and images, init containers among them. What is not known is not the
+/// same.
 pub(super) fn of_the_same_images<'a>(pod: &Pod, well: &[&'a Pod]) -> Vec<&'a Pod> {
-    let facts = |of: &Pod| of.facts.as_ref().filter(|facts| facts.references_complete).cloned();
-    let Some(own) = facts(pod) else { return Vec::new() };
-    let known = own.init_images.iter().all(|image| !image.ends_with('='));
-    let same = |other: &&&Pod| {
-        let init = facts(other).is_some_and(|theirs| theirs.init_images == own.init_images);
-        let mut plain = pod.containers.iter().filter(|container| container.role.is_empty());
-        init && plain.all(|c| image_id(pod, &c.name).is_some_and(|id| image_id(other, &c.name) == Some(id)))
-    };
-    if known { well.iter().filter(same).copied().collect() } else { Vec::new() }
+    let Some(own) = images(pod) else { return Vec::new() };
+    well.iter().filter(|other| images(other).is_some_and(|theirs| theirs == own)).copied().collect()
+}
+
+/// Each container with what its image's name stands for, by name; `None` where that is not known of all of them.
+fn images(pod: &Pod) -> Option<BTreeSet<String>> {
+    let facts = pod.facts.as_ref().filter(|facts| facts.references_complete)?;
+    let plain = pod.containers.iter().filter(|container| container.role.is_empty());
+    let plain = plain.map(|container| format!("{}={}", container.name, container.image_id));
+    let all: BTreeSet<String> =
+        facts.init_images.iter().map(|image| format!("init {image}")).chain(plain).collect();
+    all.iter().all(|image| !image.ends_with('=')).then_some(all)
 }
 
 fn image_id<'a>(of: &'a Pod, name: &str) -> Option<&'a str> {
