@@ -86,9 +86,8 @@ pub fn page() -> String {
          Made from the kinds that an agent watches and from each action's own rights; a test compares this page with \
          them. Of ConfigMaps an agent asks for the metadata alone. A right to watch that it lacks is said in `nimbus status`; \
          what needs that kind is unknown then, and everything else goes on.\n\nThe right to get, list and watch `secrets` is \
-         none of these. Where it is given, an agent asks for the metadata of Secrets alone (where `kubectl apply` made one, an annotation there has its content: the agent \
-         neither keeps nor sends it), so that a pod that fails \
-         after a Secret was rotated is not blamed on its node, and a person reads which Secret was written, by whom and when. \
+         none of these. Where it is given, an agent asks for the metadata of Secrets alone (where `kubectl apply` made \
+         one, an annotation there has its content: the agent neither keeps nor sends it), so that a pod that fails after a Secret was rotated is not blamed on its node, and a person reads which Secret was written, by whom and when. \
          Without it that is unknown, no node is held back for a pod that refers to a Secret, and nothing else changes. RBAC \
          knows no right to metadata alone: whoever has this one may read Secrets.\n\n| to | verbs | on |\n|---|---|---|\n",
     );

@@ -56,5 +56,13 @@ mod tests {
         assert!(!format!("{body:?}").contains("bWFkZS11cC03eA"));
         let Body::Secret(seen) = body else { panic!() };
         assert_eq!((seen.writer.as_str(), seen.written_at_us), ("vault", 1_767_326_400_000_000));
+        // What is applied as text is content, too.
+        let object = json!({"metadata": {"uid": "s", "name": "keys", "managedFields": [
+            {"manager": "ci", "time": "2026-01-02T04:00:00Z", "fieldsV1": {"f:stringData": {"f:password": {}}}},
+        ]}});
+        let Body::Secret(seen) = serde_json::from_value::<SlimSecret>(object).unwrap().observe() else {
+            panic!()
+        };
+        assert_eq!((seen.writer.as_str(), seen.written_at_us), ("ci", 1_767_326_400_000_000));
     }
 }

@@ -326,6 +326,12 @@ fn the_config_maps_and_secrets_that_a_pod_refers_to_are_named_once_each() {
     let body = of::<SlimPod>(&object);
     let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
     assert!(facts.config_maps.len() == 32 && !facts.references_complete);
+    // So it is where there are more init containers than are told.
+    object["spec"]["volumes"] = json!([]);
+    object["spec"]["initContainers"] = (0..40).map(|n| json!({"name": format!("i{n}")})).collect();
+    let body = of::<SlimPod>(&object);
+    let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
+    assert!(facts.init_images.len() == 32 && !facts.references_complete);
 }
 
 #[test]

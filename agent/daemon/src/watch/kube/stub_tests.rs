@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use nimbus_agent_core::observe::kube::SlimPod;
 use nimbus_platform::monotonic;
@@ -25,6 +25,8 @@ use super::stream::{self, Follow};
 use crate::config::{ClusterSource, LeaseSettings};
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
+
+mod secrets;
 
 const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
@@ -51,6 +53,10 @@ struct Server {
     breaks_off: std::sync::atomic::AtomicBool,
     /// The queries of all lists of pods.
     lists: Mutex<Vec<String>>,
+    /// Collections are answered with an error of the server's own.
+    broken: std::sync::atomic::AtomicBool,
+    /// What was asked for of Secrets, each time: the header Accept.
+    accepted: Mutex<Vec<String>>,
 }
 
 /// A server with a kube-system namespace.
@@ -67,7 +73,17 @@ async fn serve() -> (kube::Client, Arc<Server>) {
     (kube::Client::try_from(config).unwrap(), server)
 }
 
-async fn answer(State(server): State<Arc<Server>>, method: Method, uri: Uri, body: Bytes) -> Response {
+async fn answer(
+    State(server): State<Arc<Server>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if uri.path() == SECRETS {
+        let accept = headers.get("accept").map(|value| value.to_str().unwrap().to_owned());
+        server.accepted.lock().unwrap().push(accept.unwrap_or_default());
+    }
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
     let groups = ["/apis/apps/v1/", "/apis/batch/v1/"];
     if [PODS, NODES, SECRETS, "/api/v1/events", "/api/v1/configmaps"].contains(&path.as_str())
@@ -139,6 +155,9 @@ impl Server {
     }
 
     fn collection(self: Arc<Self>, path: &str, query: &str) -> Response {
+        if self.broken.load(std::sync::atomic::Ordering::SeqCst) {
+            return status(StatusCode::INTERNAL_SERVER_ERROR);
+        }
         if self.forbidden.lock().unwrap().contains(path) {
             return status(StatusCode::FORBIDDEN);
         }
