@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::mpsc;
@@ -54,12 +55,23 @@ pub struct Healing<'a> {
     workloads: &'a Workloads,
     breaker: Breaker<'a>,
     events: mpsc::UnboundedReceiver<(Seen, Instant)>,
+    /// Where the time went, of all jobs so far.
+    pub stages: Stages,
+}
+
+/// Milliseconds from broken until each stage was reached, by the clocks of the machine.
+#[derive(Debug, Default)]
+pub struct Stages {
+    /// The control plane signed the job.
+    pub signed: Vec<f64>,
+    /// It was sent.
+    pub sent: Vec<f64>,
 }
 
 impl<'a> Healing<'a> {
     /// Begins to watch.
     pub fn new(plane: &'a Plane, workloads: &'a Workloads, breaker: Breaker<'a>) -> Self {
-        Self { plane, workloads, breaker, events: spawn_watch(workloads) }
+        Self { plane, workloads, breaker, events: spawn_watch(workloads), stages: Stages::default() }
     }
 
     /// Breaks the pods of `deployments` in turn, `count` in all, each once the one before is replaced and its incident
@@ -93,17 +105,34 @@ impl<'a> Healing<'a> {
         .await?;
         try_join_all(pods.iter().map(|pod| self.workloads.has_been_well(pod))).await?;
         try_join_all(pods.iter().map(|pod| (self.breaker)(pod.clone()))).await?;
-        let samples = self.evicted(&pods).await?;
+        let (samples, broken) = self.evicted(&pods).await?;
         wait::wait_for("the incidents to be resolved", PATIENCE, || async {
             let open = self.plane.items("/incidents?state=active").await?;
             Ok(wait::Seen::when(open.is_empty().then_some(()), format!("{open:?}")))
         })
         .await?;
+        self.note_stages(&broken).await?;
         Ok(samples)
     }
 
-    /// The milliseconds from broken to evicted of each of these pods.
-    async fn evicted(&mut self, pods: &[String]) -> anyhow::Result<Vec<f64>> {
+    /// What the control plane says of the jobs that evicted these pods.
+    async fn note_stages(&mut self, broken: &HashMap<String, Timestamp>) -> anyhow::Result<()> {
+        let jobs = self.plane.items("/jobs").await?;
+        for job in jobs.iter().filter(|job| !job["applied_at"].is_null()) {
+            let Some(since) = job["object"]["name"].as_str().and_then(|name| broken.get(name)) else {
+                continue;
+            };
+            let stages = [("created_at", &mut self.stages.signed), ("dispatched_at", &mut self.stages.sent)];
+            for (field, into) in stages {
+                let at: Option<Timestamp> = job[field].as_str().and_then(|text| text.parse().ok());
+                into.extend(at.map(|at| at.duration_since(*since).as_secs_f64() * 1e3));
+            }
+        }
+        Ok(())
+    }
+
+    /// The milliseconds from broken to evicted of each of these pods, and when each was broken.
+    async fn evicted(&mut self, pods: &[String]) -> anyhow::Result<(Vec<f64>, HashMap<String, Timestamp>)> {
         let (mut broken, mut evicted, mut samples) = (HashMap::new(), HashSet::new(), Vec::new());
         while samples.len() < pods.len() {
             let (seen, at) = tokio::time::timeout(PATIENCE, self.events.recv())
@@ -122,7 +151,9 @@ impl<'a> Healing<'a> {
                 Seen::Evicted(_) => {}
             }
         }
-        Ok(samples)
+        let now = (Instant::now(), nimbus_platform::now());
+        let ago = |at: Instant| now.1.checked_sub(now.0.duration_since(at)).unwrap_or(now.1);
+        Ok((samples, broken.into_iter().map(|(name, at)| (name, ago(at))).collect()))
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use futures::FutureExt as _;
-use nimbus_tests::bench::healing::{EAGER, Healing, RESTARTS};
+use nimbus_tests::bench::healing::{EAGER, Healing, RESTARTS, Stages};
 use nimbus_tests::bench::{Report, Row, percentile};
 use nimbus_tests::postgres::Postgres;
 use nimbus_tests::rig::real_node::{INSIDE, enter, mounts, obstacle};
@@ -29,6 +29,9 @@ const DEPLOYMENTS: usize = 20;
 /// Deployments that are broken within a second, and how often.
 const TOGETHER: usize = 50;
 const ROUNDS: usize = 4;
+/// How long a container waits after its first restart: as with a kubelet. Shorter ones would be over, and it would run, when
+/// some of the fifty come to their turn, and such a pod is left until it waits again.
+const BACK_OFF: (&str, &str) = ("rig.nimbus.dev/back-off", "20s");
 /// Where the node's flags are in its pods: a pod ends when a file of its name is there, and whenever it is.
 const UNLESS_FLAGGED: &str = "while [ ! -e /flags/$HOSTNAME ]; do sleep 0.5; done; exit 1";
 
@@ -41,6 +44,8 @@ fn names(count: usize) -> Vec<String> {
 struct Samples {
     single: Vec<f64>,
     together: Vec<f64>,
+    /// Of those together.
+    stages: Stages,
 }
 
 async fn measure(healing: &mut Healing<'_>, single: usize, rounds: usize) -> anyhow::Result<Samples> {
@@ -48,11 +53,13 @@ async fn measure(healing: &mut Healing<'_>, single: usize, rounds: usize) -> any
     // The first few fill caches and connections.
     healing.one_at_a_time(&names(5), 5).await?;
     samples.single = healing.one_at_a_time(&names(DEPLOYMENTS), single).await?;
+    healing.stages = Stages::default();
     for round in 0..rounds {
         let mut more = healing.at_once(&names(TOGETHER)).await?;
         eprintln!("round {round}: {TOGETHER} within {:.0} ms", percentile(&mut more, 100.0));
         samples.together.extend(more);
     }
+    samples.stages = std::mem::take(&mut healing.stages);
     Ok(samples)
 }
 
@@ -64,7 +71,10 @@ async fn simulated(database: Option<String>, rounds: usize) -> anyhow::Result<Sa
     site.enable().await?;
     let work = site.cluster.workloads("bench").await?;
     for name in names(TOGETHER) {
-        work.apply(&DeploymentSpec::new(&name, 1)).await?;
+        let mut deployment = DeploymentSpec::new(&name, 1);
+        let (key, wait) = BACK_OFF;
+        deployment.annotations.insert(key.to_owned(), wait.to_owned());
+        work.apply(&deployment).await?;
     }
     for name in names(TOGETHER) {
         work.wait_until_ready(&name, PATIENCE).await?;
@@ -108,6 +118,15 @@ fn rows(report: &mut Report, place: &str, mut samples: Samples) {
             report.row(longest, percentile(of, 100.0), "ms", None, None);
         }
     }
+    let Stages { signed, sent } = &mut samples.stages;
+    for (stage, of) in [("job signed", signed), ("job sent", sent)] {
+        if !of.is_empty() {
+            for p in [50.0, 99.0] {
+                let what = format!("{place}, 50 within a second, until the {stage}: p{p}");
+                report.row(what, percentile(of, p), "ms", None, None);
+            }
+        }
+    }
 }
 
 /// This program once more, in namespaces of its own.
@@ -136,20 +155,32 @@ async fn main() -> anyhow::Result<()> {
         rows(&mut report, "real node", real().await?);
         return Ok(std::fs::write(Path::new(into).join("rows.json"), serde_json::to_vec(&report.rows)?)?);
     }
-    anyhow::ensure!(words.is_empty(), "expected no arguments, found {words:?}");
-    let postgres = Postgres::start()?;
-    rows(&mut report, "SQLite", simulated(None, ROUNDS).await?);
-    rows(&mut report, "PostgreSQL", simulated(Some(postgres.fresh_database()?), ROUNDS).await?);
-    tokio::task::block_in_place(|| on_a_real_node(&mut report))?;
+    let place = words.first().map_or("all", String::as_str);
+    anyhow::ensure!(
+        words.len() < 2 && ["all", "sqlite", "postgres", "node"].contains(&place),
+        "expected one of all, sqlite, postgres and node, found {words:?}"
+    );
+    let wanted = |one: &str| place == "all" || place == one;
+    if wanted("sqlite") {
+        rows(&mut report, "SQLite", simulated(None, ROUNDS).await?);
+    }
+    if wanted("postgres") {
+        let postgres = Postgres::start()?;
+        rows(&mut report, "PostgreSQL", simulated(Some(postgres.fresh_database()?), ROUNDS).await?);
+    }
+    if wanted("node") {
+        tokio::task::block_in_place(|| on_a_real_node(&mut report))?;
+    }
     let mut how = String::new();
     write!(
         how,
         "A real API server, controller manager and scheduler, all of it on the machine's cores together. SQLite and \
-         PostgreSQL: simulated kubelets. Real node: kubelet, containerd and runc, the agent as a pod, SQLite. One at a \
-         time: {DEPLOYMENTS} Deployments of one pod in turn, each pod broken once the incident before it is resolved. \
+         PostgreSQL: simulated kubelets, whose containers wait for {} after their first restart, as a kubelet's do. Real \
+         node: kubelet, containerd and runc, the agent as a pod, SQLite. One at a time: {DEPLOYMENTS} Deployments of one pod in turn, each pod broken once the incident before it is resolved. \
          50 within a second: {TOGETHER} Deployments of one pod, {ROUNDS} times, with the caps raised. From the watch \
          event that shows what the rule asks for ({RESTARTS} restart and waiting in CrashLoopBackOff) to the one that \
-         shows the pod being deleted."
+         shows the pod being deleted.",
+        BACK_OFF.1
     )?;
     report.note(how);
     report.note(

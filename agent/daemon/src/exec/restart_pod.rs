@@ -87,12 +87,30 @@ impl RestartPod {
         self.action.owner.clone().unwrap_or_default()
     }
 
-    /// Is it the pod that the plan is about, and in the state that the plan is about?
+    /// Is it the pod that the plan is about, in the state that the plan is about, and nobody's to leave alone?
     async fn still_crash_loops(&self, client: &Client) -> Result<(), Refusal> {
-        let pod =
-            kube::pod(client, &kube::pod_path(&self.target())?).await.map_err(|error| unread(&error))?;
-        self.action.preconditions(pod.as_ref())?;
-        undisturbed(client, self.resource(), &self.owner()).await
+        let (path, owner) = (kube::pod_path(&self.target())?, self.owner());
+        let above = undisturbed(client, self.resource(), &owner);
+        let (pod, above) = tokio::join!(kube::pod(client, &path), above);
+        self.action.preconditions(pod.map_err(|error| unread(&error))?.as_ref())?;
+        above
+    }
+
+    /// Right before the eviction: the dry run says yes, and all is as planned. Where a node is held, that is done in between,
+    /// after the dry run and before the last look; otherwise both are asked for side by side.
+    async fn last_look(&self, client: &Client) -> Result<Vec<String>, ActError> {
+        let target = self.target();
+        let allowed = evict::would_be_allowed(client, &target);
+        let Some(node) = self.checkpoint.held.clone() else {
+            let (allowed, same) = tokio::join!(allowed, self.still_crash_loops(client));
+            return allowed.and(same).map(|()| Vec::new()).map_err(ActError::Refused);
+        };
+        allowed.await.map_err(ActError::Refused)?;
+        self.hold(client, &node).await?;
+        // That took its time: meanwhile the lease may have been lost, and the pod may have recovered.
+        let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+        self.still_crash_loops(&client).await.map_err(ActError::Refused)?;
+        Ok(vec![format!("held node {node} back by the taint {} until the replacement is bound", held::KEY)])
     }
 
     /// Until when the taint may stay, seconds since 1970: it is used while acting and for as long again while the replacement
@@ -183,8 +201,8 @@ impl Watched for RestartPod {
                 .extend(gone.iter().map(|pod| format!("{pod} on {node} is pushed out by the scheduler")));
         }
         self.landed = landed.or(self.landed.take());
-        let closed = self.checkpoint.held.is_some() || self.checkpoint.cordoned.is_some();
-        if closed && (bound || elapsed >= self.limits.act) {
+        let holds = self.checkpoint.held.is_some() || self.checkpoint.cordoned.is_some();
+        if holds && (bound || elapsed >= self.limits.act) {
             // What cannot be lifted now is tried again at the end.
             let _ = self.clean_up().await;
         }
@@ -237,9 +255,11 @@ fn crash_looping(pod: &v1::Pod) -> Option<String> {
 impl Remedy for RestartPod {
     async fn check(&mut self) -> Result<(), Refusal> {
         let client = kube::may_act(&self.shared).await?;
-        self.still_crash_loops(&client).await?;
         let pods =
             kube::pods_of(&client, self.resource(), &self.owner()).await.map_err(|error| unread(&error))?;
+        let uid = self.target().uid;
+        let own = pods.iter().find(|pod| pod.meta.as_ref().is_some_and(|meta| meta.uid == uid));
+        self.action.preconditions(own)?;
         self.checkpoint.known = pods.into_iter().filter_map(|pod| pod.meta).map(|meta| meta.uid).collect();
         self.checkpoint.held =
             (self.action.avoid_node && !self.action.node.is_empty()).then(|| self.action.node.clone());
@@ -257,21 +277,10 @@ impl Remedy for RestartPod {
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let window = self.limits.window();
-        let mut evidence = Vec::new();
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         // Whatever forbids it is found before anything is touched.
-        evict::would_be_allowed(&client, &self.target()).await.map_err(ActError::Refused)?;
-        if let Some(node) = self.checkpoint.held.clone() {
-            self.hold(&client, &node).await?;
-            evidence.push(format!(
-                "held node {node} back by the taint {} until the replacement is bound",
-                held::KEY
-            ));
-        }
-        // That took its time. Meanwhile the lease may have been lost, the job may have expired, and the pod may have
-        // recovered.
-        let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
-        self.still_crash_loops(&client).await.map_err(ActError::Refused)?;
+        let mut evidence = self.last_look(&client).await?;
+        // The job may have expired meanwhile.
         window.still_open()?;
         let target = self.target();
         evict::evict(&client, &target).await?;
@@ -299,7 +308,8 @@ impl Remedy for RestartPod {
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
             Ok(client) => {
-                let mut verdict = until_stable(self, self.limits, &client).await;
+                let cluster = self.shared.clone();
+                let mut verdict = until_stable(self, self.limits, &client, &cluster.cluster.looks).await;
                 if let Some(landing) = self.landing() {
                     verdict.reason = format!("{}; {landing}", verdict.reason);
                 }

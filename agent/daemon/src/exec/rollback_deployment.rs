@@ -188,7 +188,10 @@ impl Remedy for RollbackDeployment {
 
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
-            Ok(client) => until_stable(self, self.limits, &client).await,
+            Ok(client) => {
+                let (limits, shared) = (self.limits, self.shared.clone());
+                until_stable(self, limits, &client, &shared.cluster.looks).await
+            }
             Err(why) => Verdict::new(
                 Outcome::Unknown,
                 format!("it was rolled back; whether it helped is not known: {why}"),

@@ -158,8 +158,8 @@ impl Remedy for UncordonNode {
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
             Ok(client) => {
-                let limits = self.limits;
-                until_stable(self, limits, &client).await
+                let (limits, shared) = (self.limits, self.shared.clone());
+                until_stable(self, limits, &client, &shared.cluster.looks).await
             }
             Err(why) => Verdict::new(
                 Outcome::Unknown,

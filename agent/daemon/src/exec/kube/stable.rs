@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use kube::Client;
 
 use super::super::remedy::{Limits, Outcome, Verdict, seconds};
+use crate::watch::kube::looks::Looks;
 
 /// What one look at the cluster showed.
 #[derive(Debug)]
@@ -51,12 +52,15 @@ pub(in super::super) async fn until_stable<W: Watched>(
     watched: &mut W,
     limits: Limits,
     client: &Client,
+    looks: &Looks,
 ) -> Verdict {
     let started = Instant::now();
     let mut holding = Holding::default();
     let mut replacement = None;
     loop {
+        let turn = looks.turn(limits.reach.saturating_sub(started.elapsed())).await;
         let look = watched.look(client, started.elapsed()).await;
+        drop(turn);
         replacement = look.replacement.or(replacement);
         let unanswered = matches!(look.state, State::Unanswered);
         let reached = match look.state {
@@ -152,7 +156,7 @@ mod tests {
             (State::Unanswered, Outcome::Unknown),
             (over(), Outcome::Failed),
         ] {
-            let verdict = until_stable(&mut Shows(Some(state)), limits, &client).await;
+            let verdict = until_stable(&mut Shows(Some(state)), limits, &client, &Looks::default()).await;
             assert_eq!(verdict.outcome, outcome, "{}", verdict.reason);
         }
     }

@@ -5,6 +5,7 @@ pub mod client;
 pub mod cordons;
 pub mod holds;
 pub mod lease;
+pub mod looks;
 pub mod request;
 pub mod stream;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use crate::status::SharedStatus;
 use client::{Cluster, Target};
 use cordons::Cordons;
 use lease::{Elector, Leadership};
+use looks::Looks;
 use stream::{Follow, Listing, Listings};
 
 /// Between two tries where the API server does not answer or refuses: with its jitter at most 30 s.
@@ -44,6 +46,8 @@ pub struct ClusterHandle {
     pub cordons: Arc<Cordons>,
     /// Whoever holds a node takes this first: one after the other.
     pub holding: tokio::sync::Mutex<()>,
+    /// Whoever looks whether a job helped takes turns.
+    pub looks: Looks,
 }
 
 impl ClusterHandle {
