@@ -9,6 +9,10 @@ pub use crate::v1::observation::Body;
 /// The word of the watched files of a host, where a listing of them is bracketed by `SyncMark`.
 pub const FILES: &str = "File";
 
+/// How an agent names required pod anti-affinity among the other conditions of a pod's placement. One that also tells it
+/// term by term is believed those.
+pub const ANTI_AFFINITY: &str = "required pod anti-affinity";
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         crate::words! {

@@ -121,6 +121,13 @@ fn what_a_pod_refers_to_in_full_keeps_its_bytes() {
 }
 
 #[test]
+fn what_keeps_pods_apart_keeps_its_bytes() {
+    let placement = examples::placement_apart();
+    let kept = golden("Placement_apart", &placement.encode_to_vec());
+    assert_eq!(v1::Placement::decode(kept.as_slice()).unwrap(), placement);
+}
+
+#[test]
 fn a_frame_keeps_its_bytes() {
     let refusal = v1::Refusal { code: "malformed".into(), ..Default::default() };
     let message = v1::ServerFrame { body: Some(v1::server_frame::Body::Refusal(refusal)) };

@@ -78,7 +78,18 @@ fn placement() -> v1::Placement {
         priority: -5,
         may_preempt: true,
         other_conditions: vec!["required pod anti-affinity".into()],
+        // Added later; it has bytes of its own.
+        keeps_away: Vec::new(),
     }
+}
+
+/// With the field that was added.
+pub fn placement_apart() -> v1::Placement {
+    v1::Placement { keeps_away: vec![keeps_away()], ..placement() }
+}
+
+fn keeps_away() -> v1::KeepsAway {
+    v1::KeepsAway { topology_key: "kubernetes.io/hostname".into(), other_namespaces: true }
 }
 
 fn label() -> v1::Label {
@@ -571,6 +582,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("NodeTerm", &node_term(), seen);
     check("NodeRequirement", &node_requirement(), seen);
     check("Toleration", &toleration(), seen);
+    check("KeepsAway", &keeps_away(), seen);
     check("NodeFacts", &node_facts(), seen);
     check("Taint", &taint(), seen);
     check("StatefulSet", &stateful_set(), seen);

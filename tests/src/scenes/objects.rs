@@ -40,6 +40,14 @@ pub fn deployment(name: &str, replicas: u32) -> Value {
     })
 }
 
+/// The same, no two pods of which may share a node.
+pub fn apart(deployment: Value) -> Value {
+    let labels = deployment["spec"]["selector"].clone();
+    let term = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": labels}]);
+    let path = "/spec/template/spec/affinity/podAntiAffinity/requiredDuringSchedulingIgnoredDuringExecution";
+    with(deployment, path, term)
+}
+
 /// A healthy StatefulSet.
 pub fn stateful_set(name: &str, replicas: u32) -> Value {
     json!({

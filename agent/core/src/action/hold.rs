@@ -3,14 +3,21 @@
 //! The control plane asked the same of what it knew; between its picture and this moment another tool, a person or another
 //! job may have come.
 
+use nimbus_protocol::kind::ANTI_AFFINITY;
 use nimbus_protocol::v1;
 
 use super::unexpected;
 use crate::refusal::Refusal;
 
-/// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster as they are now.
-pub fn may_hold(node: &str, pod: &v1::Pod, nodes: &[v1::Node]) -> Result<(), Refusal> {
-    if let Some(held) = nodes.iter().find(|node| is_closed_by_us(node)) {
+/// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster and `neighbours` all pods of the
+/// pod's namespace, as they are now.
+pub fn may_hold(
+    node: &str,
+    pod: &v1::Pod,
+    nodes: &[v1::Node],
+    neighbours: &[v1::Pod],
+) -> Result<(), Refusal> {
+    if let Some(held) = nodes.iter().find(|node| is_held_by_us(node)) {
         return Err(unexpected(format!(
             "expected no node that a job of Nimbus keeps from new pods, found {}; one at a time",
             name(held)
@@ -25,15 +32,16 @@ pub fn may_hold(node: &str, pod: &v1::Pod, nodes: &[v1::Node]) -> Result<(), Ref
     if own.control_plane {
         return Err(unexpected(format!("expected a worker node, found {node} of the control plane")));
     }
-    if !is_open(own) {
+    if !takes_new_pods(own) {
         return Err(unexpected(format!("expected node {node} ready and schedulable, found that it is not")));
     }
     let elsewhere = |other: &&v1::Node| {
         name(other) != node
             && !other.control_plane
-            && is_open(other)
+            && takes_new_pods(other)
             && taken(other).is_none()
             && accepts(other, pod)
+            && neighbours.iter().all(|beside| keep_together(beside, pod, other, nodes))
     };
     if nodes.iter().any(|other| elsewhere(&other)) {
         return Ok(());
@@ -58,11 +66,11 @@ fn name(node: &v1::Node) -> &str {
     node.meta.as_ref().map_or("", |meta| meta.name.as_str())
 }
 
-fn is_closed_by_us(node: &v1::Node) -> bool {
+fn is_held_by_us(node: &v1::Node) -> bool {
     !node.cordoned_by.is_empty() || node.facts.as_ref().is_some_and(|facts| !facts.held_by.is_empty())
 }
 
-fn is_open(node: &v1::Node) -> bool {
+fn takes_new_pods(node: &v1::Node) -> bool {
     let stays = node.meta.as_ref().is_some_and(|meta| meta.deleting_since_us == 0);
     stays && node.ready == "True" && !node.unschedulable
 }
@@ -77,7 +85,30 @@ fn accepts(node: &v1::Node, pod: &v1::Pod) -> bool {
     offers.taints.iter().all(tolerated)
         && asked.node_selector.iter().all(|label| offers.labels.contains(label))
         && (asked.node_terms.is_empty() || asked.node_terms.iter().any(|term| meets(term, node, offers)))
-        && asked.other_conditions.is_empty()
+        && asked.other_conditions.iter().all(|other| other == ANTI_AFFINITY && !asked.keeps_away.is_empty())
+}
+
+/// May both be on the same node as far as required anti-affinity says? Any pod in the reach of a term of either may be meant.
+fn keep_together(beside: &v1::Pod, pod: &v1::Pod, node: &v1::Node, nodes: &[v1::Node]) -> bool {
+    let uid = |of: &v1::Pod| of.meta.as_ref().map(|meta| meta.uid.clone()).unwrap_or_default();
+    let ended = matches!(beside.phase.as_str(), "Succeeded" | "Failed");
+    if ended || beside.node.is_empty() || uid(beside) == uid(pod) {
+        return true;
+    }
+    let terms = |of: &v1::Pod| {
+        let placement = of.facts.as_ref().and_then(|facts| facts.placement.clone());
+        placement.map(|placement| placement.keeps_away).unwrap_or_default()
+    };
+    let place = |of: &v1::Node, key: &str| {
+        let labels = of.facts.iter().flat_map(|facts| &facts.labels);
+        labels.filter(|label| label.key == key).map(|label| label.value.clone()).next()
+    };
+    let its = nodes.iter().find(|other| name(other) == beside.node && other.facts.is_some());
+    terms(pod).iter().chain(&terms(beside)).all(|term| match (place(node, &term.topology_key), its) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (here, Some(its)) => here != place(its, &term.topology_key),
+    })
 }
 
 /// Does the node meet all requirements of a term? A term without any, and an operator that is not known, meet nothing.
@@ -138,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_node_beside_an_open_one_that_nobody_marked_may_be_held() {
-        assert_eq!(may_hold("a", &pod(), &[node("a"), node("b")]), Ok(()));
+        assert_eq!(may_hold("a", &pod(), &[node("a"), node("b")], &[]), Ok(()));
     }
 
     #[test]
@@ -171,7 +202,7 @@ mod tests {
         for (what, word, change) in table {
             let mut nodes = vec![node("a"), node("b")];
             change(&mut nodes);
-            let refusal = may_hold("a", &pod(), &nodes).expect_err(what);
+            let refusal = may_hold("a", &pod(), &nodes, &[]).expect_err(what);
             assert!(refusal.reason.contains(word), "{what}: {}", refusal.reason);
         }
     }
@@ -182,7 +213,7 @@ mod tests {
             let (mut pod, mut nodes) = (pod(), vec![node("a"), node("b")]);
             let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
             change(placement, facts(&mut nodes[1]));
-            may_hold("a", &pod, &nodes).is_ok()
+            may_hold("a", &pod, &nodes, &[]).is_ok()
         };
         let toleration = |key: &str, operator: &str, effect: &str| v1::Toleration {
             key: key.into(),
@@ -204,7 +235,7 @@ mod tests {
             placement.tolerations = vec![toleration(key, operator, effect)];
             let mut nodes = vec![node("a"), node("b")];
             facts(&mut nodes[1]).taints = vec![taint("gpu", "NoSchedule")];
-            assert_eq!(may_hold("a", &pod, &nodes).is_ok(), fits, "{key:?} {operator:?} {effect:?}");
+            assert_eq!(may_hold("a", &pod, &nodes, &[]).is_ok(), fits, "{key:?} {operator:?} {effect:?}");
         }
         let ssd = || v1::Label { key: "disk".into(), value: "ssd".into() };
         assert!(!may(|p, _| p.other_conditions = vec!["topology spread over zone".into()]));
@@ -230,7 +261,7 @@ mod tests {
             pod.facts.as_mut().unwrap().placement.as_mut().unwrap().node_terms = vec![term];
             let label = |key: &str, value: &str| v1::Label { key: key.into(), value: value.into() };
             facts(&mut nodes[1]).labels = vec![label("disk", "ssd"), label("cores", "8")];
-            assert_eq!(may_hold("a", &pod, &nodes).is_ok(), fits, "{key} {operator}");
+            assert_eq!(may_hold("a", &pod, &nodes, &[]).is_ok(), fits, "{key} {operator}");
         }
         assert!(!may(|p, _| p.node_terms = vec![v1::NodeTerm::default()]));
         assert!(!may(|p, _| p.node_selector = vec![v1::Label { key: "disk".into(), value: "ssd".into() }]));
@@ -238,6 +269,51 @@ mod tests {
         pod.facts.as_mut().unwrap().placement.as_mut().unwrap().node_selector = vec![ssd()];
         let mut nodes = vec![node("a"), node("b")];
         facts(&mut nodes[1]).labels = vec![ssd()];
-        assert_eq!(may_hold("a", &pod, &nodes), Ok(()));
+        assert_eq!(may_hold("a", &pod, &nodes, &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_place_of_a_pod_that_may_keep_it_away_is_none() {
+        const HOST: &str = "kubernetes.io/hostname";
+        let place = |name: &str, zone: &str| {
+            let mut node = node(name);
+            let label = |key: &str, value: &str| v1::Label { key: key.into(), value: value.into() };
+            facts(&mut node).labels = vec![label(HOST, name), label("zone", zone)];
+            node
+        };
+        let on = |node: &str, uid: &str, over: Option<&str>| {
+            let mut pod = pod();
+            let meta = v1::ObjectMeta { uid: uid.into(), ..Default::default() };
+            (pod.meta, pod.node) = (Some(meta), node.into());
+            let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
+            placement.other_conditions = over.iter().map(|_| ANTI_AFFINITY.to_owned()).collect();
+            let term = |key: &str| v1::KeepsAway { topology_key: key.into(), other_namespaces: false };
+            placement.keeps_away = over.map(term).into_iter().collect();
+            pod
+        };
+        let nodes = [place("a", "x"), place("b", "y")];
+        let ended = v1::Pod { phase: "Failed".into(), ..on("b", "q", None) };
+        for (what, pod, beside, may) in [
+            ("nobody is there", on("a", "p", Some(HOST)), vec![], true),
+            ("it is itself there", on("a", "p", Some(HOST)), vec![on("b", "p", None)], true),
+            ("a pod of any labels is there", on("a", "p", Some(HOST)), vec![on("b", "q", None)], false),
+            ("one that ended is there", on("a", "p", Some(HOST)), vec![ended], true),
+            ("one is beside it", on("a", "p", Some(HOST)), vec![on("a", "q", None)], true),
+            ("one that keeps it away is there", on("a", "p", None), vec![on("b", "q", Some("zone"))], false),
+            (
+                "one is on a node that is not known",
+                on("a", "p", Some("zone")),
+                vec![on("c", "q", None)],
+                false,
+            ),
+            ("no node has the label", on("a", "p", Some("rack")), vec![on("b", "q", None)], true),
+            ("neither keeps away", on("a", "p", None), vec![on("b", "q", None)], true),
+        ] {
+            assert_eq!(may_hold("a", &pod, &nodes, &beside).is_ok(), may, "{what}");
+        }
+        // An older agent names it, and does not tell its terms.
+        let mut untold = on("a", "p", Some(HOST));
+        untold.facts.as_mut().unwrap().placement.as_mut().unwrap().keeps_away.clear();
+        assert!(may_hold("a", &untold, &nodes, &[]).is_err());
     }
 }

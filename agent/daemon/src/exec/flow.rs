@@ -300,7 +300,7 @@ impl Flow<'_> {
                 self.applied(remedy, evidence).await;
             }
             Effect::Absent => {
-                // Whatever it closed on the way is opened before it starts anew or gives up.
+                // A node that it held on the way is let go before it starts anew or gives up.
                 self.clean_up(remedy).await;
                 self.restart(remedy, "while it was about to act; nothing had been changed").await;
             }

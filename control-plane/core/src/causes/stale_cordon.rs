@@ -39,14 +39,14 @@ impl Cause for StaleCordon {
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
         let finding = |node: &Node| {
-            let evidence = vec![match closed_for(node) {
-                Closed::Cordoned(job) => {
+            let evidence = vec![match kept_for(node) {
+                Kept::ByCordon(job) => {
                     format!("node {} is cordoned, and its annotation says by job {job}", node.meta.name)
                 }
-                Closed::Held(job) => {
+                Kept::ByTaint(job) => {
                     format!("node {} has the taint nimbus.dev/held, of job {job}", node.meta.name)
                 }
-                Closed::Not => return None,
+                Kept::Not => return None,
             }];
             let (scope, object) = (Scope::Cluster(cluster.to_owned()), node.object());
             Some(Finding::new(IncidentKind::StaleCordon, scope, object, evidence))
@@ -58,10 +58,10 @@ impl Cause for StaleCordon {
     fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
         let node = s.inventory(scope).and_then(|inventory| inventory.nodes.get(object.uid()));
         let Some(node) = node else { return false };
-        let (by, until) = match closed_for(node) {
-            Closed::Cordoned(job) => (job, None),
-            Closed::Held(job) => (job, node.facts.as_ref().and_then(|facts| facts.held_until)),
-            Closed::Not => return false,
+        let (by, until) = match kept_for(node) {
+            Kept::ByCordon(job) => (job, None),
+            Kept::ByTaint(job) => (job, node.facts.as_ref().and_then(|facts| facts.held_until)),
+            Kept::Not => return false,
         };
         // A taint whose time is over is stale, whatever became of its job.
         if until.is_some_and(|until| later(until, PATIENCE) <= now) {
@@ -116,24 +116,24 @@ impl Cause for StaleCordon {
 }
 
 /// How a node is kept from new pods by Nimbus, and for which job.
-enum Closed<'a> {
-    Held(&'a str),
-    Cordoned(&'a str),
+enum Kept<'a> {
+    ByTaint(&'a str),
+    ByCordon(&'a str),
     Not,
 }
 
-fn closed_for(node: &Node) -> Closed<'_> {
+fn kept_for(node: &Node) -> Kept<'_> {
     let held = node.facts.as_ref().map_or("", |facts| facts.held_by.as_str());
     match (held, node.cordoned_by.as_str()) {
-        (_, job) if node.unschedulable && !job.is_empty() => Closed::Cordoned(job),
-        ("", _) => Closed::Not,
-        (job, _) => Closed::Held(job),
+        (_, job) if node.unschedulable && !job.is_empty() => Kept::ByCordon(job),
+        ("", _) => Kept::Not,
+        (job, _) => Kept::ByTaint(job),
     }
 }
 
 fn is_ours(node: &Node) -> bool {
-    match closed_for(node) {
-        Closed::Held(_) | Closed::Cordoned(_) => true,
-        Closed::Not => false,
+    match kept_for(node) {
+        Kept::ByTaint(_) | Kept::ByCordon(_) => true,
+        Kept::Not => false,
     }
 }

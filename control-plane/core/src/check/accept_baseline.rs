@@ -24,7 +24,7 @@ impl ActionRules for v1::AcceptBaseline {
         None
     }
 
-    fn cordons(&self) -> bool {
+    fn holds(&self) -> bool {
         false
     }
 

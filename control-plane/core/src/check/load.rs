@@ -68,7 +68,7 @@ pub(super) fn in_flight(
             format!("the {level} has {count} jobs in flight, its cap is {cap}")
         });
     }
-    if rules.cordons() {
+    if rules.holds() {
         one_node(found, plan, plans, snapshot);
     }
 }
@@ -83,10 +83,10 @@ fn one_node(found: &mut Violations, plan: &Plan, plans: &BTreeMap<PlanId, &Plan>
     require(found, 7, seen.is_none(), || {
         format!("node {} is held back already", seen.map_or("", |node| node.meta.name.as_str()))
     });
-    let closes = |id: &PlanId| match plans.get(id).map(|other| other.action.body()) {
+    let would_hold = |id: &PlanId| match plans.get(id).map(|other| other.action.body()) {
         // What cannot be read may hold any node.
         None | Some(None) => true,
-        Some(Some(action)) => rules_of(action).cordons(),
+        Some(Some(action)) => rules_of(action).holds(),
     };
     let used = SignedDuration::from_millis(i64::from(snapshot.settings.act_ms) * 2 + 60_000);
     let mine = plan.action.body().and_then(|action| rules_of(action).node().map(str::to_owned));
@@ -103,7 +103,7 @@ fn one_node(found: &mut Violations, plan: &Plan, plans: &BTreeMap<PlanId, &Plan>
             }
             JobState::Succeeded | JobState::Failed | JobState::Refused | JobState::Compensated => false,
         };
-        out && job.scope == plan.scope && closes(&job.plan_id)
+        out && job.scope == plan.scope && would_hold(&job.plan_id)
     };
     let jobs = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
     let job = jobs.into_iter().find(holds);
@@ -121,7 +121,7 @@ fn one_node(found: &mut Violations, plan: &Plan, plans: &BTreeMap<PlanId, &Plan>
             IncidentState::Resolved | IncidentState::Escalated | IncidentState::Silenced => false,
         };
         let before = mine.is_none_or(|mine| (other.created_at, other.id) < mine);
-        let planned = other.plan_id.is_some_and(|id| id != plan.id && closes(&id));
+        let planned = other.plan_id.is_some_and(|id| id != plan.id && would_hold(&id));
         at_work && before && planned && other.scope == plan.scope
     });
     require(found, 7, first.is_none(), || {

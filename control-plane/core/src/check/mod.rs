@@ -74,8 +74,8 @@ trait ActionRules {
     fn needs(&self) -> &'static [ObjectKind];
     /// The node whose pods it disturbs, if it disturbs any.
     fn node(&self) -> Option<&str>;
-    /// Does it cordon that node while its job is in flight?
-    fn cordons(&self) -> bool;
+    /// Does it hold that node back while its job is in flight?
+    fn holds(&self) -> bool;
     /// Is the plan still about what is there? Invariants 3, 7 and 9.
     fn check(&self, found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>);
     /// What must hold at the very moment of going out, beyond that.
@@ -102,7 +102,7 @@ pub(crate) fn for_test(action: &Body) -> (&'static str, (Option<String>, bool), 
         Authority::Approver => "approver",
         Authority::Requester => "requester",
     };
-    (behind, (rules.node().map(str::to_owned), rules.cordons()), rules.needs())
+    (behind, (rules.node().map(str::to_owned), rules.holds()), rules.needs())
 }
 
 /// The checker of one pass. What holds for the whole pass is looked up once: the plans by id, and each cluster's storm.

@@ -30,7 +30,7 @@ impl ActionRules for v1::RestartPod {
         Some(&self.node)
     }
 
-    fn cordons(&self) -> bool {
+    fn holds(&self) -> bool {
         self.avoid_node
     }
 
@@ -301,6 +301,32 @@ fn takes(node: &Node, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) ->
         && wanted
         && asked.other_conditions.is_empty()
         && has_room(node, offers, asked, inventory)
+        && inventory.pods.values().all(|other| is_apart(other, offers, pod, asked, inventory))
+}
+
+/// Can `other` not be what required anti-affinity keeps the pod away from a node for? Any pod in the reach of a term of either
+/// may be meant, wherever its node has the same value of the term's label.
+fn is_apart(other: &Pod, offers: &NodeFacts, pod: &Pod, asked: &Placement, inventory: &Inventory) -> bool {
+    let ended = other.phase == "Succeeded" || other.phase == "Failed";
+    if ended || other.node.is_empty() || other.meta.uid == pod.meta.uid {
+        return true;
+    }
+    let theirs = other.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    let terms = asked.keeps_away.iter().chain(theirs.iter().flat_map(|theirs| &theirs.keeps_away));
+    let near = other.meta.namespace == pod.meta.namespace;
+    let mut keys =
+        terms.filter(|term| near || term.other_namespaces).map(|term| &term.topology_key).peekable();
+    if keys.peek().is_none() {
+        return true;
+    }
+    let value =
+        |of: &NodeFacts, key: &String| of.labels.iter().find(|(name, _)| name == key).map(|(_, v)| v.clone());
+    let on = inventory.nodes.values().find(|node| node.meta.name == other.node);
+    keys.all(|key| match (value(offers, key), on.and_then(|node| node.facts.as_ref())) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (place, Some(theirs)) => place != value(theirs, key),
+    })
 }
 
 fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {

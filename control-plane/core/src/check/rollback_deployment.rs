@@ -25,7 +25,7 @@ impl ActionRules for v1::RollbackDeployment {
         None
     }
 
-    fn cordons(&self) -> bool {
+    fn holds(&self) -> bool {
         false
     }
 

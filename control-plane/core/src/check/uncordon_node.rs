@@ -24,7 +24,7 @@ impl ActionRules for v1::UncordonNode {
         self.node.as_ref().map(|node| node.name.as_str())
     }
 
-    fn cordons(&self) -> bool {
+    fn holds(&self) -> bool {
         false
     }
 

@@ -46,7 +46,7 @@ impl Remedy for AcceptBaseline {
     }
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
-        matches!(action, Body::AcceptBaseline(_)).then_some(Footprint { node: None, closes: false })
+        matches!(action, Body::AcceptBaseline(_)).then_some(Footprint { node: None, holds: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -59,8 +59,8 @@ pub enum Place {
 pub struct Footprint<'a> {
     /// The node whose pods it disturbs; `None` for one that disturbs no node.
     pub node: Option<&'a str>,
-    /// Does it close that node to new pods while it is in flight?
-    pub closes: bool,
+    /// Does it hold that node back, so that no new pod comes to it while it is in flight?
+    pub holds: bool,
 }
 
 /// What a remedy says of an incident.

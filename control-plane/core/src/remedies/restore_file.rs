@@ -99,7 +99,7 @@ impl Remedy for RestoreFile {
     }
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
-        matches!(action, Body::RestoreFile(_)).then_some(Footprint { node: None, closes: false })
+        matches!(action, Body::RestoreFile(_)).then_some(Footprint { node: None, holds: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -61,7 +61,7 @@ impl Remedy for RollbackDeployment {
     }
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
-        matches!(action, Body::RollbackDeployment(_)).then_some(Footprint { node: None, closes: false })
+        matches!(action, Body::RollbackDeployment(_)).then_some(Footprint { node: None, holds: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

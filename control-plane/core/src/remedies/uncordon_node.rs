@@ -76,7 +76,7 @@ impl Remedy for UncordonNode {
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
         let Body::UncordonNode(action) = action else { return None };
-        Some(Footprint { node: action.node.as_ref().map(|n| n.name.as_str()), closes: false })
+        Some(Footprint { node: action.node.as_ref().map(|n| n.name.as_str()), holds: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

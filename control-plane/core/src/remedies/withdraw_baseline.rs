@@ -44,7 +44,7 @@ impl Remedy for WithdrawBaseline {
     }
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
-        matches!(action, Body::WithdrawBaseline(_)).then_some(Footprint { node: None, closes: false })
+        matches!(action, Body::WithdrawBaseline(_)).then_some(Footprint { node: None, holds: false })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {

@@ -41,7 +41,7 @@ impl Holds {
     pub(super) fn of(snapshot: &Snapshot<'_>, plans: &BTreeMap<PlanId, &Plan>) -> Self {
         let mut holds = Self::default();
         for (uid, inventory) in &snapshot.world.clusters {
-            let held = inventory.nodes.values().find_map(|node| Some((node, node.closed_for()?)));
+            let held = inventory.nodes.values().find_map(|node| Some((node, node.held_for()?)));
             if let Some((node, job)) = held {
                 holds.seen.insert(uid.clone(), (node.meta.name.clone(), job.to_owned()));
             }
@@ -103,7 +103,7 @@ impl Holds {
 /// Does the plan hold a node back? One whose action is not known may.
 fn is_one(plan: &Plan) -> bool {
     let footprint = plan.action.body().and_then(|action| remedies::of(action.kind()).footprint(action));
-    footprint.is_none_or(|footprint| footprint.closes)
+    footprint.is_none_or(|footprint| footprint.holds)
 }
 
 /// The node that the plan disturbs.

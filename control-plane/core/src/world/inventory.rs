@@ -191,6 +191,11 @@ impl Inventory {
         self.pod_index.unwell.iter().filter_map(|uid| self.pods.get(uid))
     }
 
+    /// The pods on nodes that keep others away from where they are, in order of UID.
+    pub fn pods_that_keep_others_away(&self) -> impl Iterator<Item = &Pod> {
+        self.pod_index.keep_away.iter().filter_map(|uid| self.pods.get(uid))
+    }
+
     /// How many pods still have to run.
     pub fn active_pods(&self) -> u64 {
         self.pod_index.active

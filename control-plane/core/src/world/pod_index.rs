@@ -14,6 +14,8 @@ pub(super) struct PodIndex {
     pub(super) active: u64,
     /// By node what its pods ask for.
     pub(super) on_nodes: BTreeMap<String, Used>,
+    /// UIDs of the pods that keep others away.
+    pub(super) keep_away: BTreeSet<String>,
 }
 
 /// What the pods of a node ask for together.
@@ -36,6 +38,7 @@ pub(super) struct PodState {
     active: bool,
     /// The node that it takes a place on, also while it is on its way out, and what it asks for there.
     on: Option<(String, Used)>,
+    keeps_away: bool,
 }
 
 impl PodState {
@@ -52,7 +55,16 @@ impl PodState {
             unwell: pod.may_be_unhealthy(),
             active: pod.is_active(),
             on: there.then(|| (pod.node.clone(), used)),
+            keeps_away: there && placement.is_some_and(|asked| !asked.keeps_away.is_empty()),
         }
+    }
+}
+
+fn note(set: &mut BTreeSet<String>, uid: &str, before: bool, after: bool) {
+    match (before, after) {
+        (false, true) => _ = set.insert(uid.to_owned()),
+        (true, false) => _ = set.remove(uid),
+        (true, true) | (false, false) => {}
     }
 }
 
@@ -65,11 +77,8 @@ impl PodIndex {
 
     /// A pod changed; one that is new or gone is neither unwell nor active before or after.
     pub(super) fn update(&mut self, uid: &str, before: &PodState, after: &PodState) {
-        match (before.unwell, after.unwell) {
-            (false, true) => _ = self.unwell.insert(uid.to_owned()),
-            (true, false) => _ = self.unwell.remove(uid),
-            (true, true) | (false, false) => {}
-        }
+        note(&mut self.unwell, uid, before.unwell, after.unwell);
+        note(&mut self.keep_away, uid, before.keeps_away, after.keeps_away);
         self.active = self.active + u64::from(after.active) - u64::from(before.active);
         if before.on != after.on {
             self.count(before.on.as_ref(), -1);

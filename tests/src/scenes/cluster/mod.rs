@@ -31,6 +31,8 @@ scenes!(
     image_cannot_be_pulled,
     instance_label_by_hand,
     job_pod_crashes,
+    keep_apart_and_a_node_is_free,
+    keep_apart_on_every_node,
     kured_marks_a_held_node,
     memory_kill_long_ago,
     namespace_is_being_deleted,

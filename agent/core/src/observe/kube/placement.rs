@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use nimbus_protocol::kind::ANTI_AFFINITY;
 use nimbus_protocol::v1;
 use serde_json::Value;
 
 use super::quantity;
-use super::spec::{Declared, Required, Requirement, Spec, Spread, Term, Toleration, Volume};
+use super::spec::{Declared, PodTerm, Required, Requirement, Spec, Spread, Term, Toleration, Volume};
 use crate::observe::bounded;
 
 /// Most labels, terms, requirements, values and tolerations that are told of one pod.
@@ -52,14 +53,16 @@ impl Spec {
             priority: self.priority.unwrap_or(0),
             may_preempt: self.preemption_policy != "Never",
             other_conditions: Vec::new(),
+            keeps_away: self.anti_affinity().iter().take(MOST).map(PodTerm::observe).collect(),
         };
         let cut = placement.node_selector.len() > MOST
+            || self.anti_affinity().len() > MOST
             || terms.len() > MOST
             || terms.iter().any(|term| term.all().count() > MOST)
             || terms.iter().flat_map(Term::all).any(|one| one.values.iter().flatten().count() > MOST);
         if cut {
             placement.node_selector.truncate(MOST);
-            other.push(format!("more than {MOST} conditions on nodes"));
+            other.push(format!("more than {MOST} conditions on nodes or pods"));
         }
         other.truncate(MOST);
         placement.other_conditions = other;
@@ -87,18 +90,22 @@ impl Spec {
             .map_or(&[], |terms| terms.node_selector_terms.as_slice())
     }
 
+    /// The terms of its required anti-affinity.
+    fn anti_affinity(&self) -> &[PodTerm] {
+        let affinity = self.affinity.as_ref().and_then(|affinity| affinity.away_from_pods.as_ref());
+        affinity.and_then(|affinity| affinity.required.as_deref()).unwrap_or_default()
+    }
+
     /// What else decides, and is not described.
     fn other(&self) -> Vec<String> {
         let mut other = Vec::new();
         let is_some = |of: &Option<Vec<Value>>| of.as_ref().is_some_and(|all| !all.is_empty());
         let required = |of: &Option<Required>| of.as_ref().is_some_and(|one| is_some(&one.required));
-        if let Some(affinity) = &self.affinity {
-            if required(&affinity.to_pods) {
-                other.push("required pod affinity".to_owned());
-            }
-            if required(&affinity.away_from_pods) {
-                other.push("required pod anti-affinity".to_owned());
-            }
+        if self.affinity.as_ref().is_some_and(|affinity| required(&affinity.to_pods)) {
+            other.push("required pod affinity".to_owned());
+        }
+        if !self.anti_affinity().is_empty() {
+            other.push(ANTI_AFFINITY.to_owned());
         }
         let strict = |spread: &&Spread| spread.when_unsatisfiable != "ScheduleAnyway";
         let spreads = self.topology_spread_constraints.iter().flatten().filter(strict);
@@ -159,6 +166,16 @@ impl Term {
             values: one.values.iter().flatten().take(MOST).map(|value| bounded(value)).collect(),
         };
         v1::NodeTerm { requirements: self.all().take(MOST).map(requirement).collect() }
+    }
+}
+
+impl PodTerm {
+    fn observe(&self) -> v1::KeepsAway {
+        let named = self.namespaces.as_ref().is_some_and(|names| !names.is_empty());
+        v1::KeepsAway {
+            topology_key: bounded(&self.topology_key),
+            other_namespaces: named || self.namespace_selector.is_some(),
+        }
     }
 }
 

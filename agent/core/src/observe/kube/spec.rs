@@ -36,7 +36,23 @@ pub(super) struct Affinity {
     #[serde(rename = "podAffinity")]
     pub(super) to_pods: Option<Required>,
     #[serde(rename = "podAntiAffinity")]
-    pub(super) away_from_pods: Option<Required>,
+    pub(super) away_from_pods: Option<AntiAffinity>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AntiAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub(super) required: Option<Vec<PodTerm>>,
+}
+
+/// Of a term of pod affinity where it reaches; which labels it selects is not read.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PodTerm {
+    pub(super) topology_key: String,
+    pub(super) namespaces: Option<Vec<String>>,
+    pub(super) namespace_selector: Option<Nothing>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -222,7 +238,7 @@ impl References {
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-struct Nothing {}
+pub(super) struct Nothing {}
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]

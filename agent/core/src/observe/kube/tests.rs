@@ -346,7 +346,9 @@ fn what_the_scheduler_asks_of_a_node_for_a_pod_is_said_and_the_rest_is_named() {
         "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
             {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]},
         ]}},
-        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "host"}]},
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "host", "labelSelector": {}}, {"topologyKey": "zone", "namespaceSelector": {}},
+        ]},
         "podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]},
     });
     object["spec"]["topologySpreadConstraints"] = json!([
@@ -375,6 +377,9 @@ fn what_the_scheduler_asks_of_a_node_for_a_pod_is_said_and_the_rest_is_named() {
             "the resource example.com/gpu"
         ]
     );
+    let terms: Vec<_> =
+        placement.keeps_away.iter().map(|term| (term.topology_key.as_str(), term.other_namespaces)).collect();
+    assert_eq!(terms, [("host", false), ("zone", true)]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use kube::Client;
 use nimbus_agent_core::Refusal;
 use nimbus_agent_core::action::hold::{may_hold, taken};
-use nimbus_agent_core::observe::kube::{Slim as _, SlimList, SlimNode, held};
+use nimbus_agent_core::observe::kube::{Slim, SlimList, SlimNode, SlimPod, held};
 use nimbus_protocol::v1::{self, observation};
 use serde_json::{Value, json};
 
@@ -15,9 +15,9 @@ use super::request::{self, RequestError};
 
 /// Attempts to change a node that others write at the same time.
 const TRIES: usize = 6;
-/// Nodes in one page of a list.
+/// Nodes or pods in one page of a list.
 const PAGE: usize = 500;
-/// Most pages that are read: 10,000 nodes. With more, none is held.
+/// Most pages that are read: 10,000 nodes, and as many pods of a namespace. With more, none is held.
 const MAX_PAGES: usize = 20;
 
 /// Why a node was not held.
@@ -47,7 +47,8 @@ pub async fn hold(
     let taint = json!({ "key": held::KEY, "value": held::value(job, until_s), "effect": held::EFFECT });
     let mut last = None;
     for _ in 0..TRIES {
-        may_hold(node, pod, &nodes(client).await?).map_err(NotHeld::Refused)?;
+        let neighbours = neighbours(client, pod).await?;
+        may_hold(node, pod, &nodes(client).await?, &neighbours).map_err(NotHeld::Refused)?;
         // The patch is for the very state that is judged here: whoever marks the node in between makes it fail.
         let found: Value = request::get(client, &url).await?;
         if let Some(why) = observed(&found).as_ref().and_then(taken) {
@@ -133,19 +134,43 @@ fn as_node(slim: &SlimNode) -> Option<v1::Node> {
     }
 }
 
+fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
+    match slim.observe() {
+        observation::Body::Pod(pod) => Some(pod),
+        _ => None,
+    }
+}
+
 /// All nodes, as they are now.
 async fn nodes(client: &Client) -> Result<Vec<v1::Node>, RequestError> {
-    let (mut nodes, mut more) = (Vec::new(), String::new());
+    all(client, "/api/v1/nodes", as_node).await
+}
+
+/// All pods of the pod's namespace, as they are now.
+async fn neighbours(client: &Client, pod: &v1::Pod) -> Result<Vec<v1::Pod>, RequestError> {
+    let namespace = pod.meta.as_ref().map_or("", |meta| meta.namespace.as_str());
+    let namespace = request::segment(namespace).ok_or_else(|| {
+        RequestError::Unanswered("expected a namespace's name, found something else".to_owned())
+    })?;
+    all(client, &format!("/api/v1/namespaces/{namespace}/pods"), as_pod).await
+}
+
+/// What a collection holds, page by page.
+async fn all<S: Slim, T>(
+    client: &Client,
+    path: &str,
+    read: fn(&S) -> Option<T>,
+) -> Result<Vec<T>, RequestError> {
+    let (mut all, mut more) = (Vec::new(), String::new());
     for _ in 0..MAX_PAGES {
-        let path = format!("/api/v1/nodes?limit={PAGE}{more}");
-        let found: SlimList<SlimNode> = request::get(client, &path).await?;
-        nodes.extend(found.items.iter().filter_map(as_node));
+        let found: SlimList<S> = request::get(client, &format!("{path}?limit={PAGE}{more}")).await?;
+        all.extend(found.items.iter().filter_map(read));
         if found.metadata.continue_token.is_empty() {
-            return Ok(nodes);
+            return Ok(all);
         }
         more = format!("&continue={}", request::escaped(&found.metadata.continue_token));
     }
-    Err(RequestError::Unanswered(format!("expected at most {} nodes, found more", PAGE * MAX_PAGES)))
+    Err(RequestError::Unanswered(format!("expected at most {} at {path}, found more", PAGE * MAX_PAGES)))
 }
 
 #[cfg(test)]
@@ -187,7 +212,8 @@ mod tests {
 
     fn pod() -> v1::Pod {
         let facts = v1::PodFacts { placement: Some(v1::Placement::default()), ..Default::default() };
-        v1::Pod { facts: Some(facts), ..Default::default() }
+        let meta = v1::ObjectMeta { namespace: "default".into(), uid: "p".into(), ..Default::default() };
+        v1::Pod { meta: Some(meta), facts: Some(facts), ..Default::default() }
     }
 
     #[tokio::test]

@@ -15,6 +15,54 @@ fn suspect_pod(change: impl FnOnce(&mut v1::PodFacts)) -> v1::Pod {
     pod
 }
 
+fn node_with_rack(name: &str) -> v1::Node {
+    let mut node = node(name);
+    let label = v1::Label { key: "rack".into(), value: name.into() };
+    node.facts.as_mut().unwrap().labels.push(label);
+    node
+}
+
+fn keep_apart(facts: &mut v1::PodFacts, other_namespaces: bool) {
+    let placement = facts.placement.as_mut().unwrap();
+    placement.keeps_away = vec![v1::KeepsAway { topology_key: "rack".into(), other_namespaces }];
+}
+
+#[test]
+fn pods_that_keep_apart_by_a_label_that_the_other_node_lacks_hold_nothing_up() {
+    let (mut lab, plan) = suspect();
+    lab.see(Body::Pod(suspect_pod(|facts| keep_apart(facts, true))));
+    assert_eq!(numbers(&lab, &plan), [0u8; 0]);
+}
+
+#[test]
+fn no_node_is_held_where_the_other_may_be_one_that_pods_keep_apart_on() {
+    type Change = fn(&mut Lab);
+    let table: &[(&str, Change)] = &[
+        ("it keeps away from a pod of the other", |lab| {
+            lab.see(Body::Node(node_with_rack("node-b")));
+            lab.see(Body::Pod(suspect_pod(|facts| keep_apart(facts, false))));
+        }),
+        ("a pod of the other keeps it away", |lab| {
+            lab.see(Body::Node(node_with_rack("node-b")));
+            let mut other = pod("api-1", "0", "node-b");
+            keep_apart(other.facts.as_mut().unwrap(), false);
+            lab.see(Body::Pod(other));
+        }),
+        ("one of another namespace does, on a node that is not known", |lab| {
+            lab.see(Body::Node(node_with_rack("node-b")));
+            let mut other = pod("api-1", "0", "node-z");
+            other.meta.as_mut().unwrap().namespace = "elsewhere".into();
+            keep_apart(other.facts.as_mut().unwrap(), true);
+            lab.see(Body::Pod(other));
+        }),
+    ];
+    for (what, change) in table {
+        let (mut lab, plan) = suspect();
+        change(&mut lab);
+        assert_eq!(numbers(&lab, &plan), [7], "{what}");
+    }
+}
+
 #[test]
 fn a_node_is_held_back_only_where_nothing_speaks_against_it() {
     type Change = fn(&mut Lab);

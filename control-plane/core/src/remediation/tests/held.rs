@@ -285,7 +285,7 @@ proptest! {
                 let action = restart_of(&job);
                 let known = lab.snapshot();
                 let inventory = known.inventory(&Scope::Cluster(CLUSTER.into())).unwrap();
-                let others = inventory.nodes.values().filter(|n| n.meta.name != action.node && n.is_open());
+                let others = inventory.nodes.values().filter(|n| n.meta.name != action.node && n.takes_new_pods());
                 prop_assert!(!action.avoid_node || others.count() > 0, "{action:?}");
             }
         }

@@ -404,6 +404,59 @@ fn another_node_is_promised_only_where_the_scheduler_would_put_the_pod() {
     }
 }
 
+/// Which labels a term of required anti-affinity selects is not told: a place without a pod in its reach is free, and of one
+/// with such a pod it is not known.
+#[test]
+fn pods_that_keep_apart_leave_the_places_where_none_of_them_is() {
+    type Case = (&'static str, v1::Pod, Option<v1::Pod>, Option<&'static str>);
+    const HOST: &str = "kubernetes.io/hostname";
+    let place = |name: &str, zone: &str| {
+        let mut node = node(name);
+        let label = |key: &str, value: &str| v1::Label { key: key.into(), value: value.into() };
+        node.facts.as_mut().unwrap().labels = vec![label(HOST, name), label("zone", zone)];
+        node
+    };
+    let apart = |mut pod: v1::Pod, over: &str, other_namespaces: bool| {
+        let placement = facts(&mut pod).placement.as_mut().unwrap();
+        placement.other_conditions = vec![nimbus_protocol::kind::ANTI_AFFINITY.into()];
+        placement.keeps_away = vec![v1::KeepsAway { topology_key: over.into(), other_namespaces }];
+        pod
+    };
+    let elsewhere = |mut pod: v1::Pod| {
+        pod.meta.as_mut().unwrap().namespace = "elsewhere".into();
+        pod
+    };
+    let broken = || crashing(pod("web-1", "0", "node-a"), 4);
+    let other = || pod("api-1", "0", "node-c");
+    let table: [Case; 8] = [
+        ("neither", broken(), Some(other()), Some("node-b")),
+        ("the place of its sibling may be none", apart(broken(), HOST, false), None, Some("node-c")),
+        ("nor one of another pod", apart(broken(), HOST, false), Some(other()), None),
+        ("one of another namespace", apart(broken(), HOST, false), Some(elsewhere(other())), Some("node-c")),
+        ("where the term reaches it", apart(broken(), HOST, true), Some(elsewhere(other())), None),
+        ("a whole zone", apart(broken(), "zone", false), None, None),
+        ("no node has the label", apart(broken(), "rack", false), Some(other()), Some("node-b")),
+        ("another keeps it away", broken(), Some(apart(other(), "zone", false)), None),
+    ];
+    for (what, pod_of_web, beside, fits_on) in table {
+        let mut lab = Lab::new();
+        lab.deploy("web", 2, 1);
+        for node in [place("node-a", "x"), place("node-b", "y"), place("node-c", "y")] {
+            lab.see(Body::Node(node));
+        }
+        lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+        beside.map(|beside| lab.see(Body::Pod(beside)));
+        lab.see(Body::Pod(pod_of_web));
+        let action = ordered(&mut lab);
+        let rationale = &plan(&lab).rationale;
+        assert_eq!(action.avoid_node, fits_on.is_some(), "{what}: {rationale}");
+        match fits_on {
+            Some(node) => assert!(rationale.contains(&format!("it fits on {node}")), "{what}: {rationale}"),
+            None => assert!(rationale.contains("required anti-affinity over"), "{what}: {rationale}"),
+        }
+    }
+}
+
 #[test]
 fn what_an_eviction_destroys_is_in_the_plan() {
     let mut lab = crashing_with(|pod| facts(pod).lost_volumes = vec!["emptyDir cache".into()]);

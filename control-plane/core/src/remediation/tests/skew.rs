@@ -378,7 +378,7 @@ fn every_action_is_answered_for_by_the_planner_and_by_the_checker_alike() {
         let remedy = remedies::of(*kind);
         let footprint = remedy.footprint(&action).unwrap_or_else(|| panic!("{kind} occupies nothing known"));
         let (behind, node, needs) = check::for_test(&action);
-        assert_eq!((footprint.node.map(str::to_owned), footprint.closes), node, "{kind}");
+        assert_eq!((footprint.node.map(str::to_owned), footprint.holds), node, "{kind}");
         assert_eq!(remedy.needs(&incident), needs, "{kind}");
         let consent = match remedy.consent() {
             Consent::Rule => "rule",

@@ -1,7 +1,9 @@
-//! Where a pod could run besides its node, as the scheduler would say it: taints, labels, affinity, and what is free.
+//! Where a pod could run besides its node, as the scheduler would say it: taints, labels, affinity, what is free, and which
+//! pods keep apart.
 //!
 //! What cannot be judged is not known, and is never promised.
 
+use super::apart::Kept;
 use crate::settings::millis;
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Node, Pod};
@@ -26,6 +28,7 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
     let Some(placement) = placement else {
         return Elsewhere::NotKnown("its agent does not say what the pod asks of a node".to_owned());
     };
+    let kept = Kept::of(pod, placement, inventory);
     let (mut fits, mut unknown, mut no) = (None, None, Vec::new());
     for node in inventory.nodes.values().filter(|node| node.meta.name != pod.node) {
         let name = &node.meta.name;
@@ -52,8 +55,16 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
             ("pods", facts.pods - used.pods, 1),
         ];
         // Nothing asked for fits also where nothing is left of it.
-        match short.iter().find(|(_, free, asked)| *asked > 0 && free < asked) {
-            Some((what, ..)) => no.push(format!("{name} has not enough {what} free")),
+        if let Some((what, ..)) = short.iter().find(|(_, free, asked)| *asked > 0 && free < asked) {
+            no.push(format!("{name} has not enough {what} free"));
+            continue;
+        }
+        match kept.holds(facts) {
+            Some(key) => {
+                unknown = Some(format!(
+                    "required anti-affinity over {key} is between it and a pod at {name}, or may be"
+                ));
+            }
             None => fits = fits.or(Some(name.clone())),
         }
     }
@@ -89,7 +100,7 @@ fn closed(node: &Node, s: &Snapshot<'_>) -> Option<String> {
     if node.meta.deleting {
         return Some("is being deleted".to_owned());
     }
-    if let Some(job) = node.closed_for() {
+    if let Some(job) = node.held_for() {
         return Some(format!("is held for job {job}"));
     }
     let mark = node.facts.as_ref().and_then(|facts| facts.marks.first())?;

@@ -6,6 +6,7 @@
 //! it could ever run (`past`), what they refer to whether something was written lately (`shared`), and the scheduler's rules
 //! where else it fits (`elsewhere`). Its node is held back only where it is suspect.
 
+mod apart;
 mod elsewhere;
 mod past;
 mod shared;
@@ -93,7 +94,7 @@ impl Remedy for RestartPod {
 
     fn footprint<'a>(&self, action: &'a Body) -> Option<Footprint<'a>> {
         let Body::RestartPod(action) = action else { return None };
-        Some(Footprint { node: Some(&action.node), closes: action.avoid_node })
+        Some(Footprint { node: Some(&action.node), holds: action.avoid_node })
     }
 
     fn verify_ms(&self, settings: &Settings) -> u32 {
@@ -340,8 +341,8 @@ fn propose_for(
         ),
     };
     let elsewhere = if hold { None } else { Some(elsewhere::elsewhere(pod, inventory, s)) };
-    let own_is_open = inventory.node(&pod.node).is_some_and(crate::world::Node::is_open);
-    if let (Some(Elsewhere::Nowhere(why)), false) = (&elsewhere, own_is_open) {
+    let own_takes_pods = inventory.node(&pod.node).is_some_and(crate::world::Node::takes_new_pods);
+    if let (Some(Elsewhere::Nowhere(why)), false) = (&elsewhere, own_takes_pods) {
         return Answer::Wait(format!(
             "no node is schedulable for a new pod of {}: {} takes none, and of the others {why}",
             controller.workload, pod.node

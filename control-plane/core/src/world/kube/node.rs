@@ -146,8 +146,8 @@ impl Node {
     }
 
     /// Can it take another pod, as far as its conditions say?
-    pub fn is_open(&self) -> bool {
-        self.is_ready() && !self.unschedulable && !self.meta.deleting && self.closed_for().is_none()
+    pub fn takes_new_pods(&self) -> bool {
+        self.is_ready() && !self.unschedulable && !self.meta.deleting && self.held_for().is_none()
     }
 
     /// Ready?
@@ -165,7 +165,7 @@ impl Node {
     }
 
     /// The job of ours that keeps it from new pods, by a taint or by the cordon of an older version.
-    pub fn closed_for(&self) -> Option<&str> {
+    pub fn held_for(&self) -> Option<&str> {
         let held = self.facts.as_ref().map_or("", |facts| facts.held_by.as_str());
         [held, self.cordoned_by.as_str()].into_iter().find(|job| !job.is_empty())
     }

@@ -1,5 +1,6 @@
 //! What the scheduler asks of a node for a pod, and whether a node answers it.
 
+use nimbus_protocol::kind::ANTI_AFFINITY;
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,18 @@ pub struct Placement {
     pub memory_bytes: i64,
     /// What else decides and is not told; where the pod may go is then not known.
     pub other_conditions: Vec<String>,
+    /// The pods that it keeps away, and that keep it away.
+    #[serde(default)]
+    pub keeps_away: Vec<KeepsAway>,
+}
+
+/// A term of required anti-affinity. Which labels it selects is not told: any pod in its reach may be meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeepsAway {
+    /// Nodes with the same value of this label are one place.
+    pub topology_key: String,
+    /// May pods of other namespaces be meant?
+    pub other_namespaces: bool,
 }
 
 impl From<v1::Placement> for Placement {
@@ -57,7 +70,15 @@ impl From<v1::Placement> for Placement {
             value: t.value,
             effect: t.effect,
         };
+        let keeps = |k: v1::KeepsAway| KeepsAway {
+            topology_key: k.topology_key,
+            other_namespaces: k.other_namespaces,
+        };
+        // What is told term by term is no longer an unknown condition.
+        let mut other_conditions = p.other_conditions;
+        other_conditions.retain(|other| p.keeps_away.is_empty() || other != ANTI_AFFINITY);
         Self {
+            keeps_away: p.keeps_away.into_iter().map(keeps).collect(),
             node_selector: p.node_selector.into_iter().map(|l| (l.key, l.value)).collect(),
             node_terms: p
                 .node_terms
@@ -67,7 +88,7 @@ impl From<v1::Placement> for Placement {
             tolerations: p.tolerations.into_iter().map(toleration).collect(),
             cpu_milli: p.cpu_milli,
             memory_bytes: p.memory_bytes,
-            other_conditions: p.other_conditions,
+            other_conditions,
         }
     }
 }
@@ -78,11 +99,14 @@ pub(super) fn bound(placement: &mut v1::Placement) {
         .node_selector
         .len()
         .max(placement.node_terms.len())
+        .max(placement.keeps_away.len())
         .max(placement.node_terms.iter().map(|term| term.requirements.len()).max().unwrap_or(0));
     placement.other_conditions.truncate(ITEMS);
     if most > ITEMS {
-        placement.other_conditions.push(format!("more than {ITEMS} conditions on nodes"));
+        placement.other_conditions.push(format!("more than {ITEMS} conditions on nodes or pods"));
     }
+    placement.keeps_away.truncate(ITEMS);
+    placement.keeps_away.iter_mut().for_each(|one| cut(&mut one.topology_key, TEXT));
     cut_texts(&mut placement.other_conditions);
     placement.node_selector.truncate(ITEMS);
     for label in &mut placement.node_selector {
