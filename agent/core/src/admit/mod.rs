@@ -13,6 +13,8 @@ mod skew_tests;
 pub(crate) mod tests;
 mod time;
 mod understood;
+#[cfg(test)]
+mod waiting_tests;
 
 use ed25519_dalek::VerifyingKey;
 use jiff::{SignedDuration, Timestamp};

@@ -8,6 +8,7 @@
 
 mod apart;
 mod elsewhere;
+mod owners;
 mod past;
 mod shared;
 mod siblings;
@@ -18,10 +19,10 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::v1;
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
-use crate::model::{Alternative, Incident, IncidentKind, JobState, KubeRef, Target, Workload};
+use crate::model::{Alternative, Incident, IncidentKind, JobState, Target, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Inventory, Object as _, Pod, Rollout};
+use crate::world::{Container, Inventory, Object as _, Pod};
 use elsewhere::Elsewhere;
 use past::Past;
 use siblings::Suspect;
@@ -76,9 +77,9 @@ impl Remedy for RestartPod {
             return Answer::NotApplicable("new pods of the same revision would fail the same way".to_owned());
         }
         match &incident.workload {
-            Some(Workload::Deployment(owner)) => of_deployment(incident, &owner.uid, inventory, s),
-            Some(Workload::StatefulSet(owner)) => of_stateful_set(incident, &owner.uid, inventory, s),
-            Some(Workload::DaemonSet(owner)) => of_daemon_set(incident, &owner.uid, inventory),
+            Some(Workload::Deployment(owner)) => owners::of_deployment(incident, &owner.uid, inventory, s),
+            Some(Workload::StatefulSet(owner)) => owners::of_stateful_set(incident, &owner.uid, inventory, s),
+            Some(Workload::DaemonSet(owner)) => owners::of_daemon_set(incident, &owner.uid, inventory),
             Some(Workload::Bare(_)) | None => Answer::Recommend(format!(
                 "{} belongs to no controller: nobody would make a new one, so it is left for a person",
                 incident.object
@@ -100,109 +101,6 @@ impl Remedy for RestartPod {
     fn verify_ms(&self, settings: &Settings) -> u32 {
         settings.verify_ms
     }
-}
-
-fn of_deployment(incident: &Incident, owner: &str, inventory: &Inventory, s: &Snapshot<'_>) -> Answer {
-    let Some(deployment) = inventory.deployments.get(owner) else { return gone(incident) };
-    let name = deployment.reference();
-    let Some((pod, container)) = target(incident, inventory.pods_of(owner), s.settings) else {
-        return nothing_crash_loops(&name, s.settings);
-    };
-    let Some(set) = inventory.replica_set_of(pod) else {
-        return Answer::Wait(format!("the ReplicaSet of {} has not been seen yet", incident.object));
-    };
-    if deployment.meta.deleting || set.meta.deleting {
-        return leaving(&name);
-    }
-    if deployment.paused {
-        return Answer::Recommend(format!(
-            "{name} is paused: whoever paused it is at work on it, so its pods are left for a person"
-        ));
-    }
-    if deployment.rollout() == Rollout::Progressing {
-        return Answer::Wait(format!(
-            "waits for the rollout: {name} is bringing out revision {} and is within its progress deadline; a \
-             restart would only disturb it",
-            deployment.revision
-        ));
-    }
-    let controller = Controller {
-        object: set.meta.target(),
-        kind: ObjectKind::ReplicaSet,
-        revision: set.revision.to_string(),
-        workload: Workload::Deployment(name),
-    };
-    propose_for(controller, (pod, container), true, inventory, s)
-}
-
-/// A StatefulSet's pod is made again under the same name and with the same volumes, which may hold it to its node: no node
-/// is held for it.
-fn of_stateful_set(incident: &Incident, owner: &str, inventory: &Inventory, s: &Snapshot<'_>) -> Answer {
-    let Some(set) = inventory.stateful_sets.get(owner) else { return gone(incident) };
-    let name = set.reference();
-    let Some((pod, container)) = target(incident, inventory.pods_owned_by(owner), s.settings) else {
-        return nothing_crash_loops(&name, s.settings);
-    };
-    if set.meta.deleting {
-        return leaving(&name);
-    }
-    if set.is_updating() {
-        return Answer::Wait(format!(
-            "waits for the update: {name} is bringing out revision {}; a restart would only disturb it",
-            set.update_revision
-        ));
-    }
-    let Some(next) = set.revision_of_new(&pod.meta.name) else {
-        return Answer::Wait(format!("unknown: of which revision {} would be made anew", incident.object));
-    };
-    if pod.controller_revision.is_empty() || pod.controller_revision != next {
-        let own = match pod.controller_revision.as_str() {
-            "" => "a revision that its agent does not say",
-            own => own,
-        };
-        return Answer::Wait(format!(
-            "a new pod would be of revision {next}, and {} is of {own}: that would be an update, and no restart",
-            incident.object
-        ));
-    }
-    let controller = Controller {
-        object: set.meta.target(),
-        kind: ObjectKind::StatefulSet,
-        revision: next.to_owned(),
-        workload: Workload::StatefulSet(name),
-    };
-    propose_for(controller, (pod, container), false, inventory, s)
-}
-
-fn gone(incident: &Incident) -> Answer {
-    let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
-    Answer::Wait(format!("{workload} no longer exists; the incident is resolved once that is certain"))
-}
-
-fn leaving(name: &KubeRef) -> Answer {
-    Answer::Wait(format!("{name} is being deleted: its pods end with it, and nothing is done to them"))
-}
-
-/// A DaemonSet's new pod comes to the same node: nothing about it could differ.
-fn of_daemon_set(incident: &Incident, owner: &str, inventory: &Inventory) -> Answer {
-    let pod = inventory.pods.get(incident.object.uid());
-    let node = pod.map_or("its node", |pod| pod.node.as_str());
-    let elsewhere = match inventory.daemon_sets.get(owner) {
-        Some(set) => format!("it is ready on {} of {} nodes", set.ready, set.desired),
-        None => "on how many other nodes it is ready is not known".to_owned(),
-    };
-    Answer::Recommend(format!(
-        "{} belongs to a DaemonSet: a new pod would come to the same node; {elsewhere}; look at {node} and at the pod's \
-         logs there",
-        incident.object
-    ))
-}
-
-fn nothing_crash_loops(name: &KubeRef, settings: &Settings) -> Answer {
-    let wait = settings.settle().as_secs();
-    Answer::Wait(format!(
-        "no pod crash-loops at this moment; resolved once all pods of {name} have been ready for {wait} s"
-    ))
 }
 
 /// The controller that creates the replacement of a pod.

@@ -1,0 +1,123 @@
+//! What a crash-looping pod's owner is at: each kind its own sense, before anything is said of the pod.
+
+use nimbus_protocol::ObjectKind;
+
+use super::{Controller, propose_for, target};
+use crate::model::{Incident, KubeRef, Workload};
+use crate::remedies::Answer;
+use crate::settings::Settings;
+use crate::snapshot::Snapshot;
+use crate::world::{Inventory, Object as _, Rollout};
+
+pub(super) fn of_deployment(
+    incident: &Incident,
+    owner: &str,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Answer {
+    let Some(deployment) = inventory.deployments.get(owner) else { return gone(incident) };
+    let name = deployment.reference();
+    let Some((pod, container)) = target(incident, inventory.pods_of(owner), s.settings) else {
+        return nothing_crash_loops(&name, s.settings);
+    };
+    let Some(set) = inventory.replica_set_of(pod) else {
+        return Answer::Wait(format!("the ReplicaSet of {} has not been seen yet", incident.object));
+    };
+    if deployment.meta.deleting || set.meta.deleting {
+        return leaving(&name);
+    }
+    if deployment.paused {
+        return Answer::Recommend(format!(
+            "{name} is paused: whoever paused it is at work on it, so its pods are left for a person"
+        ));
+    }
+    if deployment.rollout() == Rollout::Progressing {
+        return Answer::Wait(format!(
+            "waits for the rollout: {name} is bringing out revision {} and is within its progress deadline; a \
+             restart would only disturb it",
+            deployment.revision
+        ));
+    }
+    let controller = Controller {
+        object: set.meta.target(),
+        kind: ObjectKind::ReplicaSet,
+        revision: set.revision.to_string(),
+        workload: Workload::Deployment(name),
+    };
+    propose_for(controller, (pod, container), true, inventory, s)
+}
+
+/// A StatefulSet's pod is made again under the same name and with the same volumes, which may hold it to its node: no node
+/// is held for it.
+pub(super) fn of_stateful_set(
+    incident: &Incident,
+    owner: &str,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Answer {
+    let Some(set) = inventory.stateful_sets.get(owner) else { return gone(incident) };
+    let name = set.reference();
+    let Some((pod, container)) = target(incident, inventory.pods_owned_by(owner), s.settings) else {
+        return nothing_crash_loops(&name, s.settings);
+    };
+    if set.meta.deleting {
+        return leaving(&name);
+    }
+    if set.is_updating() {
+        return Answer::Wait(format!(
+            "waits for the update: {name} is bringing out revision {}; a restart would only disturb it",
+            set.update_revision
+        ));
+    }
+    let Some(next) = set.revision_of_new(&pod.meta.name) else {
+        return Answer::Wait(format!("unknown: of which revision {} would be made anew", incident.object));
+    };
+    if pod.controller_revision.is_empty() || pod.controller_revision != next {
+        let own = match pod.controller_revision.as_str() {
+            "" => "a revision that its agent does not say",
+            own => own,
+        };
+        return Answer::Wait(format!(
+            "a new pod would be of revision {next}, and {} is of {own}: that would be an update, and no restart",
+            incident.object
+        ));
+    }
+    let controller = Controller {
+        object: set.meta.target(),
+        kind: ObjectKind::StatefulSet,
+        revision: next.to_owned(),
+        workload: Workload::StatefulSet(name),
+    };
+    propose_for(controller, (pod, container), false, inventory, s)
+}
+
+fn gone(incident: &Incident) -> Answer {
+    let workload = incident.workload.as_ref().map(ToString::to_string).unwrap_or_default();
+    Answer::Wait(format!("{workload} no longer exists; the incident is resolved once that is certain"))
+}
+
+fn leaving(name: &KubeRef) -> Answer {
+    Answer::Wait(format!("{name} is being deleted: its pods end with it, and nothing is done to them"))
+}
+
+/// A DaemonSet's new pod comes to the same node: nothing about it could differ.
+pub(super) fn of_daemon_set(incident: &Incident, owner: &str, inventory: &Inventory) -> Answer {
+    let pod = inventory.pods.get(incident.object.uid());
+    let node = pod.map_or("its node", |pod| pod.node.as_str());
+    let elsewhere = match inventory.daemon_sets.get(owner) {
+        Some(set) => format!("it is ready on {} of {} nodes", set.ready, set.desired),
+        None => "on how many other nodes it is ready is not known".to_owned(),
+    };
+    Answer::Recommend(format!(
+        "{} belongs to a DaemonSet: a new pod would come to the same node; {elsewhere}; look at {node} and at the pod's \
+         logs there",
+        incident.object
+    ))
+}
+
+fn nothing_crash_loops(name: &KubeRef, settings: &Settings) -> Answer {
+    let wait = settings.settle().as_secs();
+    Answer::Wait(format!(
+        "no pod crash-loops at this moment; resolved once all pods of {name} have been ready for {wait} s"
+    ))
+}

@@ -1,0 +1,231 @@
+//! One example of each message about Kubernetes objects.
+
+use nimbus_protocol::v1;
+
+use super::meta;
+
+pub fn container() -> v1::Container {
+    v1::Container {
+        name: "api".into(),
+        image: "registry.example/api:7".into(),
+        ready: true,
+        restart_count: 4,
+        state: "waiting".into(),
+        reason: "CrashLoopBackOff".into(),
+        last_reason: "Error".into(),
+        last_exit_code: -1,
+        last_finished_at_us: 1_767_225_650_000_000,
+        ..v1::Container::default()
+    }
+}
+
+pub fn pod() -> v1::Pod {
+    v1::Pod {
+        meta: Some(meta()),
+        node: "node-1".into(),
+        phase: "Running".into(),
+        ready: true,
+        ready_since_us: 1_767_225_660_000_000,
+        containers: vec![container()],
+        unschedulable: "Unschedulable: 0/3 nodes are available".into(),
+        controller_revision: "web-5d4f".into(),
+        // The bytes of version 1 stay as they are; what came later has its own.
+        facts: None,
+    }
+}
+
+pub fn pod_facts() -> v1::PodFacts {
+    v1::PodFacts {
+        started_at_us: 1_767_225_601_000_000,
+        do_not_disturb: vec!["karpenter.sh/do-not-disrupt: true".into()],
+        lost_volumes: vec!["emptyDir cache".into()],
+        placement: Some(placement()),
+        config_maps: vec!["settings".into()],
+        secrets: vec!["keys".into()],
+        // Added later; it has bytes of its own.
+        references_complete: false,
+        init_images: Vec::new(),
+    }
+}
+
+/// With the field that was added.
+pub fn pod_facts_complete() -> v1::PodFacts {
+    v1::PodFacts { references_complete: true, init_images: vec!["prepare=sha256:7c6b".into()], ..pod_facts() }
+}
+
+pub fn placement() -> v1::Placement {
+    v1::Placement {
+        node_selector: vec![label()],
+        node_terms: vec![node_term()],
+        tolerations: vec![toleration()],
+        cpu_milli: 250,
+        memory_bytes: 64 << 20,
+        priority: -5,
+        may_preempt: true,
+        other_conditions: vec!["required pod anti-affinity".into()],
+        // Added later; it has bytes of its own.
+        keeps_away: Vec::new(),
+    }
+}
+
+/// With the field that was added.
+pub fn placement_apart() -> v1::Placement {
+    v1::Placement { keeps_away: vec![keeps_away()], ..placement() }
+}
+
+pub fn keeps_away() -> v1::KeepsAway {
+    v1::KeepsAway { topology_key: "kubernetes.io/hostname".into(), other_namespaces: true }
+}
+
+pub fn label() -> v1::Label {
+    v1::Label { key: "disk".into(), value: "ssd".into() }
+}
+
+pub fn node_term() -> v1::NodeTerm {
+    v1::NodeTerm { requirements: vec![node_requirement()] }
+}
+
+pub fn node_requirement() -> v1::NodeRequirement {
+    v1::NodeRequirement { key: "zone".into(), operator: "In".into(), values: vec!["a".into(), "b".into()] }
+}
+
+pub fn toleration() -> v1::Toleration {
+    let [key, operator, value, effect] = ["gpu", "Equal", "yes", "NoSchedule"].map(str::to_owned);
+    v1::Toleration { key, operator, value, effect }
+}
+
+pub fn taint() -> v1::Taint {
+    v1::Taint { key: "gpu".into(), value: "yes".into(), effect: "NoSchedule".into() }
+}
+
+pub fn node_facts() -> v1::NodeFacts {
+    v1::NodeFacts {
+        taints: vec![taint()],
+        held_by: "job_1".into(),
+        held_until_us: 1_767_225_700_000_000,
+        marks: vec!["kured: annotation weave.works/kured-reboot-in-progress".into()],
+        labels: vec![label()],
+        cpu_milli: 3_920,
+        memory_bytes: 16 << 30,
+        pods: 110,
+    }
+}
+
+pub fn replica_set() -> v1::ReplicaSet {
+    v1::ReplicaSet {
+        meta: Some(meta()),
+        revision: 7,
+        replicas: 3,
+        ready_replicas: 2,
+        template_hash: vec![1; 32],
+        images: vec!["registry.example/api:7".into()],
+        // Added later: see `grown`.
+        ..Default::default()
+    }
+}
+
+pub fn deployment() -> v1::Deployment {
+    v1::Deployment {
+        meta: Some(meta()),
+        generation: 8,
+        observed_generation: 7,
+        desired: 3,
+        updated: 1,
+        ready: 2,
+        available: 2,
+        paused: true,
+        revision: 8,
+        template_hash: vec![2; 32],
+        images: vec!["registry.example/api:8".into()],
+        progressing_status: "False".into(),
+        progressing_reason: "ProgressDeadlineExceeded".into(),
+        progressing_message: "ReplicaSet has timed out progressing.".into(),
+        manager: "argocd".into(),
+        manager_evidence: "argocd.argoproj.io/tracking-id".into(),
+        // Added later: see `grown`.
+        ..Default::default()
+    }
+}
+
+pub fn template_fact() -> v1::TemplateFact {
+    v1::TemplateFact { path: "containers[web].image".into(), value: "web:1".into(), digest: vec![16; 8] }
+}
+
+pub fn node() -> v1::Node {
+    v1::Node {
+        meta: Some(meta()),
+        ready: "Unknown".into(),
+        ready_reason: "NodeStatusUnknown".into(),
+        ready_since_us: 1_767_225_661_000_000,
+        unschedulable: true,
+        control_plane: true,
+        cordoned_by: "job_1".into(),
+        facts: None,
+    }
+}
+
+pub fn stateful_set() -> v1::StatefulSet {
+    v1::StatefulSet {
+        meta: Some(meta()),
+        generation: 4,
+        observed_generation: 3,
+        desired: 3,
+        updated: 1,
+        ready: 2,
+        available: 2,
+        current_revision: "db-7c6b".into(),
+        update_revision: "db-5d4f".into(),
+        update_strategy: "RollingUpdate".into(),
+        template_hash: vec![3; 32],
+        images: vec!["registry.example/db:8".into()],
+        manager: "flux".into(),
+        manager_evidence: "kustomize.toolkit.fluxcd.io/name".into(),
+        // Added later; they have bytes of their own.
+        partition: None,
+        first_ordinal: 0,
+    }
+}
+
+pub fn daemon_set() -> v1::DaemonSet {
+    v1::DaemonSet {
+        meta: Some(meta()),
+        generation: 4,
+        observed_generation: 3,
+        desired: 5,
+        updated: 4,
+        ready: 3,
+        available: 2,
+        template_hash: vec![4; 32],
+        images: vec!["registry.example/log:8".into()],
+        manager: "helm".into(),
+        manager_evidence: "meta.helm.sh/release-name".into(),
+    }
+}
+
+pub fn batch_job() -> v1::BatchJob {
+    v1::BatchJob {
+        meta: Some(meta()),
+        active: 1,
+        succeeded: 2,
+        failed: 3,
+        completed_at_us: 1_767_225_664_000_000,
+        failure: "BackoffLimitExceeded: Job has reached the specified backoff limit".into(),
+        failed_at_us: 1_767_225_665_000_000,
+    }
+}
+
+pub fn pod_event() -> v1::PodEvent {
+    v1::PodEvent {
+        meta: Some(meta()),
+        reason: "FailedMount".into(),
+        message: "configmap \"settings\" not found".into(),
+    }
+}
+
+pub fn config_map() -> v1::ConfigMap {
+    v1::ConfigMap { meta: Some(meta()), written_at_us: 1_767_225_666_000_000, writer: "kubectl-edit".into() }
+}
+
+pub fn secret() -> v1::Secret {
+    v1::Secret { meta: Some(meta()), written_at_us: 1_767_225_666_000_000, writer: "kubectl-edit".into() }
+}
