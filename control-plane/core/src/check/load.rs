@@ -16,7 +16,7 @@ pub(super) fn in_flight(
     found: &mut Violations,
     plan: &Plan,
     rules: &dyn ActionRules,
-    plans: &BTreeMap<PlanId, &Plan>,
+    (plans, given_up): (&BTreeMap<PlanId, &Plan>, &BTreeSet<PlanId>),
     snapshot: &Snapshot<'_>,
 ) {
     let is_out = |job: &&Job| match job.state {
@@ -69,13 +69,18 @@ pub(super) fn in_flight(
         });
     }
     if rules.holds() {
-        one_node(found, plan, plans, snapshot);
+        one_node(found, plan, (plans, given_up), snapshot);
     }
 }
 
 /// Invariant 7: of one cluster one node is held back at a time, counted over what is seen, what is in flight or was given up
 /// lately, and the plans that come first.
-fn one_node(found: &mut Violations, plan: &Plan, plans: &BTreeMap<PlanId, &Plan>, snapshot: &Snapshot<'_>) {
+fn one_node(
+    found: &mut Violations,
+    plan: &Plan,
+    (plans, given_up): (&BTreeMap<PlanId, &Plan>, &BTreeSet<PlanId>),
+    snapshot: &Snapshot<'_>,
+) {
     let inventory = snapshot.world.clusters.get(plan.scope.cluster_uid().unwrap_or_default());
     let seen = inventory.into_iter().flat_map(|inventory| inventory.nodes.values()).find(|node| {
         !node.cordoned_by.is_empty() || node.facts.as_ref().is_some_and(|facts| !facts.held_by.is_empty())
@@ -121,7 +126,8 @@ fn one_node(found: &mut Violations, plan: &Plan, plans: &BTreeMap<PlanId, &Plan>
             IncidentState::Resolved | IncidentState::Escalated | IncidentState::Silenced => false,
         };
         let before = mine.is_none_or(|mine| (other.created_at, other.id) < mine);
-        let planned = other.plan_id.is_some_and(|id| id != plan.id && would_hold(&id));
+        let planned =
+            other.plan_id.is_some_and(|id| id != plan.id && !given_up.contains(&id) && would_hold(&id));
         at_work && before && planned && other.scope == plan.scope
     });
     require(found, 7, first.is_none(), || {

@@ -18,7 +18,7 @@ mod tests;
 mod uncordon_node;
 mod withdraw_baseline;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
@@ -109,6 +109,7 @@ pub(crate) fn for_test(action: &Body) -> (&'static str, (Option<String>, bool), 
 pub struct Checker<'a> {
     now: Timestamp,
     plans: BTreeMap<PlanId, &'a Plan>,
+    given_up: BTreeSet<PlanId>,
     storms: BTreeMap<String, Violations>,
 }
 
@@ -116,7 +117,12 @@ impl<'a> Checker<'a> {
     /// A checker of plans against this snapshot.
     pub fn new(snapshot: &Snapshot<'a>, now: Timestamp) -> Self {
         let plans = snapshot.plans.iter().map(|plan| (plan.doc.id, &plan.doc)).collect();
-        Self { now, plans, storms: BTreeMap::new() }
+        Self { now, plans, given_up: BTreeSet::new(), storms: BTreeMap::new() }
+    }
+
+    /// This pass took that plan out of force: it comes before nobody else's any more.
+    pub fn given_up(&mut self, plan: PlanId) {
+        self.given_up.insert(plan);
     }
 
     /// What would be broken if `plan` were dispatched at this moment; empty: nothing. `snapshot` is that of the pass, with
@@ -128,7 +134,7 @@ impl<'a> Checker<'a> {
         rules.check_at_dispatch(&mut found, plan, snapshot);
         permission::require_observed(&mut found, plan, rules, snapshot);
         permission::require_permission(&mut found, plan, action, snapshot, self.now);
-        load::in_flight(&mut found, plan, rules, &self.plans, snapshot);
+        load::in_flight(&mut found, plan, rules, (&self.plans, &self.given_up), snapshot);
         load::attempts(&mut found, plan, snapshot, self.now);
         load::hour(&mut found, plan, snapshot, self.now);
         if let (Some(uid), true) = (plan.scope.cluster_uid(), load::is_automatic(plan)) {
