@@ -23,7 +23,7 @@ use serde_json::json;
 /// Pods on simulated kubelets, one after the other.
 const SAMPLES: usize = 200;
 /// The same on a real node, where each takes longer to come back.
-const REAL_SAMPLES: usize = 40;
+const REAL_SAMPLES: usize = 20;
 /// Deployments whose pods are broken in turn.
 const DEPLOYMENTS: usize = 20;
 /// Deployments that are broken within a second, and how often.
@@ -88,7 +88,7 @@ async fn simulated(database: Option<String>, rounds: usize) -> anyhow::Result<Sa
 
 /// On a real node, inside of its namespaces.
 async fn real() -> anyhow::Result<Samples> {
-    let stage = pod_agent::stage(EAGER).await?;
+    let stage = pod_agent::stage(EAGER, "300s").await?;
     let work = stage.cluster.workloads("bench").await?;
     let flags = tempfile::tempdir()?;
     let volume = json!([{"name": "flags", "hostPath": {"path": flags.path().display().to_string()}}]);

@@ -14,9 +14,10 @@ use crate::site::cluster_uid;
 /// The agent's namespace, which Pod Security keeps as it is meant to be kept.
 const NAMESPACE: &str = "nimbus-system";
 
-/// Starts the node, a control plane of this configuration, and the agent as a pod.
-pub async fn stage(config: &str) -> anyhow::Result<Stage> {
-    let (cluster, node) = RealNode::start().await?;
+/// Starts the node with this longest wait of a container that crashes, a control plane of this configuration, and the agent as
+/// a pod.
+pub async fn stage(config: &str, longest_back_off: &str) -> anyhow::Result<Stage> {
+    let (cluster, node) = RealNode::start(longest_back_off).await?;
     let plane = Plane::start_reachable(config, IpAddr::V4(ADDRESS)).await?;
     node.import(&images::agent(node.dir(), &binary("nimbus-agent")?)?)?;
     grant(&cluster).await?;

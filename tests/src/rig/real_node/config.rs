@@ -50,7 +50,7 @@ pub fn network() -> Value {
 }
 
 /// The kubelet's configuration.
-pub fn kubelet(dir: &Path) -> Value {
+pub fn kubelet(dir: &Path, longest_back_off: &str) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -67,8 +67,7 @@ pub fn kubelet(dir: &Path) -> Value {
         "podLogsDir": dir.join("podlogs"),
         // How soon a volume that is over its limit is seen; a minute by default.
         "volumeStatsAggPeriod": "5s",
-        // A crash loop's usual back-off begins with 10 s and grows to 5 min.
-        "crashLoopBackOff": {"maxContainerRestartPeriod": "5s"},
+        "crashLoopBackOff": {"maxContainerRestartPeriod": longest_back_off},
         "featureGates": {"KubeletCrashLoopBackOffMax": true},
     })
 }

@@ -48,28 +48,29 @@ fn part(what: &str) -> anyhow::Result<&'static Path> {
 }
 
 impl RealNode {
-    /// Starts a cluster and this node in it; this process is in the namespaces already, and has prepared them.
+    /// Starts a cluster and this node in it; this process is in the namespaces already, and has prepared them. A container that
+    /// crashes waits for this Go duration at most; a kubelet's own waits are 10 s, 20 s and up to 5 min.
     ///
     /// # Errors
     /// When a program cannot be built or started, or the node is not ready in time; then with the ends of the logs.
-    pub async fn start() -> anyhow::Result<(Cluster, Self)> {
+    pub async fn start(longest_back_off: &str) -> anyhow::Result<(Cluster, Self)> {
         let cluster = Cluster::start(Options { nodes: 0, reach: Reach::Pods, ..Options::default() }).await?;
         let dir = cluster.dir().join("node");
         fs::create_dir_all(dir.join("cni"))?;
         let programs = build::ensure_all(&repository()?, true)?;
         let mut node = Self { dir, programs, processes: Vec::new() };
-        match node.bring_up(&cluster).await {
+        match node.bring_up(&cluster, longest_back_off).await {
             Ok(()) => Ok((cluster, node)),
             Err(error) => Err(error.context(format!("{}\n{}", node.logs(), cluster.logs()))),
         }
     }
 
-    async fn bring_up(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
+    async fn bring_up(&mut self, cluster: &Cluster, longest_back_off: &str) -> anyhow::Result<()> {
         let kubeconfig = cluster.kubeconfig_path();
         let bridge = part("the CNI plugin bridge")?.parent().context("a plugin lies in a directory")?;
         fs::write(self.dir.join("containerd.toml"), config::containerd(&self.dir, bridge))?;
         fs::write(self.dir.join("cni/10-pods.conflist"), config::network().to_string())?;
-        fs::write(self.dir.join("kubelet.json"), config::kubelet(&self.dir).to_string())?;
+        fs::write(self.dir.join("kubelet.json"), config::kubelet(&self.dir, longest_back_off).to_string())?;
         self.run(
             "containerd",
             vec!["-c".to_owned(), self.dir.join("containerd.toml").display().to_string()],

@@ -76,7 +76,7 @@ pub async fn inside(dir: &Path) -> anyhow::Result<()> {
     mounts::prepare(dir)?;
     let order = Order { names: told.names, places: vec![Place::Node], at_once: told.at_once };
     let catalogue = Catalogue::read(&directory())?;
-    let stage = Arc::new(pod_agent::stage(&config()).await?);
+    let stage = Arc::new(pod_agent::stage(&config(), "5s").await?);
     let reports = on_stage(&catalogue, &order, &stage, SCENES).await;
     std::fs::write(dir.join("reports.json"), serde_json::to_vec(&reports)?)?;
     Ok(())
