@@ -9,8 +9,15 @@ pub use crate::v1::observation::Body;
 /// The word of the watched files of a host, where a listing of them is bracketed by `SyncMark`.
 pub const FILES: &str = "File";
 
-/// How an agent names required pod anti-affinity among the other conditions of a pod's placement. One that also tells it
-/// term by term is believed those.
+/// Most labels, and most taints, that an agent tells of one node. One with so many may have more: whether a pod fits there is
+/// not known.
+pub const MOST_OF_A_NODE: usize = 256;
+
+/// Most pods of a namespace that an agent reads again before it holds a node for one of them. With more, none is held.
+pub const MOST_NEIGHBOURS: usize = 10_000;
+
+/// How an agent names required pod anti-affinity among the other conditions of a pod's placement. Where it tells the terms as
+/// well, those are what counts.
 pub const ANTI_AFFINITY: &str = "required pod anti-affinity";
 
 macro_rules! kinds {

@@ -184,3 +184,27 @@ impl App {
         let _ = self.quic.set(address);
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A control plane without gateway and tasks, on an embedded database.
+
+    use std::path::Path;
+
+    use nimbus_control_core::World;
+    use nimbus_store::StoreUrl;
+
+    use super::*;
+    use crate::world_view::Positions;
+
+    /// With its keys and database in `dir`.
+    pub(crate) async fn app(dir: &Path) -> Arc<App> {
+        let path = |name: &str| dir.join(name);
+        let operator = OperatorToken::open(&path("operator.token")).unwrap();
+        let store = Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap();
+        let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), nimbus_platform::now()).unwrap());
+        let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
+        let view = WorldView::new(World::default(), Positions::default(), false);
+        Arc::new(App::new(store, view, keys, Settings::default(), 1))
+    }
+}

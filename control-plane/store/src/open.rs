@@ -236,3 +236,24 @@ async fn open_postgres(
         .map_err(fail)?;
     Ok(Pools::Postgres(pool))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_opens_with_its_own_keys_and_an_older_one_with_any_that_are_there() {
+        for (what, owner, has_history, keys, opens) in [
+            ("its own", Some("a"), true, Some("a"), true),
+            ("other ones", Some("a"), true, Some("b"), false),
+            ("none yet", Some("a"), true, Some(""), false),
+            ("nobody asks", Some("a"), true, None, true),
+            ("an earlier version did not note whose it is", None, true, Some("b"), true),
+            ("and there are none yet", None, true, Some(""), false),
+            ("no control plane ever started on it", None, false, Some(""), true),
+        ] {
+            let found = expect_owner("here", owner.map(str::to_owned), has_history, keys);
+            assert_eq!(found.is_ok(), opens, "{what}: {found:?}");
+        }
+    }
+}

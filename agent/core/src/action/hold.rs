@@ -3,19 +3,21 @@
 //! The control plane asked the same of what it knew; between its picture and this moment another tool, a person or another
 //! job may have come.
 
-use nimbus_protocol::kind::ANTI_AFFINITY;
+use std::collections::{BTreeMap, BTreeSet};
+
+use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_OF_A_NODE};
 use nimbus_protocol::v1;
 
 use super::unexpected;
 use crate::refusal::Refusal;
 
-/// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster and `neighbours` all pods of the
-/// pod's namespace, as they are now.
+/// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster and `neighbours` the pods on nodes of
+/// the pod's namespace, as they are now.
 pub fn may_hold(
     node: &str,
     pod: &v1::Pod,
     nodes: &[v1::Node],
-    neighbours: &[v1::Pod],
+    neighbours: &[Neighbour],
 ) -> Result<(), Refusal> {
     if let Some(held) = nodes.iter().find(|node| is_held_by_us(node)) {
         return Err(unexpected(format!(
@@ -35,15 +37,16 @@ pub fn may_hold(
     if !takes_new_pods(own) {
         return Err(unexpected(format!("expected node {node} ready and schedulable, found that it is not")));
     }
-    let elsewhere = |other: &&v1::Node| {
+    let kept = Taken::of(pod, neighbours, nodes);
+    let takes_it = |other: &&v1::Node| {
         name(other) != node
             && !other.control_plane
             && takes_new_pods(other)
             && taken(other).is_none()
             && accepts(other, pod)
-            && neighbours.iter().all(|beside| keep_together(beside, pod, other, nodes))
+            && kept.spares(other)
     };
-    if nodes.iter().any(|other| elsewhere(&other)) {
+    if nodes.iter().any(|other| takes_it(&other)) {
         return Ok(());
     }
     let reason = format!("expected another open node that the pod may run on, found none beside {node}");
@@ -85,30 +88,78 @@ fn accepts(node: &v1::Node, pod: &v1::Pod) -> bool {
     offers.taints.iter().all(tolerated)
         && asked.node_selector.iter().all(|label| offers.labels.contains(label))
         && (asked.node_terms.is_empty() || asked.node_terms.iter().any(|term| meets(term, node, offers)))
+        && offers.labels.len() < MOST_OF_A_NODE
+        && offers.taints.len() < MOST_OF_A_NODE
         && asked.other_conditions.iter().all(|other| other == ANTI_AFFINITY && !asked.keeps_away.is_empty())
 }
 
-/// May both be on the same node as far as required anti-affinity says? Any pod in the reach of a term of either may be meant.
-fn keep_together(beside: &v1::Pod, pod: &v1::Pod, node: &v1::Node, nodes: &[v1::Node]) -> bool {
-    let uid = |of: &v1::Pod| of.meta.as_ref().map(|meta| meta.uid.clone()).unwrap_or_default();
-    let ended = matches!(beside.phase.as_str(), "Succeeded" | "Failed");
-    if ended || beside.node.is_empty() || uid(beside) == uid(pod) {
-        return true;
+/// Another pod that takes a place on a node, and what of it decides whether a pod may be beside it.
+#[derive(Debug, Clone)]
+pub struct Neighbour {
+    uid: String,
+    node: String,
+    keeps_away: Vec<v1::KeepsAway>,
+    /// It keeps pods away by terms that are not told.
+    untold: bool,
+}
+
+impl Neighbour {
+    /// Of a pod; `None` of one that takes no place.
+    pub fn of(pod: v1::Pod) -> Option<Self> {
+        if pod.node.is_empty() || matches!(pod.phase.as_str(), "Succeeded" | "Failed") {
+            return None;
+        }
+        let placement = pod.facts.and_then(|facts| facts.placement).unwrap_or_default();
+        Some(Self {
+            uid: pod.meta.map(|meta| meta.uid).unwrap_or_default(),
+            node: pod.node,
+            untold: placement.keeps_away.is_empty()
+                && placement.other_conditions.iter().any(|o| o == ANTI_AFFINITY),
+            keeps_away: placement.keeps_away,
+        })
     }
-    let terms = |of: &v1::Pod| {
-        let placement = of.facts.as_ref().and_then(|facts| facts.placement.clone());
-        placement.map(|placement| placement.keeps_away).unwrap_or_default()
-    };
-    let place = |of: &v1::Node, key: &str| {
-        let labels = of.facts.iter().flat_map(|facts| &facts.labels);
-        labels.filter(|label| label.key == key).map(|label| label.value.clone()).next()
-    };
-    let its = nodes.iter().find(|other| name(other) == beside.node && other.facts.is_some());
-    terms(pod).iter().chain(&terms(beside)).all(|term| match (place(node, &term.topology_key), its) {
-        (None, _) => true,
-        (Some(_), None) => false,
-        (here, Some(its)) => here != place(its, &term.topology_key),
-    })
+}
+
+/// Nodes that a pod may not fit on for the sake of its neighbours.
+struct Taken<'a> {
+    /// Labels of nodes and values, where a neighbour is that a term of either may mean.
+    places: BTreeSet<(&'a str, &'a str)>,
+    /// Labels of which one may be at any value: its node is not there.
+    anywhere: BTreeSet<&'a str>,
+    /// One of them does not tell its terms.
+    untold: bool,
+}
+
+impl<'a> Taken<'a> {
+    fn of(pod: &'a v1::Pod, neighbours: &'a [Neighbour], nodes: &'a [v1::Node]) -> Self {
+        let mut taken = Self { places: BTreeSet::new(), anywhere: BTreeSet::new(), untold: false };
+        let nodes: BTreeMap<&str, &v1::NodeFacts> =
+            nodes.iter().filter_map(|node| Some((name(node), node.facts.as_ref()?))).collect();
+        let uid = pod.meta.as_ref().map_or("", |meta| meta.uid.as_str());
+        let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+        let own = placement.map(|placement| placement.keeps_away.as_slice()).unwrap_or_default();
+        for other in neighbours.iter().filter(|other| other.uid != uid) {
+            taken.untold |= other.untold;
+            for key in own.iter().chain(&other.keeps_away).map(|term| term.topology_key.as_str()) {
+                match nodes.get(other.node.as_str()) {
+                    Some(facts) => taken.places.extend(label(facts, key).map(|value| (key, value))),
+                    None => _ = taken.anywhere.insert(key),
+                }
+            }
+        }
+        taken
+    }
+
+    fn spares(&self, node: &v1::Node) -> bool {
+        let Some(facts) = &node.facts else { return false };
+        !self.untold
+            && !self.places.iter().any(|(key, value)| label(facts, key) == Some(value))
+            && !self.anywhere.iter().any(|key| label(facts, key).is_some())
+    }
+}
+
+fn label<'a>(facts: &'a v1::NodeFacts, key: &str) -> Option<&'a str> {
+    facts.labels.iter().find(|label| label.key == key).map(|label| label.value.as_str())
 }
 
 /// Does the node meet all requirements of a term? A term without any, and an operator that is not known, meet nothing.
@@ -309,11 +360,15 @@ mod tests {
             ("no node has the label", on("a", "p", Some("rack")), vec![on("b", "q", None)], true),
             ("neither keeps away", on("a", "p", None), vec![on("b", "q", None)], true),
         ] {
+            let beside: Vec<Neighbour> = beside.into_iter().filter_map(Neighbour::of).collect();
             assert_eq!(may_hold("a", &pod, &nodes, &beside).is_ok(), may, "{what}");
         }
         // An older agent names it, and does not tell its terms.
         let mut untold = on("a", "p", Some(HOST));
         untold.facts.as_mut().unwrap().placement.as_mut().unwrap().keeps_away.clear();
         assert!(may_hold("a", &untold, &nodes, &[]).is_err());
+        let beside: Vec<Neighbour> =
+            Neighbour::of(v1::Pod { node: "a".into(), ..untold }).into_iter().collect();
+        assert!(may_hold("a", &on("a", "q", None), &nodes, &beside).is_err());
     }
 }

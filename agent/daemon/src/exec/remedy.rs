@@ -76,7 +76,8 @@ pub(crate) enum Compensation {
 /// that the change did not help. After a crash `restore` and `probe` come first. `clean_up` is called at every end and
 /// may be called twice. No method has a default: a remedy that cannot be undone says so.
 pub(crate) trait Remedy: Send {
-    /// Reads again what the plan relied on. `Err` when it is not so any more.
+    /// Reads again what the plan is about, before the intent is noted. `Err` when it is not so any more. Whatever has to hold
+    /// at the moment of acting is for `act` to read.
     fn check(&mut self) -> impl Future<Output = Result<(), Refusal>> + Send;
     /// What must be known after a crash; durable before `act`, and again before `compensate`.
     fn checkpoint(&self) -> Vec<u8>;

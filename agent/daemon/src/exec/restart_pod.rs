@@ -24,7 +24,7 @@ use super::kube::pushed_out::pushed_out;
 use super::kube::stable::{Look, State, Watched, until_stable};
 use super::kube::undisturbed::undisturbed;
 use super::kube::{self, evict};
-use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
+use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, Window, precondition};
 use crate::watch::kube::cordons;
 use crate::watch::kube::holds::{self, NotHeld, marked};
 use crate::watch::kube::request::RequestError;
@@ -87,30 +87,20 @@ impl RestartPod {
         self.action.owner.clone().unwrap_or_default()
     }
 
-    /// Is it the pod that the plan is about, in the state that the plan is about, and nobody's to leave alone?
+    /// Is it the pod that the plan is about, in the state that the plan is about?
     async fn still_crash_loops(&self, client: &Client) -> Result<(), Refusal> {
-        let (path, owner) = (kube::pod_path(&self.target())?, self.owner());
-        let above = undisturbed(client, self.resource(), &owner);
-        let (pod, above) = tokio::join!(kube::pod(client, &path), above);
-        self.action.preconditions(pod.map_err(|error| unread(&error))?.as_ref())?;
-        above
+        let path = kube::pod_path(&self.target())?;
+        let pod = kube::pod(client, &path).await.map_err(|error| unread(&error))?;
+        self.action.preconditions(pod.as_ref())
     }
 
-    /// Right before the eviction: the dry run says yes, and all is as planned. Where a node is held, that is done in between,
-    /// after the dry run and before the last look; otherwise both are asked for side by side.
-    async fn last_look(&self, client: &Client) -> Result<Vec<String>, ActError> {
-        let target = self.target();
-        let allowed = evict::would_be_allowed(client, &target);
-        let Some(node) = self.checkpoint.held.clone() else {
-            let (allowed, same) = tokio::join!(allowed, self.still_crash_loops(client));
-            return allowed.and(same).map(|()| Vec::new()).map_err(ActError::Refused);
-        };
-        allowed.await.map_err(ActError::Refused)?;
-        self.hold(client, &node).await?;
-        // That took its time: meanwhile the lease may have been lost, and the pod may have recovered.
+    /// The last look before the eviction, as [`kube::may_act`] and the job's time are read after whatever takes long.
+    async fn last_look(&self, window: &Window) -> Result<Client, ActError> {
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         self.still_crash_loops(&client).await.map_err(ActError::Refused)?;
-        Ok(vec![format!("held node {node} back by the taint {} until the replacement is bound", held::KEY)])
+        let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+        window.still_open()?;
+        Ok(client)
     }
 
     /// Until when the taint may stay, seconds since 1970: it is used while acting and for as long again while the replacement
@@ -120,13 +110,15 @@ impl RestartPod {
         nimbus_platform::now().as_second().saturating_add(used).saturating_add(SLACK_S)
     }
 
-    /// Holds the pod's node back, after all nodes were read again. Jobs of this agent take turns.
-    async fn hold(&self, client: &Client, node: &str) -> Result<(), ActError> {
+    /// Holds the pod's node back, after all nodes were read again. Jobs of this agent take turns, and whoever waited for its
+    /// own looks once more first.
+    async fn hold(&self, node: &str, window: &Window) -> Result<(), ActError> {
         let _turn = self.shared.cluster.holding.lock().await;
-        let pod = kube::pod(client, &kube::pod_path(&self.target()).map_err(ActError::Refused)?).await;
+        let client = self.last_look(window).await?;
+        let pod = kube::pod(&client, &kube::pod_path(&self.target()).map_err(ActError::Refused)?).await;
         let pod = pod.map_err(|error| ActError::Refused(unread(&error)))?.unwrap_or_default();
         let job = self.job_id.to_string();
-        match holds::hold(client, node, &pod, &job, self.held_until()).await {
+        match holds::hold(&client, node, &pod, &job, self.held_until()).await {
             Ok(()) => Ok(()),
             Err(NotHeld::Refused(refusal)) => Err(ActError::Refused(refusal)),
             Err(NotHeld::Failed(error)) => Err(ActError::Refused(precondition(format!(
@@ -183,6 +175,11 @@ fn replacement<'a>(
 
 impl Watched for RestartPod {
     const STATE: &'static str = "a replacement ready";
+
+    /// Not while it holds a node: that is let go by a look, and one node of a cluster is held at most.
+    fn takes_turns(&self) -> bool {
+        self.checkpoint.held.is_none() && self.checkpoint.cordoned.is_none()
+    }
 
     async fn look(&mut self, client: &Client, elapsed: Duration) -> Look {
         let pods = match kube::pods_of(client, self.resource(), &self.owner()).await {
@@ -277,12 +274,23 @@ impl Remedy for RestartPod {
 
     async fn act(&mut self) -> Result<Vec<String>, ActError> {
         let window = self.limits.window();
+        let mut evidence = Vec::new();
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         // Whatever forbids it is found before anything is touched.
-        let mut evidence = self.last_look(&client).await?;
-        // The job may have expired meanwhile.
-        window.still_open()?;
-        let target = self.target();
+        let (target, owner) = (self.target(), self.owner());
+        let above = undisturbed(&client, self.resource(), &owner);
+        let (allowed, above) = tokio::join!(evict::would_be_allowed(&client, &target), above);
+        allowed.and(above).map_err(ActError::Refused)?;
+        if let Some(node) = self.checkpoint.held.clone() {
+            self.hold(&node, &window).await?;
+            evidence.push(format!(
+                "held node {node} back by the taint {} until the replacement is bound",
+                held::KEY
+            ));
+            // That took its time.
+            undisturbed(&client, self.resource(), &owner).await.map_err(ActError::Refused)?;
+        }
+        let client = self.last_look(&window).await?;
         evict::evict(&client, &target).await?;
         evidence.push(format!("evicted pod {}/{}", target.namespace, target.name));
         Ok(evidence)
@@ -344,6 +352,10 @@ impl Remedy for RestartPod {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "restart_pod_tests.rs"]
+mod order_tests;
 
 #[cfg(test)]
 mod tests {

@@ -66,6 +66,10 @@ impl RollbackDeployment {
 impl Watched for RollbackDeployment {
     const STATE: &'static str = "the rollout complete";
 
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     async fn look(&mut self, client: &Client, _elapsed: Duration) -> Look {
         let over = |seen: &str| {
             let reason = format!("expected the template that was rolled back to, found {seen}");

@@ -63,6 +63,10 @@ fn held_by(node: &v1::Node) -> &str {
 impl Watched for UncordonNode {
     const STATE: &'static str = "the node schedulable";
 
+    fn takes_turns(&self) -> bool {
+        true
+    }
+
     async fn look(&mut self, client: &Client, _elapsed: Duration) -> Look {
         match self.node(client).await {
             Err(error) => Look::new(format!("the cluster did not answer: {error}"), State::Unanswered),

@@ -1,6 +1,7 @@
 //! The independent check of `restart_pod` plans: the pod must still crash-loop, be able to differ, and be nobody's to leave
 //! alone, and holding its node back must be safe.
 
+use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_NEIGHBOURS, MOST_OF_A_NODE};
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{ActionRules, Authority, Location, Violations, require};
@@ -268,6 +269,11 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
              after all that they refer to was written"
         )
     });
+    let neighbours =
+        inventory.pods.values().filter(|other| other.meta.namespace == pod.meta.namespace).count();
+    require(found, 7, neighbours <= MOST_NEIGHBOURS, || {
+        format!("namespace {} has {neighbours} pods; an agent reads fewer again", pod.meta.namespace)
+    });
     let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, (inventory, s)));
     require(found, 7, other, || {
         format!("node {node} would be held and no other one is known to take the pod")
@@ -299,7 +305,9 @@ fn takes(node: &Node, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) ->
         && tolerated
         && labelled
         && wanted
-        && asked.other_conditions.is_empty()
+        && offers.labels.len() < MOST_OF_A_NODE
+        && offers.taints.len() < MOST_OF_A_NODE
+        && asked.other_conditions.iter().all(|other| other == ANTI_AFFINITY && !asked.keeps_away.is_empty())
         && has_room(node, offers, asked, inventory)
         && inventory.pods.values().all(|other| is_apart(other, offers, pod, asked, inventory))
 }
@@ -312,6 +320,15 @@ fn is_apart(other: &Pod, offers: &NodeFacts, pod: &Pod, asked: &Placement, inven
         return true;
     }
     let theirs = other.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    let untold = theirs.is_some_and(|theirs| {
+        theirs.keeps_away.is_empty() && theirs.other_conditions.iter().any(|other| other == ANTI_AFFINITY)
+    });
+    if untold {
+        return false;
+    }
+    if asked.keeps_away.is_empty() && theirs.is_none_or(|theirs| theirs.keeps_away.is_empty()) {
+        return true;
+    }
     let terms = asked.keeps_away.iter().chain(theirs.iter().flat_map(|theirs| &theirs.keeps_away));
     let near = other.meta.namespace == pod.meta.namespace;
     let mut keys =

@@ -97,22 +97,28 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
     };
     let name = &incident.object;
     let trouble = rollout_stuck::trouble(inventory, deployment, settings, Some(now));
-    if let Some(RolloutTrouble::NoPods(why)) = &trouble {
+    // A pod that was made a moment ago tells nothing yet: it takes no approval back, and nothing is asked anew beside it.
+    let lasts = rollout_stuck::unready_since_long(inventory, deployment, settings, Some(now));
+    let stays_asked = !lasts && incident.plan_id.is_some();
+    if let Some(RolloutTrouble::NoPods(why)) = trouble.as_ref().filter(|_| !stays_asked) {
         return Answer::Recommend(format!(
             "no pod of revision {} of {name} can run: {why}; the pod template is not to blame and is not rolled back; it \
              goes on by itself once that is put right",
             deployment.revision
         ));
     }
-    // One that was made a moment ago tells nothing yet, and takes no approval back.
-    if let Some(why) = rollout_stuck::none_starts(inventory, deployment)
-        && rollout_stuck::unready_since_long(inventory, deployment, settings, Some(now))
-    {
-        return Answer::Recommend(format!(
-            "no pod of revision {} of {name} that is not ready can start: {why}; that is not its pod template's fault, so it is \
-             not rolled back meanwhile",
+    if let Some(why) = rollout_stuck::none_starts(inventory, deployment).filter(|_| !stays_asked) {
+        let what = format!(
+            "no pod of revision {} of {name} that is not ready can start: {why}",
             deployment.revision
-        ));
+        );
+        return if lasts {
+            Answer::Recommend(format!(
+                "{what}; that is not its pod template's fault, so it is not rolled back meanwhile"
+            ))
+        } else {
+            Answer::Wait(format!("{what}; it was made a moment ago, so whether that lasts is not known yet"))
+        };
     }
     if !deployment.manager.is_empty() {
         return Answer::Recommend(format!(

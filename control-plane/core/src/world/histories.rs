@@ -180,9 +180,9 @@ impl Inventory {
         let set = self.present_set(deployment)?;
         let pods = || self.pods_owned_by(&set.meta.uid);
         let proves = |pod: &Pod| {
-            // By another clock that tells nothing.
-            let since = pod.ready_since.filter(|_| self.clock_jumped_at.is_none());
-            let steady = since.is_some_and(|since| now.duration_since(since) >= SIBLING);
+            // After a jump for how long it was ready is not known: beside it nothing is blamed.
+            let steady = self.clock_jumped_at.is_some()
+                || pod.ready_since.is_some_and(|since| now.duration_since(since) >= SIBLING);
             pod.ready && steady && pod.containers.iter().all(|c| c.restarts == 0)
         };
         if pods().any(proves) {
@@ -246,7 +246,7 @@ impl World {
     /// Puts back what was stored, at a start, before anything is read from the log.
     pub fn restore_histories(&mut self, stored: impl IntoIterator<Item = RevisionHistory>) {
         for history in stored.into_iter().filter(|history| history.gone_at.is_none()) {
-            let inventory = self.clusters.entry(history.cluster_uid.clone()).or_default();
+            let inventory = self.cluster(&history.cluster_uid);
             inventory.histories.insert(history.workload_uid.clone(), history);
         }
     }
@@ -254,6 +254,7 @@ impl World {
     /// The control plane's clock jumped by `by` and says `now`: how long a revision has held, and how long ago it came out, stays
     /// what it was.
     pub fn clock_jumped(&mut self, by: SignedDuration, now: Timestamp) {
+        self.clock_jumped_at = Some(now);
         for inventory in self.clusters.values_mut() {
             inventory.version += 1;
             inventory.clock_jumped_at = Some(now);

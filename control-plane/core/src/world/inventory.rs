@@ -77,6 +77,11 @@ pub struct Inventory {
 }
 
 impl Inventory {
+    /// One of which nothing is known yet, met after the clock here jumped at that time, if ever.
+    pub(super) fn met(clock_jumped_at: Option<Timestamp>) -> Self {
+        Self { clock_jumped_at, ..Self::default() }
+    }
+
     /// Has the leading agent listed this kind to its end?
     pub fn is_listed(&self, kind: ObjectKind) -> bool {
         self.table(kind).is_listed()
@@ -191,7 +196,7 @@ impl Inventory {
         self.pod_index.unwell.iter().filter_map(|uid| self.pods.get(uid))
     }
 
-    /// The pods on nodes that keep others away from where they are, in order of UID.
+    /// The pods on nodes that keep others away from where they are, or may, in order of UID.
     pub fn pods_that_keep_others_away(&self) -> impl Iterator<Item = &Pod> {
         self.pod_index.keep_away.iter().filter_map(|uid| self.pods.get(uid))
     }

@@ -61,6 +61,9 @@ pub struct World {
     pub clusters: BTreeMap<String, Inventory>,
     /// Hosts by the agent on them.
     pub hosts: BTreeMap<AgentId, HostFacts>,
+    /// When the clock here last jumped: clusters that are met later are told by another clock too.
+    #[serde(default)]
+    clock_jumped_at: Option<Timestamp>,
 }
 
 /// A snapshot that cannot be read.
@@ -97,7 +100,7 @@ impl World {
         if !self.clusters.contains_key(uid) && self.clusters.len() >= MAX_CLUSTERS {
             return false;
         }
-        let inventory = self.clusters.entry(uid.clone()).or_default();
+        let inventory = self.cluster(uid);
         if inventory.leader == Some(agent) {
             inventory.heard_at = Some(received_at);
         }
@@ -105,6 +108,12 @@ impl World {
         let changed = inventory.apply(agent, body, received_at);
         inventory.note_history(uid, agent, body, received_at);
         changed
+    }
+
+    /// A cluster, as it is known or for the first time.
+    fn cluster(&mut self, uid: &str) -> &mut Inventory {
+        let clock_jumped_at = self.clock_jumped_at;
+        self.clusters.entry(uid.to_owned()).or_insert_with(|| Inventory::met(clock_jumped_at))
     }
 
     /// Forgets who leads a cluster, and under which lease: that agent may not report for it (any more). The next one's

@@ -14,7 +14,7 @@ pub(super) struct PodIndex {
     pub(super) active: u64,
     /// By node what its pods ask for.
     pub(super) on_nodes: BTreeMap<String, Used>,
-    /// UIDs of the pods that keep others away.
+    /// UIDs of the pods that keep others away, or may.
     pub(super) keep_away: BTreeSet<String>,
 }
 
@@ -55,7 +55,8 @@ impl PodState {
             unwell: pod.may_be_unhealthy(),
             active: pod.is_active(),
             on: there.then(|| (pod.node.clone(), used)),
-            keeps_away: there && placement.is_some_and(|asked| !asked.keeps_away.is_empty()),
+            keeps_away: there
+                && placement.is_some_and(|asked| !asked.keeps_away.is_empty() || asked.keeps_away_untold()),
         }
     }
 }

@@ -100,3 +100,22 @@ impl Snapshots {
         Ok(app.store().save_snapshot(position, bytes).await?.min(routed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_jump_of_the_clock_is_in_the_next_snapshot_though_nothing_was_observed_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = crate::app::testing::app(dir.path()).await;
+        let mut snapshots = Snapshots::new(0, Histories::default());
+        assert_eq!(snapshots.pass(&app, true).await.unwrap(), None, "nothing came");
+        app.world_clock_jumped(SignedDuration::from_hours(48));
+        assert!(snapshots.pass(&app, false).await.unwrap().is_some());
+        assert_eq!(snapshots.pass(&app, false).await.unwrap(), None, "once");
+        app.store().close().await;
+    }
+}

@@ -3,15 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use nimbus_protocol::kind::MOST_OF_A_NODE;
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Condition, Slim, SlimMeta, condition, held, marks, micros, quantity};
 use crate::observe::bounded;
-
-/// Most labels and taints that are told of one node; the scheduler's own limits are far below.
-const MOST: usize = 256;
 
 /// A node.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -104,7 +102,7 @@ impl SlimNode {
             value: bounded(&taint.value),
             effect: bounded(&taint.effect),
         };
-        let taints: Vec<v1::Taint> = self.spec.taints.iter().flatten().take(MOST).map(of).collect();
+        let taints: Vec<v1::Taint> = self.spec.taints.iter().flatten().take(MOST_OF_A_NODE).map(of).collect();
         let held = held::of(&taints);
         let label = |(key, value): (&String, &String)| v1::Label { key: bounded(key), value: bounded(value) };
         let offer = &self.status.allocatable;
@@ -112,7 +110,7 @@ impl SlimNode {
             held_by: held.as_ref().map(|held| held.by.clone()).unwrap_or_default(),
             held_until_us: held.map_or(0, |held| held.until_s.saturating_mul(1_000_000)),
             marks: marks::of(&taints, &self.metadata.annotations, &self.metadata.labels),
-            labels: self.metadata.labels.iter().take(MOST).map(label).collect(),
+            labels: self.metadata.labels.iter().take(MOST_OF_A_NODE).map(label).collect(),
             // What cannot be read offers nothing.
             cpu_milli: quantity::scaled(&offer.cpu, 1_000).unwrap_or(0),
             memory_bytes: quantity::scaled(&offer.memory, 1).unwrap_or(0),

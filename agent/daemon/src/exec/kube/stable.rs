@@ -7,6 +7,9 @@ use kube::Client;
 use super::super::remedy::{Limits, Outcome, Verdict, seconds};
 use crate::watch::kube::looks::Looks;
 
+/// Who waited for less than this in all for others to look, looked often enough.
+const SELDOM: Duration = Duration::from_secs(1);
+
 /// What one look at the cluster showed.
 #[derive(Debug)]
 pub(in super::super) struct Look {
@@ -43,6 +46,9 @@ pub(in super::super) trait Watched: Send {
     /// The state that has to hold, as in "expected ... for 30 s".
     const STATE: &'static str;
 
+    /// May its looks wait for those of other jobs?
+    fn takes_turns(&self) -> bool;
+
     /// Looks once.
     fn look(&mut self, client: &Client, elapsed: Duration) -> impl Future<Output = Look> + Send;
 }
@@ -57,8 +63,15 @@ pub(in super::super) async fn until_stable<W: Watched>(
     let started = Instant::now();
     let mut holding = Holding::default();
     let mut replacement = None;
+    let mut waited = Duration::ZERO;
     loop {
-        let turn = looks.turn(limits.reach.saturating_sub(started.elapsed())).await;
+        let asked = Instant::now();
+        let turn = if watched.takes_turns() {
+            looks.turn(limits.reach.saturating_sub(started.elapsed())).await
+        } else {
+            None
+        };
+        waited += asked.elapsed();
         let look = watched.look(client, started.elapsed()).await;
         drop(turn);
         replacement = look.replacement.or(replacement);
@@ -70,6 +83,7 @@ pub(in super::super) async fn until_stable<W: Watched>(
             State::Reached(name) => Some(name),
             State::Unanswered | State::Pending => None,
         };
+        let is_there = reached.is_some();
         if holding.note(reached, Instant::now()).is_some_and(|held| held >= limits.hold) {
             let reason = format!("found {} for {}", W::STATE, seconds(limits.hold));
             return Verdict {
@@ -86,7 +100,9 @@ pub(in super::super) async fn until_stable<W: Watched>(
                 seconds(limits.reach),
                 look.seen
             );
-            let outcome = if unanswered { Outcome::Unknown } else { Outcome::Failed };
+            // It is there, and whether it held was not looked at: too many other jobs were looking.
+            let too_seldom = is_there && waited >= limits.hold.max(SELDOM);
+            let outcome = if unanswered || too_seldom { Outcome::Unknown } else { Outcome::Failed };
             return Verdict { replacement, ..Verdict::new(outcome, reason) };
         }
         tokio::time::sleep(limits.pace()).await;
@@ -138,6 +154,10 @@ mod tests {
     impl Watched for Shows {
         const STATE: &'static str = "it ready";
 
+        fn takes_turns(&self) -> bool {
+            true
+        }
+
         async fn look(&mut self, _client: &Client, _elapsed: Duration) -> Look {
             Look::new("a look", self.0.take().unwrap())
         }
@@ -157,6 +177,23 @@ mod tests {
             (over(), Outcome::Failed),
         ] {
             let verdict = until_stable(&mut Shows(Some(state)), limits, &client, &Looks::default()).await;
+            assert_eq!(verdict.outcome, outcome, "{}", verdict.reason);
+        }
+    }
+
+    #[tokio::test]
+    async fn where_others_look_all_the_time_what_is_there_is_unknown_and_not_failed() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let mut limits = Limits::of(&nimbus_protocol::v1::Job::default(), nimbus_platform::now());
+        (limits.hold, limits.reach) = (Duration::from_millis(100), SELDOM + Duration::from_millis(100));
+        let looks = Looks::default();
+        let busy = (looks.turn(Duration::ZERO).await, looks.turn(Duration::ZERO).await);
+        assert!(busy.0.is_some() && busy.1.is_some());
+        for (state, outcome) in
+            [(State::Reached("a".into()), Outcome::Unknown), (State::Pending, Outcome::Failed)]
+        {
+            let verdict = until_stable(&mut Shows(Some(state)), limits, &client, &looks).await;
             assert_eq!(verdict.outcome, outcome, "{}", verdict.reason);
         }
     }

@@ -5,8 +5,9 @@
 
 use kube::Client;
 use nimbus_agent_core::Refusal;
-use nimbus_agent_core::action::hold::{may_hold, taken};
+use nimbus_agent_core::action::hold::{Neighbour, may_hold, taken};
 use nimbus_agent_core::observe::kube::{Slim, SlimList, SlimNode, SlimPod, held};
+use nimbus_protocol::kind::MOST_NEIGHBOURS;
 use nimbus_protocol::v1::{self, observation};
 use serde_json::{Value, json};
 
@@ -18,7 +19,7 @@ const TRIES: usize = 6;
 /// Nodes or pods in one page of a list.
 const PAGE: usize = 500;
 /// Most pages that are read: 10,000 nodes, and as many pods of a namespace. With more, none is held.
-const MAX_PAGES: usize = 20;
+const MAX_PAGES: usize = MOST_NEIGHBOURS / PAGE;
 
 /// Why a node was not held.
 #[derive(Debug)]
@@ -134,9 +135,9 @@ fn as_node(slim: &SlimNode) -> Option<v1::Node> {
     }
 }
 
-fn as_pod(slim: &SlimPod) -> Option<v1::Pod> {
+fn as_neighbour(slim: &SlimPod) -> Option<Neighbour> {
     match slim.observe() {
-        observation::Body::Pod(pod) => Some(pod),
+        observation::Body::Pod(pod) => Neighbour::of(pod),
         _ => None,
     }
 }
@@ -146,13 +147,13 @@ async fn nodes(client: &Client) -> Result<Vec<v1::Node>, RequestError> {
     all(client, "/api/v1/nodes", as_node).await
 }
 
-/// All pods of the pod's namespace, as they are now.
-async fn neighbours(client: &Client, pod: &v1::Pod) -> Result<Vec<v1::Pod>, RequestError> {
+/// The pods on nodes of the pod's namespace, as they are now.
+async fn neighbours(client: &Client, pod: &v1::Pod) -> Result<Vec<Neighbour>, RequestError> {
     let namespace = pod.meta.as_ref().map_or("", |meta| meta.namespace.as_str());
     let namespace = request::segment(namespace).ok_or_else(|| {
         RequestError::Unanswered("expected a namespace's name, found something else".to_owned())
     })?;
-    all(client, &format!("/api/v1/namespaces/{namespace}/pods"), as_pod).await
+    all(client, &format!("/api/v1/namespaces/{namespace}/pods"), as_neighbour).await
 }
 
 /// What a collection holds, page by page.

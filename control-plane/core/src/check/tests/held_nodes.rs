@@ -48,6 +48,19 @@ fn no_node_is_held_where_the_other_may_be_one_that_pods_keep_apart_on() {
             keep_apart(other.facts.as_mut().unwrap(), false);
             lab.see(Body::Pod(other));
         }),
+        ("an older agent does not tell the terms of a pod anywhere", |lab| {
+            let mut other = pod("api-1", "0", "node-z");
+            other.meta.as_mut().unwrap().namespace = "elsewhere".into();
+            let placement = other.facts.as_mut().unwrap().placement.as_mut().unwrap();
+            placement.other_conditions = vec![nimbus_protocol::kind::ANTI_AFFINITY.into()];
+            lab.see(Body::Pod(other));
+        }),
+        ("the other may have more labels than are told", |lab| {
+            let mut other = node("node-b");
+            let label = |n: usize| v1::Label { key: format!("l{n}"), value: String::new() };
+            other.facts.as_mut().unwrap().labels = (0..256).map(label).collect();
+            lab.see(Body::Node(other));
+        }),
         ("one of another namespace does, on a node that is not known", |lab| {
             lab.see(Body::Node(node_with_rack("node-b")));
             let mut other = pod("api-1", "0", "node-z");

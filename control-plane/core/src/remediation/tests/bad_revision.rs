@@ -274,3 +274,22 @@ fn a_pod_that_was_made_a_moment_ago_takes_no_approval_back() {
     assert!(!lab.approvals[&asked].doc.is_live());
     assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::Escalated);
 }
+
+#[test]
+fn beside_a_pod_that_was_made_a_moment_ago_and_cannot_start_nobody_is_asked_anew() {
+    let mut lab = completed_and_crashing();
+    for n in ["0", "1"] {
+        let pod = runs_for_a_moment(&lab, "web-2", n, 4);
+        lab.see(Body::Pod(pod));
+    }
+    let mut added = v1::Pod { ready: false, unschedulable: "0/2 nodes".into(), ..pod("web-2", "2", "") };
+    added.meta.as_mut().unwrap().created_at_us = to_micros(lab.now);
+    lab.see(Body::Pod(added));
+    assert!(lab.settle().is_empty() && lab.approvals.is_empty());
+    let reason = &lab.open(IncidentKind::RolloutStuck).reason;
+    assert!(reason.contains("a moment ago"), "{reason}");
+    // It found a place; now it is the template.
+    lab.see(gone("Pod", "pod-web-2-2"));
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 1);
+}

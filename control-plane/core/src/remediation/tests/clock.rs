@@ -193,3 +193,29 @@ fn after_a_jump_a_moment_of_readiness_is_no_time_in_which_a_revision_lasted() {
         standing(&lab)
     );
 }
+
+#[test]
+fn after_a_jump_no_revision_is_blamed_beside_a_pod_of_it_that_is_well() {
+    for jumps in [false, true] {
+        let mut lab = Lab::new();
+        if jumps {
+            jump(&mut lab, TWO_YEARS);
+            lab.world.clock_jumped(TWO_YEARS, lab.now);
+        }
+        lab.deploy("web", 3, 6);
+        lab.pass(3_600);
+        // For how long the two others have been ready is by another clock after a jump.
+        lab.see(Body::Pod(crashing(pod("web-6", "2", "node-b"), 6)));
+        let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
+        assert!(history.revisions.iter().all(|one| one.trouble.is_none()), "{jumps}: {history:?}");
+    }
+}
+
+#[test]
+fn a_cluster_that_is_met_after_a_jump_is_told_by_another_clock_too() {
+    let mut lab = Lab::new();
+    lab.world.clock_jumped(TWO_YEARS, lab.now);
+    let met = crate::model::RevisionHistory::new("another", "dep-web", lab.now);
+    lab.world.restore_histories([met]);
+    assert_eq!(lab.world.clusters["another"].clock_jumped_at, Some(lab.now));
+}

@@ -6,6 +6,7 @@ mod bounds;
 mod clock;
 mod cordons;
 mod crash;
+mod elsewhere;
 mod faults;
 mod files;
 mod flapping;

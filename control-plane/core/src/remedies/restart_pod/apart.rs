@@ -3,46 +3,59 @@
 //! Which labels a term selects is not told: any pod in its reach may be meant. So a place without one is free, and of a place
 //! with one it is not known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::world::{Inventory, NodeFacts, Placement, Pod};
 
-/// Places, each a label of nodes and its value, where such a pod is.
-pub(super) struct Kept<'a> {
+/// Where a pod may not fit for the sake of other pods.
+#[derive(Default)]
+pub(super) struct Apart<'a> {
+    /// Places, each a label of nodes and its value, where such a pod is.
     places: BTreeSet<(&'a str, &'a str)>,
     /// Labels of which one such pod may be at any value: nothing is told of its node.
     anywhere: BTreeSet<&'a str>,
+    /// A pod whose terms are not told.
+    untold: Option<&'a str>,
 }
 
-impl<'a> Kept<'a> {
-    /// Those for `pod`, which asks for `asked`.
+impl<'a> Apart<'a> {
+    /// For `pod`, which asks for `asked`.
     pub(super) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory) -> Self {
-        let mut kept = Self { places: BTreeSet::new(), anywhere: BTreeSet::new() };
+        let mut apart = Self::default();
+        let nodes: BTreeMap<&str, &NodeFacts> = inventory
+            .nodes
+            .values()
+            .filter_map(|node| Some((node.meta.name.as_str(), node.facts.as_ref()?)))
+            .collect();
         if !asked.keeps_away.is_empty() {
             for other in inventory.pods.values().filter(|other| is_beside(other, pod)) {
-                let same = other.meta.namespace == pod.meta.namespace;
-                let terms = asked.keeps_away.iter().filter(|term| same || term.other_namespaces);
-                kept.add(terms.map(|term| term.topology_key.as_str()), other, inventory);
+                apart.add(asked, other, pod, &nodes);
             }
         }
         for other in inventory.pods_that_keep_others_away().filter(|other| is_beside(other, pod)) {
-            let same = other.meta.namespace == pod.meta.namespace;
-            let placement = other.facts.as_ref().and_then(|facts| facts.placement.as_ref());
-            let terms = placement.into_iter().flat_map(|placement| &placement.keeps_away);
-            let terms = terms.filter(|term| same || term.other_namespaces);
-            kept.add(terms.map(|term| term.topology_key.as_str()), other, inventory);
+            let Some(theirs) = other.facts.as_ref().and_then(|facts| facts.placement.as_ref()) else {
+                continue;
+            };
+            if theirs.keeps_away_untold() {
+                apart.untold = Some(&other.meta.name);
+            }
+            apart.add(theirs, other, pod, &nodes);
         }
-        kept
+        apart
     }
 
-    fn add(&mut self, keys: impl Iterator<Item = &'a str>, other: &'a Pod, inventory: &'a Inventory) {
-        let mut keys = keys.peekable();
-        if keys.peek().is_none() {
-            return;
-        }
-        let node = inventory.node(&other.node).and_then(|node| node.facts.as_ref());
-        for key in keys {
-            match node {
+    /// Where `other` is, for each of these terms in whose reach the two are.
+    fn add(
+        &mut self,
+        terms: &'a Placement,
+        other: &'a Pod,
+        pod: &Pod,
+        nodes: &BTreeMap<&str, &'a NodeFacts>,
+    ) {
+        let same = other.meta.namespace == pod.meta.namespace;
+        for term in terms.keeps_away.iter().filter(|term| same || term.other_namespaces) {
+            let key = term.topology_key.as_str();
+            match nodes.get(other.node.as_str()) {
                 // Without the label it is in no place.
                 Some(facts) => self.places.extend(facts.label(key).map(|value| (key, value))),
                 None => _ = self.anywhere.insert(key),
@@ -50,11 +63,15 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// The label by which a node is, or may be, a place of such a pod.
-    pub(super) fn holds(&self, facts: &NodeFacts) -> Option<&'a str> {
+    /// Why it is not known whether the pod may be on this node; `None` where no other pod speaks against it.
+    pub(super) fn doubts(&self, facts: &NodeFacts) -> Option<String> {
+        if let Some(other) = self.untold {
+            return Some(format!("the required anti-affinity of pod {other} is not told by its agent"));
+        }
         let place = self.places.iter().find(|(key, value)| facts.label(key) == Some(value));
-        let place = place.map(|(key, _)| *key);
-        place.or_else(|| self.anywhere.iter().copied().find(|key| facts.label(key).is_some()))
+        let key = place.map(|(key, _)| *key);
+        let key = key.or_else(|| self.anywhere.iter().copied().find(|key| facts.label(key).is_some()))?;
+        Some(format!("required anti-affinity over {key} is between it and a pod there, or may be"))
     }
 }
 

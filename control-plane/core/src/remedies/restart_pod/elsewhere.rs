@@ -3,7 +3,9 @@
 //!
 //! What cannot be judged is not known, and is never promised.
 
-use super::apart::Kept;
+use nimbus_protocol::kind::{MOST_NEIGHBOURS, MOST_OF_A_NODE};
+
+use super::apart::Apart;
 use crate::settings::millis;
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Node, Pod};
@@ -28,7 +30,7 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
     let Some(placement) = placement else {
         return Elsewhere::NotKnown("its agent does not say what the pod asks of a node".to_owned());
     };
-    let kept = Kept::of(pod, placement, inventory);
+    let apart = Apart::of(pod, placement, inventory);
     let (mut fits, mut unknown, mut no) = (None, None, Vec::new());
     for node in inventory.nodes.values().filter(|node| node.meta.name != pod.node) {
         let name = &node.meta.name;
@@ -42,6 +44,12 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
         };
         if let Some(why) = placement.refused_by(node, facts) {
             no.push(format!("{name}: {why}"));
+            continue;
+        }
+        if facts.labels.len().max(facts.taints.len()) >= MOST_OF_A_NODE {
+            unknown = Some(format!(
+                "{name} may have more labels or taints than the {MOST_OF_A_NODE} that are told"
+            ));
             continue;
         }
         let used = inventory.used_on(name);
@@ -59,17 +67,13 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
             no.push(format!("{name} has not enough {what} free"));
             continue;
         }
-        match kept.holds(facts) {
-            Some(key) => {
-                unknown = Some(format!(
-                    "required anti-affinity over {key} is between it and a pod at {name}, or may be"
-                ));
-            }
+        match apart.doubts(facts) {
+            Some(why) => unknown = Some(format!("{name}: {why}")),
             None => fits = fits.or(Some(name.clone())),
         }
     }
     // Conditions beyond these can only rule out more nodes.
-    match (fits, unknown, placement.other_conditions.first()) {
+    match (fits, unknown, placement.not_judged()) {
         (Some(_), _, Some(other)) => Elsewhere::NotKnown(format!("{other} decides too")),
         (Some(node), _, None) => Elsewhere::On(node),
         (None, Some(why), _) => Elsewhere::NotKnown(why),
@@ -125,6 +129,13 @@ pub(super) fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) ->
     }
     if own.unschedulable && own.cordoned_by.is_empty() {
         return Err(format!("{name} is cordoned by somebody else"));
+    }
+    let beside = inventory.pods.values().filter(|other| other.meta.namespace == pod.meta.namespace).count();
+    if beside > MOST_NEIGHBOURS {
+        return Err(format!(
+            "namespace {} has more than the {MOST_NEIGHBOURS} pods that an agent reads again before it holds a node",
+            pod.meta.namespace
+        ));
     }
     match elsewhere(pod, inventory, s) {
         Elsewhere::On(other) => Ok(other),

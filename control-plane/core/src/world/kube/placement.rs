@@ -46,7 +46,7 @@ pub struct Placement {
     pub memory_bytes: i64,
     /// What else decides and is not told; where the pod may go is then not known.
     pub other_conditions: Vec<String>,
-    /// The pods that it keeps away, and that keep it away.
+    /// Its own required anti-affinity, term by term.
     #[serde(default)]
     pub keeps_away: Vec<KeepsAway>,
 }
@@ -74,9 +74,6 @@ impl From<v1::Placement> for Placement {
             topology_key: k.topology_key,
             other_namespaces: k.other_namespaces,
         };
-        // What is told term by term is no longer an unknown condition.
-        let mut other_conditions = p.other_conditions;
-        other_conditions.retain(|other| p.keeps_away.is_empty() || other != ANTI_AFFINITY);
         Self {
             keeps_away: p.keeps_away.into_iter().map(keeps).collect(),
             node_selector: p.node_selector.into_iter().map(|l| (l.key, l.value)).collect(),
@@ -88,7 +85,7 @@ impl From<v1::Placement> for Placement {
             tolerations: p.tolerations.into_iter().map(toleration).collect(),
             cpu_milli: p.cpu_milli,
             memory_bytes: p.memory_bytes,
-            other_conditions,
+            other_conditions: p.other_conditions,
         }
     }
 }
@@ -134,6 +131,17 @@ pub(super) fn bound(placement: &mut v1::Placement) {
 }
 
 impl Placement {
+    /// What decides too, and cannot be judged; anti-affinity can where its terms are told.
+    pub fn not_judged(&self) -> Option<&str> {
+        let mut others = self.other_conditions.iter().map(String::as_str);
+        others.find(|other| *other != ANTI_AFFINITY || self.keeps_away.is_empty())
+    }
+
+    /// May it keep pods away by terms that are not told, as those of an older agent are not?
+    pub fn keeps_away_untold(&self) -> bool {
+        self.keeps_away.is_empty() && self.other_conditions.iter().any(|other| other == ANTI_AFFINITY)
+    }
+
     /// Why the scheduler would not put the pod on `node`, as far as taints and labels say; `None` where they let it in.
     pub fn refused_by(&self, node: &Node, facts: &NodeFacts) -> Option<String> {
         let closed = |taint: &&Taint| {

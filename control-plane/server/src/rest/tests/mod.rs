@@ -15,18 +15,12 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use nimbus_control_core::model::ChangeSet;
-use nimbus_control_core::{Settings, World};
-use nimbus_store::{Store, StoreUrl};
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 use super::limits::Limits;
-use crate::app::{App, Keys};
-use crate::ca::Authority;
-use crate::operator::OperatorToken;
-use crate::sign::Signer;
-use crate::world_view::{Positions, WorldView};
+use crate::app::App;
 
 /// A control plane without gateway and tasks, so that nothing but the requests changes it.
 struct TestApi {
@@ -72,14 +66,8 @@ impl Answer {
 impl TestApi {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        let operator = OperatorToken::open(&path("operator.token")).unwrap();
-        let store = Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap();
-        let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), nimbus_platform::now()).unwrap());
-        let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
-        let view = WorldView::new(World::default(), Positions::default(), false);
-        let token = std::fs::read_to_string(path("operator.token")).unwrap().trim().to_owned();
-        let app = Arc::new(App::new(store, view, keys, Settings::default(), 1));
+        let app = crate::app::testing::app(dir.path()).await;
+        let token = std::fs::read_to_string(dir.path().join("operator.token")).unwrap().trim().to_owned();
         let router = super::limited(Arc::clone(&app), Limits::default());
         Self { app, router, token, dir }
     }
