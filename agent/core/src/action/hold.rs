@@ -142,8 +142,11 @@ impl<'a> Taken<'a> {
             taken.untold |= other.untold;
             for key in own.iter().chain(&other.keeps_away).map(|term| term.topology_key.as_str()) {
                 match nodes.get(other.node.as_str()) {
-                    Some(facts) => taken.places.extend(label(facts, key).map(|value| (key, value))),
-                    None => _ = taken.anywhere.insert(key),
+                    // One that may have more labels than are told may have this one.
+                    Some(facts) if label(facts, key).is_some() || facts.labels.len() < MOST_OF_A_NODE => {
+                        taken.places.extend(label(facts, key).map(|value| (key, value)));
+                    }
+                    Some(_) | None => _ = taken.anywhere.insert(key),
                 }
             }
         }

@@ -88,19 +88,20 @@ impl RestartPod {
     }
 
     /// Is it the pod that the plan is about, in the state that the plan is about?
-    async fn still_crash_loops(&self, client: &Client) -> Result<(), Refusal> {
+    async fn still_crash_loops(&self, client: &Client) -> Result<v1::Pod, Refusal> {
         let path = kube::pod_path(&self.target())?;
         let pod = kube::pod(client, &path).await.map_err(|error| unread(&error))?;
-        self.action.preconditions(pod.as_ref())
+        self.action.preconditions(pod.as_ref())?;
+        Ok(pod.unwrap_or_default())
     }
 
     /// The last look before the eviction, as [`kube::may_act`] and the job's time are read after whatever takes long.
-    async fn last_look(&self, window: &Window) -> Result<Client, ActError> {
+    async fn last_look(&self, window: &Window) -> Result<(Client, v1::Pod), ActError> {
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
-        self.still_crash_loops(&client).await.map_err(ActError::Refused)?;
+        let pod = self.still_crash_loops(&client).await.map_err(ActError::Refused)?;
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         window.still_open()?;
-        Ok(client)
+        Ok((client, pod))
     }
 
     /// Until when the taint may stay, seconds since 1970: it is used while acting and for as long again while the replacement
@@ -114,11 +115,14 @@ impl RestartPod {
     /// own looks once more first.
     async fn hold(&self, node: &str, window: &Window) -> Result<(), ActError> {
         let _turn = self.shared.cluster.holding.lock().await;
-        let client = self.last_look(window).await?;
-        let pod = kube::pod(&client, &kube::pod_path(&self.target()).map_err(ActError::Refused)?).await;
-        let pod = pod.map_err(|error| ActError::Refused(unread(&error)))?.unwrap_or_default();
+        let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
+        // What may take long first.
+        let neighbours = holds::neighbours(&client, &self.target().namespace).await;
+        let neighbours = neighbours.map_err(|error| ActError::Refused(unread(&error)))?;
+        undisturbed(&client, self.resource(), &self.owner()).await.map_err(ActError::Refused)?;
+        let (client, pod) = self.last_look(window).await?;
         let job = self.job_id.to_string();
-        match holds::hold(&client, node, &pod, &job, self.held_until()).await {
+        match holds::hold(&client, node, (&pod, &neighbours), &job, self.held_until()).await {
             Ok(()) => Ok(()),
             Err(NotHeld::Refused(refusal)) => Err(ActError::Refused(refusal)),
             Err(NotHeld::Failed(error)) => Err(ActError::Refused(precondition(format!(
@@ -290,7 +294,7 @@ impl Remedy for RestartPod {
             // That took its time.
             undisturbed(&client, self.resource(), &owner).await.map_err(ActError::Refused)?;
         }
-        let client = self.last_look(&window).await?;
+        let (client, _) = self.last_look(&window).await?;
         evict::evict(&client, &target).await?;
         evidence.push(format!("evicted pod {}/{}", target.namespace, target.name));
         Ok(evidence)

@@ -1,6 +1,8 @@
 //! The independent check of `restart_pod` plans: the pod must still crash-loop, be able to differ, and be nobody's to leave
 //! alone, and holding its node back must be safe.
 
+use std::collections::BTreeMap;
+
 use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_NEIGHBOURS, MOST_OF_A_NODE};
 use nimbus_protocol::{ObjectKind, v1};
 
@@ -274,7 +276,9 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
     require(found, 7, neighbours <= MOST_NEIGHBOURS, || {
         format!("namespace {} has {neighbours} pods; an agent reads fewer again", pod.meta.namespace)
     });
-    let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, (inventory, s)));
+    let told: BTreeMap<&str, &NodeFacts> =
+        inventory.nodes.values().filter_map(|n| Some((n.meta.name.as_str(), n.facts.as_ref()?))).collect();
+    let other = inventory.nodes.values().any(|n| n.meta.name != node && takes(n, pod, (inventory, s), &told));
     require(found, 7, other, || {
         format!("node {node} would be held and no other one is known to take the pod")
     });
@@ -287,7 +291,12 @@ fn is_shaky(node: &Node, s: &Snapshot<'_>) -> bool {
 }
 
 /// Is a node open, nobody's, one that the pod asks nothing of that it lacks, and one with room for it?
-fn takes(node: &Node, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) -> bool {
+fn takes(
+    node: &Node,
+    pod: &Pod,
+    (inventory, s): (&Inventory, &Snapshot<'_>),
+    told: &BTreeMap<&str, &NodeFacts>,
+) -> bool {
     let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
     let (Some(offers), Some(asked)) = (&node.facts, asked) else { return false };
     let open = !is_shaky(node, s)
@@ -309,12 +318,17 @@ fn takes(node: &Node, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) ->
         && offers.taints.len() < MOST_OF_A_NODE
         && asked.other_conditions.iter().all(|other| other == ANTI_AFFINITY && !asked.keeps_away.is_empty())
         && has_room(node, offers, asked, inventory)
-        && inventory.pods.values().all(|other| is_apart(other, offers, pod, asked, inventory))
+        && inventory.pods.values().all(|other| is_apart(other, offers, (pod, asked), told))
 }
 
 /// Can `other` not be what required anti-affinity keeps the pod away from a node for? Any pod in the reach of a term of either
 /// may be meant, wherever its node has the same value of the term's label.
-fn is_apart(other: &Pod, offers: &NodeFacts, pod: &Pod, asked: &Placement, inventory: &Inventory) -> bool {
+fn is_apart(
+    other: &Pod,
+    offers: &NodeFacts,
+    (pod, asked): (&Pod, &Placement),
+    told: &BTreeMap<&str, &NodeFacts>,
+) -> bool {
     let ended = other.phase == "Succeeded" || other.phase == "Failed";
     if ended || other.node.is_empty() || other.meta.uid == pod.meta.uid {
         return true;
@@ -338,11 +352,13 @@ fn is_apart(other: &Pod, offers: &NodeFacts, pod: &Pod, asked: &Placement, inven
     }
     let value =
         |of: &NodeFacts, key: &String| of.labels.iter().find(|(name, _)| name == key).map(|(_, v)| v.clone());
-    let on = inventory.nodes.values().find(|node| node.meta.name == other.node);
-    keys.all(|key| match (value(offers, key), on.and_then(|node| node.facts.as_ref())) {
+    let on = told.get(other.node.as_str());
+    keys.all(|key| match (value(offers, key), on.map(|theirs| (value(theirs, key), theirs.labels.len()))) {
         (None, _) => true,
         (Some(_), None) => false,
-        (place, Some(theirs)) => place != value(theirs, key),
+        // It may have the label all the same.
+        (Some(_), Some((None, labels))) => labels < MOST_OF_A_NODE,
+        (place, Some((theirs, _))) => place != theirs,
     })
 }
 

@@ -62,7 +62,8 @@ pub fn plans(s: &Snapshot<'_>, now: Timestamp, ids: &mut dyn IdSource) -> Change
         };
         pass.run(ids);
         let (after, made) = (pass.after, pass.made);
-        if let Some(before) = doc.plan_id.filter(|before| after.plan_id != Some(*before)) {
+        let at_work = matches!(after.state, IncidentState::Open | IncidentState::WaitingApproval);
+        if let Some(before) = doc.plan_id.filter(|before| after.plan_id != Some(*before) || !at_work) {
             checker.given_up(before);
         }
         let in_force = after.plan_id.and_then(|id| made.as_ref().or_else(|| index.plan(id)));

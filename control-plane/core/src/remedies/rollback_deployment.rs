@@ -136,7 +136,8 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
     // Scaling starts its controller's deadline anew, and its revision is no better for it.
     let planned = is_planned(incident, deployment, s) && !deployment.is_fully_available();
     match trouble {
-        None if planned => {}
+        // What was asked beside a pod that was made a moment ago stays asked; it is not carried out meanwhile.
+        None | Some(RolloutTrouble::NoPods(_)) if planned => {}
         Some(RolloutTrouble::NoPods(_)) | None => {
             return Answer::Wait(format!(
                 "the pods of revision {} come up; resolved once all of them have been ready for long enough",

@@ -179,10 +179,18 @@ impl Inventory {
     fn trouble_of(&self, deployment: &Deployment, now: Timestamp) -> Option<String> {
         let set = self.present_set(deployment)?;
         let pods = || self.pods_owned_by(&set.meta.uid);
+        // After a jump for how long a pod was ready is told by the cluster's clock alone: until another one of it crashed.
+        // Where that is not said either, nothing is blamed beside it.
+        let ended =
+            pods().flat_map(|pod| &pod.containers).filter(|c| c.backs_off() && c.restarts >= RESTARTS);
+        let ended = ended.filter_map(|c| c.last_finished_at).max();
+        let until = if self.clock_jumped_at.is_some() { ended } else { Some(now) };
         let proves = |pod: &Pod| {
-            // After a jump for how long it was ready is not known: beside it nothing is blamed.
-            let steady = self.clock_jumped_at.is_some()
-                || pod.ready_since.is_some_and(|since| now.duration_since(since) >= SIBLING);
+            let steady = match (pod.ready_since, until) {
+                (Some(since), Some(until)) => until.duration_since(since) >= SIBLING,
+                (_, None) => true,
+                (None, Some(_)) => self.clock_jumped_at.is_some(),
+            };
             pod.ready && steady && pod.containers.iter().all(|c| c.restarts == 0)
         };
         if pods().any(proves) {
@@ -246,7 +254,9 @@ impl World {
     /// Puts back what was stored, at a start, before anything is read from the log.
     pub fn restore_histories(&mut self, stored: impl IntoIterator<Item = RevisionHistory>) {
         for history in stored.into_iter().filter(|history| history.gone_at.is_none()) {
+            self.clock_jumped_at = self.clock_jumped_at.max(history.clock_jumped_at);
             let inventory = self.cluster(&history.cluster_uid);
+            inventory.clock_jumped_at = inventory.clock_jumped_at.max(history.clock_jumped_at);
             inventory.histories.insert(history.workload_uid.clone(), history);
         }
     }

@@ -196,6 +196,11 @@ impl Inventory {
         self.pod_index.unwell.iter().filter_map(|uid| self.pods.get(uid))
     }
 
+    /// How many pods of a namespace there are, ended ones among them.
+    pub fn pods_in(&self, namespace: &str) -> usize {
+        self.pod_index.in_namespaces.get(namespace).copied().unwrap_or_default()
+    }
+
     /// The pods on nodes that keep others away from where they are, or may, in order of UID.
     pub fn pods_that_keep_others_away(&self) -> impl Iterator<Item = &Pod> {
         self.pod_index.keep_away.iter().filter_map(|uid| self.pods.get(uid))

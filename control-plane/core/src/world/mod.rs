@@ -141,6 +141,8 @@ impl World {
                 let world: Result<Self, _> = serde_json::from_slice(json);
                 let mut world = world.map_err(|e| SnapshotError::Content(e.to_string()))?;
                 world.clusters.values_mut().for_each(Inventory::relate);
+                let of_clusters = world.clusters.values().filter_map(|cluster| cluster.clock_jumped_at).max();
+                world.clock_jumped_at = world.clock_jumped_at.max(of_clusters);
                 Ok(world)
             }
             other => Err(SnapshotError::Layout(other.map(|(layout, _)| *layout))),

@@ -14,6 +14,8 @@ pub(super) struct PodIndex {
     pub(super) active: u64,
     /// By node what its pods ask for.
     pub(super) on_nodes: BTreeMap<String, Used>,
+    /// How many pods each namespace has, ended ones among them.
+    pub(super) in_namespaces: BTreeMap<String, usize>,
     /// UIDs of the pods that keep others away, or may.
     pub(super) keep_away: BTreeSet<String>,
 }
@@ -39,6 +41,8 @@ pub(super) struct PodState {
     /// The node that it takes a place on, also while it is on its way out, and what it asks for there.
     on: Option<(String, Used)>,
     keeps_away: bool,
+    /// Where it is; `None` for a pod that is not there.
+    namespace: Option<String>,
 }
 
 impl PodState {
@@ -55,6 +59,7 @@ impl PodState {
             unwell: pod.may_be_unhealthy(),
             active: pod.is_active(),
             on: there.then(|| (pod.node.clone(), used)),
+            namespace: Some(pod.meta.namespace.clone()),
             keeps_away: there
                 && placement.is_some_and(|asked| !asked.keeps_away.is_empty() || asked.keeps_away_untold()),
         }
@@ -81,9 +86,22 @@ impl PodIndex {
         note(&mut self.unwell, uid, before.unwell, after.unwell);
         note(&mut self.keep_away, uid, before.keeps_away, after.keeps_away);
         self.active = self.active + u64::from(after.active) - u64::from(before.active);
+        if before.namespace != after.namespace {
+            self.count_in(before.namespace.as_deref(), false);
+            self.count_in(after.namespace.as_deref(), true);
+        }
         if before.on != after.on {
             self.count(before.on.as_ref(), -1);
             self.count(after.on.as_ref(), 1);
+        }
+    }
+
+    fn count_in(&mut self, namespace: Option<&str>, comes: bool) {
+        let Some(namespace) = namespace else { return };
+        let all = self.in_namespaces.entry(namespace.to_owned()).or_default();
+        *all = if comes { *all + 1 } else { all.saturating_sub(1) };
+        if *all == 0 {
+            self.in_namespaces.remove(namespace);
         }
     }
 

@@ -91,8 +91,14 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
         Which::Build => build::measure(repository),
         Which::Decision => program(repository, which, None, arguments),
         Which::Scenes => scenes::measure(repository),
-        Which::Audit | Which::Ingest => {
+        Which::Ingest => {
             needs::ensure(&[needs::postgres()])?;
+            program(repository, which, Some(&products(repository, "release")?), arguments)
+        }
+        Which::Audit => {
+            needs::ensure(&[needs::postgres()])?;
+            // An operator's command puts the files back.
+            compile(repository, &["--release", "-p", "nimbus"])?;
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Remedy => {

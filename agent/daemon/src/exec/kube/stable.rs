@@ -7,9 +7,6 @@ use kube::Client;
 use super::super::remedy::{Limits, Outcome, Verdict, seconds};
 use crate::watch::kube::looks::Looks;
 
-/// Who waited for less than this in all for others to look, looked often enough.
-const SELDOM: Duration = Duration::from_secs(1);
-
 /// What one look at the cluster showed.
 #[derive(Debug)]
 pub(in super::super) struct Look {
@@ -63,15 +60,14 @@ pub(in super::super) async fn until_stable<W: Watched>(
     let started = Instant::now();
     let mut holding = Holding::default();
     let mut replacement = None;
-    let mut waited = Duration::ZERO;
+    // When it was last seen otherwise, and the look before this one.
+    let (mut against, mut before) = (started, None);
     loop {
-        let asked = Instant::now();
         let turn = if watched.takes_turns() {
             looks.turn(limits.reach.saturating_sub(started.elapsed())).await
         } else {
             None
         };
-        waited += asked.elapsed();
         let look = watched.look(client, started.elapsed()).await;
         drop(turn);
         replacement = look.replacement.or(replacement);
@@ -83,8 +79,16 @@ pub(in super::super) async fn until_stable<W: Watched>(
             State::Reached(name) => Some(name),
             State::Unanswered | State::Pending => None,
         };
-        let is_there = reached.is_some();
-        if holding.note(reached, Instant::now()).is_some_and(|held| held >= limits.hold) {
+        let now = Instant::now();
+        let held = holding.note(reached, now);
+        match (held, before) {
+            (None, _) => against = now,
+            // Under another name than at the look before.
+            (Some(Duration::ZERO), Some(before)) => against = before,
+            (Some(_), _) => {}
+        }
+        before = held.map(|_| now);
+        if held.is_some_and(|held| held >= limits.hold) {
             let reason = format!("found {} for {}", W::STATE, seconds(limits.hold));
             return Verdict {
                 evidence: vec![look.seen],
@@ -100,8 +104,8 @@ pub(in super::super) async fn until_stable<W: Watched>(
                 seconds(limits.reach),
                 look.seen
             );
-            // It is there, and whether it held was not looked at: too many other jobs were looking.
-            let too_seldom = is_there && waited >= limits.hold.max(SELDOM);
+            // It is there and was not seen otherwise for long enough, but it was not looked at in time: other jobs were looking.
+            let too_seldom = held.is_some() && against.elapsed() >= limits.hold;
             let outcome = if unanswered || too_seldom { Outcome::Unknown } else { Outcome::Failed };
             return Verdict { replacement, ..Verdict::new(outcome, reason) };
         }
@@ -186,7 +190,7 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
         let mut limits = Limits::of(&nimbus_protocol::v1::Job::default(), nimbus_platform::now());
-        (limits.hold, limits.reach) = (Duration::from_millis(100), SELDOM + Duration::from_millis(100));
+        (limits.hold, limits.reach) = (Duration::from_millis(50), Duration::from_millis(100));
         let looks = Looks::default();
         let busy = (looks.turn(Duration::ZERO).await, looks.turn(Duration::ZERO).await);
         assert!(busy.0.is_some() && busy.1.is_some());
@@ -196,5 +200,32 @@ mod tests {
             let verdict = until_stable(&mut Shows(Some(state)), limits, &client, &looks).await;
             assert_eq!(verdict.outcome, outcome, "{}", verdict.reason);
         }
+    }
+
+    /// Is there, is not, and is there at the last look.
+    struct Flaps(u32);
+
+    impl Watched for Flaps {
+        const STATE: &'static str = "it ready";
+
+        fn takes_turns(&self) -> bool {
+            true
+        }
+
+        async fn look(&mut self, _client: &Client, elapsed: Duration) -> Look {
+            self.0 += 1;
+            let there = self.0 == 1 || elapsed >= Duration::from_millis(200);
+            Look::new("a look", if there { State::Reached("a".into()) } else { State::Pending })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_otherwise_a_moment_ago_failed() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let mut limits = Limits::of(&nimbus_protocol::v1::Job::default(), nimbus_platform::now());
+        (limits.hold, limits.reach) = (Duration::from_secs(10), Duration::from_millis(200));
+        let verdict = until_stable(&mut Flaps(0), limits, &client, &Looks::default()).await;
+        assert_eq!(verdict.outcome, Outcome::Failed, "{}", verdict.reason);
     }
 }

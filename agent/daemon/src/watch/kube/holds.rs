@@ -36,11 +36,12 @@ impl From<RequestError> for NotHeld {
     }
 }
 
-/// Holds `node` for the replacement of `pod`, until then at most, if all nodes as they are now allow it.
+/// Holds `node` for the replacement of `pod`, until then at most, if all nodes as they are now allow it. `neighbours` are the
+/// pods of its namespace, read a moment ago.
 pub async fn hold(
     client: &Client,
     node: &str,
-    pod: &v1::Pod,
+    (pod, neighbours): (&v1::Pod, &[Neighbour]),
     job: &str,
     until_s: i64,
 ) -> Result<(), NotHeld> {
@@ -48,8 +49,7 @@ pub async fn hold(
     let taint = json!({ "key": held::KEY, "value": held::value(job, until_s), "effect": held::EFFECT });
     let mut last = None;
     for _ in 0..TRIES {
-        let neighbours = neighbours(client, pod).await?;
-        may_hold(node, pod, &nodes(client).await?, &neighbours).map_err(NotHeld::Refused)?;
+        may_hold(node, pod, &nodes(client).await?, neighbours).map_err(NotHeld::Refused)?;
         // The patch is for the very state that is judged here: whoever marks the node in between makes it fail.
         let found: Value = request::get(client, &url).await?;
         if let Some(why) = observed(&found).as_ref().and_then(taken) {
@@ -147,9 +147,8 @@ async fn nodes(client: &Client) -> Result<Vec<v1::Node>, RequestError> {
     all(client, "/api/v1/nodes", as_node).await
 }
 
-/// The pods on nodes of the pod's namespace, as they are now.
-async fn neighbours(client: &Client, pod: &v1::Pod) -> Result<Vec<Neighbour>, RequestError> {
-    let namespace = pod.meta.as_ref().map_or("", |meta| meta.namespace.as_str());
+/// The pods on nodes of a namespace, as they are now.
+pub async fn neighbours(client: &Client, namespace: &str) -> Result<Vec<Neighbour>, RequestError> {
     let namespace = request::segment(namespace).ok_or_else(|| {
         RequestError::Unanswered("expected a namespace's name, found something else".to_owned())
     })?;
@@ -220,7 +219,7 @@ mod tests {
     #[tokio::test]
     async fn a_held_node_gets_one_taint_and_nothing_else() {
         let (client, patched) = cluster(&[node("a", &json!(null)), node("b", &json!(null))]).await;
-        hold(&client, "a", &pod(), JOB, 1_800_000_000).await.unwrap();
+        hold(&client, "a", (&pod(), &[]), JOB, 1_800_000_000).await.unwrap();
         let patch = patched.lock().unwrap().remove(0);
         assert_eq!(patch[0], json!({ "op": "test", "path": "/metadata/resourceVersion", "value": "7" }));
         let taint =
@@ -236,7 +235,7 @@ mod tests {
         let none = json!(null);
         for (own, other) in [(&none, &held), (&held, &none), (&leaving, &none), (&none, &leaving)] {
             let (client, patched) = cluster(&[node("a", own), node("b", other)]).await;
-            let found = hold(&client, "a", &pod(), JOB, 1).await;
+            let found = hold(&client, "a", (&pod(), &[]), JOB, 1).await;
             assert!(matches!(found, Err(NotHeld::Refused(_))), "{found:?}");
             assert!(patched.lock().unwrap().is_empty(), "{own} {other}");
         }

@@ -288,7 +288,7 @@ fn beside_a_pod_that_was_made_a_moment_ago_and_cannot_start_nobody_is_asked_anew
     assert!(lab.settle().is_empty() && lab.approvals.is_empty());
     let reason = &lab.open(IncidentKind::RolloutStuck).reason;
     assert!(reason.contains("a moment ago"), "{reason}");
-    // It found a place; now it is the template.
+    // It is gone; now it is the template.
     lab.see(gone("Pod", "pod-web-2-2"));
     lab.settle();
     assert_eq!(lab.live_approvals(), 1);

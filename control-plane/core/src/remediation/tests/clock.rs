@@ -211,6 +211,34 @@ fn after_a_jump_no_revision_is_blamed_beside_a_pod_of_it_that_is_well() {
     }
 }
 
+/// Both times are of the cluster's own clock: a pod that has been ready for a moment when another one crashed clears nothing.
+#[test]
+fn after_a_jump_a_pod_that_is_ready_for_a_moment_does_not_clear_its_revision() {
+    let mut lab = Lab::new();
+    jump(&mut lab, TWO_YEARS);
+    lab.world.clock_jumped(TWO_YEARS, lab.now);
+    lab.deploy("web", 2, 6);
+    let mut crashed = crashing(pod("web-6", "1", "node-b"), 6);
+    let ended = nimbus_protocol::to_micros(lab.now);
+    crashed.containers[0].last_finished_at_us = ended;
+    let mut young = pod("web-6", "0", "node-a");
+    young.ready_since_us = ended - 5_000_000;
+    lab.see(Body::Pod(young));
+    lab.see(Body::Pod(crashed.clone()));
+    let trouble = |lab: &Lab| {
+        let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
+        history.revisions.iter().any(|one| one.trouble.is_some())
+    };
+    assert!(trouble(&lab));
+    // Where it is not said when the other one crashed, nothing is blamed.
+    let mut unsaid = Lab::new();
+    unsaid.world.clock_jumped(TWO_YEARS, unsaid.now);
+    unsaid.deploy("web", 2, 6);
+    crashed.containers[0].last_finished_at_us = 0;
+    unsaid.see(Body::Pod(crashed));
+    assert!(!trouble(&unsaid));
+}
+
 #[test]
 fn a_cluster_that_is_met_after_a_jump_is_told_by_another_clock_too() {
     let mut lab = Lab::new();
@@ -218,4 +246,10 @@ fn a_cluster_that_is_met_after_a_jump_is_told_by_another_clock_too() {
     let met = crate::model::RevisionHistory::new("another", "dep-web", lab.now);
     lab.world.restore_histories([met]);
     assert_eq!(lab.world.clusters["another"].clock_jumped_at, Some(lab.now));
+    // Also where the snapshot that said so was lost, or is of a version that said it of clusters alone.
+    let mut restored = crate::World::default();
+    let marked = lab.world.clusters["another"].histories["dep-web"].clone();
+    let marked = crate::model::RevisionHistory { clock_jumped_at: Some(lab.now), ..marked };
+    restored.restore_histories([marked]);
+    assert_eq!(restored.clusters["another"].clock_jumped_at, Some(lab.now));
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use nimbus_protocol::kind::MOST_OF_A_NODE;
+
 use crate::world::{Inventory, NodeFacts, Placement, Pod};
 
 /// Where a pod may not fit for the sake of other pods.
@@ -56,9 +58,11 @@ impl<'a> Apart<'a> {
         for term in terms.keeps_away.iter().filter(|term| same || term.other_namespaces) {
             let key = term.topology_key.as_str();
             match nodes.get(other.node.as_str()) {
-                // Without the label it is in no place.
-                Some(facts) => self.places.extend(facts.label(key).map(|value| (key, value))),
-                None => _ = self.anywhere.insert(key),
+                // Without the label it is in no place; one that may have more labels than are told is anywhere.
+                Some(facts) if facts.label(key).is_some() || facts.labels.len() < MOST_OF_A_NODE => {
+                    self.places.extend(facts.label(key).map(|value| (key, value)));
+                }
+                Some(_) | None => _ = self.anywhere.insert(key),
             }
         }
     }

@@ -42,14 +42,14 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
             unknown = Some(format!("its agent does not say what {name} offers"));
             continue;
         };
-        if let Some(why) = placement.refused_by(node, facts) {
-            no.push(format!("{name}: {why}"));
-            continue;
-        }
         if facts.labels.len().max(facts.taints.len()) >= MOST_OF_A_NODE {
             unknown = Some(format!(
                 "{name} may have more labels or taints than the {MOST_OF_A_NODE} that are told"
             ));
+            continue;
+        }
+        if let Some(why) = placement.refused_by(node, facts) {
+            no.push(format!("{name}: {why}"));
             continue;
         }
         let used = inventory.used_on(name);
@@ -130,8 +130,7 @@ pub(super) fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) ->
     if own.unschedulable && own.cordoned_by.is_empty() {
         return Err(format!("{name} is cordoned by somebody else"));
     }
-    let beside = inventory.pods.values().filter(|other| other.meta.namespace == pod.meta.namespace).count();
-    if beside > MOST_NEIGHBOURS {
+    if inventory.pods_in(&pod.meta.namespace) > MOST_NEIGHBOURS {
         return Err(format!(
             "namespace {} has more than the {MOST_NEIGHBOURS} pods that an agent reads again before it holds a node",
             pod.meta.namespace
