@@ -225,7 +225,9 @@ async fn finish(
         return outcome::print_outcomes(context, &ends);
     }
     let told = |one: &Watched, end: &End| outcome::print_outcome(context, one, end);
-    let ends = many::follow(context, client, &watched, timeout, told).await?;
+    // Without a limit of the operator's own it waits for as long as files go on being put back.
+    let goes_on = if args.timeout.is_none() { pace::MARGIN } else { std::time::Duration::ZERO };
+    let ends = many::follow(context, client, &watched, (timeout, goes_on), told).await?;
     print_documents(context, client, shown).await?;
     let late = ends.iter().filter(|(_, end)| matches!(end, End::Late(_))).count();
     if late > 0 {

@@ -39,15 +39,16 @@ fn seen(watched: &Watched, listed: Option<&Incident>) -> Seen {
     }
 }
 
-/// Looks again until each has ended or `timeout` has passed; `told` hears of each end when it comes.
+/// Looks again until each has ended or `timeout` has passed, and `goes_on` since the last one ended; `told` hears of each end
+/// when it comes. How long many files take is only estimated: a slow host is not late while it goes on.
 pub(super) async fn follow(
     context: &Context,
     client: &Client,
     watched: &[Watched],
-    timeout: Duration,
+    (timeout, goes_on): (Duration, Duration),
     mut told: impl FnMut(&Watched, &End) -> Result<(), Failure>,
 ) -> Result<Vec<(Watched, End)>, Failure> {
-    let until = Instant::now() + timeout;
+    let mut until = Instant::now() + timeout;
     let progress = context.moving(&line(0, watched.len(), 0));
     let mut ends: BTreeMap<usize, End> = BTreeMap::new();
     loop {
@@ -69,6 +70,9 @@ pub(super) async fn follow(
             let state = || listed.get(&one.incident).map_or("open", |incident| incident.state.as_str());
             if let Some(end) = end.or_else(|| late.then(|| End::Late(outcome::waiting(state())))) {
                 progress.aside(|| told(one, &end))?;
+                if !late {
+                    until = until.max(Instant::now() + goes_on);
+                }
                 ends.insert(n, end);
             }
         }

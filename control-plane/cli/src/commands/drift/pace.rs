@@ -14,7 +14,7 @@ use crate::view::count;
 /// From so many files on, a single host is worth a word.
 const WORTH_SAYING: usize = 2;
 /// What an order, its report and the next look take, beside the work itself.
-const MARGIN: Duration = Duration::from_mins(1);
+pub(super) const MARGIN: Duration = Duration::from_mins(1);
 const HOUR: u64 = 3_600;
 
 /// What is to be expected of putting a number of files of one host back.
