@@ -37,14 +37,14 @@ pub fn may_hold(
     if !takes_new_pods(own) {
         return Err(unexpected(format!("expected node {node} ready and schedulable, found that it is not")));
     }
-    let kept = Taken::of(pod, neighbours, nodes);
+    let apart = KeptApart::of(pod, neighbours, nodes);
     let takes_it = |other: &&v1::Node| {
         name(other) != node
             && !other.control_plane
             && takes_new_pods(other)
             && taken(other).is_none()
             && accepts(other, pod)
-            && kept.spares(other)
+            && apart.spares(other)
     };
     if nodes.iter().any(|other| takes_it(&other)) {
         return Ok(());
@@ -121,7 +121,7 @@ impl Neighbour {
 }
 
 /// Nodes that a pod may not fit on for the sake of its neighbours.
-struct Taken<'a> {
+struct KeptApart<'a> {
     /// Labels of nodes and values, where a neighbour is that a term of either may mean.
     places: BTreeSet<(&'a str, &'a str)>,
     /// Labels of which one may be at any value: its node is not there.
@@ -130,27 +130,27 @@ struct Taken<'a> {
     untold: bool,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> KeptApart<'a> {
     fn of(pod: &'a v1::Pod, neighbours: &'a [Neighbour], nodes: &'a [v1::Node]) -> Self {
-        let mut taken = Self { places: BTreeSet::new(), anywhere: BTreeSet::new(), untold: false };
+        let mut apart = Self { places: BTreeSet::new(), anywhere: BTreeSet::new(), untold: false };
         let nodes: BTreeMap<&str, &v1::NodeFacts> =
             nodes.iter().filter_map(|node| Some((name(node), node.facts.as_ref()?))).collect();
         let uid = pod.meta.as_ref().map_or("", |meta| meta.uid.as_str());
         let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
         let own = placement.map(|placement| placement.keeps_away.as_slice()).unwrap_or_default();
         for other in neighbours.iter().filter(|other| other.uid != uid) {
-            taken.untold |= other.untold;
+            apart.untold |= other.untold;
             for key in own.iter().chain(&other.keeps_away).map(|term| term.topology_key.as_str()) {
                 match nodes.get(other.node.as_str()) {
                     // One that may have more labels than are told may have this one.
                     Some(facts) if label(facts, key).is_some() || facts.labels.len() < MOST_OF_A_NODE => {
-                        taken.places.extend(label(facts, key).map(|value| (key, value)));
+                        apart.places.extend(label(facts, key).map(|value| (key, value)));
                     }
-                    Some(_) | None => _ = taken.anywhere.insert(key),
+                    Some(_) | None => _ = apart.anywhere.insert(key),
                 }
             }
         }
-        taken
+        apart
     }
 
     fn spares(&self, node: &v1::Node) -> bool {

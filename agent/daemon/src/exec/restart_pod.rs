@@ -320,8 +320,8 @@ impl Remedy for RestartPod {
     async fn verify(&mut self) -> Verdict {
         match kube::client(&self.shared) {
             Ok(client) => {
-                let cluster = self.shared.clone();
-                let mut verdict = until_stable(self, self.limits, &client, &cluster.cluster.looks).await;
+                let (limits, shared) = (self.limits, self.shared.clone());
+                let mut verdict = until_stable(self, limits, &client, &shared.cluster.looks).await;
                 if let Some(landing) = self.landing() {
                     verdict.reason = format!("{}; {landing}", verdict.reason);
                 }

@@ -253,19 +253,23 @@ fn an_older_agent_is_asked_as_it_understands() {
     assert_eq!(action.generation, 7);
 }
 
-#[test]
-fn a_pod_that_was_made_a_moment_ago_takes_no_approval_back() {
-    let mut lab = completed_and_crashing();
-    lab.settle();
-    let asked = lab.approvals.keys().next().unwrap().clone();
-    // Its pods are in the moment between two crashes, and one that an autoscaler added waits for the scheduler.
+/// The pods of revision 2 are in the moment between two crashes, and one that an autoscaler just added waits for the scheduler.
+fn between_crashes_beside_a_new_pod(lab: &mut Lab) {
     for n in ["0", "1"] {
-        let pod = runs_for_a_moment(&lab, "web-2", n, 4);
+        let pod = runs_for_a_moment(lab, "web-2", n, 4);
         lab.see(Body::Pod(pod));
     }
     let mut added = v1::Pod { ready: false, unschedulable: "0/2 nodes".into(), ..pod("web-2", "2", "") };
     added.meta.as_mut().unwrap().created_at_us = to_micros(lab.now);
     lab.see(Body::Pod(added));
+}
+
+#[test]
+fn a_pod_that_was_made_a_moment_ago_takes_no_approval_back() {
+    let mut lab = completed_and_crashing();
+    lab.settle();
+    let asked = lab.approvals.keys().next().unwrap().clone();
+    between_crashes_beside_a_new_pod(&mut lab);
     lab.settle();
     assert!(lab.approvals[&asked].doc.is_live(), "{:?}", lab.approvals[&asked].doc);
     // While that stands for longer, nothing is rolled back for it.
@@ -278,13 +282,7 @@ fn a_pod_that_was_made_a_moment_ago_takes_no_approval_back() {
 #[test]
 fn beside_a_pod_that_was_made_a_moment_ago_and_cannot_start_nobody_is_asked_anew() {
     let mut lab = completed_and_crashing();
-    for n in ["0", "1"] {
-        let pod = runs_for_a_moment(&lab, "web-2", n, 4);
-        lab.see(Body::Pod(pod));
-    }
-    let mut added = v1::Pod { ready: false, unschedulable: "0/2 nodes".into(), ..pod("web-2", "2", "") };
-    added.meta.as_mut().unwrap().created_at_us = to_micros(lab.now);
-    lab.see(Body::Pod(added));
+    between_crashes_beside_a_new_pod(&mut lab);
     assert!(lab.settle().is_empty() && lab.approvals.is_empty());
     let reason = &lab.open(IncidentKind::RolloutStuck).reason;
     assert!(reason.contains("a moment ago"), "{reason}");
