@@ -107,7 +107,7 @@ impl App {
 
     /// Commits a change set and wakes the tasks. After a conflict the caller reads again.
     pub async fn commit(&self, changes: &ChangeSet) -> Result<Committed, StoreError> {
-        let committed = self.documents.commit(changes).await;
+        let committed = self.documents.commit(changes, self.settings.jobs_since(self.now())).await;
         match &committed {
             Ok(_) => self.wake.engine(),
             Err(error) if error.is_conflict() => self.metrics.conflicts.increment(1),

@@ -53,4 +53,20 @@ impl ChangeSet {
     pub fn is_empty(&self) -> bool {
         self == &Self::default()
     }
+
+    /// Adds what `more` writes, to be committed with this or not at all. The two change different documents.
+    pub fn join(&mut self, more: Self) {
+        let Self { agents, tokens, clusters, incidents, plans, approvals, jobs, documents, audit, cursors } =
+            more;
+        self.agents.extend(agents);
+        self.tokens.extend(tokens);
+        self.clusters.extend(clusters);
+        self.incidents.extend(incidents);
+        self.plans.extend(plans);
+        self.approvals.extend(approvals);
+        self.jobs.extend(jobs);
+        self.documents.extend(documents);
+        self.audit.extend(audit);
+        self.cursors.extend(cursors);
+    }
 }

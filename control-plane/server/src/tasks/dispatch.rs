@@ -1,11 +1,11 @@
-//! Signs the jobs that may be dispatched now, commits each with its envelope, and sends it to its agent.
+//! Signs the jobs that may be dispatched now, commits them with their envelopes, a few together, and sends each to its agent.
 //!
 //! A job leaves only after its commit. After a reconnect or a restart the same envelope goes out again, byte for
 //! byte: the agent's journal makes that harmless, and it is the only way to know that the job arrived.
 
 use std::collections::HashMap;
 
-use nimbus_control_core::model::{Job, JobState, Versioned};
+use nimbus_control_core::model::{ChangeSet, Job, JobState, Versioned};
 use nimbus_control_core::remediation::{self, UnsignedJob};
 use nimbus_protocol::ids::JobId;
 use nimbus_store::StoreError;
@@ -14,6 +14,9 @@ use super::pass::{TRIES, log_audit};
 use crate::app::App;
 use crate::sign;
 
+/// Jobs in one commit: each alone would wait for the disk as often as there are jobs, all together the first would wait for
+/// the last one's rows.
+const TOGETHER: usize = 16;
 /// Version of a document after its first commit.
 const FIRST_VERSION: i64 = 1;
 
@@ -37,25 +40,29 @@ impl Dispatch {
     /// Signs, commits and pushes what may go out now. False after a conflict: read again.
     async fn issue(&mut self, app: &App) -> Result<bool, StoreError> {
         let docs = app.docs().await?;
-        let unsigned = app.with_snapshot(&docs, |snapshot| {
-            remediation::dispatch(snapshot, app.epoch, app.now(), &mut app.ids())
-        });
-        for UnsignedJob { job, mut changes } in unsigned {
-            let envelope = app.keys.signer.sign(&job);
-            let Some(document) = changes.jobs.first_mut() else {
-                tracing::error!(job = job.job_id, "a job without its document is not sent");
-                continue;
-            };
-            document.doc.envelope = sign::to_document(&envelope);
-            let document = Versioned { version: FIRST_VERSION, doc: document.doc.clone() };
+        let mut unsigned = app
+            .with_snapshot(&docs, |snapshot| {
+                remediation::dispatch(snapshot, app.epoch, app.now(), &mut app.ids())
+            })
+            .into_iter()
+            .peekable();
+        drop(docs);
+        while unsigned.peek().is_some() {
+            let mut changes = ChangeSet::default();
+            for job in unsigned.by_ref().take(TOGETHER) {
+                if let Some(job) = signed(app, job) {
+                    changes.join(job);
+                }
+            }
             match app.commit(&changes).await {
                 Ok(_) => log_audit(&changes),
                 Err(error) if error.is_conflict() => return Ok(false),
                 Err(error) => return Err(error),
             }
-            app.metrics.jobs_signed.increment(1);
+            app.metrics.jobs_signed.increment(changes.jobs.len() as u64);
             nimbus_platform::reached("cp::signed");
-            self.push(app, &document).await?;
+            let stored = |job: Versioned<Job>| Versioned { version: FIRST_VERSION, doc: job.doc };
+            self.push_all(app, changes.jobs.into_iter().map(stored).collect()).await?;
         }
         Ok(true)
     }
@@ -65,47 +72,86 @@ impl Dispatch {
         let docs = app.docs().await?;
         self.pushed.retain(|id, _| docs.jobs.iter().any(|job| job.doc.id == *id && waits(&job.doc)));
         let now = app.now();
-        for job in docs.jobs.iter().filter(|job| waits(&job.doc) && now < job.doc.expires_at) {
+        let is_due = |job: &&Versioned<Job>| {
             let session = app.sessions.number(job.doc.agent_id);
-            if session.is_some() && session != self.pushed.get(&job.doc.id).copied() {
-                self.push(app, job).await?;
-            }
+            waits(&job.doc)
+                && now < job.doc.expires_at
+                && session.is_some()
+                && session != self.pushed.get(&job.doc.id).copied()
+        };
+        let due: Vec<Versioned<Job>> = docs.jobs.iter().filter(is_due).cloned().collect();
+        drop(docs);
+        for some in due.chunks(TOGETHER) {
+            self.push_all(app, some.to_vec()).await?;
         }
         Ok(())
     }
 
-    async fn push(&mut self, app: &App, job: &Versioned<Job>) -> Result<(), StoreError> {
-        let Job { id, agent_id, envelope, .. } = &job.doc;
+    /// Pushes these jobs and notes which were sent.
+    async fn push_all(&mut self, app: &App, mut jobs: Vec<Versioned<Job>>) -> Result<(), StoreError> {
+        jobs.retain(|job| self.push(app, &job.doc));
+        let mut all = ChangeSet::default();
+        for job in &jobs {
+            all.join(remediation::sent(job, app.now()));
+        }
+        if !noted(app, &all).await? {
+            // An agent's report on one of them was faster: that job's is not needed any more.
+            for job in &jobs {
+                noted(app, &remediation::sent(job, app.now())).await?;
+            }
+        }
+        if !jobs.is_empty() {
+            nimbus_platform::reached("cp::sent");
+        }
+        Ok(())
+    }
+
+    /// Hands a job to its agent's session. False when it waits.
+    fn push(&mut self, app: &App, job: &Job) -> bool {
+        let Job { id, agent_id, envelope, .. } = job;
         let envelope = match sign::from_document(envelope) {
             Ok(envelope) => envelope,
             Err(error) => {
                 // It expires by itself, and its incident is planned anew.
                 tracing::error!(%error, job = %id, "a job is not sent");
-                return Ok(());
+                return false;
             }
         };
         match app.sessions.push(*agent_id, envelope) {
             Ok(session) => {
                 self.pushed.insert(*id, session);
+                app.metrics.jobs_pushed.increment(1);
+                true
             }
             Err(error) => {
                 tracing::info!(%error, job = %id, agent = %agent_id, "a job waits");
-                return Ok(());
+                false
             }
         }
-        app.metrics.jobs_pushed.increment(1);
-        let changes = remediation::sent(job, app.now());
-        if !changes.is_empty() {
-            match app.commit(&changes).await {
-                Ok(_) => log_audit(&changes),
-                // The agent's report was faster.
-                Err(error) if error.is_conflict() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        nimbus_platform::reached("cp::sent");
-        Ok(())
     }
+}
+
+/// What a job changes, with its envelope in its document.
+fn signed(app: &App, UnsignedJob { job, mut changes }: UnsignedJob) -> Option<ChangeSet> {
+    let Some(document) = changes.jobs.first_mut() else {
+        tracing::error!(job = job.job_id, "a job without its document is not sent");
+        return None;
+    };
+    document.doc.envelope = sign::to_document(&app.keys.signer.sign(&job));
+    Some(changes)
+}
+
+/// Commits that jobs were sent. False after a conflict.
+async fn noted(app: &App, changes: &ChangeSet) -> Result<bool, StoreError> {
+    if changes.is_empty() {
+        return Ok(true);
+    }
+    match app.commit(changes).await {
+        Ok(_) => log_audit(changes),
+        Err(error) if error.is_conflict() => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    Ok(true)
 }
 
 /// Has no agent answered for it yet?

@@ -71,6 +71,7 @@ impl Reports {
             if changes.is_empty() {
                 return Ok(true);
             }
+            drop(docs);
             nimbus_platform::reached("cp::report");
             match app.commit(&changes).await {
                 Ok(_) => {

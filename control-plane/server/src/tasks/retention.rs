@@ -49,7 +49,7 @@ impl Retention {
         }
         self.documents = Some(Instant::now());
         let Ok(before) = app.now().checked_sub(KEEP) else { return Ok(()) };
-        let trimmed = app.store().trim_documents(before).await?;
+        let trimmed = app.documents.trim(before).await?;
         if trimmed != nimbus_store::Trimmed::default() {
             tracing::info!(?trimmed, "removed what has been over for 90 days");
         }

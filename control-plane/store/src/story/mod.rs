@@ -13,7 +13,7 @@ mod documents;
 mod log;
 mod retention;
 mod state;
-mod things;
+pub mod things;
 
 pub use audit::{
     a_changed_a_removed_and_a_cut_off_row_are_found, audit_rows_are_found_by_filter,

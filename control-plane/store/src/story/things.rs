@@ -1,4 +1,4 @@
-//! Example documents and batches that the stories use.
+//! Example documents and batches that the stories use, and tests of whoever keeps what the store holds.
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{
@@ -12,7 +12,7 @@ use nimbus_protocol::v1;
 use crate::NewBatch;
 
 /// A moment: seconds after the stories begin.
-pub(super) fn at(second: i64) -> Timestamp {
+pub fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_790_000_000 + second)
 }
 
@@ -23,15 +23,18 @@ where
     format!("{prefix}_{n:032x}").parse().unwrap()
 }
 
-pub(super) fn agent_id(n: u32) -> AgentId {
+/// An agent's id.
+pub fn agent_id(n: u32) -> AgentId {
     id("agt", n)
 }
 
-pub(super) fn incident_id(n: u32) -> IncidentId {
+/// An incident's id.
+pub fn incident_id(n: u32) -> IncidentId {
     id("inc", n)
 }
 
-pub(super) fn batch(agent: u32, first: u64, last: u64) -> NewBatch {
+/// Observations `first` to `last` of an agent.
+pub fn batch(agent: u32, first: u64, last: u64) -> NewBatch {
     NewBatch {
         agent: agent_id(agent),
         first,
@@ -42,7 +45,8 @@ pub(super) fn batch(agent: u32, first: u64, last: u64) -> NewBatch {
     }
 }
 
-pub(super) fn audit(action: &str, subject: &str) -> AuditDraft {
+/// A row for the chain.
+pub fn audit(action: &str, subject: &str) -> AuditDraft {
     AuditDraft {
         at: at(5) + SignedDuration::from_nanos(123_456_789),
         actor: "operator".to_owned(),
@@ -53,7 +57,8 @@ pub(super) fn audit(action: &str, subject: &str) -> AuditDraft {
     }
 }
 
-pub(super) fn agent(n: u32) -> Agent {
+/// An agent of a cluster.
+pub fn agent(n: u32) -> Agent {
     Agent {
         name: format!("agent-{n}"),
         key_sha256: "ab".repeat(32),
@@ -72,7 +77,8 @@ pub(super) fn agent(n: u32) -> Agent {
     }
 }
 
-pub(super) fn token(n: u32) -> JoinTokenRecord {
+/// A token that nobody used.
+pub fn token(n: u32) -> JoinTokenRecord {
     JoinTokenRecord {
         id: id("tok", n),
         name: format!("agent-{n}"),
@@ -87,7 +93,8 @@ pub(super) fn token(n: u32) -> JoinTokenRecord {
     }
 }
 
-pub(super) fn history(workload: &str) -> RevisionHistory {
+/// The revisions of a workload that is there.
+pub fn history(workload: &str) -> RevisionHistory {
     let mut history = RevisionHistory::new("uid-1", workload, at(0));
     history.present(7, "cafe", at(1));
     history
@@ -101,7 +108,8 @@ fn object(name: &str) -> ObjectRef {
     ObjectRef::Kubernetes(KubeRef::new("apps/v1", "Deployment", "shop", name, &format!("uid-of-{name}")))
 }
 
-pub(super) fn incident(n: u32, key: &str) -> Incident {
+/// An open incident of this cause.
+pub fn incident(n: u32, key: &str) -> Incident {
     let created_at = at(i64::from(n));
     Incident {
         severity: Severity::Critical,
@@ -120,11 +128,13 @@ pub(super) fn incident(n: u32, key: &str) -> Incident {
     }
 }
 
-pub(super) fn resolved(n: u32, key: &str, second: i64) -> Incident {
+/// An incident that was resolved at a second.
+pub fn resolved(n: u32, key: &str, second: i64) -> Incident {
     Incident { state: IncidentState::Resolved, resolved_at: Some(at(second)), ..incident(n, key) }
 }
 
-pub(super) fn plan(n: u32, incident: u32) -> Plan {
+/// A plan of an incident.
+pub fn plan(n: u32, incident: u32) -> Plan {
     let action = v1::RestartPod { container: "app".to_owned(), ..v1::RestartPod::default() };
     Plan {
         id: id("pln", n),
@@ -145,7 +155,8 @@ pub(super) fn plan(n: u32, incident: u32) -> Plan {
     }
 }
 
-pub(super) fn approval(n: u32, incident: u32) -> Approval {
+/// An approval that waits: of an incident and its plan with the same number.
+pub fn approval(n: u32, incident: u32) -> Approval {
     Approval {
         id: id("apr", n),
         plan_id: id("pln", n),
@@ -163,7 +174,8 @@ pub(super) fn approval(n: u32, incident: u32) -> Approval {
     }
 }
 
-pub(super) fn job(n: u32, incident: u32, state: JobState) -> Job {
+/// A job of an incident and its plan with the same number.
+pub fn job(n: u32, incident: u32, state: JobState) -> Job {
     Job {
         id: id("job", n),
         incident_id: incident_id(incident),

@@ -1,0 +1,124 @@
+//! Takes a committed change set into what was read before: the same documents that another reading of the store would give.
+//!
+//! Decides nothing of its own: what is open is what the store's queries say ([`Docs::read`]), and what cannot be known from
+//! the change set is not guessed; the store is read again then.
+
+use jiff::Timestamp;
+use nimbus_control_core::model::{
+    Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
+    Plan, Versioned,
+};
+use nimbus_protocol::to_micros;
+use nimbus_store::MAX_ALL;
+
+use super::Docs;
+use super::docs::order;
+
+/// The tables of what is held here, each in a list of its own in a change set.
+const HELD: [&str; 6] =
+    [Agent::TABLE, Cluster::TABLE, Incident::TABLE, Plan::TABLE, Approval::TABLE, Job::TABLE];
+
+impl Docs {
+    /// Takes in a change set that was decided from these documents, or from newer parts of the store, and was committed.
+    /// Jobs that finished before `jobs_since` leave. False when only the store knows what is open now; what is here is then
+    /// of no use.
+    pub(super) fn follow(&mut self, changes: &ChangeSet, jobs_since: Timestamp) -> bool {
+        // Named one by one: a new list does not compile until it is followed, or said not to be held.
+        let ChangeSet {
+            agents,
+            tokens: _,
+            clusters,
+            incidents,
+            plans,
+            approvals,
+            jobs,
+            documents,
+            audit: _,
+            cursors: _,
+        } = changes;
+        let foreign = |document: &Versioned<AnyDocument>| !HELD.contains(&document.doc.table);
+        let followed = documents.iter().all(foreign)
+            && each(&mut self.agents, agents, |a, b| a.id == b.id, |_| true)
+            && each(&mut self.clusters, clusters, |a, b| a.uid == b.uid, |_| true)
+            && each(&mut self.incidents, incidents, |a, b| a.id == b.id, is_open)
+            && each(&mut self.jobs, jobs, |a, b| a.id == b.id, |job| counts(job, jobs_since))
+            && self.follow_approvals(approvals, incidents)
+            && self.follow_plans(plans);
+        self.jobs.retain(|job| counts(&job.doc, jobs_since));
+        followed && self.is_bounded()
+    }
+
+    /// After the incidents: with one that is resolved its approvals leave.
+    fn follow_approvals(
+        &mut self,
+        approvals: &[Versioned<Approval>],
+        incidents: &[Versioned<Incident>],
+    ) -> bool {
+        for resolved in incidents.iter().filter(|incident| !is_open(&incident.doc)) {
+            self.approvals.retain(|approval| approval.doc.incident_id != resolved.doc.id);
+        }
+        let open = &self.incidents;
+        each(
+            &mut self.approvals,
+            approvals,
+            |a, b| a.id == b.id,
+            |approval| {
+                may_serve(approval) && open.iter().any(|incident| incident.doc.id == approval.incident_id)
+            },
+        )
+    }
+
+    /// After everything that names a plan.
+    fn follow_plans(&mut self, plans: &[Versioned<Plan>]) -> bool {
+        let followed = each(&mut self.plans, plans, |a, b| a.id == b.id, |_| true);
+        let needed = self.plans_needed();
+        self.plans.retain(|plan| needed.contains(&plan.doc.id));
+        followed && self.plans.len() == needed.len()
+    }
+
+    fn is_bounded(&self) -> bool {
+        let Self { revision: _, agents, clusters, incidents, plans, approvals, jobs } = self;
+        let longest =
+            [agents.len(), clusters.len(), incidents.len(), plans.len(), approvals.len(), jobs.len()];
+        longest.into_iter().all(|count| count <= MAX_ALL as usize)
+    }
+}
+
+fn is_open(incident: &Incident) -> bool {
+    incident.state != IncidentState::Resolved
+}
+
+fn may_serve(approval: &Approval) -> bool {
+    matches!(approval.state, ApprovalState::Pending | ApprovalState::Approved)
+}
+
+/// As the store compares: a job's last change, in microseconds.
+fn counts(job: &Job, since: Timestamp) -> bool {
+    !job.state.is_final() || to_micros(job.finished_at.unwrap_or(job.created_at)) >= to_micros(since)
+}
+
+/// Puts each changed document in its place, or takes it out where it does not stay. False for a document that stays and was
+/// not here although it is not new, and for one of another version than it was changed from.
+fn each<T: Document + Clone>(
+    held: &mut Vec<Versioned<T>>,
+    changes: &[Versioned<T>],
+    same: impl Fn(&T, &T) -> bool,
+    stays: impl Fn(&T) -> bool,
+) -> bool {
+    changes.iter().all(|change| {
+        let place = held.iter().position(|it| same(&it.doc, &change.doc));
+        let stored = || Versioned { version: change.version + 1, doc: change.doc.clone() };
+        match (place, stays(&change.doc)) {
+            (Some(at), _) if held[at].version != change.version => return false,
+            (Some(at), true) => held[at] = stored(),
+            (Some(at), false) => _ = held.remove(at),
+            (None, true) if change.version == 0 => {
+                let key = order(&change.doc);
+                held.insert(held.partition_point(|it| order(&it.doc) < key), stored());
+            }
+            (None, true) => return false,
+            (None, false) => {}
+        }
+        true
+    })
+}
