@@ -124,6 +124,8 @@ impl Neighbour {
 struct KeptApart<'a> {
     /// Labels of nodes and values, where a neighbour is that a term of either may mean.
     places: BTreeSet<(&'a str, &'a str)>,
+    /// The labels of these places: few, however many places there are.
+    keys: BTreeSet<&'a str>,
     /// Labels of which one may be at any value: its node is not there.
     anywhere: BTreeSet<&'a str>,
     /// One of them does not tell its terms.
@@ -132,7 +134,8 @@ struct KeptApart<'a> {
 
 impl<'a> KeptApart<'a> {
     fn of(pod: &'a v1::Pod, neighbours: &'a [Neighbour], nodes: &'a [v1::Node]) -> Self {
-        let mut apart = Self { places: BTreeSet::new(), anywhere: BTreeSet::new(), untold: false };
+        let mut apart =
+            Self { places: BTreeSet::new(), keys: BTreeSet::new(), anywhere: BTreeSet::new(), untold: false };
         let nodes: BTreeMap<&str, &v1::NodeFacts> =
             nodes.iter().filter_map(|node| Some((name(node), node.facts.as_ref()?))).collect();
         let uid = pod.meta.as_ref().map_or("", |meta| meta.uid.as_str());
@@ -145,6 +148,7 @@ impl<'a> KeptApart<'a> {
                     // One that may have more labels than are told may have this one.
                     Some(facts) if label(facts, key).is_some() || facts.labels.len() < MOST_OF_A_NODE => {
                         apart.places.extend(label(facts, key).map(|value| (key, value)));
+                        apart.keys.insert(key);
                     }
                     Some(_) | None => _ = apart.anywhere.insert(key),
                 }
@@ -155,8 +159,10 @@ impl<'a> KeptApart<'a> {
 
     fn spares(&self, node: &v1::Node) -> bool {
         let Some(facts) = &node.facts else { return false };
+        let is_place =
+            |key: &&str| label(facts, key).is_some_and(|value| self.places.contains(&(*key, value)));
         !self.untold
-            && !self.places.iter().any(|(key, value)| label(facts, key) == Some(value))
+            && !self.keys.iter().any(is_place)
             && !self.anywhere.iter().any(|key| label(facts, key).is_some())
     }
 }

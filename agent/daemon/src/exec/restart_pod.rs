@@ -95,6 +95,14 @@ impl RestartPod {
         Ok(pod.unwrap_or_default())
     }
 
+    /// A dry run says yes, and nobody is at work on what is above the pod.
+    async fn may_begin(&self, client: &Client) -> Result<(), Refusal> {
+        let (target, owner) = (self.target(), self.owner());
+        let above = undisturbed(client, self.resource(), &owner);
+        let (allowed, above) = tokio::join!(evict::would_be_allowed(client, &target), above);
+        allowed.and(above)
+    }
+
     /// The last look before the eviction, as [`kube::may_act`] and the job's time are read after whatever takes long.
     async fn last_look(&self, window: &Window) -> Result<(Client, v1::Pod), ActError> {
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
@@ -119,7 +127,7 @@ impl RestartPod {
         // What may take long first.
         let neighbours = holds::neighbours(&client, &self.target().namespace).await;
         let neighbours = neighbours.map_err(|error| ActError::Refused(unread(&error)))?;
-        undisturbed(&client, self.resource(), &self.owner()).await.map_err(ActError::Refused)?;
+        self.may_begin(&client).await.map_err(ActError::Refused)?;
         let (client, pod) = self.last_look(window).await?;
         let job = self.job_id.to_string();
         match holds::hold(&client, node, (&pod, &neighbours), &job, self.held_until()).await {
@@ -282,9 +290,7 @@ impl Remedy for RestartPod {
         let client = kube::may_act(&self.shared).await.map_err(ActError::Refused)?;
         // Whatever forbids it is found before anything is touched.
         let (target, owner) = (self.target(), self.owner());
-        let above = undisturbed(&client, self.resource(), &owner);
-        let (allowed, above) = tokio::join!(evict::would_be_allowed(&client, &target), above);
-        allowed.and(above).map_err(ActError::Refused)?;
+        self.may_begin(&client).await.map_err(ActError::Refused)?;
         if let Some(node) = self.checkpoint.held.clone() {
             self.hold(&node, &window).await?;
             evidence.push(format!(

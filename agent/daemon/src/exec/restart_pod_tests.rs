@@ -17,12 +17,12 @@ const HOST: &str = "kubernetes.io/hostname";
 enum Odd {
     #[default]
     Nothing,
-    /// The Deployment is paused.
-    Paused,
-    /// The container runs from the second look on.
-    Recovers,
-    /// The dry run says no.
-    Refused,
+    /// The container runs from this look on.
+    Recovers(usize),
+    /// The Deployment is paused from this look on.
+    PausedAt(usize),
+    /// The dry run says no from this one on.
+    RefusedAt(usize),
     /// Another pod, on node b, keeps every pod of the namespace away from its node.
     Neighbour,
 }
@@ -51,10 +51,11 @@ impl Cluster {
         let seen = {
             let mut asked = self.asked.lock().unwrap();
             asked.push(word.to_owned());
-            asked.iter().filter(|asked| *asked == "pod").count()
+            asked.iter().filter(|asked| *asked == word).count()
         };
+        let from = |first: usize| seen >= first;
         let found = match word {
-            "dry run" if self.odd == Odd::Refused => {
+            "dry run" if matches!(self.odd, Odd::RefusedAt(first) if from(first)) => {
                 let why = json!({ "kind": "Status", "code": 429, "message": "a budget", "reason": "TooManyRequests" });
                 return (StatusCode::TOO_MANY_REQUESTS, why);
             }
@@ -64,10 +65,10 @@ impl Cluster {
                 json!({ "items": [pod("p", "a", false), apart("q", "b")] })
             }
             "pods" => json!({ "items": [pod("p", "a", false)] }),
-            "pod" => pod("p", "a", self.odd == Odd::Recovers && seen > 1),
+            "pod" => pod("p", "a", matches!(self.odd, Odd::Recovers(first) if from(first))),
             "above" => json!({
                 "metadata": { "ownerReferences": [{ "kind": "Deployment", "name": "web" }] },
-                "spec": { "paused": self.odd == Odd::Paused },
+                "spec": { "paused": matches!(self.odd, Odd::PausedAt(first) if from(first)) },
             }),
             _ => json!({}),
         };
@@ -158,8 +159,12 @@ async fn the_pod_is_read_after_all_that_takes_long_and_right_before_the_eviction
 #[tokio::test]
 async fn no_node_is_held_and_nothing_evicted_where_an_answer_is_no() {
     let table = [
-        ("the dry run says no", Odd::Refused),
-        ("its Deployment is paused", Odd::Paused),
+        ("the dry run says no", Odd::RefusedAt(1)),
+        ("its Deployment is paused", Odd::PausedAt(1)),
+        // Both looks at what is above ask of the ReplicaSet and of the Deployment.
+        ("its Deployment is paused by the time its turn came", Odd::PausedAt(3)),
+        ("its container runs by the time its turn came", Odd::Recovers(1)),
+        ("the dry run says no by the time its turn came", Odd::RefusedAt(2)),
         ("a neighbour keeps it away", Odd::Neighbour),
     ];
     for (what, odd) in table {
@@ -176,6 +181,6 @@ async fn no_node_is_held_and_nothing_evicted_where_an_answer_is_no() {
 
 #[tokio::test]
 async fn a_container_that_runs_again_after_its_node_was_held_is_not_evicted() {
-    let (acted, asked) = act(Odd::Recovers, true).await;
-    assert!(acted.is_err() && at(&asked, "evict").is_none(), "{asked:?}");
+    let (acted, asked) = act(Odd::Recovers(2), true).await;
+    assert!(acted.is_err() && at(&asked, "hold").is_some() && at(&asked, "evict").is_none(), "{asked:?}");
 }

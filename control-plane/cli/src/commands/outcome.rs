@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nimbus_api::IncidentDetail;
 use nimbus_api::client::Client;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
@@ -53,8 +53,7 @@ pub async fn follow(
     timeout: Duration,
 ) -> Result<Vec<(Watched, End)>, Failure> {
     let end = Instant::now() + timeout;
-    let mut interrupt = signal(SignalKind::interrupt())
-        .map_err(|error| Failure::new("Ctrl-C cannot be listened for").found(crate::files::reason(&error)))?;
+    let mut interrupt = interrupt()?;
     let mut progress = context.progress("waiting for the agent");
     let mut ends: Vec<Option<End>> = vec![None; watched.len()];
     loop {
@@ -79,8 +78,14 @@ pub async fn follow(
     }
 }
 
+/// Hears of Ctrl-C, which does not end the command by itself from then on.
+pub fn interrupt() -> Result<Signal, Failure> {
+    signal(SignalKind::interrupt())
+        .map_err(|error| Failure::new("Ctrl-C cannot be listened for").found(crate::files::reason(&error)))
+}
+
 /// Ctrl-C ends the wait and nothing else.
-fn interrupted(open: &[&Watched]) -> Failure {
+pub fn interrupted(open: &[&Watched]) -> Failure {
     let jobs = if open.len() == 1 { "the job goes on" } else { "the jobs go on" };
     let next = match open {
         [one] => format!("nimbus incidents show {}", one.incident),
@@ -172,7 +177,7 @@ pub fn verdict(ends: &[(Watched, End)]) -> Result<Exit, Failure> {
             End::Replanned(id) => {
                 (2, Exit::Waiting, format!("it changed meanwhile; a new plan waits as {id}"))
             }
-            End::Late(state) => (3, Exit::Error, format!("still {state} when --timeout was over")),
+            End::Late(state) => (3, Exit::Error, format!("still {state} when the wait was over")),
         };
         Some((rank, exit, found, one))
     });

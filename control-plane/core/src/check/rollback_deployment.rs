@@ -166,8 +166,9 @@ fn require_startable(
         )
     });
     let refused = now.more.as_ref().is_some_and(|more| !more.replica_failure.is_empty());
-    let fails =
-        unready.iter().any(|pod| pod.containers.iter().any(|c| c.restarts > 0 || !c.reason.is_empty()));
+    // One that only begins says nothing.
+    let begins = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing");
+    let fails = unready.iter().any(|pod| pod.containers.iter().any(|c| c.restarts > 0 || !begins(&c.reason)));
     require(found, 3, !refused || fails, || {
         format!("pods of {} are not made at all: its template is not to blame", deployment.name)
     });

@@ -60,10 +60,16 @@ impl Spec {
             || terms.len() > MOST
             || terms.iter().any(|term| term.all().count() > MOST)
             || terms.iter().flat_map(Term::all).any(|one| one.values.iter().flatten().count() > MOST);
+        if self.anti_affinity().len() > MOST {
+            // Some of them would read as all of them; none reads as not told.
+            placement.keeps_away.clear();
+        }
         if cut {
             placement.node_selector.truncate(MOST);
             other.push(format!("more than {MOST} conditions on nodes or pods"));
         }
+        // Of many, what says that terms are not told is among those that are kept.
+        other.sort_by_key(|one| one != ANTI_AFFINITY);
         other.truncate(MOST);
         placement.other_conditions = other;
         placement

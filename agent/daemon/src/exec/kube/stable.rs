@@ -58,10 +58,8 @@ pub(in super::super) async fn until_stable<W: Watched>(
     looks: &Looks,
 ) -> Verdict {
     let started = Instant::now();
-    let mut holding = Holding::default();
+    let mut holding = Holding::from(started);
     let mut replacement = None;
-    // When it was last seen otherwise, and the look before this one.
-    let (mut against, mut before) = (started, None);
     loop {
         let turn = if watched.takes_turns() {
             looks.turn(limits.reach.saturating_sub(started.elapsed())).await
@@ -72,22 +70,16 @@ pub(in super::super) async fn until_stable<W: Watched>(
         drop(turn);
         replacement = look.replacement.or(replacement);
         let unanswered = matches!(look.state, State::Unanswered);
-        let reached = match look.state {
+        let shown = match look.state {
             State::Over(outcome, reason) => {
                 return Verdict { evidence: vec![look.seen], replacement, ..Verdict::new(outcome, reason) };
             }
-            State::Reached(name) => Some(name),
-            State::Unanswered | State::Pending => None,
+            State::Reached(name) => Shown::There(name),
+            State::Unanswered => Shown::Nothing,
+            State::Pending => Shown::Otherwise,
         };
         let now = Instant::now();
-        let held = holding.note(reached, now);
-        match (held, before) {
-            (None, _) => against = now,
-            // Under another name than at the look before.
-            (Some(Duration::ZERO), Some(before)) => against = before,
-            (Some(_), _) => {}
-        }
-        before = held.map(|_| now);
+        let held = holding.note(shown, now, longest_gap(limits.hold));
         if held.is_some_and(|held| held >= limits.hold) {
             let reason = format!("found {} for {}", W::STATE, seconds(limits.hold));
             return Verdict {
@@ -105,7 +97,7 @@ pub(in super::super) async fn until_stable<W: Watched>(
                 look.seen
             );
             // It is there and was not seen otherwise for long enough, but it was not looked at in time: other jobs were looking.
-            let too_seldom = held.is_some() && against.elapsed() >= limits.hold;
+            let too_seldom = held.is_some() && now.duration_since(holding.against) >= limits.hold;
             let outcome = if unanswered || too_seldom { Outcome::Unknown } else { Outcome::Failed };
             return Verdict { replacement, ..Verdict::new(outcome, reason) };
         }
@@ -113,26 +105,62 @@ pub(in super::super) async fn until_stable<W: Watched>(
     }
 }
 
+/// What may have happened between two looks that are further apart than this, nobody saw: a state that has to hold for
+/// `hold` is then begun anew.
+fn longest_gap(hold: Duration) -> Duration {
+    (hold / 3).max(Duration::from_secs(5))
+}
+
+/// What a look showed of the state that has to hold.
+#[derive(Debug)]
+enum Shown {
+    /// It is there, under this name.
+    There(String),
+    /// It is not.
+    Otherwise,
+    /// The cluster did not answer: neither.
+    Nothing,
+}
+
 /// Measures for how long a state holds without a break.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Holding {
     since: Option<(Instant, String)>,
+    /// The last look that showed it.
+    last: Instant,
+    /// Up to when it was seen otherwise, or not looked at yet.
+    against: Instant,
 }
 
 impl Holding {
-    /// The state of this name holds (or none does, with `None`); how long it has held.
-    fn note(&mut self, state: Option<String>, now: Instant) -> Option<Duration> {
-        match (state, &self.since) {
-            (None, _) => {
-                self.since = None;
-                None
+    fn from(started: Instant) -> Self {
+        Self { since: None, last: started, against: started }
+    }
+
+    /// What a look showed; how long the state has held.
+    fn note(&mut self, shown: Shown, now: Instant, longest_gap: Duration) -> Option<Duration> {
+        let name = match shown {
+            Shown::There(name) => name,
+            Shown::Otherwise => {
+                (self.since, self.against) = (None, now);
+                return None;
             }
-            (Some(state), Some((since, same))) if *same == state => Some(now.duration_since(*since)),
-            (Some(state), _) => {
-                self.since = Some((now, state));
-                Some(Duration::ZERO)
+            Shown::Nothing => {
+                self.since = None;
+                return None;
+            }
+        };
+        let before = std::mem::replace(&mut self.last, now);
+        if let Some((since, same)) = &self.since {
+            if *same != name {
+                // It changed at some time after the look before.
+                self.against = before;
+            } else if now.duration_since(before) <= longest_gap {
+                return Some(now.duration_since(*since));
             }
         }
+        self.since = Some((now, name));
+        Some(Duration::ZERO)
     }
 }
 
@@ -140,16 +168,41 @@ impl Holding {
 mod tests {
     use super::*;
 
+    fn there(name: &str) -> Shown {
+        Shown::There(name.to_owned())
+    }
+
+    /// For how long it has held at the last of these looks, in seconds, and up to when it was seen otherwise.
+    fn after(looks: impl IntoIterator<Item = (u64, Shown)>) -> (Option<u64>, u64) {
+        let start = Instant::now();
+        let mut holding = Holding::from(start);
+        let mut held = None;
+        for (at, shown) in looks {
+            held = holding.note(shown, start + Duration::from_secs(at), Duration::from_secs(10));
+        }
+        (held.map(|held| held.as_secs()), holding.against.duration_since(start).as_secs())
+    }
+
     #[test]
     fn a_state_holds_only_without_a_break() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut holding = Holding::default();
-        assert_eq!(holding.note(Some("a".into()), at(0)), Some(Duration::ZERO));
-        assert_eq!(holding.note(Some("a".into()), at(5)), Some(Duration::from_secs(5)));
-        assert_eq!(holding.note(None, at(6)), None);
-        assert_eq!(holding.note(Some("a".into()), at(7)), Some(Duration::ZERO));
-        assert_eq!(holding.note(Some("b".into()), at(9)), Some(Duration::ZERO));
+        use Shown::{Nothing, Otherwise};
+        assert_eq!(after([(0, there("a"))]), (Some(0), 0));
+        assert_eq!(after([(0, there("a")), (5, there("a")), (9, there("a"))]), (Some(9), 0));
+        assert_eq!(after([(0, there("a")), (5, Otherwise)]), (None, 5));
+        assert_eq!(after([(0, there("a")), (5, Otherwise), (6, there("a"))]), (Some(0), 5));
+        let renamed = [(1, there("a")), (4, there("a")), (9, there("b"))];
+        assert_eq!(after(renamed), (Some(0), 4), "it changed at some time after the look before");
+        let silent = [(0, there("a")), (5, Nothing), (6, there("a"))];
+        assert_eq!(after(silent), (Some(0), 0), "nothing was seen, so nothing otherwise either");
+    }
+
+    #[test]
+    fn what_was_not_looked_at_for_long_is_begun_anew() {
+        assert_eq!(after([(0, there("a")), (10, there("a"))]), (Some(10), 0));
+        assert_eq!(after([(0, there("a")), (11, there("a"))]), (Some(0), 0));
+        assert_eq!(after([(0, there("a")), (11, there("a")), (20, there("a"))]), (Some(9), 0));
+        assert_eq!(longest_gap(Duration::from_secs(30)), Duration::from_secs(10));
+        assert_eq!(longest_gap(Duration::from_millis(500)), Duration::from_secs(5));
     }
 
     /// Shows this once.
@@ -202,8 +255,8 @@ mod tests {
         }
     }
 
-    /// Is there, is not, and is there at the last look.
-    struct Flaps(u32);
+    /// Is there, is not, and is there again from 300 ms on; whether it was seen otherwise.
+    struct Flaps(u32, bool);
 
     impl Watched for Flaps {
         const STATE: &'static str = "it ready";
@@ -214,7 +267,8 @@ mod tests {
 
         async fn look(&mut self, _client: &Client, elapsed: Duration) -> Look {
             self.0 += 1;
-            let there = self.0 == 1 || elapsed >= Duration::from_millis(200);
+            let there = self.0 == 1 || elapsed >= Duration::from_millis(300);
+            self.1 |= !there;
             Look::new("a look", if there { State::Reached("a".into()) } else { State::Pending })
         }
     }
@@ -224,8 +278,10 @@ mod tests {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
         let mut limits = Limits::of(&nimbus_protocol::v1::Job::default(), nimbus_platform::now());
-        (limits.hold, limits.reach) = (Duration::from_secs(10), Duration::from_millis(200));
-        let verdict = until_stable(&mut Flaps(0), limits, &client, &Looks::default()).await;
+        (limits.hold, limits.reach) = (Duration::from_millis(250), Duration::from_millis(300));
+        let mut flaps = Flaps(0, false);
+        let verdict = until_stable(&mut flaps, limits, &client, &Looks::default()).await;
+        assert!(flaps.1, "it was seen otherwise");
         assert_eq!(verdict.outcome, Outcome::Failed, "{}", verdict.reason);
     }
 }

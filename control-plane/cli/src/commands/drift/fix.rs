@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::ended::ended;
-use super::many;
+use super::many::{self, Wait};
 use super::pace::{self, Expected};
 use crate::commands::outcome::{self, End, Watched};
 use crate::commands::resolve;
@@ -46,7 +46,7 @@ pub(super) struct FixArgs {
     /// Do not wait for the end
     #[arg(long)]
     no_wait: bool,
-    /// Longest wait [default: 60s, or as long as what begins at once is said to take]
+    /// Longest wait [default: what begins at once is said to take, and a minute after each end]
     #[arg(long, value_name = "TIME", value_parser = parse_span)]
     timeout: Option<Duration>,
 }
@@ -225,9 +225,11 @@ async fn finish(
         return outcome::print_outcomes(context, &ends);
     }
     let told = |one: &Watched, end: &End| outcome::print_outcome(context, one, end);
-    // Without a limit of the operator's own it waits for as long as files go on being put back.
-    let goes_on = if args.timeout.is_none() { pace::MARGIN } else { std::time::Duration::ZERO };
-    let ends = many::follow(context, client, &watched, (timeout, goes_on), told).await?;
+    let wait = match args.timeout {
+        Some(timeout) => Wait::no_longer_than(timeout),
+        None => Wait { first: expected.patience, goes_on: pace::MARGIN, at_once: expected.at_once },
+    };
+    let ends = many::follow(context, client, &watched, wait, told).await?;
     print_documents(context, client, shown).await?;
     let late = ends.iter().filter(|(_, end)| matches!(end, End::Late(_))).count();
     if late > 0 {

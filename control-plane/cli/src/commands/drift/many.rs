@@ -39,16 +39,40 @@ fn seen(watched: &Watched, listed: Option<&Incident>) -> Seen {
     }
 }
 
-/// Looks again until each has ended or `timeout` has passed, and `goes_on` since the last one ended; `told` hears of each end
-/// when it comes. How long many files take is only estimated: a slow host is not late while it goes on.
+/// How long to wait for many files. How long they take is only estimated: a slow host is not late while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wait {
+    /// At least.
+    pub first: Duration,
+    /// After each of the ends of what begins at once.
+    pub goes_on: Duration,
+    /// How many begin at once; the others follow by themselves, maybe hours later.
+    pub at_once: u64,
+}
+
+impl Wait {
+    /// As an operator said.
+    pub fn no_longer_than(timeout: Duration) -> Self {
+        Self { first: timeout, goes_on: Duration::ZERO, at_once: 0 }
+    }
+
+    /// Until when to wait, after the end that makes it `ended`.
+    fn until(self, until: Instant, ended: usize, now: Instant) -> Instant {
+        if ended as u64 > self.at_once { until } else { until.max(now + self.goes_on) }
+    }
+}
+
+/// Looks again until each has ended or it has waited for as long as `wait` says; `told` hears of each end when it comes.
+/// Ctrl-C ends the wait and nothing else.
 pub(super) async fn follow(
     context: &Context,
     client: &Client,
     watched: &[Watched],
-    (timeout, goes_on): (Duration, Duration),
+    wait: Wait,
     mut told: impl FnMut(&Watched, &End) -> Result<(), Failure>,
 ) -> Result<Vec<(Watched, End)>, Failure> {
-    let mut until = Instant::now() + timeout;
+    let mut until = Instant::now() + wait.first;
+    let mut interrupt = outcome::interrupt()?;
     let progress = context.moving(&line(0, watched.len(), 0));
     let mut ends: BTreeMap<usize, End> = BTreeMap::new();
     loop {
@@ -70,10 +94,10 @@ pub(super) async fn follow(
             let state = || listed.get(&one.incident).map_or("open", |incident| incident.state.as_str());
             if let Some(end) = end.or_else(|| late.then(|| End::Late(outcome::waiting(state())))) {
                 progress.aside(|| told(one, &end))?;
-                if !late {
-                    until = until.max(Instant::now() + goes_on);
-                }
                 ends.insert(n, end);
+                if !late {
+                    until = wait.until(until, ends.len(), Instant::now());
+                }
             }
         }
         let good = ends.values().filter(|end| **end == End::Resolved).count();
@@ -82,7 +106,13 @@ pub(super) async fn follow(
             let ends = watched.iter().cloned().zip(ends.into_values());
             return Ok(ends.collect());
         }
-        sleep(EVERY).await;
+        tokio::select! {
+            () = sleep(EVERY) => {}
+            _ = interrupt.recv() => {
+                let open = watched.iter().enumerate().filter(|(n, _)| !ends.contains_key(n));
+                return Err(outcome::interrupted(&open.map(|(_, one)| one).collect::<Vec<_>>()));
+            }
+        }
     }
 }
 
@@ -114,6 +144,17 @@ mod tests {
         value["approval_id"] = json!(approval.map(|n| id("apr", n)));
         value["job_id"] = json!(job.map(|n| id("job", n)));
         read(value)
+    }
+
+    #[test]
+    fn each_end_of_what_begins_at_once_prolongs_the_wait_and_no_other_one_does() {
+        let (minute, now) = (Duration::from_mins(1), Instant::now());
+        let wait = Wait { first: minute, goes_on: minute, at_once: 2 };
+        assert_eq!(wait.until(now, 1, now), now + minute);
+        assert_eq!(wait.until(now, 2, now), now + minute);
+        assert_eq!(wait.until(now, 3, now), now, "it follows by itself");
+        assert_eq!(wait.until(now + minute * 5, 1, now), now + minute * 5, "never shorter");
+        assert_eq!(Wait::no_longer_than(minute).until(now, 1, now), now, "as the operator said");
     }
 
     #[test]

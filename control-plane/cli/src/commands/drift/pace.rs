@@ -52,6 +52,8 @@ pub(super) struct Expected {
     pub lines: Vec<String>,
     /// How long to wait at least for what begins at once.
     pub patience: Duration,
+    /// How many files that is, on all hosts; the others follow by themselves.
+    pub at_once: u64,
     /// How many of each agent's files there is room for before their approvals run out.
     fits: BTreeMap<String, u64>,
 }
@@ -80,6 +82,7 @@ pub(super) async fn expected(
         let of = client.agent(agent).await?.typed.agent;
         let seen = forecast(files.len() as u64, &of.pace);
         expected.patience = expected.patience.max(seen.first.saturating_add(MARGIN));
+        expected.at_once += seen.at_once;
         let fits = holds.map_or(u64::MAX, |holds| fitting(&of.pace, holds));
         expected.fits.insert(agent.to_owned(), fits);
         if files.len() >= WORTH_SAYING {

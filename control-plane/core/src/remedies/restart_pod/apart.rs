@@ -14,6 +14,8 @@ use crate::world::{Inventory, NodeFacts, Placement, Pod};
 pub(super) struct Apart<'a> {
     /// Places, each a label of nodes and its value, where such a pod is.
     places: BTreeSet<(&'a str, &'a str)>,
+    /// The labels of these places: few, however many places there are.
+    keys: BTreeSet<&'a str>,
     /// Labels of which one such pod may be at any value: nothing is told of its node.
     anywhere: BTreeSet<&'a str>,
     /// A pod whose terms are not told.
@@ -61,6 +63,7 @@ impl<'a> Apart<'a> {
                 // Without the label it is in no place; one that may have more labels than are told is anywhere.
                 Some(facts) if facts.label(key).is_some() || facts.labels.len() < MOST_OF_A_NODE => {
                     self.places.extend(facts.label(key).map(|value| (key, value)));
+                    self.keys.insert(key);
                 }
                 Some(_) | None => _ = self.anywhere.insert(key),
             }
@@ -72,8 +75,8 @@ impl<'a> Apart<'a> {
         if let Some(other) = self.untold {
             return Some(format!("the required anti-affinity of pod {other} is not told by its agent"));
         }
-        let place = self.places.iter().find(|(key, value)| facts.label(key) == Some(value));
-        let key = place.map(|(key, _)| *key);
+        let is_place = |key: &&str| facts.label(key).is_some_and(|value| self.places.contains(&(key, value)));
+        let key = self.keys.iter().copied().find(is_place);
         let key = key.or_else(|| self.anywhere.iter().copied().find(|key| facts.label(key).is_some()))?;
         Some(format!("required anti-affinity over {key} is between it and a pod there, or may be"))
     }

@@ -98,11 +98,16 @@ pub(super) fn bound(placement: &mut v1::Placement) {
         .max(placement.node_terms.len())
         .max(placement.keeps_away.len())
         .max(placement.node_terms.iter().map(|term| term.requirements.len()).max().unwrap_or(0));
+    placement.other_conditions.sort_by_key(|one| one != ANTI_AFFINITY);
     placement.other_conditions.truncate(ITEMS);
+    if placement.keeps_away.len() > ITEMS {
+        // Some of them would read as all of them; none reads as not told.
+        placement.keeps_away.clear();
+        placement.other_conditions.insert(0, ANTI_AFFINITY.to_owned());
+    }
     if most > ITEMS {
         placement.other_conditions.push(format!("more than {ITEMS} conditions on nodes or pods"));
     }
-    placement.keeps_away.truncate(ITEMS);
     placement.keeps_away.iter_mut().for_each(|one| cut(&mut one.topology_key, TEXT));
     cut_texts(&mut placement.other_conditions);
     placement.node_selector.truncate(ITEMS);
