@@ -10,6 +10,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use crate::Here;
 use crate::commands::{
     agents, approvals, audit, autonomous, clusters, completions, drift, incidents, jobs, status, up, version,
 };
@@ -75,9 +76,9 @@ pub enum Command {
 
 impl Command {
     /// Runs the command; a failure carries its exit code.
-    pub async fn run(self, context: &Context) -> Result<Exit, Failure> {
+    pub async fn run(self, context: &Context, here: &Here) -> Result<Exit, Failure> {
         match self {
-            Self::Up(args) => up::run(context, args).await,
+            Self::Up(args) => (here.up)(context, args).await,
             Self::Status(args) => status::run(context, args).await,
             Self::Clusters(args) => clusters::run(context, args).await,
             Self::Agents(args) => agents::run(context, args).await,
@@ -90,7 +91,7 @@ impl Command {
             Self::Drift(args) => drift::run(context, args).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Completions(args) => completions::run(context, &args, &mut Cli::command()),
-            Self::Version(args) => version::run(context, &args).await,
+            Self::Version(args) => version::run(context, &args, here.schema).await,
         }
     }
 }

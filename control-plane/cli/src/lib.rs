@@ -1,4 +1,4 @@
-//! The operator's command `nimbus`: `nimbus up`, and a client of the control plane's REST API.
+//! The operator's command `nimbus`: a client of the control plane's REST API.
 //!
 //! [`commands`] holds one file for each command: its flags and what it does. [`view`] turns answers into what a
 //! person reads, as pure functions; [`output`] holds what all views share. Every answer that a program reads is the
@@ -20,15 +20,28 @@ pub mod output;
 pub mod view;
 
 use std::ffi::OsString;
+use std::pin::Pin;
 use std::process::ExitCode;
 
 use crate::cli::Cli;
+use crate::commands::up::UpArgs;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 
+/// What a command ends with, later.
+pub type Ending<'a> = Pin<Box<dyn Future<Output = Result<Exit, Failure>> + 'a>>;
+
+/// What the program carries out itself, since it needs a control plane and an agent.
+pub struct Here {
+    /// `nimbus up`.
+    pub up: for<'a> fn(&'a Context, UpArgs) -> Ending<'a>,
+    /// The version of the database's schema that this build writes.
+    pub schema: i64,
+}
+
 /// Runs one command line to its end.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+pub fn run(arguments: impl IntoIterator<Item = OsString>, here: &Here) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match Cli::read(&arguments) {
         Ok(cli) => cli,
@@ -42,7 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return context.report(&failure).into();
         }
     };
-    let exit = match runtime.block_on(cli.command.run(&context)) {
+    let exit = match runtime.block_on(cli.command.run(&context, here)) {
         Ok(exit) => exit,
         Err(failure) => context.report(&failure),
     };

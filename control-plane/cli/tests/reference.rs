@@ -1,17 +1,17 @@
 //! Compares `docs/cli.md` with the command line's grammar, from which it is written.
 //!
-//! After a change to the grammar: `UPDATE_DOCS=1 cargo test -p nimbus --test reference`.
+//! After a change to the grammar: `UPDATE_DOCS=1 cargo test -p nimbus-cli --test reference`.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
-use nimbus::cli::Cli;
+use nimbus_cli::cli::Cli;
 
 const HEAD: &str = "\
 # The `nimbus` command
 
-Written from the command line's own grammar (`UPDATE_DOCS=1 cargo test -p nimbus --test reference`); a test keeps it
+Written from the command line's own grammar (`UPDATE_DOCS=1 cargo test -p nimbus-cli --test reference`); a test keeps it
 true.
 
 Data goes to standard output, hints and progress to standard error. Without a terminal nothing is asked: the message
@@ -127,6 +127,6 @@ fn the_reference_is_the_grammar() {
     let written = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == now,
-        "docs/cli.md is not what the grammar says: UPDATE_DOCS=1 cargo test -p nimbus --test reference"
+        "docs/cli.md is not what the grammar says: UPDATE_DOCS=1 cargo test -p nimbus-cli --test reference"
     );
 }

@@ -18,21 +18,18 @@ pub struct VersionArgs {
 }
 
 /// Prints the versions. A server that does not answer is no error here.
-pub async fn run(context: &Context, args: &VersionArgs) -> Result<Exit, Failure> {
+pub async fn run(context: &Context, args: &VersionArgs, schema: i64) -> Result<Exit, Failure> {
     let mut document = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "protocol": {"lowest": LOWEST, "highest": HIGHEST},
-        "schema": nimbus_control_plane::schema_version(),
+        "schema": schema,
         "server": Value::Null,
     });
     if !args.client {
         document["server"] = server(context).await.unwrap_or(Value::Null);
     }
-    let mut text = format!(
-        "nimbus {}\nprotocol {LOWEST} to {HIGHEST}, schema {}\n",
-        env!("CARGO_PKG_VERSION"),
-        nimbus_control_plane::schema_version()
-    );
+    let mut text =
+        format!("nimbus {}\nprotocol {LOWEST} to {HIGHEST}, schema {schema}\n", env!("CARGO_PKG_VERSION"));
     match document["server"]["version"].as_str() {
         Some(version) => text = format!("{text}control plane {}\n", crate::output::plain(version)),
         None if !args.client => text.push_str("control plane: none answers\n"),

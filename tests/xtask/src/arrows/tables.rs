@@ -16,8 +16,20 @@ pub const CRATES: &[(&str, &[&str])] = &[
         "nimbus-control-plane",
         &["nimbus-api", "nimbus-control-core", "nimbus-platform", "nimbus-protocol", "nimbus-store"],
     ),
-    // A client of the API; `nimbus up` alone starts the other two as libraries.
-    ("nimbus", &["nimbus-agent", "nimbus-api", "nimbus-control-plane", "nimbus-platform", "nimbus-protocol"]),
+    // A client of the API, built beside the control plane and the agent.
+    ("nimbus-cli", &["nimbus-api", "nimbus-platform", "nimbus-protocol"]),
+    // `nimbus up` alone starts the other two as libraries.
+    (
+        "nimbus",
+        &[
+            "nimbus-agent",
+            "nimbus-api",
+            "nimbus-cli",
+            "nimbus-control-plane",
+            "nimbus-platform",
+            "nimbus-protocol",
+        ],
+    ),
     (
         "nimbus-tests",
         &[
@@ -63,6 +75,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("control-plane/api", None),
     ("control-plane/server", Some(SERVER)),
     ("control-plane/cli", None),
+    ("control-plane/up", None),
 ];
 
 const AGENT_CORE: &[Line] = &[

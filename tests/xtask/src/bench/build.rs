@@ -11,7 +11,7 @@ use crate::steps::cargo;
 
 /// Files whose change a person feels: the contract at the bottom, the decisions, the command on top.
 const TOUCHED: [&str; 3] =
-    ["protocol/src/lib.rs", "control-plane/core/src/lib.rs", "control-plane/cli/src/main.rs"];
+    ["protocol/src/lib.rs", "control-plane/core/src/lib.rs", "control-plane/up/src/main.rs"];
 
 /// Builds `nimbus` (everything that ships is below it) from nothing and after each touched file.
 pub fn measure(repository: &Path) -> anyhow::Result<Report> {

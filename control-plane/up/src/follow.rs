@@ -12,9 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::policy::{Enabled, Policy};
-use crate::error::Failure;
-use crate::files;
+use crate::policy::{Enabled, Policy};
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 
 /// Wait after a write that failed, such as on a full disk.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 mod support;
 
 use clap::CommandFactory as _;
-use nimbus::cli::Cli;
+use nimbus_cli::cli::Cli;
 use serde_json::json;
 use support::Home;
 

@@ -1,10 +1,10 @@
-//! `nimbus up`: a control plane and this machine's agent in one process, until Ctrl-C.
+//! The program `nimbus`: the operator's command, and `nimbus up`, a control plane and this machine's agent in one process
+//! until Ctrl-C.
 //!
-//! Decides what is started with what and in which order; how each part works is theirs. The agent enrols by itself
+//! The command itself is `nimbus_cli`, which knows neither the control plane nor the agent and is built beside them. Decides what is started with what and in which order; how each part works is theirs. The agent enrols by itself
 //! with a token made in this process, and its managed policy follows what is enabled here: the person who runs this
 //! owns both sides.
 
-mod args;
 mod cluster;
 mod context;
 mod describe;
@@ -17,15 +17,28 @@ mod settings;
 mod started;
 mod summary;
 
-pub use self::args::UpArgs;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use nimbus_cli::commands::up::UpArgs;
+use nimbus_cli::config;
+use nimbus_cli::context::Context;
+use nimbus_cli::error::Failure;
+use nimbus_cli::exit::Exit;
+
 use self::settings::Settings;
-use crate::config;
-use crate::context::Context;
-use crate::error::Failure;
-use crate::exit::Exit;
+
+/// Runs one command line to its end.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let here = nimbus_cli::Here {
+        up: |context, args| Box::pin(up(context, args)),
+        schema: nimbus_control_plane::schema_version(),
+    };
+    nimbus_cli::run(arguments, &here)
+}
 
 /// Starts everything, says so, waits for Ctrl-C or SIGTERM, stops everything.
-pub async fn run(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
+async fn up(context: &Context, args: UpArgs) -> Result<Exit, Failure> {
     let began = context.view().clock.now;
     logs::start(context);
     let settings = Settings::read(args)?;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use super::cluster::Found;
-use super::context;
-use super::parts::Parts;
-use super::settings::Settings;
-use super::started::{Started, Watch};
-use crate::config;
-use crate::context::Context;
-use crate::error::Failure;
-use crate::view::layout::Layout;
+use crate::cluster::Found;
+use crate::context;
+use crate::parts::Parts;
+use crate::settings::Settings;
+use crate::started::{Started, Watch};
+use nimbus_cli::config;
+use nimbus_cli::context::Context;
+use nimbus_cli::error::Failure;
+use nimbus_cli::view::layout::Layout;
 
 /// Longest wait for the agent's first session before the summary is printed without it.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -4,8 +4,8 @@
 use nimbus_agent::AgentError;
 use nimbus_control_plane::StartError;
 
-use crate::error::Failure;
-use crate::files;
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 
 /// The control plane did not start.
 pub(super) fn control_plane(error: &StartError) -> Failure {

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::context::Context;
+use nimbus_cli::context::Context;
 
 /// Starts logging. `RUST_LOG` wins over `-v` and `-q`.
 pub(super) fn start(context: &Context) {
@@ -17,7 +17,8 @@ pub(super) fn start(context: &Context) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = std::io::stderr().is_terminal() && context.hints != crate::output::theme::Theme::plain();
+    let colour =
+        std::io::stderr().is_terminal() && context.hints != nimbus_cli::output::theme::Theme::plain();
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // Another subscriber is there already only in a test.

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use crate::config::{self, Config, Context};
-use crate::error::Failure;
+use nimbus_cli::config::{self, Config, Context};
+use nimbus_cli::error::Failure;
 
 /// Refuses to start where the context of this `name` leads to another data directory. A configuration that cannot be
 /// read is a warning once everything runs.

@@ -11,8 +11,8 @@ use nimbus_platform::{create_private_dir, write_atomic};
 use nimbus_protocol::ActionKind;
 use serde::Serialize;
 
-use crate::error::Failure;
-use crate::files;
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 
 /// What is enabled in a cluster, by its UID.
 pub(super) type Enabled = (String, Vec<ActionKind>);

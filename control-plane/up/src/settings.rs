@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::args::UpArgs;
-use super::cluster::Wanted;
-use crate::config;
-use crate::error::Failure;
-use crate::files;
+use crate::cluster::Wanted;
+use nimbus_cli::commands::up::UpArgs;
+use nimbus_cli::config;
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7070);
 const QUIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7071);
@@ -172,7 +172,7 @@ mod tests {
             [("[settings]\nverify = 1\n", "verify"), ("lisen = 1\n", "lisen"), ("listen = 'x'\n", "listen")]
         {
             let failure = read(text).unwrap_err();
-            assert_eq!(failure.exit, crate::exit::Exit::Usage);
+            assert_eq!(failure.exit, nimbus_cli::exit::Exit::Usage);
             assert!(failure.found.contains("up.toml") && failure.found.contains(word), "{failure}");
         }
     }

@@ -1,4 +1,4 @@
-//! The flags of `nimbus up`.
+//! The flags of `nimbus up`, which the program itself carries out ([`crate::Here`]).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,29 +14,29 @@ use clap::Args;
 pub struct UpArgs {
     /// Directory of all data [default: $XDG_DATA_HOME/nimbus/local]
     #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR", hide_env_values = true)]
-    pub(super) data_dir: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// Address for operators, REST [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDR")]
-    pub(super) listen: Option<SocketAddr>,
+    pub listen: Option<SocketAddr>,
     /// Address for agents, QUIC over UDP [default: 127.0.0.1:7071]
     #[arg(long, value_name = "ADDR")]
-    pub(super) quic: Option<SocketAddr>,
+    pub quic: Option<SocketAddr>,
     /// Watch the current cluster of this kubeconfig
     #[arg(long, value_name = "FILE", conflicts_with = "no_cluster")]
-    pub(super) kubeconfig: Option<PathBuf>,
+    pub kubeconfig: Option<PathBuf>,
     /// Watch no cluster
     #[arg(long)]
-    pub(super) no_cluster: bool,
+    pub no_cluster: bool,
     /// Watch this file or directory (several times for several)
     #[arg(long, value_name = "PATH")]
-    pub(super) watch: Vec<PathBuf>,
+    pub watch: Vec<PathBuf>,
     /// Leave this file or directory below a watched one out (several times for several)
     #[arg(long, value_name = "PATH")]
-    pub(super) exclude: Vec<PathBuf>,
+    pub exclude: Vec<PathBuf>,
     /// Begin a new history although the database is gone or empty beside keys that were in use
     #[arg(long)]
-    pub(super) new_history: bool,
+    pub new_history: bool,
     /// Read these settings from a TOML file; flags win
     #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
 }

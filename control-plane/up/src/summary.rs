@@ -1,9 +1,9 @@
 //! The text that `nimbus up` prints once everything runs: what was started, where, and what to try next.
 
-use super::started::{Started, Watch};
-use crate::output::theme::{Tone, readable};
-use crate::view::layout::Layout;
-use crate::view::{View, count};
+use crate::started::{Started, Watch};
+use nimbus_cli::output::theme::{Tone, readable};
+use nimbus_cli::view::layout::Layout;
+use nimbus_cli::view::{View, count};
 
 /// The summary.
 pub(super) fn show(view: &View, started: &Started) -> String {
@@ -98,7 +98,14 @@ fn commands(started: &Started) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::sample::view;
+    use nimbus_cli::output::theme::Theme;
+    use nimbus_cli::output::time::Clock;
+
+    /// A view of a given width on one fixed morning.
+    fn view(width: usize) -> View {
+        let clock = Clock { now: "2026-11-22T08:00:00Z".parse().unwrap(), zone: jiff::tz::TimeZone::UTC };
+        View { theme: Theme::plain(), clock, width: Some(width), wide: false }
+    }
 
     fn started() -> Started {
         Started {

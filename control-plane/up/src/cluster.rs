@@ -11,9 +11,9 @@ use nimbus_agent::watch::kube::client::{ClusterError, target};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::error::Failure;
-use crate::exit::Exit;
-use crate::{config, files};
+use nimbus_cli::error::Failure;
+use nimbus_cli::exit::Exit;
+use nimbus_cli::{config, files};
 
 /// How long a cluster is given to answer.
 const ANSWER: Duration = Duration::from_secs(3);

@@ -10,11 +10,11 @@ use nimbus_control_plane::tokens::NewAgent;
 use nimbus_control_plane::{AgentKind, ControlPlane};
 use tokio::time::timeout;
 
-use super::cluster::Found;
-use super::settings::Settings;
-use super::{failure, follow, policy};
-use crate::error::Failure;
-use crate::files;
+use crate::cluster::Found;
+use crate::settings::Settings;
+use crate::{failure, follow, policy};
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 
 /// Longest wait for everything to stop.
 const STOP: Duration = Duration::from_secs(10);
