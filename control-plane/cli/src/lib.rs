@@ -41,11 +41,10 @@ pub struct Here {
 }
 
 /// Runs one command line to its end.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, here: &Here) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match Cli::read(&arguments) {
+pub fn run(arguments: &[OsString], here: &Here) -> ExitCode {
+    let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, &arguments),
+        Err(error) => return usage(&error, arguments),
     };
     let context = Context::new(&cli.global);
     let runtime = match tokio::runtime::Runtime::new() {

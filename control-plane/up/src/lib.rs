@@ -28,8 +28,9 @@ use nimbus_cli::exit::Exit;
 
 use self::settings::Settings;
 
-/// Runs one command line to its end.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs one command line to its end. For one type alone: a generic function would be compiled, with all that it calls, with
+/// whoever calls it.
+pub fn run(arguments: &[OsString]) -> ExitCode {
     let here = nimbus_cli::Here {
         up: |context, args| Box::pin(up(context, args)),
         schema: nimbus_control_plane::schema_version(),

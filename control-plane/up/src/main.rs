@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    nimbus::run(std::env::args_os())
+    nimbus::run(&std::env::args_os().collect::<Vec<_>>())
 }

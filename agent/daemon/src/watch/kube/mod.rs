@@ -33,6 +33,7 @@ use cordons::Cordons;
 use lease::{Elector, Leadership};
 use looks::Looks;
 use stream::{Follow, Listing, Listings};
+use watched::Collection;
 
 /// Between two tries where the API server does not answer or refuses: with its jitter at most 30 s.
 const RETRY: DoublingWait = DoublingWait::new(Duration::from_millis(500), Duration::from_secs(20));
@@ -215,19 +216,19 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
         cancel: end.clone(),
     };
     for kind in ObjectKind::ALL {
-        let follow = follow.clone();
-        match kind {
-            ObjectKind::Pod => kinds.spawn(stream::run::<SlimPod>(follow)),
-            ObjectKind::ReplicaSet => kinds.spawn(stream::run::<SlimReplicaSet>(follow)),
-            ObjectKind::Deployment => kinds.spawn(stream::run::<SlimDeployment>(follow)),
-            ObjectKind::Node => kinds.spawn(stream::run::<SlimNode>(follow)),
-            ObjectKind::StatefulSet => kinds.spawn(stream::run::<SlimStatefulSet>(follow)),
-            ObjectKind::DaemonSet => kinds.spawn(stream::run::<SlimDaemonSet>(follow)),
-            ObjectKind::BatchJob => kinds.spawn(stream::run::<SlimJob>(follow)),
-            ObjectKind::PodEvent => kinds.spawn(stream::run::<SlimPodEvent>(follow)),
-            ObjectKind::ConfigMap => kinds.spawn(stream::run::<SlimConfigMap>(follow)),
-            ObjectKind::Secret => kinds.spawn(stream::run::<SlimSecret>(follow)),
+        let of = match kind {
+            ObjectKind::Pod => Collection::of::<SlimPod>(),
+            ObjectKind::ReplicaSet => Collection::of::<SlimReplicaSet>(),
+            ObjectKind::Deployment => Collection::of::<SlimDeployment>(),
+            ObjectKind::Node => Collection::of::<SlimNode>(),
+            ObjectKind::StatefulSet => Collection::of::<SlimStatefulSet>(),
+            ObjectKind::DaemonSet => Collection::of::<SlimDaemonSet>(),
+            ObjectKind::BatchJob => Collection::of::<SlimJob>(),
+            ObjectKind::PodEvent => Collection::of::<SlimPodEvent>(),
+            ObjectKind::ConfigMap => Collection::of::<SlimConfigMap>(),
+            ObjectKind::Secret => Collection::of::<SlimSecret>(),
         };
+        kinds.spawn(stream::run(follow.clone(), of));
     }
     kinds
 }

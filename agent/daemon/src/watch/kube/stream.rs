@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use futures::{StreamExt as _, TryStreamExt as _};
 use kube::api::WatchParams;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use nimbus_agent_core::action::rights::is_optional;
-use nimbus_agent_core::observe::kube::Slim;
 use nimbus_agent_core::observe::seen::Seen;
 use nimbus_platform::DoublingWait;
 use nimbus_protocol::ObjectKind;
@@ -27,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::RETRY;
 use super::cordons::Cordons;
-use super::watched::{Watched, parts};
+use super::watched::{Collection, Object, Watched, parts};
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
 
@@ -114,8 +113,9 @@ impl Failures {
     }
 }
 
-struct Stream<T> {
+struct Stream {
     follow: Follow,
+    of: Collection,
     seen: Seen,
     /// How far the listing of the moment has come.
     progress: Progress,
@@ -123,7 +123,6 @@ struct Stream<T> {
     whole: bool,
     /// The listing is the first one, or was asked for by the control plane: everything is sent between two marks.
     bracketed: bool,
-    of: std::marker::PhantomData<T>,
 }
 
 /// The field selector of a kind of which not every object is watched.
@@ -160,48 +159,34 @@ fn metadata_alone(kind: ObjectKind) -> bool {
 }
 
 /// All objects of one kind, and what becomes of them.
-fn events<T: Slim>(client: &Client) -> BoxStream<'static, watcher::Result<Event<Watched<T>>>> {
+fn events(client: &Client, of: Collection) -> BoxStream<'static, watcher::Result<Event<Object>>> {
     let config = watcher::Config::default().page_size(PAGE);
-    let config = match only(T::KIND) {
+    let config = match only(of.kind) {
         Some(fields) => config.fields(fields),
         None => config,
     };
-    if metadata_alone(T::KIND) {
-        let api: Api<PartialObjectMeta<Watched<T>>> = Api::all(client.clone());
-        watcher::watcher(api, config).try_filter_map(async |event| Ok(of_metadata(event))).boxed()
+    if metadata_alone(of.kind) {
+        let api: Api<PartialObjectMeta<Watched>> = Api::all_with(client.clone(), &of);
+        watcher::watcher(api, config)
+            .map(move |event| event.and_then(|event| of.event_of_metadata(event)))
+            .boxed()
     } else {
-        watcher::watcher(Api::all(client.clone()), config).boxed()
-    }
-}
-
-/// The same event of the slim object. `None` for one that cannot be read: nothing is concluded from it, and it is logged.
-fn of_metadata<T: Slim>(event: Event<PartialObjectMeta<Watched<T>>>) -> Option<Event<Watched<T>>> {
-    let slim = |object: PartialObjectMeta<Watched<T>>| {
-        let read = Watched::of_metadata(&object.metadata);
-        read.inspect_err(
-            |error| tracing::warn!(kind = %T::KIND, %error, "an object's metadata cannot be read"),
-        )
-    };
-    match event {
-        Event::Init => Some(Event::Init),
-        Event::InitApply(object) => slim(object).ok().map(Event::InitApply),
-        Event::Apply(object) => slim(object).ok().map(Event::Apply),
-        Event::Delete(object) => slim(object).ok().map(Event::Delete),
-        Event::InitDone => Some(Event::InitDone),
+        let api: Api<Watched> = Api::all_with(client.clone(), &of);
+        watcher::watcher(api, config).map(move |event| event.and_then(|event| of.event(event))).boxed()
     }
 }
 
 /// Follows all objects of one kind until the term ends.
-pub async fn run<T: Slim>(mut follow: Follow) {
+pub(super) async fn run(mut follow: Follow, of: Collection) {
     follow.resync.mark_unchanged();
     let cancel = follow.cancel.clone();
-    let mut stream = Stream::<T> {
+    let mut stream = Stream {
         follow,
-        seen: Seen::new(T::KIND),
+        of,
+        seen: Seen::new(of.kind),
         progress: Progress::Ended,
         whole: false,
         bracketed: true,
-        of: std::marker::PhantomData,
     };
     tokio::select! {
         () = cancel.cancelled() => {}
@@ -209,11 +194,11 @@ pub async fn run<T: Slim>(mut follow: Follow) {
     }
 }
 
-impl<T: Slim> Stream<T> {
+impl Stream {
     async fn forever(&mut self) {
         let mut failures = Failures::none();
         loop {
-            let mut events = events::<T>(&self.follow.client);
+            let mut events = events(&self.follow.client, self.of);
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,
@@ -231,7 +216,7 @@ impl<T: Slim> Stream<T> {
                         // A page of a listing is no answer yet: the next one may fail, again and again.
                         if !matches!(event, Event::Init | Event::InitApply(_)) {
                             failures.reset();
-                            self.follow.status.problem(&problem_key(T::KIND), None);
+                            self.follow.status.problem(&problem_key(self.of.kind), None);
                         }
                         let listed = matches!(event, Event::InitDone);
                         self.event(event).await;
@@ -249,11 +234,15 @@ impl<T: Slim> Stream<T> {
                                 break;
                             }
                             Some(_) => self.forget().await,
-                            None if lasting => {
-                                self.forget().await;
-                                break;
+                            None => {
+                                if lasting {
+                                    self.forget().await;
+                                }
+                                // An object that cannot be read is missing in what follows it.
+                                if lasting || unread(&error) {
+                                    break;
+                                }
                             }
-                            None => {}
                         }
                     }
                     None => break,
@@ -273,13 +262,13 @@ impl<T: Slim> Stream<T> {
 
     async fn wait_until_watched(&mut self, retry: &mut DoublingWait) {
         self.forget().await;
-        let api: Api<Watched<T>> = Api::all(self.follow.client.clone());
+        let api: Api<Watched> = Api::all_with(self.follow.client.clone(), &self.of);
         let refused = |error: &kube::Error| matches!(error, kube::Error::Api(status) if status.code == 403);
         // The connection is only opened: whether that is allowed is the question.
         let parameters = WatchParams::default();
         loop {
             // Of a kind whose content is never asked for it is not asked for here either.
-            let error = if metadata_alone(T::KIND) {
+            let error = if metadata_alone(self.of.kind) {
                 api.watch_metadata(&parameters, "0").await.err()
             } else {
                 api.watch(&parameters, "0").await.err()
@@ -298,21 +287,21 @@ impl<T: Slim> Stream<T> {
         }
     }
 
-    async fn event(&mut self, event: Event<Watched<T>>) {
+    async fn event(&mut self, event: Event<Object>) {
         match event {
             Event::Init => {
                 // After one that broke off it is not known which of the objects that it did not come to are still there.
                 self.bracketed |= self.progress == Progress::Begun;
                 self.progress = Progress::Asked;
             }
-            Event::InitApply(watched) => {
+            Event::InitApply(object) => {
                 self.begin_listing().await;
-                self.apply(watched.object).await;
+                self.apply(object).await;
             }
-            Event::Apply(watched) => self.apply(watched.object).await,
-            Event::Delete(watched) => {
-                self.seen.forget(&watched.object.meta().uid);
-                self.send(observation::Body::Gone(watched.object.gone())).await;
+            Event::Apply(object) => self.apply(object).await,
+            Event::Delete(object) => {
+                self.seen.forget(&object.uid);
+                self.send(observation::Body::Gone(object.gone)).await;
             }
             Event::InitDone => {
                 self.begin_listing().await;
@@ -335,12 +324,11 @@ impl<T: Slim> Stream<T> {
         self.seen.begin_relist();
     }
 
-    async fn apply(&mut self, object: T) {
-        let body = object.observe();
+    async fn apply(&mut self, Object { uid, body, .. }: Object) {
         if let observation::Body::Node(node) = &body {
             self.follow.cordons.note(node);
         }
-        if self.seen.changed(&object.meta().uid, &body) {
+        if self.seen.changed(&uid, &body) {
             self.send(body).await;
         }
     }
@@ -364,7 +352,7 @@ impl<T: Slim> Stream<T> {
 
     async fn mark(&self, phase: sync_mark::Phase) {
         self.send(observation::Body::Sync(v1::SyncMark {
-            kind: T::KIND.as_str().to_owned(),
+            kind: self.of.kind.as_str().to_owned(),
             phase: phase.into(),
             lease_term: self.follow.term,
         }))
@@ -376,26 +364,26 @@ impl<T: Slim> Stream<T> {
     }
 
     fn listing(&self, listing: Listing) {
-        self.follow.listings.send_if_modified(|all| all.insert(T::KIND, listing) != Some(listing));
+        self.follow.listings.send_if_modified(|all| all.insert(self.of.kind, listing) != Some(listing));
     }
 
     fn report(&self, error: &watcher::Error) {
         if let watcher::Error::WatchError(status) = error
             && status.code == 410
         {
-            tracing::info!(kind = %T::KIND, "the API server no longer has this watch's version; listing again");
+            tracing::info!(kind = %self.of.kind, "the API server no longer has this watch's version; listing again");
             return;
         }
-        let (group, _, plural) = parts(T::PATH);
+        let (group, _, plural) = parts(self.of.path);
         let remedy = match forbidden(error) {
             None => "it is tried again; what was seen before may be out of date".to_owned(),
             Some(verb) => {
                 if verb == "list" {
                     self.listing(Listing::Forbidden);
                 }
-                if is_optional(T::KIND) {
-                    self.follow.status.problem(&problem_key(T::KIND), None);
-                    tracing::debug!(kind = %T::KIND, verb, "this agent may not watch this kind, and does without");
+                if is_optional(self.of.kind) {
+                    self.follow.status.problem(&problem_key(self.of.kind), None);
+                    tracing::debug!(kind = %self.of.kind, verb, "this agent may not watch this kind, and does without");
                     return;
                 }
                 format!(
@@ -405,14 +393,20 @@ impl<T: Slim> Stream<T> {
             }
         };
         let found = nimbus_platform::chain(error);
-        let text = format!("expected to watch every {} of the cluster, found: {found}; {remedy}", T::KIND);
-        self.follow.status.problem(&problem_key(T::KIND), Some(text));
+        let text =
+            format!("expected to watch every {} of the cluster, found: {found}; {remedy}", self.of.kind);
+        self.follow.status.problem(&problem_key(self.of.kind), Some(text));
     }
 }
 
 /// The key of a kind's problem on the status.
 pub(super) fn problem_key(kind: ObjectKind) -> String {
     format!("watch-{kind}")
+}
+
+/// Did an object or an answer not read as what it should be?
+fn unread(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchFailed(kube::Error::SerdeError(_)))
 }
 
 /// The verb that the API server refuses to this agent (403); `None` for every other error.

@@ -22,6 +22,7 @@ use super::client;
 use super::cordons::Cordons;
 use super::lease::{Elector, Leadership};
 use super::stream::{self, Follow};
+use super::watched::Collection;
 use crate::config::{ClusterSource, LeaseSettings};
 use crate::observation_queue::ObservationQueue;
 use crate::status::SharedStatus;
@@ -169,14 +170,14 @@ impl Server {
             let events =
                 if path == PODS { std::mem::take(&mut *self.events.lock().unwrap()) } else { Vec::new() };
             let lines: Vec<Result<String, std::io::Error>> =
-                events.iter().map(|e| Ok(format!("{e}\n"))).collect();
+                events.iter().map(|event| Ok(line(event))).collect();
             let pods = path == PODS;
             let expired = futures::stream::once(async move {
                 if !pods {
                     std::future::pending::<()>().await;
                 }
                 self.expire.notified().await;
-                Ok(format!("{}\n", expired()))
+                Ok(line(&expired()))
             });
             return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), expired))
                 .into_response();
@@ -220,6 +221,11 @@ fn follow(
 }
 
 /// The end of a watch whose version the server does not have any more.
+/// An event as an API server writes it: its type first.
+fn line(event: &Value) -> String {
+    format!("{{\"type\":{},\"object\":{}}}\n", event["type"], event["object"])
+}
+
 fn expired() -> Value {
     json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
                                          "message": "too old resource version" } })
@@ -264,7 +270,7 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     let status = Arc::new(SharedStatus::new());
     let cancel = CancellationToken::new();
     let follow = follow(client, observations, &status, &resync, &cancel);
-    let watching = tokio::spawn(stream::run::<SlimPod>(follow));
+    let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimPod>()));
     let mut next = async || {
         let item =
             tokio::time::timeout(Duration::from_secs(10), items.recv()).await.expect("in time").unwrap();
@@ -313,7 +319,7 @@ async fn a_kind_that_may_be_listed_and_not_watched_is_not_known() {
     let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
     let follow = follow(client, observations, &status, &resync, &cancel);
-    let watching = tokio::spawn(stream::run::<SlimPod>(follow));
+    let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimPod>()));
     let mut next = async || {
         let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time");
         say(item.unwrap().observation.body)
@@ -356,7 +362,7 @@ async fn a_listing_that_breaks_off_is_begun_anew_between_marks() {
     let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
     let follow = follow(client, observations, &status, &resync, &cancel);
-    let watching = tokio::spawn(stream::run::<SlimPod>(follow));
+    let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimPod>()));
     let mut next = async || {
         let item = tokio::time::timeout(Duration::from_secs(20), items.recv()).await.expect("in time");
         say(item.unwrap().observation.body)

@@ -1,40 +1,116 @@
-//! Adapts slim objects to kube-runtime's watcher, so that only the fields that are used are ever deserialised.
+//! Adapts the objects of every kind to kube-runtime's watcher, as text: one watcher serves all kinds, and of each object only
+//! the fields that are used are ever read.
 
 use std::borrow::Cow;
 
 use kube::Resource;
-use kube::core::{DynamicResourceScope, ObjectMeta};
+use kube::core::{DynamicResourceScope, ObjectMeta, PartialObjectMeta};
+use kube::runtime::watcher::{self, Event};
 use nimbus_agent_core::observe::kube::Slim;
+use nimbus_protocol::ObjectKind;
+use nimbus_protocol::v1::{self, observation};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
-/// A slim object with the little metadata that the watcher itself needs.
-#[derive(Debug, Clone)]
-pub struct Watched<T> {
-    meta: ObjectMeta,
-    /// The object.
-    pub object: T,
+/// All objects of one kind.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Collection {
+    pub(super) kind: ObjectKind,
+    /// In all namespaces, for example `/api/v1/pods`.
+    pub(super) path: &'static str,
+    read: fn(&str) -> serde_json::Result<Object>,
 }
 
-impl<T: Slim> Watched<T> {
-    /// The object of which only the metadata was asked for.
-    pub(super) fn of_metadata(metadata: &ObjectMeta) -> serde_json::Result<Self> {
-        serde_json::from_value(serde_json::json!({ "metadata": metadata }))
+/// What is sent of an object.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) uid: String,
+    pub(super) body: observation::Body,
+    pub(super) gone: v1::Gone,
+}
+
+impl Collection {
+    pub(super) fn of<T: Slim>() -> Self {
+        let read = |text: &str| {
+            let object: T = serde_json::from_str(text)?;
+            Ok(Object { uid: object.meta().uid.clone(), body: object.observe(), gone: object.gone() })
+        };
+        Self { kind: T::KIND, path: T::PATH, read }
+    }
+
+    /// An event with what is sent of its object. One that cannot be read is an error: without it a listing is not whole.
+    pub(super) fn event(self, event: Event<Watched>) -> watcher::Result<Event<Object>> {
+        let read = |watched: &Watched| {
+            let read = (self.read)(watched.text.get());
+            read.map_err(|error| watcher::Error::WatchFailed(kube::Error::SerdeError(error)))
+        };
+        Ok(match event {
+            Event::Init => Event::Init,
+            Event::InitApply(watched) => Event::InitApply(read(&watched)?),
+            Event::Apply(watched) => Event::Apply(read(&watched)?),
+            Event::Delete(watched) => Event::Delete(read(&watched)?),
+            Event::InitDone => Event::InitDone,
+        })
+    }
+
+    /// The same where only the metadata was asked for.
+    pub(super) fn event_of_metadata(
+        self,
+        event: Event<PartialObjectMeta<Watched>>,
+    ) -> watcher::Result<Event<Object>> {
+        let whole = |object: PartialObjectMeta<Watched>| {
+            let read = Watched::of_metadata(object.metadata);
+            read.map_err(|error| watcher::Error::WatchFailed(kube::Error::SerdeError(error)))
+        };
+        self.event(match event {
+            Event::Init => Event::Init,
+            Event::InitApply(object) => Event::InitApply(whole(object)?),
+            Event::Apply(object) => Event::Apply(whole(object)?),
+            Event::Delete(object) => Event::Delete(whole(object)?),
+            Event::InitDone => Event::InitDone,
+        })
     }
 }
 
-impl<'de, T: Slim> Deserialize<'de> for Watched<T> {
+/// An object as the API server wrote it, with the little metadata that the watcher itself needs. In an event of a watch it
+/// comes after the event's type, as every API server writes it; otherwise it is an error and the kind is not known.
+#[derive(Debug, Clone)]
+pub(super) struct Watched {
+    meta: ObjectMeta,
+    text: Box<RawValue>,
+}
+
+impl Watched {
+    /// The object of which only the metadata was asked for.
+    fn of_metadata(meta: ObjectMeta) -> serde_json::Result<Self> {
+        let text = serde_json::value::to_raw_value(&serde_json::json!({ "metadata": meta }))?;
+        Ok(Self { meta, text })
+    }
+}
+
+/// What the watcher needs.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Head {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Watched {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = T::deserialize(deserializer)?;
-        let slim = object.meta();
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let meta = ObjectMeta {
-            name: text(&slim.name),
-            namespace: text(&slim.namespace),
-            uid: text(&slim.uid),
-            resource_version: text(&slim.resource_version),
-            ..ObjectMeta::default()
-        };
-        Ok(Self { meta, object })
+        #[derive(Deserialize)]
+        struct Outer {
+            #[serde(default)]
+            metadata: Head,
+        }
+        let text = Box::<RawValue>::deserialize(deserializer)?;
+        let Outer { metadata } = serde_json::from_str(text.get()).map_err(D::Error::custom)?;
+        let Head { name, namespace, uid, resource_version } = metadata;
+        let meta = ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() };
+        Ok(Self { meta, text })
     }
 }
 
@@ -46,24 +122,24 @@ pub(super) fn parts(path: &'static str) -> (&'static str, &'static str, &'static
     (group, parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-impl<T: Slim> Resource for Watched<T> {
-    type DynamicType = ();
+impl Resource for Watched {
+    type DynamicType = Collection;
     type Scope = DynamicResourceScope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        T::KIND.as_str().into()
+    fn kind(of: &Collection) -> Cow<'_, str> {
+        of.kind.as_str().into()
     }
 
-    fn group((): &()) -> Cow<'_, str> {
-        parts(T::PATH).0.into()
+    fn group(of: &Collection) -> Cow<'_, str> {
+        parts(of.path).0.into()
     }
 
-    fn version((): &()) -> Cow<'_, str> {
-        parts(T::PATH).1.into()
+    fn version(of: &Collection) -> Cow<'_, str> {
+        parts(of.path).1.into()
     }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        parts(T::PATH).2.into()
+    fn plural(of: &Collection) -> Cow<'_, str> {
+        parts(of.path).2.into()
     }
 
     fn meta(&self) -> &ObjectMeta {
@@ -77,7 +153,7 @@ impl<T: Slim> Resource for Watched<T> {
 
 #[cfg(test)]
 mod tests {
-    use nimbus_agent_core::observe::kube::SlimConfigMap;
+    use nimbus_agent_core::observe::kube::{SlimConfigMap, SlimPod};
 
     use super::*;
 
@@ -97,9 +173,25 @@ mod tests {
             }],
         }});
         let metadata = serde_json::from_value(whole["metadata"].clone()).unwrap();
-        let read = Watched::<SlimConfigMap>::of_metadata(&metadata).unwrap();
-        let came: Watched<SlimConfigMap> = serde_json::from_value(whole).unwrap();
-        assert_eq!(read.object.observe(), came.object.observe());
-        assert_eq!(read.meta.name.as_deref(), Some("settings"));
+        let read = |watched: Watched| {
+            let event = Collection::of::<SlimConfigMap>().event(Event::Apply(watched)).unwrap();
+            let Event::Apply(object) = event else { panic!("it was an apply") };
+            (object.uid, object.body, object.gone)
+        };
+        let came: Watched = serde_json::from_str(&whole.to_string()).unwrap();
+        assert_eq!(came.meta.resource_version.as_deref(), Some("7"));
+        let (uid, body, gone) = read(Watched::of_metadata(metadata).unwrap());
+        assert_eq!((uid.as_str(), gone.name.as_str()), ("c", "settings"));
+        assert_eq!((uid, body, gone), read(came));
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_is_an_error_and_not_passed_over() {
+        let pods = Collection::of::<SlimPod>();
+        let odd: Watched = serde_json::from_str(r#"{"metadata": {"name": "p"}, "spec": 7}"#).unwrap();
+        for event in [Event::InitApply(odd.clone()), Event::Apply(odd.clone()), Event::Delete(odd)] {
+            assert!(matches!(pods.event(event), Err(watcher::Error::WatchFailed(_))));
+        }
+        assert!(serde_json::from_str::<Watched>(r#"{"metadata": 7}"#).is_err());
     }
 }

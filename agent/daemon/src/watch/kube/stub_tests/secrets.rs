@@ -12,7 +12,7 @@ async fn secrets_are_asked_for_by_their_metadata_alone_and_lacking_the_right_is_
     let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
     let resync = watch::Sender::new(0);
     let follow = follow(client, observations, &status, &resync, &cancel);
-    let watching = tokio::spawn(stream::run::<SlimSecret>(follow));
+    let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimSecret>()));
     let mut changes = status.subscribe();
     let mut problems = async |so_many: usize| {
         let wait = changes.wait_for(|status| status.problems.len() == so_many);
