@@ -110,15 +110,22 @@ fn each<T: Document + Clone>(
         let stored = || Versioned { version: change.version + 1, doc: change.doc.clone() };
         match (place, stays(&change.doc)) {
             (Some(at), _) if held[at].version != change.version => return false,
-            (Some(at), true) => held[at] = stored(),
-            (Some(at), false) => _ = held.remove(at),
-            (None, true) if change.version == 0 => {
-                let key = order(&change.doc);
-                held.insert(held.partition_point(|it| order(&it.doc) < key), stored());
+            // A clock that jumped moves what is under way: its place is another one then.
+            (Some(at), true) if order(&held[at].doc) == order(&change.doc) => held[at] = stored(),
+            (Some(at), true) => {
+                held.remove(at);
+                put(held, stored());
             }
+            (Some(at), false) => _ = held.remove(at),
+            (None, true) if change.version == 0 => put(held, stored()),
             (None, true) => return false,
             (None, false) => {}
         }
         true
     })
+}
+
+fn put<T: Document>(held: &mut Vec<Versioned<T>>, document: Versioned<T>) {
+    let key = order(&document.doc);
+    held.insert(held.partition_point(|it| order(&it.doc) < key), document);
 }

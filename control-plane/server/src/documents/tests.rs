@@ -1,5 +1,6 @@
 //! What is followed is what another reading gives, over random histories; and which commits need no other reading.
 
+use futures::FutureExt as _;
 use nimbus_control_core::model::{
     Agent, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job, JobState,
     Mode, Plan, Versioned,
@@ -49,7 +50,7 @@ impl Site {
     }
 
     fn readings(&self) -> u64 {
-        self.documents.readings.load(std::sync::atomic::Ordering::Relaxed)
+        self.documents.0.readings.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     async fn stored<T: Document>(&self, id: impl ToString) -> Versioned<T> {
@@ -147,6 +148,11 @@ async fn step(site: &mut Site, what: u8, nth: usize) -> ChangeSet {
             };
             changes.clusters.push(Versioned::new(made));
         }
+        // The clock jumped.
+        12 => {
+            let move_back = |j: &mut Job| j.created_at -= jiff::SignedDuration::from_secs(40);
+            changes.jobs.extend(pick(&docs.jobs, nth).map(|j| changed(&j, move_back)));
+        }
         // An older plan, which the store alone may still have.
         10 => {
             let plans = site.documents.store().all::<Plan>().await.unwrap();
@@ -167,7 +173,7 @@ proptest! {
 
     #[test]
     fn what_is_followed_is_what_another_reading_gives(
-        steps in proptest::collection::vec((0u8..12, 0usize..64), 1..60)
+        steps in proptest::collection::vec((0u8..13, 0usize..64), 1..60)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
@@ -223,12 +229,49 @@ async fn whoever_reads_during_a_commit_does_not_keep_what_it_read() {
     let documents = &site.documents;
     let reader = async {
         // As a cache that was read anew while the commit was under way.
-        *documents.open.lock().await = None;
+        *documents.0.open.lock().await = None;
         documents.open(at(SINCE)).await.unwrap();
     };
     let (committed, ()) = tokio::join!(documents.commit(&changes, at(SINCE)), reader);
     committed.unwrap();
     assert_eq!(site.open().await.incidents.len(), 1);
+}
+
+#[tokio::test]
+async fn a_commit_whose_caller_went_away_is_taken_in() {
+    let mut site = Site::start().await;
+    let changes = step(&mut site, 0, 0).await;
+    let id = changes.incidents[0].doc.id;
+    {
+        let mut commit = std::pin::pin!(site.documents.commit(&changes, at(SINCE)));
+        assert!(commit.as_mut().now_or_never().is_none(), "it is under way");
+    }
+    while site.documents.store().get::<Incident>(id).await.unwrap().is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(site.documents.0.turn.lock().await);
+    assert_eq!(site.open().await.incidents.len(), 1);
+}
+
+#[tokio::test]
+async fn an_old_reading_and_one_that_lacks_jobs_are_followed_no_longer() {
+    let mut site = Site::start().await;
+    for what in [0, 4, 6, 7, 2] {
+        let changes = step(&mut site, what, 1).await;
+        site.commit(changes).await;
+    }
+    // The clock was ahead for a moment: then no job counted.
+    let ahead = at(SINCE + 1_000_000);
+    let looked_at = step(&mut site, 8, 0).await;
+    site.documents.commit(&looked_at, ahead).await.unwrap();
+    assert!(site.documents.open(ahead).await.unwrap().jobs.is_empty());
+    assert_eq!(site.open().await.jobs.len(), 1, "it is read again");
+    let readings = site.readings();
+    if let Some(cached) = site.documents.0.open.lock().await.as_mut() {
+        cached.until = std::time::Duration::ZERO;
+    }
+    site.open().await;
+    assert_eq!(site.readings(), readings + 1, "it was old");
 }
 
 #[tokio::test]

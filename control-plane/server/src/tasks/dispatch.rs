@@ -48,23 +48,39 @@ impl Dispatch {
             .peekable();
         drop(docs);
         while unsigned.peek().is_some() {
-            let mut changes = ChangeSet::default();
-            for job in unsigned.by_ref().take(TOGETHER) {
-                if let Some(job) = signed(app, job) {
-                    changes.join(job);
+            let some: Vec<ChangeSet> =
+                unsigned.by_ref().take(TOGETHER).filter_map(|job| signed(app, job)).collect();
+            let mut together = ChangeSet::default();
+            some.iter().cloned().for_each(|job| together.join(job));
+            match self.send(app, together).await {
+                Ok(()) => {}
+                // The database takes all but one of them: the others do not wait for it.
+                Err(error) if error.is_of_the_row() => {
+                    for job in some {
+                        match self.send(app, job).await {
+                            Err(error) if error.is_of_the_row() => {
+                                tracing::error!(%error, "a job that cannot be kept is not sent");
+                            }
+                            Err(error) if error.is_conflict() => return Ok(false),
+                            sent => sent?,
+                        }
+                    }
                 }
-            }
-            match app.commit(&changes).await {
-                Ok(_) => log_audit(&changes),
                 Err(error) if error.is_conflict() => return Ok(false),
                 Err(error) => return Err(error),
             }
-            app.metrics.jobs_signed.increment(changes.jobs.len() as u64);
-            nimbus_platform::reached("cp::signed");
-            let stored = |job: Versioned<Job>| Versioned { version: FIRST_VERSION, doc: job.doc };
-            self.push_all(app, changes.jobs.into_iter().map(stored).collect()).await?;
         }
         Ok(true)
+    }
+
+    /// Commits jobs, and pushes them after that.
+    async fn send(&mut self, app: &App, changes: ChangeSet) -> Result<(), StoreError> {
+        app.commit(&changes).await?;
+        log_audit(&changes);
+        app.metrics.jobs_signed.increment(changes.jobs.len() as u64);
+        nimbus_platform::reached("cp::signed");
+        let stored = |job: Versioned<Job>| Versioned { version: FIRST_VERSION, doc: job.doc };
+        self.push_all(app, changes.jobs.into_iter().map(stored).collect()).await
     }
 
     /// Pushes every job whose envelope the agent's present session has not carried yet.
@@ -90,20 +106,16 @@ impl Dispatch {
     /// Pushes these jobs and notes which were sent.
     async fn push_all(&mut self, app: &App, mut jobs: Vec<Versioned<Job>>) -> Result<(), StoreError> {
         jobs.retain(|job| self.push(app, &job.doc));
-        let mut all = ChangeSet::default();
-        for job in &jobs {
-            all.join(remediation::sent(job, app.now()));
-        }
-        if !noted(app, &all).await? {
-            // An agent's report on one of them was faster: that job's is not needed any more.
+        let noted = note_sent(app, &jobs).await;
+        if noted.is_err() {
+            // They go out again, byte for byte, and are noted then: one that is thought to wait would end as never sent.
             for job in &jobs {
-                noted(app, &remediation::sent(job, app.now())).await?;
+                self.pushed.remove(&job.doc.id);
             }
-        }
-        if !jobs.is_empty() {
+        } else if !jobs.is_empty() {
             nimbus_platform::reached("cp::sent");
         }
-        Ok(())
+        noted
     }
 
     /// Hands a job to its agent's session. False when it waits.
@@ -139,6 +151,21 @@ fn signed(app: &App, UnsignedJob { job, mut changes }: UnsignedJob) -> Option<Ch
     };
     document.doc.envelope = sign::to_document(&app.keys.signer.sign(&job));
     Some(changes)
+}
+
+/// Notes that these jobs were sent.
+async fn note_sent(app: &App, jobs: &[Versioned<Job>]) -> Result<(), StoreError> {
+    let mut all = ChangeSet::default();
+    for job in jobs {
+        all.join(remediation::sent(job, app.now()));
+    }
+    if !noted(app, &all).await? {
+        // An agent's report on one of them was faster: that job's is not needed any more.
+        for job in jobs {
+            noted(app, &remediation::sent(job, app.now())).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Commits that jobs were sent. False after a conflict.

@@ -86,6 +86,7 @@ impl Ingest {
         }
         #[allow(clippy::cast_precision_loss, reason = "a gauge: the last digits do not matter")]
         app.metrics.backlog.set((app.view.stored() - self.read).max(0) as f64);
+        drop(docs);
         self.route(app).await?;
         Ok(more || app.view.stored() > self.read)
     }
@@ -198,6 +199,7 @@ async fn take_status(app: &App, waiting: &Waiting) -> Result<bool, StoreError> {
             return Ok(true);
         }
         changes.cursors.push((CURSOR.to_owned(), waiting.position));
+        drop(docs);
         match app.commit(&changes).await {
             Ok(_) => {
                 log_audit(&changes);

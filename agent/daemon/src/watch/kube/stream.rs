@@ -404,9 +404,9 @@ pub(super) fn problem_key(kind: ObjectKind) -> String {
     format!("watch-{kind}")
 }
 
-/// Did an object or an answer not read as what it should be?
+/// Did an object or an event not read as what it should be? The client takes a line that is no event for a refusal.
 fn unread(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchFailed(kube::Error::SerdeError(_)))
+    matches!(error, watcher::Error::WatchFailed(kube::Error::SerdeError(_) | kube::Error::Api(_)))
 }
 
 /// The verb that the API server refuses to this agent (403); `None` for every other error.

@@ -220,12 +220,12 @@ fn follow(
     }
 }
 
-/// The end of a watch whose version the server does not have any more.
 /// An event as an API server writes it: its type first.
 fn line(event: &Value) -> String {
     format!("{{\"type\":{},\"object\":{}}}\n", event["type"], event["object"])
 }
 
+/// The end of a watch whose version the server does not have any more.
 fn expired() -> Value {
     json!({ "type": "ERROR", "object": { "kind": "Status", "status": "Failure", "code": 410, "reason": "Expired",
                                          "message": "too old resource version" } })
@@ -307,6 +307,29 @@ async fn a_watch_tells_what_changed_and_lists_again_when_the_server_forgot() {
     }
     cancel.cancel();
     watching.await.unwrap();
+}
+
+/// Whatever such an event was about would be missing otherwise, in a kind that counts as known.
+#[tokio::test]
+async fn after_an_event_that_does_not_read_everything_is_listed_again() {
+    for odd in [json!({ "metadata": 7 }), json!({ "metadata": { "name": "web-1" }, "status": 7 })] {
+        let (client, server) = serve().await;
+        server.collections.lock().unwrap().insert(PODS, vec![pod(1, "Running")]);
+        *server.events.lock().unwrap() = vec![json!({ "type": "MODIFIED", "object": odd })];
+        let (observations, _items) = ObservationQueue::new();
+        let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+        let resync = watch::Sender::new(0);
+        let follow = follow(client, observations, &status, &resync, &cancel);
+        let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimPod>()));
+        let again = async {
+            while server.lists.lock().unwrap().len() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), again).await.expect("it is listed again");
+        cancel.cancel();
+        watching.await.unwrap();
+    }
 }
 
 /// What was listed once is not known any more when nobody may watch it: a node would fail unseen.

@@ -119,6 +119,9 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
         }
     }
     let finished = finish(context, client, &given, &args, &expected).await;
+    if finished.as_ref().is_err_and(|failure| failure.exit == Exit::Interrupted) {
+        return finished;
+    }
     match all_refused(refused) {
         Some(failure) => Err(failure),
         // The exit code says whether everything was put back.
