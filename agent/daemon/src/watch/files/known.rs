@@ -10,7 +10,7 @@ use super::baseline::{Head, Item, Part};
 use super::dirs::Dirs;
 use super::place;
 use super::problems::Problems;
-use super::tracked::{MAX_FILES, Tracked};
+use super::tracked::{MAX_PATHS, Tracked};
 
 /// The paths below one root.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Default for Known {
             mounts: BTreeSet::new(),
             unseen: Dirs::default(),
             pin: None,
-            most: MAX_FILES,
+            most: MAX_PATHS,
             files: 0,
             pass: 0,
             unsaved: false,

@@ -40,7 +40,7 @@ use crate::status::SharedStatus;
 use baseline::Baselines;
 use notice::Notices;
 use root::Root;
-use tracked::MAX_FILES;
+use tracked::MAX_PATHS;
 
 /// Time without a notification before changed paths are looked at, so that a burst of writes is looked at once.
 const QUIET: Duration = Duration::from_millis(100);
@@ -89,7 +89,7 @@ impl Files {
     fn room(&self, root: &str) -> usize {
         let tracked = self.tracked.lock().unwrap_or_else(PoisonError::into_inner);
         let others: usize = tracked.iter().filter(|(text, _)| *text != root).map(|(_, paths)| paths).sum();
-        MAX_FILES.saturating_sub(others)
+        MAX_PATHS.saturating_sub(others)
     }
 
     /// Works on a root on a blocking thread, once it is free and its stored baseline was read. `None` when it is not watched.

@@ -2,12 +2,12 @@
 
 use super::baseline::MAX_BLOBS;
 use super::dirs::Dirs;
-use super::tracked::MAX_FILES;
+use super::tracked::MAX_PATHS;
 
 /// What one pass could not watch, read or keep.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
-    /// Paths beyond [`MAX_FILES`].
+    /// Paths beyond [`MAX_PATHS`].
     pub(super) beyond: CountWithExample,
     /// The directories of such paths, where the baseline needs to know them.
     pub(super) crowded: Dirs,
@@ -47,7 +47,7 @@ impl Problems {
         if self.beyond.count > 0 {
             let CountWithExample { count, example } = &self.beyond;
             all.push(format!(
-                "more than {MAX_FILES} paths of this agent: {count} are not watched, such as {example:?}, and nothing is known of them; \
+                "more than {MAX_PATHS} paths of this agent: {count} are not watched, such as {example:?}, and nothing is known of them; \
                  watch smaller roots, or leave parts out (--exclude)"
             ));
         }

@@ -1,7 +1,7 @@
 //! One watched root: its baseline, its present files, and the differences between them.
 //!
 //! Calls block on the disk and are made on a blocking thread. A file whose inode, size and times did not change is not
-//! read again, and none longer than [`MAX_READ`] is read at all; so a pass reads at most [`MAX_FILES`] times that, and
+//! read again, and none longer than [`MAX_READ`] is read at all; so a pass reads at most [`MAX_PATHS`] times that, and
 //! only of files that were written since the pass before. What cannot be read is unknown: entries below an unreadable
 //! directory keep their last known state, and what could not be read when the baseline was taken becomes part of it with
 //! its first reading, never "added".
@@ -25,7 +25,7 @@ use super::pace::Pace;
 use super::place::{self, NoPlace, Place};
 use super::scan::{Found, Scan};
 #[cfg(doc)]
-use super::tracked::MAX_FILES;
+use super::tracked::MAX_PATHS;
 use super::tracked::Tracked;
 use super::tree::{self, Examined};
 
