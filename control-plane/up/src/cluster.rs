@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use nimbus_agent::ClusterSource;
 use nimbus_agent::watch::kube::client::{ClusterError, target};
-use serde::Deserialize;
-use tokio::time::timeout;
-
 use nimbus_cli::error::Failure;
 use nimbus_cli::exit::Exit;
 use nimbus_cli::{config, files};
+use serde::Deserialize;
+use tokio::time::timeout;
 
 /// How long a cluster is given to answer.
 const ANSWER: Duration = Duration::from_secs(3);

@@ -4,6 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nimbus_cli::config;
+use nimbus_cli::context::Context;
+use nimbus_cli::error::Failure;
+use nimbus_cli::view::layout::Layout;
 use tokio::time::timeout;
 
 use crate::cluster::Found;
@@ -11,10 +15,6 @@ use crate::context;
 use crate::parts::Parts;
 use crate::settings::Settings;
 use crate::started::{Started, Watch};
-use nimbus_cli::config;
-use nimbus_cli::context::Context;
-use nimbus_cli::error::Failure;
-use nimbus_cli::view::layout::Layout;
 
 /// Longest wait for the agent's first session before the summary is printed without it.
 const CONNECT: Duration = Duration::from_secs(10);

@@ -2,10 +2,9 @@
 //! adds the context.
 
 use nimbus_agent::AgentError;
-use nimbus_control_plane::StartError;
-
 use nimbus_cli::error::Failure;
 use nimbus_cli::files;
+use nimbus_control_plane::StartError;
 
 /// The control plane did not start.
 pub(super) fn control_plane(error: &StartError) -> Failure {

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use nimbus_agent::{Agent, Status};
 use nimbus_api::OPERATOR;
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 use nimbus_control_plane::App;
 use nimbus_protocol::ids::AgentId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,8 +15,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::policy::{Enabled, Policy};
-use nimbus_cli::error::Failure;
-use nimbus_cli::files;
 
 /// Wait after a write that failed, such as on a full disk.
 const AGAIN: Duration = Duration::from_secs(5);

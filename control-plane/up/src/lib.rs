@@ -1,8 +1,9 @@
 //! The program `nimbus`: the operator's command, and `nimbus up`, a control plane and this machine's agent in one process
 //! until Ctrl-C.
 //!
-//! The command itself is `nimbus_cli`, which knows neither the control plane nor the agent and is built beside them. Decides what is started with what and in which order; how each part works is theirs. The agent enrols by itself
-//! with a token made in this process, and its managed policy follows what is enabled here: the person who runs this
+//! The command itself is `nimbus_cli`, which knows neither the control plane nor the agent and is built beside them. This
+//! crate decides what `nimbus up` starts with what and in which order; how each part works is theirs. The agent enrols by
+//! itself with a token made in this process, and its managed policy follows what is enabled here: the person who runs this
 //! owns both sides.
 
 mod cluster;

@@ -3,9 +3,8 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
-
 use nimbus_cli::context::Context;
+use tracing_subscriber::EnvFilter;
 
 /// Starts logging. `RUST_LOG` wins over `-v` and `-q`.
 pub(super) fn start(context: &Context) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use nimbus_agent::identity::Identity;
 use nimbus_agent::{Agent, ClusterSource};
 use nimbus_api::OPERATOR;
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 use nimbus_control_plane::tokens::NewAgent;
 use nimbus_control_plane::{AgentKind, ControlPlane};
 use tokio::time::timeout;
@@ -13,8 +15,6 @@ use tokio::time::timeout;
 use crate::cluster::Found;
 use crate::settings::Settings;
 use crate::{failure, follow, policy};
-use nimbus_cli::error::Failure;
-use nimbus_cli::files;
 
 /// Longest wait for everything to stop.
 const STOP: Duration = Duration::from_secs(10);

@@ -7,12 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use nimbus_agent::MANAGED_FILE;
+use nimbus_cli::error::Failure;
+use nimbus_cli::files;
 use nimbus_platform::{create_private_dir, write_atomic};
 use nimbus_protocol::ActionKind;
 use serde::Serialize;
-
-use nimbus_cli::error::Failure;
-use nimbus_cli::files;
 
 /// What is enabled in a cluster, by its UID.
 pub(super) type Enabled = (String, Vec<ActionKind>);

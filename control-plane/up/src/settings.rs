@@ -3,13 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use crate::cluster::Wanted;
 use nimbus_cli::commands::up::UpArgs;
 use nimbus_cli::config;
 use nimbus_cli::error::Failure;
 use nimbus_cli::files;
+use serde::Deserialize;
+
+use crate::cluster::Wanted;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7070);
 const QUIC: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7071);

@@ -1,9 +1,10 @@
 //! The text that `nimbus up` prints once everything runs: what was started, where, and what to try next.
 
-use crate::started::{Started, Watch};
 use nimbus_cli::output::theme::{Tone, readable};
 use nimbus_cli::view::layout::Layout;
 use nimbus_cli::view::{View, count};
+
+use crate::started::{Started, Watch};
 
 /// The summary.
 pub(super) fn show(view: &View, started: &Started) -> String {

@@ -168,6 +168,15 @@ async fn step(site: &mut Site, what: u8, nth: usize) -> ChangeSet {
     changes
 }
 
+/// These steps one after the other; each changes something.
+async fn play(site: &mut Site, steps: &[u8]) {
+    for &what in steps {
+        let changes = step(site, what, 1).await;
+        assert!(!changes.is_empty(), "step {what}");
+        site.commit(changes).await;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
@@ -192,11 +201,7 @@ proptest! {
 #[tokio::test]
 async fn what_a_task_does_from_the_open_documents_needs_no_other_reading() {
     let mut site = Site::start().await;
-    for what in [0, 0, 1, 4, 5, 6, 4, 7, 8, 9, 2, 7] {
-        let changes = step(&mut site, what, 1).await;
-        assert!(!changes.is_empty(), "step {what}");
-        site.commit(changes).await;
-    }
+    play(&mut site, &[0, 0, 1, 4, 5, 6, 4, 7, 8, 9, 2, 7]).await;
     site.open().await;
     assert_eq!(site.readings(), 1, "the first one");
 }
@@ -256,10 +261,7 @@ async fn a_commit_whose_caller_went_away_is_taken_in() {
 #[tokio::test]
 async fn an_old_reading_and_one_that_lacks_jobs_are_followed_no_longer() {
     let mut site = Site::start().await;
-    for what in [0, 4, 6, 7, 2] {
-        let changes = step(&mut site, what, 1).await;
-        site.commit(changes).await;
-    }
+    play(&mut site, &[0, 4, 6, 7, 2]).await;
     // The clock was ahead for a moment: then no job counted.
     let ahead = at(SINCE + 1_000_000);
     let looked_at = step(&mut site, 8, 0).await;
@@ -277,10 +279,7 @@ async fn an_old_reading_and_one_that_lacks_jobs_are_followed_no_longer() {
 #[tokio::test]
 async fn what_is_trimmed_is_let_go_of() {
     let mut site = Site::start().await;
-    for what in [0, 4, 6, 7, 2] {
-        let changes = step(&mut site, what, 1).await;
-        site.commit(changes).await;
-    }
+    play(&mut site, &[0, 4, 6, 7, 2]).await;
     assert_eq!(site.open().await.jobs.len(), 1, "it finished not long ago");
     site.documents.trim(at(1_000)).await.unwrap();
     assert!(site.open().await.jobs.is_empty());

@@ -1,5 +1,6 @@
 //! Tests of the observations that are made from objects as an API server sends them.
 
+use nimbus_protocol::kind::ANTI_AFFINITY;
 use nimbus_protocol::v1::observation::Body;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -332,6 +333,28 @@ fn the_config_maps_and_secrets_that_a_pod_refers_to_are_named_once_each() {
     let body = of::<SlimPod>(&object);
     let Body::Pod(v1::Pod { facts: Some(facts), .. }) = &body else { panic!("{body:?}") };
     assert!(facts.init_images.len() == 32 && !facts.references_complete);
+}
+
+/// Some of many terms would read as all of them.
+#[test]
+fn of_too_many_terms_of_anti_affinity_none_is_told_and_that_is_said_first() {
+    let told = |terms: usize, spreads: usize| {
+        let mut object = pod();
+        let term = |n| json!({"topologyKey": format!("key-{n}"), "labelSelector": {}});
+        let terms: Vec<_> = (0..terms).map(term).collect();
+        object["spec"]["affinity"] =
+            json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}});
+        object["spec"]["topologySpreadConstraints"] = (0..spreads)
+            .map(|n| json!({"topologyKey": format!("rack-{n}"), "whenUnsatisfiable": "DoNotSchedule"}))
+            .collect();
+        let Body::Pod(seen) = of::<SlimPod>(&object) else { panic!() };
+        seen.facts.unwrap().placement.unwrap()
+    };
+    assert_eq!(told(64, 0).keeps_away.len(), 64);
+    for placement in [told(65, 0), told(65, 100)] {
+        assert!(placement.keeps_away.is_empty());
+        assert_eq!(placement.other_conditions[0], ANTI_AFFINITY);
+    }
 }
 
 #[test]

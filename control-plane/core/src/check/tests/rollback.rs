@@ -6,6 +6,26 @@ use super::{Lab, approved, numbers};
 use crate::model::*;
 use crate::testing::objects::*;
 
+/// The pods of the present revision.
+fn unready(lab: &Lab) -> Vec<String> {
+    let pods = lab.world.clusters[CLUSTER].pods.values();
+    let unready: Vec<String> = pods.filter(|pod| !pod.ready).map(|pod| pod.meta.uid.clone()).collect();
+    assert!(!unready.is_empty());
+    unready
+}
+
+fn quota_refuses_and_the_rest_begins(lab: &mut Lab) {
+    let replica_failure = "FailedCreate: exceeded quota: small".into();
+    lab.see(Body::Deployment(v1::Deployment { replica_failure, ..stuck("web", 3, 7) }));
+    for uid in unready(lab) {
+        let made = pod("web-7", uid.rsplit_once('-').unwrap().1, "node-a");
+        let mut begins = v1::Pod { ready: false, ..made };
+        begins.containers[0].reason = "ContainerCreating".into();
+        begins.containers[0].restart_count = 0;
+        lab.see(Body::Pod(begins));
+    }
+}
+
 #[test]
 fn each_change_of_a_rollback_names_its_invariant() {
     type Change = fn(&mut Lab, &mut Plan);
@@ -18,16 +38,15 @@ fn each_change_of_a_rollback_names_its_invariant() {
             lab.see(gone("ConfigMap", &config_map("web-env", "", 0).meta.unwrap().uid));
         }),
         ("no pod of the present revision can start", 3, |lab, _| {
-            let pods = lab.world.clusters[CLUSTER].pods.values();
-            let unready: Vec<String> =
-                pods.filter(|pod| !pod.ready).map(|pod| pod.meta.uid.clone()).collect();
-            assert!(!unready.is_empty());
-            for uid in unready {
+            for uid in unready(lab) {
                 let wanted = pod("web-7", uid.rsplit_once('-').unwrap().1, "");
                 let waits = v1::Pod { unschedulable: "0/2 nodes".into(), ready: false, ..wanted };
                 assert_eq!(waits.meta.as_ref().unwrap().uid, uid);
                 lab.see(Body::Pod(waits));
             }
+        }),
+        ("a quota refuses its pods, and those that were made only begin", 3, |lab, _| {
+            quota_refuses_and_the_rest_begins(lab);
         }),
         ("it lasted itself", 3, |lab, _| {
             let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;

@@ -224,6 +224,19 @@ mod tests {
         (node, facts)
     }
 
+    /// Of too many terms none is kept, whatever the agent named beside them: some would read as all.
+    #[test]
+    fn terms_that_are_too_many_read_as_not_told() {
+        for (count, untold) in [(ITEMS, false), (ITEMS + 1, true)] {
+            let term = |n| v1::KeepsAway { topology_key: format!("key-{n}"), other_namespaces: false };
+            let mut told =
+                v1::Placement { keeps_away: (0..count).map(term).collect(), ..v1::Placement::default() };
+            bound(&mut told);
+            let kept = Placement::from(told);
+            assert_eq!((kept.keeps_away_untold(), kept.keeps_away.is_empty()), (untold, untold), "{count}");
+        }
+    }
+
     fn fits(placement: &Placement, (node, facts): &(Node, NodeFacts)) -> bool {
         placement.refused_by(node, facts).is_none()
     }
