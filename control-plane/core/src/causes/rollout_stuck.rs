@@ -24,6 +24,8 @@ pub(crate) enum RolloutTrouble {
     Deadline,
     /// Its pods crash, soon after it came out; an older revision lasted.
     Crashes(String),
+    /// It has no progress deadline, and its pods were never ready for as long as the default one; an older revision lasted.
+    NeverReady(String),
 }
 
 impl Cause for RolloutStuck {
@@ -114,7 +116,8 @@ pub(crate) fn trouble(
     if stuck && had_their_time(inventory, d, now) {
         return Some(RolloutTrouble::Deadline);
     }
-    crashes(inventory, d, settings, now).map(RolloutTrouble::Crashes)
+    let crashes = crashes(inventory, d, settings, now).map(RolloutTrouble::Crashes);
+    crashes.or_else(|| never_ready(inventory, d, settings, now).map(RolloutTrouble::NeverReady))
 }
 
 /// Why there is no pod, or none that can start, if that is why the rollout does not go on.
@@ -136,7 +139,27 @@ fn no_pods(
         let failing = newest_pods(inventory, d).any(Pod::is_unhealthy);
         return (missing && !failing && (stuck || lasts)).then(|| more.replica_failure.clone());
     }
-    if stuck { none_starts(inventory, d) } else { None }
+    if stuck { none_starts(inventory, d).or_else(|| none_begins(inventory, d, now)) } else { None }
+}
+
+/// Why none of the newest revision's pods that are not ready gets as far as a container, of one that had its time; `None` where
+/// one does.
+fn none_begins(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> Option<String> {
+    let held_up = |pod: &Pod| pod.nothing_begun() || inventory.cannot_start(pod).is_some();
+    let late = |pod: &&Pod| pod.nothing_begun() && passed(pod.meta.created_at, d.progress_deadline(), now);
+    let pod = newest_pods(inventory, d).filter(|pod| !pod.ready).find(late)?;
+    let all = newest_pods(inventory, d).filter(|pod| !pod.ready).all(held_up);
+    all.then(|| {
+        format!(
+            "pod {}/{} on {}: no container of it was begun in {} s ({}); its events say whether a volume cannot be attached \
+             or mounted, or its network not be made",
+            pod.meta.namespace,
+            pod.meta.name,
+            pod.node,
+            d.progress_deadline().as_secs(),
+            pod.containers.first().map_or("", |c| c.reason.as_str())
+        )
+    })
 }
 
 /// Why none of the newest revision's pods that are not ready can start, of one of them; `None` where there is none, or one can.
@@ -164,7 +187,8 @@ pub(crate) fn unready_since_long(
 fn had_their_time(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> bool {
     let long_ago = |since: Option<Timestamp>| passed(since, d.progress_deadline(), now);
     let failed = |pod: &Pod| {
-        !pod.ready && (pod.is_unhealthy() || long_ago(pod.meta.created_at.max(pod.held_up_until)))
+        let time = || long_ago(pod.meta.created_at.max(pod.held_up_until)) && !pod.nothing_begun();
+        !pod.ready && (pod.is_unhealthy() || time())
     };
     // One that became ready only now is how a rollout goes on, before its status says so.
     let comes_up = |pod: &Pod| !pod.ready || !long_ago(pod.ready_since);
@@ -200,6 +224,38 @@ fn crashes(
     guilty.then(|| found.what.clone())
 }
 
+/// How the newest revision fails, if it has no deadline that could pass, and none of its pods was ever ready in the time that is
+/// given where nothing else is said, while an older one lasted.
+fn never_ready(
+    inventory: &Inventory,
+    d: &Deployment,
+    settings: &Settings,
+    now: Option<Timestamp>,
+) -> Option<String> {
+    let without_deadline = d.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
+    if !without_deadline || d.is_behind() || d.paused {
+        return None;
+    }
+    let fails = |pod: &Pod| {
+        let held_up = pod.nothing_begun() || inventory.cannot_start(pod).is_some();
+        let late = passed(pod.meta.created_at.max(pod.held_up_until), d.progress_deadline(), now);
+        !pod.ready && pod.seen_ready_ms.is_none() && !pod.node.is_empty() && late && !held_up
+    };
+    let mut pods = newest_pods(inventory, d).peekable();
+    let pod = *pods.peek()?;
+    let soak = settings.good_after(d.min_ready_seconds());
+    let guilty = pods.all(fails)
+        && !inventory.ever_lasted(d, soak, Timestamp::MIN)
+        && an_older_one_lasted(inventory, d, soak, now);
+    guilty.then(|| {
+        format!(
+            "its pod {} was not ready once in {} s, and it has no progress deadline that could pass",
+            pod.meta.name,
+            d.progress_deadline().as_secs()
+        )
+    })
+}
+
 /// Has the newest revision lasted by now, whatever its trouble was?
 fn lasts(inventory: &Inventory, d: &Deployment, settings: &Settings, now: Timestamp) -> bool {
     let soak = settings.good_after(d.min_ready_seconds());
@@ -232,6 +288,9 @@ fn what(d: &Deployment, trouble: &RolloutTrouble) -> String {
         RolloutTrouble::NoPods(_) => "its pods cannot be made or cannot start".to_owned(),
         RolloutTrouble::Deadline => "the new revision does not become available".to_owned(),
         RolloutTrouble::Crashes(_) => format!("the pods of its new revision {} crash", d.revision),
+        RolloutTrouble::NeverReady(_) => {
+            format!("the pods of its new revision {} do not become ready", d.revision)
+        }
     }
 }
 
@@ -262,5 +321,10 @@ fn evidence(inventory: &Inventory, d: &Deployment, trouble: &RolloutTrouble) -> 
                 counts,
             ]
         }
+        RolloutTrouble::NeverReady(what) => vec![
+            format!("{name}: revision {}: {what}", d.revision),
+            "an older revision lasted".to_owned(),
+            counts,
+        ],
     }
 }

@@ -172,15 +172,16 @@ fn siblings(
     let (mut elsewhere, mut here, mut fails_elsewhere) = (0, 0, 0);
     for other in inventory.pods.values().filter(of_template) {
         let restarted = other.containers.iter().any(|c| c.restarts > 0);
-        match (other.ready, other.node == pod.node) {
+        let fails = crashed_lately(other, 2, s);
+        match (other.ready && !fails, other.node == pod.node) {
             (true, true) => here += 1,
-            (true, false) => elsewhere += 1,
+            (true, false) if is_proven(other, s) => elsewhere += 1,
             (false, false) if restarted => fails_elsewhere += 1,
-            (false, _) => {}
+            (true | false, _) => {}
         }
     }
     require(found, 3, fails_elsewhere == 0 || here + elsewhere > 0, || {
-        format!("every pod of the template of {} fails, on several nodes", pod.meta.name)
+        format!("no pod of the template of {} is known to be well, and they fail on several nodes", pod.meta.name)
     });
     // Where they fail on several nodes one eviction is a probe, and one that did not help is the last.
     let owner = inventory.workload_of(pod);
@@ -209,6 +210,22 @@ fn siblings(
     }
 }
 
+/// Has a container of it been restarted so often, the last time within ten minutes, or at a time that is not told?
+fn crashed_lately(pod: &Pod, restarts: u32, s: &Snapshot<'_>) -> bool {
+    pod.containers.iter().any(|c| {
+        let ago = c.last_finished_at.map(|at| s.now.duration_since(at).as_secs());
+        c.restarts >= restarts && ago.is_none_or(|secs| secs < 600)
+    })
+}
+
+/// Is it ready, not only since a moment ago, and without any crash lately?
+fn is_proven(pod: &Pod, s: &Snapshot<'_>) -> bool {
+    let ready_for = pod.ready_since.map(|since| s.now.duration_since(since).as_millis());
+    pod.ready
+        && ready_for.is_some_and(|ms| ms >= i128::from(s.settings.verify_ms))
+        && !crashed_lately(pod, 1, s)
+}
+
 /// Invariant 7: the node is nobody else's, and another open one takes the pod.
 fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapshot<'_>), pod: &Pod) {
     let on = inventory.nodes.values().find(|n| n.meta.name == node);
@@ -230,7 +247,7 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
     let well = |other: &&Pod| {
         let same = other.meta.owner_uid == pod.meta.owner_uid
             && other.controller_revision == pod.controller_revision;
-        same && other.ready && !other.meta.deleting && other.node != pod.node
+        same && is_proven(other, s) && !other.meta.deleting && other.node != pod.node
     };
     // A minute lies between the clocks of a node and of the API server at most.
     let before = |other: &Pod, written: Option<jiff::Timestamp>| {

@@ -39,7 +39,7 @@ impl ActionRules for v1::RollbackDeployment {
         };
         check(self, found, inventory, deployment, to);
         require_lasting(self, found, snapshot, inventory, deployment, to);
-        require_startable(found, inventory, deployment, to);
+        require_startable(found, snapshot, inventory, deployment, to);
     }
 
     fn check_at_dispatch(&self, _: &mut Violations, _: &Plan, _: &Snapshot<'_>) {}
@@ -122,7 +122,9 @@ fn require_lasting(
         pod.meta.owner_uid == to_replica_set.uid && !ended
     };
     let mut pods = inventory.pods.values().filter(is_its).peekable();
-    let shown_good = !jumped && pods.peek().is_some() && pods.all(|pod| steady(&pod));
+    // What is left of one that had trouble is what did not fail.
+    let had_trouble = noted(&to).is_some_and(|one| one.trouble.is_some());
+    let shown_good = !jumped && !had_trouble && pods.peek().is_some() && pods.all(|pod| steady(&pod));
     require(found, 3, noted_good || shown_good, || {
         format!("nothing shows that revision {} lasted for {soak} ms", action.to_revision)
     });
@@ -132,14 +134,43 @@ fn require_lasting(
     });
     let late = now.progressing == "False" && now.progressing_reason == "ProgressDeadlineExceeded";
     let failed = noted(&current).is_some_and(|one| one.trouble.is_some());
-    require(found, 3, late || failed, || {
+    let never = never_ready(inventory, deployment, &current, snapshot);
+    require(found, 3, late || failed || never, || {
         format!("nothing shows that revision {} of {} fails", now.revision, deployment.name)
     });
+}
+
+fn only_begins(reason: &str) -> bool {
+    matches!(reason, "" | "ContainerCreating" | "PodInitializing")
+}
+
+/// Where there is no deadline that could pass: was no pod of the present template ready even once in ten minutes?
+fn never_ready(
+    inventory: &Inventory,
+    deployment: &v1::Target,
+    current: &str,
+    snapshot: &Snapshot<'_>,
+) -> bool {
+    let Some(now) = inventory.deployments.get(&deployment.uid) else { return false };
+    let endless = now.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
+    let its = |set: &&str| {
+        let set = inventory.replica_sets.get(*set);
+        set.is_some_and(|set| set.meta.owner_uid == deployment.uid && set.template_hash == current)
+    };
+    let ended = |pod: &&Pod| pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
+    let mut pods = inventory
+        .pods
+        .values()
+        .filter(|pod| its(&pod.meta.owner_uid.as_str()) && !ended(pod))
+        .peekable();
+    let old = |pod: &Pod| pod.meta.created_at.is_none_or(|at| snapshot.now.duration_since(at).as_secs() >= 600);
+    endless && pods.peek().is_some() && pods.all(|pod| !pod.ready && pod.seen_ready_ms.is_none() && old(pod))
 }
 
 /// The present template is to blame: its pods could be made and started. And what the older one needs is there.
 fn require_startable(
     found: &mut Violations,
+    snapshot: &Snapshot<'_>,
     inventory: &Inventory,
     deployment: &v1::Target,
     to_replica_set: &v1::Target,
@@ -156,7 +187,11 @@ fn require_startable(
         .filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
         .collect();
     let waits = |pod: &&Pod| {
-        !pod.unschedulable.is_empty() || pod.containers.iter().any(Container::lacks_what_it_refers_to)
+        let begun = |c: &Container| c.restarts > 0 || c.state != "waiting" || !only_begins(&c.reason);
+        let age = pod.meta.created_at.map(|at| snapshot.now.duration_since(at).as_secs());
+        !pod.unschedulable.is_empty()
+            || pod.containers.iter().any(Container::lacks_what_it_refers_to)
+            || (age.is_none_or(|secs| secs >= 60) && !pod.containers.iter().any(begun))
     };
     let none_starts = !unready.is_empty() && unready.iter().all(waits);
     require(found, 3, !none_starts, || {
@@ -167,8 +202,8 @@ fn require_startable(
     });
     let refused = now.more.as_ref().is_some_and(|more| !more.replica_failure.is_empty());
     // One that only begins says nothing.
-    let begins = |reason: &str| matches!(reason, "" | "ContainerCreating" | "PodInitializing");
-    let fails = unready.iter().any(|pod| pod.containers.iter().any(|c| c.restarts > 0 || !begins(&c.reason)));
+    let fails =
+        unready.iter().any(|pod| pod.containers.iter().any(|c| c.restarts > 0 || !only_begins(&c.reason)));
     require(found, 3, !refused || fails, || {
         format!("pods of {} are not made at all: its template is not to blame", deployment.name)
     });

@@ -184,7 +184,9 @@ impl RevisionHistory {
     /// It held since `since` (the earlier of that and what was noted), and no longer does; true when that is news.
     pub fn no_longer_holds(&mut self, template_hash: &str, since: Option<Timestamp>, now: Timestamp) -> bool {
         let noted = self.holding.take_if(|holding| holding.template_hash == template_hash);
-        let since = since.and_then(|since| self.by_our_clock(template_hash, since));
+        // After a trouble only what was noted counts: the pods that are left are those that did not fail.
+        let had_trouble = self.of(template_hash).is_some_and(|one| one.trouble.is_some());
+        let since = since.filter(|_| !had_trouble).and_then(|since| self.by_our_clock(template_hash, since));
         let noted_since = noted.as_ref().map(|holding| holding.since);
         let since = match (noted_since, since) {
             (Some(a), Some(b)) => Some(a.min(b)),

@@ -144,7 +144,7 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
                 deployment.revision
             ));
         }
-        Some(RolloutTrouble::Deadline) => {}
+        Some(RolloutTrouble::Deadline | RolloutTrouble::NeverReady(_)) => {}
         Some(RolloutTrouble::Crashes(what)) => {
             // One that is flapping starts its controller's deadline anew each time, so it is counted here.
             let out = inventory.came_out_at(deployment).unwrap_or(Timestamp::MIN);

@@ -79,8 +79,9 @@ impl Inventory {
             }
             Body::Pod(v1::Pod { meta: Some(meta), ready, .. }) => {
                 let owner = self.replica_sets.get(&meta.owner_uid).map(|set| set.meta.owner_uid.clone());
-                // A pod that is ready tells nothing that its Deployment does not tell as well.
-                if let Some(owner) = owner.filter(|_| !ready) {
+                // A pod that is ready tells nothing that its Deployment does not tell as well, unless it is the last one that
+                // a revision needed to be well again: the Deployment may have told before.
+                if let Some(owner) = owner.filter(|owner| !ready || self.may_be_well_again(owner)) {
                     self.review(cluster_uid, &owner, now);
                 }
             }
@@ -104,6 +105,13 @@ impl Inventory {
             | Body::File(_)
             | Body::AgentStatus(_) => {}
         }
+    }
+
+    /// Had the present revision of this Deployment a trouble, and is it not noted that it holds since?
+    fn may_be_well_again(&self, deployment_uid: &str) -> bool {
+        let history = self.histories.get(deployment_uid).filter(|history| history.holding.is_none());
+        let present = history.and_then(|history| history.revisions.last());
+        present.is_some_and(|one| one.trouble.is_some())
     }
 
     /// The UID of the Deployment whose present revision no longer holds once this pod is so: it is no longer ready, or one
@@ -208,7 +216,8 @@ impl Inventory {
         let had_time =
             |pod: &Pod| pod.meta.created_at.is_none_or(|made| now.duration_since(made).as_secs() >= half);
         let fails = |pod: &Pod| {
-            !pod.ready && !pod.node.is_empty() && had_time(pod) && self.cannot_start(pod).is_none()
+            let held_up = pod.nothing_begun() || self.cannot_start(pod).is_some();
+            !pod.ready && !pod.node.is_empty() && had_time(pod) && !held_up
         };
         let stuck = deployment.rollout() == Rollout::Stuck && pods().any(fails);
         stuck.then(|| "it did not become available within its progress deadline".to_owned())

@@ -107,10 +107,13 @@ impl Inventory {
         let before = millis(noted.map_or(0, |one| one.held_ms));
         let is_present = deployment.template_hash == template_hash;
         let by_our_clock = |since| history.map_or(Some(since), |h| h.by_our_clock(template_hash, since));
+        // What is left of a revision that had trouble is what did not fail: then only what was noted since counts.
+        let had_trouble = noted.is_some_and(|one| one.trouble.is_some());
         let since = if is_present {
             let noted = history.and_then(|history| history.holding.as_ref());
             let noted = noted.filter(|holding| holding.template_hash == template_hash);
-            let shown = if deployment.shows_a_good_revision() && self.is_alone(deployment) {
+            let good = deployment.shows_a_good_revision() && self.is_alone(deployment);
+            let shown = if good && !had_trouble {
                 self.all_ready_since(deployment)
             } else {
                 None
@@ -120,6 +123,8 @@ impl Inventory {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             }
+        } else if had_trouble {
+            None
         } else {
             self.older_ready_since(deployment, template_hash).and_then(by_our_clock)
         };

@@ -291,3 +291,60 @@ fn beside_a_pod_that_was_made_a_moment_ago_and_cannot_start_nobody_is_asked_anew
     lab.settle();
     assert_eq!(lab.live_approvals(), 1);
 }
+
+/// The next revision takes the pods that fail first: what is left of this one is what did not fail, however long that lives.
+#[test]
+fn what_is_left_of_a_bad_revision_does_not_make_it_a_good_one() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 2, 1);
+    rolled_out(&mut lab, 1, 2);
+    lab.pass(60);
+    let failing = restart_now(&lab, "web-2", "0", 3);
+    lab.see(Body::Pod(failing));
+    lab.settle();
+    lab.pass(30);
+    lab.see(Body::Deployment(stuck("web", 2, 3)));
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 1)));
+    lab.see(Body::ReplicaSet(replica_set("web", 3, 0)));
+    lab.see(gone("Pod", "pod-web-2-0"));
+    lab.see(Body::Pod(crashing(pod("web-3", "0", "node-b"), 6)));
+    lab.pass(1_200);
+    lab.settle();
+    assert_eq!(to_revision(plan_in_force(&lab)), 1);
+}
+
+/// Without a deadline no condition ever says that a rollout is stuck.
+#[test]
+fn pods_that_never_become_ready_are_their_revisions_fault_where_no_deadline_can_pass() {
+    let seen = |lab: &mut Lab, deadline: u32| {
+        lab.deploy("web", 2, 1);
+        lab.see(Body::Deployment(v1::Deployment {
+            updated: 1,
+            progress_deadline_seconds: deadline,
+            progressing_status: String::new(),
+            progressing_reason: String::new(),
+            ..deployment("web", 2, 2)
+        }));
+        lab.see(Body::ReplicaSet(replica_set("web", 2, 1)));
+        let mut waits = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-2", "0", "node-a") };
+        waits.meta.as_mut().unwrap().created_at_us = to_micros(lab.now);
+        lab.see(Body::Pod(waits));
+    };
+    let mut lab = Lab::new();
+    seen(&mut lab, 0);
+    lab.pass(590);
+    lab.settle();
+    assert!(lab.incidents.is_empty(), "it may still come up");
+    lab.pass(11);
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::RolloutStuck);
+    assert_eq!(incident.state, IncidentState::WaitingApproval, "{}", incident.reason);
+    assert!(incident.title.contains("do not become ready"), "{}", incident.title);
+    assert_eq!(to_revision(plan_in_force(&lab)), 1);
+    // Whoever sets a deadline of an hour says that a start may take so long.
+    let mut lab = Lab::new();
+    seen(&mut lab, 3_600);
+    lab.pass(900);
+    lab.settle();
+    assert!(lab.incidents.is_empty());
+}

@@ -124,3 +124,14 @@ fn pods_that_keep_apart_leave_the_places_where_none_of_them_is() {
         }
     }
 }
+
+/// On small clusters every node is of the control plane and takes pods as any other: its taints decide.
+#[test]
+fn a_node_of_the_control_plane_without_a_taint_is_a_place_but_none_is_held_for_it() {
+    let mut lab = crash_loop();
+    lab.see(Body::Node(v1::Node { control_plane: true, ..node("node-b") }));
+    assert!(!ordered(&mut lab).avoid_node);
+    let rationale = plan(&lab).rationale.clone();
+    assert!(rationale.contains("node-b would fit as well"), "{rationale}");
+    assert!(rationale.contains("it is not held back"), "{rationale}");
+}

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::*;
 use crate::remediation;
-use crate::testing::{ActionBody, action_of};
+use crate::testing::{ActionBody, action_of, at};
 
 fn restart_of(job: &v1::Job) -> v1::RestartPod {
     match action_of(job) {
@@ -290,4 +290,55 @@ proptest! {
             }
         }
     }
+}
+
+/// A sibling that is ready between two crashes, or only since a moment ago, is no witness against a node.
+#[test]
+fn a_sibling_between_two_crashes_is_not_well() {
+    for (restarts, ready_for, crashed) in [(2, 3, 43), (9, 31, 71), (2, 590, 595), (1, 60, 70)] {
+        let mut lab = crash_loop();
+        let mut other = pod("web-1", "1", "node-b");
+        other.ready_since_us = nimbus_protocol::to_micros(at(-ready_for));
+        let c = &mut other.containers[0];
+        (c.restart_count, c.last_reason, c.last_exit_code) = (restarts, "Error".into(), 1);
+        c.last_finished_at_us = nimbus_protocol::to_micros(at(-crashed));
+        lab.see(Body::Pod(other));
+        let held = lab.settle().iter().any(|job| restart_of(job).avoid_node);
+        assert!(!held, "{restarts} {ready_for}");
+        if restarts > 1 {
+            let incident = lab.open(IncidentKind::PodCrashLoop);
+            assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+            assert!(incident.reason.contains("all 2 of its running pods fail"), "{}", incident.reason);
+        }
+    }
+}
+
+#[test]
+fn a_sibling_that_was_well_for_longer_than_the_other_runs_is_a_witness() {
+    let mut lab = crash_loop();
+    let mut other = fresh(&lab, "web-1", "1", "node-b");
+    // It crashed once, long ago.
+    other.containers[0].restart_count = 1;
+    other.containers[0].last_finished_at_us = nimbus_protocol::to_micros(at(-3_600));
+    lab.see(Body::Pod(other));
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::PodCrashLoop);
+    assert!(incident.reason.contains("is seen in"), "{}", incident.reason);
+    lab.pass(31);
+    let jobs = lab.settle();
+    assert!(jobs.len() == 1 && restart_of(&jobs[0]).avoid_node, "{jobs:?}");
+}
+
+/// The failing one runs for 100 s: one that is ready for a minute tells no more than that.
+#[test]
+fn a_witness_has_to_outlast_the_run_of_the_one_that_fails() {
+    let mut lab = crash_loop();
+    let mut failing = crashing(pod("web-1", "0", "node-a"), 4);
+    failing.containers[0].last_started_at_us = nimbus_protocol::to_micros(at(-140));
+    failing.containers[0].last_finished_at_us = nimbus_protocol::to_micros(at(-40));
+    lab.see(Body::Pod(failing));
+    let mut other = pod("web-1", "1", "node-b");
+    other.ready_since_us = nimbus_protocol::to_micros(at(-60));
+    lab.see(Body::Pod(other));
+    assert!(lab.settle().iter().all(|job| !restart_of(job).avoid_node));
 }

@@ -214,3 +214,24 @@ fn a_pod_template_that_cannot_run_is_not_innocent_for_the_kubelets_refusal() {
         recommends(&mut refused(missing), "CreateContainerConfigError");
     }
 }
+
+/// A volume that cannot be attached, or a network that cannot be made: no container is ever begun, and no condition says why.
+#[test]
+fn where_no_container_is_begun_the_template_is_not_rolled_back() {
+    let mut lab = without_a_pod(|d| d.updated = 1);
+    let mut waits = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-7", "0", "node-a") };
+    waits = with_age(&lab, waits);
+    waits.containers[0].state = "waiting".into();
+    waits.containers[0].reason = "ContainerCreating".into();
+    lab.see(Body::Pod(waits.clone()));
+    assert!(lab.settle().is_empty() && lab.incidents.is_empty(), "it was made only now");
+    lab.pass(601);
+    lab.see(Body::Deployment(v1::Deployment { updated: 1, available: 3, ready: 3, ..stuck("web", 3, 7) }));
+    recommends(&mut lab, "no container of it was begun in 600 s (ContainerCreating)");
+    let history = &lab.world.clusters[CLUSTER].histories["dep-web"];
+    assert!(history.revisions.last().unwrap().trouble.is_none(), "and it is not known to be bad");
+    // Once it runs and fails, it is the revision's.
+    lab.see(Body::Pod(crashing(waits, 6)));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}

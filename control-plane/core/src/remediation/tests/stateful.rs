@@ -213,3 +213,20 @@ fn an_update_that_has_come_as_far_as_its_partition_disturbs_no_restart() {
         assert!(partitioned(failing, revision).settle().is_empty(), "{failing} {revision}");
     }
 }
+
+/// With `OnDelete` a pod of the old revision stays until a person deletes it: nothing would come of waiting.
+#[test]
+fn with_on_delete_a_person_is_told_that_the_pod_waits_for_them() {
+    let mut lab = three();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        update_strategy: "OnDelete".into(),
+        update_revision: "db-2".into(),
+        updated: 0,
+        ..stateful_set("db", 3, "db-1")
+    }));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 1, "db-1"), 4)));
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::PodCrashLoop);
+    assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
+    assert!(incident.reason.contains("kubectl delete pod db-1 -n shop"), "{}", incident.reason);
+}

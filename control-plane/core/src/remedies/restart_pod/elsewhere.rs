@@ -24,8 +24,13 @@ pub(super) enum Elsewhere {
     NotKnown(String),
 }
 
-/// Where `pod` could run besides its own node.
+/// Where `pod` could run besides its own node. Whether that is of the control plane, its taints decide, as for the scheduler.
 pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Elsewhere {
+    among(pod, inventory, s, |_| true)
+}
+
+/// Where `pod` could run besides its own node, of the nodes that count.
+fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, counts: fn(&Node) -> bool) -> Elsewhere {
     let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
     let Some(placement) = placement else {
         return Elsewhere::NotKnown("its agent does not say what the pod asks of a node".to_owned());
@@ -34,6 +39,10 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
     let (mut fits, mut unknown, mut no) = (None, None, Vec::new());
     for node in inventory.nodes.values().filter(|node| node.meta.name != pod.node) {
         let name = &node.meta.name;
+        if !counts(node) {
+            no.push(format!("{name} is of the control plane"));
+            continue;
+        }
         if let Some(why) = closed(node, s) {
             no.push(format!("{name} {why}"));
             continue;
@@ -89,9 +98,6 @@ pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> E
 
 /// Why nothing new should go to a node, whatever it is; `None` where nothing speaks against it.
 fn closed(node: &Node, s: &Snapshot<'_>) -> Option<String> {
-    if node.control_plane {
-        return Some("is of the control plane".to_owned());
-    }
     if !node.is_ready() {
         return Some("is not ready".to_owned());
     }
@@ -136,7 +142,8 @@ pub(super) fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) ->
             pod.meta.namespace
         ));
     }
-    match elsewhere(pod, inventory, s) {
+    // No workload is driven to the control plane, where it would be let in.
+    match among(pod, inventory, s, |node| !node.control_plane) {
         Elsewhere::On(other) => Ok(other),
         Elsewhere::Nowhere(why) => Err(format!("the pod fits on no other node ({why})")),
         Elsewhere::NotKnown(why) => Err(format!("whether the pod fits on another node is not known ({why})")),

@@ -213,6 +213,16 @@ fn propose_for(
         }
         Suspect::Several(what) => (false, format!("fresh start, as a probe: {what}")),
         Suspect::Pod(what) => (false, format!("fresh start: {what}")),
+        Suspect::Soon(node, left) if may_hold => {
+            return Answer::Wait(format!(
+                "a pod of the same template is ready on {node} since a moment ago: whether {} is to blame is seen in {} s",
+                pod.node,
+                left.as_secs() + 1
+            ));
+        }
+        Suspect::Soon(..) => {
+            (false, "fresh start: no other pod of its template tells yet whether its node is to blame".to_owned())
+        }
         Suspect::Node { well_on } if may_hold => match may_be_held(pod, inventory, s) {
             Ok(other) => (
                 true,

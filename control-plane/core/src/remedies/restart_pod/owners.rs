@@ -72,7 +72,15 @@ pub(super) fn of_stateful_set(
     let Some(next) = set.revision_of_new(&pod.meta.name) else {
         return Answer::Wait(format!("unknown: of which revision {} would be made anew", incident.object));
     };
-    if pod.controller_revision.is_empty() || pod.controller_revision != next {
+    let another = !pod.controller_revision.is_empty() && pod.controller_revision != next;
+    if another && !set.rolls {
+        return Answer::Recommend(format!(
+            "{name} is updated by hand (OnDelete), and {} is of revision {}: its controller makes it anew of revision {next} \
+             once a person deletes it: kubectl delete pod {} -n {}",
+            incident.object, pod.controller_revision, pod.meta.name, pod.meta.namespace
+        ));
+    }
+    if pod.controller_revision.is_empty() || another {
         let own = match pod.controller_revision.as_str() {
             "" => "a revision that its agent does not say",
             own => own,

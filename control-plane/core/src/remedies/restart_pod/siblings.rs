@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::settings::later;
+use jiff::SignedDuration;
+
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Pod};
+use crate::world::{Container, Inventory, Pod};
+
+/// A crash so long ago at most is one of now. The kubelet, too, forgets a container's crashes after ten minutes of running.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
+/// So many restarts are a pod that fails; a single one may have been for anything.
+const AGAIN: u32 = 2;
 
 /// Where the fault is, as far as the siblings tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,44 +22,73 @@ pub(super) enum Suspect {
     },
     /// This pod: nothing speaks against its node, or nothing is known that could.
     Pod(&'static str),
+    /// Nothing speaks for another pod that has only just become ready: it tells more in so long.
+    Soon(String, SignedDuration),
     /// Pods fail on several nodes while others are well; in words.
     Several(String),
-    /// All of them fail, on several nodes; in words.
+    /// They fail on several nodes, and none is known to be well; in words.
     Shared(String),
+}
+
+/// What a pod tells of its template at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    /// It is well: ready for longer than the one that fails runs, and without a crash lately.
+    Well,
+    /// It fails, if only in the moment between two crashes.
+    Fails,
+    /// It would be well if it stayed ready for so much longer.
+    Soon(SignedDuration),
+    /// Nothing: it only starts, or crashed once lately.
+    Nothing,
 }
 
 /// What the pods of `pod`'s template tell. `all` are the pods of its controller.
 pub(super) fn suspect<'a>(pod: &Pod, all: impl Iterator<Item = &'a Pod>, s: &Snapshot<'_>) -> Suspect {
     let same = |other: &&Pod| other.controller_revision == pod.controller_revision && !other.node.is_empty();
-    let all: Vec<&Pod> = all.filter(same).collect();
-    let failing: Vec<&&Pod> = all.iter().filter(|other| fails(other, s)).collect();
-    let well: Vec<&&Pod> = all.iter().filter(|other| other.ready && !fails(other, s)).collect();
+    let all: Vec<(&Pod, Tells)> = all.filter(same).map(|other| (other, tells(other, pod, s))).collect();
+    let those = |wanted: Tells| all.iter().filter(move |(_, tells)| *tells == wanted).map(|(other, _)| *other);
     let nodes: BTreeSet<&str> =
-        failing.iter().map(|other| other.node.as_str()).chain([pod.node.as_str()]).collect();
+        those(Tells::Fails).map(|other| other.node.as_str()).chain([pod.node.as_str()]).collect();
     if nodes.len() > 1 {
-        let named: Vec<&str> = nodes.iter().take(5).copied().collect();
-        let (failing, on) = (failing.len(), named.join(", "));
-        return if well.is_empty() {
-            Suspect::Shared(format!(
-                "all {failing} of its running pods fail, on {} nodes ({on})",
-                nodes.len()
-            ))
-        } else {
-            Suspect::Several(format!(
-                "{failing} of its pods fail on {} nodes ({on}), {} are well",
-                nodes.len(),
-                well.len()
-            ))
-        };
+        return on_several(&nodes, those(Tells::Fails).count(), those(Tells::Well).count(), all.len());
     }
-    let here = well.iter().any(|other| other.node == pod.node);
-    match well.iter().find(|other| other.node != pod.node) {
+    // One that is ready beside it, for however long, speaks for the node.
+    let here = all.iter().any(|(other, tells)| {
+        other.node == pod.node && other.ready && *tells != Tells::Fails
+    });
+    let elsewhere = |other: &&Pod| other.node != pod.node;
+    match those(Tells::Well).find(elsewhere) {
         Some(_) if here => Suspect::Pod("pods of the same template are well on its node"),
         Some(other) => Suspect::Node { well_on: other.node.clone() },
         None if here => {
             Suspect::Pod("pods of the same template are well on its node, and there are none elsewhere")
         }
-        None => Suspect::Pod("no other pod of its template tells whether its node is to blame"),
+        None => {
+            let soon = all.iter().filter(|(other, _)| elsewhere(other)).filter_map(|(other, tells)| match tells {
+                Tells::Soon(left) => Some((*left, other.node.clone())),
+                Tells::Well | Tells::Fails | Tells::Nothing => None,
+            });
+            soon.min().map_or(
+                Suspect::Pod("no other pod of its template tells whether its node is to blame"),
+                |(left, node)| Suspect::Soon(node, left),
+            )
+        }
+    }
+}
+
+/// So many pods fail on more than one node.
+fn on_several(nodes: &BTreeSet<&str>, failing: usize, well: usize, all: usize) -> Suspect {
+    let named: Vec<&str> = nodes.iter().take(5).copied().collect();
+    let (on, nodes) = (named.join(", "), nodes.len());
+    match (well, all == failing) {
+        (0, true) => Suspect::Shared(format!("all {failing} of its running pods fail, on {nodes} nodes ({on})")),
+        (0, false) => Suspect::Shared(format!(
+            "{failing} of its {all} running pods fail, on {nodes} nodes ({on}), and none is known to be well"
+        )),
+        (well, _) => {
+            Suspect::Several(format!("{failing} of its pods fail on {nodes} nodes ({on}), {well} are well"))
+        }
     }
 }
 
@@ -65,7 +100,7 @@ pub(super) fn well_elsewhere<'a>(
 ) -> Vec<&'a Pod> {
     all.filter(|other| {
         let same = other.controller_revision == pod.controller_revision && !other.node.is_empty();
-        same && other.node != pod.node && other.ready && !fails(other, s)
+        same && other.node != pod.node && tells(other, pod, s) == Tells::Well
     })
     .collect()
 }
@@ -105,13 +140,40 @@ pub(super) fn another_image(pod: &Pod, well: &[&Pod]) -> String {
     differs.unwrap_or_else(|| "that the others run the very same images is not known".to_owned())
 }
 
-/// Does it fail, also in the moment between two crashes in which it is ready? A pod that only starts does not.
-fn fails(pod: &Pod, s: &Snapshot<'_>) -> bool {
-    if !pod.ready {
-        return pod.is_unhealthy();
+/// What `other` tells of the template of `pod`, which crash-loops.
+///
+/// Without a readiness probe, or with one that passes soon, a pod is ready for as long as each of its runs lasts. So that one is
+/// ready says nothing until it has been for longer than the failing one runs.
+fn tells(other: &Pod, pod: &Pod, s: &Snapshot<'_>) -> Tells {
+    if !other.ready {
+        return if other.is_unhealthy() { Tells::Fails } else { Tells::Nothing };
     }
-    let worn = pod.containers.iter().any(|c| c.restarts >= s.settings.crash_loop_restarts);
-    worn && pod.ready_since.is_none_or(|since| later(since, s.settings.settle()) > s.now)
+    // When a crash was is not always said: then it may have been just now.
+    let lately = |c: &Container| c.last_finished_at.is_none_or(|at| s.now.duration_since(at) < LATELY);
+    let crashed = other.containers.iter().filter(|c| c.restarts > 0 && lately(c)).map(|c| c.restarts).max();
+    match (crashed, other.ready_since) {
+        (Some(restarts), _) if restarts >= AGAIN => Tells::Fails,
+        (Some(_), _) | (None, None) => Tells::Nothing,
+        (None, Some(since)) => {
+            let settle = s.settings.settle();
+            let needed = run_of(pod).saturating_mul(2).min(LATELY).max(settle);
+            let left = needed - s.now.duration_since(since);
+            if left <= SignedDuration::ZERO {
+                Tells::Well
+            } else if left <= settle {
+                Tells::Soon(left)
+            } else {
+                Tells::Nothing
+            }
+        }
+    }
+}
+
+/// For how long the longest of a pod's containers that crashed ran the last time; nothing where that is not said.
+fn run_of(pod: &Pod) -> SignedDuration {
+    let crashed = pod.containers.iter().filter(|c| c.restarts > 0);
+    let runs = crashed.filter_map(|c| Some(c.last_finished_at?.duration_since(c.last_started_at?)));
+    runs.max().unwrap_or(SignedDuration::ZERO)
 }
 
 /// The pods of the controller of `pod`.

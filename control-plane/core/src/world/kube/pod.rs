@@ -285,6 +285,17 @@ impl Pod {
         })
     }
 
+    /// Is it on a node, and was not even one of its containers begun there? A volume that cannot be attached, or a network that
+    /// cannot be made, looks so; its conditions do not say which.
+    pub fn nothing_begun(&self) -> bool {
+        let waits = |c: &Container| {
+            let reason = matches!(c.reason.as_str(), "ContainerCreating" | "PodInitializing");
+            c.state == "waiting" && reason && c.restarts == 0
+        };
+        let bound = !self.node.is_empty() && !self.containers.is_empty();
+        self.is_active() && !self.ready && bound && self.containers.iter().all(waits)
+    }
+
     /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.
     pub fn is_unhealthy(&self) -> bool {
         self.is_active()
