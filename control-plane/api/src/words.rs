@@ -47,6 +47,7 @@ words! {
         "storm",
         "stateful_set_stuck",
         "stale_cordon",
+        "job_failing",
     ];
     /// Which remedy.
     Action = ActionKind::WORDS;

@@ -7,6 +7,7 @@
 //! | a rollout past its deadline whose pods are all on nodes that are not ready | the node |
 //! | findings on pods of a workload + its rollout past its deadline | the rollout |
 //! | findings on pods of a StatefulSet + its update waiting for a broken pod | the update |
+//! | findings on pods of a Job or CronJob + its newest run failed | the failed run |
 //! | OOMKilled + CrashLoopBackOff of one workload | the memory limit |
 //! | an image that cannot be pulled + a crash loop of one workload | the image |
 //!
@@ -62,7 +63,9 @@ enum Relation {
 /// Who explains whom: a finding of the first kind is explained by one of the second, where the relation holds. The
 /// first line that fits decides.
 const EXPLAINED_BY: &[(IncidentKind, IncidentKind, Relation)] = {
-    use IncidentKind::{ImagePull, NodeNotReady, OutOfMemory, PodCrashLoop, RolloutStuck, StatefulSetStuck};
+    use IncidentKind::{
+        ImagePull, JobFailing, NodeNotReady, OutOfMemory, PodCrashLoop, RolloutStuck, StatefulSetStuck,
+    };
     use Relation::{OnItsNode, OnlyOnItsNodes, SameWorkload};
     &[
         (PodCrashLoop, NodeNotReady, OnItsNode),
@@ -79,6 +82,9 @@ const EXPLAINED_BY: &[(IncidentKind, IncidentKind, Relation)] = {
         (ImagePull, StatefulSetStuck, SameWorkload),
         (OutOfMemory, StatefulSetStuck, SameWorkload),
         (StatefulSetStuck, NodeNotReady, OnlyOnItsNodes),
+        (PodCrashLoop, JobFailing, SameWorkload),
+        (ImagePull, JobFailing, SameWorkload),
+        (OutOfMemory, JobFailing, SameWorkload),
     ]
 };
 

@@ -7,6 +7,7 @@
 pub mod correlate;
 mod file_drift;
 mod image_pull;
+mod job_failing;
 mod node_not_ready;
 mod out_of_memory;
 mod pod_crash_loop;
@@ -78,6 +79,7 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::Storm => &storm::Storm,
         IncidentKind::StaleCordon => &stale_cordon::StaleCordon,
         IncidentKind::StatefulSetStuck => &stateful_set_stuck::StatefulSetStuck,
+        IncidentKind::JobFailing => &job_failing::JobFailing,
     }
 }
 

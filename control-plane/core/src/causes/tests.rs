@@ -141,6 +141,38 @@ fn nodes_condition_by_condition() {
     }
 }
 
+/// The runs of the CronJob `report` in the order in which they were made, and whether its newest ended one failed.
+#[test]
+fn runs_one_after_the_other() {
+    use crate::testing::at;
+    let run = |n: i64| {
+        let mut job = batch_job(&format!("report-{n}"), Some("report"));
+        job.meta.as_mut().unwrap().created_at_us = nimbus_protocol::to_micros(at(60 * n));
+        job
+    };
+    let leaving = |mut job: v1::BatchJob| {
+        job.meta.as_mut().unwrap().deleting_since_us = 1;
+        job
+    };
+    let table: [(&str, Vec<v1::BatchJob>, bool); 8] = [
+        ("it runs", vec![run(1)], false),
+        ("pods of it failed, and it goes on", vec![v1::BatchJob { failed: 2, ..run(1) }], false),
+        ("it failed", vec![failed(run(1), at(90))], true),
+        ("it is deleted", vec![leaving(failed(run(1), at(90)))], false),
+        ("it completed", vec![completed(run(1), at(90))], false),
+        ("a later one runs", vec![failed(run(1), at(90)), run(2)], true),
+        ("a later one completed", vec![failed(run(1), at(90)), completed(run(2), at(130))], false),
+        ("an earlier one completed", vec![completed(run(1), at(200)), failed(run(2), at(130))], true),
+    ];
+    for (what, runs, is_one) in table {
+        let mut lab = Lab::new();
+        for run in runs {
+            lab.see(Body::BatchJob(run));
+        }
+        assert_eq!(found(&lab) == [(IncidentKind::JobFailing, "report".to_owned())], is_one, "{what}");
+    }
+}
+
 #[test]
 fn files_change_by_change() {
     let file_of = |mode, content| file_state("file", mode, content);

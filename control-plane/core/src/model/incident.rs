@@ -57,6 +57,8 @@ words! {
         StatefulSetStuck = "stateful_set_stuck",
         /// A node still carries a cordon of Nimbus although the job that set it is over.
         StaleCordon = "stale_cordon",
+        /// A Job failed for good, or the newest run of a CronJob did.
+        JobFailing = "job_failing",
     }
 }
 
@@ -70,6 +72,16 @@ pub struct HistoryEntry {
     pub at: Timestamp,
     /// What happened, one sentence.
     pub text: String,
+}
+
+/// A plan whose job was refused for what may be over any moment. It is asked for again as it is, so that its number and
+/// its rows stay the same; until then it is not in force and keeps no other plan from its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedPlan {
+    /// Which.
+    pub plan_id: PlanId,
+    /// How often so far.
+    pub times: u32,
 }
 
 /// Something is wrong.
@@ -137,6 +149,9 @@ pub struct Incident {
     /// What Nimbus refrained from acting for since the last job, as far as it is in the audit log: a digest of each.
     #[serde(default)]
     pub held: Vec<String>,
+    /// What was refused last and is asked for again, while it waits for that.
+    #[serde(default)]
+    pub refused: Option<RefusedPlan>,
     /// Its story, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<HistoryEntry>,
 }
@@ -180,6 +195,7 @@ impl Incident {
             object_gone_at: None,
             failed_digest: None,
             held: Vec::new(),
+            refused: None,
             history: Vec::new(),
         }
     }

@@ -34,11 +34,13 @@ fn rages(snapshot: &Snapshot<'_>, cluster: &str, now: Timestamp) -> Option<Strin
     over.first().map(|what| format!("nothing automatic runs: storm, {what}"))
 }
 
-/// How many of these incidents were opened within the window.
+/// How many of these incidents were opened within the window. A failed Job has ended: many of them say nothing of what runs
+/// now.
 fn recent<'a>(incidents: impl Iterator<Item = &'a Incident>, s: &Snapshot<'_>, now: Timestamp) -> u64 {
     let since = earlier(now, SignedDuration::from_secs(s.settings.storm.window_s.into()));
     let recent = |i: &&Incident| i.created_at > since && i.created_at <= now;
-    incidents.filter(|i| i.kind != IncidentKind::Storm).filter(recent).count() as u64
+    let counts = |i: &&Incident| !matches!(i.kind, IncidentKind::Storm | IncidentKind::JobFailing);
+    incidents.filter(counts).filter(recent).count() as u64
 }
 
 /// Opens, updates and closes the storm incident of each cluster that is known. Runs after the other incidents of

@@ -264,6 +264,22 @@ pub(crate) fn batch_job(name: &str, cron_job: Option<&str>) -> v1::BatchJob {
     v1::BatchJob { meta: Some(meta), active: 1, ..Default::default() }
 }
 
+/// The same, failed for good just now.
+pub(crate) fn failed(job: v1::BatchJob, now: jiff::Timestamp) -> v1::BatchJob {
+    v1::BatchJob {
+        active: 0,
+        failed: 1,
+        failure: "BackoffLimitExceeded: Job has reached the specified backoff limit".into(),
+        failed_at_us: to_micros(now),
+        ..job
+    }
+}
+
+/// The same, completed just now.
+pub(crate) fn completed(job: v1::BatchJob, now: jiff::Timestamp) -> v1::BatchJob {
+    v1::BatchJob { active: 0, succeeded: 1, completed_at_us: to_micros(now), ..job }
+}
+
 /// A ConfigMap `name` whose content `writer` wrote at `written_at_us`.
 pub(crate) fn config_map(name: &str, writer: &str, written_at_us: i64) -> v1::ConfigMap {
     v1::ConfigMap { meta: Some(meta("ConfigMap", name, None)), written_at_us, writer: writer.into() }

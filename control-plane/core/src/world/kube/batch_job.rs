@@ -27,6 +27,18 @@ pub struct BatchJob {
     pub failed_at: Option<Timestamp>,
 }
 
+impl BatchJob {
+    /// Did it fail for good?
+    pub fn has_failed(&self) -> bool {
+        !self.failure.is_empty()
+    }
+
+    /// Is it over, one way or the other?
+    pub fn has_ended(&self) -> bool {
+        self.has_failed() || self.completed_at.is_some()
+    }
+}
+
 impl Object for BatchJob {
     const KIND: ObjectKind = ObjectKind::BatchJob;
     const API_VERSION: &'static str = "batch/v1";
