@@ -23,7 +23,8 @@ pub struct Settings {
     pub rollout_suspect_ms: u32,
     /// How long a node must be ready, after it was not, to be ready for anything.
     pub node_steady_ms: u32,
-    /// Longest wait before an eviction that the API server did not allow is asked for again.
+    /// Longest wait before an eviction that the API server did not allow is asked for again. Below a minute by as much as
+    /// an eviction takes: what refused it may change at any moment, and then it is done within a minute.
     pub eviction_retry_ms: u32,
     /// Longest time for an agent to reach that state.
     pub verify_timeout_ms: u32,
@@ -100,7 +101,7 @@ impl Default for Settings {
             good_after_ms: 600_000,
             rollout_suspect_ms: 1_800_000,
             node_steady_ms: 120_000,
-            eviction_retry_ms: 30_000,
+            eviction_retry_ms: 45_000,
             verify_timeout_ms: 180_000,
             act_ms: 30_000,
             job_ttl_ms: 60_000,
@@ -265,5 +266,6 @@ mod tests {
         let waits: Vec<i64> = [1, 2, 3, 6, 7, 40, 200].map(|n| settings.backoff(n).as_secs()).into();
         assert_eq!(waits, [30, 60, 120, 960, 1_800, 1_800, 1_800]);
         assert_eq!(settings.refusal_backoff(2).as_secs(), 2);
+        assert_eq!([1, 6, 7, 200].map(|n| settings.eviction_retry(n).as_secs()), [1, 32, 45, 45]);
     }
 }

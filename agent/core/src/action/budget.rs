@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+/// Part of what the API server says where it is a budget that refuses, in its message or in its causes.
+const OF_A_BUDGET: &str = "disruption budget";
+
 /// A PodDisruptionBudget, as far as it explains a refusal.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -138,14 +141,35 @@ pub fn explain(
                 names.join(", ")
             )
         }
+        // With 429 the API server also turns away whoever asks too much.
+        (429, [budget]) if budget.status.disruptions_allowed > 0 => {
+            if names_a_budget(said) {
+                format!(
+                    "budget {} did not allow it when it was asked, and may allow it by now: {said}",
+                    budget.figures()
+                )
+            } else {
+                format!(
+                    "the API server takes no more requests at this moment; budget {} is not in the way: {said}",
+                    budget.figures()
+                )
+            }
+        }
         (429, [budget]) => {
             format!("budget {} does not allow it; {}: {said}", budget.figures(), budget.remedy())
         }
-        (429, []) if budgets.is_none() => {
+        (429, []) if budgets.is_none() && names_a_budget(said) => {
             format!("a budget does not allow it; the budgets could not be read: {said}")
         }
+        (429, []) if budgets.is_none() => format!(
+            "a budget does not allow it, or the API server takes no more requests; the budgets could not be read: {said}"
+        ),
         _ => said.to_owned(),
     }
+}
+
+fn names_a_budget(said: &str) -> bool {
+    said.to_lowercase().contains(OF_A_BUDGET)
 }
 
 #[cfg(test)]
@@ -183,6 +207,24 @@ mod tests {
         assert!(said.contains("maxUnavailable 25%") && said.contains("once enough other pods"), "{said}");
         let always = json!({ "selector": selector, "unhealthyPodEvictionPolicy": "AlwaysAllow" });
         assert!(!explain(429, "", &labels(), Some(&[budget("web", &always, 4, 3)])).contains("AlwaysAllow"));
+    }
+
+    #[test]
+    fn a_budget_that_allows_one_is_not_blamed_for_a_crowded_api_server() {
+        let mut allows = budget("web", &json!({ "maxUnavailable": 1, "selector": {} }), 3, 2);
+        allows.status.disruptions_allowed = 1;
+        let allows = Some(std::slice::from_ref(&allows));
+        let said = explain(429, "too many requests, please try again later", &labels(), allows);
+        assert!(said.contains("takes no more requests") && said.contains("web (maxUnavailable 1"), "{said}");
+        assert!(!said.contains("does not allow") && !said.contains("AlwaysAllow"), "{said}");
+        // It refused, and was read a moment later; or its figures are older than its bounds.
+        let own = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let said = explain(429, own, &labels(), allows);
+        assert!(said.contains("did not allow it when it was asked") && said.contains(own), "{said}");
+        for (said, crowded) in [(own, false), ("too many requests", true)] {
+            let unread = explain(429, said, &labels(), None);
+            assert_eq!(unread.contains("takes no more requests"), crowded, "{unread}");
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub trait Document: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static
 pub struct Columns {
     /// Lists are in this order.
     pub created_at: Timestamp,
-    /// When the document last changed, as far as it says: retention counts from here.
+    /// When the document last changed, as far as it says: retention counts from here. Of jobs: [`Job::counted_from`].
     pub updated_at: Timestamp,
     /// One word.
     pub state: &'static str,
@@ -179,7 +179,7 @@ impl Document for Job {
     fn columns(&self) -> Columns {
         Columns {
             created_at: self.created_at,
-            updated_at: self.finished_at.unwrap_or(self.created_at),
+            updated_at: self.counted_from(),
             state: self.state.as_str(),
             cluster: self.cluster.clone(),
             key: self.incident_id.to_string(),

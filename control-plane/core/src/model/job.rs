@@ -1,10 +1,14 @@
 //! The model of jobs: signed orders to agents, and how each ended.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 use serde::{Deserialize, Serialize};
 
 use super::{ActionKind, ObjectRef, Scope, Workload, words};
+
+/// How much sooner than any other job that ended one leaves the memory that was only refused again: with the default memory
+/// of seven days after two hours.
+const REPEATED: SignedDuration = SignedDuration::from_hours(6 * 24 + 22);
 
 words! {
     /// Where a job stands.
@@ -97,4 +101,19 @@ pub struct Job {
     /// Since when its workload has been healthy after it, once its incident was resolved. Attempts count the jobs without
     /// it; it is taken back when the workload is in trouble again too soon.
     pub attempts_reset_at: Option<Timestamp>,
+    /// How often this very plan was refused before, for what may be over any moment. If it is not 0, the audit log has a row
+    /// for its signing, for each effect and for each answer that is another one, and none for the same refusal again.
+    #[serde(default)]
+    pub again: u32,
+}
+
+impl Job {
+    /// From when on it counts how long ago it was; decisions read no job of which that is too long. One that was only refused
+    /// again serves none but a report that is heard twice: kept for as long as attempts are, those of a few pods would be more
+    /// than is read at once.
+    pub fn counted_from(&self) -> Timestamp {
+        let ended = self.finished_at.unwrap_or(self.created_at);
+        let repeated = self.again > 0 && self.state == JobState::Refused;
+        if repeated { ended.checked_sub(REPEATED).unwrap_or(Timestamp::MIN) } else { ended }
+    }
 }

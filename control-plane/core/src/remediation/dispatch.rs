@@ -67,18 +67,20 @@ fn consider(
     let id = JobId::new(ids);
     let cluster = &incident.doc.cluster;
     let given = approval.map(|a| &a.doc);
-    let issue =
-        unsigned_job::Issue { plan, incident: incident.doc.kind, approval: given, agent, cluster, epoch };
+    let again = incident.doc.refused.filter(|refused| refused.plan_id == plan.id).map_or(0, |it| it.times);
+    let kind = incident.doc.kind;
+    let issue = unsigned_job::Issue { plan, incident: kind, approval: given, agent, cluster, epoch, again };
     let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;
 
     let mut record = Record::new(now);
     let authorized_by = signed.approvals.first().map(|a| a.by.clone()).unwrap_or_default();
+    let before = if again == 0 { String::new() } else { format!("; refused {again} times before") };
     record.audit(
         "job.signed",
         &id,
         cluster,
         format!(
-            "{}; incident {}, plan {}, digest {}, authorized by {authorized_by}, for agent {} until {}",
+            "{}; incident {}, plan {}, digest {}, authorized by {authorized_by}, for agent {} until {}{before}",
             plan.summary, plan.incident_id, plan.id, plan.digest, agent.name, job.expires_at
         ),
     );
@@ -89,14 +91,16 @@ fn consider(
     }
     let mut after = incident.doc.clone();
     after.job_id = Some(id);
-    after.held.clear();
+    after.refused = None;
     after.next_attempt_at = None;
-    transition(
-        &mut after,
-        IncidentState::Remediating,
-        &format!("job {id} is dispatched: {}", plan.summary),
-        now,
-    );
+    let reason = format!("job {id} is dispatched: {}", plan.summary);
+    if again == 0 {
+        after.held.clear();
+        transition(&mut after, IncidentState::Remediating, &reason, now);
+    } else {
+        // The line of its refusal tells how often it was asked for: the story would hold little else after an hour.
+        (after.state, after.reason) = (IncidentState::Remediating, reason);
+    }
     record.incident(incident, after);
     record.changes.jobs.push(Versioned::new(job));
     Some(UnsignedJob { job: signed, changes: record.changes })

@@ -2,7 +2,8 @@
 //!
 //! An incident is looked at again whenever anything changes. That it waits for its turn, for the next attempt or for an
 //! agent that is away is said in its reason and is no decision. That Nimbus refrains (the rollout is under way, the
-//! cluster is only observed) is one: it has a row when it begins, and none when only its figures and times changed.
+//! cluster is only observed) is one: it has a row when it begins, and none when only its figures and times changed. So has
+//! a refusal that may be over any moment, for which the same plan is asked for again and again.
 
 use crate::model::Incident;
 
@@ -15,14 +16,23 @@ const NOTED: usize = 16;
 
 /// Is this restraint news for the audit log? Notes it on the incident.
 pub(super) fn begins(incident: &mut Incident, reason: &str) -> bool {
+    let news = is_news(incident, reason);
+    if news {
+        incident.held.push(noted(reason));
+    }
+    news
+}
+
+/// Would it be news?
+pub(super) fn is_news(incident: &Incident, reason: &str) -> bool {
+    incident.held.len() < MAX_HELD && !incident.held.contains(&noted(reason))
+}
+
+fn noted(reason: &str) -> String {
     let digest = nimbus_protocol::sha256(restraint(reason).as_bytes());
     let mut noted = nimbus_protocol::to_hex(&digest);
     noted.truncate(NOTED);
-    if incident.held.contains(&noted) || incident.held.len() >= MAX_HELD {
-        return false;
-    }
-    incident.held.push(noted);
-    true
+    noted
 }
 
 /// The restraint, whatever its figures and times are now: each run of digits is one sign.
@@ -74,6 +84,8 @@ mod tests {
         let rows = words.iter().filter(|word| begins(&mut incident, word)).count();
         assert_eq!(rows, MAX_HELD);
         incident.held.clear();
+        assert!(is_news(&incident, "a"), "asking notes nothing");
         assert!(begins(&mut incident, "a"));
+        assert!(!is_news(&incident, "a"));
     }
 }

@@ -21,6 +21,7 @@ mod index;
 mod operator;
 mod plans;
 mod record;
+mod refusal;
 mod report;
 mod resolution;
 mod storms;
@@ -64,8 +65,10 @@ pub fn sent(job: &Versioned<Job>, now: Timestamp) -> ChangeSet {
         let mut after = job.doc.clone();
         after.state = JobState::Dispatched;
         after.dispatched_at = Some(now);
-        let text = format!("handed to the session of agent {}", after.agent_id);
-        record.audit("job.sent", &after.id, &after.cluster, text);
+        if after.again == 0 {
+            let text = format!("handed to the session of agent {}", after.agent_id);
+            record.audit("job.sent", &after.id, &after.cluster, text);
+        }
         record.job(job, after);
     }
     record.changes

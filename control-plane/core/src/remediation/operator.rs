@@ -65,6 +65,7 @@ pub(super) fn put_in_force(
     }
     after.plan_id = Some(plan.id);
     after.approval_id = None;
+    after.refused = None;
     after.next_attempt_at = None;
     after.silenced_until = None;
     transition(after, IncidentState::Open, &format!("{by} {what}; the job is next"), now);
@@ -178,6 +179,7 @@ pub fn silence(
     after.silenced_until = Some(until);
     after.plan_id = None;
     after.approval_id = None;
+    after.refused = None;
     let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     let text = format!("silenced by {by} until {until:.0}{because}");
     transition(&mut after, IncidentState::Silenced, &text, now);

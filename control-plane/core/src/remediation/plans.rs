@@ -147,6 +147,14 @@ impl<'p> Pass<'p, '_> {
         if let Some(plan) = self.plan().filter(|plan| plan.digest == candidate.digest) {
             return plan.clone();
         }
+        // Asked for again after a refusal, it is the plan that it was, and no decision anew.
+        let refused = self.after.refused.take();
+        let before = refused.and_then(|refused| self.index.plan(refused.plan_id));
+        if let Some(plan) = before.filter(|plan| plan.digest == candidate.digest) {
+            self.after.refused = refused;
+            self.after.plan_id = Some(plan.id);
+            return plan.clone();
+        }
         // An approval of the very same plan, made before, is kept.
         self.after.plan_id.take();
         for approval in self.live().filter(|a| a.doc.plan_digest != candidate.digest) {
@@ -219,7 +227,10 @@ impl<'p> Pass<'p, '_> {
             self.wait(&format!("{why}; not yet: {}", violation.text));
         } else {
             self.shared.next(plan, self.s);
-            self.wait(&format!("{why}; the job is next"));
+            // Asked for again, what the incident says of the refusal stands until there is another answer.
+            if self.after.refused.is_none() || self.after.state != IncidentState::Open {
+                self.wait(&format!("{why}; the job is next"));
+            }
         }
     }
 
@@ -256,6 +267,7 @@ impl<'p> Pass<'p, '_> {
 
     /// The plan in force is no longer the one; nor is its approval.
     fn drop_plan(&mut self, reason: &str) {
+        self.after.refused = None;
         if let Some(id) = self.after.plan_id.take() {
             self.record.audit("plan.dropped", &id, &self.after.cluster, reason);
         }

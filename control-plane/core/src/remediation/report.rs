@@ -9,11 +9,11 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1::{JobReport, job_report::Phase};
 
 use super::record::{Record, transition};
-use super::resolution;
+use super::{refusal, resolution};
 use crate::causes::{self, Agreement};
-use crate::model::{Approval, ChangeSet, Incident, IncidentState, Job, JobState, Versioned};
+use crate::model::{ChangeSet, Incident, IncidentState, Job, JobState, Versioned};
 use crate::remedies;
-use crate::safety::{self, Attempts, Subject, Tried};
+use crate::safety::{Attempts, Subject, Tried};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 
@@ -21,14 +21,6 @@ use crate::snapshot::Snapshot;
 const MAX_TEXT: usize = 1_000;
 /// Most evidence lines that are kept of a report.
 const MAX_EVIDENCE: usize = 20;
-
-/// Refusals by which the agent says that this very job came too late or too early, or from a control plane that
-/// was restarted since, or as one too many in this hour: nothing was done and nothing is wrong with the plan, so its
-/// approval stands.
-const APPROVAL_STANDS: [&str; 4] = ["stale_epoch", "expired", "not_yet_valid", "hourly_budget"];
-
-/// The refusal of an eviction that was asked for as a dry run: it may be allowed any moment.
-const EVICTION_REFUSED: &str = "eviction_refused";
 
 /// Applies an agent's report on a job; the same report again changes nothing.
 pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timestamp) -> ChangeSet {
@@ -62,10 +54,13 @@ pub fn report(s: &Snapshot<'_>, agent: AgentId, report: &JobReport, now: Timesta
         record.audit_by(&agent.to_string(), word, &job.doc.id, &job.doc.cluster, text);
         return record.changes;
     };
-    let action = format!("job.{}", word(report.phase()));
-    record.audit_by(&agent.to_string(), &action, &job.doc.id, &job.doc.cluster, describe(report));
+    let incident = s.incident(after.incident_id);
+    if refusal::is_news(&after, report, incident.map(|incident| &incident.doc)) {
+        let action = format!("job.{}", word(report.phase()));
+        record.audit_by(&agent.to_string(), &action, &job.doc.id, &job.doc.cluster, describe(report));
+    }
     record.job(job, after.clone());
-    if let Some(incident) = s.incident(after.incident_id) {
+    if let Some(incident) = incident {
         follow(s, &mut record, incident, &after, report, now);
     }
     record.changes
@@ -87,7 +82,7 @@ fn advance(job: &Job, report: &JobReport, now: Timestamp) -> Option<Job> {
             after.applied_at = Some(at);
             if open { JobState::Running } else { job.state }
         }
-        Phase::Refused if job.applied_at.is_none() && may_still_refuse(job.state, &report.code) => {
+        Phase::Refused if job.applied_at.is_none() && refusal::may_still_refuse(job.state, &report.code) => {
             JobState::Refused
         }
         Phase::Succeeded if open || given_up => JobState::Succeeded,
@@ -121,31 +116,6 @@ fn advance(job: &Job, report: &JobReport, now: Timestamp) -> Option<Job> {
     Some(after)
 }
 
-/// A job that was taken is refused only for what is read again at the very moment of acting: also `expired` or
-/// `stale_epoch` when it waited, or its agent was interrupted, before it acted. Of a copy of its envelope an agent that
-/// knows the job says `replayed`, before it looks at time and epoch; any other refusal is not about the job that runs.
-fn may_still_refuse(state: JobState, code: &str) -> bool {
-    match state {
-        JobState::Pending | JobState::Dispatched | JobState::Expired => true,
-        JobState::Running => {
-            matches!(
-                code,
-                "precondition_failed"
-                    | EVICTION_REFUSED
-                    | "policy_forbids"
-                    | "hourly_budget"
-                    | "expired"
-                    | "stale_epoch"
-            )
-        }
-        JobState::Succeeded
-        | JobState::Failed
-        | JobState::Refused
-        | JobState::Compensated
-        | JobState::Unknown => false,
-    }
-}
-
 /// What the report means for the incident.
 fn follow(
     s: &Snapshot<'_>,
@@ -163,6 +133,7 @@ fn follow(
         after.state == IncidentState::Escalated && after.denied_digest.as_ref() == Some(&job.plan_digest);
     let left_alone = after.state == IncidentState::Silenced || denied;
     match report.phase() {
+        Phase::Accepted if job.again > 0 => {}
         Phase::Accepted => after.note(now, format!("job {}: taken by the agent", job.id)),
         Phase::Applied => {
             after.note(now, format!("job {}: the change is made; watching whether it helps", job.id));
@@ -170,61 +141,13 @@ fn follow(
         _ if !in_force || left_alone => {
             after.note(now, format!("job {}: {}; {}", job.id, job.state, job.reason));
         }
-        Phase::Refused => refused(s, record, &mut after, job, report, now),
+        Phase::Refused => refusal::refused(s, record, &mut after, job, report, now),
         Phase::Succeeded => succeeded(s, record, &mut after, job, now),
         Phase::Failed | Phase::Compensated | Phase::Unknown | Phase::Unspecified | Phase::ReplayRefused => {
             record_failed_attempt(s, &mut after, job, now);
         }
     }
     record.incident(incident, after);
-}
-
-fn refused(
-    s: &Snapshot<'_>,
-    record: &mut Record,
-    after: &mut Incident,
-    job: &Job,
-    report: &JobReport,
-    now: Timestamp,
-) {
-    let nth = safety::refusals(after, s) + 1;
-    let stands = APPROVAL_STANDS.contains(&report.code.as_str());
-    let wait = match report.code.as_str() {
-        EVICTION_REFUSED => s.settings.eviction_retry(nth),
-        "precondition_failed" => s.settings.refusal_backoff(nth),
-        _ if stands => s.settings.refusal_backoff(nth),
-        _ => s.settings.backoff(nth),
-    };
-    let next = later(now, wait);
-    after.next_attempt_at = Some(next);
-    if stands {
-        if let Some(approval) = job.approval_id.and_then(|id| s.approval(id)) {
-            give_back(record, approval, job);
-        }
-    } else {
-        after.plan_id = None;
-        after.approval_id = None;
-    }
-    let reason = match report.code.as_str() {
-        EVICTION_REFUSED => format!(
-            "the agent refused job {}: {}; no attempt is counted; asked again at {next:.0}",
-            job.id, job.reason
-        ),
-        _ => format!("the agent refused job {}: {}; nothing was changed; planned anew", job.id, job.reason),
-    };
-    transition(after, IncidentState::Open, &reason, now);
-}
-
-/// The approval was not used after all: the agent says that it did nothing.
-fn give_back(record: &mut Record, approval: &Versioned<Approval>, job: &Job) {
-    if approval.doc.used_by != Some(job.id) {
-        return;
-    }
-    let mut after = approval.doc.clone();
-    after.used_by = None;
-    let text = format!("job {} was refused ({}) and did nothing; the approval stands", job.id, job.reason);
-    record.audit("approval.returned", &after.id, &after.cluster, text);
-    record.changes.approvals.push(Versioned { version: approval.version, doc: after });
 }
 
 fn succeeded(s: &Snapshot<'_>, record: &mut Record, after: &mut Incident, job: &Job, now: Timestamp) {

@@ -28,6 +28,8 @@ pub(super) struct Issue<'a> {
     pub(super) cluster: &'a str,
     /// Which start of the control plane signs it.
     pub(super) epoch: u64,
+    /// How often the plan was refused before.
+    pub(super) again: u32,
 }
 
 /// A job without its signature: the document, and what is to be signed. `None` for an action that this build does not
@@ -38,7 +40,7 @@ pub(super) fn write(
     settings: &Settings,
     now: Timestamp,
 ) -> Option<(Job, v1::Job)> {
-    let Issue { plan, incident, approval, agent, cluster, epoch } = *issue;
+    let Issue { plan, incident, approval, agent, cluster, epoch, again } = *issue;
     let action = plan.action.kind()?;
     let expires_at = later(now, millis(settings.job_ttl_ms));
     let verify_ms = remedies::of(action).verify_ms(settings);
@@ -67,6 +69,7 @@ pub(super) fn write(
         envelope: String::new(),
         replacement_uid: None,
         attempts_reset_at: None,
+        again,
     };
     let line = |text: &String| text.chars().take(MAX_EVIDENCE_LINE).collect();
     let signed = v1::Job {

@@ -118,16 +118,18 @@ impl<'a> Attempts<'a> {
     }
 }
 
-/// Refused jobs of an incident since something last took effect: each makes the next try wait longer.
-pub fn refusals(incident: &Incident, snapshot: &Snapshot<'_>) -> u32 {
+/// Refused jobs of an incident since something last took effect, of those that are `alike`: each makes the next try wait
+/// longer.
+pub fn refusals(incident: &Incident, snapshot: &Snapshot<'_>, alike: impl Fn(&Job) -> bool) -> u32 {
     let of_incident = || snapshot.all_jobs().filter(|j| j.incident_id == incident.id);
     let last_effect = of_incident()
         .filter(|j| j.state.is_final() && j.state != JobState::Refused)
         .map(|j| j.created_at)
         .max()
         .unwrap_or(Timestamp::MIN);
-    let count = of_incident().filter(|j| j.state == JobState::Refused && j.created_at >= last_effect).count();
-    u32::try_from(count).unwrap_or(u32::MAX)
+    let refused =
+        of_incident().filter(|j| j.state == JobState::Refused && j.created_at >= last_effect && alike(j));
+    u32::try_from(refused.count()).unwrap_or(u32::MAX)
 }
 
 /// When a job was over.

@@ -221,9 +221,7 @@ impl Lab {
         let open = || self.incidents.values().filter(|i| i.doc.is_open());
         let ids: BTreeSet<_> = open().map(|i| i.doc.id).collect();
         let since = self.settings.jobs_since(self.now);
-        let recent = |j: &&Versioned<Job>| {
-            !j.doc.state.is_final() || j.doc.finished_at.is_none_or(|finished| finished >= since)
-        };
+        let recent = |j: &&Versioned<Job>| !j.doc.state.is_final() || j.doc.counted_from() >= since;
         Documents {
             assessment: causes::assess(&self.world, &self.settings),
             agents: self.agents.values().cloned().collect(),

@@ -46,6 +46,7 @@ pub(crate) fn job(agent: nimbus_protocol::ids::AgentId) -> crate::model::Job {
         envelope: String::new(),
         replacement_uid: None,
         attempts_reset_at: None,
+        again: 0,
     }
 }
 

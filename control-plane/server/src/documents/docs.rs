@@ -23,7 +23,7 @@ pub struct Docs {
     pub clusters: Vec<Versioned<Cluster>>,
     /// The incidents that are not resolved.
     pub incidents: Vec<Versioned<Incident>>,
-    /// Their plans, and those of their approvals and unfinished jobs.
+    /// Their plans, also refused ones that are asked for again, and those of their approvals and unfinished jobs.
     pub plans: Vec<Versioned<Plan>>,
     /// Their approvals that wait for an answer or were granted.
     pub approvals: Vec<Versioned<Approval>>,
@@ -60,7 +60,8 @@ impl Docs {
         let of_approvals = self.approvals.iter().map(|approval| approval.doc.plan_id);
         self.incidents
             .iter()
-            .filter_map(|incident| incident.doc.plan_id)
+            .flat_map(|incident| [incident.doc.plan_id, incident.doc.refused.map(|refused| refused.plan_id)])
+            .flatten()
             .chain(of_approvals)
             .chain(of_jobs)
             .collect()

@@ -92,9 +92,9 @@ fn may_serve(approval: &Approval) -> bool {
     matches!(approval.state, ApprovalState::Pending | ApprovalState::Approved)
 }
 
-/// As the store compares: a job's last change, in microseconds.
+/// As the store compares: from when on a job counts, in microseconds.
 fn counts(job: &Job, since: Timestamp) -> bool {
-    !job.state.is_final() || to_micros(job.finished_at.unwrap_or(job.created_at)) >= to_micros(since)
+    !job.state.is_final() || to_micros(job.counted_from()) >= to_micros(since)
 }
 
 /// Puts each changed document in its place, or takes it out where it does not stay. False for a document that stays and was

@@ -3,7 +3,7 @@
 use futures::FutureExt as _;
 use nimbus_control_core::model::{
     Agent, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job, JobState,
-    Mode, Plan, Versioned,
+    Mode, Plan, RefusedPlan, Versioned,
 };
 use nimbus_store::story::things::{agent, approval, at, incident, job, plan, resolved};
 use nimbus_store::{Store, StoreUrl};
@@ -160,6 +160,13 @@ async fn step(site: &mut Site, what: u8, nth: usize) -> ChangeSet {
                 changes.incidents.push(changed(&open, |i| i.plan_id = Some(plan.doc.id)));
             }
         }
+        // Its plan is refused, and is asked for again later.
+        13 => {
+            let refuse = |i: &mut Incident| {
+                i.refused = i.plan_id.take().map(|plan_id| RefusedPlan { plan_id, times: 1 });
+            };
+            changes.incidents.extend(pick(&docs.incidents, nth).map(|i| changed(&i, refuse)));
+        }
         // A writer who read too long ago.
         _ => changes
             .incidents
@@ -182,7 +189,7 @@ proptest! {
 
     #[test]
     fn what_is_followed_is_what_another_reading_gives(
-        steps in proptest::collection::vec((0u8..13, 0usize..64), 1..60)
+        steps in proptest::collection::vec((0u8..14, 0usize..64), 1..60)
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {

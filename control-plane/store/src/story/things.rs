@@ -201,5 +201,6 @@ pub fn job(n: u32, incident: u32, state: JobState) -> Job {
         envelope: String::new(),
         replacement_uid: None,
         attempts_reset_at: None,
+        again: 0,
     }
 }

@@ -14,6 +14,8 @@ use crate::watch::kube::request::{self, RequestError};
 
 /// Most budgets of a namespace that are read to name the one that refused.
 const MOST_BUDGETS: usize = 500;
+/// What the API server says, with 500, of a pod that several budgets select; it looks at them before it does anything.
+const MORE_THAN_ONE: &str = "more than one PodDisruptionBudget";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -65,7 +67,32 @@ async fn explained(client: &Client, pod: &v1::Target, code: u16, said: &str) -> 
 /// Evicts the pod.
 pub(in super::super) async fn evict(client: &Client, pod: &v1::Target) -> Result<(), ActError> {
     let asked = ask(client, pod, false).await.map_err(ActError::Refused)?;
-    asked.map_err(|error| eviction_error(&format!("{}/{}", pod.namespace, pod.name), error))
+    let Err(error) = asked else { return Ok(()) };
+    let name = format!("{}/{}", pod.namespace, pod.name);
+    if let Some(said) = more_than_one_budget(&error)
+        && is_untouched(client, pod).await
+    {
+        let found = explained(client, pod, error.code(), said).await;
+        let reason = format!(
+            "expected the eviction of {name} to be allowed as its dry run was, found another budget since, and the pod \
+             untouched: {found}"
+        );
+        return Err(ActError::Refused(Refusal::new(Code::EvictionRefused, reason)));
+    }
+    Err(eviction_error(&name, error))
+}
+
+/// The API server's words, if they are that it evicts no pod of several budgets.
+fn more_than_one_budget(error: &RequestError) -> Option<&str> {
+    let RequestError::Api { code: 500, message, .. } = error else { return None };
+    message.contains(MORE_THAN_ONE).then_some(message.as_str())
+}
+
+/// Is the pod there, and not on its way out? What cannot be read may be touched.
+async fn is_untouched(client: &Client, pod: &v1::Target) -> bool {
+    let Ok(path) = pod_path(pod) else { return false };
+    let found = super::pod(client, &path).await.ok().flatten();
+    found.and_then(|found| found.meta).is_some_and(|meta| meta.uid == pod.uid && meta.deleting_since_us == 0)
 }
 
 async fn ask(client: &Client, pod: &v1::Target, dry_run: bool) -> Result<Result<(), RequestError>, Refusal> {
@@ -170,6 +197,45 @@ mod tests {
                 assert_eq!(refusal.code, expected, "{code}");
                 let named = refusal.reason.contains("budget web-pdb");
                 assert_eq!(named, code == 429, "{code}: {}", refusal.reason);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_budget_after_the_dry_run_refuses_only_where_the_pod_is_seen_untouched() {
+        let pod = v1::Target { namespace: "shop".into(), name: "web".into(), uid: "u".into() };
+        let two = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+        for (said, uid, leaves, refused) in [
+            (two, "u", false, true),
+            (two, "u", true, false),
+            (two, "another", false, false),
+            ("the server broke", "u", false, false),
+        ] {
+            let client = super::super::super::test_support::api(move |path, _| {
+                if path.ends_with("/eviction") {
+                    let why = json!({ "kind": "Status", "status": "Failure", "message": said, "code": 500 });
+                    return (http::StatusCode::INTERNAL_SERVER_ERROR, why);
+                }
+                if path.contains("/poddisruptionbudgets") {
+                    let budget =
+                        |name: &str| json!({ "metadata": { "name": name }, "spec": { "selector": {} } });
+                    return (http::StatusCode::OK, json!({ "items": [budget("one"), budget("two")] }));
+                }
+                let mut meta = json!({ "namespace": "shop", "name": "web", "uid": uid });
+                if leaves {
+                    meta["deletionTimestamp"] = json!("2026-01-02T03:04:05Z");
+                }
+                (http::StatusCode::OK, json!({ "metadata": meta }))
+            })
+            .await;
+            match evict(&client, &pod).await {
+                Err(ActError::Refused(refusal)) => {
+                    assert!(refused, "{said} {uid}: {}", refusal.reason);
+                    assert_eq!(refusal.code, Code::EvictionRefused);
+                    assert!(refusal.reason.contains("2 budgets select it (one, two)"), "{}", refusal.reason);
+                }
+                Err(ActError::Uncertain(reason)) => assert!(!refused, "{said} {uid}: {reason}"),
+                other => panic!("{other:?}"),
             }
         }
     }

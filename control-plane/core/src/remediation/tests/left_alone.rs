@@ -383,7 +383,7 @@ fn a_refused_eviction_is_no_attempt_and_is_asked_again_soon() {
         waits.push(tried.now.duration_since(refused_at).as_secs());
         lab.now = tried.now;
     }
-    assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30, 30]);
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 45, 45]);
 }
 
 #[test]

@@ -235,6 +235,7 @@ pub fn job(number: u32) -> Job {
         applied_at: Some(at(10)),
         finished_at: Some(at(12)),
         attempts_reset_at: None,
+        again: 0,
         verify_ms: 30_000,
         verify_timeout_ms: 180_000,
         envelope: "c2lnbmVk".into(),

@@ -1,0 +1,145 @@
+//! What an agent's refusal of a job means for its incident, and which refusals are rows of the audit log.
+//!
+//! An eviction that is not allowed now may be allowed any moment, so the same plan is asked for again, with a wait that
+//! doubles up to a small ceiling. Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That
+//! it was sent, taken and refused just as before is no decision and no effect, and has no row.
+
+use jiff::Timestamp;
+use nimbus_protocol::v1::{JobReport, job_report::Phase};
+
+use super::held;
+use super::record::{Record, transition};
+use crate::model::{Approval, Incident, IncidentState, Job, JobState, RefusedPlan, Versioned};
+use crate::safety;
+use crate::settings::later;
+use crate::snapshot::Snapshot;
+
+/// Refusals by which the agent says that this very job came too late or too early, or from a control plane that
+/// was restarted since, or as one too many in this hour: nothing was done and nothing is wrong with the plan, so its
+/// approval stands.
+const APPROVAL_STANDS: [&str; 4] = ["stale_epoch", "expired", "not_yet_valid", "hourly_budget"];
+
+/// The refusal of an eviction that was asked for as a dry run: it may be allowed any moment.
+const EVICTION_REFUSED: &str = "eviction_refused";
+
+/// How the line of a refusal begins that was heard before.
+const AGAIN: &str = "the agent refused it again";
+
+/// A job that was taken is refused only for what is read again at the very moment of acting: also `expired` or
+/// `stale_epoch` when it waited, or its agent was interrupted, before it acted. Of a copy of its envelope an agent that
+/// knows the job says `replayed`, before it looks at time and epoch; any other refusal is not about the job that runs.
+pub(super) fn may_still_refuse(state: JobState, code: &str) -> bool {
+    match state {
+        JobState::Pending | JobState::Dispatched | JobState::Expired => true,
+        JobState::Running => {
+            matches!(
+                code,
+                "precondition_failed"
+                    | EVICTION_REFUSED
+                    | "policy_forbids"
+                    | "hourly_budget"
+                    | "expired"
+                    | "stale_epoch"
+            )
+        }
+        JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Compensated
+        | JobState::Unknown => false,
+    }
+}
+
+/// Does this report on `job`, as it is after it, say what the audit log does not know yet? Not where a job that is asked for
+/// again was only taken, or refused for the reason that is on record; figures and times in it may be others by now.
+pub(super) fn is_news(job: &Job, report: &JobReport, incident: Option<&Incident>) -> bool {
+    match report.phase() {
+        Phase::Accepted => job.again == 0,
+        Phase::Refused if job.again > 0 && report.code == EVICTION_REFUSED => {
+            incident.is_none_or(|incident| held::is_news(incident, &job.reason))
+        }
+        Phase::Unspecified
+        | Phase::Refused
+        | Phase::Applied
+        | Phase::Succeeded
+        | Phase::Failed
+        | Phase::Compensated
+        | Phase::Unknown
+        | Phase::ReplayRefused => true,
+    }
+}
+
+/// The agent did nothing: the next try waits, for the longer the more often it was refused for the same.
+pub(super) fn refused(
+    s: &Snapshot<'_>,
+    record: &mut Record,
+    after: &mut Incident,
+    job: &Job,
+    report: &JobReport,
+    now: Timestamp,
+) {
+    let code = report.code.as_str();
+    let nth = safety::refusals(after, s, |other| code_of(other) == code) + 1;
+    let stands = APPROVAL_STANDS.contains(&code);
+    let wait = match code {
+        // The jobs in the snapshot go back only so far.
+        EVICTION_REFUSED => s.settings.eviction_retry(nth.max(times(job))),
+        "precondition_failed" => s.settings.refusal_backoff(nth),
+        _ if stands => s.settings.refusal_backoff(nth),
+        _ => s.settings.backoff(nth),
+    };
+    let next = later(now, wait);
+    after.next_attempt_at = Some(next);
+    if stands {
+        if let Some(approval) = job.approval_id.and_then(|id| s.approval(id)) {
+            give_back(record, approval, job);
+        }
+    } else {
+        after.plan_id = None;
+        after.approval_id = None;
+    }
+    if code == EVICTION_REFUSED {
+        return ask_again(after, job, next, now);
+    }
+    let reason =
+        format!("the agent refused job {}: {}; nothing was changed; planned anew", job.id, job.reason);
+    transition(after, IncidentState::Open, &reason, now);
+}
+
+/// The plan is kept for the next try. Heard before, the refusal is one line of the incident's story that counts.
+fn ask_again(after: &mut Incident, job: &Job, next: Timestamp, now: Timestamp) {
+    after.refused = Some(RefusedPlan { plan_id: job.plan_id, times: times(job) });
+    let news = held::begins(after, &job.reason);
+    let which = if job.again == 0 {
+        format!("the agent refused job {}", job.id)
+    } else {
+        format!("{AGAIN}, {} times by now, last job {}", times(job), job.id)
+    };
+    if !news && after.history.last().is_some_and(|line| line.text.starts_with(AGAIN)) {
+        after.history.pop();
+    }
+    let reason = format!("{which}: {}; no attempt is counted; asked again at {next:.0}", job.reason);
+    transition(after, IncidentState::Open, &reason, now);
+}
+
+/// How often the plan of this job was refused, with the job itself.
+fn times(job: &Job) -> u32 {
+    job.again.saturating_add(1)
+}
+
+/// The word by which the agent refused a job, which its reason begins with.
+fn code_of(job: &Job) -> &str {
+    job.reason.split(':').next().unwrap_or_default()
+}
+
+/// The approval was not used after all: the agent says that it did nothing.
+fn give_back(record: &mut Record, approval: &Versioned<Approval>, job: &Job) {
+    if approval.doc.used_by != Some(job.id) {
+        return;
+    }
+    let mut after = approval.doc.clone();
+    after.used_by = None;
+    let text = format!("job {} was refused ({}) and did nothing; the approval stands", job.id, job.reason);
+    record.audit("approval.returned", &after.id, &after.cluster, text);
+    record.changes.approvals.push(Versioned { version: approval.version, doc: after });
+}
