@@ -48,6 +48,16 @@ pub fn apart(deployment: Value) -> Value {
     with(deployment, path, term)
 }
 
+/// The same, as evenly over the nodes as there is room: a wish, which rules no node out.
+pub fn spread(deployment: Value) -> Value {
+    let labels = deployment["spec"]["selector"].clone();
+    let wish = json!([{
+        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": labels,
+    }]);
+    with(deployment, "/spec/template/spec/topologySpreadConstraints", wish)
+}
+
 /// A healthy StatefulSet.
 pub fn stateful_set(name: &str, replicas: u32) -> Value {
     json!({

@@ -1,10 +1,11 @@
 //! Steps that many scenes share: a pod is broken, a rollback asked for and approved, a pod replaced.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use k8s_openapi::api::core::v1::{Namespace, ResourceQuota};
-use kube::api::{Api, DeleteParams};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ResourceQuota};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::ground::{Ground, LIMIT, says_nothing_of, told};
@@ -15,6 +16,9 @@ use crate::wait::{Seen, wait_for};
 
 /// How long a revision has to last on the stage until it is a good one, and a little.
 const SOAK: Duration = Duration::from_secs(6);
+
+/// Between two looks for a pod that came: less than a pod takes to start.
+const LOOK: Duration = Duration::from_millis(300);
 
 impl Ground {
     /// Waits until the revision that is current counts as one that lasted.
@@ -85,6 +89,55 @@ impl Ground {
         .await
     }
 
+    /// Breaks the pods of a workload one after the other, so long `between` them, and then each one that comes for them:
+    /// what is wrong is in none of them. Ends only when the API server does not answer, with the error.
+    pub async fn breaks_all(&self, app: &str, between: Duration) -> anyhow::Error {
+        let pods = Api::<Pod>::namespaced(self.work.client(), self.namespace());
+        let crash = Patch::Merge(json!({"metadata": {"annotations": {"rig.nimbus.dev/crash-now": "true"}}}));
+        let mut broken = BTreeSet::<String>::new();
+        loop {
+            let names = match self.work.pod_names(app).await {
+                Ok(names) => names,
+                Err(error) => return error,
+            };
+            let mut pause = LOOK;
+            // One that is gone meanwhile is not in the next list.
+            if let Some(next) = names.into_iter().find(|name| !broken.contains(name))
+                && pods.patch(&next, &PatchParams::default(), &crash).await.is_ok()
+            {
+                broken.insert(next);
+                pause = between;
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Requires that the pods of a workload are on so many nodes.
+    ///
+    /// # Errors
+    /// The rig's own: the scheduler chose otherwise, and the scene would be another one.
+    pub async fn are_on_nodes(&self, app: &str, count: usize) -> anyhow::Result<()> {
+        let pods = self.work.pods(app).await?;
+        let nodes: BTreeSet<String> = pods.into_iter().filter_map(|pod| pod.spec?.node_name).collect();
+        anyhow::ensure!(nodes.len() == count, "expected the pods of {app} on {count} nodes, found {nodes:?}");
+        Ok(())
+    }
+
+    /// Requires that at most so many pods were evicted, and that nobody was asked anything.
+    ///
+    /// # Errors
+    /// [`Wrong::Action`] with what was done.
+    pub async fn evicts_at_most(&self, most: usize) -> anyhow::Result<()> {
+        let evictions = self.evictions().await?;
+        if evictions > most {
+            return Err(Wrong::Action(format!("{evictions} evictions instead of {most}")).into());
+        }
+        match self.approvals().await?.first() {
+            Some(asked) => Err(Wrong::Action(format!("approval asked: {}", asked["summary"])).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Waits until so many pods of a workload crash-loop.
     ///
     /// # Errors
@@ -127,18 +180,6 @@ impl Ground {
         }
         Err(Wrong::Action(format!("asked for {} ({summary}) instead of {deployment} to {to}", plan["kind"]))
             .into())
-    }
-
-    /// Requires that the plan says this to the person who reads it.
-    ///
-    /// # Errors
-    /// [`Wrong::Restraint`] with the plan.
-    pub fn plan_says(&self, incident: &Value, words: &[&str]) -> anyhow::Result<()> {
-        let plan = incident["plan"].to_string();
-        match words.iter().find(|word| !names(&plan, word)) {
-            None => Ok(()),
-            Some(word) => Err(Wrong::Restraint(format!("the plan does not say {word:?}: {plan}")).into()),
-        }
     }
 
     /// The rollback of a whole scene: asked, approved, carried out, verified, and no pod evicted on the way.

@@ -1,29 +1,40 @@
 //! `tests/scenes/all_pods_fail_at_once.md`
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::rig::workloads::Fault;
-use crate::scenes::ground::{Ground, LIMIT, WATCH};
-use crate::scenes::objects::{apply, deployment, with};
-use crate::scenes::verdict::Wrong;
+use serde_json::Value;
+
+use crate::scenes::ground::{Ground, LIMIT, WATCH, told};
+use crate::scenes::objects::{annotated, apply, deployment, spread};
+
+/// A pod is ready for as long as each of its runs lasts: there is no readiness probe.
+const READY: (&str, &str) = ("rig.nimbus.dev/no-probe", "true");
+const RUN: (&str, &str) = ("rig.nimbus.dev/exit-after", "3s");
+/// A new pod takes a moment, in which what is wrong with all of them reaches it as well.
+const START: (&str, &str) = ("rig.nimbus.dev/start-delay", "1s");
+/// Between the pods. Each of them has failed before the first one has failed so often that it is called a crash loop.
+const BETWEEN: Duration = Duration::from_secs(2);
 
 pub(super) async fn play(ground: &Ground) -> anyhow::Result<()> {
     let work = &ground.work;
-    let spread = json!([{
-        "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule",
-        "labelSelector": {"matchLabels": {"app": "web"}},
-    }]);
-    apply(work, &with(deployment("web", 3), "/spec/template/spec/topologySpreadConstraints", spread)).await?;
+    let web = annotated(annotated(spread(deployment("web", 3)), READY), RUN);
+    apply(work, &annotated(web, START)).await?;
     work.wait_until_ready("web", LIMIT).await?;
+    ground.are_on_nodes("web", 3).await?;
     ground.soak().await;
-    work.break_pods(&work.pod_names("web").await?, &Fault::Crash).await?;
-    let told = ground.incident("an incident for a person", |i| i["state"] == "escalated").await;
+    tokio::select! {
+        judged = judged(ground) => judged,
+        error = ground.breaks_all("web", BETWEEN) => Err(error),
+    }
+}
+
+async fn judged(ground: &Ground) -> anyhow::Result<()> {
+    let blames_neither =
+        |i: &Value| i["state"] == "escalated" && told(i).contains("neither a node nor a pod is to blame");
+    let said = ground.incident("an incident that blames neither a node nor a pod", blames_neither).await;
     tokio::time::sleep(WATCH).await;
     ground.closes_no_node().await?;
-    let evictions = ground.evictions().await?;
-    if evictions > 1 {
-        return Err(Wrong::Action(format!("{evictions} evictions")).into());
-    }
-    told?;
+    ground.evicts_at_most(1).await?;
+    said?;
     ground.at_most_open(1).await
 }

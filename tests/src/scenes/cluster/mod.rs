@@ -14,7 +14,9 @@ scenes!(
     budget_that_never_allows,
     claim_is_not_bound,
     config_map_edit_breaks_three_nodes,
+    control_plane_nodes_without_taints,
     cron_job_fails_every_minute,
+    cron_job_without_restarts_fails,
     daemon_set_on_one_node,
     debugger_in_the_pod,
     deleted_while_it_waits,
@@ -56,4 +58,5 @@ scenes!(
     template_changes_while_approval_is_read,
     third_revision_after_a_bad_second,
     two_budgets_on_one_pod,
+    volume_cannot_be_attached,
 );
