@@ -369,7 +369,9 @@ impl JobHistory for Journal {
         self.epoch
     }
 
-    /// Refused ones do not count, nor what was begun later than now, by a clock that was ahead.
+    /// What was refused when it came does not count, nor what was begun later than now, by a clock that was ahead. A job
+    /// that was admitted counts even if it was refused before any effect: it has read, and asked for dry runs, and the
+    /// hour bounds that too.
     fn jobs_in_last_hour(&self, now: Timestamp) -> usize {
         let from = to_micros(now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN));
         let until = to_micros(now.saturating_add(CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX));

@@ -319,6 +319,19 @@ fn only_the_last_hour_counts_for_the_rate() {
 }
 
 #[test]
+fn a_job_that_was_admitted_counts_for_the_rate_whatever_became_of_it() {
+    let mut journal = File::default().start(at(0));
+    for (number, code) in [(1, Code::PreconditionFailed), (2, Code::EvictionRefused), (3, Code::HourlyBudget)]
+    {
+        journal.begin(&admitted(number, at(0)), at(0));
+        let refusal = Refusal::new(code, "before any effect").of(job_number(number), [0; 32]);
+        assert_eq!(journal.refuse(&refusal, at(1)), [], "it stays one that was admitted");
+        journal.finish(refusal.report(at(1)), at(1)).unwrap();
+    }
+    assert_eq!(journal.jobs_in_last_hour(at(2)), 3);
+}
+
+#[test]
 fn a_remembered_job_is_small() {
     // With the two texts and the hash behind it, and its place in the map: about 300 bytes.
     assert!(size_of::<super::store::JobLine>() <= 168, "{}", size_of::<super::store::JobLine>());

@@ -16,6 +16,8 @@ pub struct Around {
     pub unknown_before: bool,
     /// The baseline's content is kept.
     pub kept: bool,
+    /// It was, and what is left of it is not what was kept.
+    pub copy_damaged: bool,
     /// Something is mounted on it.
     pub is_mount: bool,
     /// All flags of the file as it is now.
@@ -55,6 +57,8 @@ pub enum Obstacle {
     TooLarge,
     /// The baseline's content is not kept.
     NotKept,
+    /// The copy of the baseline's content is not what was kept.
+    CopyDamaged,
     /// Another file is mounted on it.
     MountPoint,
     /// It, or its directory, may not be changed by anybody.
@@ -79,6 +83,7 @@ impl Obstacle {
             Self::NotKnown => "not_known",
             Self::TooLarge => "too_large",
             Self::NotKept => "not_kept",
+            Self::CopyDamaged => "copy_damaged",
             Self::MountPoint => "mount_point",
             Self::Immutable => "immutable",
             Self::AppendOnly => "append_only",
@@ -196,10 +201,16 @@ fn obstacle_before(baseline: &Entry, current: &Entry, around: &Around) -> Option
     if current.is_unread() {
         return Some(found(Obstacle::TooLarge, too_large("it", current)));
     }
+    if baseline.kind != Kind::Absent && around.copy_damaged {
+        return Some(found(
+            Obstacle::CopyDamaged,
+            "the kept copy of its baseline is damaged: it is not what was kept; look at the disk of that host",
+        ));
+    }
     if baseline.kind != Kind::Absent && !around.kept {
         return Some(found(
             Obstacle::NotKept,
-            "the content of its baseline is not kept: there was no room for it, or the copy is damaged",
+            "the content of its baseline is not kept: there was no room for it, or the copy is gone",
         ));
     }
     if current.kind == Kind::File && around.flags & IMMUTABLE != 0 {

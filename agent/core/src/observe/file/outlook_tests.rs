@@ -145,6 +145,15 @@ fn what_is_in_the_way_is_known_before_anybody_is_asked() {
         (&long(1), &after, free(), Obstacle::TooLarge),
         (&before, &long(2), free(), Obstacle::TooLarge),
         (&before, &after, around(|a| a.kept = false), Obstacle::NotKept),
+        (
+            &before,
+            &after,
+            around(|a| {
+                a.kept = false;
+                a.copy_damaged = true;
+            }),
+            Obstacle::CopyDamaged,
+        ),
         (&before, &after, around(|a| a.flags = 0x0008_0010), Obstacle::Immutable),
         (&before, &absent, around(|a| a.dir_flags = IMMUTABLE), Obstacle::Immutable),
         (&before, &after, around(|a| a.flags = APPEND_ONLY), Obstacle::AppendOnly),

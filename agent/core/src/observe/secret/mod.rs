@@ -4,10 +4,17 @@
 //! it is applied. When in doubt it withholds: a configuration that mentions a password is withheld whole. A rule set that
 //! cannot be used withholds everything, and [`check`] says why.
 
+mod below;
+mod entries;
+mod given;
+mod letters;
+mod name;
 mod names;
 mod random;
 mod rules;
+mod tables;
 mod values;
+mod words;
 
 use std::sync::OnceLock;
 
@@ -48,8 +55,7 @@ fn name_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
     if ends(&paths.unless_public) {
         return !content.trim().is_empty() && !random::is_public(content, rules);
     }
-    let innocent =
-        rules.names.innocent.iter().fold(path.clone(), |path, word| path.replace(word.as_str(), " "));
+    let innocent = words::without_innocent(path.clone(), rules);
     is(&paths.names)
         || ends(&paths.endings)
         || paths.beginnings.iter().any(|beginning| name.starts_with(beginning.as_str()))
@@ -58,10 +64,19 @@ fn name_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
 }
 
 fn content_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
-    let text = Text::new(content);
-    rules.found.iter().any(|rule| rule.is_in(&text, rules))
-        || names::assigns_secret(content, rules)
+    let tells = |content: &str| {
+        let text = Text::new(content);
+        rules.found.iter().any(|rule| rule.is_in(&text, rules)) || names::assigns_secret(content, rules)
+    };
+    tells(content)
+        || joined(content).is_some_and(|joined| tells(&joined))
         || random::is_in(path, content, rules)
+}
+
+/// The text with lines that go on behind a backslash as one, where it has any.
+fn joined(content: &str) -> Option<String> {
+    let goes_on = content.contains("\\\n") || content.contains("\\\r\n");
+    goes_on.then(|| content.replace("\\\r\n", " ").replace("\\\n", " "))
 }
 
 #[cfg(test)]

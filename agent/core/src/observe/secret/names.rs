@@ -1,26 +1,22 @@
 //! Finds values that are assigned to names which tell, such as `DB_PASSWORD=`, `password: |` or `requirepass `.
 
+use super::given::{counts, is_comment};
+use super::name::{Name, judge};
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
+use super::words::is_part;
+use super::{below, tables};
 
-/// A name in a line, and where it stands.
-#[expect(clippy::struct_excessive_bools, reason = "each is a plain fact of its own about the name")]
-struct Name<'a> {
-    text: &'a str,
-    start: usize,
-    end: usize,
-    is_about: bool,
-    is_measure: bool,
-    /// Its value is the path of a file, where it is one.
-    is_file: bool,
-    /// Behind a space only a user with a password counts.
-    only_account: bool,
-}
+/// Most words behind a name in which it is said what it is.
+const SAID_WORDS: usize = 8;
 
 /// Is a name that tells given any value at all? Values that are plainly none do not count.
 pub fn assigns_secret(text: &str, rules: &Rules) -> bool {
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
-    lines.iter().enumerate().any(|(at, line)| is_secret_line(line, &lines[at + 1..], rules))
+    lines.iter().enumerate().any(|(at, line)| {
+        let next = &lines[at + 1..];
+        is_secret_line(line, next, rules) || tables::is_in(line, next, rules)
+    })
 }
 
 fn is_secret_line(line: &str, next: &[&str], rules: &Rules) -> bool {
@@ -61,73 +57,6 @@ fn names<'a>(line: &'a str, rules: &'a Rules) -> impl Iterator<Item = Name<'a>> 
     })
 }
 
-/// A letter or digit of any writing with its marks, and what joins the words of a name.
-fn is_part(c: char) -> bool {
-    let sign = matches!(c, '\u{2000}'..='\u{206f}' | '\u{3000}'..='\u{303f}' | '\u{ff00}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ab}' | '\u{bb}' | '\u{a0}');
-    c.is_ascii_alphanumeric()
-        || matches!(c, '_' | '-' | '.')
-        || (!c.is_ascii() && !c.is_whitespace() && !sign)
-}
-
-/// The name, if it tells; `rest` is what follows it.
-fn judge<'a>(text: &'a str, rest: &str, rules: &Rules) -> Option<Name<'a>> {
-    let plain = plain(text, rules);
-    let words = words(text);
-    let last = words.last().map_or("", String::as_str);
-    let names = &rules.names;
-    let hex = plain.ends_with("key") && {
-        let value = rest.trim_start_matches(['"', '\'', ' ', '\t', ':', '=', '>']);
-        let digits = value.strip_prefix("0x").unwrap_or(value);
-        digits.bytes().take_while(u8::is_ascii_hexdigit).count() >= names.hex_key
-    };
-    let is_last = names.last.iter().any(|word| word == last);
-    let tells = hex
-        || is_last
-        || names.secret.iter().any(|word| plain.contains(word.as_str()))
-        || names.ends.iter().any(|end| plain.ends_with(end.as_str()));
-    tells.then(|| Name {
-        text,
-        start: 0,
-        end: 0,
-        is_about: !hex && names.about.iter().any(|word| word == last),
-        is_file: names.files.contains(&plain),
-        is_measure: words.iter().any(|word| names.measures.contains(word)),
-        only_account: is_last
-            && names.only_accounts.iter().any(|word| word == last)
-            && !plain.ends_with("masterauth"),
-    })
-}
-
-/// A name without what it is written with, and without words that only sound secret: `DB_Pass` is `dbpass`.
-pub fn plain(name: &str, rules: &Rules) -> String {
-    let mark = |c: &char| matches!(c, '_' | '-' | '.' | '\u{300}'..='\u{36f}');
-    let mut plain: String = name.chars().filter(|c| !mark(c)).flat_map(char::to_lowercase).collect();
-    for innocent in &rules.names.innocent {
-        if plain.contains(innocent.as_str()) {
-            plain = plain.replace(innocent.as_str(), " ");
-        }
-    }
-    plain
-}
-
-/// The words of a name, in lower case: those of `maxTokens_per-day` are four.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut was_lower = false;
-    for c in name.chars() {
-        let joins = matches!(c, '_' | '-' | '.');
-        if joins || (c.is_uppercase() && was_lower) {
-            words.push(String::new());
-        }
-        was_lower = c.is_lowercase() || c.is_ascii_digit();
-        if !joins && let Some(word) = words.last_mut() {
-            word.extend(c.to_lowercase());
-        }
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
 /// Is the name given a value that may be a secret?
 fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
     if line[..name.start].ends_with("</") {
@@ -135,20 +64,44 @@ fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
     }
     let flag = name.text.starts_with('-');
     match assigned(line, name.end, flag) {
-        Some(value) if is_empty_here(value) => is_given_below(line, next, name, rules),
+        Some(value) if is_empty_here(value) => below::is_given(line, next, name, rules),
         Some(value) => counts(value, line, name, flag, rules),
-        None => is_given_after_space(line, name, rules),
+        None => {
+            is_given_after_space(line, name, rules)
+                || is_said(line, name, rules)
+                || below::is_alone(line, next, name, rules)
+                || below::is_default(line, next, name, rules)
+        }
     }
 }
 
 /// What is assigned to the name that ends at `end`: behind `=`, `:` or `>`, or behind a space after a flag.
 fn assigned(line: &str, end: usize, flag: bool) -> Option<&str> {
-    let rest = line[end..].trim_start_matches(['"', '\'', '`', ']', ' ', '\t']);
+    let behind = &line[end..];
+    let rest = behind.trim_start_matches(['"', '\'', '`', ']', ' ', '\t']);
+    let after = |signs: &[&str]| signs.iter().find_map(|sign| rest.strip_prefix(*sign)).map(str::trim);
+    if let Some(value) = after(&["?=", "::=", ":=", "||=", "|=", "??=", ".="]) {
+        return Some(value);
+    }
+    if let Some(value) = after(&["+="]) {
+        // What counts tokens adds a number.
+        return value.trim_end_matches(';').parse::<f64>().is_err().then_some(value);
+    }
+    if behind.starts_with([' ', '\t', '→'])
+        && let Some(value) = after(&["->", "→", "⇒", "⟶"])
+    {
+        // The arrow of a function leads to a program.
+        return (!value.contains(['(', '{'])).then_some(value);
+    }
+    if let Some(value) = behind.strip_prefix("::") {
+        // LDIF has two colons and a space before base64; else it is a path of names in a program.
+        return value.starts_with(' ').then(|| value.trim());
+    }
     let value = match rest.strip_prefix([':', '=', '>', '：', '＝']) {
         // A path of names in a program.
         Some(value) if value.starts_with(':') => return None,
         Some(value) => value,
-        None if flag && line[end..].starts_with(' ') => rest,
+        None if flag && behind.starts_with(' ') => rest,
         None => return None,
     };
     Some(value.trim_start_matches(['=', '>', ' ', '\t']).trim_end())
@@ -162,65 +115,18 @@ fn is_empty_here(value: &str) -> bool {
     value.is_empty() || block(value) || tagged || matches!(value, "{" | "[" | "\\")
 }
 
-fn is_given_below(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
-    let indent = |line: &str| line.len() - line.trim_start().len();
-    let Some(below) = next.first().filter(|below| indent(below) > indent(line) && !below.trim().is_empty())
-    else {
-        return false;
-    };
-    let below = below.trim();
-    let item = below.strip_prefix("- ").unwrap_or(below);
-    let key: String = item.trim_start_matches(['"', '\'']).chars().take_while(|c| is_part(*c)).collect();
-    let behind = item.trim_start_matches(['"', '\''])[key.len()..].trim_start_matches(['"', '\'']);
-    let is_pair =
-        behind.starts_with(": ") || behind == ":" || behind.starts_with(" =") || behind.starts_with('=');
-    if !is_pair || key.is_empty() {
-        return !(is_nothing(item, rules) || (name.is_about && is_plain(item, rules)));
-    }
-    let value = behind.trim_start_matches([':', '=', ' ', '\t']);
-    rules.values.keys.iter().any(|known| known.eq_ignore_ascii_case(&key))
-        && !is_nothing(value, rules)
-        && !(name.is_about && is_plain(value, rules))
-}
-
-/// Does an assigned value count?
-fn counts(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: &Rules) -> bool {
-    if is_nothing(value, rules) {
-        return false;
-    }
-    let first = Value::first(value);
-    let rest = first.rest.trim_start();
-    // `no way` is a value, and `no, other: 1` is none with something behind it.
-    let ends = first.quoted
-        || flag
-        || rest.is_empty()
-        || rest.starts_with([',', ';', '&', ')', '}', ']', '#', '"', '\'', '<', '>', '|', '-', '\\'])
-        || rest.starts_with("//");
-    if ends && is_nothing(first.text, rules) {
-        return false;
-    }
-    let text = if ends { first.text } else { value };
-    if name.is_file && text.starts_with('/') && is_plain(text, rules) {
-        return false;
-    }
-    if (name.is_measure && is_number(text, rules)) || (name.is_about && is_plain(text, rules)) {
-        return false;
-    }
-    !(is_comment(line, rules) && is_prose(value, rules))
-}
-
-fn is_comment(line: &str, rules: &Rules) -> bool {
-    let line = line.trim_start();
-    rules.values.comments.iter().any(|start| line.starts_with(start.as_str()))
-}
-
-/// Is it a sentence: one of its first words is one that only sentences have, and none is mixed as a password is?
-fn is_prose(text: &str, rules: &Rules) -> bool {
-    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
-    let bare = |word: &str| word.trim_matches([',', ';', '.', ':', '(', ')', '"', '\'']).to_owned();
-    words.len() > 2
-        && !words.iter().take(4).any(|word| is_mixed(word))
-        && words.iter().take(6).any(|word| rules.values.prose.contains(&bare(word)))
+/// Is it said what the name is, as in `# the root password is x7`? What is said has to look like a password and to be
+/// the end of the sentence; that holds for comments, too.
+fn is_said(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
+    let words: Vec<&str> = line[name.end..].split_whitespace().take(SAID_WORDS).collect();
+    let is_verb = |word: &str| rules.values.verbs.iter().any(|verb| word.eq_ignore_ascii_case(verb));
+    !(name.is_about || name.only_mixed || name.only_account)
+        && words.windows(2).enumerate().any(|(at, pair)| {
+            let ends = words.len() == at + 2 || pair[1].ends_with([',', ';', '.', ')', '"', '\'']);
+            let word = pair[1].trim_matches([',', ';', '.', ')', '(', '"', '\'', '`']);
+            let is_one = is_mixed(word) && word.contains(|c: char| c.is_ascii_digit());
+            at + 2 < SAID_WORDS && ends && is_verb(pair[0]) && is_one && !is_plain(word, rules)
+        })
 }
 
 /// Does a value follow the name after nothing but a space? In quotes anywhere in the line, else where the name is one
@@ -229,7 +135,7 @@ fn is_prose(text: &str, rules: &Rules) -> bool {
 fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     let rest = line[name.end..].trim_start_matches(['"', '\'']);
     let value = rest.trim();
-    if !rest.starts_with([' ', '\t']) || value.is_empty() {
+    if !rest.starts_with([' ', '\t']) || value.is_empty() || name.only_mixed {
         return false;
     }
     let words: Vec<&str> = value.split_whitespace().collect();

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 
+use super::letters::fold;
+
 /// Most bytes that one compiled form may take.
 const FORM_BYTES: usize = 1 << 20;
 
@@ -43,12 +45,16 @@ pub struct Names {
     pub ends: Vec<String>,
     pub last: Vec<String>,
     pub only_accounts: Vec<String>,
+    pub only_mixed: Vec<String>,
+    pub several: Vec<String>,
+    pub several_by_key: Vec<String>,
     pub about: Vec<String>,
     pub measures: Vec<String>,
     pub innocent: Vec<String>,
     pub files: Vec<String>,
     pub phrases: Vec<String>,
     pub hex_key: usize,
+    pub hex_ends: Vec<String>,
     pub words: usize,
 }
 
@@ -62,6 +68,9 @@ pub struct Values {
     pub number: Vec<Whole>,
     pub forms: Vec<String>,
     pub keys: Vec<String>,
+    pub beside: Vec<String>,
+    pub fallback: Vec<Form>,
+    pub verbs: Vec<String>,
     pub prose: Vec<String>,
     pub comments: Vec<String>,
 }
@@ -160,6 +169,10 @@ impl Rules {
     /// The rules in `text`, if they can be used and each finds what it should.
     pub fn read(text: &str) -> Result<Self, String> {
         let mut rules: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let names = &mut rules.names;
+        for word in names.secret.iter_mut().chain(&mut names.last).chain(&mut names.only_mixed) {
+            *word = word.chars().flat_map(fold).collect();
+        }
         let ascii = rules.names.secret.iter().filter(|word| word.is_ascii());
         let secret = ascii.map(String::as_str).collect::<Vec<_>>().join("|");
         for rule in &mut rules.found {
@@ -180,6 +193,7 @@ impl Rules {
     fn compile_all(&self) -> Result<(), String> {
         let found = self.found.iter().flat_map(|rule| rule.forms.iter().chain(&rule.unless));
         let lines = self.lines.harmless.iter().chain(&self.public.spans).chain(&self.public.around);
+        let lines = lines.chain(&self.values.fallback);
         let values = self.values.reference.iter().chain(&self.values.plain).chain(&self.values.number);
         let whole = values.chain(&self.random.bare_plain).map(|whole| &whole.0);
         for form in found.chain(lines).chain(whole) {

@@ -1,6 +1,10 @@
 //! Decides which values are plainly not secrets (placeholders, switches, references) where a secret could be.
 
+use super::name;
 use super::rules::Rules;
+
+/// Most literals in a value that are looked at.
+const LITERALS: usize = 16;
 
 /// A value with what its line says of it.
 #[derive(Debug, Clone, Copy)]
@@ -66,4 +70,36 @@ pub fn is_mixed(word: &str) -> bool {
     let others = word
         .contains(|c: char| c.is_ascii_digit() || matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?'));
     letters && others && word.chars().count() >= 5
+}
+
+/// Is it long enough for a key, with letters and digits, and nothing that is written like this for another reason?
+pub fn is_long_mixed(word: &str, rules: &Rules) -> bool {
+    let digits = word.contains(|c: char| c.is_ascii_digit());
+    word.chars().count() >= 8 && digits && is_mixed(word) && !is_plain(word, rules)
+}
+
+/// Does a value that only refers to one bring another for when that is missing, as `env("X", "y")` and `$X || "y"` do?
+/// Where the environment is asked any text counts, else one that is as mixed as a password; the name of a secret never.
+pub fn has_fallback(value: &str, is_about: bool, rules: &Rules) -> bool {
+    let asks_env = value.to_ascii_lowercase().contains("env");
+    let is_lookup = value.contains("lookup");
+    let is_upper =
+        |text: &str| text.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
+    let counts = |text: &str| {
+        let plain = is_plain(text, rules);
+        let env = asks_env && !(is_lookup && is_upper(text)) && !(is_about && plain);
+        !is_nothing(text, rules)
+            && !text.starts_with(['/', '.', '~', '$', '<', '{'])
+            && !text.to_ascii_lowercase().starts_with("utf")
+            && (env || (is_mixed(text) && !plain))
+            && name::judge(text, "", rules).is_none()
+    };
+    rules.values.fallback.iter().any(|form| {
+        form.get().is_some_and(|form| {
+            form.captures_iter(value.as_bytes()).take(LITERALS).any(|found| {
+                let text = found.name("value").map(|text| String::from_utf8_lossy(text.as_bytes()));
+                text.is_some_and(|text| counts(&text))
+            })
+        })
+    })
 }

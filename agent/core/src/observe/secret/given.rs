@@ -1,0 +1,49 @@
+//! Decides whether a value that is assigned to a name that tells counts as given.
+
+use super::entries;
+use super::name::Name;
+use super::rules::Rules;
+use super::values::{Value, has_fallback, is_long_mixed, is_mixed, is_nothing, is_number, is_plain};
+
+/// Does an assigned value count?
+pub fn counts(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: &Rules) -> bool {
+    if is_nothing(value, rules) {
+        return has_fallback(value, name.is_about, rules);
+    }
+    let first = Value::first(value);
+    let rest = first.rest.trim_start();
+    // `no way` is a value, and `no, other: 1` is none with something behind it.
+    let ends = first.quoted
+        || flag
+        || rest.is_empty()
+        || rest.starts_with([',', ';', '&', ')', '}', ']', '#', '"', '\'', '<', '>', '|', '-', '\\'])
+        || rest.starts_with("//");
+    if ends && is_nothing(first.text, rules) {
+        return has_fallback(value, name.is_about, rules) || entries::is_in_brackets(value, name, rules);
+    }
+    let text = if ends { first.text } else { value };
+    if name.only_mixed && !is_long_mixed(first.text, rules) {
+        return false;
+    }
+    if name.is_file && text.starts_with('/') && is_plain(text, rules) {
+        return false;
+    }
+    if (name.is_measure && is_number(text, rules)) || (name.is_about && is_plain(text, rules)) {
+        return false;
+    }
+    !(is_comment(line, rules) && is_prose(value, rules))
+}
+
+pub fn is_comment(line: &str, rules: &Rules) -> bool {
+    let line = line.trim_start();
+    rules.values.comments.iter().any(|start| line.starts_with(start.as_str()))
+}
+
+/// Is it a sentence: one of its first words is one that only sentences have, and none is mixed as a password is?
+fn is_prose(text: &str, rules: &Rules) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let bare = |word: &str| word.trim_matches([',', ';', '.', ':', '(', ')', '"', '\'']).to_owned();
+    words.len() > 2
+        && !words.iter().take(4).any(|word| is_mixed(word))
+        && words.iter().take(6).any(|word| rules.values.prose.contains(&bare(word)))
+}

@@ -1,0 +1,63 @@
+//! Finds tables (CSV and its kin, Markdown) with a column whose name tells.
+
+use super::name::judge;
+use super::rules::Rules;
+use super::values::{Value, is_nothing, is_number};
+use super::words::plain;
+
+/// Most bytes of a header, and most rows below one that are looked at.
+const HEADER_BYTES: usize = 1000;
+const ROWS: usize = 32;
+
+/// Is the line the header of a table, and does a row below it have a value where the header tells?
+pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
+    let Some((sign, fields)) = header(line) else { return false };
+    let tells = |field: &&str| {
+        judge(field, "", rules)
+            .is_some_and(|name| !(name.is_about || name.is_measure || name.only_account || name.only_mixed))
+    };
+    let columns: Vec<usize> = (0..fields.len()).filter(|at| tells(&fields[*at])).collect();
+    if columns.is_empty() {
+        return false;
+    }
+    let rule = |row: &str| !row.is_empty() && row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | ' '));
+    let rows = next.iter().take(ROWS).filter(|row| !rule(row));
+    rows.map(|row| split(row, sign))
+        .take_while(|row| row.len() == fields.len())
+        .any(|row| columns.iter().any(|at| is_value(fields[*at], row[*at], rules)))
+}
+
+/// The sign between the fields and their names, where all of them are names.
+fn header(line: &str) -> Option<(char, Vec<&str>)> {
+    if line.len() > HEADER_BYTES {
+        return None;
+    }
+    [',', ';', '\t', '|'].into_iter().find_map(|sign| {
+        let fields = split(line, sign);
+        (fields.len() > 1 && fields.iter().all(|field| is_name(field, sign))).then_some((sign, fields))
+    })
+}
+
+/// The fields of a row, without the quotes and marks around them.
+fn split(line: &str, sign: char) -> Vec<&str> {
+    let line = if sign == '|' { line.trim().trim_matches('|') } else { line };
+    line.split(sign).map(|field| field.trim().trim_matches(['"', '\'', '`', '*'])).collect()
+}
+
+/// Commas stand in sentences, too: there a name is one word.
+fn is_name(field: &str, sign: char) -> bool {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || (c == ' ' && sign != ',');
+    field.chars().count() <= 40 && field.starts_with(char::is_alphabetic) && field.chars().all(part)
+}
+
+/// Is a field a value, and not the name of one, or what is counted (tests that pass, tokens that are used)?
+fn is_value(column: &str, field: &str, rules: &Rules) -> bool {
+    let text = Value::first(field).text;
+    let column = plain(column, rules);
+    let counted = text.len() < 4 || matches!(column.as_str(), "pass" | "token" | "tokens");
+    text == field
+        && text.contains(char::is_alphanumeric)
+        && !is_nothing(text, rules)
+        && !(counted && is_number(text, rules))
+        && judge(text, "", rules).is_none()
+}
