@@ -155,8 +155,15 @@ fn unreachable(server: &str, why: Silence, detail: &str) -> Failure {
         ),
         Silence::BrokenOff => (
             "the control plane's answer broke off",
-            detail.to_owned(),
+            format!("an answer that began and did not come to its end ({detail})"),
             "try again; if it was stopped, start it with `nimbus up`",
+        ),
+        Silence::Unready => (
+            "the control plane takes no requests now",
+            format!(
+                "{detail}: it is starting, has more to do than it can, or a proxy before it does not reach it"
+            ),
+            "try again in a moment; if it stays so, look at its log and its machine's load, and at the proxy if there is one",
         ),
         Silence::Other => (
             "the control plane cannot be reached",
@@ -243,14 +250,64 @@ mod tests {
         let codes = [401, 403, 404, 409, 500].map(|status| problem(status).exit);
         assert_eq!(codes, [Exit::Refused, Exit::Refused, Exit::NotFound, Exit::Error, Exit::Error]);
         assert_eq!(problem(409).next, "do this");
-        let lost = [Silence::Stopped, Silence::Absent, Silence::Crowded, Silence::BrokenOff, Silence::Other]
-            .map(|why| {
-                let (server, detail) = ("http://127.0.0.1:1".into(), "what the system said".into());
-                Failure::from(ClientError::Unreachable { server, why, detail })
-            });
+        let silences = [
+            Silence::Stopped,
+            Silence::Absent,
+            Silence::Crowded,
+            Silence::BrokenOff,
+            Silence::Unready,
+            Silence::Other,
+        ];
+        let lost = silences.map(|why| {
+            let (server, detail) = ("http://127.0.0.1:1".into(), "what the system said".into());
+            Failure::from(ClientError::Unreachable { server, why, detail })
+        });
         assert!(lost.iter().all(|failure| failure.exit == Exit::Unreachable));
         let titles: std::collections::BTreeSet<&str> =
             lost.iter().map(|failure| failure.title.as_str()).collect();
-        assert_eq!(titles.len(), 5, "each is told apart: {titles:?}");
+        assert_eq!(titles.len(), 6, "each is told apart: {titles:?}");
+    }
+
+    /// What comes of a request to a server that sends these bytes and hangs up.
+    async fn answered(bytes: &'static str) -> Failure {
+        use std::io::{BufRead as _, BufReader, Write as _};
+
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            // The request ends in an empty line; unread, it would break the connection off before the answer.
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            stream.write_all(bytes.as_bytes()).unwrap();
+        });
+        let client = Client::new(&server, "token", None).unwrap();
+        let error = client.status().await.unwrap_err();
+        serving.join().unwrap();
+        error.into()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_no_silence() {
+        let failure = answered("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"a").await;
+        assert_eq!(failure.exit, Exit::Unreachable);
+        assert!(failure.title.contains("broke off") && failure.next.contains("try again"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_status_of_the_way_is_no_answer_of_a_control_plane() {
+        for unready in [
+            "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 3\r\n\r\nbad",
+            "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy",
+            "HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            let failure = answered(unready).await;
+            assert_eq!(failure.exit, Exit::Unreachable, "{failure}");
+            assert!(failure.title.contains("takes no requests now"), "{failure}");
+            assert!(failure.found.contains("status 50") && !failure.next.is_empty(), "{failure}");
+        }
+        let failure = answered("HTTP/1.1 500 Oh\r\ncontent-length: 2\r\n\r\nno").await;
+        assert_eq!(failure.exit, Exit::Error);
+        assert!(failure.title.contains("cannot be understood"), "{failure}");
     }
 }

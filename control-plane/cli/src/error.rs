@@ -147,7 +147,10 @@ impl Failure {
             remedy: &self.next,
             exit_code: self.exit as u8,
         };
-        serde_json::to_string(&problem).unwrap_or_else(|error| format!("{{\"title\":\"{error}\"}}"))
+        let json =
+            serde_json::to_string(&problem).unwrap_or_else(|error| format!("{{\"title\":\"{error}\"}}"));
+        // The strings mean the same; no terminal gets what it would obey or not show.
+        nimbus_api::text::escaped_json(&json)
     }
 }
 
@@ -220,5 +223,14 @@ mod tests {
         assert_eq!(json["type"], "urn:nimbus:problem:not-found");
         assert_eq!(json["remedy"], "list them with `nimbus incidents list`");
         assert!(json.get("status").is_none());
+    }
+
+    #[test]
+    fn a_problem_document_holds_nothing_that_a_terminal_obeys_or_hides() {
+        let found = "a\u{9b}2J\u{202e}b\u{200b}\nc";
+        let text = Failure::new("wrong\u{1b}[2J").found(found).problem_json();
+        assert!(!text.contains(nimbus_api::text::is_unsafe), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((json["found"].as_str(), json["title"].as_str()), (Some(found), Some("wrong\u{1b}[2J")));
     }
 }

@@ -39,4 +39,4 @@ pub use control_plane::ControlPlane;
 pub use documents::EnabledCluster;
 pub use error::StartError;
 pub use nimbus_control_core::model::AgentKind;
-pub use nimbus_store::schema_version;
+pub use nimbus_store::{StoreError, schema_version};

@@ -4,7 +4,7 @@
 use nimbus_agent::AgentError;
 use nimbus_cli::error::Failure;
 use nimbus_cli::files;
-use nimbus_control_plane::StartError;
+use nimbus_control_plane::{StartError, StoreError};
 
 /// The control plane did not start.
 pub(super) fn control_plane(error: &StartError) -> Failure {
@@ -35,11 +35,57 @@ pub(super) fn control_plane(error: &StartError) -> Failure {
                 .found(format!("{expected} in {}", data_dir.display()))
                 .next("start with the data directory that holds those keys, or with another database")
         }
+        StartError::Store(StoreError::Corrupt { at, expected, found }) => {
+            damaged(&format!("{expected} in {at}"), found)
+        }
+        StartError::World(found) => damaged("a stored inventory that can be read", found),
+        StartError::Store(StoreError::Disk { at, detail }) => {
+            Failure::new("the control plane does not start: its database cannot be read or written")
+                .expected(format!("to read and write {at}"))
+                .found(format!("an input/output error ({detail})"))
+                .next(
+                    "look at the disk under it; if a part of the database is gone, keep it as it is, restore a backup and \
+                     start again",
+                )
+        }
         other => Failure::new("the control plane does not start").detail(other.to_string()),
     }
+}
+
+/// What is stored is not what was written.
+fn damaged(expected: &str, found: &str) -> Failure {
+    Failure::new("the control plane does not start: its database is damaged")
+        .expected(expected)
+        .found(found)
+        .next("keep the database as it is, look at the disk under it, then restore it from a backup and start again")
 }
 
 /// The agent did not start.
 pub(super) fn agent(error: &AgentError) -> Failure {
     Failure::new("this machine's agent does not start").detail(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_database_is_told_in_three_parts() {
+        let corrupt = StoreError::Corrupt {
+            at: "sqlite:///srv/nimbus.db".into(),
+            expected: "a sound SQLite database".into(),
+            found: "database disk image is malformed, code 11".into(),
+        };
+        let disk = StoreError::Disk { at: "sqlite:///srv/nimbus.db".into(), detail: "disk I/O error".into() };
+        for (error, expected, found) in [
+            (StartError::Store(corrupt), "a sound SQLite database in sqlite:///srv/nimbus.db", "malformed"),
+            (StartError::Store(disk), "sqlite:///srv/nimbus.db", "disk I/O error"),
+            (StartError::World("no zstd frame".into()), "inventory", "no zstd frame"),
+        ] {
+            let failure = control_plane(&error);
+            assert!(failure.title.starts_with("the control plane does not start: its database"), "{failure}");
+            assert!(failure.expected.contains(expected) && failure.found.contains(found), "{failure}");
+            assert!(failure.next.contains("backup") && failure.detail.is_empty(), "{failure}");
+        }
+    }
 }

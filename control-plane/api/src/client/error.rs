@@ -59,6 +59,9 @@ pub enum Silence {
     Crowded,
     /// The answer began and broke off.
     BrokenOff,
+    /// What answers says that the control plane takes no requests now (502, 503, 504 without a problem document): it is
+    /// starting, has more to do than it can, or cannot be reached from a proxy before it.
+    Unready,
     /// Something else, for example a certificate that is not trusted.
     Other,
 }

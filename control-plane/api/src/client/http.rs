@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, Url, header, redirect};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -162,6 +162,12 @@ impl Client {
         let status = response.status();
         match self.body(response).await.map(|bytes| serde_json::from_slice::<Problem>(&bytes)) {
             Ok(Ok(problem)) => ClientError::Problem(Box::new(problem)),
+            // Said by what stands before a control plane, or by one that cannot even write a document.
+            Ok(Err(_)) if is_of_the_way(status) => ClientError::Unreachable {
+                server: self.server(),
+                why: Silence::Unready,
+                detail: format!("status {status} without a problem document"),
+            },
             Ok(Err(_)) => self.unreadable(format!("status {status} without a problem document")),
             Err(error) => error,
         }
@@ -169,7 +175,7 @@ impl Client {
 
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broken_off(&error))? {
             if bytes.len() + chunk.len() > MAX_ANSWER_BYTES {
                 return Err(self.unreadable(format!("an answer of more than {MAX_ANSWER_BYTES} bytes")));
             }
@@ -180,6 +186,13 @@ impl Client {
 
     fn unreachable(&self, error: &reqwest::Error) -> ClientError {
         ClientError::Unreachable { server: self.server(), why: silence(error), detail: root_cause(error) }
+    }
+
+    /// The error for an answer that began and did not come to its end.
+    fn broken_off(&self, error: &reqwest::Error) -> ClientError {
+        // One that stands still has not broken off: whoever writes it has too much to do.
+        let why = if error.is_timeout() { Silence::Crowded } else { Silence::BrokenOff };
+        ClientError::Unreachable { server: self.server(), why, detail: root_cause(error) }
     }
 
     fn unreadable(&self, found: String) -> ClientError {
@@ -193,7 +206,7 @@ impl Export {
         let chunk = self.response.chunk().await.map_err(|error| ClientError::Unreachable {
             server: self.server.clone(),
             why: Silence::BrokenOff,
-            detail: format!("the answer broke off: {}", root_cause(&error)),
+            detail: root_cause(&error),
         })?;
         Ok(chunk.map(|bytes| bytes.to_vec()))
     }
@@ -230,8 +243,12 @@ fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// The innermost message: the outer ones only say that a request failed.
-/// What an error of the network says of the other side.
+/// Does this status say that nobody is there to answer, rather than what the answer is?
+fn is_of_the_way(status: StatusCode) -> bool {
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT)
+}
+
+/// What an error of the network says of the other side, before an answer began.
 fn silence(error: &reqwest::Error) -> Silence {
     use std::io::ErrorKind;
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
@@ -265,6 +282,7 @@ fn silence(error: &reqwest::Error) -> Silence {
     }
 }
 
+/// The innermost message: the outer ones only say that a request failed.
 fn root_cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();

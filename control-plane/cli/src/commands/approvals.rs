@@ -155,7 +155,8 @@ pub async fn approve(context: &Context, args: ApproveArgs) -> Result<Exit, Failu
         approval: Some(approval.id.clone()),
         job_before: incident.job_id.clone(),
     };
-    let ends = outcome::follow(context, &client, &[watched], args.timeout).await?;
+    let ends =
+        outcome::follow(context, &client, &[watched], args.timeout, &mut outcome::interrupt()?).await?;
     context.print_document(&client.approval(&approval.id).await?.raw)?;
     outcome::print_outcomes(context, &ends)
 }

@@ -7,7 +7,9 @@ mod baseline;
 mod ended;
 mod fix;
 mod many;
+mod order;
 mod pace;
+mod which;
 mod withdraw;
 
 use clap::builder::PossibleValuesParser;

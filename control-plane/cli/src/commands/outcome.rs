@@ -45,15 +45,15 @@ pub enum End {
     Late(String),
 }
 
-/// Looks again until each has ended or `timeout` has passed.
+/// Looks again until each has ended, `timeout` has passed or `interrupt` hears of Ctrl-C.
 pub async fn follow(
     context: &Context,
     client: &Client,
     watched: &[Watched],
     timeout: Duration,
+    interrupt: &mut Signal,
 ) -> Result<Vec<(Watched, End)>, Failure> {
     let end = Instant::now() + timeout;
-    let mut interrupt = interrupt()?;
     let mut progress = context.progress("waiting for the agent");
     let mut ends: Vec<Option<End>> = vec![None; watched.len()];
     loop {

@@ -13,9 +13,9 @@ pub mod wrap;
 use std::borrow::Cow;
 
 /// `text` on one line and without control characters: each becomes U+FFFD, a line break or tab a space. What is not seen,
-/// or turns the reading direction, is marked as `<U+202E>`.
+/// turns the reading direction, or looks like a space and is another character, is marked as `<U+202E>`.
 pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_control) {
+    if !text.chars().any(can_lie) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -30,7 +30,7 @@ pub fn plain(text: &str) -> Cow<'_, str> {
 
 /// As [`plain`], but line breaks stay and a tab becomes four spaces.
 pub fn plain_lines(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| c != '\n' && is_control(c)) {
+    if !text.chars().any(|c| c != '\n' && can_lie(c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -47,14 +47,15 @@ pub fn plain_lines(text: &str) -> Cow<'_, str> {
 fn push(out: &mut String, c: char) {
     match c {
         c if c.is_control() => out.push('\u{fffd}'),
-        c if visible::is_unseen(c) => out.push_str(&visible::code(c)),
+        c if can_lie(c) => out.push_str(&visible::code(c)),
         c => out.push(c),
     }
 }
 
-/// Control characters, and what a terminal does not show or lets turn the reading direction: each can make a line lie.
-fn is_control(c: char) -> bool {
-    c.is_control() || visible::is_unseen(c)
+/// Control characters, what a terminal does not show or lets turn the reading direction, and blanks that look like a
+/// space: each can make a line lie, as a path of which a person copies another one.
+fn can_lie(c: char) -> bool {
+    c.is_control() || visible::is_unseen(c) || visible::is_odd_blank(c)
 }
 
 #[cfg(test)]
@@ -67,5 +68,16 @@ mod tests {
         assert_eq!(plain("pass\u{200b}wd"), "pass<U+200B>wd");
         assert_eq!(plain_lines("a\r\nb\tc\u{9b}d"), "a\u{fffd}\nb    c\u{fffd}d");
         assert!(matches!(plain("größer, 文"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_blank_that_is_no_space_is_not_shown_as_one() {
+        assert_eq!(plain("/srv/a\u{a0}b c"), "/srv/a<U+00A0>b c");
+        assert_eq!(plain_lines("a\u{3000}b\n"), "a<U+3000>b\n");
+        let blanks =
+            ['\u{1680}', '\u{202f}', '\u{205f}', '\u{3000}'].into_iter().chain('\u{2000}'..='\u{200a}');
+        for blank in blanks {
+            assert_eq!(plain(&format!("a{blank}b")), format!("a{}b", visible::code(blank)));
+        }
     }
 }

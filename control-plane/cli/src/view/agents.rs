@@ -67,7 +67,11 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
     layout.fact("its policy", &format!("allows {allowed}")).fact("takes", &budget(agent.pace));
     if agent.dropped > 0 {
         let lost = count(agent.dropped, "observation", "observations");
-        layout.toned_fact("dropped", Tone::Warn, &format!("{lost}, because its spool was full"));
+        layout.toned_fact(
+            "dropped",
+            Tone::Warn,
+            &format!("{lost}: they never came, or were dropped as already had"),
+        );
     }
     if !agent.roots.is_empty() {
         layout.heading("Watched paths");

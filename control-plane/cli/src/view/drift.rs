@@ -3,7 +3,7 @@
 use nimbus_api::{Drift, FileState, LineCounts, List};
 
 use super::layout::Layout;
-use super::{View, bytes, plan};
+use super::{View, bytes, count, plan};
 use crate::output::changes::{self, Changes, Way};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
@@ -66,6 +66,21 @@ pub fn before_fix(view: &View, drift: &Drift) -> String {
     content(&mut layout, drift, "What will change (now to baseline)", Way::Back);
     layout.gap();
     layout.end()
+}
+
+/// What `drift fix --yes` says of many files before it puts them back: nobody is asked, so nobody reads every difference.
+pub fn summaries(view: &View, files: &[&Drift]) -> String {
+    let mut table = Table::new(vec![Column::new("ID"), Column::new("WHAT WILL BE DONE").cut(Cut::Path, 36)]);
+    let ids = view.ids(&files.iter().map(|drift| drift.id.as_str()).collect::<Vec<_>>());
+    for (id, drift) in ids.into_iter().zip(files) {
+        let what = drift.plan_summary.clone().unwrap_or_else(|| format!("{}: {}", drift.path, change(drift)));
+        table.row(vec![id.into(), Cell::new(what)]);
+    }
+    let mut layout = Layout::new(view);
+    let files = count(files.len() as u64, "file", "files");
+    layout.line(&view.theme.heading(&format!("{files} to put back")));
+    layout.paragraph("The difference of one is shown by `nimbus drift show ID`.").gap();
+    layout.end() + &table.render(&view.theme, view.width) + "\n"
 }
 
 /// What `drift baseline add` shows of the file that it accepts.
@@ -236,6 +251,21 @@ mod tests {
         text["diff"] = json!("--- a\n+++ b\n@@ -1,2 +1,2 @@\n workers = 4\n-debug = false\n+debug = true\n");
         text["lines"] = json!({"before": 2, "after": 2, "added": 1, "removed": 1});
         insta::assert_snapshot!("fix_text", before_fix(&view(80), &read(text)));
+    }
+
+    #[test]
+    fn of_many_files_that_nobody_is_asked_about_each_has_a_line() {
+        let mut secret = drift(2, "deleted", "/srv/app/a\u{a0}b.conf");
+        secret["plan_summary"] = Value::Null;
+        let mut first = drift(1, "modified", "/srv/app/app.conf");
+        first["diff"] = json!("--- a\n+++ b\n@@ -1 +1 @@\n-debug = false\n+debug = true\n");
+        let files: Vec<Drift> = vec![read(first), read(secret)];
+        let text = summaries(&view(80), &files.iter().collect::<Vec<_>>());
+        assert!(text.starts_with("2 files to put back\n"), "{text}");
+        assert!(text.contains("nimbus drift show ID"), "{text}");
+        assert!(text.contains("  Put app.conf back to its baseline\n"), "{text}");
+        assert!(text.contains("  /srv/app/a<U+00A0>b.conf: deleted\n"), "{text}");
+        assert!(!text.contains("debug") && text.ends_with("\n\n"), "the differences are left out: {text}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use nimbus_api::Problem;
+use nimbus_api::text::escaped_json;
 use nimbus_control_core::remediation::DecideError;
 use nimbus_store::StoreError;
 
@@ -110,7 +111,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         // Texts and a number: there is nothing in it that JSON could refuse.
-        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        let body = escaped_json(&serde_json::to_string(&self.problem).unwrap_or_default());
         let json = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, json)], body).into_response();
         let headers = response.headers_mut();
@@ -217,6 +218,14 @@ mod tests {
             (response.status().as_u16(), &response.headers()["retry-after"]),
             (503, &HeaderValue::from(1))
         );
+    }
+
+    #[tokio::test]
+    async fn a_problem_document_holds_nothing_that_a_terminal_obeys_or_hides() {
+        let refusal = ApiError::new(StatusCode::CONFLICT, "x", "No", "a\u{202e}b\u{9b}");
+        let body = axum::body::to_bytes(refusal.into_response().into_body(), 10_000).await.unwrap();
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(text.contains("a\\u202eb\\u009b"), "{text}");
     }
 
     #[test]

@@ -99,7 +99,7 @@ async fn accept(
         approval: None,
         job_before: drift.job_id.clone(),
     };
-    let ends = outcome::follow(context, client, &[watched], timeout).await?;
+    let ends = outcome::follow(context, client, &[watched], timeout, &mut outcome::interrupt()?).await?;
     if context.global.format.is_table() && ends.iter().all(|(_, end)| *end == outcome::End::Resolved) {
         let text = format!("{path}: accepted as it is: this is the baseline now\n");
         return context.print(&text).map(|()| Exit::Done);

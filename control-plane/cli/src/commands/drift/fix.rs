@@ -5,41 +5,36 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
-use nimbus_api::client::{self, Client, collect};
-use nimbus_api::{Drift, DriftFixRequest, DriftQuery, MAX_LIMIT};
+use nimbus_api::Drift;
+use nimbus_api::client::Client;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::signal::unix::Signal;
+use tokio::time::Instant;
 
 use super::ended::ended;
 use super::many::{self, Wait};
+use super::order;
 use super::pace::{self, Expected};
+use super::which::{self, Shown, Which};
 use crate::commands::outcome::{self, End, Watched};
-use crate::commands::resolve;
 use crate::confirm::{self, Answer};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::output::theme::readable;
 use crate::output::time::parse_span;
 use crate::view::{self, count};
 
-/// How long a plan is waited for: it follows the finding within moments.
-const PLAN_WAIT: Duration = Duration::from_secs(5);
-const EVERY: Duration = Duration::from_millis(200);
+/// From more files than this on, what nobody is asked about is said in a line each, and what has not ended in one for all.
+const MANY: usize = 20;
 
-/// Which files to put back.
+/// A file's path, and why it was not ordered.
+type Refused = (String, Failure);
+
+/// How to put files back.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("which").required(true).multiple(false)))]
 pub(super) struct FixArgs {
-    /// Ids, or the starts of them
-    #[arg(group = "which", value_name = "ID")]
-    ids: Vec<String>,
-    /// Every file that differs now and has a plan
-    #[arg(long, group = "which")]
-    all: bool,
-    /// The file of this path
-    #[arg(long, group = "which", value_name = "PATH")]
-    resource: Option<String>,
+    #[command(flatten)]
+    which: Which,
     /// Why, for the audit log
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     reason: String,
@@ -51,47 +46,15 @@ pub(super) struct FixArgs {
     timeout: Option<Duration>,
 }
 
-/// A file with the plan that was shown.
-struct Shown {
-    drift: client::Answer<Drift>,
-    digest: String,
-}
-
-impl Shown {
-    fn drift(&self) -> &Drift {
-        &self.drift.typed
-    }
-
-    fn request(&self, reason: &str, dry_run: bool) -> DriftFixRequest {
-        DriftFixRequest { plan_digest: self.digest.clone(), dry_run, reason: reason.to_owned() }
-    }
-}
-
 pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Result<Exit, Failure> {
-    let wanted = wanted(client, &args).await?;
+    let wanted = which::wanted(client, &args.which).await?;
     if wanted.is_empty() {
         let nothing = json!({"items": [], "next": null});
         context.print_either(&nothing, |_| "No drift: there is nothing to put back.\n".to_owned())?;
         return Ok(Exit::Done);
     }
-    let mut shown = Vec::new();
-    let mut left = 0;
-    for id in &wanted {
-        match planned(client, id).await {
-            Ok(one) => shown.push(one),
-            // Of all, those that cannot be put back are named and left; one that was asked for by name is an error.
-            Err(failure) if args.all => {
-                left += 1;
-                context.warn_of(&failure);
-            }
-            Err(failure) => return Err(failure),
-        }
-    }
-    if context.global.format.is_table() {
-        for one in &shown {
-            context.print(&view::drift::before_fix(&context.view(), one.drift()))?;
-        }
-    }
+    let (shown, left) = which::with_plans(context, client, &wanted, args.which.all).await?;
+    show(context, &shown)?;
     if context.global.dry_run {
         return dry_run(context, client, &shown).await;
     }
@@ -109,16 +72,12 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
         Answer::No => return not_now(context, &shown),
         Answer::Nobody => return Err(still_waiting(&shown, "no terminal to ask on, and no --yes")),
     }
-    // One that is refused (it changed since it was shown) does not hold up the others.
-    let mut refused = Vec::new();
-    let mut given = Vec::new();
-    for one in shown {
-        match client.fix_drift(&one.drift().id, &one.request(&args.reason, false)).await {
-            Ok(_) => given.push(one),
-            Err(error) => refused.push((one.drift.typed.path, error.into())),
-        }
-    }
-    let finished = finish(context, client, &given, &args, &expected).await;
+    // Heard from before the first order on: from then on something goes on without this command.
+    let mut interrupt = outcome::interrupt()?;
+    let began = Instant::now();
+    let (given, refused) = order_all(context, client, shown, &args, &mut interrupt).await?;
+    let timeout = args.timeout.map(|timeout| timeout.saturating_sub(began.elapsed()));
+    let finished = finish(context, client, &given, (args.no_wait, timeout), &expected, &mut interrupt).await;
     if finished.as_ref().is_err_and(|failure| failure.exit == Exit::Interrupted) {
         return finished;
     }
@@ -128,6 +87,65 @@ pub(super) async fn run(context: &Context, client: &Client, args: FixArgs) -> Re
         None if left > 0 && matches!(finished, Ok(Exit::Done)) => Err(not_all(left, given.len())),
         None => finished,
     }
+}
+
+/// Shows a person what will change: the differences, or of many that `--yes` has answered for already a line each.
+fn show(context: &Context, shown: &[Shown]) -> Result<(), Failure> {
+    if !context.global.format.is_table() {
+        return Ok(());
+    }
+    let view = context.view();
+    if context.global.yes && !context.global.dry_run && shown.len() > MANY {
+        let files: Vec<&Drift> = shown.iter().map(Shown::drift).collect();
+        return context.print(&view::drift::summaries(&view, &files));
+    }
+    shown.iter().try_for_each(|one| context.print(&view::drift::before_fix(&view, one.drift())))
+}
+
+/// Orders all of them. One that is refused (it changed since it was shown) does not hold up the others. An error where it
+/// ended before all were ordered.
+async fn order_all(
+    context: &Context,
+    client: &Client,
+    shown: Vec<Shown>,
+    args: &FixArgs,
+    interrupt: &mut Signal,
+) -> Result<(Vec<Shown>, Vec<Refused>), Failure> {
+    let all = shown.len();
+    let line = |taken: usize| format!("ordered {taken} of {all}");
+    // Without a terminal no line moves: of many it is said once that this takes a while.
+    let progress = if all > MANY {
+        context.progress(&format!("ordering {all} files"))
+    } else {
+        context.moving(&line(0))
+    };
+    let order = |at: usize| {
+        let one: &Shown = &shown[at];
+        let (client, id, request) =
+            (client.clone(), one.drift().id.clone(), one.request(&args.reason, false));
+        async move { client.fix_drift(&id, &request).await.map(drop).map_err(Failure::from) }
+    };
+    // What does not fit on the clock is no bound.
+    let end = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let interrupted = async || {
+        interrupt.recv().await;
+    };
+    let mut placed = order::place(all, end, interrupted, order, |taken| progress.count(&line(taken))).await;
+    drop(progress);
+    let early = placed.ended_early();
+    let (mut given, mut refused) = (Vec::new(), Vec::new());
+    for (at, one) in shown.into_iter().enumerate() {
+        if let Some(why) = placed.refused.remove(&at) {
+            refused.push((one.drift.typed.path, why));
+        } else if placed.taken.contains(&at) {
+            given.push(one);
+        }
+    }
+    let Some(early) = early else { return Ok((given, refused)) };
+    Err(match all_refused(refused) {
+        Some(why) => early.detail(format!("refused: {}\n{}", why.title, why.detail)),
+        None => early,
+    })
 }
 
 /// How long it takes, and how much of it fits into the time that the approvals hold.
@@ -184,7 +202,7 @@ fn not_all(left: usize, done: usize) -> Failure {
 }
 
 /// The first refusal, with the others in a line each, as far as a person reads them.
-fn all_refused(refused: Vec<(String, Failure)>) -> Option<Failure> {
+fn all_refused(refused: Vec<Refused>) -> Option<Failure> {
     const SHOWN: usize = 20;
     let more = refused.len().saturating_sub(1 + SHOWN);
     let mut refused = refused.into_iter();
@@ -197,19 +215,21 @@ fn all_refused(refused: Vec<(String, Failure)>) -> Option<Failure> {
     Some(first)
 }
 
-/// Waits until what was ordered has ended, and prints how.
+/// Waits until what was ordered has ended, and prints how. `wait` says whether it does not wait, and what is left of
+/// `--timeout`.
 async fn finish(
     context: &Context,
     client: &Client,
     shown: &[Shown],
-    args: &FixArgs,
+    (no_wait, timeout): (bool, Option<Duration>),
     expected: &Expected,
+    interrupt: &mut Signal,
 ) -> Result<Exit, Failure> {
     if shown.is_empty() {
         return Ok(Exit::Done);
     }
-    if args.no_wait {
-        print_documents(context, client, shown).await?;
+    if no_wait {
+        print_documents(context, client, shown, interrupt).await?;
         context.hint("The agent is working on it. Follow it: nimbus jobs list");
         return Ok(Exit::Done);
     }
@@ -221,19 +241,26 @@ async fn finish(
         job_before: one.drift().job_id.clone(),
     };
     let watched: Vec<Watched> = shown.iter().map(watched).collect();
-    let timeout = args.timeout.unwrap_or(expected.patience);
     if let [_] = watched.as_slice() {
-        let ends = outcome::follow(context, client, &watched, timeout).await?;
-        print_documents(context, client, shown).await?;
+        let timeout = timeout.unwrap_or(expected.patience);
+        let ends = outcome::follow(context, client, &watched, timeout, interrupt).await?;
+        print_documents(context, client, shown, interrupt).await?;
         return outcome::print_outcomes(context, &ends);
     }
-    let told = |one: &Watched, end: &End| outcome::print_outcome(context, one, end);
-    let wait = match args.timeout {
+    let wait = match timeout {
         Some(timeout) => Wait::no_longer_than(timeout),
         None => Wait { first: expected.patience, goes_on: pace::MARGIN, at_once: expected.at_once },
     };
-    let ends = many::follow(context, client, &watched, wait, told).await?;
-    print_documents(context, client, shown).await?;
+    let many = watched.len() > MANY;
+    let told = |one: &Watched, end: &End| match end {
+        End::Late(_) if many => Ok(()),
+        _ => outcome::print_outcome(context, one, end),
+    };
+    let ends = many::follow(context, client, &watched, wait, interrupt, told).await?;
+    print_documents(context, client, shown, interrupt).await?;
+    if many && context.global.format.is_table() {
+        context.print(&format!("{}\n", many::closing(&ends)))?;
+    }
     let late = ends.iter().filter(|(_, end)| matches!(end, End::Late(_))).count();
     if late > 0 {
         let files = count(late as u64, "file was", "files were");
@@ -242,95 +269,6 @@ async fn finish(
         ));
     }
     outcome::verdict(&ends)
-}
-
-/// The whole ids of the files that are meant.
-async fn wanted(client: &Client, args: &FixArgs) -> Result<Vec<String>, Failure> {
-    if args.all {
-        let idle = |drift: &Drift| drift.state != "remediating" && drift.state != "silenced";
-        return Ok(active(client).await?.into_iter().filter(idle).map(|drift| drift.id).collect());
-    }
-    if let Some(path) = &args.resource {
-        return Ok(vec![of_path(path, &active(client).await?)?]);
-    }
-    let mut ids = Vec::new();
-    for typed in &args.ids {
-        let id = resolve::drift(client, typed).await?;
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    Ok(ids)
-}
-
-/// Every file that differs now.
-async fn active(client: &Client) -> Result<Vec<Drift>, Failure> {
-    let page = async |after| {
-        let state = Some("active".to_owned());
-        client.drifts(&DriftQuery { state, cluster: None, limit: Some(MAX_LIMIT), after }).await
-    };
-    Ok(collect(resolve::MAX_LOOKED_AT, page).await?.items)
-}
-
-/// The one drifted file of this path.
-fn of_path(path: &str, active: &[Drift]) -> Result<String, Failure> {
-    let ids: Vec<&str> = active.iter().filter(|drift| drift.path == path).map(|drift| &*drift.id).collect();
-    match ids[..] {
-        [one] => Ok(one.to_owned()),
-        [] => Err(Failure::not_found(format!("{path} is not known to differ from its baseline"))
-            .expected("the absolute path of a watched file that differs now")
-            .found(format!(
-                "none of {} is that path",
-                count(active.len() as u64, "drifted file", "drifted files")
-            ))
-            .next("nimbus drift list")),
-        ref several => Err(Failure::usage(format!("{path} differs on {} hosts", several.len()))
-            .expected("one file")
-            .found(several.join("\n"))
-            .next("name it by its id")),
-    }
-}
-
-/// The file with its plan, waiting a moment for the plan of a fresh finding.
-async fn planned(client: &Client, id: &str) -> Result<Shown, Failure> {
-    let end = Instant::now() + PLAN_WAIT;
-    loop {
-        let answer = client.drift(id).await?;
-        let drift = &answer.typed;
-        if drift.state == "resolved" {
-            return Err(Failure::new(format!("{} is as its baseline says", drift.path))
-                .found("its incident is resolved")
-                .next("nimbus drift list"));
-        }
-        if drift.state == "escalated"
-            && let Some(approval) = &drift.approval_id
-        {
-            let approval = client.approval(approval).await?.typed.approval;
-            if approval.state == "denied" {
-                return Err(denied(drift, &approval.reason));
-            }
-        }
-        if let Some(digest) = drift.plan_digest.clone() {
-            return Ok(Shown { drift: answer, digest });
-        }
-        if Instant::now() >= end || drift.state != "open" {
-            let why = if drift.reason.is_empty() { readable(&drift.state) } else { drift.reason.clone() };
-            return Err(Failure::new(format!("there is no plan to put {} back", drift.path))
-                .expected("a plan that waits for approval")
-                .found(why)
-                .next(format!("nimbus incidents show {}", drift.id)));
-        }
-        sleep(EVERY).await;
-    }
-}
-
-/// What was denied stays denied until a person asks again.
-fn denied(drift: &Drift, reason: &str) -> Failure {
-    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    Failure::new(format!("the plan to put {} back was denied", drift.path))
-        .expected("a plan that waits for approval")
-        .found(format!("a denied one{why}"))
-        .next(format!("ask again with `nimbus incidents ask {0}`, then `nimbus drift fix {0}`", drift.id))
 }
 
 /// Lets the control plane check the order without writing anything.
@@ -345,15 +283,31 @@ async fn dry_run(context: &Context, client: &Client, shown: &[Shown]) -> Result<
     Ok(Exit::Done)
 }
 
-/// For a program: the files as they were put back, in one document.
-async fn print_documents(context: &Context, client: &Client, shown: &[Shown]) -> Result<(), Failure> {
+/// For a program: the files as they were put back, in one document. Of many that takes a while, in which Ctrl-C ends it.
+async fn print_documents(
+    context: &Context,
+    client: &Client,
+    shown: &[Shown],
+    interrupt: &mut Signal,
+) -> Result<(), Failure> {
     if context.global.format.is_table() {
         return Ok(());
     }
-    let mut items = Vec::new();
-    for one in shown {
-        items.push(ended(&one.drift.raw, client.drift(&one.drift().id).await?.raw));
-    }
+    let read = async {
+        let mut items = Vec::new();
+        for one in shown {
+            items.push(ended(&one.drift.raw, client.drift(&one.drift().id).await?.raw));
+        }
+        Ok::<_, Failure>(items)
+    };
+    let items = tokio::select! {
+        items = read => items?,
+        _ = interrupt.recv() => {
+            return Err(Failure::new("stopped before the result was printed; what was ordered goes on")
+                .exit(Exit::Interrupted)
+                .next("see how it stands: nimbus drift list"));
+        }
+    };
     context.print_document(&json!({"items": items, "next": null}))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nimbus_api::client::{Client, collect};
 use nimbus_api::{Incident, IncidentQuery, MAX_LIMIT};
+use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep};
 
 use crate::commands::outcome::{self, End, Watched};
@@ -69,10 +70,10 @@ pub(super) async fn follow(
     client: &Client,
     watched: &[Watched],
     wait: Wait,
+    interrupt: &mut Signal,
     mut told: impl FnMut(&Watched, &End) -> Result<(), Failure>,
 ) -> Result<Vec<(Watched, End)>, Failure> {
     let mut until = Instant::now() + wait.first;
-    let mut interrupt = outcome::interrupt()?;
     let progress = context.moving(&line(0, watched.len(), 0));
     let mut ends: BTreeMap<usize, End> = BTreeMap::new();
     loop {
@@ -120,6 +121,22 @@ fn line(good: usize, all: usize, under_way: usize) -> String {
     format!("{good} of {all} put back, {under_way} under way")
 }
 
+/// How all of them ended, in one line: `480 of 500 put back and verified, 20 not finished yet`.
+pub(super) fn closing(ends: &[(Watched, End)]) -> String {
+    let number = |is: fn(&End) -> bool| ends.iter().filter(|(_, end)| is(end)).count();
+    let good = number(|end| matches!(end, End::Resolved));
+    let mut parts = vec![format!("{good} of {} put back and verified", ends.len())];
+    let others = [
+        (number(|end| matches!(end, End::Refused(_))), "refused by the agent"),
+        (number(|end| matches!(end, End::Failed(_))), "not resolved"),
+        (number(|end| matches!(end, End::Replanned(_))), "changed meanwhile, with a new plan that waits"),
+        (number(|end| matches!(end, End::Late(_))), "not finished yet"),
+    ];
+    let others = others.iter().filter(|(number, _)| *number > 0);
+    parts.extend(others.map(|(number, what)| format!("{number} {what}")));
+    parts.join(", ")
+}
+
 /// The incidents that are not resolved, by id.
 async fn active(client: &Client) -> Result<BTreeMap<String, Incident>, Failure> {
     let page = async |after| {
@@ -157,15 +174,38 @@ mod tests {
         assert_eq!(Wait::no_longer_than(minute).until(now, 1, now), now, "as the operator said");
     }
 
-    #[test]
-    fn only_what_may_have_ended_is_asked_for() {
-        let watched = Watched {
+    fn watched() -> Watched {
+        Watched {
             incident: id("inc", 1),
             name: "/srv/app/app.conf".into(),
             done: "restored",
             approval: Some(id("apr", 1)),
             job_before: Some(id("job", 1)),
+        }
+    }
+
+    #[test]
+    fn the_ends_of_many_are_counted_in_one_line() {
+        let line = |ends: &[End]| {
+            closing(&ends.iter().map(|end| (watched(), end.clone())).collect::<Vec<(Watched, End)>>())
         };
+        let late = End::Late("waiting for its turn".into());
+        assert_eq!(line(&[End::Resolved, End::Resolved]), "2 of 2 put back and verified");
+        assert_eq!(
+            line(&[End::Resolved, late.clone(), late]),
+            "1 of 3 put back and verified, 2 not finished yet"
+        );
+        let others = [End::Failed("x".into()), End::Refused("x".into()), End::Replanned("apr_1".into())];
+        assert_eq!(
+            line(&others),
+            "0 of 3 put back and verified, 1 refused by the agent, 1 not resolved, 1 changed meanwhile, with a new plan that \
+             waits"
+        );
+    }
+
+    #[test]
+    fn only_what_may_have_ended_is_asked_for() {
+        let watched = watched();
         let seen = |state, approval, job| super::seen(&watched, Some(&listed(state, approval, job)));
         assert_eq!(seen("waiting_approval", Some(1), Some(1)), Seen::Waiting);
         assert_eq!(seen("open", Some(1), Some(1)), Seen::Waiting, "approved, and not its turn yet");
