@@ -9,6 +9,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::db::{Tx, Value};
 use crate::document::{Stored, clean, key_column, storable};
+use crate::sums;
 use crate::{AuditHead, Committed, Store, StoreError, chain};
 
 impl Store {
@@ -116,10 +117,11 @@ async fn put(tx: &mut Tx, version: i64, document: &AnyDocument) -> Result<(), St
 
 /// A cursor only moves on: one that would move back belongs to a reader that another has overtaken.
 async fn move_cursor(tx: &mut Tx, name: &str, position: i64) -> Result<(), StoreError> {
-    let sql = "INSERT INTO cursors (name, position) VALUES ($1, $2)
-               ON CONFLICT (name) DO UPDATE SET position = excluded.position
+    let sql = "INSERT INTO cursors (name, position, sum) VALUES ($1, $2, $3)
+               ON CONFLICT (name) DO UPDATE SET position = excluded.position, sum = excluded.sum
                WHERE cursors.position <= excluded.position";
-    match tx.execute(sql, &[name.into(), position.into()]).await? {
+    let sum = sums::sum("cursors", name, &position.to_string());
+    match tx.execute(sql, &[name.into(), position.into(), sum.into()]).await? {
         1 => Ok(()),
         _ => Err(StoreError::Conflict {
             table: "cursors",

@@ -9,12 +9,14 @@
 use std::sync::atomic::Ordering;
 
 use crate::db::{Row, Tx};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, sums};
 
-const NEWEST: &str = "SELECT value FROM counters WHERE name = 'epoch'";
+const NEWEST: &str = "SELECT value, sum FROM counters WHERE name = 'epoch'";
 /// The same for a transaction in PostgreSQL: held until its end, so that a later epoch is taken before it or after it,
 /// never in between. In SQLite there is one writer at a time.
-const NEWEST_HELD: &str = "SELECT value FROM counters WHERE name = 'epoch' FOR SHARE";
+const NEWEST_HELD: &str = "SELECT value, sum FROM counters WHERE name = 'epoch' FOR SHARE";
+/// Which counter it is.
+const EPOCH: &str = "epoch";
 
 impl Store {
     /// The next epoch, on disk before this returns: each start gets a higher one than every start before it. This store
@@ -28,18 +30,7 @@ impl Store {
     pub async fn epoch_after(&self, taken: u64) -> Result<u64, StoreError> {
         // Not compared: whoever takes an epoch begins anew.
         let mut tx = self.db.begin().await?;
-        let least = i64::try_from(taken).unwrap_or(i64::MAX).saturating_add(1);
-        let sql = "INSERT INTO counters (name, value) VALUES ('epoch', $1)
-                   ON CONFLICT (name) DO UPDATE SET value = CASE WHEN counters.value >= $1 THEN counters.value + 1
-                   ELSE $1 END RETURNING value";
-        let outcome = match tx.row(sql, &[least.into()]).await {
-            Ok(Some(row)) => row.unsigned(0),
-            Ok(None) => Err(StoreError::Database {
-                at: self.address(),
-                detail: "an upsert of the epoch returned no row".to_owned(),
-            }),
-            Err(error) => Err(error),
-        };
+        let outcome = take(&mut tx, taken).await;
         let epoch = tx.finish(outcome).await?;
         self.epoch.store(epoch, Ordering::Release);
         Ok(epoch)
@@ -68,10 +59,41 @@ impl Store {
 
     fn compare(&self, newest: Option<&Row>) -> Result<(), StoreError> {
         let own = self.epoch.load(Ordering::Acquire);
-        let found: u64 = newest.map_or(Ok(0), |row| row.unsigned(0))?;
-        if own == 0 || found == own {
+        if own == 0 {
+            return Ok(());
+        }
+        let found = newest.map_or(Ok(0), newest_of)?;
+        if found == own {
             return Ok(());
         }
         Err(StoreError::Superseded { at: self.address(), own, found })
     }
+}
+
+/// The next epoch, above every one that is known. A damaged one is no ground to count on from: agents would refuse whoever
+/// is started on a backup after that.
+async fn take(tx: &mut Tx, taken: u64) -> Result<u64, StoreError> {
+    if let Some(row) = tx.row(NEWEST, &[]).await? {
+        newest_of(&row)?;
+    }
+    let least = i64::try_from(taken).unwrap_or(i64::MAX).saturating_add(1);
+    let sql = "INSERT INTO counters (name, value) VALUES ('epoch', $1)
+               ON CONFLICT (name) DO UPDATE SET value = CASE WHEN counters.value >= $1 THEN counters.value + 1
+               ELSE $1 END RETURNING value";
+    let row = tx.row(sql, &[least.into()]).await?.ok_or_else(|| StoreError::Database {
+        at: tx.at.to_string(),
+        detail: "an upsert of the epoch returned no row".to_owned(),
+    })?;
+    let epoch: u64 = row.unsigned(0)?;
+    // The database chose the number: its checksum is known only now. The row is held until the end of this transaction.
+    let sum = sums::sum("counters", EPOCH, &epoch.to_string());
+    tx.execute("UPDATE counters SET sum = $1 WHERE name = 'epoch'", &[sum.into()]).await?;
+    Ok(epoch)
+}
+
+/// The epoch in a row of [`NEWEST`].
+fn newest_of(row: &Row) -> Result<u64, StoreError> {
+    let epoch: i64 = row.get(0)?;
+    sums::compare(row, ("counters", EPOCH, &epoch.to_string()), row.get(1)?)?;
+    row.unsigned(0)
 }

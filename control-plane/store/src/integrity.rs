@@ -3,15 +3,20 @@
 //! A disk may give back other bits than it was given. That is found by what each part has of its own: the structure of the
 //! file and its indexes by SQLite's integrity check, or by PostgreSQL's page checksums where they are on; documents by
 //! the checksum in their row, which is also compared whenever a decision reads them; the inventory's snapshots by their
-//! SHA-256; the audit log by its chain ([`Store::verify_audit`]). The observation log, of which agents list everything
-//! again, has no checksum of its own.
+//! SHA-256; the audit log by its chain ([`Store::verify_audit`]); marks, cursors, counters, named values and the observation
+//! log by the checksum in their row (`sums`).
+//!
+//! Not found are a row's position in the log, which the database gives out, where the order of the rows still holds, and
+//! SQLite's own note of the last one.
 
 use sqlx::AssertSqlSafe;
 
 use crate::db::{Pools, Row, Value};
 use crate::document::checksum;
+use crate::log::damage;
 use crate::migrate::DOCUMENTS;
 use crate::state;
+use crate::sums::{SMALL, Small, sum};
 use crate::{Store, StoreError};
 
 /// Most findings that are named; further ones are not looked for.
@@ -40,10 +45,14 @@ impl Store {
         row.map(|row| Ok(row.get::<String>(0)? == "on")).transpose()
     }
 
-    /// Are all documents and snapshots what was written? What is not, one sentence each, at most 20. A document of a
-    /// build that wrote no checksum gets one now.
+    /// Are all documents, snapshots, small rows and the observation log what was written? What is not, one sentence each, at
+    /// most 20. A row of a build that wrote no checksum gets one now; but of the log, which is trimmed anyway.
     pub async fn check_rows(&self) -> Result<Vec<String>, StoreError> {
         let mut found = self.damaged_snapshots().await?;
+        for small in SMALL {
+            self.check_small(small, &mut found).await?;
+        }
+        self.check_log(&mut found).await?;
         for table in DOCUMENTS {
             let mut after = String::new();
             loop {
@@ -81,6 +90,65 @@ impl Store {
         let values: [Value<'_>; 3] = [id.as_str().into(), version.into(), found.into()];
         let outcome = tx.execute(AssertSqlSafe(sql), &values).await;
         tx.finish(outcome).await.map(|_| None)
+    }
+
+    async fn check_small(&self, small: &Small, found: &mut Vec<String>) -> Result<(), StoreError> {
+        let Small { table, key, value } = small;
+        let mut after = String::new();
+        loop {
+            let sql =
+                format!("SELECT {key}, {value}, sum FROM {table} WHERE {key} > $1 ORDER BY {key} LIMIT $2");
+            let values: [Value<'_>; 2] = [after.as_str().into(), ROWS.into()];
+            let rows = self.db.rows(AssertSqlSafe(sql), &values).await?;
+            for row in &rows {
+                after = row.get(0)?;
+                let said: String = row.get(1)?;
+                let right = sum(table, &after, &said);
+                match row.get::<Option<i64>>(2)? {
+                    Some(stored) if stored == right => {}
+                    Some(_) if found.len() < MAX_FOUND => {
+                        found.push(format!("{table} {after}: its checksum does not hold"));
+                    }
+                    Some(_) => return Ok(()),
+                    None => self.sum_up(small, (&after, &said), right).await?,
+                }
+            }
+            if rows.len() < ROWS as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives a small row of an earlier build its checksum, if it still says what was read.
+    async fn sum_up(
+        &self,
+        Small { table, key, value }: &Small,
+        (name, said): (&str, &str),
+        right: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let sql = format!("UPDATE {table} SET sum = $3 WHERE {key} = $1 AND {value} = $2 AND sum IS NULL");
+        let values: [Value<'_>; 3] = [name.into(), said.into(), right.into()];
+        let outcome = tx.execute(AssertSqlSafe(sql), &values).await;
+        tx.finish(outcome).await.map(|_| ())
+    }
+
+    async fn check_log(&self, found: &mut Vec<String>) -> Result<(), StoreError> {
+        let mut after = i64::MIN;
+        loop {
+            let rows = self.log_rows(after, ROWS).await?;
+            for row in &rows {
+                after = row.get(0)?;
+                match damage(row)? {
+                    Some(damage) if found.len() < MAX_FOUND => found.push(damage),
+                    Some(_) => return Ok(()),
+                    None => {}
+                }
+            }
+            if rows.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     async fn damaged_snapshots(&self) -> Result<Vec<String>, StoreError> {

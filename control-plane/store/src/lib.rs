@@ -25,7 +25,7 @@
 //!    The first brings schema 2, each further one the next. Never change a migration that was released: a database in the field has
 //!    run it. The columns are those of `initial.rs`; write the statement once with `{text}`, `{blob}` and `{position}`
 //!    for the types, and give a dialect a text of its own only where it has to be.
-//!    A table of documents has the column `sum`, and its name is in `migrate::DOCUMENTS` or beside it in `integrity`.
+//!    A table of documents has the column `sum`, and its name is in `migrate::DOCUMENTS` or beside it in `integrity`. Any other table has one too: see `sums`.
 //! 3. If the documents can be finished, say in `retention.rs` when they go; if they never go, say so there.
 //! 4. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
 //!
@@ -53,6 +53,7 @@ mod read;
 mod retention;
 mod state;
 mod store;
+mod sums;
 mod types;
 mod url;
 

@@ -1,6 +1,6 @@
 //! Small state: cursors into the log, named values, and snapshots of the inventory.
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, sums};
 
 /// Snapshots that are kept: the newest, and one more in case the newest is damaged.
 const SNAPSHOTS: i64 = 2;
@@ -9,21 +9,29 @@ impl Store {
     /// How far the reader called `name` has read the log; 0 when it never has. Moved by
     /// [`nimbus_control_core::model::ChangeSet::cursors`].
     pub async fn cursor(&self, name: &str) -> Result<i64, StoreError> {
-        let row = self.db.row("SELECT position FROM cursors WHERE name = $1", &[name.into()]).await?;
-        row.map_or(Ok(0), |row| row.get(0))
+        let row = self.db.row("SELECT position, sum FROM cursors WHERE name = $1", &[name.into()]).await?;
+        let Some(row) = row else { return Ok(0) };
+        let position: i64 = row.get(0)?;
+        sums::compare(&row, ("cursors", name, &position.to_string()), row.get(1)?)?;
+        Ok(position)
     }
 
     /// A named value.
     pub async fn meta_get(&self, name: &str) -> Result<Option<String>, StoreError> {
-        let row = self.db.row("SELECT value FROM meta WHERE name = $1", &[name.into()]).await?;
-        row.map(|row| row.get(0)).transpose()
+        let row = self.db.row("SELECT value, sum FROM meta WHERE name = $1", &[name.into()]).await?;
+        let Some(row) = row else { return Ok(None) };
+        let value: String = row.get(0)?;
+        sums::compare(&row, ("meta", name, &value), row.get(1)?)?;
+        Ok(Some(value))
     }
 
     /// Sets a named value. Not for secrets: the database is no place for them.
     pub async fn meta_set(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let sql = "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        let outcome = tx.execute(sql, &[name.into(), value.into()]).await.map(|_| ());
+        let sql = "INSERT INTO meta (name, value, sum) VALUES ($1, $2, $3)
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum";
+        let sum = sums::sum("meta", name, value);
+        let outcome = tx.execute(sql, &[name.into(), value.into(), sum.into()]).await.map(|_| ());
         tx.finish(outcome).await
     }
 

@@ -178,32 +178,74 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
     }
 }
 
-/// Invariant 4, the agent's own cap: whoever would act has not had all the jobs that its policy takes in an hour.
+/// Invariant 4, the agent's own cap: whoever would act has not had all the jobs that its policy takes in an hour, and
+/// has not said so of an hour of which every job still counts.
 pub(super) fn hour(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
     let acts = |agent: &&Agent| match &plan.scope {
         Scope::Cluster(uid) => agent.leading && agent.cluster_uid.as_ref() == Some(uid),
         Scope::Host(id) => *id == agent.id,
     };
     for agent in snapshot.agents.iter().map(|agent| &agent.doc).filter(acts) {
+        let id = agent.id;
+        let jobs = || {
+            let all = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
+            all.filter(move |job| job.agent_id == id)
+        };
+        hour_is_open(found, agent, jobs, now);
         let Some(budget) = agent.jobs_per_hour else { continue };
         let recent =
             |moment: Timestamp| moment <= now && now.duration_since(moment) < SignedDuration::from_hours(1);
-        let counts = |job: &&Job| {
-            job.agent_id == agent.id
-                && match job.state {
-                    JobState::Pending | JobState::Dispatched | JobState::Running => true,
-                    JobState::Refused | JobState::Expired => false,
-                    JobState::Succeeded | JobState::Failed | JobState::Compensated | JobState::Unknown => {
-                        job.applied_at.or(job.finished_at).is_none_or(recent)
-                    }
-                }
+        let counts = |job: &&Job| match job.state {
+            JobState::Pending | JobState::Dispatched | JobState::Running => true,
+            JobState::Refused | JobState::Expired => taken_at(job).is_some_and(recent),
+            JobState::Succeeded | JobState::Failed | JobState::Compensated | JobState::Unknown => {
+                taken_at(job).is_none_or(recent)
+            }
         };
-        let jobs = snapshot.jobs.iter().chain(snapshot.unstored_jobs).map(|job| &job.doc);
-        let had = jobs.filter(counts).count();
+        let had = jobs().filter(counts).count();
         require(found, 4, had < budget as usize, || {
             format!("agent {} has had {had} jobs in this hour, its policy takes {budget}", agent.name)
         });
     }
+}
+
+/// After a refusal as one too many a minute has passed, and a job that the agent had taken in the hour before it is an hour
+/// old by now; or an hour has passed.
+fn hour_is_open<'a, I: Iterator<Item = &'a Job>>(
+    found: &mut Violations,
+    agent: &Agent,
+    jobs: impl Fn() -> I,
+    now: Timestamp,
+) {
+    let hour = SignedDuration::from_hours(1);
+    let too_many = |job: &'a Job| {
+        let moment = job.finished_at.filter(|moment| *moment <= now && now.duration_since(*moment) < hour)?;
+        (job.state == JobState::Refused && job.reason.starts_with("hourly_budget")).then_some(moment)
+    };
+    let Some(said) = jobs().filter_map(too_many).max() else { return };
+    let of_that_hour = |moment: &Timestamp| *moment <= said && said.duration_since(*moment) < hour;
+    let known = jobs().filter(|job| job.created_at <= said).filter_map(taken_at).filter(of_that_hour);
+    let free = known.min().is_some_and(|oldest| now.duration_since(oldest) >= hour);
+    let open = free && now.duration_since(said) >= SignedDuration::from_secs(60);
+    require(found, 4, open, || format!("agent {} said at {said:.0} that its hour is full", agent.name));
+}
+
+/// When a job was taken, as far as it says; a refused one only if it was taken first.
+fn taken_at(job: &Job) -> Option<Timestamp> {
+    let never = match job.state {
+        JobState::Expired => true,
+        JobState::Refused => {
+            !job.reason.starts_with("precondition_failed") && !job.reason.starts_with("eviction_refused")
+        }
+        JobState::Pending
+        | JobState::Dispatched
+        | JobState::Running
+        | JobState::Succeeded
+        | JobState::Failed
+        | JobState::Compensated
+        | JobState::Unknown => false,
+    };
+    if never { None } else { job.applied_at.or(job.finished_at) }
 }
 
 /// Does nobody but Nimbus itself stand behind this plan?

@@ -181,7 +181,10 @@ fn siblings(
         }
     }
     require(found, 3, fails_elsewhere == 0 || here + elsewhere > 0, || {
-        format!("no pod of the template of {} is known to be well, and they fail on several nodes", pod.meta.name)
+        format!(
+            "no pod of the template of {} is known to be well, and they fail on several nodes",
+            pod.meta.name
+        )
     });
     // Where they fail on several nodes one eviction is a probe, and one that did not help is the last.
     let owner = inventory.workload_of(pod);

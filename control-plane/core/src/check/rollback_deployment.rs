@@ -153,17 +153,15 @@ fn never_ready(
 ) -> bool {
     let Some(now) = inventory.deployments.get(&deployment.uid) else { return false };
     let endless = now.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
-    let its = |set: &&str| {
-        let set = inventory.replica_sets.get(*set);
-        set.is_some_and(|set| set.meta.owner_uid == deployment.uid && set.template_hash == current)
+    let its = |pod: &&Pod| {
+        let set = inventory.replica_sets.get(&pod.meta.owner_uid);
+        let present =
+            set.is_some_and(|set| set.meta.owner_uid == deployment.uid && set.template_hash == current);
+        present && !pod.meta.deleting && pod.phase != "Succeeded" && pod.phase != "Failed"
     };
-    let ended = |pod: &&Pod| pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
-    let mut pods = inventory
-        .pods
-        .values()
-        .filter(|pod| its(&pod.meta.owner_uid.as_str()) && !ended(pod))
-        .peekable();
-    let old = |pod: &Pod| pod.meta.created_at.is_none_or(|at| snapshot.now.duration_since(at).as_secs() >= 600);
+    let mut pods = inventory.pods.values().filter(its).peekable();
+    let age = |pod: &Pod| pod.meta.created_at.map(|at| snapshot.now.duration_since(at).as_secs());
+    let old = |pod: &Pod| age(pod).is_none_or(|secs| secs >= 600);
     endless && pods.peek().is_some() && pods.all(|pod| !pod.ready && pod.seen_ready_ms.is_none() && old(pod))
 }
 

@@ -108,6 +108,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// The word by which the agent refused it, which the reason of a refusal begins with; `None` where it was not refused.
+    pub fn refusal(&self) -> Option<&str> {
+        let code = self.reason.split(':').next().unwrap_or_default();
+        (self.state == JobState::Refused).then_some(code)
+    }
+
     /// From when on it counts how long ago it was; decisions read no job of which that is too long. One that was only refused
     /// again serves none but a report that is heard twice: kept for as long as attempts are, those of a few pods would be more
     /// than is read at once.

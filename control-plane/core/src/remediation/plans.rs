@@ -217,7 +217,7 @@ impl<'p> Pass<'p, '_> {
             None => {}
             Some(Blocked::NeedsOperator(reason)) => return self.hold(reason),
             Some(Blocked::Temporary(reason) | Blocked::AttemptsExhausted(reason)) => {
-                return self.wait(&format!("{why}; {reason}"));
+                return self.wait_for_turn(&format!("{why}; {reason}"));
             }
         }
         // At this moment the container may run between two crashes; then the next pass tells. That the incident
@@ -284,6 +284,16 @@ impl<'p> Pass<'p, '_> {
     /// It waits for what comes by itself: said in the incident, and no decision.
     fn wait(&mut self, reason: &str) {
         transition(&mut self.after, IncidentState::Open, reason, self.now);
+    }
+
+    /// As `wait`. What was refused and is asked for again has one line of its story for all its tries: it may wait for the
+    /// agent's hour before each of them.
+    fn wait_for_turn(&mut self, reason: &str) {
+        if self.after.refused.is_some() && self.after.state == IncidentState::Open {
+            reason.clone_into(&mut self.after.reason);
+        } else {
+            self.wait(reason);
+        }
     }
 
     /// Nimbus refrains: a row when that begins.

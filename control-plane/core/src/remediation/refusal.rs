@@ -3,6 +3,9 @@
 //! An eviction that is not allowed now may be allowed any moment, so the same plan is asked for again, with a wait that
 //! doubles up to a small ceiling. Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That
 //! it was sent, taken and refused just as before is no decision and no effect, and has no row.
+//!
+//! A job that was one too many in its agent's hour waits for no moment of its own: the hour is full for all alike, and
+//! `safety::Hours` says until when.
 
 use jiff::Timestamp;
 use nimbus_protocol::v1::{JobReport, job_report::Phase};
@@ -10,14 +13,14 @@ use nimbus_protocol::v1::{JobReport, job_report::Phase};
 use super::held;
 use super::record::{Record, transition};
 use crate::model::{Approval, Incident, IncidentState, Job, JobState, RefusedPlan, Versioned};
-use crate::safety;
+use crate::safety::{self, HOURLY_BUDGET};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
 
 /// Refusals by which the agent says that this very job came too late or too early, or from a control plane that
 /// was restarted since, or as one too many in this hour: nothing was done and nothing is wrong with the plan, so its
 /// approval stands.
-const APPROVAL_STANDS: [&str; 4] = ["stale_epoch", "expired", "not_yet_valid", "hourly_budget"];
+const APPROVAL_STANDS: [&str; 4] = ["stale_epoch", "expired", "not_yet_valid", HOURLY_BUDGET];
 
 /// The refusal of an eviction that was asked for as a dry run: it may be allowed any moment.
 const EVICTION_REFUSED: &str = "eviction_refused";
@@ -37,7 +40,7 @@ pub(super) fn may_still_refuse(state: JobState, code: &str) -> bool {
                 "precondition_failed"
                     | EVICTION_REFUSED
                     | "policy_forbids"
-                    | "hourly_budget"
+                    | HOURLY_BUDGET
                     | "expired"
                     | "stale_epoch"
             )
@@ -79,7 +82,7 @@ pub(super) fn refused(
     now: Timestamp,
 ) {
     let code = report.code.as_str();
-    let nth = safety::refusals(after, s, |other| code_of(other) == code) + 1;
+    let nth = safety::refusals(after, s, |other| other.refusal() == Some(code)) + 1;
     let stands = APPROVAL_STANDS.contains(&code);
     let wait = match code {
         // The jobs in the snapshot go back only so far.
@@ -89,7 +92,8 @@ pub(super) fn refused(
         _ => s.settings.backoff(nth),
     };
     let next = later(now, wait);
-    after.next_attempt_at = Some(next);
+    let hour_is_full = code == HOURLY_BUDGET;
+    after.next_attempt_at = (!hour_is_full).then_some(next);
     if stands {
         if let Some(approval) = job.approval_id.and_then(|id| s.approval(id)) {
             give_back(record, approval, job);
@@ -101,8 +105,14 @@ pub(super) fn refused(
     if code == EVICTION_REFUSED {
         return ask_again(after, job, next, now);
     }
-    let reason =
-        format!("the agent refused job {}: {}; nothing was changed; planned anew", job.id, job.reason);
+    let then = if hour_is_full {
+        // What was asked for again goes on being asked for again, and stays the plan that it was.
+        after.refused = (job.again > 0).then_some(RefusedPlan { plan_id: job.plan_id, times: job.again });
+        "no attempt is counted; it goes out again by itself"
+    } else {
+        "planned anew"
+    };
+    let reason = format!("the agent refused job {}: {}; nothing was changed; {then}", job.id, job.reason);
     transition(after, IncidentState::Open, &reason, now);
 }
 
@@ -125,11 +135,6 @@ fn ask_again(after: &mut Incident, job: &Job, next: Timestamp, now: Timestamp) {
 /// How often the plan of this job was refused, with the job itself.
 fn times(job: &Job) -> u32 {
     job.again.saturating_add(1)
-}
-
-/// The word by which the agent refused a job, which its reason begins with.
-fn code_of(job: &Job) -> &str {
-    job.reason.split(':').next().unwrap_or_default()
 }
 
 /// The approval was not used after all: the agent says that it did nothing.

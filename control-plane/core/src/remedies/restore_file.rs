@@ -18,6 +18,8 @@ const MAX_KEPT: u64 = 1 << 20;
 const NOT_KEPT: &str = "content not kept";
 /// How the reason of a job begins that was refused because something is not as it has to be.
 const UNFIT: &str = "precondition_failed";
+/// What such a reason says where the agent has no whole copy of the baseline. That does not pass by itself.
+const NO_COPY: &str = "expected the baseline's content";
 
 pub(super) struct RestoreFile;
 
@@ -119,11 +121,13 @@ fn ask_or_say_why_not(incident: &Incident, drift: &FileDrift, s: &Snapshot<'_>) 
         .collect();
     let unfit = |job: &&&Job| job.state == JobState::Refused && job.reason.starts_with(UNFIT);
     let refused = tried.iter().filter(unfit).count();
+    let no_copy = tried.iter().filter(unfit).any(|job| job.reason.contains(NO_COPY));
+    let times = if refused == 1 { "once".to_owned() } else { format!("{refused} times") };
     let path = &drift.path;
     match tried.into_iter().max_by_key(|job| job.finished_at) {
         // Once may have been bad luck, such as a full disk below the agent's own journal.
-        Some(job) if refused >= 2 => Answer::Recommend(format!(
-            "{path} was not put back, {refused} times: {}; asked again when the file or what is in the way changes",
+        Some(job) if refused >= 2 || no_copy => Answer::Recommend(format!(
+            "{path} was not put back, {times}: {}; asked again when the file or what is in the way changes",
             job.reason
         )),
         Some(job)

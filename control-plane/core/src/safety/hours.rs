@@ -3,6 +3,10 @@
 //! The agent refuses what is beyond its budget, whatever it is sent. The planner knows the figure and waits, so that no
 //! approval is used up by a job that would be refused. An agent that does not say its budget (an older one) is not
 //! held back here.
+//!
+//! What is known here may be less than what the agent counts: after a lost history, or where a report was lost. So one
+//! refusal as one too many is believed at once and for the whole agent: it has had what its budget allows, and nothing more
+//! goes out to it before one of those jobs is an hour old.
 
 use std::collections::BTreeMap;
 
@@ -14,43 +18,131 @@ use crate::settings::later;
 use crate::snapshot::Snapshot;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// The shortest time for which a refusal as one too many holds the others back: what is known of the hour may be wrong.
+const CLOSED_AT_LEAST: SignedDuration = SignedDuration::from_mins(1);
+
+/// The agent's word for a job that is one too many in its hour.
+pub(crate) const HOURLY_BUDGET: &str = "hourly_budget";
+/// The words for what an agent finds only when it acts: such a job was taken, and counts there from then on. Any other
+/// refusal is one of a job that was not taken, but for few that waited until their time was over.
+const TAKEN_FIRST: [&str; 2] = ["precondition_failed", "eviction_refused"];
 
 /// How many jobs of the last hour each agent has had; made once for a pass, and told of each job that the pass makes.
-#[derive(Debug, Default)]
-pub(crate) struct Hours(BTreeMap<AgentId, usize>);
+#[derive(Debug)]
+pub(crate) struct Hours {
+    now: Timestamp,
+    agents: BTreeMap<AgentId, Hour>,
+}
+
+/// The last hour of one agent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hour {
+    /// Jobs that count against it, as far as they are known.
+    had: usize,
+    /// The last refusal of it as one too many.
+    refused: Option<TooMany>,
+}
+
+/// The agent said at this moment that its hour was full.
+#[derive(Debug, Clone, Copy)]
+struct TooMany {
+    at: Timestamp,
+    /// Jobs that are known to have counted then.
+    known: usize,
+    /// When the oldest of them was taken; the moment of the refusal where that is not known of any.
+    oldest: Timestamp,
+}
+
+impl TooMany {
+    fn hear(&mut self, job: &Job, now: Timestamp) {
+        if job.created_at > self.at {
+            return;
+        }
+        if counts_until(job, now).is_some_and(|until| self.at < until) {
+            self.known += 1;
+        }
+        if let Some(taken) = taken(job).filter(|taken| *taken <= self.at && self.at < later(*taken, HOUR)) {
+            self.oldest = self.oldest.min(taken);
+        }
+    }
+
+    /// Nothing goes to the agent before: then one of the jobs that it counted is an hour old for certain.
+    fn closed_until(&self) -> Timestamp {
+        later(self.oldest, HOUR).max(later(self.at, CLOSED_AT_LEAST))
+    }
+}
 
 impl Hours {
     /// Those of the hour before `now`.
     pub(crate) fn of(snapshot: &Snapshot<'_>, now: Timestamp) -> Self {
-        let mut had: BTreeMap<AgentId, usize> = BTreeMap::new();
-        for job in snapshot.all_jobs().filter(|job| counts_until(job, now).is_some_and(|until| now < until)) {
-            *had.entry(job.agent_id).or_default() += 1;
+        let mut agents: BTreeMap<AgentId, Hour> = BTreeMap::new();
+        for job in snapshot.all_jobs() {
+            let hour = agents.entry(job.agent_id).or_default();
+            hour.had += usize::from(counts_until(job, now).is_some_and(|until| now < until));
+            let Some(at) = too_many(job, now) else { continue };
+            if hour.refused.is_none_or(|last| last.at < at) {
+                hour.refused = Some(TooMany { at, known: 0, oldest: at });
+            }
         }
-        Self(had)
+        for job in snapshot.all_jobs() {
+            if let Some(refused) = agents.get_mut(&job.agent_id).and_then(|hour| hour.refused.as_mut()) {
+                refused.hear(job, now);
+            }
+        }
+        Self { now, agents }
     }
 
     /// One more goes to `agent`.
     pub(crate) fn take(&mut self, agent: AgentId) {
-        *self.0.entry(agent).or_default() += 1;
+        self.agents.entry(agent).or_default().had += 1;
     }
 
     /// Why `agent` would refuse one more now.
+    ///
+    /// When a place comes free is said only after a refusal. Otherwise it is another moment after each job, and whatever
+    /// waits would be written again each time.
     pub(super) fn full(&self, agent: &Agent) -> Option<String> {
-        let most = agent.jobs_per_hour?;
-        (self.left(agent)? == 0).then(|| {
-            format!(
-                "waits: agent {} takes at most {most} jobs an hour (`jobs_per_hour` in its policy) and has had them; it \
-                 goes on by itself",
-                agent.name
-            )
-        })
+        let how = match self.closed_until(agent) {
+            Some(until) => format!(
+                "says that it has had them; nothing is sent to it before {until:.0}, then it goes on by itself"
+            ),
+            None if self.left(agent)? == 0 => "has had them; it goes on by itself".to_owned(),
+            None => return None,
+        };
+        let most =
+            agent.jobs_per_hour.map_or_else(|| "only so many".to_owned(), |most| format!("at most {most}"));
+        Some(format!(
+            "waits: agent {} takes {most} jobs an hour (`jobs_per_hour` in its policy) and {how}",
+            agent.name
+        ))
     }
 
     /// How many more `agent` would take now; `None` when it does not say its budget.
     pub(crate) fn left(&self, agent: &Agent) -> Option<u32> {
-        let had = u32::try_from(self.0.get(&agent.id).copied().unwrap_or(0)).unwrap_or(u32::MAX);
-        Some(agent.jobs_per_hour?.saturating_sub(had))
+        let budget = agent.jobs_per_hour?;
+        if self.closed_until(agent).is_some() {
+            return Some(0);
+        }
+        let hour = self.hour(agent);
+        // What the agent had by then and is not known here counts too, as if it had just been taken then.
+        let unknown =
+            hour.refused.map_or(0, |refused| u64::from(budget).saturating_sub(count(refused.known)));
+        let left = u64::from(budget).saturating_sub(count(hour.had)).saturating_sub(unknown);
+        Some(u32::try_from(left).unwrap_or(u32::MAX))
     }
+
+    fn closed_until(&self, agent: &Agent) -> Option<Timestamp> {
+        let until = self.hour(agent).refused?.closed_until();
+        (self.now < until).then_some(until)
+    }
+
+    fn hour(&self, agent: &Agent) -> Hour {
+        self.agents.get(&agent.id).copied().unwrap_or_default()
+    }
+}
+
+fn count(jobs: usize) -> u64 {
+    u64::try_from(jobs).unwrap_or(u64::MAX)
 }
 
 /// How many jobs an agent takes.
@@ -78,20 +170,52 @@ pub fn paces(snapshot: &Snapshot<'_>, now: Timestamp) -> BTreeMap<AgentId, Pace>
     snapshot.agents.iter().map(|agent| (agent.doc.id, pace(&agent.doc))).collect()
 }
 
+/// When the agent refused this job as one too many, if that was within the last hour.
+fn too_many(job: &Job, now: Timestamp) -> Option<Timestamp> {
+    let at = job.finished_at.filter(|_| job.refusal() == Some(HOURLY_BUDGET))?;
+    // As below, what is dated later than now says nothing.
+    (at <= now && now < later(at, HOUR)).then_some(at)
+}
+
+/// Was this refused job taken first?
+fn was_taken(job: &Job) -> bool {
+    job.refusal().is_some_and(|code| TAKEN_FIRST.contains(&code))
+}
+
+/// When the agent took a job, the latest moment that it can have been; `None` where that is not known, or where it did not
+/// take it.
+fn taken(job: &Job) -> Option<Timestamp> {
+    match job.state {
+        JobState::Expired => None,
+        JobState::Refused if !was_taken(job) => None,
+        JobState::Pending
+        | JobState::Dispatched
+        | JobState::Running
+        | JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Compensated
+        | JobState::Unknown => job.applied_at.or(job.finished_at),
+    }
+}
+
 /// Until when a job counts against its agent's hour; `None` when it does not count.
 ///
 /// The agent counts from when it took the job. That moment is not known here, so the latest is assumed that it can have
 /// been: waiting a moment too long costs less than a refusal.
 fn counts_until(job: &Job, now: Timestamp) -> Option<Timestamp> {
-    let taken = match job.state {
-        JobState::Refused | JobState::Expired => return None,
+    let from = match job.state {
+        JobState::Expired => return None,
+        JobState::Refused if !was_taken(job) => return None,
         JobState::Pending | JobState::Dispatched | JobState::Running => now,
-        JobState::Succeeded | JobState::Failed | JobState::Compensated | JobState::Unknown => {
-            job.applied_at.or(job.finished_at).unwrap_or(now)
-        }
+        JobState::Succeeded
+        | JobState::Failed
+        | JobState::Refused
+        | JobState::Compensated
+        | JobState::Unknown => taken(job).unwrap_or(now),
     };
     // What is dated later than now was dated by a clock that was ahead; how long ago it was is not known.
-    (taken <= now).then(|| later(taken, HOUR))
+    (from <= now).then(|| later(from, HOUR))
 }
 
 #[cfg(test)]
@@ -129,13 +253,90 @@ mod tests {
         assert_eq!(until(&job(JobState::Succeeded, Some(at(20)), Some(at(60)))), Some(at(3_620)));
         assert_eq!(until(&job(JobState::Failed, None, Some(at(60)))), Some(at(3_660)));
         assert_eq!(until(&job(JobState::Dispatched, None, None)), Some(at(3_700)));
-        assert_eq!(
-            until(&job(JobState::Refused, None, Some(at(60)))),
-            None,
-            "a refused one is not counted there either"
-        );
+        for (reason, counts) in [
+            ("precondition_failed: expected a file, found none", Some(at(3_660))),
+            ("eviction_refused: budget web", Some(at(3_660))),
+            ("hourly_budget: 60 jobs an hour, found 60", None),
+            ("policy_forbids: no", None),
+        ] {
+            let refused = Job { reason: reason.into(), ..job(JobState::Refused, None, Some(at(60))) };
+            assert_eq!(until(&refused), counts, "as the agent counts it: {reason}");
+        }
         assert_eq!(until(&job(JobState::Expired, None, Some(at(60)))), None);
         let ahead = job(JobState::Succeeded, Some(at(90_000_000)), Some(at(90_000_000)));
         assert_eq!(until(&ahead), None, "no wait of years after a clock that was ahead");
+    }
+
+    fn put_back(second: i64) -> Job {
+        Job {
+            state: JobState::Succeeded,
+            created_at: at(second),
+            applied_at: Some(at(second)),
+            finished_at: Some(at(second + 5)),
+            ..crate::testing::job(agent_id())
+        }
+    }
+
+    fn too_many(second: i64) -> Job {
+        Job {
+            state: JobState::Refused,
+            reason: "hourly_budget: 60 jobs an hour, found 60".into(),
+            created_at: at(second),
+            finished_at: Some(at(second)),
+            ..crate::testing::job(agent_id())
+        }
+    }
+
+    /// What is left of 60 a second before and at this moment, and why nothing goes out before.
+    fn around(jobs: &[Job], moment: i64) -> ([Option<u32>; 2], Option<String>) {
+        let mut lab = Lab::new();
+        for (n, doc) in jobs.iter().cloned().enumerate() {
+            lab.jobs.insert(n.to_string(), crate::model::Versioned { version: 1, doc });
+        }
+        let (before, then) = ([moment - 1, moment], told(Some(60)));
+        let hours = before.map(|second| lab.look(|s| Hours::of(s, at(second))));
+        (hours.each_ref().map(|hours| hours.left(&then)), hours[0].full(&then))
+    }
+
+    #[test]
+    fn one_refusal_closes_the_hour_until_a_job_of_it_is_an_hour_old() {
+        let cases: [(&str, &[i64], i64, u32); 4] = [
+            ("the oldest that is known is an hour old", &[10, 40], 3_610, 1),
+            ("none is known: an hour", &[], 3_700, 60),
+            ("a place comes free at once: a minute all the same", &[-3_490], 160, 1),
+            ("what was an hour old by then is none of that hour", &[-3_500], 3_700, 60),
+        ];
+        for (why, taken, until, left) in cases {
+            let jobs: Vec<Job> =
+                taken.iter().map(|second| put_back(*second)).chain([too_many(100)]).collect();
+            let (around, waits) = around(&jobs, until);
+            assert_eq!(around, [Some(0), Some(left)], "{why}");
+            let when = format!("nothing is sent to it before {:.0}, then it goes on by itself", at(until));
+            assert!(waits.as_ref().is_some_and(|waits| waits.ends_with(&when)), "{why}: {waits:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_agent_had_before_a_refusal_counts_until_an_hour_after_it() {
+        let jobs = [put_back(10), put_back(20), too_many(100)];
+        assert_eq!(around(&jobs, 3_621).0, [Some(2), Some(2)], "only what is known comes free");
+        assert_eq!(around(&jobs, 3_700).0, [Some(2), Some(60)]);
+        let (left, waits) = around(&[too_many(9_000)], 100);
+        assert_eq!((left, waits), ([Some(60); 2], None), "dated by a clock that was ahead");
+    }
+
+    #[test]
+    fn the_last_refusal_counts_and_closes_the_hour_of_an_agent_that_says_no_budget_too() {
+        let jobs = [put_back(10), too_many(100), too_many(104)];
+        assert_eq!(around(&jobs, 3_610).0, [Some(0), Some(1)]);
+        let mut lab = Lab::new();
+        lab.jobs.insert("0".into(), crate::model::Versioned { version: 1, doc: too_many(100) });
+        let hours = lab.look(|s| Hours::of(s, at(200)));
+        let waits = hours.full(&told(None)).unwrap();
+        assert!(
+            waits.contains("takes only so many jobs an hour") && waits.contains("before 2027"),
+            "{waits}"
+        );
+        assert_eq!(hours.left(&told(None)), None);
     }
 }

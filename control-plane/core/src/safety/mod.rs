@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 pub(crate) use attempts::refusals;
 pub use attempts::{Attempts, Subject, Tried};
 pub(crate) use caps::Room;
-pub(crate) use hours::Hours;
+pub(crate) use hours::{HOURLY_BUDGET, Hours};
 pub use hours::{Pace, paces};
 
 /// By cluster UID why nothing automatic runs there now.

@@ -113,11 +113,7 @@ impl Inventory {
             let noted = history.and_then(|history| history.holding.as_ref());
             let noted = noted.filter(|holding| holding.template_hash == template_hash);
             let good = deployment.shows_a_good_revision() && self.is_alone(deployment);
-            let shown = if good && !had_trouble {
-                self.all_ready_since(deployment)
-            } else {
-                None
-            };
+            let shown = if good && !had_trouble { self.all_ready_since(deployment) } else { None };
             let shown = shown.and_then(by_our_clock);
             match (noted.map(|holding| holding.since), shown) {
                 (Some(a), Some(b)) => Some(a.min(b)),

@@ -11,7 +11,8 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::to_micros;
 
 use crate::classify::classify;
-use crate::db::{Tx, TxInner};
+use crate::db::{Tx, TxInner, Value};
+use crate::sums::{batch_sum, mark_value, sum};
 use crate::{NewBatch, Store, StoreError};
 
 /// Rows in one statement to PostgreSQL.
@@ -24,19 +25,23 @@ const LOG_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 2)";
 
 /// Moves a mark only if the append begins above it: the rows changed say whether it did.
 const MOVE_MARK: &str = "
-    INSERT INTO marks (agent, since, mark) VALUES ($1, $2, $3)
-    ON CONFLICT (agent) DO UPDATE SET since = excluded.since, mark = excluded.mark WHERE marks.mark < excluded.since";
+    INSERT INTO marks (agent, since, mark, sum) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (agent) DO UPDATE SET since = excluded.since, mark = excluded.mark, sum = excluded.sum
+    WHERE marks.mark < excluded.since";
 const MOVE_MARKS: &str = "
-    INSERT INTO marks (agent, since, mark) SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[])
-    ON CONFLICT (agent) DO UPDATE SET since = excluded.since, mark = excluded.mark WHERE marks.mark < excluded.since";
+    INSERT INTO marks (agent, since, mark, sum)
+    SELECT * FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+    ON CONFLICT (agent) DO UPDATE SET since = excluded.since, mark = excluded.mark, sum = excluded.sum
+    WHERE marks.mark < excluded.since";
 const ADD_ROW: &str = "
-    INSERT INTO observations (agent, first_seq, last_seq, items, received_at, payload) VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT INTO observations (agent, first_seq, last_seq, items, received_at, payload, sum)
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const ADD_ROWS: &str = "
     WITH added AS (
-        INSERT INTO observations (agent, first_seq, last_seq, items, received_at, payload)
-        SELECT agent, first_seq, last_seq, items, received_at, payload
-        FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[])
-             WITH ORDINALITY AS batch (agent, first_seq, last_seq, items, received_at, payload, place)
+        INSERT INTO observations (agent, first_seq, last_seq, items, received_at, payload, sum)
+        SELECT agent, first_seq, last_seq, items, received_at, payload, sum
+        FROM UNNEST($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bytea[], $7::bigint[])
+             WITH ORDINALITY AS batch (agent, first_seq, last_seq, items, received_at, payload, sum, place)
         ORDER BY place
         RETURNING position)
     SELECT MAX(position) FROM added";
@@ -92,7 +97,8 @@ async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks) -> Result<i64, 
                     .bind(number(batch.last)?)
                     .bind(i64::from(batch.count))
                     .bind(to_micros(batch.received_at))
-                    .bind(batch.payload.as_slice());
+                    .bind(batch.payload.as_slice())
+                    .bind(batch_sum(batch));
                 last = query.execute(&mut **tx).await.map_err(|e| classify(&at, &e))?.last_insert_rowid();
             }
             Ok(last)
@@ -106,7 +112,8 @@ async fn write(tx: &mut Tx, batches: &[NewBatch], marks: &Marks) -> Result<i64, 
                     .bind(part.iter().map(|b| number(b.last)).collect::<Result<Vec<_>, _>>()?)
                     .bind(part.iter().map(|b| i64::from(b.count)).collect::<Vec<_>>())
                     .bind(part.iter().map(|b| to_micros(b.received_at)).collect::<Vec<_>>())
-                    .bind(part.iter().map(|b| b.payload.as_slice()).collect::<Vec<_>>());
+                    .bind(part.iter().map(|b| b.payload.as_slice()).collect::<Vec<_>>())
+                    .bind(part.iter().map(batch_sum).collect::<Vec<_>>());
                 last = query.fetch_one(&mut **tx).await;
                 if last.is_err() {
                     break;
@@ -124,9 +131,10 @@ async fn move_marks(tx: &mut Tx, marks: &Marks) -> Result<(), StoreError> {
         TxInner::Sqlite(_) => {
             let mut moved = 0;
             for (agent, (since, mark)) in marks {
-                moved += tx
-                    .execute(MOVE_MARK, &[agent.to_string().into(), (*since).into(), (*mark).into()])
-                    .await?;
+                let agent = agent.to_string();
+                let sum = mark_sum(&agent, *since, *mark);
+                let values: [Value<'_>; 4] = [agent.into(), (*since).into(), (*mark).into(), sum.into()];
+                moved += tx.execute(MOVE_MARK, &values).await?;
             }
             moved
         }
@@ -134,6 +142,12 @@ async fn move_marks(tx: &mut Tx, marks: &Marks) -> Result<(), StoreError> {
             .bind(marks.keys().map(ToString::to_string).collect::<Vec<_>>())
             .bind(marks.values().map(|(since, _)| *since).collect::<Vec<_>>())
             .bind(marks.values().map(|(_, mark)| *mark).collect::<Vec<_>>())
+            .bind(
+                marks
+                    .iter()
+                    .map(|(agent, (since, mark))| mark_sum(&agent.to_string(), *since, *mark))
+                    .collect::<Vec<_>>(),
+            )
             .execute(&mut **tx)
             .await
             .map_err(|error| classify(&at, &error))?
@@ -144,6 +158,10 @@ async fn move_marks(tx: &mut Tx, marks: &Marks) -> Result<(), StoreError> {
     }
     let detail = "expected batches above the stored marks, found one below".to_owned();
     Err(StoreError::Conflict { table: "marks", id: String::new(), detail })
+}
+
+fn mark_sum(agent: &str, since: i64, mark: i64) -> i64 {
+    sum("marks", agent, &mark_value(since, mark))
 }
 
 fn overlap(agent: AgentId, first: i64, mark: i64) -> StoreError {

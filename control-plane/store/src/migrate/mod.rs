@@ -5,6 +5,7 @@
 
 mod checksums;
 mod initial;
+mod small_checksums;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
 
@@ -18,7 +19,7 @@ const BUILD: &str = concat!("nimbus ", env!("CARGO_PKG_VERSION"));
 /// shape: such a database is refused.
 const OLDEST: i64 = 2;
 /// Every migration, in order: the first brings schema [`OLDEST`].
-const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS];
+const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS, small_checksums::STEPS];
 /// The tables of documents that the first migration made.
 pub(crate) const DOCUMENTS: &[&str] =
     &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod damage;
 mod documents;
 mod log;
 mod retention;
@@ -18,6 +19,9 @@ pub mod things;
 pub use audit::{
     a_changed_a_removed_and_a_cut_off_row_are_found, audit_rows_are_found_by_filter,
     two_writers_extend_one_chain,
+};
+pub use damage::{
+    a_changed_value_in_any_small_table_or_in_the_log_is_found, rows_without_a_checksum_get_one,
 };
 pub use documents::{
     a_conflict_leaves_nothing_behind, a_document_without_a_list_of_its_own_is_kept, a_token_is_used_once,
@@ -64,6 +68,8 @@ pub const NAMES: &[&str] = &[
     "cursors_never_move_back",
     "snapshots_survive_and_damage_is_noticed",
     "finished_documents_go_and_the_rest_stays",
+    "a_changed_value_in_any_small_table_or_in_the_log_is_found",
+    "rows_without_a_checksum_get_one",
 ];
 
 /// Tells one story against an empty database.
@@ -102,6 +108,10 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "cursors_never_move_back" => cursors_never_move_back(url).await,
         "snapshots_survive_and_damage_is_noticed" => snapshots_survive_and_damage_is_noticed(url).await,
         "finished_documents_go_and_the_rest_stays" => finished_documents_go_and_the_rest_stays(url).await,
+        "a_changed_value_in_any_small_table_or_in_the_log_is_found" => {
+            a_changed_value_in_any_small_table_or_in_the_log_is_found(url).await;
+        }
+        "rows_without_a_checksum_get_one" => rows_without_a_checksum_get_one(url).await,
         other => panic!("expected one of the stories in NAMES, found {other:?}"),
     }
 }

@@ -118,11 +118,11 @@ async fn refusal(plane: &Plane, agent: &AgentProcess, job: &str) -> anyhow::Resu
     wait_for("the old job to be refused", PATIENCE, || async {
         let mut rows = plane.items("/audit").await?;
         rows.retain(|row| row["subject"] == job);
-        let refuses = |row: &Value| {
+        let says_no = |row: &Value| {
             let says = |field: &str, word: &str| row[field].as_str().is_some_and(|text| text.contains(word));
             says("action", "refused") && (says("detail", "replayed") || says("detail", "expired"))
         };
-        let refused = rows.iter().any(refuses);
+        let refused = rows.iter().any(says_no);
         Ok(Seen::when(refused.then_some(()), format!("{rows:#?}\n{}", agent.output())))
     })
     .await

@@ -67,7 +67,7 @@ async fn is_told(site: &Watched) -> anyhow::Result<()> {
         let me = site.agent.seen_by(&site.plane).await?;
         let problem = me["roots"][0]["problem"].as_str().unwrap_or_default();
         let says =
-            ["symbolic link", "not the directory of its baseline"].iter().any(|word| problem.contains(*word));
+            ["a link or a file above it", "another directory"].iter().any(|word| problem.contains(*word));
         Ok(Seen::when(says.then_some(()), me.to_string()))
     });
     told.await.map_err(|error| Wrong::Restraint(format!("{error:#}")).into())

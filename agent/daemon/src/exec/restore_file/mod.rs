@@ -153,8 +153,11 @@ fn content(root: &Root, baseline: &Entry) -> Result<Vec<u8>, Refusal> {
     match blob {
         Some(Ok(Some(content))) => Ok(content),
         Some(Err(error)) => Err(precondition(format!("expected the baseline's content, found: {error}"))),
+        Some(Ok(None)) if baseline.sha256.is_some_and(|hash| root.baselines().is_damaged(&hash)) => {
+            Err(precondition("expected the baseline's content, found its kept copy damaged"))
+        }
         Some(Ok(None)) | None => Err(precondition(
-            "expected the baseline's content, found that it was not kept when the baseline was taken, or is damaged",
+            "expected the baseline's content, found that it was not kept when the baseline was taken",
         )),
     }
 }

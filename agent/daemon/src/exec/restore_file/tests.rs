@@ -362,3 +362,18 @@ fn a_restore_that_did_not_help_writes_over_nothing_that_came_after_it() {
     std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
     assert!(matches!(left(&site), Compensation::Undone(_)), "whoever wrote it put it back as it was");
 }
+
+#[test]
+fn a_damaged_copy_is_never_put_back_and_named_by_its_name() {
+    let mut site = Site::new();
+    std::fs::write(site.at.join("conf/app.ini"), "port = 1\n").unwrap();
+    let hash = site.root.baseline("conf/app.ini").sha256.unwrap();
+    let copy = site.at.parent().unwrap().join("baseline/blobs").join(crate::identity::hex(&hash));
+    let mut content = std::fs::read(&copy).unwrap();
+    content[3] ^= 1;
+    std::fs::write(&copy, content).unwrap();
+    // The first one reads it; from then on it is known before.
+    assert!(reason(site.restore("conf/app.ini")).contains("kept copy damaged"));
+    assert!(reason(site.restore("conf/app.ini")).contains("kept copy of its baseline is damaged"));
+    assert_eq!(std::fs::read_to_string(site.at.join("conf/app.ini")).unwrap(), "port = 1\n");
+}

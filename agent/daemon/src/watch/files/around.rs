@@ -67,6 +67,7 @@ impl Root {
         Around {
             unknown_before: self.is_incomplete(relative),
             kept: baseline.sha256.is_none_or(|hash| self.baselines().has(&hash, baseline.size)),
+            copy_damaged: baseline.sha256.is_some_and(|hash| self.baselines().is_damaged(&hash)),
             may_own: me.is_root() || baseline.uid == me.as_raw(),
             may_flag: may_flag(),
             ..Around::default()

@@ -9,6 +9,7 @@ pub mod around;
 pub mod baseline;
 mod dirs;
 pub mod extended;
+mod kept;
 mod known;
 pub mod notice;
 mod pace;
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 use nimbus_agent_core::observe::file::name;
 use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::v1::{self, observation, sync_mark};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Counters;
@@ -59,6 +60,7 @@ pub struct Files {
     tracked: Arc<std::sync::Mutex<BTreeMap<String, usize>>>,
     /// The person's policy file: whose contents may be shown is asked anew each time.
     policy: PathBuf,
+    baselines: Arc<Baselines>,
     observations: ObservationQueue,
     status: Arc<SharedStatus>,
     counters: Arc<Counters>,
@@ -82,7 +84,8 @@ impl Files {
         };
         let unique: BTreeSet<&PathBuf> = paths.iter().collect();
         let roots = unique.into_iter().map(root).collect();
-        Self { roots, tracked: Arc::default(), policy, observations, status, counters }
+        let baselines = baselines.clone();
+        Self { roots, tracked: Arc::default(), policy, baselines, observations, status, counters }
     }
 
     /// Room for paths below one root beside what the others track.
@@ -222,13 +225,20 @@ pub async fn run(
     if files.roots.is_empty() {
         return;
     }
+    let (looked, first_pass) = oneshot::channel();
     tokio::select! {
         () = cancel.cancelled() => {}
-        () = forever(&files, interval, &mut resync) => {}
+        () = forever(&files, interval, &mut resync, looked) => {}
+        () = kept::forever(&files, first_pass) => {}
     }
 }
 
-async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver<u64>) {
+async fn forever(
+    files: &Files,
+    interval: Duration,
+    resync: &mut watch::Receiver<u64>,
+    looked: oneshot::Sender<()>,
+) {
     files.status.problem("rules for secrets", nimbus_agent_core::observe::secret::check().err());
     let mut notices = Notices::start();
     let touched = notices.touched.clone();
@@ -236,6 +246,8 @@ async fn forever(files: &Files, interval: Duration, resync: &mut watch::Receiver
     let mut shown = files.policy().await;
     // A full report between marks.
     let mut owed = files.pass_over(|_| true).await;
+    // Nobody else waits for it.
+    let _ = looked.send(());
     let mut passes = tokio::time::interval_at((Instant::now() + interval).into(), interval);
     passes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ticks = 0_u32;

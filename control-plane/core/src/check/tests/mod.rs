@@ -87,6 +87,33 @@ fn the_hour_of_the_agent_that_acts_has_room() {
     assert!(numbers(&lab, &plan).is_empty(), "an hour later");
 }
 
+#[test]
+fn a_refusal_counts_where_the_agent_counts_it_and_one_too_many_closes_the_hour() {
+    let (mut lab, plan) = ready();
+    let (now, other) = (lab.now, job(&lab, &plan, JobState::Refused));
+    let refused = |reason: &str| Job { reason: reason.to_owned(), finished_at: Some(now), ..other.clone() };
+    let too_many = refused("hourly_budget: 60 jobs an hour, found 60");
+    let cases: [(Job, Option<u32>, &[u8]); 5] = [
+        (refused("precondition_failed: no"), Some(1), &[4]),
+        (refused("precondition_failed: no"), Some(2), &[]),
+        (refused("policy_forbids: no"), Some(1), &[]),
+        (too_many.clone(), Some(9), &[4]),
+        (too_many.clone(), None, &[4]),
+    ];
+    for (job, budget, expected) in cases {
+        let mut lab = lab.clone();
+        lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.jobs_per_hour = budget;
+        let reason = job.reason.clone();
+        with_job(&mut lab, job);
+        assert_eq!(numbers(&lab, &plan), expected, "{reason}, {budget:?}");
+    }
+    with_job(&mut lab, too_many);
+    lab.pass(3_599);
+    assert_eq!(numbers(&lab, &plan), [4]);
+    lab.pass(1);
+    assert!(numbers(&lab, &plan).is_empty(), "an hour later");
+}
+
 fn rename(job: &mut Job, change: impl FnOnce(&mut KubeRef)) {
     let ObjectRef::Kubernetes(object) = &mut job.object else { panic!("{:?}", job.object) };
     change(object);

@@ -12,14 +12,14 @@ use crate::model::*;
 use crate::remediation;
 use crate::testing::lab::agent_id;
 
-const MANY: usize = 1_000;
+pub(super) const MANY: usize = 1_000;
 
 fn path(n: usize) -> String {
     format!("/srv/etc/{n:04}.conf")
 }
 
 /// A thousand changed files of one host.
-fn many_files() -> Lab {
+pub(super) fn many_files() -> Lab {
     let mut lab = Lab::new();
     lab.settings.caps.per_cluster = 50;
     for n in 0..MANY {
@@ -36,7 +36,7 @@ fn look(lab: &mut Lab) {
 }
 
 /// Until each file has its incident, and each incident its plan and what was asked for it.
-fn ask_for_all(lab: &mut Lab) {
+pub(super) fn ask_for_all(lab: &mut Lab) {
     while lab.incidents.len() < MANY || lab.approvals.len() < MANY {
         look(lab);
     }
@@ -44,7 +44,7 @@ fn ask_for_all(lab: &mut Lab) {
 }
 
 /// One pass of everything that decides; what was dispatched.
-fn pass(lab: &mut Lab) -> Vec<v1::Job> {
+pub(super) fn pass(lab: &mut Lab) -> Vec<v1::Job> {
     look(lab);
     let mut ids = lab.ids.clone();
     let orders = lab.look(|s| remediation::dispatch(s, 7, lab.now, &mut ids));
@@ -61,7 +61,7 @@ fn pass(lab: &mut Lab) -> Vec<v1::Job> {
 }
 
 /// The agent reports this phase of every job.
-fn report_all(lab: &mut Lab, jobs: &[v1::Job], phase: Phase, code: &str) {
+pub(super) fn report_all(lab: &mut Lab, jobs: &[v1::Job], phase: Phase, code: &str) {
     let of = |job: &v1::Job| JobReport {
         job_id: job.job_id.clone(),
         phase: phase.into(),
@@ -92,7 +92,7 @@ fn approve_all(lab: &mut Lab) {
     }
 }
 
-fn rows(lab: &Lab) -> BTreeMap<&str, usize> {
+pub(super) fn rows(lab: &Lab) -> BTreeMap<&str, usize> {
     let mut rows = BTreeMap::new();
     for row in &lab.audit {
         *rows.entry(row.draft.action.as_str()).or_default() += 1;
@@ -234,11 +234,29 @@ fn a_thousand_files_within_an_agents_hourly_budget_use_up_no_approval_in_vain() 
 #[test]
 fn a_job_that_the_agents_hour_has_no_room_for_keeps_its_approval() {
     let mut lab = drifted_file();
+    lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.jobs_per_hour = Some(60);
     lab.settle();
     lab.decide("operator", Decision::Approve, "").unwrap();
     let jobs = lab.settle();
     lab.report(&jobs[0], Phase::Refused, "hourly_budget", "60 jobs an hour, found 60");
     assert_eq!(lab.live_approvals(), 1, "nothing was done, and nothing is wrong with the plan");
-    lab.pass(2);
-    assert_eq!(lab.settle().len(), 1, "it goes out again by itself");
+    let reason = lab.open(IncidentKind::FileDrift).reason.clone();
+    assert!(reason.ends_with("nothing was changed; no attempt is counted; it goes out again by itself"));
+    // None of the jobs of that hour is known here, so that it is an hour.
+    let (written, until) = (lab.audit.len(), lab.now + jiff::SignedDuration::from_hours(1));
+    for seconds in [2, 3_597] {
+        lab.pass(seconds);
+        assert_eq!(lab.settle(), [], "{seconds}");
+        let incident = lab.open(IncidentKind::FileDrift);
+        let when = format!("nothing is sent to it before {until:.0}, then it goes on by itself");
+        assert!(incident.reason.ends_with(&when), "{}", incident.reason);
+        assert!(incident.reason.contains("edge takes at most 60 jobs an hour"), "{}", incident.reason);
+        assert_eq!((incident.state, incident.attempts), (IncidentState::Open, 0));
+    }
+    assert_eq!(lab.audit.len(), written, "waiting has no row");
+    lab.pass(1);
+    assert_eq!((lab.settle().len(), lab.now), (1, until), "it goes out again by itself");
+    let actions = ["plan.made", "approval.approved", "job.signed", "job.sent", "job.refused"];
+    assert_eq!(actions.map(|action| lab.audited(action)), [1, 1, 2, 2, 1]);
+    assert_eq!((lab.audited("approval.returned"), lab.audited("incident.held")), (1, 0));
 }

@@ -11,6 +11,7 @@ mod failed_runs;
 mod faults;
 mod files;
 mod flapping;
+mod full_hours;
 mod held;
 mod jobs;
 mod left_alone;

@@ -44,6 +44,7 @@ fn nobody_is_asked_while_something_is_in_the_way_and_it_is_named() {
         ("no_space", "its file system has 12 bytes left"),
         ("too_large", "it is 9000000 bytes long"),
         ("not_kept", "the content of its baseline is not kept"),
+        ("copy_damaged", "the kept copy of its baseline is damaged"),
         ("changed_root", "another directory in its place"),
         ("a word of a newer agent", "whatever it found"),
     ] {
@@ -170,6 +171,38 @@ fn what_the_agent_refused_twice_is_not_asked_a_third_time_until_something_change
     lab.pass(60);
     lab.settle();
     assert_eq!(lab.live_approvals(), 1, "another difference is another question");
+}
+
+#[test]
+fn what_the_agent_has_no_whole_copy_of_is_asked_once_until_it_says_otherwise() {
+    for said in [
+        "expected the baseline's content, found its kept copy damaged",
+        // Of an older agent, which does not look at its copies before.
+        "expected the baseline's content, found that it was not kept when the baseline was taken, or is damaged",
+    ] {
+        let mut lab = seen(drift(2, Some(free())));
+        lab.decide("operator", Decision::Approve, "").unwrap();
+        let jobs = lab.settle();
+        lab.report(&jobs[0], Phase::Refused, "precondition_failed", said);
+        for _ in 0..10 {
+            lab.pass(3_600);
+            lab.see_host(drift(2, Some(free())));
+            assert!(lab.settle().is_empty());
+        }
+        assert_eq!((lab.approvals.len(), lab.live_approvals()), (1, 0), "{said}");
+        let incident = lab.open(IncidentKind::FileDrift);
+        assert!(incident.reason.contains(said), "{}", incident.reason);
+        // The agent finds that out for itself, and later keeps the content anew.
+        let damaged = self::said("copy_damaged", "its kept copy is damaged", "");
+        lab.see_host(drift(2, Some(damaged)));
+        lab.pass(60);
+        lab.settle();
+        assert_eq!(lab.live_approvals(), 0);
+        lab.see_host(drift(2, Some(free())));
+        lab.pass(60);
+        lab.settle();
+        assert_eq!(lab.live_approvals(), 1, "what can be done by now is asked");
+    }
 }
 
 #[test]

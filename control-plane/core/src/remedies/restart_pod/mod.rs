@@ -220,9 +220,10 @@ fn propose_for(
                 left.as_secs() + 1
             ));
         }
-        Suspect::Soon(..) => {
-            (false, "fresh start: no other pod of its template tells yet whether its node is to blame".to_owned())
-        }
+        Suspect::Soon(..) => (
+            false,
+            "fresh start: no other pod of its template tells yet whether its node is to blame".to_owned(),
+        ),
         Suspect::Node { well_on } if may_hold => match may_be_held(pod, inventory, s) {
             Ok(other) => (
                 true,

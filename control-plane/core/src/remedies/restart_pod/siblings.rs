@@ -47,16 +47,16 @@ enum Tells {
 pub(super) fn suspect<'a>(pod: &Pod, all: impl Iterator<Item = &'a Pod>, s: &Snapshot<'_>) -> Suspect {
     let same = |other: &&Pod| other.controller_revision == pod.controller_revision && !other.node.is_empty();
     let all: Vec<(&Pod, Tells)> = all.filter(same).map(|other| (other, tells(other, pod, s))).collect();
-    let those = |wanted: Tells| all.iter().filter(move |(_, tells)| *tells == wanted).map(|(other, _)| *other);
+    let those =
+        |wanted: Tells| all.iter().filter(move |(_, tells)| *tells == wanted).map(|(other, _)| *other);
     let nodes: BTreeSet<&str> =
         those(Tells::Fails).map(|other| other.node.as_str()).chain([pod.node.as_str()]).collect();
     if nodes.len() > 1 {
         return on_several(&nodes, those(Tells::Fails).count(), those(Tells::Well).count(), all.len());
     }
     // One that is ready beside it, for however long, speaks for the node.
-    let here = all.iter().any(|(other, tells)| {
-        other.node == pod.node && other.ready && *tells != Tells::Fails
-    });
+    let here =
+        all.iter().any(|(other, tells)| other.node == pod.node && other.ready && *tells != Tells::Fails);
     let elsewhere = |other: &&Pod| other.node != pod.node;
     match those(Tells::Well).find(elsewhere) {
         Some(_) if here => Suspect::Pod("pods of the same template are well on its node"),
@@ -65,10 +65,11 @@ pub(super) fn suspect<'a>(pod: &Pod, all: impl Iterator<Item = &'a Pod>, s: &Sna
             Suspect::Pod("pods of the same template are well on its node, and there are none elsewhere")
         }
         None => {
-            let soon = all.iter().filter(|(other, _)| elsewhere(other)).filter_map(|(other, tells)| match tells {
-                Tells::Soon(left) => Some((*left, other.node.clone())),
-                Tells::Well | Tells::Fails | Tells::Nothing => None,
-            });
+            let soon =
+                all.iter().filter(|(other, _)| elsewhere(other)).filter_map(|(other, tells)| match tells {
+                    Tells::Soon(left) => Some((*left, other.node.clone())),
+                    Tells::Well | Tells::Fails | Tells::Nothing => None,
+                });
             soon.min().map_or(
                 Suspect::Pod("no other pod of its template tells whether its node is to blame"),
                 |(left, node)| Suspect::Soon(node, left),
@@ -82,7 +83,9 @@ fn on_several(nodes: &BTreeSet<&str>, failing: usize, well: usize, all: usize) -
     let named: Vec<&str> = nodes.iter().take(5).copied().collect();
     let (on, nodes) = (named.join(", "), nodes.len());
     match (well, all == failing) {
-        (0, true) => Suspect::Shared(format!("all {failing} of its running pods fail, on {nodes} nodes ({on})")),
+        (0, true) => {
+            Suspect::Shared(format!("all {failing} of its running pods fail, on {nodes} nodes ({on})"))
+        }
         (0, false) => Suspect::Shared(format!(
             "{failing} of its {all} running pods fail, on {nodes} nodes ({on}), and none is known to be well"
         )),

@@ -9,8 +9,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use nimbus_agent_core::observe::file::Entry;
-use nimbus_protocol::sha256;
 
+use super::copies::{OnDisk, hash_of};
 use super::{Baselines, index};
 use crate::identity::hex;
 use crate::watch::files::tree::Examined;
@@ -35,7 +35,7 @@ impl Baselines {
     }
 
     /// Content is written without waiting for the disk; here what was written since the last call becomes durable.
-    pub(super) fn sync_content(&self) -> io::Result<()> {
+    pub fn sync_content(&self) -> io::Result<()> {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = File::open(self.dir.join("blobs"))?;
         match &*unsynced {
@@ -81,7 +81,10 @@ impl Baselines {
             return Ok(true);
         }
         let size = content.len() as u64;
-        if self.blob_bytes.load(Ordering::Relaxed) + size > MAX_BLOBS {
+        // A damaged copy of it goes.
+        let aside = self.aside_path(hash);
+        let freed = std::fs::metadata(&aside).map_or(0, |copy| copy.len());
+        if self.blob_bytes.load(Ordering::Relaxed).saturating_sub(freed) + size > MAX_BLOBS {
             return Ok(false);
         }
         let mut temporary = path.clone();
@@ -97,20 +100,31 @@ impl Baselines {
             return Err(error);
         }
         self.blob_bytes.fetch_add(size, Ordering::Relaxed);
+        if freed > 0 && std::fs::remove_file(&aside).is_ok() {
+            let counted = self.blob_bytes.load(Ordering::Relaxed);
+            self.blob_bytes.fetch_sub(freed.min(counted), Ordering::Relaxed);
+        }
         self.unsynced(path);
         Ok(true)
     }
 
-    /// Is content of this hash and length kept? Whether it is whole is seen when it is read.
+    /// Is content of this hash and length kept, as far as is known without reading it?
     pub fn has(&self, hash: &[u8; 32], size: u64) -> bool {
         // The target of a link has no size of its own.
         std::fs::metadata(self.blob_path(hash)).is_ok_and(|blob| blob.len() == size || size == 0)
     }
 
-    /// Content by its hash; `None` when it is not kept or no longer what it was.
+    /// Content by its hash; `None` when it is not kept, or no longer what it was: then it is set aside.
     pub fn blob(&self, hash: &[u8; 32]) -> io::Result<Option<Vec<u8>>> {
-        let content = nimbus_platform::read_optional(&self.blob_path(hash))?;
-        Ok(content.filter(|content| sha256(content) == *hash))
+        match OnDisk::read(&self.blob_path(hash), hash)? {
+            OnDisk::Whole(content) => Ok(Some(content)),
+            OnDisk::Missing => Ok(None),
+            OnDisk::Damaged => {
+                self.set_aside(hash);
+                self.may_heal();
+                Ok(None)
+            }
+        }
     }
 
     /// Removes content that no baseline names, also not that of a root which is not watched at present. While any index
@@ -131,8 +145,9 @@ impl Baselines {
         let mut bytes = 0;
         for blob in std::fs::read_dir(self.dir.join("blobs"))? {
             let blob = blob?;
-            let hash = blob.file_name().to_str().and_then(nimbus_protocol::from_hex);
-            if hash.is_some_and(|hash| used.contains(hash.as_slice())) {
+            // Damaged copies too: that they are damaged is not to be forgotten.
+            let hash = blob.file_name().to_str().and_then(hash_of);
+            if hash.is_some_and(|(hash, _)| used.contains(&hash)) {
                 bytes += blob.metadata()?.len();
             } else {
                 std::fs::remove_file(blob.path())?;

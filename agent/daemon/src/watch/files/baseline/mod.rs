@@ -6,6 +6,7 @@
 //! restore that runs writes over.
 
 mod content;
+mod copies;
 mod index;
 #[cfg(test)]
 mod tests;
@@ -23,12 +24,14 @@ use nimbus_agent_core::observe::file::MAX_READ;
 use nimbus_protocol::ids::JobId;
 use nimbus_protocol::sha256;
 use prost::Message;
+use tokio::sync::Notify;
 
 use self::content::Unsynced;
 use self::index::BaselineDigest;
 use crate::identity::hex;
 
 pub use self::content::MAX_BLOBS;
+pub use self::copies::CopyCheck;
 pub use self::index::{Head, Item, Part, Take};
 
 /// What of a root was last reported as drifted, as it is on disk before its SHA-256.
@@ -76,6 +79,8 @@ pub struct Baselines {
     dir: PathBuf,
     blob_bytes: AtomicU64,
     unsynced: Mutex<Unsynced>,
+    /// See [`Baselines::damage_moved`].
+    damage: Notify,
 }
 
 impl Baselines {
@@ -89,7 +94,8 @@ impl Baselines {
             bytes += blob?.metadata()?.len();
         }
         let unsynced = Mutex::new(if bytes == 0 { Unsynced::Some(Vec::new()) } else { Unsynced::Many });
-        Ok(Self { dir: dir.to_owned(), blob_bytes: AtomicU64::new(bytes), unsynced })
+        let (blob_bytes, damage) = (AtomicU64::new(bytes), Notify::new());
+        Ok(Self { dir: dir.to_owned(), blob_bytes, unsynced, damage })
     }
 
     /// Where the baseline of `root` is kept.

@@ -157,3 +157,43 @@ fn content_beyond_the_bound_is_not_kept() {
     assert!(!store.keep_content(&sha256(b"abc"), b"abc").unwrap());
     assert!(store.keep_content(&sha256(b"ab"), b"ab").unwrap());
 }
+
+#[test]
+fn a_flipped_bit_in_a_kept_copy_is_found_and_remembered_until_the_content_is_kept_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    let content = b"hello".repeat(1_000);
+    let hash = sha256(&content);
+    assert!(store.keep_content(&hash, &content).unwrap());
+    let mut damaged = content.clone();
+    damaged[2_345] ^= 4;
+    let check = |store: &Baselines, all| {
+        let mut check = store.check_copies(all).unwrap();
+        while !check.ended {
+            store.check_on(&mut check).unwrap();
+        }
+        check.damaged.len()
+    };
+    assert_eq!(check(&store, true), 0);
+    std::fs::write(store.blob_path(&hash), &damaged).unwrap();
+    assert!(store.has(&hash, 5_000), "its length is right");
+    assert_eq!(check(&store, false), 0, "only what was set aside is looked at");
+    assert_eq!(check(&store, true), 1);
+    assert!(!store.has(&hash, 5_000) && store.is_damaged(&hash));
+    let file = [("f".into(), Entry { sha256: Some(hash), ..entry(1) })].into();
+    Whole { entries: file, ..Whole::default() }.save(&store, "/r");
+    let again = Baselines::open(dir.path()).unwrap();
+    again.sweep().unwrap();
+    assert!(again.is_damaged(&hash), "also after a restart");
+    assert_eq!(check(&again, false), 1);
+    assert!(again.keep_content(&hash, &content).unwrap());
+    assert_eq!((check(&again, true), again.is_damaged(&hash)), (0, false));
+    assert_eq!(again.blob_bytes.load(Ordering::Relaxed), 5_000, "the damaged one is gone");
+    // What somebody wants is looked at then, and what reads whole after all comes back.
+    std::fs::write(again.blob_path(&hash), &damaged).unwrap();
+    assert_eq!(again.blob(&hash).unwrap(), None);
+    assert!(again.is_damaged(&hash));
+    std::fs::write(again.aside_path(&hash), &content).unwrap();
+    assert_eq!(check(&again, false), 0);
+    assert_eq!(again.blob(&hash).unwrap().unwrap(), content);
+}

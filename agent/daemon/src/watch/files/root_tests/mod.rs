@@ -13,6 +13,7 @@ use super::super::tree::Visit;
 use super::*;
 
 mod accepted;
+mod damaged;
 mod place;
 
 struct Site {
