@@ -6,6 +6,10 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// So many times an eviction that is not allowed is asked for again soon, which takes a quarter of an hour; then seldom.
+const SOON: u32 = 20;
+const SELDOM: SignedDuration = SignedDuration::from_mins(5);
+
 /// The figures. Durations are whole milliseconds (`_ms`) or seconds (`_s`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,7 +27,7 @@ pub struct Settings {
     pub rollout_suspect_ms: u32,
     /// How long a node must be ready, after it was not, to be ready for anything.
     pub node_steady_ms: u32,
-    /// Longest wait before an eviction that the API server did not allow is asked for again. Below a minute by as much as
+    /// Longest wait before an eviction that the API server did not allow is asked for again, for the first twenty times. Below a minute by as much as
     /// an eviction takes: what refused it may change at any moment, and then it is done within a minute.
     pub eviction_retry_ms: u32,
     /// Longest time for an agent to reach that state.
@@ -154,6 +158,8 @@ impl Settings {
         };
         at_least("crash_loop_restarts", 1, self.crash_loop_restarts)?;
         at_least("attempts", 1, self.attempts)?;
+        // What was only refused again leaves memory this much sooner, and has to count for an hour all the same.
+        at_least("attempts_memory_s", 604_800, self.attempts_memory_s)?;
         at_least("job_ttl_ms", 1_000, self.job_ttl_ms)?;
         at_least("act_ms", 100, self.act_ms)?;
         at_least("verify_timeout_ms (it includes verify_ms)", self.verify_ms, self.verify_timeout_ms)?;
@@ -189,8 +195,10 @@ impl Settings {
     }
 
     /// The wait after an eviction was not allowed for the `refusal`-th time in a row (from 1): it may be allowed any moment.
+    /// Each try counts against its agent's hour, so what stands for a quarter of an hour is asked for seldom.
     pub fn eviction_retry(&self, refusal: u32) -> SignedDuration {
-        self.refusal_backoff(refusal).min(millis(self.eviction_retry_ms))
+        let soon = self.refusal_backoff(refusal).min(millis(self.eviction_retry_ms));
+        if refusal > SOON { soon.max(SELDOM) } else { soon }
     }
 
     /// How long a workload must be healthy before its incident is resolved.
@@ -266,6 +274,7 @@ mod tests {
         let waits: Vec<i64> = [1, 2, 3, 6, 7, 40, 200].map(|n| settings.backoff(n).as_secs()).into();
         assert_eq!(waits, [30, 60, 120, 960, 1_800, 1_800, 1_800]);
         assert_eq!(settings.refusal_backoff(2).as_secs(), 2);
-        assert_eq!([1, 6, 7, 200].map(|n| settings.eviction_retry(n).as_secs()), [1, 32, 45, 45]);
+        let waits = [1, 6, 7, 20, 21, 200].map(|n| settings.eviction_retry(n).as_secs());
+        assert_eq!(waits, [1, 32, 45, 45, 300, 300]);
     }
 }

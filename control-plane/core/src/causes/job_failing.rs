@@ -2,7 +2,8 @@
 //!
 //! The pods of such a run have ended, and what ended is no pod any more: only the Job says that it failed. All runs of one
 //! owner are one incident, about the owner, however often it fails. A cluster keeps failed runs as history for as long as it
-//! is told to: one that failed before [`NEWS`] opens no incident, but an open one stays until it is over.
+//! is told to: one that failed before [`NEWS`] opens no incident, but an open one stays until it is over, and one about a Job
+//! that nobody owns for a day at most.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -24,6 +25,12 @@ const NEEDS: &[ObjectKind] = &[ObjectKind::BatchJob];
 /// For how long a failed run is news; and how long none may fail where no run is left that tells how it went.
 const NEWS: SignedDuration = SignedDuration::from_hours(1);
 
+/// For how long a failed Job that nobody owns is told: no cluster removes it by itself.
+const TOLD: SignedDuration = SignedDuration::from_hours(24);
+/// Most of these incidents that are open in a cluster, and most that are found at once, the newest: they take no room from what
+/// still runs.
+const MOST: usize = 100;
+
 impl Cause for JobFailing {
     fn needs(&self) -> &'static [ObjectKind] {
         NEEDS
@@ -40,8 +47,16 @@ impl Cause for JobFailing {
 
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
-        let failed = inventory.batch_jobs.values().filter(|job| job.has_failed()).map(whose);
-        let all: BTreeMap<String, KubeRef> = failed.map(|whose| (whose.uid.clone(), whose)).collect();
+        let mut failed: Vec<&BatchJob> =
+            inventory.batch_jobs.values().filter(|job| job.has_failed()).collect();
+        failed.sort_by_key(|job| Reverse((job.failed_at, &job.meta.name)));
+        let mut all = BTreeMap::new();
+        for whose in failed.into_iter().map(whose) {
+            if all.len() == MOST {
+                break;
+            }
+            all.entry(whose.uid.clone()).or_insert(whose);
+        }
         let finding = |whose: KubeRef| {
             let failing = Failing::of(inventory, &whose.uid)?;
             let (scope, object) = (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(whose.clone()));
@@ -62,9 +77,15 @@ impl Cause for JobFailing {
             let same = |workload: &Workload| workload.uid() == object.uid();
             i.is_open() && i.scope == *scope && i.workload.as_ref().is_some_and(same)
         };
-        let open = s.incidents.iter().map(|i| &i.doc).filter(about);
-        let kinds: Vec<IncidentKind> = open.map(|i| i.kind).collect();
-        kinds.contains(&IncidentKind::JobFailing) || (kinds.is_empty() && failing.is_news(now))
+        let open: Vec<&Incident> = s.incidents.iter().map(|i| &i.doc).filter(about).collect();
+        if !open.is_empty() {
+            let goes_on = |i: &&Incident| i.kind == IncidentKind::JobFailing && !was_told(i, now);
+            return open.iter().any(goes_on);
+        }
+        let others = s.incidents.iter().map(|i| &i.doc);
+        let others =
+            others.filter(|i| i.is_open() && i.scope == *scope && i.kind == IncidentKind::JobFailing);
+        failing.is_news(now) && others.count() < MOST
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -81,10 +102,13 @@ impl Cause for JobFailing {
         let whose = &incident.object;
         let runs = ended_runs(s.inventory(&incident.scope)?, whose.uid());
         let newest = runs.first().copied();
+        let alone = matches!(incident.workload, Some(Workload::Job(_)));
         if newest.is_some_and(BatchJob::has_failed) {
-            return None;
+            let told = later(incident.created_at, TOLD) <= now;
+            return (alone && told)
+                .then(|| format!("{whose} failed, was told for a day, and is not run again"));
         }
-        if matches!(incident.workload, Some(Workload::Job(_))) {
+        if alone {
             return Some(format!("{whose} no longer exists"));
         }
         let lasted = |since: Option<Timestamp>, time| since.is_some_and(|at| later(at, time) <= now);
@@ -126,6 +150,11 @@ impl Cause for JobFailing {
         "a Job failed: look at its logs (`kubectl logs job/NAME`); Nimbus never evicts a Job's pods, since an eviction counts \
          against it"
     }
+}
+
+/// Is it about a Job that nobody owns, and was told for long enough?
+fn was_told(incident: &Incident, now: Timestamp) -> bool {
+    matches!(incident.workload, Some(Workload::Job(_))) && later(incident.created_at, TOLD) <= now
 }
 
 /// Whose run a Job is: its owner's, otherwise its own.

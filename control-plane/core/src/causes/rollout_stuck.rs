@@ -152,7 +152,7 @@ fn none_begins(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) ->
     all.then(|| {
         format!(
             "pod {}/{} on {}: no container of it was begun in {} s ({}); its events say whether a volume cannot be attached \
-             or mounted, or its network not be made",
+             or mounted, its network not be made, or its image is still pulled",
             pod.meta.namespace,
             pod.meta.name,
             pod.node,

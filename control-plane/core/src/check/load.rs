@@ -178,13 +178,16 @@ pub(super) fn attempts(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<
     }
 }
 
-/// Invariant 4, the agent's own cap: whoever would act has not had all the jobs that its policy takes in an hour, and
-/// has not said so of an hour of which every job still counts.
+/// Invariant 4, the agent's own cap: whoever would act has not had all the jobs that its policy takes in an hour, nor, for a
+/// plan that was refused before, half of them for such plans, and has not said so of an hour of which every job still
+/// counts.
 pub(super) fn hour(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>, now: Timestamp) {
     let acts = |agent: &&Agent| match &plan.scope {
         Scope::Cluster(uid) => agent.leading && agent.cluster_uid.as_ref() == Some(uid),
         Scope::Host(id) => *id == agent.id,
     };
+    let mine = snapshot.incidents.iter().map(|incident| &incident.doc).find(|i| i.id == plan.incident_id);
+    let repeats = mine.and_then(|i| i.refused.as_ref()).is_some_and(|refused| refused.plan_id == plan.id);
     for agent in snapshot.agents.iter().map(|agent| &agent.doc).filter(acts) {
         let id = agent.id;
         let jobs = || {
@@ -202,9 +205,16 @@ pub(super) fn hour(found: &mut Violations, plan: &Plan, snapshot: &Snapshot<'_>,
                 taken_at(job).is_none_or(recent)
             }
         };
-        let had = jobs().filter(counts).count();
-        require(found, 4, had < budget as usize, || {
-            format!("agent {} has had {had} jobs in this hour, its policy takes {budget}", agent.name)
+        let had: Vec<&Job> = jobs().filter(counts).collect();
+        require(found, 4, had.len() < budget as usize, || {
+            format!("agent {} has had {} jobs in this hour, its policy takes {budget}", agent.name, had.len())
+        });
+        let (repeated, half) = (had.iter().filter(|job| job.again != 0).count(), budget as usize / 2);
+        require(found, 4, !repeats || repeated < half.max(1), || {
+            format!(
+                "agent {} was asked {repeated} times in this hour for what was refused before",
+                agent.name
+            )
         });
     }
 }

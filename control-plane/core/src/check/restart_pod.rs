@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_NEIGHBOURS, MOST_OF_A_NODE};
 use nimbus_protocol::{ObjectKind, v1};
 
@@ -169,13 +170,14 @@ fn siblings(
             && other.phase != "Failed"
             && !other.node.is_empty()
     };
+    let moment = moment_of(pod, inventory, s);
     let (mut elsewhere, mut here, mut fails_elsewhere) = (0, 0, 0);
     for other in inventory.pods.values().filter(of_template) {
         let restarted = other.containers.iter().any(|c| c.restarts > 0);
-        let fails = crashed_lately(other, 2, s);
+        let fails = crashed_lately(other, 2, moment);
         match (other.ready && !fails, other.node == pod.node) {
             (true, true) => here += 1,
-            (true, false) if is_proven(other, s) => elsewhere += 1,
+            (true, false) if is_proven(other, moment, s) => elsewhere += 1,
             (false, false) if restarted => fails_elsewhere += 1,
             (true | false, _) => {}
         }
@@ -213,20 +215,29 @@ fn siblings(
     }
 }
 
+/// The moment that the pods' times are compared with: now, or since the clock here jumped, that of the last crash of the one
+/// that fails.
+fn moment_of(failing: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Option<Timestamp> {
+    match inventory.clock_jumped_at {
+        None => Some(s.now),
+        Some(_) => failing.containers.iter().filter_map(|c| c.last_finished_at).max(),
+    }
+}
+
 /// Has a container of it been restarted so often, the last time within ten minutes, or at a time that is not told?
-fn crashed_lately(pod: &Pod, restarts: u32, s: &Snapshot<'_>) -> bool {
+fn crashed_lately(pod: &Pod, restarts: u32, moment: Option<Timestamp>) -> bool {
     pod.containers.iter().any(|c| {
-        let ago = c.last_finished_at.map(|at| s.now.duration_since(at).as_secs());
+        let ago = c.last_finished_at.zip(moment).map(|(at, now)| now.duration_since(at).as_secs());
         c.restarts >= restarts && ago.is_none_or(|secs| secs < 600)
     })
 }
 
 /// Is it ready, not only since a moment ago, and without any crash lately?
-fn is_proven(pod: &Pod, s: &Snapshot<'_>) -> bool {
-    let ready_for = pod.ready_since.map(|since| s.now.duration_since(since).as_millis());
+fn is_proven(pod: &Pod, moment: Option<Timestamp>, s: &Snapshot<'_>) -> bool {
+    let ready_for = pod.ready_since.zip(moment).map(|(since, now)| now.duration_since(since).as_millis());
     pod.ready
         && ready_for.is_some_and(|ms| ms >= i128::from(s.settings.verify_ms))
-        && !crashed_lately(pod, 1, s)
+        && !crashed_lately(pod, 1, moment)
 }
 
 /// Invariant 7: the node is nobody else's, and another open one takes the pod.
@@ -247,10 +258,11 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
     let all = pod.facts.as_ref().filter(|facts| facts.references_complete);
     let maps = all.map(|facts| facts.config_maps.as_slice()).unwrap_or_default();
     let secrets = all.map(|facts| facts.secrets.as_slice()).unwrap_or_default();
+    let moment = moment_of(pod, inventory, s);
     let well = |other: &&Pod| {
         let same = other.meta.owner_uid == pod.meta.owner_uid
             && other.controller_revision == pod.controller_revision;
-        same && is_proven(other, s) && !other.meta.deleting && other.node != pod.node
+        same && is_proven(other, moment, s) && !other.meta.deleting && other.node != pod.node
     };
     // A minute lies between the clocks of a node and of the API server at most.
     let before = |other: &Pod, written: Option<jiff::Timestamp>| {

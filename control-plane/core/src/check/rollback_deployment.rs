@@ -185,7 +185,8 @@ fn require_startable(
         .filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
         .collect();
     let waits = |pod: &&Pod| {
-        let begun = |c: &Container| c.restarts > 0 || c.state != "waiting" || !only_begins(&c.reason);
+        // With init containers it says PodInitializing, and whether one of them runs is not told.
+        let begun = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";
         let age = pod.meta.created_at.map(|at| snapshot.now.duration_since(at).as_secs());
         !pod.unschedulable.is_empty()
             || pod.containers.iter().any(Container::lacks_what_it_refers_to)

@@ -119,7 +119,8 @@ impl Job {
     /// than is read at once.
     pub fn counted_from(&self) -> Timestamp {
         let ended = self.finished_at.unwrap_or(self.created_at);
-        let repeated = self.again > 0 && self.state == JobState::Refused;
+        // That its agent's hour was full is believed for an hour.
+        let repeated = self.again > 0 && self.refusal().is_some_and(|code| code != "hourly_budget");
         if repeated { ended.checked_sub(REPEATED).unwrap_or(Timestamp::MIN) } else { ended }
     }
 }

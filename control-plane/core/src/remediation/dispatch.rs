@@ -19,7 +19,7 @@ pub const MAX_JOBS: usize = 100;
 
 /// The jobs that may go out now: plans that need nobody's word, and approved ones.
 ///
-/// The most severe incident goes first, of two the older one.
+/// The most severe incident goes first, of two the older one; what was refused before goes after what was not.
 pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSource) -> Vec<UnsignedJob> {
     let index = Index::of(s);
     let mut pass = safety::Pass::of(s, storms::survey(s, now), now);
@@ -42,7 +42,7 @@ pub fn dispatch(s: &Snapshot<'_>, epoch: u64, now: Timestamp, ids: &mut dyn IdSo
         };
         let id = job.changes.jobs.first().map(|job| job.doc.id);
         if let Some((plan, id)) = incident.doc.plan_id.and_then(|id| s.plan(id)).zip(id) {
-            pass.take(plan, id, s);
+            pass.take(plan, &incident.doc, id, s);
         }
         made.extend(job.changes.jobs.clone());
         unsigned.push(job);
@@ -67,7 +67,7 @@ fn consider(
     let id = JobId::new(ids);
     let cluster = &incident.doc.cluster;
     let given = approval.map(|a| &a.doc);
-    let again = incident.doc.refused.filter(|refused| refused.plan_id == plan.id).map_or(0, |it| it.times);
+    let again = safety::again(plan, &incident.doc);
     let kind = incident.doc.kind;
     let issue = unsigned_job::Issue { plan, incident: kind, approval: given, agent, cluster, epoch, again };
     let (job, signed) = unsigned_job::write(id, &issue, s.settings, now)?;

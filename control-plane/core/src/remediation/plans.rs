@@ -10,7 +10,7 @@ use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 use super::held;
 use super::index::Index;
 use super::record::{Record, transition};
-use super::storms;
+use super::{refusal, storms};
 use crate::approval::{self, SUPERSEDED};
 use crate::check::Checker;
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
@@ -216,6 +216,9 @@ impl<'p> Pass<'p, '_> {
         match blocked {
             None => {}
             Some(Blocked::NeedsOperator(reason)) => return self.hold(reason),
+            Some(Blocked::TriesUsed(reason)) => {
+                return refusal::wait_for_a_try(&mut self.after, why, reason, self.now);
+            }
             Some(Blocked::Temporary(reason) | Blocked::AttemptsExhausted(reason)) => {
                 return self.wait_for_turn(&format!("{why}; {reason}"));
             }
@@ -226,7 +229,7 @@ impl<'p> Pass<'p, '_> {
         if let Some(violation) = violations.iter().find(|violation| violation.invariant != 10) {
             self.wait(&format!("{why}; not yet: {}", violation.text));
         } else {
-            self.shared.next(plan, self.s);
+            self.shared.next(plan, &self.after, self.s);
             // Asked for again, what the incident says of the refusal stands until there is another answer.
             if self.after.refused.is_none() || self.after.state != IncidentState::Open {
                 self.wait(&format!("{why}; the job is next"));

@@ -4,6 +4,9 @@
 //! doubles up to a small ceiling. Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That
 //! it was sent, taken and refused just as before is no decision and no effect, and has no row.
 //!
+//! Such tries get a part of their agent's hour only. Once that is used up they wait for it, as for anything that comes by
+//! itself: said in the incident, and no row.
+//!
 //! A job that was one too many in its agent's hour waits for no moment of its own: the hour is full for all alike, and
 //! `safety::Hours` says until when.
 
@@ -27,6 +30,9 @@ const EVICTION_REFUSED: &str = "eviction_refused";
 
 /// How the line of a refusal begins that was heard before.
 const AGAIN: &str = "the agent refused it again";
+
+/// What follows in a reason says when it is asked for again.
+const THEN: &str = "; asked again ";
 
 /// A job that was taken is refused only for what is read again at the very moment of acting: also `expired` or
 /// `stale_epoch` when it waited, or its agent was interrupted, before it acted. Of a copy of its envelope an agent that
@@ -128,8 +134,22 @@ fn ask_again(after: &mut Incident, job: &Job, next: Timestamp, now: Timestamp) {
     if !news && after.history.last().is_some_and(|line| line.text.starts_with(AGAIN)) {
         after.history.pop();
     }
-    let reason = format!("{which}: {}; no attempt is counted; asked again at {next:.0}", job.reason);
+    let reason = format!("{which}: {}; no attempt is counted{THEN}at {next:.0}", job.reason);
     transition(after, IncidentState::Open, &reason, now);
+}
+
+/// What was refused waits for a try: what the incident says of the refusal stands, or `planned` where it says nothing of it
+/// now. Its plan is not in force meanwhile, so that it keeps no other one from its turn.
+pub(super) fn wait_for_a_try(after: &mut Incident, planned: &str, why: &str, now: Timestamp) {
+    after.plan_id = None;
+    let said = after.reason.rsplit_once(THEN).map_or(planned, |(said, _)| said);
+    let reason = format!("{said}{THEN}later: {why}");
+    if after.state == IncidentState::Open {
+        // As with each refusal, its story has one line for all its tries.
+        after.reason = reason;
+    } else {
+        transition(after, IncidentState::Open, &reason, now);
+    }
 }
 
 /// How often the plan of this job was refused, with the job itself.

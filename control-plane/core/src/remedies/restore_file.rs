@@ -18,8 +18,9 @@ const MAX_KEPT: u64 = 1 << 20;
 const NOT_KEPT: &str = "content not kept";
 /// How the reason of a job begins that was refused because something is not as it has to be.
 const UNFIT: &str = "precondition_failed";
-/// What such a reason says where the agent has no whole copy of the baseline. That does not pass by itself.
-const NO_COPY: &str = "expected the baseline's content";
+/// What such a reason says where the agent has no whole copy of the baseline. That does not pass by itself, as an error
+/// while it is read may.
+const NO_COPY: [&str; 2] = ["found its kept copy damaged", "it was not kept when the baseline was taken"];
 
 pub(super) struct RestoreFile;
 
@@ -121,7 +122,8 @@ fn ask_or_say_why_not(incident: &Incident, drift: &FileDrift, s: &Snapshot<'_>) 
         .collect();
     let unfit = |job: &&&Job| job.state == JobState::Refused && job.reason.starts_with(UNFIT);
     let refused = tried.iter().filter(unfit).count();
-    let no_copy = tried.iter().filter(unfit).any(|job| job.reason.contains(NO_COPY));
+    let no_copy =
+        tried.iter().filter(unfit).any(|job| NO_COPY.iter().any(|words| job.reason.contains(words)));
     let times = if refused == 1 { "once".to_owned() } else { format!("{refused} times") };
     let path = &drift.path;
     match tried.into_iter().max_by_key(|job| job.finished_at) {

@@ -134,7 +134,8 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
         return Answer::Wait(format!("{name} was changed; its status is not about that change yet"));
     }
     // Scaling starts its controller's deadline anew, and its revision is no better for it.
-    let planned = is_planned(incident, deployment, s) && !deployment.is_fully_available();
+    let shown = deployment.rollout() == Rollout::Stuck || inventory.trouble_of_present(deployment).is_some();
+    let planned = is_planned(incident, deployment, s) && !deployment.is_fully_available() && shown;
     match trouble {
         // What was asked beside a pod that was made a moment ago stays asked; it is not carried out meanwhile.
         None | Some(RolloutTrouble::NoPods(_)) if planned => {}

@@ -7,6 +7,9 @@
 //! What is known here may be less than what the agent counts: after a lost history, or where a report was lost. So one
 //! refusal as one too many is believed at once and for the whole agent: it has had what its budget allows, and nothing more
 //! goes out to it before one of those jobs is an hour old.
+//!
+//! What was refused before and is asked for again gets a part of the hour only: a pod whose budget never allows its eviction
+//! would use up all of it, and what a person approved meanwhile would wait.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +17,16 @@ use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ids::AgentId;
 
 use crate::model::{Agent, Job, JobState};
-use crate::settings::later;
+use crate::settings::{earlier, later};
 use crate::snapshot::Snapshot;
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// The shortest time for which a refusal as one too many holds the others back: what is known of the hour may be wrong.
 const CLOSED_AT_LEAST: SignedDuration = SignedDuration::from_mins(1);
+
+/// One in so many places of an agent's hour may be of what was refused before. Half of those go out as soon as they are due, the
+/// others one at a time, so that the hour is not used up in a burst.
+const AGAIN_ONE_IN: u32 = 2;
 
 /// The agent's word for a job that is one too many in its hour.
 pub(crate) const HOURLY_BUDGET: &str = "hourly_budget";
@@ -32,6 +39,8 @@ const TAKEN_FIRST: [&str; 2] = ["precondition_failed", "eviction_refused"];
 pub(crate) struct Hours {
     now: Timestamp,
     agents: BTreeMap<AgentId, Hour>,
+    /// Of these, those that were asked for again after a refusal: until when each counts, the soonest first.
+    again: BTreeMap<AgentId, Vec<Timestamp>>,
 }
 
 /// The last hour of one agent.
@@ -76,9 +85,14 @@ impl Hours {
     /// Those of the hour before `now`.
     pub(crate) fn of(snapshot: &Snapshot<'_>, now: Timestamp) -> Self {
         let mut agents: BTreeMap<AgentId, Hour> = BTreeMap::new();
+        let mut again: BTreeMap<AgentId, Vec<Timestamp>> = BTreeMap::new();
         for job in snapshot.all_jobs() {
             let hour = agents.entry(job.agent_id).or_default();
-            hour.had += usize::from(counts_until(job, now).is_some_and(|until| now < until));
+            let counts = counts_until(job, now).filter(|until| now < *until);
+            hour.had += usize::from(counts.is_some());
+            if job.again > 0 {
+                again.entry(job.agent_id).or_default().extend(counts);
+            }
             let Some(at) = too_many(job, now) else { continue };
             if hour.refused.is_none_or(|last| last.at < at) {
                 hour.refused = Some(TooMany { at, known: 0, oldest: at });
@@ -89,12 +103,50 @@ impl Hours {
                 refused.hear(job, now);
             }
         }
-        Self { now, agents }
+        for until in again.values_mut() {
+            until.sort_unstable();
+        }
+        Self { now, agents, again }
     }
 
-    /// One more goes to `agent`.
-    pub(crate) fn take(&mut self, agent: AgentId) {
+    /// One more goes to `agent`: for the first time, or `again` after a refusal.
+    pub(crate) fn take(&mut self, agent: AgentId, again: bool) {
         self.agents.entry(agent).or_default().had += 1;
+        if again {
+            // No other one counts for longer.
+            self.again.entry(agent).or_default().push(later(self.now, HOUR));
+        }
+    }
+
+    /// Why nothing that was refused before goes to `agent` now, though its hour is not full.
+    ///
+    /// When a place comes free is said only where every look says the same moment: not of what is out.
+    pub(super) fn tries_used(&self, agent: &Agent) -> Option<String> {
+        let (budget, left) = (agent.jobs_per_hour?, self.left(agent)?);
+        if left == 0 {
+            return None;
+        }
+        let most = (budget / AGAIN_ONE_IN).max(1);
+        let at_once = most.div_ceil(2) as usize;
+        let tries = self.again.get(&agent.id)?;
+        let newest = tries.last().filter(|_| tries.len() >= at_once)?;
+        let (ends, next) = if let Some(oldest) = tries.len().checked_sub(most as usize) {
+            tries.get(oldest).map(|ends| (*ends, *ends))?
+        } else {
+            let apart = HOUR / i32::try_from(most as usize - at_once).unwrap_or(i32::MAX).max(1);
+            (*newest, earlier(*newest, HOUR - apart))
+        };
+        if next <= self.now {
+            return None;
+        }
+        // Of one that is out each look would say another moment.
+        let when =
+            if ends < later(self.now, HOUR) { format!("at about {next:.0}") } else { "later".to_owned() };
+        Some(format!(
+            "its turn is over for now: what was refused before goes to agent {} at most {most} times an hour, half of \
+             `jobs_per_hour` in its policy, the last of them one at a time; the next {when}, by itself",
+            agent.name
+        ))
     }
 
     /// Why `agent` would refuse one more now.
@@ -234,7 +286,7 @@ mod tests {
         assert_eq!((hours.left(&told(Some(2))), hours.left(&told(None))), (Some(2), None));
         assert!(hours.full(&told(Some(0))).is_some());
         for _ in 0..3 {
-            hours.take(agent_id());
+            hours.take(agent_id(), false);
         }
         let why = hours.full(&told(Some(2))).unwrap();
         assert!(why.contains("agent edge takes at most 2 jobs an hour"), "{why}");
@@ -338,5 +390,69 @@ mod tests {
             "{waits}"
         );
         assert_eq!(hours.left(&told(None)), None);
+    }
+
+    /// One that was refused before, and again at this moment.
+    fn tried_again(second: i64) -> Job {
+        Job {
+            state: JobState::Refused,
+            reason: "eviction_refused: budget web".into(),
+            created_at: at(second),
+            finished_at: Some(at(second)),
+            again: 1,
+            ..crate::testing::job(agent_id())
+        }
+    }
+
+    /// At this moment: what is left of a budget of 8, why what was refused before waits, and why everything does.
+    fn after_tries(jobs: &[Job], moment: i64) -> (Option<u32>, Option<String>, bool) {
+        let mut lab = Lab::new();
+        for (n, doc) in jobs.iter().cloned().enumerate() {
+            lab.jobs.insert(n.to_string(), crate::model::Versioned { version: 1, doc });
+        }
+        let (hours, of) = (lab.look(|s| Hours::of(s, at(moment))), told(Some(8)));
+        (hours.left(&of), hours.tries_used(&of), hours.full(&of).is_some())
+    }
+
+    #[test]
+    fn what_was_refused_before_gets_half_of_the_hour_and_a_quarter_at_once() {
+        for (budget, most, at_once) in [(60, 30, 15), (59, 29, 15), (8, 4, 2), (7, 3, 2), (2, 1, 1)] {
+            let (mut hours, of) = (Hours::of(&Lab::new().snapshot(), at(0)), told(Some(budget)));
+            for n in 0..at_once {
+                assert_eq!(hours.tries_used(&of), None, "{n} of {budget}");
+                hours.take(agent_id(), true);
+            }
+            let why = hours.tries_used(&of).unwrap();
+            assert!(why.contains(&format!("to agent edge at most {most} times an hour")), "{why}");
+            assert!(why.ends_with("the next later, by itself"), "{why}");
+            assert_eq!(
+                (hours.full(&of), hours.left(&of)),
+                (None, Some(budget - at_once)),
+                "the others go on"
+            );
+            assert_eq!(hours.tries_used(&told(None)), None, "it does not say its budget");
+        }
+    }
+
+    #[test]
+    fn the_next_try_goes_out_some_time_after_the_last_or_when_the_oldest_is_an_hour_old() {
+        let expired = Job { state: JobState::Expired, ..tried_again(30) };
+        let jobs = [tried_again(20), put_back(5), tried_again(10), tried_again(40), expired];
+        let next = |second| format!("the next at about {:.0}, by itself", at(second));
+        for moment in [100, 1_839] {
+            let (_, why, full) = after_tries(&jobs, moment);
+            let said = why.as_ref().is_some_and(|why| why.ends_with(&next(1_840)));
+            assert!(said && !full, "{moment}: {why:?}");
+        }
+        assert_eq!(after_tries(&jobs, 100).0, Some(4), "they count as any other");
+        assert_eq!(after_tries(&jobs, 1_840).1, None);
+        let four = [10, 20, 30, 40].map(tried_again);
+        assert!(after_tries(&four, 3_609).1.unwrap().ends_with(&next(3_610)));
+        assert_eq!(after_tries(&four, 3_610).1, None);
+        // A full hour is said in its own words.
+        let closed = [tried_again(10), tried_again(20), too_many(100)];
+        assert_eq!(after_tries(&closed, 200), (Some(0), None, true));
+        let full: Vec<Job> = (0..8).map(tried_again).collect();
+        assert_eq!(after_tries(&full, 200), (Some(0), None, true));
     }
 }

@@ -47,16 +47,16 @@ impl<'a> Pass<'a> {
         Self { storms, room, hours, tried }
     }
 
-    /// This job of a plan goes out: it counts against the caps and the agent's hour from now on.
-    pub(crate) fn take(&mut self, plan: &Plan, job: JobId, snapshot: &Snapshot<'_>) {
+    /// This job of an incident's plan goes out: it counts against the caps and the agent's hour from now on.
+    pub(crate) fn take(&mut self, plan: &Plan, incident: &Incident, job: JobId, snapshot: &Snapshot<'_>) {
         self.room.take(plan, job);
-        self.had_one_more(plan, snapshot);
+        self.had_one_more(plan, incident, snapshot);
     }
 
-    /// A plan is the next to go out: those behind it wait.
-    pub(crate) fn next(&mut self, plan: &Plan, snapshot: &Snapshot<'_>) {
+    /// A plan of an incident is the next to go out: those behind it wait.
+    pub(crate) fn next(&mut self, plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) {
         self.room.reserve(plan);
-        self.had_one_more(plan, snapshot);
+        self.had_one_more(plan, incident, snapshot);
     }
 
     /// The plan in force of an incident is this one from now on.
@@ -64,16 +64,23 @@ impl<'a> Pass<'a> {
         self.room.plan(incident, plan);
     }
 
-    fn had_one_more(&mut self, plan: &Plan, snapshot: &Snapshot<'_>) {
+    fn had_one_more(&mut self, plan: &Plan, incident: &Incident, snapshot: &Snapshot<'_>) {
         if let Ok(agent) = snapshot.actor(&plan.scope) {
-            self.hours.take(agent.id);
+            self.hours.take(agent.id, again(plan, incident) > 0);
         }
     }
 }
 
-/// Whose turn it is first, of incidents that wait for room: the most severe, of two the older one.
+/// Whose turn it is first, of incidents that wait for room: the most severe, of two the older one. What was refused before
+/// comes after what was not, in the order in which it may be asked for again: else the oldest would have all the tries.
 pub(crate) fn turn(incident: &Incident) -> impl Ord + use<> {
-    (incident.severity, incident.created_at, incident.id)
+    let again = incident.refused.map(|_| incident.next_attempt_at);
+    (incident.severity, again, incident.created_at, incident.id)
+}
+
+/// How often this plan of the incident was refused before and is asked for again.
+pub(crate) fn again(plan: &Plan, incident: &Incident) -> u32 {
+    incident.refused.filter(|refused| refused.plan_id == plan.id).map_or(0, |refused| refused.times)
 }
 
 /// What holds a plan back.
@@ -84,6 +91,9 @@ pub enum Blocked {
     NeedsOperator(String),
     /// It will pass by itself.
     Temporary(String),
+    /// It was refused before, and its agent has had what it gets of that in an hour. It will pass by itself, and nobody waits
+    /// for its plan meanwhile.
+    TriesUsed(String),
     /// Enough was tried: a person is asked.
     AttemptsExhausted(String),
 }
@@ -92,7 +102,10 @@ impl Blocked {
     /// In words.
     pub fn reason(&self) -> &str {
         match self {
-            Self::NeedsOperator(text) | Self::Temporary(text) | Self::AttemptsExhausted(text) => text,
+            Self::NeedsOperator(text)
+            | Self::Temporary(text)
+            | Self::TriesUsed(text)
+            | Self::AttemptsExhausted(text) => text,
         }
     }
 }
@@ -132,6 +145,10 @@ pub(crate) fn review(
         })
         .or_else(|| blocked_by_storm(plan, snapshot, &pass.storms))
         .or_else(|| back_off(plan, incident, snapshot, &pass.tried, now))
+        .or_else(|| {
+            let agent = snapshot.actor(scope).ok().filter(|_| again(plan, incident) > 0)?;
+            pass.hours.tries_used(agent).map(Blocked::TriesUsed)
+        })
         .or_else(|| pass.room.full(plan, incident, &snapshot.settings.caps).map(Blocked::Temporary))
         .or_else(|| {
             let agent = snapshot.actor(scope).ok()?;
@@ -155,9 +172,12 @@ pub(crate) fn refuse_order(plan: &Plan, incident: &Incident, snapshot: &Snapshot
     let agent = snapshot.actor(&plan.scope)?;
     let not_allowed = || plan.action.kind().and_then(|action| allowed(action, agent));
     match exhausted(plan, incident, snapshot, &Tried::of(snapshot)).or_else(not_allowed) {
-        Some(Blocked::NeedsOperator(why) | Blocked::Temporary(why) | Blocked::AttemptsExhausted(why)) => {
-            Err(why)
-        }
+        Some(
+            Blocked::NeedsOperator(why)
+            | Blocked::Temporary(why)
+            | Blocked::TriesUsed(why)
+            | Blocked::AttemptsExhausted(why),
+        ) => Err(why),
         None => Ok(()),
     }
 }

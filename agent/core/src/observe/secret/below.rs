@@ -45,12 +45,18 @@ pub fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bo
 /// The first line below, further in: a value of its own, or one of the keys that stand for the name's.
 fn is_first_given(below: &str, name: &Name<'_>, rules: &Rules) -> bool {
     let item = below.strip_prefix("- ").unwrap_or(below);
-    let Some((key, value)) = pair(item) else {
+    // Without a blank behind the colon it is read as one value.
+    let Some((key, value)) = pair(item).filter(|_| !is_tight(item)) else {
         let mixed = !name.only_mixed || is_long_mixed(item, rules);
         return mixed && !(is_nothing(item, rules) || (name.is_about && is_plain(item, rules)));
     };
     let harmless = is_nothing(value, rules) || name.only_mixed || (name.is_about && is_plain(value, rules));
     is_value_key(key, rules) && !harmless
+}
+
+/// `"key":"value"`, as JSON is written to be short.
+fn is_tight(item: &str) -> bool {
+    item.trim_start_matches(['"', '\'']).contains("\":\"")
 }
 
 /// The key and the value of `key: value` or `"key" = value`.

@@ -34,6 +34,42 @@ struct Healed {
     named: BTreeMap<[u8; 32], String>,
 }
 
+/// What the looks so far found, as it is told.
+#[derive(Debug, Default)]
+struct Found {
+    /// What is damaged and was not kept anew.
+    damaged: Option<String>,
+    /// What could not be looked at, and the first with its reason.
+    unread: (usize, String),
+    /// Why the look ended early.
+    failed: Option<String>,
+}
+
+impl Found {
+    /// Takes in a look over all copies, or over the damaged ones alone: that one says nothing of the others.
+    fn looked(&mut self, all: bool, unread: (usize, String)) {
+        if all {
+            self.failed = None;
+        }
+        if all || unread.0 > self.unread.0 {
+            self.unread = unread;
+        }
+    }
+
+    fn told(&self) -> Option<String> {
+        let (unread, first) = &self.unread;
+        let unread = (*unread > 0).then(|| {
+            format!(
+                "expected to read the kept copies of files, found {unread} that could not be looked at, the first {first}; \
+                 tried again in a day"
+            )
+        });
+        let told: Vec<_> =
+            [self.damaged.clone(), unread, self.failed.clone()].into_iter().flatten().collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
 impl Root {
     /// Keeps the content of damaged copies anew where a file still has it.
     fn heal(&self, damaged: &BTreeSet<[u8; 32]>) -> Healed {
@@ -45,7 +81,8 @@ impl Root {
                     continue;
                 }
                 healed.named.entry(hash).or_insert_with(|| self.absolute(path));
-                if healed.kept.contains(&hash) || self.is_unseen(path) {
+                // Where it cannot even be set aside nothing is written; that is tried again by each look.
+                if healed.kept.contains(&hash) || self.is_unseen(path) || self.baselines.is_stuck(&hash) {
                     continue;
                 }
                 let now = self.look(path);
@@ -62,20 +99,24 @@ impl Root {
 pub(super) async fn forever(files: &Files, first_pass: oneshot::Receiver<()>) {
     // Whoever makes that pass ends later than this, if at all.
     let _ = first_pass.await;
-    let mut all = true;
+    let (mut all, mut found) = (true, Found::default());
     let mut due = Instant::now();
     loop {
         if all {
             due = Instant::now() + EVERY;
         }
-        let told = match read_through(files, all).await {
-            Ok(check) if check.damaged.is_empty() => None,
-            Ok(check) => heal(files, check.damaged, check.more).await,
-            Err(error) => Some(format!(
-                "expected to read the kept copies of files, found: {error}; tried again in a day"
-            )),
-        };
-        files.status.problem(KEPT, told);
+        match read_through(files, all).await {
+            Ok(check) => {
+                found.looked(all, (check.unread, check.first_unread));
+                found.damaged = heal(files, check.damaged, check.more).await;
+            }
+            Err(error) => {
+                found.failed = Some(format!(
+                    "expected to read the kept copies of files, found: {error}; tried again in a day"
+                ));
+            }
+        }
+        files.status.problem(KEPT, found.told());
         all = tokio::select! {
             () = tokio::time::sleep_until(due.into()) => true,
             () = files.baselines.damage_moved() => false,
@@ -89,12 +130,12 @@ async fn read_through(files: &Files, all: bool) -> io::Result<CopyCheck> {
         let begun = Instant::now();
         let baselines = files.baselines.clone();
         let reading = tokio::task::spawn_blocking(move || {
-            let read = baselines.check_on(&mut check);
-            (check, read)
+            let bytes = baselines.check_on(&mut check);
+            (check, bytes)
         });
-        let (back, read) = reading.await.map_err(io::Error::other)?;
+        let (back, bytes) = reading.await.map_err(io::Error::other)?;
         check = back;
-        tokio::time::sleep(rest(read?, begun.elapsed())).await;
+        tokio::time::sleep(rest(bytes, begun.elapsed())).await;
     }
     Ok(check)
 }
@@ -107,6 +148,9 @@ fn rest(bytes: u64, took: Duration) -> Duration {
 
 /// Keeps anew what can be; what is left, as one sentence.
 async fn heal(files: &Files, damaged: BTreeSet<[u8; 32]>, more: usize) -> Option<String> {
+    if damaged.is_empty() {
+        return None;
+    }
     let (damaged, mut all) = (Arc::new(damaged), Healed::default());
     for (text, _) in &files.roots {
         let damaged = damaged.clone();
@@ -141,8 +185,18 @@ fn text(left: &BTreeMap<[u8; 32], String>, more: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
     use crate::watch::files::baseline::Baselines;
+
+    fn look(baselines: &Baselines, all: bool) -> CopyCheck {
+        let mut check = baselines.check_copies(all).unwrap();
+        while !check.ended {
+            baselines.check_on(&mut check);
+        }
+        check
+    }
 
     #[test]
     fn a_damaged_copy_is_kept_anew_only_from_a_file_that_still_has_its_content() {
@@ -162,10 +216,7 @@ mod tests {
             content[0] ^= 1;
             std::fs::write(&path, content).unwrap();
         }
-        let mut check = baselines.check_copies(true).unwrap();
-        while !check.ended {
-            baselines.check_on(&mut check).unwrap();
-        }
+        let check = look(&baselines, true);
         assert_eq!((check.damaged.len(), check.more), (2, 0));
         let healed = root.heal(&check.damaged);
         let hash = |content: &str| nimbus_protocol::sha256(content.as_bytes());
@@ -174,6 +225,50 @@ mod tests {
         assert_eq!(baselines.blob(&hash("other")).unwrap(), None);
         assert!(!baselines.is_damaged(&hash("same")) && baselines.is_damaged(&hash("other")));
         assert!(healed.named[&hash("other")].ends_with("root/other"));
+    }
+
+    #[test]
+    fn a_damaged_copy_that_cannot_be_set_aside_is_kept_anew_once_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("root");
+        std::fs::create_dir(&at).unwrap();
+        std::fs::write(at.join("same"), "same").unwrap();
+        let baselines = Arc::new(Baselines::open(&dir.path().join("baseline")).unwrap());
+        let mut root = Root::new(at, &[], baselines.clone());
+        root.full_pass(i64::MAX / 2, &mut |_| {});
+        let hash = nimbus_protocol::sha256(b"same");
+        let copy = dir.path().join("baseline/blobs").join(crate::identity::hex(&hash));
+        std::fs::write(&copy, "sbme").unwrap();
+        // Nothing can be renamed to where a directory is.
+        let aside = copy.with_extension("damaged");
+        std::fs::create_dir(&aside).unwrap();
+        for all in [true, false] {
+            let healed = root.heal(&look(&baselines, all).damaged);
+            assert!(healed.kept.is_empty() && healed.named[&hash].ends_with("root/same"), "{healed:?}");
+            assert!(baselines.damage_moved().now_or_never().is_none(), "no look calls for the next one");
+        }
+        std::fs::remove_dir(&aside).unwrap();
+        let healed = root.heal(&look(&baselines, false).damaged);
+        assert_eq!((healed.kept, baselines.is_damaged(&hash)), ([hash].into(), false));
+        assert_eq!(baselines.blob(&hash).unwrap().unwrap(), b"same");
+    }
+
+    #[test]
+    fn a_look_at_what_is_damaged_alone_does_not_clear_what_else_was_found() {
+        let mut found = Found::default();
+        assert_eq!(found.told(), None);
+        found.looked(true, (2, "/b/x: Is a directory".to_owned()));
+        found.looked(false, (0, String::new()));
+        let said = found.told().unwrap();
+        assert!(
+            said.contains("found 2 that could not be looked at, the first /b/x: Is a directory;"),
+            "{said}"
+        );
+        found.failed = Some("no directory".to_owned());
+        found.looked(false, (0, String::new()));
+        assert!(found.told().unwrap().ends_with("; no directory"));
+        found.looked(true, (0, String::new()));
+        assert_eq!(found.told(), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Tests of the independent checker: for each invariant, a change that violates it and the number that the checker must
 //! name.
 
+use nimbus_protocol::ids::PlanId;
 use nimbus_protocol::v1::{self, observation::Body};
 
 use crate::check;
@@ -112,6 +113,33 @@ fn a_refusal_counts_where_the_agent_counts_it_and_one_too_many_closes_the_hour()
     assert_eq!(numbers(&lab, &plan), [4]);
     lab.pass(1);
     assert!(numbers(&lab, &plan).is_empty(), "an hour later");
+}
+
+#[test]
+fn what_was_refused_before_has_half_of_the_hour() {
+    let (mut lab, plan) = ready();
+    let other = job(&lab, &plan, JobState::Refused);
+    for n in 0..2 {
+        let id = format!("job_{:032x}", 900 + n).parse().unwrap();
+        let reason = "eviction_refused: no".to_owned();
+        let finished_at = Some(lab.now);
+        with_job(&mut lab, Job { id, reason, finished_at, again: 1, ..other.clone() });
+    }
+    let found = |refused: Option<PlanId>, budget: Option<u32>, after: i64| {
+        let mut lab = lab.clone();
+        let incident = lab.incidents.get_mut(&plan.incident_id.to_string()).unwrap();
+        incident.doc.refused = refused.map(|plan_id| RefusedPlan { plan_id, times: 1 });
+        lab.agents.get_mut(&agent_id().to_string()).unwrap().doc.jobs_per_hour = budget;
+        lab.pass(after);
+        numbers(&lab, &plan)
+    };
+    let (this, another) = (Some(plan.id), format!("pln_{:032x}", 99).parse().ok());
+    let cases: [(Option<u32>, &[u8]); 4] = [(None, &[]), (Some(6), &[]), (Some(5), &[4]), (Some(3), &[4])];
+    for (budget, expected) in cases {
+        assert_eq!(found(this, budget, 3_599), expected, "{budget:?}");
+        assert!(found(this, budget, 3_600).is_empty(), "an hour later");
+        assert!(found(None, budget, 0).is_empty() && found(another, budget, 0).is_empty(), "never tried");
+    }
 }
 
 fn rename(job: &mut Job, change: impl FnOnce(&mut KubeRef)) {

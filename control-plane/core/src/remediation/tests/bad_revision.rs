@@ -341,6 +341,14 @@ fn pods_that_never_become_ready_are_their_revisions_fault_where_no_deadline_can_
     assert_eq!(incident.state, IncidentState::WaitingApproval, "{}", incident.reason);
     assert!(incident.title.contains("do not become ready"), "{}", incident.title);
     assert_eq!(to_revision(plan_in_force(&lab)), 1);
+    // One of its pods was ready for a second: nothing shows any more that it never is, and no plan stays that would be refused.
+    let flash = v1::Pod { ready_since_us: to_micros(lab.now), ..pod("web-2", "0", "node-a") };
+    lab.see(Body::Pod(flash.clone()));
+    lab.settle();
+    lab.pass(1);
+    lab.see(Body::Pod(v1::Pod { ready: false, ready_since_us: to_micros(lab.now), ..flash }));
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 0);
     // Whoever sets a deadline of an hour says that a start may take so long.
     let mut lab = Lab::new();
     seen(&mut lab, 3_600);

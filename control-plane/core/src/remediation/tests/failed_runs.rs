@@ -223,3 +223,21 @@ fn nothing_is_opened_or_closed_while_jobs_are_not_listed() {
     lab.settle();
     assert!(lab.open(IncidentKind::JobFailing).is_open());
 }
+
+/// Nobody removes a Job that nobody owns: told for ever, they would take the room of everything else.
+#[test]
+fn failed_jobs_of_nobody_are_told_for_a_day_and_never_more_than_a_hundred() {
+    let mut lab = Lab::new();
+    for day in 0..3 {
+        for n in 0..150 {
+            let job = failed(batch_job(&format!("once-{day}-{n}"), None), lab.now);
+            lab.see(Body::BatchJob(job));
+        }
+        lab.settle();
+        let open = lab.incidents.values().filter(|i| i.doc.is_open()).count();
+        assert_eq!(open, 100, "day {day}");
+        lab.pass(24 * 3_600 + 60);
+        lab.settle();
+        assert_eq!(lab.incidents.values().filter(|i| i.doc.is_open()).count(), 0, "day {day}");
+    }
+}

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use nimbus_protocol::v1::job_report::Phase;
 use proptest::prelude::*;
 
@@ -341,4 +342,25 @@ fn a_witness_has_to_outlast_the_run_of_the_one_that_fails() {
     other.ready_since_us = nimbus_protocol::to_micros(at(-60));
     lab.see(Body::Pod(other));
     assert!(lab.settle().iter().all(|job| !restart_of(job).avoid_node));
+}
+
+/// What the clock here says after a jump tells nothing of times that the cluster's clock says.
+#[test]
+fn after_a_jump_of_the_clock_a_sibling_between_two_crashes_is_still_not_well() {
+    for by in [7_200, -7_200] {
+        let mut lab = crash_loop();
+        let mut other = pod("web-1", "1", "node-b");
+        other.ready_since_us = nimbus_protocol::to_micros(at(-20));
+        let c = &mut other.containers[0];
+        (c.restart_count, c.last_reason, c.last_exit_code) = (3, "Error".into(), 1);
+        c.last_finished_at_us = nimbus_protocol::to_micros(at(-50));
+        lab.see(Body::Pod(other));
+        let mut failing = crashing(pod("web-1", "0", "node-a"), 4);
+        failing.containers[0].last_finished_at_us = nimbus_protocol::to_micros(at(-5));
+        lab.see(Body::Pod(failing));
+        let by = SignedDuration::from_secs(by);
+        lab.now += by;
+        lab.world.clock_jumped(by, lab.now);
+        assert!(lab.settle().iter().all(|job| !restart_of(job).avoid_node), "{by:?}");
+    }
 }

@@ -22,6 +22,7 @@ mod owners;
 mod properties;
 mod refusals;
 mod refused_evictions;
+mod refused_hours;
 mod restorable;
 mod rollout;
 mod skew;

@@ -235,3 +235,18 @@ fn where_no_container_is_begun_the_template_is_not_rolled_back() {
     lab.settle();
     assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
 }
+
+/// Whether an init container runs, and for how long it has, is not told: such a pod may well have begun, and its template hang.
+#[test]
+fn a_pod_with_an_init_container_that_hangs_is_its_revisions_fault() {
+    let mut lab = without_a_pod(|d| d.updated = 1);
+    let mut waits = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-7", "0", "node-a") };
+    waits = with_age(&lab, waits);
+    waits.containers[0].state = "waiting".into();
+    waits.containers[0].reason = "PodInitializing".into();
+    lab.see(Body::Pod(waits));
+    lab.pass(601);
+    lab.see(Body::Deployment(v1::Deployment { updated: 1, available: 3, ready: 3, ..stuck("web", 3, 7) }));
+    lab.settle();
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+}

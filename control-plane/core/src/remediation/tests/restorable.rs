@@ -224,3 +224,16 @@ fn what_something_else_writes_back_is_not_fought_over() {
     let incident = lab.open(IncidentKind::FileDrift);
     assert!(incident.reason.contains("something else writes it"), "{}", incident.reason);
 }
+
+/// An error of the moment, such as too many open files, is no word about the copy.
+#[test]
+fn one_error_while_the_copy_is_read_is_asked_for_once_more() {
+    let mut lab = seen(drift(2, Some(free())));
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    let jobs = lab.settle();
+    let said = "expected the baseline's content, found: Too many open files (os error 24)";
+    lab.report(&jobs[0], Phase::Refused, "precondition_failed", said);
+    lab.pass(3_600);
+    lab.settle();
+    assert_eq!(lab.live_approvals(), 1);
+}

@@ -176,11 +176,20 @@ fn left_alone(pod: &Pod, container: &Container) -> Option<Answer> {
     }
 }
 
+/// What may be done about a pod.
+#[derive(Debug, Clone, Copy)]
+struct Leeway {
+    /// A new one may come to another node, so that holding its node back may help.
+    may_hold: bool,
+    /// Something is planned already.
+    planned: bool,
+}
+
 /// What to do about a crash-looping pod of a controller that would make another one.
 fn propose_for(
     controller: Controller,
     (pod, container): (&Pod, &Container),
-    may_hold: bool,
+    Leeway { may_hold, planned }: Leeway,
     inventory: &Inventory,
     s: &Snapshot<'_>,
 ) -> Answer {
@@ -196,7 +205,7 @@ fn propose_for(
             controller.workload
         ));
     }
-    let (hold, why) = match siblings::suspect(pod, siblings::of(pod, inventory), s) {
+    let (hold, why) = match siblings::suspect(pod, siblings::of(pod, inventory), inventory, s) {
         Suspect::Shared(what) => {
             return Answer::Recommend(format!(
                 "{}: {what}; {}",
@@ -213,7 +222,8 @@ fn propose_for(
         }
         Suspect::Several(what) => (false, format!("fresh start, as a probe: {what}")),
         Suspect::Pod(what) => (false, format!("fresh start: {what}")),
-        Suspect::Soon(node, left) if may_hold => {
+        // A plan that is there stays: a sibling that comes and goes is no reason to make it again and again.
+        Suspect::Soon(node, left) if may_hold && !planned => {
             return Answer::Wait(format!(
                 "a pod of the same template is ready on {node} since a moment ago: whether {} is to blame is seen in {} s",
                 pod.node,
@@ -272,7 +282,7 @@ fn propose_for(
 
 /// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
 fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Result<String, String> {
-    let well = siblings::well_elsewhere(pod, siblings::of(pod, inventory), s);
+    let well = siblings::well_elsewhere(pod, siblings::of(pod, inventory), inventory, s);
     if let Some(why) = shared::clears_the_node(pod, inventory, &well) {
         return Err(why);
     }

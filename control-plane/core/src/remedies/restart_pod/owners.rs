@@ -2,7 +2,7 @@
 
 use nimbus_protocol::ObjectKind;
 
-use super::{Controller, propose_for, target};
+use super::{Controller, Leeway, propose_for, target};
 use crate::model::{Incident, KubeRef, Workload};
 use crate::remedies::Answer;
 use crate::settings::Settings;
@@ -38,13 +38,14 @@ pub(super) fn of_deployment(
             deployment.revision
         ));
     }
+    let planned = incident.plan_id.is_some() || incident.refused.is_some();
     let controller = Controller {
         object: set.meta.target(),
         kind: ObjectKind::ReplicaSet,
         revision: set.revision.to_string(),
         workload: Workload::Deployment(name),
     };
-    propose_for(controller, (pod, container), true, inventory, s)
+    propose_for(controller, (pod, container), Leeway { may_hold: true, planned }, inventory, s)
 }
 
 /// A StatefulSet's pod is made again under the same name and with the same volumes, which may hold it to its node: no node
@@ -90,13 +91,14 @@ pub(super) fn of_stateful_set(
             incident.object
         ));
     }
+    let planned = incident.plan_id.is_some() || incident.refused.is_some();
     let controller = Controller {
         object: set.meta.target(),
         kind: ObjectKind::StatefulSet,
         revision: next.to_owned(),
         workload: Workload::StatefulSet(name),
     };
-    propose_for(controller, (pod, container), false, inventory, s)
+    propose_for(controller, (pod, container), Leeway { may_hold: false, planned }, inventory, s)
 }
 
 fn gone(incident: &Incident) -> Answer {

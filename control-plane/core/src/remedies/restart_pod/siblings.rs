@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::snapshot::Snapshot;
 use crate::world::{Container, Inventory, Pod};
@@ -44,9 +44,16 @@ enum Tells {
 }
 
 /// What the pods of `pod`'s template tell. `all` are the pods of its controller.
-pub(super) fn suspect<'a>(pod: &Pod, all: impl Iterator<Item = &'a Pod>, s: &Snapshot<'_>) -> Suspect {
+pub(super) fn suspect<'a>(
+    pod: &Pod,
+    all: impl Iterator<Item = &'a Pod>,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Suspect {
     let same = |other: &&Pod| other.controller_revision == pod.controller_revision && !other.node.is_empty();
-    let all: Vec<(&Pod, Tells)> = all.filter(same).map(|other| (other, tells(other, pod, s))).collect();
+    let moment = Moment::of(pod, inventory, s);
+    let all: Vec<(&Pod, Tells)> =
+        all.filter(same).map(|other| (other, tells(other, pod, moment, s))).collect();
     let those =
         |wanted: Tells| all.iter().filter(move |(_, tells)| *tells == wanted).map(|(other, _)| *other);
     let nodes: BTreeSet<&str> =
@@ -99,11 +106,13 @@ fn on_several(nodes: &BTreeSet<&str>, failing: usize, well: usize, all: usize) -
 pub(super) fn well_elsewhere<'a>(
     pod: &Pod,
     all: impl Iterator<Item = &'a Pod>,
+    inventory: &Inventory,
     s: &Snapshot<'_>,
 ) -> Vec<&'a Pod> {
+    let moment = Moment::of(pod, inventory, s);
     all.filter(|other| {
         let same = other.controller_revision == pod.controller_revision && !other.node.is_empty();
-        same && other.node != pod.node && tells(other, pod, s) == Tells::Well
+        same && other.node != pod.node && tells(other, pod, moment, s) == Tells::Well
     })
     .collect()
 }
@@ -143,27 +152,48 @@ pub(super) fn another_image(pod: &Pod, well: &[&Pod]) -> String {
     differs.unwrap_or_else(|| "that the others run the very same images is not known".to_owned())
 }
 
+/// The moment that the times of pods are compared with.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    at: Option<Timestamp>,
+    /// Does it go on by itself?
+    goes_on: bool,
+}
+
+impl Moment {
+    /// Now; since the clock here jumped, when `pod` crashed last, which the cluster's own clock says.
+    fn of(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Self {
+        if inventory.clock_jumped_at.is_none() {
+            return Self { at: Some(s.now), goes_on: true };
+        }
+        let crashed = pod.containers.iter().filter(|c| c.restarts > 0);
+        Self { at: crashed.filter_map(|c| c.last_finished_at).max(), goes_on: false }
+    }
+}
+
 /// What `other` tells of the template of `pod`, which crash-loops.
 ///
 /// Without a readiness probe, or with one that passes soon, a pod is ready for as long as each of its runs lasts. So that one is
 /// ready says nothing until it has been for longer than the failing one runs.
-fn tells(other: &Pod, pod: &Pod, s: &Snapshot<'_>) -> Tells {
+fn tells(other: &Pod, pod: &Pod, moment: Moment, s: &Snapshot<'_>) -> Tells {
     if !other.ready {
         return if other.is_unhealthy() { Tells::Fails } else { Tells::Nothing };
     }
     // When a crash was is not always said: then it may have been just now.
-    let lately = |c: &Container| c.last_finished_at.is_none_or(|at| s.now.duration_since(at) < LATELY);
+    let lately = |c: &Container| {
+        c.last_finished_at.zip(moment.at).is_none_or(|(at, now)| now.duration_since(at) < LATELY)
+    };
     let crashed = other.containers.iter().filter(|c| c.restarts > 0 && lately(c)).map(|c| c.restarts).max();
-    match (crashed, other.ready_since) {
+    match (crashed, other.ready_since.zip(moment.at)) {
         (Some(restarts), _) if restarts >= AGAIN => Tells::Fails,
         (Some(_), _) | (None, None) => Tells::Nothing,
-        (None, Some(since)) => {
+        (None, Some((since, now))) => {
             let settle = s.settings.settle();
             let needed = run_of(pod).saturating_mul(2).min(LATELY).max(settle);
-            let left = needed - s.now.duration_since(since);
+            let left = needed - now.duration_since(since);
             if left <= SignedDuration::ZERO {
                 Tells::Well
-            } else if left <= settle {
+            } else if left <= settle && moment.goes_on {
                 Tells::Soon(left)
             } else {
                 Tells::Nothing

@@ -285,13 +285,12 @@ impl Pod {
         })
     }
 
-    /// Is it on a node, and was not even one of its containers begun there? A volume that cannot be attached, or a network that
-    /// cannot be made, looks so; its conditions do not say which.
+    /// Is it on a node, and was not even one of its containers begun there? A volume that cannot be attached, a network that
+    /// cannot be made or an image that is still pulled looks so; its conditions do not say which. A pod with init containers
+    /// never looks so: that one of them runs, for whatever time, is not told.
     pub fn nothing_begun(&self) -> bool {
-        let waits = |c: &Container| {
-            let reason = matches!(c.reason.as_str(), "ContainerCreating" | "PodInitializing");
-            c.state == "waiting" && reason && c.restarts == 0
-        };
+        let waits =
+            |c: &Container| c.state == "waiting" && c.reason == "ContainerCreating" && c.restarts == 0;
         let bound = !self.node.is_empty() && !self.containers.is_empty();
         self.is_active() && !self.ready && bound && self.containers.iter().all(waits)
     }

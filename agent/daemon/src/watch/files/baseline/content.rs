@@ -116,7 +116,7 @@ impl Baselines {
 
     /// Content by its hash; `None` when it is not kept, or no longer what it was: then it is set aside.
     pub fn blob(&self, hash: &[u8; 32]) -> io::Result<Option<Vec<u8>>> {
-        match OnDisk::read(&self.blob_path(hash), hash)? {
+        match self.read_copy(&self.blob_path(hash), hash)? {
             OnDisk::Whole(content) => Ok(Some(content)),
             OnDisk::Missing => Ok(None),
             OnDisk::Damaged => {

@@ -32,6 +32,7 @@ use crate::identity::hex;
 
 pub use self::content::MAX_BLOBS;
 pub use self::copies::CopyCheck;
+use self::copies::Stuck;
 pub use self::index::{Head, Item, Part, Take};
 
 /// What of a root was last reported as drifted, as it is on disk before its SHA-256.
@@ -81,6 +82,7 @@ pub struct Baselines {
     unsynced: Mutex<Unsynced>,
     /// See [`Baselines::damage_moved`].
     damage: Notify,
+    stuck: Stuck,
 }
 
 impl Baselines {
@@ -91,11 +93,12 @@ impl Baselines {
         nimbus_platform::own_private_dir(&dir.join("copies"))?;
         let mut bytes = 0;
         for blob in std::fs::read_dir(&blobs)? {
-            bytes += blob?.metadata()?.len();
+            // One that cannot be looked at is found by the look over all copies.
+            bytes += blob?.metadata().map_or(0, |about| about.len());
         }
         let unsynced = Mutex::new(if bytes == 0 { Unsynced::Some(Vec::new()) } else { Unsynced::Many });
         let (blob_bytes, damage) = (AtomicU64::new(bytes), Notify::new());
-        Ok(Self { dir: dir.to_owned(), blob_bytes, unsynced, damage })
+        Ok(Self { dir: dir.to_owned(), blob_bytes, unsynced, damage, stuck: Stuck::default() })
     }
 
     /// Where the baseline of `root` is kept.

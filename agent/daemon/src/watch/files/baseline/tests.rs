@@ -158,6 +158,14 @@ fn content_beyond_the_bound_is_not_kept() {
     assert!(store.keep_content(&sha256(b"ab"), b"ab").unwrap());
 }
 
+fn look(store: &Baselines, all: bool) -> CopyCheck {
+    let mut check = store.check_copies(all).unwrap();
+    while !check.ended {
+        store.check_on(&mut check);
+    }
+    check
+}
+
 #[test]
 fn a_flipped_bit_in_a_kept_copy_is_found_and_remembered_until_the_content_is_kept_anew() {
     let dir = tempfile::tempdir().unwrap();
@@ -167,13 +175,7 @@ fn a_flipped_bit_in_a_kept_copy_is_found_and_remembered_until_the_content_is_kep
     assert!(store.keep_content(&hash, &content).unwrap());
     let mut damaged = content.clone();
     damaged[2_345] ^= 4;
-    let check = |store: &Baselines, all| {
-        let mut check = store.check_copies(all).unwrap();
-        while !check.ended {
-            store.check_on(&mut check).unwrap();
-        }
-        check.damaged.len()
-    };
+    let check = |store: &Baselines, all| look(store, all).damaged.len();
     assert_eq!(check(&store, true), 0);
     std::fs::write(store.blob_path(&hash), &damaged).unwrap();
     assert!(store.has(&hash, 5_000), "its length is right");
@@ -196,4 +198,53 @@ fn a_flipped_bit_in_a_kept_copy_is_found_and_remembered_until_the_content_is_kep
     std::fs::write(again.aside_path(&hash), &content).unwrap();
     assert_eq!(check(&again, false), 0);
     assert_eq!(again.blob(&hash).unwrap().unwrap(), content);
+}
+
+#[test]
+fn a_copy_that_cannot_be_looked_at_does_not_end_the_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    let hashes: Vec<_> = (0..20_u8).map(|n| sha256(&[n])).collect();
+    for (n, hash) in (0..).zip(&hashes) {
+        assert!(store.keep_content(hash, &[n]).unwrap());
+        std::fs::write(store.blob_path(hash), "other").unwrap();
+    }
+    for hash in &hashes[..2] {
+        std::fs::remove_file(store.blob_path(hash)).unwrap();
+        std::fs::create_dir(store.blob_path(hash)).unwrap();
+    }
+    let check = look(&store, true);
+    assert_eq!((check.damaged.len(), check.unread), (18, 2), "{check:?}");
+    let first = &check.first_unread;
+    assert!(
+        hashes[..2].iter().any(|hash| first.contains(&hex(hash))) && first.contains("directory"),
+        "{first}"
+    );
+}
+
+#[test]
+fn a_damaged_copy_that_cannot_be_set_aside_stays_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Baselines::open(dir.path()).unwrap();
+    let hash = sha256(b"hello");
+    assert!(store.keep_content(&hash, b"hello").unwrap());
+    std::fs::write(store.blob_path(&hash), "hallo").unwrap();
+    // Nothing can be renamed to where a directory is.
+    std::fs::create_dir(store.aside_path(&hash)).unwrap();
+    assert!(!store.is_damaged(&hash) && look(&store, false).damaged.is_empty(), "nobody looked at it yet");
+    for all in [true, false, false] {
+        assert_eq!(look(&store, all).damaged, [hash].into());
+        assert_eq!(store.blob(&hash).unwrap(), None);
+        assert!(store.is_damaged(&hash));
+    }
+    // Kept anew as `keep_content` does it: another file takes its place.
+    std::fs::write(dir.path().join("new"), "hello").unwrap();
+    std::fs::rename(dir.path().join("new"), store.blob_path(&hash)).unwrap();
+    assert!(!store.is_damaged(&hash));
+    // It reads whole after all, in the same place.
+    std::fs::write(store.blob_path(&hash), "hallo").unwrap();
+    assert_eq!(store.blob(&hash).unwrap(), None);
+    assert!(store.is_damaged(&hash));
+    std::fs::write(store.blob_path(&hash), "hello").unwrap();
+    assert!(look(&store, false).damaged.is_empty() && !store.is_damaged(&hash));
 }
