@@ -4,7 +4,6 @@
 //! The fields themselves are strings, so that a client shows a word that it does not know as it is. That these are the
 //! control plane's own words is held by a test of the server, which knows both.
 
-use nimbus_protocol::ActionKind;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -50,7 +49,14 @@ words! {
         "job_failing",
     ];
     /// Which remedy.
-    Action = ActionKind::WORDS;
+    Action = &[
+        "restart_pod",
+        "rollback_deployment",
+        "restore_file",
+        "accept_baseline",
+        "uncordon_node",
+        "withdraw_baseline",
+    ];
     /// What was decided of a baseline.
     BaselineChange = &["accepted", "withdrawn"];
     /// The state of an approval.

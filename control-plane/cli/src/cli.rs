@@ -91,7 +91,7 @@ impl Command {
             Self::Drift(args) => drift::run(context, args).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Completions(args) => completions::run(context, &args, &mut Cli::command()),
-            Self::Version(args) => version::run(context, &args, here.schema).await,
+            Self::Version(args) => version::run(context, &args, here).await,
         }
     }
 }

@@ -36,6 +36,9 @@ pub type Ending<'a> = Pin<Box<dyn Future<Output = Result<Exit, Failure>> + 'a>>;
 pub struct Here {
     /// `nimbus up`.
     pub up: for<'a> fn(&'a Context, UpArgs) -> Ending<'a>,
+    /// The lowest and the highest version of the agents' protocol that this build speaks. Told, so that the command need not be
+    /// built again when the protocol changes.
+    pub protocol: (u32, u32),
     /// The version of the database's schema that this build writes.
     pub schema: i64,
 }

@@ -26,6 +26,7 @@ use nimbus_cli::config;
 use nimbus_cli::context::Context;
 use nimbus_cli::error::Failure;
 use nimbus_cli::exit::Exit;
+use nimbus_protocol::version::{HIGHEST, LOWEST};
 
 use self::settings::Settings;
 
@@ -34,6 +35,7 @@ use self::settings::Settings;
 pub fn run(arguments: &[OsString]) -> ExitCode {
     let here = nimbus_cli::Here {
         up: |context, args| Box::pin(up(context, args)),
+        protocol: (LOWEST, HIGHEST),
         schema: nimbus_control_plane::schema_version(),
     };
     nimbus_cli::run(arguments, &here)

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use futures::StreamExt as _;
 use futures::future::try_join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::mpsc;
@@ -39,6 +39,9 @@ pod_percent = 100
 min_pods = 1000000
 incidents = 1000000
 ";
+
+/// A job that is signed later than this has its story told.
+const SLOW: SignedDuration = SignedDuration::from_secs(3);
 
 /// Breaks a pod.
 pub type Breaker<'a> = Box<dyn Fn(String) -> futures::future::BoxFuture<'a, anyhow::Result<()>> + 'a>;
@@ -122,11 +125,29 @@ impl<'a> Healing<'a> {
             let Some(since) = job["object"]["name"].as_str().and_then(|name| broken.get(name)) else {
                 continue;
             };
+            let signed = job["created_at"].as_str().and_then(|text| text.parse::<Timestamp>().ok());
+            if signed.is_some_and(|at| at.duration_since(*since) > SLOW) {
+                self.tell_why(job, *since).await?;
+            }
             let stages = [("created_at", &mut self.stages.signed), ("dispatched_at", &mut self.stages.sent)];
             for (field, into) in stages {
                 let at: Option<Timestamp> = job[field].as_str().and_then(|text| text.parse().ok());
                 into.extend(at.map(|at| at.duration_since(*since).as_secs_f64() * 1e3));
             }
+        }
+        Ok(())
+    }
+
+    /// Prints the story of a job that was signed late.
+    async fn tell_why(&self, job: &serde_json::Value, since: Timestamp) -> anyhow::Result<()> {
+        let id = job["incident_id"].as_str().unwrap_or_default();
+        let incident = self.plane.get(&format!("/incidents/{id}")).await?;
+        eprintln!(
+            "{} was broken at {since:.3}, and its job signed at {}:",
+            job["object"]["name"], job["created_at"]
+        );
+        for line in incident["history"].as_array().into_iter().flatten() {
+            eprintln!("    {} {}", line["at"], line["text"]);
         }
         Ok(())
     }

@@ -1,13 +1,12 @@
 //! `nimbus version`: prints the version of this build, and that of the control plane where one answers.
 
 use clap::Args;
-use nimbus_protocol::version::{HIGHEST, LOWEST};
 use serde_json::{Value, json};
 
-use crate::connect;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::{Here, connect};
 
 /// This build's version, protocol and schema
 #[derive(Debug, Args)]
@@ -18,10 +17,11 @@ pub struct VersionArgs {
 }
 
 /// Prints the versions. A server that does not answer is no error here.
-pub async fn run(context: &Context, args: &VersionArgs, schema: i64) -> Result<Exit, Failure> {
+pub async fn run(context: &Context, args: &VersionArgs, here: &Here) -> Result<Exit, Failure> {
+    let Here { protocol: (lowest, highest), schema, .. } = *here;
     let mut document = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "protocol": {"lowest": LOWEST, "highest": HIGHEST},
+        "protocol": {"lowest": lowest, "highest": highest},
         "schema": schema,
         "server": Value::Null,
     });
@@ -29,7 +29,7 @@ pub async fn run(context: &Context, args: &VersionArgs, schema: i64) -> Result<E
         document["server"] = server(context).await.unwrap_or(Value::Null);
     }
     let mut text =
-        format!("nimbus {}\nprotocol {LOWEST} to {HIGHEST}, schema {schema}\n", env!("CARGO_PKG_VERSION"));
+        format!("nimbus {}\nprotocol {lowest} to {highest}, schema {schema}\n", env!("CARGO_PKG_VERSION"));
     match document["server"]["version"].as_str() {
         Some(version) => text = format!("{text}control plane {}\n", crate::output::plain(version)),
         None if !args.client => text.push_str("control plane: none answers\n"),

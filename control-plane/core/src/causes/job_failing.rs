@@ -27,8 +27,7 @@ const NEWS: SignedDuration = SignedDuration::from_hours(1);
 
 /// For how long a failed Job that nobody owns is told: no cluster removes it by itself.
 const TOLD: SignedDuration = SignedDuration::from_hours(24);
-/// Most of these incidents that are open in a cluster, and most that are found at once, the newest: they take no room from what
-/// still runs.
+/// Most Jobs that nobody owns and that are told, the newest: they take no room from what still runs.
 const MOST: usize = 100;
 
 impl Cause for JobFailing {
@@ -47,16 +46,10 @@ impl Cause for JobFailing {
 
     fn detect(&self, place: Place<'_>, _: &Settings) -> Vec<Finding> {
         let Place::Cluster(cluster, inventory) = place else { return Vec::new() };
-        let mut failed: Vec<&BatchJob> =
-            inventory.batch_jobs.values().filter(|job| job.has_failed()).collect();
-        failed.sort_by_key(|job| Reverse((job.failed_at, &job.meta.name)));
-        let mut all = BTreeMap::new();
-        for whose in failed.into_iter().map(whose) {
-            if all.len() == MOST {
-                break;
-            }
-            all.entry(whose.uid.clone()).or_insert(whose);
-        }
+        let failed = inventory.batch_jobs.values().filter(|job| job.has_failed());
+        let owned = failed.filter(|job| !is_alone(job)).map(whose);
+        let owned: BTreeMap<String, KubeRef> = owned.map(|whose| (whose.uid.clone(), whose)).collect();
+        let alone = newest_alone(inventory).into_iter().take(MOST).map(whose);
         let finding = |whose: KubeRef| {
             let failing = Failing::of(inventory, &whose.uid)?;
             let (scope, object) = (Scope::Cluster(cluster.to_owned()), ObjectRef::Kubernetes(whose.clone()));
@@ -66,7 +59,7 @@ impl Cause for JobFailing {
                 ..Finding::new(IncidentKind::JobFailing, scope, object, failing.evidence())
             })
         };
-        all.into_values().filter_map(finding).collect()
+        owned.into_values().chain(alone).filter_map(finding).collect()
     }
 
     /// Where another incident is open about the same workload, such as a crash loop of its pods, a failed run is that one's.
@@ -82,10 +75,7 @@ impl Cause for JobFailing {
             let goes_on = |i: &&Incident| i.kind == IncidentKind::JobFailing && !was_told(i, now);
             return open.iter().any(goes_on);
         }
-        let others = s.incidents.iter().map(|i| &i.doc);
-        let others =
-            others.filter(|i| i.is_open() && i.scope == *scope && i.kind == IncidentKind::JobFailing);
-        failing.is_news(now) && others.count() < MOST
+        failing.is_news(now)
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -104,9 +94,13 @@ impl Cause for JobFailing {
         let newest = runs.first().copied();
         let alone = matches!(incident.workload, Some(Workload::Job(_)));
         if newest.is_some_and(BatchJob::has_failed) {
-            let told = later(incident.created_at, TOLD) <= now;
-            return (alone && told)
-                .then(|| format!("{whose} failed, was told for a day, and is not run again"));
+            if was_told(incident, now) {
+                return Some(format!("{whose} failed, was told for a day, and is not run again"));
+            }
+            let newer = s.inventory(&incident.scope).map(newest_alone).unwrap_or_default();
+            let place = newer.iter().position(|job| job.meta.uid == whose.uid());
+            return (alone && place.is_some_and(|place| place >= MOST))
+                .then(|| format!("{whose} failed; {MOST} that failed later are told instead"));
         }
         if alone {
             return Some(format!("{whose} no longer exists"));
@@ -155,6 +149,18 @@ impl Cause for JobFailing {
 /// Is it about a Job that nobody owns, and was told for long enough?
 fn was_told(incident: &Incident, now: Timestamp) -> bool {
     matches!(incident.workload, Some(Workload::Job(_))) && later(incident.created_at, TOLD) <= now
+}
+
+fn is_alone(job: &BatchJob) -> bool {
+    job.meta.owner().is_none()
+}
+
+/// The failed Jobs that nobody owns, the newest first.
+fn newest_alone(inventory: &Inventory) -> Vec<&BatchJob> {
+    let failed = inventory.batch_jobs.values().filter(|job| job.has_failed() && is_alone(job));
+    let mut failed: Vec<&BatchJob> = failed.collect();
+    failed.sort_by_key(|job| Reverse((job.failed_at, &job.meta.name)));
+    failed
 }
 
 /// Whose run a Job is: its owner's, otherwise its own.

@@ -134,7 +134,9 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
         return Answer::Wait(format!("{name} was changed; its status is not about that change yet"));
     }
     // Scaling starts its controller's deadline anew, and its revision is no better for it.
-    let shown = deployment.rollout() == Rollout::Stuck || inventory.trouble_of_present(deployment).is_some();
+    // Where there is no deadline, nothing but its pods shows it.
+    let endless = deployment.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
+    let shown = !endless || inventory.trouble_of_present(deployment).is_some();
     let planned = is_planned(incident, deployment, s) && !deployment.is_fully_available() && shown;
     match trouble {
         // What was asked beside a pod that was made a moment ago stays asked; it is not carried out meanwhile.

@@ -72,10 +72,11 @@ impl<'a> Pass<'a> {
 }
 
 /// Whose turn it is first, of incidents that wait for room: the most severe, of two the older one. What was refused before
-/// comes after what was not, in the order in which it may be asked for again: else the oldest would have all the tries.
+/// comes after what was not, however severe it is, in the order in which it may be asked for again: else the oldest or the most
+/// severe would have all the tries.
 pub(crate) fn turn(incident: &Incident) -> impl Ord + use<> {
     let again = incident.refused.map(|_| incident.next_attempt_at);
-    (incident.severity, again, incident.created_at, incident.id)
+    (again, incident.severity, incident.created_at, incident.id)
 }
 
 /// How often this plan of the incident was refused before and is asked for again.

@@ -11,13 +11,13 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-agent", &["nimbus-agent-core", "nimbus-platform", "nimbus-protocol"]),
     ("nimbus-control-core", &["nimbus-protocol"]),
     ("nimbus-store", &["nimbus-control-core", "nimbus-protocol"]),
-    ("nimbus-api", &["nimbus-protocol"]),
+    ("nimbus-api", &[]),
     (
         "nimbus-control-plane",
         &["nimbus-api", "nimbus-control-core", "nimbus-platform", "nimbus-protocol", "nimbus-store"],
     ),
     // A client of the API, built beside the control plane and the agent.
-    ("nimbus-cli", &["nimbus-api", "nimbus-platform", "nimbus-protocol"]),
+    ("nimbus-cli", &["nimbus-api", "nimbus-platform"]),
     // `nimbus up` alone starts the other two as libraries.
     (
         "nimbus",

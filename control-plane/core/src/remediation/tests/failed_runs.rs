@@ -236,6 +236,20 @@ fn failed_jobs_of_nobody_are_told_for_a_day_and_never_more_than_a_hundred() {
         lab.settle();
         let open = lab.incidents.values().filter(|i| i.doc.is_open()).count();
         assert_eq!(open, 100, "day {day}");
+        // What fails later is told, and takes the place of the oldest; a CronJob's runs need none of theirs.
+        lab.pass(600);
+        for n in 150..160 {
+            let job = failed(batch_job(&format!("once-{day}-{n}"), None), lab.now);
+            lab.see(Body::BatchJob(job));
+        }
+        fails(&mut lab, day);
+        lab.settle();
+        let open: Vec<String> =
+            lab.incidents.values().filter(|i| i.doc.is_open()).map(|i| i.doc.object.to_string()).collect();
+        assert_eq!(open.len(), 101, "day {day}");
+        assert!(open.iter().any(|name| name.ends_with(&format!("once-{day}-159"))), "{open:?}");
+        completes(&mut lab, day);
+        lab.settle();
         lab.pass(24 * 3_600 + 60);
         lab.settle();
         assert_eq!(lab.incidents.values().filter(|i| i.doc.is_open()).count(), 0, "day {day}");

@@ -147,3 +147,22 @@ fn those_that_wait_for_a_try_hold_no_node_and_take_turns() {
     }
     assert_eq!(lab.settle(), []);
 }
+
+/// Two that are critical and never allowed would else have all the tries.
+#[test]
+fn of_what_was_refused_before_whoever_is_due_first_goes_first() {
+    let mut lab = agent_of(60);
+    broken(&mut lab, "one", "node-a", "node-a");
+    let job = lab.settle().remove(0);
+    refuse(&mut lab, &job);
+    let later = |severity: Severity, seconds: i64| {
+        let mut incident = lab.open(IncidentKind::PodCrashLoop).clone();
+        incident.severity = severity;
+        incident.next_attempt_at = Some(lab.now + SignedDuration::from_secs(seconds));
+        incident
+    };
+    let (critical, warning) = (later(Severity::Critical, 300), later(Severity::Warning, 240));
+    assert!(crate::safety::turn(&warning) < crate::safety::turn(&critical));
+    let fresh = Incident { refused: None, ..later(Severity::Info, 0) };
+    assert!(crate::safety::turn(&fresh) < crate::safety::turn(&warning));
+}
