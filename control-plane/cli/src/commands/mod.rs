@@ -13,6 +13,7 @@ pub mod outcome;
 pub mod resolve;
 pub mod status;
 pub mod up;
+pub mod verify_release;
 pub mod version;
 
 use crate::exit::Exit;

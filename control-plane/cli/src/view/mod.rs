@@ -13,6 +13,7 @@ pub mod incidents;
 pub mod jobs;
 pub mod layout;
 pub mod plan;
+pub mod release;
 pub mod status;
 
 use crate::output::theme::Theme;

@@ -17,7 +17,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
         &["nimbus-api", "nimbus-control-core", "nimbus-platform", "nimbus-protocol", "nimbus-store"],
     ),
     // A client of the API, built beside the control plane and the agent.
-    ("nimbus-cli", &["nimbus-api", "nimbus-platform"]),
+    ("nimbus-release", &[]),
+    ("nimbus-cli", &["nimbus-api", "nimbus-platform", "nimbus-release"]),
     // `nimbus up` alone starts the other two as libraries.
     (
         "nimbus",
