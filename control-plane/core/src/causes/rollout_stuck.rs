@@ -145,10 +145,9 @@ fn no_pods(
 /// Why none of the newest revision's pods that are not ready gets as far as a container, of one that had its time; `None` where
 /// one does.
 fn none_begins(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> Option<String> {
-    let held_up = |pod: &Pod| pod.nothing_begun() || inventory.cannot_start(pod).is_some();
     let late = |pod: &&Pod| pod.nothing_begun() && passed(pod.meta.created_at, d.progress_deadline(), now);
     let pod = newest_pods(inventory, d).filter(|pod| !pod.ready).find(late)?;
-    let all = newest_pods(inventory, d).filter(|pod| !pod.ready).all(held_up);
+    let all = newest_pods(inventory, d).filter(|pod| !pod.ready).all(|pod| inventory.is_held_up(pod));
     all.then(|| {
         format!(
             "pod {}/{} on {}: no container of it was begun in {} s ({}); its events say whether a volume cannot be attached \
@@ -232,14 +231,16 @@ fn never_ready(
     settings: &Settings,
     now: Option<Timestamp>,
 ) -> Option<String> {
-    let without_deadline = d.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
-    if !without_deadline || d.is_behind() || d.paused {
+    if !d.has_no_deadline() || d.is_behind() || d.paused {
         return None;
     }
     let fails = |pod: &Pod| {
-        let held_up = pod.nothing_begun() || inventory.cannot_start(pod).is_some();
         let late = passed(pod.meta.created_at.max(pod.held_up_until), d.progress_deadline(), now);
-        !pod.ready && pod.seen_ready_ms.is_none() && !pod.node.is_empty() && late && !held_up
+        !pod.ready
+            && pod.seen_ready_ms.is_none()
+            && !pod.node.is_empty()
+            && late
+            && !inventory.is_held_up(pod)
     };
     let mut pods = newest_pods(inventory, d).peekable();
     let pod = *pods.peek()?;

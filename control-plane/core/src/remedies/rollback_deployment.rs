@@ -135,8 +135,7 @@ fn stuck(incident: &Incident, inventory: &Inventory, s: &Snapshot<'_>) -> Answer
     }
     // Scaling starts its controller's deadline anew, and its revision is no better for it.
     // Where there is no deadline, nothing but its pods shows it.
-    let endless = deployment.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0);
-    let shown = !endless || inventory.trouble_of_present(deployment).is_some();
+    let shown = !deployment.has_no_deadline() || inventory.trouble_of_present(deployment).is_some();
     let planned = is_planned(incident, deployment, s) && !deployment.is_fully_available() && shown;
     match trouble {
         // What was asked beside a pod that was made a moment ago stays asked; it is not carried out meanwhile.

@@ -215,10 +215,7 @@ impl Inventory {
         let half = deployment.progress_deadline().as_secs() / 2;
         let had_time =
             |pod: &Pod| pod.meta.created_at.is_none_or(|made| now.duration_since(made).as_secs() >= half);
-        let fails = |pod: &Pod| {
-            let held_up = pod.nothing_begun() || self.cannot_start(pod).is_some();
-            !pod.ready && !pod.node.is_empty() && had_time(pod) && !held_up
-        };
+        let fails = |pod: &Pod| !pod.ready && !pod.node.is_empty() && had_time(pod) && !self.is_held_up(pod);
         let stuck = deployment.rollout() == Rollout::Stuck && pods().any(fails);
         stuck.then(|| "it did not become available within its progress deadline".to_owned())
     }

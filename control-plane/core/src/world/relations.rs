@@ -139,6 +139,11 @@ impl Inventory {
         })
     }
 
+    /// Does it wait for what is not shown to be its template's fault: it cannot start, or nothing of it was begun?
+    pub fn is_held_up(&self, pod: &Pod) -> bool {
+        pod.nothing_begun() || self.cannot_start(pod).is_some()
+    }
+
     /// The runs of a CronJob.
     pub fn runs_of(&self, cron_job: &str) -> impl Iterator<Item = &BatchJob> {
         self.owned.by(cron_job).filter_map(|uid| self.batch_jobs.get(uid))

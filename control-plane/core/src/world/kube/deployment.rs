@@ -214,6 +214,11 @@ impl Deployment {
         self.more.as_ref().map_or(0, |more| more.min_ready_seconds)
     }
 
+    /// Does its agent say that it has no progress deadline? Then no condition ever says that its rollout is stuck.
+    pub fn has_no_deadline(&self) -> bool {
+        self.more.as_ref().is_some_and(|more| more.progress_deadline_seconds == 0)
+    }
+
     /// How long its progress deadline is; ten minutes, as by default, where it is not known or there is none.
     pub fn progress_deadline(&self) -> SignedDuration {
         let seconds = self.more.as_ref().map_or(0, |more| more.progress_deadline_seconds);
