@@ -50,9 +50,13 @@ async fn facts_and_a_lease_of_an_agent_that_is_not_bound_are_not_taken() {
     let unbound = join(&plane, "unbound", AgentKind::Cluster).await;
     // It says nothing of a cluster at first.
     let mut session = connect(&plane, &unbound, "").await.unwrap();
-    session.tell(UID, listing(crashing("cart-a", "n1"))).await;
     let Body::AgentStatus(said) = status() else { panic!("a status") };
-    session.tell("", vec![Body::AgentStatus(v1::AgentStatus { lease_term: 1 << 40, ..said })]).await;
+    let leading = Body::AgentStatus(v1::AgentStatus { lease_term: 1 << 40, ..said });
+    // In one batch, which may not even be acknowledged: what the first of them says ends the session.
+    let facts = listing(crashing("cart-a", "n1")).into_iter().map(|body| (UID, body)).chain([("", leading)]);
+    session.send(facts).await;
+    let (_, why) = session.closed().await;
+    assert!(why.starts_with("wrong_cluster"), "{why}");
     let seen = until("its problem", async || {
         Some(agent(&plane, &unbound).await).filter(|agent| !agent.problems.is_empty())
     });

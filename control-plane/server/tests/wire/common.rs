@@ -270,17 +270,20 @@ impl Session {
 
     /// Sends facts with the next sequence numbers and waits until they are stored.
     pub async fn tell(&mut self, cluster_uid: &str, bodies: Vec<v1::observation::Body>) {
-        let observations: Vec<_> = bodies
-            .into_iter()
-            .map(|body| {
-                let sequence = self.next;
-                self.next += 1;
-                let cluster_uid = cluster_uid.to_owned();
-                v1::Observation { sequence, cluster_uid, body: Some(body), observed_at_us: 1 }
-            })
-            .collect();
-        self.send_batch(observations).await;
+        self.send(bodies.into_iter().map(|body| (cluster_uid, body))).await;
         assert_eq!(self.ack().await, self.next - 1);
+    }
+
+    /// Sends facts, each of a cluster, with the next sequence numbers.
+    pub async fn send(&mut self, facts: impl IntoIterator<Item = (&str, v1::observation::Body)>) {
+        let number = |(cluster_uid, body): (&str, _)| {
+            let sequence = self.next;
+            self.next += 1;
+            let cluster_uid = cluster_uid.to_owned();
+            v1::Observation { sequence, cluster_uid, body: Some(body), observed_at_us: 1 }
+        };
+        let observations = facts.into_iter().map(number).collect();
+        self.send_batch(observations).await;
     }
 
     /// Reports on a job and waits for the acknowledgement.
@@ -299,10 +302,15 @@ impl Session {
         }
     }
 
+    /// The sequence number that the server acknowledges next.
     pub async fn ack(&mut self) -> u64 {
-        match within("an acknowledgement", read(&mut self.data_recv)).await.unwrap() {
-            FromServer::Ack(ack) => ack.sequence,
-            other => panic!("expected an acknowledgement, found {other:?}"),
+        match within("an acknowledgement", read(&mut self.data_recv)).await {
+            Ok(FromServer::Ack(ack)) => ack.sequence,
+            Ok(other) => panic!("expected an acknowledgement, found {other:?}"),
+            // The stream says only that it ended; the connection says why.
+            Err(error) => {
+                panic!("expected an acknowledgement, found {error}; closed: {:?}", self.closed().await)
+            }
         }
     }
 
