@@ -76,6 +76,12 @@ kinds! {
     ConfigMap = "ConfigMap",
     /// A Secret, without its content.
     Secret = "Secret",
+    /// A PersistentVolumeClaim.
+    PersistentVolumeClaim = "PersistentVolumeClaim",
+    /// A PersistentVolume.
+    PersistentVolume = "PersistentVolume",
+    /// A PodDisruptionBudget.
+    PodDisruptionBudget = "PodDisruptionBudget",
 }
 
 #[cfg(test)]

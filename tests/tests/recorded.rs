@@ -45,7 +45,15 @@ async fn has_its_inventory(url: &StoreUrl) {
     let (_, cluster) = world.clusters.first_key_value().unwrap();
     assert!(cluster.pods.len() >= 4 && !cluster.nodes.is_empty(), "{} pods", cluster.pods.len());
     // Kinds that came later are not listed in it.
-    let later = [ObjectKind::BatchJob, ObjectKind::PodEvent, ObjectKind::ConfigMap, ObjectKind::Secret];
+    let later = [
+        ObjectKind::BatchJob,
+        ObjectKind::PodEvent,
+        ObjectKind::ConfigMap,
+        ObjectKind::Secret,
+        ObjectKind::PersistentVolumeClaim,
+        ObjectKind::PersistentVolume,
+        ObjectKind::PodDisruptionBudget,
+    ];
     assert_eq!(cluster.unlisted(), later);
 }
 

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// So many times an eviction that is not allowed is asked for again soon, which takes a quarter of an hour; then seldom.
 const SOON: u32 = 20;
-const SELDOM: SignedDuration = SignedDuration::from_mins(5);
+/// See [`SOON`]; also how often while a budget is known to stand in the way.
+pub(crate) const SELDOM: SignedDuration = SignedDuration::from_mins(5);
 
 /// The figures. Durations are whole milliseconds (`_ms`) or seconds (`_s`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +202,11 @@ impl Settings {
         if refusal > SOON { soon.max(SELDOM) } else { soon }
     }
 
+    /// The same where a budget is known to stand in the way: it is watched, and the eviction asked for when that changes.
+    pub fn budget_retry(&self, refusal: u32) -> SignedDuration {
+        self.eviction_retry(refusal).max(SELDOM)
+    }
+
     /// How long a workload must be healthy before its incident is resolved.
     pub fn settle(&self) -> SignedDuration {
         millis(self.verify_ms)
@@ -276,5 +282,6 @@ mod tests {
         assert_eq!(settings.refusal_backoff(2).as_secs(), 2);
         let waits = [1, 6, 7, 20, 21, 200].map(|n| settings.eviction_retry(n).as_secs());
         assert_eq!(waits, [1, 32, 45, 45, 300, 300]);
+        assert_eq!([1, 21].map(|n| settings.budget_retry(n).as_secs()), [300, 300]);
     }
 }

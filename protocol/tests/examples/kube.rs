@@ -45,6 +45,7 @@ pub fn pod_facts() -> v1::PodFacts {
         // Added later; it has bytes of its own.
         references_complete: false,
         init_images: Vec::new(),
+        ..v1::PodFacts::default()
     }
 }
 
@@ -65,6 +66,7 @@ pub fn placement() -> v1::Placement {
         other_conditions: vec!["required pod anti-affinity".into()],
         // Added later; it has bytes of its own.
         keeps_away: Vec::new(),
+        ..v1::Placement::default()
     }
 }
 
@@ -74,7 +76,58 @@ pub fn placement_apart() -> v1::Placement {
 }
 
 pub fn keeps_away() -> v1::KeepsAway {
-    v1::KeepsAway { topology_key: "kubernetes.io/hostname".into(), other_namespaces: true }
+    v1::KeepsAway {
+        topology_key: "kubernetes.io/hostname".into(),
+        other_namespaces: true,
+        ..v1::KeepsAway::default()
+    }
+}
+
+/// With the fields that were added.
+pub fn pod_facts_placed() -> v1::PodFacts {
+    let told = v1::KeepsAway { selector: Some(label_selector()), selector_told: true, ..keeps_away() };
+    let placement = v1::Placement {
+        keeps_away: vec![told],
+        claims: vec!["data-0".into()],
+        stays_with: vec![stays_with()],
+        spread: vec![spread()],
+        untold: Some(untold()),
+        ..placement()
+    };
+    v1::PodFacts {
+        placement: Some(placement),
+        labels: vec![label()],
+        labels_complete: true,
+        begun: "yes".into(),
+        ..pod_facts_complete()
+    }
+}
+
+pub fn label_selector() -> v1::LabelSelector {
+    v1::LabelSelector { match_labels: vec![label()], match_expressions: vec![node_requirement()] }
+}
+
+pub fn stays_with() -> v1::StaysWith {
+    v1::StaysWith {
+        topology_key: "zone".into(),
+        selector: Some(label_selector()),
+        namespaces: vec!["shop".into()],
+    }
+}
+
+pub fn spread() -> v1::Spread {
+    v1::Spread {
+        topology_key: "zone".into(),
+        max_skew: 1,
+        selector: Some(label_selector()),
+        min_domains: 3,
+        honors_affinity: true,
+        honors_taints: true,
+    }
+}
+
+pub fn untold() -> v1::Untold {
+    v1::Untold { conditions: vec!["a scheduling gate".into()] }
 }
 
 pub fn label() -> v1::Label {
@@ -228,4 +281,39 @@ pub fn config_map() -> v1::ConfigMap {
 
 pub fn secret() -> v1::Secret {
     v1::Secret { meta: Some(meta()), written_at_us: 1_767_225_666_000_000, writer: "kubectl-edit".into() }
+}
+
+pub fn persistent_volume_claim() -> v1::PersistentVolumeClaim {
+    v1::PersistentVolumeClaim {
+        meta: Some(meta()),
+        phase: "Bound".into(),
+        volume: "pvc-5b1c4b0e".into(),
+        storage_class: "fast".into(),
+    }
+}
+
+pub fn persistent_volume() -> v1::PersistentVolume {
+    v1::PersistentVolume {
+        meta: Some(meta()),
+        phase: "Bound".into(),
+        node_terms: vec![node_term()],
+        node_terms_complete: true,
+    }
+}
+
+pub fn pod_disruption_budget() -> v1::PodDisruptionBudget {
+    v1::PodDisruptionBudget {
+        meta: Some(meta()),
+        generation: 4,
+        observed_generation: 3,
+        selector: Some(label_selector()),
+        selector_complete: true,
+        min_available: "2".into(),
+        max_unavailable: "25%".into(),
+        unhealthy_pod_eviction_policy: "AlwaysAllow".into(),
+        disruptions_allowed: 1,
+        current_healthy: 3,
+        desired_healthy: 2,
+        expected_pods: 4,
+    }
 }

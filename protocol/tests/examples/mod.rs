@@ -361,6 +361,10 @@ pub fn each(seen: &mut Vec<String>) {
     check("NodeRequirement", &node_requirement(), seen);
     check("Toleration", &toleration(), seen);
     check("KeepsAway", &keeps_away(), seen);
+    check("LabelSelector", &label_selector(), seen);
+    check("StaysWith", &stays_with(), seen);
+    check("Spread", &spread(), seen);
+    check("Untold", &untold(), seen);
     check("NodeFacts", &node_facts(), seen);
     check("Taint", &taint(), seen);
     check("StatefulSet", &stateful_set(), seen);
@@ -369,6 +373,9 @@ pub fn each(seen: &mut Vec<String>) {
     check("PodEvent", &pod_event(), seen);
     check("ConfigMap", &config_map(), seen);
     check("Secret", &secret(), seen);
+    check("PersistentVolumeClaim", &persistent_volume_claim(), seen);
+    check("PersistentVolume", &persistent_volume(), seen);
+    check("PodDisruptionBudget", &pod_disruption_budget(), seen);
     check("Gone", &gone(), seen);
     check("SyncMark", &sync(), seen);
     check("Disk", &disk(), seen);
@@ -443,6 +450,7 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
     let node = v1::Node { facts: Some(node_facts()), ..node() };
     let probed = v1::Container { image_id: "sha256:5d4f".into(), probed: true, ..container() };
     let identified = v1::Pod { containers: vec![probed], facts: Some(pod_facts_complete()), ..self::pod() };
+    let placed = v1::Pod { facts: Some(pod_facts_placed()), ..self::pod() };
     let stateful_set = v1::StatefulSet { partition: Some(2), first_ordinal: 1, ..stateful_set() };
     let seen = |body| v1::Observation { body: Some(body), ..observation() };
     vec![
@@ -451,6 +459,7 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         ("Deployment_grown", seen(observation::Body::Deployment(deployment))),
         ("Pod_waits", seen(observation::Body::Pod(waits))),
         ("Pod_identified", seen(observation::Body::Pod(identified))),
+        ("Pod_placed", seen(observation::Body::Pod(placed))),
         ("StatefulSet_grown", seen(observation::Body::StatefulSet(stateful_set))),
         ("ReplicaSet_grown", seen(observation::Body::ReplicaSet(replica_set))),
     ]

@@ -347,7 +347,7 @@ mod tests {
             (pod.meta, pod.node) = (Some(meta), node.into());
             let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
             placement.other_conditions = over.iter().map(|_| ANTI_AFFINITY.to_owned()).collect();
-            let term = |key: &str| v1::KeepsAway { topology_key: key.into(), other_namespaces: false };
+            let term = |key: &str| v1::KeepsAway { topology_key: key.into(), ..Default::default() };
             placement.keeps_away = over.map(term).into_iter().collect();
             pod
         };

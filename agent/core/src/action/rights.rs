@@ -23,6 +23,9 @@ fn resource(kind: ObjectKind) -> (&'static str, &'static str) {
         ObjectKind::PodEvent => ("", "events"),
         ObjectKind::ConfigMap => ("", "configmaps"),
         ObjectKind::Secret => ("", "secrets"),
+        ObjectKind::PersistentVolumeClaim => ("", "persistentvolumeclaims"),
+        ObjectKind::PersistentVolume => ("", "persistentvolumes"),
+        ObjectKind::PodDisruptionBudget => ("policy", "poddisruptionbudgets"),
     }
 }
 
@@ -39,7 +42,10 @@ pub fn is_optional(kind: ObjectKind) -> bool {
         | ObjectKind::DaemonSet
         | ObjectKind::BatchJob
         | ObjectKind::PodEvent
-        | ObjectKind::ConfigMap => false,
+        | ObjectKind::ConfigMap
+        | ObjectKind::PersistentVolumeClaim
+        | ObjectKind::PersistentVolume
+        | ObjectKind::PodDisruptionBudget => false,
     }
 }
 

@@ -190,6 +190,15 @@ mod tests {
                 ObjectKind::PodEvent => Body::PodEvent(v1::PodEvent { meta, ..Default::default() }),
                 ObjectKind::ConfigMap => Body::ConfigMap(v1::ConfigMap { meta, ..Default::default() }),
                 ObjectKind::Secret => Body::Secret(v1::Secret { meta, ..Default::default() }),
+                ObjectKind::PersistentVolumeClaim => {
+                    Body::PersistentVolumeClaim(v1::PersistentVolumeClaim { meta, ..Default::default() })
+                }
+                ObjectKind::PersistentVolume => {
+                    Body::PersistentVolume(v1::PersistentVolume { meta, ..Default::default() })
+                }
+                ObjectKind::PodDisruptionBudget => {
+                    Body::PodDisruptionBudget(v1::PodDisruptionBudget { meta, ..Default::default() })
+                }
                 ObjectKind::Node => Body::Node(v1::Node { meta, ..Default::default() }),
             }
         }

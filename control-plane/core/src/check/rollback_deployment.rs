@@ -185,12 +185,14 @@ fn require_startable(
         .filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
         .collect();
     let waits = |pod: &&Pod| {
-        // With init containers it says PodInitializing, and whether one of them runs is not told.
-        let begun = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";
+        // With init containers it says PodInitializing, and an older agent does not tell whether one of them runs.
+        let seems = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";
+        let told = pod.facts.as_ref().and_then(|facts| facts.begun);
+        let begun = told.unwrap_or_else(|| pod.containers.iter().any(seems));
         let age = pod.meta.created_at.map(|at| snapshot.now.duration_since(at).as_secs());
         !pod.unschedulable.is_empty()
             || pod.containers.iter().any(Container::lacks_what_it_refers_to)
-            || (age.is_none_or(|secs| secs >= 60) && !pod.containers.iter().any(begun))
+            || (age.is_none_or(|secs| secs >= 60) && !begun)
     };
     let none_starts = !unready.is_empty() && unready.iter().all(waits);
     require(found, 3, !none_starts, || {

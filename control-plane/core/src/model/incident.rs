@@ -84,6 +84,16 @@ pub struct RefusedPlan {
     pub times: u32,
 }
 
+/// An eviction that was refused, and how budgets stood to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedEviction {
+    /// When it was refused last.
+    pub at: Timestamp,
+    /// Did a budget stand in its way, or may one have, when it was refused or later, as far as budgets are known? No longer
+    /// once it is asked for again because none does.
+    pub budget_stood: bool,
+}
+
 /// Something is wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -152,6 +162,9 @@ pub struct Incident {
     /// What was refused last and is asked for again, while it waits for that.
     #[serde(default)]
     pub refused: Option<RefusedPlan>,
+    /// What is known of the eviction that was refused last.
+    #[serde(default)]
+    pub refused_eviction: Option<RefusedEviction>,
     /// Its story, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<HistoryEntry>,
 }
@@ -196,6 +209,7 @@ impl Incident {
             failed_digest: None,
             held: Vec::new(),
             refused: None,
+            refused_eviction: None,
             history: Vec::new(),
         }
     }

@@ -24,7 +24,9 @@ pub use cluster::{Cluster, Mode};
 pub use document::{AnyDocument, Columns, Document};
 pub use drift::{Attribute, Drift, DriftSource};
 pub use history::{GoodRevision, Holding, MAX_REVISIONS, Revision, RevisionHistory, Trouble};
-pub use incident::{HistoryEntry, Incident, IncidentKind, IncidentState, MAX_HISTORY, RefusedPlan, Severity};
+pub use incident::{
+    HistoryEntry, Incident, IncidentKind, IncidentState, MAX_HISTORY, RefusedEviction, RefusedPlan, Severity,
+};
 pub use job::{Job, JobState};
 pub use object::{KubeRef, ObjectRef, Workload};
 pub use plan::{Alternative, Plan, PlannedAction};

@@ -7,8 +7,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::record::Record;
-use crate::model::{Approval, ChangeSet, Incident, Job, Versioned};
-use crate::settings::{Settings, later, millis};
+use crate::model::{Approval, ChangeSet, Incident, Job, RefusedEviction, Versioned};
+use crate::settings::{SELDOM, Settings, later, millis};
 use crate::snapshot::Snapshot;
 
 /// How far ahead a date may lie beyond the longest wait before it is taken for one of a wrong clock.
@@ -25,6 +25,8 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
         let mut after = incident.doc.clone();
         after.next_attempt_at = after.next_attempt_at.map(|at| later(at, by));
         after.silenced_until = after.silenced_until.map(|at| later(at, by));
+        after.refused_eviction =
+            after.refused_eviction.map(|last| RefusedEviction { at: later(last.at, by), ..last });
         record.incident(incident, after);
     }
     for approval in s.approvals.iter().filter(|approval| approval.doc.is_live()) {
@@ -39,7 +41,7 @@ pub fn jumped(s: &Snapshot<'_>, by: SignedDuration, now: Timestamp) -> ChangeSet
 
 /// The wait of an incident that lies further ahead than any can.
 pub(super) fn wait_is_absurd(incident: &Incident, settings: &Settings, now: Timestamp) -> bool {
-    let longest = later(now, millis(settings.backoff_max_ms).max(settings.settle()) + SLACK);
+    let longest = later(now, millis(settings.backoff_max_ms).max(settings.settle()).max(SELDOM) + SLACK);
     incident.next_attempt_at.is_some_and(|at| at > longest)
 }
 

@@ -96,6 +96,7 @@ fn consider(
     let reason = format!("job {id} is dispatched: {}", plan.summary);
     if again == 0 {
         after.held.clear();
+        after.refused_eviction = None;
         transition(&mut after, IncidentState::Remediating, &reason, now);
     } else {
         // The line of its refusal tells how often it was asked for: the story would hold little else after an hour.

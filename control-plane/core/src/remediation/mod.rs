@@ -9,7 +9,9 @@
 //! Every function is level-triggered: it looks at what is, not at what happened, so running it again changes
 //! nothing, and running it after a crash continues where the stored documents are.
 
+mod asked_again;
 mod bounds;
+mod budgets;
 mod clock;
 mod decide;
 mod decide_error;

@@ -10,7 +10,7 @@ use nimbus_protocol::ids::{ApprovalId, IdSource, PlanId};
 use super::held;
 use super::index::Index;
 use super::record::{Record, transition};
-use super::{refusal, storms};
+use super::{budgets, refusal, storms};
 use crate::approval::{self, SUPERSEDED};
 use crate::check::Checker;
 use crate::model::{Approval, ChangeSet, Incident, IncidentKind, IncidentState, Plan, Versioned};
@@ -97,6 +97,9 @@ impl<'p> Pass<'p, '_> {
         }
         if self.keeps_requested_plan() {
             return;
+        }
+        if let Some(plan) = self.after.refused.and_then(|refused| self.index.plan(refused.plan_id)) {
+            budgets::follow(&mut self.after, plan, self.s, self.now);
         }
         if self.after.next_attempt_at.is_some_and(|at| self.now < at) && self.after.plan_id.is_none() {
             // The last job's reason says what happened and when the next try is.

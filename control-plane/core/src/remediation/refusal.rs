@@ -1,7 +1,8 @@
 //! What an agent's refusal of a job means for its incident, and which refusals are rows of the audit log.
 //!
 //! An eviction that is not allowed now may be allowed any moment, so the same plan is asked for again, with a wait that
-//! doubles up to a small ceiling. Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That
+//! doubles up to a small ceiling, seldom while a budget is known to stand in the way, and at once when it no longer does
+//! (`budgets`). Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That
 //! it was sent, taken and refused just as before is no decision and no effect, and has no row.
 //!
 //! Such tries get a part of their agent's hour only. Once that is used up they wait for it, as for anything that comes by
@@ -13,9 +14,12 @@
 use jiff::Timestamp;
 use nimbus_protocol::v1::{JobReport, job_report::Phase};
 
-use super::held;
+use super::budgets::{self, Standing};
 use super::record::{Record, transition};
-use crate::model::{Approval, Incident, IncidentState, Job, JobState, RefusedPlan, Versioned};
+use super::{asked_again, held};
+use crate::model::{
+    Approval, Incident, IncidentState, Job, JobState, RefusedEviction, RefusedPlan, Versioned,
+};
 use crate::safety::{self, HOURLY_BUDGET};
 use crate::settings::later;
 use crate::snapshot::Snapshot;
@@ -30,9 +34,6 @@ const EVICTION_REFUSED: &str = "eviction_refused";
 
 /// How the line of a refusal begins that was heard before.
 const AGAIN: &str = "the agent refused it again";
-
-/// What follows in a reason says when it is asked for again.
-const THEN: &str = "; asked again ";
 
 /// A job that was taken is refused only for what is read again at the very moment of acting: also `expired` or
 /// `stale_epoch` when it waited, or its agent was interrupted, before it acted. Of a copy of its envelope an agent that
@@ -90,8 +91,14 @@ pub(super) fn refused(
     let code = report.code.as_str();
     let nth = safety::refusals(after, s, |other| other.refusal() == Some(code)) + 1;
     let stands = APPROVAL_STANDS.contains(&code);
+    let budget = if code == EVICTION_REFUSED {
+        budgets::standing(&job.scope, job.object.uid(), s)
+    } else {
+        Standing::NotKnown
+    };
     let wait = match code {
         // The jobs in the snapshot go back only so far.
+        EVICTION_REFUSED if budget.in_the_way().is_some() => s.settings.budget_retry(nth.max(times(job))),
         EVICTION_REFUSED => s.settings.eviction_retry(nth.max(times(job))),
         "precondition_failed" => s.settings.refusal_backoff(nth),
         _ if stands => s.settings.refusal_backoff(nth),
@@ -109,7 +116,7 @@ pub(super) fn refused(
         after.approval_id = None;
     }
     if code == EVICTION_REFUSED {
-        return ask_again(after, job, next, now);
+        return ask_again(after, job, &budget, next, now);
     }
     let then = if hour_is_full {
         // What was asked for again goes on being asked for again, and stays the plan that it was.
@@ -123,8 +130,10 @@ pub(super) fn refused(
 }
 
 /// The plan is kept for the next try. Heard before, the refusal is one line of the incident's story that counts.
-fn ask_again(after: &mut Incident, job: &Job, next: Timestamp, now: Timestamp) {
+fn ask_again(after: &mut Incident, job: &Job, budget: &Standing, next: Timestamp, now: Timestamp) {
     after.refused = Some(RefusedPlan { plan_id: job.plan_id, times: times(job) });
+    let stood = after.refused_eviction.is_some_and(|last| last.budget_stood) || budget.may_be_in_the_way();
+    after.refused_eviction = Some(RefusedEviction { at: now, budget_stood: stood });
     let news = held::begins(after, &job.reason);
     let which = if job.again == 0 {
         format!("the agent refused job {}", job.id)
@@ -134,7 +143,11 @@ fn ask_again(after: &mut Incident, job: &Job, next: Timestamp, now: Timestamp) {
     if !news && after.history.last().is_some_and(|line| line.text.starts_with(AGAIN)) {
         after.history.pop();
     }
-    let reason = format!("{which}: {}; no attempt is counted{THEN}at {next:.0}", job.reason);
+    let reason = format!(
+        "{which}: {}; no attempt is counted{}",
+        job.reason,
+        asked_again::then(budget.in_the_way(), next)
+    );
     transition(after, IncidentState::Open, &reason, now);
 }
 
@@ -142,8 +155,7 @@ fn ask_again(after: &mut Incident, job: &Job, next: Timestamp, now: Timestamp) {
 /// now. Its plan is not in force meanwhile, so that it keeps no other one from its turn.
 pub(super) fn wait_for_a_try(after: &mut Incident, planned: &str, why: &str, now: Timestamp) {
     after.plan_id = None;
-    let said = after.reason.rsplit_once(THEN).map_or(planned, |(said, _)| said);
-    let reason = format!("{said}{THEN}later: {why}");
+    let reason = asked_again::later(after, planned, why);
     if after.state == IncidentState::Open {
         // As with each refusal, its story has one line for all its tries.
         after.reason = reason;

@@ -290,6 +290,54 @@ pub(crate) fn secret(name: &str, writer: &str, written_at_us: i64) -> v1::Secret
     v1::Secret { meta: Some(meta("Secret", name, None)), written_at_us, writer: writer.into() }
 }
 
+/// A PersistentVolumeClaim `name` that is bound to this volume.
+pub(crate) fn claim(name: &str, volume: &str) -> v1::PersistentVolumeClaim {
+    v1::PersistentVolumeClaim {
+        meta: Some(meta("PersistentVolumeClaim", name, None)),
+        phase: "Bound".into(),
+        volume: volume.into(),
+        storage_class: "fast".into(),
+    }
+}
+
+/// A PersistentVolume `name`, bound, that can be attached from nodes of one of these zones; of every node without any.
+pub(crate) fn volume(name: &str, zones: &[&str]) -> v1::PersistentVolume {
+    let zone = v1::NodeRequirement {
+        key: "topology.kubernetes.io/zone".into(),
+        operator: "In".into(),
+        values: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+    };
+    let term = v1::NodeTerm { requirements: vec![zone] };
+    let meta = v1::ObjectMeta { namespace: String::new(), ..meta("PersistentVolume", name, None) };
+    v1::PersistentVolume {
+        meta: Some(meta),
+        phase: "Bound".into(),
+        node_terms: if zones.is_empty() { Vec::new() } else { vec![term] },
+        node_terms_complete: true,
+    }
+}
+
+/// A PodDisruptionBudget `name` for pods with the label `app`, of which 2 of 3 are healthy and so many may go now.
+pub(crate) fn budget(name: &str, app: &str, disruptions_allowed: i32) -> v1::PodDisruptionBudget {
+    let selector = v1::LabelSelector {
+        match_labels: vec![v1::Label { key: "app".into(), value: app.into() }],
+        ..Default::default()
+    };
+    v1::PodDisruptionBudget {
+        meta: Some(meta("PodDisruptionBudget", name, None)),
+        generation: 1,
+        observed_generation: 1,
+        selector: Some(selector),
+        selector_complete: true,
+        min_available: "3".into(),
+        disruptions_allowed,
+        current_healthy: 2,
+        desired_healthy: 3,
+        expected_pods: 3,
+        ..Default::default()
+    }
+}
+
 /// A ready pod `NAME-N` of a controller that owns its pods itself.
 pub(crate) fn owned_pod(kind: &str, owner: &str, n: u32, revision: &str) -> v1::Pod {
     v1::Pod {

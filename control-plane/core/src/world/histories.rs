@@ -59,6 +59,9 @@ impl Inventory {
             | Body::PodEvent(_)
             | Body::ConfigMap(_)
             | Body::Secret(_)
+            | Body::PersistentVolumeClaim(_)
+            | Body::PersistentVolume(_)
+            | Body::PodDisruptionBudget(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -101,6 +104,9 @@ impl Inventory {
             | Body::PodEvent(_)
             | Body::ConfigMap(_)
             | Body::Secret(_)
+            | Body::PersistentVolumeClaim(_)
+            | Body::PersistentVolume(_)
+            | Body::PodDisruptionBudget(_)
             | Body::Host(_)
             | Body::File(_)
             | Body::AgentStatus(_) => {}
@@ -201,16 +207,15 @@ impl Inventory {
             };
             pod.ready && steady && pod.containers.iter().all(|c| c.restarts == 0)
         };
-        if pods().any(proves) {
-            return None;
-        }
         let crash_loops = pods().find_map(|pod| {
             let container = pod.containers.iter().find(|c| c.backs_off() && c.restarts >= RESTARTS)?;
             Some(format!("its pod {} crash-looped (container {})", pod.meta.name, container.name))
         });
-        if crash_loops.is_some() {
+        if crash_loops.is_some() && !pods().any(proves) {
             return crash_loops;
         }
+        // The deadline is about all of its pods. One that flaps starts it anew each time: what was once said stays true until
+        // the revision lasts.
         // One that was made only lately may still come up: what kept it from being made may be over.
         let half = deployment.progress_deadline().as_secs() / 2;
         let had_time =

@@ -189,7 +189,10 @@ impl HostFacts {
             | Body::BatchJob(_)
             | Body::PodEvent(_)
             | Body::ConfigMap(_)
-            | Body::Secret(_) => false,
+            | Body::Secret(_)
+            | Body::PersistentVolumeClaim(_)
+            | Body::PersistentVolume(_)
+            | Body::PodDisruptionBudget(_) => false,
         }
     }
 

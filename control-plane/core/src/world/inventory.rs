@@ -13,8 +13,10 @@ use nimbus_protocol::v1::sync_mark::Phase;
 use serde::{Deserialize, Serialize};
 
 use super::kube::{
-    BatchJob, ConfigMap, DaemonSet, Deployment, Node, Pod, PodEvent, ReplicaSet, Secret, StatefulSet,
+    BatchJob, ConfigMap, DaemonSet, Deployment, Node, PersistentVolume, PersistentVolumeClaim, Pod,
+    PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet,
 };
+use super::named::Named;
 use super::object::Object;
 use super::owned::Owned;
 use super::pod_index::{PodIndex, PodState, Used};
@@ -50,6 +52,12 @@ pub struct Inventory {
     /// Secrets, by their metadata.
     #[serde(default)]
     pub secrets: Table<Secret>,
+    /// PersistentVolumeClaims by UID.
+    pub persistent_volume_claims: Table<PersistentVolumeClaim>,
+    /// PersistentVolumes by UID.
+    pub persistent_volumes: Table<PersistentVolume>,
+    /// PodDisruptionBudgets by UID.
+    pub pod_disruption_budgets: Table<PodDisruptionBudget>,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -74,6 +82,12 @@ pub struct Inventory {
     /// Which pods want a look; derived, not stored.
     #[serde(skip)]
     pod_index: PodIndex,
+    /// PersistentVolumeClaims by name; derived, not stored.
+    #[serde(skip)]
+    claim_names: Named,
+    /// PersistentVolumes by name; derived, not stored.
+    #[serde(skip)]
+    volume_names: Named,
 }
 
 impl Inventory {
@@ -114,6 +128,9 @@ impl Inventory {
             ObjectKind::PodEvent => &self.pod_events,
             ObjectKind::ConfigMap => &self.config_maps,
             ObjectKind::Secret => &self.secrets,
+            ObjectKind::PersistentVolumeClaim => &self.persistent_volume_claims,
+            ObjectKind::PersistentVolume => &self.persistent_volumes,
+            ObjectKind::PodDisruptionBudget => &self.pod_disruption_budgets,
         }
     }
 
@@ -129,6 +146,9 @@ impl Inventory {
             ObjectKind::PodEvent => &mut self.pod_events,
             ObjectKind::ConfigMap => &mut self.config_maps,
             ObjectKind::Secret => &mut self.secrets,
+            ObjectKind::PersistentVolumeClaim => &mut self.persistent_volume_claims,
+            ObjectKind::PersistentVolume => &mut self.persistent_volumes,
+            ObjectKind::PodDisruptionBudget => &mut self.pod_disruption_budgets,
         }
     }
 
@@ -155,6 +175,18 @@ impl Inventory {
             }
             Body::ConfigMap(map) => put(&mut self.config_maps, &mut self.owned, ConfigMap::from(map.clone())),
             Body::Secret(secret) => put(&mut self.secrets, &mut self.owned, Secret::from(secret.clone())),
+            Body::PersistentVolumeClaim(claim) => {
+                let claim = PersistentVolumeClaim::from(claim.clone());
+                put_named(&mut self.persistent_volume_claims, &mut self.owned, &mut self.claim_names, claim)
+            }
+            Body::PersistentVolume(volume) => {
+                let volume = PersistentVolume::from(volume.clone());
+                put_named(&mut self.persistent_volumes, &mut self.owned, &mut self.volume_names, volume)
+            }
+            Body::PodDisruptionBudget(budget) => {
+                let budget = PodDisruptionBudget::from(budget.clone());
+                put(&mut self.pod_disruption_budgets, &mut self.owned, budget)
+            }
             Body::Gone(gone) => self.gone(gone),
         };
         self.version += u64::from(changed);
@@ -198,12 +230,28 @@ impl Inventory {
 
     /// How many pods of a namespace there are, ended ones among them.
     pub fn pods_in(&self, namespace: &str) -> usize {
-        self.pod_index.in_namespaces.get(namespace).copied().unwrap_or_default()
+        self.pod_index.in_namespaces.get(namespace).map_or(0, BTreeSet::len)
+    }
+
+    /// The pods of a namespace, ended ones among them, in order of UID.
+    pub fn pods_of_namespace(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
+        let uids = self.pod_index.in_namespaces.get(namespace).into_iter().flatten();
+        uids.filter_map(|uid| self.pods.get(uid))
     }
 
     /// The pods on nodes that keep others away from where they are, or may, in order of UID.
     pub fn pods_that_keep_others_away(&self) -> impl Iterator<Item = &Pod> {
         self.pod_index.keep_away.iter().filter_map(|uid| self.pods.get(uid))
+    }
+
+    /// The PersistentVolumeClaim of this namespace and name.
+    pub fn claim(&self, namespace: &str, name: &str) -> Option<&PersistentVolumeClaim> {
+        self.claim_names.uid(namespace, name).and_then(|uid| self.persistent_volume_claims.get(uid))
+    }
+
+    /// The PersistentVolume of this name.
+    pub fn volume(&self, name: &str) -> Option<&PersistentVolume> {
+        self.volume_names.uid("", name).and_then(|uid| self.persistent_volumes.get(uid))
     }
 
     /// How many pods still have to run.
@@ -234,6 +282,21 @@ impl Inventory {
             ObjectKind::PodEvent => remove(&mut self.pod_events, &mut self.owned, &gone.uid),
             ObjectKind::ConfigMap => remove(&mut self.config_maps, &mut self.owned, &gone.uid),
             ObjectKind::Secret => remove(&mut self.secrets, &mut self.owned, &gone.uid),
+            ObjectKind::PersistentVolumeClaim => {
+                if let Some(claim) = self.persistent_volume_claims.get(&gone.uid) {
+                    self.claim_names.remove(&claim.meta);
+                }
+                remove(&mut self.persistent_volume_claims, &mut self.owned, &gone.uid)
+            }
+            ObjectKind::PersistentVolume => {
+                if let Some(volume) = self.persistent_volumes.get(&gone.uid) {
+                    self.volume_names.remove(&volume.meta);
+                }
+                remove(&mut self.persistent_volumes, &mut self.owned, &gone.uid)
+            }
+            ObjectKind::PodDisruptionBudget => {
+                remove(&mut self.pod_disruption_budgets, &mut self.owned, &gone.uid)
+            }
         }
     }
 
@@ -289,6 +352,8 @@ impl Inventory {
     pub(super) fn relate(&mut self) {
         self.owned = Owned::of(ObjectKind::ALL.iter().flat_map(|kind| self.table(*kind).metas()));
         self.pod_index = PodIndex::of(self.pods.values());
+        self.claim_names = Named::of(self.persistent_volume_claims.values().map(|claim| &claim.meta));
+        self.volume_names = Named::of(self.persistent_volumes.values().map(|volume| &volume.meta));
     }
 }
 
@@ -303,6 +368,16 @@ fn put<T: Object>(table: &mut Table<T>, owned: &mut Owned, object: T) -> bool {
         // That it is not kept may be news: the kind reads unknown from now on.
         Put::NotKept => !meta.uid.is_empty(),
     }
+}
+
+/// The same for a kind that is looked up by name.
+fn put_named<T: Object>(table: &mut Table<T>, owned: &mut Owned, names: &mut Named, object: T) -> bool {
+    let meta = object.meta().clone();
+    let changed = put(table, owned, object);
+    if changed && table.get(&meta.uid).is_some() {
+        names.add(&meta);
+    }
+    changed
 }
 
 fn remove<T: Object>(table: &mut Table<T>, owned: &mut Owned, uid: &str) -> bool {

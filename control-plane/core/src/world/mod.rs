@@ -11,6 +11,7 @@ mod kube;
 mod listing;
 mod managers;
 mod meta;
+mod named;
 mod object;
 mod owned;
 mod pod_index;
@@ -35,8 +36,9 @@ pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
 pub use inventory::Inventory;
 pub use kube::{
-    BatchJob, ConfigMap, Container, DaemonSet, Deployment, Node, NodeFacts, Placement, Pod, PodEvent,
-    PodFacts, ReplicaSet, Requirement, Rollout, Secret, StatefulSet, Taint, TemplateFact, Toleration,
+    BatchJob, ConfigMap, Container, DaemonSet, Deployment, KeepsAway, Node, NodeFacts, PersistentVolume,
+    PersistentVolumeClaim, Placement, Pod, PodDisruptionBudget, PodEvent, PodFacts, ReplicaSet, Requirement,
+    Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, Taint, TemplateFact, Toleration,
 };
 pub use listing::Listing;
 pub use managers::manager_name;

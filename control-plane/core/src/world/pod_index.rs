@@ -14,8 +14,8 @@ pub(super) struct PodIndex {
     pub(super) active: u64,
     /// By node what its pods ask for.
     pub(super) on_nodes: BTreeMap<String, Used>,
-    /// How many pods each namespace has, ended ones among them.
-    pub(super) in_namespaces: BTreeMap<String, usize>,
+    /// UIDs of the pods of each namespace, ended ones among them.
+    pub(super) in_namespaces: BTreeMap<String, BTreeSet<String>>,
     /// UIDs of the pods that keep others away, or may.
     pub(super) keep_away: BTreeSet<String>,
 }
@@ -87,8 +87,12 @@ impl PodIndex {
         note(&mut self.keep_away, uid, before.keeps_away, after.keeps_away);
         self.active = self.active + u64::from(after.active) - u64::from(before.active);
         if before.namespace != after.namespace {
-            self.count_in(before.namespace.as_deref(), false);
-            self.count_in(after.namespace.as_deref(), true);
+            if let Some(namespace) = &before.namespace {
+                self.leaves(namespace, uid);
+            }
+            if let Some(namespace) = &after.namespace {
+                self.in_namespaces.entry(namespace.clone()).or_default().insert(uid.to_owned());
+            }
         }
         if before.on != after.on {
             self.count(before.on.as_ref(), -1);
@@ -96,11 +100,10 @@ impl PodIndex {
         }
     }
 
-    fn count_in(&mut self, namespace: Option<&str>, comes: bool) {
-        let Some(namespace) = namespace else { return };
-        let all = self.in_namespaces.entry(namespace.to_owned()).or_default();
-        *all = if comes { *all + 1 } else { all.saturating_sub(1) };
-        if *all == 0 {
+    fn leaves(&mut self, namespace: &str, uid: &str) {
+        let Some(all) = self.in_namespaces.get_mut(namespace) else { return };
+        all.remove(uid);
+        if all.is_empty() {
             self.in_namespaces.remove(namespace);
         }
     }

@@ -26,6 +26,7 @@ scenes!(
     exit_137_is_not_memory,
     fits_one_node_by_affinity,
     fits_one_node_by_selector,
+    fits_one_node_by_spread,
     fits_one_node_by_taints,
     fits_one_node_by_volume,
     flux_applies_the_deployment,
@@ -59,4 +60,5 @@ scenes!(
     third_revision_after_a_bad_second,
     two_budgets_on_one_pod,
     volume_cannot_be_attached,
+    volume_cannot_be_attached_before_init,
 );

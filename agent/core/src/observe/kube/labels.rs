@@ -1,6 +1,10 @@
 //! The parts of an object's metadata that tell who keeps it, and that other tools leave on it as marks.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -10,6 +14,23 @@ pub(super) struct Owner {
     pub(super) name: String,
     pub(super) uid: String,
     pub(super) controller: bool,
+}
+
+/// All labels of an object, with those among them that decisions use.
+#[derive(Debug, Clone, Default)]
+pub(super) struct AllLabels {
+    pub(super) known: Labels,
+    pub(super) all: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for AllLabels {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(from)?;
+        let known = Labels::deserialize(&value).map_err(D::Error::custom)?;
+        let all = value.as_object().into_iter().flatten();
+        let all = all.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect();
+        Ok(Self { known, all })
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

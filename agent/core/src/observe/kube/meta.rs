@@ -1,10 +1,10 @@
-//! The metadata of a slim object: its identity, its controlling owner, and the few labels and annotations that
-//! decisions use.
+//! The metadata of a slim object: its identity, its controlling owner, its labels, and the few annotations that decisions
+//! use.
 
 use nimbus_protocol::v1;
 use serde::Deserialize;
 
-use super::labels::{Annotations, Labels, Owner};
+use super::labels::{AllLabels, Annotations, Labels, Owner};
 use super::micros;
 use super::owners::{self, ManagedFields, Marks};
 use crate::observe::bounded;
@@ -27,7 +27,7 @@ pub struct SlimMeta {
     deletion_timestamp: Option<String>,
     owner_references: Option<Vec<Owner>>,
     managed_fields: Option<Vec<ManagedFields>>,
-    labels: Option<Labels>,
+    labels: Option<AllLabels>,
     annotations: Option<Annotations>,
 }
 
@@ -71,8 +71,29 @@ impl SlimMeta {
         self.label(|l| &l.controller_revision).cloned().unwrap_or_default()
     }
 
+    /// All its labels.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.labels.iter().flat_map(|labels| &labels.all)
+    }
+
+    /// The value of a label.
+    pub(super) fn label_of(&self, key: &str) -> Option<&String> {
+        self.labels.as_ref().and_then(|labels| labels.all.get(key))
+    }
+
     pub(super) fn is_control_plane(&self) -> bool {
         self.label(|l| &l.control_plane).is_some()
+    }
+
+    /// Does a label say in which zone or region it is?
+    pub(super) fn is_of_a_zone(&self) -> bool {
+        const KEYS: [&str; 4] = [
+            "topology.kubernetes.io/zone",
+            "topology.kubernetes.io/region",
+            "failure-domain.beta.kubernetes.io/zone",
+            "failure-domain.beta.kubernetes.io/region",
+        ];
+        KEYS.iter().any(|key| self.label_of(key).is_some())
     }
 
     pub(super) fn cordoned_by(&self) -> String {
@@ -100,7 +121,7 @@ impl SlimMeta {
     /// known does.
     pub(super) fn manager(&self) -> Option<(&'static str, String)> {
         owners::manager(&Marks {
-            labels: self.labels.as_ref(),
+            labels: self.labels.as_ref().map(|labels| &labels.known),
             annotations: self.annotations.as_ref(),
             owners: self.owner_references.as_deref().unwrap_or_default(),
             managed: self.managed_fields.as_deref().unwrap_or_default(),
@@ -123,7 +144,7 @@ impl SlimMeta {
     }
 
     fn label(&self, which: fn(&Labels) -> &Option<String>) -> Option<&String> {
-        self.labels.as_ref().and_then(|l| which(l).as_ref())
+        self.labels.as_ref().and_then(|l| which(&l.known).as_ref())
     }
 
     fn annotation(&self, which: fn(&Annotations) -> &Option<String>) -> Option<&String> {

@@ -5,6 +5,7 @@
 //! and [`super::seen`] notices what is gone.
 
 mod batch_job;
+mod beside;
 mod config_map;
 mod daemon_set;
 mod deployment;
@@ -15,12 +16,16 @@ mod marks;
 mod meta;
 mod node;
 mod owners;
+mod persistent_volume;
+mod persistent_volume_claim;
 mod placement;
 mod pod;
+mod pod_disruption_budget;
 mod pod_event;
 mod quantity;
 mod replica_set;
 mod secret;
+mod selector;
 mod spec;
 mod stateful_set;
 mod template;
@@ -38,7 +43,10 @@ pub use deployment::SlimDeployment;
 pub use facts::set_redaction_key;
 pub use meta::SlimMeta;
 pub use node::SlimNode;
+pub use persistent_volume::SlimPersistentVolume;
+pub use persistent_volume_claim::SlimPersistentVolumeClaim;
 pub use pod::SlimPod;
+pub use pod_disruption_budget::SlimPodDisruptionBudget;
 pub use pod_event::SlimPodEvent;
 pub use replica_set::SlimReplicaSet;
 pub use secret::SlimSecret;

@@ -1,18 +1,19 @@
 //! What the scheduler asks of a node for a pod. What is not described here is named, so that where the pod may go reads
 //! unknown and is never promised.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use nimbus_protocol::kind::ANTI_AFFINITY;
 use nimbus_protocol::v1;
 use serde_json::Value;
 
-use super::quantity;
-use super::spec::{Declared, PodTerm, Required, Requirement, Spec, Spread, Term, Toleration, Volume};
+use super::selector::Requirement;
+use super::spec::{Declared, Spec, Term, Toleration, Volume};
+use super::{SlimMeta, quantity};
 use crate::observe::bounded;
 
-/// Most labels, terms, requirements, values and tolerations that are told of one pod.
-const MOST: usize = 64;
+/// Most labels, terms, requirements, values, tolerations and claims that are told of one pod.
+pub(super) const MOST: usize = 64;
 
 /// CPU in thousandths and memory in bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,15 +32,54 @@ impl Amount {
     }
 }
 
+/// What decides too, in words.
+#[derive(Debug, Default)]
+struct Others {
+    /// All of it, for a control plane that does not read what describes it.
+    all: Vec<String>,
+    /// What nothing describes.
+    untold: Vec<String>,
+}
+
+impl Others {
+    fn name(&mut self, what: String, described: bool) {
+        if !described {
+            self.untold.push(what.clone());
+        }
+        self.all.push(what);
+    }
+
+    fn untold(&mut self, what: String) {
+        self.name(what, false);
+    }
+}
+
 impl Spec {
-    /// What the scheduler asks of a node for it.
-    pub(super) fn placement(&self) -> v1::Placement {
-        let mut other: Vec<String> =
-            self.volumes.iter().flatten().filter_map(Volume::binds).chain(self.other()).collect();
+    /// What the scheduler asks of a node for the pod with this metadata.
+    pub(super) fn placement(&self, meta: &SlimMeta) -> v1::Placement {
+        let (keeps_away, stays_with) = (self.keeps_away(), self.stays_with());
+        let spread = self.spread(meta);
+        let mut other = Others::default();
+        for volume in self.volumes.iter().flatten() {
+            if let Some(name) = volume.binds() {
+                other.name(name, volume.claim().is_some());
+            }
+        }
+        if !self.affinity_to_pods().is_empty() {
+            other.name("required pod affinity".to_owned(), !stays_with.is_empty());
+        }
+        if !self.anti_affinity().is_empty() {
+            other.name(ANTI_AFFINITY.to_owned(), !keeps_away.is_empty());
+        }
+        for one in self.strict_spread() {
+            other.name(format!("topology spread over {}", bounded(&one.topology_key)), !spread.is_empty());
+        }
+        self.name_what_nothing_describes(&mut other);
         let amount = self.requests(&mut other);
         let overhead = requests(self.overhead.as_ref(), &mut other);
         let amount = amount.and(overhead);
         let selector = self.node_selector.iter().flatten().take(MOST + 1);
+        let claims = self.claims();
         let terms = self.terms();
         let tolerations = self.tolerations.iter().flatten().filter(|t| !t.is_for_lost_nodes());
         let mut placement = v1::Placement {
@@ -53,31 +93,35 @@ impl Spec {
             priority: self.priority.unwrap_or(0),
             may_preempt: self.preemption_policy != "Never",
             other_conditions: Vec::new(),
-            keeps_away: self.anti_affinity().iter().take(MOST).map(PodTerm::observe).collect(),
+            keeps_away,
+            claims: claims.iter().take(MOST).map(|claim| bounded(claim)).collect(),
+            stays_with,
+            spread,
+            untold: None,
         };
         let cut = placement.node_selector.len() > MOST
             || self.anti_affinity().len() > MOST
+            || claims.len() > MOST
             || terms.len() > MOST
             || terms.iter().any(|term| term.all().count() > MOST)
             || terms.iter().flat_map(Term::all).any(|one| one.values.iter().flatten().count() > MOST);
-        if self.anti_affinity().len() > MOST {
-            // Some of them would read as all of them; none reads as not told.
-            placement.keeps_away.clear();
-        }
         if cut {
             placement.node_selector.truncate(MOST);
-            other.push(format!("more than {MOST} conditions on nodes or pods"));
+            other.untold(format!("more than {MOST} conditions on nodes or pods"));
         }
+        let Others { mut all, mut untold } = other;
         // Of many, what says that terms are not told is among those that are kept.
-        other.sort_by_key(|one| one != ANTI_AFFINITY);
-        other.truncate(MOST);
-        placement.other_conditions = other;
+        all.sort_by_key(|one| one != ANTI_AFFINITY);
+        all.truncate(MOST);
+        untold.truncate(MOST);
+        placement.other_conditions = all;
+        placement.untold = Some(v1::Untold { conditions: untold });
         placement
     }
 
     /// The containers together and the init containers that stay, or what one init container asks for before, whichever is
     /// more.
-    fn requests(&self, other: &mut Vec<String>) -> Amount {
+    fn requests(&self, other: &mut Others) -> Amount {
         let (mut staying, mut most) = (Amount::default(), Amount::default());
         for init in self.init_containers.iter().flatten() {
             let needs = staying.and(init.amount(other));
@@ -96,55 +140,41 @@ impl Spec {
             .map_or(&[], |terms| terms.node_selector_terms.as_slice())
     }
 
-    /// The terms of its required anti-affinity.
-    fn anti_affinity(&self) -> &[PodTerm] {
-        let affinity = self.affinity.as_ref().and_then(|affinity| affinity.away_from_pods.as_ref());
-        affinity.and_then(|affinity| affinity.required.as_deref()).unwrap_or_default()
+    /// The claims that its volumes use, by name, each once.
+    fn claims(&self) -> BTreeSet<&str> {
+        self.volumes.iter().flatten().filter_map(Volume::claim).collect()
     }
 
-    /// What else decides, and is not described.
-    fn other(&self) -> Vec<String> {
-        let mut other = Vec::new();
+    fn name_what_nothing_describes(&self, other: &mut Others) {
         let is_some = |of: &Option<Vec<Value>>| of.as_ref().is_some_and(|all| !all.is_empty());
-        let required = |of: &Option<Required>| of.as_ref().is_some_and(|one| is_some(&one.required));
-        if self.affinity.as_ref().is_some_and(|affinity| required(&affinity.to_pods)) {
-            other.push("required pod affinity".to_owned());
-        }
-        if !self.anti_affinity().is_empty() {
-            other.push(ANTI_AFFINITY.to_owned());
-        }
-        let strict = |spread: &&Spread| spread.when_unsatisfiable != "ScheduleAnyway";
-        let spreads = self.topology_spread_constraints.iter().flatten().filter(strict);
-        other.extend(spreads.map(|s| format!("topology spread over {}", bounded(&s.topology_key))));
         if is_some(&self.scheduling_gates) {
-            other.push("a scheduling gate".to_owned());
+            other.untold("a scheduling gate".to_owned());
         }
         if is_some(&self.resource_claims) {
-            other.push("a resource claim".to_owned());
+            other.untold("a resource claim".to_owned());
         }
         if self.resources.as_ref().is_some_and(|of| of.get("requests").is_some()) {
-            other.push("resources of the pod as a whole".to_owned());
+            other.untold("resources of the pod as a whole".to_owned());
         }
         if !matches!(self.scheduler_name.as_str(), "" | "default-scheduler") {
-            other.push(format!("the scheduler {}", bounded(&self.scheduler_name)));
+            other.untold(format!("the scheduler {}", bounded(&self.scheduler_name)));
         }
-        other
     }
 }
 
 impl Declared {
-    fn amount(&self, other: &mut Vec<String>) -> Amount {
+    fn amount(&self, other: &mut Others) -> Amount {
         if self.ports.iter().flatten().any(|port| port.host_port.is_some_and(|port| port != 0)) {
-            other.push("a port of the node".to_owned());
+            other.untold("a port of the node".to_owned());
         }
         if self.resources.claims.as_ref().is_some_and(|claims| !claims.is_empty()) {
-            other.push("a resource claim".to_owned());
+            other.untold("a resource claim".to_owned());
         }
         requests(self.resources.requests.as_ref(), other)
     }
 }
 
-fn requests(all: Option<&BTreeMap<String, Value>>, other: &mut Vec<String>) -> Amount {
+fn requests(all: Option<&BTreeMap<String, Value>>, other: &mut Others) -> Amount {
     let mut amount = Amount::default();
     for (name, value) in all.into_iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -153,8 +183,9 @@ fn requests(all: Option<&BTreeMap<String, Value>>, other: &mut Vec<String>) -> A
             "memory" => quantity::scaled(&text, 1).map(|memory| amount.memory = memory),
             _ => None,
         };
-        if known.is_none() && !other.iter().any(|said| said.ends_with(name.as_str())) {
-            other.push(format!("the resource {}", bounded(name)));
+        let said = format!("the resource {}", bounded(name));
+        if known.is_none() && !other.untold.contains(&said) {
+            other.untold(said);
         }
     }
     amount
@@ -165,23 +196,13 @@ impl Term {
         self.match_expressions.iter().flatten().chain(self.match_fields.iter().flatten())
     }
 
-    fn observe(&self) -> v1::NodeTerm {
+    pub(super) fn observe(&self) -> v1::NodeTerm {
         let requirement = |one: &Requirement| v1::NodeRequirement {
             key: bounded(&one.key),
             operator: bounded(&one.operator),
             values: one.values.iter().flatten().take(MOST).map(|value| bounded(value)).collect(),
         };
         v1::NodeTerm { requirements: self.all().take(MOST).map(requirement).collect() }
-    }
-}
-
-impl PodTerm {
-    fn observe(&self) -> v1::KeepsAway {
-        let named = self.namespaces.as_ref().is_some_and(|names| !names.is_empty());
-        v1::KeepsAway {
-            topology_key: bounded(&self.topology_key),
-            other_namespaces: named || self.namespace_selector.is_some(),
-        }
     }
 }
 

@@ -10,6 +10,8 @@ use crate::observe::bounded;
 
 /// Most marks and volumes that are told of one pod.
 const MOST: usize = 32;
+/// Most labels that are told of one pod.
+const MOST_LABELS: usize = 64;
 
 /// A pod.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -112,6 +114,16 @@ impl Running {
         bounded(self.image_id.rsplit_once('@').map_or(self.image_id.as_str(), |(_, id)| id))
     }
 
+    /// Did it run, or is the kubelet at it? Waiting in another state than these two, it could not be made for its own sake.
+    fn is_begun(&self) -> bool {
+        let waits = |w: &Waiting| matches!(w.reason.as_str(), "" | "ContainerCreating" | "PodInitializing");
+        self.state.running.is_some()
+            || self.state.terminated.is_some()
+            || self.last_state.terminated.is_some()
+            || count(self.restart_count) > 0
+            || self.state.waiting.as_ref().is_some_and(|waiting| !waits(waiting))
+    }
+
     /// True for an init container that fails: it keeps the whole pod from starting. One that succeeded is not reported.
     fn blocks_start(&self) -> bool {
         let failed = self.state.terminated.as_ref().is_some_and(|t| t.exit_code != 0);
@@ -180,6 +192,20 @@ impl SlimPod {
             .collect()
     }
 
+    /// Its labels, as far as they are told: other pods may be kept away, drawn or spread by them.
+    fn labels(&self) -> Vec<v1::Label> {
+        let whole = |(key, value): &(&String, &String)| bounded(key) == **key && bounded(value) == **value;
+        let label = |(key, value): (&String, &String)| v1::Label { key: key.clone(), value: value.clone() };
+        self.metadata.labels().filter(whole).take(MOST_LABELS).map(label).collect()
+    }
+
+    /// Was a container of it begun, an init container too, or did the kubelet get as far as one of them? Before that it makes
+    /// the pod's volumes and its network, and pulls the first image.
+    fn is_begun(&self) -> bool {
+        let init = self.status.init_container_statuses.iter().flatten();
+        init.chain(self.status.container_statuses.iter().flatten()).any(Running::is_begun)
+    }
+
     fn facts(&self) -> v1::PodFacts {
         let volumes = || self.spec.volumes.iter().flatten();
         let debuggers = self.status.ephemeral_container_statuses.iter().flatten();
@@ -187,17 +213,21 @@ impl SlimPod {
         let debuggers = debuggers.map(|c| format!("the ephemeral container {} runs in it", bounded(&c.name)));
         let references = self.spec.references();
         let init = self.spec.init_containers.as_ref().map_or(0, Vec::len);
+        let labels = self.labels();
         let references_complete =
             references.config_maps.len().max(references.secrets.len()).max(init) <= MOST;
         v1::PodFacts {
             started_at_us: micros(self.status.start_time.as_ref()),
             do_not_disturb: self.metadata.do_not_disturb().into_iter().chain(debuggers).take(MOST).collect(),
             lost_volumes: volumes().filter_map(Volume::is_lost).take(MOST).collect(),
-            placement: Some(self.spec.placement()),
+            placement: Some(self.spec.placement(&self.metadata)),
             config_maps: references.config_maps.into_iter().take(MOST).collect(),
             secrets: references.secrets.into_iter().take(MOST).collect(),
             references_complete,
             init_images: self.init_images(),
+            labels_complete: labels.len() == self.metadata.labels().count(),
+            labels,
+            begun: if self.is_begun() { "yes" } else { "no" }.to_owned(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::selector::{Requirement, SlimSelector};
 use crate::observe::bounded;
 
 /// A pod's spec.
@@ -34,23 +35,25 @@ pub(super) struct Affinity {
     #[serde(rename = "nodeAffinity")]
     pub(super) to_nodes: Option<NodeAffinity>,
     #[serde(rename = "podAffinity")]
-    pub(super) to_pods: Option<Required>,
+    pub(super) to_pods: Option<PodAffinity>,
     #[serde(rename = "podAntiAffinity")]
-    pub(super) away_from_pods: Option<AntiAffinity>,
+    pub(super) away_from_pods: Option<PodAffinity>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct AntiAffinity {
+pub(super) struct PodAffinity {
     #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     pub(super) required: Option<Vec<PodTerm>>,
 }
 
-/// Of a term of pod affinity where it reaches; which labels it selects is not read.
+/// A term of pod affinity or anti-affinity. Keys whose values have to be the same, or another one, are part of its selector
+/// already: the API server adds them.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PodTerm {
     pub(super) topology_key: String,
+    pub(super) label_selector: Option<SlimSelector>,
     pub(super) namespaces: Option<Vec<String>>,
     pub(super) namespace_selector: Option<Nothing>,
 }
@@ -60,13 +63,6 @@ pub(super) struct PodTerm {
 pub(super) struct NodeAffinity {
     #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     pub(super) required: Option<Terms>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Required {
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
-    pub(super) required: Option<Vec<Value>>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -84,14 +80,6 @@ pub(super) struct Term {
 
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Requirement {
-    pub(super) key: String,
-    pub(super) operator: String,
-    pub(super) values: Option<Vec<String>>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
 pub(super) struct Toleration {
     pub(super) key: String,
     pub(super) operator: String,
@@ -104,6 +92,12 @@ pub(super) struct Toleration {
 pub(super) struct Spread {
     pub(super) when_unsatisfiable: String,
     pub(super) topology_key: String,
+    pub(super) max_skew: i32,
+    pub(super) min_domains: Option<i32>,
+    pub(super) label_selector: Option<SlimSelector>,
+    pub(super) match_label_keys: Option<Vec<String>>,
+    pub(super) node_affinity_policy: Option<String>,
+    pub(super) node_taints_policy: Option<String>,
 }
 
 /// A container as it is declared.
@@ -274,6 +268,11 @@ impl Volume {
             Self { host_path: Some(_), .. } => Some(format!("hostPath {name} (it stays on its node)")),
             Self { .. } => None,
         }
+    }
+
+    /// The claim that it uses, by name; none where it is made with the pod, or is no claim.
+    pub(super) fn claim(&self) -> Option<&str> {
+        self.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str())
     }
 
     /// Why it may decide where the pod can run.

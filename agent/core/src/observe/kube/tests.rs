@@ -441,3 +441,30 @@ fn a_node_says_who_holds_it_who_is_at_work_on_it_and_what_it_offers() {
     assert_eq!(facts.labels, [v1::Label { key: "disk".into(), value: "ssd".into() }]);
     assert_eq!((facts.cpu_milli, facts.memory_bytes, facts.pods), (3_920, 16 << 30, 110));
 }
+
+/// PodInitializing stands for a volume that is not there yet and for an init container that runs: what each says tells.
+#[test]
+fn whether_a_container_of_a_pod_was_begun_is_said() {
+    let initializing = json!({"waiting": {"reason": "PodInitializing"}});
+    let main = |state: &Value| json!([{"name": "main", "restartCount": 0, "state": state}]);
+    for (what, init, state, begun) in [
+        ("nothing is told yet", json!(null), &json!({}), "no"),
+        ("its volume is attached", json!([{"name": "i", "state": initializing}]), &initializing, "no"),
+        ("its init container runs", json!([{"name": "i", "state": {"running": {}}}]), &initializing, "yes"),
+        ("it ended", json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}]), &initializing, "yes"),
+        (
+            "its image cannot be had",
+            json!([{"name": "i", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]),
+            &initializing,
+            "yes",
+        ),
+        ("without one, created", json!(null), &json!({"waiting": {"reason": "ContainerCreating"}}), "no"),
+        ("without one, running", json!(null), &json!({"running": {}}), "yes"),
+    ] {
+        let mut object = pod();
+        object["status"]["initContainerStatuses"] = init;
+        object["status"]["containerStatuses"] = main(state);
+        let Body::Pod(v1::Pod { facts: Some(facts), .. }) = of::<SlimPod>(&object) else { panic!() };
+        assert_eq!(facts.begun, begun, "{what}");
+    }
+}

@@ -16,8 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::observe::kube::{
-    SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPod, SlimPodEvent, SlimReplicaSet,
-    SlimSecret, SlimStatefulSet,
+    SlimConfigMap, SlimDaemonSet, SlimDeployment, SlimJob, SlimNode, SlimPersistentVolume,
+    SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent, SlimReplicaSet, SlimSecret,
+    SlimStatefulSet,
 };
 use nimbus_platform::{DoublingWait, monotonic};
 use nimbus_protocol::ObjectKind;
@@ -227,6 +228,9 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
             ObjectKind::PodEvent => Collection::of::<SlimPodEvent>(),
             ObjectKind::ConfigMap => Collection::of::<SlimConfigMap>(),
             ObjectKind::Secret => Collection::of::<SlimSecret>(),
+            ObjectKind::PersistentVolumeClaim => Collection::of::<SlimPersistentVolumeClaim>(),
+            ObjectKind::PersistentVolume => Collection::of::<SlimPersistentVolume>(),
+            ObjectKind::PodDisruptionBudget => Collection::of::<SlimPodDisruptionBudget>(),
         };
         kinds.spawn(stream::run(follow.clone(), of));
     }

@@ -138,7 +138,10 @@ fn only(kind: ObjectKind) -> Option<&'static str> {
         | ObjectKind::DaemonSet
         | ObjectKind::BatchJob
         | ObjectKind::ConfigMap
-        | ObjectKind::Secret => None,
+        | ObjectKind::Secret
+        | ObjectKind::PersistentVolumeClaim
+        | ObjectKind::PersistentVolume
+        | ObjectKind::PodDisruptionBudget => None,
     }
 }
 
@@ -154,7 +157,10 @@ fn metadata_alone(kind: ObjectKind) -> bool {
         | ObjectKind::Node
         | ObjectKind::StatefulSet
         | ObjectKind::DaemonSet
-        | ObjectKind::BatchJob => false,
+        | ObjectKind::BatchJob
+        | ObjectKind::PersistentVolumeClaim
+        | ObjectKind::PersistentVolume
+        | ObjectKind::PodDisruptionBudget => false,
     }
 }
 

@@ -24,7 +24,8 @@ fn node_with_rack(name: &str) -> v1::Node {
 
 fn keep_apart(facts: &mut v1::PodFacts, other_namespaces: bool) {
     let placement = facts.placement.as_mut().unwrap();
-    placement.keeps_away = vec![v1::KeepsAway { topology_key: "rack".into(), other_namespaces }];
+    let topology_key = "rack".into();
+    placement.keeps_away = vec![v1::KeepsAway { topology_key, other_namespaces, ..Default::default() }];
 }
 
 #[test]

@@ -26,6 +26,20 @@ fn quota_refuses_and_the_rest_begins(lab: &mut Lab) {
     }
 }
 
+fn its_pods_wait_for_a_volume(lab: &mut Lab) {
+    for uid in unready(lab) {
+        let made = pod("web-7", uid.rsplit_once('-').unwrap().1, "node-a");
+        let mut waits = v1::Pod { ready: false, ..made };
+        waits.containers[0].state = "waiting".into();
+        waits.containers[0].reason = "PodInitializing".into();
+        waits.containers[0].restart_count = 0;
+        waits.meta.as_mut().unwrap().created_at_us =
+            nimbus_protocol::to_micros(lab.now - jiff::SignedDuration::from_mins(11));
+        waits.facts.get_or_insert_default().begun = "no".into();
+        lab.see(Body::Pod(waits));
+    }
+}
+
 #[test]
 fn each_change_of_a_rollback_names_its_invariant() {
     type Change = fn(&mut Lab, &mut Plan);
@@ -47,6 +61,9 @@ fn each_change_of_a_rollback_names_its_invariant() {
         }),
         ("a quota refuses its pods, and those that were made only begin", 3, |lab, _| {
             quota_refuses_and_the_rest_begins(lab);
+        }),
+        ("its pods wait for a volume, and no init container was begun", 3, |lab, _| {
+            its_pods_wait_for_a_volume(lab);
         }),
         ("it lasted itself", 3, |lab, _| {
             let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;

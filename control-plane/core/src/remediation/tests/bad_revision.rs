@@ -243,6 +243,44 @@ fn scaling_neither_voids_an_approval_nor_is_undone() {
     assert_eq!(nimbus_protocol::to_hex(&jobs[0].plan_digest), asked.plan_digest);
 }
 
+/// One of its pods has long been well; another is ready for a moment now and then, which starts the deadline anew each time. What
+/// a person approved is carried out in that time too, and is not asked for again.
+#[test]
+fn a_rollout_that_flaps_after_its_deadline_does_not_use_its_approval_up() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 6);
+    let made = |lab: &Lab, mut pod: v1::Pod| {
+        pod.meta.as_mut().unwrap().created_at_us = to_micros(lab.now);
+        pod
+    };
+    lab.see(Body::ReplicaSet(replica_set("web", 7, 1)));
+    let well = v1::Pod { ready_since_us: to_micros(lab.now), ..made(&lab, pod("web-7", "0", "node-b")) };
+    lab.see(Body::Pod(well));
+    let mut unready = v1::Pod { ready: false, ready_since_us: 0, ..made(&lab, pod("web-7", "1", "node-a")) };
+    lab.see(Body::Pod(unready.clone()));
+    lab.pass(700);
+    let late = v1::Deployment { updated: 2, available: 2, ready: 2, ..stuck("web", 3, 7) };
+    lab.see(Body::Deployment(late.clone()));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.approvals.len(), 1);
+    let mut flap = |lab: &mut Lab, ready: bool| {
+        unready.ready = ready;
+        unready.ready_since_us = to_micros(lab.now);
+        lab.see(Body::Pod(unready.clone()));
+        let (progressing_status, progressing_reason) = ("True".into(), "ReplicaSetUpdated".into());
+        lab.see(Body::Deployment(v1::Deployment { progressing_status, progressing_reason, ..late.clone() }));
+    };
+    for n in 0..20 {
+        flap(&mut lab, n % 2 == 0);
+        assert!(lab.settle().is_empty());
+        lab.pass(100);
+    }
+    assert_eq!((lab.approvals.len(), lab.live_approvals()), (1, 1));
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    flap(&mut lab, true);
+    assert_eq!(lab.settle().len(), 1, "{}", lab.open(IncidentKind::RolloutStuck).reason);
+}
+
 /// An agent that does not report what this needs binds the generation, as it always did.
 #[test]
 fn an_older_agent_is_asked_as_it_understands() {

@@ -81,7 +81,8 @@ fn pods_that_keep_apart_leave_the_places_where_none_of_them_is() {
     let apart = |mut pod: v1::Pod, over: &str, other_namespaces: bool| {
         let placement = facts(&mut pod).placement.as_mut().unwrap();
         placement.other_conditions = vec![nimbus_protocol::kind::ANTI_AFFINITY.into()];
-        placement.keeps_away = vec![v1::KeepsAway { topology_key: over.into(), other_namespaces }];
+        let topology_key = over.into();
+        placement.keeps_away = vec![v1::KeepsAway { topology_key, other_namespaces, ..Default::default() }];
         pod
     };
     let untold = |mut pod: v1::Pod| {

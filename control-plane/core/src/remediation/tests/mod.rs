@@ -2,7 +2,9 @@
 
 mod audit;
 mod bad_revision;
+mod beside;
 mod bounds;
+mod budgets;
 mod clock;
 mod cordons;
 mod crash;

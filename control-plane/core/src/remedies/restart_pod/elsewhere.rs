@@ -1,14 +1,18 @@
-//! Where a pod could run besides its node, as the scheduler would say it: taints, labels, affinity, what is free, and which
-//! pods keep apart.
+//! Where a pod could run besides its node, as the scheduler would say it: taints, labels, affinity, what is free, where its
+//! volumes can be attached, and which pods keep apart, have to be near, and are spread.
 //!
-//! What cannot be judged is not known, and is never promised.
+//! What cannot be judged is not known, and is never promised. Where a node is to be held, less is judged than where the plan
+//! only says where the pod could go: what the checker and the agent judge again, and no more.
 
 use nimbus_protocol::kind::{MOST_NEIGHBOURS, MOST_OF_A_NODE};
 
 use super::apart::Apart;
+use super::beside::Beside;
+use super::others::Says;
+use super::volumes::{self, Attaches};
 use crate::settings::millis;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Node, Pod};
+use crate::world::{Inventory, Node, NodeFacts, Placement, Pod};
 
 /// Most reasons that are named.
 const MOST: usize = 3;
@@ -26,20 +30,59 @@ pub(super) enum Elsewhere {
 
 /// Where `pod` could run besides its own node. Whether that is of the control plane, its taints decide, as for the scheduler.
 pub(super) fn elsewhere(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Elsewhere {
-    among(pod, inventory, s, |_| true)
+    among(pod, inventory, s, Purpose::Answer)
 }
 
-/// Where `pod` could run besides its own node, of the nodes that count.
-fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, counts: fn(&Node) -> bool) -> Elsewhere {
+/// What it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The plan says where the pod could go: all is judged that is told.
+    Answer,
+    /// A node is held back: no node of the control plane counts, no volume, no spread and no affinity to pods is judged, and of
+    /// anti-affinity only the reach.
+    Hold,
+}
+
+/// What pods and volumes say of nodes.
+enum Judged<'a> {
+    All(&'a Pod, &'a Placement, Beside<'a>),
+    Reach(Apart<'a>),
+}
+
+impl Judged<'_> {
+    fn say(&self, node: &Node, facts: &NodeFacts, inventory: &Inventory) -> Says {
+        match self {
+            Self::Reach(apart) => apart.doubts(facts).map_or(Says::Yes, Says::NotKnown),
+            Self::All(pod, asked, beside) => {
+                let attaches =
+                    match volumes::attaches(&asked.claims, &pod.meta.namespace, node, facts, inventory) {
+                        Attaches::Yes => Says::Yes,
+                        Attaches::No(why) => Says::No(why),
+                        Attaches::NotKnown(why) => Says::NotKnown(why),
+                    };
+                attaches.and(beside.say(facts))
+            }
+        }
+    }
+}
+
+/// Where `pod` could run besides its own node, for this purpose.
+fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -> Elsewhere {
     let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
     let Some(placement) = placement else {
         return Elsewhere::NotKnown("its agent does not say what the pod asks of a node".to_owned());
     };
-    let apart = Apart::of(pod, placement, inventory);
+    let (judged, not_judged) = match purpose {
+        Purpose::Answer => {
+            (Judged::All(pod, placement, Beside::of(pod, placement, inventory)), placement.not_described())
+        }
+        Purpose::Hold => (Judged::Reach(Apart::of(pod, placement, inventory)), placement.not_judged()),
+    };
     let (mut fits, mut unknown, mut no) = (None, None, Vec::new());
     for node in inventory.nodes.values().filter(|node| node.meta.name != pod.node) {
         let name = &node.meta.name;
-        if !counts(node) {
+        // No workload is driven to the control plane, where it would be let in.
+        if purpose == Purpose::Hold && node.control_plane {
             no.push(format!("{name} is of the control plane"));
             continue;
         }
@@ -76,13 +119,14 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, counts: fn(&Node) -
             no.push(format!("{name} has not enough {what} free"));
             continue;
         }
-        match apart.doubts(facts) {
-            Some(why) => unknown = Some(format!("{name}: {why}")),
-            None => fits = fits.or(Some(name.clone())),
+        match judged.say(node, facts, inventory) {
+            Says::Yes => fits = fits.or(Some(name.clone())),
+            Says::No(why) => no.push(format!("{name}: {why}")),
+            Says::NotKnown(why) => unknown = Some(format!("{name}: {why}")),
         }
     }
     // Conditions beyond these can only rule out more nodes.
-    match (fits, unknown, placement.not_judged()) {
+    match (fits, unknown, not_judged) {
         (Some(_), _, Some(other)) => Elsewhere::NotKnown(format!("{other} decides too")),
         (Some(node), _, None) => Elsewhere::On(node),
         (None, Some(why), _) => Elsewhere::NotKnown(why),
@@ -142,8 +186,7 @@ pub(super) fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) ->
             pod.meta.namespace
         ));
     }
-    // No workload is driven to the control plane, where it would be let in.
-    match among(pod, inventory, s, |node| !node.control_plane) {
+    match among(pod, inventory, s, Purpose::Hold) {
         Elsewhere::On(other) => Ok(other),
         Elsewhere::Nowhere(why) => Err(format!("the pod fits on no other node ({why})")),
         Elsewhere::NotKnown(why) => Err(format!("whether the pod fits on another node is not known ({why})")),

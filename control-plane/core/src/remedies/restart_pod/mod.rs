@@ -7,11 +7,16 @@
 //! where else it fits (`elsewhere`). Its node is held back only where it is suspect.
 
 mod apart;
+mod beside;
 mod elsewhere;
+mod near;
+mod others;
 mod owners;
 mod past;
 mod shared;
 mod siblings;
+mod spread;
+mod volumes;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

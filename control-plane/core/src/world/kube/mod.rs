@@ -4,30 +4,42 @@
 //! Adding a kind is a file here, and the lines that the compiler then asks for in this file and in the inventory.
 
 mod batch_job;
+mod beside;
 mod config_map;
 mod daemon_set;
 mod deployment;
 mod node;
+mod persistent_volume;
+mod persistent_volume_claim;
 mod placement;
 mod pod;
+mod pod_disruption_budget;
 mod pod_event;
 mod replica_set;
+mod requirement;
 mod secret;
+mod selector;
 mod stateful_set;
 mod template;
 
 use nimbus_protocol::kind::Body;
 
 pub use batch_job::BatchJob;
+pub use beside::{KeepsAway, Spread, StaysWith};
 pub use config_map::ConfigMap;
 pub use daemon_set::DaemonSet;
 pub use deployment::{Deployment, Rollout};
 pub use node::{Node, NodeFacts, Taint};
-pub use placement::{Placement, Requirement, Toleration};
+pub use persistent_volume::PersistentVolume;
+pub use persistent_volume_claim::PersistentVolumeClaim;
+pub use placement::{Placement, Toleration};
 pub use pod::{Container, Pod, PodFacts};
+pub use pod_disruption_budget::PodDisruptionBudget;
 pub use pod_event::PodEvent;
 pub use replica_set::ReplicaSet;
+pub use requirement::Requirement;
 pub use secret::Secret;
+pub use selector::Selector;
 pub use stateful_set::StatefulSet;
 pub use template::TemplateFact;
 
@@ -44,6 +56,9 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::PodEvent(event) => pod_event::bound(event),
         Body::ConfigMap(map) => config_map::bound(map),
         Body::Secret(secret) => secret::bound(secret),
+        Body::PersistentVolumeClaim(claim) => persistent_volume_claim::bound(claim),
+        Body::PersistentVolume(volume) => persistent_volume::bound(volume),
+        Body::PodDisruptionBudget(budget) => pod_disruption_budget::bound(budget),
         Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
     }
 }

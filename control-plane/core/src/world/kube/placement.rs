@@ -4,19 +4,10 @@ use nimbus_protocol::kind::ANTI_AFFINITY;
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
+use super::beside::{self, KeepsAway, Spread, StaysWith};
 use super::node::{Node, NodeFacts, Taint};
+use super::requirement::Requirement;
 use crate::world::bounds::{ITEMS, TEXT, WORD, cut, cut_texts};
-
-/// A condition on a node's labels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Requirement {
-    /// The label's key; of a node's fields `metadata.name`.
-    pub key: String,
-    /// In, `NotIn`, Exists, `DoesNotExist`, Gt, Lt.
-    pub operator: String,
-    /// With these.
-    pub values: Vec<String>,
-}
 
 /// A taint that a pod accepts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,38 +40,39 @@ pub struct Placement {
     /// Its own required anti-affinity, term by term.
     #[serde(default)]
     pub keeps_away: Vec<KeepsAway>,
-}
-
-/// A term of required anti-affinity. Which labels it selects is not told: any pod in its reach may be meant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeepsAway {
-    /// Nodes with the same value of this label are one place.
-    pub topology_key: String,
-    /// May pods of other namespaces be meant?
-    pub other_namespaces: bool,
+    /// Names of the claims of its namespace that its volumes use.
+    #[serde(default)]
+    pub claims: Vec<String>,
+    /// Its required affinity to pods, all of which has to hold.
+    #[serde(default)]
+    pub stays_with: Vec<StaysWith>,
+    /// Its strict topology spread constraints, all of which have to hold.
+    #[serde(default)]
+    pub spread: Vec<Spread>,
+    /// Those of the other conditions that nothing here describes; `None` where its agent does not say which these are.
+    #[serde(default)]
+    pub untold: Option<Vec<String>>,
 }
 
 impl From<v1::Placement> for Placement {
     fn from(p: v1::Placement) -> Self {
-        let requirement =
-            |r: v1::NodeRequirement| Requirement { key: r.key, operator: r.operator, values: r.values };
         let toleration = |t: v1::Toleration| Toleration {
             key: t.key,
             operator: t.operator,
             value: t.value,
             effect: t.effect,
         };
-        let keeps = |k: v1::KeepsAway| KeepsAway {
-            topology_key: k.topology_key,
-            other_namespaces: k.other_namespaces,
-        };
         Self {
-            keeps_away: p.keeps_away.into_iter().map(keeps).collect(),
+            keeps_away: p.keeps_away.into_iter().map(KeepsAway::from).collect(),
+            claims: p.claims,
+            stays_with: p.stays_with.into_iter().map(StaysWith::from).collect(),
+            spread: p.spread.into_iter().map(Spread::from).collect(),
+            untold: p.untold.map(|untold| untold.conditions),
             node_selector: p.node_selector.into_iter().map(|l| (l.key, l.value)).collect(),
             node_terms: p
                 .node_terms
                 .into_iter()
-                .map(|t| t.requirements.into_iter().map(requirement).collect())
+                .map(|t| t.requirements.into_iter().map(Requirement::from).collect())
                 .collect(),
             tolerations: p.tolerations.into_iter().map(toleration).collect(),
             cpu_milli: p.cpu_milli,
@@ -97,19 +89,18 @@ pub(super) fn bound(placement: &mut v1::Placement) {
         .len()
         .max(placement.node_terms.len())
         .max(placement.keeps_away.len())
+        .max(placement.claims.len())
         .max(placement.node_terms.iter().map(|term| term.requirements.len()).max().unwrap_or(0));
     placement.other_conditions.sort_by_key(|one| one != ANTI_AFFINITY);
     placement.other_conditions.truncate(ITEMS);
-    if placement.keeps_away.len() > ITEMS {
-        // Some of them would read as all of them; none reads as not told.
-        placement.keeps_away.clear();
-        placement.other_conditions.insert(0, ANTI_AFFINITY.to_owned());
-    }
+    beside::bound(placement);
     if most > ITEMS {
-        placement.other_conditions.push(format!("more than {ITEMS} conditions on nodes or pods"));
+        beside::not_told(placement, &format!("more than {ITEMS} conditions on nodes or pods"));
+        placement.other_conditions.sort_by_key(|one| one != ANTI_AFFINITY);
     }
-    placement.keeps_away.iter_mut().for_each(|one| cut(&mut one.topology_key, TEXT));
     cut_texts(&mut placement.other_conditions);
+    placement.untold.iter_mut().for_each(|untold| cut_texts(&mut untold.conditions));
+    cut_texts(&mut placement.claims);
     placement.node_selector.truncate(ITEMS);
     for label in &mut placement.node_selector {
         cut(&mut label.key, TEXT);
@@ -136,10 +127,18 @@ pub(super) fn bound(placement: &mut v1::Placement) {
 }
 
 impl Placement {
-    /// What decides too, and cannot be judged; anti-affinity can where its terms are told.
+    /// What decides too and cannot be judged where a node is to be held: all but anti-affinity whose terms are told.
     pub fn not_judged(&self) -> Option<&str> {
         let mut others = self.other_conditions.iter().map(String::as_str);
         others.find(|other| *other != ANTI_AFFINITY || self.keeps_away.is_empty())
+    }
+
+    /// What decides too and nothing describes, so that where the pod may go is not known.
+    pub fn not_described(&self) -> Option<&str> {
+        match &self.untold {
+            Some(untold) => untold.first().map(String::as_str),
+            None => self.not_judged(),
+        }
     }
 
     /// May it keep pods away by terms that are not told, as those of an older agent are not?
@@ -149,12 +148,22 @@ impl Placement {
 
     /// Why the scheduler would not put the pod on `node`, as far as taints and labels say; `None` where they let it in.
     pub fn refused_by(&self, node: &Node, facts: &NodeFacts) -> Option<String> {
+        if let Some(taint) = self.kept_out_by(facts) {
+            return Some(format!("it has the taint {}, which the pod does not tolerate", taint.key));
+        }
+        self.differs(node, facts)
+    }
+
+    /// The taint of a node that the pod does not tolerate.
+    pub fn kept_out_by<'a>(&self, facts: &'a NodeFacts) -> Option<&'a Taint> {
         let closed = |taint: &&Taint| {
             taint.effect != "PreferNoSchedule" && !self.tolerations.iter().any(|t| t.accepts(taint))
         };
-        if let Some(taint) = facts.taints.iter().find(closed) {
-            return Some(format!("it has the taint {}, which the pod does not tolerate", taint.key));
-        }
+        facts.taints.iter().find(closed)
+    }
+
+    /// Why a node is none that the pod's node selector and node affinity ask for; `None` where it is one.
+    pub fn differs(&self, node: &Node, facts: &NodeFacts) -> Option<String> {
         let lacks = |(key, value): &&(String, String)| facts.label(key) != Some(value.as_str());
         if let Some((key, value)) = self.node_selector.iter().find(lacks) {
             return Some(format!("it lacks the label {key}={value}, which the pod selects"));
@@ -177,28 +186,6 @@ impl Toleration {
         same_value
             && (self.key.is_empty() || self.key == taint.key)
             && (self.effect.is_empty() || self.effect == taint.effect)
-    }
-}
-
-impl Requirement {
-    fn holds(&self, name: &str, facts: &NodeFacts) -> bool {
-        let found = if self.key == "metadata.name" { Some(name) } else { facts.label(&self.key) };
-        let among = |value: &str| self.values.iter().any(|one| one == value);
-        let compared = |is: fn(i64, i64) -> bool| {
-            let number = found.and_then(|value| value.parse::<i64>().ok());
-            let bound = self.values.first().and_then(|value| value.parse::<i64>().ok());
-            number.zip(bound).is_some_and(|(number, bound)| is(number, bound))
-        };
-        match self.operator.as_str() {
-            "In" => found.is_some_and(among),
-            "NotIn" => !found.is_some_and(among),
-            "Exists" => found.is_some(),
-            "DoesNotExist" => found.is_none(),
-            "Gt" => compared(|number, bound| number > bound),
-            "Lt" => compared(|number, bound| number < bound),
-            // A condition that this version does not know is not taken for one that holds.
-            _ => false,
-        }
     }
 }
 
@@ -228,7 +215,7 @@ mod tests {
     #[test]
     fn terms_that_are_too_many_read_as_not_told() {
         for (count, untold) in [(ITEMS, false), (ITEMS + 1, true)] {
-            let term = |n| v1::KeepsAway { topology_key: format!("key-{n}"), other_namespaces: false };
+            let term = |n| v1::KeepsAway { topology_key: format!("key-{n}"), ..v1::KeepsAway::default() };
             let mut told =
                 v1::Placement { keeps_away: (0..count).map(term).collect(), ..v1::Placement::default() };
             bound(&mut told);

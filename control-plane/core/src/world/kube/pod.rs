@@ -5,7 +5,7 @@ use nimbus_protocol::{ObjectKind, v1};
 use serde::{Deserialize, Serialize};
 
 use super::placement::{self, Placement};
-use crate::world::bounds::{ITEMS, NAME, TEXT, WORD, cut, cut_texts, is_meta_kept};
+use crate::world::bounds::{ITEMS, NAME, TEXT, WORD, cut, cut_texts, is_meta_kept, is_name};
 use crate::world::meta::{Meta, at};
 use crate::world::object::Object;
 
@@ -102,6 +102,15 @@ pub struct PodFacts {
     /// Of each init container its name, `=` and what its image's name stands for.
     #[serde(default)]
     pub init_images: Vec<String>,
+    /// Was a container of it begun, an init container too? `None` where its agent does not say it.
+    #[serde(default)]
+    pub begun: Option<bool>,
+    /// Its labels, as far as they are told.
+    #[serde(default)]
+    pub labels: Vec<(String, String)>,
+    /// Whether those are all; false where that is not known.
+    #[serde(default)]
+    pub labels_complete: bool,
 }
 
 impl Object for Pod {
@@ -140,6 +149,13 @@ impl From<v1::Pod> for Pod {
             secrets: f.secrets,
             references_complete: f.references_complete,
             init_images: f.init_images,
+            labels: f.labels.into_iter().map(|l| (l.key, l.value)).collect(),
+            labels_complete: f.labels_complete,
+            begun: match f.begun.as_str() {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            },
         };
         Self {
             meta: p.meta.unwrap_or_default().into(),
@@ -155,6 +171,11 @@ impl From<v1::Pod> for Pod {
             held_up_until: None,
         }
     }
+}
+
+/// Is a label one that can be kept as it is? One that is cut would be another one.
+fn is_told(label: &v1::Label) -> bool {
+    is_name(&label.key, TEXT) && is_name(&label.value, TEXT)
 }
 
 /// Cuts what is too long; false where the pod cannot be kept.
@@ -181,6 +202,9 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
         cut_texts(&mut facts.config_maps);
         cut_texts(&mut facts.secrets);
         cut_texts(&mut facts.init_images);
+        facts.labels_complete &= facts.labels.len() <= ITEMS && facts.labels.iter().all(is_told);
+        facts.labels.retain(is_told);
+        facts.labels.truncate(ITEMS);
         facts.placement.iter_mut().for_each(placement::bound);
     }
     is_meta_kept(pod.meta.as_mut())
@@ -254,12 +278,18 @@ impl Pod {
         self.held_up_until = if before.is_held_up() { Some(received_at) } else { before.held_up_until };
     }
 
-    /// Does it wait for what is not in its pod template?
+    /// Does it wait for what is not in its pod template? What an init container does is.
     fn is_held_up(&self) -> bool {
         let made = |c: &Container| {
             c.state == "waiting" && matches!(c.reason.as_str(), "ContainerCreating" | "PodInitializing")
         };
-        self.cannot_start().is_some() || self.containers.iter().any(made)
+        let begun = self.begun() == Some(true);
+        self.cannot_start().is_some() || (!begun && self.containers.iter().any(made))
+    }
+
+    /// Was a container of it begun, an init container too? `None` where its agent does not say it.
+    fn begun(&self) -> Option<bool> {
+        self.facts.as_ref().and_then(|facts| facts.begun)
     }
 
     /// Does it still have to run? What ended, well or not, is left behind: its controller makes another one.
@@ -286,13 +316,14 @@ impl Pod {
     }
 
     /// Is it on a node, and was not even one of its containers begun there? A volume that cannot be attached, a network that
-    /// cannot be made or an image that is still pulled looks so; its conditions do not say which. A pod with init containers
-    /// never looks so: that one of them runs, for whatever time, is not told.
+    /// cannot be made or an image that is still pulled looks so; its conditions do not say which. Where its agent does not
+    /// say whether an init container runs, a pod with init containers never looks so.
     pub fn nothing_begun(&self) -> bool {
         let waits =
             |c: &Container| c.state == "waiting" && c.reason == "ContainerCreating" && c.restarts == 0;
         let bound = !self.node.is_empty() && !self.containers.is_empty();
-        self.is_active() && !self.ready && bound && self.containers.iter().all(waits)
+        let begun = self.begun().unwrap_or_else(|| !self.containers.iter().all(waits));
+        self.is_active() && !self.ready && bound && !begun
     }
 
     /// Is something wrong with it, beyond still starting? A pod that only just starts is not unhealthy.
