@@ -35,6 +35,14 @@ pub enum Wrong {
 
 /// Lists every file below `root` with its sum, signs the list, and writes both. An earlier seal is replaced.
 pub fn seal(root: &Path, key: &SigningKey) -> Result<Sums, Wrong> {
+    let sums = list(root)?;
+    write(root, ENVELOPE, &dsse::sign(sums.write().as_bytes(), key))?;
+    Ok(sums)
+}
+
+/// Lists every file below `root` with its sum and writes the list, for a release that nobody signs: what
+/// [`crate::verify`] refuses. An earlier seal stays beside it and fits it no more.
+pub fn list(root: &Path) -> Result<Sums, Wrong> {
     let mut found = walk::list(root)?;
     found.files.remove(SUMS);
     found.files.remove(ENVELOPE);
@@ -49,11 +57,10 @@ pub fn seal(root: &Path, key: &SigningKey) -> Result<Sums, Wrong> {
         sums.push((name, sum));
     }
     let sums = Sums::new(sums);
-    let list = sums.write();
-    let write = |file: &'static str, text: &str| {
-        std::fs::write(root.join(file), text).map_err(|error| Wrong::Write { file, error })
-    };
-    write(SUMS, &list)?;
-    write(ENVELOPE, &dsse::sign(list.as_bytes(), key))?;
+    write(root, SUMS, &sums.write())?;
     Ok(sums)
+}
+
+fn write(root: &Path, file: &'static str, text: &str) -> Result<(), Wrong> {
+    std::fs::write(root.join(file), text).map_err(|error| Wrong::Write { file, error })
 }

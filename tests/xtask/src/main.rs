@@ -3,12 +3,13 @@
 //! `test` runs every test there is, the real cluster and both databases included; `--quick` is the inner loop without
 //! servers, `--faults` the long fault tests alone, and `--cold` any of these with every cache empty. `arrows` checks
 //! who knows whom, `rig` builds the cluster's programs alone, `scenes` plays the catalogue of situations, `bench`
-//! measures and writes BENCHMARKS.md. Each runs
+//! measures and writes BENCHMARKS.md, `dist` makes a release. Each runs
 //! other programs and decides only which, in which order, and what to say when something is missing.
 
 mod arrows;
 mod bench;
 mod cold;
+mod dist;
 mod machine;
 mod needs;
 mod scenes;
@@ -89,6 +90,13 @@ enum Chore {
         #[arg(last = true)]
         arguments: Vec<String>,
     },
+    /// Make a release directory: programs, archives, images, packages, charts, bills; `--help` says with what options
+    #[command(disable_help_flag = true)]
+    Dist {
+        /// For `nimbus-dist`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -132,6 +140,7 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
             scenes::run(&repository, &scenes::words(names, places, *list, *at_once), *list)
         }
         Chore::Bench { which, arguments } => bench::run(&repository, *which, arguments),
+        Chore::Dist { arguments } => dist::run(&repository, arguments),
     }
 }
 

@@ -18,6 +18,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ),
     // A client of the API, built beside the control plane and the agent.
     ("nimbus-release", &[]),
+    // Makes a release from the tree; it runs cargo and knows none of the programs.
+    ("nimbus-dist", &["nimbus-release"]),
     ("nimbus-cli", &["nimbus-api", "nimbus-platform", "nimbus-release"]),
     // `nimbus up` alone starts the other two as libraries.
     (
@@ -77,6 +79,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("control-plane/server", Some(SERVER)),
     ("control-plane/cli", None),
     ("control-plane/up", None),
+    ("installer/dist", None),
 ];
 
 const AGENT_CORE: &[Line] = &[

@@ -1,0 +1,193 @@
+//! The packages for hosts: what each holds, and the scripts that both kinds of package run.
+//!
+//! | what | where |
+//! | --- | --- |
+//! | the program | `/usr/bin` |
+//! | the unit, its user and its directories | `/usr/lib/{systemd/system,sysusers.d,tmpfiles.d}` |
+//! | examples of configuration, which an upgrade leaves as they were changed | `/etc/nimbus` |
+//! | state, which an upgrade and a removal leave alone and only Debian's purge removes | `/var/lib/nimbus/PART` |
+
+pub mod deb;
+pub mod rpm;
+
+use std::path::Path;
+
+use crate::program::{AGENT, COMMAND, CONTROL_PLANE, Program};
+use crate::stage::Stage;
+
+/// A package.
+#[derive(Debug)]
+pub struct Package {
+    /// Its program, which has its name.
+    pub program: &'static Program,
+    /// How the program is run, where it runs by itself.
+    pub service: Option<Service>,
+}
+
+/// A program that systemd runs.
+#[derive(Debug)]
+pub struct Service {
+    /// Its own part of `/var/lib/nimbus`.
+    state: &'static str,
+    unit: &'static str,
+    sysusers: &'static str,
+    tmpfiles: &'static str,
+    /// Files of `/etc/nimbus`: name, mode, text. The first one is the one to begin with.
+    configuration: &'static [(&'static str, u16, &'static str)],
+    /// Files beside the licence: name, text.
+    examples: &'static [(&'static str, &'static str)],
+}
+
+/// The scripts, in the words of Debian. RPM runs the same ones at the same times, with a number as their argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scripts {
+    /// Run once the files are in place.
+    pub after_install: String,
+    /// Run before the files are removed.
+    pub before_removal: String,
+    /// Run once the files are removed.
+    pub after_removal: String,
+}
+
+/// Every package.
+pub static ALL: [Package; 3] = [
+    Package { program: &COMMAND, service: None },
+    Package {
+        program: &AGENT,
+        service: Some(Service {
+            state: "agent",
+            unit: include_str!("../../packaging/nimbus-agent.service"),
+            sysusers: include_str!("../../packaging/nimbus-agent.sysusers"),
+            tmpfiles: include_str!("../../packaging/nimbus-agent.tmpfiles"),
+            configuration: &[
+                // Closed: a join token may stand in it. systemd reads it before it lets go of its rights.
+                ("agent.env", 0o600, include_str!("../../packaging/agent.env")),
+                ("policy.toml", 0o644, include_str!("../../packaging/policy.toml")),
+            ],
+            examples: &[("acting.conf", include_str!("../../packaging/acting.conf"))],
+        }),
+    },
+    Package {
+        program: &CONTROL_PLANE,
+        service: Some(Service {
+            state: "control-plane",
+            unit: include_str!("../../packaging/nimbus-control-plane.service"),
+            sysusers: include_str!("../../packaging/nimbus-control-plane.sysusers"),
+            tmpfiles: include_str!("../../packaging/nimbus-control-plane.tmpfiles"),
+            configuration: &[
+                // Closed: a database's password may stand in it.
+                ("control-plane.env", 0o600, include_str!("../../packaging/control-plane.env")),
+                ("control-plane.toml", 0o644, include_str!("../../packaging/control-plane.toml")),
+            ],
+            examples: &[],
+        }),
+    },
+];
+
+impl Package {
+    /// What it holds; `from` is the program's file.
+    pub fn stage(&self, from: &Path, licence: &str) -> Stage {
+        let name = self.program.name;
+        let mut stage = Stage::default();
+        stage.file(&format!("usr/bin/{name}"), 0o755, from);
+        stage.directory(&format!("usr/share/doc/{name}"), 0o755, 0);
+        stage.text(&format!("usr/share/doc/{name}/copyright"), 0o644, licence);
+        let Some(service) = &self.service else { return stage };
+        service.system_files(name, "usr/lib/systemd/system", "usr/lib", &mut stage);
+        stage.directory("etc/nimbus", 0o755, 0);
+        service.configure("etc/nimbus", &mut stage);
+        for (file, text) in service.examples {
+            stage.text(&format!("usr/share/doc/{name}/{file}"), 0o644, *text);
+        }
+        stage
+    }
+
+    /// Its files of configuration, as absolute paths in order.
+    pub fn configuration(&self) -> Vec<String> {
+        let files = self.service.iter().flat_map(|service| service.configuration);
+        files.map(|(file, ..)| format!("/etc/nimbus/{file}")).collect()
+    }
+
+    /// The scripts, where there is anything to run.
+    pub fn scripts(&self) -> Option<Scripts> {
+        let service = self.service.as_ref()?;
+        let first = service.configuration.first().map_or("", |(file, ..)| *file);
+        let filled = |text: &str| {
+            text.replace("@NAME@", self.program.name)
+                .replace("@STATE@", service.state)
+                .replace("@CONFIGURATION@", first)
+        };
+        Some(Scripts {
+            after_install: filled(include_str!("../../packaging/postinst")),
+            before_removal: filled(include_str!("../../packaging/prerm")),
+            after_removal: filled(include_str!("../../packaging/postrm")),
+        })
+    }
+}
+
+impl Service {
+    /// Puts the unit into the folder `units`, and user and directories into folders of `lib`.
+    pub fn system_files(&self, name: &str, units: &str, lib: &str, stage: &mut Stage) {
+        stage.text(&format!("{units}/{name}.service"), 0o644, self.unit);
+        stage.text(&format!("{lib}/sysusers.d/{name}.conf"), 0o644, self.sysusers);
+        stage.text(&format!("{lib}/tmpfiles.d/{name}.conf"), 0o644, self.tmpfiles);
+    }
+
+    /// Puts the examples of configuration into the folder `etc`.
+    pub fn configure(&self, etc: &str, stage: &mut Stage) {
+        for (file, mode, text) in self.configuration {
+            stage.text(&format!("{etc}/{file}"), *mode, *text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_leave_no_placeholder_and_a_shell_reads_them() {
+        let dir = tempfile::tempdir().unwrap();
+        for package in &ALL {
+            let Some(scripts) = package.scripts() else { continue };
+            for text in [scripts.after_install, scripts.before_removal, scripts.after_removal] {
+                assert!(!text.contains('@'), "{text}");
+                let path = dir.path().join("script");
+                std::fs::write(&path, &text).unwrap();
+                let status = std::process::Command::new("sh").arg("-n").arg(&path).status().unwrap();
+                assert!(status.success(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_unit_agrees_with_its_user_and_its_directory() {
+        for package in &ALL {
+            let Some(service) = &package.service else { continue };
+            let name = package.program.name;
+            assert!(service.unit.contains(&format!("ExecStart=/usr/bin/{name}")), "{name}");
+            assert!(service.unit.contains(&format!("User={name}\n")), "{name}");
+            assert!(service.unit.contains(&format!("StateDirectory=nimbus/{}\n", service.state)), "{name}");
+            assert!(service.sysusers.contains(&format!("u {name} ")), "{name}");
+            assert!(service.tmpfiles.contains(&format!("/var/lib/nimbus/{} ", service.state)), "{name}");
+            for file in package.configuration() {
+                assert!(service.unit.contains(&file), "{name} {file}");
+            }
+        }
+    }
+
+    #[test]
+    fn examples_of_configuration_can_be_read_as_they_are() {
+        let tables = ALL.iter().filter_map(|package| package.service.as_ref());
+        for (file, _, text) in tables.flat_map(|service| service.configuration) {
+            if file.rsplit('.').next() == Some("toml") {
+                assert!(toml::from_str::<toml::Table>(text).is_ok(), "{file}");
+            } else {
+                let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+                for line in lines {
+                    assert!(line.starts_with("NIMBUS_") && line.contains('='), "{file}: {line}");
+                }
+            }
+        }
+    }
+}
