@@ -20,6 +20,9 @@ pub const MOST_NEIGHBOURS: usize = 10_000;
 /// well, those are what counts.
 pub const ANTI_AFFINITY: &str = "required pod anti-affinity";
 
+/// What agents describe of a pod's placement beside the node's own labels, taints and room, and control planes judge.
+pub const DESCRIBED: [&str; 4] = ["claims", "stays_with", "spread", "keeps_away"];
+
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         crate::words! {

@@ -127,7 +127,10 @@ pub fn spread() -> v1::Spread {
 }
 
 pub fn untold() -> v1::Untold {
-    v1::Untold { conditions: vec!["a scheduling gate".into()] }
+    v1::Untold {
+        conditions: vec!["a scheduling gate".into()],
+        described: nimbus_protocol::kind::DESCRIBED.map(str::to_owned).to_vec(),
+    }
 }
 
 pub fn label() -> v1::Label {

@@ -11,7 +11,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::{Settings, later, millis};
 use crate::snapshot::Snapshot;
-use crate::world::{Deployment, Inventory, Object as _, Pod, Rollout, Standing};
+use crate::world::{Begun, Deployment, Inventory, Object as _, Pod, Rollout, Standing};
 
 pub(super) struct RolloutStuck;
 
@@ -145,16 +145,18 @@ fn no_pods(
 /// Why none of the newest revision's pods that are not ready gets as far as a container, of one that had its time; `None` where
 /// one does.
 fn none_begins(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> Option<String> {
-    let late = |pod: &&Pod| pod.nothing_begun() && passed(pod.meta.created_at, d.progress_deadline(), now);
+    let late =
+        |pod: &&Pod| inventory.waits_to_begin(pod) && passed(pod.meta.created_at, d.progress_deadline(), now);
     let pod = newest_pods(inventory, d).filter(|pod| !pod.ready).find(late)?;
     let all = newest_pods(inventory, d).filter(|pod| !pod.ready).all(|pod| inventory.is_held_up(pod));
     all.then(|| {
         format!(
-            "pod {}/{} on {}: no container of it was begun in {} s ({}); its events say whether a volume cannot be attached \
+            "pod {}/{} on {}: no container of it was begun{} in {} s ({}); its events say whether a volume cannot be attached \
              or mounted, its network not be made, or its image is still pulled",
             pod.meta.namespace,
             pod.meta.name,
             pod.node,
+            if pod.begun() == Some(Begun::Init) { " after its init containers" } else { "" },
             d.progress_deadline().as_secs(),
             pod.containers.first().map_or("", |c| c.reason.as_str())
         )
@@ -186,7 +188,7 @@ pub(crate) fn unready_since_long(
 fn had_their_time(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) -> bool {
     let long_ago = |since: Option<Timestamp>| passed(since, d.progress_deadline(), now);
     let failed = |pod: &Pod| {
-        let time = || long_ago(pod.meta.created_at.max(pod.held_up_until)) && !pod.nothing_begun();
+        let time = || long_ago(pod.meta.created_at.max(pod.held_up_until)) && !inventory.waits_to_begin(pod);
         !pod.ready && (pod.is_unhealthy() || time())
     };
     // One that became ready only now is how a rollout goes on, before its status says so.

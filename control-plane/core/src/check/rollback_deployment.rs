@@ -4,9 +4,9 @@
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 
 use super::{ActionRules, Authority, Location, Violations, require};
-use crate::model::Plan;
+use crate::model::{Plan, Revision};
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Inventory, Pod};
+use crate::world::{Begun, Container, Inventory, Pod, ReplicaSet};
 
 impl ActionRules for v1::RollbackDeployment {
     fn authority(&self) -> Authority {
@@ -133,11 +133,23 @@ fn require_lasting(
         format!("revision {} of {} lasted before", now.revision, deployment.name)
     });
     let late = now.progressing == "False" && now.progressing_reason == "ProgressDeadlineExceeded";
-    let failed = noted(&current).is_some_and(|one| one.trouble.is_some());
+    // Past its deadline once, and now on its way as one that flaps: a pod of it was ready and no longer is.
+    let flaps = |one: &Revision| one.late_at.is_some() && any_pod_fell_back(inventory, deployment, &current);
+    let failed = noted(&current).is_some_and(|one| one.trouble.is_some() || flaps(one));
     let never = never_ready(inventory, deployment, &current, snapshot);
     require(found, 3, late || failed || never, || {
         format!("nothing shows that revision {} of {} fails", now.revision, deployment.name)
     });
+}
+
+/// Was a pod of the present template ready, and is no longer?
+fn any_pod_fell_back(inventory: &Inventory, deployment: &v1::Target, current: &str) -> bool {
+    let its = |pod: &&Pod| {
+        let set = inventory.replica_sets.get(&pod.meta.owner_uid);
+        set.is_some_and(|set| set.meta.owner_uid == deployment.uid && set.template_hash == current)
+    };
+    let ended = |pod: &Pod| pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
+    inventory.pods.values().filter(its).any(|pod| !pod.ready && pod.seen_ready_ms.is_some() && !ended(pod))
 }
 
 fn only_begins(reason: &str) -> bool {
@@ -184,15 +196,26 @@ fn require_startable(
         .filter(|pod| present.contains(&pod.meta.owner_uid.as_str()) && !pod.ready && !pod.meta.deleting)
         .filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
         .collect();
+    // What the present template itself asks of the kubelet, and the older one does not, may be what cannot be made.
+    let of = |set: Option<&ReplicaSet>| set.map(|set| set.template.as_slice()).unwrap_or_default().to_vec();
+    let older = of(inventory.replica_sets.get(&to_replica_set.uid));
+    let newer = of(present.first().and_then(|uid| inventory.replica_sets.get(*uid)));
+    let asks = |path: &str| {
+        let kinds = [".hostPath.", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
+        path == "runtimeClassName" || (path.starts_with("volumes[") && kinds.iter().any(|k| path.contains(k)))
+    };
+    let own = newer.iter().any(|fact| asks(&fact.path) && !older.contains(fact));
     let waits = |pod: &&Pod| {
         // With init containers it says PodInitializing, and an older agent does not tell whether one of them runs.
         let seems = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";
-        let told = pod.facts.as_ref().and_then(|facts| facts.begun);
-        let begun = told.unwrap_or_else(|| pod.containers.iter().any(seems));
+        let begun = match pod.facts.as_ref().and_then(|facts| facts.begun) {
+            Some(told) => told == Begun::Yes,
+            None => pod.containers.iter().any(seems),
+        };
         let age = pod.meta.created_at.map(|at| snapshot.now.duration_since(at).as_secs());
         !pod.unschedulable.is_empty()
             || pod.containers.iter().any(Container::lacks_what_it_refers_to)
-            || (age.is_none_or(|secs| secs >= 60) && !begun)
+            || (age.is_none_or(|secs| secs >= 60) && !begun && !own)
     };
     let none_starts = !unready.is_empty() && unready.iter().all(waits);
     require(found, 3, !none_starts, || {

@@ -51,6 +51,10 @@ pub struct Revision {
     pub longest_ms: u64,
     /// Its last trouble, if it ever had any.
     pub trouble: Option<Trouble>,
+    /// When it was first seen past its progress deadline, since it last was complete. One that flaps starts its deadline anew
+    /// each time, and is late all the same; this alone makes no revision a bad one.
+    #[serde(default)]
+    pub late_at: Option<Timestamp>,
 }
 
 /// The present revision holds: since when all its pods and no older ones have been available without a restart.
@@ -139,6 +143,7 @@ impl RevisionHistory {
                 held_ms: 0,
                 longest_ms: 0,
                 trouble: None,
+                late_at: None,
             },
         };
         one.revision = revision;
@@ -157,6 +162,16 @@ impl RevisionHistory {
     pub fn tried(&mut self, template_hash: &str, now: Timestamp) -> bool {
         let Some(one) = self.of_mut(template_hash).filter(|one| !one.tried) else { return false };
         one.tried = true;
+        self.updated_at = now;
+        true
+    }
+
+    /// This revision is past its deadline, or it is complete and no longer is; true when that is news.
+    pub fn late(&mut self, template_hash: &str, late: bool, now: Timestamp) -> bool {
+        let Some(one) = self.of_mut(template_hash).filter(|one| one.late_at.is_some() != late) else {
+            return false;
+        };
+        one.late_at = late.then_some(now);
         self.updated_at = now;
         true
     }

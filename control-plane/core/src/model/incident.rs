@@ -92,6 +92,12 @@ pub struct RefusedEviction {
     /// Did a budget stand in its way, or may one have, when it was refused or later, as far as budgets are known? No longer
     /// once it is asked for again because none does.
     pub budget_stood: bool,
+    /// Did the refusal name a budget? What was refused for another reason is not asked for again for a budget's sake.
+    #[serde(default)]
+    pub by_budget: bool,
+    /// How often it was asked for early because none did, and was refused all the same, one after the other.
+    #[serde(default)]
+    pub in_vain: u32,
 }
 
 /// Something is wrong.

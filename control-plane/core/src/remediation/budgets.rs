@@ -104,11 +104,12 @@ fn only_one_of(budgets: &[&PodDisruptionBudget]) -> String {
 /// The wait of an incident whose eviction was refused with this plan, by what is known of budgets now: longer while one stands
 /// in the way, and over when none does any more.
 ///
-/// It is over early once for each time that a budget stood in the way: where the API server refuses it all the same, the waits
+/// One that allows for a moment again and again is asked for the more seldom, as any refused eviction is: what it allowed was
+/// taken by somebody else each time. It is over early once for each time that a budget stood in the way: where the API server refuses it all the same, the waits
 /// are those of any refused eviction.
 pub(super) fn follow(after: &mut Incident, plan: &Plan, s: &Snapshot<'_>, now: Timestamp) {
     let waits = after.plan_id.is_none() && after.state == IncidentState::Open;
-    let Some(refused) = after.refused_eviction.filter(|_| waits) else { return };
+    let Some(refused) = after.refused_eviction.filter(|refused| waits && refused.by_budget) else { return };
     // One that is dated later than now was dated by a clock that was ahead.
     let since = if refused.at > now { SignedDuration::MAX } else { now.duration_since(refused.at) };
     let standing = standing(&plan.scope, plan.object.uid(), s);
@@ -123,10 +124,16 @@ pub(super) fn follow(after: &mut Incident, plan: &Plan, s: &Snapshot<'_>, now: T
                 asked_again::say_when(after, &what, until);
             }
         }
-        Standing::Free if refused.budget_stood && since >= SOONEST => {
-            after.refused_eviction = Some(RefusedEviction { budget_stood: false, ..refused });
+        Standing::Free if refused.budget_stood && since >= early(refused, s) => {
+            let in_vain = refused.in_vain.saturating_add(1);
+            after.refused_eviction = Some(RefusedEviction { budget_stood: false, in_vain, ..refused });
             after.next_attempt_at = None;
         }
         Standing::Perhaps | Standing::Free | Standing::NotKnown => {}
     }
+}
+
+/// How long after its last refusal an eviction is asked for early.
+fn early(refused: RefusedEviction, s: &Snapshot<'_>) -> SignedDuration {
+    if refused.in_vain == 0 { SOONEST } else { s.settings.eviction_retry(refused.in_vain).max(SOONEST) }
 }

@@ -91,7 +91,7 @@ pub(super) fn refused(
     let code = report.code.as_str();
     let nth = safety::refusals(after, s, |other| other.refusal() == Some(code)) + 1;
     let stands = APPROVAL_STANDS.contains(&code);
-    let budget = if code == EVICTION_REFUSED {
+    let budget = if code == EVICTION_REFUSED && names_a_budget(&job.reason) {
         budgets::standing(&job.scope, job.object.uid(), s)
     } else {
         Standing::NotKnown
@@ -129,11 +129,23 @@ pub(super) fn refused(
     transition(after, IncidentState::Open, &reason, now);
 }
 
+/// Is a refusal about a budget, by the words of the API server or of the agent?
+fn names_a_budget(reason: &str) -> bool {
+    reason.to_lowercase().contains("budget")
+}
+
 /// The plan is kept for the next try. Heard before, the refusal is one line of the incident's story that counts.
 fn ask_again(after: &mut Incident, job: &Job, budget: &Standing, next: Timestamp, now: Timestamp) {
     after.refused = Some(RefusedPlan { plan_id: job.plan_id, times: times(job) });
-    let stood = after.refused_eviction.is_some_and(|last| last.budget_stood) || budget.may_be_in_the_way();
-    after.refused_eviction = Some(RefusedEviction { at: now, budget_stood: stood });
+    let last = after.refused_eviction;
+    let stood = last.is_some_and(|last| last.budget_stood);
+    after.refused_eviction = Some(RefusedEviction {
+        at: now,
+        budget_stood: stood || budget.may_be_in_the_way(),
+        by_budget: names_a_budget(&job.reason),
+        // Of one that stood all the time nothing was tried early.
+        in_vain: last.filter(|_| !stood).map_or(0, |last| last.in_vain),
+    });
     let news = held::begins(after, &job.reason);
     let which = if job.again == 0 {
         format!("the agent refused job {}", job.id)

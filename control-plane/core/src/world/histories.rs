@@ -166,7 +166,9 @@ impl Inventory {
             .collect();
         let trouble = self.trouble_of(deployment, now);
         let only_its_own = tried.iter().all(|hash| *hash == template_hash);
-        let holds = trouble.is_none() && only_its_own && deployment.shows_a_good_revision();
+        let late = self.is_late(deployment, now);
+        let complete = deployment.shows_a_good_revision();
+        let holds = trouble.is_none() && only_its_own && complete;
 
         let clock_jumped_at = self.clock_jumped_at;
         let new =
@@ -179,6 +181,9 @@ impl Inventory {
         }
         if let Some(what) = &trouble {
             news |= history.trouble(&template_hash, what, now);
+        }
+        if late || complete {
+            news |= history.late(&template_hash, late, now);
         }
         if holds {
             news |= history.hold(&template_hash, available, now);
@@ -207,22 +212,29 @@ impl Inventory {
             };
             pod.ready && steady && pod.containers.iter().all(|c| c.restarts == 0)
         };
+        if pods().any(proves) {
+            return None;
+        }
         let crash_loops = pods().find_map(|pod| {
             let container = pod.containers.iter().find(|c| c.backs_off() && c.restarts >= RESTARTS)?;
             Some(format!("its pod {} crash-looped (container {})", pod.meta.name, container.name))
         });
-        if crash_loops.is_some() && !pods().any(proves) {
+        if crash_loops.is_some() {
             return crash_loops;
         }
-        // The deadline is about all of its pods. One that flaps starts it anew each time: what was once said stays true until
-        // the revision lasts.
+        self.is_late(deployment, now)
+            .then(|| "it did not become available within its progress deadline".to_owned())
+    }
+
+    /// Is the present revision past its deadline, with a pod that had its time and failed?
+    fn is_late(&self, deployment: &Deployment, now: Timestamp) -> bool {
+        let Some(set) = self.present_set(deployment) else { return false };
         // One that was made only lately may still come up: what kept it from being made may be over.
         let half = deployment.progress_deadline().as_secs() / 2;
         let had_time =
             |pod: &Pod| pod.meta.created_at.is_none_or(|made| now.duration_since(made).as_secs() >= half);
         let fails = |pod: &Pod| !pod.ready && !pod.node.is_empty() && had_time(pod) && !self.is_held_up(pod);
-        let stuck = deployment.rollout() == Rollout::Stuck && pods().any(fails);
-        stuck.then(|| "it did not become available within its progress deadline".to_owned())
+        deployment.rollout() == Rollout::Stuck && self.pods_owned_by(&set.meta.uid).any(fails)
     }
 
     /// What holds now is noted as far as it has held, each time that this doubles: a history that is read after its snapshot

@@ -84,7 +84,7 @@ pub struct Inventory {
     pod_index: PodIndex,
     /// PersistentVolumeClaims by name; derived, not stored.
     #[serde(skip)]
-    claim_names: Named,
+    pub(super) claim_names: Named,
     /// PersistentVolumes by name; derived, not stored.
     #[serde(skip)]
     volume_names: Named,
@@ -372,10 +372,13 @@ fn put<T: Object>(table: &mut Table<T>, owned: &mut Owned, object: T) -> bool {
 
 /// The same for a kind that is looked up by name.
 fn put_named<T: Object>(table: &mut Table<T>, owned: &mut Owned, names: &mut Named, object: T) -> bool {
-    let meta = object.meta().clone();
+    let uid = object.meta().uid.clone();
+    // What it was called before leads to it no longer, whoever says so.
+    let before = table.get(&uid).map(|object| object.meta().clone());
     let changed = put(table, owned, object);
-    if changed && table.get(&meta.uid).is_some() {
-        names.add(&meta);
+    if let (true, Some(after)) = (changed, table.get(&uid)) {
+        before.iter().for_each(|before| names.remove(before));
+        names.add(after.meta());
     }
     changed
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::table::MAX_OBJECTS;
+
 /// Where the listing of one kind stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Listing {
     /// Has a listing ended, and none begun since?
     pub complete: bool,
-    /// Names seen in the listing under way.
+    /// Names seen in the listing under way, at most [`MAX_OBJECTS`]; with more nothing is concluded from its end.
     seen: Option<BTreeSet<String>>,
 }
 
@@ -25,6 +27,9 @@ impl Listing {
             && !seen.contains(name)
         {
             seen.insert(name.to_owned());
+            if seen.len() > MAX_OBJECTS {
+                self.seen = None;
+            }
         }
     }
 

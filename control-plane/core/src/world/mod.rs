@@ -36,9 +36,10 @@ pub use bounds::is_cluster_uid;
 pub use host::{DiskSample, FileDrift, HostFacts, HostSample, Lines, MAX_FILES, RestoreOutlook};
 pub use inventory::Inventory;
 pub use kube::{
-    BatchJob, ConfigMap, Container, DaemonSet, Deployment, KeepsAway, Node, NodeFacts, PersistentVolume,
-    PersistentVolumeClaim, Placement, Pod, PodDisruptionBudget, PodEvent, PodFacts, ReplicaSet, Requirement,
-    Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, Taint, TemplateFact, Toleration,
+    BatchJob, Begun, ConfigMap, Container, DaemonSet, Deployment, KeepsAway, Node, NodeFacts,
+    PersistentVolume, PersistentVolumeClaim, Placement, Pod, PodDisruptionBudget, PodEvent, PodFacts,
+    ReplicaSet, Requirement, Rollout, Secret, Selector, Spread, StatefulSet, StaysWith, Taint, TemplateFact,
+    Toleration,
 };
 pub use listing::Listing;
 pub use managers::manager_name;

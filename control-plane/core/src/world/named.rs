@@ -32,6 +32,12 @@ impl Named {
         }
     }
 
+    /// How many names there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.values().map(BTreeMap::len).sum()
+    }
+
     pub(super) fn uid(&self, namespace: &str, name: &str) -> Option<&str> {
         self.0.get(namespace)?.get(name).map(String::as_str)
     }

@@ -141,7 +141,34 @@ impl Inventory {
 
     /// Does it wait for what is not shown to be its template's fault: it cannot start, or nothing of it was begun?
     pub fn is_held_up(&self, pod: &Pod) -> bool {
-        pod.nothing_begun() || self.cannot_start(pod).is_some()
+        self.waits_to_begin(pod) || self.cannot_start(pod).is_some()
+    }
+
+    /// Was nothing of it begun, and is that not shown to be its template's fault? It may be where the template itself asks the
+    /// kubelet for what no older one did.
+    pub fn waits_to_begin(&self, pod: &Pod) -> bool {
+        pod.nothing_begun() && self.asked_anew(&pod.meta.owner_uid).is_none()
+    }
+
+    /// What the template of a ReplicaSet asks of the kubelet before it begins a container, and that of no older one does: a
+    /// runtime class, or a volume that is described in the template itself and not by a claim, a ConfigMap or a Secret.
+    fn asked_anew(&self, set: &str) -> Option<&str> {
+        const VOLUMES: [&str; 8] = ["hostPath", "nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "fc"];
+        let set = self.replica_sets.get(set)?;
+        let asks = |path: &str| {
+            let volume = path.strip_prefix("volumes[").and_then(|rest| rest.split_once("]."));
+            let kind = volume.and_then(|(_, rest)| rest.split('.').next());
+            path == "runtimeClassName" || kind.is_some_and(|kind| VOLUMES.contains(&kind))
+        };
+        let older = || {
+            self.replica_sets_of(&set.meta.owner_uid).filter(|older| older.template_hash != set.template_hash)
+        };
+        let new = set.template.iter().find(|fact| {
+            asks(&fact.path)
+                && older().next().is_some()
+                && older().all(|older| !older.template.contains(fact))
+        })?;
+        Some(&new.path)
     }
 
     /// The runs of a CronJob.

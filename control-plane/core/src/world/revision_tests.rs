@@ -262,3 +262,31 @@ fn the_history_of_a_deleted_deployment_is_marked_to_go() {
     lab.see(gone("Deployment", "dep-web"));
     assert!(history(&lab).gone_at.is_some());
 }
+
+/// One pod of many that hangs on its node beside others that are well, past the deadline: that is remembered until the rollout is
+/// complete, and makes no bad revision of one that lasted.
+#[test]
+fn a_revision_that_is_late_beside_pods_that_are_well_is_no_bad_one() {
+    let mut lab = met();
+    assert!(lasted(&lab, 1));
+    lab.pass(60);
+    let late = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-1", "1", "node-b") };
+    lab.see(Body::Pod(late.clone()));
+    lab.see(Body::Deployment(v1::Deployment { available: 1, ready: 1, ..stuck("web", 2, 1) }));
+    lab.see(Body::Pod(late));
+    let one = |lab: &Lab| history(lab).revisions.last().unwrap().clone();
+    assert!(one(&lab).late_at.is_some() && one(&lab).trouble.is_none(), "{:?}", one(&lab));
+    assert!(lasted(&lab, 1));
+    // One that flaps starts its deadline anew, and was late all the same.
+    lab.see(Body::Deployment(v1::Deployment {
+        progressing_status: "True".into(),
+        progressing_reason: "ReplicaSetUpdated".into(),
+        available: 1,
+        ready: 1,
+        ..stuck("web", 2, 1)
+    }));
+    assert!(one(&lab).late_at.is_some());
+    lab.see(Body::Pod(pod("web-1", "1", "node-b")));
+    lab.see(Body::Deployment(deployment("web", 2, 1)));
+    assert!(one(&lab).late_at.is_none(), "{:?}", one(&lab));
+}

@@ -213,3 +213,16 @@ fn after_an_unbound_leader_is_cleared_the_next_listing_counts_under_any_term() {
     assert!(lab.see(begin("Node", 1)));
     assert_eq!((&inventory(&lab).leader, inventory(&lab).lease_term), (&Some(agent_id()), 1));
 }
+
+#[test]
+fn an_object_that_is_called_another_name_each_time_has_one_name() {
+    let mut lab = Lab::new();
+    for n in 0..100 {
+        let mut renamed = claim("data", "pvc-1");
+        renamed.meta.as_mut().unwrap().name = format!("data-{n}");
+        lab.see(Body::PersistentVolumeClaim(renamed));
+    }
+    let found = |n: u32| inventory(&lab).claim("shop", &format!("data-{n}")).is_some();
+    assert_eq!((0..100).filter(|n| found(*n)).collect::<Vec<_>>(), [99]);
+    assert_eq!(inventory(&lab).claim_names.len(), 1);
+}

@@ -85,15 +85,15 @@ impl SlimMeta {
         self.label(|l| &l.control_plane).is_some()
     }
 
-    /// Does a label say in which zone or region it is?
-    pub(super) fn is_of_a_zone(&self) -> bool {
+    /// The labels that say in which zone and region it is.
+    pub(super) fn zones(&self) -> impl Iterator<Item = (&'static str, &str)> {
         const KEYS: [&str; 4] = [
             "topology.kubernetes.io/zone",
             "topology.kubernetes.io/region",
             "failure-domain.beta.kubernetes.io/zone",
             "failure-domain.beta.kubernetes.io/region",
         ];
-        KEYS.iter().any(|key| self.label_of(key).is_some())
+        KEYS.into_iter().filter_map(|key| Some((key, self.label_of(key)?.as_str())))
     }
 
     pub(super) fn cordoned_by(&self) -> String {

@@ -52,8 +52,9 @@ impl Slim for SlimPersistentVolume {
         let told = terms.unwrap_or_default();
         // Terms that are there and none of them are not the same as no terms: nothing would hold.
         let none_of_them = terms.is_some_and(<[Term]>::is_empty);
-        // The scheduler also goes by the zone in the labels of a volume that was made without terms.
-        let by_labels = told.is_empty() && self.metadata.is_of_a_zone();
+        // The scheduler goes by the zone and region in a volume's labels too, whatever its terms are.
+        let by_labels =
+            self.metadata.zones().any(|label| told.is_empty() || !told.iter().all(|term| asks(term, label)));
         v1::observation::Body::PersistentVolume(v1::PersistentVolume {
             meta: Some(self.metadata.observe()),
             phase: bounded(&self.status.phase),
@@ -64,6 +65,15 @@ impl Slim for SlimPersistentVolume {
                 && told.iter().all(is_told_in_full),
         })
     }
+}
+
+/// Does a term ask for just this label of a node?
+fn asks(term: &Term, (key, value): (&str, &str)) -> bool {
+    let only = |values: &Vec<String>| matches!(values.as_slice(), [only] if only == value);
+    term.match_expressions
+        .iter()
+        .flatten()
+        .any(|one| one.key == key && one.operator == "In" && one.values.as_ref().is_some_and(only))
 }
 
 fn is_told_in_full(term: &Term) -> bool {
@@ -93,6 +103,25 @@ mod tests {
     fn zones(values: &[String]) -> Value {
         let zone = json!({"key": "topology.kubernetes.io/zone", "operator": "In", "values": values});
         json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [zone]}]}})
+    }
+
+    /// The scheduler refuses a node without the label, whatever the terms are.
+    #[test]
+    fn a_zone_in_its_labels_that_its_terms_do_not_ask_for_is_not_told() {
+        let eu = || zones(&["eu-1a".to_owned()]);
+        let zone = json!({"topology.kubernetes.io/zone": "eu-1a"});
+        let both = json!({"topology.kubernetes.io/zone": "eu-1a", "topology.kubernetes.io/region": "eu-1"});
+        let other = json!({"topology.kubernetes.io/zone": "eu-1b"});
+        for (labels, terms, complete) in [
+            (&zone, eu(), true),
+            (&both, eu(), false),
+            (&other, eu(), false),
+            (&zone, zones(&["eu-1a".to_owned(), "eu-1b".to_owned()]), false),
+            (&zone, json!(null), false),
+            (&json!({"app": "db"}), json!(null), true),
+        ] {
+            assert_eq!(seen(labels, &terms).node_terms_complete, complete, "{labels} {terms}");
+        }
     }
 
     #[test]

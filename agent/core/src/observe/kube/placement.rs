@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nimbus_protocol::kind::ANTI_AFFINITY;
+use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED};
 use nimbus_protocol::v1;
 use serde_json::Value;
 
@@ -115,7 +115,15 @@ impl Spec {
         all.truncate(MOST);
         untold.truncate(MOST);
         placement.other_conditions = all;
-        placement.untold = Some(v1::Untold { conditions: untold });
+        let used = [
+            !placement.claims.is_empty(),
+            !placement.stays_with.is_empty(),
+            !placement.spread.is_empty(),
+            !placement.keeps_away.is_empty(),
+        ];
+        let described = DESCRIBED.into_iter().zip(used).filter(|(_, used)| *used);
+        let described = described.map(|(word, _)| word.to_owned()).collect();
+        placement.untold = Some(v1::Untold { conditions: untold, described });
         placement
     }
 

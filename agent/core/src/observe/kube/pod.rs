@@ -124,6 +124,11 @@ impl Running {
             || self.state.waiting.as_ref().is_some_and(|waiting| !waits(waiting))
     }
 
+    /// Did it run to a good end?
+    fn ended_well(&self) -> bool {
+        self.state.terminated.as_ref().is_some_and(|t| t.exit_code == 0)
+    }
+
     /// True for an init container that fails: it keeps the whole pod from starting. One that succeeded is not reported.
     fn blocks_start(&self) -> bool {
         let failed = self.state.terminated.as_ref().is_some_and(|t| t.exit_code != 0);
@@ -199,11 +204,18 @@ impl SlimPod {
         self.metadata.labels().filter(whole).take(MOST_LABELS).map(label).collect()
     }
 
-    /// Was a container of it begun, an init container too, or did the kubelet get as far as one of them? Before that it makes
-    /// the pod's volumes and its network, and pulls the first image.
-    fn is_begun(&self) -> bool {
-        let init = self.status.init_container_statuses.iter().flatten();
-        init.chain(self.status.container_statuses.iter().flatten()).any(Running::is_begun)
+    /// `no`: no container of it was begun, an init container neither, and the kubelet did not get as far as one of them; before
+    /// that it makes the pod's volumes and its network, and pulls the first image. `init`: all its init containers ended well,
+    /// and it is only now at the others. Otherwise `yes`.
+    fn begun(&self) -> &'static str {
+        let init = || self.status.init_container_statuses.iter().flatten();
+        let others = || self.status.container_statuses.iter().flatten();
+        if !init().chain(others()).any(Running::is_begun) {
+            return "no";
+        }
+        let declared = self.spec.init_containers.as_ref().map_or(0, Vec::len);
+        let all_ended = init().count() == declared && init().all(Running::ended_well);
+        if all_ended && !others().any(Running::is_begun) { "init" } else { "yes" }
     }
 
     fn facts(&self) -> v1::PodFacts {
@@ -227,7 +239,7 @@ impl SlimPod {
             init_images: self.init_images(),
             labels_complete: labels.len() == self.metadata.labels().count(),
             labels,
-            begun: if self.is_begun() { "yes" } else { "no" }.to_owned(),
+            begun: self.begun().to_owned(),
         }
     }
 }

@@ -451,7 +451,14 @@ fn whether_a_container_of_a_pod_was_begun_is_said() {
         ("nothing is told yet", json!(null), &json!({}), "no"),
         ("its volume is attached", json!([{"name": "i", "state": initializing}]), &initializing, "no"),
         ("its init container runs", json!([{"name": "i", "state": {"running": {}}}]), &initializing, "yes"),
-        ("it ended", json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}]), &initializing, "yes"),
+        ("it ended", json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}]), &initializing, "init"),
+        ("it failed", json!([{"name": "i", "state": {"terminated": {"exitCode": 1}}}]), &initializing, "yes"),
+        (
+            "it ended, and the other runs",
+            json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}]),
+            &json!({"running": {}}),
+            "yes",
+        ),
         (
             "its image cannot be had",
             json!([{"name": "i", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]),
@@ -462,6 +469,9 @@ fn whether_a_container_of_a_pod_was_begun_is_said() {
         ("without one, running", json!(null), &json!({"running": {}}), "yes"),
     ] {
         let mut object = pod();
+        if init.is_array() {
+            object["spec"]["initContainers"] = json!([{"name": "i"}]);
+        }
         object["status"]["initContainerStatuses"] = init;
         object["status"]["containerStatuses"] = main(state);
         let Body::Pod(v1::Pod { facts: Some(facts), .. }) = of::<SlimPod>(&object) else { panic!() };

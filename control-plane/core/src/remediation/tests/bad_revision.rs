@@ -276,8 +276,10 @@ fn a_rollout_that_flaps_after_its_deadline_does_not_use_its_approval_up() {
         lab.pass(100);
     }
     assert_eq!((lab.approvals.len(), lab.live_approvals()), (1, 1));
-    lab.decide("operator", Decision::Approve, "").unwrap();
     flap(&mut lab, true);
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert!(lab.settle().is_empty(), "all that failed is ready at this moment");
+    flap(&mut lab, false);
     assert_eq!(lab.settle().len(), 1, "{}", lab.open(IncidentKind::RolloutStuck).reason);
 }
 

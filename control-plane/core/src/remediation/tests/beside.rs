@@ -274,7 +274,8 @@ fn a_volume_is_where_it_can_be_attached() {
 #[test]
 fn what_nothing_describes_leaves_it_unknown() {
     let gated = asks(web(), "a scheduling gate", |placement| {
-        placement.untold = Some(v1::Untold { conditions: vec!["a scheduling gate".into()] });
+        placement.untold =
+            Some(v1::Untold { conditions: vec!["a scheduling gate".into()], ..Default::default() });
     });
     // An older agent does not say what it describes: all that it names decides too.
     let mut older = spreads(web(), spread(HOST));

@@ -247,3 +247,44 @@ fn of_a_pod_that_no_budget_is_asked_for_none_stands_in_the_way() {
     lab.see(gone("Pod", "pod-web-1-0"));
     assert_eq!(found(&lab), Standing::Free);
 }
+
+/// Somebody else takes each disruption that it allows, as a drain of a node does: what is refused early again and again is asked for
+/// the more seldom, and another one whose budget is free goes before it.
+#[test]
+fn a_budget_that_allows_for_a_moment_again_and_again_is_no_reason_to_ask_all_the_time() {
+    let mut lab = labelled_crash_loop();
+    see(&mut lab, budget("web-guard", "web", 0));
+    refuse_next(&mut lab);
+    let (start, mut tries) = (lab.now, 0);
+    while lab.now < start + SignedDuration::from_hours(1) {
+        see(&mut lab, budget("web-guard", "web", 1));
+        for job in lab.settle() {
+            see(&mut lab, budget("web-guard", "web", 0));
+            refuse(&mut lab, &job);
+            tries += 1;
+        }
+        see(&mut lab, budget("web-guard", "web", 0));
+        lab.settle();
+        lab.pass(5);
+    }
+    assert!((10..=32).contains(&tries), "{tries}");
+    // Once it stood for as long as a try waits at most, the next change is followed at once.
+    lab.pass(300);
+    refuse_next(&mut lab);
+    lab.pass(2);
+    see(&mut lab, budget("web-guard", "web", 1));
+    assert_eq!(lab.settle().len(), 1);
+}
+
+/// What was refused for another reason is not waited for as if a budget had refused it.
+#[test]
+fn a_refusal_that_names_no_budget_waits_as_any_does() {
+    let mut lab = labelled_crash_loop();
+    see(&mut lab, budget("web-guard", "web", 0));
+    let job = lab.settle().pop().unwrap();
+    assert!(lab.report(&job, Phase::Accepted, "", ""));
+    let said = "forbidden: namespace shop is being terminated";
+    assert!(lab.report(&job, Phase::Refused, "eviction_refused", said));
+    lab.settle();
+    assert!(wait(&lab) < 300 && !reason(&lab).contains("budget"), "{}", reason(&lab));
+}

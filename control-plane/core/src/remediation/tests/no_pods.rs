@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::model::*;
+use crate::remediation::Decision;
 
 const QUOTA: &str = "FailedCreate: pods \"web-7-x\" is forbidden: exceeded quota: small, requested: pods=1, used: pods=3, \
                      limited: pods=3";
@@ -240,7 +241,7 @@ fn where_no_container_is_begun_the_template_is_not_rolled_back() {
 /// it is, its agent says; an older one does not, and such a pod may well have begun, and its template hang.
 #[test]
 fn a_pod_with_an_init_container_that_hangs_is_its_revisions_fault_and_one_before_it_is_not() {
-    for begun in ["yes", "no", ""] {
+    for begun in ["yes", "no", "init", ""] {
         let mut lab = without_a_pod(|d| d.updated = 1);
         let mut waits = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-7", "0", "node-a") };
         waits = with_age(&lab, waits);
@@ -255,8 +256,10 @@ fn a_pod_with_an_init_container_that_hangs_is_its_revisions_fault_and_one_before
             ready: 3,
             ..stuck("web", 3, 7)
         }));
-        if begun == "no" {
-            recommends(&mut lab, "no container of it was begun in 600 s (PodInitializing)");
+        if matches!(begun, "no" | "init") {
+            let words =
+                if begun == "no" { "begun in 600 s" } else { "begun after its init containers in 600 s" };
+            recommends(&mut lab, words);
             // Its volume is there at last, and the init container has the time that its deadline gives it.
             waits.facts.get_or_insert_default().begun = "yes".into();
             lab.see(Body::Pod(waits));
@@ -266,5 +269,49 @@ fn a_pod_with_an_init_container_that_hangs_is_its_revisions_fault_and_one_before
         }
         lab.settle();
         assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval, "{begun:?}");
+    }
+}
+
+/// A volume that the template itself describes may be what cannot be made; one of a claim, or what an older revision asked for as
+/// well, is not.
+#[test]
+fn what_a_template_itself_asks_of_the_kubelet_anew_is_its_own_fault() {
+    let fact = |path: &str| v1::TemplateFact { path: path.into(), value: "x".into(), digest: Vec::new() };
+    for (path, older_too, guilty) in [
+        ("volumes[data].hostPath.path", false, true),
+        ("runtimeClassName", false, true),
+        ("volumes[data].hostPath.path", true, false),
+        ("volumes[data].persistentVolumeClaim.claimName", false, false),
+    ] {
+        let mut lab = without_a_pod(|d| d.updated = 1);
+        for revision in [6, 7] {
+            let mut set = replica_set("web", revision, if revision == 6 { 3 } else { 0 });
+            if revision == 7 || older_too {
+                set.template.push(fact(path));
+            }
+            lab.see(Body::ReplicaSet(set));
+        }
+        let mut waits = v1::Pod { ready: false, ready_since_us: 0, ..pod("web-7", "0", "node-a") };
+        waits = with_age(&lab, waits);
+        waits.containers[0].state = "waiting".into();
+        waits.containers[0].reason = "ContainerCreating".into();
+        waits.facts.get_or_insert_default().begun = "no".into();
+        lab.see(Body::Pod(waits));
+        lab.pass(601);
+        lab.see(Body::Deployment(v1::Deployment {
+            updated: 1,
+            available: 3,
+            ready: 3,
+            ..stuck("web", 3, 7)
+        }));
+        if guilty {
+            lab.settle();
+            let state = lab.open(IncidentKind::RolloutStuck).state;
+            assert_eq!(state, IncidentState::WaitingApproval, "{path}");
+            lab.decide("operator", Decision::Approve, "").unwrap();
+            assert_eq!(lab.settle().len(), 1, "{path}");
+        } else {
+            recommends(&mut lab, "no container of it was begun");
+        }
     }
 }

@@ -120,7 +120,10 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
             continue;
         }
         match judged.say(node, facts, inventory) {
-            Says::Yes => fits = fits.or(Some(name.clone())),
+            Says::Yes => {
+                fits = Some(name.clone());
+                break;
+            }
             Says::No(why) => no.push(format!("{name}: {why}")),
             Says::NotKnown(why) => unknown = Some(format!("{name}: {why}")),
         }

@@ -24,6 +24,8 @@ struct Count<'a> {
     places: BTreeMap<&'a str, i64>,
     /// One where the pod itself is one that is counted.
     itself: i64,
+    /// How many the place with the fewest has, once all are counted.
+    fewest: i64,
 }
 
 impl<'a> Spreads<'a> {
@@ -54,10 +56,14 @@ impl<'a> Spreads<'a> {
         }
         spreads.counts = asked.spread.iter().map(|one| Count::of(one, asked, own, told)).collect();
         for other in inventory.pods_of_namespace(&pod.meta.namespace) {
+            if spreads.doubt.is_some() {
+                break;
+            }
             if is_beside(other, pod) && !other.meta.deleting {
                 spreads.add(other, told);
             }
         }
+        spreads.counts.iter_mut().for_each(Count::finish);
         spreads
     }
 
@@ -99,7 +105,7 @@ impl<'a> Spreads<'a> {
 impl<'a> Count<'a> {
     /// With the nodes that count, which have the labels of all constraints, and no pod yet.
     fn of(of: &'a Spread, asked: &Placement, own: Option<&[(String, String)]>, told: &Told<'a>) -> Self {
-        let mut count = Self { of, nodes: BTreeSet::new(), places: BTreeMap::new(), itself: 0 };
+        let mut count = Self { of, nodes: BTreeSet::new(), places: BTreeMap::new(), itself: 0, fewest: 0 };
         count.itself = i64::from(own.is_some_and(|own| selects(of, own)));
         for (name, (node, facts)) in told {
             let counts = asked.spread.iter().all(|one| facts.label(&one.topology_key).is_some())
@@ -113,19 +119,23 @@ impl<'a> Count<'a> {
         count
     }
 
+    /// All pods are counted.
+    fn finish(&mut self) {
+        let known = i64::try_from(self.places.len()).unwrap_or(i64::MAX);
+        let fewest = self.places.values().min().copied();
+        self.fewest = fewest.filter(|_| known >= self.of.min_domains).unwrap_or(0);
+    }
+
     fn says(&self, facts: &NodeFacts) -> Says {
         let Some(value) = facts.label(&self.of.topology_key) else { return Says::Yes };
-        let known = i64::try_from(self.places.len()).unwrap_or(i64::MAX);
-        let fewest =
-            self.places.values().min().copied().filter(|_| known >= self.of.min_domains).unwrap_or(0);
         let there = self.places.get(value).copied().unwrap_or(0);
-        if there + self.itself - fewest <= self.of.max_skew {
+        if there + self.itself - self.fewest <= self.of.max_skew {
             return Says::Yes;
         }
         Says::No(format!(
-            "topology spread over {}: {there} of its pods are there, {fewest} where the fewest are, and the skew may be {} at \
+            "topology spread over {}: {there} of its pods are there, {} where the fewest are, and the skew may be {} at \
              most",
-            self.of.topology_key, self.of.max_skew
+            self.of.topology_key, self.fewest, self.of.max_skew
         ))
     }
 }

@@ -84,33 +84,42 @@ impl From<v1::Spread> for Spread {
     }
 }
 
+/// Most terms of pod affinity, namespaces of one, and spread constraints of a pod that are kept.
+const TERMS: usize = 16;
+
+/// Most labels, expressions and values in all selectors of a pod's terms of one sort. They are compared with the labels of every
+/// pod of the namespace; a pod of a person's has a handful.
+const CONDITIONS: usize = 64;
+
 /// Cuts what is too long. A part of these would read as all of it: then none is kept, and that is said.
 pub(super) fn bound(placement: &mut v1::Placement) {
     if placement.keeps_away.len() > ITEMS {
         placement.keeps_away.clear();
         not_told(placement, ANTI_AFFINITY);
     }
+    let few = conditions(placement.keeps_away.iter().filter_map(|one| one.selector.as_ref())) <= CONDITIONS;
     for one in &mut placement.keeps_away {
         cut(&mut one.topology_key, TEXT);
         let whole = one.selector.as_mut().is_none_or(selector::bound);
-        if !whole {
+        if !whole || !few {
             (one.selector, one.selector_told) = (None, false);
         }
     }
-    let mut whole = placement.stays_with.len() <= ITEMS;
-    placement.stays_with.truncate(ITEMS);
+    let few = conditions(placement.stays_with.iter().filter_map(|one| one.selector.as_ref())) <= CONDITIONS;
+    let mut whole = few && placement.stays_with.len() <= TERMS;
+    placement.stays_with.truncate(TERMS);
     for one in &mut placement.stays_with {
         cut(&mut one.topology_key, TEXT);
-        whole &= one.namespaces.len() <= ITEMS && one.selector.as_mut().is_none_or(selector::bound);
-        one.namespaces.truncate(ITEMS);
+        whole &= one.namespaces.len() <= TERMS && one.selector.as_mut().is_none_or(selector::bound);
         one.namespaces.iter_mut().for_each(|name| cut(name, NAME));
     }
     if !whole {
         placement.stays_with.clear();
         not_told(placement, "required pod affinity");
     }
-    let mut whole = placement.spread.len() <= ITEMS;
-    placement.spread.truncate(ITEMS);
+    let few = conditions(placement.spread.iter().filter_map(|one| one.selector.as_ref())) <= CONDITIONS;
+    let mut whole = few && placement.spread.len() <= TERMS;
+    placement.spread.truncate(TERMS);
     for one in &mut placement.spread {
         cut(&mut one.topology_key, TEXT);
         whole &= one.selector.as_mut().is_none_or(selector::bound);
@@ -119,6 +128,15 @@ pub(super) fn bound(placement: &mut v1::Placement) {
         placement.spread.clear();
         not_told(placement, "topology spread");
     }
+}
+
+/// How many labels, expressions and values there are to compare.
+fn conditions<'a>(selectors: impl Iterator<Item = &'a v1::LabelSelector>) -> usize {
+    let of = |selector: &v1::LabelSelector| {
+        let values: usize = selector.match_expressions.iter().map(|one| 1 + one.values.len()).sum();
+        selector.match_labels.len() + values
+    };
+    selectors.map(of).sum()
 }
 
 /// Names, before all else, what decides too and is not told.

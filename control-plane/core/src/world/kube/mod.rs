@@ -33,7 +33,7 @@ pub use node::{Node, NodeFacts, Taint};
 pub use persistent_volume::PersistentVolume;
 pub use persistent_volume_claim::PersistentVolumeClaim;
 pub use placement::{Placement, Toleration};
-pub use pod::{Container, Pod, PodFacts};
+pub use pod::{Begun, Container, Pod, PodFacts};
 pub use pod_disruption_budget::PodDisruptionBudget;
 pub use pod_event::PodEvent;
 pub use replica_set::ReplicaSet;

@@ -1,6 +1,6 @@
 //! What the scheduler asks of a node for a pod, and whether a node answers it.
 
-use nimbus_protocol::kind::ANTI_AFFINITY;
+use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED};
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ impl From<v1::Placement> for Placement {
             claims: p.claims,
             stays_with: p.stays_with.into_iter().map(StaysWith::from).collect(),
             spread: p.spread.into_iter().map(Spread::from).collect(),
-            untold: p.untold.map(|untold| untold.conditions),
+            untold: p.untold.map(untold),
             node_selector: p.node_selector.into_iter().map(|l| (l.key, l.value)).collect(),
             node_terms: p
                 .node_terms
@@ -80,6 +80,14 @@ impl From<v1::Placement> for Placement {
             other_conditions: p.other_conditions,
         }
     }
+}
+
+/// What nothing describes that this version judges.
+fn untold(told: v1::Untold) -> Vec<String> {
+    let foreign = told.described.iter().filter(|word| !DESCRIBED.contains(&word.as_str()));
+    let foreign =
+        foreign.map(|word| format!("what its agent describes as {word}, which this version does not judge,"));
+    told.conditions.iter().cloned().chain(foreign).collect()
 }
 
 /// Cuts what is too long. What is dropped would have restricted: where the pod may go is then not known.
@@ -99,7 +107,10 @@ pub(super) fn bound(placement: &mut v1::Placement) {
         placement.other_conditions.sort_by_key(|one| one != ANTI_AFFINITY);
     }
     cut_texts(&mut placement.other_conditions);
-    placement.untold.iter_mut().for_each(|untold| cut_texts(&mut untold.conditions));
+    if let Some(untold) = &mut placement.untold {
+        cut_texts(&mut untold.conditions);
+        cut_texts(&mut untold.described);
+    }
     cut_texts(&mut placement.claims);
     placement.node_selector.truncate(ITEMS);
     for label in &mut placement.node_selector {

@@ -79,6 +79,17 @@ pub struct Pod {
     pub held_up_until: Option<Timestamp>,
 }
 
+/// How far the kubelet got with a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Begun {
+    /// No container of it was begun, an init container neither.
+    No,
+    /// All its init containers ended well, and no other container was begun.
+    Init,
+    /// One was begun, or could not be made for its own sake.
+    Yes,
+}
+
 /// What decides whether and where a pod may be moved, and what is lost with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PodFacts {
@@ -102,9 +113,9 @@ pub struct PodFacts {
     /// Of each init container its name, `=` and what its image's name stands for.
     #[serde(default)]
     pub init_images: Vec<String>,
-    /// Was a container of it begun, an init container too? `None` where its agent does not say it.
+    /// How far the kubelet got with it; `None` where its agent does not say it.
     #[serde(default)]
-    pub begun: Option<bool>,
+    pub begun: Option<Begun>,
     /// Its labels, as far as they are told.
     #[serde(default)]
     pub labels: Vec<(String, String)>,
@@ -152,8 +163,9 @@ impl From<v1::Pod> for Pod {
             labels: f.labels.into_iter().map(|l| (l.key, l.value)).collect(),
             labels_complete: f.labels_complete,
             begun: match f.begun.as_str() {
-                "yes" => Some(true),
-                "no" => Some(false),
+                "yes" => Some(Begun::Yes),
+                "init" => Some(Begun::Init),
+                "no" => Some(Begun::No),
                 _ => None,
             },
         };
@@ -177,6 +189,9 @@ impl From<v1::Pod> for Pod {
 fn is_told(label: &v1::Label) -> bool {
     is_name(&label.key, TEXT) && is_name(&label.value, TEXT)
 }
+
+/// Most labels of a pod that are kept, as many as an agent tells.
+const LABELS: usize = 64;
 
 /// Cuts what is too long; false where the pod cannot be kept.
 pub(super) fn bound(pod: &mut v1::Pod) -> bool {
@@ -202,9 +217,9 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
         cut_texts(&mut facts.config_maps);
         cut_texts(&mut facts.secrets);
         cut_texts(&mut facts.init_images);
-        facts.labels_complete &= facts.labels.len() <= ITEMS && facts.labels.iter().all(is_told);
+        facts.labels_complete &= facts.labels.len() <= LABELS && facts.labels.iter().all(is_told);
         facts.labels.retain(is_told);
-        facts.labels.truncate(ITEMS);
+        facts.labels.truncate(LABELS);
         facts.placement.iter_mut().for_each(placement::bound);
     }
     is_meta_kept(pod.meta.as_mut())
@@ -283,12 +298,12 @@ impl Pod {
         let made = |c: &Container| {
             c.state == "waiting" && matches!(c.reason.as_str(), "ContainerCreating" | "PodInitializing")
         };
-        let begun = self.begun() == Some(true);
+        let begun = self.begun() == Some(Begun::Yes);
         self.cannot_start().is_some() || (!begun && self.containers.iter().any(made))
     }
 
-    /// Was a container of it begun, an init container too? `None` where its agent does not say it.
-    fn begun(&self) -> Option<bool> {
+    /// How far the kubelet got with it; `None` where its agent does not say it.
+    pub fn begun(&self) -> Option<Begun> {
         self.facts.as_ref().and_then(|facts| facts.begun)
     }
 
@@ -315,14 +330,18 @@ impl Pod {
         })
     }
 
-    /// Is it on a node, and was not even one of its containers begun there? A volume that cannot be attached, a network that
+    /// Is it on a node, and was not even one of its containers begun there, apart from init containers that ended well? A volume that cannot be attached, a network that
     /// cannot be made or an image that is still pulled looks so; its conditions do not say which. Where its agent does not
     /// say whether an init container runs, a pod with init containers never looks so.
     pub fn nothing_begun(&self) -> bool {
         let waits =
             |c: &Container| c.state == "waiting" && c.reason == "ContainerCreating" && c.restarts == 0;
         let bound = !self.node.is_empty() && !self.containers.is_empty();
-        let begun = self.begun().unwrap_or_else(|| !self.containers.iter().all(waits));
+        let begun = match self.begun() {
+            Some(Begun::Yes) => true,
+            Some(Begun::No | Begun::Init) => false,
+            None => !self.containers.iter().all(waits),
+        };
         self.is_active() && !self.ready && bound && !begun
     }
 
