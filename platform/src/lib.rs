@@ -1,5 +1,5 @@
 //! What the agent, the control plane, the command and the installer need from the machine: durable files, locks, the
-//! clock, waits and crash points.
+//! clock, waits, crash points, and what passes between a program and its service manager.
 //!
 //! No pure crate may depend on this one: here is the clock, randomness, files and the end of a process. Nothing here
 //! knows a message, an incident or a job.
@@ -7,17 +7,23 @@
 
 mod chain;
 mod clock;
+mod credential;
 mod durable;
 mod failpoint;
+mod herald;
 mod lock;
+mod notify;
 mod wait;
 
 pub use chain::chain;
 pub use clock::{ClockWatch, jittered, monotonic, now};
+pub use credential::{Credential, CredentialError, credentials_directory, read_credential};
 pub use durable::{
     create_private_dir, holds_only, is_full, own_private_dir, read_optional, sync_parent, write_atomic,
     write_atomic_with,
 };
 pub use failpoint::{arm_from_environment, reached};
+pub use herald::{Herald, Pulse, Sign, should_beat, stuck};
 pub use lock::{DirLock, LockError};
+pub use notify::{Notice, NotifyError, ServiceManager};
 pub use wait::DoublingWait;

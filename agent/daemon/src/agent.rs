@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimbus_agent_core::spool::Limits;
-use nimbus_platform::DoublingWait;
+use nimbus_platform::{CredentialError, DoublingWait, read_credential};
+use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, HOST, is_host_port};
+use crate::alive::Alive;
+use crate::config::{Config, HOST, JOIN_CREDENTIAL, is_host_port};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
 use crate::enrol::{EnrollingAgent, enrol};
@@ -44,6 +46,7 @@ const STOP: Duration = Duration::from_secs(5);
 pub struct Agent {
     id: String,
     status: Arc<SharedStatus>,
+    alive: Arc<Alive>,
     telemetry: Option<std::net::SocketAddr>,
     cancel: CancellationToken,
     parts: JoinSet<()>,
@@ -114,6 +117,11 @@ impl Agent {
         self.status.subscribe()
     }
 
+    /// Its signs of life.
+    pub fn alive(&self) -> Arc<Alive> {
+        self.alive.clone()
+    }
+
     /// Where telemetry listens, if it does.
     pub fn telemetry_addr(&self) -> Option<std::net::SocketAddr> {
         self.telemetry
@@ -162,6 +170,7 @@ impl Wiring {
         let agent_id = id.to_string();
         let hostname = self.config.hostname();
         let (status, counters) = (Arc::new(SharedStatus::new()), Arc::new(Counters::default()));
+        let alive = Arc::new(Alive::default());
         tell_damage(&self.journal, &self.spool, &status);
         let (cancel, session_cancel) = (CancellationToken::new(), CancellationToken::new());
         let resync = Arc::new(watch::Sender::new(0));
@@ -171,10 +180,7 @@ impl Wiring {
         let journal = Arc::new(Mutex::new(self.journal));
         let cluster = Arc::new(ClusterHandle::default());
         let has_cluster = self.target.is_some();
-        status.update(|status| {
-            status.agent_id.clone_from(&agent_id);
-            status.has_cluster = has_cluster;
-        });
+        status.update(|status| (status.agent_id, status.has_cluster) = (agent_id.clone(), has_cluster));
         if let Err(error) = self.baselines.sweep() {
             status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
         }
@@ -199,6 +205,7 @@ impl Wiring {
             refusals,
             status: status.clone(),
             counters: counters.clone(),
+            alive: alive.clone(),
             started: std::time::Instant::now(),
             cancel: cancel.clone(),
         });
@@ -215,6 +222,7 @@ impl Wiring {
             resync: resync.clone(),
             status: status.clone(),
             counters: counters.clone(),
+            alive: alive.clone(),
             cancel: session_cancel.clone(),
         }));
         let mut parts = JoinSet::new();
@@ -248,6 +256,7 @@ impl Wiring {
         Agent {
             id: agent_id,
             status,
+            alive,
             telemetry,
             cancel,
             parts,
@@ -305,9 +314,16 @@ async fn identity(
 ) -> Result<Identity, AgentError> {
     let dir = data_dir.identity();
     let there = Identity::load(&dir)?;
-    match (there, &config.join) {
+    let holds = there.as_ref().is_some_and(|it| nimbus_platform::now().as_second() < it.expires_at());
+    let token = match &config.join {
+        Some(token) => Some(token.clone()),
+        // A file that was left where it is does no harm, and is not even looked at, until it is needed again.
+        None if holds => None,
+        None => join_credential(config.credentials.as_deref())?,
+    };
+    match (there, token) {
         (Some(identity), None) => Ok(identity),
-        (Some(identity), Some(_)) if nimbus_platform::now().as_second() < identity.expires_at() => {
+        (Some(identity), Some(_)) if holds => {
             tracing::warn!(agent = %identity.agent_id, "this agent joined before; the join token is not used");
             Ok(identity)
         }
@@ -315,10 +331,22 @@ async fn identity(
         // A certificate that ended cannot be renewed any more: a new token is the way back.
         (_, Some(token)) => {
             let enrolling_agent = enrolling_agent(config, target).await;
-            let identity = join(&dir, &config.server, token, enrolling_agent).await?;
+            let identity = join(&dir, &config.server, &token, enrolling_agent).await?;
             tracing::info!(agent = %identity.agent_id, name = identity.name, "joined the control plane");
             Ok(identity)
         }
+    }
+}
+
+/// The join token that systemd hands over, if it does: one that is none is refused here, by the name of its file.
+fn join_credential(credentials: Option<&Path>) -> Result<Option<String>, CredentialError> {
+    let Some(credential) = read_credential(credentials, JOIN_CREDENTIAL)? else { return Ok(None) };
+    match credential.text.parse::<JoinToken>() {
+        Ok(_) => Ok(Some(credential.text)),
+        Err(_) => Err(credential.malformed(
+            "a join token of `nimbus agents token create`, nimbus1.TOKEN.SECRET.FINGERPRINT",
+            "something else, which is not shown",
+        )),
     }
 }
 
@@ -377,6 +405,25 @@ fn absolute(path: &Path) -> Result<PathBuf, AgentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_credential_that_is_no_token_is_named_by_its_file_and_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(JOIN_CREDENTIAL);
+        assert_eq!(join_credential(None).unwrap(), None);
+        assert_eq!(join_credential(Some(dir.path())).unwrap(), None, "no file");
+        std::fs::write(&path, "\n").unwrap();
+        assert_eq!(join_credential(Some(dir.path())).unwrap(), None, "the unit's default");
+        let id = "tok_00000000000000000000000000000001".parse().unwrap();
+        let token = JoinToken { id, secret: [7; 32], ca_sha256: [1; 32] }.to_string();
+        std::fs::write(&path, format!("{token}\n")).unwrap();
+        assert_eq!(join_credential(Some(dir.path())).unwrap(), Some(token.clone()));
+        std::fs::write(&path, token.replace("nimbus1", "nimbus7")).unwrap();
+        let error = AgentError::from(join_credential(Some(dir.path())).unwrap_err()).to_string();
+        assert!(error.contains(path.to_str().unwrap()) && error.contains("token create"), "{error}");
+        let secret = token.split('.').nth(2).unwrap();
+        assert!(!error.contains(secret) && !error.contains("nimbus7"), "{error}");
+    }
 
     #[test]
     fn a_watched_path_becomes_absolute_and_plain() {

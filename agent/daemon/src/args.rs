@@ -25,7 +25,7 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT", env = "NIMBUS_SERVER", value_parser = host_port)]
     server: String,
     /// Join token from `nimbus agents token create`; needed once. Better in the environment than on a command line,
-    /// where others can read it.
+    /// where others can read it, and best as systemd's credential `nimbus-join-token`.
     #[arg(long, value_name = "TOKEN", env = "NIMBUS_JOIN_TOKEN", hide_env_values = true)]
     join: Option<String>,
     /// Where identity, spool, journal and baselines are kept.
@@ -99,7 +99,8 @@ impl Args {
         };
         let policy = self.policy.unwrap_or_else(|| Config::default_policy(&self.data_dir));
         Config {
-            join: self.join,
+            // A line of a file that only lost its value.
+            join: self.join.filter(|token| !token.trim().is_empty()),
             name: self.name,
             cluster,
             watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),

@@ -14,6 +14,9 @@ pub fn agent_kind(text: &str) -> &str {
     if text == "vpc" { HOST } else { text }
 }
 
+/// The name of the credential with a join token.
+pub const JOIN_CREDENTIAL: &str = "nimbus-join-token";
+
 /// Where the Kubernetes cluster is, if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ClusterSource {
@@ -61,6 +64,8 @@ pub struct Config {
     pub server: String,
     /// A join token; needed once, while there is no identity yet.
     pub join: Option<String>,
+    /// Where systemd's credentials are: without [`Self::join`] a needed token is read from [`JOIN_CREDENTIAL`] there.
+    pub credentials: Option<PathBuf>,
     /// The host name to report instead of the system's.
     pub name: Option<String>,
     /// The cluster to watch.
@@ -91,6 +96,7 @@ impl Config {
             data_dir,
             server: server.into(),
             join: None,
+            credentials: None,
             name: None,
             cluster: ClusterSource::None,
             watch: Vec::new(),

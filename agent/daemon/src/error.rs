@@ -15,6 +15,9 @@ pub enum AgentError {
     /// There is no usable identity, and none could be had.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The join token that systemd hands over cannot be used.
+    #[error(transparent)]
+    Credential(#[from] nimbus_platform::CredentialError),
     /// The kubeconfig cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

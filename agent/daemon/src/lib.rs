@@ -12,6 +12,7 @@
 //! stops the other parts.
 
 mod agent;
+pub mod alive;
 pub mod args;
 mod config;
 mod counters;
@@ -24,6 +25,7 @@ pub mod identity;
 mod observation_queue;
 mod policy_files;
 mod runtime;
+pub mod service;
 pub mod session_loop;
 mod status;
 mod status_reporter;
@@ -32,7 +34,7 @@ pub mod transport;
 pub mod watch;
 
 pub use agent::Agent;
-pub use config::{ClusterSource, Config, LeaseSettings, is_host_port};
+pub use config::{ClusterSource, Config, JOIN_CREDENTIAL, LeaseSettings, is_host_port};
 pub use error::AgentError;
 pub use nimbus_agent_core::policy::MANAGED_FILE;
 pub use runtime::{BLOCKING, runtime};

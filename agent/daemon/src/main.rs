@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use nimbus_agent::args::{Args, LogFormat};
-use nimbus_agent::{Agent, Config};
+use nimbus_agent::{Agent, Config, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -18,7 +18,8 @@ fn main() -> ExitCode {
     log(args.log_format());
     nimbus_platform::arm_from_environment();
     let in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    match run(args.into_config(in_pod)) {
+    let config = Config { credentials: nimbus_platform::credentials_directory(), ..args.into_config(in_pod) };
+    match run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nimbus-agent: {error:#}");
@@ -48,16 +49,20 @@ fn run(config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).context("expected to listen for SIGINT")?;
         let mut terminate = signal(SignalKind::terminate()).context("expected to listen for SIGTERM")?;
+        let (manager, server) = (service::manager(), config.server.clone());
         let agent = tokio::select! {
             started = Agent::start(config) => started?,
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
         };
+        let telling = service::running(&manager, server, agent.status(), agent.alive());
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         tracing::info!("stopping");
+        telling.abort();
+        service::stopping(&manager);
         agent.stop().await;
         Ok(())
     })

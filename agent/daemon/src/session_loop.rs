@@ -13,6 +13,7 @@ use nimbus_protocol::v1::{self, agent_frame};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::alive::Alive;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
@@ -64,6 +65,8 @@ pub struct Inputs {
     pub status: Arc<SharedStatus>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Where it says that it came round.
+    pub alive: Arc<Alive>,
     /// Ends the loop.
     pub cancel: CancellationToken,
 }
@@ -89,7 +92,7 @@ struct SessionLoop {
 
 /// Runs until cancelled; everything queued by then is in the spool.
 pub async fn run(inputs: Inputs) {
-    let Inputs { mut observations, mut refusals, cancel, .. } = inputs;
+    let Inputs { mut observations, mut refusals, alive, cancel, .. } = inputs;
     let (events, mut happened) = mpsc::channel(LINK_EVENTS);
     let written = inputs.journal.lock().unwrap_or_else(PoisonError::into_inner).written();
     let mut this = SessionLoop {
@@ -118,6 +121,12 @@ pub async fn run(inputs: Inputs) {
         tokio::select! {
             biased;
             () = cancel.cancelled() => break,
+            // Before what may never end; and only with the spool's thread is it alive.
+            () = alive.asked() => {
+                if this.disk(|_| ()).await.is_some() {
+                    alive.session().beat();
+                }
+            }
             Some((connection, event)) = happened.recv() => this.link_event(connection, event),
             () = written.notified() => this.handle(Event::ReportsPending),
             Some(report) = refusals.recv() => this.handle(Event::Refusal(report)),
@@ -423,8 +432,38 @@ mod tests {
             resync: Arc::new(watch::Sender::new(0)),
             status: Arc::default(),
             counters: Arc::default(),
+            alive: Arc::default(),
             cancel,
         }
+    }
+
+    #[tokio::test]
+    async fn a_spool_thread_that_hangs_gives_no_sign_of_life_until_it_works_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_observations, items) = ObservationQueue::new();
+        let cancel = CancellationToken::new();
+        let inputs = inputs(dir.path(), items, cancel.clone());
+        let alive = inputs.alive.clone();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        // Asked once, so that the thread has the work; what comes of it nobody wants to know.
+        let mut hanging = Box::pin(inputs.spool_thread.run(move || held.recv().is_ok()));
+        assert!(futures::poll!(hanging.as_mut()).is_pending());
+        drop(hanging);
+        let running = tokio::spawn(run(inputs));
+        let before = alive.session().last();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        alive.ask();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(alive.session().last(), before, "the thread hangs, and the loop said that it came round");
+        release.send(()).unwrap();
+        let answered = async {
+            while alive.session().last() == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), answered).await.unwrap();
+        cancel.cancel();
+        running.await.unwrap();
     }
 
     #[test]

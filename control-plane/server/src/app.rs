@@ -13,6 +13,7 @@ use nimbus_control_core::{Settings, Snapshot};
 use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError};
 
+use crate::alive::Alive;
 use crate::ca::Authority;
 use crate::documents::{Docs, Documents};
 use crate::health::{Checked, Health, Notices};
@@ -53,6 +54,8 @@ pub struct App {
     pub settings: Settings,
     /// Wakes the tasks.
     pub wake: Wakers,
+    /// The signs that its loops come round.
+    pub alive: Arc<Alive>,
     /// Whether this process can do its work.
     pub health: Health,
     /// What else an operator should know.
@@ -70,7 +73,14 @@ pub struct App {
 
 impl App {
     /// What is shared, over what was restored from the store.
-    pub(crate) fn new(store: Store, view: WorldView, keys: Keys, settings: Settings, epoch: u64) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        view: WorldView,
+        keys: Keys,
+        settings: Settings,
+        epoch: u64,
+        alive: Arc<Alive>,
+    ) -> Self {
         Self {
             documents: Documents::new(store),
             view,
@@ -80,6 +90,7 @@ impl App {
             keys,
             settings,
             wake: Wakers::default(),
+            alive,
             health: Health::default(),
             notices: Notices::default(),
             checked: Mutex::default(),
@@ -205,6 +216,6 @@ pub(crate) mod testing {
         let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), nimbus_platform::now()).unwrap());
         let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
         let view = WorldView::new(World::default(), Positions::default(), false);
-        Arc::new(App::new(store, view, keys, Settings::default(), 1))
+        Arc::new(App::new(store, view, keys, Settings::default(), 1, Arc::default()))
     }
 }

@@ -1,9 +1,11 @@
 //! The configuration of one control plane.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nimbus_control_core::Settings;
+use nimbus_platform::{CredentialError, read_credential};
+use nimbus_store::StoreUrl;
 
 /// Where operators (REST) are served unless told otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7070);
@@ -12,6 +14,28 @@ pub const DEFAULT_QUIC: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALH
 
 /// Agents that may be connected at once unless told otherwise.
 pub const DEFAULT_CONNECTIONS: usize = 4_096;
+
+/// The name of systemd's credential with the address of a database.
+pub const DATABASE_CREDENTIAL: &str = "nimbus-database-url";
+
+/// The address of another database than the embedded one: the one that was `given`, else that of the credential in
+/// `credentials`. An address may hold a password, so one that cannot be read is named by its file and not shown.
+pub fn database(
+    given: Option<String>,
+    credentials: Option<&Path>,
+) -> Result<Option<String>, CredentialError> {
+    if given.is_some() {
+        return Ok(given);
+    }
+    let Some(credential) = read_credential(credentials, DATABASE_CREDENTIAL)? else { return Ok(None) };
+    match credential.text.parse::<StoreUrl>() {
+        Ok(_) => Ok(Some(credential.text)),
+        Err(_) => Err(credential.malformed(
+            "an address as --database takes it, postgres://user:password@host:port/database",
+            "something else, which is not shown",
+        )),
+    }
+}
 
 /// What a control plane is started with.
 #[derive(Debug, Clone)]
@@ -81,6 +105,26 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_database_is_the_one_that_was_given_or_the_credentials() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(DATABASE_CREDENTIAL);
+        let read = |given: Option<&str>| database(given.map(str::to_owned), Some(dir.path()));
+        assert_eq!(read(None).unwrap(), None, "no file");
+        std::fs::write(&file, "\n").unwrap();
+        assert_eq!(read(None).unwrap(), None, "the unit's default");
+        std::fs::write(&file, "postgres://nimbus:s3cret@db:5432/nimbus\n").unwrap();
+        assert_eq!(read(None).unwrap().as_deref(), Some("postgres://nimbus:s3cret@db:5432/nimbus"));
+        assert_eq!(read(Some("sqlite:///x.db")).unwrap().as_deref(), Some("sqlite:///x.db"));
+        assert_eq!(database(None, None).unwrap(), None);
+        for wrong in ["s3cret", "s3cret:x", "postgres://nimbus:p?s3cret@db/nimbus", "sqlite:", "a\ns3cret"] {
+            std::fs::write(&file, wrong).unwrap();
+            let error = read(None).unwrap_err().to_string();
+            assert!(error.contains(file.to_str().unwrap()) && !error.contains("s3cret"), "{wrong}: {error}");
+            assert!(read(Some("sqlite:///x.db")).is_ok(), "it is not looked at");
+        }
+    }
 
     #[test]
     fn plain_rest_is_for_loopback_only() {

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::alive::{Alive, Phase};
 use crate::app::{App, Keys};
 use crate::ca::{Authority, Leaf};
 use crate::config::Config;
@@ -56,6 +57,11 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts everything. When it returns, agents and operators are served and the process is ready.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_alive(config, Arc::default()).await
+    }
+
+    /// As [`Self::start`]; `alive` tells meanwhile how far it has come.
+    pub async fn start_alive(config: Config, alive: Arc<Alive>) -> Result<Self, StartError> {
         config.settings.validate()?;
         let data_dir = DataDir::open(&config.data_dir)?;
         // Taken before anything is written: a port in use must not cost an epoch.
@@ -83,7 +89,8 @@ impl ControlPlane {
         let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
         let epoch = store.epoch_after(data_dir.epoch()?).await?;
         data_dir.note_epoch(epoch)?;
-        let (app, histories) = restore(config.settings.clone(), store, keys, epoch).await?;
+        alive.enter(Phase::Replaying);
+        let (app, histories) = restore(config.settings.clone(), store, keys, epoch, alive).await?;
         let (ingest, snapshots) = tasks::catch_up(&app, histories).await?;
         app.docs().await?;
 
@@ -98,6 +105,7 @@ impl ControlPlane {
         let maintenance = tokio::spawn(tasks::keep(Arc::clone(&app), snapshots, deciding.clone()));
         let checker = tokio::spawn(tasks::integrity::run(Arc::clone(&app), deciding.clone()));
         let (found, superseded) = watch::channel(None);
+        app.alive.enter(Phase::Serving);
         let supervisor = tokio::spawn(supervise(Arc::clone(&app), deciding.clone(), found));
         app.health.works(Part::Start);
         tracing::info!(
@@ -240,8 +248,10 @@ async fn supervise(app: Arc<App>, deciding: CancellationToken, found: watch::Sen
             () = deciding.cancelled() => return,
             _ = tick.tick() => {}
         }
+        let checked = app.store().check_epoch().await;
+        app.alive.database().beat();
         // A database that does not answer is said by those who write to it.
-        if let Err(error) = app.store().check_epoch().await
+        if let Err(error) = checked
             && error.is_superseded()
         {
             app.health.failed(Part::Start, error.to_string());
@@ -290,6 +300,7 @@ async fn restore(
     store: Store,
     keys: Keys,
     epoch: u64,
+    alive: Arc<Alive>,
 ) -> Result<(Arc<App>, tasks::Histories), StartError> {
     let span = store.log_span().await?;
     let routed = store.cursor(tasks::CURSOR).await?;
@@ -307,7 +318,7 @@ async fn restore(
     // The log may be trimmed up to its snapshot: then it is empty and the snapshot is the newest.
     let positions = Positions { applied, stored: span.last.max(applied), routed };
     let view = WorldView::new(world, positions, needs_listing);
-    Ok((Arc::new(App::new(store, view, keys, settings, epoch)), histories))
+    Ok((Arc::new(App::new(store, view, keys, settings, epoch, alive)), histories))
 }
 
 fn bind<T>(

@@ -4,6 +4,7 @@
 //! what they return and carries jobs out. Everything it does resumes from the store after a crash.
 #![deny(missing_docs)]
 
+pub mod alive;
 pub mod app;
 pub mod ca;
 pub mod caught_up;
@@ -24,6 +25,7 @@ mod not_before;
 pub mod operator;
 pub mod reports;
 pub mod rest;
+pub mod service;
 pub mod sessions;
 mod share;
 pub mod sign;

@@ -4,11 +4,13 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
-use nimbus_control_plane::config::DEFAULT_CONNECTIONS;
-use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC};
+use nimbus_control_plane::alive::Alive;
+use nimbus_control_plane::config::{DEFAULT_CONNECTIONS, database};
+use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, service};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -26,7 +28,7 @@ struct Options {
     /// Where agents are served (UDP)
     #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_QUIC)]
     quic: SocketAddr,
-    /// Another database than the embedded one: postgres://user:password@host/database
+    /// Another database than the embedded one: postgres://user:password@host/database; also systemd's credential nimbus-database-url
     #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
     /// DNS name or IP address of this server, for its certificate and for plain REST; may be given more than once
@@ -94,7 +96,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         None => File::default(),
     };
     let config = Config {
-        database: options.database,
+        database: database(options.database, nimbus_platform::credentials_directory().as_deref())?,
         listen: options.listen,
         quic: options.quic,
         names: options.names,
@@ -105,7 +107,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
         ..Config::new(options.data_dir)
     };
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let control_plane = ControlPlane::start(config).await?;
+    let (manager, alive) = (service::manager(), Arc::new(Alive::default()));
+    let starting = service::starting(&manager, &alive);
+    let started = ControlPlane::start_alive(config, alive).await;
+    starting.abort();
+    let control_plane = started?;
+    let serving = service::serving(&manager, control_plane.app());
     println!("REST {}", control_plane.rest_url());
     println!("QUIC {}", control_plane.quic_addr());
     let superseded = tokio::select! {
@@ -114,6 +121,8 @@ async fn run(options: Options) -> anyhow::Result<()> {
         error = control_plane.superseded() => Some(error),
     };
     tracing::info!("stopping");
+    serving.abort();
+    service::stopping(&manager);
     control_plane.stop().await;
     superseded.map_or(Ok(()), |error| Err(error.into()))
 }

@@ -35,6 +35,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::alive::Alive;
 use crate::counters::Counters;
 use crate::files::journal::JournalStore;
 use crate::policy_files::PolicyNow;
@@ -80,6 +81,8 @@ pub struct Shared {
     pub status: Arc<SharedStatus>,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Where the loop says that it came round.
+    pub alive: Arc<Alive>,
     /// When this process started the executors.
     pub started: std::time::Instant,
     /// Ends everything.
@@ -157,6 +160,7 @@ pub async fn run(shared: Arc<Shared>, mut messages: mpsc::Receiver<ControlMessag
                 clock.look(&shared.status);
                 let now = shared.job_time();
                 drop(shared.journal(move |journal| journal.tick(now)).await);
+                shared.alive.jobs().beat();
             }
         }
     }

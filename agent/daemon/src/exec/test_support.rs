@@ -58,6 +58,7 @@ pub(super) fn shared(
         refusals,
         status,
         counters,
+        alive: Arc::default(),
         started: std::time::Instant::now(),
         cancel: CancellationToken::new(),
     };

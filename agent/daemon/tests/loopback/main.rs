@@ -10,3 +10,4 @@
 mod agent;
 mod enrol;
 mod plane;
+mod service;

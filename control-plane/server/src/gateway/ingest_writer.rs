@@ -80,6 +80,10 @@ impl Writer {
         loop {
             let first = tokio::select! {
                 () = self.stop.cancelled() => return,
+                () = self.app.alive.asked() => {
+                    self.app.alive.log().beat();
+                    continue;
+                }
                 first = submissions.recv() => first,
             };
             let Some(first) = first else { return };
@@ -100,6 +104,7 @@ impl Writer {
     async fn store(&self, group: Vec<Submission>) -> bool {
         let mut wait = DoublingWait::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
+            self.app.alive.log().beat();
             let (rows, answers) = self.plan(&group);
             let started = Instant::now();
             let appended =

@@ -75,6 +75,7 @@ impl Dispatch {
 
     /// Commits jobs, and pushes them after that.
     async fn send(&mut self, app: &App, changes: ChangeSet) -> Result<(), StoreError> {
+        app.alive.engine().beat();
         app.commit(&changes).await?;
         log_audit(&changes);
         app.metrics.jobs_signed.increment(changes.jobs.len() as u64);

@@ -69,6 +69,7 @@ impl Ingest {
 
     /// Reads the next rows. True when there are more.
     pub async fn pass(&mut self, app: &App) -> Result<bool, StoreError> {
+        app.alive.engine().beat();
         self.route(app).await?;
         if !self.waiting.is_empty() || app.view.stored() <= self.read {
             return Ok(false);
@@ -188,6 +189,7 @@ impl Ingest {
 /// Commits what a status changes, with the cursor. False when others were faster each time.
 async fn take_status(app: &App, waiting: &Waiting) -> Result<bool, StoreError> {
     for _ in 0..TRIES {
+        app.alive.engine().beat();
         let docs = app.docs().await?;
         let Some(agent) = docs.agent(waiting.agent) else { return Ok(true) };
         let (mut changes, denied) = directory::status(docs.known(), agent, &waiting.status, app.now());

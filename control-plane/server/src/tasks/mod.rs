@@ -120,6 +120,7 @@ impl Engine {
             due = self.ticks.is_multiple_of(QUIET_TICKS) || app.docs().await?.has_deadlines();
         }
         for _ in 0..MAX_ROUNDS {
+            app.alive.engine().beat();
             let more = self.ingest.pass(app).await? | self.reports.pass(app).await?;
             let sight = (app.view.version(), app.documents.revision(), app.sessions.generation());
             if sight == self.seen && !due {

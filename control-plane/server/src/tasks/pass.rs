@@ -19,6 +19,7 @@ pub async fn decide(
 ) -> Result<bool, StoreError> {
     let mut last = None;
     for _ in 0..TRIES {
+        app.alive.engine().beat();
         let docs = app.docs().await?;
         let changes = app.with_snapshot(&docs, |snapshot| decision(snapshot, app.now(), &mut app.ids()));
         if changes.is_empty() {

@@ -9,6 +9,7 @@ mod garbage;
 mod gateway;
 mod heal;
 mod hostile;
+mod service;
 mod skew;
 mod startup;
 mod trouble;

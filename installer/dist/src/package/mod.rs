@@ -32,6 +32,9 @@ pub struct Service {
     unit: &'static str,
     sysusers: &'static str,
     tmpfiles: &'static str,
+    /// The file of `/etc/nimbus` with its secret, which an administrator makes and systemd hands over as a credential: its
+    /// name, and the credential's.
+    credential: (&'static str, &'static str),
     /// Files of `/etc/nimbus`: name, mode, text. The first one is the one to begin with.
     configuration: &'static [(&'static str, u16, &'static str)],
     /// Files beside the licence: name, text.
@@ -56,6 +59,7 @@ pub static ALL: [Package; 3] = [
         program: &AGENT,
         service: Some(Service {
             state: "agent",
+            credential: ("join-token", "nimbus-join-token"),
             unit: include_str!("../../packaging/nimbus-agent.service"),
             sysusers: include_str!("../../packaging/nimbus-agent.sysusers"),
             tmpfiles: include_str!("../../packaging/nimbus-agent.tmpfiles"),
@@ -71,6 +75,7 @@ pub static ALL: [Package; 3] = [
         program: &CONTROL_PLANE,
         service: Some(Service {
             state: "control-plane",
+            credential: ("database-url", "nimbus-database-url"),
             unit: include_str!("../../packaging/nimbus-control-plane.service"),
             sysusers: include_str!("../../packaging/nimbus-control-plane.sysusers"),
             tmpfiles: include_str!("../../packaging/nimbus-control-plane.tmpfiles"),
@@ -115,6 +120,7 @@ impl Package {
         let filled = |text: &str| {
             text.replace("@NAME@", self.program.name)
                 .replace("@STATE@", service.state)
+                .replace("@CREDENTIAL@", service.credential.0)
                 .replace("@CONFIGURATION@", first)
         };
         Some(Scripts {
@@ -173,6 +179,31 @@ mod tests {
             for file in package.configuration() {
                 assert!(service.unit.contains(&file), "{name} {file}");
             }
+        }
+    }
+
+    #[test]
+    fn a_unit_waits_for_its_program_watches_it_and_starts_without_the_file_of_its_credential() {
+        for package in &ALL {
+            let Some(service) = &package.service else { continue };
+            let (file, credential) = service.credential;
+            for line in [
+                "Type=notify",
+                "NotifyAccess=main",
+                "WatchdogSec=60s",
+                "Restart=on-failure",
+                &format!("LoadCredential={credential}:/etc/nimbus/{file}"),
+                // systemd 252 passes over an empty value, and then the missing file ends the start.
+                &format!("SetCredential={credential}:\\n"),
+            ] {
+                assert!(service.unit.lines().any(|is| is == line), "{}: {line}", package.program.name);
+            }
+            // Both are newer than the systemd 252 of Debian 12 and RHEL 9, which passes over them with a warning.
+            for newer in ["RestartSteps", "ImportCredential"] {
+                assert!(!service.unit.contains(newer), "{newer}");
+            }
+            let scripts = package.scripts().unwrap();
+            assert!(scripts.after_removal.contains(&format!("rm -f /etc/nimbus/{file}\n")));
         }
     }
 

@@ -98,6 +98,7 @@ const AGENT_CORE: &[Line] = &[
 ];
 
 const AGENT_DAEMON: &[Line] = &[
+    ("alive", &[]),
     ("config", &[]),
     ("args", &["config"]),
     ("counters", &[]),
@@ -111,14 +112,16 @@ const AGENT_DAEMON: &[Line] = &[
     ("telemetry", &["counters", "status"]),
     ("transport", &[]),
     ("enrol", &["config", "identity", "transport"]),
-    ("session_loop", &["counters", "files", "identity", "observation_queue", "status", "transport"]),
+    ("service", &["alive", "status"]),
+    ("session_loop", &["alive", "counters", "files", "identity", "observation_queue", "status", "transport"]),
     ("watch", &["config", "counters", "files", "identity", "observation_queue", "policy_files", "status"]),
     ("error", &["datadir", "files", "identity", "watch"]),
-    ("exec", &["counters", "files", "policy_files", "session_loop", "status", "watch"]),
+    ("exec", &["alive", "counters", "files", "policy_files", "session_loop", "status", "watch"]),
     ("status_reporter", &["exec", "observation_queue", "status"]),
     (
         "agent",
         &[
+            "alive",
             "config",
             "counters",
             "datadir",
@@ -167,6 +170,7 @@ const CONTROL_CORE: &[Line] = &[
 ];
 
 const SERVER: &[Line] = &[
+    ("alive", &[]),
     ("caught_up", &[]),
     ("config", &[]),
     ("documents", &[]),
@@ -192,6 +196,7 @@ const SERVER: &[Line] = &[
     (
         "app",
         &[
+            "alive",
             "ca",
             "documents",
             "health",
@@ -205,6 +210,7 @@ const SERVER: &[Line] = &[
             "world_view",
         ],
     ),
+    ("service", &["alive", "app"]),
     ("gateway", &["app", "ca", "error", "health", "log_payload", "sessions", "share", "sign", "tls"]),
     ("tasks", &["app", "documents", "health", "log_payload", "sign"]),
     ("tokens", &["app"]),
@@ -212,6 +218,7 @@ const SERVER: &[Line] = &[
     (
         "control_plane",
         &[
+            "alive",
             "app",
             "ca",
             "config",
