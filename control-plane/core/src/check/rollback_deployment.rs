@@ -199,7 +199,7 @@ fn require_startable(
     // What the present template itself asks of the kubelet, and the older one does not, may be what cannot be made.
     let of = |set: Option<&ReplicaSet>| set.map(|set| set.template.as_slice()).unwrap_or_default().to_vec();
     let older = of(inventory.replica_sets.get(&to_replica_set.uid));
-    let newer = of(present.first().and_then(|uid| inventory.replica_sets.get(*uid)));
+    let newer = of(present.first().and_then(|uid| inventory.replica_sets.get(uid)));
     let asks = |path: &str| {
         let kinds = [".hostPath.", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
         path == "runtimeClassName" || (path.starts_with("volumes[") && kinds.iter().any(|k| path.contains(k)))

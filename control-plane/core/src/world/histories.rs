@@ -293,6 +293,7 @@ impl World {
             inventory.clock_jumped_at = Some(now);
             // What was heard lies not ahead of what the clock says now; after a jump ahead the next observation says so.
             inventory.heard_at = inventory.heard_at.map(|at| at.min(at.saturating_add(by).unwrap_or(at)));
+            inventory.stateful_sets.values_mut().for_each(|set| set.clock_jumped(by));
             for (uid, history) in &mut inventory.histories {
                 history.clock_jumped(by, now);
                 inventory.unstored_histories.insert(uid.clone());

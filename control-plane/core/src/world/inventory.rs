@@ -165,9 +165,7 @@ impl Inventory {
             }
             Body::Deployment(deployment) => self.put_deployment(Deployment::from(deployment.clone())),
             Body::Node(node) => self.put_node(Node::from(node.clone())),
-            Body::StatefulSet(set) => {
-                put(&mut self.stateful_sets, &mut self.owned, StatefulSet::from(set.clone()))
-            }
+            Body::StatefulSet(set) => self.put_stateful_set(StatefulSet::from(set.clone()), received_at),
             Body::DaemonSet(set) => put(&mut self.daemon_sets, &mut self.owned, DaemonSet::from(set.clone())),
             Body::BatchJob(job) => put(&mut self.batch_jobs, &mut self.owned, BatchJob::from(job.clone())),
             Body::PodEvent(event) => {
@@ -211,6 +209,17 @@ impl Inventory {
         put(&mut self.deployments, &mut self.owned, deployment)
     }
 
+    fn put_stateful_set(&mut self, mut set: StatefulSet, received_at: Timestamp) -> bool {
+        let uid = set.meta.uid.clone();
+        if let Some(before) = self.stateful_sets.get(&uid) {
+            set.remember(before, received_at);
+        }
+        for pod in self.pods_owned_by(&uid) {
+            set.learn(pod, received_at);
+        }
+        put(&mut self.stateful_sets, &mut self.owned, set)
+    }
+
     fn put_pod(&mut self, mut pod: Pod, received_at: Timestamp) -> bool {
         let uid = pod.meta.uid.clone();
         if let Some(before) = self.pods.get(&uid) {
@@ -220,6 +229,11 @@ impl Inventory {
         let changed = put(&mut self.pods, &mut self.owned, pod);
         let after = self.state_of(&uid);
         self.pod_index.update(&uid, &before, &after);
+        if let Some(pod) = self.pods.get(&uid)
+            && let Some(set) = self.stateful_sets.get_mut(&pod.meta.owner_uid)
+        {
+            set.learn(pod, received_at);
+        }
         changed
     }
 
@@ -377,7 +391,9 @@ fn put_named<T: Object>(table: &mut Table<T>, owned: &mut Owned, names: &mut Nam
     let before = table.get(&uid).map(|object| object.meta().clone());
     let changed = put(table, owned, object);
     if let (true, Some(after)) = (changed, table.get(&uid)) {
-        before.iter().for_each(|before| names.remove(before));
+        if let Some(before) = &before {
+            names.remove(before);
+        }
         names.add(after.meta());
     }
     changed

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::table::MAX_OBJECTS;
+/// Most objects of one kind in one cluster; further ones are not kept, are counted, and what depends on the kind reads
+/// unknown.
+pub const MAX_OBJECTS: usize = 500_000;
 
 /// Where the listing of one kind stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

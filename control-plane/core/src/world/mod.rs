@@ -42,6 +42,7 @@ pub use kube::{
     Toleration,
 };
 pub use listing::Listing;
+pub use listing::MAX_OBJECTS;
 pub use managers::manager_name;
 pub use meta::Meta;
 pub use object::Object;
@@ -49,7 +50,7 @@ pub use pod_index::Used;
 pub use relations::Health;
 pub use revisions::Standing;
 pub use sanitize::sanitize;
-pub use table::{MAX_OBJECTS, Table};
+pub use table::Table;
 
 /// Most clusters in one world; observations of further clusters are ignored.
 pub const MAX_CLUSTERS: usize = 1_000;

@@ -4,13 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::listing::Listing;
+use super::listing::{Listing, MAX_OBJECTS};
 use super::meta::Meta;
 use super::object::Object;
-
-/// Most objects of one kind in one cluster; further ones are not kept, are counted, and what depends on the kind reads
-/// unknown.
-pub const MAX_OBJECTS: usize = 500_000;
 
 /// The objects of one kind by UID, at most [`MAX_OBJECTS`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +77,16 @@ impl<T: Object> Table<T> {
                 Put::Changed(None)
             }
         }
+    }
+
+    /// An object by its UID, to note something of it that no listing says.
+    pub(super) fn get_mut(&mut self, uid: &str) -> Option<&mut T> {
+        self.objects.get_mut(uid)
+    }
+
+    /// The same of every object.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.objects.values_mut()
     }
 
     /// An object no longer exists; what it was, if it was here.

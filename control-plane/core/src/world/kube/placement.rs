@@ -84,10 +84,9 @@ impl From<v1::Placement> for Placement {
 
 /// What nothing describes that this version judges.
 fn untold(told: v1::Untold) -> Vec<String> {
-    let foreign = told.described.iter().filter(|word| !DESCRIBED.contains(&word.as_str()));
-    let foreign =
-        foreign.map(|word| format!("what its agent describes as {word}, which this version does not judge,"));
-    told.conditions.iter().cloned().chain(foreign).collect()
+    let foreign = told.described.into_iter().filter(|word| !DESCRIBED.contains(&word.as_str()));
+    let said = |word| format!("what its agent describes as {word}, which this version does not judge,");
+    told.conditions.into_iter().chain(foreign.map(said)).collect()
 }
 
 /// Cuts what is too long. What is dropped would have restricted: where the pod may go is then not known.
