@@ -38,6 +38,9 @@ const CONTAINERD_PROGRAMS: [&str; 3] = ["containerd", "containerd-shim-runc-v2",
 /// What it can do without: drivers that need C libraries or a kernel's own file systems.
 const CONTAINERD_TAGS: &str = "no_btrfs,no_devmapper,no_zfs,no_aufs";
 
+/// Renders and installs charts; built as the module that it is, as containerd is.
+const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
+
 /// How many builds are kept: another working copy may still use the one before.
 const KEPT: usize = 2;
 
@@ -103,9 +106,34 @@ pub fn ensure_all(repository: &Path, node: bool) -> anyhow::Result<Binaries> {
         remove_others(&cache, &binaries.built);
     }
     if node && binaries.lacks_containerd() {
-        install_containerd(&binaries.built)?;
+        let version = CONTAINERD_VERSION;
+        let packages = CONTAINERD_PROGRAMS.map(|program| format!("{CONTAINERD}{program}@{version}"));
+        let what =
+            Published { name: "containerd", version, tags: CONTAINERD_TAGS, programs: &CONTAINERD_PROGRAMS };
+        what.install(&binaries.built, &packages)?;
     }
     Ok(binaries)
+}
+
+/// Helm: finds it, or builds it, a minute or two of two cores, once.
+///
+/// # Errors
+/// When Go is not installed or the build fails, with what to do.
+pub fn ensure_helm(repository: &Path) -> anyhow::Result<PathBuf> {
+    let (binaries, cache) = locate(repository)?;
+    let path = binaries.path("helm");
+    if path.is_file() {
+        return Ok(path);
+    }
+    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let lock = File::create(cache.join("lock")).context("cannot create the build's lock file")?;
+    lock.lock().context("cannot lock the build")?;
+    if !path.is_file() {
+        let (package, version) = HELM;
+        let what = Published { name: "helm", version, tags: "", programs: &["helm"] };
+        what.install(&binaries.built, &[format!("{package}@{version}")])?;
+    }
+    Ok(path)
 }
 
 /// Where the programs are or will be, and the directory of all builds.
@@ -170,24 +198,35 @@ fn keep(unfinished: &Path, into: &Path, names: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn install_containerd(into: &Path) -> anyhow::Result<()> {
-    eprintln!("rig: building containerd {CONTAINERD_VERSION} (minutes the first time, seconds later)");
-    let begun = Instant::now();
-    let unfinished = into.with_extension("containerd");
-    fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
-    let status = Command::new("go")
-        // Outside of any module: the version says which module it is.
-        .current_dir(&unfinished)
-        .env("CGO_ENABLED", "0")
-        .env("GOBIN", &unfinished)
-        .args(["install", "-trimpath", "-tags", CONTAINERD_TAGS, "-ldflags", "-s -w"])
-        .args(CONTAINERD_PROGRAMS.map(|program| format!("{CONTAINERD}{program}@{CONTAINERD_VERSION}")))
-        .status()
-        .context("cannot run go: install Go 1.26 or newer")?;
-    anyhow::ensure!(status.success(), "go install of containerd failed ({status}); its messages are above");
-    keep(&unfinished, into, &CONTAINERD_PROGRAMS)?;
-    eprintln!("rig: built in {} s", begun.elapsed().as_secs());
-    Ok(())
+/// Programs that are built as the module that they were published in, with the dependencies that it names.
+struct Published<'a> {
+    name: &'a str,
+    version: &'a str,
+    tags: &'a str,
+    programs: &'a [&'a str],
+}
+
+impl Published<'_> {
+    fn install(&self, into: &Path, packages: &[String]) -> anyhow::Result<()> {
+        let Self { name, version, .. } = self;
+        eprintln!("rig: building {name} {version} (minutes the first time, seconds later)");
+        let begun = Instant::now();
+        let unfinished = into.with_extension(name);
+        fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
+        let status = Command::new("go")
+            // Outside of any module: the version says which module it is.
+            .current_dir(&unfinished)
+            .env("CGO_ENABLED", "0")
+            .env("GOBIN", &unfinished)
+            .args(["install", "-trimpath", "-tags", self.tags, "-ldflags", "-s -w"])
+            .args(packages)
+            .status()
+            .context("cannot run go: install Go 1.26 or newer")?;
+        anyhow::ensure!(status.success(), "go install of {name} failed ({status}); its messages are above");
+        keep(&unfinished, into, self.programs)?;
+        eprintln!("rig: built in {} s", begun.elapsed().as_secs());
+        Ok(())
+    }
 }
 
 /// Builds of former sources, a gigabyte each, are of no use to anyone but a working copy that has them still.

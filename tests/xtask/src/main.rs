@@ -133,6 +133,7 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
             let node = obstacle::of_machine().is_none();
             needs::ensure(&[needs::go(&repository, node), needs::real_node()])?;
             let kubectl = rig::ensure_all(&repository, node)?.path("kubectl");
+            rig::ensure_helm(&repository)?;
             println!("the cluster's programs are beside {}", kubectl.display());
             Ok(true)
         }

@@ -124,7 +124,8 @@ fn examples(repository: &Path) -> Outcome {
 }
 
 fn cluster(repository: &Path) -> Outcome {
-    rig::ensure_all(repository, false).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+    let all = rig::ensure_all(repository, false).and_then(|_| rig::ensure_helm(repository));
+    all.map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 
 fn node(repository: &Path) -> Outcome {

@@ -1,0 +1,82 @@
+{{- /* What each check says: a line for each thing that is wrong, with what was expected, what was found and what to do. */ -}}
+
+{{- define "nimbus-control-plane.wrong" -}}
+{{- printf "\n  - %s: expected %s, found %s; %s" (index . 0) (index . 1) (index . 2) (index . 3) -}}
+{{- end -}}
+
+{{- define "nimbus-control-plane.check.replicas" -}}
+{{- if ne (toString .Values.replicas) "1" -}}
+{{- $why := "standbys that take over come later" -}}
+{{- if not (include "nimbus-control-plane.postgres" .) -}}
+{{- $why = "two cannot share SQLite on a volume, now or later" -}}
+{{- end -}}
+{{- include "nimbus-control-plane.wrong" (list "replicas" (printf "1 (%s)" $why) (toString .Values.replicas)
+  "set it to 1; agents keep what they observe while the one is replaced") -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-control-plane.check.names" -}}
+{{- $name := include "nimbus-control-plane.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- include "nimbus-control-plane.wrong" (list "fullnameOverride"
+  "a name for Services: small letters, digits and hyphens, beginning with a letter" (quote $name)
+  "set it to such a name, or give the release another one") -}}
+{{- end -}}
+{{- if and .Values.fullnameOverride (gt (len .Values.fullnameOverride) 52) -}}
+{{- include "nimbus-control-plane.wrong" (list "fullnameOverride" "at most 52 characters"
+  (toString (len .Values.fullnameOverride)) "choose a shorter one") -}}
+{{- end -}}
+{{- range .Values.names -}}
+{{- if not (regexMatch "^[0-9A-Za-z]([-0-9A-Za-z.]*[0-9A-Za-z])?$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$" .) -}}
+{{- include "nimbus-control-plane.wrong" (list "names" "DNS names and IP addresses" (quote .)
+  "leave out https:// and the port") -}}
+{{- end -}}
+{{- end -}}
+{{- range $label := keys (include "nimbus-control-plane.selector" . | fromYaml) | sortAlpha -}}
+{{- if hasKey $.Values.podLabels $label -}}
+{{- include "nimbus-control-plane.wrong" (list "podLabels" (printf "other labels than %s" $label)
+  (quote (index $.Values.podLabels $label)) "leave it out: the Services find the pod by it") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-control-plane.check.image" -}}
+{{- $name := .name -}}
+{{- with .image -}}
+{{- if not .repository -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.repository" $name) "the name of an image" "none"
+  "set it, or leave it out for the default") -}}
+{{- else if regexMatch "[@:][^/]*$" .repository -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.repository" $name) "a name without tag and digest"
+  (quote .repository) (printf "move what follows the name to %s.tag or %s.digest" $name $name)) -}}
+{{- end -}}
+{{- if and .digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .digest)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.digest" $name) "sha256: and 64 hexadecimal digits"
+  (quote .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
+{{- end -}}
+{{- $tag := default $.tagged .tag -}}
+{{- if and (not .digest) (not $tag) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag or a digest" "neither"
+  (printf "set %s.tag or %s.digest" $name $name)) -}}
+{{- else if regexMatch "[:@/]" $tag -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag" (quote $tag)
+  (printf "a digest belongs in %s.digest" $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-control-plane.check.config" -}}
+{{- if and .Values.config.settings .Values.config.existingConfigMap -}}
+{{- include "nimbus-control-plane.wrong" (list "config.settings" "no figures beside config.existingConfigMap"
+  (printf "both, the ConfigMap being %s" (quote .Values.config.existingConfigMap))
+  "move the figures to that ConfigMap, or leave it out") -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-control-plane.check.serviceAccount" -}}
+{{- if and .Values.serviceAccount.annotations (not .Values.serviceAccount.create) -}}
+{{- include "nimbus-control-plane.wrong" (list "serviceAccount.annotations"
+  "none, as serviceAccount.create is false and the account is somebody else's" "some"
+  "annotate that account, or let the chart create one") -}}
+{{- end -}}
+{{- end -}}

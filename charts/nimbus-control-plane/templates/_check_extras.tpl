@@ -1,0 +1,36 @@
+{{- /* What is added must not be what the chart sets itself. See _check.tpl. */ -}}
+
+{{- define "nimbus-control-plane.check.extras" -}}
+{{- $arguments := dict "--data-dir" "persistence" "--listen" "listenAddress" "--quic" "listenAddress"
+  "--database" "database.existingSecret" "--name" "names" "--tls-cert" "tls.existingSecret"
+  "--tls-key" "tls.existingSecret" "--max-connections" "maxConnections" "--config" "config"
+  "--log-format" "log.format" -}}
+{{- range .Values.extraArgs -}}
+{{- $option := first (splitList "=" .) -}}
+{{- with index $arguments $option -}}
+{{- include "nimbus-control-plane.wrong" (list "extraArgs" "arguments that no other value is for" (quote $option)
+  (printf "use the value %s" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_DATABASE_URL" "database.existingSecret"
+  "NIMBUS_DATA_DIR" "persistence" -}}
+{{- range .Values.extraEnv -}}
+{{- $variable := .name -}}
+{{- with index $variables $variable -}}
+{{- include "nimbus-control-plane.wrong" (list "extraEnv" "variables that no other value is for" (quote $variable)
+  (printf "use the value %s" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraVolumes -}}
+{{- if has .name (list "data" "tmp" "config" "tls") -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumes" "other names than data, tmp, config and tls" (quote .name)
+  "give it another name, in extraVolumeMounts too") -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if has .mountPath (list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls") -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
+  "other paths than those of the chart's own volumes" (quote .mountPath) "mount it somewhere else") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,63 @@
+{{- /* How the program is started. */ -}}
+
+{{- define "nimbus-control-plane.args" -}}
+# Below the volume's root and not in it: the kubelet opens the root to the group, and the control plane closes its
+# own directory to everybody else.
+- --data-dir=/var/lib/nimbus/data
+- --listen={{ include "nimbus-control-plane.listen" (dict "address" .Values.listenAddress "port" 7070) }}
+- --quic={{ include "nimbus-control-plane.listen" (dict "address" .Values.listenAddress "port" 7071) }}
+{{- range include "nimbus-control-plane.serviceNames" . | fromYamlArray }}
+- --name={{ . }}
+{{- end }}
+{{- range .Values.names }}
+- {{ printf "--name=%s" . | quote }}
+{{- end }}
+- --max-connections={{ int64 .Values.maxConnections }}
+- --log-format={{ .Values.log.format }}
+{{- if include "nimbus-control-plane.configMap" . }}
+- --config=/etc/nimbus/{{ .Values.config.existingConfigMapKey }}
+{{- end }}
+{{- if include "nimbus-control-plane.tlsSecret" . }}
+- --tls-cert=/etc/nimbus-tls/tls.crt
+- --tls-key=/etc/nimbus-tls/tls.key
+{{- end }}
+{{- range .Values.extraArgs }}
+- {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "nimbus-control-plane.env" -}}
+- name: RUST_LOG
+  value: {{ .Values.log.filter | quote }}
+{{- if .Values.database.existingSecret }}
+- name: NIMBUS_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.database.existingSecret }}
+      key: {{ .Values.database.existingSecretKey }}
+{{- else if .Values.database.url }}
+- name: NIMBUS_DATABASE_URL
+  value: {{ .Values.database.url | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /*
+The server speaks TLS on every address but loopback, and looks at the Host header only without TLS: so the kubelet asks
+by HTTPS at the pod's address, without a header of its own. It does not check the certificate.
+*/ -}}
+{{- define "nimbus-control-plane.probes" -}}
+{{- $times := dict "periodSeconds" (int .periodSeconds) "timeoutSeconds" (int .timeoutSeconds) -}}
+{{- $alive := dict "path" "/healthz" "port" "rest" "scheme" "HTTPS" -}}
+{{- $ready := dict "path" "/readyz" "port" "rest" "scheme" "HTTPS" -}}
+{{- /* Every two seconds, so that a start that takes three is not noticed after ten. */ -}}
+{{- $starts := div (add 1 (int .startSeconds)) 2 -}}
+startupProbe:
+  {{- merge (dict "httpGet" $alive "periodSeconds" 2 "failureThreshold" $starts) $times | toYaml | nindent 2 }}
+livenessProbe:
+  {{- merge (dict "httpGet" $alive "failureThreshold" (int .livenessFailures)) $times | toYaml | nindent 2 }}
+readinessProbe:
+  {{- merge (dict "httpGet" $ready) $times | toYaml | nindent 2 }}
+{{- end -}}

@@ -1,0 +1,54 @@
+{{- /* A Service: `root`, its `name`, its `values`, and its `port` as a Service has it. */ -}}
+{{- define "nimbus-control-plane.service" -}}
+{{- $values := .values -}}
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ .name }}
+  namespace: {{ .root.Release.Namespace }}
+  labels:
+    {{- $labels := include "nimbus-control-plane.labels" .root | fromYaml }}
+    {{- mergeOverwrite (deepCopy $values.labels) $labels (dict "nimbus.dev/serves" .serves) | toYaml | nindent 4 }}
+  {{- with $values.annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  type: {{ $values.type }}
+  {{- with $values.loadBalancerIP }}
+  loadBalancerIP: {{ . | quote }}
+  {{- end }}
+  {{- with $values.loadBalancerClass }}
+  loadBalancerClass: {{ . | quote }}
+  {{- end }}
+  {{- with $values.loadBalancerSourceRanges }}
+  loadBalancerSourceRanges:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.externalTrafficPolicy }}
+  externalTrafficPolicy: {{ . }}
+  {{- end }}
+  {{- with $values.ipFamilyPolicy }}
+  ipFamilyPolicy: {{ . }}
+  {{- end }}
+  {{- with $values.ipFamilies }}
+  ipFamilies:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  # There is no other pod to send anybody to. One that is not ready still tells operators why, and a database that is
+  # away for a moment need not cost every agent its session.
+  publishNotReadyAddresses: true
+  selector:
+    {{- include "nimbus-control-plane.selector" .root | nindent 4 }}
+  ports:
+    - name: {{ .port.name }}
+      protocol: {{ .port.protocol }}
+      {{- with .port.appProtocol }}
+      appProtocol: {{ . }}
+      {{- end }}
+      port: {{ int $values.port }}
+      targetPort: {{ .port.name }}
+      {{- if int $values.nodePort }}
+      nodePort: {{ int $values.nodePort }}
+      {{- end }}
+{{- end -}}

@@ -1,0 +1,50 @@
+{{- /* What is mounted, and from where. */ -}}
+
+{{- define "nimbus-control-plane.volumeMounts" -}}
+- name: data
+  mountPath: /var/lib/nimbus
+- name: tmp
+  mountPath: /tmp
+{{- if include "nimbus-control-plane.configMap" . }}
+- name: config
+  mountPath: /etc/nimbus
+  readOnly: true
+{{- end }}
+{{- if include "nimbus-control-plane.tlsSecret" . }}
+- name: tls
+  mountPath: /etc/nimbus-tls
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "nimbus-control-plane.volumes" -}}
+- name: data
+  {{- with include "nimbus-control-plane.claim" . }}
+  persistentVolumeClaim:
+    claimName: {{ . }}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+# SQLite sorts what does not fit into memory there.
+- name: tmp
+  emptyDir:
+    sizeLimit: 1Gi
+{{- with include "nimbus-control-plane.configMap" . }}
+- name: config
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- with include "nimbus-control-plane.tlsSecret" . }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    # For the group, which is the pod's own.
+    defaultMode: 0440
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,466 @@
+//! Tests of the charts, with the real helm: what they render for the values of `tests/charts`, and with which words they
+//! refuse values that contradict each other. Nothing is installed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use anyhow::Context as _;
+use nimbus_control_core::Settings;
+use nimbus_tests::rig::{build, repository};
+use serde_json::{Value, json};
+
+const CHART: &str = "charts/nimbus-control-plane";
+const VARIANTS: &str = "tests/charts/nimbus-control-plane";
+/// Makes JSON of YAML, as Helm itself reads it.
+const AS_JSON: &str = "tests/charts/as-json";
+
+/// What helm says to these arguments, at the repository's root and without anybody's configuration.
+fn helm(arguments: &[&str]) -> anyhow::Result<Output> {
+    let repository = repository()?;
+    let program = build::ensure_helm(&repository)?;
+    let home = tempfile::tempdir()?;
+    let mut command = Command::new(&program);
+    command.current_dir(&repository).env("HOME", home.path()).env_remove("KUBECONFIG").args(arguments);
+    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"] {
+        command.env_remove(name);
+    }
+    command.output().with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// The YAML that the chart renders for these arguments.
+fn template(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = helm(&[&["template", "nimbus", CHART, "--namespace", "ops"][..], arguments].concat())?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What helm says instead of rendering.
+fn refusal(arguments: &[&str]) -> anyhow::Result<String> {
+    match template(arguments) {
+        Ok(_) => anyhow::bail!("expected a refusal, found objects, with {arguments:?}"),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+/// The documents of a YAML text.
+fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), text)?;
+    let given = format!("text={}", file.path().display());
+    let output = helm(&["template", "as-json", AS_JSON, "--set-file", &given])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "the YAML cannot be read: {said}");
+    let printed = String::from_utf8(output.stdout)?;
+    let line = printed.lines().find(|line| line.starts_with('{')).context("no JSON was printed")?;
+    let list: Value = serde_json::from_str(line)?;
+    Ok(list["items"].as_array().context("a list")?.clone())
+}
+
+/// The objects that the chart renders for these arguments.
+fn objects(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+    documents(&template(arguments)?)
+}
+
+/// The objects for the values of one file of `tests/charts`.
+fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
+    objects(&["--values", &format!("{VARIANTS}/{name}.yaml")])
+}
+
+/// Every file with values.
+fn variants() -> anyhow::Result<BTreeSet<PathBuf>> {
+    let folder = repository()?.join(VARIANTS);
+    let mut paths = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        paths.insert(entry?.path());
+    }
+    Ok(paths)
+}
+
+/// The one object of a kind, with this end of its name.
+fn only<'a>(objects: &'a [Value], kind: &str, end: &str) -> anyhow::Result<&'a Value> {
+    let mut found = objects.iter().filter(|object| {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        object["kind"] == kind && name.ends_with(end)
+    });
+    let first = found.next().with_context(|| format!("no {kind} whose name ends with {end:?}"))?;
+    anyhow::ensure!(found.next().is_none(), "several of {kind} have a name that ends with {end:?}");
+    Ok(first)
+}
+
+/// The pod of the control plane.
+fn pod(objects: &[Value]) -> anyhow::Result<&Value> {
+    Ok(&only(objects, "StatefulSet", "")?["spec"]["template"]["spec"])
+}
+
+/// The container of the control plane.
+fn container(objects: &[Value]) -> anyhow::Result<&Value> {
+    Ok(&pod(objects)?["containers"][0])
+}
+
+fn arguments_of(objects: &[Value]) -> anyhow::Result<Vec<&str>> {
+    let arguments = container(objects)?["args"].as_array().context("arguments")?;
+    Ok(arguments.iter().filter_map(Value::as_str).collect())
+}
+
+fn variable<'a>(objects: &'a [Value], name: &str) -> anyhow::Result<&'a Value> {
+    let variables = container(objects)?["env"].as_array().context("variables")?;
+    variables.iter().find(|variable| variable["name"] == name).with_context(|| format!("no {name}"))
+}
+
+/// The words of a text that are names of series.
+fn series(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("nimbus_"))
+        .collect()
+}
+
+/// The paths of all values, `a.b.c`; what is empty or a list is a value by itself.
+fn paths(values: &Value, above: &str, into: &mut BTreeSet<String>) {
+    if let Some(map) = values.as_object().filter(|map| !map.is_empty()) {
+        for (name, value) in map {
+            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            paths(value, &path, into);
+        }
+    } else {
+        into.insert(above.to_owned());
+    }
+}
+
+/// Is the pod what Pod Security calls restricted, and a little more?
+fn assert_restricted(spec: &Value, of: &str) {
+    let pod = &spec["securityContext"];
+    assert_eq!(pod["runAsNonRoot"], true, "{of}");
+    assert_eq!((&pod["runAsUser"], &pod["runAsGroup"]), (&json!(65_532), &json!(65_532)), "{of}");
+    assert_eq!(pod["seccompProfile"]["type"], "RuntimeDefault", "{of}");
+    assert_eq!(spec["automountServiceAccountToken"], false, "{of}");
+    for shared in ["hostNetwork", "hostPID", "hostIPC", "initContainers"] {
+        assert!(spec[shared].is_null(), "{of}: {shared}");
+    }
+    for container in spec["containers"].as_array().unwrap_or(&Vec::new()) {
+        let security = &container["securityContext"];
+        assert_eq!(security["allowPrivilegeEscalation"], false, "{of}");
+        assert_eq!(security["readOnlyRootFilesystem"], true, "{of}");
+        assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}), "{of}");
+        assert!(!container["resources"]["limits"]["memory"].is_null(), "{of}");
+    }
+    for volume in spec["volumes"].as_array().unwrap_or(&Vec::new()) {
+        assert!(volume["hostPath"].is_null(), "{of}: {volume}");
+    }
+}
+
+#[test]
+fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restricted() {
+    let lint = helm(&["lint", "--strict", CHART]).unwrap();
+    assert!(lint.status.success(), "{lint:?}");
+    let variants = variants().unwrap();
+    assert!(variants.len() >= 12, "{variants:?}");
+    for path in &variants {
+        let values = ["--values", path.to_str().unwrap()];
+        let of = path.file_stem().unwrap().to_str().unwrap();
+        let lint = helm(&[&["lint", "--strict", CHART][..], &values[..]].concat()).unwrap();
+        assert!(lint.status.success(), "{of}: {lint:?}");
+        let text = template(&values).unwrap();
+        assert_eq!(text, template(&values).unwrap(), "{of}: something is made anew");
+        let objects = documents(&text).unwrap();
+        for object in &objects {
+            assert_eq!(object["metadata"]["namespace"], "ops", "{of}: {object}");
+            // What is secret is the user's own: a chart that made it would make it anew.
+            assert_ne!(object["kind"], "Secret", "{of}");
+        }
+        assert_restricted(pod(&objects).unwrap(), of);
+        assert_restricted(&only(&objects, "Pod", "-test").unwrap()["spec"], of);
+        for account in objects.iter().filter(|object| object["kind"] == "ServiceAccount") {
+            assert_eq!(account["automountServiceAccountToken"], false, "{of}");
+        }
+    }
+}
+
+#[test]
+fn by_default_one_control_plane_keeps_sqlite_on_a_volume_that_outlives_the_release() {
+    let objects = objects(&[]).unwrap();
+    let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
+    let expected = ["ServiceAccount", "PersistentVolumeClaim", "Service", "Service", "StatefulSet", "Pod"];
+    assert_eq!(kinds, expected);
+    let set = only(&objects, "StatefulSet", "").unwrap();
+    assert_eq!(set["spec"]["replicas"], 1);
+    assert_eq!(set["metadata"]["name"], "nimbus-control-plane");
+    let claim = only(&objects, "PersistentVolumeClaim", "").unwrap();
+    assert_eq!(claim["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    assert!(claim["spec"]["storageClassName"].is_null());
+    let volume = &pod(&objects).unwrap()["volumes"][0];
+    assert_eq!(volume["persistentVolumeClaim"]["claimName"], claim["metadata"]["name"]);
+    // Always would open the keys to the group, and the control plane would refuse them.
+    let change = &pod(&objects).unwrap()["securityContext"]["fsGroupChangePolicy"];
+    assert_eq!(change, "OnRootMismatch");
+    let arguments = arguments_of(&objects).unwrap();
+    for expected in [
+        "--data-dir=/var/lib/nimbus/data",
+        "--listen=0.0.0.0:7070",
+        "--quic=0.0.0.0:7071",
+        "--name=nimbus-control-plane.ops.svc",
+        "--log-format=json",
+    ] {
+        assert!(arguments.contains(&expected), "{expected} in {arguments:?}");
+    }
+    assert!(variable(&objects, "NIMBUS_DATABASE_URL").is_err());
+    let image = &container(&objects).unwrap()["image"];
+    assert_eq!(
+        image,
+        &json!(format!("ghcr.io/nimbus-dev/nimbus-control-plane:{}", env!("CARGO_PKG_VERSION")))
+    );
+}
+
+#[test]
+fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp() {
+    let objects = objects(&[]).unwrap();
+    let container = container(&objects).unwrap();
+    let paths = [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")];
+    for (probe, path) in paths {
+        let expected = json!({"path": path, "port": "rest", "scheme": "HTTPS"});
+        assert_eq!(container[probe]["httpGet"], expected, "{probe}");
+    }
+    let selector = &only(&objects, "StatefulSet", "").unwrap()["spec"]["selector"]["matchLabels"];
+    for (end, name, protocol) in [("control-plane", "rest", "TCP"), ("-agents", "quic", "UDP")] {
+        let service = &only(&objects, "Service", end).unwrap()["spec"];
+        assert_eq!(service["ports"][0]["targetPort"], name);
+        assert_eq!(service["ports"][0]["protocol"], protocol);
+        assert_eq!(&service["selector"], selector);
+        let ports = container["ports"].as_array().unwrap();
+        assert!(ports.iter().any(|port| port["name"] == name && port["protocol"] == protocol), "{ports:?}");
+    }
+    // No Service may lead to the pod of `helm test`.
+    let labels = &only(&objects, "Pod", "-test").unwrap()["metadata"]["labels"];
+    assert_ne!(labels["app.kubernetes.io/component"], selector["app.kubernetes.io/component"]);
+}
+
+#[test]
+fn the_digest_wins_over_the_tag() {
+    let objects = variant("digest").unwrap();
+    let image = container(&objects).unwrap()["image"].as_str().unwrap();
+    let expected = format!(
+        "registry.example.internal/mirror/nimbus-control-plane@sha256:{}",
+        "0123456789abcdef".repeat(4)
+    );
+    assert_eq!(image, expected);
+    assert_eq!(pod(&objects).unwrap()["imagePullSecrets"], json!([{"name": "registry-login"}]));
+}
+
+#[test]
+fn an_address_of_postgresql_comes_from_a_secret_and_its_password_is_in_no_object() {
+    let objects = variant("postgres").unwrap();
+    let from = json!({"secretKeyRef": {"name": "nimbus-database", "key": "uri"}});
+    let address = variable(&objects, "NIMBUS_DATABASE_URL").unwrap();
+    assert_eq!((&address["valueFrom"], &address["value"]), (&from, &Value::Null));
+    let objects = variant("postgres-url").unwrap();
+    assert!(variable(&objects, "NIMBUS_DATABASE_URL").unwrap()["value"].is_string());
+    assert!(variable(&objects, "PGPASSWORD").unwrap()["value"].is_null());
+    for url in ["postgres://nimbus:hush@db/nimbus", "postgres://nimbus@db/nimbus?password=hush"] {
+        let said = refusal(&["--set", &format!("database.url={url}")]).unwrap();
+        assert!(said.contains("database.existingSecret") && !said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
+fn a_certificate_comes_from_a_secret_or_from_cert_manager_for_every_name() {
+    for (name, secret) in
+        [("tls-secret", "nimbus-operators-tls"), ("cert-manager", "nimbus-control-plane-tls")]
+    {
+        let objects = variant(name).unwrap();
+        let arguments = arguments_of(&objects).unwrap();
+        assert!(arguments.contains(&"--tls-cert=/etc/nimbus-tls/tls.crt"), "{arguments:?}");
+        assert!(arguments.contains(&"--tls-key=/etc/nimbus-tls/tls.key"), "{arguments:?}");
+        let volumes = pod(&objects).unwrap()["volumes"].as_array().unwrap();
+        assert!(volumes.iter().any(|volume| volume["secret"]["secretName"] == secret), "{volumes:?}");
+    }
+    let objects = variant("cert-manager").unwrap();
+    let certificate = &only(&objects, "Certificate", "").unwrap()["spec"];
+    assert_eq!(certificate["ipAddresses"], json!(["192.0.2.7", "2001:db8::7"]));
+    let names = certificate["dnsNames"].as_array().unwrap();
+    assert!(names.contains(&json!("nimbus.example.com")), "{names:?}");
+    assert!(names.contains(&json!("nimbus-control-plane.ops.svc.cluster.local")), "{names:?}");
+    let public = variant("cert-manager-public").unwrap();
+    let names = &only(&public, "Certificate", "").unwrap()["spec"]["dnsNames"];
+    assert_eq!(names, &json!(["nimbus.example.com"]));
+}
+
+#[test]
+fn the_settings_are_whole_numbers_and_the_schema_has_each_of_them() {
+    let objects = variant("settings").unwrap();
+    let text = &only(&objects, "ConfigMap", "").unwrap()["data"]["control-plane.toml"];
+    let expected = "[settings]\napproval_ttl_s = 604800\ncrash_loop_restarts = 5\n\n\
+                    [settings.caps]\nfleet = 100\nper_node = 1\n\n[settings.storm]\npod_percent = 25\n";
+    assert_eq!(text, expected);
+    assert!(arguments_of(&objects).unwrap().contains(&"--config=/etc/nimbus/control-plane.toml"));
+    let own = variant("own-config").unwrap();
+    assert!(arguments_of(&own).unwrap().contains(&"--config=/etc/nimbus/nimbus.toml"));
+    assert!(only(&own, "ConfigMap", "").is_err());
+
+    let schema = repository().unwrap().join(CHART).join("values.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let settings = &schema["properties"]["config"]["properties"]["settings"];
+    let known = serde_json::to_value(Settings::default()).unwrap();
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    assert_eq!(names(&settings["properties"]), names(&known));
+    for table in ["caps", "storm"] {
+        assert_eq!(names(&settings["properties"][table]["properties"]), names(&known[table]), "{table}");
+    }
+}
+
+#[test]
+fn alerts_and_dashboard_name_only_series_that_there_are() {
+    let metrics = repository().unwrap().join("control-plane/server/src/metrics.rs");
+    let metrics = std::fs::read_to_string(metrics).unwrap();
+    let there = series(&metrics);
+    let objects = variant("monitoring").unwrap();
+    let dashboard = &only(&objects, "ConfigMap", "-dashboard").unwrap()["data"]["nimbus-control-plane.json"];
+    let dashboard = dashboard.as_str().unwrap();
+    let parsed: Value = serde_json::from_str(dashboard).unwrap();
+    assert!(parsed["panels"].as_array().unwrap().len() >= 8);
+    let rules = only(&objects, "PrometheusRule", "").unwrap()["spec"].to_string();
+    for text in [dashboard, rules.as_str()] {
+        let named = series(text);
+        assert!(!named.is_empty() && named.is_subset(&there), "{:?}", named.difference(&there));
+    }
+    let monitor = &only(&objects, "ServiceMonitor", "").unwrap()["spec"];
+    let endpoint = &monitor["endpoints"][0];
+    assert_eq!(endpoint["authorization"]["credentials"], json!({"name": "nimbus-operator", "key": "token"}));
+    assert_eq!(endpoint["tlsConfig"]["ca"]["secret"]["name"], "nimbus-ca");
+    // It finds the operators' Service, and not that of the agents.
+    let wanted: BTreeMap<String, Value> =
+        serde_json::from_value(monitor["selector"]["matchLabels"].clone()).unwrap();
+    let found: Vec<&Value> = objects
+        .iter()
+        .filter(|object| object["kind"] == "Service")
+        .filter(|object| wanted.iter().all(|(name, value)| &object["metadata"]["labels"][name] == value))
+        .collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0]["spec"]["ports"][0]["name"], endpoint["port"]);
+}
+
+#[test]
+fn a_network_policy_opens_what_is_needed_and_nothing_else() {
+    let objects = variant("network-policy").unwrap();
+    let policy = &only(&objects, "NetworkPolicy", "").unwrap()["spec"];
+    assert_eq!(policy["ingress"][1]["from"], json!([{"ipBlock": {"cidr": "10.0.0.0/8"}}]));
+    let database = json!([{"podSelector": {"matchLabels": {"app": "postgres"}}}]);
+    assert_eq!(policy["egress"][1]["to"], database);
+    let embedded = variant("network-policy-sqlite").unwrap();
+    let policy = &only(&embedded, "NetworkPolicy", "").unwrap()["spec"];
+    assert_eq!((&policy["egress"], &policy["policyTypes"]), (&json!([]), &json!(["Ingress", "Egress"])));
+    // A budget that blocks a drain would protect nothing.
+    let budget = &only(&objects, "PodDisruptionBudget", "").unwrap()["spec"];
+    assert_eq!((&budget["maxUnavailable"], &budget["minAvailable"]), (&json!(1), &Value::Null));
+}
+
+#[test]
+fn more_than_one_replica_is_refused_with_the_reason_by_schema_and_template() {
+    let schema = refusal(&["--set", "replicas=2"]).unwrap();
+    assert!(
+        schema.contains("/replicas") && schema.contains("standbys") && schema.contains("SQLite"),
+        "{schema}"
+    );
+    let unchecked = |set: &str| refusal(&["--skip-schema-validation", "--set", set]).unwrap();
+    let embedded = unchecked("replicas=2");
+    assert!(embedded.contains("two cannot share SQLite on a volume, now or later), found 2"), "{embedded}");
+    let postgres = unchecked("replicas=3,database.existingSecret=x");
+    assert!(postgres.contains("standbys that take over come later), found 3"), "{postgres}");
+}
+
+/// Values, and what has to be said of them.
+const CONTRADICTIONS: &[(&str, &[&str])] = &[
+    ("image.repository=", &["image.repository", "found none"]),
+    ("image.repository=a/b:1", &["image.repository", "image.tag"]),
+    ("image.digest=0123", &["image.digest", "sha256:", "\"0123\""]),
+    ("image.tag=sha256:00", &["image.tag", "image.digest"]),
+    ("test.image.tag=", &["test.image.tag", "test.image.digest"]),
+    ("database.existingSecret=a,database.url=postgres://x@y/z", &["existingSecret or url", "found both"]),
+    ("database.url=sqlite:///x", &["database.url", "postgres://"]),
+    ("persistence.enabled=false", &["persistence.enabled", "acceptLossOfKeys", "join again"]),
+    (
+        "persistence.enabled=false,persistence.acceptLossOfKeys=true,database.existingSecret=x",
+        &["persistence.enabled", "also with PostgreSQL"],
+    ),
+    (
+        "persistence.enabled=false,persistence.acceptLossOfKeys=true,persistence.existingClaim=x",
+        &["persistence.existingClaim", "\"x\""],
+    ),
+    ("persistence.existingClaim=x,persistence.storageClass=fast", &["persistence.storageClass", "\"fast\""]),
+    ("podSecurityContext.fsGroupChangePolicy=Always", &["OnRootMismatch", "found Always"]),
+    (
+        "tls.existingSecret=x,tls.certManager.enabled=true,tls.certManager.issuerRef.name=y",
+        &["existingSecret or certManager.enabled", "found both"],
+    ),
+    ("tls.certManager.enabled=true", &["tls.certManager.issuerRef.name"]),
+    (
+        "tls.certManager.enabled=true,tls.certManager.issuerRef.name=y,tls.certManager.serviceNames=false",
+        &["names: expected at least one"],
+    ),
+    (
+        "services.agents.loadBalancerIP=192.0.2.1",
+        &["services.agents.loadBalancerIP", "ClusterIP", "192.0.2.1"],
+    ),
+    ("services.operators.nodePort=30000", &["services.operators.nodePort", "ClusterIP", "30000"]),
+    ("services.agents.externalTrafficPolicy=Local", &["services.agents.externalTrafficPolicy", "NodePort"]),
+    ("config.existingConfigMap=x,config.settings.attempts=4", &["config.settings", "\"x\""]),
+    ("config.settings.atempts=4", &["/config/settings", "atempts"]),
+    ("extraArgs={--listen=1.2.3.4:5}", &["extraArgs", "--listen", "listenAddress"]),
+    ("extraEnv[0].name=NIMBUS_DATABASE_URL", &["extraEnv", "database.existingSecret"]),
+    ("extraVolumes[0].name=data", &["extraVolumes", "\"data\""]),
+    ("serviceAccount.create=false,serviceAccount.annotations.a=b", &["serviceAccount.annotations"]),
+    ("metrics.serviceMonitor.enabled=true", &["serviceMonitor.tokenSecret", "serviceMonitor.caSecret"]),
+    ("names={https://nimbus.example.com}", &["names", "leave out https://"]),
+    ("fullnameOverride=1st", &["fullnameOverride", "beginning with a letter"]),
+    ("imagePullSecrets=x", &["imagePullSecrets", "not allowed"]),
+];
+
+#[test]
+fn values_that_contradict_each_other_are_refused_by_their_names() {
+    for &(values, expected) in CONTRADICTIONS {
+        let said = refusal(&["--set", values]).unwrap();
+        for &words in expected {
+            assert!(said.contains(words), "{values}: expected {words:?} in {said}");
+        }
+    }
+    let several = refusal(&["--set", "image.digest=0123,persistence.enabled=false"]).unwrap();
+    assert!(several.contains("image.digest") && several.contains("persistence.enabled"), "{several}");
+}
+
+#[test]
+fn it_is_for_kubernetes_from_1_25_on() {
+    let old = refusal(&["--kube-version", "1.24.17"]).unwrap();
+    assert!(old.contains("1.25"), "{old}");
+    for version in ["1.25.0", "1.31.2", "1.37.1-eks-0123abc"] {
+        assert_eq!(template(&["--kube-version", version]).unwrap(), template(&[]).unwrap(), "{version}");
+    }
+}
+
+#[test]
+fn the_notes_name_the_next_commands_and_the_readme_every_value() {
+    let notes = helm(&["install", "nimbus", CHART, "--namespace", "ops", "--dry-run=client"]).unwrap();
+    assert!(notes.status.success(), "{notes:?}");
+    let notes = String::from_utf8(notes.stdout).unwrap();
+    for command in [
+        "operator.token",
+        "kubectl -n ops port-forward service/nimbus-control-plane 7070:7070",
+        "nimbus --context nimbus-control-plane agents token create",
+        "nimbus-control-plane-agents.ops.svc:7071",
+        "helm -n ops test nimbus",
+    ] {
+        assert!(notes.contains(command), "{command} in {notes}");
+    }
+    let chart = repository().unwrap().join(CHART);
+    let values = documents(&std::fs::read_to_string(chart.join("values.yaml")).unwrap()).unwrap();
+    let readme = std::fs::read_to_string(chart.join("README.md")).unwrap();
+    let mut named = BTreeSet::new();
+    paths(&values[0], "", &mut named);
+    assert!(named.len() > 80, "{named:?}");
+    for path in named {
+        // The two Services have the same values and one table of them; what Kubernetes defines is named as a whole.
+        let path =
+            path.replace("services.operators.", "services.*.").replace("services.agents.", "services.*.");
+        let mut ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+        let is_named = ends.any(|end| readme.contains(&format!("| `{}` |", &path[..end])));
+        assert!(is_named, "README.md does not name `{path}`");
+    }
+}
