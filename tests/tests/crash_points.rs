@@ -24,6 +24,8 @@ const AGENT: &[&str] =
 async fn healthy(site: &Site, prefix: &str) -> anyhow::Result<(Workloads, Witness, String)> {
     let workloads = site.cluster.workloads(prefix).await?;
     workloads.apply_and_wait(&DeploymentSpec::new("api", 1), PATIENCE).await?;
+    // Its revision has lasted for `good_after_ms`, by times in whole seconds: before, its pod is left to a person.
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let witness = Witness::watch(&workloads);
     let pod = workloads.pod_names("api").await?.remove(0);
     Ok((workloads, witness, pod))

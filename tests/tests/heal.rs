@@ -17,6 +17,8 @@ use serde_json::Value;
 async fn healthy(site: &Site, prefix: &str, name: &str, replicas: i32) -> anyhow::Result<Workloads> {
     let workloads = site.cluster.workloads(prefix).await?;
     workloads.apply_and_wait(&DeploymentSpec::new(name, replicas), PATIENCE).await?;
+    // Its revision has lasted for `good_after_ms`, by times in whole seconds: before, a lone pod of it is left to a person.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     Ok(workloads)
 }
 

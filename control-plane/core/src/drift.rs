@@ -32,20 +32,43 @@ pub fn of_file(path: &str, expected: &FileFacts, actual: &FileFacts) -> Vec<Drif
     all
 }
 
+/// An attribute that differs between two states of a file. `None`: that state has none of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttributeChange<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it should be, as text for people.
+    pub expected: Option<&'a str>,
+    /// What it is, as text for people.
+    pub actual: Option<&'a str>,
+}
+
+/// The attributes that differ between two states of a file, by name.
+pub fn attribute_changes<'a>(expected: &'a [Attribute], actual: &'a [Attribute]) -> Vec<AttributeChange<'a>> {
+    let names: BTreeSet<&'a str> = expected.iter().chain(actual).map(|one| one.name.as_str()).collect();
+    let change = |name: &'a str| AttributeChange {
+        name,
+        expected: value_of(expected, name),
+        actual: value_of(actual, name),
+    };
+    names.into_iter().map(change).filter(|change| change.expected != change.actual).collect()
+}
+
+fn value_of<'a>(all: &'a [Attribute], name: &str) -> Option<&'a str> {
+    all.iter().find(|one| one.name == name).map(|one| one.shown.as_str())
+}
+
 /// What differs between the attributes of two states of a file, by name.
 pub fn of_attributes(path: &str, expected: &[Attribute], actual: &[Attribute]) -> Vec<Drift> {
-    let value = |all: &[Attribute], name: &str| {
-        all.iter().find(|one| one.name == name).map_or_else(|| "none".to_owned(), |one| one.shown.clone())
-    };
-    let names: BTreeSet<&str> = expected.iter().chain(actual).map(|one| one.name.as_str()).collect();
-    let drift = |name: &str| Drift {
+    let value = |side: Option<&str>| side.unwrap_or("none").to_owned();
+    let drift = |change: AttributeChange<'_>| Drift {
         source: DriftSource::Files,
         object: ObjectRef::File { path: path.to_owned() },
-        field: name.to_owned(),
-        expected: value(expected, name),
-        actual: value(actual, name),
+        field: change.name.to_owned(),
+        expected: value(change.expected),
+        actual: value(change.actual),
     };
-    names.into_iter().map(drift).filter(|drift| drift.expected != drift.actual).collect()
+    attribute_changes(expected, actual).into_iter().map(drift).collect()
 }
 
 fn short_or_none(hash: &[u8]) -> String {
@@ -88,6 +111,9 @@ mod tests {
         };
         assert_eq!(words(&list("1 byte, aa"), &list("1 byte, bb")), ["user.note: 1 byte, aa -> 1 byte, bb"]);
         assert_eq!(words(&list("x"), &list("x")[..1]), ["flag immutable: set -> none"]);
+        let both = list("x");
+        let gone = AttributeChange { name: "flag immutable", expected: Some("set"), actual: None };
+        assert_eq!(attribute_changes(&both, &both[..1]), [gone]);
         let absent = FileFacts { kind: "absent".into(), ..Default::default() };
         assert_eq!(lines(&absent, &file(0o644, 0xaa)), ["kind: absent -> file", "sha256: none -> aa"]);
     }

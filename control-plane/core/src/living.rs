@@ -1,5 +1,8 @@
 //! Files that live: recognised by their names as what an editor, a package manager, a log or a volume makes and takes away
 //! by itself. One change of such a thing is one incident, and nobody is asked to undo a part of it.
+//!
+//! A name is a weak sign. Names such as `syslog`, which programs and their configuration have too, count below a
+//! directory of logs alone, and never for what was added or may be run; what is written all the time is seen by that.
 
 use std::borrow::Cow;
 
@@ -61,21 +64,32 @@ const LEFT_OVER: [&str; 13] = [
     ".pacsave",
     ".apk-new",
 ];
-/// Logs whose names do not end as such.
+/// Logs whose names do not end as such: they are logs below one of [`LOG_DIRECTORIES`].
 const LOGS: [&str; 6] = ["wtmp", "btmp", "lastlog", "faillog", "syslog", "utmp"];
+/// Directories of logs, at any place of a path: `/var/log`, `/run`, `/srv/app/logs`.
+const LOG_DIRECTORIES: [&str; 3] = ["log", "logs", "run"];
 
-/// What is this path by its name?
-pub fn nature(path: &str) -> Nature {
-    classify(path).0
+/// What is known of a file beside its path; nothing, by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct About {
+    /// It was not there when its baseline was taken.
+    pub added: bool,
+    /// It may be run, or might have been.
+    pub executable: bool,
+}
+
+/// What is this path by its name, and by what is known of it?
+pub fn nature(path: &str, about: About) -> Nature {
+    classify(path, about).0
 }
 
 /// The path that a change of this one is told of: the volume's `..data`, the log that was rotated, the configuration file
 /// beside which something was left; itself otherwise.
-pub fn subject(path: &str) -> Cow<'_, str> {
-    classify(path).1
+pub fn subject(path: &str, about: About) -> Cow<'_, str> {
+    classify(path, about).1
 }
 
-fn classify(path: &str) -> (Nature, Cow<'_, str>) {
+fn classify(path: &str, about: About) -> (Nature, Cow<'_, str>) {
     if let Some(volume) = volume(path) {
         return (Nature::Volume, Cow::Owned(volume));
     }
@@ -93,7 +107,7 @@ fn classify(path: &str) -> (Nature, Cow<'_, str>) {
     if let Some(base) = ends_with(&LEFT_OVER) {
         return (Nature::Leftover, Cow::Borrowed(&path[..above.len() + base]));
     }
-    match log(name) {
+    match log(above, name, about) {
         Some(base) => (Nature::Log, Cow::Borrowed(&path[..above.len() + base])),
         None => (Nature::Plain, Cow::Borrowed(path)),
     }
@@ -157,7 +171,7 @@ fn is_rpms(name: &str) -> bool {
 }
 
 /// The length of a log's own name in the name of this one, rotated or not.
-fn log(name: &str) -> Option<usize> {
+fn log(above: &str, name: &str, about: About) -> Option<usize> {
     let unpacked =
         [".gz", ".xz", ".zst", ".bz2"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     let rotated = |base: &str, rest: &str| {
@@ -169,7 +183,12 @@ fn log(name: &str) -> Option<usize> {
         let (base, rest) = unpacked.split_at(at + ".log".len());
         return rotated(base, rest);
     }
-    LOGS.iter().find_map(|base| rotated(base, unpacked.strip_prefix(base)?))
+    if about.executable || !above.split('/').any(|part| LOG_DIRECTORIES.contains(&part)) {
+        return None;
+    }
+    let base = LOGS.iter().find_map(|base| rotated(base, unpacked.strip_prefix(base)?))?;
+    // What was rotated was added, as it has to be; a log itself was there.
+    (!about.added || base < name.len()).then_some(base)
 }
 
 #[cfg(test)]
@@ -201,11 +220,13 @@ mod tests {
             ("/srv/app/access.log-20261126.xz", Log, "/srv/app/access.log"),
             ("/var/log/syslog.1", Log, "/var/log/syslog"),
             ("/var/log/wtmp", Log, "/var/log/wtmp"),
+            ("/var/log/wtmp-20261101.gz", Log, "/var/log/wtmp"),
             ("/vol/..data", Volume, "/vol/..data"),
             ("/vol/..data_tmp", Volume, "/vol/..data"),
             ("/vol/..2026_11_26_08_30_00.123456789/app.conf", Volume, "/vol/..data"),
         ] {
-            assert_eq!((nature(path), subject(path).as_ref()), (is, of), "{path}");
+            let known = About::default();
+            assert_eq!((nature(path, known), subject(path, known).as_ref()), (is, of), "{path}");
         }
     }
 
@@ -230,7 +251,35 @@ mod tests {
             "/etc/app/49130",
             "/etc/rsyslog.conf",
         ] {
-            assert_eq!((nature(path), subject(path).as_ref()), (Nature::Plain, path), "{path}");
+            let known = About::default();
+            assert_eq!((nature(path, known), subject(path, known).as_ref()), (Nature::Plain, path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_bare_name_is_a_log_below_a_directory_of_logs_and_not_where_it_was_added_or_may_be_run() {
+        let known = About::default();
+        let (added, executable) = (About { added: true, ..known }, About { executable: true, ..known });
+        for path in ["/var/log/wtmp", "/run/utmp", "/srv/app/logs/syslog", "/var/log/a/lastlog"] {
+            assert_eq!(nature(path, known), Nature::Log, "{path}");
+            assert_eq!(nature(path, added), Nature::Plain, "added: {path}");
+            assert_eq!(nature(path, executable), Nature::Plain, "may be run: {path}");
+        }
+        for path in [
+            "/etc/logrotate.d/syslog",
+            "/etc/logrotate.d/wtmp",
+            "/etc/init.d/syslog",
+            "/etc/cron.d/lastlog",
+            "/usr/sbin/lastlog",
+            "/etc/catalog/syslog",
+            "/etc/logs.d/syslog",
+            "syslog",
+        ] {
+            assert_eq!((nature(path, known), subject(path, known).as_ref()), (Nature::Plain, path), "{path}");
+        }
+        // What was rotated is told of its log, though it was added, unless it may be run.
+        let of = |about| subject("/var/log/syslog.1", about).into_owned();
+        assert_eq!((of(added).as_str(), of(executable).as_str()), ("/var/log/syslog", "/var/log/syslog.1"));
+        assert_eq!(nature("/etc/app/x.log", added), Nature::Log, "its name ends as a log's");
     }
 }

@@ -239,6 +239,7 @@ pub fn stateful_set() -> v1::StatefulSet {
         // Added later; they have bytes of their own.
         partition: None,
         first_ordinal: 0,
+        pod_management_policy: String::new(),
     }
 }
 

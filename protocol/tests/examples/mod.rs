@@ -451,6 +451,7 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
     let probed = v1::Container { image_id: "sha256:5d4f".into(), probed: true, ..container() };
     let identified = v1::Pod { containers: vec![probed], facts: Some(pod_facts_complete()), ..self::pod() };
     let placed = v1::Pod { facts: Some(pod_facts_placed()), ..self::pod() };
+    let parallel = v1::StatefulSet { pod_management_policy: "Parallel".into(), ..stateful_set() };
     let stateful_set = v1::StatefulSet { partition: Some(2), first_ordinal: 1, ..stateful_set() };
     let seen = |body| v1::Observation { body: Some(body), ..observation() };
     vec![
@@ -461,6 +462,7 @@ pub fn grown() -> Vec<(&'static str, v1::Observation)> {
         ("Pod_identified", seen(observation::Body::Pod(identified))),
         ("Pod_placed", seen(observation::Body::Pod(placed))),
         ("StatefulSet_grown", seen(observation::Body::StatefulSet(stateful_set))),
+        ("StatefulSet_parallel", seen(observation::Body::StatefulSet(parallel))),
         ("ReplicaSet_grown", seen(observation::Body::ReplicaSet(replica_set))),
     ]
 }

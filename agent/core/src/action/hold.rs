@@ -9,7 +9,11 @@ use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_OF_A_NODE};
 use nimbus_protocol::v1;
 
 use super::unexpected;
+use crate::observe::kube::held;
 use crate::refusal::Refusal;
+
+/// Most tolerations that are observed of one pod: one with so many may have more.
+const MOST_TOLERATIONS: usize = 64;
 
 /// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster and `neighbours` the pods on nodes of
 /// the pod's namespace, as they are now.
@@ -36,6 +40,11 @@ pub fn may_hold(
     }
     if !takes_new_pods(own) {
         return Err(unexpected(format!("expected node {node} ready and schedulable, found that it is not")));
+    }
+    if tolerates_a_hold(pod) {
+        let reason =
+            format!("expected a pod that the taint {} keeps out, found that it tolerates it", held::KEY);
+        return Err(unexpected(reason));
     }
     let apart = KeptApart::of(pod, neighbours, nodes);
     let takes_it = |other: &&v1::Node| {
@@ -193,6 +202,18 @@ fn meets(term: &v1::NodeTerm, node: &v1::Node, offers: &v1::NodeFacts) -> bool {
     !term.requirements.is_empty() && term.requirements.iter().all(met)
 }
 
+/// Would the new pod come to the held node all the same? The value of our taint is the job's, so any value is
+/// meant.
+fn tolerates_a_hold(pod: &v1::Pod) -> bool {
+    let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    let all = asked.map(|asked| asked.tolerations.as_slice()).unwrap_or_default();
+    let (key, effect) = (held::KEY, held::EFFECT);
+    let lets_in = |one: &v1::Toleration| {
+        tolerates(one, &v1::Taint { key: key.into(), value: one.value.clone(), effect: effect.into() })
+    };
+    all.len() >= MOST_TOLERATIONS || all.iter().any(lets_in)
+}
+
 fn tolerates(toleration: &v1::Toleration, taint: &v1::Taint) -> bool {
     let effect = toleration.effect.is_empty() || toleration.effect == taint.effect;
     let key = toleration.key.is_empty() || toleration.key == taint.key;
@@ -268,6 +289,32 @@ mod tests {
     }
 
     #[test]
+    fn no_node_is_held_for_a_pod_that_tolerates_the_hold() {
+        for (key, operator, value, effect, held) in [
+            ("", "Exists", "", "", false),
+            ("", "Exists", "", "NoSchedule", false),
+            ("", "Exists", "", "NoExecute", true),
+            ("nimbus.dev/held", "Exists", "", "", false),
+            ("nimbus.dev/held", "Exists", "", "NoExecute", true),
+            ("nimbus.dev/held", "Equal", "job_1", "NoSchedule", false),
+            ("nimbus.dev/other", "Exists", "", "", true),
+        ] {
+            let [key, operator, value, effect] = [key, operator, value, effect].map(str::to_owned);
+            let what = format!("{key:?} {operator:?} {value:?} {effect:?}");
+            let mut pod = pod();
+            let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
+            placement.tolerations = vec![v1::Toleration { key, operator, value, effect }];
+            assert_eq!(may_hold("a", &pod, &[node("a"), node("b")], &[]).is_ok(), held, "{what}");
+        }
+        let mut pod = pod();
+        let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
+        let other = v1::Toleration { key: "gpu".into(), operator: "Exists".into(), ..Default::default() };
+        placement.tolerations = vec![other; MOST_TOLERATIONS];
+        let refusal = may_hold("a", &pod, &[node("a"), node("b")], &[]).unwrap_err();
+        assert!(refusal.reason.contains("nimbus.dev/held"), "{}", refusal.reason);
+    }
+
+    #[test]
     fn taints_and_labels_are_compared_as_the_scheduler_does() {
         let may = |change: fn(&mut v1::Placement, &mut v1::NodeFacts)| {
             let (mut pod, mut nodes) = (pod(), vec![node("a"), node("b")]);
@@ -285,7 +332,8 @@ mod tests {
         for (key, operator, effect, fits) in [
             ("gpu", "Exists", "", true),
             ("gpu", "Equal", "NoSchedule", true),
-            ("", "Exists", "", true),
+            // It lets the pod in on the other node, and on the one that is held.
+            ("", "Exists", "", false),
             ("", "", "", false),
             ("gpu", "Exists", "NoExecute", false),
             ("other", "Exists", "", false),

@@ -9,7 +9,6 @@ use nimbus_protocol::ObjectKind;
 use super::{Agreement, Cause};
 use crate::assessment::{Finding, Place};
 use crate::drift;
-use crate::living;
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
@@ -51,7 +50,7 @@ impl Cause for FileDrifted {
     fn is_due(&self, s: &Snapshot<'_>, object: &ObjectRef, scope: &Scope, now: Timestamp) -> bool {
         let facts = scope.host().and_then(|agent| s.world.hosts.get(&agent));
         let Some(drift) = facts.and_then(|facts| facts.drift_of(object.name())) else { return true };
-        !living::nature(&drift.path).passes() || now.duration_since(drift.since) >= PASSES
+        !drift.nature().passes() || now.duration_since(drift.since) >= PASSES
     }
 
     fn title(&self, finding: &Finding, _pods: usize) -> String {
@@ -92,8 +91,7 @@ impl Cause for FileDrifted {
 
 /// The drifted files of a host that are no incident yet, since their names say that they are there for a moment only.
 pub fn passing_files(facts: &HostFacts, now: Timestamp) -> Vec<&str> {
-    let passes =
-        |drift: &&FileDrift| living::nature(&drift.path).passes() && now.duration_since(drift.since) < PASSES;
+    let passes = |drift: &&FileDrift| drift.nature().passes() && now.duration_since(drift.since) < PASSES;
     facts.files.values().filter(passes).map(|drift| drift.path.as_str()).collect()
 }
 
@@ -106,7 +104,7 @@ fn subject<'a>(facts: &'a HostFacts, drift: &'a FileDrift) -> Cow<'a, str> {
             top = above;
         }
     }
-    living::subject(&top.path)
+    top.subject()
 }
 
 fn is_added_directory(drift: &FileDrift) -> bool {
@@ -160,6 +158,9 @@ fn what(drift: &FileDrift) -> &'static str {
         (_, "unreadable") => "cannot be read",
         (before, now) if before != now => "is another kind of thing",
         _ if drift.baseline.sha256 != drift.current.sha256 => "was changed",
+        _ if !drift.baseline.attributes_sha256.is_empty() && drift.current.attributes_sha256.is_empty() => {
+            "has attributes that cannot be read"
+        }
         _ if drift.baseline.attributes_sha256 != drift.current.attributes_sha256 => "has other attributes",
         _ => "has another mode or owner",
     }

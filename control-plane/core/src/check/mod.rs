@@ -8,11 +8,13 @@
 
 mod accept_baseline;
 mod file;
+mod lasting;
 mod load;
 mod permission;
 mod restart_pod;
 mod restore_file;
 mod rollback_deployment;
+mod siblings;
 #[cfg(test)]
 mod tests;
 mod uncordon_node;

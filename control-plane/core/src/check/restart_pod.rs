@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_NEIGHBOURS, MOST_OF_A_NODE};
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::{ActionRules, Authority, Location, Violations, require};
-use crate::model::{JobState, Plan};
+use super::siblings::{is_proven, moment_of, siblings};
+use super::{ActionRules, Authority, Location, Violations, lasting, require};
+use crate::model::Plan;
 use crate::snapshot::Snapshot;
 use crate::world::{
     Inventory, Meta, Node, NodeFacts, Placement, Pod, Requirement, StatefulSet, Taint, Toleration,
@@ -97,15 +97,24 @@ fn check(
         format!("pod {} is not of a ReplicaSet of a Deployment, nor of a StatefulSet", pod.name)
     });
     if action.owner_kind == "StatefulSet" {
-        let next = inventory.stateful_sets.get(&owner.uid).and_then(|set| next_revision(set, &pod.name));
+        let set = inventory.stateful_sets.get(&owner.uid);
+        let next = set.and_then(|set| next_revision(set, &pod.name));
         let same = next.is_some_and(|next| !next.is_empty() && *next == now.controller_revision);
         require(found, 3, same, || {
             format!("pod {} of revision {next:?} expected, found {:?}", pod.name, now.controller_revision)
+        });
+        let bad = set.is_some_and(|set| is_of_a_bad_revision(set, now, (inventory, snapshot)));
+        require(found, 3, !bad, || {
+            format!(
+                "revision {:?} of pod {} fails since soon after it came out, and never lasted",
+                now.controller_revision, pod.name
+            )
         });
     }
     undisturbed(found, inventory, now, owner);
     could_ever_run(found, now, container);
     siblings(found, action, (inventory, snapshot), now);
+    lasting::revision(found, (inventory, snapshot), now, container);
     if action.avoid_node {
         held(found, node, (inventory, snapshot), now);
     }
@@ -117,6 +126,27 @@ fn next_revision<'a>(set: &'a StatefulSet, pod: &str) -> Option<&'a String> {
     let ordinal = ordinal.parse::<u64>().ok().filter(|_| of == set.meta.name)?;
     let first_updated = u64::from(set.first_ordinal) + u64::from(set.partition);
     Some(if ordinal >= first_updated { &set.update_revision } else { &set.current_revision })
+}
+
+/// Is the pod of the newest revision of its StatefulSet, which failed within the stated time after it was
+/// seen to come out, and of which no pod was ever ready for as long as a good one is?
+fn is_of_a_bad_revision(set: &StatefulSet, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) -> bool {
+    let (Some(out), Some(failed)) = (set.came_out_at, set.failed_at) else { return false };
+    let good = s.settings.good_after_ms;
+    let newest = |one: &Pod| one.controller_revision == set.update_revision;
+    let steady = |other: &Pod| {
+        let ready_for = other.ready_since.map(|since| s.now.duration_since(since).as_millis());
+        other.meta.owner_uid == set.meta.uid
+            && newest(other)
+            && other.ready
+            && !other.meta.deleting
+            && ready_for.is_some_and(|ms| ms >= i128::from(good))
+    };
+    let told = || inventory.clock_jumped_at.is_none() && inventory.pods.values().any(steady);
+    newest(pod)
+        && failed.duration_since(out).as_millis() <= i128::from(s.settings.rollout_suspect_ms)
+        && set.ready_ms < u64::from(good)
+        && !told()
 }
 
 /// Invariant 9: nobody asked to leave the pod or what owns it alone.
@@ -154,92 +184,6 @@ fn could_ever_run(found: &mut Violations, pod: &Pod, container: &str) {
     require(found, 3, !well, || format!("container {container} ends with exit code 0: it finishes"));
 }
 
-/// Invariant 3: where all pods of the template fail on several nodes, neither a node nor a pod is to blame; and the node of one
-/// is held back only where the template is well elsewhere and fails nowhere else.
-fn siblings(
-    found: &mut Violations,
-    action: &v1::RestartPod,
-    (inventory, s): (&Inventory, &Snapshot<'_>),
-    pod: &Pod,
-) {
-    let of_template = |other: &&Pod| {
-        other.meta.owner_uid == pod.meta.owner_uid
-            && other.controller_revision == pod.controller_revision
-            && !other.meta.deleting
-            && other.phase != "Succeeded"
-            && other.phase != "Failed"
-            && !other.node.is_empty()
-    };
-    let moment = moment_of(pod, inventory, s);
-    let (mut elsewhere, mut here, mut fails_elsewhere) = (0, 0, 0);
-    for other in inventory.pods.values().filter(of_template) {
-        let restarted = other.containers.iter().any(|c| c.restarts > 0);
-        let fails = crashed_lately(other, 2, moment);
-        match (other.ready && !fails, other.node == pod.node) {
-            (true, true) => here += 1,
-            (true, false) if is_proven(other, moment, s) => elsewhere += 1,
-            (false, false) if restarted => fails_elsewhere += 1,
-            (true | false, _) => {}
-        }
-    }
-    require(found, 3, fails_elsewhere == 0 || here + elsewhere > 0, || {
-        format!(
-            "no pod of the template of {} is known to be well, and they fail on several nodes",
-            pod.meta.name
-        )
-    });
-    // Where they fail on several nodes one eviction is a probe, and one that did not help is the last.
-    let owner = inventory.workload_of(pod);
-    let in_vain = s.all_jobs().any(|job| {
-        let same = job.workload.as_ref().is_some_and(|other| other.uid() == owner.uid());
-        let ended = matches!(
-            job.state,
-            JobState::Failed | JobState::Compensated | JobState::Unknown | JobState::Expired
-        );
-        same && ended && job.attempts_reset_at.is_none()
-    });
-    require(found, 3, fails_elsewhere == 0 || !in_vain, || {
-        format!(
-            "pods of the template of {} fail on several nodes, and replacing one did not help",
-            pod.meta.name
-        )
-    });
-    if action.avoid_node {
-        require(found, 7, elsewhere > 0 && here == 0 && fails_elsewhere == 0, || {
-            format!(
-                "node {} is not suspect: the template is well on it {here} times and elsewhere {elsewhere} times, and fails \
-                 elsewhere {fails_elsewhere} times",
-                pod.node
-            )
-        });
-    }
-}
-
-/// The moment that the pods' times are compared with: now, or since the clock here jumped, that of the last crash of the one
-/// that fails.
-fn moment_of(failing: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> Option<Timestamp> {
-    match inventory.clock_jumped_at {
-        None => Some(s.now),
-        Some(_) => failing.containers.iter().filter_map(|c| c.last_finished_at).max(),
-    }
-}
-
-/// Has a container of it been restarted so often, the last time within ten minutes, or at a time that is not told?
-fn crashed_lately(pod: &Pod, restarts: u32, moment: Option<Timestamp>) -> bool {
-    pod.containers.iter().any(|c| {
-        let ago = c.last_finished_at.zip(moment).map(|(at, now)| now.duration_since(at).as_secs());
-        c.restarts >= restarts && ago.is_none_or(|secs| secs < 600)
-    })
-}
-
-/// Is it ready, not only since a moment ago, and without any crash lately?
-fn is_proven(pod: &Pod, moment: Option<Timestamp>, s: &Snapshot<'_>) -> bool {
-    let ready_for = pod.ready_since.zip(moment).map(|(since, now)| now.duration_since(since).as_millis());
-    pod.ready
-        && ready_for.is_some_and(|ms| ms >= i128::from(s.settings.verify_ms))
-        && !crashed_lately(pod, 1, moment)
-}
-
 /// Invariant 7: the node is nobody else's, and another open one takes the pod.
 fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapshot<'_>), pod: &Pod) {
     let on = inventory.nodes.values().find(|n| n.meta.name == node);
@@ -254,6 +198,18 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
         format!(
             "node {node} is not ready or flaps, or somebody else marked or cordoned it, or that is not known"
         )
+    });
+    // A pod that tolerates the taint of Nimbus, whichever job's it is, or may, would come to the node all the
+    // same.
+    let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    let ours = |t: &Toleration| {
+        let named = t.key == "nimbus.dev/held" || (t.key.is_empty() && t.operator == "Exists");
+        named && (t.effect.is_empty() || t.effect == "NoSchedule")
+    };
+    let kept_out =
+        asked.is_none_or(|asked| asked.tolerations.len() < 64 && !asked.tolerations.iter().any(ours));
+    require(found, 7, kept_out, || {
+        format!("node {node} would be held for a pod that tolerates the taint that holds it")
     });
     let all = pod.facts.as_ref().filter(|facts| facts.references_complete);
     let maps = all.map(|facts| facts.config_maps.as_slice()).unwrap_or_default();

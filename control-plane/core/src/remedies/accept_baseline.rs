@@ -5,9 +5,11 @@ use nimbus_protocol::{ObjectKind, v1};
 
 use super::restore_file::{RESTORABLE, drift};
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
+use crate::drift::attribute_changes;
 use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::world::FileDrift;
 
 /// What is never put back and may still become the baseline, by its kind, mode and owner.
 const ONLY_ACCEPTED: [&str; 2] = ["directory", "other"];
@@ -54,6 +56,29 @@ impl Remedy for AcceptBaseline {
     }
 }
 
+/// Most attributes that a summary names; the plan's changes have all of them.
+const NAMED: usize = 3;
+
+/// What a summary says of the attributes that become part of the baseline, which nobody sees in a file's content or mode.
+fn attributes(drift: &FileDrift) -> String {
+    let (then, now) = (&drift.baseline, &drift.current);
+    if now.kind == "absent" {
+        return String::new();
+    }
+    let (before, after) = &drift.attributes;
+    let names: Vec<&str> = attribute_changes(before, after).iter().map(|change| change.name).collect();
+    match names.len().saturating_sub(NAMED) {
+        _ if names.is_empty() => {
+            let both = !then.attributes_sha256.is_empty() && !now.attributes_sha256.is_empty();
+            let differ = both && then.attributes_sha256 != now.attributes_sha256;
+            let words = if differ { "; its attributes change" } else { "" };
+            words.to_owned()
+        }
+        0 => format!("; its attributes change: {}", names.join(", ")),
+        more => format!("; its attributes change: {} and {more} more", names[..NAMED].join(", ")),
+    }
+}
+
 /// The plan to accept an incident's file as it is; why it cannot be accepted otherwise.
 pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, String> {
     let drift = drift(incident, s.world).ok_or("no difference is reported any more")?;
@@ -69,7 +94,7 @@ pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, Str
         }),
         object: ObjectRef::File { path: drift.path.clone() },
         workload: None,
-        summary: format!("take {} as it is now as the new baseline", drift.path),
+        summary: format!("take {} as it is now as the new baseline{}", drift.path, attributes(drift)),
         changes: report::accept(drift),
         rationale: "a person says that the present state is right".to_owned(),
         ways: vec![

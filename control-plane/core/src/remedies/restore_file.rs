@@ -4,8 +4,8 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
-use crate::living::{self, Nature};
-use crate::model::{ActionKind, Alternative, Incident, IncidentKind, Job, JobState, ObjectRef};
+use crate::living::Nature;
+use crate::model::{ActionKind, Alternative, FileFacts, Incident, IncidentKind, Job, JobState, ObjectRef};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{FileDrift, World};
@@ -42,7 +42,7 @@ impl Remedy for RestoreFile {
     }
 
     fn sentence(&self) -> &'static str {
-        "puts a watched file back to its baseline: content, mode and owner"
+        "puts a watched file back to its baseline: content, mode, owner and attributes"
     }
 
     fn name(&self) -> &'static str {
@@ -72,6 +72,13 @@ impl Remedy for RestoreFile {
             ));
         }
         match &drift.restore {
+            // What cannot be read can be accepted no more than put back.
+            Some(outlook) if outlook.obstacle == "unreadable" => {
+                return Answer::Recommend(format!(
+                    "{path} cannot be put back: {}; put it right by hand; asked again when that is out of the way",
+                    outlook.reason
+                ));
+            }
             Some(outlook) if !outlook.obstacle.is_empty() => {
                 return Answer::Recommend(format!(
                     "{path} cannot be put back: {}; put it right by hand, or accept it as it is: `nimbus drift baseline add \
@@ -162,7 +169,7 @@ pub(super) fn drift<'a>(incident: &Incident, world: &'a World) -> Option<&'a Fil
 fn lives(incident: &Incident, drift: &FileDrift, world: &World) -> Option<String> {
     let facts = world.hosts.get(&incident.scope.host()?)?;
     let path = &drift.path;
-    let nature = living::nature(path);
+    let nature = drift.nature();
     let is = nature.words();
     let lines = match drift.lines_lost {
         0 => "what was written since".to_owned(),
@@ -193,9 +200,7 @@ fn lives(incident: &Incident, drift: &FileDrift, world: &World) -> Option<String
         }
         Nature::Plain | Nature::Leftover => {}
     }
-    let left = facts
-        .belonging_to(incident.object.name())
-        .find(|other| living::nature(&other.path) == Nature::Leftover);
+    let left = facts.belonging_to(incident.object.name()).find(|other| other.nature() == Nature::Leftover);
     if let Some(left) = left {
         return Some(format!(
             "{} is {}: look at both, keep what is right, remove the other by hand, and accept the result: \
@@ -216,13 +221,31 @@ fn unsupported(drift: &FileDrift) -> Option<&str> {
     [drift.baseline.kind.as_str(), drift.current.kind.as_str()].into_iter().find(|k| !RESTORABLE.contains(k))
 }
 
+/// What a restore does, in words: where the content is the same, exactly what differs beside it.
+fn what(drift: &FileDrift) -> String {
+    let (then, now) = (&drift.baseline, &drift.current);
+    let same_content = then.kind == now.kind && then.sha256 == now.sha256;
+    let beside = if same_content { beside(then, now) } else { Vec::new() };
+    match (then.kind.as_str(), now.kind.as_str(), beside.as_slice()) {
+        ("absent", _, _) => "remove".to_owned(),
+        (_, "absent", _) => "bring back".to_owned(),
+        (_, _, []) => "put back".to_owned(),
+        (_, _, [one]) => format!("put back {one} of"),
+        (_, _, [first @ .., last]) => format!("put back {} and {last} of", first.join(", ")),
+    }
+}
+
+/// What differs beside the content, each in a word.
+fn beside(then: &FileFacts, now: &FileFacts) -> Vec<&'static str> {
+    let differs = [
+        (then.mode != now.mode, "mode"),
+        ((then.uid, then.gid) != (now.uid, now.gid), "owner"),
+        (then.attributes_sha256 != now.attributes_sha256, "attributes"),
+    ];
+    differs.into_iter().filter(|(differs, _)| *differs).map(|(_, word)| word).collect()
+}
+
 fn restore(drift: &FileDrift) -> Draft {
-    let what = match (drift.baseline.kind.as_str(), drift.current.kind.as_str()) {
-        ("absent", _) => "remove",
-        (_, "absent") => "bring back",
-        _ if drift.baseline.sha256 == drift.current.sha256 => "put back mode and owner of",
-        _ => "put back",
-    };
     Draft {
         action: Body::RestoreFile(v1::RestoreFile {
             root: drift.root.clone(),
@@ -232,7 +255,7 @@ fn restore(drift: &FileDrift) -> Draft {
         }),
         object: ObjectRef::File { path: drift.path.clone() },
         workload: None,
-        summary: format!("{what} {}", drift.path),
+        summary: format!("{} {}", what(drift), drift.path),
         changes: report::restore(drift),
         rationale: "the baseline is what was accepted as true; the agent holds its content".to_owned(),
         ways: vec![

@@ -8,6 +8,8 @@ use crate::world::{ConfigMap, Deployment, Inventory, Object as _, ReplicaSet, Te
 
 /// Most differing values shown; the rest is counted.
 const MAX_DIFFERENCES: usize = 40;
+/// Most pods that are named as not to be disturbed; the rest is counted.
+const MAX_MARKED: usize = 8;
 
 /// What a rollback will change, and what it leaves alone.
 pub(super) fn changes(deployment: &Deployment, to: &ReplicaSet, inventory: &Inventory) -> Vec<String> {
@@ -21,9 +23,44 @@ pub(super) fn changes(deployment: &Deployment, to: &ReplicaSet, inventory: &Inve
     let now = deployment.more.as_ref().map(|more| more.template.as_slice()).unwrap_or_default();
     lines.extend(differences(now, &to.template));
     lines.push(format!("replicas: {} (unchanged, whatever they are by then)", deployment.desired));
+    lines.extend(marked(deployment, inventory));
     lines.extend(stays(&to.template));
     lines.extend(not_known(&to.template, inventory));
     lines.push(comes_back(deployment));
+    lines
+}
+
+/// The pods of the present revision that ask not to be disturbed: the rollback ends them all the same.
+fn marked(deployment: &Deployment, inventory: &Inventory) -> Vec<String> {
+    let set = inventory.present_set(deployment).map_or("", |set| set.meta.uid.as_str());
+    let (mut lines, mut unknown) = (Vec::new(), 0);
+    for pod in inventory.pods_owned_by(set) {
+        let Some(facts) = &pod.facts else {
+            unknown += 1;
+            continue;
+        };
+        if facts.do_not_disturb.is_empty() {
+            continue;
+        }
+        let marks = facts.do_not_disturb.join(", ");
+        lines.push(format!(
+            "ends pod {}/{}, which asks not to be disturbed: {marks}",
+            pod.meta.namespace, pod.meta.name
+        ));
+    }
+    // In the order of their names, whatever the order in which they are kept.
+    lines.sort_unstable();
+    let more = lines.len().saturating_sub(MAX_MARKED);
+    if more > 0 {
+        lines.truncate(MAX_MARKED);
+        lines.push(format!("ends {more} more pods that ask not to be disturbed"));
+    }
+    if unknown > 0 {
+        lines.push(format!(
+            "not known: whether {unknown} of the pods that it ends ask not to be disturbed; their agent does not \
+             say it"
+        ));
+    }
     lines
 }
 

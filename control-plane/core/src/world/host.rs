@@ -1,5 +1,6 @@
 //! One host as its agent reports it: the last health sample, and the watched files that differ from their baseline.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,7 +9,7 @@ use nimbus_protocol::{from_micros, v1};
 use serde::{Deserialize, Serialize};
 
 use super::listing::Listing;
-use crate::living;
+use crate::living::{self, About, Nature};
 use crate::model::{Attribute, FileFacts};
 
 /// Most drifted files kept for one agent; further ones are counted in [`HostFacts::files_not_kept`].
@@ -215,6 +216,13 @@ impl HostFacts {
             self.files_not_kept += 1;
             return true;
         }
+        // What cannot be read of a file is not known to be gone from it.
+        let unread = current_state.attributes.is_none() && current_state.kind == baseline_state.kind;
+        let attributes = if unread {
+            (Vec::new(), Vec::new())
+        } else {
+            (attributes(baseline_state), attributes(current_state))
+        };
         let mut drift = FileDrift {
             root: file.root.clone(),
             path: file.path.clone(),
@@ -225,7 +233,7 @@ impl HostFacts {
             problem: current_state.problem.clone(),
             since: old.map_or(observed_at, |old| old.since),
             said_at: observed_at,
-            attributes: (attributes(baseline_state), attributes(current_state)),
+            attributes,
             restore: file.restore.as_ref().map(outlook),
             lines_lost: file.lines_lost,
             changes: old.map(|old| old.changes.clone()).unwrap_or_default(),
@@ -261,12 +269,14 @@ impl HostFacts {
 
     /// What drifts and belongs to `subject`, beside itself.
     pub fn belonging_to<'a>(&'a self, subject: &str) -> impl Iterator<Item = &'a FileDrift> {
-        below(&self.files, subject).map(|(_, drift)| drift)
+        below(&self.files, subject).map(|(_, drift)| drift).filter(move |drift| drift.subject() == subject)
     }
 
     /// Is there evidence that a file, and what belongs to it, is what was accepted? That nothing was heard of it is none.
     pub fn agrees(&self, path: &str) -> bool {
-        let matched = || self.matched.contains_key(path) || below(&self.matched, path).next().is_some();
+        let belongs = |other: &String| living::subject(other, About::default()) == path;
+        let matched =
+            || self.matched.contains_key(path) || below(&self.matched, path).any(|(other, _)| belongs(other));
         self.drift_of(path).is_none() && (self.pass.complete || matched())
     }
 
@@ -288,6 +298,24 @@ impl HostFacts {
 }
 
 impl FileDrift {
+    /// What it is by its name, and by what is there and was there.
+    pub fn nature(&self) -> Nature {
+        living::nature(&self.path, self.about())
+    }
+
+    /// The path that it is told of, by its name and by what is there and was there.
+    pub fn subject(&self) -> Cow<'_, str> {
+        living::subject(&self.path, self.about())
+    }
+
+    fn about(&self) -> About {
+        let runs = |side: &FileFacts| side.kind == "file" && side.mode & 0o111 != 0;
+        About {
+            added: self.baseline.kind == "absent",
+            executable: runs(&self.baseline) || runs(&self.current),
+        }
+    }
+
     /// How often it changed of late, if it is written all the time; `heard` is when its host was last heard of, by that
     /// host's own clock.
     pub fn lives(&self, heard: Option<Timestamp>) -> Option<usize> {
@@ -357,12 +385,12 @@ fn sample(at: Timestamp, host: &v1::Host) -> HostSample {
     }
 }
 
-/// What belongs to `subject` by its path, but not itself. All of it begins alike.
+/// What may belong to `subject` by its path, but not itself. All of it begins alike.
 fn below<'a, T>(all: &'a BTreeMap<String, T>, subject: &str) -> impl Iterator<Item = (&'a String, &'a T)> {
     let start = subject.strip_suffix("data").filter(|start| start.ends_with("/..")).unwrap_or(subject);
     all.range(start.to_owned()..)
         .take_while(move |(path, _)| path.starts_with(start))
-        .filter(move |(path, _)| *path != subject && living::subject(path) == subject)
+        .filter(move |(path, _)| *path != subject)
 }
 
 fn lines(counts: &v1::LineCounts) -> Lines {

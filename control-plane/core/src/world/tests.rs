@@ -226,3 +226,50 @@ fn an_object_that_is_called_another_name_each_time_has_one_name() {
     assert_eq!((0..100).filter(|n| found(*n)).collect::<Vec<_>>(), [99]);
     assert_eq!(inventory(&lab).claim_names.len(), 1);
 }
+
+#[test]
+fn when_a_revision_of_a_stateful_set_came_out_and_first_failed_is_kept() {
+    let mut lab = Lab::new();
+    let noted = |lab: &Lab| {
+        let set = inventory(lab).stateful_sets.get("sts-db").unwrap();
+        (set.came_out_at, set.failed_at, set.ready_ms)
+    };
+    // Of a new one its controller has not named a revision yet.
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "")));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, "db-1"), 1)));
+    assert_eq!(noted(&lab), (None, None, 0), "it was the present one when first met");
+    lab.pass(100);
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, "db-1"), 2)));
+    assert_eq!(noted(&lab), (Some(at(100)), None, 0), "another one's pod tells nothing of it");
+    let mut pod = owned_pod("StatefulSet", "db", 0, "db-2");
+    pod.meta.as_mut().unwrap().uid = "pod-db-0-new".into();
+    pod.ready_since_us = nimbus_protocol::to_micros(at(110));
+    lab.see(Body::Pod(pod.clone()));
+    lab.pass(25);
+    pod.ready_since_us = nimbus_protocol::to_micros(at(125));
+    lab.see(Body::Pod(crashing(pod.clone(), 1)));
+    lab.pass(60);
+    lab.see(Body::Pod(crashing(pod, 2)));
+    lab.see(Body::StatefulSet(v1::StatefulSet { generation: 2, ..stateful_set("db", 1, "db-2") }));
+    assert_eq!(noted(&lab), (Some(at(100)), Some(at(125)), 15_000));
+    lab.world = World::from_snapshot(&lab.world.to_snapshot()).unwrap();
+    lab.world.clock_jumped(jiff::SignedDuration::from_secs(1_000), at(1_185));
+    assert_eq!(noted(&lab), (Some(at(1_100)), Some(at(1_125)), 15_000));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-3")));
+    assert_eq!(noted(&lab), (Some(lab.now), None, 0));
+}
+
+/// A note on a StatefulSet is no word of its listing.
+#[test]
+fn a_stateful_set_that_a_listing_does_not_show_is_gone_whatever_its_pods_tell() {
+    let mut lab = Lab::new();
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    lab.see(begin("StatefulSet", 1));
+    lab.see(Body::Pod(crashing(owned_pod("StatefulSet", "db", 0, "db-2"), 1)));
+    assert!(inventory(&lab).stateful_sets.get("sts-db").unwrap().failed_at.is_some());
+    lab.see(end("StatefulSet", 1));
+    assert!(inventory(&lab).stateful_sets.is_empty());
+}

@@ -154,7 +154,7 @@ const CONTROL_CORE: &[Line] = &[
     ("directory", &["cluster_binding", "model"]),
     ("gateway", &["cluster_binding"]),
     ("snapshot", &["assessment", "model", "settings", "world"]),
-    ("causes", &["assessment", "drift", "living", "model", "settings", "snapshot", "world"]),
+    ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
     ("check", &["model", "snapshot", "world"]),
     ("remedies", &["causes", "drift", "living", "model", "settings", "snapshot", "world"]),

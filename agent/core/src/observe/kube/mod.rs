@@ -5,6 +5,8 @@
 //! and [`super::seen`] notices what is gone.
 
 mod batch_job;
+#[cfg(test)]
+mod begun_tests;
 mod beside;
 mod config_map;
 mod daemon_set;

@@ -21,6 +21,7 @@ struct Spec {
     replicas: Option<i64>,
     update_strategy: Strategy,
     ordinals: Ordinals,
+    pod_management_policy: String,
     template: Template,
 }
 
@@ -90,6 +91,7 @@ impl Slim for SlimStatefulSet {
                 spec.update_strategy.rolling.as_ref().and_then(|rolling| rolling.partition),
             )),
             first_ordinal: count(spec.ordinals.start),
+            pod_management_policy: bounded(&spec.pod_management_policy),
         })
     }
 }

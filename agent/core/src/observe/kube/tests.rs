@@ -442,39 +442,24 @@ fn a_node_says_who_holds_it_who_is_at_work_on_it_and_what_it_offers() {
     assert_eq!((facts.cpu_milli, facts.memory_bytes, facts.pods), (3_920, 16 << 30, 110));
 }
 
-/// PodInitializing stands for a volume that is not there yet and for an init container that runs: what each says tells.
 #[test]
-fn whether_a_container_of_a_pod_was_begun_is_said() {
-    let initializing = json!({"waiting": {"reason": "PodInitializing"}});
-    let main = |state: &Value| json!([{"name": "main", "restartCount": 0, "state": state}]);
-    for (what, init, state, begun) in [
-        ("nothing is told yet", json!(null), &json!({}), "no"),
-        ("its volume is attached", json!([{"name": "i", "state": initializing}]), &initializing, "no"),
-        ("its init container runs", json!([{"name": "i", "state": {"running": {}}}]), &initializing, "yes"),
-        ("it ended", json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}]), &initializing, "init"),
-        ("it failed", json!([{"name": "i", "state": {"terminated": {"exitCode": 1}}}]), &initializing, "yes"),
-        (
-            "it ended, and the other runs",
-            json!([{"name": "i", "state": {"terminated": {"exitCode": 0}}}]),
-            &json!({"running": {}}),
-            "yes",
-        ),
-        (
-            "its image cannot be had",
-            json!([{"name": "i", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]),
-            &initializing,
-            "yes",
-        ),
-        ("without one, created", json!(null), &json!({"waiting": {"reason": "ContainerCreating"}}), "no"),
-        ("without one, running", json!(null), &json!({"running": {}}), "yes"),
-    ] {
-        let mut object = pod();
-        if init.is_array() {
-            object["spec"]["initContainers"] = json!([{"name": "i"}]);
-        }
-        object["status"]["initContainerStatuses"] = init;
-        object["status"]["containerStatuses"] = main(state);
-        let Body::Pod(v1::Pod { facts: Some(facts), .. }) = of::<SlimPod>(&object) else { panic!() };
-        assert_eq!(facts.begun, begun, "{what}");
-    }
+fn how_a_stateful_set_is_updated_is_said() {
+    let set = |spec: Value| {
+        let object = json!({
+            "metadata": {"name": "db", "namespace": "shop", "uid": "s-1", "generation": 2},
+            "spec": spec,
+            "status": {"observedGeneration": 2, "currentRevision": "db-1", "updateRevision": "db-2"},
+        });
+        let Body::StatefulSet(seen) = of::<SlimStatefulSet>(&object) else { panic!() };
+        seen
+    };
+    let seen = set(json!({
+        "podManagementPolicy": "Parallel", "ordinals": {"start": 1}, "template": template(),
+        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 2}},
+    }));
+    assert_eq!((seen.pod_management_policy.as_str(), seen.first_ordinal), ("Parallel", 1));
+    assert_eq!((seen.update_strategy.as_str(), seen.partition), ("RollingUpdate", Some(2)));
+    assert_eq!((seen.current_revision.as_str(), seen.update_revision.as_str()), ("db-1", "db-2"));
+    let seen = set(json!({"podManagementPolicy": "OrderedReady", "template": template()}));
+    assert_eq!((seen.pod_management_policy.as_str(), seen.partition), ("OrderedReady", Some(0)));
 }

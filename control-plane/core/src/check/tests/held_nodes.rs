@@ -28,6 +28,23 @@ fn keep_apart(facts: &mut v1::PodFacts, other_namespaces: bool) {
     placement.keeps_away = vec![v1::KeepsAway { topology_key, other_namespaces, ..Default::default() }];
 }
 
+/// A toleration of this value of the key, or without one of every value; without a key of every key.
+fn tolerates(facts: &mut v1::PodFacts, key: &str, value: &str, effect: &str) {
+    let operator = if value.is_empty() { "Exists" } else { "Equal" };
+    let [key, operator, value, effect] = [key, operator, value, effect].map(str::to_owned);
+    let placement = facts.placement.as_mut().unwrap();
+    placement.tolerations.push(v1::Toleration { key, operator, value, effect });
+}
+
+#[test]
+fn a_pod_that_tolerates_the_hold_in_no_way_has_its_node_held() {
+    for (key, effect) in [("", "NoExecute"), ("nimbus.dev/held", "NoExecute"), ("pool", "")] {
+        let (mut lab, plan) = suspect();
+        lab.see(Body::Pod(suspect_pod(|facts| tolerates(facts, key, "", effect))));
+        assert_eq!(numbers(&lab, &plan), [0u8; 0], "{key} {effect}");
+    }
+}
+
 #[test]
 fn pods_that_keep_apart_by_a_label_that_the_other_node_lacks_hold_nothing_up() {
     let (mut lab, plan) = suspect();
@@ -225,6 +242,32 @@ fn a_node_is_held_back_only_where_its_pod_is_as_those_that_are_well_and_fits_els
         }),
         ("what its pod refers to is not there", |lab| {
             lab.see(Body::Pod(suspect_pod(|facts| facts.config_maps = vec!["settings".into()])));
+        }),
+    ];
+    for (what, change) in table {
+        let (mut lab, plan) = suspect();
+        change(&mut lab);
+        assert_eq!(numbers(&lab, &plan), [7], "{what}");
+    }
+}
+
+/// The taint would not keep its new pod away.
+#[test]
+fn no_node_is_held_for_a_pod_that_tolerates_the_hold() {
+    type Change = fn(&mut Lab);
+    let table: &[(&str, Change)] = &[
+        ("its pod tolerates every taint, that of Nimbus among them", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| tolerates(facts, "", "", "NoSchedule"))));
+        }),
+        ("its pod tolerates the taint of a job of Nimbus", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| tolerates(facts, "nimbus.dev/held", "job_1", ""))));
+        }),
+        ("its pod may have more tolerations than are told", |lab| {
+            lab.see(Body::Pod(suspect_pod(|facts| {
+                for n in 0..64 {
+                    tolerates(facts, &format!("pool-{n}"), "", "");
+                }
+            })));
         }),
     ];
     for (what, change) in table {

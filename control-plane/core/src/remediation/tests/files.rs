@@ -105,7 +105,7 @@ fn added_and_deleted_files_can_be_put_right_and_others_are_left_to_a_person() {
     let table = [
         (file_state("absent", 0, 0), file_of(), Some("remove /srv/etc/x")),
         (file_of(), file_state("absent", 0, 0), Some("bring back /srv/etc/x")),
-        (file_of(), file_state("file", 0o600, 1), Some("put back mode and owner of /srv/etc/x")),
+        (file_of(), file_state("file", 0o600, 1), Some("put back mode of /srv/etc/x")),
         (file_of(), file_state("symlink", 0o777, 0), Some("put back /srv/etc/x")),
         (file_of(), file_state("directory", 0o755, 0), None),
         (file_state("other", 0, 0), file_state("absent", 0, 0), None),

@@ -96,6 +96,32 @@ fn whoever_is_at_work_on_a_node_keeps_it() {
     }
 }
 
+/// It would come back to the node that is held, as it tolerates the taint.
+#[test]
+fn no_node_is_held_for_a_pod_that_tolerates_the_hold() {
+    for (key, operator, value, effect, held) in [
+        ("", "Exists", "", "", false),
+        ("", "Exists", "", "NoSchedule", false),
+        ("", "Exists", "", "NoExecute", true),
+        ("nimbus.dev/held", "Exists", "", "NoSchedule", false),
+        ("nimbus.dev/held", "Equal", "job_1", "", false),
+        ("nimbus.dev/other", "Exists", "", "", true),
+    ] {
+        let [key, operator, value, effect] = [key, operator, value, effect].map(str::to_owned);
+        let what = format!("{key:?} {operator:?} {value:?} {effect:?}");
+        let mut lab = crash_loop();
+        let mut pod = crashing(pod("web-1", "0", "node-a"), 4);
+        let placement = pod.facts.as_mut().unwrap().placement.as_mut().unwrap();
+        placement.tolerations = vec![v1::Toleration { key, operator, value, effect }];
+        lab.see(Body::Pod(pod));
+        let jobs = lab.settle();
+        assert_eq!(jobs.len(), 1, "it is evicted all the same: {what}");
+        assert_eq!(restart_of(&jobs[0]).avoid_node, held, "{what}");
+        let rationale = &lab.plans.values().next_back().unwrap().doc.rationale;
+        assert_eq!(rationale.contains("tolerates the taint"), !held, "{what}: {rationale}");
+    }
+}
+
 #[test]
 fn a_node_that_flaps_is_no_place_to_hold_others_back_for() {
     for (ready_for, held) in [(119, false), (120, true)] {

@@ -140,6 +140,81 @@ fn where_all_pods_fail_on_several_nodes_neither_is_to_blame() {
     assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Escalated);
 }
 
+/// Three pods of `web` on node-a, of which so many crash-loop.
+fn on_one_node(failing: u32) -> Lab {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 1);
+    for n in 0..failing {
+        lab.see(Body::Pod(crashing(pod("web-1", &n.to_string(), "node-a"), 4)));
+    }
+    lab
+}
+
+/// A single node, as k3s has it: the database that all of them need is gone.
+#[test]
+fn where_all_pods_fail_on_the_only_node_a_person_is_asked_and_nothing_untrue_is_said() {
+    let mut lab = on_one_node(3);
+    lab.see(gone("Node", "node-node-b"));
+    let lab = is_left_alone(lab, &["all 3 of its running pods fail, on one node (node-a)", "ConfigMap"]);
+    let incident = lab.open(IncidentKind::PodCrashLoop);
+    assert_eq!(incident.state, IncidentState::Escalated);
+    for untrue in ["neither a node", "nodes"] {
+        assert!(!incident.reason.contains(untrue), "{untrue}: {}", incident.reason);
+    }
+    // What they refer to is told as where they fail on several nodes.
+    let mut lab = on_one_node(3);
+    lab.see(gone("Node", "node-node-b"));
+    let written = to_micros(at(-3_700));
+    lab.see(Body::ConfigMap(config_map("settings", "kubectl-edit", written)));
+    for n in 0..3 {
+        let mut pod = crashing(pod("web-1", &n.to_string(), "node-a"), 4);
+        facts(&mut pod).config_maps = vec!["settings".into()];
+        lab.see(Body::Pod(pod));
+    }
+    is_left_alone(lab, &["all 3", "ConfigMap settings, to which they refer, was written by kubectl-edit"]);
+}
+
+#[test]
+fn of_several_that_fail_on_the_only_node_none_is_replaced_until_one_is_known_to_be_well() {
+    let mut lab = on_one_node(2);
+    lab.see(gone("Node", "node-node-b"));
+    let third = fresh(&lab, "web-1", "2", "node-a");
+    lab.see(Body::Pod(third));
+    let mut lab =
+        is_left_alone(lab, &["2 of its 3 running pods fail, on one node (node-a)", "none is known"]);
+    lab.pass(31);
+    assert!(!ordered(&mut lab).avoid_node);
+    assert!(plan(&lab).rationale.contains("well on its node"), "{}", plan(&lab).rationale);
+}
+
+#[test]
+fn where_all_fail_on_one_node_of_several_one_eviction_is_the_probe() {
+    let mut lab = on_one_node(3);
+    let jobs = lab.settle();
+    let [job] = &jobs[..] else { panic!("{:#?}", lab.incidents) };
+    let Some(ActionBody::RestartPod(action)) = action_of(job) else { panic!("{job:?}") };
+    assert!(!action.avoid_node);
+    assert!(plan(&lab).rationale.contains("as a probe: all 3"), "{}", plan(&lab).rationale);
+    lab.apply(job);
+    lab.see(gone("Pod", &action.pod.unwrap().uid));
+    lab.see(Body::Pod(crashing(pod("web-1", "9", "node-a"), 4)));
+    // Its agent saw it well for long enough; by now it fails as the others do.
+    lab.report(job, Phase::Succeeded, "", "");
+    lab.pass(60);
+    let lab = is_left_alone(lab, &["all 3", "one node (node-a)", "replacing one did not help", "ConfigMap"]);
+    assert_eq!(lab.open(IncidentKind::PodCrashLoop).state, IncidentState::Escalated);
+}
+
+#[test]
+fn while_one_elsewhere_is_about_to_tell_of_the_node_nothing_is_replaced() {
+    let mut lab = on_one_node(2);
+    let third = fresh(&lab, "web-1", "2", "node-b");
+    lab.see(Body::Pod(third));
+    let mut lab = is_left_alone(lab, &["ready on node-b since a moment ago", "node-a is to blame"]);
+    lab.pass(31);
+    assert!(ordered(&mut lab).avoid_node, "the node alone is suspect: {}", plan(&lab).rationale);
+}
+
 /// A crash loop of a pod that refers to ConfigMap `settings`, which was written by `kubectl-edit` at that second.
 fn refers_to_settings(written_at: i64) -> Lab {
     let mut lab = crashing_with(|pod| facts(pod).config_maps = vec!["settings".into()]);

@@ -80,6 +80,27 @@ fn a_log_and_what_was_rotated_from_it_are_one_incident_with_the_advice() {
 }
 
 #[test]
+fn what_is_only_called_like_a_log_is_asked_for() {
+    let mut lab = Lab::new();
+    for path in ["/srv/etc/logrotate.d/syslog", "/srv/etc/logrotate.d/wtmp", "/srv/etc/init.d/syslog"] {
+        changed(&mut lab, path);
+    }
+    let program = || file_state("file", 0o755, 9);
+    for path in ["/srv/etc/log/lastlog", "/srv/etc/log/syslog.1"] {
+        see(&mut lab, path, file_state("absent", 0, 0), program());
+    }
+    lab.settle();
+    assert_eq!((open(&lab).len(), lab.live_approvals()), (5, 5));
+    // What is a log by its place: nobody is asked.
+    let mut lab = Lab::new();
+    changed(&mut lab, "/srv/etc/log/wtmp");
+    added(&mut lab, "/srv/etc/log/wtmp.1");
+    lab.settle();
+    let all = open(&lab);
+    assert_eq!((all.len(), lab.approvals.len(), all[0].object.name()), (1, 0, "/srv/etc/log/wtmp"));
+}
+
+#[test]
 fn thirty_upgraded_configuration_files_are_thirty_incidents_and_no_temporary_one() {
     let mut lab = Lab::new();
     for n in 0..30 {

@@ -73,6 +73,23 @@ fn nobody_is_asked_while_something_is_in_the_way_and_it_is_named() {
 }
 
 #[test]
+fn attributes_that_cannot_be_read_are_not_said_to_be_gone_and_are_not_to_be_accepted() {
+    let note = v1::FileAttribute { name: "user.note".into(), shown: "3 bytes, aa".into() };
+    let attributes = Some(v1::FileAttributes { sha256: vec![7; 32], all: vec![note] });
+    let good = v1::FileState { attributes, ..file_state("file", 0o640, 1) };
+    let why = "its attributes cannot be read: their names alone are more than 64 KiB";
+    let now = v1::FileState { problem: why.into(), ..file_state("file", 0o640, 1) };
+    let restore = Some(said("unreadable", why, ""));
+    let lab = seen(Body::File(v1::File { restore, ..file(PATH, good, now) }));
+    let incident = lab.open(IncidentKind::FileDrift);
+    assert_eq!((lab.plans.len(), incident.state), (0, IncidentState::Escalated));
+    assert!(incident.title.contains("has attributes that cannot be read"), "{}", incident.title);
+    assert!(incident.reason.contains(why) && !incident.reason.contains("accept"), "{}", incident.reason);
+    assert!(incident.evidence.iter().any(|line| line.contains(why)), "{:?}", incident.evidence);
+    assert!(!incident.evidence.iter().any(|line| line.contains("-> none")), "{:?}", incident.evidence);
+}
+
+#[test]
 fn once_it_is_out_of_the_way_a_person_is_asked_once() {
     let mut lab = seen(drift(2, Some(said("immutable", "it is immutable", ""))));
     lab.pass(60);
@@ -139,7 +156,9 @@ fn a_difference_of_attributes_alone_is_a_drift_that_is_shown_and_put_back() {
         seen(Body::File(v1::File { restore: Some(said("", "", "attributes")), ..file(PATH, good, bad) }));
     let incident = lab.open(IncidentKind::FileDrift).clone();
     assert!(incident.title.contains("has other attributes"), "{}", incident.title);
-    let changes = &lab.plans.values().next().unwrap().doc.changes;
+    let plan = &lab.plans.values().next().unwrap().doc;
+    assert_eq!(plan.summary, format!("put back attributes of {PATH}"));
+    let changes = &plan.changes;
     let line = "system.posix_acl_access: user::rw-,user:33:rw- -> user::rw-";
     assert!(changes.iter().any(|change| change == line), "{changes:?}");
     lab.decide("operator", Decision::Approve, "").unwrap();
@@ -147,6 +166,47 @@ fn a_difference_of_attributes_alone_is_a_drift_that_is_shown_and_put_back() {
     let Some(ActionBody::RestoreFile(action)) = action_of(&jobs[0]) else { panic!() };
     assert_eq!(action.restore_to.as_ref().unwrap().attributes_sha256, vec![1; 32]);
     assert_eq!(action.expect_current.as_ref().unwrap().attributes_sha256, vec![2; 32]);
+}
+
+/// The summary is what the lists, the audit log and its exports have.
+#[test]
+fn a_plan_says_in_its_summary_which_of_mode_owner_and_attributes_it_is_about() {
+    let with = |mode, uid, content, shown: &[&str]| {
+        let one = |name: &&str| v1::FileAttribute { name: (*name).into(), shown: "20 bytes, 0a1b".into() };
+        let all: Vec<_> = shown.iter().map(one).collect();
+        let attributes = Some(v1::FileAttributes { sha256: vec![u8::try_from(all.len()).unwrap(); 32], all });
+        v1::FileState { attributes, uid, ..file_state("file", mode, content) }
+    };
+    let good = || with(0o640, 0, 1, &[]);
+    let capability = ["security.capability"];
+    let many = ["security.capability", "user.a", "user.b", "user.c", "user.d"];
+    let table = [
+        (with(0o600, 0, 1, &[]), "mode of ", ""),
+        (with(0o640, 7, 1, &[]), "owner of ", ""),
+        (with(0o600, 7, 1, &[]), "mode and owner of ", ""),
+        (with(0o640, 0, 1, &capability), "attributes of ", "; its attributes change: security.capability"),
+        (
+            with(0o600, 0, 1, &capability),
+            "mode and attributes of ",
+            "; its attributes change: security.capability",
+        ),
+        (
+            with(0o600, 7, 1, &many),
+            "mode, owner and attributes of ",
+            "; its attributes change: security.capability, user.a, user.b and 2 more",
+        ),
+        (with(0o640, 0, 2, &capability), "", "; its attributes change: security.capability"),
+    ];
+    for (bad, back, accepted) in table {
+        let lab = seen(Body::File(v1::File { restore: Some(free()), ..file(PATH, good(), bad) }));
+        assert_eq!(lab.plans.values().next().unwrap().doc.summary, format!("put back {back}{PATH}"));
+        let incident = lab.open(IncidentKind::FileDrift).id;
+        let mut ids = lab.ids.clone();
+        let changes =
+            remediation::accept_baseline(&lab.snapshot(), incident, "operator", lab.now, &mut ids).unwrap();
+        let summary = &changes.plans.first().unwrap().doc.summary;
+        assert_eq!(*summary, format!("take {PATH} as it is now as the new baseline{accepted}"));
+    }
 }
 
 #[test]

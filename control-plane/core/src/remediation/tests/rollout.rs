@@ -115,6 +115,42 @@ fn a_bad_revision_waits_for_a_word_is_rolled_back_and_verified() {
     assert_eq!(lab.jobs.len(), 1);
 }
 
+/// Who approves has to know whom it disturbs.
+#[test]
+fn the_pods_that_ask_not_to_be_disturbed_are_named_to_who_approves() {
+    let mut lab = stuck_rollout();
+    lab.see(Body::Deployment(stuck("web", 20, 7)));
+    let marked = |n: &str, mark: Option<&str>| {
+        let mut pod = crashing(pod("web-7", n, "node-b"), 6);
+        pod.facts.as_mut().unwrap().do_not_disturb = mark.iter().map(|mark| (*mark).to_owned()).collect();
+        Body::Pod(pod)
+    };
+    lab.see(marked("0", Some("annotation karpenter.sh/do-not-disrupt: true")));
+    lab.see(marked("1", None));
+    assert!(lab.settle().is_empty());
+    assert_eq!(lab.open(IncidentKind::RolloutStuck).state, IncidentState::WaitingApproval);
+    let named = |lab: &Lab| -> Vec<String> {
+        let plan = &lab.plans.values().next_back().unwrap().doc;
+        plan.changes.iter().filter(|line| line.contains("to be disturbed")).cloned().collect()
+    };
+    let mark = "annotation karpenter.sh/do-not-disrupt: true";
+    assert_eq!(named(&lab), [format!("ends pod shop/web-7-0, which asks not to be disturbed: {mark}")]);
+    // Of many the first are named, and of an older agent's it is not known.
+    let mut lab = stuck_rollout();
+    lab.see(Body::Deployment(stuck("web", 20, 7)));
+    for n in 10..20 {
+        lab.see(marked(&n.to_string(), Some("the ephemeral container debug runs in it")));
+    }
+    lab.see(Body::Pod(v1::Pod { facts: None, ..crashing(pod("web-7", "20", "node-b"), 6) }));
+    lab.settle();
+    let lines = named(&lab);
+    assert_eq!(lines.len(), 10, "{lines:#?}");
+    assert!(lines[0].starts_with("ends pod shop/web-7-10,") && lines[7].contains("web-7-17"), "{lines:#?}");
+    assert_eq!(lines[8], "ends 2 more pods that ask not to be disturbed");
+    assert!(lines[9].starts_with("not known: whether 1 of the pods"), "{lines:#?}");
+    assert_eq!(lab.live_approvals(), 1);
+}
+
 #[test]
 fn denied_nothing_happens_says_so_and_is_not_asked_again_until_the_object_changes() {
     let mut lab = stuck_rollout();

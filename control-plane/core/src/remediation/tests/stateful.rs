@@ -1,9 +1,13 @@
 //! Scenes of StatefulSets and DaemonSets: a pod is restarted where a replacement can differ, and otherwise a person
 //! gets the exact steps.
 
+use nimbus_protocol::to_micros;
+
 use super::*;
+use crate::check;
 use crate::model::*;
-use crate::testing::{ActionBody, action_of};
+use crate::testing::{ActionBody, action_of, at};
+use crate::world::World;
 
 /// `db` with three pods, all well.
 fn three() -> Lab {
@@ -229,4 +233,234 @@ fn with_on_delete_a_person_is_told_that_the_pod_waits_for_them() {
     let incident = lab.open(IncidentKind::PodCrashLoop);
     assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
     assert!(incident.reason.contains("kubectl delete pod db-1 -n shop"), "{}", incident.reason);
+}
+
+/// `db` is bringing out db-2 from db-1 and has no pod of it yet.
+fn updating(desired: u32) -> v1::StatefulSet {
+    v1::StatefulSet { update_revision: "db-2".into(), updated: 0, ..stateful_set("db", desired, "db-1") }
+}
+
+/// The pod db-0 of this revision, ready since so many seconds after the start.
+fn up(revision: &str, since: i64) -> v1::Pod {
+    let mut pod = owned_pod("StatefulSet", "db", 0, revision);
+    pod.ready_since_us = to_micros(at(since));
+    pod.facts.as_mut().unwrap().started_at_us = to_micros(at(0));
+    pod
+}
+
+/// The same in its back-off: without a readiness probe it was ready for its last run, 15 s until `ended`.
+fn ran_for_a_moment(revision: &str, ended: i64, restarts: u32) -> v1::Pod {
+    let mut pod = crashing(up(revision, ended), restarts);
+    pod.containers[0].last_started_at_us = to_micros(at(ended - 15));
+    pod.containers[0].last_finished_at_us = to_micros(at(ended));
+    pod
+}
+
+/// `db` has one pod, which was of db-1 for long; db-2 came out at 0 and was ready for so many seconds, which
+/// ended its update; since then it crash-loops.
+fn came_out(ready_for: i64) -> Lab {
+    let mut lab = Lab::new();
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+    lab.see(Body::Pod(owned_pod("StatefulSet", "db", 0, "db-1")));
+    lab.see(Body::StatefulSet(updating(1)));
+    lab.see(gone("Pod", "pod-db-0"));
+    lab.see(Body::Pod(up("db-2", 0)));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    // What was noted is in the snapshot.
+    lab.world = World::from_snapshot(&lab.world.to_snapshot()).unwrap();
+    lab.pass(ready_for);
+    lab.see(Body::Pod(ran_for_a_moment("db-2", ready_for, 1)));
+    lab.world = World::from_snapshot(&lab.world.to_snapshot()).unwrap();
+    lab.pass(3_600);
+    lab.see(Body::StatefulSet(v1::StatefulSet { ready: 0, ..stateful_set("db", 1, "db-2") }));
+    lab.see(Body::Pod(ran_for_a_moment("db-2", ready_for + 3_600, 9)));
+    lab
+}
+
+#[test]
+fn a_new_revision_that_crashes_soon_is_not_answered_with_evictions() {
+    let mut lab = came_out(15);
+    assert!(lab.settle().is_empty());
+    let incident = lab.open(IncidentKind::PodCrashLoop);
+    assert_eq!((incident.state, lab.plans.len()), (IncidentState::Escalated, 0), "{}", incident.reason);
+    for words in
+        ["revision db-2", "kubectl rollout undo statefulset/db -n shop", "kubectl delete pod db-0 -n shop"]
+    {
+        assert!(incident.reason.contains(words), "{words}: {}", incident.reason);
+    }
+}
+
+#[test]
+fn with_parallel_no_pod_has_to_be_deleted_after_the_undo_and_a_tool_that_manages_it_is_named() {
+    let mut lab = came_out(15);
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        pod_management_policy: "Parallel".into(),
+        manager: "flux".into(),
+        manager_evidence: "label x".into(),
+        ..stateful_set("db", 1, "db-2")
+    }));
+    assert!(lab.settle().is_empty());
+    let reason = &lab.open(IncidentKind::PodCrashLoop).reason;
+    assert!(reason.contains("revision db-2") && reason.contains("Flux"), "{reason}");
+    assert!(!reason.contains("undo") && !reason.contains("delete"), "{reason}");
+}
+
+#[test]
+fn a_new_revision_that_lasted_before_it_crashed_is_not_to_blame() {
+    assert_eq!(came_out(600).settle().len(), 1);
+    assert!(came_out(599).settle().is_empty());
+}
+
+#[test]
+fn a_revision_that_is_well_in_another_pod_is_not_to_blame_and_one_that_was_there_before_neither() {
+    let mut lab = three();
+    lab.see(Body::StatefulSet(updating(3)));
+    lab.see(Body::Pod(up("db-2", 285)));
+    for n in 1..3 {
+        lab.see(Body::Pod(owned_pod("StatefulSet", "db", n, "db-2")));
+    }
+    lab.see(Body::StatefulSet(stateful_set("db", 3, "db-2")));
+    lab.pass(300);
+    lab.see(Body::Pod(ran_for_a_moment("db-2", 300, 4)));
+    assert_eq!(lab.settle().len(), 1);
+    let mut met = Lab::new();
+    met.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    met.pass(300);
+    met.see(Body::Pod(ran_for_a_moment("db-2", 300, 4)));
+    assert_eq!(met.settle().len(), 1);
+}
+
+#[test]
+fn the_checker_sees_by_itself_that_a_new_revision_is_bad() {
+    let mut met = Lab::new();
+    met.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    met.pass(300);
+    met.see(Body::Pod(ran_for_a_moment("db-2", 300, 4)));
+    met.diagnose();
+    met.plan();
+    let plan = met.plans.values().next().unwrap().doc.clone();
+    assert_eq!(check::of_plan(&plan, &met.snapshot()), []);
+    let found = check::of_plan(&plan, &came_out(15).snapshot());
+    assert!(found.iter().any(|one| one.invariant == 3 && one.text.contains("never lasted")), "{found:?}");
+    assert_eq!(check::of_plan(&plan, &came_out(600).snapshot()), []);
+}
+
+/// The first revision never ran; db-2 puts that right, and the controller waits for db-0 all the same.
+#[test]
+fn a_broken_pod_of_the_current_revision_is_named_after_the_template_was_put_right() {
+    let pod = || owned_pod("StatefulSet", "db", 0, "db-1");
+    for broken in [crashing(pod(), 4), without_image(pod())] {
+        let mut lab = Lab::new();
+        lab.see(Body::StatefulSet(v1::StatefulSet { ready: 0, ..updating(1) }));
+        lab.see(Body::Pod(broken));
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::StatefulSetStuck);
+        assert_eq!((incident.state, lab.incidents.len()), (IncidentState::Escalated, 1));
+        let reason = &incident.reason;
+        assert!(reason.contains("was put right"), "{reason}");
+        assert!(reason.contains("`kubectl -n shop delete pod db-0`") && !reason.contains("undo"), "{reason}");
+        // With `Parallel` its controller replaces it by itself.
+        let parallel = v1::StatefulSet { pod_management_policy: "Parallel".into(), ..updating(1) };
+        let mut other = Lab::new();
+        other.see(Body::StatefulSet(parallel));
+        other.see(Body::Pod(crashing(pod(), 4)));
+        assert!(other.settle().is_empty());
+        assert!(other.incidents.values().all(|i| i.doc.kind != IncidentKind::StatefulSetStuck));
+    }
+}
+
+#[test]
+fn a_pod_of_the_current_revision_that_only_is_not_ready_has_its_time_during_an_update() {
+    let mut lab = three();
+    let mut pod = owned_pod("StatefulSet", "db", 0, "db-1");
+    (pod.ready, pod.ready_since_us) = (false, to_micros(at(0)));
+    pod.meta.as_mut().unwrap().created_at_us = to_micros(at(-7_200));
+    lab.see(Body::StatefulSet(updating(3)));
+    lab.see(Body::Pod(pod));
+    lab.pass(599);
+    lab.settle();
+    assert!(lab.incidents.is_empty(), "{:#?}", lab.incidents);
+    lab.pass(1);
+    assert!(lab.settle().is_empty());
+    let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
+    assert!(reason.contains("was put right") && reason.contains("delete pod db-0"), "{reason}");
+}
+
+/// The newest pod of an update, db-2, not ready since it was made at 0.
+fn newest() -> v1::Pod {
+    let mut pod = owned_pod("StatefulSet", "db", 2, "db-2");
+    (pod.ready, pod.ready_since_us) = (false, to_micros(at(0)));
+    pod.meta.as_mut().unwrap().created_at_us = to_micros(at(0));
+    pod
+}
+
+const NO_ROOM: &str = "Unschedulable: 0/2 nodes are available: 2 Insufficient memory.";
+const NO_SECRET: &str = "secret \"db-key\" not found";
+
+/// The same, of which no container can be made for want of a Secret.
+fn without_secret() -> v1::Pod {
+    let mut pod = newest();
+    let container = &mut pod.containers[0];
+    (container.state, container.reason) = ("waiting".into(), "CreateContainerConfigError".into());
+    container.message = NO_SECRET.into();
+    pod
+}
+
+#[test]
+fn an_update_that_is_held_up_is_not_blamed_on_its_template_and_the_cause_is_quoted() {
+    let unschedulable = v1::Pod {
+        node: String::new(),
+        phase: "Pending".into(),
+        unschedulable: NO_ROOM.into(),
+        containers: Vec::new(),
+        ..newest()
+    };
+    let mut creating = newest();
+    creating.containers[0].state = "waiting".into();
+    creating.containers[0].reason = "ContainerCreating".into();
+    for (pod, words) in
+        [(unschedulable, NO_ROOM), (without_secret(), NO_SECRET), (creating, "no container of it was begun")]
+    {
+        let mut lab = three();
+        lab.see(Body::Pod(pod));
+        lab.see(Body::StatefulSet(v1::StatefulSet { ready: 2, updated: 1, ..updating(3) }));
+        lab.pass(600);
+        assert!(lab.settle().is_empty());
+        let incident = lab.open(IncidentKind::StatefulSetStuck);
+        let reason = &incident.reason;
+        assert!(reason.contains(words), "{reason}");
+        assert!(!reason.contains("undo") && !reason.contains("delete"), "{reason}");
+        assert!(incident.evidence.iter().any(|line| line.contains(words)), "{:?}", incident.evidence);
+    }
+}
+
+#[test]
+fn a_pod_that_could_start_only_now_has_its_time_from_then() {
+    let mut lab = three();
+    lab.see(Body::Pod(without_secret()));
+    lab.see(Body::StatefulSet(v1::StatefulSet { ready: 2, updated: 1, ..updating(3) }));
+    lab.pass(590);
+    lab.see(Body::Pod(newest()));
+    lab.pass(599);
+    lab.settle();
+    assert!(lab.incidents.is_empty(), "{:#?}", lab.incidents);
+    lab.pass(1);
+    lab.settle();
+    assert!(lab.open(IncidentKind::StatefulSetStuck).reason.contains("rollout undo"));
+}
+
+#[test]
+fn with_parallel_the_template_is_all_that_has_to_be_put_right() {
+    let mut lab = stuck_update();
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        pod_management_policy: "Parallel".into(),
+        update_revision: "db-2".into(),
+        updated: 1,
+        ready: 2,
+        ..stateful_set("db", 3, "db-1")
+    }));
+    assert!(lab.settle().is_empty());
+    let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
+    assert!(reason.contains("kubectl -n shop rollout undo statefulset/db"), "{reason}");
+    assert!(reason.contains("by itself") && !reason.contains("delete"), "{reason}");
 }

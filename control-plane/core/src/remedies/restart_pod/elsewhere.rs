@@ -183,6 +183,13 @@ pub(super) fn may_be_held(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) ->
     if own.unschedulable && own.cordoned_by.is_empty() {
         return Err(format!("{name} is cordoned by somebody else"));
     }
+    let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
+    if asked.is_some_and(|asked| asked.tolerates_a_hold()) {
+        return Err(
+            "the pod tolerates the taint that would hold the node back, and could come to it all the same"
+                .to_owned(),
+        );
+    }
     if inventory.pods_in(&pod.meta.namespace) > MOST_NEIGHBOURS {
         return Err(format!(
             "namespace {} has more than the {MOST_NEIGHBOURS} pods that an agent reads again before it holds a node",

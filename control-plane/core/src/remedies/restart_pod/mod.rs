@@ -13,6 +13,7 @@ mod near;
 mod others;
 mod owners;
 mod past;
+mod revision;
 mod shared;
 mod siblings;
 mod spread;
@@ -226,16 +227,27 @@ fn propose_for(
             ));
         }
         Suspect::Several(what) => (false, format!("fresh start, as a probe: {what}")),
+        Suspect::Together(what) => {
+            if let Some(why) = no_probe(pod, &controller.workload, inventory, s) {
+                return Answer::Recommend(format!(
+                    "{}: {what}, {why}; {}",
+                    controller.workload,
+                    shared::advice_on_one_node(pod, inventory, s)
+                ));
+            }
+            (false, format!("fresh start, as a probe: {what}"))
+        }
         Suspect::Pod(what) => (false, format!("fresh start: {what}")),
         // A plan that is there stays: a sibling that comes and goes is no reason to make it again and again.
-        Suspect::Soon(node, left) if may_hold && !planned => {
+        Suspect::Soon { on, left, alone } if !alone || (may_hold && !planned) => {
             return Answer::Wait(format!(
-                "a pod of the same template is ready on {node} since a moment ago: whether {} is to blame is seen in {} s",
+                "a pod of the same template is ready on {on} since a moment ago: whether {} is to blame is seen \
+                 in {} s",
                 pod.node,
                 left.as_secs() + 1
             ));
         }
-        Suspect::Soon(..) => (
+        Suspect::Soon { .. } => (
             false,
             "fresh start: no other pod of its template tells yet whether its node is to blame".to_owned(),
         ),
@@ -308,6 +320,24 @@ fn probed_since(then: Timestamp, workload: &Workload, s: &Snapshot<'_>) -> bool 
         let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
         same && job.created_at >= then && job.applied_at.is_some()
     })
+}
+
+/// Why no pod is replaced as a probe where several fail on one node and none is well; `None`: one is. One
+/// that comes to another node tells whether this one is to blame, and only the first one tells it.
+fn no_probe(pod: &Pod, workload: &Workload, inventory: &Inventory, s: &Snapshot<'_>) -> Option<&'static str> {
+    let replaced = s.all_jobs().any(|job| {
+        let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
+        same && job.applied_at.is_some() && job.attempts_reset_at.is_none()
+    });
+    if replaced || tried_in_vain(workload, s) {
+        return Some("and replacing one did not help");
+    }
+    match elsewhere::elsewhere(pod, inventory, s) {
+        Elsewhere::On(_) => None,
+        Elsewhere::Nowhere(_) | Elsewhere::NotKnown(_) => {
+            Some("and no other node is known to take a new one, which would tell more")
+        }
+    }
 }
 
 /// Was a pod of this workload replaced and it did not help?

@@ -2,12 +2,12 @@
 
 use nimbus_protocol::ObjectKind;
 
-use super::{Controller, Leeway, propose_for, target};
+use super::{Controller, Leeway, left_alone, propose_for, revision, target};
 use crate::model::{Incident, KubeRef, Workload};
 use crate::remedies::Answer;
-use crate::settings::Settings;
+use crate::settings::{Settings, later, millis};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object as _, Rollout};
+use crate::world::{Container, Inventory, Object as _, Pod, Rollout, StatefulSet, manager_name};
 
 pub(super) fn of_deployment(
     incident: &Incident,
@@ -37,6 +37,11 @@ pub(super) fn of_deployment(
              restart would only disturb it",
             deployment.revision
         ));
+    }
+    // Why the pod itself is left alone says more than that its revision is new.
+    let never_lasted = || revision::never_lasted(deployment, (set, pod, container), inventory, s);
+    if let Some(answer) = left_alone(pod, container).or_else(never_lasted) {
+        return answer;
     }
     let planned = incident.plan_id.is_some() || incident.refused.is_some();
     let controller = Controller {
@@ -91,6 +96,9 @@ pub(super) fn of_stateful_set(
             incident.object
         ));
     }
+    if let Some(answer) = fails_since_it_came_out(set, (pod, container), inventory, s) {
+        return answer;
+    }
     let planned = incident.plan_id.is_some() || incident.refused.is_some();
     let controller = Controller {
         object: set.meta.target(),
@@ -99,6 +107,58 @@ pub(super) fn of_stateful_set(
         workload: Workload::StatefulSet(name),
     };
     propose_for(controller, (pod, container), Leeway { may_hold: false, planned }, inventory, s)
+}
+
+/// A revision whose pods fail since soon after it was seen to come out, and of which none was ever ready for
+/// the time that makes a revision a good one: a new pod of it would fail the same way. Without a readiness
+/// probe its update completes all the same.
+fn fails_since_it_came_out(
+    set: &StatefulSet,
+    (pod, container): (&Pod, &Container),
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Option<Answer> {
+    let (out, failed) = set.came_out_at.zip(set.failed_at)?;
+    let soon = failed <= later(out, millis(s.settings.rollout_suspect_ms));
+    // One that ends well each time finishes, of whatever revision it is.
+    if pod.controller_revision != set.update_revision || !soon || container.finishes() {
+        return None;
+    }
+    // Since the clock here jumped, what pods say of their times is by another one: only what was noted
+    // counts.
+    let steady = |other: &Pod| {
+        inventory.clock_jumped_at.is_none()
+            && other.controller_revision == set.update_revision
+            && other.ready
+            && other.ready_since.is_some_and(|since| later(since, s.settings.good_after(0)) <= s.now)
+    };
+    if set.ready_ms >= u64::from(s.settings.good_after_ms)
+        || inventory.pods_owned_by(&set.meta.uid).any(steady)
+    {
+        return None;
+    }
+    let (namespace, name, of_pod) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
+    let undo = if set.manager.is_empty() {
+        format!("`kubectl rollout undo statefulset/{name} -n {namespace}`")
+    } else {
+        format!("change it where {} keeps it ({})", manager_name(&set.manager), set.manager_evidence)
+    };
+    let delete = if set.parallel {
+        String::new()
+    } else {
+        format!(
+            "; its controller may then wait for {of_pod}, which has to be deleted: `kubectl delete pod \
+             {of_pod} -n {namespace}`"
+        )
+    };
+    Some(Answer::Recommend(format!(
+        "{} brought out revision {} ({out:.0}), and its pods fail since soon after that ({failed:.0}): a new \
+         pod of it would fail the same way; look at the logs of {} of {of_pod}; to go back to the revision \
+         before: {undo}{delete}",
+        set.reference(),
+        set.update_revision,
+        container.titled(),
+    )))
 }
 
 fn gone(incident: &Incident) -> Answer {

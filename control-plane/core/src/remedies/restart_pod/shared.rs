@@ -17,11 +17,25 @@ const SUSPECT: SignedDuration = SignedDuration::from_hours(1);
 
 /// For the person who is told that neither the node nor the pod is to blame.
 pub(super) fn advice(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> String {
-    let told = evidence(pod, inventory, s.now);
-    if told.is_empty() {
-        return look_for(s.settings);
-    }
-    format!("{}; {}", told.join("; "), look_for(s.settings))
+    with_evidence(pod, inventory, s, look_for(s.settings))
+}
+
+/// The same where all that fail are on one node: that may be to blame as well.
+pub(super) fn advice_on_one_node(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>) -> String {
+    let look_for = format!(
+        "no pod alone is to blame where several fail and none is well: look for what they share, such as a \
+         ConfigMap, a Secret, an image or a service that changed within the last {} s, at {} itself, and at \
+         their logs",
+        s.settings.storm.window_s, pod.node
+    );
+    with_evidence(pod, inventory, s, look_for)
+}
+
+/// What is known of all that the pod refers to, and then this.
+pub(super) fn with_evidence(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, look_for: String) -> String {
+    let mut told = evidence(pod, inventory, s.now);
+    told.push(look_for);
+    told.join("; ")
 }
 
 fn look_for(settings: &Settings) -> String {

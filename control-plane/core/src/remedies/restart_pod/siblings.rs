@@ -22,10 +22,19 @@ pub(super) enum Suspect {
     },
     /// This pod: nothing speaks against its node, or nothing is known that could.
     Pod(&'static str),
-    /// Nothing speaks for another pod that has only just become ready: it tells more in so long.
-    Soon(String, SignedDuration),
+    /// Another pod has only just become ready elsewhere: it tells more soon.
+    Soon {
+        /// The node on which it is ready.
+        on: String,
+        /// In so long.
+        left: SignedDuration,
+        /// Is the pod the only one that fails?
+        alone: bool,
+    },
     /// Pods fail on several nodes while others are well; in words.
     Several(String),
+    /// Several fail, all of them on the pod's node, and none is known to be well; in words.
+    Together(String),
     /// They fail on several nodes, and none is known to be well; in words.
     Shared(String),
 }
@@ -43,6 +52,41 @@ enum Tells {
     Nothing,
 }
 
+/// Whether another pod shows that the template can be well at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Witness {
+    /// One is well.
+    Well,
+    /// One is ready on this node, and will be well if it stays so for so much longer.
+    Soon(String, SignedDuration),
+    /// None is.
+    Nobody,
+}
+
+/// Whether another pod of `pod`'s template is well, on whatever node. `all` are the pods of its controller.
+pub(super) fn witness<'a>(
+    pod: &Pod,
+    all: impl Iterator<Item = &'a Pod>,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Witness {
+    let moment = Moment::of(pod, inventory, s);
+    let mut soon: Option<(SignedDuration, String)> = None;
+    for other in all.filter(|other| other.meta.uid != pod.meta.uid) {
+        if other.controller_revision != pod.controller_revision || other.node.is_empty() {
+            continue;
+        }
+        match tells(other, pod, moment, s) {
+            Tells::Well => return Witness::Well,
+            Tells::Soon(left) if soon.as_ref().is_none_or(|(least, _)| left < *least) => {
+                soon = Some((left, other.node.clone()));
+            }
+            Tells::Soon(_) | Tells::Fails | Tells::Nothing => {}
+        }
+    }
+    soon.map_or(Witness::Nobody, |(left, on)| Witness::Soon(on, left))
+}
+
 /// What the pods of `pod`'s template tell. `all` are the pods of its controller.
 pub(super) fn suspect<'a>(
     pod: &Pod,
@@ -58,9 +102,11 @@ pub(super) fn suspect<'a>(
         |wanted: Tells| all.iter().filter(move |(_, tells)| *tells == wanted).map(|(other, _)| *other);
     let nodes: BTreeSet<&str> =
         those(Tells::Fails).map(|other| other.node.as_str()).chain([pod.node.as_str()]).collect();
+    let (failing, well) = (those(Tells::Fails).count(), those(Tells::Well).count());
     if nodes.len() > 1 {
-        return on_several(&nodes, those(Tells::Fails).count(), those(Tells::Well).count(), all.len());
+        return on_several(&nodes, failing, well, all.len());
     }
+    let together = failing > 1 && well == 0;
     // One that is ready beside it, for however long, speaks for the node.
     let here =
         all.iter().any(|(other, tells)| other.node == pod.node && other.ready && *tells != Tells::Fails);
@@ -68,21 +114,31 @@ pub(super) fn suspect<'a>(
     match those(Tells::Well).find(elsewhere) {
         Some(_) if here => Suspect::Pod("pods of the same template are well on its node"),
         Some(other) => Suspect::Node { well_on: other.node.clone() },
-        None if here => {
+        None if here && !together => {
             Suspect::Pod("pods of the same template are well on its node, and there are none elsewhere")
         }
         None => {
+            let settle = s.settings.settle();
             let soon =
                 all.iter().filter(|(other, _)| elsewhere(other)).filter_map(|(other, tells)| match tells {
-                    Tells::Soon(left) => Some((*left, other.node.clone())),
-                    Tells::Well | Tells::Fails | Tells::Nothing => None,
+                    Tells::Soon(left) if *left <= settle => Some((*left, other.node.clone())),
+                    Tells::Soon(_) | Tells::Well | Tells::Fails | Tells::Nothing => None,
                 });
-            soon.min().map_or(
-                Suspect::Pod("no other pod of its template tells whether its node is to blame"),
-                |(left, node)| Suspect::Soon(node, left),
-            )
+            match soon.min() {
+                Some((left, on)) => Suspect::Soon { on, left, alone: !together },
+                None if together => Suspect::Together(on_one(&pod.node, failing, all.len())),
+                None => Suspect::Pod("no other pod of its template tells whether its node is to blame"),
+            }
         }
     }
+}
+
+/// So many pods fail on one node, several of them, and none is known to be well.
+fn on_one(node: &str, failing: usize, all: usize) -> String {
+    if all == failing {
+        return format!("all {failing} of its running pods fail, on one node ({node})");
+    }
+    format!("{failing} of its {all} running pods fail, on one node ({node}), and none is known to be well")
 }
 
 /// So many pods fail on more than one node.
@@ -193,7 +249,7 @@ fn tells(other: &Pod, pod: &Pod, moment: Moment, s: &Snapshot<'_>) -> Tells {
             let left = needed - now.duration_since(since);
             if left <= SignedDuration::ZERO {
                 Tells::Well
-            } else if left <= settle && moment.goes_on {
+            } else if moment.goes_on {
                 Tells::Soon(left)
             } else {
                 Tells::Nothing

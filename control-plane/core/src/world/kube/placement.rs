@@ -22,6 +22,9 @@ pub struct Toleration {
     pub effect: String,
 }
 
+/// Most tolerations that agents tell of one pod.
+const MOST_TOLERATIONS: usize = 64;
+
 /// What the scheduler asks of a node for a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Placement {
@@ -149,6 +152,16 @@ impl Placement {
             Some(untold) => untold.first().map(String::as_str),
             None => self.not_judged(),
         }
+    }
+
+    /// Would the pod come to a node that is held back, as it tolerates the taint of Nimbus? Its value is a
+    /// job's, so any value is meant; of so many tolerations not all may be told.
+    pub fn tolerates_a_hold(&self) -> bool {
+        let accepts = |one: &Toleration| {
+            let (key, effect) = ("nimbus.dev/held".to_owned(), "NoSchedule".to_owned());
+            one.accepts(&Taint { key, value: one.value.clone(), effect })
+        };
+        self.tolerations.len() >= MOST_TOLERATIONS || self.tolerations.iter().any(accepts)
     }
 
     /// May it keep pods away by terms that are not told, as those of an older agent are not?

@@ -1,8 +1,10 @@
 //! The StatefulSet of the inventory, and how far its update is.
 
+use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 use serde::{Deserialize, Serialize};
 
+use super::pod::Pod;
 use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
 use crate::world::meta::Meta;
 use crate::world::object::Object;
@@ -45,6 +47,20 @@ pub struct StatefulSet {
     /// The ordinal of its first pod.
     #[serde(default)]
     pub first_ordinal: u32,
+    /// Does its controller replace a pod of an older revision that is not ready (`podManagementPolicy:
+    /// Parallel`)? False also where an older agent does not say it.
+    #[serde(default)]
+    pub parallel: bool,
+    /// When `update_revision` was seen to become the one that is brought out; `None` where it was that when
+    /// first met.
+    #[serde(default)]
+    pub came_out_at: Option<Timestamp>,
+    /// When a pod of that revision was first seen to fail since then; `None` while none was.
+    #[serde(default)]
+    pub failed_at: Option<Timestamp>,
+    /// The longest time for which a pod of that revision was seen ready, milliseconds.
+    #[serde(default)]
+    pub ready_ms: u64,
 }
 
 impl Object for StatefulSet {
@@ -75,6 +91,10 @@ impl From<v1::StatefulSet> for StatefulSet {
             manager_evidence: s.manager_evidence,
             partition: s.partition.unwrap_or_default(),
             first_ordinal: s.first_ordinal,
+            parallel: s.pod_management_policy == "Parallel",
+            came_out_at: None,
+            failed_at: None,
+            ready_ms: 0,
         }
     }
 }
@@ -83,7 +103,12 @@ impl From<v1::StatefulSet> for StatefulSet {
 pub(super) fn bound(set: &mut v1::StatefulSet) -> bool {
     cut_digest(&mut set.template_hash);
     cut_texts(&mut set.images);
-    for text in [&mut set.current_revision, &mut set.update_revision, &mut set.update_strategy] {
+    for text in [
+        &mut set.current_revision,
+        &mut set.update_revision,
+        &mut set.update_strategy,
+        &mut set.pod_management_policy,
+    ] {
         cut(text, WORD);
     }
     cut(&mut set.manager, WORD);
@@ -92,6 +117,36 @@ pub(super) fn bound(set: &mut v1::StatefulSet) -> bool {
 }
 
 impl StatefulSet {
+    /// What is remembered of the state before: when the present revision came out, and how it fared since.
+    pub(in crate::world) fn remember(&mut self, before: &Self, received_at: Timestamp) {
+        if before.update_revision == self.update_revision {
+            (self.came_out_at, self.failed_at) = (before.came_out_at, before.failed_at);
+            self.ready_ms = before.ready_ms;
+        } else if !before.update_revision.is_empty() {
+            // Before that its controller had not come to name the first one.
+            self.came_out_at = Some(received_at);
+        }
+    }
+
+    /// What one of its pods tells of the present revision, if that was seen to come out.
+    pub(in crate::world) fn learn(&mut self, pod: &Pod, received_at: Timestamp) {
+        if self.came_out_at.is_none() || pod.controller_revision != self.update_revision {
+            return;
+        }
+        self.ready_ms = self.ready_ms.max(pod.seen_ready_ms.unwrap_or_default());
+        if !pod.ready && pod.containers.iter().any(|container| container.restarts > 0) {
+            self.failed_at = self.failed_at.or(Some(received_at));
+        }
+    }
+
+    /// The control plane's clock jumped by `by`: how long ago the present revision came out stays what it
+    /// was.
+    pub(in crate::world) fn clock_jumped(&mut self, by: SignedDuration) {
+        for at in [&mut self.came_out_at, &mut self.failed_at].into_iter().flatten() {
+            *at = at.saturating_add(by).unwrap_or(*at);
+        }
+    }
+
     /// Is another revision being brought out, or a change not even looked at yet? One that has come as far as its partition
     /// lets it stays there until a person moves the partition.
     pub fn is_updating(&self) -> bool {
