@@ -42,6 +42,7 @@ use crate::policy_files::PolicyNow;
 use crate::session_loop::ControlMessage;
 use crate::status::SharedStatus;
 use crate::watch::files::Files;
+use crate::watch::files::restores::UnderWay;
 use crate::watch::kube::ClusterHandle;
 use clock::Clock;
 use remedy::ReportPhase;
@@ -132,10 +133,23 @@ impl Shared {
 }
 
 /// Takes jobs until cancelled; first finishes what was interrupted.
-pub async fn run(shared: Arc<Shared>, mut messages: mpsc::Receiver<ControlMessage>) {
+pub fn run(
+    shared: Arc<Shared>,
+    messages: mpsc::Receiver<ControlMessage>,
+) -> impl Future<Output = ()> + Send + 'static {
+    // At once: the watchers, which start beside it, must not take for somebody's what an interrupted restore left.
+    let interrupted = interrupted(&shared);
+    take_jobs(shared, messages, interrupted)
+}
+
+async fn take_jobs(
+    shared: Arc<Shared>,
+    mut messages: mpsc::Receiver<ControlMessage>,
+    interrupted: Vec<(InterruptedJob, UnderWay)>,
+) {
     let mut running = JoinSet::new();
     let slots = Arc::new(Semaphore::new(AT_ONCE));
-    resume(&shared, &slots, &mut running).await;
+    resume(&shared, interrupted, &slots, &mut running);
     running.spawn(sweep::run(shared.clone()));
     let mut clock = Clock::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
@@ -171,13 +185,28 @@ pub async fn run(shared: Arc<Shared>, mut messages: mpsc::Receiver<ControlMessag
     running.shutdown().await;
 }
 
-/// Finishes what was begun before this process started.
-async fn resume(shared: &Arc<Shared>, slots: &Arc<Semaphore>, running: &mut JoinSet<()>) {
-    let interrupted = shared.with_journal(|store| store.get().interrupted()).await;
-    for job in interrupted.unwrap_or_default() {
+/// What was begun before this process started.
+fn interrupted(shared: &Shared) -> Vec<(InterruptedJob, UnderWay)> {
+    let journal = shared.journal.lock().unwrap_or_else(PoisonError::into_inner);
+    let under_way = |job: InterruptedJob| {
+        let under_way = shared.files.under_way(job.job_id);
+        (job, under_way)
+    };
+    journal.get().interrupted().into_iter().map(under_way).collect()
+}
+
+/// Finishes it.
+fn resume(
+    shared: &Arc<Shared>,
+    interrupted: Vec<(InterruptedJob, UnderWay)>,
+    slots: &Arc<Semaphore>,
+    running: &mut JoinSet<()>,
+) {
+    for (job, under_way) in interrupted {
         tracing::warn!(job = %job.job_id, phase = ?job.phase, "a job was interrupted; finding out how far it came");
         let (shared, slots) = (shared.clone(), slots.clone());
         running.spawn(async move {
+            let _under_way = under_way;
             let Ok(_slot) = slots.acquire_owned().await else { return };
             resume_one(&shared, job).await;
         });

@@ -37,8 +37,8 @@ pub enum IdentityError {
     Key(String),
     /// A file of the identity does not hold what it should.
     #[error(
-        "expected {what} in {path}, found {found}; restore the identity directory, or remove it and join again with a \
-         new token"
+        "expected {what} in {path}, found {found}; restore the identity directory from a backup, or revoke this agent \
+         (`nimbus agents revoke NAME`), remove that directory and join again with a new token"
     )]
     Damaged {
         /// The file.

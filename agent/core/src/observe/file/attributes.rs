@@ -5,8 +5,12 @@ use std::sync::{Arc, LazyLock};
 
 use nimbus_protocol::{sha256, to_hex, v1};
 
-/// Most bytes of extended attributes of one file that are kept; of a file with more they are unknown.
+/// Most bytes of extended attributes of one file that are kept: of a file with more, the system's own ones (access
+/// control lists, capabilities, labels), and the rest is compared by a digest.
 pub const MAX_ATTRIBUTES: usize = 64 << 10;
+/// Most bytes of extended attributes of one file that are read to be compared; a file with more is one whose attributes
+/// cannot be read.
+pub const MAX_COMPARED: u64 = 16 << 20;
 
 /// Flags of an inode that a person sets (`chattr`), with their words. The others say how the file system stores it.
 const FLAGS: [(u32, &str); 9] = [
@@ -33,8 +37,80 @@ pub const CAPABILITY: &str = "security.capability";
 pub struct Attributes {
     /// Flags of the inode, of those in [`Attributes::flags_that_count`].
     pub flags: u32,
-    /// Extended attributes by name, in order; an access control list is one of them.
+    /// Extended attributes by name, in order; an access control list is one of them. Names are written as
+    /// [`super::name::escape`] writes them.
     pub extended: Vec<(String, Vec<u8>)>,
+    /// What stands for all of them where they are more than [`MAX_ATTRIBUTES`]: then only the system's own ones are
+    /// above.
+    pub all: Option<Sum>,
+}
+
+/// What stands for extended attributes that are too many to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sum {
+    /// How many.
+    pub count: u64,
+    /// Bytes of their names and values.
+    pub bytes: u64,
+    /// Over all names and values in the order of the names.
+    pub sha256: [u8; 32],
+}
+
+impl Sum {
+    fn add(&mut self, name: &str, value: &[u8]) {
+        self.count += 1;
+        self.bytes = self.bytes.saturating_add((name.len() + value.len()) as u64);
+        self.sha256 = sha256(&[self.sha256, sha256(name.as_bytes()), sha256(value)].concat());
+    }
+
+    fn shown(&self) -> String {
+        format!("{} of {} bytes, {}", self.count, self.bytes, &to_hex(&self.sha256)[..12])
+    }
+}
+
+/// Takes up the extended attributes of one file, which have to come in the order of their names.
+#[derive(Debug, Default)]
+pub struct Gathering {
+    kept: Vec<(String, Vec<u8>)>,
+    kept_bytes: usize,
+    sum: Sum,
+}
+
+impl Gathering {
+    /// Takes up one.
+    pub fn add(&mut self, name: String, value: Vec<u8>) {
+        let was_whole = self.is_whole();
+        self.sum.add(&name, &value);
+        if was_whole && !self.is_whole() {
+            self.kept.retain(|(name, _)| is_systems(name));
+            self.kept_bytes = self.kept.iter().map(|(name, value)| name.len() + value.len()).sum();
+        }
+        let bytes = name.len() + value.len();
+        if self.is_whole() || (is_systems(&name) && self.kept_bytes + bytes <= MAX_ATTRIBUTES) {
+            self.kept_bytes += bytes;
+            self.kept.push((name, value));
+        }
+    }
+
+    /// Bytes of all that was taken up.
+    pub fn bytes(&self) -> u64 {
+        self.sum.bytes
+    }
+
+    /// All of it, with the flags of the inode.
+    pub fn end(self, flags: u32) -> Attributes {
+        let all = (!self.is_whole()).then_some(self.sum);
+        Attributes { flags, extended: self.kept, all }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.sum.bytes <= MAX_ATTRIBUTES as u64
+    }
+}
+
+/// Access control lists, capabilities and labels: few, short, and what decides who may do what.
+fn is_systems(name: &str) -> bool {
+    name.starts_with("security.") || name.starts_with("system.")
 }
 
 impl Attributes {
@@ -74,15 +150,34 @@ impl Attributes {
             bytes.extend((part.len() as u64).to_be_bytes());
             bytes.extend(part);
         }
+        if let Some(all) = &self.all {
+            bytes.extend(b"and all of them");
+            bytes.extend(all.sha256);
+        }
         sha256(&bytes)
+    }
+
+    /// True where all of them are known by their values, and could be set again.
+    pub fn is_whole(&self) -> bool {
+        self.all.is_none()
     }
 
     /// The message: names, and of values no more than what tells them apart.
     pub fn to_message(&self) -> v1::FileAttributes {
+        self.message(self.is_whole())
+    }
+
+    /// The same beside a side of which not all are kept: what only one of both could name would look added or removed.
+    pub fn to_short_message(&self) -> v1::FileAttributes {
+        self.message(false)
+    }
+
+    fn message(&self, each: bool) -> v1::FileAttributes {
         let flags = FLAGS.iter().filter(|(flag, _)| self.flags & flag != 0);
         let flags =
             flags.map(|(_, word)| v1::FileAttribute { name: format!("flag {word}"), shown: "set".into() });
-        let extended = self.extended.iter().map(|(name, value)| {
+        let named = self.extended.iter().filter(|(name, _)| each || is_systems(name));
+        let extended = named.map(|(name, value)| {
             let shown = match name.as_str() {
                 "system.posix_acl_access" | "system.posix_acl_default" => access_list(value),
                 // A label names a policy, and is no secret.
@@ -94,7 +189,20 @@ impl Attributes {
             let digest = || format!("{} bytes, {}", value.len(), &to_hex(&sha256(value))[..12]);
             v1::FileAttribute { name: name.clone(), shown: shown.unwrap_or_else(digest) }
         });
-        v1::FileAttributes { sha256: self.digest().to_vec(), all: flags.chain(extended).collect() }
+        let mut all: Vec<v1::FileAttribute> = flags.chain(extended).collect();
+        if !each {
+            let shown = self.sum().shown();
+            all.push(v1::FileAttribute { name: "all extended attributes".into(), shown });
+        }
+        v1::FileAttributes { sha256: self.digest().to_vec(), all }
+    }
+
+    fn sum(&self) -> Sum {
+        self.all.unwrap_or_else(|| {
+            let mut sum = Sum::default();
+            self.extended.iter().for_each(|(name, value)| sum.add(name, value));
+            sum
+        })
     }
 }
 
@@ -129,7 +237,7 @@ mod tests {
 
     fn attributes(extended: &[(&str, &[u8])], flags: u32) -> Attributes {
         let extended = extended.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
-        Attributes { flags, extended }
+        Attributes { flags, extended, all: None }
     }
 
     #[test]
@@ -197,5 +305,43 @@ mod tests {
         ];
         assert!(others.iter().all(|other| other.digest() != one.digest()));
         assert_eq!(Attributes::default().to_message().sha256.len(), 32);
+    }
+
+    /// As they are read from a file: in the order of their names.
+    fn gathered(all: &[(&str, &[u8])]) -> Attributes {
+        let mut gathering = Gathering::default();
+        for (name, value) in all {
+            gathering.add((*name).to_owned(), value.to_vec());
+        }
+        gathering.end(0)
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_kept_is_compared_whole_and_the_systems_own_stays_known_by_name() {
+        let (big, other) = (vec![7; 60_000], vec![8; 60_000]);
+        let capability: &[u8] = &[1, 0, 0, 2];
+        let few = gathered(&[("user.note", b"why")]);
+        assert_eq!(few, attributes(&[("user.note", b"why")], 0), "what fits is kept whole");
+        let many = gathered(&[("user.a", &big), ("user.b", &big), ("user.c", b"x")]);
+        assert!(!many.is_whole() && many.extended.is_empty() && many.all.is_some_and(|all| all.count == 3));
+        for (changed, what) in [
+            (gathered(&[("user.a", &big), ("user.b", &other), ("user.c", b"x")]), "a value"),
+            (gathered(&[("user.a", &big), ("user.b", &big), ("user.d", b"x")]), "a name"),
+            (gathered(&[("user.a", &big), ("user.b", &big)]), "one less"),
+            (few.clone(), "all but one less"),
+        ] {
+            assert!(changed != many && changed.digest() != many.digest(), "{what}");
+        }
+        let lends = gathered(&[(CAPABILITY, capability), ("user.a", &big), ("user.b", &big)]);
+        assert_eq!(lends.get(CAPABILITY), Some(capability), "also behind what is too much");
+        let shown = |message: v1::FileAttributes| -> Vec<String> {
+            message.all.into_iter().map(|one| format!("{}={}", one.name, one.shown)).collect()
+        };
+        let all = shown(lends.to_message());
+        assert!(all[0].starts_with("security.capability=4 bytes, "), "{all:?}");
+        assert!(all[1].starts_with("all extended attributes=3 of 120035 bytes, "), "{all:?}");
+        // Beside it, what has less is shown in the same way.
+        let all = shown(few.to_short_message());
+        assert!(all.len() == 1 && all[0].starts_with("all extended attributes=1 of 12 bytes, "), "{all:?}");
     }
 }

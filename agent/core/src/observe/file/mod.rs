@@ -91,9 +91,10 @@ pub struct Entry {
     /// SHA-256 of the content, of a symbolic link's target, or of what stands for the content of a file longer than
     /// [`MAX_READ`] (see [`unread_hash`]); `None` when absent or unreadable.
     pub sha256: Option<[u8; 32]>,
-    /// Why it could not be read; empty unless it is unreadable.
+    /// Why it, or what else it has, could not be read; empty unless one of both is so.
     pub problem: String,
-    /// What else a file or a directory has; `None` where that is not known. Of other kinds it never is.
+    /// What else a file or a directory has; `None` where that is not known: it was never noted, or could not be read,
+    /// which the problem then says. Of other kinds it never is.
     pub attributes: Option<Arc<Attributes>>,
     /// Which file it is, and how many names it has. No part of what it should be: a file may be replaced by its like.
     pub held: Option<Held>,
@@ -136,12 +137,37 @@ impl Entry {
         self.kind == Kind::File && self.size > MAX_READ
     }
 
+    /// Notes that what else it has could not be read, and why.
+    pub fn attributes_unread(&mut self, why: &str) {
+        self.attributes = None;
+        self.problem =
+            format!("its attributes (access list, capabilities, extended ones) cannot be read: {why}");
+    }
+
+    /// True for a file or a directory of which what else it has could not be read.
+    pub fn has_unread_attributes(&self) -> bool {
+        self.has_attributes() && self.attributes.is_none() && !self.problem.is_empty()
+    }
+
+    /// As what it should be: what could not be read of it is not known, as if it had never been noted.
+    #[must_use]
+    pub fn into_baseline(mut self) -> Self {
+        if self.kind != Kind::Unreadable {
+            self.problem.clear();
+        }
+        self
+    }
+
     /// The message for it. Of a file that is too long to be read it says how it is compared.
     pub fn to_state(&self) -> v1::FileState {
-        let unread = || {
+        let unread = self.is_unread().then(|| {
             format!("longer than {} KiB: compared by size, modification time, mode and owner", MAX_READ >> 10)
+        });
+        let problem = match unread {
+            Some(unread) if self.problem.is_empty() => unread,
+            Some(unread) => super::bounded(&format!("{unread}; {}", self.problem)),
+            None => super::bounded(&self.problem),
         };
-        let problem = if self.is_unread() { unread() } else { super::bounded(&self.problem) };
         v1::FileState {
             kind: self.kind.as_str().to_owned(),
             mode: self.mode,
@@ -177,7 +203,7 @@ impl Entry {
     }
 
     /// True where nothing that counts as drift differs: kind, content, owner, mode (which means nothing on a symbolic link),
-    /// and attributes where they are known on both sides. An unreadable state is unknown, so it is the same as nothing, not even as itself.
+    /// and attributes. An unreadable state is unknown, so it is the same as nothing, not even as itself.
     pub fn same(&self, other: &Self) -> bool {
         if self.kind != other.kind {
             return false;
@@ -193,11 +219,14 @@ impl Entry {
         }
     }
 
-    /// True where the attributes of both are the same, or not known.
+    /// True where the attributes of both are the same, or were not noted on one side. Known ones are never the same as
+    /// those that could not be read.
     pub fn same_attributes(&self, other: &Self) -> bool {
         match (&self.attributes, &other.attributes) {
             (Some(one), Some(other)) => one == other,
-            _ => true,
+            (Some(_), None) => !other.has_unread_attributes(),
+            (None, Some(_)) => !self.has_unread_attributes(),
+            (None, None) => true,
         }
     }
 
@@ -250,12 +279,7 @@ pub fn compare(
         (Ok(_), None) => Err("too large"),
     };
     let (diff, withheld) = shown.map_or_else(|why| (String::new(), why), |diff| (diff, ""));
-    let (mut before, mut after) = (baseline.to_state(), current.to_state());
-    // What is known of one side alone is no difference.
-    let comparable = baseline.has_attributes() && current.has_attributes();
-    if comparable && (before.attributes.is_none() || after.attributes.is_none()) {
-        (before.attributes, after.attributes) = (None, None);
-    }
+    let (before, after) = states(baseline, current);
     v1::File {
         root: root.to_owned(),
         path: path.to_owned(),
@@ -268,6 +292,23 @@ pub fn compare(
         lines: compared.map(|compared| line_counts(compared.counts())),
         ..Default::default()
     }
+}
+
+/// The messages for both sides, with attributes that can be compared.
+fn states(baseline: &Entry, current: &Entry) -> (v1::FileState, v1::FileState) {
+    let (mut before, mut after) = (baseline.to_state(), current.to_state());
+    let sides = [baseline, current];
+    let all = |test: fn(&Entry) -> bool| sides.into_iter().all(test);
+    let any = |test: fn(&Entry) -> bool| sides.into_iter().any(test);
+    // What was noted of one side alone is no difference; what cannot be read of one is.
+    let not_noted = |entry: &Entry| entry.attributes.is_none() && !entry.has_unread_attributes();
+    if all(Entry::has_attributes) && any(not_noted) {
+        (before.attributes, after.attributes) = (None, None);
+    } else if any(|entry| entry.attributes.as_ref().is_some_and(|attributes| !attributes.is_whole())) {
+        let short = |entry: &Entry| entry.attributes.as_ref().map(|attributes| attributes.to_short_message());
+        (before.attributes, after.attributes) = (short(baseline), short(current));
+    }
+    (before, after)
 }
 
 /// The observation of a path that was first seen and became the baseline.

@@ -3,7 +3,7 @@
 
 use nimbus_protocol::v1;
 
-use super::attributes::{APPEND_ONLY, CAPABILITY, IMMUTABLE};
+use super::attributes::{APPEND_ONLY, CAPABILITY, IMMUTABLE, MAX_ATTRIBUTES};
 use super::{Entry, Kind, MAX_READ};
 
 /// What surrounds a drifted file: everything besides its baseline and its state that a restore depends on.
@@ -55,7 +55,7 @@ pub enum Obstacle {
     NotKnown,
     /// One side is longer than what is read.
     TooLarge,
-    /// The baseline's content is not kept.
+    /// The baseline's content, or all of its attributes, are not kept.
     NotKept,
     /// The copy of the baseline's content is not what was kept.
     CopyDamaged,
@@ -159,7 +159,9 @@ pub fn outlook(baseline: &Entry, current: &Entry, around: &Around) -> Outlook {
     let way = obstacle_before(baseline, current, around).map_or_else(
         || {
             let way = way(baseline, current, around)?;
-            obstacle_on(way, baseline, around).map_or(Ok(way), Err)
+            let obstacle =
+                attributes_not_kept(way, baseline, current).or_else(|| obstacle_on(way, baseline, around));
+            obstacle.map_or(Ok(way), Err)
         },
         Err,
     );
@@ -180,6 +182,9 @@ fn obstacle_before(baseline: &Entry, current: &Entry, around: &Around) -> Option
     }
     if current.kind == Kind::Unreadable || baseline.kind == Kind::Unreadable {
         return Some(found(Obstacle::Unreadable, format!("it cannot be read: {}", current.problem)));
+    }
+    if current.has_unread_attributes() {
+        return Some(found(Obstacle::Unreadable, current.problem.clone()));
     }
     let plain = |entry: &Entry| matches!(entry.kind, Kind::Absent | Kind::File | Kind::Symlink);
     if !plain(baseline) || !plain(current) {
@@ -284,6 +289,27 @@ fn lends_capability(baseline: &Entry, current: &Entry) -> bool {
     let should = of(baseline);
     // Writing takes a capability away, so that it would be given anew.
     should.is_some() && (should != of(current) || baseline.sha256 != current.sha256)
+}
+
+/// Attributes of which only a digest is kept stay as they are on the file that is there, or not at all.
+fn attributes_not_kept(way: Way, baseline: &Entry, current: &Entry) -> Option<Found> {
+    if baseline.kind != Kind::File {
+        return None;
+    }
+    // What the baseline does not know of the file is kept as it is now.
+    let should = baseline.attributes.as_deref().or(current.attributes.as_deref())?;
+    let all = should.all.as_ref()?;
+    let stay = matches!(way, Way::Attributes | Way::InPlace) && baseline.same_attributes(current);
+    (!stay).then(|| {
+        let (count, bytes, most) = (all.count, all.bytes, MAX_ATTRIBUTES >> 10);
+        found(
+            Obstacle::NotKept,
+            format!(
+                "its {count} extended attributes ({bytes} bytes) are more than an agent keeps, which is {most} KiB: \
+                 they could not be put back"
+            ),
+        )
+    })
 }
 
 /// What stands in the way of this way.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::Held;
-use super::super::attributes::Attributes;
+use super::super::attributes::{Attributes, Gathering};
 use super::super::identity::Identity;
 use super::*;
 
@@ -46,7 +46,10 @@ fn each_difference_has_the_least_intrusive_way() {
     let owner = Entry { uid: 9, ..file(1) };
     let link = Entry { kind: Kind::Symlink, sha256: Some([3; 32]), ..Entry::absent() };
     let noted = Entry {
-        attributes: Some(Arc::new(Attributes { flags: 0, extended: vec![("user.a".into(), vec![1])] })),
+        attributes: Some(Arc::new(Attributes {
+            extended: vec![("user.a".into(), vec![1])],
+            ..Attributes::default()
+        })),
         ..file(1)
     };
     for (baseline, current, way) in [
@@ -114,7 +117,7 @@ fn rights_are_given_to_new_files_alone() {
     );
     let capability = vec![(CAPABILITY.to_owned(), vec![1, 0, 0, 2])];
     let able = |content| Entry {
-        attributes: Some(Arc::new(Attributes { flags: 0, extended: capability.clone() })),
+        attributes: Some(Arc::new(Attributes { extended: capability.clone(), ..Attributes::default() })),
         ..file(content)
     };
     let unable = Entry { attributes: Some(Arc::default()), ..file(1) };
@@ -172,6 +175,44 @@ fn what_is_in_the_way_is_known_before_anybody_is_asked() {
         let message = found.to_message();
         assert_eq!((message.obstacle.as_str(), message.way.as_str()), (obstacle.as_str(), ""));
     }
+}
+
+#[test]
+fn attributes_that_cannot_be_read_or_are_not_all_kept_are_known_before_anybody_is_asked() {
+    let many = |byte: u8| {
+        let mut all = Gathering::default();
+        all.add("user.big".into(), vec![byte; MAX_ATTRIBUTES + 1]);
+        Some(Arc::new(all.end(0)))
+    };
+    let with = |content, attributes| Entry { attributes, ..file(content) };
+    let two_names = |entry: Entry| Entry { held: Some(held(7, 2)), ..entry };
+    let mut unread = file(2);
+    unread.attributes_unread("Argument list too long");
+    for (baseline, current) in [(with(1, Some(Arc::default())), unread.clone()), (Entry::absent(), unread)] {
+        let Err((word, reason)) = outlook(&baseline, &current, &free()).way else { panic!("not seen") };
+        assert_eq!(word, Obstacle::Unreadable);
+        assert!(reason.contains("cannot be read: Argument list too long"), "{reason}");
+    }
+    for (baseline, current) in [
+        (with(1, many(1)), with(1, many(2))),
+        (with(1, many(1)), with(2, many(1))),
+        (with(1, many(1)), with(1, Some(Arc::default()))),
+        (with(1, many(1)), Entry::absent()),
+        // The baseline of an older agent: a new file would not have what this one has.
+        (file(1), with(2, many(1))),
+    ] {
+        let Err((word, reason)) = outlook(&baseline, &current, &free()).way else { panic!("{current:?}") };
+        assert_eq!(word, Obstacle::NotKept);
+        assert!(reason.contains("65545 bytes"), "{reason}");
+    }
+    let mode = Entry { mode: 0o600, ..with(1, many(1)) };
+    assert_eq!(answer(&with(1, many(1)), &mode, &free()), Ok(Way::Attributes), "they stay as they are");
+    let (one, two) = (two_names(with(1, many(1))), two_names(with(2, many(1))));
+    assert_eq!(answer(&one, &two, &free()), Ok(Way::InPlace));
+    let few = with(1, Some(Arc::default()));
+    assert_eq!(answer(&few, &with(1, many(1)), &free()), Ok(Way::Attributes), "those go");
+    assert_eq!(answer(&few, &with(2, many(1)), &free()), Ok(Way::Replace));
+    assert_eq!(answer(&Entry::absent(), &with(1, many(1)), &free()), Ok(Way::Remove));
 }
 
 #[test]

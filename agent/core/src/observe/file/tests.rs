@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use prost::Message as _;
 
+use super::attributes::{Gathering, MAX_ATTRIBUTES};
 use super::*;
 
 fn entry(content: &[u8]) -> Entry {
@@ -155,6 +156,54 @@ fn states_survive_the_wire_and_sameness_is_strict() {
         Entry::absent(),
     ] {
         assert!(!entry(b"a").same(&other));
+    }
+}
+
+#[test]
+fn attributes_that_cannot_be_read_are_never_the_same_as_known_ones() {
+    let mut lends = Gathering::default();
+    lends.add("security.capability".into(), vec![1, 0, 0, 2]);
+    let known = Entry { attributes: Some(Arc::default()), ..entry(b"a") };
+    let other = Entry { attributes: Some(lends.end(0).shared()), ..entry(b"a") };
+    let older = entry(b"a");
+    let mut unread = known.clone();
+    unread.attributes_unread("Argument list too long");
+    assert!(!known.same(&unread) && !unread.same(&known), "seen at once, and when it ends");
+    assert!(unread.same(&unread.clone()), "told once");
+    assert!(!known.same(&other) && known.same(&older) && older.same(&known));
+    assert!(older.same(&unread), "what was never noted did not change");
+    // It is drift for an older control plane, too, which compares what it is told.
+    let file = shown("/r/x", &known, &unread, Contents::default());
+    let (before, after) = (file.baseline.unwrap(), file.current.unwrap());
+    assert!(before.attributes.is_some() && after.attributes.is_none());
+    assert!(after.problem.contains("cannot be read: Argument list too long"), "{}", after.problem);
+    assert_eq!(file.diff_withheld, "attributes only");
+    let file = shown("/r/x", &older, &other, Contents::default());
+    assert_eq!((file.baseline.unwrap().attributes, file.current.unwrap().attributes), (None, None));
+    // As a baseline it knows nothing of them, and the next reading is no drift.
+    let baseline = unread.clone().into_baseline();
+    assert!(baseline.same(&known) && baseline.same(&other) && baseline.same(&unread));
+    let long = Entry { size: MAX_READ + 1, ..unread };
+    let problem = long.to_state().problem;
+    assert!(problem.contains("compared by size") && problem.contains("cannot be read"), "{problem}");
+}
+
+#[test]
+fn attributes_of_which_one_side_has_too_many_are_shown_alike_on_both() {
+    let mut gathering = [Gathering::default(), Gathering::default()];
+    for all in &mut gathering {
+        all.add("user.note".into(), b"why".to_vec());
+    }
+    let [few, mut many] = gathering;
+    many.add("user.z".into(), vec![7; MAX_ATTRIBUTES]);
+    let with = |all: Gathering| Entry { attributes: Some(all.end(0).shared()), ..entry(b"a") };
+    let (few, many) = (with(few), with(many));
+    assert!(!few.same(&many) && many.same(&many.clone()));
+    let file = shown("/r/x", &few, &many, Contents::default());
+    for (state, begins) in [(file.baseline, "1 of 12 bytes, "), (file.current, "2 of 65554 bytes, ")] {
+        let all = state.unwrap().attributes.unwrap().all;
+        assert!(all.len() == 1 && all[0].name == "all extended attributes", "{all:?}");
+        assert!(all[0].shown.starts_with(begins), "{all:?}");
     }
 }
 

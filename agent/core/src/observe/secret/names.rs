@@ -130,8 +130,8 @@ fn is_said(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
 }
 
 /// Does a value follow the name after nothing but a space? In quotes anywhere in the line, else where the name is one
-/// of its first words or the value is mixed as a password is; in a comment only as the last word, as other text is prose
-/// there.
+/// of its first words or the value is mixed as a password is; in a comment only as the last word, and only where that
+/// is no word of a sentence, as other text is prose there.
 fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     let rest = line[name.end..].trim_start_matches(['"', '\'']);
     let value = rest.trim();
@@ -165,8 +165,18 @@ fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     let sentence = (words.len() > 3 && words.iter().take(3).all(simple))
         || (words.len() > 2 && value.ends_with('.') && simple(&first));
     if comment {
-        return words.len() == 1 && !value.ends_with(['.', ':', '?', ')']);
+        return words.len() == 1 && !value.ends_with(['.', ':', '?', ')']) && is_no_word(first);
     }
     let early = line[..name.end].split_whitespace().count() <= rules.names.words;
     (early || is_mixed(first)) && !sentence
+}
+
+/// Has it digits or signs inside, or capitals among small letters, as the last word of a sentence has not?
+fn is_no_word(word: &str) -> bool {
+    let inside = word.trim_matches(|c: char| !c.is_alphanumeric());
+    let sign = |c: char| {
+        c.is_numeric() || matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?' | '&' | '+' | '=' | '~')
+    };
+    let capital = inside.chars().skip(1).any(char::is_uppercase) && inside.contains(char::is_lowercase);
+    capital || inside.contains(sign)
 }

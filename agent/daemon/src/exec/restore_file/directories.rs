@@ -15,7 +15,8 @@ use rustix::io::Errno;
 
 use crate::watch::files::extended::{self, Forbidding};
 use crate::watch::files::place;
-use crate::watch::files::root::{RESTORING, Root};
+use crate::watch::files::restores::RESTORING;
+use crate::watch::files::root::Root;
 
 /// The name that a job's new file or directory has until it is whole.
 pub(super) fn temporary(job_id: JobId) -> OsString {

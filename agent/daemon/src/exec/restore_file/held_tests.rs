@@ -18,15 +18,15 @@ use super::*;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::files::baseline::whole::Whole;
 
-struct Site {
+pub(super) struct Site {
     _dir: tempfile::TempDir,
-    at: PathBuf,
-    root: Root,
+    pub(super) at: PathBuf,
+    pub(super) root: Root,
 }
 
 impl Site {
     /// A root that `prepare` fills before its baseline is taken.
-    fn new(prepare: impl FnOnce(&Path)) -> Self {
+    pub(super) fn new(prepare: impl FnOnce(&Path)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = dir.path().canonicalize().unwrap().join("root");
         fs::create_dir(&at).unwrap();
@@ -37,7 +37,7 @@ impl Site {
         Self { _dir: dir, at, root }
     }
 
-    fn told(&mut self) -> Vec<v1::File> {
+    pub(super) fn told(&mut self) -> Vec<v1::File> {
         let mut told = Vec::new();
         self.root.full_pass(0, &mut |file| told.push(file));
         told
@@ -52,7 +52,7 @@ impl Site {
         }
     }
 
-    fn restore(&mut self, relative: &str) -> Result<String, ActError> {
+    pub(super) fn restore(&mut self, relative: &str) -> Result<String, ActError> {
         let action = self.action(relative);
         restore_path(&mut self.root, &action, JOB.parse().unwrap(), &Stop::default())
     }
@@ -62,7 +62,7 @@ impl Site {
         self.root.outlook(relative, &now).way.map_err(|(obstacle, _)| obstacle)
     }
 
-    fn is_right(&self, relative: &str) -> bool {
+    pub(super) fn is_right(&self, relative: &str) -> bool {
         self.root.look(relative).entry.same(&self.root.baseline(relative))
     }
 }
@@ -71,11 +71,11 @@ fn facts(entry: &Entry) -> v1::FileFacts {
     nimbus_agent_core::action::file::facts(&entry.to_state())
 }
 
-fn set(path: &Path, name: &str, value: &[u8]) -> bool {
+pub(super) fn set(path: &Path, name: &str, value: &[u8]) -> bool {
     setxattr(path, name, value, XattrFlags::empty()).is_ok()
 }
 
-fn get(path: &Path, name: &str) -> Vec<u8> {
+pub(super) fn get(path: &Path, name: &str) -> Vec<u8> {
     let mut value = [0; 256];
     getxattr(path, name, &mut value[..]).map(|length| value[..length].to_vec()).unwrap_or_default()
 }
@@ -86,9 +86,9 @@ const LIST: [u8; 44] = [
     0, 6, 0, 255, 255, 255, 255, 32, 0, 0, 0, 255, 255, 255, 255,
 ];
 /// cap_net_bind_service, effective and permitted.
-const CAPABLE: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+pub(super) const CAPABLE: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
-fn left_out(test: &str, why: &str) {
+pub(super) fn left_out(test: &str, why: &str) {
     eprintln!("{test}: left out, {why}");
 }
 

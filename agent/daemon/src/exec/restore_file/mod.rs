@@ -11,6 +11,9 @@
 //! job would then overwrite what somebody wrote after it, so nothing is written: where the file is already as it was
 //! before the job, the restore is undone; otherwise the job fails and says how the file was left.
 
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod attribute_tests;
 mod directories;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -41,6 +44,7 @@ use super::Shared;
 use super::remedy::{
     ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition, seconds,
 };
+use crate::watch::files::restores::UnderWay;
 use crate::watch::files::root::Root;
 use stop::{Stop, StopOnDrop};
 
@@ -52,12 +56,15 @@ pub(super) struct RestoreFile {
     job_id: JobId,
     action: v1::RestoreFile,
     limits: Limits,
+    /// Its temporary file is not watched until this is dropped.
+    _under_way: UnderWay,
 }
 
 impl RestoreFile {
     pub(super) fn new(shared: Arc<Shared>, job: &AdmittedJob, action: v1::RestoreFile) -> Self {
         let limits = Limits::of(job.job(), shared.job_time());
-        Self { shared, job_id: job.id(), action, limits }
+        let under_way = shared.files.under_way(job.id());
+        Self { shared, job_id: job.id(), action, limits, _under_way: under_way }
     }
 
     async fn at_root<T: Send + 'static>(
@@ -125,12 +132,6 @@ fn baseline_to_restore(root: &Root, action: &v1::RestoreFile) -> Result<(String,
     action.preconditions(FileNow { baseline: &baseline.to_state(), current: &now.to_state() })?;
     if let Err((_, reason)) = root.outlook(&relative, &now).way {
         return Err(write::in_the_way(action, &reason));
-    }
-    if root.is_unseen(&relative) {
-        return Err(precondition(
-            "expected to see what is below a directory of the baseline, found that it cannot be listed or lacks the file \
-             system that was mounted on it; mount it, or give this agent's user access",
-        ));
     }
     if root.is_unseen(&relative) {
         return Err(precondition(

@@ -4,35 +4,37 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use nimbus_agent_core::observe::file::attributes::{APPEND_ONLY, Attributes, IMMUTABLE, MAX_ATTRIBUTES};
-
-/// What a file or directory has; `None` where it cannot be read, or is more than is kept.
+use nimbus_agent_core::observe::file::attributes::{APPEND_ONLY, Attributes, IMMUTABLE};
 #[cfg(target_os = "linux")]
-pub fn read(of: BorrowedFd<'_>) -> Option<Attributes> {
+use nimbus_agent_core::observe::file::attributes::{Gathering, MAX_COMPARED};
+#[cfg(target_os = "linux")]
+use nimbus_agent_core::observe::file::name;
+
+/// Longest list of names and longest value that Linux hands out.
+#[cfg(target_os = "linux")]
+const MAX_HANDED_OUT: usize = 64 << 10;
+
+/// What a file or directory has; `None` on a system that does not say.
+#[cfg(target_os = "linux")]
+pub fn read(of: BorrowedFd<'_>) -> io::Result<Option<Attributes>> {
     let flags = Attributes::flags_that_count(flags(of).unwrap_or(0));
-    let mut extended = Vec::new();
-    let mut bytes = 0;
-    for name in names(of).ok()? {
-        let name = String::from_utf8(name).ok()?;
-        if !Attributes::counts(&name) {
-            continue;
-        }
+    let mut gathering = Gathering::default();
+    for (name, bytes) in names(of)? {
         // One that went meanwhile is not there.
-        let Some(value) = value(of, &name).ok()? else { continue };
-        bytes += name.len() + value.len();
-        if bytes > MAX_ATTRIBUTES {
-            return None;
+        let Some(value) = value(of, &bytes)? else { continue };
+        gathering.add(name, value);
+        if gathering.bytes() > MAX_COMPARED {
+            let mib = MAX_COMPARED >> 20;
+            return Err(io::Error::other(format!("they are more than {mib} MiB")));
         }
-        extended.push((name, value));
     }
-    extended.sort();
-    Some(Attributes { flags, extended })
+    Ok(Some(gathering.end(flags)))
 }
 
 /// Elsewhere they are not known.
 #[cfg(not(target_os = "linux"))]
-pub fn read(_: BorrowedFd<'_>) -> Option<Attributes> {
-    None
+pub fn read(_: BorrowedFd<'_>) -> io::Result<Option<Attributes>> {
+    Ok(None)
 }
 
 /// Whether the flags that forbid every further change are set with the rest, or later.
@@ -45,24 +47,25 @@ pub enum Forbidding {
 }
 
 /// Makes an open file have `should`, after its content, owner and mode are right: a change of those takes some of them
-/// away.
+/// away. Attributes of which `should` knows no more than a digest stay as they are.
 #[cfg(target_os = "linux")]
 pub fn set(of: BorrowedFd<'_>, should: &Attributes, forbidding: Forbidding) -> io::Result<()> {
     use rustix::fs::{IFlags, XattrFlags, fremovexattr, fsetxattr, ioctl_setflags};
     use rustix::io::Errno;
 
-    for name in names(of)? {
-        let Ok(name) = String::from_utf8(name) else { continue };
-        if Attributes::counts(&name) && should.get(&name).is_none() {
-            match fremovexattr(of, name.as_str()) {
+    let others = if should.is_whole() { names(of)? } else { Vec::new() };
+    for (name, bytes) in others {
+        if should.get(&name).is_none() {
+            match fremovexattr(of, bytes.as_slice()) {
                 Ok(()) | Err(Errno::NODATA) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
     for (name, should) in &should.extended {
-        if value(of, name)?.as_ref() != Some(should) {
-            fsetxattr(of, name.as_str(), should, XattrFlags::empty())?;
+        let name = name::unescape(name);
+        if value(of, &name)?.as_ref() != Some(should) {
+            fsetxattr(of, &*name, should, XattrFlags::empty())?;
         }
     }
     let now = flags(of).unwrap_or(0);
@@ -100,31 +103,42 @@ pub fn forbids_changes(flags: u32) -> bool {
     flags & (IMMUTABLE | APPEND_ONLY) != 0
 }
 
+/// The names that count, as text and as the bytes that they are, in the order of the text.
 #[cfg(target_os = "linux")]
-fn names(of: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
+fn names(of: BorrowedFd<'_>) -> io::Result<Vec<(String, Vec<u8>)>> {
     use rustix::fs::flistxattr;
     use rustix::io::Errno;
 
-    let mut list = vec![0_u8; MAX_ATTRIBUTES];
+    let mut list = vec![0_u8; MAX_HANDED_OUT];
     let length = match flistxattr(of, &mut list[..]) {
         Ok(length) => length,
-        // A file system without any.
-        Err(Errno::OPNOTSUPP) => 0,
+        // A file system, or a kernel, without any.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => 0,
+        Err(Errno::TOOBIG | Errno::RANGE) => {
+            let kib = MAX_HANDED_OUT >> 10;
+            return Err(io::Error::other(format!("their names alone are more than {kib} KiB")));
+        }
         Err(error) => return Err(error.into()),
     };
     let names = list[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
-    Ok(names.map(<[u8]>::to_vec).collect())
+    let mut names: Vec<(String, Vec<u8>)> =
+        names.map(|bytes| (name::escape(bytes).into_owned(), bytes.to_vec())).collect();
+    names.retain(|(name, _)| Attributes::counts(name));
+    names.sort();
+    Ok(names)
 }
 
 #[cfg(target_os = "linux")]
-fn value(of: BorrowedFd<'_>, name: &str) -> io::Result<Option<Vec<u8>>> {
+fn value(of: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
     use rustix::fs::fgetxattr;
     use rustix::io::Errno;
 
-    let mut value = vec![0_u8; MAX_ATTRIBUTES];
+    let mut value = vec![0_u8; MAX_HANDED_OUT];
     match fgetxattr(of, name, &mut value[..]) {
         Ok(length) => {
             value.truncate(length);
+            // Kept with the baseline: not with room for the longest.
+            value.shrink_to_fit();
             Ok(Some(value))
         }
         Err(Errno::NODATA) => Ok(None),

@@ -145,7 +145,7 @@ impl Known {
         self.taken_at = now_seconds;
         for tracked in self.tracked.values_mut() {
             if let Some(current) = tracked.current.take() {
-                tracked.baseline = Some(*current);
+                tracked.baseline = Some(current.into_baseline());
             }
         }
     }

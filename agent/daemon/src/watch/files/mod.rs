@@ -16,6 +16,7 @@ mod pace;
 pub mod place;
 mod problems;
 mod report;
+pub mod restores;
 pub mod root;
 mod scan;
 mod standing;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use nimbus_agent_core::observe::file::name;
 use nimbus_agent_core::policy::Policy;
+use nimbus_protocol::ids::JobId;
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +42,7 @@ use crate::policy_files::PolicyNow;
 use crate::status::SharedStatus;
 use baseline::Baselines;
 use notice::Notices;
+use restores::UnderWay;
 use root::Root;
 use tracked::MAX_PATHS;
 
@@ -86,6 +89,11 @@ impl Files {
         let roots = unique.into_iter().map(root).collect();
         let baselines = baselines.clone();
         Self { roots, tracked: Arc::default(), policy, baselines, observations, status, counters }
+    }
+
+    /// A restore is under way until what this returns is dropped: its temporary file is not watched.
+    pub fn under_way(&self, job: JobId) -> UnderWay {
+        self.baselines.restores().begin(job)
     }
 
     /// Room for paths below one root beside what the others track.

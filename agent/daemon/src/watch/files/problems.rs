@@ -13,6 +13,8 @@ pub(super) struct Problems {
     pub(super) crowded: Dirs,
     /// Paths that may not be read.
     pub(super) unread: CountWithExample,
+    /// Paths of which what they have beside content, mode and owner could not be read.
+    pub(super) attributes_unread: CountWithExample,
     /// Directories that were not listed to the end: what is below them is unknown.
     pub(super) not_listed: Dirs,
     /// Files whose content there was no room to keep.
@@ -41,6 +43,11 @@ impl Problems {
         self.not_listed.iter().chain(self.crowded.iter()).map(str::to_owned).collect()
     }
 
+    /// Is there a path of which what else it has could not be read?
+    pub(super) fn has_unread_attributes(&self) -> bool {
+        self.attributes_unread.count > 0
+    }
+
     /// One sentence for people; `None` when all of `root` is watched.
     pub(super) fn text(&self, root: &str) -> Option<String> {
         let mut all = Vec::new();
@@ -62,6 +69,13 @@ impl Problems {
             let CountWithExample { count, example } = &self.unread;
             all.push(format!(
                 "{count} paths that may not be read, such as {example:?}; give this agent's user access"
+            ));
+        }
+        if self.has_unread_attributes() {
+            let CountWithExample { count, example } = &self.attributes_unread;
+            all.push(format!(
+                "{count} paths whose attributes (access lists, capabilities, extended ones) cannot be read, such as \
+                 {example:?}, so what changes about them is not known; look at what they have (getfattr -d -m -)"
             ));
         }
         if self.not_kept > 0 {

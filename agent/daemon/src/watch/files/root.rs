@@ -29,9 +29,6 @@ use super::tracked::MAX_PATHS;
 use super::tracked::Tracked;
 use super::tree::{self, Examined};
 
-/// How the name of a restore's temporary file begins; such names are not watched.
-pub const RESTORING: &str = ".nimbus-restore-";
-
 /// A watched root.
 #[derive(Debug)]
 pub struct Root {
@@ -47,9 +44,19 @@ pub struct Root {
     /// The last look found another directory than the baseline's, or a link on the way.
     astray: bool,
     digest: [u8; 32],
+    said: Said,
     pub(super) problem: Option<String>,
     /// Says whose contents may be shown; none until [`Root::show_by`].
     pub(super) policy: Policy,
+}
+
+/// What status is told of beside one problem of the root.
+#[derive(Debug, Default)]
+struct Said {
+    /// The last pass found something of which the attributes cannot be read.
+    attributes_unread: bool,
+    /// What was reported as drifted was damaged when it was read.
+    reported_lost: bool,
 }
 
 impl Root {
@@ -68,6 +75,7 @@ impl Root {
             taken: false,
             astray: false,
             digest: [0; 32],
+            said: Said::default(),
             problem: None,
             policy: Policy::default(),
         }
@@ -235,9 +243,14 @@ impl Root {
             self.take_baseline(now_seconds)?;
             changed.clear();
         }
+        self.said.attributes_unread = problems.has_unread_attributes();
         self.problem = problems.text(&self.text);
         if place.is_none() {
             self.problem = Some(missing(&self.text));
+        }
+        if self.said.reported_lost {
+            let lost = self.lost();
+            self.problem = Some(self.problem.take().map_or(lost.clone(), |other| format!("{other}; {lost}")));
         }
         if self.known.unsaved
             && let Err(problem) = self.save()
@@ -280,6 +293,7 @@ impl Root {
             self.known.take_head(loaded.head);
             // Where it is not known what was reported, everything is reported again.
             self.taken |= !loaded.reported_is_known;
+            self.said.reported_lost = !loaded.reported_is_known;
         }
         self.pin_if_missing();
         Ok(())
@@ -356,6 +370,13 @@ impl Root {
             return false;
         }
         let examined = self.look(relative);
+        if self.baselines.restores().is_temporary(relative, examined.entry.kind) {
+            return true;
+        }
+        if examined.entry.has_unread_attributes() && !self.said.attributes_unread {
+            // A pass says so.
+            return false;
+        }
         let tracked = self.known.tracked.get(relative);
         let was_directory =
             tracked.and_then(|tracked| tracked.state()).is_some_and(|entry| entry.kind == Kind::Directory);
@@ -386,7 +407,7 @@ impl Root {
     /// for later restores, where there is room.
     pub fn accept(&mut self, relative: &str, expected: impl Fn(&Entry) -> bool) -> Result<(), String> {
         let examined = self.look(relative);
-        if examined.entry.kind == Kind::Unreadable {
+        if examined.entry.kind == Kind::Unreadable || examined.entry.has_unread_attributes() {
             return Err(format!("expected to read {relative:?}, found: {}", examined.entry.problem));
         }
         if !expected(&examined.entry) {
@@ -441,11 +462,8 @@ impl Root {
     }
 }
 
-/// Whether a path below the root `text` is watched: not a restore's temporary file, and not below what is left out.
+/// Whether a path below the root `text` is watched: not below what is left out.
 fn wants(text: &str, exclude: &[String], relative: &str) -> bool {
-    if relative.rsplit('/').next().is_some_and(|name| name.starts_with(RESTORING)) {
-        return false;
-    }
     let path = absolute(text, relative);
     let inside =
         |out: &String| path.strip_prefix(out.as_str()).is_some_and(|r| r.is_empty() || r.starts_with('/'));

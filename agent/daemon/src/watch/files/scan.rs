@@ -46,6 +46,9 @@ impl Visit for Scan<'_> {
 
     fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind) {
         self.pace.step();
+        if self.baselines.restores().is_temporary(relative, kind) {
+            return;
+        }
         let pass = self.known.pass;
         let first = !self.known.baselined || self.known.incomplete.covers(relative);
         if let Some(tracked) = self.known.tracked.get_mut(relative) {
@@ -103,6 +106,9 @@ impl Scan<'_> {
     fn note(&mut self, relative: &str, examined: Examined, first: bool) {
         if examined.entry.kind == Kind::Unreadable {
             self.found.problems.unread.note(relative);
+        }
+        if examined.entry.has_unread_attributes() {
+            self.found.problems.attributes_unread.note(relative);
         }
         if first && !examined.entry.is_unread() && !self.baselines.keep(&examined).unwrap_or(false) {
             self.found.problems.not_kept += 1;

@@ -120,6 +120,16 @@ impl Root {
         }
     }
 
+    /// What was reported before is not known. It is a problem until the next start, which finds it written anew.
+    pub(super) fn lost(&self) -> String {
+        format!(
+            "expected what was last reported of {} as it was written in {}, found it damaged: everything that differs \
+             is reported again; look at the disk of this host",
+            self.text(),
+            self.baselines.reported_path(self.text()).display()
+        )
+    }
+
     pub(super) fn changed(&self, what: &str) -> String {
         format!(
             "expected {} to lead to the directory of its baseline, found {what}; nothing is read or restored there: put \

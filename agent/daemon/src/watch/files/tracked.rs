@@ -62,10 +62,12 @@ impl Tracked {
 
     /// Notes its present state.
     pub(super) fn set_current(&mut self, entry: Entry, stamp: Option<Stamp>) -> Noted {
-        self.stamp = stamp.map(|stamp| stamp.mark());
+        // What could not be read of it is tried again by each pass.
+        let whole = stamp.filter(|_| !entry.has_unread_attributes());
+        self.stamp = whole.map(|stamp| stamp.mark());
         let adopted = self.is_unknown() && entry.kind != Kind::Unreadable;
         if adopted {
-            self.baseline = (entry.kind != Kind::Absent).then(|| entry.clone());
+            self.baseline = (entry.kind != Kind::Absent).then(|| entry.clone().into_baseline());
         }
         let right = match &self.baseline {
             Some(baseline) => baseline.same(&entry),

@@ -114,13 +114,24 @@ pub fn examine(dir: BorrowedFd<'_>, name: &OsStr) -> Examined {
             }
             Err(error) => unreadable(entry, &error.into()),
         },
-        Kind::Directory => {
-            let opened = openat(dir, name, DIRECTORY, Mode::empty());
-            let attributes = opened.ok().and_then(|dir| extended::read(dir.as_fd())).map(Attributes::shared);
-            Entry { attributes, ..entry }.into()
-        }
+        Kind::Directory => match openat(dir, name, DIRECTORY, Mode::empty()) {
+            Err(Errno::NOENT) => Entry::absent().into(),
+            opened => {
+                let opened = opened.map_err(io::Error::from);
+                with_attributes(entry, opened.and_then(|dir| extended::read(dir.as_fd()))).into()
+            }
+        },
         Kind::Absent | Kind::Other | Kind::Unreadable => entry.into(),
     }
+}
+
+/// `entry` with what else it has, or why that could not be read.
+fn with_attributes(mut entry: Entry, read: io::Result<Option<Attributes>>) -> Entry {
+    match read {
+        Ok(read) => entry.attributes = read.map(Attributes::shared),
+        Err(error) => entry.attributes_unread(&error.to_string()),
+    }
+    entry
 }
 
 /// The stamp of a regular file, without reading it.
@@ -165,7 +176,7 @@ pub fn read_open(file: &mut File) -> io::Result<Examined> {
     if entry.kind != Kind::File {
         return Ok(entry.into());
     }
-    entry.attributes = extended::read(file.as_fd()).map(Attributes::shared);
+    entry = with_attributes(entry, extended::read(file.as_fd()));
     entry.held = place::identity(file.as_fd()).ok().map(|identity| Held { identity, names: names(&before) });
     if entry.is_unread() {
         entry.sha256 = Some(unread_hash(entry.size, stamp.modified));

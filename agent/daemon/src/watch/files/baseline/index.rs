@@ -7,8 +7,9 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-use nimbus_agent_core::observe::file::attributes::Attributes;
+use nimbus_agent_core::observe::file::attributes::{Attributes, Sum};
 use nimbus_agent_core::observe::file::identity::{Identity, Pin};
 use nimbus_agent_core::observe::file::{Entry, Held, name};
 use nimbus_protocol::v1;
@@ -105,6 +106,23 @@ struct AttributesFile {
     flags: u32,
     #[prost(message, repeated, tag = "2")]
     extended: Vec<ExtendedFile>,
+    /// The names of these are written as [`name::escape`] writes them; an older agent kept none that are no text, and
+    /// wrote them as they are.
+    #[prost(bool, tag = "3")]
+    escaped: bool,
+    /// What stands for all of them where they are more than is kept.
+    #[prost(message, optional, tag = "4")]
+    all: Option<SumFile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct SumFile {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(uint64, tag = "2")]
+    bytes: u64,
+    #[prost(bytes = "vec", tag = "3")]
+    sha256: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -127,9 +145,12 @@ impl IndexEntry {
     fn of(path: &str, entry: &Entry) -> Self {
         let extended =
             |(name, value): &(String, Vec<u8>)| ExtendedFile { name: name.clone(), value: value.clone() };
+        let sum = |all: &Sum| SumFile { count: all.count, bytes: all.bytes, sha256: all.sha256.to_vec() };
         let attributes = entry.attributes.as_deref().map(|attributes| AttributesFile {
             flags: attributes.flags,
             extended: attributes.extended.iter().map(extended).collect(),
+            escaped: !attributes.extended.is_empty(),
+            all: attributes.all.as_ref().map(sum),
         });
         let held =
             entry.held.map(|held| HeldFile { identity: Some(held.identity.into()), names: held.names });
@@ -141,13 +162,27 @@ impl IndexEntry {
     /// `None` where its state is not known.
     fn entry(self) -> Option<Entry> {
         let mut entry = Entry::from_state(self.state.as_ref()?)?;
-        entry.attributes = self.attributes.map(|AttributesFile { flags, extended }| {
-            let extended = extended.into_iter().map(|ExtendedFile { name, value }| (name, value)).collect();
-            Attributes { flags, extended }.shared()
-        });
+        entry.attributes = self.attributes.and_then(AttributesFile::attributes);
         entry.held =
             self.held.and_then(|held| Some(Held { identity: held.identity?.into(), names: held.names }));
         Some(entry)
+    }
+}
+
+impl AttributesFile {
+    /// `None` where what stands for all of them is no sum: then they are not known.
+    fn attributes(self) -> Option<Arc<Attributes>> {
+        let Self { flags, extended, escaped, all } = self;
+        let text = |name: String| if escaped { name } else { name::escape(name.as_bytes()).into_owned() };
+        let named = |ExtendedFile { name, value }: ExtendedFile| (text(name), value);
+        let extended = extended.into_iter().map(named).collect();
+        let all = match all {
+            None => None,
+            Some(SumFile { count, bytes, sha256 }) => {
+                Some(Sum { count, bytes, sha256: <[u8; 32]>::try_from(sha256.as_slice()).ok()? })
+            }
+        };
+        Some(Attributes { flags, extended, all }.shared())
     }
 }
 
@@ -399,5 +434,43 @@ impl BaselineDigest {
 
     pub(super) fn finish(self) -> [u8; 32] {
         self.0.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_agent_core::observe::file::Kind;
+
+    use super::*;
+
+    fn entry(attributes: Attributes) -> Entry {
+        Entry { kind: Kind::File, attributes: Some(Arc::new(attributes)), ..Entry::absent() }
+    }
+
+    #[test]
+    fn names_that_are_no_text_and_what_is_too_much_to_be_kept_come_back() {
+        let odd = vec![(r"user.\xff".to_owned(), vec![1]), (r"user.\x5cxff".to_owned(), vec![2])];
+        let all = Some(Sum { count: 3, bytes: 70_000, sha256: [9; 32] });
+        for attributes in [
+            Attributes { flags: 0x10, extended: odd, all: None },
+            Attributes { all, ..Attributes::default() },
+            Attributes::default(),
+        ] {
+            let one = entry(attributes);
+            assert_eq!(IndexEntry::of("a", &one).entry(), Some(one));
+        }
+    }
+
+    #[test]
+    fn the_names_that_an_older_agent_wrote_are_the_names_that_they_were() {
+        let names = ["user.plain", "user.a\nb", r"user.\xff"];
+        let extended = names.map(|name| ExtendedFile { name: name.to_owned(), value: vec![1] }).to_vec();
+        let older = AttributesFile { flags: 0, extended, ..AttributesFile::default() };
+        let read: Vec<String> =
+            older.attributes().unwrap().extended.iter().map(|(name, _)| name.clone()).collect();
+        assert_eq!(read, ["user.plain", r"user.a\x0ab", r"user.\x5cxff"]);
+        let damaged = SumFile { sha256: vec![1; 31], ..SumFile::default() };
+        let damaged = AttributesFile { all: Some(damaged), ..AttributesFile::default() };
+        assert_eq!(damaged.attributes(), None, "not known, and not none");
     }
 }

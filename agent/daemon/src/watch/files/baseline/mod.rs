@@ -15,8 +15,8 @@ pub mod whole;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use nimbus_agent_core::observe::file::Entry;
 #[cfg(doc)]
@@ -28,6 +28,7 @@ use tokio::sync::Notify;
 
 use self::content::Unsynced;
 use self::index::BaselineDigest;
+use super::restores::Restores;
 use crate::identity::hex;
 
 pub use self::content::MAX_BLOBS;
@@ -83,6 +84,7 @@ pub struct Baselines {
     /// See [`Baselines::damage_moved`].
     damage: Notify,
     stuck: Stuck,
+    restores: Arc<Restores>,
 }
 
 impl Baselines {
@@ -98,7 +100,13 @@ impl Baselines {
         }
         let unsynced = Mutex::new(if bytes == 0 { Unsynced::Some(Vec::new()) } else { Unsynced::Many });
         let (blob_bytes, damage) = (AtomicU64::new(bytes), Notify::new());
-        Ok(Self { dir: dir.to_owned(), blob_bytes, unsynced, damage, stuck: Stuck::default() })
+        let (stuck, restores) = (Stuck::default(), Arc::default());
+        Ok(Self { dir: dir.to_owned(), blob_bytes, unsynced, damage, stuck, restores })
+    }
+
+    /// The restores that are under way, which all roots share as they do this store.
+    pub fn restores(&self) -> &Arc<Restores> {
+        &self.restores
     }
 
     /// Where the baseline of `root` is kept.
@@ -106,7 +114,8 @@ impl Baselines {
         self.dir.join(format!("{}.index", &hex(&sha256(root.as_bytes()))[..32]))
     }
 
-    fn reported_path(&self, root: &str) -> PathBuf {
+    /// Where it is kept what of `root` was last reported as drifted.
+    pub fn reported_path(&self, root: &str) -> PathBuf {
         self.index_path(root).with_extension("reported")
     }
 

@@ -23,6 +23,7 @@ fn entry(hash: u8) -> Entry {
         attributes: Some(Arc::new(Attributes {
             flags: 0x10,
             extended: vec![("user.note".into(), b"why\0so".to_vec())],
+            all: None,
         })),
         held: Some(Held { identity: Identity { device: 1, inode: 9, born_ns: 2 }, names: 2 }),
     }

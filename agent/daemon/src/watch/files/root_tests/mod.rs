@@ -345,12 +345,30 @@ fn a_pass_reads_only_what_was_written_since_the_one_before() {
 }
 
 #[test]
-fn what_a_restore_leaves_on_its_way_is_not_watched() {
+fn of_restores_only_the_temporary_file_of_one_that_is_under_way_is_not_watched() {
     let mut site = Site::new();
     site.pass();
-    std::fs::write(site.file("sub/.nimbus-restore-job_1"), "x").unwrap();
+    let job = "job_01a215d4cbc1772d8bb332fc46367d61";
+    let own = format!("sub/.nimbus-restore-{job}");
+    let under_way = site.root.baselines.restores().begin(job.parse().unwrap());
+    std::fs::write(site.file(&own), "x").unwrap();
     assert!(site.pass().is_empty());
-    assert!(site.root.check("sub/.nimbus-restore-job_1", LATER, &mut |file| panic!("told {}", file.path)));
+    assert!(site.root.check(&own, LATER, &mut |file| panic!("told {}", file.path)));
+    // What is only called so is somebody's, and so is all below a directory of that very name.
+    let dir = format!(".nimbus-restore-{job}");
+    std::fs::create_dir(site.file(&dir)).unwrap();
+    std::fs::write(site.file(&dir).join("inside"), "x").unwrap();
+    std::fs::write(site.file("sub/.nimbus-restore-hidden"), "x").unwrap();
+    let mut told = names(&site.pass());
+    told.sort();
+    assert_eq!(told, [dir.clone(), format!("{dir}/inside"), "sub/.nimbus-restore-hidden".to_owned()]);
+    assert!(site.pass().is_empty(), "it stays what it is");
+    drop(under_way);
+    assert_eq!(names(&site.pass()), std::slice::from_ref(&own), "left by a job that has ended");
+    site.restart();
+    let mut told = site.pass();
+    told.retain(|file| file.path.ends_with(&own));
+    assert!(told.len() == 1 && !is_right(&told[0]), "nor does it heal while it stands there");
 }
 
 #[test]
@@ -382,7 +400,12 @@ fn where_what_was_reported_is_damaged_everything_is_reported_again() {
     site.restart();
     site.pass();
     assert!(site.root.was_taken(), "a full report is owed");
+    let said = site.root.status().problem;
+    assert!(said.contains(".reported, found it damaged: everything that differs is reported"), "{said}");
+    site.pass();
+    assert_eq!(site.root.status().problem, said, "seen also by whoever looks later");
     site.restart();
     site.pass();
     assert!(!site.root.was_taken(), "it was written anew");
+    assert_eq!(site.root.status().problem, "");
 }
