@@ -22,6 +22,25 @@ pub struct FileState {
     pub size: Option<u64>,
     /// SHA-256 of the content, hex; empty when there is none to read.
     pub sha256: String,
+    /// SHA-256 over all attributes (extended attributes, access control lists, capabilities, label and flags), hex; empty
+    /// while unknown.
+    #[serde(default)]
+    pub attributes_sha256: String,
+}
+
+/// An attribute of a file that differs: what it has beside content, mode and owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttributeChange {
+    /// Its name, for example `security.capability`, `user.note` or `flag immutable`.
+    pub name: String,
+    /// What it is.
+    #[schema(value_type = words::AttributeKind)]
+    pub kind: String,
+    /// What it was: the value where it is no secret, otherwise its length and the first digits of its hash; `null` where
+    /// there was none.
+    pub before: Option<String>,
+    /// What it is now, in the same words; `null` where there is none.
+    pub after: Option<String>,
 }
 
 /// Numbers of lines. They are said also where contents stay on the host.
@@ -84,6 +103,10 @@ pub struct Drift {
     /// How many lines differ; `null` where a side is no text, and while unknown.
     #[serde(default)]
     pub lines: Option<LineCounts>,
+    /// The attributes that differ, by name; `null` while unknown. Where the sides' `attributes_sha256` differ and none is
+    /// here, it is not known which.
+    #[serde(default)]
+    pub attributes: Option<Vec<AttributeChange>>,
     /// The agent that sees it.
     pub agent_id: Option<String>,
     /// That agent's name; `null` while unknown.

@@ -38,7 +38,7 @@ pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
 pub use cluster::Cluster;
 pub use common::{List, ObjectRef};
-pub use drift::{Baseline, Drift, FileState, LineCounts};
+pub use drift::{AttributeChange, Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};
 pub use plan::{Considered, Plan};

@@ -77,4 +77,6 @@ words! {
     RuleState = &["automatic", "approval", "recommend"];
     /// How a file differs from its baseline.
     FileChange = &["added", "deleted", "modified", "attributes", "unknown"];
+    /// What an attribute of a file is.
+    AttributeKind = &["capability", "access_list", "label", "flag", "extended_attribute"];
 }

@@ -147,6 +147,11 @@ impl Context {
         progress
     }
 
+    /// Whether a person sees such a line beside what is printed.
+    pub fn moves_a_line(&self) -> bool {
+        self.prints_progress() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+    }
+
     /// Says what went wrong, and with which code to end.
     pub fn report(&self, failure: &Failure) -> Exit {
         if self.global.format == Format::Json {

@@ -52,7 +52,7 @@ A context belongs to one data directory. `nimbus up` refuses to take over a cont
 still there, and names `--context NAME`.
 
 `drift fix -o json` and `drift baseline add -o json` print each file as it was when it was ordered (`before`, `after`,
-`diff`) with the incident's state afterwards.
+`diff`, `attributes`) with the incident's state afterwards.
 ";
 
 fn describe(command: &clap::Command, path: &str, out: &mut String) {

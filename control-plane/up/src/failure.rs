@@ -1,7 +1,10 @@
 //! Why `nimbus up` does not start, as expected, found and next step. The parts' own errors say what to do; this file
 //! adds the context.
 
+use std::path::Path;
+
 use nimbus_agent::AgentError;
+use nimbus_agent::identity::IdentityError;
 use nimbus_cli::error::Failure;
 use nimbus_cli::files;
 use nimbus_control_plane::{StartError, StoreError};
@@ -60,6 +63,25 @@ fn damaged(expected: &str, found: &str) -> Failure {
         .next("keep the database as it is, look at the disk under it, then restore it from a backup and start again")
 }
 
+/// The identity in `dir` of this machine's agent, which is called `name`, cannot be used. Joining once more would be
+/// refused, as its name is taken, and would name the wrong cause.
+pub(super) fn identity(error: &IdentityError, dir: &Path, data_dir: &Path, name: &str) -> Failure {
+    let IdentityError::Damaged { path, what, found } = error else {
+        return Failure::new("this machine's agent cannot read its identity").detail(error.to_string());
+    };
+    Failure::new("this machine's agent does not start: its identity is damaged")
+        .expected(format!("{what} in {}", path.display()))
+        .found(found.clone())
+        .next(format!(
+            "restore {} from a backup and start again; or revoke that agent and let it join again: run \
+             `nimbus-control-plane --data-dir {}`, meanwhile `nimbus agents revoke {name}`, then remove {} and start \
+             this again",
+            path.display(),
+            data_dir.display(),
+            dir.display()
+        ))
+}
+
 /// The agent did not start.
 pub(super) fn agent(error: &AgentError) -> Failure {
     Failure::new("this machine's agent does not start").detail(error.to_string())
@@ -67,7 +89,25 @@ pub(super) fn agent(error: &AgentError) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use nimbus_agent::identity::Identity;
+
     use super::*;
+
+    #[test]
+    fn a_damaged_identity_is_named_with_both_ways_out_and_not_taken_for_a_name_that_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path().join("agent.json");
+        for damage in ["", "{", "[1, 2]", r#"{"agent_id": "x"}"#] {
+            std::fs::write(&at, damage).unwrap();
+            let error = Identity::load(dir.path()).unwrap_err();
+            let failure = identity(&error, dir.path(), Path::new("/srv/nimbus"), "web-1");
+            let (path, next) = (at.display().to_string(), &failure.next);
+            assert!(failure.expected.contains(&path) && !failure.found.is_empty(), "{failure}");
+            assert!(next.contains(&format!("restore {path} from a backup")), "{failure}");
+            assert!(next.contains("`nimbus agents revoke web-1`"), "{failure}");
+            assert!(next.contains("--data-dir /srv/nimbus"), "{failure}");
+        }
+    }
 
     #[test]
     fn a_damaged_database_is_told_in_three_parts() {

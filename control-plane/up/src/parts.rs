@@ -91,7 +91,8 @@ async fn start_agent(
     let name = agent_name(&hostname);
     // Whoever runs this owns both sides: the agent may report for the cluster that it is pointed at.
     let identity = data_dir.join("identity");
-    let mut joined = Identity::load(&identity).ok().flatten();
+    let mut joined = Identity::load(&identity)
+        .map_err(|error| failure::identity(&error, &identity, &settings.data_dir, &name))?;
     let kind = if found.source == ClusterSource::None { AgentKind::Host } else { AgentKind::Cluster };
     if let Some(agent) = &joined
         && !control_plane.knows(agent.agent_id).await.map_err(|error| unknown(&error))?

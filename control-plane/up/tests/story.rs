@@ -276,9 +276,17 @@ fn started_again_it_continues_and_a_second_one_is_refused() {
     let data_dir = std::path::PathBuf::from(text(&up.started, "data_dir"));
     up.stop("-TERM");
 
+    let about = data_dir.join("agent/identity/agent.json");
+    let whole = std::fs::read(&about).unwrap();
+    std::fs::write(&about, &whole[..whole.len() / 2]).unwrap();
+    let free = ["up", "--no-cluster", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"];
+    let damaged = home.run(&free).ended(1);
+    assert!(damaged.err.contains("identity is damaged") && damaged.err.contains("backup"), "{damaged:?}");
+    assert!(!damaged.err.contains("join token"), "{damaged:?}");
+    std::fs::write(&about, &whole).unwrap();
+
     std::fs::write(data_dir.join("agent/version"), "999\n").unwrap();
-    let newer =
-        home.run(&["up", "--no-cluster", "--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"]).ended(1);
+    let newer = home.run(&free).ended(1);
     assert!(newer.err.contains("newer") && newer.err.contains("999"), "{newer:?}");
 }
 

@@ -44,7 +44,7 @@ enum Sub {
         /// Its id, or the start of it
         id: String,
     },
-    /// Put files back: content, mode and owner; shows what will change and asks
+    /// Put files back: content, mode, owner and attributes; shows what will change and asks
     Fix(FixArgs),
     /// What watched files should be
     #[command(subcommand)]

@@ -18,7 +18,8 @@ pub enum Cut {
     End,
     /// `…/host/app.conf`: for paths, whose end says more.
     Start,
-    /// `put back …/app.conf`: for sentences with a path, which gives way first, from its start.
+    /// `put back …/app.conf`: for sentences with a path, which gives way first, from its start; then the words around it do,
+    /// and last of all the file's name.
     Path,
 }
 
@@ -219,8 +220,8 @@ pub fn shorten(text: &str, room: usize, cut: Cut) -> String {
     }
 }
 
-/// A sentence whose longest path is cut at its start, as far as its last component; the sentence is cut at its end only
-/// where that is not enough.
+/// A sentence whose longest path is cut at its start, as far as its last component. Where that is not enough, what follows
+/// the path is cut, then what stands before it: the file's name is whole wherever it fits by itself.
 fn shorten_path(text: &str, room: usize) -> String {
     let paths = text.split(' ').filter(|word| word.starts_with(['/', '"']) && word.matches('/').count() > 1);
     let Some(path) = paths.max_by_key(|word| word.width()) else { return shorten(text, room, Cut::End) };
@@ -234,8 +235,35 @@ fn shorten_path(text: &str, room: usize) -> String {
     } else {
         cut
     };
-    let shorter = text.replacen(path, &whole, 1);
-    if shorter.width() <= room { shorter } else { shorten(&shorter, room, Cut::End) }
+    let (before, after) = text.split_once(path).unwrap_or((text, ""));
+    let shorter = format!("{before}{whole}{after}");
+    let mark = usize::from(!after.is_empty());
+    if shorter.width() <= room {
+        shorter
+    } else if before.width() + whole.width() + mark <= room {
+        shorten(&shorter, room, Cut::End)
+    } else {
+        let mark = if after.is_empty() { "" } else { " …" };
+        shorten_before(before.trim_end(), &whole, mark, room)
+    }
+}
+
+/// `before` cut at its end, so that the path behind it and the `mark` of what is left out there fit into `room`; without
+/// `before` where there is no room for a word of it, and the name of the file alone where that is all that fits.
+fn shorten_before(before: &str, path: &str, mark: &str, room: usize) -> String {
+    /// Fewer letters say nothing.
+    const LEAST: usize = 4;
+    let left = room.saturating_sub(path.width() + mark.width() + 1);
+    let name = path.rfind('/').map_or(path, |at| &path[at + 1..]);
+    if left >= LEAST {
+        format!("{} {path}{mark}", shorten(before, left, Cut::End))
+    } else if path.width() + mark.width() <= room {
+        format!("{path}{mark}")
+    } else if path.width() <= room {
+        path.to_owned()
+    } else {
+        shorten(name, room, Cut::Start)
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +279,33 @@ mod tests {
         assert_eq!(shorten("no path in this sentence", 10, Cut::Path), "no path i…");
         let problem = "/srv/a/very/long/root: expected a directory, found none";
         assert_eq!(shorten(problem, 44, Cut::Path), "…/root: expected a directory, found none");
+    }
+
+    #[test]
+    fn the_name_of_the_file_is_whole_as_long_as_it_fits_by_itself() {
+        let text = "put back mode and owner of /srv/app/conf/f13.conf";
+        for (room, cut) in [
+            (37, "put back mode and owner of …/f13.conf"),
+            (36, "put back mode and owner… …/f13.conf"),
+            (31, "put back mode and o… …/f13.conf"),
+            (15, "put… …/f13.conf"),
+            (14, "…/f13.conf"),
+            (10, "…/f13.conf"),
+            (9, "f13.conf"),
+            (8, "f13.conf"),
+            (7, "…3.conf"),
+        ] {
+            assert_eq!(shorten(text, room, Cut::Path), cut, "{room}");
+            assert!(cut.width() <= room, "{room}");
+        }
+        let accepted = "take /srv/app/conf/f13.conf as it is now as the new baseline";
+        assert_eq!(shorten(accepted, 30, Cut::Path), "take …/f13.conf as it is now…");
+        assert_eq!(shorten(accepted, 15, Cut::Path), "…/f13.conf …");
+        assert_eq!(shorten(accepted, 10, Cut::Path), "…/f13.conf");
+        for room in 0..70 {
+            assert!(shorten(text, room, Cut::Path).width() <= room, "{room}");
+            assert!(shorten(accepted, room, Cut::Path).width() <= room, "{room}");
+        }
     }
 
     fn table() -> Table {

@@ -1,12 +1,16 @@
 //! The views of drifted files: the list, and one file with its baseline, its present state and the difference.
 
-use nimbus_api::{Drift, FileState, LineCounts, List};
+use nimbus_api::{AttributeChange, Drift, FileState, LineCounts, List};
 
 use super::layout::Layout;
 use super::{View, bytes, count, plan};
 use crate::output::changes::{self, Changes, Way};
+use crate::output::plain;
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
+
+/// What a file has beside content, mode and owner; also the change of one that differs beside the content alone.
+const ATTRIBUTES: &str = "attributes";
 
 /// The list.
 pub fn list(view: &View, page: &List<Drift>) -> String {
@@ -116,6 +120,7 @@ fn content(layout: &mut Layout<'_>, drift: &Drift, heading: &str, way: Way) {
     if let Some(lines) = drift.lines {
         layout.fact("lines", &line_counts(lines, way));
     }
+    layout.toned_fact("attributes", Tone::Warn, &attributes(drift, way));
     match (&drift.diff, drift.diff_withheld.as_deref()) {
         (Some(diff), _) => {
             layout.heading(heading);
@@ -137,7 +142,7 @@ fn content(layout: &mut Layout<'_>, drift: &Drift, heading: &str, way: Way) {
                 .paragraph("The content looks like a secret: it is compared by its hash and never shown.");
         }
         (None, Some("attributes only")) => {
-            layout.gap().paragraph("The content is the same; only mode, owner or group differ.");
+            layout.gap().paragraph(&only(&beside(drift)));
         }
         (None, Some(why)) if why != "unknown" => {
             layout.gap().paragraph(&format!("No difference is shown: {why}."));
@@ -157,20 +162,80 @@ fn line_counts(lines: LineCounts, way: Way) -> String {
     format!("{from} → {to}{}", moved.unwrap_or_default())
 }
 
+/// The attributes that differ, a line each; empty where none does.
+fn attributes(drift: &Drift, way: Way) -> String {
+    let named: Vec<String> = drift.attributes.iter().flatten().map(|change| attribute(change, way)).collect();
+    if named.is_empty() && beside(drift).contains(&ATTRIBUTES) {
+        return "they differ; which ones is not known here".to_owned();
+    }
+    named.join("\n")
+}
+
+/// `capability security.capability: none → 20 bytes, 0a1b2c3d4e5f`
+fn attribute(change: &AttributeChange, way: Way) -> String {
+    let AttributeChange { name, kind, before, after } = change;
+    let (from, to) = match way {
+        Way::Forward => (before.as_deref(), after.as_deref()),
+        Way::Back => (after.as_deref(), before.as_deref()),
+    };
+    let value = |side: Option<&str>| plain(side.unwrap_or("none")).into_owned();
+    // A flag, and what stands for all of too many, say in their names what they are.
+    let is_said = kind == "flag" || name.starts_with("all ");
+    let kind = if is_said { String::new() } else { format!("{} ", readable(kind)) };
+    format!("{kind}{}: {} → {}", plain(name), value(from), value(to))
+}
+
+/// What differs beside the content, each in a word.
+fn beside(drift: &Drift) -> Vec<&'static str> {
+    let mut words = Vec::new();
+    let mut unnamed = false;
+    let sides = drift.before.as_ref().zip(drift.after.as_ref());
+    // What is not there has neither mode nor owner.
+    if let Some((before, after)) = sides.filter(|(then, now)| then.kind != "absent" && now.kind != "absent") {
+        words.extend((before.mode != after.mode).then_some("mode"));
+        words.extend(((before.uid, before.gid) != (after.uid, after.gid)).then_some("owner"));
+        // Of another kind, such as a link, they are not known.
+        unnamed = before.kind == after.kind && before.attributes_sha256 != after.attributes_sha256;
+    }
+    let named = drift.attributes.as_ref().is_some_and(|changes| !changes.is_empty());
+    // An older server says nothing of attributes but that nothing else differs.
+    let remains = words.is_empty() && drift.change == ATTRIBUTES;
+    words.extend((unnamed || named || remains).then_some(ATTRIBUTES));
+    words
+}
+
+/// `The content is the same; only mode and attributes differ.`
+fn only(words: &[&str]) -> String {
+    let (what, verb) = match words {
+        [] => return "The content is the same.".to_owned(),
+        [ATTRIBUTES] => (ATTRIBUTES.to_owned(), "differ"),
+        [one] => ((*one).to_owned(), "differs"),
+        [first @ .., last] => (format!("{} and {last}", first.join(", ")), "differ"),
+    };
+    format!("The content is the same; only {what} {verb}.")
+}
+
 /// How it differs, in a word or two.
 fn change(drift: &Drift) -> String {
-    match (&drift.before, &drift.after) {
-        (Some(before), Some(after)) if drift.change == "attributes" && before.mode != after.mode => {
-            format!("mode {}→{}", before.mode, after.mode)
-        }
-        (Some(before), Some(after)) if drift.change == "attributes" => {
-            format!("owner {}:{}→{}:{}", before.uid, before.gid, after.uid, after.gid)
-        }
-        _ => match drift.diff.as_deref().and_then(unseen) {
-            Some(word) => word.to_owned(),
-            None => readable(&drift.change),
-        },
+    let beside = beside(drift);
+    if drift.change == ATTRIBUTES {
+        return match (beside.as_slice(), &drift.before, &drift.after) {
+            (["mode"], Some(before), Some(after)) => format!("mode {}→{}", before.mode, after.mode),
+            (["owner"], Some(before), Some(after)) => {
+                format!("owner {}:{}→{}:{}", before.uid, before.gid, after.uid, after.gid)
+            }
+            (several, _, _) => several.join(", "),
+        };
     }
+    let what = match drift.diff.as_deref().and_then(unseen) {
+        Some(word) => word.to_owned(),
+        None => readable(&drift.change),
+    };
+    // A new file has some wherever the system labels files.
+    if drift.change == "modified" && beside.contains(&ATTRIBUTES) {
+        return format!("{what}, {ATTRIBUTES}");
+    }
+    what
 }
 
 /// What differs, where all of it is what a terminal does not show.
@@ -276,6 +341,85 @@ mod tests {
         insta::assert_snapshot!("show_hidden", show(&view(80), &read(hidden.clone())));
         let fix = before_fix(&view(80), &read(hidden));
         assert!(fix.contains("13 → 12 (1 added, 2 removed)"), "{fix}");
+    }
+
+    /// Given a capability, an access list, a note and the immutable flag, and nothing else.
+    fn given() -> Value {
+        let mut given = drift(1, "attributes", "/srv/app/bin/serve");
+        given["after"] = file("0644", 48, "4f2a");
+        given["before"]["attributes_sha256"] = json!("11".repeat(32));
+        given["after"]["attributes_sha256"] = json!("22".repeat(32));
+        given["diff_withheld"] = json!("attributes only");
+        given["plan_summary"] = json!("put back attributes of /srv/app/bin/serve");
+        given["attributes"] = json!([
+            {"name": "flag immutable", "kind": "flag", "before": null, "after": "set"},
+            {
+                "name": "security.capability", "kind": "capability", "before": null,
+                "after": "20 bytes, 0a1b2c3d4e5f"
+            },
+            {
+                "name": "system.posix_acl_access", "kind": "access_list", "before": "user::rw-,group::r--,other::r--",
+                "after": "user::rw-,user:33:rw-,group::r--,mask::rw-,other::r--"
+            },
+            {
+                "name": "user.note", "kind": "extended_attribute", "before": "1 bytes, ca978112ca1b", "after": null
+            },
+        ]);
+        given
+    }
+
+    #[test]
+    fn attributes_that_differ_are_shown_before_anybody_decides() {
+        insta::assert_snapshot!("show_attributes", show(&view(80), &read(given())));
+        insta::assert_snapshot!("fix_attributes", before_fix(&view(80), &read(given())));
+        insta::assert_snapshot!("accept_attributes", before_accept(&view(80), &read(given())));
+        let mut modified = drift(2, "modified", "/srv/app/app.conf");
+        modified["attributes"] = given()["attributes"].clone();
+        let mut mode = given();
+        mode["id"] = json!(id("inc", 3));
+        mode["after"]["mode"] = json!("0755");
+        let page: List<Drift> = read(json!({"items": [mode, modified, given()], "next": null}));
+        insta::assert_snapshot!("list_attributes", list(&view(80), &page));
+    }
+
+    #[test]
+    fn that_attributes_differ_is_said_also_where_it_is_not_known_which() {
+        // Its agent says nothing now: the plan has digests alone.
+        let mut silent = given();
+        silent["attributes"] = Value::Null;
+        let text = before_accept(&view(80), &read(silent));
+        assert!(text.starts_with("/srv/app/bin/serve: attributes\n"), "{text}");
+        assert!(text.contains("  attributes  they differ; which ones is not known here\n"), "{text}");
+        // A server of an earlier version says no more than that nothing else differs.
+        let mut older = drift(1, "attributes", "/srv/app/bin/serve");
+        older["after"] = file("0644", 48, "4f2a");
+        assert_eq!(change(&read(older.clone())), "attributes");
+        older["after"]["uid"] = json!(7);
+        assert_eq!(change(&read(older)), "owner 0:0→7:0");
+    }
+
+    #[test]
+    fn an_attribute_is_called_what_it_is_once() {
+        let line = |name: &str, kind: &str| {
+            let change = json!({"name": name, "kind": kind, "before": null, "after": "x\ny"});
+            attribute(&read(change), Way::Back)
+        };
+        assert_eq!(line("user.a", "extended_attribute"), "extended attribute user.a: x y → none");
+        assert_eq!(line("flag immutable", "flag"), "flag immutable: x y → none");
+        assert_eq!(
+            line("all extended attributes", "extended_attribute"),
+            "all extended attributes: x y → none"
+        );
+    }
+
+    #[test]
+    fn what_differs_beside_the_content_is_named_in_one_sentence() {
+        assert_eq!(only(&["mode"]), "The content is the same; only mode differs.");
+        assert_eq!(only(&["attributes"]), "The content is the same; only attributes differ.");
+        assert_eq!(
+            only(&["mode", "owner", "attributes"]),
+            "The content is the same; only mode, owner and attributes differ."
+        );
     }
 
     #[test]

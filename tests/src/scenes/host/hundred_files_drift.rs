@@ -38,13 +38,15 @@ const ROWS: [&str; 10] = [
 /// Longest wait for what goes through within the budget.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// Longest wait for the command to end once all that can begin in this hour was put back, which then has to hold for 5 s.
+const ENDS: Duration = Duration::from_secs(30);
+
 pub(super) async fn play(_host: &Host) -> anyhow::Result<()> {
     // A control plane of its own: `--all` is about everything that drifts.
     let host = Host::new(&Arc::new(crate::scenes::host::plane().await?))?;
     let site = drifted(&host).await?;
     let printed = host.dir().join("printed");
-    // It may wait for the next hour, as it says: it is ended with the scene.
-    let _command = fix_all(&site, &printed)?;
+    let mut command = fix_all(&site, &printed)?;
     let within_the_hour = are_put_back(&site, BUDGET).await;
     was_said_before(&printed)?;
     within_the_hour?;
@@ -52,6 +54,7 @@ pub(super) async fn play(_host: &Host) -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_secs(5)).await;
     are_put_back(&site, BUDGET).await?;
     none_is_used_up(&site, BUDGET).await?;
+    ends_by_itself(&mut command, &printed).await?;
     the_rest_follows(&site).await?;
     rows_are_as_stated(&site).await
 }
@@ -109,6 +112,23 @@ fn was_said_before(printed: &Path) -> anyhow::Result<()> {
     // What it shows of a hundred files before is not what is missed.
     let end: Vec<&str> = text.lines().rev().take(2 * FILES).collect();
     Err(Wrong::Restraint(format!("it was not said before it started, the last line first: {end:#?}")).into())
+}
+
+/// Requires that the command does not wait for the next hour, and says what follows by itself.
+async fn ends_by_itself(command: &mut tokio::process::Child, printed: &Path) -> anyhow::Result<()> {
+    let Ok(status) = tokio::time::timeout(ENDS, command.wait()).await else {
+        let waits =
+            format!("`drift fix` still waits {} s after all that could begin was put back", ENDS.as_secs());
+        return Err(Wrong::Restraint(waits).into());
+    };
+    let text = std::fs::read_to_string(printed)?;
+    let says = "40 files were not put back yet. What was approved goes on by itself";
+    if status?.code() == Some(1) && text.contains(says) {
+        return Ok(());
+    }
+    let end: Vec<&str> = text.lines().rev().take(10).collect();
+    Err(Wrong::Restraint(format!("it ended without saying what follows, the last line first: {end:#?}"))
+        .into())
 }
 
 /// Waits until so many files are as they were, and no job was refused on the way.

@@ -25,11 +25,13 @@ mod tests {
     fn what_was_put_back_is_still_shown_when_it_is_over() {
         let shown = json!({
             "id": "inc_1", "state": "waiting_approval", "before": {"mode": "0644"}, "after": {"mode": "0777"},
-            "change": "attributes", "diff": "-a\n+b\n", "job_id": null, "resolved_at": null
+            "change": "attributes", "diff": "-a\n+b\n", "job_id": null, "resolved_at": null,
+            "attributes": [{"name": "user.x"}]
         });
         let now = json!({
             "id": "inc_1", "state": "resolved", "before": null, "after": null, "change": "unknown", "diff": null,
-            "job_id": "job_1", "resolved_at": "2026-11-22T08:00:00Z", "history": [{"text": "restored"}]
+            "job_id": "job_1", "resolved_at": "2026-11-22T08:00:00Z", "history": [{"text": "restored"}],
+            "attributes": null
         });
         let document = ended(&shown, now);
         assert_eq!(
@@ -37,6 +39,7 @@ mod tests {
             (&json!("0644"), &json!("0777"))
         );
         assert_eq!((&document["change"], &document["diff"]), (&json!("attributes"), &json!("-a\n+b\n")));
+        assert_eq!(document["attributes"][0]["name"], "user.x");
         assert_eq!((&document["state"], &document["job_id"]), (&json!("resolved"), &json!("job_1")));
         assert_eq!(document["history"][0]["text"], "restored");
     }

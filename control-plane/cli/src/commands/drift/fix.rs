@@ -21,7 +21,7 @@ use crate::confirm::{self, Answer};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
-use crate::output::time::parse_span;
+use crate::output::time::{parse_span, span};
 use crate::view::{self, count};
 
 /// From more files than this on, what nobody is asked about is said in a line each, and what has not ended in one for all.
@@ -252,8 +252,11 @@ async fn finish(
         None => Wait { first: expected.patience, goes_on: pace::MARGIN, at_once: expected.at_once },
     };
     let many = watched.len() > MANY;
+    // Beside a line that moves and counts, only what failed is worth one of its own.
+    let counted = many && context.moves_a_line();
     let told = |one: &Watched, end: &End| match end {
         End::Late(_) if many => Ok(()),
+        End::Resolved if counted => Ok(()),
         _ => outcome::print_outcome(context, one, end),
     };
     let ends = many::follow(context, client, &watched, wait, interrupt, told).await?;
@@ -261,14 +264,40 @@ async fn finish(
     if many && context.global.format.is_table() {
         context.print(&format!("{}\n", many::closing(&ends)))?;
     }
-    let late = ends.iter().filter(|(_, end)| matches!(end, End::Late(_))).count();
-    if late > 0 {
-        let files = count(late as u64, "file was", "files were");
-        context.hint(&format!(
-            "{files} not put back yet. What was approved goes on by itself; follow it: nimbus drift list"
-        ));
+    if let Some(text) = rest(shown, &ends, expected) {
+        context.hint(&text);
     }
     outcome::verdict(&ends)
+}
+
+/// What is not put back yet, and how long it takes by itself; `None` where all has ended.
+fn rest(shown: &[Shown], ends: &[(Watched, End)], expected: &Expected) -> Option<String> {
+    let agents: BTreeMap<&str, &str> = shown
+        .iter()
+        .map(Shown::drift)
+        .filter_map(|drift| Some((drift.id.as_str(), drift.agent_id.as_deref()?)))
+        .collect();
+    let late: Vec<&Watched> =
+        ends.iter().filter(|(_, end)| matches!(end, End::Late(_))).map(|(one, _)| one).collect();
+    let mut left: BTreeMap<&str, u64> = BTreeMap::new();
+    for agent in late.iter().filter_map(|one| agents.get(one.incident.as_str()).copied()) {
+        *left.entry(agent).or_default() += 1;
+    }
+    (!late.is_empty()).then(|| not_yet(late.len(), expected.rest_takes(&left)))
+}
+
+fn not_yet(files: usize, takes: Option<Duration>) -> String {
+    let files = count(files as u64, "file was", "files were");
+    let by_itself = match takes.map(jiff::SignedDuration::try_from) {
+        Some(Ok(time)) => format!(
+            ", as the agents take jobs (`jobs_per_hour` in their policies): the last within about {}",
+            span(time)
+        ),
+        Some(Err(_)) | None => String::new(),
+    };
+    format!(
+        "{files} not put back yet. What was approved goes on by itself{by_itself}; follow it: nimbus drift list"
+    )
 }
 
 /// Lets the control plane check the order without writing anything.
@@ -338,6 +367,19 @@ fn still_waiting(shown: &[Shown], found: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_follows_by_itself_is_said_with_its_time() {
+        assert_eq!(
+            not_yet(140, Some(Duration::from_hours(3))),
+            "140 files were not put back yet. What was approved goes on by itself, as the agents take jobs \
+             (`jobs_per_hour` in their policies): the last within about 3h; follow it: nimbus drift list"
+        );
+        assert_eq!(
+            not_yet(1, None),
+            "1 file was not put back yet. What was approved goes on by itself; follow it: nimbus drift list"
+        );
+    }
 
     #[test]
     fn of_several_refusals_none_is_lost() {

@@ -47,14 +47,19 @@ pub(super) struct Wait {
     pub first: Duration,
     /// After each of the ends of what begins at once.
     pub goes_on: Duration,
-    /// How many begin at once; the others follow by themselves, maybe hours later.
+    /// How many begin at once; the others follow by themselves, maybe hours later, and are not waited for.
     pub at_once: u64,
 }
 
 impl Wait {
-    /// As an operator said.
+    /// As an operator said: for all of them.
     pub fn no_longer_than(timeout: Duration) -> Self {
-        Self { first: timeout, goes_on: Duration::ZERO, at_once: 0 }
+        Self { first: timeout, goes_on: Duration::ZERO, at_once: u64::MAX }
+    }
+
+    /// Has all ended that begins at once?
+    fn is_over(self, ended: usize, under_way: usize) -> bool {
+        ended as u64 >= self.at_once && under_way == 0
     }
 
     /// Until when to wait, after the end that makes it `ended`.
@@ -63,8 +68,8 @@ impl Wait {
     }
 }
 
-/// Looks again until each has ended or it has waited for as long as `wait` says; `told` hears of each end when it comes.
-/// Ctrl-C ends the wait and nothing else.
+/// Looks again until each has ended, or all that begins at once has, or it has waited for as long as `wait` says; `told`
+/// hears of each end when it comes. Ctrl-C ends the wait and nothing else.
 pub(super) async fn follow(
     context: &Context,
     client: &Client,
@@ -86,19 +91,28 @@ pub(super) async fn follow(
             }
             let end = match seen(one, listed.get(&one.incident)) {
                 Seen::Ask => outcome::end_of(one, &client.incident(&one.incident).await?.typed),
-                Seen::UnderWay => {
-                    under_way += 1;
-                    None
-                }
-                Seen::Waiting => None,
+                Seen::UnderWay => None,
+                Seen::Waiting => continue,
             };
-            let state = || listed.get(&one.incident).map_or("open", |incident| incident.state.as_str());
-            if let Some(end) = end.or_else(|| late.then(|| End::Late(outcome::waiting(state())))) {
+            let Some(end) = end else {
+                under_way += 1;
+                continue;
+            };
+            progress.aside(|| told(one, &end))?;
+            ends.insert(n, end);
+            if !late {
+                until = wait.until(until, ends.len(), Instant::now());
+            }
+        }
+        if late || wait.is_over(ends.len(), under_way) {
+            for (n, one) in watched.iter().enumerate() {
+                if ends.contains_key(&n) {
+                    continue;
+                }
+                let state = listed.get(&one.incident).map_or("open", |incident| incident.state.as_str());
+                let end = End::Late(outcome::waiting(state));
                 progress.aside(|| told(one, &end))?;
                 ends.insert(n, end);
-                if !late {
-                    until = wait.until(until, ends.len(), Instant::now());
-                }
             }
         }
         let good = ends.values().filter(|end| **end == End::Resolved).count();
@@ -172,6 +186,17 @@ mod tests {
         assert_eq!(wait.until(now, 3, now), now, "it follows by itself");
         assert_eq!(wait.until(now + minute * 5, 1, now), now + minute * 5, "never shorter");
         assert_eq!(Wait::no_longer_than(minute).until(now, 1, now), now, "as the operator said");
+    }
+
+    #[test]
+    fn what_follows_by_itself_is_not_waited_for() {
+        let minute = Duration::from_mins(1);
+        let wait = Wait { first: minute, goes_on: minute, at_once: 60 };
+        assert!(!wait.is_over(59, 0), "one of them has not begun yet");
+        assert!(!wait.is_over(60, 1), "one more has begun");
+        assert!(wait.is_over(60, 0) && wait.is_over(61, 0));
+        assert!(Wait { at_once: 0, ..wait }.is_over(0, 0), "none is taken in this hour");
+        assert!(!Wait::no_longer_than(minute).is_over(200, 0), "an operator who says how long waits for all");
     }
 
     fn watched() -> Watched {

@@ -56,12 +56,21 @@ pub(super) struct Expected {
     pub at_once: u64,
     /// How many of each agent's files there is room for before their approvals run out.
     fits: BTreeMap<String, u64>,
+    /// How many files an hour each agent takes, where that holds some of them up.
+    hourly: BTreeMap<String, u64>,
 }
 
 impl Expected {
     /// How many of the files of `agent` can be put back before their approvals run out.
     pub fn fits(&self, agent: &str) -> u64 {
         self.fits.get(agent).copied().unwrap_or(u64::MAX)
+    }
+
+    /// How long it takes at most until the last of what is left has its turn, by the number of files of each agent; `None`
+    /// where no hourly budget holds them up.
+    pub fn rest_takes(&self, left: &BTreeMap<&str, u64>) -> Option<Duration> {
+        let hours = left.iter().filter_map(|(agent, files)| Some(files.div_ceil(*self.hourly.get(*agent)?)));
+        hours.max().map(|hours| Duration::from_secs(hours.saturating_mul(HOUR)))
     }
 }
 
@@ -85,6 +94,8 @@ pub(super) async fn expected(
         expected.at_once += seen.at_once;
         let fits = holds.map_or(u64::MAX, |holds| fitting(&of.pace, holds));
         expected.fits.insert(agent.to_owned(), fits);
+        let hourly = of.pace.jobs_per_hour.filter(|hourly| seen.later > 0 && *hourly > 0);
+        expected.hourly.extend(hourly.map(|hourly| (agent.to_owned(), u64::from(hourly))));
         if files.len() >= WORTH_SAYING {
             expected.lines.push(sentence(&of.name, files.len() as u64, &of.pace, seen));
         }
@@ -152,6 +163,17 @@ mod tests {
         }
         let none = pace(Some(0), Some(0));
         assert!(sentence("edge", 3, &none, forecast(3, &none)).contains("takes no job at all"));
+    }
+
+    #[test]
+    fn what_is_left_goes_on_by_the_hour_of_the_slowest_host() {
+        let hourly = BTreeMap::from([("edge".to_owned(), 60), ("far".to_owned(), 10)]);
+        let expected = Expected { hourly, ..Expected::default() };
+        let takes = |left: &[(&str, u64)]| expected.rest_takes(&left.iter().copied().collect());
+        assert_eq!(takes(&[("edge", 140)]), Some(Duration::from_hours(3)));
+        assert_eq!(takes(&[("edge", 140), ("far", 45)]), Some(Duration::from_hours(5)));
+        assert_eq!(takes(&[("near", 3)]), None, "no budget holds it up");
+        assert_eq!(takes(&[]), None);
     }
 
     #[test]

@@ -70,20 +70,38 @@ async fn decided(
     app.with_snapshot(&docs, |s| {
         let (now, ids) = (app.now(), &mut app.ids());
         let changes = remediation::accept_baseline(s, incident.id, caller.name(), now, ids)?;
-        let file = super::reported_drift(s.world, incident).map(view::file_now);
-        match (shown, file) {
-            (Some(shown), Some(now)) if !same(shown, &now) => {
-                Err(changed(incident.object.name(), shown, &now))
-            }
-            _ => Ok(changes),
+        let (Some(shown), Some(seen)) = (shown, super::reported_drift(s.world, incident)) else {
+            return Ok(changes);
+        };
+        let (path, file) = (incident.object.name(), view::file_now(seen));
+        if !same(shown, &file) {
+            return Err(changed(path, shown, &file));
         }
+        if shown.attributes_sha256.is_empty() && view::attributes_differ(seen) {
+            return Err(not_shown(path));
+        }
+        Ok(changes)
     })
 }
 
-/// A size that is not known on one side is no difference; everything else has to be equal.
+/// A size or attributes that are not known on one side are no difference; everything else has to be equal.
 fn same(shown: &FileState, now: &FileState) -> bool {
-    let known = shown.size.zip(now.size);
-    known.is_none_or(|(then, now)| then == now) && FileState { size: now.size, ..shown.clone() } == *now
+    let sizes = shown.size.zip(now.size);
+    let unknown = shown.attributes_sha256.is_empty() || now.attributes_sha256.is_empty();
+    let rest =
+        FileState { size: now.size, attributes_sha256: now.attributes_sha256.clone(), ..shown.clone() };
+    sizes.is_none_or(|(then, now)| then == now)
+        && (unknown || shown.attributes_sha256 == now.attributes_sha256)
+        && rest == *now
+}
+
+/// A client of an earlier version shows no attributes, and nobody accepts a capability that was not seen.
+fn not_shown(path: &str) -> ApiError {
+    let detail = format!("{path} has other attributes than its baseline, and they were not shown");
+    ApiError::conflict("attributes_not_shown", detail)
+        .expected("`after` of the drifted file with its `attributes_sha256`")
+        .found("no `attributes_sha256`")
+        .remedy("look at it again with a `nimbus` of this version: `nimbus drift show`")
 }
 
 fn changed(path: &str, shown: &FileState, now: &FileState) -> ApiError {
@@ -94,9 +112,13 @@ fn changed(path: &str, shown: &FileState, now: &FileState) -> ApiError {
 }
 
 fn describe(state: &FileState) -> String {
-    let FileState { kind, mode, uid, gid, size, sha256 } = state;
+    let FileState { kind, mode, uid, gid, size, sha256, attributes_sha256 } = state;
     let size = size.map(|bytes| format!(", {bytes} bytes")).unwrap_or_default();
-    format!("{kind}{size}, mode {mode}, owner {uid}:{gid}, sha256 {sha256}")
+    let attributes = match attributes_sha256.as_str() {
+        "" => String::new(),
+        digest => format!(", attributes {digest}"),
+    };
+    format!("{kind}{size}, mode {mode}, owner {uid}:{gid}, sha256 {sha256}{attributes}")
 }
 
 #[cfg(test)]
@@ -112,6 +134,7 @@ mod tests {
             gid: 0,
             size,
             sha256: sha256.into(),
+            attributes_sha256: "11".into(),
         };
         let shown = state("0644", 0, Some(10), "aa");
         assert!(same(&shown, &shown));
@@ -123,10 +146,13 @@ mod tests {
             state("0644", 0, Some(10), "bb"),
             FileState { kind: "symlink".into(), ..shown.clone() },
             FileState { gid: 7, ..shown.clone() },
+            FileState { attributes_sha256: "22".into(), ..shown.clone() },
         ] {
             assert!(!same(&shown, &other) && !same(&other, &shown), "{other:?}");
         }
         let of_unknown_size = FileState { size: None, ..shown.clone() };
         assert!(same(&of_unknown_size, &shown) && same(&shown, &of_unknown_size));
+        let of_unknown_attributes = FileState { attributes_sha256: String::new(), ..shown.clone() };
+        assert!(same(&of_unknown_attributes, &shown) && same(&shown, &of_unknown_attributes));
     }
 }

@@ -165,12 +165,25 @@ async fn a_baseline_is_not_accepted_for_a_file_that_nobody_sees() {
 
 /// The agent of the drifted file is connected and sees content of this hash.
 fn see(api: &TestApi, byte: u8) {
+    see_with(api, byte, None);
+}
+
+/// The same, with a capability of this hash where the baseline has none.
+fn see_with(api: &TestApi, byte: u8, capability: Option<u8>) {
     let state = |byte: u8| {
         Some(v1::FileState {
             kind: "file".into(),
             mode: 0o644,
             size: 9,
             sha256: vec![byte; 32],
+            attributes: capability.map(|capability| {
+                let (name, shown) = ("security.capability".to_owned(), format!("20 bytes, {capability:02x}"));
+                let has = byte != 0xaa;
+                v1::FileAttributes {
+                    sha256: vec![if has { capability } else { 0 }; 32],
+                    all: has.then_some(v1::FileAttribute { name, shown }).into_iter().collect(),
+                }
+            }),
             ..Default::default()
         })
     };
@@ -215,6 +228,37 @@ async fn the_baseline_that_is_accepted_is_the_state_that_was_shown() {
     let started = order(json!({"shown": shown})).await.ok();
     assert_eq!(started["plan"]["action"]["expect_current"]["sha256"], "dd".repeat(32));
     assert!(api.actions().await.contains(&"plan.made".to_owned()));
+}
+
+#[tokio::test]
+async fn attributes_that_were_not_shown_are_not_accepted() {
+    let mut changes = site();
+    let edge = changes.agents.iter_mut().find(|agent| agent.doc.id == id("agt", 2)).unwrap();
+    edge.doc.allowed_actions = vec!["accept_baseline".into()];
+    let api = TestApi::with(changes).await;
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+    drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
+    let path = format!("/api/v1/drift/inc_{:032x}", 2);
+    let order = async |shown: &Value| api.post(&format!("{path}/baseline"), json!({"shown": shown})).await;
+    see_with(&api, 0xcc, Some(1));
+    let shown = api.get(&path).await.ok()["after"].clone();
+    // A client of an earlier version sends back what it knows.
+    let mut earlier = shown.clone();
+    earlier.as_object_mut().unwrap().remove("attributes_sha256");
+    order(&earlier).await.problem(409, "attributes_not_shown");
+    // Another capability is given between the look and the order.
+    see_with(&api, 0xcc, Some(2));
+    let problem = order(&shown).await.problem(409, "plan_changed");
+    assert!(problem["expected"].as_str().unwrap().contains(&"02".repeat(32)), "{problem}");
+    assert!(api.actions().await.is_empty());
+    let shown = api.get(&path).await.ok()["after"].clone();
+    let started = order(&shown).await.ok();
+    assert_eq!(started["plan"]["action"]["expect_current"]["attributes_sha256"], "02".repeat(32));
+    // Where no attributes are known to differ, an earlier version accepts as ever.
+    see(&api, 0xdd);
+    let mut earlier = api.get(&path).await.ok()["after"].clone();
+    earlier.as_object_mut().unwrap().remove("attributes_sha256");
+    assert!(!order(&earlier).await.text.contains("attributes_not_shown"));
 }
 
 #[tokio::test]

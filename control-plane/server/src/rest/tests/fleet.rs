@@ -179,6 +179,46 @@ async fn a_drifted_file_whose_contents_stay_on_its_host_has_numbers_of_lines() {
 }
 
 #[tokio::test]
+async fn a_drifted_file_names_the_attributes_that_differ() {
+    let api = TestApi::with(site()).await;
+    let state = |digest: u8, all: &[(&str, &str)]| {
+        let one = |(name, shown): &(&str, &str)| v1::FileAttribute {
+            name: (*name).to_owned(),
+            shown: (*shown).to_owned(),
+        };
+        let all = all.iter().map(one).collect();
+        Some(v1::FileState {
+            kind: "file".into(),
+            sha256: vec![0xaa; 32],
+            attributes: Some(v1::FileAttributes { sha256: vec![digest; 32], all }),
+            ..Default::default()
+        })
+    };
+    let file = v1::File {
+        root: "/etc/app".into(),
+        path: PATH.into(),
+        baseline: state(
+            1,
+            &[("flag immutable", "set"), ("user.kept", "1 bytes, aa"), ("user.x", "1 bytes, bb")],
+        ),
+        current: state(2, &[("security.capability", "20 bytes, cc"), ("user.kept", "1 bytes, aa")]),
+        diff_withheld: "attributes only".into(),
+        ..Default::default()
+    };
+    observe(&api, 2, "", vec![observation::Body::File(file)]);
+    let shown = api.get(&format!("/api/v1/drift/inc_{:032x}", 2)).await.ok();
+    assert_eq!(shown["change"], "attributes");
+    let digests = (&shown["before"]["attributes_sha256"], &shown["after"]["attributes_sha256"]);
+    assert_eq!(digests, (&"01".repeat(32).into(), &"02".repeat(32).into()));
+    let changes = json!([
+        {"name": "flag immutable", "kind": "flag", "before": "set", "after": null},
+        {"name": "security.capability", "kind": "capability", "before": null, "after": "20 bytes, cc"},
+        {"name": "user.x", "kind": "extended_attribute", "before": "1 bytes, bb", "after": null},
+    ]);
+    assert_eq!(shown["attributes"], changes);
+}
+
+#[tokio::test]
 async fn a_drifted_file_shows_what_its_agent_sees_now() {
     let api = TestApi::with(site()).await;
     let state = |mode, size, byte: u8| {

@@ -124,6 +124,7 @@ async fn a_drifted_file_is_shown_as_the_plan_knows_it_while_its_agent_is_silent(
     assert_eq!((&shown["before"]["mode"], &shown["after"]["mode"]), (&"0644".into(), &"0600".into()));
     assert_eq!((&shown["diff"], &shown["diff_withheld"]), (&Value::Null, &"unknown".into()));
     assert_eq!((&shown["agent"], &shown["change"]), (&"edge".into(), &"modified".into()));
+    assert_eq!(shown["attributes"], Value::Null, "a plan has their digest alone");
     assert_eq!(shown["history"][0]["text"], "found");
     api.get(&format!("/api/v1/drift/inc_{:032x}", 1)).await.problem(404, "not_found");
 }

@@ -1,6 +1,7 @@
 //! Drifted files as the API shows them, from the incident, the world and the plan, whichever still has the data.
 
 use nimbus_api as api;
+use nimbus_control_core::drift::{AttributeChange, attribute_changes};
 use nimbus_control_core::model::{FileFacts, Incident, Job, Plan};
 use nimbus_control_core::world::{FileDrift, Lines};
 use nimbus_protocol::action::Body;
@@ -39,6 +40,7 @@ pub fn drift(
         diff,
         diff_withheld: withheld,
         lines: seen.and_then(|seen| seen.lines).map(lines),
+        attributes: seen.map(attributes),
         agent: agent.map(ToOwned::to_owned),
         plan_digest: plan.map(|plan| plan.digest.clone()),
         plan_summary: plan.map(|plan| plan.summary.clone()),
@@ -104,6 +106,43 @@ fn lines(counts: Lines) -> api::LineCounts {
     }
 }
 
+/// What differs beside content, mode and owner, as far as the agent says.
+fn attributes(seen: &FileDrift) -> Vec<api::AttributeChange> {
+    let (before, now) = &seen.attributes;
+    attribute_changes(before, now).into_iter().map(attribute).collect()
+}
+
+fn attribute(change: AttributeChange<'_>) -> api::AttributeChange {
+    api::AttributeChange {
+        name: change.name.to_owned(),
+        kind: kind_of(change.name).to_owned(),
+        before: change.expected.map(ToOwned::to_owned),
+        after: change.actual.map(ToOwned::to_owned),
+    }
+}
+
+/// What the attribute of this name is.
+fn kind_of(name: &str) -> &'static str {
+    match name {
+        "security.capability" => "capability",
+        "system.posix_acl_access" | "system.posix_acl_default" | "system.nfs4_acl" | "system.richacl" => {
+            "access_list"
+        }
+        _ if name.starts_with("security.") => "label",
+        // As agents write it: the name of an extended attribute begins with its namespace and a dot.
+        _ if name.starts_with("flag ") => "flag",
+        _ => "extended_attribute",
+    }
+}
+
+/// Is there a difference of attributes, named or not?
+pub fn attributes_differ(seen: &FileDrift) -> bool {
+    let (then, now) = (&seen.baseline, &seen.current);
+    // Of another kind, such as a link, they are not known.
+    let unnamed = then.kind == now.kind && then.attributes_sha256 != now.attributes_sha256;
+    unnamed || !attributes(seen).is_empty()
+}
+
 struct Planned<'a> {
     root: &'a str,
     before: Option<&'a FileFacts>,
@@ -133,6 +172,7 @@ fn state(facts: &FileFacts, size: Option<u64>) -> api::FileState {
         gid: facts.gid,
         size,
         sha256: to_hex(&facts.sha256),
+        attributes_sha256: to_hex(&facts.attributes_sha256),
     }
 }
 
@@ -170,5 +210,22 @@ mod tests {
         assert_eq!(word(&a, &dark), "unknown");
         assert_eq!(change(None, Some(&a)), "unknown");
         assert_eq!(file("file", 0o4755, "").mode, "4755");
+    }
+
+    #[test]
+    fn each_attribute_is_called_what_it_is() {
+        let names = [
+            ("security.capability", "capability"),
+            ("system.posix_acl_access", "access_list"),
+            ("system.nfs4_acl", "access_list"),
+            ("security.selinux", "label"),
+            ("flag immutable", "flag"),
+            ("user.flag immutable", "extended_attribute"),
+            ("trusted.note", "extended_attribute"),
+        ];
+        for (name, kind) in names {
+            assert_eq!(kind_of(name), kind, "{name}");
+            assert!(api::words::AttributeKind::WORDS.contains(&kind), "{kind} is not documented");
+        }
     }
 }

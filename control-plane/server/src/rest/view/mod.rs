@@ -8,7 +8,7 @@ mod fleet;
 
 pub use agent::{agent, agent_detail};
 pub use cluster::{autonomous, cluster};
-pub use drift::{baseline, drift, now as file_now};
+pub use drift::{attributes_differ, baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
 
 use nimbus_api as api;
