@@ -133,23 +133,33 @@ fn require_lasting(
         format!("revision {} of {} lasted before", now.revision, deployment.name)
     });
     let late = now.progressing == "False" && now.progressing_reason == "ProgressDeadlineExceeded";
-    // Past its deadline once, and now on its way as one that flaps: a pod of it was ready and no longer is.
-    let flaps = |one: &Revision| one.late_at.is_some() && any_pod_fell_back(inventory, deployment, &current);
-    let failed = noted(&current).is_some_and(|one| one.trouble.is_some() || flaps(one));
+    // Past its deadline once, and its deadline began anew, as it does with each flap and each scaling: a pod of it that was made
+    // before is not ready still, or no longer.
+    let still = |one: &Revision| {
+        one.late_at.is_some_and(|late| any_pod_is_late(inventory, deployment, &current, late))
+    };
+    let failed = noted(&current).is_some_and(|one| one.trouble.is_some() || still(one));
     let never = never_ready(inventory, deployment, &current, snapshot);
     require(found, 3, late || failed || never, || {
         format!("nothing shows that revision {} of {} fails", now.revision, deployment.name)
     });
 }
 
-/// Was a pod of the present template ready, and is no longer?
-fn any_pod_fell_back(inventory: &Inventory, deployment: &v1::Target, current: &str) -> bool {
+/// Was a pod of the present template made before this moment, and is it not ready? One that still waits to begin says nothing.
+fn any_pod_is_late(
+    inventory: &Inventory,
+    deployment: &v1::Target,
+    current: &str,
+    late: jiff::Timestamp,
+) -> bool {
     let its = |pod: &&Pod| {
         let set = inventory.replica_sets.get(&pod.meta.owner_uid);
         set.is_some_and(|set| set.meta.owner_uid == deployment.uid && set.template_hash == current)
     };
     let ended = |pod: &Pod| pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
-    inventory.pods.values().filter(its).any(|pod| !pod.ready && pod.seen_ready_ms.is_some() && !ended(pod))
+    let made_before = |pod: &Pod| pod.meta.created_at.is_none_or(|made| made < late);
+    let unready = |pod: &Pod| !pod.ready && !ended(pod) && made_before(pod);
+    inventory.pods.values().filter(its).any(|pod| unready(pod) && !inventory.is_held_up(pod))
 }
 
 fn only_begins(reason: &str) -> bool {
@@ -201,7 +211,8 @@ fn require_startable(
     let older = of(inventory.replica_sets.get(&to_replica_set.uid));
     let newer = of(present.first().and_then(|uid| inventory.replica_sets.get(uid)));
     let asks = |path: &str| {
-        let kinds = [".hostPath.", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
+        let kinds =
+            [".hostPath.type", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
         path == "runtimeClassName" || (path.starts_with("volumes[") && kinds.iter().any(|k| path.contains(k)))
     };
     let own = newer.iter().any(|fact| asks(&fact.path) && !older.contains(fact));

@@ -131,7 +131,13 @@ pub(super) fn refused(
 
 /// Is a refusal about a budget, by the words of the API server or of the agent?
 fn names_a_budget(reason: &str) -> bool {
-    reason.to_lowercase().contains("budget")
+    const WORDS: [&str; 4] =
+        ["disruption budget", "poddisruptionbudget", " does not allow it", " did not allow it"];
+    let reason = reason.to_lowercase();
+    // A pod or a namespace may be called so, and a crowded API server is no budget.
+    reason.contains("budget")
+        && WORDS.iter().any(|word| reason.contains(word))
+        && !reason.contains("is not in the way")
 }
 
 /// The plan is kept for the next try. Heard before, the refusal is one line of the incident's story that counts.

@@ -153,12 +153,14 @@ impl Inventory {
     /// What the template of a ReplicaSet asks of the kubelet before it begins a container, and that of no older one does: a
     /// runtime class, or a volume that is described in the template itself and not by a claim, a ConfigMap or a Secret.
     fn asked_anew(&self, set: &str) -> Option<&str> {
-        const VOLUMES: [&str; 8] = ["hostPath", "nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "fc"];
+        const VOLUMES: [&str; 7] = ["nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "fc"];
         let set = self.replica_sets.get(set)?;
         let asks = |path: &str| {
             let volume = path.strip_prefix("volumes[").and_then(|rest| rest.split_once("]."));
             let kind = volume.and_then(|(_, rest)| rest.split('.').next());
-            path == "runtimeClassName" || kind.is_some_and(|kind| VOLUMES.contains(&kind))
+            // What is on the host is looked for only where its type is said.
+            let typed = volume.is_some_and(|(_, rest)| rest == "hostPath.type");
+            path == "runtimeClassName" || typed || kind.is_some_and(|kind| VOLUMES.contains(&kind))
         };
         let older = || {
             self.replica_sets_of(&set.meta.owner_uid).filter(|older| older.template_hash != set.template_hash)

@@ -165,11 +165,21 @@ fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     let sentence = (words.len() > 3 && words.iter().take(3).all(simple))
         || (words.len() > 2 && value.ends_with('.') && simple(&first));
     if comment {
-        return words.len() == 1 && !value.ends_with(['.', ':', '?', ')']) && is_no_word(first);
+        // After a sentence a small word is its last one; after a label, such as `root password`, it is what is labelled.
+        let before =
+            line[..name.start].split_whitespace().filter(|word| word.contains(char::is_alphanumeric));
+        let before: Vec<&str> = before.take(2).collect();
+        let begins = before.iter().any(|word| OF_A_SENTENCE.iter().any(|one| word.eq_ignore_ascii_case(one)));
+        let label = before.len() <= 1 && !begins && !name.text.ends_with('s');
+        let last = words.len() == 1 && !value.ends_with(['.', ':', '?', ')']);
+        return last && (label || is_no_word(first));
     }
     let early = line[..name.end].split_whitespace().count() <= rules.names.words;
     (early || is_mixed(first)) && !sentence
 }
+
+/// Words before a name that make a sentence of it and no label.
+const OF_A_SENTENCE: [&str; 8] = ["the", "a", "an", "this", "that", "your", "our", "no"];
 
 /// Has it digits or signs inside, or capitals among small letters, as the last word of a sentence has not?
 fn is_no_word(word: &str) -> bool {

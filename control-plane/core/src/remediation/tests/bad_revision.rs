@@ -283,6 +283,38 @@ fn a_rollout_that_flaps_after_its_deadline_does_not_use_its_approval_up() {
     assert_eq!(lab.settle().len(), 1, "{}", lab.open(IncidentKind::RolloutStuck).reason);
 }
 
+/// One new pod is well and the others never became ready. Scaling starts the deadline anew: what a person approved is carried out.
+#[test]
+fn scaling_after_the_deadline_keeps_no_approval_waiting() {
+    let mut lab = Lab::new();
+    lab.deploy("web", 3, 6);
+    lab.see(Body::ReplicaSet(replica_set("web", 7, 1)));
+    let now = to_micros(lab.now);
+    for (n, ready) in [("0", true), ("1", false)] {
+        let mut pod = pod("web-7", n, "node-b");
+        (pod.ready, pod.ready_since_us) = (ready, if ready { now } else { 0 });
+        pod.meta.as_mut().unwrap().created_at_us = now;
+        pod.containers[0].ready = ready;
+        lab.see(Body::Pod(pod));
+    }
+    lab.pass(700);
+    let late = v1::Deployment { updated: 2, available: 2, ready: 2, ..stuck("web", 3, 7) };
+    lab.see(Body::Deployment(late.clone()));
+    assert!(lab.settle().is_empty());
+    let (progressing_status, progressing_reason) = ("True".into(), "ReplicaSetUpdated".into());
+    lab.see(Body::Deployment(v1::Deployment {
+        progressing_status,
+        progressing_reason,
+        generation: 8,
+        observed_generation: 8,
+        desired: 4,
+        ..late
+    }));
+    assert!(lab.settle().is_empty());
+    lab.decide("operator", Decision::Approve, "").unwrap();
+    assert_eq!(lab.settle().len(), 1, "{}", lab.open(IncidentKind::RolloutStuck).reason);
+}
+
 /// An agent that does not report what this needs binds the generation, as it always did.
 #[test]
 fn an_older_agent_is_asked_as_it_understands() {

@@ -283,8 +283,8 @@ fn a_refusal_that_names_no_budget_waits_as_any_does() {
     see(&mut lab, budget("web-guard", "web", 0));
     let job = lab.settle().pop().unwrap();
     assert!(lab.report(&job, Phase::Accepted, "", ""));
-    let said = "forbidden: namespace shop is being terminated";
+    let said = "the API server does not allow the eviction of budgets/budget-api: namespace budgets is being terminated";
     assert!(lab.report(&job, Phase::Refused, "eviction_refused", said));
     lab.settle();
-    assert!(wait(&lab) < 300 && !reason(&lab).contains("budget"), "{}", reason(&lab));
+    assert!(wait(&lab) < 300 && !reason(&lab).contains("as soon as budget"), "{}", reason(&lab));
 }

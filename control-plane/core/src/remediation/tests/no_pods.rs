@@ -278,9 +278,10 @@ fn a_pod_with_an_init_container_that_hangs_is_its_revisions_fault_and_one_before
 fn what_a_template_itself_asks_of_the_kubelet_anew_is_its_own_fault() {
     let fact = |path: &str| v1::TemplateFact { path: path.into(), value: "x".into(), digest: Vec::new() };
     for (path, older_too, guilty) in [
-        ("volumes[data].hostPath.path", false, true),
+        ("volumes[data].hostPath.type", false, true),
+        ("volumes[data].hostPath.path", false, false),
         ("runtimeClassName", false, true),
-        ("volumes[data].hostPath.path", true, false),
+        ("volumes[data].hostPath.type", true, false),
         ("volumes[data].persistentVolumeClaim.claimName", false, false),
     ] {
         let mut lab = without_a_pod(|d| d.updated = 1);

@@ -79,6 +79,21 @@ pub struct Pod {
     pub held_up_until: Option<Timestamp>,
 }
 
+/// A yes or no as a snapshot of a version before had it is read too.
+fn begun<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Begun>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Word(Begun),
+        Whether(bool),
+    }
+    Ok(Option::<Said>::deserialize(from)?.map(|said| match said {
+        Said::Word(begun) => begun,
+        Said::Whether(true) => Begun::Yes,
+        Said::Whether(false) => Begun::No,
+    }))
+}
+
 /// How far the kubelet got with a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Begun {
@@ -114,7 +129,7 @@ pub struct PodFacts {
     #[serde(default)]
     pub init_images: Vec<String>,
     /// How far the kubelet got with it; `None` where its agent does not say it.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "begun")]
     pub begun: Option<Begun>,
     /// Its labels, as far as they are told.
     #[serde(default)]

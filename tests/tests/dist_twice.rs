@@ -1,0 +1,71 @@
+//! Builds a release from the tree twice, in two directories, and compares every byte; starts what was built for the other
+//! processor. Too long for CI.
+//!
+//! Some forty minutes of two cores. What `installer/dist/tests/release.rs` shows with stand-ins, in seconds, is shown here with
+//! the programs themselves.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+use nimbus_tests::rig::repository;
+
+/// Runs `command`, whose words are heard.
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("cannot run {command:?}"))?;
+    anyhow::ensure!(status.success(), "{command:?} ended with {status}");
+    Ok(())
+}
+
+/// Makes a release of a copy of the tree at `place`, with nothing built before.
+fn release(place: &Path, out: &Path) -> anyhow::Result<()> {
+    run(Command::new("git").args(["clone", "--quiet", "--no-hardlinks"]).arg(repository()?).arg(place))?;
+    let mut dist = Command::new(env!("CARGO"));
+    dist.current_dir(place).env("CARGO_TARGET_DIR", place.join("target"));
+    run(dist.args(["run", "--quiet", "--release", "--package", "nimbus-dist", "--", "--out"]).arg(out))
+}
+
+/// The files below `dir`, by name.
+fn files(dir: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
+    let (mut files, mut folders) = (BTreeMap::new(), vec![dir.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.insert(path.strip_prefix(dir)?.to_owned(), std::fs::read(&path)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+#[test]
+fn a_release_is_the_same_in_another_directory_and_starts_on_the_other_processor() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    release(&dir.path().join("a"), &first)?;
+    release(&dir.path().join("another/place"), &second)?;
+    let (first_files, second_files) = (files(&first)?, files(&second)?);
+    assert!(first_files.keys().eq(second_files.keys()), "the same files");
+    let differ: Vec<_> = first_files.iter().filter(|(name, bytes)| second_files[*name] != **bytes).collect();
+    let differ: Vec<_> = differ.into_iter().map(|(name, _)| name.display().to_string()).collect();
+    assert_eq!(differ, [""; 0], "the same bytes");
+
+    let emulator = Command::new("qemu-aarch64").arg("--version").stdout(Stdio::null()).status();
+    if !emulator.is_ok_and(|status| status.success()) {
+        println!(
+            "left out: starting the aarch64 programs, as qemu-aarch64 is not installed (Debian: qemu-user)"
+        );
+        return Ok(());
+    }
+    let built = dir.path().join("a/target/dist-build/aarch64-unknown-linux-musl/dist");
+    for program in ["nimbus", "nimbus-agent", "nimbus-control-plane"] {
+        let said = Command::new("qemu-aarch64").arg(built.join(program)).arg("--version").output()?;
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.starts_with(&format!("{program} ")), "{program}: {said}");
+    }
+    Ok(())
+}
