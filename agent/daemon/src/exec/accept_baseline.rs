@@ -9,7 +9,7 @@ use nimbus_agent_core::admit::AdmittedJob;
 use nimbus_protocol::v1;
 
 use super::Shared;
-use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict};
+use super::remedy::{ActError, Compensation, Effect, Limits, Outcome, Remedy, Verdict, precondition};
 use super::restore_file::{relative, standing, unwatched};
 use crate::watch::files::root::Root;
 
@@ -50,11 +50,12 @@ impl AcceptBaseline {
 fn check(root: &Root, action: &v1::AcceptBaseline) -> Result<String, Refusal> {
     let relative = relative(root, &action.path)?;
     standing(root)?;
-    action.preconditions(&root.look(&relative).entry.to_state())?;
+    let found = root.look(&relative).entry.accepted_after(&root.baseline(&relative)).map_err(precondition)?;
+    action.preconditions(&found.to_state())?;
     Ok(relative)
 }
 
-fn accept(root: &mut Root, action: &v1::AcceptBaseline) -> Result<(), ActError> {
+pub(super) fn accept(root: &mut Root, action: &v1::AcceptBaseline) -> Result<(), ActError> {
     let relative = check(root, action).map_err(ActError::Refused)?;
     root.accept(&relative, |found| action.preconditions(&found.to_state()).is_ok())
         .map_err(|problem| ActError::Failed(format!("the baseline was not changed: {problem}")))

@@ -90,8 +90,9 @@ pub fn summaries(view: &View, files: &[&Drift]) -> String {
 /// What `drift baseline add` shows of the file that it accepts.
 pub fn before_accept(view: &View, drift: &Drift) -> String {
     let mut layout = Layout::new(view);
-    // What would put it back is not what is about to happen.
-    head(&mut layout, view, &Drift { plan_summary: None, ..drift.clone() }, "");
+    // What would put it back is not what is about to happen. Where it cannot be, the reason says why, and what is not known.
+    let reason = if drift.state == "escalated" { drift.reason.as_str() } else { "" };
+    head(&mut layout, view, &Drift { plan_summary: None, ..drift.clone() }, reason);
     layout.toned_fact("accepted", Tone::Good, &state(drift.after.as_ref()));
     layout.toned_fact("instead of", Tone::Quiet, &state(drift.before.as_ref()));
     content(&mut layout, drift, "What is accepted (baseline to now)", Way::Forward);
@@ -166,7 +167,14 @@ fn line_counts(lines: LineCounts, way: Way) -> String {
 fn attributes(drift: &Drift, way: Way) -> String {
     let named: Vec<String> = drift.attributes.iter().flatten().map(|change| attribute(change, way)).collect();
     if named.is_empty() && beside(drift).contains(&ATTRIBUTES) {
-        return "they differ; which ones is not known here".to_owned();
+        let of_now = drift.after.as_ref().map_or("", |after| after.attributes_sha256.as_str());
+        let of_then = drift.before.as_ref().map_or("", |before| before.attributes_sha256.as_str());
+        let text = if of_now.is_empty() && !of_then.is_empty() {
+            "they cannot be read: what is there now is not known"
+        } else {
+            "they differ; which ones is not known here"
+        };
+        return text.to_owned();
     }
     named.join("\n")
 }
@@ -390,6 +398,18 @@ mod tests {
         let text = before_accept(&view(80), &read(silent));
         assert!(text.starts_with("/srv/app/bin/serve: attributes\n"), "{text}");
         assert!(text.contains("  attributes  they differ; which ones is not known here\n"), "{text}");
+        // A directory of which the agent cannot read them any more.
+        let mut unread = given();
+        unread["state"] = json!("escalated");
+        unread["reason"] = json!("put it right by hand, or accept it without its attributes");
+        unread["attributes"] = json!([]);
+        unread["after"].as_object_mut().unwrap().remove("attributes_sha256");
+        let text = before_accept(&view(80), &read(unread));
+        assert!(
+            text.contains("  attributes  they cannot be read: what is there now is not known\n"),
+            "{text}"
+        );
+        assert!(text.contains("accept it without its attributes"), "{text}");
         // A server of an earlier version says no more than that nothing else differs.
         let mut older = drift(1, "attributes", "/srv/app/bin/serve");
         older["after"] = file("0644", 48, "4f2a");

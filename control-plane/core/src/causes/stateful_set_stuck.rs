@@ -198,10 +198,16 @@ fn steps(set: &StatefulSet, pod: &Pod, inventory: &Inventory) -> String {
              is not shown to be to blame: put that right, and the update goes on by itself"
         );
     }
-    let first = if set.manager.is_empty() {
-        format!("`kubectl -n {namespace} rollout undo statefulset/{name}`")
-    } else {
-        format!("change it where {} keeps it ({})", manager_name(&set.manager), set.manager_evidence)
+    let first = match (set.manager.as_str(), set.came_back()) {
+        // Undone once more it would be the revision that was given up for this one.
+        ("", true) => format!(
+            "correct it, or what it depends on (revision {} was the present one before)",
+            set.update_revision
+        ),
+        ("", false) => format!("`kubectl -n {namespace} rollout undo statefulset/{name}`"),
+        (manager, _) => {
+            format!("change it where {} keeps it ({})", manager_name(manager), set.manager_evidence)
+        }
     };
     if set.parallel {
         return format!(

@@ -25,15 +25,20 @@ pub(super) fn revision(
     });
     let seen_at = noted.and_then(|revision| revision.came_out_at);
     // Since the clock here jumped, what the API server says of its times is by another one.
-    let made_at = if inventory.clock_jumped_at.is_none() { set.meta.created_at } else { None };
+    let jumped = inventory.clock_jumped_at.is_some()
+        || history.is_some_and(|history| history.clock_jumped_at.is_some());
+    let made_at = if jumped { None } else { set.meta.created_at };
     let crashed_at = pod.containers.iter().find(|c| c.name == container).and_then(|c| c.last_finished_at);
     let trouble_at = noted.and_then(|revision| revision.trouble.as_ref()).map(|trouble| trouble.first_at);
-    let (Some(out), Some(failed)) = (seen_at.or(made_at), trouble_at.or(crashed_at)) else { return };
+    // What was made before it was heard of came out then, but for what failed before and came out again.
+    let again = trouble_at.zip(seen_at).is_some_and(|(trouble, seen)| trouble < seen);
+    let out = if again { seen_at } else { seen_at.into_iter().chain(made_at).min() };
+    let (Some(out), Some(failed)) = (out, trouble_at.or(crashed_at)) else { return };
     let least = deployment.more.as_ref().map_or(0, |more| more.min_ready_seconds);
     let soak = i128::from(s.settings.good_after_ms).max(i128::from(least) * 1_000);
-    // One that was there for so long when this cluster was met may have lasted unseen.
-    let watched = seen_at.is_some()
-        || history.is_some_and(|history| history.created_at.duration_since(out).as_millis() <= soak);
+    // One that was there for so long when it was heard of may have lasted unseen.
+    let heard_at = seen_at.or(history.map(|history| history.created_at));
+    let watched = heard_at.is_some_and(|at| at.duration_since(out).as_millis() <= soak);
     let suspect = i128::from(s.settings.rollout_suspect_ms);
     let within = if watched { suspect } else { suspect.min(soak) };
     let failed_soon = failed.duration_since(out).as_millis() <= within;

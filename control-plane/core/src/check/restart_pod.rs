@@ -128,11 +128,14 @@ fn next_revision<'a>(set: &'a StatefulSet, pod: &str) -> Option<&'a String> {
     Some(if ordinal >= first_updated { &set.update_revision } else { &set.current_revision })
 }
 
-/// Is the pod of the newest revision of its StatefulSet, which failed within the stated time after it was
-/// seen to come out, and of which no pod was ever ready for as long as a good one is?
+/// Is the pod of the newest revision of its StatefulSet, which was seen to come out and failed within the
+/// stated time after its first pod was made, and of which no pod was ever ready for as long as a good one is?
 fn is_of_a_bad_revision(set: &StatefulSet, pod: &Pod, (inventory, s): (&Inventory, &Snapshot<'_>)) -> bool {
     let (Some(out), Some(failed)) = (set.came_out_at, set.failed_at) else { return false };
     let good = s.settings.good_after_ms;
+    let began = set.first_pod_at.unwrap_or(out);
+    // What ran for so long before anybody looked may have been good then.
+    let watched = out.duration_since(began).as_millis() <= i128::from(good);
     let newest = |one: &Pod| one.controller_revision == set.update_revision;
     let steady = |other: &Pod| {
         let ready_for = other.ready_since.map(|since| s.now.duration_since(since).as_millis());
@@ -144,7 +147,8 @@ fn is_of_a_bad_revision(set: &StatefulSet, pod: &Pod, (inventory, s): (&Inventor
     };
     let told = || inventory.clock_jumped_at.is_none() && inventory.pods.values().any(steady);
     newest(pod)
-        && failed.duration_since(out).as_millis() <= i128::from(s.settings.rollout_suspect_ms)
+        && watched
+        && failed.duration_since(began).as_millis() <= i128::from(s.settings.rollout_suspect_ms)
         && set.ready_ms < u64::from(good)
         && !told()
 }

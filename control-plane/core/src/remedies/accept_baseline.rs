@@ -3,7 +3,8 @@
 use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
-use super::restore_file::{RESTORABLE, drift};
+use super::report::attributes_unread;
+use super::restore_file::{RESTORABLE, drift, watch_would_end};
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
 use crate::drift::attribute_changes;
 use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
@@ -65,6 +66,9 @@ fn attributes(drift: &FileDrift) -> String {
     if now.kind == "absent" {
         return String::new();
     }
+    if attributes_unread(drift) {
+        return "; its attributes cannot be read: they are not known and no longer compared".to_owned();
+    }
     let (before, after) = &drift.attributes;
     let names: Vec<&str> = attribute_changes(before, after).iter().map(|change| change.name).collect();
     match names.len().saturating_sub(NAMED) {
@@ -86,6 +90,13 @@ pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, Str
     if !RESTORABLE.contains(&kind) && !ONLY_ACCEPTED.contains(&kind) {
         return Err(format!("expected something that can be read, found {kind}"));
     }
+    if watch_would_end(drift) {
+        return Err(format!(
+            "expected attributes that can be read, since its baseline notes them, found: {}; look at what it has (getfattr \
+             -d -m -) and take away what should not be there",
+            drift.problem
+        ));
+    }
     Ok(Draft {
         action: Body::AcceptBaseline(v1::AcceptBaseline {
             root: drift.root.clone(),
@@ -102,4 +113,73 @@ pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, Str
             Alternative::new("put the file back", false, "the person says that the present state is right"),
         ],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_protocol::v1;
+    use nimbus_protocol::v1::observation::Body as Seen;
+
+    use crate::model::IncidentKind;
+    use crate::remediation;
+    use crate::testing::lab::Lab;
+    use crate::testing::objects::{file, file_state};
+
+    const WHY: &str =
+        "its attributes (access list, capabilities, extended ones) cannot be read: Permission denied";
+    const UNKNOWN: &str = "cannot be read: they are not known and no longer compared";
+
+    fn noted(state: v1::FileState) -> v1::FileState {
+        v1::FileState {
+            attributes: Some(v1::FileAttributes { sha256: vec![7; 32], all: Vec::new() }),
+            ..state
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_advised_and_accepted_with_a_word_where_the_agent_accepts_it() {
+        let absent = || file_state("absent", 0, 0);
+        let dir = |mode| file_state("directory", mode, 0);
+        let regular = |content| file_state("file", 0o640, content);
+        for (before, now, may) in [
+            (absent(), dir(0o300), true),
+            (noted(dir(0o755)), dir(0o300), true),
+            (absent(), regular(2), true),
+            (regular(1), regular(2), true),
+            (noted(regular(1)), dir(0o300), true),
+            (noted(regular(1)), regular(1), false),
+            (noted(regular(1)), regular(2), false),
+            (noted(dir(0o755)), regular(1), false),
+        ] {
+            let what = format!("{} -> {}", before.kind, now.kind);
+            let now = v1::FileState { problem: WHY.into(), ..now };
+            let (obstacle, reason) = ("unreadable".to_owned(), WHY.to_owned());
+            let restore = Some(v1::RestoreOutlook { obstacle, reason, ..Default::default() });
+            let mut lab = Lab::new();
+            lab.see_host(Seen::File(v1::File { restore, ..file("/srv/etc/x", before, now) }));
+            assert!(lab.settle().is_empty(), "{what}");
+            let incident = lab.open(IncidentKind::FileDrift).clone();
+            let advice = &incident.reason;
+            assert_eq!(
+                advice.contains("without its attributes, which cannot be read"),
+                may,
+                "{what}: {advice}"
+            );
+            assert_eq!(advice.contains("`nimbus drift baseline add ID`"), may, "{what}: {advice}");
+            assert_eq!(advice.contains("getfattr"), !may, "{what}: {advice}");
+            let mut ids = lab.ids.clone();
+            match remediation::accept_baseline(&lab.snapshot(), incident.id, "operator", lab.now, &mut ids) {
+                Ok(changes) => {
+                    let plan = &changes.plans.first().unwrap().doc;
+                    assert!(may && plan.summary.ends_with(UNKNOWN), "{what}: {}", plan.summary);
+                    let line = format!("baseline attributes: {UNKNOWN}");
+                    assert!(plan.changes.contains(&line), "{what}: {:?}", plan.changes);
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    assert!(!may && why.contains(WHY) && why.contains("getfattr"), "{what}: {why}");
+                }
+            }
+        }
+    }
 }

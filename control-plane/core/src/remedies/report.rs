@@ -10,6 +10,16 @@ pub const MAX_DIFF_LINES: usize = 200;
 /// What an agent says instead of a diff where its policy keeps contents on the host.
 const HIDDEN: &str = "policy";
 
+/// Could its agent not read what it has beside content, mode and owner?
+pub(super) fn attributes_unread(drift: &FileDrift) -> bool {
+    let (then, now) = (&drift.baseline, &drift.current);
+    let has_some = matches!(now.kind.as_str(), "file" | "directory");
+    let unreadable = drift.restore.as_ref().is_some_and(|outlook| outlook.obstacle == "unreadable");
+    // Of two sides that both have some an agent shows neither where one was never noted.
+    let unknown = now.attributes_sha256.is_empty() && (unreadable || !then.attributes_sha256.is_empty());
+    has_some && unknown && then.kind != "unreadable"
+}
+
 /// What putting a file back will change: attributes, hashes, sizes and numbers of lines, then the diff from now to then.
 pub fn restore(drift: &FileDrift) -> Vec<String> {
     let mut lines = lines(&drift::of_file(&drift.path, &drift.current, &drift.baseline));
@@ -37,6 +47,9 @@ pub fn accept(drift: &FileDrift) -> Vec<String> {
     let attributes = drift::of_attributes(&drift.path, before, now);
     let mut lines = lines(&changes);
     lines.extend(attributes.iter().map(ToString::to_string));
+    if attributes_unread(drift) {
+        lines.push("attributes: cannot be read: they are not known and no longer compared".to_owned());
+    }
     lines.extend(figures(drift.sizes, drift.lines));
     let mut lines: Vec<String> = lines.iter().map(|line| format!("baseline {line}")).collect();
     lines.extend(contents(drift, diff_lines(&drift.diff).map(str::to_owned).collect()));

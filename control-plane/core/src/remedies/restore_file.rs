@@ -65,25 +65,27 @@ impl Remedy for RestoreFile {
         if let Some(why) = lives(incident, drift, s.world) {
             return Answer::Recommend(why);
         }
+        if watch_would_end(drift) {
+            return Answer::Recommend(format!(
+                "{path} can neither be put back nor be the new baseline, since its baseline notes attributes and the present \
+                 ones are not known: {}; look at what it has (`getfattr -d -m -`) and take away what should not be there; \
+                 asked again when they can be read",
+                drift.problem
+            ));
+        }
         if let Some(kind) = unsupported(drift) {
             return Answer::Recommend(format!(
                 "{path} is or was of kind {kind}: only regular files and symbolic links are put back; put it right by hand, or \
-                 accept it as it is: `nimbus drift baseline add ID`"
+                 {}",
+                or_accept(drift)
             ));
         }
         match &drift.restore {
-            // What cannot be read can be accepted no more than put back.
-            Some(outlook) if outlook.obstacle == "unreadable" => {
-                return Answer::Recommend(format!(
-                    "{path} cannot be put back: {}; put it right by hand; asked again when that is out of the way",
-                    outlook.reason
-                ));
-            }
             Some(outlook) if !outlook.obstacle.is_empty() => {
                 return Answer::Recommend(format!(
-                    "{path} cannot be put back: {}; put it right by hand, or accept it as it is: `nimbus drift baseline add \
-                     ID`; asked again when that is out of the way",
-                    outlook.reason
+                    "{path} cannot be put back: {}; put it right by hand, or {}; asked again when that is out of the way",
+                    outlook.reason,
+                    or_accept(drift)
                 ));
             }
             // It knows better than what follows from sizes.
@@ -158,6 +160,24 @@ fn ask_or_say_why_not(incident: &Incident, drift: &FileDrift, s: &Snapshot<'_>) 
 fn is_kept(drift: &FileDrift) -> bool {
     let says_no = drift.diff_withheld == NOT_KEPT && matches!(drift.current.kind.as_str(), "file" | "absent");
     drift.baseline.kind != "file" || !(says_no || drift.sizes.0 > MAX_KEPT)
+}
+
+/// How a person accepts what is there; what cannot be read of it stays unknown, and that is said beforehand.
+fn or_accept(drift: &FileDrift) -> &'static str {
+    if report::attributes_unread(drift) {
+        "accept it without its attributes, which cannot be read, so that they are not known and no longer compared: \
+         `nimbus drift baseline add ID`"
+    } else {
+        "accept it as it is: `nimbus drift baseline add ID`"
+    }
+}
+
+/// Is it a file of which the baseline knows what it has, such as a capability, and that cannot be read? Its agent refuses
+/// to accept it: nobody ends that watch unseen.
+pub(super) fn watch_would_end(drift: &FileDrift) -> bool {
+    drift.current.kind == "file"
+        && !drift.baseline.attributes_sha256.is_empty()
+        && report::attributes_unread(drift)
 }
 
 /// What an incident's file is like now.

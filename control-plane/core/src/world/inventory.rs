@@ -211,11 +211,18 @@ impl Inventory {
 
     fn put_stateful_set(&mut self, mut set: StatefulSet, received_at: Timestamp) -> bool {
         let uid = set.meta.uid.clone();
+        let jumped = self.clock_jumped_at.is_some();
         if let Some(before) = self.stateful_sets.get(&uid) {
             set.remember(before, received_at);
+            if before.update_revision != set.update_revision && !jumped {
+                // Those on their way out as well: until now their revision may have lasted.
+                for pod in self.owned.by(&uid).filter_map(|pod| self.pods.get(pod)) {
+                    set.credit(pod, received_at);
+                }
+            }
         }
         for pod in self.pods_owned_by(&uid) {
-            set.learn(pod, received_at);
+            set.learn(pod, received_at, jumped);
         }
         put(&mut self.stateful_sets, &mut self.owned, set)
     }
@@ -232,9 +239,23 @@ impl Inventory {
         if let Some(pod) = self.pods.get(&uid)
             && let Some(set) = self.stateful_sets.get_mut(&pod.meta.owner_uid)
         {
-            set.learn(pod, received_at);
+            set.learn(pod, received_at, self.clock_jumped_at.is_some());
         }
         changed
+    }
+
+    /// Before a listing of pods begins, which may not show some of them: for how long they were ready, as far
+    /// as the last word before it tells, is noted of their StatefulSets.
+    pub(super) fn credit_before_listing(&mut self, body: &Body) {
+        let pod = ObjectKind::Pod.as_str();
+        let begins = matches!(body, Body::Sync(mark) if mark.kind == pod && mark.phase() == Phase::Begin);
+        let heard_at = self.heard_at.filter(|_| begins && self.clock_jumped_at.is_none());
+        let Some(heard_at) = heard_at else { return };
+        for pod in self.pods.values() {
+            if let Some(set) = self.stateful_sets.get_mut(&pod.meta.owner_uid) {
+                set.credit(pod, heard_at);
+            }
+        }
     }
 
     /// The pods that want a look, in order of UID.
@@ -285,6 +306,12 @@ impl Inventory {
             ObjectKind::Pod => {
                 let before = self.state_of(&gone.uid);
                 self.pod_index.update(&gone.uid, &before, &PodState::default());
+                let heard_at = self.heard_at.filter(|_| self.clock_jumped_at.is_none());
+                if let (Some(pod), Some(heard_at)) = (self.pods.get(&gone.uid), heard_at)
+                    && let Some(set) = self.stateful_sets.get_mut(&pod.meta.owner_uid)
+                {
+                    set.credit(pod, heard_at);
+                }
                 remove(&mut self.pods, &mut self.owned, &gone.uid)
             }
             ObjectKind::ReplicaSet => remove(&mut self.replica_sets, &mut self.owned, &gone.uid),

@@ -261,6 +261,33 @@ fn when_a_revision_of_a_stateful_set_came_out_and_first_failed_is_kept() {
     assert_eq!(noted(&lab), (Some(lab.now), None, 0));
 }
 
+/// The pods are gone in a listing after two hours in which nothing was heard, and those do not count.
+#[test]
+fn for_how_long_a_revision_of_a_stateful_set_was_ready_outlives_its_pods_and_an_undo() {
+    let mut lab = Lab::new();
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    let ready_since_us = nimbus_protocol::to_micros(at(0));
+    lab.see(Body::Pod(v1::Pod { ready_since_us, ..owned_pod("StatefulSet", "db", 0, "db-2") }));
+    lab.pass(700);
+    lab.see(Body::Node(node("node-a")));
+    lab.pass(7_200);
+    lab.see(begin("Pod", 1));
+    lab.see(end("Pod", 1));
+    assert!(inventory(&lab).pods.is_empty());
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-3")));
+    let noted = |lab: &Lab| {
+        let set = inventory(lab).stateful_sets.get("sts-db").unwrap();
+        (set.came_out_at, set.ready_ms, set.came_back())
+    };
+    assert_eq!(noted(&lab), (Some(at(7_900)), 0, false));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+    lab.world = World::from_snapshot(&lab.world.to_snapshot()).unwrap();
+    assert_eq!(noted(&lab), (Some(at(7_900)), 700_000, true));
+    lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+    assert_eq!(noted(&lab), (None, 0, true), "it was there when the set was first met");
+}
+
 /// A note on a StatefulSet is no word of its listing.
 #[test]
 fn a_stateful_set_that_a_listing_does_not_show_is_gone_whatever_its_pods_tell() {

@@ -158,6 +158,22 @@ impl Entry {
         self
     }
 
+    /// As what it should be from now on, in place of `before`, because a person said so. `Err`: why it cannot be. Where the
+    /// attributes of a file are noted, such as a capability, nobody ends the watch on them without seeing the present ones.
+    pub fn accepted_after(self, before: &Self) -> Result<Self, String> {
+        if self.kind == Kind::Unreadable {
+            return Err(format!("expected a file that can be read, found: {}", self.problem));
+        }
+        if self.kind == Kind::File && self.has_unread_attributes() && before.attributes.is_some() {
+            return Err(format!(
+                "expected attributes that can be read, since its baseline notes them, found: {}; look at what it has \
+                 (getfattr -d -m -) and take away what should not be there",
+                self.problem
+            ));
+        }
+        Ok(self.into_baseline())
+    }
+
     /// The message for it. Of a file that is too long to be read it says how it is compared.
     pub fn to_state(&self) -> v1::FileState {
         let unread = self.is_unread().then(|| {

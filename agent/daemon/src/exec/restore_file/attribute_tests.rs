@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, getxattr, setxattr};
 
+use super::super::accept_baseline;
 use super::held_tests::{CAPABLE, Site, get, left_out, set};
 use super::*;
 
@@ -21,6 +22,23 @@ fn told_names(state: Option<&v1::FileState>) -> Vec<String> {
 fn get_odd(path: &Path) -> Option<Vec<u8>> {
     let mut value = [0; 16];
     getxattr(path, ODD, &mut value[..]).ok().map(|length| value[..length].to_vec())
+}
+
+/// Gives it attributes whose names alone are more than Linux hands out; `None` where that cannot be done.
+fn set_too_many(path: &Path) -> Option<Vec<String>> {
+    let names: Vec<String> = (0..300).map(|n| format!("trusted.{n:0>240}")).collect();
+    names.iter().all(|name| set(path, name, b"x")).then_some(names)
+}
+
+/// As a job does that was planned on what is there now.
+fn accept(site: &mut Site, relative: &str) -> Result<(), ActError> {
+    let now = nimbus_agent_core::action::file::facts(&site.root.look(relative).entry.to_state());
+    let action = v1::AcceptBaseline {
+        root: site.root.text().to_owned(),
+        path: format!("{}/{relative}", site.root.text()),
+        expect_current: Some(now),
+    };
+    accept_baseline::accept(&mut site.root, &action)
 }
 
 #[test]
@@ -91,11 +109,9 @@ fn more_attributes_than_are_kept_are_compared_and_what_cannot_be_put_back_is_kno
 fn attributes_that_cannot_be_read_any_more_are_drift_and_a_problem() {
     let mut site = Site::new(|at| fs::write(at.join("app"), "good").unwrap());
     let path = site.at.join("app");
-    // Their names alone are more than Linux hands out.
-    let names: Vec<String> = (0..300).map(|n| format!("trusted.{n:0>240}")).collect();
-    if !names.iter().all(|name| set(&path, name, b"x")) {
+    let Some(names) = set_too_many(&path) else {
         return left_out("attributes that cannot be read", "this user or file system may not have so many");
-    }
+    };
     let told = site.told();
     let (before, after) = (told[0].baseline.as_ref().unwrap(), told[0].current.as_ref().unwrap());
     assert!(before.attributes.is_some() && after.attributes.is_none());
@@ -105,10 +121,39 @@ fn attributes_that_cannot_be_read_any_more_are_drift_and_a_problem() {
     assert!(problem.contains("1 paths whose attributes") && problem.contains("app"), "{problem}");
     assert!(matches!(site.restore("app"), Err(ActError::Refused(_))));
     assert!(site.root.accept("app", |_| true).is_err(), "nor is it accepted unseen");
+    let Err(ActError::Refused(refusal)) = accept(&mut site, "app") else { panic!("not refused") };
+    assert!(refusal.reason.contains("since its baseline notes them"), "{}", refusal.reason);
     assert!(site.told().is_empty(), "told once");
     for name in &names {
         rustix::fs::removexattr(&path, name.as_str()).unwrap();
     }
     assert!(site.told().iter().all(|file| file.baseline == file.current));
     assert_eq!(site.root.status().problem, "");
+}
+
+#[test]
+fn what_cannot_be_read_keeps_nothing_from_being_accepted_of_which_no_file_was_watched_for_it() {
+    let mut site = Site::new(|at| fs::create_dir(at.join("known")).unwrap());
+    fs::create_dir(site.at.join("new")).unwrap();
+    fs::write(site.at.join("added"), "x").unwrap();
+    let paths = ["added", "known", "new"];
+    if !paths.iter().all(|path| set_too_many(&site.at.join(path)).is_some()) {
+        return left_out("accepting what cannot be read", "this user or file system may not have so many");
+    }
+    let told = site.told();
+    assert_eq!(told.len(), paths.len());
+    assert!(told.iter().all(|file| file.restore.as_ref().unwrap().obstacle == "unreadable"), "{told:?}");
+    for path in paths {
+        accept(&mut site, path).unwrap();
+        let baseline = site.root.baseline(path);
+        assert!(baseline.attributes.is_none() && baseline.problem.is_empty(), "{baseline:?}");
+    }
+    assert!(site.told().iter().all(|file| file.baseline == file.current));
+    let problem = site.root.status().problem;
+    assert!(problem.contains("3 paths whose attributes"), "still said: {problem}");
+    // Also where nothing else differed there is a decision to withdraw.
+    site.root.withdraw("known").unwrap();
+    let told = site.told();
+    assert!(told.len() == 1 && told[0].path.ends_with("/known"), "{told:?}");
+    assert!(told[0].baseline.as_ref().unwrap().attributes.is_some());
 }

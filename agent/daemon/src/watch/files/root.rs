@@ -404,20 +404,19 @@ impl Root {
     }
 
     /// Takes the present state of a path as its baseline, durably, if it is still what was `expected`; its content is kept
-    /// for later restores, where there is room.
+    /// for later restores, where there is room. `expected` is asked of what would be the baseline.
     pub fn accept(&mut self, relative: &str, expected: impl Fn(&Entry) -> bool) -> Result<(), String> {
-        let examined = self.look(relative);
-        if examined.entry.kind == Kind::Unreadable || examined.entry.has_unread_attributes() {
-            return Err(format!("expected to read {relative:?}, found: {}", examined.entry.problem));
-        }
+        let mut examined = self.look(relative);
+        let before = self.baseline(relative);
+        // Asked while it is known what could not be read: a baseline without it is another one.
+        let again = before.same(&examined.entry);
+        examined.entry = examined.entry.accepted_after(&before)?;
         if !expected(&examined.entry) {
             return Err("expected what was decided on, found that it changed since".to_owned());
         }
         self.baselines.keep(&examined).map_err(|error| format!("its content cannot be kept: {error}"))?;
-        let before = self.baseline(relative);
         // Accepted once more, the decision before it is still the one that can be withdrawn.
-        let earlier =
-            if before.same(&examined.entry) { self.earlier(relative).cloned() } else { Some(before) };
+        let earlier = if again { self.earlier(relative).cloned() } else { Some(before) };
         self.decide(relative, examined.entry, earlier)
     }
 

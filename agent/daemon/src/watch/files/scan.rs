@@ -103,11 +103,12 @@ impl Visit for Scan<'_> {
 
 impl Scan<'_> {
     /// Notes what was found at a path; the content of its `first` reading is kept for a restore.
-    fn note(&mut self, relative: &str, examined: Examined, first: bool) {
+    pub(super) fn note(&mut self, relative: &str, examined: Examined, first: bool) {
         if examined.entry.kind == Kind::Unreadable {
             self.found.problems.unread.note(relative);
         }
-        if examined.entry.has_unread_attributes() {
+        // That a directory may not be opened is one problem: the walk notes it as not listed.
+        if examined.entry.has_unread_attributes() && !examined.closed {
             self.found.problems.attributes_unread.note(relative);
         }
         if first && !examined.entry.is_unread() && !self.baselines.keep(&examined).unwrap_or(false) {

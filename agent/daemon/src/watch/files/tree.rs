@@ -78,11 +78,13 @@ pub struct Examined {
     pub stamp: Option<Stamp>,
     /// A file's content, unless it is longer than [`MAX_READ`]; a link's target.
     pub content: Option<Vec<u8>>,
+    /// A directory that may not be opened. A walk cannot list it either, and says so.
+    pub closed: bool,
 }
 
 impl From<Entry> for Examined {
     fn from(entry: Entry) -> Self {
-        Self { entry, stamp: None, content: None }
+        Self { entry, stamp: None, content: None, closed: false }
     }
 }
 
@@ -110,19 +112,23 @@ pub fn examine(dir: BorrowedFd<'_>, name: &OsStr) -> Examined {
         Kind::Symlink => match readlinkat(dir, name, Vec::new()) {
             Ok(target) => {
                 let sha256 = Some(nimbus_protocol::sha256(target.as_bytes()));
-                Examined { entry: Entry { sha256, ..entry }, stamp: None, content: Some(target.into_bytes()) }
+                Examined { content: Some(target.into_bytes()), ..Examined::from(Entry { sha256, ..entry }) }
             }
             Err(error) => unreadable(entry, &error.into()),
         },
         Kind::Directory => match openat(dir, name, DIRECTORY, Mode::empty()) {
             Err(Errno::NOENT) => Entry::absent().into(),
-            opened => {
-                let opened = opened.map_err(io::Error::from);
-                with_attributes(entry, opened.and_then(|dir| extended::read(dir.as_fd()))).into()
-            }
+            Err(error) => unopened(entry, error),
+            Ok(opened) => with_attributes(entry, extended::read(opened.as_fd())).into(),
         },
         Kind::Absent | Kind::Other | Kind::Unreadable => entry.into(),
     }
+}
+
+/// A directory that could not be opened: what else it has is not known.
+pub fn unopened(entry: Entry, error: Errno) -> Examined {
+    let entry = with_attributes(entry, Err(error.into()));
+    Examined { closed: error == Errno::ACCESS, ..Examined::from(entry) }
 }
 
 /// `entry` with what else it has, or why that could not be read.
@@ -180,7 +186,7 @@ pub fn read_open(file: &mut File) -> io::Result<Examined> {
     entry.held = place::identity(file.as_fd()).ok().map(|identity| Held { identity, names: names(&before) });
     if entry.is_unread() {
         entry.sha256 = Some(unread_hash(entry.size, stamp.modified));
-        return Ok(Examined { entry, stamp: Some(stamp), content: None });
+        return Ok(Examined { stamp: Some(stamp), ..Examined::from(entry) });
     }
     let mut content = Vec::with_capacity(usize::try_from(entry.size).unwrap_or_default());
     // One byte more shows that it grew meanwhile, or does not say how long it is.
@@ -190,12 +196,12 @@ pub fn read_open(file: &mut File) -> io::Result<Examined> {
     if entry.is_unread() {
         entry.size = entry.size.max(after.size);
         entry.sha256 = Some(unread_hash(entry.size, after.modified));
-        return Ok(Examined { entry, stamp: None, content: None });
+        return Ok(entry.into());
     }
     entry.sha256 = Some(nimbus_protocol::sha256(&content));
     // Written while it was read: the stamp must not vouch for this hash.
     let settled = after == stamp && stamp.size == entry.size;
-    Ok(Examined { entry, stamp: settled.then_some(stamp), content: Some(content) })
+    Ok(Examined { stamp: settled.then_some(stamp), content: Some(content), ..Examined::from(entry) })
 }
 
 #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the types differ by platform")]

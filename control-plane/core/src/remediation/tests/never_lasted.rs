@@ -4,9 +4,12 @@
 use nimbus_protocol::to_micros;
 use nimbus_protocol::v1::{self, observation::Body};
 
+use super::stateful::{ran_for_a_moment, up};
 use super::*;
+use crate::check;
 use crate::model::*;
 use crate::testing::at;
+use crate::world::World;
 
 /// The ReplicaSet of a revision of `web`, made at that second.
 fn made_at(lab: &mut Lab, revision: u64, second: i64) {
@@ -130,5 +133,186 @@ fn beside_a_sibling_that_is_well_a_pod_of_a_young_revision_is_evicted() {
         assert!(lab.settle().is_empty());
         lab.pass(1);
         assert_eq!(lab.settle().len(), 1, "{}", lab.open(IncidentKind::PodCrashLoop).reason);
+    }
+}
+
+/// Revision 2 of `web` is heard of 7 200 s after the first one, which never worked; its lone pod crash-loops
+/// so many seconds later.
+fn heard_of_late(made: i64, crashes_after: i64, jumped: bool) -> Lab {
+    let mut lab = first_release(1);
+    exits_after_15_s(&mut lab, 1);
+    lab.pass(7_140);
+    if jumped {
+        lab.world.clock_jumped(jiff::SignedDuration::ZERO, lab.now);
+    }
+    lab.see(Body::Deployment(deployment("web", 1, 2)));
+    made_at(&mut lab, 2, made);
+    lab.see(Body::ReplicaSet(replica_set("web", 1, 0)));
+    lab.see(gone("Pod", "pod-web-1-0"));
+    if crashes_after > 0 {
+        let ready_since_us = to_micros(at(made));
+        lab.see(Body::Pod(v1::Pod { ready_since_us, ..pod("web-2", "0", "node-a") }));
+        lab.pass(crashes_after);
+    }
+    let pod = ended(&lab, "web-2", 4, 15);
+    lab.see(pod);
+    lab
+}
+
+#[test]
+fn what_came_out_while_nobody_looked_is_judged_by_when_it_was_made() {
+    let cases = [
+        ("for 110 minutes", 600, 0, false, 1),
+        ("and crashes soon after it was heard of", 600, 480, false, 1),
+        ("for 20 minutes, in which it may have lasted", 6_000, 0, false, 1),
+        ("for 10 minutes, in which it did not", 6_600, 0, false, 0),
+        ("for a minute", 7_140, 0, false, 0),
+        ("by another clock", 600, 0, true, 0),
+    ];
+    for (what, made, crashes_after, jumped, evicted) in cases {
+        let mut lab = heard_of_late(made, crashes_after, jumped);
+        assert_eq!(lab.settle().len(), evicted, "{what}");
+    }
+    // The checker sees it by itself.
+    let mut lab = heard_of_late(600, 0, false);
+    lab.diagnose();
+    lab.plan();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    assert_eq!(check::of_plan(&plan, &lab.snapshot()), []);
+    for (made, jumped) in [(7_140, false), (600, true)] {
+        let found = check::of_plan(&plan, &heard_of_late(made, 0, jumped).snapshot());
+        assert!(found.iter().any(|one| one.text.contains("never lasted")), "{made} {jumped}: {found:?}");
+    }
+}
+
+/// Its ReplicaSet is the one of the first time: that it is old says nothing.
+#[test]
+fn what_failed_came_back_and_fails_again_is_not_evicted() {
+    let mut lab = first_release(1);
+    exits_after_15_s(&mut lab, 1);
+    lab.pass(7_140);
+    lab.see(Body::Deployment(deployment("web", 1, 2)));
+    made_at(&mut lab, 2, 7_200);
+    lab.see(gone("Pod", "pod-web-1-0"));
+    lab.pass(300);
+    lab.see(Body::Deployment(v1::Deployment { revision: 3, ..deployment("web", 1, 1) }));
+    made_at(&mut lab, 1, 0);
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    let pod = ended(&lab, "web-1", 4, 15);
+    lab.see(pod);
+    is_left_to_a_person(&mut lab, "revision 3 of shop/deployment/web never lasted");
+}
+
+/// The one pod of `db` is made anew of this revision, which came out just now and is complete at once.
+fn brought_out(lab: &mut Lab, revision: &str) {
+    lab.see(Body::StatefulSet(stateful_set("db", 1, revision)));
+    lab.see(gone("Pod", "pod-db-0"));
+    let pod = up(revision, second(lab));
+    lab.see(Body::Pod(pod));
+}
+
+/// That pod crash-loops; each run lasts 15 s.
+fn crash_loops(lab: &mut Lab, revision: &str) {
+    lab.pass(15);
+    let pod = ran_for_a_moment(revision, second(lab), 4);
+    lab.see(Body::Pod(pod));
+}
+
+fn second(lab: &Lab) -> i64 {
+    lab.now.duration_since(at(0)).as_secs()
+}
+
+/// `db` is at db-1 and then at db-2, which crash-loops; undone, db-1 crash-loops soon as well. db-1 was there
+/// when the set was met, or it came out then and was ready for so many seconds.
+fn undone(ready_for: Option<i64>) -> Lab {
+    let mut lab = Lab::new();
+    let first = if ready_for.is_some() { "db-0" } else { "db-1" };
+    lab.see(Body::StatefulSet(stateful_set("db", 1, first)));
+    lab.see(Body::Pod(owned_pod("StatefulSet", "db", 0, first)));
+    if ready_for.is_some() {
+        brought_out(&mut lab, "db-1");
+    }
+    lab.pass(ready_for.unwrap_or(300));
+    brought_out(&mut lab, "db-2");
+    crash_loops(&mut lab, "db-2");
+    // What was noted is in the snapshot.
+    lab.world = World::from_snapshot(&lab.world.to_snapshot()).unwrap();
+    lab.pass(300);
+    brought_out(&mut lab, "db-1");
+    crash_loops(&mut lab, "db-1");
+    lab
+}
+
+#[test]
+fn a_stateful_set_that_was_undone_to_what_lasted_is_not_sent_back() {
+    for ready_for in [None, Some(600)] {
+        let mut lab = undone(ready_for);
+        assert_eq!(lab.settle().len(), 1, "{ready_for:?}");
+    }
+    let mut lab = undone(Some(599));
+    is_left_to_a_person(&mut lab, "correct its template");
+    let reason = &lab.open(IncidentKind::PodCrashLoop).reason;
+    assert!(reason.contains("brought out revision db-1") && !reason.contains("undo"), "{reason}");
+}
+
+/// Its update waits for the pod of the revision that came back.
+#[test]
+fn nor_is_it_while_its_update_is_under_way() {
+    let mut lab = undone(Some(599));
+    lab.see(Body::StatefulSet(v1::StatefulSet {
+        current_revision: "db-2".into(),
+        ready: 0,
+        ..stateful_set("db", 1, "db-1")
+    }));
+    assert!(lab.settle().is_empty());
+    let reason = &lab.open(IncidentKind::StatefulSetStuck).reason;
+    assert!(reason.contains("revision db-1 was the present one before"), "{reason}");
+    assert!(!reason.contains("undo"), "{reason}");
+}
+
+/// With `OnDelete`, and below a partition, the first pod of a new revision may be made days later.
+#[test]
+fn a_revision_that_is_not_brought_out_at_once_is_new_with_its_first_pod() {
+    let held_back = |strategy: &str, partition: Option<u32>| v1::StatefulSet {
+        update_strategy: strategy.into(),
+        current_revision: "db-1".into(),
+        updated: 0,
+        partition,
+        ..stateful_set("db", 1, "db-2")
+    };
+    let on_delete = held_back("OnDelete", None);
+    let cases = [
+        (on_delete.clone(), on_delete),
+        (held_back("RollingUpdate", Some(1)), stateful_set("db", 1, "db-2")),
+    ];
+    for (monday, tuesday) in cases {
+        let mut lab = Lab::new();
+        lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+        lab.see(Body::Pod(owned_pod("StatefulSet", "db", 0, "db-1")));
+        lab.see(Body::StatefulSet(monday));
+        lab.pass(86_400);
+        lab.see(Body::StatefulSet(tuesday));
+        lab.see(gone("Pod", "pod-db-0"));
+        let pod = up("db-2", second(&lab));
+        lab.see(Body::Pod(pod));
+        crash_loops(&mut lab, "db-2");
+        is_left_to_a_person(&mut lab, "rollout undo statefulset/db");
+    }
+}
+
+/// db-2 is heard of 7 200 s after db-1 was met, while its pod, made at that second, crash-loops.
+#[test]
+fn a_revision_of_a_stateful_set_that_came_out_while_nobody_looked_is_judged_by_its_oldest_pod() {
+    for (made, evicted) in [(600, 1), (5_000, 1), (6_700, 0), (7_140, 0)] {
+        let mut lab = Lab::new();
+        lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+        lab.see(Body::Pod(owned_pod("StatefulSet", "db", 0, "db-1")));
+        lab.pass(7_200);
+        lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+        lab.see(gone("Pod", "pod-db-0"));
+        let mut pod = ran_for_a_moment("db-2", 7_200, 4);
+        pod.meta.as_mut().unwrap().created_at_us = to_micros(at(made));
+        lab.see(Body::Pod(pod));
+        assert_eq!(lab.settle().len(), evicted, "made at {made} s");
     }
 }

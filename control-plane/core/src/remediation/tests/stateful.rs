@@ -241,7 +241,7 @@ fn updating(desired: u32) -> v1::StatefulSet {
 }
 
 /// The pod db-0 of this revision, ready since so many seconds after the start.
-fn up(revision: &str, since: i64) -> v1::Pod {
+pub(super) fn up(revision: &str, since: i64) -> v1::Pod {
     let mut pod = owned_pod("StatefulSet", "db", 0, revision);
     pod.ready_since_us = to_micros(at(since));
     pod.facts.as_mut().unwrap().started_at_us = to_micros(at(0));
@@ -249,7 +249,7 @@ fn up(revision: &str, since: i64) -> v1::Pod {
 }
 
 /// The same in its back-off: without a readiness probe it was ready for its last run, 15 s until `ended`.
-fn ran_for_a_moment(revision: &str, ended: i64, restarts: u32) -> v1::Pod {
+pub(super) fn ran_for_a_moment(revision: &str, ended: i64, restarts: u32) -> v1::Pod {
     let mut pod = crashing(up(revision, ended), restarts);
     pod.containers[0].last_started_at_us = to_micros(at(ended - 15));
     pod.containers[0].last_finished_at_us = to_micros(at(ended));

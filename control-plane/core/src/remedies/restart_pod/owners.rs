@@ -109,9 +109,9 @@ pub(super) fn of_stateful_set(
     propose_for(controller, (pod, container), Leeway { may_hold: false, planned }, inventory, s)
 }
 
-/// A revision whose pods fail since soon after it was seen to come out, and of which none was ever ready for
-/// the time that makes a revision a good one: a new pod of it would fail the same way. Without a readiness
-/// probe its update completes all the same.
+/// A revision that was seen to come out, whose pods fail since soon after the first of them was made, and of
+/// which none was ever ready for the time that makes a revision a good one: a new pod of it would fail the
+/// same way. Without a readiness probe its update completes all the same.
 fn fails_since_it_came_out(
     set: &StatefulSet,
     (pod, container): (&Pod, &Container),
@@ -119,7 +119,10 @@ fn fails_since_it_came_out(
     s: &Snapshot<'_>,
 ) -> Option<Answer> {
     let (out, failed) = set.came_out_at.zip(set.failed_at)?;
-    let soon = failed <= later(out, millis(s.settings.rollout_suspect_ms));
+    let (first, good) = (set.first_pod_at.unwrap_or(out), s.settings.good_after(0));
+    // One whose pods were there for so long before it was heard of may have lasted unseen.
+    let unseen = later(first, good) < out;
+    let soon = !unseen && failed <= later(first, millis(s.settings.rollout_suspect_ms));
     // One that ends well each time finishes, of whatever revision it is.
     if pod.controller_revision != set.update_revision || !soon || container.finishes() {
         return None;
@@ -130,7 +133,7 @@ fn fails_since_it_came_out(
         inventory.clock_jumped_at.is_none()
             && other.controller_revision == set.update_revision
             && other.ready
-            && other.ready_since.is_some_and(|since| later(since, s.settings.good_after(0)) <= s.now)
+            && other.ready_since.is_some_and(|since| later(since, good) <= s.now)
     };
     if set.ready_ms >= u64::from(s.settings.good_after_ms)
         || inventory.pods_owned_by(&set.meta.uid).any(steady)
@@ -138,10 +141,17 @@ fn fails_since_it_came_out(
         return None;
     }
     let (namespace, name, of_pod) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
-    let undo = if set.manager.is_empty() {
-        format!("`kubectl rollout undo statefulset/{name} -n {namespace}`")
-    } else {
-        format!("change it where {} keeps it ({})", manager_name(&set.manager), set.manager_evidence)
+    let mend = match (set.manager.as_str(), set.came_back()) {
+        // Undone once more it would be the revision that was given up for this one.
+        ("", true) => "it was the present one before and came back, and the revision before it was given up \
+                       for it: correct its template, or what it depends on"
+            .to_owned(),
+        ("", false) => format!(
+            "to go back to the revision before: `kubectl rollout undo statefulset/{name} -n {namespace}`"
+        ),
+        (manager, _) => {
+            format!("change it where {} keeps it ({})", manager_name(manager), set.manager_evidence)
+        }
     };
     let delete = if set.parallel {
         String::new()
@@ -152,9 +162,9 @@ fn fails_since_it_came_out(
         )
     };
     Some(Answer::Recommend(format!(
-        "{} brought out revision {} ({out:.0}), and its pods fail since soon after that ({failed:.0}): a new \
-         pod of it would fail the same way; look at the logs of {} of {of_pod}; to go back to the revision \
-         before: {undo}{delete}",
+        "{} brought out revision {} (its first pod: {first:.0}), and its pods fail since soon after that \
+         ({failed:.0}): a new pod of it would fail the same way; look at the logs of {} of {of_pod}; \
+         {mend}{delete}",
         set.reference(),
         set.update_revision,
         container.titled(),

@@ -65,17 +65,24 @@ fn failed_soon(
 ) -> bool {
     let history = inventory.histories.get(&deployment.meta.uid);
     let noted = history.and_then(|history| history.of(&deployment.template_hash));
-    let seen = noted.is_some_and(|one| one.came_out_at.is_some());
+    let seen_at = noted.and_then(|one| one.came_out_at);
     // Since the clock here jumped, what the API server says of its times is by another one.
-    if !seen && inventory.clock_jumped_at.is_some() {
-        return false;
-    }
-    let failed = inventory.trouble_of_present(deployment).map(|trouble| trouble.first_at);
-    let failed = failed.or(container.last_finished_at);
-    let Some((out, failed)) = inventory.came_out_at(deployment).zip(failed) else { return false };
-    // One that came out before this cluster was met may have lasted unseen, unless it had no time for that.
-    let met_early = history.is_some_and(|history| history.created_at <= later(out, soak));
+    let jumped = inventory.clock_jumped_at.is_some()
+        || history.is_some_and(|history| history.clock_jumped_at.is_some());
+    let made_at = inventory.present_set(deployment).and_then(|set| set.meta.created_at);
+    let made_at = made_at.filter(|_| !jumped);
+    let trouble_at = inventory.trouble_of_present(deployment).map(|trouble| trouble.first_at);
+    let out = match seen_at {
+        // It failed before, was given up and came out again: its ReplicaSet is the one from then.
+        Some(seen) if trouble_at.is_some_and(|at| at < seen) => Some(seen),
+        // It may have been there for long before it was heard of.
+        Some(seen) => Some(made_at.map_or(seen, |made| made.min(seen))),
+        None => made_at,
+    };
+    let Some((out, failed)) = out.zip(trouble_at.or(container.last_finished_at)) else { return false };
+    // One that came out before it was heard of may have lasted unseen, unless it had no time for that.
+    let heard_at = seen_at.or(history.map(|history| history.created_at));
+    let watched = heard_at.is_some_and(|at| at <= later(out, soak));
     let suspect = millis(s.settings.rollout_suspect_ms);
-    let within = if seen || met_early { suspect } else { suspect.min(soak) };
-    failed <= later(out, within)
+    failed <= later(out, if watched { suspect } else { suspect.min(soak) })
 }

@@ -9,6 +9,21 @@ use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept}
 use crate::world::meta::Meta;
 use crate::world::object::Object;
 
+/// Revisions of a set that are remembered beside the present one: as many as Kubernetes keeps by default.
+const MAX_EARLIER: usize = 10;
+
+/// A revision that was the present one of its StatefulSet, and how it fared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Earlier {
+    name: String,
+    /// Was it the present one already when the set was first met? Then it may have lasted before that.
+    met: bool,
+    /// The longest time for which a pod of it was seen ready, milliseconds.
+    ready_ms: u64,
+    /// Was a pod of it seen to fail?
+    failed: bool,
+}
+
 /// A StatefulSet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatefulSet {
@@ -52,15 +67,22 @@ pub struct StatefulSet {
     #[serde(default)]
     pub parallel: bool,
     /// When `update_revision` was seen to become the one that is brought out; `None` where it was that when
-    /// first met.
+    /// first met, also if it was given up since and came back.
     #[serde(default)]
     pub came_out_at: Option<Timestamp>,
+    /// When the first pod of that revision was made, or was heard of where that is earlier or is all that is
+    /// known; `None` while there was none. A set that is not replaced at once may have none for days.
+    #[serde(default)]
+    pub first_pod_at: Option<Timestamp>,
     /// When a pod of that revision was first seen to fail since then; `None` while none was.
     #[serde(default)]
     pub failed_at: Option<Timestamp>,
     /// The longest time for which a pod of that revision was seen ready, milliseconds.
     #[serde(default)]
     pub ready_ms: u64,
+    /// The revisions that were the present one before, the latest last, at most [`MAX_EARLIER`].
+    #[serde(default)]
+    earlier: Vec<Earlier>,
 }
 
 impl Object for StatefulSet {
@@ -93,8 +115,10 @@ impl From<v1::StatefulSet> for StatefulSet {
             first_ordinal: s.first_ordinal,
             parallel: s.pod_management_policy == "Parallel",
             came_out_at: None,
+            first_pod_at: None,
             failed_at: None,
             ready_ms: 0,
+            earlier: Vec::new(),
         }
     }
 }
@@ -119,30 +143,85 @@ pub(super) fn bound(set: &mut v1::StatefulSet) -> bool {
 impl StatefulSet {
     /// What is remembered of the state before: when the present revision came out, and how it fared since.
     pub(in crate::world) fn remember(&mut self, before: &Self, received_at: Timestamp) {
+        self.earlier.clone_from(&before.earlier);
         if before.update_revision == self.update_revision {
             (self.came_out_at, self.failed_at) = (before.came_out_at, before.failed_at);
-            self.ready_ms = before.ready_ms;
+            (self.first_pod_at, self.ready_ms) = (before.first_pod_at, before.ready_ms);
         } else if !before.update_revision.is_empty() {
             // Before that its controller had not come to name the first one.
-            self.came_out_at = Some(received_at);
+            self.keep_earlier(before);
+            let again = self.earlier.iter().find(|one| one.name == self.update_revision);
+            // One that may have lasted before it was met is as little known as it was then.
+            self.came_out_at = again.is_none_or(|one| !one.met).then_some(received_at);
+            self.ready_ms = again.map_or(0, |one| one.ready_ms);
         }
     }
 
-    /// What one of its pods tells of the present revision, if that was seen to come out.
-    pub(in crate::world) fn learn(&mut self, pod: &Pod, received_at: Timestamp) {
+    /// The present revision of the state before becomes an earlier one.
+    fn keep_earlier(&mut self, before: &Self) {
+        let known = self.earlier.iter().position(|one| one.name == before.update_revision);
+        let known = known.map(|at| self.earlier.remove(at));
+        self.earlier.push(Earlier {
+            name: before.update_revision.clone(),
+            met: before.came_out_at.is_none(),
+            ready_ms: before.ready_ms.max(known.as_ref().map_or(0, |one| one.ready_ms)),
+            failed: before.failed_at.is_some() || known.is_some_and(|one| one.failed),
+        });
+        if self.earlier.len() > MAX_EARLIER {
+            // The present one may be the one that came out the longest ago.
+            let oldest = usize::from(self.earlier[0].name == self.update_revision);
+            self.earlier.remove(oldest);
+        }
+    }
+
+    /// Was the present revision the present one before? Then the one before it is what was given up for it.
+    pub fn came_back(&self) -> bool {
+        self.earlier.iter().any(|one| one.name == self.update_revision)
+    }
+
+    /// What one of its pods tells of its revision, and of when the present one came out, if that was seen.
+    /// Since the clock here `jumped`, when a pod was made is by another one.
+    pub(in crate::world) fn learn(&mut self, pod: &Pod, received_at: Timestamp, jumped: bool) {
+        self.was_ready(&pod.controller_revision, pod.seen_ready_ms.unwrap_or_default());
         if self.came_out_at.is_none() || pod.controller_revision != self.update_revision {
             return;
         }
-        self.ready_ms = self.ready_ms.max(pod.seen_ready_ms.unwrap_or_default());
+        if self.failed_at.is_none() {
+            self.first_pod_at = self.first_pod_at.or(Some(received_at));
+        }
+        // A pod of one that failed before and came out again may be left from then.
+        let failed_before = self.earlier.iter().any(|one| one.failed && one.name == self.update_revision);
+        let made = pod.meta.created_at.filter(|_| !jumped && !failed_before);
+        if let (Some(first), Some(made)) = (&mut self.first_pod_at, made) {
+            *first = made.min(*first);
+        }
         if !pod.ready && pod.containers.iter().any(|container| container.restarts > 0) {
             self.failed_at = self.failed_at.or(Some(received_at));
+        }
+    }
+
+    /// One of its pods was ready until then, as far as is known: noted before the pod is gone.
+    pub(in crate::world) fn credit(&mut self, pod: &Pod, until: Timestamp) {
+        let Some(since) = pod.ready_since.filter(|_| pod.ready) else { return };
+        let lasted = u64::try_from(until.duration_since(since).as_millis()).unwrap_or(0);
+        self.was_ready(&pod.controller_revision, lasted);
+    }
+
+    /// A pod of this revision was ready for so long.
+    fn was_ready(&mut self, revision: &str, ms: u64) {
+        if self.came_out_at.is_some() && self.update_revision == revision {
+            self.ready_ms = self.ready_ms.max(ms);
+        }
+        if let Some(one) = self.earlier.iter_mut().find(|one| one.name == revision) {
+            one.ready_ms = one.ready_ms.max(ms);
         }
     }
 
     /// The control plane's clock jumped by `by`: how long ago the present revision came out stays what it
     /// was.
     pub(in crate::world) fn clock_jumped(&mut self, by: SignedDuration) {
-        for at in [&mut self.came_out_at, &mut self.failed_at].into_iter().flatten() {
+        let noted = [&mut self.came_out_at, &mut self.first_pod_at, &mut self.failed_at];
+        for at in noted.into_iter().flatten() {
             *at = at.saturating_add(by).unwrap_or(*at);
         }
     }
@@ -161,5 +240,38 @@ impl StatefulSet {
         let ordinal: u32 = pod.strip_prefix(self.meta.name.as_str())?.strip_prefix('-')?.parse().ok()?;
         let kept = ordinal < self.first_ordinal.saturating_add(self.partition);
         Some(if kept { &self.current_revision } else { &self.update_revision })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::at;
+
+    fn of(update_revision: &str) -> StatefulSet {
+        v1::StatefulSet { update_revision: update_revision.into(), ..Default::default() }.into()
+    }
+
+    #[test]
+    fn the_earlier_revisions_are_bounded_and_the_oldest_that_is_not_the_present_one_goes_first() {
+        let mut set = of("db-0");
+        let next = |set: &mut StatefulSet, revision: &str, second: i64| {
+            let before = std::mem::replace(set, of(revision));
+            set.remember(&before, at(second));
+        };
+        for n in 1..=10 {
+            next(&mut set, &format!("db-{n}"), n);
+        }
+        assert!(!set.came_back() && set.came_out_at == Some(at(10)));
+        let names = |set: &StatefulSet| -> Vec<String> {
+            set.earlier.iter().map(|one| one.name.trim_start_matches("db-").to_owned()).collect()
+        };
+        assert_eq!(names(&set), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        next(&mut set, "db-0", 11);
+        assert!(set.came_back() && set.came_out_at.is_none(), "it was there when the set was first met");
+        assert_eq!(names(&set), ["0", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
+        next(&mut set, "db-5", 12);
+        assert!(set.came_back() && set.came_out_at == Some(at(12)));
+        assert_eq!(names(&set), ["2", "3", "4", "5", "6", "7", "8", "9", "10", "0"]);
     }
 }

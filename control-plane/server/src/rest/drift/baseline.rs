@@ -77,7 +77,9 @@ async fn decided(
         if !same(shown, &file) {
             return Err(changed(path, shown, &file));
         }
-        if shown.attributes_sha256.is_empty() && view::attributes_differ(seen) {
+        // What nobody knows, because it cannot be read or is of another kind, could not be shown either.
+        let known = !file.attributes_sha256.is_empty();
+        if known && shown.attributes_sha256.is_empty() && view::attributes_differ(seen) {
             return Err(not_shown(path));
         }
         Ok(changes)

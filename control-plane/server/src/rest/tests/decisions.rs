@@ -187,13 +187,13 @@ fn see_with(api: &TestApi, byte: u8, capability: Option<u8>) {
             ..Default::default()
         })
     };
-    let file = v1::File {
-        root: "/etc/app".into(),
-        path: site::PATH.into(),
-        baseline: state(0xaa),
-        current: state(byte),
-        ..Default::default()
-    };
+    see_states(api, state(0xaa), state(byte));
+}
+
+/// The agent of the drifted file sees `current` where `baseline` should be.
+fn see_states(api: &TestApi, baseline: Option<v1::FileState>, current: Option<v1::FileState>) {
+    let (root, path) = ("/etc/app".to_owned(), site::PATH.to_owned());
+    let file = v1::File { root, path, baseline, current, ..Default::default() };
     let observation = v1::Observation {
         observed_at_us: site::at(20).as_microsecond(),
         body: Some(v1::observation::Body::File(file)),
@@ -259,6 +259,37 @@ async fn attributes_that_were_not_shown_are_not_accepted() {
     let mut earlier = api.get(&path).await.ok()["after"].clone();
     earlier.as_object_mut().unwrap().remove("attributes_sha256");
     assert!(!order(&earlier).await.text.contains("attributes_not_shown"));
+}
+
+#[tokio::test]
+async fn attributes_that_nobody_knows_need_not_have_been_shown() {
+    let noted = || {
+        let (name, shown) = ("security.capability".to_owned(), "20 bytes, 0a1b".to_owned());
+        Some(v1::FileAttributes { sha256: vec![7; 32], all: vec![v1::FileAttribute { name, shown }] })
+    };
+    let directory = |mode, attributes, problem: &str| {
+        let (kind, problem) = ("directory".to_owned(), problem.to_owned());
+        Some(v1::FileState { kind, mode, attributes, problem, ..Default::default() })
+    };
+    let file = |kind: &str, attributes| {
+        Some(v1::FileState { kind: kind.into(), sha256: vec![1; 32], attributes, ..Default::default() })
+    };
+    for (kind, baseline, current) in [
+        ("directory", directory(0o755, noted(), ""), directory(0o300, None, "they cannot be read")),
+        ("symlink", file("file", noted()), file("symlink", None)),
+    ] {
+        let mut changes = site();
+        let edge = changes.agents.iter_mut().find(|agent| agent.doc.id == id("agt", 2)).unwrap();
+        edge.doc.allowed_actions = vec!["accept_baseline".into()];
+        let api = TestApi::with(changes).await;
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
+        drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
+        see_states(&api, baseline, current);
+        let path = format!("/api/v1/drift/inc_{:032x}", 2);
+        let shown = api.get(&path).await.ok()["after"].clone();
+        let started = api.post(&format!("{path}/baseline"), json!({"shown": shown})).await.ok();
+        assert_eq!(started["plan"]["action"]["expect_current"]["kind"], kind);
+    }
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ impl Site {
 #[derive(Clone, Copy, PartialEq)]
 enum Is {
     Locked,
+    /// Locked, and it may not even be opened to look at itself.
+    Closed,
     Mounted,
 }
 
@@ -72,11 +74,15 @@ impl Visit for Through<'_, '_> {
         self.0.wants(relative)
     }
     fn entry(&mut self, relative: &str, dir: BorrowedFd<'_>, name: &OsStr, kind: Kind) {
+        if relative == self.1 && self.2 == Is::Closed {
+            let entry = tree::examine(dir, name).entry;
+            return self.0.note(relative, tree::unopened(entry, rustix::io::Errno::ACCESS), false);
+        }
         self.0.entry(relative, dir, name, kind);
     }
     fn enter(&mut self, relative: &str, mounted: bool) -> Result<(), String> {
         let here = relative == self.1;
-        if here && self.2 == Is::Locked {
+        if here && matches!(self.2, Is::Locked | Is::Closed) {
             return Err("permission denied".to_owned());
         }
         self.0.enter(relative, mounted || here)
@@ -238,6 +244,19 @@ fn a_directory_that_the_baseline_could_not_read_is_adopted_when_it_can_be() {
     let mut told = names(&site.pass());
     told.sort();
     assert_eq!(told, ["sub/b", "sub/new"]);
+}
+
+#[test]
+fn a_directory_that_may_not_be_opened_is_one_problem() {
+    let mut site = Site::new();
+    site.pass();
+    let told = site.pass_with("sub", Is::Closed);
+    assert!(told.iter().all(|file| file.path.ends_with("/sub")), "what is below stays as it was: {told:?}");
+    let problem = site.root.status().problem;
+    assert!(problem.contains("1 paths that may not be read, such as \"sub\""), "{problem}");
+    assert!(!problem.contains("attributes"), "{problem}");
+    assert!(site.pass().iter().all(is_right));
+    assert_eq!(site.root.status().problem, "");
 }
 
 #[test]
