@@ -4,7 +4,7 @@
 use super::siblings::{is_proven, moment_of};
 use super::{Violations, require};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Pod};
+use crate::world::{Inventory, Pod, ReplicaSet};
 
 /// Invariant 3: what failed since it was new would fail again, as far as it is known that it never lasted.
 pub(super) fn revision(
@@ -30,8 +30,15 @@ pub(super) fn revision(
     let made_at = if jumped { None } else { set.meta.created_at };
     let crashed_at = pod.containers.iter().find(|c| c.name == container).and_then(|c| c.last_finished_at);
     let trouble_at = noted.and_then(|revision| revision.trouble.as_ref()).map(|trouble| trouble.first_at);
-    // What was made before it was heard of came out then, but for what failed before and came out again.
-    let again = trouble_at.zip(seen_at).is_some_and(|(trouble, seen)| trouble < seen);
+    // What was made before it was heard of came out then, but for what came out again: it failed before, or another
+    // one was made after it.
+    let newer = |other: &&ReplicaSet| {
+        let bounds = other.meta.created_at.zip(made_at).zip(seen_at);
+        other.meta.owner_uid == set.meta.owner_uid
+            && bounds.is_some_and(|((other, own), seen)| other > own && other <= seen)
+    };
+    let again = trouble_at.zip(seen_at).is_some_and(|(trouble, seen)| trouble < seen)
+        || inventory.replica_sets.values().any(|other| newer(&other));
     let out = if again { seen_at } else { seen_at.into_iter().chain(made_at).min() };
     let (Some(out), Some(failed)) = (out, trouble_at.or(crashed_at)) else { return };
     let least = deployment.more.as_ref().map_or(0, |more| more.min_ready_seconds);

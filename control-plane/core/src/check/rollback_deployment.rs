@@ -6,7 +6,7 @@ use nimbus_protocol::{ObjectKind, to_hex, v1};
 use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::{Plan, Revision};
 use crate::snapshot::Snapshot;
-use crate::world::{Begun, Container, Inventory, Pod, ReplicaSet};
+use crate::world::{Begun, Container, Inventory, Pod, ReplicaSet, TemplateFact};
 
 impl ActionRules for v1::RollbackDeployment {
     fn authority(&self) -> Authority {
@@ -215,7 +215,9 @@ fn require_startable(
             [".hostPath.type", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
         path == "runtimeClassName" || (path.starts_with("volumes[") && kinds.iter().any(|k| path.contains(k)))
     };
-    let own = newer.iter().any(|fact| asks(&fact.path) && !older.contains(fact));
+    // A type that is not said is written as an empty one.
+    let unsaid = |fact: &TemplateFact| fact.path.ends_with(".hostPath.type") && fact.value.is_empty();
+    let own = newer.iter().any(|fact| asks(&fact.path) && !unsaid(fact) && !older.contains(fact));
     let waits = |pod: &&Pod| {
         // With init containers it says PodInitializing, and an older agent does not tell whether one of them runs.
         let seems = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";

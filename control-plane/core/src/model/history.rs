@@ -256,6 +256,7 @@ impl RevisionHistory {
             holding.since = moved(holding.since);
         }
         for one in &mut self.revisions {
+            one.late_at = one.late_at.map(moved);
             // Without its time a trouble is compared with the cluster's own, which did not jump.
             let Some(out) = one.came_out_at else { continue };
             one.came_out_at = Some(moved(out));

@@ -214,7 +214,8 @@ impl Inventory {
         let jumped = self.clock_jumped_at.is_some();
         if let Some(before) = self.stateful_sets.get(&uid) {
             set.remember(before, received_at);
-            if before.update_revision != set.update_revision && !jumped {
+            // While they are listed anew it is not known for how long they went on to be ready.
+            if before.update_revision != set.update_revision && !jumped && self.is_listed(ObjectKind::Pod) {
                 // Those on their way out as well: until now their revision may have lasted.
                 for pod in self.owned.by(&uid).filter_map(|pod| self.pods.get(pod)) {
                     set.credit(pod, received_at);
@@ -242,20 +243,6 @@ impl Inventory {
             set.learn(pod, received_at, self.clock_jumped_at.is_some());
         }
         changed
-    }
-
-    /// Before a listing of pods begins, which may not show some of them: for how long they were ready, as far
-    /// as the last word before it tells, is noted of their StatefulSets.
-    pub(super) fn credit_before_listing(&mut self, body: &Body) {
-        let pod = ObjectKind::Pod.as_str();
-        let begins = matches!(body, Body::Sync(mark) if mark.kind == pod && mark.phase() == Phase::Begin);
-        let heard_at = self.heard_at.filter(|_| begins && self.clock_jumped_at.is_none());
-        let Some(heard_at) = heard_at else { return };
-        for pod in self.pods.values() {
-            if let Some(set) = self.stateful_sets.get_mut(&pod.meta.owner_uid) {
-                set.credit(pod, heard_at);
-            }
-        }
     }
 
     /// The pods that want a look, in order of UID.

@@ -105,7 +105,6 @@ impl World {
             return false;
         }
         let inventory = self.cluster(uid);
-        inventory.credit_before_listing(body);
         if inventory.leader == Some(agent) {
             inventory.heard_at = Some(received_at);
         }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 
 use super::inventory::Inventory;
-use super::kube::{BatchJob, Container, Deployment, Node, Pod, ReplicaSet};
+use super::kube::{BatchJob, Container, Deployment, Node, Pod, ReplicaSet, TemplateFact};
 use super::object::Object as _;
 use crate::model::{KubeRef, Workload};
 
@@ -165,8 +165,11 @@ impl Inventory {
         let older = || {
             self.replica_sets_of(&set.meta.owner_uid).filter(|older| older.template_hash != set.template_hash)
         };
+        // The API server writes a type that is not said as an empty one.
+        let said = |fact: &TemplateFact| !fact.path.ends_with(".hostPath.type") || !fact.value.is_empty();
         let new = set.template.iter().find(|fact| {
             asks(&fact.path)
+                && said(fact)
                 && older().next().is_some()
                 && older().all(|older| !older.template.contains(fact))
         })?;

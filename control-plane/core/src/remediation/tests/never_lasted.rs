@@ -203,6 +203,25 @@ fn what_failed_came_back_and_fails_again_is_not_evicted() {
     is_left_to_a_person(&mut lab, "revision 3 of shop/deployment/web never lasted");
 }
 
+/// It was given up for another one before it failed, and came out again: its old ReplicaSet does not make it one that lasted.
+#[test]
+fn what_came_back_without_a_failure_and_fails_soon_is_not_evicted_either() {
+    let mut lab = first_release(1);
+    lab.pass(240);
+    lab.see(Body::Deployment(deployment("web", 1, 2)));
+    made_at(&mut lab, 2, 240);
+    lab.see(gone("Pod", "pod-web-1-0"));
+    lab.pass(480);
+    lab.see(Body::Deployment(v1::Deployment { revision: 3, ..deployment("web", 1, 1) }));
+    made_at(&mut lab, 1, 0);
+    lab.see(Body::ReplicaSet(replica_set("web", 2, 0)));
+    made_at(&mut lab, 2, 240);
+    lab.pass(120);
+    let pod = ended(&lab, "web-1", 4, 15);
+    lab.see(pod);
+    is_left_to_a_person(&mut lab, "revision 3 of shop/deployment/web never lasted");
+}
+
 /// The one pod of `db` is made anew of this revision, which came out just now and is complete at once.
 fn brought_out(lab: &mut Lab, revision: &str) {
     lab.see(Body::StatefulSet(stateful_set("db", 1, revision)));

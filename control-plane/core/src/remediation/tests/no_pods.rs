@@ -276,10 +276,14 @@ fn a_pod_with_an_init_container_that_hangs_is_its_revisions_fault_and_one_before
 /// well, is not.
 #[test]
 fn what_a_template_itself_asks_of_the_kubelet_anew_is_its_own_fault() {
-    let fact = |path: &str| v1::TemplateFact { path: path.into(), value: "x".into(), digest: Vec::new() };
+    let fact = |path: &str| {
+        let (path, value) = path.split_once('=').unwrap_or((path, "x"));
+        v1::TemplateFact { path: path.into(), value: value.into(), digest: Vec::new() }
+    };
     for (path, older_too, guilty) in [
         ("volumes[data].hostPath.type", false, true),
         ("volumes[data].hostPath.path", false, false),
+        ("volumes[data].hostPath.type=", false, false),
         ("runtimeClassName", false, true),
         ("volumes[data].hostPath.type", true, false),
         ("volumes[data].persistentVolumeClaim.claimName", false, false),

@@ -4,7 +4,7 @@
 //! anew, also where no older one lasted that could be gone back to. Another pod of it that is well shows that
 //! it can be.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::shared;
 use super::siblings::{self, Witness};
@@ -72,9 +72,14 @@ fn failed_soon(
     let made_at = inventory.present_set(deployment).and_then(|set| set.meta.created_at);
     let made_at = made_at.filter(|_| !jumped);
     let trouble_at = inventory.trouble_of_present(deployment).map(|trouble| trouble.first_at);
+    // A ReplicaSet that was made since its own, before it was seen to come out, is what came in between.
+    let between = |seen: Timestamp| {
+        let made = inventory.replica_sets_of(&deployment.meta.uid).filter_map(|set| set.meta.created_at);
+        made_at.is_some_and(|own| made.filter(|other| own < *other && *other <= seen).count() > 0)
+    };
     let out = match seen_at {
-        // It failed before, was given up and came out again: its ReplicaSet is the one from then.
-        Some(seen) if trouble_at.is_some_and(|at| at < seen) => Some(seen),
+        // It was given up and came out again: its ReplicaSet is the one from then.
+        Some(seen) if trouble_at.is_some_and(|at| at < seen) || between(seen) => Some(seen),
         // It may have been there for long before it was heard of.
         Some(seen) => Some(made_at.map_or(seen, |made| made.min(seen))),
         None => made_at,

@@ -189,9 +189,8 @@ impl StatefulSet {
         if self.failed_at.is_none() {
             self.first_pod_at = self.first_pod_at.or(Some(received_at));
         }
-        // A pod of one that failed before and came out again may be left from then.
-        let failed_before = self.earlier.iter().any(|one| one.failed && one.name == self.update_revision);
-        let made = pod.meta.created_at.filter(|_| !jumped && !failed_before);
+        // A pod of one that came out again may be left from before.
+        let made = pod.meta.created_at.filter(|_| !jumped && !self.came_back());
         if let (Some(first), Some(made)) = (&mut self.first_pod_at, made) {
             *first = made.min(*first);
         }
