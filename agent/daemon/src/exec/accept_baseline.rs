@@ -50,7 +50,7 @@ impl AcceptBaseline {
 fn check(root: &Root, action: &v1::AcceptBaseline) -> Result<String, Refusal> {
     let relative = relative(root, &action.path)?;
     standing(root)?;
-    let found = root.look(&relative).entry.accepted_after(&root.baseline(&relative)).map_err(precondition)?;
+    let found = root.look(&relative).entry.accepted().map_err(precondition)?;
     action.preconditions(&found.to_state())?;
     Ok(relative)
 }

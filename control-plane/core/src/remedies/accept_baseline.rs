@@ -92,7 +92,7 @@ pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, Str
     }
     if watch_would_end(drift) {
         return Err(format!(
-            "expected attributes that can be read, since its baseline notes them, found: {}; look at what it has (getfattr \
+            "expected attributes that can be read, found: {}; look at what it has (getfattr \
              -d -m -) and take away what should not be there",
             drift.problem
         ));
@@ -144,8 +144,8 @@ mod tests {
         for (before, now, may) in [
             (absent(), dir(0o300), true),
             (noted(dir(0o755)), dir(0o300), true),
-            (absent(), regular(2), true),
-            (regular(1), regular(2), true),
+            (absent(), regular(2), false),
+            (regular(1), regular(2), false),
             (noted(regular(1)), dir(0o300), true),
             (noted(regular(1)), regular(1), false),
             (noted(regular(1)), regular(2), false),

@@ -67,8 +67,7 @@ impl Remedy for RestoreFile {
         }
         if watch_would_end(drift) {
             return Answer::Recommend(format!(
-                "{path} can neither be put back nor be the new baseline, since its baseline notes attributes and the present \
-                 ones are not known: {}; look at what it has (`getfattr -d -m -`) and take away what should not be there; \
+                "{path} can neither be put back nor be the new baseline, since its present attributes are not known: {}; look at what it has (`getfattr -d -m -`) and take away what should not be there; \
                  asked again when they can be read",
                 drift.problem
             ));
@@ -172,12 +171,10 @@ fn or_accept(drift: &FileDrift) -> &'static str {
     }
 }
 
-/// Is it a file of which the baseline knows what it has, such as a capability, and that cannot be read? Its agent refuses
-/// to accept it: nobody ends that watch unseen.
+/// Is it a file whose attributes, such as a capability, cannot be read? Its agent refuses to accept it: nobody accepts unseen
+/// what it has.
 pub(super) fn watch_would_end(drift: &FileDrift) -> bool {
-    drift.current.kind == "file"
-        && !drift.baseline.attributes_sha256.is_empty()
-        && report::attributes_unread(drift)
+    drift.current.kind == "file" && report::attributes_unread(drift)
 }
 
 /// What an incident's file is like now.

@@ -158,16 +158,16 @@ impl Entry {
         self
     }
 
-    /// As what it should be from now on, in place of `before`, because a person said so. `Err`: why it cannot be. Where the
-    /// attributes of a file are noted, such as a capability, nobody ends the watch on them without seeing the present ones.
-    pub fn accepted_after(self, before: &Self) -> Result<Self, String> {
+    /// As what it should be from now on, because a person said so. `Err`: why it cannot be. Nobody accepts a file whose
+    /// attributes, such as a capability, are not seen: the first ones that can be read would become its baseline.
+    pub fn accepted(self) -> Result<Self, String> {
         if self.kind == Kind::Unreadable {
             return Err(format!("expected a file that can be read, found: {}", self.problem));
         }
-        if self.kind == Kind::File && self.has_unread_attributes() && before.attributes.is_some() {
+        if self.kind == Kind::File && self.has_unread_attributes() {
             return Err(format!(
-                "expected attributes that can be read, since its baseline notes them, found: {}; look at what it has \
-                 (getfattr -d -m -) and take away what should not be there",
+                "expected attributes that can be read, found: {}; look at what it has (getfattr -d -m -) and take away \
+                 what should not be there",
                 self.problem
             ));
         }

@@ -189,28 +189,21 @@ fn attributes_that_cannot_be_read_are_never_the_same_as_known_ones() {
 }
 
 #[test]
-fn what_is_accepted_knows_nothing_of_what_cannot_be_read_but_ends_no_watch_on_a_file() {
+fn what_is_accepted_of_a_directory_knows_nothing_of_what_cannot_be_read_and_no_file_is_accepted_unseen() {
     let noted = Entry { attributes: Some(Arc::default()), ..entry(b"a") };
     let dir = |of: &Entry| Entry { kind: Kind::Directory, size: 0, sha256: None, ..of.clone() };
     let mut unread = entry(b"b");
     unread.attributes_unread("Permission denied");
-    for (before, now) in [
-        (Entry::absent(), dir(&unread)),
-        (dir(&noted), dir(&unread)),
-        (Entry::absent(), unread.clone()),
-        (entry(b"a"), unread.clone()),
-    ] {
-        let accepted = now.clone().accepted_after(&before).unwrap();
+    for (before, now) in [(Entry::absent(), dir(&unread)), (dir(&noted), dir(&unread))] {
+        let accepted = now.clone().accepted().unwrap();
         assert_eq!((accepted.problem.as_str(), &accepted.attributes), ("", &None), "{before:?}");
         assert!(accepted.same(&now) && accepted.kind == now.kind, "{before:?}");
     }
-    for before in [noted.clone(), dir(&noted)] {
-        let why = unread.clone().accepted_after(&before).unwrap_err();
-        assert!(why.contains("Permission denied") && why.contains("getfattr"), "{why}");
-    }
+    let why = unread.clone().accepted().unwrap_err();
+    assert!(why.contains("Permission denied") && why.contains("getfattr"), "{why}");
     let closed = Entry { kind: Kind::Unreadable, problem: "denied".into(), ..Entry::absent() };
-    assert!(closed.accepted_after(&Entry::absent()).unwrap_err().contains("denied"));
-    assert_eq!(noted.clone().accepted_after(&entry(b"a")), Ok(noted));
+    assert!(closed.accepted().unwrap_err().contains("denied"));
+    assert_eq!(noted.clone().accepted(), Ok(noted));
 }
 
 #[test]
