@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 
 const CHART: &str = "charts/nimbus-control-plane";
 const VARIANTS: &str = "tests/charts/nimbus-control-plane";
+/// Where the images are, that of `helm test` too: there is no default for them.
+const IMAGES: [&str; 2] = [
+    "--set",
+    "image.registry=registry.example.internal,test.image.registry=registry.example.internal,\
+     test.image.repository=curl,test.image.tag=8.11.1",
+];
 /// Makes JSON of YAML, as Helm itself reads it.
 const AS_JSON: &str = "tests/charts/as-json";
 
@@ -30,7 +36,8 @@ fn helm(arguments: &[&str]) -> anyhow::Result<Output> {
 
 /// The YAML that the chart renders for these arguments.
 fn template(arguments: &[&str]) -> anyhow::Result<String> {
-    let output = helm(&[&["template", "nimbus", CHART, "--namespace", "ops"][..], arguments].concat())?;
+    let output =
+        helm(&[&["template", "nimbus", CHART, "--namespace", "ops"][..], &IMAGES, arguments].concat())?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -151,14 +158,14 @@ fn assert_restricted(spec: &Value, of: &str) {
 
 #[test]
 fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restricted() {
-    let lint = helm(&["lint", "--strict", CHART]).unwrap();
+    let lint = helm(&[&["lint", "--strict", CHART][..], &IMAGES].concat()).unwrap();
     assert!(lint.status.success(), "{lint:?}");
     let variants = variants().unwrap();
     assert!(variants.len() >= 12, "{variants:?}");
     for path in &variants {
         let values = ["--values", path.to_str().unwrap()];
         let of = path.file_stem().unwrap().to_str().unwrap();
-        let lint = helm(&[&["lint", "--strict", CHART][..], &values[..]].concat()).unwrap();
+        let lint = helm(&[&["lint", "--strict", CHART][..], &IMAGES, &values[..]].concat()).unwrap();
         assert!(lint.status.success(), "{of}: {lint:?}");
         let text = template(&values).unwrap();
         assert_eq!(text, template(&values).unwrap(), "{of}: something is made anew");
@@ -207,7 +214,7 @@ fn by_default_one_control_plane_keeps_sqlite_on_a_volume_that_outlives_the_relea
     let image = &container(&objects).unwrap()["image"];
     assert_eq!(
         image,
-        &json!(format!("ghcr.io/nimbus-dev/nimbus-control-plane:{}", env!("CARGO_PKG_VERSION")))
+        &json!(format!("registry.example.internal/nimbus-control-plane:{}", env!("CARGO_PKG_VERSION")))
     );
 }
 
@@ -232,6 +239,20 @@ fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp() {
     // No Service may lead to the pod of `helm test`.
     let labels = &only(&objects, "Pod", "-test").unwrap()["metadata"]["labels"];
     assert_ne!(labels["app.kubernetes.io/component"], selector["app.kubernetes.io/component"]);
+}
+
+/// What a container runtime would take by default is somebody else's image.
+#[test]
+fn an_image_without_a_registry_is_refused_unless_the_nodes_have_it() {
+    let none = "image.registry=";
+    let said = refusal(&["--set", none]).unwrap();
+    assert!(said.contains("image.registry") && said.contains("pullPolicy"), "{said}");
+    for allowed in ["image.pullPolicy=Never", "image.repository=registry.test:5000/nimbus-control-plane"] {
+        template(&["--set", none, "--set", allowed]).unwrap();
+    }
+    assert!(refusal(&["--set", "test.image.registry="]).unwrap().contains("test.image.registry"));
+    let untested = objects(&["--set", "test.image.repository="]).unwrap();
+    assert!(only(&untested, "Pod", "-test").is_err(), "there is no test without an image for it");
 }
 
 #[test]
@@ -437,7 +458,8 @@ fn it_is_for_kubernetes_from_1_25_on() {
 
 #[test]
 fn the_notes_name_the_next_commands_and_the_readme_every_value() {
-    let notes = helm(&["install", "nimbus", CHART, "--namespace", "ops", "--dry-run=client"]).unwrap();
+    let install = ["install", "nimbus", CHART, "--namespace", "ops", "--dry-run=client"];
+    let notes = helm(&[&install[..], &IMAGES].concat()).unwrap();
     assert!(notes.status.success(), "{notes:?}");
     let notes = String::from_utf8(notes.stdout).unwrap();
     for command in [

@@ -50,6 +50,10 @@
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.repository" $name) "a name without tag and digest"
   (quote .repository) (printf "move what follows the name to %s.tag or %s.digest" $name $name)) -}}
 {{- end -}}
+{{- if not (or .registry (eq .pullPolicy "Never") (regexMatch "^(localhost|[^/]*[.:][^/]*)/" .repository)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.registry" $name) "the registry that holds your copy of the image"
+  "none" (printf "copy the image there and name it, or set %s.pullPolicy to Never where every node has it" $name)) -}}
+{{- end -}}
 {{- if and .digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .digest)) -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.digest" $name) "sha256: and 64 hexadecimal digits"
   (quote .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
