@@ -56,12 +56,12 @@ pub struct Sign {
 }
 
 /// May it be said at `now` that the program makes progress? Only if every loop does; without any sign, not.
-pub fn should_beat(now: Duration, signs: &[Sign]) -> bool {
+fn should_beat(now: Duration, signs: &[Sign]) -> bool {
     !signs.is_empty() && stuck(now, signs).is_none()
 }
 
 /// The first loop that stands still at `now`.
-pub fn stuck(now: Duration, signs: &[Sign]) -> Option<&'static str> {
+fn stuck(now: Duration, signs: &[Sign]) -> Option<&'static str> {
     signs.iter().find(|sign| now.saturating_sub(sign.last) > sign.within).map(|sign| sign.of)
 }
 
@@ -71,18 +71,29 @@ pub struct Herald {
     watchdog: Option<Duration>,
     beaten: Option<Duration>,
     told: Option<(Duration, String)>,
+    stuck: Option<&'static str>,
 }
 
 impl Herald {
     /// For a service manager that expects a sign of life within each `watchdog`, if it does.
     pub fn new(watchdog: Option<Duration>) -> Self {
-        Self { watchdog, beaten: None, told: None }
+        Self { watchdog, beaten: None, told: None, stuck: None }
     }
 
     /// The pause until the next look. Short against the watchdog's time, so that a loop which comes round late is still
     /// told of in time.
     pub fn pause(&self) -> Duration {
         self.watchdog.map_or(STATUS, |watchdog| (watchdog / 8).clamp(SHORTEST, STATUS))
+    }
+
+    /// What is to be written into the log at `now`: that a loop stands still, once for each time.
+    pub fn complaint(&mut self, now: Duration, signs: &[Sign]) -> Option<String> {
+        let stuck = stuck(now, signs);
+        let news = stuck.filter(|_| stuck != self.stuck);
+        self.stuck = stuck;
+        news.map(|what| {
+            format!("{what} stands still: the watchdog hears nothing, and ends this process if it stays so")
+        })
     }
 
     /// What is to be told at `now`: the sentence `status` where it is new, and, each half of the watchdog's time, that the
@@ -132,6 +143,16 @@ mod tests {
         assert_eq!(stuck(at(100), &both(100, 100)), None);
         assert!(should_beat(at(100), &both(200, 200)), "a pulse may be later than the look");
         assert!(!should_beat(at(100), &[]), "nothing was heard of anything");
+    }
+
+    #[test]
+    fn a_loop_that_stands_still_is_complained_of_once_for_each_time() {
+        let mut herald = Herald::new(Some(MINUTE));
+        let mut says = |now, last| herald.complaint(at(now), &[sign("the jobs", last)]);
+        assert_eq!(says(60, 0), None);
+        assert!(says(61, 0).unwrap().starts_with("the jobs stands still"));
+        assert_eq!([says(62, 0), says(63, 63)], [None, None]);
+        assert!(says(124, 63).is_some(), "again");
     }
 
     #[test]

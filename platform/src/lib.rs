@@ -23,7 +23,7 @@ pub use durable::{
     write_atomic_with,
 };
 pub use failpoint::{arm_from_environment, reached};
-pub use herald::{Herald, Pulse, Sign, should_beat, stuck};
+pub use herald::{Herald, Pulse, Sign};
 pub use lock::{DirLock, LockError};
 pub use notify::{Notice, NotifyError, ServiceManager};
 pub use wait::DoublingWait;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use nimbus_platform::{Herald, Notice, ServiceManager, monotonic, stuck};
+use nimbus_platform::{Herald, Notice, ServiceManager, monotonic};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -43,20 +43,13 @@ pub fn stopping(manager: &ServiceManager) {
 /// On the agent's own runtime, so that a runtime which stands still says nothing either.
 async fn follow(manager: &ServiceManager, server: &str, status: &watch::Receiver<Status>, alive: &Alive) {
     let mut herald = Herald::new(manager.watchdog());
-    let mut said = None;
     loop {
         let (now, text) = (monotonic(), sentence(&status.borrow(), server));
         let signs = manager.watchdog().map_or_else(Vec::new, |watchdog| alive.signs(watchdog).to_vec());
         tell(manager, &herald.due(now, &text, &signs));
-        let stands = stuck(now, &signs);
-        if stands != said
-            && let Some(what) = stands
-        {
-            tracing::error!(
-                "{what} stands still: the watchdog hears nothing, and ends this process if it stays so"
-            );
+        if let Some(complaint) = herald.complaint(now, &signs) {
+            tracing::error!("{complaint}");
         }
-        said = stands;
         alive.ask();
         tokio::time::sleep(herald.pause()).await;
     }

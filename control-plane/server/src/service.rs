@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nimbus_platform::{Herald, Notice, ServiceManager, monotonic, stuck};
+use nimbus_platform::{Herald, Notice, ServiceManager, monotonic};
 use tokio::task::JoinHandle;
 
 use crate::alive::{Alive, Phase, may_take_longer};
@@ -68,20 +68,13 @@ pub fn stopping(manager: &ServiceManager) {
 /// On the control plane's own runtime, so that a runtime which stands still says nothing either.
 async fn follow(manager: &ServiceManager, app: &App) {
     let mut herald = Herald::new(manager.watchdog());
-    let mut said = None;
     loop {
         let (now, text) = (monotonic(), sentence(&app.health.problems(), app.sessions.count()));
         let signs = manager.watchdog().map_or_else(Vec::new, |watchdog| app.alive.signs(watchdog).to_vec());
         tell(manager, &herald.due(now, &text, &signs));
-        let stands = stuck(now, &signs);
-        if stands != said
-            && let Some(what) = stands
-        {
-            tracing::error!(
-                "{what} stands still: the watchdog hears nothing, and ends this process if it stays so"
-            );
+        if let Some(complaint) = herald.complaint(now, &signs) {
+            tracing::error!("{complaint}");
         }
-        said = stands;
         app.alive.ask();
         tokio::time::sleep(herald.pause()).await;
     }
