@@ -13,8 +13,20 @@ pub const FILES: &str = "File";
 /// not known.
 pub const MOST_OF_A_NODE: usize = 256;
 
+/// Most labels that an agent tells of one pod. Of one with more they are not complete, and are said not to be.
+pub const MOST_LABELS: usize = 64;
+
+/// Most tolerations that an agent tells of one pod. One with so many may have more: which taints it tolerates is not known.
+pub const MOST_TOLERATIONS: usize = 64;
+
 /// Most pods of a namespace that an agent reads again before it holds a node for one of them. With more, none is held.
 pub const MOST_NEIGHBOURS: usize = 10_000;
+
+/// The key of the taint by which Nimbus holds a node back for the replacement of a pod; its value names the job.
+pub const HELD: &str = "nimbus.dev/held";
+
+/// The effect of that taint: pods that run on the node stay.
+pub const HELD_EFFECT: &str = "NoSchedule";
 
 /// How an agent names required pod anti-affinity among the other conditions of a pod's placement. Where it tells the terms as
 /// well, those are what counts.

@@ -3,8 +3,8 @@
 //! It decides what a message looks like ([`v1`]), how messages are cut into bounded frames ([`frame`]), which
 //! version two peers speak ([`version`]), which actions ([`action`]) and kinds of objects ([`kind`]) there are, what a
 //! plan's digest covers ([`digest`]), how documents are signed and when a signature is believed ([`signed`]), why a
-//! connection is closed ([`close`]), and what the ids look like ([`ids`]). It leaves transport, storage, time and randomness to others: no socket,
-//! file or clock is reachable from here.
+//! connection is closed ([`close`]), by which words a refused eviction is told ([`eviction`]), and what the ids look like
+//! ([`ids`]). It leaves transport, storage, time and randomness to others: no socket, file or clock is reachable from here.
 #![deny(missing_docs)]
 // A new action or kind must be answered by every room: no wildcard may answer for it.
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -12,6 +12,7 @@
 pub mod action;
 pub mod close;
 pub mod digest;
+pub mod eviction;
 pub mod frame;
 pub mod ids;
 pub mod join;

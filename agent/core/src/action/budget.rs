@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use nimbus_protocol::eviction::{DID_NOT_ALLOW, DISRUPTION_BUDGET, DOES_NOT_ALLOW, NOT_IN_THE_WAY};
 use serde::Deserialize;
 use serde_json::Value;
-
-/// Part of what the API server says where it is a budget that refuses, in its message or in its causes.
-const OF_A_BUDGET: &str = "disruption budget";
 
 /// A PodDisruptionBudget, as far as it explains a refusal.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -145,31 +143,31 @@ pub fn explain(
         (429, [budget]) if budget.status.disruptions_allowed > 0 => {
             if names_a_budget(said) {
                 format!(
-                    "budget {} did not allow it when it was asked, and may allow it by now: {said}",
+                    "budget {} {DID_NOT_ALLOW} when it was asked, and may allow it by now: {said}",
                     budget.figures()
                 )
             } else {
                 format!(
-                    "the API server takes no more requests at this moment; budget {} is not in the way: {said}",
+                    "the API server takes no more requests at this moment; budget {} {NOT_IN_THE_WAY}: {said}",
                     budget.figures()
                 )
             }
         }
         (429, [budget]) => {
-            format!("budget {} does not allow it; {}: {said}", budget.figures(), budget.remedy())
+            format!("budget {} {DOES_NOT_ALLOW}; {}: {said}", budget.figures(), budget.remedy())
         }
         (429, []) if budgets.is_none() && names_a_budget(said) => {
-            format!("a budget does not allow it; the budgets could not be read: {said}")
+            format!("a budget {DOES_NOT_ALLOW}; the budgets could not be read: {said}")
         }
         (429, []) if budgets.is_none() => format!(
-            "a budget does not allow it, or the API server takes no more requests; the budgets could not be read: {said}"
+            "a budget {DOES_NOT_ALLOW}, or the API server takes no more requests; the budgets could not be read: {said}"
         ),
         _ => said.to_owned(),
     }
 }
 
 fn names_a_budget(said: &str) -> bool {
-    said.to_lowercase().contains(OF_A_BUDGET)
+    said.to_lowercase().contains(DISRUPTION_BUDGET)
 }
 
 #[cfg(test)]
@@ -224,6 +222,29 @@ mod tests {
         for (said, crowded) in [(own, false), ("too many requests", true)] {
             let unread = explain(429, said, &labels(), None);
             assert_eq!(unread.contains("takes no more requests"), crowded, "{unread}");
+        }
+    }
+
+    /// Control planes read it from these words, of agents of any version.
+    #[test]
+    fn whether_a_budget_refused_is_said_in_the_words_that_control_planes_look_for() {
+        let refuses = budget("web", &json!({ "selector": {} }), 1, 1);
+        let mut allows = refuses.clone();
+        allows.status.disruptions_allowed = 1;
+        let own = "Cannot evict pod as it would violate the pod's disruption budget.";
+        for (said, budgets, words) in [
+            (
+                "no",
+                Some(vec![refuses]),
+                "budget web (1 of 1 pods healthy, 1 needed, 0 disruptions allowed) does not allow it",
+            ),
+            (own, Some(vec![allows.clone()]), "1 disruptions allowed) did not allow it when it was asked"),
+            ("too many requests", Some(vec![allows]), "1 disruptions allowed) is not in the way"),
+            (own, None, "a budget does not allow it; the budgets could not be read"),
+            ("no", None, "a budget does not allow it, or"),
+        ] {
+            let found = explain(429, said, &labels(), budgets.as_deref());
+            assert!(found.contains(words), "{words}: {found}");
         }
     }
 

@@ -5,15 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_OF_A_NODE};
+use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_OF_A_NODE, MOST_TOLERATIONS};
 use nimbus_protocol::v1;
 
 use super::unexpected;
 use crate::observe::kube::held;
 use crate::refusal::Refusal;
-
-/// Most tolerations that are observed of one pod: one with so many may have more.
-const MOST_TOLERATIONS: usize = 64;
 
 /// May `node` be held for the replacement of `pod`? `nodes` are all nodes of the cluster and `neighbours` the pods on nodes of
 /// the pod's namespace, as they are now.

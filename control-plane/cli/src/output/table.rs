@@ -237,10 +237,10 @@ fn shorten_path(text: &str, room: usize) -> String {
     };
     let (before, after) = text.split_once(path).unwrap_or((text, ""));
     let shorter = format!("{before}{whole}{after}");
-    let mark = usize::from(!after.is_empty());
+    let mark_width = usize::from(!after.is_empty());
     if shorter.width() <= room {
         shorter
-    } else if before.width() + whole.width() + mark <= room {
+    } else if before.width() + whole.width() + mark_width <= room {
         shorten(&shorter, room, Cut::End)
     } else {
         let mark = if after.is_empty() { "" } else { " …" };

@@ -9,7 +9,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::{later, millis};
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Health, Inventory, Object as _, Pod};
+use crate::world::{Begun, Container, Health, Inventory, Object as _, Pod};
 
 /// A pod's workload is known only with the objects between them.
 pub(super) const NEEDS: &[ObjectKind] = &[ObjectKind::Pod, ObjectKind::ReplicaSet, ObjectKind::Deployment];
@@ -49,6 +49,17 @@ pub(super) fn findings(
         });
     }
     found
+}
+
+/// That no container of a pod was begun, `within` this time where that is known, and what tells why.
+pub(super) fn none_begun(pod: &Pod, within: Option<SignedDuration>) -> String {
+    let after = if pod.begun() == Some(Begun::Init) { " after its init containers" } else { "" };
+    let within = within.map_or_else(String::new, |time| format!(" in {} s", time.as_secs()));
+    let reason = pod.containers.first().map_or("", |container| container.reason.as_str());
+    format!(
+        "no container of it was begun{after}{within} ({reason}); its events say whether a volume cannot be attached or \
+         mounted, its network not be made, or its image is still pulled"
+    )
 }
 
 /// Does a finding on a pod call for an incident now? Not while its node flaps: what its pods do in its good seconds is the

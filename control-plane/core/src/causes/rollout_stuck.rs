@@ -11,7 +11,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::{Settings, later, millis};
 use crate::snapshot::Snapshot;
-use crate::world::{Begun, Deployment, Inventory, Object as _, Pod, Rollout, Standing};
+use crate::world::{Deployment, Inventory, Object as _, Pod, Rollout, Standing};
 
 pub(super) struct RolloutStuck;
 
@@ -150,16 +150,8 @@ fn none_begins(inventory: &Inventory, d: &Deployment, now: Option<Timestamp>) ->
     let pod = newest_pods(inventory, d).filter(|pod| !pod.ready).find(late)?;
     let all = newest_pods(inventory, d).filter(|pod| !pod.ready).all(|pod| inventory.is_held_up(pod));
     all.then(|| {
-        format!(
-            "pod {}/{} on {}: no container of it was begun{} in {} s ({}); its events say whether a volume cannot be attached \
-             or mounted, its network not be made, or its image is still pulled",
-            pod.meta.namespace,
-            pod.meta.name,
-            pod.node,
-            if pod.begun() == Some(Begun::Init) { " after its init containers" } else { "" },
-            d.progress_deadline().as_secs(),
-            pod.containers.first().map_or("", |c| c.reason.as_str())
-        )
+        let why = pods::none_begun(pod, Some(d.progress_deadline()));
+        format!("pod {}/{} on {}: {why}", pod.meta.namespace, pod.meta.name, pod.node)
     })
 }
 

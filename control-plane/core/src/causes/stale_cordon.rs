@@ -7,6 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::JobId;
+use nimbus_protocol::kind::HELD;
 
 use super::{Agreement, Cause};
 use crate::assessment::{Finding, Place};
@@ -44,7 +45,7 @@ impl Cause for StaleCordon {
                     format!("node {} is cordoned, and its annotation says by job {job}", node.meta.name)
                 }
                 Kept::ByTaint(job) => {
-                    format!("node {} has the taint nimbus.dev/held, of job {job}", node.meta.name)
+                    format!("node {} has the taint {HELD}, of job {job}", node.meta.name)
                 }
                 Kept::Not => return None,
             }];

@@ -13,7 +13,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity, Workload};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Object as _, Pod, StatefulSet, manager_name};
+use crate::world::{Inventory, Object as _, Pod, StatefulSet};
 
 pub(super) struct StatefulSetStuck;
 
@@ -152,15 +152,7 @@ fn unready_since(pod: &Pod, inventory: &Inventory) -> Option<Timestamp> {
 
 /// What keeps it from starting, in the words of whoever said so, if that is not shown to be its template.
 fn held_up(pod: &Pod, inventory: &Inventory) -> Option<String> {
-    inventory.cannot_start(pod).or_else(|| {
-        let reason = pod.containers.first().map_or("", |container| container.reason.as_str());
-        inventory.is_held_up(pod).then(|| {
-            format!(
-                "no container of it was begun ({reason}); its events say whether a volume cannot be attached \
-                 or mounted, its network not be made, or its image is still pulled"
-            )
-        })
-    })
+    inventory.cannot_start(pod).or_else(|| inventory.is_held_up(pod).then(|| pods::none_begun(pod, None)))
 }
 
 fn evidence(set: &StatefulSet, pod: &Pod, inventory: &Inventory) -> Vec<String> {
@@ -182,13 +174,13 @@ fn evidence(set: &StatefulSet, pod: &Pod, inventory: &Inventory) -> Vec<String> 
 
 fn steps(set: &StatefulSet, pod: &Pod, inventory: &Inventory) -> String {
     let (namespace, name, pod_name) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
-    let delete = format!("`kubectl -n {namespace} delete pod {pod_name}`");
+    let delete = set.delete_command(pod_name);
     let why = held_up(pod, inventory);
     if is_given_up(set, pod) {
         let why = why.map_or_else(String::new, |why| format!(", which cannot start ({why})"));
         return format!(
             "the template of {namespace}/{name} was put right, but the controller still waits for {pod_name} \
-             of revision {}{why}: delete that one pod and no other: {delete}",
+             of revision {}{why}: delete that one pod and no other: `{delete}`",
             pod.controller_revision
         );
     }
@@ -198,25 +190,15 @@ fn steps(set: &StatefulSet, pod: &Pod, inventory: &Inventory) -> String {
              is not shown to be to blame: put that right, and the update goes on by itself"
         );
     }
-    let first = match (set.manager.as_str(), set.came_back()) {
-        // Undone once more it would be the revision that was given up for this one.
-        ("", true) => format!(
-            "correct it, or what it depends on (revision {} was the present one before)",
-            set.update_revision
-        ),
-        ("", false) => format!("`kubectl -n {namespace} rollout undo statefulset/{name}`"),
-        (manager, _) => {
-            format!("change it where {} keeps it ({})", manager_name(manager), set.manager_evidence)
-        }
-    };
+    let mend = set.mend();
     if set.parallel {
         return format!(
-            "put the template of {namespace}/{name} right: {first}; its controller then replaces {pod_name} \
+            "put {namespace}/{name} right: {mend}; its controller then replaces {pod_name} \
              by itself (podManagementPolicy: Parallel)"
         );
     }
     format!(
-        "1. put the template of {namespace}/{name} right: {first}; 2. delete {pod_name}, which the controller waits for \
-         and does not replace by itself: {delete}"
+        "1. put {namespace}/{name} right: {mend}; 2. delete {pod_name}, which the controller waits for and does not replace by \
+         itself: `{delete}`"
     )
 }

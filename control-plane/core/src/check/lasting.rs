@@ -1,6 +1,8 @@
 //! The independent check of the revision that a pod is of: one that failed soon after it came out, and never
 //! lasted, is not mended by evicting its pods, unless one of them is well.
 
+use jiff::Timestamp;
+
 use super::siblings::{is_proven, moment_of};
 use super::{Violations, require};
 use crate::snapshot::Snapshot;
@@ -30,19 +32,21 @@ pub(super) fn revision(
     let made_at = if jumped { None } else { set.meta.created_at };
     let crashed_at = pod.containers.iter().find(|c| c.name == container).and_then(|c| c.last_finished_at);
     let trouble_at = noted.and_then(|revision| revision.trouble.as_ref()).map(|trouble| trouble.first_at);
-    // What was made before it was heard of came out then, but for what came out again: it failed before, or another
-    // one was made after it.
-    let newer = |other: &&ReplicaSet| {
-        let bounds = other.meta.created_at.zip(made_at).zip(seen_at);
-        other.meta.owner_uid == set.meta.owner_uid
-            && bounds.is_some_and(|((other, own), seen)| other > own && other <= seen)
-    };
-    let again = trouble_at.zip(seen_at).is_some_and(|(trouble, seen)| trouble < seen)
-        || inventory.replica_sets.values().any(|other| newer(&other));
-    let out = if again { seen_at } else { seen_at.into_iter().chain(made_at).min() };
-    let (Some(out), Some(failed)) = (out, trouble_at.or(crashed_at)) else { return };
     let least = deployment.more.as_ref().map_or(0, |more| more.min_ready_seconds);
     let soak = i128::from(s.settings.good_after_ms).max(i128::from(least) * 1_000);
+    // What was made before it was heard of came out then, but for what came out again: it failed before, or another
+    // one was made after it, so soon that it had no time to last before that, and no time in which nobody looked.
+    let in_time = |at: Timestamp| made_at.is_some_and(|own| at.duration_since(own).as_millis() <= soak);
+    let met_in_time = history.is_some_and(|history| in_time(history.created_at));
+    let newer = |other: &ReplicaSet| {
+        let bounds = other.meta.created_at.zip(made_at).zip(seen_at);
+        other.meta.owner_uid == set.meta.owner_uid
+            && bounds.is_some_and(|((other, own), seen)| other > own && other <= seen && in_time(other))
+    };
+    let again = trouble_at.zip(seen_at).is_some_and(|(trouble, seen)| trouble < seen)
+        || (met_in_time && inventory.replica_sets.values().any(newer));
+    let out = if again { seen_at } else { seen_at.into_iter().chain(made_at).min() };
+    let (Some(out), Some(failed)) = (out, trouble_at.or(crashed_at)) else { return };
     // One that was there for so long when it was heard of may have lasted unseen.
     let heard_at = seen_at.or(history.map(|history| history.created_at));
     let watched = heard_at.is_some_and(|at| at.duration_since(out).as_millis() <= soak);

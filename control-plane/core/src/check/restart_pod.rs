@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use nimbus_protocol::kind::{ANTI_AFFINITY, MOST_NEIGHBOURS, MOST_OF_A_NODE};
+use nimbus_protocol::kind::{
+    ANTI_AFFINITY, HELD, HELD_EFFECT, MOST_NEIGHBOURS, MOST_OF_A_NODE, MOST_TOLERATIONS,
+};
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::siblings::{is_proven, moment_of, siblings};
@@ -207,11 +209,12 @@ fn held(found: &mut Violations, node: &str, (inventory, s): (&Inventory, &Snapsh
     // same.
     let asked = pod.facts.as_ref().and_then(|facts| facts.placement.as_ref());
     let ours = |t: &Toleration| {
-        let named = t.key == "nimbus.dev/held" || (t.key.is_empty() && t.operator == "Exists");
-        named && (t.effect.is_empty() || t.effect == "NoSchedule")
+        let named = t.key == HELD || (t.key.is_empty() && t.operator == "Exists");
+        named && (t.effect.is_empty() || t.effect == HELD_EFFECT)
     };
-    let kept_out =
-        asked.is_none_or(|asked| asked.tolerations.len() < 64 && !asked.tolerations.iter().any(ours));
+    let kept_out = asked.is_none_or(|asked| {
+        asked.tolerations.len() < MOST_TOLERATIONS && !asked.tolerations.iter().any(ours)
+    });
     require(found, 7, kept_out, || {
         format!("node {node} would be held for a pod that tolerates the taint that holds it")
     });

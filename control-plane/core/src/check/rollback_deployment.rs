@@ -1,12 +1,13 @@
 //! The independent check of `rollback_deployment` plans: the Deployment and the revision to return to must still be as
 //! planned.
 
+use jiff::Timestamp;
 use nimbus_protocol::{ObjectKind, to_hex, v1};
 
 use super::{ActionRules, Authority, Location, Violations, require};
 use crate::model::{Plan, Revision};
 use crate::snapshot::Snapshot;
-use crate::world::{Begun, Container, Inventory, Pod, ReplicaSet, TemplateFact};
+use crate::world::{Begun, Container, Inventory, Pod, TemplateFact};
 
 impl ActionRules for v1::RollbackDeployment {
     fn authority(&self) -> Authority {
@@ -108,16 +109,16 @@ fn require_lasting(
     let jumped = inventory.clock_jumped_at.is_some()
         || inventory.histories.get(&deployment.uid).is_some_and(|history| history.clock_jumped_at.is_some());
     // A pod's times are the cluster's clock's: none is before its revision was seen to come out.
-    let long_ago = |at: Option<jiff::Timestamp>| {
+    let long_ago = |at: Option<Timestamp>| {
         let at = at.map(|at| out.map_or(at, |out| at.max(out)));
         let since = at.map(|at| snapshot.now.duration_since(at).as_millis());
         since.is_some_and(|ms| ms >= i128::from(soak))
     };
-    let steady = |pod: &&crate::world::Pod| {
-        let quiet = |c: &crate::world::Container| c.restarts == 0 || long_ago(c.last_finished_at);
+    let steady = |pod: &&Pod| {
+        let quiet = |c: &Container| c.restarts == 0 || long_ago(c.last_finished_at);
         pod.ready && long_ago(pod.ready_since) && pod.containers.iter().all(quiet)
     };
-    let is_its = |pod: &&crate::world::Pod| {
+    let is_its = |pod: &&Pod| {
         let ended = pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
         pod.meta.owner_uid == to_replica_set.uid && !ended
     };
@@ -134,9 +135,11 @@ fn require_lasting(
     });
     let late = now.progressing == "False" && now.progressing_reason == "ProgressDeadlineExceeded";
     // Past its deadline once, and its deadline began anew, as it does with each flap and each scaling: a pod of it that was made
-    // before is not ready still, or no longer.
+    // before is not ready still, or no longer. Since the clock here jumped, when it was made is by another one.
+    let older = template_of(inventory, &to_replica_set.uid);
     let still = |one: &Revision| {
-        one.late_at.is_some_and(|late| any_pod_is_late(inventory, deployment, &current, late))
+        let late_at = one.late_at.filter(|_| !jumped);
+        late_at.is_some_and(|late| any_pod_is_late(inventory, deployment, (current.as_str(), older), late))
     };
     let failed = noted(&current).is_some_and(|one| one.trouble.is_some() || still(one));
     let never = never_ready(inventory, deployment, &current, snapshot);
@@ -149,8 +152,8 @@ fn require_lasting(
 fn any_pod_is_late(
     inventory: &Inventory,
     deployment: &v1::Target,
-    current: &str,
-    late: jiff::Timestamp,
+    (current, older): (&str, &[TemplateFact]),
+    late: Timestamp,
 ) -> bool {
     let its = |pod: &&Pod| {
         let set = inventory.replica_sets.get(&pod.meta.owner_uid);
@@ -159,7 +162,53 @@ fn any_pod_is_late(
     let ended = |pod: &Pod| pod.meta.deleting || pod.phase == "Succeeded" || pod.phase == "Failed";
     let made_before = |pod: &Pod| pod.meta.created_at.is_none_or(|made| made < late);
     let unready = |pod: &Pod| !pod.ready && !ended(pod) && made_before(pod);
-    inventory.pods.values().filter(its).any(|pod| unready(pod) && !inventory.is_held_up(pod))
+    let waits = |pod: &Pod| {
+        let own = asks_anew(template_of(inventory, &pod.meta.owner_uid), older);
+        waits_to_start(pod, inventory, own, None)
+    };
+    inventory.pods.values().filter(its).any(|pod| unready(pod) && !waits(pod))
+}
+
+/// What the pod template of a ReplicaSet says, as far as it is told.
+fn template_of<'a>(inventory: &'a Inventory, set: &str) -> &'a [TemplateFact] {
+    inventory.replica_sets.get(set).map(|set| set.template.as_slice()).unwrap_or_default()
+}
+
+/// Does the newer template itself ask something of the kubelet that the older one does not? That may be what cannot be made.
+fn asks_anew(newer: &[TemplateFact], older: &[TemplateFact]) -> bool {
+    const KINDS: [&str; 8] =
+        [".hostPath.type", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
+    let asks = |path: &str| {
+        path == "runtimeClassName"
+            || (path.starts_with("volumes[") && KINDS.iter().any(|kind| path.contains(kind)))
+    };
+    // A type that is not said is written as an empty one.
+    let unsaid = |fact: &TemplateFact| fact.path.ends_with(".hostPath.type") && fact.value.is_empty();
+    newer.iter().any(|fact| asks(&fact.path) && !unsaid(fact) && !older.contains(fact))
+}
+
+/// Does a pod wait for what is not its template's fault: for room, or for a ConfigMap or Secret that is not there; or was nothing
+/// of it begun in a minute, where its template does not ask for anything of its `own` that may be why? Without a moment it had
+/// its minute.
+fn waits_to_start(pod: &Pod, inventory: &Inventory, own: bool, now: Option<Timestamp>) -> bool {
+    let told = pod.facts.as_ref().and_then(|facts| facts.begun);
+    // With init containers it says PodInitializing, and an older agent does not tell whether one of them runs.
+    let seems = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";
+    let begun = told.map_or_else(|| pod.containers.iter().any(seems), |told| told == Begun::Yes);
+    let age = |now: Timestamp| pod.meta.created_at.map(|at| now.duration_since(at).as_secs());
+    let young = now.and_then(age).is_some_and(|secs| secs < 60);
+    // An Event names what its volumes need. It stays when that is there: what was begun waits for it no longer.
+    let unmade = |c: &Container| {
+        c.state == "waiting" && (c.reason == "ContainerCreating" || c.reason == "PodInitializing")
+    };
+    let for_a_volume = || {
+        let mut events = inventory.pod_events.values().filter(|event| event.meta.owner_uid == pod.meta.uid);
+        events.any(|event| !event.message.is_empty())
+    };
+    !pod.unschedulable.is_empty()
+        || pod.containers.iter().any(Container::lacks_what_it_refers_to)
+        || (told != Some(Begun::Yes) && pod.containers.iter().any(unmade) && for_a_volume())
+        || (!young && !begun && !own)
 }
 
 fn only_begins(reason: &str) -> bool {
@@ -206,30 +255,9 @@ fn require_startable(
         .filter(|pod| present.contains(&pod.meta.owner_uid.as_str()) && !pod.ready && !pod.meta.deleting)
         .filter(|pod| pod.phase != "Succeeded" && pod.phase != "Failed")
         .collect();
-    // What the present template itself asks of the kubelet, and the older one does not, may be what cannot be made.
-    let of = |set: Option<&ReplicaSet>| set.map(|set| set.template.as_slice()).unwrap_or_default().to_vec();
-    let older = of(inventory.replica_sets.get(&to_replica_set.uid));
-    let newer = of(present.first().and_then(|uid| inventory.replica_sets.get(uid)));
-    let asks = |path: &str| {
-        let kinds =
-            [".hostPath.type", ".nfs.", ".csi.", ".iscsi.", ".cephfs.", ".rbd.", ".glusterfs.", ".fc."];
-        path == "runtimeClassName" || (path.starts_with("volumes[") && kinds.iter().any(|k| path.contains(k)))
-    };
-    // A type that is not said is written as an empty one.
-    let unsaid = |fact: &TemplateFact| fact.path.ends_with(".hostPath.type") && fact.value.is_empty();
-    let own = newer.iter().any(|fact| asks(&fact.path) && !unsaid(fact) && !older.contains(fact));
-    let waits = |pod: &&Pod| {
-        // With init containers it says PodInitializing, and an older agent does not tell whether one of them runs.
-        let seems = |c: &Container| c.restarts > 0 || c.state != "waiting" || c.reason != "ContainerCreating";
-        let begun = match pod.facts.as_ref().and_then(|facts| facts.begun) {
-            Some(told) => told == Begun::Yes,
-            None => pod.containers.iter().any(seems),
-        };
-        let age = pod.meta.created_at.map(|at| snapshot.now.duration_since(at).as_secs());
-        !pod.unschedulable.is_empty()
-            || pod.containers.iter().any(Container::lacks_what_it_refers_to)
-            || (age.is_none_or(|secs| secs >= 60) && !begun && !own)
-    };
+    let template = template_of(inventory, &to_replica_set.uid);
+    let own = present.first().is_some_and(|set| asks_anew(template_of(inventory, set), template));
+    let waits = |pod: &&Pod| waits_to_start(pod, inventory, own, Some(snapshot.now));
     let none_starts = !unready.is_empty() && unready.iter().all(waits);
     require(found, 3, !none_starts, || {
         format!(
@@ -244,8 +272,7 @@ fn require_startable(
     require(found, 3, !refused || fails, || {
         format!("pods of {} are not made at all: its template is not to blame", deployment.name)
     });
-    let template = inventory.replica_sets.get(&to_replica_set.uid).map(|set| set.template.as_slice());
-    for fact in template.unwrap_or_default() {
+    for fact in template {
         let Some(above) = fact.path.strip_suffix(".name").filter(|above| {
             above.ends_with("configMap")
                 || above.ends_with("configMapRef")
@@ -254,8 +281,7 @@ fn require_startable(
             continue;
         };
         let optional = format!("{above}.optional");
-        let optional =
-            template.is_some_and(|all| all.iter().any(|f| f.path == optional && f.value == "true"));
+        let optional = template.iter().any(|f| f.path == optional && f.value == "true");
         let there = inventory
             .config_maps
             .values()

@@ -52,7 +52,8 @@ pub struct Revision {
     /// Its last trouble, if it ever had any.
     pub trouble: Option<Trouble>,
     /// When it was first seen past its progress deadline, since it last was complete. One that flaps starts its deadline anew
-    /// each time, and is late all the same; this alone makes no revision a bad one.
+    /// each time, and is late all the same; this alone makes no revision a bad one. It is held against the times of its pods,
+    /// which are the cluster's: where the clock jumped since, it stays, and tells nothing of them.
     #[serde(default)]
     pub late_at: Option<Timestamp>,
 }
@@ -248,7 +249,8 @@ impl RevisionHistory {
         true
     }
 
-    /// The clock by which this is noted jumped by `by` and says `now`: every noted time span stays as long as it was.
+    /// The clock by which this is noted jumped by `by` and says `now`: every noted time span stays as long as it was. When a
+    /// revision was late begins none, and stays what it was.
     pub fn clock_jumped(&mut self, by: SignedDuration, now: Timestamp) {
         let moved = |at: Timestamp| at.saturating_add(by).unwrap_or(at);
         self.clock_jumped_at = Some(now);
@@ -256,7 +258,6 @@ impl RevisionHistory {
             holding.since = moved(holding.since);
         }
         for one in &mut self.revisions {
-            one.late_at = one.late_at.map(moved);
             // Without its time a trouble is compared with the cluster's own, which did not jump.
             let Some(out) = one.came_out_at else { continue };
             one.came_out_at = Some(moved(out));
@@ -348,6 +349,22 @@ mod tests {
         assert!(history.trouble("aa", "it crash-looped", at(2_000)));
         let trouble = history.of("aa").unwrap().trouble.clone().unwrap();
         assert_eq!((trouble.first_at, trouble.at), (at(900), at(2_000)));
+    }
+
+    /// It is compared with when its pods were made, by the cluster's own clock, which did not jump.
+    #[test]
+    fn when_a_revision_was_late_stays_what_it_was_where_the_clock_jumped() {
+        for by in [SignedDuration::from_hours(2), SignedDuration::from_hours(-2)] {
+            let mut history = RevisionHistory::new("c", "w", at(0));
+            history.present(1, "aa", at(0));
+            history.present(2, "bb", at(10));
+            assert!(history.late("bb", true, at(700)));
+            history.clock_jumped(by, at(800).saturating_add(by).unwrap());
+            let one = history.of("bb").unwrap();
+            assert_eq!(one.late_at, Some(at(700)), "{by}");
+            assert_eq!(one.came_out_at, Some(at(10).saturating_add(by).unwrap()), "{by}");
+            assert!(!history.late("bb", true, at(900)), "it is no news either");
+        }
     }
 
     #[test]

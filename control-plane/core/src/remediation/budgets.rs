@@ -64,12 +64,10 @@ pub(super) fn standing(scope: &Scope, pod_uid: &str, s: &Snapshot<'_>) -> Standi
     if pod.meta.deleting || matches!(pod.phase.as_str(), "Pending" | "Succeeded" | "Failed") {
         return Standing::Free;
     }
-    let labels: &[(String, String)] = pod.facts.as_ref().map_or(&[], |facts| facts.labels.as_slice());
-    let complete = pod.facts.as_ref().is_some_and(|facts| facts.labels_complete);
     let (mut guarding, mut perhaps) = (Vec::new(), Vec::new());
     let of_namespace = |budget: &&PodDisruptionBudget| budget.meta.namespace == pod.meta.namespace;
     for budget in inventory.pod_disruption_budgets.values().filter(of_namespace) {
-        match budget.guards(labels, complete) {
+        match budget.guards(pod.labels()) {
             Some(true) => guarding.push(budget),
             Some(false) => {}
             None => perhaps.push(budget),
@@ -105,8 +103,8 @@ fn only_one_of(budgets: &[&PodDisruptionBudget]) -> String {
 /// in the way, and over when none does any more.
 ///
 /// One that allows for a moment again and again is asked for the more seldom, as any refused eviction is: what it allowed was
-/// taken by somebody else each time. It is over early once for each time that a budget stood in the way: where the API server refuses it all the same, the waits
-/// are those of any refused eviction.
+/// taken by somebody else each time. It is over early once for each time that a budget stood in the way: where the API server
+/// refuses it all the same, the waits are those of any refused eviction.
 pub(super) fn follow(after: &mut Incident, plan: &Plan, s: &Snapshot<'_>, now: Timestamp) {
     let waits = after.plan_id.is_none() && after.state == IncidentState::Open;
     let Some(refused) = after.refused_eviction.filter(|refused| waits && refused.by_budget) else { return };

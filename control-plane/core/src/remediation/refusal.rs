@@ -2,8 +2,8 @@
 //!
 //! An eviction that is not allowed now may be allowed any moment, so the same plan is asked for again, with a wait that
 //! doubles up to a small ceiling, seldom while a budget is known to stand in the way, and at once when it no longer does
-//! (`budgets`). Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That
-//! it was sent, taken and refused just as before is no decision and no effect, and has no row.
+//! (`budgets`). Each try has to be signed anew, as jobs expire, and whatever is signed is in the log. That it was sent, taken
+//! and refused just as before is no decision and no effect, and has no row.
 //!
 //! Such tries get a part of their agent's hour only. Once that is used up they wait for it, as for anything that comes by
 //! itself: said in the incident, and no row.
@@ -12,6 +12,7 @@
 //! `safety::Hours` says until when.
 
 use jiff::Timestamp;
+use nimbus_protocol::eviction;
 use nimbus_protocol::v1::{JobReport, job_report::Phase};
 
 use super::budgets::{self, Standing};
@@ -131,13 +132,17 @@ pub(super) fn refused(
 
 /// Is a refusal about a budget, by the words of the API server or of the agent?
 fn names_a_budget(reason: &str) -> bool {
-    const WORDS: [&str; 4] =
-        ["disruption budget", "poddisruptionbudget", " does not allow it", " did not allow it"];
+    const WORDS: [&str; 4] = [
+        eviction::DISRUPTION_BUDGET,
+        eviction::KIND_OF_BUDGETS,
+        eviction::DOES_NOT_ALLOW,
+        eviction::DID_NOT_ALLOW,
+    ];
     let reason = reason.to_lowercase();
     // A pod or a namespace may be called so, and a crowded API server is no budget.
-    reason.contains("budget")
+    reason.contains(eviction::BUDGET)
         && WORDS.iter().any(|word| reason.contains(word))
-        && !reason.contains("is not in the way")
+        && !reason.contains(eviction::NOT_IN_THE_WAY)
 }
 
 /// The plan is kept for the next try. Heard before, the refusal is one line of the incident's story that counts.
@@ -197,4 +202,31 @@ fn give_back(record: &mut Record, approval: &Versioned<Approval>, job: &Job) {
     let text = format!("job {} was refused ({}) and did nothing; the approval stands", job.id, job.reason);
     record.audit("approval.returned", &after.id, &after.cluster, text);
     record.changes.approvals.push(Versioned { version: approval.version, doc: after });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_a_budget_refused_is_read_from_the_words_of_agents_and_of_the_api_server() {
+        for (reason, named) in [
+            ("budget web (0 disruptions allowed) does not allow it; it can never allow one: no", true),
+            (
+                "budget web (1 disruptions allowed) did not allow it when it was asked, and may allow it by now: no",
+                true,
+            ),
+            ("a budget does not allow it; the budgets could not be read: no", true),
+            ("Cannot evict pod as it would violate the pod's disruption budget.", true),
+            ("This pod has more than one PodDisruptionBudget, which is not supported", true),
+            (
+                "the API server takes no more requests; budget web is not in the way: a disruption budget",
+                false,
+            ),
+            ("it is forbidden: namespace budget is being terminated", false),
+            ("the API server does not allow it", false),
+        ] {
+            assert_eq!(names_a_budget(reason), named, "{reason}");
+        }
+    }
 }

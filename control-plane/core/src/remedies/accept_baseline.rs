@@ -4,7 +4,7 @@ use nimbus_protocol::action::Body;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::report::attributes_unread;
-use super::restore_file::{RESTORABLE, drift, watch_would_end};
+use super::restore_file::{RESTORABLE, agent_refuses_to_accept, drift};
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
 use crate::drift::attribute_changes;
 use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
@@ -71,13 +71,12 @@ fn attributes(drift: &FileDrift) -> String {
     }
     let (before, after) = &drift.attributes;
     let names: Vec<&str> = attribute_changes(before, after).iter().map(|change| change.name).collect();
+    if names.is_empty() {
+        let both = !then.attributes_sha256.is_empty() && !now.attributes_sha256.is_empty();
+        let differ = both && then.attributes_sha256 != now.attributes_sha256;
+        return if differ { "; its attributes change".to_owned() } else { String::new() };
+    }
     match names.len().saturating_sub(NAMED) {
-        _ if names.is_empty() => {
-            let both = !then.attributes_sha256.is_empty() && !now.attributes_sha256.is_empty();
-            let differ = both && then.attributes_sha256 != now.attributes_sha256;
-            let words = if differ { "; its attributes change" } else { "" };
-            words.to_owned()
-        }
         0 => format!("; its attributes change: {}", names.join(", ")),
         more => format!("; its attributes change: {} and {more} more", names[..NAMED].join(", ")),
     }
@@ -90,7 +89,7 @@ pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, Str
     if !RESTORABLE.contains(&kind) && !ONLY_ACCEPTED.contains(&kind) {
         return Err(format!("expected something that can be read, found {kind}"));
     }
-    if watch_would_end(drift) {
+    if agent_refuses_to_accept(drift) {
         return Err(format!(
             "expected attributes that can be read, found: {}; look at what it has (getfattr \
              -d -m -) and take away what should not be there",

@@ -62,15 +62,17 @@ impl Remedy for RestoreFile {
                 if drift.problem.is_empty() { String::new() } else { format!(" ({})", drift.problem) }
             ));
         }
-        if let Some(why) = lives(incident, drift, s.world) {
-            return Answer::Recommend(why);
-        }
-        if watch_would_end(drift) {
+        // Before all advice that ends with accepting it.
+        if agent_refuses_to_accept(drift) {
             return Answer::Recommend(format!(
-                "{path} can neither be put back nor be the new baseline, since its present attributes are not known: {}; look at what it has (`getfattr -d -m -`) and take away what should not be there; \
-                 asked again when they can be read",
+                "{path} can neither be put back nor be the new baseline, since its present attributes are not known: {}; \
+                 look at what it has (`getfattr -d -m -`) and take away what should not be there; asked again when they \
+                 can be read",
                 drift.problem
             ));
+        }
+        if let Some(why) = lives(incident, drift, s.world) {
+            return Answer::Recommend(why);
         }
         if let Some(kind) = unsupported(drift) {
             return Answer::Recommend(format!(
@@ -173,7 +175,7 @@ fn or_accept(drift: &FileDrift) -> &'static str {
 
 /// Is it a file whose attributes, such as a capability, cannot be read? Its agent refuses to accept it: nobody accepts unseen
 /// what it has.
-pub(super) fn watch_would_end(drift: &FileDrift) -> bool {
+pub(super) fn agent_refuses_to_accept(drift: &FileDrift) -> bool {
     drift.current.kind == "file" && report::attributes_unread(drift)
 }
 

@@ -1,6 +1,7 @@
 //! The remedy `uncordon_node`: removes a cordon that a finished job of Nimbus left on a node, after approval.
 
 use nimbus_protocol::action::Body;
+use nimbus_protocol::kind::HELD;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
@@ -92,7 +93,7 @@ fn release(node: &Node, job: &str) -> Answer {
         object: node.object(),
         workload: None,
         summary: format!("take the taint of job {job} from node {name}"),
-        changes: vec![format!("node {name}: taint nimbus.dev/held of job {job} -> none")],
+        changes: vec![format!("node {name}: taint {HELD} of job {job} -> none")],
         rationale:
             "the job that held the node is over; the scheduler cannot use the node until the taint is gone"
                 .to_owned(),

@@ -1,5 +1,6 @@
 //! Healthy Kubernetes objects, hosts and files as literals, which a test then changes.
 
+use nimbus_protocol::kind::{HELD, HELD_EFFECT};
 use nimbus_protocol::v1::observation::Body;
 use nimbus_protocol::{to_micros, v1};
 
@@ -50,7 +51,7 @@ pub(crate) fn node(name: &str) -> v1::Node {
 
 /// The same, held back by this job.
 pub(crate) fn held_node(name: &str, job: &str) -> v1::Node {
-    let taint = v1::Taint { key: "nimbus.dev/held".into(), value: job.into(), effect: "NoSchedule".into() };
+    let taint = v1::Taint { key: HELD.into(), value: job.into(), effect: HELD_EFFECT.into() };
     let facts = v1::NodeFacts { held_by: job.into(), taints: vec![taint], ..node(name).facts.unwrap() };
     v1::Node { facts: Some(facts), ..node(name) }
 }

@@ -164,9 +164,9 @@ impl Inventory {
             .filter(|set| set.replicas > 0 || self.pods_owned_by(&set.meta.uid).next().is_some())
             .map(|set| set.template_hash.clone())
             .collect();
-        let trouble = self.trouble_of(deployment, now);
-        let only_its_own = tried.iter().all(|hash| *hash == template_hash);
         let late = self.is_late(deployment, now);
+        let trouble = self.trouble_of(deployment, late, now);
+        let only_its_own = tried.iter().all(|hash| *hash == template_hash);
         let complete = deployment.shows_a_good_revision();
         let holds = trouble.is_none() && only_its_own && complete;
 
@@ -194,8 +194,8 @@ impl Inventory {
     }
 
     /// What is wrong with the present revision of a Deployment, as its own pods show it. Where there is no pod, or none that
-    /// could run, nothing is: the revision is not to blame.
-    fn trouble_of(&self, deployment: &Deployment, now: Timestamp) -> Option<String> {
+    /// could run, nothing is: the revision is not to blame. `late` is what [`Self::is_late`] says of it.
+    fn trouble_of(&self, deployment: &Deployment, late: bool, now: Timestamp) -> Option<String> {
         let set = self.present_set(deployment)?;
         let pods = || self.pods_owned_by(&set.meta.uid);
         // After a jump for how long a pod was ready is told by the cluster's clock alone: until another one of it crashed.
@@ -222,19 +222,21 @@ impl Inventory {
         if crash_loops.is_some() {
             return crash_loops;
         }
-        self.is_late(deployment, now)
-            .then(|| "it did not become available within its progress deadline".to_owned())
+        late.then(|| "it did not become available within its progress deadline".to_owned())
     }
 
     /// Is the present revision past its deadline, with a pod that had its time and failed?
     fn is_late(&self, deployment: &Deployment, now: Timestamp) -> bool {
+        if deployment.rollout() != Rollout::Stuck {
+            return false;
+        }
         let Some(set) = self.present_set(deployment) else { return false };
         // One that was made only lately may still come up: what kept it from being made may be over.
         let half = deployment.progress_deadline().as_secs() / 2;
         let had_time =
             |pod: &Pod| pod.meta.created_at.is_none_or(|made| now.duration_since(made).as_secs() >= half);
         let fails = |pod: &Pod| !pod.ready && !pod.node.is_empty() && had_time(pod) && !self.is_held_up(pod);
-        deployment.rollout() == Rollout::Stuck && self.pods_owned_by(&set.meta.uid).any(fails)
+        self.pods_owned_by(&set.meta.uid).any(fails)
     }
 
     /// What holds now is noted as far as it has held, each time that this doubles: a history that is read after its snapshot

@@ -101,6 +101,11 @@ impl Inventory {
         self.table(kind).is_listed()
     }
 
+    /// Is every object of this kind here: listed to its end, and none left out for want of room?
+    pub fn has_every(&self, kind: ObjectKind) -> bool {
+        self.is_listed(kind) && self.not_kept(kind) == 0
+    }
+
     /// Objects of this kind that were not kept for want of room.
     pub fn not_kept(&self, kind: ObjectKind) -> u64 {
         self.table(kind).not_kept()
@@ -152,8 +157,14 @@ impl Inventory {
         }
     }
 
-    /// Takes one observation; true when the picture changed.
-    pub(super) fn apply(&mut self, agent: AgentId, body: &Body, received_at: Timestamp) -> bool {
+    /// Takes one observation, made at `observed_at` and not later than it was received; true when the picture changed.
+    pub(super) fn apply(
+        &mut self,
+        agent: AgentId,
+        body: &Body,
+        observed_at: Timestamp,
+        received_at: Timestamp,
+    ) -> bool {
         let leads = self.leader == Some(agent);
         let changed = match body {
             Body::Sync(mark) => self.mark(agent, mark, received_at),
@@ -165,7 +176,9 @@ impl Inventory {
             }
             Body::Deployment(deployment) => self.put_deployment(Deployment::from(deployment.clone())),
             Body::Node(node) => self.put_node(Node::from(node.clone())),
-            Body::StatefulSet(set) => self.put_stateful_set(StatefulSet::from(set.clone()), received_at),
+            Body::StatefulSet(set) => {
+                self.put_stateful_set(StatefulSet::from(set.clone()), observed_at, received_at)
+            }
             Body::DaemonSet(set) => put(&mut self.daemon_sets, &mut self.owned, DaemonSet::from(set.clone())),
             Body::BatchJob(job) => put(&mut self.batch_jobs, &mut self.owned, BatchJob::from(job.clone())),
             Body::PodEvent(event) => {
@@ -185,7 +198,7 @@ impl Inventory {
                 let budget = PodDisruptionBudget::from(budget.clone());
                 put(&mut self.pod_disruption_budgets, &mut self.owned, budget)
             }
-            Body::Gone(gone) => self.gone(gone),
+            Body::Gone(gone) => self.gone(gone, observed_at),
         };
         self.version += u64::from(changed);
         changed
@@ -209,16 +222,22 @@ impl Inventory {
         put(&mut self.deployments, &mut self.owned, deployment)
     }
 
-    fn put_stateful_set(&mut self, mut set: StatefulSet, received_at: Timestamp) -> bool {
+    fn put_stateful_set(
+        &mut self,
+        mut set: StatefulSet,
+        observed_at: Timestamp,
+        received_at: Timestamp,
+    ) -> bool {
         let uid = set.meta.uid.clone();
         let jumped = self.clock_jumped_at.is_some();
         if let Some(before) = self.stateful_sets.get(&uid) {
             set.remember(before, received_at);
             // While they are listed anew it is not known for how long they went on to be ready.
             if before.update_revision != set.update_revision && !jumped && self.is_listed(ObjectKind::Pod) {
-                // Those on their way out as well: until now their revision may have lasted.
+                // Those on their way out as well: until it was observed their revision may have lasted. Until it was
+                // received nobody looked.
                 for pod in self.owned.by(&uid).filter_map(|pod| self.pods.get(pod)) {
-                    set.credit(pod, received_at);
+                    set.credit(pod, observed_at);
                 }
             }
         }
@@ -286,18 +305,18 @@ impl Inventory {
         self.pod_index.on_nodes.get(node).copied().unwrap_or_default()
     }
 
-    /// An object no longer exists. A kind that this build does not know has no table: nothing changes.
-    fn gone(&mut self, gone: &v1::Gone) -> bool {
+    /// An object no longer exists, as was observed then. A kind that this build does not know has no table: nothing changes.
+    fn gone(&mut self, gone: &v1::Gone, observed_at: Timestamp) -> bool {
         let Ok(kind) = gone.kind.parse::<ObjectKind>() else { return false };
         match kind {
             ObjectKind::Pod => {
                 let before = self.state_of(&gone.uid);
                 self.pod_index.update(&gone.uid, &before, &PodState::default());
-                let heard_at = self.heard_at.filter(|_| self.clock_jumped_at.is_none());
-                if let (Some(pod), Some(heard_at)) = (self.pods.get(&gone.uid), heard_at)
+                if self.clock_jumped_at.is_none()
+                    && let Some(pod) = self.pods.get(&gone.uid)
                     && let Some(set) = self.stateful_sets.get_mut(&pod.meta.owner_uid)
                 {
-                    set.credit(pod, heard_at);
+                    set.credit(pod, observed_at);
                 }
                 remove(&mut self.pods, &mut self.owned, &gone.uid)
             }

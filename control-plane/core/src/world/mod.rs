@@ -109,7 +109,9 @@ impl World {
             inventory.heard_at = Some(received_at);
         }
         inventory.note_ends(agent, body, received_at);
-        let changed = inventory.apply(agent, body, received_at);
+        // What the clock of an agent that is ahead says has not been yet.
+        let observed_at = host::observed_at(observation).min(received_at);
+        let changed = inventory.apply(agent, body, observed_at, received_at);
         inventory.note_history(uid, agent, body, received_at);
         changed
     }

@@ -147,14 +147,15 @@ impl Inventory {
     /// Was nothing of it begun, and is that not shown to be its template's fault? It may be where the template itself asks the
     /// kubelet for what no older one did.
     pub fn waits_to_begin(&self, pod: &Pod) -> bool {
-        pod.nothing_begun() && self.asked_anew(&pod.meta.owner_uid).is_none()
+        pod.nothing_begun() && !self.asked_anew(&pod.meta.owner_uid)
     }
 
-    /// What the template of a ReplicaSet asks of the kubelet before it begins a container, and that of no older one does: a
-    /// runtime class, or a volume that is described in the template itself and not by a claim, a ConfigMap or a Secret.
-    fn asked_anew(&self, set: &str) -> Option<&str> {
+    /// Does the template of a ReplicaSet ask the kubelet for something before it begins a container, and that of no older one
+    /// does: a runtime class, or a volume that is described in the template itself and not by a claim, a ConfigMap or a Secret?
+    /// Not where there is no older one.
+    fn asked_anew(&self, set: &str) -> bool {
         const VOLUMES: [&str; 7] = ["nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "fc"];
-        let set = self.replica_sets.get(set)?;
+        let Some(set) = self.replica_sets.get(set) else { return false };
         let asks = |path: &str| {
             let volume = path.strip_prefix("volumes[").and_then(|rest| rest.split_once("]."));
             let kind = volume.and_then(|(_, rest)| rest.split('.').next());
@@ -167,13 +168,10 @@ impl Inventory {
         };
         // The API server writes a type that is not said as an empty one.
         let said = |fact: &TemplateFact| !fact.path.ends_with(".hostPath.type") || !fact.value.is_empty();
-        let new = set.template.iter().find(|fact| {
-            asks(&fact.path)
-                && said(fact)
-                && older().next().is_some()
-                && older().all(|older| !older.template.contains(fact))
-        })?;
-        Some(&new.path)
+        let anew = |fact: &TemplateFact| {
+            asks(&fact.path) && said(fact) && older().all(|older| !older.template.contains(fact))
+        };
+        older().next().is_some() && set.template.iter().any(anew)
     }
 
     /// The runs of a CronJob.

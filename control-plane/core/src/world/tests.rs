@@ -290,6 +290,37 @@ fn for_how_long_a_revision_of_a_stateful_set_was_ready_outlives_its_pods_and_an_
     assert_eq!(noted(&lab), (None, 0, true), "it was there when the set was first met");
 }
 
+/// An agent that was cut off sends what it observed once it is back: for how long a pod went on to be ready in between nobody
+/// saw. The clock of one that is ahead makes nothing last longer.
+#[test]
+fn a_revision_of_a_stateful_set_is_credited_until_it_was_observed_and_no_longer() {
+    let cases = [(100, 100_000), (7_300, 7_300_000), (9_000, 7_300_000), (-100, 0)];
+    for (observed_at, ready_ms) in cases {
+        let mut lab = Lab::new();
+        lab.see(Body::StatefulSet(stateful_set("db", 1, "db-1")));
+        lab.see(Body::StatefulSet(stateful_set("db", 1, "db-2")));
+        let ready_since_us = nimbus_protocol::to_micros(at(0));
+        lab.see(Body::Pod(v1::Pod { ready_since_us, ..owned_pod("StatefulSet", "db", 0, "db-2") }));
+        lab.pass(7_300);
+        let late = |lab: &mut Lab, body: Body| {
+            let observation = v1::Observation {
+                sequence: 1,
+                observed_at_us: nimbus_protocol::to_micros(at(observed_at)),
+                cluster_uid: CLUSTER.into(),
+                body: Some(body),
+            };
+            lab.world.apply(agent_id(), &observation, lab.now)
+        };
+        let noted = |lab: &Lab| inventory(lab).stateful_sets.get("sts-db").unwrap().ready_ms;
+        let mut gone_late = lab.clone();
+        late(&mut gone_late, gone("Pod", "pod-db-0"));
+        assert_eq!(noted(&gone_late), ready_ms, "its pod is gone, observed at {observed_at} s");
+        late(&mut lab, Body::StatefulSet(stateful_set("db", 1, "db-3")));
+        late(&mut lab, Body::StatefulSet(stateful_set("db", 1, "db-2")));
+        assert_eq!(noted(&lab), ready_ms, "it was given up, observed at {observed_at} s");
+    }
+}
+
 /// A note on a StatefulSet is no word of its listing.
 #[test]
 fn a_stateful_set_that_a_listing_does_not_show_is_gone_whatever_its_pods_tell() {

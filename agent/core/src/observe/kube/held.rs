@@ -3,12 +3,8 @@
 //! The value names the job and the second since 1970 until which the taint may stay, so that whoever finds it later needs
 //! nothing else to know whose it is and when it is stale.
 
+pub use nimbus_protocol::kind::{HELD as KEY, HELD_EFFECT as EFFECT};
 use nimbus_protocol::v1;
-
-/// The key of the taint.
-pub const KEY: &str = "nimbus.dev/held";
-/// Its effect: pods that run on the node stay.
-pub const EFFECT: &str = "NoSchedule";
 
 /// Whose a taint of ours is, and until when it may stay.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED};
+use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED, MOST_TOLERATIONS};
 use nimbus_protocol::v1;
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use super::spec::{Declared, Spec, Term, Toleration, Volume};
 use super::{SlimMeta, quantity};
 use crate::observe::bounded;
 
-/// Most labels, terms, requirements, values, tolerations and claims that are told of one pod.
+/// Most labels, terms, requirements, values and claims that are told of one pod.
 pub(super) const MOST: usize = 64;
 
 /// CPU in thousandths and memory in bytes.
@@ -87,7 +87,7 @@ impl Spec {
                 .map(|(key, value)| v1::Label { key: bounded(key), value: bounded(value) })
                 .collect(),
             node_terms: terms.iter().take(MOST).map(Term::observe).collect(),
-            tolerations: tolerations.take(MOST).map(Toleration::observe).collect(),
+            tolerations: tolerations.take(MOST_TOLERATIONS).map(Toleration::observe).collect(),
             cpu_milli: amount.cpu,
             memory_bytes: amount.memory,
             priority: self.priority.unwrap_or(0),

@@ -1,6 +1,7 @@
 //! The slim Pod: its node, its phase, the states of its containers, and what an eviction of it would touch. Environment and
 //! arguments are not read.
 
+use nimbus_protocol::kind::MOST_LABELS;
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
@@ -10,8 +11,6 @@ use crate::observe::bounded;
 
 /// Most marks and volumes that are told of one pod.
 const MOST: usize = 32;
-/// Most labels that are told of one pod.
-const MOST_LABELS: usize = 64;
 
 /// A pod.
 #[derive(Debug, Clone, Default, Deserialize)]

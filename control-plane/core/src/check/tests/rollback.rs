@@ -142,6 +142,70 @@ fn each_change_of_a_rollback_names_its_invariant() {
     }
 }
 
+/// Its one pod was made just now; so far the kubelet has told of its container that it waits for this reason.
+fn its_pod_only_begins(lab: &mut Lab, begun: &str, reason: &str) {
+    let mut begins = v1::Pod { ready: false, ..pod("web-7", "0", "node-b") };
+    assert_eq!(unready(lab), [begins.meta.as_ref().unwrap().uid.as_str()]);
+    begins.meta.as_mut().unwrap().created_at_us = nimbus_protocol::to_micros(lab.now);
+    (begins.containers[0].state, begins.containers[0].reason) = ("waiting".into(), reason.into());
+    begins.facts.get_or_insert_default().begun = begun.into();
+    lab.see(Body::Pod(begins));
+}
+
+#[test]
+fn an_event_about_a_pod_shows_that_it_waits_for_a_volume_unless_it_was_begun_since() {
+    let said = "MountVolume.SetUp failed for volume \"settings\" : configmap \"web-settings\" not found";
+    let cases: [(&str, &str, &str, &[u8]); 5] = [
+        ("no", "ContainerCreating", said, &[3]),
+        ("no", "ContainerCreating", "", &[]),
+        ("", "PodInitializing", said, &[3]),
+        ("yes", "PodInitializing", said, &[]),
+        ("no", "CrashLoopBackOff", said, &[]),
+    ];
+    for (begun, reason, message, expected) in cases {
+        let (mut lab, plan) = approved();
+        its_pod_only_begins(&mut lab, begun, reason);
+        assert_eq!(numbers(&lab, &plan), [0_u8; 0], "{begun} {reason}: before");
+        for about in ["another", "web-7-0"] {
+            lab.see(Body::PodEvent(v1::PodEvent {
+                meta: Some(meta("event", &format!("{about}.1"), Some(("Pod", about)))),
+                reason: "FailedMount".into(),
+                message: message.into(),
+            }));
+            let expected: &[u8] = if about == "another" { &[] } else { expected };
+            assert_eq!(numbers(&lab, &plan), expected, "{begun} {reason} {message}, about {about}");
+        }
+    }
+}
+
+/// When its pods were made is by the cluster's clock, and when it was late by the one before.
+#[test]
+fn since_the_clock_jumped_that_a_revision_was_late_once_shows_nothing() {
+    type Jump = fn(&mut Lab);
+    let jumps: [Jump; 2] = [
+        |lab| lab.world.clusters.get_mut(CLUSTER).unwrap().clock_jumped_at = Some(lab.now),
+        |lab| {
+            let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+            histories.get_mut("dep-web").unwrap().clock_jumped_at = Some(lab.now);
+        },
+    ];
+    for jump in jumps {
+        let (mut lab, plan) = approved();
+        lab.see(Body::Deployment(v1::Deployment {
+            progressing_status: "True".into(),
+            progressing_reason: "ReplicaSetUpdated".into(),
+            ..stuck("web", 3, 7)
+        }));
+        let now = lab.now;
+        let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+        let present = histories.get_mut("dep-web").unwrap().revisions.last_mut().unwrap();
+        (present.trouble, present.late_at) = (None, Some(now));
+        assert_eq!(numbers(&lab, &plan), [0_u8; 0], "its pod is not ready still");
+        jump(&mut lab);
+        assert_eq!(numbers(&lab, &plan), [3]);
+    }
+}
+
 #[test]
 fn scaling_breaks_no_rollback() {
     let (mut lab, plan) = approved();

@@ -222,6 +222,52 @@ fn what_came_back_without_a_failure_and_fails_soon_is_not_evicted_either() {
     is_left_to_a_person(&mut lab, "revision 3 of shop/deployment/web never lasted");
 }
 
+/// Nobody looked while revision 2 of `web`, made at 1 000 s, was given up for revision 3, made at the second `other`, and came out
+/// again. That is heard of at 7 200 s, when its lone pod crash-loops; `web` was met at the second `met`.
+fn came_back_unseen(other: i64, deleting: bool, met: i64) -> Lab {
+    let mut lab = first_release(1);
+    exits_after_15_s(&mut lab, 1);
+    lab.pass(7_140);
+    lab.see(Body::Deployment(v1::Deployment { revision: 4, ..deployment("web", 1, 2) }));
+    made_at(&mut lab, 2, 1_000);
+    let mut between = replica_set("web", 3, 0);
+    let meta = between.meta.as_mut().unwrap();
+    meta.created_at_us = to_micros(at(other));
+    meta.deleting_since_us = if deleting { to_micros(lab.now) } else { 0 };
+    lab.see(Body::ReplicaSet(between));
+    lab.see(Body::ReplicaSet(replica_set("web", 1, 0)));
+    lab.see(gone("Pod", "pod-web-1-0"));
+    let pod = ended(&lab, "web-2", 4, 15);
+    lab.see(pod);
+    let histories = &mut lab.world.clusters.get_mut(CLUSTER).unwrap().histories;
+    histories.get_mut("dep-web").unwrap().created_at = at(met);
+    lab
+}
+
+/// What was given up before its soak time was over did not last by then, as far as that is known; after it, it may have.
+#[test]
+fn what_came_back_while_nobody_looked_may_have_lasted_unless_it_was_given_up_too_soon() {
+    let cases = [
+        ("given up within its soak time", 1_600, false, 0, 0),
+        ("for one that is on its way out by now", 1_600, true, 0, 0),
+        ("given up after its soak time", 1_601, false, 0, 1),
+        ("met just within its soak time", 1_300, false, 1_600, 0),
+        ("met after its soak time", 1_300, false, 1_601, 1),
+    ];
+    let mut lab = came_back_unseen(1_601, false, 0);
+    lab.diagnose();
+    lab.plan();
+    let plan = lab.plans.values().next().unwrap().doc.clone();
+    for (what, other, deleting, met, evicted) in cases {
+        let mut lab = came_back_unseen(other, deleting, met);
+        // The checker sees it by itself.
+        let found = check::of_plan(&plan, &lab.snapshot());
+        let refused = found.iter().any(|one| one.text.contains("never lasted"));
+        assert_eq!(refused, evicted == 0, "{what}: {found:?}");
+        assert_eq!(lab.settle().len(), evicted, "{what}");
+    }
+}
+
 /// The one pod of `db` is made anew of this revision, which came out just now and is complete at once.
 fn brought_out(lab: &mut Lab, revision: &str) {
     lab.see(Body::StatefulSet(stateful_set("db", 1, revision)));

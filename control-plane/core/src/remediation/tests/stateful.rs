@@ -232,7 +232,7 @@ fn with_on_delete_a_person_is_told_that_the_pod_waits_for_them() {
     assert!(lab.settle().is_empty());
     let incident = lab.open(IncidentKind::PodCrashLoop);
     assert_eq!(incident.state, IncidentState::Escalated, "{}", incident.reason);
-    assert!(incident.reason.contains("kubectl delete pod db-1 -n shop"), "{}", incident.reason);
+    assert!(incident.reason.contains("`kubectl -n shop delete pod db-1`"), "{}", incident.reason);
 }
 
 /// `db` is bringing out db-2 from db-1 and has no pod of it yet.
@@ -284,7 +284,7 @@ fn a_new_revision_that_crashes_soon_is_not_answered_with_evictions() {
     let incident = lab.open(IncidentKind::PodCrashLoop);
     assert_eq!((incident.state, lab.plans.len()), (IncidentState::Escalated, 0), "{}", incident.reason);
     for words in
-        ["revision db-2", "kubectl rollout undo statefulset/db -n shop", "kubectl delete pod db-0 -n shop"]
+        ["revision db-2", "kubectl -n shop rollout undo statefulset/db", "kubectl -n shop delete pod db-0"]
     {
         assert!(incident.reason.contains(words), "{words}: {}", incident.reason);
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
-use super::others::{Says, Told, is_beside, labels, told};
+use super::others::{Says, Told, is_beside, told};
 use crate::world::{Inventory, KeepsAway, NodeFacts, Placement, Pod};
 
 /// Where a pod may not fit for the sake of other pods.
@@ -158,6 +158,6 @@ fn means(term: &KeepsAway, pod: &Pod, same: bool) -> Option<bool> {
         return None;
     }
     let Some(selector) = &term.selector else { return Some(false) };
-    let selects = selector.selects(labels(pod)?);
+    let selects = selector.selects(pod.labels()?);
     if selects && term.other_namespaces { None } else { Some(selects) }
 }

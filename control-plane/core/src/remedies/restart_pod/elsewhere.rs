@@ -9,10 +9,10 @@ use nimbus_protocol::kind::{MOST_NEIGHBOURS, MOST_OF_A_NODE};
 use super::apart::Apart;
 use super::beside::Beside;
 use super::others::Says;
-use super::volumes::{self, Attaches};
+use super::volumes::Volumes;
 use crate::settings::millis;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, Node, NodeFacts, Placement, Pod};
+use crate::world::{Inventory, Node, NodeFacts, Pod};
 
 /// Most reasons that are named.
 const MOST: usize = 3;
@@ -45,23 +45,15 @@ enum Purpose {
 
 /// What pods and volumes say of nodes.
 enum Judged<'a> {
-    All(&'a Pod, &'a Placement, Beside<'a>),
+    All(Volumes<'a>, Beside<'a>),
     Reach(Apart<'a>),
 }
 
 impl Judged<'_> {
-    fn say(&self, node: &Node, facts: &NodeFacts, inventory: &Inventory) -> Says {
+    fn say(&self, node: &Node, facts: &NodeFacts) -> Says {
         match self {
             Self::Reach(apart) => apart.doubts(facts).map_or(Says::Yes, Says::NotKnown),
-            Self::All(pod, asked, beside) => {
-                let attaches =
-                    match volumes::attaches(&asked.claims, &pod.meta.namespace, node, facts, inventory) {
-                        Attaches::Yes => Says::Yes,
-                        Attaches::No(why) => Says::No(why),
-                        Attaches::NotKnown(why) => Says::NotKnown(why),
-                    };
-                attaches.and(beside.say(facts))
-            }
+            Self::All(volumes, beside) => volumes.says(node, facts).and(beside.say(facts)),
         }
     }
 }
@@ -74,7 +66,8 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
     };
     let (judged, not_judged) = match purpose {
         Purpose::Answer => {
-            (Judged::All(pod, placement, Beside::of(pod, placement, inventory)), placement.not_described())
+            let volumes = Volumes::of(&placement.claims, &pod.meta.namespace, inventory);
+            (Judged::All(volumes, Beside::of(pod, placement, inventory)), placement.not_described())
         }
         Purpose::Hold => (Judged::Reach(Apart::of(pod, placement, inventory)), placement.not_judged()),
     };
@@ -119,7 +112,7 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
             no.push(format!("{name} has not enough {what} free"));
             continue;
         }
-        match judged.say(node, facts, inventory) {
+        match judged.say(node, facts) {
             Says::Yes => {
                 fits = Some(name.clone());
                 break;

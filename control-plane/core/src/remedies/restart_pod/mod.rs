@@ -22,6 +22,7 @@ mod volumes;
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::action::Body;
+use nimbus_protocol::kind::HELD;
 use nimbus_protocol::v1;
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
@@ -211,6 +212,7 @@ fn propose_for(
             controller.workload
         ));
     }
+    let mut elsewhere = None;
     let (hold, why) = match siblings::suspect(pod, siblings::of(pod, inventory), inventory, s) {
         Suspect::Shared(what) => {
             return Answer::Recommend(format!(
@@ -227,16 +229,19 @@ fn propose_for(
             ));
         }
         Suspect::Several(what) => (false, format!("fresh start, as a probe: {what}")),
-        Suspect::Together(what) => {
-            if let Some(why) = no_probe(pod, &controller.workload, inventory, s) {
+        Suspect::Together(what) => match where_to_probe(pod, &controller.workload, inventory, s) {
+            Ok(place) => {
+                elsewhere = Some(place);
+                (false, format!("fresh start, as a probe: {what}"))
+            }
+            Err(why) => {
                 return Answer::Recommend(format!(
                     "{}: {what}, {why}; {}",
                     controller.workload,
                     shared::advice_on_one_node(pod, inventory, s)
                 ));
             }
-            (false, format!("fresh start, as a probe: {what}"))
-        }
+        },
         Suspect::Pod(what) => (false, format!("fresh start: {what}")),
         // A plan that is there stays: a sibling that comes and goes is no reason to make it again and again.
         Suspect::Soon { on, left, alone } if !alone || (may_hold && !planned) => {
@@ -276,7 +281,9 @@ fn propose_for(
             ),
         ),
     };
-    let elsewhere = if hold { None } else { Some(elsewhere::elsewhere(pod, inventory, s)) };
+    if !hold && elsewhere.is_none() {
+        elsewhere = Some(elsewhere::elsewhere(pod, inventory, s));
+    }
     let own_takes_pods = inventory.node(&pod.node).is_some_and(crate::world::Node::takes_new_pods);
     if let (Some(Elsewhere::Nowhere(why)), false) = (&elsewhere, own_takes_pods) {
         return Answer::Wait(format!(
@@ -284,17 +291,19 @@ fn propose_for(
             controller.workload, pod.node
         ));
     }
-    let place = match elsewhere {
-        None => String::new(),
-        Some(Elsewhere::On(other)) => format!("; the scheduler chooses the node, {other} would fit as well"),
-        Some(Elsewhere::Nowhere(why)) => {
-            format!("; it comes back to {}, no other node is promised: {why}", pod.node)
-        }
-        Some(Elsewhere::NotKnown(why)) => {
-            format!("; whether it fits on another node than {} is not known: {why}", pod.node)
-        }
-    };
+    let place = elsewhere.map_or_else(String::new, |elsewhere| where_it_goes(elsewhere, &pod.node));
     replace(controller, pod, container, hold, &format!("{why}{place}"), s.settings)
+}
+
+/// What a plan that holds no node says of where the new pod of one on `node` may go.
+fn where_it_goes(elsewhere: Elsewhere, node: &str) -> String {
+    match elsewhere {
+        Elsewhere::On(other) => format!("; the scheduler chooses the node, {other} would fit as well"),
+        Elsewhere::Nowhere(why) => format!("; it comes back to {node}, no other node is promised: {why}"),
+        Elsewhere::NotKnown(why) => {
+            format!("; whether it fits on another node than {node} is not known: {why}")
+        }
+    }
 }
 
 /// Why the node of a pod that fails there alone may not be held back; the name of a node that would take it if it may.
@@ -322,20 +331,25 @@ fn probed_since(then: Timestamp, workload: &Workload, s: &Snapshot<'_>) -> bool 
     })
 }
 
-/// Why no pod is replaced as a probe where several fail on one node and none is well; `None`: one is. One
-/// that comes to another node tells whether this one is to blame, and only the first one tells it.
-fn no_probe(pod: &Pod, workload: &Workload, inventory: &Inventory, s: &Snapshot<'_>) -> Option<&'static str> {
+/// Where a pod could go that is replaced as a probe, where several fail on one node and none is well; if none is, why. One that
+/// comes to another node tells whether this one is to blame, and only the first one tells it.
+fn where_to_probe(
+    pod: &Pod,
+    workload: &Workload,
+    inventory: &Inventory,
+    s: &Snapshot<'_>,
+) -> Result<Elsewhere, &'static str> {
     let replaced = s.all_jobs().any(|job| {
         let same = job.workload.as_ref().is_some_and(|other| other.uid() == workload.uid());
         same && job.applied_at.is_some() && job.attempts_reset_at.is_none()
     });
     if replaced || tried_in_vain(workload, s) {
-        return Some("and replacing one did not help");
+        return Err("and replacing one did not help");
     }
     match elsewhere::elsewhere(pod, inventory, s) {
-        Elsewhere::On(_) => None,
+        other @ Elsewhere::On(_) => Ok(other),
         Elsewhere::Nowhere(_) | Elsewhere::NotKnown(_) => {
-            Some("and no other node is known to take a new one, which would tell more")
+            Err("and no other node is known to take a new one, which would tell more")
         }
     }
 }
@@ -368,7 +382,7 @@ fn replace(
     let Controller { object, kind, revision, workload } = controller;
     let node = if hold {
         format!(
-            "{} is held back by the taint nimbus.dev/held until the replacement is bound; pods on it stay",
+            "{} is held back by the taint {HELD} until the replacement is bound; pods on it stay",
             pod.node
         )
     } else {

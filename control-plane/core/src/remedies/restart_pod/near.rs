@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
-use super::others::{Says, Told, is_beside, labels};
+use super::others::{Says, Told, is_beside};
 use crate::world::{Inventory, NodeFacts, Placement, Pod, StaysWith};
 
 /// Where a pod may be for the sake of pods that it stays with.
@@ -114,6 +114,6 @@ fn selected(terms: &[StaysWith], pod: &Pod, own: &str) -> Option<bool> {
     if !terms.iter().all(reaches) {
         return Some(false);
     }
-    let labels = labels(pod)?;
+    let labels = pod.labels()?;
     Some(terms.iter().flat_map(|term| &term.selector).all(|selector| selector.selects(labels)))
 }

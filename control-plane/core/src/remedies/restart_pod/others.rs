@@ -41,9 +41,3 @@ pub(super) fn is_beside(other: &Pod, pod: &Pod) -> bool {
         && other.phase != "Succeeded"
         && other.phase != "Failed"
 }
-
-/// The labels of a pod; `None` where not all of them are told.
-pub(super) fn labels(pod: &Pod) -> Option<&[(String, String)]> {
-    let facts = pod.facts.as_ref().filter(|facts| facts.labels_complete)?;
-    Some(&facts.labels)
-}

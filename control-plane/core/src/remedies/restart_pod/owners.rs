@@ -7,7 +7,7 @@ use crate::model::{Incident, KubeRef, Workload};
 use crate::remedies::Answer;
 use crate::settings::{Settings, later, millis};
 use crate::snapshot::Snapshot;
-use crate::world::{Container, Inventory, Object as _, Pod, Rollout, StatefulSet, manager_name};
+use crate::world::{Container, Inventory, Object as _, Pod, Rollout, StatefulSet};
 
 pub(super) fn of_deployment(
     incident: &Incident,
@@ -82,8 +82,10 @@ pub(super) fn of_stateful_set(
     if another && !set.rolls {
         return Answer::Recommend(format!(
             "{name} is updated by hand (OnDelete), and {} is of revision {}: its controller makes it anew of revision {next} \
-             once a person deletes it: kubectl delete pod {} -n {}",
-            incident.object, pod.controller_revision, pod.meta.name, pod.meta.namespace
+             once a person deletes it: `{}`",
+            incident.object,
+            pod.controller_revision,
+            set.delete_command(&pod.meta.name)
         ));
     }
     if pod.controller_revision.is_empty() || another {
@@ -140,34 +142,21 @@ fn fails_since_it_came_out(
     {
         return None;
     }
-    let (namespace, name, of_pod) = (&set.meta.namespace, &set.meta.name, &pod.meta.name);
-    let mend = match (set.manager.as_str(), set.came_back()) {
-        // Undone once more it would be the revision that was given up for this one.
-        ("", true) => "it was the present one before and came back, and the revision before it was given up \
-                       for it: correct its template, or what it depends on"
-            .to_owned(),
-        ("", false) => format!(
-            "to go back to the revision before: `kubectl rollout undo statefulset/{name} -n {namespace}`"
-        ),
-        (manager, _) => {
-            format!("change it where {} keeps it ({})", manager_name(manager), set.manager_evidence)
-        }
-    };
+    let of_pod = &pod.meta.name;
     let delete = if set.parallel {
         String::new()
     } else {
-        format!(
-            "; its controller may then wait for {of_pod}, which has to be deleted: `kubectl delete pod \
-             {of_pod} -n {namespace}`"
-        )
+        let command = set.delete_command(of_pod);
+        format!("; its controller may then wait for {of_pod}, which has to be deleted: `{command}`")
     };
     Some(Answer::Recommend(format!(
         "{} brought out revision {} (its first pod: {first:.0}), and its pods fail since soon after that \
          ({failed:.0}): a new pod of it would fail the same way; look at the logs of {} of {of_pod}; \
-         {mend}{delete}",
+         {}{delete}",
         set.reference(),
         set.update_revision,
         container.titled(),
+        set.mend(),
     )))
 }
 

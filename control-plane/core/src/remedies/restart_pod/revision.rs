@@ -72,10 +72,16 @@ fn failed_soon(
     let made_at = inventory.present_set(deployment).and_then(|set| set.meta.created_at);
     let made_at = made_at.filter(|_| !jumped);
     let trouble_at = inventory.trouble_of_present(deployment).map(|trouble| trouble.first_at);
-    // A ReplicaSet that was made since its own, before it was seen to come out, is what came in between.
+    // A ReplicaSet that was made since its own, before it was seen to come out, is what came in between, also where
+    // it is on its way out by now. One that was made after a soak time tells nothing: until then its own may have
+    // lasted. So it may where nobody looked from then on.
     let between = |seen: Timestamp| {
-        let made = inventory.replica_sets_of(&deployment.meta.uid).filter_map(|set| set.meta.created_at);
-        made_at.is_some_and(|own| made.filter(|other| own < *other && *other <= seen).count() > 0)
+        let Some(own) = made_at else { return false };
+        let soaked_at = later(own, soak);
+        let followed = history.is_some_and(|history| history.created_at <= soaked_at);
+        let of_this = |set: &&ReplicaSet| set.meta.owner_uid == deployment.meta.uid;
+        let mut made = inventory.replica_sets.values().filter(of_this).filter_map(|set| set.meta.created_at);
+        followed && made.any(|other| own < other && other <= seen.min(soaked_at))
     };
     let out = match seen_at {
         // It was given up and came out again: its ReplicaSet is the one from then.

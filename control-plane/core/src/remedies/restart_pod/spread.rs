@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
-use super::others::{Says, Told, is_beside, labels};
+use super::others::{Says, Told, is_beside};
 use crate::world::{Inventory, NodeFacts, Placement, Pod, Spread};
 
 /// What the constraints of a pod say of nodes.
@@ -35,7 +35,7 @@ impl<'a> Spreads<'a> {
         if asked.spread.is_empty() {
             return spreads;
         }
-        let own = labels(pod);
+        let own = pod.labels();
         if own.is_none() {
             spreads.doubt = Some(format!("not all labels of pod {} are told", pod.meta.name));
         }
@@ -73,7 +73,7 @@ impl<'a> Spreads<'a> {
             self.doubt = Some(format!("nothing is told of node {node}"));
             return;
         };
-        let Some(labels) = labels(other) else {
+        let Some(labels) = other.labels() else {
             if self.counts.iter().any(|count| count.nodes.contains(node)) {
                 self.doubt = Some(format!("not all labels of pod {} are told", other.meta.name));
             }

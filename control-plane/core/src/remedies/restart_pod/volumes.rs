@@ -4,85 +4,71 @@
 
 use nimbus_protocol::ObjectKind;
 
+use super::others::Says;
 use crate::world::{Inventory, Node, NodeFacts, PersistentVolume, Requirement};
 
 /// Most terms of a volume, and most values of a requirement, that are named.
 const NAMED: usize = 3;
 
-/// Can all volumes be attached there?
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Attaches {
-    /// They can.
-    Yes,
-    /// One cannot; why.
-    No(String),
-    /// Of one that is not known; why.
-    NotKnown(String),
-}
+/// The volumes of a pod's claims, looked up once for all nodes.
+pub(super) struct Volumes<'a>(Vec<Claimed<'a>>);
 
-/// Can the volumes of these claims of a namespace be attached from this node?
-pub(super) fn attaches(
-    claims: &[String],
-    namespace: &str,
-    node: &Node,
-    facts: &NodeFacts,
-    inventory: &Inventory,
-) -> Attaches {
-    let mut unknown = None;
-    for claim in claims {
-        match attaches_one(claim, namespace, (node, facts), inventory) {
-            Attaches::Yes => {}
-            Attaches::No(why) => return Attaches::No(why),
-            Attaches::NotKnown(why) => unknown = unknown.or(Some(why)),
-        }
+/// The name of a claim and its volume; where none is known that stays bound to it, what is said of every node.
+type Claimed<'a> = Result<(&'a str, &'a PersistentVolume), Says>;
+
+impl<'a> Volumes<'a> {
+    /// Of these claims of a namespace.
+    pub(super) fn of(claims: &'a [String], namespace: &str, inventory: &'a Inventory) -> Self {
+        Self(claims.iter().map(|claim| claimed(claim, namespace, inventory)).collect())
     }
-    unknown.map_or(Attaches::Yes, Attaches::NotKnown)
+
+    /// Can all of them be attached from this node?
+    pub(super) fn says(&self, node: &Node, facts: &NodeFacts) -> Says {
+        let of_one = |claimed: &Claimed<'a>| match claimed {
+            Ok((_, volume)) if volume.attaches_to(node, facts) => Says::Yes,
+            Ok((claim, volume)) => Says::No(format!(
+                "volume {} of claim {claim} can be attached only where {}, which the node is not",
+                volume.meta.name,
+                asked_of_nodes(volume)
+            )),
+            Err(of_every_node) => of_every_node.clone(),
+        };
+        self.0.iter().fold(Says::Yes, |said, claimed| said.and(of_one(claimed)))
+    }
 }
 
-fn attaches_one(
-    name: &str,
-    namespace: &str,
-    (node, facts): (&Node, &NodeFacts),
-    inventory: &Inventory,
-) -> Attaches {
+fn claimed<'a>(name: &'a str, namespace: &str, inventory: &'a Inventory) -> Claimed<'a> {
     for kind in [ObjectKind::PersistentVolumeClaim, ObjectKind::PersistentVolume] {
         if !inventory.is_listed(kind) {
-            return Attaches::NotKnown(format!(
+            return Err(Says::NotKnown(format!(
                 "where the volume of claim {name} can be attached is not known: its agent does not list every {kind}"
-            ));
+            )));
         }
     }
     let Some(claim) = inventory.claim(namespace, name) else {
-        return Attaches::NotKnown(format!("claim {name} is not there"));
+        return Err(Says::NotKnown(format!("claim {name} is not there")));
     };
     if claim.meta.deleting {
-        return Attaches::No(format!("claim {name} is being deleted"));
+        return Err(Says::No(format!("claim {name} is being deleted")));
     }
     let Some(volume) = claim.bound_to() else {
         let phase = if claim.phase.is_empty() { "not bound" } else { claim.phase.as_str() };
-        return Attaches::NotKnown(format!(
+        return Err(Says::NotKnown(format!(
             "claim {name} is bound to no volume ({phase}): where one would be made is not known"
-        ));
+        )));
     };
     let Some(volume) = inventory.volume(volume) else {
-        return Attaches::NotKnown(format!("volume {volume} of claim {name} is not there"));
+        return Err(Says::NotKnown(format!("volume {volume} of claim {name} is not there")));
     };
     let called = format!("volume {} of claim {name}", volume.meta.name);
     if volume.phase != "Bound" || volume.meta.deleting {
         let phase = if volume.meta.deleting { "being deleted" } else { volume.phase.as_str() };
-        return Attaches::NotKnown(format!("{called} is not one that stays bound ({phase})"));
+        return Err(Says::NotKnown(format!("{called} is not one that stays bound ({phase})")));
     }
     if !volume.node_terms_complete {
-        return Attaches::NotKnown(format!("not all that {called} asks of a node is told"));
+        return Err(Says::NotKnown(format!("not all that {called} asks of a node is told")));
     }
-    if volume.attaches_to(node, facts) {
-        Attaches::Yes
-    } else {
-        Attaches::No(format!(
-            "{called} can be attached only where {}, which the node is not",
-            asked_of_nodes(volume)
-        ))
-    }
+    Ok((name, volume))
 }
 
 /// What a volume asks of a node, such as `topology.kubernetes.io/zone In eu-1a`.
@@ -125,20 +111,20 @@ mod tests {
         lab
     }
 
-    fn ask(lab: &Lab, claims: &[&str], node: &str) -> Attaches {
+    fn ask(lab: &Lab, claims: &[&str], node: &str) -> Says {
         let inventory = &lab.world.clusters[CLUSTER];
         let node = inventory.node(node).unwrap();
         let claims: Vec<String> = claims.iter().map(|claim| (*claim).to_owned()).collect();
-        attaches(&claims, "shop", node, node.facts.as_ref().unwrap(), inventory)
+        Volumes::of(&claims, "shop", inventory).says(node, node.facts.as_ref().unwrap())
     }
 
     #[test]
     fn a_volume_is_attached_only_where_its_node_terms_hold() {
         let lab = lab();
-        assert_eq!(ask(&lab, &["data", "logs"], "node-a"), Attaches::Yes);
-        assert_eq!(ask(&lab, &["logs"], "node-b"), Attaches::Yes);
-        assert_eq!(ask(&lab, &[], "node-b"), Attaches::Yes);
-        let Attaches::No(why) = ask(&lab, &["logs", "data"], "node-b") else { panic!() };
+        assert_eq!(ask(&lab, &["data", "logs"], "node-a"), Says::Yes);
+        assert_eq!(ask(&lab, &["logs"], "node-b"), Says::Yes);
+        assert_eq!(ask(&lab, &[], "node-b"), Says::Yes);
+        let Says::No(why) = ask(&lab, &["logs", "data"], "node-b") else { panic!() };
         assert_eq!(
             why,
             "volume pvc-1 of claim data can be attached only where topology.kubernetes.io/zone In eu-1a, which the node \
@@ -186,16 +172,16 @@ mod tests {
         for (words, change) in cases {
             let mut lab = lab();
             change(&mut lab);
-            let Attaches::NotKnown(why) = ask(&lab, &["logs"], "node-b") else { panic!("{words}") };
+            let Says::NotKnown(why) = ask(&lab, &["logs"], "node-b") else { panic!("{words}") };
             assert!(why.contains(words), "{words}: {why}");
         }
         let mut lab = lab();
         lab.see(gone("PersistentVolumeClaim", "PersistentVolumeClaim-logs"));
-        assert!(matches!(ask(&lab, &["logs", "data"], "node-b"), Attaches::No(_)));
+        assert!(matches!(ask(&lab, &["logs", "data"], "node-b"), Says::No(_)));
         let mut leaving = claim("data", "pvc-1");
         leaving.meta = leaving.meta.map(|meta| v1::ObjectMeta { deleting_since_us: 1, ..meta });
         lab.see(Body::PersistentVolumeClaim(leaving));
-        assert_eq!(ask(&lab, &["data"], "node-a"), Attaches::No("claim data is being deleted".into()));
+        assert_eq!(ask(&lab, &["data"], "node-a"), Says::No("claim data is being deleted".into()));
     }
 
     #[test]

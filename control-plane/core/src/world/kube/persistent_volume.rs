@@ -4,8 +4,8 @@ use nimbus_protocol::{ObjectKind, v1};
 use serde::{Deserialize, Serialize};
 
 use super::node::{Node, NodeFacts};
-use super::requirement::Requirement;
-use crate::world::bounds::{ITEMS, TEXT, WORD, cut, cut_texts, is_meta_kept};
+use super::requirement::{self, Requirement};
+use crate::world::bounds::{ITEMS, WORD, cut, is_meta_kept};
 use crate::world::meta::Meta;
 use crate::world::object::Object;
 
@@ -25,10 +25,7 @@ pub struct PersistentVolume {
 impl PersistentVolume {
     /// Do its node terms let it be attached from this node, as far as they are told?
     pub fn attaches_to(&self, node: &Node, facts: &NodeFacts) -> bool {
-        let holds = |term: &Vec<Requirement>| {
-            !term.is_empty() && term.iter().all(|one| one.holds(node.meta.name.as_str(), facts))
-        };
-        self.node_terms.is_empty() || self.node_terms.iter().any(holds)
+        requirement::let_in(&self.node_terms, node, facts)
     }
 }
 
@@ -66,11 +63,7 @@ pub(super) fn bound(volume: &mut v1::PersistentVolume) -> bool {
     volume.node_terms.truncate(ITEMS);
     for term in &mut volume.node_terms {
         term.requirements.truncate(ITEMS);
-        for one in &mut term.requirements {
-            cut(&mut one.key, TEXT);
-            cut(&mut one.operator, WORD);
-            cut_texts(&mut one.values);
-        }
+        term.requirements.iter_mut().for_each(requirement::bound);
     }
     is_meta_kept(volume.meta.as_mut())
 }

@@ -1,12 +1,12 @@
 //! What the scheduler asks of a node for a pod, and whether a node answers it.
 
-use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED};
+use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED, HELD, HELD_EFFECT, MOST_TOLERATIONS};
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
 use super::beside::{self, KeepsAway, Spread, StaysWith};
 use super::node::{Node, NodeFacts, Taint};
-use super::requirement::Requirement;
+use super::requirement::{self, Requirement};
 use crate::world::bounds::{ITEMS, TEXT, WORD, cut, cut_texts};
 
 /// A taint that a pod accepts.
@@ -21,9 +21,6 @@ pub struct Toleration {
     /// Empty: every effect.
     pub effect: String,
 }
-
-/// Most tolerations that agents tell of one pod.
-const MOST_TOLERATIONS: usize = 64;
 
 /// What the scheduler asks of a node for a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -122,11 +119,7 @@ pub(super) fn bound(placement: &mut v1::Placement) {
     placement.node_terms.truncate(ITEMS);
     for term in &mut placement.node_terms {
         term.requirements.truncate(ITEMS);
-        for one in &mut term.requirements {
-            cut(&mut one.key, TEXT);
-            cut(&mut one.operator, WORD);
-            cut_texts(&mut one.values);
-        }
+        term.requirements.iter_mut().for_each(requirement::bound);
     }
     placement.tolerations.truncate(ITEMS);
     for one in &mut placement.tolerations {
@@ -158,7 +151,7 @@ impl Placement {
     /// job's, so any value is meant; of so many tolerations not all may be told.
     pub fn tolerates_a_hold(&self) -> bool {
         let accepts = |one: &Toleration| {
-            let (key, effect) = ("nimbus.dev/held".to_owned(), "NoSchedule".to_owned());
+            let (key, effect) = (HELD.to_owned(), HELD_EFFECT.to_owned());
             one.accepts(&Taint { key, value: one.value.clone(), effect })
         };
         self.tolerations.len() >= MOST_TOLERATIONS || self.tolerations.iter().any(accepts)
@@ -191,10 +184,7 @@ impl Placement {
         if let Some((key, value)) = self.node_selector.iter().find(lacks) {
             return Some(format!("it lacks the label {key}={value}, which the pod selects"));
         }
-        let holds = |term: &Vec<Requirement>| {
-            !term.is_empty() && term.iter().all(|one| one.holds(node.meta.name.as_str(), facts))
-        };
-        (!self.node_terms.is_empty() && !self.node_terms.iter().any(holds))
+        (!requirement::let_in(&self.node_terms, node, facts))
             .then(|| "it does not fit the pod's node affinity".to_owned())
     }
 }

@@ -1,6 +1,7 @@
 //! The Pod of the inventory with its containers, and what their states mean.
 
 use jiff::Timestamp;
+use nimbus_protocol::kind::MOST_LABELS;
 use nimbus_protocol::{ObjectKind, v1};
 use serde::{Deserialize, Serialize};
 
@@ -205,9 +206,6 @@ fn is_told(label: &v1::Label) -> bool {
     is_name(&label.key, TEXT) && is_name(&label.value, TEXT)
 }
 
-/// Most labels of a pod that are kept, as many as an agent tells.
-const LABELS: usize = 64;
-
 /// Cuts what is too long; false where the pod cannot be kept.
 pub(super) fn bound(pod: &mut v1::Pod) -> bool {
     cut(&mut pod.node, NAME);
@@ -232,9 +230,9 @@ pub(super) fn bound(pod: &mut v1::Pod) -> bool {
         cut_texts(&mut facts.config_maps);
         cut_texts(&mut facts.secrets);
         cut_texts(&mut facts.init_images);
-        facts.labels_complete &= facts.labels.len() <= LABELS && facts.labels.iter().all(is_told);
+        facts.labels_complete &= facts.labels.len() <= MOST_LABELS && facts.labels.iter().all(is_told);
         facts.labels.retain(is_told);
-        facts.labels.truncate(LABELS);
+        facts.labels.truncate(MOST_LABELS);
         facts.placement.iter_mut().for_each(placement::bound);
     }
     is_meta_kept(pod.meta.as_mut())
@@ -317,6 +315,11 @@ impl Pod {
         self.cannot_start().is_some() || (!begun && self.containers.iter().any(made))
     }
 
+    /// Its labels; `None` where not all of them are told.
+    pub fn labels(&self) -> Option<&[(String, String)]> {
+        self.facts.as_ref().filter(|facts| facts.labels_complete).map(|facts| facts.labels.as_slice())
+    }
+
     /// How far the kubelet got with it; `None` where its agent does not say it.
     pub fn begun(&self) -> Option<Begun> {
         self.facts.as_ref().and_then(|facts| facts.begun)
@@ -345,9 +348,10 @@ impl Pod {
         })
     }
 
-    /// Is it on a node, and was not even one of its containers begun there, apart from init containers that ended well? A volume that cannot be attached, a network that
-    /// cannot be made or an image that is still pulled looks so; its conditions do not say which. Where its agent does not
-    /// say whether an init container runs, a pod with init containers never looks so.
+    /// Is it on a node, and was not even one of its containers begun there, apart from init containers that ended well? A
+    /// volume that cannot be attached, a network that cannot be made or an image that is still pulled looks so; its conditions
+    /// do not say which. Where its agent does not say whether an init container runs, a pod with init containers never looks
+    /// so.
     pub fn nothing_begun(&self) -> bool {
         let waits =
             |c: &Container| c.state == "waiting" && c.reason == "ContainerCreating" && c.restarts == 0;

@@ -50,12 +50,12 @@ impl PodDisruptionBudget {
         (self.observed_generation >= self.generation).then_some(self.disruptions_allowed > 0)
     }
 
-    /// Does it guard a pod of its namespace with these labels, which are all of them if `complete`? `None` where that cannot
+    /// Does it guard a pod of its namespace with these labels, `None` where not all of them are told? `None` where that cannot
     /// be said.
-    pub fn guards(&self, labels: &[(String, String)], complete: bool) -> Option<bool> {
+    pub fn guards(&self, labels: Option<&[(String, String)]>) -> Option<bool> {
         let Some(selector) = &self.selector else { return Some(false) };
         // Labels or values that are left out may make it select a pod, or not.
-        (complete && self.selector_complete).then(|| selector.selects(labels))
+        labels.filter(|_| self.selector_complete).map(|labels| selector.selects(labels))
     }
 
     /// Its name and figures, such as `web (minAvailable 2, 2 of 2 pods healthy, 2 needed, 0 disruptions allowed)`.
@@ -185,10 +185,11 @@ mod tests {
             (Some("api"), true, false, None),
             (None, true, false, Some(false)),
         ] {
-            assert_eq!(with(app, whole).guards(&labels, complete), guards, "{app:?} {whole} {complete}");
+            let told = complete.then_some(labels.as_slice());
+            assert_eq!(with(app, whole).guards(told), guards, "{app:?} {whole} {complete}");
         }
         let every = PodDisruptionBudget { selector: Some(Selector::default()), ..with(None, true) };
-        assert_eq!(every.guards(&[], true), Some(true));
+        assert_eq!(every.guards(Some(&[])), Some(true));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use nimbus_protocol::v1;
 use serde::{Deserialize, Serialize};
 
-use super::requirement::Requirement;
-use crate::world::bounds::{ITEMS, TEXT, WORD, cut, cut_texts};
+use super::requirement::{self, Requirement};
+use crate::world::bounds::{ITEMS, TEXT, cut};
 
 /// Selects objects by their labels: all of it has to hold, and an empty one selects every object.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -33,11 +33,7 @@ pub(super) fn bound(selector: &mut v1::LabelSelector) -> bool {
         cut(&mut label.value, TEXT);
     }
     selector.match_expressions.truncate(ITEMS);
-    for one in &mut selector.match_expressions {
-        cut(&mut one.key, TEXT);
-        cut(&mut one.operator, WORD);
-        cut_texts(&mut one.values);
-    }
+    selector.match_expressions.iter_mut().for_each(requirement::bound);
     *selector == whole
 }
 
@@ -45,18 +41,8 @@ impl Selector {
     /// Does it select an object with these labels?
     pub fn selects(&self, labels: &[(String, String)]) -> bool {
         let value = |key: &str| labels.iter().find(|(of, _)| of == key).map(|(_, value)| value.as_str());
-        let holds = |one: &Requirement| {
-            let found = value(&one.key);
-            let among = |value: &str| one.values.iter().any(|of| of == value);
-            match one.operator.as_str() {
-                "In" => found.is_some_and(among),
-                "NotIn" => !found.is_some_and(among),
-                "Exists" => found.is_some(),
-                "DoesNotExist" => found.is_none(),
-                // A condition that this version does not know is not taken for one that holds.
-                _ => false,
-            }
-        };
+        // A condition that this version does not know is not taken for one that holds.
+        let holds = |one: &Requirement| one.of_label(value(&one.key)).unwrap_or(false);
         self.labels.iter().all(|(key, of)| value(key) == Some(of.as_str()))
             && self.expressions.iter().all(holds)
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::pod::Pod;
 use crate::world::bounds::{TEXT, WORD, cut, cut_digest, cut_texts, is_meta_kept};
+use crate::world::managers::manager_name;
 use crate::world::meta::Meta;
 use crate::world::object::Object;
 
@@ -20,8 +21,6 @@ struct Earlier {
     met: bool,
     /// The longest time for which a pod of it was seen ready, milliseconds.
     ready_ms: u64,
-    /// Was a pod of it seen to fail?
-    failed: bool,
 }
 
 /// A StatefulSet.
@@ -164,8 +163,7 @@ impl StatefulSet {
         self.earlier.push(Earlier {
             name: before.update_revision.clone(),
             met: before.came_out_at.is_none(),
-            ready_ms: before.ready_ms.max(known.as_ref().map_or(0, |one| one.ready_ms)),
-            failed: before.failed_at.is_some() || known.is_some_and(|one| one.failed),
+            ready_ms: before.ready_ms.max(known.map_or(0, |one| one.ready_ms)),
         });
         if self.earlier.len() > MAX_EARLIER {
             // The present one may be the one that came out the longest ago.
@@ -240,6 +238,32 @@ impl StatefulSet {
         let kept = ordinal < self.first_ordinal.saturating_add(self.partition);
         Some(if kept { &self.current_revision } else { &self.update_revision })
     }
+
+    /// What a person does about its present revision where that is to blame, as an imperative: where a tool keeps the set, it
+    /// is changed there.
+    pub fn mend(&self) -> String {
+        if !self.manager.is_empty() {
+            let tool = manager_name(&self.manager);
+            return format!("change its template where {tool} keeps it ({})", self.manager_evidence);
+        }
+        // Undone once more it would be the revision that was given up for this one.
+        if self.came_back() {
+            return format!(
+                "correct its template, or what it depends on (revision {} was the present one before and came back, and the \
+                 one before it was given up for it)",
+                self.update_revision
+            );
+        }
+        format!(
+            "go back to the revision before with `kubectl -n {} rollout undo statefulset/{}`",
+            self.meta.namespace, self.meta.name
+        )
+    }
+
+    /// The command by which a person deletes the pod of this name, one of its own.
+    pub fn delete_command(&self, pod: &str) -> String {
+        format!("kubectl -n {} delete pod {pod}", self.meta.namespace)
+    }
 }
 
 #[cfg(test)]
@@ -272,5 +296,27 @@ mod tests {
         next(&mut set, "db-5", 12);
         assert!(set.came_back() && set.came_out_at == Some(at(12)));
         assert_eq!(names(&set), ["2", "3", "4", "5", "6", "7", "8", "9", "10", "0"]);
+    }
+
+    #[test]
+    fn how_it_is_mended_depends_on_who_keeps_it_and_on_what_was_there_before() {
+        let mut set = of("db-1");
+        (set.meta.namespace, set.meta.name) = ("shop".into(), "db".into());
+        let undo = "go back to the revision before with `kubectl -n shop rollout undo statefulset/db`";
+        assert_eq!(set.mend(), undo);
+        assert_eq!(set.delete_command("db-0"), "kubectl -n shop delete pod db-0");
+        set.earlier.push(Earlier { name: "db-1".into(), met: true, ready_ms: 0 });
+        let again = set.mend();
+        assert!(again.contains("revision db-1 was the present one") && !again.contains("undo"), "{again}");
+        (set.manager, set.manager_evidence) = ("flux".into(), "label x".into());
+        assert_eq!(set.mend(), "change its template where Flux keeps it (label x)");
+    }
+
+    /// Versions before noted more of an earlier revision than is read now.
+    #[test]
+    fn an_earlier_revision_of_an_older_snapshot_is_read() {
+        let older = r#"{"name":"db-1","met":true,"ready_ms":5,"failed":true}"#;
+        let read: Earlier = serde_json::from_str(older).unwrap();
+        assert_eq!(read, Earlier { name: "db-1".into(), met: true, ready_ms: 5 });
     }
 }
