@@ -12,6 +12,14 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 
 use crate::ids::TokenId;
 
+/// The audience that a service account token has to be made for so that it proves to a control plane which pod an agent
+/// runs in.
+pub const SERVICE_ACCOUNT_AUDIENCE: &str = "nimbus-control-plane";
+/// Longest service account token that is read, bytes; Kubernetes writes about 1,200.
+pub const MOST_SERVICE_ACCOUNT_TOKEN: usize = 16 * 1024;
+/// Longest set of a cluster's public keys that is read, bytes; two RSA keys are about 900.
+pub const MOST_CLUSTER_KEYS: usize = 64 * 1024;
+
 /// A join token, with its secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct JoinToken {

@@ -83,6 +83,13 @@ fn every_message_keeps_its_bytes() {
 }
 
 #[test]
+fn the_request_of_a_pod_keeps_its_bytes() {
+    let request = examples::enrol_pod();
+    let kept = golden("EnrolRequest_pod", &request.encode_to_vec());
+    assert_eq!(v1::EnrolRequest::decode(kept.as_slice()).unwrap(), request);
+}
+
+#[test]
 fn a_message_that_has_grown_keeps_its_bytes() {
     for (name, message) in examples::grown() {
         let kept = golden(name, &message.encode_to_vec());

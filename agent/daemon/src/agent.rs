@@ -32,7 +32,7 @@ use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube};
-use crate::{status_reporter, telemetry};
+use crate::{pod_proof, status_reporter, telemetry};
 
 /// Tries to reach the control plane when joining.
 const JOIN_TRIES: u32 = 4;
@@ -315,27 +315,65 @@ async fn identity(
     let dir = data_dir.identity();
     let there = Identity::load(&dir)?;
     let holds = there.as_ref().is_some_and(|it| nimbus_platform::now().as_second() < it.expires_at());
-    let token = match &config.join {
-        Some(token) => Some(token.clone()),
+    match (there, &config.join) {
         // A file that was left where it is does no harm, and is not even looked at, until it is needed again.
-        None if holds => None,
-        None => join_credential(config.credentials.as_deref())?,
-    };
-    match (there, token) {
-        (Some(identity), None) => Ok(identity),
+        (Some(identity), None) if holds => Ok(identity),
         (Some(identity), Some(_)) if holds => {
             tracing::warn!(agent = %identity.agent_id, "this agent joined before; the join token is not used");
             Ok(identity)
         }
-        (None, None) => Err(IdentityError::Nothing(dir).into()),
+        // A pod proves where it runs as often as it has to; nobody gives it a new token.
+        (_, Some(token)) if config.service_account_token.is_some() => {
+            let proof = config.service_account_token.as_deref().unwrap_or(Path::new(""));
+            let identity = pod_proof::join(&dir, config, token, proof, target).await?;
+            tell_joined(&identity);
+            Ok(identity)
+        }
         // A certificate that ended cannot be renewed any more: a new token is the way back.
-        (_, Some(token)) => {
-            let enrolling_agent = enrolling_agent(config, target).await;
-            let identity = join(&dir, &config.server, &token, enrolling_agent).await?;
-            tracing::info!(agent = %identity.agent_id, name = identity.name, "joined the control plane");
+        (Some(identity), None) => Ok(rejoined(identity, config, &dir, target).await),
+        (_, given) => {
+            let token = match given {
+                Some(token) => token.clone(),
+                None => join_credential(config.credentials.as_deref())?
+                    .ok_or_else(|| IdentityError::Nothing(dir.clone()))?,
+            };
+            let identity = join(&dir, &config.server, &token, enrolling_agent(config, target).await).await?;
+            tell_joined(&identity);
             Ok(identity)
         }
     }
+}
+
+/// The identity that a token of systemd's gets in the place of one whose certificate ended, otherwise that one: a file that
+/// a used token was left in, or a control plane that is away, must not keep this agent from observing and from obeying
+/// its policy. It is tried once, so that neither waits for long.
+async fn rejoined(identity: Identity, config: &Config, dir: &Path, target: Option<&Target>) -> Identity {
+    let joined = match join_credential(config.credentials.as_deref()) {
+        Ok(None) => return identity,
+        Ok(Some(token)) => {
+            let enrolling_agent = enrolling_agent(config, target).await;
+            enrol(dir, &config.server, &token, enrolling_agent).await.map_err(AgentError::from)
+        }
+        Err(error) => Err(error.into()),
+    };
+    match joined {
+        Ok(joined) => {
+            tell_joined(&joined);
+            joined
+        }
+        Err(error) => {
+            tracing::warn!(
+                agent = %identity.agent_id,
+                "the certificate of this agent ended, and it did not join again: {error}; it watches on, and what it \
+                 sees waits in the spool: start it again with a new token in the credential {JOIN_CREDENTIAL}"
+            );
+            identity
+        }
+    }
+}
+
+fn tell_joined(identity: &Identity) {
+    tracing::info!(agent = %identity.agent_id, name = identity.name, "joined the control plane");
 }
 
 /// The join token that systemd hands over, if it does: one that is none is refused here, by the name of its file.

@@ -28,6 +28,10 @@ pub struct Args {
     /// where others can read it, and best as systemd's credential `nimbus-join-token`.
     #[arg(long, value_name = "TOKEN", env = "NIMBUS_JOIN_TOKEN", hide_env_values = true)]
     join: Option<String>,
+    /// In a pod: the projected service account token with the audience `nimbus-control-plane`, which proves where this
+    /// agent runs. The join token then only says which control plane to trust, once the cluster is known there.
+    #[arg(long, value_name = "FILE", env = "NIMBUS_SERVICE_ACCOUNT_TOKEN", requires = "join")]
+    service_account_token: Option<PathBuf>,
     /// Where identity, spool, journal and baselines are kept.
     #[arg(long, value_name = "DIR", env = "NIMBUS_DATA_DIR", default_value = "/var/lib/nimbus-agent")]
     data_dir: PathBuf,
@@ -101,6 +105,7 @@ impl Args {
         Config {
             // A line of a file that only lost its value.
             join: self.join.filter(|token| !token.trim().is_empty()),
+            service_account_token: self.service_account_token.filter(|path| path != Path::new("")),
             name: self.name,
             cluster,
             watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),

@@ -66,6 +66,9 @@ pub struct Config {
     pub join: Option<String>,
     /// Where systemd's credentials are: without [`Self::join`] a needed token is read from [`JOIN_CREDENTIAL`] there.
     pub credentials: Option<PathBuf>,
+    /// The projected service account token of this pod, which proves to the control plane where this agent runs: a file that
+    /// the kubelet keeps fresh. `None` outside of pods.
+    pub service_account_token: Option<PathBuf>,
     /// The host name to report instead of the system's.
     pub name: Option<String>,
     /// The cluster to watch.
@@ -97,6 +100,7 @@ impl Config {
             server: server.into(),
             join: None,
             credentials: None,
+            service_account_token: None,
             name: None,
             cluster: ClusterSource::None,
             watch: Vec::new(),

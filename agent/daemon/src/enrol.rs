@@ -27,6 +27,10 @@ pub struct EnrollingAgent {
     pub cluster_uid: String,
     /// The cluster's name, empty likewise.
     pub cluster_name: String,
+    /// The pod's service account token, empty outside of pods.
+    pub service_account_token: String,
+    /// The cluster's public keys (a JSON Web Key Set), empty outside of pods.
+    pub cluster_keys_json: String,
 }
 
 /// Enrols at `server` and makes the identity durable in `dir`.
@@ -53,6 +57,8 @@ pub async fn enrol(
         hostname: enrolling_agent.hostname,
         cluster_uid: enrolling_agent.cluster_uid,
         cluster_name: enrolling_agent.cluster_name,
+        service_account_token: enrolling_agent.service_account_token,
+        cluster_keys_json: enrolling_agent.cluster_keys_json,
     };
     let response = exchange(server, parsed.ca_sha256, request).await?;
     let (chain, ca) = split_chain(&response.certificate_chain_der, &key)?;
@@ -103,6 +109,7 @@ async fn exchange(
             expected: refusal.expected,
             found: refusal.found,
             remedy: refusal.remedy,
+            passes: refusal.retry_after_ms > 0,
         }),
         Some(_) => {
             Err(IdentityError::Answer { expected: "an enrolment", found: "another message".to_owned() })

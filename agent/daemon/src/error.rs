@@ -18,6 +18,9 @@ pub enum AgentError {
     /// The join token that systemd hands over cannot be used.
     #[error(transparent)]
     Credential(#[from] nimbus_platform::CredentialError),
+    /// This pod cannot prove where it runs.
+    #[error(transparent)]
+    Proof(#[from] crate::identity::proof::ProofError),
     /// The kubeconfig cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

@@ -23,6 +23,7 @@ pub mod exec;
 pub mod files;
 pub mod identity;
 mod observation_queue;
+mod pod_proof;
 mod policy_files;
 mod runtime;
 pub mod service;

@@ -75,7 +75,7 @@ pub struct BaselineRequest {
     pub dry_run: bool,
 }
 
-/// A token for one new agent.
+/// A token for one new agent, or for several of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JoinTokenRequest {
@@ -94,6 +94,15 @@ pub struct JoinTokenRequest {
     #[serde(default = "quarter_of_an_hour")]
     #[schema(minimum = 1, maximum = 604_800)]
     pub ttl_seconds: u64,
+    /// How many agents of one cluster may join with it, 1 to 10,000; 1 when it is not given. The agents of pods that
+    /// prove where they run need one use for the whole cluster.
+    #[serde(default = "one")]
+    #[schema(minimum = 1, maximum = 10_000)]
+    pub uses: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 fn quarter_of_an_hour() -> u64 {

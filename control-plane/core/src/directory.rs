@@ -99,8 +99,14 @@ fn changes(
         let taken = known.clusters.iter().map(|cluster| cluster.doc.name.as_str());
         let name = unique(&cut(wanted), taken);
         changes.audit.push(row(now, &next, "cluster.added", uid, &name, "first seen; observed only"));
-        let cluster =
-            Cluster { uid: uid.clone(), name, created_at: now, mode: Mode::Observe, enabled: Vec::new() };
+        let cluster = Cluster {
+            uid: uid.clone(),
+            name,
+            created_at: now,
+            mode: Mode::Observe,
+            enabled: Vec::new(),
+            identity: None,
+        };
         changes.clusters.push(Versioned::new(cluster));
     }
     if next == agent.doc {
@@ -184,7 +190,14 @@ mod tests {
         let cluster = |&(uid, name): &(&str, &str)| {
             let (uid, name) = (uid.to_owned(), name.to_owned());
             let created_at = Timestamp::UNIX_EPOCH;
-            Versioned::new(Cluster { uid, name, created_at, mode: Mode::Observe, enabled: Vec::new() })
+            Versioned::new(Cluster {
+                uid,
+                name,
+                created_at,
+                mode: Mode::Observe,
+                enabled: Vec::new(),
+                identity: None,
+            })
         };
         clusters.iter().map(cluster).collect()
     }

@@ -9,6 +9,7 @@
 
 pub mod approval;
 pub mod assessment;
+pub mod attestation;
 pub mod audit;
 pub mod causes;
 pub mod check;

@@ -13,8 +13,9 @@ use crate::app::App;
 pub const MAX_TTL: Duration = Duration::from_hours(7 * 24);
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
-/// Longest name of an agent.
-pub const MAX_NAME: usize = 63;
+/// Most agents that may use one token.
+pub const MAX_USES: u32 = 10_000;
+pub use nimbus_control_core::model::MAX_AGENT_NAME as MAX_NAME;
 
 /// Why no token was made.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,19 @@ pub enum TokenError {
         "expected a cluster only with the kind cluster, found one with {0}; leave --cluster out, or use --kind cluster"
     )]
     ClusterOfHost(AgentKind),
+    /// It may be used by none, or by too many.
+    #[error("expected 1 to {MAX_USES} uses, found {0}; choose another --uses")]
+    Uses(u32),
+    /// Only the agents of one cluster share a token.
+    #[error(
+        "expected several uses only with the kind cluster, found {uses} with {kind}; leave --uses out, or use --kind cluster"
+    )]
+    UsesOfHost {
+        /// How many.
+        uses: u32,
+        /// The kind.
+        kind: AgentKind,
+    },
     /// The store did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,6 +77,8 @@ pub struct NewAgent<'a> {
     pub kind: AgentKind,
     /// UID of the only cluster that it may report for; `None`: one that no other agent is bound to.
     pub cluster: Option<&'a str>,
+    /// How many agents may use the token: 1, or up to [`MAX_USES`] of one cluster.
+    pub uses: u32,
 }
 
 /// Can an agent be named `name`?
@@ -80,7 +96,7 @@ impl App {
         ttl: Duration,
         by: &str,
     ) -> Result<JoinToken, TokenError> {
-        let NewAgent { name, kind, cluster } = new_agent;
+        let NewAgent { name, kind, cluster, uses } = new_agent;
         if !valid_name(name) {
             return Err(TokenError::Name(name.chars().take(100).collect()));
         }
@@ -89,6 +105,12 @@ impl App {
         }
         if cluster.is_some() && kind != AgentKind::Cluster {
             return Err(TokenError::ClusterOfHost(kind));
+        }
+        if uses == 0 || uses > MAX_USES {
+            return Err(TokenError::Uses(uses));
+        }
+        if uses > 1 && kind != AgentKind::Cluster {
+            return Err(TokenError::UsesOfHost { uses, kind });
         }
         if let Some(other) = self.docs().await?.named(name) {
             return Err(TokenError::Taken { name: name.to_owned(), agent: other.id });
@@ -106,6 +128,8 @@ impl App {
             created_by: by.to_owned(),
             // At most seven days from now: representable until the year 9999.
             expires_at: now.checked_add(ttl).unwrap_or(now),
+            uses,
+            used: 0,
             used_at: None,
             used_by: None,
         };
@@ -115,7 +139,10 @@ impl App {
             action: "token.created".to_owned(),
             subject: token.id.to_string(),
             cluster: cluster.unwrap_or_default().to_owned(),
-            detail: format!("for one {kind} agent called {name}, until {}", record.expires_at),
+            detail: match uses {
+                1 => format!("for one {kind} agent called {name}, until {}", record.expires_at),
+                _ => format!("for {uses} {kind} agents called {name}, until {}", record.expires_at),
+            },
         };
         let tokens = vec![Versioned::new(record)];
         self.commit(&ChangeSet { tokens, audit: vec![audit], ..ChangeSet::default() }).await?;

@@ -124,7 +124,7 @@ async fn start_agent(
     }
     match (joined, &found.uid) {
         (None, uid) => {
-            let new_agent = NewAgent { name: &name, kind, cluster: uid.as_deref() };
+            let new_agent = NewAgent { name: &name, kind, cluster: uid.as_deref(), uses: 1 };
             let token =
                 control_plane.create_join_token(new_agent, JOIN, OPERATOR).await.map_err(|error| {
                     Failure::new("this machine's agent got no join token").detail(error.to_string())

@@ -331,6 +331,17 @@ fn enrol() -> v1::EnrolRequest {
         hostname: "db-1".into(),
         cluster_uid: "c-uid".into(),
         cluster_name: "production".into(),
+        service_account_token: String::new(),
+        cluster_keys_json: String::new(),
+    }
+}
+
+/// As the agent of a pod sends it.
+pub fn enrol_pod() -> v1::EnrolRequest {
+    v1::EnrolRequest {
+        service_account_token: "eyJ.eyJ.sig".into(),
+        cluster_keys_json: "{\"keys\":[]}".into(),
+        ..enrol()
     }
 }
 

@@ -62,6 +62,7 @@ impl Subject {
             created_at: now,
             mode: Mode::Act,
             enabled: ActionKind::ALL.to_vec(),
+            identity: None,
         };
         let mut settings = Settings::default();
         if limits == Limits::None {

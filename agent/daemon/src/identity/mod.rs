@@ -5,6 +5,7 @@
 //! again by the next try. A renewal replaces the certificate and keeps the key.
 
 pub mod key;
+pub mod proof;
 pub mod renew;
 
 use std::io;
@@ -71,6 +72,8 @@ pub enum IdentityError {
         found: String,
         /// What to do.
         remedy: String,
+        /// The same request may be taken a little later.
+        passes: bool,
     },
     /// The control plane cannot be reached, or is not the one that the token names.
     #[error("cannot enrol at {server}: {found}")]

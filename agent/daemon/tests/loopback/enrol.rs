@@ -1,9 +1,12 @@
 //! Tests of enrolment over real QUIC on loopback.
 
+use std::path::Path;
+use std::time::Duration;
+
 use crate::plane::{AGENT, Plane};
 use nimbus_agent::enrol::{EnrollingAgent, enrol};
 use nimbus_agent::identity::Identity;
-use nimbus_agent::{Agent, AgentError, Config};
+use nimbus_agent::{Agent, AgentError, Config, JOIN_CREDENTIAL};
 
 fn enrolling_agent() -> EnrollingAgent {
     EnrollingAgent { hostname: "host".to_owned(), ..EnrollingAgent::default() }
@@ -81,4 +84,54 @@ async fn a_damaged_identity_is_named_and_not_replaced() {
         std::fs::write(&path, good).unwrap();
     }
     assert!(Identity::load(dir.path()).unwrap().is_some());
+}
+
+/// The configuration of an agent that joined and whose certificate has ended since, with a token in the file that systemd
+/// hands over.
+async fn ended(plane: &Plane, dir: &Path) -> Config {
+    let config = Config::new(dir.join("data"), plane.server());
+    let first = Config { join: Some(plane.token().to_string()), ..config.clone() };
+    Agent::start(first).await.unwrap().stop().await;
+    std::fs::write(dir.join(JOIN_CREDENTIAL), plane.token().to_string()).unwrap();
+    Config { credentials: Some(dir.to_owned()), ..config }
+}
+
+fn certificate(dir: &Path) -> Vec<u8> {
+    std::fs::read(dir.join("data/identity/cert.pem")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_certificate_is_replaced_with_the_token_that_systemd_hands_over() {
+    let plane = Plane::with_life(Duration::ZERO);
+    let dir = tempfile::tempdir().unwrap();
+    let config = ended(&plane, dir.path()).await;
+    let before = certificate(dir.path());
+    let agent = Agent::start(config).await.unwrap();
+    assert_eq!((agent.id(), plane.secrets().len()), (AGENT, 2));
+    assert_ne!(certificate(dir.path()), before);
+    agent.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_certificate_ended_starts_though_no_token_gets_it_another() {
+    let plane = Plane::with_life(Duration::ZERO);
+    let dir = tempfile::tempdir().unwrap();
+    let config = ended(&plane, dir.path()).await;
+    let before = certificate(dir.path());
+    plane.refuse("token_used");
+    // An address at which no server can be.
+    let alone = Config { server: "0.0.0.0:1".to_owned(), ..config.clone() };
+    for (case, config, asked) in [("a used token", config.clone(), 2), ("no server", alone, 2)] {
+        let agent = Agent::start(config).await.unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_eq!((agent.id(), plane.secrets().len()), (AGENT, asked), "{case}");
+        agent.stop().await;
+    }
+    std::fs::write(dir.path().join(JOIN_CREDENTIAL), "no token any more").unwrap();
+    let agent = Agent::start(config.clone()).await.unwrap();
+    assert_eq!((agent.id(), plane.secrets().len()), (AGENT, 2), "a file that holds no token");
+    agent.stop().await;
+    assert_eq!(certificate(dir.path()), before);
+    // What a person gives with the start itself is not passed over.
+    let given = Config { join: Some(plane.token().to_string()), ..config };
+    assert!(matches!(Agent::start(given).await, Err(AgentError::Identity(_))));
 }

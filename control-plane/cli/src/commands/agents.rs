@@ -49,7 +49,7 @@ enum Sub {
 
 #[derive(Debug, Subcommand)]
 enum Token {
-    /// Make one: for one agent, once, for a limited time
+    /// Make one: for one agent (or some of one cluster), for a limited time
     Create {
         /// Name that the agent will get
         #[arg(long)]
@@ -63,6 +63,10 @@ enum Token {
         /// How long the token is accepted, 1s to 7d
         #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "15m")]
         ttl: Duration,
+        /// How many agents of one cluster may join with it; agents in pods that prove where they run (the chart
+        /// nimbus-agent) need one for all of them
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        uses: u32,
     },
 }
 
@@ -100,9 +104,9 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
             context.show(&answer, view::agents::show)?;
         }
         Sub::Revoke { agent, reason } => return revoke(context, &client, &agent, reason).await,
-        Sub::Token(Token::Create { name, kind, cluster, ttl }) => {
+        Sub::Token(Token::Create { name, kind, cluster, ttl, uses }) => {
             let kind = kind.as_str().to_owned();
-            let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs() };
+            let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs(), uses };
             if context.global.dry_run {
                 return would_make(context, &request).map(|()| Exit::Done);
             }
@@ -116,9 +120,9 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
 /// What a dry run says of a token: a sentence for a person, the request for a program.
 fn would_make(context: &Context, request: &JoinTokenRequest) -> Result<(), Failure> {
     context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
-    let JoinTokenRequest { name, kind, cluster, ttl_seconds } = request;
+    let JoinTokenRequest { name, kind, cluster, ttl_seconds, uses } = request;
     context.print_document(&json!({
-        "dry_run": true, "name": name, "kind": kind, "cluster": cluster, "ttl_seconds": ttl_seconds,
+        "dry_run": true, "name": name, "kind": kind, "cluster": cluster, "ttl_seconds": ttl_seconds, "uses": uses,
     }))
 }
 

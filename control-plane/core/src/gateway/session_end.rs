@@ -66,6 +66,34 @@ impl SessionEnd {
         Self::rejected(CloseCode::Overloaded, v1::Refusal { retry_after_ms, ..refusal })
     }
 
+    /// Rejected for now, with a stable word: the same peer may be accepted a little later.
+    pub fn not_yet(word: &str, expected: &str, found: impl Into<String>, remedy: &str) -> Self {
+        // 5,000 ms fit.
+        let retry_after_ms = u32::try_from(RETRY_AFTER.as_millis()).unwrap_or(u32::MAX);
+        let refusal = refusal(word, expected, found, remedy);
+        Self::rejected(CloseCode::Refused, v1::Refusal { retry_after_ms, ..refusal })
+    }
+
+    /// Is this a rejection for now, after which the peer tries again by itself?
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Rejected(rejection) => rejection.refusal.retry_after_ms > 0,
+            Self::Closed(_) | Self::Disconnected(_) => false,
+        }
+    }
+
+    /// What a rejected peer was told, in one sentence.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Rejected(rejection) => {
+                let v1::Refusal { code, expected, found, .. } = &rejection.refusal;
+                format!("{code}: expected {expected}, found {found}")
+            }
+            Self::Closed(code) => code.from_control_plane().to_owned(),
+            Self::Disconnected(why) => why.clone(),
+        }
+    }
+
     /// The peers have no version in common.
     pub fn unsupported_version(error: version::NoCommonVersion) -> Self {
         let expected = format!("protocol version {} to {}", error.ours_lowest, error.ours_highest);

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::words;
 
+/// Longest name of an agent, bytes.
+pub const MAX_AGENT_NAME: usize = 63;
+
 words! {
     /// Where an agent lives.
     AgentKind {
@@ -39,6 +42,9 @@ pub struct Agent {
     pub cluster_uid: Option<String>,
     /// UID of the only cluster that it may report for; `None` until it names one.
     pub bound_cluster: Option<String>,
+    /// The pod that it proved to run in; `None` for an agent that joined with a token alone.
+    #[serde(default)]
+    pub pod: Option<PodOrigin>,
     /// True while it holds its cluster's watch lease.
     pub leading: bool,
     /// Transitions of the lease when it was taken.
@@ -70,6 +76,7 @@ impl Agent {
             version: String::new(),
             cluster_uid: None,
             bound_cluster: None,
+            pod: None,
             leading: false,
             lease_term: 0,
             allowed_actions: Vec::new(),
@@ -79,6 +86,21 @@ impl Agent {
             dropped: 0,
         }
     }
+}
+
+/// The pod that an agent runs in, as its service account token proved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PodOrigin {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID: another pod of the same name has another one.
+    pub uid: String,
+    /// The service account that it runs as.
+    pub service_account: String,
+    /// Its node; `None` where the API server does not say it (before Kubernetes 1.30).
+    pub node: Option<String>,
 }
 
 /// A path whose files an agent watches.
@@ -114,8 +136,29 @@ pub struct JoinTokenRecord {
     pub created_by: String,
     /// Not accepted from this moment on.
     pub expires_at: Timestamp,
-    /// Set once: a token is single-use.
+    /// How many agents may use it.
+    #[serde(default = "once")]
+    pub uses: u32,
+    /// How many agents did, as far as it was counted: a token of an earlier build says only `used_at`.
+    #[serde(default)]
+    pub used: u32,
+    /// Set with its last use: it is not accepted any more.
     pub used_at: Option<Timestamp>,
-    /// The agent that used it.
+    /// The agent that used it last.
     pub used_by: Option<AgentId>,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl JoinTokenRecord {
+    /// Counts one use by `agent`; the last one that it allows spends it.
+    pub fn spend(&mut self, agent: AgentId, now: Timestamp) {
+        self.used = self.used.saturating_add(1);
+        self.used_by = Some(agent);
+        if self.used >= self.uses {
+            self.used_at = Some(now);
+        }
+    }
 }

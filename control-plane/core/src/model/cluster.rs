@@ -1,6 +1,7 @@
 //! The model of clusters and of what Nimbus may do in each.
 
 use jiff::Timestamp;
+use nimbus_protocol::ids::TokenId;
 use serde::{Deserialize, Serialize};
 
 use super::{ActionKind, words};
@@ -28,6 +29,26 @@ pub struct Cluster {
     pub mode: Mode,
     /// The remedies that are enabled; meaningful in [`Mode::Act`].
     pub enabled: Vec<ActionKind>,
+    /// How the pods of its agents prove where they run; `None` until one did with a join token.
+    #[serde(default)]
+    pub identity: Option<ClusterIdentity>,
+}
+
+/// By what a control plane recognises service account tokens of a cluster, without access to its API server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterIdentity {
+    /// The issuer that its tokens name.
+    pub issuer: String,
+    /// The public keys of its API server, as it published them: a JSON Web Key Set of at most 64 KiB.
+    pub keys: String,
+    /// The namespace of its agents' pods.
+    pub namespace: String,
+    /// The service account of its agents' pods.
+    pub service_account: String,
+    /// When an agent brought these keys.
+    pub since: Timestamp,
+    /// The join token with which it did.
+    pub token: TokenId,
 }
 
 impl Cluster {

@@ -16,11 +16,11 @@ mod job;
 mod object;
 mod plan;
 
-pub use agent::{Agent, AgentKind, JoinTokenRecord, WatchedRoot};
+pub use agent::{Agent, AgentKind, JoinTokenRecord, MAX_AGENT_NAME, PodOrigin, WatchedRoot};
 pub use approval::{Approval, ApprovalState};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, Versioned};
-pub use cluster::{Cluster, Mode};
+pub use cluster::{Cluster, ClusterIdentity, Mode};
 pub use document::{AnyDocument, Columns, Document};
 pub use drift::{Attribute, Drift, DriftSource};
 pub use history::{GoodRevision, Holding, MAX_REVISIONS, Revision, RevisionHistory, Trouble};

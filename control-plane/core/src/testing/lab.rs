@@ -99,6 +99,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         version: "0.1.0".into(),
         cluster_uid: Some(objects::CLUSTER.into()),
         bound_cluster: Some(objects::CLUSTER.into()),
+        pod: None,
         leading: true,
         lease_term: 1,
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
@@ -134,6 +135,7 @@ impl Lab {
             created_at: at(-9_000),
             mode: Mode::Act,
             enabled: vec![ActionKind::RestartPod, ActionKind::RollbackDeployment, ActionKind::UncordonNode],
+            identity: None,
         };
         lab.clusters.insert(cluster.uid.clone(), Versioned { version: 1, doc: cluster });
         for kind in nimbus_protocol::ObjectKind::ALL {

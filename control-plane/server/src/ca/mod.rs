@@ -12,6 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use nimbus_control_core::model::PodOrigin;
 use nimbus_platform::write_atomic;
 use nimbus_protocol::ids::AgentId;
 use rcgen::{
@@ -32,6 +33,9 @@ pub const SERVER_NAME: &str = "nimbus-control-plane";
 pub const MAX_CSR: usize = 8 * 1024;
 /// How long an agent's certificate holds.
 pub const AGENT_LIFETIME: Duration = Duration::from_hours(90 * 24);
+/// How long the certificate of a pod's agent holds: an hour, renewed after forty minutes. It proves a place that can be gone
+/// tomorrow.
+pub const POD_LIFETIME: Duration = Duration::from_hours(1);
 /// How long the server's certificate holds.
 pub const SERVER_LIFETIME: Duration = Duration::from_hours(365 * 24);
 /// How long the root holds.
@@ -168,25 +172,67 @@ impl Authority {
         now: Timestamp,
         lifetime: Duration,
     ) -> Result<Issued, CaError> {
-        if csr_der.len() > MAX_CSR {
-            return Err(CaError::Request(format!("{} bytes; at most {MAX_CSR} are read", csr_der.len())));
-        }
-        // Reading the request also checks that its sender holds the key.
-        let csr = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr_der))
-            .map_err(|error| CaError::Request(error.to_string()))?;
-        let known = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519];
-        if !known.contains(&csr.public_key.algorithm()) {
-            return Err(CaError::Request(format!("a key of {:?}", csr.public_key.algorithm())));
-        }
+        self.issue(agent, &[], csr_der, now, lifetime)
+    }
+
+    /// A certificate for the `agent` of `pod` in the cluster with this UID, valid for [`POD_LIFETIME`]: it names cluster,
+    /// node and pod too.
+    pub fn issue_pod_agent(
+        &self,
+        agent: AgentId,
+        cluster: &str,
+        pod: &PodOrigin,
+        csr_der: &[u8],
+        now: Timestamp,
+    ) -> Result<Issued, CaError> {
+        let mut names = vec![
+            format!("nimbus://cluster/{cluster}"),
+            format!("nimbus://pod/{}/{}/{}", pod.namespace, pod.name, pod.uid),
+        ];
+        names.extend(pod.node.as_ref().map(|node| format!("nimbus://node/{node}")));
+        self.issue(agent, &names, csr_der, now, POD_LIFETIME)
+    }
+
+    fn issue(
+        &self,
+        agent: AgentId,
+        places: &[String],
+        csr_der: &[u8],
+        now: Timestamp,
+        lifetime: Duration,
+    ) -> Result<Issued, CaError> {
+        let csr = request(csr_der)?;
         let mut params = params(&agent.to_string(), now, lifetime);
-        let uri = format!("nimbus://agent/{agent}").try_into().map_err(issue)?;
-        params.subject_alt_names = vec![SanType::URI(uri)];
+        let uris = std::iter::once(format!("nimbus://agent/{agent}")).chain(places.iter().cloned());
+        params.subject_alt_names =
+            uris.map(|uri| uri.try_into().map(SanType::URI).map_err(issue)).collect::<Result<Vec<_>, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let leaf = params.signed_by(&csr.public_key, &self.issuer).map_err(issue)?;
         let key_sha256 = peer::key_sha256(leaf.der()).map_err(|error| CaError::Issue(error.to_string()))?;
         Ok(Issued { chain: vec![leaf.der().to_vec(), self.certificate.to_vec()], key_sha256 })
     }
+}
+
+/// SHA-256 (hex) of the public key in a certificate request whose sender holds the key.
+pub fn requested_key(csr_der: &[u8]) -> Result<String, CaError> {
+    let csr = request(csr_der)?;
+    let spki = rcgen::PublicKeyData::subject_public_key_info(&csr.public_key);
+    Ok(hex::encode(nimbus_protocol::sha256(&spki)))
+}
+
+/// Reads a certificate request, which also checks that its sender holds the key.
+fn request(csr_der: &[u8]) -> Result<CertificateSigningRequestParams, CaError> {
+    if csr_der.len() > MAX_CSR {
+        return Err(CaError::Request(format!("{} bytes; at most {MAX_CSR} are read", csr_der.len())));
+    }
+    let csr = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(csr_der))
+        .map_err(|error| CaError::Request(error.to_string()))?;
+    let known = [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_ED25519];
+    if !known.contains(&csr.public_key.algorithm()) {
+        return Err(CaError::Request(format!("a key of {:?}", csr.public_key.algorithm())));
+    }
+    Ok(csr)
 }
 
 fn new_key() -> Result<KeyPair, CaError> {

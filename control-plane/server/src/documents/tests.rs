@@ -68,6 +68,18 @@ fn changed<T: Clone>(of: &Versioned<T>, how: impl FnOnce(&mut T)) -> Versioned<T
     after
 }
 
+/// A cluster that nobody made known by keys.
+fn cluster(n: u32) -> Cluster {
+    Cluster {
+        uid: format!("uid-{n}"),
+        name: format!("c{n}"),
+        created_at: at(i64::from(n)),
+        mode: Mode::Observe,
+        enabled: Vec::new(),
+        identity: None,
+    }
+}
+
 /// What a step changes, decided from the open documents as a task decides.
 async fn step(site: &mut Site, what: u8, nth: usize) -> ChangeSet {
     let docs = site.open().await;
@@ -139,14 +151,7 @@ async fn step(site: &mut Site, what: u8, nth: usize) -> ChangeSet {
         }
         9 => {
             let n = site.next();
-            let made = Cluster {
-                uid: format!("uid-{n}"),
-                name: format!("c{n}"),
-                created_at: at(i64::from(n)),
-                mode: Mode::Observe,
-                enabled: Vec::new(),
-            };
-            changes.clusters.push(Versioned::new(made));
+            changes.clusters.push(Versioned::new(cluster(n)));
         }
         // The clock jumped.
         12 => {

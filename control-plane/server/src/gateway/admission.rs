@@ -9,7 +9,7 @@ use nimbus_control_core::model::{Agent, AuditDraft, Versioned};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 
-use super::enrol::unavailable;
+use super::join_token::unavailable;
 use super::{Gateway, renew};
 use crate::app::App;
 use crate::ca::Peer;

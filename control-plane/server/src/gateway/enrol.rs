@@ -6,24 +6,23 @@
 use std::time::Duration;
 
 use nimbus_control_core::gateway::SessionEnd;
-use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord, MAX_AGENT_NAME, Versioned};
+use nimbus_control_core::world::is_cluster_uid;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1::agent_frame::Body as From;
 use nimbus_protocol::v1::server_frame::Body as To;
 use nimbus_protocol::{v1, version};
-use nimbus_store::StoreError;
 use quinn::Connection;
-use subtle::ConstantTimeEq as _;
 use tokio::time::Instant;
 
 use super::frames::{self, FrameReader};
-use super::{Gateway, Slot, reject};
+use super::join_token::{Attempt, NEW_TOKEN, admit, bad_request, unavailable};
+use super::{Gateway, Slot, enrol_pod, reject};
 use crate::app::App;
-use crate::ca::{AGENT_LIFETIME, CaError, Issued};
+use crate::ca::{AGENT_LIFETIME, Issued};
 
-const NEW_TOKEN: &str = "make a new one with `nimbus agents token create`";
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
 
@@ -72,6 +71,9 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
     let app = &gateway.app;
     version::negotiate(request.lowest_version, request.highest_version)
         .map_err(SessionEnd::unsupported_version)?;
+    if !request.service_account_token.is_empty() {
+        return enrol_pod(gateway, request).await;
+    }
     let token: JoinToken =
         request.token.parse().map_err(|error: nimbus_protocol::join::JoinTokenError| {
             SessionEnd::refused("token_unknown", "a join token", error.to_string(), NEW_TOKEN)
@@ -93,60 +95,24 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
     Err(SessionEnd::overloaded("a commit", "other writers were faster each time"))
 }
 
-/// The record of a token that may be spent now.
-async fn admit(
-    gateway: &Gateway,
-    token: &JoinToken,
-    record: Option<Versioned<JoinTokenRecord>>,
-) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
-    let secret = nimbus_protocol::to_hex(&token.secret_sha256());
-    let genuine = |record: &Versioned<JoinTokenRecord>| {
-        bool::from(record.doc.secret_sha256.as_bytes().ct_eq(secret.as_bytes()))
-    };
-    let Some(record) = record.filter(genuine) else {
-        return Err(SessionEnd::refused(
-            "token_unknown",
-            "a join token of this control plane",
-            "one that it does not know",
-            NEW_TOKEN,
-        ));
-    };
-    if let Some(at) = record.doc.used_at {
-        let found = format!("one that was used at {at}");
-        note_misuse(gateway, &record.doc, &found).await;
-        return Err(SessionEnd::refused(
-            "token_used",
-            "a join token that was not used yet",
-            found,
-            NEW_TOKEN,
-        ));
+/// Enrols the agent of a pod, which proves where it runs.
+async fn enrol_pod(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, SessionEnd> {
+    for _ in 0..TRIES {
+        let Attempt { changes, response } = enrol_pod::attempt(gateway, request).await?;
+        if changes.is_empty() {
+            return Ok(response);
+        }
+        match gateway.app.commit(&changes).await {
+            Ok(_) => {
+                let (agent, name) = (&response.agent_id, &response.agent_name);
+                tracing::info!(agent, name, cluster = request.cluster_uid, "a pod's agent enrolled");
+                return Ok(response);
+            }
+            Err(error) if error.is_conflict() => {}
+            Err(error) => return Err(unavailable(error)),
+        }
     }
-    if gateway.app.now() >= record.doc.expires_at {
-        let found = format!("one that expired at {}", record.doc.expires_at);
-        note_misuse(gateway, &record.doc, &found).await;
-        return Err(SessionEnd::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
-    }
-    Ok(record)
-}
-
-/// Whoever holds the secret of a token that is spent or too old is worth an audit row; other unauthenticated peers
-/// are not, or they could fill the log. One row for a token in a minute, or this one could.
-async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {
-    if !gateway.misuses.note(record.id, std::time::Instant::now()) {
-        return;
-    }
-    let app = &gateway.app;
-    let audit = AuditDraft {
-        at: app.now(),
-        actor: "unknown".to_owned(),
-        action: "agent.enrolment_refused".to_owned(),
-        subject: record.id.to_string(),
-        cluster: String::new(),
-        detail: format!("expected a token that holds, found {found}"),
-    };
-    if let Err(error) = app.commit(&ChangeSet { audit: vec![audit], ..ChangeSet::default() }).await {
-        tracing::error!(%error, token = %record.id, "the refusal could not be audited");
-    }
+    Err(SessionEnd::overloaded("a commit", "other writers were faster each time"))
 }
 
 async fn prepare(
@@ -157,7 +123,11 @@ async fn prepare(
     let now = app.now();
     let docs = app.docs().await.map_err(unavailable)?;
     let id = AgentId::new(&mut app.ids());
-    let name = token.doc.name.clone();
+    let mut name = token.doc.name.clone();
+    if token.doc.uses > 1 && token.doc.used > 0 {
+        name =
+            format!("{}-{}", name.chars().take(MAX_AGENT_NAME - 6).collect::<String>(), token.doc.used + 1);
+    }
     if let Some(other) = docs.named(&name) {
         let found = format!("{name}, which agent {} has", other.id);
         let remedy =
@@ -188,8 +158,11 @@ async fn prepare(
     let bound_cluster = token.doc.cluster.clone();
     let agent = Agent { name, key_sha256, hostname, bound_cluster, ..Agent::new(id, token.doc.kind, now) };
     let mut spent = token;
-    spent.doc.used_at = Some(now);
-    spent.doc.used_by = Some(id);
+    spent.doc.spend(id, now);
+    if spent.doc.uses > 1 && spent.doc.cluster.is_none() && is_cluster_uid(&request.cluster_uid) {
+        // The agents of one token are of one cluster: the one that the first of them names.
+        spent.doc.cluster = Some(request.cluster_uid.clone());
+    }
     let changes = ChangeSet {
         agents: vec![Versioned::new(agent)],
         tokens: vec![spent],
@@ -197,24 +170,4 @@ async fn prepare(
         ..ChangeSet::default()
     };
     Ok((changes, response))
-}
-
-/// The store does not answer: for now, nobody gets in.
-#[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
-pub fn unavailable(error: StoreError) -> SessionEnd {
-    tracing::warn!(%error, "an agent is put off: the store does not answer");
-    SessionEnd::overloaded("a database that answers", "one that does not; see the control plane's log")
-}
-
-/// A certificate request that is not honoured.
-pub fn bad_request(error: CaError) -> SessionEnd {
-    match error {
-        CaError::Request(found) => {
-            SessionEnd::malformed("a PKCS#10 request with a P-256, P-384 or Ed25519 key", found)
-        }
-        other => {
-            tracing::error!(error = %other, "a certificate could not be issued");
-            SessionEnd::overloaded("a certificate", "it could not be made; see the control plane's log")
-        }
-    }
 }

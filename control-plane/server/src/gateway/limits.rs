@@ -11,8 +11,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use nimbus_protocol::ids::TokenId;
-
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
 /// Handshakes under way, and first frames of peers with a certificate. A further connection is refused at once; from
@@ -102,13 +100,19 @@ impl Throttle {
     }
 }
 
-/// Which join tokens were misused lately: a token that leaked must not fill the audit log.
-#[derive(Debug, Default)]
-pub struct Misuses(Mutex<HashMap<TokenId, Instant>>);
+/// Which join tokens, or proofs of which clusters, were misused lately: one that leaked must not fill the audit log.
+#[derive(Debug)]
+pub struct Misuses<K>(Mutex<HashMap<K, Instant>>);
 
-impl Misuses {
+impl<K> Default for Misuses<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + std::hash::Hash> Misuses<K> {
     /// Is another audit row about `token` due at `now`?
-    pub fn note(&self, token: TokenId, now: Instant) -> bool {
+    pub fn note(&self, token: K, now: Instant) -> bool {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !noted.contains_key(&token) && noted.len() >= MISUSED_TOKENS {
             noted.retain(|_, at| now.duration_since(*at) < MISUSE_EVERY);
@@ -146,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_leaked_token_gets_an_audit_row_a_minute_and_many_have_a_bound() {
-        let token = |n: u32| format!("tok_{n:032x}").parse::<TokenId>().unwrap();
+        let token = |n: u32| format!("tok_{n:032x}").parse::<nimbus_protocol::ids::TokenId>().unwrap();
         let (misuses, begin) = (Misuses::default(), Instant::now());
         assert!(misuses.note(token(0), begin));
         assert!(!misuses.note(token(0), begin + Duration::from_secs(59)));

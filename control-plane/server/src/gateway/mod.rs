@@ -9,10 +9,13 @@ mod accept;
 mod admission;
 mod carrier;
 mod enrol;
+mod enrol_pod;
 mod frames;
 mod ingest_writer;
+mod join_token;
 pub mod limits;
 mod marks;
+mod proof;
 mod reject;
 mod renew;
 mod reset;
@@ -24,6 +27,7 @@ use std::time::Duration;
 
 use nimbus_control_core::gateway::CloseReason;
 use nimbus_protocol::close::CloseCode;
+use nimbus_protocol::ids::TokenId;
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, ServerConfig, VarInt};
 use tokio::task::JoinHandle;
@@ -43,7 +47,9 @@ struct Gateway {
     endpoint: Endpoint,
     writer: LogWriter,
     log_throttles: LogThrottles,
-    misuses: Misuses,
+    misuses: Misuses<TokenId>,
+    /// By the cluster that they name.
+    refused_proofs: Misuses<String>,
     max_connections: usize,
 }
 
@@ -90,6 +96,7 @@ impl Running {
             writer: log,
             log_throttles: LogThrottles::default(),
             misuses: Misuses::default(),
+            refused_proofs: Misuses::default(),
             max_connections,
         });
         let tasks = TaskTracker::new();

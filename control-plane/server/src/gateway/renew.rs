@@ -4,11 +4,12 @@
 //! still use its old certificate. Only the newest renewal counts.
 
 use nimbus_control_core::gateway::SessionEnd;
+use nimbus_control_core::model::Agent;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use nimbus_store::StoreError;
 
-use super::enrol::{bad_request, unavailable};
+use super::join_token::{bad_request, unavailable};
 use crate::app::App;
 use crate::ca::AGENT_LIFETIME;
 
@@ -27,8 +28,14 @@ pub async fn renew(
     agent: AgentId,
     request: &v1::RenewRequest,
 ) -> Result<v1::RenewResponse, SessionEnd> {
-    let issued =
-        app.keys.ca.issue_agent(agent, &request.csr_der, app.now(), AGENT_LIFETIME).map_err(bad_request)?;
+    let known = app.store().get::<Agent>(agent).await.map_err(unavailable)?.map(|known| known.doc);
+    let place = known.as_ref().and_then(|known| known.bound_cluster.as_deref().zip(known.pod.as_ref()));
+    let (ca, now) = (&app.keys.ca, app.now());
+    let issued = match place {
+        Some((cluster, pod)) => ca.issue_pod_agent(agent, cluster, pod, &request.csr_der, now),
+        None => ca.issue_agent(agent, &request.csr_der, now, AGENT_LIFETIME),
+    };
+    let issued = issued.map_err(bad_request)?;
     app.store().meta_set(&name(agent), &issued.key_sha256).await.map_err(unavailable)?;
     tracing::info!(%agent, "agent certificate renewed");
     Ok(v1::RenewResponse { certificate_chain_der: issued.chain, job_keys: app.keys.signer.trusted_bytes() })

@@ -12,6 +12,7 @@ mod histories;
 mod ingest;
 pub mod integrity;
 mod pass;
+mod pods;
 mod reports;
 mod retention;
 mod snapshot;
@@ -131,6 +132,7 @@ impl Engine {
             }
             due = false;
             decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
+            pods::pass(app).await?;
             decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
             if decide(app, "plans", |s, now, ids| remediation::plans(s, now, ids)).await? {
                 nimbus_platform::reached("cp::planned");

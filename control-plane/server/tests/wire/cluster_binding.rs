@@ -31,7 +31,7 @@ async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
     let problems = agent(&plane, &unbound).await.problems;
     assert!(problems[0].contains(UID), "{problems:?}");
 
-    let second = NewAgent { name: "second", kind: AgentKind::Cluster, cluster: Some(UID) };
+    let second = NewAgent { name: "second", kind: AgentKind::Cluster, cluster: Some(UID), uses: 1 };
     let second = join_as(&plane, second).await;
     connect(&plane, &second, UID).await.unwrap();
     let refusal = connect(&plane, &second, "7b0c1f1e-0000-4000-8000-000000000002").await.err().unwrap();
@@ -69,7 +69,7 @@ async fn facts_and_a_lease_of_an_agent_that_is_not_bound_are_not_taken() {
 async fn an_operator_may_point_an_agent_at_another_cluster() {
     let dir = tempfile::tempdir().unwrap();
     let plane = start(dir.path()).await;
-    let only = NewAgent { name: "only", kind: AgentKind::Cluster, cluster: Some("elsewhere") };
+    let only = NewAgent { name: "only", kind: AgentKind::Cluster, cluster: Some("elsewhere"), uses: 1 };
     let only = join_as(&plane, only).await;
     assert_eq!(connect(&plane, &only, UID).await.err().unwrap().code, "wrong_cluster");
     let id = only.id.parse().unwrap();

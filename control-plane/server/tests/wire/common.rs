@@ -135,18 +135,27 @@ pub async fn enrol_from(
     plane: &ControlPlane,
     token: &str,
 ) -> Result<Identity, v1::Refusal> {
+    let request = v1::EnrolRequest { token: token.to_owned(), ..Default::default() };
+    enrol_as(address, plane, KeyPair::generate().unwrap(), request).await
+}
+
+/// Asks for an identity with this key and what else is in the request.
+pub async fn enrol_as(
+    address: [u8; 4],
+    plane: &ControlPlane,
+    key: KeyPair,
+    request: v1::EnrolRequest,
+) -> Result<Identity, v1::Refusal> {
     let ca = ca(plane);
     let endpoint = client_from(address, &ca, ALPN_ENROL, None, quinn::TransportConfig::default());
     let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    let key = KeyPair::generate().unwrap();
     let request = v1::EnrolRequest {
         lowest_version: 1,
         highest_version: 1,
-        token: token.to_owned(),
         csr_der: csr(&key),
         hostname: "host".into(),
-        ..Default::default()
+        ..request
     };
     write(&mut send, ToServer::Enrol(request)).await;
     let answer = within("an answer to the enrolment", read(&mut recv)).await.unwrap();
@@ -168,12 +177,12 @@ pub async fn enrol_from(
 
 /// An agent of a host that is to join.
 pub fn host(name: &str) -> NewAgent<'_> {
-    NewAgent { name, kind: AgentKind::Host, cluster: None }
+    NewAgent { name, kind: AgentKind::Host, cluster: None, uses: 1 }
 }
 
 /// Makes a token and joins with it.
 pub async fn join(plane: &ControlPlane, name: &str, kind: AgentKind) -> Identity {
-    join_as(plane, NewAgent { name, kind, cluster: None }).await
+    join_as(plane, NewAgent { name, kind, cluster: None, uses: 1 }).await
 }
 
 /// Makes a token for this agent and joins with it.

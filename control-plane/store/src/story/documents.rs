@@ -215,7 +215,14 @@ pub async fn an_id_that_cannot_be_kept_is_refused(url: &StoreUrl) {
     let store = open(url).await;
     let cluster = |uid: &str| {
         let (uid, name) = (uid.to_owned(), "prod".to_owned());
-        Versioned::new(Cluster { uid, name, created_at: at(0), mode: Mode::Observe, enabled: Vec::new() })
+        Versioned::new(Cluster {
+            uid,
+            name,
+            created_at: at(0),
+            mode: Mode::Observe,
+            enabled: Vec::new(),
+            identity: None,
+        })
     };
     let changes = ChangeSet {
         clusters: vec![cluster("uid-1"), cluster("uid\0-2")],

@@ -88,6 +88,8 @@ pub fn token(n: u32) -> JoinTokenRecord {
         created_at: at(0),
         created_by: "operator".to_owned(),
         expires_at: at(900),
+        uses: 1,
+        used: 0,
         used_at: None,
         used_by: None,
     }

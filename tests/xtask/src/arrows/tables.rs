@@ -118,6 +118,7 @@ const AGENT_DAEMON: &[Line] = &[
     ("error", &["datadir", "files", "identity", "watch"]),
     ("exec", &["alive", "counters", "files", "policy_files", "session_loop", "status", "watch"]),
     ("status_reporter", &["exec", "observation_queue", "status"]),
+    ("pod_proof", &["config", "enrol", "error", "identity", "watch"]),
     (
         "agent",
         &[
@@ -131,6 +132,7 @@ const AGENT_DAEMON: &[Line] = &[
             "files",
             "identity",
             "observation_queue",
+            "pod_proof",
             "session_loop",
             "status",
             "status_reporter",
@@ -154,6 +156,7 @@ const CONTROL_CORE: &[Line] = &[
     ("directory", &["cluster_binding", "model"]),
     ("gateway", &["cluster_binding"]),
     ("snapshot", &["assessment", "model", "settings", "world"]),
+    ("attestation", &["model", "snapshot", "world"]),
     ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
     ("check", &["model", "snapshot", "world"]),
@@ -211,7 +214,10 @@ const SERVER: &[Line] = &[
         ],
     ),
     ("service", &["alive", "app"]),
-    ("gateway", &["app", "ca", "error", "health", "log_payload", "sessions", "share", "sign", "tls"]),
+    (
+        "gateway",
+        &["app", "ca", "documents", "error", "health", "log_payload", "sessions", "share", "sign", "tls"],
+    ),
     ("tasks", &["app", "documents", "health", "log_payload", "sign"]),
     ("tokens", &["app"]),
     ("rest", &["app", "config", "connections", "documents", "tokens"]),

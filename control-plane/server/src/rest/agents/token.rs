@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::rest::caller::Caller;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, word};
-use crate::tokens::{NewAgent, TokenError};
+use crate::tokens::{MAX_USES, NewAgent, TokenError};
 
 impl From<TokenError> for ApiError {
     fn from(error: TokenError) -> Self {
@@ -32,6 +32,10 @@ impl From<TokenError> for ApiError {
                 "no cluster, or the kind cluster",
                 format!("one with the kind {kind}"),
             ),
+            TokenError::Uses(found) => Self::invalid("uses", format!("1 to {MAX_USES}"), found.to_string()),
+            TokenError::UsesOfHost { uses, kind } => {
+                Self::invalid("uses", "1, or the kind cluster", format!("{uses} with the kind {kind}"))
+            }
             TokenError::Taken { name, agent } => {
                 let detail = format!("an agent called {name} is there already");
                 Self::conflict("name_taken", detail)
@@ -66,7 +70,7 @@ pub async fn create(
         Some(given) => Some(uid_of(&app, given).await?),
         None => None,
     };
-    let new_agent = NewAgent { name: &request.name, kind, cluster: cluster.as_deref() };
+    let new_agent = NewAgent { name: &request.name, kind, cluster: cluster.as_deref(), uses: request.uses };
     let token = app.create_join_token(new_agent, ttl, caller.name()).await?;
     let missing = || ApiError::internal("a token that was just made is gone", &token.id);
     let record = app.store().get::<model::JoinTokenRecord>(token.id).await?.ok_or_else(missing)?.doc;

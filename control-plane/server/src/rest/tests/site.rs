@@ -48,6 +48,7 @@ pub fn cluster() -> Cluster {
         created_at: at(0),
         mode: Mode::Observe,
         enabled: Vec::new(),
+        identity: None,
     }
 }
 

@@ -1,0 +1,274 @@
+//! Enrolment of the agent of a pod: its service account token proves where it runs.
+//!
+//! The first agent of a cluster spends one use of a join token and brings the cluster's public keys; every further one
+//! needs no use of a token, only its own proof, which those keys verify. Where the keys do not verify it, a join token
+//! that holds replaces them: that is how an API server's new keys, or another namespace of the agents, come in.
+
+use nimbus_control_core::attestation::{self, Unproven};
+use nimbus_control_core::gateway::SessionEnd;
+use nimbus_control_core::model::{
+    Agent, AgentKind, AuditDraft, ChangeSet, Cluster, ClusterIdentity, JoinTokenRecord, MAX_AGENT_NAME, Mode,
+    PodOrigin, Versioned,
+};
+use nimbus_control_core::world::is_cluster_uid;
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::join::JoinToken;
+use nimbus_protocol::v1;
+
+use super::join_token::{Attempt, admit, bad_request, unavailable};
+use super::{Gateway, proof};
+use crate::app::App;
+use crate::ca::requested_key;
+use crate::documents::Docs;
+
+const KEYS_REMEDY: &str =
+    "upgrade the agent, and check that the API server serves /openid/v1/jwks to service accounts";
+
+/// One try: what to commit, and the answer then. A refusal of a token that names a known cluster is audited.
+pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<Attempt, SessionEnd> {
+    let app = &gateway.app;
+    let uid = request.cluster_uid.as_str();
+    if !is_cluster_uid(uid) {
+        let found = format!("{:?}", uid.chars().take(64).collect::<String>());
+        let remedy = "check that the agent may read the namespace kube-system";
+        return Err(SessionEnd::refused("proof_cluster", "the UID of the pod's cluster", found, remedy));
+    }
+    let docs = app.docs().await.map_err(unavailable)?;
+    let cluster = docs.clusters.iter().find(|cluster| cluster.doc.uid == uid).cloned();
+    let known = cluster.as_ref().and_then(|cluster| cluster.doc.identity.clone());
+    let by_known = known.as_ref().map(|known| prove(request, &known.keys, Some(known), app));
+    let (pod, founds) = match by_known {
+        Some(Ok(pod)) => (pod, None),
+        // A token that the known keys do not fit, or the first one: a join token decides.
+        Some(Err(refusal)) if refusal.may_found => match token_of(gateway, request, uid).await {
+            Some(Ok(token)) => found_identity(app, request, token)?,
+            Some(Err(end)) => return Err(end),
+            None => return Err(refused(gateway, request, refusal.end).await),
+        },
+        Some(Err(refusal)) => return Err(refused(gateway, request, refusal.end).await),
+        None => match token_of(gateway, request, uid).await {
+            Some(token) => found_identity(app, request, token?)?,
+            None => {
+                return Err(SessionEnd::refused(
+                    "token_unknown",
+                    "a join token, with which the first agent of a cluster makes it known",
+                    "none",
+                    "make one with `nimbus agents token create --kind cluster` and give it to the chart",
+                ));
+            }
+        },
+    };
+    let connected = app.sessions.connected();
+    let there = {
+        let world = app.view.read();
+        let led =
+            world.clusters.get(uid).filter(|it| it.leader.is_some_and(|leader| connected.contains(&leader)));
+        attestation::is_there(&pod, led)
+    };
+    if let Err(why) = there {
+        return Err(refused(gateway, request, unproven(&why)).await);
+    }
+    match prepare(app, request, &docs, cluster, pod, founds) {
+        Ok(attempt) => Ok(attempt),
+        Err(end) => Err(refused(gateway, request, end).await),
+    }
+}
+
+/// Why the known keys do not accept a token, and whether a join token may replace them.
+struct NotByThese {
+    end: SessionEnd,
+    may_found: bool,
+}
+
+fn prove(
+    request: &v1::EnrolRequest,
+    keys: &str,
+    known: Option<&ClusterIdentity>,
+    app: &App,
+) -> Result<PodOrigin, NotByThese> {
+    let expected = "a service account token of this cluster";
+    let remedy = "where the API server has new keys, make a new token with `nimbus agents token create --kind cluster` and \
+                  give it to the chart";
+    let not_read = |error: proof::ProofError| NotByThese {
+        may_found: error == proof::ProofError::Signature,
+        end: SessionEnd::refused("proof_unknown", expected, error.to_string(), remedy),
+    };
+    let keys = proof::keys(keys).map_err(not_read)?;
+    let claims = proof::verified(&request.service_account_token, &keys).map_err(not_read)?;
+    attestation::judge(&claims, known, app.now()).map_err(|why| NotByThese {
+        may_found: matches!(why, Unproven::Issuer(_) | Unproven::ServiceAccount(_)),
+        end: unproven(&why),
+    })
+}
+
+/// The join token in the request, if it names one that may be used for cluster `uid`; `None` where there is none to spend:
+/// none was given, or it is spent or too old, which the agents of a known cluster need not mind.
+async fn token_of(
+    gateway: &Gateway,
+    request: &v1::EnrolRequest,
+    uid: &str,
+) -> Option<Result<Versioned<JoinTokenRecord>, SessionEnd>> {
+    let token: JoinToken = request.token.parse().ok()?;
+    let record = match gateway.app.store().get::<JoinTokenRecord>(token.id).await {
+        Ok(record) => record,
+        Err(error) => return Some(Err(unavailable(error))),
+    };
+    let admitted = admit(gateway, &token, record).await;
+    Some(admitted.and_then(|record| {
+        let bound = record.doc.cluster.as_deref();
+        let found = match (record.doc.kind, bound) {
+            (AgentKind::Cluster, None) => return Ok(record),
+            (AgentKind::Cluster, Some(bound)) if bound == uid => return Ok(record),
+            (AgentKind::Cluster, Some(bound)) => format!("one for cluster {bound}"),
+            (AgentKind::Host, _) => "one for a host".to_owned(),
+        };
+        let expected = format!("a join token for cluster {uid}");
+        let remedy = "make one with `nimbus agents token create --kind cluster`";
+        Err(SessionEnd::refused("token_unknown", &expected, found, remedy))
+    }))
+}
+
+type Founding = (ClusterIdentity, Versioned<JoinTokenRecord>);
+
+/// What the first agent of a cluster, or the first one with new keys, makes known.
+fn found_identity(
+    app: &App,
+    request: &v1::EnrolRequest,
+    token: Versioned<JoinTokenRecord>,
+) -> Result<(PodOrigin, Option<Founding>), SessionEnd> {
+    let keys = proof::keys(&request.cluster_keys_json).map_err(|error| {
+        SessionEnd::refused("proof_keys", "the cluster's public keys", error.to_string(), KEYS_REMEDY)
+    })?;
+    let pod = prove(request, &request.cluster_keys_json, None, app).map_err(|refusal| refusal.end)?;
+    // Verified just now; read again for its issuer.
+    let claims = proof::verified(&request.service_account_token, &keys).map_err(|error| {
+        SessionEnd::refused(
+            "proof_unknown",
+            "a service account token of this cluster",
+            error.to_string(),
+            KEYS_REMEDY,
+        )
+    })?;
+    let identity = ClusterIdentity {
+        issuer: claims.iss.chars().take(512).collect(),
+        keys: request.cluster_keys_json.clone(),
+        namespace: pod.namespace.clone(),
+        service_account: pod.service_account.clone(),
+        since: app.now(),
+        token: token.doc.id,
+    };
+    Ok((pod, Some((identity, token))))
+}
+
+fn prepare(
+    app: &App,
+    request: &v1::EnrolRequest,
+    docs: &Docs,
+    cluster: Option<Versioned<Cluster>>,
+    pod: PodOrigin,
+    founds: Option<Founding>,
+) -> Result<Attempt, SessionEnd> {
+    let (now, uid) = (app.now(), request.cluster_uid.as_str());
+    let key = requested_key(&request.csr_der).map_err(bad_request)?;
+    let there = attestation::already(&docs.agents, uid, &pod, &key).map_err(|why| unproven(&why))?;
+    let id = there.map_or_else(|| AgentId::new(&mut app.ids()), |agent| agent.doc.id);
+    let issued = app.keys.ca.issue_pod_agent(id, uid, &pod, &request.csr_der, now).map_err(bad_request)?;
+    let name = there.map_or_else(
+        || attestation::agent_name(&docs.agents, &pod, id, MAX_AGENT_NAME),
+        |agent| agent.doc.name.clone(),
+    );
+    let response = v1::EnrolResponse {
+        agent_id: id.to_string(),
+        certificate_chain_der: issued.chain,
+        job_keys: app.keys.signer.trusted_bytes(),
+        agent_name: name.clone(),
+        kind: AgentKind::Cluster.to_string(),
+    };
+    let mut changes = ChangeSet::default();
+    let place =
+        format!("pod {}/{} on node {}", pod.namespace, pod.name, pod.node.as_deref().unwrap_or("(not said)"));
+    let row = |action: &str, subject: String, detail: String| AuditDraft {
+        at: now,
+        actor: id.to_string(),
+        action: action.to_owned(),
+        subject,
+        cluster: uid.to_owned(),
+        detail,
+    };
+    if there.is_none() {
+        changes.audit.push(row("agent.enrolled", id.to_string(), format!("as {name}, of {place}")));
+        let hostname = request.hostname.chars().take(253).collect();
+        changes.agents.push(Versioned::new(Agent {
+            name,
+            key_sha256: issued.key_sha256,
+            hostname,
+            bound_cluster: Some(uid.to_owned()),
+            pod: Some(pod),
+            ..Agent::new(id, AgentKind::Cluster, now)
+        }));
+    }
+    if let Some((identity, mut token)) = founds {
+        let detail = format!(
+            "agents prove themselves as service account {}/{} of {}; with token {} of {}",
+            identity.namespace, identity.service_account, identity.issuer, token.doc.id, token.doc.created_by
+        );
+        changes.audit.push(row("cluster.identity_set", uid.to_owned(), detail));
+        let mut cluster =
+            cluster.unwrap_or_else(|| Versioned::new(new_cluster(docs, uid, &token.doc.name, now)));
+        cluster.doc.identity = Some(identity);
+        changes.clusters.push(cluster);
+        token.doc.spend(id, now);
+        changes.tokens.push(token);
+    }
+    Ok(Attempt { changes, response })
+}
+
+/// A cluster that nobody knew; it is called as the token was, and observed only.
+fn new_cluster(docs: &Docs, uid: &str, wanted: &str, now: jiff::Timestamp) -> Cluster {
+    let taken = docs.clusters.iter().any(|cluster| cluster.doc.name == wanted);
+    let name = if taken {
+        format!("{wanted}-{}", uid.chars().take(8).collect::<String>())
+    } else {
+        wanted.to_owned()
+    };
+    Cluster {
+        uid: uid.to_owned(),
+        name,
+        created_at: now,
+        mode: Mode::Observe,
+        enabled: Vec::new(),
+        identity: None,
+    }
+}
+
+fn unproven(why: &Unproven) -> SessionEnd {
+    let (expected, found) = why.expected_and_found();
+    if why.passes() {
+        return SessionEnd::not_yet(why.word(), expected, found, why.remedy());
+    }
+    SessionEnd::refused(why.word(), expected, found, why.remedy())
+}
+
+/// A refused proof is worth an audit row where it names a cluster that is known, one a minute for each cluster: others are
+/// anybody's, and would fill the log.
+async fn refused(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd) -> SessionEnd {
+    let app = &gateway.app;
+    let uid = request.cluster_uid.as_str();
+    let Ok(docs) = app.docs().await else { return end };
+    let is_known = docs.clusters.iter().any(|cluster| cluster.doc.uid == uid);
+    if !is_known || end.passes() || !gateway.refused_proofs.note(uid.to_owned(), std::time::Instant::now()) {
+        return end;
+    }
+    let audit = AuditDraft {
+        at: app.now(),
+        actor: "unknown".to_owned(),
+        action: "agent.enrolment_refused".to_owned(),
+        subject: uid.to_owned(),
+        cluster: uid.to_owned(),
+        detail: end.told().chars().take(1_000).collect(),
+    };
+    if let Err(error) = app.commit(&ChangeSet { audit: vec![audit], ..ChangeSet::default() }).await {
+        tracing::error!(%error, cluster = uid, "the refusal could not be audited");
+    }
+    end
+}

@@ -1,0 +1,98 @@
+//! What both ways to enrol share: which join token may be used now, and how a refusal is said.
+
+use nimbus_control_core::gateway::SessionEnd;
+use nimbus_control_core::model::{AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_protocol::join::JoinToken;
+use nimbus_protocol::v1;
+use nimbus_store::StoreError;
+use subtle::ConstantTimeEq as _;
+
+use super::Gateway;
+use crate::ca::CaError;
+
+/// What to do about a token that is not accepted.
+pub const NEW_TOKEN: &str = "make a new one with `nimbus agents token create`";
+
+/// What an enrolment writes, and the answer once it is written.
+pub struct Attempt {
+    /// The documents and audit rows.
+    pub changes: ChangeSet,
+    /// The answer.
+    pub response: v1::EnrolResponse,
+}
+
+/// The record of a token that may be spent now.
+pub async fn admit(
+    gateway: &Gateway,
+    token: &JoinToken,
+    record: Option<Versioned<JoinTokenRecord>>,
+) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
+    let secret = nimbus_protocol::to_hex(&token.secret_sha256());
+    let genuine = |record: &Versioned<JoinTokenRecord>| {
+        bool::from(record.doc.secret_sha256.as_bytes().ct_eq(secret.as_bytes()))
+    };
+    let Some(record) = record.filter(genuine) else {
+        return Err(SessionEnd::refused(
+            "token_unknown",
+            "a join token of this control plane",
+            "one that it does not know",
+            NEW_TOKEN,
+        ));
+    };
+    if let Some(at) = record.doc.used_at {
+        let found = format!("one that was used at {at}");
+        note_misuse(gateway, &record.doc, &found).await;
+        return Err(SessionEnd::refused(
+            "token_used",
+            "a join token that was not used yet",
+            found,
+            NEW_TOKEN,
+        ));
+    }
+    if gateway.app.now() >= record.doc.expires_at {
+        let found = format!("one that expired at {}", record.doc.expires_at);
+        note_misuse(gateway, &record.doc, &found).await;
+        return Err(SessionEnd::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
+    }
+    Ok(record)
+}
+
+/// Whoever holds the secret of a token that is spent or too old is worth an audit row; other unauthenticated peers
+/// are not, or they could fill the log. One row for a token in a minute, or this one could.
+async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {
+    if !gateway.misuses.note(record.id, std::time::Instant::now()) {
+        return;
+    }
+    let app = &gateway.app;
+    let audit = AuditDraft {
+        at: app.now(),
+        actor: "unknown".to_owned(),
+        action: "agent.enrolment_refused".to_owned(),
+        subject: record.id.to_string(),
+        cluster: String::new(),
+        detail: format!("expected a token that holds, found {found}"),
+    };
+    if let Err(error) = app.commit(&ChangeSet { audit: vec![audit], ..ChangeSet::default() }).await {
+        tracing::error!(%error, token = %record.id, "the refusal could not be audited");
+    }
+}
+
+/// The store does not answer: for now, nobody gets in.
+#[allow(clippy::needless_pass_by_value, reason = "it is given to map_err")]
+pub fn unavailable(error: StoreError) -> SessionEnd {
+    tracing::warn!(%error, "an agent is put off: the store does not answer");
+    SessionEnd::overloaded("a database that answers", "one that does not; see the control plane's log")
+}
+
+/// A certificate request that is not honoured.
+pub fn bad_request(error: CaError) -> SessionEnd {
+    match error {
+        CaError::Request(found) => {
+            SessionEnd::malformed("a PKCS#10 request with a P-256, P-384 or Ed25519 key", found)
+        }
+        other => {
+            tracing::error!(error = %other, "a certificate could not be issued");
+            SessionEnd::overloaded("a certificate", "it could not be made; see the control plane's log")
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Ends the agents of pods that are gone: they are revoked, and their sessions closed.
+
+use nimbus_control_core::attestation;
+use nimbus_control_core::gateway::CloseReason;
+use nimbus_store::StoreError;
+
+use super::pass::decide;
+use crate::app::App;
+
+/// One look.
+pub async fn pass(app: &App) -> Result<(), StoreError> {
+    if !decide(app, "gone pods", |snapshot, now, _| attestation::gone(snapshot, now)).await? {
+        return Ok(());
+    }
+    let connected = app.sessions.connected();
+    let docs = app.docs().await?;
+    let of_pods = docs.agents.iter().map(|agent| &agent.doc).filter(|agent| agent.pod.is_some());
+    for agent in of_pods.filter(|agent| agent.revoked_at.is_some() && connected.contains(&agent.id)) {
+        app.sessions.close(agent.id, CloseReason::Revoked);
+    }
+    Ok(())
+}

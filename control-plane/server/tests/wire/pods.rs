@@ -1,0 +1,208 @@
+//! Enrolment of the agents of pods: a service account token, signed by the cluster's key, proves where each runs.
+//!
+//! The cluster is this test's own key; a real API server's tokens and keys are tried in `tests/tests/pod_proof.rs`.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
+use nimbus_control_plane::ControlPlane;
+use nimbus_control_plane::tokens::NewAgent;
+use nimbus_protocol::ids::AgentId;
+use nimbus_protocol::v1;
+use rcgen::KeyPair;
+use serde_json::{Value, json};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::common::{HERE, Identity, enrol_as, start};
+
+const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
+
+/// A cluster that signs tokens.
+struct Cluster {
+    key: KeyPair,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        Self { key: KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap() }
+    }
+
+    fn keys(&self) -> String {
+        let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
+        let point = self.key.public_key_raw();
+        json!({"keys": [{
+            "use": "sig", "kty": "EC", "kid": "k", "crv": "P-256", "alg": "ES256",
+            "x": encode(&point[1..33]), "y": encode(&point[33..]),
+        }]})
+        .to_string()
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = Header { kid: Some("k".into()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &EncodingKey::from_ec_der(&self.key.serialize_der())).unwrap()
+    }
+}
+
+fn claims(pod: &str) -> Value {
+    let now = nimbus_platform::now().as_second();
+    json!({
+        "aud": ["nimbus-control-plane"], "exp": now + 600, "iat": now, "nbf": now, "iss": "https://cluster",
+        "sub": "system:serviceaccount:nimbus-system:nimbus-agent",
+        "kubernetes.io": {
+            "namespace": "nimbus-system", "serviceaccount": {"name": "nimbus-agent", "uid": "s"},
+            "pod": {"name": format!("nimbus-agent-{pod}"), "uid": format!("uid-{pod}")},
+            "node": {"name": format!("node-{pod}"), "uid": "n"},
+        },
+    })
+}
+
+async fn token(plane: &ControlPlane, uses: u32) -> String {
+    let new_agent = NewAgent { name: "prod", kind: AgentKind::Cluster, cluster: None, uses };
+    plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
+}
+
+async fn ask(
+    plane: &ControlPlane,
+    key: &KeyPair,
+    join: &str,
+    proof: String,
+    keys: String,
+) -> Result<Identity, v1::Refusal> {
+    let key = KeyPair::try_from(key.serialize_der().as_slice()).unwrap();
+    let request = v1::EnrolRequest {
+        token: join.to_owned(),
+        cluster_uid: UID.into(),
+        cluster_name: "cluster-0f0f0f0f".into(),
+        service_account_token: proof,
+        cluster_keys_json: keys,
+        ..Default::default()
+    };
+    enrol_as(HERE, plane, key, request).await
+}
+
+fn word(answer: Result<Identity, v1::Refusal>) -> String {
+    answer.map_or_else(|refusal| refusal.code, |identity| identity.name)
+}
+
+#[tokio::test]
+async fn the_first_pod_makes_its_cluster_known_and_the_others_need_no_use_of_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, key) = (Cluster::new(), KeyPair::generate().unwrap());
+    // Nobody vouches for the cluster yet.
+    let stranger = ask(&plane, &key, "", cluster.sign(&claims("a")), cluster.keys()).await;
+    assert_eq!(word(stranger), "token_unknown");
+    let join = token(&plane, 1).await;
+    let first = ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+    assert_eq!((first.name.as_str(), first.kind.as_str()), ("node-a", "cluster"));
+    for pod in ["b", "c"] {
+        let other = KeyPair::generate().unwrap();
+        let joined = ask(&plane, &other, &join, cluster.sign(&claims(pod)), cluster.keys()).await;
+        assert_eq!(word(joined), format!("node-{pod}"), "the token is used up, and not needed");
+    }
+    // The same pod with the same key, as after a container that came back, is the same agent.
+    let again = ask(&plane, &key, &join, cluster.sign(&claims("a")), String::new()).await.unwrap();
+    assert_eq!(again.id, first.id);
+    let app = plane.app();
+    let docs = app.docs().await.unwrap();
+    assert_eq!(docs.agents.len(), 3);
+    assert_eq!(docs.clusters[0].doc.name, "prod");
+    let identity = docs.clusters[0].doc.identity.as_ref().unwrap();
+    assert_eq!(
+        (identity.namespace.as_str(), identity.service_account.as_str()),
+        ("nimbus-system", "nimbus-agent")
+    );
+}
+
+#[tokio::test]
+async fn the_certificate_names_cluster_node_and_pod_and_holds_an_hour() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, key) = (Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    let identity = ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+    let (_, leaf) = X509Certificate::from_der(&identity.chain[0]).unwrap();
+    let names = &leaf.subject_alternative_name().unwrap().unwrap().value.general_names;
+    let names: Vec<&str> = names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        format!("nimbus://agent/{}", identity.id),
+        format!("nimbus://cluster/{UID}"),
+        "nimbus://pod/nimbus-system/nimbus-agent-a/uid-a".to_owned(),
+        "nimbus://node/node-a".to_owned(),
+    ];
+    assert_eq!(names, expected);
+    let validity = leaf.validity();
+    // It begins five minutes early, for clocks that are behind.
+    assert_eq!(validity.not_after.timestamp() - validity.not_before.timestamp(), 3_600 + 300);
+}
+
+#[tokio::test]
+async fn what_proves_nothing_is_refused_with_its_reason_and_audited() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, key) = (Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+
+    let changed = |pointer: &str, value: Value| {
+        let mut claims = claims("b");
+        *claims.pointer_mut(pointer).unwrap() = value;
+        claims
+    };
+    let other = KeyPair::generate().unwrap();
+    let past = nimbus_platform::now().as_second() - 1;
+    let mut builder = changed("/kubernetes.io/serviceaccount/name", "builder".into());
+    builder["sub"] = "system:serviceaccount:nimbus-system:builder".into();
+    for (what, claims, expected) in [
+        ("another audience", changed("/aud", json!(["vault"])), "proof_audience"),
+        ("an expired one", changed("/exp", json!(past)), "proof_expired"),
+        ("no pod", changed("/kubernetes.io/pod", Value::Null), "proof_without_pod"),
+        ("another service account", builder, "proof_service_account"),
+        ("another namespace", changed("/kubernetes.io/namespace", "default".into()), "proof_service_account"),
+    ] {
+        let answer = ask(&plane, &other, "", cluster.sign(&claims), cluster.keys()).await;
+        assert_eq!(word(answer), expected, "{what}");
+    }
+    let foreign = Cluster::new();
+    let answer = ask(&plane, &other, "", foreign.sign(&claims("b")), foreign.keys()).await;
+    assert_eq!(word(answer), "proof_unknown", "another cluster's key, whatever keys it brings");
+    let replayed = ask(&plane, &other, "", cluster.sign(&claims("a")), String::new()).await;
+    assert_eq!(word(replayed), "proof_replayed");
+    let app = plane.app();
+    let rows = app.store().audit(&nimbus_store::AuditFilter::default()).await.unwrap();
+    let refused = rows.rows.iter().filter(|row| row.draft.action == "agent.enrolment_refused").count();
+    assert!(refused >= 1, "at least one row a minute");
+    assert_eq!(app.docs().await.unwrap().agents.len(), 1);
+}
+
+#[tokio::test]
+async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (old, new, key) = (Cluster::new(), Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    let first = ask(&plane, &key, &join, old.sign(&claims("a")), old.keys()).await.unwrap();
+    let other = KeyPair::generate().unwrap();
+    assert_eq!(word(ask(&plane, &other, "", new.sign(&claims("b")), new.keys()).await), "proof_unknown");
+    let join = token_called(&plane, "again").await;
+    assert_eq!(word(ask(&plane, &other, &join, new.sign(&claims("b")), new.keys()).await), "node-b");
+    let app = plane.app();
+    let mut gone = app.store().get::<Agent>(first.id.parse::<AgentId>().unwrap()).await.unwrap().unwrap();
+    gone.doc.revoked_at = Some(nimbus_platform::now());
+    let changes = ChangeSet { agents: vec![gone], ..ChangeSet::default() };
+    app.commit(&changes).await.unwrap();
+    assert_eq!(word(ask(&plane, &key, "", new.sign(&claims("a")), String::new()).await), "proof_pod_gone");
+}
+
+async fn token_called(plane: &ControlPlane, name: &str) -> String {
+    let new_agent = NewAgent { name, kind: AgentKind::Cluster, cluster: None, uses: 1 };
+    plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
+}
