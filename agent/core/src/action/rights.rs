@@ -49,17 +49,27 @@ pub fn is_optional(kind: ObjectKind) -> bool {
     }
 }
 
-/// What every agent of a cluster needs, whatever it may do.
-fn to_watch() -> Vec<(&'static str, Permission)> {
-    let watch = |kind: &ObjectKind| {
-        let (group, resource) = resource(*kind);
-        ("watch", Permission { group, resource, verbs: &["get", "list", "watch"] })
-    };
-    let mut all: Vec<_> = ObjectKind::ALL.iter().filter(|kind| !is_optional(**kind)).map(watch).collect();
+/// The right to watch a kind.
+fn watch(kind: ObjectKind) -> Permission {
+    let (group, resource) = resource(kind);
+    Permission { group, resource, verbs: &["get", "list", "watch"] }
+}
+
+/// What an agent of a cluster does without, unless somebody gives it.
+pub fn to_watch_where_given() -> Vec<Permission> {
+    ObjectKind::ALL.iter().copied().filter(|kind| is_optional(*kind)).map(watch).collect()
+}
+
+/// What every agent of a cluster needs, whatever it may do: what for, and the right.
+pub fn to_watch() -> Vec<(&'static str, Permission)> {
+    let needed = ObjectKind::ALL.iter().copied().filter(|kind| !is_optional(*kind));
+    let mut all: Vec<_> = needed.map(|kind| ("watch", watch(kind))).collect();
     all.push(("know which cluster it is", Permission { group: "", resource: "namespaces", verbs: &["get"] }));
     let leases =
         Permission { group: "coordination.k8s.io", resource: "leases", verbs: &["create", "get", "update"] };
     all.push(("elect one watcher", leases));
+    let measured = Permission { group: "", resource: "nodes/stats", verbs: &["get"] };
+    all.push(("ask a kubelet what it measured on its node", measured));
     all
 }
 
