@@ -1,0 +1,107 @@
+{{- /* What each check says: a line for each thing that is wrong, with what was expected, what was found and what to do. */ -}}
+
+{{- define "nimbus-agent.wrong" -}}
+{{- printf "\n  - %s: expected %s, found %s; %s" (index . 0) (index . 1) (index . 2) (index . 3) -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.names" -}}
+{{- $name := include "nimbus-agent.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- include "nimbus-agent.wrong" (list "fullnameOverride"
+  "a name for objects: small letters, digits and hyphens, beginning with a letter" (quote $name)
+  "set it to such a name, or give the release another one") -}}
+{{- end -}}
+{{- if and .Values.fullnameOverride (gt (len .Values.fullnameOverride) 52) -}}
+{{- include "nimbus-agent.wrong" (list "fullnameOverride" "at most 52 characters"
+  (toString (len .Values.fullnameOverride)) "choose a shorter one") -}}
+{{- end -}}
+{{- range $label := keys (include "nimbus-agent.selector" . | fromYaml) | sortAlpha -}}
+{{- if hasKey $.Values.podLabels $label -}}
+{{- include "nimbus-agent.wrong" (list "podLabels" (printf "other labels than %s" $label)
+  (quote (index $.Values.podLabels $label)) "leave it out: the DaemonSet finds its pods by it") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.image" -}}
+{{- $name := .name -}}
+{{- with .image -}}
+{{- if not .repository -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.repository" $name) "the name of an image" "none"
+  "set it, or leave it out for the default") -}}
+{{- else if regexMatch "[@:][^/]*$" .repository -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.repository" $name) "a name without tag and digest"
+  (quote .repository) (printf "move what follows the name to %s.tag or %s.digest" $name $name)) -}}
+{{- end -}}
+{{- if not (or .registry (eq .pullPolicy "Never") (regexMatch "^(localhost|[^/]*[.:][^/]*)/" .repository)) -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.registry" $name) "the registry that holds your copy of the image"
+  "none" (printf "copy the image there and name it, or set %s.pullPolicy to Never where every node has it" $name)) -}}
+{{- end -}}
+{{- if and .digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .digest)) -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.digest" $name) "sha256: and 64 hexadecimal digits"
+  (quote .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
+{{- end -}}
+{{- $tag := default $.tagged .tag -}}
+{{- if and (not .digest) (not $tag) -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.tag" $name) "a tag or a digest" "neither"
+  (printf "set %s.tag or %s.digest" $name $name)) -}}
+{{- else if regexMatch "[:@/]" $tag -}}
+{{- include "nimbus-agent.wrong" (list (printf "%s.tag" $name) "a tag" (quote $tag)
+  (printf "a digest belongs in %s.digest" $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.server" -}}
+{{- if not .Values.server -}}
+{{- include "nimbus-agent.wrong" (list "server" "the control plane's agent listener, HOST:PORT" "none"
+  "set it, for example to nimbus-control-plane-agents.NAMESPACE.svc:7071") -}}
+{{- else if not (regexMatch "^([^][:/ ]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" .Values.server) -}}
+{{- include "nimbus-agent.wrong" (list "server" "HOST:PORT, an IPv6 address in brackets" (quote .Values.server)
+  "leave out the scheme, and name the port of the agents (UDP)") -}}
+{{- else -}}
+{{- $port := include "nimbus-agent.serverPort" . | int -}}
+{{- if or (lt $port 1) (gt $port 65535) -}}
+{{- include "nimbus-agent.wrong" (list "server" "a port from 1 to 65535" (quote .Values.server)
+  "name the port of the agents (UDP)") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Never with the token itself: what is said here gets into logs. */ -}}
+{{- define "nimbus-agent.check.join" -}}
+{{- with .Values.join -}}
+{{- if and .existingSecret .token -}}
+{{- include "nimbus-agent.wrong" (list "join" "existingSecret or token" "both"
+  "leave join.token out, so that the token is in the Secret alone") -}}
+{{- else if not (or .existingSecret .token) -}}
+{{- include "nimbus-agent.wrong" (list "join.existingSecret" "the name of a Secret with the join token, or join.token" "neither"
+  "make a token with: nimbus agents token create --name NAME --kind cluster, and a Secret of it") -}}
+{{- end -}}
+{{- if regexMatch "[ \\t\\r\\n]" .token -}}
+{{- include "nimbus-agent.wrong" (list "join.token" "a token" "one with blanks or line ends in it" "copy it without them") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.serviceAccount" -}}
+{{- with .Values.serviceAccount -}}
+{{- if and .annotations (not .create) -}}
+{{- include "nimbus-agent.wrong" (list "serviceAccount.annotations"
+  "none, as serviceAccount.create is false and the account is somebody else's" "some"
+  "annotate that account, or let the chart create one") -}}
+{{- end -}}
+{{- if and (not .create) (or (not .name) (eq .name "default")) -}}
+{{- include "nimbus-agent.wrong" (list "serviceAccount.name"
+  "an account of the agents' own, as serviceAccount.create is false: every pod of the namespace has the account default, and would get the agents' rights"
+  (default "none" .name) "name one, or set serviceAccount.create to true") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.lease" -}}
+{{- if and (eq .Release.Namespace "nimbus-system") (eq .Values.lease.namespace "kube-system") -}}
+{{- include "nimbus-agent.wrong" (list "lease.namespace" "nimbus-system, where the agents look first and which exists, as the release is in it"
+  "\"kube-system\"" "leave it out") -}}
+{{- end -}}
+{{- end -}}

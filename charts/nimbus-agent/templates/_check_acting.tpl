@@ -1,0 +1,95 @@
+{{- /* What the agents may do, and what their policy says of it. See _check.tpl. */ -}}
+
+{{- define "nimbus-agent.check.acting" -}}
+{{- $acting := .Values.acting -}}
+{{- $own := .Values.policy.existingConfigMap -}}
+{{- $inNamespaces := include "nimbus-agent.acting" (dict "root" . "on" "namespace") | trim -}}
+{{- $onCluster := include "nimbus-agent.acting" (dict "root" . "on" "cluster") | trim -}}
+{{- if and $inNamespaces (not $acting.namespaces) -}}
+{{- include "nimbus-agent.wrong" (list "acting.namespaces"
+  (printf "the namespaces in which %s may be done" (join ", " $acting.actions)) "none" "name them, or leave these actions out") -}}
+{{- else if and $acting.namespaces (not $inNamespaces) -}}
+{{- include "nimbus-agent.wrong" (list "acting.namespaces" "none, as acting.actions has none that is done in a namespace"
+  (join ", " $acting.namespaces | quote) "name restart_pod or rollback_deployment in acting.actions, or leave the namespaces out") -}}
+{{- end -}}
+{{- if and (or $inNamespaces $onCluster) (not $own) (not $acting.clusterUid) -}}
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" "the UID of the cluster that the actions are for" "none"
+  "set it to what this prints: kubectl get namespace kube-system -o jsonpath={.metadata.uid}") -}}
+{{- else if and $acting.clusterUid (not (or $inNamespaces $onCluster)) -}}
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" "none, as acting.actions has none on the cluster"
+  (quote $acting.clusterUid) "name actions, or leave it out") -}}
+{{- else if and $acting.clusterUid $own -}}
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (quote $own))
+  (quote $acting.clusterUid) "write it into the clusters of that policy") -}}
+{{- end -}}
+{{- range $acting.actions -}}
+{{- if eq . "restore_file" -}}
+{{- include "nimbus-agent.wrong" (list "acting.actions" "no restore_file: files of the nodes are mounted read-only" "restore_file"
+  "leave it out; to put files back, install the agent on the host (docs/install.md)") -}}
+{{- else if and (hasSuffix "_baseline" .) (not $.Values.hostAccess.files) -}}
+{{- include "nimbus-agent.wrong" (list "acting.actions" (printf "no %s, as hostAccess.files names no file" .) .
+  "name files in hostAccess.files and policy.paths, or leave it out") -}}
+{{- else if and (hasSuffix "_baseline" .) (not $own) (not $.Values.policy.paths) -}}
+{{- include "nimbus-agent.wrong" (list "policy.paths" (printf "the files on which %s may be done" .) "none"
+  "name them, or leave that action out") -}}
+{{- end -}}
+{{- end -}}
+{{- range $acting.namespaces -}}
+{{- if and (not $own) (has . $.Values.policy.denyNamespaces) -}}
+{{- include "nimbus-agent.wrong" (list "acting.namespaces" "none that policy.denyNamespaces has" (quote .)
+  "leave it out in one of the two: what is denied needs no rights") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.policy" -}}
+{{- $policy := .Values.policy -}}
+{{- if $policy.existingConfigMap -}}
+{{- range $name := list "deny" "paths" "denyPaths" "diffPaths" "denyDiffPaths" "jobsPerHour" -}}
+{{- if index $policy $name -}}
+{{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name)
+  (printf "none, as the policy is in the ConfigMap %s" (quote $policy.existingConfigMap)) "some"
+  "write it into that policy, or leave the ConfigMap out") -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (toJson $policy.denyNamespaces) "[\"kube-system\"]" -}}
+{{- include "nimbus-agent.wrong" (list "policy.denyNamespaces"
+  (printf "the default, as the policy is in the ConfigMap %s" (quote $policy.existingConfigMap)) (toJson $policy.denyNamespaces)
+  "write it into that policy, or leave the ConfigMap out") -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := list "paths" "denyPaths" "diffPaths" "denyDiffPaths" -}}
+{{- range index $policy $name -}}
+{{- if not (include "nimbus-agent.plainPath" .) -}}
+{{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name)
+  "absolute paths without `.`, `..`, `//` or a slash at the end" (quote .) "correct it") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Is it a path that names one thing in one way? "true" or nothing. */ -}}
+{{- define "nimbus-agent.plainPath" -}}
+{{- if and (regexMatch "^(/[^/]+)+$" .) (not (regexMatch "/[.]{1,2}(/|$)" .)) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "nimbus-agent.check.hostAccess" -}}
+{{- $seen := list -}}
+{{- range .Values.hostAccess.files -}}
+{{- $path := .path -}}
+{{- if or (not (include "nimbus-agent.plainPath" $path)) (contains ":" $path) -}}
+{{- include "nimbus-agent.wrong" (list "hostAccess.files"
+  "absolute paths below / without `.`, `..`, `//`, `:` or a slash at the end" (quote $path) "correct it") -}}
+{{- end -}}
+{{- range list "/etc/nimbus" "/var/lib/nimbus-agent" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
+{{- if or (eq . $path) (hasPrefix (printf "%s/" .) $path) (hasPrefix (printf "%s/" $path) .) -}}
+{{- include "nimbus-agent.wrong" (list "hostAccess.files" (printf "no path that holds %s of the pod itself, or is in it" .)
+  (quote $path) "name what is to be watched more closely") -}}
+{{- end -}}
+{{- end -}}
+{{- if has $path $seen -}}
+{{- include "nimbus-agent.wrong" (list "hostAccess.files" "each path once" (quote $path) "leave one of them out") -}}
+{{- end -}}
+{{- $seen = append $seen $path -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,32 @@
+{{- /* What is added must not be what the chart sets itself. See _check.tpl. */ -}}
+
+{{- define "nimbus-agent.check.extras" -}}
+{{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_LOG_FORMAT" "log.format" "NIMBUS_SERVER" "server"
+  "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.audience" "NIMBUS_POLICY" "policy"
+  "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files" -}}
+{{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
+  "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" -}}
+{{- range .Values.extraEnv -}}
+{{- $variable := .name -}}
+{{- with index $variables $variable -}}
+{{- include "nimbus-agent.wrong" (list "extraEnv" "variables that no other value is for" (quote $variable)
+  (printf "use the value %s" .)) -}}
+{{- end -}}
+{{- if has $variable $fixed -}}
+{{- include "nimbus-agent.wrong" (list "extraEnv" "variables that say nothing of the pod and its cluster" (quote $variable)
+  "leave it out: the chart knows it") -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraVolumes -}}
+{{- if or (has .name (list "state" "policy" "proof")) (hasPrefix "host-" .name) -}}
+{{- include "nimbus-agent.wrong" (list "extraVolumes" "other names than state, policy, proof and host-…" (quote .name)
+  "give it another name, in extraVolumeMounts too") -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if has .mountPath (list "/var/lib/nimbus-agent" "/etc/nimbus" "/var/run/secrets/nimbus") -}}
+{{- include "nimbus-agent.wrong" (list "extraVolumeMounts"
+  "other paths than those of the chart's own volumes" (quote .mountPath) "mount it somewhere else") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

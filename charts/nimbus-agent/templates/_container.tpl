@@ -1,0 +1,60 @@
+{{- /* How the program is started. */ -}}
+
+{{- define "nimbus-agent.env" -}}
+- name: NIMBUS_SERVER
+  value: {{ .Values.server | quote }}
+# Needed as long as the agent lives, not only to join: it has the fingerprint of the control plane's CA.
+- name: NIMBUS_JOIN_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "nimbus-agent.joinSecret" . }}
+      key: {{ include "nimbus-agent.joinKey" . }}
+- name: NIMBUS_SERVICE_ACCOUNT_TOKEN
+  value: /var/run/secrets/nimbus/token
+- name: NIMBUS_IN_CLUSTER
+  value: "true"
+- name: NIMBUS_POLICY
+  value: /etc/nimbus/policy.toml
+- name: NIMBUS_TELEMETRY
+  value: {{ printf "%s:%d" (ternary "[::]" .Values.telemetry.listenAddress (eq .Values.telemetry.listenAddress "::")) (int .Values.telemetry.port) | quote }}
+- name: NIMBUS_LOG_FORMAT
+  value: {{ .Values.log.format }}
+- name: RUST_LOG
+  value: {{ .Values.log.filter | quote }}
+{{- with .Values.hostAccess.files }}
+{{- $paths := list }}
+{{- range . }}{{ $paths = append $paths .path }}{{ end }}
+- name: NIMBUS_WATCH
+  value: {{ join ":" $paths | quote }}
+{{- end }}
+{{- $fields := list
+  (list "NIMBUS_AGENT_NAME" "spec.nodeName")
+  (list "NIMBUS_NODE" "spec.nodeName")
+  (list "NIMBUS_NODE_IP" "status.hostIP")
+  (list "NIMBUS_POD_NAME" "metadata.name")
+  (list "NIMBUS_POD_NAMESPACE" "metadata.namespace")
+  (list "NIMBUS_POD_UID" "metadata.uid") }}
+{{- range $fields }}
+- name: {{ index . 0 }}
+  valueFrom:
+    fieldRef:
+      fieldPath: {{ index . 1 }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "nimbus-agent.probes" -}}
+{{- $times := dict "periodSeconds" (int .periodSeconds) "timeoutSeconds" (int .timeoutSeconds) -}}
+{{- $alive := dict "path" "/healthz" "port" "telemetry" "scheme" "HTTP" -}}
+{{- $ready := dict "path" "/readyz" "port" "telemetry" "scheme" "HTTP" -}}
+{{- /* Every two seconds, so that a start that takes three is not noticed after ten. */ -}}
+{{- $starts := div (add 1 (int .startSeconds)) 2 -}}
+startupProbe:
+  {{- merge (dict "httpGet" $alive "periodSeconds" 2 "failureThreshold" $starts) $times | toYaml | nindent 2 }}
+livenessProbe:
+  {{- merge (dict "httpGet" $alive "failureThreshold" (int .livenessFailures)) $times | toYaml | nindent 2 }}
+readinessProbe:
+  {{- merge (dict "httpGet" $ready) $times | toYaml | nindent 2 }}
+{{- end -}}

@@ -1,0 +1,50 @@
+{{- /* What is mounted, and from where. */ -}}
+
+{{- define "nimbus-agent.volumeMounts" -}}
+- name: state
+  mountPath: /var/lib/nimbus-agent
+- name: policy
+  mountPath: /etc/nimbus
+  readOnly: true
+- name: proof
+  mountPath: /var/run/secrets/nimbus
+  readOnly: true
+{{- range $number, $file := .Values.hostAccess.files }}
+- name: host-{{ $number }}
+  mountPath: {{ $file.path | quote }}
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "nimbus-agent.volumes" -}}
+- name: state
+  emptyDir:
+    sizeLimit: {{ .Values.state.sizeLimit }}
+# A whole directory: a single file of it would never be renewed.
+- name: policy
+  configMap:
+    name: {{ include "nimbus-agent.policy" . }}
+    items:
+      - key: {{ .Values.policy.existingConfigMapKey }}
+        path: policy.toml
+# The kubelet renews it. Whoever steals it has it for an hour at most, and only for the control plane.
+- name: proof
+  projected:
+    sources:
+      - serviceAccountToken:
+          audience: {{ .Values.join.audience }}
+          expirationSeconds: 3600
+          path: token
+{{- range $number, $file := .Values.hostAccess.files }}
+- name: host-{{ $number }}
+  hostPath:
+    path: {{ $file.path | quote }}
+    type: {{ default "Directory" $file.type }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
