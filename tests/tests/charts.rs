@@ -1,13 +1,12 @@
-//! Tests of the charts, with the real helm: what they render for the values of `tests/charts`, and with which words they
-//! refuse values that contradict each other. Nothing is installed.
+//! Tests of the control plane's chart, with the real helm: what it renders for the values of
+//! `tests/charts/nimbus-control-plane`, and with which words it refuses values that contradict each other.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use anyhow::Context as _;
 use nimbus_control_core::Settings;
-use nimbus_tests::rig::{build, repository};
+use nimbus_tests::helm::{documents, files, helm, only, paths, series};
+use nimbus_tests::rig::repository;
 use serde_json::{Value, json};
 
 const CHART: &str = "charts/nimbus-control-plane";
@@ -18,21 +17,6 @@ const IMAGES: [&str; 2] = [
     "image.registry=registry.example.internal,test.image.registry=registry.example.internal,\
      test.image.repository=curl,test.image.tag=8.11.1",
 ];
-/// Makes JSON of YAML, as Helm itself reads it.
-const AS_JSON: &str = "tests/charts/as-json";
-
-/// What helm says to these arguments, at the repository's root and without anybody's configuration.
-fn helm(arguments: &[&str]) -> anyhow::Result<Output> {
-    let repository = repository()?;
-    let program = build::ensure_helm(&repository)?;
-    let home = tempfile::tempdir()?;
-    let mut command = Command::new(&program);
-    command.current_dir(&repository).env("HOME", home.path()).env_remove("KUBECONFIG").args(arguments);
-    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"] {
-        command.env_remove(name);
-    }
-    command.output().with_context(|| format!("cannot run {}", program.display()))
-}
 
 /// The YAML that the chart renders for these arguments.
 fn template(arguments: &[&str]) -> anyhow::Result<String> {
@@ -50,20 +34,6 @@ fn refusal(arguments: &[&str]) -> anyhow::Result<String> {
     }
 }
 
-/// The documents of a YAML text.
-fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
-    let file = tempfile::NamedTempFile::new()?;
-    std::fs::write(file.path(), text)?;
-    let given = format!("text={}", file.path().display());
-    let output = helm(&["template", "as-json", AS_JSON, "--set-file", &given])?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "the YAML cannot be read: {said}");
-    let printed = String::from_utf8(output.stdout)?;
-    let line = printed.lines().find(|line| line.starts_with('{')).context("no JSON was printed")?;
-    let list: Value = serde_json::from_str(line)?;
-    Ok(list["items"].as_array().context("a list")?.clone())
-}
-
 /// The objects that the chart renders for these arguments.
 fn objects(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
     documents(&template(arguments)?)
@@ -72,27 +42,6 @@ fn objects(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
 /// The objects for the values of one file of `tests/charts`.
 fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
     objects(&["--values", &format!("{VARIANTS}/{name}.yaml")])
-}
-
-/// Every file with values.
-fn variants() -> anyhow::Result<BTreeSet<PathBuf>> {
-    let folder = repository()?.join(VARIANTS);
-    let mut paths = BTreeSet::new();
-    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        paths.insert(entry?.path());
-    }
-    Ok(paths)
-}
-
-/// The one object of a kind, with this end of its name.
-fn only<'a>(objects: &'a [Value], kind: &str, end: &str) -> anyhow::Result<&'a Value> {
-    let mut found = objects.iter().filter(|object| {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        object["kind"] == kind && name.ends_with(end)
-    });
-    let first = found.next().with_context(|| format!("no {kind} whose name ends with {end:?}"))?;
-    anyhow::ensure!(found.next().is_none(), "several of {kind} have a name that ends with {end:?}");
-    Ok(first)
 }
 
 /// The pod of the control plane.
@@ -113,25 +62,6 @@ fn arguments_of(objects: &[Value]) -> anyhow::Result<Vec<&str>> {
 fn variable<'a>(objects: &'a [Value], name: &str) -> anyhow::Result<&'a Value> {
     let variables = container(objects)?["env"].as_array().context("variables")?;
     variables.iter().find(|variable| variable["name"] == name).with_context(|| format!("no {name}"))
-}
-
-/// The words of a text that are names of series.
-fn series(text: &str) -> BTreeSet<&str> {
-    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .filter(|word| word.starts_with("nimbus_"))
-        .collect()
-}
-
-/// The paths of all values, `a.b.c`; what is empty or a list is a value by itself.
-fn paths(values: &Value, above: &str, into: &mut BTreeSet<String>) {
-    if let Some(map) = values.as_object().filter(|map| !map.is_empty()) {
-        for (name, value) in map {
-            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
-            paths(value, &path, into);
-        }
-    } else {
-        into.insert(above.to_owned());
-    }
 }
 
 /// Is the pod what Pod Security calls restricted, and a little more?
@@ -160,7 +90,7 @@ fn assert_restricted(spec: &Value, of: &str) {
 fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restricted() {
     let lint = helm(&[&["lint", "--strict", CHART][..], &IMAGES].concat()).unwrap();
     assert!(lint.status.success(), "{lint:?}");
-    let variants = variants().unwrap();
+    let variants = files(VARIANTS).unwrap();
     assert!(variants.len() >= 12, "{variants:?}");
     for path in &variants {
         let values = ["--values", path.to_str().unwrap()];

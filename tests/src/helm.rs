@@ -1,0 +1,80 @@
+//! The real helm, and what it renders as values: for the tests of the charts. Nothing is installed.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::rig::{build, repository};
+
+/// Makes JSON of YAML, as Helm itself reads it.
+const AS_JSON: &str = "tests/charts/as-json";
+
+/// What helm says to these arguments, at the repository's root and without anybody's configuration.
+pub fn helm(arguments: &[&str]) -> anyhow::Result<Output> {
+    let repository = repository()?;
+    let program = build::ensure_helm(&repository)?;
+    let home = tempfile::tempdir()?;
+    let mut command = Command::new(&program);
+    command.current_dir(&repository).env("HOME", home.path()).env_remove("KUBECONFIG").args(arguments);
+    for name in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"] {
+        command.env_remove(name);
+    }
+    command.output().with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// The documents of a YAML text.
+pub fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), text)?;
+    let given = format!("text={}", file.path().display());
+    let output = helm(&["template", "as-json", AS_JSON, "--set-file", &given])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "the YAML cannot be read: {said}");
+    let printed = String::from_utf8(output.stdout)?;
+    let line = printed.lines().find(|line| line.starts_with('{')).context("no JSON was printed")?;
+    let list: Value = serde_json::from_str(line)?;
+    Ok(list["items"].as_array().context("a list")?.clone())
+}
+
+/// Every file in a folder of the repository.
+pub fn files(folder: &str) -> anyhow::Result<BTreeSet<PathBuf>> {
+    let folder = repository()?.join(folder);
+    let mut paths = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        paths.insert(entry?.path());
+    }
+    Ok(paths)
+}
+
+/// The one object of a kind, with this end of its name.
+pub fn only<'a>(objects: &'a [Value], kind: &str, end: &str) -> anyhow::Result<&'a Value> {
+    let mut found = objects.iter().filter(|object| {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        object["kind"] == kind && name.ends_with(end)
+    });
+    let first = found.next().with_context(|| format!("no {kind} whose name ends with {end:?}"))?;
+    anyhow::ensure!(found.next().is_none(), "several of {kind} have a name that ends with {end:?}");
+    Ok(first)
+}
+
+/// The words of a text that are names of series.
+pub fn series(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter(|word| word.starts_with("nimbus_"))
+        .collect()
+}
+
+/// The paths of all values, `a.b.c`; what is empty or a list is a value by itself.
+pub fn paths(values: &Value, above: &str, into: &mut BTreeSet<String>) {
+    if let Some(map) = values.as_object().filter(|map| !map.is_empty()) {
+        for (name, value) in map {
+            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            paths(value, &path, into);
+        }
+    } else {
+        into.insert(above.to_owned());
+    }
+}

@@ -1,0 +1,474 @@
+//! Tests of the agent's chart, with the real helm: what it renders for the values of `tests/charts/nimbus-agent`, and with
+//! which words it refuses values that contradict each other. Nothing is installed.
+
+use std::collections::BTreeSet;
+
+use anyhow::Context as _;
+use nimbus_agent::LeaseSettings;
+use nimbus_agent_core::policy::Policy;
+use nimbus_protocol::ActionKind;
+use nimbus_tests::helm::{documents, files, helm, only, paths, series};
+use nimbus_tests::rig::repository;
+use serde_json::{Value, json};
+
+const CHART: &str = "charts/nimbus-agent";
+const VARIANTS: &str = "tests/charts/nimbus-agent";
+/// What has no default: where the image is, where the control plane is, and the join token.
+const BASE: [&str; 2] = ["--values", "tests/charts/nimbus-agent/base.yaml"];
+
+/// The YAML that the chart renders for these arguments.
+fn template(arguments: &[&str]) -> anyhow::Result<String> {
+    let output =
+        helm(&[&["template", "nimbus", CHART, "--namespace", "ops"][..], &BASE, arguments].concat())?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What helm says instead of rendering.
+fn refusal(arguments: &[&str]) -> anyhow::Result<String> {
+    match template(arguments) {
+        Ok(_) => anyhow::bail!("expected a refusal, found objects, with {arguments:?}"),
+        Err(error) => Ok(error.to_string()),
+    }
+}
+
+/// The objects that the chart renders for these arguments.
+fn objects(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+    documents(&template(arguments)?)
+}
+
+/// The objects for the values of one file of `tests/charts/nimbus-agent`.
+fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
+    objects(&["--values", &format!("{VARIANTS}/{name}.yaml")])
+}
+
+/// The pod of an agent.
+fn pod(objects: &[Value]) -> anyhow::Result<&Value> {
+    Ok(&only(objects, "DaemonSet", "")?["spec"]["template"]["spec"])
+}
+
+fn variable<'a>(objects: &'a [Value], name: &str) -> anyhow::Result<&'a Value> {
+    let variables = pod(objects)?["containers"][0]["env"].as_array().context("variables")?;
+    variables.iter().find(|variable| variable["name"] == name).with_context(|| format!("no {name}"))
+}
+
+/// The volume of this name.
+fn volume<'a>(objects: &'a [Value], name: &str) -> anyhow::Result<&'a Value> {
+    let volumes = pod(objects)?["volumes"].as_array().context("volumes")?;
+    volumes.iter().find(|volume| volume["name"] == name).with_context(|| format!("no volume {name}"))
+}
+
+/// The policy that the chart makes, as an agent understands it.
+fn policy(objects: &[Value]) -> anyhow::Result<(String, Policy)> {
+    let text = only(objects, "ConfigMap", "-policy")?["data"]["policy.toml"].as_str().context("a policy")?;
+    let (policy, warnings) = Policy::parse(text)?;
+    anyhow::ensure!(warnings.is_empty(), "{warnings:?} in {text}");
+    Ok((text.to_owned(), policy))
+}
+
+/// Every `verb group/resource` that the rules of a role give.
+fn rights(role: &Value) -> BTreeSet<String> {
+    let list = |rule: &Value, field: &str| -> Vec<String> {
+        let found = rule[field].as_array().map_or(&[][..], Vec::as_slice);
+        found.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut rights = BTreeSet::new();
+    for rule in role["rules"].as_array().map_or(&[][..], Vec::as_slice) {
+        for group in list(rule, "apiGroups") {
+            for resource in list(rule, "resources") {
+                rights.extend(list(rule, "verbs").iter().map(|verb| format!("{verb} {group}/{resource}")));
+            }
+        }
+    }
+    rights
+}
+
+/// The namespaces of the objects of a kind whose names end so.
+fn namespaces<'a>(objects: &'a [Value], kind: &str, end: &str) -> Vec<&'a str> {
+    let found = objects.iter().filter(|object| {
+        object["kind"] == kind && object["metadata"]["name"].as_str().is_some_and(|name| name.ends_with(end))
+    });
+    found.filter_map(|object| object["metadata"]["namespace"].as_str()).collect()
+}
+
+/// Is the pod what Pod Security calls restricted? Only the files of the nodes go beyond it, where they are asked for.
+fn assert_restricted(spec: &Value, of: &str) {
+    let pod = &spec["securityContext"];
+    assert_eq!(pod["runAsNonRoot"], true, "{of}");
+    assert_eq!((&pod["runAsUser"], &pod["runAsGroup"]), (&json!(65_532), &json!(65_532)), "{of}");
+    assert_eq!(pod["seccompProfile"]["type"], "RuntimeDefault", "{of}");
+    for shared in ["hostNetwork", "hostPID", "hostIPC", "initContainers"] {
+        assert!(spec[shared].is_null(), "{of}: {shared}");
+    }
+    let container = &spec["containers"][0];
+    let security = &container["securityContext"];
+    assert_eq!(security["allowPrivilegeEscalation"], false, "{of}");
+    assert_eq!(security["readOnlyRootFilesystem"], true, "{of}");
+    assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}), "{of}");
+    assert!(!container["resources"]["limits"]["memory"].is_null(), "{of}");
+    for volume in spec["volumes"].as_array().map_or(&[][..], Vec::as_slice) {
+        let asked_for =
+            of == "host-files" && volume["name"].as_str().is_some_and(|name| name.starts_with("host-"));
+        assert_eq!(volume["hostPath"].is_object(), asked_for, "{of}: {volume}");
+        let without_bound = volume["emptyDir"].is_object() && volume["emptyDir"]["sizeLimit"].is_null();
+        assert!(!without_bound, "{of}: {volume}");
+    }
+}
+
+#[test]
+fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restricted() {
+    let variants = files(VARIANTS).unwrap();
+    assert!(variants.len() >= 12, "{variants:?}");
+    for path in &variants {
+        let values = ["--values", path.to_str().unwrap()];
+        let of = path.file_stem().unwrap().to_str().unwrap();
+        let lint = helm(&[&["lint", "--strict", CHART][..], &BASE, &values[..]].concat()).unwrap();
+        assert!(lint.status.success(), "{of}: {lint:?}");
+        let text = template(&values).unwrap();
+        assert_eq!(text, template(&values).unwrap(), "{of}: something is made anew");
+        let objects = documents(&text).unwrap();
+        assert_restricted(pod(&objects).unwrap(), of);
+        let account = only(&objects, "ServiceAccount", "").unwrap();
+        assert_eq!(account["automountServiceAccountToken"], false, "{of}");
+        assert_eq!(pod(&objects).unwrap()["automountServiceAccountToken"], true, "{of}");
+        let secrets = objects.iter().filter(|object| object["kind"] == "Secret").count();
+        assert_eq!(secrets, usize::from(of == "join-token"), "{of}");
+    }
+}
+
+#[test]
+fn by_default_an_agent_on_every_node_reads_and_may_change_nothing() {
+    let objects = objects(&[]).unwrap();
+    let kinds: BTreeSet<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
+    let expected = [
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ConfigMap",
+        "DaemonSet",
+        "Role",
+        "RoleBinding",
+        "ServiceAccount",
+    ];
+    assert_eq!(kinds, BTreeSet::from(expected));
+    let read = rights(only(&objects, "ClusterRole", "").unwrap());
+    let changing = |right: &&String| !["get ", "list ", "watch "].iter().any(|verb| right.starts_with(verb));
+    // The one Lease, by its name.
+    assert_eq!(read.iter().filter(changing).collect::<Vec<_>>(), ["update coordination.k8s.io/leases"]);
+    assert!(read.contains("get /nodes/stats"), "{read:?}");
+    assert!(!read.iter().any(|right| right.ends_with("/secrets")), "{read:?}");
+    let (_, policy) = policy(&objects).unwrap();
+    assert!(policy.allowed_actions().is_empty());
+    let tolerations = &pod(&objects).unwrap()["tolerations"];
+    for effect in ["NoSchedule", "NoExecute"] {
+        let all = json!({"operator": "Exists", "effect": effect});
+        assert!(tolerations.as_array().unwrap().contains(&all), "{tolerations}");
+    }
+    let state = volume(&objects, "state").unwrap();
+    assert_eq!(state["emptyDir"]["sizeLimit"], "256Mi");
+    let with_secrets = variant("secrets").unwrap();
+    assert!(rights(only(&with_secrets, "ClusterRole", "-read").unwrap()).contains("watch /secrets"));
+}
+
+#[test]
+fn the_agents_elect_where_the_program_looks_for_the_lease() {
+    let known = LeaseSettings::default();
+    for (namespace, values, expected) in [
+        ("ops", "", "kube-system"),
+        ("nimbus-system", "", "nimbus-system"),
+        ("ops", "lease.namespace=nimbus-system", "nimbus-system"),
+    ] {
+        let objects = objects(&["--namespace", namespace, "--set", values]).unwrap();
+        let read = only(&objects, "ClusterRole", "-read").unwrap();
+        let rules = read["rules"].as_array().unwrap();
+        let lease = rules.iter().find(|rule| rule["resources"] == json!(["leases"])).unwrap();
+        assert_eq!(lease["resourceNames"], json!([known.name]));
+        assert_eq!(namespaces(&objects, "Role", "-lease"), [expected]);
+        assert_eq!(namespaces(&objects, "RoleBinding", "-lease"), [expected]);
+        assert!(known.namespaces.iter().any(|one| one == expected), "{known:?}");
+        let making = rights(only(&objects, "Role", "-lease").unwrap());
+        assert_eq!(making, BTreeSet::from(["create coordination.k8s.io/leases".to_owned()]));
+    }
+}
+
+#[test]
+fn rights_and_policy_are_of_the_named_actions_and_namespaces_alone() {
+    let objects = variant("acting").unwrap();
+    for kind in ["Role", "RoleBinding"] {
+        assert_eq!(namespaces(&objects, kind, "-act"), ["shop", "web"], "{kind}");
+    }
+    let nodes = rights(only(&objects, "ClusterRole", "-act").unwrap());
+    assert!(nodes.contains("patch /nodes") && !nodes.iter().any(|right| right.contains("pods")), "{nodes:?}");
+    let roles = objects.iter().filter(|object| object["kind"] == "Role");
+    for role in roles.filter(|role| role["metadata"]["name"] == "nimbus-agent-act") {
+        let rights = rights(role);
+        for expected in ["create /pods/eviction", "patch apps/deployments"] {
+            assert!(rights.contains(expected), "{expected} in {rights:?}");
+        }
+        assert!(!rights.iter().any(|right| right.ends_with("/nodes")), "{rights:?}");
+    }
+    let (text, allowed) = policy(&objects).unwrap();
+    let expected = BTreeSet::from([ActionKind::RestartPod, ActionKind::RollbackDeployment]);
+    assert_eq!(BTreeSet::from_iter(allowed.allowed_actions()), expected);
+    assert_eq!(allowed.jobs_per_hour(), 30);
+    for line in [
+        "clusters = [\"1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed\"]",
+        "namespaces = [\"shop\",\"web\"]",
+        "deny_namespaces = [\"kube-system\"]",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+
+    let only_rollback = variant("acting-rollback").unwrap();
+    assert!(only(&only_rollback, "ClusterRole", "-act").is_err(), "a rollback needs no right on nodes");
+    let only_nodes = variant("acting-nodes").unwrap();
+    assert!(namespaces(&only_nodes, "Role", "-act").is_empty());
+    let nodes = rights(only(&only_nodes, "ClusterRole", "-act").unwrap());
+    assert_eq!(nodes, BTreeSet::from(["get /nodes".to_owned(), "patch /nodes".to_owned()]));
+}
+
+#[test]
+fn the_schema_has_the_word_of_every_action() {
+    let schema = repository().unwrap().join(CHART).join("values.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+    let known: Vec<&str> = ActionKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(schema["definitions"]["action"]["enum"], json!(known));
+    let denied: Vec<&str> = ["*"].into_iter().chain(known).collect();
+    assert_eq!(schema["properties"]["policy"]["properties"]["deny"]["items"]["enum"], json!(denied));
+}
+
+#[test]
+fn an_agent_knows_its_pod_its_node_and_its_control_plane() {
+    let objects = objects(&[]).unwrap();
+    for (name, field) in [
+        ("NIMBUS_AGENT_NAME", "spec.nodeName"),
+        ("NIMBUS_NODE", "spec.nodeName"),
+        ("NIMBUS_NODE_IP", "status.hostIP"),
+        ("NIMBUS_POD_NAME", "metadata.name"),
+        ("NIMBUS_POD_NAMESPACE", "metadata.namespace"),
+        ("NIMBUS_POD_UID", "metadata.uid"),
+    ] {
+        let from = &variable(&objects, name).unwrap()["valueFrom"]["fieldRef"]["fieldPath"];
+        assert_eq!(from, field, "{name}");
+    }
+    for (name, value) in [
+        ("NIMBUS_SERVER", "nimbus-control-plane-agents.ops.svc:7071"),
+        ("NIMBUS_IN_CLUSTER", "true"),
+        ("NIMBUS_POLICY", "/etc/nimbus/policy.toml"),
+        ("NIMBUS_SERVICE_ACCOUNT_TOKEN", "/var/run/secrets/nimbus/token"),
+        ("NIMBUS_TELEMETRY", "0.0.0.0:7072"),
+    ] {
+        assert_eq!(variable(&objects, name).unwrap()["value"], value, "{name}");
+    }
+    let container = &pod(&objects).unwrap()["containers"][0];
+    for (probe, path) in
+        [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
+    {
+        let expected = json!({"path": path, "port": "telemetry", "scheme": "HTTP"});
+        assert_eq!(container[probe]["httpGet"], expected, "{probe}");
+    }
+    assert_eq!(container["ports"][0]["containerPort"], 7072);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(container["image"], json!(format!("registry.example.internal/nimbus-agent:{version}")));
+    let everything = variant("everything-else").unwrap();
+    assert_eq!(variable(&everything, "NIMBUS_TELEMETRY").unwrap()["value"], "[::]:9000");
+    let digest = variant("digest").unwrap();
+    let expected =
+        format!("registry.example.internal/mirror/nimbus-agent@sha256:{}", "0123456789abcdef".repeat(4));
+    assert_eq!(pod(&digest).unwrap()["containers"][0]["image"], json!(expected));
+    assert_eq!(pod(&digest).unwrap()["imagePullSecrets"], json!([{"name": "registry-login"}]));
+}
+
+#[test]
+fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
+    let objects = objects(&[]).unwrap();
+    let from = json!({"secretKeyRef": {"name": "nimbus-join", "key": "token"}});
+    assert_eq!(variable(&objects, "NIMBUS_JOIN_TOKEN").unwrap()["valueFrom"], from);
+    let proof = |objects: &[Value]| volume(objects, "proof").unwrap()["projected"]["sources"].clone();
+    let token = |audience: &str| json!([{"serviceAccountToken": {"audience": audience, "expirationSeconds": 3600, "path": "token"}}]);
+    assert_eq!(proof(&objects), token("nimbus-control-plane"));
+    let given = variant("join-token").unwrap();
+    let secret = only(&given, "Secret", "-join").unwrap();
+    assert_eq!(secret["stringData"]["token"], "nimbus-join-0123456789abcdef");
+    let from = json!({"secretKeyRef": {"name": "nimbus-agent-join", "key": "token"}});
+    assert_eq!(variable(&given, "NIMBUS_JOIN_TOKEN").unwrap()["valueFrom"], from);
+    assert_eq!(proof(&given), token("nimbus.example.internal"));
+    // In no other object, and in no refusal.
+    for object in given.iter().filter(|object| object["kind"] != "Secret") {
+        assert!(!object.to_string().contains("0123456789abcdef"), "{object}");
+    }
+    let said = refusal(&["--set", "join.token=hush"]).unwrap();
+    assert!(said.contains("existingSecret or token") && !said.contains("hush"), "{said}");
+}
+
+#[test]
+fn files_of_the_nodes_are_mounted_read_only_where_they_are_named() {
+    let objects = variant("host-files").unwrap();
+    let watched = &variable(&objects, "NIMBUS_WATCH").unwrap()["value"];
+    assert_eq!(watched, "/etc/kubernetes/manifests:/etc/ssh/sshd_config");
+    let mounts = pod(&objects).unwrap()["containers"][0]["volumeMounts"].as_array().unwrap();
+    for (name, path, kind) in
+        [("host-0", "/etc/kubernetes/manifests", "Directory"), ("host-1", "/etc/ssh/sshd_config", "File")]
+    {
+        let mount = json!({"name": name, "mountPath": path, "readOnly": true});
+        assert!(mounts.contains(&mount), "{mount} in {mounts:?}");
+        let host = json!({"path": path, "type": kind});
+        assert_eq!(volume(&objects, name).unwrap()["hostPath"], host);
+    }
+    let (_, policy) = policy(&objects).unwrap();
+    assert!(policy.shows("/etc/ssh/sshd_config") && !policy.shows("/etc/kubernetes/manifests/x.yaml"));
+}
+
+#[test]
+fn a_policy_of_ones_own_is_mounted_in_the_place_of_the_charts() {
+    let objects = variant("own-policy").unwrap();
+    let mounted = json!({"name": "agents-policy", "items": [{"key": "agents.toml", "path": "policy.toml"}]});
+    assert_eq!(volume(&objects, "policy").unwrap()["configMap"], mounted);
+    assert!(only(&objects, "ConfigMap", "").is_err());
+    assert_eq!(namespaces(&objects, "Role", "-act"), ["shop"]);
+}
+
+#[test]
+fn alerts_name_only_series_that_there_are() {
+    let telemetry = repository().unwrap().join("agent/daemon/src/telemetry.rs");
+    let telemetry = std::fs::read_to_string(telemetry).unwrap();
+    let there = series(&telemetry);
+    let objects = variant("monitoring").unwrap();
+    let rules = only(&objects, "PrometheusRule", "").unwrap()["spec"].to_string();
+    let named = series(&rules);
+    assert!(!named.is_empty() && named.is_subset(&there), "{:?}", named.difference(&there));
+    let monitor = &only(&objects, "PodMonitor", "").unwrap()["spec"];
+    let selector = &only(&objects, "DaemonSet", "").unwrap()["spec"]["selector"]["matchLabels"];
+    assert_eq!(&monitor["selector"]["matchLabels"], selector);
+    let port = &pod(&objects).unwrap()["containers"][0]["ports"][0]["name"];
+    assert_eq!(&monitor["podMetricsEndpoints"][0]["port"], port);
+    // As the Prometheus operator names the job of a PodMonitor.
+    assert!(rules.contains("ops/nimbus-agent"), "{rules}");
+}
+
+#[test]
+fn a_network_policy_opens_the_control_plane_the_api_server_and_the_kubelets() {
+    let objects = variant("network-policy").unwrap();
+    let policy = &only(&objects, "NetworkPolicy", "").unwrap()["spec"];
+    let egress = policy["egress"].as_array().unwrap();
+    let ports: Vec<Vec<&Value>> = egress
+        .iter()
+        .map(|rule| rule["ports"].as_array().unwrap().iter().map(|port| &port["port"]).collect())
+        .collect();
+    assert_eq!(json!(ports), json!([[53, 53], [7071], [443, 6443], [10250], [8080]]));
+    assert_eq!(egress[1]["ports"][0]["protocol"], "UDP");
+    assert_eq!(egress[2]["to"], json!([{"ipBlock": {"cidr": "10.96.0.1/32"}}]));
+    assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
+}
+
+/// Values, and what has to be said of them.
+const CONTRADICTIONS: &[(&str, &[&str])] = &[
+    ("server=", &["server: expected", "HOST:PORT", "found none"]),
+    ("server=https://nimbus.example.com:7071", &["server", "leave out the scheme"]),
+    ("server=nimbus.example.com", &["server", "HOST:PORT"]),
+    ("server=nimbus.example.com:70000", &["server", "1 to 65535"]),
+    ("join.existingSecret=", &["join.existingSecret", "found neither", "agents token create"]),
+    ("image.registry=", &["image.registry", "pullPolicy"]),
+    ("image.repository=a/b:1", &["image.repository", "image.tag"]),
+    ("image.digest=0123", &["image.digest", "sha256:", "\"0123\""]),
+    ("image.tag=sha256:00", &["image.tag", "image.digest"]),
+    (
+        "acting.actions={restart_pod}",
+        &["acting.namespaces", "acting.clusterUid", "kubectl get namespace kube-system"],
+    ),
+    ("acting.actions={restart_pods}", &["/acting/actions/0", "restart_pod"]),
+    ("acting.namespaces={shop}", &["acting.namespaces", "\"shop\"", "acting.actions"]),
+    ("acting.actions={uncordon_node},acting.clusterUid=u,acting.namespaces={shop}", &["acting.namespaces"]),
+    ("acting.clusterUid=u", &["acting.clusterUid", "\"u\""]),
+    (
+        "acting.actions={rollback_deployment},acting.clusterUid=u,acting.namespaces={kube-system}",
+        &["acting.namespaces", "policy.denyNamespaces", "kube-system"],
+    ),
+    (
+        "acting.actions={rollback_deployment},acting.clusterUid=u,acting.namespaces={*}",
+        &["/acting/namespaces/0"],
+    ),
+    ("acting.actions={restore_file}", &["restore_file", "read-only"]),
+    ("acting.actions={accept_baseline}", &["accept_baseline", "hostAccess.files"]),
+    (
+        "acting.actions={accept_baseline},hostAccess.files[0].path=/etc/ssh",
+        &["policy.paths", "accept_baseline"],
+    ),
+    ("policy.existingConfigMap=x,policy.jobsPerHour=9", &["policy.jobsPerHour", "\"x\""]),
+    ("policy.existingConfigMap=x,policy.denyNamespaces={a}", &["policy.denyNamespaces", "\"x\""]),
+    ("policy.paths={etc/nginx/}", &["policy.paths", "\"etc/nginx/\""]),
+    ("hostAccess.files[0].path=/etc", &["hostAccess.files", "/etc/nimbus", "\"/etc\""]),
+    ("hostAccess.files[0].path=/proc/1", &["hostAccess.files", "\"/proc/1\""]),
+    ("hostAccess.files[0].path=/a/../b", &["hostAccess.files", "\"/a/../b\""]),
+    ("hostAccess.files[0].path=/a,hostAccess.files[1].path=/a", &["hostAccess.files", "each path once"]),
+    ("extraEnv[0].name=NIMBUS_SERVER", &["extraEnv", "use the value server"]),
+    ("extraEnv[0].name=NIMBUS_NODE", &["extraEnv", "the chart knows it"]),
+    ("extraVolumes[0].name=state", &["extraVolumes", "\"state\""]),
+    ("serviceAccount.create=false", &["serviceAccount.name", "default"]),
+    (
+        "serviceAccount.create=false,serviceAccount.name=a,serviceAccount.annotations.a=b",
+        &["serviceAccount.annotations"],
+    ),
+    ("fullnameOverride=1st", &["fullnameOverride", "beginning with a letter"]),
+    ("imagePullSecrets=x", &["imagePullSecrets", "not allowed"]),
+];
+
+#[test]
+fn values_that_contradict_each_other_are_refused_by_their_names() {
+    for &(values, expected) in CONTRADICTIONS {
+        let said = refusal(&["--set", values]).unwrap();
+        for &words in expected {
+            assert!(said.contains(words), "{values}: expected {words:?} in {said}");
+        }
+    }
+    let several = refusal(&["--set", "image.digest=0123,server="]).unwrap();
+    assert!(several.contains("image.digest") && several.contains("server: expected"), "{several}");
+    let elsewhere = ["--namespace", "nimbus-system", "--set", "lease.namespace=kube-system"];
+    assert!(refusal(&elsewhere).unwrap().contains("lease.namespace"));
+    // The switch that stops every agent at once contradicts nothing.
+    let stop = ["--values", "tests/charts/nimbus-agent/acting.yaml", "--set", "policy.deny={*}"];
+    assert!(policy(&objects(&stop).unwrap()).unwrap().1.allowed_actions().is_empty());
+}
+
+#[test]
+fn it_is_for_kubernetes_from_1_25_on() {
+    let old = refusal(&["--kube-version", "1.24.17"]).unwrap();
+    assert!(old.contains("1.25"), "{old}");
+    for version in ["1.25.0", "1.31.2", "1.37.1-eks-0123abc"] {
+        assert_eq!(template(&["--kube-version", version]).unwrap(), template(&[]).unwrap(), "{version}");
+    }
+}
+
+#[test]
+fn the_notes_name_the_next_commands_and_the_readme_every_value() {
+    let install = ["install", "nimbus", CHART, "--namespace", "ops", "--dry-run=client"];
+    let notes = |more: &[&str]| {
+        let notes = helm(&[&install[..], &BASE, more].concat()).unwrap();
+        assert!(notes.status.success(), "{notes:?}");
+        String::from_utf8(notes.stdout).unwrap()
+    };
+    let plain = notes(&[]);
+    for command in [
+        "kubectl -n ops rollout status daemonset/nimbus-agent",
+        "kubectl -n ops create secret generic nimbus-join --from-literal=token=TOKEN",
+        "nimbus agents list",
+        "acting.clusterUid=",
+    ] {
+        assert!(plain.contains(command), "{command} in {plain}");
+    }
+    assert!(!plain.contains("no longer holds"), "{plain}");
+    let with_files = notes(&["--values", "tests/charts/nimbus-agent/host-files.yaml"]);
+    assert!(with_files.contains("\"restricted\" no longer holds"), "{with_files}");
+
+    let chart = repository().unwrap().join(CHART);
+    let values = documents(&std::fs::read_to_string(chart.join("values.yaml")).unwrap()).unwrap();
+    let readme = std::fs::read_to_string(chart.join("README.md")).unwrap();
+    let mut named = BTreeSet::new();
+    paths(&values[0], "", &mut named);
+    assert!(named.len() > 60, "{named:?}");
+    for path in named {
+        // What Kubernetes defines is named as a whole.
+        let mut ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+        let is_named = ends.any(|end| readme.contains(&format!("| `{}` |", &path[..end])));
+        assert!(is_named, "README.md does not name `{path}`");
+    }
+}
