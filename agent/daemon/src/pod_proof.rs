@@ -92,8 +92,8 @@ fn read(path: &Path) -> Result<String, ProofError> {
 async fn keys(client: &kube::Client) -> Result<String, ProofError> {
     let wrong =
         |found: String| ProofError::ApiServer { expected: "its public keys at /openid/v1/jwks", found };
-    let keys: Value =
-        request::get(client, "/openid/v1/jwks").await.map_err(|error| wrong(error.to_string()))?;
+    let answer = request::get_as(client, "/openid/v1/jwks", "application/jwk-set+json").await;
+    let keys: Value = answer.map_err(|error| wrong(error.to_string()))?;
     let text = keys.to_string();
     if text.len() > MOST_CLUSTER_KEYS {
         return Err(wrong(format!("{} bytes; at most {MOST_CLUSTER_KEYS} are read", text.len())));

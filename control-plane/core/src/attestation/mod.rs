@@ -101,7 +101,7 @@ impl Unproven {
             }
             Self::Issuer(_) | Self::ServiceAccount(_) | Self::Node(_) => {
                 "install the agents of this cluster with the chart nimbus-agent; where their namespace or service account \
-                 changed, make a new token with `nimbus agents token create --kind cluster` and give it to the chart"
+                 changed, make a new token with `nimbus agents token create --kind cluster --cluster NAME` and give it to the chart"
             }
             Self::Expired(_) | Self::PodNotSeen(_) => {
                 "none needed: the agent tries again with its newest token"

@@ -36,17 +36,23 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
     let docs = app.docs().await.map_err(unavailable)?;
     let cluster = docs.clusters.iter().find(|cluster| cluster.doc.uid == uid).cloned();
     let known = cluster.as_ref().and_then(|cluster| cluster.doc.identity.clone());
+    // Whoever speaks for a cluster already keeps it from whoever merely has some token: as for agents without a proof.
+    let is_taken = known.is_some()
+        || docs
+            .agents
+            .iter()
+            .any(|agent| agent.doc.bound_cluster.as_deref() == Some(uid) && agent.doc.revoked_at.is_none());
     let by_known = known.as_ref().map(|known| prove(request, &known.keys, Some(known), app));
     let (pod, founds) = match by_known {
         Some(Ok(pod)) => (pod, None),
         // A token that the known keys do not fit, or the first one: a join token decides.
-        Some(Err(refusal)) if refusal.may_found => match token_of(gateway, request, uid).await {
+        Some(Err(refusal)) if refusal.may_found => match token_of(gateway, request, is_taken).await {
             Some(Ok(token)) => found_identity(app, request, token)?,
             Some(Err(end)) => return Err(end),
             None => return Err(refused(gateway, request, refusal.end).await),
         },
         Some(Err(refusal)) => return Err(refused(gateway, request, refusal.end).await),
-        None => match token_of(gateway, request, uid).await {
+        None => match token_of(gateway, request, is_taken).await {
             Some(token) => found_identity(app, request, token?)?,
             None => {
                 return Err(SessionEnd::refused(
@@ -87,8 +93,8 @@ fn prove(
     app: &App,
 ) -> Result<PodOrigin, NotByThese> {
     let expected = "a service account token of this cluster";
-    let remedy = "where the API server has new keys, make a new token with `nimbus agents token create --kind cluster` and \
-                  give it to the chart";
+    let remedy = "where the API server has new keys, make a new token with `nimbus agents token create --kind cluster --cluster \
+                  NAME` and give it to the chart";
     let not_read = |error: proof::ProofError| NotByThese {
         may_found: error == proof::ProofError::Signature,
         end: SessionEnd::refused("proof_unknown", expected, error.to_string(), remedy),
@@ -101,13 +107,14 @@ fn prove(
     })
 }
 
-/// The join token in the request, if it names one that may be used for cluster `uid`; `None` where there is none to spend:
-/// none was given, or it is spent or too old, which the agents of a known cluster need not mind.
+/// The join token in the request, if it may make this cluster's keys known; `None` where none was given. A cluster that has
+/// agents already (`is_taken`) needs a token made for it.
 async fn token_of(
     gateway: &Gateway,
     request: &v1::EnrolRequest,
-    uid: &str,
+    is_taken: bool,
 ) -> Option<Result<Versioned<JoinTokenRecord>, SessionEnd>> {
+    let uid = request.cluster_uid.as_str();
     let token: JoinToken = request.token.parse().ok()?;
     let record = match gateway.app.store().get::<JoinTokenRecord>(token.id).await {
         Ok(record) => record,
@@ -115,16 +122,18 @@ async fn token_of(
     };
     let admitted = admit(gateway, &token, record).await;
     Some(admitted.and_then(|record| {
-        let bound = record.doc.cluster.as_deref();
-        let found = match (record.doc.kind, bound) {
-            (AgentKind::Cluster, None) => return Ok(record),
+        let found = match (record.doc.kind, record.doc.cluster.as_deref()) {
+            (AgentKind::Cluster, None) if !is_taken => return Ok(record),
             (AgentKind::Cluster, Some(bound)) if bound == uid => return Ok(record),
+            (AgentKind::Cluster, None) => {
+                "one that names no cluster, while this one has agents already".to_owned()
+            }
             (AgentKind::Cluster, Some(bound)) => format!("one for cluster {bound}"),
             (AgentKind::Host, _) => "one for a host".to_owned(),
         };
         let expected = format!("a join token for cluster {uid}");
-        let remedy = "make one with `nimbus agents token create --kind cluster`";
-        Err(SessionEnd::refused("token_unknown", &expected, found, remedy))
+        let remedy = "make one with `nimbus agents token create --kind cluster --cluster NAME`";
+        Err(SessionEnd::refused("wrong_cluster", &expected, found, remedy))
     }))
 }
 

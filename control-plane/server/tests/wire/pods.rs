@@ -192,7 +192,10 @@ async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
     let first = ask(&plane, &key, &join, old.sign(&claims("a")), old.keys()).await.unwrap();
     let other = KeyPair::generate().unwrap();
     assert_eq!(word(ask(&plane, &other, "", new.sign(&claims("b")), new.keys()).await), "proof_unknown");
-    let join = token_called(&plane, "again").await;
+    let any = token_called(&plane, "any", None).await;
+    let answer = ask(&plane, &other, &any, new.sign(&claims("b")), new.keys()).await;
+    assert_eq!(word(answer), "wrong_cluster", "some token does not take a cluster over");
+    let join = token_called(&plane, "again", Some(UID)).await;
     assert_eq!(word(ask(&plane, &other, &join, new.sign(&claims("b")), new.keys()).await), "node-b");
     let app = plane.app();
     let mut gone = app.store().get::<Agent>(first.id.parse::<AgentId>().unwrap()).await.unwrap().unwrap();
@@ -202,7 +205,7 @@ async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
     assert_eq!(word(ask(&plane, &key, "", new.sign(&claims("a")), String::new()).await), "proof_pod_gone");
 }
 
-async fn token_called(plane: &ControlPlane, name: &str) -> String {
-    let new_agent = NewAgent { name, kind: AgentKind::Cluster, cluster: None, uses: 1 };
+async fn token_called(plane: &ControlPlane, name: &str, cluster: Option<&str>) -> String {
+    let new_agent = NewAgent { name, kind: AgentKind::Cluster, cluster, uses: 1 };
     plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
 }

@@ -60,6 +60,15 @@ pub async fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, 
     send(client, http::Request::get(path), Vec::new()).await
 }
 
+/// Reads `path` as a representation that the API server gives another name than plain JSON, such as its public keys.
+pub async fn get_as<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    accept: &'static str,
+) -> Result<T, RequestError> {
+    send_accepting(client, http::Request::get(path), Vec::new(), accept).await
+}
+
 /// Reads `path`; `None` where there is no such object.
 pub async fn get_optional<T: DeserializeOwned>(
     client: &Client,
@@ -112,8 +121,17 @@ async fn send<T: DeserializeOwned>(
     request: http::request::Builder,
     body: Vec<u8>,
 ) -> Result<T, RequestError> {
+    send_accepting(client, request, body, "application/json").await
+}
+
+async fn send_accepting<T: DeserializeOwned>(
+    client: &Client,
+    request: http::request::Builder,
+    body: Vec<u8>,
+    accept: &'static str,
+) -> Result<T, RequestError> {
     let request = request
-        .header("accept", "application/json")
+        .header("accept", accept)
         .body(body)
         .map_err(|error| RequestError::Unanswered(error.to_string()))?;
     match tokio::time::timeout(TIMEOUT, client.request::<T>(request)).await {
