@@ -67,7 +67,7 @@ pub use error::StoreError;
 pub use exclusive::ExclusiveUse;
 pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use read::MAX_ALL;
-pub use retention::MAX_TRIM_DOCUMENTS;
+pub use retention::{MAX_TRIM_DOCUMENTS, renewal_name};
 pub use store::{History, Store};
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,

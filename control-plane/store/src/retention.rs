@@ -2,7 +2,8 @@
 //! this version.
 //!
 //! Decides what may go: resolved incidents with their plans, approvals and jobs, join tokens that are used or ran out,
-//! and the revision histories of workloads that are gone. Agents, clusters, and whatever belongs to an incident that is not resolved, stay.
+//! and the revision histories of workloads that are gone. Of agents only those of pods that are gone may go
+//! ([`Store::trim_gone_agents`]); other agents, clusters, and whatever belongs to an incident that is not resolved, stay.
 
 use jiff::Timestamp;
 use nimbus_control_core::model::{IncidentState, JobState};
@@ -14,6 +15,11 @@ use crate::{Store, StoreError, Trimmed};
 /// Most incidents, most tokens and most revision histories that one call removes, so that it never holds up the writer for long.
 pub const MAX_TRIM_DOCUMENTS: u32 = 200;
 
+/// The name in `meta` of the key of an agent's last renewal.
+pub fn renewal_name(agent: &dyn std::fmt::Display) -> String {
+    format!("renewal/{agent}")
+}
+
 impl Store {
     /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents, and
     /// as many tokens and histories. Call again while it returns as many. An incident with a job that is not in a final state stays.
@@ -22,6 +28,30 @@ impl Store {
         let outcome = trim(&mut tx, before).await;
         tx.finish(outcome).await
     }
+}
+
+impl Store {
+    /// Removes the agents of pods that were gone before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`], with
+    /// their marks and the keys of their renewals. Every replaced pod leaves one; the audit log keeps their names.
+    pub async fn trim_gone_agents(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let outcome = gone_agents(&mut tx, before).await;
+        tx.finish(outcome).await
+    }
+}
+
+async fn gone_agents(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> {
+    let values: [Value<'_>; 2] = [before.into(), MAX_TRIM_DOCUMENTS.into()];
+    let sql = "SELECT id FROM agents WHERE state = 'gone' AND updated_at < $1 ORDER BY updated_at LIMIT $2";
+    let rows = tx.rows(sql, &values).await?;
+    let agents: Vec<String> = rows.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+    if agents.is_empty() {
+        return Ok(0);
+    }
+    let renewals: Vec<String> = agents.iter().map(|agent| renewal_name(agent)).collect();
+    delete(tx, "meta", "name", &renewals).await?;
+    delete(tx, "marks", "agent", &agents).await?;
+    delete(tx, "agents", "id", &agents).await
 }
 
 async fn trim(tx: &mut Tx, before: Timestamp) -> Result<Trimmed, StoreError> {

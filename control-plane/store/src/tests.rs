@@ -65,6 +65,7 @@ stories! {
     cursors_never_move_back
     snapshots_survive_and_damage_is_noticed
     finished_documents_go_and_the_rest_stays
+    agents_of_gone_pods_go_and_the_others_stay
     a_changed_value_in_any_small_table_or_in_the_log_is_found
     rows_without_a_checksum_get_one
 }

@@ -72,7 +72,12 @@ impl Document for Agent {
         Columns {
             created_at: self.created_at,
             updated_at: self.revoked_at.unwrap_or(self.created_at),
-            state: if self.revoked_at.is_some() { "revoked" } else { "active" },
+            state: match (self.revoked_at, &self.pod) {
+                (None, _) => "active",
+                (Some(_), None) => "revoked",
+                // It never comes back, and there is one for each pod that ever was: retention removes it after a day.
+                (Some(_), Some(_)) => "gone",
+            },
             cluster: self.cluster_uid.clone().unwrap_or_default(),
             key: self.name.clone(),
         }

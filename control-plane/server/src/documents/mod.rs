@@ -110,6 +110,16 @@ impl Documents {
         trimmed
     }
 
+    /// Removes the agents of pods that were gone before a moment, as many as one call of the store does.
+    pub async fn trim_gone_agents(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let _turn = self.0.turn.lock().await;
+        let trimmed = self.0.store.trim_gone_agents(before).await;
+        if !matches!(trimmed, Ok(0)) {
+            *self.0.open.lock().await = None;
+        }
+        trimmed
+    }
+
     /// The open documents, with the jobs that finished since `jobs_since`; read again only when something was committed
     /// that the cache could not follow.
     pub async fn open(&self, jobs_since: Timestamp) -> Result<Arc<Docs>, StoreError> {

@@ -7,19 +7,15 @@ use nimbus_control_core::gateway::SessionEnd;
 use nimbus_control_core::model::Agent;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
-use nimbus_store::StoreError;
+use nimbus_store::{StoreError, renewal_name};
 
 use super::join_token::{bad_request, unavailable};
 use crate::app::App;
 use crate::ca::AGENT_LIFETIME;
 
-fn name(agent: AgentId) -> String {
-    format!("renewal/{agent}")
-}
-
 /// The key (SHA-256, hex) of the agent's last renewal, if it ever renewed.
 pub async fn pending_key(app: &App, agent: AgentId) -> Result<Option<String>, StoreError> {
-    app.store().meta_get(&name(agent)).await
+    app.store().meta_get(&renewal_name(&agent)).await
 }
 
 /// A new certificate for `agent`; its key is remembered before the certificate leaves.
@@ -36,7 +32,7 @@ pub async fn renew(
         None => ca.issue_agent(agent, &request.csr_der, now, AGENT_LIFETIME),
     };
     let issued = issued.map_err(bad_request)?;
-    app.store().meta_set(&name(agent), &issued.key_sha256).await.map_err(unavailable)?;
+    app.store().meta_set(&renewal_name(&agent), &issued.key_sha256).await.map_err(unavailable)?;
     tracing::info!(%agent, "agent certificate renewed");
     Ok(v1::RenewResponse { certificate_chain_der: issued.chain, job_keys: app.keys.signer.trusted_bytes() })
 }

@@ -146,10 +146,21 @@ pub async fn enrol_as(
     key: KeyPair,
     request: v1::EnrolRequest,
 ) -> Result<Identity, v1::Refusal> {
-    let ca = ca(plane);
-    let endpoint = client_from(address, &ca, ALPN_ENROL, None, quinn::TransportConfig::default());
-    let connection = endpoint.connect(plane.quic_addr(), "nimbus-control-plane").unwrap().await.unwrap();
-    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let (ca, to) = (ca(plane), plane.quic_addr());
+    try_enrol(address, &ca, to, key, request).await.expect("an answer")
+}
+
+/// As [`enrol_as`]; `None` where the connection broke before there was an answer, as under a load that it refuses.
+pub async fn try_enrol(
+    address: [u8; 4],
+    ca: &CertificateDer<'static>,
+    to: SocketAddr,
+    key: KeyPair,
+    request: v1::EnrolRequest,
+) -> Option<Result<Identity, v1::Refusal>> {
+    let endpoint = client_from(address, ca, ALPN_ENROL, None, quinn::TransportConfig::default());
+    let connection = endpoint.connect(to, "nimbus-control-plane").unwrap().await.ok()?;
+    let (mut send, mut recv) = connection.open_bi().await.ok()?;
     let request = v1::EnrolRequest {
         lowest_version: 1,
         highest_version: 1,
@@ -157,10 +168,12 @@ pub async fn enrol_as(
         hostname: "host".into(),
         ..request
     };
-    write(&mut send, ToServer::Enrol(request)).await;
-    let answer = within("an answer to the enrolment", read(&mut recv)).await.unwrap();
+    let bytes = frame::encode(&v1::AgentFrame { body: Some(ToServer::Enrol(request)) }).unwrap();
+    // A refusal may be there although nothing could be sent.
+    let _ = send.write_all(&bytes).await;
+    let answer = within("an answer to the enrolment", read(&mut recv)).await.ok()?;
     connection.close(0u32.into(), b"");
-    match answer {
+    Some(match answer {
         FromServer::Enrolled(response) => Ok(Identity {
             id: response.agent_id,
             name: response.agent_name,
@@ -168,11 +181,11 @@ pub async fn enrol_as(
             chain: response.certificate_chain_der.into_iter().map(CertificateDer::from).collect(),
             key,
             job_keys: response.job_keys,
-            ca,
+            ca: ca.clone(),
         }),
         FromServer::Refusal(refusal) => Err(refusal),
         other => panic!("expected an answer to the enrolment, found {other:?}"),
-    }
+    })
 }
 
 /// An agent of a host that is to join.

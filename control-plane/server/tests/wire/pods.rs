@@ -2,20 +2,23 @@
 //!
 //! The cluster is this test's own key; a real API server's tokens and keys are tried in `tests/tests/pod_proof.rs`.
 
-use std::time::Duration;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
 use nimbus_control_plane::ControlPlane;
 use nimbus_control_plane::tokens::NewAgent;
+use nimbus_platform::DoublingWait;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use rcgen::KeyPair;
+use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::common::{HERE, Identity, enrol_as, start};
+use crate::common::{HERE, Identity, ca, enrol_as, start, try_enrol};
 
 const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
 
@@ -208,4 +211,54 @@ async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
 async fn token_called(plane: &ControlPlane, name: &str, cluster: Option<&str>) -> String {
     let new_agent = NewAgent { name, kind: AgentKind::Cluster, cluster, uses: 1 };
     plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
+}
+
+/// The agent of one more node: tries as the agent does, with growing pauses that are not the same for all.
+async fn node_of_many(n: u16, ca: CertificateDer<'static>, to: SocketAddr, request: v1::EnrolRequest) -> u32 {
+    let [high, low] = n.to_be_bytes();
+    let key = KeyPair::generate().unwrap();
+    let mut waits = DoublingWait::new(Duration::from_millis(500), Duration::from_secs(20));
+    for tries in 1..100 {
+        let again = KeyPair::try_from(key.serialize_der().as_slice()).unwrap();
+        match try_enrol([127, 1, high, low], &ca, to, again, request.clone()).await {
+            Some(Ok(_)) => return tries,
+            Some(Err(refusal)) => assert!(refusal.retry_after_ms > 0, "{refusal:?}"),
+            None => {}
+        }
+        tokio::time::sleep(waits.next()).await;
+    }
+    panic!("node {n} never enrolled");
+}
+
+/// The promise is a minute; what it takes is printed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_nodes_that_start_at_once_enrol_within_a_minute() {
+    const NODES: u16 = 1_000;
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let cluster = Cluster::new();
+    let join = token(&plane, 1).await;
+    let (root, to) = (ca(&plane), plane.quic_addr());
+    let begin = Instant::now();
+    let mut nodes = tokio::task::JoinSet::new();
+    for n in 0..NODES {
+        let request = v1::EnrolRequest {
+            token: join.clone(),
+            cluster_uid: UID.into(),
+            service_account_token: cluster.sign(&claims(&n.to_string())),
+            cluster_keys_json: cluster.keys(),
+            ..Default::default()
+        };
+        nodes.spawn(node_of_many(n, root.clone(), to, request));
+    }
+    let (mut tries, mut most) = (0, 0);
+    while let Some(of_node) = nodes.join_next().await {
+        let of_node = of_node.unwrap();
+        (tries, most) = (tries + of_node, most.max(of_node));
+    }
+    let took = begin.elapsed();
+    println!("{NODES} nodes enrolled in {:.1} s with {tries} tries, {most} at most", took.as_secs_f64());
+    assert!(took < Duration::from_mins(1), "{took:?}");
+    let docs = plane.app().docs().await.unwrap();
+    assert_eq!(docs.agents.len(), usize::from(NODES));
 }

@@ -32,7 +32,7 @@ pub use log::{
     appended_batches_and_marks_outlive_a_restart, concurrent_appends_become_visible_in_order,
     gaps_are_taken_and_overlaps_refused, large_rows_are_read_in_portions,
 };
-pub use retention::finished_documents_go_and_the_rest_stays;
+pub use retention::{agents_of_gone_pods_go_and_the_others_stay, finished_documents_go_and_the_rest_stays};
 pub use state::{
     a_later_epoch_ends_the_earlier_one, a_newer_schema_is_refused_untouched,
     an_older_schema_is_refused_untouched, cursors_never_move_back, epochs_grow_at_each_start,
@@ -68,6 +68,7 @@ pub const NAMES: &[&str] = &[
     "cursors_never_move_back",
     "snapshots_survive_and_damage_is_noticed",
     "finished_documents_go_and_the_rest_stays",
+    "agents_of_gone_pods_go_and_the_others_stay",
     "a_changed_value_in_any_small_table_or_in_the_log_is_found",
     "rows_without_a_checksum_get_one",
 ];
@@ -107,6 +108,7 @@ pub async fn tell(name: &str, url: &StoreUrl) {
         "one_control_plane_on_a_database" => one_control_plane_on_a_database(url).await,
         "cursors_never_move_back" => cursors_never_move_back(url).await,
         "snapshots_survive_and_damage_is_noticed" => snapshots_survive_and_damage_is_noticed(url).await,
+        "agents_of_gone_pods_go_and_the_others_stay" => agents_of_gone_pods_go_and_the_others_stay(url).await,
         "finished_documents_go_and_the_rest_stays" => finished_documents_go_and_the_rest_stays(url).await,
         "a_changed_value_in_any_small_table_or_in_the_log_is_found" => {
             a_changed_value_in_any_small_table_or_in_the_log_is_found(url).await;

@@ -1,11 +1,14 @@
 //! The story (shared test) of which documents retention deletes and which it keeps.
 
 use nimbus_control_core::model::{
-    AnyDocument, Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, RevisionHistory, Versioned,
+    Agent, AnyDocument, Approval, ChangeSet, Incident, Job, JobState, JoinTokenRecord, PodOrigin,
+    RevisionHistory, Versioned,
 };
 
 use super::open;
-use super::things::{approval, at, audit, history, incident, incident_id, job, plan, resolved, token};
+use super::things::{
+    agent, agent_id, approval, at, audit, history, incident, incident_id, job, plan, resolved, token,
+};
 use crate::{MAX_TRIM_DOCUMENTS, StoreUrl, Trimmed};
 
 /// What was finished long ago goes, with all that belongs to it; what is open or recent stays, and every audit row.
@@ -62,5 +65,38 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
     let trimmed =
         [store.trim_documents(at(100)).await.unwrap(), store.trim_documents(at(100)).await.unwrap()];
     assert_eq!(trimmed.map(|t| t.incidents), [u64::from(MAX_TRIM_DOCUMENTS), 5], "one call is bounded");
+    store.close().await;
+}
+
+/// The agents of pods that are gone go, with what else is kept of them; a revoked agent of another sort and one whose pod
+/// is there stay.
+pub async fn agents_of_gone_pods_go_and_the_others_stay(url: &StoreUrl) {
+    let store = open(url).await;
+    let pod = PodOrigin {
+        namespace: "nimbus-system".into(),
+        name: "nimbus-agent-x".into(),
+        uid: "pod-1".into(),
+        service_account: "nimbus-agent".into(),
+        node: Some("node-1".into()),
+    };
+    let agents = [(1, true, Some(20)), (2, true, Some(200)), (3, true, None), (4, false, Some(20))];
+    let made = agents.map(|(n, in_pod, revoked)| {
+        Versioned::new(Agent {
+            pod: in_pod.then(|| pod.clone()),
+            revoked_at: revoked.map(at),
+            name: format!("agent-{n}"),
+            ..agent(n)
+        })
+    });
+    store.commit(&ChangeSet { agents: made.into(), ..ChangeSet::default() }).await.unwrap();
+    for (n, ..) in agents {
+        store.meta_set(&format!("renewal/{}", agent_id(n)), "key").await.unwrap();
+    }
+    assert_eq!(store.trim_gone_agents(at(100)).await.unwrap(), 1);
+    assert_eq!(store.trim_gone_agents(at(100)).await.unwrap(), 0, "once is enough");
+    let left: Vec<_> = store.all::<Agent>().await.unwrap().into_iter().map(|agent| agent.doc.id).collect();
+    assert_eq!(left, [2, 3, 4].map(agent_id));
+    assert_eq!(store.meta_get(&format!("renewal/{}", agent_id(1))).await.unwrap(), None);
+    assert_eq!(store.meta_get(&format!("renewal/{}", agent_id(4))).await.unwrap().as_deref(), Some("key"));
     store.close().await;
 }
