@@ -147,7 +147,7 @@ pub async fn enrol_as(
     request: v1::EnrolRequest,
 ) -> Result<Identity, v1::Refusal> {
     let (ca, to) = (ca(plane), plane.quic_addr());
-    try_enrol(address, &ca, to, key, request).await.expect("an answer")
+    try_enrol(address, &ca, to, key, request).await.unwrap()
 }
 
 /// As [`enrol_as`]; `None` where the connection broke before there was an answer, as under a load that it refuses.
