@@ -94,8 +94,7 @@ fn a_dry_run_is_one_document_too() {
         said.json()
     };
     let token = dry(&["agents", "token", "create", "--name", "edge-1", "--kind", "cluster", "--ttl", "5m"]);
-    let expected =
-        json!({"dry_run": true, "name": "edge-1", "kind": "cluster", "cluster": null, "ttl_seconds": 300, "uses": 1});
+    let expected = json!({"dry_run": true, "name": "edge-1", "kind": "cluster", "cluster": null, "ttl_seconds": 300, "uses": 1});
     assert_eq!(token, expected);
     // An agent of a host is what is made when nothing is said; `vpc` is what earlier scripts call it.
     for kind in [&[][..], &["--kind", "host"], &["--kind", "vpc"]] {
