@@ -80,10 +80,14 @@ pub fn pack(folder: &Path, source: &Source) -> anyhow::Result<Packed> {
     })
 }
 
-/// Every file below `folder` with its path inside the chart. What begins with a dot is the author's and stays out.
+/// How the names of files end that an editor or a merge leaves beside the author's own.
+const LEFT_OVER: [&str; 3] = ["~", ".swp", ".orig"];
+
+/// Every file below `folder` with its path inside the chart. What begins with a dot is the author's and stays out, and so
+/// does what is left over.
 fn list(folder: &Path, inside: &str, files: &mut Vec<(String, PathBuf)>) -> anyhow::Result<()> {
     for name in names(folder)? {
-        if name.starts_with('.') {
+        if name.starts_with('.') || LEFT_OVER.iter().any(|end| name.ends_with(end)) {
             continue;
         }
         let path = folder.join(&name);
@@ -129,6 +133,9 @@ mod tests {
         std::fs::write(folder.join("Chart.yaml"), head).unwrap();
         std::fs::write(folder.join("templates/daemonset.yaml"), "kind: DaemonSet\n").unwrap();
         std::fs::write(folder.join(".helmignore"), "*.swp\n").unwrap();
+        for left_over in ["Chart.yaml~", "templates/daemonset.yaml.orig", "templates/daemonset.swp"] {
+            std::fs::write(folder.join(left_over), "old\n").unwrap();
+        }
         std::fs::create_dir_all(dir.path().join("charts/no-chart")).unwrap();
         dir
     }

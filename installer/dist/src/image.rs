@@ -183,10 +183,8 @@ fn notes(program: &Program, source: &Source) -> Notes {
 
 /// Puts a blob into the layout.
 fn blob(files: &mut Files, media_type: &'static str, bytes: Vec<u8>) -> Descriptor {
-    let sum = hex::encode(Sha256::digest(&bytes));
-    let size = bytes.len();
-    let digest = format!("sha256:{sum}");
-    files.insert(format!("blobs/sha256/{sum}"), bytes);
+    let (digest, size) = (digest(&bytes), bytes.len());
+    files.insert(format!("blobs/{}", digest.replace(':', "/")), bytes);
     Descriptor { media_type, digest, size, platform: None, annotations: Notes::new() }
 }
 

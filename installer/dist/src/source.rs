@@ -6,6 +6,8 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::command::output;
+
 /// The environment variable that sets the date: seconds since 1970.
 pub const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
@@ -94,14 +96,13 @@ fn parse(text: &str, what: &str) -> anyhow::Result<SourceDate> {
 }
 
 fn git(root: &Path, words: &[&str]) -> anyhow::Result<String> {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(root).args(words);
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run git to read the source's date; install it, or set {EPOCH}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    anyhow::ensure!(output.status.success(), "git {} failed: {}", words.join(" "), said.trim());
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let said = output(Command::new("git").arg("-C").arg(root).args(words)).with_context(|| {
+        format!(
+            "cannot read the source's date and revision in {}; install git, or set {EPOCH} for a tree without .git",
+            root.display()
+        )
+    })?;
+    Ok(said.trim().to_owned())
 }
 
 #[cfg(test)]

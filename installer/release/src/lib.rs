@@ -8,9 +8,10 @@
 //!
 //! | bound | value | at it |
 //! | --- | ---: | --- |
-//! | files in a release | 4,096 | refused, with the number found |
-//! | `SHA256SUMS`, an envelope, an image's index or manifest | 1 MiB each | refused, with the size found |
-//! | a bill of materials | 64 MiB | refused, with the size found |
+//! | files in a release, beside `SHA256SUMS` and its envelope | 4,096 | refused |
+//! | `SHA256SUMS`, an image's index or manifest | 1 MiB each | refused |
+//! | an envelope | 2 MiB | refused |
+//! | a bill of materials | 64 MiB | refused |
 //! | folders inside each other | 8 | refused, with the folder's name |
 
 pub mod bill;
@@ -28,10 +29,11 @@ pub const SUMS: &str = "SHA256SUMS";
 /// The signature over [`SUMS`]: a DSSE envelope.
 pub const ENVELOPE: &str = "SHA256SUMS.dsse.json";
 
-/// The most files that a release may have.
+/// The most files that a release may have, beside [`SUMS`] and [`ENVELOPE`].
 pub const MOST_FILES: usize = 4_096;
 
-/// The most bytes that is read of a list, an envelope, or an image's index or manifest.
+/// The most bytes that is read of a list, or an image's index or manifest; of an envelope, which has a list in base64,
+/// twice as many.
 pub const MOST_BYTES: u64 = 1 << 20;
 
 /// The most bytes that is read of a bill of materials.

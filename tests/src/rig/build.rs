@@ -93,9 +93,7 @@ pub fn ensure_all(repository: &Path, node: bool) -> anyhow::Result<Binaries> {
         return Ok(binaries);
     }
 
-    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let lock = File::create(cache.join("lock")).context("cannot create the build's lock file")?;
-    lock.lock().context("cannot lock the build")?;
+    let _lock = locked(&cache)?;
     let module = repository.join("tests/rig");
     let mut missing = binaries.missing(&PROGRAMS);
     if node {
@@ -125,15 +123,21 @@ pub fn ensure_helm(repository: &Path) -> anyhow::Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
-    let lock = File::create(cache.join("lock")).context("cannot create the build's lock file")?;
-    lock.lock().context("cannot lock the build")?;
+    let _lock = locked(&cache)?;
     if !path.is_file() {
         let (package, version) = HELM;
         let what = Published { name: "helm", version, tags: "", programs: &["helm"] };
         what.install(&binaries.built, &[format!("{package}@{version}")])?;
     }
     Ok(path)
+}
+
+/// The lock of all builds, held until it is dropped: one process builds, the others wait for it.
+fn locked(cache: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let lock = File::create(cache.join("lock")).context("cannot create the build's lock file")?;
+    lock.lock().context("cannot lock the build")?;
+    Ok(lock)
 }
 
 /// Where the programs are or will be, and the directory of all builds.

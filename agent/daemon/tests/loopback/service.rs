@@ -68,6 +68,14 @@ async fn systemd_hands_over_the_token_and_hears_that_it_runs_lives_and_stops() {
     }
 }
 
+#[test]
+fn the_unit_hands_over_the_credential_that_is_read() {
+    let unit = include_str!("../../../../installer/dist/packaging/nimbus-agent.service");
+    let loaded = unit.lines().filter_map(|line| line.strip_prefix("LoadCredential="));
+    let names: Vec<&str> = loaded.filter_map(|rest| rest.split(':').next()).collect();
+    assert_eq!(names, [JOIN_CREDENTIAL]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_credential_that_is_no_token_ends_the_start_with_its_name() {
     let dir = tempfile::tempdir().unwrap();

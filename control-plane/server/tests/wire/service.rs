@@ -77,6 +77,14 @@ fn systemd_hears_that_it_starts_serves_lives_and_stops() {
 }
 
 #[test]
+fn the_unit_hands_over_the_credential_that_is_read() {
+    let unit = include_str!("../../../../installer/dist/packaging/nimbus-control-plane.service");
+    let loaded = unit.lines().filter_map(|line| line.strip_prefix("LoadCredential="));
+    let names: Vec<&str> = loaded.filter_map(|rest| rest.split(':').next()).collect();
+    assert_eq!(names, [DATABASE_CREDENTIAL]);
+}
+
+#[test]
 fn a_credential_that_is_no_address_ends_the_start_with_its_name() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(DATABASE_CREDENTIAL);

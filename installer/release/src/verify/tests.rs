@@ -126,7 +126,8 @@ fn every_file_that_is_changed_cut_off_gone_or_a_link_is_named() {
 
 #[test]
 fn a_file_more_is_named_wherever_it_is() {
-    for name in ["more", "packages/more.deb", "images/nimbus-agent/blobs/sha256/more", "a/b/c/d/e/f/g/h/i"] {
+    for name in ["more", "packages/more.deb", "images/nimbus-agent/blobs/sha256/more", "a/b/c/d/e/f/g/h/i/j"]
+    {
         let dir = release();
         write(dir.path(), name, "x");
         let places = places(dir.path());

@@ -38,6 +38,8 @@ pub struct Around {
     pub may_own: bool,
     /// The agent may set the flags that make a file immutable or append-only.
     pub may_flag: bool,
+    /// The agent may give capabilities to files and take them away.
+    pub may_set_capabilities: bool,
     /// Processes that have the file open, as far as they can be seen; asked right before a restore alone.
     pub holders: usize,
 }
@@ -159,8 +161,8 @@ pub fn outlook(baseline: &Entry, current: &Entry, around: &Around) -> Outlook {
     let way = obstacle_before(baseline, current, around).map_or_else(
         || {
             let way = way(baseline, current, around)?;
-            let obstacle =
-                attributes_not_kept(way, baseline, current).or_else(|| obstacle_on(way, baseline, around));
+            let obstacle = attributes_not_kept(way, baseline, current)
+                .or_else(|| obstacle_on(way, baseline, current, around));
             obstacle.map_or(Ok(way), Err)
         },
         Err,
@@ -281,14 +283,30 @@ fn is_same_file(baseline: &Entry, current: &Entry) -> bool {
     }
 }
 
+/// The capabilities that it lends to whoever runs it.
+fn capability(of: &Entry) -> Option<&[u8]> {
+    of.attributes.as_deref().and_then(|attributes| attributes.get(CAPABILITY))
+}
+
 fn lends_capability(baseline: &Entry, current: &Entry) -> bool {
-    let of = |entry: &Entry| {
-        let attributes = entry.attributes.as_deref();
-        attributes.and_then(|attributes| attributes.get(CAPABILITY)).map(<[u8]>::to_vec)
-    };
-    let should = of(baseline);
+    let should = capability(baseline);
     // Writing takes a capability away, so that it would be given anew.
-    should.is_some() && (should != of(current) || baseline.sha256 != current.sha256)
+    should.is_some() && (should != capability(current) || baseline.sha256 != current.sha256)
+}
+
+/// Does this way give the file capabilities, or take them away from the one that is there?
+fn sets_capability(way: Way, baseline: &Entry, current: &Entry) -> bool {
+    if baseline.kind != Kind::File {
+        return false;
+    }
+    // What the baseline does not know of the file is kept as it is now.
+    let should = capability(if baseline.attributes.is_some() { baseline } else { current });
+    match way {
+        Way::Remove => false,
+        Way::Attributes => should != capability(current),
+        // A new file has none, and writing takes them away.
+        Way::InPlace | Way::Replace => should.is_some(),
+    }
 }
 
 /// Attributes of which only a digest is kept stay as they are on the file that is there, or not at all.
@@ -313,7 +331,7 @@ fn attributes_not_kept(way: Way, baseline: &Entry, current: &Entry) -> Option<Fo
 }
 
 /// What stands in the way of this way.
-fn obstacle_on(way: Way, baseline: &Entry, around: &Around) -> Option<Found> {
+fn obstacle_on(way: Way, baseline: &Entry, current: &Entry, around: &Around) -> Option<Found> {
     let by_name = match way {
         Way::Remove | Way::Replace => true,
         Way::Attributes | Way::InPlace => false,
@@ -356,7 +374,14 @@ fn obstacle_on(way: Way, baseline: &Entry, around: &Around) -> Option<Found> {
     if denied {
         return Some(found(
             Obstacle::NoPermission,
-            "the agent's user may not do that: it needs to write there, and root to set owners and flags",
+            "the agent's user may not do that: it needs to write there, and root, or the rights that acting.conf lends, to \
+             set owners and flags",
+        ));
+    }
+    if !around.may_set_capabilities && sets_capability(way, baseline, current) {
+        return Some(found(
+            Obstacle::NoPermission,
+            "the agent may not set the capabilities of files: it needs the right CAP_SETFCAP, which acting.conf lends",
         ));
     }
     None

@@ -18,6 +18,12 @@ fn file(content: u8) -> Entry {
     }
 }
 
+/// A file that lends a capability.
+fn able(content: u8) -> Entry {
+    let extended = vec![(CAPABILITY.to_owned(), vec![1, 0, 0, 2])];
+    Entry { attributes: Some(Arc::new(Attributes { extended, ..Attributes::default() })), ..file(content) }
+}
+
 fn held(inode: u64, names: u64) -> Held {
     Held { identity: Identity { device: 1, inode, born_ns: 5 }, names }
 }
@@ -31,6 +37,7 @@ fn free() -> Around {
         may_write_file: true,
         may_own: true,
         may_flag: true,
+        may_set_capabilities: true,
         ..Around::default()
     }
 }
@@ -115,11 +122,6 @@ fn rights_are_given_to_new_files_alone() {
         Ok(Way::Replace),
         "whoever has it open may be the other owner"
     );
-    let capability = vec![(CAPABILITY.to_owned(), vec![1, 0, 0, 2])];
-    let able = |content| Entry {
-        attributes: Some(Arc::new(Attributes { extended: capability.clone(), ..Attributes::default() })),
-        ..file(content)
-    };
     let unable = Entry { attributes: Some(Arc::default()), ..file(1) };
     assert_eq!(answer(&able(1), &unable, &free()), Ok(Way::Replace));
     assert_eq!(answer(&able(1), &able(2), &open), Ok(Way::Replace), "writing takes it away");
@@ -174,6 +176,30 @@ fn what_is_in_the_way_is_known_before_anybody_is_asked() {
         assert!(!reason.is_empty() && found.loses.is_empty());
         let message = found.to_message();
         assert_eq!((message.obstacle.as_str(), message.way.as_str()), (obstacle.as_str(), ""));
+    }
+}
+
+#[test]
+fn capabilities_of_files_take_a_right_of_their_own_where_they_are_set() {
+    let without = |content| Entry { attributes: Some(Arc::default()), ..file(content) };
+    let denied = Around { may_set_capabilities: false, ..free() };
+    let no = Err(Obstacle::NoPermission);
+    let mode = |entry: Entry| Entry { mode: 0o600, ..entry };
+    for (baseline, current, answered) in [
+        (able(1), without(1), no),
+        (able(1), able(2), no),
+        (able(1), Entry::absent(), no),
+        (without(1), able(1), no),
+        // A baseline that knows no attributes: the new file gets those that are there.
+        (file(1), able(2), no),
+        (able(1), mode(able(1)), Ok(Way::Attributes)),
+        (file(1), mode(able(1)), Ok(Way::Attributes)),
+        (without(1), able(2), Ok(Way::Replace)),
+        (without(1), without(2), Ok(Way::Replace)),
+        (Entry::absent(), able(1), Ok(Way::Remove)),
+    ] {
+        assert_eq!(answer(&baseline, &current, &denied), answered, "{baseline:?} {current:?}");
+        assert!(answer(&baseline, &current, &free()).is_ok(), "{baseline:?} {current:?}");
     }
 }
 

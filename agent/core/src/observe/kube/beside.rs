@@ -6,8 +6,7 @@
 use nimbus_protocol::v1;
 
 use super::SlimMeta;
-use super::placement::MOST;
-use super::selector::SlimSelector;
+use super::selector::{MOST, SlimSelector};
 use super::spec::{PodAffinity, PodTerm, Spec, Spread};
 use crate::observe::bounded;
 

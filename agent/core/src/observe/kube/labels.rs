@@ -27,8 +27,14 @@ impl<'de> Deserialize<'de> for AllLabels {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(from)?;
         let known = Labels::deserialize(&value).map_err(D::Error::custom)?;
-        let all = value.as_object().into_iter().flatten();
-        let all = all.filter_map(|(key, text)| Some((key.clone(), text.as_str()?.to_owned()))).collect();
+        let mut all = BTreeMap::new();
+        if let Value::Object(labels) = value {
+            for (key, label) in labels {
+                if let Value::String(text) = label {
+                    all.insert(key, text);
+                }
+            }
+        }
         Ok(Self { known, all })
     }
 }

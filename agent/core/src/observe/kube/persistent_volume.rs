@@ -3,12 +3,10 @@
 use nimbus_protocol::{ObjectKind, v1};
 use serde::Deserialize;
 
+use super::selector::MOST;
 use super::spec::{Term, Terms};
 use super::{Slim, SlimMeta};
 use crate::observe::bounded;
-
-/// Most terms, requirements of a term and values of a requirement that are told of one volume.
-const MOST: usize = 64;
 
 /// A PersistentVolume.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -62,7 +60,7 @@ impl Slim for SlimPersistentVolume {
             node_terms_complete: !none_of_them
                 && !by_labels
                 && told.len() <= MOST
-                && told.iter().all(is_told_in_full),
+                && told.iter().all(Term::is_told_whole),
         })
     }
 }
@@ -74,12 +72,6 @@ fn asks(term: &Term, (key, value): (&str, &str)) -> bool {
         .iter()
         .flatten()
         .any(|one| one.key == key && one.operator == "In" && one.values.as_ref().is_some_and(only))
-}
-
-fn is_told_in_full(term: &Term) -> bool {
-    let requirements = || term.match_expressions.iter().flatten().chain(term.match_fields.iter().flatten());
-    requirements().count() <= MOST
-        && requirements().all(|one| one.values.as_ref().is_none_or(|values| values.len() <= MOST))
 }
 
 #[cfg(test)]

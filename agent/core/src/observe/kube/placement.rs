@@ -7,13 +7,10 @@ use nimbus_protocol::kind::{ANTI_AFFINITY, DESCRIBED, MOST_TOLERATIONS};
 use nimbus_protocol::v1;
 use serde_json::Value;
 
-use super::selector::Requirement;
+use super::selector::{MOST, Requirement};
 use super::spec::{Declared, Spec, Term, Toleration, Volume};
 use super::{SlimMeta, quantity};
 use crate::observe::bounded;
-
-/// Most labels, terms, requirements, values and claims that are told of one pod.
-pub(super) const MOST: usize = 64;
 
 /// CPU in thousandths and memory in bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -103,8 +100,7 @@ impl Spec {
             || self.anti_affinity().len() > MOST
             || claims.len() > MOST
             || terms.len() > MOST
-            || terms.iter().any(|term| term.all().count() > MOST)
-            || terms.iter().flat_map(Term::all).any(|one| one.values.iter().flatten().count() > MOST);
+            || !terms.iter().all(Term::is_told_whole);
         if cut {
             placement.node_selector.truncate(MOST);
             other.untold(format!("more than {MOST} conditions on nodes or pods"));
@@ -202,6 +198,11 @@ fn requests(all: Option<&BTreeMap<String, Value>>, other: &mut Others) -> Amount
 impl Term {
     fn all(&self) -> impl Iterator<Item = &Requirement> {
         self.match_expressions.iter().flatten().chain(self.match_fields.iter().flatten())
+    }
+
+    /// Does [`Term::observe`] tell all of it?
+    pub(super) fn is_told_whole(&self) -> bool {
+        self.all().count() <= MOST && self.all().all(|one| one.values.iter().flatten().count() <= MOST)
     }
 
     pub(super) fn observe(&self) -> v1::NodeTerm {

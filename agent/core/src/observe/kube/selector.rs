@@ -16,8 +16,8 @@ pub(super) struct Requirement {
     pub(super) values: Option<Vec<String>>,
 }
 
-/// Most labels, expressions and values of an expression that are told of one selector.
-const MOST: usize = 64;
+/// Most labels, terms, requirements, values of a requirement and claims that are told of a selector, a pod or a volume.
+pub(super) const MOST: usize = 64;
 
 /// A selector of objects by their labels.
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -15,3 +15,8 @@ pub fn fold(c: char) -> impl Iterator<Item = char> {
         _ => c,
     })
 }
+
+/// One of the signs that passwords have inside, and that join no words. Who takes more of them for such names those too.
+pub fn is_sign(c: char) -> bool {
+    matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?')
+}

@@ -1,6 +1,7 @@
 //! Finds values that are assigned to names which tell, such as `DB_PASSWORD=`, `password: |` or `requirepass `.
 
 use super::given::{counts, is_comment};
+use super::letters::is_sign;
 use super::name::{Name, judge};
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
@@ -169,7 +170,9 @@ fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
         let before =
             line[..name.start].split_whitespace().filter(|word| word.contains(char::is_alphanumeric));
         let before: Vec<&str> = before.take(2).collect();
-        let begins = before.iter().any(|word| OF_A_SENTENCE.iter().any(|one| word.eq_ignore_ascii_case(one)));
+        let begins = before
+            .iter()
+            .any(|word| rules.values.before_a_name.iter().any(|one| word.eq_ignore_ascii_case(one)));
         let label = before.len() <= 1 && !begins && !name.text.ends_with('s');
         let last = words.len() == 1 && !value.ends_with(['.', ':', '?', ')']);
         return last && (label || is_no_word(first));
@@ -178,15 +181,9 @@ fn is_given_after_space(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     (early || is_mixed(first)) && !sentence
 }
 
-/// Words before a name that make a sentence of it and no label.
-const OF_A_SENTENCE: [&str; 8] = ["the", "a", "an", "this", "that", "your", "our", "no"];
-
 /// Has it digits or signs inside, or capitals among small letters, as the last word of a sentence has not?
 fn is_no_word(word: &str) -> bool {
     let inside = word.trim_matches(|c: char| !c.is_alphanumeric());
-    let sign = |c: char| {
-        c.is_numeric() || matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?' | '&' | '+' | '=' | '~')
-    };
     let capital = inside.chars().skip(1).any(char::is_uppercase) && inside.contains(char::is_lowercase);
-    capital || inside.contains(sign)
+    capital || inside.contains(|c: char| c.is_numeric() || is_sign(c) || matches!(c, '&' | '+' | '=' | '~'))
 }

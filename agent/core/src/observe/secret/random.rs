@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::letters::is_sign;
 use super::rules::{Random, Rules};
 
 /// Is anything in the text random and not public, or is all of it, or a line of it, one key?
@@ -64,7 +65,7 @@ fn is_bare(path: &str, text: &str, rules: &Rules) -> bool {
         word.len() >= least
             && !word.contains(char::is_whitespace)
             && has(char::is_alphabetic)
-            && has(|c| c.is_ascii_digit() || matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?' | '&'))
+            && has(|c| c.is_ascii_digit() || is_sign(c) || c == '&')
             && !rules.random.bare_plain.iter().any(|form| form.is(word))
     };
     let whole = text.trim();

@@ -72,6 +72,7 @@ pub struct Values {
     pub fallback: Vec<Form>,
     pub verbs: Vec<String>,
     pub prose: Vec<String>,
+    pub before_a_name: Vec<String>,
     pub comments: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Decides which values are plainly not secrets (placeholders, switches, references) where a secret could be.
 
+use super::letters::is_sign;
 use super::name;
 use super::rules::Rules;
 
@@ -67,8 +68,7 @@ pub fn is_number(value: &str, rules: &Rules) -> bool {
 pub fn is_mixed(word: &str) -> bool {
     let word = word.trim_matches(['"', '\'', ',', ';', '.', '(', ')']);
     let letters = word.contains(char::is_alphabetic);
-    let others = word
-        .contains(|c: char| c.is_ascii_digit() || matches!(c, '!' | '$' | '%' | '^' | '*' | '#' | '@' | '?'));
+    let others = word.contains(|c: char| c.is_ascii_digit() || is_sign(c));
     letters && others && word.chars().count() >= 5
 }
 

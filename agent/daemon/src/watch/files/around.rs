@@ -64,12 +64,15 @@ impl Root {
     /// What follows from the baseline and the agent's own rights.
     fn by_baseline(&self, relative: &str, baseline: &Entry) -> Around {
         let me = rustix::process::geteuid();
+        let rights = Rights::of_process();
         Around {
             unknown_before: self.is_incomplete(relative),
             kept: baseline.sha256.is_none_or(|hash| self.baselines().has(&hash, baseline.size)),
             copy_damaged: baseline.sha256.is_some_and(|hash| self.baselines().is_damaged(&hash)),
-            may_own: me.is_root() || baseline.uid == me.as_raw(),
-            may_flag: may_flag(),
+            // As another user it takes both: one to give a file its owner, one to set the mode of what is then another's.
+            may_own: me.is_root() || baseline.uid == me.as_raw() || (rights.has(CHOWN) && rights.has(FOWNER)),
+            may_flag: rights.has(LINUX_IMMUTABLE),
+            may_set_capabilities: rights.has(SETFCAP),
             ..Around::default()
         }
     }
@@ -91,13 +94,30 @@ fn is_mount(_: BorrowedFd<'_>, _: &OsStr) -> bool {
     false
 }
 
-/// May this process set the flags that make a file immutable or append-only?
-fn may_flag() -> bool {
-    const LINUX_IMMUTABLE: u32 = 9;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
-    effective.is_some_and(|capabilities| capabilities & (1 << LINUX_IMMUTABLE) != 0)
+/// The numbers that Linux gives to its capabilities.
+const CHOWN: u32 = 0;
+const FOWNER: u32 = 3;
+const LINUX_IMMUTABLE: u32 = 9;
+const SETFCAP: u32 = 31;
+
+/// The capabilities that a process may use, a bit for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rights(u64);
+
+impl Rights {
+    /// Those of this process; none where the system does not say.
+    fn of_process() -> Self {
+        Self::read(&std::fs::read_to_string("/proc/self/status").unwrap_or_default())
+    }
+
+    fn read(status: &str) -> Self {
+        let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        Self(effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0))
+    }
+
+    fn has(self, capability: u32) -> bool {
+        self.0 & (1 << capability) != 0
+    }
 }
 
 /// How many other processes have this file open, as far as they can be seen.
@@ -125,4 +145,22 @@ pub fn holders(of: &Identity) -> usize {
         held += usize::from(holds);
     }
     held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rights_of_a_process_are_those_in_effect() {
+        let acting =
+            Rights::read("Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000080000209\nCapBnd:\t0\n");
+        for capability in [CHOWN, FOWNER, LINUX_IMMUTABLE, SETFCAP] {
+            assert!(acting.has(capability), "{capability}");
+        }
+        assert!(!acting.has(1) && !acting.has(40));
+        for none in ["", "CapEff:\tmany\n", "CapPrm:\t0000000080000209\n"] {
+            assert_eq!(Rights::read(none), Rights(0), "{none:?}");
+        }
+    }
 }
