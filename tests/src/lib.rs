@@ -17,4 +17,5 @@ pub mod scenes;
 pub mod sim;
 pub mod site;
 pub mod sqlite;
+pub mod standby;
 pub mod wait;

@@ -172,7 +172,9 @@ impl SessionLoop {
                 self.handle(Event::Connected(Box::new(hello)));
             }
             LinkEvent::Frame(frame) => {
-                if let Some(v1::server_frame::Body::Refusal(refusal)) = &frame.body {
+                if let Some(v1::server_frame::Body::Refusal(refusal)) = &frame.body
+                    && refusal.code != "standby"
+                {
                     tracing::error!(
                         code = refusal.code,
                         expected = refusal.expected,
