@@ -9,6 +9,7 @@ pub mod agent;
 pub mod bench;
 pub mod effects;
 pub mod helm;
+pub mod installed;
 pub mod plane;
 pub mod postgres;
 pub mod process;

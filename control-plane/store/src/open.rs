@@ -32,9 +32,12 @@ const WAL_TRIES: u32 = 100;
 const WAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// What every PostgreSQL connection is told: give up rather than hang, and acknowledge only what is on disk. A
-/// stricter `synchronous_commit` of the server's own is left alone.
+/// stricter `synchronous_commit` of the server's own is left alone. Of a machine that is gone the server learns within a
+/// minute, and gives its connections to others.
 const POSTGRES_SESSION: &str = "
     SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false),
+           set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+           set_config('tcp_keepalives_count', '3', false),
            set_config('idle_in_transaction_session_timeout', $1, false),
            set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
                       THEN 'on' ELSE current_setting('synchronous_commit') END, false)";

@@ -37,7 +37,8 @@ impl Proxy {
         self.address
     }
 
-    /// Carries nothing from now on, or again. What was under way while it was cut is never carried.
+    /// Carries nothing from now on, or again. What was under way while it was cut is never carried: those connections end when
+    /// it carries again.
     pub fn cut(&self, cut: bool) {
         self.cut.send_replace(cut);
     }
@@ -68,8 +69,12 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut cut: watch::R
                 None
             }
         };
-        // A connection that was cut once is silent for good, and open: the other side of a cut network.
-        let Some(read) = read else { return std::future::pending().await };
+        // A connection that was cut is silent, and open: the other side of a cut network. Of no use any more, it ends with the cut,
+        // or the server would run out of connections.
+        let Some(read) = read else {
+            let _ = cut.wait_for(|cut| !*cut).await;
+            return;
+        };
         let Ok(count @ 1..) = read else { return };
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
