@@ -60,14 +60,19 @@ fn run(config: Config) -> anyhow::Result<()> {
             _ = terminate.recv() => return Ok(()),
         };
         let telling = service::running(&manager, server, agent.status(), agent.alive());
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let joined_anew = tokio::select! {
+            _ = interrupt.recv() => false,
+            _ = terminate.recv() => false,
+            () = agent.joined_anew() => true,
+        };
         tracing::info!("stopping");
         telling.abort();
         service::stopping(&manager);
         agent.stop().await;
+        anyhow::ensure!(
+            !joined_anew,
+            "this agent has joined anew and has to start again, as the kubelet makes it do"
+        );
         Ok(())
     })
 }

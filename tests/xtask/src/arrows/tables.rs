@@ -119,6 +119,7 @@ const AGENT_DAEMON: &[Line] = &[
     ("exec", &["alive", "counters", "files", "policy_files", "session_loop", "status", "watch"]),
     ("status_reporter", &["exec", "observation_queue", "status"]),
     ("pod_proof", &["config", "enrol", "error", "identity", "watch"]),
+    ("rejoin", &["config", "datadir", "identity", "pod_proof", "status", "watch"]),
     (
         "agent",
         &[
@@ -133,6 +134,7 @@ const AGENT_DAEMON: &[Line] = &[
             "identity",
             "observation_queue",
             "pod_proof",
+            "rejoin",
             "session_loop",
             "status",
             "status_reporter",
