@@ -54,6 +54,12 @@ pub struct Agent {
     pub cluster: Option<String>,
     /// UID of that cluster.
     pub cluster_uid: Option<String>,
+    /// Namespace and name of the pod that it proved to run in; `null` for one that joined with a token alone.
+    #[serde(default)]
+    pub pod: Option<String>,
+    /// That pod's node; `null` where the API server does not say it (before Kubernetes 1.30), and without a pod.
+    #[serde(default)]
+    pub node: Option<String>,
     /// The host it runs on, as it says; empty before its first report.
     pub hostname: String,
     /// Its build; empty before its first report.

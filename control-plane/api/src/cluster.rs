@@ -6,6 +6,40 @@ use utoipa::ToSchema;
 
 use crate::words;
 
+/// Most agents of a cluster that are shown with it; `agents_total` says how many there are.
+pub const SHOWN_AGENTS: usize = 1_000;
+
+/// One agent of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterAgent {
+    /// `agt_…`
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its node, or the host that it says it runs on; empty before its first report.
+    pub node: String,
+    /// Whether it can be reached.
+    #[schema(value_type = words::AgentState)]
+    pub state: String,
+    /// Its build; empty before its first report.
+    pub version: String,
+    /// True while it watches the cluster's objects.
+    pub leading: bool,
+    /// Why it is in that state: its first problem, or why it cannot be reached; empty when all is well.
+    pub problem: String,
+}
+
+/// A cluster with its agents, by node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ClusterDetail {
+    /// The cluster as lists show it.
+    #[serde(flatten)]
+    pub cluster: Cluster,
+    /// Its agents that are not revoked, by node: the first [`SHOWN_AGENTS`].
+    #[serde(default)]
+    pub agents: Vec<ClusterAgent>,
+}
+
 /// A cluster that some agent watches, or watched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Cluster {

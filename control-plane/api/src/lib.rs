@@ -36,7 +36,7 @@ pub use approval::Approval;
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, ClusterAgent, ClusterDetail, SHOWN_AGENTS};
 pub use common::{List, ObjectRef};
 pub use drift::{AttributeChange, Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
@@ -44,8 +44,8 @@ pub use job::{Job, JobDetail};
 pub use plan::{Considered, Plan};
 pub use problem::Problem;
 pub use query::{
-    ApprovalQuery, AuditQuery, DriftQuery, DryRunQuery, ExportQuery, HistoryQuery, IncidentQuery, JobQuery,
-    PageQuery,
+    AgentQuery, ApprovalQuery, AuditQuery, DriftQuery, DryRunQuery, ExportQuery, HistoryQuery, IncidentQuery,
+    JobQuery, PageQuery,
 };
 pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,

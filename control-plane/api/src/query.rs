@@ -32,6 +32,14 @@ query! {
 }
 
 query! {
+    /// Which agents.
+    AgentQuery {
+        /// False: without those of pods that are gone, which are kept for a day.
+        gone: bool,
+    }
+}
+
+query! {
     /// Which incidents.
     IncidentQuery {
         /// One incident state, or `active` for every incident that is not resolved.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
 use crate::process::send_signal;
+use crate::rig::real_node::NODE;
 use crate::scenes::containers::{UNLESS_BROKEN, shell, with_state};
 use crate::scenes::objects::{apply, with};
 use crate::site::cluster_uid;
@@ -238,6 +239,12 @@ async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
     for agent in agents {
         anyhow::ensure!(agent["dropped"] == 0, "observations were dropped: {agent}");
     }
+    let shown = site.nimbus(&["clusters", "show", AGENT]).await?;
+    let ours: Vec<&Value> = shown["agents"].as_array().into_iter().flatten().collect();
+    anyhow::ensure!(
+        ours.iter().any(|agent| agent["node"] == NODE && agent["leading"] == true),
+        "expected the agent of {NODE}, found {ours:?}"
+    );
     let jobs = site.nimbus(&["jobs", "list"]).await?;
     let jobs = jobs["items"].as_array().context("jobs")?;
     let done = jobs.iter().filter(|job| job["state"] == "succeeded").count();

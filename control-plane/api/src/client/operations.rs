@@ -2,11 +2,12 @@
 
 use super::{Answer, Client, ClientError, Export};
 use crate::{
-    AcknowledgeRequest, Agent, AgentDetail, Approval, ApprovalDetail, ApprovalQuery, ApproveRequest,
-    AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest, Cluster,
-    DenyRequest, DisableRequest, Drift, DriftFixRequest, DriftQuery, DryRunQuery, EnableRequest, ExportQuery,
-    HistoryItem, HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job, JobDetail, JobQuery, JoinToken,
-    JoinTokenRequest, List, PageQuery, Plan, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
+    AcknowledgeRequest, Agent, AgentDetail, AgentQuery, Approval, ApprovalDetail, ApprovalQuery,
+    ApproveRequest, AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest,
+    Cluster, ClusterDetail, DenyRequest, DisableRequest, Drift, DriftFixRequest, DriftQuery, DryRunQuery,
+    EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job,
+    JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, PageQuery, Plan, RevokeRequest, Rule,
+    SilenceRequest, Started, Status, Version,
 };
 
 /// For paths that take no parameters.
@@ -36,9 +37,9 @@ operations! {
     /// Clusters.
     get clusters(query: &PageQuery) ["clusters"] query -> List<Cluster>;
     /// One cluster, by UID or name.
-    get cluster(cluster: &str) ["clusters", cluster] NONE -> Cluster;
+    get cluster(cluster: &str) ["clusters", cluster] NONE -> ClusterDetail;
     /// Agents.
-    get agents(query: &PageQuery) ["agents"] query -> List<Agent>;
+    get agents(query: &AgentQuery) ["agents"] query -> List<Agent>;
     /// One agent, by id or name.
     get agent(agent: &str) ["agents", agent] NONE -> AgentDetail;
     /// Makes a join token; its secret is in this answer and nowhere else.

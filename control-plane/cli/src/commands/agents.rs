@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use nimbus_api::client::Client;
-use nimbus_api::{JoinTokenRequest, RevokeRequest};
+use nimbus_api::{AgentQuery, JoinTokenRequest, PageQuery, RevokeRequest};
 use serde_json::json;
 
 use super::resolve;
@@ -22,13 +22,22 @@ pub struct AgentsArgs {
     #[command(subcommand)]
     command: Option<Sub>,
     #[command(flatten)]
-    list: Page,
+    list: ListArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Also the agents of pods that are gone, which are kept for a day
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// List them
-    List(Page),
+    /// List them, cluster by cluster
+    List(ListArgs),
     /// Show one with the health of its host
     Show {
         /// Its name or id, or the start of its id
@@ -94,8 +103,10 @@ impl Kind {
 pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::List(args.list)) {
-        Sub::List(page) => {
-            let answer = client.agents(&page.query()).await?;
+        Sub::List(ListArgs { all, page }) => {
+            let PageQuery { limit, after } = page.query();
+            let query = AgentQuery { gone: (!all).then_some(false), limit, after };
+            let answer = client.agents(&query).await?;
             context.show_page(&answer, view::agents::list)?;
         }
         Sub::Show { agent } => {

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use nimbus_api::client::{Answer, Client, ClientError, collect};
-use nimbus_api::{ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery};
+use nimbus_api::{
+    AgentQuery, ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery,
+};
 
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -16,7 +18,9 @@ type State = Option<&'static str>;
 
 /// The id of the agent that is meant, by its name, its id, or the start of its id.
 pub async fn agent(client: &Client, typed: &str) -> Result<String, Failure> {
-    let page = async |_: State, after| client.agents(&PageQuery { limit: Some(MAX_LIMIT), after }).await;
+    let page = async |_: State, after| {
+        client.agents(&AgentQuery { limit: Some(MAX_LIMIT), after, ..AgentQuery::default() }).await
+    };
     let known = |agent: &nimbus_api::Agent| {
         Some(Candidate { name: agent.name.clone(), ..candidate(&agent.id, agent.created_at, &agent.name) })
     };

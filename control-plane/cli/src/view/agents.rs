@@ -1,5 +1,7 @@
 //! The views of agents: the list, one agent with its host's health, and a new join token.
 
+use std::collections::BTreeMap;
+
 use nimbus_api::{Agent, AgentDetail, HostHealth, JoinToken, List, Pace};
 
 use super::layout::Layout;
@@ -13,6 +15,28 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
         return view
             .nothing("No agents: `nimbus agents token create --name NAME` makes the token for the first.");
     }
+    // Cluster by cluster, and node by node in it; what watches a host alone comes last.
+    let mut groups: BTreeMap<(bool, &str), Vec<&Agent>> = BTreeMap::new();
+    for agent in &page.items {
+        let cluster = agent.cluster.as_deref();
+        groups.entry((cluster.is_none(), cluster.unwrap_or_default())).or_default().push(agent);
+    }
+    if let [(_, agents)] = groups.iter().collect::<Vec<_>>().as_slice() {
+        return table(view, agents);
+    }
+    let shown = groups.into_iter().map(|((_, cluster), mut agents)| {
+        agents.sort_by_key(|agent| (&agent.node, &agent.name));
+        let connected = agents.iter().filter(|agent| agent.state == "connected").count();
+        let of = if cluster.is_empty() { "no cluster".to_owned() } else { format!("cluster {cluster}") };
+        let heading =
+            format!("{of}: {connected} of {} connected", count(agents.len() as u64, "agent", "agents"));
+        format!("{}\n{}", view.theme.heading(&heading), table(view, &agents))
+    });
+    shown.collect::<Vec<_>>().join("\n")
+}
+
+/// A table of agents.
+fn table(view: &View, agents: &[&Agent]) -> String {
     let mut table = Table::new(vec![
         // A problem is what an operator looks for: the columns behind it give way first.
         Column::new("NAME").cut(Cut::End, 12),
@@ -21,13 +45,14 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
         Column::new("PROBLEM").cut(Cut::Path, 48),
         Column::new("CLUSTER").cut(Cut::End, 8).optional(),
         Column::new("WATCHES").cut(Cut::Start, 12).optional(),
+        Column::new("NODE").cut(Cut::End, 12).optional(),
         Column::new("KIND").optional(),
         Column::new("LEADS").optional(),
         Column::new("VERSION").optional(),
         Column::new("ID").optional(),
     ]);
-    let ids = view.ids(&page.items.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());
-    for (id, agent) in ids.into_iter().zip(&page.items) {
+    let ids = view.ids(&agents.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());
+    for (id, agent) in ids.into_iter().zip(agents) {
         table.row(vec![
             Cell::new(&agent.name),
             Cell::word(&agent.state),
@@ -35,6 +60,7 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
             Cell::toned(if agent.reason.is_empty() { "-" } else { &agent.reason }, Tone::Warn),
             Cell::new(agent.cluster.as_deref().unwrap_or("-")),
             Cell::new(watches(agent)),
+            Cell::new(agent.node.as_deref().unwrap_or("-")),
             Cell::new(&agent.kind),
             Cell::new(if agent.leading { "yes" } else { "-" }),
             Cell::new(&agent.version),
@@ -56,6 +82,10 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
     ));
     layout.gap();
     layout.fact("reason", &agent.reason).fact("kind", &agent.kind).fact("host", &agent.hostname);
+    if let Some(pod) = &agent.pod {
+        let node = agent.node.as_deref().unwrap_or("a node that the API server does not name");
+        layout.fact("pod", &format!("{pod} on {node}"));
+    }
     layout.fact("version", &agent.version).fact("enrolled", &view.clock.full(agent.created_at));
     if let Some(cluster) = &agent.cluster {
         let role = if agent.leading { "leads: it watches the cluster's objects" } else { "stands by" };
@@ -211,6 +241,32 @@ mod tests {
         let page: List<Agent> = read(json!({"items": [agent(), lost], "next": null}));
         insta::assert_snapshot!("list_80", list(&view(80), &page));
         insta::assert_snapshot!("list_120", list(&view(120), &page));
+    }
+
+    #[test]
+    fn agents_of_several_clusters_are_grouped_and_by_node() {
+        let of = |name: &str, cluster: Value, node: Value| {
+            let mut it = agent();
+            (it["name"], it["cluster"], it["node"]) = (json!(name), cluster, node);
+            it
+        };
+        let items = [
+            of("db-1", Value::Null, Value::Null),
+            of("node-2", json!("prod"), json!("node-2")),
+            of("edge-1", json!("edge"), json!("edge-1")),
+            of("node-1", json!("prod"), json!("node-1")),
+        ];
+        let shown = list(&view(80), &read(json!({"items": items, "next": null})));
+        let places = [
+            "cluster edge: 1 of 1 agent",
+            "edge-1",
+            "cluster prod: 2 of 2 agents",
+            "node-1",
+            "node-2",
+            "no cluster",
+        ];
+        let found: Vec<_> = places.iter().map(|text| shown.find(text)).collect();
+        assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{shown}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The views of clusters: the list, and one cluster in detail.
 
-use nimbus_api::{Cluster, List};
+use nimbus_api::{Cluster, ClusterAgent, ClusterDetail, List};
 
 use super::View;
 use super::layout::Layout;
@@ -43,7 +43,8 @@ pub fn list(view: &View, page: &List<Cluster>) -> String {
 }
 
 /// One cluster.
-pub fn show(view: &View, cluster: &Cluster) -> String {
+pub fn show(view: &View, detail: &ClusterDetail) -> String {
+    let cluster = &detail.cluster;
     let mut layout = Layout::new(view);
     layout.line(&view.theme.heading(&cluster.name));
     layout.toned_fact("state", tone(&cluster.state), &cluster.state).fact("reason", &cluster.reason);
@@ -62,7 +63,34 @@ pub fn show(view: &View, cluster: &Cluster) -> String {
         layout.fact("mode", "observe: incidents are opened and remedies planned, nothing is changed");
         layout.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
     }
-    layout.end()
+    if detail.agents.is_empty() {
+        return layout.end();
+    }
+    layout.heading("Agents");
+    format!("{}{}", layout.end(), agents(view, &detail.agents))
+}
+
+/// The agents of one cluster, by node.
+fn agents(view: &View, agents: &[ClusterAgent]) -> String {
+    let mut table = Table::new(vec![
+        Column::new("NODE").cut(Cut::End, 20),
+        Column::new("AGENT").cut(Cut::End, 20).optional(),
+        Column::new("STATE"),
+        Column::new("VERSION"),
+        Column::new("LEADS").optional(),
+        Column::new("PROBLEM").cut(Cut::Path, 30),
+    ]);
+    for agent in agents {
+        table.row(vec![
+            Cell::new(if agent.node.is_empty() { "-" } else { &agent.node }),
+            Cell::new(&agent.name),
+            Cell::word(&agent.state),
+            Cell::new(if agent.version.is_empty() { "-" } else { &agent.version }),
+            Cell::new(if agent.leading { "yes" } else { "-" }),
+            Cell::toned(if agent.problem.is_empty() { "-" } else { &agent.problem }, Tone::Warn),
+        ]);
+    }
+    table.render(&view.theme, view.width)
 }
 
 /// A health word in its tone.
@@ -121,6 +149,18 @@ mod tests {
         );
         insta::assert_snapshot!("list_80", list(&view(80), &page));
         insta::assert_snapshot!("list_120", list(&view(120), &page));
-        insta::assert_snapshot!("show", show(&view(80), &page.items[1]));
+        let mut detail = cluster("edge", "unknown");
+        insta::assert_snapshot!("show", show(&view(80), &read(detail.clone())));
+        let agent = |node: &str, leading: bool, problem: &str| {
+            json!({
+                "id": format!("agt_{node}"), "name": node, "node": node, "state": "connected", "version": "0.1.0",
+                "leading": leading, "problem": problem,
+            })
+        };
+        detail["agents"] = json!([
+            agent("node-1", true, ""),
+            agent("node-2", false, "expected to read /etc/kubernetes/manifests, found: permission denied"),
+        ]);
+        insta::assert_snapshot!("show_agents", show(&view(80), &read(detail)));
     }
 }

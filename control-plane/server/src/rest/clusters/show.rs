@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use nimbus_api::Cluster;
+use nimbus_api::ClusterDetail;
 use nimbus_control_core::model;
 
 use crate::app::App;
@@ -14,11 +14,11 @@ use crate::rest::extract::{Nothing, Params, Segment};
 use crate::rest::lists;
 use crate::rest::view::{self, Fleet};
 
-/// One cluster, by UID or name
+/// One cluster with its agents, by UID or name
 #[utoipa::path(
     get, path = "/api/v1/clusters/{cluster}", operation_id = "cluster", tag = "clusters",
     params(("cluster" = String, Path, description = "UID or name")),
-    responses((status = 200, description = "The cluster", body = Cluster))
+    responses((status = 200, description = "The cluster", body = ClusterDetail))
 )]
 pub async fn show(
     State(app): State<Arc<App>>,
@@ -29,5 +29,6 @@ pub async fn show(
     let found: model::Versioned<model::Cluster> =
         lists::by_id_or_name(&app, &cluster, None, "cluster", super::REMEDY).await?;
     let fleet = Fleet::read(&app).await?;
-    condition.answer(&view::cluster(&found.doc, &fleet))
+    let (cluster, agents) = (view::cluster(&found.doc, &fleet), view::agents_of(&found.doc.uid, &fleet));
+    condition.answer(&ClusterDetail { cluster, agents })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum_server::tls_rustls::RustlsConfig;
 use nimbus_api::client::{Client, ClientError, collect};
 use nimbus_api::{
-    ApproveRequest, AuditDocument, AuditQuery, DenyRequest, ExportQuery, IncidentQuery, PageQuery,
+    AgentQuery, ApproveRequest, AuditDocument, AuditQuery, DenyRequest, ExportQuery, IncidentQuery, PageQuery,
 };
 use nimbus_control_core::model::{AuditDraft, ChangeSet, Versioned};
 use tokio::net::TcpListener;
@@ -44,8 +44,8 @@ async fn every_reading_method_reads_what_the_server_writes() {
     assert!(!client.status().await.unwrap().typed.ready);
     assert!(client.openapi().await.unwrap().typed["paths"].is_object());
     assert_eq!(client.clusters(&page).await.unwrap().typed.items[0].name, "prod");
-    assert_eq!(client.cluster("prod").await.unwrap().typed.mode, "observe");
-    assert_eq!(client.agents(&page).await.unwrap().typed.items.len(), 2);
+    assert_eq!(client.cluster("prod").await.unwrap().typed.cluster.mode, "observe");
+    assert_eq!(client.agents(&AgentQuery::default()).await.unwrap().typed.items.len(), 2);
     assert_eq!(client.agent("edge").await.unwrap().typed.agent.state, "disconnected");
     assert_eq!(client.incidents(&IncidentQuery::default()).await.unwrap().typed.items.len(), 2);
     assert_eq!(client.incident(&inc).await.unwrap().typed.incident.id, inc);

@@ -18,6 +18,8 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
         reason,
         cluster: agent.cluster_uid.as_ref().map(|uid| fleet.cluster_name(uid)),
         cluster_uid: agent.cluster_uid.clone(),
+        pod: agent.pod.as_ref().map(|pod| format!("{}/{}", pod.namespace, pod.name)),
+        node: agent.pod.as_ref().and_then(|pod| pod.node.clone()),
         hostname: agent.hostname.clone(),
         version: agent.version.clone(),
         // A lease is only known to be held by an agent that is here to say so.
@@ -29,6 +31,32 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
         dropped: agent.dropped,
         revoked_at: agent.revoked_at,
     }
+}
+
+/// The agents of a cluster that are not revoked, by node.
+pub fn agents_of(cluster_uid: &str, fleet: &Fleet) -> Vec<api::ClusterAgent> {
+    let ours = fleet.docs.agents.iter().map(|agent| &agent.doc).filter(|agent| {
+        let is_of = |uid: &Option<String>| uid.as_deref() == Some(cluster_uid);
+        agent.revoked_at.is_none() && (is_of(&agent.cluster_uid) || is_of(&agent.bound_cluster))
+    });
+    let mut agents: Vec<api::ClusterAgent> = ours
+        .map(|doc| {
+            let (state, problem) = state_and_reason(doc, fleet);
+            let node = doc.pod.as_ref().and_then(|pod| pod.node.clone());
+            api::ClusterAgent {
+                id: doc.id.to_string(),
+                name: doc.name.clone(),
+                node: node.unwrap_or_else(|| doc.hostname.clone()),
+                state: state.to_owned(),
+                version: doc.version.clone(),
+                leading: doc.leading && state == "connected",
+                problem,
+            }
+        })
+        .collect();
+    agents.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
+    agents.truncate(api::SHOWN_AGENTS);
+    agents
 }
 
 /// An agent with the last sample of its host.

@@ -6,7 +6,7 @@ mod cluster;
 mod drift;
 mod fleet;
 
-pub use agent::{agent, agent_detail};
+pub use agent::{agent, agent_detail, agents_of};
 pub use cluster::{autonomous, cluster};
 pub use drift::{attributes_differ, baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
