@@ -56,6 +56,10 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
         Some(Err(refusal)) => return Err(refusal.end),
         None => match token_of(gateway, request, is_taken, false).await {
             Some(Ok(token)) => found_identity(app, request, token)?,
+            // Of many pods that start at once, one has made the cluster known meanwhile, and spent the token.
+            Some(Err(_)) if is_known_by_now(app, uid).await? => {
+                return Err(SessionEnd::overloaded("a commit", "another pod of this cluster was faster"));
+            }
             Some(Err(end)) => return Err(audited(gateway, request, end).await),
             None => {
                 return Err(SessionEnd::refused(
@@ -81,6 +85,11 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
         Ok(attempt) => Ok(attempt),
         Err(end) => Err(audited(gateway, request, end).await),
     }
+}
+
+async fn is_known_by_now(app: &App, uid: &str) -> Result<bool, SessionEnd> {
+    let docs = app.docs().await.map_err(unavailable)?;
+    Ok(docs.clusters.iter().any(|cluster| cluster.doc.uid == uid && cluster.doc.identity.is_some()))
 }
 
 /// Why the known keys do not accept a token.
