@@ -48,12 +48,7 @@ impl Db {
         history: History,
         keys: Option<&str>,
     ) -> Result<Self, StoreError> {
-        let at = url.to_string();
-        let pools = match &url.0 {
-            Address::Sqlite(path) => open_sqlite(&at, path, history, keys).await?,
-            Address::Postgres(options) => open_postgres(&at, options, history, keys).await?,
-        };
-        let db = Self { pools, at: at.into() };
+        let db = Self::connect(url, history, keys).await?;
         match migrate::run(&db).await {
             Ok(()) => Ok(db),
             Err(error) => {
@@ -61,6 +56,20 @@ impl Db {
                 Err(error)
             }
         }
+    }
+
+    /// As [`Self::open`], and leaves the schema as it is.
+    pub(crate) async fn connect(
+        url: &StoreUrl,
+        history: History,
+        keys: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let at = url.to_string();
+        let pools = match &url.0 {
+            Address::Sqlite(path) => open_sqlite(&at, path, history, keys).await?,
+            Address::Postgres(options) => open_postgres(&at, options, history, keys).await?,
+        };
+        Ok(Self { pools, at: at.into() })
     }
 
     /// Waits for the calls under way and closes every connection.
