@@ -62,9 +62,11 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// A control plane's agent on this host, which watches one file.
+/// A control plane's agent on this host, which watches three files.
 async fn join(plane: &Plane, root: &Path) -> anyhow::Result<AgentProcess> {
-    std::fs::write(root.join("app.conf"), "workers = 4\n")?;
+    for name in ["a.conf", "b.conf", "c.conf"] {
+        std::fs::write(root.join(name), "workers = 4\n")?;
+    }
     let policy =
         format!("allow = [\"restore_file\"]\npaths = [\"{0}\"]\ndiff_paths = [\"{0}\"]\n", root.display());
     let watch = vec![root.to_owned()];
@@ -72,22 +74,21 @@ async fn join(plane: &Plane, root: &Path) -> anyhow::Result<AgentProcess> {
     let agent = AgentProcess::join(plane, options).await?;
     wait_for("the baseline", PATIENCE, || async {
         let me = agent.seen_by(plane).await?;
-        Ok(Seen::when((me["roots"][0]["files"].as_u64() >= Some(1)).then_some(()), me.to_string()))
+        Ok(Seen::when((me["roots"][0]["files"].as_u64() >= Some(3)).then_some(()), me.to_string()))
     })
     .await?;
     Ok(agent)
 }
 
-/// Waits until the one file is said to have drifted to `content`, with a plan that waits for approval.
-async fn drifted(plane: &Plane, agent: &AgentProcess, content: &str) -> anyhow::Result<()> {
-    wait_for(&format!("the drift to {content:?}"), PATIENCE, || async {
+/// Waits until this file is said to have drifted, with a plan that waits for approval; the drift's id.
+async fn drifted(plane: &Plane, agent: &AgentProcess, file: &Path) -> anyhow::Result<String> {
+    let name = text(file);
+    wait_for(&format!("the drift of {name}"), PATIENCE, || async {
         let all = plane.items("/drift").await?;
-        let Some(one) = all.iter().find(|drift| drift["state"] == "waiting_approval") else {
-            return Ok(Seen::when(None, format!("{all:?}\n{}", agent.output())));
-        };
-        let detail = plane.get(&format!("/drift/{}", one["id"].as_str().unwrap_or_default())).await?;
-        let is_it = detail["diff"].as_str().is_some_and(|diff| diff.contains(content));
-        Ok(Seen::when(is_it.then_some(()), format!("{detail}\n{}", agent.output())))
+        let is_it =
+            |drift: &&Value| drift["object"]["name"] == name.as_str() && drift["state"] == "waiting_approval";
+        let id = all.iter().find(is_it).and_then(|drift| drift["id"].as_str().map(str::to_owned));
+        Ok(Seen::when(id, format!("{all:?}\n{}", agent.output())))
     })
     .await
 }
@@ -108,8 +109,9 @@ async fn a_restored_control_plane_goes_on_with_its_agents_and_above_the_epochs_o
     assert_eq!(shelf.nimbus(&["verify", &file], 0).await?["id"], made["id"]);
 
     // Acknowledged after the backup: the restored control plane never heard of it.
-    std::fs::write(root.path().join("app.conf"), "workers = 400\n")?;
-    drifted(&plane, &agent, "workers = 400").await?;
+    let file = |name: &str| root.path().join(name);
+    std::fs::write(file("a.conf"), "workers = 400\n")?;
+    drifted(&plane, &agent, &file("a.conf")).await?;
     plane.restart().await?;
     plane.stop()?;
     let (old, kept) = (plane.data_dir(), shelf.path("old"));
@@ -123,14 +125,14 @@ async fn a_restored_control_plane_goes_on_with_its_agents_and_above_the_epochs_o
     plane.restart().await?;
     assert!(epoch_of(&old)? > last);
     agent.wait_until_connected(&plane).await?;
-    drifted(&plane, &agent, "workers = 400").await?;
+    drifted(&plane, &agent, &file("a.conf")).await?;
 
     // What it sees from now on arrives, and a job of the restored control plane is taken.
-    std::fs::write(root.path().join("app.conf"), "workers = 4000\n")?;
-    drifted(&plane, &agent, "workers = 4000").await?;
-    let (code, said) = plane.nimbus(&["drift", "fix", "--all", "--yes"]).await?;
+    std::fs::write(file("b.conf"), "workers = 4000\n")?;
+    let drift = drifted(&plane, &agent, &file("b.conf")).await?;
+    let (code, said) = plane.nimbus(&["drift", "fix", &drift, "--yes"]).await?;
     assert_eq!(code, Some(0), "{said}\n{}", agent.output());
-    assert_eq!(std::fs::read_to_string(root.path().join("app.conf"))?, "workers = 4\n");
+    assert_eq!(std::fs::read_to_string(file("b.conf"))?, "workers = 4\n");
     let (code, said) = plane.nimbus(&["audit", "verify"]).await?;
     assert_eq!(code, Some(0), "{said}");
 
@@ -140,11 +142,11 @@ async fn a_restored_control_plane_goes_on_with_its_agents_and_above_the_epochs_o
     std::fs::rename(&kept, &old)?;
     plane.restart().await?;
     agent.wait_until_connected(&plane).await?;
-    std::fs::write(root.path().join("app.conf"), "workers = 1\n")?;
-    drifted(&plane, &agent, "workers = 1").await?;
-    let (code, said) = plane.nimbus(&["drift", "fix", "--all", "--yes"]).await?;
+    std::fs::write(file("c.conf"), "workers = 1\n")?;
+    let drift = drifted(&plane, &agent, &file("c.conf")).await?;
+    let (code, said) = plane.nimbus(&["drift", "fix", &drift, "--yes"]).await?;
     assert!(code != Some(0) && said.contains("newer control plane"), "{code:?} {said}");
-    assert_eq!(std::fs::read_to_string(root.path().join("app.conf"))?, "workers = 1\n");
+    assert_eq!(std::fs::read_to_string(file("c.conf"))?, "workers = 1\n");
     Ok(())
 }
 
