@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use nimbus_tests::agent::{AgentOptions, AgentProcess};
 use nimbus_tests::plane::{Plane, QUICK};
 use nimbus_tests::postgres::Postgres;
+use nimbus_tests::process::binary;
 use nimbus_tests::site::PATIENCE;
 use nimbus_tests::wait::{Seen, wait_for};
 use serde_json::Value;
@@ -28,7 +29,7 @@ impl Shelf {
     /// Runs `nimbus backup WORDS -o json`, which must end with this code.
     async fn nimbus(&self, words: &[&str], code: i32) -> anyhow::Result<Value> {
         let passphrase = self.path("passphrase");
-        let mut command = tokio::process::Command::new(nimbus_tests::process::binary("nimbus")?);
+        let mut command = tokio::process::Command::new(binary("nimbus")?);
         command.arg("backup").args(words).args(["-o", "json", "--passphrase-file"]).arg(passphrase);
         command.env("XDG_CONFIG_HOME", self.0.path()).env_remove("NIMBUS_DATABASE_URL");
         let output = command.kill_on_drop(true).output().await?;
@@ -213,14 +214,11 @@ async fn no_control_plane_starts_on_a_restore_that_was_cut_off() -> anyhow::Resu
     std::fs::create_dir(&data)?;
     let marker = format!("{}\n", made["id"].as_str().unwrap_or_default());
     std::fs::write(data.join("restore.unfinished"), marker)?;
-    let lay_out = |to: &Path| {
-        let _ = std::fs::create_dir(to);
-        let _ = std::fs::copy(data.join("restore.unfinished"), to.join("restore.unfinished"));
-    };
-    let Err(error) = Plane::start_on(lay_out, None, QUICK).await else {
-        anyhow::bail!("a control plane started on an unfinished restore");
-    };
-    assert!(format!("{error:#}").contains("run the same nimbus backup restore again"), "{error:#}");
+    let mut command = tokio::process::Command::new(binary("nimbus-control-plane")?);
+    command.arg("--data-dir").arg(&data).args(["--listen", "127.0.0.1:0", "--quic", "127.0.0.1:0"]);
+    let ended = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await??;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(!ended.status.success() && said.contains("run the same nimbus backup restore again"), "{said}");
     let completed = shelf.restore("b.age", &data, None, 0).await?;
     assert_eq!(completed["resumed"], true, "{completed}");
     let lay_out = |to: &Path| std::fs::rename(&data, to).unwrap_or_default();

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use nimbus_platform::sync_parent;
 use nimbus_store::{Export, StoreUrl, tables};
+use zeroize::Zeroizing;
 
 use crate::error::BackupError;
-use crate::files::{self, CA, FILES, Found};
+use crate::files::{self, CA, FILES};
 use crate::format::{FORMAT, Head, Manifest};
 use crate::seal::Sealing;
 use crate::verify::Report;
@@ -81,8 +82,8 @@ pub(crate) async fn write<W: Write>(
     let fail = |error| BackupError::io(to, error);
     let dir = &source.data_dir;
     let read = FILES.iter().map(|name| files::read(dir, name).map(|found| (*name, found)));
-    let found: Vec<(&str, Found)> = read.collect::<Result<_, _>>()?;
-    let pem = found.iter().find(|(name, _)| *name == CA).map(|(_, (_, bytes))| bytes.as_slice());
+    let found: Vec<(&str, Zeroizing<Vec<u8>>)> = read.collect::<Result<_, _>>()?;
+    let pem = found.iter().find(|(name, _)| *name == CA).map(|(_, bytes)| bytes.as_slice());
     let ca_sha256 = files::fingerprint(dir, pem.unwrap_or_default())?;
     let mut export = Export::open(&source.url()).await?;
     // A database of an earlier build does not say it, and takes these keys at its next start.
@@ -100,8 +101,8 @@ pub(crate) async fn write<W: Write>(
         ca_sha256,
     };
     let mut writer = Writer::begin(out, head).map_err(fail)?;
-    for (name, (mode, bytes)) in &found {
-        writer.file(name, *mode, bytes).map_err(fail)?;
+    for (name, bytes) in &found {
+        writer.file(name, bytes).map_err(fail)?;
     }
     for table in tables() {
         said(table.name);

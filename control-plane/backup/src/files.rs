@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use nimbus_platform::{read_optional, sync_parent, write_atomic};
@@ -27,11 +26,14 @@ pub const EPOCH: &str = "epoch";
 /// How the files of the embedded database begin.
 pub const DATABASE: &str = "nimbus.db";
 
-/// A file's permission bits and bytes.
-pub type Found = (u32, Zeroizing<Vec<u8>>);
+/// The permission bits with which a file is restored, whatever a volume's group made of them: the certificate is public, and
+/// the control plane refuses secrets that others may read.
+pub fn mode(name: &str) -> u32 {
+    if name == CA { 0o644 } else { 0o600 }
+}
 
 /// Reads a file that has to be there.
-pub fn read(dir: &Path, name: &'static str) -> Result<Found, BackupError> {
+pub fn read(dir: &Path, name: &'static str) -> Result<Zeroizing<Vec<u8>>, BackupError> {
     let path = dir.join(name);
     let file = match File::open(&path) {
         Ok(file) => file,
@@ -41,14 +43,13 @@ pub fn read(dir: &Path, name: &'static str) -> Result<Found, BackupError> {
         Err(error) => return Err(BackupError::io(&path, error)),
     };
     let io = |error| BackupError::io(&path, error);
-    let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
     let mut bytes = Zeroizing::new(Vec::new());
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
     if bytes.len() as u64 > MAX_FILE {
         let error = std::io::Error::new(ErrorKind::FileTooLarge, "more than 64 KiB, which no such file has");
         return Err(BackupError::io(&path, error));
     }
-    Ok((mode, bytes))
+    Ok(bytes)
 }
 
 /// The SHA-256 (hex) of the CA certificate: what a database says to whom it belongs.

@@ -41,8 +41,6 @@ pub struct Head {
 pub struct FileEntry {
     /// Name in the data directory.
     pub name: String,
-    /// Its permission bits.
-    pub mode: u32,
     /// SHA-256 (hex) of its bytes.
     pub sha256: String,
     /// Its bytes, base64.

@@ -12,7 +12,7 @@
 //! | line | holds |
 //! |---|---|
 //! | `{"head": …}` | first: format, the product's version, when, from which kind of database, its schema, epoch, last position of the log, SHA-256 of the CA certificate |
-//! | `{"file": …}` | a file of the data directory: name, permission bits, SHA-256, bytes in base64 |
+//! | `{"file": …}` | a file of the data directory: name, SHA-256, bytes in base64 |
 //! | `{"table": …}` | a table begins: its name and its columns, each `name` and `kind` (`int`, `text`, `blob`) |
 //! | `[…]` | a row of that table: numbers, texts, base64 for blobs, `null` for a missing number |
 //! | `{"end": …}` | the table ends: its name, its rows, and the SHA-256 over the lines of its rows with their line feeds |

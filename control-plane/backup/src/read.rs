@@ -16,8 +16,8 @@ use crate::format::{
 
 /// What comes next.
 pub enum Item {
-    /// A file: name, permission bits, bytes.
-    File(String, u32, zeroize::Zeroizing<Vec<u8>>),
+    /// A file: name and bytes.
+    File(String, zeroize::Zeroizing<Vec<u8>>),
     /// A row of a table.
     Row(&'static Table, Vec<Cell>),
     /// The end; nothing follows.
@@ -136,7 +136,7 @@ impl<R: BufRead> Reader<R> {
             return Err(damaged(&self.file, &expected, &found));
         }
         self.files.push(FileSum { name: entry.name.clone(), bytes: bytes.len() as u64, sha256: found });
-        Ok(Item::File(entry.name, entry.mode, bytes))
+        Ok(Item::File(entry.name, bytes))
     }
 
     fn begin_table(&mut self, head: &TableHead) -> Result<(), BackupError> {

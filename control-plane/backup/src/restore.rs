@@ -177,10 +177,10 @@ impl Filling<'_> {
         let mut table = "";
         loop {
             match reader.next()? {
-                Item::File(name, mode, bytes) => {
+                Item::File(name, bytes) => {
                     // The check saw to it that these are all: no name leads out of the directory.
                     if FILES.contains(&name.as_str()) {
-                        files::write(&self.target.data_dir, &name, mode & 0o777, &bytes)?;
+                        files::write(&self.target.data_dir, &name, files::mode(&name), &bytes)?;
                     }
                 }
                 Item::Row(of, row) => {

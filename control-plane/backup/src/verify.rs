@@ -46,7 +46,7 @@ pub fn verify(file: &Path, opening: &Opening, mut said: impl FnMut(&str)) -> Res
     let mut table = "";
     let manifest = loop {
         match reader.next()? {
-            Item::File(name, _, bytes) if name == CA => {
+            Item::File(name, bytes) if name == CA => {
                 let expected = &reader.head().ca_sha256;
                 let found = fingerprint(file, &bytes).unwrap_or_else(|_| "none".to_owned());
                 if found != *expected {

@@ -31,10 +31,10 @@ impl<W: Write> Writer<W> {
     }
 
     /// Adds a file of the data directory.
-    pub fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    pub fn file(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let sum = FileSum { name: name.to_owned(), bytes: bytes.len() as u64, sha256: sha256(bytes) };
         let (name, sha256) = (sum.name.clone(), sum.sha256.clone());
-        self.record(&Record::File(FileEntry { name, mode, sha256, bytes: to_base64(bytes) }))?;
+        self.record(&Record::File(FileEntry { name, sha256, bytes: to_base64(bytes) }))?;
         self.files.push(sum);
         Ok(())
     }
