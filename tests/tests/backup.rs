@@ -226,3 +226,44 @@ async fn no_control_plane_starts_on_a_restore_that_was_cut_off() -> anyhow::Resu
     Plane::start_on(lay_out, None, QUICK).await?;
     Ok(())
 }
+
+/// Kills a restore once it has begun, before it can be complete: decrypting alone takes longer than the next look.
+async fn cut_off(shelf: &Shelf, dir: &Path, database: Option<&str>) -> anyhow::Result<()> {
+    let mut command = tokio::process::Command::new(binary("nimbus")?);
+    command.args(["backup", "restore"]).arg(shelf.path("b.age")).arg("--data-dir").arg(dir);
+    command
+        .arg("--passphrase-file")
+        .arg(shelf.path("passphrase"))
+        .env("XDG_CONFIG_HOME", shelf.path("config"));
+    command.args(database.iter().flat_map(|url| ["--database", url]));
+    let mut restore = command.kill_on_drop(true).spawn()?;
+    wait_for("the restore to begin", PATIENCE, || async {
+        Ok(Seen::when(dir.join("restore.unfinished").exists().then_some(()), "no marker yet"))
+    })
+    .await?;
+    restore.kill().await?;
+    anyhow::ensure!(dir.join("restore.unfinished").exists(), "it was complete before it could be killed");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_was_killed_is_completed_by_the_same_command_on_both_databases() -> anyhow::Result<()>
+{
+    let (shelf, postgres) = (Shelf::new()?, Postgres::start()?);
+    let plane = Plane::start(None, QUICK).await?;
+    shelf.create(&plane, "b.age", None).await?;
+    drop(plane);
+    for database in [None, Some(postgres.fresh_database()?)] {
+        let data = shelf.path(if database.is_none() { "sqlite" } else { "postgres" });
+        cut_off(&shelf, &data, database.as_deref()).await?;
+        let completed = shelf.restore("b.age", &data, database.as_deref(), 0).await?;
+        assert_eq!(completed["resumed"], true, "{completed}");
+        let lay_out = |to: &Path| std::fs::rename(&data, to).unwrap_or_default();
+        let plane = Plane::start_on(lay_out, database, QUICK).await?;
+        let (code, said) = plane.nimbus(&["audit", "verify"]).await?;
+        assert_eq!(code, Some(0), "{said}");
+        let rows = plane.items("/audit").await?;
+        assert!(rows.iter().any(|row| row["action"] == "backup.restored"), "{rows:?}");
+    }
+    Ok(())
+}
