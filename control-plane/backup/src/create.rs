@@ -81,6 +81,9 @@ pub(crate) async fn write<W: Write>(
 ) -> Result<(W, Head, Manifest), BackupError> {
     let fail = |error| BackupError::io(to, error);
     let dir = &source.data_dir;
+    if files::marker(dir)?.is_some() {
+        return Err(BackupError::Unfinished(dir.clone()));
+    }
     let read = FILES.iter().map(|name| files::read(dir, name).map(|found| (*name, found)));
     let found: Vec<(&str, Zeroizing<Vec<u8>>)> = read.collect::<Result<_, _>>()?;
     let pem = found.iter().find(|(name, _)| *name == CA).map(|(_, bytes)| bytes.as_slice());

@@ -154,6 +154,13 @@ pub enum BackupError {
         /// The process's id, or `unknown`.
         holder: String,
     },
+    /// What is to be backed up is a restore that was cut off.
+    #[error(
+        "expected a complete data directory at {}, found a restore that was begun and is not finished; run the same \
+         nimbus backup restore again, which completes it",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
     /// A restore of another backup was begun there.
     #[error(
         "expected the unfinished restore in {} to be of this backup ({expected}), found it to be of {found}; finish it with \

@@ -299,6 +299,9 @@ async fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     restore(&out, &site.opening(), &target, NOW, |_| ()).await.unwrap();
     let third = site.path("third");
     std::fs::write(third.join(MARKER), format!("{id}\n")).unwrap();
+    let source = Source { data_dir: third.clone(), database: Some(url.clone()) };
+    let error = preview(&source, NOW, |_| ()).await.unwrap_err();
+    assert!(matches!(error, BackupError::Unfinished(_)), "{error}");
     std::fs::remove_file(third.join("job.key")).unwrap();
     assert!(restore(&out, &site.opening(), &target, later, |_| ()).await.unwrap().resumed);
     assert_eq!(std::fs::read(third.join("job.key")).unwrap(), b"k2");

@@ -76,6 +76,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("agent/daemon", Some(AGENT_DAEMON)),
     ("control-plane/core", Some(CONTROL_CORE)),
     ("control-plane/store", None),
+    ("control-plane/backup", None),
     ("control-plane/api", None),
     ("control-plane/server", Some(SERVER)),
     ("control-plane/cli", None),
