@@ -44,6 +44,11 @@ macro_rules! id {
             pub fn new(source: &mut dyn IdSource) -> Self {
                 Self(source.next_uuid())
             }
+
+            /// The id of something that is known by a hash.
+            pub const fn of_bytes(bytes: [u8; 16]) -> Self {
+                Self(uuid::Uuid::from_bytes(bytes))
+            }
         }
 
         impl From<uuid::Uuid> for $name {

@@ -6,6 +6,8 @@
 
 mod locate;
 
+use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -30,8 +32,15 @@ pub struct Postgres {
     dir: tempfile::TempDir,
     binaries: PathBuf,
     account: Option<Account>,
-    port: u16,
+    place: Place,
     databases: AtomicU32,
+}
+
+/// Where a server listens: on loopback, and on another address if there is one.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    address: Option<Ipv4Addr>,
+    port: u16,
 }
 
 /// The account that a server started by root runs as.
@@ -48,6 +57,19 @@ impl Postgres {
     /// When there are no server binaries, no account to run as, or the server does not answer within
     /// a minute; with the end of its log.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_on(None)
+    }
+
+    /// As [`Self::start`]; who has a password is let in by this address of the machine as well, from a private network. Not on
+    /// a machine's own: for namespaces.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_for(address: Ipv4Addr) -> anyhow::Result<Self> {
+        Self::start_on(Some(address))
+    }
+
+    fn start_on(address: Option<Ipv4Addr>) -> anyhow::Result<Self> {
         let binaries = server_binaries()?;
         let account = account()?;
         let dir = tempfile::Builder::new().prefix("nimbus-pg-").tempdir().context("a temporary directory")?;
@@ -62,9 +84,14 @@ impl Postgres {
         become_account(&mut initdb, account, dir.path());
         succeed("initdb", &initdb.output().context("cannot run initdb")?)?;
 
-        let port = free_port()?;
-        let server = launch(&binaries, account, dir.path(), port)?;
-        let mut started = Self { server, dir, binaries, account, port, databases: AtomicU32::new(0) };
+        if address.is_some() {
+            let file = dir.path().join("data/pg_hba.conf");
+            let rules = fs::read_to_string(&file)? + "host all all 10.0.0.0/8 scram-sha-256\n";
+            fs::write(file, rules)?;
+        }
+        let place = Place { address, port: free_port()? };
+        let server = launch(&binaries, account, dir.path(), place)?;
+        let mut started = Self { server, dir, binaries, account, place, databases: AtomicU32::new(0) };
         started.wait_until_ready()?;
         Ok(started)
     }
@@ -76,7 +103,7 @@ impl Postgres {
 
     /// The URL of a database of this server.
     pub fn url_of(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{database}", self.place.port)
     }
 
     /// Creates an empty database and returns its URL.
@@ -128,6 +155,11 @@ impl Postgres {
         Ok(())
     }
 
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.place.port
+    }
+
     /// The postmaster's process id.
     pub fn pid(&self) -> u32 {
         self.server.pid()
@@ -161,7 +193,7 @@ impl Postgres {
     /// # Errors
     /// When it does not answer within a minute; with the end of its log.
     pub fn restart(&mut self) -> anyhow::Result<()> {
-        self.server = launch(&self.binaries, self.account, self.dir.path(), self.port)?;
+        self.server = launch(&self.binaries, self.account, self.dir.path(), self.place)?;
         self.wait_until_ready()
     }
 
@@ -169,10 +201,10 @@ impl Postgres {
         wait_for_blocking("the PostgreSQL server to accept connections", START_LIMIT, || {
             if !self.server.is_running() {
                 // After a kill, the old backends hold the shared memory until they notice.
-                self.server = launch(&self.binaries, self.account, self.dir.path(), self.port)?;
+                self.server = launch(&self.binaries, self.account, self.dir.path(), self.place)?;
             }
             let mut probe = Command::new(self.binaries.join("pg_isready"));
-            probe.args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()]);
+            probe.args(["-q", "-h", "127.0.0.1", "-p", &self.place.port.to_string()]);
             let ready = probe.status().context("cannot run pg_isready")?.success();
             let log = self.server.output();
             let last = log.lines().rev().take(5).collect::<Vec<_>>().join(" | ");
@@ -182,12 +214,13 @@ impl Postgres {
 }
 
 /// Starts the server in the foreground.
-fn launch(binaries: &Path, account: Option<Account>, dir: &Path, port: u16) -> anyhow::Result<Process> {
+fn launch(binaries: &Path, account: Option<Account>, dir: &Path, place: Place) -> anyhow::Result<Process> {
+    let more = place.address.map(|address| format!(",{address}")).unwrap_or_default();
     let mut command = Command::new(binaries.join("postgres"));
     command.arg("-D").arg(dir.join("data"));
     for setting in [
-        format!("port={port}"),
-        "listen_addresses=127.0.0.1".to_owned(),
+        format!("port={}", place.port),
+        format!("listen_addresses=127.0.0.1{more}"),
         format!("unix_socket_directories={}", dir.display()),
         "max_connections=200".to_owned(),
         "log_timezone=UTC".to_owned(),

@@ -284,14 +284,16 @@ fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
     let from = json!({"secretKeyRef": {"name": "nimbus-join", "key": "token"}});
     assert_eq!(variable(&objects, "NIMBUS_JOIN_TOKEN").unwrap()["valueFrom"], from);
     let proof = |objects: &[Value]| volume(objects, "proof").unwrap()["projected"]["sources"].clone();
-    let token = |audience: &str| json!([{"serviceAccountToken": {"audience": audience, "expirationSeconds": 3600, "path": "token"}}]);
-    assert_eq!(proof(&objects), token("nimbus-control-plane"));
+    let token = json!([{"serviceAccountToken": {
+        "audience": "nimbus-control-plane", "expirationSeconds": 3600, "path": "token",
+    }}]);
+    assert_eq!(proof(&objects), token);
     let given = variant("join-token").unwrap();
     let secret = only(&given, "Secret", "-join").unwrap();
     assert_eq!(secret["stringData"]["token"], "nimbus-join-0123456789abcdef");
     let from = json!({"secretKeyRef": {"name": "nimbus-agent-join", "key": "token"}});
     assert_eq!(variable(&given, "NIMBUS_JOIN_TOKEN").unwrap()["valueFrom"], from);
-    assert_eq!(proof(&given), token("nimbus.example.internal"));
+    assert_eq!(proof(&given), token);
     // In no other object, and in no refusal.
     for object in given.iter().filter(|object| object["kind"] != "Secret") {
         assert!(!object.to_string().contains("0123456789abcdef"), "{object}");

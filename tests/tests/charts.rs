@@ -305,17 +305,52 @@ fn a_network_policy_opens_what_is_needed_and_nothing_else() {
 }
 
 #[test]
-fn more_than_one_replica_is_refused_with_the_reason_by_schema_and_template() {
-    let schema = refusal(&["--set", "replicas=2"]).unwrap();
-    assert!(
-        schema.contains("/replicas") && schema.contains("standbys") && schema.contains("SQLite"),
-        "{schema}"
-    );
-    let unchecked = |set: &str| refusal(&["--skip-schema-validation", "--set", set]).unwrap();
-    let embedded = unchecked("replicas=2");
-    assert!(embedded.contains("two cannot share SQLite on a volume, now or later), found 2"), "{embedded}");
-    let postgres = unchecked("replicas=3,database.existingSecret=x");
-    assert!(postgres.contains("standbys that take over come later), found 3"), "{postgres}");
+fn more_than_one_replica_is_refused_with_the_reason_on_sqlite_and_without_common_keys() {
+    let refused = |set: &str| refusal(&["--set", set]).unwrap();
+    let embedded = refused("replicas=2");
+    assert!(embedded.contains("two cannot share SQLite on a volume), found 2"), "{embedded}");
+    let keys = refused("replicas=2,keys.existingSecret=k");
+    assert!(keys.contains("two cannot share SQLite on a volume), found 2"), "{keys}");
+    let postgres = refused("replicas=3,database.existingSecret=x");
+    assert!(postgres.contains("keys.existingSecret: expected a Secret with the keys that 3 replicas share"));
+    assert!(postgres.contains("nimbus keys create DIR"), "{postgres}");
+    assert!(refused("replicas=6").contains("/replicas"));
+    assert!(refused("replicas=0").contains("/replicas"));
+}
+
+#[test]
+fn replicas_stand_by_for_each_other_with_the_same_keys_and_no_volume() {
+    let objects =
+        objects(&["--set", "replicas=3,database.existingSecret=db,keys.existingSecret=nimbus-keys"]).unwrap();
+    let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
+    assert!(!kinds.contains(&"PersistentVolumeClaim"), "{kinds:?}");
+    let set = only(&objects, "StatefulSet", "").unwrap();
+    assert_eq!(set["spec"]["replicas"], 3);
+    let pod = pod(&objects).unwrap();
+    assert!(pod["volumes"][0]["emptyDir"].is_object());
+    let keys = pod["volumes"].as_array().unwrap().iter().find(|volume| volume["name"] == "keys").unwrap();
+    assert_eq!(keys["secret"]["secretName"], "nimbus-keys");
+    // 0440: the control plane takes keys that its own group may read only where they are root's.
+    assert_eq!(keys["secret"]["defaultMode"], 0o440);
+    let apart = &pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"][0];
+    assert_eq!(apart["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname");
+    let arguments = arguments_of(&objects).unwrap();
+    for expected in ["--keys=/etc/nimbus-keys", "--stand-by"] {
+        assert!(arguments.contains(&expected), "{expected}: {arguments:?}");
+    }
+    for service in ["nimbus-control-plane", "nimbus-control-plane-agents"] {
+        let service = only(&objects, "Service", service.trim_start_matches("nimbus")).unwrap();
+        assert_eq!(service["spec"]["publishNotReadyAddresses"], false);
+    }
+}
+
+#[test]
+fn keys_of_a_secret_go_with_sqlite_on_a_volume_too() {
+    let objects = objects(&["--set", "keys.existingSecret=nimbus-keys"]).unwrap();
+    assert!(only(&objects, "PersistentVolumeClaim", "").is_ok());
+    let arguments = arguments_of(&objects).unwrap();
+    assert!(arguments.contains(&"--keys=/etc/nimbus-keys"), "{arguments:?}");
+    assert!(!arguments.contains(&"--stand-by"), "{arguments:?}");
 }
 
 /// Values, and what has to be said of them.
@@ -330,7 +365,7 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("persistence.enabled=false", &["persistence.enabled", "acceptLossOfKeys", "join again"]),
     (
         "persistence.enabled=false,persistence.acceptLossOfKeys=true,database.existingSecret=x",
-        &["persistence.enabled", "also with PostgreSQL"],
+        &["persistence.enabled", "keys.existingSecret"],
     ),
     (
         "persistence.enabled=false,persistence.acceptLossOfKeys=true,persistence.existingClaim=x",

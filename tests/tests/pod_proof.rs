@@ -69,14 +69,36 @@ fn refused(plane: &Plane, cluster: &Cluster, join: &str, proof: &str) -> anyhow:
     Ok(process.output())
 }
 
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status()?;
+    anyhow::ensure!(status.success(), "cannot copy {}", from.display());
+    Ok(())
+}
+
+/// The control plane goes back to what it was before this agent joined: the agent proves itself again, ends, and is the same
+/// agent once it was started again, as a kubelet does.
+async fn joins_anew_after_a_restore(plane: &mut Plane, backup: &Path, agent: &mut AgentProcess) {
+    let before = agent.seen_by(plane).await.unwrap()["id"].clone();
+    plane.stop().unwrap();
+    std::fs::remove_dir_all(plane.data_dir()).unwrap();
+    copy(backup, &plane.data_dir()).unwrap();
+    plane.restart().await.unwrap();
+    agent.wait_until_dead(GONE).unwrap();
+    assert!(agent.output().contains("joined anew"), "{}", agent.output());
+    agent.restart().unwrap();
+    agent.wait_until_connected(plane).await.unwrap();
+    assert_eq!(agent.seen_by(plane).await.unwrap()["id"], before);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_prove_where_they_run_by_a_real_api_servers_tokens() {
     let cluster = Cluster::start(Options::default()).await.unwrap();
-    let plane = Plane::start(None, QUICK).await.unwrap();
+    let mut plane = Plane::start(None, QUICK).await.unwrap();
     let dir = tempfile::tempdir().unwrap();
     cluster.kubectl(&["create", "namespace", NAMESPACE]).await.unwrap();
     cluster.kubectl(&["-n", NAMESPACE, "create", "serviceaccount", "nimbus-agent"]).await.unwrap();
 
+    let spare = plane.join_token("spare", "cluster").await.unwrap();
     let mut agents = Vec::new();
     for (place, pod) in ["first", "second"].into_iter().enumerate() {
         let node = make_pod(&cluster, pod, place).await.unwrap();
@@ -84,11 +106,21 @@ async fn pods_prove_where_they_run_by_a_real_api_servers_tokens() {
         let options = AgentOptions {
             name: node.clone(),
             kubeconfig: Some(cluster.kubeconfig_path()),
-            env: vec![("NIMBUS_SERVICE_ACCOUNT_TOKEN".into(), proof)],
+            // As the chart gives it, at every start.
+            env: vec![
+                ("NIMBUS_SERVICE_ACCOUNT_TOKEN".into(), proof),
+                ("NIMBUS_JOIN_TOKEN".into(), spare.clone()),
+            ],
             ..AgentOptions::default()
         };
         agents.push((AgentProcess::join(&plane, options).await.unwrap(), node));
+        if agents.len() == 1 {
+            plane.stop().unwrap();
+            copy(&plane.data_dir(), &dir.path().join("backup")).unwrap();
+            plane.restart().await.unwrap();
+        }
     }
+    joins_anew_after_a_restore(&mut plane, &dir.path().join("backup"), &mut agents[1].0).await;
     let uid = cluster_uid(&cluster).await.unwrap();
     let clusters = plane.items("/clusters").await.unwrap();
     assert_eq!((clusters.len(), &clusters[0]["id"]), (1, &serde_json::Value::from(uid)), "{clusters:?}");

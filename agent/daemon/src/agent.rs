@@ -32,7 +32,7 @@ use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube};
-use crate::{pod_proof, status_reporter, telemetry};
+use crate::{pod_proof, rejoin, status_reporter, telemetry};
 
 /// Tries to reach the control plane when joining.
 const JOIN_TRIES: u32 = 4;
@@ -49,6 +49,7 @@ pub struct Agent {
     alive: Arc<Alive>,
     telemetry: Option<std::net::SocketAddr>,
     cancel: CancellationToken,
+    joined_anew: CancellationToken,
     parts: JoinSet<()>,
     session_cancel: CancellationToken,
     session: JoinHandle<()>,
@@ -127,6 +128,11 @@ impl Agent {
         self.telemetry
     }
 
+    /// Comes when this agent has joined anew, in a pod; never otherwise. Whoever runs it has to stop it and to start it again.
+    pub async fn joined_anew(&self) {
+        self.joined_anew.cancelled().await;
+    }
+
     /// Ends everything: own cordons are lifted, the watch lease is given back, what was seen is in the spool. Takes at
     /// most ten seconds.
     pub async fn stop(mut self) {
@@ -173,7 +179,7 @@ impl Wiring {
         let alive = Arc::new(Alive::default());
         tell_damage(&self.journal, &self.spool, &status);
         let (cancel, session_cancel) = (CancellationToken::new(), CancellationToken::new());
-        let resync = Arc::new(watch::Sender::new(0));
+        let (watched, resync) = (self.target.as_ref(), Arc::new(watch::Sender::new(0)));
         let (observations, items) = ObservationQueue::new();
         let (control, messages) = mpsc::channel(exec::CONTROL_MESSAGES);
         let (refusals, unkept) = mpsc::channel(exec::REFUSALS);
@@ -237,6 +243,7 @@ impl Wiring {
             cancel.clone(),
         ));
         parts.spawn(files::run(files, self.config.file_interval, resync.subscribe(), cancel.clone()));
+        let joined_anew = rejoin::start(&mut parts, &self.config, &self.data_dir, watched, &status, &cancel);
         if let Some(target) = self.target {
             parts.spawn(kube::run(kube::Watch {
                 target,
@@ -259,6 +266,7 @@ impl Wiring {
             alive,
             telemetry,
             cancel,
+            joined_anew,
             parts,
             session_cancel,
             session,

@@ -104,6 +104,10 @@ async fn exchange(
     let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
     match answer.and_then(|frame| frame.body) {
         Some(server_frame::Body::Enrolled(response)) => Ok(response),
+        // Another control plane leads, or will soon: the next try may reach it.
+        Some(server_frame::Body::Refusal(refusal)) if refusal.code == "standby" => {
+            Err(unreachable("one that stands by for the control plane that leads".to_owned()))
+        }
         Some(server_frame::Body::Refusal(refusal)) => Err(IdentityError::Refused {
             code: refusal.code,
             expected: refusal.expected,

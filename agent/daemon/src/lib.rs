@@ -25,6 +25,7 @@ pub mod identity;
 mod observation_queue;
 mod pod_proof;
 mod policy_files;
+mod rejoin;
 mod runtime;
 pub mod service;
 pub mod session_loop;

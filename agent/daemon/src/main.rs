@@ -31,7 +31,11 @@ fn main() -> ExitCode {
 /// `RUST_LOG` names levels for targets, as in `info,kube=warn`; without the patterns that a larger filter understands,
 /// which cost an agent at rest memory.
 fn log(format: LogFormat) {
-    let default = || Targets::new().with_default(LevelFilter::INFO).with_target("kube", LevelFilter::WARN);
+    // What the watcher says again at each of its tries, the agent says once, as a problem.
+    let default = || {
+        let quiet = [("kube", LevelFilter::WARN), ("kube_runtime::watcher", LevelFilter::OFF)];
+        Targets::new().with_default(LevelFilter::INFO).with_targets(quiet)
+    };
     let named = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
@@ -56,14 +60,19 @@ fn run(config: Config) -> anyhow::Result<()> {
             _ = terminate.recv() => return Ok(()),
         };
         let telling = service::running(&manager, server, agent.status(), agent.alive());
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        let joined_anew = tokio::select! {
+            _ = interrupt.recv() => false,
+            _ = terminate.recv() => false,
+            () = agent.joined_anew() => true,
+        };
         tracing::info!("stopping");
         telling.abort();
         service::stopping(&manager);
         agent.stop().await;
+        anyhow::ensure!(
+            !joined_anew,
+            "this agent has joined anew and has to start again, as the kubelet makes it do"
+        );
         Ok(())
     })
 }

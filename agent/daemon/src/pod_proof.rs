@@ -46,7 +46,8 @@ pub async fn join(
     attempt(dir, config, token, proof, target).await
 }
 
-async fn attempt(
+/// One try.
+pub async fn attempt(
     dir: &Path,
     config: &Config,
     token: &str,

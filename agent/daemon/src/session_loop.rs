@@ -172,7 +172,9 @@ impl SessionLoop {
                 self.handle(Event::Connected(Box::new(hello)));
             }
             LinkEvent::Frame(frame) => {
-                if let Some(v1::server_frame::Body::Refusal(refusal)) = &frame.body {
+                if let Some(v1::server_frame::Body::Refusal(refusal)) = &frame.body
+                    && refusal.code != "standby"
+                {
                     tracing::error!(
                         code = refusal.code,
                         expected = refusal.expected,
@@ -182,7 +184,8 @@ impl SessionLoop {
                     );
                     // What says when to come back, and what is wrong with one message, passes.
                     if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
-                        self.status.update(|status| status.rejected = true);
+                        let unknown = refusal.code == "unknown_agent";
+                        self.status.update(|status| (status.rejected, status.unknown) = (true, unknown));
                     }
                 }
                 // A heartbeat without a time tells none.
@@ -271,7 +274,7 @@ impl SessionLoop {
     }
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
-        self.status.update(|status| status.rejected = false);
+        self.status.update(|status| (status.rejected, status.unknown) = (false, false));
         // The answer tells the control plane's time, by which jobs are judged.
         self.heartbeat();
         let acknowledged = welcome.acknowledged;

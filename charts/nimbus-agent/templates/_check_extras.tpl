@@ -2,7 +2,7 @@
 
 {{- define "nimbus-agent.check.extras" -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_LOG_FORMAT" "log.format" "NIMBUS_SERVER" "server"
-  "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.audience" "NIMBUS_POLICY" "policy"
+  "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.existingSecret" "NIMBUS_POLICY" "policy"
   "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files" -}}
 {{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
   "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" -}}

@@ -35,7 +35,7 @@
   projected:
     sources:
       - serviceAccountToken:
-          audience: {{ .Values.join.audience }}
+          audience: nimbus-control-plane
           expirationSeconds: 3600
           path: token
 {{- range $number, $file := .Values.hostAccess.files }}

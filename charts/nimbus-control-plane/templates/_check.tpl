@@ -6,12 +6,14 @@
 
 {{- define "nimbus-control-plane.check.replicas" -}}
 {{- if ne (toString .Values.replicas) "1" -}}
-{{- $why := "standbys that take over come later" -}}
 {{- if not (include "nimbus-control-plane.postgres" .) -}}
-{{- $why = "two cannot share SQLite on a volume, now or later" -}}
+{{- include "nimbus-control-plane.wrong" (list "replicas" "1 (two cannot share SQLite on a volume)"
+  (toString .Values.replicas) "set it to 1, or name a PostgreSQL database in database.existingSecret") -}}
+{{- else if not .Values.keys.existingSecret -}}
+{{- include "nimbus-control-plane.wrong" (list "keys.existingSecret"
+  (printf "a Secret with the keys that %s replicas share" (toString .Values.replicas)) "none"
+  "make the keys with `nimbus keys create DIR` and the Secret with `kubectl create secret generic NAME --from-file=DIR`") -}}
 {{- end -}}
-{{- include "nimbus-control-plane.wrong" (list "replicas" (printf "1 (%s)" $why) (toString .Values.replicas)
-  "set it to 1; agents keep what they observe while the one is replaced") -}}
 {{- end -}}
 {{- end -}}
 

@@ -4,7 +4,7 @@
 {{- $arguments := dict "--data-dir" "persistence" "--listen" "listenAddress" "--quic" "listenAddress"
   "--database" "database.existingSecret" "--name" "names" "--tls-cert" "tls.existingSecret"
   "--tls-key" "tls.existingSecret" "--max-connections" "maxConnections" "--config" "config"
-  "--log-format" "log.format" -}}
+  "--log-format" "log.format" "--keys" "keys.existingSecret" "--stand-by" "replicas" -}}
 {{- range .Values.extraArgs -}}
 {{- $option := first (splitList "=" .) -}}
 {{- with index $arguments $option -}}
@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_DATABASE_URL" "database.existingSecret"
-  "NIMBUS_DATA_DIR" "persistence" -}}
+  "NIMBUS_DATA_DIR" "persistence" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas" -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}
@@ -22,13 +22,13 @@
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumes -}}
-{{- if has .name (list "data" "tmp" "config" "tls") -}}
-{{- include "nimbus-control-plane.wrong" (list "extraVolumes" "other names than data, tmp, config and tls" (quote .name)
+{{- if has .name (list "data" "tmp" "config" "tls" "keys") -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumes" "other names than data, tmp, config, tls and keys" (quote .name)
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- if has .mountPath (list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls") -}}
+{{- if has .mountPath (list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys") -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   "other paths than those of the chart's own volumes" (quote .mountPath) "mount it somewhere else") -}}
 {{- end -}}

@@ -26,12 +26,17 @@
 
 {{- define "nimbus-control-plane.check.persistence" -}}
 {{- $postgres := include "nimbus-control-plane.postgres" . -}}
+{{- $keeps := include "nimbus-control-plane.standBy" . -}}
 {{- with .Values.persistence -}}
-{{- if not .enabled -}}
+{{- if and $keeps .existingClaim -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim"
+  "none, as the keys are in keys.existingSecret and the rest in PostgreSQL" (quote .existingClaim) "leave it out") -}}
+{{- else if and $keeps (not .enabled) -}}
+{{- else if not .enabled -}}
 {{- if $postgres -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.enabled"
   "true: a database belongs to the keys on the volume, and a second start with new keys is refused" "false"
-  "set it to true, also with PostgreSQL") -}}
+  "set it to true, or give the keys in keys.existingSecret") -}}
 {{- else if not .acceptLossOfKeys -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.enabled"
   "true: without a volume keys and history are lost with the pod, and every agent has to join again" "false"

@@ -21,6 +21,12 @@
 - --tls-cert=/etc/nimbus-tls/tls.crt
 - --tls-key=/etc/nimbus-tls/tls.key
 {{- end }}
+{{- if .Values.keys.existingSecret }}
+- --keys=/etc/nimbus-keys
+{{- end }}
+{{- if include "nimbus-control-plane.standBy" . }}
+- --stand-by
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}

@@ -35,9 +35,14 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Do control planes stand by for each other? They do as soon as they can, so that a second one only has to be started. */ -}}
+{{- define "nimbus-control-plane.standBy" -}}
+{{- if and .Values.keys.existingSecret (include "nimbus-control-plane.postgres" .) -}}true{{- end -}}
+{{- end -}}
+
 {{- /* The volume claim; nothing without one. */ -}}
 {{- define "nimbus-control-plane.claim" -}}
-{{- if .Values.persistence.enabled -}}
+{{- if and .Values.persistence.enabled (not (include "nimbus-control-plane.standBy" .)) -}}
 {{- default (printf "%s-data" (include "nimbus-control-plane.fullname" .)) .Values.persistence.existingClaim -}}
 {{- end -}}
 {{- end -}}

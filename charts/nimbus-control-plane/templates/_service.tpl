@@ -35,9 +35,14 @@ spec:
   ipFamilies:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- if gt (int .root.Values.replicas) 1 }}
+  # One that is not ready has another beside it. One that stands by is ready, and sends on whoever asks it.
+  publishNotReadyAddresses: false
+  {{- else }}
   # There is no other pod to send anybody to. One that is not ready still tells operators why, and a database that is
   # away for a moment need not cost every agent its session.
   publishNotReadyAddresses: true
+  {{- end }}
   selector:
     {{- include "nimbus-control-plane.selector" .root | nindent 4 }}
   ports:

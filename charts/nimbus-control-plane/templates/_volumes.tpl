@@ -15,6 +15,11 @@
   mountPath: /etc/nimbus-tls
   readOnly: true
 {{- end }}
+{{- if .Values.keys.existingSecret }}
+- name: keys
+  mountPath: /etc/nimbus-keys
+  readOnly: true
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -42,6 +47,13 @@
   secret:
     secretName: {{ . }}
     # For the group, which is the pod's own.
+    defaultMode: 0440
+{{- end }}
+{{- with .Values.keys.existingSecret }}
+- name: keys
+  secret:
+    secretName: {{ . }}
+    # For the group, which is the pod's own; the files are root's.
     defaultMode: 0440
 {{- end }}
 {{- with .Values.extraVolumes }}

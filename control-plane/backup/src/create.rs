@@ -22,6 +22,8 @@ use crate::write::Writer;
 pub struct Source {
     /// The data directory.
     pub data_dir: PathBuf,
+    /// Where the keys are, when they are not in the data directory: those of control planes that stand by for each other.
+    pub keys: Option<PathBuf>,
     /// The database; `None` for the embedded one.
     pub database: Option<StoreUrl>,
 }
@@ -84,14 +86,15 @@ pub(crate) async fn write<W: Write>(
     if files::marker(dir)?.is_some() {
         return Err(BackupError::Unfinished(dir.clone()));
     }
-    let read = FILES.iter().map(|name| files::read(dir, name).map(|found| (*name, found)));
+    let keys = source.keys.as_ref().unwrap_or(dir);
+    let read = FILES.iter().map(|name| files::read(keys, name).map(|found| (*name, found)));
     let found: Vec<(&str, Zeroizing<Vec<u8>>)> = read.collect::<Result<_, _>>()?;
     let pem = found.iter().find(|(name, _)| *name == CA).map(|(_, bytes)| bytes.as_slice());
-    let ca_sha256 = files::fingerprint(dir, pem.unwrap_or_default())?;
+    let ca_sha256 = files::fingerprint(keys, pem.unwrap_or_default())?;
     let mut export = Export::open(&source.url()).await?;
     // A database of an earlier build does not say it, and takes these keys at its next start.
     if let Some(owner) = export.owner().await?.filter(|owner| *owner != ca_sha256) {
-        return Err(BackupError::OtherKeys { dir: dir.clone(), expected: ca_sha256, found: owner });
+        return Err(BackupError::OtherKeys { dir: keys.clone(), expected: ca_sha256, found: owner });
     }
     let head = Head {
         format: FORMAT,

@@ -8,7 +8,7 @@ use age::secrecy::ExposeSecret as _;
 use jiff::Timestamp;
 use nimbus_control_core::model::{ChangeSet, Versioned};
 use nimbus_store::story::things::{agent, audit, batch};
-use nimbus_store::{History, Store, StoreUrl};
+use nimbus_store::{History, Sharing, Store, StoreUrl};
 
 use super::*;
 use crate::format::{FORMAT, Record, sha256};
@@ -62,7 +62,7 @@ impl Site {
     }
 
     fn source(&self) -> Source {
-        Source { data_dir: self.path("data"), database: None }
+        Source { data_dir: self.path("data"), database: None, keys: None }
     }
 
     fn sealing(&self) -> Sealing {
@@ -133,7 +133,7 @@ async fn what_was_backed_up_comes_back_with_a_higher_epoch() {
     }
     assert_eq!(std::fs::metadata(&new).unwrap().permissions().mode() & 0o777, 0o700);
     let url = StoreUrl::sqlite(new.join("nimbus.db"));
-    let store = Store::open_for(&url, History::Expected, &sha256(&[0, 1, 2])).await.unwrap();
+    let store = Store::open_for(&url, History::Expected, Sharing::Alone, &sha256(&[0, 1, 2])).await.unwrap();
     assert!(store.verify_audit().await.unwrap().is_ok());
     assert_eq!(store.check_rows().await.unwrap(), Vec::<String>::new());
     assert_eq!(store.high_water_marks().await.unwrap(), site.store.high_water_marks().await.unwrap());
@@ -259,14 +259,26 @@ async fn nothing_is_overwritten_and_a_target_has_to_be_empty() {
 
     let other = site.path("not-a-data-dir");
     std::fs::create_dir(&other).unwrap();
-    let source = Source { data_dir: other, database: None };
+    let source = Source { data_dir: other, database: None, keys: None };
     let error = create(&source, &site.path("c.age"), &site.sealing(), NOW, |_| ()).await.unwrap_err();
     assert!(matches!(error, BackupError::NotADataDir { file: "ca.pem", .. }), "{error}");
-    let source =
-        Source { data_dir: site.path("data"), database: Some("sqlite:///no/such.db".parse().unwrap()) };
+    let source = Source {
+        data_dir: site.path("data"),
+        database: Some("sqlite:///no/such.db".parse().unwrap()),
+        keys: None,
+    };
     assert!(create(&source, &site.path("c.age"), &site.sealing(), NOW, |_| ()).await.is_err());
-    std::fs::write(site.path("data/ca.pem"), PEM.replace("AAEC", "AAED")).unwrap();
-    let error = create(&site.source(), &site.path("c.age"), &site.sealing(), NOW, |_| ()).await.unwrap_err();
+    // Control planes that stand by for each other have their keys elsewhere.
+    let keys = site.path("keys");
+    std::fs::create_dir(&keys).unwrap();
+    for name in ["ca.pem", "ca.key", "job.key", "operator.token"] {
+        std::fs::rename(site.path("data").join(name), keys.join(name)).unwrap();
+    }
+    assert!(preview(&site.source(), NOW, |_| ()).await.is_err());
+    let source = Source { keys: Some(keys.clone()), ..site.source() };
+    assert_eq!(preview(&source, NOW, |_| ()).await.unwrap().manifest.files.len(), 4);
+    std::fs::write(keys.join("ca.pem"), PEM.replace("AAEC", "AAED")).unwrap();
+    let error = create(&source, &site.path("c.age"), &site.sealing(), NOW, |_| ()).await.unwrap_err();
     assert!(matches!(error, BackupError::OtherKeys { .. }), "{error}");
     assert!(!site.path("c.age").exists());
 }
@@ -299,7 +311,7 @@ async fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     restore(&out, &site.opening(), &target, NOW, |_| ()).await.unwrap();
     let third = site.path("third");
     std::fs::write(third.join(MARKER), format!("{id}\n")).unwrap();
-    let source = Source { data_dir: third.clone(), database: Some(url.clone()) };
+    let source = Source { data_dir: third.clone(), database: Some(url.clone()), keys: None };
     let error = preview(&source, NOW, |_| ()).await.unwrap_err();
     assert!(matches!(error, BackupError::Unfinished(_)), "{error}");
     std::fs::remove_file(third.join("job.key")).unwrap();

@@ -20,6 +20,7 @@ pub mod output;
 pub mod view;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 
@@ -41,6 +42,10 @@ pub struct Here {
     pub protocol: (u32, u32),
     /// The version of the database's schema that this build writes.
     pub schema: i64,
+    /// The names of the files that [`Self::make_keys`] makes.
+    pub key_files: [&'static str; 4],
+    /// Makes a control plane's keys in a new directory; the SHA-256 of the CA's certificate, or why it could not.
+    pub make_keys: fn(&Path) -> Result<String, String>,
 }
 
 /// Runs one command line to its end.

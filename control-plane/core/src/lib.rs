@@ -17,6 +17,7 @@ pub mod cluster_binding;
 pub mod directory;
 pub mod drift;
 pub mod gateway;
+pub mod leadership;
 pub mod living;
 pub mod model;
 pub mod remediation;

@@ -23,6 +23,8 @@ const STANDSTILL: Duration = Duration::from_mins(2);
 pub enum Phase {
     /// The database is opened, and migrated where it is an older one.
     Opening,
+    /// Another control plane leads, and this one stands by for it.
+    StandingBy,
     /// The observation log is read.
     Replaying,
     /// Everything is served.
@@ -45,6 +47,8 @@ pub fn may_take_longer(now: Duration, start: &Start) -> bool {
     match start.phase {
         Phase::Opening => now.saturating_sub(start.since) < OPENING,
         Phase::Replaying => now.saturating_sub(start.moved) < STANDSTILL,
+        // For as long as the other one lives.
+        Phase::StandingBy => true,
         Phase::Serving => false,
     }
 }

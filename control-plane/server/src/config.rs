@@ -57,6 +57,11 @@ pub struct Config {
     pub max_connections: usize,
     /// Begin a new history in an empty database although the keys were in use before; see [`crate::datadir`].
     pub new_history: bool,
+    /// Directory with the CA, the job key and the operator's token, made elsewhere and never written to; `None` keeps them
+    /// in the data directory.
+    pub keys: Option<PathBuf>,
+    /// Others may hold the database (PostgreSQL only): wait until they are gone, instead of refusing to start.
+    pub stand_by: bool,
     /// Certificate chain and key (PEM files) for REST instead of one of the own CA; then REST is TLS everywhere.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -73,6 +78,8 @@ impl Config {
             settings: Settings::default(),
             max_connections: DEFAULT_CONNECTIONS,
             new_history: false,
+            keys: None,
+            stand_by: false,
             tls: None,
         }
     }

@@ -11,7 +11,7 @@ use nimbus_control_core::model::Agent;
 use nimbus_control_core::{Settings, World};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
-use nimbus_store::{ExclusiveUse, History, Store, StoreError, StoreUrl};
+use nimbus_store::{ExclusiveUse, History, Sharing, Store, StoreError, StoreUrl};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -25,6 +25,7 @@ use crate::datadir::DataDir;
 use crate::documents::EnabledCluster;
 use crate::error::StartError;
 use crate::health::Part;
+use crate::lease::Lease;
 use crate::operator::OperatorToken;
 use crate::sign::Signer;
 use crate::tokens::{NewAgent, TokenError};
@@ -52,18 +53,27 @@ pub struct ControlPlane {
     superseded: watch::Receiver<Option<StoreError>>,
     deciding: DropGuard,
     exclusive: ExclusiveUse,
+    has_lease: bool,
+}
+
+/// The operators' listener of a start: one that stands by serves from the beginning.
+enum Http {
+    Waiting(TcpListener, Arc<Leaf>),
+    Serving(http::Running),
 }
 
 impl ControlPlane {
     /// Starts everything. When it returns, agents and operators are served and the process is ready.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_alive(config, Arc::default()).await
+        Box::pin(Self::start_alive(config, Arc::default())).await
     }
 
-    /// As [`Self::start`]; `alive` tells meanwhile how far it has come.
+    /// As [`Self::start`]; `alive` tells meanwhile how far it has come. With [`Config::stand_by`] it returns only once it leads,
+    /// and serves as one that stands by until then.
     pub async fn start_alive(config: Config, alive: Arc<Alive>) -> Result<Self, StartError> {
         config.settings.validate()?;
-        let data_dir = DataDir::open(&config.data_dir)?;
+        let data_dir = DataDir::open_with_keys(&config.data_dir, config.keys.as_deref())?;
+        may_stand_by(&config)?;
         // Taken before anything is written: a port in use must not cost an epoch.
         let listener = bind(config.listen, "REST", "--listen", TcpListener::bind)?;
         let socket = bind(config.quic, "QUIC", "--quic", UdpSocket::bind)?;
@@ -81,32 +91,67 @@ impl ControlPlane {
         };
         let store = open_store(&config, &data_dir, &fingerprint).await?;
         // Before an epoch is taken: that would put the jobs of the one that runs out of date.
-        let exclusive = store.exclusive_use().await?;
+        let exclusive =
+            if config.stand_by { store.use_beside().await? } else { store.exclusive_use().await? };
+        // While another one leads, it goes on with the schema that it knows.
+        if !config.stand_by || !store.has_leases().await? {
+            store.upgrade().await?;
+        }
         let keys = found.map_or_else(|| open_keys(&data_dir, now), Ok)?;
         store.belong_to(&nimbus_protocol::to_hex(&keys.ca.fingerprint())).await?;
         let ca = Arc::clone(&keys.ca);
         let names = config.certificate_names();
         let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
-        let epoch = store.epoch_after(data_dir.epoch()?).await?;
+        let agents = tls::for_agents(&ca, Arc::clone(&leaf))?;
+        let endpoint = gateway::endpoint(&keys.signer, socket, agents)?;
+        let switch = rest::standby::Switch::default();
+        let deciding = CancellationToken::new();
+        let (lost, superseded) = watch::channel(None);
+        // Agents hear that they should come again, until somebody serves them.
+        let refusing = CancellationToken::new();
+        let refusing_guard = refusing.clone().drop_guard();
+        let (epoch, early) = if config.stand_by {
+            let http = http::Running::start(&config, listener, leaf, switch.router(&config))?;
+            alive.enter(Phase::StandingBy);
+            tracing::info!(database = store.address(), "standing by");
+            tokio::spawn(gateway::refuse(endpoint.clone(), refusing.clone()));
+            let lease = Lease::win(store.clone(), data_dir.epoch()?).await;
+            let epoch = lease.epoch();
+            tracing::info!(epoch, "this control plane leads now");
+            // From here on: migrating and reading the log may take longer than the lease holds.
+            tokio::spawn(hold(lease, deciding.clone(), lost.clone()));
+            alive.enter(Phase::Opening);
+            store.upgrade().await?;
+            (epoch, Http::Serving(http))
+        } else {
+            (store.epoch_after(data_dir.epoch()?).await?, Http::Waiting(listener, leaf))
+        };
+        // A start that fails gives the lease up, by not renewing it.
+        let deciding_guard = deciding.clone().drop_guard();
         data_dir.note_epoch(epoch)?;
         alive.enter(Phase::Replaying);
         let (app, histories) = restore(config.settings.clone(), store, keys, epoch, alive).await?;
         let (ingest, snapshots) = tasks::catch_up(&app, histories).await?;
         app.docs().await?;
 
-        let agents = tls::for_agents(&app.keys.ca, Arc::clone(&leaf))?;
-        let gateway =
-            gateway::Running::start(Arc::clone(&app), socket, agents, config.max_connections).await?;
+        drop(refusing_guard);
+        let gateway = gateway::Running::start(Arc::clone(&app), endpoint, config.max_connections).await?;
         app.set_quic_address(gateway.address());
         let router = rest::router(Arc::clone(&app), &config);
-        let http = http::Running::start(&config, listener, leaf, router)?;
-        let deciding = CancellationToken::new();
+        let http = match early {
+            Http::Waiting(listener, leaf) => http::Running::start(&config, listener, leaf, router)?,
+            Http::Serving(http) => {
+                switch.lead(router);
+                app.metrics.takeovers.increment(1);
+                http
+            }
+        };
+        app.metrics.leading.set(1);
         let engine = tokio::spawn(tasks::Engine::new(Arc::clone(&app), ingest).run(deciding.clone()));
         let maintenance = tokio::spawn(tasks::keep(Arc::clone(&app), snapshots, deciding.clone()));
         let checker = tokio::spawn(tasks::integrity::run(Arc::clone(&app), deciding.clone()));
-        let (found, superseded) = watch::channel(None);
         app.alive.enter(Phase::Serving);
-        let supervisor = tokio::spawn(supervise(Arc::clone(&app), deciding.clone(), found));
+        let supervisor = tokio::spawn(supervise(Arc::clone(&app), deciding.clone(), lost));
         app.health.works(Part::Start);
         tracing::info!(
             rest = http.url(),
@@ -116,7 +161,6 @@ impl ControlPlane {
             epoch = app.epoch,
             "control plane started"
         );
-        let deciding = deciding.drop_guard();
         Ok(Self {
             app,
             data_dir,
@@ -127,8 +171,9 @@ impl ControlPlane {
             checker,
             supervisor,
             superseded,
-            deciding,
+            deciding: deciding_guard,
             exclusive,
+            has_lease: config.stand_by,
         })
     }
 
@@ -218,6 +263,7 @@ impl ControlPlane {
             supervisor,
             deciding,
             exclusive,
+            has_lease,
             ..
         } = self;
         app.health.failed(Part::Start, "stopping");
@@ -225,6 +271,10 @@ impl ControlPlane {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
             let _ = tokio::join!(engine, maintenance, checker, supervisor);
+            // The one that stands by takes over at once. Who has lost the lease is refused here.
+            if has_lease && app.store().give_up_lease().await.is_ok() {
+                tracing::info!("the lease is given up");
+            }
             app.store().close().await;
         };
         if tokio::time::timeout(STOP, stopping).await.is_err() {
@@ -232,6 +282,28 @@ impl ControlPlane {
         }
         drop(exclusive);
         tracing::info!(data_dir = %data_dir.path().display(), "control plane stopped");
+    }
+}
+
+/// Can this configuration stand by? SQLite's file is of one machine, and agents trust one set of keys.
+fn may_stand_by(config: &Config) -> Result<(), StartError> {
+    let is_server = config.database.as_deref().is_some_and(|url| url.starts_with("postgres"));
+    match (config.stand_by, is_server, &config.keys) {
+        (true, false, _) => Err(StartError::StandBy { found: "SQLite, which is a file of one machine" }),
+        (true, true, None) => Err(StartError::StandBy { found: "no --keys" }),
+        (true, true, Some(_)) | (false, _, _) => Ok(()),
+    }
+}
+
+/// Renews the lease until `deciding` is cancelled; when it is lost, nothing is decided any more.
+async fn hold(lease: Lease, deciding: CancellationToken, lost: watch::Sender<Option<StoreError>>) {
+    tokio::select! {
+        () = deciding.cancelled() => {}
+        error = lease.hold() => {
+            tracing::error!(%error, "nothing is decided or stored any more");
+            deciding.cancel();
+            lost.send_replace(Some(error));
+        }
     }
 }
 
@@ -281,9 +353,13 @@ fn open_keys(data_dir: &DataDir, now: Timestamp) -> Result<Keys, StartError> {
 /// other keys is refused in any case.
 async fn open_store(config: &Config, data_dir: &DataDir, fingerprint: &str) -> Result<Store, StartError> {
     let address = config.database.clone().unwrap_or_else(|| data_dir.database_url());
-    let expected = data_dir.has_keys() && !config.new_history;
+    // Keys that were made elsewhere are there before the first start.
+    let was_here = if data_dir.has_given_keys() { data_dir.epoch()? > 0 } else { data_dir.has_keys() };
+    let expected = was_here && !config.new_history;
     let history = if expected { History::Expected } else { History::MayBegin };
-    Store::open_for(&address.parse::<StoreUrl>()?, history, fingerprint).await.map_err(|error| match error {
+    let sharing = if config.stand_by { Sharing::Beside } else { Sharing::Alone };
+    let opened = Store::open_for(&address.parse::<StoreUrl>()?, history, sharing, fingerprint).await;
+    opened.map_err(|error| match error {
         StoreError::OtherKeys { at, expected, found } => {
             StartError::OtherKeys { data_dir: data_dir.path().to_owned(), database: at, expected, found }
         }

@@ -22,6 +22,17 @@ const UNFINISHED: &str = "restore.unfinished";
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
+    /// A directory of keys that was given lacks one.
+    #[error(
+        "expected ca.pem, ca.key, job.key and operator.token in the directory of --keys, found no {missing}; \
+         make them with `nimbus keys create DIR`, or give those of the data directory of a control plane whose agents are \
+         to stay, the same to every one that stands by",
+        missing = .missing.display()
+    )]
+    KeyMissing {
+        /// The file that is not there.
+        missing: PathBuf,
+    },
     /// Another process holds it.
     #[error(
         "data directory {path} is in use by another control plane (process {holder}); stop that one, or choose \
@@ -59,6 +70,8 @@ impl From<LockError> for DataDirError {
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
+    /// Where the keys are when they were given from outside.
+    given_keys: Option<PathBuf>,
     _lock: DirLock,
 }
 
@@ -77,7 +90,28 @@ impl DataDir {
         if path.join(UNFINISHED).try_exists().map_err(io)? {
             return Err(DataDirError::Unfinished(path));
         }
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, given_keys: None, _lock: lock })
+    }
+
+    /// As [`Self::open`]; the keys are those in `keys` when it is given, where all of them have to be: nothing is made or
+    /// changed there.
+    pub fn open_with_keys(path: &Path, keys: Option<&Path>) -> Result<Self, DataDirError> {
+        let mut opened = Self::open(path)?;
+        opened.given_keys = keys.map(Path::to_owned);
+        let needed = [opened.ca_pem(), opened.ca_key(), opened.job_key(), opened.operator_token()];
+        match (keys, needed.into_iter().find(|file| !file.exists())) {
+            (Some(_), Some(missing)) => Err(DataDirError::KeyMissing { missing }),
+            (Some(_) | None, _) => Ok(opened),
+        }
+    }
+
+    /// Were the keys made elsewhere?
+    pub fn has_given_keys(&self) -> bool {
+        self.given_keys.is_some()
+    }
+
+    fn key(&self, name: &str) -> PathBuf {
+        self.given_keys.as_ref().unwrap_or(&self.path).join(name)
     }
 
     /// The directory, absolute.
@@ -87,22 +121,22 @@ impl DataDir {
 
     /// The own CA's certificate; public.
     pub fn ca_pem(&self) -> PathBuf {
-        self.path.join("ca.pem")
+        self.key("ca.pem")
     }
 
     /// The own CA's private key.
     pub fn ca_key(&self) -> PathBuf {
-        self.path.join("ca.key")
+        self.key("ca.key")
     }
 
     /// The key that signs jobs.
     pub fn job_key(&self) -> PathBuf {
-        self.path.join("job.key")
+        self.key("job.key")
     }
 
     /// The operator's bearer token.
     pub fn operator_token(&self) -> PathBuf {
-        self.path.join("operator.token")
+        self.key("operator.token")
     }
 
     /// Has a control plane been here before? It makes its keys only once its database is open.

@@ -62,6 +62,15 @@ pub enum StartError {
         /// That of the database's.
         found: String,
     },
+    /// Standing by needs a database that several machines reach, and the same keys on all of them.
+    #[error(
+        "expected --database postgres://... and --keys DIR with --stand-by, found {found}; give both, the same for every \
+         control plane, or leave --stand-by out"
+    )]
+    StandBy {
+        /// What is missing.
+        found: &'static str,
+    },
     /// The settings make no sense.
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -1,7 +1,7 @@
 //! Small private files, readable by their owner alone, and what to say when one cannot be used.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -66,15 +66,18 @@ impl FileError {
 
 /// What is in the secret file `path`; `None` when there is none. Refuses a file that others may read.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
-    let mode = match std::fs::metadata(path) {
+    let (mode, of_root) = match std::fs::metadata(path) {
         Ok(meta) if meta.len() > MAX_FILE => {
             return Err(FileError::TooLong { path: path.to_owned(), found: meta.len() });
         }
-        Ok(meta) => meta.permissions().mode() & 0o7777,
+        Ok(meta) => (meta.permissions().mode() & 0o7777, meta.uid() == 0),
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(FileError::io(path, error)),
     };
-    if mode & 0o077 != 0 {
+    // Kubernetes mounts a Secret as root's file, which the pod's group may read and nobody may write. A program that runs as
+    // root has no need of the group.
+    let is_mounted_secret = of_root && !rustix::process::geteuid().is_root() && mode & 0o077 == 0o040;
+    if mode & 0o077 != 0 && !is_mounted_secret {
         return Err(FileError::Exposed { path: path.to_owned(), mode });
     }
     let text = std::fs::read_to_string(path).map_err(|error| FileError::io(path, error))?;

@@ -49,6 +49,12 @@ struct Options {
     /// Begin a new history in an empty database although this directory's keys were in use: every agent has to join again
     #[arg(long)]
     new_history: bool,
+    /// Directory with ca.pem, ca.key, job.key and operator.token, made elsewhere and only read, instead of those in the data directory
+    #[arg(long, env = "NIMBUS_KEYS", value_name = "DIR")]
+    keys: Option<PathBuf>,
+    /// Stand by while another control plane leads on the same PostgreSQL database, and take over when it is gone
+    #[arg(long, env = "NIMBUS_STAND_BY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    stand_by: bool,
     /// How log lines look; RUST_LOG says which
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -103,14 +109,25 @@ async fn run(options: Options) -> anyhow::Result<()> {
         settings: file.settings,
         max_connections: options.max_connections,
         new_history: options.new_history,
+        keys: options.keys,
+        stand_by: options.stand_by,
         tls: options.tls_cert.zip(options.tls_key),
         ..Config::new(options.data_dir)
     };
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (manager, alive) = (service::manager(), Arc::new(Alive::default()));
     let starting = service::starting(&manager, &alive);
-    let started = ControlPlane::start_alive(config, alive).await;
+    // Standing by takes as long as another one leads. A start that is dropped is one that crashed: the next one goes on.
+    let started = tokio::select! {
+        started = ControlPlane::start_alive(config, alive) => Some(started),
+        _ = interrupt.recv() => None,
+        _ = terminate.recv() => None,
+    };
     starting.abort();
+    let Some(started) = started else {
+        service::stopping(&manager);
+        return Ok(());
+    };
     let control_plane = started?;
     let serving = service::serving(&manager, control_plane.app());
     println!("REST {}", control_plane.rest_url());

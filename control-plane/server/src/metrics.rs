@@ -24,6 +24,10 @@ pub struct Metrics {
     pub gaps: Counter,
     /// Agents connected now.
     pub connected: Gauge,
+    /// 1 while this control plane leads; one that stands by answers 0 by itself.
+    pub leading: Gauge,
+    /// Times that this process took the lead after standing by.
+    pub takeovers: Counter,
     /// Handshakes that failed.
     pub handshakes_failed: Counter,
     /// Connections refused for lack of room.
@@ -69,6 +73,11 @@ impl Default for Metrics {
             log_commit_seconds: histogram("nimbus_log_commit_seconds", "Seconds that a log commit took."),
             gaps: counter("nimbus_sequence_gaps_total", "Gaps in an agent's sequence."),
             connected: gauge("nimbus_agents_connected", "Agents connected now."),
+            leading: gauge("nimbus_control_plane_leading", "Whether this control plane leads."),
+            takeovers: counter(
+                "nimbus_control_plane_takeovers_total",
+                "Times that this control plane took the lead after standing by.",
+            ),
             handshakes_failed: counter("nimbus_handshakes_failed_total", "QUIC handshakes that failed."),
             overloaded: counter(
                 "nimbus_connections_overloaded_total",

@@ -89,6 +89,7 @@ fn tell(manager: &ServiceManager, notices: &[Notice]) {
 fn starts(phase: Phase) -> &'static str {
     match phase {
         Phase::Opening => "Starting: opening the database, and migrating it where it is an older one",
+        Phase::StandingBy => "Standing by for the control plane that leads",
         Phase::Replaying => "Starting: reading the observation log",
         Phase::Serving => "Starting: about to serve",
     }

@@ -123,6 +123,7 @@ impl App {
             name: name.to_owned(),
             kind,
             cluster: cluster.map(str::to_owned),
+            first_cluster: None,
             secret_sha256: hex::encode(token.secret_sha256()),
             created_at: now,
             created_by: by.to_owned(),

@@ -96,7 +96,10 @@ fn postgres(at: String, code: &str, detail: String) -> StoreError {
         ("53100", _) => StoreError::Full { at, detail },
         ("23505" | "40001" | "40P01", _) => conflict(detail),
         ("55P03" | "57014", _) => StoreError::Locked { at, waited_s: WAIT_S, detail },
-        ("57P01" | "57P02" | "57P03" | "53300", _) | (_, "08") => StoreError::Unreachable { at, detail },
+        // The last but one: a transaction in which nothing was said for too long was ended, and its connection with it.
+        ("57P01" | "57P02" | "57P03" | "25P03" | "53300", _) | (_, "08") => {
+            StoreError::Unreachable { at, detail }
+        }
         ("42501" | "25006" | "3D000", _) | (_, "28") => StoreError::Denied { at, detail },
         ("58030", _) => StoreError::Disk { at, detail },
         // A value that cannot be, a constraint, a limit of the server's, a trigger's own word.
@@ -131,6 +134,7 @@ mod tests {
         assert!(matches!(sqlite("a".into(), 26, "no db".into()), StoreError::Corrupt { .. }));
         assert!(matches!(postgres("a".into(), "53100", "full".into()), StoreError::Full { .. }));
         assert!(matches!(postgres("a".into(), "08006", "gone".into()), StoreError::Unreachable { .. }));
+        assert!(matches!(postgres("a".into(), "25P03", "idle".into()), StoreError::Unreachable { .. }));
         assert!(matches!(postgres("a".into(), "28P01", "no".into()), StoreError::Denied { .. }));
         assert!(matches!(postgres("a".into(), "40P01", "dead".into()), StoreError::Conflict { .. }));
     }

@@ -72,7 +72,7 @@ impl Store {
 
 /// The next epoch, above every one that is known. A damaged one is no ground to count on from: agents would refuse whoever
 /// is started on a backup after that.
-async fn take(tx: &mut Tx, taken: u64) -> Result<u64, StoreError> {
+pub(crate) async fn take(tx: &mut Tx, taken: u64) -> Result<u64, StoreError> {
     if let Some(row) = tx.row(NEWEST, &[]).await? {
         newest_of(&row)?;
     }

@@ -157,6 +157,19 @@ pub enum StoreError {
         /// The one that the database has.
         found: u64,
     },
+    /// The lease could not be renewed in time: another control plane may lead by now.
+    #[error(
+        "expected to renew the lease on {at} (epoch {epoch}) within {within_s} s, found no answer in time; another control \
+         plane may lead by now, so this one ends; start it again, it then stands by (a service manager does)"
+    )]
+    Lapsed {
+        /// The database.
+        at: String,
+        /// The epoch under which this one led.
+        epoch: u64,
+        /// How long a leader goes on without a renewal, seconds.
+        within_s: u64,
+    },
     /// What is stored cannot be what was written.
     #[error("expected {expected} in {at}, found {found}; restore the database from a backup, it is damaged")]
     Corrupt {

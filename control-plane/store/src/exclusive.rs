@@ -3,7 +3,8 @@
 //! A data directory is locked by its process, but one SQLite file can be named in several of them: a file beside it is
 //! locked too. A PostgreSQL server may be reached from anywhere, so there the server holds the lock, for as long as the
 //! connection that asked for it lives. Either way also kill -9 frees it. A lock that its holder lost without noticing
-//! is not asked for again; what holds then is the comparison of epochs in each transaction, see `epoch`.
+//! is not asked for again; what holds then is the comparison of epochs in each transaction, see `epoch`. Control planes
+//! that stand by for each other hold it together, see `lease`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -19,6 +20,8 @@ use crate::{Store, StoreError};
 
 /// "nimbus" and 3.
 const LOCK: &str = "SELECT pg_try_advisory_lock(1852402005, 3)";
+/// The same lock, held beside others that hold it in this way, and by none of them beside one that holds it alone.
+const LOCK_BESIDE: &str = "SELECT pg_try_advisory_lock_shared(1852402005, 3)";
 /// Between two tries: the server may not have noticed yet that the one before is gone.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long to wait for a file's lock, seconds: the system frees it in the moment in which its process is gone.
@@ -36,18 +39,42 @@ impl Store {
     /// [`StoreError::InUse`] after that.
     pub async fn exclusive_use(&self) -> Result<ExclusiveUse, StoreError> {
         match (&self.db.pools, &self.file) {
-            (Pools::Postgres(pool), _) => self.lock_server(pool).await,
+            (Pools::Postgres(pool), _) => self.lock_server(pool, LOCK).await,
             (Pools::Sqlite { .. }, Some(file)) => self.lock_beside(file).await,
             (Pools::Sqlite { .. }, None) => Ok(ExclusiveUse { _connection: None, _file: None }),
         }
     }
 
-    async fn lock_server(&self, pool: &PgPool) -> Result<ExclusiveUse, StoreError> {
+    /// The right to use this database beside other control planes that all called this, and beside none that called
+    /// [`Self::exclusive_use`]. Which of them leads is decided by the lease. Waits as that one does; refused with
+    /// [`StoreError::Invalid`] for SQLite, whose lock holds no longer than the process and needs nobody to stand by.
+    pub async fn use_beside(&self) -> Result<ExclusiveUse, StoreError> {
+        self.is_postgres("to stand by")?;
+        match &self.db.pools {
+            Pools::Postgres(pool) => self.lock_server(pool, LOCK_BESIDE).await,
+            Pools::Sqlite { .. } => Ok(ExclusiveUse { _connection: None, _file: None }),
+        }
+    }
+
+    /// Refuses `what` on a database that is not PostgreSQL.
+    pub(crate) fn is_postgres(&self, what: &str) -> Result<(), StoreError> {
+        match &self.db.pools {
+            Pools::Postgres(_) => Ok(()),
+            Pools::Sqlite { .. } => Err(StoreError::Invalid {
+                expected: format!(
+                    "a PostgreSQL database {what}, which several machines reach (--database postgres://...)"
+                ),
+                found: format!("{}, a file of one machine", self.address()),
+            }),
+        }
+    }
+
+    async fn lock_server(&self, pool: &PgPool, lock: &'static str) -> Result<ExclusiveUse, StoreError> {
         let fail = |error: sqlx::Error| classify(&self.db.at, &error);
         let mut connection = pool.acquire().await.map_err(fail)?.detach();
         let until = Instant::now() + Duration::from_secs(WAIT_S);
         loop {
-            let alone: bool = sqlx::query_scalar(LOCK).fetch_one(&mut connection).await.map_err(fail)?;
+            let alone: bool = sqlx::query_scalar(lock).fetch_one(&mut connection).await.map_err(fail)?;
             if alone {
                 return Ok(ExclusiveUse { _connection: Some(connection), _file: None });
             }

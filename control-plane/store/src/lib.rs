@@ -47,6 +47,7 @@ mod epoch;
 mod error;
 mod exclusive;
 mod integrity;
+mod lease;
 mod log;
 mod migrate;
 mod open;
@@ -71,7 +72,7 @@ pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use portable::{Cell, Column, ColumnKind, Export, Import, Restoration, Table, tables};
 pub use read::MAX_ALL;
 pub use retention::{MAX_TRIM_DOCUMENTS, renewal_name, restored_renewal_name};
-pub use store::{History, Store};
+pub use store::{History, Sharing, Store};
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,
     NewBatch, Page, Trimmed,

@@ -16,7 +16,7 @@ use crate::db::{Db, Pools};
 use crate::migrate;
 use crate::store::OWNER;
 use crate::url::Address;
-use crate::{History, StoreError, StoreUrl};
+use crate::{History, Sharing, StoreError, StoreUrl};
 
 /// Connections that read from SQLite at the same time; a fifth reader waits.
 const SQLITE_READERS: u32 = 4;
@@ -32,42 +32,42 @@ const WAL_TRIES: u32 = 100;
 const WAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// What every PostgreSQL connection is told: give up rather than hang, and acknowledge only what is on disk. A
-/// stricter `synchronous_commit` of the server's own is left alone.
+/// stricter `synchronous_commit` of the server's own is left alone. Of a machine that is gone the server learns within a
+/// minute, and gives its connections to others.
 const POSTGRES_SESSION: &str = "
     SELECT set_config('statement_timeout', '30s', false), set_config('lock_timeout', '10s', false),
-           set_config('idle_in_transaction_session_timeout', '60s', false),
+           set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false),
+           set_config('tcp_keepalives_count', '3', false),
+           set_config('idle_in_transaction_session_timeout', $1, false),
            set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local')
                       THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
 
+/// How long nothing may be said in an open transaction before the PostgreSQL server ends it. A process that lives gets an
+/// error then, and decides anew.
+fn idle_limit(sharing: Sharing) -> &'static str {
+    match sharing {
+        Sharing::Alone => "60s",
+        // Of a process that stands still, or whose connection is cut: whoever takes its lease waits for what it locked, and
+        // should not wait longer than the lease holds.
+        Sharing::Beside => "3s",
+    }
+}
+
 impl Db {
-    /// Opens the database and brings its schema up to date. A newer schema is refused before anything is touched.
+    /// Opens the database; its schema stays as it is. A newer schema is refused before anything is touched.
     ///
     /// So is one that belongs to other keys than these; without any given, nobody asks.
     pub(crate) async fn open(
         url: &StoreUrl,
-        history: History,
-        keys: Option<&str>,
-    ) -> Result<Self, StoreError> {
-        let db = Self::connect(url, history, keys).await?;
-        match migrate::run(&db).await {
-            Ok(()) => Ok(db),
-            Err(error) => {
-                db.close().await;
-                Err(error)
-            }
-        }
-    }
-
-    /// As [`Self::open`], and leaves the schema as it is.
-    pub(crate) async fn connect(
-        url: &StoreUrl,
-        history: History,
+        (history, sharing): (History, Sharing),
         keys: Option<&str>,
     ) -> Result<Self, StoreError> {
         let at = url.to_string();
         let pools = match &url.0 {
             Address::Sqlite(path) => open_sqlite(&at, path, history, keys).await?,
-            Address::Postgres(options) => open_postgres(&at, options, history, keys).await?,
+            Address::Postgres(options) => {
+                open_postgres(&at, options, (history, idle_limit(sharing)), keys).await?
+            }
         };
         Ok(Self { pools, at: at.into() })
     }
@@ -206,7 +206,7 @@ fn expect_owner(
 async fn open_postgres(
     at: &str,
     options: &PgConnectOptions,
-    history: History,
+    (history, idle): (History, &'static str),
     keys: Option<&str>,
 ) -> Result<Pools, StoreError> {
     let fail = |error: sqlx::Error| classify(at, &error);
@@ -237,8 +237,10 @@ async fn open_postgres(
     let pool = PgPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(Duration::from_secs(WAIT_S))
-        .after_connect(|connection, _| {
-            Box::pin(async move { sqlx::query(POSTGRES_SESSION).execute(connection).await.map(|_| ()) })
+        .after_connect(move |connection, _| {
+            Box::pin(
+                async move { sqlx::query(POSTGRES_SESSION).bind(idle).execute(connection).await.map(|_| ()) },
+            )
         })
         .connect_with(options)
         .await

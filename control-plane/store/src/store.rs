@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::db::Db;
-use crate::{StoreError, StoreUrl};
+use crate::{StoreError, StoreUrl, migrate};
 
 /// Whether a database may be without a history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub enum History {
     MayBegin,
     /// It was there before: one that is empty now, or gone, has lost it.
     Expected,
+}
+
+/// Who else may use a database at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// No other control plane.
+    Alone,
+    /// Other control planes that stand by for each other; see `lease`.
+    Beside,
 }
 
 /// Name of the row that says to which keys a database belongs.
@@ -35,21 +44,44 @@ impl Store {
     /// Opens a database, makes it when it is an empty one, and brings an older schema up to date. The directory of a
     /// SQLite file must exist; the file gets mode 0600.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
-        let db = Db::open(url, History::MayBegin, None).await?;
-        Ok(Self { db, file: url.path().map(Arc::from), epoch: Arc::default() })
+        let db = Db::open(url, (History::MayBegin, Sharing::Alone), None).await?;
+        let store = Self { db, file: url.path().map(Arc::from), epoch: Arc::default() };
+        match store.upgrade().await {
+            Ok(()) => Ok(store),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
     }
 
-    /// As [`Self::open`] for the keys with this fingerprint (empty: none yet). A database that holds no history yet is made,
-    /// or refused with [`StoreError::NoHistory`]; one of other keys is refused with [`StoreError::OtherKeys`] before it is
-    /// migrated.
-    pub async fn open_for(url: &StoreUrl, history: History, keys: &str) -> Result<Self, StoreError> {
-        let db = Db::open(url, history, Some(keys)).await?;
+    /// As [`Self::open`] for the keys with this fingerprint (empty: none yet), with the schema left as it is:
+    /// [`Self::upgrade`] has to follow once nobody else uses it. A database that holds no history yet is made, or refused
+    /// with [`StoreError::NoHistory`]; one of other keys is refused with [`StoreError::OtherKeys`].
+    pub async fn open_for(
+        url: &StoreUrl,
+        history: History,
+        sharing: Sharing,
+        keys: &str,
+    ) -> Result<Self, StoreError> {
+        let db = Db::open(url, (history, sharing), Some(keys)).await?;
         let store = Self { db, file: url.path().map(Arc::from), epoch: Arc::default() };
         if history == History::Expected && !store.has_history().await? {
             store.close().await;
             return Err(StoreError::NoHistory { at: store.address(), found: "an empty database" });
         }
         Ok(store)
+    }
+
+    /// Makes the tables of an empty database, and brings an older schema up to date.
+    pub async fn upgrade(&self) -> Result<(), StoreError> {
+        migrate::run(&self.db).await
+    }
+
+    /// Can control planes decide by this schema who leads? Not in an empty database, nor in one of a version that had no
+    /// lease; then nobody leads by one either.
+    pub async fn has_leases(&self) -> Result<bool, StoreError> {
+        migrate::has_leases(&self.db).await
     }
 
     /// From now on the database belongs to these keys; one that belongs to others already is left alone.

@@ -37,6 +37,11 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         up: |context, args| Box::pin(up(context, args)),
         protocol: (LOWEST, HIGHEST),
         schema: nimbus_control_plane::schema_version(),
+        key_files: nimbus_control_plane::KEY_FILES,
+        make_keys: |directory| {
+            let made = nimbus_control_plane::make_keys(directory, nimbus_platform::now());
+            made.map(|fingerprint| nimbus_protocol::to_hex(&fingerprint)).map_err(|error| error.to_string())
+        },
     };
     nimbus_cli::run(arguments, &here)
 }

@@ -11,7 +11,7 @@ pub(super) fn start(context: &Context) {
     let level = match (context.global.quiet, context.global.verbose) {
         (true, _) => "error",
         // The agent itself logs what is wrong with a cluster, once and in a sentence.
-        (false, 0) => "warn,kube_client=off",
+        (false, 0) => "warn,kube_client=off,kube_runtime::watcher=off",
         (false, 1) => "info",
         (false, _) => "debug",
     };

@@ -18,6 +18,9 @@ const SILENT_BEATS: u32 = 3;
 /// Longest wait that a refusal may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
 
+/// The word of a control plane that stands by for the one that leads.
+const STANDBY: &str = "standby";
+
 /// The session with the control plane; see the module.
 #[derive(Debug)]
 pub struct Session {
@@ -297,6 +300,10 @@ impl Session {
         } else {
             Duration::from_millis((*retry_after_ms).into()).min(MAX_RETRY_AFTER)
         };
+        if code == STANDBY {
+            // It is there, and another one may lead by now: no reason to come less and less often.
+            self.backoff.reset();
+        }
         self.actions.push_back(Action::Close { code: CloseCode::Done, reason: "refused".to_owned() });
         self.disconnect(reason, wait, now, random);
     }

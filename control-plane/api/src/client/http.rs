@@ -17,6 +17,12 @@ pub const LONG_TIMEOUT: Duration = Duration::from_mins(10);
 /// Longest answer that is read, an export excepted; a longer one is an error.
 pub const MAX_ANSWER_BYTES: usize = 64 << 20;
 
+/// The word of a control plane that stands by for the one that leads: another connection may reach that one.
+const STANDBY: &str = "standby";
+/// How often a request is sent while none leads, and the pause between: some 15 s, longer than a takeover takes.
+const STANDBY_TRIES: u32 = 50;
+const STANDBY_PAUSE: Duration = Duration::from_millis(300);
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A control plane and the operator's token for it. Cheap to clone.
@@ -121,11 +127,8 @@ impl Client {
         query: &(impl Serialize + ?Sized),
     ) -> Result<Export, ClientError> {
         let request = self.request(Method::GET, path)?.query(query).timeout(LONG_TIMEOUT);
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        if response.status().is_success() {
-            return Ok(Export { server: self.server(), response });
-        }
-        Err(self.refusal(response).await)
+        let response = self.send(request).await?;
+        Ok(Export { server: self.server(), response })
     }
 
     fn request(&self, method: Method, path: &[&str]) -> Result<RequestBuilder, ClientError> {
@@ -143,10 +146,7 @@ impl Client {
         request: RequestBuilder,
         timeout: Duration,
     ) -> Result<Answer<T>, ClientError> {
-        let response = request.timeout(timeout).send().await.map_err(|error| self.unreachable(&error))?;
-        if !response.status().is_success() {
-            return Err(self.refusal(response).await);
-        }
+        let response = self.send(request.timeout(timeout)).await?;
         let status = response.status();
         let bytes = self.body(response).await?;
         let raw = serde_json::from_slice(&bytes);
@@ -156,6 +156,29 @@ impl Client {
         let typed = typed
             .map_err(|error| self.unreadable(format!("status {status} with another document: {error}")))?;
         Ok(Answer { raw, typed })
+    }
+
+    /// Sends a request until it is not answered by a control plane that stands by, which has done nothing for it; what it
+    /// says is the error after [`STANDBY_TRIES`].
+    async fn send(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let mut tries = 1;
+        loop {
+            let again = request.try_clone();
+            let Some(this) = again else {
+                return Err(self.unreadable("a request that cannot be sent twice".to_owned()));
+            };
+            let response = this.send().await.map_err(|error| self.unreachable(&error))?;
+            if response.status().is_success() {
+                return Ok(response);
+            }
+            match self.refusal(response).await {
+                ClientError::Problem(problem) if problem.code == STANDBY && tries < STANDBY_TRIES => {
+                    tries += 1;
+                }
+                error => return Err(error),
+            }
+            tokio::time::sleep(STANDBY_PAUSE).await;
+        }
     }
 
     async fn refusal(&self, response: Response) -> ClientError {

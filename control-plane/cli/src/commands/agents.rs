@@ -152,7 +152,8 @@ async fn revoke(context: &Context, client: &Client, agent: &str, reason: String)
     let answer = client.revoke_agent(&id, &RevokeRequest { reason }).await?;
     context.show(&answer, view::agents::show)?;
     context.hint(&format!(
-        "{name} is revoked. To let that host join again: nimbus agents token create --name NAME"
+        "{name} is revoked. To let that host join again: nimbus agents token create --name NAME. The agent of a pod stays out for \
+         as long as the pod is there; the next pod on its node joins by itself, unless the DaemonSet is kept off that node"
     ));
     Ok(Exit::Done)
 }

@@ -37,6 +37,9 @@ enum BackupCommand {
 struct CreateArgs {
     #[command(flatten)]
     place: Place,
+    /// Directory with the keys, where the control plane is given --keys
+    #[arg(long, value_name = "DIR")]
+    keys: Option<PathBuf>,
     /// The backup to write; nothing may be there yet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -142,7 +145,7 @@ pub async fn run(context: &Context, args: BackupArgs) -> Result<Exit, Failure> {
 
 async fn create(context: &Context, args: CreateArgs) -> Result<Exit, Failure> {
     let failed = |error| failure("no backup was made", &error);
-    let source = Source { database: args.place.database()?, data_dir: args.place.data_dir };
+    let source = Source { database: args.place.database()?, data_dir: args.place.data_dir, keys: args.keys };
     let sealing = args.sealing.sealing().map_err(failed)?;
     let progress = context.moving("reading the database");
     let said = |table: &str| progress.count(&format!("backing up {table}"));

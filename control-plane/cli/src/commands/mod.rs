@@ -10,6 +10,7 @@ pub mod completions;
 pub mod drift;
 pub mod incidents;
 pub mod jobs;
+pub mod keys;
 pub mod outcome;
 pub mod resolve;
 pub mod status;

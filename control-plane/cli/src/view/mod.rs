@@ -12,6 +12,7 @@ pub mod clusters;
 pub mod drift;
 pub mod incidents;
 pub mod jobs;
+pub mod keys;
 pub mod layout;
 pub mod plan;
 pub mod release;

@@ -9,6 +9,9 @@ use crate::model::{AuditDraft, ChangeSet, Versioned};
 /// How long an agent is left alone after its enrolment although nobody sees its pod: the leading agent's list may be older.
 pub const KEPT_PODLESS: SignedDuration = SignedDuration::from_mins(1);
 
+/// Most agents that one look revokes; the next one follows at once.
+const MOST: usize = 200;
+
 /// Revokes the agents whose pod is not among those that the connected leading agent of its cluster sees. While there is no
 /// such leader, or it has not listed the pods, nothing is known and nobody is revoked.
 pub fn gone(snapshot: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
@@ -27,7 +30,7 @@ pub fn gone(snapshot: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
             continue;
         }
         let mut doc = agent.doc.clone();
-        doc.revoked_at = Some(now);
+        (doc.revoked_at, doc.pod_gone) = (Some(now), true);
         doc.leading = false;
         changes.audit.push(AuditDraft {
             at: now,
@@ -41,6 +44,9 @@ pub fn gone(snapshot: &Snapshot<'_>, now: Timestamp) -> ChangeSet {
             ),
         });
         changes.agents.push(Versioned { version: agent.version, doc });
+        if changes.agents.len() >= MOST {
+            break;
+        }
     }
     changes
 }

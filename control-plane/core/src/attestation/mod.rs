@@ -21,6 +21,9 @@ pub use gone::{KEPT_PODLESS, gone};
 
 /// Whom a token has to be made for.
 pub const AUDIENCE: &str = nimbus_protocol::join::SERVICE_ACCOUNT_AUDIENCE;
+/// Longest life of a token that is accepted, seconds: a day, the longest that a kubelet asks for by itself. Whoever may ask an
+/// API server for tokens chooses how long they hold.
+pub const LONGEST: i64 = 86_400;
 /// How far a cluster's clock may be ahead of this one's: a token that was made by it just now holds already.
 const AHEAD: i64 = 60;
 
@@ -33,6 +36,8 @@ pub enum Unproven {
     Issuer(String),
     /// It ended.
     Expired(String),
+    /// It holds longer than tokens of pods do; how long, in seconds.
+    TooLong(i64),
     /// It does not hold yet.
     NotYet(String),
     /// It is of another service account than the agents of its cluster have.
@@ -41,6 +46,8 @@ pub enum Unproven {
     NoPod,
     /// Its pod is gone.
     PodGone(String),
+    /// An operator revoked its pod's agent.
+    Revoked(String),
     /// The leading agent of its cluster, which sees all pods, does not see this one (yet).
     PodNotSeen(String),
     /// Its pod is on another node than the token says.
@@ -56,10 +63,12 @@ impl Unproven {
             Self::Audience(_) => "proof_audience",
             Self::Issuer(_) => "proof_issuer",
             Self::Expired(_) => "proof_expired",
+            Self::TooLong(_) => "proof_too_long",
             Self::NotYet(_) => "proof_not_yet",
             Self::ServiceAccount(_) => "proof_service_account",
             Self::NoPod => "proof_without_pod",
             Self::PodGone(_) => "proof_pod_gone",
+            Self::Revoked(_) => "proof_revoked",
             Self::PodNotSeen(_) => "proof_pod_not_seen",
             Self::Node(_) => "proof_node",
             Self::Replayed(_) => "proof_replayed",
@@ -72,6 +81,10 @@ impl Unproven {
             Self::Audience(found) => ("a service account token made for nimbus-control-plane", found.clone()),
             Self::Issuer(found) => ("a service account token of this cluster's API server", found.clone()),
             Self::Expired(at) => ("a service account token that holds", format!("one that ended at {at}")),
+            Self::TooLong(seconds) => (
+                "a service account token that holds for a day at most",
+                format!("one that was made for {seconds} s"),
+            ),
             Self::NotYet(from) => {
                 ("a service account token that holds", format!("one that begins to at {from}"))
             }
@@ -80,6 +93,9 @@ impl Unproven {
             }
             Self::NoPod => ("a service account token that is bound to a pod", "one that is not".to_owned()),
             Self::PodGone(pod) => ("a token of a pod that is there", format!("pod {pod}, which is gone")),
+            Self::Revoked(pod) => {
+                ("a pod whose agent nobody revoked", format!("pod {pod}, whose agent an operator revoked"))
+            }
             Self::PodNotSeen(pod) => (
                 "a token of a pod that the cluster's leading agent sees",
                 format!("pod {pod}, which it does not"),
@@ -95,7 +111,7 @@ impl Unproven {
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Audience(_) | Self::NoPod | Self::NotYet(_) => {
+            Self::Audience(_) | Self::NoPod | Self::NotYet(_) | Self::TooLong(_) => {
                 "mount a projected service account token with this audience, as the chart nimbus-agent does, and check the \
                  clocks"
             }
@@ -105,6 +121,10 @@ impl Unproven {
             }
             Self::Expired(_) | Self::PodNotSeen(_) => {
                 "none needed: the agent tries again with its newest token"
+            }
+            Self::Revoked(_) => {
+                "none for this pod: the next one of its DaemonSet proves itself anew; to keep a node's agent out, keep the DaemonSet \
+                 off that node"
             }
             Self::PodGone(_) | Self::Replayed(_) => {
                 "none for this pod: delete it, and the DaemonSet makes a new one; if nobody restarted it, somebody copied \
@@ -121,7 +141,9 @@ impl Unproven {
             | Self::Issuer(_)
             | Self::ServiceAccount(_)
             | Self::NoPod
+            | Self::TooLong(_)
             | Self::PodGone(_)
+            | Self::Revoked(_)
             | Self::Node(_)
             | Self::Replayed(_) => false,
         }
@@ -140,7 +162,12 @@ pub fn judge(
     if now.as_second() >= claims.exp {
         return Err(Unproven::Expired(moment(claims.exp)));
     }
-    let from = claims.nbf.or(claims.iat).unwrap_or(claims.exp);
+    // One that does not say since when it holds may hold since ever.
+    let from = claims.nbf.or(claims.iat).unwrap_or(i64::MIN);
+    let seconds = claims.exp.saturating_sub(from);
+    if seconds > LONGEST {
+        return Err(Unproven::TooLong(seconds));
+    }
     if from > now.as_second().saturating_add(AHEAD) {
         return Err(Unproven::NotYet(moment(from)));
     }
@@ -190,12 +217,14 @@ pub fn is_there(pod: &PodOrigin, inventory: Option<&Inventory>) -> Result<(), Un
     }
 }
 
-/// The agent that this pod has already, which the same key gets again.
+/// The agent that this pod has already, which the same key gets again. One whose pod was thought to be gone comes back if the
+/// leading agent sees that pod now (`is_seen`); one that an operator revoked does not.
 pub fn already<'a>(
     agents: &'a [Versioned<Agent>],
     cluster: &str,
     pod: &PodOrigin,
     key_sha256: &str,
+    is_seen: bool,
 ) -> Result<Option<&'a Versioned<Agent>>, Unproven> {
     let of_pod = |agent: &&Versioned<Agent>| {
         agent.doc.bound_cluster.as_deref() == Some(cluster)
@@ -203,13 +232,29 @@ pub fn already<'a>(
     };
     let name = || format!("{}/{}", pod.namespace, pod.name);
     let Some(agent) = agents.iter().find(of_pod) else { return Ok(None) };
-    if agent.doc.revoked_at.is_some() {
-        return Err(Unproven::PodGone(name()));
+    match (agent.doc.revoked_at, agent.doc.pod_gone) {
+        (Some(_), false) => return Err(Unproven::Revoked(name())),
+        (Some(_), true) if !is_seen => return Err(Unproven::PodGone(name())),
+        (Some(_), true) | (None, _) => {}
     }
     if agent.doc.key_sha256 != key_sha256 {
         return Err(Unproven::Replayed(name()));
     }
     Ok(Some(agent))
+}
+
+/// The id of a pod's agent: always the same, so that of two requests for one pod one finds what the other has written.
+pub fn agent_id(cluster: &str, pod: &PodOrigin) -> AgentId {
+    // No UID of an API server holds a line's end.
+    let hash = nimbus_protocol::sha256(format!("{cluster}\n{}", pod.uid).as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    AgentId::of_bytes(bytes)
+}
+
+/// Is this pod among those that the leading agent sees?
+pub fn is_seen(pod: &PodOrigin, inventory: Option<&Inventory>) -> bool {
+    inventory.is_some_and(|inventory| inventory.pods.get(&pod.uid).is_some())
 }
 
 /// A name for the agent of `pod` that no other agent has: its node's, cut to what a name may be.

@@ -64,7 +64,8 @@ fn a_token_of_the_agents_own_service_account_proves_its_pod_and_node() {
 
 #[test]
 fn a_token_from_elsewhere_is_refused_by_its_reason() {
-    let cases: [(&str, serde_json::Value, &str); 9] = [
+    let cases: [(&str, serde_json::Value, &str); 10] = [
+        ("/exp", serde_json::json!(NOW + 86_401), "proof_too_long"),
         ("/aud", serde_json::json!(["https://kubernetes.default.svc"]), "proof_audience"),
         ("/aud", serde_json::json!("vault"), "proof_audience"),
         ("/exp", serde_json::json!(NOW), "proof_expired"),
@@ -140,12 +141,31 @@ fn agent(n: u8, pod: Option<PodOrigin>, key: &str) -> Versioned<Agent> {
 #[test]
 fn a_pod_keeps_its_key_and_another_one_is_a_replay() {
     let mut its = agent(1, Some(pod()), "k1");
-    assert_eq!(already(&[], UID, &pod(), "k1"), Ok(None));
-    assert_eq!(already(std::slice::from_ref(&its), "another", &pod(), "k2"), Ok(None));
-    assert_eq!(already(std::slice::from_ref(&its), UID, &pod(), "k1").unwrap(), Some(&its));
-    assert_eq!(already(std::slice::from_ref(&its), UID, &pod(), "k2").unwrap_err().word(), "proof_replayed");
-    its.doc.revoked_at = Some(at(0));
-    assert_eq!(already(std::slice::from_ref(&its), UID, &pod(), "k1").unwrap_err().word(), "proof_pod_gone");
+    let ask = |agent: &Versioned<Agent>, cluster, key, is_seen| {
+        already(std::slice::from_ref(agent), cluster, &pod(), key, is_seen)
+            .map(|found| found.map(|agent| agent.doc.id))
+            .map_err(|why| why.word())
+    };
+    let id = Some(its.doc.id);
+    assert_eq!(already(&[], UID, &pod(), "k1", true), Ok(None));
+    assert_eq!(ask(&its, "another", "k2", true), Ok(None));
+    assert_eq!(ask(&its, UID, "k1", false), Ok(id));
+    assert_eq!(ask(&its, UID, "k2", true), Err("proof_replayed"));
+    // Its pod was thought to be gone: it comes back with its key where the pod is seen.
+    (its.doc.revoked_at, its.doc.pod_gone) = (Some(at(0)), true);
+    assert_eq!(ask(&its, UID, "k1", false), Err("proof_pod_gone"));
+    assert_eq!(ask(&its, UID, "k1", true), Ok(id));
+    assert_eq!(ask(&its, UID, "k2", true), Err("proof_replayed"));
+    its.doc.pod_gone = false;
+    assert_eq!(ask(&its, UID, "k1", true), Err("proof_revoked"), "a person's word holds");
+}
+
+#[test]
+fn one_pod_has_one_id() {
+    let other = PodOrigin { uid: "pod-2".into(), ..pod() };
+    assert_eq!(agent_id(UID, &pod()), agent_id(UID, &PodOrigin { name: "x".into(), ..pod() }));
+    assert_ne!(agent_id(UID, &pod()), agent_id(UID, &other));
+    assert_ne!(agent_id(UID, &pod()), agent_id("another", &pod()));
 }
 
 #[test]

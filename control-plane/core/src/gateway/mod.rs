@@ -28,7 +28,7 @@ use nimbus_protocol::v1;
 
 pub use batch::{BatchError, CheckedBatch, newer_than};
 pub use session::Session;
-pub use session_end::{CloseReason, Rejection, SessionEnd};
+pub use session_end::{CloseReason, Rejection, SessionEnd, standby};
 
 /// Most batches of one agent that wait for their commit. At it the data stream is not read further: see
 /// [`Session::may_read_data`].

@@ -6,6 +6,8 @@ use nimbus_protocol::{v1, version};
 use super::RETRY_AFTER;
 use crate::cluster_binding;
 
+/// When to come back to one of several control planes that does not lead, milliseconds.
+const STANDBY_RETRY_MS: u32 = 300;
 /// How an agent that has to join anew does that.
 const JOIN_AGAIN: &str = "join it again: `nimbus agents token create`, then start the agent with --join";
 
@@ -135,6 +137,13 @@ impl From<CloseReason> for SessionEnd {
             CloseReason::Revoked => Self::revoked("it was revoked just now"),
         }
     }
+}
+
+/// What everybody hears from a control plane that stands by for another.
+pub fn standby() -> v1::Refusal {
+    let remedy = "none needed: the next try may reach the one that leads";
+    let refusal = refusal("standby", "the control plane that leads", "one that stands by", remedy);
+    v1::Refusal { retry_after_ms: STANDBY_RETRY_MS, ..refusal }
 }
 
 fn refusal(word: &str, expected: &str, found: impl Into<String>, remedy: &str) -> v1::Refusal {

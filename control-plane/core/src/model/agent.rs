@@ -34,6 +34,9 @@ pub struct Agent {
     pub key_sha256: String,
     /// Sessions of a revoked agent are rejected.
     pub revoked_at: Option<Timestamp>,
+    /// It was revoked because its pod is gone, and not by a person: it may come back if the pod is seen again.
+    #[serde(default)]
+    pub pod_gone: bool,
     /// The host it runs on, as it says.
     pub hostname: String,
     /// Its build.
@@ -72,6 +75,7 @@ impl Agent {
             created_at,
             key_sha256: String::new(),
             revoked_at: None,
+            pod_gone: false,
             hostname: String::new(),
             version: String::new(),
             cluster_uid: None,
@@ -126,8 +130,11 @@ pub struct JoinTokenRecord {
     pub name: String,
     /// Kind that the agent will be.
     pub kind: AgentKind,
-    /// UID of the only cluster that the agent may report for; `None`: one that no agent is bound to yet.
+    /// UID of the only cluster that the agent may report for, as a person said; `None`: one that no agent is bound to yet.
     pub cluster: Option<String>,
+    /// Of a token with several uses for which nobody named a cluster: the one that its first agent is of, and so the others.
+    #[serde(default)]
+    pub first_cluster: Option<String>,
     /// SHA-256 (hex) of the secret.
     pub secret_sha256: String,
     /// When it was made.

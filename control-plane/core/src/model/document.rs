@@ -72,11 +72,12 @@ impl Document for Agent {
         Columns {
             created_at: self.created_at,
             updated_at: self.revoked_at.unwrap_or(self.created_at),
-            state: match (self.revoked_at, &self.pod) {
+            state: match (self.revoked_at, self.pod_gone) {
                 (None, _) => "active",
-                (Some(_), None) => "revoked",
-                // It never comes back, and there is one for each pod that ever was: retention removes it after a day.
-                (Some(_), Some(_)) => "gone",
+                // Kept for good: what a person revoked must not come back.
+                (Some(_), false) => "revoked",
+                // There is one for each pod that ever was: retention removes it once no token of the pod can hold.
+                (Some(_), true) => "gone",
             },
             cluster: self.cluster_uid.clone().unwrap_or_default(),
             key: self.name.clone(),

@@ -95,6 +95,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         created_at: at(-9_000),
         key_sha256: String::new(),
         revoked_at: None,
+        pod_gone: false,
         hostname: "edge".into(),
         version: "0.1.0".into(),
         cluster_uid: Some(objects::CLUSTER.into()),

@@ -18,10 +18,11 @@ use quinn::Connection;
 use tokio::time::Instant;
 
 use super::frames::{self, FrameReader};
-use super::join_token::{Attempt, NEW_TOKEN, admit, bad_request, unavailable};
+use super::join_token::{Attempt, NEW_TOKEN, admit, bad_request, for_another_cluster, unavailable};
 use super::{Gateway, Slot, enrol_pod, reject};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, Issued};
+use crate::documents::Docs;
 
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
@@ -115,6 +116,29 @@ async fn enrol_pod(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::
     Err(SessionEnd::overloaded("a commit", "other writers were faster each time"))
 }
 
+/// The cluster that a token of several uses is for from now on, if nobody named one: the one that its first agent says.
+///
+/// Refused when agents spoke for that cluster before the token was made: what is said here binds the token's later uses, and
+/// whoever merely has some token must not get a place beside them.
+fn first_cluster(docs: &Docs, token: &JoinTokenRecord, said: &str) -> Result<Option<String>, SessionEnd> {
+    if token.uses < 2 || token.cluster.is_some() || !is_cluster_uid(said) {
+        return Ok(token.first_cluster.clone());
+    }
+    let uid = token.first_cluster.as_deref().unwrap_or(said);
+    let was_made_known =
+        docs.clusters.iter().any(|cluster| cluster.doc.uid == uid && cluster.doc.identity.is_some());
+    let had_agents = docs.agents.iter().any(|agent| {
+        let agent = &agent.doc;
+        agent.bound_cluster.as_deref() == Some(uid)
+            && agent.revoked_at.is_none()
+            && agent.created_at < token.created_at
+    });
+    if was_made_known || had_agents {
+        return Err(for_another_cluster(uid, "one that names no cluster, while this one has agents already"));
+    }
+    Ok(Some(uid.to_owned()))
+}
+
 async fn prepare(
     app: &App,
     request: &v1::EnrolRequest,
@@ -122,6 +146,7 @@ async fn prepare(
 ) -> Result<(ChangeSet, v1::EnrolResponse), SessionEnd> {
     let now = app.now();
     let docs = app.docs().await.map_err(unavailable)?;
+    let first_cluster = first_cluster(&docs, &token.doc, &request.cluster_uid)?;
     let id = AgentId::new(&mut app.ids());
     let mut name = token.doc.name.clone();
     if token.doc.uses > 1 && token.doc.used > 0 {
@@ -155,14 +180,12 @@ async fn prepare(
             token.doc.kind, token.doc.id, token.doc.created_by
         ),
     };
-    let bound_cluster = token.doc.cluster.clone();
+    // The agents of one token are of one cluster: the one that a person named, or else that of the first of them.
+    let bound_cluster = token.doc.cluster.clone().or_else(|| token.doc.first_cluster.clone());
     let agent = Agent { name, key_sha256, hostname, bound_cluster, ..Agent::new(id, token.doc.kind, now) };
     let mut spent = token;
     spent.doc.spend(id, now);
-    if spent.doc.uses > 1 && spent.doc.cluster.is_none() && is_cluster_uid(&request.cluster_uid) {
-        // The agents of one token are of one cluster: the one that the first of them names.
-        spent.doc.cluster = Some(request.cluster_uid.clone());
-    }
+    spent.doc.first_cluster = first_cluster;
     let changes = ChangeSet {
         agents: vec![Versioned::new(agent)],
         tokens: vec![spent],

@@ -11,11 +11,10 @@ use nimbus_control_core::model::{
     PodOrigin, Versioned,
 };
 use nimbus_control_core::world::is_cluster_uid;
-use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 
-use super::join_token::{Attempt, admit, bad_request, unavailable};
+use super::join_token::{Attempt, admit, bad_request, for_another_cluster, unavailable};
 use super::{Gateway, proof};
 use crate::app::App;
 use crate::ca::requested_key;
@@ -45,15 +44,19 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
     let by_known = known.as_ref().map(|known| prove(request, &known.keys, Some(known), app));
     let (pod, founds) = match by_known {
         Some(Ok(pod)) => (pod, None),
-        // A token that the known keys do not fit, or the first one: a join token decides.
-        Some(Err(refusal)) if refusal.may_found => match token_of(gateway, request, is_taken).await {
+        // What the known keys do not fit: a join token that still holds decides. The chart leaves a spent one where it is, and then
+        // the proof's own refusal is what there is to say.
+        Some(Err(refusal)) if refusal.may_found => match token_of(gateway, request, is_taken, true).await {
             Some(Ok(token)) => found_identity(app, request, token)?,
-            Some(Err(end)) => return Err(end),
-            None => return Err(refused(gateway, request, refusal.end).await),
+            Some(Err(end)) => return Err(audited(gateway, request, end).await),
+            None if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
+            None => return Err(refusal.end),
         },
-        Some(Err(refusal)) => return Err(refused(gateway, request, refusal.end).await),
-        None => match token_of(gateway, request, is_taken).await {
-            Some(token) => found_identity(app, request, token?)?,
+        Some(Err(refusal)) if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
+        Some(Err(refusal)) => return Err(refusal.end),
+        None => match token_of(gateway, request, is_taken, false).await {
+            Some(Ok(token)) => found_identity(app, request, token)?,
+            Some(Err(end)) => return Err(audited(gateway, request, end).await),
             None => {
                 return Err(SessionEnd::refused(
                     "token_unknown",
@@ -65,25 +68,37 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
         },
     };
     let connected = app.sessions.connected();
-    let there = {
+    let (there, is_seen) = {
         let world = app.view.read();
         let led =
             world.clusters.get(uid).filter(|it| it.leader.is_some_and(|leader| connected.contains(&leader)));
-        attestation::is_there(&pod, led)
+        (attestation::is_there(&pod, led), attestation::is_seen(&pod, led))
     };
     if let Err(why) = there {
-        return Err(refused(gateway, request, unproven(&why)).await);
+        return Err(audited(gateway, request, unproven(&why)).await);
     }
-    match prepare(app, request, &docs, cluster, pod, founds) {
+    match prepare(app, request, &docs, cluster, Proven { pod, is_seen, founds }) {
         Ok(attempt) => Ok(attempt),
-        Err(end) => Err(refused(gateway, request, end).await),
+        Err(end) => Err(audited(gateway, request, end).await),
     }
 }
 
-/// Why the known keys do not accept a token, and whether a join token may replace them.
+/// Why the known keys do not accept a token.
 struct NotByThese {
     end: SessionEnd,
+    /// Whether a join token may replace what is known.
     may_found: bool,
+    /// Whether the cluster signed it: anybody can write another one.
+    is_signed: bool,
+}
+
+/// A pod that proved where it runs.
+struct Proven {
+    pod: PodOrigin,
+    /// The cluster's leading agent sees it now.
+    is_seen: bool,
+    /// What it makes known, with a join token.
+    founds: Option<Founding>,
 }
 
 fn prove(
@@ -97,22 +112,25 @@ fn prove(
                   NAME` and give it to the chart";
     let not_read = |error: proof::ProofError| NotByThese {
         may_found: error == proof::ProofError::Signature,
+        is_signed: false,
         end: SessionEnd::refused("proof_unknown", expected, error.to_string(), remedy),
     };
     let keys = proof::keys(keys).map_err(not_read)?;
     let claims = proof::verified(&request.service_account_token, &keys).map_err(not_read)?;
     attestation::judge(&claims, known, app.now()).map_err(|why| NotByThese {
         may_found: matches!(why, Unproven::Issuer(_) | Unproven::ServiceAccount(_)),
+        is_signed: true,
         end: unproven(&why),
     })
 }
 
 /// The join token in the request, if it may make this cluster's keys known; `None` where none was given. A cluster that has
-/// agents already (`is_taken`) needs a token made for it.
+/// agents already (`is_taken`) needs a token that a person made for it. With `or_none`, one that does not hold is none.
 async fn token_of(
     gateway: &Gateway,
     request: &v1::EnrolRequest,
     is_taken: bool,
+    or_none: bool,
 ) -> Option<Result<Versioned<JoinTokenRecord>, SessionEnd>> {
     let uid = request.cluster_uid.as_str();
     let token: JoinToken = request.token.parse().ok()?;
@@ -120,20 +138,28 @@ async fn token_of(
         Ok(record) => record,
         Err(error) => return Some(Err(unavailable(error))),
     };
+    let holds = |record: &Versioned<JoinTokenRecord>| {
+        record.doc.used_at.is_none() && gateway.app.now() < record.doc.expires_at
+    };
+    if or_none && !record.as_ref().is_some_and(holds) {
+        return None;
+    }
     let admitted = admit(gateway, &token, record).await;
     Some(admitted.and_then(|record| {
-        let found = match (record.doc.kind, record.doc.cluster.as_deref()) {
-            (AgentKind::Cluster, None) if !is_taken => return Ok(record),
-            (AgentKind::Cluster, Some(bound)) if bound == uid => return Ok(record),
-            (AgentKind::Cluster, None) => {
-                "one that names no cluster, while this one has agents already".to_owned()
-            }
-            (AgentKind::Cluster, Some(bound)) => format!("one for cluster {bound}"),
-            (AgentKind::Host, _) => "one for a host".to_owned(),
-        };
-        let expected = format!("a join token for cluster {uid}");
-        let remedy = "make one with `nimbus agents token create --kind cluster --cluster NAME`";
-        Err(SessionEnd::refused("wrong_cluster", &expected, found, remedy))
+        let found =
+            match (record.doc.kind, record.doc.cluster.as_deref(), record.doc.first_cluster.as_deref()) {
+                (AgentKind::Cluster, Some(named), _) if named == uid => return Ok(record),
+                (AgentKind::Cluster, Some(other), _) => format!("one for cluster {other}"),
+                (AgentKind::Cluster, None, Some(other)) if other != uid => {
+                    format!("one that agents of cluster {other} used")
+                }
+                (AgentKind::Cluster, None, _) if !is_taken => return Ok(record),
+                (AgentKind::Cluster, None, _) => {
+                    "one that names no cluster, while this one has agents already".to_owned()
+                }
+                (AgentKind::Host, _, _) => "one for a host".to_owned(),
+            };
+        Err(for_another_cluster(uid, found))
     }))
 }
 
@@ -174,13 +200,12 @@ fn prepare(
     request: &v1::EnrolRequest,
     docs: &Docs,
     cluster: Option<Versioned<Cluster>>,
-    pod: PodOrigin,
-    founds: Option<Founding>,
+    Proven { pod, is_seen, founds }: Proven,
 ) -> Result<Attempt, SessionEnd> {
     let (now, uid) = (app.now(), request.cluster_uid.as_str());
     let key = requested_key(&request.csr_der).map_err(bad_request)?;
-    let there = attestation::already(&docs.agents, uid, &pod, &key).map_err(|why| unproven(&why))?;
-    let id = there.map_or_else(|| AgentId::new(&mut app.ids()), |agent| agent.doc.id);
+    let there = attestation::already(&docs.agents, uid, &pod, &key, is_seen).map_err(|why| unproven(&why))?;
+    let id = there.map_or_else(|| attestation::agent_id(uid, &pod), |agent| agent.doc.id);
     let issued = app.keys.ca.issue_pod_agent(id, uid, &pod, &request.csr_der, now).map_err(bad_request)?;
     let name = there.map_or_else(
         || attestation::agent_name(&docs.agents, &pod, id, MAX_AGENT_NAME),
@@ -204,6 +229,16 @@ fn prepare(
         cluster: uid.to_owned(),
         detail,
     };
+    if let Some(gone) = there.filter(|agent| agent.doc.revoked_at.is_some()) {
+        changes.audit.push(row(
+            "agent.pod_back",
+            id.to_string(),
+            format!("{name} is let in again: {place} is there"),
+        ));
+        let mut back = gone.clone();
+        (back.doc.revoked_at, back.doc.pod_gone) = (None, false);
+        changes.agents.push(back);
+    }
     if there.is_none() {
         changes.audit.push(row("agent.enrolled", id.to_string(), format!("as {name}, of {place}")));
         let hostname = request.hostname.chars().take(253).collect();
@@ -227,6 +262,9 @@ fn prepare(
         cluster.doc.identity = Some(identity);
         changes.clusters.push(cluster);
         token.doc.spend(id, now);
+        if token.doc.cluster.is_none() {
+            token.doc.first_cluster = Some(uid.to_owned());
+        }
         changes.tokens.push(token);
     }
     Ok(Attempt { changes, response })
@@ -258,14 +296,16 @@ fn unproven(why: &Unproven) -> SessionEnd {
     SessionEnd::refused(why.word(), expected, found, why.remedy())
 }
 
-/// A refused proof is worth an audit row where it names a cluster that is known, one a minute for each cluster: others are
-/// anybody's, and would fill the log.
-async fn refused(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd) -> SessionEnd {
+/// A proof that the cluster signed, or a join token that holds, and that is refused is worth an audit row: one a minute for each
+/// cluster and reason. What nobody signed is anybody's, and would fill the log or hide the others.
+async fn audited(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd) -> SessionEnd {
     let app = &gateway.app;
     let uid = request.cluster_uid.as_str();
     let Ok(docs) = app.docs().await else { return end };
     let is_known = docs.clusters.iter().any(|cluster| cluster.doc.uid == uid);
-    if !is_known || end.passes() || !gateway.refused_proofs.note(uid.to_owned(), std::time::Instant::now()) {
+    let told = end.told();
+    let reason = told.split(':').next().unwrap_or_default();
+    if !is_known || !gateway.refused_proofs.note(format!("{uid} {reason}"), std::time::Instant::now()) {
         return end;
     }
     let audit = AuditDraft {
@@ -274,7 +314,7 @@ async fn refused(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd)
         action: "agent.enrolment_refused".to_owned(),
         subject: uid.to_owned(),
         cluster: uid.to_owned(),
-        detail: end.told().chars().take(1_000).collect(),
+        detail: told.chars().take(1_000).collect(),
     };
     if let Err(error) = app.commit(&ChangeSet { audit: vec![audit], ..ChangeSet::default() }).await {
         tracing::error!(%error, cluster = uid, "the refusal could not be audited");

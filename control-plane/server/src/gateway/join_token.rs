@@ -57,6 +57,13 @@ pub async fn admit(
     Ok(record)
 }
 
+/// The refusal of a token that is not for the cluster `uid`.
+pub fn for_another_cluster(uid: &str, found: impl Into<String>) -> SessionEnd {
+    let expected = format!("a join token for cluster {uid}");
+    let remedy = "make one with `nimbus agents token create --kind cluster --cluster NAME`";
+    SessionEnd::refused("wrong_cluster", &expected, found, remedy)
+}
+
 /// Whoever holds the secret of a token that is spent or too old is worth an audit row; other unauthenticated peers
 /// are not, or they could fill the log. One row for a token in a minute, or this one could.
 async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {

@@ -21,6 +21,7 @@ mod renew;
 mod reset;
 mod restored;
 mod session;
+mod standby;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -38,8 +39,10 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::error::StartError;
 use crate::share::Share;
+use crate::sign::Signer;
 use ingest_writer::LogWriter;
 use limits::{LogThrottles, Misuses};
+pub use standby::refuse;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What every connection shares.
@@ -60,6 +63,26 @@ struct Slot {
     _share: Share,
 }
 
+fn setup(error: &dyn std::fmt::Display) -> StartError {
+    StartError::Tls(crate::tls::TlsError::Setup(error.to_string()))
+}
+
+/// The endpoint of agents on `socket`. Nobody is answered before somebody accepts: [`Running::start`], or [`refuse`].
+pub fn endpoint(
+    signer: &Signer,
+    socket: UdpSocket,
+    tls: rustls::ServerConfig,
+) -> Result<Endpoint, StartError> {
+    let crypto = QuicServerConfig::try_from(tls).map_err(|error| setup(&error))?;
+    let mut config = ServerConfig::with_crypto(Arc::new(crypto));
+    config.transport_config(Arc::new(limits::transport()));
+    config.max_incoming(limits::MAX_HANDSHAKES);
+    let address = socket.local_addr().map_err(|error| setup(&error))?;
+    let runtime = Arc::new(quinn::TokioRuntime);
+    Endpoint::new(reset::endpoint_config(signer), Some(config), socket, runtime)
+        .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))
+}
+
 /// A gateway that is served until it is stopped.
 pub struct Running {
     app: Arc<App>,
@@ -72,23 +95,13 @@ pub struct Running {
 }
 
 impl Running {
-    /// Serves at most `max_connections` agents at once on `socket`.
+    /// Serves at most `max_connections` agents at once on `endpoint`.
     pub async fn start(
         app: Arc<App>,
-        socket: UdpSocket,
-        tls: rustls::ServerConfig,
+        endpoint: Endpoint,
         max_connections: usize,
     ) -> Result<Self, StartError> {
-        let wrong =
-            |error: &dyn std::fmt::Display| StartError::Tls(crate::tls::TlsError::Setup(error.to_string()));
-        let crypto = QuicServerConfig::try_from(tls).map_err(|error| wrong(&error))?;
-        let mut config = ServerConfig::with_crypto(Arc::new(crypto));
-        config.transport_config(Arc::new(limits::transport()));
-        config.max_incoming(limits::MAX_HANDSHAKES);
-        let address = socket.local_addr().map_err(|error| wrong(&error))?;
-        let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(reset::endpoint_config(&app.keys.signer), Some(config), socket, runtime)
-            .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))?;
+        let address = endpoint.local_addr().map_err(|error| setup(&error))?;
         let (accepting, writing) = (CancellationToken::new(), CancellationToken::new());
         let (log, writer) = LogWriter::start(Arc::clone(&app), writing.clone()).await?;
         let gateway = Arc::new(Gateway {

@@ -25,7 +25,11 @@ pub async fn renew(
     request: &v1::RenewRequest,
 ) -> Result<v1::RenewResponse, SessionEnd> {
     let known = app.store().get::<Agent>(agent).await.map_err(unavailable)?.map(|known| known.doc);
-    let place = known.as_ref().and_then(|known| known.bound_cluster.as_deref().zip(known.pod.as_ref()));
+    // Its session may be about to be closed for that.
+    let Some(known) = known.filter(|known| known.revoked_at.is_none()) else {
+        return Err(SessionEnd::revoked("one that was revoked, or is not known any more"));
+    };
+    let place = known.bound_cluster.as_deref().zip(known.pod.as_ref());
     let (ca, now) = (&app.keys.ca, app.now());
     let issued = match place {
         Some((cluster, pod)) => ca.issue_pod_agent(agent, cluster, pod, &request.csr_der, now),

@@ -27,6 +27,7 @@ mod lists;
 pub mod openapi;
 mod plan;
 mod retry;
+pub mod standby;
 mod status;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use crate::app::App;
 /// that are gone, are kept.
 const KEEP: Duration = Duration::from_hours(90 * 24);
 /// How long the agents of pods that are gone are kept: a token of theirs, which holds an hour, has long ended by then.
-const KEEP_GONE: Duration = Duration::from_hours(24);
+const KEEP_GONE: Duration = Duration::from_hours(25);
 /// How often documents are trimmed.
 const EVERY: Duration = Duration::from_hours(1);
 /// Calls for the log, and for gone agents, in one pass, each of a bounded number of rows; the rest follows in the next pass.

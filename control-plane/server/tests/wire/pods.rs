@@ -164,26 +164,114 @@ async fn what_proves_nothing_is_refused_with_its_reason_and_audited() {
     let past = nimbus_platform::now().as_second() - 1;
     let mut builder = changed("/kubernetes.io/serviceaccount/name", "builder".into());
     builder["sub"] = "system:serviceaccount:nimbus-system:builder".into();
+    let mut hundred_years = changed("/exp", json!(past + 3_000_000_000_i64));
+    hundred_years["nbf"] = json!(past);
+    let spent = join.as_str();
     for (what, claims, expected) in [
+        ("a hundred years", hundred_years, "proof_too_long"),
         ("another audience", changed("/aud", json!(["vault"])), "proof_audience"),
         ("an expired one", changed("/exp", json!(past)), "proof_expired"),
         ("no pod", changed("/kubernetes.io/pod", Value::Null), "proof_without_pod"),
         ("another service account", builder, "proof_service_account"),
         ("another namespace", changed("/kubernetes.io/namespace", "default".into()), "proof_service_account"),
     ] {
-        let answer = ask(&plane, &other, "", cluster.sign(&claims), cluster.keys()).await;
-        assert_eq!(word(answer), expected, "{what}");
+        // The chart leaves the token that the first agent spent where it is: it says nothing about the others.
+        for join in ["", spent] {
+            let answer = ask(&plane, &other, join, cluster.sign(&claims), cluster.keys()).await;
+            assert_eq!(word(answer), expected, "{what}, {join:?}");
+        }
     }
     let foreign = Cluster::new();
-    let answer = ask(&plane, &other, "", foreign.sign(&claims("b")), foreign.keys()).await;
-    assert_eq!(word(answer), "proof_unknown", "another cluster's key, whatever keys it brings");
-    let replayed = ask(&plane, &other, "", cluster.sign(&claims("a")), String::new()).await;
+    for join in ["", spent] {
+        let answer = ask(&plane, &other, join, foreign.sign(&claims("b")), foreign.keys()).await;
+        assert_eq!(word(answer), "proof_unknown", "another cluster's key, whatever keys it brings");
+    }
+    let replayed = ask(&plane, &other, spent, cluster.sign(&claims("a")), String::new()).await;
     assert_eq!(word(replayed), "proof_replayed");
-    let app = plane.app();
-    let rows = app.store().audit(&nimbus_store::AuditFilter::default()).await.unwrap();
-    let refused = rows.rows.iter().filter(|row| row.draft.action == "agent.enrolment_refused").count();
-    assert!(refused >= 1, "at least one row a minute");
-    assert_eq!(app.docs().await.unwrap().agents.len(), 1);
+    let mut reasons = refusals(&plane).await;
+    reasons.sort();
+    // One row a minute for each reason, and none for what nobody of the cluster signed.
+    let expected = [
+        "proof_audience",
+        "proof_expired",
+        "proof_replayed",
+        "proof_service_account",
+        "proof_too_long",
+        "proof_without_pod",
+    ];
+    assert_eq!(reasons, expected);
+    assert_eq!(plane.app().docs().await.unwrap().agents.len(), 1);
+}
+
+/// The reasons of the refusals that were audited.
+async fn refusals(plane: &ControlPlane) -> Vec<String> {
+    let rows = plane.app().store().audit(&nimbus_store::AuditFilter::default()).await.unwrap().rows;
+    let refused = rows.into_iter().filter(|row| row.draft.action == "agent.enrolment_refused");
+    refused.map(|row| row.draft.detail.split(':').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_token_of_several_uses_takes_no_cluster_over_that_has_agents() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, evil, key) = (Cluster::new(), Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+    let some = token_of_uses(&plane, "some", 3).await;
+    // An agent that only says which cluster it is of does not make the token one of that cluster.
+    let plain = v1::EnrolRequest { token: some.clone(), cluster_uid: UID.into(), ..Default::default() };
+    let answer = enrol_as(HERE, &plane, KeyPair::generate().unwrap(), plain).await;
+    assert_eq!(word(answer), "wrong_cluster");
+    let other = KeyPair::generate().unwrap();
+    let answer = ask(&plane, &other, &some, evil.sign(&claims("e")), evil.keys()).await;
+    assert_eq!(word(answer), "wrong_cluster");
+    assert_eq!(refusals(&plane).await, ["wrong_cluster"]);
+    let third = KeyPair::generate().unwrap();
+    assert_eq!(word(ask(&plane, &third, "", cluster.sign(&claims("b")), String::new()).await), "node-b");
+}
+
+#[tokio::test]
+async fn a_token_of_several_uses_is_for_the_cluster_of_its_first_agent() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, other) = (Cluster::new(), Cluster::new());
+    let join = token_of_uses(&plane, "prod", 3).await;
+    let key = KeyPair::generate().unwrap();
+    ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+    let elsewhere = v1::EnrolRequest {
+        token: join.clone(),
+        cluster_uid: "0f0f0f0f-0000-4000-8000-00000000000e".into(),
+        service_account_token: other.sign(&claims("b")),
+        cluster_keys_json: other.keys(),
+        ..Default::default()
+    };
+    let answer = enrol_as(HERE, &plane, KeyPair::generate().unwrap(), elsewhere).await;
+    assert_eq!(word(answer), "wrong_cluster", "the other uses are not for another cluster");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_keys_with_one_pods_token_one_gets_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, key) = (Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+    let proof = cluster.sign(&claims("b"));
+    let asked = (0..8).map(|_| async {
+        let key = KeyPair::generate().unwrap();
+        word(ask(&plane, &key, "", proof.clone(), String::new()).await)
+    });
+    let mut answers = futures::future::join_all(asked).await;
+    answers.sort();
+    let (inside, outside) = answers.split_first().unwrap();
+    assert_eq!(inside, "node-b");
+    assert!(outside.iter().all(|word| word == "proof_replayed"), "{answers:?}");
+    assert_eq!(plane.app().docs().await.unwrap().agents.len(), 2);
+}
+
+async fn token_of_uses(plane: &ControlPlane, name: &str, uses: u32) -> String {
+    let new_agent = NewAgent { name, kind: AgentKind::Cluster, cluster: None, uses };
+    plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
 }
 
 #[tokio::test]
@@ -202,10 +290,13 @@ async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
     assert_eq!(word(ask(&plane, &other, &join, new.sign(&claims("b")), new.keys()).await), "node-b");
     let app = plane.app();
     let mut gone = app.store().get::<Agent>(first.id.parse::<AgentId>().unwrap()).await.unwrap().unwrap();
-    gone.doc.revoked_at = Some(nimbus_platform::now());
-    let changes = ChangeSet { agents: vec![gone], ..ChangeSet::default() };
-    app.commit(&changes).await.unwrap();
-    assert_eq!(word(ask(&plane, &key, "", new.sign(&claims("a")), String::new()).await), "proof_pod_gone");
+    for (pod_gone, expected) in [(true, "proof_pod_gone"), (false, "proof_revoked")] {
+        (gone.doc.revoked_at, gone.doc.pod_gone) = (Some(nimbus_platform::now()), pod_gone);
+        let changes = ChangeSet { agents: vec![gone.clone()], ..ChangeSet::default() };
+        app.commit(&changes).await.unwrap();
+        gone.version += 1;
+        assert_eq!(word(ask(&plane, &key, "", new.sign(&claims("a")), String::new()).await), expected);
+    }
 }
 
 async fn token_called(plane: &ControlPlane, name: &str, cluster: Option<&str>) -> String {

@@ -18,6 +18,8 @@ const BUILD: &str = concat!("nimbus ", env!("CARGO_PKG_VERSION"));
 /// The schema that the first migration brings. Nothing migrates from the one before it, whose documents had another
 /// shape: such a database is refused.
 const OLDEST: i64 = 2;
+/// The first schema under which control planes stand by for each other.
+const LEASES: i64 = 4;
 /// Every migration, in order: the first brings schema [`OLDEST`].
 const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS, small_checksums::STEPS];
 /// The tables of documents that the first migration made.
@@ -97,7 +99,15 @@ pub(crate) fn accept(at: &str, (found, build): FoundSchema) -> Result<(), StoreE
     Ok(())
 }
 
-/// Applies what is missing.
+/// Is the schema one under which control planes stand by for each other?
+pub(crate) async fn has_leases(db: &Db) -> Result<bool, StoreError> {
+    let mut tx = db.begin().await?;
+    let outcome = seen(&mut tx).await.map(|(schema, _)| schema >= LEASES);
+    tx.finish(outcome).await
+}
+
+/// Applies what is missing. While control planes stand by for each other only the one that leads calls this; a migration must
+/// not lock `counters` for seconds, or that one cannot renew its lease.
 pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
     loop {
         let mut tx = db.begin().await?;
@@ -111,18 +121,10 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
 /// Applies the next migration; false when there is none.
 pub(crate) async fn next(tx: &mut Tx) -> Result<bool, StoreError> {
     let at = tx.at.clone();
-    let (has_versions, newest) = if tx.is_postgres() {
+    if tx.is_postgres() {
         tx.rows(MIGRATION_LOCK, &[]).await?;
-        (HAS_VERSIONS_POSTGRES, NEWEST)
-    } else {
-        (HAS_VERSIONS_SQLITE, NEWEST)
-    };
-    let tables: i64 = tx.row(has_versions, &[]).await?.map_or(Ok(0), |row| row.get(0))?;
-    let seen = match tables {
-        0 => None,
-        _ => tx.row(newest, &[]).await?,
-    };
-    let seen = seen.map_or(Ok((0, String::new())), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    }
+    let seen = seen(tx).await?;
     accept(&at, seen.clone())?;
     // An empty database counts as the one before the first.
     let version = seen.0.max(OLDEST - 1) + 1;
@@ -140,6 +142,17 @@ pub(crate) async fn next(tx: &mut Tx) -> Result<bool, StoreError> {
     .await?;
     tracing::info!(database = %at, version, "schema brought up to date");
     Ok(true)
+}
+
+/// The schema as a transaction sees it.
+async fn seen(tx: &mut Tx) -> Result<FoundSchema, StoreError> {
+    let has_versions = if tx.is_postgres() { HAS_VERSIONS_POSTGRES } else { HAS_VERSIONS_SQLITE };
+    let tables: i64 = tx.row(has_versions, &[]).await?.map_or(Ok(0), |row| row.get(0))?;
+    let row = match tables {
+        0 => None,
+        _ => tx.row(NEWEST, &[]).await?,
+    };
+    row.map_or(Ok((0, String::new())), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// The statements of a step in their dialect.

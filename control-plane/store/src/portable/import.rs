@@ -6,7 +6,7 @@ use nimbus_control_core::model::AuditDraft;
 
 use super::{Cell, RESTORED, Table, names};
 use crate::db::{Db, Sql, Tx, Value};
-use crate::{History, StoreError, StoreUrl, chain, migrate, sums};
+use crate::{History, Sharing, StoreError, StoreUrl, chain, migrate, sums};
 
 /// Rows in one statement: with nine columns far from what either database takes.
 const STATEMENT_ROWS: usize = 200;
@@ -44,7 +44,7 @@ pub struct Import {
 impl Import {
     /// Makes the schema in an empty database; [`StoreError::NotEmpty`] for any other.
     pub async fn begin(url: &StoreUrl) -> Result<Self, StoreError> {
-        let db = Db::connect(url, History::MayBegin, None).await?;
+        let db = Db::open(url, (History::MayBegin, Sharing::Alone), None).await?;
         let mut tx = db.begin().await?;
         match prepare(&mut tx).await {
             Ok(()) => Ok(Self { db, tx, pending: Vec::new(), bytes: 0, table: None }),
@@ -145,6 +145,8 @@ async fn complete(tx: &mut Tx, restoration: &Restoration<'_>) -> Result<(), Stor
                ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum";
     let sum = sums::sum("counters", "epoch", &epoch.to_string());
     tx.execute(sql, &[epoch.into(), sum.into()]).await?;
+    // Nobody leads yet, whatever the clock of the database says that was backed up.
+    tx.execute("DELETE FROM counters WHERE name = 'lease'", &[]).await?;
     let value = restored_value(restoration);
     let sql = "INSERT INTO meta (name, value, sum) VALUES ($1, $2, $3)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value, sum = excluded.sum";

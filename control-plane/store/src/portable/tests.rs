@@ -79,7 +79,7 @@ async fn a_copy_made_while_a_control_plane_writes_holds_one_moment_and_goes_on_a
 
     let rows = copy(&from, &to).await.unwrap();
     assert!(rows > 300, "{rows}");
-    let copied = Store::open_for(&to, crate::History::Expected, "keys").await.unwrap();
+    let copied = Store::open_for(&to, crate::History::Expected, crate::Sharing::Alone, "keys").await.unwrap();
     assert!(copied.verify_audit().await.unwrap().is_ok());
     assert_eq!(copied.check_rows().await.unwrap(), Vec::<String>::new());
     assert_eq!(copied.check_structure().await.unwrap(), Vec::<String>::new());

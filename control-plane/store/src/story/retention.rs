@@ -84,6 +84,7 @@ pub async fn agents_of_gone_pods_go_and_the_others_stay(url: &StoreUrl) {
         Versioned::new(Agent {
             pod: in_pod.then(|| pod.clone()),
             revoked_at: revoked.map(at),
+            pod_gone: in_pod && revoked.is_some(),
             name: format!("agent-{n}"),
             ..agent(n)
         })

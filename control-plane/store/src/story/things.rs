@@ -84,6 +84,7 @@ pub fn token(n: u32) -> JoinTokenRecord {
         name: format!("agent-{n}"),
         kind: AgentKind::Host,
         cluster: None,
+        first_cluster: None,
         secret_sha256: "cd".repeat(32),
         created_at: at(0),
         created_by: "operator".to_owned(),

@@ -43,10 +43,19 @@ pub fn busybox(dir: &Path, name: &str, command: &[&str]) -> anyhow::Result<PathB
 /// Writes the archive of the agent's image into `dir`.
 ///
 /// # Errors
-/// When its libraries are not found, or the archive cannot be written.
+/// As [`of_program`].
 pub fn agent(dir: &Path, program: &Path) -> anyhow::Result<PathBuf> {
+    of_program(dir, program, AGENT)
+}
+
+/// Writes the archive of an image called `name` into `dir`, which runs `program`.
+///
+/// # Errors
+/// When its libraries are not found, or the archive cannot be written.
+pub fn of_program(dir: &Path, program: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let root = tempfile::tempdir_in(dir)?;
-    copy(program, &root.path().join("nimbus-agent"))?;
+    let file = program.file_name().context("a program has a name")?.to_string_lossy().into_owned();
+    copy(program, &root.path().join(&file))?;
     let said = run("ldd", &[&program.display().to_string()])?;
     for library in said.split_whitespace().filter(|word| word.starts_with('/')) {
         let into = root.path().join(library.trim_start_matches('/'));
@@ -55,7 +64,7 @@ pub fn agent(dir: &Path, program: &Path) -> anyhow::Result<PathBuf> {
     }
     fs::create_dir(root.path().join("tmp"))?;
     fs::set_permissions(root.path().join("tmp"), fs::Permissions::from_mode(0o1777))?;
-    pack(dir, root.path(), AGENT, &["/nimbus-agent"])
+    pack(dir, root.path(), name, &[&format!("/{file}")])
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {

@@ -99,6 +99,14 @@ impl RealNode {
         self.ctr(&["images", "import", &archive.display().to_string()]).map(drop)
     }
 
+    /// Makes the images of an OCI layout known to the node, called `name` and by the tags that they have there.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn import_as(&self, name: &str, archive: &Path) -> anyhow::Result<()> {
+        self.ctr(&["images", "import", "--base-name", name, &archive.display().to_string()]).map(drop)
+    }
+
     /// The node's own directory.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -59,7 +59,7 @@ pub fn prepare(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Requires a program of the system to succeed.
-pub(super) fn run(program: &str, words: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn run(program: &str, words: &[&str]) -> anyhow::Result<String> {
     let output = Command::new(program).args(words).stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("cannot run {program}"))?;
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,0 +1,196 @@
+//! A cluster with a real node, a PostgreSQL server beside it, and an administrator with helm, kubectl and nimbus.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::postgres::Postgres;
+use crate::process::binary;
+use crate::rig::real_node::{ADDRESS, RealNode, images, mounts};
+use crate::rig::workloads::Workloads;
+use crate::rig::{Cluster, build, repository};
+
+/// Where both releases are installed.
+pub const NAMESPACE: &str = "nimbus";
+/// The release of the control plane, and with it the name of its Service.
+pub const CONTROL_PLANE: &str = "nimbus-control-plane";
+/// The release of the agents.
+pub const AGENT: &str = "nimbus-agent";
+/// Where pods are healed.
+pub const SHOP: &str = "shop";
+/// The images of this build.
+const TAG: &str = "1";
+
+/// Everything that is there before anything is installed.
+pub struct Site {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Where pods are healed.
+    pub shop: Workloads,
+    _node: RealNode,
+    parts: Parts,
+    postgres: Postgres,
+    helm: PathBuf,
+    /// The administrator's.
+    home: PathBuf,
+    /// What stands over `/etc/hosts`, as nobody here serves names.
+    hosts: PathBuf,
+}
+
+impl Site {
+    /// Starts it; the namespace enforces Pod Security `restricted`.
+    pub async fn start(dir: &Path) -> anyhow::Result<Self> {
+        let (cluster, node) = RealNode::start("10s").await?;
+        let parts = Parts { release: std::env::var_os("NIMBUS_RELEASE").map(PathBuf::from) };
+        for program in [CONTROL_PLANE, AGENT] {
+            parts.import(&node, program)?;
+        }
+        let postgres = Postgres::start_for(ADDRESS)?;
+        let (home, hosts) = (dir.join("home"), dir.join("hosts"));
+        fs::create_dir(&home)?;
+        fs::write(&hosts, "127.0.0.1 localhost\n")?;
+        mounts::run("mount", &["--bind", &hosts.display().to_string(), "/etc/hosts"])?;
+        // The machine itself reaches a Service as pods do: it only has to try, kube-proxy changes the address.
+        mounts::run("ip", &["route", "add", "default", "dev", "node0"])?;
+        let helm = build::ensure_helm(&repository()?)?;
+        cluster.namespace(NAMESPACE, &json!({"pod-security.kubernetes.io/enforce": "restricted"})).await?;
+        let shop = cluster.namespace(SHOP, &json!({})).await?;
+        Ok(Self { cluster, shop, _node: node, parts, postgres, helm, home, hosts })
+    }
+
+    /// An address of a new database, with a password, as pods reach it.
+    pub fn database(&self) -> anyhow::Result<String> {
+        self.postgres.sql("postgres", "CREATE ROLE nimbus LOGIN PASSWORD 'not-a-secret'")?;
+        self.postgres.sql("postgres", "CREATE DATABASE nimbus OWNER nimbus")?;
+        let port = self.postgres.port();
+        Ok(format!("postgres://nimbus:not-a-secret@{ADDRESS}:{port}/nimbus?sslmode=disable"))
+    }
+
+    /// kubectl in the releases' namespace.
+    pub async fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
+        self.cluster.kubectl(&[&["-n", NAMESPACE], words].concat()).await
+    }
+
+    /// helm in the releases' namespace.
+    pub async fn helm(&self, words: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.helm);
+        command.args(["--namespace", NAMESPACE]).args(words).current_dir(repository()?);
+        command.env("KUBECONFIG", self.cluster.kubeconfig_path()).env("HOME", &self.home);
+        run(command).await
+    }
+
+    /// A chart, with the images that the node has, installed or upgraded, until everything is ready.
+    pub async fn install(&self, chart: &str, values: &Value) -> anyhow::Result<()> {
+        let file = self.home.join(format!("{chart}.json"));
+        let mut values = values.clone();
+        values["image"] = self.parts.image(chart);
+        fs::write(&file, values.to_string())?;
+        let (from, file) = (self.parts.chart(chart)?, file.display().to_string());
+        let words = ["upgrade", "--install", chart, &from, "--values", &file, "--wait", "--timeout", "3m"];
+        self.helm(&words).await.map(drop)
+    }
+
+    /// What to name helm as the chart.
+    pub fn chart(&self, chart: &str) -> anyhow::Result<String> {
+        self.parts.chart(chart)
+    }
+
+    /// Tells nimbus where the control plane is and what proves who it is, as the chart's notes say.
+    pub async fn know_control_plane(&self, keys: &Path) -> anyhow::Result<()> {
+        let words = ["get", "service", CONTROL_PLANE, "-o", "jsonpath={.spec.clusterIP}"];
+        let address = self.kubectl(&words).await?;
+        let name = format!("{CONTROL_PLANE}.{NAMESPACE}.svc");
+        fs::write(&self.hosts, format!("127.0.0.1 localhost\n{address} {name}\n"))?;
+        let folder = self.home.join(".config/nimbus");
+        fs::create_dir_all(&folder)?;
+        let file = |name: &str| keys.join(name).display().to_string();
+        let mut text = String::from("current = \"it\"\n[contexts.it]\n");
+        writeln!(text, "server = \"https://{name}:7070\"")?;
+        writeln!(text, "token_file = {:?}\nca_file = {:?}", file("operator.token"), file("ca.pem"))?;
+        fs::write(folder.join("config.toml"), text)?;
+        Ok(())
+    }
+
+    /// The operator's command, as a person has it; its answer for a program.
+    pub async fn nimbus(&self, words: &[&str]) -> anyhow::Result<Value> {
+        let mut command = Command::new(binary("nimbus")?);
+        command.args(["-o", "json", "--yes"]).args(words).env_clear().env("HOME", &self.home);
+        let said = run(command).await?;
+        serde_json::from_str(&said).with_context(|| format!("nimbus {}: {said}", words.join(" ")))
+    }
+
+    /// What a person would look at when something is wrong.
+    pub async fn state(&self) -> String {
+        let mut text = String::new();
+        let logs = |pod: &'static str| ["logs", pod, "--tail=15", "--prefix", "--all-containers"];
+        for words in [
+            &["get", "pods,statefulsets,daemonsets,services", "-o", "wide"][..],
+            &["get", "events", "--sort-by=.lastTimestamp"],
+            &["describe", "pods"],
+            &logs("-lapp.kubernetes.io/part-of=nimbus"),
+            &logs("-lapp.kubernetes.io/name=nimbus-control-plane"),
+            &logs("-lapp.kubernetes.io/name=nimbus-agent"),
+        ] {
+            let said = self.kubectl(words).await.unwrap_or_else(|error| format!("{error:#}"));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "$ kubectl {}\n{said}", words.join(" "));
+        }
+        text
+    }
+}
+
+/// What is installed.
+struct Parts {
+    /// The directory of a release; without one it is made of this build and this tree.
+    release: Option<PathBuf>,
+}
+
+impl Parts {
+    fn import(&self, node: &RealNode, program: &str) -> anyhow::Result<()> {
+        let Some(release) = &self.release else {
+            let image = format!("local/{program}:{TAG}");
+            return node.import(&images::of_program(node.dir(), &binary(program)?, &image)?);
+        };
+        let archive = node.dir().join(format!("{program}.tar")).display().to_string();
+        let layout = release.join("images").join(program).display().to_string();
+        mounts::run("tar", &["-C", &layout, "-cf", &archive, "."])?;
+        node.import_as(&format!("local/{program}"), Path::new(&archive))
+    }
+
+    /// The values that name an image which the node has.
+    fn image(&self, program: &str) -> Value {
+        let mut image = json!({"repository": format!("local/{program}"), "pullPolicy": "Never"});
+        if self.release.is_none() {
+            image["tag"] = json!(TAG);
+        }
+        image
+    }
+
+    fn chart(&self, chart: &str) -> anyhow::Result<String> {
+        let Some(release) = &self.release else { return Ok(format!("charts/{chart}")) };
+        let folder = release.join("charts");
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let version =
+                name.strip_suffix(".tgz").and_then(|name| name.strip_prefix(chart)?.strip_prefix('-'));
+            let is_package =
+                version.is_some_and(|version| version.starts_with(|first: char| first.is_ascii_digit()));
+            if is_package {
+                return Ok(folder.join(name).display().to_string());
+            }
+        }
+        anyhow::bail!("{} holds no package of the chart {chart}", folder.display())
+    }
+}
+
+/// Runs a command that has to succeed, and returns what it printed.
+async fn run(mut command: Command) -> anyhow::Result<String> {
+    let output = command.kill_on_drop(true).output().await.context("cannot run a command")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "{:?} failed: {}", command.as_std(), error.trim());
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}

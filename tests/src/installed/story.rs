@@ -1,0 +1,271 @@
+//! From an empty cluster to an empty cluster, step by step, with the time that each one took.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
+use crate::process::send_signal;
+use crate::scenes::containers::{UNLESS_BROKEN, shell, with_state};
+use crate::scenes::objects::{apply, with};
+use crate::site::cluster_uid;
+use crate::wait::{Seen, wait_for};
+
+/// How long a step may take on a busy machine.
+const LIMIT: Duration = Duration::from_mins(2);
+/// What the product promises of a takeover, until the operator's command is answered again.
+const TAKEOVER: Duration = Duration::from_secs(15);
+
+/// Tells it.
+pub async fn tell(site: &Site) -> anyhow::Result<()> {
+    let keys = keys_and_database(site).await?;
+    let mut clock = Clock::start();
+    site.install(CONTROL_PLANE, &control_plane(1)).await?;
+    clock.say("helm install of two control planes, until both are ready");
+    site.know_control_plane(&keys).await?;
+    the_operator_is_answered(site).await?;
+
+    let uid = cluster_uid(&site.cluster).await?;
+    let agents = agents(site, &uid).await?;
+    clock = Clock::start();
+    site.install(AGENT, &agents(1)).await?;
+    clock.say("helm install of the agent, until it is ready");
+    let name = the_cluster_is_watched(site, &uid).await?;
+    clock.say("helm install of the agent, until the cluster's state is known");
+
+    site.nimbus(&["autonomous", "enable", "--cluster", &name]).await?;
+    heal(site, "first", "from a crash to the pod that replaced it").await?;
+
+    let clock = Clock::start();
+    let leader = leader(site).await?;
+    kill9(site, &leader).await?;
+    the_operator_is_answered(site).await?;
+    anyhow::ensure!(clock.0.elapsed() < TAKEOVER, "the takeover took {:?}", clock.0.elapsed());
+    clock.say("the leading control plane is killed, until nimbus is answered again");
+    the_cluster_is_watched(site, &uid).await?;
+    heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
+
+    upgrades(site, &uid, &agents).await?;
+    heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
+    nothing_was_lost(site).await?;
+    removal(site).await
+}
+
+/// How long a step took.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    fn say(&self, what: &str) {
+        println!("{:6.1} s  {what}", self.0.elapsed().as_secs_f64());
+    }
+}
+
+/// What a person makes before the first install: the keys, and the Secrets that the charts name.
+async fn keys_and_database(site: &Site) -> anyhow::Result<PathBuf> {
+    let made = site.nimbus(&["keys", "create", "/run/nimbus-keys"]).await?;
+    let keys = Path::new(made["directory"].as_str().context("the directory of the keys")?).to_owned();
+    let from = format!("--from-file={}", keys.display());
+    site.kubectl(&["create", "secret", "generic", "nimbus-keys", &from]).await?;
+    let url = format!("--from-literal=url={}", site.database()?);
+    site.kubectl(&["create", "secret", "generic", "nimbus-database", &url]).await?;
+    Ok(keys)
+}
+
+/// The values of the control plane; another round makes other pods.
+fn control_plane(round: u32) -> Value {
+    json!({
+        "replicas": 2,
+        "keys": {"existingSecret": "nimbus-keys"},
+        "database": {"existingSecret": "nimbus-database"},
+        "podAnnotations": {"round": round.to_string()},
+        "podDisruptionBudget": {"enabled": true},
+        // Waits of a test; a crash loop is one after its first restart.
+        "config": {"settings": {
+            "crash_loop_restarts": 1, "verify_ms": 1500, "good_after_ms": 4000, "backoff_base_ms": 1000,
+            "storm": {"min_pods": 100_000, "incidents": 100_000},
+        }},
+    })
+}
+
+/// The values of the agents: the token, spent by the first of them, is in a Secret.
+async fn agents(site: &Site, uid: &str) -> anyhow::Result<impl Fn(u32) -> Value + use<>> {
+    let words = ["agents", "token", "create", "--name", AGENT, "--kind", "cluster", "--uses", "1"];
+    let made = site.nimbus(&words).await?;
+    let token = format!("--from-literal=token={}", made["token"].as_str().context("a join token")?);
+    site.kubectl(&["create", "secret", "generic", "nimbus-join", &token]).await?;
+    let service = format!("{CONTROL_PLANE}-agents");
+    let address = site.kubectl(&["get", "service", &service, "-o", "jsonpath={.spec.clusterIP}"]).await?;
+    let uid = uid.to_owned();
+    Ok(move |round: u32| {
+        json!({
+            "server": format!("{address}:7071"),
+            "join": {"existingSecret": "nimbus-join"},
+            "podAnnotations": {"round": round.to_string()},
+            "acting": {"actions": ["restart_pod"], "namespaces": [SHOP], "clusterUid": uid},
+        })
+    })
+}
+
+async fn the_operator_is_answered(site: &Site) -> anyhow::Result<()> {
+    wait_for("nimbus to be answered", LIMIT, || async { Ok(Seen::Yes(site.nimbus(&["status"]).await?)) })
+        .await
+        .map(drop)
+}
+
+/// Waits until a connected agent says how the cluster is; returns its name.
+async fn the_cluster_is_watched(site: &Site, uid: &str) -> anyhow::Result<String> {
+    wait_for("the cluster to be watched", LIMIT, || async {
+        let clusters = site.nimbus(&["clusters", "list"]).await?;
+        let known = clusters["items"].as_array().context("clusters")?.iter().find(|it| it["id"] == uid);
+        let well = known.filter(|it| {
+            let is_known = it["state"] == "healthy" || it["state"] == "degraded";
+            is_known && it["agents_connected"].as_u64() > Some(0)
+        });
+        let name = well.and_then(|it| it["name"].as_str()).map(str::to_owned);
+        Ok(Seen::when(name, clusters))
+    })
+    .await
+}
+
+/// Breaks one of two pods of a new Deployment, and waits until another one stands in its place.
+async fn heal(site: &Site, name: &str, what: &str) -> anyhow::Result<()> {
+    let web = with_state(shell(name, 2, UNLESS_BROKEN), &json!({"medium": "Memory"}));
+    let probe = json!({"exec": {"command": ["test", "!", "-e", "/state/broken"]}, "periodSeconds": 1});
+    apply(&site.shop, &with(web, "/spec/template/spec/containers/0/readinessProbe", probe)).await?;
+    site.shop.wait_until_ready(name, LIMIT).await?;
+    let pods = || async {
+        let words = ["-n", SHOP, "get", "pods", "-l", &format!("app={name}"), "-o", "name"];
+        let said = site.cluster.kubectl(&words).await?;
+        anyhow::Ok(said.lines().map(str::to_owned).collect::<Vec<_>>())
+    };
+    let victim = pods().await?.first().context("a pod")?.clone();
+    site.shop.has_been_well(victim.trim_start_matches("pod/")).await?;
+    let clock = Clock::start();
+    let words = ["-n", SHOP, "exec", &victim, "-c", "app", "--", "sh", "-c", "touch /state/broken"];
+    site.cluster.kubectl(&words).await?;
+    wait_for(&format!("{victim} to be replaced"), LIMIT, || async {
+        let now = pods().await?;
+        let incidents = || async { site.nimbus(&["incidents", "list"]).await };
+        if now.contains(&victim) {
+            return Ok(Seen::NotYet(format!("{now:?} {}", incidents().await?)));
+        }
+        Ok(Seen::Yes(()))
+    })
+    .await?;
+    site.shop.wait_until_ready(name, LIMIT).await?;
+    clock.say(what);
+    Ok(())
+}
+
+/// The pod of the control plane that leads.
+async fn leader(site: &Site) -> anyhow::Result<String> {
+    let raw = |pod: &str| format!("/api/v1/namespaces/{NAMESPACE}/pods/https:{pod}:7070/proxy/readyz");
+    for number in 0..2 {
+        let pod = format!("{CONTROL_PLANE}-{number}");
+        if site.kubectl(&["get", "--raw", &raw(&pod)]).await?.trim() == "ready" {
+            return Ok(pod);
+        }
+    }
+    anyhow::bail!("no control plane says that it leads")
+}
+
+/// Kills the program in a pod without warning; the kubelet starts it anew.
+async fn kill9(site: &Site, pod: &str) -> anyhow::Result<()> {
+    let uid = site.kubectl(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]).await?;
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let name = entry.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
+        // The kernel cuts a name after 15 bytes.
+        if read("comm").trim() == "nimbus-control-" && read("cgroup").contains(&uid) {
+            return Ok(send_signal(pid, libc::SIGKILL)?);
+        }
+    }
+    anyhow::bail!("no process of {pod} was found")
+}
+
+/// Both are upgraded; an upgrade to an image that nobody has leaves the one that serves alone; both go back.
+async fn upgrades(site: &Site, uid: &str, agents: &impl Fn(u32) -> Value) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    site.install(CONTROL_PLANE, &control_plane(2)).await?;
+    clock.say("helm upgrade of the control planes, one after the other");
+    let clock = Clock::start();
+    site.install(AGENT, &agents(2)).await?;
+    clock.say("helm upgrade of the agent");
+    the_cluster_is_watched(site, uid).await?;
+
+    let chart = site.chart(CONTROL_PLANE)?;
+    let words = [
+        "upgrade",
+        CONTROL_PLANE,
+        &chart,
+        "--reuse-values",
+        "--wait",
+        "--timeout",
+        "15s",
+        "--set",
+        "image.tag=nobody-has-it",
+    ];
+    let failed = site.helm(&words).await;
+    anyhow::ensure!(failed.is_err(), "an image that nobody has was installed");
+    the_operator_is_answered(site).await?;
+    let clock = Clock::start();
+    for release in [CONTROL_PLANE, AGENT] {
+        site.helm(&["rollback", release, "1", "--wait", "--timeout", "3m"]).await?;
+    }
+    clock.say("helm rollback of both, after an upgrade to an image that nobody has");
+    let round = ["get", "pods", "-o", r"jsonpath={.items[*].metadata.annotations.round}"];
+    let rounds = site.kubectl(&round).await?;
+    anyhow::ensure!(rounds.split_whitespace().all(|round| round == "1"), "not rolled back: {rounds}");
+    the_operator_is_answered(site).await?;
+    the_cluster_is_watched(site, uid).await.map(drop)
+}
+
+/// Every observation and every job is accounted for.
+async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
+    let verified = site.nimbus(&["audit", "verify"]).await?;
+    anyhow::ensure!(verified["valid"] == true, "the audit log: {verified}");
+    let agents = site.nimbus(&["agents", "list"]).await?;
+    let agents = agents["items"].as_array().context("agents")?;
+    let connected = agents.iter().filter(|agent| agent["state"] == "connected").count();
+    anyhow::ensure!(connected == 1, "expected the agent of one node, found {agents:?}");
+    for agent in agents {
+        anyhow::ensure!(agent["dropped"] == 0, "observations were dropped: {agent}");
+    }
+    let jobs = site.nimbus(&["jobs", "list"]).await?;
+    let jobs = jobs["items"].as_array().context("jobs")?;
+    let done = jobs.iter().filter(|job| job["state"] == "succeeded").count();
+    anyhow::ensure!(done == 3, "expected three jobs that succeeded, found {jobs:?}");
+    Ok(())
+}
+
+/// Nothing is left but what a person made.
+async fn removal(site: &Site) -> anyhow::Result<()> {
+    let clock = Clock::start();
+    for release in [AGENT, CONTROL_PLANE] {
+        site.helm(&["uninstall", release, "--wait", "--timeout", "2m"]).await?;
+    }
+    let everything = "pods,statefulsets,daemonsets,services,configmaps,secrets,serviceaccounts,roles,\
+                      rolebindings,clusterroles,clusterrolebindings,persistentvolumeclaims,networkpolicies,\
+                      poddisruptionbudgets";
+    wait_for("everything to be gone", LIMIT, || async {
+        let words = ["get", everything, "-l", "app.kubernetes.io/part-of=nimbus", "-o", "name"];
+        let left = site.kubectl(&words).await?;
+        let pods = site.kubectl(&["get", "pods", "-o", "name"]).await?;
+        let is_gone = left.trim().is_empty() && pods.trim().is_empty();
+        Ok(Seen::when(is_gone.then_some(()), format!("{left}{pods}")))
+    })
+    .await?;
+    let secrets = site.kubectl(&["get", "secrets", "-o", "name"]).await?;
+    for own in ["nimbus-keys", "nimbus-database", "nimbus-join"] {
+        anyhow::ensure!(secrets.contains(own), "{own} was somebody else's, and is gone: {secrets}");
+    }
+    clock.say("helm uninstall of both, until nothing is left");
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Two control planes on one PostgreSQL database: the one that leads is killed, frozen and cut off, twice each, and the other
+//! one takes over in time, with nothing acknowledged lost. And what the database decides about who leads.
+
+use nimbus_store::{History, Sharing, Store, StoreError};
+use nimbus_tests::postgres::Postgres;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_one_takes_over_in_time_and_nothing_acknowledged_is_lost() {
+    nimbus_tests::standby::play(2).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_is_held_by_one_and_who_lost_it_writes_nothing() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.fresh_database().unwrap().parse().unwrap();
+    let open = || Store::open_for(&url, History::MayBegin, Sharing::Beside, "");
+    let (one, two) = (open().await.unwrap(), open().await.unwrap());
+    let (_held, _too) = (one.use_beside().await.unwrap(), two.use_beside().await.unwrap());
+    assert!(!one.has_leases().await.unwrap(), "an empty database has none");
+    // Both may find it empty, and both make it.
+    let (first, second) = tokio::join!(one.upgrade(), two.upgrade());
+    first.and(second).unwrap();
+    assert!(two.has_leases().await.unwrap());
+
+    let led = one.take_lease(7).await.unwrap().unwrap();
+    assert!(led > 7, "{led} is above every epoch that the keys were used with");
+    assert_eq!(two.take_lease(0).await.unwrap(), None, "it is held");
+    one.renew_lease().await.unwrap();
+    one.meta_set("word", "one").await.unwrap();
+    one.give_up_lease().await.unwrap();
+    let next = two.take_lease(0).await.unwrap();
+    assert_eq!(next, Some(led + 1), "each leader has an epoch of its own");
+    for refused in [one.renew_lease().await, one.give_up_lease().await, one.meta_set("word", "late").await] {
+        assert!(matches!(refused, Err(StoreError::Superseded { .. })), "{refused:?}");
+    }
+    assert_eq!(two.meta_get("word").await.unwrap().as_deref(), Some("one"));
+    two.renew_lease().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stands_by_and_who_runs_alone_do_not_share_a_database() {
+    let postgres = Postgres::start().unwrap();
+    let url = postgres.fresh_database().unwrap().parse().unwrap();
+    let beside = Store::open_for(&url, History::MayBegin, Sharing::Beside, "").await.unwrap();
+    let alone = Store::open_for(&url, History::MayBegin, Sharing::Alone, "").await.unwrap();
+    let held = beside.use_beside().await.unwrap();
+    let refused = alone.exclusive_use().await;
+    assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
+    drop(held);
+    let _alone = alone.exclusive_use().await.unwrap();
+    let refused = beside.use_beside().await;
+    assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
+    // Before anything in it is touched: one that runs alone finds out before it would change the tables of the other.
+    assert!(!beside.has_leases().await.unwrap());
+}
