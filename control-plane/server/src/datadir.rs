@@ -15,6 +15,10 @@ use crate::files::FileError;
 /// The file with the highest epoch.
 const EPOCH: &str = "epoch";
 
+/// The file that `nimbus backup restore` keeps in a directory until it is complete. Keys without their database, or with a
+/// database that is still being filled, must not be started on.
+const UNFINISHED: &str = "restore.unfinished";
+
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
@@ -41,6 +45,13 @@ pub enum DataDirError {
         /// Process id as the lock file says; `unknown` when it does not say.
         holder: String,
     },
+    /// A restore was begun in it and is not complete.
+    #[error(
+        "expected a complete data directory at {path}, found a restore that was begun and is not finished; run the same \
+         nimbus backup restore again, which completes it",
+        path = .0.display()
+    )]
+    Unfinished(PathBuf),
     /// It cannot be made or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -76,6 +87,9 @@ impl DataDir {
             own_private_dir(&path).map_err(io)?;
         }
         let lock = DirLock::take(&path)?;
+        if path.join(UNFINISHED).try_exists().map_err(io)? {
+            return Err(DataDirError::Unfinished(path));
+        }
         Ok(Self { path, given_keys: None, _lock: lock })
     }
 
@@ -161,7 +175,15 @@ fn is_own(name: &str) -> bool {
     let name = name.strip_suffix(".new").unwrap_or(name);
     matches!(
         name,
-        "agent" | "ca.key" | "ca.pem" | "epoch" | "job.key" | "lock" | "lost+found" | "operator.token"
+        "agent"
+            | "ca.key"
+            | "ca.pem"
+            | "epoch"
+            | "job.key"
+            | "lock"
+            | "lost+found"
+            | "operator.token"
+            | UNFINISHED
     ) || name.starts_with("nimbus.db")
 }
 
@@ -206,6 +228,16 @@ mod tests {
         let path = held.path().to_owned();
         drop(held);
         assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn nothing_starts_on_a_restore_that_is_not_finished() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(UNFINISHED), "id\n").unwrap();
+        let error = DataDir::open(dir.path()).unwrap_err();
+        assert!(error.to_string().contains("nimbus backup restore"), "{error}");
+        std::fs::remove_file(dir.path().join(UNFINISHED)).unwrap();
+        assert!(DataDir::open(dir.path()).is_ok());
     }
 
     #[test]

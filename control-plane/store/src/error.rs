@@ -98,6 +98,17 @@ pub enum StoreError {
         /// What is there instead.
         found: &'static str,
     },
+    /// A backup is restored into an empty database only.
+    #[error(
+        "expected an empty database at {at}, found one with {found} tables, views or sequences; name another one, or empty \
+         it yourself if nothing in it is needed; nothing was touched"
+    )]
+    NotEmpty {
+        /// The database.
+        at: String,
+        /// How many tables, views and sequences it has.
+        found: i64,
+    },
     /// The database belongs to a control plane with other keys.
     #[error(
         "expected {at} to belong to the keys {expected}, found that it belongs to the keys {found}; nothing was touched"

@@ -27,7 +27,8 @@
 //!    for the types, and give a dialect a text of its own only where it has to be.
 //!    A table of documents has the column `sum`, and its name is in `migrate::DOCUMENTS` or beside it in `integrity`. Any other table has one too: see `sums`.
 //! 3. If the documents can be finished, say in `retention.rs` when they go; if they never go, say so there.
-//! 4. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
+//! 4. A table that is part of a control plane's state has its line in `portable`, so that a backup holds it.
+//! 5. Tell a story: `story/` holds what is told against both databases, here and in the tests that cross crates.
 //!
 //! # How to write a statement
 //!
@@ -50,6 +51,7 @@ mod lease;
 mod log;
 mod migrate;
 mod open;
+mod portable;
 mod read;
 mod retention;
 mod state;
@@ -67,8 +69,9 @@ pub mod story;
 pub use error::StoreError;
 pub use exclusive::ExclusiveUse;
 pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
+pub use portable::{Cell, Column, ColumnKind, Export, Import, Restoration, Table, tables};
 pub use read::MAX_ALL;
-pub use retention::{MAX_TRIM_DOCUMENTS, renewal_name};
+pub use retention::{MAX_TRIM_DOCUMENTS, renewal_name, restored_renewal_name};
 pub use store::{History, Sharing, Store};
 pub use types::{
     AuditFilter, AuditHead, AuditPage, Committed, DEFAULT_PAGE, Filter, LogBatch, LogSpan, MAX_PAGE,

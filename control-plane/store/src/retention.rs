@@ -20,6 +20,12 @@ pub fn renewal_name(agent: &dyn std::fmt::Display) -> String {
     format!("renewal/{agent}")
 }
 
+/// The name in `meta` of the time at which the certificate was issued with which an agent was let in that renewed it between
+/// a backup and its restore.
+pub fn restored_renewal_name(agent: &dyn std::fmt::Display) -> String {
+    format!("restored-renewal/{agent}")
+}
+
 impl Store {
     /// Removes what was finished before a moment, the oldest first, at most [`MAX_TRIM_DOCUMENTS`] incidents, and
     /// as many tokens and histories. Call again while it returns as many. An incident with a job that is not in a final state stays.
@@ -48,7 +54,8 @@ async fn gone_agents(tx: &mut Tx, before: Timestamp) -> Result<u64, StoreError> 
     if agents.is_empty() {
         return Ok(0);
     }
-    let renewals: Vec<String> = agents.iter().map(|agent| renewal_name(agent)).collect();
+    let renewals: Vec<String> =
+        agents.iter().flat_map(|agent| [renewal_name(agent), restored_renewal_name(agent)]).collect();
     delete(tx, "meta", "name", &renewals).await?;
     delete(tx, "marks", "agent", &agents).await?;
     delete(tx, "agents", "id", &agents).await

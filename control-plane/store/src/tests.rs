@@ -68,6 +68,7 @@ stories! {
     agents_of_gone_pods_go_and_the_others_stay
     a_changed_value_in_any_small_table_or_in_the_log_is_found
     rows_without_a_checksum_get_one
+    an_export_shows_one_moment
 }
 
 fn batch(n: u64) -> NewBatch {

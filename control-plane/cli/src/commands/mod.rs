@@ -4,6 +4,7 @@ pub mod agents;
 pub mod approvals;
 pub mod audit;
 pub mod autonomous;
+pub mod backup;
 pub mod clusters;
 pub mod completions;
 pub mod drift;

@@ -6,6 +6,7 @@ pub mod agents;
 pub mod approvals;
 pub mod audit;
 pub mod autonomous;
+pub mod backup;
 pub mod baselines;
 pub mod clusters;
 pub mod drift;

@@ -1,5 +1,6 @@
 //! Reads which agent a client certificate belongs to. TLS has verified the certificate before.
 
+use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
@@ -10,6 +11,8 @@ pub struct Peer {
     pub agent: AgentId,
     /// SHA-256 (hex) of its public key (SubjectPublicKeyInfo).
     pub key_sha256: String,
+    /// When its certificate was issued, to the second.
+    pub issued_at: Timestamp,
 }
 
 /// A certificate that names no agent.
@@ -30,7 +33,11 @@ pub fn peer(certificate: &[u8]) -> Result<Peer, PeerError> {
     if !names.is_some_and(|names| names.iter().any(|name| matches!(name, GeneralName::URI(u) if *u == uri))) {
         return Err(PeerError(format!("no {uri} among its names")));
     }
-    Ok(Peer { agent, key_sha256: hash(&parsed) })
+    let backdated = i64::try_from(super::BACKDATED.as_secs()).unwrap_or(0);
+    let issued_at =
+        Timestamp::from_second(parsed.validity().not_before.timestamp().saturating_add(backdated));
+    let issued_at = issued_at.map_err(|error| PeerError(format!("a time that cannot be: {error}")))?;
+    Ok(Peer { agent, key_sha256: hash(&parsed), issued_at })
 }
 
 /// SHA-256 (hex) of the public key (SubjectPublicKeyInfo) in `certificate` (DER).

@@ -10,7 +10,7 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 
 use super::join_token::unavailable;
-use super::{Gateway, renew};
+use super::{Gateway, renew, restored};
 use crate::app::App;
 use crate::ca::Peer;
 use crate::sessions::Registration;
@@ -125,7 +125,9 @@ async fn with_key(
         return Ok((agent, None));
     }
     let pending = renew::pending_key(&gateway.app, peer.agent).await.map_err(unavailable)?;
-    if pending.as_ref() != Some(&peer.key_sha256) {
+    if pending.as_ref() != Some(&peer.key_sha256)
+        && !restored::is_newest_of_before(&gateway.app, peer).await.map_err(unavailable)?
+    {
         let found = "a certificate whose key was replaced by a later one";
         return Err(SessionEnd::unknown_agent("the agent's present key", found));
     }

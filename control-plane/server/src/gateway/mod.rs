@@ -19,6 +19,7 @@ mod proof;
 mod reject;
 mod renew;
 mod reset;
+mod restored;
 mod session;
 mod standby;
 

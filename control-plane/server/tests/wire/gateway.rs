@@ -224,3 +224,34 @@ async fn many_agents_share_commits_and_none_loses_an_observation() {
     assert!(figures.contains("nimbus_observations_stored_total 8000"), "{figures}");
     std::sync::Arc::into_inner(plane).unwrap().stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_renewed_after_the_backup_is_let_in_and_its_older_certificate_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let made_at = plane.app().now();
+    let old = join(&plane, "edge", AgentKind::Host).await;
+    let mut session = old.connect(&plane).await;
+    let key = rcgen::KeyPair::generate().unwrap();
+    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key) })).await;
+    let FromServer::Renewed(renewed) = session.control().await else { panic!("expected a certificate") };
+    session.connection.close(0u32.into(), b"");
+    let chain = renewed.certificate_chain_der.into_iter().map(CertificateDer::from).collect();
+    let (id, name, kind) = (old.id.clone(), old.name.clone(), old.kind.clone());
+    let new = Identity { id, name, kind, chain, key, job_keys: renewed.job_keys, ca: old.ca.clone() };
+
+    // As a database from before the renewal has it.
+    let store = plane.app().store();
+    store.meta_set(&nimbus_store::renewal_name(&old.id), "another key").await.unwrap();
+    let refusal = new.connect_with(&plane, new.hello()).await.err().unwrap();
+    assert_eq!(refusal.code, "unknown_agent", "nothing was restored");
+    let micros = nimbus_protocol::to_micros;
+    let restored = format!("backup {} {}", micros(made_at), micros(plane.app().now()));
+    store.meta_set("restored", &restored).await.unwrap();
+    let session = new.connect(&plane).await;
+    session.connection.close(0u32.into(), b"");
+    let refusal = old.connect_with(&plane, old.hello()).await.err().unwrap();
+    assert_eq!(refusal.code, "unknown_agent", "what it replaced stays replaced");
+    new.connect(&plane).await;
+    plane.stop().await;
+}

@@ -170,6 +170,7 @@ fn sqlite_query<'q>(sql: SqlStr, values: &[Value<'_>]) -> Query<'q, Sqlite, Sqli
     for value in values {
         query = match value {
             Value::Int(value) => query.bind(*value),
+            Value::NoInt => query.bind(None::<i64>),
             Value::Text(value) => query.bind(value.as_ref()),
             Value::Blob(value) => query.bind(*value),
         };
@@ -182,6 +183,7 @@ fn postgres_query<'q>(sql: SqlStr, values: &[Value<'_>]) -> Query<'q, Postgres, 
     for value in values {
         query = match value {
             Value::Int(value) => query.bind(*value),
+            Value::NoInt => query.bind(None::<i64>),
             Value::Text(value) => query.bind(value.as_ref()),
             Value::Blob(value) => query.bind(*value),
         };

@@ -16,6 +16,8 @@ use crate::classify::classify;
 #[derive(Debug, Clone)]
 pub(crate) enum Value<'a> {
     Int(i64),
+    /// A number that is missing.
+    NoInt,
     Text(Cow<'a, str>),
     Blob(&'a [u8]),
 }
@@ -68,11 +70,11 @@ enum RowInner {
 }
 
 impl Row {
-    pub(super) fn sqlite(rows: Vec<SqliteRow>, at: &Arc<str>) -> Vec<Self> {
+    pub(crate) fn sqlite(rows: Vec<SqliteRow>, at: &Arc<str>) -> Vec<Self> {
         rows.into_iter().map(|row| Self { inner: RowInner::Sqlite(row), at: at.clone() }).collect()
     }
 
-    pub(super) fn postgres(rows: Vec<PgRow>, at: &Arc<str>) -> Vec<Self> {
+    pub(crate) fn postgres(rows: Vec<PgRow>, at: &Arc<str>) -> Vec<Self> {
         rows.into_iter().map(|row| Self { inner: RowInner::Postgres(row), at: at.clone() }).collect()
     }
 

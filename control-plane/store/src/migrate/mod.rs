@@ -26,7 +26,7 @@ const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS, small_checksu
 pub(crate) const DOCUMENTS: &[&str] =
     &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];
 /// Held while migrating, so that of two replicas that start together one migrates. "nimbus" and 1.
-const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";
+pub(crate) const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(1852402005, 1)";
 
 const HAS_VERSIONS_SQLITE: &str =
     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";
@@ -119,7 +119,7 @@ pub(crate) async fn run(db: &Db) -> Result<(), StoreError> {
 }
 
 /// Applies the next migration; false when there is none.
-async fn next(tx: &mut Tx) -> Result<bool, StoreError> {
+pub(crate) async fn next(tx: &mut Tx) -> Result<bool, StoreError> {
     let at = tx.at.clone();
     if tx.is_postgres() {
         tx.rows(MIGRATION_LOCK, &[]).await?;

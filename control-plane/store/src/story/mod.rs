@@ -12,6 +12,7 @@ mod audit;
 mod damage;
 mod documents;
 mod log;
+mod portable;
 mod retention;
 mod state;
 pub mod things;
@@ -32,6 +33,7 @@ pub use log::{
     appended_batches_and_marks_outlive_a_restart, concurrent_appends_become_visible_in_order,
     gaps_are_taken_and_overlaps_refused, large_rows_are_read_in_portions,
 };
+pub use portable::an_export_shows_one_moment;
 pub use retention::{agents_of_gone_pods_go_and_the_others_stay, finished_documents_go_and_the_rest_stays};
 pub use state::{
     a_later_epoch_ends_the_earlier_one, a_newer_schema_is_refused_untouched,
@@ -71,6 +73,7 @@ pub const NAMES: &[&str] = &[
     "agents_of_gone_pods_go_and_the_others_stay",
     "a_changed_value_in_any_small_table_or_in_the_log_is_found",
     "rows_without_a_checksum_get_one",
+    "an_export_shows_one_moment",
 ];
 
 /// Tells one story against an empty database.
@@ -114,6 +117,7 @@ pub async fn tell(name: &str, url: &StoreUrl) {
             a_changed_value_in_any_small_table_or_in_the_log_is_found(url).await;
         }
         "rows_without_a_checksum_get_one" => rows_without_a_checksum_get_one(url).await,
+        "an_export_shows_one_moment" => an_export_shows_one_moment(url).await,
         other => panic!("expected one of the stories in NAMES, found {other:?}"),
     }
 }

@@ -11,6 +11,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-agent", &["nimbus-agent-core", "nimbus-platform", "nimbus-protocol"]),
     ("nimbus-control-core", &["nimbus-protocol"]),
     ("nimbus-store", &["nimbus-control-core", "nimbus-protocol"]),
+    ("nimbus-backup", &["nimbus-platform", "nimbus-store"]),
     ("nimbus-api", &[]),
     (
         "nimbus-control-plane",
@@ -20,7 +21,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-release", &[]),
     // Makes a release from the tree; it runs cargo and knows none of the programs.
     ("nimbus-dist", &["nimbus-release"]),
-    ("nimbus-cli", &["nimbus-api", "nimbus-platform", "nimbus-release"]),
+    ("nimbus-cli", &["nimbus-api", "nimbus-backup", "nimbus-platform", "nimbus-release"]),
     // `nimbus up` alone starts the other two as libraries.
     (
         "nimbus",
@@ -75,6 +76,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("agent/daemon", Some(AGENT_DAEMON)),
     ("control-plane/core", Some(CONTROL_CORE)),
     ("control-plane/store", None),
+    ("control-plane/backup", None),
     ("control-plane/api", None),
     ("control-plane/server", Some(SERVER)),
     ("control-plane/cli", None),
