@@ -19,6 +19,7 @@ pub mod gateway;
 pub mod health;
 mod http;
 pub mod ids;
+mod listeners;
 mod log_payload;
 pub mod metrics;
 mod not_before;
@@ -36,7 +37,7 @@ pub mod wake;
 pub mod world_view;
 
 pub use app::App;
-pub use config::{Config, DEFAULT_LISTEN, DEFAULT_QUIC};
+pub use config::{AgentTcp, Config, DEFAULT_LISTEN, DEFAULT_QUIC};
 pub use control_plane::ControlPlane;
 pub use documents::EnabledCluster;
 pub use error::StartError;

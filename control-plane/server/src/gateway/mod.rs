@@ -1,7 +1,7 @@
-//! The gateway, which serves agents over QUIC. It decides which agents are admitted and which observations are new;
+//! The gateway, which serves agents over QUIC, and over TCP where that does not get through. It decides which agents are admitted and which observations are new;
 //! what observations mean is decided elsewhere.
 //!
-//! Two protocols on one port: `nimbus-enrol/1` turns a join token into a certificate, `nimbus/1` is an enrolled
+//! Two protocols on each port: `nimbus-enrol/1` turns a join token into a certificate, `nimbus/1` is an enrolled
 //! agent's session. Every peer is hostile until proved otherwise: all sizes, numbers and times are bounded in
 //! [`limits`], a broken frame costs its sender the connection and nobody else anything.
 
@@ -20,8 +20,10 @@ mod reject;
 mod renew;
 mod reset;
 mod session;
+mod tcp_accept;
+mod wire;
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +39,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::App;
 use crate::error::StartError;
 use crate::share::Share;
+use accept::Places;
 use ingest_writer::LogWriter;
 use limits::{LogThrottles, Misuses};
 use tokio::sync::OwnedSemaphorePermit;
@@ -45,6 +48,7 @@ use tokio::sync::OwnedSemaphorePermit;
 struct Gateway {
     app: Arc<App>,
     endpoint: Endpoint,
+    places: Places,
     writer: LogWriter,
     log_throttles: LogThrottles,
     misuses: Misuses<TokenId>,
@@ -59,11 +63,28 @@ struct Slot {
     _share: Share,
 }
 
+/// Where agents come in, taken before anything is written.
+pub struct Listeners {
+    /// QUIC.
+    pub quic: UdpSocket,
+    /// TCP, unless it is switched off.
+    pub tcp: Option<TcpListener>,
+}
+
+/// The TLS of the listeners.
+pub struct ListenerTls {
+    /// For QUIC.
+    pub quic: rustls::ServerConfig,
+    /// For TCP.
+    pub tcp: rustls::ServerConfig,
+}
+
 /// A gateway that is served until it is stopped.
 pub struct Running {
     app: Arc<App>,
     endpoint: Endpoint,
     address: SocketAddr,
+    tcp_address: Option<SocketAddr>,
     accepting: CancellationToken,
     writing: CancellationToken,
     writer: JoinHandle<()>,
@@ -71,28 +92,31 @@ pub struct Running {
 }
 
 impl Running {
-    /// Serves at most `max_connections` agents at once on `socket`.
+    /// Serves at most `max_connections` agents at once on `listeners`.
     pub async fn start(
         app: Arc<App>,
-        socket: UdpSocket,
-        tls: rustls::ServerConfig,
+        listeners: Listeners,
+        tls: ListenerTls,
         max_connections: usize,
     ) -> Result<Self, StartError> {
         let wrong =
             |error: &dyn std::fmt::Display| StartError::Tls(crate::tls::TlsError::Setup(error.to_string()));
-        let crypto = QuicServerConfig::try_from(tls).map_err(|error| wrong(&error))?;
+        let crypto = QuicServerConfig::try_from(tls.quic).map_err(|error| wrong(&error))?;
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(Arc::new(limits::transport()));
         config.max_incoming(limits::MAX_HANDSHAKES);
-        let address = socket.local_addr().map_err(|error| wrong(&error))?;
+        let address = listeners.quic.local_addr().map_err(|error| wrong(&error))?;
         let runtime = Arc::new(quinn::TokioRuntime);
-        let endpoint = Endpoint::new(reset::endpoint_config(&app.keys.signer), Some(config), socket, runtime)
-            .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))?;
+        let endpoint =
+            Endpoint::new(reset::endpoint_config(&app.keys.signer), Some(config), listeners.quic, runtime)
+                .map_err(|error| StartError::listen(address, "QUIC", "--quic", error))?;
+        let tcp = listeners.tcp.map(tcp_listener).transpose()?;
         let (accepting, writing) = (CancellationToken::new(), CancellationToken::new());
         let (log, writer) = LogWriter::start(Arc::clone(&app), writing.clone()).await?;
         let gateway = Arc::new(Gateway {
             app: Arc::clone(&app),
             endpoint: endpoint.clone(),
+            places: Places::new(max_connections),
             writer: log,
             log_throttles: LogThrottles::default(),
             misuses: Misuses::default(),
@@ -100,9 +124,20 @@ impl Running {
             max_connections,
         });
         let tasks = TaskTracker::new();
+        let (mut tcp_address, tcp_tls) = (None, Arc::new(tls.tcp));
+        if let Some((listener, address)) = tcp {
+            tcp_address = Some(address);
+            let gateway = Arc::clone(&gateway);
+            tasks.spawn(tcp_accept::run(gateway, listener, tcp_tls, tasks.clone(), accepting.clone()));
+        }
         tasks.spawn(accept::run(gateway, tasks.clone(), accepting.clone()));
         tasks.close();
-        Ok(Self { app, endpoint, address, accepting, writing, writer, tasks })
+        Ok(Self { app, endpoint, address, tcp_address, accepting, writing, writer, tasks })
+    }
+
+    /// Where agents are served over TCP; `None` where it is switched off.
+    pub fn tcp_address(&self) -> Option<SocketAddr> {
+        self.tcp_address
     }
 
     /// Where agents are served.
@@ -121,4 +156,14 @@ impl Running {
         let _ = self.writer.await;
         let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;
     }
+}
+
+/// The listener for the runtime, with its address.
+fn tcp_listener(listener: TcpListener) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
+    let wrong = |error: std::io::Error| StartError::Tls(crate::tls::TlsError::Setup(error.to_string()));
+    let address = listener.local_addr().map_err(wrong)?;
+    listener.set_nonblocking(true).map_err(wrong)?;
+    let listener = tokio::net::TcpListener::from_std(listener)
+        .map_err(|error| StartError::listen(address, "TCP for agents", "--tcp", error))?;
+    Ok((listener, address))
 }

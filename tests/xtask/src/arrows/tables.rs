@@ -219,6 +219,7 @@ const SERVER: &[Line] = &[
         &["app", "ca", "documents", "error", "health", "log_payload", "sessions", "share", "sign", "tls"],
     ),
     ("tasks", &["app", "documents", "health", "log_payload", "sign"]),
+    ("listeners", &["config", "error", "gateway"]),
     ("tokens", &["app"]),
     ("rest", &["app", "config", "connections", "documents", "tokens"]),
     (
@@ -234,6 +235,7 @@ const SERVER: &[Line] = &[
             "gateway",
             "health",
             "http",
+            "listeners",
             "operator",
             "rest",
             "sign",
