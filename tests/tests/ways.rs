@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use nimbus_tests::agent::{AgentOptions, AgentProcess};
 use nimbus_tests::netns::{inside, iptables};
 use nimbus_tests::plane::{Plane, QUICK};
+use nimbus_tests::process::free_port;
 use nimbus_tests::proxy::Proxy;
 use nimbus_tests::wait::{Seen, wait_for};
 use serde_json::{Value, json};
@@ -45,6 +46,12 @@ impl Site {
 
     async fn join(&self, env: &[(&str, &str)]) -> anyhow::Result<AgentProcess> {
         AgentProcess::join(&self.plane, self.options(env)).await
+    }
+
+    /// Starts an agent that is not expected to come in.
+    async fn launch_only(&self, env: &[(&str, &str)]) -> anyhow::Result<AgentProcess> {
+        let options = AgentOptions { name: "outside".into(), ..self.options(env) };
+        AgentProcess::launch(&self.plane, options).await
     }
 
     /// Adds or takes back a rule about packets to and from the port of the agents.
@@ -113,12 +120,19 @@ impl Site {
 
     /// Of the observations of this agent none is missing.
     async fn nothing_is_lost(&self) -> anyhow::Result<()> {
-        let url = format!("{}/metrics", self.plane.url());
-        let metrics = nimbus_tests::plane::http()?.get(url).send().await?.text().await?;
-        let gaps = metrics.lines().find(|line| line.starts_with("nimbus_sequence_gaps_total"));
-        assert!(gaps.is_none_or(|line| line.ends_with(" 0")), "{gaps:?}");
-        Ok(())
+        self.shows("nimbus_sequence_gaps_total 0").await
     }
+
+    /// The control plane's metrics have this line.
+    async fn shows(&self, line: &str) -> anyhow::Result<()> {
+        has_line(&format!("{}/metrics", self.plane.url()), line).await
+    }
+}
+
+async fn has_line(url: &str, line: &str) -> anyhow::Result<()> {
+    let metrics = nimbus_tests::plane::http()?.get(url).send().await?.text().await?;
+    assert!(metrics.lines().any(|it| it == line), "expected {line}, found:\n{metrics}");
+    Ok(())
 }
 
 async fn blocked_from_the_start() -> anyhow::Result<()> {
@@ -150,7 +164,9 @@ fn where_udp_is_blocked_an_agent_joins_observes_and_obeys_over_tcp() {
 
 async fn blocked_later() -> anyhow::Result<()> {
     let site = Site::start().await?;
-    let agent = site.join(&[]).await?;
+    let telemetry = format!("127.0.0.1:{}", free_port()?);
+    let figures = format!("http://{telemetry}/metrics");
+    let agent = site.join(&[("NIMBUS_TELEMETRY", &telemetry)]).await?;
     site.is_over(&agent, "quic").await?;
     let drift = site.drift(&agent).await?;
     // The job is under way when its session loses the network.
@@ -159,6 +175,9 @@ async fn blocked_later() -> anyhow::Result<()> {
     site.is_over(&agent, "tcp").await?;
     site.is_resolved(&agent, &drift).await?;
     site.has_jobs(1).await?;
+    has_line(&figures, "nimbus_agent_session{transport=\"tcp\"} 1").await?;
+    has_line(&figures, "nimbus_agent_jobs_total{outcome=\"succeeded\"} 1").await?;
+    site.shows("nimbus_agent_sessions{transport=\"tcp\"} 1").await?;
     // And back, with a job under way again.
     let drift = site.drift(&agent).await?;
     site.rules("-D", "udp -j DROP")?;
@@ -171,6 +190,10 @@ async fn blocked_later() -> anyhow::Result<()> {
     site.is_over(&agent, "quic").await?;
     site.is_resolved(&agent, &drift).await?;
     site.has_jobs(2).await?;
+    has_line(&figures, "nimbus_agent_session{transport=\"quic\"} 1").await?;
+    has_line(&figures, "nimbus_agent_jobs_total{outcome=\"succeeded\"} 2").await?;
+    site.shows("nimbus_agent_sessions{transport=\"quic\"} 1").await?;
+    site.shows("nimbus_agent_sessions{transport=\"tcp\"} 0").await?;
     site.nothing_is_lost().await
 }
 
@@ -258,15 +281,6 @@ async fn through_a_proxy() -> anyhow::Result<()> {
     site.is_over(&direct, "tcp").await?;
     assert_eq!(proxy.tunnels(), before, "NO_PROXY names the control plane");
     Ok(())
-}
-
-impl Site {
-    /// Starts an agent that is not expected to come in.
-    async fn launch_only(&self, env: &[(&str, &str)]) -> anyhow::Result<AgentProcess> {
-        let mut options = self.options(env);
-        options.name = "outside".into();
-        AgentProcess::launch(&self.plane, options).await
-    }
 }
 
 #[test]

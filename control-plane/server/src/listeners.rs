@@ -22,10 +22,10 @@ pub fn bind<T>(
 /// Takes the addresses for agents.
 pub fn bind_for_agents(config: &Config) -> Result<Listeners, StartError> {
     let quic = || bind(config.quic, "QUIC", "--quic", UdpSocket::bind);
-    let tcp = |address| bind(address, "TCP for agents", "--tcp", TcpListener::bind);
+    let tcp = |address, option| bind(address, "TCP for agents", option, TcpListener::bind);
     match config.tcp {
         AgentTcp::Off => Ok(Listeners { quic: quic()?, tcp: None }),
-        AgentTcp::At(address) => Ok(Listeners { quic: quic()?, tcp: Some(tcp(address)?) }),
+        AgentTcp::At(address) => Ok(Listeners { quic: quic()?, tcp: Some(tcp(address, "--tcp")?) }),
         AgentTcp::Beside => {
             let mut left = if config.quic.port() == 0 { TRIES } else { 1 };
             loop {
@@ -34,7 +34,7 @@ pub fn bind_for_agents(config: &Config) -> Result<Listeners, StartError> {
                     .local_addr()
                     .map_err(|error| StartError::listen(config.quic, "QUIC", "--quic", error))?;
                 left -= 1;
-                match tcp(address) {
+                match tcp(address, "--quic") {
                     Ok(listener) => return Ok(Listeners { quic: socket, tcp: Some(listener) }),
                     // The free port that the system chose for UDP may be taken for TCP.
                     Err(error) if left == 0 => return Err(error),

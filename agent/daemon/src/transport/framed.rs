@@ -6,9 +6,10 @@ use nimbus_protocol::v1::FramePiece;
 use prost::Message;
 use quinn::{ReadExactError, RecvStream, SendStream};
 use tokio::sync::mpsc;
-use tonic::Status;
+use tonic::{Status, Streaming};
 
-use super::tcp::Answers;
+/// The pieces of a call's answers.
+type Answers = Streaming<FramePiece>;
 
 /// Why no message came or went.
 #[derive(Debug, thiserror::Error)]

@@ -19,8 +19,8 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::DialError;
@@ -193,6 +193,3 @@ pub fn close_code(status: &Status) -> Option<(u64, &str)> {
     let code = status.metadata().get(CLOSE_CODE)?.to_str().ok()?.parse().ok()?;
     Some((code, status.message()))
 }
-
-/// The pieces of a call's answers.
-pub type Answers = Streaming<FramePiece>;
