@@ -26,7 +26,9 @@ pub fn inside<F: Future<Output = anyhow::Result<()>>>(
         );
         return Ok(());
     }
-    let script = "ip link set lo up && exec \"$0\" --exact \"$1\" --nocapture";
+    // Packets that leave in one burst are to be dropped one by one, as on a wire; where that cannot be said, a burst is dropped
+    // as one large packet.
+    let script = "ip link set lo up && { ip link set lo gso_max_segs 1 || true; } && exec \"$0\" --exact \"$1\" --nocapture";
     let program = std::env::current_exe()?;
     let output = Command::new("unshare")
         .args(["-n", "sh", "-c", script])
@@ -45,8 +47,8 @@ pub fn inside<F: Future<Output = anyhow::Result<()>>>(
 }
 
 fn can_drop_packets() -> bool {
-    let script = "ip link set lo up && iptables -A OUTPUT -p udp -m length --length 1300:65535 -j DROP \
-                  && iptables -A OUTPUT -p tcp --dport 1 -j REJECT --reject-with tcp-reset";
+    let script = "ip link set lo up && iptables -A INPUT -p udp -m length --length 1300:65535 -j DROP \
+                  && iptables -A INPUT -p tcp --dport 1 -j REJECT --reject-with tcp-reset";
     let tried = Command::new("unshare")
         .args(["-n", "sh", "-c", script])
         .stdin(Stdio::null())

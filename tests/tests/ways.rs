@@ -59,7 +59,7 @@ impl Site {
         let port = self.plane.quic().port();
         let words = |direction: &str| {
             let (protocol, rest) = what.split_once(' ').unwrap_or((what, ""));
-            format!("{change} OUTPUT -p {protocol} --{direction} {port} {rest}")
+            format!("{change} INPUT -p {protocol} --{direction} {port} {rest}")
         };
         iptables(&words("dport"))?;
         iptables(&words("sport"))
@@ -220,6 +220,10 @@ async fn large_packets() -> anyhow::Result<()> {
     let drift = site.drift(&agent).await?;
     site.fix(&drift).await?;
     site.is_resolved(&agent, &drift).await?;
+    let output = agent.output();
+    for line in output.lines().filter(|line| line.contains("QUIC") || line.contains("stands")) {
+        eprintln!("{line}");
+    }
     site.nothing_is_lost().await
 }
 

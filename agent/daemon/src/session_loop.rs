@@ -123,7 +123,7 @@ pub async fn run(inputs: Inputs) {
     loop {
         this.act().await;
         let timeout = this.session.next_timeout().saturating_sub(this.started.elapsed());
-        let timeout = this.road.until_probe().map_or(timeout, |probe| timeout.min(probe));
+        let timeout = this.until_probe().map_or(timeout, |probe| timeout.min(probe));
         // A minute at most: the renewal looks at the clock too.
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_mins(1));
         let mut gathered = Vec::new();
@@ -275,11 +275,14 @@ impl SessionLoop {
         }
     }
 
-    /// Probes QUIC beside a live session over TCP, when that is due.
+    /// How long until QUIC is to be probed: only beside a session that is live.
+    fn until_probe(&self) -> Option<Duration> {
+        if *self.session.state() == State::Live { self.road.until_probe() } else { None }
+    }
+
+    /// Probes QUIC, when that is due.
     fn probe(&mut self) {
-        let is_due = self.road.until_probe().is_some_and(|left| left.is_zero());
-        if is_due
-            && *self.session.state() == State::Live
+        if self.until_probe().is_some_and(|left| left.is_zero())
             && let Ok(tls) = self.tls()
         {
             self.road.probe(self.connection, tls, self.events.clone());
