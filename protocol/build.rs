@@ -12,6 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     readable(&mut config, &set);
     // Nearly all that a cluster's agent tells are pods, the largest of all: boxed they would cost an allocation each.
     config.type_attribute(".nimbus.v1.Observation.body", "#[allow(clippy::large_enum_variant)]");
+    // Pieces pass through without a copy.
+    config.bytes([".nimbus.v1.FramePiece"]);
     config.compile_fds(set)?;
     Ok(())
 }

@@ -54,14 +54,27 @@ impl AgentProcess {
         options: AgentOptions,
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
+        let agent = Self::launch_with(plane, options, failpoints).await?;
+        agent.wait_until_connected(plane).await?;
+        Ok(agent)
+    }
+
+    /// Starts one with a fresh token and does not wait: it may never come in.
+    pub async fn launch(plane: &Plane, options: AgentOptions) -> anyhow::Result<Self> {
+        Self::launch_with(plane, options, None).await
+    }
+
+    async fn launch_with(
+        plane: &Plane,
+        options: AgentOptions,
+        failpoints: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let kind = if options.kubeconfig.is_some() { "cluster" } else { "host" };
         let token = plane.join_token_for(&options.name, kind, options.cluster.as_deref()).await?;
         let dir = tempfile::Builder::new().prefix("nimbus-agent-").tempdir()?;
         std::fs::write(dir.path().join("policy.toml"), &options.policy)?;
         let process = launch(dir.path(), plane.quic(), &options, Some(&token), failpoints)?;
-        let agent = Self { process, dir, server: plane.quic(), options };
-        agent.wait_until_connected(plane).await?;
-        Ok(agent)
+        Ok(Self { process, dir, server: plane.quic(), options })
     }
 
     /// Waits until the control plane says it is connected.
@@ -164,6 +177,10 @@ fn launch(
     }
     if let Some(token) = token {
         command.args(["--join", token]);
+    }
+    // The test says whether there is a proxy, not the machine.
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
     }
     command.env_remove("FAILPOINTS").env("RUST_LOG", "info").envs(options.env.iter().cloned());
     if let Some(points) = failpoints {

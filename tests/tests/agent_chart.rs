@@ -356,8 +356,9 @@ fn a_network_policy_opens_the_control_plane_the_api_server_and_the_kubelets() {
         .iter()
         .map(|rule| rule["ports"].as_array().unwrap().iter().map(|port| &port["port"]).collect())
         .collect();
-    assert_eq!(json!(ports), json!([[53, 53], [7071], [443, 6443], [10250], [8080]]));
+    assert_eq!(json!(ports), json!([[53, 53], [7071, 7071], [443, 6443], [10250], [8080]]));
     assert_eq!(egress[1]["ports"][0]["protocol"], "UDP");
+    assert_eq!(egress[1]["ports"][1]["protocol"], "TCP");
     assert_eq!(egress[2]["to"], json!([{"ipBlock": {"cidr": "10.96.0.1/32"}}]));
     assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
 }

@@ -149,7 +149,7 @@ fn by_default_one_control_plane_keeps_sqlite_on_a_volume_that_outlives_the_relea
 }
 
 #[test]
-fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp() {
+fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp_or_tcp() {
     let objects = objects(&[]).unwrap();
     let container = container(&objects).unwrap();
     let paths = [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")];
@@ -166,9 +166,22 @@ fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp() {
         let ports = container["ports"].as_array().unwrap();
         assert!(ports.iter().any(|port| port["name"] == name && port["protocol"] == protocol), "{ports:?}");
     }
+    let agents = &only(&objects, "Service", "-agents").unwrap()["spec"]["ports"];
+    assert_eq!(agents[1]["protocol"], "TCP", "where UDP is blocked");
+    assert_eq!(agents[0]["port"], agents[1]["port"], "one address for both");
     // No Service may lead to the pod of `helm test`.
     let labels = &only(&objects, "Pod", "-test").unwrap()["metadata"]["labels"];
     assert_ne!(labels["app.kubernetes.io/component"], selector["app.kubernetes.io/component"]);
+}
+
+#[test]
+fn agents_come_by_udp_alone_where_tcp_is_switched_off() {
+    let objects = objects(&["--set", "services.agentsOverTcp=false"]).unwrap();
+    let agents = &only(&objects, "Service", "-agents").unwrap()["spec"]["ports"];
+    assert_eq!(agents.as_array().unwrap().len(), 1);
+    let container = container(&objects).unwrap();
+    assert!(container["args"].as_array().unwrap().contains(&json!("--no-tcp")));
+    assert!(!container["ports"].as_array().unwrap().iter().any(|port| port["name"] == "agents-tcp"));
 }
 
 /// What a container runtime would take by default is somebody else's image.

@@ -60,7 +60,7 @@ impl Default for LeaseSettings {
 pub struct Config {
     /// Identity, spool, journal and baselines live here; made with mode 0700 if it is not there.
     pub data_dir: PathBuf,
-    /// `HOST:PORT` of the control plane's agent listener (QUIC, UDP).
+    /// `HOST:PORT` of the control plane's agent listener: QUIC over UDP, or gRPC over TCP.
     pub server: String,
     /// A join token; needed once, while there is no identity yet.
     pub join: Option<String>,

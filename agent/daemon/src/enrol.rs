@@ -4,8 +4,10 @@
 //! The token's secret is sent only to a server whose CA has the fingerprint in the token.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use nimbus_agent_core::session::Plan;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{join::JoinToken, version};
@@ -13,7 +15,9 @@ use nimbus_protocol::{join::JoinToken, version};
 use crate::config::agent_kind;
 use crate::identity::key::AgentKey;
 use crate::identity::{Identity, IdentityError, load_key, split_chain, verifying_keys, write};
-use crate::transport::{framed, quic};
+use crate::transport::dial::Dial;
+use crate::transport::proxy::Proxies;
+use crate::transport::tls::Tls;
 
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(15);
@@ -85,23 +89,26 @@ async fn exchange(
     request: v1::EnrolRequest,
 ) -> Result<v1::EnrolResponse, IdentityError> {
     let unreachable = |found: String| IdentityError::Unreachable { server: server.to_owned(), found };
-    let config = quic::enrol_config(ca_sha256).map_err(|error| unreachable(error.to_string()))?;
-    let (endpoint, connection) =
-        quic::connect(server, config).await.map_err(|error| unreachable(error.to_string()))?;
+    let tls = Tls::enrol(ca_sha256).map_err(|error| unreachable(error.to_string()))?;
+    let purpose = tls.purpose();
+    let dial = Dial { server: server.to_owned(), tls, proxies: Arc::new(Proxies::from_environment()) };
+    let dialled = dial.first(Plan::default()).await.map_err(|error| unreachable(error.to_string()))?;
+    let connection = dialled.connection;
+    let reasons = connection.reasons();
     let talk = async {
-        let (mut send, mut receive) =
-            connection.open_bi().await.map_err(|error| unreachable(error.to_string()))?;
+        let opened = connection.open_first(purpose).await;
+        let (mut sink, mut source) = opened.map_err(|ending| unreachable(ending.reason))?;
         let frame = v1::AgentFrame { body: Some(agent_frame::Body::Enrol(request)) };
-        framed::send(&mut send, &frame).await.map_err(|error| unreachable(error.to_string()))?;
-        let _ = send.finish();
-        framed::receive::<v1::ServerFrame>(&mut receive).await.map_err(|error| unreachable(error.to_string()))
+        sink.send(&frame).await.map_err(|error| unreachable(reasons.ending(&error).reason))?;
+        sink.finish();
+        let answer = source.receive::<v1::ServerFrame>().await;
+        answer.map_err(|error| unreachable(reasons.ending(&error).reason))
     };
     let answer = tokio::time::timeout(ANSWER, talk)
         .await
         .map_err(|_| unreachable(format!("no answer within {} s; try again", ANSWER.as_secs())))??;
-    connection.close(CloseCode::Done.number().into(), b"");
     // Lets the close reach the server; it would only cost the server its idle timeout.
-    let _ = tokio::time::timeout(Duration::from_secs(1), endpoint.wait_idle()).await;
+    connection.close(CloseCode::Done, "").await;
     match answer.and_then(|frame| frame.body) {
         Some(server_frame::Body::Enrolled(response)) => Ok(response),
         // Another control plane leads, or will soon: the next try may reach it.

@@ -4,6 +4,10 @@
 //! It owns the spool, so every observation gets its sequence in one place. Disk work is done on a thread of its own.
 //! Jobs, resync requests and a new epoch go to the parts that know what to do with them.
 
+mod road;
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,8 +25,11 @@ use crate::files::spool_thread::SpoolThread;
 use crate::identity::renew::Renewal;
 use crate::observation_queue::QueuedObservation;
 use crate::status::SharedStatus;
-use crate::transport::link::{self, ConnectionId, Events, Link, LinkEvent};
-use crate::transport::quic;
+use crate::transport::DialError;
+use crate::transport::link::{ConnectionId, Events, Link, LinkEvent};
+use crate::transport::tls::Tls;
+use crate::transport::wire::Ending;
+use road::Road;
 
 /// Observations taken from the queue in one go, before the disk is asked.
 const GATHER: usize = 256;
@@ -76,7 +83,7 @@ struct SessionLoop {
     spool: Option<SpoolStore>,
     journal: Arc<Mutex<JournalStore>>,
     spool_thread: SpoolThread,
-    server: String,
+    road: Road,
     hello: v1::Hello,
     renewal: Renewal,
     control: mpsc::Sender<ControlMessage>,
@@ -95,11 +102,12 @@ pub async fn run(inputs: Inputs) {
     let Inputs { mut observations, mut refusals, alive, cancel, .. } = inputs;
     let (events, mut happened) = mpsc::channel(LINK_EVENTS);
     let written = inputs.journal.lock().unwrap_or_else(PoisonError::into_inner).written();
+    let started = Instant::now();
     let mut this = SessionLoop {
         spool: Some(inputs.spool),
         journal: inputs.journal,
         spool_thread: inputs.spool_thread,
-        server: inputs.server,
+        road: Road::new(inputs.server, started),
         hello: inputs.hello,
         renewal: inputs.renewal,
         control: inputs.control,
@@ -107,7 +115,7 @@ pub async fn run(inputs: Inputs) {
         status: inputs.status,
         counters: inputs.counters,
         session: Session::new(Settings::default(), Duration::ZERO),
-        started: Instant::now(),
+        started,
         link: None,
         connection: ConnectionId::default(),
         events,
@@ -115,6 +123,7 @@ pub async fn run(inputs: Inputs) {
     loop {
         this.act().await;
         let timeout = this.session.next_timeout().saturating_sub(this.started.elapsed());
+        let timeout = this.until_probe().map_or(timeout, |probe| timeout.min(probe));
         // A minute at most: the renewal looks at the clock too.
         let timeout = timeout.clamp(Duration::from_millis(1), Duration::from_mins(1));
         let mut gathered = Vec::new();
@@ -138,6 +147,7 @@ pub async fn run(inputs: Inputs) {
             () = tokio::time::sleep(timeout) => this.handle(Event::Timeout),
         }
         this.renew();
+        this.probe();
     }
     observations.close();
     let mut last = Vec::new();
@@ -158,11 +168,18 @@ impl SessionLoop {
     /// What happened on the connection; events of an earlier one do not count.
     fn link_event(&mut self, connection: ConnectionId, event: LinkEvent) {
         if connection != self.connection {
+            if let LinkEvent::Probed(probed) = event {
+                // The connection beside which it was made is over: what it found counts, itself it is not taken.
+                self.road.probed_late(&probed);
+            }
             return;
         }
         match event {
             LinkEvent::Connected(link) => {
                 self.counters.connections.add(1);
+                self.road.stands(&link);
+                let transport = link.transport();
+                self.status.update(|status| transport.clone_into(&mut status.transport));
                 self.link = Some(*link);
                 let mut hello = self.hello.clone();
                 let status = self.status.status();
@@ -196,10 +213,14 @@ impl SessionLoop {
                 }
                 self.handle(Event::Frame(frame));
             }
-            LinkEvent::Closed(reason) => {
-                tracing::info!(reason, "not connected");
-                self.link = None;
-                self.handle(Event::Closed(reason));
+            LinkEvent::Probed(probed) => {
+                if self.road.probed(probed) {
+                    self.handle(Event::Switched);
+                }
+            }
+            LinkEvent::Closed(ending) => {
+                tracing::info!(reason = ending.reason, "not connected");
+                self.lost(ending);
             }
         }
     }
@@ -231,6 +252,7 @@ impl SessionLoop {
                 Action::Close { code, reason } => {
                     // Events of this connection count no more.
                     self.connection = self.connection.next();
+                    self.road.lost(code == CloseCode::Silent);
                     if let Some(link) = self.link.take() {
                         tokio::spawn(async move { link.close(code, &reason).await });
                     }
@@ -238,11 +260,11 @@ impl SessionLoop {
             }
         }
         let live = *self.session.state() == State::Live;
-        let problem = self.session.problem().map(|p| format!("not connected to {}: {p}", self.server));
+        let problem = self.session.problem().map(|p| format!("not connected to {}: {p}", self.road.server()));
         self.status.problem("control-plane", problem);
         if self.status.status().connected != live {
             if live {
-                tracing::info!(server = self.server, "connected to the control plane");
+                tracing::info!(server = self.road.server(), "connected to the control plane");
             }
             self.status.update(|status| status.connected = live);
         }
@@ -250,14 +272,35 @@ impl SessionLoop {
 
     fn connect(&mut self) {
         self.connection = self.connection.next();
-        let identity = self.renewal.identity();
-        match quic::session_config(identity.ca.clone(), identity.chain.clone(), identity.key.to_der()) {
-            Ok(config) => {
-                let (server, events) = (self.server.clone(), self.events.clone());
-                tokio::spawn(link::dial(self.connection, server, config, events));
-            }
+        match self.tls() {
+            Ok(tls) => self.road.dial(self.connection, tls, self.events.clone()),
             Err(error) => self.handle(Event::Closed(error.to_string())),
         }
+    }
+
+    /// How long until QUIC is to be probed: only beside a session that is live.
+    fn until_probe(&self) -> Option<Duration> {
+        if *self.session.state() == State::Live { self.road.until_probe() } else { None }
+    }
+
+    /// Probes QUIC, when that is due.
+    fn probe(&mut self) {
+        if self.until_probe().is_some_and(|left| left.is_zero())
+            && let Ok(tls) = self.tls()
+        {
+            self.road.probe(self.connection, tls, self.events.clone());
+        }
+    }
+
+    fn tls(&self) -> Result<Tls, DialError> {
+        let identity = self.renewal.identity();
+        Tls::session(identity.ca.clone(), identity.chain.clone(), identity.key.to_der())
+    }
+
+    fn lost(&mut self, ending: Ending) {
+        self.link = None;
+        self.road.lost(ending.silent);
+        self.handle(Event::Closed(ending.reason));
     }
 
     fn heartbeat(&mut self) {
@@ -268,8 +311,8 @@ impl SessionLoop {
 
     fn send(&mut self, frame: &v1::AgentFrame) {
         let sent = self.link.as_ref().is_some_and(|link| link.send(frame));
-        if !sent && self.link.take().is_some() {
-            self.handle(Event::Closed("the control stream does not take more".to_owned()));
+        if !sent && self.link.is_some() {
+            self.lost(Ending::by("the control stream does not take more"));
         }
     }
 
@@ -286,9 +329,8 @@ impl SessionLoop {
             Some(link) => link.open_data().await,
             None => Ok(()),
         };
-        if let Err(reason) = opened {
-            self.link = None;
-            self.handle(Event::Closed(reason));
+        if let Err(ending) = opened {
+            self.lost(ending);
         }
     }
 
@@ -301,8 +343,8 @@ impl SessionLoop {
         if self.link.as_ref().is_some_and(|link| link.send_data(batch.frame)) {
             self.counters.observations_sent.add(batch.count);
             self.handle(Event::BatchSent(batch.last));
-        } else if self.link.take().is_some() {
-            self.handle(Event::Closed("the data stream does not take more".to_owned()));
+        } else if self.link.is_some() {
+            self.lost(Ending::by("the data stream does not take more"));
         } else {
             self.handle(Event::NothingPending);
         }
@@ -394,107 +436,5 @@ impl SessionLoop {
             let body = agent_frame::Body::Renew(request);
             self.send(&v1::AgentFrame { body: Some(body) });
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use nimbus_agent_core::spool::Limits;
-    use nimbus_protocol::v1::observation;
-
-    use super::*;
-    use crate::identity::Identity;
-    use crate::identity::key::AgentKey;
-    use crate::observation_queue::ObservationQueue;
-
-    fn inputs(
-        dir: &std::path::Path,
-        observations: mpsc::Receiver<QueuedObservation>,
-        cancel: CancellationToken,
-    ) -> Inputs {
-        // Nobody is to be reached: what is seen goes to the spool all the same.
-        let identity = Identity {
-            agent_id: "agt_00000000000000000000000000000001".parse().unwrap(),
-            name: String::new(),
-            kind: String::new(),
-            key: AgentKey::generate().unwrap(),
-            chain: Vec::new(),
-            ca: Vec::new().into(),
-            job_keys: Vec::new(),
-        };
-        Inputs {
-            server: "127.0.0.1:1".to_owned(),
-            hello: v1::Hello::default(),
-            renewal: Renewal::new(identity, dir.to_owned()),
-            spool: SpoolStore::open(dir, Limits::default()).unwrap(),
-            journal: Arc::new(Mutex::new(JournalStore::open(dir, nimbus_platform::now()).unwrap())),
-            spool_thread: SpoolThread::start().unwrap(),
-            observations,
-            refusals: mpsc::channel(1).1,
-            control: mpsc::channel(1).0,
-            resync: Arc::new(watch::Sender::new(0)),
-            status: Arc::default(),
-            counters: Arc::default(),
-            alive: Arc::default(),
-            cancel,
-        }
-    }
-
-    #[tokio::test]
-    async fn a_spool_thread_that_hangs_gives_no_sign_of_life_until_it_works_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let (_observations, items) = ObservationQueue::new();
-        let cancel = CancellationToken::new();
-        let inputs = inputs(dir.path(), items, cancel.clone());
-        let alive = inputs.alive.clone();
-        let (release, held) = std::sync::mpsc::channel::<()>();
-        // Asked once, so that the thread has the work; what comes of it nobody wants to know.
-        let mut hanging = Box::pin(inputs.spool_thread.run(move || held.recv().is_ok()));
-        assert!(futures::poll!(hanging.as_mut()).is_pending());
-        drop(hanging);
-        let running = tokio::spawn(run(inputs));
-        let before = alive.session().last();
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        alive.ask();
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(alive.session().last(), before, "the thread hangs, and the loop said that it came round");
-        release.send(()).unwrap();
-        let answered = async {
-            while alive.session().last() == before {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), answered).await.unwrap();
-        cancel.cancel();
-        running.await.unwrap();
-    }
-
-    #[test]
-    fn the_spool_is_written_while_every_blocking_thread_waits_for_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let runtime = crate::runtime().unwrap();
-        let (observations, items) = ObservationQueue::new();
-        let cancel = CancellationToken::new();
-        let running = runtime.spawn(run(inputs(dir.path(), items, cancel.clone())));
-        let together = Arc::new(std::sync::Barrier::new(crate::BLOCKING));
-        let written = runtime.block_on(async {
-            let waiting: Vec<_> = (0..crate::BLOCKING)
-                .map(|_| {
-                    let (observations, together) = (observations.clone(), together.clone());
-                    tokio::task::spawn_blocking(move || {
-                        together.wait();
-                        observations.observe_now_blocking("", observation::Body::Host(v1::Host::default()));
-                    })
-                })
-                .collect();
-            tokio::time::timeout(Duration::from_secs(20), futures::future::join_all(waiting)).await.is_ok()
-        });
-        if written {
-            cancel.cancel();
-            runtime.block_on(running).unwrap();
-        }
-        // Dropping it would wait for threads that wait for each other.
-        runtime.shutdown_background();
-        assert!(written, "the threads wait for the spool, and the spool for a thread");
     }
 }

@@ -15,6 +15,9 @@ const MAX_PROBLEMS: usize = 50;
 /// Longest text of one problem, in characters.
 const MAX_PROBLEM: usize = 500;
 
+/// The words for the ways to the control plane.
+pub const TRANSPORTS: [&str; 3] = ["quic", "tcp", "tcp through proxy"];
+
 /// What an agent says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a plain fact of its own, shown as such")]
@@ -51,6 +54,8 @@ pub struct Status {
     pub problems: Vec<String>,
     /// Observations dropped because the spool was full.
     pub dropped: u64,
+    /// The way of the last connection to the control plane: [`TRANSPORTS`]; empty before the first.
+    pub transport: String,
 }
 
 impl Status {

@@ -77,5 +77,6 @@ fn describe(status: &Status, hostname: &str) -> v1::AgentStatus {
         dropped: status.dropped,
         hostname: hostname.to_owned(),
         jobs_per_hour: status.jobs_per_hour,
+        transport: status.transport.clone(),
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::{Counters, OUTCOMES};
-use crate::status::{SharedStatus, Status};
+use crate::status::{SharedStatus, Status, TRANSPORTS};
 
 #[derive(Clone)]
 struct Shown {
@@ -45,6 +45,9 @@ async fn ready(State(shown): State<Shown>) -> impl IntoResponse {
     let status = shown.status.status();
     let mut text = String::new();
     let _ = writeln!(text, "connected: {}", status.connected);
+    if status.connected {
+        let _ = writeln!(text, "transport: {}", status.transport);
+    }
     if status.has_cluster {
         let cluster = if status.leading && status.synced {
             "leading, listed"
@@ -113,6 +116,14 @@ fn render(status: &Status, counters: &Counters, resident: u64) -> String {
     one("process_resident_memory_bytes", "gauge", "Resident memory.", resident);
     let _ = writeln!(
         out,
+        "# HELP nimbus_agent_session 1 for the way of the live session.\n# TYPE nimbus_agent_session gauge"
+    );
+    for transport in TRANSPORTS {
+        let taken = u8::from(status.connected && status.transport == transport);
+        let _ = writeln!(out, "nimbus_agent_session{{transport=\"{transport}\"}} {taken}");
+    }
+    let _ = writeln!(
+        out,
         "# HELP nimbus_agent_jobs_total Jobs by outcome.\n# TYPE nimbus_agent_jobs_total counter"
     );
     for (outcome, figure) in OUTCOMES.iter().zip(&counters.jobs) {
@@ -138,10 +149,16 @@ mod tests {
         let counters = Counters::default();
         counters.job("refused");
         counters.spool_bytes.set(7);
-        let text = render(&Status { leading: true, ..Status::default() }, &counters, resident_bytes());
+        let text = render(
+            &Status { leading: true, connected: true, transport: "tcp".into(), ..Status::default() },
+            &counters,
+            resident_bytes(),
+        );
         for line in [
             "nimbus_agent_leading 1",
-            "nimbus_agent_connected 0",
+            "nimbus_agent_connected 1",
+            "nimbus_agent_session{transport=\"quic\"} 0",
+            "nimbus_agent_session{transport=\"tcp\"} 1",
             "nimbus_agent_spool_bytes 7",
             "nimbus_agent_jobs_total{outcome=\"refused\"} 1",
             "nimbus_agent_jobs_total{outcome=\"succeeded\"} 0",

@@ -6,6 +6,9 @@
 - --data-dir=/var/lib/nimbus/data
 - --listen={{ include "nimbus-control-plane.listen" (dict "address" .Values.listenAddress "port" 7070) }}
 - --quic={{ include "nimbus-control-plane.listen" (dict "address" .Values.listenAddress "port" 7071) }}
+{{- if not .Values.services.agentsOverTcp }}
+- --no-tcp
+{{- end }}
 {{- range include "nimbus-control-plane.serviceNames" . | fromYamlArray }}
 - --name={{ . }}
 {{- end }}

@@ -1,4 +1,5 @@
-{{- /* A Service: `root`, its `name`, its `values`, and its `port` as a Service has it. */ -}}
+{{- /* A Service: `root`, its `name`, its `values`, its `port` as a Service has it, and whether that port
+    is also there `overTcp`. */ -}}
 {{- define "nimbus-control-plane.service" -}}
 {{- $values := .values -}}
 apiVersion: v1
@@ -56,4 +57,14 @@ spec:
       {{- if int $values.nodePort }}
       nodePort: {{ int $values.nodePort }}
       {{- end }}
+    {{- if .overTcp }}
+    # One address and port for both ways.
+    - name: agents-tcp
+      protocol: TCP
+      port: {{ int $values.port }}
+      targetPort: agents-tcp
+      {{- if int $values.nodePort }}
+      nodePort: {{ int $values.nodePort }}
+      {{- end }}
+    {{- end }}
 {{- end -}}

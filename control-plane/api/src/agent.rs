@@ -71,6 +71,9 @@ pub struct Agent {
     /// How many jobs it takes.
     #[serde(default)]
     pub pace: Pace,
+    /// The way of its session: `quic`, `tcp` or `tcp through proxy`; `null`: it is not connected.
+    #[serde(default)]
+    pub transport: Option<String>,
     /// What it watches on its host.
     pub roots: Vec<WatchedRoot>,
     /// Problems it reports, one sentence each.

@@ -13,6 +13,8 @@ use crate::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versi
 const MAX_TEXT: usize = 256;
 /// Longest problem that is kept; agents say them in 500 characters, most of which are one byte.
 const MAX_PROBLEM: usize = 1_024;
+/// Bytes of the word for a way to the control plane.
+const MAX_TRANSPORT: usize = 32;
 /// Most watched roots and most problems that are kept of one agent.
 const MAX_ITEMS: usize = 100;
 
@@ -58,6 +60,7 @@ pub fn status(
     next.lease_term = said.lease_term;
     next.allowed_actions = said.allowed_actions.iter().take(MAX_ITEMS).map(|text| cut(text)).collect();
     next.jobs_per_hour = said.jobs_per_hour;
+    next.transport = cut_to(&said.transport, MAX_TRANSPORT);
     let roots = said.roots.iter().take(MAX_ITEMS);
     let kept = |root: &v1::WatchedRoot| WatchedRoot {
         path: cut_to(&root.path, 4_096),

@@ -37,6 +37,17 @@ pub fn database(
     }
 }
 
+/// Where agents are served over TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentTcp {
+    /// At the address and port of QUIC: one address serves both.
+    Beside,
+    /// At this address. Port 0 takes a free one.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
 /// What a control plane is started with.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -48,6 +59,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where agents are served. Port 0 takes a free one.
     pub quic: SocketAddr,
+    /// Where agents are served over TCP, for networks that do not let QUIC through.
+    pub tcp: AgentTcp,
     /// DNS names and IP addresses of this server, beside the addresses it listens on: its certificate is for them, and
     /// plain REST answers to them.
     pub names: Vec<String>,
@@ -74,6 +87,7 @@ impl Config {
             database: None,
             listen: DEFAULT_LISTEN,
             quic: DEFAULT_QUIC,
+            tcp: AgentTcp::Beside,
             names: Vec::new(),
             settings: Settings::default(),
             max_connections: DEFAULT_CONNECTIONS,
@@ -91,7 +105,11 @@ impl Config {
 
     /// The names and addresses in the server's certificate.
     pub fn certificate_names(&self) -> Vec<String> {
-        self.names_at(&[self.listen.ip(), self.quic.ip()])
+        let mut addresses = vec![self.listen.ip(), self.quic.ip()];
+        if let AgentTcp::At(address) = self.tcp {
+            addresses.push(address.ip());
+        }
+        self.names_at(&addresses)
     }
 
     /// The names and addresses to which REST answers.

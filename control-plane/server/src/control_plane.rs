@@ -1,6 +1,6 @@
 //! The life cycle of a control plane: starts its parts in order and stops them in reverse order.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ use crate::operator::OperatorToken;
 use crate::sign::Signer;
 use crate::tokens::{NewAgent, TokenError};
 use crate::world_view::{Positions, WorldView};
-use crate::{gateway, http, rest, tasks, tls};
+use crate::{gateway, http, listeners, rest, tasks, tls};
 
 /// Longest time that [`ControlPlane::stop`] takes.
 const STOP: Duration = Duration::from_secs(5);
@@ -75,8 +75,8 @@ impl ControlPlane {
         let data_dir = DataDir::open_with_keys(&config.data_dir, config.keys.as_deref())?;
         may_stand_by(&config)?;
         // Taken before anything is written: a port in use must not cost an epoch.
-        let listener = bind(config.listen, "REST", "--listen", TcpListener::bind)?;
-        let socket = bind(config.quic, "QUIC", "--quic", UdpSocket::bind)?;
+        let listener = listeners::bind(config.listen, "REST", "--listen", TcpListener::bind)?;
+        let for_agents = listeners::bind_for_agents(&config)?;
         let now = nimbus_platform::now();
         // Keys that cannot be used must not cost a migration, which nothing takes back. New ones are made after the database:
         // where there are keys, there has been one.
@@ -103,7 +103,8 @@ impl ControlPlane {
         let names = config.certificate_names();
         let leaf = Arc::new(Leaf::new(Arc::clone(&ca), tls::provider(), names, nimbus_platform::now)?);
         let agents = tls::for_agents(&ca, Arc::clone(&leaf))?;
-        let endpoint = gateway::endpoint(&keys.signer, socket, agents)?;
+        let agents = gateway::ListenerTls { tcp: tls::for_agents_over_tcp(&agents), quic: agents };
+        let doors = gateway::Doors::new(&keys.signer, for_agents, agents)?;
         let switch = rest::standby::Switch::default();
         let deciding = CancellationToken::new();
         let (lost, superseded) = watch::channel(None);
@@ -114,7 +115,7 @@ impl ControlPlane {
             let http = http::Running::start(&config, listener, leaf, switch.router(&config))?;
             alive.enter(Phase::StandingBy);
             tracing::info!(database = store.address(), "standing by");
-            tokio::spawn(gateway::refuse(endpoint.clone(), refusing.clone()));
+            tokio::spawn(gateway::refuse(doors.clone(), refusing.clone()));
             let lease = Lease::win(store.clone(), data_dir.epoch()?).await;
             let epoch = lease.epoch();
             tracing::info!(epoch, "this control plane leads now");
@@ -135,7 +136,7 @@ impl ControlPlane {
         app.docs().await?;
 
         drop(refusing_guard);
-        let gateway = gateway::Running::start(Arc::clone(&app), endpoint, config.max_connections).await?;
+        let gateway = gateway::Running::start(Arc::clone(&app), doors, config.max_connections).await?;
         app.set_quic_address(gateway.address());
         let router = rest::router(Arc::clone(&app), &config);
         let http = match early {
@@ -156,6 +157,7 @@ impl ControlPlane {
         tracing::info!(
             rest = http.url(),
             quic = %gateway.address(),
+            tcp = gateway.tcp_address().map_or_else(|| "off".to_owned(), |address| address.to_string()),
             data_dir = %data_dir.path().display(),
             database = app.store().address(),
             epoch = app.epoch,
@@ -195,6 +197,11 @@ impl ControlPlane {
     /// Where agents are served (UDP).
     pub fn quic_addr(&self) -> SocketAddr {
         self.gateway.address()
+    }
+
+    /// Where agents are served over TCP; `None` where that is switched off.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.gateway.tcp_address()
     }
 
     /// The own CA's certificate: what operators' clients trust when REST is TLS.
@@ -395,13 +402,4 @@ async fn restore(
     let positions = Positions { applied, stored: span.last.max(applied), routed };
     let view = WorldView::new(world, positions, needs_listing);
     Ok((Arc::new(App::new(store, view, keys, settings, epoch, alive)), histories))
-}
-
-fn bind<T>(
-    address: SocketAddr,
-    purpose: &'static str,
-    option: &'static str,
-    bind: impl FnOnce(SocketAddr) -> std::io::Result<T>,
-) -> Result<T, StartError> {
-    bind(address).map_err(|error| StartError::listen(address, purpose, option, error))
 }

@@ -85,7 +85,7 @@ pub enum StartError {
     PortInUse {
         /// The address.
         address: SocketAddr,
-        /// `REST` or `QUIC`.
+        /// `REST`, `QUIC` or `TCP for agents`.
         purpose: &'static str,
         /// The option that changes it.
         option: &'static str,
@@ -95,7 +95,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// `REST` or `QUIC`.
+        /// `REST`, `QUIC` or `TCP for agents`.
         purpose: &'static str,
         /// The option that changes it.
         option: &'static str,

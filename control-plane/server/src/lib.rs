@@ -20,6 +20,7 @@ pub mod health;
 mod http;
 pub mod ids;
 mod lease;
+mod listeners;
 mod log_payload;
 mod make_keys;
 pub mod metrics;
@@ -38,7 +39,7 @@ pub mod wake;
 pub mod world_view;
 
 pub use app::App;
-pub use config::{Config, DEFAULT_LISTEN, DEFAULT_QUIC};
+pub use config::{AgentTcp, Config, DEFAULT_LISTEN, DEFAULT_QUIC};
 pub use control_plane::ControlPlane;
 pub use documents::EnabledCluster;
 pub use error::StartError;

@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use nimbus_control_plane::alive::Alive;
 use nimbus_control_plane::config::{DEFAULT_CONNECTIONS, database};
-use nimbus_control_plane::{Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, service};
+use nimbus_control_plane::{AgentTcp, Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, service};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// The Nimbus control plane: serves agents over QUIC and operators over REST.
+/// The Nimbus control plane: serves agents over QUIC or TCP, and operators over REST.
 #[derive(Debug, Parser)]
 #[command(name = "nimbus-control-plane", version)]
 struct Options {
@@ -28,6 +28,12 @@ struct Options {
     /// Where agents are served (UDP)
     #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_QUIC)]
     quic: SocketAddr,
+    /// Where agents are served over TCP, for networks that block UDP; without it at the address and port of --quic
+    #[arg(long, env = "NIMBUS_TCP", value_name = "ADDR")]
+    tcp: Option<SocketAddr>,
+    /// Serve no agents over TCP
+    #[arg(long, conflicts_with = "tcp")]
+    no_tcp: bool,
     /// Another database than the embedded one: postgres://user:password@host/database; also systemd's credential nimbus-database-url
     #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
@@ -105,6 +111,11 @@ async fn run(options: Options) -> anyhow::Result<()> {
         database: database(options.database, nimbus_platform::credentials_directory().as_deref())?,
         listen: options.listen,
         quic: options.quic,
+        tcp: match (options.no_tcp, options.tcp) {
+            (true, _) => AgentTcp::Off,
+            (false, Some(address)) => AgentTcp::At(address),
+            (false, None) => AgentTcp::Beside,
+        },
         names: options.names,
         settings: file.settings,
         max_connections: options.max_connections,
@@ -132,6 +143,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let serving = service::serving(&manager, control_plane.app());
     println!("REST {}", control_plane.rest_url());
     println!("QUIC {}", control_plane.quic_addr());
+    if let Some(address) = control_plane.tcp_addr() {
+        println!("TCP {address}");
+    }
     let superseded = tokio::select! {
         _ = interrupt.recv() => None,
         _ = terminate.recv() => None,

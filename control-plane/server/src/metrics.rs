@@ -4,6 +4,9 @@
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, SharedString};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+/// Sessions, by transport.
+const SESSIONS: &str = "nimbus_agent_sessions";
+
 const METADATA: Metadata<'static> = Metadata::new("nimbus", Level::INFO, None);
 
 /// Handles to every figure of the control plane.
@@ -28,6 +31,10 @@ pub struct Metrics {
     pub leading: Gauge,
     /// Times that this process took the lead after standing by.
     pub takeovers: Counter,
+    /// Of these over QUIC.
+    pub connected_quic: Gauge,
+    /// Of these over TCP.
+    pub connected_tcp: Gauge,
     /// Handshakes that failed.
     pub handshakes_failed: Counter,
     /// Connections refused for lack of room.
@@ -62,7 +69,18 @@ impl Default for Metrics {
             recorder.describe_histogram(KeyName::from_const_str(name), None, SharedString::const_str(help));
             recorder.register_histogram(&Key::from_static_name(name), &METADATA)
         };
+        let sessions = |transport: &'static str| {
+            let key = Key::from_parts(SESSIONS, vec![Label::from_static_parts("transport", transport)]);
+            recorder.register_gauge(&key, &METADATA)
+        };
+        recorder.describe_gauge(
+            KeyName::from_const_str(SESSIONS),
+            None,
+            SharedString::const_str("Agents connected now, by the way on which they came."),
+        );
         Self {
+            connected_quic: sessions("quic"),
+            connected_tcp: sessions("tcp"),
             observations: counter("nimbus_observations_stored_total", "Observations stored."),
             duplicates: counter(
                 "nimbus_observations_duplicate_total",
@@ -78,7 +96,10 @@ impl Default for Metrics {
                 "nimbus_control_plane_takeovers_total",
                 "Times that this control plane took the lead after standing by.",
             ),
-            handshakes_failed: counter("nimbus_handshakes_failed_total", "QUIC handshakes that failed."),
+            handshakes_failed: counter(
+                "nimbus_handshakes_failed_total",
+                "Handshakes of agents that failed, over QUIC or TCP.",
+            ),
             overloaded: counter(
                 "nimbus_connections_overloaded_total",
                 "Connections refused for lack of room.",

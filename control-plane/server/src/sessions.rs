@@ -1,7 +1,7 @@
 //! The registry of live sessions: one for each agent, of which the newest replaces an older one, and the queue through
 //! which jobs reach a connected agent.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,12 +44,33 @@ pub struct SessionInfo {
     pub since: Timestamp,
     /// Its build.
     pub agent_version: String,
+    /// On which way it came.
+    pub transport: Transport,
     /// Observations received in this session.
     pub observations: u64,
     /// Bytes received on the data stream in this session.
     pub bytes: u64,
     /// When something last came from it.
     pub last_seen: Timestamp,
+}
+
+/// On which way an agent came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// QUIC, over UDP.
+    Quic,
+    /// gRPC over HTTP/2, over TCP.
+    Tcp,
+}
+
+impl Transport {
+    /// The word in the API.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Quic => "quic",
+            Self::Tcp => "tcp",
+        }
+    }
 }
 
 /// Counters that the connection moves and the registry reads.
@@ -73,6 +94,7 @@ impl SessionStats {
 struct Entry {
     number: u64,
     remote: SocketAddr,
+    transport: Transport,
     since: Timestamp,
     agent_version: String,
     jobs: mpsc::Sender<v1::Envelope>,
@@ -134,7 +156,7 @@ impl Sessions {
     pub fn register(
         &self,
         agent: AgentId,
-        remote: SocketAddr,
+        (remote, transport): (SocketAddr, Transport),
         mut version: String,
         now: Timestamp,
     ) -> Registration {
@@ -148,6 +170,7 @@ impl Sessions {
         let entry = Entry {
             number,
             remote,
+            transport,
             since: now,
             agent_version: version,
             jobs: jobs_in,
@@ -215,6 +238,16 @@ impl Sessions {
         self.lock().len()
     }
 
+    /// How many of them came this way.
+    pub fn count_of(&self, transport: Transport) -> usize {
+        self.lock().values().filter(|entry| entry.transport == transport).count()
+    }
+
+    /// The word for the way on which each of them came.
+    pub fn transports(&self) -> BTreeMap<AgentId, &'static str> {
+        self.lock().iter().map(|(agent, entry)| (*agent, entry.transport.word())).collect()
+    }
+
     /// The number of the live session of `agent`.
     pub fn number(&self, agent: AgentId) -> Option<u64> {
         self.lock().get(&agent).map(|entry| entry.number)
@@ -225,6 +258,7 @@ impl Sessions {
         self.lock().get(&agent).map(|entry| SessionInfo {
             number: entry.number,
             remote: entry.remote,
+            transport: entry.transport,
             since: entry.since,
             agent_version: entry.agent_version.clone(),
             observations: entry.stats.observations.load(Ordering::Relaxed),
@@ -255,7 +289,7 @@ mod tests {
 
     fn register(sessions: &Sessions) -> Registration {
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
-        sessions.register(agent(), remote, "1.0".into(), Timestamp::UNIX_EPOCH)
+        sessions.register(agent(), (remote, Transport::Quic), "1.0".into(), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
@@ -277,7 +311,8 @@ mod tests {
         let sessions = Sessions::default();
         let remote = SocketAddr::from(([127, 0, 0, 1], 1));
         let long = format!("{}\u{1f980}{}", "1".repeat(MAX_VERSION - 2), "2".repeat(1 << 20));
-        let _registration = sessions.register(agent(), remote, long, Timestamp::UNIX_EPOCH);
+        let _registration =
+            sessions.register(agent(), (remote, Transport::Quic), long, Timestamp::UNIX_EPOCH);
         let kept = sessions.info(agent()).unwrap().agent_version;
         assert_eq!(kept, "1".repeat(MAX_VERSION - 2), "whole characters only");
     }

@@ -56,6 +56,13 @@ pub fn for_agents(authority: &Authority, leaf: Arc<Leaf>) -> Result<ServerConfig
     Ok(config)
 }
 
+/// The same for agents that come over TCP.
+pub fn for_agents_over_tcp(quic: &ServerConfig) -> ServerConfig {
+    let mut config = quic.clone();
+    config.alpn_protocols = vec![nimbus_protocol::tcp::ALPN.to_vec()];
+    config
+}
+
 /// Verifies agents' certificates: of our own CA, and not over.
 fn agents_verifier(authority: &Authority) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();

@@ -141,6 +141,11 @@ pub fn agent_status_with_budget() -> v1::AgentStatus {
     v1::AgentStatus { jobs_per_hour: Some(60), ..agent_status() }
 }
 
+/// The same, of an agent that names its transport.
+pub fn agent_status_with_transport() -> v1::AgentStatus {
+    v1::AgentStatus { transport: "tcp through proxy".into(), ..agent_status_with_budget() }
+}
+
 fn agent_status() -> v1::AgentStatus {
     v1::AgentStatus {
         agent_version: "0.1.0".into(),
@@ -154,6 +159,7 @@ fn agent_status() -> v1::AgentStatus {
         dropped: 6,
         hostname: "db-1".into(),
         jobs_per_hour: None,
+        transport: String::new(),
     }
 }
 
@@ -419,6 +425,7 @@ pub fn each(seen: &mut Vec<String>) {
     check("Hello", &hello(), seen);
     check("Welcome", &welcome(), seen);
     check("Refusal", &refusal(), seen);
+    check("FramePiece", &v1::FramePiece { bytes: vec![1, 2, 3].into() }, seen);
     check("Heartbeat", &v1::Heartbeat { at_us: 1 }, seen);
     check("ObservationBatch", &batch(), seen);
     check("Ack", &v1::Ack { sequence: 42 }, seen);

@@ -74,6 +74,7 @@ impl Session {
         match event {
             Event::Connected(hello) => self.connected(*hello, now),
             Event::Closed(reason) => self.disconnect(reason, Duration::ZERO, now, random),
+            Event::Switched => self.switched(now),
             Event::Frame(frame) => self.frame(*frame, now, random),
             Event::ReportsPending => self.reports.pending(),
             Event::Reports(reports) => {
@@ -250,7 +251,7 @@ impl Session {
                 let waited = now.saturating_sub(self.since).as_secs();
                 let what = if self.state == State::Connecting { "a connection" } else { "a welcome" };
                 self.close(
-                    CloseCode::Done,
+                    CloseCode::Silent,
                     format!("expected {what} within {waited} s, found none"),
                     now,
                     random,
@@ -330,6 +331,25 @@ impl Session {
         if self.state == State::Live && now.saturating_sub(self.since) >= self.settings.stable_after {
             self.backoff.reset();
         }
+        self.forget_connection();
+        let retry_at = now + at_least + self.backoff.next(random);
+        self.problem = Some(reason);
+        self.enter(State::Disconnected { retry_at }, now);
+    }
+
+    /// Another connection takes over. Nothing failed: there is no wait and no problem.
+    fn switched(&mut self, now: Duration) {
+        if self.state != State::Live {
+            return;
+        }
+        let reason = "another way to the control plane takes over".to_owned();
+        self.actions.push_back(Action::Close { code: CloseCode::Done, reason });
+        self.forget_connection();
+        self.enter(State::Disconnected { retry_at: now }, now);
+    }
+
+    /// Forgets what was meant for the connection that is over; what came over it counts.
+    fn forget_connection(&mut self) {
         self.actions.retain(|action| match action {
             Action::Acknowledged(_)
             | Action::ReportAcknowledged(_)
@@ -347,8 +367,5 @@ impl Session {
         self.in_flight.clear();
         self.pulling = false;
         self.reports = Reports::default();
-        let retry_at = now + at_least + self.backoff.next(random);
-        self.problem = Some(reason);
-        self.enter(State::Disconnected { retry_at }, now);
     }
 }

@@ -25,6 +25,9 @@ mod report_tests;
 mod reports;
 #[cfg(test)]
 mod tests;
+pub mod way;
+#[cfg(test)]
+mod way_tests;
 
 use std::time::Duration;
 
@@ -33,6 +36,7 @@ use nimbus_protocol::v1;
 
 pub use machine::Session;
 pub use reports::SentReport;
+pub use way::{Plan, Way, Ways};
 
 /// Most batches sent and not acknowledged. At it, nothing is pulled from the spool until an acknowledgement comes.
 pub const WINDOW: usize = 8;
@@ -48,6 +52,9 @@ pub enum Event {
     Connected(Box<v1::Hello>),
     /// Connecting failed, or the connection broke.
     Closed(String),
+    /// Another connection stands and takes over from the one that is live: what was meant for that one is forgotten, and
+    /// the next action is to connect.
+    Switched,
     /// A frame came, on any stream.
     Frame(Box<v1::ServerFrame>),
     /// The journal has a new report.

@@ -414,3 +414,27 @@ proptest! {
         prop_assert!(world.journal.is_empty() && world.reported.len() as u64 == jobs, "reports are left");
     }
 }
+
+#[test]
+fn a_connection_that_takes_over_is_greeted_at_once_and_gets_everything_that_was_not_acknowledged() {
+    let mut session = live();
+    step(&mut session, Event::BatchSent(7), 1);
+    assert_eq!(session.in_flight(), 1);
+    let switched = step(&mut session, Event::Switched, 2);
+    let [Action::Close { code, .. }, Action::Connect] = switched.as_slice() else { panic!("{switched:?}") };
+    assert_eq!((*code, session.in_flight(), session.problem()), (CloseCode::Done, 0, None));
+    step(&mut session, connected(), 2);
+    let welcomed = step(&mut session, welcome(3), 2);
+    assert!(welcomed.iter().any(|action| matches!(action, Action::Pull { .. })), "{welcomed:?}");
+    assert!(
+        welcomed.iter().any(|action| matches!(action, Action::PullReports { sent, .. } if sent.is_empty()))
+    );
+}
+
+#[test]
+fn a_connection_takes_over_from_a_live_one_only() {
+    let mut session = Session::new(Settings::default(), Duration::ZERO);
+    drain(&mut session);
+    assert!(step(&mut session, Event::Switched, 1).is_empty());
+    assert_eq!(session.state(), &State::Connecting);
+}

@@ -1,21 +1,20 @@
-//! One QUIC connection to the control plane: a control stream in both directions, and a data stream with batches out
+//! One connection to the control plane: a control stream in both directions, and a data stream with batches out
 //! and acknowledgements in.
 //!
 //! Writers take frames from bounded queues, readers give frames to the session's loop; every event carries the
 //! connection's id, so that a late event of a dead connection is not taken for the living one's.
 
-use std::time::Duration;
-
-use nimbus_agent_core::session::{REPORT_WINDOW, WINDOW};
+use nimbus_agent_core::session::{Plan, REPORT_WINDOW, WINDOW, Way};
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::frame;
 use nimbus_protocol::v1::{self, agent_frame};
-use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, VarInt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::framed::{self, LinkError};
-use super::quic;
+use super::dial::{Dial, Dialled};
+use super::framed::{FrameSink, FrameSource};
+use super::tls::Purpose;
+use super::wire::{Connection, Ending, Reasons};
 
 /// Frames that may wait for the control stream; more than a session ever has at once: both kinds of reports in their
 /// window, and the few frames besides.
@@ -43,7 +42,9 @@ pub enum LinkEvent {
     /// A frame came.
     Frame(Box<v1::ServerFrame>),
     /// It could not be made, or it broke; why.
-    Closed(String),
+    Closed(Ending),
+    /// What came of a probe of QUIC beside this connection.
+    Probed(Result<Box<Connection>, String>),
 }
 
 /// Where the events of connections go, each with the id of its connection.
@@ -53,8 +54,9 @@ pub type Events = mpsc::Sender<(ConnectionId, LinkEvent)>;
 #[derive(Debug)]
 pub struct Link {
     id: ConnectionId,
-    endpoint: Endpoint,
     connection: Connection,
+    /// QUIC was tried for this connection and failed; why.
+    quic_failed: Option<String>,
     control: mpsc::Sender<Vec<u8>>,
     data: Option<mpsc::Sender<Vec<u8>>>,
     events: Events,
@@ -62,46 +64,74 @@ pub struct Link {
 }
 
 /// Dials in the background; answers with [`LinkEvent::Connected`] or [`LinkEvent::Closed`].
-pub async fn dial(id: ConnectionId, server: String, config: ClientConfig, events: Events) {
-    let event = match establish(id, &server, config, events.clone()).await {
-        Ok(link) => LinkEvent::Connected(Box::new(link)),
-        Err(reason) => LinkEvent::Closed(reason),
+pub async fn dial(id: ConnectionId, dial: Dial, plan: Plan, events: Events) {
+    let event = match dial.first(plan).await {
+        Ok(dialled) => opened(id, dialled, events.clone()).await,
+        Err(error) => LinkEvent::Closed(Ending::by(error.to_string())),
     };
     let _ = events.send((id, event)).await;
 }
 
-async fn establish(
-    id: ConnectionId,
-    server: &str,
-    config: ClientConfig,
-    events: Events,
-) -> Result<Link, String> {
-    let (endpoint, connection) = quic::connect(server, config).await.map_err(|error| error.to_string())?;
-    let (send, receive) = connection.open_bi().await.map_err(|error| reason(&error))?;
+/// Takes a connection that stands already; answers as [`dial`] does.
+pub async fn take(id: ConnectionId, connection: Connection, events: Events) {
+    let event = opened(id, Dialled { connection, quic_failed: None }, events.clone()).await;
+    let _ = events.send((id, event)).await;
+}
+
+/// Tries QUIC beside the connection `id`; answers with [`LinkEvent::Probed`].
+pub async fn probe(id: ConnectionId, dial: Dial, events: Events) {
+    // Its handshake is padded to full-size datagrams in both directions: where those are dropped, it fails.
+    let probed = dial.by(Way::Quic).await.map(Box::new).map_err(|error| error.to_string());
+    let _ = events.send((id, LinkEvent::Probed(probed))).await;
+}
+
+/// Opens the control stream.
+async fn opened(id: ConnectionId, dialled: Dialled, events: Events) -> LinkEvent {
+    let Dialled { connection, quic_failed } = dialled;
+    let (sink, source) = match connection.open_first(Purpose::Session).await {
+        Ok(opened) => opened,
+        Err(ending) => return LinkEvent::Closed(ending),
+    };
     let (control, queue) = mpsc::channel(CONTROL_QUEUE);
     let mut tasks = JoinSet::new();
-    tasks.spawn(write(send, queue, id, events.clone(), connection.clone()));
-    tasks.spawn(read(receive, id, events.clone(), connection.clone()));
-    Ok(Link { id, endpoint, connection, control, data: None, events, tasks })
+    tasks.spawn(write(sink, queue, id, events.clone(), connection.reasons()));
+    tasks.spawn(read(source, id, events.clone(), connection.reasons()));
+    LinkEvent::Connected(Box::new(Link { id, connection, quic_failed, control, data: None, events, tasks }))
 }
 
 impl Link {
+    /// Which way it goes.
+    pub fn way(&self) -> Way {
+        self.connection.way()
+    }
+
+    /// The word for its way in status and metrics.
+    pub fn transport(&self) -> &'static str {
+        self.connection.transport()
+    }
+
+    /// Why QUIC, which was tried for it, did not answer; `None` where it was not tried or stands.
+    pub fn quic_failed(&self) -> Option<&str> {
+        self.quic_failed.as_deref()
+    }
+
     /// Queues a frame for the control stream; false when it cannot be, which means the connection is dying.
     pub fn send(&self, message: &v1::AgentFrame) -> bool {
         frame::encode(message).is_ok_and(|bytes| self.control.try_send(bytes).is_ok())
     }
 
     /// Opens the data stream; a heartbeat makes it visible to the server.
-    pub async fn open_data(&mut self) -> Result<(), String> {
-        let (mut send, receive) = self.connection.open_bi().await.map_err(|error| reason(&error))?;
+    pub async fn open_data(&mut self) -> Result<(), Ending> {
+        let (mut sink, source) = self.connection.open_data().await?;
         let hello = v1::Heartbeat { at_us: nimbus_protocol::to_micros(nimbus_platform::now()) };
         let frame = v1::AgentFrame { body: Some(agent_frame::Body::Heartbeat(hello)) };
-        framed::send(&mut send, &frame).await.map_err(|error| error.to_string())?;
+        let reasons = self.connection.reasons();
+        sink.send(&frame).await.map_err(|error| reasons.ending(&error))?;
         // A heartbeat or a job on the control stream goes first.
-        let _ = send.set_priority(-1);
+        sink.yield_to_others();
         let (data, queue) = mpsc::channel(DATA_QUEUE);
-        self.tasks.spawn(write(send, queue, self.id, self.events.clone(), self.connection.clone()));
-        self.tasks.spawn(read(receive, self.id, self.events.clone(), self.connection.clone()));
+        self.tasks.spawn(write(sink, queue, self.id, self.events.clone(), reasons.clone()));
+        self.tasks.spawn(read(source, self.id, self.events.clone(), reasons));
         self.data = Some(data);
         Ok(())
     }
@@ -112,73 +142,42 @@ impl Link {
     }
 
     /// Closes the connection and waits, at most a second, until the peer knows.
-    pub async fn close(mut self, code: CloseCode, reason: &str) {
-        self.connection.close(VarInt::from_u32(code.number()), reason.as_bytes());
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await;
-        self.tasks.abort_all();
+    pub async fn close(self, code: CloseCode, reason: &str) {
+        let Self { connection, control, data, mut tasks, .. } = self;
+        // Their writers finish the streams when the last frame has left.
+        drop((control, data));
+        connection.close(code, reason).await;
+        tasks.abort_all();
     }
 }
 
 async fn write(
-    mut stream: SendStream,
+    mut sink: FrameSink,
     mut queue: mpsc::Receiver<Vec<u8>>,
     id: ConnectionId,
     events: Events,
-    connection: Connection,
+    reasons: Reasons,
 ) {
     while let Some(frame) = queue.recv().await {
-        if let Err(error) = stream.write_all(&frame).await {
-            let why = connection.close_reason().map_or_else(|| error.to_string(), |error| reason(&error));
-            let _ = events.send((id, LinkEvent::Closed(why))).await;
+        if let Err(error) = sink.write(frame).await {
+            let _ = events.send((id, LinkEvent::Closed(reasons.ending(&error)))).await;
             return;
         }
     }
-    let _ = stream.finish();
+    sink.finish();
 }
 
-async fn read(mut stream: RecvStream, id: ConnectionId, events: Events, connection: Connection) {
-    let why = loop {
-        match framed::receive::<v1::ServerFrame>(&mut stream).await {
+async fn read(mut source: FrameSource, id: ConnectionId, events: Events, reasons: Reasons) {
+    let ending = loop {
+        match source.receive::<v1::ServerFrame>().await {
             Ok(Some(frame)) => {
                 if events.send((id, LinkEvent::Frame(Box::new(frame)))).await.is_err() {
                     return;
                 }
             }
-            Ok(None) => break "the control plane ended the stream".to_owned(),
-            Err(LinkError::Frame(error)) => {
-                let why = format!("the control plane sent what is no frame of this protocol: {error}");
-                connection.close(VarInt::from_u32(CloseCode::Malformed.number()), b"malformed frame");
-                break why;
-            }
-            Err(LinkError::Broken(error)) => {
-                break connection.close_reason().map_or(error, |error| reason(&error));
-            }
+            Ok(None) => break Ending::by("the control plane ended the stream"),
+            Err(error) => break reasons.ending(&error),
         }
     };
-    let _ = events.send((id, LinkEvent::Closed(why))).await;
-}
-
-/// Why a connection ended, for people.
-fn reason(error: &ConnectionError) -> String {
-    let meaning = match error {
-        ConnectionError::ApplicationClosed(close) => CloseCode::from_number(close.error_code.into()).map_or(
-            "the control plane closed the connection for a reason that this version does not know",
-            CloseCode::from_control_plane,
-        ),
-        ConnectionError::TimedOut => "nothing was heard from the control plane for 30 s",
-        ConnectionError::LocallyClosed => "closed by this agent",
-        other => {
-            let remedy = quic::remedy(other).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            return format!("the connection broke: {other}{remedy}");
-        }
-    };
-    match error {
-        ConnectionError::ApplicationClosed(close) if !close.reason.is_empty() => {
-            format!(
-                "{meaning} ({})",
-                String::from_utf8_lossy(&close.reason).chars().take(200).collect::<String>()
-            )
-        }
-        _ => meaning.to_owned(),
-    }
+    let _ = events.send((id, LinkEvent::Closed(ending))).await;
 }

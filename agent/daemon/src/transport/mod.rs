@@ -1,6 +1,15 @@
-//! The transport: carries frames over QUIC. What is sent and when is decided by `nimbus_agent_core::session`.
+//! The transport: carries frames over QUIC, or over TCP where that does not get through. What is sent and when, and which way
+//! is taken, is decided by `nimbus_agent_core::session`.
 
+pub mod dial;
+mod error;
 pub mod framed;
 pub mod link;
+pub mod proxy;
 pub mod quic;
+pub mod tcp;
+pub mod tls;
 pub mod verify;
+pub mod wire;
+
+pub use error::DialError;

@@ -18,7 +18,7 @@ pub struct UpArgs {
     /// Address for operators, REST [default: 127.0.0.1:7070]
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Address for agents, QUIC over UDP [default: 127.0.0.1:7071]
+    /// Address for agents: QUIC over UDP, and TCP beside it [default: 127.0.0.1:7071]
     #[arg(long, value_name = "ADDR")]
     pub quic: Option<SocketAddr>,
     /// Watch the current cluster of this kubeconfig

@@ -87,6 +87,9 @@ pub fn show(view: &View, detail: &AgentDetail) -> String {
         layout.fact("pod", &format!("{pod} on {node}"));
     }
     layout.fact("version", &agent.version).fact("enrolled", &view.clock.full(agent.created_at));
+    if let Some(transport) = &agent.transport {
+        layout.fact("transport", transport);
+    }
     if let Some(cluster) = &agent.cluster {
         let role = if agent.leading { "leads: it watches the cluster's objects" } else { "stands by" };
         layout.fact("cluster", &format!("{cluster} ({role}; lease term {})", detail.lease_term));

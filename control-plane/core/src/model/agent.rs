@@ -57,6 +57,10 @@ pub struct Agent {
     /// Jobs an hour that its own policy takes; `None`: not known, as of an older agent.
     #[serde(default)]
     pub jobs_per_hour: Option<u32>,
+    /// How it reaches the control plane, as it says: `quic`, `tcp` or `tcp through proxy`; empty: not known, as of an older
+    /// agent.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub transport: String,
     /// The paths whose files it watches.
     pub roots: Vec<WatchedRoot>,
     /// Problems it reports, one sentence each.
@@ -85,6 +89,7 @@ impl Agent {
             lease_term: 0,
             allowed_actions: Vec::new(),
             jobs_per_hour: None,
+            transport: String::new(),
             roots: Vec::new(),
             problems: Vec::new(),
             dropped: 0,

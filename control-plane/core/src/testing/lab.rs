@@ -105,6 +105,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         lease_term: 1,
         allowed_actions: ActionKind::ALL.iter().map(|a| a.as_str().to_owned()).collect(),
         jobs_per_hour: None,
+        transport: String::new(),
         roots: Vec::new(),
         problems: Vec::new(),
         dropped: 0,

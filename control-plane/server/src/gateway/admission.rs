@@ -13,7 +13,7 @@ use super::join_token::unavailable;
 use super::{Gateway, renew, restored};
 use crate::app::App;
 use crate::ca::Peer;
-use crate::sessions::Registration;
+use crate::sessions::{Registration, Transport};
 
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
@@ -27,9 +27,9 @@ pub struct Registered<'a> {
 }
 
 impl<'a> Registered<'a> {
-    fn new(app: &'a App, agent: AgentId, remote: SocketAddr, version: String) -> Self {
-        let registration = app.sessions.register(agent, remote, version, app.now());
-        app.metrics.connected.set(count(app.sessions.count()));
+    fn new(app: &'a App, agent: AgentId, from: (SocketAddr, Transport), version: String) -> Self {
+        let registration = app.sessions.register(agent, from, version, app.now());
+        show_count(app);
         Self { registration, app, agent }
     }
 }
@@ -37,9 +37,16 @@ impl<'a> Registered<'a> {
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
         self.app.sessions.remove(self.agent, self.registration.number);
-        self.app.metrics.connected.set(count(self.app.sessions.count()));
+        show_count(self.app);
         self.app.wake.engine();
     }
+}
+
+fn show_count(app: &App) {
+    let sessions = &app.sessions;
+    app.metrics.connected.set(count(sessions.count()));
+    app.metrics.connected_quic.set(count(sessions.count_of(Transport::Quic)));
+    app.metrics.connected_tcp.set(count(sessions.count_of(Transport::Tcp)));
 }
 
 /// Agents connected, as a metric takes it.
@@ -48,18 +55,18 @@ fn count(sessions: usize) -> f64 {
     sessions as f64
 }
 
-/// Takes the agent in, or says why not.
+/// Takes the agent in that comes `from` an address on a way, or says why not.
 pub async fn enter<'a>(
     gateway: &'a Gateway,
     peer: &Peer,
-    remote: SocketAddr,
+    from: (SocketAddr, Transport),
     hello: v1::Hello,
 ) -> Result<(Registered<'a>, Admission), SessionEnd> {
     check_hello(gateway, peer, &hello).await?;
     let (app, agent) = (&gateway.app, peer.agent);
     // Before it counts as connected: what it has not sent yet is not known.
     app.sessions.caught_up.expect(agent, hello.next_sequence.saturating_sub(1));
-    let registered = Registered::new(app, agent, remote, hello.agent_version);
+    let registered = Registered::new(app, agent, from, hello.agent_version);
     // Revoked between the first look and the registration: nobody could close the session then.
     let known = app.store().get::<Agent>(agent).await.map_err(unavailable)?;
     if known.is_none_or(|agent| agent.doc.revoked_at.is_some()) {
@@ -70,7 +77,8 @@ pub async fn enter<'a>(
     if next <= acknowledged {
         tracing::warn!(%agent, next, acknowledged, "the agent lost its spool; it goes on after what is stored");
     }
-    tracing::info!(%agent, %remote, acknowledged, "agent connected");
+    let (remote, transport) = (from.0, from.1.word());
+    tracing::info!(%agent, %remote, transport, acknowledged, "agent connected");
     let needs_listing = app.view.needs_listing();
     Ok((registered, Admission { acknowledged, epoch: app.epoch, needs_listing }))
 }

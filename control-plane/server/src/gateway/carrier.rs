@@ -13,13 +13,13 @@ use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::server_frame::Body;
 use nimbus_protocol::{to_micros, v1};
 use nimbus_store::NewBatch;
-use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::admission::{Registered, enter};
 use super::frames::{FrameReader, FrameWriter, ReadFrameError};
 use super::ingest_writer::Stopped;
+use super::wire::{Connection, FrameSink, FrameSource, Gone};
 use super::{Gateway, Slot, reject, renew};
 use crate::ca::Peer;
 use crate::log_payload::pack;
@@ -61,7 +61,7 @@ impl<'a> Carrier<'a> {
         gateway: &'a Gateway,
         connection: &'a Connection,
         peer: Peer,
-        (send, recv): (SendStream, RecvStream),
+        (sink, source): (FrameSink, FrameSource),
         handshake: Slot,
         patience: Duration,
     ) -> Self {
@@ -71,7 +71,7 @@ impl<'a> Carrier<'a> {
             machine: Session::new(peer.agent, patience, Duration::ZERO),
             peer,
             began: Instant::now(),
-            control: (FrameReader::new(recv), FrameWriter::new(send)),
+            control: (FrameReader::new(source), FrameWriter::new(sink)),
             data: None,
             handshake: Some(handshake),
             registered: None,
@@ -101,9 +101,10 @@ impl<'a> Carrier<'a> {
         let gateway = self.gateway;
         match action {
             Action::Admit(hello) => {
-                let (peer, remote) = (self.peer.clone(), self.connection.remote_address());
+                let peer = self.peer.clone();
+                let from = (self.connection.remote_address(), self.connection.transport());
                 let entering = async move {
-                    match enter(gateway, &peer, remote, *hello).await {
+                    match enter(gateway, &peer, from, *hello).await {
                         Ok((registered, admission)) => Answer::Entered(registered, admission),
                         Err(end) => Answer::Event(Event::End(end)),
                     }
@@ -195,7 +196,7 @@ impl<'a> Carrier<'a> {
             frame = control_in.next::<v1::AgentFrame>(), if may_read_control => CarrierEvent::Read(Stream::Control, frame),
             stored = self.stored.next(), if !self.stored.is_empty() => CarrierEvent::Stored(stored.and_then(Result::ok)),
             submission = when_present(self.submission.as_mut()) => CarrierEvent::Submitted(submission),
-            streams = self.connection.accept_bi(), if is_admitted && data.is_none() => CarrierEvent::Opened(streams),
+            streams = self.connection.accept(), if is_admitted && data.is_none() => CarrierEvent::Opened(streams),
             read = serve_data(data.as_mut(), may_read_data) => match read {
                 Ok(frame) => CarrierEvent::Read(Stream::Data, frame),
                 Err(event) => return Some(event),
@@ -220,8 +221,8 @@ impl<'a> Carrier<'a> {
                 }
             }
             CarrierEvent::Read(stream, frame) => Some(self.read(stream, frame)),
-            CarrierEvent::Opened(Ok((send, recv))) => {
-                self.data = Some((FrameReader::new(recv), FrameWriter::new(send)));
+            CarrierEvent::Opened(Ok((sink, source))) => {
+                self.data = Some((FrameReader::new(source), FrameWriter::new(sink)));
                 None
             }
             CarrierEvent::Opened(Err(error)) => Some(disconnected(&error)),
@@ -263,7 +264,7 @@ impl<'a> Carrier<'a> {
 enum CarrierEvent<'a> {
     Answer(Answer<'a>),
     Read(Stream, Reading),
-    Opened(Result<(SendStream, RecvStream), ConnectionError>),
+    Opened(Result<(FrameSink, FrameSource), Gone>),
     Submitted(Submission),
     /// `None` when the writer stopped before.
     Stored(Option<Stored>),

@@ -14,11 +14,11 @@ use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1::agent_frame::Body as From;
 use nimbus_protocol::v1::server_frame::Body as To;
 use nimbus_protocol::{v1, version};
-use quinn::Connection;
 use tokio::time::Instant;
 
 use super::frames::{self, FrameReader};
 use super::join_token::{Attempt, NEW_TOKEN, admit, bad_request, for_another_cluster, unavailable};
+use super::wire::Connection;
 use super::{Gateway, Slot, enrol_pod, reject};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, Issued};
@@ -32,16 +32,16 @@ const TRIES: usize = 5;
 pub async fn serve(gateway: &Gateway, connection: &Connection, _slot: Slot, patience: Duration) {
     let by = Instant::now() + patience;
     let mut who = "a joining agent".to_owned();
-    let Ok(accepted) = tokio::time::timeout_at(by, connection.accept_bi()).await else {
+    let Ok(accepted) = tokio::time::timeout_at(by, connection.accept()).await else {
         return reject::close(
             connection,
             CloseCode::Malformed,
             "expected an enrolment request in time, found none",
         );
     };
-    let Ok((mut send, recv)) = accepted else { return };
+    let Ok((mut sink, source)) = accepted else { return };
     let answer = async {
-        let mut reader = FrameReader::new(recv);
+        let mut reader = FrameReader::new(source);
         let read = tokio::time::timeout_at(by, reader.next::<v1::AgentFrame>());
         let frame = read.await.map_err(|_| SessionEnd::malformed("an enrolment request in time", "none"))?;
         let frame = frame.map_err(reject::unreadable)?;
@@ -54,16 +54,16 @@ pub async fn serve(gateway: &Gateway, connection: &Connection, _slot: Slot, pati
     let answered = match answer.await {
         Err(end) => Err(end),
         Ok(response) => {
-            let written = frames::write(&mut send, To::Enrolled(response)).await;
+            let written = frames::write(&mut sink, To::Enrolled(response)).await;
             written.map_err(|error| SessionEnd::Disconnected(error.to_string()))
         }
     };
     if let Err(end) = answered {
-        return reject::end(&gateway.app, &gateway.log_throttles, connection, Some(&mut send), &who, end)
+        return reject::end(&gateway.app, &gateway.log_throttles, connection, Some(&mut sink), &who, end)
             .await;
     }
     // The agent closes when it has everything; a slow one gets a moment.
-    let _ = send.finish();
+    sink.finish();
     let _ = tokio::time::timeout(patience, connection.closed()).await;
     reject::close(connection, CloseCode::Done, "");
 }

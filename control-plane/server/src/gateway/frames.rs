@@ -1,16 +1,13 @@
-//! Reads and writes whole frames on QUIC streams, within the bounds on size and time.
+//! Reads and writes whole frames on streams, within the bounds on size and time.
 
 use bytes::{Buf as _, BytesMut};
 use nimbus_protocol::frame::{self, FrameError, HEADER, Header};
 use nimbus_protocol::v1;
 use prost::Message;
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
 use tokio::time::Instant;
 
 use super::limits::{GOODBYE, SEND_BUFFER, WRITE};
-
-/// Bytes taken off a stream at once.
-const CHUNK: usize = 64 * 1024;
+use super::wire::{FrameSink, FrameSource, Gone};
 
 /// Why no frame was read.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +17,7 @@ pub enum ReadFrameError {
     Malformed(#[from] FrameError),
     /// The connection or the stream is over.
     #[error("the stream is over: {0}")]
-    Gone(#[from] ReadError),
+    Gone(#[from] Gone),
 }
 
 /// Why no frame was written.
@@ -31,7 +28,7 @@ pub enum WriteFrameError {
     Frame(#[from] FrameError),
     /// The connection or the stream is over.
     #[error("the stream is over: {0}")]
-    Gone(#[from] WriteError),
+    Gone(#[from] Gone),
     /// The peer does not read.
     #[error("expected the peer to read within {} seconds, found it does not", WRITE.as_secs())]
     Slow,
@@ -39,7 +36,7 @@ pub enum WriteFrameError {
 
 /// Reads frames off one stream. At most one frame and one chunk are held.
 pub struct FrameReader {
-    stream: RecvStream,
+    stream: FrameSource,
     buffer: BytesMut,
     /// Bytes read so far.
     pub bytes: u64,
@@ -47,7 +44,7 @@ pub struct FrameReader {
 
 impl FrameReader {
     /// A reader of `stream`.
-    pub fn new(stream: RecvStream) -> Self {
+    pub fn new(stream: FrameSource) -> Self {
         Self { stream, buffer: BytesMut::new(), bytes: 0 }
     }
 
@@ -58,10 +55,10 @@ impl FrameReader {
             if let Some(message) = self.take()? {
                 return Ok(Some(message));
             }
-            match self.stream.read_chunk(CHUNK, true).await? {
-                Some(chunk) => {
-                    self.bytes += chunk.bytes.len() as u64;
-                    self.buffer.extend_from_slice(&chunk.bytes);
+            match self.stream.next().await? {
+                Some(bytes) => {
+                    self.bytes += bytes.len() as u64;
+                    self.buffer.extend_from_slice(&bytes);
                 }
                 None if self.buffer.is_empty() => return Ok(None),
                 None => return Err(self.truncated().into()),
@@ -92,7 +89,7 @@ impl FrameReader {
 
 /// Writes frames to one stream without waiting for them to leave.
 pub struct FrameWriter {
-    stream: SendStream,
+    stream: FrameSink,
     waiting: BytesMut,
     /// Since when nothing of what waits has left.
     since: Instant,
@@ -100,7 +97,7 @@ pub struct FrameWriter {
 
 impl FrameWriter {
     /// A writer to `stream`.
-    pub fn new(stream: SendStream) -> Self {
+    pub fn new(stream: FrameSink) -> Self {
         Self { stream, waiting: BytesMut::new(), since: Instant::now() }
     }
 
@@ -135,14 +132,14 @@ impl FrameWriter {
     }
 
     /// The stream, once all that waited has left; `None` when that does not come about within [`GOODBYE`].
-    pub async fn into_stream(mut self) -> Option<SendStream> {
+    pub async fn into_sink(mut self) -> Option<FrameSink> {
         let rest = tokio::time::timeout(GOODBYE, self.stream.write_all(&self.waiting));
         matches!(rest.await, Ok(Ok(()))).then_some(self.stream)
     }
 }
 
 /// Writes one message. Not cancel-safe: a frame cut in half ends the stream's use.
-pub async fn write(stream: &mut SendStream, body: v1::server_frame::Body) -> Result<(), WriteFrameError> {
+pub async fn write(stream: &mut FrameSink, body: v1::server_frame::Body) -> Result<(), WriteFrameError> {
     let bytes = frame::encode(&v1::ServerFrame { body: Some(body) })?;
     match tokio::time::timeout(WRITE, stream.write_all(&bytes)).await {
         Ok(written) => Ok(written?),

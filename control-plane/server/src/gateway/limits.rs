@@ -59,6 +59,10 @@ const RECEIVE_WINDOW: u32 = 4 << 20;
 const STREAM_WINDOW: u32 = 2 << 20;
 /// Bytes that one connection may leave unacknowledged.
 const SEND_WINDOW: u64 = 1 << 20;
+/// Bytes of the headers of one call; a longer list is refused.
+const MAX_HEADERS: u32 = 16 << 10;
+/// Between two pings of a quiet TCP connection.
+const PING: Duration = Duration::from_secs(10);
 
 /// The QUIC bounds: two bidirectional streams (control and data), no other stream and no datagram.
 pub fn transport() -> TransportConfig {
@@ -73,6 +77,18 @@ pub fn transport() -> TransportConfig {
         // 30,000 ms fit a QUIC integer; without a timeout the default of quinn would hold, which is the same.
         .max_idle_timeout(IdleTimeout::try_from(IDLE).ok());
     transport
+}
+
+/// The HTTP/2 bounds of a TCP connection: those of QUIC. Two calls at once; a further one waits. A peer that does not answer a
+/// ping is gone after [`IDLE`].
+pub fn http2<E>(http: &mut hyper::server::conn::http2::Builder<E>) {
+    http.max_concurrent_streams(2)
+        .initial_connection_window_size(RECEIVE_WINDOW)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(MAX_HEADERS)
+        .keep_alive_interval(Some(PING))
+        .keep_alive_timeout(IDLE.saturating_sub(PING));
 }
 
 /// Lets a line through once in a while, and counts what it held back: a hostile peer must not fill the log.

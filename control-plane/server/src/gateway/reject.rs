@@ -5,17 +5,16 @@ use nimbus_platform::jittered;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::server_frame::Body;
-use quinn::{Connection, SendStream, VarInt};
 
 use super::frames::{self, ReadFrameError};
 use super::limits::{self, LogThrottles};
+use super::wire::{Connection, FrameSink};
 use crate::app::App;
 
 /// Closes `connection` with this code.
 pub fn close(connection: &Connection, code: CloseCode, reason: &str) {
-    // A close frame has to fit a packet: the reason is cut to 200 bytes.
-    let end = reason.floor_char_boundary(200);
-    connection.close(VarInt::from_u32(code.number()), &reason.as_bytes()[..end]);
+    // A close frame has to fit a packet.
+    connection.close(code, &reason[..reason.floor_char_boundary(200)]);
 }
 
 /// How a session ends whose peer sent no frame, or none any more.
@@ -34,7 +33,7 @@ pub async fn end(
     app: &App,
     log_throttles: &LogThrottles,
     connection: &Connection,
-    stream: Option<&mut SendStream>,
+    stream: Option<&mut FrameSink>,
     who: &str,
     end: SessionEnd,
 ) {
@@ -59,7 +58,7 @@ async fn reject(
     app: &App,
     log_throttles: &LogThrottles,
     connection: &Connection,
-    stream: Option<&mut SendStream>,
+    stream: Option<&mut FrameSink>,
     who: &str,
     rejection: Rejection,
 ) {
@@ -81,8 +80,9 @@ async fn reject(
     if let Some(stream) = stream {
         let told = async {
             let written = frames::write(stream, Body::Refusal(refusal)).await;
-            if written.is_ok() && stream.finish().is_ok() {
-                let _ = stream.stopped().await;
+            if written.is_ok() {
+                stream.finish();
+                stream.taken().await;
             }
         };
         // Until the peer has it, or long enough for one that wants it.

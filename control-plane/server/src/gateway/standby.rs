@@ -1,6 +1,7 @@
 //! What agents hear from a control plane that stands by: a refusal that says when to come back. A service in front of
 //! several sends each new connection to any of them, so the next try may reach the one that leads.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,49 +9,94 @@ use nimbus_control_core::gateway::standby;
 use nimbus_platform::jittered;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::server_frame::Body;
-use quinn::{Endpoint, Incoming};
-use tokio::sync::Semaphore;
+use quinn::Incoming;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{frames, limits, reject};
+use super::wire::{Connection, tcp};
+use super::{Doors, TcpDoor, frames, limits, reject};
 
 /// Peers that are told at the same time; further ones are turned away without a word, and come back as well.
 const MAX_TOLD: usize = 256;
+/// Pause after a failure to accept, as for lack of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Refuses everybody until `stop` is cancelled; who is being told by then is told to the end.
-pub async fn refuse(endpoint: Endpoint, stop: CancellationToken) {
+pub async fn refuse(doors: Doors, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_TOLD));
     loop {
-        let incoming = tokio::select! {
+        let who = tokio::select! {
             () = stop.cancelled() => return,
-            incoming = endpoint.accept() => incoming,
+            incoming = doors.endpoint.accept() => match incoming {
+                None => return,
+                Some(incoming) => Who::Quic(Box::new(incoming)),
+            },
+            accepted = accept(doors.tcp.as_ref()) => accepted,
         };
-        let Some(incoming) = incoming else { return };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            incoming.refuse();
+            if let Who::Quic(incoming) = who {
+                incoming.refuse();
+            }
             continue;
         };
-        tokio::spawn(async move {
-            // Whoever does not come to an end in time is closed: the connection is dropped.
-            let _ = tokio::time::timeout(limits::HANDSHAKE, tell(incoming)).await;
-            drop(place);
-        });
+        tokio::spawn(tell(who, place));
     }
 }
 
-async fn tell(incoming: Incoming) {
-    let connected = async { incoming.accept()?.await };
-    let Ok(connection) = connected.await else { return };
+enum Who {
+    Quic(Box<Incoming>),
+    Tcp(TcpStream, SocketAddr, TlsAcceptor),
+}
+
+/// The next connection over TCP; where it is switched off there is none.
+async fn accept(door: Option<&TcpDoor>) -> Who {
+    let Some(door) = door else { return std::future::pending().await };
+    loop {
+        match door.listener.accept().await {
+            Ok((stream, remote)) => {
+                return Who::Tcp(stream, remote, TlsAcceptor::from(Arc::clone(&door.tls)));
+            }
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Tells one; whoever does not come to an end in time is closed: the connection is dropped.
+async fn tell(who: Who, _place: OwnedSemaphorePermit) {
+    let told = async {
+        match who {
+            Who::Quic(incoming) => {
+                let connected = async { incoming.accept()?.await };
+                if let Ok(connection) = connected.await {
+                    say(&Connection::Quic(connection)).await;
+                }
+            }
+            Who::Tcp(stream, remote, tls) => {
+                if let Ok(tls) = tls.accept(stream).await {
+                    let (connection, driving) = tcp::Connection::new(tls, remote);
+                    let connection = Connection::Tcp(connection);
+                    tokio::join!(Box::pin(driving), say(&connection));
+                }
+            }
+        }
+    };
+    let _ = tokio::time::timeout(limits::HANDSHAKE, told).await;
+}
+
+async fn say(connection: &Connection) {
     let mut refusal = standby();
     let base = Duration::from_millis(refusal.retry_after_ms.into());
     refusal.retry_after_ms = u32::try_from(jittered(base).as_millis()).unwrap_or(u32::MAX);
     let reason = format!("{}: expected {}, found {}", refusal.code, refusal.expected, refusal.found);
     let told = async {
-        let Ok((mut send, _)) = connection.accept_bi().await else { return };
-        if frames::write(&mut send, Body::Refusal(refusal)).await.is_ok() && send.finish().is_ok() {
-            let _ = send.stopped().await;
+        let Ok((mut sink, _)) = connection.accept().await else { return };
+        if frames::write(&mut sink, Body::Refusal(refusal)).await.is_ok() {
+            sink.finish();
+            sink.taken().await;
         }
     };
     let _ = tokio::time::timeout(limits::GOODBYE, told).await;
-    reject::close(&connection, CloseCode::Refused, &reason);
+    reject::close(connection, CloseCode::Refused, &reason);
 }

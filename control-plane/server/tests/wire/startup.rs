@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::{config, serves_a_good_agent, start, within};
-use nimbus_control_plane::{Config, ControlPlane, StartError};
+use nimbus_control_plane::{AgentTcp, Config, ControlPlane, StartError};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::{frame, v1};
 use nimbus_store::{NewBatch, Store};
@@ -46,8 +46,20 @@ async fn a_port_in_use_is_named_with_its_option_and_costs_nothing() {
     let taken = udp.local_addr().unwrap();
     let said = refused(Config { quic: taken, ..config(dir.path()) }).await;
     assert!(said.contains(&taken.to_string()) && said.contains("--quic") && said.contains("QUIC"), "{said}");
+    let taken = tcp.local_addr().unwrap();
+    let beside = Config { quic: taken, ..config(dir.path()) };
+    let apart = Config { tcp: AgentTcp::At(taken), ..config(dir.path()) };
+    for (config, option) in [(beside, "--quic"), (apart, "--tcp")] {
+        let said = refused(config).await;
+        let address = taken.to_string();
+        assert!(said.contains(&address) && said.contains(option) && said.contains("TCP"), "{said}");
+    }
     let plane = start(dir.path()).await;
     assert_eq!(plane.app().epoch, 1);
+    assert_eq!(plane.tcp_addr(), Some(plane.quic_addr()), "one address serves both");
+    plane.stop().await;
+    let plane = ControlPlane::start(Config { tcp: AgentTcp::Off, ..config(dir.path()) }).await.unwrap();
+    assert_eq!(plane.tcp_addr(), None);
     plane.stop().await;
 }
 

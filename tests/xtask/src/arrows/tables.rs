@@ -226,6 +226,7 @@ const SERVER: &[Line] = &[
         &["app", "ca", "documents", "error", "health", "log_payload", "sessions", "share", "sign", "tls"],
     ),
     ("tasks", &["app", "documents", "health", "log_payload", "sign"]),
+    ("listeners", &["config", "error", "gateway"]),
     ("tokens", &["app"]),
     ("rest", &["app", "config", "connections", "documents", "tokens"]),
     (
@@ -242,6 +243,7 @@ const SERVER: &[Line] = &[
             "health",
             "http",
             "lease",
+            "listeners",
             "operator",
             "rest",
             "sign",

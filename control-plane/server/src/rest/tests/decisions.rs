@@ -209,7 +209,12 @@ async fn the_baseline_that_is_accepted_is_the_state_that_was_shown() {
     edge.doc.allowed_actions = vec!["accept_baseline".into()];
     let api = TestApi::with(changes).await;
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
+    drop(api.app.sessions.register(
+        id("agt", 2),
+        (peer, crate::sessions::Transport::Quic),
+        "0.1.0".into(),
+        api.app.now(),
+    ));
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
     let order = async |body: Value| api.post(&format!("{path}/baseline"), body).await;
     see(&api, 0xcc);
@@ -237,7 +242,12 @@ async fn attributes_that_were_not_shown_are_not_accepted() {
     edge.doc.allowed_actions = vec!["accept_baseline".into()];
     let api = TestApi::with(changes).await;
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
+    drop(api.app.sessions.register(
+        id("agt", 2),
+        (peer, crate::sessions::Transport::Quic),
+        "0.1.0".into(),
+        api.app.now(),
+    ));
     let path = format!("/api/v1/drift/inc_{:032x}", 2);
     let order = async |shown: &Value| api.post(&format!("{path}/baseline"), json!({"shown": shown})).await;
     see_with(&api, 0xcc, Some(1));
@@ -283,7 +293,12 @@ async fn attributes_that_nobody_knows_need_not_have_been_shown() {
         edge.doc.allowed_actions = vec!["accept_baseline".into()];
         let api = TestApi::with(changes).await;
         let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-        drop(api.app.sessions.register(id("agt", 2), peer, "0.1.0".into(), api.app.now()));
+        drop(api.app.sessions.register(
+            id("agt", 2),
+            (peer, crate::sessions::Transport::Quic),
+            "0.1.0".into(),
+            api.app.now(),
+        ));
         see_states(&api, baseline, current);
         let path = format!("/api/v1/drift/inc_{:032x}", 2);
         let shown = api.get(&path).await.ok()["after"].clone();
@@ -391,7 +406,12 @@ async fn a_revoked_agents_session_is_closed_and_it_is_revoked_once() {
     let api = TestApi::with(site()).await;
     let agent: AgentId = id("agt", 2);
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
-    let session = api.app.sessions.register(agent, peer, "0.1.0".into(), api.app.now());
+    let session = api.app.sessions.register(
+        agent,
+        (peer, crate::sessions::Transport::Quic),
+        "0.1.0".into(),
+        api.app.now(),
+    );
     assert_eq!(api.get("/api/v1/agents/edge").await.ok()["state"], "connected");
     let shown = api.post("/api/v1/agents/edge/revoke", json!({"reason": "lost"})).await.ok();
     assert_eq!(shown["state"], "revoked");

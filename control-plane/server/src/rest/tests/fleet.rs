@@ -10,7 +10,12 @@ use super::site::{self, CLUSTER, PATH, id, site};
 fn connect(api: &TestApi, number: u32) {
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     // The registration's end is not needed: deregistering is by number.
-    drop(api.app.sessions.register(id("agt", number), peer, "0.1.0".into(), api.app.now()));
+    drop(api.app.sessions.register(
+        id("agt", number),
+        (peer, crate::sessions::Transport::Quic),
+        "0.1.0".into(),
+        api.app.now(),
+    ));
 }
 
 fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {

@@ -26,6 +26,7 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
         leading: agent.leading && state == "connected",
         allowed_actions: agent.allowed_actions.clone(),
         pace: fleet.pace(agent),
+        transport: fleet.transport(agent),
         roots: agent.roots.iter().map(root).collect(),
         problems: agent.problems.clone(),
         dropped: agent.dropped,

@@ -45,6 +45,7 @@ pub struct Fleet {
     pub connected: BTreeSet<AgentId>,
     overviews: BTreeMap<String, ClusterOverview>,
     paces: BTreeMap<AgentId, Pace>,
+    transports: BTreeMap<AgentId, &'static str>,
 }
 
 impl Fleet {
@@ -57,7 +58,8 @@ impl Fleet {
             let overviews = uids.map(|uid| (uid.clone(), overview(s, uid))).collect();
             (overviews, remediation::paces(s, app.now()))
         });
-        Ok(Self { docs, connected, overviews, paces })
+        let transports = app.sessions.transports();
+        Ok(Self { docs, connected, overviews, paces, transports })
     }
 
     /// How many jobs an agent takes.
@@ -69,6 +71,13 @@ impl Fleet {
             at_once: pace.at_once,
             job_seconds: pace.file_ms.div_ceil(1_000),
         }
+    }
+
+    /// On which way an agent is connected. That a proxy is between, only the agent knows.
+    pub fn transport(&self, agent: &Agent) -> Option<String> {
+        let word = *self.transports.get(&agent.id).filter(|_| self.connected.contains(&agent.id))?;
+        let through_proxy = agent.transport == "tcp through proxy" && word == "tcp";
+        Some(if through_proxy { agent.transport.clone() } else { word.to_owned() })
     }
 
     /// How well a cluster is known.

@@ -1,0 +1,150 @@
+//! The HTTP proxy through which TCP goes: `HTTPS_PROXY` says which, `NO_PROXY` for which hosts none. It is asked with CONNECT
+//! for a tunnel, in which TLS runs end to end: the proxy sees neither frames nor certificates' keys.
+
+use http::Uri;
+use http::header::HeaderValue;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::proxy::matcher::Matcher;
+use tokio::net::TcpStream;
+use tower::Service as _;
+
+use super::DialError;
+
+/// Which proxy for which host.
+#[derive(Debug)]
+pub struct Proxies(Matcher);
+
+/// The proxy for one host.
+pub struct Proxy {
+    uri: Uri,
+    /// `HOST:PORT`, without user and password.
+    name: String,
+    auth: Option<HeaderValue>,
+}
+
+impl Proxies {
+    /// As `HTTPS_PROXY` (else `https_proxy`, `ALL_PROXY`, `all_proxy`) and `NO_PROXY` (else `no_proxy`) say.
+    pub fn from_environment() -> Self {
+        Self(Matcher::from_env())
+    }
+
+    /// As these texts say, which have the form of the two variables; an empty one says nothing.
+    pub fn new(https_proxy: &str, no_proxy: &str) -> Self {
+        Self(Matcher::builder().https(https_proxy.to_owned()).no(no_proxy.to_owned()).build())
+    }
+
+    /// The proxy for `server` (`HOST:PORT`); `None` where there is to be none.
+    pub fn of(&self, server: &str) -> Option<Proxy> {
+        let uri: Uri = format!("https://{server}/").parse().ok()?;
+        let found = self.0.intercept(&uri)?;
+        let uri = found.uri().clone();
+        let name = uri.authority().map_or_else(String::new, |it| {
+            // What stands before an @ would be a password.
+            it.as_str().rsplit('@').next().unwrap_or_default().to_owned()
+        });
+        Some(Proxy { auth: found.basic_auth().cloned(), uri, name })
+    }
+}
+
+impl Proxy {
+    /// `HOST:PORT`, without user and password.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A tunnel to `server` (`HOST:PORT`).
+    pub async fn connect(self, server: &str) -> Result<TcpStream, DialError> {
+        let has_password = self.auth.is_some();
+        let failed = |found: String, remedy| DialError::Proxy {
+            proxy: self.name.clone(),
+            server: server.to_owned(),
+            found,
+            remedy,
+        };
+        if self.uri.scheme_str() != Some("http") {
+            let found = format!("a proxy that speaks {}", self.uri.scheme_str().unwrap_or("nothing known"));
+            return Err(failed(found, "set HTTPS_PROXY to http://[USER:PASSWORD@]HOST:PORT"));
+        }
+        let target: Uri = format!("https://{server}/")
+            .parse()
+            .map_err(|_| failed("a --server that is no HOST:PORT".to_owned(), "correct --server"))?;
+        let mut tunnel = Tunnel::new(self.uri.clone(), HttpConnector::new());
+        if let Some(auth) = self.auth.clone() {
+            tunnel = tunnel.with_auth(auth);
+        }
+        let ready = std::future::poll_fn(|context| tunnel.poll_ready(context)).await;
+        let connected = match ready {
+            Ok(()) => tunnel.call(target).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(stream) => Ok(stream.into_inner()),
+            Err(error) => {
+                // The library's error type cannot be named; its text is the same for each cause.
+                let (found, remedy) = explain(&nimbus_platform::chain(&error), has_password);
+                Err(failed(found, remedy))
+            }
+        }
+    }
+}
+
+/// What a failure of the tunnel means, and what to do.
+fn explain(error: &str, has_password: bool) -> (String, &'static str) {
+    if error.contains("proxy authorization required") {
+        return if has_password {
+            (
+                "407, it does not accept the user and password".to_owned(),
+                "correct the user and password in HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT; percent-encode special \
+                 characters)",
+            )
+        } else {
+            (
+                "407, it wants a user and password, and HTTPS_PROXY has none".to_owned(),
+                "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT",
+            )
+        };
+    }
+    if error.contains("failed to create underlying connection") {
+        return (
+            format!("it cannot be reached ({error})"),
+            "check HTTPS_PROXY and that the proxy runs, or name the control plane's host in NO_PROXY",
+        );
+    }
+    (
+        format!("it does not open the tunnel ({error})"),
+        "allow CONNECT to that host and port in the proxy, or name the control plane's host in NO_PROXY",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_taken_for_every_host_but_those_that_are_named() {
+        let proxies =
+            Proxies::new("http://ada:s3cret%21@proxy.example:3128", "10.0.0.0/8,.inside.example,localhost");
+        let proxy = proxies.of("nimbus.example:7071").unwrap();
+        assert_eq!(proxy.name(), "proxy.example:3128");
+        let auth = proxy.auth.unwrap();
+        assert_eq!(auth, HeaderValue::from_static("Basic YWRhOnMzY3JldCE="));
+        for direct in ["10.1.2.3:7071", "nimbus.inside.example:7071", "localhost:7071"] {
+            assert!(proxies.of(direct).is_none(), "{direct}");
+        }
+        assert!(proxies.of("[2001:db8::1]:7071").is_some());
+        assert!(Proxies::new("", "").of("nimbus.example:7071").is_none());
+    }
+
+    #[test]
+    fn what_the_proxy_says_is_told_with_what_to_do_and_without_the_password() {
+        let (found, remedy) = explain("tunnel error: proxy authorization required", false);
+        assert!(found.contains("407") && remedy.contains("HTTPS_PROXY"), "{found}; {remedy}");
+        let (found, remedy) = explain("tunnel error: proxy authorization required", true);
+        assert!(found.contains("not accept") && remedy.contains("correct"), "{found}; {remedy}");
+        let (found, remedy) = explain("tunnel error: failed to create underlying connection: refused", true);
+        assert!(found.contains("reached") && remedy.contains("NO_PROXY"), "{found}; {remedy}");
+        let (found, remedy) = explain("tunnel error: unsuccessful", true);
+        assert!(found.contains("tunnel") && remedy.contains("CONNECT"), "{found}; {remedy}");
+    }
+}
