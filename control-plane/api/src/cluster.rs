@@ -23,6 +23,9 @@ pub struct ClusterAgent {
     pub state: String,
     /// Its build; empty before its first report.
     pub version: String,
+    /// The way of its session: `quic`, `tcp` or `tcp through proxy`; `null`: it is not connected.
+    #[serde(default)]
+    pub transport: Option<String>,
     /// True while it watches the cluster's objects.
     pub leading: bool,
     /// Why it is in that state: its first problem, or why it cannot be reached; empty when all is well.

@@ -77,6 +77,7 @@ fn agents(view: &View, agents: &[ClusterAgent]) -> String {
         Column::new("AGENT").cut(Cut::End, 20).optional(),
         Column::new("STATE"),
         Column::new("VERSION"),
+        Column::new("BY").optional(),
         Column::new("LEADS").optional(),
         Column::new("PROBLEM").cut(Cut::Path, 30),
     ]);
@@ -86,6 +87,7 @@ fn agents(view: &View, agents: &[ClusterAgent]) -> String {
             Cell::new(&agent.name),
             Cell::word(&agent.state),
             Cell::new(if agent.version.is_empty() { "-" } else { &agent.version }),
+            Cell::new(agent.transport.as_deref().unwrap_or("-")),
             Cell::new(if agent.leading { "yes" } else { "-" }),
             Cell::toned(if agent.problem.is_empty() { "-" } else { &agent.problem }, Tone::Warn),
         ]);
@@ -154,7 +156,7 @@ mod tests {
         let agent = |node: &str, leading: bool, problem: &str| {
             json!({
                 "id": format!("agt_{node}"), "name": node, "node": node, "state": "connected", "version": "0.1.0",
-                "leading": leading, "problem": problem,
+                "leading": leading, "problem": problem, "transport": if leading { "quic" } else { "tcp" },
             })
         };
         detail["agents"] = json!([

@@ -50,6 +50,7 @@ pub fn agents_of(cluster_uid: &str, fleet: &Fleet) -> Vec<api::ClusterAgent> {
                 node: node.unwrap_or_else(|| doc.hostname.clone()),
                 state: state.to_owned(),
                 version: doc.version.clone(),
+                transport: fleet.transport(doc),
                 leading: doc.leading && state == "connected",
                 problem,
             }
