@@ -8,14 +8,13 @@ use super::TestApi;
 use super::site::{self, CLUSTER, PATH, id, site};
 
 fn connect(api: &TestApi, number: u32) {
+    connect_over(api, number, crate::sessions::Transport::Quic);
+}
+
+fn connect_over(api: &TestApi, number: u32, transport: crate::sessions::Transport) {
     let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9));
     // The registration's end is not needed: deregistering is by number.
-    drop(api.app.sessions.register(
-        id("agt", number),
-        (peer, crate::sessions::Transport::Quic),
-        "0.1.0".into(),
-        api.app.now(),
-    ));
+    drop(api.app.sessions.register(id("agt", number), (peer, transport), "0.1.0".into(), api.app.now()));
 }
 
 fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
@@ -132,6 +131,20 @@ async fn autonomy_says_what_keeps_it_from_acting() {
     assert_eq!(here["forbidden"], json!(["rollback_deployment", "uncordon_node"]));
     assert!(here["reason"].as_str().unwrap().contains("policy forbids rollback_deployment"), "{here}");
     assert_eq!(here["waiting_approvals"], 1);
+}
+
+#[tokio::test]
+async fn the_way_of_a_session_is_what_the_control_plane_sees_and_a_proxy_what_the_agent_says() {
+    let mut changes = site();
+    changes.agents[1].doc.transport = "tcp through proxy".into();
+    let api = TestApi::with(changes).await;
+    let shown = async |name: &str| api.get(&format!("/api/v1/agents/{name}")).await.ok()["transport"].clone();
+    assert_eq!(shown("edge").await, Value::Null, "not connected");
+    connect_over(&api, 2, crate::sessions::Transport::Tcp);
+    assert_eq!(shown("edge").await, "tcp through proxy");
+    // It came back another way, and has not said so yet.
+    connect_over(&api, 2, crate::sessions::Transport::Quic);
+    assert_eq!(shown("edge").await, "quic");
 }
 
 #[tokio::test]
