@@ -135,6 +135,7 @@ fn by_default_one_control_plane_keeps_sqlite_on_a_volume_that_outlives_the_relea
         "--data-dir=/var/lib/nimbus/data",
         "--listen=0.0.0.0:7070",
         "--quic=0.0.0.0:7071",
+        "--advertise=nimbus-control-plane-agents.ops.svc:7071",
         "--name=nimbus-control-plane.ops.svc",
         "--log-format=json",
     ] {

@@ -4,7 +4,7 @@
 {{- $arguments := dict "--data-dir" "persistence" "--listen" "listenAddress" "--quic" "listenAddress"
   "--database" "database.existingSecret" "--name" "names" "--tls-cert" "tls.existingSecret"
   "--tls-key" "tls.existingSecret" "--max-connections" "maxConnections" "--config" "config"
-  "--log-format" "log.format" "--keys" "keys.existingSecret" "--stand-by" "replicas" -}}
+  "--log-format" "log.format" "--advertise" "services.advertise" "--keys" "keys.existingSecret" "--stand-by" "replicas" -}}
 {{- range .Values.extraArgs -}}
 {{- $option := first (splitList "=" .) -}}
 {{- with index $arguments $option -}}
@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_DATABASE_URL" "database.existingSecret"
-  "NIMBUS_DATA_DIR" "persistence" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas" -}}
+  "NIMBUS_DATA_DIR" "persistence" "NIMBUS_ADVERTISE" "services.advertise" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas" -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}

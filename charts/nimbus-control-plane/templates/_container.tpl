@@ -9,6 +9,8 @@
 {{- if not .Values.services.agentsOverTcp }}
 - --no-tcp
 {{- end }}
+{{- $own := printf "%s.%s.svc:%d" (include "nimbus-control-plane.agents" .) .Release.Namespace (int .Values.services.agents.port) }}
+- --advertise={{ default $own .Values.services.advertise }}
 {{- range include "nimbus-control-plane.serviceNames" . | fromYamlArray }}
 - --name={{ . }}
 {{- end }}

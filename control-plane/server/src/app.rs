@@ -4,7 +4,6 @@
 //! decision looks through [`App::look`], so that all of them see the same.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use jiff::Timestamp;
@@ -68,7 +67,7 @@ pub struct App {
     pub epoch: u64,
     /// When this process started.
     pub started_at: Timestamp,
-    quic: OnceLock<SocketAddr>,
+    agents_address: OnceLock<String>,
 }
 
 impl App {
@@ -97,7 +96,7 @@ impl App {
             metrics: Metrics::default(),
             epoch,
             started_at: nimbus_platform::now(),
-            quic: OnceLock::new(),
+            agents_address: OnceLock::new(),
         }
     }
 
@@ -185,14 +184,14 @@ impl App {
         self.wake.engine();
     }
 
-    /// Where agents are served, as an agent's `--server` takes it; empty before the gateway is up.
-    pub fn quic_address(&self) -> String {
-        self.quic.get().map(SocketAddr::to_string).unwrap_or_default()
+    /// Where agents reach this control plane, as an agent's `--server` takes it; empty before the gateway is up.
+    pub fn agents_address(&self) -> String {
+        self.agents_address.get().cloned().unwrap_or_default()
     }
 
-    pub(crate) fn set_quic_address(&self, address: SocketAddr) {
+    pub(crate) fn set_agents_address(&self, address: String) {
         // Set once, at the start.
-        let _ = self.quic.set(address);
+        let _ = self.agents_address.set(address);
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Config {
     pub quic: SocketAddr,
     /// Where agents are served over TCP, for networks that do not let QUIC through.
     pub tcp: AgentTcp,
+    /// Where agents reach it, HOST:PORT, for the commands that are printed with join tokens; `None`: where it listens.
+    pub advertise: Option<String>,
     /// DNS names and IP addresses of this server, beside the addresses it listens on: its certificate is for them, and
     /// plain REST answers to them.
     pub names: Vec<String>,
@@ -88,6 +90,7 @@ impl Config {
             listen: DEFAULT_LISTEN,
             quic: DEFAULT_QUIC,
             tcp: AgentTcp::Beside,
+            advertise: None,
             names: Vec::new(),
             settings: Settings::default(),
             max_connections: DEFAULT_CONNECTIONS,

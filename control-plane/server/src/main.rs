@@ -34,6 +34,9 @@ struct Options {
     /// Serve no agents over TCP
     #[arg(long, conflicts_with = "tcp")]
     no_tcp: bool,
+    /// Where agents reach this control plane, HOST:PORT, for the command that is printed with a join token [default: where it listens]
+    #[arg(long, env = "NIMBUS_ADVERTISE", value_name = "HOST:PORT", value_parser = host_port)]
+    advertise: Option<String>,
     /// Another database than the embedded one: postgres://user:password@host/database; also systemd's credential nimbus-database-url
     #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
@@ -102,6 +105,16 @@ fn serve(options: Options) -> anyhow::Result<()> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(options))
 }
 
+fn host_port(text: &str) -> Result<String, String> {
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && is_port(port) => Ok(text.to_owned()),
+        Some(_) | None => {
+            Err("expected a name or an address and a port, such as nimbus.example.internal:7071".to_owned())
+        }
+    }
+}
+
 async fn run(options: Options) -> anyhow::Result<()> {
     let file = match &options.config {
         Some(path) => read(path)?,
@@ -116,6 +129,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
             (false, Some(address)) => AgentTcp::At(address),
             (false, None) => AgentTcp::Beside,
         },
+        advertise: options.advertise,
         names: options.names,
         settings: file.settings,
         max_connections: options.max_connections,

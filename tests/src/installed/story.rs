@@ -98,6 +98,8 @@ fn control_plane(round: u32) -> Value {
 async fn agents(site: &Site, uid: &str) -> anyhow::Result<impl Fn(u32) -> Value + use<>> {
     let words = ["agents", "token", "create", "--name", AGENT, "--kind", "cluster", "--uses", "1"];
     let made = site.nimbus(&words).await?;
+    let named = format!("{CONTROL_PLANE}-agents.{NAMESPACE}.svc:7071");
+    anyhow::ensure!(made["server"] == named.as_str(), "agents are told another address than {named}: {made}");
     let token = format!("--from-literal=token={}", made["token"].as_str().context("a join token")?);
     site.kubectl(&["create", "secret", "generic", "nimbus-join", &token]).await?;
     let service = format!("{CONTROL_PLANE}-agents");

@@ -82,7 +82,7 @@ pub async fn create(
         cluster: record.cluster,
         expires_at: record.expires_at,
         token: token.to_string(),
-        server: Some(app.quic_address()).filter(|address| !address.is_empty()),
+        server: Some(app.agents_address()).filter(|address| !address.is_empty()),
     };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
