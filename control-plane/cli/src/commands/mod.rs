@@ -7,6 +7,7 @@ pub mod autonomous;
 pub mod clusters;
 pub mod completions;
 pub mod drift;
+pub mod enterprise;
 pub mod incidents;
 pub mod jobs;
 pub mod keys;

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod autonomous;
 pub mod baselines;
 pub mod clusters;
+pub mod deploy;
 pub mod drift;
 pub mod incidents;
 pub mod jobs;
