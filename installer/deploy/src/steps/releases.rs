@@ -139,13 +139,19 @@ impl Making<'_> {
 
     /// It answers.
     pub(super) fn answered(&self) -> Step {
-        let operation = Operation::Run(self.nimbus(&["status"]));
-        check(
-            "answered",
-            "The control plane answers",
-            "It is asked for at most ten minutes: a DNS record may take a while until it is known here.",
-            vec![operation],
-        )
+        let zone = self.answers.cloud.as_ref().and_then(|cloud| cloud.dns_zone.as_ref());
+        let why = match (self.answers.direct_name(), zone) {
+            (Some(name), None) => format!(
+                "The DNS record {name} is yours to make, for the address that `kubectl --namespace {} get service {}` shows. It is asked for at most ten minutes; then the same command goes on.",
+                self.answers.namespace,
+                self.answers.control_plane()
+            ),
+            (Some(_), Some(_)) | (None, _) => {
+                "It is asked for at most ten minutes: a DNS record may take a while until it is known here."
+                    .to_owned()
+            }
+        };
+        check("answered", "The control plane answers", &why, vec![Operation::Run(self.nimbus(&["status"]))])
     }
 
     /// The join token, in the cluster.

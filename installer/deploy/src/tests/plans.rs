@@ -42,6 +42,14 @@ fn one_with_a_cloud_around_it() {
 }
 
 #[test]
+fn a_record_that_nobody_makes_is_said() {
+    let outside = [("operators.service", "load-balancer"), ("operators.name", "nimbus.example.com")];
+    let guide = planned(&[SMALL, &outside].concat());
+    assert!(file(&guide, "GUIDE.md").contains("The DNS record nimbus.example.com is yours to make"));
+    assert!(!file(&planned(LARGE), "GUIDE.md").contains("is yours to make"));
+}
+
+#[test]
 fn only_what_is_wanted_is_written_for_a_cloud() {
     let mut answers = SMALL.to_vec();
     answers.extend([("cloud.kind", "gcp"), ("cloud.region", "europe-west3"), ("cloud.project", "ops")]);
