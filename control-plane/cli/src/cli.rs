@@ -12,8 +12,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::Here;
 use crate::commands::{
-    agents, approvals, audit, autonomous, backup, clusters, completions, drift, incidents, jobs, keys,
-    status, up, verify_release, version,
+    agents, approvals, audit, autonomous, backup, clusters, completions, drift, enterprise, incidents, jobs,
+    keys, status, up, verify_release, version,
 };
 use crate::context::Context;
 use crate::error::Failure;
@@ -72,6 +72,7 @@ pub enum Command {
     Drift(drift::DriftArgs),
     Audit(audit::AuditArgs),
     Backup(backup::BackupArgs),
+    Enterprise(enterprise::EnterpriseArgs),
     Keys(keys::KeysArgs),
     VerifyRelease(verify_release::VerifyReleaseArgs),
     Completions(completions::CompletionsArgs),
@@ -95,6 +96,7 @@ impl Command {
             Self::Drift(args) => drift::run(context, args).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Backup(args) => backup::run(context, args).await,
+            Self::Enterprise(args) => enterprise::run(context, &args),
             Self::Keys(args) => keys::run(context, &args, here),
             Self::VerifyRelease(args) => verify_release::run(context, &args),
             Self::Completions(args) => completions::run(context, &args, &mut Cli::command()),

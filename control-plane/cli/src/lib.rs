@@ -10,6 +10,7 @@ pub mod config;
 pub mod confirm;
 pub mod connect;
 pub mod context;
+pub mod deploy;
 pub mod error;
 pub mod exit;
 pub mod files;

@@ -8,6 +8,7 @@ pub mod backup;
 pub mod clusters;
 pub mod completions;
 pub mod drift;
+pub mod enterprise;
 pub mod incidents;
 pub mod jobs;
 pub mod keys;

@@ -9,6 +9,7 @@ pub mod autonomous;
 pub mod backup;
 pub mod baselines;
 pub mod clusters;
+pub mod deploy;
 pub mod drift;
 pub mod incidents;
 pub mod jobs;

@@ -21,7 +21,9 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-release", &[]),
     // Makes a release from the tree; it runs cargo and knows none of the programs.
     ("nimbus-dist", &["nimbus-release"]),
-    ("nimbus-cli", &["nimbus-api", "nimbus-backup", "nimbus-platform", "nimbus-release"]),
+    // Plans an installation; the command carries it out.
+    ("nimbus-deploy", &[]),
+    ("nimbus-cli", &["nimbus-api", "nimbus-backup", "nimbus-deploy", "nimbus-platform", "nimbus-release"]),
     // `nimbus up` alone starts the other two as libraries.
     (
         "nimbus",
@@ -39,7 +41,9 @@ pub const CRATES: &[(&str, &[&str])] = &[
         &[
             "nimbus-agent",
             "nimbus-agent-core",
+            "nimbus-cli",
             "nimbus-control-core",
+            "nimbus-deploy",
             "nimbus-platform",
             "nimbus-protocol",
             "nimbus-store",
@@ -49,7 +53,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without clock, randomness, socket or file.
-pub const PURE: &[&str] = &["nimbus-protocol", "nimbus-agent-core", "nimbus-control-core"];
+pub const PURE: &[&str] = &["nimbus-protocol", "nimbus-agent-core", "nimbus-control-core", "nimbus-deploy"];
 
 /// What would bring one of these in.
 pub const IMPURE: &[&str] = &[
@@ -81,6 +85,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("control-plane/server", Some(SERVER)),
     ("control-plane/cli", None),
     ("control-plane/up", None),
+    ("installer/deploy", None),
     ("installer/dist", None),
 ];
 

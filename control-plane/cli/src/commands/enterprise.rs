@@ -1,0 +1,231 @@
+//! `nimbus enterprise deploy`: plans an installation from answers, and carries it out, goes on with it, or undoes it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use nimbus_deploy::drive::{self, Done, Stop};
+use nimbus_deploy::journal::Journal;
+use nimbus_deploy::plan::Plan;
+use nimbus_deploy::step::Undo;
+use serde_json::{Value, json};
+
+use crate::confirm::{self, Answer};
+use crate::context::Context;
+use crate::deploy::directory::Directory;
+use crate::deploy::shell::{Around, Shell};
+use crate::deploy::{ask, charts};
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::view;
+
+/// Installations in a company's own infrastructure
+#[derive(Debug, Args)]
+pub struct EnterpriseArgs {
+    #[command(subcommand)]
+    command: Sub,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Plan an installation, carry it out, or undo it
+    ///
+    /// Asks what is not answered by --file and --answer; without a terminal it names everything that is missing at once.
+    /// Writes values for both charts, Terraform for what is around the cluster (AWS, Google Cloud, Azure or nothing), and
+    /// GUIDE.md for exactly this installation. --apply carries the plan out with kubectl, helm and tofu, notes each step in
+    /// DIR/state.json, and goes on there after an interruption. --undo goes back through what that file says was done.
+    Deploy(DeployArgs),
+}
+
+/// What the command takes.
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Where it is to run
+    #[arg(long, value_enum)]
+    mode: Mode,
+    /// The installation's directory; made, if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Answers as TOML [default: answers.toml in the directory, if it is there]
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// One answer, as database.kind=sqlite; wins over the file; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    answer: Vec<String>,
+    /// Carry the plan out, or go on with it
+    #[arg(long)]
+    apply: bool,
+    /// Go back through what was done here; keys, Secrets and data are kept
+    #[arg(long, conflicts_with_all = ["apply", "file", "answer"])]
+    undo: bool,
+    /// With --undo: remove keys, Secrets, namespaces and what Terraform made, too
+    #[arg(long, requires = "undo")]
+    with_data: bool,
+}
+
+/// Where an installation runs. The variants carry no help of their own: the words say it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Mode {
+    // In a cluster of the company's own.
+    OnPremise,
+}
+
+/// Carries the command out.
+pub fn run(context: &Context, args: &EnterpriseArgs) -> Result<Exit, Failure> {
+    let Sub::Deploy(args) = &args.command;
+    // There is one mode so far, and it decides nothing yet.
+    let Mode::OnPremise = args.mode;
+    let directory = Directory::new(&args.out)?;
+    if args.undo { undo(context, args, &directory) } else { deploy(context, args, &directory) }
+}
+
+fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<Exit, Failure> {
+    let mut draft = ask::gather(args.file.as_deref(), &args.answer, directory)?;
+    ask::questions(context, &mut draft)?;
+    ask::absolute(&mut draft)?;
+    let answers = nimbus_deploy::read::read(&draft).map_err(|wrong| ask::refused(&wrong))?;
+    let (found, are_there) = charts::find(Path::new(&draft.text("charts")));
+    let plan = nimbus_deploy::plan::plan(&answers, &found, &draft.file())
+        .map_err(|why| Failure::new("the plan cannot be written down").found(why))?;
+    if context.global.dry_run {
+        let document = document(directory.path(), &plan, None, true);
+        context.print_either(&document, |view| view::deploy::planned(view, directory.path(), &plan, true))?;
+        return Ok(Exit::Done);
+    }
+    if args.apply && !are_there {
+        return Err(charts::missing(&draft.text("charts")));
+    }
+    let lock = directory.take()?;
+    for left in directory.write(&plan)? {
+        context.warn(&format!(
+            "{left} is of an earlier plan and was left: remove it to let Terraform remove what it made"
+        ));
+    }
+    if !args.apply {
+        let document = document(directory.path(), &plan, None, false);
+        context
+            .print_either(&document, |view| view::deploy::planned(view, directory.path(), &plan, false))?;
+        return Ok(Exit::Done);
+    }
+    let mut journal = directory.journal()?.unwrap_or_else(|| Journal::new(&plan.identity));
+    let question = format!("Carry out {} steps for {}?", plan.steps.len(), plan.identity);
+    if !agreed(context, &question, "carrying the plan out")? {
+        return Ok(Exit::Done);
+    }
+    let mut shell = Shell::new(context, directory, Around::here()?);
+    let done = drive::apply(&plan.identity, &plan.steps, &mut journal, &mut shell).map_err(stopped)?;
+    drop((shell, lock));
+    context.print_either(&document(directory.path(), &plan, Some(&done), false), |view| {
+        view::deploy::carried_out(view, &done, "The installation is complete.")
+    })?;
+    context.hint(&format!("Look at it: nimbus --context {} status", answers.control_plane()));
+    Ok(Exit::Done)
+}
+
+fn undo(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<Exit, Failure> {
+    let Some(mut journal) = directory.journal()? else {
+        return Err(Failure::not_found("nothing was done from this directory")
+            .expected(format!("state.json in {}", directory.path().display()))
+            .found("no such file")
+            .next("name the directory from which it was installed with --out"));
+    };
+    let lost: Vec<&str> = journal
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.step.undo {
+            Undo::Data { what, .. } => Some(what.as_str()),
+            Undo::Nothing | Undo::Run(_) => None,
+        })
+        .collect();
+    if context.global.dry_run {
+        let steps: Vec<Value> = journal
+            .entries
+            .iter()
+            .rev()
+            .map(|entry| json!({"id": entry.step.id, "title": entry.step.title}))
+            .collect();
+        let document = json!({"dry_run": true, "directory": directory.path(), "with_data": args.with_data, "steps": steps});
+        context.print_either(&document, |view| view::deploy::to_undo(view, &journal, args.with_data))?;
+        return Ok(Exit::Done);
+    }
+    let question = if args.with_data && !lost.is_empty() {
+        format!("Undo {}? For good goes: {}.", journal.identity, lost.join("; "))
+    } else {
+        format!("Undo {}? Keys, Secrets and data are kept.", journal.identity)
+    };
+    if !agreed(context, &question, "undoing it")? {
+        return Ok(Exit::Done);
+    }
+    let lock = directory.take()?;
+    let mut shell = Shell::new(context, directory, Around::here()?);
+    let done = drive::undo(&mut journal, args.with_data, &mut shell).map_err(stopped)?;
+    drop((shell, lock));
+    let document =
+        json!({"directory": directory.path(), "with_data": args.with_data, "steps": outcomes(&done)});
+    context.print_either(&document, |view| view::deploy::carried_out(view, &done, "It is undone."))?;
+    Ok(Exit::Done)
+}
+
+/// Whether a person, or `--yes`, agrees.
+fn agreed(context: &Context, question: &str, what: &str) -> Result<bool, Failure> {
+    match confirm::ask(context, question)? {
+        Answer::Yes => Ok(true),
+        Answer::No => {
+            context.hint("Nothing was changed.");
+            Ok(false)
+        }
+        Answer::Nobody => {
+            Err(Failure::usage(format!("{what} asks first, and there is no terminal to ask on"))
+                .expected("a terminal, or --yes")
+                .found("neither")
+                .next("the same command with --yes"))
+        }
+    }
+}
+
+/// What a run that ended early says.
+fn stopped(stop: Stop<Failure>) -> Failure {
+    const AGAIN: &str = "the same command goes on from this step";
+    match stop {
+        Stop::Failed { step, mut error } => {
+            error.title = format!("{step}: {}", error.title);
+            error.next =
+                if error.next.is_empty() { AGAIN.to_owned() } else { format!("{}; {AGAIN}", error.next) };
+            error
+        }
+        Stop::Foreign { step, next } => {
+            Failure::new(format!("{step}: it is there, and this directory did not make it"))
+                .exit(Exit::Refused)
+                .expected("nothing of that name")
+                .found("one that somebody else made")
+                .next(next)
+        }
+        Stop::Other { expected, found } => Failure::new("this directory is of another installation")
+            .exit(Exit::Refused)
+            .expected(expected)
+            .found(found)
+            .next("give another directory with --out, or undo what was done from this one first"),
+        Stop::Unkept(error) => error,
+    }
+}
+
+/// The answer for a program.
+fn document(directory: &Path, plan: &Plan, done: Option<&Done>, is_dry: bool) -> Value {
+    let files: Vec<&str> = plan.files.iter().map(|file| file.path.as_str()).collect();
+    let steps = done.map_or_else(
+        || plan.steps.iter().map(|step| json!({"id": step.id, "state": "planned"})).collect(),
+        outcomes,
+    );
+    let mut document =
+        json!({"directory": directory, "installation": plan.identity, "files": files, "steps": steps});
+    if is_dry {
+        document["dry_run"] = json!(true);
+    }
+    if let Some(done) = done {
+        document["left_over"] = json!(done.left_over);
+    }
+    document
+}
+
+fn outcomes(done: &Done) -> Vec<Value> {
+    done.steps.iter().map(|(id, state)| json!({"id": id, "state": state})).collect()
+}

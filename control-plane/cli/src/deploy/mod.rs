@@ -1,0 +1,8 @@
+//! What `nimbus enterprise deploy` does to the world: it asks, writes the directory of an installation, and runs the
+//! programs of its steps. What is planned and in which order is decided by `nimbus_deploy`.
+
+pub mod ask;
+pub mod charts;
+pub mod directory;
+pub mod forward;
+pub mod shell;

@@ -1,0 +1,93 @@
+//! The steps of an installation, in their order.
+
+mod cloud;
+mod cluster;
+mod releases;
+
+use serde_json::{Value, json};
+
+use crate::answers::{Answers, Tool};
+use crate::command::{Command, Program, Through};
+use crate::files::{Charts, File};
+use crate::step::Step;
+
+/// All of them.
+pub fn steps(answers: &Answers, charts: &Charts, files: &[File]) -> Vec<Step> {
+    let it = Making { answers, charts, files };
+    let mut steps = vec![it.tools(), it.reachable()];
+    steps.extend(it.infrastructure());
+    steps.extend(it.namespaces());
+    steps.extend([Making::keys(), it.keys_secret()]);
+    steps.extend(it.database_secret());
+    steps.extend(it.tls_secret());
+    steps.push(it.control_plane());
+    steps.extend(it.records());
+    steps.extend([it.context(), it.answered(), it.join_secret()]);
+    steps.extend(it.cluster_uid());
+    steps.extend([it.agents(), it.watched()]);
+    steps
+}
+
+/// The manifest of a namespace, which takes only pods under Pod Security `restricted`.
+pub fn namespace(name: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+    })
+}
+
+/// What the steps are made from.
+struct Making<'a> {
+    answers: &'a Answers,
+    charts: &'a Charts,
+    files: &'a [File],
+}
+
+impl Making<'_> {
+    /// kubectl in the cluster that is meant.
+    fn kubectl(&self, args: &[&str]) -> Command {
+        let mut words = self.kubectl_words();
+        words.extend(args.iter().map(|&arg| arg.to_owned()));
+        Command { program: Program::Kubectl, args: words, through: None }
+    }
+
+    fn kubectl_words(&self) -> Vec<String> {
+        let context = self.answers.kube_context.iter();
+        context.flat_map(|context| ["--context".to_owned(), context.clone()]).collect()
+    }
+
+    /// helm in the cluster that is meant.
+    fn helm(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(Program::Helm, args);
+        if let Some(context) = &self.answers.kube_context {
+            command.args.extend(["--kube-context".to_owned(), context.clone()]);
+        }
+        command
+    }
+
+    /// nimbus with the context of this installation, by the way that it needs.
+    fn nimbus(&self, args: &[&str]) -> Command {
+        let name = self.answers.control_plane();
+        let mut words = vec!["--context".to_owned(), name.clone()];
+        words.extend(args.iter().map(|&arg| arg.to_owned()));
+        let mut kubectl = self.kubectl_words();
+        kubectl.extend(["--namespace".to_owned(), self.answers.namespace.clone()]);
+        let pods = match self.answers.direct_name() {
+            Some(_) => Vec::new(),
+            None => (0..self.answers.replicas).map(|number| format!("{name}-{number}")).collect(),
+        };
+        let question = vec!["--context".to_owned(), name, "status".to_owned()];
+        let through = Some(Through { kubectl, pods, question });
+        Command { program: Program::Nimbus, args: words, through }
+    }
+
+    /// What applies the Terraform, in its directory.
+    fn tofu(&self, args: &[&str]) -> Command {
+        let program = match self.answers.cloud.as_ref().map(|cloud| cloud.tool) {
+            Some(Tool::Terraform) => Program::Terraform,
+            Some(Tool::Tofu) | None => Program::Tofu,
+        };
+        Command::new(program, &[&["-chdir=terraform"], args].concat())
+    }
+}

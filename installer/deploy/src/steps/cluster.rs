@@ -1,0 +1,224 @@
+//! The steps in the cluster before anything is installed.
+
+use super::Making;
+use crate::answers::{Certificate, Database};
+use crate::command::{Command, Operation, Program};
+use crate::files::{namespace_file, namespaces, used};
+use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
+use crate::terraform;
+
+impl Making<'_> {
+    /// The programs are there.
+    pub(super) fn tools(&self) -> Step {
+        let mut operations = vec![
+            Operation::Run(Command::new(Program::Kubectl, &["version", "--client"])),
+            Operation::Run(Command::new(Program::Helm, &["version", "--short"])),
+        ];
+        if !terraform::files(self.answers).is_empty() {
+            operations.push(Operation::Run(self.tofu(&["version"])));
+        }
+        check(
+            "tools",
+            "The programs are there",
+            "kubectl 1.31 or newer and helm 3.14 or newer run the steps; with a cloud tofu or terraform 1.6 or newer too.",
+            operations,
+        )
+    }
+
+    /// The cluster answers, and this user may do what is needed.
+    pub(super) fn reachable(&self) -> Step {
+        let may = |words: &[&str]| Operation::Run(self.kubectl(&[&["auth", "can-i"], words].concat()));
+        let mut operations = vec![
+            Operation::Run(self.kubectl(&["version", "--request-timeout=20s"])),
+            may(&["create", "namespaces"]),
+            may(&["create", "clusterroles"]),
+            may(&["create", "secrets", "--namespace", &self.answers.namespace]),
+        ];
+        let acting = self.answers.acting.namespaces.iter();
+        operations.extend(acting.map(|name| Operation::Run(self.kubectl(&["get", "namespace", name]))));
+        check(
+            "cluster",
+            "The cluster answers",
+            "Kubernetes 1.25 or newer. Whoever installs makes namespaces, Secrets, and the agents' ClusterRole. Namespaces in which agents act are there before.",
+            operations,
+        )
+    }
+
+    /// One step for each namespace.
+    pub(super) fn namespaces(&self) -> Vec<Step> {
+        let one = |name: &str| Step {
+            id: format!("namespace-{name}"),
+            title: format!("The namespace {name}"),
+            why: "It takes only pods under Pod Security `restricted`, as those of both charts are."
+                .to_owned(),
+            kind: Kind::Make {
+                probe: Probe::Succeeds(self.kubectl(&["get", "namespace", name])),
+                foreign: Foreign::Take,
+                retry: Retry::After { new: Vec::new(), change: Vec::new() },
+                is_made_once: true,
+            },
+            operations: vec![Operation::Run(self.kubectl(&["apply", "-f", &namespace_file(name)]))],
+            undo: Undo::Data {
+                what: format!("the namespace {name} with everything in it, Secrets and volumes too"),
+                operations: vec![Operation::Run(self.kubectl(&[
+                    "delete",
+                    "namespace",
+                    name,
+                    "--ignore-not-found",
+                ]))],
+            },
+            uses: used(self.files, |file| file == namespace_file(name)),
+        };
+        namespaces(self.answers).into_iter().map(one).collect()
+    }
+
+    /// The keys, on this machine.
+    pub(super) fn keys() -> Step {
+        Step {
+            id: "keys".to_owned(),
+            title: "The control plane's keys".to_owned(),
+            why: "A CA, the key that signs jobs and the operator's token, in the directory keys. Whoever has these files is the control plane to every agent: keep a copy where you keep such things.".to_owned(),
+            kind: Kind::Make {
+                probe: Probe::File("keys/ca.pem".to_owned()),
+                foreign: Foreign::Take,
+                retry: Retry::WholeIfThere,
+                is_made_once: true,
+            },
+            operations: vec![Operation::Run(Command::new(Program::Nimbus, &["keys", "create", "keys"]))],
+            undo: Undo::Data {
+                what: "the keys in the directory keys; without them every agent has to join again".to_owned(),
+                operations: ["ca.pem", "ca.key", "job.key", "operator.token"]
+                    .into_iter()
+                    .map(|name| Operation::Remove(format!("keys/{name}")))
+                    .chain([Operation::RemoveEmpty("keys".to_owned())])
+                    .collect(),
+            },
+            uses: Vec::new(),
+        }
+    }
+
+    /// The keys, in the cluster.
+    pub(super) fn keys_secret(&self) -> Step {
+        let secret = self.answers.keys_secret();
+        let foreign = Foreign::Refuse(format!(
+            "the Secret {secret} belongs to another installation: give another `name` or `namespace`, or go on in the directory that made it; delete it only if nothing uses it"
+        ));
+        let make = self.in_own(&["create", "secret", "generic", &secret, "--from-file=keys"]);
+        self.secret(
+            "keys-secret",
+            "The keys as a Secret",
+            &secret,
+            foreign,
+            vec![Operation::Run(make)],
+            &format!("the Secret {secret}; the directory keys has a copy as long as you keep it"),
+        )
+    }
+
+    /// The database's address, in the cluster.
+    pub(super) fn database_secret(&self) -> Option<Step> {
+        let secret = self.answers.database_secret()?;
+        match &self.answers.database {
+            Database::Sqlite { .. } => None,
+            Database::Secret(_) => Some(check(
+                "database-secret",
+                "The Secret with the database's address is there",
+                &format!(
+                    "You make it: PostgreSQL 14 or newer, an empty database and a user that owns it. kubectl --namespace {} create secret generic {secret} --from-literal=url='postgres://USER:PASSWORD@HOST:5432/nimbus?sslmode=verify-full'",
+                    self.answers.namespace
+                ),
+                vec![Operation::Run(self.in_own(&["get", "secret", &secret]))],
+            )),
+            Database::Terraform(_) => {
+                let file = "database-url";
+                let operations = vec![
+                    Operation::Keep {
+                        command: self.tofu(&["output", "-raw", "database_url"]),
+                        field: None,
+                        file: file.to_owned(),
+                    },
+                    Operation::Run(self.in_own(&[
+                        "create",
+                        "secret",
+                        "generic",
+                        &secret,
+                        &format!("--from-file=url={file}"),
+                    ])),
+                    Operation::Remove(file.to_owned()),
+                ];
+                Some(self.secret(
+                    "database-secret",
+                    "The database's address as a Secret",
+                    &secret,
+                    Foreign::Take,
+                    operations,
+                    &format!("the Secret {secret}; Terraform's state has the address"),
+                ))
+            }
+        }
+    }
+
+    /// A certificate that a person brings.
+    pub(super) fn tls_secret(&self) -> Option<Step> {
+        let get = |words: &[&str]| vec![Operation::Run(self.in_own(&[&["get"], words].concat()))];
+        match &self.answers.certificate {
+            Certificate::Own => None,
+            Certificate::Secret(name) => Some(check(
+                "tls-secret",
+                "The Secret with the certificate is there",
+                "You make it, of type kubernetes.io/tls, for the operators' DNS name.",
+                get(&["secret", name]),
+            )),
+            Certificate::CertManager { issuer, kind } => Some(check(
+                "issuer",
+                "The issuer of cert-manager is there",
+                "cert-manager and the issuer are yours.",
+                get(&[&format!("{}.cert-manager.io", kind.to_lowercase()), issuer]),
+            )),
+        }
+    }
+
+    /// kubectl in the control plane's namespace.
+    pub(super) fn in_own(&self, args: &[&str]) -> Command {
+        self.kubectl(&[&["--namespace", &self.answers.namespace], args].concat())
+    }
+
+    /// A step that makes a Secret in the control plane's namespace.
+    fn secret(
+        &self,
+        id: &str,
+        title: &str,
+        secret: &str,
+        foreign: Foreign,
+        operations: Vec<Operation>,
+        lost: &str,
+    ) -> Step {
+        let delete = self.in_own(&["delete", "secret", secret, "--ignore-not-found"]);
+        Step {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            why: "The chart names it and makes no secret itself.".to_owned(),
+            kind: Kind::Make {
+                probe: Probe::Succeeds(self.in_own(&["get", "secret", secret])),
+                foreign,
+                retry: Retry::After { new: vec![delete.clone()], change: vec![delete.clone()] },
+                is_made_once: true,
+            },
+            operations,
+            undo: Undo::Data { what: lost.to_owned(), operations: vec![Operation::Run(delete)] },
+            uses: Vec::new(),
+        }
+    }
+}
+
+/// A step that looks and changes nothing.
+pub(super) fn check(id: &str, title: &str, why: &str, operations: Vec<Operation>) -> Step {
+    Step {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        why: why.to_owned(),
+        kind: Kind::Check,
+        operations,
+        undo: Undo::Nothing,
+        uses: Vec::new(),
+    }
+}

@@ -1,0 +1,219 @@
+//! The steps that install both charts, and what is between them.
+
+use super::Making;
+use super::cluster::check;
+use crate::answers::{Certificate, Database};
+use crate::command::{Command, FORWARDED, Operation};
+use crate::files::{AGENT_VALUES, CONTROL_PLANE_VALUES, used};
+use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
+
+/// The file with the cluster's UID.
+const UID: &str = "cluster-uid";
+
+impl Making<'_> {
+    /// The control plane.
+    pub(super) fn control_plane(&self) -> Step {
+        let answers = self.answers;
+        let mut values = vec![CONTROL_PLANE_VALUES];
+        values.extend(answers.control_plane_values.as_deref());
+        let why = match answers.database {
+            Database::Sqlite { .. } => {
+                "Helm waits until it is ready, at most 10 minutes. A volume with the history is made, which stays when the release is removed."
+            }
+            Database::Secret(_) | Database::Terraform(_) => {
+                "Helm waits until every pod is ready, at most 10 minutes. The first start makes the tables."
+            }
+        };
+        self.release(
+            "control-plane",
+            "The control plane",
+            why,
+            &answers.control_plane(),
+            &answers.namespace,
+            &self.charts.control_plane,
+            &values,
+            &[],
+        )
+    }
+
+    /// The agents of this cluster.
+    pub(super) fn agents(&self) -> Step {
+        let answers = self.answers;
+        let mut values = vec![AGENT_VALUES];
+        values.extend(answers.agent_values.as_deref());
+        let uid = format!("acting.clusterUid={UID}");
+        let more: &[&str] = if answers.acting.actions.is_empty() { &[] } else { &["--set-file", &uid] };
+        let why = "One on every node. They read, and change nothing but what `acting` names.";
+        self.release(
+            "agents",
+            "The agents",
+            why,
+            &answers.agent(),
+            &answers.agents_namespace,
+            &self.charts.agent,
+            &values,
+            more,
+        )
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one command line, each named at its two callers"
+    )]
+    fn release(
+        &self,
+        id: &str,
+        title: &str,
+        why: &str,
+        name: &str,
+        namespace: &str,
+        chart: &str,
+        values: &[&str],
+        more: &[&str],
+    ) -> Step {
+        let within = |words: &[&str]| self.helm(&[words, &["--namespace", namespace]].concat());
+        let mut install = vec!["upgrade", "--install", name, chart];
+        for file in values {
+            install.extend(["--values", file]);
+        }
+        install.extend(more);
+        install.extend(["--wait", "--timeout", "10m"]);
+        let remove = within(&["uninstall", name, "--ignore-not-found", "--wait", "--timeout", "5m"]);
+        Step {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            why: why.to_owned(),
+            kind: Kind::Make {
+                probe: Probe::Succeeds(within(&["status", name])),
+                foreign: Foreign::Refuse(format!(
+                    "the release {name} belongs to another installation: give another `name` or `namespace`, or go on in the directory that made it"
+                )),
+                // Helm refuses to touch a release in which it was interrupted. Removed, a first install loses nothing: its
+                // volume and its Secrets stay.
+                retry: Retry::After {
+                    new: vec![remove.clone()],
+                    change: vec![within(&["rollback", name, "--wait", "--timeout", "5m"])],
+                },
+                is_made_once: false,
+            },
+            operations: vec![Operation::Run(within(&install))],
+            undo: Undo::Run(vec![Operation::Run(remove)]),
+            uses: used(self.files, |file| values.contains(&file)),
+        }
+    }
+
+    /// The operator's command is told of it.
+    pub(super) fn context(&self) -> Step {
+        let name = self.answers.control_plane();
+        let server = match self.answers.direct_name() {
+            Some(host) => format!("https://{host}:7070"),
+            None => format!("https://127.0.0.1:{FORWARDED}"),
+        };
+        let ca_file = match self.answers.certificate {
+            Certificate::Own => Some("keys/ca.pem".to_owned()),
+            Certificate::Secret(_) | Certificate::CertManager { .. } => None,
+        };
+        let context = Operation::Context {
+            name: name.clone(),
+            server,
+            token_file: "keys/operator.token".to_owned(),
+            ca_file,
+        };
+        Step {
+            id: "context".to_owned(),
+            title: "The nimbus command knows the control plane".to_owned(),
+            why: format!(
+                "By the context {name}, which names the files of the keys; it holds no token itself."
+            ),
+            kind: Kind::Make {
+                probe: Probe::Nothing,
+                foreign: Foreign::Take,
+                retry: Retry::After { new: Vec::new(), change: Vec::new() },
+                is_made_once: false,
+            },
+            operations: vec![context],
+            undo: Undo::Run(vec![Operation::ForgetContext(name)]),
+            uses: Vec::new(),
+        }
+    }
+
+    /// It answers.
+    pub(super) fn answered(&self) -> Step {
+        let zone = self.answers.cloud.as_ref().and_then(|cloud| cloud.dns_zone.as_ref());
+        let why = match (self.answers.direct_name(), zone) {
+            (Some(name), None) => format!(
+                "The DNS record {name} is yours to make, for the address that `kubectl --namespace {} get service {}` shows. It is asked for at most ten minutes; then the same command goes on.",
+                self.answers.namespace,
+                self.answers.control_plane()
+            ),
+            (Some(_), Some(_)) | (None, _) => {
+                "It is asked for at most ten minutes: a DNS record may take a while until it is known here."
+                    .to_owned()
+            }
+        };
+        check("answered", "The control plane answers", &why, vec![Operation::Run(self.nimbus(&["status"]))])
+    }
+
+    /// The join token, in the cluster.
+    pub(super) fn join_secret(&self) -> Step {
+        let (secret, file, agent) = (self.answers.join_secret(), "join-token", self.answers.agent());
+        let within = |words: &[&str]| {
+            self.kubectl(&[&["--namespace", &self.answers.agents_namespace], words].concat())
+        };
+        let create =
+            ["-o", "json", "agents", "token", "create", "--name", &agent, "--kind", "cluster", "--ttl", "1h"];
+        let delete = within(&["delete", "secret", &secret, "--ignore-not-found"]);
+        Step {
+            id: "join-secret".to_owned(),
+            title: "The join token as a Secret".to_owned(),
+            why: "The first agent joins with it, once, within an hour. Leave the Secret where it is: by its token later pods know the control plane.".to_owned(),
+            kind: Kind::Make {
+                probe: Probe::Succeeds(within(&["get", "secret", &secret])),
+                foreign: Foreign::Take,
+                retry: Retry::After { new: vec![delete.clone()], change: vec![delete.clone()] },
+                is_made_once: true,
+            },
+            operations: vec![
+                Operation::Keep { command: self.nimbus(&create), field: Some("token".to_owned()), file: file.to_owned() },
+                Operation::Run(within(&["create", "secret", "generic", &secret, &format!("--from-file=token={file}")])),
+                Operation::Remove(file.to_owned()),
+            ],
+            undo: Undo::Run(vec![Operation::Remove(file.to_owned()), Operation::Run(delete)]),
+            uses: Vec::new(),
+        }
+    }
+
+    /// A policy names the cluster that it is for.
+    pub(super) fn cluster_uid(&self) -> Option<Step> {
+        if self.answers.acting.actions.is_empty() {
+            return None;
+        }
+        let command: Command =
+            self.kubectl(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]);
+        Some(Step {
+            id: "cluster-uid".to_owned(),
+            title: "The cluster's identity".to_owned(),
+            why: "What the agents may do is allowed in this cluster alone, known by the UID of the namespace kube-system.".to_owned(),
+            kind: Kind::Make {
+                probe: Probe::File(UID.to_owned()),
+                foreign: Foreign::Take,
+                retry: Retry::After { new: Vec::new(), change: Vec::new() },
+                is_made_once: true,
+            },
+            operations: vec![Operation::Keep { command, field: None, file: UID.to_owned() }],
+            undo: Undo::Run(vec![Operation::Remove(UID.to_owned())]),
+            uses: Vec::new(),
+        })
+    }
+
+    /// All of it works.
+    pub(super) fn watched(&self) -> Step {
+        let operation = Operation::Run(self.nimbus(&["status"]));
+        check(
+            "watched",
+            "The cluster is watched",
+            "The agents are ready only while they have their control plane and one of them watches the cluster, so helm waited for that; this shows it.",
+            vec![operation],
+        )
+    }
+}

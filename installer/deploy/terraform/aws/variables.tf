@@ -1,0 +1,9 @@
+variable "name" {
+  type        = string
+  description = "The beginning of every name that is made here."
+}
+
+variable "region" {
+  type        = string
+  description = "Where everything is made: the region of the Kubernetes cluster."
+}

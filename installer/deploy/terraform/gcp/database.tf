@@ -1,0 +1,57 @@
+# PostgreSQL 16. The password is made here and is in the state: keep the state where you keep secrets.
+variable "deletion_protection" {
+  type        = bool
+  default     = true
+  description = "Refuses to delete the database. An undo that was told to remove data sets it to false first."
+}
+
+resource "random_password" "database" {
+  length  = 40
+  special = false
+}
+
+resource "google_sql_database_instance" "database" {
+  name                = "${var.name}-database"
+  database_version    = "POSTGRES_16"
+  region              = var.region
+  deletion_protection = var.deletion_protection
+  depends_on          = [google_service_networking_connection.database]
+
+  settings {
+    tier                        = "db-custom-2-7680"
+    edition                     = "ENTERPRISE"
+    availability_type           = "REGIONAL"
+    disk_type                   = "PD_SSD"
+    disk_size                   = 20
+    disk_autoresize             = true
+    deletion_protection_enabled = var.deletion_protection
+
+    ip_configuration {
+      ipv4_enabled    = false
+      private_network = data.google_compute_network.cluster.id
+      ssl_mode        = "ENCRYPTED_ONLY"
+    }
+
+    backup_configuration {
+      enabled                        = true
+      point_in_time_recovery_enabled = true
+    }
+  }
+}
+
+resource "google_sql_database" "nimbus" {
+  name     = "nimbus"
+  instance = google_sql_database_instance.database.name
+}
+
+resource "google_sql_user" "nimbus" {
+  name     = "nimbus"
+  instance = google_sql_database_instance.database.name
+  password = random_password.database.result
+}
+
+output "database_url" {
+  description = "The address for the Secret of the control plane, with the password."
+  value       = "postgres://nimbus:${random_password.database.result}@${google_sql_database_instance.database.private_ip_address}:5432/${google_sql_database.nimbus.name}?sslmode=require"
+  sensitive   = true
+}

@@ -1,0 +1,14 @@
+variable "name" {
+  type        = string
+  description = "The beginning of every name that is made here."
+}
+
+variable "project" {
+  type        = string
+  description = "The project of the Kubernetes cluster."
+}
+
+variable "region" {
+  type        = string
+  description = "Where everything is made: the region of the Kubernetes cluster."
+}
