@@ -77,7 +77,8 @@ pub async fn restore(
     }
     let resumed = begun.is_some();
     let epoch = after_restore(report.head.epoch, u64::try_from(now.as_millisecond()).unwrap_or(0));
-    let may_be_filled = Cell::new(false);
+    // Until the database says otherwise, the run before may have filled it.
+    let may_be_filled = Cell::new(resumed);
     let filling = Filling { file, opening, target, report: &report, epoch, now, may_be_filled };
     match filling.run(resumed, &mut said).await {
         Ok(()) => Ok(Restored { report, epoch, resumed }),

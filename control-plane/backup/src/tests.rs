@@ -315,6 +315,11 @@ async fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     let error = preview(&source, NOW, |_| ()).await.unwrap_err();
     assert!(matches!(error, BackupError::Unfinished(_)), "{error}");
     std::fs::remove_file(third.join("job.key")).unwrap();
+    // While that database does not answer it may be filled: the marker stays, or the next run would refuse what is there.
+    let away = Some("postgres://nobody@127.0.0.1:1/none".parse().unwrap());
+    let away = Target { database: away, ..target.clone() };
+    let error = restore(&out, &site.opening(), &away, later, |_| ()).await.unwrap_err();
+    assert!(third.join(MARKER).exists(), "{error}");
     assert!(restore(&out, &site.opening(), &target, later, |_| ()).await.unwrap().resumed);
     assert_eq!(std::fs::read(third.join("job.key")).unwrap(), b"k2");
     let store = Store::open(&url).await.unwrap();

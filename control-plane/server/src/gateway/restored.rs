@@ -15,23 +15,27 @@ use crate::ca::Peer;
 pub async fn is_newest_of_before(app: &App, peer: &Peer) -> Result<bool, StoreError> {
     let Some(restored) = app.store().restored().await? else { return Ok(false) };
     let name = restored_renewal_name(&peer.agent);
-    let last = app.store().meta_get(&name).await?.and_then(|second| second.parse().ok());
-    let newest = is_newest(peer.issued_at, restored, last);
+    let noted = app.store().meta_get(&name).await?;
+    let last = noted.as_deref().and_then(|text| text.split_once(' '));
+    let last = last.and_then(|(second, key)| Some((second.parse().ok()?, key)));
+    let newest = is_newest((peer.issued_at, &peer.key_sha256), restored, last);
     if newest {
-        app.store().meta_set(&name, &peer.issued_at.as_second().to_string()).await?;
+        app.store().meta_set(&name, &format!("{} {}", peer.issued_at.as_second(), peer.key_sha256)).await?;
         tracing::info!(agent = %peer.agent, "the agent renewed its certificate after the backup that was restored");
     }
     Ok(newest)
 }
 
-/// Certificates say when they were issued to the second, and so is it compared.
+/// Certificates say when they were issued to the second, and so is it compared. The key that came last counts again: it is noted
+/// before the agent has it, and the commit that gives it may fail.
 fn is_newest(
-    issued_at: Timestamp,
+    (issued_at, key): (Timestamp, &str),
     (made_at, restored_at): (Timestamp, Timestamp),
-    last: Option<i64>,
+    last: Option<(i64, &str)>,
 ) -> bool {
     let second = issued_at.as_second();
-    (made_at.as_second()..=restored_at.as_second()).contains(&second) && last.is_none_or(|last| second > last)
+    let is_later = |(last, its): (i64, &str)| second > last || (second == last && key == its);
+    (made_at.as_second()..=restored_at.as_second()).contains(&second) && last.is_none_or(is_later)
 }
 
 #[cfg(test)]
@@ -48,11 +52,13 @@ mod tests {
             (150, None, true),
             (200, None, true),
             (201, None, false),
-            (150, Some(149), true),
-            (150, Some(150), false),
-            (150, Some(180), false),
+            (150, Some((149, "other")), true),
+            (150, Some((150, "other")), false),
+            // Its commit failed the first time.
+            (150, Some((150, "key")), true),
+            (150, Some((180, "key")), false),
         ] {
-            assert_eq!(is_newest(at(second), restored, last), expected, "{second} {last:?}");
+            assert_eq!(is_newest((at(second), "key"), restored, last), expected, "{second} {last:?}");
         }
     }
 }
