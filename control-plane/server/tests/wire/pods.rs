@@ -186,6 +186,11 @@ async fn what_proves_nothing_is_refused_with_its_reason_and_audited() {
         let answer = ask(&plane, &other, join, foreign.sign(&claims("b")), foreign.keys()).await;
         assert_eq!(word(answer), "proof_unknown", "another cluster's key, whatever keys it brings");
     }
+    // A join token with another secret is anybody's.
+    let live = token_called(&plane, "live", None).await.parse().unwrap();
+    let forged = nimbus_protocol::join::JoinToken { secret: [7; 32], ..live }.to_string();
+    let answer = ask(&plane, &other, &forged, foreign.sign(&claims("b")), foreign.keys()).await;
+    assert_eq!(word(answer), "token_unknown");
     let replayed = ask(&plane, &other, spent, cluster.sign(&claims("a")), String::new()).await;
     assert_eq!(word(replayed), "proof_replayed");
     let mut reasons = refusals(&plane).await;
