@@ -32,7 +32,7 @@ use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube};
-use crate::{pod_proof, rejoin, status_reporter, telemetry};
+use crate::{pod_proof, rejoin, status_reporter, telemetry, transport};
 
 /// Tries to reach the control plane when joining.
 const JOIN_TRIES: u32 = 4;
@@ -61,6 +61,9 @@ impl Agent {
     pub async fn start(config: Config) -> Result<Self, AgentError> {
         if !is_host_port(&config.server) {
             return Err(AgentError::Server(config.server));
+        }
+        if let Some(variable) = transport::proxy::unusable(|name| std::env::var(name).ok()) {
+            return Err(AgentError::Proxy(variable));
         }
         // The Kubernetes client asks for a process-wide provider; another part of the process may have set it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

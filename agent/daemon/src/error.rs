@@ -51,4 +51,10 @@ pub enum AgentError {
     /// `--server` is no HOST:PORT.
     #[error("expected --server HOST:PORT, such as nimbus.example.com:7443, found {0:?}")]
     Server(String),
+    /// A variable is to name a proxy, and does not. What it holds may be a password.
+    #[error(
+        "expected {0} to name a proxy, http://[USER:PASSWORD@]HOST:PORT with special characters percent-encoded, found a \
+         value that names none; correct it, or remove it"
+    )]
+    Proxy(&'static str),
 }

@@ -213,6 +213,8 @@ impl SessionLoop {
                 }
                 self.handle(Event::Frame(frame));
             }
+            // The session beside which it was made ended just now.
+            LinkEvent::Probed(probed) if self.link.is_none() => self.road.probed_late(&probed),
             LinkEvent::Probed(probed) => {
                 if self.road.probed(probed) {
                     self.handle(Event::Switched);

@@ -11,6 +11,17 @@ use tower::Service as _;
 
 use super::DialError;
 
+/// The variables that say which proxy there is, the first one that is set.
+const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The variable that is set and names no proxy: it would be as if it were not there. `of` reads a variable.
+pub fn unusable(of: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let set = |name: &&'static str| Some((*name, of(name).filter(|text| !text.is_empty())?));
+    let (name, text) = VARIABLES.iter().find_map(set)?;
+    let proxy = Proxies::new(&text, "").of("nimbus.example:443");
+    (!proxy.is_some_and(|proxy| proxy.has_address())).then_some(name)
+}
+
 /// Which proxy for which host.
 #[derive(Debug)]
 pub struct Proxies(Matcher);
@@ -48,6 +59,12 @@ impl Proxies {
 }
 
 impl Proxy {
+    /// Is there a host, and a port that is one where any is written?
+    fn has_address(&self) -> bool {
+        let is_whole = |it: &http::uri::Authority| it.host() == self.name || it.port_u16().is_some();
+        self.uri.authority().is_some_and(|it| !it.host().is_empty() && is_whole(it))
+    }
+
     /// `HOST:PORT`, without user and password.
     pub fn name(&self) -> &str {
         &self.name
@@ -134,6 +151,22 @@ mod tests {
         }
         assert!(proxies.of("[2001:db8::1]:7071").is_some());
         assert!(Proxies::new("", "").of("nimbus.example:7071").is_none());
+    }
+
+    #[test]
+    fn a_variable_that_names_no_proxy_is_told() {
+        let set = |name: &'static str, text: &'static str| {
+            unusable(move |asked| (asked == name).then(|| text.to_owned()))
+        };
+        for good in
+            ["http://proxy.example:3128", "proxy.example:3128", "http://ada:s3cret%23@10.0.0.1:80", ""]
+        {
+            assert_eq!(set("HTTPS_PROXY", good), None, "{good}");
+        }
+        for bad in ["http://proxy.example:99999", "http://a b:3128", "http://"] {
+            assert_eq!(set("HTTPS_PROXY", bad), Some("HTTPS_PROXY"), "{bad}");
+            assert_eq!(set("all_proxy", bad), Some("all_proxy"), "{bad}");
+        }
     }
 
     #[test]

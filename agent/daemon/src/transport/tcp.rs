@@ -118,12 +118,17 @@ pub async fn connect(server: &str, tls: &Tls, proxies: &Proxies) -> Result<Conne
             found,
             remedy,
         };
-        let connecting = async {
-            let stream = proxy.connect(server).await?;
-            shake_hands(stream, tls, true).await.map_err(|(found, remedy)| failed(found, remedy))
+        let silence = || format!("no answer within {} s", HANDSHAKE.as_secs());
+        let mute = |_| DialError::Proxy {
+            proxy: name.clone(),
+            server: server.to_owned(),
+            found: silence(),
+            remedy: "check HTTPS_PROXY and that the proxy answers, or name the control plane's host in NO_PROXY",
         };
-        let late = |_| failed(format!("no answer within {} s", HANDSHAKE.as_secs()), REACH);
-        return tokio::time::timeout(HANDSHAKE, connecting).await.map_err(late)?;
+        let stream = tokio::time::timeout(HANDSHAKE, proxy.connect(server)).await.map_err(mute)??;
+        let shaken = tokio::time::timeout(HANDSHAKE, shake_hands(stream, tls, true)).await;
+        let shaken = shaken.map_err(|_| failed(silence(), REACH))?;
+        return shaken.map_err(|(found, remedy)| failed(found, remedy));
     }
     let resolve = |found: String| DialError::Resolve { server: server.to_owned(), found };
     let addresses: Vec<SocketAddr> =

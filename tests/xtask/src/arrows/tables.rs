@@ -146,6 +146,7 @@ const AGENT_DAEMON: &[Line] = &[
             "status",
             "status_reporter",
             "telemetry",
+            "transport",
             "watch",
         ],
     ),
