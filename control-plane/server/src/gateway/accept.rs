@@ -18,15 +18,29 @@ use super::limits::{
 };
 use super::wire::{Connection, Protocol};
 use super::{Gateway, Slot, enrol, reject, session};
+use crate::sessions::Transport;
 use crate::share::Shares;
 
 /// A place among the connections.
 pub type Room = OwnedSemaphorePermit;
 
-/// The places for connections: both ways share them.
+/// The places for handshakes of one way.
+struct Handshakes {
+    places: Arc<Semaphore>,
+    each: Shares,
+}
+
+impl Default for Handshakes {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(MAX_HANDSHAKES)), each: Shares::new(MAX_HANDSHAKES_EACH) }
+    }
+}
+
+/// The places for connections: both ways share them, but for those of handshakes. A silent connection over TCP costs its peer
+/// nothing, and must not keep anybody from coming over QUIC.
 pub struct Places {
-    handshakes: Arc<Semaphore>,
-    handshakes_each: Shares,
+    quic: Handshakes,
+    tcp: Handshakes,
     connections: Arc<Semaphore>,
     unauthenticated: Unauthenticated,
 }
@@ -35,25 +49,33 @@ impl Places {
     /// Room for so many connections.
     pub fn new(max_connections: usize) -> Self {
         Self {
-            handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
-            handshakes_each: Shares::new(MAX_HANDSHAKES_EACH),
+            quic: Handshakes::default(),
+            tcp: Handshakes::default(),
             connections: Arc::new(Semaphore::new(max_connections)),
             unauthenticated: Unauthenticated::default(),
         }
     }
 
-    /// Is a peer at `address` to prove that address before it gets a place?
+    fn handshakes(&self, way: Transport) -> &Handshakes {
+        match way {
+            Transport::Quic => &self.quic,
+            Transport::Tcp => &self.tcp,
+        }
+    }
+
+    /// Is a peer at `address` that comes over QUIC to prove that address before it gets a place?
     fn are_scarce(&self, address: IpAddr) -> bool {
         // The address too: whoever only writes down another's as its own takes at most half of that one's share.
-        self.handshakes.available_permits() < MAX_HANDSHAKES / 2
-            || self.handshakes_each.held(address) >= MAX_HANDSHAKES_EACH / 2
+        self.quic.places.available_permits() < MAX_HANDSHAKES / 2
+            || self.quic.each.held(address) >= MAX_HANDSHAKES_EACH / 2
     }
 
     /// A place for a handshake, and one among the connections if there is one; `None`, which is counted, when no further
     /// handshake has room.
-    pub fn enter(&self, gateway: &Gateway, address: IpAddr) -> Option<(Slot, Option<Room>)> {
-        let place = Arc::clone(&self.handshakes).try_acquire_owned().ok();
-        let Some((place, share)) = place.zip(self.handshakes_each.take(address)) else {
+    pub fn enter(&self, gateway: &Gateway, address: IpAddr, way: Transport) -> Option<(Slot, Option<Room>)> {
+        let handshakes = self.handshakes(way);
+        let place = Arc::clone(&handshakes.places).try_acquire_owned().ok();
+        let Some((place, share)) = place.zip(handshakes.each.take(address)) else {
             gateway.app.metrics.overloaded.increment(1);
             return None;
         };
@@ -77,7 +99,7 @@ pub async fn run(gateway: Arc<Gateway>, tasks: TaskTracker, stop: CancellationTo
             let _ = incoming.retry();
             continue;
         }
-        let Some((handshake, room)) = gateway.places.enter(&gateway, address) else {
+        let Some((handshake, room)) = gateway.places.enter(&gateway, address, Transport::Quic) else {
             incoming.refuse();
             continue;
         };

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
-/// Handshakes under way, and first frames of peers with a certificate. A further connection is refused at once; from
+/// Handshakes of each way under way, and first frames of peers with a certificate. A further connection is refused at once; from
 /// half of it on a client has to prove its address first (a QUIC retry).
 pub const MAX_HANDSHAKES: usize = 128;
-/// Handshakes and first frames under way from one IPv4 address or one IPv6 /64. Further connections from there are
+/// Handshakes and first frames of each way under way from one IPv4 address or one IPv6 /64. Further connections from there are
 /// refused at once, and their agents try again after a jittered pause; from half of the bound on a client has to prove
 /// its address first. Many agents behind one address have room: a handshake and a hello take milliseconds.
 pub const MAX_HANDSHAKES_EACH: usize = 32;

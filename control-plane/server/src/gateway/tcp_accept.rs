@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::accept::{self, Room};
 use super::wire::{Connection, tcp};
 use super::{Gateway, Slot, limits};
+use crate::sessions::Transport;
 
 /// Pause after a failure to accept, as for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -38,7 +39,9 @@ pub async fn run(
             }
         };
         // Dropped: the peer sees the connection closed, and tries again after a pause.
-        let Some((handshake, room)) = gateway.places.enter(&gateway, remote.ip()) else { continue };
+        let Some((handshake, room)) = gateway.places.enter(&gateway, remote.ip(), Transport::Tcp) else {
+            continue;
+        };
         tasks.spawn(serve(Arc::clone(&gateway), stream, remote, tls.clone(), handshake, room));
     }
 }
