@@ -46,10 +46,25 @@ async fn who_stands_by_and_who_runs_alone_do_not_share_a_database() {
     let held = beside.use_beside().await.unwrap();
     let refused = alone.exclusive_use().await;
     assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
+    // Before anything in it is touched: one that runs alone finds out before it would change the tables of the other.
+    assert!(!beside.has_leases().await.unwrap());
     drop(held);
+    let unlocked = alone.exclusive_use().await.unwrap();
+    alone.upgrade().await.unwrap();
+    // As after a restart of the server, which frees all locks: the lease still says that somebody leads.
+    beside.take_lease(0).await.unwrap().unwrap();
+    drop(unlocked);
+    let renewing = async {
+        loop {
+            beside.renew_lease().await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    };
+    let refused =
+        tokio::select! { refused = alone.exclusive_use() => refused, () = renewing => unreachable!() };
+    assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
+    beside.give_up_lease().await.unwrap();
     let _alone = alone.exclusive_use().await.unwrap();
     let refused = beside.use_beside().await;
     assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
-    // Before anything in it is touched: one that runs alone finds out before it would change the tables of the other.
-    assert!(!beside.has_leases().await.unwrap());
 }

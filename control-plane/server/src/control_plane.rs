@@ -53,7 +53,8 @@ pub struct ControlPlane {
     superseded: watch::Receiver<Option<StoreError>>,
     deciding: DropGuard,
     exclusive: ExclusiveUse,
-    has_lease: bool,
+    /// Renews the lease of one that stood by.
+    holding: Option<JoinHandle<()>>,
 }
 
 /// The operators' listener of a start: one that stands by serves from the beginning.
@@ -70,7 +71,24 @@ impl ControlPlane {
 
     /// As [`Self::start`]; `alive` tells meanwhile how far it has come. With [`Config::stand_by`] it returns only once it leads,
     /// and serves as one that stands by until then.
+    ///
+    /// # Errors
+    /// What is in the way of the start; also that the lease was lost before it came to its end.
     pub async fn start_alive(config: Config, alive: Arc<Alive>) -> Result<Self, StartError> {
+        let (lost, superseded) = watch::channel(None);
+        let starting = Box::pin(Self::begin(config, alive, (lost, superseded.clone())));
+        tokio::select! {
+            biased;
+            error = loss(superseded) => Err(error.into()),
+            started = starting => started,
+        }
+    }
+
+    async fn begin(
+        config: Config,
+        alive: Arc<Alive>,
+        (lost, superseded): (watch::Sender<Option<StoreError>>, watch::Receiver<Option<StoreError>>),
+    ) -> Result<Self, StartError> {
         config.settings.validate()?;
         let data_dir = DataDir::open_with_keys(&config.data_dir, config.keys.as_deref())?;
         may_stand_by(&config)?;
@@ -107,11 +125,10 @@ impl ControlPlane {
         let doors = gateway::Doors::new(&keys.signer, for_agents, agents)?;
         let switch = rest::standby::Switch::default();
         let deciding = CancellationToken::new();
-        let (lost, superseded) = watch::channel(None);
         // Agents hear that they should come again, until somebody serves them.
         let refusing = CancellationToken::new();
         let refusing_guard = refusing.clone().drop_guard();
-        let (epoch, early) = if config.stand_by {
+        let (epoch, early, holding) = if config.stand_by {
             let http = http::Running::start(&config, listener, leaf, switch.router(&config))?;
             alive.enter(Phase::StandingBy);
             tracing::info!(database = store.address(), "standing by");
@@ -120,12 +137,12 @@ impl ControlPlane {
             let epoch = lease.epoch();
             tracing::info!(epoch, "this control plane leads now");
             // From here on: migrating and reading the log may take longer than the lease holds.
-            tokio::spawn(hold(lease, deciding.clone(), lost.clone()));
+            let holding = tokio::spawn(hold(lease, deciding.clone(), lost.clone()));
             alive.enter(Phase::Opening);
             store.upgrade().await?;
-            (epoch, Http::Serving(http))
+            (epoch, Http::Serving(http), Some(holding))
         } else {
-            (store.epoch_after(data_dir.epoch()?).await?, Http::Waiting(listener, leaf))
+            (store.epoch_after(data_dir.epoch()?).await?, Http::Waiting(listener, leaf), None)
         };
         // A start that fails gives the lease up, by not renewing it.
         let deciding_guard = deciding.clone().drop_guard();
@@ -175,7 +192,7 @@ impl ControlPlane {
             superseded,
             deciding: deciding_guard,
             exclusive,
-            has_lease: config.stand_by,
+            holding,
         })
     }
 
@@ -248,13 +265,7 @@ impl ControlPlane {
     /// Comes when another control plane took the database over, with what to say about it; never otherwise. By then this
     /// one is not ready, writes nothing and decides nothing: whoever runs it has to stop it and to end in an error.
     pub async fn superseded(&self) -> StoreError {
-        let mut superseded = self.superseded.clone();
-        let found = superseded.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
-        match found {
-            Some(error) => error,
-            // It is being stopped: nobody looks any more.
-            None => std::future::pending().await,
-        }
+        loss(self.superseded.clone()).await
     }
 
     /// Stops everything within five seconds: no new work, sessions told, requests finished, the inventory kept.
@@ -270,7 +281,7 @@ impl ControlPlane {
             supervisor,
             deciding,
             exclusive,
-            has_lease,
+            holding,
             ..
         } = self;
         app.health.failed(Part::Start, "stopping");
@@ -278,9 +289,13 @@ impl ControlPlane {
             tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
             let _ = tokio::join!(engine, maintenance, checker, supervisor);
-            // The one that stands by takes over at once. Who has lost the lease is refused here.
-            if has_lease && app.store().give_up_lease().await.is_ok() {
-                tracing::info!("the lease is given up");
+            if let Some(holding) = holding {
+                // A renewal that is under way would take it again.
+                let _ = holding.await;
+                // The one that stands by takes over at once. Who has lost the lease is refused here.
+                if app.store().give_up_lease().await.is_ok() {
+                    tracing::info!("the lease is given up");
+                }
             }
             app.store().close().await;
         };
@@ -302,14 +317,25 @@ fn may_stand_by(config: &Config) -> Result<(), StartError> {
     }
 }
 
+/// Comes when this control plane has lost its database to another one, or its lease.
+async fn loss(mut superseded: watch::Receiver<Option<StoreError>>) -> StoreError {
+    let found = superseded.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+    match found {
+        Some(error) => error,
+        // It is being stopped, or its start has failed: nobody looks any more.
+        None => std::future::pending().await,
+    }
+}
+
 /// Renews the lease until `deciding` is cancelled; when it is lost, nothing is decided any more.
 async fn hold(lease: Lease, deciding: CancellationToken, lost: watch::Sender<Option<StoreError>>) {
     tokio::select! {
         () = deciding.cancelled() => {}
         error = lease.hold() => {
             tracing::error!(%error, "nothing is decided or stored any more");
-            deciding.cancel();
+            // First why, then that: whoever hears the second looks at the first.
             lost.send_replace(Some(error));
+            deciding.cancel();
         }
     }
 }
@@ -324,7 +350,12 @@ async fn supervise(app: Arc<App>, deciding: CancellationToken, found: watch::Sen
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = deciding.cancelled() => return,
+            () = deciding.cancelled() => {
+                if let Some(error) = found.borrow().as_ref() {
+                    app.health.failed(Part::Start, error.to_string());
+                }
+                return;
+            }
             _ = tick.tick() => {}
         }
         let checked = app.store().check_epoch().await;

@@ -39,10 +39,29 @@ impl Store {
     /// [`StoreError::InUse`] after that.
     pub async fn exclusive_use(&self) -> Result<ExclusiveUse, StoreError> {
         match (&self.db.pools, &self.file) {
-            (Pools::Postgres(pool), _) => self.lock_server(pool, LOCK).await,
+            (Pools::Postgres(pool), _) => {
+                let held = self.lock_server(pool, LOCK).await?;
+                self.wait_for_lease().await?;
+                Ok(held)
+            }
             (Pools::Sqlite { .. }, Some(file)) => self.lock_beside(file).await,
             (Pools::Sqlite { .. }, None) => Ok(ExclusiveUse { _connection: None, _file: None }),
         }
+    }
+
+    /// Waits until nobody holds the lease: those who stand by may have lost their locks with a server that was started anew.
+    async fn wait_for_lease(&self) -> Result<(), StoreError> {
+        if !self.has_leases().await? {
+            return Ok(());
+        }
+        let until = Instant::now() + Duration::from_secs(WAIT_S);
+        while self.is_leased().await? {
+            if Instant::now() >= until {
+                return Err(StoreError::InUse { at: self.address(), waited_s: WAIT_S });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
     }
 
     /// The right to use this database beside other control planes that all called this, and beside none that called

@@ -25,13 +25,8 @@ impl Store {
     pub async fn take_lease(&self, noted: u64) -> Result<Option<u64>, StoreError> {
         self.is_postgres("a lease")?;
         // First without a lock: a look four times a second must hold up nobody who writes.
-        if let Some(row) = self.db.row(UNTIL, &[]).await? {
-            let until: i64 = row.get(0)?;
-            sums::compare(&row, ("counters", LEASE, &until.to_string()), row.get(1)?)?;
-            let now = self.db.row(CLOCK, &[]).await?.map_or(Ok(0), |row| row.get(0))?;
-            if !leadership::is_over(Some(until), now) {
-                return Ok(None);
-            }
+        if self.is_leased().await? {
+            return Ok(None);
         }
         let mut tx = self.db.begin().await?;
         let outcome = take(&mut tx, noted).await;
@@ -40,6 +35,15 @@ impl Store {
             self.epoch.store(epoch, std::sync::atomic::Ordering::Release);
         }
         Ok(taken)
+    }
+
+    /// Does a control plane hold the lease now?
+    pub(crate) async fn is_leased(&self) -> Result<bool, StoreError> {
+        let Some(row) = self.db.row(UNTIL, &[]).await? else { return Ok(false) };
+        let until: i64 = row.get(0)?;
+        sums::compare(&row, ("counters", LEASE, &until.to_string()), row.get(1)?)?;
+        let now = self.db.row(CLOCK, &[]).await?.map_or(Ok(0), |row| row.get(0))?;
+        Ok(!leadership::is_over(Some(until), now))
     }
 
     /// Renews the lease; [`StoreError::Superseded`] once a later epoch was taken.

@@ -11,14 +11,15 @@ use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::server_frame::Body;
 use quinn::Incoming;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{Connection, tcp};
-use super::{Doors, TcpDoor, frames, limits, reject};
+use super::{Doors, Slot, TcpDoor, frames, limits, reject};
+use crate::share::Shares;
 
-/// Peers that are told at the same time; further ones are turned away without a word, and come back as well.
+/// Peers that are told at the same time, and of one address [`limits::MAX_HANDSHAKES_EACH`]; further ones are turned away without a word, and come back as well.
 const MAX_TOLD: usize = 256;
 /// Pause after a failure to accept, as for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Refuses everybody until `stop` is cancelled; who is being told by then is told to the end.
 pub async fn refuse(doors: Doors, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(MAX_TOLD));
+    let shares = Shares::new(limits::MAX_HANDSHAKES_EACH);
     loop {
         let who = tokio::select! {
             () = stop.cancelled() => return,
@@ -35,13 +37,18 @@ pub async fn refuse(doors: Doors, stop: CancellationToken) {
             },
             accepted = accept(doors.tcp.as_ref()) => accepted,
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+        let address = match &who {
+            Who::Quic(incoming) => incoming.remote_address().ip(),
+            Who::Tcp(_, remote, _) => remote.ip(),
+        };
+        let place = Arc::clone(&places).try_acquire_owned().ok().zip(shares.take(address));
+        let Some((place, share)) = place else {
             if let Who::Quic(incoming) = who {
                 incoming.refuse();
             }
             continue;
         };
-        tokio::spawn(tell(who, place));
+        tokio::spawn(tell(who, Slot { _place: place, _share: share }));
     }
 }
 
@@ -64,7 +71,7 @@ async fn accept(door: Option<&TcpDoor>) -> Who {
 }
 
 /// Tells one; whoever does not come to an end in time is closed: the connection is dropped.
-async fn tell(who: Who, _place: OwnedSemaphorePermit) {
+async fn tell(who: Who, _slot: Slot) {
     let told = async {
         match who {
             Who::Quic(incoming) => {
@@ -90,13 +97,12 @@ async fn say(connection: &Connection) {
     let base = Duration::from_millis(refusal.retry_after_ms.into());
     refusal.retry_after_ms = u32::try_from(jittered(base).as_millis()).unwrap_or(u32::MAX);
     let reason = format!("{}: expected {}, found {}", refusal.code, refusal.expected, refusal.found);
-    let told = async {
-        let Ok((mut sink, _)) = connection.accept().await else { return };
-        if frames::write(&mut sink, Body::Refusal(refusal)).await.is_ok() {
-            sink.finish();
-            sink.taken().await;
-        }
-    };
-    let _ = tokio::time::timeout(limits::GOODBYE, told).await;
+    // On a slow way its stream takes longer to come than the answer takes to go; the caller's time bounds both.
+    if let Ok((mut sink, _)) = connection.accept().await
+        && frames::write(&mut sink, Body::Refusal(refusal)).await.is_ok()
+    {
+        sink.finish();
+        let _ = tokio::time::timeout(limits::GOODBYE, sink.taken()).await;
+    }
     reject::close(connection, CloseCode::Refused, &reason);
 }
