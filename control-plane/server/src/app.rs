@@ -13,6 +13,7 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError};
 
 use crate::alive::Alive;
+use crate::belief::Belief;
 use crate::ca::Authority;
 use crate::documents::{Docs, Documents};
 use crate::health::{Checked, Health, Notices};
@@ -67,6 +68,8 @@ pub struct App {
     pub epoch: u64,
     /// When this process started.
     pub started_at: Timestamp,
+    /// Until when it believes that it leads.
+    pub belief: Belief,
     agents_address: OnceLock<String>,
 }
 
@@ -77,7 +80,7 @@ impl App {
         view: WorldView,
         keys: Keys,
         settings: Settings,
-        epoch: u64,
+        (epoch, belief): (u64, Belief),
         alive: Arc<Alive>,
     ) -> Self {
         Self {
@@ -96,6 +99,7 @@ impl App {
             metrics: Metrics::default(),
             epoch,
             started_at: nimbus_platform::now(),
+            belief,
             agents_address: OnceLock::new(),
         }
     }
@@ -215,6 +219,6 @@ pub(crate) mod testing {
         let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), nimbus_platform::now()).unwrap());
         let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
         let view = WorldView::new(World::default(), Positions::default(), false);
-        Arc::new(App::new(store, view, keys, Settings::default(), 1, Arc::default()))
+        Arc::new(App::new(store, view, keys, Settings::default(), (1, Belief::default()), Arc::default()))
     }
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::alive::{Alive, Phase};
 use crate::app::{App, Keys};
+use crate::belief::Belief;
 use crate::ca::{Authority, Leaf};
 use crate::config::Config;
 use crate::datadir::DataDir;
@@ -128,27 +129,28 @@ impl ControlPlane {
         // Agents hear that they should come again, until somebody serves them.
         let refusing = CancellationToken::new();
         let refusing_guard = refusing.clone().drop_guard();
-        let (epoch, early, holding) = if config.stand_by {
+        let ((epoch, belief), early, holding) = if config.stand_by {
             let http = http::Running::start(&config, listener, leaf, switch.router(&config))?;
             alive.enter(Phase::StandingBy);
             tracing::info!(database = store.address(), "standing by");
             tokio::spawn(gateway::refuse(doors.clone(), refusing.clone()));
             let lease = Lease::win(store.clone(), data_dir.epoch()?).await;
-            let epoch = lease.epoch();
+            let (epoch, belief) = (lease.epoch(), lease.belief());
             tracing::info!(epoch, "this control plane leads now");
             // From here on: migrating and reading the log may take longer than the lease holds.
             let holding = tokio::spawn(hold(lease, deciding.clone(), lost.clone()));
             alive.enter(Phase::Opening);
             store.upgrade().await?;
-            (epoch, Http::Serving(http), Some(holding))
+            ((epoch, belief), Http::Serving(http), Some(holding))
         } else {
-            (store.epoch_after(data_dir.epoch()?).await?, Http::Waiting(listener, leaf), None)
+            let epoch = store.epoch_after(data_dir.epoch()?).await?;
+            ((epoch, Belief::default()), Http::Waiting(listener, leaf), None)
         };
         // A start that fails gives the lease up, by not renewing it.
         let deciding_guard = deciding.clone().drop_guard();
         data_dir.note_epoch(epoch)?;
         alive.enter(Phase::Replaying);
-        let (app, histories) = restore(config.settings.clone(), store, keys, epoch, alive).await?;
+        let (app, histories) = restore(config.settings.clone(), store, keys, (epoch, belief), alive).await?;
         let (ingest, snapshots) = tasks::catch_up(&app, histories).await?;
         app.docs().await?;
 
@@ -413,7 +415,7 @@ async fn restore(
     settings: Settings,
     store: Store,
     keys: Keys,
-    epoch: u64,
+    lead: (u64, Belief),
     alive: Arc<Alive>,
 ) -> Result<(Arc<App>, tasks::Histories), StartError> {
     let span = store.log_span().await?;
@@ -432,5 +434,5 @@ async fn restore(
     // The log may be trimmed up to its snapshot: then it is empty and the snapshot is the newest.
     let positions = Positions { applied, stored: span.last.max(applied), routed };
     let view = WorldView::new(world, positions, needs_listing);
-    Ok((Arc::new(App::new(store, view, keys, settings, epoch, alive)), histories))
+    Ok((Arc::new(App::new(store, view, keys, settings, lead, alive)), histories))
 }

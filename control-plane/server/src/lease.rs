@@ -6,6 +6,8 @@ use nimbus_control_core::leadership::{Answer, BELIEF, Leadership, Lost, PATIENCE
 use nimbus_platform::monotonic;
 use nimbus_store::{Store, StoreError};
 
+use crate::belief::Belief;
+
 /// This control plane's part in the lease of its database.
 pub struct Lease {
     store: Store,
@@ -13,6 +15,7 @@ pub struct Lease {
     /// The highest epoch that this control plane knows of from elsewhere.
     noted: u64,
     epoch: u64,
+    belief: Belief,
     /// What the database said last against it.
     said: Option<StoreError>,
 }
@@ -22,11 +25,12 @@ impl Lease {
     /// once until it answers again.
     pub async fn win(store: Store, noted: u64) -> Self {
         let machine = Leadership::new(monotonic());
-        let mut lease = Self { store, machine, noted, epoch: 0, said: None };
+        let mut lease = Self { store, machine, noted, epoch: 0, belief: Belief::default(), said: None };
         loop {
             // Whoever only stands by cannot lose anything.
             if let Some(epoch) = lease.machine.epoch(monotonic()) {
                 lease.epoch = epoch;
+                lease.tell();
                 return lease;
             }
             if let Some(why) = lease.step().await {
@@ -41,10 +45,21 @@ impl Lease {
         self.epoch
     }
 
+    /// Until when this one believes that it leads, as it is now and after each renewal.
+    pub fn belief(&self) -> Belief {
+        self.belief.clone()
+    }
+
+    fn tell(&self) {
+        self.belief.until(self.machine.believes_until());
+    }
+
     /// Renews the lease until it is lost, and says how. May be dropped at any point.
     pub async fn hold(mut self) -> StoreError {
         loop {
-            let Some(why) = self.step().await else { continue };
+            let ended = self.step().await;
+            self.tell();
+            let Some(why) = ended else { continue };
             let lapsed = StoreError::Lapsed {
                 at: self.store.address(),
                 epoch: self.epoch,

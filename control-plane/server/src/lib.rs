@@ -6,6 +6,7 @@
 
 pub mod alive;
 pub mod app;
+pub mod belief;
 pub mod ca;
 pub mod caught_up;
 pub mod config;

@@ -13,6 +13,7 @@
 //!   from when the database took it, which is later. The clocks' rates may differ by a tenth.
 //! * Whatever a leader believes, the store compares its epoch in every transaction that writes, and holds the row until the
 //!   end: that is the fence, and it is independent of everything here.
+//! * What is only sent, and not written, is held back by the belief: the server's gateway looks at it before it hands a job on.
 //!
 //! Who has led and does not believe it any more never leads again: the process ends and starts anew.
 

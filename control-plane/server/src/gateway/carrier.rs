@@ -171,7 +171,7 @@ impl<'a> Carrier<'a> {
 
     /// Waits for what happens next; `None` when it is no news for the machine.
     async fn next(&mut self) -> Option<Event> {
-        let Self { machine, control: (control_in, control_out), data, registered, .. } = self;
+        let Self { gateway, machine, control: (control_in, control_out), data, registered, .. } = self;
         let timeout = machine.next_timeout().map(|at| self.began + at);
         let may_read_control = machine.may_read_control() && control_out.has_room();
         let may_read_data = machine.may_read_data() && self.submission.is_none();
@@ -188,6 +188,10 @@ impl<'a> Carrier<'a> {
             answer = when_present(self.answer.as_mut()) => CarrierEvent::Answer(answer),
             error = control_out.drain() => return Some(disconnected(&error)),
             job = when_present(jobs.map(mpsc::Receiver::recv)), if may_read_control => {
+                // One that stood still may have lost the lead since it committed this job.
+                if !gateway.app.belief.holds(nimbus_platform::monotonic()) {
+                    return Some(Event::Close(CloseReason::ShuttingDown));
+                }
                 return Some(job.map_or(Event::Close(CloseReason::Replaced), Event::Job));
             }
             ack = self.reports.next(), if !self.reports.is_empty() => {

@@ -1,9 +1,10 @@
 //! Tests of the gateway over loopback: what an agent may rely on.
 
-use crate::common::{HERE, Identity, csr, enrol, host, join, start, until, within, write};
+use crate::common::{HERE, Identity, csr, enrol, host, join, read, start, until, within, write};
 use nimbus_control_core::gateway::CloseReason;
 use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
 use nimbus_control_plane::ControlPlane;
+use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use nimbus_protocol::v1::agent_frame::Body as ToServer;
@@ -100,6 +101,25 @@ async fn the_newest_session_of_an_agent_wins() {
     newer.send_blank(1..=1).await;
     assert_eq!(newer.ack().await, 1);
     assert_eq!(plane.app().sessions.count(), 1);
+    plane.stop().await;
+}
+
+/// As one that was frozen after it committed a job, and wakes up when another one leads.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_lead_any_more_hands_no_job_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let identity = join(&plane, "edge", AgentKind::Host).await;
+    let mut session = identity.connect(&plane).await;
+    let app = plane.app();
+    app.sessions.push(id(&identity), v1::Envelope::default()).unwrap();
+    while !matches!(session.control().await, FromServer::Job(_)) {}
+    app.belief.until(None);
+    app.sessions.push(id(&identity), v1::Envelope::default()).unwrap();
+    assert_eq!(session.closed().await.0, u64::from(CloseCode::ShuttingDown.number()));
+    while let Ok(frame) = read(&mut session.recv).await {
+        assert!(!matches!(frame, FromServer::Job(_)), "{frame:?}");
+    }
     plane.stop().await;
 }
 

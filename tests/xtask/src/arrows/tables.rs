@@ -185,6 +185,7 @@ const CONTROL_CORE: &[Line] = &[
 
 const SERVER: &[Line] = &[
     ("alive", &[]),
+    ("belief", &[]),
     ("caught_up", &[]),
     ("config", &[]),
     ("documents", &[]),
@@ -193,7 +194,7 @@ const SERVER: &[Line] = &[
     ("datadir", &["files"]),
     ("health", &[]),
     ("ids", &[]),
-    ("lease", &[]),
+    ("lease", &["belief"]),
     ("log_payload", &[]),
     ("metrics", &[]),
     ("not_before", &[]),
@@ -213,6 +214,7 @@ const SERVER: &[Line] = &[
         "app",
         &[
             "alive",
+            "belief",
             "ca",
             "documents",
             "health",
@@ -240,6 +242,7 @@ const SERVER: &[Line] = &[
         &[
             "alive",
             "app",
+            "belief",
             "ca",
             "config",
             "datadir",
