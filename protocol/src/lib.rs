@@ -10,6 +10,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod action;
+pub mod address;
 pub mod close;
 pub mod digest;
 pub mod eviction;
@@ -17,6 +18,7 @@ pub mod frame;
 pub mod ids;
 pub mod join;
 pub mod kind;
+pub mod refusal;
 pub mod scope;
 pub mod signed;
 pub mod tcp;

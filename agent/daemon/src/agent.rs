@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nimbus_agent_core::spool::Limits;
 use nimbus_platform::{CredentialError, DoublingWait, read_credential};
+use nimbus_protocol::address::is_host_port;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 use tokio::sync::{mpsc, watch};
@@ -13,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::alive::Alive;
-use crate::config::{Config, HOST, JOIN_CREDENTIAL, is_host_port};
+use crate::config::{Config, HOST, JOIN_CREDENTIAL};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
 use crate::enrol::{EnrollingAgent, enrol};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::config::{ClusterSource, Config, LeaseSettings, is_host_port};
+use crate::config::{ClusterSource, Config, LeaseSettings};
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +82,7 @@ pub struct Args {
 }
 
 fn host_port(text: &str) -> Result<String, String> {
-    if is_host_port(text) {
+    if nimbus_protocol::address::is_host_port(text) {
         return Ok(text.to_owned());
     }
     Err("expected HOST:PORT, such as nimbus.example.com:7443".to_owned())

@@ -112,7 +112,7 @@ async fn exchange(
     match answer.and_then(|frame| frame.body) {
         Some(server_frame::Body::Enrolled(response)) => Ok(response),
         // Another control plane leads, or will soon: the next try may reach it.
-        Some(server_frame::Body::Refusal(refusal)) if refusal.code == "standby" => {
+        Some(server_frame::Body::Refusal(refusal)) if refusal.code == nimbus_protocol::refusal::STANDBY => {
             Err(unreachable("one that stands by for the control plane that leads".to_owned()))
         }
         Some(server_frame::Body::Refusal(refusal)) => Err(IdentityError::Refused {

@@ -36,7 +36,7 @@ pub mod transport;
 pub mod watch;
 
 pub use agent::Agent;
-pub use config::{ClusterSource, Config, JOIN_CREDENTIAL, LeaseSettings, is_host_port};
+pub use config::{ClusterSource, Config, JOIN_CREDENTIAL, LeaseSettings};
 pub use error::AgentError;
 pub use nimbus_agent_core::policy::MANAGED_FILE;
 pub use runtime::{BLOCKING, runtime};

@@ -190,7 +190,7 @@ impl SessionLoop {
             }
             LinkEvent::Frame(frame) => {
                 if let Some(v1::server_frame::Body::Refusal(refusal)) = &frame.body
-                    && refusal.code != "standby"
+                    && refusal.code != nimbus_protocol::refusal::STANDBY
                 {
                     tracing::error!(
                         code = refusal.code,
@@ -201,7 +201,7 @@ impl SessionLoop {
                     );
                     // What says when to come back, and what is wrong with one message, passes.
                     if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
-                        let unknown = refusal.code == "unknown_agent";
+                        let unknown = refusal.code == nimbus_protocol::refusal::UNKNOWN_AGENT;
                         self.status.update(|status| (status.rejected, status.unknown) = (true, unknown));
                     }
                 }

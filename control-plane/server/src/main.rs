@@ -106,13 +106,10 @@ fn serve(options: Options) -> anyhow::Result<()> {
 }
 
 fn host_port(text: &str) -> Result<String, String> {
-    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
-    match text.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && is_port(port) => Ok(text.to_owned()),
-        Some(_) | None => {
-            Err("expected a name or an address and a port, such as nimbus.example.internal:7071".to_owned())
-        }
+    if nimbus_protocol::address::is_host_port(text) {
+        return Ok(text.to_owned());
     }
+    Err("expected HOST:PORT, such as nimbus.example.internal:7071".to_owned())
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use nimbus_protocol::close::CloseCode;
+use nimbus_protocol::refusal::STANDBY;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{MAX_BATCH_OBSERVATIONS, version};
 
@@ -17,9 +18,6 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const SILENT_BEATS: u32 = 3;
 /// Longest wait that a refusal may ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_hours(1);
-
-/// The word of a control plane that stands by for the one that leads.
-const STANDBY: &str = "standby";
 
 /// The session with the control plane; see the module.
 #[derive(Debug)]

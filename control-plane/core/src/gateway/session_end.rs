@@ -1,6 +1,7 @@
 //! Why a session ends, and the refusal or close code that its agent receives.
 
 use nimbus_protocol::close::CloseCode;
+use nimbus_protocol::refusal::{STANDBY, UNKNOWN_AGENT};
 use nimbus_protocol::{v1, version};
 
 use super::RETRY_AFTER;
@@ -112,7 +113,7 @@ impl SessionEnd {
 
     /// There is no such agent, or it has another key by now.
     pub fn unknown_agent(expected: &str, found: &str) -> Self {
-        Self::refused("unknown_agent", expected, found, JOIN_AGAIN)
+        Self::refused(UNKNOWN_AGENT, expected, found, JOIN_AGAIN)
     }
 
     /// The agent was revoked.
@@ -142,7 +143,7 @@ impl From<CloseReason> for SessionEnd {
 /// What everybody hears from a control plane that stands by for another.
 pub fn standby() -> v1::Refusal {
     let remedy = "none needed: the next try may reach the one that leads";
-    let refusal = refusal("standby", "the control plane that leads", "one that stands by", remedy);
+    let refusal = refusal(STANDBY, "the control plane that leads", "one that stands by", remedy);
     v1::Refusal { retry_after_ms: STANDBY_RETRY_MS, ..refusal }
 }
 
