@@ -109,6 +109,8 @@ async fn a_restored_control_plane_goes_on_with_its_agents_and_above_the_epochs_o
     let file = text(&shelf.path("b.age"));
     assert_eq!(shelf.nimbus(&["verify", &file], 0).await?["id"], made["id"]);
 
+    on_a_schedule(&shelf, &plane).await?;
+
     // Acknowledged after the backup: the restored control plane never heard of it.
     let file = |name: &str| root.path().join(name);
     std::fs::write(file("a.conf"), "workers = 400\n")?;
@@ -148,6 +150,28 @@ async fn a_restored_control_plane_goes_on_with_its_agents_and_above_the_epochs_o
     let (code, said) = plane.nimbus(&["drift", "fix", &drift, "--yes"]).await?;
     assert!(code != Some(0) && said.contains("newer control plane"), "{code:?} {said}");
     assert_eq!(std::fs::read_to_string(file("c.conf"))?, "workers = 1\n");
+    Ok(())
+}
+
+/// With --keep, the oldest of its own kind go once a new one is there, and nothing else.
+async fn on_a_schedule(shelf: &Shelf, plane: &Plane) -> anyhow::Result<()> {
+    let dir = shelf.path("daily");
+    std::fs::create_dir(&dir)?;
+    for name in
+        ["ops-20200101T000000Z.age", "ops-20200102T000000Z.age", "nimbus-20200101T000000Z.age", "ops.txt"]
+    {
+        std::fs::write(dir.join(name), "x")?;
+    }
+    let (data, out) = (text(&plane.data_dir()), text(&dir));
+    let words = ["create", "--data-dir", &data, "--out-dir", &out, "--prefix", "ops", "--keep", "2"];
+    let would = shelf.nimbus(&[&words[..], &["--dry-run"]].concat(), 0).await?;
+    let oldest = serde_json::json!([text(&dir.join("ops-20200101T000000Z.age"))]);
+    assert_eq!((&would["removed"], std::fs::read_dir(&dir)?.count()), (&oldest, 4));
+    let made = shelf.nimbus(&words, 0).await?;
+    assert_eq!(made["removed"], oldest);
+    assert_eq!(std::fs::read_dir(&dir)?.count(), 4, "one came, one went");
+    let file = made["file"].as_str().unwrap_or_default();
+    assert_eq!(shelf.nimbus(&["verify", file], 0).await?["id"], made["id"]);
     Ok(())
 }
 

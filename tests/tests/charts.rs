@@ -289,7 +289,7 @@ fn alerts_and_dashboard_name_only_series_that_there_are() {
     }
     let monitor = &only(&objects, "ServiceMonitor", "").unwrap()["spec"];
     let endpoint = &monitor["endpoints"][0];
-    assert_eq!(endpoint["authorization"]["credentials"], json!({"name": "nimbus-operator", "key": "token"}));
+    assert_eq!(endpoint["authorization"]["credentials"], json!({"name": "nimbus-metrics", "key": "token"}));
     assert_eq!(endpoint["tlsConfig"]["ca"]["secret"]["name"], "nimbus-ca");
     // It finds the operators' Service, and not that of the agents.
     let wanted: BTreeMap<String, Value> =

@@ -4,7 +4,8 @@
 {{- $arguments := dict "--data-dir" "persistence" "--listen" "listenAddress" "--quic" "listenAddress"
   "--database" "database.existingSecret" "--name" "names" "--tls-cert" "tls.existingSecret"
   "--tls-key" "tls.existingSecret" "--max-connections" "maxConnections" "--config" "config"
-  "--log-format" "log.format" "--advertise" "services.advertise" "--keys" "keys.existingSecret" "--stand-by" "replicas" -}}
+  "--log-format" "log.format" "--advertise" "services.advertise" "--keys" "keys.existingSecret" "--stand-by" "replicas"
+  "--metrics-token-file" "metrics.serviceMonitor.tokenSecret" -}}
 {{- range .Values.extraArgs -}}
 {{- $option := first (splitList "=" .) -}}
 {{- with index $arguments $option -}}
@@ -13,7 +14,8 @@
 {{- end -}}
 {{- end -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_DATABASE_URL" "database.existingSecret"
-  "NIMBUS_DATA_DIR" "persistence" "NIMBUS_ADVERTISE" "services.advertise" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas" -}}
+  "NIMBUS_DATA_DIR" "persistence" "NIMBUS_ADVERTISE" "services.advertise" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas"
+  "NIMBUS_METRICS_TOKEN_FILE" "metrics.serviceMonitor.tokenSecret" -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}
@@ -22,13 +24,13 @@
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumes -}}
-{{- if has .name (list "data" "tmp" "config" "tls" "keys") -}}
-{{- include "nimbus-control-plane.wrong" (list "extraVolumes" "other names than data, tmp, config, tls and keys" (quote .name)
+{{- if has .name (list "data" "tmp" "config" "tls" "keys" "metrics" "backups") -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumes" "other names than data, tmp, config, tls, keys, metrics and backups" (quote .name)
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- if has .mountPath (list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys") -}}
+{{- if has .mountPath (list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups") -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   "other paths than those of the chart's own volumes" (quote .mountPath) "mount it somewhere else") -}}
 {{- end -}}

@@ -49,7 +49,7 @@
 {{- if .enabled -}}
 {{- if not .tokenSecret -}}
 {{- include "nimbus-control-plane.wrong" (list "metrics.serviceMonitor.tokenSecret"
-  "the name of a Secret with the operator's token, without which /metrics is refused" "none"
+  "the name of a Secret with a token of at least 32 characters, without one /metrics is refused" "none"
   "make that Secret (README.md, \"Metrics\") and name it here") -}}
 {{- end -}}
 {{- $own := not (or $.Values.tls.existingSecret $.Values.tls.certManager.enabled) -}}

@@ -32,6 +32,9 @@
 {{- if include "nimbus-control-plane.standBy" . }}
 - --stand-by
 {{- end }}
+{{- if .Values.metrics.serviceMonitor.tokenSecret }}
+- --metrics-token-file=/etc/nimbus-metrics/{{ .Values.metrics.serviceMonitor.tokenSecretKey }}
+{{- end }}
 {{- range .Values.extraArgs }}
 - {{ . | quote }}
 {{- end }}
@@ -40,15 +43,8 @@
 {{- define "nimbus-control-plane.env" -}}
 - name: RUST_LOG
   value: {{ .Values.log.filter | quote }}
-{{- if .Values.database.existingSecret }}
-- name: NIMBUS_DATABASE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ .Values.database.existingSecret }}
-      key: {{ .Values.database.existingSecretKey }}
-{{- else if .Values.database.url }}
-- name: NIMBUS_DATABASE_URL
-  value: {{ .Values.database.url | quote }}
+{{- with include "nimbus-control-plane.databaseEnv" . }}
+{{ . }}
 {{- end }}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}
@@ -71,4 +67,18 @@ livenessProbe:
   {{- merge (dict "httpGet" $alive "failureThreshold" (int .livenessFailures)) $times | toYaml | nindent 2 }}
 readinessProbe:
   {{- merge (dict "httpGet" $ready) $times | toYaml | nindent 2 }}
+{{- end -}}
+
+{{- /* Where PostgreSQL is; nothing on SQLite. */ -}}
+{{- define "nimbus-control-plane.databaseEnv" -}}
+{{- if .Values.database.existingSecret -}}
+- name: NIMBUS_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.database.existingSecret }}
+      key: {{ .Values.database.existingSecretKey }}
+{{- else if .Values.database.url -}}
+- name: NIMBUS_DATABASE_URL
+  value: {{ .Values.database.url | quote }}
+{{- end }}
 {{- end -}}

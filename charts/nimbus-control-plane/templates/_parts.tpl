@@ -70,3 +70,22 @@
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{- /* What a NetworkPolicy lets out to PostgreSQL; nothing on SQLite. */ -}}
+{{- define "nimbus-control-plane.databaseEgress" -}}
+{{- if include "nimbus-control-plane.postgres" . -}}
+# The name of the database.
+- ports:
+    - port: 53
+      protocol: UDP
+    - port: 53
+      protocol: TCP
+- ports:
+    - port: {{ int .Values.networkPolicy.databasePort }}
+      protocol: TCP
+  {{- with .Values.networkPolicy.databaseTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+{{- end -}}

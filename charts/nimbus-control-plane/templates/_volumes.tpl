@@ -20,6 +20,11 @@
   mountPath: /etc/nimbus-keys
   readOnly: true
 {{- end }}
+{{- if .Values.metrics.serviceMonitor.tokenSecret }}
+- name: metrics
+  mountPath: /etc/nimbus-metrics
+  readOnly: true
+{{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -54,6 +59,12 @@
   secret:
     secretName: {{ . }}
     # For the group, which is the pod's own; the files are root's.
+    defaultMode: 0440
+{{- end }}
+{{- with .Values.metrics.serviceMonitor.tokenSecret }}
+- name: metrics
+  secret:
+    secretName: {{ . }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.extraVolumes }}

@@ -31,6 +31,7 @@ mod format;
 mod read;
 mod restore;
 mod seal;
+pub mod shelf;
 mod verify;
 mod write;
 

@@ -13,13 +13,13 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_store::{Committed, Store, StoreError};
 
 use crate::alive::Alive;
+use crate::bearer::BearerToken;
 use crate::belief::Belief;
 use crate::ca::Authority;
 use crate::documents::{Docs, Documents};
 use crate::health::{Checked, Health, Notices};
 use crate::ids;
 use crate::metrics::Metrics;
-use crate::operator::OperatorToken;
 use crate::reports::ReportQueue;
 use crate::sessions::Sessions;
 use crate::sign::Signer;
@@ -33,7 +33,9 @@ pub struct Keys {
     /// Issues certificates.
     pub ca: Arc<Authority>,
     /// The operator's token.
-    pub operator: OperatorToken,
+    pub operator: BearerToken,
+    /// The one that reads the figures at `/metrics` and nothing else, if there is one.
+    pub metrics: Option<BearerToken>,
 }
 
 /// Shared by everything in the process.
@@ -211,13 +213,18 @@ pub(crate) mod testing {
     use super::*;
     use crate::world_view::Positions;
 
-    /// With its keys and database in `dir`.
+    /// With its keys and database in `dir`, and with a token for the figures where a test put one.
     pub(crate) async fn app(dir: &Path) -> Arc<App> {
         let path = |name: &str| dir.join(name);
-        let operator = OperatorToken::open(&path("operator.token")).unwrap();
+        let operator = BearerToken::operator(&path("operator.token")).unwrap();
         let store = Store::open(&StoreUrl::sqlite(path("nimbus.db"))).await.unwrap();
         let ca = Arc::new(Authority::open(&path("ca.pem"), &path("ca.key"), nimbus_platform::now()).unwrap());
-        let keys = Keys { signer: Signer::open(&path("job.key")).unwrap(), ca, operator };
+        let keys = Keys {
+            signer: Signer::open(&path("job.key")).unwrap(),
+            ca,
+            operator,
+            metrics: BearerToken::given(&path("metrics.token")).ok(),
+        };
         let view = WorldView::new(World::default(), Positions::default(), false);
         Arc::new(App::new(store, view, keys, Settings::default(), (1, Belief::default()), Arc::default()))
     }

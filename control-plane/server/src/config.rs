@@ -77,6 +77,8 @@ pub struct Config {
     pub keys: Option<PathBuf>,
     /// Others may hold the database (PostgreSQL only): wait until they are gone, instead of refusing to start.
     pub stand_by: bool,
+    /// A file with the token that reads the figures at `/metrics` and nothing else.
+    pub metrics_token: Option<PathBuf>,
     /// Certificate chain and key (PEM files) for REST instead of one of the own CA; then REST is TLS everywhere.
     pub tls: Option<(PathBuf, PathBuf)>,
 }
@@ -97,6 +99,7 @@ impl Config {
             new_history: false,
             keys: None,
             stand_by: false,
+            metrics_token: None,
             tls: None,
         }
     }

@@ -19,6 +19,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::alive::{Alive, Phase};
 use crate::app::{App, Keys};
+use crate::bearer::BearerToken;
 use crate::belief::Belief;
 use crate::ca::{Authority, Leaf};
 use crate::config::Config;
@@ -27,7 +28,6 @@ use crate::documents::EnabledCluster;
 use crate::error::StartError;
 use crate::health::Part;
 use crate::lease::Lease;
-use crate::operator::OperatorToken;
 use crate::sign::Signer;
 use crate::tokens::{NewAgent, TokenError};
 use crate::world_view::{Positions, WorldView};
@@ -93,21 +93,16 @@ impl ControlPlane {
         config.settings.validate()?;
         let data_dir = DataDir::open_with_keys(&config.data_dir, config.keys.as_deref())?;
         may_stand_by(&config)?;
+        let metrics = config.metrics_token.as_deref().map(BearerToken::given).transpose()?;
         // Taken before anything is written: a port in use must not cost an epoch.
         let listener = listeners::bind(config.listen, "REST", "--listen", TcpListener::bind)?;
         let for_agents = listeners::bind_for_agents(&config)?;
         let now = nimbus_platform::now();
         // Keys that cannot be used must not cost a migration, which nothing takes back. New ones are made after the database:
         // where there are keys, there has been one.
-        let found = if data_dir.has_all_keys() { Some(open_keys(&data_dir, now)?) } else { None };
-        let fingerprint = match &found {
-            Some(keys) => nimbus_protocol::to_hex(&keys.ca.fingerprint()),
-            None if data_dir.ca_key().exists() => {
-                let ca = Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?;
-                nimbus_protocol::to_hex(&ca.fingerprint())
-            }
-            None => String::new(),
-        };
+        let found =
+            if data_dir.has_all_keys() { Some(open_keys(&data_dir, metrics.as_ref(), now)?) } else { None };
+        let fingerprint = fingerprint_of(found.as_ref(), &data_dir, now)?;
         let store = open_store(&config, &data_dir, &fingerprint).await?;
         // Before an epoch is taken: that would put the jobs of the one that runs out of date.
         let exclusive =
@@ -116,7 +111,7 @@ impl ControlPlane {
         if !config.stand_by || !store.has_leases().await? {
             store.upgrade().await?;
         }
-        let keys = found.map_or_else(|| open_keys(&data_dir, now), Ok)?;
+        let keys = found.map_or_else(|| open_keys(&data_dir, metrics.as_ref(), now), Ok)?;
         store.belong_to(&nimbus_protocol::to_hex(&keys.ca.fingerprint())).await?;
         let ca = Arc::clone(&keys.ca);
         let names = config.certificate_names();
@@ -381,11 +376,24 @@ async fn supervise(app: Arc<App>, deciding: CancellationToken, found: watch::Sen
 }
 
 /// Opens the keys of this data directory, and makes those that are not there.
-fn open_keys(data_dir: &DataDir, now: Timestamp) -> Result<Keys, StartError> {
+fn open_keys(data_dir: &DataDir, metrics: Option<&BearerToken>, now: Timestamp) -> Result<Keys, StartError> {
     Ok(Keys {
         ca: Arc::new(Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?),
         signer: Signer::open(&data_dir.job_key())?,
-        operator: OperatorToken::open(&data_dir.operator_token())?,
+        operator: BearerToken::operator(&data_dir.operator_token())?,
+        metrics: metrics.cloned(),
+    })
+}
+
+/// Whose this data directory is; empty where it is nobody's yet.
+fn fingerprint_of(found: Option<&Keys>, data_dir: &DataDir, now: Timestamp) -> Result<String, StartError> {
+    Ok(match found {
+        Some(keys) => nimbus_protocol::to_hex(&keys.ca.fingerprint()),
+        None if data_dir.ca_key().exists() => {
+            let ca = Authority::open(&data_dir.ca_pem(), &data_dir.ca_key(), now)?;
+            nimbus_protocol::to_hex(&ca.fingerprint())
+        }
+        None => String::new(),
     })
 }
 

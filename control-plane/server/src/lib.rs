@@ -6,6 +6,7 @@
 
 pub mod alive;
 pub mod app;
+pub mod bearer;
 pub mod belief;
 pub mod ca;
 pub mod caught_up;
@@ -26,7 +27,6 @@ mod log_payload;
 mod make_keys;
 pub mod metrics;
 mod not_before;
-pub mod operator;
 pub mod reports;
 pub mod rest;
 pub mod service;

@@ -64,6 +64,9 @@ struct Options {
     /// Stand by while another control plane leads on the same PostgreSQL database, and take over when it is gone
     #[arg(long, env = "NIMBUS_STAND_BY", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     stand_by: bool,
+    /// File with a token of at least 32 characters that reads /metrics and nothing else, for who collects the figures
+    #[arg(long, env = "NIMBUS_METRICS_TOKEN_FILE", value_name = "FILE")]
+    metrics_token_file: Option<PathBuf>,
     /// How log lines look; RUST_LOG says which
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -133,6 +136,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         new_history: options.new_history,
         keys: options.keys,
         stand_by: options.stand_by,
+        metrics_token: options.metrics_token_file,
         tls: options.tls_cert.zip(options.tls_key),
         ..Config::new(options.data_dir)
     };

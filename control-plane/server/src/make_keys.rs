@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use nimbus_platform::create_private_dir;
 
+use crate::bearer::BearerToken;
 use crate::ca::{Authority, CaError};
 use crate::files::FileError;
-use crate::operator::OperatorToken;
 use crate::sign::Signer;
 
 /// The files of a directory of keys: the own CA's certificate and key, the key that signs jobs, the operator's token.
@@ -57,7 +57,7 @@ fn fill(dir: &Path, now: Timestamp) -> Result<[u8; 32], MakeKeysError> {
     let [ca_pem, ca_key, job_key, token] = KEY_FILES.map(|name| dir.join(name));
     let ca = Authority::open(&ca_pem, &ca_key, now)?;
     Signer::open(&job_key)?;
-    OperatorToken::open(&token)?;
+    BearerToken::operator(&token)?;
     Ok(ca.fingerprint())
 }
 

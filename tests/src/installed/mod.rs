@@ -4,6 +4,7 @@
 //!
 //! The images hold the programs of this build, or those of a release, when `NIMBUS_RELEASE` names the directory of one.
 
+mod backup;
 mod site;
 mod story;
 

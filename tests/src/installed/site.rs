@@ -20,6 +20,8 @@ pub const NAMESPACE: &str = "nimbus";
 pub const CONTROL_PLANE: &str = "nimbus-control-plane";
 /// The release of the agents.
 pub const AGENT: &str = "nimbus-agent";
+/// The program of the backups.
+const COMMAND: &str = "nimbus";
 /// Where pods are healed.
 pub const SHOP: &str = "shop";
 /// The images of this build.
@@ -46,7 +48,7 @@ impl Site {
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
         let (cluster, node) = RealNode::start("10s").await?;
         let parts = Parts { release: std::env::var_os("NIMBUS_RELEASE").map(PathBuf::from) };
-        for program in [CONTROL_PLANE, AGENT] {
+        for program in [CONTROL_PLANE, AGENT, COMMAND] {
             parts.import(&node, program)?;
         }
         let postgres = Postgres::start_for(ADDRESS)?;
@@ -92,6 +94,11 @@ impl Site {
         let (from, file) = (self.parts.chart(chart)?, file.display().to_string());
         let words = ["upgrade", "--install", chart, &from, "--values", &file, "--wait", "--timeout", "3m"];
         self.helm(&words).await.map(drop)
+    }
+
+    /// The values that name the image of a program.
+    pub fn image(&self, program: &str) -> Value {
+        self.parts.image(program)
     }
 
     /// What to name helm as the chart.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::backup::Shelf;
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
 use crate::process::send_signal;
 use crate::rig::real_node::NODE;
@@ -22,11 +23,16 @@ const TAKEOVER: Duration = Duration::from_secs(15);
 /// Tells it.
 pub async fn tell(site: &Site) -> anyhow::Result<()> {
     let keys = keys_and_database(site).await?;
+    let shelf = Shelf::new(site).await?;
     let mut clock = Clock::start();
-    site.install(CONTROL_PLANE, &control_plane(1)).await?;
+    site.install(CONTROL_PLANE, &control_plane(1, &shelf.values(site))).await?;
     clock.say("helm install of two control planes, until both are ready");
     site.know_control_plane(&keys).await?;
     the_operator_is_answered(site).await?;
+
+    clock = Clock::start();
+    shelf.one_is_made(site, 1).await?;
+    clock.say("a backup by the CronJob, until it is verified");
 
     let uid = cluster_uid(&site.cluster).await?;
     let agents = agents(site, &uid).await?;
@@ -48,10 +54,12 @@ pub async fn tell(site: &Site) -> anyhow::Result<()> {
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
 
-    upgrades(site, &uid, &agents).await?;
+    upgrades(site, &uid, &agents, &control_plane(2, &shelf.values(site))).await?;
+    shelf.one_is_made(site, 2).await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
     nothing_was_lost(site).await?;
-    removal(site).await
+    removal(site).await?;
+    shelf.remove(site).await
 }
 
 /// How long a step took.
@@ -79,13 +87,14 @@ async fn keys_and_database(site: &Site) -> anyhow::Result<PathBuf> {
 }
 
 /// The values of the control plane; another round makes other pods.
-fn control_plane(round: u32) -> Value {
+fn control_plane(round: u32, backup: &Value) -> Value {
     json!({
         "replicas": 2,
         "keys": {"existingSecret": "nimbus-keys"},
         "database": {"existingSecret": "nimbus-database"},
         "podAnnotations": {"round": round.to_string()},
         "podDisruptionBudget": {"enabled": true},
+        "backup": backup,
         // Waits of a test; a crash loop is one after its first restart.
         "config": {"settings": {
             "crash_loop_restarts": 1, "verify_ms": 1500, "good_after_ms": 4000, "backoff_base_ms": 1000,
@@ -194,9 +203,14 @@ async fn kill9(site: &Site, pod: &str) -> anyhow::Result<()> {
 }
 
 /// Both are upgraded; an upgrade to an image that nobody has leaves the one that serves alone; both go back.
-async fn upgrades(site: &Site, uid: &str, agents: &impl Fn(u32) -> Value) -> anyhow::Result<()> {
+async fn upgrades(
+    site: &Site,
+    uid: &str,
+    agents: &impl Fn(u32) -> Value,
+    control_plane: &Value,
+) -> anyhow::Result<()> {
     let clock = Clock::start();
-    site.install(CONTROL_PLANE, &control_plane(2)).await?;
+    site.install(CONTROL_PLANE, control_plane).await?;
     clock.say("helm upgrade of the control planes, one after the other");
     let clock = Clock::start();
     site.install(AGENT, &agents(2)).await?;
@@ -261,7 +275,7 @@ async fn removal(site: &Site) -> anyhow::Result<()> {
         site.helm(&["uninstall", release, "--wait", "--timeout", "2m"]).await?;
     }
     let everything = "pods,statefulsets,daemonsets,services,configmaps,secrets,serviceaccounts,roles,\
-                      rolebindings,clusterroles,clusterrolebindings,persistentvolumeclaims,networkpolicies,\
+                      rolebindings,clusterroles,clusterrolebindings,persistentvolumeclaims,networkpolicies,cronjobs,jobs,\
                       poddisruptionbudgets";
     wait_for("everything to be gone", LIMIT, || async {
         let words = ["get", everything, "-l", "app.kubernetes.io/part-of=nimbus", "-o", "name"];

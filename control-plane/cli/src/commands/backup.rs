@@ -1,10 +1,11 @@
 //! `nimbus backup create|verify|restore`: backups of a control plane. They ask no server: the data directory and the
 //! database are read and written themselves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use nimbus_backup::{BackupError, Opening, Report, Sealing, Source, StoreUrl, Target};
+use jiff::Timestamp;
+use nimbus_backup::{BackupError, Opening, Report, Sealing, Source, StoreUrl, Target, shelf};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -40,11 +41,46 @@ struct CreateArgs {
     /// Directory with the keys, where the control plane is given --keys
     #[arg(long, value_name = "DIR")]
     keys: Option<PathBuf>,
-    /// The backup to write; nothing may be there yet
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[command(flatten)]
+    to: To,
     #[command(flatten)]
     sealing: SealingArgs,
+}
+
+#[derive(Debug, Args)]
+struct To {
+    /// The backup to write; nothing may be there yet
+    #[arg(long, value_name = "FILE", required_unless_present = "out_dir")]
+    out: Option<PathBuf>,
+    /// Directory for backups on a schedule: writes PREFIX-20261127T021700Z.age there, with the time in UTC
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    out_dir: Option<PathBuf>,
+    /// How the names in --out-dir begin
+    #[arg(long, default_value = "nimbus", requires = "out_dir", value_parser = prefix)]
+    prefix: String,
+    /// How many backups to keep in --out-dir: older ones of the same PREFIX are removed once the new one is written
+    #[arg(long, value_name = "N", requires = "out_dir", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    keep: Option<u16>,
+}
+
+fn prefix(text: &str) -> Result<String, String> {
+    let expected = "expected 1 to 100 letters, digits, dots, underscores and hyphens, beginning with a letter or a digit";
+    if shelf::is_prefix(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
+}
+
+impl To {
+    fn file(&self, now: Timestamp) -> PathBuf {
+        match (&self.out, &self.out_dir) {
+            (Some(file), _) => file.clone(),
+            // The command line has one of the two.
+            (None, dir) => dir.clone().unwrap_or_default().join(shelf::name(&self.prefix, now)),
+        }
+    }
+
+    /// Which backups go once `made` is there.
+    fn old(&self, made: &Path) -> Result<Vec<PathBuf>, BackupError> {
+        self.keep.map_or(Ok(Vec::new()), |keep| shelf::old(&self.prefix, made, keep.into()))
+    }
 }
 
 #[derive(Debug, Args)]
@@ -145,22 +181,34 @@ pub async fn run(context: &Context, args: BackupArgs) -> Result<Exit, Failure> {
 
 async fn create(context: &Context, args: CreateArgs) -> Result<Exit, Failure> {
     let failed = |error| failure("no backup was made", &error);
+    let kept = |error| failure("the backup was made, and older ones could not be removed", &error);
     let source = Source { database: args.place.database()?, data_dir: args.place.data_dir, keys: args.keys };
     let sealing = args.sealing.sealing().map_err(failed)?;
     let progress = context.moving("reading the database");
     let said = |table: &str| progress.count(&format!("backing up {table}"));
     let now = nimbus_platform::now();
+    let out = args.to.file(now);
     let (report, title) = if context.global.dry_run {
         (nimbus_backup::preview(&source, now, said).await, "Nothing was written. The backup would hold this.")
     } else {
-        (nimbus_backup::create(&source, &args.out, &sealing, now, said).await, "The backup was written.")
+        (nimbus_backup::create(&source, &out, &sealing, now, said).await, "The backup was written.")
     };
     drop(progress);
     let report = report.map_err(failed)?;
+    let old = args.to.old(&out).map_err(kept)?;
+    if !context.global.dry_run {
+        shelf::remove(&old).map_err(kept)?;
+    }
     let mut document = document(&report);
-    document["file"] = json!(args.out.display().to_string());
+    document["file"] = json!(out.display().to_string());
+    let old: Vec<String> = old.iter().map(|path| path.display().to_string()).collect();
+    document["removed"] = json!(old);
     document["dry_run"] = json!(context.global.dry_run);
     context.print_either(&document, |view| view::backup::report(view, &report, title))?;
+    if let (Some(first), Some(last)) = (old.first(), old.last()) {
+        let would = if context.global.dry_run { "Would have removed" } else { "Removed" };
+        context.hint(&format!("{would} {} older backups, {first} to {last}.", old.len()));
+    }
     if !context.global.dry_run {
         context.hint("Keep what opens it elsewhere than the backup: without it nobody can restore it.");
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -20,7 +20,7 @@ use crate::connections::Place;
 /// Paths that are answered without a token.
 pub const OPEN: [&str; 4] = ["/healthz", "/readyz", "/api/v1/version", "/api/v1/openapi.json"];
 
-/// The path of the figures: without a token only for a peer on a loopback address.
+/// The path of the figures: for who shows the token that reads them alone, and without one for a peer on a loopback address.
 pub const METRICS: &str = "/metrics";
 
 /// Lets a request through when its token is right or its path is open.
@@ -32,7 +32,7 @@ pub async fn require_token(State(app): State<Arc<App>>, mut request: Request, ne
             place.trust();
         }
         request.extensions_mut().insert(Principal::operator());
-    } else if !is_open(&request) {
+    } else if !is_open(&request) && !may_read_figures(&app, &request, presented) {
         return ApiError::unauthorized(found).into_response();
     }
     next.run(request).await
@@ -41,6 +41,12 @@ pub async fn require_token(State(app): State<Arc<App>>, mut request: Request, ne
 fn is_open(request: &Request) -> bool {
     let path = request.uri().path();
     OPEN.contains(&path) || path == METRICS && from_loopback(request)
+}
+
+/// Does it ask for the figures, with the token for them?
+fn may_read_figures(app: &App, request: &Request, presented: Option<&str>) -> bool {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == METRICS;
+    reads && app.keys.metrics.as_ref().is_some_and(|token| token.authorises(presented))
 }
 
 /// Whether the peer is on this machine; a server that does not say who the peer is counts as no.

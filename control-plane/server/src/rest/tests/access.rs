@@ -155,3 +155,29 @@ async fn unknown_and_impossible_parameters_are_refused_everywhere() {
         assert!(problem["expected"].as_str().unwrap().contains(expected), "{problem}");
     }
 }
+
+#[tokio::test]
+async fn the_token_for_the_figures_reads_them_and_opens_nothing_else() {
+    let (dir, token) = (tempfile::tempdir().unwrap(), "0123456789abcdef".repeat(2));
+    nimbus_platform::write_atomic(&dir.path().join("metrics.token"), token.as_bytes(), 0o600).unwrap();
+    let api = TestApi::of(dir).await;
+    let ask = |method: &str, path: &str, token: &str| {
+        let request = Request::builder().method(method).uri(path);
+        request.header("authorization", format!("Bearer {token}")).body(Body::empty()).unwrap()
+    };
+    assert_eq!(api.send(ask("GET", "/metrics", &token)).await.status, 200);
+    assert_eq!(api.send(ask("HEAD", "/metrics", &token)).await.status, 200);
+    api.send(ask("GET", "/metrics", &format!("{token}0"))).await.problem(401, "unauthorized");
+    for (method, path) in [
+        ("POST", "/metrics"),
+        ("GET", "/metrics/"),
+        ("GET", "/metrics/../api/v1/status"),
+        ("GET", "//metrics"),
+        ("GET", "/api/v1/status"),
+        ("GET", "/api/v1/agents"),
+        ("POST", "/api/v1/agents/tokens"),
+    ] {
+        api.send(ask(method, path, &token)).await.problem(401, "unauthorized");
+    }
+    assert_eq!(api.get("/metrics").await.status, 200, "the operator's token reads them too");
+}

@@ -65,7 +65,10 @@ impl Answer {
 
 impl TestApi {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::of(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn of(dir: tempfile::TempDir) -> Self {
         let app = crate::app::testing::app(dir.path()).await;
         let token = std::fs::read_to_string(dir.path().join("operator.token")).unwrap().trim().to_owned();
         let router = super::limited(Arc::clone(&app), Limits::default());

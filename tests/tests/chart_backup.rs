@@ -1,0 +1,139 @@
+//! Tests of the backups on a schedule in the control plane's chart, and of the token that reads its figures alone, with
+//! the real helm.
+
+use anyhow::Context as _;
+use nimbus_tests::helm::{documents, helm, only};
+use serde_json::{Value, json};
+
+const CHART: &str = "charts/nimbus-control-plane";
+const SOMEBODY: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
+
+fn template(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+    let base =
+        ["template", "nimbus", CHART, "--namespace", "ops", "--set", "image.registry=r.example.internal"];
+    let output = helm(&[&base[..], arguments].concat())?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    documents(&String::from_utf8(output.stdout)?)
+}
+
+fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
+    template(&["--values", &format!("tests/charts/nimbus-control-plane/{name}.yaml")])
+}
+
+/// The pod that makes the backup.
+fn pod(objects: &[Value]) -> anyhow::Result<&Value> {
+    Ok(&only(objects, "CronJob", "-backup")?["spec"]["jobTemplate"]["spec"]["template"])
+}
+
+fn words(objects: &[Value]) -> anyhow::Result<Vec<&str>> {
+    let all = pod(objects)?["spec"]["containers"][0]["args"].as_array().context("arguments")?;
+    Ok(all.iter().filter_map(Value::as_str).collect())
+}
+
+#[test]
+fn without_being_asked_for_there_is_no_backup() {
+    let objects = template(&[]).unwrap();
+    assert!(objects.iter().all(|object| object["kind"] != "CronJob"), "{objects:?}");
+}
+
+#[test]
+fn sqlite_is_backed_up_from_the_volume_on_the_node_of_the_control_plane_without_the_token_of_anybody() {
+    let objects = variant("backup").unwrap();
+    let job = &only(&objects, "CronJob", "-backup").unwrap()["spec"];
+    assert_eq!((&job["concurrencyPolicy"], &job["timeZone"]), (&json!("Forbid"), &json!("Etc/UTC")));
+    let (pod, set) = (pod(&objects).unwrap(), only(&objects, "StatefulSet", "").unwrap());
+    let selector = &set["spec"]["selector"]["matchLabels"];
+    let near = &pod["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0];
+    assert_eq!(&near["labelSelector"]["matchLabels"], selector);
+    // No Service and no StatefulSet may take this pod for a control plane.
+    assert_ne!(
+        pod["metadata"]["labels"]["app.kubernetes.io/component"],
+        selector["app.kubernetes.io/component"]
+    );
+    assert_eq!(
+        words(&objects).unwrap(),
+        [
+            "backup",
+            "create",
+            "--data-dir=/var/lib/nimbus/data",
+            "--out-dir=/backups",
+            "--prefix=nimbus-control-plane",
+            "--keep=14",
+            &format!("--recipient={SOMEBODY}"),
+        ]
+    );
+    let spec = &pod["spec"];
+    assert_eq!(spec["automountServiceAccountToken"], false);
+    assert_eq!(spec["securityContext"], set["spec"]["template"]["spec"]["securityContext"]);
+    let security = &spec["containers"][0]["securityContext"];
+    assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}));
+    assert_eq!(
+        (&security["readOnlyRootFilesystem"], &security["allowPrivilegeEscalation"]),
+        (&json!(true), &json!(false))
+    );
+    let claims: Vec<&Value> = spec["volumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|volume| &volume["persistentVolumeClaim"]["claimName"])
+        .collect();
+    assert_eq!(claims, ["backups", "nimbus-control-plane-data"]);
+    let policy = &only(&objects, "NetworkPolicy", "-backup").unwrap()["spec"];
+    assert_eq!((&policy["egress"], &policy["ingress"]), (&json!([]), &json!([])));
+    assert_eq!(policy["podSelector"]["matchLabels"]["app.kubernetes.io/component"], "backup");
+}
+
+#[test]
+fn postgresql_is_backed_up_with_the_keys_of_the_secret_and_reaches_the_database_alone() {
+    let objects = variant("backup-standbys").unwrap();
+    let spec = &pod(&objects).unwrap()["spec"];
+    assert!(spec["affinity"].is_null());
+    let container = &spec["containers"][0];
+    assert_eq!(container["image"], "other.example.internal/nimbus:2");
+    let words = words(&objects).unwrap();
+    assert!(words.contains(&"--keys=/etc/nimbus-keys") && words.contains(&"--keep=3"));
+    let variables = container["env"].as_array().unwrap();
+    let address = variables.iter().find(|variable| variable["name"] == "NIMBUS_DATABASE_URL").unwrap();
+    assert_eq!(address["valueFrom"]["secretKeyRef"]["name"], "nimbus-database");
+    let policy = &only(&objects, "NetworkPolicy", "-backup").unwrap()["spec"];
+    assert_eq!(policy["egress"][1]["to"], json!([{"ipBlock": {"cidr": "10.0.0.5/32"}}]));
+}
+
+#[test]
+fn backups_that_nobody_could_read_or_write_are_refused_by_their_names() {
+    let given = format!("backup.enabled=true,backup.existingClaim=b,backup.recipients={{{SOMEBODY}}}");
+    let refused = |more: &str| template(&["--set", &given, "--set", more]).unwrap_err().to_string();
+    for (more, expected) in [
+        ("backup.recipients=null", "backup.recipients: expected the public keys"),
+        ("backup.existingClaim=", "backup.existingClaim: expected a claim of yours"),
+        ("backup.existingClaim=nimbus-control-plane-data", "another volume than the one that is backed up"),
+        ("persistence.accessModes={ReadWriteOncePod}", "persistence.accessModes"),
+        ("persistence.enabled=false,persistence.acceptLossOfKeys=true", "backup.enabled"),
+        ("backup.image.repository=a:1", "backup.image.repository"),
+        ("backup.keep=0", "/backup/keep"),
+        ("backup.image.tga=1", "tga"),
+    ] {
+        let said = refused(more);
+        assert!(said.contains(expected), "{more}: {said}");
+    }
+    let secret = "AGE-SECRET-KEY-1QQQQ";
+    let said = refused(&format!("backup.recipients={{{secret}}}"));
+    assert!(said.contains("the secret one") && !said.contains(secret), "{said}");
+}
+
+#[test]
+fn the_figures_have_a_token_of_their_own() {
+    let objects = variant("monitoring").unwrap();
+    let secret = "nimbus-metrics";
+    let monitor = &only(&objects, "ServiceMonitor", "").unwrap()["spec"]["endpoints"][0];
+    assert_eq!(monitor["authorization"]["credentials"], json!({"name": secret, "key": "token"}));
+    let spec = &only(&objects, "StatefulSet", "").unwrap()["spec"]["template"]["spec"];
+    let arguments = spec["containers"][0]["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!("--metrics-token-file=/etc/nimbus-metrics/token")), "{arguments:?}");
+    let volumes = spec["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|volume| volume["name"] == "metrics").unwrap();
+    assert_eq!(
+        (&volume["secret"]["secretName"], &volume["secret"]["defaultMode"]),
+        (&json!(secret), &json!(0o440))
+    );
+}
