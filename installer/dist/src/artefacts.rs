@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bill::{self, Component, Parts};
 use crate::crates::Crates;
 use crate::package::{self, Package};
-use crate::program::{self, AGENT, CONTROL_PLANE};
+use crate::program;
 use crate::source::Source;
 use crate::stage::Stage;
 use crate::target::Arch;
@@ -70,7 +70,7 @@ fn excerpt(readme: &str) -> String {
     format!("{}\n{}", head.join("\n\n").trim_end(), include_str!("../packaging/README.txt"))
 }
 
-/// An image of the agent and of the control plane.
+/// An image of every program; the command's makes backups on a schedule.
 pub fn images(
     source: &Source,
     programs: &Programs,
@@ -78,7 +78,7 @@ pub fn images(
     into: &Path,
 ) -> anyhow::Result<Vec<(String, Made)>> {
     let mut made = Vec::new();
-    for program in [&AGENT, &CONTROL_PLANE] {
+    for program in program::ALL {
         let roots = programs
             .iter()
             .map(|(arch, folder)| (*arch, image::root(program, &folder.join(program.name), licence)))

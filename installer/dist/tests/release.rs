@@ -145,7 +145,7 @@ fn images(out: &Path, scratch: &Path) {
     if !has("skopeo") {
         return;
     }
-    for program in ["nimbus-agent", "nimbus-control-plane"] {
+    for program in PROGRAMS {
         let layout = format!("oci:{}:{VERSION}", out.join("images").join(program).display());
         for (arch, debian, _) in ARCHES {
             let mut skopeo = Command::new("skopeo");
