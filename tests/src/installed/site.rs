@@ -133,7 +133,7 @@ impl Site {
     /// What a person would look at when something is wrong.
     pub async fn state(&self) -> String {
         let mut text = String::new();
-        let logs = |pod: &'static str| ["logs", pod, "--tail=15", "--prefix", "--all-containers"];
+        let logs = |pod: &'static str| ["logs", pod, "--tail=80", "--prefix", "--all-containers"];
         for words in [
             &["get", "pods,statefulsets,daemonsets,services", "-o", "wide"][..],
             &["get", "events", "--sort-by=.lastTimestamp"],

@@ -93,6 +93,7 @@ async fn tell(who: Who, _slot: Slot) {
 }
 
 async fn say(connection: &Connection) {
+    tracing::debug!(remote = %connection.remote_address(), "an agent is told that this control plane stands by");
     let mut refusal = standby();
     let base = Duration::from_millis(refusal.retry_after_ms.into());
     refusal.retry_after_ms = u32::try_from(jittered(base).as_millis()).unwrap_or(u32::MAX);
