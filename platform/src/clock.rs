@@ -17,6 +17,14 @@ pub fn monotonic() -> Duration {
     FIRST.get_or_init(Instant::now).elapsed()
 }
 
+/// The time since this machine was started, with the time that it was suspended: what one believed before, it does not believe
+/// for longer because its machine slept. It only goes forward, and means nothing to another machine.
+pub fn since_boot() -> Duration {
+    let at = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(at.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(at.tv_nsec).unwrap_or_default())
+}
+
 /// How far the time of day may be from what has passed before it counts as a jump: it is corrected by small steps all the
 /// time.
 const JUMP: SignedDuration = SignedDuration::from_secs(10);
@@ -65,6 +73,17 @@ mod tests {
         assert!(first < Duration::from_mins(1), "{first:?}");
         std::thread::sleep(Duration::from_millis(2));
         assert!(monotonic() >= first + Duration::from_millis(2));
+    }
+
+    #[test]
+    fn the_time_since_boot_goes_on_as_the_monotonic_clock_does() {
+        let (boot, mono) = (since_boot(), monotonic());
+        std::thread::sleep(Duration::from_millis(5));
+        let (boot, mono) = (since_boot() - boot, monotonic() - mono);
+        assert!(
+            boot >= Duration::from_millis(5) && boot.abs_diff(mono) < Duration::from_secs(1),
+            "{boot:?} {mono:?}"
+        );
     }
 
     #[test]

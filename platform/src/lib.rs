@@ -16,7 +16,7 @@ mod notify;
 mod wait;
 
 pub use chain::chain;
-pub use clock::{ClockWatch, jittered, monotonic, now};
+pub use clock::{ClockWatch, jittered, monotonic, now, since_boot};
 pub use credential::{Credential, CredentialError, credentials_directory, read_credential};
 pub use durable::{
     create_private_dir, holds_only, is_full, own_private_dir, read_optional, sync_parent, write_atomic,

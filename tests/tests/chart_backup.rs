@@ -137,3 +137,55 @@ fn the_figures_have_a_token_of_their_own() {
         (&json!(secret), &json!(0o440))
     );
 }
+
+/// Names that YAML would take for a number or a truth are texts all the same.
+#[test]
+fn names_stay_texts_in_every_object() {
+    let secrets = "database.existingSecret=0123,keys.existingSecret=1e3,image.pullSecrets={017},priorityClassName=true,\
+                   backup.enabled=true,backup.existingClaim=0,metrics.serviceMonitor.tokenSecret=12";
+    let output = helm(&[
+        "template",
+        "nimbus",
+        CHART,
+        "--namespace",
+        "123",
+        "--set",
+        "image.registry=r.example.internal",
+        "--set-string",
+        secrets,
+        "--set",
+        &format!("backup.recipients={{{SOMEBODY}}},networkPolicy.enabled=true"),
+    ]);
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let objects = documents(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    for object in &objects {
+        assert_eq!(object["metadata"]["namespace"], "123", "{object}");
+    }
+    let spec = &only(&objects, "StatefulSet", "").unwrap()["spec"]["template"]["spec"];
+    assert_eq!(spec["imagePullSecrets"], json!([{"name": "017"}]));
+    assert_eq!(spec["priorityClassName"], "true");
+    let names: Vec<&Value> = spec["volumes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|volume| &volume["secret"]["secretName"])
+        .filter(|name| !name.is_null())
+        .collect();
+    assert_eq!(names, ["1e3", "12"]);
+    assert_eq!(spec["containers"][0]["env"][1]["valueFrom"]["secretKeyRef"]["name"], "0123");
+    let claim = &pod(&objects).unwrap()["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"];
+    assert_eq!(claim, "0");
+}
+
+/// `helm upgrade --reuse-values` from a version before: what it does not say has its default.
+#[test]
+fn values_of_an_earlier_version_mean_what_they_meant() {
+    let set = "services.agentsOverTcp=null,backup=null,networkPolicy.enabled=true";
+    let objects = template(&["--set", set]).unwrap();
+    let spec = &only(&objects, "StatefulSet", "").unwrap()["spec"]["template"]["spec"];
+    let arguments = spec["containers"][0]["args"].as_array().unwrap();
+    assert!(!arguments.contains(&json!("--no-tcp")), "{arguments:?}");
+    let agents = &only(&objects, "Service", "-agents").unwrap()["spec"]["ports"];
+    assert_eq!(agents.as_array().unwrap().len(), 2);
+}

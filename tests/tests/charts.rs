@@ -405,6 +405,8 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("config.existingConfigMap=x,config.settings.attempts=4", &["config.settings", "\"x\""]),
     ("config.settings.atempts=4", &["/config/settings", "atempts"]),
     ("extraArgs={--listen=1.2.3.4:5}", &["extraArgs", "--listen", "listenAddress"]),
+    ("extraArgs={--no-tcp}", &["extraArgs", "--no-tcp", "services.agentsOverTcp"]),
+    ("extraEnv[0].name=NIMBUS_TCP", &["extraEnv", "services.agentsOverTcp"]),
     ("extraEnv[0].name=NIMBUS_DATABASE_URL", &["extraEnv", "database.existingSecret"]),
     ("extraVolumes[0].name=data", &["extraVolumes", "\"data\""]),
     ("serviceAccount.create=false,serviceAccount.annotations.a=b", &["serviceAccount.annotations"]),

@@ -63,7 +63,7 @@ impl Agent {
         if !is_host_port(&config.server) {
             return Err(AgentError::Server(config.server));
         }
-        if let Some(variable) = transport::proxy::unusable(|name| std::env::var(name).ok()) {
+        if let Some(variable) = transport::proxy::unusable(&config.server, |name| std::env::var(name).ok()) {
             return Err(AgentError::Proxy(variable));
         }
         // The Kubernetes client asks for a process-wide provider; another part of the process may have set it.

@@ -7,8 +7,8 @@
 - name: NIMBUS_JOIN_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ include "nimbus-agent.joinSecret" . }}
-      key: {{ include "nimbus-agent.joinKey" . }}
+      name: {{ include "nimbus-agent.joinSecret" . | quote }}
+      key: {{ include "nimbus-agent.joinKey" . | quote }}
 - name: NIMBUS_SERVICE_ACCOUNT_TOKEN
   value: /var/run/secrets/nimbus/token
 - name: NIMBUS_IN_CLUSTER
@@ -35,7 +35,7 @@
   (list "NIMBUS_POD_NAMESPACE" "metadata.namespace")
   (list "NIMBUS_POD_UID" "metadata.uid") }}
 {{- range $fields }}
-- name: {{ index . 0 }}
+- name: {{ index . 0 | quote }}
   valueFrom:
     fieldRef:
       fieldPath: {{ index . 1 }}

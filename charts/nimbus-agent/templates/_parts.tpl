@@ -47,6 +47,6 @@ namespace={{ .Release.Namespace | quote }}, job={{ printf "%s/%s" .Release.Names
 {{- /* The ServiceAccount, as a binding names it. */ -}}
 {{- define "nimbus-agent.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "nimbus-agent.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "nimbus-agent.serviceAccount" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}

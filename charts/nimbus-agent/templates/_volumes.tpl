@@ -26,9 +26,9 @@
 # A whole directory: a single file of it would never be renewed.
 - name: policy
   configMap:
-    name: {{ include "nimbus-agent.policy" . }}
+    name: {{ include "nimbus-agent.policy" . | quote }}
     items:
-      - key: {{ .Values.policy.existingConfigMapKey }}
+      - key: {{ .Values.policy.existingConfigMapKey | quote }}
         path: policy.toml
 # The kubelet renews it. Whoever steals it has it for an hour at most, and only for the control plane.
 - name: proof

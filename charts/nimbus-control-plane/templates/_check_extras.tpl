@@ -5,7 +5,7 @@
   "--database" "database.existingSecret" "--name" "names" "--tls-cert" "tls.existingSecret"
   "--tls-key" "tls.existingSecret" "--max-connections" "maxConnections" "--config" "config"
   "--log-format" "log.format" "--advertise" "services.advertise" "--keys" "keys.existingSecret" "--stand-by" "replicas"
-  "--metrics-token-file" "metrics.serviceMonitor.tokenSecret" -}}
+  "--tcp" "services.agentsOverTcp" "--no-tcp" "services.agentsOverTcp" "--metrics-token-file" "metrics.serviceMonitor.tokenSecret" -}}
 {{- range .Values.extraArgs -}}
 {{- $option := first (splitList "=" .) -}}
 {{- with index $arguments $option -}}
@@ -15,7 +15,7 @@
 {{- end -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_DATABASE_URL" "database.existingSecret"
   "NIMBUS_DATA_DIR" "persistence" "NIMBUS_ADVERTISE" "services.advertise" "NIMBUS_KEYS" "keys.existingSecret" "NIMBUS_STAND_BY" "replicas"
-  "NIMBUS_METRICS_TOKEN_FILE" "metrics.serviceMonitor.tokenSecret" -}}
+  "NIMBUS_TCP" "services.agentsOverTcp" "NIMBUS_METRICS_TOKEN_FILE" "metrics.serviceMonitor.tokenSecret" -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}

@@ -6,7 +6,7 @@
 - --data-dir=/var/lib/nimbus/data
 - --listen={{ include "nimbus-control-plane.listen" (dict "address" .Values.listenAddress "port" 7070) }}
 - --quic={{ include "nimbus-control-plane.listen" (dict "address" .Values.listenAddress "port" 7071) }}
-{{- if not .Values.services.agentsOverTcp }}
+{{- if not (include "nimbus-control-plane.overTcp" .) }}
 - --no-tcp
 {{- end }}
 {{- $own := printf "%s.%s.svc:%d" (include "nimbus-control-plane.agents" .) .Release.Namespace (int .Values.services.agents.port) }}
@@ -75,8 +75,8 @@ readinessProbe:
 - name: NIMBUS_DATABASE_URL
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.database.existingSecret }}
-      key: {{ .Values.database.existingSecretKey }}
+      name: {{ .Values.database.existingSecret | quote }}
+      key: {{ .Values.database.existingSecretKey | quote }}
 {{- else if .Values.database.url -}}
 - name: NIMBUS_DATABASE_URL
   value: {{ .Values.database.url | quote }}

@@ -47,6 +47,11 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Are agents served over TCP as well? They are unless that is switched off: values of an earlier version do not say it. */ -}}
+{{- define "nimbus-control-plane.overTcp" -}}
+{{- if ne (toString .Values.services.agentsOverTcp) "false" -}}true{{- end -}}
+{{- end -}}
+
 {{- /* PostgreSQL? "true" or nothing. */ -}}
 {{- define "nimbus-control-plane.postgres" -}}
 {{- if or .Values.database.existingSecret .Values.database.url -}}true{{- end -}}

@@ -5,8 +5,8 @@
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ .name }}
-  namespace: {{ .root.Release.Namespace }}
+  name: {{ .name | quote }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
     {{- $labels := include "nimbus-control-plane.labels" .root | fromYaml }}
     {{- mergeOverwrite (deepCopy $values.labels) $labels (dict "nimbus.dev/serves" .serves) | toYaml | nindent 4 }}
@@ -47,7 +47,7 @@ spec:
   selector:
     {{- include "nimbus-control-plane.selector" .root | nindent 4 }}
   ports:
-    - name: {{ .port.name }}
+    - name: {{ .port.name | quote }}
       protocol: {{ .port.protocol }}
       {{- with .port.appProtocol }}
       appProtocol: {{ . }}

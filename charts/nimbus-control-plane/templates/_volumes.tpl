@@ -34,7 +34,7 @@
 - name: data
   {{- with include "nimbus-control-plane.claim" . }}
   persistentVolumeClaim:
-    claimName: {{ . }}
+    claimName: {{ . | quote }}
   {{- else }}
   emptyDir: {}
   {{- end }}
@@ -45,26 +45,26 @@
 {{- with include "nimbus-control-plane.configMap" . }}
 - name: config
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
 {{- end }}
 {{- with include "nimbus-control-plane.tlsSecret" . }}
 - name: tls
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     # For the group, which is the pod's own.
     defaultMode: 0440
 {{- end }}
 {{- with .Values.keys.existingSecret }}
 - name: keys
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     # For the group, which is the pod's own; the files are root's.
     defaultMode: 0440
 {{- end }}
 {{- with .Values.metrics.serviceMonitor.tokenSecret }}
 - name: metrics
   secret:
-    secretName: {{ . }}
+    secretName: {{ . | quote }}
     defaultMode: 0440
 {{- end }}
 {{- with .Values.extraVolumes }}

@@ -45,10 +45,7 @@ pub async fn create(
     said: impl FnMut(&str),
 ) -> Result<Report, BackupError> {
     let fail = |error| BackupError::io(out, error);
-    if out.symlink_metadata().is_ok() {
-        return Err(BackupError::Exists(out.to_owned()));
-    }
-    let dir = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = room_for(out)?;
     let prefix = format!(".{}.", out.file_name().unwrap_or_default().to_string_lossy());
     let new =
         tempfile::Builder::new().prefix(&prefix).suffix(".unfinished").tempfile_in(dir).map_err(fail)?;
@@ -66,9 +63,28 @@ pub async fn create(
     Ok(Report { head, manifest, bytes })
 }
 
+/// The directory of a backup, where nothing may be yet by its name.
+fn room_for(out: &Path) -> Result<&Path, BackupError> {
+    if out.symlink_metadata().is_ok() {
+        return Err(BackupError::Exists(out.to_owned()));
+    }
+    let dir = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match dir.metadata() {
+        Ok(found) if found.is_dir() => Ok(dir),
+        Ok(_) => Err(BackupError::io(dir, io::ErrorKind::NotADirectory.into())),
+        Err(error) => Err(BackupError::io(dir, error)),
+    }
+}
+
 /// Reads everything that [`create`] would, and writes nothing: what the backup would hold. Its bytes are those before
 /// encryption.
-pub async fn preview(source: &Source, now: Timestamp, said: impl FnMut(&str)) -> Result<Report, BackupError> {
+pub async fn preview(
+    source: &Source,
+    out: &Path,
+    now: Timestamp,
+    said: impl FnMut(&str),
+) -> Result<Report, BackupError> {
+    room_for(out)?;
     let (counted, head, manifest) = write(source, Counted(0), &source.data_dir, now, said).await?;
     Ok(Report { head, manifest, bytes: counted.0 })
 }

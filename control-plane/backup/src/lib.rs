@@ -42,7 +42,7 @@ pub use create::{Source, create, preview};
 pub use error::BackupError;
 pub use files::MARKER;
 pub use format::{FORMAT, FileSum, Head, Manifest, TableSum};
-pub use restore::{Restored, Target, check_target, restore};
+pub use restore::{Restored, Target, rehearse, restore};
 pub use seal::{Opening, Sealing};
 pub use verify::{Report, verify};
 

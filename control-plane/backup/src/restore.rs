@@ -39,7 +39,7 @@ pub struct Restored {
 }
 
 /// May a backup be restored there? Writes nothing, and does not ask the database.
-pub fn check_target(target: &Target) -> Result<(), BackupError> {
+fn check_target(target: &Target) -> Result<(), BackupError> {
     let dir = &target.data_dir;
     if !dir.try_exists().map_err(|error| BackupError::io(dir, error))? {
         return Ok(());
@@ -48,6 +48,29 @@ pub fn check_target(target: &Target) -> Result<(), BackupError> {
     match files::anything_else(dir, is_resumed)? {
         Some(found) => Err(BackupError::NotEmpty { dir: dir.clone(), found }),
         None => Ok(()),
+    }
+}
+
+/// Could this backup be restored there? Checks the whole backup, the directory, and whether an unfinished restore in it is of
+/// this backup. Writes nothing, and does not ask the database, which has to be empty.
+pub fn rehearse(
+    file: &Path,
+    opening: &Opening,
+    target: &Target,
+    said: impl FnMut(&str),
+) -> Result<Report, BackupError> {
+    check_target(target)?;
+    let report = verify(file, opening, said)?;
+    begun_of(&target.data_dir, &report.manifest.id)?;
+    Ok(report)
+}
+
+/// Whether a restore of the backup `id` was begun in this directory; one of another backup is refused.
+fn begun_of(dir: &Path, id: &str) -> Result<bool, BackupError> {
+    match files::marker(dir)? {
+        None => Ok(false),
+        Some(found) if found == id => Ok(true),
+        Some(found) => Err(BackupError::OtherRestore { dir: dir.to_owned(), expected: id.to_owned(), found }),
     }
 }
 
@@ -69,13 +92,7 @@ pub async fn restore(
     })?;
     // Once more, under the lock.
     check_target(target)?;
-    let id = &report.manifest.id;
-    let begun = files::marker(dir)?;
-    if let Some(found) = begun.as_ref().filter(|found| *found != id) {
-        let (dir, expected, found) = (dir.clone(), id.clone(), found.clone());
-        return Err(BackupError::OtherRestore { dir, expected, found });
-    }
-    let resumed = begun.is_some();
+    let resumed = begun_of(dir, &report.manifest.id)?;
     let epoch = after_restore(report.head.epoch, u64::try_from(now.as_millisecond()).unwrap_or(0));
     // Until the database says otherwise, the run before may have filled it.
     let may_be_filled = Cell::new(resumed);

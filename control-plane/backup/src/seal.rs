@@ -4,7 +4,7 @@
 //! nothing, and the machine that makes the backups cannot read them.
 
 use std::fs::File;
-use std::io::{BufRead, Read as _, Write};
+use std::io::{BufRead, Chain, Cursor, Read, Write};
 use std::path::Path;
 
 use age::secrecy::{ExposeSecret as _, SecretString};
@@ -22,6 +22,8 @@ const MAX_COST: u8 = 20;
 const LEAST: usize = 12;
 /// The longest file with a passphrase or with identities, bytes.
 const MAX_KEY_FILE: u64 = 64 << 10;
+/// The longest head of a backup, bytes: with 20 recipients it has some 2 KiB.
+const MAX_HEAD: u64 = 64 << 10;
 /// The most recipients of one backup, and identities of one file.
 const MAX_KEYS: usize = 20;
 
@@ -118,7 +120,8 @@ impl Opening {
     }
 
     /// Decrypts what is in `file`.
-    pub(crate) fn unwrap<R: BufRead>(&self, input: R, file: &Path) -> Result<StreamReader<R>, BackupError> {
+    pub(crate) fn unwrap<R: BufRead>(&self, input: R, file: &Path) -> Result<Plain<R>, BackupError> {
+        let input = with_bounded_head(input, file)?;
         let decryptor = Decryptor::new_buffered(input).map_err(|error| no_age(file, error))?;
         match (self, decryptor.is_scrypt()) {
             (Self::Passphrase(passphrase), true) => {
@@ -145,6 +148,34 @@ impl Opening {
             }),
         }
     }
+}
+
+/// A backup that is decrypted as it is read: its head was read before, the rest was not.
+pub(crate) type Plain<R> = StreamReader<Chain<Cursor<Vec<u8>>, R>>;
+
+/// Reads the head, up to the line that ends it, before anybody looks for sense in it: a file without an end of its head would
+/// be read into memory whole.
+fn with_bounded_head<R: BufRead>(
+    mut input: R,
+    file: &Path,
+) -> Result<Chain<Cursor<Vec<u8>>, R>, BackupError> {
+    let mut head = Vec::new();
+    loop {
+        let (from, room) = (head.len(), MAX_HEAD - head.len() as u64);
+        let read = (&mut input).take(room).read_until(b'\n', &mut head);
+        let line = head.get(from..).unwrap_or_default();
+        match read.map_err(|error| BackupError::io(file, error))? {
+            // What was cut off is for the decryptor to say.
+            0 if room > 0 => break,
+            _ if line.starts_with(b"---") && line.ends_with(b"\n") => break,
+            _ if head.len() as u64 >= MAX_HEAD => {
+                let found = "a file that is not encrypted with age: its head has no end in its first 64 KiB";
+                return Err(BackupError::NoBackup { file: file.to_owned(), found: found.to_owned() });
+            }
+            _ => {}
+        }
+    }
+    Ok(Cursor::new(head).chain(input))
 }
 
 fn wrong(what: String, expected: &'static str, found: String) -> BackupError {

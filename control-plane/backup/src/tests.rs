@@ -201,6 +201,23 @@ async fn a_flipped_bit_and_every_cut_are_found() {
     assert!(matches!(error, BackupError::NoBackup { .. }), "{error}");
 }
 
+/// Whatever a path leads to, only so much of it is read before it is refused: /dev/zero never ends.
+#[tokio::test]
+async fn a_file_whose_head_has_no_end_is_refused_after_64_kib() {
+    let site = Site::new().await;
+    let path = site.path("endless");
+    for line in ["\0".repeat(1000), "-> x AAAA\n".to_owned()] {
+        let text = format!("age-encryption.org/v1\n{}", line.repeat(200_000 / line.len()));
+        std::fs::write(&path, text).unwrap();
+        let error = verify(&path, &site.opening(), |_| ()).unwrap_err();
+        assert!(error.to_string().contains("no end in its first 64 KiB"), "{error}");
+    }
+    for other in [Path::new("/dev/zero"), site.path("").as_path()] {
+        let error = verify(other, &site.opening(), |_| ()).unwrap_err();
+        assert!(error.to_string().contains("no regular file"), "{error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_that_were_changed_left_out_or_added_are_found() {
     let site = Site::new().await;
@@ -274,9 +291,9 @@ async fn nothing_is_overwritten_and_a_target_has_to_be_empty() {
     for name in ["ca.pem", "ca.key", "job.key", "operator.token"] {
         std::fs::rename(site.path("data").join(name), keys.join(name)).unwrap();
     }
-    assert!(preview(&site.source(), NOW, |_| ()).await.is_err());
+    assert!(preview(&site.source(), &site.path("would.age"), NOW, |_| ()).await.is_err());
     let source = Source { keys: Some(keys.clone()), ..site.source() };
-    assert_eq!(preview(&source, NOW, |_| ()).await.unwrap().manifest.files.len(), 4);
+    assert_eq!(preview(&source, &site.path("would.age"), NOW, |_| ()).await.unwrap().manifest.files.len(), 4);
     std::fs::write(keys.join("ca.pem"), PEM.replace("AAEC", "AAED")).unwrap();
     let error = create(&source, &site.path("c.age"), &site.sealing(), NOW, |_| ()).await.unwrap_err();
     assert!(matches!(error, BackupError::OtherKeys { .. }), "{error}");
@@ -312,7 +329,7 @@ async fn a_restore_that_was_cut_off_is_completed_by_the_same_command() {
     let third = site.path("third");
     std::fs::write(third.join(MARKER), format!("{id}\n")).unwrap();
     let source = Source { data_dir: third.clone(), database: Some(url.clone()), keys: None };
-    let error = preview(&source, NOW, |_| ()).await.unwrap_err();
+    let error = preview(&source, &site.path("would.age"), NOW, |_| ()).await.unwrap_err();
     assert!(matches!(error, BackupError::Unfinished(_)), "{error}");
     std::fs::remove_file(third.join("job.key")).unwrap();
     // While that database does not answer it may be filled: the marker stays, or the next run would refuse what is there.
@@ -347,7 +364,7 @@ impl Write for Small {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_wherever_it_is_met() {
     let site = Site::new().await;
-    let whole = preview(&site.source(), NOW, |_| ()).await.unwrap().bytes;
+    let whole = preview(&site.source(), &site.path("would.age"), NOW, |_| ()).await.unwrap().bytes;
     for room in [0, 100, 5_000, whole / 2, whole - 1] {
         let room = Small(usize::try_from(room).unwrap());
         let error = create::write(&site.source(), room, Path::new("b.age"), NOW, |_| ()).await.err().unwrap();

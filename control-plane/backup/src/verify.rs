@@ -4,13 +4,11 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
-use age::stream::StreamReader;
-
 use crate::error::BackupError;
 use crate::files::{CA, FILES, fingerprint};
 use crate::format::{Head, Manifest};
 use crate::read::{Item, Reader};
-use crate::seal::Opening;
+use crate::seal::{Opening, Plain};
 
 /// What a good backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +22,17 @@ pub struct Report {
 }
 
 /// A backup that is decrypted as it is read.
-pub(crate) type Opened = Reader<BufReader<StreamReader<BufReader<File>>>>;
+pub(crate) type Opened = Reader<BufReader<Plain<BufReader<File>>>>;
 
 /// Opens a backup and reads its head.
 pub(crate) fn open(file: &Path, opening: &Opening) -> Result<(Opened, u64), BackupError> {
     let input = File::open(file).map_err(|error| BackupError::io(file, error))?;
-    let bytes = input.metadata().map_err(|error| BackupError::io(file, error))?.len();
+    let metadata = input.metadata().map_err(|error| BackupError::io(file, error))?;
+    if !metadata.is_file() {
+        let found = "something that is no regular file".to_owned();
+        return Err(BackupError::NoBackup { file: file.to_owned(), found });
+    }
+    let bytes = metadata.len();
     let plain = opening.unwrap(BufReader::new(input), file)?;
     Ok((Reader::begin(BufReader::new(plain), file.to_owned())?, bytes))
 }

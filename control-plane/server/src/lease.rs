@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nimbus_control_core::leadership::{Answer, BELIEF, Leadership, Lost, PATIENCE, Request, Step};
-use nimbus_platform::monotonic;
+use nimbus_platform::since_boot;
 use nimbus_store::{Store, StoreError};
 
 use crate::belief::Belief;
@@ -24,18 +24,18 @@ impl Lease {
     /// Waits until the lease is won, for as long as it takes. A database that does not answer is a line in the log, said
     /// once until it answers again.
     pub async fn win(store: Store, noted: u64) -> Self {
-        let machine = Leadership::new(monotonic());
+        let machine = Leadership::new(since_boot());
         let mut lease = Self { store, machine, noted, epoch: 0, belief: Belief::default(), said: None };
         loop {
             // Whoever only stands by cannot lose anything.
-            if let Some(epoch) = lease.machine.epoch(monotonic()) {
+            if let Some(epoch) = lease.machine.epoch(since_boot()) {
                 lease.epoch = epoch;
                 lease.tell();
                 return lease;
             }
             if let Some(why) = lease.step().await {
                 tracing::warn!(?why, "the lease was won too late to be used; competing again");
-                lease.machine = Leadership::new(monotonic());
+                lease.machine = Leadership::new(since_boot());
             }
         }
     }
@@ -73,15 +73,15 @@ impl Lease {
     }
 
     async fn step(&mut self) -> Option<Lost> {
-        match self.machine.step(monotonic()) {
+        match self.machine.step(since_boot()) {
             Step::End(why) => return Some(why),
             Step::WaitUntil(at) => {
-                tokio::time::sleep(at.saturating_sub(monotonic()).max(Duration::from_millis(1))).await;
+                tokio::time::sleep(at.saturating_sub(since_boot()).max(Duration::from_millis(1))).await;
             }
             Step::Send(request) => {
                 let asked = tokio::time::timeout(PATIENCE, self.ask(request)).await;
                 let answer = asked.unwrap_or(Answer::Failed);
-                self.machine.answer(answer, monotonic());
+                self.machine.answer(answer, since_boot());
             }
         }
         None

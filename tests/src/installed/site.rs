@@ -165,7 +165,8 @@ impl Parts {
         let archive = node.dir().join(format!("{program}.tar")).display().to_string();
         let layout = release.join("images").join(program).display().to_string();
         mounts::run("tar", &["-C", &layout, "-cf", &archive, "."])?;
-        node.import_as(&format!("local/{program}"), Path::new(&archive))
+        // By its whole name, as the kubelet asks for it.
+        node.import_as(&format!("docker.io/local/{program}"), Path::new(&archive))
     }
 
     /// The values that name an image which the node has.

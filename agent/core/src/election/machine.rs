@@ -119,6 +119,13 @@ impl Election {
         })
     }
 
+    /// For one who does not compete any more: gives `found` back, which was read anew, where it is this replica's own. A renewal
+    /// whose answer was not waited for makes it another version than the one that [`Self::poll`] would replace.
+    pub fn give_back(&self, found: Lease, wall: Timestamp) -> Option<Request> {
+        let is_own = !self.competing && found.is_of(&self.identity);
+        is_own.then(|| Request::Replace(found.released(wall)))
+    }
+
     /// Takes the answer to the request that the last [`Self::poll`] gave.
     pub fn answer(&mut self, answer: Answer, now: Duration, wall: Timestamp) {
         if !self.competing {

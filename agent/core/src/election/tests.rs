@@ -168,3 +168,16 @@ fn failures_are_said_and_tried_again_and_end_a_leadership_only_with_its_time() {
     assert_eq!(me.ask(at(11), Answer::Lease(held("a", term, "3"))), Request::Get, "it reads before it takes");
     assert_eq!(me.0.problem(), None);
 }
+
+#[test]
+fn one_that_stops_gives_back_what_its_last_renewal_made_and_nobody_elses() {
+    let mut me = Replica::new();
+    me.lead(at(0));
+    let mine = held("a", 30_000_001, "3");
+    assert_eq!(me.0.give_back(mine.clone(), wall()), None, "it still competes");
+    me.0.compete(false);
+    assert!(matches!(me.0.poll(at(1), wall()), Step::Send(Request::Replace(old)) if old.version == "2"));
+    let Some(Request::Replace(back)) = me.0.give_back(mine, wall()) else { panic!("not given back") };
+    assert!(back.is_released() && back.version == "3");
+    assert_eq!(me.0.give_back(held("b", 30_000_002, "4"), wall()), None);
+}

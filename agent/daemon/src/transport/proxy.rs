@@ -14,11 +14,14 @@ use super::DialError;
 /// The variables that say which proxy there is, the first one that is set.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
 
-/// The variable that is set and names no proxy: it would be as if it were not there. `of` reads a variable.
-pub fn unusable(of: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
-    let set = |name: &&'static str| Some((*name, of(name).filter(|text| !text.is_empty())?));
-    let (name, text) = VARIABLES.iter().find_map(set)?;
-    let proxy = Proxies::new(&text, "").of("nimbus.example:443");
+/// The variable that is to say by which proxy `server` is reached, and names none: it would be as if it were not there. `of`
+/// reads a variable. Where `NO_PROXY` names the server, nothing else is looked at.
+pub fn unusable(server: &str, of: impl Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let read = |name: &str| of(name).filter(|text| !text.is_empty());
+    let (name, text) = VARIABLES.iter().find_map(|name| Some((*name, read(name)?)))?;
+    let exempt = read("NO_PROXY").or_else(|| read("no_proxy")).unwrap_or_default();
+    Proxies::new("http://proxy.example:3128", &exempt).of(server)?;
+    let proxy = Proxies::new(&text, "").of(server);
     (!proxy.is_some_and(|proxy| proxy.has_address())).then_some(name)
 }
 
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn a_variable_that_names_no_proxy_is_told() {
         let set = |name: &'static str, text: &'static str| {
-            unusable(move |asked| (asked == name).then(|| text.to_owned()))
+            unusable("nimbus.example:7071", move |asked| (asked == name).then(|| text.to_owned()))
         };
         for good in
             ["http://proxy.example:3128", "proxy.example:3128", "http://ada:s3cret%23@10.0.0.1:80", ""]
@@ -166,6 +169,16 @@ mod tests {
         for bad in ["http://proxy.example:99999", "http://a b:3128", "http://"] {
             assert_eq!(set("HTTPS_PROXY", bad), Some("HTTPS_PROXY"), "{bad}");
             assert_eq!(set("all_proxy", bad), Some("all_proxy"), "{bad}");
+        }
+        // It is not asked where no proxy is to be used.
+        for exempt in ["*", "nimbus.example", ".example"] {
+            let of = |asked: &str| match asked {
+                "HTTPS_PROXY" => Some("http://proxy.example:99999".to_owned()),
+                "NO_PROXY" => Some(exempt.to_owned()),
+                _ => None,
+            };
+            assert_eq!(unusable("nimbus.example:7071", of), None, "{exempt}");
+            assert_eq!(unusable("10.0.0.1:7071", of).is_none(), exempt == "*", "{exempt}");
         }
     }
 

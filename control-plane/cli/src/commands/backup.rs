@@ -189,7 +189,10 @@ async fn create(context: &Context, args: CreateArgs) -> Result<Exit, Failure> {
     let now = nimbus_platform::now();
     let out = args.to.file(now);
     let (report, title) = if context.global.dry_run {
-        (nimbus_backup::preview(&source, now, said).await, "Nothing was written. The backup would hold this.")
+        (
+            nimbus_backup::preview(&source, &out, now, said).await,
+            "Nothing was written. The backup would hold this.",
+        )
     } else {
         (nimbus_backup::create(&source, &out, &sealing, now, said).await, "The backup was written.")
     };
@@ -239,15 +242,15 @@ async fn restore(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> 
     let opening = args.opening.opening().map_err(failed)?;
     let progress = context.moving("checking the backup");
     if context.global.dry_run {
-        nimbus_backup::check_target(&target).map_err(failed)?;
-        let report = nimbus_backup::verify(&args.file, &opening, |table| {
+        let report = nimbus_backup::rehearse(&args.file, &opening, &target, |table| {
             progress.count(&format!("checking {table}"));
         });
         drop(progress);
         let report = report.map_err(failed)?;
         let mut document = document(&report);
         document["dry_run"] = json!(true);
-        let title = "Nothing was written. The backup is whole and could be restored there.";
+        let title =
+            "Nothing was written. The backup is whole and could be restored there, if the database is empty.";
         context.print_either(&document, |view| view::backup::report(view, &report, title))?;
         return Ok(Exit::Done);
     }

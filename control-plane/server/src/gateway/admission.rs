@@ -134,7 +134,9 @@ async fn with_key(
     }
     let pending = renew::pending_key(&gateway.app, peer.agent).await.map_err(unavailable)?;
     if pending.as_ref() != Some(&peer.key_sha256)
-        && !restored::is_newest_of_before(&gateway.app, peer).await.map_err(unavailable)?
+        && !restored::is_newest_of_before(&gateway.app, peer, &agent.doc.key_sha256)
+            .await
+            .map_err(unavailable)?
     {
         let found = "a certificate whose key was replaced by a later one";
         return Err(SessionEnd::unknown_agent("the agent's present key", found));

@@ -2,6 +2,7 @@
 //! carries out the actions that it returns.
 
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
@@ -21,6 +22,7 @@ use super::frames::{FrameReader, FrameWriter, ReadFrameError};
 use super::ingest_writer::Stopped;
 use super::wire::{Connection, FrameSink, FrameSource, Gone};
 use super::{Gateway, Slot, reject, renew};
+use crate::belief::Belief;
 use crate::ca::Peer;
 use crate::log_payload::pack;
 
@@ -186,10 +188,13 @@ impl<'a> Carrier<'a> {
                 return Some(Event::Close(why.unwrap_or(CloseReason::ShuttingDown)));
             }
             answer = when_present(self.answer.as_mut()) => CarrierEvent::Answer(answer),
-            error = control_out.drain() => return Some(disconnected(&error)),
+            // What was put there before may be a job.
+            error = while_leading(&gateway.app.belief, control_out.drain()) => {
+                return Some(error.map_or(Event::Close(CloseReason::ShuttingDown), |error| disconnected(&error)));
+            }
             job = when_present(jobs.map(mpsc::Receiver::recv)), if may_read_control => {
                 // One that stood still may have lost the lead since it committed this job.
-                if !gateway.app.belief.holds(nimbus_platform::monotonic()) {
+                if !gateway.app.belief.holds(nimbus_platform::since_boot()) {
                     return Some(Event::Close(CloseReason::ShuttingDown));
                 }
                 return Some(job.map_or(Event::Close(CloseReason::Replaced), Event::Job));
@@ -302,4 +307,16 @@ fn stopped() -> Event {
 
 fn disconnected(error: &dyn std::fmt::Display) -> Event {
     Event::End(SessionEnd::Disconnected(error.to_string()))
+}
+/// Goes on with it as long as this control plane believes that it leads, and looks each time before; `None` when it does not.
+async fn while_leading<T>(belief: &Belief, writing: impl Future<Output = T>) -> Option<T> {
+    let mut writing = std::pin::pin!(writing);
+    std::future::poll_fn(|context| {
+        if belief.holds(nimbus_platform::since_boot()) {
+            writing.as_mut().poll(context).map(Some)
+        } else {
+            Poll::Ready(None)
+        }
+    })
+    .await
 }

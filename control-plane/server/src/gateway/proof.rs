@@ -1,9 +1,11 @@
 //! Verifies the signature of a Kubernetes service account token by the public keys of its cluster.
 //!
-//! Only signatures by the cluster's private key count: RS256, RS384, RS512, ES256 and ES384, which are what API servers
-//! sign with. What the token says is judged in `nimbus_control_core::attestation`, by this process's own clock.
+//! Only signatures by the cluster's private key count: RS256, RS384, RS512, ES256 and ES384. An API server with a P-521 key
+//! signs by ES512, which is refused by its name. What the token says is judged in `nimbus_control_core::attestation`, by this process's own clock.
 
-use jsonwebtoken::jwk::JwkSet;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use nimbus_control_core::attestation::Claims;
 use nimbus_protocol::join::{MOST_CLUSTER_KEYS, MOST_SERVICE_ACCOUNT_TOKEN};
@@ -36,12 +38,33 @@ pub fn keys(json: &str) -> Result<JwkSet, ProofError> {
             json.len()
         )));
     }
-    let set: JwkSet = serde_json::from_str(json)
+    let set: KeySet = serde_json::from_str(json)
         .map_err(|error| ProofError::Keys(format!("keys that are no JSON Web Key Set: {error}")))?;
-    if set.keys.is_empty() || set.keys.len() > MOST_KEYS {
-        return Err(ProofError::Keys(format!("a set of {} keys; 1 to {MOST_KEYS} are read", set.keys.len())));
+    let found = set.keys.len();
+    if found == 0 || found > MOST_KEYS {
+        return Err(ProofError::Keys(format!("a set of {found} keys; 1 to {MOST_KEYS} are read")));
     }
-    Ok(set)
+    // One of a kind that is not known here says nothing about the others.
+    let keys: Vec<Jwk> = set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
+    if keys.is_empty() {
+        return Err(ProofError::Keys(format!(
+            "a set of {found} keys, none of them RSA or of an elliptic curve"
+        )));
+    }
+    Ok(JwkSet { keys })
+}
+
+/// A JSON Web Key Set whose keys were not looked at yet.
+#[derive(serde::Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+/// By what a token says that it is signed, where that can be read.
+fn signed_by(token: &str) -> Option<String> {
+    let head = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+    let head: serde_json::Value = serde_json::from_slice(&head).ok()?;
+    Some(head["alg"].as_str()?.chars().filter(char::is_ascii_alphanumeric).take(16).collect())
 }
 
 /// What `token` says, if one of `keys` signed it.
@@ -50,8 +73,14 @@ pub fn verified(token: &str, keys: &JwkSet) -> Result<Claims, ProofError> {
         let found = format!("{} bytes; at most {MOST_SERVICE_ACCOUNT_TOKEN} are read", token.len());
         return Err(ProofError::Token(found));
     }
-    let header = jsonwebtoken::decode_header(token)
-        .map_err(|error| ProofError::Token(format!("a text that is no JSON Web Token: {error}")))?;
+    let header = jsonwebtoken::decode_header(token).map_err(|error| {
+        ProofError::Token(match signed_by(token) {
+            Some(by) => {
+                format!("a token signed by {by}; the API server's signing key has to be RSA, P-256 or P-384")
+            }
+            None => format!("a text that is no JSON Web Token: {error}"),
+        })
+    })?;
     if !SIGNED_BY.contains(&header.alg) {
         return Err(ProofError::Token(format!(
             "a token signed by {:?}, which no API server uses",

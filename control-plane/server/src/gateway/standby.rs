@@ -1,7 +1,7 @@
 //! What agents hear from a control plane that stands by: a refusal that says when to come back. A service in front of
 //! several sends each new connection to any of them, so the next try may reach the one that leads.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ use super::wire::{Connection, tcp};
 use super::{Doors, Slot, TcpDoor, frames, limits, reject};
 use crate::share::Shares;
 
-/// Peers that are told at the same time, and of one address [`limits::MAX_HANDSHAKES_EACH`]; further ones are turned away without a word, and come back as well.
-const MAX_TOLD: usize = 256;
+/// Peers of each way that are told at the same time, and of one address [`limits::MAX_HANDSHAKES_EACH`]; further ones are turned
+/// away without a word, and come back as well. From half of either on a peer over QUIC has to prove its address first.
+const MAX_TOLD: usize = 128;
 /// Pause after a failure to accept, as for lack of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Refuses everybody until `stop` is cancelled; who is being told by then is told to the end.
 pub async fn refuse(doors: Doors, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(MAX_TOLD));
-    let shares = Shares::new(limits::MAX_HANDSHAKES_EACH);
+    let (quic, tcp) = (Places::default(), Places::default());
     loop {
         let who = tokio::select! {
             () = stop.cancelled() => return,
@@ -37,18 +37,48 @@ pub async fn refuse(doors: Doors, stop: CancellationToken) {
             },
             accepted = accept(doors.tcp.as_ref()) => accepted,
         };
-        let address = match &who {
-            Who::Quic(incoming) => incoming.remote_address().ip(),
-            Who::Tcp(_, remote, _) => remote.ip(),
-        };
-        let place = Arc::clone(&places).try_acquire_owned().ok().zip(shares.take(address));
-        let Some((place, share)) = place else {
-            if let Who::Quic(incoming) = who {
-                incoming.refuse();
+        match who {
+            Who::Quic(incoming) => {
+                let address = incoming.remote_address().ip();
+                if quic.are_scarce(address) && !incoming.remote_address_validated() && incoming.may_retry() {
+                    // Only an address that cannot be retried makes this fail, which was asked just now.
+                    let _ = incoming.retry();
+                } else if let Some(slot) = quic.take(address) {
+                    tokio::spawn(tell(Who::Quic(incoming), slot));
+                } else {
+                    incoming.refuse();
+                }
             }
-            continue;
-        };
-        tokio::spawn(tell(who, Slot { _place: place, _share: share }));
+            Who::Tcp(stream, remote, tls) => {
+                if let Some(slot) = tcp.take(remote.ip()) {
+                    tokio::spawn(tell(Who::Tcp(stream, remote, tls), slot));
+                }
+            }
+        }
+    }
+}
+
+/// Room for those of one way who are told.
+struct Places {
+    all: Arc<Semaphore>,
+    each: Shares,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { all: Arc::new(Semaphore::new(MAX_TOLD)), each: Shares::new(limits::MAX_HANDSHAKES_EACH) }
+    }
+}
+
+impl Places {
+    fn are_scarce(&self, address: IpAddr) -> bool {
+        self.all.available_permits() < MAX_TOLD / 2
+            || self.each.held(address) >= limits::MAX_HANDSHAKES_EACH / 2
+    }
+
+    fn take(&self, address: IpAddr) -> Option<Slot> {
+        let place = Arc::clone(&self.all).try_acquire_owned().ok();
+        place.zip(self.each.take(address)).map(|(place, share)| Slot { _place: place, _share: share })
     }
 }
 

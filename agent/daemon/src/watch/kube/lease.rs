@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use nimbus_agent_core::election::{Answer, Election, Lease, Request, Step};
-use nimbus_platform::monotonic;
+use nimbus_platform::since_boot;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -53,11 +53,25 @@ impl Elector {
         }
         self.election.compete(false);
         self.out.send_replace(Leadership::Unknown);
-        if let Step::Send(request) = self.election.poll(monotonic(), nimbus_platform::now()) {
-            let released = tokio::time::timeout(RELEASE, self.send(request)).await;
-            if !matches!(released, Ok(Ok(_))) {
-                tracing::info!("the watch Lease was not given back; it runs out by itself");
+        let given_back = tokio::time::timeout(RELEASE, self.give_back()).await;
+        if !matches!(given_back, Ok(Ok(()))) {
+            tracing::info!("the watch Lease was not given back; it runs out by itself");
+        }
+    }
+
+    /// Gives the Lease back where this agent holds it, also where a request that was on its way changed or took it.
+    async fn give_back(&mut self) -> Result<(), RequestError> {
+        if let Step::Send(request) = self.election.poll(since_boot(), nimbus_platform::now()) {
+            match self.send(request).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.code() == 409 => {}
+                Err(error) => return Err(error),
             }
+        }
+        let found = self.send(Request::Get).await?;
+        match self.election.give_back(found, nimbus_platform::now()) {
+            Some(request) => self.send(request).await.map(drop),
+            None => Ok(()),
         }
     }
 
@@ -77,14 +91,14 @@ impl Elector {
                 }
             }
             // The board outlives this loop; any change of the status wakes it, which does no harm.
-            match self.election.poll(monotonic(), nimbus_platform::now()) {
+            match self.election.poll(since_boot(), nimbus_platform::now()) {
                 Step::Send(request) => {
                     let answer = self.ask(request).await;
-                    self.election.answer(answer, monotonic(), nimbus_platform::now());
+                    self.election.answer(answer, since_boot(), nimbus_platform::now());
                     self.publish();
                 }
                 Step::WaitUntil(until) => tokio::select! {
-                    () = tokio::time::sleep(until.saturating_sub(monotonic())) => {}
+                    () = tokio::time::sleep(until.saturating_sub(since_boot())) => {}
                     _ = status.changed() => {}
                 },
                 Step::Rest => {

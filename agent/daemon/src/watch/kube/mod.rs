@@ -20,7 +20,7 @@ use nimbus_agent_core::observe::kube::{
     SlimPersistentVolumeClaim, SlimPod, SlimPodDisruptionBudget, SlimPodEvent, SlimReplicaSet, SlimSecret,
     SlimStatefulSet,
 };
-use nimbus_platform::{DoublingWait, monotonic};
+use nimbus_platform::{DoublingWait, since_boot};
 use nimbus_protocol::ObjectKind;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -59,7 +59,7 @@ impl ClusterHandle {
         let handle = Self::default();
         let cluster = Cluster { client, uid: "c".to_owned(), name: "test".to_owned() };
         handle.cluster.send_replace(Some(cluster));
-        let until = monotonic() + Duration::from_mins(1);
+        let until = since_boot() + Duration::from_mins(1);
         handle.leadership.send_replace(Leadership::Leading { term: 1, until });
         handle
     }
@@ -76,7 +76,7 @@ impl ClusterHandle {
 
     /// The term under which this replica may act at this very moment.
     pub fn term(&self) -> Option<u64> {
-        self.leadership.borrow().term(monotonic())
+        self.leadership.borrow().term(since_boot())
     }
 
     /// Follows the leadership.
@@ -160,7 +160,7 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
     let mut leadership = watch.handle.leadership_changes();
     loop {
         let now = *leadership.borrow_and_update();
-        let term = now.term(monotonic());
+        let term = now.term(since_boot());
         watch.status.update(|status| {
             status.leading = term.is_some();
             status.lease_term = term.unwrap_or_default();
@@ -185,8 +185,8 @@ async fn lead(watch: &Watch, cluster: &Cluster) {
             }
             tokio::select! {
                 changed = leadership.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(until.saturating_sub(monotonic())) => {
-                    if leadership.borrow().term(monotonic()).is_none() { break }
+                () = tokio::time::sleep(until.saturating_sub(since_boot())) => {
+                    if leadership.borrow().term(since_boot()).is_none() { break }
                 }
             }
         }

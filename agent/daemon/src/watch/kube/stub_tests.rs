@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use nimbus_agent_core::observe::kube::SlimPod;
-use nimbus_platform::monotonic;
+use nimbus_platform::since_boot;
 use nimbus_protocol::ObjectKind;
 use nimbus_protocol::v1::observation::Body as Seen;
 use serde_json::{Value, json};

@@ -72,3 +72,17 @@ fn keys_are_a_set_of_a_few() {
         assert!(matches!(keys(bad), Err(ProofError::Keys(_))), "{:?}", &bad[..bad.len().min(20)]);
     }
 }
+
+#[test]
+fn a_key_of_an_unknown_kind_says_nothing_about_the_others_and_a_token_of_one_is_refused_by_its_name() {
+    let its = key();
+    let mut read: serde_json::Value = serde_json::from_str(&set(&its, "k1")).unwrap();
+    read["keys"].as_array_mut().unwrap().insert(0, json!({"kty": "AKP", "kid": "k0", "alg": "ML-DSA-65"}));
+    let some = keys(&read.to_string()).unwrap();
+    assert!(verified(&token(&its, Some("k1"), &claims()), &some).is_ok());
+    let none = keys(r#"{"keys": [{"kty": "AKP"}]}"#).unwrap_err();
+    assert!(none.to_string().contains("none of them RSA"), "{none}");
+    let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"ES512","kid":"k1"}"#);
+    let error = verified(&format!("{head}.e30.AAAA"), &some).unwrap_err().to_string();
+    assert!(error.contains("signed by ES512") && error.contains("P-384"), "{error}");
+}

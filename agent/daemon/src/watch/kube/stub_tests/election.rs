@@ -20,9 +20,9 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
-        let leads = |now: &Leadership| now.term(monotonic()).is_some();
+        let leads = |now: &Leadership| now.term(since_boot()).is_some();
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
-        led.expect("nobody leads").unwrap().term(monotonic()).unwrap()
+        led.expect("nobody leads").unwrap().term(since_boot()).unwrap()
     };
     let (first, _, dying) = replica("first");
     let term = leading(&first).await;
@@ -33,7 +33,7 @@ async fn two_replicas_never_lead_at_once_and_the_second_follows_a_dead_first() {
     dying.abort();
     let next = leading(&second).await;
     assert!(next > term, "{next} follows {term}");
-    assert_eq!(first.borrow().term(monotonic()), None, "the dead one's lease ended before");
+    assert_eq!(first.borrow().term(since_boot()), None, "the dead one's lease ended before");
 
     // A clean end gives it back: the third need not wait for it to run out.
     end.cancel();
@@ -62,7 +62,7 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     };
     let leading = async |out: &watch::Sender<Leadership>| {
         let mut seen = out.subscribe();
-        let leads = |now: &Leadership| now.term(monotonic()).is_some();
+        let leads = |now: &Leadership| now.term(since_boot()).is_some();
         let led = tokio::time::timeout(Duration::from_secs(20), seen.wait_for(leads)).await;
         drop(led.expect("nobody leads").unwrap());
     };
@@ -71,7 +71,7 @@ async fn a_leader_that_the_control_plane_refuses_makes_room_and_competes_again_o
     status.update(|status| status.rejected = true);
     let (second, _, other, stop) = replica("second");
     leading(&second).await;
-    assert_eq!(first.borrow().term(monotonic()), None);
+    assert_eq!(first.borrow().term(since_boot()), None);
     stop.cancel();
     other.await.unwrap();
     status.update(|status| status.rejected = false);
