@@ -1,5 +1,7 @@
 //! Lists in sentences.
 
+use std::fmt::Write as _;
+
 /// The most items of a list that a sentence names; the rest is counted.
 const MOST: usize = 5;
 
@@ -17,7 +19,8 @@ fn joined<T: AsRef<str>>(items: &[T], between: &str) -> String {
     let shown: Vec<&str> = items.iter().take(MOST).map(AsRef::as_ref).collect();
     let mut text = shown.join(between);
     if items.len() > MOST {
-        text.push_str(&format!(" and {} more", items.len() - MOST));
+        // Writing to a string cannot fail.
+        let _ = write!(text, " and {} more", items.len() - MOST);
     }
     text
 }

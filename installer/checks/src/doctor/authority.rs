@@ -11,10 +11,10 @@ pub(super) const CHECK: Check<Snapshot> =
 
 fn judge(snapshot: &Snapshot) -> Judged {
     let found = asked(snapshot.authority.as_ref(), "a context with a ca_file, or --data-dir DIR")?;
-    life(
+    Ok(life(
         found,
         snapshot.now,
         NOTICED_DAYS,
         "plan a new installation with new keys (nimbus keys create) that the agents join, before it ends",
-    )
+    ))
 }

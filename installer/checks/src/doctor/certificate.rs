@@ -12,11 +12,11 @@ pub(super) const CHECK: Check<Snapshot> =
 fn judge(snapshot: &Snapshot) -> Judged {
     let found =
         asked(snapshot.certificate.as_ref(), "an address with https://; http:// on this machine shows none")?;
-    life(
+    Ok(life(
         found,
         snapshot.now,
         NOTICED_DAYS,
         "one of a Secret or file is renewed by whoever made it (tls.existingSecret, cert-manager); one of the own CA is \
          renewed by the control plane: look at its log",
-    )
+    ))
 }

@@ -10,18 +10,15 @@ pub(super) const CHECK: Check<Snapshot> =
 fn judge(snapshot: &Snapshot) -> Judged {
     let plane = snapshot.plane()?;
     let storage = &plane.storage;
-    Ok(if !plane.damage.is_empty() {
-        Outcome::failure(
+    Ok(match plane.checked_at {
+        _ if !plane.damage.is_empty() => Outcome::failure(
             format!("damaged in {storage}: {}", sentences(&plane.damage)),
             "check the disk, and restore the last backup that verifies: nimbus backup verify, nimbus backup restore",
-        )
-    } else {
-        match plane.checked_at {
-            Some(at) => Outcome::pass(format!("{storage}, checked at {at}")),
-            None => Outcome::unknown(
-                format!("{storage}: the first check of what is stored has not ended yet"),
-                "run this again in some minutes",
-            ),
-        }
+        ),
+        Some(at) => Outcome::pass(format!("{storage}, checked at {at}")),
+        None => Outcome::unknown(
+            format!("{storage}: the first check of what is stored has not ended yet"),
+            "run this again in some minutes",
+        ),
     })
 }

@@ -17,7 +17,7 @@ mod versions;
 
 use jiff::Timestamp;
 
-use crate::check::{Check, Gathered, Judged, Open};
+use crate::check::{Check, Gathered, Open, Outcome, Unread};
 use crate::clock::Reading;
 use crate::kubernetes::Pod;
 use crate::listener::Listener;
@@ -152,7 +152,7 @@ impl Snapshot {
         match &self.plane {
             None => Err(Open::NotAsked(NEEDS_PLANE)),
             Some(Ok(plane)) => Ok(plane),
-            Some(Err(_)) => Err(Open::Unread(crate::check::Unread::new(
+            Some(Err(_)) => Err(Open::Unread(Unread::new(
                 "the control plane did not answer",
                 "see the check `control-plane`, then run this again",
             ))),
@@ -171,12 +171,10 @@ pub fn judge(snapshot: &Snapshot) -> Report {
 }
 
 /// What is left of a certificate's life, and what that means.
-fn life(life: &Life, now: Timestamp, noticed_days: i64, remedy: &str) -> Judged {
-    use crate::check::Outcome;
-
+fn life(life: &Life, now: Timestamp, noticed_days: i64, remedy: &str) -> Outcome {
     let Life { of, from, until } = life;
     let days = until.duration_since(now).as_hours() / 24;
-    Ok(if now >= *until {
+    if now >= *until {
         Outcome::failure(format!("{of} expired at {until}"), remedy)
     } else if now < *from {
         Outcome::failure(
@@ -187,5 +185,5 @@ fn life(life: &Life, now: Timestamp, noticed_days: i64, remedy: &str) -> Judged 
         Outcome::warning(format!("{of} expires in {days} days, at {until}"), remedy)
     } else {
         Outcome::pass(format!("{of} is valid until {until}"))
-    })
+    }
 }

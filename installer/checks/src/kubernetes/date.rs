@@ -14,7 +14,7 @@ pub fn date_of(logged: &str) -> Gathered<Timestamp> {
         let text = logged.get(at + name.len()..)?.get(..LONGEST)?;
         // The obsolete zone GMT is UTC.
         let text = text.strip_suffix("GMT").map_or(text.to_owned(), |text| format!("{text}+0000"));
-        Some(rfc2822::DateTimeParser::new().parse_timestamp(&text).ok()?)
+        rfc2822::DateTimeParser::new().parse_timestamp(&text).ok()
     });
     dates.last().ok_or_else(|| {
         Unread::new(

@@ -40,8 +40,8 @@ fn place(name: &str, found: Option<Namespace>) -> Place {
     Place { name: name.to_owned(), found: Ok(found) }
 }
 
-fn enforcing(level: &str) -> Option<Namespace> {
-    Some(Namespace { enforced: Some(level.to_owned()) })
+fn enforcing(level: &str) -> Namespace {
+    Namespace { enforced: Some(level.to_owned()) }
 }
 
 fn database() -> Database {
@@ -207,11 +207,11 @@ fn pod_security() {
     for (found, needs, expected) in [
         (None, Needs::default(), Pass),
         (Some(Namespace::default()), Needs::default(), Pass),
-        (enforcing("restricted"), Needs::default(), Pass),
-        (enforcing("privileged"), mounting.clone(), Pass),
-        (enforcing("baseline"), mounting.clone(), Failure),
-        (enforcing("restricted"), mounting.clone(), Failure),
-        (enforcing("strict"), Needs::default(), Warning),
+        (Some(enforcing("restricted")), Needs::default(), Pass),
+        (Some(enforcing("privileged")), mounting.clone(), Pass),
+        (Some(enforcing("baseline")), mounting.clone(), Failure),
+        (Some(enforcing("restricted")), mounting.clone(), Failure),
+        (Some(enforcing("strict")), Needs::default(), Warning),
     ] {
         let report = report(|snapshot| {
             snapshot.agents = place("agents", found.clone());
@@ -224,8 +224,8 @@ fn pod_security() {
         }
     }
     let elsewhere = report(|snapshot| {
-        snapshot.control_plane = place("nimbus", enforcing("restricted"));
-        snapshot.agents = place("agents", enforcing("privileged"));
+        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
+        snapshot.agents = place("agents", Some(enforcing("privileged")));
         snapshot.values = Ok(Values::Taken(mounting));
     });
     assert_eq!(verdict(&elsewhere, "pod-security"), Some(Pass), "the control plane mounts nothing of a node");
