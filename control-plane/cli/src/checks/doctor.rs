@@ -112,13 +112,19 @@ async fn ask(context: &Context) -> Result<Found, Failure> {
     let listed = collect(MOST_AGENTS, page).await?;
     let has_more_agents = listed.next.is_some();
     let agents = listed.items.into_iter().filter(|agent| agent.state != "revoked").map(agent).collect();
-    let certificate = shown(&client).await?;
+    let certificate = shown(&client).await;
     Ok((read(status, client.server(), clock, agents, has_more_agents), certificate))
 }
 
-async fn shown(client: &Client) -> Result<Option<Gathered<Life>>, Failure> {
-    let der = client.certificate().await?;
-    Ok(der.map(|der| certificate::life(&der, &format!("the certificate of {}", client.server()))))
+/// The certificate that it shows; none over plain HTTP.
+async fn shown(client: &Client) -> Option<Gathered<Life>> {
+    match client.certificate().await {
+        Ok(der) => der.map(|der| certificate::life(&der, &format!("the certificate of {}", client.server()))),
+        Err(error) => {
+            let remedy = "run this again; if it stays so, look at the control plane's log";
+            Some(Err(Unread::new(error.to_string(), remedy)))
+        }
+    }
 }
 
 fn read(status: Status, server: String, clock: Reading, agents: Vec<Agent>, has_more_agents: bool) -> Plane {
