@@ -12,8 +12,8 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 
 use crate::Here;
 use crate::commands::{
-    agents, approvals, audit, autonomous, backup, clusters, completions, drift, enterprise, incidents, jobs,
-    keys, status, up, verify_release, version,
+    agents, approvals, audit, autonomous, backup, clusters, completions, doctor, drift, enterprise,
+    incidents, jobs, keys, preflight, status, up, verify_release, version,
 };
 use crate::context::Context;
 use crate::error::Failure;
@@ -72,6 +72,8 @@ pub enum Command {
     Drift(drift::DriftArgs),
     Audit(audit::AuditArgs),
     Backup(backup::BackupArgs),
+    Preflight(preflight::PreflightArgs),
+    Doctor(doctor::DoctorArgs),
     Enterprise(enterprise::EnterpriseArgs),
     Keys(keys::KeysArgs),
     VerifyRelease(verify_release::VerifyReleaseArgs),
@@ -96,6 +98,8 @@ impl Command {
             Self::Drift(args) => drift::run(context, args).await,
             Self::Audit(args) => audit::run(context, args).await,
             Self::Backup(args) => backup::run(context, args).await,
+            Self::Preflight(args) => preflight::run(context, &args, here).await,
+            Self::Doctor(args) => doctor::run(context, &args).await,
             Self::Enterprise(args) => enterprise::run(context, &args),
             Self::Keys(args) => keys::run(context, &args, here),
             Self::VerifyRelease(args) => verify_release::run(context, &args),

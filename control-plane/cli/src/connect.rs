@@ -59,10 +59,22 @@ pub fn destination(global: &Global, config: &Config) -> Result<Destination, Fail
     }
 }
 
+/// Where flags, environment and configuration lead.
+pub fn resolve(context: &Context) -> Result<Destination, Failure> {
+    let config = config::config_path().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
+    destination(&context.global, &config)
+}
+
+/// Does a flag, the environment or the configuration name a control plane?
+pub fn is_named(context: &Context) -> Result<bool, Failure> {
+    let config = config::config_path().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
+    let Global { server, context: name, .. } = &context.global;
+    Ok(server.is_some() || name.is_some() || config.current.is_some())
+}
+
 /// A client of the control plane that flags, environment and configuration name.
 pub fn open(context: &Context) -> Result<Client, Failure> {
-    let config = config::config_path().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
-    let to = destination(&context.global, &config)?;
+    let to = resolve(context)?;
     let token = match std::env::var("NIMBUS_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
         Some(token) => token,
         None => to.token_file.as_deref().map_or_else(|| Ok(String::new()), token)?,
@@ -165,6 +177,12 @@ fn unreachable(server: &str, why: Silence, detail: &str) -> Failure {
             ),
             "try again in a moment; if it stays so, look at its log and its machine's load, and at the proxy if there is one",
         ),
+        Silence::Untrusted => (
+            "the control plane's certificate is not to be trusted",
+            format!("{detail}: another CA signed it, it is expired, or it is of another name"),
+            "use the ca.pem of this control plane's data directory as the context's ca_file, and a name of --name or the \
+             chart's names; if it shows another control plane's certificate, check the address",
+        ),
         Silence::Other => (
             "the control plane cannot be reached",
             detail.to_owned(),
@@ -256,6 +274,7 @@ mod tests {
             Silence::Crowded,
             Silence::BrokenOff,
             Silence::Unready,
+            Silence::Untrusted,
             Silence::Other,
         ];
         let lost = silences.map(|why| {
@@ -265,7 +284,7 @@ mod tests {
         assert!(lost.iter().all(|failure| failure.exit == Exit::Unreachable));
         let titles: std::collections::BTreeSet<&str> =
             lost.iter().map(|failure| failure.title.as_str()).collect();
-        assert_eq!(titles.len(), 6, "each is told apart: {titles:?}");
+        assert_eq!(titles.len(), 7, "each is told apart: {titles:?}");
     }
 
     /// What comes of a request to a server that sends these bytes and hangs up.

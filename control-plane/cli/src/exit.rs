@@ -11,7 +11,7 @@ pub enum Exit {
     Error = 1,
     /// The command line cannot be understood.
     Usage = 2,
-    /// Drift or incidents were found, and `--exit-code` was given.
+    /// Drift or incidents were found, or a check warns or is unknown, and `--exit-code` was given.
     Found = 3,
     /// Something waits for a person's approval.
     Waiting = 4,

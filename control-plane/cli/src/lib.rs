@@ -4,6 +4,7 @@
 //! person reads, as pure functions; [`output`] holds what all views share. Every answer that a program reads is the
 //! control plane's own JSON. What is decided about clusters and files is decided elsewhere.
 
+pub mod checks;
 pub mod cli;
 pub mod commands;
 pub mod config;
@@ -25,6 +26,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::ExitCode;
 
+use nimbus_checks::preflight::{Database, NoDatabase};
+
 use crate::cli::Cli;
 use crate::commands::up::UpArgs;
 use crate::context::Context;
@@ -33,6 +36,9 @@ use crate::exit::Exit;
 
 /// What a command ends with, later.
 pub type Ending<'a> = Pin<Box<dyn Future<Output = Result<Exit, Failure>> + 'a>>;
+
+/// What a database says of itself, later.
+pub type Looking<'a> = Pin<Box<dyn Future<Output = Result<Database, NoDatabase>> + 'a>>;
 
 /// What the program carries out itself, since it needs a control plane and an agent.
 pub struct Here {
@@ -43,6 +49,8 @@ pub struct Here {
     pub protocol: (u32, u32),
     /// The version of the database's schema that this build writes.
     pub schema: i64,
+    /// What the PostgreSQL server at an address says of itself; nothing is written.
+    pub look_at_database: for<'a> fn(&'a str) -> Looking<'a>,
     /// The names of the files that [`Self::make_keys`] makes.
     pub key_files: [&'static str; 4],
     /// Makes a control plane's keys in a new directory; the SHA-256 of the CA's certificate, or why it could not.

@@ -27,7 +27,7 @@ that fits several is refused with the list of them.
 | 0 | done; also where a question was answered with no, and nothing was changed |
 | 1 | an error |
 | 2 | the command line cannot be understood |
-| 3 | drift or incidents were found, and `--exit-code` was given |
+| 3 | drift or incidents were found, or a check warns or is unknown, and `--exit-code` was given |
 | 4 | waiting for an approval |
 | 5 | refused by policy or permission |
 | 6 | the server cannot be reached |

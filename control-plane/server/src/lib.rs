@@ -46,4 +46,4 @@ pub use documents::EnabledCluster;
 pub use error::StartError;
 pub use make_keys::{KEY_FILES, MakeKeysError, make_keys};
 pub use nimbus_control_core::model::AgentKind;
-pub use nimbus_store::{StoreError, schema_version};
+pub use nimbus_store::{Probed, StoreError, StoreUrl, probe, schema_version};

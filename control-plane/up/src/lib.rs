@@ -8,6 +8,7 @@
 
 mod cluster;
 mod context;
+mod database;
 mod describe;
 mod failure;
 mod follow;
@@ -37,6 +38,7 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         up: |context, args| Box::pin(up(context, args)),
         protocol: (LOWEST, HIGHEST),
         schema: nimbus_control_plane::schema_version(),
+        look_at_database: |address| Box::pin(database::look(address)),
         key_files: nimbus_control_plane::KEY_FILES,
         make_keys: |directory| {
             let made = nimbus_control_plane::make_keys(directory, nimbus_platform::now());

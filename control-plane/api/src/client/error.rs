@@ -62,6 +62,8 @@ pub enum Silence {
     /// What answers says that the control plane takes no requests now (502, 503, 504 without a problem document): it is
     /// starting, has more to do than it can, or cannot be reached from a proxy before it.
     Unready,
-    /// Something else, for example a certificate that is not trusted.
+    /// Its certificate is not to be trusted: another CA signed it, it is expired, or of another name.
+    Untrusted,
+    /// Something else.
     Other,
 }

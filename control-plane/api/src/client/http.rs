@@ -78,6 +78,14 @@ impl Client {
         Ok(Self { http, base, token })
     }
 
+    /// The certificate (DER) that the control plane shows, which the client trusts; none over plain HTTP. Needs no token.
+    pub async fn certificate(&self) -> Result<Option<Vec<u8>>, ClientError> {
+        let request = self.request(Method::GET, &["version"])?.timeout(TIMEOUT);
+        let response = self.send(request).await?;
+        let shown = response.extensions().get::<reqwest::tls::TlsInfo>();
+        Ok(shown.and_then(|shown| shown.peer_certificate().map(<[u8]>::to_vec)))
+    }
+
     /// Scheme, host and port, as they are shown.
     pub fn server(&self) -> String {
         self.base.as_str().trim_end_matches('/').to_owned()
@@ -243,6 +251,7 @@ fn build(base: &Url, loopback: bool, ca_pem: Option<&[u8]>) -> Result<reqwest::C
     let mut builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(redirect::Policy::none())
+        .tls_info(true)
         .user_agent(concat!("nimbus/", env!("CARGO_PKG_VERSION")));
     if loopback {
         builder = builder.no_proxy();
@@ -277,6 +286,9 @@ fn silence(error: &reqwest::Error) -> Silence {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         let text = inner.to_string();
+        if text.contains("invalid peer certificate") {
+            return Silence::Untrusted;
+        }
         if text.contains("dns error") || text.contains("failed to lookup address") {
             return Silence::Absent;
         }

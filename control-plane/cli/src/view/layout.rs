@@ -90,6 +90,12 @@ impl<'a> Layout<'a> {
         self
     }
 
+    /// A text behind a lead of `indent` columns, already painted; its further lines begin under its first.
+    pub fn hanging(&mut self, lead: &str, indent: usize, tone: Tone, text: &str) -> &mut Self {
+        self.wrapped(lead, indent, tone, text);
+        self
+    }
+
     /// A command to type, never wrapped.
     pub fn command(&mut self, text: &str) -> &mut Self {
         let painted = format!("  {}", self.view.theme.paint(Tone::Note, text));

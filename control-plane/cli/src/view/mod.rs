@@ -8,6 +8,7 @@ pub mod audit;
 pub mod autonomous;
 pub mod backup;
 pub mod baselines;
+pub mod checks;
 pub mod clusters;
 pub mod deploy;
 pub mod drift;

@@ -21,15 +21,28 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-release", &[]),
     // Makes a release from the tree; it runs cargo and knows none of the programs.
     ("nimbus-dist", &["nimbus-release"]),
+    // Judges what the command gathered.
+    ("nimbus-checks", &[]),
     // Plans an installation; the command carries it out.
     ("nimbus-deploy", &[]),
-    ("nimbus-cli", &["nimbus-api", "nimbus-backup", "nimbus-deploy", "nimbus-platform", "nimbus-release"]),
+    (
+        "nimbus-cli",
+        &[
+            "nimbus-api",
+            "nimbus-backup",
+            "nimbus-checks",
+            "nimbus-deploy",
+            "nimbus-platform",
+            "nimbus-release",
+        ],
+    ),
     // `nimbus up` alone starts the other two as libraries.
     (
         "nimbus",
         &[
             "nimbus-agent",
             "nimbus-api",
+            "nimbus-checks",
             "nimbus-cli",
             "nimbus-control-plane",
             "nimbus-platform",
@@ -41,6 +54,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
         &[
             "nimbus-agent",
             "nimbus-agent-core",
+            "nimbus-checks",
             "nimbus-cli",
             "nimbus-control-core",
             "nimbus-deploy",
@@ -53,7 +67,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without clock, randomness, socket or file.
-pub const PURE: &[&str] = &["nimbus-protocol", "nimbus-agent-core", "nimbus-control-core", "nimbus-deploy"];
+pub const PURE: &[&str] =
+    &["nimbus-protocol", "nimbus-agent-core", "nimbus-control-core", "nimbus-checks", "nimbus-deploy"];
 
 /// What would bring one of these in.
 pub const IMPURE: &[&str] = &[
@@ -85,6 +100,7 @@ pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("control-plane/server", Some(SERVER)),
     ("control-plane/cli", None),
     ("control-plane/up", None),
+    ("installer/checks", None),
     ("installer/deploy", None),
     ("installer/dist", None),
 ];

@@ -1,0 +1,53 @@
+//! Reads from when and until when certificates are valid.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use jiff::Timestamp;
+use nimbus_checks::check::{Gathered, Unread};
+use nimbus_checks::doctor::Life;
+use x509_parser::pem::Pem;
+
+/// The most bytes of a file of certificates.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// Of a certificate as DER.
+pub fn life(der: &[u8], of: &str) -> Gathered<Life> {
+    let unread = || {
+        Unread::new(
+            format!("{of} cannot be read: it is no X.509 certificate"),
+            "look at it with openssl x509 -text",
+        )
+    };
+    let (_, parsed) = x509_parser::parse_x509_certificate(der).map_err(|_| unread())?;
+    let at = |seconds| Timestamp::from_second(seconds).map_err(|_| unread());
+    let validity = parsed.validity();
+    Ok(Life {
+        of: of.to_owned(),
+        from: at(validity.not_before.timestamp())?,
+        until: at(validity.not_after.timestamp())?,
+    })
+}
+
+/// Of the certificate in a PEM file that ends first.
+pub fn of_file(path: &Path) -> Gathered<Life> {
+    let of = format!("the CA in {}", path.display());
+    let mut text = Vec::new();
+    std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text)).map_err(
+        |error| {
+            Unread::new(
+                format!("{of} cannot be read: {}", crate::files::reason(&error)),
+                "copy ca.pem from the control plane's data directory, or correct the context's ca_file",
+            )
+        },
+    )?;
+    let mut first: Option<Life> = None;
+    for pem in Pem::iter_from_buffer(&text) {
+        let pem = pem.map_err(|_| Unread::new(format!("{of} is not PEM"), "copy ca.pem again"))?;
+        let life = life(&pem.contents, &of)?;
+        if first.as_ref().is_none_or(|first| life.until < first.until) {
+            first = Some(life);
+        }
+    }
+    first.ok_or_else(|| Unread::new(format!("{of}: there is no certificate in it"), "copy ca.pem again"))
+}

@@ -1,0 +1,83 @@
+//! What helm renders of both charts with a person's values, and what it says where a chart refuses them.
+
+use std::path::{Path, PathBuf};
+
+use nimbus_checks::check::{Gathered, Unread};
+use nimbus_checks::needs::Needs;
+use nimbus_checks::preflight::Values;
+
+use super::kubectl::Kubectl;
+use super::program::run;
+use crate::deploy::charts;
+
+/// What is to be installed.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The directory with both charts; none: the charts' own values are meant.
+    pub charts: Option<PathBuf>,
+    /// Values for the control plane's chart.
+    pub control_plane: Vec<PathBuf>,
+    /// Values for the agents' chart.
+    pub agents: Vec<PathBuf>,
+}
+
+/// Renders both; nothing is asked of a cluster.
+pub async fn gather(wanted: &Wanted, kubectl: &Kubectl) -> Gathered<Values> {
+    let Some(directory) = &wanted.charts else {
+        return if wanted.control_plane.is_empty() && wanted.agents.is_empty() {
+            Ok(Values::NotGiven)
+        } else {
+            Err(Unread::new(
+                "values were given, and no charts to try them with",
+                "name the directory of the release's charts with --charts DIR",
+            ))
+        };
+    };
+    let (found, are_there) = charts::find(directory);
+    if !are_there {
+        return Err(Unread::new(
+            format!("there are not both charts in {}", directory.display()),
+            "name the directory of the release's charts with --charts DIR",
+        ));
+    }
+    let mut rendered = String::new();
+    for (name, chart, values) in [
+        ("nimbus-control-plane", &found.control_plane, &wanted.control_plane),
+        ("nimbus-agent", &found.agent, &wanted.agents),
+    ] {
+        match render(chart, values, kubectl).await? {
+            Ok(text) => {
+                rendered.push_str("\n---\n");
+                rendered.push_str(&text);
+            }
+            Err(why) => return Ok(Values::Refused { chart: name.to_owned(), why }),
+        }
+    }
+    Needs::read(&rendered).map(Values::Taken)
+}
+
+/// What helm printed, or what it said against it.
+async fn render(chart: &str, values: &[PathBuf], kubectl: &Kubectl) -> Gathered<Result<String, String>> {
+    for path in values {
+        if let Some(unread) = unreadable(path) {
+            return Err(unread);
+        }
+    }
+    let mut args = vec!["template".to_owned(), "nimbus".to_owned(), chart.to_owned()];
+    args.extend(values.iter().map(|path| format!("--values={}", path.display())));
+    let ran = run("helm", &args, None, kubectl.search.as_ref()).await?;
+    if ran.is_well {
+        return Ok(Ok(String::from_utf8_lossy(&ran.printed).into_owned()));
+    }
+    // The last line is a hint to a flag of helm's own.
+    let said: Vec<&str> = ran.complained.lines().filter(|line| !line.starts_with("Use --debug")).collect();
+    Ok(Err(said.join("\n")))
+}
+
+fn unreadable(path: &Path) -> Option<Unread> {
+    let error = std::fs::File::open(path).err()?;
+    Some(Unread::new(
+        format!("the values {} cannot be read: {}", path.display(), crate::files::reason(&error)),
+        "correct the path",
+    ))
+}

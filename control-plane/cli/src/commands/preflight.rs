@@ -1,0 +1,100 @@
+//! `nimbus preflight`: says before an installation whether the cluster, the programs and the database are as they have to be.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use nimbus_checks::preflight::judge;
+use nimbus_checks::report::Report;
+use nimbus_checks::version::Version;
+
+use super::doctor;
+use crate::Here;
+use crate::checks::kubectl::Kubectl;
+use crate::checks::preflight::{Asked, gather};
+use crate::checks::values::Wanted;
+use crate::context::Context;
+use crate::error::Failure;
+use crate::exit::Exit;
+use crate::view;
+
+/// Before an installation: is everything as it has to be?
+///
+/// Looks with kubectl and helm at the cluster that the kubeconfig names: its version, what this user may create, Pod Security,
+/// StorageClasses, nodes, clocks, what is installed already; and with --database at PostgreSQL. Each check ends in pass, warning,
+/// failure or unknown, with what to do. Nothing is written or created.
+#[derive(Debug, Args)]
+pub struct PreflightArgs {
+    /// The namespace of the control plane
+    #[arg(long, value_name = "NAMESPACE", default_value = "nimbus")]
+    namespace: String,
+    /// The namespace of the agents [default: the control plane's]
+    #[arg(long, value_name = "NAMESPACE")]
+    agents_namespace: Option<String>,
+    /// The kubeconfig that names the cluster [default: kubectl's own]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig [default: its current one]
+    #[arg(long, value_name = "NAME")]
+    kube_context: Option<String>,
+    /// The directory with both charts: what their values ask for is looked at, and not what they ask for by themselves
+    #[arg(long, value_name = "DIR")]
+    charts: Option<PathBuf>,
+    /// Values for the control plane's chart; several times for several
+    #[arg(long, value_name = "FILE")]
+    control_plane_values: Vec<PathBuf>,
+    /// Values for the agents' chart; several times for several
+    #[arg(long, value_name = "FILE")]
+    agent_values: Vec<PathBuf>,
+    /// The database to look at: postgres://user:password@host/database
+    #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    database: Option<String>,
+    /// End with code 3 where no check failed and a warning or an unknown stands
+    #[arg(long)]
+    exit_code: bool,
+}
+
+/// Gathers, judges and says it.
+pub async fn run(context: &Context, args: &PreflightArgs, here: &Here) -> Result<Exit, Failure> {
+    let progress = context.moving("looking at the cluster");
+    let report = report(args, here).await;
+    drop(progress);
+    let report = report?;
+    let document = doctor::document(&report)?;
+    context.print_either(&document, |view| view::checks::report(view, "Preflight", &report))?;
+    Ok(doctor::exit(&report, args.exit_code))
+}
+
+/// What all checks found.
+pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure> {
+    let asked = Asked {
+        kubectl: Kubectl {
+            kubeconfig: args.kubeconfig.clone(),
+            context: args.kube_context.clone(),
+            search: None,
+        },
+        namespace: args.namespace.clone(),
+        agents_namespace: args.agents_namespace.clone().unwrap_or_else(|| args.namespace.clone()),
+        wanted: Wanted {
+            charts: args.charts.clone(),
+            control_plane: args.control_plane_values.clone(),
+            agents: args.agent_values.clone(),
+        },
+    };
+    let database = async {
+        match args.database.as_deref().filter(|address| !address.is_empty()) {
+            Some(address) => Some((here.look_at_database)(address).await),
+            None => None,
+        }
+    };
+    let database = database.await;
+    let snapshot = gather(&asked, build()?, database).await;
+    Ok(judge(&snapshot, nimbus_platform::now()))
+}
+
+/// This command's version.
+fn build() -> Result<Version, Failure> {
+    let text = env!("CARGO_PKG_VERSION");
+    Version::parse(text).ok_or_else(|| {
+        Failure::new("this build does not know its version").expected("three numbers").found(text)
+    })
+}

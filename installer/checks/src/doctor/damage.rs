@@ -1,0 +1,24 @@
+//! Is what is stored what was written?
+
+use super::Snapshot;
+use crate::check::{Check, Judged, Outcome};
+use crate::words::sentences;
+
+pub(super) const CHECK: Check<Snapshot> =
+    Check { name: "database", what: "everything stored was checked and is undamaged", judge };
+
+fn judge(snapshot: &Snapshot) -> Judged {
+    let plane = snapshot.plane()?;
+    let storage = &plane.storage;
+    Ok(match plane.checked_at {
+        _ if !plane.damage.is_empty() => Outcome::failure(
+            format!("damaged in {storage}: {}", sentences(&plane.damage)),
+            "check the disk, and restore the last backup that verifies: nimbus backup verify, nimbus backup restore",
+        ),
+        Some(at) => Outcome::pass(format!("{storage}, checked at {at}")),
+        None => Outcome::unknown(
+            format!("{storage}: the first check of what is stored has not ended yet"),
+            "run this again in some minutes",
+        ),
+    })
+}

@@ -1,0 +1,91 @@
+//! The versions of kubectl and of the API server, and a namespace.
+
+use serde::Deserialize;
+
+use super::{Metadata, document};
+use crate::check::{Gathered, Unread};
+use crate::version::Version;
+
+/// The level of Pod Security that a namespace's label enforces.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
+
+#[derive(Deserialize)]
+struct Build {
+    #[serde(rename = "gitVersion")]
+    git_version: String,
+}
+
+#[derive(Deserialize)]
+struct Client {
+    #[serde(rename = "clientVersion")]
+    client: Build,
+}
+
+#[derive(Deserialize)]
+struct Server {
+    #[serde(rename = "serverVersion")]
+    server: Option<Build>,
+}
+
+/// A namespace that is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// What its Pod Security label enforces: `privileged`, `baseline`, `restricted`; none without the label.
+    pub enforced: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Metadata,
+}
+
+/// Of `kubectl version --client -o json`.
+pub fn client_version(printed: &[u8]) -> Gathered<Version> {
+    let client: Client = document(printed, "kubectl version --client -o json")?;
+    read(&client.client.git_version)
+}
+
+/// Of `kubectl version -o json`.
+pub fn server_version(printed: &[u8]) -> Gathered<Version> {
+    let server: Server = document(printed, "kubectl version -o json")?;
+    match server.server {
+        Some(build) => read(&build.git_version),
+        None => Err(Unread::new(
+            "kubectl names no version of the API server",
+            "check that the kubeconfig's current context leads to a cluster: kubectl cluster-info",
+        )),
+    }
+}
+
+fn read(text: &str) -> Gathered<Version> {
+    Version::parse(text).ok_or_else(|| {
+        Unread::new(
+            format!("expected a version such as v1.33.2, found {text:?}"),
+            "compare `kubectl version`",
+        )
+    })
+}
+
+/// Of `kubectl get namespace NAME -o json`.
+pub fn namespace(printed: &[u8]) -> Gathered<Namespace> {
+    let mut object: Object = document(printed, "kubectl get namespace -o json")?;
+    Ok(Namespace { enforced: object.metadata.labels.remove(ENFORCE) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_labels_are_read() {
+        let both = br#"{"clientVersion": {"gitVersion": "v1.36.3"}, "serverVersion": {"gitVersion": "v1.33.2+k3s1"}}"#;
+        assert_eq!(client_version(both), Ok(Version::new(1, 36, 3)));
+        assert_eq!(server_version(both), Ok(Version::new(1, 33, 2)));
+        assert!(server_version(br#"{"clientVersion": {"gitVersion": "v1.36.3"}}"#).is_err());
+        assert!(client_version(b"Client Version: v1.36.3").is_err());
+        let labelled =
+            br#"{"metadata": {"name": "n", "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}"#;
+        assert_eq!(namespace(labelled).unwrap().enforced.as_deref(), Some("baseline"));
+        assert_eq!(namespace(br#"{"metadata": {"name": "n"}}"#), Ok(Namespace::default()));
+    }
+}

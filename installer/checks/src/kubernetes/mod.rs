@@ -1,0 +1,54 @@
+//! What kubectl and helm print, read: only the fields that a check looks at.
+
+mod cluster;
+mod date;
+mod node;
+mod pod;
+mod release;
+mod rights;
+mod service;
+mod storage;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+pub use cluster::{Namespace, client_version, namespace, server_version};
+pub use date::date_of;
+pub use node::{Node, nodes};
+pub use pod::{Pod, Trouble, pods};
+pub use release::{Release, releases};
+pub use rights::{Ask, Review, request, reviews};
+pub use service::{Balancers, balancers};
+pub use storage::{StorageClass, storage_classes};
+
+use crate::check::{Gathered, Unread};
+
+#[derive(Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    labels: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: std::collections::BTreeMap<String, String>,
+}
+
+/// One document that `program` printed.
+fn document<T: DeserializeOwned>(printed: &[u8], program: &str) -> Gathered<T> {
+    serde_json::from_slice(printed).map_err(|error| {
+        Unread::new(
+            format!("what `{program}` printed cannot be read: {error}"),
+            format!("run `{program}` by hand, and look whether the program is the real one and of this year"),
+        )
+    })
+}
+
+/// The items of a list that `program` printed.
+fn items<T: DeserializeOwned>(printed: &[u8], program: &str) -> Gathered<Vec<T>> {
+    document::<Items<T>>(printed, program).map(|list| list.items)
+}

@@ -1,0 +1,149 @@
+//! What an installation asks of its cluster, read from what helm renders of both charts.
+
+use serde_json::Value;
+
+use crate::check::{Gathered, Unread};
+use crate::quantity;
+
+/// What one pod asks for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Thousandths of a processor.
+    pub milli_cpu: u64,
+    /// Bytes of memory.
+    pub memory: u64,
+}
+
+/// The class of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Class {
+    /// The cluster's default one.
+    Default,
+    /// One by name.
+    Named(String),
+    /// None at all: a volume that a person made.
+    None,
+}
+
+/// What both charts ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needs {
+    /// The classes of the volumes that are made; empty: none is.
+    pub volumes: Vec<Class>,
+    /// Paths of the nodes that pods mount.
+    pub host_paths: Vec<String>,
+    /// The names of the Services of type LoadBalancer.
+    pub balanced: Vec<String>,
+    /// What each control plane asks for.
+    pub control_plane: Request,
+    /// How many control planes there are.
+    pub replicas: u64,
+    /// What the agent on each node asks for.
+    pub agent: Request,
+}
+
+impl Default for Needs {
+    /// What the charts ask for with the values that they come with.
+    fn default() -> Self {
+        Self {
+            volumes: vec![Class::Default],
+            host_paths: Vec::new(),
+            balanced: Vec::new(),
+            control_plane: Request { milli_cpu: 100, memory: 128 << 20 },
+            replicas: 1,
+            agent: Request { milli_cpu: 20, memory: 32 << 20 },
+        }
+    }
+}
+
+impl Needs {
+    /// Of what `helm template` printed for one chart or several.
+    pub fn read(rendered: &str) -> Gathered<Self> {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(rendered).map_err(|error| {
+            Unread::new(
+                format!("what helm rendered cannot be read: {error}"),
+                "look at it by hand: helm template",
+            )
+        })?;
+        let mut needs = Self {
+            volumes: Vec::new(),
+            host_paths: Vec::new(),
+            balanced: Vec::new(),
+            control_plane: Request::default(),
+            replicas: 0,
+            agent: Request::default(),
+        };
+        for document in &documents {
+            needs.add(document);
+        }
+        Ok(needs)
+    }
+
+    fn add(&mut self, document: &Value) {
+        let spec = &document["spec"];
+        match document["kind"].as_str().unwrap_or_default() {
+            "PersistentVolumeClaim" => self.volumes.push(class(spec)),
+            "Service" if spec["type"] == "LoadBalancer" => {
+                self.balanced.push(document["metadata"]["name"].as_str().unwrap_or_default().to_owned());
+            }
+            "StatefulSet" => {
+                let claims = spec["volumeClaimTemplates"].as_array().into_iter().flatten();
+                self.volumes.extend(claims.map(|claim| class(&claim["spec"])));
+                self.control_plane = self.pod(&spec["template"]["spec"]);
+                self.replicas = spec["replicas"].as_u64().unwrap_or(1);
+            }
+            "DaemonSet" => self.agent = self.pod(&spec["template"]["spec"]),
+            _ => {}
+        }
+    }
+
+    /// What a pod asks for; its host paths are noted.
+    fn pod(&mut self, spec: &Value) -> Request {
+        for volume in spec["volumes"].as_array().into_iter().flatten() {
+            self.host_paths.extend(volume["hostPath"]["path"].as_str().map(str::to_owned));
+        }
+        let mut request = Request::default();
+        for container in spec["containers"].as_array().into_iter().flatten() {
+            let asked = &container["resources"]["requests"];
+            let read = |name: &str, read: fn(&str) -> Option<u64>| match &asked[name] {
+                Value::String(text) => read(text).unwrap_or(0),
+                Value::Number(number) => read(&number.to_string()).unwrap_or(0),
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => 0,
+            };
+            request.milli_cpu += read("cpu", quantity::milli);
+            request.memory += read("memory", quantity::units);
+        }
+        request
+    }
+}
+
+fn class(spec: &Value) -> Class {
+    match spec["storageClassName"].as_str() {
+        None => Class::Default,
+        Some("") => Class::None,
+        Some(name) => Class::Named(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_rendered_is_what_is_needed() {
+        let rendered = "---\nkind: PersistentVolumeClaim\nspec:\n  storageClassName: fast\n---\n# Source\nkind: Service\nmetadata:\n  \
+            name: a\nspec:\n  type: LoadBalancer\n---\nkind: Service\nmetadata:\n  name: b\nspec:\n  type: ClusterIP\n---\n\
+            kind: StatefulSet\nspec:\n  replicas: 3\n  template:\n    spec:\n      containers:\n        - resources:\n            \
+            requests:\n              cpu: 1\n              memory: 1Gi\n---\nkind: DaemonSet\nspec:\n  template:\n    spec:\n      \
+            volumes:\n        - hostPath:\n            path: /etc/kubernetes\n        - emptyDir: {}\n      containers:\n        \
+            - resources:\n            requests:\n              cpu: 20m\n";
+        let needs = Needs::read(rendered).unwrap();
+        assert_eq!(needs.volumes, [Class::Named("fast".to_owned())]);
+        assert_eq!(needs.host_paths, ["/etc/kubernetes"]);
+        assert_eq!(needs.balanced, ["a"]);
+        assert_eq!(needs.replicas, 3);
+        assert_eq!(needs.control_plane, Request { milli_cpu: 1000, memory: 1 << 30 });
+        assert_eq!(needs.agent, Request { milli_cpu: 20, memory: 0 });
+        assert!(Needs::read("a: [").is_err());
+    }
+}

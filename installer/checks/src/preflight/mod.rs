@@ -1,0 +1,137 @@
+//! What has to be true before an installation: the snapshot, and the one list of its checks.
+
+mod clock;
+mod cluster;
+mod database;
+mod helm;
+mod kubectl;
+mod kubernetes_version;
+mod load_balancer;
+mod nodes;
+mod pod_security;
+mod release;
+mod resources;
+mod rights;
+mod storage;
+mod values;
+
+use jiff::Timestamp;
+
+pub use database::{Database, NoDatabase};
+pub use rights::asks;
+
+use crate::check::{Check, Gathered};
+use crate::clock::Reading;
+use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
+use crate::needs::Needs;
+use crate::report::Report;
+use crate::version::Version;
+
+/// Every check, in the order in which they are shown.
+pub const CHECKS: &[Check<Snapshot>] = &[
+    kubectl::CHECK,
+    cluster::CHECK,
+    kubernetes_version::CHECK,
+    rights::CHECK,
+    pod_security::CHECK,
+    storage::CHECK,
+    nodes::CHECK,
+    resources::CHECK,
+    load_balancer::CHECK,
+    helm::CHECK,
+    values::CHECK,
+    release::CHECK,
+    database::CHECK,
+    clock::CHECK,
+];
+
+/// What the API server said when it was asked for its version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Server {
+    /// Its version.
+    Version(Version),
+    /// No answer, with kubectl's words for it.
+    Silent(String),
+}
+
+/// A namespace, or that it is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// What is known of it; none: it is not there.
+    pub found: Gathered<Option<Namespace>>,
+}
+
+/// What helm said to the values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Values {
+    /// Nobody gave any: the charts' own are what is asked for.
+    NotGiven,
+    /// Both charts take them.
+    Taken(Needs),
+    /// A chart refuses them, in its own words.
+    Refused {
+        /// The chart.
+        chart: String,
+        /// What it says.
+        why: String,
+    },
+}
+
+/// Everything that was gathered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The version of this command, which is that of the charts and programs of its release.
+    pub build: Version,
+    /// kubectl's version.
+    pub kubectl: Gathered<Version>,
+    /// The API server.
+    pub server: Gathered<Server>,
+    /// helm's version.
+    pub helm: Gathered<Version>,
+    /// Where the control plane is to be.
+    pub control_plane: Place,
+    /// Where the agents are to be.
+    pub agents: Place,
+    /// What this user may do.
+    pub rights: Gathered<Vec<Review>>,
+    /// The classes of storage.
+    pub classes: Gathered<Vec<StorageClass>>,
+    /// The nodes.
+    pub nodes: Gathered<Vec<Node>>,
+    /// The Services that have, or wait for, a load balancer.
+    pub balancers: Gathered<Balancers>,
+    /// The releases of Nimbus that are there.
+    pub releases: Gathered<Vec<Release>>,
+    /// The values for the charts.
+    pub values: Gathered<Values>,
+    /// The database; none: nobody named one.
+    pub database: Option<Result<Database, NoDatabase>>,
+    /// The API server's clock.
+    pub clock: Gathered<Reading>,
+}
+
+impl Snapshot {
+    /// What the installation asks for; what the charts ask for by themselves where the values are not known.
+    fn needs(&self) -> Needs {
+        match &self.values {
+            Ok(Values::Taken(needs)) => needs.clone(),
+            Ok(Values::NotGiven | Values::Refused { .. }) | Err(_) => Needs::default(),
+        }
+    }
+
+    /// The namespaces of both charts, each once.
+    fn places(&self) -> Vec<&Place> {
+        let mut places = vec![&self.control_plane];
+        if self.agents.name != self.control_plane.name {
+            places.push(&self.agents);
+        }
+        places
+    }
+}
+
+/// Judges all of it.
+pub fn judge(snapshot: &Snapshot, at: Timestamp) -> Report {
+    Report::of(CHECKS, snapshot, at)
+}

@@ -1,0 +1,51 @@
+//! Can what is installed already be upgraded to this version? Only neighbouring versions work side by side.
+
+use super::Snapshot;
+use crate::check::{Check, Judged, Outcome};
+use crate::kubernetes::Release;
+use crate::version::Version;
+use crate::words::sentences;
+
+pub(super) const CHECK: Check<Snapshot> =
+    Check { name: "release", what: "what is installed already can be upgraded to this version", judge };
+
+fn judge(snapshot: &Snapshot) -> Judged {
+    let releases = snapshot.releases.as_ref()?;
+    let build = snapshot.build;
+    let sentence = |release: &Release| {
+        format!("{}/{} is {} {}", release.namespace, release.name, release.chart, release.version)
+    };
+    let of = |wanted: fn(&Release, Version) -> bool| -> Vec<String> {
+        releases.iter().filter(|release| wanted(release, build)).map(sentence).collect()
+    };
+    let newer = of(|release, build| release.version > build);
+    let far = of(|release, build| release.version.minors_to(build).is_none_or(|minors| minors > 1));
+    let unfinished: Vec<String> = releases
+        .iter()
+        .filter(|release| release.state != "deployed")
+        .map(|release| format!("{}/{} is {}", release.namespace, release.name, release.state))
+        .collect();
+    Ok(if releases.is_empty() {
+        Outcome::pass("nothing of Nimbus is installed there yet")
+    } else if !newer.is_empty() {
+        Outcome::failure(
+            format!(
+                "{}, and this is {build}: the older one refuses the newer one's database",
+                sentences(&newer)
+            ),
+            "use the newer release, or restore a backup of before into an empty database",
+        )
+    } else if !far.is_empty() {
+        Outcome::failure(
+            format!("{}, and this is {build}; expected at most one minor version between", sentences(&far)),
+            "upgrade to each minor version between first, one after the other (docs/upgrade.md)",
+        )
+    } else if !unfinished.is_empty() {
+        Outcome::warning(
+            sentences(&unfinished),
+            "see what it waits for (helm status NAME, kubectl get pods), or go back with helm rollback NAME",
+        )
+    } else {
+        Outcome::pass(releases.iter().map(sentence).collect::<Vec<_>>().join("; "))
+    })
+}

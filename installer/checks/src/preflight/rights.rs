@@ -1,0 +1,102 @@
+//! May this user create what both charts hold?
+
+use super::Snapshot;
+use crate::check::{Check, Judged, Outcome};
+use crate::kubernetes::Ask;
+use crate::needs::Needs;
+use crate::words::list;
+
+/// What the control plane's chart creates in its namespace, and helm's own notes of it.
+const CONTROL_PLANE: [(&str, &str); 5] = [
+    ("apps", "statefulsets"),
+    ("", "services"),
+    ("", "serviceaccounts"),
+    ("", "configmaps"),
+    ("", "secrets"),
+];
+/// What the agents' chart creates in its namespace, and helm's own notes of it.
+const AGENTS: [(&str, &str); 4] =
+    [("apps", "daemonsets"), ("", "serviceaccounts"), ("", "configmaps"), ("", "secrets")];
+/// What the agents' chart creates for the whole cluster.
+const CLUSTER: [&str; 2] = ["clusterroles", "clusterrolebindings"];
+/// Where the agents elect the one that watches the cluster, unless a value says another place.
+const LEASES: &str = "kube-system";
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// What a user who may not go beyond its own rights has to hold to grant the agents' role: a part that stands for the rest.
+const GRANTED: [(&str, &str); 3] = [("", "pods"), ("", "nodes"), ("apps", "deployments")];
+
+pub(super) const CHECK: Check<Snapshot> =
+    Check { name: "rights", what: "this user may create what both charts hold", judge };
+
+/// What the API server is asked; for namespaces that are to be made too.
+pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
+    let ask = |verb, group, resource, namespace: &str| Ask {
+        verb,
+        group,
+        resource,
+        namespace: namespace.to_owned(),
+    };
+    let mut asks = vec![ask("create", "", "namespaces", "")];
+    asks.extend(CONTROL_PLANE.map(|(group, resource)| ask("create", group, resource, control_plane)));
+    if !needs.volumes.is_empty() {
+        asks.push(ask("create", "", "persistentvolumeclaims", control_plane));
+    }
+    for (group, resource) in AGENTS {
+        let one = ask("create", group, resource, agents);
+        if !asks.contains(&one) {
+            asks.push(one);
+        }
+    }
+    // helm lists its notes of earlier revisions.
+    asks.push(ask("list", "", "secrets", control_plane));
+    for resource in ["roles", "rolebindings"] {
+        asks.push(ask("create", RBAC, resource, LEASES));
+    }
+    asks.extend(CLUSTER.map(|resource| ask("create", RBAC, resource, "")));
+    asks.push(ask("escalate", RBAC, "clusterroles", ""));
+    asks.extend(GRANTED.map(|(group, resource)| ask("watch", group, resource, "")));
+    asks
+}
+
+fn judge(snapshot: &Snapshot) -> Judged {
+    let reviews = snapshot.rights.as_ref()?;
+    let are_there =
+        snapshot.places().iter().all(|place| matches!(&place.found, Ok(Some(_))) || place.found.is_err());
+    let answered = |verb: &str, resource: &str| {
+        reviews
+            .iter()
+            .find(|review| review.ask.verb == verb && review.ask.resource == resource)
+            .and_then(|review| review.allowed)
+    };
+    let may_escalate = answered("escalate", "clusterroles") == Some(true);
+    // What is asked counts only where the installation comes to it.
+    let counts = |ask: &Ask| match (ask.verb, ask.resource) {
+        ("create", "namespaces") => !are_there,
+        ("escalate", _) => false,
+        ("watch", _) => !may_escalate,
+        _ => true,
+    };
+    let counting = || reviews.iter().filter(|review| counts(&review.ask));
+    let denied: Vec<String> = counting()
+        .filter(|review| review.allowed == Some(false))
+        .map(|review| review.ask.sentence())
+        .collect();
+    let unanswered: Vec<String> =
+        counting().filter(|review| review.allowed.is_none()).map(|review| review.ask.sentence()).collect();
+    Ok(if !denied.is_empty() {
+        Outcome::failure(
+            format!("this user may not {}", list(&denied)),
+            "let a user install it who may (cluster-admin may), or have these rights granted; a right to watch is \
+             missing where a user may make ClusterRoles but grant nothing beyond its own rights",
+        )
+    } else if !unanswered.is_empty() {
+        Outcome::unknown(
+            format!("the API server did not say whether this user may {}", list(&unanswered)),
+            "ask by hand: kubectl auth can-i --list",
+        )
+    } else if reviews.is_empty() {
+        Outcome::unknown("nothing was asked", "ask by hand: kubectl auth can-i --list")
+    } else {
+        Outcome::pass("this user may create everything that both charts hold")
+    })
+}

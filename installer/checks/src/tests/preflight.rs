@@ -1,0 +1,390 @@
+//! The checks before an installation.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{text, verdict};
+use crate::check::Unread;
+use crate::check::Verdict::{Failure, Pass, Unknown, Warning};
+use crate::clock::Reading;
+use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
+use crate::needs::{Class, Needs, Request};
+use crate::preflight::{Database, NoDatabase, Place, Server, Snapshot, Values, asks, judge};
+use crate::report::Report;
+use crate::version::Version;
+
+fn at() -> Timestamp {
+    "2026-11-27T08:00:00Z".parse().unwrap()
+}
+
+fn unread<T>() -> Result<T, Unread> {
+    Err(Unread::new("it was not read", "read it"))
+}
+
+fn node(name: &str) -> Node {
+    Node {
+        name: name.to_owned(),
+        architecture: "amd64".to_owned(),
+        system: "linux".to_owned(),
+        is_ready: true,
+        is_closed: false,
+        milli_cpu: Some(4000),
+        memory: Some(8 << 30),
+    }
+}
+
+fn class(name: &str, is_default: bool) -> StorageClass {
+    StorageClass { name: name.to_owned(), is_default, provisions: true }
+}
+
+fn place(name: &str, found: Option<Namespace>) -> Place {
+    Place { name: name.to_owned(), found: Ok(found) }
+}
+
+fn enforcing(level: &str) -> Namespace {
+    Namespace { enforced: Some(level.to_owned()) }
+}
+
+fn database() -> Database {
+    Database {
+        at: "postgres://nimbus@db:5432/nimbus".to_owned(),
+        version_number: 160_004,
+        version: "16.4".to_owned(),
+        encoding: "UTF8".to_owned(),
+        may_create: true,
+        is_read_only: false,
+        free_connections: 90,
+        schema: 0,
+        known_schema: 5,
+    }
+}
+
+fn release(version: Version, state: &str) -> Release {
+    Release {
+        name: "nimbus".to_owned(),
+        namespace: "nimbus".to_owned(),
+        chart: "nimbus-control-plane",
+        version,
+        state: state.to_owned(),
+    }
+}
+
+/// A cluster on which everything is as it has to be.
+fn good() -> Snapshot {
+    let reviews = asks("nimbus", "nimbus", &Needs::default()).into_iter();
+    Snapshot {
+        build: Version::new(0, 3, 0),
+        kubectl: Ok(Version::new(1, 33, 0)),
+        server: Ok(Server::Version(Version::new(1, 33, 2))),
+        helm: Ok(Version::new(3, 18, 0)),
+        control_plane: place("nimbus", Some(Namespace::default())),
+        agents: place("nimbus", Some(Namespace::default())),
+        rights: Ok(reviews.map(|ask| Review { ask, allowed: Some(true) }).collect()),
+        classes: Ok(vec![class("fast", true)]),
+        nodes: Ok(vec![node("a"), node("b")]),
+        balancers: Ok(Balancers::default()),
+        releases: Ok(Vec::new()),
+        values: Ok(Values::NotGiven),
+        database: Some(Ok(database())),
+        clock: Ok(Reading { before: at(), shown: at(), grain: SignedDuration::from_secs(1), after: at() }),
+    }
+}
+
+/// The report on a good cluster with one thing changed.
+pub(super) fn report(change: impl FnOnce(&mut Snapshot)) -> Report {
+    let mut snapshot = good();
+    change(&mut snapshot);
+    judge(&snapshot, at())
+}
+
+#[test]
+fn a_good_cluster_passes_every_check_that_was_asked_for() {
+    let report = report(|_| {});
+    assert!(report.passed && !report.is_doubtful(), "{report:?}");
+    let open: Vec<&str> = report.not_asked.iter().map(|one| one.name).collect();
+    assert_eq!(open, ["load-balancer", "values"]);
+}
+
+#[test]
+fn what_could_not_be_read_is_unknown_and_never_a_pass() {
+    let report = report(|snapshot| {
+        snapshot.kubectl = unread();
+        snapshot.server = unread();
+        snapshot.helm = unread();
+        snapshot.control_plane.found = unread();
+        snapshot.rights = unread();
+        snapshot.classes = unread();
+        snapshot.nodes = unread();
+        snapshot.releases = unread();
+        snapshot.values = unread();
+        snapshot.clock = unread();
+        snapshot.database = None;
+    });
+    assert_eq!(report.counts.pass, 0, "{report:?}");
+    assert!(report.passed && report.is_doubtful());
+    assert_eq!(report.counts.unknown, 12, "{report:?}");
+}
+
+#[test]
+fn programs_and_versions() {
+    for (kubectl, server, kubectl_is, version_is) in [
+        ((1, 33), (1, 33), Pass, Pass),
+        ((1, 32), (1, 33), Pass, Pass),
+        ((1, 36), (1, 33), Warning, Pass),
+        ((1, 24), (1, 24), Pass, Failure),
+        ((1, 25), (1, 25), Pass, Pass),
+        ((1, 37), (1, 37), Pass, Pass),
+        ((1, 38), (1, 38), Pass, Warning),
+    ] {
+        let report = report(|snapshot| {
+            snapshot.kubectl = Ok(Version::new(kubectl.0, kubectl.1, 0));
+            snapshot.server = Ok(Server::Version(Version::new(server.0, server.1, 9)));
+        });
+        assert_eq!(verdict(&report, "kubectl"), Some(kubectl_is), "{kubectl:?} {server:?}");
+        assert_eq!(verdict(&report, "kubernetes-version"), Some(version_is), "{kubectl:?} {server:?}");
+        assert_eq!(verdict(&report, "cluster"), Some(Pass));
+    }
+    let silent = report(|snapshot| snapshot.server = Ok(Server::Silent("connection refused".to_owned())));
+    assert_eq!(verdict(&silent, "cluster"), Some(Failure));
+    assert_eq!(verdict(&silent, "kubernetes-version"), Some(Unknown));
+    assert!(text(&silent, "cluster").contains("connection refused"));
+    for (helm, expected) in [
+        (Version::new(3, 7, 2), Failure),
+        (Version::new(3, 8, 0), Warning),
+        (Version::new(3, 14, 0), Pass),
+        (Version::new(4, 3, 0), Pass),
+    ] {
+        assert_eq!(verdict(&report(|snapshot| snapshot.helm = Ok(helm)), "helm"), Some(expected), "{helm}");
+    }
+}
+
+#[test]
+fn rights() {
+    let answered = |change: fn(&mut Review)| {
+        report(|snapshot| {
+            if let Ok(reviews) = &mut snapshot.rights {
+                reviews.iter_mut().for_each(change);
+            }
+        })
+    };
+    let denied = answered(|review| {
+        if review.ask.resource == "statefulsets" || review.ask.resource == "clusterroles" {
+            review.allowed = Some(false);
+        }
+    });
+    assert_eq!(verdict(&denied, "rights"), Some(Failure));
+    let said = text(&denied, "rights");
+    assert!(said.contains("create statefulsets.apps in nimbus"), "{said}");
+    assert!(said.contains("create clusterroles.rbac.authorization.k8s.io"), "{said}");
+    // The namespaces are there already, and who may escalate need not hold what is granted.
+    let beside = answered(|review| {
+        if review.ask.resource == "namespaces" || review.ask.verb == "watch" {
+            review.allowed = Some(false);
+        }
+    });
+    assert_eq!(verdict(&beside, "rights"), Some(Pass), "{}", text(&beside, "rights"));
+    let bounded = answered(|review| {
+        review.allowed = Some(!(review.ask.verb == "escalate" || review.ask.resource == "nodes"));
+    });
+    assert_eq!(verdict(&bounded, "rights"), Some(Failure));
+    assert!(text(&bounded, "rights").contains("watch nodes"));
+    let silent = answered(|review| review.allowed = None);
+    assert_eq!(verdict(&silent, "rights"), Some(Unknown));
+    let none = report(|snapshot| snapshot.rights = Ok(Vec::new()));
+    assert_eq!(verdict(&none, "rights"), Some(Unknown));
+    let no_namespace = report(|snapshot| {
+        snapshot.control_plane = place("nimbus", None);
+        if let Ok(reviews) = &mut snapshot.rights {
+            reviews[0].allowed = Some(false);
+        }
+    });
+    assert_eq!(verdict(&no_namespace, "rights"), Some(Failure));
+    assert!(text(&no_namespace, "rights").contains("create namespaces"));
+}
+
+#[test]
+fn pod_security() {
+    let mounting = Needs { host_paths: vec!["/etc/kubernetes".to_owned()], ..Needs::default() };
+    for (found, needs, expected) in [
+        (None, Needs::default(), Pass),
+        (Some(Namespace::default()), Needs::default(), Pass),
+        (Some(enforcing("restricted")), Needs::default(), Pass),
+        (Some(enforcing("privileged")), mounting.clone(), Pass),
+        (Some(enforcing("baseline")), mounting.clone(), Failure),
+        (Some(enforcing("restricted")), mounting.clone(), Failure),
+        (Some(enforcing("strict")), Needs::default(), Warning),
+    ] {
+        let report = report(|snapshot| {
+            snapshot.agents = place("agents", found.clone());
+            snapshot.values = Ok(Values::Taken(needs.clone()));
+        });
+        assert_eq!(verdict(&report, "pod-security"), Some(expected), "{found:?}");
+        if expected == Failure {
+            let said = text(&report, "pod-security");
+            assert!(said.contains("agents") && said.contains("/etc/kubernetes"), "{said}");
+        }
+    }
+    let elsewhere = report(|snapshot| {
+        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
+        snapshot.agents = place("agents", Some(enforcing("privileged")));
+        snapshot.values = Ok(Values::Taken(mounting));
+    });
+    assert_eq!(verdict(&elsewhere, "pod-security"), Some(Pass), "the control plane mounts nothing of a node");
+    let partly = report(|snapshot| snapshot.agents = Place { name: "agents".to_owned(), found: unread() });
+    assert_eq!(verdict(&partly, "pod-security"), Some(Unknown));
+}
+
+#[test]
+fn storage() {
+    let by_hand = StorageClass { provisions: false, ..class("local", true) };
+    let named = |name: &str| vec![Class::Named(name.to_owned())];
+    for (volumes, classes, expected) in [
+        (vec![Class::Default], vec![class("fast", true), class("slow", false)], Pass),
+        (vec![Class::Default], vec![class("fast", false)], Failure),
+        (vec![Class::Default], vec![], Failure),
+        (vec![Class::Default], vec![class("a", true), class("b", true)], Warning),
+        (vec![Class::Default], vec![by_hand.clone()], Warning),
+        (named("slow"), vec![class("fast", true), class("slow", false)], Pass),
+        (named("slwo"), vec![class("slow", false)], Failure),
+        (vec![Class::None], vec![class("fast", true)], Warning),
+        (vec![], vec![], Pass),
+    ] {
+        let needs = Needs { volumes: volumes.clone(), ..Needs::default() };
+        let report = report(|snapshot| {
+            snapshot.classes = Ok(classes.clone());
+            snapshot.values = Ok(Values::Taken(needs));
+        });
+        assert_eq!(verdict(&report, "storage"), Some(expected), "{volumes:?} {classes:?}");
+        if volumes == named("slwo") {
+            let said = text(&report, "storage");
+            assert!(said.contains("slwo") && said.contains("there are slow"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn nodes_and_their_room() {
+    let with = |name: &str, change: fn(&mut Node)| {
+        let mut node = node(name);
+        change(&mut node);
+        node
+    };
+    let arm = with("arm", |node| node.architecture = "arm64".to_owned());
+    let odd = with("odd", |node| node.architecture = "riscv64".to_owned());
+    let windows = with("win", |node| node.system = "windows".to_owned());
+    let away = with("away", |node| node.is_ready = false);
+    let small = with("small", |node| node.memory = Some(16 << 20));
+    let closed = with("closed", |node| node.is_closed = true);
+    let mute = with("mute", |node| (node.milli_cpu, node.memory) = (None, None));
+    for (nodes, nodes_are, room_is) in [
+        (vec![], Failure, Unknown),
+        (vec![node("a"), arm], Pass, Pass),
+        (vec![node("a"), odd.clone()], Warning, Pass),
+        (vec![node("a"), windows.clone()], Warning, Pass),
+        (vec![odd, windows], Failure, Pass),
+        (vec![node("a"), away.clone()], Warning, Pass),
+        (vec![away], Failure, Failure),
+        (vec![node("a"), small.clone()], Pass, Warning),
+        (vec![small], Pass, Failure),
+        (vec![closed], Pass, Failure),
+        (vec![node("a"), mute.clone()], Pass, Unknown),
+        (vec![mute], Pass, Unknown),
+    ] {
+        let report = report(|snapshot| snapshot.nodes = Ok(nodes.clone()));
+        assert_eq!(verdict(&report, "nodes"), Some(nodes_are), "{nodes:?}");
+        assert_eq!(verdict(&report, "resources"), Some(room_is), "{nodes:?}");
+    }
+    let large = Needs { control_plane: Request { milli_cpu: 64_000, memory: 1 << 40 }, ..Needs::default() };
+    let report = report(|snapshot| snapshot.values = Ok(Values::Taken(large)));
+    assert_eq!(verdict(&report, "resources"), Some(Failure));
+}
+
+#[test]
+fn load_balancers() {
+    let balancers = |served, waiting: &[&str]| Balancers {
+        served,
+        waiting: waiting.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let needs = Needs { balanced: vec!["nimbus-agents".to_owned()], ..Needs::default() };
+    for (found, expected) in [
+        (balancers(0, &[]), Unknown),
+        (balancers(0, &["web/a"]), Failure),
+        (balancers(2, &[]), Pass),
+        (balancers(2, &["web/a"]), Warning),
+    ] {
+        let report = report(|snapshot| {
+            snapshot.values = Ok(Values::Taken(needs.clone()));
+            snapshot.balancers = Ok(found.clone());
+        });
+        assert_eq!(verdict(&report, "load-balancer"), Some(expected), "{found:?}");
+    }
+    let unread = report(|snapshot| {
+        snapshot.values = Ok(Values::Taken(needs));
+        snapshot.balancers = unread();
+    });
+    assert_eq!(verdict(&unread, "load-balancer"), Some(Unknown));
+}
+
+#[test]
+fn values_and_releases() {
+    let taken = report(|snapshot| snapshot.values = Ok(Values::Taken(Needs::default())));
+    assert_eq!(verdict(&taken, "values"), Some(Pass));
+    let refused = report(|snapshot| {
+        snapshot.values = Ok(Values::Refused {
+            chart: "nimbus-control-plane".to_owned(),
+            why: "replicas: expected 1 on SQLite,\n  found 3".to_owned(),
+        });
+    });
+    assert_eq!(verdict(&refused, "values"), Some(Failure));
+    assert!(text(&refused, "values").contains("replicas: expected 1 on SQLite, found 3"));
+    for (release, expected) in [
+        (release(Version::new(0, 3, 0), "deployed"), Pass),
+        (release(Version::new(0, 2, 7), "deployed"), Pass),
+        (release(Version::new(0, 1, 0), "deployed"), Failure),
+        (release(Version::new(0, 4, 0), "deployed"), Failure),
+        (release(Version::new(1, 0, 0), "deployed"), Failure),
+        (release(Version::new(0, 2, 7), "failed"), Warning),
+    ] {
+        let report = report(|snapshot| snapshot.releases = Ok(vec![release.clone()]));
+        assert_eq!(verdict(&report, "release"), Some(expected), "{release:?}");
+        assert!(text(&report, "release").contains("nimbus/nimbus"));
+    }
+}
+
+#[test]
+fn databases() {
+    let with = |change: fn(&mut Database)| {
+        let mut database = database();
+        change(&mut database);
+        Ok(database)
+    };
+    let said = || "password authentication failed for user \"nimbus\"".to_owned();
+    for (found, expected, word) in [
+        (with(|_| {}), Pass, "16.4"),
+        (with(|it| (it.version_number, it.version) = (130_012, "13.12".to_owned())), Failure, "13.12"),
+        (with(|it| it.encoding = "SQL_ASCII".to_owned()), Failure, "SQL_ASCII"),
+        (with(|it| it.may_create = false), Failure, "may not create"),
+        (with(|it| it.is_read_only = true), Failure, "no writes"),
+        (with(|it| it.schema = 6), Failure, "schema 6"),
+        (with(|it| it.free_connections = 3), Warning, "3 connections"),
+        (Err(NoDatabase::Unreachable("connection refused".to_owned())), Failure, "connection refused"),
+        (Err(NoDatabase::Refused(said())), Failure, "password"),
+        (Err(NoDatabase::Other("expected a sound database".to_owned())), Failure, "sound"),
+    ] {
+        let report = report(|snapshot| snapshot.database = Some(found.clone()));
+        assert_eq!(verdict(&report, "database"), Some(expected), "{found:?}");
+        assert!(text(&report, "database").contains(word), "{found:?}");
+    }
+    assert_eq!(verdict(&report(|snapshot| snapshot.database = None), "database"), None);
+}
+
+#[test]
+fn clocks() {
+    for (seconds, expected) in [(0, Pass), (30, Warning), (-30, Warning), (600, Failure), (-600, Failure)] {
+        let report = report(|snapshot| {
+            if let Ok(reading) = &mut snapshot.clock {
+                reading.shown = at() + SignedDuration::from_secs(seconds);
+            }
+        });
+        assert_eq!(verdict(&report, "clock"), Some(expected), "{seconds}");
+    }
+}

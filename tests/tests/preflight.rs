@@ -1,0 +1,422 @@
+//! `nimbus preflight` with the real kubectl and helm on a real API server and a real PostgreSQL, and `nimbus doctor` on a real
+//! control plane with a real agent.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::Context as _;
+use nimbus_checks::needs::Needs;
+use nimbus_tests::agent::{AgentOptions, AgentProcess};
+use nimbus_tests::helm::helm;
+use nimbus_tests::plane::{Plane, QUICK};
+use nimbus_tests::postgres::Postgres;
+use nimbus_tests::process::{Process, binary, free_port};
+use nimbus_tests::rig::{Cluster, Options, build, repository};
+use nimbus_tests::site::PATIENCE;
+use nimbus_tests::wait::{Seen, wait_for};
+use serde_json::{Value, json};
+
+/// Values that both charts take.
+const CONTROL_PLANE: &str = "image:\n  registry: registry.example\n";
+const AGENTS: &str =
+    "image:\n  registry: registry.example\nserver: plane.example:7071\njoin:\n  existingSecret: join\n";
+
+/// The command, with the real kubectl and helm, and nobody's configuration.
+struct Operator {
+    home: tempfile::TempDir,
+    search: String,
+}
+
+impl Operator {
+    fn new() -> anyhow::Result<Self> {
+        let root = repository()?;
+        let kubectl = build::ensure_all(&root, false)?.path("kubectl");
+        let helm = build::ensure_helm(&root)?;
+        let home = tempfile::tempdir()?;
+        let bin = home.path().join("bin");
+        fs::create_dir(&bin)?;
+        for program in [kubectl, helm] {
+            let name = program.file_name().context("a program has a name")?;
+            std::os::unix::fs::symlink(&program, bin.join(name))?;
+        }
+        let search = format!("{}:/usr/bin:/bin", bin.display());
+        Ok(Self { home, search })
+    }
+
+    fn run(&self, words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Output> {
+        let mut command = Command::new(binary("nimbus")?);
+        command.args(words).env("PATH", &self.search).env("HOME", self.home.path());
+        for name in ["KUBECONFIG", "NIMBUS_SERVER", "NIMBUS_TOKEN", "NIMBUS_CONTEXT", "NIMBUS_DATABASE_URL"] {
+            command.env_remove(name);
+        }
+        command.env("XDG_CONFIG_HOME", self.home.path()).env("NO_COLOR", "1");
+        command.envs(variables.iter().copied());
+        command.output().context("cannot run nimbus")
+    }
+
+    /// The report, and the exit code.
+    fn report(&self, words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<(Report, i32)> {
+        let words = [words, &["-o", "json"]].concat();
+        let output = self.run(&words, variables)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let document = serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{words:?}: {}: {said}", output.status))?;
+        Ok((Report(document), output.status.code().context("an exit code")?))
+    }
+
+    fn file(&self, name: &str, text: &str) -> anyhow::Result<String> {
+        let path = self.home.path().join(name);
+        fs::create_dir_all(path.parent().context("a file is in a directory")?)?;
+        fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    }
+}
+
+struct Report(Value);
+
+impl Report {
+    fn of(&self, name: &str) -> &Value {
+        let items = self.0["items"].as_array().unwrap();
+        items.iter().find(|item| item["name"] == name).unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
+
+    /// A check ended like that; what it found and what to do have this word in them.
+    #[track_caller]
+    fn is(&self, name: &str, outcome: &str, word: &str) {
+        let found = self.of(name);
+        assert_eq!(found["outcome"], outcome, "{found}");
+        assert!(found.to_string().contains(word), "expected {word:?}: {found}");
+        assert_eq!(found["remedy"] == "", outcome == "pass", "{found}");
+    }
+
+    /// The names of the checks that did not pass.
+    fn open(&self) -> Vec<&str> {
+        let items = self.0["items"].as_array().unwrap();
+        items
+            .iter()
+            .filter(|item| item["outcome"] != "pass")
+            .map(|item| item["name"].as_str().unwrap())
+            .collect()
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// What the charts ask for by themselves is what preflight supposes where nobody gives values.
+#[test]
+fn what_is_supposed_of_the_charts_is_what_they_ask_for() {
+    let mut rendered = String::new();
+    for (chart, more) in [
+        ("charts/nimbus-control-plane", &["image.registry=r.example"][..]),
+        ("charts/nimbus-agent", &["image.registry=r.example", "server=a:7071", "join.existingSecret=x"][..]),
+    ] {
+        let sets: Vec<&str> = more.iter().flat_map(|value| ["--set", value]).collect();
+        let output = helm(&[&["template", "nimbus", chart], sets.as_slice()].concat()).unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        rendered.push_str("\n---\n");
+        rendered.push_str(&String::from_utf8(output.stdout).unwrap());
+    }
+    assert_eq!(Needs::read(&rendered).unwrap(), Needs::default());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_looked_at_before_an_installation() {
+    let cluster = Cluster::start(Options::default()).await.unwrap();
+    let operator = Operator::new().unwrap();
+    let config = path(&cluster.kubeconfig_path());
+    let preflight = ["preflight", "--kubeconfig", &config];
+    let look = |more: &[&str]| operator.report(&[&preflight, more].concat(), &[]).unwrap();
+
+    let (report, code) = look(&[]);
+    report.is("storage", "failure", "there is none");
+    assert_eq!((report.open(), code), (vec!["storage"], 1), "{}", report.0);
+    report.is("cluster", "pass", "answers");
+    report.is("clock", "pass", "API server");
+    report.is("nodes", "pass", "3 nodes");
+    report.is("rights", "pass", "everything");
+    report.is("pod-security", "pass", "not there yet");
+    report.is("release", "pass", "nothing");
+
+    let class = json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"},
+        "provisioner": "example.com/disks",
+    });
+    let file = operator.file("class.json", &class.to_string()).unwrap();
+    cluster.kubectl(&["apply", "-f", &file]).await.unwrap();
+    look(&[]).0.is("storage", "failure", "there are fast");
+    cluster
+        .kubectl(&["annotate", "storageclass", "fast", "storageclass.kubernetes.io/is-default-class=true"])
+        .await
+        .unwrap();
+    let (report, code) = look(&["--exit-code"]);
+    assert_eq!((report.open(), code), (Vec::new(), 0), "{}", report.0);
+    let table = operator.run(&preflight, &[]).unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.starts_with("Preflight: ") && table.contains("StorageClass fast"), "{table}");
+
+    values(&cluster, &operator, &look).await;
+    users(&cluster, &operator);
+    releases(&operator, &config, &look);
+    pods(&operator, &config).await;
+
+    let dead = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{{name: a, context: {{cluster: a, user: a}}}}]\n\
+         users: [{{name: a, user: {{token: x}}}}]\nclusters: [{{name: a, cluster: {{server: 'https://127.0.0.1:{}'}}}}]\n",
+        free_port().unwrap()
+    );
+    let dead = operator.file("dead.yaml", &dead).unwrap();
+    let (report, code) = operator.report(&["preflight", "--kubeconfig", &dead], &[]).unwrap();
+    report.is("cluster", "failure", "refused");
+    report.is("nodes", "unknown", "`cluster`");
+    assert_eq!(code, 1);
+
+    let (report, code) = operator.report(&preflight, &[("PATH", "/nonexistent")]).unwrap();
+    report.is("kubectl", "unknown", "install kubectl");
+    report.is("helm", "unknown", "install helm");
+    assert!(report.0["counts"]["pass"] == 0 && code == 0, "{}", report.0);
+    let (_, code) =
+        operator.report(&[&preflight[..], &["--exit-code"]].concat(), &[("PATH", "/nonexistent")]).unwrap();
+    assert_eq!(code, 3, "nothing failed, and nothing is known");
+}
+
+/// Values that contradict each other, and values that the cluster does not take.
+async fn values(cluster: &Cluster, operator: &Operator, look: &impl Fn(&[&str]) -> (Report, i32)) {
+    let charts = path(&repository().unwrap().join("charts"));
+    let good = operator.file("control-plane.yaml", CONTROL_PLANE).unwrap();
+    let agents = operator.file("agents.yaml", AGENTS).unwrap();
+    let with = |control_plane: &str, agents: &str, more: &[&str]| {
+        let files = ["--charts", &charts, "--control-plane-values", control_plane, "--agent-values", agents];
+        look(&[&files[..], more].concat())
+    };
+    let (report, code) = with(&good, &agents, &[]);
+    assert_eq!((report.open(), code), (Vec::new(), 0), "{}", report.0);
+    report.is("values", "pass", "take");
+
+    let both = operator.file("both.yaml", &format!("{CONTROL_PLANE}replicas: 3\n")).unwrap();
+    let (report, code) = with(&both, &agents, &[]);
+    report.is("values", "failure", "replicas");
+    assert_eq!(code, 1);
+
+    let elsewhere = format!("{CONTROL_PLANE}persistence:\n  storageClass: slwo\n");
+    let elsewhere = operator.file("elsewhere.yaml", &elsewhere).unwrap();
+    with(&elsewhere, &agents, &[]).0.is("storage", "failure", "slwo");
+
+    let balanced = format!("{CONTROL_PLANE}services:\n  agents:\n    type: LoadBalancer\n");
+    let balanced = operator.file("balanced.yaml", &balanced).unwrap();
+    let (report, code) = with(&balanced, &agents, &["--exit-code"]);
+    report.is("load-balancer", "unknown", "LoadBalancer");
+    assert_eq!(code, 3);
+
+    let label = json!({"pod-security.kubernetes.io/enforce": "restricted"});
+    cluster.namespace("strict", &label).await.unwrap();
+    let (report, _) = with(&good, &agents, &["--namespace", "strict"]);
+    report.is("pod-security", "pass", "restricted");
+    let files = format!(
+        "{AGENTS}hostAccess:\n  files:\n    - path: /etc/kubernetes/manifests\n      type: Directory\n"
+    );
+    let files = operator.file("files.yaml", &files).unwrap();
+    let (report, code) = with(&good, &files, &["--namespace", "strict"]);
+    report.is("pod-security", "failure", "/etc/kubernetes/manifests");
+    report.is("pod-security", "failure", "strict");
+    assert_eq!(code, 1);
+}
+
+/// A user who may do nothing.
+fn users(cluster: &Cluster, operator: &Operator) {
+    let nobody = path(&cluster.kubeconfig_for("nobody", &[]).unwrap());
+    let (report, code) = operator.report(&["preflight", "--kubeconfig", &nobody], &[]).unwrap();
+    report.is("rights", "failure", "create statefulsets.apps in nimbus");
+    report.is("storage", "unknown", "orbidden");
+    report.is("nodes", "unknown", "orbidden");
+    report.is("cluster", "pass", "answers");
+    assert_eq!(code, 1);
+}
+
+/// A release of a version that is more than one away.
+fn releases(operator: &Operator, config: &str, look: &impl Fn(&[&str]) -> (Report, i32)) {
+    let chart = operator.home.path().join("nimbus-agent");
+    let copied = Command::new("cp")
+        .arg("-R")
+        .arg(repository().unwrap().join("charts/nimbus-agent"))
+        .arg(&chart)
+        .status();
+    assert!(copied.unwrap().success());
+    let file = chart.join("Chart.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let own = text.lines().find(|line| line.starts_with("version: ")).unwrap().to_owned();
+    fs::write(&file, text.replace(&own, "version: 7.0.0")).unwrap();
+    let values = operator.file("agents.yaml", AGENTS).unwrap();
+    let (kubeconfig, values) = (format!("--kubeconfig={config}"), format!("--values={values}"));
+    let chart = path(&chart);
+    let words = ["install", "far", &chart, "--namespace=far", "--create-namespace", &kubeconfig, &values];
+    let output = helm(&words).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (report, code) = look(&["--namespace", "far"]);
+    report.is("release", "failure", "far/far is nimbus-agent 7.0.0");
+    assert_eq!(code, 1);
+}
+
+/// The pods of that release, which the simulated kubelets start.
+async fn pods(operator: &Operator, config: &str) {
+    let closed = format!("127.0.0.1:{}", free_port().unwrap());
+    let in_namespace = |namespace: &str| {
+        let words = ["doctor", "--agents", &closed, "--kubeconfig", config, "--namespace", namespace];
+        operator.report(&words, &[]).map(|(report, _)| report)
+    };
+    let report = wait_for("the agents' pods to be ready", PATIENCE, || async {
+        let report = in_namespace("far")?;
+        let said = report.0.to_string();
+        Ok(Seen::when((report.of("pods")["outcome"] == "pass").then_some(report), said))
+    })
+    .await
+    .unwrap();
+    report.is("pods", "pass", "3 pods");
+    report.is("listener", "failure", &closed);
+    in_namespace("default").unwrap().is("pods", "failure", "no pod of Nimbus");
+}
+
+#[test]
+fn a_database_is_looked_at_before_an_installation() {
+    let postgres = Postgres::start().unwrap();
+    let operator = Operator::new().unwrap();
+    let look = |url: &str| {
+        let (report, code) =
+            operator.report(&["preflight", "--database", url], &[("PATH", "/nonexistent")]).unwrap();
+        assert_eq!(code, i32::from(report.of("database")["outcome"] == "failure"), "{}", report.0);
+        assert!(!report.0.to_string().contains("s3cret"), "{}", report.0);
+        report
+    };
+    let good = postgres.fresh_database().unwrap();
+    look(&good).is("database", "pass", "may create tables");
+    let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+    let name = good.rsplit('/').next().unwrap();
+    assert_eq!(postgres.sql(name, tables).unwrap(), "0", "nothing is written");
+
+    let admin = |statement: &str| postgres.sql("postgres", statement).unwrap();
+    admin("CREATE ROLE weak LOGIN CONNECTION LIMIT 3");
+    let weak = good.replace("postgres@", "weak@");
+    if admin("SHOW server_version_num").parse::<u32>().unwrap() < 150_000 {
+        postgres.sql(name, "REVOKE CREATE ON SCHEMA public FROM PUBLIC").unwrap();
+    }
+    look(&weak).is("database", "failure", "may not create tables");
+    postgres.sql(name, "GRANT CREATE ON SCHEMA public TO weak").unwrap();
+    look(&weak).is("database", "warning", "3 connections are free");
+    admin("CREATE DATABASE odd ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    look(&postgres.url_of("odd")).is("database", "failure", "SQL_ASCII");
+    admin("ALTER DATABASE odd SET default_transaction_read_only = on");
+    look(&postgres.url_of("odd")).is("database", "failure", "takes no writes");
+    look(&postgres.url_of("missing")).is("database", "failure", "missing");
+
+    // Who has a password is asked for it from now on.
+    admin("CREATE ROLE careful LOGIN PASSWORD 'right'");
+    let file = PathBuf::from(admin("SHOW hba_file"));
+    let rules = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("host all careful 127.0.0.1/32 scram-sha-256\n{rules}")).unwrap();
+    admin("SELECT pg_reload_conf()");
+    look(&good.replace("postgres@", "careful:s3cret@")).is(
+        "database",
+        "failure",
+        "password authentication failed",
+    );
+
+    let dead = format!("postgres://nimbus:s3cret@127.0.0.1:{}/nimbus", free_port().unwrap());
+    look(&dead).is("database", "failure", "does not answer");
+    look("sqlite:///var/lib/nimbus.db").is("database", "failure", "PostgreSQL");
+    look("postgres://nimbus:s3cret@db/nimbus?ssl=no").is("database", "failure", "ssl");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_installation_is_looked_at() {
+    let mut plane = Plane::start(None, QUICK).await.unwrap();
+    let options = AgentOptions { name: "edge".to_owned(), ..AgentOptions::default() };
+    let mut agent = AgentProcess::join(&plane, options).await.unwrap();
+    let operator = Operator::new().unwrap();
+    let (url, token) = (plane.url(), fs::read_to_string(plane.data_dir().join("operator.token")).unwrap());
+    let login = [("NIMBUS_SERVER", url.as_str()), ("NIMBUS_TOKEN", token.trim())];
+    let (at, data) = (plane.quic().to_string(), path(&plane.data_dir()));
+    let words = ["doctor", "--agents", &at, "--data-dir", &data];
+
+    // The first check of everything stored, and the agent's first report, take a moment.
+    let report = wait_for("every check to pass", PATIENCE, || async {
+        let (report, code) = operator.report(&[&words[..], &["--exit-code"]].concat(), &login)?;
+        let said = report.0.to_string();
+        Ok(Seen::when((code == 0).then_some(report), said))
+    })
+    .await
+    .unwrap();
+    assert!(report.open().is_empty(), "{}", report.0);
+    report.is("listener", "pass", "QUIC answers over UDP, TCP is open");
+    report.is("transport", "pass", "by QUIC");
+    report.is("authority", "pass", "ca.pem");
+
+    agent.kill9().unwrap();
+    let report = wait_for("the agent to be missed", PATIENCE, || async {
+        let (report, _) = operator.report(&words, &login)?;
+        let said = report.0.to_string();
+        Ok(Seen::when((report.of("agents")["outcome"] == "failure").then_some(report), said))
+    })
+    .await
+    .unwrap();
+    report.is("agents", "failure", "edge");
+
+    let (report, code) = operator.report(&["doctor"], &[login[0], ("NIMBUS_TOKEN", "wrong")]).unwrap();
+    report.is("control-plane", "failure", "token");
+    report.is("agents", "unknown", "control-plane");
+    assert_eq!(code, 1);
+
+    // From a machine that knows no control plane the network alone is looked at.
+    let (report, code) = operator.report(&["doctor", "--agents", &at], &[]).unwrap();
+    assert_eq!((report.0["items"].as_array().unwrap().len(), code), (1, 0), "{}", report.0);
+    plane.stop().unwrap();
+    let (report, code) = operator.report(&["doctor", "--agents", &at], &[]).unwrap();
+    report.is("listener", "failure", &at);
+    assert_eq!(code, 1);
+    let (report, code) = operator.report(&["doctor"], &login).unwrap();
+    report.is("control-plane", "failure", "no control plane is running there");
+    assert_eq!(code, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_is_told_by_its_days_or_by_its_wrong_ca() {
+    let operator = Operator::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let rest = SocketAddr::from(([0, 0, 0, 0], free_port().unwrap()));
+    let quic = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
+    let mut command = Command::new(binary("nimbus-control-plane").unwrap());
+    command.arg("--data-dir").arg(dir.path().join("data"));
+    command.args(["--listen", &rest.to_string(), "--quic", &quic.to_string()]);
+    let process = Process::start("control-plane", command, dir.path()).unwrap();
+    let server = format!("https://127.0.0.1:{}", rest.port());
+    let context = |ca: &Path| {
+        let token = dir.path().join("data/operator.token");
+        let text = format!(
+            "current = \"tls\"\n[contexts.tls]\nserver = {server:?}\ntoken_file = {token:?}\nca_file = {ca:?}\n"
+        );
+        operator.file("nimbus/config.toml", &text).unwrap();
+    };
+    let own = dir.path().join("data/ca.pem");
+    context(&own);
+    let report = wait_for("the control plane to answer", PATIENCE, || async {
+        let (report, _) = operator.report(&["doctor"], &[])?;
+        let said = format!("{}\n{}", report.0, process.output());
+        Ok(Seen::when((report.of("control-plane")["outcome"] != "failure").then_some(report), said))
+    })
+    .await
+    .unwrap();
+    report.is("certificate", "pass", "is valid until");
+    report.is("authority", "pass", "ca.pem");
+
+    let keys = path(&dir.path().join("others"));
+    let made = operator.run(&["keys", "create", &keys], &[]).unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    context(&Path::new(&keys).join("ca.pem"));
+    let (report, code) = operator.report(&["doctor"], &[]).unwrap();
+    report.is("control-plane", "failure", "not to be trusted");
+    report.is("certificate", "unknown", "control-plane");
+    assert_eq!(code, 1);
+}
