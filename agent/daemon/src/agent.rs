@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::alive::Alive;
-use crate::config::{Config, HOST, JOIN_CREDENTIAL};
+use crate::config::{Config, HOST, JOIN_CREDENTIAL, KubeletSettings};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
 use crate::enrol::{EnrollingAgent, enrol};
@@ -32,7 +32,7 @@ use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
-use crate::watch::{files, host, kube};
+use crate::watch::{files, host, kube, kubelet};
 use crate::{pod_proof, rejoin, status_reporter, telemetry, transport};
 
 /// Tries to reach the control plane when joining.
@@ -188,8 +188,7 @@ impl Wiring {
         let (control, messages) = mpsc::channel(exec::CONTROL_MESSAGES);
         let (refusals, unkept) = mpsc::channel(exec::REFUSALS);
         let journal = Arc::new(Mutex::new(self.journal));
-        let cluster = Arc::new(ClusterHandle::default());
-        let has_cluster = self.target.is_some();
+        let (cluster, has_cluster) = (Arc::new(ClusterHandle::default()), watched.is_some());
         status.update(|status| (status.agent_id, status.has_cluster) = (agent_id.clone(), has_cluster));
         if let Err(error) = self.baselines.sweep() {
             status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
@@ -249,7 +248,7 @@ impl Wiring {
         parts.spawn(files::run(files, self.config.file_interval, resync.subscribe(), cancel.clone()));
         let joined_anew = rejoin::start(&mut parts, &self.config, &self.data_dir, watched, &status, &cancel);
         if let Some(target) = self.target {
-            parts.spawn(kube::run(kube::Watch {
+            let watch = kube::Watch {
                 target,
                 lease: self.config.lease.clone(),
                 identity: agent_id.clone(),
@@ -258,7 +257,8 @@ impl Wiring {
                 handle: cluster,
                 resync: resync.subscribe(),
                 cancel: cancel.clone(),
-            }));
+            };
+            watch_cluster(&mut parts, watch, self.config.kubelet.clone(), counters.clone());
         }
         let telemetry = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = self.listener {
@@ -277,6 +277,28 @@ impl Wiring {
             _data_dir: self.data_dir,
         }
     }
+}
+
+/// Watches the cluster, and in a pod the node that it is on.
+fn watch_cluster(
+    parts: &mut JoinSet<()>,
+    watch: kube::Watch,
+    own_node: Option<KubeletSettings>,
+    counters: Arc<Counters>,
+) {
+    if let Some(settings) = own_node {
+        parts.spawn(kubelet::run(kubelet::Watch {
+            settings,
+            target: watch.target.clone(),
+            handle: watch.handle.clone(),
+            observations: watch.observations.clone(),
+            status: watch.status.clone(),
+            counters,
+            resync: watch.resync.clone(),
+            cancel: watch.cancel.clone(),
+        }));
+    }
+    parts.spawn(kube::run(watch));
 }
 
 /// What this agent says of itself to each control plane that it meets.
