@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::alive::Alive;
-use crate::config::{Config, HOST, JOIN_CREDENTIAL, KubeletSettings};
+use crate::config::{Config, HOST, JOIN_CREDENTIAL};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
 use crate::enrol::{EnrollingAgent, enrol};
@@ -32,7 +32,7 @@ use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
-use crate::watch::{files, host, kube, kubelet};
+use crate::watch::{files, host, kube, watch_cluster};
 use crate::{pod_proof, rejoin, status_reporter, telemetry, transport};
 
 /// Tries to reach the control plane when joining.
@@ -277,28 +277,6 @@ impl Wiring {
             _data_dir: self.data_dir,
         }
     }
-}
-
-/// Watches the cluster, and in a pod the node that it is on.
-fn watch_cluster(
-    parts: &mut JoinSet<()>,
-    watch: kube::Watch,
-    own_node: Option<KubeletSettings>,
-    counters: Arc<Counters>,
-) {
-    if let Some(settings) = own_node {
-        parts.spawn(kubelet::run(kubelet::Watch {
-            settings,
-            target: watch.target.clone(),
-            handle: watch.handle.clone(),
-            observations: watch.observations.clone(),
-            status: watch.status.clone(),
-            counters,
-            resync: watch.resync.clone(),
-            cancel: watch.cancel.clone(),
-        }));
-    }
-    parts.spawn(kube::run(watch));
 }
 
 /// What this agent says of itself to each control plane that it meets.
