@@ -47,7 +47,12 @@ macro_rules! kinds {
             pub fn object_kind(&self) -> Option<ObjectKind> {
                 match self {
                     $(Self::$name(_) => Some(ObjectKind::$name),)*
-                    Self::Gone(_) | Self::Sync(_) | Self::Host(_) | Self::File(_) | Self::AgentStatus(_) => None,
+                    Self::Gone(_)
+                    | Self::Sync(_)
+                    | Self::Host(_)
+                    | Self::File(_)
+                    | Self::AgentStatus(_)
+                    | Self::NodeMeasured(_) => None,
                 }
             }
 
@@ -55,7 +60,12 @@ macro_rules! kinds {
             pub fn meta(&self) -> Option<&ObjectMeta> {
                 match self {
                     $(Self::$name(object) => object.meta.as_ref(),)*
-                    Self::Gone(_) | Self::Sync(_) | Self::Host(_) | Self::File(_) | Self::AgentStatus(_) => None,
+                    Self::Gone(_)
+                    | Self::Sync(_)
+                    | Self::Host(_)
+                    | Self::File(_)
+                    | Self::AgentStatus(_)
+                    | Self::NodeMeasured(_) => None,
                 }
             }
 
@@ -63,7 +73,12 @@ macro_rules! kinds {
             pub fn meta_mut(&mut self) -> Option<&mut ObjectMeta> {
                 match self {
                     $(Self::$name(object) => object.meta.as_mut(),)*
-                    Self::Gone(_) | Self::Sync(_) | Self::Host(_) | Self::File(_) | Self::AgentStatus(_) => None,
+                    Self::Gone(_)
+                    | Self::Sync(_)
+                    | Self::Host(_)
+                    | Self::File(_)
+                    | Self::AgentStatus(_)
+                    | Self::NodeMeasured(_) => None,
                 }
             }
         }

@@ -237,6 +237,26 @@ fn the_schema_has_the_word_of_every_action() {
 }
 
 #[test]
+fn a_kubelet_is_verified_unless_a_value_says_otherwise() {
+    let of = |values: &[&str], name: &str| {
+        variable(&objects(values).unwrap(), name).ok().map(|it| it["value"].clone())
+    };
+    let (ca, insecure) = ("NIMBUS_KUBELET_CA", "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY");
+    assert_eq!(of(&[], "NIMBUS_KUBELET_PORT"), Some(json!("10250")));
+    assert_eq!((of(&[], ca), of(&[], insecure)), (None, None));
+    let pem = "-----BEGIN CERTIFICATE-----";
+    assert_eq!(of(&["--set", &format!("kubelet.certificateAuthority={pem}")], ca), Some(json!(pem)));
+    assert_eq!(of(&["--set", "kubelet.insecureSkipVerify=true"], insecure), Some(json!("true")));
+    let policy = ["--set", "networkPolicy.enabled=true,kubelet.port=10999"];
+    assert!(
+        objects(&policy)
+            .unwrap()
+            .iter()
+            .any(|it| it["kind"] == "NetworkPolicy" && it.to_string().contains("10999"))
+    );
+}
+
+#[test]
 fn an_agent_knows_its_pod_its_node_and_its_control_plane() {
     let objects = objects(&[]).unwrap();
     for (name, field) in [
@@ -405,6 +425,12 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("hostAccess.files[0].path=/a,hostAccess.files[1].path=/a", &["hostAccess.files", "each path once"]),
     ("extraEnv[0].name=NIMBUS_SERVER", &["extraEnv", "use the value server"]),
     ("extraEnv[0].name=NIMBUS_NODE", &["extraEnv", "the chart knows it"]),
+    ("extraEnv[0].name=NIMBUS_KUBELET_CA", &["extraEnv", "use the value kubelet.certificateAuthority"]),
+    (
+        "kubelet.insecureSkipVerify=true,kubelet.certificateAuthority=-----BEGIN CERTIFICATE-----",
+        &["kubelet.insecureSkipVerify", "leave one of the two out"],
+    ),
+    ("kubelet.certificateAuthority=/etc/ca.pem", &["certificateAuthority"]),
     ("extraVolumes[0].name=state", &["extraVolumes", "\"state\""]),
     ("serviceAccount.create=false", &["serviceAccount.name", "default"]),
     (

@@ -32,7 +32,7 @@ use crate::watch::files::Files;
 use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
-use crate::watch::{files, host, kube};
+use crate::watch::{files, host, kube, watch_cluster};
 use crate::{pod_proof, rejoin, status_reporter, telemetry, transport};
 
 /// Tries to reach the control plane when joining.
@@ -188,8 +188,7 @@ impl Wiring {
         let (control, messages) = mpsc::channel(exec::CONTROL_MESSAGES);
         let (refusals, unkept) = mpsc::channel(exec::REFUSALS);
         let journal = Arc::new(Mutex::new(self.journal));
-        let cluster = Arc::new(ClusterHandle::default());
-        let has_cluster = self.target.is_some();
+        let (cluster, has_cluster) = (Arc::new(ClusterHandle::default()), watched.is_some());
         status.update(|status| (status.agent_id, status.has_cluster) = (agent_id.clone(), has_cluster));
         if let Err(error) = self.baselines.sweep() {
             status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
@@ -249,7 +248,7 @@ impl Wiring {
         parts.spawn(files::run(files, self.config.file_interval, resync.subscribe(), cancel.clone()));
         let joined_anew = rejoin::start(&mut parts, &self.config, &self.data_dir, watched, &status, &cancel);
         if let Some(target) = self.target {
-            parts.spawn(kube::run(kube::Watch {
+            let watch = kube::Watch {
                 target,
                 lease: self.config.lease.clone(),
                 identity: agent_id.clone(),
@@ -258,7 +257,8 @@ impl Wiring {
                 handle: cluster,
                 resync: resync.subscribe(),
                 cancel: cancel.clone(),
-            }));
+            };
+            watch_cluster(&mut parts, watch, self.config.kubelet.clone(), counters.clone());
         }
         let telemetry = self.listener.as_ref().and_then(|listener| listener.local_addr().ok());
         if let Some(listener) = self.listener {

@@ -1,12 +1,12 @@
 //! The command line of `nimbus-agent` and the environment variables that set the same options.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::config::{ClusterSource, Config, LeaseSettings};
+use crate::config::{ClusterSource, Config, KubeletSettings, LeaseSettings};
 
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -50,6 +50,23 @@ pub struct Args {
     /// Watch no cluster (the default outside a pod).
     #[arg(long, env = "NIMBUS_NO_CLUSTER")]
     no_cluster: bool,
+    /// In a pod: the node that it is on, whose kubelet is asked what it measured.
+    #[arg(long, value_name = "NAME", env = "NIMBUS_NODE", requires = "node_ip")]
+    node: Option<String>,
+    /// The address of that node.
+    #[arg(long, value_name = "ADDRESS", env = "NIMBUS_NODE_IP")]
+    node_ip: Option<IpAddr>,
+    /// The port of that kubelet.
+    #[arg(long, value_name = "PORT", env = "NIMBUS_KUBELET_PORT", default_value_t = 10250,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    kubelet_port: u16,
+    /// The CA of the kubelets' serving certificates, in PEM [default: the cluster's own].
+    #[arg(long, value_name = "PEM", env = "NIMBUS_KUBELET_CA")]
+    kubelet_ca: Option<String>,
+    /// Ask a kubelet whose certificate cannot be verified all the same. Whoever answers at its address gets the service
+    /// account's token, and with it the agent's rights.
+    #[arg(long, env = "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY")]
+    kubelet_insecure_skip_verify: bool,
     /// Watch this file or directory; may be given more than once (in the environment: separated by `:`).
     #[arg(long, value_name = "PATH", env = "NIMBUS_WATCH", value_delimiter = ':')]
     watch: Vec<PathBuf>,
@@ -101,6 +118,16 @@ impl Args {
             None if self.in_cluster || (in_pod && !self.no_cluster) => ClusterSource::InCluster,
             None => ClusterSource::None,
         };
+        // Its token is the pod's own: with a kubeconfig there is none that a kubelet would take.
+        let in_cluster = cluster == ClusterSource::InCluster;
+        let node = self.node.filter(|node| in_cluster && !node.is_empty());
+        let kubelet = node.zip(self.node_ip).map(|(node, address)| KubeletSettings {
+            node,
+            address,
+            port: self.kubelet_port,
+            certificate_authority: self.kubelet_ca.filter(|pem| !pem.trim().is_empty()),
+            insecure_skip_verify: self.kubelet_insecure_skip_verify,
+        });
         let policy = self.policy.unwrap_or_else(|| Config::default_policy(&self.data_dir));
         Config {
             // A line of a file that only lost its value.
@@ -108,6 +135,7 @@ impl Args {
             service_account_token: self.service_account_token.filter(|path| path != Path::new("")),
             name: self.name,
             cluster,
+            kubelet,
             watch: self.watch.into_iter().filter(|path| path != Path::new("")).collect(),
             exclude: self.exclude.into_iter().filter(|path| path != Path::new("")).collect(),
             policy,
@@ -156,6 +184,20 @@ mod tests {
         ] {
             assert_eq!(parse(&args).unwrap_err().exit_code(), 2, "{args:?}");
         }
+    }
+
+    #[test]
+    fn a_kubelet_is_asked_in_a_pod_that_knows_its_node_and_nowhere_else() {
+        let kubelet = |args: &[&str], in_pod| {
+            let all: Vec<&str> = ["--server", "h:1"].iter().chain(args).copied().collect();
+            parse(&all).unwrap().into_config(in_pod).kubelet
+        };
+        let node = ["--node", "a", "--node-ip", "fd00::7", "--kubelet-ca", " "];
+        let own = kubelet(&node, true).unwrap();
+        assert_eq!((own.node.as_str(), own.address.to_string().as_str(), own.port), ("a", "fd00::7", 10250));
+        assert!(own.certificate_authority.is_none() && !own.insecure_skip_verify);
+        assert!(kubelet(&node, false).is_none() && kubelet(&["--node-ip", "10.0.0.1"], true).is_none());
+        assert!(parse(&["--server", "h:1", "--node", "a"]).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The configuration of one agent. The command line of `nimbus-agent` and `nimbus up` both build it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,6 +55,21 @@ impl Default for LeaseSettings {
     }
 }
 
+/// The kubelet of the node that a pod's agent is on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeletSettings {
+    /// The node's name.
+    pub node: String,
+    /// The node's address.
+    pub address: IpAddr,
+    /// The kubelet's port: 10250.
+    pub port: u16,
+    /// The CA of its serving certificate, in PEM; `None`: the cluster's own.
+    pub certificate_authority: Option<String>,
+    /// Asks a kubelet that cannot be verified all the same. Whoever answers at its address gets the service account's token.
+    pub insecure_skip_verify: bool,
+}
+
 /// What an agent is told at its start; [`Config::new`] gives the defaults.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -73,6 +88,8 @@ pub struct Config {
     pub name: Option<String>,
     /// The cluster to watch.
     pub cluster: ClusterSource,
+    /// The kubelet of the own node; `None` outside of pods, and where the node is not known.
+    pub kubelet: Option<KubeletSettings>,
     /// Files and directories to watch.
     pub watch: Vec<PathBuf>,
     /// Left out of what is watched, with all below; the data directory always is.
@@ -103,6 +120,7 @@ impl Config {
             service_account_token: None,
             name: None,
             cluster: ClusterSource::None,
+            kubelet: None,
             watch: Vec::new(),
             exclude: Vec::new(),
             telemetry: None,

@@ -17,6 +17,10 @@ pub struct Counters {
     pub connections: Figure,
     /// Files that a baseline is held of.
     pub watched_files: Figure,
+    /// Times that the figures of the own node's kubelet were read.
+    pub kubelet_reads: Figure,
+    /// Times that they could not be read.
+    pub kubelet_failures: Figure,
     /// Jobs by their last phase, in the order of [`OUTCOMES`].
     pub jobs: [Figure; OUTCOMES.len()],
 }

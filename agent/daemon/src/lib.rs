@@ -1,7 +1,7 @@
 //! The agent's daemon: the watchers, transport and executors around the decisions of `nimbus_agent_core`.
 //!
 //! ```text
-//! watch/{kube,host,files} -> observation_queue -> session_loop (spool, session) -> transport/link (QUIC)
+//! watch/{kube,kubelet,host,files} -> observation_queue -> session_loop (spool, session) -> transport/link (QUIC)
 //!                                                   | jobs        ^
 //!                                                   v             | reports
 //!                                                 exec (remedies) -> journal
@@ -36,7 +36,7 @@ pub mod transport;
 pub mod watch;
 
 pub use agent::Agent;
-pub use config::{ClusterSource, Config, JOIN_CREDENTIAL, LeaseSettings};
+pub use config::{ClusterSource, Config, JOIN_CREDENTIAL, KubeletSettings, LeaseSettings};
 pub use error::AgentError;
 pub use nimbus_agent_core::policy::MANAGED_FILE;
 pub use runtime::{BLOCKING, runtime};

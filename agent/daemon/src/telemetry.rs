@@ -113,6 +113,18 @@ fn render(status: &Status, counters: &Counters, resident: u64) -> String {
         c.connections.get(),
     );
     one("nimbus_agent_watched_files", "gauge", "Files with a baseline.", c.watched_files.get());
+    one(
+        "nimbus_agent_kubelet_reads_total",
+        "counter",
+        "Times the figures of the own node's kubelet were read.",
+        c.kubelet_reads.get(),
+    );
+    one(
+        "nimbus_agent_kubelet_failures_total",
+        "counter",
+        "Times they could not be read and are unknown.",
+        c.kubelet_failures.get(),
+    );
     one("process_resident_memory_bytes", "gauge", "Resident memory.", resident);
     let _ = writeln!(
         out,

@@ -3,7 +3,8 @@
 {{- define "nimbus-agent.check.extras" -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_LOG_FORMAT" "log.format" "NIMBUS_SERVER" "server"
   "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.existingSecret" "NIMBUS_POLICY" "policy"
-  "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files" -}}
+  "NIMBUS_KUBELET_PORT" "kubelet.port" "NIMBUS_KUBELET_CA" "kubelet.certificateAuthority"
+  "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY" "kubelet.insecureSkipVerify" "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files" -}}
 {{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
   "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" -}}
 {{- range .Values.extraEnv -}}

@@ -21,6 +21,16 @@
   value: {{ .Values.log.format }}
 - name: RUST_LOG
   value: {{ .Values.log.filter | quote }}
+- name: NIMBUS_KUBELET_PORT
+  value: {{ int .Values.kubelet.port | quote }}
+{{- with .Values.kubelet.certificateAuthority }}
+- name: NIMBUS_KUBELET_CA
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.kubelet.insecureSkipVerify }}
+- name: NIMBUS_KUBELET_INSECURE_SKIP_VERIFY
+  value: "true"
+{{- end }}
 {{- with .Values.hostAccess.files }}
 {{- $paths := list }}
 {{- range . }}{{ $paths = append $paths .path }}{{ end }}

@@ -47,6 +47,8 @@ words! {
         "stateful_set_stuck",
         "stale_cordon",
         "job_failing",
+        "volume_near_full",
+        "node_pressure",
     ];
     /// Which remedy.
     Action = &[

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use nimbus_protocol::ids::AgentId;
 
 use crate::model::{Agent, AgentKind, Versioned};
-use crate::world::{World, is_cluster_uid};
+use crate::world::{Inventory, World, is_cluster_uid};
 
 /// Why an agent may not report for a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +64,22 @@ pub fn may_report_for(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str)
         other.bound_cluster.as_deref() == Some(cluster) && other.id != agent.id && other.revoked_at.is_none()
     };
     agents.iter().find(is_bound).map_or(Ok(()), |other| Err(Denied::Taken(other.doc.name.clone())))
+}
+
+/// May `agent` say what was measured on `node` of its cluster? The agent of that node alone, as its pod's service account
+/// token proved it, or else, before Kubernetes 1.30, as the cluster's leading agent sees that pod.
+pub fn may_measure(
+    agents: &[Versioned<Agent>],
+    inventory: Option<&Inventory>,
+    agent: AgentId,
+    node: &str,
+) -> bool {
+    let Some(agent) = agents.iter().map(|agent| &agent.doc).find(|known| known.id == agent) else {
+        return false;
+    };
+    let Some(pod) = &agent.pod else { return false };
+    let seen = || inventory.and_then(|all| all.pods.get(&pod.uid)).map(|pod| pod.node.as_str());
+    !node.is_empty() && pod.node.as_deref().or_else(seen) == Some(node)
 }
 
 /// The cluster that each agent may report for: as the documents say, or until they do the first one that it named.
@@ -142,6 +158,7 @@ mod tests {
     use nimbus_protocol::v1;
 
     use super::*;
+    use crate::model::PodOrigin;
 
     fn agent(n: u8, bound_cluster: Option<&str>) -> Versioned<Agent> {
         Versioned::new(Agent {
@@ -203,6 +220,39 @@ mod tests {
         let all = [one.clone(), agent(2, Some("u1"))];
         bindings.update(&all);
         assert!(!bindings.may_report(&all, one.doc.id, "u1") && bindings.may_report(&all, two.doc.id, "u1"));
+    }
+
+    #[test]
+    fn an_agent_tells_what_was_measured_on_its_own_node_and_on_no_other() {
+        let on = |node: Option<&str>| {
+            let mut agent = agent(1, Some("u1"));
+            agent.doc.pod = Some(PodOrigin {
+                namespace: "nimbus-system".into(),
+                name: "nimbus-agent-x".into(),
+                uid: "pod-1".into(),
+                service_account: "nimbus-agent".into(),
+                node: node.map(str::to_owned),
+            });
+            agent
+        };
+        let may = |agent: Versioned<Agent>, inventory: Option<&Inventory>, node: &str| {
+            may_measure(std::slice::from_ref(&agent), inventory, agent.doc.id, node)
+        };
+        assert!(may(on(Some("a")), None, "a"));
+        assert!(!may(on(Some("a")), None, "b") && !may(on(Some("")), None, ""));
+        assert!(!may(agent(1, Some("u1")), None, "a"), "it proved nowhere that it is in a pod");
+        // An API server that does not say the node in the token.
+        let meta = v1::ObjectMeta { uid: "pod-1".into(), ..Default::default() };
+        let pod = v1::Pod { meta: Some(meta), node: "a".into(), ..Default::default() };
+        let begin = v1::SyncMark { kind: "Pod".into(), phase: 1, lease_term: 1 };
+        let mut world = World::default();
+        for body in [Body::Sync(begin), Body::Pod(pod)] {
+            let seen = v1::Observation { cluster_uid: "u1".into(), body: Some(body), ..Default::default() };
+            world.apply(on(None).doc.id, &seen, Timestamp::UNIX_EPOCH);
+        }
+        let inventory = world.clusters.get("u1");
+        assert!(may(on(None), inventory, "a") && !may(on(None), inventory, "b"));
+        assert!(!may(on(None), None, "a"), "nobody has seen that pod");
     }
 
     #[test]

@@ -5,8 +5,10 @@ use nimbus_protocol::v1::{self, action, agent_frame, observation, server_frame};
 use super::check;
 
 mod kube;
+mod measured;
 
 pub use kube::*;
+pub use measured::*;
 
 fn meta() -> v1::ObjectMeta {
     v1::ObjectMeta {
@@ -393,6 +395,12 @@ pub fn each(seen: &mut Vec<String>) {
     check("PersistentVolumeClaim", &persistent_volume_claim(), seen);
     check("PersistentVolume", &persistent_volume(), seen);
     check("PodDisruptionBudget", &pod_disruption_budget(), seen);
+    check("NodeMeasured", &node_measured(), seen);
+    check("NodeCondition", &node_condition(), seen);
+    check("MeasuredMemory", &measured_memory(), seen);
+    check("MeasuredFilesystem", &measured_filesystem(), seen);
+    check("MeasuredVolume", &measured_volume(), seen);
+    check("MeasuredContainer", &measured_container(), seen);
     check("Gone", &gone(), seen);
     check("SyncMark", &sync(), seen);
     check("Disk", &disk(), seen);

@@ -42,6 +42,9 @@ pub async fn tell(site: &Site) -> anyhow::Result<()> {
     let name = the_cluster_is_watched(site, &uid).await?;
     clock.say("helm install of the agent, until the cluster's state is known");
 
+    the_kubelet_is_read(site).await?;
+    clock.say("helm install of the agent, until it read what its kubelet measured");
+
     site.nimbus(&["autonomous", "enable", "--cluster", &name]).await?;
     heal(site, "first", "from a crash to the pod that replaced it").await?;
 
@@ -143,6 +146,28 @@ async fn the_cluster_is_watched(site: &Site, uid: &str) -> anyhow::Result<String
         });
         let name = well.and_then(|it| it["name"].as_str()).map(str::to_owned);
         Ok(Seen::when(name, clusters))
+    })
+    .await
+}
+
+/// Waits until the agent read its own node's kubelet, which it does by the right `nodes/stats` and verified by the cluster's CA.
+async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
+    let pod =
+        site.kubectl(&["get", "pods", "-l", "app.kubernetes.io/name=nimbus-agent", "-o", "name"]).await?;
+    let pod = pod.lines().next().context("an agent")?.trim_start_matches("pod/").to_owned();
+    let metrics = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}:7072/proxy/metrics");
+    wait_for("the agent to read its kubelet", LIMIT, || async {
+        let said = site.kubectl(&["get", "--raw", &metrics]).await?;
+        let of = |name: &str| {
+            let line = said.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.and_then(|figure| figure.parse::<u64>().ok())
+        };
+        let read = of("nimbus_agent_kubelet_reads_total").context("the figure of what was read")?;
+        let failed = of("nimbus_agent_kubelet_failures_total").context("the figure of what was not")?;
+        if read > 0 {
+            return Ok(Seen::Yes(()));
+        }
+        Ok(Seen::NotYet(format!("{failed} looks in vain: {}", site.nimbus(&["agents", "list"]).await?)))
     })
     .await
 }

@@ -39,7 +39,8 @@ impl Authority {
     }
 
     /// Writes what the API server needs: `ca.crt`, `apiserver.crt`, `apiserver.key` and the key that
-    /// signs service account tokens, `accounts.key` with its public half `accounts.pub`.
+    /// signs service account tokens, `accounts.key` with its public half `accounts.pub`; by `kubelet-client.crt` and its key
+    /// it asks kubelets, and a real node's kubelet serves with `kubelet.crt`.
     pub fn write_server_files(&self, dir: &Path) -> anyhow::Result<()> {
         let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
         let mut params = CertificateParams::new(names.map(str::to_owned))?;
@@ -48,17 +49,37 @@ impl Authority {
         }
         let (certificate, key) =
             self.issue(params, "kube-apiserver", &[], ExtendedKeyUsagePurpose::ServerAuth)?;
+        let masters = ["system:masters"];
+        let (client, client_key) = self.issue(
+            CertificateParams::new(Vec::new())?,
+            "kube-apiserver-kubelet-client",
+            &masters,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        )?;
+        let (serving, serving_key) = self.kubelet_serving()?;
         let accounts = KeyPair::generate()?;
         for (name, text) in [
             ("ca.crt", &self.pem),
             ("apiserver.crt", &certificate),
             ("apiserver.key", &key),
+            ("kubelet-client.crt", &client),
+            ("kubelet-client.key", &client_key),
+            ("kubelet.crt", &serving),
+            ("kubelet.key", &serving_key),
             ("accounts.key", &accounts.serialize_pem()),
             ("accounts.pub", &accounts.public_key_pem()),
         ] {
             std::fs::write(dir.join(name), text).with_context(|| format!("cannot write {name}"))?;
         }
         Ok(())
+    }
+
+    /// The certificate that the kubelet of a real node serves with, as `serverTLSBootstrap` gets one.
+    fn kubelet_serving(&self) -> anyhow::Result<(String, String)> {
+        let mut params = CertificateParams::new(vec![super::real_node::NODE.to_owned()])?;
+        params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(super::real_node::ADDRESS)));
+        let name = format!("system:node:{}", super::real_node::NODE);
+        self.issue(params, &name, &["system:nodes"], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
     /// A kubeconfig (as JSON, which every reader of YAML reads) for a user of these groups.

@@ -138,6 +138,9 @@ fn api_server(file: &dyn Fn(&str) -> String, ports: Ports, reach: Reach) -> Vec<
             "--bind-address=0.0.0.0".to_owned(),
             format!("--advertise-address={}", real_node::ADDRESS),
             "--kubelet-preferred-address-types=InternalIP".to_owned(),
+            format!("--kubelet-client-certificate={}", file("kubelet-client.crt")),
+            format!("--kubelet-client-key={}", file("kubelet-client.key")),
+            format!("--kubelet-certificate-authority={}", file("ca.crt")),
             "--allow-privileged".to_owned(),
         ],
     });

@@ -69,7 +69,7 @@ pub fn to_watch() -> Vec<(&'static str, Permission)> {
         Permission { group: "coordination.k8s.io", resource: "leases", verbs: &["create", "get", "update"] };
     all.push(("elect one watcher", leases));
     let measured = Permission { group: "", resource: "nodes/stats", verbs: &["get"] };
-    all.push(("ask a kubelet what it measured on its node", measured));
+    all.push(("ask the own node's kubelet what it measured", measured));
     all
 }
 

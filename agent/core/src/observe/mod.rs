@@ -6,8 +6,12 @@
 pub mod file;
 pub mod host;
 pub mod kube;
+pub mod measured;
+#[cfg(test)]
+mod measured_tests;
 pub mod secret;
 pub mod seen;
+pub mod summary;
 
 /// Longest free text that is copied from elsewhere, such as a condition's message, in bytes.
 const MAX_TEXT: usize = 1_024;

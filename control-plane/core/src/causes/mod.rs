@@ -8,7 +8,9 @@ pub mod correlate;
 mod file_drift;
 mod image_pull;
 mod job_failing;
+mod near_full;
 mod node_not_ready;
+mod node_pressure;
 mod out_of_memory;
 mod pod_crash_loop;
 mod pods;
@@ -18,6 +20,7 @@ mod stateful_set_stuck;
 pub(crate) mod storm;
 #[cfg(test)]
 mod tests;
+mod volume_near_full;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;
@@ -80,6 +83,8 @@ pub(crate) fn of(kind: IncidentKind) -> &'static dyn Cause {
         IncidentKind::StaleCordon => &stale_cordon::StaleCordon,
         IncidentKind::StatefulSetStuck => &stateful_set_stuck::StatefulSetStuck,
         IncidentKind::JobFailing => &job_failing::JobFailing,
+        IncidentKind::VolumeNearFull => &volume_near_full::VolumeNearFull,
+        IncidentKind::NodePressure => &node_pressure::NodePressure,
     }
 }
 

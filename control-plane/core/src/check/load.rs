@@ -276,8 +276,10 @@ pub(super) fn storm(uid: &str, snapshot: &Snapshot<'_>, now: Timestamp) -> Viola
     let limits = &snapshot.settings.storm;
     let window = SignedDuration::from_secs(limits.window_s.into());
     let opened = |i: &&Incident| i.created_at <= now && now.duration_since(i.created_at) < window;
-    // A failed Job has ended, and is no part of what goes wrong at once.
-    let counts = |i: &&Incident| !matches!(i.kind, IncidentKind::Storm | IncidentKind::JobFailing);
+    // A failed Job has ended, and a volume that is near full still works: no part of what goes wrong at once.
+    let counts = |i: &&Incident| {
+        !matches!(i.kind, IncidentKind::Storm | IncidentKind::JobFailing | IncidentKind::VolumeNearFull)
+    };
     let recent = here().filter(counts).filter(opened).count();
     require(found, 6, recent < limits.incidents as usize, || {
         format!("{recent} incidents were opened within {} s", limits.window_s)

@@ -59,6 +59,10 @@ words! {
         StaleCordon = "stale_cordon",
         /// A Job failed for good, or the newest run of a CronJob did.
         JobFailing = "job_failing",
+        /// The volume of a claim is nearly full.
+        VolumeNearFull = "volume_near_full",
+        /// A node runs short of disk, memory or process ids.
+        NodePressure = "node_pressure",
     }
 }
 

@@ -64,6 +64,7 @@ impl Inventory {
             | Body::PodDisruptionBudget(_)
             | Body::Host(_)
             | Body::File(_)
+            | Body::NodeMeasured(_)
             | Body::AgentStatus(_) => {}
         }
     }
@@ -109,6 +110,7 @@ impl Inventory {
             | Body::PodDisruptionBudget(_)
             | Body::Host(_)
             | Body::File(_)
+            | Body::NodeMeasured(_)
             | Body::AgentStatus(_) => {}
         }
     }

@@ -181,6 +181,7 @@ impl HostFacts {
             Body::Sync(_)
             | Body::Gone(_)
             | Body::AgentStatus(_)
+            | Body::NodeMeasured(_)
             | Body::Pod(_)
             | Body::ReplicaSet(_)
             | Body::Deployment(_)

@@ -16,6 +16,7 @@ use super::kube::{
     BatchJob, ConfigMap, DaemonSet, Deployment, Node, PersistentVolume, PersistentVolumeClaim, Pod,
     PodDisruptionBudget, PodEvent, ReplicaSet, Secret, StatefulSet,
 };
+use super::measured::MeasuredNodes;
 use super::named::Named;
 use super::object::Object;
 use super::owned::Owned;
@@ -58,6 +59,8 @@ pub struct Inventory {
     pub persistent_volumes: Table<PersistentVolume>,
     /// PodDisruptionBudgets by UID.
     pub pod_disruption_budgets: Table<PodDisruptionBudget>,
+    /// What the kubelets measured, by node.
+    pub measured: MeasuredNodes,
     /// The agent whose observations count.
     pub leader: Option<AgentId>,
     /// Transitions of the lease under which it watches.
@@ -169,6 +172,8 @@ impl Inventory {
         let changed = match body {
             Body::Sync(mark) => self.mark(agent, mark, received_at),
             Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => false,
+            // Each node's own agent tells it, whoever leads.
+            Body::NodeMeasured(node) => self.measured.put(node, observed_at),
             _ if !leads => false,
             Body::Pod(pod) => self.put_pod(Pod::from(pod.clone()), received_at),
             Body::ReplicaSet(set) => {
@@ -401,6 +406,10 @@ impl Inventory {
         self.pod_index = PodIndex::of(self.pods.values());
         self.claim_names = Named::of(self.persistent_volume_claims.values().map(|claim| &claim.meta));
         self.volume_names = Named::of(self.persistent_volumes.values().map(|volume| &volume.meta));
+        if self.is_listed(ObjectKind::Node) {
+            let names: BTreeSet<&str> = self.nodes.values().map(|node| node.meta.name.as_str()).collect();
+            self.measured.keep_only(|node| names.contains(node));
+        }
     }
 }
 

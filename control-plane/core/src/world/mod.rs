@@ -10,6 +10,7 @@ mod inventory;
 mod kube;
 mod listing;
 mod managers;
+mod measured;
 mod meta;
 mod named;
 mod object;
@@ -44,6 +45,7 @@ pub use kube::{
 pub use listing::Listing;
 pub use listing::MAX_OBJECTS;
 pub use managers::manager_name;
+pub use measured::{Filesystem, MeasuredNode, MeasuredNodes, Pressure, Volume};
 pub use meta::Meta;
 pub use object::Object;
 pub use pod_index::Used;

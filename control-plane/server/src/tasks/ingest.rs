@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use nimbus_control_core::cluster_binding::{Bindings, Unbound};
+use nimbus_control_core::cluster_binding::{Bindings, Unbound, may_measure};
 use nimbus_control_core::directory;
 use nimbus_control_core::gateway::CloseReason;
 use nimbus_control_core::world::sanitize;
@@ -136,6 +136,11 @@ impl Ingest {
                     _ if row.position <= self.applied => {}
                     _ if !self.bindings.may_report(&docs.agents, row.agent, cluster) => {
                         tracing::debug!(agent = %row.agent, "facts of a cluster that is not the agent's own");
+                    }
+                    Some(Body::NodeMeasured(ref node))
+                        if !may_measure(&docs.agents, world.clusters.get(cluster), row.agent, &node.node) =>
+                    {
+                        tracing::debug!(agent = %row.agent, "figures of a node that is not the agent's own");
                     }
                     _ => changed |= world.apply(row.agent, &observation, row.received_at),
                 }

@@ -49,13 +49,21 @@ pub fn network() -> Value {
     }]})
 }
 
-/// The kubelet's configuration.
-pub fn kubelet(dir: &Path, longest_back_off: &str) -> Value {
+/// The kubelet's configuration. As on any node that is set up with care, it serves with a certificate of the cluster's CA, takes
+/// nobody's word without one or a token, and asks the API server what they may; `certificates` is where they are.
+pub fn kubelet(dir: &Path, certificates: &Path, longest_back_off: &str) -> Value {
+    let file = |name: &str| certificates.join(name).display().to_string();
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
-        "authorization": {"mode": "AlwaysAllow"},
+        "authentication": {
+            "anonymous": {"enabled": false},
+            "webhook": {"enabled": true},
+            "x509": {"clientCAFile": file("ca.crt")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": file("kubelet.crt"),
+        "tlsPrivateKeyFile": file("kubelet.key"),
         "cgroupDriver": "cgroupfs",
         "failCgroupV1": false,
         "failSwapOn": false,

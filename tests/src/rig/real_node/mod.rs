@@ -70,7 +70,10 @@ impl RealNode {
         let bridge = part("the CNI plugin bridge")?.parent().context("a plugin lies in a directory")?;
         fs::write(self.dir.join("containerd.toml"), config::containerd(&self.dir, bridge))?;
         fs::write(self.dir.join("cni/10-pods.conflist"), config::network().to_string())?;
-        fs::write(self.dir.join("kubelet.json"), config::kubelet(&self.dir, longest_back_off).to_string())?;
+        fs::write(
+            self.dir.join("kubelet.json"),
+            config::kubelet(&self.dir, cluster.dir(), longest_back_off).to_string(),
+        )?;
         self.run(
             "containerd",
             vec!["-c".to_owned(), self.dir.join("containerd.toml").display().to_string()],

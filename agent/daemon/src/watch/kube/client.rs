@@ -121,6 +121,17 @@ async fn kubeconfig(
 }
 
 impl Target {
+    /// An API server of a test.
+    #[cfg(test)]
+    pub(in crate::watch) fn of(config: Config) -> Self {
+        Self { config, name: String::new() }
+    }
+
+    /// How the API server is reached, with the credentials for it.
+    pub(in crate::watch) fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Connects, and asks which cluster it is.
     pub async fn identify(&self) -> Result<Cluster, ClusterError> {
         let unreachable = |found: String, remedy| ClusterError::Unreachable {

@@ -59,6 +59,11 @@ pub(super) fn bound(body: &mut Body) -> bool {
         Body::PersistentVolumeClaim(claim) => persistent_volume_claim::bound(claim),
         Body::PersistentVolume(volume) => persistent_volume::bound(volume),
         Body::PodDisruptionBudget(budget) => pod_disruption_budget::bound(budget),
-        Body::Gone(_) | Body::Sync(_) | Body::Host(_) | Body::File(_) | Body::AgentStatus(_) => true,
+        Body::Gone(_)
+        | Body::Sync(_)
+        | Body::Host(_)
+        | Body::File(_)
+        | Body::AgentStatus(_)
+        | Body::NodeMeasured(_) => true,
     }
 }

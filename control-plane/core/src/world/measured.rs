@@ -1,0 +1,253 @@
+//! What kubelets measured on their nodes, as the agent on each node reads it: file systems, volumes of claims, pressure.
+//!
+//! A figure that is absent is unknown. That a node's agent may tell of this node is checked before (`cluster_binding`);
+//! what is near full, and whether a figure is fresh enough to conclude anything from it, is judged by the causes.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use nimbus_protocol::v1;
+use serde::{Deserialize, Serialize};
+
+use super::bounds::{ITEMS, NAME, WORD, cut, is_name};
+
+/// Most nodes of one cluster whose figures are kept; those of further ones are not, and are unknown.
+pub const MAX_NODES: usize = 10_000;
+
+/// What was read longer ago than this says nothing of now: three times as long as an agent is silent about a node where
+/// nothing moves.
+const FRESH: SignedDuration = SignedDuration::from_mins(15);
+
+/// The newest figures of every node, by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MeasuredNodes(BTreeMap<String, MeasuredNode>);
+
+/// The newest figures of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredNode {
+    /// When its agent read them.
+    pub at: Timestamp,
+    /// The conditions that say that it runs short of something, such as `DiskPressure`; `None` where they are not known.
+    pub pressures: Option<Vec<Pressure>>,
+    /// The node's own file system.
+    pub node_filesystem: Filesystem,
+    /// Where container images are; it may be the same one.
+    pub image_filesystem: Filesystem,
+    /// Volumes of claims.
+    pub volumes: Vec<Volume>,
+}
+
+/// A condition of a node that is True and says that it runs short of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pressure {
+    /// Which, such as `DiskPressure`.
+    pub condition: String,
+    /// Why, in the kubelet's word.
+    pub reason: String,
+}
+
+/// The figures of a file system; what is `None` was not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Filesystem {
+    /// Bytes in all.
+    pub capacity: Option<u64>,
+    /// Bytes that can still be had.
+    pub available: Option<u64>,
+    /// Inodes in all.
+    pub inodes: Option<u64>,
+    /// Inodes that can still be had.
+    pub inodes_free: Option<u64>,
+}
+
+/// The volume of a claim, as one of the nodes that use it sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// The claim's namespace.
+    pub namespace: String,
+    /// The claim's name.
+    pub claim: String,
+    /// A pod of that node which uses it.
+    pub pod: String,
+    /// Its figures.
+    pub filesystem: Filesystem,
+    /// It is a part of the node's own file system, without a size of its own.
+    pub on_node_filesystem: bool,
+}
+
+impl MeasuredNodes {
+    /// Takes the figures of a node; true when a figure is news.
+    pub(super) fn put(&mut self, told: &v1::NodeMeasured, observed_at: Timestamp) -> bool {
+        let is_known = self.0.contains_key(&told.node);
+        if told.node.is_empty() || (!is_known && self.0.len() >= MAX_NODES) {
+            return false;
+        }
+        let node = MeasuredNode::of(told, observed_at);
+        let before = self.0.insert(told.node.clone(), node.clone());
+        // When it was read is kept and is no news by itself: a cluster where nothing moves is not assessed again.
+        before != Some(MeasuredNode { at: before.as_ref().map_or(node.at, |before| before.at), ..node })
+    }
+
+    /// Drops the figures of nodes that are no longer there.
+    pub(super) fn keep_only(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.0.retain(|node, _| is_there(node));
+    }
+
+    /// A node's figures, whenever they were read.
+    pub fn node(&self, name: &str) -> Option<&MeasuredNode> {
+        self.0.get(name)
+    }
+
+    /// All nodes with their figures, whenever they were read, in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &MeasuredNode)> {
+        self.0.iter().map(|(name, node)| (name.as_str(), node))
+    }
+
+    /// What each node that uses this claim sees of its volume: the node, when, and the volume.
+    pub fn of_claim<'a>(
+        &'a self,
+        namespace: &'a str,
+        claim: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a MeasuredNode, &'a Volume)> {
+        self.iter().flat_map(move |(name, node)| {
+            let wanted = move |volume: &&Volume| volume.namespace == namespace && volume.claim == claim;
+            node.volumes.iter().filter(wanted).map(move |volume| (name, node, volume))
+        })
+    }
+}
+
+impl MeasuredNode {
+    fn of(told: &v1::NodeMeasured, at: Timestamp) -> Self {
+        let pressures =
+            told.conditions.iter().filter(|c| c.r#type.ends_with("Pressure") && c.status == "True");
+        let pressure =
+            |c: &v1::NodeCondition| Pressure { condition: c.r#type.clone(), reason: c.reason.clone() };
+        Self {
+            at,
+            pressures: (!told.conditions.is_empty()).then(|| pressures.map(pressure).collect()),
+            node_filesystem: filesystem(told.node_filesystem.as_ref()),
+            image_filesystem: filesystem(told.image_filesystem.as_ref()),
+            volumes: told.volumes.iter().map(volume).collect(),
+        }
+    }
+
+    /// Were they read lately enough to say something of now?
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) <= FRESH
+    }
+}
+
+impl Filesystem {
+    /// How much of its bytes is in use, in thousandths; `None` where that is not known: not measured, no capacity, or more
+    /// available than there is.
+    pub fn used_permille(&self) -> Option<u64> {
+        permille(self.capacity, self.available)
+    }
+
+    /// The same for its inodes. A file system that has no fixed number of them, such as btrfs, says 0: not known, and no
+    /// bound either.
+    pub fn inodes_used_permille(&self) -> Option<u64> {
+        permille(self.inodes, self.inodes_free)
+    }
+}
+
+fn permille(all: Option<u64>, left: Option<u64>) -> Option<u64> {
+    let (all, left) = (all?, left?);
+    let used = all.checked_sub(left)?;
+    let share = (u128::from(used) * 1_000).checked_div(u128::from(all))?;
+    u64::try_from(share).ok()
+}
+
+fn filesystem(told: Option<&v1::MeasuredFilesystem>) -> Filesystem {
+    told.map_or_else(Filesystem::default, |told| Filesystem {
+        capacity: told.capacity_bytes,
+        available: told.available_bytes,
+        inodes: told.inodes,
+        inodes_free: told.inodes_free,
+    })
+}
+
+fn volume(told: &v1::MeasuredVolume) -> Volume {
+    Volume {
+        namespace: told.namespace.clone(),
+        claim: told.claim.clone(),
+        pod: told.pod.clone(),
+        filesystem: filesystem(told.filesystem.as_ref()),
+        on_node_filesystem: told.on_node_filesystem,
+    }
+}
+
+/// Cuts what is too long; false where it names no node that can be.
+pub(super) fn bound(node: &mut v1::NodeMeasured) -> bool {
+    node.conditions.truncate(ITEMS);
+    for condition in &mut node.conditions {
+        for text in [&mut condition.r#type, &mut condition.status, &mut condition.reason] {
+            cut(text, WORD);
+        }
+    }
+    node.volumes.truncate(ITEMS);
+    for volume in &mut node.volumes {
+        for text in [&mut volume.namespace, &mut volume.claim, &mut volume.pod] {
+            cut(text, NAME);
+        }
+    }
+    node.containers.truncate(ITEMS);
+    !node.node.is_empty() && is_name(&node.node, NAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_known_only_where_both_figures_are_and_make_sense() {
+        let of =
+            |capacity, available| Filesystem { capacity, available, ..Default::default() }.used_permille();
+        for (capacity, available, used) in [
+            (Some(1_000), Some(100), Some(900)),
+            (Some(1_000), Some(0), Some(1_000)),
+            (Some(u64::MAX), Some(0), Some(1_000)),
+            (Some(0), Some(0), None),
+            (Some(10), Some(11), None),
+            (None, Some(0), None),
+            (Some(10), None, None),
+        ] {
+            assert_eq!(of(capacity, available), used, "{capacity:?} {available:?}");
+        }
+        let full = Filesystem { inodes: Some(100), inodes_free: Some(0), ..Default::default() };
+        assert_eq!((full.inodes_used_permille(), full.used_permille()), (Some(1_000), None));
+    }
+
+    #[test]
+    fn conditions_that_were_not_read_are_not_taken_for_no_pressure() {
+        let of = |conditions: &[(&str, &str)]| {
+            let condition = |(kind, status): &(&str, &str)| v1::NodeCondition {
+                r#type: (*kind).into(),
+                status: (*status).into(),
+                ..Default::default()
+            };
+            let conditions = conditions.iter().map(condition).collect();
+            let told = v1::NodeMeasured { node: "a".into(), conditions, ..Default::default() };
+            let pressures = MeasuredNode::of(&told, Timestamp::UNIX_EPOCH).pressures;
+            pressures.map(|all| all.into_iter().map(|one| one.condition).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[("Ready", "True"), ("DiskPressure", "False")]), Some(vec![]));
+        assert_eq!(
+            of(&[("DiskPressure", "True"), ("PIDPressure", "Unknown")]),
+            Some(vec!["DiskPressure".into()])
+        );
+    }
+
+    #[test]
+    fn the_figures_of_a_node_that_is_gone_go_and_no_more_than_so_many_are_kept() {
+        let mut nodes = MeasuredNodes::default();
+        let told = |node: &str| v1::NodeMeasured { node: node.into(), ..Default::default() };
+        for n in 0..=MAX_NODES {
+            assert_eq!(nodes.put(&told(&format!("n{n}")), Timestamp::UNIX_EPOCH), n < MAX_NODES);
+        }
+        nodes.keep_only(|node| node == "n7");
+        assert_eq!(nodes.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["n7"]);
+        assert!(!bound(&mut told("")) && !bound(&mut told(&"n".repeat(NAME + 1))) && bound(&mut told("a")));
+    }
+}
