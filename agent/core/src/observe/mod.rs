@@ -6,8 +6,9 @@
 pub mod file;
 pub mod host;
 pub mod kube;
-pub mod secret;
 pub mod seen;
+
+pub use nimbus_redaction::secret;
 
 /// Longest free text that is copied from elsewhere, such as a condition's message, in bytes.
 const MAX_TEXT: usize = 1_024;
