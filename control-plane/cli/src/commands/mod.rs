@@ -15,6 +15,7 @@ pub mod keys;
 pub mod outcome;
 pub mod resolve;
 pub mod status;
+pub mod support_bundle;
 pub mod up;
 pub mod verify_release;
 pub mod version;
