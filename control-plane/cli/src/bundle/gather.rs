@@ -94,6 +94,10 @@ pub async fn gather(
         }
     }
     if wanted.host {
+        if let Err(error) = std::fs::read_dir(&around.etc) {
+            let why = crate::files::reason(&error);
+            gathering.note(format!("the files of {} are not in it: {why}", around.etc.display()));
+        }
         let (_, more) = run::files_of(&around.etc);
         if more > 0 {
             gathering.note(format!("{} has {more} files more than are read", around.etc.display()));
