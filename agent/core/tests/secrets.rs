@@ -1,5 +1,5 @@
-//! Compares both sides of the rules for secrets with tables of made-up texts: no secret of `secrets/secret.toml` leaves the
-//! host, and the differences of every file in `secrets/harmless.toml` stay readable.
+//! Compares both sides of the rules for secrets with the tables of made-up texts in `redaction/tests/tables`: no secret of
+//! `secret.toml` leaves the host, and the differences of every file in `harmless.toml` stay readable.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
 
 use nimbus_agent_core::observe::file::{Contents, Entry, Kind, Visibility, compare};
@@ -50,7 +50,7 @@ fn observed(path: &str, before: &str, after: &str) -> v1::File {
 
 #[test]
 fn no_secret_leaves_the_host() {
-    let cases = cases(include_str!("secrets/secret.toml"));
+    let cases = cases(include_str!("../../../redaction/tests/tables/secret.toml"));
     assert!(cases.len() >= 150, "{} kinds", cases.len());
     let mut left = Vec::new();
     for case in &cases {
@@ -86,7 +86,7 @@ fn no_secret_leaves_the_host() {
 
 #[test]
 fn harmless_files_stay_readable() {
-    let cases = cases(include_str!("secrets/harmless.toml"));
+    let cases = cases(include_str!("../../../redaction/tests/tables/harmless.toml"));
     assert!(cases.len() >= 80, "{} files", cases.len());
     let mut hidden = Vec::new();
     for case in &cases {

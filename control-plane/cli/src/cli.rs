@@ -13,7 +13,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use crate::Here;
 use crate::commands::{
     agents, approvals, audit, autonomous, backup, clusters, completions, doctor, drift, enterprise,
-    incidents, jobs, keys, preflight, status, up, verify_release, version,
+    incidents, jobs, keys, preflight, status, support_bundle, up, verify_release, version,
 };
 use crate::context::Context;
 use crate::error::Failure;
@@ -76,6 +76,7 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     Enterprise(enterprise::EnterpriseArgs),
     Keys(keys::KeysArgs),
+    SupportBundle(support_bundle::SupportBundleArgs),
     VerifyRelease(verify_release::VerifyReleaseArgs),
     Completions(completions::CompletionsArgs),
     Version(version::VersionArgs),
@@ -102,6 +103,7 @@ impl Command {
             Self::Doctor(args) => doctor::run(context, &args).await,
             Self::Enterprise(args) => enterprise::run(context, &args),
             Self::Keys(args) => keys::run(context, &args, here),
+            Self::SupportBundle(args) => support_bundle::run(context, args, here).await,
             Self::VerifyRelease(args) => verify_release::run(context, &args),
             Self::Completions(args) => completions::run(context, &args, &mut Cli::command()),
             Self::Version(args) => version::run(context, &args, here).await,

@@ -75,10 +75,7 @@ pub fn is_named(context: &Context) -> Result<bool, Failure> {
 /// A client of the control plane that flags, environment and configuration name.
 pub fn open(context: &Context) -> Result<Client, Failure> {
     let to = resolve(context)?;
-    let token = match std::env::var("NIMBUS_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
-        Some(token) => token,
-        None => to.token_file.as_deref().map_or_else(|| Ok(String::new()), token)?,
-    };
+    let token = token_for(&to)?;
     let ca = match &to.ca_file {
         // Plain HTTP shows no certificate: the file need not exist.
         Some(path) if to.server.starts_with("https:") => Some(
@@ -88,6 +85,19 @@ pub fn open(context: &Context) -> Result<Client, Failure> {
         _ => None,
     };
     Ok(Client::new(&to.server, token.trim(), ca.as_deref())?)
+}
+
+/// The token that is sent; empty where none is known. For what must not show it.
+pub fn secret(context: &Context) -> Result<String, Failure> {
+    let config = config::config_path().map_or_else(|| Ok(Config::default()), |path| Config::read(&path))?;
+    token_for(&destination(&context.global, &config)?)
+}
+
+fn token_for(to: &Destination) -> Result<String, Failure> {
+    match std::env::var("NIMBUS_TOKEN").ok().filter(|token| !token.trim().is_empty()) {
+        Some(token) => Ok(token),
+        None => to.token_file.as_deref().map_or_else(|| Ok(String::new()), token),
+    }
 }
 
 /// Reads a token file. Its content never appears in an error.

@@ -37,6 +37,27 @@ impl<'a> NewFile<'a> {
             .and_then(|()| self.file.persist(self.path).map(drop).map_err(|error| error.error))
             .map_err(|error| unwritable(self.path, &error))
     }
+
+    /// As [`Self::finish`], and an error where something is in its place already.
+    pub fn finish_new(self) -> Result<(), Failure> {
+        let path = self.path;
+        let synced = self.file.as_file().sync_all();
+        synced
+            .and_then(|()| self.file.persist_noclobber(path).map(drop).map_err(|error| error.error))
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::AlreadyExists => taken(path),
+                _ => unwritable(path, &error),
+            })
+    }
+}
+
+/// What to say when something is at `path` that is not to be replaced.
+pub fn taken(path: &Path) -> Failure {
+    Failure::new(format!("{} is there already", path.display()))
+        .exit(crate::exit::Exit::Refused)
+        .expected("the path of a new file")
+        .found("something that is not replaced unasked")
+        .next("name another file, or give --force to replace it")
 }
 
 /// What to say when `what` at `path` cannot be read.

@@ -4,6 +4,7 @@
 //! person reads, as pure functions; [`output`] holds what all views share. Every answer that a program reads is the
 //! control plane's own JSON. What is decided about clusters and files is decided elsewhere.
 
+pub mod bundle;
 pub mod checks;
 pub mod cli;
 pub mod commands;

@@ -9,9 +9,10 @@ pub mod kube;
 pub mod measured;
 #[cfg(test)]
 mod measured_tests;
-pub mod secret;
 pub mod seen;
 pub mod summary;
+
+pub use nimbus_redaction::secret;
 
 /// Longest free text that is copied from elsewhere, such as a condition's message, in bytes.
 const MAX_TEXT: usize = 1_024;

@@ -101,6 +101,18 @@ impl Client {
         self.read(request, TIMEOUT).await
     }
 
+    /// The figures of the control plane's process in the Prometheus text format. They are not below `/api/v1`.
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| ClientError::BadAddress(self.server()))?
+            .pop_if_empty()
+            .push("metrics");
+        let request = self.http.get(url).header(header::AUTHORIZATION, self.token.clone());
+        let response = self.send(request.timeout(TIMEOUT)).await?;
+        Ok(String::from_utf8_lossy(&self.body(response).await?).into_owned())
+    }
+
     /// As [`Client::get`], for an answer that walks the whole audit chain.
     pub(super) async fn get_slowly<T: DeserializeOwned>(
         &self,

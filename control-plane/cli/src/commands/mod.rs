@@ -17,6 +17,7 @@ pub mod outcome;
 pub mod preflight;
 pub mod resolve;
 pub mod status;
+pub mod support_bundle;
 pub mod up;
 pub mod verify_release;
 pub mod version;

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod plan;
 pub mod release;
 pub mod status;
+pub mod support_bundle;
 
 use crate::output::theme::Theme;
 use crate::output::time::Clock;

@@ -7,7 +7,9 @@ use super::check::Line;
 pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-platform", &[]),
     ("nimbus-protocol", &[]),
-    ("nimbus-agent-core", &["nimbus-protocol"]),
+    // What is taken for a secret: the agent withholds it, the command takes it out of a support bundle.
+    ("nimbus-redaction", &[]),
+    ("nimbus-agent-core", &["nimbus-protocol", "nimbus-redaction"]),
     ("nimbus-agent", &["nimbus-agent-core", "nimbus-platform", "nimbus-protocol"]),
     ("nimbus-control-core", &["nimbus-protocol"]),
     ("nimbus-store", &["nimbus-control-core", "nimbus-protocol"]),
@@ -33,6 +35,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
             "nimbus-checks",
             "nimbus-deploy",
             "nimbus-platform",
+            "nimbus-redaction",
             "nimbus-release",
         ],
     ),
@@ -67,8 +70,14 @@ pub const CRATES: &[(&str, &[&str])] = &[
 ];
 
 /// Crates without clock, randomness, socket or file.
-pub const PURE: &[&str] =
-    &["nimbus-protocol", "nimbus-agent-core", "nimbus-control-core", "nimbus-checks", "nimbus-deploy"];
+pub const PURE: &[&str] = &[
+    "nimbus-protocol",
+    "nimbus-redaction",
+    "nimbus-agent-core",
+    "nimbus-control-core",
+    "nimbus-checks",
+    "nimbus-deploy",
+];
 
 /// What would bring one of these in.
 pub const IMPURE: &[&str] = &[
@@ -91,6 +100,7 @@ pub const IMPURE: &[&str] = &[
 pub const FOLDERS: &[(&str, Option<&[Line]>)] = &[
     ("platform", None),
     ("protocol", None),
+    ("redaction", None),
     ("agent/core", Some(AGENT_CORE)),
     ("agent/daemon", Some(AGENT_DAEMON)),
     ("control-plane/core", Some(CONTROL_CORE)),

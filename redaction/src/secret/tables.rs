@@ -12,11 +12,7 @@ const ROWS: usize = 32;
 /// Is the line the header of a table, and does a row below it have a value where the header tells?
 pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
     let Some((sign, fields)) = header(line) else { return false };
-    let tells = |field: &&str| {
-        judge(field, "", rules)
-            .is_some_and(|name| !(name.is_about || name.is_measure || name.only_account || name.only_mixed))
-    };
-    let columns: Vec<usize> = (0..fields.len()).filter(|at| tells(&fields[*at])).collect();
+    let columns: Vec<usize> = (0..fields.len()).filter(|at| tells(fields[*at], rules)).collect();
     if columns.is_empty() {
         return false;
     }
@@ -25,6 +21,22 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
     rows.map(|row| split(row, sign))
         .take_while(|row| row.len() == fields.len())
         .any(|row| columns.iter().any(|at| is_value(fields[*at], row[*at], rules)))
+}
+
+/// The values of a row of the table whose header is `line`, where the header tells; `None` where it is no row of it.
+pub fn values<'a>(line: &str, row: &'a str, rules: &Rules) -> Option<Vec<&'a str>> {
+    let (sign, names) = header(line)?;
+    let fields = split(row, sign);
+    let same = fields.len() == names.len();
+    let told =
+        names.iter().zip(fields).filter(|(name, field)| tells(name, rules) && is_value(name, field, rules));
+    same.then(|| told.map(|(_, field)| field).collect())
+}
+
+/// Does a column's name tell that its values are secrets?
+fn tells(field: &str, rules: &Rules) -> bool {
+    judge(field, "", rules)
+        .is_some_and(|name| !(name.is_about || name.is_measure || name.only_account || name.only_mixed))
 }
 
 /// The sign between the fields and their names, where all of them are names.

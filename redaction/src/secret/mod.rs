@@ -4,24 +4,24 @@
 //! it is applied. When in doubt it withholds: a configuration that mentions a password is withheld whole. A rule set that
 //! cannot be used withholds everything, and [`check`] says why.
 
-mod below;
-mod entries;
-mod given;
+pub(crate) mod below;
+pub(crate) mod entries;
+pub(crate) mod given;
 mod letters;
-mod name;
-mod names;
-mod random;
-mod rules;
-mod tables;
-mod values;
-mod words;
+pub(crate) mod name;
+pub(crate) mod names;
+pub(crate) mod random;
+pub(crate) mod rules;
+pub(crate) mod tables;
+pub(crate) mod values;
+pub(crate) mod words;
 
 use std::sync::OnceLock;
 
 use rules::{Rules, Text};
 
 /// The rules, read and tested once.
-fn rules() -> &'static Result<Rules, String> {
+pub(crate) fn rules() -> &'static Result<Rules, String> {
     static RULES: OnceLock<Result<Rules, String>> = OnceLock::new();
     RULES.get_or_init(|| Rules::read(include_str!("rules.toml")))
 }
@@ -43,7 +43,7 @@ pub fn looks_secret(path: &str, content: &str) -> bool {
     name_looks_secret(path, content, rules) || content_looks_secret(path, content, rules)
 }
 
-fn name_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
+pub(crate) fn name_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
     let path = path.to_lowercase();
     let name = path.rsplit('/').next().unwrap_or(&path);
     let is = |names: &[String]| names.iter().any(|known| known == name);

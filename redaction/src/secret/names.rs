@@ -31,7 +31,7 @@ fn is_secret_line(line: &str, next: &[&str], rules: &Rules) -> bool {
 }
 
 /// A name of several words with a sign and a value behind it.
-fn has_phrase(line: &str, rules: &Rules) -> bool {
+pub fn has_phrase(line: &str, rules: &Rules) -> bool {
     let lower = line.to_lowercase();
     rules.names.phrases.iter().any(|phrase| {
         lower.match_indices(phrase.as_str()).any(|(at, _)| {
@@ -43,7 +43,7 @@ fn has_phrase(line: &str, rules: &Rules) -> bool {
 }
 
 /// The names in a line that tell.
-fn names<'a>(line: &'a str, rules: &'a Rules) -> impl Iterator<Item = Name<'a>> {
+pub fn names<'a>(line: &'a str, rules: &'a Rules) -> impl Iterator<Item = Name<'a>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         while at < line.len() {
@@ -59,7 +59,7 @@ fn names<'a>(line: &'a str, rules: &'a Rules) -> impl Iterator<Item = Name<'a>> 
 }
 
 /// Is the name given a value that may be a secret?
-fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
+pub fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
     if line[..name.start].ends_with("</") {
         return false;
     }
@@ -77,7 +77,7 @@ fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
 }
 
 /// What is assigned to the name that ends at `end`: behind `=`, `:` or `>`, or behind a space after a flag.
-fn assigned(line: &str, end: usize, flag: bool) -> Option<&str> {
+pub fn assigned(line: &str, end: usize, flag: bool) -> Option<&str> {
     let behind = &line[end..];
     let rest = behind.trim_start_matches(['"', '\'', '`', ']', ' ', '\t']);
     let after = |signs: &[&str]| signs.iter().find_map(|sign| rest.strip_prefix(*sign)).map(str::trim);
@@ -109,7 +109,7 @@ fn assigned(line: &str, end: usize, flag: bool) -> Option<&str> {
 }
 
 /// The value stands on the next line, further in.
-fn is_empty_here(value: &str) -> bool {
+pub fn is_empty_here(value: &str) -> bool {
     let value = value.trim_end_matches(['"', '\'']);
     let block = |value: &str| matches!(value, "|" | ">" | "|-" | ">-" | "|+" | ">+");
     let tagged = value.starts_with('!') && value.rsplit_once(' ').is_some_and(|(_, sign)| block(sign));
@@ -118,7 +118,7 @@ fn is_empty_here(value: &str) -> bool {
 
 /// Is it said what the name is, as in `# the root password is x7`? What is said has to look like a password and to be
 /// the end of the sentence; that holds for comments, too.
-fn is_said(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
+pub fn is_said(line: &str, name: &Name<'_>, rules: &Rules) -> bool {
     let words: Vec<&str> = line[name.end..].split_whitespace().take(SAID_WORDS).collect();
     let is_verb = |word: &str| rules.values.verbs.iter().any(|verb| word.eq_ignore_ascii_case(verb));
     !(name.is_about || name.only_mixed || name.only_account)

@@ -1,9 +1,10 @@
 //! Decides whether a word looks random, as keys and tokens do; names, paths, digests and what is public do not.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use super::letters::is_sign;
-use super::rules::{Random, Rules};
+use super::rules::{Form, Random, Rules};
 
 /// Is anything in the text random and not public, or is all of it, or a line of it, one key?
 pub fn is_in(path: &str, text: &str, rules: &Rules) -> bool {
@@ -43,7 +44,13 @@ pub fn is_public(text: &str, rules: &Rules) -> bool {
     })
 }
 
-fn is_random(word: &str, random: &Random) -> bool {
+/// Where what is random and public stands.
+pub fn public_places(text: &str, rules: &Rules) -> Vec<Range<usize>> {
+    let forms = rules.public.spans.iter().filter_map(Form::get);
+    forms.flat_map(|form| form.find_iter(text.as_bytes()).map(|found| found.range())).collect()
+}
+
+pub fn is_random(word: &str, random: &Random) -> bool {
     let word = word.trim_matches('=');
     if word.len() < random.from {
         return false;
@@ -60,23 +67,29 @@ fn is_bare(path: &str, text: &str, rules: &Rules) -> bool {
     if rules.random.bare_names.iter().any(|known| known == name) {
         return false;
     }
-    let key = |word: &str, least: usize| {
-        let has = |test: fn(char) -> bool| word.contains(test);
-        word.len() >= least
-            && !word.contains(char::is_whitespace)
-            && has(char::is_alphabetic)
-            && has(|c| c.is_ascii_digit() || is_sign(c) || c == '&')
-            && !rules.random.bare_plain.iter().any(|form| form.is(word))
-    };
     let whole = text.trim();
-    let mixed_line = |line: &str| {
-        let upper = line.contains(|c: char| c.is_ascii_uppercase());
-        let token =
-            line.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-'));
-        upper && token && longest_lower_run(line) < rules.random.run
-    };
-    key(whole, rules.random.bare)
-        || whole.lines().map(str::trim).any(|line| mixed_line(line) && key(line, rules.random.bare_line))
+    is_key(whole, rules.random.bare, rules) || whole.lines().any(|line| is_bare_line(line, rules))
+}
+
+/// Is a line one long word that looks like a key?
+pub fn is_bare_line(line: &str, rules: &Rules) -> bool {
+    let line = line.trim();
+    let upper = line.contains(|c: char| c.is_ascii_uppercase());
+    let token = line.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-'));
+    upper
+        && token
+        && longest_lower_run(line) < rules.random.run
+        && is_key(line, rules.random.bare_line, rules)
+}
+
+/// Is a text one word of at least so many bytes, with letters and digits, and nothing that is written so otherwise?
+fn is_key(word: &str, least: usize, rules: &Rules) -> bool {
+    let has = |test: fn(char) -> bool| word.contains(test);
+    word.len() >= least
+        && !word.contains(char::is_whitespace)
+        && has(char::is_alphabetic)
+        && has(|c| c.is_ascii_digit() || is_sign(c) || c == '&')
+        && !rules.random.bare_plain.iter().any(|form| form.is(word))
 }
 
 /// Shannon entropy of the characters, in bits for each.

@@ -1,5 +1,6 @@
 //! Reads the rules in `rules.toml`, which is compiled in, and tests them with the examples that they bring.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use regex::bytes::{Captures, Regex, RegexBuilder};
@@ -116,6 +117,12 @@ pub struct Found {
     hit: Vec<String>,
     #[serde(default)]
     miss: Vec<String>,
+    /// What is found only tells of a secret that stands around it.
+    #[serde(default)]
+    pub around: bool,
+    /// It tells in a file, where it is a line, and not in a document, where digests are strings of their own.
+    #[serde(default)]
+    pub by_line: bool,
 }
 
 /// A regular expression over bytes, compiled when it is first needed.
@@ -249,27 +256,55 @@ impl<'a> Text<'a> {
     }
 }
 
+/// Where something was found, in bytes.
+pub struct Place {
+    /// All that was found.
+    pub whole: Range<usize>,
+    /// The value in it.
+    pub value: Option<Range<usize>>,
+}
+
 impl Found {
     pub fn is_in(&self, text: &Text<'_>, rules: &Rules) -> bool {
-        self.has.iter().any(|word| text.lower.contains(word))
-            && self.forms.iter().any(|form| self.is_form_in(form, text.text, rules))
+        self.may_be_in(&text.lower) && self.forms.iter().any(|form| self.is_form_in(form, text.text, rules))
     }
 
     fn is_form_in(&self, form: &Form, text: &str, rules: &Rules) -> bool {
-        let Some(regex) = form.get() else { return true };
-        let mut at = 0;
-        while let Some(found) = regex.captures_at(text.as_bytes(), at) {
-            if self.counts(&found, rules) {
-                return true;
-            }
-            // What does not count may overlap what does: the search goes on behind its first byte.
-            let Some(whole) = found.get(0) else { return true };
-            at = whole.start() + 1;
-            if at > text.len() {
-                return false;
+        form.get().is_none() || self.next(form, text, 0, rules).is_some()
+    }
+
+    /// Can it be found in a text at all? `lower` is the text in lower case.
+    pub fn may_be_in(&self, lower: &str) -> bool {
+        self.has.iter().any(|word| lower.contains(word))
+    }
+
+    /// Every place where it is found: the whole of what was found, and the value in it if it has one.
+    pub fn places(&self, text: &str, rules: &Rules) -> Vec<Place> {
+        let mut places = Vec::new();
+        for form in &self.forms {
+            let mut at = 0;
+            while let Some(place) = self.next(form, text, at, rules) {
+                at = place.value.as_ref().unwrap_or(&place.whole).end.max(place.whole.start + 1);
+                places.push(place);
             }
         }
-        false
+        places
+    }
+
+    /// The first place from a byte on where a form is found and counts.
+    fn next(&self, form: &Form, text: &str, from: usize, rules: &Rules) -> Option<Place> {
+        let regex = form.get()?;
+        let mut at = from;
+        while at <= text.len() {
+            let found = regex.captures_at(text.as_bytes(), at)?;
+            let whole = found.get(0)?.range();
+            if self.counts(&found, rules) {
+                return Some(Place { whole, value: found.name("value").map(|value| value.range()) });
+            }
+            // What does not count may overlap what does: the search goes on behind its first byte.
+            at = whole.start + 1;
+        }
+        None
     }
 
     fn counts(&self, found: &Captures<'_>, rules: &Rules) -> bool {

@@ -11,13 +11,7 @@ pub fn counts(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: &Rule
         return has_fallback(value, name.is_about, rules);
     }
     let first = Value::first(value);
-    let rest = first.rest.trim_start();
-    // `no way` is a value, and `no, other: 1` is none with something behind it.
-    let ends = first.quoted
-        || flag
-        || rest.is_empty()
-        || rest.starts_with([',', ';', '&', ')', '}', ']', '#', '"', '\'', '<', '>', '|', '-', '\\'])
-        || rest.starts_with("//");
+    let ends = ends(&first, flag);
     if ends && is_nothing(first.text, rules) {
         return has_fallback(value, name.is_about, rules) || entries::is_in_brackets(value, name, rules);
     }
@@ -32,6 +26,16 @@ pub fn counts(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: &Rule
         return false;
     }
     !(is_comment(line, rules) && is_prose(value, rules))
+}
+
+/// Does a value end where its first word does? `no way` is one, and `no, other: 1` is `no` with something behind it.
+pub fn ends(first: &Value<'_>, flag: bool) -> bool {
+    let rest = first.rest.trim_start();
+    first.quoted
+        || flag
+        || rest.is_empty()
+        || rest.starts_with([',', ';', '&', ')', '}', ']', '#', '"', '\'', '<', '>', '|', '-', '\\'])
+        || rest.starts_with("//")
 }
 
 pub fn is_comment(line: &str, rules: &Rules) -> bool {

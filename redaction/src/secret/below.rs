@@ -10,7 +10,7 @@ use super::words::is_part;
 /// Most lines below a name that are looked at.
 const LINES: usize = 64;
 
-fn indent(line: &str) -> usize {
+pub fn indent(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
@@ -60,7 +60,7 @@ fn is_tight(item: &str) -> bool {
 }
 
 /// The key and the value of `key: value` or `"key" = value`.
-fn pair(item: &str) -> Option<(&str, &str)> {
+pub fn pair(item: &str) -> Option<(&str, &str)> {
     let item = item.trim_start_matches(['"', '\'']);
     let end = item.find(|c| !is_part(c)).unwrap_or(item.len());
     let (key, behind) = item.split_at(end);

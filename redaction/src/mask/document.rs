@@ -1,0 +1,224 @@
+//! Takes secrets out of JSON documents: by the names of their fields, and as texts.
+
+use serde_json::{Map, Value};
+
+use super::{MASK, Redactor};
+use crate::secret::entries::{is_entry, is_item};
+use crate::secret::given::counts;
+use crate::secret::name::{Name, judge};
+use crate::secret::rules::{Rules, Text};
+
+/// A number of fewer digits is a count and no secret.
+const SHORTEST_NUMBER: usize = 4;
+/// Fields of a map that hold what an entry is called, and those that hold what it is.
+const NAMES: [&str; 4] = ["name", "key", "field", "header"];
+const VALUES: [&str; 4] = ["value", "val", "content", "default"];
+/// The fields of a JSON web key that only its owner may know.
+const PRIVATE_PARTS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
+/// The longest map that is judged as a whole, too, bytes.
+const LONGEST_MAP: usize = 1_024;
+/// Deepest document within a string of a document.
+const DEPTH: usize = 4;
+
+/// A document without its secrets, and how many values were taken out.
+pub fn redact(redactor: &mut Redactor, document: Value) -> (Value, usize) {
+    let mut walk = Walk { redactor, count: 0, depth: 0 };
+    let document = walk.value(document, "");
+    (document, walk.count)
+}
+
+struct Walk<'a> {
+    redactor: &'a mut Redactor,
+    count: usize,
+    depth: usize,
+}
+
+impl Walk<'_> {
+    /// A value, which is in a field of this name.
+    fn value(&mut self, value: Value, key: &str) -> Value {
+        match value {
+            Value::Object(map) => Value::Object(self.map(map, key)),
+            Value::Array(items) => self.list(items, key),
+            Value::String(text) => self.string(&text, key),
+            Value::Number(number) => {
+                let text = number.to_string();
+                if text.len() >= SHORTEST_NUMBER && is_given(key, &text, self.redactor.rules) {
+                    return self.masked(&text);
+                }
+                Value::Number(number)
+            }
+            Value::Null | Value::Bool(_) => value,
+        }
+    }
+
+    fn masked(&mut self, value: &str) -> Value {
+        self.count += 1;
+        self.redactor.learn(value.trim());
+        Value::String(MASK.to_owned())
+    }
+
+    fn string(&mut self, text: &str, key: &str) -> Value {
+        if is_given(key, text, self.redactor.rules) {
+            return self.masked(text);
+        }
+        let inner = text.trim_start();
+        if self.depth < DEPTH
+            && inner.starts_with(['{', '['])
+            && let Ok(document) = serde_json::from_str::<Value>(inner)
+        {
+            self.depth += 1;
+            let document = self.value(document, key).to_string();
+            self.depth -= 1;
+            return self.text(&document);
+        }
+        self.text(text)
+    }
+
+    fn text(&mut self, text: &str) -> Value {
+        let redacted = self.redactor.string(text);
+        self.count += redacted.count;
+        Value::String(redacted.text)
+    }
+
+    fn list(&mut self, items: Vec<Value>, key: &str) -> Value {
+        let rules = self.redactor.rules;
+        let mut flag = String::new();
+        let mut left = Vec::with_capacity(items.len());
+        for item in items {
+            let Value::String(text) = item else {
+                flag.clear();
+                left.push(self.value(item, key));
+                continue;
+            };
+            let is_secret = is_given(&flag, &text, rules)
+                || judge(key, "", rules).is_some_and(|name| is_item(&text, &name, rules));
+            // `--password` and its value are two arguments.
+            flag = if text.starts_with('-') && !text.contains(['=', ' ']) {
+                text.clone()
+            } else {
+                String::new()
+            };
+            left.push(if is_secret { self.masked(&text) } else { self.string(&text, "") });
+        }
+        Value::Array(left)
+    }
+
+    fn map(&mut self, map: Map<String, Value>, key: &str) -> Map<String, Value> {
+        let rules = self.redactor.rules;
+        let name = NAMES.iter().find_map(|field| map.get(*field)?.as_str()).unwrap_or_default().to_owned();
+        let secret = is_secret_object(&map);
+        let is_key = map.contains_key("kty");
+        let is_files = map.get("kind").and_then(Value::as_str) == Some("ConfigMap");
+        let parent = judge(key, "", rules);
+        let mut left = Map::new();
+        for (field, value) in map {
+            let is_secret = field == "stringData"
+                || (secret && field == "data")
+                || (is_key && PRIVATE_PARTS.contains(&field.as_str()))
+                || parent.as_ref().is_some_and(|parent| is_below(parent, &field, &value, rules));
+            let value = if is_secret {
+                self.all(value)
+            } else if is_files && field == "data" {
+                self.files(value)
+            } else if VALUES.contains(&field.as_str()) && !name.is_empty() {
+                self.entry(value, &name, &field)
+            } else {
+                self.value(value, &field)
+            };
+            let redacted = self.redactor.string(&field);
+            self.count += redacted.count;
+            left.insert(redacted.text, value);
+        }
+        if self.tells_as_a_whole(&left) {
+            return left.into_iter().map(|(field, value)| (field, self.all(value))).collect();
+        }
+        left
+    }
+
+    /// Do the fields of a small map tell together what none tells alone, as `{"encrypt": ...}` does?
+    fn tells_as_a_whole(&self, map: &Map<String, Value>) -> bool {
+        if map.is_empty() || map.values().any(is_deep) {
+            return false;
+        }
+        let text = serde_json::to_string(map).unwrap_or_default();
+        let rules = self.redactor.rules;
+        text.len() <= LONGEST_MAP && {
+            let text = Text::new(&text);
+            rules.found.iter().any(|rule| !rule.around && !rule.by_line && rule.is_in(&text, rules))
+        }
+    }
+
+    /// What a ConfigMap holds is files, of which each line may stand for itself.
+    fn files(&mut self, data: Value) -> Value {
+        let Value::Object(files) = data else { return self.value(data, "") };
+        let file = |(name, value): (String, Value)| {
+            let value = match value {
+                Value::String(text)
+                    if !is_given(&name, &text, self.redactor.rules)
+                        && !text.trim_start().starts_with(['{', '[']) =>
+                {
+                    let redacted = self.redactor.text(&text);
+                    self.count += redacted.count;
+                    Value::String(redacted.text)
+                }
+                value => self.value(value, &name),
+            };
+            (name, value)
+        };
+        files.into_iter().map(file).collect()
+    }
+
+    /// The value of an entry that says its name in another field.
+    fn entry(&mut self, value: Value, name: &str, field: &str) -> Value {
+        let text = match &value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
+        };
+        if is_given(name, &text, self.redactor.rules) { self.masked(&text) } else { self.value(value, field) }
+    }
+
+    /// Masks every value.
+    fn all(&mut self, value: Value) -> Value {
+        match value {
+            Value::Object(map) => map.into_iter().map(|(field, value)| (field, self.all(value))).collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.all(item)).collect(),
+            Value::String(text) if text.is_empty() || text == MASK => Value::String(text),
+            Value::String(text) => self.masked(&text),
+            Value::Number(number) => self.masked(&number.to_string()),
+            Value::Null | Value::Bool(_) => value,
+        }
+    }
+}
+
+/// Has a value more than one level below it?
+fn is_deep(value: &Value) -> bool {
+    let is_nested = |value: &Value| matches!(value, Value::Object(_) | Value::Array(_));
+    match value {
+        Value::Object(map) => map.values().any(is_nested),
+        Value::Array(items) => items.iter().any(is_nested),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Is a field of this name given a value that counts?
+fn is_given(name: &str, value: &str, rules: &Rules) -> bool {
+    !name.is_empty()
+        && judge(name, value, rules)
+            .is_some_and(|name| counts(value, "", &name, name.text.starts_with('-'), rules))
+}
+
+/// Is an entry of a map one of the secrets that the map's name tells of?
+fn is_below(parent: &Name<'_>, field: &str, value: &Value, rules: &Rules) -> bool {
+    value.as_str().is_some_and(|text| is_entry(field, text, parent, rules))
+}
+
+/// A Secret of Kubernetes, with its kind or, in a list, with its type.
+fn is_secret_object(map: &Map<String, Value>) -> bool {
+    let kind = map.get("kind").and_then(Value::as_str);
+    let is_type = |kind: &str| kind == "Opaque" || kind.contains("kubernetes.io/");
+    match kind {
+        Some(kind) => kind == "Secret",
+        None => map.get("type").and_then(Value::as_str).is_some_and(is_type),
+    }
+}

@@ -1,0 +1,114 @@
+//! Values that were found once, and are taken out wherever else they stand, as they are or as base64.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
+use super::MASK;
+use super::page::Page;
+use crate::secret::rules::Rules;
+use crate::secret::values::{is_long_mixed, is_nothing};
+
+/// Most values that are remembered; later ones are masked where they were found and not looked for elsewhere.
+const MOST: usize = 8_192;
+/// The shortest and the longest value, bytes, and the shortest part of one in base64 that is looked for.
+const SHORTEST: usize = 6;
+const LONGEST: usize = 4_096;
+const SHORTEST_ENCODED: usize = 8;
+
+/// The values.
+#[derive(Default)]
+pub struct Known {
+    values: BTreeSet<String>,
+    /// Finds the first so many of them.
+    search: Option<AhoCorasick>,
+    searched: usize,
+}
+
+/// May a value that was found once be taken out of everything? Only where it can hardly stand for anything else.
+pub fn is_telling(value: &str, rules: &Rules) -> bool {
+    is_long_mixed(value, rules)
+        && !value.contains(MASK)
+        && !is_nothing(value, rules)
+        && !rules.random.bare_plain.iter().any(|form| form.is(value))
+}
+
+impl Known {
+    /// Adds a value. One that is too short or too long, or one too many, is not.
+    pub fn add(&mut self, value: &str) {
+        let value = value.trim();
+        if (SHORTEST..=LONGEST).contains(&value.len()) && self.values.len() < MOST {
+            self.values.insert(value.to_owned());
+        }
+    }
+
+    /// Looks for all of them from now on.
+    pub fn refresh(&mut self) {
+        if self.values.len() > self.searched {
+            self.search = self.all();
+            self.searched = self.values.len();
+        }
+    }
+
+    /// As [`Known::refresh`] where there are a quarter more than are looked for: to begin anew for each would take longer
+    /// with each.
+    pub fn refresh_now_and_then(&mut self) {
+        if self.values.len() > self.searched + self.searched / 4 {
+            self.refresh();
+        }
+    }
+
+    /// Masks each place of a value.
+    pub fn take_out(&self, page: &mut Page) {
+        let Some(search) = &self.search else { return };
+        let text = page.judged();
+        let places = search.find_iter(text).map(|found| {
+            let is_encoded = !self.values.contains(&text[found.range()]);
+            if is_encoded { around(text, found.range()) } else { found.range() }
+        });
+        let places = places.collect();
+        page.mask(places);
+    }
+
+    fn all(&self) -> Option<AhoCorasick> {
+        let encoded = self.values.iter().flat_map(|value| encoded(value));
+        let all: Vec<String> = self.values.iter().cloned().chain(encoded).collect();
+        if all.is_empty() {
+            return None;
+        }
+        AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(all).ok()
+    }
+}
+
+/// The part of a value's base64 that is the same whatever stands before and behind it: it depends on how many bytes stand
+/// before it.
+fn encoded(value: &str) -> Vec<String> {
+    let mut forms = Vec::new();
+    for before in 0..3 {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(value.as_bytes());
+        // Six bits make a letter: those that hold bits of what stands before are left out, and the last, unfinished ones.
+        let from = [0, 2, 3][before];
+        let end = bytes.len() / 3 * 4;
+        for text in [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)] {
+            forms
+                .extend(text.get(from..end).filter(|part| part.len() >= SHORTEST_ENCODED).map(str::to_owned));
+        }
+    }
+    forms.sort();
+    forms.dedup();
+    forms
+}
+
+/// The whole word around a part of it.
+fn around(text: &str, part: Range<usize>) -> Range<usize> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '_' | '-' | '=');
+    let start = text[..part.start]
+        .rfind(|c| !is_part(c))
+        .map_or(0, |at| at + text[at..].chars().next().map_or(1, char::len_utf8));
+    let end = text[part.end..].find(|c| !is_part(c)).map_or(text.len(), |length| part.end + length);
+    start..end
+}

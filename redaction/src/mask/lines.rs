@@ -1,0 +1,145 @@
+//! Masks what names that tell are given: in their line, in the lines below, and in the columns of tables.
+//!
+//! The rules judge a line as a whole and say yes or no. Here the value is found in it: first as exactly as it can be, and
+//! where the rules still say yes, the rest of the line and the lines that belong to it, and at last all of the line.
+
+use super::MASK;
+use super::page::{Line, Page};
+use super::value::{Edit, begins_with_name, exact, inside, place, rest};
+use crate::secret::name::Name;
+use crate::secret::names::{assigned, has_phrase, is_given, names};
+use crate::secret::rules::Rules;
+use crate::secret::{below, tables};
+
+/// Most lines below one that are looked at with it.
+const NEXT: usize = 64;
+/// Most values that are masked one by one in a line; then all of it is.
+const VALUES: usize = 64;
+
+struct Sheet<'a> {
+    lines: Vec<Line>,
+    taken: Vec<String>,
+    rules: &'a Rules,
+}
+
+/// Masks the values in a page's lines.
+pub fn take_out(page: &mut Page, rules: &Rules) {
+    let mut sheet = Sheet { lines: page.lines(), taken: Vec::new(), rules };
+    for at in 0..sheet.lines.len() {
+        sheet.line(at);
+        sheet.table(at);
+    }
+    page.set_lines(&sheet.lines, &sheet.taken);
+}
+
+/// As kubectl describes a variable that a Secret or a ConfigMap gives, and what is in a Secret: it says which one and how
+/// long it is, not what is in it.
+fn is_reference(line: &str) -> bool {
+    let Some((name, value)) = line.split_once(':') else { return false };
+    let value = value.trim();
+    let is_size = value
+        .strip_suffix(" bytes")
+        .is_some_and(|size| !size.is_empty() && size.bytes().all(|c| c.is_ascii_digit()));
+    let is_variable = value.starts_with("<set to the key '") && value.contains("'>");
+    !name.trim().contains(' ') && (is_size || is_variable)
+}
+
+/// Is the value masked, and what follows it another one with its own name?
+fn is_done(line: &str, name: &Name<'_>) -> bool {
+    let value = assigned(line, name.end, name.text.starts_with('-'));
+    let behind = value.and_then(|value| value.trim_start_matches(['"', '\'']).strip_prefix(MASK));
+    behind.is_some_and(begins_with_name)
+}
+
+impl Sheet<'_> {
+    /// Masks the values in a line until the rules find none.
+    fn line(&mut self, at: usize) {
+        let rules = self.rules;
+        let first = &self.lines[at].judged;
+        let tells = names(first, rules).next().is_some() || has_phrase(first, rules);
+        if !tells || is_reference(first) || rules.lines.harmless.iter().any(|form| form.is_in(first)) {
+            return;
+        }
+        let mut last = None;
+        for _ in 0..VALUES {
+            let next = self.next(at);
+            let line = self.lines[at].judged.as_str();
+            let Some(name) =
+                names(line, rules).find(|name| !is_done(line, name) && is_given(line, &next, name, rules))
+            else {
+                return self.phrase(at);
+            };
+            let tries = match last {
+                Some((start, tries)) if start == name.start => tries + 1,
+                _ => 0,
+            };
+            let start = name.start;
+            let edits = match tries {
+                0 => exact(line, &next, &name, rules),
+                1 => rest(line, &next, &name),
+                _ => break,
+            };
+            last = Some((start, tries));
+            self.mask(at, edits);
+        }
+        self.all(at);
+    }
+
+    /// Masks what stands behind a name of several words.
+    fn phrase(&mut self, at: usize) {
+        let line = &self.lines[at].judged;
+        if !has_phrase(line, self.rules) {
+            return;
+        }
+        let sign = line.find([':', '=', '：', '＝']).unwrap_or(0);
+        let start = sign + line[sign..].chars().next().map_or(0, char::len_utf8);
+        let end = line.len();
+        self.mask(at, vec![(0, start..end)]);
+        if has_phrase(&self.lines[at].judged, self.rules) {
+            self.all(at);
+        }
+    }
+
+    /// Masks all of a line, and the lines below that belong to it.
+    fn all(&mut self, at: usize) {
+        let line = &self.lines[at].judged;
+        let mut edits = vec![(0, below::indent(line)..line.len())];
+        edits.extend(inside(line, &self.next(at)).map(|(below, text)| (below, 0..text.len())));
+        self.mask(at, edits);
+    }
+
+    /// Masks the fields of a table's rows whose column tells.
+    fn table(&mut self, at: usize) {
+        let header = &self.lines[at].judged;
+        if !header.contains([',', ';', '\t', '|']) || !tables::is_in(header, &self.next(at), self.rules) {
+            return;
+        }
+        for below in at + 1..self.lines.len() {
+            let (header, row) = (&self.lines[at].judged, &self.lines[below].judged);
+            let is_rule = row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | ' '));
+            match tables::values(header, row, self.rules) {
+                Some(values) => {
+                    let edits =
+                        values.into_iter().filter_map(|value| Some((0, place(row, value)?))).collect();
+                    self.mask(below, edits);
+                }
+                None if is_rule && !row.is_empty() => {}
+                None => return,
+            }
+        }
+    }
+
+    /// The lines below one.
+    fn next(&self, at: usize) -> Vec<&str> {
+        self.lines[at + 1..].iter().take(NEXT).map(|line| line.judged.as_str()).collect()
+    }
+
+    /// Masks these places, the last ones first, so that the others stay where they are.
+    fn mask(&mut self, at: usize, mut edits: Vec<Edit>) {
+        edits.sort_by_key(|(below, place)| (*below, place.start));
+        for (below, place) in edits.into_iter().rev() {
+            let value = self.lines.get_mut(at + below).and_then(|line| line.mask(place));
+            self.taken.extend(value);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Takes secrets out of texts and documents.
+//!
+//! A text passes, in this order: blocks that are secret as a whole (private keys), Nimbus's own tokens, what the rules
+//! find, values of names that tell, random-looking words and what is base64 of any of these, and values that were found
+//! before in another place. Where a rule still finds something behind a mask, more is masked: first the rest of the line,
+//! then the lines. When in doubt it masks.
+
+mod document;
+mod encoded;
+mod known;
+mod lines;
+mod page;
+mod text;
+mod value;
+mod words;
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use crate::secret::rules::Rules;
+use crate::secret::{check, name_looks_secret, rules};
+use known::Known;
+use page::Page;
+
+/// What stands where a secret was.
+pub const MASK: &str = "[redacted]";
+
+/// Most strings of documents whose redaction is remembered, and the longest one, bytes.
+const MOST_REMEMBERED: usize = 100_000;
+const LONGEST_REMEMBERED: usize = 4_096;
+
+/// A text without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redacted {
+    /// What is left.
+    pub text: String,
+    /// How many values were taken out.
+    pub count: usize,
+}
+
+/// Takes secrets out of one text or document after the other, and remembers them. [`Redactor::again`] looks for all of them,
+/// which finds in the earlier ones what the later ones told; the others look for most of them.
+pub struct Redactor {
+    rules: &'static Rules,
+    known: Known,
+    remembered: HashMap<String, Redacted>,
+}
+
+impl Redactor {
+    /// One that takes these values out wherever they stand, whatever the rules say of them. An error where the rules cannot
+    /// be used: then nothing may leave.
+    pub fn new(known: &[&str]) -> Result<Self, String> {
+        check()?;
+        text::check()?;
+        let rules = rules().as_ref().map_err(Clone::clone)?;
+        let mut values = Known::default();
+        for value in known {
+            values.add(value);
+        }
+        Ok(Self { rules, known: values, remembered: HashMap::new() })
+    }
+
+    /// A text of lines: a log, what a program prints, a configuration.
+    pub fn text(&mut self, text: &str) -> Redacted {
+        self.mask(text, text::Kind::Lines)
+    }
+
+    /// A file: nothing of one whose name tells that all of it is secret.
+    pub fn file(&mut self, path: &str, text: &str) -> Redacted {
+        if !text.trim().is_empty() && name_looks_secret(path, text, self.rules) {
+            return Redacted { text: format!("{MASK}\n"), count: 1 };
+        }
+        self.text(text)
+    }
+
+    /// A JSON document, and how many values were taken out of it.
+    pub fn json(&mut self, document: Value) -> (Value, usize) {
+        document::redact(self, document)
+    }
+
+    /// A text that was redacted already, without the values that were found since then.
+    pub fn again(&mut self, text: &str) -> Redacted {
+        self.known.refresh();
+        let mut page = Page::new(text);
+        self.known.take_out(&mut page);
+        page.end(&mut Vec::new())
+    }
+
+    /// A string of a document, apart from the name that it has there.
+    fn string(&mut self, text: &str) -> Redacted {
+        if let Some(known) = self.remembered.get(text) {
+            return known.clone();
+        }
+        let kind = if text.contains('\n') { text::Kind::Lines } else { text::Kind::String };
+        let redacted = self.mask(text, kind);
+        if self.remembered.len() < MOST_REMEMBERED && text.len() <= LONGEST_REMEMBERED {
+            self.remembered.insert(text.to_owned(), redacted.clone());
+        }
+        redacted
+    }
+
+    fn mask(&mut self, text: &str, kind: text::Kind) -> Redacted {
+        let mut page = Page::new(text);
+        text::take_out(&mut page, kind, self.rules, 0);
+        self.known.refresh_now_and_then();
+        self.known.take_out(&mut page);
+        let mut taken = Vec::new();
+        let redacted = page.end(&mut taken);
+        for value in &taken {
+            self.learn(value);
+        }
+        redacted
+    }
+
+    /// Remembers a value that is too much like a password to stand for anything else, and what it is base64 of.
+    fn learn(&mut self, value: &str) {
+        let inside = encoded::decoded(value);
+        for value in [Some(value), inside.as_deref()].into_iter().flatten() {
+            if known::is_telling(value.trim(), self.rules) {
+                self.known.add(value);
+            }
+        }
+    }
+}
