@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use super::host::Host;
 
-/// Where nothing is looked at: what is the kernel's, what a boot begins with empty or with
-/// directories of systemd's own, the journal, and the package manager's own
-/// records, which it is asked for instead.
+/// Where nothing is looked at: what is the kernel's, what a boot begins with empty or with directories of systemd's own, the
+/// journal, and the package manager's own records, which it is asked for instead.
 const ELSEWHERE: [&str; 9] =
     ["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/mnt", "/var/log", "/var/lib/dpkg"];
 
