@@ -11,6 +11,7 @@ pub mod effects;
 pub mod helm;
 pub mod installed;
 pub mod netns;
+pub mod packaged;
 pub mod plane;
 pub mod postgres;
 pub mod process;

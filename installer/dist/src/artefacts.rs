@@ -53,8 +53,7 @@ pub fn archives(
         }
         for package in &package::ALL {
             let Some(service) = &package.service else { continue };
-            let systemd = format!("{top}/systemd");
-            service.system_files(package.program.name, &format!("{systemd}/system"), &systemd, &mut stage);
+            service.unit(package.program.name, &format!("{top}/systemd/system"), &mut stage);
             service.configure(&format!("{top}/etc/nimbus"), &mut stage);
         }
         let bytes = archive::gzip(&archive::tar(&stage, "", source.date)?)?;

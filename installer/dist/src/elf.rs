@@ -6,11 +6,11 @@ use anyhow::Context as _;
 
 use crate::target::Arch;
 
-/// Says what is wrong with the program at `path`, if it is not a static one for `arch`.
-pub fn check(path: &Path, arch: Arch) -> anyhow::Result<()> {
+/// Says what is wrong with the program at `path`, if it is not a static one for `arch`, or with `dynamic` one of any kind.
+pub fn check(path: &Path, arch: Arch, dynamic: bool) -> anyhow::Result<()> {
     let bytes = std::fs::read(path)
         .with_context(|| format!("expected the program {}, found none that can be read", path.display()))?;
-    look(&bytes, arch).map_err(|found| {
+    look(&bytes, arch, dynamic).map_err(|found| {
         anyhow::anyhow!(
             "{}: expected a static program for {}, found {found}; build it for {}",
             path.display(),
@@ -23,7 +23,7 @@ pub fn check(path: &Path, arch: Arch) -> anyhow::Result<()> {
 /// The kind of a program header that names a dynamic linker.
 const INTERPRETER: usize = 3;
 
-fn look(bytes: &[u8], arch: Arch) -> Result<(), String> {
+fn look(bytes: &[u8], arch: Arch, dynamic: bool) -> Result<(), String> {
     // 64 bits, little-endian.
     if !bytes.starts_with(b"\x7fELF\x02\x01") {
         return Err("something else than a 64-bit ELF file".to_owned());
@@ -32,6 +32,9 @@ fn look(bytes: &[u8], arch: Arch) -> Result<(), String> {
     let machine = number(bytes, 18, 2).ok_or_else(short)?;
     if machine != usize::from(arch.elf()) {
         return Err(format!("one for another processor (number {machine})"));
+    }
+    if dynamic {
+        return Ok(());
     }
     let (first, size, count) = (number(bytes, 32, 8), number(bytes, 54, 2), number(bytes, 56, 2));
     let (first, size, count) = (first.ok_or_else(short)?, size.ok_or_else(short)?, count.ok_or_else(short)?);
@@ -69,19 +72,24 @@ mod tests {
 
     #[test]
     fn a_static_program_of_the_right_processor_passes_and_nothing_else() {
-        assert_eq!(look(&head(62, 1), Arch::X86), Ok(()));
-        assert_eq!(look(&head(183, 1), Arch::Arm), Ok(()));
-        assert!(look(&head(62, 1), Arch::Arm).unwrap_err().contains("another processor"));
-        assert!(look(&head(62, 3), Arch::X86).unwrap_err().contains("dynamic linker"));
-        assert!(look(b"#!/bin/sh", Arch::X86).unwrap_err().contains("something else"));
+        assert_eq!(look(&head(62, 1), Arch::X86, false), Ok(()));
+        assert_eq!(look(&head(183, 1), Arch::Arm, false), Ok(()));
+        assert!(look(&head(62, 1), Arch::Arm, false).unwrap_err().contains("another processor"));
+        assert_eq!(look(&head(62, 3), Arch::X86, true), Ok(()));
+        assert!(look(&head(183, 3), Arch::X86, true).unwrap_err().contains("another processor"));
+        assert!(look(&head(62, 3), Arch::X86, false).unwrap_err().contains("dynamic linker"));
+        assert!(look(b"#!/bin/sh", Arch::X86, false).unwrap_err().contains("something else"));
         for short in [8, 20, 57, 66] {
-            assert!(look(&head(62, 1)[..short], Arch::X86).unwrap_err().contains("cut off"), "{short}");
+            assert!(
+                look(&head(62, 1)[..short], Arch::X86, false).unwrap_err().contains("cut off"),
+                "{short}"
+            );
         }
     }
 
     #[test]
     fn a_program_that_is_not_there_is_named() {
-        let wrong = format!("{:#}", check(Path::new("/no/such/nimbus"), Arch::X86).unwrap_err());
+        let wrong = format!("{:#}", check(Path::new("/no/such/nimbus"), Arch::X86, false).unwrap_err());
         assert!(wrong.contains("/no/such/nimbus"), "{wrong}");
     }
 
@@ -89,7 +97,7 @@ mod tests {
     fn this_very_program_is_read() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         // Tests are linked dynamically, on whatever they run.
-        let found = Arch::ALL.map(|arch| look(&own, arch));
+        let found = Arch::ALL.map(|arch| look(&own, arch, false));
         assert!(
             found.iter().all(|found| !matches!(found, Err(what) if what.contains("cut off"))),
             "{found:?}"

@@ -31,6 +31,7 @@ mod target;
 mod tools;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,6 +58,12 @@ struct Arguments {
     /// Take the programs from DIR/ARCH/NAME instead of building them
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
+    /// Take programs that need a dynamic linker too: what is made of them runs only where their libraries are
+    #[arg(long, requires = "programs")]
+    dynamic: bool,
+    /// Which packages of this version these are, from 1 on: later ones upgrade earlier ones
+    #[arg(long, value_name = "N", default_value = "1")]
+    packaging: NonZeroU16,
     /// Only these parts; a whole release, when left out
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART")]
     only: Vec<Kind>,
@@ -73,9 +80,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Arguments { out, key, arch, programs, only } = arguments;
+    let Arguments { out, key, arch, programs, dynamic, packaging, only } = arguments;
     let arches: BTreeSet<Arch> = if arch.is_empty() { Arch::ALL.into() } else { arch.into_iter().collect() };
-    release::make(repository()?, &Plan { out, key, arches, programs, only: only.into_iter().collect() })
+    let only = only.into_iter().collect();
+    release::make(repository()?, &Plan { out, key, arches, programs, dynamic, only, packaging })
 }
 
 /// The workspace's root, from where this crate was built.

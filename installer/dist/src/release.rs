@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
+use std::num::NonZeroU16;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -45,8 +46,12 @@ pub struct Plan {
     pub arches: BTreeSet<Arch>,
     /// Where programs are that are built already.
     pub programs: Option<PathBuf>,
+    /// Whether those may need a dynamic linker.
+    pub dynamic: bool,
     /// The parts; without any, a whole release.
     pub only: BTreeSet<Kind>,
+    /// Which packages of this version are made, from 1 on.
+    pub packaging: NonZeroU16,
 }
 
 impl Plan {
@@ -88,7 +93,7 @@ pub fn make(root: &Path, plan: &Plan) -> anyhow::Result<()> {
         None => None,
     };
     let (out, parent) = absent(&plan.out)?;
-    let source = Source::read(root, std::env::var(EPOCH).ok().as_deref())?;
+    let source = Source::read(root, std::env::var(EPOCH).ok().as_deref(), plan.packaging)?;
     eprintln!(
         "Nimbus {} of {}, {}",
         source.version,
@@ -169,7 +174,7 @@ fn programs(root: &Path, plan: &Plan, source: &Source) -> anyhow::Result<Program
             None => step(&name, || compile::build(root, *arch, source))?,
         };
         for program in program::ALL {
-            elf::check(&folder.join(program.name), *arch)?;
+            elf::check(&folder.join(program.name), *arch, plan.dynamic)?;
         }
         programs.insert(*arch, folder);
     }
@@ -234,6 +239,8 @@ mod tests {
             key: key.then(|| PathBuf::from("key.pem")),
             arches: BTreeSet::from(Arch::ALL),
             programs: None,
+            dynamic: false,
+            packaging: NonZeroU16::MIN,
             only: only.iter().copied().collect(),
         }
     }

@@ -1,5 +1,6 @@
 //! What is built: the version of the source tree, its date and its revision.
 
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::Command;
 
@@ -45,11 +46,13 @@ pub struct Source {
     pub repository: &'static str,
     /// Its licence, as SPDX names it.
     pub licence: &'static str,
+    /// Which packages of this version these are, from 1 on.
+    pub packaging: NonZeroU16,
 }
 
 impl Source {
-    /// Reads what the tree at `root` is. `epoch` is what [`EPOCH`] says.
-    pub fn read(root: &Path, epoch: Option<&str>) -> anyhow::Result<Self> {
+    /// Reads what the tree at `root` is. `epoch` is what [`EPOCH`] says, `packaging` which packages these are.
+    pub fn read(root: &Path, epoch: Option<&str>, packaging: NonZeroU16) -> anyhow::Result<Self> {
         // A tree that was unpacked inside somebody else's checkout has no commit of its own.
         let checkout = root.join(".git").exists();
         let date = match epoch {
@@ -71,6 +74,7 @@ impl Source {
             revision,
             repository: env!("CARGO_PKG_REPOSITORY"),
             licence: env!("CARGO_PKG_LICENSE"),
+            packaging,
         })
     }
 
@@ -117,18 +121,19 @@ pub(crate) mod tests {
             revision: Some("0123456789abcdef".to_owned()),
             repository: "https://example.test/nimbus",
             licence: "Apache-2.0",
+            packaging: NonZeroU16::MIN,
         }
     }
 
     #[test]
     fn a_tree_without_a_commit_needs_its_date_from_outside() {
         let dir = tempfile::tempdir().unwrap();
-        let wrong = Source::read(dir.path(), None).unwrap_err().to_string();
+        let wrong = Source::read(dir.path(), None, NonZeroU16::MIN).unwrap_err().to_string();
         assert!(wrong.contains("SOURCE_DATE_EPOCH"), "{wrong}");
-        let read = Source::read(dir.path(), Some("1700000000")).unwrap();
+        let read = Source::read(dir.path(), Some("1700000000"), NonZeroU16::MIN).unwrap();
         assert_eq!((read.date, read.revision), (SourceDate::new(1_700_000_000), None));
         for bad in ["", "yesterday", "-1", "4294967296", "1.5"] {
-            let wrong = Source::read(dir.path(), Some(bad)).unwrap_err().to_string();
+            let wrong = Source::read(dir.path(), Some(bad), NonZeroU16::MIN).unwrap_err().to_string();
             assert!(wrong.contains("whole seconds"), "{bad}: {wrong}");
         }
     }

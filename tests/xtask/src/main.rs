@@ -23,6 +23,8 @@ mod locate;
 mod obstacle;
 #[path = "../../src/rig/build.rs"]
 mod rig;
+#[path = "../../src/rig/systemd.rs"]
+mod systemd;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -65,7 +67,7 @@ enum Chore {
         #[arg(long)]
         print: bool,
     },
-    /// Build the programs of the real cluster, or say where they are
+    /// Build the programs of the real cluster and make the root of a systemd host, or say where they are
     Rig,
     /// Play the scenes of tests/scenes and say what was right and what was wrong
     Scenes {
@@ -131,10 +133,17 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
         Chore::Arrows { print } => arrows::run(&repository, *print),
         Chore::Rig => {
             let node = obstacle::of_machine().is_none();
-            needs::ensure(&[needs::go(&repository, node), needs::real_node()])?;
+            needs::ensure(&[
+                needs::go(&repository, node),
+                needs::real_node(),
+                needs::systemd_host(&repository),
+            ])?;
             let kubectl = rig::ensure_all(&repository, node)?.path("kubectl");
             rig::ensure_helm(&repository)?;
             println!("the cluster's programs are beside {}", kubectl.display());
+            if node {
+                println!("the root of a systemd host is {}", systemd::ensure(&repository)?.display());
+            }
             Ok(true)
         }
         Chore::Scenes { names, places, list, at_once } => {

@@ -1,5 +1,5 @@
-//! What the tests need on the machine (a C compiler, Go, PostgreSQL, the parts of a real node), and how each is
-//! installed.
+//! What the tests need on the machine (a C compiler, Go, PostgreSQL, the parts of a real node and of a systemd host), and how
+//! each is installed.
 //!
 //! What cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already), PostgreSQL's server
 //! programs, and for a real node a runtime, network plugins and a few tools. What is missing is installed with the system's package manager when this user may do
@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 
 use crate::steps::shown;
-use crate::{locate, obstacle, rig};
+use crate::{locate, obstacle, rig, systemd};
 
 /// The oldest Go that the cluster's module accepts.
 const GO: (u32, u32) = (1, 26);
@@ -138,6 +138,23 @@ pub fn real_node() -> Need {
         what: "the parts of a real node",
         check: Box::new(check),
         packages: |manager| manager.node.to_vec(),
+        by_hand: None,
+    }
+}
+
+/// What makes the root of a host with systemd, unless it is there already; nothing where this machine cannot have a host anyway.
+pub fn systemd_host(repository: &Path) -> Need {
+    let repository = repository.to_owned();
+    Need {
+        what: "debootstrap for the root of a systemd host",
+        check: Box::new(move || {
+            if obstacle::of_machine().is_some() || systemd::is_complete(&repository) {
+                return Ok(());
+            }
+            quiet(Command::new(systemd::DEBOOTSTRAP).arg("--version")).map(drop)
+        }),
+        // It runs on Linux alone, where every one of these has it.
+        packages: |_| vec![systemd::DEBOOTSTRAP],
         by_hand: None,
     }
 }

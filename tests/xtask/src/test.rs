@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::steps::{Outcome, Steps, cargo, program};
 use crate::targets::{Kind, integration_tests};
-use crate::{arrows, needs, obstacle, rig, scenes};
+use crate::{arrows, needs, obstacle, rig, scenes, systemd};
 
 /// The features of every test build.
 pub const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
@@ -51,6 +51,7 @@ const STEPS: &[Step] = &[
         run: cluster,
     },
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
+    Step { name: "a systemd host's root", parts: &[Everything, Long], gate: false, run: host },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
     Step { name: "tests", parts: &[Everything], gate: false, run: tests },
     Step { name: "long fault tests", parts: &[Everything, Faults], gate: false, run: fault_tests },
@@ -73,6 +74,10 @@ pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
         // A machine that cannot have one runs all the rest; the step and the scenes say what was left out, by name.
         if let Err(error) = needs::ensure(&[needs::real_node()]) {
             eprintln!("without a real node: {error:#}");
+        }
+        // What is missing then is told by the step that makes the host's root.
+        if let Err(error) = needs::ensure(&[needs::systemd_host(repository)]) {
+            eprintln!("without a systemd host: {error:#}");
         }
     }
     let mut steps = Steps::default();
@@ -133,6 +138,14 @@ fn node(repository: &Path) -> Outcome {
         // The scenes on it say so by name.
         Some(why) => Outcome::Skipped(why),
         None => rig::ensure_all(repository, true).map_or_else(|error| failed(&error), |_| Outcome::Passed),
+    }
+}
+
+fn host(repository: &Path) -> Outcome {
+    match obstacle::of_all() {
+        // The test on it says so too.
+        Some(why) => Outcome::Skipped(why),
+        None => systemd::ensure(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed),
     }
 }
 

@@ -6,6 +6,7 @@
 //! gzip, which every `dpkg` reads. There is no `md5sums`: dpkg makes one when it installs a package without.
 
 use std::fmt::Write as _;
+use std::num::NonZeroU16;
 
 use super::{Package, Scripts};
 use crate::archive;
@@ -15,7 +16,13 @@ use crate::target::Arch;
 
 /// The name of the package's file.
 pub fn file_name(package: &Package, arch: Arch, source: &Source) -> String {
-    format!("{}_{}_{}.deb", package.program.name, source.package_version(), arch.go())
+    format!("{}_{}_{}.deb", package.program.name, version(source), arch.go())
+}
+
+/// The version with that of the packaging, which the first packages of a version do not say: `1.2.3` comes before `1.2.3-2`.
+fn version(source: &Source) -> String {
+    let version = source.package_version();
+    if source.packaging == NonZeroU16::MIN { version } else { format!("{version}-{}", source.packaging) }
 }
 
 /// The package as its bytes.
@@ -42,7 +49,7 @@ pub fn build(package: &Package, arch: Arch, stage: &Stage, source: &Source) -> a
 /// The description of the package. `kilobytes` is what it takes once it is installed.
 fn control(package: &Package, arch: Arch, kilobytes: usize, source: &Source) -> String {
     let program = package.program;
-    let (version, kilobytes) = (source.package_version(), kilobytes.to_string());
+    let (version, kilobytes) = (version(source), kilobytes.to_string());
     let mut text = String::new();
     let fields = [
         ("Package", program.name),
@@ -127,5 +134,8 @@ Description: The agent of Nimbus for a host or a Kubernetes cluster
             assert_eq!(once(), once(), "{}", package.program.name);
         }
         assert_eq!(file_name(&ALL[1], Arch::X86, &example()), "nimbus-agent_1.2.3~rc.1+x_amd64.deb");
+        let second = Source { packaging: NonZeroU16::new(2).unwrap(), ..example() };
+        assert_eq!(file_name(&ALL[1], Arch::X86, &second), "nimbus-agent_1.2.3~rc.1+x-2_amd64.deb");
+        assert!(control(&ALL[1], Arch::X86, 1, &second).contains("\nVersion: 1.2.3~rc.1+x-2\n"));
     }
 }

@@ -3,7 +3,7 @@
 //! | what | where |
 //! | --- | --- |
 //! | the program | `/usr/bin` |
-//! | the unit, its user and its directories | `/usr/lib/{systemd/system,sysusers.d,tmpfiles.d}` |
+//! | the unit, which has its user and its directories made | `/usr/lib/systemd/system` |
 //! | examples of configuration, which an upgrade leaves as they were changed | `/etc/nimbus` |
 //! | state, which an upgrade and a removal leave alone and only Debian's purge removes | `/var/lib/nimbus/PART` |
 
@@ -30,8 +30,6 @@ pub struct Service {
     /// Its own part of `/var/lib/nimbus`.
     state: &'static str,
     unit: &'static str,
-    sysusers: &'static str,
-    tmpfiles: &'static str,
     /// The file of `/etc/nimbus` with its secret, which an administrator makes and systemd hands over as a credential: its
     /// name, and the credential's.
     credential: (&'static str, &'static str),
@@ -61,8 +59,6 @@ pub static ALL: [Package; 3] = [
             state: "agent",
             credential: ("join-token", "nimbus-join-token"),
             unit: include_str!("../../packaging/nimbus-agent.service"),
-            sysusers: include_str!("../../packaging/nimbus-agent.sysusers"),
-            tmpfiles: include_str!("../../packaging/nimbus-agent.tmpfiles"),
             configuration: &[
                 // Closed: a join token may stand in it. systemd reads it before it lets go of its rights.
                 ("agent.env", 0o600, include_str!("../../packaging/agent.env")),
@@ -77,8 +73,6 @@ pub static ALL: [Package; 3] = [
             state: "control-plane",
             credential: ("database-url", "nimbus-database-url"),
             unit: include_str!("../../packaging/nimbus-control-plane.service"),
-            sysusers: include_str!("../../packaging/nimbus-control-plane.sysusers"),
-            tmpfiles: include_str!("../../packaging/nimbus-control-plane.tmpfiles"),
             configuration: &[
                 // Closed: a database's password may stand in it.
                 ("control-plane.env", 0o600, include_str!("../../packaging/control-plane.env")),
@@ -98,7 +92,7 @@ impl Package {
         stage.directory(&format!("usr/share/doc/{name}"), 0o755, 0);
         stage.text(&format!("usr/share/doc/{name}/copyright"), 0o644, licence);
         let Some(service) = &self.service else { return stage };
-        service.system_files(name, "usr/lib/systemd/system", "usr/lib", &mut stage);
+        service.unit(name, "usr/lib/systemd/system", &mut stage);
         stage.directory("etc/nimbus", 0o755, 0);
         service.configure("etc/nimbus", &mut stage);
         for (file, text) in service.examples {
@@ -132,11 +126,9 @@ impl Package {
 }
 
 impl Service {
-    /// Puts the unit into the folder `units`, and user and directories into folders of `lib`.
-    pub fn system_files(&self, name: &str, units: &str, lib: &str, stage: &mut Stage) {
+    /// Puts the unit into the folder `units`.
+    pub fn unit(&self, name: &str, units: &str, stage: &mut Stage) {
         stage.text(&format!("{units}/{name}.service"), 0o644, self.unit);
-        stage.text(&format!("{lib}/sysusers.d/{name}.conf"), 0o644, self.sysusers);
-        stage.text(&format!("{lib}/tmpfiles.d/{name}.conf"), 0o644, self.tmpfiles);
     }
 
     /// Puts the examples of configuration into the folder `etc`.
@@ -174,8 +166,12 @@ mod tests {
             assert!(service.unit.contains(&format!("ExecStart=/usr/bin/{name}")), "{name}");
             assert!(service.unit.contains(&format!("User={name}\n")), "{name}");
             assert!(service.unit.contains(&format!("StateDirectory=nimbus/{}\n", service.state)), "{name}");
-            assert!(service.sysusers.contains(&format!("u {name} ")), "{name}");
-            assert!(service.tmpfiles.contains(&format!("/var/lib/nimbus/{} ", service.state)), "{name}");
+            // The user of a dynamic one's name would be used instead, and would outlive the unit.
+            assert!(service.unit.contains("DynamicUser=yes\n"), "{name}");
+            let scripts = package.scripts().unwrap();
+            for place in ["/var/lib/nimbus", "/var/lib/private/nimbus"] {
+                assert!(scripts.after_removal.contains(&format!("{place}/{}", service.state)), "{name}");
+            }
             for file in package.configuration() {
                 assert!(service.unit.contains(&file), "{name} {file}");
             }

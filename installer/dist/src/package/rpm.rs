@@ -12,12 +12,9 @@ use crate::source::Source;
 use crate::stage::Stage;
 use crate::target::Arch;
 
-/// The package's own version beside that of the program.
-const RELEASE: &str = "1";
-
 /// The name of the package's file.
 pub fn file_name(package: &Package, arch: Arch, source: &Source) -> String {
-    format!("{}-{}-{RELEASE}.{}.rpm", package.program.name, source.package_version(), arch.name())
+    format!("{}-{}-{}.{}.rpm", package.program.name, source.package_version(), source.packaging, arch.name())
 }
 
 /// The package as its bytes.
@@ -33,7 +30,7 @@ fn fill(package: &Package, arch: Arch, stage: &Stage, source: &Source) -> anyhow
     let config =
         BuildConfig::v4().compression(CompressionWithLevel::Gzip(9)).source_date(source.date.seconds());
     builder.using_config(config);
-    builder.release(RELEASE).url(source.repository).description(program.description);
+    builder.release(source.packaging.to_string()).url(source.repository).description(program.description);
     let configuration = package.configuration();
     for (path, entry) in stage.entries() {
         let path = format!("/{path}");
