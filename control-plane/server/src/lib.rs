@@ -27,6 +27,7 @@ mod make_keys;
 pub mod metrics;
 mod not_before;
 pub mod operator;
+mod own_threads;
 pub mod reports;
 pub mod rest;
 pub mod service;
