@@ -273,7 +273,9 @@ impl Plane {
 pub fn http() -> anyhow::Result<reqwest::Client> {
     // Only the first call of a process installs it; the others find it there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?)
+    // The control plane closes a connection on which nothing is asked for 10 s; one that is reused just then would fail.
+    let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
+    Ok(builder.pool_idle_timeout(Duration::from_secs(5)).build()?)
 }
 
 fn launch(

@@ -11,7 +11,7 @@ use nimbus_tests::plane::Plane;
 use nimbus_tests::postgres::Postgres;
 
 /// Rest before the memory of a control plane without agents is read.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(8);
 /// Open files beside the sockets of agents and clients.
 const OTHER_FILES: usize = 500;
 /// Memory on this machine that one more simulated agent may take, at both ends and with what the kernel buffers.

@@ -14,7 +14,7 @@ use nimbus_tests::postgres::Postgres;
 /// The load runs for so long before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// What is measured before the load begins.
-const AT_REST: Duration = Duration::from_secs(10);
+const AT_REST: Duration = Duration::from_secs(8);
 
 /// How much longer than planned it may take in all, the enrolment of the load included.
 const SLACK: Duration = Duration::from_mins(3);
