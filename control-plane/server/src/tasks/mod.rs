@@ -3,7 +3,8 @@
 //!
 //! The *engine* runs, in order: clock, ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
 //! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
-//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *maintenance* takes
+//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped, and one that found nothing to do is
+//! followed by a rest. The *maintenance* takes
 //! snapshots of the world and trims what is no longer needed.
 
 mod clock;
@@ -40,8 +41,10 @@ const TICK: Duration = Duration::from_secs(1);
 const QUIET_TICKS: u32 = 5;
 /// Rounds until the decisions must have settled; beyond it the engine rests for [`RESTLESS`].
 const MAX_ROUNDS: u32 = 16;
-/// A pass that found nothing to do rests as long as it took, at most for this: agents that come and go by the thousand wake it
-/// each time, and must not find half of the processor taken by passes over all the others.
+/// A pass that found nothing to do rests so many times as long as it took: agents that come and go by the thousand wake it each
+/// time, and must not find more than a fifth of a core taken by passes over all the others …
+const REST: u32 = 4;
+/// … but not longer than this.
 const LONGEST_REST: Duration = Duration::from_millis(50);
 /// Pause after decisions that did not settle.
 const RESTLESS: Duration = Duration::from_millis(200);
@@ -92,12 +95,13 @@ impl Engine {
             let settled = self.round(ticked).await;
             let took = started.elapsed();
             self.app.metrics.pass_seconds.record(took.as_secs_f64());
-            let has_done = self.app.view.applied() != applied || std::mem::take(&mut self.acted);
+            let acted = std::mem::take(&mut self.acted);
+            let has_done = acted || self.app.view.applied() != applied;
             if matches!(settled, Ok(true)) && !has_done {
                 tokio::select! {
                     () = stop.cancelled() => return,
                     // A wake-up meanwhile is kept.
-                    () = tokio::time::sleep(took.min(LONGEST_REST)) => {}
+                    () = tokio::time::sleep((took * REST).min(LONGEST_REST)) => {}
                 }
             }
             let pause = match settled {
