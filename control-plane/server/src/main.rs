@@ -69,10 +69,6 @@ struct Options {
     log_format: LogFormat,
 }
 
-/// Tasks that run between two looks at the sockets, of which the default is 61. Each may unpack a batch of observations, which takes
-/// milliseconds: while agents send as fast as they can, a handshake and an answer of the database would wait for 61 of them.
-const EVENT_INTERVAL: u32 = 8;
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogFormat {
     Text,
@@ -106,9 +102,7 @@ fn serve(options: Options) -> anyhow::Result<()> {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
     }
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    runtime.enable_all().event_interval(EVENT_INTERVAL);
-    runtime.build()?.block_on(run(options))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(options))
 }
 
 fn host_port(text: &str) -> Result<String, String> {

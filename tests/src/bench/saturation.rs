@@ -30,14 +30,19 @@ impl Saturation {
     pub async fn start(plane: &Plane, agents: u64, on: &tokio::runtime::Handle) -> anyhow::Result<Self> {
         let (allow, allowed) = watch::channel(u64::MAX);
         let (kill, generation) = watch::channel(0);
-        let (mut acked, mut streams) = (Vec::new(), JoinSet::new());
+        // All of them before the first one sends: the load is not to be late by its own weight.
+        let mut identities = Vec::new();
         for n in 0..agents {
             let token = plane.join_token(&format!("bench-{n}"), "host").await?;
+            identities.push(enrol(plane.quic(), &token).await?);
+        }
+        let (mut acked, mut streams) = (Vec::new(), JoinSet::new());
+        for identity in identities {
             let counter: Arc<AtomicU64> = Arc::default();
             acked.push(Arc::clone(&counter));
             let streamer = Streamer {
                 server: plane.quic(),
-                identity: enrol(plane.quic(), &token).await?,
+                identity,
                 sample: host_sample,
                 batch: BATCH,
                 total: u64::MAX / 2,
