@@ -32,6 +32,8 @@ pub struct Plane {
     rest: SocketAddr,
     quic: SocketAddr,
     database: Option<String>,
+    /// Further words of its command line.
+    words: Vec<String>,
     http: reqwest::Client,
 }
 
@@ -48,13 +50,21 @@ impl Plane {
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
-        Self::launch_in(dir, IpAddr::V4(Ipv4Addr::LOCALHOST), database, config, failpoints).await
+        let words = Vec::new();
+        Self::launch_in(dir, Ipv4Addr::LOCALHOST.into(), (database, words), config, failpoints).await
+    }
+
+    /// Starts one that holds up to `agents` connections at the same time.
+    pub async fn start_for(database: Option<String>, agents: usize) -> anyhow::Result<Self> {
+        let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
+        let words = vec!["--max-connections".to_owned(), agents.to_string()];
+        Self::launch_in(dir, Ipv4Addr::LOCALHOST.into(), (database, words), "", None).await
     }
 
     /// Starts one that agents reach at another address than loopback.
     pub async fn start_reachable(config: &str, address: IpAddr) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
-        Self::launch_in(dir, address, None, config, None).await
+        Self::launch_in(dir, address, (None, Vec::new()), config, None).await
     }
 
     /// Starts one on the data directory that `lay_out` fills.
@@ -65,22 +75,23 @@ impl Plane {
     ) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("nimbus-plane-").tempdir()?;
         lay_out(&dir.path().join("data"));
-        Self::launch_in(dir, IpAddr::V4(Ipv4Addr::LOCALHOST), database, config, None).await
+        let words = Vec::new();
+        Self::launch_in(dir, Ipv4Addr::LOCALHOST.into(), (database, words), config, None).await
     }
 
     async fn launch_in(
         dir: tempfile::TempDir,
         address: IpAddr,
-        database: Option<String>,
+        (database, words): (Option<String>, Vec<String>),
         config: &str,
         failpoints: Option<&str>,
     ) -> anyhow::Result<Self> {
         std::fs::write(dir.path().join("config.toml"), config)?;
         let rest = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let quic = SocketAddr::new(address, free_port()?);
-        let process = launch(dir.path(), rest, quic, database.as_deref(), failpoints)?;
+        let process = launch(dir.path(), (rest, quic), database.as_deref(), &words, failpoints)?;
         let http = http()?;
-        let mut plane = Self { process, dir, rest, quic, database, http };
+        let mut plane = Self { process, dir, rest, quic, database, words, http };
         plane.wait_until_ready().await?;
         Ok(plane)
     }
@@ -146,7 +157,8 @@ impl Plane {
         if self.process.is_running() {
             self.process.kill9()?;
         }
-        self.process = launch(self.dir.path(), self.rest, self.quic, self.database.as_deref(), failpoints)?;
+        let database = self.database.as_deref();
+        self.process = launch(self.dir.path(), (self.rest, self.quic), database, &self.words, failpoints)?;
         Ok(())
     }
 
@@ -261,14 +273,16 @@ impl Plane {
 pub fn http() -> anyhow::Result<reqwest::Client> {
     // Only the first call of a process installs it; the others find it there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?)
+    // The control plane closes a connection on which nothing is asked for 10 s; one that is reused just then would fail.
+    let builder = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30));
+    Ok(builder.pool_idle_timeout(Duration::from_secs(5)).build()?)
 }
 
 fn launch(
     dir: &Path,
-    rest: SocketAddr,
-    quic: SocketAddr,
+    (rest, quic): (SocketAddr, SocketAddr),
     database: Option<&str>,
+    words: &[String],
     failpoints: Option<&str>,
 ) -> anyhow::Result<Process> {
     let mut command = Command::new(binary("nimbus-control-plane")?);
@@ -277,6 +291,7 @@ fn launch(
     if let Some(url) = database {
         command.args(["--database", url]);
     }
+    command.args(words);
     command.env_remove("FAILPOINTS");
     if let Some(points) = failpoints {
         command.env("FAILPOINTS", points);

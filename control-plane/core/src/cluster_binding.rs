@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Agent, AgentKind, Versioned};
+use crate::model::{Agent, AgentKind, SharedAgent};
 use crate::world::{Inventory, World, is_cluster_uid};
 
 /// Why an agent may not report for a cluster.
@@ -46,7 +46,7 @@ pub const REMEDY: &str = "make one with `nimbus agents token create --kind clust
                           identity directory, and join it again";
 
 /// May `agent` report for `cluster`, from now on and for no other?
-pub fn may_report_for(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str) -> Result<(), Denied> {
+pub fn may_report_for(agents: &[SharedAgent], agent: &Agent, cluster: &str) -> Result<(), Denied> {
     match agent.kind {
         AgentKind::Host => return Err(Denied::Host),
         AgentKind::Cluster => {}
@@ -59,7 +59,7 @@ pub fn may_report_for(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str)
         Some(own) => return Err(Denied::BoundElsewhere(own.clone())),
         None => {}
     }
-    let is_bound = |other: &&Versioned<Agent>| {
+    let is_bound = |other: &&SharedAgent| {
         let other = &other.doc;
         other.bound_cluster.as_deref() == Some(cluster) && other.id != agent.id && other.revoked_at.is_none()
     };
@@ -69,7 +69,7 @@ pub fn may_report_for(agents: &[Versioned<Agent>], agent: &Agent, cluster: &str)
 /// May `agent` say what was measured on `node` of its cluster? The agent of that node alone, as its pod's service account
 /// token proved it, or else, before Kubernetes 1.30, as the cluster's leading agent sees that pod.
 pub fn may_measure(
-    agents: &[Versioned<Agent>],
+    agents: &[SharedAgent],
     inventory: Option<&Inventory>,
     agent: AgentId,
     node: &str,
@@ -104,7 +104,7 @@ pub struct Unbound {
 impl Bindings {
     /// Takes what the documents say. Where they bind an agent to no cluster yet, the first one that its facts named
     /// stands, unless another agent is bound to that by now.
-    pub fn update(&mut self, agents: &[Versioned<Agent>]) {
+    pub fn update(&mut self, agents: &[SharedAgent]) {
         let revoked = agents.iter().map(|agent| &agent.doc).filter(|agent| agent.revoked_at.is_some());
         self.revoked = revoked.map(|agent| agent.id).collect();
         for agent in agents.iter().map(|agent| &agent.doc) {
@@ -119,7 +119,7 @@ impl Bindings {
 
     /// May this agent's facts of a cluster be taken? Facts of its own host, without a cluster, always may. Nothing of a
     /// revoked agent may.
-    pub fn may_report(&mut self, agents: &[Versioned<Agent>], agent: AgentId, cluster: &str) -> bool {
+    pub fn may_report(&mut self, agents: &[SharedAgent], agent: AgentId, cluster: &str) -> bool {
         if self.revoked.contains(&agent) {
             return false;
         }
@@ -153,19 +153,22 @@ impl Bindings {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use jiff::Timestamp;
     use nimbus_protocol::kind::Body;
     use nimbus_protocol::v1;
 
     use super::*;
-    use crate::model::PodOrigin;
+    use crate::model::{PodOrigin, Versioned};
 
-    fn agent(n: u8, bound_cluster: Option<&str>) -> Versioned<Agent> {
-        Versioned::new(Agent {
+    fn agent(n: u8, bound_cluster: Option<&str>) -> SharedAgent {
+        let agent = Versioned::new(Agent {
             name: format!("agent-{n}"),
             bound_cluster: bound_cluster.map(str::to_owned),
             ..Agent::new(format!("agt_{n:032x}").parse().unwrap(), AgentKind::Cluster, Timestamp::UNIX_EPOCH)
-        })
+        });
+        agent.into()
     }
 
     #[test]
@@ -193,9 +196,9 @@ mod tests {
     #[test]
     fn a_revoked_agent_is_bound_to_nothing_and_an_agent_of_a_host_gets_nothing() {
         let (mut gone, mut next) = (agent(1, Some("u1")), agent(2, None));
-        gone.doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
+        Arc::make_mut(&mut gone).doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
         assert!(may_report_for(&[gone, next.clone()], &next.doc, "u1").is_ok());
-        next.doc.kind = AgentKind::Host;
+        Arc::make_mut(&mut next).doc.kind = AgentKind::Host;
         assert_eq!(may_report_for(&[], &next.doc, "u1"), Err(Denied::Host));
     }
 
@@ -226,7 +229,7 @@ mod tests {
     fn an_agent_tells_what_was_measured_on_its_own_node_and_on_no_other() {
         let on = |node: Option<&str>| {
             let mut agent = agent(1, Some("u1"));
-            agent.doc.pod = Some(PodOrigin {
+            Arc::make_mut(&mut agent).doc.pod = Some(PodOrigin {
                 namespace: "nimbus-system".into(),
                 name: "nimbus-agent-x".into(),
                 uid: "pod-1".into(),
@@ -235,7 +238,7 @@ mod tests {
             });
             agent
         };
-        let may = |agent: Versioned<Agent>, inventory: Option<&Inventory>, node: &str| {
+        let may = |agent: SharedAgent, inventory: Option<&Inventory>, node: &str| {
             may_measure(std::slice::from_ref(&agent), inventory, agent.doc.id, node)
         };
         assert!(may(on(Some("a")), None, "a"));
@@ -273,7 +276,7 @@ mod tests {
         bindings.update(&all);
         assert_eq!(bindings.unbound(&world), Unbound::default());
         assert!(bindings.may_report(&all, two.doc.id, "u2"));
-        two.doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
+        Arc::make_mut(&mut two).doc.revoked_at = Some(Timestamp::UNIX_EPOCH);
         let all = [agent(1, Some("u3")), two.clone()];
         bindings.update(&all);
         let unbound = Unbound { clusters: vec!["u1".into(), "u2".into()], hosts: vec![two.doc.id] };

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use nimbus_protocol::{from_micros, v1};
 
 use crate::cluster_binding::{self, Denied};
-use crate::model::{Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, Versioned, WatchedRoot};
+use crate::model::{
+    Agent, AgentKind, AuditDraft, ChangeSet, Cluster, Mode, SharedAgent, Versioned, WatchedRoot,
+};
 
 /// Longest text that is kept of what an agent says.
 const MAX_TEXT: usize = 256;
@@ -22,7 +24,7 @@ const MAX_ITEMS: usize = 100;
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// All agents.
-    pub agents: &'a [Versioned<Agent>],
+    pub agents: &'a [SharedAgent],
     /// All clusters.
     pub clusters: &'a [Versioned<Cluster>],
 }
@@ -253,7 +255,7 @@ mod tests {
         let mut owner = agent(AgentKind::Cluster);
         owner.doc.id = "agt_00000000000000000000000000000002".parse().unwrap();
         owner.doc.bound_cluster = Some("u1".into());
-        let known = Known { agents: &[owner], clusters: &prod };
+        let known = Known { agents: &[owner.into()], clusters: &prod };
         let thief = agent(AgentKind::Cluster);
         let mut loud = said("u1", "prod");
         (loud.leading, loud.lease_term) = (true, u64::MAX);

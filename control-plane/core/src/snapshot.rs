@@ -10,7 +10,7 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
-use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, Versioned};
+use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, SharedAgent, Versioned};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -24,7 +24,7 @@ pub struct Snapshot<'a> {
     /// What is wrong in that world, as the causes see it.
     pub assessment: &'a Assessment,
     /// All agents.
-    pub agents: &'a [Versioned<Agent>],
+    pub agents: &'a [SharedAgent],
     /// All clusters.
     pub clusters: &'a [Versioned<Cluster>],
     /// The incidents that are not resolved.

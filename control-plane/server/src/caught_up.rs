@@ -4,6 +4,7 @@
 //! connected for every decision: what was true before it went away is not known to be true.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nimbus_protocol::ids::AgentId;
@@ -20,12 +21,14 @@ struct Progress {
 #[derive(Debug, Default)]
 pub struct CaughtUp {
     agents: Mutex<HashMap<AgentId, Progress>>,
+    changes: AtomicU64,
 }
 
 impl CaughtUp {
     /// The agent connected and had observed up to this sequence.
     pub fn expect(&self, agent: AgentId, observed: u64) {
         self.lock().entry(agent).or_default().observed = observed;
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// The agent's observations are in the world up to this sequence. True when that makes it current.
@@ -34,7 +37,16 @@ impl CaughtUp {
         let progress = agents.entry(agent).or_default();
         let was_behind = progress.applied < progress.observed;
         progress.applied = progress.applied.max(sequence);
-        was_behind && progress.applied >= progress.observed
+        let is_current_now = was_behind && progress.applied >= progress.observed;
+        if is_current_now {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+        is_current_now
+    }
+
+    /// Moves whenever an agent became current, or may be no longer.
+    pub fn generation(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// Removes agents whose observations from before they connected are not all applied yet.

@@ -283,7 +283,7 @@ impl ControlPlane {
         } = self;
         app.health.failed(Part::Start, "stopping");
         let stopping = async {
-            tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
+            let ((), operators) = tokio::join!(gateway.stop(PATIENCE), http.stop(PATIENCE));
             drop(deciding);
             let _ = tokio::join!(engine, maintenance, checker, supervisor);
             if let Some(holding) = holding {
@@ -295,6 +295,7 @@ impl ControlPlane {
                 }
             }
             app.store().close().await;
+            drop(operators);
         };
         if tokio::time::timeout(STOP, stopping).await.is_err() {
             tracing::warn!("stopped without waiting any longer; the next start replays what is missing");

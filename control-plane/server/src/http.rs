@@ -27,6 +27,7 @@ use crate::ca::Leaf;
 use crate::config::Config;
 use crate::connections::{Connections, Guarded, Place};
 use crate::error::StartError;
+use crate::own_threads::OwnThreads;
 use crate::tls;
 
 /// What a connection may cost before there is a request.
@@ -44,12 +45,16 @@ struct Bounds {
 
 const BOUNDS: Bounds = Bounds { connections: 1_024, each: 256, patience: Duration::from_secs(10) };
 
+/// Threads that serve operators and nobody else, so that no request waits behind what agents send.
+const THREADS: usize = 2;
+
 /// A listener that is served until it is stopped.
 pub struct Running {
     address: SocketAddr,
     tls: bool,
     handle: Handle<SocketAddr>,
     task: JoinHandle<()>,
+    threads: OwnThreads,
 }
 
 impl Running {
@@ -73,6 +78,8 @@ impl Running {
         let wrong = |error| StartError::listen(config.listen, "REST", "--listen", error);
         listener.set_nonblocking(true).map_err(wrong)?;
         let address = listener.local_addr().map_err(wrong)?;
+        let threads = OwnThreads::start("operators", THREADS).map_err(wrong)?;
+        let inside = threads.enter();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let handle = Handle::new();
         let serving = handle.clone();
@@ -95,7 +102,8 @@ impl Running {
             let server = server.acceptor(Bounded::new(inner, bounds)).http1_only();
             tokio::spawn(async move { ended(server.serve(service).await) })
         };
-        Ok(Self { address, tls, handle, task })
+        drop(inside);
+        Ok(Self { address, tls, handle, task, threads })
     }
 
     /// Where operators are served.
@@ -109,10 +117,11 @@ impl Running {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Lets the requests that run finish, up to `patience`.
-    pub async fn stop(self, patience: Duration) {
+    /// Lets the requests that run finish, up to `patience`. What is returned is to be kept until the store is closed.
+    pub async fn stop(self, patience: Duration) -> OwnThreads {
         self.handle.graceful_shutdown(Some(patience));
         let _ = tokio::time::timeout(patience + Duration::from_millis(200), self.task).await;
+        self.threads
     }
 }
 

@@ -27,6 +27,7 @@ mod log_payload;
 mod make_keys;
 pub mod metrics;
 mod not_before;
+mod own_threads;
 pub mod reports;
 pub mod rest;
 pub mod service;

@@ -1,9 +1,10 @@
 //! The registry of live sessions: one for each agent, of which the newest replaces an older one, and the queue through
 //! which jobs reach a connected agent.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -91,7 +92,7 @@ impl SessionStats {
     }
 }
 
-struct Entry {
+struct Live {
     number: u64,
     remote: SocketAddr,
     transport: Transport,
@@ -127,14 +128,21 @@ pub struct Crowded {
     last: Instant,
 }
 
+/// Generation of the sessions, and of what has caught up: while both are the same, so are the agents that are current.
+type Moment = (u64, u64);
+
 /// All live sessions.
 #[derive(Default)]
 pub struct Sessions {
     /// Whose observations are all in the world.
     pub caught_up: CaughtUp,
-    entries: Mutex<HashMap<AgentId, Entry>>,
+    entries: Mutex<HashMap<AgentId, Live>>,
     next: AtomicU64,
     changes: AtomicU64,
+    over_quic: AtomicUsize,
+    over_tcp: AtomicUsize,
+    /// What [`Self::current`] found last, and when.
+    current: Mutex<Option<(Moment, Arc<BTreeSet<AgentId>>)>>,
     crowded: Mutex<Option<Crowded>>,
 }
 
@@ -167,7 +175,7 @@ impl Sessions {
         let stats = Arc::new(SessionStats::default());
         stats.seen(now);
         let number = self.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let entry = Entry {
+        let entry = Live {
             number,
             remote,
             transport,
@@ -177,9 +185,13 @@ impl Sessions {
             close: close_in,
             stats: Arc::clone(&stats),
         };
-        if let Some(older) = self.lock().insert(agent, entry) {
+        let mut entries = self.lock();
+        self.count_over(transport).fetch_add(1, Ordering::Relaxed);
+        if let Some(older) = entries.insert(agent, entry) {
+            self.count_over(older.transport).fetch_sub(1, Ordering::Relaxed);
             older.close.send_replace(Some(CloseReason::Replaced));
         }
+        drop(entries);
         self.changes.fetch_add(1, Ordering::Release);
         Registration { number, jobs, close, stats }
     }
@@ -187,8 +199,10 @@ impl Sessions {
     /// Removes the session `number` of `agent`; a newer one stays.
     pub fn remove(&self, agent: AgentId, number: u64) {
         let mut entries = self.lock();
-        if entries.get(&agent).is_some_and(|entry| entry.number == number) {
-            entries.remove(&agent);
+        if let Entry::Occupied(entry) = entries.entry(agent)
+            && entry.get().number == number
+        {
+            self.count_over(entry.remove().transport).fetch_sub(1, Ordering::Relaxed);
             drop(entries);
             self.changes.fetch_add(1, Ordering::Release);
         }
@@ -227,9 +241,22 @@ impl Sessions {
 
     /// The agents that are connected now and whose observations have all arrived: those of which something can be
     /// concluded.
-    pub fn current(&self) -> BTreeSet<AgentId> {
+    ///
+    /// Each decision asks, several in one pass, and there may be many thousands: they are sorted again only when somebody
+    /// came, went or caught up.
+    pub fn current(&self) -> Arc<BTreeSet<AgentId>> {
+        // Taken first: who comes or goes meanwhile makes the answer old, never wrong for longer than until the next question.
+        let moment = (self.generation(), self.caught_up.generation());
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, agents)) = current.as_ref()
+            && *of == moment
+        {
+            return Arc::clone(agents);
+        }
         let mut agents = self.connected();
         self.caught_up.only_current(&mut agents);
+        let agents = Arc::new(agents);
+        *current = Some((moment, Arc::clone(&agents)));
         agents
     }
 
@@ -240,7 +267,15 @@ impl Sessions {
 
     /// How many of them came this way.
     pub fn count_of(&self, transport: Transport) -> usize {
-        self.lock().values().filter(|entry| entry.transport == transport).count()
+        self.count_over(transport).load(Ordering::Relaxed)
+    }
+
+    /// Changed under the lock, together with the entries.
+    fn count_over(&self, transport: Transport) -> &AtomicUsize {
+        match transport {
+            Transport::Quic => &self.over_quic,
+            Transport::Tcp => &self.over_tcp,
+        }
     }
 
     /// The word for the way on which each of them came.
@@ -274,7 +309,7 @@ impl Sessions {
         self.changes.load(Ordering::Acquire)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Live>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -301,9 +336,29 @@ mod tests {
         assert_eq!(*newer.close.borrow(), None);
         sessions.remove(agent(), older.number);
         assert_eq!(sessions.number(agent()), Some(newer.number));
+        assert_eq!((sessions.count_of(Transport::Quic), sessions.count_of(Transport::Tcp)), (1, 0));
         sessions.remove(agent(), newer.number);
         assert!(sessions.connected().is_empty());
+        assert_eq!(sessions.count_of(Transport::Quic), 0);
         assert_eq!(sessions.push(agent(), v1::Envelope::default()), Err(PushError::NotConnected));
+    }
+
+    #[test]
+    fn who_is_current_follows_who_comes_who_catches_up_and_who_goes() {
+        let sessions = Sessions::default();
+        let is_current = || sessions.current().contains(&agent());
+        assert!(!is_current());
+        sessions.caught_up.expect(agent(), 2);
+        let registration = register(&sessions);
+        assert!(!is_current(), "what it had before is not known yet");
+        sessions.caught_up.applied_up_to(agent(), 2);
+        assert!(is_current());
+        sessions.caught_up.expect(agent(), 3);
+        assert!(!is_current());
+        sessions.caught_up.applied_up_to(agent(), 3);
+        assert!(is_current());
+        sessions.remove(agent(), registration.number);
+        assert!(!is_current());
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! What the benchmarks share: results as one JSON object, percentiles, and the resource usage of a process.
 
+pub mod fleet;
 pub mod healing;
 pub mod observed;
+pub mod open_files;
+pub mod peers;
+pub mod probe;
+pub mod saturation;
 pub mod usage;
 
 use serde::{Deserialize, Serialize};

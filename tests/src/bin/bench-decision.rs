@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use nimbus_control_core::assessment::Assessment;
-use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Cluster, Mode, Versioned};
+use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Cluster, Mode, SharedAgent, Versioned};
 use nimbus_control_core::remediation::{MAX_JOBS, MAX_OPENED, MAX_PLANNED};
 use nimbus_control_core::settings::{Caps, Settings};
 use nimbus_control_core::{Snapshot, World, remediation};
@@ -39,7 +39,7 @@ struct Subject {
     settings: Settings,
     world: World,
     assessment: Assessment,
-    agents: Vec<Versioned<Agent>>,
+    agents: Vec<SharedAgent>,
     clusters: Vec<Versioned<Cluster>>,
     connected: BTreeSet<AgentId>,
     ids: u128,
@@ -81,7 +81,7 @@ impl Subject {
             settings,
             world: World::default(),
             assessment: Assessment::default(),
-            agents: vec![Versioned { version: 1, doc: agent }],
+            agents: vec![Versioned { version: 1, doc: agent }.into()],
             clusters: vec![Versioned { version: 1, doc: cluster }],
             connected: BTreeSet::from([id]),
             ids: 1,

@@ -1,20 +1,16 @@
 //! Measures durable observations per second: 100 simulated agents over real QUIC into one control plane, acknowledged
 //! only after the commit. The load runs on the same cores as the server that it measures.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use nimbus_tests::bench::saturation::{BATCH, Saturation};
 use nimbus_tests::bench::{Report, usage};
 use nimbus_tests::plane::Plane;
 use nimbus_tests::postgres::Postgres;
-use nimbus_tests::sim::enrol;
-use nimbus_tests::sim::stream::{Streamer, host_sample};
+use nimbus_tests::sim::stream::host_sample;
 use prost::Message as _;
-use tokio::sync::watch;
 
 const AGENTS: u64 = 100;
-const BATCH: u64 = 500;
 /// Measured after this much warm-up.
 const WARM_UP: Duration = Duration::from_secs(3);
 const MEASURED: Duration = Duration::from_secs(15);
@@ -29,44 +25,20 @@ struct Measured {
 #[allow(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 async fn measure(database: Option<String>) -> anyhow::Result<Measured> {
     let plane = Plane::start(database, "").await?;
-    let (_allow, allowed) = watch::channel(u64::MAX);
-    let (_kill, generation) = watch::channel(0);
-    let mut acked = Vec::new();
-    let mut streams = tokio::task::JoinSet::new();
-    for n in 0..AGENTS {
-        let token = plane.join_token(&format!("bench-{n}"), "host").await?;
-        let identity = enrol(plane.quic(), &token).await?;
-        let counter: Arc<AtomicU64> = Arc::default();
-        acked.push(Arc::clone(&counter));
-        let (allowed, generation) = (allowed.clone(), generation.clone());
-        let server = plane.quic();
-        let streamer = Streamer {
-            server,
-            identity,
-            sample: host_sample,
-            batch: BATCH,
-            total: u64::MAX / 2,
-            acked: counter,
-            allowed,
-            generation,
-        };
-        streams.spawn(streamer.run());
-    }
-    let sum = || acked.iter().map(|a| a.load(Ordering::Relaxed)).sum::<u64>();
+    let load = Saturation::start(&plane, AGENTS, &tokio::runtime::Handle::current()).await?;
     tokio::time::sleep(WARM_UP).await;
-    let (from, cpu, begun) = (sum(), usage::processor_time(plane.pid())?, Instant::now());
+    let (from, cpu, begun) = (load.acknowledged(), usage::processor_time(plane.pid())?, Instant::now());
     tokio::time::sleep(MEASURED).await;
-    let (stored, seconds) = (sum() - from, begun.elapsed().as_secs_f64());
+    let (stored, seconds) = (load.acknowledged() - from, begun.elapsed().as_secs_f64());
     let cpu = usage::processor_time(plane.pid())?.saturating_sub(cpu);
     let rss = usage::resident_bytes(plane.pid())?;
-    streams.abort_all();
     let files = ["nimbus.db", "nimbus.db-wal"].map(|f| plane.data_dir().join(f));
     let disk: u64 = files.iter().filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
     Ok(Measured {
         per_second: stored as f64 / seconds,
         server_cores: cpu.as_secs_f64() / seconds,
         server_rss_mb: rss as f64 / 1e6,
-        disk_bytes_each: disk as f64 / sum().max(1) as f64,
+        disk_bytes_each: disk as f64 / load.acknowledged().max(1) as f64,
     })
 }
 

@@ -1,6 +1,8 @@
 //! A simulated agent's session: hello, batches, acknowledgements and jobs.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use nimbus_protocol::{frame, v1, version};
@@ -55,17 +57,7 @@ pub struct SimSession {
 impl SimSession {
     /// Connects, says hello, opens the data stream.
     pub async fn start(server: SocketAddr, identity: &Identity, next_sequence: u64) -> anyhow::Result<Self> {
-        let hello = v1::Hello {
-            lowest_version: version::LOWEST,
-            highest_version: version::HIGHEST,
-            agent_id: identity.agent_id.clone(),
-            agent_version: "0.0.0-simulated".into(),
-            kind: "host".into(),
-            hostname: "simulated".into(),
-            next_sequence,
-            ..Default::default()
-        };
-        Self::start_with(server, identity, hello).await
+        Self::start_with(server, identity, greeting(identity, next_sequence)).await
     }
 
     /// Connects and says this hello.
@@ -74,7 +66,27 @@ impl SimSession {
         identity: &Identity,
         hello: v1::Hello,
     ) -> anyhow::Result<Self> {
-        let config = client_config(&identity.ca, Some((identity.chain.clone(), identity.key.clone_key())))?;
+        Self::start_as(server, config_of(identity)?, hello).await
+    }
+
+    /// As [`Self::start`], and the connection is kept open by a packet now and then, as a real agent's is.
+    pub async fn start_kept(
+        server: SocketAddr,
+        identity: &Identity,
+        keep_alive: Duration,
+    ) -> anyhow::Result<Self> {
+        let mut config = config_of(identity)?;
+        let mut transport = quinn::TransportConfig::default();
+        transport.keep_alive_interval(Some(keep_alive));
+        config.transport_config(Arc::new(transport));
+        Self::start_as(server, config, greeting(identity, 1)).await
+    }
+
+    async fn start_as(
+        server: SocketAddr,
+        config: quinn::ClientConfig,
+        hello: v1::Hello,
+    ) -> anyhow::Result<Self> {
         let mut connected = Connected::dial(server, config).await?;
         let hello = v1::AgentFrame { body: Some(v1::agent_frame::Body::Hello(hello)) };
         write_frame(&mut connected.control.0, &hello).await?;
@@ -98,6 +110,33 @@ impl SimSession {
             .await
     }
 
+    /// Says at each heartbeat that it is there, and takes what comes, until the connection ends; nothing is sent on it but
+    /// that. A real agent does the same when there is nothing to say.
+    pub async fn stay(mut self) -> anyhow::Error {
+        let every = Duration::from_millis(u64::from(self.welcome.heartbeat_ms).max(1_000));
+        let beat = v1::AgentFrame { body: Some(v1::agent_frame::Body::Heartbeat(v1::Heartbeat::default())) };
+        let (send, receive) = &mut self.connected.control;
+        let sending = async {
+            loop {
+                tokio::time::sleep(every).await;
+                if let Err(error) = write_frame(send, &beat).await {
+                    return error;
+                }
+            }
+        };
+        let reading = async {
+            loop {
+                if let Err(error) = read_frame::<v1::ServerFrame>(receive).await {
+                    return error;
+                }
+            }
+        };
+        tokio::select! {
+            error = sending => error,
+            error = reading => error,
+        }
+    }
+
     /// Waits for the next ack.
     pub async fn ack(&mut self) -> anyhow::Result<u64> {
         loop {
@@ -117,6 +156,23 @@ impl SimSession {
             }
         }
     }
+}
+
+fn greeting(identity: &Identity, next_sequence: u64) -> v1::Hello {
+    v1::Hello {
+        lowest_version: version::LOWEST,
+        highest_version: version::HIGHEST,
+        agent_id: identity.agent_id.clone(),
+        agent_version: "0.0.0-simulated".into(),
+        kind: "host".into(),
+        hostname: "simulated".into(),
+        next_sequence,
+        ..Default::default()
+    }
+}
+
+fn config_of(identity: &Identity) -> anyhow::Result<quinn::ClientConfig> {
+    client_config(&identity.ca, Some((identity.chain.clone(), identity.key.clone_key())))
 }
 
 /// Writes one message as one frame.

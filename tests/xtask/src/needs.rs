@@ -6,6 +6,7 @@
 //! that without being asked for a password; otherwise the error is one line that names all of it and the command that
 //! installs it. (Without a C compiler cargo cannot link this program either, and says so itself.)
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -115,6 +116,29 @@ pub fn aide() -> Need {
         packages: |_| vec!["aide"],
         by_hand: None,
     }
+}
+
+/// A server of this name, whose memory for a connection is compared. A service that its package starts is not used.
+fn peer(name: &'static str, packages: fn(&Manager) -> Vec<&'static str>) -> Need {
+    // Packages put them where only root looks for programs.
+    let dirs = |path: &OsStr| {
+        std::env::split_paths(path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]).collect::<Vec<_>>()
+    };
+    let found = move || {
+        dirs(&std::env::var_os("PATH").unwrap_or_default()).iter().any(|dir| dir.join(name).is_file())
+    };
+    let check = Box::new(move || if found() { Ok(()) } else { Err(format!("no {name}")) });
+    Need { what: name, check, packages, by_hand: None }
+}
+
+/// nats-server.
+pub fn nats() -> Need {
+    peer("nats-server", |_| vec!["nats-server"])
+}
+
+/// mosquitto, an MQTT broker.
+pub fn mosquitto() -> Need {
+    peer("mosquitto", |_| vec!["mosquitto"])
 }
 
 /// PostgreSQL's server programs.

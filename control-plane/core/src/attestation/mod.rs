@@ -14,7 +14,7 @@ mod tests;
 use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
 
-use crate::model::{Agent, ClusterIdentity, PodOrigin, Versioned};
+use crate::model::{Agent, ClusterIdentity, PodOrigin, SharedAgent, Versioned};
 use crate::world::Inventory;
 pub use claims::{Audience, Bound, Claims, KubernetesClaims};
 pub use gone::{KEPT_PODLESS, gone};
@@ -220,13 +220,13 @@ pub fn is_there(pod: &PodOrigin, inventory: Option<&Inventory>) -> Result<(), Un
 /// The agent that this pod has already, which the same key gets again. One whose pod was thought to be gone comes back if the
 /// leading agent sees that pod now (`is_seen`); one that an operator revoked does not.
 pub fn already<'a>(
-    agents: &'a [Versioned<Agent>],
+    agents: &'a [SharedAgent],
     cluster: &str,
     pod: &PodOrigin,
     key_sha256: &str,
     is_seen: bool,
 ) -> Result<Option<&'a Versioned<Agent>>, Unproven> {
-    let of_pod = |agent: &&Versioned<Agent>| {
+    let of_pod = |agent: &&SharedAgent| {
         agent.doc.bound_cluster.as_deref() == Some(cluster)
             && agent.doc.pod.as_ref().is_some_and(|its| its.uid == pod.uid)
     };
@@ -240,7 +240,7 @@ pub fn already<'a>(
     if agent.doc.key_sha256 != key_sha256 {
         return Err(Unproven::Replayed(name()));
     }
-    Ok(Some(agent))
+    Ok(Some(agent.as_ref()))
 }
 
 /// The id of a pod's agent: always the same, so that of two requests for one pod one finds what the other has written.
@@ -258,7 +258,7 @@ pub fn is_seen(pod: &PodOrigin, inventory: Option<&Inventory>) -> bool {
 }
 
 /// A name for the agent of `pod` that no other agent has: its node's, cut to what a name may be.
-pub fn agent_name(agents: &[Versioned<Agent>], pod: &PodOrigin, id: AgentId, longest: usize) -> String {
+pub fn agent_name(agents: &[SharedAgent], pod: &PodOrigin, id: AgentId, longest: usize) -> String {
     let wanted = pod.node.as_deref().unwrap_or(&pod.name);
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let text: String = wanted.chars().map(plain).collect();

@@ -142,7 +142,7 @@ fn agent(n: u8, pod: Option<PodOrigin>, key: &str) -> Versioned<Agent> {
 fn a_pod_keeps_its_key_and_another_one_is_a_replay() {
     let mut its = agent(1, Some(pod()), "k1");
     let ask = |agent: &Versioned<Agent>, cluster, key, is_seen| {
-        already(std::slice::from_ref(agent), cluster, &pod(), key, is_seen)
+        already(&[agent.clone().into()], cluster, &pod(), key, is_seen)
             .map(|found| found.map(|agent| agent.doc.id))
             .map_err(|why| why.word())
     };
@@ -172,7 +172,7 @@ fn one_pod_has_one_id() {
 fn an_agent_is_called_as_its_node_and_by_its_id_where_that_is_taken_or_too_long() {
     let id: AgentId = "agt_000000000000000000000000abcdef12".parse().unwrap();
     assert_eq!(agent_name(&[], &pod(), id, 63), "node-1");
-    assert_eq!(agent_name(&[agent(1, None, "")], &pod(), id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name(&[agent(1, None, "").into()], &pod(), id, 63), "node-1-abcdef12");
     let mut long = pod();
     long.node = Some("n".repeat(100));
     let name = agent_name(&[], &long, id, 63);

@@ -4,6 +4,8 @@
 //! the store commits it in one transaction if every version still is what was read, and otherwise reports a
 //! conflict, after which the task reads again.
 
+use std::sync::Arc;
+
 use super::document::AnyDocument;
 use super::{Agent, Approval, AuditDraft, Cluster, Incident, Job, JoinTokenRecord, Plan};
 
@@ -22,6 +24,10 @@ impl<T> Versioned<T> {
         Self { version: 0, doc }
     }
 }
+
+/// An agent as all copies of the documents share it: there may be many thousands, and who copies the documents copies
+/// pointers.
+pub type SharedAgent = Arc<Versioned<Agent>>;
 
 /// What one decision writes. State, job and audit rows commit together.
 #[derive(Debug, Clone, PartialEq, Default)]

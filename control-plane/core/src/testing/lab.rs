@@ -38,7 +38,7 @@ type Table<T> = BTreeMap<String, Versioned<T>>;
 /// What a snapshot borrows.
 struct Documents {
     assessment: Assessment,
-    agents: Vec<Versioned<Agent>>,
+    agents: Vec<SharedAgent>,
     clusters: Vec<Versioned<Cluster>>,
     incidents: Vec<Versioned<Incident>>,
     plans: Vec<Versioned<Plan>>,
@@ -228,7 +228,7 @@ impl Lab {
         let recent = |j: &&Versioned<Job>| !j.doc.state.is_final() || j.doc.counted_from() >= since;
         Documents {
             assessment: causes::assess(&self.world, &self.settings),
-            agents: self.agents.values().cloned().collect(),
+            agents: self.agents.values().cloned().map(Into::into).collect(),
             clusters: self.clusters.values().cloned().collect(),
             plans: self.plans.values().filter(|p| ids.contains(&p.doc.incident_id)).cloned().collect(),
             approvals: self

@@ -4,10 +4,13 @@
 //! not final or still count as attempts. The store refuses to read more than its own bound.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use nimbus_control_core::directory::Known;
-use nimbus_control_core::model::{Agent, Approval, Cluster, Document, Incident, Job, Plan, Versioned};
+use nimbus_control_core::model::{
+    Agent, Approval, Cluster, Document, Incident, Job, Plan, SharedAgent, Versioned,
+};
 use nimbus_protocol::ids::{AgentId, IncidentId, PlanId};
 use nimbus_protocol::to_micros;
 use nimbus_store::{Store, StoreError};
@@ -18,7 +21,7 @@ pub struct Docs {
     /// [`Documents::revision`] before they were read.
     pub revision: u64,
     /// All agents.
-    pub agents: Vec<Versioned<Agent>>,
+    pub agents: Vec<SharedAgent>,
     /// All clusters.
     pub clusters: Vec<Versioned<Cluster>>,
     /// The incidents that are not resolved.
@@ -46,6 +49,7 @@ impl Docs {
         )?;
         let ids: Vec<IncidentId> = incidents.iter().map(|incident| incident.doc.id).collect();
         let approvals = store.open_approvals_of(&ids).await?;
+        let agents = agents.into_iter().map(Arc::new).collect();
         let mut docs = Self { revision, agents, clusters, incidents, plans: Vec::new(), approvals, jobs };
         docs.plans = store.many::<Plan>(docs.plans_needed()).await?;
         // The store has an order for each part that it reads at once.
@@ -69,7 +73,7 @@ impl Docs {
 
     /// An agent.
     pub fn agent(&self, id: AgentId) -> Option<&Versioned<Agent>> {
-        self.agents.iter().find(|agent| agent.doc.id == id)
+        self.agents.iter().find(|agent| agent.doc.id == id).map(Arc::as_ref)
     }
 
     /// The agent of this name that is not revoked.

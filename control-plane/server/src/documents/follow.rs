@@ -3,6 +3,8 @@
 //! Decides nothing of its own: what is open is what the store's queries say ([`Docs::read`]), and what cannot be known from
 //! the change set is not guessed; the store is read again then.
 
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
@@ -99,25 +101,30 @@ fn counts(job: &Job, since: Timestamp) -> bool {
 
 /// Puts each changed document in its place, or takes it out where it does not stay. False for a document that stays and was
 /// not here although it is not new, and for one of another version than it was changed from.
-fn each<T: Document + Clone>(
-    held: &mut Vec<Versioned<T>>,
+fn each<T: Document + Clone, H: Borrow<Versioned<T>> + From<Versioned<T>>>(
+    held: &mut Vec<H>,
     changes: &[Versioned<T>],
     same: impl Fn(&T, &T) -> bool,
     stays: impl Fn(&T) -> bool,
 ) -> bool {
     changes.iter().all(|change| {
-        let place = held.iter().position(|it| same(&it.doc, &change.doc));
+        // The store took a new one, so there was none. Of many agents, those that came last are those that change.
+        let is_new = change.version == 0;
+        let found = || held.iter().rposition(|it| same(&of(it).doc, &change.doc));
+        let place = if is_new { None } else { found() };
         let stored = || Versioned { version: change.version + 1, doc: change.doc.clone() };
         match (place, stays(&change.doc)) {
-            (Some(at), _) if held[at].version != change.version => return false,
+            (Some(at), _) if of(&held[at]).version != change.version => return false,
             // A clock that jumped moves what is under way: its place is another one then.
-            (Some(at), true) if order(&held[at].doc) == order(&change.doc) => held[at] = stored(),
+            (Some(at), true) if order(&of(&held[at]).doc) == order(&change.doc) => {
+                held[at] = stored().into();
+            }
             (Some(at), true) => {
                 held.remove(at);
                 put(held, stored());
             }
             (Some(at), false) => _ = held.remove(at),
-            (None, true) if change.version == 0 => put(held, stored()),
+            (None, true) if is_new => put(held, stored()),
             (None, true) => return false,
             (None, false) => {}
         }
@@ -125,7 +132,12 @@ fn each<T: Document + Clone>(
     })
 }
 
-fn put<T: Document>(held: &mut Vec<Versioned<T>>, document: Versioned<T>) {
+fn put<T: Document, H: Borrow<Versioned<T>> + From<Versioned<T>>>(held: &mut Vec<H>, document: Versioned<T>) {
     let key = order(&document.doc);
-    held.insert(held.partition_point(|it| order(&it.doc) < key), document);
+    held.insert(held.partition_point(|it| order(&of(it).doc) < key), document.into());
+}
+
+/// The document, whether it is held by itself or shared.
+fn of<T, H: Borrow<Versioned<T>>>(held: &H) -> &Versioned<T> {
+    held.borrow()
 }

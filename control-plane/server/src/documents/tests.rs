@@ -219,6 +219,24 @@ async fn what_a_task_does_from_the_open_documents_needs_no_other_reading() {
 }
 
 #[tokio::test]
+async fn a_commit_while_somebody_reads_copies_no_agent_but_the_one_that_it_changes() {
+    let site = Site::start().await;
+    let many = (1..=20).map(|n| Versioned::new(agent(n))).collect();
+    site.commit(ChangeSet { agents: many, ..ChangeSet::default() }).await;
+    let held = site.open().await;
+    let revoked = changed(&held.agents[7], |agent: &mut Agent| agent.revoked_at = Some(at(7)));
+    let newest = Versioned::new(agent(21));
+    site.commit(ChangeSet { agents: vec![revoked, newest], ..ChangeSet::default() }).await;
+    let after = site.open().await;
+    assert_eq!((held.agents.len(), after.agents.len()), (20, 21));
+    let is_shared = |at: &usize| std::sync::Arc::ptr_eq(&held.agents[*at], &after.agents[*at]);
+    let shared: Vec<usize> = (0..20).filter(is_shared).collect();
+    assert_eq!(shared.len(), 19, "{shared:?}");
+    assert!(!shared.contains(&7));
+    assert_eq!(site.readings(), 1, "the first one");
+}
+
+#[tokio::test]
 async fn what_is_not_known_is_read() {
     let mut site = Site::start().await;
     let gone =

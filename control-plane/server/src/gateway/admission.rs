@@ -99,6 +99,8 @@ async fn check_hello(gateway: &Gateway, peer: &Peer, hello: &v1::Hello) -> Resul
         let (agent, renewed) = with_key(gateway, agent, peer, now).await?;
         let docs = app.docs().await.map_err(unavailable)?;
         let (mut changes, denied) = directory::hello(docs.known(), &agent, hello, now);
+        // Whoever held them over the commit would make it copy them.
+        drop(docs);
         let verdict = denied.map_or(Ok(()), |why| {
             let cluster: String = hello.cluster_uid.chars().take(64).collect();
             Err(SessionEnd::wrong_cluster(why.found(&cluster)))

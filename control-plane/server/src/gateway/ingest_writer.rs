@@ -13,7 +13,7 @@ use nimbus_store::{NewBatch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{GROUP_BATCHES, GROUP_BYTES, QUEUED_KIB};
+use super::limits::{GROUP_BATCHES, GROUP_BYTES, QUEUED_KIB, group_bytes};
 use super::marks::{self, Marks};
 use crate::app::App;
 use crate::health::Part;
@@ -47,7 +47,7 @@ impl LogWriter {
     ) -> Result<(Self, tokio::task::JoinHandle<()>), StoreError> {
         let marks = Arc::new(Marks::new(app.store().high_water_marks().await?));
         let (queue, submissions) = mpsc::channel(GROUP_BATCHES);
-        let writer = Writer { app, marks: Arc::clone(&marks), stop };
+        let writer = Writer { app, marks: Arc::clone(&marks), stop, group_bytes: GROUP_BYTES };
         let task = tokio::spawn(writer.run(submissions));
         Ok((Self { queue, budget: Arc::new(Semaphore::new(QUEUED_KIB)), marks }, task))
     }
@@ -73,10 +73,12 @@ struct Writer {
     app: Arc<App>,
     marks: Arc<Marks>,
     stop: CancellationToken,
+    /// Payload bytes that the next commit may take.
+    group_bytes: usize,
 }
 
 impl Writer {
-    async fn run(self, mut submissions: mpsc::Receiver<Submission>) {
+    async fn run(mut self, mut submissions: mpsc::Receiver<Submission>) {
         loop {
             let first = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -89,7 +91,7 @@ impl Writer {
             let Some(first) = first else { return };
             let mut bytes = first.batch.payload.len();
             let mut group = vec![first];
-            while group.len() < GROUP_BATCHES && bytes < GROUP_BYTES {
+            while group.len() < GROUP_BATCHES && bytes < self.group_bytes {
                 let Ok(next) = submissions.try_recv() else { break };
                 bytes += next.batch.payload.len();
                 group.push(next);
@@ -101,7 +103,7 @@ impl Writer {
     }
 
     /// Stores a group and answers each of it; false when the process stops first.
-    async fn store(&self, group: Vec<Submission>) -> bool {
+    async fn store(&mut self, group: Vec<Submission>) -> bool {
         let mut wait = DoublingWait::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             self.app.alive.log().beat();
@@ -111,7 +113,10 @@ impl Writer {
                 if rows.is_empty() { Ok(None) } else { self.app.store().append(&rows).await.map(Some) };
             match appended {
                 Ok(position) => {
-                    self.stored(&rows, position, started.elapsed());
+                    let took = started.elapsed();
+                    let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
+                    self.group_bytes = group_bytes(bytes, took).max(self.group_bytes / 2);
+                    self.stored(&rows, position, took);
                     let came: u64 = group.iter().map(|one| u64::from(one.batch.count)).sum();
                     let kept: u64 = rows.iter().map(|row| u64::from(row.count)).sum();
                     self.app.metrics.duplicates.increment(came - kept);

@@ -46,8 +46,13 @@ pub const SEND_BUFFER: usize = 64 << 10;
 pub const QUEUED_KIB: usize = 64 * 1024;
 /// Batches in one commit.
 pub const GROUP_BATCHES: usize = 512;
-/// Payload bytes in one commit, beyond which no further batch joins it.
+/// Most payload bytes in one commit, beyond which no further batch joins it.
 pub const GROUP_BYTES: usize = 8 << 20;
+/// Fewest that may be: a slow disk must not make a commit of each batch.
+pub const LEAST_GROUP_BYTES: usize = 256 << 10;
+/// How long one commit of observations should take. SQLite has one writer: an enrolment or an operator's decision waits for the
+/// commit that is under way, so the next one takes no more bytes than fit this time at the pace of the last one.
+pub const GROUP_TIME: Duration = Duration::from_millis(100);
 /// Shortest time between two audit rows about the same spent or expired join token; what comes in between is refused and
 /// counted all the same.
 pub const MISUSE_EVERY: Duration = Duration::from_mins(1);
@@ -89,6 +94,12 @@ pub fn http2<E>(http: &mut hyper::server::conn::http2::Builder<E>) {
         .max_header_list_size(MAX_HEADERS)
         .keep_alive_interval(Some(PING))
         .keep_alive_timeout(IDLE.saturating_sub(PING));
+}
+
+/// Payload bytes of the next commit, when one of `bytes` took so long.
+pub fn group_bytes(bytes: usize, took: Duration) -> usize {
+    let pace = bytes as u128 * GROUP_TIME.as_micros() / took.as_micros().max(1);
+    usize::try_from(pace).unwrap_or(GROUP_BYTES).clamp(LEAST_GROUP_BYTES, GROUP_BYTES)
 }
 
 /// Lets a line through once in a while, and counts what it held back: a hostile peer must not fill the log.
@@ -177,6 +188,16 @@ mod tests {
         let later = soon + MISUSE_EVERY;
         assert!(misuses.note(token(3_000), later));
         assert_eq!(misuses.0.lock().unwrap().len(), 1, "what is over is forgotten");
+    }
+
+    #[test]
+    fn a_commit_takes_what_fits_its_time_at_the_pace_of_the_one_before() {
+        let (mib, ms) = (1 << 20, Duration::from_millis);
+        assert_eq!(group_bytes(mib, ms(50)), 2 * mib);
+        assert_eq!(group_bytes(8 * mib, ms(800)), mib);
+        assert_eq!(group_bytes(8 * mib, ms(20)), GROUP_BYTES, "a fast disk is not asked for more");
+        assert_eq!(group_bytes(100, ms(5_000)), LEAST_GROUP_BYTES);
+        assert_eq!(group_bytes(100, Duration::ZERO), GROUP_BYTES);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //!
 //! The *engine* runs, in order: clock, ingest, reports, expire, incidents, plans, dispatch. One loop, so that they never compete
 //! with each other for a document; a conflict comes only from an operator, and is read again. It runs when it is woken
-//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped. The *maintenance* takes
+//! and once a second; when nothing changed and nothing waits for a time, a pass is skipped, and one that found nothing to do is
+//! followed by a rest. The *maintenance* takes
 //! snapshots of the world and trims what is no longer needed.
 
 mod clock;
@@ -40,6 +41,11 @@ const TICK: Duration = Duration::from_secs(1);
 const QUIET_TICKS: u32 = 5;
 /// Rounds until the decisions must have settled; beyond it the engine rests for [`RESTLESS`].
 const MAX_ROUNDS: u32 = 16;
+/// A pass that found nothing to do rests so many times as long as it took: agents that come and go by the thousand wake it each
+/// time, and must not find more than a fifth of a core taken by passes over all the others …
+const REST: u32 = 4;
+/// … but not longer than this.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 /// Pause after decisions that did not settle.
 const RESTLESS: Duration = Duration::from_millis(200);
 
@@ -53,6 +59,8 @@ pub struct Engine {
     /// World version, revision of the documents and generation of the sessions of the last decision.
     seen: (u64, u64, u64),
     ticks: u32,
+    /// Something was decided since the last rest.
+    acted: bool,
 }
 
 impl Engine {
@@ -66,6 +74,7 @@ impl Engine {
             dispatch: dispatch::Dispatch::default(),
             seen: (0, 0, 0),
             ticks: 0,
+            acted: false,
         }
     }
 
@@ -82,8 +91,19 @@ impl Engine {
                 _ = tick.tick() => true,
             };
             let started = Instant::now();
+            let applied = self.app.view.applied();
             let settled = self.round(ticked).await;
-            self.app.metrics.pass_seconds.record(started.elapsed().as_secs_f64());
+            let took = started.elapsed();
+            self.app.metrics.pass_seconds.record(took.as_secs_f64());
+            let acted = std::mem::take(&mut self.acted);
+            let has_done = acted || self.app.view.applied() != applied;
+            if matches!(settled, Ok(true)) && !has_done {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    // A wake-up meanwhile is kept.
+                    () = tokio::time::sleep((took * REST).min(LONGEST_REST)) => {}
+                }
+            }
             let pause = match settled {
                 Ok(settled) => {
                     retry.reset();
@@ -131,10 +151,11 @@ impl Engine {
                 continue;
             }
             due = false;
-            decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
+            self.acted |= decide(app, "expire", |s, now, _| remediation::expire(s, now)).await?;
             pods::pass(app).await?;
-            decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
+            self.acted |= decide(app, "incidents", |s, now, ids| remediation::incidents(s, now, ids)).await?;
             if decide(app, "plans", |s, now, ids| remediation::plans(s, now, ids)).await? {
+                self.acted = true;
                 nimbus_platform::reached("cp::planned");
             }
             self.dispatch.pass(app).await?;

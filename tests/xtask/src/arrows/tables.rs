@@ -233,7 +233,8 @@ const SERVER: &[Line] = &[
     ("tls", &["ca", "not_before"]),
     ("make_keys", &["ca", "files", "bearer", "sign"]),
     ("error", &["ca", "datadir", "files", "tls"]),
-    ("http", &["ca", "config", "connections", "error", "tls"]),
+    ("own_threads", &[]),
+    ("http", &["ca", "config", "connections", "error", "own_threads", "tls"]),
     ("wake", &[]),
     ("world_view", &[]),
     (

@@ -25,6 +25,10 @@ pub enum Which {
     Remedy,
     /// Durable observations per second from a hundred agents, on both databases
     Ingest,
+    /// Enrolments and operators' requests while agents send as fast as can be stored, on both databases
+    Saturation,
+    /// Thousands of agents at one control plane: enrolling, connecting, memory for each, beside nats-server and mosquitto
+    Agents,
     /// A decision pass over 10,000 pods with one change and with 1,000 failing, and the memory of the inventory
     Decision,
     /// The agent's memory and CPU at rest, on a host and on clusters of three sizes
@@ -41,9 +45,11 @@ pub enum Which {
 
 impl Which {
     /// In the order of BENCHMARKS.md.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Remedy,
         Self::Ingest,
+        Self::Saturation,
+        Self::Agents,
         Self::Decision,
         Self::Footprint,
         Self::Files,
@@ -56,6 +62,8 @@ impl Which {
         match self {
             Self::Remedy => "remedy",
             Self::Ingest => "ingest",
+            Self::Saturation => "saturation",
+            Self::Agents => "agents",
             Self::Decision => "decision",
             Self::Footprint => "footprint",
             Self::Files => "files",
@@ -91,7 +99,11 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
         Which::Build => build::measure(repository),
         Which::Decision => program(repository, which, None, arguments),
         Which::Scenes => scenes::measure(repository),
-        Which::Ingest => {
+        Which::Agents => {
+            needs::ensure(&[needs::postgres(), needs::nats(), needs::mosquitto()])?;
+            program(repository, which, Some(&products(repository, "release")?), arguments)
+        }
+        Which::Ingest | Which::Saturation => {
             needs::ensure(&[needs::postgres()])?;
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
