@@ -18,7 +18,7 @@ use crate::files::{self, NewFile};
 use crate::{Here, connect, view};
 
 /// How long the checks of `nimbus doctor` may take in all.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 
 /// Collect what a maintainer needs into one file, without secrets
 ///
