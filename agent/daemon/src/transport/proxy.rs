@@ -27,7 +27,10 @@ pub fn unusable(server: &str, of: impl Fn(&str) -> Option<String>) -> Option<&'s
 
 /// Which proxy for which host.
 #[derive(Debug)]
-pub struct Proxies(Matcher);
+pub struct Proxies {
+    /// `None` where `NO_PROXY` exempts every host: the library lets `*` mean names alone, everybody else means addresses too.
+    matcher: Option<Matcher>,
+}
 
 /// The proxy for one host.
 pub struct Proxy {
@@ -40,18 +43,21 @@ pub struct Proxy {
 impl Proxies {
     /// As `HTTPS_PROXY` (else `https_proxy`, `ALL_PROXY`, `all_proxy`) and `NO_PROXY` (else `no_proxy`) say.
     pub fn from_environment() -> Self {
-        Self(Matcher::from_env())
+        let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+        let exempt = set("NO_PROXY").or_else(|| set("no_proxy")).unwrap_or_default();
+        Self { matcher: (!exempts_all(&exempt)).then(Matcher::from_env) }
     }
 
     /// As these texts say, which have the form of the two variables; an empty one says nothing.
     pub fn new(https_proxy: &str, no_proxy: &str) -> Self {
-        Self(Matcher::builder().https(https_proxy.to_owned()).no(no_proxy.to_owned()).build())
+        let matcher = || Matcher::builder().https(https_proxy.to_owned()).no(no_proxy.to_owned()).build();
+        Self { matcher: (!exempts_all(no_proxy)).then(matcher) }
     }
 
     /// The proxy for `server` (`HOST:PORT`); `None` where there is to be none.
     pub fn of(&self, server: &str) -> Option<Proxy> {
         let uri: Uri = format!("https://{server}/").parse().ok()?;
-        let found = self.0.intercept(&uri)?;
+        let found = self.matcher.as_ref()?.intercept(&uri)?;
         let uri = found.uri().clone();
         let name = uri.authority().map_or_else(String::new, |it| {
             // What stands before an @ would be a password.
@@ -59,6 +65,10 @@ impl Proxies {
         });
         Some(Proxy { auth: found.basic_auth().cloned(), uri, name })
     }
+}
+
+fn exempts_all(no_proxy: &str) -> bool {
+    no_proxy.split(',').any(|host| host.trim() == "*")
 }
 
 impl Proxy {
