@@ -478,7 +478,7 @@ fn the_notes_name_the_next_commands_and_the_readme_every_value() {
     let plain = notes(&[]);
     for command in [
         "kubectl -n ops rollout status daemonset/nimbus-agent",
-        "kubectl -n ops create secret generic nimbus-join --from-literal=token=TOKEN",
+        "kubectl -n ops create secret generic nimbus-join --from-file=token=/dev/stdin",
         "nimbus agents list",
         "acting.clusterUid=",
     ] {

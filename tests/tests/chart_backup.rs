@@ -142,7 +142,7 @@ fn the_figures_have_a_token_of_their_own() {
 #[test]
 fn names_stay_texts_in_every_object() {
     let secrets = "database.existingSecret=0123,keys.existingSecret=1e3,image.pullSecrets={017},priorityClassName=true,\
-                   backup.enabled=true,backup.existingClaim=0,metrics.serviceMonitor.tokenSecret=12";
+                   backup.existingClaim=0,metrics.serviceMonitor.tokenSecret=12";
     let output = helm(&[
         "template",
         "nimbus",
@@ -154,7 +154,7 @@ fn names_stay_texts_in_every_object() {
         "--set-string",
         secrets,
         "--set",
-        &format!("backup.recipients={{{SOMEBODY}}},networkPolicy.enabled=true"),
+        &format!("backup.enabled=true,backup.recipients={{{SOMEBODY}}},networkPolicy.enabled=true"),
     ]);
     let output = output.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
