@@ -242,9 +242,6 @@ async fn upgrades(
     let clock = Clock::start();
     site.install(AGENT, &agents(2)).await?;
     clock.say("helm upgrade of the agent");
-    if clock.0.elapsed().as_secs() > 15 {
-        println!("{}", site.state().await);
-    }
     the_cluster_is_watched(site, uid).await?;
 
     let chart = site.chart(CONTROL_PLANE)?;
