@@ -3,6 +3,13 @@
 
 pub mod ask;
 pub mod charts;
+mod contexts;
 pub mod directory;
 pub mod forward;
+mod keys;
+mod look;
+pub mod outside;
+mod program;
 pub mod shell;
+mod terraform;
+mod way;
