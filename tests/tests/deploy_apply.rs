@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use nimbus_cli::config::Config;
 use nimbus_cli::context::Context;
+use nimbus_cli::deploy::around::Around;
 use nimbus_cli::deploy::directory::Directory;
-use nimbus_cli::deploy::shell::{Around, Shell};
+use nimbus_cli::deploy::shell::Shell;
 use nimbus_cli::global::Global;
 use nimbus_deploy::draft::Draft;
 use nimbus_deploy::drive::{self, Done};

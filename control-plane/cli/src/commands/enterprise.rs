@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use crate::confirm::{self, Answer};
 use crate::context::Context;
+use crate::deploy::around::Around;
 use crate::deploy::directory::Directory;
-use crate::deploy::shell::{Around, Shell};
+use crate::deploy::shell::Shell;
 use crate::deploy::{ask, charts, outside};
 use crate::error::Failure;
 use crate::exit::Exit;

@@ -1,6 +1,7 @@
 //! What `nimbus enterprise deploy` does to the world: it asks, writes the directory of an installation, and runs the
 //! programs of its steps. What is planned and in which order is decided by `nimbus_deploy`.
 
+pub mod around;
 pub mod ask;
 pub mod charts;
 mod contexts;

@@ -7,8 +7,8 @@ use std::process::{Command, Output, Stdio};
 
 use nimbus_deploy::command::{self, Program};
 
+use super::around::Around;
 use super::directory::Directory;
-use super::shell::Around;
 use crate::error::Failure;
 use crate::files;
 

@@ -1,9 +1,5 @@
 //! Carries out a step's operations: runs the programs in the installation's directory, and passes on what they print.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use nimbus_deploy::command::{self, Program};
 use nimbus_deploy::drive::{Event, Hands};
 use nimbus_deploy::journal::Journal;
@@ -12,48 +8,16 @@ use nimbus_deploy::operation::{LABEL, Operation};
 use nimbus_deploy::step::{Probe, Seen, Step};
 use nimbus_platform::write_atomic;
 
+use super::around::Around;
 use super::directory::Directory;
 use super::program::Programs;
 use super::{contexts, keys, look, terraform, way};
-use crate::config;
 use crate::context::{Context, Progress};
 use crate::error::Failure;
 use crate::files;
 
 /// The most bytes of what a program prints, or a file holds, that are passed on.
 const MOST_KEPT: usize = 1 << 20;
-/// How long a control plane that leads is looked for.
-const PATIENCE: Duration = Duration::from_mins(10);
-/// The pause between two looks.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// What is around this command.
-#[derive(Debug, Clone)]
-pub struct Around {
-    /// The program that is run as `nimbus`.
-    pub nimbus: PathBuf,
-    /// Where the other programs are looked for; none: on the PATH.
-    pub search: Option<OsString>,
-    /// The file of the contexts, if there is a place for one.
-    pub contexts: Option<PathBuf>,
-    /// Between two rounds through the pods, until one of them leads.
-    pub pause: Duration,
-    /// How long one that leads is looked for.
-    pub patience: Duration,
-    /// Whether Terraform may delete what cannot be made again.
-    pub may_lose: bool,
-}
-
-impl Around {
-    /// Of the program that runs now, so that its steps are those that it knows.
-    pub fn here(may_lose: bool) -> Result<Self, Failure> {
-        let nimbus = std::env::current_exe().map_err(|error| {
-            Failure::new("this program does not know where it is").found(files::reason(&error))
-        })?;
-        let contexts = config::config_path();
-        Ok(Self { nimbus, search: None, contexts, pause: PAUSE, patience: PATIENCE, may_lose })
-    }
-}
 
 /// What carries out.
 pub struct Shell<'a> {

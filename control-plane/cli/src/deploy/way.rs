@@ -14,7 +14,7 @@ use crate::exit::Exit;
 /// How long a program on this machine may take to accept a connection.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Looks for it until it answers, but no longer than [`super::shell::Around::patience`]; what waiting does not mend is said
+/// Looks for it until it answers, but no longer than [`super::around::Around::patience`]; what waiting does not mend is said
 /// at once.
 pub(super) fn open(programs: &Programs<'_>, through: &Through) -> Result<Option<Forward>, Failure> {
     let begun = monotonic();
