@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use nimbus_cli::config::Config;
 use nimbus_cli::context::Context;
+use nimbus_cli::deploy::around::Around;
 use nimbus_cli::deploy::directory::Directory;
-use nimbus_cli::deploy::shell::{Around, Shell};
+use nimbus_cli::deploy::shell::Shell;
 use nimbus_cli::global::Global;
 use nimbus_deploy::draft::Draft;
 use nimbus_deploy::drive::{self, Done};
@@ -29,7 +30,7 @@ const AGENTS: &str = "deploy-it-agents";
 
 const NIMBUS: &str = r#"#!/bin/sh
 case "$*" in
-"keys create keys") mkdir keys && for file in ca.pem ca.key job.key operator.token; do echo "$file" > "keys/$file"; done ;;
+"keys create "*) mkdir "$3" && for file in ca.pem ca.key job.key operator.token; do echo "$file" > "$3/$file"; done ;;
 *"token create"*) echo '{"token": "nimbus1.tok.SECRET"}' ;;
 esac
 "#;
@@ -104,6 +105,8 @@ impl Site {
             search: Some(format!("{}:/usr/bin:/bin", bin.display()).into()),
             contexts: Some(self.dir.path().join("contexts/config.toml")),
             pause: Duration::ZERO,
+            patience: Duration::from_mins(1),
+            may_lose: false,
         }
     }
 
@@ -125,7 +128,7 @@ impl Site {
         let charts = repository()?.join("charts");
         let chart = |name: &str| charts.join(name).display().to_string();
         let charts = Charts { control_plane: chart("nimbus-control-plane"), agent: chart("nimbus-agent") };
-        plan(&answers, &charts, &draft.file()).map_err(anyhow::Error::msg)
+        plan(&answers, &charts, &draft.file(), &[]).map_err(anyhow::Error::msg)
     }
 
     /// Carries it out; each step with what happened to it.
@@ -159,7 +162,7 @@ impl Site {
     }
 }
 
-fn state<'a>(done: &'a Done, id: &str) -> &'a str {
+fn outcome<'a>(done: &'a Done, id: &str) -> &'a str {
     done.steps.iter().find(|(step, _)| step == id).map_or("", |(_, state)| *state)
 }
 
@@ -169,12 +172,31 @@ async fn killed_in_helm_it_goes_on_changes_and_undoes_what_it_did_and_nothing_el
     let plan = Site::plan(&[("replicas", "1")]).unwrap();
     let apply = |plan: &Plan| tokio::task::block_in_place(|| site.apply(plan));
 
+    // Begun and refused, then made by somebody else: it is not ours, and stays.
+    let stop = |plan: &Plan| apply(plan).unwrap_err().to_string();
+    let theirs = ["-n", NAMESPACE, "create", "secret", "generic", "it-keys", "--from-literal=their=key"];
+    let words = ["-n", NAMESPACE, "delete", "secret", "it-keys"];
+    let kubectl = site.dir.path().join("bin/kubectl");
+    let real = fs::read_to_string(&kubectl).unwrap();
+    let refuses =
+        real.replace("case \"$*\" in", "case \"$*\" in *\"create -f -\"*) echo forbidden >&2; exit 1 ;;");
+    site.cluster.namespace(AGENTS, &json!({})).await.unwrap();
+    fs::write(&kubectl, refuses).unwrap();
+    assert!(stop(&plan).contains("forbidden"));
+    fs::write(&kubectl, real).unwrap();
+    site.cluster.kubectl(&theirs).await.unwrap();
+    assert!(stop(&plan).contains("Foreign"));
+    tokio::task::block_in_place(|| site.undo(true)).unwrap();
+    assert!(site.names().await.unwrap().contains("secret/it-keys"), "theirs stays");
+    site.cluster.kubectl(&words).await.unwrap();
+    site.cluster.kubectl(&["delete", "namespace", AGENTS]).await.unwrap();
+
     fs::write(site.dir.path().join("kill"), "").unwrap();
     let killed = apply(&plan).unwrap_err().to_string();
     assert!(killed.contains("killed"), "{killed}");
     let done = apply(&plan).unwrap();
-    assert_eq!(state(&done, &format!("namespace-{NAMESPACE}")), "found", "it was there before");
-    assert_eq!((state(&done, "control-plane"), state(&done, "agents")), ("resumed", "made"), "{done:?}");
+    assert_eq!(outcome(&done, &format!("namespace-{NAMESPACE}")), "found", "it was there before");
+    assert_eq!((outcome(&done, "control-plane"), outcome(&done, "agents")), ("resumed", "made"), "{done:?}");
     let names = site.names().await.unwrap();
     for expected in
         ["statefulset.apps/it-control-plane", "daemonset.apps/it-agent", "secret/it-keys", "secret/it-join"]
@@ -184,9 +206,22 @@ async fn killed_in_helm_it_goes_on_changes_and_undoes_what_it_did_and_nothing_el
     let uid = fs::read_to_string(site.out().join("cluster-uid")).unwrap();
     assert_eq!(uid, nimbus_tests::site::cluster_uid(site.cluster).await.unwrap(), "the policy's cluster");
 
+    // In a cluster of another UID nothing is done: here the journal is of the other one.
+    let state = site.out().join("state.json");
+    let kept = fs::read_to_string(&state).unwrap();
+    fs::write(&state, kept.replace(&uid, "11111111-2222-4333-8444-555555555555")).unwrap();
+    let other = tokio::task::block_in_place(|| site.undo(true)).unwrap_err().to_string();
+    assert!(other.contains("Cluster") && other.contains(&uid), "{other}");
+    assert!(stop(&plan).contains("Cluster"));
+    fs::write(&state, kept).unwrap();
+
     let more = Site::plan(&[("replicas", "2")]).unwrap();
     let done = apply(&more).unwrap();
-    assert_eq!((state(&done, "control-plane"), state(&done, "agents")), ("changed", "already"), "{done:?}");
+    assert_eq!(
+        (outcome(&done, "control-plane"), outcome(&done, "agents")),
+        ("changed", "already"),
+        "{done:?}"
+    );
     let words =
         ["-n", NAMESPACE, "get", "statefulset", "it-control-plane", "-o", "jsonpath={.spec.replicas}"];
     assert_eq!(site.cluster.kubectl(&words).await.unwrap(), "2");

@@ -84,6 +84,31 @@ impl Draft {
         KEYS.iter().filter(needed).filter(|key| self.text(key.path).is_empty()).collect()
     }
 
+    /// The answers that were given and do not matter beside the others, each with the answers that decide so. One that says no
+    /// more than what holds without it is none of them.
+    pub fn idle(&self) -> Vec<(&'static Key, &'static str)> {
+        let is_idle = |key: &&Key| {
+            let says_something = match key.without {
+                Without::This(text) => !self.says(key.path, text),
+                Without::Needed => self.has(key.path),
+            };
+            // A number of control planes is checked beside the database, with what to do about it.
+            self.is_given(key.path) && !(key.matters)(self) && says_something && key.path != "replicas"
+        };
+        KEYS.iter().filter(is_idle).map(|key| (key, keys::decided_by(key.path))).collect()
+    }
+
+    /// Gives up the answers of `before` that mattered there and do not matter any more: another answer decided so. Their keys.
+    pub fn leave_behind(&mut self, before: &Self) -> Vec<&'static str> {
+        let idle = self.idle().into_iter().map(|(key, _)| key);
+        let left: Vec<&'static str> = idle
+            .filter(|key| before.0.get(key.path) == self.0.get(key.path) && (key.matters)(before))
+            .map(|key| key.path)
+            .collect();
+        self.0.retain(|path, _| !left.contains(path));
+        left
+    }
+
     /// The answer, or what holds without it; a list with commas.
     pub fn text(&self, path: &str) -> String {
         match self.0.get(path) {

@@ -1,21 +1,34 @@
 //! Goes through a plan's steps, or back through what the journal says was done.
 //!
-//! A step is noted before it is begun and after it is done. So wherever this ends, killed or refused, the next run knows
-//! whether what it finds was made here: only that is changed, and only that is undone.
+//! A step is noted before it is begun and after it is done, and what it makes carries the mark that was noted. So wherever
+//! this ends, killed or refused, the next run knows whether what it finds was made here: only that is changed, and only that
+//! is undone. Whatever else has the name is somebody else's, also where the step had been begun.
 
-use crate::command::{Command, Operation};
-use crate::journal::{Entry, Journal, State};
-use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
+mod decide;
+mod undo;
+
+use crate::command::Command;
+use crate::journal::{Entry, Journal, Known, State};
+use crate::operation::Operation;
+use crate::step::{Kind, Probe, Retry, Seen, Step};
+
+pub use self::undo::undo;
 
 /// Who does it.
 pub trait Hands {
     /// Why something could not be done.
     type Error;
 
-    /// Whether the thing is there.
-    fn is_there(&mut self, probe: &Probe) -> Result<bool, Self::Error>;
-    /// Does it; nothing but an error means that it was not done.
-    fn carry_out(&mut self, operation: &Operation) -> Result<(), Self::Error>;
+    /// A new mark, random: nobody else's thing carries it.
+    fn mark(&mut self) -> String;
+    /// The time, in seconds since 1970.
+    fn now(&mut self) -> u64;
+    /// What a command prints that says which cluster this is.
+    fn ask(&mut self, command: &Command) -> Result<String, Self::Error>;
+    /// Whether the thing is there, and whether it carries this mark.
+    fn look(&mut self, probe: &Probe, mark: Option<&str>) -> Result<Seen, Self::Error>;
+    /// Does it, with the mark; nothing but an error means that it was not done.
+    fn carry_out(&mut self, operation: &Operation, mark: &str) -> Result<(), Self::Error>;
     /// Keeps the journal: it is on the disk when this returns.
     fn save(&mut self, journal: &Journal) -> Result<(), Self::Error>;
     /// Says how far it is.
@@ -33,6 +46,8 @@ pub enum Event {
     Resuming,
     /// It is done again with other contents.
     Changing,
+    /// It is of no use any more, and is made anew.
+    Renewing,
     /// It was done before.
     Already,
     /// What it would make is there, and somebody else's.
@@ -69,6 +84,22 @@ pub enum Stop<E> {
         /// Of which the directory is.
         found: String,
     },
+    /// The cluster is not the one in which the steps were done.
+    Cluster {
+        /// The UID of the namespace kube-system of that one.
+        expected: String,
+        /// Of this one.
+        found: String,
+    },
+    /// An answer is another one that cannot change any more.
+    Moved {
+        /// Its key.
+        answer: String,
+        /// What it was when the step was begun.
+        expected: String,
+        /// What it is now.
+        found: String,
+    },
     /// The journal could not be kept.
     Unkept(E),
 }
@@ -90,6 +121,7 @@ impl Event {
             Self::Making => "made",
             Self::Resuming => "resumed",
             Self::Changing => "changed",
+            Self::Renewing => "renewed",
             Self::Already => "already",
             Self::Taken => "found",
             Self::Undoing => "undone",
@@ -97,6 +129,32 @@ impl Event {
             Self::Kept => "kept",
         }
     }
+}
+
+/// Whether a plan is of the installation that the journal is of, before anything is written or done.
+///
+/// # Errors
+/// What is another one.
+pub fn fits<E>(identity: &str, steps: &[Step], journal: &Journal) -> Result<(), Stop<E>> {
+    if journal.identity != identity {
+        return Err(Stop::Other { expected: identity.to_owned(), found: journal.identity.clone() });
+    }
+    for step in steps {
+        let Some(entry) = journal.entry(&step.id) else { continue };
+        match entry.state {
+            // A first try may have been refused because of such an answer. What it made nevertheless is not deleted either:
+            // the plan of Terraform is looked at.
+            State::Begun | State::Found => continue,
+            State::BegunAgain | State::Made | State::Undoing => {}
+        }
+        for (answer, was) in &entry.step.place {
+            if let Some(is) = step.place.get(answer).filter(|&is| is != was) {
+                let (answer, expected, found) = (answer.clone(), was.clone(), is.clone());
+                return Err(Stop::Moved { answer, expected, found });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Does every step that is not done.
@@ -109,22 +167,28 @@ pub fn apply<H: Hands>(
     journal: &mut Journal,
     hands: &mut H,
 ) -> Result<Done, Stop<H::Error>> {
-    if journal.identity != identity {
-        return Err(Stop::Other { expected: identity.to_owned(), found: journal.identity.clone() });
-    }
+    fits(identity, steps, journal)?;
     let mut done = Done::default();
     for (number, step) in steps.iter().enumerate() {
         let place = (number + 1, steps.len());
         let event = match &step.kind {
             Kind::Check => {
                 hands.say(Event::Checking, step, place.0, place.1);
-                carry_out(step, &step.operations, hands)?;
+                carry_out(step, &step.operations, "", hands)?;
                 Event::Checking
             }
-            Kind::Make { probe, foreign, retry, is_made_once } => {
-                let event = decide(step, probe, foreign, *is_made_once, journal, hands)?;
+            Kind::Identify { ask } => {
+                hands.say(Event::Checking, step, place.0, place.1);
+                carry_out(step, &step.operations, "", hands)?;
+                identify(step, ask, journal, hands)?;
+                Event::Checking
+            }
+            Kind::Make { probe, foreign, retry, is_made_once, lasts } => {
+                let known =
+                    decide::Known { probe, foreign, is_made_once: *is_made_once, lasts: lasts.as_ref() };
+                let (event, seen) = decide::decide(step, &known, journal, hands)?;
                 hands.say(event, step, place.0, place.1);
-                make(step, event, retry, probe, journal, hands)?;
+                make(step, event, seen, retry, journal, hands)?;
                 event
             }
         };
@@ -135,134 +199,86 @@ pub fn apply<H: Hands>(
     Ok(done)
 }
 
-/// What is to be done about a step that makes something.
-fn decide<H: Hands>(
+/// Compares the cluster with the one that the journal knows, or notes it where it knows none yet.
+fn identify<H: Hands>(
     step: &Step,
-    probe: &Probe,
-    foreign: &Foreign,
-    is_made_once: bool,
-    journal: &Journal,
+    ask: &Command,
+    journal: &mut Journal,
     hands: &mut H,
-) -> Result<Event, Stop<H::Error>> {
-    let entry = journal.entry(&step.id);
-    if let Some(Entry { state: State::Begun | State::BegunAgain | State::Undoing, .. }) = entry {
-        return Ok(Event::Resuming);
+) -> Result<(), Stop<H::Error>> {
+    let uid = hands.ask(ask).map_err(|error| Stop::Failed { step: step.title.clone(), error })?;
+    match &journal.cluster {
+        Some(known) if known.uid != uid => {
+            return Err(Stop::Cluster { expected: known.uid.clone(), found: uid });
+        }
+        Some(known) if known.ask == *ask => return Ok(()),
+        Some(_) | None => journal.cluster = Some(Known { uid, ask: ask.clone() }),
     }
-    let is_same = is_made_once || entry.is_some_and(|entry| entry.step == *step);
-    if *probe == Probe::Nothing {
-        return Ok(match entry {
-            None => Event::Making,
-            Some(_) if is_same => Event::Already,
-            Some(_) => Event::Changing,
-        });
-    }
-    let failed = |error| Stop::Failed { step: step.title.clone(), error };
-    let is_there = hands.is_there(probe).map_err(failed)?;
-    match (entry.map(|entry| entry.state), is_there) {
-        // What was done and is gone is done anew, as is what another one had made.
-        (_, false) => Ok(Event::Making),
-        (Some(State::Made), true) if is_same => Ok(Event::Already),
-        (Some(State::Made), true) => Ok(Event::Changing),
-        (Some(State::Begun | State::BegunAgain | State::Undoing), true) => Ok(Event::Resuming),
-        (None | Some(State::Found), true) => match foreign {
-            Foreign::Take => Ok(Event::Taken),
-            Foreign::Refuse(next) => Err(Stop::Foreign { step: step.title.clone(), next: next.clone() }),
-        },
-    }
+    hands.save(journal).map_err(Stop::Unkept)
 }
 
 /// Does it, with a note before and after.
 fn make<H: Hands>(
     step: &Step,
     event: Event,
+    seen: Seen,
     retry: &Retry,
-    probe: &Probe,
     journal: &mut Journal,
     hands: &mut H,
 ) -> Result<(), Stop<H::Error>> {
-    match event {
-        Event::Checking | Event::Already | Event::Undoing | Event::Left | Event::Kept => return Ok(()),
-        Event::Taken => {
-            journal.note(step, State::Found);
-            return hands.save(journal).map_err(Stop::Unkept);
+    let before = journal.entry(&step.id).map(|entry| entry.state);
+    let known = journal.entry(&step.id).and_then(|entry| entry.mark.clone());
+    let state = match (event, before) {
+        (Event::Checking | Event::Already | Event::Undoing | Event::Left | Event::Kept, _) => return Ok(()),
+        (Event::Taken, _) => return note(step, State::Found, None, journal, hands),
+        (Event::Changing, _) | (Event::Resuming, Some(State::BegunAgain)) => State::BegunAgain,
+        (Event::Making | Event::Renewing | Event::Resuming, _) => State::Begun,
+    };
+    // What is made for the first time, or anew in the place of what is gone, is known by a mark of its own.
+    let mark = match (event, known) {
+        (Event::Making, _) | (_, None) => hands.mark(),
+        (_, Some(mark)) => mark,
+    };
+    note(step, state, Some(&mark), journal, hands)?;
+    let is_again = matches!(event, Event::Resuming | Event::Renewing);
+    match (retry, seen) {
+        (Retry::WholeIfThere, Seen::Ours) => return note(step, State::Made, Some(&mark), journal, hands),
+        (Retry::After { new, change }, Seen::Ours | Seen::Outdated) if is_again => {
+            let first = if state == State::BegunAgain { change } else { new };
+            forgiving(first, &mark, hands);
         }
-        Event::Making => begin(step, State::Begun, journal, hands)?,
-        Event::Changing => begin(step, State::BegunAgain, journal, hands)?,
-        Event::Resuming => {
-            let before = journal.entry(&step.id).map_or(State::Begun, |entry| entry.state);
-            let state = if before == State::BegunAgain { State::BegunAgain } else { State::Begun };
-            begin(step, state, journal, hands)?;
-            match retry {
-                Retry::WholeIfThere => {
-                    let failed = |error| Stop::Failed { step: step.title.clone(), error };
-                    if hands.is_there(probe).map_err(failed)? {
-                        return end(step, journal, hands);
-                    }
-                }
-                Retry::After { new, change } => {
-                    let first = if state == State::BegunAgain { change } else { new };
-                    forgiving(first, hands);
-                }
-            }
-        }
+        (Retry::WholeIfThere | Retry::After { .. }, _) => {}
     }
-    carry_out(step, &step.operations, hands)?;
-    end(step, journal, hands)
+    carry_out(step, &step.operations, &mark, hands)?;
+    note(step, State::Made, Some(&mark), journal, hands)
 }
 
-fn begin<H: Hands>(
+/// Notes how far a step is, on the disk.
+fn note<H: Hands>(
     step: &Step,
     state: State,
+    mark: Option<&str>,
     journal: &mut Journal,
     hands: &mut H,
 ) -> Result<(), Stop<H::Error>> {
-    journal.note(step, state);
+    let at = hands.now();
+    journal.note(Entry { state, mark: mark.map(str::to_owned), at, step: step.clone() });
     hands.save(journal).map_err(Stop::Unkept)
 }
 
-fn end<H: Hands>(step: &Step, journal: &mut Journal, hands: &mut H) -> Result<(), Stop<H::Error>> {
-    begin(step, State::Made, journal, hands)
-}
-
-/// Goes back through what was done, the last first.
-///
-/// # Errors
-/// Why it ended early; the journal says how far.
-pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> Result<Done, Stop<H::Error>> {
-    let mut done = Done::default();
-    let entries: Vec<Entry> = journal.entries.iter().rev().cloned().collect();
-    for (number, entry) in entries.iter().enumerate() {
-        let step = &entry.step;
-        let (event, operations): (Event, &[Operation]) = match (&step.undo, entry.state) {
-            (_, State::Found) => (Event::Left, &[]),
-            (Undo::Nothing, _) => (Event::Undoing, &[]),
-            (Undo::Run(operations), _) => (Event::Undoing, operations),
-            (Undo::Data { operations, .. }, _) if with_data => (Event::Undoing, operations),
-            (Undo::Data { .. }, _) => (Event::Kept, &[]),
-        };
-        hands.say(event, step, number + 1, entries.len());
-        done.steps.push((step.id.clone(), event.as_str()));
-        if event == Event::Kept {
-            continue;
-        }
-        if !operations.is_empty() {
-            begin(step, State::Undoing, journal, hands)?;
-            carry_out(step, operations, hands)?;
-        }
-        journal.forget(&step.id);
-        hands.save(journal).map_err(Stop::Unkept)?;
-    }
-    Ok(done)
-}
-
-fn carry_out<H: Hands>(step: &Step, operations: &[Operation], hands: &mut H) -> Result<(), Stop<H::Error>> {
+fn carry_out<H: Hands>(
+    step: &Step,
+    operations: &[Operation],
+    mark: &str,
+    hands: &mut H,
+) -> Result<(), Stop<H::Error>> {
     let failed = |error| Stop::Failed { step: step.title.clone(), error };
-    operations.iter().try_for_each(|operation| hands.carry_out(operation)).map_err(failed)
+    operations.iter().try_for_each(|operation| hands.carry_out(operation, mark)).map_err(failed)
 }
 
 /// What comes before an interrupted step is done again. If it fails, the step itself will say what is wrong.
-fn forgiving<H: Hands>(commands: &[Command], hands: &mut H) {
+fn forgiving<H: Hands>(commands: &[Command], mark: &str, hands: &mut H) {
     for command in commands {
-        let _ = hands.carry_out(&Operation::Run(command.clone()));
+        let _ = hands.carry_out(&Operation::Run(command.clone()), mark);
     }
 }

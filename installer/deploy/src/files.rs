@@ -1,5 +1,7 @@
 //! The files of an installation's directory by their names, and what a step uses of them.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::answers::Answers;
@@ -7,6 +9,8 @@ use crate::step::Used;
 
 /// The file from which the same plan is made again.
 pub const ANSWERS: &str = "answers.toml";
+/// What is in the first lines of every file that this command writes and may replace.
+pub const WRITER: &str = "nimbus enterprise deploy";
 /// The values of the control plane's chart.
 pub const CONTROL_PLANE_VALUES: &str = "values-control-plane.yaml";
 /// The values of the agents' chart.
@@ -46,6 +50,33 @@ pub fn namespace_file(namespace: &str) -> String {
 
 /// The files of these that a step uses.
 pub fn used(files: &[File], is_used: impl Fn(&str) -> bool) -> Vec<Used> {
-    let of = |file: &File| Used { file: file.path.clone(), sha256: hex::encode(Sha256::digest(&file.text)) };
+    let of = |file: &File| used_text(&file.path, file.text.as_bytes());
     files.iter().filter(|file| is_used(&file.path)).map(of).collect()
+}
+
+/// One file with the digest of its contents.
+pub fn used_text(file: &str, contents: &[u8]) -> Used {
+    Used { file: file.to_owned(), sha256: hex::encode(Sha256::digest(contents)) }
+}
+
+/// A directory with the digest of all that is in it: its files by their names within it, in the order of these names.
+pub fn used_tree(directory: &str, files: &BTreeMap<String, Vec<u8>>) -> Used {
+    let mut all = Sha256::new();
+    for (name, contents) in files {
+        for part in [name.as_bytes(), contents] {
+            // With its length before it, no name can be taken for another file's end.
+            all.update(part.len().to_be_bytes());
+            all.update(part);
+        }
+    }
+    Used { file: directory.to_owned(), sha256: hex::encode(all.finalize()) }
+}
+
+/// Whether Terraform reads a file of this name, and neither this command nor Terraform wrote it: a person's own.
+pub fn is_own_terraform(name: &str) -> bool {
+    const READ: [&str; 7] =
+        [".tf", ".tofu", ".tf.json", ".tofu.json", ".auto.tfvars", ".auto.tfvars.json", "terraform.tfvars"];
+    const WRITTEN: [&str; 3] =
+        ["terraform.tfvars.json", "operators.auto.tfvars.json", "agents.auto.tfvars.json"];
+    !name.starts_with('.') && !WRITTEN.contains(&name) && READ.iter().any(|end| name.ends_with(end))
 }

@@ -60,7 +60,7 @@ fn head(answers: &Answers, text: &mut String) {
     line(
         text,
         format_args!(
-            "| agents elsewhere | {}, port 7071 (UDP){} |",
+            "| agents elsewhere | {}, port 7071 (UDP, else TCP){} |",
             answers.agents.reach.as_str(),
             called(answers.agents.name.as_deref())
         ),
@@ -78,7 +78,7 @@ fn head(answers: &Answers, text: &mut String) {
     };
     line(text, format_args!("| agents may | {acting} |"));
     text.push_str("\nImages from the release are pushed to the registry first (docs/install.md):\n\n```\n");
-    for program in ["nimbus-control-plane", "nimbus-agent"] {
+    for program in ["nimbus-control-plane", "nimbus-agent", "nimbus"] {
         let tag = answers.tag.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
         line(
             text,
@@ -88,7 +88,7 @@ fn head(answers: &Answers, text: &mut String) {
             ),
         );
     }
-    text.push_str("```\n");
+    text.push_str("```\n\nThe image `nimbus` is the one that makes backups.\n");
 }
 
 /// What is around the control plane: that there is no Redis, the cloud, the load balancers, the volume.
@@ -106,7 +106,7 @@ fn around(answers: &Answers, text: &mut String) {
         line(
             text,
             format_args!(
-                "\n## Terraform\n\nThe directory terraform holds what is around the cluster on {who}, in {}. It takes your login from {login}. It was checked against the providers' schemas of aws 6.25.0, google 6.50.0, azurerm 4.55.0 and random 3.7.2; look at `plan` before the first apply. To name a backend for the state, or to change a size, add a file of your own (`backend.tf`, `mine_override.tf`): a new run leaves it.",
+                "\n## Terraform\n\nThe directory terraform holds what is around the cluster on {who}, in {}. It takes your login from {login}. It was checked against the providers' schemas of aws 6.25.0, google 6.50.0, azurerm 4.55.0 and random 3.7.2; look at `plan` before the first apply. To name a backend for the state, or to change a size, add a file of your own (`backend.tf`, `mine_override.tf`): a new run leaves it, and applies it. What would delete or replace anything but a DNS record is refused, unless `--apply --with-data` says that it may be lost.",
                 cloud.region
             ),
         );
@@ -179,8 +179,12 @@ fn one(number: usize, step: &Step, text: &mut String) {
     text.push_str("```\n");
     if let Kind::Make { probe, .. } = &step.kind {
         match probe {
-            Probe::Succeeds(command) => {
-                line(text, format_args!("\nDone, if `{}` succeeds.", command.shell()));
+            Probe::Object { get: command, .. } | Probe::Release(command) => {
+                line(text, format_args!("\nDone, if `{}` prints it.", command.shell()));
+            }
+            Probe::Keys(directory) => line(text, format_args!("\nDone, if {directory}/ca.pem is there.")),
+            Probe::Context(access) => {
+                line(text, format_args!("\nDone, if that file has the context {} so.", access.name));
             }
             Probe::File(file) => line(text, format_args!("\nDone, if {file} is there.")),
             Probe::Nothing => text.push_str("\nIt may be done again at any time.\n"),
@@ -204,14 +208,30 @@ fn one(number: usize, step: &Step, text: &mut String) {
 fn afterwards(answers: &Answers, text: &mut String) {
     let name = answers.control_plane();
     text.push_str("\n## What to back up\n\n- keys, once, where you keep such things. Without them every agent has to join again. With them here or there, take the copy in this directory away if others may read it; the context of `nimbus` then has to name another token file.\n");
+    line(
+        text,
+        format_args!(
+            "- Everything else with one command, encrypted: `nimbus backup create` (docs/backup.md), in the cluster on a schedule by the chart. In a values file of your own (extra.control_plane_values), with a key pair of age-keygen that is made elsewhere and a volume claim of yours in `{}`:\n\n```yaml\nbackup:\n  enabled: true\n  recipients: [age1...]\n  existingClaim: YOURS\n```\n",
+            answers.namespace
+        ),
+    );
     match &answers.database {
-        Database::Sqlite { .. } => line(text, format_args!("- The volume claim `{name}-data` in `{}`: by snapshots of the whole volume.", answers.namespace)),
-        Database::Secret(_) => text.push_str("- The database, as you back up PostgreSQL.\n"),
-        Database::Terraform(_) => text.push_str("- The database: the cloud keeps backups for 14 days (7 on Google Cloud), with recovery to a point in time.\n- Terraform's state.\n"),
+        Database::Sqlite { .. } => line(
+            text,
+            format_args!(
+                "  A snapshot of the volume claim `{name}-data` is no substitute: a restore by hand does not know the epochs that were taken since.\n"
+            ),
+        ),
+        Database::Secret(_) => text.push_str(
+            "  A dump of the database is no substitute: a restore by hand does not know the epochs that were taken since.\n\n",
+        ),
+        Database::Terraform(_) => text.push_str(
+            "  The cloud's own backups of the database (14 days, 7 on Google Cloud) are no substitute: a restore by hand does not know the epochs that were taken since.\n\n- Terraform's state.\n",
+        ),
     }
     text.push_str("- answers.toml and state.json: with them the next run knows what it did.\n");
     if answers.cloud.as_ref().is_some_and(|cloud| cloud.backups) {
-        text.push_str("\nThe private bucket for copies: the output `backups` of Terraform.\n");
+        text.push_str("\nNothing writes into the private bucket by itself. Copy the backups there, away from the cluster; its address is the output `backups` of Terraform.\n");
     }
     text.push_str("\n## To upgrade\n\nPush the new images, name the new charts (`--answer charts=DIR`), and run the same command: helm upgrades what differs, and nothing else is touched. The control plane comes before its agents. Back: `helm rollback`, as long as the release notes say that the database's schema allows it.\n");
     if answers.replicas > 1 {
@@ -223,9 +243,9 @@ fn afterwards(answers: &Answers, text: &mut String) {
     line(
         text,
         format_args!(
-            "\n## To undo\n\n`nimbus enterprise deploy --mode on-premise --out DIR --undo` goes back through state.json: releases, the join token, the context. It keeps the keys, the Secrets, the namespaces {} and what Terraform made; `--with-data` removes them too, after a question. What was there before is left either way.",
+            "\n## To undo\n\n`nimbus enterprise deploy --mode on-premise --out DIR --undo` goes back through state.json: releases, the join token, the context. It keeps the keys, the Secrets, the namespaces {} and what Terraform made; `--with-data` removes them too, after a question. What was there before is left either way, and so is what does not carry the mark of this directory. In another cluster nothing is undone.",
             kept.join(", ")
         ),
     );
-    text.push_str("\n## What may be reached\n\nPods of the control plane open connections to PostgreSQL alone, and none on SQLite. Agents open one to port 7071 (UDP) of the control plane, and one to their API server. No data leaves these.\n");
+    text.push_str("\n## What may be reached\n\nPods of the control plane open connections to PostgreSQL alone, and none on SQLite. Agents open one to port 7071 of the control plane (UDP; TCP where UDP does not get through, so let both pass), and one to their API server. No data leaves these.\n");
 }

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::command::Command;
 use crate::step::Step;
 
 /// The version of the file.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The most bytes of the file that are read.
 pub const MOST_BYTES: usize = 4 << 20;
 
@@ -32,8 +33,23 @@ pub enum State {
 pub struct Entry {
     /// How far it is.
     pub state: State,
+    /// What it made carries this, random, from before the step was begun: a thing of that name without it is somebody
+    /// else's. None where it was found.
+    pub mark: Option<String>,
+    /// When this was noted, in seconds since 1970.
+    pub at: u64,
     /// What it was.
     pub step: Step,
+}
+
+/// The cluster in which the steps were done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Known {
+    /// The UID of its namespace kube-system.
+    pub uid: String,
+    /// What printed it.
+    pub ask: Command,
 }
 
 /// The file.
@@ -44,14 +60,22 @@ pub struct Journal {
     pub version: u32,
     /// The installation that the directory is of.
     pub identity: String,
+    /// The cluster, once it was asked. A context is only a name, which may lead to another cluster tomorrow.
+    pub cluster: Option<Known>,
     /// In the order in which they were begun.
     pub entries: Vec<Entry>,
+}
+
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
 }
 
 impl Journal {
     /// Of an installation of which nothing was done.
     pub fn new(identity: &str) -> Self {
-        Self { version: VERSION, identity: identity.to_owned(), entries: Vec::new() }
+        Self { version: VERSION, identity: identity.to_owned(), cluster: None, entries: Vec::new() }
     }
 
     /// Reads the file.
@@ -62,14 +86,12 @@ impl Journal {
         if text.len() > MOST_BYTES {
             return Err(format!("{} bytes, of which at most {MOST_BYTES} are read", text.len()));
         }
-        let journal: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if journal.version != VERSION {
-            return Err(format!(
-                "version {} of the file, where this nimbus knows {VERSION}",
-                journal.version
-            ));
+        // Another version has other fields: it is named before they are read.
+        let head: Head = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if head.version != VERSION {
+            return Err(format!("version {} of the file, where this nimbus knows {VERSION}", head.version));
         }
-        Ok(journal)
+        serde_json::from_str(text).map_err(|error| error.to_string())
     }
 
     /// As the file has it.
@@ -85,11 +107,11 @@ impl Journal {
         self.entries.iter().find(|entry| entry.step.id == id)
     }
 
-    /// Notes how far a step is.
-    pub fn note(&mut self, step: &Step, state: State) {
-        match self.entries.iter_mut().find(|entry| entry.step.id == step.id) {
-            Some(entry) => *entry = Entry { state, step: step.clone() },
-            None => self.entries.push(Entry { state, step: step.clone() }),
+    /// Notes how far a step is; in the place where it was noted before.
+    pub fn note(&mut self, entry: Entry) {
+        match self.entries.iter_mut().find(|known| known.step.id == entry.step.id) {
+            Some(known) => *known = entry,
+            None => self.entries.push(entry),
         }
     }
 

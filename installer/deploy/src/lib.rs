@@ -14,6 +14,8 @@ pub mod drive;
 pub mod files;
 pub mod guide;
 pub mod journal;
+pub mod object;
+pub mod operation;
 pub mod plan;
 pub mod read;
 pub mod step;

@@ -5,7 +5,9 @@ use crate::answers::{
 };
 use crate::draft::Draft;
 use crate::draft::keys::ACTIONS;
-use crate::words::{is_dns_name, is_label, is_object_name, is_plain, is_size, prefix_of};
+use crate::words::{
+    is_dns_name, is_label, is_object_name, is_plain, is_registry, is_size, is_within, prefix_of,
+};
 use crate::wrong::Wrong;
 
 /// The longest name, so that the longest of those that are made with it stays within what the charts take.
@@ -13,16 +15,45 @@ const LONGEST_NAME: usize = 24;
 /// The most control planes.
 const MOST_REPLICAS: u32 = 5;
 
+/// The namespace in which no agent acts, whatever is allowed: the chart's `policy.denyNamespaces`.
+const DENIED_NAMESPACE: &str = "kube-system";
+/// The shortest prefix of the range from which the database may be reached: the largest private network there is.
+const SHORTEST_CLIENTS: u32 = 8;
+
 /// Checks everything.
 pub fn read(draft: &Draft) -> Result<Answers, Vec<Wrong>> {
+    let (answers, wrong) = checked(draft);
+    if wrong.is_empty() { Ok(answers) } else { Err(wrong) }
+}
+
+/// Takes one more answer as a person types it, unless it cannot be used, by itself or beside those that were given before.
+pub fn answer(draft: &Draft, path: &str, typed: &str) -> Result<Draft, Vec<Wrong>> {
+    let mut with = draft.clone();
+    with.set(path, typed).map_err(|wrong| vec![wrong])?;
+    let before = checked(draft).1;
+    // What is missing is asked for still, and what was wrong before is not this answer's fault.
+    let is_new = |wrong: &Wrong| {
+        let is_known = before.iter().any(|old| old.at == wrong.at && wrong.at != path);
+        with.is_given(&wrong.at) && !is_known
+    };
+    let wrong: Vec<Wrong> = checked(&with).1.into_iter().filter(is_new).collect();
+    if wrong.is_empty() { Ok(with) } else { Err(wrong) }
+}
+
+fn checked(draft: &Draft) -> (Answers, Vec<Wrong>) {
     let mut reader = Reader { draft, wrong: Vec::new() };
     for key in draft.missing() {
         let expected = format!("an answer: {}", key.question);
         let next = format!("write it into the file, or give --answer {}=…", key.path);
         reader.wrong.push(Wrong::new(key.path, expected, "none", next));
     }
+    for (key, belongs) in draft.idle() {
+        let expected = format!("no answer, as it means nothing beside {belongs}");
+        let next = format!("take it away, or give another answer to {belongs}");
+        reader.wrong.push(Wrong::new(key.path, expected, draft.text(key.path), next));
+    }
     let answers = reader.answers();
-    if reader.wrong.is_empty() { Ok(answers) } else { Err(reader.wrong) }
+    (answers, reader.wrong)
 }
 
 struct Reader<'a> {
@@ -46,7 +77,11 @@ impl Reader<'_> {
             ),
             kube_context: self.optional("kube_context", "the name of a context of the kubeconfig", is_plain),
             namespace: self.label("namespace"),
-            registry: self.checked("registry", "HOST[:PORT][/PATH] of a registry", is_plain),
+            registry: self.checked(
+                "registry",
+                "HOST[:PORT][/PATH] of a registry, in lower case",
+                is_registry,
+            ),
             tag: self
                 .optional("tag", "the tag of an image", |it| is_plain(it) && !it.contains([':', '/', '@'])),
             replicas,
@@ -126,7 +161,11 @@ impl Reader<'_> {
                     // Each half has to be a subnet of AWS's own smallest size.
                     _ => 27,
                 };
-                let range = |it: &str| prefix_of(it).is_some();
+                let cidr = self.draft.text("cloud.cidr");
+                // Nothing that a person installs comes from the range that is to be free for the database.
+                let clients = |it: &str| {
+                    prefix_of(it).is_some_and(|length| length >= SHORTEST_CLIENTS) && !is_within(it, &cidr)
+                };
                 let large = |it: &str| prefix_of(it).is_some_and(|length| (8..=smallest).contains(&length));
                 let is_open = self.draft.says("cloud.kind", "gcp");
                 Database::Terraform(Network {
@@ -138,8 +177,11 @@ impl Reader<'_> {
                         ),
                         large,
                     ),
-                    clients: (!is_open)
-                        .then(|| self.checked("cloud.clients", "a range as 10.0.0.0/16", range)),
+                    clients: (!is_open).then(|| {
+                        let expected =
+                            "the range of the pods as 10.0.0.0/16, /8 or longer, and not within cloud.cidr";
+                        self.checked("cloud.clients", expected, clients)
+                    }),
                 })
             }
             _ => Database::Sqlite {
@@ -178,8 +220,18 @@ impl Reader<'_> {
                 "name some of these; actions on files of nodes need values of your own (extra.agent_values)";
             self.say("acting.actions", &format!("some of {}", ACTIONS.join(", ")), next);
         }
-        if namespaces.iter().any(|namespace| !is_label(namespace, 63)) {
+        let is_bad = |namespace: &String| !is_label(namespace, 63);
+        if namespaces.iter().any(is_bad) {
             self.say("acting.namespaces", "whole names of namespaces", "name them without patterns");
+        } else if namespaces.iter().any(|namespace| namespace == DENIED_NAMESPACE) {
+            let next = "leave it out; the policy for it is in values of your own (extra.agent_values)";
+            self.say("acting.namespaces", &format!("no {DENIED_NAMESPACE}, where agents never act"), next);
+        }
+        for (at, list) in [("acting.actions", &actions), ("acting.namespaces", &namespaces)] {
+            let is_twice = (1..list.len()).any(|end| list[..end].contains(&list[end]));
+            if is_twice {
+                self.say(at, "each one once", "take the second one away");
+            }
         }
         let acts_on_workloads = actions.iter().any(|action| action != "uncordon_node");
         if acts_on_workloads && namespaces.is_empty() {
@@ -187,6 +239,13 @@ impl Reader<'_> {
                 "acting.namespaces",
                 "namespaces, as an action on workloads is allowed",
                 "name them, or take the action away",
+            );
+        }
+        if !actions.is_empty() && !acts_on_workloads && !namespaces.is_empty() {
+            self.say(
+                "acting.namespaces",
+                "none, as uncordon_node is done on nodes alone",
+                "take them away, or allow an action on workloads (restart_pod, rollback_deployment)",
             );
         }
         Acting { actions, namespaces }

@@ -1,19 +1,47 @@
 //! A step: what it does, what shows that it is done, and how it is undone.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::command::{Command, Operation};
+use crate::command::Command;
+use crate::object::Datum;
+use crate::operation::{Access, Operation};
 
-/// What shows whether a step is done.
+/// What shows whether a step is done, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
-    /// This command succeeds.
-    Succeeds(Command),
+    /// An object in the cluster, known by the mark in its annotation.
+    Object {
+        /// kubectl's words that print it, and nothing where it is not there: only that is a no.
+        get: Command,
+        /// The values that it has to have; none: whatever it has.
+        data: Vec<Datum>,
+    },
+    /// A release, known by the mark in its label: helm's words that list it alone.
+    Release(Command),
+    /// The directory of keys, known by the mark in the file beside them.
+    Keys(String),
+    /// A context of the operator's command, known by the files that it names.
+    Context(Access),
     /// This file is there.
     File(String),
     /// Nothing shows it; the step may be done again at any time.
     Nothing,
+}
+
+/// What a look found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It is not there.
+    Nothing,
+    /// It is there, and made from this directory.
+    Ours,
+    /// It is there, made from this directory, and what is in it is no longer what belongs there.
+    Outdated,
+    /// It is there, and nothing shows that it was made from this directory.
+    Theirs,
 }
 
 /// What is to be done where the thing is there and this directory did not make it.
@@ -41,12 +69,26 @@ pub enum Retry {
     },
 }
 
+/// How long what a step made is of use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lasts {
+    /// So many seconds; older than that it is made anew.
+    pub seconds: u64,
+    /// Until the step of this id is done, which needs it.
+    pub until: String,
+}
+
 /// What a step is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// It looks and changes nothing; it is run each time.
     Check,
+    /// It looks which cluster this is. It has to be the one that the journal knows; the first one that is seen is noted.
+    Identify {
+        /// What prints the UID of the namespace kube-system.
+        ask: Command,
+    },
     /// It makes something.
     Make {
         /// What shows that it is there.
@@ -57,6 +99,8 @@ pub enum Kind {
         retry: Retry,
         /// Whether it stays as it was made, whatever is planned later: a Secret, keys.
         is_made_once: bool,
+        /// How long it is of use, where that is bounded.
+        lasts: Option<Lasts>,
     },
 }
 
@@ -103,4 +147,8 @@ pub struct Step {
     pub undo: Undo,
     /// The files that it uses.
     pub uses: Vec<Used>,
+    /// The answers that cannot change once it was begun, as another value would be another thing in another place: each by
+    /// its key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub place: BTreeMap<String, String>,
 }

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 
 use crate::answers::{Answers, Tool};
 use crate::command::{Command, Program, Through};
-use crate::files::{Charts, File};
-use crate::step::Step;
+use crate::files::{Charts, File, used};
+use crate::step::{Step, Used};
 
 /// All of them.
-pub fn steps(answers: &Answers, charts: &Charts, files: &[File]) -> Vec<Step> {
-    let it = Making { answers, charts, files };
+///
+/// `outside` are the files that are not of the plan and that its steps use: a person's values, the charts, a person's
+/// Terraform. With other contents a step is another one.
+pub fn steps(answers: &Answers, charts: &Charts, files: &[File], outside: &[Used]) -> Vec<Step> {
+    let it = Making { answers, charts, files, outside };
     let mut steps = vec![it.tools(), it.reachable()];
     steps.extend(it.infrastructure());
     steps.extend(it.namespaces());
@@ -42,6 +45,7 @@ struct Making<'a> {
     answers: &'a Answers,
     charts: &'a Charts,
     files: &'a [File],
+    outside: &'a [Used],
 }
 
 impl Making<'_> {
@@ -82,12 +86,23 @@ impl Making<'_> {
         Command { program: Program::Nimbus, args: words, through }
     }
 
-    /// What applies the Terraform, in its directory.
-    fn tofu(&self, args: &[&str]) -> Command {
-        let program = match self.answers.cloud.as_ref().map(|cloud| cloud.tool) {
+    /// What applies the Terraform.
+    fn terraform(&self) -> Program {
+        match self.answers.cloud.as_ref().map(|cloud| cloud.tool) {
             Some(Tool::Terraform) => Program::Terraform,
             Some(Tool::Tofu) | None => Program::Tofu,
-        };
-        Command::new(program, &[&["-chdir=terraform"], args].concat())
+        }
+    }
+
+    /// It, in its directory.
+    fn tofu(&self, args: &[&str]) -> Command {
+        Command::new(self.terraform(), &[&["-chdir=terraform"], args].concat())
+    }
+
+    /// The files that a step uses, of the plan and from outside.
+    fn used(&self, is_used: impl Fn(&str) -> bool) -> Vec<Used> {
+        let mut all = used(self.files, &is_used);
+        all.extend(self.outside.iter().filter(|used| is_used(&used.file)).cloned());
+        all
     }
 }

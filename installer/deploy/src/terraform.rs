@@ -8,6 +8,11 @@ use crate::answers::{Answers, Cloud, Database, Entrance, Provider, Reach};
 /// The file with the variables' values.
 pub const VALUES: &str = "terraform.tfvars.json";
 
+/// What the first line of each file says.
+const HEAD: &str = "# Written by `nimbus enterprise deploy` anew at each run: put changes into a file of your own beside it.\n";
+/// The kinds of resources that may be deleted without a question: they are made again at any time.
+const RECORDS: [&str; 3] = ["aws_route53_record", "azurerm_dns_a_record", "google_dns_record_set"];
+
 /// One cloud's files.
 struct Set {
     main: &'static str,
@@ -56,6 +61,9 @@ pub fn files(answers: &Answers) -> Vec<(&'static str, String)> {
     if cloud.dns_zone.is_some() {
         files.push(("dns.tf", set.dns.to_owned()));
     }
+    for (_, text) in &mut files {
+        text.insert_str(0, HEAD);
+    }
     // A document of plain values always has a text.
     let values = serde_json::to_string_pretty(&values(answers, cloud)).unwrap_or_default();
     files.push((VALUES, values + "\n"));
@@ -98,4 +106,33 @@ fn values(answers: &Answers, cloud: &Cloud) -> Value {
         put("agents_name", record(&answers.agents).unwrap_or_default());
     }
     Value::Object(values)
+}
+
+/// What a plan of Terraform deletes or replaces that cannot be made again: the addresses of the resources. `document` is what
+/// `show -json` prints of the plan.
+///
+/// # Errors
+/// Why the document cannot be understood; then nothing is known, and the plan is not to be applied.
+pub fn losses(document: &[u8]) -> Result<Vec<String>, String> {
+    let document: Value = serde_json::from_slice(document).map_err(|error| error.to_string())?;
+    if !document["format_version"].is_string() {
+        return Err("a document without format_version".to_owned());
+    }
+    let changes = match &document["resource_changes"] {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(changes) => changes,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            return Err("resource_changes, which is no list".to_owned());
+        }
+    };
+    let mut lost = Vec::new();
+    for change in changes {
+        let actions = change["change"]["actions"].as_array().ok_or("a change without actions")?;
+        let is_deleted = actions.iter().any(|action| action == "delete");
+        let is_record = RECORDS.iter().any(|kind| change["type"] == *kind);
+        if is_deleted && !is_record {
+            lost.push(change["address"].as_str().unwrap_or("a resource without an address").to_owned());
+        }
+    }
+    Ok(lost)
 }

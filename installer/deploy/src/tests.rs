@@ -2,7 +2,10 @@
 
 mod drafts;
 mod drive;
+mod marks;
+mod places;
 mod plans;
+mod world;
 
 use crate::draft::Draft;
 use crate::plan::{Charts, Plan, plan};
@@ -28,7 +31,7 @@ fn draft(answers: &[(&str, &str)]) -> Draft {
 /// The plan of these answers.
 fn planned(answers: &[(&str, &str)]) -> Plan {
     let draft = draft(answers);
-    plan(&read(&draft).unwrap(), &charts(), &draft.file()).unwrap()
+    plan(&read(&draft).unwrap(), &charts(), &draft.file(), &[]).unwrap()
 }
 
 /// The least that has to be answered.

@@ -7,6 +7,9 @@ use crate::answers::{Answers, Certificate, Database, Provider, Reach};
 /// What the first line of every file that is written says.
 pub const HEAD: &str = "# Written by `nimbus enterprise deploy`. Change answers.toml and run it again; what is changed here is lost then.\n";
 
+/// What the first line of the answers says.
+pub const ANSWERS_HEAD: &str = "# The answers of this installation, for `nimbus enterprise deploy`: change them here and run it again.\n\n";
+
 /// Of the control plane's chart.
 pub fn control_plane(answers: &Answers) -> Value {
     let mut values = json!({
@@ -21,6 +24,10 @@ pub fn control_plane(answers: &Answers) -> Value {
     });
     if let Some(name) = &answers.operators.name {
         values["names"] = json!([name]);
+    }
+    if let Some(name) = &answers.agents.name {
+        // What the command that is printed with a join token names: agents elsewhere know no name of a Service.
+        values["services"]["advertise"] = json!(format!("{name}:7071"));
     }
     match &answers.database {
         Database::Sqlite { storage_class, size } => {

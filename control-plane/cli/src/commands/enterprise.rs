@@ -2,18 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use nimbus_deploy::answers::Answers;
+use nimbus_deploy::draft::Draft;
 use nimbus_deploy::drive::{self, Done, Stop};
 use nimbus_deploy::journal::Journal;
 use nimbus_deploy::plan::Plan;
-use nimbus_deploy::step::Undo;
+use nimbus_deploy::step::{Undo, Used};
 use serde_json::{Value, json};
 
 use crate::confirm::{self, Answer};
 use crate::context::Context;
+use crate::deploy::around::Around;
 use crate::deploy::directory::Directory;
-use crate::deploy::shell::{Around, Shell};
-use crate::deploy::{ask, charts};
+use crate::deploy::shell::Shell;
+use crate::deploy::{ask, charts, outside};
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::view;
@@ -38,6 +41,7 @@ enum Sub {
 
 /// What the command takes.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("carries_out").args(["apply", "undo"]))]
 pub struct DeployArgs {
     /// Where it is to run
     #[arg(long, value_enum)]
@@ -57,8 +61,9 @@ pub struct DeployArgs {
     /// Go back through what was done here; keys, Secrets and data are kept
     #[arg(long, conflicts_with_all = ["apply", "file", "answer"])]
     undo: bool,
-    /// With --undo: remove keys, Secrets, namespaces and what Terraform made, too
-    #[arg(long, requires = "undo")]
+    /// With --undo: remove keys, Secrets, namespaces and what Terraform made, too. With --apply: let Terraform delete and
+    /// replace what cannot be made again
+    #[arg(long, requires = "carries_out")]
     with_data: bool,
 }
 
@@ -79,14 +84,17 @@ pub fn run(context: &Context, args: &EnterpriseArgs) -> Result<Exit, Failure> {
 }
 
 fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<Exit, Failure> {
-    let mut draft = ask::gather(args.file.as_deref(), &args.answer, directory)?;
+    let (mut draft, left) = ask::gather(args.file.as_deref(), &args.answer, directory)?;
+    for key in left {
+        context.warn(&format!(
+            "{key} of the file does not matter beside the answers that were given, and is left out"
+        ));
+    }
     ask::questions(context, &mut draft)?;
     ask::absolute(&mut draft)?;
-    let answers = nimbus_deploy::read::read(&draft).map_err(|wrong| ask::refused(&wrong))?;
-    let (found, are_there) = charts::find(Path::new(&draft.text("charts")));
-    let plan = nimbus_deploy::plan::plan(&answers, &found, &draft.file())
-        .map_err(|why| Failure::new("the plan cannot be written down").found(why))?;
+    let (answers, plan, are_there) = planned(&draft, directory)?;
     if context.global.dry_run {
+        fits(&plan, &directory.journal_of(&plan.identity)?)?;
         let document = document(directory.path(), &plan, None, true);
         context.print_either(&document, |view| view::deploy::planned(view, directory.path(), &plan, true))?;
         return Ok(Exit::Done);
@@ -95,9 +103,19 @@ fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result
         return Err(charts::missing(&draft.text("charts")));
     }
     let lock = directory.take()?;
+    // Before anything is written: what Terraform and an undo do follows from the files.
+    let mut journal = directory.journal_of(&plan.identity)?;
+    fits(&plan, &journal)?;
+    if args.apply {
+        let risk = if args.with_data { " Terraform may delete what cannot be made again." } else { "" };
+        let question = format!("Carry out {} steps for {}?{risk}", plan.steps.len(), plan.identity);
+        if !agreed(context, &question, "carrying the plan out")? {
+            return Ok(Exit::Done);
+        }
+    }
     for left in directory.write(&plan)? {
         context.warn(&format!(
-            "{left} is of an earlier plan and was left: remove it to let Terraform remove what it made"
+            "{left} is of an earlier plan and was left: remove it, and apply with --with-data, to let Terraform remove what it made"
         ));
     }
     if !args.apply {
@@ -106,12 +124,7 @@ fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result
             .print_either(&document, |view| view::deploy::planned(view, directory.path(), &plan, false))?;
         return Ok(Exit::Done);
     }
-    let mut journal = directory.journal()?.unwrap_or_else(|| Journal::new(&plan.identity));
-    let question = format!("Carry out {} steps for {}?", plan.steps.len(), plan.identity);
-    if !agreed(context, &question, "carrying the plan out")? {
-        return Ok(Exit::Done);
-    }
-    let mut shell = Shell::new(context, directory, Around::here()?);
+    let mut shell = Shell::new(context, directory, Around::here(args.with_data)?);
     let done = drive::apply(&plan.identity, &plan.steps, &mut journal, &mut shell).map_err(stopped)?;
     drop((shell, lock));
     context.print_either(&document(directory.path(), &plan, Some(&done), false), |view| {
@@ -121,7 +134,29 @@ fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result
     Ok(Exit::Done)
 }
 
+/// The plan of these answers, with what is in the files that are not of it; and whether the charts are there.
+fn planned(draft: &Draft, directory: &Directory) -> Result<(Answers, Plan, bool), Failure> {
+    let answers = nimbus_deploy::read::read(draft).map_err(|wrong| ask::refused(&wrong))?;
+    let (found, are_there) = charts::find(Path::new(&draft.text("charts")));
+    let make = |outside: &[Used]| {
+        nimbus_deploy::plan::plan(&answers, &found, &draft.file(), outside)
+            .map_err(|why| Failure::new("the plan cannot be written down").found(why))
+    };
+    // Which files are a person's own is known once it is known which ones are written.
+    let outside = outside::find(&answers, &found, &make(&[])?, directory)?;
+    let plan = make(&outside)?;
+    Ok((answers, plan, are_there))
+}
+
+/// Whether the directory is of this installation.
+fn fits(plan: &Plan, journal: &Journal) -> Result<(), Failure> {
+    drive::fits(&plan.identity, &plan.steps, journal).map_err(stopped)
+}
+
 fn undo(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<Exit, Failure> {
+    // Nobody goes on with the installation between the look, the question and what is done.
+    let lock =
+        if context.global.dry_run || !directory.path().exists() { None } else { Some(directory.take()?) };
     let Some(mut journal) = directory.journal()? else {
         return Err(Failure::not_found("nothing was done from this directory")
             .expected(format!("state.json in {}", directory.path().display()))
@@ -155,8 +190,7 @@ fn undo(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<E
     if !agreed(context, &question, "undoing it")? {
         return Ok(Exit::Done);
     }
-    let lock = directory.take()?;
-    let mut shell = Shell::new(context, directory, Around::here()?);
+    let mut shell = Shell::new(context, directory, Around::here(args.with_data)?);
     let done = drive::undo(&mut journal, args.with_data, &mut shell).map_err(stopped)?;
     drop((shell, lock));
     let document =
@@ -204,6 +238,20 @@ fn stopped(stop: Stop<Failure>) -> Failure {
             .expected(expected)
             .found(found)
             .next("give another directory with --out, or undo what was done from this one first"),
+        Stop::Cluster { expected, found } => {
+            Failure::new("this is not the cluster of the installation; nothing was done in it")
+                .exit(Exit::Refused)
+                .expected(format!("the cluster in which this directory's steps were done: namespace kube-system with the UID {expected}"))
+                .found(format!("one with the UID {found}"))
+                .next("make that cluster's context the kubeconfig's current one, or the one that kube_context names; for another cluster give another directory with --out")
+        }
+        Stop::Moved { answer, expected, found } => {
+            Failure::new(format!("{answer} is another one than that with which Terraform made things"))
+                .exit(Exit::Refused)
+                .expected(expected)
+                .found(found)
+                .next("give the answer as it was: elsewhere everything would be destroyed and made anew; for another place give another directory with --out, and move the data by a backup (docs/backup.md)")
+        }
         Stop::Unkept(error) => error,
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use nimbus_deploy::draft::keys::{Form, Key, Without};
 use nimbus_deploy::draft::{Draft, MOST_BYTES};
 use nimbus_deploy::plan::ANSWERS;
+use nimbus_deploy::read;
 use nimbus_deploy::wrong::Wrong;
 
 use super::directory::Directory;
@@ -20,8 +21,13 @@ const MOST_TRIES: usize = 5;
 /// The answers that are paths of files.
 const PATHS: [&str; 3] = ["charts", "extra.control_plane_values", "extra.agent_values"];
 
-/// The answers of the file (or of the directory's own), with those of the command line over them.
-pub fn gather(file: Option<&Path>, typed: &[String], directory: &Directory) -> Result<Draft, Failure> {
+/// The answers of the file (or of the directory's own), with those of the command line over them; and the keys of the file
+/// that do not matter any more, as the command line decided so.
+pub fn gather(
+    file: Option<&Path>,
+    typed: &[String],
+    directory: &Directory,
+) -> Result<(Draft, Vec<&'static str>), Failure> {
     let own = directory.path().join(ANSWERS);
     let file = file.or_else(|| own.is_file().then_some(own.as_path()));
     let mut draft = Draft::default();
@@ -32,14 +38,18 @@ pub fn gather(file: Option<&Path>, typed: &[String], directory: &Directory) -> R
             .map_err(|error| files::unreadable("the file of answers", path, &error))?;
         draft = Draft::parse(&text).map_err(|wrong| refused(&wrong))?;
     }
-    let mut wrong = Vec::new();
+    let (before, mut wrong) = (draft.clone(), Vec::new());
     for answer in typed {
         match answer.split_once('=') {
             Some((key, value)) => wrong.extend(draft.set(key, value).err()),
             None => wrong.push(Wrong::new("--answer", "KEY=VALUE", answer.as_str(), "put = between the two")),
         }
     }
-    if wrong.is_empty() { Ok(draft) } else { Err(refused(&wrong)) }
+    if !wrong.is_empty() {
+        return Err(refused(&wrong));
+    }
+    let left = draft.leave_behind(&before);
+    Ok((draft, left))
 }
 
 /// Asks for what is not answered, on a terminal and without `--yes`.
@@ -51,13 +61,19 @@ pub fn questions(context: &Context, draft: &mut Draft) -> Result<(), Failure> {
         let mut tries = 0;
         loop {
             let typed = ask(context, key)?;
-            match answered(key, &typed).and_then(|text| draft.set(key.path, &text)) {
-                Ok(()) => break,
+            let text = answered(key, &typed).map_err(|wrong| vec![wrong]);
+            match text.and_then(|text| read::answer(draft, key.path, &text)) {
+                Ok(with) => {
+                    *draft = with;
+                    break;
+                }
                 Err(wrong) if tries + 1 < MOST_TRIES => {
                     tries += 1;
-                    context.warn(&format!("{}: expected {}", key.path, wrong.expected));
+                    for one in wrong {
+                        context.warn(&format!("{}: expected {}", one.at, one.expected));
+                    }
                 }
-                Err(wrong) => return Err(refused(&[wrong])),
+                Err(wrong) => return Err(refused(&wrong)),
             }
         }
     }

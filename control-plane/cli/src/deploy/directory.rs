@@ -3,17 +3,25 @@
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use nimbus_deploy::draft::{Draft, MOST_BYTES as ANSWERS_BYTES};
 use nimbus_deploy::journal::{Journal, MOST_BYTES};
-use nimbus_deploy::plan::{ANSWERS, Plan};
-use nimbus_platform::{DirLock, create_private_dir, write_atomic};
+use nimbus_deploy::plan::{ANSWERS, Plan, WRITER};
+use nimbus_platform::{DirLock, create_private_dir, holds_only, write_atomic};
 
 use crate::error::Failure;
+use crate::exit::Exit;
 use crate::files;
 
+/// The file of the lock.
+const LOCK: &str = "lock";
 /// The file of the journal.
 const STATE: &str = "state.json";
 /// What an earlier plan may have written and this one need not.
 const TERRAFORM: [&str; 4] = ["network.tf", "database.tf", "storage.tf", "dns.tf"];
+/// The values of Terraform's variables.
+const VARIABLES: &str = "terraform/terraform.tfvars.json";
+/// How much of a file's beginning may say who wrote it.
+const HEAD_BYTES: usize = 512;
 
 /// One installation's directory; it need not be there yet.
 #[derive(Debug)]
@@ -40,7 +48,7 @@ impl Directory {
         if !is_new && !self.is_ours()? {
             return Err(Failure::new(format!("{} holds something else", self.0.display()))
                 .expected("an empty directory, or one that this command made")
-                .found(format!("files, and no {ANSWERS} among them"))
+                .found(format!("files, and among them no {ANSWERS} and no {STATE} of this command"))
                 .next("name another directory with --out"));
         }
         create_private_dir(&self.0).map_err(|error| files::unwritable(&self.0, &error))?;
@@ -52,14 +60,35 @@ impl Directory {
         })
     }
 
+    /// Whether this command made the directory: by what its files say, as others may have files of these names.
     fn is_ours(&self) -> Result<bool, Failure> {
         let unreadable = |error| files::unreadable("the installation's directory", &self.0, &error);
-        let mut entries = std::fs::read_dir(&self.0).map_err(unreadable)?;
-        Ok(self.0.join(ANSWERS).is_file() || self.0.join(STATE).is_file() || entries.next().is_none())
+        // The lock alone is left where nothing was written because a question was not answered with yes.
+        let is_empty = holds_only(&self.0, |name| name == LOCK).map_err(unreadable)?;
+        let is_answers = head(&self.0.join(ANSWERS), ANSWERS_BYTES).is_some_and(|text| {
+            text.contains(WRITER) || Draft::parse(&text).is_ok_and(|draft| draft != Draft::default())
+        });
+        let is_journal =
+            || head(&self.0.join(STATE), MOST_BYTES).is_some_and(|text| Journal::parse(&text).is_ok());
+        Ok(is_answers || is_journal() || is_empty)
     }
 
-    /// Writes every file of the plan; names those of an earlier plan that Terraform would still heed.
+    /// Writes every file of the plan; names those of an earlier plan that Terraform would still heed. Nothing is written where
+    /// one of them would take the place of a file that this command did not write.
     pub fn write(&self, plan: &Plan) -> Result<Vec<String>, Failure> {
+        let theirs: Vec<&str> = plan
+            .files
+            .iter()
+            .filter(|file| !self.may_write(&file.path))
+            .map(|file| file.path.as_str())
+            .collect();
+        if !theirs.is_empty() {
+            return Err(Failure::new("files of somebody else's are in the way; nothing was written")
+                .exit(Exit::Refused)
+                .expected(format!("no files of these names, or ones that say in their first lines that `{WRITER}` wrote them"))
+                .found(theirs.join(", "))
+                .next("move them away, or name another directory with --out"));
+        }
         for file in &plan.files {
             let path = self.0.join(&file.path);
             let failed = |error| files::unwritable(&path, &error);
@@ -72,6 +101,19 @@ impl Directory {
         let is_left =
             |path: &String| !plan.files.iter().any(|file| file.path == *path) && self.0.join(path).is_file();
         Ok(terraform.into_iter().filter(is_left).collect())
+    }
+
+    /// Whether a file of the plan is not there, or was written by this command.
+    fn may_write(&self, file: &str) -> bool {
+        // The directory is ours by its answers, and the values of Terraform's variables have no place for a word of ours:
+        // they belong to the file beside them.
+        let marked = match file {
+            ANSWERS => return true,
+            VARIABLES => "terraform/main.tf",
+            other => other,
+        };
+        let is_there = self.0.join(file).symlink_metadata().is_ok();
+        !is_there || head(&self.0.join(marked), HEAD_BYTES).is_some_and(|text| text.contains(WRITER))
     }
 
     /// What was done here, if anything was.
@@ -89,8 +131,14 @@ impl Directory {
             Failure::new(format!("{} cannot be understood", path.display()))
                 .expected("what this command wrote there")
                 .found(why)
-                .next("bring the file back from a copy; without it nothing is undone by itself")
+                .next("bring the file back from a copy, or use the nimbus that wrote it; without it nothing is undone by itself")
         })
+    }
+
+    /// What was done here, for a plan of this installation; nothing, where everything was undone again.
+    pub fn journal_of(&self, identity: &str) -> Result<Journal, Failure> {
+        let journal = self.journal()?.filter(|journal| !journal.entries.is_empty());
+        Ok(journal.unwrap_or_else(|| Journal::new(identity)))
     }
 
     /// Keeps what was done.
@@ -100,4 +148,11 @@ impl Directory {
             journal.text().map_err(|why| Failure::new("what was done cannot be written down").found(why))?;
         write_atomic(&path, text.as_bytes(), 0o600).map_err(|error| files::unwritable(&path, &error))
     }
+}
+
+/// The beginning of a file as text; nothing where it cannot be read.
+fn head(path: &Path, most: usize) -> Option<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).ok()?.take(most as u64).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

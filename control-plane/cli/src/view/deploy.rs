@@ -68,6 +68,7 @@ pub fn to_undo(view: &View, journal: &Journal, with_data: bool) -> String {
 #[cfg(test)]
 mod tests {
     use nimbus_deploy::draft::Draft;
+    use nimbus_deploy::journal::Entry;
     use nimbus_deploy::plan::{Charts, plan};
     use nimbus_deploy::read::read;
 
@@ -79,7 +80,7 @@ mod tests {
         draft.set("registry", "registry.example.internal").unwrap();
         draft.set("database.kind", "sqlite").unwrap();
         let charts = Charts { control_plane: "/charts/a".into(), agent: "/charts/b".into() };
-        plan(&read(&draft).unwrap(), &charts, &draft.file()).unwrap()
+        plan(&read(&draft).unwrap(), &charts, &draft.file(), &[]).unwrap()
     }
 
     #[test]
@@ -94,7 +95,8 @@ mod tests {
         );
         let mut journal = Journal::new(&plan.identity);
         for (number, step) in plan.steps.iter().enumerate() {
-            journal.note(step, if number == 2 { State::Found } else { State::Made });
+            let state = if number == 2 { State::Found } else { State::Made };
+            journal.note(Entry { state, mark: None, at: 0, step: step.clone() });
         }
         insta::assert_snapshot!("to_undo", to_undo(&view(80), &journal, false));
     }

@@ -117,7 +117,7 @@ pub const KEYS: &[Key] = &[
     key(
         "agents.service",
         Word(SERVICES),
-        "How agents of other clusters and hosts reach it (UDP)",
+        "How agents of other clusters and hosts reach it (UDP, else TCP)",
         This("cluster-ip"),
     ),
     key("agents.name", Text, "The DNS name by which those agents call it; empty: none", This("")),
@@ -205,4 +205,16 @@ pub const KEYS: &[Key] = &[
 /// The key of this path.
 pub fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
+}
+
+/// The answers by which it is decided whether the one of this path matters.
+pub fn decided_by(path: &str) -> &'static str {
+    match path.split_once('.') {
+        Some(("database", _)) => "database.kind",
+        Some(("tls", _)) => "tls.kind",
+        Some(("acting", _)) => "acting.actions",
+        Some(("cloud", "network" | "cidr" | "clients")) => "database.kind and cloud.kind",
+        Some(("cloud", _)) => "cloud.kind",
+        Some(_) | None => "the others",
+    }
 }

@@ -1,9 +1,10 @@
 //! The steps around the cluster: Terraform, and the DNS records of the load balancers.
 
+use std::collections::BTreeMap;
+
 use super::Making;
-use crate::answers::{Cloud, Database, Provider};
-use crate::command::Operation;
-use crate::files::used;
+use crate::answers::{Answers, Cloud, Database, Provider};
+use crate::operation::Operation;
 use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
 use crate::terraform;
 
@@ -14,10 +15,10 @@ impl Making<'_> {
         if !terraform::makes_anything(self.answers, cloud) {
             return None;
         }
-        let (apply, init) =
-            (self.tofu(&["apply", "-input=false", "-auto-approve"]), self.tofu(&["init", "-input=false"]));
+        let init = self.tofu(&["init", "-input=false"]);
         let mut undo = Vec::new();
         if protects(self.answers.database_is_made(), cloud) {
+            // It lifts the database's protection and lets a bucket go with what is in it; both have to be applied before.
             let open = ["apply", "-input=false", "-auto-approve", "-var=deletion_protection=false"];
             undo.push(Operation::Run(self.tofu(&open)));
         }
@@ -31,13 +32,15 @@ impl Making<'_> {
                 foreign: Foreign::Take,
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: false,
+                lasts: None,
             },
-            operations: vec![Operation::Run(init), Operation::Run(apply)],
+            operations: vec![Operation::Run(init), Operation::Apply(self.terraform())],
             undo: Undo::Data {
                 what: "everything that Terraform made, the database and the backups too".to_owned(),
                 operations: undo,
             },
-            uses: used(self.files, |file| file.starts_with("terraform/")),
+            uses: self.used(|file| file.starts_with("terraform/")),
+            place: place(self.answers, cloud),
         })
     }
 
@@ -66,14 +69,13 @@ impl Making<'_> {
             );
             operations.push(Operation::Keep {
                 command: self.in_own(&["get", &service, &template]),
-                field: None,
                 file: format!("terraform/{target}.auto.tfvars.json"),
             });
         }
         if operations.is_empty() {
             return None;
         }
-        operations.push(Operation::Run(self.tofu(&["apply", "-input=false", "-auto-approve"])));
+        operations.push(Operation::Apply(self.terraform()));
         Some(Step {
             id: "records".to_owned(),
             title: "The DNS records of the load balancers".to_owned(),
@@ -84,27 +86,56 @@ impl Making<'_> {
                 foreign: Foreign::Take,
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: false,
+                lasts: None,
             },
             operations,
             undo: Undo::Run(vec![
                 Operation::Remove("terraform/operators.auto.tfvars.json".to_owned()),
                 Operation::Remove("terraform/agents.auto.tfvars.json".to_owned()),
-                Operation::Run(self.tofu(&["apply", "-input=false", "-auto-approve"])),
+                Operation::Apply(self.terraform()),
             ]),
             uses: Vec::new(),
+            place: BTreeMap::new(),
         })
     }
 }
 
-/// Whether a database is made that refuses to be deleted.
+/// Whether something is made that refuses to be deleted: a database, or a bucket with backups in it.
 fn protects(makes_database: bool, cloud: &Cloud) -> bool {
     match cloud.provider {
-        Provider::Aws | Provider::Gcp { .. } => makes_database,
+        Provider::Aws | Provider::Gcp { .. } => makes_database || cloud.backups,
         Provider::Azure { .. } => false,
     }
 }
 
-impl crate::answers::Answers {
+/// Where everything is. With another of these, what Terraform made would be destroyed and made anew in another place, the
+/// database with everything in it.
+fn place(answers: &Answers, cloud: &Cloud) -> BTreeMap<String, String> {
+    let mut place = BTreeMap::new();
+    let mut put = |key: &str, value: &str| drop(place.insert(key.to_owned(), value.to_owned()));
+    put("cloud.region", &cloud.region);
+    match &cloud.provider {
+        Provider::Aws => put("cloud.kind", "aws"),
+        Provider::Gcp { project } => {
+            put("cloud.kind", "gcp");
+            put("cloud.project", project);
+        }
+        Provider::Azure { resource_group } => {
+            put("cloud.kind", "azure");
+            put("cloud.resource_group", resource_group);
+        }
+    }
+    match &answers.database {
+        Database::Terraform(network) => {
+            put("cloud.network", &network.network);
+            put("cloud.cidr", &network.cidr);
+        }
+        Database::Sqlite { .. } | Database::Secret(_) => {}
+    }
+    place
+}
+
+impl Answers {
     /// Whether Terraform makes the database.
     pub fn database_is_made(&self) -> bool {
         match self.database {

@@ -1,11 +1,18 @@
 //! The steps in the cluster before anything is installed.
 
+use std::collections::BTreeMap;
+
 use super::Making;
 use crate::answers::{Certificate, Database};
-use crate::command::{Command, Operation, Program};
-use crate::files::{namespace_file, namespaces, used};
+use crate::command::{Command, Program};
+use crate::files::{namespace_file, namespaces};
+use crate::object::{Datum, Object, Source};
+use crate::operation::{KEY_FILES, Operation};
 use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
 use crate::terraform;
+
+/// The directory of the keys.
+const KEYS: &str = "keys";
 
 impl Making<'_> {
     /// The programs are there.
@@ -36,12 +43,15 @@ impl Making<'_> {
         ];
         let acting = self.answers.acting.namespaces.iter();
         operations.extend(acting.map(|name| Operation::Run(self.kubectl(&["get", "namespace", name]))));
-        check(
+        let ask = self.kubectl(&["get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"]);
+        let mut step = check(
             "cluster",
             "The cluster answers",
-            "Kubernetes 1.25 or newer. Whoever installs makes namespaces, Secrets, and the agents' ClusterRole. Namespaces in which agents act are there before.",
+            "Kubernetes 1.25 or newer. Whoever installs makes namespaces, Secrets, and the agents' ClusterRole. Namespaces in which agents act are there before. The UID of its namespace kube-system is noted: in another cluster nothing is done from this directory.",
             operations,
-        )
+        );
+        step.kind = Kind::Identify { ask };
+        step
     }
 
     /// One step for each namespace.
@@ -52,12 +62,20 @@ impl Making<'_> {
             why: "It takes only pods under Pod Security `restricted`, as those of both charts are."
                 .to_owned(),
             kind: Kind::Make {
-                probe: Probe::Succeeds(self.kubectl(&["get", "namespace", name])),
+                probe: Probe::Object {
+                    get: self.kubectl(&["get", "namespace", name, "--ignore-not-found"]),
+                    data: Vec::new(),
+                },
                 foreign: Foreign::Take,
-                retry: Retry::After { new: Vec::new(), change: Vec::new() },
+                retry: Retry::WholeIfThere,
                 is_made_once: true,
+                lasts: None,
             },
-            operations: vec![Operation::Run(self.kubectl(&["apply", "-f", &namespace_file(name)]))],
+            operations: vec![Operation::Create(Object::Namespace {
+                kubectl: self.kubectl_words(),
+                file: namespace_file(name),
+                manifest: super::namespace(name),
+            })],
             undo: Undo::Data {
                 what: format!("the namespace {name} with everything in it, Secrets and volumes too"),
                 operations: vec![Operation::Run(self.kubectl(&[
@@ -67,7 +85,8 @@ impl Making<'_> {
                     "--ignore-not-found",
                 ]))],
             },
-            uses: used(self.files, |file| file == namespace_file(name)),
+            uses: self.used(|file| file == namespace_file(name)),
+            place: BTreeMap::new(),
         };
         namespaces(self.answers).into_iter().map(one).collect()
     }
@@ -79,21 +98,19 @@ impl Making<'_> {
             title: "The control plane's keys".to_owned(),
             why: "A CA, the key that signs jobs and the operator's token, in the directory keys. Whoever has these files is the control plane to every agent: keep a copy where you keep such things.".to_owned(),
             kind: Kind::Make {
-                probe: Probe::File("keys/ca.pem".to_owned()),
+                probe: Probe::Keys(KEYS.to_owned()),
                 foreign: Foreign::Take,
                 retry: Retry::WholeIfThere,
                 is_made_once: true,
+                lasts: None,
             },
-            operations: vec![Operation::Run(Command::new(Program::Nimbus, &["keys", "create", "keys"]))],
+            operations: vec![Operation::MakeKeys(KEYS.to_owned())],
             undo: Undo::Data {
                 what: "the keys in the directory keys; without them every agent has to join again".to_owned(),
-                operations: ["ca.pem", "ca.key", "job.key", "operator.token"]
-                    .into_iter()
-                    .map(|name| Operation::Remove(format!("keys/{name}")))
-                    .chain([Operation::RemoveEmpty("keys".to_owned())])
-                    .collect(),
+                operations: vec![Operation::RemoveKeys(KEYS.to_owned())],
             },
             uses: Vec::new(),
+            place: BTreeMap::new(),
         }
     }
 
@@ -103,13 +120,16 @@ impl Making<'_> {
         let foreign = Foreign::Refuse(format!(
             "the Secret {secret} belongs to another installation: give another `name` or `namespace`, or go on in the directory that made it; delete it only if nothing uses it"
         ));
-        let make = self.in_own(&["create", "secret", "generic", &secret, "--from-file=keys"]);
+        // Each by its name: whatever else a person keeps in that directory is not for the cluster.
+        let datum =
+            |file: &&str| Datum { key: (*file).to_owned(), from: Source::File(format!("{KEYS}/{file}")) };
         self.secret(
             "keys-secret",
             "The keys as a Secret",
             &secret,
             foreign,
-            vec![Operation::Run(make)],
+            KEY_FILES.iter().map(datum).collect(),
+            Vec::new(),
             &format!("the Secret {secret}; the directory keys has a copy as long as you keep it"),
         )
     }
@@ -123,34 +143,30 @@ impl Making<'_> {
                 "database-secret",
                 "The Secret with the database's address is there",
                 &format!(
-                    "You make it: PostgreSQL 14 or newer, an empty database and a user that owns it. kubectl --namespace {} create secret generic {secret} --from-literal=url='postgres://USER:PASSWORD@HOST:5432/nimbus?sslmode=verify-full'",
+                    "You make it: PostgreSQL 14 or newer, an empty database and a user that owns it. kubectl --namespace {} create secret generic {secret} --from-file=url=/dev/stdin, and then on its input postgres://USER:PASSWORD@HOST:5432/nimbus?sslmode=verify-full, without a line end (Ctrl-D twice): a password on a command line is seen by others",
                     self.answers.namespace
                 ),
                 vec![Operation::Run(self.in_own(&["get", "secret", &secret]))],
             )),
             Database::Terraform(_) => {
-                let file = "database-url";
-                let operations = vec![
-                    Operation::Keep {
+                let data = vec![Datum {
+                    key: "url".to_owned(),
+                    from: Source::Printed {
                         command: self.tofu(&["output", "-raw", "database_url"]),
                         field: None,
-                        file: file.to_owned(),
                     },
-                    Operation::Run(self.in_own(&[
-                        "create",
-                        "secret",
-                        "generic",
-                        &secret,
-                        &format!("--from-file=url={file}"),
-                    ])),
-                    Operation::Remove(file.to_owned()),
-                ];
+                }];
+                // Whatever Terraform says now: a database that was made anew has another password.
+                let is_current = data.clone();
                 Some(self.secret(
                     "database-secret",
                     "The database's address as a Secret",
                     &secret,
-                    Foreign::Take,
-                    operations,
+                    Foreign::Refuse(format!(
+                        "the Secret {secret} may lead to another database: give another `name` or `namespace`, or delete it if nothing uses it"
+                    )),
+                    data,
+                    is_current,
                     &format!("the Secret {secret}; Terraform's state has the address"),
                 ))
             }
@@ -182,14 +198,16 @@ impl Making<'_> {
         self.kubectl(&[&["--namespace", &self.answers.namespace], args].concat())
     }
 
-    /// A step that makes a Secret in the control plane's namespace.
+    /// A step that makes a Secret in the control plane's namespace; `current` is what it has to hold as long as it is there.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one step, each named at its two callers")]
     fn secret(
         &self,
         id: &str,
         title: &str,
         secret: &str,
         foreign: Foreign,
-        operations: Vec<Operation>,
+        data: Vec<Datum>,
+        current: Vec<Datum>,
         lost: &str,
     ) -> Step {
         let delete = self.in_own(&["delete", "secret", secret, "--ignore-not-found"]);
@@ -198,14 +216,24 @@ impl Making<'_> {
             title: title.to_owned(),
             why: "The chart names it and makes no secret itself.".to_owned(),
             kind: Kind::Make {
-                probe: Probe::Succeeds(self.in_own(&["get", "secret", secret])),
+                probe: Probe::Object {
+                    get: self.in_own(&["get", "secret", secret, "--ignore-not-found"]),
+                    data: current,
+                },
                 foreign,
                 retry: Retry::After { new: vec![delete.clone()], change: vec![delete.clone()] },
                 is_made_once: true,
+                lasts: None,
             },
-            operations,
+            operations: vec![Operation::Create(Object::Secret {
+                kubectl: self.kubectl_words(),
+                namespace: self.answers.namespace.clone(),
+                name: secret.to_owned(),
+                data,
+            })],
             undo: Undo::Data { what: lost.to_owned(), operations: vec![Operation::Run(delete)] },
             uses: Vec::new(),
+            place: BTreeMap::new(),
         }
     }
 }
@@ -220,5 +248,6 @@ pub(super) fn check(id: &str, title: &str, why: &str, operations: Vec<Operation>
         operations,
         undo: Undo::Nothing,
         uses: Vec::new(),
+        place: BTreeMap::new(),
     }
 }

@@ -1,14 +1,24 @@
 //! The steps that install both charts, and what is between them.
 
+use std::collections::BTreeMap;
+
 use super::Making;
 use super::cluster::check;
 use crate::answers::{Certificate, Database};
-use crate::command::{Command, FORWARDED, Operation};
-use crate::files::{AGENT_VALUES, CONTROL_PLANE_VALUES, used};
-use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
+use crate::command::{Command, FORWARDED};
+use crate::files::{AGENT_VALUES, CONTROL_PLANE_VALUES};
+use crate::object::{Datum, Object, Source};
+use crate::operation::{Access, Operation};
+use crate::step::{Foreign, Kind, Lasts, Probe, Retry, Step, Undo};
 
 /// The file with the cluster's UID.
 const UID: &str = "cluster-uid";
+/// How old a join token may be, in seconds, before the first agent joins with it: half of the hour that it holds, as helm and
+/// the pods need some of the rest.
+const TOKEN_LASTS: u64 = 30 * 60;
+/// Every state in which helm knows a release; without them it may leave out one in which it was interrupted.
+const EVERY_STATE: [&str; 6] =
+    ["--deployed", "--failed", "--pending", "--superseded", "--uninstalled", "--uninstalling"];
 
 impl Making<'_> {
     /// The control plane.
@@ -78,13 +88,15 @@ impl Making<'_> {
         }
         install.extend(more);
         install.extend(["--wait", "--timeout", "10m"]);
+        let only = format!("^{name}$");
+        let list = within(&[&["list", "--filter", &only], &EVERY_STATE[..]].concat());
         let remove = within(&["uninstall", name, "--ignore-not-found", "--wait", "--timeout", "5m"]);
         Step {
             id: id.to_owned(),
             title: title.to_owned(),
             why: why.to_owned(),
             kind: Kind::Make {
-                probe: Probe::Succeeds(within(&["status", name])),
+                probe: Probe::Release(list),
                 foreign: Foreign::Refuse(format!(
                     "the release {name} belongs to another installation: give another `name` or `namespace`, or go on in the directory that made it"
                 )),
@@ -95,10 +107,12 @@ impl Making<'_> {
                     change: vec![within(&["rollback", name, "--wait", "--timeout", "5m"])],
                 },
                 is_made_once: false,
+                lasts: None,
             },
-            operations: vec![Operation::Run(within(&install))],
+            operations: vec![Operation::Install(within(&install))],
             undo: Undo::Run(vec![Operation::Run(remove)]),
-            uses: used(self.files, |file| values.contains(&file)),
+            uses: self.used(|file| values.contains(&file) || file == chart),
+            place: BTreeMap::new(),
         }
     }
 
@@ -113,12 +127,8 @@ impl Making<'_> {
             Certificate::Own => Some("keys/ca.pem".to_owned()),
             Certificate::Secret(_) | Certificate::CertManager { .. } => None,
         };
-        let context = Operation::Context {
-            name: name.clone(),
-            server,
-            token_file: "keys/operator.token".to_owned(),
-            ca_file,
-        };
+        let access =
+            Access { name: name.clone(), server, token_file: "keys/operator.token".to_owned(), ca_file };
         Step {
             id: "context".to_owned(),
             title: "The nimbus command knows the control plane".to_owned(),
@@ -126,14 +136,18 @@ impl Making<'_> {
                 "By the context {name}, which names the files of the keys; it holds no token itself."
             ),
             kind: Kind::Make {
-                probe: Probe::Nothing,
-                foreign: Foreign::Take,
+                probe: Probe::Context(access.clone()),
+                foreign: Foreign::Refuse(format!(
+                    "the context {name} of the nimbus command leads to another control plane: take it out of its configuration if nobody uses it, or give the installation another `name`"
+                )),
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: false,
+                lasts: None,
             },
-            operations: vec![context],
+            operations: vec![Operation::Context(access)],
             undo: Undo::Run(vec![Operation::ForgetContext(name)]),
             uses: Vec::new(),
+            place: BTreeMap::new(),
         }
     }
 
@@ -156,7 +170,7 @@ impl Making<'_> {
 
     /// The join token, in the cluster.
     pub(super) fn join_secret(&self) -> Step {
-        let (secret, file, agent) = (self.answers.join_secret(), "join-token", self.answers.agent());
+        let (secret, agent) = (self.answers.join_secret(), self.answers.agent());
         let within = |words: &[&str]| {
             self.kubectl(&[&["--namespace", &self.answers.agents_namespace], words].concat())
         };
@@ -166,20 +180,29 @@ impl Making<'_> {
         Step {
             id: "join-secret".to_owned(),
             title: "The join token as a Secret".to_owned(),
-            why: "The first agent joins with it, once, within an hour. Leave the Secret where it is: by its token later pods know the control plane.".to_owned(),
+            why: "The first agent joins with it, once, within an hour; until the agents are installed it is made anew when it is older than half an hour. Leave the Secret where it is: by its token later pods know the control plane.".to_owned(),
             kind: Kind::Make {
-                probe: Probe::Succeeds(within(&["get", "secret", &secret])),
+                probe: Probe::Object {
+                    get: within(&["get", "secret", &secret, "--ignore-not-found"]),
+                    data: Vec::new(),
+                },
                 foreign: Foreign::Take,
                 retry: Retry::After { new: vec![delete.clone()], change: vec![delete.clone()] },
                 is_made_once: true,
+                lasts: Some(Lasts { seconds: TOKEN_LASTS, until: "agents".to_owned() }),
             },
-            operations: vec![
-                Operation::Keep { command: self.nimbus(&create), field: Some("token".to_owned()), file: file.to_owned() },
-                Operation::Run(within(&["create", "secret", "generic", &secret, &format!("--from-file=token={file}")])),
-                Operation::Remove(file.to_owned()),
-            ],
-            undo: Undo::Run(vec![Operation::Remove(file.to_owned()), Operation::Run(delete)]),
+            operations: vec![Operation::Create(Object::Secret {
+                kubectl: self.kubectl_words(),
+                namespace: self.answers.agents_namespace.clone(),
+                name: secret,
+                data: vec![Datum {
+                    key: "token".to_owned(),
+                    from: Source::Printed { command: self.nimbus(&create), field: Some("token".to_owned()) },
+                }],
+            })],
+            undo: Undo::Run(vec![Operation::Run(delete)]),
             uses: Vec::new(),
+            place: BTreeMap::new(),
         }
     }
 
@@ -199,10 +222,12 @@ impl Making<'_> {
                 foreign: Foreign::Take,
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: true,
+                lasts: None,
             },
-            operations: vec![Operation::Keep { command, field: None, file: UID.to_owned() }],
+            operations: vec![Operation::Keep { command, file: UID.to_owned() }],
             undo: Undo::Run(vec![Operation::Remove(UID.to_owned())]),
             uses: Vec::new(),
+            place: BTreeMap::new(),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use super::{LARGE, SMALL, draft};
 use crate::draft::Draft;
-use crate::read::read;
+use crate::read::{answer, read};
 
 /// Where something is wrong, with these answers over good ones.
 fn wrong(over: &[(&str, &str)]) -> Vec<String> {
@@ -33,6 +33,9 @@ fn an_answer_that_cannot_be_used_is_refused_where_it_stands() {
         ("name", "a-name-that-is-longer-than-it-may-be"),
         ("namespace", "a.b"),
         ("registry", "registry;rm"),
+        ("registry", "https://x/"),
+        ("registry", "r:::"),
+        ("registry", ".."),
         ("tag", "a:b"),
         ("database.size", "10"),
         ("operators.name", "localhost"),
@@ -56,7 +59,7 @@ fn answers_that_contradict_each_other_are_refused() {
             ("database.kind", "terraform"),
             ("cloud.network", "n"),
             ("cloud.cidr", "10.0.0.0/24"),
-            ("cloud.clients", "10.0.0.0/8")
+            ("cloud.clients", "10.1.0.0/16")
         ]),
         ["cloud.kind"]
     );
@@ -68,6 +71,9 @@ fn answers_that_contradict_each_other_are_refused() {
     assert_eq!(large(("agents.service", "node-port")), ["agents.service"]);
     assert_eq!(large(("cloud.cidr", "10.20.0.1/26")), ["cloud.cidr"]);
     assert_eq!(large(("cloud.cidr", "10.20.0.0/28")), ["cloud.cidr"]);
+    assert_eq!(large(("cloud.cidr", "10.20.0.0/+26")), ["cloud.cidr"]);
+    assert_eq!(large(("cloud.clients", "0.0.0.0/0")), ["cloud.clients"]);
+    assert_eq!(large(("cloud.clients", "10.20.0.0/27")), ["cloud.clients"], "within the database's own");
 }
 
 #[test]
@@ -112,4 +118,59 @@ fn what_is_asked_follows_from_what_was_answered() {
     {
         assert!(!asked.contains(&unneeded), "{unneeded}");
     }
+}
+
+#[test]
+fn what_the_agents_chart_refuses_is_refused_here() {
+    let acting =
+        |actions, namespaces| wrong(&[("acting.actions", actions), ("acting.namespaces", namespaces)]);
+    assert_eq!(acting("uncordon_node", "shop"), ["acting.namespaces"]);
+    assert_eq!(acting("restart_pod", "shop,kube-system"), ["acting.namespaces"]);
+    assert_eq!(acting("restart_pod,restart_pod", "shop"), ["acting.actions"]);
+    assert_eq!(acting("restart_pod", "shop,web,shop"), ["acting.namespaces"]);
+}
+
+#[test]
+fn an_answer_that_means_nothing_beside_the_others_is_named() {
+    for (key, value) in [
+        ("database.secret", "x"),
+        ("tls.secret", "mycert"),
+        ("cloud.region", "eu"),
+        ("cloud.backups", "false"),
+        ("cloud.network", "vpc"),
+        ("acting.namespaces", "prod"),
+    ] {
+        assert_eq!(wrong(&[(key, value)]), [key]);
+    }
+    // What says no more than what holds without it takes nothing away.
+    read(&draft(&[SMALL, &[("tls.secret", ""), ("cloud.backups", "true"), ("replicas", "1")]].concat()))
+        .unwrap();
+}
+
+#[test]
+fn what_another_answer_left_behind_is_named_and_what_was_idle_before_is_still_wrong() {
+    let file = draft(&[SMALL, &[("database.size", "50Gi"), ("tls.secret", "mycert")]].concat());
+    let mut now = file.clone();
+    now.set("database.kind", "secret").unwrap();
+    now.set("database.secret", "company").unwrap();
+    assert_eq!(now.leave_behind(&file), ["database.size"]);
+    let said: Vec<String> = read(&now).unwrap_err().into_iter().map(|one| one.at).collect();
+    assert_eq!(said, ["tls.secret"]);
+}
+
+#[test]
+fn each_answer_is_checked_when_it_is_given() {
+    let at = |draft: &Draft, key: &str, typed: &str| -> Vec<String> {
+        answer(draft, key, typed).expect_err("expected to be refused").into_iter().map(|one| one.at).collect()
+    };
+    let begun = draft(&[("name", "prod")]);
+    assert_eq!(at(&begun, "name", "bad_Name!"), ["name"]);
+    assert_eq!(at(&begun, "database.kind", "oracle"), ["database.kind"]);
+    let begun = answer(&begun, "database.kind", "terraform").unwrap();
+    assert_eq!(at(&begun, "cloud.kind", "none"), ["cloud.kind"]);
+    let begun = answer(&begun, "cloud.kind", "gcp").unwrap();
+    // What contradicts an answer that was given before is said at once.
+    let begun = answer(&begun, "operators.service", "cluster-ip").unwrap();
+    let named = answer(&begun, "operators.name", "nimbus.example.com").unwrap();
+    assert_eq!(at(&named, "cloud.dns_zone", "zone"), ["operators.service"]);
 }

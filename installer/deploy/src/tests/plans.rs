@@ -68,7 +68,7 @@ fn the_same_answers_make_the_same_plan_and_no_secret_is_in_it() {
     for answers in [SMALL, LARGE] {
         assert_eq!(planned(answers), planned(answers));
         for file in &planned(answers).files {
-            assert!(!file.text.contains("--from-literal=token"), "{}", file.path);
+            assert!(!file.text.contains("--from-literal"), "{}", file.path);
         }
     }
 }
@@ -103,7 +103,40 @@ fn the_answers_that_are_written_make_the_same_plan_again() {
         let plan = planned(answers);
         let draft = crate::draft::Draft::parse(file(&plan, "answers.toml")).unwrap();
         let again =
-            crate::plan::plan(&crate::read::read(&draft).unwrap(), &super::charts(), &draft.file()).unwrap();
+            crate::plan::plan(&crate::read::read(&draft).unwrap(), &super::charts(), &draft.file(), &[])
+                .unwrap();
         assert_eq!(again, plan);
+    }
+}
+
+#[test]
+fn agents_elsewhere_are_told_the_name_that_was_given_for_them() {
+    assert!(
+        file(&planned(LARGE), "values-control-plane.yaml").contains("advertise: agents.ops.example.com:7071")
+    );
+    assert!(!file(&planned(SMALL), "values-control-plane.yaml").contains("advertise"));
+}
+
+#[test]
+fn the_guide_names_the_backup_the_ways_and_no_password_on_a_command_line() {
+    let secret = [("database.kind", "secret"), ("database.secret", "company")];
+    for answers in [SMALL.to_vec(), LARGE.to_vec(), [SMALL, &secret].concat()] {
+        let plan = planned(&answers);
+        let guide = file(&plan, "GUIDE.md");
+        assert!(
+            guide.contains("nimbus backup create") && guide.contains("images/nimbus docker://"),
+            "{guide}"
+        );
+        assert!(guide.contains("(UDP, else TCP)") && !guide.contains("(UDP)"), "{guide}");
+        assert!(!guide.contains("--from-literal"), "{guide}");
+    }
+}
+
+#[test]
+fn each_file_says_in_its_first_lines_who_writes_it() {
+    for file in planned(LARGE).files {
+        let head: String = file.text.lines().take(3).collect();
+        let is_said = head.contains(crate::plan::WRITER);
+        assert!(is_said || file.path == "terraform/terraform.tfvars.json", "{}", file.path);
     }
 }

@@ -1,13 +1,12 @@
 # PostgreSQL 16. The password is made here and is in the state: keep the state where you keep secrets.
-variable "deletion_protection" {
-  type        = bool
-  default     = true
-  description = "Refuses to delete the database. An undo that was told to remove data sets it to false first."
-}
-
 resource "random_password" "database" {
   length  = 40
   special = false
+}
+
+# A final snapshot's name is taken for good: the next installation of this name needs another one.
+resource "random_id" "database" {
+  byte_length = 4
 }
 
 resource "aws_db_subnet_group" "database" {
@@ -34,8 +33,8 @@ resource "aws_db_instance" "database" {
   backup_retention_period   = 14
   copy_tags_to_snapshot     = true
   deletion_protection       = var.deletion_protection
-  skip_final_snapshot       = false
-  final_snapshot_identifier = "${var.name}-database-final"
+  skip_final_snapshot       = !var.deletion_protection
+  final_snapshot_identifier = "${var.name}-database-final-${random_id.database.hex}"
 }
 
 output "database_url" {

@@ -1,6 +1,7 @@
 # A private, encrypted bucket with versions, for backups.
 resource "aws_s3_bucket" "backups" {
   bucket_prefix = "${var.name}-backups-"
+  force_destroy = !var.deletion_protection
 }
 
 resource "aws_s3_bucket_public_access_block" "backups" {

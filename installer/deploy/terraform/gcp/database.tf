@@ -1,17 +1,16 @@
 # PostgreSQL 16. The password is made here and is in the state: keep the state where you keep secrets.
-variable "deletion_protection" {
-  type        = bool
-  default     = true
-  description = "Refuses to delete the database. An undo that was told to remove data sets it to false first."
-}
-
 resource "random_password" "database" {
   length  = 40
   special = false
 }
 
+# The name of an instance that was deleted is not free again for a week.
+resource "random_id" "database" {
+  byte_length = 4
+}
+
 resource "google_sql_database_instance" "database" {
-  name                = "${var.name}-database"
+  name                = "${var.name}-database-${random_id.database.hex}"
   database_version    = "POSTGRES_16"
   region              = var.region
   deletion_protection = var.deletion_protection
@@ -36,6 +35,11 @@ resource "google_sql_database_instance" "database" {
       enabled                        = true
       point_in_time_recovery_enabled = true
     }
+  }
+
+  lifecycle {
+    # Another name is another instance: one that was made under an older one keeps it.
+    ignore_changes = [name]
   }
 }
 
