@@ -26,13 +26,14 @@ pub(crate) type Opened = Reader<BufReader<Plain<BufReader<File>>>>;
 
 /// Opens a backup and reads its head.
 pub(crate) fn open(file: &Path, opening: &Opening) -> Result<(Opened, u64), BackupError> {
-    let input = File::open(file).map_err(|error| BackupError::io(file, error))?;
-    let metadata = input.metadata().map_err(|error| BackupError::io(file, error))?;
+    // Before it is opened: to open a pipe waits for who writes into it.
+    let metadata = std::fs::metadata(file).map_err(|error| BackupError::io(file, error))?;
     if !metadata.is_file() {
         let found = "something that is no regular file".to_owned();
         return Err(BackupError::NoBackup { file: file.to_owned(), found });
     }
     let bytes = metadata.len();
+    let input = File::open(file).map_err(|error| BackupError::io(file, error))?;
     let plain = opening.unwrap(BufReader::new(input), file)?;
     Ok((Reader::begin(BufReader::new(plain), file.to_owned())?, bytes))
 }

@@ -46,7 +46,7 @@ pub struct Counts {
 pub struct Report {
     /// When it was gathered.
     pub at: Timestamp,
-    /// True when no check failed; warnings and unknowns do not count.
+    /// True when no check failed and at least one passed; where all is unknown nothing is as it has to be.
     pub passed: bool,
     /// How many ended how.
     pub counts: Counts,
@@ -77,6 +77,7 @@ impl Report {
                 Err(Open::NotAsked(how)) => report.not_asked.push(NotAsked { name, what, how }),
             }
         }
+        report.passed &= report.counts.pass > 0;
         report
     }
 

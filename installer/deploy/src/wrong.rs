@@ -33,23 +33,16 @@ impl Wrong {
     }
 }
 
-/// The text with "…" for what is between "://" and the last "@" of a word: the user and the password of an address.
+/// The text with "…" for what may be the user and the password of an address: what stands between "://", or the beginning, and
+/// the last "@"; without an "@", all that follows "://" where a colon is in it. A password may hold any sign, blanks too.
 fn redacted(text: &str) -> String {
-    let is_end = |c: char| c.is_whitespace() || c == '"' || c == '\'';
-    let (mut shown, mut rest) = (String::new(), text);
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        shown.push_str(before);
-        let word = after.find(is_end).unwrap_or(after.len());
-        rest = match after[..word].rfind('@') {
-            Some(sign) => {
-                shown.push('…');
-                &after[sign..]
-            }
-            None => after,
-        };
+    let (scheme, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
+    let begin = if scheme.is_empty() { String::new() } else { format!("{scheme}://") };
+    match rest.rfind('@') {
+        Some(sign) => format!("{begin}…{}", &rest[sign..]),
+        None if !scheme.is_empty() && rest.contains(':') => format!("{begin}…"),
+        None => text.to_owned(),
     }
-    shown + rest
 }
 
 #[cfg(test)]
@@ -62,7 +55,19 @@ mod tests {
         let wrong =
             Wrong::new(url, "a name", format!("{url:?} and https://h/x and 'amqp://a:PW2@b'"), "another");
         assert_eq!(wrong.at, "postgres://…@h:5432/db?sslmode=require");
-        let found = r#""postgres://…@h:5432/db?sslmode=require" and https://h/x and 'amqp://…@b'"#;
-        assert_eq!(wrong.found, found);
+        assert_eq!(
+            wrong.found, r#""postgres://…@b'"#,
+            "a password may hold any sign: what stands between goes"
+        );
+        for (given, shown) in [
+            ("postgres://u:it'sPW@h/db", "postgres://…@h/db"),
+            ("u:PW@h/db", "…@h/db"),
+            ("postgres://u:PW", "postgres://…"),
+            ("postgres://u:P W@h", "postgres://…@h"),
+            ("https://registry.example/x", "https://registry.example/x"),
+            ("two words: one", "two words: one"),
+        ] {
+            assert_eq!(redacted(given), shown);
+        }
     }
 }

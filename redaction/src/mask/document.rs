@@ -7,12 +7,15 @@ use crate::secret::entries::{is_entry, is_item};
 use crate::secret::given::counts;
 use crate::secret::name::{Name, judge};
 use crate::secret::rules::{Rules, Text};
+use crate::secret::values::is_mixed;
 
 /// A number of fewer digits is a count and no secret.
 const SHORTEST_NUMBER: usize = 4;
 /// Fields of a map that hold what an entry is called, and those that hold what it is.
-const NAMES: [&str; 4] = ["name", "key", "field", "header"];
-const VALUES: [&str; 4] = ["value", "val", "content", "default"];
+const NAMES: [&str; 5] = ["name", "key", "field", "header", "k"];
+const VALUES: [&str; 5] = ["value", "val", "content", "default", "v"];
+/// Something that would be a secret under a name that tells of one.
+const SAMPLE: &str = "x7Q-9f3kLm2Z";
 /// The fields of a JSON web key that only its owner may know.
 const PRIVATE_PARTS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 /// The longest map that is judged as a whole, too, bytes.
@@ -22,7 +25,7 @@ const DEPTH: usize = 4;
 
 /// A document without its secrets, and how many values were taken out.
 pub fn redact(redactor: &mut Redactor, document: Value) -> (Value, usize) {
-    let mut walk = Walk { redactor, count: 0, depth: 0 };
+    let mut walk = Walk { redactor, count: 0, depth: 0, below: 0 };
     let document = walk.value(document, "");
     (document, walk.count)
 }
@@ -31,11 +34,24 @@ struct Walk<'a> {
     redactor: &'a mut Redactor,
     count: usize,
     depth: usize,
+    /// How many names that tell stand above.
+    below: usize,
 }
 
 impl Walk<'_> {
     /// A value, which is in a field of this name.
     fn value(&mut self, value: Value, key: &str) -> Value {
+        let is_nested = matches!(value, Value::Object(_) | Value::Array(_));
+        if is_nested && is_given(key, SAMPLE, self.redactor.rules) {
+            self.below += 1;
+            let left = self.within(value, key);
+            self.below -= 1;
+            return left;
+        }
+        self.within(value, key)
+    }
+
+    fn within(&mut self, value: Value, key: &str) -> Value {
         match value {
             Value::Object(map) => Value::Object(self.map(map, key)),
             Value::Array(items) => self.list(items, key),
@@ -58,7 +74,8 @@ impl Walk<'_> {
     }
 
     fn string(&mut self, text: &str, key: &str) -> Value {
-        if is_given(key, text, self.redactor.rules) {
+        let rules = self.redactor.rules;
+        if is_given(key, text, rules) || (self.below > 0 && may_be_one(text.trim())) {
             return self.masked(text);
         }
         let inner = text.trim_start();
@@ -83,6 +100,7 @@ impl Walk<'_> {
     fn list(&mut self, items: Vec<Value>, key: &str) -> Value {
         let rules = self.redactor.rules;
         let mut flag = String::new();
+        let is_pair = items.len() == 2;
         let mut left = Vec::with_capacity(items.len());
         for item in items {
             let Value::String(text) = item else {
@@ -93,7 +111,8 @@ impl Walk<'_> {
             let is_secret = is_given(&flag, &text, rules)
                 || judge(key, "", rules).is_some_and(|name| is_item(&text, &name, rules));
             // `--password` and its value are two arguments.
-            flag = if text.starts_with('-') && !text.contains(['=', ' ']) {
+            let is_name = is_pair && left.is_empty() && is_given(&text, SAMPLE, rules);
+            flag = if is_name || (text.starts_with('-') && !text.contains(['=', ' '])) {
                 text.clone()
             } else {
                 String::new()
@@ -175,6 +194,10 @@ impl Walk<'_> {
             Value::Number(number) => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => String::new(),
         };
+        if matches!(value, Value::Object(_) | Value::Array(_)) {
+            // What it is called holds for all that is in it.
+            return self.value(value, name);
+        }
         if is_given(name, &text, self.redactor.rules) { self.masked(&text) } else { self.value(value, field) }
     }
 
@@ -189,6 +212,11 @@ impl Walk<'_> {
             Value::Null | Value::Bool(_) => value,
         }
     }
+}
+
+/// May a text below a name that tells be what it tells of? One of letters and digits may, also where a pod could be called so.
+fn may_be_one(text: &str) -> bool {
+    text.len() >= 8 && is_mixed(text) && text.contains(|c: char| c.is_ascii_digit())
 }
 
 /// Has a value more than one level below it?

@@ -64,23 +64,37 @@ impl Known {
     /// Masks each place of a value.
     pub fn take_out(&self, page: &mut Page) {
         let Some(search) = &self.search else { return };
-        let text = page.judged();
-        let places = search.find_iter(text).map(|found| {
-            let is_encoded = !self.values.contains(&text[found.range()]);
-            if is_encoded { around(text, found.range()) } else { found.range() }
-        });
-        let places = places.collect();
+        let find = |text: &str| -> Vec<Range<usize>> {
+            let places = search.find_iter(text).map(|found| {
+                let is_encoded = !self.values.contains(&text[found.range()]);
+                if is_encoded { around(text, found.range()) } else { found.range() }
+            });
+            places.collect()
+        };
+        let mut places = find(page.judged());
+        // Where quotes are escaped it is judged as another text.
+        if page.judged() != page.text() {
+            places.extend(find(page.text()));
+        }
         page.mask(places);
     }
 
     fn all(&self) -> Option<AhoCorasick> {
         let encoded = self.values.iter().flat_map(|value| encoded(value));
-        let all: Vec<String> = self.values.iter().cloned().chain(encoded).collect();
+        let quoted = self.values.iter().filter_map(|value| quoted(value));
+        let all: Vec<String> = self.values.iter().cloned().chain(encoded).chain(quoted).collect();
         if all.is_empty() {
             return None;
         }
         AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(all).ok()
     }
+}
+
+/// A value as a string of JSON has it, where that is another text.
+fn quoted(value: &str) -> Option<String> {
+    let text = serde_json::to_string(value).ok()?;
+    let inside = text.strip_prefix('"')?.strip_suffix('"')?;
+    (inside != value).then(|| inside.to_owned())
 }
 
 /// The part of a value's base64 that is the same whatever stands before and behind it: it depends on how many bytes stand

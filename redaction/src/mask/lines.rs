@@ -5,16 +5,19 @@
 
 use super::MASK;
 use super::page::{Line, Page};
-use super::value::{Edit, begins_with_name, exact, inside, place, rest};
+use super::value::{Edit, begins_with_name, exact, inside, is_link, place, rest};
 use crate::secret::name::Name;
 use crate::secret::names::{assigned, has_phrase, is_given, names};
 use crate::secret::rules::Rules;
+use crate::secret::values::is_long_mixed;
 use crate::secret::{below, tables};
 
 /// Most lines below one that are looked at with it.
 const NEXT: usize = 64;
 /// Most values that are masked one by one in a line; then all of it is.
 const VALUES: usize = 64;
+/// Most words behind a name that may be said of it.
+const SAID: usize = 8;
 
 struct Sheet<'a> {
     lines: Vec<Line>,
@@ -85,8 +88,25 @@ impl Sheet<'_> {
         self.all(at);
     }
 
+    /// Masks what is said of a name in a sentence and is mixed as a password is, as in `PASSWORD is set to x7Q-9f3k`.
+    fn said(&mut self, at: usize) {
+        let (line, rules) = (&self.lines[at].judged, self.rules);
+        let mut edits = Vec::new();
+        for name in names(line, rules).filter(|it| !(it.is_about || it.only_mixed || it.only_account)) {
+            let mut words = line[name.end..].split_whitespace().take(SAID);
+            if !words.next().is_some_and(is_link) {
+                continue;
+            }
+            let bare = words.map(|word| word.trim_matches(['"', '\'', '`', ',', ';', '.', ':', '(', ')']));
+            let telling = bare.filter(|word| is_long_mixed(word, rules) && !word.contains(MASK));
+            edits.extend(telling.filter_map(|word| Some((0, place(line, word)?))));
+        }
+        self.mask(at, edits);
+    }
+
     /// Masks what stands behind a name of several words.
     fn phrase(&mut self, at: usize) {
+        self.said(at);
         let line = &self.lines[at].judged;
         if !has_phrase(line, self.rules) {
             return;

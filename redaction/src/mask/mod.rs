@@ -14,6 +14,7 @@ mod text;
 mod value;
 mod words;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub const MASK: &str = "[redacted]";
 /// Most strings of documents whose redaction is remembered, and the longest one, bytes.
 const MOST_REMEMBERED: usize = 100_000;
 const LONGEST_REMEMBERED: usize = 4_096;
+/// The longest line of a text that is looked at, bytes; all of a longer one is masked.
+const LONGEST_LINE: usize = 32 << 10;
 
 /// A text without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,26 @@ pub struct Redactor {
     remembered: HashMap<String, Redacted>,
 }
 
+/// The text with a mask for each line that is longer than is looked at, and how many there were: what a line tells takes longer
+/// to find out than it is long.
+fn without_long_lines(text: &str) -> (Cow<'_, str>, usize) {
+    let is_long = |line: &str| line.len() > LONGEST_LINE;
+    if !text.split('\n').any(is_long) {
+        return (Cow::Borrowed(text), 0);
+    }
+    let mut cut = 0;
+    let lines = text.split('\n').map(|line| {
+        if is_long(line) {
+            cut += 1;
+            format!("{MASK}: a line of {} bytes", line.len())
+        } else {
+            line.to_owned()
+        }
+    });
+    let lines: Vec<String> = lines.collect();
+    (Cow::Owned(lines.join("\n")), cut)
+}
+
 impl Redactor {
     /// One that takes these values out wherever they stand, whatever the rules say of them. An error where the rules cannot
     /// be used: then nothing may leave.
@@ -63,7 +86,9 @@ impl Redactor {
 
     /// A text of lines: a log, what a program prints, a configuration.
     pub fn text(&mut self, text: &str) -> Redacted {
-        self.mask(text, text::Kind::Lines)
+        let (text, cut) = without_long_lines(text);
+        let redacted = self.mask(&text, text::Kind::Lines);
+        Redacted { count: redacted.count + cut, ..redacted }
     }
 
     /// A file: nothing of one whose name tells that all of it is secret.

@@ -70,6 +70,11 @@ impl Page {
         true
     }
 
+    /// The text as it stands.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The text as it is judged.
     pub fn judged(&self) -> &str {
         self.judged.as_ref().unwrap_or(&self.text)

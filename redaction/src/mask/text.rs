@@ -28,7 +28,7 @@ pub enum Kind {
 
 /// Forms of what is secret as a whole, and of the secrets of Nimbus and of protocols that configurations do not hold. Where
 /// a form has a `value`, that alone is.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     // From the beginning to the end; without an end, all lines that a key has.
     r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----(?s:.*?)-----END (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----",
     r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----(?:(?:(?:\\r)?\\n|\r?\n)[ \t]*(?:[A-Za-z-]+: [^\n]*|[A-Za-z0-9+/]*={0,2})|[ \t]+[A-Za-z0-9+/=]{32,})*",
@@ -36,6 +36,8 @@ const OWN: [&str; 7] = [
     r"\bnimbus1\.[\w-]+(?:\.[\w-]*)*",
     r"\bnb[a-z]_[A-Za-z0-9_-]{16,}",
     r"(?i)\bAGE-(?:SECRET-KEY|PLUGIN)-[A-Z0-9-]{10,}",
+    // In an address, where a sign is written as its number.
+    r#"(?i)(?:passwor[dt]|passwd|passphrase|pwd|secret|token|credentials?|api[_-]?key|access[_-]?key|auth)%3D(?<value>[^\s&"'<>\\]{3,})"#,
     r#"(?i)\b(?:set-cookie|cookie)["']?[ \t]*[:=][ \t]*["']?(?<value>[^\r\n"']{4,})"#,
     r#"(?i)\b(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?<value>[A-Za-z-]+[ \t]+\S[^\r\n"']*|[^\s"']*[\d+/=_.-][^\r\n"']{4,})"#,
 ];

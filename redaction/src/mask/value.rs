@@ -9,6 +9,23 @@ use crate::secret::rules::Rules;
 use crate::secret::values::{Value, is_nothing};
 use crate::secret::{below, given};
 
+/// Words that stand between a name and its value in a sentence, as in `the password was changed from A to B`: behind one of
+/// them any other word may be the value.
+const LINKS: [&str; 28] = [
+    "->", "=>", "are", "as", "be", "been", "changed", "equals", "expected", "found", "from", "given", "got",
+    "had", "has", "id", "is", "key", "now", "of", "received", "set", "string", "to", "used", "value", "was",
+    "with",
+];
+
+/// Does the value only come behind this: a word of a sentence, one with a colon, or what is put around a value, as `Some(`?
+pub fn is_link(word: &str) -> bool {
+    if (word.len() > 1 && word.ends_with(':')) || word.contains(['(', '{']) {
+        return true;
+    }
+    let word = word.trim_matches([',', ';', '.', ')']);
+    LINKS.iter().any(|link| word.eq_ignore_ascii_case(link))
+}
+
 /// Something to mask: how many lines below, and the bytes of that line.
 pub type Edit = (usize, Range<usize>);
 
@@ -72,7 +89,10 @@ pub fn begins_with_name(text: &str) -> bool {
 
 fn assigned_value(line: &str, value: &str, name: &Name<'_>) -> Option<Range<usize>> {
     let first = Value::first(value);
-    let is_open = first.text.starts_with(['[', '{', '(']);
+    // `b"x7"` is one value, and its quotes do not begin it.
+    let is_prefix = !first.quoted && first.rest.starts_with(['"', '\'']);
+    let is_open =
+        first.text.starts_with(['[', '{', '(']) || (!first.quoted && is_link(first.text)) || is_prefix;
     let ends = given::ends(&first, name.text.starts_with('-')) || begins_with_name(first.rest);
     place(line, if ends && !is_open { first.text } else { value })
 }
@@ -123,6 +143,9 @@ fn after_space(line: &str, name: &Name<'_>, rules: &Rules) -> Option<Range<usize
     let value = rest.trim_start_matches(['"', '\'']).trim();
     let words: Vec<&str> = value.split_whitespace().collect();
     let first = *words.first()?;
+    if is_link(first) {
+        return Some(name.end..line.len());
+    }
     if words.len() > 1 && rules.values.forms.iter().any(|form| form == first) {
         return place(line, words[1]);
     }

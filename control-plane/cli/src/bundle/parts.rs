@@ -157,20 +157,20 @@ pub fn logs(namespace: &str, pods: &Value) -> (Vec<Part>, usize) {
     let mut names: Vec<&str> = items.iter().filter_map(|pod| pod["metadata"]["name"].as_str()).collect();
     // What a cluster calls a pod; anything else could be a path.
     names.retain(|name| {
-        name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-.".contains(&c))
+        !name.starts_with(['-', '.'])
+            && name.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-.".contains(&c))
     });
     names.sort_unstable();
     let left_out = names.len().saturating_sub(MOST_PODS);
     let (lines, bytes) = (format!("--tail={LINES}"), format!("--limit-bytes={MOST_OF_A_PART}"));
     let logs = names.into_iter().take(MOST_PODS).map(|name| {
+        // Without a prefix before each line: what a key of several lines is could not be told behind it.
         let words = [
             "logs",
             name,
             "--namespace",
             namespace,
             "--all-containers",
-            "--prefix",
-            "--timestamps",
             &lines,
             &bytes,
             "--request-timeout",
@@ -193,7 +193,7 @@ pub fn host(files: &[(String, PathBuf)]) -> Vec<Part> {
         program(
             "host/journal.txt",
             "journalctl",
-            &["--unit", "nimbus-*", "--lines", &lines, "--no-pager", "--output", "short-iso"],
+            &["--unit", "nimbus-*", "--lines", &lines, "--no-pager", "--output", "cat"],
         ),
     ];
     parts.extend(files.iter().map(|(name, path)| file(name, path)));
@@ -215,6 +215,7 @@ mod tests {
         let pod = |name: String| json!({"metadata": {"name": name}});
         let mut pods: Vec<Value> = (0..60).map(|at| pod(format!("nimbus-{at:02}"))).collect();
         pods.push(pod("../../etc/passwd".to_owned()));
+        pods.push(pod("--previous".to_owned()));
         let (parts, left_out) = logs("nimbus", &json!({"items": pods}));
         assert_eq!((parts.len(), left_out), (MOST_PODS, 10));
         assert_eq!(parts[0].name, "cluster/logs/nimbus-00.log");

@@ -134,7 +134,7 @@ fn read(status: Status, server: String, clock: Reading, agents: Vec<Agent>, has_
         version: status.version,
         waiting_for: status.waiting_for,
         notices: status.notices,
-        backlog: u64::try_from(storage.log_position - storage.log_applied).unwrap_or(0),
+        backlog: u64::try_from(storage.log_position.saturating_sub(storage.log_applied)).unwrap_or(0),
         storage: storage.kind,
         checked_at: storage.checked_at,
         damage: storage.damage,
@@ -161,7 +161,9 @@ fn agent(agent: nimbus_api::Agent) -> Agent {
 async fn installed(kubectl: &Kubectl, namespace: &str) -> Gathered<Vec<Pod>> {
     let words = ["get", "pods", "-o", "json", "--namespace", namespace];
     let mut found = kubectl.read(&words, pods).await?;
-    let silent = found.iter_mut().filter(|pod| pod.trouble == Some(Trouble::NotReady));
+    // A name that is none of a pod would be an option of kubectl's.
+    let is_name = |name: &str| name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    let silent = found.iter_mut().filter(|pod| pod.trouble == Some(Trouble::NotReady) && is_name(&pod.name));
     for pod in silent.take(MOST_HEARD) {
         let words = ["logs", pod.name.as_str(), "--namespace", namespace, "--tail=1"];
         // What it said helps; without it the pod is as little ready.

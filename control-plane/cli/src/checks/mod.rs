@@ -8,4 +8,5 @@ pub mod kubectl;
 pub mod listener;
 pub mod preflight;
 pub mod program;
+pub mod redacted;
 pub mod values;

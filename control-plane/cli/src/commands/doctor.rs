@@ -10,6 +10,8 @@ use serde_json::Value;
 use crate::checks::doctor::{Asked, gather};
 use crate::checks::kubectl::Kubectl;
 use crate::checks::listener;
+use crate::checks::redacted::redacted;
+use crate::connect;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
@@ -65,7 +67,9 @@ pub async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Failure> 
 
 /// What all checks found; for whoever wants it as a value.
 pub async fn report(context: &Context, asked: &Asked) -> Result<Report, Failure> {
-    Ok(judge(&gather(context, asked).await?))
+    let report = judge(&gather(context, asked).await?);
+    let token = connect::secret(context).unwrap_or_default();
+    redacted(report, &[token.trim()])
 }
 
 /// A report for a program.

@@ -11,6 +11,7 @@ use super::doctor;
 use crate::Here;
 use crate::checks::kubectl::Kubectl;
 use crate::checks::preflight::{Asked, gather};
+use crate::checks::redacted::redacted;
 use crate::checks::values::Wanted;
 use crate::context::Context;
 use crate::error::Failure;
@@ -88,7 +89,7 @@ pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure
     };
     let database = database.await;
     let snapshot = gather(&asked, build()?, database).await;
-    Ok(judge(&snapshot, nimbus_platform::now()))
+    redacted(judge(&snapshot, nimbus_platform::now()), &[args.database.as_deref().unwrap_or_default()])
 }
 
 /// This command's version.

@@ -31,7 +31,7 @@ pub struct SupportBundleArgs {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Namespace in which kubectl looks for Nimbus's objects
-    #[arg(long, value_name = "NAMESPACE", default_value = "nimbus")]
+    #[arg(long, value_name = "NAMESPACE", default_value = "nimbus", value_parser = namespace)]
     namespace: String,
     /// With the last 500 lines of the log of each of its pods, of at most 50
     #[arg(long)]
@@ -42,6 +42,15 @@ pub struct SupportBundleArgs {
     /// Replace the file that is there
     #[arg(long)]
     force: bool,
+}
+
+/// It stands in the manifest as it is, so it has to be a namespace's name.
+fn namespace(text: &str) -> Result<String, String> {
+    let may_be = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+    if (1..=63).contains(&text.len()) && text.bytes().all(may_be) && !text.starts_with('-') {
+        return Ok(text.to_owned());
+    }
+    Err("expected the name of a namespace: at most 63 small letters, digits and hyphens".to_owned())
 }
 
 /// Collects, redacts, writes, and says what is in it.

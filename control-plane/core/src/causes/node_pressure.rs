@@ -13,7 +13,7 @@ use crate::assessment::{Finding, Place};
 use crate::model::{Incident, IncidentKind, ObjectRef, Scope, Severity};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
-use crate::world::{Inventory, MeasuredNode, Node, Object as _};
+use crate::world::{Filesystem, Inventory, MeasuredNode, Node, Object as _};
 
 pub(super) struct NodePressure;
 
@@ -114,10 +114,11 @@ fn shortages(measured: &MeasuredNode) -> Vec<String> {
     short
 }
 
-/// Is it known of everything that there is room?
+/// Is it known that there is room? The node's own condition says so where nobody may read the kubelet's figures, as with a
+/// kubelet that signs its certificate itself: it turns True before a file system has a tenth left. Figures that are known
+/// have to be well.
 fn has_room(measured: &MeasuredNode) -> bool {
     let no_pressure = measured.pressures.as_ref().is_some_and(Vec::is_empty);
-    no_pressure
-        && is_well(&measured.node_filesystem).is_some()
-        && is_well(&measured.image_filesystem).is_some()
+    let may_be_well = |of: &Filesystem| *of == Filesystem::default() || is_well(of).is_some();
+    no_pressure && may_be_well(&measured.node_filesystem) && may_be_well(&measured.image_filesystem)
 }

@@ -118,13 +118,16 @@ impl MeasuredNodes {
 
 impl MeasuredNode {
     fn of(told: &v1::NodeMeasured, at: Timestamp) -> Self {
-        let pressures =
-            told.conditions.iter().filter(|c| c.r#type.ends_with("Pressure") && c.status == "True");
+        let about = || told.conditions.iter().filter(|c| c.r#type.ends_with("Pressure"));
+        let pressures = about().filter(|c| c.status == "True");
+        // One that is neither True nor False says nothing, and so does a node without any.
+        let is_known = about().any(|c| c.status == "True")
+            || (about().next().is_some() && about().all(|c| c.status == "False"));
         let pressure =
             |c: &v1::NodeCondition| Pressure { condition: c.r#type.clone(), reason: c.reason.clone() };
         Self {
             at,
-            pressures: (!told.conditions.is_empty()).then(|| pressures.map(pressure).collect()),
+            pressures: is_known.then(|| pressures.map(pressure).collect()),
             node_filesystem: filesystem(told.node_filesystem.as_ref()),
             image_filesystem: filesystem(told.image_filesystem.as_ref()),
             volumes: told.volumes.iter().map(volume).collect(),
@@ -232,6 +235,8 @@ mod tests {
             pressures.map(|all| all.into_iter().map(|one| one.condition).collect::<Vec<_>>())
         };
         assert_eq!(of(&[]), None);
+        assert_eq!(of(&[("Ready", "True")]), None);
+        assert_eq!(of(&[("DiskPressure", "Unknown"), ("PIDPressure", "False")]), None);
         assert_eq!(of(&[("Ready", "True"), ("DiskPressure", "False")]), Some(vec![]));
         assert_eq!(
             of(&[("DiskPressure", "True"), ("PIDPressure", "Unknown")]),

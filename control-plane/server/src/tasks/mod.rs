@@ -42,7 +42,7 @@ const QUIET_TICKS: u32 = 5;
 /// Rounds until the decisions must have settled; beyond it the engine rests for [`RESTLESS`].
 const MAX_ROUNDS: u32 = 16;
 /// A pass that found nothing to do rests so many times as long as it took: agents that come and go by the thousand wake it each
-/// time, and must not find more than a fifth of a core taken by passes over all the others …
+/// time, and find a fifth of a core taken by passes over all the others, as long as a pass takes 12 ms and less …
 const REST: u32 = 4;
 /// … but not longer than this.
 const LONGEST_REST: Duration = Duration::from_millis(50);

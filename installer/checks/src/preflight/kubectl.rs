@@ -11,17 +11,26 @@ pub(super) const CHECK: Check<Snapshot> =
 
 fn judge(snapshot: &Snapshot) -> Judged {
     let kubectl = *snapshot.kubectl.as_ref()?;
-    let apart = match &snapshot.server {
-        Ok(Server::Version(server)) => server.minors_to(kubectl).map(|minors| (minors, *server)),
-        Ok(Server::Silent(_)) | Err(_) => None,
+    let server = match &snapshot.server {
+        Ok(Server::Version(server)) => *server,
+        Ok(Server::Silent(_)) | Err(_) => {
+            return Ok(Outcome::unknown(
+                format!("kubectl {kubectl}, and the API server does not say its version"),
+                "run this again where the cluster can be reached",
+            ));
+        }
     };
-    Ok(match apart {
-        Some((minors, server)) if minors > SKEW => Outcome::warning(
+    Ok(match server.minors_to(kubectl) {
+        None => Outcome::failure(
+            format!("kubectl {kubectl}, and the API server is {server}: another major version"),
+            format!("install kubectl {}.{}", server.major, server.minor),
+        ),
+        Some(minors) if minors > SKEW => Outcome::warning(
             format!(
                 "kubectl {kubectl}, and the API server is {server}; expected at most one minor version between"
             ),
             format!("install kubectl {}.{}", server.major, server.minor),
         ),
-        Some(_) | None => Outcome::pass(format!("kubectl {kubectl}")),
+        Some(_) => Outcome::pass(format!("kubectl {kubectl}")),
     })
 }

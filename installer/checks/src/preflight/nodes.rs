@@ -47,6 +47,13 @@ fn judge(snapshot: &Snapshot) -> Judged {
             format!("{} of {all}: {}", away.len(), sentences(&away)),
             "see why: kubectl describe nodes; helm waits for an agent on each node",
         )
+    } else if let Some(silent) =
+        nodes.iter().find(|node| node.system.is_empty() || node.architecture.is_empty())
+    {
+        Outcome::unknown(
+            format!("{} does not say what it runs on", silent.name),
+            "look at its nodeInfo: kubectl get nodes -o wide; the images are for Linux on amd64 and arm64",
+        )
     } else {
         Outcome::pass(format!("{all}, ready, Linux on amd64 or arm64"))
     })

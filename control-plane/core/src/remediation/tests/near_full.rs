@@ -125,6 +125,26 @@ fn a_node_under_pressure_is_told_by_its_condition_and_no_pod_is_evicted_for_it()
     lab.open(IncidentKind::NodePressure);
 }
 
+/// As with a kubelet that signs its certificate itself: nobody reads its figures, and its condition says what there is to say.
+#[test]
+fn where_no_figures_are_known_a_fresh_condition_ends_what_a_condition_began() {
+    let mut lab = Lab::new();
+    let only = |status: &str| v1::NodeMeasured {
+        node: "node-a".to_owned(),
+        conditions: vec![condition("DiskPressure", status)],
+        ..v1::NodeMeasured::default()
+    };
+    lab.see(Body::NodeMeasured(only("True")));
+    lab.settle();
+    lab.open(IncidentKind::NodePressure);
+    lab.see(Body::NodeMeasured(only("Unknown")));
+    lab.settle();
+    lab.open(IncidentKind::NodePressure);
+    lab.see(Body::NodeMeasured(only("False")));
+    lab.settle();
+    assert_eq!(lab.last(IncidentKind::NodePressure).state, IncidentState::Resolved);
+}
+
 #[test]
 fn many_volumes_that_fill_are_no_storm() {
     let mut lab = Lab::new();

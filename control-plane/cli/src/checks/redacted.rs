@@ -1,0 +1,49 @@
+//! What programs and pods said, without secrets: the words of others stand in what a check found.
+
+use nimbus_checks::report::Report;
+use nimbus_redaction::Redactor;
+
+use crate::error::Failure;
+
+/// The report, with what was found redacted as in a support bundle; `known` are the values that this command itself uses.
+pub fn redacted(mut report: Report, known: &[&str]) -> Result<Report, Failure> {
+    let mut redactor = Redactor::new(known).map_err(|error| {
+        Failure::new("no report is shown, since secrets could not be taken out of it").found(error)
+    })?;
+    for finding in &mut report.checks {
+        finding.outcome.found = redactor.text(&finding.outcome.found).text;
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use nimbus_checks::check::Outcome;
+    use nimbus_checks::report::{Counts, Finding};
+
+    use super::*;
+
+    #[test]
+    fn the_words_of_others_lose_their_secrets_and_a_finding_stays_readable() {
+        let found = |text: &str| Finding {
+            name: "kubectl",
+            what: "it answers",
+            outcome: Outcome::unknown(text, "look"),
+        };
+        let texts = [
+            "kubectl said: Get \"https://ada:hunter2secret@10.0.0.1/\": refused",
+            "the server has asked for the client to provide credentials",
+        ];
+        let report = Report {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            passed: true,
+            counts: Counts::default(),
+            checks: texts.into_iter().map(found).collect(),
+            not_asked: Vec::new(),
+        };
+        let clean = redacted(report, &["nbo_known"]).unwrap();
+        assert!(!clean.checks[0].outcome.found.contains("hunter2secret"), "{clean:?}");
+        assert!(clean.checks[0].outcome.found.contains("kubectl said"), "{clean:?}");
+        assert_eq!(clean.checks[1].outcome.found, texts[1]);
+    }
+}

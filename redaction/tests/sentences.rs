@@ -1,0 +1,75 @@
+//! What is said of a secret in a sentence, in an address, and in the quotes of JSON is taken out as well.
+#![allow(clippy::unwrap_used, reason = "a test ends where it finds something else")]
+
+use nimbus_redaction::Redactor;
+
+const SECRET: &str = "tr0ub4dor-and-3-x";
+
+fn left(text: &str) -> String {
+    Redactor::new(&[]).unwrap().text(text).text
+}
+
+#[test]
+fn a_value_behind_words_that_lead_to_it_goes() {
+    for sentence in [
+        "DB_PASSWORD is set to {}",
+        "password: expected '{}', found nothing",
+        "password = changed from a-1 to {}",
+        "level=warn msg=\"DB_PASSWORD was {}\"",
+        "DB_PASSWORD now {}",
+    ] {
+        let text = sentence.replace("{}", SECRET);
+        assert!(!left(&text).contains(SECRET), "{text} -> {}", left(&text));
+    }
+}
+
+#[test]
+fn a_value_in_an_address_goes_also_where_its_sign_is_a_number() {
+    for address in ["GET /login?user=a%26password%3D{}&x=1", "next=%2Fcb%3Faccess_key%3D{}%26y"] {
+        let text = address.replace("{}", SECRET);
+        assert!(!left(&text).contains(SECRET), "{text} -> {}", left(&text));
+    }
+}
+
+#[test]
+fn a_value_that_was_found_is_found_again_in_the_quotes_of_json() {
+    let value = "a\"b\\c-\u{1}12345";
+    let mut redactor = Redactor::new(&[value]).unwrap();
+    let document =
+        serde_json::to_string(&serde_json::json!({"note": format!("it said {value} then")})).unwrap();
+    let again = redactor.again(&document).text;
+    assert!(!again.contains("12345") && again.contains("then"), "{again}");
+}
+
+#[test]
+fn what_stands_deep_below_a_name_that_tells_goes_as_well() {
+    let mut redactor = Redactor::new(&[]).unwrap();
+    for document in [
+        serde_json::json!({"password": {"valueFrom": {"text": SECRET}}}),
+        serde_json::json!({"tokens": {"y": [SECRET]}}),
+        serde_json::json!({"k": "password", "v": SECRET}),
+        serde_json::json!([["password", SECRET]]),
+        serde_json::json!({"name": "DB_PASSWORD", "value": {"s": SECRET}}),
+        serde_json::json!({"args": ["--password", SECRET]}),
+    ] {
+        let (left, count) = redactor.json(document.clone());
+        assert!(count > 0 && !left.to_string().contains(SECRET), "{document} -> {left}");
+    }
+}
+
+#[test]
+fn a_line_that_is_too_long_to_be_looked_at_is_masked_as_a_whole() {
+    let text = format!("before\n{} {SECRET}\nbehind\n", "word ".repeat(10_000));
+    let text = left(&text);
+    assert!(text.starts_with("before\n[redacted]: a line of 50") && text.ends_with("\nbehind\n"), "{text}");
+}
+
+#[test]
+fn what_programs_put_around_a_value_does_not_stand_for_it() {
+    for line in
+        ["password: Some(\"{}\")", "secret = b\"{}\"", "Config { password: String::from(\"{}\"), n: 1 }"]
+    {
+        let text = line.replace("{}", SECRET);
+        assert!(!left(&text).contains(SECRET), "{text} -> {}", left(&text));
+    }
+}
