@@ -178,10 +178,8 @@ async fn a_cluster_is_looked_at_before_an_installation() {
     let (report, code) = operator.report(&preflight, &[("PATH", "/nonexistent")]).unwrap();
     report.is("kubectl", "unknown", "install kubectl");
     report.is("helm", "unknown", "install helm");
-    assert!(report.0["counts"]["pass"] == 0 && code == 0, "{}", report.0);
-    let (_, code) =
-        operator.report(&[&preflight[..], &["--exit-code"]].concat(), &[("PATH", "/nonexistent")]).unwrap();
-    assert_eq!(code, 3, "nothing failed, and nothing is known");
+    assert!(report.0["counts"]["pass"] == 0 && report.0["counts"]["failure"] == 0, "{}", report.0);
+    assert_eq!((code, &report.0["passed"]), (1, &false.into()), "nothing failed, and nothing is known");
 }
 
 /// Values that contradict each other, and values that the cluster does not take.
@@ -287,7 +285,8 @@ fn a_database_is_looked_at_before_an_installation() {
     let look = |url: &str| {
         let (report, code) =
             operator.report(&["preflight", "--database", url], &[("PATH", "/nonexistent")]).unwrap();
-        assert_eq!(code, i32::from(report.of("database")["outcome"] == "failure"), "{}", report.0);
+        // Without kubectl nothing else is known: one that failed, or that only warns, leaves nothing that passed.
+        assert_eq!(code, i32::from(report.of("database")["outcome"] != "pass"), "{}", report.0);
         assert!(!report.0.to_string().contains("s3cret"), "{}", report.0);
         report
     };
