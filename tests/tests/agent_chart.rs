@@ -273,6 +273,8 @@ fn an_agent_knows_its_pod_its_node_and_its_control_plane() {
     for (name, value) in [
         ("NIMBUS_SERVER", "nimbus-control-plane-agents.ops.svc:7071"),
         ("NIMBUS_IN_CLUSTER", "true"),
+        // The image of a release names another place, which is read-only here.
+        ("NIMBUS_DATA_DIR", "/var/lib/nimbus-agent"),
         ("NIMBUS_POLICY", "/etc/nimbus/policy.toml"),
         ("NIMBUS_SERVICE_ACCOUNT_TOKEN", "/var/run/secrets/nimbus/token"),
         ("NIMBUS_TELEMETRY", "0.0.0.0:7072"),

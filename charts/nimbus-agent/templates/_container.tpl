@@ -13,6 +13,9 @@
   value: /var/run/secrets/nimbus/token
 - name: NIMBUS_IN_CLUSTER
   value: "true"
+# Where the volume is; the image names another place.
+- name: NIMBUS_DATA_DIR
+  value: /var/lib/nimbus-agent
 - name: NIMBUS_POLICY
   value: /etc/nimbus/policy.toml
 - name: NIMBUS_TELEMETRY
