@@ -153,7 +153,7 @@ impl Ground {
             if found.is_none() {
                 tokio::time::sleep(PAUSE).await;
             }
-            Ok(Seen::when(found, format!("{shown:#?}")))
+            Ok(Seen::when(found, shown.join("\n")))
         });
         found.await.map_err(|error| Wrong::Restraint(format!("{error:#}")).into())
     }

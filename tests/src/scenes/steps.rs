@@ -14,8 +14,9 @@ use super::verdict::Wrong;
 use crate::rig::workloads::{Fault, is_ready, waiting_reason};
 use crate::wait::{Seen, wait_for};
 
-/// How long a revision has to last on the stage until it is a good one, and a little.
-const SOAK: Duration = Duration::from_secs(6);
+/// How long a revision has to last on the stage until it is a good one (4 s from when the control plane sees that), and as much again
+/// as a loaded machine may be behind.
+const SOAK: Duration = Duration::from_secs(10);
 
 /// Between two looks for a pod that came: less than a pod takes to start.
 const LOOK: Duration = Duration::from_millis(300);

@@ -102,8 +102,8 @@ impl Report {
     }
 }
 
-/// Longest reason in the summary; the whole one is printed when the scene ends.
-const SHOWN: usize = 300;
+/// Longest reason in the summary: where only the end of a run is kept, the summary is all that tells why.
+const SHOWN: usize = 1500;
 
 /// The table of all reports, what was wrong, and the totals.
 pub fn table(reports: &[Report], not_yet: impl Fn(&str) -> Option<String>) -> String {
@@ -121,8 +121,7 @@ pub fn table(reports: &[Report], not_yet: impl Fn(&str) -> Option<String>) -> St
         );
     }
     for report in reports.iter().filter(|report| !report.outcome.is_right()) {
-        let line = report.why.split_whitespace().collect::<Vec<_>>().join(" ");
-        let cut: String = line.chars().take(SHOWN).collect();
+        let cut: String = report.why.chars().take(SHOWN).collect();
         let _ = write!(text, "\n{} ({}): {cut}", report.name, report.outcome.words());
     }
     let count = |outcome| reports.iter().filter(|report| report.outcome == outcome).count();

@@ -10,8 +10,6 @@ use serde::Deserialize;
 use super::host::{AT_LEAST_EVERY, SHARE_PERMILLE};
 use super::summary::{FsStats, PodStats, Summary, VolumeStats};
 
-/// Pods of a summary that are looked at; those beyond are counted. A kubelet runs 110 by default.
-pub const MAX_PODS: usize = 500;
 /// Volumes that are told, the fullest; those beyond are counted.
 pub const MAX_VOLUMES: usize = 256;
 /// Containers that are told, those nearest to their limit.
@@ -82,7 +80,7 @@ pub fn measured(
         return Ok(conditions.map(alone));
     };
     is_ours(own, summary)?;
-    let pods = &summary.pods[..summary.pods.len().min(MAX_PODS)];
+    let pods = &summary.pods.entries;
     let node = &summary.node;
     let swap = node.swap.as_ref();
     let memory = node.memory.as_ref().map(|memory| v1::MeasuredMemory {
@@ -106,7 +104,7 @@ pub fn measured(
         volumes_left_out,
         containers: containers(pods),
         pods: number(pods.len()),
-        pods_left_out: number(summary.pods.len() - pods.len()),
+        pods_left_out: number(summary.pods.left_out),
     }))
 }
 
@@ -134,13 +132,14 @@ fn filesystem(of: &FsStats) -> v1::MeasuredFilesystem {
 
 /// The volumes of claims, the fullest first, and how many are left out. One that two pods use is told once.
 fn volumes(pods: &[PodStats], own: Option<&FsStats>) -> (Vec<v1::MeasuredVolume>, u32) {
-    let with_pods = pods.iter().flat_map(|pod| pod.volume.iter().map(move |volume| (pod, volume)));
+    let with_pods = pods.iter().flat_map(|pod| pod.volume.entries.iter().map(move |volume| (pod, volume)));
     let mut all: Vec<v1::MeasuredVolume> =
         with_pods.filter_map(|(pod, volume)| told(pod, volume, own)).collect();
     all.sort_by(|a, b| (&a.namespace, &a.claim, &a.pod).cmp(&(&b.namespace, &b.claim, &b.pod)));
     all.dedup_by(|a, b| (&a.namespace, &a.claim) == (&b.namespace, &b.claim));
     all.sort_by_key(|volume| std::cmp::Reverse(volume.filesystem.as_ref().and_then(fullness)));
-    let left_out = all.len().saturating_sub(MAX_VOLUMES);
+    let unread: usize = pods.iter().map(|pod| pod.volume.left_out).sum();
+    let left_out = all.len().saturating_sub(MAX_VOLUMES) + unread;
     all.truncate(MAX_VOLUMES);
     (all, number(left_out))
 }
@@ -184,7 +183,8 @@ fn permille(all: Option<u64>, left: Option<u64>) -> Option<u64> {
 
 /// The containers near their memory limit. A kubelet says what is left of a limit, and says it only where there is one.
 fn containers(pods: &[PodStats]) -> Vec<v1::MeasuredContainer> {
-    let all = pods.iter().flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)));
+    let all =
+        pods.iter().flat_map(|pod| pod.containers.entries.iter().map(move |container| (pod, container)));
     let near = all.filter_map(|(pod, container)| {
         let memory = container.memory.as_ref()?;
         let (used, left) = memory.working_set_bytes.zip(memory.available_bytes)?;

@@ -5,7 +5,7 @@ use nimbus_protocol::v1;
 use serde_json::{Value, json};
 
 use super::measured::*;
-use super::summary::Summary;
+use super::summary::{MAX_PODS, Summary};
 
 const GIB: u64 = 1 << 30;
 

@@ -5,6 +5,7 @@
 
 pub mod file;
 pub mod host;
+mod kept;
 pub mod kube;
 pub mod measured;
 #[cfg(test)]

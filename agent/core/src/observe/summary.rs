@@ -2,6 +2,15 @@
 
 use serde::Deserialize;
 
+use super::kept::Kept;
+
+/// Pods of a summary that are read; those beyond are counted. A kubelet runs 110 by default.
+pub const MAX_PODS: usize = 500;
+/// Containers of one pod that are read; those beyond are not told.
+const MAX_CONTAINERS_EACH: usize = 100;
+/// Volumes of one pod that are read; those beyond are counted.
+const MAX_VOLUMES_EACH: usize = 500;
+
 /// The answer of a kubelet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -9,7 +18,7 @@ pub struct Summary {
     /// The node itself.
     pub node: NodeStats,
     /// Its pods.
-    pub pods: Vec<PodStats>,
+    pub pods: Kept<PodStats, MAX_PODS>,
 }
 
 /// The node itself.
@@ -89,9 +98,9 @@ pub struct PodStats {
     /// Which.
     pub pod_ref: Ref,
     /// Its containers.
-    pub containers: Vec<ContainerStats>,
+    pub containers: Kept<ContainerStats, MAX_CONTAINERS_EACH>,
     /// Its volumes; ConfigMaps, Secrets and emptyDirs among them.
-    pub volume: Vec<VolumeStats>,
+    pub volume: Kept<VolumeStats, MAX_VOLUMES_EACH>,
 }
 
 /// A name in a namespace.

@@ -28,8 +28,10 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
         agents.sort_by_key(|agent| (&agent.node, &agent.name));
         let connected = agents.iter().filter(|agent| agent.state == "connected").count();
         let of = if cluster.is_empty() { "no cluster".to_owned() } else { format!("cluster {cluster}") };
-        let heading =
-            format!("{of}: {connected} of {} connected", count(agents.len() as u64, "agent", "agents"));
+        // The next page may have more of the same cluster.
+        let shown = if page.next.is_some() { " shown here" } else { "" };
+        let all = count(agents.len() as u64, "agent", "agents");
+        let heading = format!("{of}: {connected} of {all}{shown} connected");
         format!("{}\n{}", view.theme.heading(&heading), table(view, &agents))
     });
     shown.collect::<Vec<_>>().join("\n")
@@ -48,7 +50,7 @@ fn table(view: &View, agents: &[&Agent]) -> String {
         Column::new("NODE").cut(Cut::End, 12).optional(),
         Column::new("KIND").optional(),
         Column::new("LEADS").optional(),
-        Column::new("VERSION").optional(),
+        Column::new("VERSION").cut(Cut::End, 12).optional(),
         Column::new("ID").optional(),
     ]);
     let ids = view.ids(&agents.iter().map(|i| i.id.as_str()).collect::<Vec<_>>());

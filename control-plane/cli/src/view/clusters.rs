@@ -67,7 +67,15 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
         return layout.end();
     }
     layout.heading("Agents");
-    format!("{}{}", layout.end(), agents(view, &detail.agents))
+    let text = format!("{}{}", layout.end(), agents(view, &detail.agents));
+    match (cluster.agents_total as usize).saturating_sub(detail.agents.len()) {
+        0 => text,
+        more => format!(
+            "{text}\n{}\n",
+            view.theme
+                .paint(Tone::Quiet, &format!("… and {more} more: `nimbus agents list` has all of them"))
+        ),
+    }
 }
 
 /// The agents of one cluster, by node.
@@ -76,7 +84,7 @@ fn agents(view: &View, agents: &[ClusterAgent]) -> String {
         Column::new("NODE").cut(Cut::End, 20),
         Column::new("AGENT").cut(Cut::End, 20).optional(),
         Column::new("STATE"),
-        Column::new("VERSION"),
+        Column::new("VERSION").cut(Cut::End, 12),
         Column::new("BY").optional(),
         Column::new("LEADS").optional(),
         Column::new("PROBLEM").cut(Cut::Path, 30),
@@ -163,6 +171,10 @@ mod tests {
             agent("node-1", true, ""),
             agent("node-2", false, "expected to read /etc/kubernetes/manifests, found: permission denied"),
         ]);
-        insta::assert_snapshot!("show_agents", show(&view(80), &read(detail)));
+        detail["agents_total"] = json!(2);
+        insta::assert_snapshot!("show_agents", show(&view(80), &read(detail.clone())));
+        detail["agents_total"] = json!(1_002);
+        let cut = show(&view(80), &read(detail));
+        assert!(cut.ends_with("… and 1000 more: `nimbus agents list` has all of them\n"), "{cut}");
     }
 }

@@ -111,6 +111,18 @@ impl SessionEnd {
         Self::refused("certificate_required", "a client certificate of an agent", found, JOIN_AGAIN)
     }
 
+    /// The certificate that the session began with ended, and none was made in its place.
+    pub fn certificate_ended(at: jiff::Timestamp) -> Self {
+        let remedy = "none needed where the agent is a pod: it joins anew by its service account's token; a host's agent that \
+                      could not renew has to be joined again with --join";
+        Self::not_yet(
+            "certificate_ended",
+            "a certificate that still holds",
+            format!("one that ended at {at}, and was not renewed"),
+            remedy,
+        )
+    }
+
     /// There is no such agent, or it has another key by now.
     pub fn unknown_agent(expected: &str, found: &str) -> Self {
         Self::refused(UNKNOWN_AGENT, expected, found, JOIN_AGAIN)

@@ -13,6 +13,8 @@ pub struct Peer {
     pub key_sha256: String,
     /// When its certificate was issued, to the second.
     pub issued_at: Timestamp,
+    /// When its certificate ends, to the second.
+    pub ends_at: Timestamp,
 }
 
 /// A certificate that names no agent.
@@ -34,10 +36,12 @@ pub fn peer(certificate: &[u8]) -> Result<Peer, PeerError> {
         return Err(PeerError(format!("no {uri} among its names")));
     }
     let backdated = i64::try_from(super::BACKDATED.as_secs()).unwrap_or(0);
-    let issued_at =
-        Timestamp::from_second(parsed.validity().not_before.timestamp().saturating_add(backdated));
-    let issued_at = issued_at.map_err(|error| PeerError(format!("a time that cannot be: {error}")))?;
-    Ok(Peer { agent, key_sha256: hash(&parsed), issued_at })
+    let at = |second| {
+        Timestamp::from_second(second).map_err(|error| PeerError(format!("a time that cannot be: {error}")))
+    };
+    let issued_at = at(parsed.validity().not_before.timestamp().saturating_add(backdated))?;
+    let ends_at = at(parsed.validity().not_after.timestamp())?;
+    Ok(Peer { agent, key_sha256: hash(&parsed), issued_at, ends_at })
 }
 
 /// SHA-256 (hex) of the public key (SubjectPublicKeyInfo) in `certificate` (DER).

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::{FuturesOrdered, FuturesUnordered, StreamExt as _};
+use jiff::Timestamp;
 use nimbus_control_core::gateway::{
     Action, Admission, CheckedBatch, CloseReason, Event, Session, SessionEnd, Stored, Stream,
 };
@@ -23,7 +24,7 @@ use super::ingest_writer::Stopped;
 use super::wire::{Connection, FrameSink, FrameSource, Gone};
 use super::{Gateway, Slot, reject, renew};
 use crate::belief::Belief;
-use crate::ca::Peer;
+use crate::ca::{self, Peer};
 use crate::log_payload::pack;
 
 type Reading = Result<Option<v1::AgentFrame>, ReadFrameError>;
@@ -44,6 +45,8 @@ pub struct Carrier<'a> {
     peer: Peer,
     machine: Session,
     began: Instant,
+    /// When the newest certificate that was made for this session's agent over it, or that it came with, ends.
+    certified_until: Instant,
     control: (FrameReader, FrameWriter),
     data: Option<(FrameReader, FrameWriter)>,
     /// Held until the agent is welcome.
@@ -71,6 +74,7 @@ impl<'a> Carrier<'a> {
             gateway,
             connection,
             machine: Session::new(peer.agent, patience, Duration::ZERO),
+            certified_until: until(gateway, peer.ends_at),
             peer,
             began: Instant::now(),
             control: (FrameReader::new(source), FrameWriter::new(sink)),
@@ -211,6 +215,9 @@ impl<'a> Carrier<'a> {
                 Err(event) => return Some(event),
             },
             () = when_present(timeout.map(tokio::time::sleep_until)) => return Some(Event::Timeout),
+            () = tokio::time::sleep_until(self.certified_until) => {
+                return Some(Event::End(SessionEnd::certificate_ended(self.peer.ends_at)));
+            }
         };
         self.handle(happened)
     }
@@ -226,7 +233,15 @@ impl<'a> Carrier<'a> {
                         self.gateway.app.wake.engine();
                         Some(Event::Admitted(admission))
                     }
-                    Answer::Event(event) => Some(event),
+                    Answer::Event(event) => {
+                        if let Event::Renewed(response) = &event {
+                            let made = response.certificate_chain_der.first();
+                            if let Some(Ok(peer)) = made.map(|leaf| ca::peer(leaf)) {
+                                self.certified_until = until(self.gateway, peer.ends_at);
+                            }
+                        }
+                        Some(event)
+                    }
                 }
             }
             CarrierEvent::Read(stream, frame) => Some(self.read(stream, frame)),
@@ -299,6 +314,12 @@ async fn when_present<F: Future>(future: Option<F>) -> F::Output {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
+}
+
+/// The moment of this process's own clock at which a certificate ends; one that ended already ends now.
+fn until(gateway: &Gateway, ends_at: Timestamp) -> Instant {
+    let left = ends_at.duration_since(gateway.app.now());
+    Instant::now() + Duration::try_from(left).unwrap_or_default()
 }
 
 fn stopped() -> Event {

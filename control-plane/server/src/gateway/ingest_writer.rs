@@ -13,7 +13,7 @@ use nimbus_store::{NewBatch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{GROUP_BATCHES, GROUP_BYTES, QUEUED_KIB, group_bytes};
+use super::limits::{GROUP_BATCHES, Pace, QUEUED_KIB};
 use super::marks::{self, Marks};
 use crate::app::App;
 use crate::health::Part;
@@ -47,7 +47,7 @@ impl LogWriter {
     ) -> Result<(Self, tokio::task::JoinHandle<()>), StoreError> {
         let marks = Arc::new(Marks::new(app.store().high_water_marks().await?));
         let (queue, submissions) = mpsc::channel(GROUP_BATCHES);
-        let writer = Writer { app, marks: Arc::clone(&marks), stop, group_bytes: GROUP_BYTES };
+        let writer = Writer { app, marks: Arc::clone(&marks), stop, pace: Pace::default() };
         let task = tokio::spawn(writer.run(submissions));
         Ok((Self { queue, budget: Arc::new(Semaphore::new(QUEUED_KIB)), marks }, task))
     }
@@ -73,8 +73,7 @@ struct Writer {
     app: Arc<App>,
     marks: Arc<Marks>,
     stop: CancellationToken,
-    /// Payload bytes that the next commit may take.
-    group_bytes: usize,
+    pace: Pace,
 }
 
 impl Writer {
@@ -91,7 +90,7 @@ impl Writer {
             let Some(first) = first else { return };
             let mut bytes = first.batch.payload.len();
             let mut group = vec![first];
-            while group.len() < GROUP_BATCHES && bytes < self.group_bytes {
+            while group.len() < GROUP_BATCHES && bytes < self.pace.bytes() {
                 let Ok(next) = submissions.try_recv() else { break };
                 bytes += next.batch.payload.len();
                 group.push(next);
@@ -115,7 +114,7 @@ impl Writer {
                 Ok(position) => {
                     let took = started.elapsed();
                     let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
-                    self.group_bytes = group_bytes(bytes, took).max(self.group_bytes / 2);
+                    self.pace.took(bytes, took);
                     self.stored(&rows, position, took);
                     let came: u64 = group.iter().map(|one| u64::from(one.batch.count)).sum();
                     let kept: u64 = rows.iter().map(|row| u64::from(row.count)).sum();

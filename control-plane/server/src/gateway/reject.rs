@@ -92,11 +92,12 @@ async fn reject(
 }
 
 fn count(app: &App, code: CloseCode, word: &str) {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 13] = [
         "unsupported_version",
         "unknown_agent",
         "revoked",
         "certificate_required",
+        "certificate_ended",
         "malformed",
         "token_used",
         "token_expired",

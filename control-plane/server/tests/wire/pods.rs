@@ -13,12 +13,14 @@ use nimbus_control_plane::tokens::NewAgent;
 use nimbus_platform::DoublingWait;
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
+use nimbus_protocol::v1::agent_frame::Body as ToServer;
+use nimbus_protocol::v1::server_frame::Body as FromServer;
 use rcgen::KeyPair;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::common::{HERE, Identity, ca, enrol_as, start, try_enrol};
+use crate::common::{HERE, Identity, ca, csr, enrol_as, start, try_enrol, write};
 
 const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
 
@@ -117,6 +119,38 @@ async fn the_first_pod_makes_its_cluster_known_and_the_others_need_no_use_of_the
         (identity.namespace.as_str(), identity.service_account.as_str()),
         ("nimbus-system", "nimbus-agent")
     );
+}
+
+/// A pod's certificate is short-lived so that it ends with the pod: a session that outlived it would take that back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_ends_with_its_certificate_unless_that_was_renewed() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, key) = (Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    let mut identity = ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await.unwrap();
+    let app = plane.app();
+    let agent: AgentId = identity.id.parse().unwrap();
+    let known = app.docs().await.unwrap().agents[0].doc.pod.clone().unwrap();
+    // One that was made an hour ago less three seconds.
+    let made = app.now() - Duration::from_secs(3_597);
+    let ends_soon = app.keys.ca.issue_pod_agent(agent, UID, &known, &csr(&identity.key), made).unwrap();
+    identity.chain = ends_soon.chain.into_iter().map(CertificateDer::from).collect();
+    let mut session = identity.connect(&plane).await;
+    let FromServer::Refusal(refusal) = session.control().await else { panic!("no refusal") };
+    assert_eq!(refusal.code, "certificate_ended");
+    assert!(refusal.retry_after_ms > 0 && refusal.found.contains("ended at"), "{refusal:?}");
+
+    let made = app.now() - Duration::from_secs(3_597);
+    let again = app.keys.ca.issue_pod_agent(agent, UID, &known, &csr(&identity.key), made).unwrap();
+    identity.chain = again.chain.into_iter().map(CertificateDer::from).collect();
+    let mut session = identity.connect(&plane).await;
+    let csr_der = csr(&identity.key);
+    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der })).await;
+    let FromServer::Renewed(_) = session.control().await else { panic!("no certificate") };
+    let ended = tokio::time::timeout(Duration::from_secs(5), session.closed()).await;
+    assert!(ended.is_err(), "the new certificate holds another hour: {ended:?}");
+    plane.stop().await;
 }
 
 #[tokio::test]

@@ -230,7 +230,11 @@ fn obstacle_before(baseline: &Entry, current: &Entry, around: &Around) -> Option
         ));
     }
     if around.read_only {
-        return Some(found(Obstacle::ReadOnly, "its file system is mounted read-only"));
+        return Some(found(
+            Obstacle::ReadOnly,
+            "its file system is mounted read-only for the agent: mount it writable, or, where the agent is a unit that may \
+             not act, add acting.conf to that unit",
+        ));
     }
     None
 }

@@ -186,6 +186,21 @@ async fn a_refusal_names_what_is_missing() {
     }
 }
 
+/// An unverified peer was sent the token; what it says may be that.
+#[tokio::test]
+async fn what_an_unverified_peer_says_is_not_told() {
+    let authority = Authority::new();
+    for (status, said, word) in
+        [(403, "Bearer the-token", "403"), (200, r#"{"node": "the-token"}"#, "column")]
+    {
+        let kubelet = Kubelet::serve(&authority, Ipv4Addr::LOCALHOST, Answer::Status(status, said)).await;
+        let settings = KubeletSettings { insecure_skip_verify: true, ..kubelet.settings() };
+        let error = Reader::with(&settings, authority.config()).unwrap().summary().await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(word) && !text.contains("the-token"), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_too_large_is_refused_and_what_is_just_not_is_read() {
     let authority = Authority::new();

@@ -34,7 +34,8 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
     }
 }
 
-/// The agents of a cluster that are not revoked, by node.
+/// The agents of a cluster that are not revoked, by node; where they are more than [`api::SHOWN_AGENTS`], those with trouble before
+/// those without.
 pub fn agents_of(cluster_uid: &str, fleet: &Fleet) -> Vec<api::ClusterAgent> {
     let ours = fleet.docs.agents.iter().map(|agent| &agent.doc).filter(|agent| {
         let is_of = |uid: &Option<String>| uid.as_deref() == Some(cluster_uid);
@@ -56,8 +57,11 @@ pub fn agents_of(cluster_uid: &str, fleet: &Fleet) -> Vec<api::ClusterAgent> {
             }
         })
         .collect();
-    agents.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
+    // Where not all of them are shown, those with trouble are what somebody looks for.
+    let is_well = |agent: &api::ClusterAgent| agent.state == "connected" && agent.problem.is_empty();
+    agents.sort_by(|a, b| (is_well(a), &a.node, &a.name).cmp(&(is_well(b), &b.node, &b.name)));
     agents.truncate(api::SHOWN_AGENTS);
+    agents.sort_by(|a, b| (&a.node, &a.name).cmp(&(&b.node, &b.name)));
     agents
 }
 
