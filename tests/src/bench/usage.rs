@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use crate::process::Process;
+
 /// Resident memory in bytes, shared pages included.
 pub fn resident_bytes(pid: u32) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -30,4 +32,15 @@ pub fn processor_percent(pid: u32, window: Duration) -> anyhow::Result<f64> {
     std::thread::sleep(window);
     let used = processor_time(pid)?.saturating_sub(before);
     Ok(used.as_secs_f64() / begun.elapsed().as_secs_f64() * 100.0)
+}
+
+/// node_exporter on a loopback port, to be measured in the same minutes; `None` where it is not installed.
+pub fn node_exporter(dir: &std::path::Path, port: u16) -> anyhow::Result<Option<Process>> {
+    let names = ["prometheus-node-exporter", "node_exporter"];
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).flat_map(|d| names.map(|n| d.join(n))).find(|p| p.is_file());
+    let Some(program) = found else { return Ok(None) };
+    let mut command = std::process::Command::new(program);
+    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
+    Ok(Some(Process::start("node_exporter", command, dir)?))
 }

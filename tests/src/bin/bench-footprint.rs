@@ -23,17 +23,6 @@ fn resident_mb(pid: u32) -> anyhow::Result<f64> {
     Ok(usage::resident_bytes(pid)? as f64 / 1e6)
 }
 
-/// Memory and processor of node_exporter in the same minutes, where it is installed.
-fn node_exporter(dir: &std::path::Path) -> anyhow::Result<Option<Process>> {
-    let names = ["prometheus-node-exporter", "node_exporter"];
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).flat_map(|d| names.map(|n| d.join(n))).find(|p| p.is_file());
-    let Some(program) = found else { return Ok(None) };
-    let mut command = std::process::Command::new(program);
-    command.arg(format!("--web.listen-address=127.0.0.1:{}", free_port()?));
-    Ok(Some(Process::start("node_exporter", command, dir)?))
-}
-
 async fn on_a_host(report: &mut Report) -> anyhow::Result<()> {
     let plane = Plane::start(None, "").await?;
     let dir = tempfile::tempdir()?;
@@ -42,7 +31,7 @@ async fn on_a_host(report: &mut Report) -> anyhow::Result<()> {
     std::fs::write(watched.join("app.conf"), "workers = 4\n")?;
     let options = AgentOptions { name: "rest".into(), watch: vec![watched], ..AgentOptions::default() };
     let agent = AgentProcess::join(&plane, options).await?;
-    let peer = node_exporter(dir.path())?;
+    let peer = usage::node_exporter(dir.path(), free_port()?)?;
     tokio::time::sleep(SETTLE).await;
     let (agent_pid, peer_pid) = (agent.pid(), peer.as_ref().map(Process::pid));
     let (own, other) = tokio::join!(

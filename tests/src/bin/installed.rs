@@ -1,6 +1,5 @@
 //! Installs both charts on a real node, and lives with them: see `nimbus_tests::installed`.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use nimbus_tests::installed;
@@ -10,7 +9,7 @@ use nimbus_tests::rig::real_node::INSIDE;
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let result = match words.as_slice() {
-        [first, into] if first == INSIDE => installed::inside(Path::new(into)).await,
+        [first, inside @ ..] if first == INSIDE => installed::inside(inside).await,
         [] => tokio::task::block_in_place(|| {
             let left_out = installed::play(&std::env::current_exe()?)?;
             if let Some(why) = left_out {

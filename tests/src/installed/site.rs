@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::bench::Row;
 use crate::postgres::Postgres;
 use crate::process::binary;
 use crate::rig::real_node::{ADDRESS, RealNode, images, mounts};
@@ -41,6 +43,8 @@ pub struct Site {
     home: PathBuf,
     /// What stands over `/etc/hosts`, as nobody here serves names.
     hosts: PathBuf,
+    /// What was measured so far.
+    figures: Mutex<Vec<Row>>,
 }
 
 impl Site {
@@ -61,7 +65,17 @@ impl Site {
         let helm = build::ensure_helm(&repository()?)?;
         cluster.namespace(NAMESPACE, &json!({"pod-security.kubernetes.io/enforce": "restricted"})).await?;
         let shop = cluster.namespace(SHOP, &json!({})).await?;
-        Ok(Self { cluster, shop, _node: node, parts, postgres, helm, home, hosts })
+        Ok(Self { cluster, shop, _node: node, parts, postgres, helm, home, hosts, figures: Mutex::default() })
+    }
+
+    /// Keeps a figure.
+    pub fn note(&self, figure: Row) {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner).push(figure);
+    }
+
+    /// The figures so far, as JSON.
+    pub fn figures(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(&*self.figures.lock().unwrap_or_else(PoisonError::into_inner))?)
     }
 
     /// An address of a new database, with a password, as pods reach it.

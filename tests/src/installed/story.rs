@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::at_rest;
 use super::backup::Shelf;
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
+use crate::bench::Row;
 use crate::process::send_signal;
 use crate::rig::real_node::NODE;
 use crate::scenes::containers::{UNLESS_BROKEN, shell, with_state};
@@ -20,23 +22,23 @@ const LIMIT: Duration = Duration::from_mins(2);
 /// What the product promises of a takeover, until the operator's command is answered again.
 const TAKEOVER: Duration = Duration::from_secs(15);
 
-/// Tells it.
-pub async fn tell(site: &Site) -> anyhow::Result<()> {
+/// Tells it; with `at_rest` it stops in between to measure what the pods take.
+pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     let keys = keys_and_database(site).await?;
     let shelf = Shelf::new(site).await?;
-    let mut clock = Clock::start();
+    let mut clock = Clock::start(site);
     site.install(CONTROL_PLANE, &control_plane(1, &shelf.values(site))).await?;
     clock.say("helm install of two control planes, until both are ready");
     site.know_control_plane(&keys).await?;
     the_operator_is_answered(site).await?;
 
-    clock = Clock::start();
+    clock = Clock::start(site);
     shelf.one_is_made(site, 1).await?;
     clock.say("a backup by the CronJob, until it is verified");
 
     let uid = cluster_uid(&site.cluster).await?;
     let agents = agents(site, &uid).await?;
-    clock = Clock::start();
+    clock = Clock::start(site);
     site.install(AGENT, &agents(1)).await?;
     clock.say("helm install of the agent, until it is ready");
     let name = the_cluster_is_watched(site, &uid).await?;
@@ -47,12 +49,16 @@ pub async fn tell(site: &Site) -> anyhow::Result<()> {
 
     site.nimbus(&["autonomous", "enable", "--cluster", &name]).await?;
     heal(site, "first", "from a crash to the pod that replaced it").await?;
+    clock.say("helm install of the agent, until a pod was healed, with all that is waited for in between");
+    if let Some(dir) = at_rest {
+        at_rest::measure(site, dir).await.context("what the pods take at rest")?;
+    }
 
-    let clock = Clock::start();
+    let clock = Clock::start(site);
     let leader = leader(site).await?;
     kill9(site, &leader).await?;
     the_operator_is_answered(site).await?;
-    anyhow::ensure!(clock.0.elapsed() < TAKEOVER, "the takeover took {:?}", clock.0.elapsed());
+    anyhow::ensure!(clock.begun.elapsed() < TAKEOVER, "the takeover took {:?}", clock.begun.elapsed());
     clock.say("the leading control plane is killed, until nimbus is answered again");
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
@@ -66,15 +72,20 @@ pub async fn tell(site: &Site) -> anyhow::Result<()> {
 }
 
 /// How long a step took.
-struct Clock(Instant);
+struct Clock<'a> {
+    site: &'a Site,
+    begun: Instant,
+}
 
-impl Clock {
-    fn start() -> Self {
-        Self(Instant::now())
+impl<'a> Clock<'a> {
+    fn start(site: &'a Site) -> Self {
+        Self { site, begun: Instant::now() }
     }
 
     fn say(&self, what: &str) {
-        println!("{:6.1} s  {what}", self.0.elapsed().as_secs_f64());
+        let took = self.begun.elapsed().as_secs_f64();
+        println!("{took:6.1} s  {what}");
+        self.site.note(Row { what: what.into(), value: took, unit: "s".into(), aim: None, peer: None });
     }
 }
 
@@ -185,7 +196,7 @@ async fn heal(site: &Site, name: &str, what: &str) -> anyhow::Result<()> {
     };
     let victim = pods().await?.first().context("a pod")?.clone();
     site.shop.has_been_well(victim.trim_start_matches("pod/")).await?;
-    let clock = Clock::start();
+    let clock = Clock::start(site);
     let words = ["-n", SHOP, "exec", &victim, "-c", "app", "--", "sh", "-c", "touch /state/broken"];
     site.cluster.kubectl(&words).await?;
     wait_for(&format!("{victim} to be replaced"), LIMIT, || async {
@@ -216,17 +227,8 @@ async fn leader(site: &Site) -> anyhow::Result<String> {
 
 /// Kills the program in a pod without warning; the kubelet starts it anew.
 async fn kill9(site: &Site, pod: &str) -> anyhow::Result<()> {
-    let uid = site.kubectl(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]).await?;
-    for entry in std::fs::read_dir("/proc")?.flatten() {
-        let name = entry.file_name();
-        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
-        let read = |file: &str| std::fs::read_to_string(entry.path().join(file)).unwrap_or_default();
-        // The kernel cuts a name after 15 bytes.
-        if read("comm").trim() == "nimbus-control-" && read("cgroup").contains(&uid) {
-            return Ok(send_signal(pid, libc::SIGKILL)?);
-        }
-    }
-    anyhow::bail!("no process of {pod} was found")
+    let pid = at_rest::process_of(site, pod, CONTROL_PLANE).await?;
+    Ok(send_signal(pid, libc::SIGKILL)?)
 }
 
 /// Both are upgraded; an upgrade to an image that nobody has leaves the one that serves alone; both go back.
@@ -236,10 +238,10 @@ async fn upgrades(
     agents: &impl Fn(u32) -> Value,
     control_plane: &Value,
 ) -> anyhow::Result<()> {
-    let clock = Clock::start();
+    let clock = Clock::start(site);
     site.install(CONTROL_PLANE, control_plane).await?;
     clock.say("helm upgrade of the control planes, one after the other");
-    let clock = Clock::start();
+    let clock = Clock::start(site);
     site.install(AGENT, &agents(2)).await?;
     clock.say("helm upgrade of the agent");
     the_cluster_is_watched(site, uid).await?;
@@ -259,7 +261,7 @@ async fn upgrades(
     let failed = site.helm(&words).await;
     anyhow::ensure!(failed.is_err(), "an image that nobody has was installed");
     the_operator_is_answered(site).await?;
-    let clock = Clock::start();
+    let clock = Clock::start(site);
     for release in [CONTROL_PLANE, AGENT] {
         site.helm(&["rollback", release, "1", "--wait", "--timeout", "3m"]).await?;
     }
@@ -300,7 +302,7 @@ async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
 
 /// Nothing is left but what a person made.
 async fn removal(site: &Site) -> anyhow::Result<()> {
-    let clock = Clock::start();
+    let clock = Clock::start(site);
     for release in [AGENT, CONTROL_PLANE] {
         site.helm(&["uninstall", release, "--wait", "--timeout", "2m"]).await?;
     }

@@ -33,6 +33,8 @@ pub enum Which {
     Decision,
     /// The agent's memory and CPU at rest, on a host and on clusters of three sizes
     Footprint,
+    /// Both charts on a real node: how long each step takes, and what the pods take at rest, beside node_exporter
+    Installed,
     /// The agent with 500,000 watched files, and a full pass beside AIDE's check
     Files,
     /// What a thousand incidents leave in the audit log, on both databases
@@ -45,13 +47,14 @@ pub enum Which {
 
 impl Which {
     /// In the order of BENCHMARKS.md.
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Remedy,
         Self::Ingest,
         Self::Saturation,
         Self::Agents,
         Self::Decision,
         Self::Footprint,
+        Self::Installed,
         Self::Files,
         Self::Audit,
         Self::Scenes,
@@ -66,6 +69,7 @@ impl Which {
             Self::Agents => "agents",
             Self::Decision => "decision",
             Self::Footprint => "footprint",
+            Self::Installed => "installed",
             Self::Files => "files",
             Self::Audit => "audit",
             Self::Scenes => "scenes",
@@ -118,6 +122,12 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             let node = obstacle::of_all().is_none();
             needs::ensure(&[needs::go(repository, node), needs::postgres()])?;
             rig::ensure_all(repository, node)?;
+            program(repository, which, Some(&products(repository, "release")?), arguments)
+        }
+        Which::Installed => {
+            needs::ensure(&[needs::go(repository, true), needs::postgres(), needs::real_node()])?;
+            rig::ensure_all(repository, true)?;
+            compile(repository, &["--release", "-p", "nimbus"])?;
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Files => {
