@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nimbus_agent_core::session::Plan;
+use nimbus_platform::DoublingWait;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::v1::{self, agent_frame, server_frame};
 use nimbus_protocol::{join::JoinToken, version};
@@ -21,6 +22,10 @@ use crate::transport::tls::Tls;
 
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(15);
+/// Tries at control planes that stand by: with the waits between them more than twice the time that a takeover has.
+const STANDBY_TRIES: u32 = 20;
+/// The waits between two of them, with jitter.
+const STANDBY_WAIT: DoublingWait = DoublingWait::new(Duration::from_millis(300), Duration::from_secs(2));
 
 /// What a new agent reports about itself.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +69,7 @@ pub async fn enrol(
         service_account_token: enrolling_agent.service_account_token,
         cluster_keys_json: enrolling_agent.cluster_keys_json,
     };
-    let response = exchange(server, parsed.ca_sha256, request).await?;
+    let response = with_the_leader(server, parsed.ca_sha256, request).await?;
     let (chain, ca) = split_chain(&response.certificate_chain_der, &key)?;
     if nimbus_protocol::sha256(&ca) != parsed.ca_sha256 {
         return Err(IdentityError::Answer {
@@ -83,11 +88,41 @@ pub async fn enrol(
     Ok(identity)
 }
 
-async fn exchange(
+/// Asks until the one that leads answers: whatever stands in front of several control planes sends each connection to any of them.
+/// How often is no failure's business, so the waits of whoever called do not grow by it.
+async fn with_the_leader(
     server: &str,
     ca_sha256: [u8; 32],
     request: v1::EnrolRequest,
 ) -> Result<v1::EnrolResponse, IdentityError> {
+    let mut waits = STANDBY_WAIT;
+    for _ in 1..STANDBY_TRIES {
+        match exchange(server, ca_sha256, request.clone()).await? {
+            Answer::Enrolled(response) => return Ok(response),
+            Answer::StandsBy => tokio::time::sleep(waits.next()).await,
+        }
+    }
+    match exchange(server, ca_sha256, request).await? {
+        Answer::Enrolled(response) => Ok(response),
+        Answer::StandsBy => Err(IdentityError::Unreachable {
+            server: server.to_owned(),
+            found: format!("one that stands by for the control plane that leads, {STANDBY_TRIES} times"),
+        }),
+    }
+}
+
+/// What a control plane answered.
+enum Answer {
+    Enrolled(v1::EnrolResponse),
+    /// Another one leads, or will soon.
+    StandsBy,
+}
+
+async fn exchange(
+    server: &str,
+    ca_sha256: [u8; 32],
+    request: v1::EnrolRequest,
+) -> Result<Answer, IdentityError> {
     let unreachable = |found: String| IdentityError::Unreachable { server: server.to_owned(), found };
     let tls = Tls::enrol(ca_sha256).map_err(|error| unreachable(error.to_string()))?;
     let purpose = tls.purpose();
@@ -110,10 +145,9 @@ async fn exchange(
     // Lets the close reach the server; it would only cost the server its idle timeout.
     connection.close(CloseCode::Done, "").await;
     match answer.and_then(|frame| frame.body) {
-        Some(server_frame::Body::Enrolled(response)) => Ok(response),
-        // Another control plane leads, or will soon: the next try may reach it.
+        Some(server_frame::Body::Enrolled(response)) => Ok(Answer::Enrolled(response)),
         Some(server_frame::Body::Refusal(refusal)) if refusal.code == nimbus_protocol::refusal::STANDBY => {
-            Err(unreachable("one that stands by for the control plane that leads".to_owned()))
+            Ok(Answer::StandsBy)
         }
         Some(server_frame::Body::Refusal(refusal)) => Err(IdentityError::Refused {
             code: refusal.code,

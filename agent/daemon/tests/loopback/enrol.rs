@@ -57,6 +57,19 @@ async fn a_refusal_is_told_whole_and_the_next_try_uses_the_same_key() {
     assert_eq!(std::fs::read(dir.path().join("key.pem")).unwrap(), key);
 }
 
+/// A Service in front of two sends every second try to the one that stands by, now and then several in a row.
+#[tokio::test]
+async fn whoever_meets_one_that_stands_by_asks_again_soon_until_the_leader_answers() {
+    let plane = Plane::start();
+    plane.stand_by(3);
+    let dir = tempfile::tempdir().unwrap();
+    let begun = std::time::Instant::now();
+    enrol(dir.path(), &plane.server(), &plane.token().to_string(), enrolling_agent()).await.unwrap();
+    assert_eq!(plane.secrets().len(), 4);
+    // 0.3 s, 0.6 s and 1.2 s, each and up to half of it again.
+    assert!(begun.elapsed() >= Duration::from_millis(2_100), "{:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn without_an_identity_or_with_no_token_at_all_the_start_says_what_to_do() {
     let plane = Plane::start();

@@ -2,7 +2,7 @@
 //! makes no decisions.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +43,8 @@ struct State {
     frames: broadcast::Sender<Vec<u8>>,
     acknowledged: AtomicU64,
     refuse: Mutex<Option<v1::Refusal>>,
+    /// Enrolments that are still told that this one stands by.
+    stands_by: AtomicU32,
     secrets: Mutex<Vec<String>>,
     renewed: Mutex<Option<Vec<u8>>>,
     life: Duration,
@@ -98,6 +100,7 @@ impl Plane {
             frames: broadcast::channel(64).0,
             acknowledged: AtomicU64::new(0),
             refuse: Mutex::default(),
+            stands_by: AtomicU32::default(),
             secrets: Mutex::default(),
             renewed: Mutex::default(),
             life,
@@ -139,6 +142,11 @@ impl Plane {
             retry_after_ms: 0,
         };
         *self.state.refuse.lock().unwrap() = Some(refusal);
+    }
+
+    /// The next enrolments, so many, are told that this one stands by.
+    pub fn stand_by(&self, times: u32) {
+        self.state.stands_by.store(times, Ordering::SeqCst);
     }
 
     /// Token texts that reached this control plane.
@@ -234,7 +242,14 @@ impl State {
             return;
         };
         self.secrets.lock().unwrap().push(request.token.clone());
-        let refusal = self.refuse.lock().unwrap().clone();
+        let less = |left: u32| left.checked_sub(1);
+        let stands_by = self.stands_by.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        let standby = || v1::Refusal {
+            code: nimbus_protocol::refusal::STANDBY.to_owned(),
+            retry_after_ms: 300,
+            ..Default::default()
+        };
+        let refusal = if stands_by { Some(standby()) } else { self.refuse.lock().unwrap().clone() };
         let body = match refusal {
             Some(refusal) => server_frame::Body::Refusal(refusal),
             None => server_frame::Body::Enrolled(v1::EnrolResponse {
