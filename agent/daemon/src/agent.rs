@@ -39,6 +39,8 @@ use crate::{pod_proof, rejoin, status_reporter, telemetry, transport};
 const JOIN_TRIES: u32 = 4;
 /// The waits between two of them.
 const JOIN_WAIT: DoublingWait = DoublingWait::new(Duration::from_secs(1), Duration::from_secs(4));
+/// Longest wait for another identity in the place of one whose certificate ended.
+const REJOIN: Duration = Duration::from_secs(25);
 /// Longest wait for the parts, and then for the session's loop, to end.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -364,7 +366,13 @@ async fn rejoined(identity: Identity, config: &Config, dir: &Path, target: Optio
         Ok(None) => return identity,
         Ok(Some(token)) => {
             let enrolling_agent = enrolling_agent(config, target).await;
-            enrol(dir, &config.server, &token, enrolling_agent).await.map_err(AgentError::from)
+            let joining = enrol(dir, &config.server, &token, enrolling_agent);
+            let joined = tokio::time::timeout(REJOIN, joining).await;
+            let late = || IdentityError::Unreachable {
+                server: config.server.clone(),
+                found: format!("no identity within {} s", REJOIN.as_secs()),
+            };
+            joined.unwrap_or_else(|_| Err(late())).map_err(AgentError::from)
         }
         Err(error) => Err(error.into()),
     };

@@ -22,8 +22,9 @@ use crate::transport::tls::Tls;
 
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(15);
-/// Tries at control planes that stand by: with the waits between them more than twice the time that a takeover has.
-const STANDBY_TRIES: u32 = 20;
+/// How long control planes that stand by are asked again: three times what a takeover takes. A unit has three minutes to start in, in
+/// which it joins four times.
+const STANDBY: Duration = Duration::from_secs(30);
 /// The waits between two of them, with jitter.
 const STANDBY_WAIT: DoublingWait = DoublingWait::new(Duration::from_millis(300), Duration::from_secs(2));
 
@@ -95,19 +96,25 @@ async fn with_the_leader(
     ca_sha256: [u8; 32],
     request: v1::EnrolRequest,
 ) -> Result<v1::EnrolResponse, IdentityError> {
-    let mut waits = STANDBY_WAIT;
-    for _ in 1..STANDBY_TRIES {
+    let (mut waits, begun) = (STANDBY_WAIT, nimbus_platform::monotonic());
+    let mut times = 0_u32;
+    loop {
         match exchange(server, ca_sha256, request.clone()).await? {
             Answer::Enrolled(response) => return Ok(response),
-            Answer::StandsBy => tokio::time::sleep(waits.next()).await,
+            Answer::StandsBy => times += 1,
         }
-    }
-    match exchange(server, ca_sha256, request).await? {
-        Answer::Enrolled(response) => Ok(response),
-        Answer::StandsBy => Err(IdentityError::Unreachable {
-            server: server.to_owned(),
-            found: format!("one that stands by for the control plane that leads, {STANDBY_TRIES} times"),
-        }),
+        if nimbus_platform::monotonic().saturating_sub(begun) >= STANDBY {
+            return Err(IdentityError::Unreachable {
+                server: server.to_owned(),
+                found: format!("one that stands by for the control plane that leads, {times} times"),
+            });
+        }
+        if times == 1 {
+            tracing::info!(
+                "a control plane that stands by answered; asking again until the one that leads does"
+            );
+        }
+        tokio::time::sleep(waits.next()).await;
     }
 }
 

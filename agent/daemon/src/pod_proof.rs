@@ -18,8 +18,8 @@ use crate::identity::{Identity, IdentityError};
 use crate::watch::kube::client::Target;
 use crate::watch::kube::request;
 
-/// Tries to join: with the waits between them about a quarter of an hour, after which the kubelet starts the container anew.
-const TRIES: u32 = 40;
+/// How long it tries to join; after one more try the kubelet starts the container anew.
+const LONGEST: Duration = Duration::from_mins(15);
 /// The waits between two of them, with jitter: the pods of a large cluster start at once.
 const WAIT: DoublingWait = DoublingWait::new(Duration::from_millis(500), Duration::from_secs(20));
 
@@ -32,8 +32,8 @@ pub async fn join(
     target: Option<&Target>,
 ) -> Result<Identity, AgentError> {
     let target = target.ok_or(ProofError::NoCluster)?;
-    let mut waits = WAIT;
-    for _ in 1..TRIES {
+    let (mut waits, begun) = (WAIT, nimbus_platform::monotonic());
+    while nimbus_platform::monotonic().saturating_sub(begun) < LONGEST {
         let wait = waits.next();
         match attempt(dir, config, token, proof, target).await {
             Err(error) if may_pass(&error) => {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nimbus_platform::{jittered, now};
+use nimbus_platform::jittered;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -63,10 +63,14 @@ impl Rejoin {
                 Ok(Some(identity)) => identity.expires_at(),
                 Ok(None) | Err(_) => 0,
             };
-            if !is_due(&status.status(), ends_at, now().as_second()) {
+            if !is_due(&status.status(), ends_at, status.job_time().as_second()) {
                 continue;
             }
-            match pod_proof::attempt(&self.dir, &self.config, token, proof, &self.target).await {
+            let joined_now = tokio::select! {
+                () = cancel.cancelled() => return,
+                joined = pod_proof::attempt(&self.dir, &self.config, token, proof, &self.target) => joined,
+            };
+            match joined_now {
                 Ok(identity) => {
                     tracing::warn!(agent = %identity.agent_id, "joined anew; ending, to begin again as this agent");
                     joined.cancel();
@@ -78,7 +82,7 @@ impl Rejoin {
     }
 }
 
-/// Is the identity of no use: does the control plane not know it, or has the certificate ended (seconds since the Unix epoch)
+/// Is the identity of no use: does the control plane not know it or say that its certificate ended, or has the certificate ended (seconds since the Unix epoch)
 /// without a session?
 fn is_due(status: &Status, ends_at: i64, now: i64) -> bool {
     status.unknown || (!status.connected && now >= ends_at)
@@ -93,7 +97,10 @@ mod tests {
         let status = |connected, unknown| Status { connected, unknown, ..Status::default() };
         assert!(!is_due(&status(false, false), 100, 99), "the control plane is away: there is time");
         assert!(is_due(&status(false, false), 100, 100), "it can come back no other way");
-        assert!(!is_due(&status(true, false), 100, 100), "a session outlives its certificate");
+        assert!(
+            !is_due(&status(true, false), 100, 100),
+            "the control plane ends a session whose certificate ended"
+        );
         assert!(is_due(&status(false, true), 1_000, 0), "the control plane was restored");
     }
 }

@@ -200,6 +200,10 @@ impl SessionLoop {
                         "the control plane refused this agent"
                     );
                     // What says when to come back, and what is wrong with one message, passes.
+                    if refusal.code == nimbus_protocol::refusal::CERTIFICATE_ENDED {
+                        // By the control plane's clock, whatever this one says.
+                        self.status.update(|status| status.unknown = true);
+                    }
                     if refusal.retry_after_ms == 0 && refusal.code != "malformed" {
                         let unknown = refusal.code == nimbus_protocol::refusal::UNKNOWN_AGENT;
                         self.status.update(|status| (status.rejected, status.unknown) = (true, unknown));
@@ -434,7 +438,7 @@ impl SessionLoop {
         if self.spool.as_mut().is_some_and(|store| store.get_mut().take_needs_resync()) {
             self.resync.send_modify(|count| *count += 1);
         }
-        if let Some(request) = self.renewal.due(nimbus_platform::now(), nimbus_platform::monotonic()) {
+        if let Some(request) = self.renewal.due(self.status.job_time(), nimbus_platform::monotonic()) {
             let body = agent_frame::Body::Renew(request);
             self.send(&v1::AgentFrame { body: Some(body) });
         }

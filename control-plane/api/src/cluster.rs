@@ -38,7 +38,7 @@ pub struct ClusterDetail {
     /// The cluster as lists show it.
     #[serde(flatten)]
     pub cluster: Cluster,
-    /// Its agents that are not revoked, by node: the first [`SHOWN_AGENTS`].
+    /// Its agents that are not revoked, by node; where they are more than [`SHOWN_AGENTS`], those with trouble before those without.
     #[serde(default)]
     pub agents: Vec<ClusterAgent>,
 }

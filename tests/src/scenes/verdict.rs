@@ -75,6 +75,9 @@ pub struct Report {
     pub outcome: Outcome,
     /// What was wrong; empty when nothing was.
     pub why: String,
+    /// How it ended at first and why, of one that was played again; otherwise empty.
+    #[serde(default)]
+    pub at_first: String,
     /// How long it took.
     pub took: Duration,
 }
@@ -93,12 +96,28 @@ impl Report {
                 None => (Outcome::NotJudged, format!("{error:#}")),
             },
         };
-        Self { name: name.to_owned(), outcome, why, took }
+        Self { name: name.to_owned(), outcome, why, at_first: String::new(), took }
     }
 
     /// A scene that this machine cannot play.
     pub fn left_out(name: &str, why: &str) -> Self {
-        Self { name: name.to_owned(), outcome: Outcome::LeftOut, why: why.to_owned(), took: Duration::ZERO }
+        let (name, why) = (name.to_owned(), why.to_owned());
+        Self { name, outcome: Outcome::LeftOut, why, at_first: String::new(), took: Duration::ZERO }
+    }
+
+    /// May it be played once more, alone? Where nothing came in time, or the rig failed, a loaded machine may be the reason. What was
+    /// done that must not be done is done.
+    pub fn may_be_played_again(&self) -> bool {
+        match self.outcome {
+            Outcome::WrongRestraint | Outcome::NotJudged => true,
+            Outcome::RightAction | Outcome::RightRestraint | Outcome::WrongAction | Outcome::LeftOut => false,
+        }
+    }
+
+    /// This one in the place of the `first`, which the summary tells as well.
+    #[must_use]
+    pub fn after(self, first: &Self) -> Self {
+        Self { at_first: format!("{}: {}", first.outcome.words(), first.why), ..self }
     }
 }
 
@@ -119,6 +138,10 @@ pub fn table(reports: &[Report], not_yet: impl Fn(&str) -> Option<String>) -> St
             report.outcome.words(),
             report.took.as_secs_f64(),
         );
+    }
+    for report in reports.iter().filter(|report| !report.at_first.is_empty()) {
+        let cut: String = report.at_first.chars().take(SHOWN).collect();
+        let _ = write!(text, "\n{} was played twice; at first {cut}", report.name);
     }
     for report in reports.iter().filter(|report| !report.outcome.is_right()) {
         let cut: String = report.why.chars().take(SHOWN).collect();
@@ -199,11 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn only_what_did_nothing_is_played_again_and_its_first_end_is_told() {
+        let wrong = |wrong: Wrong| report("a", Right::Act, &Err(wrong.into()));
+        let first = wrong(Wrong::Restraint("nothing in 60 s".into()));
+        assert!(first.may_be_played_again() && !wrong(Wrong::Action("evicted".into())).may_be_played_again());
+        assert!(report("a", Right::Act, &Err(anyhow::anyhow!("no cluster"))).may_be_played_again());
+        let second = report("a", Right::Act, &Ok(()));
+        assert!(!second.may_be_played_again());
+        let text = table(&[second.after(&first)], |_| None);
+        assert!(text.contains("a was played twice; at first wrong restraint: "), "{text}");
+        assert!(text.contains("nothing in 60 s") && text.contains("1 right action"), "{text}");
+    }
+
+    #[test]
     fn the_table_counts_every_outcome_and_says_what_was_wrong() {
         let wrong = Err(Wrong::Action("evicted\n  a pod".into()).into());
         let reports = [report("one", Right::Act, &Ok(())), report("two", Right::Refrain, &wrong)];
         let text = table(&reports, |_| None);
-        for expected in ["one", "right action", "evicted a pod", "2 scenes: 1 right action", "1 WRONG ACTION"]
+        for expected in
+            ["one", "right action", "evicted\n  a pod", "2 scenes: 1 right action", "1 WRONG ACTION"]
         {
             assert!(text.contains(expected), "{expected}: {text}");
         }

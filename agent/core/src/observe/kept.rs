@@ -24,7 +24,7 @@ impl<T, const MOST: usize> Default for Kept<T, MOST> {
 
 impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Kept<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_seq(Reader(PhantomData))
+        from.deserialize_option(Reader(PhantomData))
     }
 }
 
@@ -34,7 +34,15 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for Reader<T, MOS
     type Value = Kept<T, MOST>;
 
     fn expecting(&self, words: &mut fmt::Formatter<'_>) -> fmt::Result {
-        words.write_str("a list")
+        words.write_str("a list, or null for none")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Kept::default())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_seq(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
@@ -58,6 +66,7 @@ mod tests {
     fn a_list_is_kept_to_its_bound_and_the_rest_is_counted() {
         let read = |text: &str| serde_json::from_str::<Kept<u8, 3>>(text);
         assert_eq!(read("[]").unwrap(), Kept::default());
+        assert_eq!(read("null").unwrap(), Kept::default(), "an empty list as Go writes one");
         assert_eq!(read("[1,2,3]").unwrap(), Kept { entries: vec![1, 2, 3], left_out: 0 });
         // What is left out is not looked at: it is not even of the kind.
         assert_eq!(read(r#"[1,2,3,{"a":[4]},null]"#).unwrap(), Kept { entries: vec![1, 2, 3], left_out: 2 });

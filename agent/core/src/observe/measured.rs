@@ -26,7 +26,7 @@ const MAX_REASON: usize = 128;
 pub enum NotOurs {
     /// Another node's.
     #[error(
-        "expected what the kubelet of this agent's node {own} measured, found a summary of node {found:?}: nothing of it is \
+        "expected what the kubelet of this agent's node {own} measured, found a summary of node {found}: nothing of it is \
          reported; check that the agent's NIMBUS_NODE and NIMBUS_NODE_IP are of one node"
     )]
     Other {
@@ -63,8 +63,17 @@ pub fn is_ours(own: &str, summary: &Summary) -> Result<(), NotOurs> {
     if summary.node.node_name == own {
         return Ok(());
     }
-    let found = summary.node.node_name.chars().take(253).collect();
+    // What is no name may be anything, also what an unverified peer was sent.
+    let found = &summary.node.node_name;
+    let is_told = found.is_empty() || is_name(found);
+    let found = if is_told { format!("{found:?}") } else { "something that is no name".to_owned() };
     Err(NotOurs::Other { own: own.to_owned(), found })
+}
+
+/// Is it a name as Kubernetes has it for nodes, pods, claims, containers and namespaces? Nothing else is told of them.
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    !text.is_empty() && text.len() <= 253 && text.bytes().all(fits)
 }
 
 /// The observation of `own` node; `None` where nothing of it could be read. `summary` is its kubelet's, `object` the Node
@@ -138,8 +147,7 @@ fn volumes(pods: &[PodStats], own: Option<&FsStats>) -> (Vec<v1::MeasuredVolume>
     all.sort_by(|a, b| (&a.namespace, &a.claim, &a.pod).cmp(&(&b.namespace, &b.claim, &b.pod)));
     all.dedup_by(|a, b| (&a.namespace, &a.claim) == (&b.namespace, &b.claim));
     all.sort_by_key(|volume| std::cmp::Reverse(volume.filesystem.as_ref().and_then(fullness)));
-    let unread: usize = pods.iter().map(|pod| pod.volume.left_out).sum();
-    let left_out = all.len().saturating_sub(MAX_VOLUMES) + unread;
+    let left_out = all.len().saturating_sub(MAX_VOLUMES);
     all.truncate(MAX_VOLUMES);
     (all, number(left_out))
 }
@@ -147,12 +155,15 @@ fn volumes(pods: &[PodStats], own: Option<&FsStats>) -> (Vec<v1::MeasuredVolume>
 /// A volume of a pod; `None` where no claim is behind it.
 fn told(pod: &PodStats, volume: &VolumeStats, own: Option<&FsStats>) -> Option<v1::MeasuredVolume> {
     let claim = volume.pvc_ref.as_ref()?;
+    if ![&claim.namespace, &claim.name, &pod.pod_ref.name].into_iter().all(|name| is_name(name)) {
+        return None;
+    }
     Some(v1::MeasuredVolume {
         namespace: claim.namespace.clone(),
         claim: claim.name.clone(),
         pod: pod.pod_ref.name.clone(),
-        filesystem: Some(filesystem(&volume.fs)),
-        on_node_filesystem: own.is_some_and(|own| is_the_same(own, &volume.fs)),
+        filesystem: Some(filesystem(&volume.fs())),
+        on_node_filesystem: own.is_some_and(|own| is_the_same(own, &volume.fs())),
     })
 }
 
@@ -190,7 +201,8 @@ fn containers(pods: &[PodStats]) -> Vec<v1::MeasuredContainer> {
         let (used, left) = memory.working_set_bytes.zip(memory.available_bytes)?;
         let limit = used.checked_add(left).filter(|limit| *limit > 0)?;
         let share = permille(Some(limit), Some(left))?;
-        (share >= NEAR_LIMIT_PERMILLE).then(|| {
+        let named = [&pod.pod_ref.namespace, &pod.pod_ref.name, &container.name];
+        (share >= NEAR_LIMIT_PERMILLE && named.into_iter().all(|name| is_name(name))).then(|| {
             let told = v1::MeasuredContainer {
                 namespace: pod.pod_ref.namespace.clone(),
                 pod: pod.pod_ref.name.clone(),

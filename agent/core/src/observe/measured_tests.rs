@@ -141,10 +141,13 @@ fn the_fullest_volumes_come_first_and_a_claim_comes_once() {
     let mut volumes = vec![volume("unknown", json!({})), volume("no-size", fs(0, 0, 0, 0))];
     volumes.extend((0..MAX_VOLUMES as u64).map(|n| volume(&format!("c{n:03}"), fs(1_000 - n, 1_000, 9, 10))));
     volumes.push(volume("inodes", fs(1_000, 1_000, 0, 10)));
-    let pods = [pod("a", &volumes, &json!({})), pod("b", &volumes[..10], &json!({}))];
+    // Of one pod not all would be read.
+    let mut pods: Vec<Value> =
+        volumes.chunks(100).enumerate().map(|(n, some)| pod(&format!("a{n}"), some, &json!({}))).collect();
+    pods.push(pod("b", &volumes[..10], &json!({})));
     let told = told_of(&node(), &pods);
     assert_eq!((told.volumes.len(), told.volumes_left_out), (MAX_VOLUMES, 3));
-    assert_eq!((told.volumes[0].claim.as_str(), told.volumes[0].pod.as_str()), ("inodes", "a"));
+    assert_eq!((told.volumes[0].claim.as_str(), told.volumes[0].pod.as_str()), ("inodes", "a2"));
     assert!(told.volumes.iter().all(|volume| volume.claim != "unknown"));
 }
 
@@ -164,6 +167,30 @@ fn containers_near_their_limit_are_told_and_no_others() {
     }
     let pods: Vec<Value> = table.iter().map(|(name, memory, _)| pod(name, &[], memory)).collect();
     assert_eq!(told_of(&node(), &pods).containers[0].pod, "at-it");
+}
+
+/// An unverified peer may write what it was sent, the agent's token, in the place of any name.
+#[test]
+fn what_is_no_name_is_not_told() {
+    let token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln";
+    let full = json!({"workingSetBytes": 99, "availableBytes": 1});
+    let mut odd = vec![pod(token, &[volume("data", fs(1, 2, 1, 2))], &full)];
+    odd.push(pod("a", &[volume(token, fs(1, 2, 1, 2))], &full));
+    odd[1]["containers"][0]["name"] = json!(token);
+    let told = told_of(&node(), &odd);
+    assert_eq!((told.volumes.len(), told.containers.len(), told.pods), (0, 0, 2), "{told:?}");
+    let summary: Summary = serde_json::from_value(json!({"node": {"nodeName": token}})).unwrap();
+    let error = is_ours("node-a", &summary).unwrap_err().to_string();
+    assert!(error.contains("something that is no name") && !error.contains("eyJ"), "{error}");
+    let summary: Summary = serde_json::from_value(json!({"node": {"nodeName": "node-b"}})).unwrap();
+    assert!(is_ours("node-a", &summary).unwrap_err().to_string().contains("node-b"));
+}
+
+#[test]
+fn a_pod_whose_sandbox_alone_runs_has_no_containers() {
+    let mut one = pod("a", &[], &Value::Null);
+    (one["containers"], one["volume"]) = (Value::Null, Value::Null);
+    assert_eq!(told_of(&node(), &[one]).pods, 1);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::kept::Kept;
 pub const MAX_PODS: usize = 500;
 /// Containers of one pod that are read; those beyond are not told.
 const MAX_CONTAINERS_EACH: usize = 100;
-/// Volumes of one pod that are read; those beyond are counted.
-const MAX_VOLUMES_EACH: usize = 500;
+/// Volumes of one pod that are read, ConfigMaps and Secrets among them; those beyond are not told.
+const MAX_VOLUMES_EACH: usize = 100;
 
 /// The answer of a kubelet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -129,7 +129,21 @@ pub struct ContainerStats {
 pub struct VolumeStats {
     /// The claim behind it, if there is one.
     pub pvc_ref: Option<Ref>,
+    // The figures of its file system, one by one: what is flattened is kept whole while it is read, whatever it is.
+    available_bytes: Option<u64>,
+    capacity_bytes: Option<u64>,
+    inodes_free: Option<u64>,
+    inodes: Option<u64>,
+}
+
+impl VolumeStats {
     /// Its file system.
-    #[serde(flatten)]
-    pub fs: FsStats,
+    pub fn fs(&self) -> FsStats {
+        FsStats {
+            available_bytes: self.available_bytes,
+            capacity_bytes: self.capacity_bytes,
+            inodes_free: self.inodes_free,
+            inodes: self.inodes,
+        }
+    }
 }

@@ -105,9 +105,10 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
     match args.command.unwrap_or(Sub::List(args.list)) {
         Sub::List(ListArgs { all, page }) => {
             let PageQuery { limit, after } = page.query();
+            let continues = after.is_some();
             let query = AgentQuery { gone: (!all).then_some(false), limit, after };
             let answer = client.agents(&query).await?;
-            context.show_page(&answer, view::agents::list)?;
+            context.show_page(&answer, |view, page| view::agents::list(view, page, continues))?;
         }
         Sub::Show { agent } => {
             let id = resolve::agent(&client, &agent).await?;

@@ -9,8 +9,8 @@ use super::{View, bytes, count};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
-/// The list.
-pub fn list(view: &View, page: &List<Agent>) -> String {
+/// The list; does this page continue one before it?
+pub fn list(view: &View, page: &List<Agent>, continues: bool) -> String {
     if page.items.is_empty() {
         return view
             .nothing("No agents: `nimbus agents token create --name NAME` makes the token for the first.");
@@ -28,8 +28,8 @@ pub fn list(view: &View, page: &List<Agent>) -> String {
         agents.sort_by_key(|agent| (&agent.node, &agent.name));
         let connected = agents.iter().filter(|agent| agent.state == "connected").count();
         let of = if cluster.is_empty() { "no cluster".to_owned() } else { format!("cluster {cluster}") };
-        // The next page may have more of the same cluster.
-        let shown = if page.next.is_some() { " shown here" } else { "" };
+        // Another page may have more of the same cluster.
+        let shown = if continues || page.next.is_some() { " shown here" } else { "" };
         let all = count(agents.len() as u64, "agent", "agents");
         let heading = format!("{of}: {connected} of {all}{shown} connected");
         format!("{}\n{}", view.theme.heading(&heading), table(view, &agents))
@@ -244,8 +244,8 @@ mod tests {
         lost["roots"] = json!([]);
         lost["leading"] = json!(false);
         let page: List<Agent> = read(json!({"items": [agent(), lost], "next": null}));
-        insta::assert_snapshot!("list_80", list(&view(80), &page));
-        insta::assert_snapshot!("list_120", list(&view(120), &page));
+        insta::assert_snapshot!("list_80", list(&view(80), &page, false));
+        insta::assert_snapshot!("list_120", list(&view(120), &page, false));
     }
 
     #[test]
@@ -261,7 +261,10 @@ mod tests {
             of("edge-1", json!("edge"), json!("edge-1")),
             of("node-1", json!("prod"), json!("node-1")),
         ];
-        let shown = list(&view(80), &read(json!({"items": items, "next": null})));
+        let page: List<Agent> = read(json!({"items": items, "next": null}));
+        let shown = list(&view(80), &page, false);
+        let part = list(&view(80), &page, true);
+        assert!(part.contains(" shown here connected") && !shown.contains("shown here"), "{part}");
         let places = [
             "cluster edge: 1 of 1 agent",
             "edge-1",

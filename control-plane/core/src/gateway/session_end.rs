@@ -1,7 +1,7 @@
 //! Why a session ends, and the refusal or close code that its agent receives.
 
 use nimbus_protocol::close::CloseCode;
-use nimbus_protocol::refusal::{STANDBY, UNKNOWN_AGENT};
+use nimbus_protocol::refusal::{CERTIFICATE_ENDED, STANDBY, UNKNOWN_AGENT};
 use nimbus_protocol::{v1, version};
 
 use super::RETRY_AFTER;
@@ -116,7 +116,7 @@ impl SessionEnd {
         let remedy = "none needed where the agent is a pod: it joins anew by its service account's token; a host's agent that \
                       could not renew has to be joined again with --join";
         Self::not_yet(
-            "certificate_ended",
+            CERTIFICATE_ENDED,
             "a certificate that still holds",
             format!("one that ended at {at}, and was not renewed"),
             remedy,

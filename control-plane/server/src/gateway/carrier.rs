@@ -28,6 +28,8 @@ use crate::ca::{self, Peer};
 use crate::log_payload::pack;
 
 type Reading = Result<Option<v1::AgentFrame>, ReadFrameError>;
+/// Both ends of the data stream.
+pub type DataStream = (FrameReader, FrameWriter);
 type Submission = Result<oneshot::Receiver<Stored>, Stopped>;
 
 /// What a look into the store brought.
@@ -45,10 +47,11 @@ pub struct Carrier<'a> {
     peer: Peer,
     machine: Session,
     began: Instant,
-    /// When the newest certificate that was made for this session's agent over it, or that it came with, ends.
-    certified_until: Instant,
+    /// When the certificate that it came with ends, or the newest that was made over it; and the same by this process's own clock,
+    /// which nobody sets back.
+    certified_until: (Timestamp, Instant),
     control: (FrameReader, FrameWriter),
-    data: Option<(FrameReader, FrameWriter)>,
+    data: Option<DataStream>,
     /// Held until the agent is welcome.
     handshake: Option<Slot>,
     registered: Option<Registered<'a>>,
@@ -74,7 +77,7 @@ impl<'a> Carrier<'a> {
             gateway,
             connection,
             machine: Session::new(peer.agent, patience, Duration::ZERO),
-            certified_until: until(gateway, peer.ends_at),
+            certified_until: (peer.ends_at, until(gateway, peer.ends_at)),
             peer,
             began: Instant::now(),
             control: (FrameReader::new(source), FrameWriter::new(sink)),
@@ -88,12 +91,13 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Carries until the session ends; the control stream is returned so that the refusal can still be sent.
-    pub async fn run(mut self) -> (SessionEnd, FrameWriter) {
+    /// Carries until the session ends; the control stream is returned so that the refusal can still be sent, and the data stream
+    /// because its end would come before that, and be taken for the session's.
+    pub async fn run(mut self) -> (SessionEnd, FrameWriter, Option<DataStream>) {
         loop {
             while let Some(action) = self.machine.poll_action() {
                 if let Some(end) = self.act(action) {
-                    return (end, self.control.1);
+                    return (end, self.control.1, self.data);
                 }
             }
             if let Some(event) = self.next().await {
@@ -177,6 +181,11 @@ impl<'a> Carrier<'a> {
 
     /// Waits for what happens next; `None` when it is no news for the machine.
     async fn next(&mut self) -> Option<Event> {
+        // First: what a peer sends without a pause must not keep it in.
+        let (ends_at, certified_until) = self.certified_until;
+        if Instant::now() >= certified_until || self.gateway.app.now() >= ends_at {
+            return Some(Event::End(SessionEnd::certificate_ended(ends_at)));
+        }
         let Self { gateway, machine, control: (control_in, control_out), data, registered, .. } = self;
         let timeout = machine.next_timeout().map(|at| self.began + at);
         let may_read_control = machine.may_read_control() && control_out.has_room();
@@ -215,9 +224,8 @@ impl<'a> Carrier<'a> {
                 Err(event) => return Some(event),
             },
             () = when_present(timeout.map(tokio::time::sleep_until)) => return Some(Event::Timeout),
-            () = tokio::time::sleep_until(self.certified_until) => {
-                return Some(Event::End(SessionEnd::certificate_ended(self.peer.ends_at)));
-            }
+            // Looked at above.
+            () = tokio::time::sleep_until(certified_until) => return None,
         };
         self.handle(happened)
     }
@@ -237,7 +245,7 @@ impl<'a> Carrier<'a> {
                         if let Event::Renewed(response) = &event {
                             let made = response.certificate_chain_der.first();
                             if let Some(Ok(peer)) = made.map(|leaf| ca::peer(leaf)) {
-                                self.certified_until = until(self.gateway, peer.ends_at);
+                                self.certified_until = (peer.ends_at, until(self.gateway, peer.ends_at));
                             }
                         }
                         Some(event)

@@ -13,8 +13,9 @@ use nimbus_store::{NewBatch, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::limits::{GROUP_BATCHES, Pace, QUEUED_KIB};
+use super::limits::{GROUP_BATCHES, QUEUED_KIB};
 use super::marks::{self, Marks};
+use super::pace::Pace;
 use crate::app::App;
 use crate::health::Part;
 

@@ -96,49 +96,6 @@ pub fn http2<E>(http: &mut hyper::server::conn::http2::Builder<E>) {
         .keep_alive_timeout(IDLE.saturating_sub(PING));
 }
 
-/// How much the next commit may take, from how long the ones before took.
-///
-/// A commit costs something whatever it holds (a slow disk's flush, a replica that confirms), and something for each byte. What
-/// small ones took is the first: smaller groups would only pay it more often.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// The least that small commits took of late; zero until there was one.
-    fixed: Duration,
-    /// Payload bytes of the next commit.
-    bytes: usize,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { fixed: Duration::ZERO, bytes: GROUP_BYTES }
-    }
-}
-
-impl Pace {
-    /// Payload bytes that the next commit may take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// A commit of so many payload bytes took so long. One of nothing new says nothing.
-    pub fn took(&mut self, bytes: usize, took: Duration) {
-        if bytes == 0 {
-            return;
-        }
-        if bytes <= LEAST_GROUP_BYTES {
-            // What was cheap once may not be so any more: it is believed a little less with every small commit.
-            let believed = self.fixed.saturating_add(self.fixed / 16);
-            self.fixed = if self.fixed.is_zero() { took } else { believed.min(took) };
-        }
-        let for_bytes = took.saturating_sub(self.fixed).as_micros().max(1);
-        let next = bytes as u128 * GROUP_TIME.as_micros() / for_bytes;
-        // One commit that was slow, or fast, is not the whole truth: a step is at most the double or the half.
-        let (least, most) = (self.bytes / 2, self.bytes.saturating_mul(2));
-        let next = usize::try_from(next).unwrap_or(GROUP_BYTES).clamp(least, most);
-        self.bytes = next.clamp(LEAST_GROUP_BYTES, GROUP_BYTES);
-    }
-}
-
 /// Lets a line through once in a while, and counts what it held back: a hostile peer must not fill the log.
 #[derive(Debug)]
 pub struct Throttle {
@@ -225,36 +182,6 @@ mod tests {
         let later = soon + MISUSE_EVERY;
         assert!(misuses.note(token(3_000), later));
         assert_eq!(misuses.0.lock().unwrap().len(), 1, "what is over is forgotten");
-    }
-
-    #[test]
-    fn a_commit_takes_what_fits_its_time_beside_what_each_costs_anyway() {
-        let (mib, ms) = (1_usize << 20, Duration::from_millis);
-        // So many milliseconds for each MiB, beside what a commit costs whatever it holds.
-        let settled = |fixed: u64, each: u64| {
-            let mut pace = Pace::default();
-            for _ in 0..200 {
-                let took = ms(fixed) + ms(each) * u32::try_from(pace.bytes() / 1_024).unwrap() / 1_024;
-                pace.took(pace.bytes(), took);
-            }
-            pace.bytes()
-        };
-        assert_eq!(settled(1, 5), GROUP_BYTES, "a fast disk is not asked for more");
-        assert_eq!(settled(200, 1), GROUP_BYTES, "smaller groups would pay the 200 ms more often");
-        let slow = settled(1, 100);
-        assert!((mib / 2..4 * mib).contains(&slow), "{slow}");
-        // Between the least and its double: only the next size tells that the time goes with the bytes.
-        assert!(settled(1, 5_000) <= 2 * LEAST_GROUP_BYTES);
-    }
-
-    #[test]
-    fn a_commit_of_nothing_new_changes_no_pace_and_one_slow_one_halves_it() {
-        let mut pace = Pace::default();
-        pace.took(0, Duration::from_secs(9));
-        assert_eq!(pace.bytes(), GROUP_BYTES);
-        pace.took(GROUP_BYTES, Duration::from_millis(5));
-        pace.took(GROUP_BYTES, Duration::from_secs(9));
-        assert_eq!(pace.bytes(), GROUP_BYTES / 2);
     }
 
     #[test]

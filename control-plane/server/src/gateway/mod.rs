@@ -15,6 +15,7 @@ mod ingest_writer;
 mod join_token;
 pub mod limits;
 mod marks;
+mod pace;
 mod proof;
 mod reject;
 mod renew;

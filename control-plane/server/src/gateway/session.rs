@@ -20,15 +20,15 @@ pub async fn serve(gateway: &Gateway, connection: &Connection, handshake: Slot, 
         return reject::close(connection, CloseCode::Malformed, "expected a hello in time, found none");
     };
     let Ok((sink, source)) = accepted else { return };
-    let (who, mut sink, end) = match identity(connection) {
+    let (who, mut sink, _data, end) = match identity(connection) {
         Ok(peer) => {
             let who = peer.agent.to_string();
             let left = by.saturating_duration_since(Instant::now());
             let carrier = Carrier::new(gateway, connection, peer, (sink, source), handshake, left);
-            let (end, control) = carrier.run().await;
-            (who, control.into_sink().await, end)
+            let (end, control, data) = carrier.run().await;
+            (who, control.into_sink().await, data, end)
         }
-        Err(end) => ("an agent without an identity".to_owned(), Some(sink), end),
+        Err(end) => ("an agent without an identity".to_owned(), Some(sink), None, end),
     };
     reject::end(&gateway.app, &gateway.log_throttles, connection, sink.as_mut(), &who, end).await;
 }

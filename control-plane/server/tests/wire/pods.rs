@@ -20,7 +20,7 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::common::{HERE, Identity, ca, csr, enrol_as, start, try_enrol, write};
+use crate::common::{HERE, Identity, ca, csr, enrol_as, read, start, try_enrol, write};
 
 const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
 
@@ -137,7 +137,16 @@ async fn a_session_ends_with_its_certificate_unless_that_was_renewed() {
     let ends_soon = app.keys.ca.issue_pod_agent(agent, UID, &known, &csr(&identity.key), made).unwrap();
     identity.chain = ends_soon.chain.into_iter().map(CertificateDer::from).collect();
     let mut session = identity.connect(&plane).await;
-    let FromServer::Refusal(refusal) = session.control().await else { panic!("no refusal") };
+    session.send_blank(1..=1).await;
+    assert_eq!(session.ack().await, 1);
+    // An agent takes the end of either stream for the session's: the reason has to come first.
+    let mut byte = [0];
+    let told = tokio::select! {
+        biased;
+        end = session.data_recv.read(&mut byte) => panic!("the data stream ended first: {end:?}"),
+        told = read(&mut session.recv) => told.unwrap(),
+    };
+    let FromServer::Refusal(refusal) = told else { panic!("no refusal") };
     assert_eq!(refusal.code, "certificate_ended");
     assert!(refusal.retry_after_ms > 0 && refusal.found.contains("ended at"), "{refusal:?}");
 

@@ -34,14 +34,18 @@ pub fn agent(agent: &model::Agent, fleet: &Fleet) -> api::Agent {
     }
 }
 
+/// The agents of a cluster that are not revoked: those that watch it, and those that are bound to it.
+pub fn belonging_to<'a>(cluster_uid: &'a str, fleet: &'a Fleet) -> impl Iterator<Item = &'a model::Agent> {
+    fleet.docs.agents.iter().map(|agent| &agent.doc).filter(move |agent| {
+        let is_of = |uid: &Option<String>| uid.as_deref() == Some(cluster_uid);
+        agent.revoked_at.is_none() && (is_of(&agent.cluster_uid) || is_of(&agent.bound_cluster))
+    })
+}
+
 /// The agents of a cluster that are not revoked, by node; where they are more than [`api::SHOWN_AGENTS`], those with trouble before
 /// those without.
 pub fn agents_of(cluster_uid: &str, fleet: &Fleet) -> Vec<api::ClusterAgent> {
-    let ours = fleet.docs.agents.iter().map(|agent| &agent.doc).filter(|agent| {
-        let is_of = |uid: &Option<String>| uid.as_deref() == Some(cluster_uid);
-        agent.revoked_at.is_none() && (is_of(&agent.cluster_uid) || is_of(&agent.bound_cluster))
-    });
-    let mut agents: Vec<api::ClusterAgent> = ours
+    let mut agents: Vec<api::ClusterAgent> = belonging_to(cluster_uid, fleet)
         .map(|doc| {
             let (state, problem) = state_and_reason(doc, fleet);
             let node = doc.pod.as_ref().and_then(|pod| pod.node.clone());

@@ -4,6 +4,7 @@ use nimbus_api as api;
 use nimbus_control_core::model::{ApprovalState, Cluster, IncidentKind, Mode, Scope};
 
 use super::Fleet;
+use super::agent::belonging_to;
 use super::fleet::number;
 
 /// A cluster.
@@ -15,10 +16,7 @@ pub fn cluster(doc: &Cluster, fleet: &Fleet) -> api::Cluster {
         Ok(_) if loud > 0 => ("degraded", first(loud, fleet, &doc.uid)),
         Ok(_) => ("healthy", String::new()),
     };
-    let ours = || {
-        let agents = fleet.docs.agents.iter().map(|agent| &agent.doc);
-        agents.filter(|agent| agent.revoked_at.is_none() && agent.cluster_uid.as_ref() == Some(&doc.uid))
-    };
+    let ours = || belonging_to(&doc.uid, fleet);
     let counts = picture.counts.ok();
     let open = fleet.docs.incidents.iter().filter(|incident| is_in(&incident.doc.scope, &doc.uid));
     api::Cluster {
