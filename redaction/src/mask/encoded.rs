@@ -71,9 +71,10 @@ fn joined(
                 return None;
             }
             let whole: String = within.iter().map(|part| &text[part.clone()]).collect();
-            if of_base64(&whole).is_some_and(|inside| holds_one(&inside)) {
-                return Some(within.first()?.start..within.last()?.end);
-            }
+            // What reads as a text is whole, and a part of it would tell no more.
+            let Some(inside) = of_base64(&whole) else { continue };
+            let place = within.first()?.start..within.last()?.end;
+            return holds_one(&inside).then_some(place);
         }
     }
     None
