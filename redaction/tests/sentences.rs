@@ -42,6 +42,53 @@ fn a_value_that_was_found_is_found_again_in_the_quotes_of_json() {
 }
 
 #[test]
+fn a_value_that_was_found_is_found_again_where_its_signs_are_numbers() {
+    let mut redactor = Redactor::new(&["p@ss/9Xwo+rd!"]).unwrap();
+    for text in [
+        "GET /x?y=p%40ss%2F9Xwo%2Brd%21 200",
+        "<td>p&#64;ss&#x2F;9Xwo+rd!</td> 200",
+        r#"{"said": "p\u0040ss/9Xwo+rd!", "code": 200}"#,
+    ] {
+        let again = redactor.again(text).text;
+        assert!(!again.contains("9Xwo") && again.contains("200"), "{again}");
+    }
+}
+
+#[test]
+fn where_time_runs_out_nothing_is_left_that_was_not_judged() {
+    let text = format!("started\n{}a last line\n", "a plain line of a log\n".repeat(50));
+    let mut redactor = Redactor::new(&[]).unwrap();
+    redactor.bound(|| true);
+    assert!(redactor.text(&text).text == text && !redactor.is_late());
+    for looks in [0, 1, 2, 5, 20] {
+        let left = std::sync::atomic::AtomicUsize::new(looks);
+        redactor.bound(move || {
+            let order = std::sync::atomic::Ordering::Relaxed;
+            left.fetch_update(order, order, |left| left.checked_sub(1)).is_ok()
+        });
+        assert_eq!(redactor.text(&text).text, "[redacted]", "after {looks} looks");
+        assert!(redactor.is_late());
+        let (document, _) = redactor.json(serde_json::json!({"said": ["started", 1, {"a": text}]}));
+        assert!(!document.to_string().contains("started"), "{document}");
+    }
+    redactor.bound(|| true);
+    assert_eq!(redactor.text("started").text, "started");
+}
+
+#[test]
+fn fields_that_have_one_name_once_they_are_redacted_stay_apart() {
+    let token = |letter: &str| format!("nbo_{}", letter.repeat(28));
+    let document = serde_json::json!({token("A"): 1, token("B"): 2, token("C"): 3, "[redacted] 2": 4});
+    let (left, _) = Redactor::new(&[]).unwrap().json(document);
+    let left = left.as_object().unwrap();
+    assert_eq!(left.len(), 4, "{left:?}");
+    let mut values: Vec<u64> = left.values().filter_map(serde_json::Value::as_u64).collect();
+    values.sort_unstable();
+    assert_eq!(values, [1, 2, 3, 4]);
+    assert!(left.contains_key("[redacted]") && left.contains_key("[redacted] 3"), "{left:?}");
+}
+
+#[test]
 fn what_stands_deep_below_a_name_that_tells_goes_as_well() {
     let mut redactor = Redactor::new(&[]).unwrap();
     for document in [

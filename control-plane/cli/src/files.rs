@@ -51,6 +51,14 @@ impl<'a> NewFile<'a> {
     }
 }
 
+/// Removes what is at `path` by `remove`, if anything is there.
+pub fn gone(path: &Path, remove: fn(&Path) -> std::io::Result<()>) -> Result<(), Failure> {
+    match remove(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritable(path, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// What to say when something is at `path` that is not to be replaced.
 pub fn taken(path: &Path) -> Failure {
     Failure::new(format!("{} is there already", path.display()))
@@ -58,6 +66,15 @@ pub fn taken(path: &Path) -> Failure {
         .expected("the path of a new file")
         .found("something that is not replaced unasked")
         .next("name another file, or give --force to replace it")
+}
+
+/// What to say when a directory is at `path`, which no file takes the place of.
+pub fn is_directory(path: &Path) -> Failure {
+    Failure::new(format!("{} is a directory", path.display()))
+        .exit(crate::exit::Exit::Refused)
+        .expected("the path of a file")
+        .found("a directory, which is never replaced")
+        .next("name a file in it")
 }
 
 /// What to say when `what` at `path` cannot be read.

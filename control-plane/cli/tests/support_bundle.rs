@@ -3,10 +3,19 @@
 //! server it is played in `tests/tests/support_bundle.rs`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use nimbus_cli::bundle::MOST_PODS;
+use nimbus_cli::Here;
 use nimbus_cli::bundle::gather::{Around, Bundle, Server, Wanted, gather};
+use nimbus_cli::bundle::{LONGEST, MOST_PODS};
+use nimbus_cli::cli::Cli;
+use nimbus_cli::context::Context;
+use nimbus_cli::error::Failure;
+use nimbus_cli::exit::Exit;
 use nimbus_redaction::Redactor;
 use serde_json::{Value, json};
 
@@ -30,8 +39,12 @@ impl Site {
     }
 
     fn bundle(&self, logs: bool, host: bool) -> Bundle {
-        let around =
-            Around { search: Some(self.0.path().join("bin").into()), etc: self.0.path().join("etc") };
+        self.bundle_within(LONGEST, logs, host)
+    }
+
+    fn bundle_within(&self, redacts_within: Duration, logs: bool, host: bool) -> Bundle {
+        let (search, etc) = (Some(self.0.path().join("bin").into()), self.0.path().join("etc"));
+        let around = Around { search, etc, redacts_within };
         let wanted = Wanted {
             namespace: "nimbus".to_owned(),
             logs,
@@ -121,4 +134,63 @@ fn what_is_too_much_and_what_fails_is_said() {
     let said = problem(&bundle, "cluster/events.json").unwrap();
     assert_eq!(said, "it ended with exit status: 1: no get, password=[redacted]");
     assert!(!bundle.files.iter().any(|(name, _)| name == "cluster/events.json"));
+}
+
+#[test]
+fn a_part_whose_secrets_cannot_be_taken_out_in_time_is_left_out_by_name() {
+    let site =
+        Site::new(&[("systemctl", "echo 'nimbus-agent.service: active'")], &[("policy.toml", "a = 1\n")]);
+    let bundle = site.bundle_within(Duration::ZERO, false, true);
+    for name in ["version.json", "host/systemctl-status.txt", "host/etc/policy.toml"] {
+        let said = problem(&bundle, name).unwrap();
+        assert!(said.contains("could not be taken out within 0 s"), "{name}: {said}");
+        assert_eq!(text(&bundle, name), None, "{name}");
+    }
+    // What could not be asked says that, as there was nothing to take out.
+    assert_eq!(problem(&bundle, "control-plane/status.json"), Some("there is none"));
+}
+
+/// A server that ends every connection, and notes what is in a directory when one comes.
+fn ending(directory: &Path) -> (String, Arc<Mutex<Vec<usize>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (server, seen) =
+        (format!("http://{}", listener.local_addr().unwrap()), Arc::new(Mutex::new(Vec::new())));
+    let (notes, directory) = (Arc::clone(&seen), directory.to_owned());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream);
+            notes.lock().unwrap().push(std::fs::read_dir(&directory).unwrap().count());
+        }
+    });
+    (server, seen)
+}
+
+async fn nimbus(server: &str, words: &[&str]) -> Result<Exit, Failure> {
+    let here = Here {
+        up: |_, _| Box::pin(async { Ok(Exit::Done) }),
+        protocol: (1, 1),
+        schema: 1,
+        look_at_database: |_| unreachable!("no database is looked at"),
+        key_files: ["ca.pem", "ca.key", "job.key", "operator.token"],
+        make_keys: |_| Err("no keys are made here".to_owned()),
+    };
+    let start = ["nimbus", "-q", "-o", "name", "--server", server, "support-bundle"];
+    let words: Vec<_> = start.iter().chain(words).map(std::ffi::OsString::from).collect();
+    let cli = Cli::read(&words).unwrap_or_else(|error| panic!("{error}"));
+    cli.command.run(&Context::new(&cli.global), &here).await
+}
+
+#[tokio::test]
+async fn nothing_is_beside_the_file_while_it_asks_and_a_directory_is_refused_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, seen) = ending(dir.path());
+    let failure = nimbus(&server, &["--force", "--out", dir.path().to_str().unwrap()]).await.unwrap_err();
+    assert!(failure.exit == Exit::Refused && failure.title.contains("is a directory"), "{failure}");
+    assert_eq!(*seen.lock().unwrap(), [0; 0], "nobody was asked");
+
+    let out = dir.path().join("support.tar.gz");
+    nimbus(&server, &["--out", out.to_str().unwrap()]).await.unwrap();
+    let seen = seen.lock().unwrap();
+    assert!(!seen.is_empty() && seen.iter().all(|&beside| beside == 0), "{seen:?}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "the file alone");
 }

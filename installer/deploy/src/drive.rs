@@ -5,6 +5,7 @@
 //! is undone. Whatever else has the name is somebody else's, also where the step had been begun.
 
 mod decide;
+mod lost;
 mod undo;
 
 use crate::command::Command;
@@ -27,6 +28,8 @@ pub trait Hands {
     fn ask(&mut self, command: &Command) -> Result<String, Self::Error>;
     /// Whether the thing is there, and whether it carries this mark.
     fn look(&mut self, probe: &Probe, mark: Option<&str>) -> Result<Seen, Self::Error>;
+    /// Those of these files that are not there.
+    fn missing(&mut self, files: &[String]) -> Result<Vec<String>, Self::Error>;
     /// Does it, with the mark; nothing but an error means that it was not done.
     fn carry_out(&mut self, operation: &Operation, mark: &str) -> Result<(), Self::Error>;
     /// Keeps the journal: it is on the disk when this returns.
@@ -99,6 +102,24 @@ pub enum Stop<E> {
         expected: String,
         /// What it is now.
         found: String,
+    },
+    /// Files of a step's thing are gone, and what was made from them is there.
+    Lost {
+        /// Its title.
+        step: String,
+        /// The files.
+        files: Vec<String>,
+        /// What was made from them.
+        copy: String,
+        /// What to do.
+        next: String,
+    },
+    /// What a step made is there, and is no longer what belongs there.
+    Differs {
+        /// Its title.
+        step: String,
+        /// What to do.
+        next: String,
     },
     /// The journal could not be kept.
     Unkept(E),
@@ -183,9 +204,17 @@ pub fn apply<H: Hands>(
                 identify(step, ask, journal, hands)?;
                 Event::Checking
             }
-            Kind::Make { probe, foreign, retry, is_made_once, lasts } => {
-                let known =
-                    decide::Known { probe, foreign, is_made_once: *is_made_once, lasts: lasts.as_ref() };
+            Kind::Make { probe, foreign, retry, is_made_once, lasts, copied, outdated } => {
+                let known = decide::Known {
+                    probe,
+                    foreign,
+                    is_made_once: *is_made_once,
+                    lasts: lasts.as_ref(),
+                    outdated,
+                };
+                if let Some(copied) = copied {
+                    lost::refuse_where_lost(step, copied, journal, hands)?;
+                }
                 let (event, seen) = decide::decide(step, &known, journal, hands)?;
                 hands.say(event, step, place.0, place.1);
                 make(step, event, seen, retry, journal, hands)?;

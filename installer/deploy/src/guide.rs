@@ -111,6 +111,7 @@ fn around(answers: &Answers, text: &mut String) {
             ),
         );
     }
+    database_certificate(answers, text);
     load_balancers(answers, text);
     if let Database::Sqlite { storage_class, .. } = &answers.database {
         let class =
@@ -128,6 +129,44 @@ fn around(answers: &Answers, text: &mut String) {
             ),
         );
     }
+}
+
+/// Whether the database's certificate is verified, and what to do where it is not.
+fn database_certificate(answers: &Answers, text: &mut String) {
+    let (Database::Terraform(_), Some(cloud)) = (&answers.database, &answers.cloud) else { return };
+    let (file, mode) = match cloud.provider {
+        Provider::Azure { .. } => {
+            text.push_str("\n## The database's certificate\n\nIt is verified (`sslmode=verify-full`): Azure's authorities are public ones, which the control plane knows. Where yours are others, the variable `database_tls` in a file of your own in terraform (`mine.auto.tfvars`) says so, as `database_tls = \"sslmode=require\"`.\n");
+            return;
+        }
+        Provider::Aws => (
+            "Its authority is Amazon's own, and its file is not known here: `global-bundle.pem`, which the documentation of Amazon RDS links to",
+            "verify-full",
+        ),
+        Provider::Gcp { .. } => (
+            "Its authority is the instance's own: `gcloud sql instances describe INSTANCE --format='value(serverCaCert.cert)'` prints its file. The certificate names the instance and not its address, so that the name cannot be compared",
+            "verify-ca",
+        ),
+    };
+    line(
+        text,
+        format_args!(
+            "\n## The database's certificate\n\nThe connection to the database is encrypted, and its certificate is not verified (`sslmode=require`): whoever can answer in the database's place in that network is taken for it. {file}. To have it verified, keep that file as ca.pem in the cluster:\n\n```\n{}\n```\n\nmount it by a values file of your own (extra.control_plane_values):\n\n```yaml\nextraVolumes:\n  - name: database-ca\n    configMap: {{name: {name}-database-ca}}\nextraVolumeMounts:\n  - {{name: database-ca, mountPath: /etc/database-ca, readOnly: true}}\n```\n\nand name it in a file of your own in terraform, `mine.auto.tfvars`:\n\n```\ndatabase_tls = \"sslmode={mode}&sslrootcert=/etc/database-ca/ca.pem\"\n```\n\nThe next --apply makes the Secret with the address anew; restart the control plane then.",
+            Command::new(
+                Program::Kubectl,
+                &[
+                    "--namespace",
+                    &answers.namespace,
+                    "create",
+                    "configmap",
+                    &format!("{}-database-ca", answers.name),
+                    "--from-file=ca.pem"
+                ]
+            )
+            .shell(),
+            name = answers.name,
+        ),
+    );
 }
 
 /// What the load balancers need, where there are any.
@@ -207,7 +246,7 @@ fn one(number: usize, step: &Step, text: &mut String) {
 
 fn afterwards(answers: &Answers, text: &mut String) {
     let name = answers.control_plane();
-    text.push_str("\n## What to back up\n\n- keys, once, where you keep such things. Without them every agent has to join again. With them here or there, take the copy in this directory away if others may read it; the context of `nimbus` then has to name another token file.\n");
+    text.push_str("\n## What to back up\n\n- keys, once, where you keep such things. Without them every agent has to join again. With them there, take the copy in this directory away if others may read it; the context of `nimbus` then has to name another token file, and before the next --apply they have to be back in keys: it compares them with the Secret, and makes no others.\n");
     line(
         text,
         format_args!(

@@ -69,7 +69,7 @@ impl Operation {
             Self::Apply(program) => {
                 let name = program.as_str();
                 format!(
-                    "{name} -chdir=terraform plan -input=false -out={TERRAFORM_PLAN}     # look at what it deletes\n{name} -chdir=terraform apply -input=false {TERRAFORM_PLAN}\nrm -f terraform/{TERRAFORM_PLAN}"
+                    "(umask 077; {name} -chdir=terraform plan -input=false -out={TERRAFORM_PLAN})     # look at what it deletes\n{name} -chdir=terraform apply -input=false {TERRAFORM_PLAN}\nrm -f terraform/{TERRAFORM_PLAN}"
                 )
             }
             Self::Keep { command, file } => {

@@ -78,6 +78,30 @@ pub struct Lasts {
     pub until: String,
 }
 
+/// What was made elsewhere from a thing's files. As long as that is there nothing else takes the thing's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// The id of the step that made it.
+    pub by: String,
+    /// What it is, as a sentence names it.
+    pub what: String,
+    /// The files, relative to the installation's directory.
+    pub files: Vec<String>,
+    /// What to do where some of them are gone.
+    pub next: String,
+}
+
+/// What is to be done where the thing is ours, and what is in it is no longer what belongs there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outdated {
+    /// It is made anew.
+    #[default]
+    Renew,
+    /// The installation stops; what to do.
+    Refuse(String),
+}
+
 /// What a step is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,6 +125,12 @@ pub enum Kind {
         is_made_once: bool,
         /// How long it is of use, where that is bounded.
         lasts: Option<Lasts>,
+        /// What was made from it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        copied: Option<Box<Copied>>,
+        /// Where its contents are no longer what belongs there.
+        #[serde(default)]
+        outdated: Outdated,
     },
 }
 

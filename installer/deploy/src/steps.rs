@@ -20,7 +20,7 @@ pub fn steps(answers: &Answers, charts: &Charts, files: &[File], outside: &[Used
     let mut steps = vec![it.tools(), it.reachable()];
     steps.extend(it.infrastructure());
     steps.extend(it.namespaces());
-    steps.extend([Making::keys(), it.keys_secret()]);
+    steps.extend([it.keys(), it.keys_secret()]);
     steps.extend(it.database_secret());
     steps.extend(it.tls_secret());
     steps.push(it.control_plane());

@@ -1,5 +1,7 @@
 //! Takes secrets out of JSON documents: by the names of their fields, and as texts.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use super::{MASK, Redactor};
@@ -52,6 +54,9 @@ impl Walk<'_> {
     }
 
     fn within(&mut self, value: Value, key: &str) -> Value {
+        if !self.redactor.time.is_left() {
+            return Value::String(MASK.to_owned());
+        }
         match value {
             Value::Object(map) => Value::Object(self.map(map, key)),
             Value::Array(items) => self.list(items, key),
@@ -130,6 +135,7 @@ impl Walk<'_> {
         let is_files = map.get("kind").and_then(Value::as_str) == Some("ConfigMap");
         let parent = judge(key, "", rules);
         let mut left = Map::new();
+        let mut names = FreeNames::default();
         for (field, value) in map {
             let is_secret = field == "stringData"
                 || (secret && field == "data")
@@ -146,7 +152,7 @@ impl Walk<'_> {
             };
             let redacted = self.redactor.string(&field);
             self.count += redacted.count;
-            left.insert(redacted.text, value);
+            left.insert(names.free(redacted.text, &left), value);
         }
         if self.tells_as_a_whole(&left) {
             return left.into_iter().map(|(field, value)| (field, self.all(value))).collect();
@@ -210,6 +216,27 @@ impl Walk<'_> {
             Value::String(text) => self.masked(&text),
             Value::Number(number) => self.masked(&number.to_string()),
             Value::Null | Value::Bool(_) => value,
+        }
+    }
+}
+
+/// Finds names for fields that have the same one once they are redacted: `[redacted]`, `[redacted] 2` and so on.
+#[derive(Default)]
+struct FreeNames(HashMap<String, usize>);
+
+impl FreeNames {
+    /// The name, with a number behind it where the map has it already.
+    fn free(&mut self, name: String, map: &Map<String, Value>) -> String {
+        if !map.contains_key(&name) {
+            return name;
+        }
+        let number = self.0.entry(name.clone()).or_insert(1);
+        loop {
+            *number += 1;
+            let numbered = format!("{name} {number}");
+            if !map.contains_key(&numbered) {
+                return numbered;
+            }
         }
     }
 }

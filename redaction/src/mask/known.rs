@@ -1,4 +1,5 @@
-//! Values that were found once, and are taken out wherever else they stand, as they are or as base64.
+//! Values that were found once, and are taken out wherever else they stand, as they are, as base64, or with signs that are written
+//! as their numbers.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -9,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::MASK;
 use super::page::Page;
+use super::rewritten::{self, behind};
 use crate::secret::rules::Rules;
 use crate::secret::values::{is_long_mixed, is_nothing};
 
@@ -72,6 +74,11 @@ impl Known {
             places.collect()
         };
         let mut places = find(page.judged());
+        // Signs of it may be written as their numbers.
+        places.extend(rewritten::read(page.judged()).flat_map(|(start, line)| {
+            let found = find(&line.text);
+            found.into_iter().map(|place| behind(start, &line.place(&place))).collect::<Vec<_>>()
+        }));
         // Where quotes are escaped it is judged as another text.
         if page.judged() != page.text() {
             places.extend(find(page.text()));

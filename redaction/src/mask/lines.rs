@@ -5,6 +5,7 @@
 
 use super::MASK;
 use super::page::{Line, Page};
+use super::time::Time;
 use super::value::{Edit, begins_with_name, exact, inside, is_link, place, rest};
 use crate::secret::name::Name;
 use crate::secret::names::{assigned, has_phrase, is_given, names};
@@ -26,9 +27,12 @@ struct Sheet<'a> {
 }
 
 /// Masks the values in a page's lines.
-pub fn take_out(page: &mut Page, rules: &Rules) {
+pub fn take_out(page: &mut Page, rules: &Rules, time: &Time) {
     let mut sheet = Sheet { lines: page.lines(), taken: Vec::new(), rules };
     for at in 0..sheet.lines.len() {
+        if !time.is_left() {
+            break;
+        }
         sheet.line(at);
         sheet.table(at);
     }

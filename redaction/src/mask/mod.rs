@@ -1,7 +1,8 @@
 //! Takes secrets out of texts and documents.
 //!
-//! A text passes, in this order: blocks that are secret as a whole (private keys), Nimbus's own tokens, what the rules
-//! find, values of names that tell, random-looking words and what is base64 of any of these, and values that were found
+//! A text passes, in this order: blocks that are secret as a whole (private keys), Nimbus's own tokens, base64 that is broken
+//! over lines, what the rules find, values of names that tell, random-looking words, what is any of these once signs that are
+//! written as their numbers are read, words that are base64 or hexadecimal digits of any of these, and values that were found
 //! before in another place. Where a rule still finds something behind a mask, more is masked: first the rest of the line,
 //! then the lines. When in doubt it masks.
 
@@ -10,7 +11,10 @@ mod encoded;
 mod known;
 mod lines;
 mod page;
+mod rewritten;
+mod signs;
 mod text;
+mod time;
 mod value;
 mod words;
 
@@ -23,6 +27,8 @@ use crate::secret::rules::Rules;
 use crate::secret::{check, name_looks_secret, rules};
 use known::Known;
 use page::Page;
+use signs::Read;
+use time::Time;
 
 /// What stands where a secret was.
 pub const MASK: &str = "[redacted]";
@@ -48,6 +54,7 @@ pub struct Redactor {
     rules: &'static Rules,
     known: Known,
     remembered: HashMap<String, Redacted>,
+    time: Time,
 }
 
 /// The text with a mask for each line that is longer than is looked at, and how many there were: what a line tells takes longer
@@ -81,7 +88,18 @@ impl Redactor {
         for value in known {
             values.add(value);
         }
-        Ok(Self { rules, known: values, remembered: HashMap::new() })
+        Ok(Self { rules, known: values, remembered: HashMap::new(), time: Time::default() })
+    }
+
+    /// From now on there is as much time as `is_left` says, which is asked between small parts of the work. Once it says no
+    /// nothing more is judged: what was being judged is one mask, and so is what is given later, until there is time anew.
+    pub fn bound(&mut self, is_left: impl Fn() -> bool + Send + 'static) {
+        self.time = Time::new(is_left);
+    }
+
+    /// Whether time ran out since [`Redactor::bound`] was called: then what was returned since is not whole.
+    pub fn is_late(&self) -> bool {
+        !self.time.is_left()
     }
 
     /// A text of lines: a log, what a program prints, a configuration.
@@ -114,12 +132,13 @@ impl Redactor {
 
     /// A string of a document, apart from the name that it has there.
     fn string(&mut self, text: &str) -> Redacted {
-        if let Some(known) = self.remembered.get(text) {
+        if let Some(known) = self.remembered.get(text).filter(|_| self.time.is_left()) {
             return known.clone();
         }
         let kind = if text.contains('\n') { text::Kind::Lines } else { text::Kind::String };
         let redacted = self.mask(text, kind);
-        if self.remembered.len() < MOST_REMEMBERED && text.len() <= LONGEST_REMEMBERED {
+        if self.time.is_left() && self.remembered.len() < MOST_REMEMBERED && text.len() <= LONGEST_REMEMBERED
+        {
             self.remembered.insert(text.to_owned(), redacted.clone());
         }
         redacted
@@ -127,7 +146,12 @@ impl Redactor {
 
     fn mask(&mut self, text: &str, kind: text::Kind) -> Redacted {
         let mut page = Page::new(text);
-        text::take_out(&mut page, kind, self.rules, 0);
+        if self.time.is_left() {
+            text::take_out(&mut page, kind, self.rules, &self.time, 0);
+        }
+        if !self.time.is_left() {
+            return Redacted { text: MASK.to_owned(), count: 1 };
+        }
         self.known.refresh_now_and_then();
         self.known.take_out(&mut page);
         let mut taken = Vec::new();
@@ -138,10 +162,12 @@ impl Redactor {
         redacted
     }
 
-    /// Remembers a value that is too much like a password to stand for anything else, and what it is base64 of.
+    /// Remembers a value that is too much like a password to stand for anything else, and what it stands for where it is
+    /// encoded.
     fn learn(&mut self, value: &str) {
         let inside = encoded::decoded(value);
-        for value in [Some(value), inside.as_deref()].into_iter().flatten() {
+        let read = Read::new(value).map(|read| read.text);
+        for value in [Some(value), inside.as_deref(), read.as_deref()].into_iter().flatten() {
             if known::is_telling(value.trim(), self.rules) {
                 self.known.add(value);
             }

@@ -151,11 +151,6 @@ impl Page {
         taken.extend(self.taken);
         Redacted { text: self.text, count: self.count }
     }
-
-    /// How many values were taken out so far.
-    pub fn count(&self) -> usize {
-        self.count
-    }
 }
 
 /// The place without blanks around it and without an escaped quote's parts at its borders; `None` where nothing is left or

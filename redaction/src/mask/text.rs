@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::page::Page;
+use super::time::Time;
 use super::words::words;
-use super::{encoded, lines};
+use super::{Redacted, encoded, lines, rewritten};
 use crate::secret::random;
 use crate::secret::rules::{Form, Found, Place, Rules};
 
@@ -49,7 +50,8 @@ fn own() -> &'static [Form] {
 
 /// Can the forms be used?
 pub fn check() -> Result<(), String> {
-    match own().iter().zip(OWN).find(|(form, _)| form.get().is_none()) {
+    let broken = std::iter::once((encoded::broken(), encoded::BROKEN));
+    match own().iter().zip(OWN).chain(broken).find(|(form, _)| form.get().is_none()) {
         None => Ok(()),
         Some((_, form)) => {
             Err(format!("the form {form} cannot be used, so nothing may leave; install nimbus anew"))
@@ -57,32 +59,43 @@ pub fn check() -> Result<(), String> {
     }
 }
 
-/// Takes the secrets out of a text; `depth` counts how often what is looked at was encoded.
-pub fn take_out(page: &mut Page, kind: Kind, rules: &Rules, depth: usize) {
+/// Takes the secrets out of a text; `depth` counts how often what is looked at was encoded. Where time runs out what is left
+/// was not judged.
+pub fn take_out(page: &mut Page, kind: Kind, rules: &Rules, time: &Time, depth: usize) {
+    let inner = |inside: &str, kind: Kind| -> Redacted {
+        let mut inner = Page::new(inside);
+        take_out(&mut inner, kind, rules, time, depth + 1);
+        inner.end(&mut Vec::new())
+    };
+    let holds_one = |inside: &str| inner(inside, Kind::Lines).count > 0;
     take_out_own(page);
-    pass(page, kind, rules);
+    if depth < DEPTH {
+        // Before a part of a broken word is masked as it looks random, which would leave the other parts.
+        encoded::take_out_broken(page, time, holds_one);
+    }
+    pass(page, kind, rules, time);
     if page.join() {
-        pass(page, kind, rules);
+        pass(page, kind, rules, time);
     }
     take_out_random(page, kind, rules);
     if depth < DEPTH {
-        encoded::take_out(page, rules, |inside| {
-            let mut inner = Page::new(inside);
-            take_out(&mut inner, Kind::Lines, rules, depth + 1);
-            inner.count() > 0
-        });
+        rewritten::take_out(page, |inside| inner(inside, kind));
+        encoded::take_out(page, rules, time, holds_one);
     }
 }
 
-fn pass(page: &mut Page, kind: Kind, rules: &Rules) {
+fn pass(page: &mut Page, kind: Kind, rules: &Rules, time: &Time) {
     let mut lower = page.judged().to_lowercase();
     let is_line = kind == Kind::Lines;
     for rule in rules.found.iter().filter(|rule| is_line || !rule.by_line) {
+        if !time.is_left() {
+            return;
+        }
         if rule.may_be_in(&lower) && take_out_found(page, rule, rules) {
             lower = page.judged().to_lowercase();
         }
     }
-    lines::take_out(page, rules);
+    lines::take_out(page, rules, time);
 }
 
 fn take_out_own(page: &mut Page) {

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nimbus_api::client::{Client, ClientError};
+use nimbus_platform::monotonic;
 use nimbus_redaction::Redactor;
 use serde_json::Value;
 
@@ -21,12 +23,14 @@ pub struct Around {
     pub search: Option<OsString>,
     /// The directory of the services' files.
     pub etc: PathBuf,
+    /// How long it may take to take the secrets out of one part.
+    pub redacts_within: Duration,
 }
 
 impl Around {
     /// Of this machine.
     pub fn here() -> Self {
-        Self { search: None, etc: PathBuf::from("/etc/nimbus") }
+        Self { search: None, etc: PathBuf::from("/etc/nimbus"), redacts_within: LONGEST }
     }
 }
 
@@ -127,7 +131,7 @@ struct Gathering<'a> {
 impl Gathering<'_> {
     /// Asks for a part; the list of pods where this part has it.
     async fn part(&mut self, part: &Part, redactor: &mut Redactor) -> Option<Value> {
-        let (raw, problem) = if self.bytes < MOST {
+        let (raw, mut problem) = if self.bytes < MOST {
             self.read(&part.source).await
         } else {
             (None, Some(format!("left out: the bundle has its {MOST} bytes")))
@@ -136,7 +140,15 @@ impl Gathering<'_> {
             Some(Raw::Document(document)) if part.name == parts::PODS => Some(document.clone()),
             _ => None,
         };
-        let piece = raw.map(|raw| Piece::new(redactor, raw)).unwrap_or_default();
+        let (begun, limit) = (monotonic(), self.around.redacts_within);
+        redactor.bound(move || monotonic().saturating_sub(begun) < limit);
+        let mut piece = raw.map(|raw| Piece::new(redactor, raw)).unwrap_or_default();
+        if redactor.is_late() && !piece.text.is_empty() {
+            piece = Piece::default();
+            problem =
+                Some(format!("left out: its secrets could not be taken out within {} s", limit.as_secs()));
+        }
+        redactor.bound(|| true);
         let problem = problem.map(|problem| redactor.text(&problem).text);
         self.keep(part.clone(), piece, problem);
         pods
@@ -229,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_part_for_which_there_is_no_room_is_left_out_and_later_ones_are_not_asked_for() {
-        let around = Around { search: None, etc: PathBuf::from("/nowhere") };
+        let around = Around { search: None, etc: PathBuf::from("/nowhere"), redacts_within: LONGEST };
         let server = Server { name: String::new(), client: Err("not asked".to_owned()) };
         let part =
             |name: &str| Part { name: name.to_owned(), source: Source::ControlPlane(Question::Status) };

@@ -20,7 +20,7 @@ pub const MOST_OF_A_PART: usize = 4 << 20;
 pub const MOST: usize = 64 << 20;
 /// Most bytes of what a program prints that are read.
 pub const MOST_PRINTED: usize = 16 << 20;
-/// Longest wait for one part.
+/// Longest wait for one part, and for its secrets to be taken out.
 pub const LONGEST: Duration = Duration::from_secs(30);
 /// Most pods whose logs are read, and how many lines of each.
 pub const MOST_PODS: usize = 50;

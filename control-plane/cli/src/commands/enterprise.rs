@@ -252,6 +252,20 @@ fn stopped(stop: Stop<Failure>) -> Failure {
                 .found(found)
                 .next("give the answer as it was: elsewhere everything would be destroyed and made anew; for another place give another directory with --out, and move the data by a backup (docs/backup.md)")
         }
+        Stop::Lost { step, files, copy, next } => {
+            Failure::new(format!("{step}: files are not here from which {copy} was made; no others were made"))
+                .exit(Exit::Refused)
+                .expected(format!("these files, as they were then: {}", files.join(", ")))
+                .found(format!("{copy} in the cluster, and none of them here"))
+                .next(next)
+        }
+        Stop::Differs { step, next } => {
+            Failure::new(format!("{step}: it was made from here, and from other contents"))
+                .exit(Exit::Refused)
+                .expected("the files of this directory as they were when it was made")
+                .found("others")
+                .next(next)
+        }
         Stop::Unkept(error) => error,
     }
 }

@@ -55,8 +55,10 @@ fn namespace(text: &str) -> Result<String, String> {
 
 /// Collects, redacts, writes, and says what is in it.
 pub async fn run(context: &Context, args: SupportBundleArgs, here: &Here) -> Result<Exit, Failure> {
-    if !args.force && args.out.symlink_metadata().is_ok() {
-        return Err(files::taken(&args.out));
+    match args.out.symlink_metadata() {
+        Ok(data) if data.is_dir() => return Err(files::is_directory(&args.out)),
+        Ok(_) if !args.force => return Err(files::taken(&args.out)),
+        Ok(_) | Err(_) => {}
     }
     let (lowest, highest) = here.protocol;
     let version = json!({
@@ -75,8 +77,9 @@ pub async fn run(context: &Context, args: SupportBundleArgs, here: &Here) -> Res
     if context.global.dry_run {
         return would(context, &wanted, &around);
     }
-    // What is to hold it is made first: a place that cannot be written is known before anything is asked.
-    let mut file = NewFile::begin(&args.out)?;
+    // A place that cannot be written is known before anything is asked. What was begun there goes again: it would stay where
+    // this command is ended while it asks.
+    drop(NewFile::begin(&args.out)?);
     let mut redactor = redactor(context)?;
     let server = server(context);
     let mut progress = context.progress("");
@@ -87,7 +90,9 @@ pub async fn run(context: &Context, args: SupportBundleArgs, here: &Here) -> Res
     })
     .await;
     drop(progress);
-    file.write(&packed(&bundle, &args.out)?)?;
+    let packed = packed(&bundle, &args.out)?;
+    let mut file = NewFile::begin(&args.out)?;
+    file.write(&packed)?;
     if args.force { file.finish() } else { file.finish_new() }?;
     let mut document = document(&bundle)?;
     document["file"] = json!(args.out.display().to_string());

@@ -69,9 +69,13 @@ fn file(programs: &Programs<'_>) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Whether it names a token of this directory.
+/// Whether it names a token of this directory, by whatever name it calls that.
 fn is_within(programs: &Programs<'_>, context: &config::Context) -> bool {
-    context.token_file.as_ref().is_some_and(|file| file.starts_with(programs.directory.path()))
+    let own = programs.directory.path();
+    let leads_there = |file: &PathBuf| {
+        file.parent().and_then(|above| above.canonicalize().ok()).is_some_and(|above| above.starts_with(own))
+    };
+    context.token_file.as_ref().is_some_and(|file| file.starts_with(own) || leads_there(file))
 }
 
 /// Whether it may be changed by a directory that made a context of this name: also where it names a token that is no longer

@@ -1,10 +1,11 @@
 //! The directory of one installation: what is planned, its keys, and `state.json`, which says what was done.
 
 use std::io::{ErrorKind, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nimbus_deploy::draft::{Draft, MOST_BYTES as ANSWERS_BYTES};
 use nimbus_deploy::journal::{Journal, MOST_BYTES};
+use nimbus_deploy::operation::TERRAFORM_PLAN;
 use nimbus_deploy::plan::{ANSWERS, Plan, WRITER};
 use nimbus_platform::{DirLock, create_private_dir, holds_only, write_atomic};
 
@@ -28,13 +29,30 @@ const HEAD_BYTES: usize = 512;
 pub struct Directory(PathBuf);
 
 impl Directory {
-    /// The directory at this path.
+    /// The directory at this path, by the one name that it has whichever way leads there: the context of `nimbus` is known
+    /// as this directory's by it.
     pub fn new(path: &Path) -> Result<Self, Failure> {
-        std::path::absolute(path).map(Self).map_err(|error| {
+        let path = std::path::absolute(path).map_err(|error| {
             Failure::new("this directory has no absolute path")
                 .found(error.to_string())
                 .next("name another one")
-        })
+        })?;
+        let real =
+            |above: &Path| Some((above.canonicalize().ok()?, path.strip_prefix(above).ok()?.to_owned()));
+        // Of one that is not there yet what is above it has such a name.
+        let Some((above, below)) = path.ancestors().find_map(real) else { return Ok(Self(path)) };
+        if below.components().any(|part| part == Component::ParentDir) {
+            return Err(Failure::new(format!(
+                "{} leads through a directory that is not there",
+                path.display()
+            ))
+            .exit(Exit::Usage)
+            .expected("a path of which everything before `..` is there")
+            .found(format!("nothing below {}", above.display()))
+            .next("name the directory without `..`"));
+        }
+        // Nothing joined to a path would end it with a slash.
+        Ok(Self(if below.as_os_str().is_empty() { above } else { above.join(below) }))
     }
 
     /// Where it is.
@@ -42,7 +60,8 @@ impl Directory {
         &self.0
     }
 
-    /// Makes it, if it is not there, and keeps others out until the lock is dropped.
+    /// Makes it, if it is not there, and keeps others out until the lock is dropped. What a run left behind that was killed
+    /// goes away.
     pub fn take(&self) -> Result<DirLock, Failure> {
         let is_new = !self.0.exists();
         if !is_new && !self.is_ours()? {
@@ -52,12 +71,15 @@ impl Directory {
                 .next("name another directory with --out"));
         }
         create_private_dir(&self.0).map_err(|error| files::unwritable(&self.0, &error))?;
-        DirLock::take(&self.0).map_err(|error| {
+        let lock = DirLock::take(&self.0).map_err(|error| {
             Failure::new("the installation's directory cannot be taken")
                 .expected("that no other run uses it")
                 .found(error.to_string())
                 .next("wait for the other run, or look at its process")
-        })
+        })?;
+        // A plan of Terraform holds the database's password, and nobody applies an old one.
+        files::gone(&terraform_plan(&self.0), |path| std::fs::remove_file(path))?;
+        Ok(lock)
     }
 
     /// Whether this command made the directory: by what its files say, as others may have files of these names.
@@ -148,6 +170,11 @@ impl Directory {
             journal.text().map_err(|why| Failure::new("what was done cannot be written down").found(why))?;
         write_atomic(&path, text.as_bytes(), 0o600).map_err(|error| files::unwritable(&path, &error))
     }
+}
+
+/// The file with the plan of Terraform that is looked at, of the installation in this directory.
+pub(super) fn terraform_plan(directory: &Path) -> PathBuf {
+    directory.join("terraform").join(TERRAFORM_PLAN)
 }
 
 /// The beginning of a file as text; nothing where it cannot be read.

@@ -2,7 +2,6 @@
 //! the keys, and taken away without anything else that a person keeps there.
 
 use std::io::ErrorKind;
-use std::path::Path;
 
 use nimbus_deploy::command::{Command, Program};
 use nimbus_deploy::operation::{KEY_FILES, KEYS_MARK};
@@ -64,7 +63,7 @@ fn fill(programs: &Programs<'_>, directory: &str, mark: &str) -> Result<(), Fail
 pub(super) fn remove(programs: &Programs<'_>, directory: &str, mark: &str) -> Result<(), Failure> {
     let keys = programs.directory.path().join(directory);
     for file in KEY_FILES.iter().chain([&KEYS_MARK]) {
-        gone(&keys.join(file), |path| std::fs::remove_file(path))?;
+        files::gone(&keys.join(file), |path| std::fs::remove_file(path))?;
     }
     match std::fs::remove_dir(&keys) {
         // A file of a person's own stays, with the directory.
@@ -90,16 +89,8 @@ fn clear(programs: &Programs<'_>, directory: &str, mark: &str) -> Result<(), Fai
     for entry in std::fs::read_dir(at).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         if entry.file_name().to_string_lossy().starts_with(&name) {
-            gone(&entry.path(), |path| std::fs::remove_dir_all(path))?;
+            files::gone(&entry.path(), |path| std::fs::remove_dir_all(path))?;
         }
     }
     Ok(())
-}
-
-/// Removes it, if it is there.
-pub(super) fn gone(path: &Path, remove: fn(&Path) -> std::io::Result<()>) -> Result<(), Failure> {
-    match remove(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(files::unwritable(path, &error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }

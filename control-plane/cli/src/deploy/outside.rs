@@ -32,7 +32,8 @@ pub fn find(
         ("extra.agent_values", &answers.agent_values),
     ] {
         let Some(path) = path else { continue };
-        let written = plan.files.iter().find(|file| directory.path().join(&file.path) == Path::new(path));
+        let real = Path::new(path).canonicalize().unwrap_or_else(|_| path.into());
+        let written = plan.files.iter().find(|file| directory.path().join(&file.path) == real);
         if let Some(file) = written {
             return Err(Failure::usage(format!("{key} names a file that this command writes"))
                 .expected("a values file of your own, under a name of its own")

@@ -121,6 +121,11 @@ impl Hands for Shell<'_> {
         look::look(&self.programs(), probe, mark, |data| self.values(data))
     }
 
+    fn missing(&mut self, files: &[String]) -> Result<Vec<String>, Failure> {
+        let is_gone = |file: &&String| !self.directory.path().join(file).is_file();
+        Ok(files.iter().filter(is_gone).cloned().collect())
+    }
+
     fn carry_out(&mut self, operation: &Operation, mark: &str) -> Result<(), Failure> {
         let programs = self.programs();
         match operation {
@@ -132,7 +137,7 @@ impl Hands for Shell<'_> {
             Operation::MakeKeys(directory) => keys::make(&programs, directory, mark),
             Operation::RemoveKeys(directory) => keys::remove(&programs, directory, mark),
             Operation::Remove(file) => {
-                keys::gone(&self.directory.path().join(file), |path| std::fs::remove_file(path))
+                files::gone(&self.directory.path().join(file), |path| std::fs::remove_file(path))
             }
             Operation::Context(access) => contexts::remember(&programs, access),
             Operation::ForgetContext(name) => contexts::forget(&programs, name),

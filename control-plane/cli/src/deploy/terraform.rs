@@ -3,21 +3,25 @@
 use nimbus_deploy::command::{Command, Program};
 use nimbus_deploy::operation::TERRAFORM_PLAN;
 use nimbus_deploy::terraform::losses;
+use nimbus_platform::write_atomic;
 
-use super::keys::gone;
+use super::directory::terraform_plan;
 use super::program::Programs;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::files;
 
 /// The most resources that are named.
 const MOST_NAMED: usize = 20;
 
 /// Applies what is in the directory terraform.
 pub(super) fn apply(programs: &Programs<'_>, program: Program) -> Result<(), Failure> {
+    // The plan holds the database's password, as the state does. The program writes into the file that is there, whose mode
+    // stays.
+    let path = terraform_plan(programs.directory.path());
+    write_atomic(&path, b"", 0o600).map_err(|error| files::unwritable(&path, &error))?;
     let applied = looked_at(programs, program);
-    // The plan holds the database's password, as the state does.
-    let path = programs.directory.path().join("terraform").join(TERRAFORM_PLAN);
-    let removed = gone(&path, |path| std::fs::remove_file(path));
+    let removed = files::gone(&path, |path| std::fs::remove_file(path));
     applied.and(removed)
 }
 

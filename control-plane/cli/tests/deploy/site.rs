@@ -21,18 +21,23 @@ use nimbus_deploy::read::read;
 /// Every program: counts its calls, fails at the one that `fail` names, and keeps a file for each thing that is there.
 ///
 /// What is there is a file with the mark that it carries: of a Secret and a namespace as an annotation of its manifest, of a
-/// release as a label.
+/// release as a label. The annotation with the digest of a Secret's values is a file of its own.
 const FAKE: &str = r#"#!/bin/sh
 cd "WORLD" || exit 9
 calls=$(($(cat calls) + 1)); echo "$calls" > calls
 program=$(basename "$0"); words="$program $*"; echo "$words" >> log
 if [ "$calls" = "$(cat fail)" ]; then echo "cut off" >&2; exit 1; fi
-get() { if [ -e "there/$1" ]; then printf '{"metadata":{"annotations":{"nimbus.dev/deploy-mark":"%s"}}}' "$(cat "there/$1")"; fi; exit 0; }
+get() {
+    if [ -e "there/$1" ]; then
+        digest=$(cat "digests/$1" 2> /dev/null)
+        printf '{"metadata":{"annotations":{"nimbus.dev/deploy-mark":"%s","nimbus.dev/deploy-digest":"%s"}}}' "$(cat "there/$1")" "$digest"
+    fi; exit 0
+}
 text() { sed -n "s|.*\"$1\":\"\([^\"]*\)\".*|\1|p" manifest; }
 create() {
     cat > manifest; kind=$(text kind | tr NS ns); name=$(text name)
     if [ -e "there/$kind-$name" ]; then echo "$kind-$name: AlreadyExists" >&2; exit 1; fi
-    text nimbus.dev/deploy-mark | tr -d '\n' > "there/$kind-$name"; rm manifest; exit 0
+    text nimbus.dev/deploy-mark | tr -d '\n' > "there/$kind-$name"; text nimbus.dev/deploy-digest > "digests/$kind-$name"; rm manifest; exit 0
 }
 list() {
     release="there/release-$(echo "$1" | tr -d '^$')"; mark=$(echo "$words" | sed -n 's/.*--selector nimbus-deploy-mark=\([^ ]*\).*/\1/p')
@@ -66,7 +71,7 @@ impl Site {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (world, out, bin) = (dir.path().join("world"), dir.path().join("out"), dir.path().join("bin"));
-        for made in [world.join("there"), bin.clone()] {
+        for made in [world.join("there"), world.join("digests"), bin.clone()] {
             std::fs::create_dir_all(made).unwrap();
         }
         let text = FAKE.replace("WORLD", world.to_str().unwrap()).replace("DIR", out.to_str().unwrap());

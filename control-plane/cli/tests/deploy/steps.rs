@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use nimbus_cli::config::Config;
+use nimbus_cli::deploy::directory::Directory;
 use nimbus_deploy::drive::Stop;
 
 use crate::site::{ALL, Site, anywhere, names, planned};
@@ -79,6 +80,56 @@ fn the_context_is_made_again_where_it_is_gone_and_goes_with_a_directory_that_was
     assert!(token.starts_with(&site.out), "{}", token.display());
     site.undo(false).unwrap();
     assert!(site.contexts().is_empty());
+}
+
+#[test]
+fn another_way_to_the_same_directory_is_the_same_installation() {
+    let (mut site, plan) = (Site::new(), planned(&[]));
+    site.apply(&plan).unwrap();
+    let real = site.out.clone();
+    let link = real.with_file_name("link");
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    for way in [link, real.join("../out"), real.join("keys/..")] {
+        site.out = way;
+        site.apply(&plan).unwrap_or_else(|stop| panic!("{}: {stop:?}", site.out.display()));
+        let config = Config::read(site.around.contexts.as_deref().unwrap()).unwrap();
+        let token = config.contexts["nimbus-control-plane"].token_file.clone().unwrap();
+        assert_eq!(token, real.join("keys/operator.token"), "{}", site.out.display());
+    }
+    site.undo(false).unwrap();
+    assert!(site.contexts().is_empty());
+    // One that is not there yet has its name from what is above it.
+    let new = Directory::new(&real.join("../new/inst")).unwrap();
+    assert_eq!(new.path(), real.with_file_name("new").join("inst"));
+    Directory::new(&real.join("../new/../inst")).unwrap_err();
+}
+
+#[test]
+fn keys_that_are_gone_or_others_than_the_clusters_stop_the_run_and_nothing_takes_their_place() {
+    let (site, plan) = (Site::new(), planned(&[]));
+    site.apply(&plan).unwrap();
+    let (keys, safe) = (site.out.join("keys"), site.out.with_file_name("safe"));
+    std::fs::rename(&keys, &safe).unwrap();
+    let stop = site.apply(&plan).unwrap_err();
+    let Stop::Lost { files, copy, .. } = stop else { panic!("{stop:?}") };
+    assert_eq!((files.len(), copy.as_str()), (4, "the Secret nimbus-keys"));
+    assert!(!keys.exists(), "none were made");
+
+    std::fs::rename(&safe, &keys).unwrap();
+    std::fs::rename(keys.join("ca.key"), &safe).unwrap();
+    let stop = site.apply(&plan).unwrap_err();
+    assert!(matches!(&stop, Stop::Lost { files, .. } if files == &["keys/ca.key"]), "{stop:?}");
+    std::fs::write(keys.join("ca.key"), "another one").unwrap();
+    let stop = site.apply(&plan).unwrap_err();
+    assert!(matches!(stop, Stop::Differs { .. }), "{stop:?}");
+    assert_eq!(site.there(), names(&ALL));
+
+    std::fs::rename(&safe, keys.join("ca.key")).unwrap();
+    site.apply(&plan).unwrap();
+    std::fs::remove_dir_all(&keys).unwrap();
+    site.undo(true).unwrap();
+    site.apply(&plan).unwrap();
+    assert!(keys.join("ca.key").is_file() && site.there() == names(&ALL));
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn what_was_begun_and_refused_does_not_take_what_somebody_else_made_since() {
 const TOFU: &str = r#"#!/bin/sh
 echo "tofu $*" >> "WORLD/log"
 case "$*" in
-*" plan "*) : > "DIR/terraform/nimbus.tfplan" ;;
+*" plan "*) stat -c %a "DIR/terraform/nimbus.tfplan" > "WORLD/mode"; : > "DIR/terraform/nimbus.tfplan" ;;
 *" show "*) cat "WORLD/plan" ;;
 *" apply "*) : > "WORLD/applied" ;;
 esac
@@ -120,7 +120,12 @@ fn a_plan_of_terraform_that_deletes_a_database_is_applied_only_where_that_was_sa
     let Stop::Failed { error, .. } = stop else { panic!("{stop:?}") };
     assert!(error.exit == Exit::Refused && error.found.contains("aws_db_instance.database"), "{error}");
     assert!(!site.world.join("applied").exists() && !site.out.join("terraform/nimbus.tfplan").exists());
+    // A run that was killed between the plan and its end leaves it.
+    std::fs::write(site.out.join("terraform/nimbus.tfplan"), "the password").unwrap();
+    drop(Directory::new(&site.out).unwrap().take().unwrap());
+    assert!(!site.out.join("terraform/nimbus.tfplan").exists(), "the next run takes it away at once");
     site.around.may_lose = true;
     site.apply(&plan).unwrap();
+    assert_eq!(std::fs::read_to_string(site.world.join("mode")).unwrap(), "600\n");
     assert!(site.world.join("applied").exists() && !site.out.join("terraform/nimbus.tfplan").exists());
 }

@@ -2,7 +2,7 @@
 
 use super::{Event, Hands, Stop};
 use crate::journal::{Entry, Journal, State};
-use crate::step::{Foreign, Lasts, Probe, Seen, Step};
+use crate::step::{Foreign, Lasts, Outdated, Probe, Seen, Step};
 
 /// What a step says about its thing.
 pub(super) struct Known<'a> {
@@ -10,6 +10,7 @@ pub(super) struct Known<'a> {
     pub(super) foreign: &'a Foreign,
     pub(super) is_made_once: bool,
     pub(super) lasts: Option<&'a Lasts>,
+    pub(super) outdated: &'a Outdated,
 }
 
 /// Looks and decides.
@@ -36,6 +37,9 @@ pub(super) fn decide<H: Hands>(
     let mark = entry.and_then(|entry| entry.mark.as_deref());
     let seen =
         hands.look(known.probe, mark).map_err(|error| Stop::Failed { step: step.title.clone(), error })?;
+    if let (Seen::Outdated, Outdated::Refuse(next)) = (seen, known.outdated) {
+        return Err(Stop::Differs { step: step.title.clone(), next: next.clone() });
+    }
     let event = match (entry.map(|entry| entry.state), seen) {
         // What was done and is gone is done anew, as is what another one had made. And what is ours by its contents, though
         // nothing was noted, is noted now.

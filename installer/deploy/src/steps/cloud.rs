@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Making;
 use crate::answers::{Answers, Cloud, Database, Provider};
 use crate::operation::Operation;
-use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
+use crate::step::{Foreign, Kind, Outdated, Probe, Retry, Step, Undo};
 use crate::terraform;
 
 impl Making<'_> {
@@ -33,6 +33,8 @@ impl Making<'_> {
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: false,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Run(init), Operation::Apply(self.terraform())],
             undo: Undo::Data {
@@ -87,6 +89,8 @@ impl Making<'_> {
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: false,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations,
             undo: Undo::Run(vec![

@@ -8,11 +8,16 @@ use crate::command::{Command, Program};
 use crate::files::{namespace_file, namespaces};
 use crate::object::{Datum, Object, Source};
 use crate::operation::{KEY_FILES, Operation};
-use crate::step::{Foreign, Kind, Probe, Retry, Step, Undo};
+use crate::step::{Copied, Foreign, Kind, Outdated, Probe, Retry, Step, Undo};
 use crate::terraform;
 
 /// The directory of the keys.
 const KEYS: &str = "keys";
+/// The step that makes their Secret.
+const KEYS_SECRET: &str = "keys-secret";
+/// The other way out where the keys are not those of the Secret.
+const GIVE_UP: &str =
+    "or take the installation back with --undo --with-data first, after which every agent has to join again";
 
 impl Making<'_> {
     /// The programs are there.
@@ -70,6 +75,8 @@ impl Making<'_> {
                 retry: Retry::WholeIfThere,
                 is_made_once: true,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Create(Object::Namespace {
                 kubectl: self.kubectl_words(),
@@ -92,17 +99,27 @@ impl Making<'_> {
     }
 
     /// The keys, on this machine.
-    pub(super) fn keys() -> Step {
+    pub(super) fn keys(&self) -> Step {
+        let copied = Copied {
+            by: KEYS_SECRET.to_owned(),
+            what: format!("the Secret {}", self.answers.keys_secret()),
+            files: KEY_FILES.iter().map(|file| format!("{KEYS}/{file}")).collect(),
+            next: format!(
+                "put them back from your copy: other keys would not be those of the cluster; {GIVE_UP}"
+            ),
+        };
         Step {
             id: "keys".to_owned(),
             title: "The control plane's keys".to_owned(),
-            why: "A CA, the key that signs jobs and the operator's token, in the directory keys. Whoever has these files is the control plane to every agent: keep a copy where you keep such things.".to_owned(),
+            why: "A CA, the key that signs jobs and the operator's token, in the directory keys. Whoever has these files is the control plane to every agent: keep a copy where you keep such things. They have to be here whenever this command is run with --apply: no others are made as long as the cluster has the Secret of these.".to_owned(),
             kind: Kind::Make {
                 probe: Probe::Keys(KEYS.to_owned()),
                 foreign: Foreign::Take,
                 retry: Retry::WholeIfThere,
                 is_made_once: true,
                 lasts: None,
+                copied: Some(Box::new(copied)),
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::MakeKeys(KEYS.to_owned())],
             undo: Undo::Data {
@@ -123,15 +140,23 @@ impl Making<'_> {
         // Each by its name: whatever else a person keeps in that directory is not for the cluster.
         let datum =
             |file: &&str| Datum { key: (*file).to_owned(), from: Source::File(format!("{KEYS}/{file}")) };
-        self.secret(
-            "keys-secret",
+        let data: Vec<Datum> = KEY_FILES.iter().map(datum).collect();
+        let current = data.clone();
+        let mut step = self.secret(
+            KEYS_SECRET,
             "The keys as a Secret",
             &secret,
             foreign,
-            KEY_FILES.iter().map(datum).collect(),
-            Vec::new(),
+            data,
+            current,
             &format!("the Secret {secret}; the directory keys has a copy as long as you keep it"),
-        )
+        );
+        if let Kind::Make { outdated, .. } = &mut step.kind {
+            *outdated = Outdated::Refuse(format!(
+                "put the keys of which {secret} was made into the directory {KEYS}: they are those of the cluster; {GIVE_UP}"
+            ));
+        }
+        step
     }
 
     /// The database's address, in the cluster.
@@ -224,6 +249,8 @@ impl Making<'_> {
                 retry: Retry::After { new: vec![delete.clone()], change: vec![delete.clone()] },
                 is_made_once: true,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Create(Object::Secret {
                 kubectl: self.kubectl_words(),

@@ -9,7 +9,7 @@ use crate::command::{Command, FORWARDED};
 use crate::files::{AGENT_VALUES, CONTROL_PLANE_VALUES};
 use crate::object::{Datum, Object, Source};
 use crate::operation::{Access, Operation};
-use crate::step::{Foreign, Kind, Lasts, Probe, Retry, Step, Undo};
+use crate::step::{Foreign, Kind, Lasts, Outdated, Probe, Retry, Step, Undo};
 
 /// The file with the cluster's UID.
 const UID: &str = "cluster-uid";
@@ -108,6 +108,8 @@ impl Making<'_> {
                 },
                 is_made_once: false,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Install(within(&install))],
             undo: Undo::Run(vec![Operation::Run(remove)]),
@@ -143,6 +145,8 @@ impl Making<'_> {
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: false,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Context(access)],
             undo: Undo::Run(vec![Operation::ForgetContext(name)]),
@@ -190,6 +194,8 @@ impl Making<'_> {
                 retry: Retry::After { new: vec![delete.clone()], change: vec![delete.clone()] },
                 is_made_once: true,
                 lasts: Some(Lasts { seconds: TOKEN_LASTS, until: "agents".to_owned() }),
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Create(Object::Secret {
                 kubectl: self.kubectl_words(),
@@ -223,6 +229,8 @@ impl Making<'_> {
                 retry: Retry::After { new: Vec::new(), change: Vec::new() },
                 is_made_once: true,
                 lasts: None,
+                copied: None,
+                outdated: Outdated::Renew,
             },
             operations: vec![Operation::Keep { command, file: UID.to_owned() }],
             undo: Undo::Run(vec![Operation::Remove(UID.to_owned())]),

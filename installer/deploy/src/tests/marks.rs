@@ -3,6 +3,7 @@
 use super::world::{World, read, run};
 use super::{LARGE, SMALL, planned};
 use crate::drive::{Event, Stop, undo};
+use crate::journal::State;
 
 /// A world in which the step of this title was begun and refused, before it took effect.
 fn refused_at(id: &str) -> World {
@@ -118,13 +119,62 @@ fn a_database_with_another_address_gets_a_new_secret() {
     let plan = planned(LARGE);
     let mut world = World::default();
     run(&mut world, &plan).unwrap();
-    world.is_outdated = true;
+    world.outdated = Some("secret/prod-database");
     world.done.clear();
     run(&mut world, &plan).unwrap();
     assert_eq!(world.event("database-secret"), Some(Event::Renewing));
     assert!(world.done.iter().any(|line| line.contains("delete secret prod-database")), "{:?}", world.done);
     assert!(world.there.contains_key("secret/prod-database"));
     assert_eq!(world.event("keys-secret"), Some(Event::Already));
+}
+
+#[test]
+fn keys_that_are_gone_are_not_made_anew_while_the_cluster_has_them() {
+    let plan = planned(SMALL);
+    let mut world = World::default();
+    run(&mut world, &plan).unwrap();
+    let keys = world.there.remove("keys/ca.pem").unwrap();
+    world.done.clear();
+    let Stop::Lost { files, copy, next, .. } = run(&mut world, &plan).unwrap_err() else {
+        panic!("they were made anew: {:?}", world.done)
+    };
+    assert_eq!(files, ["keys/ca.pem", "keys/ca.key", "keys/job.key", "keys/operator.token"]);
+    assert!(copy.contains("nimbus-keys") && next.contains("put them back"), "{copy}: {next}");
+    assert!(!world.done.iter().any(|line| line.contains("keys create")), "{:?}", world.done);
+
+    // Where it is only known that the Secret was begun, the cluster says whether it has it.
+    for (is_there, is_refused) in [(true, true), (false, false)] {
+        let mut world = World { there: world.there.clone(), kept: world.kept.clone(), ..World::default() };
+        let entries = &mut world.kept.as_mut().unwrap().entries;
+        entries.iter_mut().find(|entry| entry.step.id == "keys-secret").unwrap().state = State::Begun;
+        if !is_there {
+            world.there.remove("secret/nimbus-keys");
+        }
+        let ended = run(&mut world, &plan);
+        assert_eq!(matches!(ended, Err(Stop::Lost { .. })), is_refused, "{ended:?}");
+    }
+
+    // Both ways out.
+    let mut back = World { there: world.there.clone(), kept: world.kept.clone(), ..World::default() };
+    back.there.insert("keys/ca.pem".to_owned(), keys);
+    run(&mut back, &plan).unwrap();
+    undo(&mut read(&world, &plan), true, &mut world).unwrap();
+    run(&mut world, &plan).unwrap();
+    assert_eq!(world.event("keys"), Some(Event::Making));
+}
+
+#[test]
+fn keys_that_are_not_those_of_the_cluster_are_refused_and_its_secret_stays() {
+    let plan = planned(SMALL);
+    let mut world = World::default();
+    run(&mut world, &plan).unwrap();
+    world.outdated = Some("secret/nimbus-keys");
+    world.done.clear();
+    let stop = run(&mut world, &plan).unwrap_err();
+    assert!(matches!(&stop, Stop::Differs { next, .. } if next.contains("--with-data")), "{stop:?}");
+    assert!(!world.done.iter().any(|line| line.contains("delete")), "{:?}", world.done);
+    undo(&mut read(&world, &plan), true, &mut world).unwrap();
+    assert_eq!(world.names(), [""; 0]);
 }
 
 #[test]

@@ -133,6 +133,24 @@ fn the_guide_names_the_backup_the_ways_and_no_password_on_a_command_line() {
 }
 
 #[test]
+fn the_databases_certificate_is_verified_or_the_guide_says_what_is_missing() {
+    for (cloud, own, mode, said) in [
+        ("aws", ("cloud.region", "eu-central-1"), "sslmode=require", "sslmode=verify-full&sslrootcert="),
+        ("gcp", ("cloud.project", "shop"), "sslmode=require", "sslmode=verify-ca&sslrootcert="),
+        ("azure", ("cloud.resource_group", "shop"), "sslmode=verify-full", "It is verified"),
+    ] {
+        let matters = |key: &str| !(cloud == "gcp" && key == "cloud.clients");
+        let mut answers: Vec<_> = LARGE.iter().copied().filter(|(key, _)| matters(key)).collect();
+        answers.extend([("cloud.kind", cloud), ("cloud.cidr", "10.20.0.0/24"), own]);
+        let plan = planned(&answers);
+        let database = file(&plan, "terraform/database.tf");
+        assert!(database.contains(&format!("default     = \"{mode}\"")), "{database}");
+        assert!(database.contains("?${var.database_tls}\""), "{database}");
+        assert!(file(&plan, "GUIDE.md").contains(said), "{cloud}: {said}");
+    }
+}
+
+#[test]
 fn each_file_says_in_its_first_lines_who_writes_it() {
     for file in planned(LARGE).files {
         let head: String = file.text.lines().take(3).collect();

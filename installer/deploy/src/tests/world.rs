@@ -26,8 +26,8 @@ pub(super) struct World {
     /// The cluster that the kubeconfig leads to.
     pub(super) cluster: String,
     pub(super) now: u64,
-    /// Whether the values of Secrets are others than when they were made.
-    pub(super) is_outdated: bool,
+    /// The object whose values are others than when it was made.
+    pub(super) outdated: Option<&'static str>,
     pub(super) marks: usize,
 }
 
@@ -128,9 +128,18 @@ impl Hands for World {
         Ok(match self.there.get(&name) {
             None => Seen::Nothing,
             Some(carried) if Some(carried.as_str()) != mark => Seen::Theirs,
-            Some(_) if is_current && self.is_outdated => Seen::Outdated,
+            Some(_) if is_current && self.outdated == Some(name.as_str()) => Seen::Outdated,
             Some(_) => Seen::Ours,
         })
+    }
+
+    /// A directory of keys is whole, or not there.
+    fn missing(&mut self, files: &[String]) -> Result<Vec<String>, String> {
+        let is_there = |file: &&String| {
+            let (directory, _) = file.rsplit_once('/').unwrap();
+            self.there.contains_key(&format!("{directory}/ca.pem"))
+        };
+        Ok(files.iter().filter(|file| !is_there(file)).cloned().collect())
     }
 
     fn carry_out(&mut self, operation: &Operation, mark: &str) -> Result<(), String> {

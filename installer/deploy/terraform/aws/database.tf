@@ -37,8 +37,14 @@ resource "aws_db_instance" "database" {
   final_snapshot_identifier = "${var.name}-database-final-${random_id.database.hex}"
 }
 
+variable "database_tls" {
+  type        = string
+  default     = "sslmode=require"
+  description = "How the control plane connects to the database. Amazon's authority is no public one: without its file the connection is encrypted, and the certificate is not verified. GUIDE.md says how it is."
+}
+
 output "database_url" {
   description = "The address for the Secret of the control plane, with the password."
-  value       = "postgres://nimbus:${random_password.database.result}@${aws_db_instance.database.endpoint}/nimbus?sslmode=require"
+  value       = "postgres://nimbus:${random_password.database.result}@${aws_db_instance.database.endpoint}/nimbus?${var.database_tls}"
   sensitive   = true
 }

@@ -41,8 +41,14 @@ resource "azurerm_postgresql_flexible_server_database" "nimbus" {
   server_id = azurerm_postgresql_flexible_server.database.id
 }
 
+variable "database_tls" {
+  type        = string
+  default     = "sslmode=verify-full"
+  description = "How the control plane connects to the database. Azure's authorities are public ones, which the control plane knows."
+}
+
 output "database_url" {
   description = "The address for the Secret of the control plane, with the password."
-  value       = "postgres://nimbus:${random_password.database.result}@${azurerm_postgresql_flexible_server.database.fqdn}:5432/${azurerm_postgresql_flexible_server_database.nimbus.name}?sslmode=require"
+  value       = "postgres://nimbus:${random_password.database.result}@${azurerm_postgresql_flexible_server.database.fqdn}:5432/${azurerm_postgresql_flexible_server_database.nimbus.name}?${var.database_tls}"
   sensitive   = true
 }

@@ -54,8 +54,14 @@ resource "google_sql_user" "nimbus" {
   password = random_password.database.result
 }
 
+variable "database_tls" {
+  type        = string
+  default     = "sslmode=require"
+  description = "How the control plane connects to the database. The authority is the instance's own: without its file the connection is encrypted, and the certificate is not verified. GUIDE.md says how it is."
+}
+
 output "database_url" {
   description = "The address for the Secret of the control plane, with the password."
-  value       = "postgres://nimbus:${random_password.database.result}@${google_sql_database_instance.database.private_ip_address}:5432/${google_sql_database.nimbus.name}?sslmode=require"
+  value       = "postgres://nimbus:${random_password.database.result}@${google_sql_database_instance.database.private_ip_address}:5432/${google_sql_database.nimbus.name}?${var.database_tls}"
   sensitive   = true
 }
