@@ -2,7 +2,8 @@
 //! service account, a crash-looping pod is healed, the leading control plane is killed, both charts are upgraded, rolled
 //! back and removed.
 //!
-//! The images hold the programs of this build, or those of a release, when `NIMBUS_RELEASE` names the directory of one.
+//! The images hold the programs of this build, or those of a release, when `NIMBUS_RELEASE` names the directory of one. The
+//! node has those of the control plane and the command already; the agent's it pulls from a registry, by digest.
 
 mod backup;
 mod site;
@@ -27,6 +28,7 @@ pub fn play(program: &Path) -> anyhow::Result<Option<String>> {
     // Inside there is no network to fetch sources from.
     build::ensure_all(&repository()?, true)?;
     build::ensure_helm(&repository()?)?;
+    build::ensure_registry(&repository()?)?;
     let dir = tempfile::Builder::new().prefix("nimbus-installed-").tempdir()?;
     let status = enter::run(program, &[INSIDE.as_ref(), dir.path().as_os_str()])?;
     anyhow::ensure!(status.success(), "the story on a real node ended with {status}; its words are above");
