@@ -136,7 +136,7 @@ pub fn ensure_helm(repository: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// The registry for images and charts: finds it, or builds it, two minutes of two cores, once for each version. A cluster's
+/// The registry for images and charts: finds it, or builds it, some three minutes, once for each version. A cluster's
 /// programs that were given have none.
 ///
 /// # Errors
