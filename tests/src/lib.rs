@@ -1,12 +1,13 @@
 //! Support for tests that cross crates: a real Kubernetes, a real PostgreSQL, and the product's own binaries as
 //! processes that can be killed.
 //!
-//! [`rig`] starts a cluster, [`postgres`] a database server, [`process`] anything else. Everything
-//! listens on loopback only, lives in a temporary directory and dies with the test that started it.
+//! [`rig`] starts a cluster, [`postgres`] a database server, [`registry`] one for images and charts, [`process`] anything
+//! else. Everything listens on loopback only, lives in a temporary directory and dies with the test that started it.
 //! What is asserted is left to the tests.
 
 pub mod agent;
 pub mod bench;
+pub mod dist;
 pub mod effects;
 pub mod helm;
 pub mod installed;
@@ -16,6 +17,7 @@ pub mod plane;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod registry;
 pub mod rig;
 pub mod scenes;
 pub mod sim;

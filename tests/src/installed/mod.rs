@@ -2,7 +2,8 @@
 //! service account, a crash-looping pod is healed, the leading control plane is killed, both charts are upgraded, rolled
 //! back and removed.
 //!
-//! The images hold the programs of this build, or those of a release, when `NIMBUS_RELEASE` names the directory of one.
+//! The images hold the programs of this build, or those of a release, when `NIMBUS_RELEASE` names the directory of one. The
+//! node has those of the control plane and the command already; the agent's it pulls from a registry, by digest.
 
 mod at_rest;
 mod backup;
@@ -50,6 +51,7 @@ fn tell(program: &Path, words: &[&str]) -> anyhow::Result<Vec<Row>> {
     // Inside there is no network to fetch sources from.
     build::ensure_all(&repository()?, true)?;
     build::ensure_helm(&repository()?)?;
+    build::ensure_registry(&repository()?)?;
     let dir = tempfile::Builder::new().prefix("nimbus-installed-").tempdir()?;
     let mut all = vec![INSIDE.as_ref(), dir.path().as_os_str()];
     all.extend(words.iter().map(|word| OsStr::new(*word)));

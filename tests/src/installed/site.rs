@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::bench::Row;
 use crate::postgres::Postgres;
 use crate::process::binary;
+use crate::registry::Registry;
 use crate::rig::real_node::{ADDRESS, RealNode, images, mounts};
 use crate::rig::workloads::Workloads;
 use crate::rig::{Cluster, build, repository};
@@ -36,6 +37,7 @@ pub struct Site {
     /// Where pods are healed.
     pub shop: Workloads,
     _node: RealNode,
+    _registry: Registry,
     parts: Parts,
     postgres: Postgres,
     helm: PathBuf,
@@ -51,10 +53,8 @@ impl Site {
     /// Starts it; the namespace enforces Pod Security `restricted`.
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
         let (cluster, node) = RealNode::start("10s").await?;
-        let parts = Parts { release: std::env::var_os("NIMBUS_RELEASE").map(PathBuf::from) };
-        for program in [CONTROL_PLANE, AGENT, COMMAND] {
-            parts.import(&node, program)?;
-        }
+        let registry = Registry::start()?;
+        let parts = Parts::bring(&node, &registry)?;
         let postgres = Postgres::start_for(ADDRESS)?;
         let (home, hosts) = (dir.join("home"), dir.join("hosts"));
         fs::create_dir(&home)?;
@@ -65,7 +65,8 @@ impl Site {
         let helm = build::ensure_helm(&repository()?)?;
         cluster.namespace(NAMESPACE, &json!({"pod-security.kubernetes.io/enforce": "restricted"})).await?;
         let shop = cluster.namespace(SHOP, &json!({})).await?;
-        Ok(Self { cluster, shop, _node: node, parts, postgres, helm, home, hosts, figures: Mutex::default() })
+        let (_node, _registry, figures) = (node, registry, Mutex::default());
+        Ok(Self { cluster, shop, _node, _registry, parts, postgres, helm, home, hosts, figures })
     }
 
     /// Keeps a figure.
@@ -99,7 +100,7 @@ impl Site {
         run(command).await
     }
 
-    /// A chart, with the images that the node has, installed or upgraded, until everything is ready.
+    /// A chart, with the images that the node has or pulls, installed or upgraded, until everything is ready.
     pub async fn install(&self, chart: &str, values: &Value) -> anyhow::Result<()> {
         let file = self.home.join(format!("{chart}.json"));
         let mut values = values.clone();
@@ -168,13 +169,34 @@ impl Site {
 struct Parts {
     /// The directory of a release; without one it is made of this build and this tree.
     release: Option<PathBuf>,
+    /// The values that name the agent's image, in the registry.
+    agent: Value,
 }
 
 impl Parts {
+    /// Makes the images known: to the node, and the agent's to the registry.
+    fn bring(node: &RealNode, registry: &Registry) -> anyhow::Result<Self> {
+        let release = std::env::var_os("NIMBUS_RELEASE").map(PathBuf::from);
+        let from = if let Some(release) = &release {
+            format!("oci:{}", release.join("images").join(AGENT).display())
+        } else {
+            format!("docker-archive:{}", archive(node, AGENT)?.display())
+        };
+        let repository = format!("local/{AGENT}");
+        let name = format!("{repository}:{TAG}");
+        registry.push(&from, &name)?;
+        let digest = registry.digest(&name)?;
+        let agent = json!({"registry": registry.address(), "repository": repository, "digest": digest});
+        let parts = Self { release, agent };
+        for program in [CONTROL_PLANE, COMMAND] {
+            parts.import(node, program)?;
+        }
+        Ok(parts)
+    }
+
     fn import(&self, node: &RealNode, program: &str) -> anyhow::Result<()> {
         let Some(release) = &self.release else {
-            let image = format!("local/{program}:{TAG}");
-            return node.import(&images::of_program(node.dir(), &binary(program)?, &image)?);
+            return node.import(&archive(node, program)?);
         };
         let archive = node.dir().join(format!("{program}.tar")).display().to_string();
         let layout = release.join("images").join(program).display().to_string();
@@ -183,8 +205,11 @@ impl Parts {
         node.import_as(&format!("docker.io/local/{program}"), Path::new(&archive))
     }
 
-    /// The values that name an image which the node has.
+    /// The values that name an image which the node has, or pulls by its digest.
     fn image(&self, program: &str) -> Value {
+        if program == AGENT {
+            return self.agent.clone();
+        }
         let mut image = json!({"repository": format!("local/{program}"), "pullPolicy": "Never"});
         if self.release.is_none() {
             image["tag"] = json!(TAG);
@@ -207,6 +232,11 @@ impl Parts {
         }
         anyhow::bail!("{} holds no package of the chart {chart}", folder.display())
     }
+}
+
+/// The image of a program as the tests built it, as an archive.
+fn archive(node: &RealNode, program: &str) -> anyhow::Result<PathBuf> {
+    images::of_program(node.dir(), &binary(program)?, &format!("local/{program}:{TAG}"))
 }
 
 /// Runs a command that has to succeed, and returns what it printed.

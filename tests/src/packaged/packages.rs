@@ -3,19 +3,14 @@
 //! There is only one version of the programs so far, so the newer packages hold the same ones under a higher version of the
 //! packaging: what is tried is what package manager, scripts, units and state do, not a change between two programs.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 use anyhow::Context as _;
 
 use super::site::{AGENT, CONTROL_PLANE};
-use crate::process::binary;
-
-/// This machine's processor, and what Debian calls it.
-const ARCH: (&str, &str) =
-    (std::env::consts::ARCH, if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
+use crate::dist::{self, ARCH};
 
 /// One of the two versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,13 +55,11 @@ impl Packages {
             copy_all(&release.join("packages"), &packages.join("older/packages"))?;
         } else {
             from_build(&folder)?;
-            making.push(dist(&programs, &packages.join("older"), "1")?);
+            making.push(pack(&programs, &packages.join("older"), "1")?);
         }
-        making.push(dist(&programs, &packages.join("newer"), "2")?);
+        making.push(pack(&programs, &packages.join("newer"), "2")?);
         for child in making {
-            let output = child.wait_with_output().context("nimbus-dist")?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            anyhow::ensure!(output.status.success(), "nimbus-dist failed: {said}");
+            dist::finish(child)?;
         }
         Ok(Self(packages))
     }
@@ -106,14 +99,10 @@ impl Packages {
     }
 }
 
-/// The programs as the tests built them, without their symbols, which would be half of what is packed.
+/// The programs as the tests built them.
 fn from_build(folder: &Path) -> anyhow::Result<()> {
     for program in [CONTROL_PLANE, AGENT] {
-        let mut strip = Command::new("strip");
-        strip.arg("-o").arg(folder.join(program)).arg(binary(program)?);
-        let output = strip.output().context("cannot run strip, which comes with a C compiler")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "strip failed: {said}");
+        dist::strip(program, folder)?;
     }
     // The command's package is not installed here: what stands for its program only has to be one.
     fs::copy("/bin/sh", folder.join("nimbus")).context("/bin/sh")?;
@@ -147,12 +136,7 @@ fn copy_all(from: &Path, to: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts `nimbus-dist`, which takes some ten seconds.
-fn dist(programs: &Path, out: &Path, packaging: &str) -> anyhow::Result<Child> {
-    let mut command = Command::new(binary("nimbus-dist")?);
-    command.args(["--only", "packages", "--arch", ARCH.0, "--dynamic", "--packaging", packaging]);
-    command.args([OsStr::new("--programs"), programs.as_os_str(), OsStr::new("--out"), out.as_os_str()]);
-    // Whatever the tree is, its date is this.
-    command.env("SOURCE_DATE_EPOCH", "1700000000").stdin(Stdio::null()).stderr(Stdio::piped());
-    command.spawn().context("cannot run nimbus-dist")
+/// Starts the making of packages of this version of the packaging.
+fn pack(programs: &Path, out: &Path, packaging: &str) -> anyhow::Result<Child> {
+    dist::start(programs, out, &["--only", "packages", "--arch", ARCH.0, "--packaging", packaging])
 }

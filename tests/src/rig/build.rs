@@ -1,4 +1,5 @@
-//! Finds the programs of the test cluster on this machine, or builds them from the Go module in `tests/`.
+//! Finds the programs of the test cluster on this machine, or builds them from the Go module in `tests/`; others, whose
+//! dependencies must not mix with those, from the modules that they were published in.
 //!
 //! `KUBEBUILDER_ASSETS` (the variable that envtest users know) comes first, program by program. What
 //! it lacks is built once into `target/rig/bin/KEY`, where KEY changes with the module's sources.
@@ -40,6 +41,9 @@ const CONTAINERD_TAGS: &str = "no_btrfs,no_devmapper,no_zfs,no_aufs";
 
 /// Renders and installs charts; built as the module that it is, as containerd is.
 const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
+
+/// Holds images and charts: the CNCF's Distribution; built as the module that it is, as containerd is.
+const REGISTRY: (&str, &str) = ("github.com/distribution/distribution/v3/cmd/registry", "v3.1.2");
 
 /// How many builds are kept: another working copy may still use the one before.
 const KEPT: usize = 2;
@@ -128,6 +132,28 @@ pub fn ensure_helm(repository: &Path) -> anyhow::Result<PathBuf> {
         let (package, version) = HELM;
         let what = Published { name: "helm", version, tags: "", programs: &["helm"] };
         what.install(&binaries.built, &[format!("{package}@{version}")])?;
+    }
+    Ok(path)
+}
+
+/// The registry for images and charts: finds it, or builds it, some three minutes, once for each version. A cluster's
+/// programs that were given have none.
+///
+/// # Errors
+/// When Go is not installed or the build fails, with what to do.
+pub fn ensure_registry(repository: &Path) -> anyhow::Result<PathBuf> {
+    let (binaries, cache) = locate(repository)?;
+    let (package, version) = REGISTRY;
+    // Another version goes elsewhere, so that it is built, and the cluster's programs are not.
+    let into = binaries.built.join(format!("registry-{version}"));
+    let path = into.join("registry");
+    if path.is_file() {
+        return Ok(path);
+    }
+    let _lock = locked(&cache)?;
+    if !path.is_file() {
+        let what = Published { name: "registry", version, tags: "", programs: &["registry"] };
+        what.install(&into, &[format!("{package}@{version}")])?;
     }
     Ok(path)
 }

@@ -67,7 +67,7 @@ enum Chore {
         #[arg(long)]
         print: bool,
     },
-    /// Build the programs of the real cluster and make the root of a systemd host, or say where they are
+    /// Build the programs of the real cluster and of a registry and make the root of a systemd host, or say where they are
     Rig,
     /// Play the scenes of tests/scenes and say what was right and what was wrong
     Scenes {
@@ -135,12 +135,14 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
             let node = obstacle::of_machine().is_none();
             needs::ensure(&[
                 needs::go(&repository, node),
+                needs::skopeo(),
                 needs::real_node(),
                 needs::systemd_host(&repository),
             ])?;
             let kubectl = rig::ensure_all(&repository, node)?.path("kubectl");
             rig::ensure_helm(&repository)?;
             println!("the cluster's programs are beside {}", kubectl.display());
+            println!("the registry is {}", rig::ensure_registry(&repository)?.display());
             if node {
                 println!("the root of a systemd host is {}", systemd::ensure(&repository)?.display());
             }

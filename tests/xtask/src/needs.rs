@@ -1,10 +1,10 @@
-//! What the tests need on the machine (a C compiler, Go, PostgreSQL, the parts of a real node and of a systemd host), and how
-//! each is installed.
+//! What the tests need on the machine (a C compiler, Go, PostgreSQL, skopeo, the parts of a real node and of a systemd host),
+//! and how each is installed.
 //!
 //! What cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already), PostgreSQL's server
-//! programs, and for a real node a runtime, network plugins and a few tools. What is missing is installed with the system's package manager when this user may do
-//! that without being asked for a password; otherwise the error is one line that names all of it and the command that
-//! installs it. (Without a C compiler cargo cannot link this program either, and says so itself.)
+//! programs, skopeo, and for a real node a runtime, network plugins and a few tools. What is missing is installed with the
+//! system's package manager when this user may do that without being asked for a password; otherwise the error is one line
+//! that names all of it and the command that installs it. (Without a C compiler cargo cannot link this program either, and says so itself.)
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -147,6 +147,16 @@ pub fn postgres() -> Need {
         what: "PostgreSQL's server programs",
         check: Box::new(|| locate::server_binaries().map(drop).map_err(|_| "none".to_owned())),
         packages: |manager| vec![manager.postgres],
+        by_hand: None,
+    }
+}
+
+/// skopeo, which pushes images to a registry and reads what is there.
+pub fn skopeo() -> Need {
+    Need {
+        what: "skopeo",
+        check: Box::new(|| quiet(Command::new("skopeo").arg("--version")).map(drop)),
+        packages: |_| vec!["skopeo"],
         by_hand: None,
     }
 }

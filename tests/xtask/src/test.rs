@@ -51,6 +51,7 @@ const STEPS: &[Step] = &[
         run: cluster,
     },
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
+    Step { name: "a real registry's program", parts: &[Everything], gate: false, run: registry },
     Step { name: "a systemd host's root", parts: &[Everything, Long], gate: false, run: host },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
     Step { name: "tests", parts: &[Everything], gate: false, run: tests },
@@ -67,7 +68,11 @@ pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
         Faults => vec![needs::compiler(), needs::go(repository, false), needs::postgres()],
         Everything | Long => {
             let node = obstacle::of_machine().is_none();
-            vec![needs::compiler(), needs::go(repository, node), needs::postgres()]
+            let mut all = vec![needs::compiler(), needs::go(repository, node), needs::postgres()];
+            if part == Everything {
+                all.push(needs::skopeo());
+            }
+            all
         }
     })?;
     if matches!(part, Everything | Long) {
@@ -139,6 +144,10 @@ fn node(repository: &Path) -> Outcome {
         Some(why) => Outcome::Skipped(why),
         None => rig::ensure_all(repository, true).map_or_else(|error| failed(&error), |_| Outcome::Passed),
     }
+}
+
+fn registry(repository: &Path) -> Outcome {
+    rig::ensure_registry(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 
 fn host(repository: &Path) -> Outcome {
