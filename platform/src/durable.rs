@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, BufWriter, ErrorKind, Write as _};
+use std::io::{self, BufWriter, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -115,12 +115,17 @@ pub fn holds_only(path: &Path, ours: impl Fn(&str) -> bool) -> io::Result<bool> 
     Ok(true)
 }
 
-/// The content of a file, or `None` when it does not exist.
+/// The content of a regular file, or `None` when nothing is there.
 ///
 /// # Errors
-/// Whatever else the system says.
+/// Whatever else the system says, and as [`crate::open_regular`] where something else is there.
 pub fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
+    let read = crate::open_regular(path).and_then(|mut file| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    match read {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

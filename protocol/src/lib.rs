@@ -10,7 +10,6 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod action;
-pub mod address;
 pub mod close;
 pub mod digest;
 pub mod eviction;

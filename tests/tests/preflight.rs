@@ -142,6 +142,8 @@ async fn a_cluster_is_looked_at_before_an_installation() {
     report.is("pod-security", "pass", "not there yet");
     report.is("release", "pass", "nothing");
 
+    stopped(&cluster, &operator, &config).await;
+
     let class = json!({
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "fast"},
         "provisioner": "example.com/disks",
@@ -180,6 +182,28 @@ async fn a_cluster_is_looked_at_before_an_installation() {
     report.is("helm", "unknown", "install helm");
     assert!(report.0["counts"]["pass"] == 0 && report.0["counts"]["failure"] == 0, "{}", report.0);
     assert_eq!((code, &report.0["passed"]), (1, &false.into()), "nothing failed, and nothing is known");
+    let output = operator.run(&["doctor", "--agents", "$(x):1"], &[]).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What is missing stops an installation before its first step.
+async fn stopped(cluster: &Cluster, operator: &Operator, config: &str) {
+    let out = operator.home.path().join("prod");
+    let charts = format!("charts={}", path(&repository().unwrap().join("charts")));
+    let answers = ["registry=registry.example.internal", "database.kind=sqlite", &charts];
+    let out_dir = path(&out);
+    let mut words =
+        vec!["enterprise", "deploy", "--mode", "on-premise", "--out", &out_dir, "--apply", "--yes"];
+    words.extend(answers.iter().flat_map(|answer| ["--answer", answer]));
+    let output = operator.run(&words, &[("KUBECONFIG", config)]).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("no StorageClass is the default one") && said.contains("--skip-preflight"),
+        "{said}"
+    );
+    let namespaces = cluster.kubectl(&["get", "namespaces", "-o", "name"]).await.unwrap();
+    assert!(!namespaces.contains("nimbus") && !out.join("state.json").exists(), "{namespaces}");
 }
 
 /// Values that contradict each other, and values that the cluster does not take.
@@ -222,6 +246,19 @@ async fn values(cluster: &Cluster, operator: &Operator, look: &impl Fn(&[&str]) 
     report.is("pod-security", "failure", "/etc/kubernetes/manifests");
     report.is("pod-security", "failure", "strict");
     assert_eq!(code, 1);
+    let (report, _) = with(&good, &files, &["--namespace", "not-made-yet"]);
+    report.is("pod-security", "unknown", "not there yet");
+
+    // What refused values want is not what the charts want by themselves.
+    let (report, _) = with(&both, &files, &[]);
+    for name in ["pod-security", "storage", "resources", "load-balancer"] {
+        report.is(name, "unknown", "does not take them");
+    }
+    let pipe = path(&operator.home.path().join("pipe.yaml"));
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (report, _) = with(&pipe, &agents, &[]);
+    report.is("values", "unknown", "a pipe");
+    report.is("storage", "unknown", "could not be read");
 }
 
 /// A user who may do nothing.
@@ -276,6 +313,24 @@ async fn pods(operator: &Operator, config: &str) {
     report.is("pods", "pass", "3 pods");
     report.is("listener", "failure", &closed);
     in_namespace("default").unwrap().is("pods", "failure", "no pod of Nimbus");
+
+    // A namespace that enforces `restricted` refuses pods that mount paths of the nodes: there is none that could be listed.
+    let charts = repository().unwrap().join("charts/nimbus-agent");
+    let files = operator.home.path().join("files.yaml");
+    let (chart, kubeconfig, values) =
+        (path(&charts), format!("--kubeconfig={config}"), format!("--values={}", path(&files)));
+    let words = ["install", "refused", &chart, "--namespace=strict", &kubeconfig, &values];
+    let output = helm(&words).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report = wait_for("the refusal to be told", PATIENCE, || async {
+        let report = in_namespace("strict")?;
+        let said = report.0.to_string();
+        Ok(Seen::when(said.contains("violates PodSecurity").then_some(report), said))
+    })
+    .await
+    .unwrap();
+    report.is("pods", "failure", "has 0 of 3 pods");
+    report.is("pods", "failure", "enforce=privileged");
 }
 
 #[test]

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimbus_agent_core::spool::Limits;
-use nimbus_platform::{CredentialError, DoublingWait, read_credential};
-use nimbus_protocol::address::is_host_port;
+use nimbus_platform::{CredentialError, DoublingWait, is_host_port, read_credential};
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 use tokio::sync::{mpsc, watch};

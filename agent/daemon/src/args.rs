@@ -99,7 +99,7 @@ pub struct Args {
 }
 
 fn host_port(text: &str) -> Result<String, String> {
-    if nimbus_protocol::address::is_host_port(text) {
+    if nimbus_platform::is_host_port(text) {
         return Ok(text.to_owned());
     }
     Err("expected HOST:PORT, such as nimbus.example.com:7443".to_owned())

@@ -1,13 +1,11 @@
 //! Reads the local policy from its files: the operator's own, and the managed file beside it that `nimbus up` writes.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 use std::path::Path;
 
 use nimbus_agent_core::policy::{MANAGED_FILE, Policy};
 use nimbus_agent_core::{Code, Refusal};
-use rustix::fs::OFlags;
+use nimbus_platform::read_regular_text;
 
 /// Longest policy file that is read.
 const MAX_POLICY: u64 = 64 << 10;
@@ -60,7 +58,8 @@ fn one(path: &Path, warnings: &mut Vec<String>) -> Result<Policy, String> {
             path.display()
         )
     };
-    match read_bounded(path) {
+    // Nothing here waits: it is read while the journal is held, and a pipe without a writer would hold it for ever.
+    match read_regular_text(path, MAX_POLICY) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Policy::default()),
         Err(error) => Err(wrong(error.to_string())),
         Ok(text) => {
@@ -69,22 +68,6 @@ fn one(path: &Path, warnings: &mut Vec<String>) -> Result<Policy, String> {
             Ok(policy)
         }
     }
-}
-
-/// A plain file of at most [`MAX_POLICY`] bytes. Nothing here waits: it is read while the journal is held, and a pipe
-/// without a writer would hold it for ever.
-fn read_bounded(path: &Path) -> io::Result<String> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits() | OFlags::NOCTTY.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "no plain file"));
-    }
-    let mut text = String::new();
-    file.take(MAX_POLICY + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_POLICY {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("more than {MAX_POLICY} bytes")));
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

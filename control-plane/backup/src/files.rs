@@ -3,11 +3,10 @@
 //! Left out are the embedded database, which is backed up as tables; the lock; `agent`, in which `nimbus up` keeps this
 //! machine's own agent, which joins anew; and what a crash left behind.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
-use nimbus_platform::{read_optional, sync_parent, write_atomic};
+use nimbus_platform::{read_optional, read_regular, sync_parent, write_atomic};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
@@ -35,21 +34,18 @@ pub fn mode(name: &str) -> u32 {
 /// Reads a file that has to be there.
 pub fn read(dir: &Path, name: &'static str) -> Result<Zeroizing<Vec<u8>>, BackupError> {
     let path = dir.join(name);
-    let file = match File::open(&path) {
-        Ok(file) => file,
+    match read_regular(&path, MAX_FILE) {
+        Ok(bytes) => Ok(Zeroizing::new(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(BackupError::NotADataDir { dir: dir.to_owned(), file: name });
+            Err(BackupError::NotADataDir { dir: dir.to_owned(), file: name })
         }
-        Err(error) => return Err(BackupError::io(&path, error)),
-    };
-    let io = |error| BackupError::io(&path, error);
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_FILE {
-        let error = std::io::Error::new(ErrorKind::FileTooLarge, "more than 64 KiB, which no such file has");
-        return Err(BackupError::io(&path, error));
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            let error =
+                std::io::Error::new(ErrorKind::FileTooLarge, "more than 64 KiB, which no such file has");
+            Err(BackupError::io(&path, error))
+        }
+        Err(error) => Err(BackupError::io(&path, error)),
     }
-    Ok(bytes)
 }
 
 /// The SHA-256 (hex) of the CA certificate: what a database says to whom it belongs.

@@ -3,13 +3,13 @@
 //! A passphrase costs whoever guesses 128 MiB of memory and some tenths of a second for each guess; a recipient's key costs
 //! nothing, and the machine that makes the backups cannot read them.
 
-use std::fs::File;
-use std::io::{BufRead, Chain, Cursor, Read, Write};
+use std::io::{BufRead, Chain, Cursor, ErrorKind, Read, Write};
 use std::path::Path;
 
 use age::secrecy::{ExposeSecret as _, SecretString};
 use age::stream::{StreamReader, StreamWriter};
 use age::{DecryptError, Decryptor, Encryptor, Identity, Recipient, scrypt, x25519};
+use nimbus_platform::read_regular_text;
 use zeroize::Zeroizing;
 
 use crate::error::BackupError;
@@ -231,11 +231,10 @@ fn read_passphrase(path: &Path) -> Result<SecretString, BackupError> {
 }
 
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>, BackupError> {
-    let io = |error| BackupError::io(path, error);
-    let mut text = Zeroizing::new(String::new());
-    let read = File::open(path).map_err(io)?.take(MAX_KEY_FILE + 1).read_to_string(&mut text).map_err(io)?;
-    if read as u64 > MAX_KEY_FILE {
-        return Err(wrong(path.display().to_string(), "at most 64 KiB", "more".to_owned()));
-    }
-    Ok(text)
+    let what = || path.display().to_string();
+    read_regular_text(path, MAX_KEY_FILE).map(Zeroizing::new).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => wrong(what(), "at most 64 KiB", "more".to_owned()),
+        ErrorKind::InvalidInput => wrong(what(), "a regular file", error.to_string()),
+        _ => BackupError::io(path, error),
+    })
 }

@@ -218,6 +218,33 @@ async fn a_file_whose_head_has_no_end_is_refused_after_64_kib() {
     }
 }
 
+/// Nobody writes into the pipe: what waited for it would not end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pipe_in_the_place_of_any_file_is_refused_at_once() {
+    let site = Site::new().await;
+    let pipe = |name: &str| {
+        let path = site.path(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
+    let path = pipe("pipe");
+    let target = Target { data_dir: site.path("restored"), database: None };
+    let errors = [
+        verify(&path, &site.opening(), |_| ()).unwrap_err(),
+        rehearse(&path, &site.opening(), &target, |_| ()).unwrap_err(),
+        Sealing::passphrase_file(&path).err().unwrap(),
+        Opening::passphrase_file(&path).err().unwrap(),
+        Opening::identity_file(&path).err().unwrap(),
+    ];
+    for error in errors {
+        assert!(error.to_string().contains("a pipe"), "{error}");
+    }
+    std::fs::remove_file(site.path("data/ca.pem")).unwrap();
+    pipe("data/ca.pem");
+    let error = create(&site.source(), &site.path("out"), &site.sealing(), NOW, |_| ()).await.unwrap_err();
+    assert!(error.to_string().contains("ca.pem") && error.to_string().contains("a pipe"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_that_were_changed_left_out_or_added_are_found() {
     let site = Site::new().await;

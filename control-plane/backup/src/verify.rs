@@ -1,8 +1,10 @@
 //! Reads a whole backup and says what is in it, or what is wrong with it.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::Path;
+
+use nimbus_platform::open_regular;
 
 use crate::error::BackupError;
 use crate::files::{CA, FILES, fingerprint};
@@ -26,14 +28,11 @@ pub(crate) type Opened = Reader<BufReader<Plain<BufReader<File>>>>;
 
 /// Opens a backup and reads its head.
 pub(crate) fn open(file: &Path, opening: &Opening) -> Result<(Opened, u64), BackupError> {
-    // Before it is opened: to open a pipe waits for who writes into it.
-    let metadata = std::fs::metadata(file).map_err(|error| BackupError::io(file, error))?;
-    if !metadata.is_file() {
-        let found = "something that is no regular file".to_owned();
-        return Err(BackupError::NoBackup { file: file.to_owned(), found });
-    }
-    let bytes = metadata.len();
-    let input = File::open(file).map_err(|error| BackupError::io(file, error))?;
+    let input = open_regular(file).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => BackupError::NoBackup { file: file.to_owned(), found: error.to_string() },
+        _ => BackupError::io(file, error),
+    })?;
+    let bytes = input.metadata().map_err(|error| BackupError::io(file, error))?.len();
     let plain = opening.unwrap(BufReader::new(input), file)?;
     Ok((Reader::begin(BufReader::new(plain), file.to_owned())?, bytes))
 }

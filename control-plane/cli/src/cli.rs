@@ -101,7 +101,7 @@ impl Command {
             Self::Backup(args) => backup::run(context, args).await,
             Self::Preflight(args) => preflight::run(context, &args, here).await,
             Self::Doctor(args) => doctor::run(context, &args).await,
-            Self::Enterprise(args) => enterprise::run(context, &args),
+            Self::Enterprise(args) => enterprise::run(context, &args).await,
             Self::Keys(args) => keys::run(context, &args, here),
             Self::SupportBundle(args) => support_bundle::run(context, args, here).await,
             Self::VerifyRelease(args) => verify_release::run(context, &args),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use nimbus_platform::create_private_dir;
+use nimbus_platform::{create_private_dir, read_regular_text};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
@@ -14,6 +14,8 @@ use crate::files::{self, NewFile};
 
 /// What is used when neither flag, environment nor context names a server.
 pub const DEFAULT_SERVER: &str = "http://127.0.0.1:7070";
+/// The most bytes of the file; a context has some hundred.
+const MOST_BYTES: u64 = 1 << 20;
 /// The context that `nimbus up` writes.
 pub const LOCAL: &str = "local";
 
@@ -46,7 +48,7 @@ pub struct Context {
 impl Config {
     /// Reads the file; one that does not exist is an empty configuration.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match read_regular_text(path, MOST_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => return Err(files::unreadable("the configuration", path, &error)),

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nimbus_api::Problem;
 use nimbus_api::client::{Client, ClientError, Silence};
+use nimbus_platform::{read_regular, read_regular_text};
 
 use crate::config::{self, Config};
 use crate::context::Context;
@@ -17,6 +18,8 @@ use crate::files;
 use crate::global::Global;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The most bytes of a file with a token or a CA.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Where to go and with what, before anything is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +82,7 @@ pub fn open(context: &Context) -> Result<Client, Failure> {
     let ca = match &to.ca_file {
         // Plain HTTP shows no certificate: the file need not exist.
         Some(path) if to.server.starts_with("https:") => Some(
-            std::fs::read(path)
+            read_regular(path, MOST_BYTES)
                 .map_err(|error| files::unreadable("the server's CA certificate", path, &error))?,
         ),
         _ => None,
@@ -102,7 +105,7 @@ fn token_for(to: &Destination) -> Result<String, Failure> {
 
 /// Reads a token file. Its content never appears in an error.
 fn token(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = read_regular_text(path, MOST_BYTES).map_err(|error| {
         let failure = files::unreadable("the operator's token", path, &error);
         match error.kind() {
             std::io::ErrorKind::PermissionDenied => failure.exit(Exit::Refused),
@@ -261,6 +264,17 @@ mod tests {
             Some("/tokens/prod")
         );
         assert_eq!(at(None, Some("nope")).unwrap_err().exit, Exit::NotFound);
+    }
+
+    /// Nobody writes into the pipe: what waited for it would not end.
+    #[test]
+    fn a_pipe_in_the_place_of_a_token_or_of_the_configuration_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        files::tests::pipe(&path);
+        for failure in [token(&path).unwrap_err(), Config::read(&path).unwrap_err()] {
+            assert!(failure.found.contains("a pipe") && failure.next.contains("regular file"), "{failure}");
+        }
     }
 
     #[test]

@@ -108,13 +108,23 @@ fn remedy(error: &std::io::Error) -> &'static str {
         }
         std::io::ErrorKind::PermissionDenied => "run it as the file's owner, or change the permissions",
         std::io::ErrorKind::ReadOnlyFilesystem => "name a place on a writable file system",
+        std::io::ErrorKind::InvalidInput => {
+            "name a regular file; what a pipe gives is to be written into one first"
+        }
         _ => "check the path, then run the same command again",
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A pipe into which nobody writes.
+    pub fn pipe(path: &Path) {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    }
 
     #[test]
     fn a_file_is_replaced_once_it_is_whole_and_nothing_is_left_beside_it() {

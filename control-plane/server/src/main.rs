@@ -109,7 +109,7 @@ fn serve(options: Options) -> anyhow::Result<()> {
 }
 
 fn host_port(text: &str) -> Result<String, String> {
-    if nimbus_protocol::address::is_host_port(text) {
+    if nimbus_platform::is_host_port(text) {
         return Ok(text.to_owned());
     }
     Err("expected HOST:PORT, such as nimbus.example.internal:7071".to_owned())

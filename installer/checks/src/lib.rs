@@ -10,6 +10,7 @@
 pub mod check;
 pub mod clock;
 pub mod doctor;
+pub mod excess;
 pub mod kubernetes;
 pub mod listener;
 pub mod needs;

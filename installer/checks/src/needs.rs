@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::check::{Gathered, Unread};
+use crate::excess::{Excess, excess};
 use crate::quantity;
 
 /// What one pod asks for.
@@ -30,8 +31,10 @@ pub enum Class {
 pub struct Needs {
     /// The classes of the volumes that are made; empty: none is.
     pub volumes: Vec<Class>,
-    /// Paths of the nodes that pods mount.
-    pub host_paths: Vec<String>,
+    /// What the pods of the control plane's chart ask for that Pod Security `restricted` refuses.
+    pub control_plane_excess: Vec<Excess>,
+    /// What the agents ask for of that.
+    pub agent_excess: Vec<Excess>,
     /// The names of the Services of type LoadBalancer.
     pub balanced: Vec<String>,
     /// What each control plane asks for.
@@ -47,7 +50,8 @@ impl Default for Needs {
     fn default() -> Self {
         Self {
             volumes: vec![Class::Default],
-            host_paths: Vec::new(),
+            control_plane_excess: Vec::new(),
+            agent_excess: Vec::new(),
             balanced: Vec::new(),
             control_plane: Request { milli_cpu: 100, memory: 128 << 20 },
             replicas: 1,
@@ -67,7 +71,8 @@ impl Needs {
         })?;
         let mut needs = Self {
             volumes: Vec::new(),
-            host_paths: Vec::new(),
+            control_plane_excess: Vec::new(),
+            agent_excess: Vec::new(),
             balanced: Vec::new(),
             control_plane: Request::default(),
             replicas: 0,
@@ -89,32 +94,40 @@ impl Needs {
             "StatefulSet" => {
                 let claims = spec["volumeClaimTemplates"].as_array().into_iter().flatten();
                 self.volumes.extend(claims.map(|claim| class(&claim["spec"])));
-                self.control_plane = self.pod(&spec["template"]["spec"]);
+                let pod = &spec["template"]["spec"];
+                self.control_plane = request(pod);
+                self.control_plane_excess.extend(excess(pod));
                 self.replicas = spec["replicas"].as_u64().unwrap_or(1);
             }
-            "DaemonSet" => self.agent = self.pod(&spec["template"]["spec"]),
+            // The backups on a schedule.
+            "CronJob" => {
+                let more = excess(&spec["jobTemplate"]["spec"]["template"]["spec"]);
+                self.control_plane_excess.extend(more);
+            }
+            "DaemonSet" => {
+                let pod = &spec["template"]["spec"];
+                self.agent = request(pod);
+                self.agent_excess.extend(excess(pod));
+            }
             _ => {}
         }
     }
+}
 
-    /// What a pod asks for; its host paths are noted.
-    fn pod(&mut self, spec: &Value) -> Request {
-        for volume in spec["volumes"].as_array().into_iter().flatten() {
-            self.host_paths.extend(volume["hostPath"]["path"].as_str().map(str::to_owned));
-        }
-        let mut request = Request::default();
-        for container in spec["containers"].as_array().into_iter().flatten() {
-            let asked = &container["resources"]["requests"];
-            let read = |name: &str, read: fn(&str) -> Option<u64>| match &asked[name] {
-                Value::String(text) => read(text).unwrap_or(0),
-                Value::Number(number) => read(&number.to_string()).unwrap_or(0),
-                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => 0,
-            };
-            request.milli_cpu += read("cpu", quantity::milli);
-            request.memory += read("memory", quantity::units);
-        }
-        request
+/// What a pod asks for.
+fn request(pod: &Value) -> Request {
+    let mut request = Request::default();
+    for container in pod["containers"].as_array().into_iter().flatten() {
+        let asked = &container["resources"]["requests"];
+        let read = |name: &str, read: fn(&str) -> Option<u64>| match &asked[name] {
+            Value::String(text) => read(text).unwrap_or(0),
+            Value::Number(number) => read(&number.to_string()).unwrap_or(0),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => 0,
+        };
+        request.milli_cpu += read("cpu", quantity::milli);
+        request.memory += read("memory", quantity::units);
     }
+    request
 }
 
 fn class(spec: &Value) -> Class {
@@ -139,7 +152,8 @@ mod tests {
             - resources:\n            requests:\n              cpu: 20m\n";
         let needs = Needs::read(rendered).unwrap();
         assert_eq!(needs.volumes, [Class::Named("fast".to_owned())]);
-        assert_eq!(needs.host_paths, ["/etc/kubernetes"]);
+        let of_agent = Excess { what: "the host path /etc/kubernetes".to_owned(), is_baseline: false };
+        assert!(needs.agent_excess.contains(&of_agent) && !needs.control_plane_excess.contains(&of_agent));
         assert_eq!(needs.balanced, ["a"]);
         assert_eq!(needs.replicas, 3);
         assert_eq!(needs.control_plane, Request { milli_cpu: 1000, memory: 1 << 30 });

@@ -343,7 +343,7 @@ async fn a_pipe_in_the_policys_place_is_refused_and_not_waited_for() {
     fifo(&agent.shared.policy);
     let (acted, report) = agent.run(job, None, nothing).await;
     assert_eq!((acted, report.code.as_str()), (0, "policy_forbids"));
-    assert!(report.reason.contains("no plain file"), "{}", report.reason);
+    assert!(report.reason.contains("a pipe, which is no regular file"), "{}", report.reason);
 }
 
 fn fifo(path: &Path) {

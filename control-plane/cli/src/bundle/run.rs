@@ -1,10 +1,10 @@
 //! Runs a program and reads a file, within bounds.
 
 use std::ffi::OsStr;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use nimbus_platform::read_regular_start;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
@@ -101,13 +101,12 @@ pub fn files_of(directory: &Path) -> (Vec<(String, PathBuf)>, usize) {
 
 /// A file's beginning.
 pub fn file(path: &Path) -> Read {
-    let mut bytes = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(MOST_OF_A_PART as u64).read_to_end(&mut bytes))
+    // It was a regular file when it was listed, and may be another one by now.
+    let read = read_regular_start(path, MOST_OF_A_PART as u64)
         .map_err(|error| format!("it cannot be read: {}", files::reason(&error)));
     match read {
-        Ok(_) if bytes.contains(&0) => (None, Some("it is no text, and left out".to_owned())),
-        Ok(_) => {
+        Ok(bytes) if bytes.contains(&0) => (None, Some("it is no text, and left out".to_owned())),
+        Ok(bytes) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             // The variables of a service are judged one by one: which there are is what is asked for.
             let is_environment = path.extension().is_some_and(|ending| ending == "env");
@@ -116,5 +115,20 @@ pub fn file(path: &Path) -> Read {
             (Some(raw), None)
         }
         Err(problem) => (None, Some(problem)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody writes into the pipe: what waited for it would not end.
+    #[test]
+    fn a_file_that_became_a_pipe_is_left_out_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.env");
+        files::tests::pipe(&path);
+        let (raw, problem) = file(&path);
+        assert!(raw.is_none() && problem.is_some_and(|problem| problem.contains("a pipe")));
     }
 }

@@ -1,11 +1,11 @@
 //! Reads from when and until when certificates are valid.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use jiff::Timestamp;
 use nimbus_checks::check::{Gathered, Unread};
 use nimbus_checks::doctor::Life;
+use nimbus_platform::read_regular;
 use x509_parser::pem::Pem;
 
 /// The most bytes of a file of certificates.
@@ -32,15 +32,12 @@ pub fn life(der: &[u8], of: &str) -> Gathered<Life> {
 /// Of the certificate in a PEM file that ends first.
 pub fn of_file(path: &Path) -> Gathered<Life> {
     let of = format!("the CA in {}", path.display());
-    let mut text = Vec::new();
-    std::fs::File::open(path).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text)).map_err(
-        |error| {
-            Unread::new(
-                format!("{of} cannot be read: {}", crate::files::reason(&error)),
-                "copy ca.pem from the control plane's data directory, or correct the context's ca_file",
-            )
-        },
-    )?;
+    let text = read_regular(path, MOST_BYTES).map_err(|error| {
+        Unread::new(
+            format!("{of} cannot be read: {}", crate::files::reason(&error)),
+            "copy ca.pem from the control plane's data directory, or correct the context's ca_file",
+        )
+    })?;
     let mut first: Option<Life> = None;
     for pem in Pem::iter_from_buffer(&text) {
         let pem = pem.map_err(|_| Unread::new(format!("{of} is not PEM"), "copy ca.pem again"))?;
@@ -50,4 +47,19 @@ pub fn of_file(path: &Path) -> Gathered<Life> {
         }
     }
     first.ok_or_else(|| Unread::new(format!("{of}: there is no certificate in it"), "copy ca.pem again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody writes into the pipe: what waited for it would not end.
+    #[test]
+    fn a_pipe_in_the_place_of_the_ca_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        crate::files::tests::pipe(&path);
+        let unread = of_file(&path).unwrap_err();
+        assert!(unread.why.contains("ca.pem") && unread.why.contains("a pipe"), "{unread:?}");
+    }
 }

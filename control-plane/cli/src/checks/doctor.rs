@@ -7,8 +7,8 @@ use nimbus_api::client::{Client, collect};
 use nimbus_api::{AgentQuery, MAX_LIMIT, Status};
 use nimbus_checks::check::{Gathered, Unread};
 use nimbus_checks::clock::Reading;
-use nimbus_checks::doctor::{Agent, Life, Plane, Silence, Snapshot};
-use nimbus_checks::kubernetes::{Pod, Trouble, pods};
+use nimbus_checks::doctor::{Agent, Installed, Life, Plane, Silence, Snapshot};
+use nimbus_checks::kubernetes::{Pod, Trouble, Workload, pods, warnings, workloads};
 
 use super::kubectl::Kubectl;
 use super::{certificate, disk, listener};
@@ -134,7 +134,8 @@ fn read(status: Status, server: String, clock: Reading, agents: Vec<Agent>, has_
         version: status.version,
         waiting_for: status.waiting_for,
         notices: status.notices,
-        backlog: u64::try_from(storage.log_position.saturating_sub(storage.log_applied)).unwrap_or(0),
+        stored: storage.log_position,
+        applied: storage.log_applied,
         storage: storage.kind,
         checked_at: storage.checked_at,
         damage: storage.damage,
@@ -157,13 +158,37 @@ fn agent(agent: nimbus_api::Agent) -> Agent {
     }
 }
 
-/// The pods of a namespace; of the first that run and are not ready, also the last that they said.
-async fn installed(kubectl: &Kubectl, namespace: &str) -> Gathered<Vec<Pod>> {
+/// What of Nimbus is in a namespace.
+async fn installed(kubectl: &Kubectl, namespace: &str) -> Gathered<Installed> {
+    let (pods, workloads) = tokio::join!(running(kubectl, namespace), wanting(kubectl, namespace));
+    Ok(Installed { pods: pods?, workloads })
+}
+
+/// The workloads of a namespace; of those that lack pods, also why.
+async fn wanting(kubectl: &Kubectl, namespace: &str) -> Gathered<Vec<Workload>> {
+    let words = ["get", "deployments,statefulsets,daemonsets", "-o", "json", "--namespace", namespace];
+    let mut found = kubectl.read(&words, workloads).await?;
+    if found.iter().any(Workload::is_unexplained) {
+        let words =
+            ["get", "events", "--field-selector=type=Warning", "-o", "json", "--namespace", namespace];
+        // What they tell helps; without it the pods are as little there.
+        if let Ok(warnings) = kubectl.read(&words, warnings).await {
+            for workload in &mut found {
+                workload.explain(&warnings);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The pods of a namespace; of the first that are not ready, or ended, also the last that they said.
+async fn running(kubectl: &Kubectl, namespace: &str) -> Gathered<Vec<Pod>> {
     let words = ["get", "pods", "-o", "json", "--namespace", namespace];
     let mut found = kubectl.read(&words, pods).await?;
     // A name that is none of a pod would be an option of kubectl's.
     let is_name = |name: &str| name.starts_with(|first: char| first.is_ascii_alphanumeric());
-    let silent = found.iter_mut().filter(|pod| pod.trouble == Some(Trouble::NotReady) && is_name(&pod.name));
+    let says_nothing = |pod: &Pod| matches!(pod.trouble, Some(Trouble::NotReady | Trouble::Ended(_)));
+    let silent = found.iter_mut().filter(|pod| says_nothing(pod) && is_name(&pod.name));
     for pod in silent.take(MOST_HEARD) {
         let words = ["logs", pod.name.as_str(), "--namespace", namespace, "--tail=1"];
         // What it said helps; without it the pod is as little ready.

@@ -26,13 +26,7 @@ const MOST_ANSWERED: usize = 2048;
 
 /// Reads HOST:PORT as agents take it.
 pub fn address(text: &str) -> Result<String, String> {
-    let is_one = text.rsplit_once(':').is_some_and(|(host, port)| {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let is_host =
-            bare.map_or(!host.is_empty() && !host.contains([':', '/', ' ']), |bare| bare.contains(':'));
-        is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-    });
-    if is_one {
+    if nimbus_platform::is_host_port(text) {
         Ok(text.to_owned())
     } else {
         Err("expected HOST:PORT, such as nimbus.example:7071 or [2001:db8::1]:7071".to_owned())
@@ -125,7 +119,9 @@ mod tests {
         for good in ["plane.example:7071", "[::1]:7071", "10.0.0.1:1"] {
             assert!(address(good).is_ok(), "{good}");
         }
-        for bad in ["plane.example", ":7071", "::1:7071", "https://plane:7071", "plane:0", "plane:70710"] {
+        for bad in
+            ["plane.example", ":7071", "::1:7071", "https://plane:7071", "plane:0", "plane:70710", "$(x):1"]
+        {
             assert!(address(bad).is_err(), "{bad}");
         }
     }

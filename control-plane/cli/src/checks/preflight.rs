@@ -160,14 +160,17 @@ async fn releases(asked: &Asked) -> Gathered<Vec<Release>> {
     let mut releases = Vec::new();
     for namespace in namespaces {
         let mut args = asked.kubectl.flags("--kube-context");
-        args.extend(["list", "-o", "json", "--namespace"].map(str::to_owned));
-        args.push(namespace.clone());
-        // What failed or is under way counts too, and each flag adds one state.
-        args.extend(["--deployed", "--failed", "--pending"].map(str::to_owned));
+        args.extend(list(namespace));
         let ran = run("helm", &args, None, asked.kubectl.search.as_ref()).await?;
         releases.extend(kubernetes::releases(&ran.well("helm list")?)?);
     }
     Ok(releases)
+}
+
+/// What helm is asked for: what failed, is under way or goes counts too, and each flag adds one state.
+fn list(namespace: &str) -> Vec<String> {
+    let states = ["--deployed", "--failed", "--pending", "--superseded", "--uninstalled", "--uninstalling"];
+    ["list", "-o", "json", "--namespace", namespace].into_iter().chain(states).map(str::to_owned).collect()
 }
 
 /// The date of the API server's answer: of whole seconds.
@@ -177,4 +180,18 @@ async fn clock(kubectl: &Kubectl) -> Gathered<Reading> {
     let after = nimbus_platform::now();
     let shown = date_of(&ran.complained)?;
     Ok(Reading { before, shown, grain: SignedDuration::from_secs(1), after })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_is_listed_in_whatever_state_it_was_left() {
+        let words = list("nimbus");
+        assert_eq!(words[3..5], ["--namespace", "nimbus"]);
+        for state in ["--pending", "--failed", "--uninstalling"] {
+            assert!(words.iter().any(|word| word == state), "{state}");
+        }
+    }
 }

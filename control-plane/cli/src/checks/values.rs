@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use nimbus_checks::check::{Gathered, Unread};
 use nimbus_checks::needs::Needs;
 use nimbus_checks::preflight::Values;
+use nimbus_platform::open_regular;
 
 use super::kubectl::Kubectl;
 use super::program::run;
@@ -19,6 +20,8 @@ pub struct Wanted {
     pub control_plane: Vec<PathBuf>,
     /// Values for the agents' chart.
     pub agents: Vec<PathBuf>,
+    /// One more value for the agents' chart, KEY=VALUE, which no file has yet.
+    pub set_for_agents: Option<String>,
 }
 
 /// Renders both; nothing is asked of a cluster.
@@ -41,11 +44,11 @@ pub async fn gather(wanted: &Wanted, kubectl: &Kubectl) -> Gathered<Values> {
         ));
     }
     let mut rendered = String::new();
-    for (name, chart, values) in [
-        ("nimbus-control-plane", &found.control_plane, &wanted.control_plane),
-        ("nimbus-agent", &found.agent, &wanted.agents),
+    for (name, chart, values, set) in [
+        ("nimbus-control-plane", &found.control_plane, &wanted.control_plane, None),
+        ("nimbus-agent", &found.agent, &wanted.agents, wanted.set_for_agents.as_deref()),
     ] {
-        match render(chart, values, kubectl).await? {
+        match render(chart, values, set, kubectl).await? {
             Ok(text) => {
                 rendered.push_str("\n---\n");
                 rendered.push_str(&text);
@@ -57,7 +60,12 @@ pub async fn gather(wanted: &Wanted, kubectl: &Kubectl) -> Gathered<Values> {
 }
 
 /// What helm printed, or what it said against it.
-async fn render(chart: &str, values: &[PathBuf], kubectl: &Kubectl) -> Gathered<Result<String, String>> {
+async fn render(
+    chart: &str,
+    values: &[PathBuf],
+    set: Option<&str>,
+    kubectl: &Kubectl,
+) -> Gathered<Result<String, String>> {
     for path in values {
         if let Some(unread) = unreadable(path) {
             return Err(unread);
@@ -65,6 +73,7 @@ async fn render(chart: &str, values: &[PathBuf], kubectl: &Kubectl) -> Gathered<
     }
     let mut args = vec!["template".to_owned(), "nimbus".to_owned(), chart.to_owned()];
     args.extend(values.iter().map(|path| format!("--values={}", path.display())));
+    args.extend(set.map(|set| format!("--set-string={set}")));
     let ran = run("helm", &args, None, kubectl.search.as_ref()).await?;
     if ran.is_well {
         return Ok(Ok(String::from_utf8_lossy(&ran.printed).into_owned()));
@@ -75,9 +84,29 @@ async fn render(chart: &str, values: &[PathBuf], kubectl: &Kubectl) -> Gathered<
 }
 
 fn unreadable(path: &Path) -> Option<Unread> {
-    let error = std::fs::File::open(path).err()?;
+    // helm would wait for who writes into a pipe, and would not be told of its end.
+    let error = open_regular(path).err()?;
     Some(Unread::new(
         format!("the values {} cannot be read: {}", path.display(), crate::files::reason(&error)),
-        "correct the path",
+        "correct the path; what a pipe gives is to be written into a file first",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody writes into the pipe: what waited for it would not end.
+    #[test]
+    fn values_that_are_no_regular_file_are_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, file) = (dir.path().join("pipe.yaml"), dir.path().join("values.yaml"));
+        crate::files::tests::pipe(&pipe);
+        std::fs::write(&file, "replicas: 1\n").unwrap();
+        for (path, word) in [(pipe.as_path(), "a pipe"), (dir.path(), "a directory")] {
+            let unread = unreadable(path).unwrap();
+            assert!(unread.why.contains(word), "{unread:?}");
+        }
+        assert_eq!(unreadable(&file), None);
+    }
 }

@@ -67,7 +67,8 @@ pub async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Failure> 
 
 /// What all checks found; for whoever wants it as a value.
 pub async fn report(context: &Context, asked: &Asked) -> Result<Report, Failure> {
-    let report = judge(&gather(context, asked).await?);
+    // All that it waits for at once is large.
+    let report = judge(&Box::pin(gather(context, asked)).await?);
     let token = connect::secret(context).unwrap_or_default();
     redacted(report, &[token.trim()])
 }

@@ -1,5 +1,7 @@
 //! `nimbus enterprise deploy`: plans an installation from answers, and carries it out, goes on with it, or undoes it.
 
+pub mod before;
+
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
@@ -34,13 +36,15 @@ enum Sub {
     ///
     /// Asks what is not answered by --file and --answer; without a terminal it names everything that is missing at once.
     /// Writes values for both charts, Terraform for what is around the cluster (AWS, Google Cloud, Azure or nothing), and
-    /// GUIDE.md for exactly this installation. --apply carries the plan out with kubectl, helm and tofu, notes each step in
-    /// DIR/state.json, and goes on there after an interruption. --undo goes back through what that file says was done.
+    /// GUIDE.md for exactly this installation. --apply looks at the cluster as nimbus preflight does, carries the plan out with
+    /// kubectl, helm and tofu, notes each step in DIR/state.json, and goes on there after an interruption. --undo goes back
+    /// through what that file says was done.
     Deploy(DeployArgs),
 }
 
 /// What the command takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of independent switches is what a command line is")]
 #[command(group = ArgGroup::new("carries_out").args(["apply", "undo"]))]
 pub struct DeployArgs {
     /// Where it is to run
@@ -58,6 +62,9 @@ pub struct DeployArgs {
     /// Carry the plan out, or go on with it
     #[arg(long)]
     apply: bool,
+    /// With --apply: do not look at the cluster first, as nimbus preflight does; a check that fails stops nothing then
+    #[arg(long, requires = "apply")]
+    skip_preflight: bool,
     /// Go back through what was done here; keys, Secrets and data are kept
     #[arg(long, conflicts_with_all = ["apply", "file", "answer"])]
     undo: bool,
@@ -75,15 +82,15 @@ enum Mode {
 }
 
 /// Carries the command out.
-pub fn run(context: &Context, args: &EnterpriseArgs) -> Result<Exit, Failure> {
+pub async fn run(context: &Context, args: &EnterpriseArgs) -> Result<Exit, Failure> {
     let Sub::Deploy(args) = &args.command;
     // There is one mode so far, and it decides nothing yet.
     let Mode::OnPremise = args.mode;
     let directory = Directory::new(&args.out)?;
-    if args.undo { undo(context, args, &directory) } else { deploy(context, args, &directory) }
+    if args.undo { undo(context, args, &directory) } else { deploy(context, args, &directory).await }
 }
 
-fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<Exit, Failure> {
+async fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<Exit, Failure> {
     let (mut draft, left) = ask::gather(args.file.as_deref(), &args.answer, directory)?;
     for key in left {
         context.warn(&format!(
@@ -124,7 +131,12 @@ fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> Result
             .print_either(&document, |view| view::deploy::planned(view, directory.path(), &plan, false))?;
         return Ok(Exit::Done);
     }
-    let mut shell = Shell::new(context, directory, Around::here(args.with_data)?);
+    let around = Around::here(args.with_data)?;
+    if !args.skip_preflight {
+        let charts = PathBuf::from(draft.text("charts"));
+        before::look(context, &answers, &charts, directory.path(), around.search.clone()).await?;
+    }
+    let mut shell = Shell::new(context, directory, around);
     let done = drive::apply(&plan.identity, &plan.steps, &mut journal, &mut shell).map_err(stopped)?;
     drop((shell, lock));
     context.print_either(&document(directory.path(), &plan, Some(&done), false), |view| {

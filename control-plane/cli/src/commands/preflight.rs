@@ -79,6 +79,7 @@ pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure
             charts: args.charts.clone(),
             control_plane: args.control_plane_values.clone(),
             agents: args.agent_values.clone(),
+            set_for_agents: None,
         },
     };
     let database = async {
@@ -88,12 +89,13 @@ pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure
         }
     };
     let database = database.await;
-    let snapshot = gather(&asked, build()?, database).await;
+    // All that it waits for at once is large.
+    let snapshot = Box::pin(gather(&asked, build()?, database)).await;
     redacted(judge(&snapshot, nimbus_platform::now()), &[args.database.as_deref().unwrap_or_default()])
 }
 
 /// This command's version.
-fn build() -> Result<Version, Failure> {
+pub(super) fn build() -> Result<Version, Failure> {
     let text = env!("CARGO_PKG_VERSION");
     Version::parse(text).ok_or_else(|| {
         Failure::new("this build does not know its version").expected("three numbers").found(text)

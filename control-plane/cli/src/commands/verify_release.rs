@@ -1,11 +1,10 @@
 //! `nimbus verify-release DIR --key FILE`: says whether a downloaded or carried release is what a key signed. It asks no
 //! server and no network.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use nimbus_platform::read_regular;
 use nimbus_release::key;
 use nimbus_release::verify::{Report, verify};
 use serde_json::{Value, json};
@@ -50,9 +49,7 @@ pub fn run(context: &Context, args: &VerifyReleaseArgs) -> Result<Exit, Failure>
 }
 
 fn read_key(path: &Path) -> Result<ed25519_dalek::VerifyingKey, Failure> {
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST_KEY_BYTES).read_to_end(&mut text))
+    let text = read_regular(path, MOST_KEY_BYTES)
         .map_err(|error| files::unreadable("the release key", path, &error))?;
     key::public(&String::from_utf8_lossy(&text)).map_err(|wrong| {
         Failure::new(format!("{} is not the public key of a release", path.display()))

@@ -11,6 +11,7 @@
 )]
 
 mod command;
+mod preflight;
 mod site;
 mod steps;
 mod theirs;

@@ -12,7 +12,16 @@ pub(super) const CHECK: Check<Snapshot> =
     Check { name: "backlog", what: "what agents sent is applied", judge };
 
 fn judge(snapshot: &Snapshot) -> Judged {
-    let behind = snapshot.plane()?.backlog;
+    let plane = snapshot.plane()?;
+    let Ok(behind) = u64::try_from(plane.stored.saturating_sub(plane.applied)) else {
+        return Ok(Outcome::unknown(
+            format!(
+                "the control plane says that it applied up to position {} and stored up to {}; expected no more than it stored",
+                plane.applied, plane.stored
+            ),
+            "run this again; if it stays so, look at the control plane's log",
+        ));
+    };
     let found = format!("{behind} batches are stored and not applied yet");
     let remedy = "look at the control plane's processor and at the database's latency (nimbus_commit_seconds), and whether \
                   the figure falls";

@@ -1,8 +1,14 @@
 //! Is what is stored what was written?
 
+use jiff::SignedDuration;
+
 use super::Snapshot;
 use crate::check::{Check, Judged, Outcome};
 use crate::words::sentences;
+
+/// How long ago the last check may be: each begins an hour after the one before, or so much later that all of them together take
+/// a twentieth of the time.
+const OLDEST: SignedDuration = SignedDuration::from_hours(48);
 
 pub(super) const CHECK: Check<Snapshot> =
     Check { name: "database", what: "everything stored was checked and is undamaged", judge };
@@ -14,6 +20,10 @@ fn judge(snapshot: &Snapshot) -> Judged {
         _ if !plane.damage.is_empty() => Outcome::failure(
             format!("damaged in {storage}: {}", sentences(&plane.damage)),
             "check the disk, and restore the last backup that verifies: nimbus backup verify, nimbus backup restore",
+        ),
+        Some(at) if snapshot.now.duration_since(at) > OLDEST => Outcome::warning(
+            format!("{storage}, last checked at {at}; expected within two days"),
+            "look at the control plane's log for what keeps its check, which it begins every hour or so, from its end",
         ),
         Some(at) => Outcome::pass(format!("{storage}, checked at {at}")),
         None => Outcome::unknown(

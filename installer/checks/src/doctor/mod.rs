@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 use crate::check::{Check, Gathered, Open, Outcome, Unread};
 use crate::clock::Reading;
-use crate::kubernetes::Pod;
+use crate::kubernetes::{Pod, Workload};
 use crate::listener::Listener;
 use crate::report::Report;
 
@@ -57,8 +57,10 @@ pub struct Plane {
     pub notices: Vec<String>,
     /// `sqlite` or `postgresql`.
     pub storage: String,
-    /// Batches that are stored and not applied.
-    pub backlog: u64,
+    /// The position in its log up to which what agents sent is stored.
+    pub stored: i64,
+    /// The position up to which it is applied.
+    pub applied: i64,
     /// When everything stored was last checked; none: not yet.
     pub checked_at: Option<Timestamp>,
     /// What that check found damaged.
@@ -125,6 +127,15 @@ pub struct Disk {
     pub is_out_of_files: bool,
 }
 
+/// What of Nimbus is in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// The pods.
+    pub pods: Vec<Pod>,
+    /// What is to make them: pods that are missing are in no list of pods.
+    pub workloads: Gathered<Vec<Workload>>,
+}
+
 /// Everything that was gathered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -143,7 +154,7 @@ pub struct Snapshot {
     /// The data directory; none: nobody named it.
     pub disk: Option<Gathered<Disk>>,
     /// The pods in the cluster; none: nobody named the namespace.
-    pub pods: Option<Gathered<Vec<Pod>>>,
+    pub pods: Option<Gathered<Installed>>,
 }
 
 impl Snapshot {

@@ -8,6 +8,7 @@ mod release;
 mod rights;
 mod service;
 mod storage;
+mod workload;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,7 @@ pub use release::{Release, releases};
 pub use rights::{Ask, Review, request, reviews};
 pub use service::{Balancers, balancers};
 pub use storage::{StorageClass, storage_classes};
+pub use workload::{Warning, Workload, warnings, workloads};
 
 use crate::check::{Gathered, Unread};
 
@@ -36,6 +38,13 @@ struct Metadata {
     labels: std::collections::BTreeMap<String, String>,
     #[serde(default)]
     annotations: std::collections::BTreeMap<String, String>,
+}
+
+/// Whose objects are looked at: the label that both charts set.
+const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "nimbus");
+
+fn is_ours(metadata: &Metadata) -> bool {
+    metadata.labels.get(PART_OF.0).is_some_and(|value| value == PART_OF.1)
 }
 
 /// One document that `program` printed.

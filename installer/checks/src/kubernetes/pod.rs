@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::{Metadata, items};
+use super::{Metadata, is_ours, items};
 use crate::check::Gathered;
 
-/// Whose pods are looked at: the label that both charts set.
-const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "nimbus");
+/// The phase of a pod that ended and did not do its work: evicted, or its program failed.
+const FAILED: &str = "Failed";
 
 /// A pod of Nimbus.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,19 +37,51 @@ pub enum Trouble {
     Crashing(String),
     /// It runs and is not ready.
     NotReady,
+    /// It ended and is not started again, with the reason: evicted by its node, or its program failed.
+    Ended(String),
 }
 
 #[derive(Deserialize)]
 struct Object {
-    metadata: Metadata,
+    metadata: Meta,
+    #[serde(default)]
+    spec: Spec,
     #[serde(default)]
     status: Status,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(flatten)]
+    common: Metadata,
+    #[serde(default, rename = "ownerReferences")]
+    owners: Vec<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    uid: String,
+    #[serde(default)]
+    controller: bool,
+}
+
+#[derive(Deserialize, Default)]
+struct Spec {
+    #[serde(default, rename = "nodeName")]
+    node: String,
 }
 
 #[derive(Deserialize, Default)]
 struct Status {
     #[serde(default)]
     phase: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
     #[serde(default)]
     conditions: Vec<Condition>,
     #[serde(default, rename = "containerStatuses")]
@@ -91,23 +123,52 @@ struct Reason {
     message: String,
 }
 
-/// Of `kubectl get pods -o json`; pods of others and those that have done their work are left out.
+/// Of `kubectl get pods -o json`; left out are pods of others, those that have done their work, and those that ended where their
+/// controller has made another one in their place.
 pub fn pods(printed: &[u8]) -> Gathered<Vec<Pod>> {
     let objects: Vec<Object> = items(printed, "kubectl get pods -o json")?;
-    let ours = objects.into_iter().filter(|object| {
-        object.metadata.labels.get(PART_OF.0).is_some_and(|value| value == PART_OF.1)
+    let counts = |object: &&Object| {
+        is_ours(&object.metadata.common)
             && object.status.phase != "Succeeded"
-    });
-    Ok(ours
-        .map(|Object { metadata, status }| Pod {
-            name: metadata.name,
-            trouble: trouble(&status),
-            said: String::new(),
-        })
-        .collect())
+            && !(object.status.phase == FAILED && is_replaced(object, &objects))
+    };
+    let pod = |object: &Object| Pod {
+        name: object.metadata.common.name.clone(),
+        trouble: trouble(&object.status),
+        said: String::new(),
+    };
+    Ok(objects.iter().filter(counts).map(pod).collect())
+}
+
+/// Is there another pod of its controller, for a DaemonSet on the same node? Whether a controller has as many as it wants is
+/// said by its own figures.
+fn is_replaced(ended: &Object, all: &[Object]) -> bool {
+    let Some(owner) = ended.controller() else { return false };
+    all.iter().any(|other| {
+        other.status.phase != FAILED
+            && other.controller().is_some_and(|it| it.uid == owner.uid)
+            && (owner.kind != "DaemonSet" || other.spec.node == ended.spec.node)
+    })
+}
+
+impl Object {
+    fn controller(&self) -> Option<&Owner> {
+        self.metadata.owners.iter().find(|owner| owner.controller && !owner.uid.is_empty())
+    }
+}
+
+/// Why a pod ended: the kubelet's words for the pod, or those of the program that failed.
+fn ending(status: &Status) -> String {
+    let mut ended = status.containers.iter().filter_map(|container| container.state.terminated.as_ref());
+    let failed = ended.find(|one| one.reason != "Completed").map(said).unwrap_or_default();
+    let parts: [&str; 4] = [FAILED, &status.reason, &status.message, &failed];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
 fn trouble(status: &Status) -> Option<Trouble> {
+    if status.phase == FAILED {
+        return Some(Trouble::Ended(ending(status)));
+    }
     let unscheduled =
         status.conditions.iter().find(|one| one.kind == "PodScheduled" && one.status == "False");
     if let Some(condition) = unscheduled {
@@ -179,5 +240,41 @@ mod tests {
         assert_eq!(one(&json!({"phase": "Pending"})), Some(Trouble::NotReady));
         let others = json!({"items": [{"metadata": {"name": "a"}, "status": {}}]});
         assert_eq!(pods(others.to_string().as_bytes()), Ok(Vec::new()));
+        let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory.",
+            "conditions": [{"type": "Ready", "status": "False"}, {"type": "PodScheduled", "status": "True"}]});
+        let expected = "Failed: Evicted: The node was low on resource: memory.".to_owned();
+        assert_eq!(one(&evicted), Some(Trouble::Ended(expected)));
+        let failed = json!({"phase": "Failed", "containerStatuses": [
+            {"state": {"terminated": {"reason": "Completed"}}},
+            {"state": {"terminated": {"reason": "Error", "message": "no recipient"}}}]});
+        assert_eq!(one(&failed), Some(Trouble::Ended("Failed: no recipient".to_owned())));
+    }
+
+    #[test]
+    fn a_pod_that_ended_is_left_out_once_its_controller_has_made_another() {
+        let pod = |name: &str, phase: &str, kind: &str, owner: &str, node: &str| {
+            json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/part-of": "nimbus"},
+                       "ownerReferences": [{"kind": kind, "uid": owner, "controller": true}]},
+                   "spec": {"nodeName": node},
+                   "status": {"phase": phase, "conditions": [{"type": "Ready", "status": "True"}]}})
+        };
+        let names = |list: &[Value]| {
+            let read = pods(json!({"items": list}).to_string().as_bytes()).unwrap();
+            read.into_iter().map(|pod| pod.name).collect::<Vec<_>>()
+        };
+        let evicted = pod("gone", "Failed", "DaemonSet", "d", "a");
+        assert_eq!(names(&[evicted.clone(), pod("new", "Running", "DaemonSet", "d", "a")]), ["new"]);
+        let beside = pod("beside", "Running", "DaemonSet", "d", "b");
+        assert_eq!(names(&[evicted.clone(), beside]), ["gone", "beside"]);
+        let of_another = pod("other", "Running", "DaemonSet", "e", "a");
+        assert_eq!(names(&[evicted.clone(), of_another]), ["gone", "other"]);
+        assert_eq!(
+            names(&[evicted.clone(), pod("again", "Failed", "DaemonSet", "d", "a")]),
+            ["gone", "again"]
+        );
+        // A second try of a backup did what the first one did not.
+        let tried = pod("first", "Failed", "Job", "j", "a");
+        assert!(names(&[tried.clone(), pod("second", "Succeeded", "Job", "j", "b")]).is_empty());
+        assert_eq!(names(&[tried]), ["first"]);
     }
 }

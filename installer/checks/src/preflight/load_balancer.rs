@@ -8,7 +8,7 @@ pub(super) const CHECK: Check<Snapshot> =
     Check { name: "load-balancer", what: "Services of type LoadBalancer get an address", judge };
 
 fn judge(snapshot: &Snapshot) -> Judged {
-    let needs = snapshot.needs();
+    let needs = snapshot.needs()?;
     if needs.balanced.is_empty() {
         return Err(Open::NotAsked("give values whose services.*.type is LoadBalancer"));
     }

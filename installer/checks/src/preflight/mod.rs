@@ -20,7 +20,7 @@ use jiff::Timestamp;
 pub use database::{Database, NoDatabase};
 pub use rights::asks;
 
-use crate::check::{Check, Gathered};
+use crate::check::{Check, Gathered, Open, Unread};
 use crate::clock::Reading;
 use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
 use crate::needs::Needs;
@@ -113,11 +113,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// What the installation asks for; what the charts ask for by themselves where the values are not known.
-    fn needs(&self) -> Needs {
+    /// What the installation asks for: where nobody gave values, what the charts ask for by themselves. Values that a chart
+    /// refuses, or that could not be read, ask for something that nobody knows.
+    fn needs(&self) -> Result<Needs, Open> {
+        const REMEDY: &str = "see the check `values`, then run this again";
         match &self.values {
-            Ok(Values::Taken(needs)) => needs.clone(),
-            Ok(Values::NotGiven | Values::Refused { .. }) | Err(_) => Needs::default(),
+            Ok(Values::NotGiven) => Ok(Needs::default()),
+            Ok(Values::Taken(needs)) => Ok(needs.clone()),
+            Ok(Values::Refused { chart, .. }) => Err(Open::Unread(Unread::new(
+                format!("what the values ask for is not known: {chart} does not take them"),
+                REMEDY,
+            ))),
+            Err(_) => Err(Open::Unread(Unread::new(
+                "what the values ask for is not known: they could not be read",
+                REMEDY,
+            ))),
         }
     }
 

@@ -1,52 +1,86 @@
-//! Do the namespaces take the pods? Both charts keep to Pod Security `restricted`, until values ask for files of the nodes.
+//! Do the namespaces take the pods? Both charts keep to Pod Security `restricted`, until values ask for more, such as files of the
+//! nodes.
 
-use super::Snapshot;
+use super::{Place, Snapshot};
 use crate::check::{Check, Judged, Outcome};
+use crate::excess::Excess;
+use crate::needs::Needs;
 use crate::words::list;
 
 pub(super) const CHECK: Check<Snapshot> =
     Check { name: "pod-security", what: "Pod Security of the namespaces takes the pods", judge };
 
 fn judge(snapshot: &Snapshot) -> Judged {
-    let needs = snapshot.needs();
-    let mut found = Vec::new();
-    let mut odd = Vec::new();
-    let mut refused = Vec::new();
+    let needs = snapshot.needs()?;
+    let (mut found, mut open, mut odd, mut refused) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut to_label = Vec::new();
     for place in snapshot.places() {
         let name = &place.name;
-        let Some(namespace) = place.found.as_ref()? else {
-            found.push(format!("{name} is not there yet, and enforces what the cluster does by default"));
-            continue;
+        let namespace = place.found.as_ref()?;
+        let excess = excess_in(place, snapshot, &needs);
+        let beyond = |takes_baseline: bool| -> Vec<&str> {
+            let counts = |one: &&&Excess| !(takes_baseline && one.is_baseline);
+            excess.iter().filter(counts).map(|one| one.what.as_str()).collect()
         };
-        let level = namespace.enforced.as_deref();
-        // Only the agents' pods may mount paths of the nodes.
-        let mounts = name == &snapshot.agents.name && !needs.host_paths.is_empty();
+        let unlabelled = if namespace.is_some() {
+            format!("{name} has no label that enforces a level")
+        } else {
+            format!("{name} is not there yet")
+        };
+        let level = namespace.as_ref().and_then(|namespace| namespace.enforced.as_deref());
         match level {
-            None => found.push(format!("{name} has no label that enforces a level")),
+            None if excess.is_empty() => {
+                found.push(format!(
+                    "{unlabelled}, and the pods keep to restricted, which is the strictest level"
+                ));
+            }
+            // Without a label of its own a namespace gets what the API server was configured with, which nobody can ask for.
+            None => {
+                open.push(format!(
+                    "{unlabelled}, and whether the cluster then takes what the pods ask for is not known: {}",
+                    list(&beyond(false))
+                ));
+                to_label.push(name.as_str());
+            }
             Some("privileged") => found.push(format!("{name} enforces privileged")),
-            Some(level @ ("baseline" | "restricted")) if mounts => refused.push(format!(
-                "namespace {name} enforces {level}, which refuses the agents' host paths {}",
-                list(&needs.host_paths)
-            )),
-            Some(level @ ("baseline" | "restricted")) => found.push(format!("{name} enforces {level}")),
+            Some(level @ ("baseline" | "restricted")) => {
+                let beyond = beyond(level == "baseline");
+                if beyond.is_empty() {
+                    found.push(format!("{name} enforces {level}"));
+                } else {
+                    refused
+                        .push(format!("namespace {name} enforces {level}, which refuses {}", list(&beyond)));
+                    to_label.push(name.as_str());
+                }
+            }
             Some(other) => odd.push(format!("namespace {name} enforces {other:?}")),
         }
     }
-    Ok(if !refused.is_empty() {
-        Outcome::failure(
-            refused.join("; "),
-            format!(
-                "leave the value hostAccess.files empty, or install the agents into a namespace labelled \
-                 pod-security.kubernetes.io/enforce=privileged (kubectl label namespace {} …)",
-                snapshot.agents.name
-            ),
+    let remedy = || {
+        format!(
+            "leave it out of the values (hostAccess.files, extraVolumes, podSecurityContext, securityContext), or install into a \
+             namespace with a label that takes it: kubectl create namespace {0} where it is not there, kubectl label namespace {0} \
+             pod-security.kubernetes.io/enforce=privileged",
+            to_label.join(" ")
         )
+    };
+    Ok(if !refused.is_empty() {
+        Outcome::failure(refused.join("; "), remedy())
     } else if !odd.is_empty() {
         Outcome::warning(
             format!("{}; expected privileged, baseline or restricted", odd.join("; ")),
             "correct the label pod-security.kubernetes.io/enforce",
         )
+    } else if !open.is_empty() {
+        Outcome::unknown(open.join("; "), remedy())
     } else {
         Outcome::pass(found.join("; "))
     })
+}
+
+/// What the pods in a namespace ask for beyond `restricted`.
+fn excess_in<'a>(place: &Place, snapshot: &Snapshot, needs: &'a Needs) -> Vec<&'a Excess> {
+    let of = |other: &Place, excess: &'a [Excess]| if place.name == other.name { excess } else { &[] };
+    let control_plane = of(&snapshot.control_plane, &needs.control_plane_excess);
+    control_plane.iter().chain(of(&snapshot.agents, &needs.agent_excess)).collect()
 }

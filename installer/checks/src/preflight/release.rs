@@ -15,8 +15,10 @@ fn judge(snapshot: &Snapshot) -> Judged {
     let sentence = |release: &Release| {
         format!("{}/{} is {} {}", release.namespace, release.name, release.chart, release.version)
     };
+    // Of one that was uninstalled only its notes are left: nothing is upgraded.
+    let is_there = |release: &&Release| release.state != "uninstalled";
     let of = |wanted: fn(&Release, Version) -> bool| -> Vec<String> {
-        releases.iter().filter(|release| wanted(release, build)).map(sentence).collect()
+        releases.iter().filter(is_there).filter(|release| wanted(release, build)).map(sentence).collect()
     };
     let newer = of(|release, build| release.version > build);
     let far = of(|release, build| release.version.minors_to(build).is_none_or(|minors| minors > 1));
@@ -43,7 +45,8 @@ fn judge(snapshot: &Snapshot) -> Judged {
     } else if !unfinished.is_empty() {
         Outcome::warning(
             sentences(&unfinished),
-            "see what it waits for (helm status NAME, kubectl get pods), or go back with helm rollback NAME",
+            "see what it waits for (helm status NAME, kubectl get pods), or go back with helm rollback NAME; one that is half \
+             removed is removed with helm uninstall NAME",
         )
     } else {
         Outcome::pass(releases.iter().map(sentence).collect::<Vec<_>>().join("; "))

@@ -15,7 +15,7 @@ pub(super) const CHECK: Check<Snapshot> = Check {
 
 fn judge(snapshot: &Snapshot) -> Judged {
     let nodes = snapshot.nodes.as_ref()?;
-    let needs = snapshot.needs();
+    let needs = snapshot.needs()?;
     let known = |node: &&Node| node.milli_cpu.is_some() && node.memory.is_some();
     let (told, untold): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(known);
     let both = Request {

@@ -10,7 +10,7 @@ pub(super) const CHECK: Check<Snapshot> =
     Check { name: "storage", what: "the control plane's volume has a StorageClass", judge };
 
 fn judge(snapshot: &Snapshot) -> Judged {
-    let needs = snapshot.needs();
+    let needs = snapshot.needs()?;
     let Some(wanted) = needs.volumes.first() else {
         return Ok(Outcome::pass("the values need no volume"));
     };

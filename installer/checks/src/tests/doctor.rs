@@ -6,8 +6,8 @@ use super::{text, verdict};
 use crate::check::Unread;
 use crate::check::Verdict::{Failure, Pass, Unknown, Warning};
 use crate::clock::Reading;
-use crate::doctor::{Agent, Disk, Life, Plane, Silence, Snapshot, judge};
-use crate::kubernetes::{Pod, Trouble};
+use crate::doctor::{Agent, Disk, Installed, Life, Plane, Silence, Snapshot, judge};
+use crate::kubernetes::{Pod, Trouble, Workload};
 use crate::listener::{Listener, Tcp, Udp};
 use crate::report::Report;
 
@@ -40,7 +40,8 @@ fn plane() -> Plane {
         waiting_for: Vec::new(),
         notices: Vec::new(),
         storage: "sqlite".to_owned(),
-        backlog: 0,
+        stored: 20_000,
+        applied: 20_000,
         checked_at: Some(days(-1)),
         damage: Vec::new(),
         bounds: Vec::new(),
@@ -63,12 +64,35 @@ fn good() -> Snapshot {
         authority: Some(Ok(certificate(3000))),
         listener: Some(Ok(listener)),
         disk: Some(Ok(disk)),
-        pods: Some(Ok(vec![pod(None)])),
+        pods: Some(Ok(installed(vec![pod(None)], vec![set(1, 1, 1)]))),
     }
 }
 
 fn pod(trouble: Option<Trouble>) -> Pod {
     Pod { name: "nimbus-0".to_owned(), trouble, said: String::new() }
+}
+
+/// The control plane's StatefulSet.
+fn set(wanted: u64, made: u64, ready: u64) -> Workload {
+    Workload {
+        kind: "StatefulSet".to_owned(),
+        name: "nimbus".to_owned(),
+        is_seen: true,
+        wanted,
+        made,
+        ready,
+        why: String::new(),
+    }
+}
+
+/// The agents' DaemonSet, of which these pods are ready.
+fn daemons(wanted: u64, made: u64, why: &str) -> Workload {
+    let (kind, name) = ("DaemonSet".to_owned(), "nimbus-agent".to_owned());
+    Workload { kind, name, why: why.to_owned(), ..set(wanted, made, made) }
+}
+
+fn installed(pods: Vec<Pod>, workloads: Vec<Workload>) -> Installed {
+    Installed { pods, workloads: Ok(workloads) }
 }
 
 fn report(change: impl FnOnce(&mut Snapshot)) -> Report {
@@ -137,12 +161,21 @@ fn what_the_control_plane_says_of_itself() {
     let damaged = on_plane(|plane| plane.damage = vec!["incidents row inc_1".to_owned()]);
     assert_eq!(verdict(&damaged, "database"), Some(Failure));
     assert_eq!(verdict(&on_plane(|plane| plane.checked_at = None), "database"), Some(Unknown));
-    for (backlog, expected) in [(0, Pass), (999, Pass), (1_000, Warning), (10_000, Failure)] {
-        assert_eq!(
-            verdict(&on_plane(|plane| plane.backlog = backlog), "backlog"),
-            Some(expected),
-            "{backlog}"
-        );
+    for (days_ago, expected) in [(1, Pass), (3, Warning), (2_500, Warning)] {
+        let checked = on_plane(|plane| plane.checked_at = Some(days(-days_ago)));
+        assert_eq!(verdict(&checked, "database"), Some(expected), "{days_ago}");
+    }
+    for (applied, expected) in [
+        (20_000, Pass),
+        (19_001, Pass),
+        (19_000, Warning),
+        (10_000, Failure),
+        (i64::MIN, Failure),
+        (20_001, Unknown),
+        (i64::MAX, Unknown),
+    ] {
+        let behind = on_plane(|plane| plane.applied = applied);
+        assert_eq!(verdict(&behind, "backlog"), Some(expected), "{applied}");
     }
     let bound = on_plane(|plane| plane.bounds = vec!["10 files are left out".to_owned()]);
     assert_eq!(verdict(&bound, "bounds"), Some(Warning));
@@ -256,15 +289,57 @@ fn pods() {
         (Trouble::NotStarted("secret \"x\" not found".to_owned()), Failure, "secret"),
         (Trouble::Crashing("the join token is used up".to_owned()), Failure, "used up"),
         (Trouble::NotReady, Warning, "not ready"),
+        (Trouble::Ended("Failed: Evicted: The node was low on memory".to_owned()), Warning, "Evicted"),
     ] {
-        let report = report(|snapshot| snapshot.pods = Some(Ok(vec![pod(None), pod(Some(trouble.clone()))])));
+        let pods = vec![pod(None), pod(Some(trouble.clone()))];
+        let report = report(|snapshot| snapshot.pods = Some(Ok(installed(pods, vec![set(2, 2, 1)]))));
         assert_eq!(verdict(&report, "pods"), Some(expected), "{trouble:?}");
         assert!(text(&report, "pods").contains(word), "{trouble:?}");
     }
-    assert_eq!(verdict(&report(|snapshot| snapshot.pods = Some(Ok(Vec::new()))), "pods"), Some(Failure));
+    let none = report(|snapshot| snapshot.pods = Some(Ok(installed(Vec::new(), Vec::new()))));
+    assert_eq!(verdict(&none, "pods"), Some(Failure));
     let said = report(|snapshot| {
         let pod = Pod { said: "the proxy wants a password".to_owned(), ..pod(Some(Trouble::NotReady)) };
-        snapshot.pods = Some(Ok(vec![pod]));
+        snapshot.pods = Some(Ok(installed(vec![pod], vec![set(1, 1, 0)])));
     });
     assert!(text(&said, "pods").contains("the proxy wants a password"));
+    assert!(!text(&said, "pods").contains("StatefulSet"), "it is told once");
+}
+
+/// Of pods that were never made no list of pods says anything.
+#[test]
+fn pods_that_are_missing() {
+    let with = |workloads: Vec<Workload>| {
+        report(|snapshot| snapshot.pods = Some(Ok(installed(vec![pod(None)], workloads))))
+    };
+    let refused =
+        "pods \"nimbus-agent-\" is forbidden: violates PodSecurity \"restricted:latest\": hostPath volumes";
+    for (workload, expected, word) in [
+        (daemons(3, 3, ""), Pass, "none is missing"),
+        (daemons(3, 0, ""), Failure, "DaemonSet nimbus-agent has 0 of 3 pods"),
+        (daemons(3, 0, refused), Failure, "enforce=privileged"),
+        (daemons(3, 2, refused), Failure, "violates PodSecurity"),
+        (daemons(3, 2, "exceeded quota: small"), Failure, "exceeded quota: small / do what it says"),
+        (daemons(3, 2, ""), Warning, "has 2 of 3 pods"),
+        (daemons(0, 0, ""), Warning, "wants no pod / see which nodes"),
+        (set(0, 0, 0), Warning, "scaled to 0"),
+        (set(3, 3, 2), Warning, "2 of 3 pods are ready"),
+        (Workload { is_seen: false, ..daemons(0, 0, "") }, Warning, "was not looked at yet"),
+    ] {
+        let report = with(vec![set(1, 1, 1), workload.clone()]);
+        assert_eq!(verdict(&report, "pods"), Some(expected), "{workload:?}");
+        assert!(text(&report, "pods").contains(word), "{word}: {}", text(&report, "pods"));
+    }
+    let none = report(|snapshot| {
+        snapshot.pods = Some(Ok(installed(Vec::new(), vec![daemons(3, 0, refused)])));
+    });
+    assert!(text(&none, "pods").contains("violates PodSecurity"), "{}", text(&none, "pods"));
+    let gone = report(|snapshot| snapshot.pods = Some(Ok(installed(Vec::new(), vec![set(1, 1, 1)]))));
+    assert_eq!(verdict(&gone, "pods"), Some(Failure), "figures alone are no pod");
+    let unknown = report(|snapshot| {
+        let workloads = Err(Unread::new("daemonsets is forbidden", "ask for that right"));
+        snapshot.pods = Some(Ok(Installed { pods: vec![pod(None)], workloads }));
+    });
+    assert_eq!(verdict(&unknown, "pods"), Some(Unknown));
+    assert!(text(&unknown, "pods").contains("daemonsets is forbidden"));
 }

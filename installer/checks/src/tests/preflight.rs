@@ -6,6 +6,7 @@ use super::{text, verdict};
 use crate::check::Unread;
 use crate::check::Verdict::{Failure, Pass, Unknown, Warning};
 use crate::clock::Reading;
+use crate::excess::Excess;
 use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
 use crate::needs::{Class, Needs, Request};
 use crate::preflight::{Database, NoDatabase, Place, Server, Snapshot, Values, asks, judge};
@@ -121,7 +122,7 @@ fn what_could_not_be_read_is_unknown_and_never_a_pass() {
     });
     assert_eq!(report.counts.pass, 0, "{report:?}");
     assert!(!report.passed && report.is_doubtful(), "nothing is as it has to be where nothing is known");
-    assert_eq!(report.counts.unknown, 12, "{report:?}");
+    assert_eq!(report.counts.unknown, 13, "{report:?}");
 }
 
 #[test]
@@ -203,14 +204,21 @@ fn rights() {
 
 #[test]
 fn pod_security() {
-    let mounting = Needs { host_paths: vec!["/etc/kubernetes".to_owned()], ..Needs::default() };
+    let excess = |what: &str, is_baseline| Excess { what: what.to_owned(), is_baseline };
+    let mounting =
+        Needs { agent_excess: vec![excess("the host path /etc/kubernetes", false)], ..Needs::default() };
+    let as_root = Needs { agent_excess: vec![excess("runAsUser 0", true)], ..Needs::default() };
     for (found, needs, expected) in [
         (None, Needs::default(), Pass),
+        (None, mounting.clone(), Unknown),
         (Some(Namespace::default()), Needs::default(), Pass),
+        (Some(Namespace::default()), mounting.clone(), Unknown),
         (Some(enforcing("restricted")), Needs::default(), Pass),
         (Some(enforcing("privileged")), mounting.clone(), Pass),
         (Some(enforcing("baseline")), mounting.clone(), Failure),
         (Some(enforcing("restricted")), mounting.clone(), Failure),
+        (Some(enforcing("baseline")), as_root.clone(), Pass),
+        (Some(enforcing("restricted")), as_root, Failure),
         (Some(enforcing("strict")), Needs::default(), Warning),
     ] {
         let report = report(|snapshot| {
@@ -218,9 +226,9 @@ fn pod_security() {
             snapshot.values = Ok(Values::Taken(needs.clone()));
         });
         assert_eq!(verdict(&report, "pod-security"), Some(expected), "{found:?}");
-        if expected == Failure {
+        if expected == Failure || expected == Unknown {
             let said = text(&report, "pod-security");
-            assert!(said.contains("agents") && said.contains("/etc/kubernetes"), "{said}");
+            assert!(said.contains("agents") && said.contains(&needs.agent_excess[0].what), "{said}");
         }
     }
     let elsewhere = report(|snapshot| {
@@ -229,6 +237,14 @@ fn pod_security() {
         snapshot.values = Ok(Values::Taken(mounting));
     });
     assert_eq!(verdict(&elsewhere, "pod-security"), Some(Pass), "the control plane mounts nothing of a node");
+    let own = report(|snapshot| {
+        snapshot.control_plane = place("nimbus", Some(enforcing("restricted")));
+        snapshot.agents = place("agents", Some(enforcing("privileged")));
+        let control_plane_excess = vec![excess("the host path /srv", false)];
+        snapshot.values = Ok(Values::Taken(Needs { control_plane_excess, ..Needs::default() }));
+    });
+    assert_eq!(verdict(&own, "pod-security"), Some(Failure));
+    assert!(text(&own, "pod-security").contains("namespace nimbus enforces restricted"));
     let partly = report(|snapshot| snapshot.agents = Place { name: "agents".to_owned(), found: unread() });
     assert_eq!(verdict(&partly, "pod-security"), Some(Unknown));
 }
@@ -336,6 +352,14 @@ fn values_and_releases() {
     });
     assert_eq!(verdict(&refused, "values"), Some(Failure));
     assert!(text(&refused, "values").contains("replicas: expected 1 on SQLite, found 3"));
+    let unreadable = report(|snapshot| snapshot.values = unread());
+    assert_eq!(verdict(&unreadable, "values"), Some(Unknown));
+    // What they ask for is not what the charts ask for by themselves.
+    for name in ["pod-security", "storage", "resources", "load-balancer"] {
+        assert_eq!(verdict(&refused, name), Some(Unknown), "{name}");
+        assert_eq!(verdict(&unreadable, name), Some(Unknown), "{name}");
+        assert!(text(&refused, name).contains("nimbus-control-plane does not take them"), "{name}");
+    }
     for (release, expected) in [
         (release(Version::new(0, 3, 0), "deployed"), Pass),
         (release(Version::new(0, 2, 7), "deployed"), Pass),
@@ -343,6 +367,8 @@ fn values_and_releases() {
         (release(Version::new(0, 4, 0), "deployed"), Failure),
         (release(Version::new(1, 0, 0), "deployed"), Failure),
         (release(Version::new(0, 2, 7), "failed"), Warning),
+        (release(Version::new(0, 3, 0), "uninstalling"), Warning),
+        (release(Version::new(0, 1, 0), "uninstalled"), Warning),
     ] {
         let report = report(|snapshot| snapshot.releases = Ok(vec![release.clone()]));
         assert_eq!(verdict(&report, "release"), Some(expected), "{release:?}");

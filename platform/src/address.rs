@@ -1,4 +1,5 @@
-//! The address at which agents reach a control plane, as a person writes it and as a join token's command names it.
+//! The address at which agents reach a control plane, as a person writes it and as a join token's command names it. The one
+//! place of this rule: agent, control plane and command all take addresses by it.
 
 use std::net::Ipv6Addr;
 
