@@ -230,9 +230,22 @@ fn read_passphrase(path: &Path) -> Result<SecretString, BackupError> {
     }
 }
 
+/// All of it, at most [`MAX_KEY_FILE`] bytes.
+fn read_start(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MAX_KEY_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_KEY_FILE {
+        return Err(std::io::Error::new(ErrorKind::FileTooLarge, "too large"));
+    }
+    Ok(text)
+}
+
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>, BackupError> {
     let what = || path.display().to_string();
-    read_regular_text(path, MAX_KEY_FILE).map(Zeroizing::new).map_err(|error| match error.kind() {
+    // What the shell opened for this process has somebody who writes into it.
+    let is_handed_over = path.starts_with("/dev/fd") || path == Path::new("/dev/stdin");
+    let read = if is_handed_over { read_start(path) } else { read_regular_text(path, MAX_KEY_FILE) };
+    read.map(Zeroizing::new).map_err(|error| match error.kind() {
         ErrorKind::FileTooLarge => wrong(what(), "at most 64 KiB", "more".to_owned()),
         ErrorKind::InvalidInput => wrong(what(), "a regular file", error.to_string()),
         _ => BackupError::io(path, error),

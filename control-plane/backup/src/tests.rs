@@ -239,6 +239,12 @@ async fn a_pipe_in_the_place_of_any_file_is_refused_at_once() {
     for error in errors {
         assert!(error.to_string().contains("a pipe"), "{error}");
     }
+    // What a shell hands over, as by `<(…)`, has somebody who writes.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut writer, b"a passphrase of a vault\n").unwrap();
+    drop(writer);
+    let handed = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+    assert!(Sealing::passphrase_file(handed.as_ref()).is_ok());
     std::fs::remove_file(site.path("data/ca.pem")).unwrap();
     pipe("data/ca.pem");
     let error = create(&site.source(), &site.path("out"), &site.sealing(), NOW, |_| ()).await.unwrap_err();

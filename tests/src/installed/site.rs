@@ -65,8 +65,18 @@ impl Site {
         let helm = build::ensure_helm(&repository()?)?;
         cluster.namespace(NAMESPACE, &json!({"pod-security.kubernetes.io/enforce": "restricted"})).await?;
         let shop = cluster.namespace(SHOP, &json!({})).await?;
-        let (_node, _registry, figures) = (node, registry, Mutex::default());
-        Ok(Self { cluster, shop, _node, _registry, parts, postgres, helm, home, hosts, figures })
+        Ok(Self {
+            cluster,
+            shop,
+            _node: node,
+            _registry: registry,
+            parts,
+            postgres,
+            helm,
+            home,
+            hosts,
+            figures: Mutex::default(),
+        })
     }
 
     /// Keeps a figure.

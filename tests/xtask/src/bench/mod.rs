@@ -125,8 +125,14 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
         Which::Installed => {
-            needs::ensure(&[needs::go(repository, true), needs::postgres(), needs::real_node()])?;
+            needs::ensure(&[
+                needs::go(repository, true),
+                needs::postgres(),
+                needs::skopeo(),
+                needs::real_node(),
+            ])?;
             rig::ensure_all(repository, true)?;
+            rig::ensure_registry(repository)?;
             compile(repository, &["--release", "-p", "nimbus"])?;
             program(repository, which, Some(&products(repository, "release")?), arguments)
         }
