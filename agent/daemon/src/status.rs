@@ -28,7 +28,8 @@ pub struct Status {
     pub connected: bool,
     /// The control plane refuses this agent until an operator does something; a mere disconnection is not that.
     pub rejected: bool,
-    /// The control plane does not know this agent: it was restored from a backup, or the agent was removed.
+    /// The control plane does not know this agent (it was restored from a backup, or the agent was removed), or says that its certificate
+    /// ended.
     pub unknown: bool,
     /// This agent is to watch a cluster.
     pub has_cluster: bool,

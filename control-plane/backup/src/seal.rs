@@ -243,7 +243,8 @@ fn read_start(path: &Path) -> std::io::Result<String> {
 fn read_key_file(path: &Path) -> Result<Zeroizing<String>, BackupError> {
     let what = || path.display().to_string();
     // What the shell opened for this process has somebody who writes into it.
-    let is_handed_over = path.starts_with("/dev/fd") || path == Path::new("/dev/stdin");
+    let is_handed_over =
+        path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd") || path == Path::new("/dev/stdin");
     let read = if is_handed_over { read_start(path) } else { read_regular_text(path, MAX_KEY_FILE) };
     read.map(Zeroizing::new).map_err(|error| match error.kind() {
         ErrorKind::FileTooLarge => wrong(what(), "at most 64 KiB", "more".to_owned()),

@@ -243,8 +243,11 @@ async fn a_pipe_in_the_place_of_any_file_is_refused_at_once() {
     let (reader, mut writer) = std::io::pipe().unwrap();
     std::io::Write::write_all(&mut writer, b"a passphrase of a vault\n").unwrap();
     drop(writer);
-    let handed = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
-    assert!(Sealing::passphrase_file(handed.as_ref()).is_ok());
+    let number = std::os::fd::AsRawFd::as_raw_fd(&reader);
+    assert!(Sealing::passphrase_file(format!("/proc/self/fd/{number}").as_ref()).is_ok());
+    // Its end was reached, and no other passphrase is there: it was read, and not refused as a pipe.
+    let error = Sealing::passphrase_file(format!("/dev/fd/{number}").as_ref()).err().unwrap();
+    assert!(error.to_string().contains("a passphrase in the first line"), "{error}");
     std::fs::remove_file(site.path("data/ca.pem")).unwrap();
     pipe("data/ca.pem");
     let error = create(&site.source(), &site.path("out"), &site.sealing(), NOW, |_| ()).await.unwrap_err();

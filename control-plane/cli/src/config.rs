@@ -48,6 +48,10 @@ pub struct Context {
 impl Config {
     /// Reads the file; one that does not exist is an empty configuration.
     pub fn read(path: &Path) -> Result<Self, Failure> {
+        // How somebody says that there is to be none; it ends at once.
+        if path.canonicalize().is_ok_and(|real| real == Path::new("/dev/null")) {
+            return Ok(Self::default());
+        }
         let text = match read_regular_text(path, MOST_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),

@@ -178,6 +178,26 @@ pub fn fits<E>(identity: &str, steps: &[Step], journal: &Journal) -> Result<(), 
     Ok(())
 }
 
+/// Is the cluster that would be reached the one in which steps were done? Nothing is asked where none was.
+///
+/// # Errors
+/// When it is another one, or does not answer.
+pub fn is_the_cluster<H: Hands>(
+    steps: &[Step],
+    journal: &mut Journal,
+    hands: &mut H,
+) -> Result<(), Stop<H::Error>> {
+    if journal.cluster.is_none() {
+        return Ok(());
+    }
+    for step in steps {
+        if let Kind::Identify { ask } = &step.kind {
+            identify(step, ask, journal, hands)?;
+        }
+    }
+    Ok(())
+}
+
 /// Does every step that is not done.
 ///
 /// # Errors

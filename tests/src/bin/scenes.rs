@@ -93,7 +93,7 @@ async fn play_again(catalogue: &Catalogue, reports: &mut [Report]) -> anyhow::Re
     }
     let names = again.iter().map(|report| report.name.clone()).collect();
     let order = Order { names, places: Vec::new(), at_once: 1 };
-    for second in play(catalogue, &order).await? {
+    for second in play(catalogue, &order).await?.into_iter().filter(Report::is_judged) {
         for first in again.iter_mut().filter(|first| first.name == second.name) {
             **first = second.clone().after(first);
         }
@@ -120,7 +120,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     let begun = std::time::Instant::now();
     let mut reports = play(&catalogue, &arguments.order).await?;
     if arguments.lenient {
-        play_again(&catalogue, &mut reports).await?;
+        // What was judged stays judged.
+        if let Err(error) = play_again(&catalogue, &mut reports).await {
+            eprintln!("error: no scene could be played again: {error:#}");
+        }
     }
     println!("{}played in {:.0} s", table(&reports, not_yet), begun.elapsed().as_secs_f64());
     let complaints = complaints(&reports, not_yet, !arguments.lenient);

@@ -114,6 +114,17 @@ impl Report {
         }
     }
 
+    /// Did the product have its say?
+    pub fn is_judged(&self) -> bool {
+        match self.outcome {
+            Outcome::RightAction
+            | Outcome::RightRestraint
+            | Outcome::WrongRestraint
+            | Outcome::WrongAction => true,
+            Outcome::NotJudged | Outcome::LeftOut => false,
+        }
+    }
+
     /// This one in the place of the `first`, which the summary tells as well.
     #[must_use]
     pub fn after(self, first: &Self) -> Self {

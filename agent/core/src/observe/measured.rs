@@ -147,7 +147,9 @@ fn volumes(pods: &[PodStats], own: Option<&FsStats>) -> (Vec<v1::MeasuredVolume>
     all.sort_by(|a, b| (&a.namespace, &a.claim, &a.pod).cmp(&(&b.namespace, &b.claim, &b.pod)));
     all.dedup_by(|a, b| (&a.namespace, &a.claim) == (&b.namespace, &b.claim));
     all.sort_by_key(|volume| std::cmp::Reverse(volume.filesystem.as_ref().and_then(fullness)));
-    let left_out = all.len().saturating_sub(MAX_VOLUMES);
+    // Which of those that were not read are of claims is not known.
+    let unread: usize = pods.iter().map(|pod| pod.volume.left_out).sum();
+    let left_out = all.len().saturating_sub(MAX_VOLUMES) + unread;
     all.truncate(MAX_VOLUMES);
     (all, number(left_out))
 }

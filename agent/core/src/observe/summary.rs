@@ -8,7 +8,7 @@ use super::kept::Kept;
 pub const MAX_PODS: usize = 500;
 /// Containers of one pod that are read; those beyond are not told.
 const MAX_CONTAINERS_EACH: usize = 100;
-/// Volumes of one pod that are read, ConfigMaps and Secrets among them; those beyond are not told.
+/// Volumes of one pod that are read, ConfigMaps and Secrets among them; those beyond are counted.
 const MAX_VOLUMES_EACH: usize = 100;
 
 /// The answer of a kubelet.

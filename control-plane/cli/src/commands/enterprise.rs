@@ -132,11 +132,14 @@ async fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> 
         return Ok(Exit::Done);
     }
     let around = Around::here(args.with_data)?;
-    if !args.skip_preflight {
-        let charts = PathBuf::from(draft.text("charts"));
-        before::look(context, &answers, &charts, directory.path(), around.search.clone()).await?;
-    }
+    let search = around.search.clone();
     let mut shell = Shell::new(context, directory, around);
+    if !args.skip_preflight {
+        // What is wrong with another cluster is nobody's business here.
+        drive::is_the_cluster(&plan.steps, &mut journal, &mut shell).map_err(stopped)?;
+        let charts = PathBuf::from(draft.text("charts"));
+        before::look(context, &answers, &charts, directory.path(), search).await?;
+    }
     let done = drive::apply(&plan.identity, &plan.steps, &mut journal, &mut shell).map_err(stopped)?;
     drop((shell, lock));
     context.print_either(&document(directory.path(), &plan, Some(&done), false), |view| {
@@ -268,7 +271,7 @@ fn stopped(stop: Stop<Failure>) -> Failure {
             Failure::new(format!("{step}: files are not here from which {copy} was made; no others were made"))
                 .exit(Exit::Refused)
                 .expected(format!("these files, as they were then: {}", files.join(", ")))
-                .found(format!("{copy} in the cluster, and none of them here"))
+                .found(format!("{copy} in the cluster, and not these files here"))
                 .next(next)
         }
         Stop::Differs { step, next } => {

@@ -88,8 +88,9 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
 }
 
 async fn is_known_by_now(app: &App, uid: &str) -> Result<bool, SessionEnd> {
-    let docs = app.docs().await.map_err(unavailable)?;
-    Ok(docs.clusters.iter().any(|cluster| cluster.doc.uid == uid && cluster.doc.identity.is_some()))
+    // Asked of the store, as the token was: what is kept of its documents in memory follows a commit a moment later.
+    let cluster = app.store().get::<Cluster>(uid).await.map_err(unavailable)?;
+    Ok(cluster.is_some_and(|cluster| cluster.doc.identity.is_some()))
 }
 
 /// Why the known keys do not accept a token.

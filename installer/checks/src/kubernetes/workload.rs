@@ -89,6 +89,8 @@ struct Note {
     #[serde(default, rename = "type")]
     kind: String,
     #[serde(default)]
+    reason: String,
+    #[serde(default)]
     message: String,
     involved_object: Involved,
     #[serde(default)]
@@ -152,16 +154,19 @@ impl Workload {
     }
 }
 
-/// Of `kubectl get events -o json`; what is no warning is left out.
+/// Of `kubectl get events -o json`: those that tell why a pod could not be made.
 pub fn warnings(printed: &[u8]) -> Gathered<Vec<Warning>> {
     let events: Vec<Note> = items(printed, "kubectl get events -o json")?;
     let time = |text: Option<String>| text.and_then(|text| text.parse::<Timestamp>().ok());
-    let warnings = events.into_iter().filter(|event| event.kind == "Warning").map(|event| Warning {
-        kind: event.involved_object.kind,
-        name: event.involved_object.name,
-        message: event.message,
-        at: time(event.last_timestamp).max(time(event.event_time)),
-    });
+    let warnings =
+        events.into_iter().filter(|it| it.kind == "Warning" && it.reason == "FailedCreate").map(|event| {
+            Warning {
+                kind: event.involved_object.kind,
+                name: event.involved_object.name,
+                message: event.message,
+                at: time(event.last_timestamp).max(time(event.event_time)),
+            }
+        });
     Ok(warnings.collect())
 }
 
@@ -211,10 +216,13 @@ mod tests {
     #[test]
     fn the_newest_warning_about_a_workload_says_why_it_makes_no_pods() {
         let event = |kind: &str, of: &str, at: Value, message: &str| {
-            json!({"type": kind, "message": message, "lastTimestamp": at, "eventTime": null,
+            json!({"type": kind, "reason": "FailedCreate", "message": message, "lastTimestamp": at, "eventTime": null,
                    "involvedObject": {"kind": "DaemonSet", "name": of}})
         };
+        let mut other = event("Warning", "agent", json!("2026-11-27T08:05:00Z"), "could not delete");
+        other["reason"] = json!("FailedDelete");
         let list = json!({"items": [
+            other,
             event("Warning", "agent", json!("2026-11-27T08:02:00Z"), "violates PodSecurity"),
             event("Warning", "agent", json!("2026-11-27T08:01:00Z"), "before"),
             event("Warning", "agent", Value::Null, "at some time"),

@@ -20,7 +20,7 @@ pub(super) fn refuse_where_lost<H: Hands>(
     Err(Stop::Lost { step, files: missing, copy, next })
 }
 
-/// Whether the step of this id has made its thing: by the journal, or, where that knows only that it was begun, by a look.
+/// Whether what the step of this id made, or began to make, is there: by a look.
 fn is_there<H: Hands>(
     step: &Step,
     by: &str,
@@ -29,9 +29,8 @@ fn is_there<H: Hands>(
 ) -> Result<bool, Stop<H::Error>> {
     let Some(entry) = journal.entry(by) else { return Ok(false) };
     match entry.state {
-        State::Made => return Ok(true),
         State::Found => return Ok(false),
-        State::Begun | State::BegunAgain | State::Undoing => {}
+        State::Made | State::Begun | State::BegunAgain | State::Undoing => {}
     }
     let probe = match &entry.step.kind {
         // What is in it makes no difference, and the files that would say it are gone.

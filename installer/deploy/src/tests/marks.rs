@@ -2,8 +2,8 @@
 
 use super::world::{World, read, run};
 use super::{LARGE, SMALL, planned};
-use crate::drive::{Event, Stop, undo};
-use crate::journal::State;
+use crate::drive::{Event, Stop, is_the_cluster, undo};
+use crate::journal::{Journal, State};
 
 /// A world in which the step of this title was begun and refused, before it took effect.
 fn refused_at(id: &str) -> World {
@@ -71,6 +71,11 @@ fn in_another_cluster_nothing_is_done_and_nothing_is_undone() {
     world.cluster = "b".to_owned();
     let other = Stop::Cluster { expected: "a".to_owned(), found: "b".to_owned() };
     assert_eq!(run(&mut world, &plan).unwrap_err(), other);
+    // And before anything else is looked at there.
+    assert_eq!(is_the_cluster(&plan.steps, &mut read(&world, &plan), &mut world).unwrap_err(), other);
+    let mut fresh = Journal::new(&plan.identity);
+    is_the_cluster(&plan.steps, &mut fresh, &mut world).unwrap();
+    assert_eq!(fresh.cluster, None, "where nothing was done no cluster is another one");
     let changed = planned(&[SMALL, &[("operators.service", "node-port")]].concat());
     assert_eq!(run(&mut world, &changed).unwrap_err(), other);
     world.done.clear();

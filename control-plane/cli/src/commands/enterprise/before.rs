@@ -37,7 +37,7 @@ pub async fn look(
     let report = redacted(judge(&snapshot, nimbus_platform::now()), &[])?;
     for finding in found(&report, &[Verdict::Warning, Verdict::Unknown]) {
         let title = format!("{}: {}", finding.name, finding.outcome.found);
-        context.warn_of(&Failure::new(title).next(&finding.outcome.remedy));
+        context.warn_of(&Failure::new(title).next(remedy(finding)));
     }
     refuse(&report)
 }
@@ -69,6 +69,14 @@ fn leave_out_own(snapshot: &mut Snapshot, namespace: &str) {
     }
 }
 
+/// What to do; the flags of `nimbus preflight` that name the cluster are not this command's.
+fn remedy(finding: &Finding) -> String {
+    if finding.name == "cluster" {
+        return "check that kubectl reaches the cluster: KUBECONFIG names the file, and the answer kube_context the context".to_owned();
+    }
+    finding.outcome.remedy.clone()
+}
+
 fn found<'a>(report: &'a Report, verdicts: &'a [Verdict]) -> impl Iterator<Item = &'a Finding> {
     report.checks.iter().filter(|finding| verdicts.contains(&finding.outcome.verdict))
 }
@@ -85,7 +93,7 @@ fn refuse(report: &Report) -> Result<(), Failure> {
         .found(of(|one| format!("{}: {}", one.name, one.outcome.found)))
         .next(format!(
             "{}; then the same command again, or with --skip-preflight to go on all the same",
-            of(|one| one.outcome.remedy.clone())
+            of(remedy)
         )))
 }
 
