@@ -82,8 +82,8 @@ impl Rejoin {
     }
 }
 
-/// Is the identity of no use: does the control plane not know it or say that its certificate ended, or has the certificate ended (seconds since the Unix epoch)
-/// without a session?
+/// Is the identity of no use? The control plane said so: it does not know the agent, or its certificate ended. Or there is no session, and
+/// the certificate ended (both times in seconds since the Unix epoch).
 fn is_due(status: &Status, ends_at: i64, now: i64) -> bool {
     status.unknown || (!status.connected && now >= ends_at)
 }

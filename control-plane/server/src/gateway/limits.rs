@@ -51,7 +51,7 @@ pub const GROUP_BYTES: usize = 8 << 20;
 /// Fewest that may be: a slow disk must not make a commit of each batch.
 pub const LEAST_GROUP_BYTES: usize = 256 << 10;
 /// How long one commit of observations should take. SQLite has one writer: an enrolment or an operator's decision waits for the
-/// commit that is under way, so the next one takes no more bytes than fit this time at the pace of the last one.
+/// commit that is under way, so the next one takes no more bytes than fit this time ([`super::pace`]), beside what a commit costs whatever it holds.
 pub const GROUP_TIME: Duration = Duration::from_millis(100);
 /// Shortest time between two audit rows about the same spent or expired join token; what comes in between is refused and
 /// counted all the same.
