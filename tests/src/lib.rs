@@ -24,4 +24,5 @@ pub mod sim;
 pub mod site;
 pub mod sqlite;
 pub mod standby;
+pub mod tofu;
 pub mod wait;

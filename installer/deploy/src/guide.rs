@@ -106,7 +106,7 @@ fn around(answers: &Answers, text: &mut String) {
         line(
             text,
             format_args!(
-                "\n## Terraform\n\nThe directory terraform holds what is around the cluster on {who}, in {}. It takes your login from {login}. It was checked against the providers' schemas of aws 6.25.0, google 6.50.0, azurerm 4.55.0 and random 3.7.2; look at `plan` before the first apply. To name a backend for the state, or to change a size, add a file of your own (`backend.tf`, `mine_override.tf`): a new run leaves it, and applies it. What would delete or replace anything but a DNS record is refused, unless `--apply --with-data` says that it may be lost.",
+                "\n## Terraform\n\nThe directory terraform holds what is around the cluster on {who}, in {}. It takes your login from {login}. It was checked by `tofu validate` against the providers' schemas of aws 6.25.0, google 6.50.0, azurerm 4.55.0 and random 3.7.2; look at `plan` before the first apply. To name a backend for the state, or to change a size, add a file of your own (`backend.tf`, `mine_override.tf`): a new run leaves it, and applies it. What would delete or replace anything but a DNS record is refused, unless `--apply --with-data` says that it may be lost.",
                 cloud.region
             ),
         );

@@ -45,6 +45,12 @@ const HELM: (&str, &str) = ("helm.sh/helm/v4/cmd/helm", "v4.3.1");
 /// Holds images and charts: the CNCF's Distribution; built as the module that it is, as containerd is.
 const REGISTRY: (&str, &str) = ("github.com/distribution/distribution/v3/cmd/registry", "v3.1.2");
 
+/// OpenTofu and a provider for it that knows schemas alone, from a module of their own.
+const TOFU: (&str, &str) = ("tests/terraform/provider", "github.com/opentofu/opentofu/cmd/tofu");
+/// What that module's own program is called by Go, and what it is called here.
+const PROVIDER: (&str, &str) = ("provider", "terraform-provider-schema");
+const TOFU_SOURCES: [&str; 4] = ["go.mod", "go.sum", "main.go", "schema.go"];
+
 /// How many builds are kept: another working copy may still use the one before.
 const KEPT: usize = 2;
 
@@ -158,6 +164,45 @@ pub fn ensure_registry(repository: &Path) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
+/// OpenTofu, and the provider that serves schemas from files, in one directory: finds them, or builds them, some three
+/// minutes of two cores, once for each state of their module.
+///
+/// # Errors
+/// When Go is not installed or the build fails, with what to do.
+pub fn ensure_tofu(repository: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (module, tofu) = (repository.join(TOFU.0), TOFU.1);
+    let (_, cache) = locate(repository)?;
+    let cache = cache.with_file_name("tofu");
+    let into = cache.join(hashed(&module, &TOFU_SOURCES, DefaultHasher::new())?);
+    let programs = (into.join("tofu"), into.join(PROVIDER.1));
+    let is_there = || programs.0.is_file() && programs.1.is_file();
+    if is_there() {
+        return Ok(programs);
+    }
+    let _lock = locked(&cache)?;
+    if !is_there() {
+        eprintln!("rig: building tofu (minutes the first time, seconds later)");
+        let begun = Instant::now();
+        let unfinished = into.with_extension("unfinished");
+        fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
+        let status = Command::new("go")
+            .current_dir(&module)
+            .env("CGO_ENABLED", "0")
+            .args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
+            .arg(format!("{}/", unfinished.display()))
+            .args([".", tofu])
+            .status()
+            .context("cannot run go: install Go 1.26 or newer")?;
+        anyhow::ensure!(status.success(), "go build of tofu failed ({status}); its messages are above");
+        let (built, named) = PROVIDER;
+        fs::rename(unfinished.join(built), unfinished.join(named)).context("cannot name the provider")?;
+        keep(&unfinished, &into, &["tofu", named])?;
+        remove_others(&cache, &into);
+        eprintln!("rig: built in {} s", begun.elapsed().as_secs());
+    }
+    Ok(programs)
+}
+
 /// The lock of all builds, held until it is dropped: one process builds, the others wait for it.
 fn locked(cache: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(cache).with_context(|| format!("cannot create {}", cache.display()))?;
@@ -180,7 +225,11 @@ fn locate(repository: &Path) -> anyhow::Result<(Binaries, PathBuf)> {
 fn key(module: &Path) -> anyhow::Result<String> {
     let mut hasher = DefaultHasher::new();
     (KUBERNETES, PROGRAMS, NODE_PROGRAMS, CONTAINERD_VERSION, CONTAINERD_TAGS).hash(&mut hasher);
-    for name in SOURCES {
+    hashed(module, &SOURCES, hasher)
+}
+
+fn hashed(module: &Path, sources: &[&str], mut hasher: DefaultHasher) -> anyhow::Result<String> {
+    for name in sources {
         let path = module.join(name);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         (name, text).hash(&mut hasher);

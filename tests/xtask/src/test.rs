@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
     Step { name: "a real registry's program", parts: &[Everything], gate: false, run: registry },
+    Step { name: "OpenTofu", parts: &[Everything], gate: false, run: tofu },
     Step { name: "a systemd host's root", parts: &[Everything, Long], gate: false, run: host },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
     Step { name: "tests", parts: &[Everything], gate: false, run: tests },
@@ -148,6 +149,10 @@ fn node(repository: &Path) -> Outcome {
 
 fn registry(repository: &Path) -> Outcome {
     rig::ensure_registry(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+}
+
+fn tofu(repository: &Path) -> Outcome {
+    rig::ensure_tofu(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 
 fn host(repository: &Path) -> Outcome {
