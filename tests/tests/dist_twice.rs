@@ -61,7 +61,7 @@ fn a_release_is_the_same_in_another_directory_and_starts_on_the_other_processor(
         );
         return Ok(());
     }
-    let built = dir.path().join("a/target/dist-build/aarch64-unknown-linux-musl/dist");
+    let built = dir.path().join("a/target/dist-build/aarch64-unknown-linux-musl/shipped");
     for program in ["nimbus", "nimbus-agent", "nimbus-control-plane"] {
         let said = Command::new("qemu-aarch64").arg(built.join(program)).arg("--version").output()?;
         let said = String::from_utf8_lossy(&said.stdout).into_owned();

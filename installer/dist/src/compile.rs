@@ -4,6 +4,7 @@
 //! between two machines is given the same name everywhere: the tree, what is built from it, cargo's downloads and the
 //! toolchain.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -24,19 +25,41 @@ pub fn build(root: &Path, arch: Arch, source: &Source) -> anyhow::Result<PathBuf
     run(cargo(root).args(["fetch", "--locked", "--quiet", "--target", arch.triple()]))?;
     let target = base.join("dist-build");
     let names = names(root, &target)?;
-    let mut command = std::process::Command::new(&tools.zigbuild);
-    command.current_dir(root).args(words(arch));
-    command.envs(environment(arch, source, &tools, &names)?);
-    command.env("CARGO_TARGET_DIR", &target).env("CARGO_ZIGBUILD_CACHE_DIR", base.join("dist-tools/cache"));
-    command.env_remove("RUSTFLAGS");
-    run(&mut command)?;
-    Ok(target.join(arch.triple()).join("dist"))
+    let built = target.join(arch.triple());
+    let together = built.join("shipped");
+    std::fs::create_dir_all(&together).with_context(|| format!("cannot make {}", together.display()))?;
+    for profile in profiles() {
+        let mut command = std::process::Command::new(&tools.zigbuild);
+        command.current_dir(root).args(words(arch, profile));
+        command.envs(environment(arch, source, &tools, &names)?);
+        command
+            .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_ZIGBUILD_CACHE_DIR", base.join("dist-tools/cache"));
+        command.env_remove("RUSTFLAGS");
+        run(&mut command)?;
+        for program in program::ALL.into_iter().filter(|program| program.profile == profile) {
+            let (from, to) = (built.join(profile).join(program.name), together.join(program.name));
+            std::fs::copy(&from, &to)
+                .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+        }
+    }
+    Ok(together)
 }
 
-fn words(arch: Arch) -> Vec<&'static str> {
-    let mut words = vec!["zigbuild", "--locked", "--profile", "dist", "--target", arch.triple(), "--bins"];
+/// Each profile of a program, once.
+fn profiles() -> BTreeSet<&'static str> {
+    program::ALL.into_iter().map(|program| program.profile).collect()
+}
+
+/// Builds the programs of one profile. All packages are named each time: a program has the same features, and so the same
+/// crates in its bill, as when all are built together.
+fn words(arch: Arch, profile: &'static str) -> Vec<&'static str> {
+    let mut words = vec!["zigbuild", "--locked", "--profile", profile, "--target", arch.triple()];
     for program in program::ALL {
         words.extend(["--package", program.name]);
+    }
+    for program in program::ALL.into_iter().filter(|program| program.profile == profile) {
+        words.extend(["--bin", program.name]);
     }
     words
 }
@@ -115,11 +138,19 @@ mod tests {
     }
 
     #[test]
-    fn all_programs_are_built_at_once() {
+    fn every_program_is_built_once_with_its_profile() {
+        let all = "--package nimbus --package nimbus-agent --package nimbus-control-plane";
         assert_eq!(
-            words(Arch::X86).join(" "),
-            "zigbuild --locked --profile dist --target x86_64-unknown-linux-musl --bins --package nimbus --package \
-             nimbus-agent --package nimbus-control-plane"
+            profiles().into_iter().map(|profile| words(Arch::X86, profile).join(" ")).collect::<Vec<_>>(),
+            [
+                format!(
+                    "zigbuild --locked --profile dist --target x86_64-unknown-linux-musl {all} --bin nimbus --bin \
+                     nimbus-control-plane"
+                ),
+                format!(
+                    "zigbuild --locked --profile dist-agent --target x86_64-unknown-linux-musl {all} --bin nimbus-agent"
+                ),
+            ]
         );
     }
 }

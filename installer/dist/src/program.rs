@@ -9,6 +9,8 @@ pub struct Program {
     pub summary: &'static str,
     /// What it is, in one paragraph.
     pub description: &'static str,
+    /// The profile of the workspace that it is built with.
+    pub profile: &'static str,
 }
 
 /// The operator's command.
@@ -17,6 +19,7 @@ pub const COMMAND: Program = Program {
     summary: "The operator's command for Nimbus",
     description: "Shows incidents, plans and agents of a Nimbus control plane, and answers what waits for approval. \
                   `nimbus up` runs a control plane and an agent in one process.",
+    profile: "dist",
 };
 
 /// The agent.
@@ -25,6 +28,7 @@ pub const AGENT: Program = Program {
     summary: "The agent of Nimbus for a host or a Kubernetes cluster",
     description: "Streams what it sees to a Nimbus control plane, and carries out the signed jobs that its own local \
                   policy allows. Without a policy it only observes.",
+    profile: "dist-agent",
 };
 
 /// The control plane.
@@ -33,6 +37,7 @@ pub const CONTROL_PLANE: Program = Program {
     summary: "The control plane of Nimbus",
     description: "Finds the root cause of what is failing, plans one remedy, asks for approval where policy requires it \
                   and sends a signed job to the agent. Keeps its state in SQLite or PostgreSQL.",
+    profile: "dist",
 };
 
 /// Every one.

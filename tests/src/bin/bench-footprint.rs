@@ -108,7 +108,7 @@ async fn main() -> anyhow::Result<()> {
         SETTLE.as_secs(),
         WINDOW.as_secs()
     ));
-    report.note("The agent as it is installed: the profile `dist`.");
+    report.note("The agent as it is installed: the static program that `cargo xtask dist` makes.");
     report.note(
         "kube-state-metrics recommends 250 MiB as its base for a cluster of this size (its documentation).",
     );

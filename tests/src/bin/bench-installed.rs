@@ -15,6 +15,10 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn measure() -> anyhow::Result<()> {
+    anyhow::ensure!(
+        std::env::var_os("NIMBUS_RELEASE").is_some(),
+        "expected the directory of a release in NIMBUS_RELEASE, found none: `cargo xtask bench installed` makes one"
+    );
     let mut report = Report::new("Installed on a real node", "cargo xtask bench installed");
     for figure in installed::measured(&std::env::current_exe()?)? {
         report.row(figure.what, figure.value, &figure.unit, figure.aim.as_deref(), figure.peer);
@@ -25,11 +29,6 @@ fn measure() -> anyhow::Result<()> {
          docs/sizing.md.",
     );
     report.note("15 s of what comes until the state of the cluster is known are the first election: its Lease has to run out once.");
-    let release = std::env::var("NIMBUS_RELEASE").is_ok();
-    report.note(if release {
-        "The images and charts of a release (`NIMBUS_RELEASE`)."
-    } else {
-        "The programs of the profile `release` in images made for the run."
-    });
+    report.note("The images and charts of a release, as `cargo xtask dist` makes them.");
     report.print()
 }

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::steps::{cargo, shown};
-use crate::{machine, needs, obstacle, rig};
+use crate::{dist, machine, needs, obstacle, rig};
 use report::Report;
 
 /// What can be measured.
@@ -101,28 +101,28 @@ pub fn run(repository: &Path, which: Option<Which>, arguments: &[String]) -> any
 fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Result<Report> {
     match which {
         Which::Build => build::measure(repository),
-        Which::Decision => program(repository, which, None, arguments),
+        Which::Decision => program(repository, which, &Programs::Own, arguments),
         Which::Scenes => scenes::measure(repository),
         Which::Agents => {
             needs::ensure(&[needs::postgres(), needs::nats(), needs::mosquitto()])?;
-            program(repository, which, Some(&products(repository, "release")?), arguments)
+            program(repository, which, &products(repository)?, arguments)
         }
         Which::Ingest | Which::Saturation => {
             needs::ensure(&[needs::postgres()])?;
-            program(repository, which, Some(&products(repository, "release")?), arguments)
+            program(repository, which, &products(repository)?, arguments)
         }
         Which::Audit => {
             needs::ensure(&[needs::postgres()])?;
             // An operator's command puts the files back.
             compile(repository, &["--release", "-p", "nimbus"])?;
-            program(repository, which, Some(&products(repository, "release")?), arguments)
+            program(repository, which, &products(repository)?, arguments)
         }
         Which::Remedy => {
             // Without a real node its part is left out, and the report says so.
             let node = obstacle::of_all().is_none();
             needs::ensure(&[needs::go(repository, node), needs::postgres()])?;
             rig::ensure_all(repository, node)?;
-            program(repository, which, Some(&products(repository, "release")?), arguments)
+            program(repository, which, &products(repository)?, arguments)
         }
         Which::Installed => {
             needs::ensure(&[
@@ -133,34 +133,75 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             ])?;
             rig::ensure_all(repository, true)?;
             rig::ensure_registry(repository)?;
-            compile(repository, &["--release", "-p", "nimbus"])?;
-            program(repository, which, Some(&products(repository, "release")?), arguments)
+            let programs = shipped(repository)?;
+            let given = programs.display().to_string();
+            let release =
+                released(repository, "bench-release", &["--only", "images,charts", "--programs", &given])?;
+            let products = Programs::Release { programs: programs.join(std::env::consts::ARCH), release };
+            program(repository, which, &products, arguments)
         }
         Which::Files => {
             needs::ensure(&[needs::aide()])?;
-            program(repository, which, Some(&products(repository, "dist")?), arguments)
+            program(
+                repository,
+                which,
+                &Programs::In(shipped(repository)?.join(std::env::consts::ARCH)),
+                arguments,
+            )
         }
         Which::Footprint => {
             needs::ensure(&[needs::go(repository, false)])?;
             rig::ensure_all(repository, false)?;
             // What is installed is what is measured.
-            program(repository, which, Some(&products(repository, "dist")?), arguments)
+            program(
+                repository,
+                which,
+                &Programs::In(shipped(repository)?.join(std::env::consts::ARCH)),
+                arguments,
+            )
         }
     }
 }
 
-/// Builds the product as people run it, its own programs without crash points, and returns the directory.
-fn products(repository: &Path, profile: &str) -> anyhow::Result<PathBuf> {
-    let words = ["--profile", profile, "-p", "nimbus-agent", "-p", "nimbus-control-plane", "--bins"];
-    compile(repository, &words)?;
-    Ok(target(repository).join(profile))
+/// The product's programs that a benchmark measures.
+enum Programs {
+    /// None but its own.
+    Own,
+    /// Those in a directory.
+    In(PathBuf),
+    /// Those in a directory, and the release that was made of them.
+    Release { programs: PathBuf, release: PathBuf },
 }
 
-/// Builds a benchmark's program, runs it with the product's programs from `products`, and reads its last line.
+/// Builds the static programs for this processor, and returns the directory that has them in a folder named after it.
+fn shipped(repository: &Path) -> anyhow::Result<PathBuf> {
+    released(repository, "bench-programs", &["--only", "programs"])
+}
+
+/// Makes these parts of a release for this processor, as `cargo xtask dist` does, and returns the directory.
+fn released(repository: &Path, name: &str, words: &[&str]) -> anyhow::Result<PathBuf> {
+    let out = target(repository).join(name);
+    if out.exists() {
+        std::fs::remove_dir_all(&out).with_context(|| format!("cannot remove {}", out.display()))?;
+    }
+    let into = out.display().to_string();
+    let all = [words, &["--arch", std::env::consts::ARCH, "--out", &into]].concat();
+    let made = dist::run(repository, &all.into_iter().map(str::to_owned).collect::<Vec<_>>())?;
+    anyhow::ensure!(made, "the release was not made; the messages are above");
+    Ok(out)
+}
+
+/// Builds the product as people run it, its own programs without crash points, and returns the directory.
+fn products(repository: &Path) -> anyhow::Result<Programs> {
+    compile(repository, &["--release", "-p", "nimbus-agent", "-p", "nimbus-control-plane", "--bins"])?;
+    Ok(Programs::In(target(repository).join("release")))
+}
+
+/// Builds a benchmark's program, runs it with the product's programs, and reads its last line.
 fn program(
     repository: &Path,
     which: Which,
-    products: Option<&Path>,
+    products: &Programs,
     arguments: &[String],
 ) -> anyhow::Result<Report> {
     let name = format!("bench-{}", which.name());
@@ -168,7 +209,15 @@ fn program(
     let program = target(repository).join("release").join(name);
     let mut command = std::process::Command::new(&program);
     command.current_dir(repository).args(arguments).stdout(Stdio::piped());
-    command.envs(products.map(|dir| ("NIMBUS_BIN_DIR", dir)));
+    match products {
+        Programs::Own => {}
+        Programs::In(dir) => {
+            command.env("NIMBUS_BIN_DIR", dir);
+        }
+        Programs::Release { programs, release } => {
+            command.env("NIMBUS_BIN_DIR", programs).env("NIMBUS_RELEASE", release);
+        }
+    }
     eprintln!("$ {}", shown(&command));
     let mut child = command.spawn().with_context(|| format!("cannot run {}", program.display()))?;
     let output = child.stdout.take().context("a benchmark without standard output")?;
