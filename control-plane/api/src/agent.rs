@@ -154,13 +154,21 @@ pub struct JoinToken {
     pub kind: String,
     /// UID of the only cluster that the agent may report for; `null`: one that no other agent reports for.
     pub cluster: Option<String>,
-    /// From then on it is not accepted; before, once.
+    /// From then on it is not accepted.
     pub expires_at: Timestamp,
+    /// How many agents may join with it until then.
+    #[serde(default = "once")]
+    pub uses: u32,
     /// The token itself.
     #[schema(example = "nimbus1.tok_….SECRET.FINGERPRINT")]
     pub token: String,
     /// Address (host and UDP port) at which the control plane listens for agents; `null` while it does not yet.
     pub server: Option<String>,
+}
+
+/// What an older control plane, which does not say it, means.
+const fn once() -> u32 {
+    1
 }
 
 impl std::fmt::Debug for JoinToken {

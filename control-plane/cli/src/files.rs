@@ -16,8 +16,15 @@ pub struct NewFile<'a> {
 }
 
 impl<'a> NewFile<'a> {
-    /// Begins one that is to be `path`; its directory has to exist.
+    /// Begins one that is to be `path`; its directory has to exist. What is there and is no file (a device as well: for root
+    /// the rename would take its place) is refused.
     pub fn begin(path: &'a Path) -> Result<Self, Failure> {
+        if let Ok(there) = path.symlink_metadata()
+            && !there.is_file()
+            && !there.is_symlink()
+        {
+            return Err(is_no_file(path, there.file_type()));
+        }
         let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match tempfile::NamedTempFile::new_in(dir) {
             Ok(file) => Ok(Self { path, file }),
@@ -68,13 +75,20 @@ pub fn taken(path: &Path) -> Failure {
         .next("name another file, or give --force to replace it")
 }
 
-/// What to say when a directory is at `path`, which no file takes the place of.
-pub fn is_directory(path: &Path) -> Failure {
-    Failure::new(format!("{} is a directory", path.display()))
+/// What to say when something is at `path` that no file takes the place of: a directory, a device, a pipe, a link.
+pub fn is_no_file(path: &Path, kind: std::fs::FileType) -> Failure {
+    let (what, next) = if kind.is_dir() {
+        ("a directory", "name a file in it")
+    } else if kind.is_symlink() {
+        ("a symbolic link", "name the file that it leads to, or another one")
+    } else {
+        ("a device, a pipe or a socket", "name another file")
+    };
+    Failure::new(format!("{} is {what}", path.display()))
         .exit(crate::exit::Exit::Refused)
-        .expected("the path of a file")
-        .found("a directory, which is never replaced")
-        .next("name a file in it")
+        .expected("the path of a new file, or with --force of a regular one")
+        .found(format!("{what}, which is never replaced"))
+        .next(next)
 }
 
 /// What to say when `what` at `path` cannot be read.

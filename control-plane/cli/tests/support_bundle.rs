@@ -186,6 +186,15 @@ async fn nothing_is_beside_the_file_while_it_asks_and_a_directory_is_refused_bef
     let (server, seen) = ending(dir.path());
     let failure = nimbus(&server, &["--force", "--out", dir.path().to_str().unwrap()]).await.unwrap_err();
     assert!(failure.exit == Exit::Refused && failure.title.contains("is a directory"), "{failure}");
+    let (link, socket) = (dir.path().join("link"), dir.path().join("socket"));
+    std::os::unix::fs::symlink(dir.path().join("nothing"), &link).unwrap();
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for (path, what) in [(&link, "is a symbolic link"), (&socket, "is a device, a pipe or a socket")] {
+        let failure = nimbus(&server, &["--force", "--out", path.to_str().unwrap()]).await.unwrap_err();
+        assert!(failure.exit == Exit::Refused && failure.title.contains(what), "{failure}");
+        assert!(!path.symlink_metadata().unwrap().is_file(), "it is still there");
+        std::fs::remove_file(path).unwrap();
+    }
     assert_eq!(*seen.lock().unwrap(), [0; 0], "nobody was asked");
 
     let out = dir.path().join("support.tar.gz");

@@ -104,6 +104,21 @@ impl Config {
         }
     }
 
+    /// Where agents are told to reach what listens at `address`: what is advertised, or else there; where it listens on every
+    /// address of the machine, by the first name of this server, as nobody can connect to such an address.
+    pub fn told_to_agents(&self, address: SocketAddr) -> String {
+        if let Some(advertised) = &self.advertise {
+            return advertised.clone();
+        }
+        match self.names.first() {
+            Some(name) if address.ip().is_unspecified() => match name.parse::<std::net::IpAddr>() {
+                Ok(ip) => SocketAddr::new(ip, address.port()).to_string(),
+                Err(_) => format!("{name}:{}", address.port()),
+            },
+            Some(_) | None => address.to_string(),
+        }
+    }
+
     /// Is REST served over TLS?
     pub fn rest_is_tls(&self) -> bool {
         self.tls.is_some() || !self.listen.ip().to_canonical().is_loopback()
@@ -155,6 +170,21 @@ mod tests {
             assert!(error.contains(file.to_str().unwrap()) && !error.contains("s3cret"), "{wrong}: {error}");
             assert!(read(Some("sqlite:///x.db")).is_ok(), "it is not looked at");
         }
+    }
+
+    #[test]
+    fn agents_are_told_an_address_that_they_can_connect_to() {
+        let told = |names: &[&str], advertise: Option<&str>, at: &str| {
+            let (names, advertise) =
+                (names.iter().map(|name| (*name).to_owned()).collect(), advertise.map(str::to_owned));
+            Config { names, advertise, ..Config::new("/x") }.told_to_agents(at.parse().unwrap())
+        };
+        let names = ["nimbus.example.internal", "10.0.0.1"];
+        assert_eq!(told(&names, None, "0.0.0.0:7071"), "nimbus.example.internal:7071");
+        assert_eq!(told(&["fd00::1"], None, "[::]:7071"), "[fd00::1]:7071");
+        assert_eq!(told(&names, None, "10.0.0.9:7071"), "10.0.0.9:7071", "as it listens");
+        assert_eq!(told(&[], None, "0.0.0.0:7071"), "0.0.0.0:7071", "no name is known");
+        assert_eq!(told(&names, Some("outside:443"), "0.0.0.0:7071"), "outside:443");
     }
 
     #[test]

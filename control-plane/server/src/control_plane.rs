@@ -151,7 +151,7 @@ impl ControlPlane {
 
         drop(refusing_guard);
         let gateway = gateway::Running::start(Arc::clone(&app), doors, config.max_connections).await?;
-        app.set_agents_address(config.advertise.clone().unwrap_or_else(|| gateway.address().to_string()));
+        app.set_agents_address(config.told_to_agents(gateway.address()));
         let router = rest::router(Arc::clone(&app), &config);
         let http = match early {
             Http::Waiting(listener, leaf) => http::Running::start(&config, listener, leaf, router)?,

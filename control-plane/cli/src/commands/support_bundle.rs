@@ -56,7 +56,8 @@ fn namespace(text: &str) -> Result<String, String> {
 /// Collects, redacts, writes, and says what is in it.
 pub async fn run(context: &Context, args: SupportBundleArgs, here: &Here) -> Result<Exit, Failure> {
     match args.out.symlink_metadata() {
-        Ok(data) if data.is_dir() => return Err(files::is_directory(&args.out)),
+        // A link too: it is not said which of both a person means to replace.
+        Ok(data) if !data.is_file() => return Err(files::is_no_file(&args.out, data.file_type())),
         Ok(_) if !args.force => return Err(files::taken(&args.out)),
         Ok(_) | Err(_) => {}
     }

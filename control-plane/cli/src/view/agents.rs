@@ -156,10 +156,11 @@ pub fn token(view: &View, token: &JoinToken) -> String {
     layout.line(&view.theme.heading(&format!("Join token for {} ({})", token.name, token.kind)));
     layout.line(&format!("  {}", view.theme.paint(Tone::Note, &token.token)));
     layout.gap();
+    let times = if token.uses == 1 { "once".to_owned() } else { count(token.uses, "time", "times") };
     layout.fact(
         "use it",
         &format!(
-            "once, before {} (in {})",
+            "{times}, before {} (in {})",
             view.clock.moment(token.expires_at),
             view.clock.until(token.expires_at)
         ),

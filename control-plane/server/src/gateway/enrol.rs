@@ -181,7 +181,8 @@ async fn prepare(
         ),
     };
     // The agents of one token are of one cluster: the one that a person named, or else that of the first of them.
-    let bound_cluster = token.doc.cluster.clone().or_else(|| token.doc.first_cluster.clone());
+    // That first one is bound here too: another of them that says hello before it must not shut it out.
+    let bound_cluster = token.doc.cluster.clone().or_else(|| first_cluster.clone());
     let agent = Agent { name, key_sha256, hostname, bound_cluster, ..Agent::new(id, token.doc.kind, now) };
     let mut spent = token;
     spent.doc.spend(id, now);

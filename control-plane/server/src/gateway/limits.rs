@@ -40,6 +40,8 @@ pub const IDLE: Duration = Duration::from_secs(30);
 pub const WRITE: Duration = Duration::from_secs(10);
 /// How long a rejected peer has to read why.
 pub const GOODBYE: Duration = Duration::from_secs(1);
+/// Of which it has this long to close by itself, once the reason reached its machine.
+pub const READING: Duration = Duration::from_millis(250);
 /// Bytes that wait to leave on one stream; at it nothing is read whose answer would join them.
 pub const SEND_BUFFER: usize = 64 << 10;
 /// KiB of payload of all agents that wait for their commit; at it no data stream is read further.

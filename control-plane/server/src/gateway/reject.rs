@@ -83,6 +83,9 @@ async fn reject(
             if written.is_ok() {
                 stream.finish();
                 stream.taken().await;
+                // Its machine has it; what reads it there may not yet, and loses it when the connection is gone. A peer that
+                // has read it closes.
+                let _ = tokio::time::timeout(limits::READING, connection.closed()).await;
             }
         };
         // Until the peer has it, or long enough for one that wants it.

@@ -7,7 +7,7 @@ use nimbus_protocol::v1;
 use nimbus_protocol::v1::observation::Body;
 
 use crate::cluster::{UID, crashing, listing, status};
-use crate::common::{Identity, Session, join, join_as, start, until};
+use crate::common::{HERE, Identity, Session, enrol_as, join, join_as, start, until};
 
 async fn connect(plane: &ControlPlane, identity: &Identity, uid: &str) -> Result<Session, v1::Refusal> {
     let hello = v1::Hello { cluster_uid: uid.into(), cluster_name: "kind".into(), ..identity.hello() };
@@ -39,6 +39,25 @@ async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
     // The first one keeps what it has, also over a restart of its own.
     drop(held);
     connect(&plane, &first, UID).await.unwrap();
+}
+
+/// The agents of one token say hello in any order: that another one was faster does not shut the first one out.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_agent_of_a_token_of_several_uses_may_report_whoever_says_hello_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let token = NewAgent { name: "some", kind: AgentKind::Cluster, cluster: None, uses: 3 };
+    let token = plane.create_join_token(token, std::time::Duration::from_mins(1), "operator").await.unwrap();
+    let mut agents = Vec::new();
+    for _ in 0..3 {
+        let request =
+            v1::EnrolRequest { token: token.to_string(), cluster_uid: UID.into(), ..Default::default() };
+        agents.push(enrol_as(HERE, &plane, rcgen::KeyPair::generate().unwrap(), request).await.unwrap());
+    }
+    let mut held = Vec::new();
+    for agent in agents.iter().rev() {
+        held.push(connect(&plane, agent, UID).await.unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -81,6 +81,7 @@ pub async fn create(
         kind: record.kind.to_string(),
         cluster: record.cluster,
         expires_at: record.expires_at,
+        uses: record.uses,
         token: token.to_string(),
         server: Some(app.agents_address()).filter(|address| !address.is_empty()),
     };
