@@ -18,15 +18,24 @@ fn connect_over(api: &TestApi, number: u32, transport: crate::sessions::Transpor
 }
 
 fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
+    observe_at(api, (agent, cluster), bodies, site::at(20));
+}
+
+fn observe_at(
+    api: &TestApi,
+    (agent, cluster): (u32, &str),
+    bodies: Vec<observation::Body>,
+    at: jiff::Timestamp,
+) {
     let mut world = api.app.view.write();
     for body in bodies {
         let observation = v1::Observation {
-            observed_at_us: site::at(20).as_microsecond(),
+            observed_at_us: at.as_microsecond(),
             cluster_uid: cluster.into(),
             body: Some(body),
             ..Default::default()
         };
-        world.apply(id("agt", agent), &observation, site::at(20));
+        world.apply(id("agt", agent), &observation, at);
     }
 }
 
@@ -135,14 +144,17 @@ async fn a_cluster_shows_what_each_node_measured_last_and_nothing_of_one_that_wa
     }
     observe(&api, 1, CLUSTER, vec![measured("n1", 300), measured("n1", 400)]);
     let seen = api.get("/api/v1/clusters/prod").await.ok();
-    let now = api.app.now();
-    let stale = now.duration_since(site::at(20)) > jiff::SignedDuration::from_mins(15);
     let figures = json!([{
-        "node": "n1", "measured_at": site::at(20), "stale": stale, "memory_used_bytes": 400, "memory_bytes": 1_000,
+        "node": "n1", "measured_at": site::at(20), "stale": true, "memory_used_bytes": 400, "memory_bytes": 1_000,
         "disk_used_bytes": null, "disk_bytes": null, "images_used_bytes": 30, "images_bytes": 50,
         "pressures": ["MemoryPressure"],
     }]);
-    assert_eq!(seen["node_figures"], figures, "the latest alone");
+    assert_eq!(seen["node_figures"], figures, "the latest alone, and that they are old");
+    assert_eq!(seen["near_memory_limit"], json!([]), "what was near its limit long ago says nothing of now");
+    observe_at(&api, (1, CLUSTER), vec![measured("n1", 500)], api.app.now());
+    let seen = api.get("/api/v1/clusters/prod").await.ok();
+    let node = &seen["node_figures"][0];
+    assert_eq!((&node["stale"], &node["memory_used_bytes"]), (&false.into(), &500.into()));
     let near = seen["near_memory_limit"].as_array().unwrap();
     assert_eq!(
         (near.len(), &near[0]["pod"], &seen["near_memory_limit_left_out"]),
