@@ -55,8 +55,8 @@ pub use request::{
     EnableRequest, JoinTokenRequest, RevokeRequest, SilenceRequest,
 };
 pub use status::{
-    AgentCounts, AgentProblems, BoundReached, ClusterHealth, IncidentCounts, Started, Status, StorageStatus,
-    Version,
+    AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,
+    Status, StorageStatus, Version,
 };
 
 /// Where every path of this contract starts.
