@@ -1,12 +1,64 @@
 //! Two control planes on one PostgreSQL database: the one that leads is killed, frozen and cut off, twice each, and the other
 //! one takes over in time, with nothing acknowledged lost. And what the database decides about who leads.
 
-use nimbus_store::{History, Sharing, Store, StoreError};
+use nimbus_store::{History, ReplicaName, Sharing, Store, StoreError};
 use nimbus_tests::postgres::Postgres;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_one_takes_over_in_time_and_nothing_acknowledged_is_lost() {
     nimbus_tests::standby::play(2).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_status_names_who_leads_and_who_stands_by() {
+    nimbus_tests::standby::names_who_stands_by().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_plane_s_row_is_renewed_goes_when_it_is_not_and_there_are_never_many() {
+    let postgres = Postgres::start().unwrap();
+    let text = postgres.fresh_database().unwrap();
+    let url = text.parse().unwrap();
+    let database = text.rsplit('/').next().unwrap();
+    let open = || Store::open_for(&url, History::MayBegin, Sharing::Beside, "");
+    let (one, two) = (open().await.unwrap(), open().await.unwrap());
+    let name = |id: &str| ReplicaName {
+        id: id.into(),
+        name: "host".into(),
+        address: "http://127.0.0.1:7070".into(),
+        build: "0.1.0".into(),
+    };
+    // As beside a leader of an earlier version, which has not made the table: nothing, and no error.
+    two.note_replica(&name("two")).await.unwrap();
+    one.upgrade().await.unwrap();
+    let ids = || async {
+        let all = one.replicas().await.unwrap();
+        all.into_iter().map(|one| (one.name.id, one.epoch)).collect::<Vec<_>>()
+    };
+    two.note_replica(&name("two")).await.unwrap();
+    one.note_replica(&name("one")).await.unwrap();
+    assert_eq!(ids().await, [("two".into(), 0), ("one".into(), 0)]);
+    let before = one.replicas().await.unwrap()[1].since;
+    let led = one.take_lease(0).await.unwrap().unwrap();
+    one.note_replica(&name("one")).await.unwrap();
+    assert_eq!(ids().await, [("one".into(), led), ("two".into(), 0)]);
+    let leader = one.replicas().await.unwrap()[0].clone();
+    assert!(leader.since > before && leader.seen >= leader.since, "it leads since now: {leader:?}");
+    one.note_replica(&name("one")).await.unwrap();
+    let renewed = one.replicas().await.unwrap()[0].clone();
+    assert!(renewed.since == leader.since && renewed.seen > leader.seen, "{renewed:?}");
+
+    let late = "UPDATE replicas SET seen = seen - 11000000 WHERE id = 'two'";
+    postgres.sql(database, late).unwrap();
+    assert_eq!(ids().await, [("one".into(), led)], "it is not shown any more");
+    one.note_replica(&name("one")).await.unwrap();
+    assert_eq!(postgres.sql(database, "SELECT COUNT(*) FROM replicas").unwrap(), "1", "its row is gone");
+    for n in 0..20 {
+        two.note_replica(&name(&format!("more-{n}"))).await.unwrap();
+    }
+    assert_eq!(postgres.sql(database, "SELECT COUNT(*) FROM replicas").unwrap(), "16");
+    one.forget_replica(&name("one")).await.unwrap();
+    assert!(ids().await.iter().all(|(id, _)| id != "one"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

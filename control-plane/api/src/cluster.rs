@@ -9,6 +9,53 @@ use crate::words;
 /// Most agents of a cluster that are shown with it; `agents_total` says how many there are.
 pub const SHOWN_AGENTS: usize = 1_000;
 
+/// Most nodes of a cluster that are shown with it; `nodes_left_out` says how many more there are.
+pub const SHOWN_NODES: usize = 1_000;
+/// Most containers of a cluster near their memory limit that are shown with it.
+pub const SHOWN_CONTAINERS: usize = 100;
+
+/// What is known of one node: the latest figures that its kubelet measured, as the agent on it read them. `null` is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodeFigures {
+    /// The node's name.
+    pub node: String,
+    /// When its agent read them; `null`: they were never read, and nothing is known.
+    pub measured_at: Option<Timestamp>,
+    /// They were read too long ago to say anything of now.
+    pub stale: bool,
+    /// Bytes of memory in use that cannot be taken back.
+    pub memory_used_bytes: Option<u64>,
+    /// Bytes of memory in all.
+    pub memory_bytes: Option<u64>,
+    /// The node's own file system: bytes in use.
+    pub disk_used_bytes: Option<u64>,
+    /// The node's own file system: bytes in all.
+    pub disk_bytes: Option<u64>,
+    /// Where container images are, which may be the same file system: bytes in use.
+    pub images_used_bytes: Option<u64>,
+    /// Where container images are: bytes in all.
+    pub images_bytes: Option<u64>,
+    /// The conditions that say that it runs short of something, such as `DiskPressure`; `null` where they are not known.
+    pub pressures: Option<Vec<String>>,
+}
+
+/// A container that was near its memory limit when its node was last measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContainerNearLimit {
+    /// The node's name.
+    pub node: String,
+    /// Namespace of its pod.
+    pub namespace: String,
+    /// Its pod.
+    pub pod: String,
+    /// Its name.
+    pub container: String,
+    /// Bytes of memory in use that cannot be taken back.
+    pub memory_used_bytes: u64,
+    /// Bytes of memory that it may use.
+    pub memory_limit_bytes: u64,
+}
+
 /// One agent of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClusterAgent {
@@ -32,7 +79,7 @@ pub struct ClusterAgent {
     pub problem: String,
 }
 
-/// A cluster with its agents, by node.
+/// A cluster with its agents and its nodes' figures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ClusterDetail {
     /// The cluster as lists show it.
@@ -41,6 +88,20 @@ pub struct ClusterDetail {
     /// Its agents that are not revoked, by node; where they are more than [`SHOWN_AGENTS`], those with trouble before those without.
     #[serde(default)]
     pub agents: Vec<ClusterAgent>,
+    /// The latest figures of its nodes, by name; where there are more than [`SHOWN_NODES`], those that run short of something
+    /// before those that do not.
+    #[serde(default)]
+    pub node_figures: Vec<NodeFigures>,
+    /// Nodes that are not among `node_figures` for want of room.
+    #[serde(default)]
+    pub nodes_left_out: u32,
+    /// Its containers near their memory limit, the nearest first, at most [`SHOWN_CONTAINERS`]; none of a node whose figures
+    /// are stale.
+    #[serde(default)]
+    pub near_memory_limit: Vec<ContainerNearLimit>,
+    /// Containers near their limit that are not among `near_memory_limit` for want of room.
+    #[serde(default)]
+    pub near_memory_limit_left_out: u32,
 }
 
 /// A cluster that some agent watches, or watched.

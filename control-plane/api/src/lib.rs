@@ -36,7 +36,10 @@ pub use approval::Approval;
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
-pub use cluster::{Cluster, ClusterAgent, ClusterDetail, SHOWN_AGENTS};
+pub use cluster::{
+    Cluster, ClusterAgent, ClusterDetail, ContainerNearLimit, NodeFigures, SHOWN_AGENTS, SHOWN_CONTAINERS,
+    SHOWN_NODES,
+};
 pub use common::{List, ObjectRef};
 pub use drift::{AttributeChange, Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
@@ -52,8 +55,8 @@ pub use request::{
     EnableRequest, JoinTokenRequest, RevokeRequest, SilenceRequest,
 };
 pub use status::{
-    AgentCounts, AgentProblems, BoundReached, ClusterHealth, IncidentCounts, Started, Status, StorageStatus,
-    Version,
+    AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,
+    Status, StorageStatus, Version,
 };
 
 /// Where every path of this contract starts.

@@ -89,6 +89,25 @@ pub struct StorageStatus {
     pub damage: Vec<String>,
 }
 
+/// A control plane on the same database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ControlPlaneReplica {
+    /// Of this one process; another one after a restart.
+    pub id: String,
+    /// Its host's name, or its pod's.
+    pub name: String,
+    /// Where it serves operators.
+    pub address: String,
+    /// Its build.
+    pub version: String,
+    /// `leads`, `stands_by`, or `superseded`: it has led, and ends.
+    pub state: String,
+    /// Since when, by the database's clock.
+    pub since: Timestamp,
+    /// When it was last there, by the database's clock. Each says so every second; one that did not for 10 s is not shown.
+    pub last_seen: Timestamp,
+}
+
 /// An overview of the whole fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -124,6 +143,10 @@ pub struct Status {
     pub notices: Vec<String>,
     /// Where things are kept.
     pub storage: StorageStatus,
+    /// The control planes that stand by for each other on its database, the one that leads first, at most 16; empty where one
+    /// runs alone.
+    #[serde(default)]
+    pub control_planes: Vec<ControlPlaneReplica>,
 }
 
 /// A bound that is reached: what is beyond it is left out of lists and counts.

@@ -31,7 +31,7 @@ use crate::lease::Lease;
 use crate::sign::Signer;
 use crate::tokens::{NewAgent, TokenError};
 use crate::world_view::{Positions, WorldView};
-use crate::{gateway, http, listeners, rest, tasks, tls};
+use crate::{gateway, http, listeners, presence, rest, tasks, tls};
 
 /// Longest time that [`ControlPlane::stop`] takes.
 const STOP: Duration = Duration::from_secs(5);
@@ -56,6 +56,8 @@ pub struct ControlPlane {
     exclusive: ExclusiveUse,
     /// Renews the lease of one that stood by.
     holding: Option<JoinHandle<()>>,
+    /// Tells the others on the same database that this one is there.
+    present: Option<JoinHandle<()>>,
 }
 
 /// The operators' listener of a start: one that stands by serves from the beginning.
@@ -121,14 +123,18 @@ impl ControlPlane {
         let doors = gateway::Doors::new(&keys.signer, for_agents, agents)?;
         let switch = rest::standby::Switch::default();
         let deciding = CancellationToken::new();
+        // A start that fails gives the lease up, by not renewing it.
+        let deciding_guard = deciding.clone().drop_guard();
         // Agents hear that they should come again, until somebody serves them.
         let refusing = CancellationToken::new();
         let refusing_guard = refusing.clone().drop_guard();
-        let ((epoch, belief), early, holding) = if config.stand_by {
+        let ((epoch, belief), early, holding, present) = if config.stand_by {
             let http = http::Running::start(&config, listener, leaf, switch.router(&config))?;
             alive.enter(Phase::StandingBy);
             tracing::info!(database = store.address(), "standing by");
             tokio::spawn(gateway::refuse(doors.clone(), refusing.clone()));
+            let own = presence::name(http.url());
+            let present = tokio::spawn(presence::keep(store.clone(), own, deciding.clone()));
             let lease = Lease::win(store.clone(), data_dir.epoch()?).await;
             let (epoch, belief) = (lease.epoch(), lease.belief());
             tracing::info!(epoch, "this control plane leads now");
@@ -136,13 +142,11 @@ impl ControlPlane {
             let holding = tokio::spawn(hold(lease, deciding.clone(), lost.clone()));
             alive.enter(Phase::Opening);
             store.upgrade().await?;
-            ((epoch, belief), Http::Serving(http), Some(holding))
+            ((epoch, belief), Http::Serving(http), Some(holding), Some(present))
         } else {
             let epoch = store.epoch_after(data_dir.epoch()?).await?;
-            ((epoch, Belief::default()), Http::Waiting(listener, leaf), None)
+            ((epoch, Belief::default()), Http::Waiting(listener, leaf), None, None)
         };
-        // A start that fails gives the lease up, by not renewing it.
-        let deciding_guard = deciding.clone().drop_guard();
         data_dir.note_epoch(epoch)?;
         alive.enter(Phase::Replaying);
         let (app, histories) = restore(config.settings.clone(), store, keys, (epoch, belief), alive).await?;
@@ -190,6 +194,7 @@ impl ControlPlane {
             deciding: deciding_guard,
             exclusive,
             holding,
+            present,
         })
     }
 
@@ -279,6 +284,7 @@ impl ControlPlane {
             deciding,
             exclusive,
             holding,
+            present,
             ..
         } = self;
         app.health.failed(Part::Start, "stopping");
@@ -293,6 +299,9 @@ impl ControlPlane {
                 if app.store().give_up_lease().await.is_ok() {
                     tracing::info!("the lease is given up");
                 }
+            }
+            if let Some(present) = present {
+                let _ = present.await;
             }
             app.store().close().await;
             drop(operators);

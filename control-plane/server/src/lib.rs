@@ -28,6 +28,7 @@ mod make_keys;
 pub mod metrics;
 mod not_before;
 mod own_threads;
+mod presence;
 pub mod reports;
 pub mod rest;
 pub mod service;

@@ -54,6 +54,7 @@ mod open;
 mod portable;
 mod probe;
 mod read;
+mod replicas;
 mod retention;
 mod state;
 mod store;
@@ -73,6 +74,7 @@ pub use log::{MAX_LOG_ROWS, MAX_TRIM_ROWS};
 pub use portable::{Cell, Column, ColumnKind, Export, Import, Restoration, Table, tables};
 pub use probe::{Probed, probe};
 pub use read::MAX_ALL;
+pub use replicas::{Replica, ReplicaName};
 pub use retention::{MAX_TRIM_DOCUMENTS, renewal_name, restored_renewal_name};
 pub use store::{History, Sharing, Store};
 pub use types::{

@@ -93,6 +93,46 @@ pub async fn play(rounds: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The status of a leader names it and the one that stands by, and after a takeover the other way round; who stands by and is
+/// asked itself says that it does. One that was killed is gone from it in time.
+///
+/// # Errors
+/// When it says anything else.
+pub async fn names_who_stands_by() -> anyhow::Result<()> {
+    let postgres = Postgres::start()?;
+    let url = postgres.fresh_database()?;
+    let mut first = Plane::start(Some(url.clone()), "").await?;
+    anyhow::ensure!(first.get("/status").await?["control_planes"] == serde_json::json!([]), "it is alone");
+    first.stop()?;
+    let mut one = Replica::start("one", &first.data_dir(), &url).await?;
+    one.wait_until(Role::Leads, PATIENCE).await?;
+    let mut two = Replica::start("two", &first.data_dir(), &url).await?;
+    two.wait_until(Role::StandsBy, PATIENCE).await?;
+    let (first, second) = (one.address(), two.address());
+    let (first, second) = (first.as_str(), second.as_str());
+    names(&one, &[("leads", first), ("stands_by", second)]).await?;
+    let (status, problem) = two.status().await?;
+    anyhow::ensure!(status == 503 && problem.to_string().contains("standby"), "found {status} {problem}");
+    one.kill9()?;
+    two.wait_until(Role::Leads, PATIENCE).await?;
+    names(&two, &[("leads", second)]).await?;
+    one.restart()?;
+    one.wait_until(Role::StandsBy, PATIENCE).await?;
+    names(&two, &[("leads", second), ("stands_by", first)]).await
+}
+
+/// Waits until the leader's status names exactly these, by what they do and where they serve.
+async fn names(leader: &Replica, expected: &[(&str, &str)]) -> anyhow::Result<()> {
+    wait_for("the status to name the control planes", PATIENCE, || async move {
+        let (_, status) = leader.status().await?;
+        let all = status["control_planes"].as_array().cloned().unwrap_or_default();
+        let found: Vec<_> = all.iter().map(|one| (one["state"].as_str(), one["address"].as_str())).collect();
+        let is_so = found.iter().copied().eq(expected.iter().map(|(state, at)| (Some(*state), Some(*at))));
+        Ok(Seen::when(is_so.then_some(()), format!("{all:?}")))
+    })
+    .await
+}
+
 /// One blow to the leader; how long it took until the other one led.
 async fn strike(replicas: &mut [Replica], blow: Blow) -> anyhow::Result<Duration> {
     let mut leads = None;

@@ -66,6 +66,22 @@ impl Replica {
         }
     }
 
+    /// What it answers to an operator who asks for the status: HTTP's status, and the document.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status(&self) -> anyhow::Result<(u16, serde_json::Value)> {
+        let token = std::fs::read_to_string(self.dir.path().join("keys/operator.token"))?;
+        let asked = self.http.get(format!("http://{}/api/v1/status", self.rest)).bearer_auth(token.trim());
+        let answer = asked.timeout(Duration::from_secs(5)).send().await?;
+        Ok((answer.status().as_u16(), answer.json().await?))
+    }
+
+    /// Where operators connect.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.rest)
+    }
+
     /// Waits until it is `role`.
     pub async fn wait_until(&mut self, role: Role, limit: Duration) -> anyhow::Result<()> {
         let what = format!("control plane {} to be {role:?}", self.name);

@@ -2,8 +2,8 @@
 
 use nimbus_api::{Cluster, ClusterAgent, ClusterDetail, List};
 
-use super::View;
 use super::layout::Layout;
+use super::{View, nodes};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
@@ -63,11 +63,13 @@ pub fn show(view: &View, detail: &ClusterDetail) -> String {
         layout.fact("mode", "observe: incidents are opened and remedies planned, nothing is changed");
         layout.command(&format!("nimbus autonomous enable --cluster {}", cluster.name));
     }
+    let above = format!("{}{}", layout.end(), nodes::show(view, detail));
     if detail.agents.is_empty() {
-        return layout.end();
+        return above;
     }
+    let mut layout = Layout::new(view);
     layout.heading("Agents");
-    let text = format!("{}{}", layout.end(), agents(view, &detail.agents));
+    let text = format!("{above}\n{}{}", layout.end(), agents(view, &detail.agents));
     match (cluster.agents_total as usize).saturating_sub(detail.agents.len()) {
         0 => text,
         more => format!(
@@ -134,7 +136,7 @@ fn ready(ready: Option<u32>, all: Option<u32>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;

@@ -16,6 +16,7 @@ pub mod incidents;
 pub mod jobs;
 pub mod keys;
 pub mod layout;
+pub mod nodes;
 pub mod plan;
 pub mod release;
 pub mod status;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use nimbus_api::{IncidentCounts, Status};
+use nimbus_api::{ControlPlaneReplica, IncidentCounts, Status};
 
 use super::layout::Layout;
 use super::{View, clusters, count};
@@ -24,6 +24,7 @@ pub fn show(view: &View, status: &Status) -> String {
         layout.item(&theme.paint(Tone::Warn, "!"), what);
     }
     layout.gap();
+    control_planes(&mut layout, view, &status.control_planes);
     let agents = status.agents;
     let all = agents.connected == agents.total && agents.total > 0;
     let mut text = format!("{} of {} connected", agents.connected, agents.total);
@@ -82,6 +83,30 @@ pub fn show(view: &View, status: &Status) -> String {
         layout.fact("Log", &format!("{late} stored and not applied yet"));
     }
     layout.end()
+}
+
+/// Who leads, and who takes over when that one ends. Where one runs alone, nothing is said.
+fn control_planes(layout: &mut Layout<'_>, view: &View, all: &[ControlPlaneReplica]) {
+    if all.is_empty() {
+        return;
+    }
+    for (state, label, none) in [
+        ("leads", "Leads", ""),
+        ("stands_by", "Stands by", "none: nothing takes over when the one that leads ends"),
+        ("superseded", "Ends", ""),
+    ] {
+        let mut label = label;
+        for one in all.iter().filter(|one| one.state == state) {
+            let (since, seen) = (view.clock.age(one.since), view.clock.age(one.last_seen));
+            let text =
+                format!("{} at {}, {}, for {since}, seen {seen} ago", one.name, one.address, one.version);
+            layout.fact(label, &text);
+            label = "";
+        }
+        if !label.is_empty() {
+            layout.toned_fact(label, Tone::Warn, none);
+        }
+    }
 }
 
 /// What an operator may want to type next; `None` when nothing is to be done.
@@ -153,6 +178,23 @@ mod tests {
         troubled["agent_problems"] =
             json!([{"id": "agt_1", "name": "edge-1", "count": 2, "first": "no such path"}]);
         assert!(next(&read(troubled)).is_some_and(|text| text.contains("nimbus agents show edge-1")));
+    }
+
+    #[test]
+    fn several_control_planes_are_named_and_that_nobody_stands_by_is_said() {
+        let one = |name: &str, state: &str, since: &str| {
+            json!({"id": name, "name": name, "address": "https://0.0.0.0:7070", "version": "0.1.0", "state": state,
+                   "since": since, "last_seen": "2026-11-22T07:59:59Z"})
+        };
+        let mut several = status();
+        several["control_planes"] = json!([
+            one("nimbus-control-plane-0", "leads", "2026-11-22T05:00:00Z"),
+            one("nimbus-control-plane-2", "superseded", "2026-11-22T04:00:00Z"),
+            one("nimbus-control-plane-1", "stands_by", "2026-11-21T05:00:00Z"),
+        ]);
+        insta::assert_snapshot!("several", show(&view(80), &read(several.clone())));
+        several["control_planes"] = json!([one("nimbus-control-plane-0", "leads", "2026-11-22T05:00:00Z")]);
+        assert!(show(&view(80), &read(several)).contains("nothing takes over"));
     }
 
     #[test]

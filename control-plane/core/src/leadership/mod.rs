@@ -17,6 +17,7 @@
 //!
 //! Who has led and does not believe it any more never leads again: the process ends and starts anew.
 
+pub mod replicas;
 #[cfg(test)]
 mod tests;
 

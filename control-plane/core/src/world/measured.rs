@@ -1,6 +1,6 @@
 //! What kubelets measured on their nodes, as the agent on each node reads it: file systems, volumes of claims, pressure.
 //!
-//! A figure that is absent is unknown. That a node's agent may tell of this node is checked before (`cluster_binding`);
+//! The latest figures alone are kept, of each node once: there is no history of them. A figure that is absent is unknown. That a node's agent may tell of this node is checked before (`cluster_binding`);
 //! what is near full, and whether a figure is fresh enough to conclude anything from it, is judged by the causes.
 
 use std::collections::BTreeMap;
@@ -36,6 +36,36 @@ pub struct MeasuredNode {
     pub image_filesystem: Filesystem,
     /// Volumes of claims.
     pub volumes: Vec<Volume>,
+    /// Its memory. No cause reads it: it is shown.
+    #[serde(default)]
+    pub memory: Memory,
+    /// Containers that are near their memory limit, the nearest first, as its agent chose them. They are shown alone, too.
+    #[serde(default)]
+    pub near_limit: Vec<NearLimit>,
+}
+
+/// The memory of a node; what is `None` was not measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// Bytes that can still be had.
+    pub available: Option<u64>,
+    /// Bytes that cannot be taken back from those who use them.
+    pub working_set: Option<u64>,
+}
+
+/// A container that is near its memory limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearLimit {
+    /// Namespace of its pod.
+    pub namespace: String,
+    /// Its pod.
+    pub pod: String,
+    /// Its name.
+    pub container: String,
+    /// Bytes that it uses and that cannot be taken back from it.
+    pub working_set: u64,
+    /// Bytes that it may use.
+    pub limit: u64,
 }
 
 /// A condition of a node that is True and says that it runs short of something.
@@ -84,8 +114,7 @@ impl MeasuredNodes {
         }
         let node = MeasuredNode::of(told, observed_at);
         let before = self.0.insert(told.node.clone(), node.clone());
-        // When it was read is kept and is no news by itself: a cluster where nothing moves is not assessed again.
-        before != Some(MeasuredNode { at: before.as_ref().map_or(node.at, |before| before.at), ..node })
+        !before.is_some_and(|before| node.is_judged_as(before))
     }
 
     /// Drops the figures of nodes that are no longer there.
@@ -131,7 +160,15 @@ impl MeasuredNode {
             node_filesystem: filesystem(told.node_filesystem.as_ref()),
             image_filesystem: filesystem(told.image_filesystem.as_ref()),
             volumes: told.volumes.iter().map(volume).collect(),
+            memory: told.memory.as_ref().map_or_else(Memory::default, memory),
+            near_limit: told.containers.iter().map(near_limit).collect(),
         }
+    }
+
+    /// Would every cause say the same of both? When they were read, memory and containers are kept and are no news by
+    /// themselves: a cluster where nothing else moves is not assessed again.
+    fn is_judged_as(&self, before: Self) -> bool {
+        *self == Self { at: self.at, memory: self.memory, near_limit: self.near_limit.clone(), ..before }
     }
 
     /// Were they read lately enough to say something of now?
@@ -140,7 +177,27 @@ impl MeasuredNode {
     }
 }
 
+impl Memory {
+    /// Bytes in all. A kubelet reckons what is available as what there is without the working set, so both together are it.
+    pub fn capacity(&self) -> Option<u64> {
+        self.available?.checked_add(self.working_set?)
+    }
+}
+
+impl NearLimit {
+    /// How much of its limit it uses, in thousandths; more than 1000 where it is above it, 0 without a limit.
+    pub fn used_permille(&self) -> u64 {
+        let share = (u128::from(self.working_set) * 1_000).checked_div(u128::from(self.limit)).unwrap_or(0);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
 impl Filesystem {
+    /// Bytes in use; `None` where that is not known.
+    pub fn used(&self) -> Option<u64> {
+        self.capacity?.checked_sub(self.available?)
+    }
+
     /// How much of its bytes is in use, in thousandths; `None` where that is not known: not measured, no capacity, or more
     /// available than there is.
     pub fn used_permille(&self) -> Option<u64> {
@@ -180,6 +237,20 @@ fn volume(told: &v1::MeasuredVolume) -> Volume {
     }
 }
 
+fn memory(told: &v1::MeasuredMemory) -> Memory {
+    Memory { available: told.available_bytes, working_set: told.working_set_bytes }
+}
+
+fn near_limit(told: &v1::MeasuredContainer) -> NearLimit {
+    NearLimit {
+        namespace: told.namespace.clone(),
+        pod: told.pod.clone(),
+        container: told.container.clone(),
+        working_set: told.working_set_bytes,
+        limit: told.limit_bytes,
+    }
+}
+
 /// Cuts what is too long; false where it names no node that can be.
 pub(super) fn bound(node: &mut v1::NodeMeasured) -> bool {
     node.conditions.truncate(ITEMS);
@@ -195,6 +266,11 @@ pub(super) fn bound(node: &mut v1::NodeMeasured) -> bool {
         }
     }
     node.containers.truncate(ITEMS);
+    for container in &mut node.containers {
+        for text in [&mut container.namespace, &mut container.pod, &mut container.container] {
+            cut(text, NAME);
+        }
+    }
     !node.node.is_empty() && is_name(&node.node, NAME)
 }
 
@@ -254,5 +330,53 @@ mod tests {
         nodes.keep_only(|node| node == "n7");
         assert_eq!(nodes.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["n7"]);
         assert!(!bound(&mut told("")) && !bound(&mut told(&"n".repeat(NAME + 1))) && bound(&mut told("a")));
+    }
+
+    #[test]
+    fn memory_and_containers_are_kept_the_latest_alone_and_are_no_news_to_the_causes() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let told = |working_set: u64, volumes| v1::NodeMeasured {
+            node: "a".into(),
+            memory: Some(v1::MeasuredMemory {
+                available_bytes: Some(1_000 - working_set),
+                working_set_bytes: Some(working_set),
+                ..Default::default()
+            }),
+            containers: vec![v1::MeasuredContainer {
+                container: "c".repeat(NAME + 1),
+                working_set_bytes: working_set,
+                limit_bytes: 1_000,
+                ..Default::default()
+            }],
+            volumes,
+            ..Default::default()
+        };
+        let mut nodes = MeasuredNodes::default();
+        assert!(nodes.put(&told(850, vec![]), at(1)), "a node that was not known");
+        assert!(!nodes.put(&told(900, vec![]), at(2)), "memory moved, and nothing that a cause reads");
+        let node = nodes.node("a").unwrap();
+        assert_eq!(
+            (node.at, node.memory.working_set, node.memory.capacity()),
+            (at(2), Some(900), Some(1_000))
+        );
+        assert_eq!(node.near_limit.iter().map(NearLimit::used_permille).collect::<Vec<_>>(), [900]);
+        assert!(nodes.put(&told(900, vec![v1::MeasuredVolume::default()]), at(3)), "a volume is news");
+        assert_eq!(Memory { available: Some(u64::MAX), working_set: Some(1) }.capacity(), None);
+        assert_eq!(Memory { available: None, working_set: Some(1) }.capacity(), None);
+
+        let mut long = told(1, vec![]);
+        assert!(bound(&mut long));
+        assert_eq!(long.containers[0].container.len(), NAME);
+    }
+
+    #[test]
+    fn what_was_kept_before_memory_was_is_still_read() {
+        let mut nodes = MeasuredNodes::default();
+        nodes.put(&v1::NodeMeasured { node: "a".into(), ..Default::default() }, Timestamp::UNIX_EPOCH);
+        let mut kept = serde_json::to_value(&nodes).unwrap();
+        for added in ["memory", "near_limit"] {
+            assert!(kept["a"].as_object_mut().unwrap().remove(added).is_some());
+        }
+        assert_eq!(serde_json::from_value::<MeasuredNodes>(kept).unwrap(), nodes);
     }
 }

@@ -45,7 +45,7 @@ pub use kube::{
 pub use listing::Listing;
 pub use listing::MAX_OBJECTS;
 pub use managers::manager_name;
-pub use measured::{Filesystem, MeasuredNode, MeasuredNodes, Pressure, Volume};
+pub use measured::{Filesystem, MeasuredNode, MeasuredNodes, Memory, NearLimit, Pressure, Volume};
 pub use meta::Meta;
 pub use object::Object;
 pub use pod_index::Used;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use nimbus_api::{
-    AgentCounts, AgentProblems, BoundReached, ClusterHealth, IncidentCounts, Status, StorageStatus,
+    AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Status,
+    StorageStatus,
 };
+use nimbus_control_core::leadership::replicas::Part;
 use nimbus_control_core::model::{Agent, ApprovalState, Incident, IncidentKind, IncidentState, Severity};
 use nimbus_control_core::remediation;
 
@@ -32,6 +34,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         checked_at: checked.at,
         damage: checked.damage,
     };
+    let control_planes = control_planes(&app).await?;
     let waiting_for = waiting_for(&app, &fleet, &clusters, &storage);
     let docs = &fleet.docs;
     let pending = docs.approvals.iter().filter(|approval| approval.doc.state == ApprovalState::Pending);
@@ -53,7 +56,22 @@ pub async fn status(State(app): State<Arc<App>>, _: Params<Nothing>) -> Result<J
         bounds: bounds(&app, &fleet),
         notices: app.notices.texts(std::time::Instant::now()),
         storage,
+        control_planes,
     }))
+}
+
+/// Those on the same database. Only one that leads answers here, so its epoch is the newest.
+async fn control_planes(app: &App) -> Result<Vec<ControlPlaneReplica>, ApiError> {
+    let shown = |replica: nimbus_store::Replica| ControlPlaneReplica {
+        id: replica.name.id,
+        name: replica.name.name,
+        address: replica.name.address,
+        version: replica.name.build,
+        state: Part::of(replica.epoch, app.epoch).as_str().to_owned(),
+        since: replica.since,
+        last_seen: replica.seen,
+    };
+    Ok(app.store().replicas().await?.into_iter().map(shown).collect())
 }
 
 /// The bounds of the decisions, and that of agents at the same time.

@@ -5,6 +5,7 @@
 
 mod checksums;
 mod initial;
+mod replicas;
 mod small_checksums;
 
 use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqlSafeStr as _, SqlStr, SqliteConnection};
@@ -21,7 +22,7 @@ const OLDEST: i64 = 2;
 /// The first schema under which control planes stand by for each other.
 const LEASES: i64 = 4;
 /// Every migration, in order: the first brings schema [`OLDEST`].
-const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS, small_checksums::STEPS];
+const MIGRATIONS: &[&[Step]] = &[initial::STEPS, checksums::STEPS, small_checksums::STEPS, replicas::STEPS];
 /// The tables of documents that the first migration made.
 pub(crate) const DOCUMENTS: &[&str] =
     &["agents", "tokens", "clusters", "incidents", "plans", "approvals", "jobs", "revision_histories"];

@@ -14,7 +14,7 @@ use crate::rest::extract::{Nothing, Params, Segment};
 use crate::rest::lists;
 use crate::rest::view::{self, Fleet};
 
-/// One cluster with its agents, by UID or name
+/// One cluster with its agents and its nodes' figures, by UID or name
 #[utoipa::path(
     get, path = "/api/v1/clusters/{cluster}", operation_id = "cluster", tag = "clusters",
     params(("cluster" = String, Path, description = "UID or name")),
@@ -30,5 +30,15 @@ pub async fn show(
         lists::by_id_or_name(&app, &cluster, None, "cluster", super::REMEDY).await?;
     let fleet = Fleet::read(&app).await?;
     let (cluster, agents) = (view::cluster(&found.doc, &fleet), view::agents_of(&found.doc.uid, &fleet));
-    condition.answer(&ClusterDetail { cluster, agents })
+    let nodes =
+        app.view.read().clusters.get(&found.doc.uid).map(|inventory| view::nodes(inventory, app.now()));
+    let nodes = nodes.unwrap_or_default();
+    condition.answer(&ClusterDetail {
+        cluster,
+        agents,
+        node_figures: nodes.figures,
+        nodes_left_out: nodes.left_out,
+        near_memory_limit: nodes.near_limit,
+        near_memory_limit_left_out: nodes.near_limit_left_out,
+    })
 }

@@ -18,15 +18,24 @@ fn connect_over(api: &TestApi, number: u32, transport: crate::sessions::Transpor
 }
 
 fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
+    observe_at(api, (agent, cluster), bodies, site::at(20));
+}
+
+fn observe_at(
+    api: &TestApi,
+    (agent, cluster): (u32, &str),
+    bodies: Vec<observation::Body>,
+    at: jiff::Timestamp,
+) {
     let mut world = api.app.view.write();
     for body in bodies {
         let observation = v1::Observation {
-            observed_at_us: site::at(20).as_microsecond(),
+            observed_at_us: at.as_microsecond(),
             cluster_uid: cluster.into(),
             body: Some(body),
             ..Default::default()
         };
-        world.apply(id("agt", agent), &observation, site::at(20));
+        world.apply(id("agt", agent), &observation, at);
     }
 }
 
@@ -90,6 +99,67 @@ async fn a_cluster_is_unknown_until_it_is_listed_by_an_agent_that_is_here() {
     api.app.log_moved(9);
     let behind = status(&api).await;
     assert_eq!((&behind["ready"], &behind["storage"]["log_position"]), (&false.into(), &9.into()));
+}
+
+#[tokio::test]
+async fn a_cluster_shows_what_each_node_measured_last_and_nothing_of_one_that_was_not() {
+    let api = TestApi::with(site()).await;
+    connect(&api, 1);
+    let bare = api.get("/api/v1/clusters/prod").await.ok();
+    assert_eq!(bare["node_figures"], json!([]), "nothing was listed");
+    observe(&api, 1, CLUSTER, listing());
+    let measured = |node: &str, used: u64| {
+        observation::Body::NodeMeasured(v1::NodeMeasured {
+            node: node.into(),
+            conditions: vec![v1::NodeCondition {
+                r#type: "MemoryPressure".into(),
+                status: "True".into(),
+                ..Default::default()
+            }],
+            memory: Some(v1::MeasuredMemory {
+                available_bytes: Some(1_000 - used),
+                working_set_bytes: Some(used),
+                ..Default::default()
+            }),
+            image_filesystem: Some(v1::MeasuredFilesystem {
+                capacity_bytes: Some(50),
+                available_bytes: Some(20),
+                ..Default::default()
+            }),
+            containers: (0..101)
+                .map(|n| v1::MeasuredContainer {
+                    pod: format!("p{n}"),
+                    working_set_bytes: 800 + n,
+                    limit_bytes: 1_000,
+                    ..Default::default()
+                })
+                .collect(),
+            ..Default::default()
+        })
+    };
+    let unknown = api.get("/api/v1/clusters/prod").await.ok();
+    assert_eq!(unknown["node_figures"][0]["node"], "n1");
+    for what in ["measured_at", "memory_bytes", "disk_bytes", "pressures"] {
+        assert_eq!(unknown["node_figures"][0][what], Value::Null, "{what}");
+    }
+    observe(&api, 1, CLUSTER, vec![measured("n1", 300), measured("n1", 400)]);
+    let seen = api.get("/api/v1/clusters/prod").await.ok();
+    let figures = json!([{
+        "node": "n1", "measured_at": site::at(20), "stale": true, "memory_used_bytes": 400, "memory_bytes": 1_000,
+        "disk_used_bytes": null, "disk_bytes": null, "images_used_bytes": 30, "images_bytes": 50,
+        "pressures": ["MemoryPressure"],
+    }]);
+    assert_eq!(seen["node_figures"], figures, "the latest alone, and that they are old");
+    assert_eq!(seen["near_memory_limit"], json!([]), "what was near its limit long ago says nothing of now");
+    observe_at(&api, (1, CLUSTER), vec![measured("n1", 500)], api.app.now());
+    let seen = api.get("/api/v1/clusters/prod").await.ok();
+    let node = &seen["node_figures"][0];
+    assert_eq!((&node["stale"], &node["memory_used_bytes"]), (&false.into(), &500.into()));
+    let near = seen["near_memory_limit"].as_array().unwrap();
+    assert_eq!(
+        (near.len(), &near[0]["pod"], &seen["near_memory_limit_left_out"]),
+        (100, &"p100".into(), &1.into())
+    );
 }
 
 #[tokio::test]

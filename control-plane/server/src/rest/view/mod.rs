@@ -5,11 +5,13 @@ mod agent;
 mod cluster;
 mod drift;
 mod fleet;
+mod node;
 
 pub use agent::{agent, agent_detail, agents_of};
 pub use cluster::{autonomous, cluster};
 pub use drift::{attributes_differ, baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
+pub use node::nodes;
 
 use nimbus_api as api;
 use nimbus_control_core::remedies::Consent;
