@@ -6,7 +6,7 @@ use nimbus_tests::postgres::Postgres;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_one_takes_over_in_time_and_nothing_acknowledged_is_lost() {
-    nimbus_tests::standby::play(2).await.unwrap();
+    let _ = nimbus_tests::standby::play(2).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -177,7 +177,7 @@ mod tests {
         let told = |names: &[&str], advertise: Option<&str>, at: &str| {
             let (names, advertise) =
                 (names.iter().map(|name| (*name).to_owned()).collect(), advertise.map(str::to_owned));
-            Config { names, advertise, ..Config::new("/x") }.told_to_agents(at.parse().unwrap())
+            Config { advertise, names, ..Config::new("/x") }.told_to_agents(at.parse().unwrap())
         };
         let names = ["nimbus.example.internal", "10.0.0.1"];
         assert_eq!(told(&names, None, "0.0.0.0:7071"), "nimbus.example.internal:7071");

@@ -36,11 +36,34 @@ pub enum Blow {
     Cut,
 }
 
+impl Blow {
+    /// Each of them.
+    pub const ALL: [Self; 3] = [Self::Kill, Self::Freeze, Self::Cut];
+
+    /// What happens, in a few words.
+    pub const fn what(self) -> &'static str {
+        match self {
+            Self::Kill => "the leader is killed (SIGKILL)",
+            Self::Freeze => "the leader stands still (SIGSTOP)",
+            Self::Cut => "the leader's connections to the database carry nothing any more",
+        }
+    }
+}
+
+/// What was seen of `rounds` of each blow.
+#[derive(Debug)]
+pub struct Played {
+    /// How long each took until another one led.
+    pub took: Vec<(Blow, Duration)>,
+    /// Observations that were acknowledged; each was found stored, once.
+    pub acknowledged: u64,
+}
+
 /// Plays `rounds` of each blow, and asserts what has to hold.
 ///
 /// # Errors
 /// When a takeover takes longer than promised, or anything was lost, stored twice or written by two.
-pub async fn play(rounds: usize) -> anyhow::Result<()> {
+pub async fn play(rounds: usize) -> anyhow::Result<Played> {
     let postgres = Postgres::start()?;
     let url = postgres.fresh_database()?;
     // One that runs alone makes the keys, and lets the agent join.
@@ -61,16 +84,18 @@ pub async fn play(rounds: usize) -> anyhow::Result<()> {
     let streaming = tokio::spawn(stream::run(servers, identity.clone(), Arc::clone(&acked)));
     let store = Store::open(&url.parse()?).await?;
     let mut epoch = newest(&postgres, &url)?;
+    let mut all = Vec::new();
     for round in 0..rounds {
-        for blow in [Blow::Kill, Blow::Freeze, Blow::Cut] {
+        for blow in Blow::ALL {
             anyhow::ensure!(!streaming.is_finished(), "the stream ended: {:?}", streaming.await);
             goes_on(&acked).await?;
             let took = strike(&mut replicas, blow).await?;
             let now = newest(&postgres, &url)?;
-            println!(
+            eprintln!(
                 "round {round}, {blow:?}: another one leads after {:.2} s (epoch {now})",
                 took.as_secs_f64()
             );
+            all.push((blow, took));
             anyhow::ensure!(
                 took < PROMISE,
                 "{blow:?}: expected a takeover within {PROMISE:?}, took {took:?}"
@@ -88,9 +113,9 @@ pub async fn play(rounds: usize) -> anyhow::Result<()> {
     drop(replicas);
     let stored = stream::each_once(&store, &identity).await?;
     let acked = acked.load(Ordering::SeqCst);
-    println!("{acked} observations acknowledged, {stored} stored, each once");
+    eprintln!("{acked} observations acknowledged, {stored} stored, each once");
     anyhow::ensure!(stored >= acked, "lost: {acked} were acknowledged, {stored} are stored");
-    Ok(())
+    Ok(Played { took: all, acknowledged: acked })
 }
 
 /// The status of a leader names it and the one that stands by, and after a takeover the other way round; who stands by and is

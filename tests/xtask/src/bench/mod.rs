@@ -27,6 +27,8 @@ pub enum Which {
     Ingest,
     /// Enrolments and operators' requests while agents send as fast as can be stored, on both databases
     Saturation,
+    /// Until another control plane leads, after the one that led was killed, frozen or cut off its database, under load
+    Takeover,
     /// Thousands of agents at one control plane: enrolling, connecting, memory for each, beside nats-server and mosquitto
     Agents,
     /// A decision pass over 10,000 pods with one change and with 1,000 failing, and the memory of the inventory
@@ -66,6 +68,7 @@ impl Which {
             Self::Remedy => "remedy",
             Self::Ingest => "ingest",
             Self::Saturation => "saturation",
+            Self::Takeover => "takeover",
             Self::Agents => "agents",
             Self::Decision => "decision",
             Self::Footprint => "footprint",
@@ -107,7 +110,7 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             needs::ensure(&[needs::postgres(), needs::nats(), needs::mosquitto()])?;
             program(repository, which, &products(repository)?, arguments)
         }
-        Which::Ingest | Which::Saturation => {
+        Which::Ingest | Which::Saturation | Which::Takeover => {
             needs::ensure(&[needs::postgres()])?;
             program(repository, which, &products(repository)?, arguments)
         }
