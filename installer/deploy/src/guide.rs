@@ -286,5 +286,5 @@ fn afterwards(answers: &Answers, text: &mut String) {
             kept.join(", ")
         ),
     );
-    text.push_str("\n## What may be reached\n\nPods of the control plane open connections to PostgreSQL alone, and none on SQLite. Agents open one to port 7071 of the control plane (UDP; TCP where UDP does not get through, so let both pass), and one to their API server. No data leaves these.\n");
+    text.push_str("\n## What may be reached\n\nPods of the control plane open connections to PostgreSQL alone, and none on SQLite. Agents open one to port 7071 of the control plane (UDP; TCP where UDP does not get through, so let both pass), one to their API server, and each one to the kubelet of its own node (TCP port 10250) every minute. No data leaves these.\n");
 }
