@@ -76,11 +76,20 @@ impl FromStr for StoreUrl {
                 }
             }
             "postgres" | "postgresql" => {
+                if is_ambiguous(rest) {
+                    return Err(error(
+                        "an @ behind the host's place, as where a password holds one of / ? # @: in a password they are written \
+                         %2F, %3F, %23 and %40",
+                    ));
+                }
                 let parameters = text.split_once('?').map_or("", |(_, parameters)| parameters);
-                for name in parameters.split('&').map(|p| p.split('=').next().unwrap_or_default()) {
+                for (at, parameter) in parameters.split('&').enumerate() {
+                    let name = parameter.split('=').next().unwrap_or_default();
                     if !name.is_empty() && !PARAMETERS.contains(&name) {
+                        // By its place: what somebody took for a password may stand there.
                         return Err(error(&format!(
-                            "the parameter {name:?}, known are {}",
+                            "parameter number {} is none of {}",
+                            at + 1,
                             PARAMETERS.join(", ")
                         )));
                     }
@@ -92,6 +101,14 @@ impl FromStr for StoreUrl {
             other => Err(error(&format!("the scheme {:?}", other.chars().take(20).collect::<String>()))),
         }
     }
+}
+
+/// Whether an `@` stands where no user and password end any more: then some of a password may be taken for the host, the
+/// database or a parameter, which are shown.
+fn is_ambiguous(rest: &str) -> bool {
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    rest[end..].contains('@')
 }
 
 impl fmt::Display for StoreUrl {
@@ -133,6 +150,19 @@ mod tests {
         for text in
             ["postgres://nimbus:s3cret@db:port/x", "mysql://a:s3cret@b/c", "postgres://a:s3cret@b/c?tls=no"]
         {
+            let error = text.parse::<StoreUrl>().unwrap_err().to_string();
+            assert!(!error.contains("s3cret") && error.contains("expected"), "{error}");
+        }
+        // With a character in it that ends something in an address.
+        for text in [
+            "postgres://nim:Tr0ub?s3cret@127.0.0.1:5432/nim",
+            "postgres://nim:p@s3cret/x@127.0.0.1:5432/nim",
+            "postgres://nim:x/s3cret@127.0.0.1/nim",
+            "postgres://nim:x#s3cret@127.0.0.1/nim",
+            r"postgres://nim:x\s3cret@127.0.0.1/nim",
+            "postgres://nim:x?s3cret",
+            "postgres://db/nim?password=p@s3cret",
+        ] {
             let error = text.parse::<StoreUrl>().unwrap_err().to_string();
             assert!(!error.contains("s3cret") && error.contains("expected"), "{error}");
         }
