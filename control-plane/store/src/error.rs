@@ -56,6 +56,16 @@ pub enum StoreError {
         /// What was expected and what was found.
         detail: String,
     },
+    /// The server is of a version that is not supported.
+    #[error(
+        "expected PostgreSQL 14 or newer at {at}, found {found}; upgrade the server, nothing was written"
+    )]
+    OldServer {
+        /// The database.
+        at: String,
+        /// Its version in its own words.
+        found: String,
+    },
     /// The database was written by a newer Nimbus.
     #[error(
         "data directory was written by a newer Nimbus: expected at most schema {known}, found schema {found} \

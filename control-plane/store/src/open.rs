@@ -22,6 +22,10 @@ use crate::{History, Sharing, StoreError, StoreUrl};
 const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL; a ninth caller waits.
 const POSTGRES_CONNECTIONS: u32 = 8;
+/// The oldest PostgreSQL server that is supported, as its `server_version_num`; `nimbus preflight` asks for the same.
+const OLDEST_POSTGRES: i64 = 140_000;
+const SERVER: &str =
+    "SELECT current_setting('server_version_num')::BIGINT, current_setting('server_version')";
 /// The write-ahead log is cut back to this after a burst, bytes.
 const WAL_LIMIT: &str = "67108864";
 /// Pages (of 4 KiB) in the write-ahead log at which they are moved into the database.
@@ -203,6 +207,13 @@ fn expect_owner(
     }
 }
 
+fn expect_server(at: &str, number: i64, version: String) -> Result<(), StoreError> {
+    if number < OLDEST_POSTGRES {
+        return Err(StoreError::OldServer { at: at.to_owned(), found: version });
+    }
+    Ok(())
+}
+
 async fn open_postgres(
     at: &str,
     options: &PgConnectOptions,
@@ -217,6 +228,9 @@ async fn open_postgres(
         return Err(fail(sqlx::Error::PoolTimedOut));
     };
     let mut looking = connected.map_err(fail)?;
+    let (number, version): (i64, String) =
+        sqlx::query_as(SERVER).fetch_one(&mut looking).await.map_err(fail)?;
+    expect_server(at, number, version)?;
     let seen = migrate::read_schema_postgres(at, &mut looking).await;
     let owner = match &seen {
         Ok((schema, _)) if *schema > 0 => {
@@ -251,6 +265,18 @@ async fn open_postgres(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused_by_its_version() {
+        assert_eq!(expect_server("postgres://n@db:5432/n", 140_000, "14.0".to_owned()), Ok(()));
+        let refused =
+            expect_server("postgres://n@db:5432/n", 130_021, "13.21 (Debian)".to_owned()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "expected PostgreSQL 14 or newer at postgres://n@db:5432/n, found 13.21 (Debian); upgrade the server, nothing \
+             was written"
+        );
+    }
 
     #[test]
     fn a_database_opens_with_its_own_keys_and_an_older_one_with_any_that_are_there() {
