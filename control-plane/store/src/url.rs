@@ -76,6 +76,10 @@ impl FromStr for StoreUrl {
                 }
             }
             "postgres" | "postgresql" => {
+                // Without them, user and password would be taken for the database, which is shown.
+                let Some(rest) = rest.strip_prefix("//") else {
+                    return Err(error("no // after the scheme"));
+                };
                 if is_ambiguous(rest) {
                     return Err(error(
                         "an @ behind the host's place, as where a password holds one of / ? # @: in a password they are written \
@@ -106,7 +110,6 @@ impl FromStr for StoreUrl {
 /// Whether an `@` stands where no user and password end any more: then some of a password may be taken for the host, the
 /// database or a parameter, which are shown.
 fn is_ambiguous(rest: &str) -> bool {
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
     rest[end..].contains('@')
 }
@@ -160,6 +163,8 @@ mod tests {
             "postgres://nim:x/s3cret@127.0.0.1/nim",
             "postgres://nim:x#s3cret@127.0.0.1/nim",
             r"postgres://nim:x\s3cret@127.0.0.1/nim",
+            "postgres:nim:s3cret@127.0.0.1/nim",
+            "postgres:/nim:s3cret@127.0.0.1/nim",
             "postgres://nim:x?s3cret",
             "postgres://db/nim?password=p@s3cret",
         ] {
