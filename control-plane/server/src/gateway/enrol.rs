@@ -118,7 +118,7 @@ async fn enrol_pod(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::
 
 /// The cluster that a token of several uses is for from now on, if nobody named one: the one that its first agent says.
 ///
-/// Refused when agents spoke for that cluster before the token was made: what is said here binds the token's later uses, and
+/// Refused when other agents speak for that cluster already: what is said here binds the token's later uses, and
 /// whoever merely has some token must not get a place beside them.
 fn first_cluster(docs: &Docs, token: &JoinTokenRecord, said: &str) -> Result<Option<String>, SessionEnd> {
     if token.uses < 2 || token.cluster.is_some() || !is_cluster_uid(said) {
@@ -131,7 +131,8 @@ fn first_cluster(docs: &Docs, token: &JoinTokenRecord, said: &str) -> Result<Opt
         let agent = &agent.doc;
         agent.bound_cluster.as_deref() == Some(uid)
             && agent.revoked_at.is_none()
-            && agent.created_at < token.created_at
+            // Those that came with the token itself are not in its way; before its first use none did.
+            && (token.first_cluster.is_none() || agent.created_at < token.created_at)
     });
     if was_made_known || had_agents {
         return Err(for_another_cluster(uid, "one that names no cluster, while this one has agents already"));

@@ -60,6 +60,21 @@ async fn every_agent_of_a_token_of_several_uses_may_report_whoever_says_hello_fi
     }
 }
 
+/// That its token was made before the cluster's agent came does not give its first agent a place beside that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_several_uses_that_is_older_than_a_clusters_agent_takes_no_place_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let token = NewAgent { name: "some", kind: AgentKind::Cluster, cluster: None, uses: 3 };
+    let token = plane.create_join_token(token, std::time::Duration::from_mins(1), "operator").await.unwrap();
+    let first = join(&plane, "first", AgentKind::Cluster).await;
+    let _held = connect(&plane, &first, UID).await.unwrap();
+    let request =
+        v1::EnrolRequest { token: token.to_string(), cluster_uid: UID.into(), ..Default::default() };
+    let refused = enrol_as(HERE, &plane, rcgen::KeyPair::generate().unwrap(), request).await;
+    assert_eq!(refused.err().unwrap().code, "wrong_cluster");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn facts_and_a_lease_of_an_agent_that_is_not_bound_are_not_taken() {
     let dir = tempfile::tempdir().unwrap();
