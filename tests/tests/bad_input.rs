@@ -226,3 +226,44 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     session.send(next, vec![host_sample(next)]).await.unwrap();
     assert_eq!(tokio::time::timeout(PATIENCE, session.ack()).await.unwrap().unwrap(), next);
 }
+
+/// A first start on a file system of `kib` KiB; if it ends by itself, another one after that has grown.
+fn starts_on_a_nearly_full_disk(dir: &Path, kib: u32) -> anyhow::Result<Process> {
+    let data = dir.join("small");
+    std::fs::create_dir_all(&data)?;
+    let script = format!(
+        "mount -t tmpfs -o size={kib}k none {data} || exit 9\n\
+         start() {{ {program} --data-dir {data}/data --listen 127.0.0.1:0 --quic 127.0.0.1:0; }}\n\
+         start; echo first ended with $(ls {data}/data)\n\
+         mount -o remount,size=48m {data} && start",
+        data = data.display(),
+        program = binary("nimbus-control-plane")?.display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "--pid", "--kill-child", "sh", "-c", &script]);
+    Process::start("nearly-full", command, dir)
+}
+
+#[test]
+fn a_first_start_that_a_full_disk_ended_anywhere_is_finished_by_the_next_one() {
+    let (mut kib, mut ended_with) = (128, std::collections::BTreeSet::new());
+    loop {
+        let dir = tempfile::tempdir().unwrap();
+        let mut process = starts_on_a_nearly_full_disk(dir.path(), kib).unwrap();
+        let started = process.wait_for_line("control plane started", Duration::from_secs(30));
+        let said = process.output();
+        process.kill9().unwrap();
+        started.unwrap_or_else(|error| panic!("with {kib} KiB: {error:#}"));
+        let Some(files) = said.lines().find_map(|line| line.strip_prefix("first ended with ")) else { break };
+        assert!(said.contains("space") || said.contains("room"), "{said}");
+        let keys = files.split(' ').filter(|name| name.contains("key") || name.contains("token"));
+        let keys = keys.collect::<Vec<_>>().join(" ");
+        // A page at a time from shortly before the keys on.
+        let near = kib >= 360;
+        kib += if near { 4 } else { 24 };
+        ended_with.insert(keys);
+    }
+    for expected in ["", "ca.key", "ca.key job.key", "ca.key job.key operator.token"] {
+        assert!(ended_with.contains(expected), "no start ended there: {ended_with:?}");
+    }
+}

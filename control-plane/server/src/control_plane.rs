@@ -102,6 +102,7 @@ impl ControlPlane {
         let now = nimbus_platform::now();
         // Keys that cannot be used must not cost a migration, which nothing takes back. New ones are made after the database:
         // where there are keys, there has been one.
+        data_dir.remove_half_made_ca()?;
         let found =
             if data_dir.has_all_keys() { Some(open_keys(&data_dir, metrics.as_ref(), now)?) } else { None };
         let fingerprint = fingerprint_of(found.as_ref(), &data_dir, now)?;
@@ -113,7 +114,7 @@ impl ControlPlane {
         if !config.stand_by || !store.has_leases().await? {
             store.upgrade().await?;
         }
-        let keys = found.map_or_else(|| open_keys(&data_dir, metrics.as_ref(), now), Ok)?;
+        let keys = found.map_or_else(|| make_keys(&data_dir, metrics.as_ref(), now), Ok)?;
         store.belong_to(&nimbus_protocol::to_hex(&keys.ca.fingerprint())).await?;
         let ca = Arc::clone(&keys.ca);
         let names = config.certificate_names();
@@ -395,6 +396,14 @@ fn open_keys(data_dir: &DataDir, metrics: Option<&BearerToken>, now: Timestamp) 
     })
 }
 
+/// Makes the keys of this data directory that are not there. Where there are none, this is its first start.
+fn make_keys(data_dir: &DataDir, metrics: Option<&BearerToken>, now: Timestamp) -> Result<Keys, StartError> {
+    if !data_dir.has_keys() {
+        data_dir.begin_first_start()?;
+    }
+    open_keys(data_dir, metrics, now)
+}
+
 /// Whose this data directory is; empty where it is nobody's yet.
 fn fingerprint_of(found: Option<&Keys>, data_dir: &DataDir, now: Timestamp) -> Result<String, StartError> {
     Ok(match found {
@@ -412,7 +421,11 @@ fn fingerprint_of(found: Option<&Keys>, data_dir: &DataDir, now: Timestamp) -> R
 async fn open_store(config: &Config, data_dir: &DataDir, fingerprint: &str) -> Result<Store, StartError> {
     let address = config.database.clone().unwrap_or_else(|| data_dir.database_url());
     // Keys that were made elsewhere are there before the first start.
-    let was_here = if data_dir.has_given_keys() { data_dir.epoch()? > 0 } else { data_dir.has_keys() };
+    let was_here = if data_dir.has_given_keys() {
+        data_dir.epoch()? > 0
+    } else {
+        data_dir.has_keys() && !data_dir.is_first_start_unfinished()?
+    };
     let expected = was_here && !config.new_history;
     let history = if expected { History::Expected } else { History::MayBegin };
     let sharing = if config.stand_by { Sharing::Beside } else { Sharing::Alone };

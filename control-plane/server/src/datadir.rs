@@ -2,12 +2,15 @@
 //!
 //! Keys and database belong together: agents trust the keys, and what they may do and did is in the database. Where there
 //! are keys, a database that is gone or empty has lost its history; the control plane then does not start before it was
-//! restored, or before somebody says that a new history is meant.
+//! restored, or before somebody says that a new history is meant. A first start that ended before its database was in use, as on
+//! a full disk, has lost nothing: the next one goes on. It is known by a file that it made before its keys, and not by what is
+//! missing: what is missing may be lost.
 
 use std::path::{Path, PathBuf};
 
 use nimbus_platform::{
-    DirLock, LockError, create_private_dir, holds_only, own_private_dir, read_optional, write_atomic,
+    DirLock, LockError, create_private_dir, holds_only, own_private_dir, read_optional, sync_parent,
+    write_atomic,
 };
 
 use crate::files::FileError;
@@ -18,6 +21,9 @@ const EPOCH: &str = "epoch";
 /// The file that `nimbus backup restore` keeps in a directory until it is complete. Keys without their database, or with a
 /// database that is still being filled, must not be started on.
 const UNFINISHED: &str = "restore.unfinished";
+
+/// The file that the first start makes before the keys, and removes once it has its epoch. Nobody was served before that.
+const FIRST_START: &str = "first-start.unfinished";
 
 /// Why the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -157,17 +163,53 @@ impl DataDir {
         Ok(String::from_utf8_lossy(&text).trim().parse().unwrap_or(0))
     }
 
-    /// Remembers that this epoch was taken: a database that is restored from a backup does not know it.
+    /// Remembers that this epoch was taken: a database that is restored from a backup does not know it. A first start is
+    /// finished with it: from here on, the keys have a history.
     pub fn note_epoch(&self, epoch: u64) -> Result<(), DataDirError> {
         let path = self.path.join(EPOCH);
-        Ok(write_atomic(&path, format!("{epoch}\n").as_bytes(), 0o600)
-            .map_err(|error| FileError::io(&path, error))?)
+        write_atomic(&path, format!("{epoch}\n").as_bytes(), 0o600)
+            .map_err(|error| FileError::io(&path, error))?;
+        remove(&self.path.join(FIRST_START))
+    }
+
+    /// To be called before keys are made where there are none: until [`Self::note_epoch`], they have no history.
+    pub fn begin_first_start(&self) -> Result<(), DataDirError> {
+        let path = self.path.join(FIRST_START);
+        Ok(write_atomic(&path, b"", 0o600).map_err(|error| FileError::io(&path, error))?)
+    }
+
+    /// Were the keys made by a first start that ended before it had its epoch? Then no database belongs to them that could be
+    /// lost. Where an epoch was noted, whatever it is, the first start was finished.
+    pub fn is_first_start_unfinished(&self) -> Result<bool, DataDirError> {
+        let is_there = |name| {
+            let path = self.path.join(name);
+            path.try_exists().map_err(|error| FileError::io(&path, error))
+        };
+        Ok(is_there(FIRST_START)? && !is_there(EPOCH)?)
+    }
+
+    /// Removes the CA's key if an unfinished first start came only as far as that: the key is written before the certificate,
+    /// which was not shown to anybody.
+    pub fn remove_half_made_ca(&self) -> Result<(), DataDirError> {
+        if self.is_first_start_unfinished()? && !self.ca_pem().exists() {
+            remove(&self.ca_key())?;
+        }
+        Ok(())
     }
 
     /// The embedded database, used unless another one is named.
     pub fn database_url(&self) -> String {
         format!("sqlite://{}", self.path.join("nimbus.db").display())
     }
+}
+
+/// Removes a file for good, if it is there.
+fn remove(path: &Path) -> Result<(), DataDirError> {
+    let removed = match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        removed => removed.and_then(|()| sync_parent(path)),
+    };
+    Ok(removed.map_err(|error| FileError::io(path, error))?)
 }
 
 /// May something of this name be in it? `agent` is the one of `nimbus up`.
@@ -183,6 +225,7 @@ fn is_own(name: &str) -> bool {
             | "lock"
             | "lost+found"
             | "operator.token"
+            | FIRST_START
             | UNFINISHED
     ) || name.starts_with("nimbus.db")
 }
@@ -217,6 +260,34 @@ mod tests {
         assert_eq!(data.epoch().unwrap(), 57);
         std::fs::write(dir.path().join(EPOCH), "\u{1}7").unwrap();
         assert_eq!(data.epoch().unwrap(), 0);
+    }
+
+    #[test]
+    fn only_a_first_start_that_says_so_is_unfinished_and_only_until_an_epoch_is_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(dir.path()).unwrap();
+        std::fs::write(data.ca_key(), "").unwrap();
+        assert!(
+            !data.is_first_start_unfinished().unwrap(),
+            "an epoch that is lost is not one that was never taken"
+        );
+        data.remove_half_made_ca().unwrap();
+        assert!(data.ca_key().exists(), "half a CA of a finished start is for a person to look at");
+        data.begin_first_start().unwrap();
+        assert!(data.is_first_start_unfinished().unwrap());
+        data.remove_half_made_ca().unwrap();
+        assert!(!data.ca_key().exists());
+        for name in ["ca.key", "ca.pem"] {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        data.remove_half_made_ca().unwrap();
+        assert!(data.ca_key().exists(), "a whole CA stays");
+        data.note_epoch(1).unwrap();
+        assert!(!data.is_first_start_unfinished().unwrap() && !dir.path().join(FIRST_START).exists());
+        // As after a loss of power between the two: the epoch counts, even one that cannot be read.
+        data.begin_first_start().unwrap();
+        std::fs::write(dir.path().join(EPOCH), "\u{1}7").unwrap();
+        assert!(!data.is_first_start_unfinished().unwrap());
     }
 
     #[test]

@@ -299,6 +299,11 @@ async fn a_database_that_is_gone_or_empty_beside_keys_is_no_silent_new_history()
         }
         assert_eq!(database.exists(), lost != "gone", "nothing was made");
     }
+    // The note of the epoch is lost with it.
+    let (epoch, aside) = (dir.path().join("epoch"), dir.path().join("epoch.aside"));
+    std::fs::rename(&epoch, &aside).unwrap();
+    assert!(refused(config(dir.path())).await.contains("--new-history"));
+    std::fs::rename(&aside, &epoch).unwrap();
     // On purpose: with the same keys, and with epochs that no agent has seen.
     let plane = ControlPlane::start(Config { new_history: true, ..config(dir.path()) }).await.unwrap();
     assert_eq!(plane.app().epoch, 2);
