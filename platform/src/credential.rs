@@ -45,6 +45,16 @@ pub enum CredentialError {
     },
 }
 
+impl CredentialError {
+    /// Is what it holds wrong, so that reading it again does not change it?
+    pub fn is_malformed(&self) -> bool {
+        match self {
+            Self::Malformed { .. } => true,
+            Self::Unreadable { .. } => false,
+        }
+    }
+}
+
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Credential({}, text withheld)", self.path.display())

@@ -58,3 +58,24 @@ pub enum AgentError {
     )]
     Proxy(&'static str),
 }
+
+impl AgentError {
+    /// Is the configuration wrong by itself, so that starting again does not change it? What another process, a disk, a
+    /// network or the control plane may put right is not.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::Server(_) | Self::Proxy(_) | Self::Identity(IdentityError::Token(_)) => true,
+            Self::Credential(credential) => credential.is_malformed(),
+            // The whole file system, or no text; a directory that is missing may come.
+            Self::WatchPath { found, .. } => found.kind() == std::io::ErrorKind::InvalidInput,
+            // A kubeconfig is written by what installs the cluster, which may be at it now.
+            Self::Cluster(_)
+            | Self::DataDir(_)
+            | Self::Identity(_)
+            | Self::Proof(_)
+            | Self::Files(_)
+            | Self::Telemetry { .. }
+            | Self::Thread(_) => false,
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! The `nimbus-agent` program: reads its arguments, runs the agent and returns an exit code.
 //!
-//! Exit codes: 0 stopped cleanly; 1 an error; 2 usage.
+//! Exit codes: 0 stopped cleanly; 1 an error; 2 the options or the configuration are wrong, and starting again does not change
+//! that.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -8,10 +9,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 use nimbus_agent::args::{Args, LogFormat};
-use nimbus_agent::{Agent, Config, service};
+use nimbus_agent::{Agent, AgentError, Config, service};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+/// The exit code after which the unit is not started again; that of clap for options.
+const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -23,7 +27,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("nimbus-agent: {error:#}");
-            ExitCode::FAILURE
+            let is_configuration =
+                error.downcast_ref::<AgentError>().is_some_and(AgentError::is_configuration);
+            if is_configuration { ExitCode::from(WRONG_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -105,6 +105,25 @@ pub enum StartError {
 }
 
 impl StartError {
+    /// Is the configuration wrong by itself, so that starting again does not change it? What another process, a disk, a
+    /// network or a person elsewhere may put right is not.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            Self::StandBy { .. } | Self::Settings(_) | Self::Store(StoreError::Url { .. }) => true,
+            // The list of the store's errors is its own: of them, one alone is about what was written here.
+            Self::Store(_)
+            | Self::DataDir(_)
+            | Self::File(_)
+            | Self::Ca(_)
+            | Self::Tls(_)
+            | Self::NoHistory { .. }
+            | Self::OtherKeys { .. }
+            | Self::World(_)
+            | Self::PortInUse { .. }
+            | Self::Listen { .. } => false,
+        }
+    }
+
     /// The error for what the operating system said about listening on `address`.
     pub(crate) fn listen(
         address: SocketAddr,
@@ -116,6 +135,30 @@ impl StartError {
             Self::PortInUse { address, purpose, option }
         } else {
             Self::Listen { address, purpose, option, error }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_start_may_find_put_right_is_no_wrong_configuration() {
+        let url = StoreError::Url { problem: "no scheme".to_owned() };
+        for wrong in [StartError::Store(url), StartError::StandBy { found: "no --keys" }] {
+            assert!(wrong.is_configuration(), "{wrong}");
+        }
+        let away =
+            StoreError::OldServer { at: "postgres://n@db:5432/n".to_owned(), found: "13.21".to_owned() };
+        let address = SocketAddr::from(([192, 0, 2, 1], 7071));
+        let not_there_yet = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+        for passing in [
+            StartError::Store(away),
+            StartError::listen(address, "QUIC", "--quic", not_there_yet),
+            StartError::File(FileError::Full(PathBuf::from("/srv/nimbus/ca.key"))),
+        ] {
+            assert!(!passing.is_configuration(), "{passing}");
         }
     }
 }

@@ -1,4 +1,7 @@
 //! The `nimbus-control-plane` program: reads its options, starts a control plane, and stops it on SIGINT or SIGTERM.
+//!
+//! Exit codes: 0 stopped cleanly; 1 an error; 2 the options or the configuration are wrong, and starting again does not change
+//! that.
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -10,7 +13,10 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use nimbus_control_plane::alive::Alive;
 use nimbus_control_plane::config::{DEFAULT_CONNECTIONS, database};
-use nimbus_control_plane::{AgentTcp, Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, service};
+use nimbus_control_plane::{
+    AgentTcp, Config, ControlPlane, DEFAULT_LISTEN, DEFAULT_QUIC, StartError, service,
+};
+use nimbus_platform::CredentialError;
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -72,6 +78,9 @@ struct Options {
     log_format: LogFormat,
 }
 
+/// The exit code after which the unit is not started again; that of clap for options.
+const WRONG_CONFIGURATION: u8 = 2;
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogFormat {
     Text,
@@ -91,9 +100,16 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+            if is_configuration(&error) { ExitCode::from(WRONG_CONFIGURATION) } else { ExitCode::FAILURE }
         }
     }
+}
+
+/// A configuration file that cannot be read may be there the next time; one that holds something else is corrected first.
+fn is_configuration(error: &anyhow::Error) -> bool {
+    error.is::<toml::de::Error>()
+        || error.downcast_ref::<CredentialError>().is_some_and(CredentialError::is_malformed)
+        || error.downcast_ref::<StartError>().is_some_and(StartError::is_configuration)
 }
 
 fn serve(options: Options) -> anyhow::Result<()> {

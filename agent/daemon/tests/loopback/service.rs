@@ -83,7 +83,30 @@ async fn a_credential_that_is_no_token_ends_the_start_with_its_name() {
     std::fs::write(&token, "s3cret").unwrap();
     let ended = program(&dir.path().join("data"), dir.path(), "127.0.0.1:1").output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.contains(token.to_str().unwrap()) && said.contains("token create"), "{said}");
     assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_2_so_that_the_unit_is_not_started_again_and_what_may_come_with_1() {
+    let unit = include_str!("../../../../installer/dist/packaging/nimbus-agent.service");
+    assert!(unit.lines().any(|line| line == "RestartPreventExitStatus=2"), "{unit}");
+    let dir = tempfile::tempdir().unwrap();
+    let ends = |variable: &str, value: &str| {
+        let mut program = program(&dir.path().join("data"), dir.path(), "127.0.0.1:1");
+        let ended = program.env(variable, value).output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    for (variable, value, word) in [
+        ("NIMBUS_JOIN_TOKEN", "nimbus7.s3cret", "token"),
+        ("HTTPS_PROXY", "http://ada:s3cret@proxy.example:99999", "HTTPS_PROXY"),
+        ("NIMBUS_WATCH", "/", "watched path"),
+    ] {
+        let (code, said) = ends(variable, value);
+        assert_eq!(code, Some(2), "{variable}: {said}");
+        assert!(said.contains(word) && !said.contains("s3cret"), "{variable}: {said}");
+    }
+    let (code, said) = ends("NIMBUS_AGENT_NAME", "web-1");
+    assert_eq!(code, Some(1), "a token may be laid there: {said}");
 }

@@ -91,9 +91,43 @@ fn a_credential_that_is_no_address_ends_the_start_with_its_name() {
     std::fs::write(&file, "s3cret").unwrap();
     let ended = program(dir.path()).output().unwrap();
     let said = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert_eq!(ended.status.code(), Some(2), "{said}");
     assert!(said.contains(file.to_str().unwrap()) && !said.contains("s3cret"), "{said}");
     assert!(!dir.path().join("data").exists(), "nothing was begun");
+}
+
+#[test]
+fn a_wrong_configuration_ends_with_2_so_that_the_unit_is_not_started_again_and_a_missing_one_with_1() {
+    let unit = include_str!("../../../../installer/dist/packaging/nimbus-control-plane.service");
+    assert!(unit.lines().any(|line| line == "RestartPreventExitStatus=2"), "{unit}");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("control-plane.toml");
+    let ends = |args: &[&str]| {
+        let ended = program(dir.path()).arg("--config").arg(&file).args(args).output().unwrap();
+        (ended.status.code(), String::from_utf8_lossy(&ended.stderr).into_owned())
+    };
+    let (code, said) = ends(&[]);
+    assert_eq!(code, Some(1), "it may be on a volume that comes later: {said}");
+    for (text, word) in [
+        ("[settings", "control-plane.toml"),
+        ("[settings]\natempts = 3\n", "atempts"),
+        ("[settings]\nattempts = \"three\"\n", "attempts"),
+        ("[settings]\nattempts = 0\n", "attempts"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (code, said) = ends(&[]);
+        assert_eq!(code, Some(2), "{text}: {said}");
+        assert!(said.contains(word), "{text}: {said}");
+    }
+    std::fs::write(&file, "").unwrap();
+    for (args, code_due) in [
+        (&["--database", "postgres://nimbus@db:port/nimbus"][..], 2),
+        (&["--stand-by"], 2),
+        (&["--database", "postgres://nimbus@127.0.0.1:1/nimbus"], 1),
+    ] {
+        let (code, said) = ends(args);
+        assert_eq!(code, Some(code_due), "{args:?}: {said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
