@@ -178,6 +178,64 @@ fn names_stay_texts_in_every_object() {
     assert_eq!(claim, "0");
 }
 
+/// Does a map of texts (labels, annotations, what selects a pod) hold anything but texts, anywhere in an object? And a name?
+fn assert_names_are_texts(value: &Value, of: &str) {
+    match value {
+        Value::Array(list) => list.iter().for_each(|each| assert_names_are_texts(each, of)),
+        Value::Object(map) => {
+            for (key, value) in map {
+                let texts = ["labels", "annotations", "matchLabels", "nodeSelector"].contains(&key.as_str());
+                for each in value.as_object().filter(|_| texts).iter().flat_map(|map| map.values()) {
+                    assert!(each.is_string(), "{of}: {key}: {value}");
+                }
+                if ["name", "namespace", "secretName", "claimName", "serviceAccountName"]
+                    .contains(&key.as_str())
+                {
+                    assert!(value.is_string(), "{of}: {key}: {value}");
+                }
+                assert_names_are_texts(value, of);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Releases, namespaces and names of objects that YAML would take for a number or a truth, in both charts.
+#[test]
+fn names_stay_texts_for_every_release() {
+    let plane =
+        "image.registry=r.example.internal,test.image.registry=r.example.internal,test.image.repository=curl";
+    let agent = ["--values", "tests/charts/nimbus-agent/base.yaml"];
+    let plane = ["--set", plane, "--set-string", "test.image.tag=1"];
+    for name in ["y", "n", "on", "off", "yes", "no", "true", "false", "null", "12e3", "123"] {
+        // A Service's name begins with a letter, so a release that does not needs one of its own.
+        let full = if name.starts_with(|c: char| c.is_ascii_digit()) { "nimbus" } else { name };
+        let own = format!("fullnameOverride={full},nameOverride={name}");
+        let made = format!("fullnameOverride={}", if full == name { "" } else { full });
+        for (chart, base) in [(CHART, &plane[..]), ("charts/nimbus-agent", &agent[..])] {
+            for given in [["--set-string", &made], ["--set-string", &own]] {
+                let release = ["template", name, chart, "--namespace", name];
+                let output = helm(&[&release[..], base, &given[..]].concat()).unwrap();
+                assert!(
+                    output.status.success(),
+                    "{name}, {chart}: {}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
+                let objects = documents(&String::from_utf8(output.stdout).unwrap()).unwrap();
+                assert!(!objects.is_empty());
+                for object in &objects {
+                    assert_names_are_texts(object, &format!("{name}, {chart}, {}", object["kind"]));
+                    assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/instance"], name, "{object}");
+                }
+                let service = objects.iter().find(|object| object["kind"] == "Service");
+                if let Some(service) = service {
+                    assert_eq!(service["spec"]["selector"]["app.kubernetes.io/instance"], name);
+                }
+            }
+        }
+    }
+}
+
 /// `helm upgrade --reuse-values` from a version before: what it does not say has its default.
 #[test]
 fn values_of_an_earlier_version_mean_what_they_meant() {

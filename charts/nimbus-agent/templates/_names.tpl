@@ -24,8 +24,8 @@
 
 {{- /* These select pods, so they never change; a version among them would make every upgrade fail. */ -}}
 {{- define "nimbus-agent.selector" -}}
-app.kubernetes.io/name: {{ include "nimbus-agent.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "nimbus-agent.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: agent
 {{- end -}}
 

@@ -28,8 +28,8 @@
 
 {{- /* These select pods, so they never change; a version among them would make every upgrade fail. */ -}}
 {{- define "nimbus-control-plane.selector" -}}
-app.kubernetes.io/name: {{ include "nimbus-control-plane.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "nimbus-control-plane.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: control-plane
 {{- end -}}
 
