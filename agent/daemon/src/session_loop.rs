@@ -306,6 +306,10 @@ impl SessionLoop {
     fn lost(&mut self, ending: Ending) {
         self.link = None;
         self.road.lost(ending.silent);
+        if ending.expired {
+            // By the control plane's clock, whatever this one says.
+            self.status.update(|status| status.unknown = true);
+        }
         self.handle(Event::Closed(ending.reason));
     }
 

@@ -1,6 +1,7 @@
 //! The transport: carries frames over QUIC, or over TCP where that does not get through. What is sent and when, and which way
 //! is taken, is decided by `nimbus_agent_core::session`.
 
+mod alert;
 pub mod dial;
 mod error;
 pub mod framed;

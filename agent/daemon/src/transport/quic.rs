@@ -81,6 +81,15 @@ async fn connect_to(server: &str, address: SocketAddr, config: ClientConfig) -> 
     }
 }
 
+/// The number of the TLS alert with which the peer ended the connection, if it did so.
+pub fn alert(error: &quinn::ConnectionError) -> Option<u64> {
+    match error {
+        // QUIC carries a TLS alert as 0x100 + its number.
+        quinn::ConnectionError::ConnectionClosed(close) => u64::from(close.error_code).checked_sub(0x100),
+        _ => None,
+    }
+}
+
 /// What to do about a failed handshake, where more is known than that nobody answered.
 pub fn remedy(error: &quinn::ConnectionError) -> Option<&'static str> {
     use quinn::ConnectionError::{ConnectionClosed, TransportError};

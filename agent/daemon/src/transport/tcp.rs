@@ -24,6 +24,7 @@ use tonic::body::Body;
 use tonic_prost::ProstCodec;
 
 use super::DialError;
+use super::alert::{self, Alert, Heard};
 use super::framed::{FrameSink, FrameSource};
 use super::proxy::Proxies;
 use super::tls::{self, Tls};
@@ -51,6 +52,7 @@ pub struct Connection {
     /// `None` once no further call is made.
     requests: Option<Requests>,
     driving: JoinHandle<()>,
+    alert: Alert,
     through_proxy: bool,
 }
 
@@ -82,6 +84,11 @@ impl Connection {
     /// Does it go through a proxy?
     pub fn through_proxy(&self) -> bool {
         self.through_proxy
+    }
+
+    /// What the peer's TLS said at last.
+    pub fn alert(&self) -> &Alert {
+        &self.alert
     }
 
     /// Makes a call: a stream of frames in both directions.
@@ -160,9 +167,11 @@ async fn shake_hands(
     let connector = TlsConnector::from(Arc::new(tls.over_tcp()));
     let name = ServerName::try_from(SERVER_NAME).map_err(|error| (error.to_string(), REACH))?;
     let stream = connector.connect(name, stream).await.map_err(|error| {
-        let remedy = alert(&error).and_then(tls::remedy).unwrap_or(REACH);
+        let remedy = alert::number(&error).and_then(tls::remedy).unwrap_or(REACH);
         (error.to_string(), remedy)
     })?;
+    let alert = Alert::default();
+    let stream = Heard::new(stream, alert.clone());
     let mut http = Builder::new(TokioExecutor::new());
     http.timer(TokioTimer::new())
         .keep_alive_interval(PING)
@@ -180,17 +189,7 @@ async fn shake_hands(
             tracing::debug!(error = nimbus_platform::chain(&error), "the TCP connection broke");
         }
     });
-    Ok(Connection { requests: Some(Requests(requests)), driving, through_proxy })
-}
-
-/// The number of the TLS alert in an error, if it is one.
-fn alert(error: &std::io::Error) -> Option<u64> {
-    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::AlertReceived(alert) => Some(u8::from(*alert).into()),
-        rustls::Error::InvalidCertificate(_) => Some(42),
-        rustls::Error::NoApplicationProtocol => Some(120),
-        _ => None,
-    }
+    Ok(Connection { requests: Some(Requests(requests)), driving, alert, through_proxy })
 }
 
 /// The close code in a call's last status, with the reason for people.

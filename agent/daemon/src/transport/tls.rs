@@ -103,6 +103,9 @@ fn builder(verifier: Arc<dyn ServerCertVerifier>) -> Result<Builder, DialError> 
     Ok(builder.dangerous().with_custom_certificate_verifier(verifier))
 }
 
+/// The number of the TLS alert that says that a certificate ended.
+pub const CERTIFICATE_EXPIRED: u64 = 45;
+
 /// What to do about a TLS alert with this number, where more is known than that nobody answered.
 pub fn remedy(alert: u64) -> Option<&'static str> {
     match alert {

@@ -6,8 +6,9 @@ use nimbus_agent_core::session::Way;
 use nimbus_protocol::close::CloseCode;
 use quinn::{ConnectionError, VarInt};
 
+use super::alert::Alert;
 use super::framed::{FrameSink, FrameSource, LinkError};
-use super::tls::Purpose;
+use super::tls::{self, Purpose};
 use super::{quic, tcp};
 
 /// How long a peer has to hear that the connection is closed.
@@ -31,12 +32,16 @@ pub struct Ending {
     pub reason: String,
     /// Nothing was heard from the peer any more, instead of that one side ended it.
     pub silent: bool,
+    /// The control plane's TLS refused this agent's certificate because it ended, by the control plane's clock. Only one
+    /// whose own certificate was verified before is believed: TLS 1.3 looks at the client's after that, so what a stranger says
+    /// on the way comes as a failed handshake and never here.
+    pub expired: bool,
 }
 
 impl Ending {
     /// It was ended.
     pub fn by(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), silent: false }
+        Self { reason: reason.into(), silent: false, expired: false }
     }
 }
 
@@ -74,15 +79,17 @@ impl Connection {
                 Ok((send, receive)) => Ok((FrameSink::Quic(send), FrameSource::Quic(receive))),
                 Err(error) => Err(quic_ending(&error)),
             },
-            Self::Tcp(connection) => connection.open(call).await.map_err(|status| tcp_ending(&status)),
+            Self::Tcp(connection) => {
+                connection.open(call).await.map_err(|status| tcp_ending(&status, connection.alert()))
+            }
         }
     }
 
     /// What tells, once a stream broke, why the connection ended.
     pub fn reasons(&self) -> Reasons {
         match self {
-            Self::Quic((_, connection)) => Reasons(Some(connection.clone())),
-            Self::Tcp(_) => Reasons(None),
+            Self::Quic((_, connection)) => Reasons::Quic(connection.clone()),
+            Self::Tcp(connection) => Reasons::Tcp(connection.alert().clone()),
         }
     }
 
@@ -100,23 +107,33 @@ impl Connection {
 
 /// Tells why a connection ended.
 #[derive(Debug, Clone)]
-pub struct Reasons(Option<quinn::Connection>);
+pub enum Reasons {
+    /// The connection, which keeps why.
+    Quic(quinn::Connection),
+    /// What the peer's TLS said.
+    Tcp(Alert),
+}
 
 impl Reasons {
     /// Why, when reading or writing a stream failed with `error`.
     pub fn ending(&self, error: &LinkError) -> Ending {
         match error {
             LinkError::Frame(error) => {
-                if let Some(connection) = &self.0 {
+                if let Self::Quic(connection) = self {
                     connection.close(VarInt::from_u32(CloseCode::Malformed.number()), b"malformed frame");
                 }
                 Ending::by(format!("the control plane sent what is no frame of this protocol: {error}"))
             }
-            LinkError::Call(status) => tcp_ending(status),
-            LinkError::Broken(error) => {
-                let closed = self.0.as_ref().and_then(quinn::Connection::close_reason);
-                closed.map_or_else(|| Ending::by(error), |closed| quic_ending(&closed))
-            }
+            LinkError::Call(status) => match self {
+                Self::Quic(_) => tcp_ending(status, &Alert::default()),
+                Self::Tcp(alert) => tcp_ending(status, alert),
+            },
+            LinkError::Broken(error) => match self {
+                Self::Quic(connection) => {
+                    connection.close_reason().map_or_else(|| Ending::by(error), |closed| quic_ending(&closed))
+                }
+                Self::Tcp(alert) => Ending { expired: alert.is_expired(), ..Ending::by(error) },
+            },
         }
     }
 }
@@ -127,23 +144,23 @@ fn quic_ending(error: &ConnectionError) -> Ending {
             closed(close.error_code.into(), &String::from_utf8_lossy(&close.reason))
         }
         ConnectionError::TimedOut => {
-            let reason = "nothing was heard from the control plane for 30 s".to_owned();
-            Ending { reason, silent: true }
+            Ending { silent: true, ..Ending::by("nothing was heard from the control plane for 30 s") }
         }
         ConnectionError::LocallyClosed => Ending::by("closed by this agent"),
         other => {
             let remedy = quic::remedy(other).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            Ending::by(format!("the connection broke: {other}{remedy}"))
+            let expired = quic::alert(other) == Some(tls::CERTIFICATE_EXPIRED);
+            Ending { expired, ..Ending::by(format!("the connection broke: {other}{remedy}")) }
         }
     }
 }
 
-fn tcp_ending(status: &tonic::Status) -> Ending {
+fn tcp_ending(status: &tonic::Status, alert: &Alert) -> Ending {
     if let Some((code, reason)) = tcp::close_code(status) {
         return closed(code, reason);
     }
     let shown: String = status.message().chars().take(MAX_REASON).collect();
-    Ending::by(format!("the connection broke: {shown}"))
+    Ending { expired: alert.is_expired(), ..Ending::by(format!("the connection broke: {shown}")) }
 }
 
 /// What a close code of the control plane means, with its reason.

@@ -146,3 +146,37 @@ async fn an_agent_whose_certificate_ended_starts_though_no_token_gets_it_another
     let given = Config { join: Some(plane.token().to_string()), ..config };
     assert!(matches!(Agent::start(given).await, Err(AgentError::Identity(_))));
 }
+
+/// The control plane's clock counts: a pod whose own is behind learns in the handshake that it has to join anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn that_the_certificate_ended_is_learned_from_the_control_planes_tls_on_both_ways() {
+    let plane = Plane::with_life(Duration::ZERO);
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { credentials: None, ..ended(&plane, dir.path()).await };
+    // A certificate holds through the second in which it ends.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    learns(config.clone(), "QUIC").await;
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = listener.local_addr().unwrap().to_string();
+    let mut tls = plane.tls.clone();
+    tls.alpn_protocols = vec![nimbus_protocol::tcp::ALPN.to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(tls));
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            // Refused, with the alert.
+            let _ = acceptor.accept(stream).await;
+        }
+    });
+    learns(Config { server, ..config }, "TCP").await;
+    serving.abort();
+}
+
+async fn learns(config: Config, way: &str) {
+    let agent = Agent::start(config).await.unwrap();
+    let mut status = agent.status();
+    let told = tokio::time::timeout(Duration::from_secs(60), status.wait_for(|status| status.unknown));
+    let told = told.await.is_ok();
+    assert!(told, "{way}: {:?}", *agent.status().borrow());
+    agent.stop().await;
+}

@@ -26,6 +26,8 @@ pub struct Plane {
     pub addr: SocketAddr,
     pub ca: CertificateDer<'static>,
     pub job_key: SigningKey,
+    /// Its end of TLS.
+    pub tls: rustls::ServerConfig,
     pub heard: mpsc::UnboundedReceiver<v1::Observation>,
     reports: mpsc::UnboundedReceiver<v1::JobReport>,
     state: Arc<State>,
@@ -85,7 +87,7 @@ impl Plane {
             )
             .unwrap();
         tls.alpn_protocols = vec![ALPN_SESSION.to_vec(), ALPN_ENROL.to_vec()];
-        let config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).unwrap()));
+        let config = ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls.clone()).unwrap()));
         let endpoint = Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
 
         let (heard_sender, heard) = mpsc::unbounded_channel();
@@ -117,7 +119,7 @@ impl Plane {
                 });
             }
         });
-        Self { addr, ca: ca_der, job_key, heard, reports, state, _endpoint: endpoint }
+        Self { addr, ca: ca_der, job_key, tls, heard, reports, state, _endpoint: endpoint }
     }
 
     pub fn server(&self) -> String {
