@@ -78,7 +78,7 @@
 {{- include "nimbus-agent.wrong" (list "join.existingSecret" "the name of a Secret with the join token, or join.token" "neither"
   "make a token with: nimbus agents token create --name NAME --kind cluster, and a Secret of it") -}}
 {{- end -}}
-{{- if regexMatch "[ \\t\\r\\n]" .token -}}
+{{- if regexMatch "[ \\t\\r\\n]" (default "" .token) -}}
 {{- include "nimbus-agent.wrong" (list "join.token" "a token" "one with blanks or line ends in it" "copy it without them") -}}
 {{- end -}}
 {{- end -}}

@@ -1,0 +1,162 @@
+//! Tests of both charts with sections of their values that are null, with the real helm: such a section counts as empty or
+//! switched off where that is its default, and is refused by its name otherwise. Nothing is installed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use nimbus_tests::helm::{documents, files, helm};
+use nimbus_tests::rig::repository;
+use serde_json::Value;
+
+const PLANE: &str = "nimbus-control-plane";
+const AGENT: &str = "nimbus-agent";
+/// What has no default, by chart.
+const BASES: [(&str, [&str; 2]); 2] = [
+    (PLANE, ["--set", "image.registry=r.example.internal"]),
+    (AGENT, ["--values", "tests/charts/nimbus-agent/base.yaml"]),
+];
+
+/// The YAML that a chart renders for these arguments, or else what helm says.
+fn template(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let base = BASES.iter().find(|(name, _)| *name == chart).context("a chart with a base")?.1;
+    let folder = format!("charts/{chart}");
+    let release = ["template", "nimbus", &folder, "--namespace", "ops"];
+    let output = helm(&[&release[..], &base, arguments].concat())?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The refusal of a section.
+fn refusal(path: &str) -> String {
+    format!("value `{path}` is null: expected a mapping; remove the key or give its fields")
+}
+
+/// The paths of all mappings, also of empty ones: `a`, `a.b`.
+fn mappings(values: &Value, above: &str, into: &mut BTreeSet<String>) {
+    for (name, value) in values.as_object().into_iter().flatten() {
+        if value.is_object() {
+            let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+            mappings(value, &path, into);
+            into.insert(path);
+        }
+    }
+}
+
+/// Every section of a chart's values.
+fn sections(chart: &str) -> anyhow::Result<BTreeSet<String>> {
+    let values = repository()?.join("charts").join(chart).join("values.yaml");
+    let values = documents(&std::fs::read_to_string(values)?)?;
+    let mut found = BTreeSet::new();
+    mappings(&values[0], "", &mut found);
+    anyhow::ensure!(found.len() > 25, "{found:?}");
+    Ok(found)
+}
+
+/// Beside nothing else, and beside values for which the sections are looked into.
+#[test]
+fn a_section_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
+    let variants =
+        [(PLANE, ["backup", "monitoring", "cert-manager"]), (AGENT, ["acting", "monitoring", "host-files"])];
+    for (chart, variants) in variants {
+        let files = variants.map(|name| format!("tests/charts/{chart}/{name}.yaml"));
+        let given = files.iter().map(|file| vec!["--values", file.as_str()]);
+        for values in [vec![]].into_iter().chain(given) {
+            for path in sections(chart).unwrap() {
+                let null = format!("{path}=null");
+                let Err(said) = template(chart, &[&values[..], &["--set", &null]].concat()) else { continue };
+                let said = said.to_string();
+                let of = format!("{chart}: {null} with {values:?}: {said}");
+                assert!(!said.contains("nil pointer") && !said.contains("error calling"), "{of}");
+                // Where what the section turns on needs its fields, these are named one by one.
+                assert!(said.contains(&refusal(&path)) || said.contains(&format!("{path}.")), "{of}");
+                assert!(!values.is_empty() || said.contains(&refusal(&path)), "{of}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_empty_or_off_by_default_may_be_null_and_what_is_needed_may_not() {
+    let accepted = [
+        (
+            PLANE,
+            "backup=null,services.agentsOverTcp=null,metrics=null,networkPolicy=null,podDisruptionBudget=null",
+        ),
+        (PLANE, "commonLabels=null,podLabels=null,services.agents.labels=null,persistence.annotations=null"),
+        (PLANE, "tls.certManager=null,test=null,config.settings=null,nodeSelector=null,affinity=null"),
+        (AGENT, "commonLabels=null,podLabels=null,metrics=null,networkPolicy=null,join.token=null"),
+    ];
+    for (chart, set) in accepted {
+        assert_eq!(
+            template(chart, &["--set", set]).unwrap(),
+            template(chart, &[]).unwrap(),
+            "{chart}: {set}"
+        );
+    }
+    for (chart, set) in [
+        (PLANE, "resources=null"),
+        (PLANE, "resources.limits=null"),
+        (AGENT, "podSecurityContext.runAsUser=null"),
+    ] {
+        assert!(template(chart, &["--set", set]).is_ok(), "{chart}: {set}");
+    }
+    for (chart, path) in [
+        (PLANE, "image"),
+        (PLANE, "services"),
+        (PLANE, "services.agents"),
+        (PLANE, "database"),
+        (PLANE, "podSecurityContext"),
+        (AGENT, "kubelet"),
+        (AGENT, "acting"),
+        (AGENT, "probes"),
+        (AGENT, "securityContext"),
+    ] {
+        let said = template(chart, &["--set", &format!("{path}=null")]).unwrap_err().to_string();
+        assert!(said.contains(&refusal(path)), "{chart}: {said}");
+    }
+}
+
+/// As an editor leaves it: a key with nothing after it.
+#[test]
+fn all_sections_that_are_null_in_a_file_are_named_at_once() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        file.path(),
+        "image:\n  registry: r.example.internal\nlog:\nservices:\n  agents:\nkeys:\n",
+    )
+    .unwrap();
+    let said = template(PLANE, &["--values", &file.path().display().to_string()]).unwrap_err().to_string();
+    for path in ["log", "services.agents", "keys"] {
+        assert!(said.contains(&refusal(path)), "{path}: {said}");
+    }
+    assert!(said.contains("nothing was installed") && said.contains("--reset-then-reuse-values"), "{said}");
+    // The section above is enough.
+    let said = template(PLANE, &["--set", "services=null"]).unwrap_err().to_string();
+    assert!(!said.contains("services.agents"), "{said}");
+}
+
+/// Helm renders the templates in an order of its own: the first one, whichever it is, has to have looked.
+#[test]
+fn every_template_begins_with_the_look_at_the_sections() {
+    fn below(folder: &Path, into: &mut BTreeSet<PathBuf>) {
+        for path in files(folder.to_str().unwrap()).unwrap() {
+            if path.is_dir() {
+                below(&path, into);
+            } else {
+                into.insert(path);
+            }
+        }
+    }
+    for chart in [PLANE, AGENT] {
+        let mut templates = BTreeSet::new();
+        below(&repository().unwrap().join("charts").join(chart).join("templates"), &mut templates);
+        templates.retain(|path| path.extension().is_some_and(|end| end != "tpl"));
+        assert!(templates.len() > 10, "{templates:?}");
+        for path in templates {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let first = format!("{{{{- include \"{chart}.sections\" . -}}}}\n");
+            assert!(text.starts_with(&first), "{}", path.display());
+        }
+    }
+}
