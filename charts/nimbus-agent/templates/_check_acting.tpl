@@ -22,6 +22,11 @@
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (quote $own))
   (quote $acting.clusterUid) "write it into the clusters of that policy") -}}
 {{- end -}}
+{{- /* A policy for a cluster that there is none of would allow nothing, and nobody would know why. */ -}}
+{{- if and $acting.clusterUid (not (regexMatch "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" $acting.clusterUid)) -}}
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" "a UUID in small letters, as Kubernetes writes it" (quote $acting.clusterUid)
+  "set it to what this prints: kubectl get namespace kube-system -o jsonpath={.metadata.uid}") -}}
+{{- end -}}
 {{- range $acting.actions -}}
 {{- if eq . "restore_file" -}}
 {{- include "nimbus-agent.wrong" (list "acting.actions" "no restore_file: files of the nodes are mounted read-only" "restore_file"

@@ -24,10 +24,14 @@
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
+{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/var/run/secrets/nimbus" -}}
+{{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- if has .mountPath (list "/var/lib/nimbus-agent" "/etc/nimbus" "/var/run/secrets/nimbus") -}}
+{{- /* As the kubelet reads it: `etc/nimbus`, `/etc//nimbus/` and `/etc/x/../nimbus` are /etc/nimbus. */ -}}
+{{- $path := clean (printf "/%s" (toString .mountPath)) -}}
+{{- if has $path $mounted -}}
 {{- include "nimbus-agent.wrong" (list "extraVolumeMounts"
-  "other paths than those of the chart's own volumes" (quote .mountPath) "mount it somewhere else") -}}
+  (printf "other paths than those of the chart's own volumes, of which %s is one" $path) (quote .mountPath) "mount it somewhere else") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

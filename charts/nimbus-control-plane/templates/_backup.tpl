@@ -27,6 +27,7 @@
 {{- if .enabled -}}
 {{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion
   "image" (include "nimbus-control-plane.backupImage" $ | fromYaml).image) -}}
+{{- include "nimbus-control-plane.check.resources" (dict "name" "backup.resources" "resources" .resources) -}}
 {{- if not .recipients -}}
 {{- include "nimbus-control-plane.wrong" (list "backup.recipients" "the public keys of who may read the backups" "none"
   "make one with `age-keygen -o key.txt` away from the cluster, and name the age1… that it prints") -}}

@@ -29,10 +29,13 @@
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
+{{- $mounted := list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups" -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- if has .mountPath (list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups") -}}
+{{- /* As the kubelet reads it: `etc/nimbus`, `/etc//nimbus/` and `/etc/x/../nimbus` are /etc/nimbus. */ -}}
+{{- $path := clean (printf "/%s" (toString .mountPath)) -}}
+{{- if has $path $mounted -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
-  "other paths than those of the chart's own volumes" (quote .mountPath) "mount it somewhere else") -}}
+  (printf "other paths than those of the chart's own volumes, of which %s is one" $path) (quote .mountPath) "mount it somewhere else") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

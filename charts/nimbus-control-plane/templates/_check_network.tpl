@@ -15,6 +15,15 @@
 {{- include "nimbus-control-plane.wrong" (list "names" "at least one, as tls.certManager.serviceNames is false" "none"
   "name the control plane as operators call it, or set tls.certManager.serviceNames to true") -}}
 {{- end -}}
+{{- with .certManager -}}
+{{- if and .duration .renewBefore -}}
+{{- if ge (include "nimbus-control-plane.seconds" .renewBefore | int64) (include "nimbus-control-plane.seconds" .duration | int64) -}}
+{{- include "nimbus-control-plane.wrong" (list "tls.certManager.renewBefore"
+  (printf "less than tls.certManager.duration, %s: cert-manager refuses the Certificate otherwise" (quote .duration))
+  (quote .renewBefore) "shorten it, or let certificates hold longer") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -31,6 +40,9 @@
   (printf "set %s.type to LoadBalancer, or leave it out" $name)) -}}
 {{- end -}}
 {{- end -}}
+{{- else if and .loadBalancerIP (not (include "nimbus-control-plane.isAddress" .loadBalancerIP)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.loadBalancerIP" $name) "an IPv4 or IPv6 address, without a port or brackets"
+  (quote .loadBalancerIP) "name an address that the load balancer can have, or leave it out") -}}
 {{- end -}}
 {{- if eq $type "ClusterIP" -}}
 {{- range $field := list "nodePort" "externalTrafficPolicy" -}}
@@ -44,6 +56,32 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Is it an IP address? "true" or nothing. */ -}}
+{{- define "nimbus-control-plane.isAddress" -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
+{{- $four := printf "(%s[.]){3}%s" $byte $byte -}}
+{{- /* An IPv6 address may end with an IPv4 one, in the place of its last two groups. */ -}}
+{{- $groups := regexReplaceAll (printf ":%s$" $four) . ":0:0" -}}
+{{- $some := "([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4})*)?" -}}
+{{- $number := regexFindAll "[0-9A-Fa-f]+" $groups -1 | len -}}
+{{- if regexMatch (printf "^%s$" $four) . -}}true
+{{- else if regexMatch "^([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}$" $groups -}}true
+{{- else if and (regexMatch (printf "^%s::%s$" $some $some) $groups) (le $number 7) -}}true
+{{- end -}}
+{{- end -}}
+
+{{- /* For both protocols: Kubernetes gives a node's port to one Service, whichever protocol another one would have there. */ -}}
+{{- define "nimbus-control-plane.check.nodePorts" -}}
+{{- $operators := .Values.services.operators -}}
+{{- $agents := .Values.services.agents -}}
+{{- $same := eq (int $operators.nodePort) (int $agents.nodePort) -}}
+{{- if and $same (int $agents.nodePort) (ne $operators.type "ClusterIP") (ne $agents.type "ClusterIP") -}}
+{{- include "nimbus-control-plane.wrong" (list "services.agents.nodePort"
+  "another port than that of services.operators.nodePort: a node's port is for one Service, also with UDP beside TCP"
+  (printf "%d in both" (int $agents.nodePort)) "change one of them, or leave it out, so that the cluster chooses") -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "nimbus-control-plane.check.metrics" -}}
 {{- with .Values.metrics.serviceMonitor -}}
 {{- if .enabled -}}
@@ -52,6 +90,7 @@
   "the name of a Secret with a token of at least 32 characters, without one /metrics is refused" "none"
   "make that Secret (README.md, \"Metrics\") and name it here") -}}
 {{- end -}}
+{{- include "nimbus-control-plane.check.scrape" (dict "name" "metrics.serviceMonitor" "monitor" .) -}}
 {{- $own := not (or $.Values.tls.existingSecret $.Values.tls.certManager.enabled) -}}
 {{- if and .caSecret .insecureSkipVerify -}}
 {{- include "nimbus-control-plane.wrong" (list "metrics.serviceMonitor" "caSecret or insecureSkipVerify" "both"

@@ -20,6 +20,21 @@
 {{- if and .existingSecret (not .existingSecretKey) -}}
 {{- include "nimbus-control-plane.wrong" (list "database.existingSecretKey" "the key of the Secret that holds the address"
   "none" "set it, or leave it out for the key url") -}}
+{{- else if not (or .existingSecret (has (default "" .existingSecretKey) (list "" "url"))) -}}
+{{- include "nimbus-control-plane.wrong" (list "database.existingSecretKey" "the default, as database.existingSecret names no Secret"
+  (quote .existingSecretKey) "name the Secret, or leave the key out") -}}
+{{- end -}}
+{{- end -}}
+{{- if not (include "nimbus-control-plane.postgres" .) -}}
+{{- with .Values.networkPolicy.databaseTo -}}
+{{- include "nimbus-control-plane.wrong" (list "networkPolicy.databaseTo"
+  "none, as no PostgreSQL database is named, and SQLite needs no connection" (toJson .)
+  "name the database in database.existingSecret, or leave it out") -}}
+{{- end -}}
+{{- if not (has (int .Values.networkPolicy.databasePort) (list 0 5432)) -}}
+{{- include "nimbus-control-plane.wrong" (list "networkPolicy.databasePort"
+  "the default, as no PostgreSQL database is named, and SQLite needs no connection" (toString (int .Values.networkPolicy.databasePort))
+  "name the database in database.existingSecret, or leave it out") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

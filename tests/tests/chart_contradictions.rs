@@ -1,0 +1,228 @@
+//! Tests of both charts with figures, addresses and paths that contradict each other, with the real helm: each is refused by
+//! the names of its values, and what is just within the bound is not. Nothing is installed.
+
+use nimbus_tests::helm::helm;
+
+const PLANE: &[&str] = &["charts/nimbus-control-plane", "--set", "image.registry=r.example.internal"];
+const AGENT: &[&str] = &["charts/nimbus-agent", "--values", "tests/charts/nimbus-agent/base.yaml"];
+
+/// Renders a chart with these arguments, or says what helm says.
+fn template(chart: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
+    let output = helm(&[&["template", "nimbus"], chart, arguments].concat())?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// Each of these values is refused in a line that has all of the words.
+fn assert_refused(chart: &[&str], values: &str, words: &[&str]) {
+    let said = template(chart, &["--set", values]).err().map(|error| error.to_string()).unwrap_or_default();
+    let found = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(found, "{values}: expected a line with {words:?} in {said:?}");
+}
+
+fn assert_accepted(chart: &[&str], values: &str) {
+    let said = template(chart, &["--set", values]).err().map(|error| error.to_string());
+    assert_eq!(said, None, "{values}");
+}
+
+#[test]
+fn a_port_of_the_nodes_is_for_one_service() {
+    let types = "services.operators.type=NodePort,services.agents.type=LoadBalancer";
+    let ports = |operators: u16, agents: u16| {
+        format!("{types},services.operators.nodePort={operators},services.agents.nodePort={agents}")
+    };
+    let words =
+        ["services.agents.nodePort: expected another port", "services.operators.nodePort", "30070 in both"];
+    assert_refused(PLANE, &ports(30_070, 30_070), &words);
+    // Kubernetes gives the port away whole, whatever its protocol.
+    let by_udp = format!("{},services.agentsOverTcp=false", ports(30_070, 30_070));
+    assert_refused(PLANE, &by_udp, &words);
+    for (operators, agents) in [(30_070, 30_071), (30_070, 0), (0, 0)] {
+        assert_accepted(PLANE, &ports(operators, agents));
+    }
+}
+
+#[test]
+fn the_address_of_a_load_balancer_is_an_ip_address() {
+    for service in ["operators", "agents"] {
+        let name = format!("services.{service}.loadBalancerIP");
+        let with = |address: &str| format!("services.{service}.type=LoadBalancer,{name}={address}");
+        for address in [
+            "lb.example.com",
+            "192.0.2",
+            "192.0.2.256",
+            "192.0.2.01",
+            "192.0.2.1:7071",
+            "192.0.2.0/24",
+            "[2001:db8::1]",
+            "2001:db8::1%eth0",
+            "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7:8:9",
+            "1:2:3:4:5:6:7::8",
+            "1::2::3",
+            "12345::",
+        ] {
+            assert_refused(PLANE, &with(address), &[&name, "IPv4 or IPv6", address]);
+        }
+        for address in
+            ["192.0.2.1", "255.255.255.255", "2001:db8::1", "::1", "1:2:3:4:5:6:7:8", "::ffff:192.0.2.1"]
+        {
+            assert_accepted(PLANE, &with(address));
+        }
+    }
+}
+
+#[test]
+fn a_limit_is_not_below_its_request() {
+    for (chart, memory, cpu) in [(PLANE, 128, 100), (AGENT, 32, 20)] {
+        let bytes: u64 = memory * 1024 * 1024;
+        for (what, limit) in [
+            ("memory", format!("{}Mi", memory - 1)),
+            ("memory", format!("{}Ki", memory * 1024 - 1)),
+            ("memory", (bytes - 1).to_string()),
+            ("memory", "0.01Gi".to_owned()),
+            // In Mi's place: thousandths of a byte.
+            ("memory", "512m".to_owned()),
+            ("cpu", format!("{}m", cpu - 1)),
+            ("cpu", "0.01".to_owned()),
+        ] {
+            let name = format!("resources.limits.{what}");
+            let request = format!("resources.requests.{what}");
+            assert_refused(
+                chart,
+                &format!("{name}={limit}"),
+                &[&name, &request, &format!("found \"{limit}\"")],
+            );
+        }
+        for (what, limit) in [
+            ("memory", format!("{memory}Mi")),
+            ("memory", format!("{}Ki", memory * 1024)),
+            ("memory", bytes.to_string()),
+            ("memory", "0.5Gi".to_owned()),
+            ("memory", "200M".to_owned()),
+            ("memory", "null".to_owned()),
+            // Kubernetes says what it thinks of these.
+            ("memory", "1Xi".to_owned()),
+            ("memory", "1e3".to_owned()),
+            ("cpu", format!("{cpu}m")),
+            ("cpu", "0.1".to_owned()),
+            ("cpu", "1".to_owned()),
+        ] {
+            assert_accepted(chart, &format!("resources.limits.{what}={limit}"));
+        }
+        assert_refused(chart, "resources.requests.memory=1Gi", &["resources.limits.memory", "\"1Gi\""]);
+        assert_refused(chart, "resources.requests.cpu=2,resources.limits.cpu=1999m", &["\"2\"", "\"1999m\""]);
+        assert_accepted(chart, "resources.requests.cpu=2,resources.limits.cpu=2000m");
+        assert_accepted(chart, "resources.requests=null,resources.limits.memory=1");
+        // A number of a file is another kind of number than one of `--set`.
+        let numbers = |limit: u64| format!("resources={{\"limits\":{{\"memory\":{limit}}}}}");
+        assert!(template(chart, &["--set-json", &numbers(bytes)]).is_ok());
+        let said = template(chart, &["--set-json", &numbers(bytes - 1)]).unwrap_err().to_string();
+        assert!(said.contains(&format!("found \"{}\"", bytes - 1)), "{said}");
+    }
+    let backup = "backup.enabled=true,backup.existingClaim=b,\
+                  backup.recipients={age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg}";
+    let limit = |limit: &str| format!("{backup},backup.resources.limits.memory={limit}");
+    assert_refused(PLANE, &limit("127Mi"), &["backup.resources.limits.memory", "\"128Mi\"", "\"127Mi\""]);
+    assert_accepted(PLANE, &limit("128Mi"));
+}
+
+#[test]
+fn a_certificate_is_renewed_before_it_ends() {
+    let with =
+        |values: &str| format!("tls.certManager.enabled=true,tls.certManager.issuerRef.name=y,{values}");
+    for (values, duration, before) in [
+        ("tls.certManager.duration=720h", "720h", "720h"),
+        ("tls.certManager.duration=719h59m", "719h59m", "720h"),
+        ("tls.certManager.renewBefore=129600m", "2160h", "129600m"),
+    ] {
+        let found = format!("found \"{before}\"");
+        let words = ["tls.certManager.renewBefore", "tls.certManager.duration", duration, &found];
+        assert_refused(PLANE, &with(values), &words);
+    }
+    for values in ["tls.certManager.duration=721h", "tls.certManager.renewBefore=2159h59m59s"] {
+        assert_accepted(PLANE, &with(values));
+    }
+    // Without cert-manager nobody reads it.
+    assert_accepted(PLANE, "tls.certManager.duration=1h");
+}
+
+#[test]
+fn a_scrape_ends_before_the_next_one() {
+    let service = "metrics.serviceMonitor";
+    let service_on = format!("{service}.enabled=true,{service}.tokenSecret=t,{service}.caSecret=c");
+    let pod = "metrics.podMonitor";
+    let pod_on = format!("{pod}.enabled=true");
+    for (chart, name, on) in [(PLANE, service, service_on), (AGENT, pod, pod_on)] {
+        let (timeout, interval) = (format!("{name}.scrapeTimeout"), format!("{name}.interval"));
+        let with = |given: &str, to: &str| format!("{on},{name}.interval={given},{name}.scrapeTimeout={to}");
+        for (given, to) in [("5s", "10s"), ("1m", "61s"), ("59s", "1m")] {
+            assert_refused(chart, &with(given, to), &[&timeout, &interval, given, to]);
+        }
+        for (given, to) in [("10s", "10s"), ("1m", "60s"), ("1m30s", "1m")] {
+            assert_accepted(chart, &with(given, to));
+        }
+    }
+}
+
+#[test]
+fn what_is_said_of_postgresql_needs_one() {
+    let to = "networkPolicy.databaseTo[0].podSelector.matchLabels.app=postgres";
+    for (values, words) in [
+        (to, ["networkPolicy.databaseTo", "SQLite", "database.existingSecret"]),
+        ("networkPolicy.databasePort=6432", ["networkPolicy.databasePort", "SQLite", "6432"]),
+        ("database.existingSecretKey=uri", ["database.existingSecretKey", "\"uri\"", "name the Secret"]),
+    ] {
+        assert_refused(PLANE, values, &words);
+        assert_accepted(PLANE, &format!("{values},database.existingSecret=x"));
+    }
+    assert_accepted(PLANE, &format!("{to},database.url=postgres://nimbus@db/nimbus"));
+    assert_accepted(PLANE, "networkPolicy.databasePort=5432,database.existingSecretKey=url");
+}
+
+#[test]
+fn a_cluster_is_named_by_its_uid() {
+    let with = |uid: &str| format!("acting.actions={{uncordon_node}},acting.clusterUid={uid}");
+    let uid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
+    for wrong in ["minikube", &uid[1..], &format!("{uid}0"), &uid.replace('-', ""), &uid.to_uppercase()] {
+        let found = format!("found \"{wrong}\"");
+        assert_refused(AGENT, &with(wrong), &["acting.clusterUid", "UUID", &found, "kubectl get namespace"]);
+    }
+    for right in [uid, "00000000-0000-4000-8000-000000000000"] {
+        assert_accepted(AGENT, &with(right));
+    }
+}
+
+#[test]
+fn nothing_is_mounted_over_what_the_chart_mounts() {
+    let with = |path: &str| format!("extraVolumeMounts[0].name=x,extraVolumeMounts[0].mountPath={path}");
+    for chart in [PLANE, AGENT] {
+        for path in [
+            "/etc/nimbus",
+            "/etc/nimbus/",
+            "/etc//nimbus",
+            "/etc/./nimbus/.",
+            "/etc/x/../nimbus",
+            "/../etc/nimbus",
+            "etc/nimbus",
+        ] {
+            let found = format!("found \"{path}\"");
+            assert_refused(chart, &with(path), &["extraVolumeMounts", "/etc/nimbus is one", &found]);
+        }
+        for path in ["/srv", "/srv/", "/etc/nimbus-more/", "/etc/nimbus/../other", "/etc/nimbus/more"] {
+            assert_accepted(chart, &with(path));
+        }
+    }
+    for path in ["/tmp/", "/backups/.", "/var/lib//nimbus/data"] {
+        assert_refused(PLANE, &with(path), &["extraVolumeMounts", path]);
+    }
+    assert_refused(
+        AGENT,
+        &with("/var/lib/nimbus-agent/"),
+        &["extraVolumeMounts", "/var/lib/nimbus-agent is one"],
+    );
+    // A file of the nodes has its path in the pod too.
+    let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
+    assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);
+    assert_accepted(AGENT, &with("/etc/ssh/"));
+}
