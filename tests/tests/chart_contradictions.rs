@@ -8,7 +8,7 @@ const AGENT: &[&str] = &["charts/nimbus-agent", "--values", "tests/charts/nimbus
 
 /// Renders a chart with these arguments, or says what helm says.
 fn template(chart: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
-    let output = helm(&[&["template", "nimbus"], chart, arguments].concat())?;
+    let output = helm(&[&["template", "nimbus"][..], chart, arguments].concat())?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
@@ -81,7 +81,7 @@ fn a_limit_is_not_below_its_request() {
             ("memory", format!("{}Ki", memory * 1024 - 1)),
             ("memory", (bytes - 1).to_string()),
             ("memory", "0.01Gi".to_owned()),
-            // In Mi's place: thousandths of a byte.
+            // Thousandths of a byte: somebody meant 512Mi.
             ("memory", "512m".to_owned()),
             ("cpu", format!("{}m", cpu - 1)),
             ("cpu", "0.01".to_owned()),
