@@ -267,3 +267,47 @@ fn a_first_start_that_a_full_disk_ended_anywhere_is_finished_by_the_next_one() {
         assert!(ended_with.contains(expected), "no start ended there: {ended_with:?}");
     }
 }
+
+/// An agent that joins from a file system of `kib` KiB; if it ends by itself, it is started again after that has grown.
+fn joins_on_a_nearly_full_disk(dir: &Path, kib: u32, server: &str, token: &str) -> anyhow::Result<Process> {
+    let data = dir.join("small");
+    std::fs::create_dir_all(&data)?;
+    let script = format!(
+        "mount -t tmpfs -o size={kib}k none {data} || exit 9\n\
+         start() {{ {program} --data-dir {data}/data --server {server} --join {token}; }}\n\
+         start; echo first ended with $(ls {data}/data/identity)\n\
+         mount -o remount,size=48m {data} && start",
+        data = data.display(),
+        program = binary("nimbus-agent")?.display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", "--mount", "--pid", "--kill-child", "sh", "-c", &script]);
+    Process::start("nearly-full", command, dir)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joining_that_a_full_disk_ended_anywhere_is_finished_by_the_next_start_with_the_same_token() {
+    let plane = Plane::start(None, QUICK).await.unwrap();
+    let mut ended_with = std::collections::BTreeSet::new();
+    for kib in (8..400).step_by(4) {
+        let dir = tempfile::tempdir().unwrap();
+        let token = plane.join_token(&format!("full-{kib}"), "host").await.unwrap();
+        let server = plane.quic().to_string();
+        let mut process = joins_on_a_nearly_full_disk(dir.path(), kib, &server, &token).unwrap();
+        let connected = process.wait_for_line("connected to the control plane", Duration::from_secs(30));
+        let said = process.output();
+        process.kill9().unwrap();
+        connected.unwrap_or_else(|error| panic!("with {kib} KiB: {error:#}"));
+        let Some(files) = said.lines().find_map(|line| line.strip_prefix("first ended with")) else { break };
+        assert!(said.contains("space"), "{said}");
+        ended_with.insert(files.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    }
+    // The token was used, and what came of it did not fit.
+    let after_it =
+        |files: &Vec<String>| files.contains(&"key.pem".into()) && !files.contains(&"agent.json".into());
+    assert!(ended_with.iter().any(after_it), "{ended_with:?}");
+    let agents = plane.items("/agents").await.unwrap();
+    let names =
+        agents.iter().map(|agent| agent["name"].to_string()).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(names.len(), agents.len(), "each joined once: {agents:?}");
+}

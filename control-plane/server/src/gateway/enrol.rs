@@ -1,4 +1,4 @@
-//! Enrolment of a new agent: exchanges a join token and a certificate request for an identity, once for each token.
+//! Enrolment of a new agent: exchanges a join token and a certificate request for an identity, once for each use of a token.
 //!
 //! The token is spent, the agent made and the audit row written in one commit under the token's version: of two
 //! requests with one token, one wins. The secret is compared before anything else is said about a token.
@@ -17,9 +17,11 @@ use nimbus_protocol::{v1, version};
 use tokio::time::Instant;
 
 use super::frames::{self, FrameReader};
-use super::join_token::{Attempt, NEW_TOKEN, admit, bad_request, for_another_cluster, unavailable};
+use super::join_token::{
+    Attempt, NEW_TOKEN, bad_request, for_another_cluster, genuine, unavailable, unspent,
+};
 use super::wire::Connection;
-use super::{Gateway, Slot, enrol_pod, reject};
+use super::{Gateway, Slot, enrol_again, enrol_pod, reject};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, Issued};
 use crate::documents::Docs;
@@ -81,12 +83,16 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
         })?;
     for _ in 0..TRIES {
         let record = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
-        let record = admit(gateway, &token, record).await?;
-        let (changes, response) = prepare(app, request, record).await?;
+        let record = genuine(&token, record)?;
+        let Attempt { changes, response } = match enrol_again::attempt(app, request, &record.doc).await? {
+            Some(again) => again,
+            None => prepare(app, request, unspent(gateway, record).await?).await?,
+        };
         match app.commit(&changes).await {
             Ok(_) => {
                 let (agent, name) = (&response.agent_id, &response.agent_name);
-                tracing::info!(agent, name, token = %token.id, "agent enrolled");
+                let again = changes.agents.is_empty();
+                tracing::info!(agent, name, token = %token.id, again, "agent enrolled");
                 return Ok(response);
             }
             Err(error) if error.is_conflict() => {}
@@ -144,7 +150,7 @@ async fn prepare(
     app: &App,
     request: &v1::EnrolRequest,
     token: Versioned<JoinTokenRecord>,
-) -> Result<(ChangeSet, v1::EnrolResponse), SessionEnd> {
+) -> Result<Attempt, SessionEnd> {
     let now = app.now();
     let docs = app.docs().await.map_err(unavailable)?;
     let first_cluster = first_cluster(&docs, &token.doc, &request.cluster_uid)?;
@@ -194,5 +200,5 @@ async fn prepare(
         audit: vec![audit],
         ..ChangeSet::default()
     };
-    Ok((changes, response))
+    Ok(Attempt { changes, response })
 }

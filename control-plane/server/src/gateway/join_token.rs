@@ -27,18 +27,33 @@ pub async fn admit(
     token: &JoinToken,
     record: Option<Versioned<JoinTokenRecord>>,
 ) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
+    unspent(gateway, genuine(token, record)?).await
+}
+
+/// The record of a token whose secret the peer knows, whatever became of it.
+pub fn genuine(
+    token: &JoinToken,
+    record: Option<Versioned<JoinTokenRecord>>,
+) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
     let secret = nimbus_protocol::to_hex(&token.secret_sha256());
     let genuine = |record: &Versioned<JoinTokenRecord>| {
         bool::from(record.doc.secret_sha256.as_bytes().ct_eq(secret.as_bytes()))
     };
-    let Some(record) = record.filter(genuine) else {
-        return Err(SessionEnd::refused(
+    record.filter(genuine).ok_or_else(|| {
+        SessionEnd::refused(
             "token_unknown",
             "a join token of this control plane",
             "one that it does not know",
             NEW_TOKEN,
-        ));
-    };
+        )
+    })
+}
+
+/// A genuine token's record, if it may be used now.
+pub async fn unspent(
+    gateway: &Gateway,
+    record: Versioned<JoinTokenRecord>,
+) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
     if let Some(at) = record.doc.used_at {
         let found = format!("one that was used at {at}");
         note_misuse(gateway, &record.doc, &found).await;

@@ -9,6 +9,7 @@ mod accept;
 mod admission;
 mod carrier;
 mod enrol;
+mod enrol_again;
 mod enrol_pod;
 mod frames;
 mod ingest_writer;

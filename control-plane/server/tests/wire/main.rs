@@ -9,6 +9,7 @@ mod garbage;
 mod gateway;
 mod heal;
 mod hostile;
+mod join_token;
 mod pods;
 mod service;
 mod skew;

@@ -1,0 +1,99 @@
+//! Tests of join tokens: how often, how long and by whom one can be used.
+
+use std::time::Duration;
+
+use crate::common::{HERE, enrol, enrol_as, host, serves_a_good_agent, start};
+use nimbus_control_core::model::{Agent, ChangeSet, JoinTokenRecord};
+use nimbus_protocol::v1;
+use rcgen::KeyPair;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_works_once_in_its_time_and_for_its_own_control_plane() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let app = plane.app();
+    let minute = Duration::from_mins(1);
+    let token = plane.create_join_token(host("edge"), minute, "operator").await.unwrap();
+    let mut forged = token.clone();
+    forged.secret[0] ^= 1;
+    let refusal = enrol(&plane, &forged.to_string()).await.err().unwrap();
+    assert_eq!(refusal.code, "token_unknown");
+    let (one, two) = (token.to_string(), token.to_string());
+    let (one, two) = tokio::join!(enrol(&plane, &one), enrol(&plane, &two));
+    let refusal = match (one, two) {
+        (Ok(_), Err(refusal)) | (Err(refusal), Ok(_)) => refusal,
+        (one, two) => panic!("one of two joins: {:?} {:?}", one.err(), two.err()),
+    };
+    assert_eq!(refusal.code, "token_used");
+    assert!(refusal.remedy.contains("nimbus agents token create"), "{refusal:?}");
+    // It leaked, say: every use is refused, the audit log is not filled with them.
+    for _ in 0..10 {
+        assert_eq!(enrol(&plane, &token.to_string()).await.err().unwrap().code, "token_used");
+    }
+
+    let token = plane.create_join_token(host("late"), minute, "operator").await.unwrap();
+    let mut record = app.store().get(token.id).await.unwrap().unwrap();
+    let record_doc: &mut nimbus_control_core::model::JoinTokenRecord = &mut record.doc;
+    record_doc.expires_at = app.now() - Duration::from_secs(1);
+    let changes = nimbus_control_core::model::ChangeSet { tokens: vec![record], ..Default::default() };
+    app.commit(&changes).await.unwrap();
+    let refusal = enrol(&plane, &token.to_string()).await.err().unwrap();
+    assert_eq!(refusal.code, "token_expired");
+    for text in ["", "nimbus1.x.y.z", "nimbus2.tok_00000000000000000000000000000001.AA.00"] {
+        assert_eq!(enrol(&plane, text).await.err().unwrap().code, "token_unknown", "{text}");
+    }
+    let agents = app.store().all::<nimbus_control_core::model::Agent>().await.unwrap();
+    assert_eq!(agents.len(), 1);
+    let rows = app.store().audit_rows(1, 500).await.unwrap();
+    let count = |action: &str| rows.iter().filter(|row| row.draft.action == action).count();
+    assert_eq!((count("agent.enrolled"), count("agent.enrolment_refused")), (1, 2));
+    serves_a_good_agent(&plane).await;
+    plane.stop().await;
+}
+
+/// Its answer was lost on the way, or did not fit its disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_did_not_keep_the_answer_gets_it_again_with_its_key_and_for_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let app = plane.app();
+    let token = plane.create_join_token(host("edge"), Duration::from_mins(1), "operator").await.unwrap();
+    let key = KeyPair::generate().unwrap();
+    let asks = async |key: &KeyPair, token: &nimbus_protocol::join::JoinToken| {
+        let key = KeyPair::try_from(key.serialize_der()).unwrap();
+        let request = v1::EnrolRequest { token: token.to_string(), ..Default::default() };
+        enrol_as(HERE, &plane, key, request).await
+    };
+    let first = asks(&key, &token).await.unwrap();
+    let again = asks(&key, &token).await.unwrap();
+    assert_eq!((&again.id, &again.name, &again.kind), (&first.id, &first.name, &first.kind));
+    drop(again.connect(&plane).await);
+
+    // The token alone, the key alone, or both with another secret: nothing.
+    let stranger = KeyPair::generate().unwrap();
+    assert_eq!(asks(&stranger, &token).await.err().unwrap().code, "token_used");
+    let mut forged = token.clone();
+    forged.secret[0] ^= 1;
+    assert_eq!(asks(&key, &forged).await.err().unwrap().code, "token_unknown");
+    let other = plane.create_join_token(host("other"), Duration::from_mins(1), "operator").await.unwrap();
+    enrol(&plane, &other.to_string()).await.unwrap();
+    assert_eq!(asks(&key, &other).await.err().unwrap().code, "token_used");
+
+    // Nor once its time is over, nor for an agent that was revoked.
+    let mut record = app.store().get::<JoinTokenRecord>(token.id).await.unwrap().unwrap();
+    let until = std::mem::replace(&mut record.doc.expires_at, app.now());
+    app.commit(&ChangeSet { tokens: vec![record], ..Default::default() }).await.unwrap();
+    assert_eq!(asks(&key, &token).await.err().unwrap().code, "token_used");
+    let mut record = app.store().get::<JoinTokenRecord>(token.id).await.unwrap().unwrap();
+    record.doc.expires_at = until;
+    let mut agent = app.store().get::<Agent>(&first.id).await.unwrap().unwrap();
+    agent.doc.revoked_at = Some(app.now());
+    app.commit(&ChangeSet { tokens: vec![record], agents: vec![agent], ..Default::default() }).await.unwrap();
+    assert_eq!(asks(&key, &token).await.err().unwrap().code, "token_used");
+
+    assert_eq!(app.store().all::<Agent>().await.unwrap().len(), 2);
+    let rows = app.store().audit_rows(1, 500).await.unwrap();
+    let count = |action: &str| rows.iter().filter(|row| row.draft.action == action).count();
+    assert_eq!((count("agent.enrolled"), count("agent.enrolled_again")), (2, 1));
+    plane.stop().await;
+}
