@@ -46,29 +46,18 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
         Some(Ok(pod)) => (pod, None),
         // What the known keys do not fit: a join token that still holds decides. The chart leaves a spent one where it is, and then
         // the proof's own refusal is what there is to say.
-        Some(Err(refusal)) if refusal.may_found => match token_of(gateway, request, is_taken, true).await {
-            Some(Ok(token)) => found_identity(app, request, token)?,
-            Some(Err(end)) => return Err(audited(gateway, request, end).await),
-            None if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
-            None => return Err(refusal.end),
-        },
+        Some(Err(refusal)) if refusal.may_found => {
+            match founding_token(gateway, request, is_taken, known.as_ref()).await? {
+                Some(token) => found_identity(app, request, token)?,
+                None if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
+                None => return Err(refusal.end),
+            }
+        }
         Some(Err(refusal)) if refusal.is_signed => return Err(audited(gateway, request, refusal.end).await),
         Some(Err(refusal)) => return Err(refusal.end),
-        None => match token_of(gateway, request, is_taken, false).await {
-            Some(Ok(token)) => found_identity(app, request, token)?,
-            // Of many pods that start at once, one has made the cluster known meanwhile, and spent the token.
-            Some(Err(_)) if is_known_by_now(app, uid).await? => {
-                return Err(SessionEnd::overloaded("a commit", "another pod of this cluster was faster"));
-            }
-            Some(Err(end)) => return Err(audited(gateway, request, end).await),
-            None => {
-                return Err(SessionEnd::refused(
-                    "token_unknown",
-                    "a join token, with which the first agent of a cluster makes it known",
-                    "none",
-                    "make one with `nimbus agents token create --kind cluster` and give it to the chart",
-                ));
-            }
+        None => match founding_token(gateway, request, is_taken, None).await? {
+            Some(token) => found_identity(app, request, token)?,
+            None => return Err(no_token(gateway, request, is_taken).await),
         },
     };
     let connected = app.sessions.connected();
@@ -87,10 +76,43 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
     }
 }
 
-async fn is_known_by_now(app: &App, uid: &str) -> Result<bool, SessionEnd> {
-    // Asked of the store, as the token was: what is kept of its documents in memory follows a commit a moment later.
-    let cluster = app.store().get::<Cluster>(uid).await.map_err(unavailable)?;
-    Ok(cluster.is_some_and(|cluster| cluster.doc.identity.is_some()))
+/// The join token that may make the cluster's keys known, or replace the `known` ones; `None` where none holds.
+async fn founding_token(
+    gateway: &Gateway,
+    request: &v1::EnrolRequest,
+    is_taken: bool,
+    known: Option<&ClusterIdentity>,
+) -> Result<Option<Versioned<JoinTokenRecord>>, SessionEnd> {
+    let refused = match token_of(gateway, request, is_taken, true).await {
+        Some(Ok(token)) => return Ok(Some(token)),
+        Some(Err(end)) => Some(end),
+        None => None,
+    };
+    // Of many pods that start at once, one has made the keys known meanwhile, and spent the token. Asked of the store, as the token
+    // was: what is kept of its documents in memory follows a commit a moment later.
+    let cluster = gateway.app.store().get::<Cluster>(request.cluster_uid.as_str()).await;
+    let cluster = cluster.map_err(unavailable)?;
+    if cluster.and_then(|cluster| cluster.doc.identity).as_ref() != known {
+        return Err(SessionEnd::overloaded("a commit", "another pod of this cluster was faster"));
+    }
+    match refused {
+        Some(end) => Err(audited(gateway, request, end).await),
+        None => Ok(None),
+    }
+}
+
+/// The refusal of a pod whose cluster nobody knows and whose join token does not hold.
+async fn no_token(gateway: &Gateway, request: &v1::EnrolRequest, is_taken: bool) -> SessionEnd {
+    match token_of(gateway, request, is_taken, false).await {
+        Some(Err(end)) => audited(gateway, request, end).await,
+        Some(Ok(_)) => SessionEnd::overloaded("a join token that is spent", "one that holds again"),
+        None => SessionEnd::refused(
+            "token_unknown",
+            "a join token, with which the first agent of a cluster makes it known",
+            "none",
+            "make one with `nimbus agents token create --kind cluster` and give it to the chart",
+        ),
+    }
 }
 
 /// Why the known keys do not accept a token.

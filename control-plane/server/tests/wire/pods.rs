@@ -347,6 +347,33 @@ async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
     }
 }
 
+/// One of them spends the token; what the others read a moment before must not shut them out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_keys_that_many_pods_bring_at_once_keep_none_of_them_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (old, key) = (Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 1).await;
+    ask(&plane, &key, &join, old.sign(&claims("first")), old.keys()).await.unwrap();
+    for round in 0..4_u16 {
+        let new = Cluster::new();
+        let join = token_called(&plane, &format!("round-{round}"), Some(UID)).await;
+        let pods = (0..12_u16).map(|n| {
+            let request = v1::EnrolRequest {
+                token: join.clone(),
+                cluster_uid: UID.into(),
+                service_account_token: new.sign(&claims(&format!("{round}-{n}"))),
+                cluster_keys_json: new.keys(),
+                ..Default::default()
+            };
+            node_of_many(round * 12 + n, ca(&plane), plane.quic_addr(), request)
+        });
+        futures::future::join_all(pods).await;
+    }
+    assert_eq!(plane.app().store().all::<Agent>().await.unwrap().len(), 1 + 4 * 12);
+    assert!(refusals(&plane).await.is_empty(), "nobody did anything wrong");
+}
+
 async fn token_called(plane: &ControlPlane, name: &str, cluster: Option<&str>) -> String {
     let new_agent = NewAgent { name, kind: AgentKind::Cluster, cluster, uses: 1 };
     plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
