@@ -5,25 +5,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nimbus_agent_core::spool::Limits;
-use nimbus_platform::{CredentialError, DoublingWait, is_host_port, read_credential};
-use nimbus_protocol::join::JoinToken;
+use nimbus_platform::is_host_port;
 use nimbus_protocol::v1;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::alive::Alive;
-use crate::config::{Config, HOST, JOIN_CREDENTIAL};
+use crate::config::{Config, HOST};
 use crate::counters::Counters;
 use crate::datadir::{DataDir, DataDirError};
-use crate::enrol::{EnrollingAgent, enrol};
 use crate::error::AgentError;
 use crate::exec::{self, Shared};
 use crate::files::journal::JournalStore;
 use crate::files::spool::SpoolStore;
 use crate::files::spool_thread::SpoolThread;
+use crate::identity::Identity;
 use crate::identity::renew::Renewal;
-use crate::identity::{Identity, IdentityError};
 use crate::observation_queue::ObservationQueue;
 use crate::session_loop;
 use crate::status::{SharedStatus, Status};
@@ -32,14 +30,8 @@ use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube, watch_cluster};
-use crate::{pod_proof, rejoin, status_reporter, telemetry, transport};
+use crate::{join, rejoin, status_reporter, telemetry, transport};
 
-/// Tries to reach the control plane when joining.
-const JOIN_TRIES: u32 = 4;
-/// The waits between two of them.
-const JOIN_WAIT: DoublingWait = DoublingWait::new(Duration::from_secs(1), Duration::from_secs(4));
-/// Longest wait for another identity in the place of one whose certificate ended.
-const REJOIN: Duration = Duration::from_secs(25);
 /// Longest wait for the parts, and then for the session's loop, to end.
 const STOP: Duration = Duration::from_secs(5);
 
@@ -82,7 +74,7 @@ impl Agent {
                     .map_err(|found| AgentError::Telemetry { address, found })?,
             ),
         };
-        let identity = identity(&config, &data_dir, target.as_ref()).await?;
+        let identity = join::identity(&config, &data_dir, target.as_ref()).await?;
         let target = target.filter(|_| {
             let may = identity.kind != HOST;
             if !may {
@@ -319,126 +311,6 @@ fn tell_damage(journal: &JournalStore, spool: &SpoolStore, status: &SharedStatus
     status.problem("spool-damage", text("the spool", spool.damaged(), then));
 }
 
-/// The identity that is there, or the one that the join token gets.
-async fn identity(
-    config: &Config,
-    data_dir: &DataDir,
-    target: Option<&Target>,
-) -> Result<Identity, AgentError> {
-    let dir = data_dir.identity();
-    let there = Identity::load(&dir)?;
-    let holds = there.as_ref().is_some_and(|it| nimbus_platform::now().as_second() < it.expires_at());
-    match (there, &config.join) {
-        // A file that was left where it is does no harm, and is not even looked at, until it is needed again.
-        (Some(identity), None) if holds => Ok(identity),
-        (Some(identity), Some(_)) if holds => {
-            tracing::warn!(agent = %identity.agent_id, "this agent joined before; the join token is not used");
-            Ok(identity)
-        }
-        // A pod proves where it runs as often as it has to; nobody gives it a new token.
-        (_, Some(token)) if config.service_account_token.is_some() => {
-            let proof = config.service_account_token.as_deref().unwrap_or(Path::new(""));
-            let identity = pod_proof::join(&dir, config, token, proof, target).await?;
-            tell_joined(&identity);
-            Ok(identity)
-        }
-        // A certificate that ended cannot be renewed any more: a new token is the way back.
-        (Some(identity), None) => Ok(rejoined(identity, config, &dir, target).await),
-        (_, given) => {
-            let token = match given {
-                Some(token) => token.clone(),
-                None => join_credential(config.credentials.as_deref())?
-                    .ok_or_else(|| IdentityError::Nothing(dir.clone()))?,
-            };
-            let identity = join(&dir, &config.server, &token, enrolling_agent(config, target).await).await?;
-            tell_joined(&identity);
-            Ok(identity)
-        }
-    }
-}
-
-/// The identity that a token of systemd's gets in the place of one whose certificate ended, otherwise that one: a file that
-/// a used token was left in, or a control plane that is away, must not keep this agent from observing and from obeying
-/// its policy. It is tried once, so that neither waits for long.
-async fn rejoined(identity: Identity, config: &Config, dir: &Path, target: Option<&Target>) -> Identity {
-    let joined = match join_credential(config.credentials.as_deref()) {
-        Ok(None) => return identity,
-        Ok(Some(token)) => {
-            let enrolling_agent = enrolling_agent(config, target).await;
-            let joining = enrol(dir, &config.server, &token, enrolling_agent);
-            let joined = tokio::time::timeout(REJOIN, joining).await;
-            let late = || IdentityError::Unreachable {
-                server: config.server.clone(),
-                found: format!("no identity within {} s", REJOIN.as_secs()),
-            };
-            joined.unwrap_or_else(|_| Err(late())).map_err(AgentError::from)
-        }
-        Err(error) => Err(error.into()),
-    };
-    match joined {
-        Ok(joined) => {
-            tell_joined(&joined);
-            joined
-        }
-        Err(error) => {
-            tracing::warn!(
-                agent = %identity.agent_id,
-                "the certificate of this agent ended, and it did not join again: {error}; it watches on, and what it \
-                 sees waits in the spool: start it again with a new token in the credential {JOIN_CREDENTIAL}"
-            );
-            identity
-        }
-    }
-}
-
-fn tell_joined(identity: &Identity) {
-    tracing::info!(agent = %identity.agent_id, name = identity.name, "joined the control plane");
-}
-
-/// The join token that systemd hands over, if it does: one that is none is refused here, by the name of its file.
-fn join_credential(credentials: Option<&Path>) -> Result<Option<String>, CredentialError> {
-    let Some(credential) = read_credential(credentials, JOIN_CREDENTIAL)? else { return Ok(None) };
-    match credential.text.parse::<JoinToken>() {
-        Ok(_) => Ok(Some(credential.text)),
-        Err(_) => Err(credential.malformed(
-            "a join token of `nimbus agents token create`, nimbus1.TOKEN.SECRET.FINGERPRINT",
-            "something else, which is not shown",
-        )),
-    }
-}
-
-async fn enrolling_agent(config: &Config, target: Option<&Target>) -> EnrollingAgent {
-    let mut enrolling_agent = EnrollingAgent { hostname: config.hostname(), ..EnrollingAgent::default() };
-    if let Some(target) = target {
-        // A cluster that does not answer now is named later, in the agent's status.
-        if let Ok(Ok(cluster)) = tokio::time::timeout(STOP, target.identify()).await {
-            enrolling_agent.cluster_uid = cluster.uid;
-            enrolling_agent.cluster_name = cluster.name;
-        }
-    }
-    enrolling_agent
-}
-
-async fn join(
-    dir: &Path,
-    server: &str,
-    token: &str,
-    enrolling_agent: EnrollingAgent,
-) -> Result<Identity, IdentityError> {
-    let mut waits = JOIN_WAIT;
-    for _ in 1..JOIN_TRIES {
-        let wait = waits.next();
-        match enrol(dir, server, token, enrolling_agent.clone()).await {
-            Err(error @ IdentityError::Unreachable { .. }) => {
-                tracing::warn!("{error}; trying again in {} s", wait.as_secs());
-            }
-            done => return done,
-        }
-        tokio::time::sleep(wait).await;
-    }
-    enrol(dir, server, token, enrolling_agent).await
-}
-
 /// A watched path, absolute and without `.` or `..`; it need not exist.
 fn absolute(path: &Path) -> Result<PathBuf, AgentError> {
     let wrong = |found| AgentError::WatchPath { path: path.to_owned(), found };
@@ -462,25 +334,6 @@ fn absolute(path: &Path) -> Result<PathBuf, AgentError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_credential_that_is_no_token_is_named_by_its_file_and_not_shown() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(JOIN_CREDENTIAL);
-        assert_eq!(join_credential(None).unwrap(), None);
-        assert_eq!(join_credential(Some(dir.path())).unwrap(), None, "no file");
-        std::fs::write(&path, "\n").unwrap();
-        assert_eq!(join_credential(Some(dir.path())).unwrap(), None, "the unit's default");
-        let id = "tok_00000000000000000000000000000001".parse().unwrap();
-        let token = JoinToken { id, secret: [7; 32], ca_sha256: [1; 32] }.to_string();
-        std::fs::write(&path, format!("{token}\n")).unwrap();
-        assert_eq!(join_credential(Some(dir.path())).unwrap(), Some(token.clone()));
-        std::fs::write(&path, token.replace("nimbus1", "nimbus7")).unwrap();
-        let error = AgentError::from(join_credential(Some(dir.path())).unwrap_err()).to_string();
-        assert!(error.contains(path.to_str().unwrap()) && error.contains("token create"), "{error}");
-        let secret = token.split('.').nth(2).unwrap();
-        assert!(!error.contains(secret) && !error.contains("nimbus7"), "{error}");
-    }
 
     #[test]
     fn a_watched_path_becomes_absolute_and_plain() {

@@ -22,8 +22,7 @@ use crate::transport::tls::Tls;
 
 /// Longest wait for the answer.
 const ANSWER: Duration = Duration::from_secs(15);
-/// How long control planes that stand by are asked again: three times what a takeover takes. A unit has three minutes to start in, in
-/// which it joins four times.
+/// How long control planes that stand by are asked again: three times what a takeover takes.
 const STANDBY: Duration = Duration::from_secs(30);
 /// The waits between two of them, with jitter.
 const STANDBY_WAIT: DoublingWait = DoublingWait::new(Duration::from_millis(300), Duration::from_secs(2));

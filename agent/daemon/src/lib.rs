@@ -22,6 +22,7 @@ mod error;
 pub mod exec;
 pub mod files;
 pub mod identity;
+mod join;
 mod observation_queue;
 mod pod_proof;
 mod policy_files;

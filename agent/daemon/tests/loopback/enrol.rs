@@ -175,7 +175,7 @@ async fn that_the_certificate_ended_is_learned_from_the_control_planes_tls_on_bo
 async fn learns(config: Config, way: &str) {
     let agent = Agent::start(config).await.unwrap();
     let mut status = agent.status();
-    let told = tokio::time::timeout(Duration::from_secs(60), status.wait_for(|status| status.unknown));
+    let told = tokio::time::timeout(Duration::from_mins(1), status.wait_for(|status| status.unknown));
     let told = told.await.is_ok();
     assert!(told, "{way}: {:?}", *agent.status().borrow());
     agent.stop().await;
