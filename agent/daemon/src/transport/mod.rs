@@ -10,6 +10,7 @@ pub mod proxy;
 pub mod quic;
 pub mod tcp;
 pub mod tls;
+mod tunnel;
 pub mod verify;
 pub mod wire;
 

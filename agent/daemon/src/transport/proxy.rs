@@ -1,15 +1,13 @@
 //! The HTTP proxy through which TCP goes: `HTTPS_PROXY` says which, `NO_PROXY` for which hosts none. It is asked with CONNECT
 //! for a tunnel, in which TLS runs end to end: the proxy sees neither frames nor certificates' keys.
 
-use http::Uri;
 use http::header::HeaderValue;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::proxy::Tunnel;
+use http::{StatusCode, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use tokio::net::TcpStream;
-use tower::Service as _;
 
 use super::DialError;
+use super::tunnel::{self, NoTunnel};
 
 /// The variables that say which proxy there is, the first one that is set.
 const VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
@@ -22,7 +20,7 @@ pub fn unusable(server: &str, of: impl Fn(&str) -> Option<String>) -> Option<&'s
     let exempt = read("NO_PROXY").or_else(|| read("no_proxy")).unwrap_or_default();
     Proxies::new("http://proxy.example:3128", &exempt).of(server)?;
     let proxy = Proxies::new(&text, "").of(server);
-    (!proxy.is_some_and(|proxy| proxy.has_address())).then_some(name)
+    (!proxy.is_some_and(|proxy| proxy.is_usable())).then_some(name)
 }
 
 /// Which proxy for which host.
@@ -72,10 +70,11 @@ fn exempts_all(no_proxy: &str) -> bool {
 }
 
 impl Proxy {
-    /// Is there a host, and a port that is one where any is written?
-    fn has_address(&self) -> bool {
+    /// Does it speak HTTP, and is there a host, and a port that is one where any is written?
+    fn is_usable(&self) -> bool {
         let is_whole = |it: &http::uri::Authority| it.host() == self.name || it.port_u16().is_some();
-        self.uri.authority().is_some_and(|it| !it.host().is_empty() && is_whole(it))
+        let has_address = self.uri.authority().is_some_and(|it| !it.host().is_empty() && is_whole(it));
+        has_address && self.uri.scheme_str() == Some("http")
     }
 
     /// `HOST:PORT`, without user and password.
@@ -96,55 +95,44 @@ impl Proxy {
             let found = format!("a proxy that speaks {}", self.uri.scheme_str().unwrap_or("nothing known"));
             return Err(failed(found, "set HTTPS_PROXY to http://[USER:PASSWORD@]HOST:PORT"));
         }
-        let target: Uri = format!("https://{server}/")
-            .parse()
-            .map_err(|_| failed("a --server that is no HOST:PORT".to_owned(), "correct --server"))?;
-        let mut tunnel = Tunnel::new(self.uri.clone(), HttpConnector::new());
-        if let Some(auth) = self.auth.clone() {
-            tunnel = tunnel.with_auth(auth);
-        }
-        let ready = std::future::poll_fn(|context| tunnel.poll_ready(context)).await;
-        let connected = match ready {
-            Ok(()) => tunnel.call(target).await,
-            Err(error) => Err(error),
-        };
-        match connected {
-            Ok(stream) => Ok(stream.into_inner()),
-            Err(error) => {
-                // The library's error type cannot be named; its text is the same for each cause.
-                let (found, remedy) = explain(&nimbus_platform::chain(&error), has_password);
-                Err(failed(found, remedy))
-            }
-        }
+        // A proxy without a port has that of HTTP.
+        let address = if self.uri.port().is_some() { self.name.clone() } else { format!("{}:80", self.name) };
+        tunnel::open(&address, server, self.auth.clone()).await.map_err(|why| {
+            let (found, remedy) = explain(&why, has_password);
+            failed(found, remedy)
+        })
     }
 }
 
 /// What a failure of the tunnel means, and what to do.
-fn explain(error: &str, has_password: bool) -> (String, &'static str) {
-    if error.contains("proxy authorization required") {
-        return if has_password {
-            (
-                "407, it does not accept the user and password".to_owned(),
-                "correct the user and password in HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT; percent-encode special \
-                 characters)",
-            )
-        } else {
-            (
-                "407, it wants a user and password, and HTTPS_PROXY has none".to_owned(),
-                "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT",
-            )
-        };
-    }
-    if error.contains("failed to create underlying connection") {
-        return (
+fn explain(why: &NoTunnel, has_password: bool) -> (String, &'static str) {
+    match why {
+        NoTunnel::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) if has_password => (
+            "407, it does not accept the user and password".to_owned(),
+            "correct the user and password in HTTPS_PROXY (http://USER:PASSWORD@HOST:PORT; percent-encode special \
+             characters)",
+        ),
+        NoTunnel::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => (
+            "407, it wants a user and password, and HTTPS_PROXY has none".to_owned(),
+            "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT",
+        ),
+        NoTunnel::Status(status) if status.is_server_error() => (
+            format!("its answer {status}"),
+            "check that the proxy reaches that host and port, or name the control plane's host in NO_PROXY",
+        ),
+        NoTunnel::Status(status) => (
+            format!("its answer {status}"),
+            "allow CONNECT to that host and port in the proxy, or name the control plane's host in NO_PROXY",
+        ),
+        NoTunnel::Unreachable(error) => (
             format!("it cannot be reached ({error})"),
             "check HTTPS_PROXY and that the proxy runs, or name the control plane's host in NO_PROXY",
-        );
+        ),
+        NoTunnel::Broken(error) => (
+            format!("no answer of an HTTP proxy ({error})"),
+            "check that HTTPS_PROXY names an HTTP proxy, or name the control plane's host in NO_PROXY",
+        ),
     }
-    (
-        format!("it does not open the tunnel ({error})"),
-        "allow CONNECT to that host and port in the proxy, or name the control plane's host in NO_PROXY",
-    )
 }
 
 #[cfg(test)]
@@ -176,7 +164,13 @@ mod tests {
         {
             assert_eq!(set("HTTPS_PROXY", good), None, "{good}");
         }
-        for bad in ["http://proxy.example:99999", "http://a b:3128", "http://"] {
+        for bad in [
+            "http://proxy.example:99999",
+            "http://a b:3128",
+            "http://",
+            "https://proxy.example:3128",
+            "socks5://proxy.example:1080",
+        ] {
             assert_eq!(set("HTTPS_PROXY", bad), Some("HTTPS_PROXY"), "{bad}");
             assert_eq!(set("all_proxy", bad), Some("all_proxy"), "{bad}");
         }
@@ -193,14 +187,19 @@ mod tests {
     }
 
     #[test]
-    fn what_the_proxy_says_is_told_with_what_to_do_and_without_the_password() {
-        let (found, remedy) = explain("tunnel error: proxy authorization required", false);
-        assert!(found.contains("407") && remedy.contains("HTTPS_PROXY"), "{found}; {remedy}");
-        let (found, remedy) = explain("tunnel error: proxy authorization required", true);
-        assert!(found.contains("not accept") && remedy.contains("correct"), "{found}; {remedy}");
-        let (found, remedy) = explain("tunnel error: failed to create underlying connection: refused", true);
-        assert!(found.contains("reached") && remedy.contains("NO_PROXY"), "{found}; {remedy}");
-        let (found, remedy) = explain("tunnel error: unsuccessful", true);
-        assert!(found.contains("tunnel") && remedy.contains("CONNECT"), "{found}; {remedy}");
+    fn what_the_proxy_says_is_told_with_what_to_do() {
+        let status = |number| NoTunnel::Status(StatusCode::from_u16(number).unwrap());
+        let text = || "refused".to_owned();
+        for (why, has_password, said, to_do) in [
+            (status(407), false, "407, it wants", "set HTTPS_PROXY"),
+            (status(407), true, "407, it does not accept", "correct the user"),
+            (status(403), true, "403 Forbidden", "allow CONNECT"),
+            (status(503), true, "503 Service Unavailable", "reaches that host"),
+            (NoTunnel::Unreachable(text()), true, "reached (refused)", "the proxy runs"),
+            (NoTunnel::Broken(text()), true, "no answer of an HTTP proxy", "names an HTTP proxy"),
+        ] {
+            let (found, remedy) = explain(&why, has_password);
+            assert!(found.contains(said) && remedy.contains(to_do), "{why:?}: {found}; {remedy}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, IdleTimeout, TransportConfig, VarInt};
 
 use super::DialError;
-use super::tls::{self, Tls};
+use super::tls::{self, Purpose, Tls};
 use super::verify::SERVER_NAME;
 
 /// A connection on which nothing was received for this long is closed.
@@ -55,7 +55,7 @@ pub async fn connect(server: &str, tls: &Tls) -> Result<Connected, DialError> {
         tokio::net::lookup_host(server).await.map_err(|error| resolve(error.to_string()))?.take(8).collect();
     let mut last = resolve("no address".to_owned());
     for address in addresses {
-        match connect_to(server, address, config.clone()).await {
+        match connect_to(server, address, config.clone(), tls.purpose()).await {
             Ok(connected) => return Ok(connected),
             Err(error) => last = error,
         }
@@ -63,7 +63,12 @@ pub async fn connect(server: &str, tls: &Tls) -> Result<Connected, DialError> {
     Err(last)
 }
 
-async fn connect_to(server: &str, address: SocketAddr, config: ClientConfig) -> Result<Connected, DialError> {
+async fn connect_to(
+    server: &str,
+    address: SocketAddr,
+    config: ClientConfig,
+    purpose: Purpose,
+) -> Result<Connected, DialError> {
     let failed =
         |found: String, remedy| DialError::Connect { server: server.to_owned(), address, found, remedy };
     let local: SocketAddr = match address {
@@ -76,7 +81,7 @@ async fn connect_to(server: &str, address: SocketAddr, config: ClientConfig) -> 
         .map_err(|error| failed(error.to_string(), REACH))?;
     match tokio::time::timeout(HANDSHAKE, connecting).await {
         Ok(Ok(connection)) => Ok((endpoint, connection)),
-        Ok(Err(error)) => Err(failed(error.to_string(), remedy(&error).unwrap_or(REACH))),
+        Ok(Err(error)) => Err(failed(error.to_string(), remedy(&error, purpose).unwrap_or(REACH))),
         Err(_) => Err(failed(format!("no answer within {} s", HANDSHAKE.as_secs()), REACH)),
     }
 }
@@ -91,7 +96,7 @@ pub fn alert(error: &quinn::ConnectionError) -> Option<u64> {
 }
 
 /// What to do about a failed handshake, where more is known than that nobody answered.
-pub fn remedy(error: &quinn::ConnectionError) -> Option<&'static str> {
+pub fn remedy(error: &quinn::ConnectionError, purpose: Purpose) -> Option<&'static str> {
     use quinn::ConnectionError::{ConnectionClosed, TransportError};
     let code = match error {
         TransportError(error) => u64::from(error.code),
@@ -99,5 +104,5 @@ pub fn remedy(error: &quinn::ConnectionError) -> Option<&'static str> {
         _ => return None,
     };
     // QUIC carries a TLS alert as 0x100 + its number.
-    tls::remedy(code.checked_sub(0x100)?)
+    tls::remedy(code.checked_sub(0x100)?, purpose)
 }

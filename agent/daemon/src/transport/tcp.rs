@@ -167,7 +167,8 @@ async fn shake_hands(
     let connector = TlsConnector::from(Arc::new(tls.over_tcp()));
     let name = ServerName::try_from(SERVER_NAME).map_err(|error| (error.to_string(), REACH))?;
     let stream = connector.connect(name, stream).await.map_err(|error| {
-        let remedy = alert::number(&error).and_then(tls::remedy).unwrap_or(REACH);
+        let remedy = alert::number(&error).and_then(|alert| tls::remedy(alert, tls.purpose()));
+        let remedy = remedy.unwrap_or(REACH);
         (error.to_string(), remedy)
     })?;
     let alert = Alert::default();

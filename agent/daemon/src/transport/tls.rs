@@ -107,14 +107,23 @@ fn builder(verifier: Arc<dyn ServerCertVerifier>) -> Result<Builder, DialError> 
 pub const CERTIFICATE_EXPIRED: u64 = 45;
 
 /// What to do about a TLS alert with this number, where more is known than that nobody answered.
-pub fn remedy(alert: u64) -> Option<&'static str> {
-    match alert {
-        42..=46 | 48 => Some(
+///
+/// One CA is called as every other one, so a certificate of another control plane comes as a bad signature (51) as well as of an
+/// unknown CA (48).
+pub fn remedy(alert: u64, purpose: Purpose) -> Option<&'static str> {
+    match (alert, purpose) {
+        (42..=46 | 48 | 51, Purpose::Session) => Some(
             "one side does not accept the other's certificate: this agent joined another control plane, or its \
              certificate expired; join again with a new token, and check both clocks",
         ),
-        116 => Some("the server wants a client certificate: join with a token first"),
-        120 => Some("the server does not speak this protocol: check that --server names the agent listener"),
+        (42..=46 | 48 | 51, Purpose::Enrol) => Some(
+            "that is not the control plane that made the join token, or one of the clocks is wrong: check --server, or make a \
+             token there with `nimbus agents token create`",
+        ),
+        (116, _) => Some("the server wants a client certificate: join with a token first"),
+        (120, _) => {
+            Some("the server does not speak this protocol: check that --server names the agent listener")
+        }
         _ => None,
     }
 }

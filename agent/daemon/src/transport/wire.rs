@@ -148,7 +148,8 @@ fn quic_ending(error: &ConnectionError) -> Ending {
         }
         ConnectionError::LocallyClosed => Ending::by("closed by this agent"),
         other => {
-            let remedy = quic::remedy(other).map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            let remedy =
+                quic::remedy(other, Purpose::Session).map(|remedy| format!("; {remedy}")).unwrap_or_default();
             let expired = quic::alert(other) == Some(tls::CERTIFICATE_EXPIRED);
             Ending { expired, ..Ending::by(format!("the connection broke: {other}{remedy}")) }
         }
