@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nimbus_platform::DoublingWait;
+use nimbus_platform::{DoublingWait, read_regular_text};
 use nimbus_protocol::join::{MOST_CLUSTER_KEYS, MOST_SERVICE_ACCOUNT_TOKEN};
 use serde_json::Value;
 
@@ -81,7 +81,9 @@ fn may_pass(error: &AgentError) -> bool {
 
 fn read(path: &Path) -> Result<String, ProofError> {
     let wrong = |found: String| ProofError::Token { path: path.to_owned(), found };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    // One line ending more than the token.
+    let most = MOST_SERVICE_ACCOUNT_TOKEN as u64 + 1;
+    let text = read_regular_text(path, most).map_err(|error| wrong(error.to_string()))?;
     let text = text.trim();
     if text.is_empty() || text.len() > MOST_SERVICE_ACCOUNT_TOKEN {
         return Err(wrong(format!("{} bytes; 1 to {MOST_SERVICE_ACCOUNT_TOKEN} are read", text.len())));

@@ -4,10 +4,11 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nimbus_platform::read_regular_text;
 use zeroize::Zeroizing;
 
 /// Longest private file that is read: keys, certificates and tokens are far shorter.
-const MAX_FILE: u64 = 64 * 1024;
+pub const MAX_FILE: u64 = 64 * 1024;
 
 /// Why a file of the data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -80,7 +81,7 @@ pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> 
     if mode & 0o077 != 0 && !is_mounted_secret {
         return Err(FileError::Exposed { path: path.to_owned(), mode });
     }
-    let text = std::fs::read_to_string(path).map_err(|error| FileError::io(path, error))?;
+    let text = read_regular_text(path, MAX_FILE).map_err(|error| FileError::io(path, error))?;
     Ok(Some(Zeroizing::new(text)))
 }
 

@@ -3,7 +3,7 @@
 //! Exit codes: 0 stopped cleanly; 1 an error; 2 the options or the configuration are wrong, and starting again does not change
 //! that.
 
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -107,7 +107,12 @@ fn main() -> ExitCode {
 
 /// A configuration file that cannot be read may be there the next time; one that holds something else is corrected first.
 fn is_configuration(error: &anyhow::Error) -> bool {
+    let is_no_text = |error: &std::io::Error| {
+        // What `read_regular_text` says of a pipe, of too many bytes, and of bytes that are no text.
+        matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::FileTooLarge | ErrorKind::InvalidData)
+    };
     error.is::<toml::de::Error>()
+        || error.downcast_ref::<std::io::Error>().is_some_and(is_no_text)
         || error.downcast_ref::<CredentialError>().is_some_and(CredentialError::is_malformed)
         || error.downcast_ref::<StartError>().is_some_and(StartError::is_configuration)
 }
@@ -189,8 +194,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
     superseded.map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// Largest configuration file that is read, in bytes.
+const MAX_CONFIGURATION: u64 = 1 << 20;
+
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("configuration {}", path.display()))?;
+    let text = nimbus_platform::read_regular_text(path, MAX_CONFIGURATION)
+        .with_context(|| format!("configuration {}", path.display()))?;
     toml::from_str(&text).with_context(|| {
         format!("configuration {}: expected TOML with a [settings] table of known names", path.display())
     })

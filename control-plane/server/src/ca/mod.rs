@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use nimbus_control_core::model::PodOrigin;
-use nimbus_platform::write_atomic;
+use nimbus_platform::{read_regular_text, write_atomic};
 use nimbus_protocol::ids::AgentId;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 pub use leaf::Leaf;
 pub use peer::{Peer, PeerError, peer};
 
-use crate::files::{FileError, read_secret};
+use crate::files::{FileError, MAX_FILE, read_secret};
 
 /// The name that agents verify in the server's certificate, whatever address they dial.
 pub const SERVER_NAME: &str = "nimbus-control-plane";
@@ -101,7 +101,7 @@ impl Authority {
     }
 
     fn read(pem: &Path, key: &str) -> Result<Self, CaError> {
-        let text = std::fs::read_to_string(pem).map_err(|error| FileError::io(pem, error))?;
+        let text = read_regular_text(pem, MAX_FILE).map_err(|error| FileError::io(pem, error))?;
         let unusable =
             |file, what: &dyn std::fmt::Display| CaError::Unusable { file, what: what.to_string() };
         let certificate =

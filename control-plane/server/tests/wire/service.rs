@@ -119,6 +119,13 @@ fn a_wrong_configuration_ends_with_2_so_that_the_unit_is_not_started_again_and_a
         assert_eq!(code, Some(2), "{text}: {said}");
         assert!(said.contains(word), "{text}: {said}");
     }
+    // Nobody writes into it: it would be waited for without an end.
+    std::fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let (code, said) = ends(&[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("control-plane.toml") && said.contains("a pipe"), "{said}");
+    std::fs::remove_file(&file).unwrap();
     std::fs::write(&file, "").unwrap();
     for (args, code_due) in [
         (&["--database", "postgres://nimbus@db:port/nimbus"][..], 2),
