@@ -76,7 +76,7 @@ impl Reader<'_> {
                 |it| is_label(it, LONGEST_NAME) && it.starts_with(|first: char| first.is_ascii_lowercase()),
             ),
             kube_context: self.optional("kube_context", "the name of a context of the kubeconfig", is_plain),
-            namespace: self.label("namespace"),
+            namespace: self.namespace("namespace"),
             registry: self.checked(
                 "registry",
                 "HOST[:PORT][/PATH] of a registry, in lower case",
@@ -88,7 +88,7 @@ impl Reader<'_> {
             database,
             operators: self.entrance("operators.service", "operators.name"),
             agents: self.entrance("agents.service", "agents.name"),
-            agents_namespace: self.label("agents.namespace"),
+            agents_namespace: self.namespace("agents.namespace"),
             certificate: self.certificate(),
             acting: self.acting(),
             cloud,
@@ -125,8 +125,11 @@ impl Reader<'_> {
         (!text.is_empty()).then(|| self.checked(at, expected, is_good))
     }
 
-    fn label(&mut self, at: &str) -> String {
-        self.checked(at, "a DNS label of at most 63 characters", |it| is_label(it, 63))
+    /// A namespace of this installation's own: Kubernetes' own are not put under Pod Security, and `default` is nobody's.
+    fn namespace(&mut self, at: &str) -> String {
+        let expected = "a DNS label of at most 63 characters that is neither `default` nor begins with `kube-`, as what is \
+                        installed has a namespace of its own";
+        self.checked(at, expected, |it| is_label(it, 63) && it != "default" && !it.starts_with("kube-"))
     }
 
     fn object(&mut self, at: &str) -> String {

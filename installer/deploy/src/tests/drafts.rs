@@ -32,6 +32,8 @@ fn an_answer_that_cannot_be_used_is_refused_where_it_stands() {
         ("name", "1st"),
         ("name", "a-name-that-is-longer-than-it-may-be"),
         ("namespace", "a.b"),
+        ("namespace", "kube-system"),
+        ("agents.namespace", "default"),
         ("registry", "registry;rm"),
         ("registry", "https://x/"),
         ("registry", "r:::"),
