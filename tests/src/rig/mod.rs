@@ -10,6 +10,7 @@ pub mod build;
 mod certs;
 mod components;
 pub mod real_node;
+pub mod schemas;
 pub mod systemd;
 pub mod workloads;
 

@@ -23,6 +23,8 @@ mod locate;
 mod obstacle;
 #[path = "../../src/rig/build.rs"]
 mod rig;
+#[path = "../../src/rig/schemas.rs"]
+mod schemas;
 #[path = "../../src/rig/systemd.rs"]
 mod systemd;
 
@@ -138,12 +140,14 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
                 needs::skopeo(),
                 needs::real_node(),
                 needs::systemd_host(&repository),
+                needs::pip(&repository),
             ])?;
             let kubectl = rig::ensure_all(&repository, node)?.path("kubectl");
             rig::ensure_helm(&repository)?;
             println!("the cluster's programs are beside {}", kubectl.display());
             println!("the registry is {}", rig::ensure_registry(&repository)?.display());
             println!("OpenTofu is {}", rig::ensure_tofu(&repository)?.0.display());
+            schemas::ensure(&repository)?;
             if node {
                 println!("the root of a systemd host is {}", systemd::ensure(&repository)?.display());
             }

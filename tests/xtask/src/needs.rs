@@ -1,8 +1,8 @@
-//! What the tests need on the machine (a C compiler, Go, PostgreSQL, skopeo, the parts of a real node and of a systemd host),
+//! What the tests need on the machine (a C compiler, Go, PostgreSQL, skopeo, Python's pip, the parts of a real node and of a systemd host),
 //! and how each is installed.
 //!
 //! What cargo cannot bring: a C compiler, Go (unless the cluster's programs are there already), PostgreSQL's server
-//! programs, skopeo, and for a real node a runtime, network plugins and a few tools. What is missing is installed with the
+//! programs, skopeo, pip, and for a real node a runtime, network plugins and a few tools. What is missing is installed with the
 //! system's package manager when this user may do that without being asked for a password; otherwise the error is one line
 //! that names all of it and the command that installs it. (Without a C compiler cargo cannot link this program either, and says so itself.)
 
@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context as _;
 
 use crate::steps::shown;
-use crate::{locate, obstacle, rig, systemd};
+use crate::{locate, obstacle, rig, schemas, systemd};
 
 /// The oldest Go that the cluster's module accepts.
 const GO: (u32, u32) = (1, 26);
@@ -29,6 +29,8 @@ struct Manager {
     compiler: &'static str,
     go: &'static str,
     postgres: &'static str,
+    /// Python's pip.
+    pip: &'static str,
     /// The parts of a real node.
     node: &'static [&'static str],
 }
@@ -42,6 +44,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "build-essential",
         go: "golang-go",
         postgres: "postgresql",
+        pip: "python3-pip",
         node: &["runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2", "busybox-static"],
     },
     Manager {
@@ -52,6 +55,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "gcc",
         go: "golang",
         postgres: "postgresql-server",
+        pip: "python3-pip",
         node: &["runc", "containernetworking-plugins", "iptables", "conntrack-tools", "iproute", "busybox"],
     },
     Manager {
@@ -62,6 +66,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "build-base",
         go: "go",
         postgres: "postgresql",
+        pip: "py3-pip",
         node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox-static"],
     },
     Manager {
@@ -72,6 +77,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "base-devel",
         go: "go",
         postgres: "postgresql",
+        pip: "python-pip",
         node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox"],
     },
     Manager {
@@ -82,6 +88,7 @@ const MANAGERS: [Manager; 5] = [
         compiler: "gcc",
         go: "go",
         postgres: "postgresql",
+        pip: "python",
         node: &[],
     },
 ];
@@ -157,6 +164,18 @@ pub fn skopeo() -> Need {
         what: "skopeo",
         check: Box::new(|| quiet(Command::new("skopeo").arg("--version")).map(drop)),
         packages: |_| vec!["skopeo"],
+        by_hand: None,
+    }
+}
+
+/// Python's pip, which fetches the schemas of Kubernetes' releases, unless they are there already.
+pub fn pip(repository: &Path) -> Need {
+    let repository = repository.to_owned();
+    let is_there = move || schemas::is_complete(&repository) || schemas::installer().is_some();
+    Need {
+        what: "Python's pip",
+        check: Box::new(move || if is_there() { Ok(()) } else { Err("none".to_owned()) }),
+        packages: |manager| vec![manager.pip],
         by_hand: None,
     }
 }

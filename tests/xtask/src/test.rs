@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::steps::{Outcome, Steps, cargo, program};
 use crate::targets::{Kind, integration_tests};
-use crate::{arrows, needs, obstacle, rig, scenes, systemd};
+use crate::{arrows, needs, obstacle, rig, scenes, schemas, systemd};
 
 /// The features of every test build.
 pub const FEATURES: &str = "nimbus-agent/failpoints,nimbus-control-plane/failpoints";
@@ -53,6 +53,12 @@ const STEPS: &[Step] = &[
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
     Step { name: "a real registry's program", parts: &[Everything], gate: false, run: registry },
     Step { name: "OpenTofu", parts: &[Everything], gate: false, run: tofu },
+    Step {
+        name: "schemas of Kubernetes' releases",
+        parts: &[Everything],
+        gate: false,
+        run: schemas_of_releases,
+    },
     Step { name: "a systemd host's root", parts: &[Everything, Long], gate: false, run: host },
     Step { name: "build", parts: &[Everything, Faults, Long], gate: true, run: build },
     Step { name: "tests", parts: &[Everything], gate: false, run: tests },
@@ -71,7 +77,7 @@ pub fn run(repository: &Path, part: Part) -> anyhow::Result<bool> {
             let node = obstacle::of_machine().is_none();
             let mut all = vec![needs::compiler(), needs::go(repository, node), needs::postgres()];
             if part == Everything {
-                all.push(needs::skopeo());
+                all.extend([needs::skopeo(), needs::pip(repository)]);
             }
             all
         }
@@ -153,6 +159,10 @@ fn registry(repository: &Path) -> Outcome {
 
 fn tofu(repository: &Path) -> Outcome {
     rig::ensure_tofu(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+}
+
+fn schemas_of_releases(repository: &Path) -> Outcome {
+    schemas::ensure(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 
 fn host(repository: &Path) -> Outcome {
