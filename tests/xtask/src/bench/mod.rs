@@ -6,6 +6,7 @@
 mod build;
 mod report;
 mod scenes;
+mod sizes;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,8 @@ pub enum Which {
     Decision,
     /// The agent's memory and CPU at rest, on a host and on clusters of three sizes
     Footprint,
-    /// Both charts on a real node: how long each step takes, and what the pods take at rest, beside node_exporter
+    /// Both charts on a real node: how long each step takes, and what the pods take at rest, beside node_exporter; and what the
+    /// artefacts weigh
     Installed,
     /// The agent with 500,000 watched files, and a full pass beside AIDE's check
     Files,
@@ -49,10 +51,11 @@ pub enum Which {
 
 impl Which {
     /// In the order of BENCHMARKS.md.
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Remedy,
         Self::Ingest,
         Self::Saturation,
+        Self::Takeover,
         Self::Agents,
         Self::Decision,
         Self::Footprint,
@@ -139,9 +142,12 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
             let programs = shipped(repository)?;
             let given = programs.display().to_string();
             let release =
-                released(repository, "bench-release", &["--only", "images,charts", "--programs", &given])?;
+                released(repository, "bench-release", &["--only", ARTEFACTS, "--programs", &given])?;
+            let sizes = sizes::rows(&release)?;
             let products = Programs::Release { programs: programs.join(std::env::consts::ARCH), release };
-            program(repository, which, &products, arguments)
+            let mut report = program(repository, which, &products, arguments)?;
+            report.rows.extend(sizes);
+            Ok(report)
         }
         Which::Files => {
             needs::ensure(&[needs::aide()])?;
@@ -165,6 +171,9 @@ fn measure(repository: &Path, which: Which, arguments: &[String]) -> anyhow::Res
         }
     }
 }
+
+/// The parts of a release that are installed.
+const ARTEFACTS: &str = "images,charts,packages,archives";
 
 /// The product's programs that a benchmark measures.
 enum Programs {
