@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use age::secrecy::ExposeSecret as _;
 use anyhow::Context as _;
@@ -54,8 +54,13 @@ impl Shelf {
         json!({"enabled": true, "existingClaim": CLAIM, "recipients": [self.recipient], "image": image})
     }
 
-    /// Runs the job now, which makes the backup of this number, and opens what it wrote.
-    pub async fn one_is_made(&self, site: &Site, number: usize) -> anyhow::Result<()> {
+    /// The file with the key that opens the backups.
+    pub fn key(&self) -> String {
+        text(&self.dir.path().join("key.txt"))
+    }
+
+    /// Runs the job now, which makes the backup of this number, and opens what it wrote; returns its file.
+    pub async fn one_is_made(&self, site: &Site, number: usize) -> anyhow::Result<PathBuf> {
         let from = format!("--from=cronjob/{CONTROL_PLANE}-backup");
         site.kubectl(&["create", "job", &from, "backup-now"]).await?;
         let ended =
@@ -71,10 +76,10 @@ impl Shelf {
         let is_named = name.starts_with(&format!("{CONTROL_PLANE}-2"))
             && Path::new(&*name).extension().is_some_and(|end| end == "age");
         anyhow::ensure!(is_named, "expected the release and the time in the name, found {name}");
-        let key = text(&self.dir.path().join("key.txt"));
-        let verified = site.nimbus(&["backup", "verify", &text(newest), "--identity", &key]).await?;
+        let verified = site.nimbus(&["backup", "verify", &text(newest), "--identity", &self.key()]).await?;
         anyhow::ensure!(verified["valid"] == true && verified["database"] == "postgresql", "{verified}");
-        site.kubectl(&["delete", "job", "backup-now"]).await.map(drop)
+        site.kubectl(&["delete", "job", "backup-now"]).await?;
+        Ok(newest.clone())
     }
 
     /// Removes claim and volume, which are a person's own.
@@ -86,6 +91,7 @@ impl Shelf {
     }
 }
 
-fn text(path: &Path) -> String {
+/// A path as an argument.
+pub fn text(path: &Path) -> String {
     path.display().to_string()
 }

@@ -27,6 +27,8 @@ pub const AGENT: &str = "nimbus-agent";
 const COMMAND: &str = "nimbus";
 /// Where pods are healed.
 pub const SHOP: &str = "shop";
+/// The first database.
+const DATABASE: &str = "nimbus";
 /// The images of this build.
 const TAG: &str = "1";
 
@@ -63,7 +65,7 @@ impl Site {
         // The machine itself reaches a Service as pods do: it only has to try, kube-proxy changes the address.
         mounts::run("ip", &["route", "add", "default", "dev", "node0"])?;
         let helm = build::ensure_helm(&repository()?)?;
-        cluster.namespace(NAMESPACE, &json!({"pod-security.kubernetes.io/enforce": "restricted"})).await?;
+        cluster.namespace(NAMESPACE, &restricted()).await?;
         let shop = cluster.namespace(SHOP, &json!({})).await?;
         Ok(Self {
             cluster,
@@ -89,36 +91,70 @@ impl Site {
         Ok(serde_json::to_vec(&*self.figures.lock().unwrap_or_else(PoisonError::into_inner))?)
     }
 
+    /// One more namespace that enforces Pod Security `restricted`.
+    pub async fn restricted_namespace(&self, name: &str) -> anyhow::Result<()> {
+        self.cluster.namespace(name, &restricted()).await.map(drop)
+    }
+
     /// An address of a new database, with a password, as pods reach it.
     pub fn database(&self) -> anyhow::Result<String> {
         self.postgres.sql("postgres", "CREATE ROLE nimbus LOGIN PASSWORD 'not-a-secret'")?;
-        self.postgres.sql("postgres", "CREATE DATABASE nimbus OWNER nimbus")?;
+        self.make_database(DATABASE)
+    }
+
+    /// Removes that database, whoever is connected to it.
+    pub fn lose_database(&self) -> anyhow::Result<()> {
+        self.postgres.sql("postgres", &format!("DROP DATABASE {DATABASE} WITH (FORCE)")).map(drop)
+    }
+
+    /// An address of one more database, of the same user.
+    pub fn another_database(&self) -> anyhow::Result<String> {
+        self.make_database("another")
+    }
+
+    fn make_database(&self, name: &str) -> anyhow::Result<String> {
+        self.postgres.sql("postgres", &format!("CREATE DATABASE {name} OWNER nimbus"))?;
         let port = self.postgres.port();
-        Ok(format!("postgres://nimbus:not-a-secret@{ADDRESS}:{port}/nimbus?sslmode=disable"))
+        Ok(format!("postgres://nimbus:not-a-secret@{ADDRESS}:{port}/{name}?sslmode=disable"))
     }
 
     /// kubectl in the releases' namespace.
     pub async fn kubectl(&self, words: &[&str]) -> anyhow::Result<String> {
-        self.cluster.kubectl(&[&["-n", NAMESPACE], words].concat()).await
+        self.kubectl_in(NAMESPACE, words).await
+    }
+
+    /// kubectl in a namespace.
+    pub async fn kubectl_in(&self, namespace: &str, words: &[&str]) -> anyhow::Result<String> {
+        self.cluster.kubectl(&[&["-n", namespace], words].concat()).await
     }
 
     /// helm in the releases' namespace.
     pub async fn helm(&self, words: &[&str]) -> anyhow::Result<String> {
+        self.helm_in(NAMESPACE, words).await
+    }
+
+    /// helm in a namespace.
+    pub async fn helm_in(&self, namespace: &str, words: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new(&self.helm);
-        command.args(["--namespace", NAMESPACE]).args(words).current_dir(repository()?);
+        command.args(["--namespace", namespace]).args(words).current_dir(repository()?);
         command.env("KUBECONFIG", self.cluster.kubeconfig_path()).env("HOME", &self.home);
         run(command).await
     }
 
     /// A chart, with the images that the node has or pulls, installed or upgraded, until everything is ready.
     pub async fn install(&self, chart: &str, values: &Value) -> anyhow::Result<()> {
+        self.install_in(NAMESPACE, chart, values).await
+    }
+
+    /// The same in a namespace.
+    pub async fn install_in(&self, namespace: &str, chart: &str, values: &Value) -> anyhow::Result<()> {
         let file = self.home.join(format!("{chart}.json"));
         let mut values = values.clone();
         values["image"] = self.parts.image(chart);
         fs::write(&file, values.to_string())?;
         let (from, file) = (self.parts.chart(chart)?, file.display().to_string());
         let words = ["upgrade", "--install", chart, &from, "--values", &file, "--wait", "--timeout", "3m"];
-        self.helm(&words).await.map(drop)
+        self.helm_in(namespace, &words).await.map(drop)
     }
 
     /// The values that name the image of a program.
@@ -132,10 +168,10 @@ impl Site {
     }
 
     /// Tells nimbus where the control plane is and what proves who it is, as the chart's notes say.
-    pub async fn know_control_plane(&self, keys: &Path) -> anyhow::Result<()> {
+    pub async fn know_control_plane(&self, namespace: &str, keys: &Path) -> anyhow::Result<()> {
         let words = ["get", "service", CONTROL_PLANE, "-o", "jsonpath={.spec.clusterIP}"];
-        let address = self.kubectl(&words).await?;
-        let name = format!("{CONTROL_PLANE}.{NAMESPACE}.svc");
+        let address = self.kubectl_in(namespace, &words).await?;
+        let name = format!("{CONTROL_PLANE}.{namespace}.svc");
         fs::write(&self.hosts, format!("127.0.0.1 localhost\n{address} {name}\n"))?;
         let folder = self.home.join(".config/nimbus");
         fs::create_dir_all(&folder)?;
@@ -173,6 +209,11 @@ impl Site {
         }
         text
     }
+}
+
+/// The label of a namespace that enforces it.
+fn restricted() -> Value {
+    json!({"pod-security.kubernetes.io/enforce": "restricted"})
 }
 
 /// What is installed.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::at_rest;
 use super::backup::Shelf;
+use super::elsewhere::{self, ELSEWHERE};
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
 use crate::bench::Row;
 use crate::process::send_signal;
@@ -18,7 +19,7 @@ use crate::site::cluster_uid;
 use crate::wait::{Seen, wait_for};
 
 /// How long a step may take on a busy machine.
-const LIMIT: Duration = Duration::from_mins(2);
+pub const LIMIT: Duration = Duration::from_mins(2);
 /// What the product promises of a takeover, until the operator's command is answered again.
 const TAKEOVER: Duration = Duration::from_secs(15);
 
@@ -29,7 +30,7 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     let mut clock = Clock::start(site);
     site.install(CONTROL_PLANE, &control_plane(1, &shelf.values(site))).await?;
     clock.say("helm install of two control planes, until both are ready");
-    site.know_control_plane(&keys).await?;
+    site.know_control_plane(NAMESPACE, &keys).await?;
     the_operator_is_answered(site).await?;
 
     clock = Clock::start(site);
@@ -67,22 +68,28 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     shelf.one_is_made(site, 2).await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
     nothing_was_lost(site).await?;
+    elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}))).await.context("the restore")?;
+    the_cluster_is_watched(site, &uid).await?;
+    heal(site, "fourth", "from a crash to the pod that replaced it, under the restored control plane")
+        .await?;
     removal(site).await?;
     shelf.remove(site).await
 }
 
 /// How long a step took.
-struct Clock<'a> {
+pub struct Clock<'a> {
     site: &'a Site,
     begun: Instant,
 }
 
 impl<'a> Clock<'a> {
-    fn start(site: &'a Site) -> Self {
+    /// From now on.
+    pub fn start(site: &'a Site) -> Self {
         Self { site, begun: Instant::now() }
     }
 
-    fn say(&self, what: &str) {
+    /// Keeps and prints it.
+    pub fn say(&self, what: &str) {
         let took = self.begun.elapsed().as_secs_f64();
         println!("{took:6.1} s  {what}");
         self.site.note(Row { what: what.into(), value: took, unit: "s".into(), aim: None, peer: None });
@@ -140,7 +147,8 @@ async fn agents(site: &Site, uid: &str) -> anyhow::Result<impl Fn(u32) -> Value 
     })
 }
 
-async fn the_operator_is_answered(site: &Site) -> anyhow::Result<()> {
+/// Waits until the operator's command is answered.
+pub async fn the_operator_is_answered(site: &Site) -> anyhow::Result<()> {
     wait_for("nimbus to be answered", LIMIT, || async { Ok(Seen::Yes(site.nimbus(&["status"]).await?)) })
         .await
         .map(drop)
@@ -303,22 +311,27 @@ async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
 /// Nothing is left but what a person made.
 async fn removal(site: &Site) -> anyhow::Result<()> {
     let clock = Clock::start(site);
-    for release in [AGENT, CONTROL_PLANE] {
-        site.helm(&["uninstall", release, "--wait", "--timeout", "2m"]).await?;
+    let releases = [(NAMESPACE, AGENT), (ELSEWHERE, CONTROL_PLANE)];
+    for (namespace, release) in releases {
+        site.helm_in(namespace, &["uninstall", release, "--wait", "--timeout", "2m"]).await?;
     }
     let everything = "pods,statefulsets,daemonsets,services,configmaps,secrets,serviceaccounts,roles,\
                       rolebindings,clusterroles,clusterrolebindings,persistentvolumeclaims,networkpolicies,cronjobs,jobs,\
                       poddisruptionbudgets";
     wait_for("everything to be gone", LIMIT, || async {
-        let words = ["get", everything, "-l", "app.kubernetes.io/part-of=nimbus", "-o", "name"];
-        let left = site.kubectl(&words).await?;
-        let pods = site.kubectl(&["get", "pods", "-o", "name"]).await?;
-        let is_gone = left.trim().is_empty() && pods.trim().is_empty();
-        Ok(Seen::when(is_gone.then_some(()), format!("{left}{pods}")))
+        let mut left = String::new();
+        for (namespace, _) in releases {
+            let words = ["get", everything, "-l", "app.kubernetes.io/part-of=nimbus", "-o", "name"];
+            left += &site.kubectl_in(namespace, &words).await?;
+            left += &site.kubectl_in(namespace, &["get", "pods", "-o", "name"]).await?;
+        }
+        Ok(Seen::when(left.trim().is_empty().then_some(()), left))
     })
     .await?;
-    let secrets = site.kubectl(&["get", "secrets", "-o", "name"]).await?;
-    for own in ["nimbus-keys", "nimbus-database", "nimbus-join"] {
+    for (namespace, own) in
+        [(ELSEWHERE, "nimbus-keys"), (ELSEWHERE, "nimbus-database"), (NAMESPACE, "nimbus-join")]
+    {
+        let secrets = site.kubectl_in(namespace, &["get", "secrets", "-o", "name"]).await?;
         anyhow::ensure!(secrets.contains(own), "{own} was somebody else's, and is gone: {secrets}");
     }
     clock.say("helm uninstall of both, until nothing is left");
