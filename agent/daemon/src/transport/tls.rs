@@ -117,7 +117,7 @@ pub fn remedy(alert: u64, purpose: Purpose) -> Option<&'static str> {
              certificate expired; join again with a new token, and check both clocks",
         ),
         (42..=46 | 48 | 51, Purpose::Enrol) => Some(
-            "that is not the control plane that made the join token, or one of the clocks is wrong: check --server, or make a \
+            "that is another control plane than the one that made the join token, or one of the clocks is wrong: check --server, or make a \
              token there with `nimbus agents token create`",
         ),
         (116, _) => Some("the server wants a client certificate: join with a token first"),
