@@ -15,7 +15,7 @@ const HEAD: &str = "\
 # Not to be edited: NIMBUS_BLESS=1 cargo test -p nimbus-agent-core --test chart_roles
 ";
 
-/// The Lease by which the agents of a cluster elect one watcher; `tests/tests/agent_chart.rs` compares it with the daemon's.
+/// The Lease by which the agents of a cluster elect one watcher; `tests/tests/agent_chart` compares it with the daemon's.
 const LEASE: &str = "nimbus-agent-watch";
 
 /// The verbs on each resource of a group.
