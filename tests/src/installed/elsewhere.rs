@@ -21,7 +21,7 @@ const KEYS: [&str; 4] = ["ca.pem", "ca.key", "job.key", "operator.token"];
 
 /// Loses everything but the backup of this number, which is made first, and restores it.
 pub async fn restore(site: &Site, shelf: &Shelf, number: usize, values: &Value) -> anyhow::Result<()> {
-    let backup = shelf.one_is_made(site, number).await?;
+    let backup = shelf.one_is_made(site, number, "postgresql").await?;
     let before = agent(&site.nimbus(&["agents", "list"]).await?).context("the agent before")?;
     let service = format!("{CONTROL_PLANE}-agents");
     let address = site.kubectl(&["get", "service", &service, "-o", "jsonpath={.spec.clusterIP}"]).await?;
@@ -45,7 +45,7 @@ pub async fn restore(site: &Site, shelf: &Shelf, number: usize, values: &Value) 
     values["backup"] = json!({"enabled": false});
     site.install_in(ELSEWHERE, CONTROL_PLANE, &values).await?;
     take_over_address(site, &service, &address).await?;
-    site.know_control_plane(ELSEWHERE, Path::new(RESTORED)).await?;
+    site.know_control_plane((ELSEWHERE, CONTROL_PLANE), Path::new(RESTORED)).await?;
     the_operator_is_answered(site).await?;
     wait_for("the same agent to be back", LIMIT, || async {
         let agents = site.nimbus(&["agents", "list"]).await?;

@@ -13,6 +13,7 @@ use crate::bench::Row;
 use crate::postgres::Postgres;
 use crate::process::binary;
 use crate::registry::Registry;
+use crate::rig::real_node::names::Names;
 use crate::rig::real_node::{ADDRESS, RealNode, images, mounts};
 use crate::rig::workloads::Workloads;
 use crate::rig::{Cluster, build, repository};
@@ -29,8 +30,10 @@ const COMMAND: &str = "nimbus";
 pub const SHOP: &str = "shop";
 /// The first database.
 const DATABASE: &str = "nimbus";
+/// The folder of the images in the registry.
+const LOCAL: &str = "local";
 /// The images of this build.
-const TAG: &str = "1";
+pub const TAG: &str = "1";
 
 /// Everything that is there before anything is installed.
 pub struct Site {
@@ -38,8 +41,9 @@ pub struct Site {
     pub cluster: Cluster,
     /// Where pods are healed.
     pub shop: Workloads,
+    _names: Names,
     _node: RealNode,
-    _registry: Registry,
+    registry: Registry,
     parts: Parts,
     postgres: Postgres,
     helm: PathBuf,
@@ -56,6 +60,7 @@ impl Site {
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
         let (cluster, node) = RealNode::start("10s").await?;
         let registry = Registry::start()?;
+        let names = Names::serve(&cluster).await?;
         let parts = Parts::bring(&node, &registry)?;
         let postgres = Postgres::start_for(ADDRESS)?;
         let (home, hosts) = (dir.join("home"), dir.join("hosts"));
@@ -70,8 +75,9 @@ impl Site {
         Ok(Self {
             cluster,
             shop,
+            _names: names,
             _node: node,
-            _registry: registry,
+            registry,
             parts,
             postgres,
             helm,
@@ -112,7 +118,8 @@ impl Site {
         self.make_database("another")
     }
 
-    fn make_database(&self, name: &str) -> anyhow::Result<String> {
+    /// An address of one more database of this name.
+    pub fn make_database(&self, name: &str) -> anyhow::Result<String> {
         self.postgres.sql("postgres", &format!("CREATE DATABASE {name} OWNER nimbus"))?;
         let port = self.postgres.port();
         Ok(format!("postgres://nimbus:not-a-secret@{ADDRESS}:{port}/{name}?sslmode=disable"))
@@ -168,10 +175,14 @@ impl Site {
     }
 
     /// Tells nimbus where the control plane is and what proves who it is, as the chart's notes say.
-    pub async fn know_control_plane(&self, namespace: &str, keys: &Path) -> anyhow::Result<()> {
-        let words = ["get", "service", CONTROL_PLANE, "-o", "jsonpath={.spec.clusterIP}"];
+    pub async fn know_control_plane(
+        &self,
+        (namespace, service): (&str, &str),
+        keys: &Path,
+    ) -> anyhow::Result<()> {
+        let words = ["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"];
         let address = self.kubectl_in(namespace, &words).await?;
-        let name = format!("{CONTROL_PLANE}.{namespace}.svc");
+        let name = format!("{service}.{namespace}.svc");
         fs::write(&self.hosts, format!("127.0.0.1 localhost\n{address} {name}\n"))?;
         let folder = self.home.join(".config/nimbus");
         fs::create_dir_all(&folder)?;
@@ -189,6 +200,39 @@ impl Site {
         command.args(["-o", "json", "--yes"]).args(words).env_clear().env("HOME", &self.home);
         let said = run(command).await?;
         serde_json::from_str(&said).with_context(|| format!("nimbus {}: {said}", words.join(" ")))
+    }
+
+    /// `nimbus enterprise deploy`, with kubectl and helm on its `PATH` and a home of its own.
+    pub async fn deploy(&self, words: &[&str]) -> anyhow::Result<Value> {
+        let home = self.home.join("deploy");
+        fs::create_dir_all(&home)?;
+        let kubectl = build::ensure_all(&repository()?, true)?.path("kubectl");
+        let folders = [&kubectl, &self.helm].map(|program| program.parent().map(Path::to_owned));
+        let path = folders.into_iter().flatten().chain(["/usr/bin".into(), "/bin".into()]);
+        let mut command = Command::new(binary("nimbus")?);
+        command.args(["-o", "json", "--yes", "enterprise", "deploy", "--mode", "on-premise"]).args(words);
+        command.env_clear().env("PATH", std::env::join_paths(path)?);
+        command.env("HOME", &home).env("KUBECONFIG", self.cluster.kubeconfig_path());
+        let said = run(command).await?;
+        serde_json::from_str(&said).with_context(|| format!("nimbus enterprise deploy: {said}"))
+    }
+
+    /// The administrator's home.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Where the images of this build are, as an answer names it.
+    pub fn registry(&self) -> String {
+        format!("{}/{LOCAL}", self.registry.address())
+    }
+
+    /// The directory of the charts.
+    pub fn charts(&self) -> anyhow::Result<PathBuf> {
+        match &self.parts.release {
+            Some(release) => Ok(release.join("charts")),
+            None => Ok(repository()?.join("charts")),
+        }
     }
 
     /// What a person would look at when something is wrong.
@@ -225,17 +269,18 @@ struct Parts {
 }
 
 impl Parts {
-    /// Makes the images known: to the node, and the agent's to the registry.
+    /// Makes the images known: all to the node, but the agent's, which it has to pull, and those of the charts to the registry.
     fn bring(node: &RealNode, registry: &Registry) -> anyhow::Result<Self> {
         let release = std::env::var_os("NIMBUS_RELEASE").map(PathBuf::from);
-        let from = if let Some(release) = &release {
-            format!("oci:{}", release.join("images").join(AGENT).display())
-        } else {
-            format!("docker-archive:{}", archive(node, AGENT)?.display())
-        };
-        let repository = format!("local/{AGENT}");
+        for program in [CONTROL_PLANE, AGENT] {
+            let from = match &release {
+                Some(release) => format!("oci:{}", release.join("images").join(program).display()),
+                None => format!("docker-archive:{}", archive(node, program)?.display()),
+            };
+            registry.push(&from, &format!("{LOCAL}/{program}:{TAG}"))?;
+        }
+        let repository = format!("{LOCAL}/{AGENT}");
         let name = format!("{repository}:{TAG}");
-        registry.push(&from, &name)?;
         let digest = registry.digest(&name)?;
         let agent = json!({"registry": registry.address(), "repository": repository, "digest": digest});
         let parts = Self { release, agent };
@@ -253,7 +298,7 @@ impl Parts {
         let layout = release.join("images").join(program).display().to_string();
         mounts::run("tar", &["-C", &layout, "-cf", &archive, "."])?;
         // By its whole name, as the kubelet asks for it.
-        node.import_as(&format!("docker.io/local/{program}"), Path::new(&archive))
+        node.import_as(&format!("docker.io/{LOCAL}/{program}"), Path::new(&archive))
     }
 
     /// The values that name an image which the node has, or pulls by its digest.
@@ -261,7 +306,7 @@ impl Parts {
         if program == AGENT {
             return self.agent.clone();
         }
-        let mut image = json!({"repository": format!("local/{program}"), "pullPolicy": "Never"});
+        let mut image = json!({"repository": format!("{LOCAL}/{program}"), "pullPolicy": "Never"});
         if self.release.is_none() {
             image["tag"] = json!(TAG);
         }
@@ -287,7 +332,7 @@ impl Parts {
 
 /// The image of a program as the tests built it, as an archive.
 fn archive(node: &RealNode, program: &str) -> anyhow::Result<PathBuf> {
-    images::of_program(node.dir(), &binary(program)?, &format!("local/{program}:{TAG}"))
+    images::of_program(node.dir(), &binary(program)?, &format!("{LOCAL}/{program}:{TAG}"))
 }
 
 /// Runs a command that has to succeed, and returns what it printed.

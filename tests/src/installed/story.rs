@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::alone;
 use super::at_rest;
 use super::backup::Shelf;
+use super::deployed;
 use super::elsewhere::{self, ELSEWHERE};
 use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
 use crate::bench::Row;
@@ -25,16 +27,17 @@ const TAKEOVER: Duration = Duration::from_secs(15);
 
 /// Tells it; with `at_rest` it stops in between to measure what the pods take.
 pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
+    alone::tell(site).await.context("a control plane on SQLite")?;
     let keys = keys_and_database(site).await?;
-    let shelf = Shelf::new(site).await?;
+    let shelf = Shelf::new(site, NAMESPACE, "backups").await?;
     let mut clock = Clock::start(site);
     site.install(CONTROL_PLANE, &control_plane(1, &shelf.values(site))).await?;
     clock.say("helm install of two control planes, until both are ready");
-    site.know_control_plane(NAMESPACE, &keys).await?;
+    site.know_control_plane((NAMESPACE, CONTROL_PLANE), &keys).await?;
     the_operator_is_answered(site).await?;
 
     clock = Clock::start(site);
-    shelf.one_is_made(site, 1).await?;
+    shelf.one_is_made(site, 1, "postgresql").await?;
     clock.say("a backup by the CronJob, until it is verified");
 
     let uid = cluster_uid(&site.cluster).await?;
@@ -65,7 +68,7 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
 
     upgrades(site, &uid, &agents, &control_plane(2, &shelf.values(site))).await?;
-    shelf.one_is_made(site, 2).await.context("after the rollback")?;
+    shelf.one_is_made(site, 2, "postgresql").await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
     nothing_was_lost(site).await?;
     elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}))).await.context("the restore")?;
@@ -73,7 +76,8 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     heal(site, "fourth", "from a crash to the pod that replaced it, under the restored control plane")
         .await?;
     removal(site).await?;
-    shelf.remove(site).await
+    shelf.remove(site).await?;
+    deployed::tell(site).await.context("nimbus enterprise deploy")
 }
 
 /// How long a step took.
@@ -118,12 +122,16 @@ fn control_plane(round: u32, backup: &Value) -> Value {
         "backup": backup,
         // Who was sent on by one that stands by is among them.
         "log": {"filter": "info,nimbus_control_plane::gateway=debug"},
-        // Waits of a test; a crash loop is one after its first restart.
-        "config": {"settings": {
-            "crash_loop_restarts": 1, "verify_ms": 1500, "good_after_ms": 4000, "backoff_base_ms": 1000,
-            "storm": {"min_pods": 100_000, "incidents": 100_000},
-        }},
+        "config": quick(),
     })
+}
+
+/// Waits of a test; a crash loop is one after its first restart.
+pub fn quick() -> Value {
+    json!({"settings": {
+        "crash_loop_restarts": 1, "verify_ms": 1500, "good_after_ms": 4000, "backoff_base_ms": 1000,
+        "storm": {"min_pods": 100_000, "incidents": 100_000},
+    }})
 }
 
 /// The values of the agents: the token, spent by the first of them, is in a Secret.
@@ -155,7 +163,7 @@ pub async fn the_operator_is_answered(site: &Site) -> anyhow::Result<()> {
 }
 
 /// Waits until a connected agent says how the cluster is; returns its name.
-async fn the_cluster_is_watched(site: &Site, uid: &str) -> anyhow::Result<String> {
+pub async fn the_cluster_is_watched(site: &Site, uid: &str) -> anyhow::Result<String> {
     wait_for("the cluster to be watched", LIMIT, || async {
         let clusters = site.nimbus(&["clusters", "list"]).await?;
         let known = clusters["items"].as_array().context("clusters")?.iter().find(|it| it["id"] == uid);
@@ -192,7 +200,7 @@ async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
 }
 
 /// Breaks one of two pods of a new Deployment, and waits until another one stands in its place.
-async fn heal(site: &Site, name: &str, what: &str) -> anyhow::Result<()> {
+pub async fn heal(site: &Site, name: &str, what: &str) -> anyhow::Result<()> {
     let web = with_state(shell(name, 2, UNLESS_BROKEN), &json!({"medium": "Memory"}));
     let probe = json!({"exec": {"command": ["test", "!", "-e", "/state/broken"]}, "periodSeconds": 1});
     apply(&site.shop, &with(web, "/spec/template/spec/containers/0/readinessProbe", probe)).await?;

@@ -10,8 +10,8 @@ use super::host::Host;
 use super::listing::Listing;
 use super::packages::{Kind, Packages, Version};
 use super::site::{
-    AGENT, BOTH, CONTROL_PLANE, FILE, Identity, LIMIT, Operator, WATCHED, configuration_is_kept, figure,
-    join, pid, property,
+    AGENT, BOTH, COMMAND, CONTROL_PLANE, FILE, Identity, LIMIT, Operator, WATCHED, configuration_is_kept,
+    figure, join, pid, property,
 };
 use super::{Clock, hardened};
 use crate::wait::{Seen, wait_for_blocking};
@@ -34,6 +34,7 @@ pub fn tell(host: &mut Host, packages: &Packages, before: &Listing) -> anyhow::R
     clock.say("dpkg -i of control plane and agent, until the agent's baseline is known");
     let identity = Identity::of(host)?;
     hardened::check(host)?;
+    operate(host, &packages.path(COMMAND, Version::Older, Kind::Deb)?)?;
     clock = Clock::start();
 
     hang(host, &operator).context("the watchdog")?;
@@ -66,6 +67,19 @@ pub fn tell(host: &mut Host, packages: &Packages, before: &Listing) -> anyhow::R
 
     remove(host, before)?;
     clock.say("dpkg --remove and --purge; the host is as it was before");
+    Ok(())
+}
+
+/// The command's package, and the command as docs/install.md has it.
+fn operate(host: &Host, package: &str) -> anyhow::Result<()> {
+    host.run(&["dpkg", "-i", package])?;
+    let token = "NIMBUS_TOKEN=$(cat /var/lib/nimbus/control-plane/operator.token)";
+    let agents = host.shell(&format!("{token} nimbus agents list -o json"))?;
+    let agents: serde_json::Value = serde_json::from_str(&agents).with_context(|| agents.clone())?;
+    let connected = agents["items"][0]["state"] == "connected";
+    anyhow::ensure!(connected, "expected the agent of this host, found {agents}");
+    let refused = host.shell("NIMBUS_TOKEN=none nimbus agents list 2>&1 || echo ended with $?")?;
+    anyhow::ensure!(refused.contains("ended with 5"), "expected a refusal of another token, found {refused}");
     Ok(())
 }
 
@@ -212,7 +226,7 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
 
 /// Removing keeps configuration and state; purging leaves nothing.
 fn remove(host: &Host, before: &Listing) -> anyhow::Result<()> {
-    host.run(&["dpkg", "--remove", AGENT, CONTROL_PLANE])?;
+    host.run(&["dpkg", "--remove", AGENT, CONTROL_PLANE, COMMAND])?;
     nothing_runs(host)?;
     configuration_is_kept(host, "the removal")?;
     Identity::of(host).context("state is kept when a package is removed")?;

@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 
 use anyhow::Context as _;
 
-use super::site::{AGENT, CONTROL_PLANE};
+use super::site::{AGENT, COMMAND, CONTROL_PLANE};
 use crate::dist::{self, ARCH};
 
 /// One of the two versions.
@@ -101,11 +101,9 @@ impl Packages {
 
 /// The programs as the tests built them.
 fn from_build(folder: &Path) -> anyhow::Result<()> {
-    for program in [CONTROL_PLANE, AGENT] {
+    for program in [CONTROL_PLANE, AGENT, COMMAND] {
         dist::strip(program, folder)?;
     }
-    // The command's package is not installed here: what stands for its program only has to be one.
-    fs::copy("/bin/sh", folder.join("nimbus")).context("/bin/sh")?;
     Ok(())
 }
 

@@ -16,6 +16,8 @@ use crate::wait::{Seen, wait_for_blocking};
 
 /// The agent's program, unit and package.
 pub const AGENT: &str = "nimbus-agent";
+/// The package and the program of the operator's command.
+pub const COMMAND: &str = "nimbus";
 /// The control plane's.
 pub const CONTROL_PLANE: &str = "nimbus-control-plane";
 /// Both units.

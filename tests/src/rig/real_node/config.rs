@@ -72,6 +72,9 @@ pub fn kubelet(dir: &Path, certificates: &Path, longest_back_off: &str) -> Value
         // The machine's disk is not the tests' business.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
         "resolvConf": "",
+        // Where a test serves names, that is where.
+        "clusterDNS": [ADDRESS.to_string()],
+        "clusterDomain": super::names::DOMAIN,
         "podLogsDir": dir.join("podlogs"),
         // How soon a volume that is over its limit is seen; a minute by default.
         "volumeStatsAggPeriod": "5s",

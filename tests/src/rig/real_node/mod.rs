@@ -8,6 +8,7 @@ mod config;
 pub mod enter;
 pub mod images;
 pub mod mounts;
+pub mod names;
 pub mod obstacle;
 
 use std::fs;
