@@ -14,7 +14,7 @@ use crate::postgres::Postgres;
 use crate::process::binary;
 use crate::registry::Registry;
 use crate::rig::real_node::names::Names;
-use crate::rig::real_node::{ADDRESS, RealNode, images, mounts};
+use crate::rig::real_node::{self, ADDRESS, RealNode, images, mounts};
 use crate::rig::workloads::Workloads;
 use crate::rig::{Cluster, build, repository};
 
@@ -169,6 +169,11 @@ impl Site {
         self.parts.image(program)
     }
 
+    /// The values that name the image with which `helm test` asks.
+    pub fn asking(&self) -> Value {
+        json!({"image": {"repository": format!("{LOCAL}/curl"), "tag": TAG, "pullPolicy": "Never"}})
+    }
+
     /// What to name helm as the chart.
     pub fn chart(&self, chart: &str) -> anyhow::Result<String> {
         self.parts.chart(chart)
@@ -287,6 +292,11 @@ impl Parts {
         for program in [CONTROL_PLANE, COMMAND] {
             parts.import(node, program)?;
         }
+        node.import(&images::of_program(
+            node.dir(),
+            real_node::part("curl")?,
+            &format!("{LOCAL}/curl:{TAG}"),
+        )?)?;
         Ok(parts)
     }
 

@@ -45,7 +45,15 @@ const MANAGERS: [Manager; 5] = [
         go: "golang-go",
         postgres: "postgresql",
         pip: "python3-pip",
-        node: &["runc", "containernetworking-plugins", "iptables", "conntrack", "iproute2", "busybox-static"],
+        node: &[
+            "runc",
+            "containernetworking-plugins",
+            "iptables",
+            "conntrack",
+            "iproute2",
+            "busybox-static",
+            "curl",
+        ],
     },
     Manager {
         program: "dnf",
@@ -56,7 +64,15 @@ const MANAGERS: [Manager; 5] = [
         go: "golang",
         postgres: "postgresql-server",
         pip: "python3-pip",
-        node: &["runc", "containernetworking-plugins", "iptables", "conntrack-tools", "iproute", "busybox"],
+        node: &[
+            "runc",
+            "containernetworking-plugins",
+            "iptables",
+            "conntrack-tools",
+            "iproute",
+            "busybox",
+            "curl",
+        ],
     },
     Manager {
         program: "apk",
@@ -67,7 +83,7 @@ const MANAGERS: [Manager; 5] = [
         go: "go",
         postgres: "postgresql",
         pip: "py3-pip",
-        node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox-static"],
+        node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox-static", "curl"],
     },
     Manager {
         program: "pacman",
@@ -78,7 +94,7 @@ const MANAGERS: [Manager; 5] = [
         go: "go",
         postgres: "postgresql",
         pip: "python-pip",
-        node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox"],
+        node: &["runc", "cni-plugins", "iptables", "conntrack-tools", "iproute2", "busybox", "curl"],
     },
     Manager {
         program: "brew",

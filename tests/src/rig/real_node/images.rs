@@ -84,7 +84,8 @@ fn pack(dir: &Path, root: &Path, name: &str, command: &[&str]) -> anyhow::Result
     let config = json!({
         "architecture": if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" },
         "os": "linux",
-        "config": {"Env": ["PATH=/bin"], "Entrypoint": command},
+        // A program by itself is in the root.
+        "config": {"Env": ["PATH=/bin:/"], "Entrypoint": command},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{layer}")]},
     });
     fs::write(at("config.json"), config.to_string())?;

@@ -41,8 +41,8 @@ pub struct RealNode {
     processes: Vec<Process>,
 }
 
-/// Where an installed part of the node is.
-fn part(what: &str) -> anyhow::Result<&'static Path> {
+/// Where an installed part of the node, or of what runs on it, is.
+pub fn part(what: &str) -> anyhow::Result<&'static Path> {
     let found = obstacle::PARTS.into_iter().find(|(name, _)| *name == what);
     let found = found.and_then(|(_, paths)| paths.iter().map(Path::new).find(|path| path.is_file()));
     found.with_context(|| format!("{what} is not installed"))

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Programs and files from packages, each with where it is looked for.
-pub const PARTS: [(&str, &[&str]); 7] = [
+pub const PARTS: [(&str, &[&str]); 8] = [
     ("runc", &["/usr/sbin/runc", "/usr/bin/runc"]),
     ("the CNI plugin bridge", &["/usr/lib/cni/bridge", "/usr/libexec/cni/bridge", "/opt/cni/bin/bridge"]),
     (
@@ -17,6 +17,7 @@ pub const PARTS: [(&str, &[&str]); 7] = [
     ("iptables", &["/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables"]),
     ("conntrack", &["/usr/sbin/conntrack", "/usr/bin/conntrack"]),
     ("ip", &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"]),
+    ("curl", &["/usr/bin/curl"]),
     ("a static busybox", &["/bin/busybox.static", "/bin/busybox", "/usr/bin/busybox"]),
 ];
 
