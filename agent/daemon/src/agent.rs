@@ -59,6 +59,7 @@ impl Agent {
         if let Some(variable) = transport::proxy::unusable(&config.server, |name| std::env::var(name).ok()) {
             return Err(AgentError::Proxy(variable));
         }
+        transport::proxy::tell_of_another_kind(&config.server);
         // The Kubernetes client asks for a process-wide provider; another part of the process may have set it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         // Everything is listed anew after a start: no digest of an earlier key is compared with one of this.

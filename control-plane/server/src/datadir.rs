@@ -191,10 +191,16 @@ impl DataDir {
     /// Removes the CA's key if an unfinished first start came only as far as that: the key is written before the certificate,
     /// which was not shown to anybody.
     pub fn remove_half_made_ca(&self) -> Result<(), DataDirError> {
-        if self.is_first_start_unfinished()? && !self.ca_pem().exists() {
-            remove(&self.ca_key())?;
+        // Keys that were given are read only.
+        if self.has_given_keys() || !self.is_first_start_unfinished()? {
+            return Ok(());
         }
-        Ok(())
+        let pem = self.ca_pem();
+        match pem.try_exists() {
+            Ok(true) => Ok(()),
+            Ok(false) => remove(&self.ca_key()),
+            Err(error) => Err(FileError::io(&pem, error).into()),
+        }
     }
 
     /// The embedded database, used unless another one is named.

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use nimbus_platform::read_regular_text;
+use nimbus_platform::{open_regular, read_regular_text};
 use zeroize::Zeroizing;
 
 /// Longest private file that is read: keys, certificates and tokens are far shorter.
@@ -68,6 +68,11 @@ impl FileError {
 /// What is in the secret file `path`; `None` when there is none. Refuses a file that others may read.
 pub fn read_secret(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
     let (mode, of_root) = match std::fs::metadata(path) {
+        // Its mode says nothing: reading it says what it is.
+        Ok(meta) if !meta.is_file() => {
+            let error = open_regular(path).err().unwrap_or_else(|| ErrorKind::InvalidInput.into());
+            return Err(FileError::io(path, error));
+        }
         Ok(meta) if meta.len() > MAX_FILE => {
             return Err(FileError::TooLong { path: path.to_owned(), found: meta.len() });
         }

@@ -199,7 +199,7 @@ const MAX_CONFIGURATION: u64 = 1 << 20;
 
 fn read(path: &Path) -> anyhow::Result<File> {
     let text = nimbus_platform::read_regular_text(path, MAX_CONFIGURATION)
-        .with_context(|| format!("configuration {}", path.display()))?;
+        .with_context(|| format!("configuration {}: name a TOML file with --config", path.display()))?;
     toml::from_str(&text).with_context(|| {
         format!("configuration {}: expected TOML with a [settings] table of known names", path.display())
     })

@@ -4,21 +4,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use nimbus_platform::read_regular;
 use nimbus_protocol::{ALPN_ENROL, ALPN_SESSION};
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use zeroize::Zeroizing;
 
 use crate::ca::{Authority, Leaf};
+use crate::files::MAX_FILE;
 use crate::not_before::BeforeItsTime;
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A given certificate or key cannot be used.
-    #[error("the given TLS certificate cannot be used: {file}: {what}")]
+    #[error(
+        "the given TLS certificate cannot be used: {file}: {what}; name PEM files with --tls-cert and --tls-key"
+    )]
     Given {
         /// The file.
         file: String,
@@ -85,13 +90,15 @@ pub fn for_operators_given(certificate: &Path, key: &Path) -> Result<ServerConfi
         file: file.display().to_string(),
         what: what.to_string(),
     };
-    let chain = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+    let read = |file: &Path| read_regular(file, MAX_FILE).map_err(|error| given(file, &error));
+    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+        .collect::<Result<Vec<_>, _>>()
         .map_err(|error| given(certificate, &error))?;
     if chain.is_empty() {
         return Err(given(certificate, &"expected a certificate in PEM, found none"));
     }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| given(key, &error))?;
+    let private = Zeroizing::new(read(key)?);
+    let private = PrivateKeyDer::from_pem_slice(&private).map_err(|error| given(key, &error))?;
     let certified = rustls::sign::CertifiedKey::from_der(chain, private, &provider())
         .map_err(|error| given(key, &error))?;
     operators(Arc::new(rustls::sign::SingleCertAndKey::from(certified)))

@@ -169,11 +169,6 @@ impl Site {
         self.parts.image(program)
     }
 
-    /// The values that name the image with which `helm test` asks.
-    pub fn asking(&self) -> Value {
-        json!({"image": {"repository": format!("{LOCAL}/curl"), "tag": TAG, "pullPolicy": "Never"}})
-    }
-
     /// What to name helm as the chart.
     pub fn chart(&self, chart: &str) -> anyhow::Result<String> {
         self.parts.chart(chart)
@@ -258,6 +253,11 @@ impl Site {
         }
         text
     }
+}
+
+/// The values that name the image with which `helm test` asks.
+pub fn asking() -> Value {
+    json!({"image": {"repository": format!("{LOCAL}/curl"), "tag": TAG, "pullPolicy": "Never"}})
 }
 
 /// The label of a namespace that enforces it.

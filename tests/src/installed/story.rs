@@ -11,7 +11,7 @@ use super::at_rest;
 use super::backup::Shelf;
 use super::deployed;
 use super::elsewhere::{self, ELSEWHERE};
-use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site};
+use super::site::{AGENT, CONTROL_PLANE, NAMESPACE, SHOP, Site, asking};
 use crate::bench::Row;
 use crate::process::send_signal;
 use crate::rig::real_node::NODE;
@@ -31,7 +31,7 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     let keys = keys_and_database(site).await?;
     let shelf = Shelf::new(site, NAMESPACE, "backups").await?;
     let mut clock = Clock::start(site);
-    site.install(CONTROL_PLANE, &control_plane(1, &shelf.values(site), site)).await?;
+    site.install(CONTROL_PLANE, &control_plane(1, &shelf.values(site))).await?;
     clock.say("helm install of two control planes, until both are ready");
     site.know_control_plane((NAMESPACE, CONTROL_PLANE), &keys).await?;
     the_operator_is_answered(site).await?;
@@ -72,11 +72,11 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
 
-    upgrades(site, &uid, &agents, &control_plane(2, &shelf.values(site), site)).await?;
+    upgrades(site, &uid, &agents, &control_plane(2, &shelf.values(site))).await?;
     shelf.one_is_made(site, 2, "postgresql").await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
     nothing_was_lost(site).await?;
-    elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}), site)).await.context("the restore")?;
+    elsewhere::restore(site, &shelf, 3, &control_plane(3, &json!({}))).await.context("the restore")?;
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "fourth", "from a crash to the pod that replaced it, under the restored control plane")
         .await?;
@@ -117,7 +117,7 @@ async fn keys_and_database(site: &Site) -> anyhow::Result<PathBuf> {
 }
 
 /// The values of the control plane; another round makes other pods.
-fn control_plane(round: u32, backup: &Value, site: &Site) -> Value {
+fn control_plane(round: u32, backup: &Value) -> Value {
     json!({
         "replicas": 2,
         "keys": {"existingSecret": "nimbus-keys"},
@@ -125,7 +125,7 @@ fn control_plane(round: u32, backup: &Value, site: &Site) -> Value {
         "podAnnotations": {"round": round.to_string()},
         "podDisruptionBudget": {"enabled": true},
         "backup": backup,
-        "test": site.asking(),
+        "test": asking(),
         // Who was sent on by one that stands by is among them.
         "log": {"filter": "info,nimbus_control_plane::gateway=debug"},
         "config": quick(),

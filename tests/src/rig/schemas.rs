@@ -3,11 +3,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 
 /// The package, and its version, which has the schemas of Kubernetes 1.25 to 1.37.
 const PACKAGE: (&str, &str) = ("kubernetes-validate", "1.37.0");
+/// Held by the thread that installs.
+static INSTALLING: Mutex<()> = Mutex::new(());
+
 /// How Python's installer is called.
 const INSTALLERS: [&[&str]; 3] = [&["pip3"], &["pip"], &["python3", "-m", "pip"]];
 
@@ -21,12 +25,16 @@ pub fn ensure(repository: &Path) -> anyhow::Result<PathBuf> {
     if folder.is_dir() {
         return Ok(folder);
     }
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
+    if folder.is_dir() {
+        return Ok(folder);
+    }
     let installer = installer().with_context(|| {
         format!(
             "expected Python's pip to install {name} {version} with, found none; install it (python3-pip)"
         )
     })?;
-    // What an interruption leaves is not taken for the whole; two that install at once do not meet.
+    // What an interruption leaves is not taken for the whole; two processes that install at once do not meet, and threads wait.
     let unfinished = folder.with_extension(format!("unfinished-{}", std::process::id()));
     eprintln!("rig: installing {name} {version}");
     let status = Command::new(installer[0])
@@ -40,6 +48,8 @@ pub fn ensure(repository: &Path) -> anyhow::Result<PathBuf> {
             "--target",
         ])
         .arg(&unfinished)
+        // An option of newer ones only, which older ones do not look for here.
+        .env("PIP_ROOT_USER_ACTION", "ignore")
         .arg(format!("{name}=={version}"))
         .status()
         .with_context(|| format!("cannot run {}", installer[0]))?;

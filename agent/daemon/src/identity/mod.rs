@@ -50,14 +50,12 @@ pub enum IdentityError {
         found: String,
     },
     /// The system refuses.
-    #[error(
-        "expected to read and write {path}, found: {source}; check its owner, permissions and free space"
-    )]
+    #[error("expected to read and write {path}, found: {error}; check its owner, permissions and free space")]
     Io {
         /// What was tried.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
     /// The control plane refused the enrolment.
     #[error(
@@ -264,13 +262,13 @@ fn certificate_pem(chain: &[CertificateDer<'_>]) -> String {
 }
 
 fn read(path: &Path) -> Result<Option<Vec<u8>>, IdentityError> {
-    nimbus_platform::read_optional(path).map_err(|source| IdentityError::Io { path: path.to_owned(), source })
+    nimbus_platform::read_optional(path).map_err(|error| IdentityError::Io { path: path.to_owned(), error })
 }
 
 /// Every file of the identity is for the owner alone.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), IdentityError> {
     nimbus_platform::write_atomic(path, bytes, 0o600)
-        .map_err(|source| IdentityError::Io { path: path.to_owned(), source })
+        .map_err(|error| IdentityError::Io { path: path.to_owned(), error })
 }
 
 fn damaged(path: &Path, what: &'static str, found: &str) -> IdentityError {

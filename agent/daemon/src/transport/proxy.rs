@@ -20,7 +20,20 @@ pub fn unusable(server: &str, of: impl Fn(&str) -> Option<String>) -> Option<&'s
     let exempt = read("NO_PROXY").or_else(|| read("no_proxy")).unwrap_or_default();
     Proxies::new("http://proxy.example:3128", &exempt).of(server)?;
     let proxy = Proxies::new(&text, "").of(server);
-    (!proxy.is_some_and(|proxy| proxy.is_usable())).then_some(name)
+    (!proxy.is_some_and(|proxy| proxy.has_address())).then_some(name)
+}
+
+/// Warns where the proxy for `server` is one by which this agent cannot ask for a tunnel.
+pub fn tell_of_another_kind(server: &str) {
+    if let Some(proxy) = Proxies::from_environment().of(server)
+        && let Some(scheme) = proxy.speaks_otherwise()
+    {
+        tracing::warn!(
+            proxy = proxy.name(),
+            "expected a proxy that speaks http in HTTPS_PROXY, found one that speaks {scheme}: over TCP this agent does not get \
+             through it; set HTTPS_PROXY to http://[USER:PASSWORD@]HOST:PORT, or name the control plane's host in NO_PROXY"
+        );
+    }
 }
 
 /// Which proxy for which host.
@@ -70,11 +83,16 @@ fn exempts_all(no_proxy: &str) -> bool {
 }
 
 impl Proxy {
-    /// Does it speak HTTP, and is there a host, and a port that is one where any is written?
-    fn is_usable(&self) -> bool {
+    /// Is there a host, and a port that is one where any is written?
+    fn has_address(&self) -> bool {
         let is_whole = |it: &http::uri::Authority| it.host() == self.name || it.port_u16().is_some();
-        let has_address = self.uri.authority().is_some_and(|it| !it.host().is_empty() && is_whole(it));
-        has_address && self.uri.scheme_str() == Some("http")
+        self.uri.authority().is_some_and(|it| !it.host().is_empty() && is_whole(it))
+    }
+
+    /// What it speaks, if that is not the HTTP by which this agent asks for tunnels.
+    pub fn speaks_otherwise(&self) -> Option<&str> {
+        let scheme = self.uri.scheme_str().unwrap_or("nothing known");
+        (scheme != "http").then_some(scheme)
     }
 
     /// `HOST:PORT`, without user and password.
@@ -91,8 +109,8 @@ impl Proxy {
             found,
             remedy,
         };
-        if self.uri.scheme_str() != Some("http") {
-            let found = format!("a proxy that speaks {}", self.uri.scheme_str().unwrap_or("nothing known"));
+        if let Some(scheme) = self.speaks_otherwise() {
+            let found = format!("a proxy that speaks {scheme}");
             return Err(failed(found, "set HTTPS_PROXY to http://[USER:PASSWORD@]HOST:PORT"));
         }
         // A proxy without a port has that of HTTP.
@@ -127,6 +145,10 @@ fn explain(why: &NoTunnel, has_password: bool) -> (String, &'static str) {
         NoTunnel::Unreachable(error) => (
             format!("it cannot be reached ({error})"),
             "check HTTPS_PROXY and that the proxy runs, or name the control plane's host in NO_PROXY",
+        ),
+        NoTunnel::Early(bytes) => (
+            format!("its answer 200, and then {bytes} bytes that are not the control plane's"),
+            "check that the proxy opens tunnels for CONNECT, or name the control plane's host in NO_PROXY",
         ),
         NoTunnel::Broken(error) => (
             format!("no answer of an HTTP proxy ({error})"),
@@ -164,15 +186,16 @@ mod tests {
         {
             assert_eq!(set("HTTPS_PROXY", good), None, "{good}");
         }
-        for bad in [
-            "http://proxy.example:99999",
-            "http://a b:3128",
-            "http://",
-            "https://proxy.example:3128",
-            "socks5://proxy.example:1080",
-        ] {
+        for bad in ["http://proxy.example:99999", "http://a b:3128", "http://"] {
             assert_eq!(set("HTTPS_PROXY", bad), Some("HTTPS_PROXY"), "{bad}");
             assert_eq!(set("all_proxy", bad), Some("all_proxy"), "{bad}");
+        }
+        // One of another kind is named, and told of: over UDP there is no proxy, and all may be well.
+        for (foreign, scheme) in [("https://p.example:3128", "https"), ("socks5://p.example:1080", "socks5")]
+        {
+            assert_eq!(set("HTTPS_PROXY", foreign), None, "{foreign}");
+            let proxy = Proxies::new(foreign, "").of("nimbus.example:7071").unwrap();
+            assert_eq!(proxy.speaks_otherwise(), Some(scheme));
         }
         // It is not asked where no proxy is to be used.
         for exempt in ["*", "nimbus.example", ".example"] {
@@ -196,6 +219,7 @@ mod tests {
             (status(403), true, "403 Forbidden", "allow CONNECT"),
             (status(503), true, "503 Service Unavailable", "reaches that host"),
             (NoTunnel::Unreachable(text()), true, "reached (refused)", "the proxy runs"),
+            (NoTunnel::Early(11), true, "then 11 bytes", "opens tunnels"),
             (NoTunnel::Broken(text()), true, "no answer of an HTTP proxy", "names an HTTP proxy"),
         ] {
             let (found, remedy) = explain(&why, has_password);

@@ -18,6 +18,8 @@ pub enum NoTunnel {
     Unreachable(String),
     /// It answered with this status instead.
     Status(StatusCode),
+    /// It opened the tunnel, and so many bytes came out of it before anything was sent: in TLS the client speaks first.
+    Early(usize),
     /// What came is no answer to CONNECT, or none came.
     Broken(String),
 }
@@ -27,7 +29,8 @@ pub async fn open(proxy: &str, server: &str, auth: Option<HeaderValue>) -> Resul
     let stream = TcpStream::connect(proxy).await.map_err(|error| NoTunnel::Unreachable(error.to_string()))?;
     let broken = |error: &hyper::Error| NoTunnel::Broken(nimbus_platform::chain(error));
     let mut http = http1::Builder::new();
-    http.max_buf_size(MAX_ANSWER);
+    // Old proxies know names of headers as they used to be written.
+    http.max_buf_size(MAX_ANSWER).title_case_headers(true);
     let (mut requests, driving) =
         http.handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
     // It ends when the answer gives the stream away, or was no tunnel and the requests are dropped; the request tells of errors.
@@ -47,8 +50,7 @@ pub async fn open(proxy: &str, server: &str, auth: Option<HeaderValue>) -> Resul
         .downcast::<TokioIo<TcpStream>>()
         .map_err(|_| NoTunnel::Broken("a stream of another kind".to_owned()))?;
     if !parts.read_buf.is_empty() {
-        // In TLS the client speaks first: what came before is not the control plane's.
-        return Err(NoTunnel::Broken(format!("{} bytes after its answer", parts.read_buf.len())));
+        return Err(NoTunnel::Early(parts.read_buf.len()));
     }
     Ok(parts.io.into_inner())
 }

@@ -56,7 +56,7 @@ impl Kubectl {
         match open_regular(path) {
             Err(error) if error.kind() == ErrorKind::InvalidInput => Err(Unread::new(
                 format!("the kubeconfig {} cannot be used: {}", path.display(), files::reason(&error)),
-                "name a regular file; what a pipe gives is to be written into one first",
+                "name a file; what a pipe gives is to be written into one first",
             )),
             Ok(_) | Err(_) => Ok(()),
         }

@@ -84,10 +84,13 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
     for _ in 0..TRIES {
         let record = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
         let record = genuine(&token, record)?;
-        let Attempt { changes, response } = match enrol_again::attempt(app, request, &record.doc).await? {
+        let Attempt { changes, response } = match enrol_again::attempt(gateway, request, &record.doc).await? {
             Some(again) => again,
             None => prepare(app, request, unspent(gateway, record).await?).await?,
         };
+        if changes.is_empty() {
+            return Ok(response);
+        }
         match app.commit(&changes).await {
             Ok(_) => {
                 let (agent, name) = (&response.agent_id, &response.agent_name);

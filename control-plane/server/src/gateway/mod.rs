@@ -58,6 +58,7 @@ struct Gateway {
     writer: LogWriter,
     log_throttles: LogThrottles,
     misuses: Misuses<TokenId>,
+    asked_again: Misuses<TokenId>,
     /// By the cluster that they name.
     refused_proofs: Misuses<String>,
     max_connections: usize,
@@ -145,6 +146,7 @@ impl Running {
             writer: log,
             log_throttles: LogThrottles::default(),
             misuses: Misuses::default(),
+            asked_again: Misuses::default(),
             refused_proofs: Misuses::default(),
             max_connections,
         });

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::common::{HERE, enrol, enrol_as, host, serves_a_good_agent, start};
-use nimbus_control_core::model::{Agent, ChangeSet, JoinTokenRecord};
+use nimbus_control_core::model::{Agent, AgentKind, ChangeSet, JoinTokenRecord};
+use nimbus_control_plane::tokens::NewAgent;
 use nimbus_protocol::v1;
 use rcgen::KeyPair;
 
@@ -65,9 +66,10 @@ async fn whoever_did_not_keep_the_answer_gets_it_again_with_its_key_and_for_no_o
         enrol_as(HERE, &plane, key, request).await
     };
     let first = asks(&key, &token).await.unwrap();
-    let again = asks(&key, &token).await.unwrap();
-    assert_eq!((&again.id, &again.name, &again.kind), (&first.id, &first.name, &first.kind));
-    drop(again.connect(&plane).await);
+    for _ in 0..10 {
+        let again = asks(&key, &token).await.unwrap();
+        assert_eq!((&again.id, &again.name, &again.kind), (&first.id, &first.name, &first.kind));
+    }
 
     // The token alone, the key alone, or both with another secret: nothing.
     let stranger = KeyPair::generate().unwrap();
@@ -86,14 +88,51 @@ async fn whoever_did_not_keep_the_answer_gets_it_again_with_its_key_and_for_no_o
     assert_eq!(asks(&key, &token).await.err().unwrap().code, "token_used");
     let mut record = app.store().get::<JoinTokenRecord>(token.id).await.unwrap().unwrap();
     record.doc.expires_at = until;
+    app.commit(&ChangeSet { tokens: vec![record], ..Default::default() }).await.unwrap();
+    let again = asks(&key, &token).await.unwrap();
     let mut agent = app.store().get::<Agent>(&first.id).await.unwrap().unwrap();
     agent.doc.revoked_at = Some(app.now());
-    app.commit(&ChangeSet { tokens: vec![record], agents: vec![agent], ..Default::default() }).await.unwrap();
+    app.commit(&ChangeSet { agents: vec![agent], ..Default::default() }).await.unwrap();
+    assert_eq!(asks(&key, &token).await.err().unwrap().code, "token_used");
+    let mut agent = app.store().get::<Agent>(&first.id).await.unwrap().unwrap();
+    agent.doc.revoked_at = None;
+    app.commit(&ChangeSet { agents: vec![agent], ..Default::default() }).await.unwrap();
+    // Nor for one that had a session, and so kept its answer.
+    drop(again.connect(&plane).await);
     assert_eq!(asks(&key, &token).await.err().unwrap().code, "token_used");
 
     assert_eq!(app.store().all::<Agent>().await.unwrap().len(), 2);
     let rows = app.store().audit_rows(1, 500).await.unwrap();
     let count = |action: &str| rows.iter().filter(|row| row.draft.action == action).count();
-    assert_eq!((count("agent.enrolled"), count("agent.enrolled_again")), (2, 1));
+    assert_eq!((count("agent.enrolled"), count("agent.enrolled_again")), (2, 1), "one row a minute");
+    plane.stop().await;
+}
+
+/// Those of one token start at the same time, and so lose their answers at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_token_of_several_uses_every_agent_may_ask_again_and_none_costs_another_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let new = NewAgent { uses: 3, ..host("edge") };
+    let new = NewAgent { kind: AgentKind::Cluster, ..new };
+    let token = plane.create_join_token(new, Duration::from_mins(1), "operator").await.unwrap();
+    let keys: Vec<_> = (0..3).map(|_| KeyPair::generate().unwrap()).collect();
+    let asks = async |key: &KeyPair| {
+        let request = v1::EnrolRequest {
+            token: token.to_string(),
+            cluster_uid: "0f0f0f0f-0000-4000-8000-000000000001".to_owned(),
+            ..Default::default()
+        };
+        let key = KeyPair::try_from(key.serialize_der()).unwrap();
+        enrol_as(HERE, &plane, key, request).await.unwrap().id
+    };
+    let mut ids = Vec::new();
+    for key in &keys[..2] {
+        ids.push(asks(key).await);
+    }
+    assert_eq!([asks(&keys[0]).await, asks(&keys[1]).await], ids[..]);
+    ids.push(asks(&keys[2]).await);
+    assert_eq!([asks(&keys[0]).await, asks(&keys[1]).await, asks(&keys[2]).await], ids[..]);
+    assert_eq!(plane.app().store().all::<Agent>().await.unwrap().len(), 3);
     plane.stop().await;
 }

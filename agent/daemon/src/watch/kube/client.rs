@@ -3,11 +3,13 @@
 //! A kubeconfig that cannot be used is an error at the start; a cluster that does not answer is a problem that goes
 //! away by itself.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use nimbus_platform::read_regular;
 
 use super::request;
 use crate::config::ClusterSource;
@@ -93,6 +95,15 @@ pub async fn target(source: &ClusterSource) -> Result<Option<Target>, ClusterErr
     Ok(Some(Target { config, name }))
 }
 
+/// Largest kubeconfig that is read, in bytes.
+const MAX_KUBECONFIG: u64 = 8 << 20;
+
+/// The files that are read where none is named.
+fn of_environment(is_asked: bool) -> Vec<PathBuf> {
+    let named = std::env::var_os("KUBECONFIG").filter(|_| is_asked);
+    named.map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default()
+}
+
 async fn kubeconfig(
     path: Option<PathBuf>,
     context: Option<String>,
@@ -102,6 +113,16 @@ async fn kubeconfig(
         file: file.clone(),
         found: nimbus_platform::chain(&error),
     };
+    for path in path.iter().cloned().chain(of_environment(path.is_none())) {
+        // A pipe would be waited for, and the signals that end this program with it.
+        match read_regular(&path, MAX_KUBECONFIG) {
+            Err(error) if [ErrorKind::InvalidInput, ErrorKind::FileTooLarge].contains(&error.kind()) => {
+                let file = format!(" at {}", path.display());
+                return Err(ClusterError::Kubeconfig { file, found: error.to_string() });
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
     let read = match &path {
         Some(path) if !path.exists() => return Err(ClusterError::NoFile(path.clone())),
         Some(path) => Kubeconfig::read_from(path),
