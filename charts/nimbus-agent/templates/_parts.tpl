@@ -33,9 +33,9 @@
 {{- default $own .Values.lease.namespace -}}
 {{- end -}}
 
-{{- /* The port of the control plane. */ -}}
+{{- /* The port of the control plane. Without `server`, nothing: templates/checks.yaml says that, and this may be rendered before it. */ -}}
 {{- define "nimbus-agent.serverPort" -}}
-{{- regexFind "[0-9]+$" .Values.server -}}
+{{- regexFind "[0-9]+$" (default "" .Values.server) -}}
 {{- end -}}
 
 {{- /* The series of this release, as a PodMonitor labels them. */ -}}

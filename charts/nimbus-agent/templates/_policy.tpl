@@ -1,15 +1,15 @@
 {{- /* The agents' policy as TOML: exactly the actions, the cluster and the namespaces of `acting`. */ -}}
 {{- define "nimbus-agent.policyText" -}}
 # Made by the chart from the values `acting` and `policy`; an agent reads it before every job.
-allow = {{ toJson .Values.acting.actions }}
-deny = {{ toJson .Values.policy.deny }}
+allow = {{ default list .Values.acting.actions | toJson }}
+deny = {{ default list .Values.policy.deny | toJson }}
 clusters = {{ ternary (list .Values.acting.clusterUid) list (not (empty .Values.acting.clusterUid)) | toJson }}
-namespaces = {{ toJson .Values.acting.namespaces }}
-deny_namespaces = {{ toJson .Values.policy.denyNamespaces }}
-paths = {{ toJson .Values.policy.paths }}
-deny_paths = {{ toJson .Values.policy.denyPaths }}
-diff_paths = {{ toJson .Values.policy.diffPaths }}
-deny_diff_paths = {{ toJson .Values.policy.denyDiffPaths }}
+namespaces = {{ default list .Values.acting.namespaces | toJson }}
+deny_namespaces = {{ default list .Values.policy.denyNamespaces | toJson }}
+paths = {{ default list .Values.policy.paths | toJson }}
+deny_paths = {{ default list .Values.policy.denyPaths | toJson }}
+diff_paths = {{ default list .Values.policy.diffPaths | toJson }}
+deny_diff_paths = {{ default list .Values.policy.denyDiffPaths | toJson }}
 {{- with int .Values.policy.jobsPerHour }}
 jobs_per_hour = {{ . }}
 {{- end }}
