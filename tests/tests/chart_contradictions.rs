@@ -5,6 +5,8 @@ use nimbus_tests::helm::helm;
 
 const PLANE: &[&str] = &["charts/nimbus-control-plane", "--set", "image.registry=r.example.internal"];
 const AGENT: &[&str] = &["charts/nimbus-agent", "--values", "tests/charts/nimbus-agent/base.yaml"];
+const BACKUP: &str = "backup.enabled=true,backup.existingClaim=b,\
+                      backup.recipients={age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg}";
 
 /// Renders a chart with these arguments, or says what helm says.
 fn template(chart: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
@@ -120,9 +122,7 @@ fn a_limit_is_not_below_its_request() {
         let said = template(chart, &["--set-json", &numbers(bytes - 1)]).unwrap_err().to_string();
         assert!(said.contains(&format!("found \"{}\"", bytes - 1)), "{said}");
     }
-    let backup = "backup.enabled=true,backup.existingClaim=b,\
-                  backup.recipients={age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg}";
-    let limit = |limit: &str| format!("{backup},backup.resources.limits.memory={limit}");
+    let limit = |limit: &str| format!("{BACKUP},backup.resources.limits.memory={limit}");
     assert_refused(PLANE, &limit("127Mi"), &["backup.resources.limits.memory", "\"128Mi\"", "\"127Mi\""]);
     assert_accepted(PLANE, &limit("128Mi"));
 }
@@ -193,9 +193,14 @@ fn a_cluster_is_named_by_its_uid() {
     }
 }
 
+/// A volume by its name, mounted at a path.
+fn mount(volume: &str, path: &str) -> String {
+    format!("extraVolumeMounts[0].name={volume},extraVolumeMounts[0].mountPath={path}")
+}
+
 #[test]
 fn nothing_is_mounted_over_what_the_chart_mounts() {
-    let with = |path: &str| format!("extraVolumeMounts[0].name=x,extraVolumeMounts[0].mountPath={path}");
+    let with = |path: &str| format!("extraVolumes[0].name=x,{}", mount("x", path));
     for chart in [PLANE, AGENT] {
         for path in [
             "/etc/nimbus",
@@ -225,4 +230,56 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);
     assert_accepted(AGENT, &with("/etc/ssh/"));
+}
+
+/// Kubernetes would say so only of the pods, after the release is there.
+#[test]
+fn a_mount_names_a_volume_that_is_there_and_leaves_the_root_alone() {
+    let named = |path: &str| format!("found \"{path}\"");
+    for (chart, own, volumes) in [(PLANE, "tmp", "data, tmp"), (AGENT, "state", "state, policy, proof")] {
+        let words = ["extraVolumeMounts", "\"/srv\"", "extraVolumes", volumes, "found \"x\""];
+        assert_refused(chart, &mount("x", "/srv"), &words);
+        assert_refused(chart, &format!("extraVolumes[0].name=y,{}", mount("x", "/srv")), &words);
+        assert_accepted(chart, &format!("extraVolumes[0].name=x,{}", mount("x", "/srv")));
+        assert_accepted(chart, &mount(own, "/srv"));
+        for root in ["/", "//", "/.", "/srv/..", "."] {
+            let values = format!("extraVolumes[0].name=x,{}", mount("x", root));
+            assert_refused(chart, &values, &["extraVolumeMounts", "below /", &named(root), "\"x\""]);
+        }
+    }
+    // A volume of the chart is there only with what it is for.
+    for (chart, volume, with) in
+        [(PLANE, "keys", "keys.existingSecret=k"), (AGENT, "host-0", "hostAccess.files[0].path=/etc/ssh")]
+    {
+        assert_refused(chart, &mount(volume, "/srv"), &["extraVolumeMounts", &named(volume)]);
+        assert_accepted(chart, &format!("{with},{}", mount(volume, "/srv")));
+    }
+    // The pod of the backup is given the mounts too.
+    let backup = |volume: &str| format!("{BACKUP},{}", mount(volume, "/srv"));
+    assert_refused(PLANE, &backup("tmp"), &["extraVolumeMounts", "the pod of the backup", "found \"tmp\""]);
+    assert_accepted(PLANE, &backup("data"));
+}
+
+/// What is made from the release's name is said of that name, unless an override is the reason.
+#[test]
+fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
+    let refused = |release: &str, chart: &[&str], set: &str, words: &[&str]| {
+        let output = helm(&[&["template", release][..], chart, &["--set-string", set]].concat()).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let line = said.lines().find(|line| line.starts_with("  - ")).unwrap_or_default();
+        assert!(words.iter().all(|word| line.contains(word)), "{release}, {set}: {words:?} in {said}");
+    };
+    let other = "choose another release name, or set fullnameOverride";
+    for (chart, made) in [(PLANE, "12e3-nimbus-control-plane"), (AGENT, "12e3-nimbus-agent")] {
+        refused("12e3", chart, "fullnameOverride=", &["the release's name, \"12e3\":", made, other]);
+        refused("a.b", chart, "fullnameOverride=", &["the release's name, \"a.b\":", other]);
+        refused("nimbus", chart, "fullnameOverride=1st", &["  - fullnameOverride:", "\"1st\""]);
+        refused("nimbus", chart, "nameOverride=A_b", &["  - nameOverride:", "\"A_b\"", "fullnameOverride"]);
+        for release in ["y", "on", "no", "true"] {
+            assert!(
+                helm(&[&["template", release][..], chart].concat()).unwrap().status.success(),
+                "{release}"
+            );
+        }
+    }
 }

@@ -20,9 +20,17 @@
 {{- define "nimbus-control-plane.check.names" -}}
 {{- $name := include "nimbus-control-plane.fullname" . -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
-{{- include "nimbus-control-plane.wrong" (list "fullnameOverride"
-  "a name for Services: small letters, digits and hyphens, beginning with a letter" (quote $name)
-  "set it to such a name, or give the release another one") -}}
+{{- $expected := "a name for Services: small letters, digits and hyphens, beginning with a letter" -}}
+{{- if .Values.fullnameOverride -}}
+{{- include "nimbus-control-plane.wrong" (list "fullnameOverride" $expected (quote $name)
+  "set it to such a name, or leave it out and give the release such a name") -}}
+{{- else if and .Values.nameOverride (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" .Values.nameOverride)) -}}
+{{- include "nimbus-control-plane.wrong" (list "nameOverride" (printf "a part of %s" $expected) (quote .Values.nameOverride)
+  "correct it, or set fullnameOverride, which is used as it is") -}}
+{{- else -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "the release's name, %s" (quote .Release.Name)) $expected
+  (printf "%s, which is made from it" (quote $name)) "choose another release name, or set fullnameOverride") -}}
+{{- end -}}
 {{- end -}}
 {{- if and .Values.fullnameOverride (gt (len .Values.fullnameOverride) 52) -}}
 {{- include "nimbus-control-plane.wrong" (list "fullnameOverride" "at most 52 characters"

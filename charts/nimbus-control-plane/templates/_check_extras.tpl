@@ -30,12 +30,29 @@
 {{- end -}}
 {{- end -}}
 {{- $mounted := list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups" -}}
+{{- $volumes := list -}}
+{{- range include "nimbus-control-plane.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
+{{- $both := "" -}}
+{{- if .Values.backup.enabled -}}
+{{- $both = " (which the pod of the backup has too)" -}}
+{{- /* The pod of the backup is given these mounts too, and has fewer volumes. */ -}}
+{{- $volumes = without $volumes "tmp" "config" "tls" "metrics" -}}
+{{- if not (include "nimbus-control-plane.claim" .) -}}{{- $volumes = without $volumes "data" -}}{{- end -}}
+{{- end -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- /* As the kubelet reads it: `etc/nimbus`, `/etc//nimbus/` and `/etc/x/../nimbus` are /etc/nimbus. */ -}}
 {{- $path := clean (printf "/%s" (toString .mountPath)) -}}
 {{- if has $path $mounted -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   (printf "other paths than those of the chart's own volumes, of which %s is one" $path) (quote .mountPath) "mount it somewhere else") -}}
+{{- else if eq $path "/" -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is in /" (quote .mountPath)
+  (printf "mount the volume %s in a directory of its own" (quote .name))) -}}
+{{- end -}}
+{{- if not (has .name $volumes) -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
+  (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s%s" (quote .mountPath) (join ", " $volumes) $both)
+  (quote .name) "add a volume of that name to extraVolumes, or name another one") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
