@@ -1,5 +1,5 @@
-//! Tests of both charts with sections of their values that are null, with the real helm: such a section counts as empty or
-//! switched off where that is its default, and is refused by its name otherwise. Nothing is installed.
+//! Tests of both charts with sections of their values, and with single values, that are null, with the real helm: such a one
+//! counts as empty or switched off where that is its default, and is refused by its name otherwise. Nothing is installed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,47 @@ const BASES: [(&str, [&str; 2]); 2] = [
     (AGENT, ["--values", "tests/charts/nimbus-agent/base.yaml"]),
 ];
 
+/// Values for which nearly all others are looked into, by chart.
+const MUCH: [(&str, &[&str]); 2] = [
+    (PLANE, &["backup", "monitoring", "cert-manager", "network-policy"]),
+    (AGENT, &["acting", "monitoring", "network-policy"]),
+];
+/// What a template says, or renders, where it takes a null for a text, a number or a list.
+const SLIPS: [&str; 6] = ["%!", "<nil>", "= null", "nil pointer", "error calling", "YAML parse error"];
+/// Ends of lines that a null leaves behind where it is rendered as nothing or as 0.
+const EMPTY: [&str; 7] = [": ", "=", " null", " 0", "=0", "\"0\"", "\"\""];
+/// Fields of Kubernetes' own, of which each may be left out.
+const OF_KUBERNETES: [&str; 3] = ["podSecurityContext.", "securityContext.", "resources."];
+
+/// The arguments for `MUCH`.
+fn much(chart: &str) -> Vec<String> {
+    let names = MUCH.iter().filter(|(name, _)| *name == chart).flat_map(|(_, names)| *names);
+    names.flat_map(|name| ["--values".to_owned(), format!("tests/charts/{chart}/{name}.yaml")]).collect()
+}
+
 /// The YAML that a chart renders for these arguments, or else what helm says.
 fn template(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
     let base = BASES.iter().find(|(name, _)| *name == chart).context("a chart with a base")?.1;
     let folder = format!("charts/{chart}");
     let release = ["template", "nimbus", &folder, "--namespace", "ops"];
-    let output = helm(&[&release[..], &base, arguments].concat())?;
+    said(&[&release[..], &base, arguments].concat())
+}
+
+/// The same with the notes, which `helm template` leaves out.
+fn with_notes(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let base = BASES.iter().find(|(name, _)| *name == chart).context("a chart with a base")?.1;
+    let folder = format!("charts/{chart}");
+    let release = ["install", "nimbus", &folder, "--namespace", "ops", "--dry-run=client"];
+    let text = said(&[&release[..], &base, arguments].concat())?;
+    Ok(text
+        .lines()
+        .filter(|line| !line.starts_with("LAST DEPLOYED"))
+        .fold(String::new(), |all, line| all + line + "\n"))
+}
+
+/// What helm prints, or else what it says.
+fn said(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = helm(arguments)?;
     anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -43,12 +78,27 @@ fn mappings(values: &Value, above: &str, into: &mut BTreeSet<String>) {
     }
 }
 
+/// The paths of all values that are no mappings.
+fn leaves(values: &Value, above: &str, into: &mut BTreeSet<String>) {
+    for (name, value) in values.as_object().into_iter().flatten() {
+        let path = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
+        leaves(value, &path, into);
+        if !value.is_object() {
+            into.insert(path);
+        }
+    }
+}
+
+/// The values of a chart as they are without any of one's own.
+fn defaults(chart: &str) -> anyhow::Result<Value> {
+    let values = repository()?.join("charts").join(chart).join("values.yaml");
+    documents(&std::fs::read_to_string(values)?)?.into_iter().next().context("values")
+}
+
 /// Every section of a chart's values.
 fn sections(chart: &str) -> anyhow::Result<BTreeSet<String>> {
-    let values = repository()?.join("charts").join(chart).join("values.yaml");
-    let values = documents(&std::fs::read_to_string(values)?)?;
     let mut found = BTreeSet::new();
-    mappings(&values[0], "", &mut found);
+    mappings(&defaults(chart)?, "", &mut found);
     anyhow::ensure!(found.len() > 25, "{found:?}");
     Ok(found)
 }
@@ -56,14 +106,9 @@ fn sections(chart: &str) -> anyhow::Result<BTreeSet<String>> {
 /// Beside nothing else, and beside values for which nearly all sections are looked into.
 #[test]
 fn a_section_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
-    let variants = [
-        (PLANE, ["backup", "monitoring", "cert-manager"]),
-        (AGENT, ["acting", "monitoring", "network-policy"]),
-    ];
-    for (chart, variants) in variants {
-        let files = variants.map(|name| format!("tests/charts/{chart}/{name}.yaml"));
-        let much: Vec<&str> = files.iter().flat_map(|file| ["--values", file.as_str()]).collect();
-        for values in [vec![], much] {
+    for chart in [PLANE, AGENT] {
+        let much = much(chart);
+        for values in [vec![], much.iter().map(String::as_str).collect()] {
             template(chart, &values).unwrap();
             for path in sections(chart).unwrap() {
                 let null = format!("{path}=null");
@@ -77,6 +122,61 @@ fn a_section_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
             }
         }
     }
+}
+
+/// Does this message say that the value at `path` is missing or wrong? The schema writes `/a/b` and then the last name.
+fn names_value(message: &str, path: &str) -> bool {
+    let (above, last) = path
+        .rsplit_once('.')
+        .map_or((String::new(), path), |(above, last)| (format!("/{}", above.replace('.', "/")), last));
+    let missing = format!("- at '{above}': missing property '{last}'");
+    message
+        .lines()
+        .any(|line| line == missing || line.strip_prefix("  - ").is_some_and(|line| line.contains(path)))
+}
+
+/// Each single value of a chart as null, alone and beside much else, in objects and notes.
+fn assert_no_value_slips_through(chart: &str) {
+    let mut paths = BTreeSet::new();
+    leaves(&defaults(chart).unwrap(), "", &mut paths);
+    assert!(paths.len() > 70, "{paths:?}");
+    let much = much(chart);
+    for values in [vec![], much.iter().map(String::as_str).collect()] {
+        let before = with_notes(chart, &values).unwrap();
+        let known: BTreeSet<&str> = before.lines().collect();
+        let mut refused = 0;
+        for path in &paths {
+            let null = format!("{path}=null");
+            let result = with_notes(chart, &[&values[..], &["--set", &null]].concat());
+            let text = result.as_ref().map_or_else(ToString::to_string, String::clone);
+            let of = format!("{chart}: {null} with {values:?}: {text}");
+            assert!(!SLIPS.iter().any(|slip| text.contains(slip)), "{of}");
+            if result.is_err() {
+                assert!(names_value(&text, path), "{of}");
+                refused += 1;
+                continue;
+            }
+            let mut new = text.lines().filter(|line| !known.contains(line));
+            if OF_KUBERNETES.iter().any(|section| path.starts_with(section)) {
+                assert!(new.all(|line| line.ends_with(": {}")), "{of}");
+            } else if values.is_empty() {
+                assert_eq!(text, before, "{of}");
+            } else {
+                assert!(!new.any(|line| EMPTY.iter().any(|end| line.ends_with(end))), "{of}");
+            }
+        }
+        assert!(refused > 20 && refused < paths.len(), "{chart}: {refused} of {} are refused", paths.len());
+    }
+}
+
+#[test]
+fn a_value_of_the_control_plane_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
+    assert_no_value_slips_through(PLANE);
+}
+
+#[test]
+fn a_value_of_the_agents_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
+    assert_no_value_slips_through(AGENT);
 }
 
 #[test]
