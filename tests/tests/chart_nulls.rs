@@ -137,13 +137,13 @@ fn names_value(message: &str, path: &str) -> bool {
 }
 
 /// Each single value of a chart as null, alone and beside much else, in objects and notes.
-fn assert_no_value_slips_through(chart: &str) {
+fn assert_no_value_slips_through(chart: &str) -> anyhow::Result<()> {
     let mut paths = BTreeMap::new();
-    leaves(&defaults(chart).unwrap(), "", &mut paths);
+    leaves(&defaults(chart)?, "", &mut paths);
     assert!(paths.len() > 70, "{paths:?}");
     let much = much(chart);
     for values in [vec![], much.iter().map(String::as_str).collect()] {
-        let before = with_notes(chart, &values).unwrap();
+        let before = with_notes(chart, &values)?;
         let known: BTreeSet<&str> = before.lines().collect();
         let mut refused = 0;
         for (path, says_something) in &paths {
@@ -168,16 +168,17 @@ fn assert_no_value_slips_through(chart: &str) {
         }
         assert!(refused > 20 && refused < paths.len(), "{chart}: {refused} of {} are refused", paths.len());
     }
+    Ok(())
 }
 
 #[test]
 fn a_value_of_the_control_plane_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
-    assert_no_value_slips_through(PLANE);
+    assert_no_value_slips_through(PLANE).unwrap();
 }
 
 #[test]
 fn a_value_of_the_agents_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
-    assert_no_value_slips_through(AGENT);
+    assert_no_value_slips_through(AGENT).unwrap();
 }
 
 #[test]
