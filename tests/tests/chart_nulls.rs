@@ -131,9 +131,12 @@ fn names_value(message: &str, path: &str) -> bool {
         .rsplit_once('.')
         .map_or((String::new(), path), |(above, last)| (format!("/{}", above.replace('.', "/")), last));
     let missing = format!("- at '{above}': missing property '{last}'");
-    message
-        .lines()
-        .any(|line| line == missing || line.strip_prefix("  - ").is_some_and(|line| line.contains(path)))
+    message.lines().any(|line| {
+        line == missing
+            || line.strip_prefix("  - ").is_some_and(|line| {
+                line.starts_with(&format!("{path}:")) || line.contains(&format!("`{path}`"))
+            })
+    })
 }
 
 /// Each single value of a chart as null, alone and beside much else, in objects and notes.

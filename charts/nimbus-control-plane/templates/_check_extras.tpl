@@ -32,6 +32,7 @@
 {{- $mounted := list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups" -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-control-plane.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
+{{- $own := $volumes -}}
 {{- $both := "" -}}
 {{- if .Values.backup.enabled -}}
 {{- $both = " (which the pod of the backup has too)" -}}
@@ -52,7 +53,8 @@
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s%s" (quote .mountPath) (join ", " $volumes) $both)
-  (quote .name) "add a volume of that name to extraVolumes, or name another one") -}}
+  (quote .name) (ternary "add a volume of another name for the same source to extraVolumes, as the pod of the backup does not have this one"
+    "add a volume of that name to extraVolumes, or name another one" (has .name $own))) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

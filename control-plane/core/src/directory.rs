@@ -43,6 +43,7 @@ pub fn hello(
     now: Timestamp,
 ) -> (ChangeSet, Option<Denied>) {
     let mut next = agent.doc.clone();
+    next.joining_with = None;
     next.hostname = cut(&said.hostname);
     next.version = cut(&said.agent_version);
     changes(known, agent, next, &Watched { uid: &said.cluster_uid, name: &said.cluster_name }, now)

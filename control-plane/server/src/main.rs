@@ -198,8 +198,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
 const MAX_CONFIGURATION: u64 = 1 << 20;
 
 fn read(path: &Path) -> anyhow::Result<File> {
-    let text = nimbus_platform::read_regular_text(path, MAX_CONFIGURATION)
-        .with_context(|| format!("configuration {}: name a TOML file with --config", path.display()))?;
+    let text = nimbus_platform::read_regular_text(path, MAX_CONFIGURATION).with_context(|| {
+        format!("the configuration {}, for which --config names a TOML file", path.display())
+    })?;
     toml::from_str(&text).with_context(|| {
         format!("configuration {}: expected TOML with a [settings] table of known names", path.display())
     })

@@ -17,13 +17,14 @@ use crate::ca::{Authority, Leaf};
 use crate::files::MAX_FILE;
 use crate::not_before::BeforeItsTime;
 
+/// Largest file with a given certificate's chain that is read, in bytes: some hold a whole bundle.
+const MAX_CHAIN: u64 = 1 << 20;
+
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A given certificate or key cannot be used.
-    #[error(
-        "the given TLS certificate cannot be used: {file}: {what}; name PEM files with --tls-cert and --tls-key"
-    )]
+    #[error("the given TLS certificate cannot be used: {file}: {what}")]
     Given {
         /// The file.
         file: String,
@@ -90,14 +91,16 @@ pub fn for_operators_given(certificate: &Path, key: &Path) -> Result<ServerConfi
         file: file.display().to_string(),
         what: what.to_string(),
     };
-    let read = |file: &Path| read_regular(file, MAX_FILE).map_err(|error| given(file, &error));
-    let chain = CertificateDer::pem_slice_iter(&read(certificate)?)
+    let read = |file: &Path, most| {
+        read_regular(file, most).map_err(|error| given(file, &format_args!("{error}; name a file in PEM")))
+    };
+    let chain = CertificateDer::pem_slice_iter(&read(certificate, MAX_CHAIN)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| given(certificate, &error))?;
     if chain.is_empty() {
         return Err(given(certificate, &"expected a certificate in PEM, found none"));
     }
-    let private = Zeroizing::new(read(key)?);
+    let private = Zeroizing::new(read(key, MAX_FILE)?);
     let private = PrivateKeyDer::from_pem_slice(&private).map_err(|error| given(key, &error))?;
     let certified = rustls::sign::CertifiedKey::from_der(chain, private, &provider())
         .map_err(|error| given(key, &error))?;

@@ -104,9 +104,12 @@ async fn if_there(variable: Option<std::ffi::OsString>) -> Result<Found, Failure
     }))
 }
 
+/// Largest kubeconfig that is read, in bytes.
+const MAX_KUBECONFIG: u64 = 8 << 20;
+
 /// The file's current context. Unreadable or malformed is an error that names the file and the place.
 fn look(path: &Path) -> Result<Option<String>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = nimbus_platform::read_regular_text(path, MAX_KUBECONFIG).map_err(|error| {
         files::unreadable("the kubeconfig", path, &error)
             .next("check --kubeconfig or KUBECONFIG, or use --no-cluster")
     })?;

@@ -102,8 +102,11 @@ impl Settings {
     }
 }
 
+/// Largest settings file that is read, in bytes.
+const MAX_SETTINGS: u64 = 1 << 20;
+
 fn read(path: &Path) -> Result<File, Failure> {
-    let text = std::fs::read_to_string(path)
+    let text = nimbus_platform::read_regular_text(path, MAX_SETTINGS)
         .map_err(|error| files::unreadable("the settings file", path, &error))?;
     toml::from_str(&text).map_err(|error| malformed(path, &error))
 }

@@ -42,6 +42,6 @@ async fn main() -> anyhow::Result<()> {
         played.acknowledged
     ));
     report
-        .note("Of each takeover some 5 s are the lease, which has to run out before anybody else may lead.");
+        .note("Of each takeover up to 5 s are the lease, which has to run out before anybody else may lead.");
     report.print()
 }

@@ -39,14 +39,7 @@ pub fn ensure(repository: &Path) -> anyhow::Result<PathBuf> {
     eprintln!("rig: installing {name} {version}");
     let status = Command::new(installer[0])
         .args(&installer[1..])
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--root-user-action",
-            "ignore",
-            "--target",
-        ])
+        .args(["install", "--quiet", "--disable-pip-version-check", "--target"])
         .arg(&unfinished)
         // An option of newer ones only, which older ones do not look for here.
         .env("PIP_ROOT_USER_ACTION", "ignore")

@@ -30,7 +30,7 @@ pub fn tell_of_another_kind(server: &str) {
     {
         tracing::warn!(
             proxy = proxy.name(),
-            "expected a proxy that speaks http in HTTPS_PROXY, found one that speaks {scheme}: over TCP this agent does not get \
+            "expected a proxy that speaks http in HTTPS_PROXY or ALL_PROXY, found one that speaks {scheme}: over TCP this agent does not get \
              through it; set HTTPS_PROXY to http://[USER:PASSWORD@]HOST:PORT, or name the control plane's host in NO_PROXY"
         );
     }
@@ -146,8 +146,8 @@ fn explain(why: &NoTunnel, has_password: bool) -> (String, &'static str) {
             format!("it cannot be reached ({error})"),
             "check HTTPS_PROXY and that the proxy runs, or name the control plane's host in NO_PROXY",
         ),
-        NoTunnel::Early(bytes) => (
-            format!("its answer 200, and then {bytes} bytes that are not the control plane's"),
+        NoTunnel::Early(status, bytes) => (
+            format!("its answer {status}, and then {bytes} bytes that are not the control plane's"),
             "check that the proxy opens tunnels for CONNECT, or name the control plane's host in NO_PROXY",
         ),
         NoTunnel::Broken(error) => (
@@ -219,7 +219,7 @@ mod tests {
             (status(403), true, "403 Forbidden", "allow CONNECT"),
             (status(503), true, "503 Service Unavailable", "reaches that host"),
             (NoTunnel::Unreachable(text()), true, "reached (refused)", "the proxy runs"),
-            (NoTunnel::Early(11), true, "then 11 bytes", "opens tunnels"),
+            (NoTunnel::Early(StatusCode::OK, 11), true, "200 OK, and then 11 bytes", "opens tunnels"),
             (NoTunnel::Broken(text()), true, "no answer of an HTTP proxy", "names an HTTP proxy"),
         ] {
             let (found, remedy) = explain(&why, has_password);

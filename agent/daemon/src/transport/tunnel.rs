@@ -18,8 +18,8 @@ pub enum NoTunnel {
     Unreachable(String),
     /// It answered with this status instead.
     Status(StatusCode),
-    /// It opened the tunnel, and so many bytes came out of it before anything was sent: in TLS the client speaks first.
-    Early(usize),
+    /// It opened the tunnel with this status, and so many bytes came out of it before anything was sent: in TLS the client speaks first.
+    Early(StatusCode, usize),
     /// What came is no answer to CONNECT, or none came.
     Broken(String),
 }
@@ -42,15 +42,16 @@ pub async fn open(proxy: &str, server: &str, auth: Option<HeaderValue>) -> Resul
     let request = request.body(Empty::<Bytes>::new());
     let request = request.map_err(|error| NoTunnel::Broken(error.to_string()))?;
     let answer = requests.send_request(request).await.map_err(|error| broken(&error))?;
-    if !answer.status().is_success() {
-        return Err(NoTunnel::Status(answer.status()));
+    let status = answer.status();
+    if !status.is_success() {
+        return Err(NoTunnel::Status(status));
     }
     let upgraded = hyper::upgrade::on(answer).await.map_err(|error| broken(&error))?;
     let parts = upgraded
         .downcast::<TokioIo<TcpStream>>()
         .map_err(|_| NoTunnel::Broken("a stream of another kind".to_owned()))?;
     if !parts.read_buf.is_empty() {
-        return Err(NoTunnel::Early(parts.read_buf.len()));
+        return Err(NoTunnel::Early(status, parts.read_buf.len()));
     }
     Ok(parts.io.into_inner())
 }

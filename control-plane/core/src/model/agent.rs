@@ -37,6 +37,9 @@ pub struct Agent {
     /// It was revoked because its pod is gone, and not by a person: it may come back if the pod is seen again.
     #[serde(default)]
     pub pod_gone: bool,
+    /// The join token that made it, until its first hello: so long it may ask for its enrolment's answer again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joining_with: Option<TokenId>,
     /// The host it runs on, as it says.
     pub hostname: String,
     /// Its build.
@@ -80,6 +83,7 @@ impl Agent {
             key_sha256: String::new(),
             revoked_at: None,
             pod_gone: false,
+            joining_with: None,
             hostname: String::new(),
             version: String::new(),
             cluster_uid: None,

@@ -96,6 +96,7 @@ pub(crate) fn agent(id: AgentId) -> Agent {
         key_sha256: String::new(),
         revoked_at: None,
         pod_gone: false,
+        joining_with: None,
         hostname: "edge".into(),
         version: "0.1.0".into(),
         cluster_uid: Some(objects::CLUSTER.into()),

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use nimbus_control_core::gateway::SessionEnd;
-use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord, MAX_AGENT_NAME, Versioned};
+use nimbus_control_core::model::{
+    Agent, AuditDraft, ChangeSet, Cluster, JoinTokenRecord, MAX_AGENT_NAME, SharedAgent, Versioned,
+};
 use nimbus_control_core::world::is_cluster_uid;
 use nimbus_protocol::close::CloseCode;
 use nimbus_protocol::ids::AgentId;
@@ -24,7 +26,6 @@ use super::wire::Connection;
 use super::{Gateway, Slot, enrol_again, enrol_pod, reject};
 use crate::app::App;
 use crate::ca::{AGENT_LIFETIME, Issued};
-use crate::documents::Docs;
 
 /// Reads again so often when somebody else wrote in between.
 const TRIES: usize = 5;
@@ -84,17 +85,16 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
     for _ in 0..TRIES {
         let record = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
         let record = genuine(&token, record)?;
+        // Of two tokens that become ones for the same cluster at the same moment, the second one has to see the agent of the first.
+        let _binding = if becomes_bound(&record.doc) { Some(gateway.binding.lock().await) } else { None };
         let Attempt { changes, response } = match enrol_again::attempt(gateway, request, &record.doc).await? {
             Some(again) => again,
             None => prepare(app, request, unspent(gateway, record).await?).await?,
         };
-        if changes.is_empty() {
-            return Ok(response);
-        }
+        let again = changes.agents.is_empty();
         match app.commit(&changes).await {
             Ok(_) => {
                 let (agent, name) = (&response.agent_id, &response.agent_name);
-                let again = changes.agents.is_empty();
                 tracing::info!(agent, name, token = %token.id, again, "agent enrolled");
                 return Ok(response);
             }
@@ -125,18 +125,35 @@ async fn enrol_pod(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::
     Err(SessionEnd::overloaded("a commit", "other writers were faster each time"))
 }
 
+/// Will the next use of this token bind its later ones to a cluster?
+fn becomes_bound(token: &JoinTokenRecord) -> bool {
+    token.uses > 1 && token.cluster.is_none() && token.first_cluster.is_none()
+}
+
+/// Who speaks for clusters, as it is stored: what is kept in memory follows a commit a moment later.
+async fn stored(app: &App) -> Result<(Vec<Versioned<Cluster>>, Vec<SharedAgent>), SessionEnd> {
+    let clusters = app.store().all::<Cluster>().await.map_err(unavailable)?;
+    let agents = app.store().all::<Agent>().await.map_err(unavailable)?;
+    Ok((clusters, agents.into_iter().map(SharedAgent::new).collect()))
+}
+
 /// The cluster that a token of several uses is for from now on, if nobody named one: the one that its first agent says.
 ///
 /// Refused when other agents speak for that cluster already: what is said here binds the token's later uses, and
 /// whoever merely has some token must not get a place beside them.
-fn first_cluster(docs: &Docs, token: &JoinTokenRecord, said: &str) -> Result<Option<String>, SessionEnd> {
+fn first_cluster(
+    clusters: &[Versioned<Cluster>],
+    agents: &[SharedAgent],
+    token: &JoinTokenRecord,
+    said: &str,
+) -> Result<Option<String>, SessionEnd> {
     if token.uses < 2 || token.cluster.is_some() || !is_cluster_uid(said) {
         return Ok(token.first_cluster.clone());
     }
     let uid = token.first_cluster.as_deref().unwrap_or(said);
     let was_made_known =
-        docs.clusters.iter().any(|cluster| cluster.doc.uid == uid && cluster.doc.identity.is_some());
-    let had_agents = docs.agents.iter().any(|agent| {
+        clusters.iter().any(|cluster| cluster.doc.uid == uid && cluster.doc.identity.is_some());
+    let had_agents = agents.iter().any(|agent| {
         let agent = &agent.doc;
         agent.bound_cluster.as_deref() == Some(uid)
             && agent.revoked_at.is_none()
@@ -156,7 +173,13 @@ async fn prepare(
 ) -> Result<Attempt, SessionEnd> {
     let now = app.now();
     let docs = app.docs().await.map_err(unavailable)?;
-    let first_cluster = first_cluster(&docs, &token.doc, &request.cluster_uid)?;
+    let said = request.cluster_uid.as_str();
+    let first_cluster = if becomes_bound(&token.doc) && is_cluster_uid(said) {
+        let (clusters, agents) = stored(app).await?;
+        first_cluster(&clusters, &agents, &token.doc, said)?
+    } else {
+        first_cluster(&docs.clusters, &docs.agents, &token.doc, said)?
+    };
     let id = AgentId::new(&mut app.ids());
     let mut name = token.doc.name.clone();
     if token.doc.uses > 1 && token.doc.used > 0 {
@@ -193,7 +216,9 @@ async fn prepare(
     // The agents of one token are of one cluster: the one that a person named, or else that of the first of them.
     // That first one is bound here too: another of them that says hello before it must not shut it out.
     let bound_cluster = token.doc.cluster.clone().or_else(|| first_cluster.clone());
-    let agent = Agent { name, key_sha256, hostname, bound_cluster, ..Agent::new(id, token.doc.kind, now) };
+    let joining_with = Some(token.doc.id);
+    let new = Agent::new(id, token.doc.kind, now);
+    let agent = Agent { name, key_sha256, hostname, bound_cluster, joining_with, ..new };
     let mut spent = token;
     spent.doc.spend(id, now);
     spent.doc.first_cluster = first_cluster;

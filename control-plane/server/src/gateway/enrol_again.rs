@@ -1,8 +1,6 @@
 //! Enrolment that was done and whose answer the agent did not keep: its connection broke, or its disk was full. It asks again with the
 //! token and the key of then, and gets a certificate for the same agent. For any other key the token is used up, and for an
-//! agent that had a session it is too: it kept its answer.
-
-use std::time::Instant;
+//! agent that said hello it is too: it kept its answer.
 
 use nimbus_control_core::gateway::SessionEnd;
 use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord};
@@ -14,22 +12,26 @@ use crate::ca::{AGENT_LIFETIME, requested_key};
 
 /// What to write and to answer, if this token made an agent of the request's key and may still be used by its time. Whoever sent the
 /// request holds that key, as its signature is checked; that it holds the token's secret was checked before.
+///
+/// Each answer is a row of the audit log: `Err` where an agent asks more often than [`super::limits::Misuses`] allows rows.
 pub async fn attempt(
     gateway: &Gateway,
     request: &v1::EnrolRequest,
     token: &JoinTokenRecord,
 ) -> Result<Option<Attempt>, SessionEnd> {
     let (app, now) = (&gateway.app, gateway.app.now());
-    if token.used == 0 && token.used_by.is_none() || now >= token.expires_at {
+    if token.used_by.is_none() || now >= token.expires_at {
         return Ok(None);
     }
     // What is no request is refused later, where it belongs.
     let Ok(key) = requested_key(&request.csr_der) else { return Ok(None) };
     let Some(agent) = made(gateway, token, &key).await? else { return Ok(None) };
+    if !gateway.asked_again.note(agent.id, std::time::Instant::now()) {
+        let found = "one that did, within the last minute";
+        return Err(SessionEnd::overloaded("an agent that did not ask for its answer again", found));
+    }
     let issued =
         app.keys.ca.issue_agent(agent.id, &request.csr_der, now, AGENT_LIFETIME).map_err(bad_request)?;
-    // One row for a token in a minute: whoever holds token and key could fill the log.
-    let is_told = gateway.asked_again.note(token.id, Instant::now());
     let audit = AuditDraft {
         at: now,
         actor: agent.id.to_string(),
@@ -45,29 +47,24 @@ pub async fn attempt(
         agent_name: agent.name,
         kind: agent.kind.to_string(),
     };
-    let audit = is_told.then_some(audit).into_iter().collect();
-    Ok(Some(Attempt { changes: ChangeSet { audit, ..ChangeSet::default() }, response }))
+    Ok(Some(Attempt { changes: ChangeSet { audit: vec![audit], ..ChangeSet::default() }, response }))
 }
 
-/// The agent that this token made with this key.
+/// The agent that this token made with this key, as it is stored: what is kept in memory follows a commit a moment later.
 async fn made(gateway: &Gateway, token: &JoinTokenRecord, key: &str) -> Result<Option<Agent>, SessionEnd> {
     let app = &gateway.app;
-    // The last one is asked of the store, as what is kept in memory follows a commit a moment later.
-    if let Some(id) = token.used_by {
-        let last = app.store().get::<Agent>(id).await.map_err(unavailable)?;
-        if let Some(last) = last.filter(|agent| is_it(&agent.doc, token, key)) {
-            return Ok(Some(last.doc));
+    let docs = app.docs().await.map_err(unavailable)?;
+    let others = docs.agents.iter().map(|agent| &agent.doc).filter(|agent| is_it(agent, token, key));
+    for id in token.used_by.into_iter().chain(others.map(|agent| agent.id)) {
+        let stored = app.store().get::<Agent>(id).await.map_err(unavailable)?;
+        if let Some(agent) = stored.map(|agent| agent.doc).filter(|agent| is_it(agent, token, key)) {
+            return Ok(Some(agent));
         }
     }
-    let docs = app.docs().await.map_err(unavailable)?;
-    Ok(docs.agents.iter().map(|agent| &agent.doc).find(|agent| is_it(agent, token, key)).cloned())
+    Ok(None)
 }
 
-/// A person may have revoked it meanwhile, and the agent of a pod has its own way back.
+/// A person may have revoked it meanwhile.
 fn is_it(agent: &Agent, token: &JoinTokenRecord, key: &str) -> bool {
-    let of_token = agent.kind == token.kind
-        && agent.created_at >= token.created_at
-        && agent.bound_cluster == token.cluster.clone().or_else(|| token.first_cluster.clone());
-    let never_came = agent.version.is_empty();
-    agent.key_sha256 == key && of_token && never_came && agent.revoked_at.is_none() && agent.pod.is_none()
+    agent.joining_with == Some(token.id) && agent.key_sha256 == key && agent.revoked_at.is_none()
 }

@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use nimbus_control_core::gateway::CloseReason;
 use nimbus_protocol::close::CloseCode;
-use nimbus_protocol::ids::TokenId;
+use nimbus_protocol::ids::{AgentId, TokenId};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Endpoint, ServerConfig, VarInt};
 use tokio::task::JoinHandle;
@@ -58,9 +58,11 @@ struct Gateway {
     writer: LogWriter,
     log_throttles: LogThrottles,
     misuses: Misuses<TokenId>,
-    asked_again: Misuses<TokenId>,
+    asked_again: Misuses<AgentId>,
     /// By the cluster that they name.
     refused_proofs: Misuses<String>,
+    /// Held while a join token becomes one for a cluster.
+    binding: tokio::sync::Mutex<()>,
     max_connections: usize,
 }
 
@@ -147,6 +149,7 @@ impl Running {
             log_throttles: LogThrottles::default(),
             misuses: Misuses::default(),
             asked_again: Misuses::default(),
+            binding: tokio::sync::Mutex::default(),
             refused_proofs: Misuses::default(),
             max_connections,
         });

@@ -41,6 +41,26 @@ async fn a_second_agent_of_a_cluster_needs_a_token_made_for_it() {
     connect(&plane, &first, UID).await.unwrap();
 }
 
+/// What each of them sees a moment before must not let both in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_tokens_of_several_uses_that_are_used_for_one_new_cluster_at_once_one_gets_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let mut requests = Vec::new();
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        let new = NewAgent { name, kind: AgentKind::Cluster, cluster: None, uses: 2 };
+        let token =
+            plane.create_join_token(new, std::time::Duration::from_mins(1), "operator").await.unwrap();
+        let request =
+            v1::EnrolRequest { token: token.to_string(), cluster_uid: UID.into(), ..Default::default() };
+        requests.push(enrol_as(HERE, &plane, rcgen::KeyPair::generate().unwrap(), request));
+    }
+    let answers = futures::future::join_all(requests).await;
+    let codes: Vec<String> = answers.into_iter().filter_map(Result::err).map(|no| no.code).collect();
+    assert_eq!(codes, vec!["wrong_cluster"; 5]);
+    plane.stop().await;
+}
+
 /// The agents of one token say hello in any order: that another one was faster does not shut the first one out.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_agent_of_a_token_of_several_uses_may_report_whoever_says_hello_first() {

@@ -2,6 +2,7 @@
 //! for a cluster's DNS, of which Nimbus needs just that.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Service;
@@ -18,6 +19,10 @@ pub const DOMAIN: &str = "cluster.local";
 const HEAD: usize = 12;
 /// The type of a question for an IPv4 address.
 const A: u16 = 1;
+/// How long the cluster may take to say an address; who asks waits for five seconds.
+const LIMIT: Duration = Duration::from_secs(3);
+/// Between two looks at a socket that has errors.
+const PAUSE: Duration = Duration::from_millis(100);
 /// The longest question that is read; one without extensions is no longer.
 const LONGEST: usize = 512;
 
@@ -42,9 +47,13 @@ impl Names {
         Ok(Self(tokio::spawn(async move {
             let mut message = [0; LONGEST];
             loop {
-                let Ok((length, from)) = socket.recv_from(&mut message).await else { continue };
+                let Ok((length, from)) = socket.recv_from(&mut message).await else {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                };
                 let Some(question) = asked(&message[..length]) else { continue };
-                let address = address_of(&client, &question.name).await;
+                let address = tokio::time::timeout(LIMIT, address_of(&client, &question.name)).await;
+                let address = address.unwrap_or(Address::Unknown);
                 // Who gets none asks again.
                 let _ = socket.send_to(&answer(&message[..length], &question, address), from).await;
             }
@@ -52,11 +61,28 @@ impl Names {
     }
 }
 
-async fn address_of(client: &kube::Client, name: &str) -> Option<Ipv4Addr> {
-    let service = name.strip_suffix(&format!(".svc.{DOMAIN}"))?;
-    let (name, namespace) = service.split_once('.').filter(|(_, namespace)| !namespace.contains('.'))?;
-    let service = Api::<Service>::namespaced(client.clone(), namespace).get_opt(name).await.ok()??;
-    service.spec?.cluster_ip?.parse().ok()
+/// What is known of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Address {
+    Of(Ipv4Addr),
+    /// There is no such Service, or it has no address of its own.
+    None,
+    /// The cluster did not say.
+    Unknown,
+}
+
+async fn address_of(client: &kube::Client, name: &str) -> Address {
+    let service = name.strip_suffix(&format!(".svc.{DOMAIN}")).and_then(|service| service.split_once('.'));
+    let Some((name, namespace)) = service.filter(|(_, namespace)| !namespace.contains('.')) else {
+        return Address::None;
+    };
+    match Api::<Service>::namespaced(client.clone(), namespace).get_opt(name).await {
+        Ok(service) => {
+            let address = service.and_then(|service| service.spec?.cluster_ip?.parse().ok());
+            address.map_or(Address::None, Address::Of)
+        }
+        Err(_) => Address::Unknown,
+    }
 }
 
 /// What is asked.
@@ -83,11 +109,16 @@ fn asked(message: &[u8]) -> Option<Question> {
     message.get(at + 4..).map(|_| Question { name: labels.join("."), kind, end: at + 4 })
 }
 
-/// The answer: this address, none of this kind, or that there is no such name.
-fn answer(message: &[u8], question: &Question, address: Option<Ipv4Addr>) -> Vec<u8> {
-    let given = address.filter(|_| question.kind == A);
-    // A response, with authority, recursion as it was wanted and available; 3: no such name.
-    let flags = [0x84 | (message[2] & 1), if address.is_none() { 0x83 } else { 0x80 }];
+/// The answer: this address, none of this kind, that there is no such name, or that it is not known.
+fn answer(message: &[u8], question: &Question, address: Address) -> Vec<u8> {
+    let (code, given) = match address {
+        Address::Of(address) if question.kind == A => (0, Some(address)),
+        Address::Of(_) => (0, None),
+        Address::None => (3, None),
+        Address::Unknown => (2, None),
+    };
+    // A response, with authority, recursion as it was wanted and available.
+    let flags = [0x84 | (message[2] & 1), 0x80 | code];
     let mut bytes = [&message[..2], &flags, &[0, 1, 0, u8::from(given.is_some()), 0, 0, 0, 0]].concat();
     bytes.extend(&message[HEAD..question.end]);
     if let Some(address) = given {
@@ -116,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_question_is_answered_with_the_address_nothing_of_another_kind_or_no_such_name() {
-        let address = Some(Ipv4Addr::new(10, 96, 0, 9));
+        let address = Address::Of(Ipv4Addr::new(10, 96, 0, 9));
         let of_four = message("a.B.svc.cluster.local", A);
         let question = asked(&of_four).unwrap();
         assert_eq!(question.name, "a.b.svc.cluster.local");
@@ -125,8 +156,9 @@ mod tests {
             (&good[..8], &good[good.len() - 4..]),
             (&[7, 9, 0x85, 0x80, 0, 1, 0, 1][..], &[10, 96, 0, 9][..])
         );
-        let none = answer(&of_four, &question, None);
-        assert_eq!(none[2..8], [0x85, 0x83, 0, 1, 0, 0]);
+        for (address, flags) in [(Address::None, 0x83), (Address::Unknown, 0x82)] {
+            assert_eq!(answer(&of_four, &question, address)[2..8], [0x85, flags, 0, 1, 0, 0]);
+        }
         let of_six = message("a.b.svc.cluster.local", 28);
         let empty = answer(&of_six, &asked(&of_six).unwrap(), address);
         assert_eq!((&empty[2..8], empty.len()), (&[0x85, 0x80, 0, 1, 0, 0][..], of_six.len()));

@@ -4,12 +4,12 @@
 //! away by itself.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
-use nimbus_platform::read_regular;
+use nimbus_platform::open_regular;
 
 use super::request;
 use crate::config::ClusterSource;
@@ -100,8 +100,25 @@ const MAX_KUBECONFIG: u64 = 8 << 20;
 
 /// The files that are read where none is named.
 fn of_environment(is_asked: bool) -> Vec<PathBuf> {
-    let named = std::env::var_os("KUBECONFIG").filter(|_| is_asked);
-    named.map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default()
+    if !is_asked {
+        return Vec::new();
+    }
+    match (std::env::var_os("KUBECONFIG"), std::env::var_os("HOME")) {
+        (Some(paths), _) if !paths.is_empty() => std::env::split_paths(&paths).collect(),
+        (_, Some(home)) => vec![PathBuf::from(home).join(".kube/config")],
+        _ => Vec::new(),
+    }
+}
+
+/// A pipe would be waited for, and the signals that end this program with it. What else is wrong with a file is told by who reads it.
+fn look(path: &Path) -> Result<(), ClusterError> {
+    let wrong =
+        |found: String| Err(ClusterError::Kubeconfig { file: format!(" at {}", path.display()), found });
+    match open_regular(path).and_then(|file| file.metadata()) {
+        Ok(about) if about.len() > MAX_KUBECONFIG => wrong(format!("more than {MAX_KUBECONFIG} bytes")),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => wrong(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 async fn kubeconfig(
@@ -114,14 +131,7 @@ async fn kubeconfig(
         found: nimbus_platform::chain(&error),
     };
     for path in path.iter().cloned().chain(of_environment(path.is_none())) {
-        // A pipe would be waited for, and the signals that end this program with it.
-        match read_regular(&path, MAX_KUBECONFIG) {
-            Err(error) if [ErrorKind::InvalidInput, ErrorKind::FileTooLarge].contains(&error.kind()) => {
-                let file = format!(" at {}", path.display());
-                return Err(ClusterError::Kubeconfig { file, found: error.to_string() });
-            }
-            Ok(_) | Err(_) => {}
-        }
+        look(&path)?;
     }
     let read = match &path {
         Some(path) if !path.exists() => return Err(ClusterError::NoFile(path.clone())),
