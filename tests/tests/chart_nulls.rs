@@ -131,12 +131,10 @@ fn names_value(message: &str, path: &str) -> bool {
         .rsplit_once('.')
         .map_or((String::new(), path), |(above, last)| (format!("/{}", above.replace('.', "/")), last));
     let missing = format!("- at '{above}': missing property '{last}'");
-    message.lines().any(|line| {
-        line == missing
-            || line.strip_prefix("  - ").is_some_and(|line| {
-                line.starts_with(&format!("{path}:")) || line.contains(&format!("`{path}`"))
-            })
-    })
+    // A name without a dot may stand in any sentence as a word.
+    let names =
+        |line: &str| line.starts_with(&format!("{path}:")) || (path.contains('.') && line.contains(path));
+    message.lines().any(|line| line == missing || line.strip_prefix("  - ").is_some_and(names))
 }
 
 /// Each single value of a chart as null, alone and beside much else, in objects and notes.
