@@ -227,17 +227,24 @@ async fn a_full_disk_stops_acknowledging_and_nothing_acknowledged_is_lost() {
     assert_eq!(tokio::time::timeout(PATIENCE, session.ack()).await.unwrap().unwrap(), next);
 }
 
-/// A first start on a file system of `kib` KiB; if it ends by itself, another one after that has grown.
-fn starts_on_a_nearly_full_disk(dir: &Path, kib: u32) -> anyhow::Result<Process> {
-    let data = dir.join("small");
-    std::fs::create_dir_all(&data)?;
+/// Starts a program with its data in a file system of `kib` KiB; if it ends by itself, it says which files are in `folder` of the data and
+/// is started again after that has grown.
+fn on_a_nearly_full_disk(
+    dir: &Path,
+    kib: u32,
+    program: &str,
+    words: &str,
+    folder: &str,
+) -> anyhow::Result<Process> {
+    let small = dir.join("small");
+    std::fs::create_dir_all(&small)?;
     let script = format!(
-        "mount -t tmpfs -o size={kib}k none {data} || exit 9\n\
-         start() {{ {program} --data-dir {data}/data --listen 127.0.0.1:0 --quic 127.0.0.1:0; }}\n\
-         start; echo first ended with $(ls {data}/data)\n\
-         mount -o remount,size=48m {data} && start",
-        data = data.display(),
-        program = binary("nimbus-control-plane")?.display(),
+        "mount -t tmpfs -o size={kib}k none {small} || exit 9\n\
+         start() {{ {program} --data-dir {small}/data {words}; }}\n\
+         start; echo first ended with $(ls {small}/data/{folder})\n\
+         mount -o remount,size=48m {small} && start",
+        small = small.display(),
+        program = binary(program)?.display(),
     );
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", "--pid", "--kill-child", "sh", "-c", &script]);
@@ -249,7 +256,8 @@ fn a_first_start_that_a_full_disk_ended_anywhere_is_finished_by_the_next_one() {
     let (mut kib, mut ended_with) = (128, std::collections::BTreeSet::new());
     loop {
         let dir = tempfile::tempdir().unwrap();
-        let mut process = starts_on_a_nearly_full_disk(dir.path(), kib).unwrap();
+        let words = "--listen 127.0.0.1:0 --quic 127.0.0.1:0";
+        let mut process = on_a_nearly_full_disk(dir.path(), kib, "nimbus-control-plane", words, "").unwrap();
         let started = process.wait_for_line("control plane started", Duration::from_secs(30));
         let said = process.output();
         process.kill9().unwrap();
@@ -268,23 +276,6 @@ fn a_first_start_that_a_full_disk_ended_anywhere_is_finished_by_the_next_one() {
     }
 }
 
-/// An agent that joins from a file system of `kib` KiB; if it ends by itself, it is started again after that has grown.
-fn joins_on_a_nearly_full_disk(dir: &Path, kib: u32, server: &str, token: &str) -> anyhow::Result<Process> {
-    let data = dir.join("small");
-    std::fs::create_dir_all(&data)?;
-    let script = format!(
-        "mount -t tmpfs -o size={kib}k none {data} || exit 9\n\
-         start() {{ {program} --data-dir {data}/data --server {server} --join {token}; }}\n\
-         start; echo first ended with $(ls {data}/data/identity)\n\
-         mount -o remount,size=48m {data} && start",
-        data = data.display(),
-        program = binary("nimbus-agent")?.display(),
-    );
-    let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--mount", "--pid", "--kill-child", "sh", "-c", &script]);
-    Process::start("nearly-full", command, dir)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn joining_that_a_full_disk_ended_anywhere_is_finished_by_the_next_start_with_the_same_token() {
     let plane = Plane::start(None, QUICK).await.unwrap();
@@ -292,8 +283,8 @@ async fn joining_that_a_full_disk_ended_anywhere_is_finished_by_the_next_start_w
     for kib in (8..400).step_by(4) {
         let dir = tempfile::tempdir().unwrap();
         let token = plane.join_token(&format!("full-{kib}"), "host").await.unwrap();
-        let server = plane.quic().to_string();
-        let mut process = joins_on_a_nearly_full_disk(dir.path(), kib, &server, &token).unwrap();
+        let words = format!("--server {} --join {token}", plane.quic());
+        let mut process = on_a_nearly_full_disk(dir.path(), kib, "nimbus-agent", &words, "identity").unwrap();
         let connected = process.wait_for_line("connected to the control plane", Duration::from_secs(30));
         let said = process.output();
         process.kill9().unwrap();
