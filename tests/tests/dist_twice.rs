@@ -2,7 +2,8 @@
 //! processor. Too long for CI.
 //!
 //! Some forty minutes of two cores. What `installer/dist/tests/release.rs` shows with stand-ins, in seconds, is shown here with
-//! the programs themselves.
+//! the programs themselves. `NIMBUS_RELEASE_TO=DIR` keeps the first of the two releases there, for the tests that play an
+//! installation with one (`NIMBUS_RELEASE=DIR`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,8 @@ fn files(dir: &Path) -> anyhow::Result<BTreeMap<PathBuf, Vec<u8>>> {
 #[test]
 fn a_release_is_the_same_in_another_directory_and_starts_on_the_other_processor() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let (first, second) = (dir.path().join("first"), dir.path().join("second"));
+    let kept = std::env::var_os("NIMBUS_RELEASE_TO").map(std::path::absolute).transpose()?;
+    let (first, second) = (kept.unwrap_or_else(|| dir.path().join("first")), dir.path().join("second"));
     release(&dir.path().join("a"), &first)?;
     release(&dir.path().join("another/place"), &second)?;
     let (first_files, second_files) = (files(&first)?, files(&second)?);
