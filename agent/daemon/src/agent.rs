@@ -184,9 +184,7 @@ impl Wiring {
         let journal = Arc::new(Mutex::new(self.journal));
         let (cluster, has_cluster) = (Arc::new(ClusterHandle::default()), watched.is_some());
         status.update(|status| (status.agent_id, status.has_cluster) = (agent_id.clone(), has_cluster));
-        if let Err(error) = self.baselines.sweep() {
-            status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
-        }
+        sweep(&self.baselines, &status);
         let files = Files::new(
             &self.paths,
             &excluded(&self.config, &self.data_dir),
@@ -197,6 +195,7 @@ impl Wiring {
             counters.clone(),
         );
         let renewal = Renewal::new(self.identity, self.data_dir.identity());
+        let published_keys = self.config.service_account_token.as_ref().map(|_| renewal.published_keys());
         let shared = Arc::new(Shared {
             agent_id: id,
             has_cluster,
@@ -250,6 +249,7 @@ impl Wiring {
                 status: status.clone(),
                 handle: cluster,
                 resync: resync.subscribe(),
+                published_keys,
                 cancel: cancel.clone(),
             };
             watch_cluster(&mut parts, watch, self.config.kubelet.clone(), counters.clone());
@@ -270,6 +270,12 @@ impl Wiring {
             session,
             _data_dir: self.data_dir,
         }
+    }
+}
+
+fn sweep(baselines: &Baselines, status: &SharedStatus) {
+    if let Err(error) = baselines.sweep() {
+        status.problem("baseline", Some(format!("old baseline content cannot be removed: {error}")));
     }
 }
 

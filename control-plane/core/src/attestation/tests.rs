@@ -40,6 +40,7 @@ fn known() -> ClusterIdentity {
         service_account: "nimbus-agent".into(),
         since: at(-9_000),
         token: "tok_00000000000000000000000000000001".parse().unwrap(),
+        retired: Vec::new(),
     }
 }
 

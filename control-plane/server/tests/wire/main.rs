@@ -4,6 +4,7 @@
 
 mod cluster;
 mod cluster_binding;
+mod cluster_keys;
 mod common;
 mod garbage;
 mod gateway;
