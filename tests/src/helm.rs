@@ -25,6 +25,85 @@ pub fn helm(arguments: &[&str]) -> anyhow::Result<Output> {
     command.output().with_context(|| format!("cannot run {}", program.display()))
 }
 
+/// What helm prints to these arguments, or else what it says.
+pub fn printed(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = helm(arguments)?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A chart of the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chart {
+    /// Below the repository's root.
+    pub folder: &'static str,
+    /// Where its files of values are.
+    pub variants: &'static str,
+    /// What has no default, so that every installation says it.
+    pub due: [&'static str; 2],
+}
+
+/// The control plane's. There is no default for where the images are, that of `helm test` too.
+pub const CONTROL_PLANE: Chart = Chart {
+    folder: "charts/nimbus-control-plane",
+    variants: "tests/charts/nimbus-control-plane",
+    due: [
+        "--set",
+        "image.registry=registry.example.internal,test.image.registry=registry.example.internal,\
+         test.image.repository=curl,test.image.tag=8.11.1",
+    ],
+};
+
+/// The agent's. There is no default for where the image and the control plane are, and for the join token.
+pub const AGENT: Chart = Chart {
+    folder: "charts/nimbus-agent",
+    variants: "tests/charts/nimbus-agent",
+    due: ["--values", "tests/charts/nimbus-agent/base.yaml"],
+};
+
+impl std::fmt::Display for Chart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Chart {
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.folder.trim_start_matches("charts/")
+    }
+
+    /// The YAML that it renders for these arguments as the release `nimbus` in the namespace `ops`, or else what helm says.
+    pub fn template(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let release = ["template", "nimbus", self.folder, "--namespace", "ops"];
+        printed(&[&release[..], &self.due, arguments].concat())
+    }
+
+    /// The objects in it.
+    pub fn objects(&self, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+        documents(&self.template(arguments)?)
+    }
+
+    /// The objects for one of its files of values.
+    pub fn variant(&self, name: &str) -> anyhow::Result<Vec<Value>> {
+        self.objects(&["--values", &format!("{}/{name}.yaml", self.variants)])
+    }
+
+    /// What helm says instead of rendering.
+    pub fn refusal(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        match self.template(arguments) {
+            Ok(_) => anyhow::bail!("expected a refusal, found objects, with {arguments:?}"),
+            Err(error) => Ok(error.to_string()),
+        }
+    }
+
+    /// What it tells whoever installs it, and the YAML before that.
+    pub fn with_notes(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let release = ["install", "nimbus", self.folder, "--namespace", "ops", "--dry-run=client"];
+        printed(&[&release[..], &self.due, arguments].concat())
+    }
+}
+
 /// The documents of a YAML text.
 pub fn documents(text: &str) -> anyhow::Result<Vec<Value>> {
     let file = tempfile::NamedTempFile::new()?;

@@ -2,23 +2,10 @@
 //! the real helm.
 
 use anyhow::Context as _;
-use nimbus_tests::helm::{documents, helm, only};
+use nimbus_tests::helm::{AGENT, CONTROL_PLANE as CHART, documents, only, printed};
 use serde_json::{Value, json};
 
-const CHART: &str = "charts/nimbus-control-plane";
 const SOMEBODY: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
-
-fn template(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
-    let base =
-        ["template", "nimbus", CHART, "--namespace", "ops", "--set", "image.registry=r.example.internal"];
-    let output = helm(&[&base[..], arguments].concat())?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    documents(&String::from_utf8(output.stdout)?)
-}
-
-fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
-    template(&["--values", &format!("tests/charts/nimbus-control-plane/{name}.yaml")])
-}
 
 /// The pod that makes the backup.
 fn pod(objects: &[Value]) -> anyhow::Result<&Value> {
@@ -32,13 +19,13 @@ fn words(objects: &[Value]) -> anyhow::Result<Vec<&str>> {
 
 #[test]
 fn without_being_asked_for_there_is_no_backup() {
-    let objects = template(&[]).unwrap();
+    let objects = CHART.objects(&[]).unwrap();
     assert!(objects.iter().all(|object| object["kind"] != "CronJob"), "{objects:?}");
 }
 
 #[test]
 fn sqlite_is_backed_up_from_the_volume_on_the_node_of_the_control_plane_without_the_token_of_anybody() {
-    let objects = variant("backup").unwrap();
+    let objects = CHART.variant("backup").unwrap();
     let job = &only(&objects, "CronJob", "-backup").unwrap()["spec"];
     assert_eq!((&job["concurrencyPolicy"], &job["timeZone"]), (&json!("Forbid"), &json!("Etc/UTC")));
     let (pod, set) = (pod(&objects).unwrap(), only(&objects, "StatefulSet", "").unwrap());
@@ -85,7 +72,7 @@ fn sqlite_is_backed_up_from_the_volume_on_the_node_of_the_control_plane_without_
 
 #[test]
 fn postgresql_is_backed_up_with_the_keys_of_the_secret_and_reaches_the_database_alone() {
-    let objects = variant("backup-standbys").unwrap();
+    let objects = CHART.variant("backup-standbys").unwrap();
     let spec = &pod(&objects).unwrap()["spec"];
     assert!(spec["affinity"].is_null());
     let container = &spec["containers"][0];
@@ -102,7 +89,7 @@ fn postgresql_is_backed_up_with_the_keys_of_the_secret_and_reaches_the_database_
 #[test]
 fn backups_that_nobody_could_read_or_write_are_refused_by_their_names() {
     let given = format!("backup.enabled=true,backup.existingClaim=b,backup.recipients={{{SOMEBODY}}}");
-    let refused = |more: &str| template(&["--set", &given, "--set", more]).unwrap_err().to_string();
+    let refused = |more: &str| CHART.objects(&["--set", &given, "--set", more]).unwrap_err().to_string();
     for (more, expected) in [
         ("backup.recipients=null", "backup.recipients: expected the public keys"),
         ("backup.existingClaim=", "backup.existingClaim: expected a claim of yours"),
@@ -123,7 +110,7 @@ fn backups_that_nobody_could_read_or_write_are_refused_by_their_names() {
 
 #[test]
 fn the_figures_have_a_token_of_their_own() {
-    let objects = variant("monitoring").unwrap();
+    let objects = CHART.variant("monitoring").unwrap();
     let secret = "nimbus-metrics";
     let monitor = &only(&objects, "ServiceMonitor", "").unwrap()["spec"]["endpoints"][0];
     assert_eq!(monitor["authorization"]["credentials"], json!({"name": secret, "key": "token"}));
@@ -143,22 +130,10 @@ fn the_figures_have_a_token_of_their_own() {
 fn names_stay_texts_in_every_object() {
     let secrets = "database.existingSecret=0123,keys.existingSecret=1e3,image.pullSecrets={017},priorityClassName=true,\
                    backup.existingClaim=0,metrics.serviceMonitor.tokenSecret=12";
-    let output = helm(&[
-        "template",
-        "nimbus",
-        CHART,
-        "--namespace",
-        "123",
-        "--set",
-        "image.registry=r.example.internal",
-        "--set-string",
-        secrets,
-        "--set",
-        &format!("backup.enabled=true,backup.recipients={{{SOMEBODY}}},networkPolicy.enabled=true"),
-    ]);
-    let output = output.unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let objects = documents(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let more = format!("backup.enabled=true,backup.recipients={{{SOMEBODY}}},networkPolicy.enabled=true");
+    let given = ["--namespace", "123", "--set-string", secrets, "--set", &more];
+    let text = printed(&[&["template", "nimbus", CHART.folder][..], &CHART.due, &given].concat()).unwrap();
+    let objects = documents(&text).unwrap();
     for object in &objects {
         assert_eq!(object["metadata"]["namespace"], "123", "{object}");
     }
@@ -203,28 +178,20 @@ fn assert_names_are_texts(value: &Value, of: &str) {
 /// Releases, namespaces and names of objects that YAML would take for a number or a truth, in both charts.
 #[test]
 fn names_stay_texts_for_every_release() {
-    let plane =
-        "image.registry=r.example.internal,test.image.registry=r.example.internal,test.image.repository=curl";
-    let agent = ["--values", "tests/charts/nimbus-agent/base.yaml"];
-    let plane = ["--set", plane, "--set-string", "test.image.tag=1"];
     for name in ["y", "n", "on", "off", "yes", "no", "true", "false", "null", "12e3", "123"] {
         // A Service's name begins with a letter, so a release that does not needs one of its own.
         let full = if name.starts_with(|c: char| c.is_ascii_digit()) { "nimbus" } else { name };
         let own = format!("fullnameOverride={full},nameOverride={name}");
         let made = format!("fullnameOverride={}", if full == name { "" } else { full });
-        for (chart, base) in [(CHART, &plane[..]), ("charts/nimbus-agent", &agent[..])] {
+        for chart in [CHART, AGENT] {
             for given in [["--set-string", &made], ["--set-string", &own]] {
-                let release = ["template", name, chart, "--namespace", name];
-                let output = helm(&[&release[..], base, &given[..]].concat()).unwrap();
-                assert!(
-                    output.status.success(),
-                    "{name}, {chart}: {}",
-                    String::from_utf8_lossy(&output.stderr)
-                );
-                let objects = documents(&String::from_utf8(output.stdout).unwrap()).unwrap();
+                let release = ["template", name, chart.folder, "--namespace", name];
+                let text = printed(&[&release[..], &chart.due, &given].concat());
+                let text = text.unwrap_or_else(|said| panic!("{name}, {}: {said}", chart.folder));
+                let objects = documents(&text).unwrap();
                 assert!(!objects.is_empty());
                 for object in &objects {
-                    assert_names_are_texts(object, &format!("{name}, {chart}, {}", object["kind"]));
+                    assert_names_are_texts(object, &format!("{name}, {}, {}", chart.folder, object["kind"]));
                     assert_eq!(object["metadata"]["labels"]["app.kubernetes.io/instance"], name, "{object}");
                 }
                 let service = objects.iter().find(|object| object["kind"] == "Service");
@@ -240,7 +207,7 @@ fn names_stay_texts_for_every_release() {
 #[test]
 fn values_of_an_earlier_version_mean_what_they_meant() {
     let set = "services.agentsOverTcp=null,backup=null,networkPolicy.enabled=true";
-    let objects = template(&["--set", set]).unwrap();
+    let objects = CHART.objects(&["--set", set]).unwrap();
     let spec = &only(&objects, "StatefulSet", "").unwrap()["spec"]["template"]["spec"];
     let arguments = spec["containers"][0]["args"].as_array().unwrap();
     assert!(!arguments.contains(&json!("--no-tcp")), "{arguments:?}");

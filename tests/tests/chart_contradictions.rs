@@ -1,29 +1,20 @@
 //! Tests of both charts with figures, addresses and paths that contradict each other, with the real helm: each is refused by
 //! the names of its values, and what is just within the bound is not. Nothing is installed.
 
-use nimbus_tests::helm::helm;
+use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, printed};
 
-const PLANE: &[&str] = &["charts/nimbus-control-plane", "--set", "image.registry=r.example.internal"];
-const AGENT: &[&str] = &["charts/nimbus-agent", "--values", "tests/charts/nimbus-agent/base.yaml"];
 const BACKUP: &str = "backup.enabled=true,backup.existingClaim=b,\
                       backup.recipients={age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg}";
 
-/// Renders a chart with these arguments, or says what helm says.
-fn template(chart: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
-    let output = helm(&[&["template", "nimbus"][..], chart, arguments].concat())?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
-}
-
 /// Each of these values is refused in a line that has all of the words.
-fn assert_refused(chart: &[&str], values: &str, words: &[&str]) {
-    let said = template(chart, &["--set", values]).err().map(|error| error.to_string()).unwrap_or_default();
+fn assert_refused(chart: Chart, values: &str, words: &[&str]) {
+    let said = chart.template(&["--set", values]).err().map(|error| error.to_string()).unwrap_or_default();
     let found = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(found, "{values}: expected a line with {words:?} in {said:?}");
 }
 
-fn assert_accepted(chart: &[&str], values: &str) {
-    let said = template(chart, &["--set", values]).err().map(|error| error.to_string());
+fn assert_accepted(chart: Chart, values: &str) {
+    let said = chart.template(&["--set", values]).err().map(|error| error.to_string());
     assert_eq!(said, None, "{values}");
 }
 
@@ -118,8 +109,8 @@ fn a_limit_is_not_below_its_request() {
         assert_accepted(chart, "resources.requests=null,resources.limits.memory=1");
         // A number of a file is another kind of number than one of `--set`.
         let numbers = |limit: u64| format!("resources={{\"limits\":{{\"memory\":{limit}}}}}");
-        assert!(template(chart, &["--set-json", &numbers(bytes)]).is_ok());
-        let said = template(chart, &["--set-json", &numbers(bytes - 1)]).unwrap_err().to_string();
+        assert!(chart.template(&["--set-json", &numbers(bytes)]).is_ok());
+        let said = chart.template(&["--set-json", &numbers(bytes - 1)]).unwrap_err().to_string();
         assert!(said.contains(&format!("found \"{}\"", bytes - 1)), "{said}");
     }
     let limit = |limit: &str| format!("{BACKUP},backup.resources.limits.memory={limit}");
@@ -263,9 +254,9 @@ fn a_mount_names_a_volume_that_is_there_and_leaves_the_root_alone() {
 /// What is made from the release's name is said of that name, unless an override is the reason.
 #[test]
 fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
-    let refused = |release: &str, chart: &[&str], set: &str, words: &[&str]| {
-        let output = helm(&[&["template", release][..], chart, &["--set-string", set]].concat()).unwrap();
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let refused = |release: &str, chart: Chart, set: &str, words: &[&str]| {
+        let named = [&["template", release, chart.folder][..], &chart.due, &["--set-string", set]].concat();
+        let said = printed(&named).unwrap_err().to_string();
         let line = said.lines().find(|line| line.starts_with("  - ")).unwrap_or_default();
         assert!(words.iter().all(|word| line.contains(word)), "{release}, {set}: {words:?} in {said}");
     };
@@ -276,10 +267,8 @@ fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
         refused("nimbus", chart, "fullnameOverride=1st", &["  - fullnameOverride:", "\"1st\""]);
         refused("nimbus", chart, "nameOverride=A_b", &["  - nameOverride:", "\"A_b\"", "fullnameOverride"]);
         for release in ["y", "on", "no", "true"] {
-            assert!(
-                helm(&[&["template", release][..], chart].concat()).unwrap().status.success(),
-                "{release}"
-            );
+            let rendered = printed(&[&["template", release, chart.folder][..], &chart.due].concat());
+            assert!(rendered.is_ok(), "{release}: {rendered:?}");
         }
     }
 }

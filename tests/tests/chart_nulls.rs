@@ -5,20 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use nimbus_tests::helm::{documents, files, helm};
+use nimbus_tests::helm::{AGENT, CONTROL_PLANE, Chart, documents, files};
 use nimbus_tests::rig::repository;
 use serde_json::{Value, json};
 
-const PLANE: &str = "nimbus-control-plane";
-const AGENT: &str = "nimbus-agent";
-/// What has no default, by chart.
-const BASES: [(&str, [&str; 2]); 2] = [
-    (PLANE, ["--set", "image.registry=r.example.internal"]),
-    (AGENT, ["--values", "tests/charts/nimbus-agent/base.yaml"]),
-];
+/// The control plane's, without a `helm test`.
+const PLANE: Chart = Chart { due: ["--set", "image.registry=r.example.internal"], ..CONTROL_PLANE };
 
 /// Values for which nearly all others are looked into, by chart.
-const MUCH: [(&str, &[&str]); 2] = [
+const MUCH: [(Chart, &[&str]); 2] = [
     (PLANE, &["backup", "monitoring", "cert-manager", "network-policy"]),
     (AGENT, &["acting", "monitoring", "network-policy"]),
 ];
@@ -30,36 +25,16 @@ const EMPTY: [&str; 7] = [": ", "=", " null", " 0", "=0", "\"0\"", "\"\""];
 const OF_KUBERNETES: [&str; 3] = ["podSecurityContext.", "securityContext.", "resources."];
 
 /// The arguments for `MUCH`.
-fn much(chart: &str) -> Vec<String> {
+fn much(chart: Chart) -> Vec<String> {
     let names = MUCH.iter().filter(|(name, _)| *name == chart).flat_map(|(_, names)| *names);
-    names.flat_map(|name| ["--values".to_owned(), format!("tests/charts/{chart}/{name}.yaml")]).collect()
+    names.flat_map(|name| ["--values".to_owned(), format!("{}/{name}.yaml", chart.variants)]).collect()
 }
 
-/// The YAML that a chart renders for these arguments, or else what helm says.
-fn template(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let base = BASES.iter().find(|(name, _)| *name == chart).context("a chart with a base")?.1;
-    let folder = format!("charts/{chart}");
-    let release = ["template", "nimbus", &folder, "--namespace", "ops"];
-    said(&[&release[..], &base, arguments].concat())
-}
-
-/// The same with the notes, which `helm template` leaves out.
-fn with_notes(chart: &str, arguments: &[&str]) -> anyhow::Result<String> {
-    let base = BASES.iter().find(|(name, _)| *name == chart).context("a chart with a base")?.1;
-    let folder = format!("charts/{chart}");
-    let release = ["install", "nimbus", &folder, "--namespace", "ops", "--dry-run=client"];
-    let text = said(&[&release[..], &base, arguments].concat())?;
-    Ok(text
-        .lines()
-        .filter(|line| !line.starts_with("LAST DEPLOYED"))
-        .fold(String::new(), |all, line| all + line + "\n"))
-}
-
-/// What helm prints, or else what it says.
-fn said(arguments: &[&str]) -> anyhow::Result<String> {
-    let output = helm(arguments)?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
+/// What a chart renders and tells, but for the time.
+fn with_notes(chart: Chart, arguments: &[&str]) -> anyhow::Result<String> {
+    let text = chart.with_notes(arguments)?;
+    let lines = text.lines().filter(|line| !line.starts_with("LAST DEPLOYED"));
+    Ok(lines.fold(String::new(), |all, line| all + line + "\n"))
 }
 
 /// The refusal of a section.
@@ -91,13 +66,13 @@ fn leaves(values: &Value, above: &str, into: &mut BTreeMap<String, bool>) {
 }
 
 /// The values of a chart as they are without any of one's own.
-fn defaults(chart: &str) -> anyhow::Result<Value> {
-    let values = repository()?.join("charts").join(chart).join("values.yaml");
+fn defaults(chart: Chart) -> anyhow::Result<Value> {
+    let values = repository()?.join(chart.folder).join("values.yaml");
     documents(&std::fs::read_to_string(values)?)?.into_iter().next().context("values")
 }
 
 /// Every section of a chart's values.
-fn sections(chart: &str) -> anyhow::Result<BTreeSet<String>> {
+fn sections(chart: Chart) -> anyhow::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     mappings(&defaults(chart)?, "", &mut found);
     anyhow::ensure!(found.len() > 25, "{found:?}");
@@ -110,10 +85,10 @@ fn a_section_that_is_null_counts_as_left_out_or_is_refused_by_its_name() {
     for chart in [PLANE, AGENT] {
         let much = much(chart);
         for values in [vec![], much.iter().map(String::as_str).collect()] {
-            template(chart, &values).unwrap();
+            chart.template(&values).unwrap();
             for path in sections(chart).unwrap() {
                 let null = format!("{path}=null");
-                let Err(said) = template(chart, &[&values[..], &["--set", &null]].concat()) else { continue };
+                let Err(said) = chart.template(&[&values[..], &["--set", &null]].concat()) else { continue };
                 let said = said.to_string();
                 let of = format!("{chart}: {null} with {values:?}: {said}");
                 assert!(!said.contains("nil pointer") && !said.contains("error calling"), "{of}");
@@ -138,7 +113,7 @@ fn names_value(message: &str, path: &str) -> bool {
 }
 
 /// Each single value of a chart as null, alone and beside much else, in objects and notes.
-fn assert_no_value_slips_through(chart: &str) -> anyhow::Result<()> {
+fn assert_no_value_slips_through(chart: Chart) -> anyhow::Result<()> {
     let mut paths = BTreeMap::new();
     leaves(&defaults(chart)?, "", &mut paths);
     assert!(paths.len() > 70, "{paths:?}");
@@ -194,18 +169,14 @@ fn what_is_empty_or_off_by_default_may_be_null_and_what_is_needed_may_not() {
         (AGENT, "commonLabels=null,podLabels=null,metrics=null,networkPolicy=null,join.token=null"),
     ];
     for (chart, set) in accepted {
-        assert_eq!(
-            template(chart, &["--set", set]).unwrap(),
-            template(chart, &[]).unwrap(),
-            "{chart}: {set}"
-        );
+        assert_eq!(chart.template(&["--set", set]).unwrap(), chart.template(&[]).unwrap(), "{chart}: {set}");
     }
     for (chart, set) in [
         (PLANE, "resources=null"),
         (PLANE, "resources.limits=null"),
         (AGENT, "podSecurityContext.runAsUser=null"),
     ] {
-        assert!(template(chart, &["--set", set]).is_ok(), "{chart}: {set}");
+        assert!(chart.template(&["--set", set]).is_ok(), "{chart}: {set}");
     }
     for (chart, path) in [
         (PLANE, "image"),
@@ -218,7 +189,7 @@ fn what_is_empty_or_off_by_default_may_be_null_and_what_is_needed_may_not() {
         (AGENT, "probes"),
         (AGENT, "securityContext"),
     ] {
-        let said = template(chart, &["--set", &format!("{path}=null")]).unwrap_err().to_string();
+        let said = chart.template(&["--set", &format!("{path}=null")]).unwrap_err().to_string();
         assert!(said.contains(&refusal(path)), "{chart}: {said}");
     }
 }
@@ -232,13 +203,13 @@ fn all_sections_that_are_null_in_a_file_are_named_at_once() {
         "image:\n  registry: r.example.internal\nlog:\nservices:\n  agents:\nkeys:\n",
     )
     .unwrap();
-    let said = template(PLANE, &["--values", &file.path().display().to_string()]).unwrap_err().to_string();
+    let said = PLANE.template(&["--values", &file.path().display().to_string()]).unwrap_err().to_string();
     for path in ["log", "services.agents", "keys"] {
         assert!(said.contains(&refusal(path)), "{path}: {said}");
     }
     assert!(said.contains("nothing was installed") && said.contains("--reset-then-reuse-values"), "{said}");
     // The section above is enough.
-    let said = template(PLANE, &["--set", "services=null"]).unwrap_err().to_string();
+    let said = PLANE.template(&["--set", "services=null"]).unwrap_err().to_string();
     assert!(!said.contains("services.agents"), "{said}");
 }
 
@@ -256,7 +227,7 @@ fn every_template_begins_with_the_look_at_the_sections() {
     }
     for chart in [PLANE, AGENT] {
         let mut templates = BTreeSet::new();
-        below(&repository().unwrap().join("charts").join(chart).join("templates"), &mut templates);
+        below(&repository().unwrap().join(chart.folder).join("templates"), &mut templates);
         templates.retain(|path| path.extension().is_some_and(|end| end != "tpl"));
         assert!(templates.len() > 10, "{templates:?}");
         for path in templates {

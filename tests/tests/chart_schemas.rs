@@ -6,21 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use anyhow::Context as _;
-use nimbus_tests::helm::{files, helm};
+use nimbus_tests::helm::{AGENT, CONTROL_PLANE, files};
 use nimbus_tests::rig::{repository, schemas};
-
-/// Each chart with what every installation has to say.
-const CHARTS: [(&str, [&str; 2]); 2] = [
-    (
-        "nimbus-control-plane",
-        [
-            "--set",
-            "image.registry=registry.example.internal,test.image.registry=registry.example.internal,\
-             test.image.repository=curl,test.image.tag=8.11.1",
-        ],
-    ),
-    ("nimbus-agent", ["--values", "tests/charts/nimbus-agent/base.yaml"]),
-];
 
 /// The first and the last release of Kubernetes, 1.N.
 const RELEASES: std::ops::RangeInclusive<u32> = 25..=37;
@@ -31,15 +18,9 @@ const OF_OTHERS: [&str; 4] = ["Certificate", "PodMonitor", "PrometheusRule", "Se
 /// What both charts render for all files of values, as one text.
 fn rendered() -> anyhow::Result<String> {
     let mut text = String::new();
-    for (chart, due) in CHARTS {
-        for file in files(&format!("tests/charts/{chart}"))? {
-            let (chart, file) = (format!("charts/{chart}"), file.display().to_string());
-            let words =
-                ["template", "nimbus", &chart, "--namespace", "ops", due[0], due[1], "--values", &file];
-            let output = helm(&words)?;
-            let said = String::from_utf8_lossy(&output.stderr);
-            anyhow::ensure!(output.status.success(), "{file}: {said}");
-            text += &String::from_utf8(output.stdout)?;
+    for chart in [CONTROL_PLANE, AGENT] {
+        for file in files(chart.variants)? {
+            text += &chart.template(&["--values", &file.display().to_string()])?;
         }
     }
     Ok(text)
@@ -59,8 +40,8 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn every_release_of_kubernetes_knows_what_the_charts_render() {
-    for (chart, _) in CHARTS {
-        for file in files(&format!("charts/{chart}/templates")).unwrap() {
+    for chart in [CONTROL_PLANE, AGENT] {
+        for file in files(&format!("{}/templates", chart.folder)).unwrap() {
             // So one text stands for all releases.
             let text = if file.is_file() { std::fs::read_to_string(&file).unwrap() } else { String::new() };
             assert!(!text.contains(".Capabilities"), "{} asks for the release", file.display());

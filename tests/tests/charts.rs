@@ -5,44 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use nimbus_control_core::Settings;
-use nimbus_tests::helm::{documents, files, helm, only, paths, series};
+use nimbus_tests::helm::{CONTROL_PLANE as CHART, documents, files, only, paths, printed, series};
 use nimbus_tests::rig::repository;
 use serde_json::{Value, json};
-
-const CHART: &str = "charts/nimbus-control-plane";
-const VARIANTS: &str = "tests/charts/nimbus-control-plane";
-/// Where the images are, that of `helm test` too: there is no default for them.
-const IMAGES: [&str; 2] = [
-    "--set",
-    "image.registry=registry.example.internal,test.image.registry=registry.example.internal,\
-     test.image.repository=curl,test.image.tag=8.11.1",
-];
-
-/// The YAML that the chart renders for these arguments.
-fn template(arguments: &[&str]) -> anyhow::Result<String> {
-    let output =
-        helm(&[&["template", "nimbus", CHART, "--namespace", "ops"][..], &IMAGES, arguments].concat())?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// What helm says instead of rendering.
-fn refusal(arguments: &[&str]) -> anyhow::Result<String> {
-    match template(arguments) {
-        Ok(_) => anyhow::bail!("expected a refusal, found objects, with {arguments:?}"),
-        Err(error) => Ok(error.to_string()),
-    }
-}
-
-/// The objects that the chart renders for these arguments.
-fn objects(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
-    documents(&template(arguments)?)
-}
-
-/// The objects for the values of one file of `tests/charts`.
-fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
-    objects(&["--values", &format!("{VARIANTS}/{name}.yaml")])
-}
 
 /// The pod of the control plane.
 fn pod(objects: &[Value]) -> anyhow::Result<&Value> {
@@ -88,17 +53,15 @@ fn assert_restricted(spec: &Value, of: &str) {
 
 #[test]
 fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restricted() {
-    let lint = helm(&[&["lint", "--strict", CHART][..], &IMAGES].concat()).unwrap();
-    assert!(lint.status.success(), "{lint:?}");
-    let variants = files(VARIANTS).unwrap();
+    printed(&[&["lint", "--strict", CHART.folder][..], &CHART.due].concat()).unwrap();
+    let variants = files(CHART.variants).unwrap();
     assert!(variants.len() >= 12, "{variants:?}");
     for path in &variants {
         let values = ["--values", path.to_str().unwrap()];
         let of = path.file_stem().unwrap().to_str().unwrap();
-        let lint = helm(&[&["lint", "--strict", CHART][..], &IMAGES, &values[..]].concat()).unwrap();
-        assert!(lint.status.success(), "{of}: {lint:?}");
-        let text = template(&values).unwrap();
-        assert_eq!(text, template(&values).unwrap(), "{of}: something is made anew");
+        printed(&[&["lint", "--strict", CHART.folder][..], &CHART.due, &values[..]].concat()).unwrap();
+        let text = CHART.template(&values).unwrap();
+        assert_eq!(text, CHART.template(&values).unwrap(), "{of}: something is made anew");
         let objects = documents(&text).unwrap();
         for object in &objects {
             assert_eq!(object["metadata"]["namespace"], "ops", "{of}: {object}");
@@ -115,7 +78,7 @@ fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restrict
 
 #[test]
 fn by_default_one_control_plane_keeps_sqlite_on_a_volume_that_outlives_the_release() {
-    let objects = objects(&[]).unwrap();
+    let objects = CHART.objects(&[]).unwrap();
     let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
     let expected = ["ServiceAccount", "PersistentVolumeClaim", "Service", "Service", "StatefulSet", "Pod"];
     assert_eq!(kinds, expected);
@@ -151,7 +114,7 @@ fn by_default_one_control_plane_keeps_sqlite_on_a_volume_that_outlives_the_relea
 
 #[test]
 fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp_or_tcp() {
-    let objects = objects(&[]).unwrap();
+    let objects = CHART.objects(&[]).unwrap();
     let container = container(&objects).unwrap();
     let paths = [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")];
     for (probe, path) in paths {
@@ -177,7 +140,7 @@ fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp_or_tcp() {
 
 #[test]
 fn agents_come_by_udp_alone_where_tcp_is_switched_off() {
-    let objects = objects(&["--set", "services.agentsOverTcp=false"]).unwrap();
+    let objects = CHART.objects(&["--set", "services.agentsOverTcp=false"]).unwrap();
     let agents = &only(&objects, "Service", "-agents").unwrap()["spec"]["ports"];
     assert_eq!(agents.as_array().unwrap().len(), 1);
     let container = container(&objects).unwrap();
@@ -189,19 +152,19 @@ fn agents_come_by_udp_alone_where_tcp_is_switched_off() {
 #[test]
 fn an_image_without_a_registry_is_refused_unless_the_nodes_have_it() {
     let none = "image.registry=";
-    let said = refusal(&["--set", none]).unwrap();
+    let said = CHART.refusal(&["--set", none]).unwrap();
     assert!(said.contains("image.registry") && said.contains("pullPolicy"), "{said}");
     for allowed in ["image.pullPolicy=Never", "image.repository=registry.test:5000/nimbus-control-plane"] {
-        template(&["--set", none, "--set", allowed]).unwrap();
+        CHART.template(&["--set", none, "--set", allowed]).unwrap();
     }
-    assert!(refusal(&["--set", "test.image.registry="]).unwrap().contains("test.image.registry"));
-    let untested = objects(&["--set", "test.image.repository="]).unwrap();
+    assert!(CHART.refusal(&["--set", "test.image.registry="]).unwrap().contains("test.image.registry"));
+    let untested = CHART.objects(&["--set", "test.image.repository="]).unwrap();
     assert!(only(&untested, "Pod", "-test").is_err(), "there is no test without an image for it");
 }
 
 #[test]
 fn the_digest_wins_over_the_tag() {
-    let objects = variant("digest").unwrap();
+    let objects = CHART.variant("digest").unwrap();
     let image = container(&objects).unwrap()["image"].as_str().unwrap();
     let expected = format!(
         "registry.example.internal/mirror/nimbus-control-plane@sha256:{}",
@@ -213,15 +176,15 @@ fn the_digest_wins_over_the_tag() {
 
 #[test]
 fn an_address_of_postgresql_comes_from_a_secret_and_its_password_is_in_no_object() {
-    let objects = variant("postgres").unwrap();
+    let objects = CHART.variant("postgres").unwrap();
     let from = json!({"secretKeyRef": {"name": "nimbus-database", "key": "uri"}});
     let address = variable(&objects, "NIMBUS_DATABASE_URL").unwrap();
     assert_eq!((&address["valueFrom"], &address["value"]), (&from, &Value::Null));
-    let objects = variant("postgres-url").unwrap();
+    let objects = CHART.variant("postgres-url").unwrap();
     assert!(variable(&objects, "NIMBUS_DATABASE_URL").unwrap()["value"].is_string());
     assert!(variable(&objects, "PGPASSWORD").unwrap()["value"].is_null());
     for url in ["postgres://nimbus:hush@db/nimbus", "postgres://nimbus@db/nimbus?password=hush"] {
-        let said = refusal(&["--set", &format!("database.url={url}")]).unwrap();
+        let said = CHART.refusal(&["--set", &format!("database.url={url}")]).unwrap();
         assert!(said.contains("database.existingSecret") && !said.contains("hush"), "{said}");
     }
 }
@@ -231,37 +194,37 @@ fn a_certificate_comes_from_a_secret_or_from_cert_manager_for_every_name() {
     for (name, secret) in
         [("tls-secret", "nimbus-operators-tls"), ("cert-manager", "nimbus-control-plane-tls")]
     {
-        let objects = variant(name).unwrap();
+        let objects = CHART.variant(name).unwrap();
         let arguments = arguments_of(&objects).unwrap();
         assert!(arguments.contains(&"--tls-cert=/etc/nimbus-tls/tls.crt"), "{arguments:?}");
         assert!(arguments.contains(&"--tls-key=/etc/nimbus-tls/tls.key"), "{arguments:?}");
         let volumes = pod(&objects).unwrap()["volumes"].as_array().unwrap();
         assert!(volumes.iter().any(|volume| volume["secret"]["secretName"] == secret), "{volumes:?}");
     }
-    let objects = variant("cert-manager").unwrap();
+    let objects = CHART.variant("cert-manager").unwrap();
     let certificate = &only(&objects, "Certificate", "").unwrap()["spec"];
     assert_eq!(certificate["ipAddresses"], json!(["192.0.2.7", "2001:db8::7"]));
     let names = certificate["dnsNames"].as_array().unwrap();
     assert!(names.contains(&json!("nimbus.example.com")), "{names:?}");
     assert!(names.contains(&json!("nimbus-control-plane.ops.svc.cluster.local")), "{names:?}");
-    let public = variant("cert-manager-public").unwrap();
+    let public = CHART.variant("cert-manager-public").unwrap();
     let names = &only(&public, "Certificate", "").unwrap()["spec"]["dnsNames"];
     assert_eq!(names, &json!(["nimbus.example.com"]));
 }
 
 #[test]
 fn the_settings_are_whole_numbers_and_the_schema_has_each_of_them() {
-    let objects = variant("settings").unwrap();
+    let objects = CHART.variant("settings").unwrap();
     let text = &only(&objects, "ConfigMap", "").unwrap()["data"]["control-plane.toml"];
     let expected = "[settings]\napproval_ttl_s = 604800\ncrash_loop_restarts = 5\n\n\
                     [settings.caps]\nfleet = 100\nper_node = 1\n\n[settings.storm]\npod_percent = 25\n";
     assert_eq!(text, expected);
     assert!(arguments_of(&objects).unwrap().contains(&"--config=/etc/nimbus/control-plane.toml"));
-    let own = variant("own-config").unwrap();
+    let own = CHART.variant("own-config").unwrap();
     assert!(arguments_of(&own).unwrap().contains(&"--config=/etc/nimbus/nimbus.toml"));
     assert!(only(&own, "ConfigMap", "").is_err());
 
-    let schema = repository().unwrap().join(CHART).join("values.schema.json");
+    let schema = repository().unwrap().join(CHART.folder).join("values.schema.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let settings = &schema["properties"]["config"]["properties"]["settings"];
     let known = serde_json::to_value(Settings::default()).unwrap();
@@ -277,7 +240,7 @@ fn alerts_and_dashboard_name_only_series_that_there_are() {
     let metrics = repository().unwrap().join("control-plane/server/src/metrics.rs");
     let metrics = std::fs::read_to_string(metrics).unwrap();
     let there = series(&metrics);
-    let objects = variant("monitoring").unwrap();
+    let objects = CHART.variant("monitoring").unwrap();
     let dashboard = &only(&objects, "ConfigMap", "-dashboard").unwrap()["data"]["nimbus-control-plane.json"];
     let dashboard = dashboard.as_str().unwrap();
     let parsed: Value = serde_json::from_str(dashboard).unwrap();
@@ -305,12 +268,12 @@ fn alerts_and_dashboard_name_only_series_that_there_are() {
 
 #[test]
 fn a_network_policy_opens_what_is_needed_and_nothing_else() {
-    let objects = variant("network-policy").unwrap();
+    let objects = CHART.variant("network-policy").unwrap();
     let policy = &only(&objects, "NetworkPolicy", "").unwrap()["spec"];
     assert_eq!(policy["ingress"][1]["from"], json!([{"ipBlock": {"cidr": "10.0.0.0/8"}}]));
     let database = json!([{"podSelector": {"matchLabels": {"app": "postgres"}}}]);
     assert_eq!(policy["egress"][1]["to"], database);
-    let embedded = variant("network-policy-sqlite").unwrap();
+    let embedded = CHART.variant("network-policy-sqlite").unwrap();
     let policy = &only(&embedded, "NetworkPolicy", "").unwrap()["spec"];
     assert_eq!((&policy["egress"], &policy["policyTypes"]), (&json!([]), &json!(["Ingress", "Egress"])));
     // A budget that blocks a drain would protect nothing.
@@ -320,7 +283,7 @@ fn a_network_policy_opens_what_is_needed_and_nothing_else() {
 
 #[test]
 fn more_than_one_replica_is_refused_with_the_reason_on_sqlite_and_without_common_keys() {
-    let refused = |set: &str| refusal(&["--set", set]).unwrap();
+    let refused = |set: &str| CHART.refusal(&["--set", set]).unwrap();
     let embedded = refused("replicas=2");
     assert!(embedded.contains("two cannot share SQLite on a volume), found 2"), "{embedded}");
     let keys = refused("replicas=2,keys.existingSecret=k");
@@ -334,8 +297,9 @@ fn more_than_one_replica_is_refused_with_the_reason_on_sqlite_and_without_common
 
 #[test]
 fn replicas_stand_by_for_each_other_with_the_same_keys_and_no_volume() {
-    let objects =
-        objects(&["--set", "replicas=3,database.existingSecret=db,keys.existingSecret=nimbus-keys"]).unwrap();
+    let objects = CHART
+        .objects(&["--set", "replicas=3,database.existingSecret=db,keys.existingSecret=nimbus-keys"])
+        .unwrap();
     let kinds: Vec<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
     assert!(!kinds.contains(&"PersistentVolumeClaim"), "{kinds:?}");
     let set = only(&objects, "StatefulSet", "").unwrap();
@@ -360,7 +324,7 @@ fn replicas_stand_by_for_each_other_with_the_same_keys_and_no_volume() {
 
 #[test]
 fn keys_of_a_secret_go_with_sqlite_on_a_volume_too() {
-    let objects = objects(&["--set", "keys.existingSecret=nimbus-keys"]).unwrap();
+    let objects = CHART.objects(&["--set", "keys.existingSecret=nimbus-keys"]).unwrap();
     assert!(only(&objects, "PersistentVolumeClaim", "").is_ok());
     let arguments = arguments_of(&objects).unwrap();
     assert!(arguments.contains(&"--keys=/etc/nimbus-keys"), "{arguments:?}");
@@ -419,30 +383,31 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
 #[test]
 fn values_that_contradict_each_other_are_refused_by_their_names() {
     for &(values, expected) in CONTRADICTIONS {
-        let said = refusal(&["--set", values]).unwrap();
+        let said = CHART.refusal(&["--set", values]).unwrap();
         for &words in expected {
             assert!(said.contains(words), "{values}: expected {words:?} in {said}");
         }
     }
-    let several = refusal(&["--set", "image.digest=0123,persistence.enabled=false"]).unwrap();
+    let several = CHART.refusal(&["--set", "image.digest=0123,persistence.enabled=false"]).unwrap();
     assert!(several.contains("image.digest") && several.contains("persistence.enabled"), "{several}");
 }
 
 #[test]
 fn it_is_for_kubernetes_from_1_25_on() {
-    let old = refusal(&["--kube-version", "1.24.17"]).unwrap();
+    let old = CHART.refusal(&["--kube-version", "1.24.17"]).unwrap();
     assert!(old.contains("1.25"), "{old}");
     for version in ["1.25.0", "1.31.2", "1.37.1-eks-0123abc"] {
-        assert_eq!(template(&["--kube-version", version]).unwrap(), template(&[]).unwrap(), "{version}");
+        assert_eq!(
+            CHART.template(&["--kube-version", version]).unwrap(),
+            CHART.template(&[]).unwrap(),
+            "{version}"
+        );
     }
 }
 
 #[test]
 fn the_notes_name_the_next_commands_and_the_readme_every_value() {
-    let install = ["install", "nimbus", CHART, "--namespace", "ops", "--dry-run=client"];
-    let notes = helm(&[&install[..], &IMAGES].concat()).unwrap();
-    assert!(notes.status.success(), "{notes:?}");
-    let notes = String::from_utf8(notes.stdout).unwrap();
+    let notes = CHART.with_notes(&[]).unwrap();
     for command in [
         "operator.token",
         "kubectl -n ops port-forward service/nimbus-control-plane 7070:7070",
@@ -452,7 +417,7 @@ fn the_notes_name_the_next_commands_and_the_readme_every_value() {
     ] {
         assert!(notes.contains(command), "{command} in {notes}");
     }
-    let chart = repository().unwrap().join(CHART);
+    let chart = repository().unwrap().join(CHART.folder);
     let values = documents(&std::fs::read_to_string(chart.join("values.yaml")).unwrap()).unwrap();
     let readme = std::fs::read_to_string(chart.join("README.md")).unwrap();
     let mut named = BTreeSet::new();

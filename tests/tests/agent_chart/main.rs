@@ -7,42 +7,11 @@ use anyhow::Context as _;
 use nimbus_agent::LeaseSettings;
 use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::ActionKind;
-use nimbus_tests::helm::{documents, files, helm, only, paths, series};
+use nimbus_tests::helm::{AGENT as CHART, documents, files, only, paths, printed, series};
 use nimbus_tests::rig::repository;
 use serde_json::{Value, json};
 
 mod wrong;
-
-const CHART: &str = "charts/nimbus-agent";
-const VARIANTS: &str = "tests/charts/nimbus-agent";
-/// What has no default: where the image is, where the control plane is, and the join token.
-const BASE: [&str; 2] = ["--values", "tests/charts/nimbus-agent/base.yaml"];
-
-/// The YAML that the chart renders for these arguments.
-fn template(arguments: &[&str]) -> anyhow::Result<String> {
-    let output =
-        helm(&[&["template", "nimbus", CHART, "--namespace", "ops"][..], &BASE, arguments].concat())?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// What helm says instead of rendering.
-fn refusal(arguments: &[&str]) -> anyhow::Result<String> {
-    match template(arguments) {
-        Ok(_) => anyhow::bail!("expected a refusal, found objects, with {arguments:?}"),
-        Err(error) => Ok(error.to_string()),
-    }
-}
-
-/// The objects that the chart renders for these arguments.
-fn objects(arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
-    documents(&template(arguments)?)
-}
-
-/// The objects for the values of one file of `tests/charts/nimbus-agent`.
-fn variant(name: &str) -> anyhow::Result<Vec<Value>> {
-    objects(&["--values", &format!("{VARIANTS}/{name}.yaml")])
-}
 
 /// The pod of an agent.
 fn pod(objects: &[Value]) -> anyhow::Result<&Value> {
@@ -119,15 +88,14 @@ fn assert_restricted(spec: &Value, of: &str) {
 
 #[test]
 fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restricted() {
-    let variants = files(VARIANTS).unwrap();
+    let variants = files(CHART.variants).unwrap();
     assert!(variants.len() >= 12, "{variants:?}");
     for path in &variants {
         let values = ["--values", path.to_str().unwrap()];
         let of = path.file_stem().unwrap().to_str().unwrap();
-        let lint = helm(&[&["lint", "--strict", CHART][..], &BASE, &values[..]].concat()).unwrap();
-        assert!(lint.status.success(), "{of}: {lint:?}");
-        let text = template(&values).unwrap();
-        assert_eq!(text, template(&values).unwrap(), "{of}: something is made anew");
+        printed(&[&["lint", "--strict", CHART.folder][..], &CHART.due, &values[..]].concat()).unwrap();
+        let text = CHART.template(&values).unwrap();
+        assert_eq!(text, CHART.template(&values).unwrap(), "{of}: something is made anew");
         let objects = documents(&text).unwrap();
         assert_restricted(pod(&objects).unwrap(), of);
         let account = only(&objects, "ServiceAccount", "").unwrap();
@@ -140,7 +108,7 @@ fn every_variant_is_linted_and_rendered_twice_the_same_and_every_pod_is_restrict
 
 #[test]
 fn by_default_an_agent_on_every_node_reads_and_may_change_nothing() {
-    let objects = objects(&[]).unwrap();
+    let objects = CHART.objects(&[]).unwrap();
     let kinds: BTreeSet<&str> = objects.iter().filter_map(|object| object["kind"].as_str()).collect();
     let expected = [
         "ClusterRole",
@@ -167,7 +135,7 @@ fn by_default_an_agent_on_every_node_reads_and_may_change_nothing() {
     }
     let state = volume(&objects, "state").unwrap();
     assert_eq!(state["emptyDir"]["sizeLimit"], "256Mi");
-    let with_secrets = variant("secrets").unwrap();
+    let with_secrets = CHART.variant("secrets").unwrap();
     assert!(rights(only(&with_secrets, "ClusterRole", "-read").unwrap()).contains("watch /secrets"));
 }
 
@@ -179,7 +147,7 @@ fn the_agents_elect_where_the_program_looks_for_the_lease() {
         ("nimbus-system", "", "nimbus-system"),
         ("ops", "lease.namespace=nimbus-system", "nimbus-system"),
     ] {
-        let objects = objects(&["--namespace", namespace, "--set", values]).unwrap();
+        let objects = CHART.objects(&["--namespace", namespace, "--set", values]).unwrap();
         let read = only(&objects, "ClusterRole", "-read").unwrap();
         let rules = read["rules"].as_array().unwrap();
         let lease = rules.iter().find(|rule| rule["resources"] == json!(["leases"])).unwrap();
@@ -194,7 +162,7 @@ fn the_agents_elect_where_the_program_looks_for_the_lease() {
 
 #[test]
 fn rights_and_policy_are_of_the_named_actions_and_namespaces_alone() {
-    let objects = variant("acting").unwrap();
+    let objects = CHART.variant("acting").unwrap();
     for kind in ["Role", "RoleBinding"] {
         assert_eq!(namespaces(&objects, kind, "-act"), ["shop", "web"], "{kind}");
     }
@@ -220,9 +188,9 @@ fn rights_and_policy_are_of_the_named_actions_and_namespaces_alone() {
         assert!(text.lines().any(|found| found == line), "{line} in {text}");
     }
 
-    let only_rollback = variant("acting-rollback").unwrap();
+    let only_rollback = CHART.variant("acting-rollback").unwrap();
     assert!(only(&only_rollback, "ClusterRole", "-act").is_err(), "a rollback needs no right on nodes");
-    let only_nodes = variant("acting-nodes").unwrap();
+    let only_nodes = CHART.variant("acting-nodes").unwrap();
     assert!(namespaces(&only_nodes, "Role", "-act").is_empty());
     let nodes = rights(only(&only_nodes, "ClusterRole", "-act").unwrap());
     assert_eq!(nodes, BTreeSet::from(["get /nodes".to_owned(), "patch /nodes".to_owned()]));
@@ -230,7 +198,7 @@ fn rights_and_policy_are_of_the_named_actions_and_namespaces_alone() {
 
 #[test]
 fn the_schema_has_the_word_of_every_action() {
-    let schema = repository().unwrap().join(CHART).join("values.schema.json");
+    let schema = repository().unwrap().join(CHART.folder).join("values.schema.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
     let known: Vec<&str> = ActionKind::ALL.iter().map(|kind| kind.as_str()).collect();
     assert_eq!(schema["definitions"]["action"]["enum"], json!(known));
@@ -241,7 +209,7 @@ fn the_schema_has_the_word_of_every_action() {
 #[test]
 fn a_kubelet_is_verified_unless_a_value_says_otherwise() {
     let of = |values: &[&str], name: &str| {
-        variable(&objects(values).unwrap(), name).ok().map(|it| it["value"].clone())
+        variable(&CHART.objects(values).unwrap(), name).ok().map(|it| it["value"].clone())
     };
     let (ca, insecure) = ("NIMBUS_KUBELET_CA", "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY");
     assert_eq!(of(&[], "NIMBUS_KUBELET_PORT"), Some(json!("10250")));
@@ -251,7 +219,8 @@ fn a_kubelet_is_verified_unless_a_value_says_otherwise() {
     assert_eq!(of(&["--set", "kubelet.insecureSkipVerify=true"], insecure), Some(json!("true")));
     let policy = ["--set", "networkPolicy.enabled=true,kubelet.port=10999"];
     assert!(
-        objects(&policy)
+        CHART
+            .objects(&policy)
             .unwrap()
             .iter()
             .any(|it| it["kind"] == "NetworkPolicy" && it.to_string().contains("10999"))
@@ -260,7 +229,7 @@ fn a_kubelet_is_verified_unless_a_value_says_otherwise() {
 
 #[test]
 fn an_agent_knows_its_pod_its_node_and_its_control_plane() {
-    let objects = objects(&[]).unwrap();
+    let objects = CHART.objects(&[]).unwrap();
     for (name, field) in [
         ("NIMBUS_AGENT_NAME", "spec.nodeName"),
         ("NIMBUS_NODE", "spec.nodeName"),
@@ -293,9 +262,9 @@ fn an_agent_knows_its_pod_its_node_and_its_control_plane() {
     assert_eq!(container["ports"][0]["containerPort"], 7072);
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(container["image"], json!(format!("registry.example.internal/nimbus-agent:{version}")));
-    let everything = variant("everything-else").unwrap();
+    let everything = CHART.variant("everything-else").unwrap();
     assert_eq!(variable(&everything, "NIMBUS_TELEMETRY").unwrap()["value"], "[::]:9000");
-    let digest = variant("digest").unwrap();
+    let digest = CHART.variant("digest").unwrap();
     let expected =
         format!("registry.example.internal/mirror/nimbus-agent@sha256:{}", "0123456789abcdef".repeat(4));
     assert_eq!(pod(&digest).unwrap()["containers"][0]["image"], json!(expected));
@@ -304,7 +273,7 @@ fn an_agent_knows_its_pod_its_node_and_its_control_plane() {
 
 #[test]
 fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
-    let objects = objects(&[]).unwrap();
+    let objects = CHART.objects(&[]).unwrap();
     let from = json!({"secretKeyRef": {"name": "nimbus-join", "key": "token"}});
     assert_eq!(variable(&objects, "NIMBUS_JOIN_TOKEN").unwrap()["valueFrom"], from);
     let proof = |objects: &[Value]| volume(objects, "proof").unwrap()["projected"]["sources"].clone();
@@ -312,7 +281,7 @@ fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
         "audience": "nimbus-control-plane", "expirationSeconds": 3600, "path": "token",
     }}]);
     assert_eq!(proof(&objects), token);
-    let given = variant("join-token").unwrap();
+    let given = CHART.variant("join-token").unwrap();
     let secret = only(&given, "Secret", "-join").unwrap();
     assert_eq!(secret["stringData"]["token"], "nimbus-join-0123456789abcdef");
     let from = json!({"secretKeyRef": {"name": "nimbus-agent-join", "key": "token"}});
@@ -322,13 +291,13 @@ fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
     for object in given.iter().filter(|object| object["kind"] != "Secret") {
         assert!(!object.to_string().contains("0123456789abcdef"), "{object}");
     }
-    let said = refusal(&["--set", "join.token=hush"]).unwrap();
+    let said = CHART.refusal(&["--set", "join.token=hush"]).unwrap();
     assert!(said.contains("existingSecret or token") && !said.contains("hush"), "{said}");
 }
 
 #[test]
 fn files_of_the_nodes_are_mounted_read_only_where_they_are_named() {
-    let objects = variant("host-files").unwrap();
+    let objects = CHART.variant("host-files").unwrap();
     let watched = &variable(&objects, "NIMBUS_WATCH").unwrap()["value"];
     assert_eq!(watched, "/etc/kubernetes/manifests:/etc/ssh/sshd_config");
     let mounts = pod(&objects).unwrap()["containers"][0]["volumeMounts"].as_array().unwrap();
@@ -346,7 +315,7 @@ fn files_of_the_nodes_are_mounted_read_only_where_they_are_named() {
 
 #[test]
 fn a_policy_of_ones_own_is_mounted_in_the_place_of_the_charts() {
-    let objects = variant("own-policy").unwrap();
+    let objects = CHART.variant("own-policy").unwrap();
     let mounted = json!({"name": "agents-policy", "items": [{"key": "agents.toml", "path": "policy.toml"}]});
     assert_eq!(volume(&objects, "policy").unwrap()["configMap"], mounted);
     assert!(only(&objects, "ConfigMap", "").is_err());
@@ -358,7 +327,7 @@ fn alerts_name_only_series_that_there_are() {
     let telemetry = repository().unwrap().join("agent/daemon/src/telemetry.rs");
     let telemetry = std::fs::read_to_string(telemetry).unwrap();
     let there = series(&telemetry);
-    let objects = variant("monitoring").unwrap();
+    let objects = CHART.variant("monitoring").unwrap();
     let rules = only(&objects, "PrometheusRule", "").unwrap()["spec"].to_string();
     let named = series(&rules);
     assert!(!named.is_empty() && named.is_subset(&there), "{:?}", named.difference(&there));
@@ -373,7 +342,7 @@ fn alerts_name_only_series_that_there_are() {
 
 #[test]
 fn a_network_policy_opens_the_control_plane_the_api_server_and_the_kubelets() {
-    let objects = variant("network-policy").unwrap();
+    let objects = CHART.variant("network-policy").unwrap();
     let policy = &only(&objects, "NetworkPolicy", "").unwrap()["spec"];
     let egress = policy["egress"].as_array().unwrap();
     let ports: Vec<Vec<&Value>> = egress
@@ -389,13 +358,7 @@ fn a_network_policy_opens_the_control_plane_the_api_server_and_the_kubelets() {
 
 #[test]
 fn the_notes_name_the_next_commands_and_the_readme_every_value() {
-    let install = ["install", "nimbus", CHART, "--namespace", "ops", "--dry-run=client"];
-    let notes = |more: &[&str]| {
-        let notes = helm(&[&install[..], &BASE, more].concat()).unwrap();
-        assert!(notes.status.success(), "{notes:?}");
-        String::from_utf8(notes.stdout).unwrap()
-    };
-    let plain = notes(&[]);
+    let plain = CHART.with_notes(&[]).unwrap();
     for command in [
         "kubectl -n ops rollout status daemonset/nimbus-agent",
         "kubectl -n ops create secret generic nimbus-join --from-file=token=/dev/stdin",
@@ -405,10 +368,10 @@ fn the_notes_name_the_next_commands_and_the_readme_every_value() {
         assert!(plain.contains(command), "{command} in {plain}");
     }
     assert!(!plain.contains("no longer holds"), "{plain}");
-    let with_files = notes(&["--values", "tests/charts/nimbus-agent/host-files.yaml"]);
+    let with_files = CHART.with_notes(&["--values", "tests/charts/nimbus-agent/host-files.yaml"]).unwrap();
     assert!(with_files.contains("\"restricted\" no longer holds"), "{with_files}");
 
-    let chart = repository().unwrap().join(CHART);
+    let chart = repository().unwrap().join(CHART.folder);
     let values = documents(&std::fs::read_to_string(chart.join("values.yaml")).unwrap()).unwrap();
     let readme = std::fs::read_to_string(chart.join("README.md")).unwrap();
     let mut named = BTreeSet::new();

@@ -1,6 +1,6 @@
 //! Values that contradict each other, a Kubernetes that is too old: with which words they are refused.
 
-use crate::{objects, policy, refusal, template};
+use crate::{CHART, policy};
 
 /// Values, and what has to be said of them.
 const CONTRADICTIONS: &[(&str, &[&str])] = &[
@@ -63,25 +63,29 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
 #[test]
 fn values_that_contradict_each_other_are_refused_by_their_names() {
     for &(values, expected) in CONTRADICTIONS {
-        let said = refusal(&["--set", values]).unwrap();
+        let said = CHART.refusal(&["--set", values]).unwrap();
         for &words in expected {
             assert!(said.contains(words), "{values}: expected {words:?} in {said}");
         }
     }
-    let several = refusal(&["--set", "image.digest=0123,server="]).unwrap();
+    let several = CHART.refusal(&["--set", "image.digest=0123,server="]).unwrap();
     assert!(several.contains("image.digest") && several.contains("server: expected"), "{several}");
     let elsewhere = ["--namespace", "nimbus-system", "--set", "lease.namespace=kube-system"];
-    assert!(refusal(&elsewhere).unwrap().contains("lease.namespace"));
+    assert!(CHART.refusal(&elsewhere).unwrap().contains("lease.namespace"));
     // The switch that stops every agent at once contradicts nothing.
     let stop = ["--values", "tests/charts/nimbus-agent/acting.yaml", "--set", "policy.deny={*}"];
-    assert!(policy(&objects(&stop).unwrap()).unwrap().1.allowed_actions().is_empty());
+    assert!(policy(&CHART.objects(&stop).unwrap()).unwrap().1.allowed_actions().is_empty());
 }
 
 #[test]
 fn it_is_for_kubernetes_from_1_25_on() {
-    let old = refusal(&["--kube-version", "1.24.17"]).unwrap();
+    let old = CHART.refusal(&["--kube-version", "1.24.17"]).unwrap();
     assert!(old.contains("1.25"), "{old}");
     for version in ["1.25.0", "1.31.2", "1.37.1-eks-0123abc"] {
-        assert_eq!(template(&["--kube-version", version]).unwrap(), template(&[]).unwrap(), "{version}");
+        assert_eq!(
+            CHART.template(&["--kube-version", version]).unwrap(),
+            CHART.template(&[]).unwrap(),
+            "{version}"
+        );
     }
 }
