@@ -16,7 +16,7 @@ pub fn is_host_port(text: &str) -> bool {
 
 /// A DNS name or an IPv4 address by its characters: it is printed into commands that people copy. An underscore is in no host's
 /// name by the book, and in some by practice.
-fn is_host(text: &str) -> bool {
+pub fn is_host(text: &str) -> bool {
     let may_be = |it: u8| it.is_ascii_alphanumeric() || b"-._".contains(&it);
     (1..=253).contains(&text.len()) && text.bytes().all(may_be) && !text.starts_with(['-', '.'])
 }

@@ -17,7 +17,7 @@ mod notify;
 mod regular;
 mod wait;
 
-pub use address::is_host_port;
+pub use address::{is_host, is_host_port};
 pub use chain::chain;
 pub use clock::{ClockWatch, jittered, monotonic, now, since_boot};
 pub use credential::{Credential, CredentialError, credentials_directory, read_credential};

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::builder::RangedU64ValueParser;
 use clap::{Parser, ValueEnum};
 use nimbus_control_plane::alive::Alive;
 use nimbus_control_plane::config::{DEFAULT_CONNECTIONS, database};
@@ -47,7 +48,7 @@ struct Options {
     #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
     /// DNS name or IP address of this server, for its certificate and for plain REST; may be given more than once
-    #[arg(long = "name", value_name = "NAME")]
+    #[arg(long = "name", value_name = "NAME", value_parser = host)]
     names: Vec<String>,
     /// Certificate chain (PEM) for REST instead of one of the own CA
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -56,7 +57,7 @@ struct Options {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
     /// Agents that may be connected at once
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_CONNECTIONS)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_CONNECTIONS, value_parser = connections())]
     max_connections: usize,
     /// TOML file with a [settings] table: the figures of the decisions
     #[arg(long, value_name = "FILE")]
@@ -134,6 +135,18 @@ fn host_port(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected HOST:PORT, such as nimbus.example.internal:7071".to_owned())
+}
+
+fn host(text: &str) -> Result<String, String> {
+    if nimbus_platform::is_host(text) || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err("expected a DNS name or an IP address, such as nimbus.example.internal".to_owned())
+}
+
+/// As the chart has it.
+fn connections() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=1_000_000)
 }
 
 async fn run(options: Options) -> anyhow::Result<()> {

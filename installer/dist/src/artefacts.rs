@@ -55,6 +55,7 @@ pub fn archives(
             let Some(service) = &package.service else { continue };
             service.unit(package.program.name, &format!("{top}/systemd/system"), &mut stage);
             service.configure(&format!("{top}/etc/nimbus"), &mut stage);
+            service.exemplify(&format!("{top}/doc/{}", package.program.name), &mut stage);
         }
         let bytes = archive::gzip(&archive::tar(&stage, "", source.date)?)?;
         let names = program::ALL.map(|program| (program.name, *arch));

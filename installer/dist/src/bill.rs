@@ -194,7 +194,7 @@ mod tests {
     fn it_says_what_is_in_it_and_what_needs_what() {
         let artefact = Component::named("file", "archives/x.tar.gz".to_owned(), "x.tar.gz", "1");
         let text = write(&artefact, &parts(["a", "b"]), &example()).unwrap();
-        assert_eq!(nimbus_release::bill::read(text.as_bytes()), Ok(2));
+        assert_eq!(nimbus_release::bill::read(text.as_bytes(), "archives/x.tar.gz", None), Ok(2));
         let bill: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(bill["metadata"]["timestamp"], "2023-11-14T22:13:20Z");
         assert_eq!(bill["metadata"]["component"]["bom-ref"], "archives/x.tar.gz");

@@ -186,7 +186,7 @@ mod tests {
         let parts = crates.parts("nimbus-agent").unwrap();
         let artefact = Component::named("file", "x".to_owned(), "x", "1");
         let text = crate::bill::write(&artefact, &parts, &example()).unwrap();
-        assert_eq!(nimbus_release::bill::read(text.as_bytes()), Ok(3));
+        assert_eq!(nimbus_release::bill::read(text.as_bytes(), "x", None), Ok(3));
         let bill: serde_json::Value = serde_json::from_str(&text).unwrap();
         let names: Vec<&str> = bill["components"]
             .as_array()

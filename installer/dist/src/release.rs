@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
+use nimbus_platform::read_regular_text;
 use nimbus_release::{key, seal};
 use tempfile::TempDir;
 
@@ -17,6 +18,11 @@ use crate::progress::{none, step};
 use crate::source::{EPOCH, Source};
 use crate::target::Arch;
 use crate::{chart, compile, elf, program};
+
+/// Longest file of a key that is read.
+const MOST_KEY_BYTES: u64 = 16 << 10;
+/// What the folders begin with in which releases are put together.
+const BESIDE: &str = ".nimbus-dist-";
 
 /// A part of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -86,7 +92,7 @@ pub fn make(root: &Path, plan: &Plan) -> anyhow::Result<()> {
     plan.check()?;
     let key = match &plan.key {
         Some(path) => {
-            let pem = std::fs::read_to_string(path);
+            let pem = read_regular_text(path, MOST_KEY_BYTES);
             let pem = pem.with_context(|| format!("cannot read the release key {}", path.display()))?;
             Some(key::private(&pem).with_context(|| format!("the release key {}", path.display()))?)
         }
@@ -100,7 +106,13 @@ pub fn make(root: &Path, plan: &Plan) -> anyhow::Result<()> {
         source.date.text(),
         source.revision.as_deref().unwrap_or("a tree that is no commit")
     );
-    let beside = tempfile::Builder::new().prefix(".nimbus-dist-").tempdir_in(&parent);
+    for left in left_over(&parent) {
+        eprintln!(
+            "{} is of a run that was interrupted, or that still runs; remove it if none does",
+            left.display()
+        );
+    }
+    let beside = tempfile::Builder::new().prefix(BESIDE).tempdir_in(&parent);
     let beside = beside.with_context(|| format!("cannot make a folder in {}", parent.display()))?;
     let programs = programs(root, plan, &source)?;
     if plan.wants(Kind::Programs) {
@@ -215,6 +227,15 @@ fn absent(out: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
     Ok((out, parent))
 }
 
+/// The folders beside the one that is asked for in which other runs were at work.
+fn left_over(parent: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(BESIDE))
+        .map(|entry| entry.path())
+        .collect()
+}
+
 /// Gives the finished folder its name.
 fn finish(beside: TempDir, out: &Path) -> anyhow::Result<()> {
     let path = beside.path();
@@ -232,6 +253,16 @@ fn finish(beside: TempDir, out: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_interrupted_run_left_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".nimbus-dist-abc", "release", ".nimbus"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        assert_eq!(left_over(dir.path()), [dir.path().join(".nimbus-dist-abc")]);
+        assert!(left_over(&dir.path().join("none")).is_empty());
+    }
 
     fn plan(only: &[Kind], key: bool) -> Plan {
         Plan {

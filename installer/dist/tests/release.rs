@@ -198,6 +198,7 @@ fn what_cannot_be_done_leaves_nothing_behind() {
     };
     refused(&["--only", "bills"], "`bills` alone");
     refused(&["--key", "/no/such/key.pem"], "/no/such/key.pem");
+    refused(&["--key", "/dev/zero"], "/dev/zero");
     let public = ground.path().join("public.pem");
     std::fs::write(&public, PUBLIC).unwrap();
     refused(&["--key", public.to_str().unwrap()], "expected an Ed25519 private key");

@@ -75,7 +75,29 @@ struct Bill {
     #[serde(rename = "specVersion")]
     version: String,
     #[serde(default)]
+    metadata: Metadata,
+    #[serde(default)]
     components: Vec<Component>,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    component: Option<Artefact>,
+}
+
+/// What a bill is of.
+#[derive(Deserialize)]
+struct Artefact {
+    #[serde(rename = "bom-ref", default)]
+    reference: String,
+    #[serde(default)]
+    hashes: Vec<Hash>,
+}
+
+#[derive(Deserialize)]
+struct Hash {
+    alg: String,
+    content: String,
 }
 
 #[derive(Deserialize)]
@@ -83,8 +105,9 @@ struct Component {
     name: String,
 }
 
-/// How many components a bill lists; an error says what is wrong with it.
-pub fn read(bytes: &[u8]) -> Result<usize, String> {
+/// How many components the bill of `artefact` lists; `sum` is that artefact's SHA-256 in hexadecimal, where it is one file. An error
+/// says what is wrong with the bill.
+pub fn read(bytes: &[u8], artefact: &str, sum: Option<&str>) -> Result<usize, String> {
     let bill: Bill = serde_json::from_slice(bytes)
         .map_err(|error| format!("expected a CycloneDX document as JSON: {error}"))?;
     if bill.format != "CycloneDX" {
@@ -92,6 +115,20 @@ pub fn read(bytes: &[u8]) -> Result<usize, String> {
     }
     if !matches!(bill.version.as_str(), "1.4" | "1.5" | "1.6" | "1.7") {
         return Err(format!("expected CycloneDX 1.4 to 1.7, found {:?}", bill.version));
+    }
+    let of = bill.metadata.component.as_ref();
+    let named = of.map_or("", |of| of.reference.as_str());
+    if named != artefact {
+        return Err(format!("expected the bill of {artefact}, found that of {named:?}"));
+    }
+    let hash = of.and_then(|of| of.hashes.iter().find(|hash| hash.alg == "SHA-256"));
+    let found = hash.map(|hash| hash.content.as_str());
+    if sum.is_some() && found != sum {
+        return Err(format!(
+            "expected the bill of {artefact} with SHA-256 {}, found {}",
+            sum.unwrap_or_default(),
+            found.unwrap_or("none")
+        ));
     }
     if bill.components.iter().any(|component| component.name.is_empty()) {
         return Err("expected a name for each component, found none for one".to_owned());
@@ -136,19 +173,37 @@ mod tests {
 
     #[test]
     fn a_bill_that_lists_nothing_is_none() {
-        let bill = |text: &str| read(text.as_bytes());
-        assert_eq!(
-            bill(r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"name":"a"}]}"#),
-            Ok(1)
-        );
-        for text in [
-            "",
-            r#"{"bomFormat":"SPDX","specVersion":"1.5","components":[{"name":"a"}]}"#,
-            r#"{"bomFormat":"CycloneDX","specVersion":"9","components":[{"name":"a"}]}"#,
-            r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"name":""}]}"#,
-            r#"{"bomFormat":"CycloneDX","specVersion":"1.5"}"#,
+        let bill = |format: &str, version: &str, components: &str| {
+            let of = r#""metadata":{"component":{"bom-ref":"x"}}"#;
+            let head = format!(r#""bomFormat":"{format}","specVersion":"{version}""#);
+            read(format!("{{{head},{of}{components}}}").as_bytes(), "x", None)
+        };
+        let one = r#","components":[{"name":"a"}]"#;
+        assert_eq!(bill("CycloneDX", "1.5", one), Ok(1));
+        assert!(bill("SPDX", "1.5", one).is_err() && bill("CycloneDX", "9", one).is_err());
+        assert!(bill("CycloneDX", "1.5", r#","components":[{"name":""}]"#).is_err());
+        assert!(bill("CycloneDX", "1.5", "").is_err());
+        assert!(read(b"", "x", None).is_err());
+    }
+
+    #[test]
+    fn a_bill_is_of_its_own_artefact_and_of_these_bytes() {
+        let bill = |of: &str| {
+            let head = r#""bomFormat":"CycloneDX","specVersion":"1.5","components":[{"name":"a"}]"#;
+            format!("{{{head}{of}}}").into_bytes()
+        };
+        let of =
+            bill(r#","metadata":{"component":{"bom-ref":"x","hashes":[{"alg":"SHA-256","content":"00"}]}}"#);
+        assert_eq!(read(&of, "x", Some("00")), Ok(1));
+        assert_eq!(read(&of, "x", None), Ok(1), "an image is several files");
+        for (bytes, artefact, sum) in [
+            (&of, "y", Some("00")),
+            (&of, "x", Some("01")),
+            (&bill(r#","metadata":{"component":{"bom-ref":"x"}}"#), "x", Some("00")),
+            (&bill(""), "x", None),
         ] {
-            assert!(bill(text).is_err(), "{text}");
+            let said = read(bytes, artefact, sum).unwrap_err();
+            assert!(said.contains(&format!("the bill of {artefact}")), "{said}");
         }
     }
 }

@@ -126,11 +126,14 @@ fn signed(root: &Path, key: &VerifyingKey, found: &mut walk::Found) -> Result<Su
     Sums::read(&payload).map_err(|wrong| problem(SUMS, wrong.to_string()))
 }
 
-/// Every bill that is what was signed is a bill, too.
+/// Every bill that is what was signed is a bill, too, and that of its artefact.
 fn bills(root: &Path, known: &BTreeMap<&str, Known>, report: &mut Report) {
-    let bills = known.keys().filter(|name| matches!(bill::part(name), Part::Bill(_)));
-    for name in bills {
-        let read = small(&root.join(name), MOST_BILL_BYTES).and_then(|bytes| bill::read(&bytes));
+    for name in known.keys() {
+        let Part::Bill(artefact) = bill::part(name) else { continue };
+        // None where the artefact is an image, and where it is not what was signed, which is said already.
+        let sum = known.get(artefact).map(|known| hex::encode(known.sum));
+        let read = small(&root.join(name), MOST_BILL_BYTES);
+        let read = read.and_then(|bytes| bill::read(&bytes, artefact, sum.as_deref()));
         if let Err(what) = read {
             report.wrong(name, what);
         }

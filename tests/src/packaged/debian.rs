@@ -216,6 +216,11 @@ fn act(host: &Host, operator: &Operator) -> anyhow::Result<()> {
     operator.wait_until_resolved(id)?;
     let owner = host.run(&["stat", "-c", "%U %a", FILE.0])?;
     anyhow::ensure!(owner == "root 644", "the restored file is {owner}");
+    // A host that lost what it watches needs its agent all the more.
+    host.shell(&format!(
+        "mv {WATCHED} /aside && systemctl restart {AGENT}; ended=$?; mv /aside {WATCHED}; exit $ended"
+    ))
+    .context("an agent that may write to a directory starts without it")?;
 
     host.shell(&format!(
         "systemctl stop {AGENT} && rm -r {DROP_IN} && userdel {AGENT} && systemctl daemon-reload && systemctl start {AGENT}"

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nimbus_checks::preflight::judge;
+use nimbus_checks::preflight::{judge, judge_without_cluster};
 use nimbus_checks::report::Report;
 use nimbus_checks::version::Version;
 
@@ -21,7 +21,7 @@ use crate::view;
 /// Before an installation: is everything as it has to be?
 ///
 /// Looks with kubectl and helm at the cluster that the kubeconfig names: its version, what this user may create, Pod Security,
-/// StorageClasses, nodes, clocks, what is installed already; and with --database at PostgreSQL. Each check ends in pass, warning,
+/// StorageClasses, nodes, clocks, what is installed already; and with --database at PostgreSQL (alone with --no-cluster). Each check ends in pass, warning,
 /// failure or unknown, with what to do. Nothing is written or created.
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
@@ -49,14 +49,22 @@ pub struct PreflightArgs {
     /// The database to look at: postgres://user:password@host/database
     #[arg(long, env = "NIMBUS_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
+    /// Look at the database alone, for a control plane on a server
+    #[arg(long, requires = "database", conflicts_with_all = OF_THE_CLUSTER)]
+    no_cluster: bool,
     /// End with code 3 where no check failed and a warning or an unknown stands
     #[arg(long)]
     exit_code: bool,
 }
 
+/// What is asked of a cluster alone.
+const OF_THE_CLUSTER: [&str; 6] =
+    ["agents_namespace", "kubeconfig", "kube_context", "charts", "control_plane_values", "agent_values"];
+
 /// Gathers, judges and says it.
 pub async fn run(context: &Context, args: &PreflightArgs, here: &Here) -> Result<Exit, Failure> {
-    let progress = context.moving("looking at the cluster");
+    let at = if args.no_cluster { "looking at the database" } else { "looking at the cluster" };
+    let progress = context.moving(at);
     let report = report(args, here).await;
     drop(progress);
     let report = report?;
@@ -82,16 +90,22 @@ pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure
             set_for_agents: None,
         },
     };
-    let database = async {
-        match args.database.as_deref().filter(|address| !address.is_empty()) {
-            Some(address) => Some((here.look_at_database)(address).await),
-            None => None,
-        }
+    let database = match args.database.as_deref().filter(|address| !address.is_empty()) {
+        Some(address) => Some((here.look_at_database)(address).await),
+        None => None,
     };
-    let database = database.await;
+    let secrets = [args.database.as_deref().unwrap_or_default()];
+    if args.no_cluster {
+        let database = database.ok_or_else(|| {
+            Failure::new("there is nothing to look at")
+                .expected("the address of a database in --database or NIMBUS_DATABASE_URL")
+                .found("an empty one")
+        })?;
+        return redacted(judge_without_cluster(database, build()?, nimbus_platform::now()), &secrets);
+    }
     // All that it waits for at once is large.
     let snapshot = Box::pin(gather(&asked, build()?, database)).await;
-    redacted(judge(&snapshot, nimbus_platform::now()), &[args.database.as_deref().unwrap_or_default()])
+    redacted(judge(&snapshot, nimbus_platform::now()), &secrets)
 }
 
 /// This command's version.

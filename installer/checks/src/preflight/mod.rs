@@ -20,7 +20,7 @@ use jiff::Timestamp;
 pub use database::{Database, NoDatabase};
 pub use rights::asks;
 
-use crate::check::{Check, Gathered, Open, Unread};
+use crate::check::{Check, Gathered, Judged, Open, Unread};
 use crate::clock::Reading;
 use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
 use crate::needs::Needs;
@@ -131,6 +131,30 @@ impl Snapshot {
         }
     }
 
+    /// With a database alone; of the rest nothing is known.
+    fn of_database(database: Result<Database, NoDatabase>, build: Version) -> Self {
+        fn nothing<T>() -> Gathered<T> {
+            Err(Unread::new("no cluster was asked", "leave out --no-cluster"))
+        }
+        let place = || Place { name: String::new(), found: nothing() };
+        Self {
+            build,
+            kubectl: nothing(),
+            server: nothing(),
+            helm: nothing(),
+            control_plane: place(),
+            agents: place(),
+            rights: nothing(),
+            classes: nothing(),
+            nodes: nothing(),
+            balancers: nothing(),
+            releases: nothing(),
+            values: nothing(),
+            database: Some(database),
+            clock: nothing(),
+        }
+    }
+
     /// The namespaces of both charts, each once.
     fn places(&self) -> Vec<&Place> {
         let mut places = vec![&self.control_plane];
@@ -144,4 +168,24 @@ impl Snapshot {
 /// Judges all of it.
 pub fn judge(snapshot: &Snapshot, at: Timestamp) -> Report {
     Report::of(CHECKS, snapshot, at)
+}
+
+/// Judges the database of a control plane that is to run on a server: nothing was asked of a cluster.
+pub fn judge_without_cluster(
+    database: Result<Database, NoDatabase>,
+    build: Version,
+    at: Timestamp,
+) -> Report {
+    fn not_asked(_: &Snapshot) -> Judged {
+        Err(Open::NotAsked("leave out --no-cluster"))
+    }
+    let checks: Vec<Check<Snapshot>> = CHECKS
+        .iter()
+        .map(|check| Check {
+            name: check.name,
+            what: check.what,
+            judge: if check.name == database::CHECK.name { check.judge } else { not_asked },
+        })
+        .collect();
+    Report::of(&checks, &Snapshot::of_database(database, build), at)
 }

@@ -9,7 +9,9 @@ use crate::clock::Reading;
 use crate::excess::Excess;
 use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
 use crate::needs::{Class, Needs, Request};
-use crate::preflight::{Database, NoDatabase, Place, Server, Snapshot, Values, asks, judge};
+use crate::preflight::{
+    CHECKS, Database, NoDatabase, Place, Server, Snapshot, Values, asks, judge, judge_without_cluster,
+};
 use crate::report::Report;
 use crate::version::Version;
 
@@ -413,4 +415,16 @@ fn clocks() {
         });
         assert_eq!(verdict(&report, "clock"), Some(expected), "{seconds}");
     }
+}
+
+#[test]
+fn on_a_server_the_database_is_judged_and_nothing_else_is_asked_for() {
+    let build = Version::new(0, 3, 0);
+    let report = judge_without_cluster(Ok(database()), build, at());
+    assert!(report.passed, "{report:?}");
+    assert_eq!(report.checks.iter().map(|check| check.name).collect::<Vec<_>>(), ["database"]);
+    assert_eq!(report.not_asked.len(), CHECKS.len() - 1);
+    assert!(report.not_asked.iter().all(|check| check.how == "leave out --no-cluster"));
+    let away = judge_without_cluster(Err(NoDatabase::Unreachable("no".to_owned())), build, at());
+    assert_eq!((away.passed, away.counts.failure), (false, 1));
 }

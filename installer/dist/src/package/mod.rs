@@ -95,9 +95,7 @@ impl Package {
         service.unit(name, "usr/lib/systemd/system", &mut stage);
         stage.directory("etc/nimbus", 0o755, 0);
         service.configure("etc/nimbus", &mut stage);
-        for (file, text) in service.examples {
-            stage.text(&format!("usr/share/doc/{name}/{file}"), 0o644, *text);
-        }
+        service.exemplify(&format!("usr/share/doc/{name}"), &mut stage);
         stage
     }
 
@@ -135,6 +133,13 @@ impl Service {
     pub fn configure(&self, etc: &str, stage: &mut Stage) {
         for (file, mode, text) in self.configuration {
             stage.text(&format!("{etc}/{file}"), *mode, *text);
+        }
+    }
+
+    /// Puts what a person may copy into the folder `doc`.
+    pub fn exemplify(&self, doc: &str, stage: &mut Stage) {
+        for (file, text) in self.examples {
+            stage.text(&format!("{doc}/{file}"), 0o644, *text);
         }
     }
 }

@@ -9,7 +9,18 @@ use tempfile::TempDir;
 use super::*;
 use crate::seal::seal;
 
-const BILL: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"name":"nimbus"}]}"#;
+/// A bill of this artefact, which is one file with these bytes or an image.
+fn bill_of(artefact: &str, bytes: Option<&[u8]>) -> String {
+    let hash = |bytes: &[u8]| json!({"alg": "SHA-256", "content": hex::encode(Sha256::digest(bytes))});
+    let hashes: Vec<_> = bytes.map(hash).into_iter().collect();
+    json!({
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "metadata": {"component": {"bom-ref": artefact, "hashes": hashes}},
+        "components": [{"name": "nimbus"}],
+    })
+    .to_string()
+}
 
 fn key(seed: u8) -> SigningKey {
     SigningKey::from_bytes(&[seed; 32])
@@ -27,8 +38,9 @@ fn release() -> TempDir {
     let root = dir.path();
     for name in ["archives/nimbus-1.tar.gz", "packages/nimbus-agent_1_amd64.deb", "charts/nimbus-agent-1.tgz"]
     {
-        write(root, name, name.repeat(50_000));
-        write(root, &bill::place(name), BILL);
+        let bytes = name.repeat(50_000);
+        write(root, &bill::place(name), bill_of(name, Some(bytes.as_bytes())));
+        write(root, name, bytes);
     }
     let blob = |bytes: &[u8]| {
         let digest = hex::encode(Sha256::digest(bytes));
@@ -40,7 +52,8 @@ fn release() -> TempDir {
     manifest["mediaType"] = json!(image::MANIFEST);
     write(root, "images/nimbus-agent/index.json", json!({"manifests": [manifest]}).to_string());
     write(root, "images/nimbus-agent/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
-    write(root, &bill::place("images/nimbus-agent"), BILL);
+    let image = "images/nimbus-agent";
+    write(root, &bill::place(image), bill_of(image, None));
     seal(root, &key(1)).unwrap();
     dir
 }

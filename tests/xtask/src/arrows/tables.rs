@@ -22,7 +22,7 @@ pub const CRATES: &[(&str, &[&str])] = &[
     // A client of the API, built beside the control plane and the agent.
     ("nimbus-release", &[]),
     // Makes a release from the tree; it runs cargo and knows none of the programs.
-    ("nimbus-dist", &["nimbus-release"]),
+    ("nimbus-dist", &["nimbus-platform", "nimbus-release"]),
     // Judges what the command gathered.
     ("nimbus-checks", &[]),
     // Plans an installation; the command carries it out.
