@@ -30,7 +30,7 @@ use crate::watch::files::baseline::Baselines;
 use crate::watch::kube::ClusterHandle;
 use crate::watch::kube::client::{self, Target};
 use crate::watch::{files, host, kube, watch_cluster};
-use crate::{join, rejoin, status_reporter, telemetry, transport};
+use crate::{finish, join, rejoin, status_reporter, telemetry, transport};
 
 /// Longest wait for the parts, and then for the session's loop, to end.
 const STOP: Duration = Duration::from_secs(5);
@@ -40,6 +40,8 @@ const STOP: Duration = Duration::from_secs(5);
 pub struct Agent {
     id: String,
     status: Arc<SharedStatus>,
+    journal: Arc<Mutex<JournalStore>>,
+    finish_jobs: Duration,
     alive: Arc<Alive>,
     telemetry: Option<std::net::SocketAddr>,
     cancel: CancellationToken,
@@ -131,6 +133,11 @@ impl Agent {
         self.joined_anew.cancelled().await;
     }
 
+    /// Goes on with the jobs that are under way, for as long as the configuration says; before [`Self::stop`].
+    pub async fn finish_jobs(&self) {
+        finish::jobs(&self.status, &self.journal, self.finish_jobs).await;
+    }
+
     /// Ends everything: own cordons are lifted, the watch lease is given back, what was seen is in the spool. Takes at
     /// most ten seconds.
     pub async fn stop(mut self) {
@@ -185,15 +192,10 @@ impl Wiring {
         let (cluster, has_cluster) = (Arc::new(ClusterHandle::default()), watched.is_some());
         status.update(|status| (status.agent_id, status.has_cluster) = (agent_id.clone(), has_cluster));
         sweep(&self.baselines, &status);
-        let files = Files::new(
-            &self.paths,
-            &excluded(&self.config, &self.data_dir),
-            &Arc::new(self.baselines),
-            self.config.policy.clone(),
-            observations.clone(),
-            status.clone(),
-            counters.clone(),
-        );
+        let excluded = excluded(&self.config, &self.data_dir);
+        let (baselines, policy) = (Arc::new(self.baselines), self.config.policy.clone());
+        let (seen, board, counts) = (observations.clone(), status.clone(), counters.clone());
+        let files = Files::new(&self.paths, &excluded, &baselines, policy, seen, board, counts);
         let renewal = Renewal::new(self.identity, self.data_dir.identity());
         let published_keys = self.config.service_account_token.as_ref().map(|_| renewal.published_keys());
         let shared = Arc::new(Shared {
@@ -216,7 +218,7 @@ impl Wiring {
             hello: hello(&self.config, &agent_id),
             renewal,
             spool: self.spool,
-            journal,
+            journal: journal.clone(),
             spool_thread: self.spool_thread,
             observations: items,
             refusals: unkept,
@@ -261,6 +263,8 @@ impl Wiring {
         Agent {
             id: agent_id,
             status,
+            journal,
+            finish_jobs: self.config.finish_jobs,
             alive,
             telemetry,
             cancel,

@@ -104,6 +104,9 @@ pub struct Config {
     pub file_interval: Duration,
     /// The election.
     pub lease: LeaseSettings,
+    /// How long it goes on with the jobs that are under way when it is told to end: 0, as the next start goes on with them. The state
+    /// of a pod ends with it.
+    pub finish_jobs: Duration,
 }
 
 impl Config {
@@ -127,6 +130,7 @@ impl Config {
             host_interval: Duration::from_secs(15),
             file_interval: Duration::from_mins(5),
             lease: LeaseSettings::default(),
+            finish_jobs: Duration::ZERO,
         }
     }
 

@@ -21,6 +21,7 @@ pub mod enrol;
 mod error;
 pub mod exec;
 pub mod files;
+mod finish;
 pub mod identity;
 mod join;
 mod observation_queue;

@@ -74,6 +74,12 @@ fn run(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping");
         telling.abort();
         service::stopping(&manager);
+        tokio::select! {
+            () = agent.finish_jobs() => {}
+            // Told twice, it goes on with nothing.
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
         agent.stop().await;
         anyhow::ensure!(
             !joined_anew,

@@ -28,6 +28,8 @@ pub struct Status {
     pub connected: bool,
     /// The control plane refuses this agent until an operator does something; a mere disconnection is not that.
     pub rejected: bool,
+    /// This agent stops, and finishes the jobs that are under way: it leads no cluster any more.
+    pub leaving: bool,
     /// The control plane does not know this agent (it was restored from a backup, or the agent was removed), or says that its certificate
     /// ended.
     pub unknown: bool,

@@ -154,6 +154,7 @@ const AGENT_DAEMON: &[Line] = &[
     ("pod_proof", &["config", "enrol", "error", "identity", "watch"]),
     ("join", &["config", "datadir", "enrol", "error", "identity", "pod_proof", "watch"]),
     ("rejoin", &["config", "datadir", "identity", "pod_proof", "status", "watch"]),
+    ("finish", &["files", "status"]),
     (
         "agent",
         &[
@@ -164,6 +165,7 @@ const AGENT_DAEMON: &[Line] = &[
             "error",
             "exec",
             "files",
+            "finish",
             "identity",
             "join",
             "observation_queue",

@@ -77,12 +77,15 @@ impl Elector {
 
     async fn forever(&mut self) {
         let mut status = self.status.subscribe();
-        let mut refused = false;
+        let mut stands_back = false;
         loop {
-            let now_refused = status.borrow_and_update().rejected;
-            if now_refused != refused {
-                refused = now_refused;
-                self.election.compete(!refused);
+            let (refused, leaving) = {
+                let now = status.borrow_and_update();
+                (now.rejected, now.leaving)
+            };
+            if (refused || leaving) != stands_back {
+                stands_back = refused || leaving;
+                self.election.compete(!stands_back);
                 self.publish();
                 if refused {
                     tracing::warn!(

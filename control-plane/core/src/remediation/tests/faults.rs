@@ -215,6 +215,27 @@ fn an_agent_that_went_silent_leaves_its_job_unknown_never_a_success() {
     }
 }
 
+/// Its journal went with it: there is nobody to wait for.
+#[test]
+fn a_job_whose_agent_ended_with_its_pod_is_unknown_at_once() {
+    for taken in [false, true] {
+        let mut lab = crash_loop();
+        let job = lab.settle().remove(0);
+        if taken {
+            lab.report(&job, Phase::Accepted, "", "");
+        }
+        lab.connected.clear();
+        let id = agent_id().to_string();
+        lab.agents.get_mut(&id).unwrap().doc.revoked_at = Some(lab.now);
+        assert!(!lab.expire(), "an operator revoked it: it may come back and say more");
+        lab.agents.get_mut(&id).unwrap().doc.pod_gone = true;
+        assert!(lab.expire(), "taken: {taken}");
+        let job = &lab.jobs[&job.job_id].doc;
+        assert_eq!(job.state, JobState::Unknown);
+        assert!(job.reason.contains("pod is gone"), "{}", job.reason);
+    }
+}
+
 #[test]
 fn a_late_word_on_an_earlier_job_does_not_disturb_the_next_one() {
     let mut lab = crash_loop();
