@@ -201,6 +201,7 @@ impl Wiring {
         let shared = Arc::new(Shared {
             agent_id: id,
             has_cluster,
+            is_in_pod: self.config.service_account_token.is_some(),
             policy: self.config.policy.clone(),
             keys: renewal.keys(),
             journal: journal.clone(),

@@ -39,10 +39,20 @@ fn main() -> ExitCode {
 fn log(format: LogFormat) {
     // What the watcher says again at each of its tries, the agent says once, as a problem.
     let default = || {
-        let quiet = [("kube", LevelFilter::WARN), ("kube_runtime::watcher", LevelFilter::OFF)];
+        let quiet = [
+            ("kube", LevelFilter::WARN),
+            ("kube_client", LevelFilter::OFF),
+            ("kube_runtime::watcher", LevelFilter::OFF),
+        ];
         Targets::new().with_default(LevelFilter::INFO).with_targets(quiet)
     };
     let named = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    if named.as_ref().is_some_and(|named| !named.would_enable("nimbus_agent", &tracing::Level::ERROR)) {
+        eprintln!(
+            "nimbus-agent: expected RUST_LOG to turn on a level for this program, as `info` does, found one by which it logs \
+             nothing"
+        );
+    }
     let colour =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour);

@@ -99,6 +99,19 @@ impl Policy {
         self.allow.difference(&self.deny).copied().collect()
     }
 
+    /// What is wrong with it in the cluster `uid`: it names others alone, so that nothing is allowed here.
+    pub fn is_of_another_cluster(&self, uid: &str) -> Option<String> {
+        let named: Vec<&str> = self.clusters.iter().map(String::as_str).take(3).collect();
+        let is_other =
+            !named.is_empty() && !self.clusters.contains(uid) && !self.allowed_actions().is_empty();
+        is_other.then(|| {
+            format!(
+                "expected the policy's `clusters` to hold the UID of this cluster, {uid}, found {}: nothing is allowed in it; add that UID",
+                named.join(", ")
+            )
+        })
+    }
+
     /// May the contents of the file at this absolute path leave the host? Only where `diff_paths` names it or a directory
     /// above it, and neither `deny_diff_paths` nor `deny_paths` does.
     pub fn shows(&self, file: &str) -> bool {

@@ -291,3 +291,16 @@ fn what_either_file_hides_is_hidden() {
     assert!(!both("deny_diff_paths = [\"/\"]\n").shows("/srv/a"), "the person's word ends it");
     assert!(both("").shows_the_same_as(&managed) && !both("").shows_the_same_as(&Policy::default()));
 }
+
+#[test]
+fn a_policy_of_another_cluster_is_told_where_it_allows_something() {
+    let of = |text: &str| Policy::parse(text).unwrap().0.is_of_another_cluster("here");
+    let said = of("allow = [\"restart_pod\"]\nclusters = [\"there\"]\nnamespaces = [\"*\"]\n").unwrap();
+    assert!(said.contains("here, found there"), "{said}");
+    assert_eq!(
+        of("allow = [\"restart_pod\"]\nclusters = [\"there\", \"here\"]\nnamespaces = [\"*\"]\n"),
+        None
+    );
+    assert_eq!(of("clusters = [\"there\"]\n"), None, "it observes only");
+    assert_eq!(of("allow = [\"restore_file\"]\npaths = [\"/etc/app\"]\n"), None, "it names no cluster");
+}

@@ -66,6 +66,8 @@ pub struct Shared {
     pub agent_id: AgentId,
     /// True when this agent is to watch a cluster.
     pub has_cluster: bool,
+    /// True in a pod, whose policy is for its own cluster alone.
+    pub is_in_pod: bool,
     /// The person's policy file; the managed one is beside it.
     pub policy: PathBuf,
     /// Whose jobs are believed.
@@ -128,6 +130,9 @@ impl Shared {
     pub fn read_policy(&self) -> PolicyNow {
         let now = PolicyNow::read(&self.policy);
         self.status.problem("policy", now.problem());
+        let cluster = self.cluster.cluster().filter(|_| self.is_in_pod);
+        let elsewhere = cluster.and_then(|cluster| now.policy.is_of_another_cluster(&cluster.uid));
+        self.status.problem("policy-cluster", elsewhere);
         now
     }
 }

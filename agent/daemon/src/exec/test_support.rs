@@ -42,6 +42,7 @@ pub(super) fn shared(
     let shared = Shared {
         agent_id: agent_id(),
         has_cluster: false,
+        is_in_pod: false,
         policy: dir.join("policy.toml"),
         keys: watch::Sender::new(vec![key().verifying_key()]).subscribe(),
         journal: Arc::new(Mutex::new(journal)),

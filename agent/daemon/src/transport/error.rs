@@ -31,7 +31,9 @@ pub enum DialError {
         remedy: &'static str,
     },
     /// The proxy does not connect this agent. Neither its user nor its password is shown.
-    #[error("expected the proxy {proxy} of HTTPS_PROXY to connect to {server}, found: {found}; {remedy}")]
+    #[error(
+        "expected the proxy {proxy} (HTTPS_PROXY or ALL_PROXY) to connect to {server}, found: {found}; {remedy}"
+    )]
     Proxy {
         /// `HOST:PORT` of the proxy.
         proxy: String,

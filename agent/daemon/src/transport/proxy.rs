@@ -41,6 +41,8 @@ pub fn tell_of_another_kind(server: &str) {
 pub struct Proxies {
     /// `None` where `NO_PROXY` exempts every host: the library lets `*` mean names alone, everybody else means addresses too.
     matcher: Option<Matcher>,
+    /// Hosts with a port that are exempt: `HOST:PORT`, which the library does not know.
+    exempt: Vec<String>,
 }
 
 /// The proxy for one host.
@@ -56,17 +58,20 @@ impl Proxies {
     pub fn from_environment() -> Self {
         let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
         let exempt = set("NO_PROXY").or_else(|| set("no_proxy")).unwrap_or_default();
-        Self { matcher: (!exempts_all(&exempt)).then(Matcher::from_env) }
+        Self { matcher: (!exempts_all(&exempt)).then(Matcher::from_env), exempt: with_ports(&exempt) }
     }
 
     /// As these texts say, which have the form of the two variables; an empty one says nothing.
     pub fn new(https_proxy: &str, no_proxy: &str) -> Self {
         let matcher = || Matcher::builder().https(https_proxy.to_owned()).no(no_proxy.to_owned()).build();
-        Self { matcher: (!exempts_all(no_proxy)).then(matcher) }
+        Self { matcher: (!exempts_all(no_proxy)).then(matcher), exempt: with_ports(no_proxy) }
     }
 
     /// The proxy for `server` (`HOST:PORT`); `None` where there is to be none.
     pub fn of(&self, server: &str) -> Option<Proxy> {
+        if self.exempt.iter().any(|exempt| exempt.eq_ignore_ascii_case(server)) {
+            return None;
+        }
         let uri: Uri = format!("https://{server}/").parse().ok()?;
         let found = self.matcher.as_ref()?.intercept(&uri)?;
         let uri = found.uri().clone();
@@ -76,6 +81,15 @@ impl Proxies {
         });
         Some(Proxy { auth: found.basic_auth().cloned(), uri, name })
     }
+}
+
+fn with_ports(no_proxy: &str) -> Vec<String> {
+    no_proxy
+        .split(',')
+        .map(str::trim)
+        .filter(|host| nimbus_platform::is_host_port(host))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn exempts_all(no_proxy: &str) -> bool {
@@ -131,8 +145,14 @@ fn explain(why: &NoTunnel, has_password: bool) -> (String, &'static str) {
              characters)",
         ),
         NoTunnel::Status(StatusCode::PROXY_AUTHENTICATION_REQUIRED) => (
-            "407, it wants a user and password, and HTTPS_PROXY has none".to_owned(),
+            "407, it wants a user and password, and the variable has none".to_owned(),
             "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT",
+        ),
+        NoTunnel::OtherScheme(schemes) => (
+            format!(
+                "407, it takes {schemes} and no user and password (Basic), which is all that this agent has"
+            ),
+            "let the proxy take Basic or this host without authentication, or name the control plane's host in NO_PROXY",
         ),
         NoTunnel::Status(status) if status.is_server_error() => (
             format!("its answer {status}"),
@@ -198,7 +218,7 @@ mod tests {
             assert_eq!(proxy.speaks_otherwise(), Some(scheme));
         }
         // It is not asked where no proxy is to be used.
-        for exempt in ["*", "nimbus.example", ".example"] {
+        for exempt in ["*", "nimbus.example", ".example", "other.example, Nimbus.example:7071"] {
             let of = |asked: &str| match asked {
                 "HTTPS_PROXY" => Some("http://proxy.example:99999".to_owned()),
                 "NO_PROXY" => Some(exempt.to_owned()),
@@ -216,6 +236,7 @@ mod tests {
         for (why, has_password, said, to_do) in [
             (status(407), false, "407, it wants", "set HTTPS_PROXY"),
             (status(407), true, "407, it does not accept", "correct the user"),
+            (NoTunnel::OtherScheme("NTLM".to_owned()), true, "407, it takes NTLM", "take Basic"),
             (status(403), true, "403 Forbidden", "allow CONNECT"),
             (status(503), true, "503 Service Unavailable", "reaches that host"),
             (NoTunnel::Unreachable(text()), true, "reached (refused)", "the proxy runs"),

@@ -1,7 +1,7 @@
 //! Asks an HTTP proxy for a tunnel with CONNECT (RFC 9110, section 9.3.6).
 
-use http::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
-use http::{Request, StatusCode};
+use http::header::{HOST, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION};
+use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -18,10 +18,28 @@ pub enum NoTunnel {
     Unreachable(String),
     /// It answered with this status instead.
     Status(StatusCode),
+    /// It wants another kind of proof than a user and a password in the clear, which is all that this agent has; these it takes.
+    OtherScheme(String),
     /// It opened the tunnel with this status, and so many bytes came out of it before anything was sent: in TLS the client speaks first.
     Early(StatusCode, usize),
     /// What came is no answer to CONNECT, or none came.
     Broken(String),
+}
+
+/// The schemes of authentication that the proxy offers, if it says so and Basic is none of them.
+fn other_schemes<B>(answer: &Response<B>) -> Option<String> {
+    let offered = answer.headers().get_all(PROXY_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+    let offered: Vec<&str> = offered.collect();
+    // Each begins with the scheme's name; what follows, and a further scheme behind a comma, has its own form.
+    let named = |text: &str| -> String {
+        text.split([' ', ',']).next().unwrap_or_default().chars().take(32).collect()
+    };
+    let is_plain = |name: &String| {
+        !name.is_empty() && name.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_".contains(&it))
+    };
+    let schemes: Vec<String> = offered.iter().map(|text| named(text)).filter(is_plain).take(8).collect();
+    let has_basic = offered.iter().any(|text| text.to_ascii_lowercase().contains("basic"));
+    (!schemes.is_empty() && !has_basic).then(|| schemes.join(", "))
 }
 
 /// The stream through the proxy at `proxy` (`HOST:PORT`) to `server` (`HOST:PORT`).
@@ -44,6 +62,11 @@ pub async fn open(proxy: &str, server: &str, auth: Option<HeaderValue>) -> Resul
     let answer = requests.send_request(request).await.map_err(|error| broken(&error))?;
     let status = answer.status();
     if !status.is_success() {
+        if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            && let Some(schemes) = other_schemes(&answer)
+        {
+            return Err(NoTunnel::OtherScheme(schemes));
+        }
         return Err(NoTunnel::Status(status));
     }
     let upgraded = hyper::upgrade::on(answer).await.map_err(|error| broken(&error))?;
@@ -54,4 +77,25 @@ pub async fn open(proxy: &str, server: &str, auth: Option<HeaderValue>) -> Resul
         return Err(NoTunnel::Early(status, parts.read_buf.len()));
     }
     Ok(parts.io.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schemes_that_a_proxy_offers_are_named_where_this_agent_knows_none_of_them() {
+        let offers = |values: &[&'static str]| {
+            let answer = values
+                .iter()
+                .fold(Response::builder(), |answer, value| answer.header(PROXY_AUTHENTICATE, *value));
+            other_schemes(&answer.body(()).unwrap())
+        };
+        assert_eq!(offers(&[]), None);
+        assert_eq!(offers(&["Basic realm=\"x\""]), None);
+        assert_eq!(offers(&["Negotiate", "NTLM", "basic realm=x"]), None);
+        assert_eq!(offers(&["Negotiate, Basic realm=x"]), None);
+        assert_eq!(offers(&["Negotiate", "NTLM"]), Some("Negotiate, NTLM".to_owned()));
+        assert_eq!(offers(&["\"quoted\""]), None, "no scheme's name");
+    }
 }

@@ -15,7 +15,7 @@ use nimbus_control_core::world::is_cluster_uid;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 
-use super::join_token::{Attempt, admit, bad_request, for_another_cluster, unavailable};
+use super::join_token::{Attempt, admit, bad_request, for_another_cluster, note_misuse, unavailable};
 use super::{Gateway, proof};
 use crate::app::App;
 use crate::ca::requested_key;
@@ -354,10 +354,14 @@ async fn audited(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd)
     let reason = told.split(':').next().unwrap_or_default();
     // Whose join token does not hold is audited by its id, if it is genuine at all.
     let is_of_token = reason.starts_with("token_");
-    if !is_known
-        || is_of_token
-        || !gateway.refused_proofs.note(format!("{uid} {reason}"), std::time::Instant::now())
-    {
+    if !is_known {
+        // Only a token whose secret the peer knows is refused so; the cluster's UID is what the peer says.
+        if let ("wrong_cluster", Ok(token)) = (reason, request.token.parse::<JoinToken>()) {
+            note_misuse(gateway, token.id, &end).await;
+        }
+        return end;
+    }
+    if is_of_token || !gateway.refused_proofs.note(format!("{uid} {reason}"), std::time::Instant::now()) {
         return end;
     }
     let audit = AuditDraft {

@@ -2,6 +2,7 @@
 
 use nimbus_control_core::gateway::SessionEnd;
 use nimbus_control_core::model::{AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_protocol::ids::TokenId;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
 use nimbus_store::StoreError;
@@ -54,22 +55,18 @@ pub async fn unspent(
     gateway: &Gateway,
     record: Versioned<JoinTokenRecord>,
 ) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
-    if let Some(at) = record.doc.used_at {
-        let found = format!("one that was used at {at}");
-        note_misuse(gateway, &record.doc, &found).await;
-        return Err(SessionEnd::refused(
-            "token_used",
-            "a join token that was not used yet",
-            found,
-            NEW_TOKEN,
-        ));
-    }
-    if gateway.app.now() >= record.doc.expires_at {
+    let refused =
+        |word: &str, expected: &str, found: String| SessionEnd::refused(word, expected, found, NEW_TOKEN);
+    let end = if let Some(at) = record.doc.used_at {
+        refused("token_used", "a join token that was not used yet", format!("one that was used at {at}"))
+    } else if gateway.app.now() >= record.doc.expires_at {
         let found = format!("one that expired at {}", record.doc.expires_at);
-        note_misuse(gateway, &record.doc, &found).await;
-        return Err(SessionEnd::refused("token_expired", "a join token that still holds", found, NEW_TOKEN));
-    }
-    Ok(record)
+        refused("token_expired", "a join token that still holds", found)
+    } else {
+        return Ok(record);
+    };
+    note_misuse(gateway, record.doc.id, &end).await;
+    Err(end)
 }
 
 /// The refusal of a token that is not for the cluster `uid`.
@@ -79,10 +76,10 @@ pub fn for_another_cluster(uid: &str, found: impl Into<String>) -> SessionEnd {
     SessionEnd::refused("wrong_cluster", &expected, found, remedy)
 }
 
-/// Whoever holds the secret of a token that is spent or too old is worth an audit row; other unauthenticated peers
-/// are not, or they could fill the log. One row for a token in a minute, or this one could.
-async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {
-    if !gateway.misuses.note(record.id, std::time::Instant::now()) {
+/// Whoever holds the secret of a token that is spent, too old or for something else is worth an audit row; other
+/// unauthenticated peers are not, or they could fill the log. One row for a token in a minute, or this one could.
+pub async fn note_misuse(gateway: &Gateway, token: TokenId, end: &SessionEnd) {
+    if !gateway.misuses.note(token, std::time::Instant::now()) {
         return;
     }
     let app = &gateway.app;
@@ -90,12 +87,12 @@ async fn note_misuse(gateway: &Gateway, record: &JoinTokenRecord, found: &str) {
         at: app.now(),
         actor: "unknown".to_owned(),
         action: "agent.enrolment_refused".to_owned(),
-        subject: record.id.to_string(),
+        subject: token.to_string(),
         cluster: String::new(),
-        detail: format!("expected a token that holds, found {found}"),
+        detail: end.told().chars().take(1_000).collect(),
     };
     if let Err(error) = app.commit(&ChangeSet { audit: vec![audit], ..ChangeSet::default() }).await {
-        tracing::error!(%error, token = %record.id, "the refusal could not be audited");
+        tracing::error!(%error, %token, "the refusal could not be audited");
     }
 }
 

@@ -295,6 +295,8 @@ async fn a_token_of_several_uses_is_for_the_cluster_of_its_first_agent() {
     };
     let answer = enrol_as(HERE, &plane, KeyPair::generate().unwrap(), elsewhere).await;
     assert_eq!(word(answer), "wrong_cluster", "the other uses are not for another cluster");
+    // Of that cluster nothing is known: the row is about the token.
+    assert_eq!(refusals(&plane).await, ["wrong_cluster"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
