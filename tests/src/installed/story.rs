@@ -72,6 +72,8 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "second", "from a crash to the pod that replaced it, under the new leader").await?;
 
+    the_agent_ends_with_a_job_under_way(site).await?;
+    the_cluster_is_watched(site, &uid).await?;
     upgrades(site, &uid, &agents, &control_plane(2, &shelf.values(site))).await?;
     shelf.one_is_made(site, 2, "postgresql").await.context("after the rollback")?;
     heal(site, "third", "from a crash to the pod that replaced it, after upgrade and rollback").await?;
@@ -207,32 +209,58 @@ async fn the_kubelet_is_read(site: &Site) -> anyhow::Result<()> {
 
 /// Breaks one of two pods of a new Deployment, and waits until another one stands in its place.
 pub async fn heal(site: &Site, name: &str, what: &str) -> anyhow::Result<()> {
+    let victim = two_pods(site, name).await?;
+    let clock = Clock::start(site);
+    break_and_evict(site, name, &victim).await?;
+    site.shop.wait_until_ready(name, LIMIT).await?;
+    clock.say(what);
+    Ok(())
+}
+
+/// A new Deployment of two pods that are well for long enough; returns one of them.
+async fn two_pods(site: &Site, name: &str) -> anyhow::Result<String> {
     let web = with_state(shell(name, 2, UNLESS_BROKEN), &json!({"medium": "Memory"}));
     let probe = json!({"exec": {"command": ["test", "!", "-e", "/state/broken"]}, "periodSeconds": 1});
     apply(&site.shop, &with(web, "/spec/template/spec/containers/0/readinessProbe", probe)).await?;
     site.shop.wait_until_ready(name, LIMIT).await?;
-    let pods = || async {
-        let words = ["-n", SHOP, "get", "pods", "-l", &format!("app={name}"), "-o", "name"];
-        let said = site.cluster.kubectl(&words).await?;
-        anyhow::Ok(said.lines().map(str::to_owned).collect::<Vec<_>>())
-    };
-    let victim = pods().await?.first().context("a pod")?.clone();
+    let victim = pods_of(site, name).await?.first().context("a pod")?.clone();
     site.shop.has_been_well(victim.trim_start_matches("pod/")).await?;
-    let clock = Clock::start(site);
-    let words = ["-n", SHOP, "exec", &victim, "-c", "app", "--", "sh", "-c", "touch /state/broken"];
+    Ok(victim)
+}
+
+/// Breaks it, and waits until it is gone: a job is under way then, which looks whether that helps.
+async fn break_and_evict(site: &Site, name: &str, victim: &str) -> anyhow::Result<()> {
+    let words = ["-n", SHOP, "exec", victim, "-c", "app", "--", "sh", "-c", "touch /state/broken"];
     site.cluster.kubectl(&words).await?;
     wait_for(&format!("{victim} to be replaced"), LIMIT, || async {
-        let now = pods().await?;
+        let now = pods_of(site, name).await?;
         let incidents = || async { site.nimbus(&["incidents", "list"]).await };
-        if now.contains(&victim) {
+        if now.iter().any(|pod| pod == victim) {
             return Ok(Seen::NotYet(format!("{now:?} {}", incidents().await?)));
         }
         Ok(Seen::Yes(()))
     })
-    .await?;
-    site.shop.wait_until_ready(name, LIMIT).await?;
-    clock.say(what);
-    Ok(())
+    .await
+}
+
+async fn pods_of(site: &Site, name: &str) -> anyhow::Result<Vec<String>> {
+    let words = ["-n", SHOP, "get", "pods", "-l", &format!("app={name}"), "-o", "name"];
+    let said = site.cluster.kubectl(&words).await?;
+    Ok(said.lines().map(str::to_owned).collect())
+}
+
+/// The agent's pod is told to end while a job is under way: it goes on with that and reports it before it ends.
+async fn the_agent_ends_with_a_job_under_way(site: &Site) -> anyhow::Result<()> {
+    let victim = two_pods(site, "under-way").await?;
+    break_and_evict(site, "under-way", &victim).await?;
+    let clock = Clock::start(site);
+    let agents = format!("-l=app.kubernetes.io/name={AGENT}");
+    site.kubectl(&["delete", "pod", &agents, "--wait=true"]).await?;
+    clock.say("the agent's pod is deleted with a job under way, until it is gone");
+    let jobs = site.nimbus(&["jobs", "list"]).await?;
+    let newest = jobs["items"].as_array().and_then(|jobs| jobs.first()).context("a job")?;
+    anyhow::ensure!(newest["state"] == "succeeded", "the job of an agent that ended: {newest}");
+    site.shop.wait_until_ready("under-way", LIMIT).await.map(drop)
 }
 
 /// The pod of the control plane that leads.
@@ -313,11 +341,11 @@ async fn nothing_was_lost(site: &Site) -> anyhow::Result<()> {
         "expected the agent of {NODE}, found {ours:?}"
     );
     // The last replacement may be there before the agent has looked at it for long enough.
-    wait_for("three jobs that succeeded", LIMIT, || async {
+    wait_for("four jobs that succeeded", LIMIT, || async {
         let jobs = site.nimbus(&["jobs", "list"]).await?;
         let all = jobs["items"].as_array().context("jobs")?;
         let done = all.iter().filter(|job| job["state"] == "succeeded").count();
-        Ok(Seen::when((done == 3 && all.len() == 3).then_some(()), format!("{jobs}")))
+        Ok(Seen::when((done == 4 && all.len() == 4).then_some(()), format!("{jobs}")))
     })
     .await
 }
