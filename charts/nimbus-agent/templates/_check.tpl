@@ -64,14 +64,15 @@
 {{- if not .Values.server -}}
 {{- include "nimbus-agent.wrong" (list "server" "the control plane's agent listener, HOST:PORT" "none"
   "set it, for example to nimbus-control-plane-agents.NAMESPACE.svc:7071") -}}
-{{- else if not (regexMatch "^([^][:/ ]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" .Values.server) -}}
-{{- include "nimbus-agent.wrong" (list "server" "HOST:PORT, an IPv6 address in brackets" (quote .Values.server)
-  "leave out the scheme, and name the port of the agents (UDP)") -}}
+{{- else if not (regexMatch "^([^][:/@ ]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" .Values.server) -}}
+{{- include "nimbus-agent.wrong" (list "server" "HOST:PORT, an IPv6 address in brackets"
+  (include "nimbus-agent.withoutPassword" .Values.server)
+  "leave out the scheme and any user, and name the port of the agents (UDP, else TCP)") -}}
 {{- else -}}
 {{- $port := include "nimbus-agent.serverPort" . | int -}}
 {{- if or (lt $port 1) (gt $port 65535) -}}
-{{- include "nimbus-agent.wrong" (list "server" "a port from 1 to 65535" (quote .Values.server)
-  "name the port of the agents (UDP)") -}}
+{{- include "nimbus-agent.wrong" (list "server" "a port from 1 to 65535" (include "nimbus-agent.withoutPassword" .Values.server)
+  "name the port of the agents (UDP, else TCP)") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

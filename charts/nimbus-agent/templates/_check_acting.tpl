@@ -19,7 +19,7 @@
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" "none, as acting.actions has none on the cluster"
   (quote $acting.clusterUid) "name actions, or leave it out") -}}
 {{- else if and $acting.clusterUid $own -}}
-{{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (quote $own))
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $own))
   (quote $acting.clusterUid) "write it into the clusters of that policy") -}}
 {{- end -}}
 {{- /* A policy for a cluster that there is none of would allow nothing, and nobody would know why. */ -}}
@@ -53,13 +53,13 @@
 {{- range $name := list "deny" "paths" "denyPaths" "diffPaths" "denyDiffPaths" "jobsPerHour" -}}
 {{- if index $policy $name -}}
 {{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name)
-  (printf "none, as the policy is in the ConfigMap %s" (quote $policy.existingConfigMap)) "some"
+  (printf "none, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $policy.existingConfigMap)) "some"
   "write it into that policy, or leave the ConfigMap out") -}}
 {{- end -}}
 {{- end -}}
 {{- if ne (toJson $policy.denyNamespaces) "[\"kube-system\"]" -}}
 {{- include "nimbus-agent.wrong" (list "policy.denyNamespaces"
-  (printf "the default, as the policy is in the ConfigMap %s" (quote $policy.existingConfigMap)) (toJson $policy.denyNamespaces)
+  (printf "the default, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $policy.existingConfigMap)) (toJson $policy.denyNamespaces)
   "write it into that policy, or leave the ConfigMap out") -}}
 {{- end -}}
 {{- end -}}

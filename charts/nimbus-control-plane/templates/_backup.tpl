@@ -52,7 +52,7 @@
   "make a PersistentVolumeClaim, on other storage than the control plane's, and name it") -}}
 {{- else if eq .existingClaim (include "nimbus-control-plane.claim" $) -}}
 {{- include "nimbus-control-plane.wrong" (list "backup.existingClaim" "another volume than the one that is backed up"
-  (quote .existingClaim) "name another claim") -}}
+  (include "nimbus-control-plane.named" .existingClaim) "name another claim") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

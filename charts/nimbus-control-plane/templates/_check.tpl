@@ -82,7 +82,7 @@
 {{- define "nimbus-control-plane.check.config" -}}
 {{- if and .Values.config.settings .Values.config.existingConfigMap -}}
 {{- include "nimbus-control-plane.wrong" (list "config.settings" "no figures beside config.existingConfigMap"
-  (printf "both, the ConfigMap being %s" (quote .Values.config.existingConfigMap))
+  (printf "both, the ConfigMap being %s" (include "nimbus-control-plane.named" .Values.config.existingConfigMap))
   "move the figures to that ConfigMap, or leave it out") -}}
 {{- end -}}
 {{- end -}}

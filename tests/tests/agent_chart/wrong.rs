@@ -49,7 +49,7 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
         "kubelet.insecureSkipVerify=true,kubelet.certificateAuthority=-----BEGIN CERTIFICATE-----",
         &["kubelet.insecureSkipVerify", "leave one of the two out"],
     ),
-    ("kubelet.certificateAuthority=/etc/ca.pem", &["certificateAuthority"]),
+    ("kubelet.certificateAuthority=/etc/ca.pem", &["kubelet.certificateAuthority", "--set-file"]),
     ("extraVolumes[0].name=state", &["extraVolumes", "\"state\""]),
     ("serviceAccount.create=false", &["serviceAccount.name", "default"]),
     (
