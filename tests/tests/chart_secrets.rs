@@ -52,6 +52,10 @@ fn a_secret_in_the_place_of_a_name_is_refused_and_not_shown() {
                 assert_hidden(chart, &path, text);
             }
         }
+        assert_hidden(chart, "image.registry", "https://somebody:hush@registry.example.com");
+        assert_hidden(chart, "image.repository", "somebody:hush@registry.example.com/nimbus");
+        let given = ["--set-json", "image.pullSecrets=[\"{hush}\"]"];
+        assert!(!chart.refusal(&given).unwrap().contains(HUSH));
     }
     assert_hidden(AGENT, "join.existingSecretKey", "nimbus1.tok_1.hush.ab");
     assert_hidden(AGENT, "server", "nimbus1.tok_1.hush.ab");

@@ -25,7 +25,7 @@
 {{- define "nimbus-control-plane.check.backup" -}}
 {{- with .Values.backup -}}
 {{- if .enabled -}}
-{{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion
+{{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion "inherited" (empty .image.registry)
   "image" (include "nimbus-control-plane.backupImage" $ | fromYaml).image) -}}
 {{- include "nimbus-control-plane.check.resources" (dict "name" "backup.resources" "resources" .resources) -}}
 {{- if not .recipients -}}

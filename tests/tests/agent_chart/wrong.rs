@@ -13,6 +13,21 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("image.repository=a/b:1", &["image.repository", "image.tag"]),
     ("image.digest=0123", &["image.digest", "sha256:", "\"0123\""]),
     ("image.tag=sha256:00", &["image.tag", "image.digest"]),
+    ("image.tag=-x", &["image.tag: expected a tag", "\"-x\""]),
+    ("image.tag=a b", &["image.tag: expected a tag", "\"a b\""]),
+    (
+        "image.registry=https://r.example.com",
+        &["image.registry", "without a scheme", "\"https://r.example.com\""],
+    ),
+    (
+        "image.registry=r.example.com/",
+        &["image.registry", "without a slash at the end", "\"r.example.com/\""],
+    ),
+    ("image.repository=/nimbus-agent", &["image.repository", "\"/nimbus-agent\""]),
+    ("image.repository=Nimbus", &["image.repository", "small letters", "\"Nimbus\""]),
+    ("image.repository=a+b", &["image.repository", "\"a+b\""]),
+    ("image.registry=,image.repository=https://r.example.com/a", &["image.repository", "no scheme"]),
+    ("image.pullSecrets={Login_1}", &["image.pullSecrets", "names of Secrets"]),
     (
         "acting.actions={restart_pod}",
         &["acting.namespaces", "acting.clusterUid", "kubectl get namespace kube-system"],
