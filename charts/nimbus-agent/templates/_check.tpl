@@ -71,10 +71,14 @@
   "none, as serviceAccount.create is false and the account is somebody else's" "some"
   "annotate that account, or let the chart create one") -}}
 {{- end -}}
-{{- if and (not .create) (or (not .name) (eq .name "default")) -}}
+{{- $every := "every pod of the namespace has the account default, and would get the agents' rights" -}}
+{{- if eq (default "" .name) "default" -}}
+{{- include "nimbus-agent.wrong" (list "serviceAccount.name" (printf "an account of the agents' own: %s" $every) "default"
+  (ternary "leave it out, or name another one" "name another one, or set serviceAccount.create to true and leave it out" .create)) -}}
+{{- else if not (or .create .name) -}}
 {{- include "nimbus-agent.wrong" (list "serviceAccount.name"
-  "an account of the agents' own, as serviceAccount.create is false: every pod of the namespace has the account default, and would get the agents' rights"
-  (default "none" .name) "name one, or set serviceAccount.create to true") -}}
+  (printf "an account of the agents' own, as serviceAccount.create is false: %s" $every)
+  "none" "name one, or set serviceAccount.create to true") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -64,4 +64,9 @@
   "none, as serviceAccount.create is false and the account is somebody else's" "some"
   "annotate that account, or let the chart create one") -}}
 {{- end -}}
+{{- if and .Values.serviceAccount.create (eq (default "" .Values.serviceAccount.name) "default") -}}
+{{- include "nimbus-control-plane.wrong" (list "serviceAccount.name"
+  "another name than default, as serviceAccount.create is true: each namespace has that account, and all its pods share it" "default"
+  "leave it out, or set serviceAccount.create to false") -}}
+{{- end -}}
 {{- end -}}

@@ -66,7 +66,12 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ),
     ("kubelet.certificateAuthority=/etc/ca.pem", &["kubelet.certificateAuthority", "--set-file"]),
     ("extraVolumes[0].name=state", &["extraVolumes", "\"state\""]),
-    ("serviceAccount.create=false", &["serviceAccount.name", "default"]),
+    ("serviceAccount.create=false", &["serviceAccount.name", "default", "found none"]),
+    ("serviceAccount.name=default", &["serviceAccount.name", "the agents' rights", "found default"]),
+    (
+        "serviceAccount.create=false,serviceAccount.name=default",
+        &["serviceAccount.name", "the agents' rights", "found default"],
+    ),
     (
         "serviceAccount.create=false,serviceAccount.name=a,serviceAccount.annotations.a=b",
         &["serviceAccount.annotations"],
