@@ -283,6 +283,10 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
         &with("/var/lib/nimbus-agent/"),
         &["extraVolumeMounts", "/var/lib/nimbus-agent is one"],
     );
+    // What is mounted over a single file of the policy would never be renewed.
+    for file in ["policy.toml", "policy.managed.toml"] {
+        assert_refused(AGENT, &with(&format!("/etc/nimbus/{file}")), &["extraVolumeMounts", file]);
+    }
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);

@@ -49,7 +49,17 @@
 
 {{- define "nimbus-agent.check.policy" -}}
 {{- $policy := .Values.policy -}}
+{{- if eq $policy.existingConfigMapKey "policy.managed.toml" -}}
+{{- include "nimbus-agent.wrong" (list "policy.existingConfigMapKey"
+  (printf "another key than policy.managed.toml, which is that of the ConfigMap that stops the agents, %s" (include "nimbus-agent.stop" . | quote))
+  "\"policy.managed.toml\"" "give the policy another key, or leave it out for the key policy.toml") -}}
+{{- end -}}
 {{- if $policy.existingConfigMap -}}
+{{- if eq $policy.existingConfigMap (include "nimbus-agent.stop" .) -}}
+{{- include "nimbus-agent.wrong" (list "policy.existingConfigMap"
+  "another ConfigMap than the one whose presence stops the agents" (quote $policy.existingConfigMap)
+  "give the policy a ConfigMap of another name") -}}
+{{- end -}}
 {{- range $name := list "deny" "paths" "denyPaths" "diffPaths" "denyDiffPaths" "jobsPerHour" -}}
 {{- if index $policy $name -}}
 {{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name)

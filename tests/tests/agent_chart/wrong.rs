@@ -52,6 +52,14 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ),
     ("policy.existingConfigMap=x,policy.jobsPerHour=9", &["policy.jobsPerHour", "\"x\""]),
     ("policy.existingConfigMap=x,policy.denyNamespaces={a}", &["policy.denyNamespaces", "\"x\""]),
+    (
+        "policy.existingConfigMapKey=policy.managed.toml",
+        &["policy.existingConfigMapKey", "found \"policy.managed.toml\"", "\"nimbus-agent-stop\""],
+    ),
+    (
+        "policy.existingConfigMap=nimbus-agent-stop",
+        &["policy.existingConfigMap: expected another ConfigMap", "\"nimbus-agent-stop\""],
+    ),
     ("policy.paths={etc/nginx/}", &["policy.paths", "\"etc/nginx/\""]),
     ("hostAccess.files[0].path=/etc", &["hostAccess.files", "/etc/nimbus", "\"/etc\""]),
     ("hostAccess.files[0].path=/proc/1", &["hostAccess.files", "\"/proc/1\""]),
