@@ -97,6 +97,7 @@ fn backups_that_nobody_could_read_or_write_are_refused_by_their_names() {
         ("persistence.accessModes={ReadWriteOncePod}", "persistence.accessModes"),
         ("persistence.enabled=false,persistence.acceptLossOfKeys=true", "backup.enabled"),
         ("backup.image.repository=a:1", "backup.image.repository"),
+        ("backup.image.registry=https://r.example.com", "backup.image.registry: expected a host"),
         ("backup.keep=0", "/backup/keep"),
         ("backup.image.tga=1", "tga"),
     ] {

@@ -118,6 +118,72 @@ fn a_limit_is_not_below_its_request() {
     assert_accepted(PLANE, &limit("128Mi"));
 }
 
+/// What the kubelet would say of each pod, after the release is there: the container's own words count before the pod's.
+#[test]
+fn nobody_is_root_where_nobody_may_be() {
+    let (pod, own) = ("podSecurityContext", "securityContext");
+    for chart in [PLANE, AGENT] {
+        for (values, user, rule) in [
+            (format!("{pod}.runAsUser=0"), pod, pod),
+            (format!("{own}.runAsUser=0"), own, pod),
+            (format!("{own}.runAsUser=0,{own}.runAsNonRoot=true,{pod}.runAsNonRoot=false"), own, own),
+        ] {
+            let words = [format!("{user}.runAsUser: expected"), format!("{rule}.runAsNonRoot is true")];
+            assert_refused(chart, &values, &[&words[0], &words[1], "found 0"]);
+        }
+        for values in [
+            format!("{own}.runAsUser=0,{own}.runAsNonRoot=false"),
+            format!("{own}.runAsUser=0,{pod}.runAsNonRoot=null"),
+            format!("{pod}.runAsUser=0,{own}.runAsUser=65532"),
+            format!("{pod}.runAsUser=null"),
+        ] {
+            assert_accepted(chart, &values);
+        }
+        // A number of a file is another kind of number than one of `--set`.
+        let said =
+            chart.template(&["--set-json", &format!("{own}={{\"runAsUser\":0}}")]).unwrap_err().to_string();
+        assert!(said.contains("securityContext.runAsUser: expected"), "{said}");
+    }
+}
+
+#[test]
+fn the_spool_has_room_in_the_state() {
+    for size in ["127Mi", "134M", "0.1Gi", "1k", "64Mi"] {
+        let found = format!("found \"{size}\"");
+        let words = ["state.sizeLimit: expected at least 128Mi", &found];
+        assert_refused(AGENT, &format!("state.sizeLimit={size}"), &words);
+    }
+    for size in ["128Mi", "0.125Gi", "135M", "1Gi"] {
+        assert_accepted(AGENT, &format!("state.sizeLimit={size}"));
+    }
+}
+
+#[test]
+fn an_image_is_named_as_registries_name_it() {
+    for chart in [PLANE, AGENT] {
+        for values in [
+            "image.registry=localhost:5000",
+            "image.registry=[::1]:5000/mirror",
+            "image.registry=r.example.com/a/b-c",
+            "image.registry=,image.repository=r.example.com:5000/a/b",
+            "image.repository=a__b.c/d-e_f",
+            "image.tag=_1.2.3-rc.1",
+            "image.tag=0.1.0+build",
+            "image.pullSecrets={017,a.b-c}",
+        ] {
+            let text = chart.template(&["--set-string", values]).map_err(|error| error.to_string());
+            assert!(text.is_ok(), "{chart}: {values}: {text:?}");
+        }
+        for repository in ["a//b", "a/", "-a", "a..b"] {
+            let found = format!("found \"{repository}\"");
+            assert_refused(chart, &format!("image.repository={repository}"), &["image.repository", &found]);
+        }
+        let longest = "1".repeat(128);
+        assert!(chart.template(&["--set-string", &format!("image.tag={longest}")]).is_ok());
+        assert_refused(chart, &format!("image.tag=v{longest}"), &["image.tag", "at most 128"]);
+    }
+}
+
 #[test]
 fn a_certificate_is_renewed_before_it_ends() {
     let with =
@@ -217,6 +283,10 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
         &with("/var/lib/nimbus-agent/"),
         &["extraVolumeMounts", "/var/lib/nimbus-agent is one"],
     );
+    // What is mounted over a single file of the policy would never be renewed.
+    for file in ["policy.toml", "policy.managed.toml"] {
+        assert_refused(AGENT, &with(&format!("/etc/nimbus/{file}")), &["extraVolumeMounts", file]);
+    }
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);

@@ -31,47 +31,19 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "nimbus-agent.check.image" -}}
-{{- $name := .name -}}
-{{- with .image -}}
-{{- if not .repository -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.repository" $name) "the name of an image" "none"
-  "set it, or leave it out for the default") -}}
-{{- else if regexMatch "[@:][^/]*$" .repository -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.repository" $name) "a name without tag and digest"
-  (quote .repository) (printf "move what follows the name to %s.tag or %s.digest" $name $name)) -}}
-{{- end -}}
-{{- if not (or .registry (eq .pullPolicy "Never") (regexMatch "^(localhost|[^/]*[.:][^/]*)/" .repository)) -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.registry" $name) "the registry that holds your copy of the image"
-  "none" (printf "copy the image there and name it, or set %s.pullPolicy to Never where every node has it" $name)) -}}
-{{- end -}}
-{{- if and .digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .digest)) -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.digest" $name) "sha256: and 64 hexadecimal digits"
-  (quote .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
-{{- end -}}
-{{- $tag := default $.tagged .tag -}}
-{{- if and (not .digest) (not $tag) -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.tag" $name) "a tag or a digest" "neither"
-  (printf "set %s.tag or %s.digest" $name $name)) -}}
-{{- else if regexMatch "[:@/]" $tag -}}
-{{- include "nimbus-agent.wrong" (list (printf "%s.tag" $name) "a tag" (quote $tag)
-  (printf "a digest belongs in %s.digest" $name)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
 {{- define "nimbus-agent.check.server" -}}
 {{- if not .Values.server -}}
 {{- include "nimbus-agent.wrong" (list "server" "the control plane's agent listener, HOST:PORT" "none"
   "set it, for example to nimbus-control-plane-agents.NAMESPACE.svc:7071") -}}
-{{- else if not (regexMatch "^([^][:/ ]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" .Values.server) -}}
-{{- include "nimbus-agent.wrong" (list "server" "HOST:PORT, an IPv6 address in brackets" (quote .Values.server)
-  "leave out the scheme, and name the port of the agents (UDP)") -}}
+{{- else if not (regexMatch "^([^][:/@ ]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}$" .Values.server) -}}
+{{- include "nimbus-agent.wrong" (list "server" "HOST:PORT, an IPv6 address in brackets"
+  (include "nimbus-agent.withoutPassword" .Values.server)
+  "leave out the scheme and any user, and name the port of the agents (UDP, else TCP)") -}}
 {{- else -}}
 {{- $port := include "nimbus-agent.serverPort" . | int -}}
 {{- if or (lt $port 1) (gt $port 65535) -}}
-{{- include "nimbus-agent.wrong" (list "server" "a port from 1 to 65535" (quote .Values.server)
-  "name the port of the agents (UDP)") -}}
+{{- include "nimbus-agent.wrong" (list "server" "a port from 1 to 65535" (include "nimbus-agent.withoutPassword" .Values.server)
+  "name the port of the agents (UDP, else TCP)") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -99,10 +71,14 @@
   "none, as serviceAccount.create is false and the account is somebody else's" "some"
   "annotate that account, or let the chart create one") -}}
 {{- end -}}
-{{- if and (not .create) (or (not .name) (eq .name "default")) -}}
+{{- $every := "every pod of the namespace has the account default, and would get the agents' rights" -}}
+{{- if eq (default "" .name) "default" -}}
+{{- include "nimbus-agent.wrong" (list "serviceAccount.name" (printf "an account of the agents' own: %s" $every) "default"
+  (ternary "leave it out, or name another one" "name another one, or set serviceAccount.create to true and leave it out" .create)) -}}
+{{- else if not (or .create .name) -}}
 {{- include "nimbus-agent.wrong" (list "serviceAccount.name"
-  "an account of the agents' own, as serviceAccount.create is false: every pod of the namespace has the account default, and would get the agents' rights"
-  (default "none" .name) "name one, or set serviceAccount.create to true") -}}
+  (printf "an account of the agents' own, as serviceAccount.create is false: %s" $every)
+  "none" "name one, or set serviceAccount.create to true") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -19,7 +19,7 @@
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" "none, as acting.actions has none on the cluster"
   (quote $acting.clusterUid) "name actions, or leave it out") -}}
 {{- else if and $acting.clusterUid $own -}}
-{{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (quote $own))
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $own))
   (quote $acting.clusterUid) "write it into the clusters of that policy") -}}
 {{- end -}}
 {{- /* A policy for a cluster that there is none of would allow nothing, and nobody would know why. */ -}}
@@ -49,17 +49,27 @@
 
 {{- define "nimbus-agent.check.policy" -}}
 {{- $policy := .Values.policy -}}
+{{- if eq $policy.existingConfigMapKey "policy.managed.toml" -}}
+{{- include "nimbus-agent.wrong" (list "policy.existingConfigMapKey"
+  (printf "another key than policy.managed.toml, which is that of the ConfigMap that stops the agents, %s" (include "nimbus-agent.stop" . | quote))
+  "\"policy.managed.toml\"" "give the policy another key, or leave it out for the key policy.toml") -}}
+{{- end -}}
 {{- if $policy.existingConfigMap -}}
+{{- if eq $policy.existingConfigMap (include "nimbus-agent.stop" .) -}}
+{{- include "nimbus-agent.wrong" (list "policy.existingConfigMap"
+  "another ConfigMap than the one whose presence stops the agents" (quote $policy.existingConfigMap)
+  "give the policy a ConfigMap of another name") -}}
+{{- end -}}
 {{- range $name := list "deny" "paths" "denyPaths" "diffPaths" "denyDiffPaths" "jobsPerHour" -}}
 {{- if index $policy $name -}}
 {{- include "nimbus-agent.wrong" (list (printf "policy.%s" $name)
-  (printf "none, as the policy is in the ConfigMap %s" (quote $policy.existingConfigMap)) "some"
+  (printf "none, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $policy.existingConfigMap)) "some"
   "write it into that policy, or leave the ConfigMap out") -}}
 {{- end -}}
 {{- end -}}
 {{- if ne (toJson $policy.denyNamespaces) "[\"kube-system\"]" -}}
 {{- include "nimbus-agent.wrong" (list "policy.denyNamespaces"
-  (printf "the default, as the policy is in the ConfigMap %s" (quote $policy.existingConfigMap)) (toJson $policy.denyNamespaces)
+  (printf "the default, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $policy.existingConfigMap)) (toJson $policy.denyNamespaces)
   "write it into that policy, or leave the ConfigMap out") -}}
 {{- end -}}
 {{- end -}}

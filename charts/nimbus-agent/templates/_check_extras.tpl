@@ -24,7 +24,8 @@
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
-{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/var/run/secrets/nimbus" -}}
+{{- /* The two files of the policy as well: one that is mounted over them would never be renewed. */ -}}
+{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus/policy.toml" "/etc/nimbus/policy.managed.toml" "/var/run/secrets/nimbus" -}}
 {{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}

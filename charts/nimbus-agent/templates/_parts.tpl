@@ -27,6 +27,11 @@
 {{- default (printf "%s-policy" (include "nimbus-agent.fullname" .)) .Values.policy.existingConfigMap -}}
 {{- end -}}
 
+{{- /* The ConfigMap that stops the agents. The chart never makes it, so no upgrade and no rollback takes it away. */ -}}
+{{- define "nimbus-agent.stop" -}}
+{{- printf "%s-stop" (include "nimbus-agent.fullname" .) -}}
+{{- end -}}
+
 {{- /* Where the agents elect: a namespace that is there, of the two in which they look. */ -}}
 {{- define "nimbus-agent.leaseNamespace" -}}
 {{- $own := ternary "nimbus-system" "kube-system" (eq .Release.Namespace "nimbus-system") -}}

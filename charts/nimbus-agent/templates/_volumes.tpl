@@ -25,11 +25,20 @@
     sizeLimit: {{ .Values.state.sizeLimit }}
 # A whole directory: a single file of it would never be renewed.
 - name: policy
-  configMap:
-    name: {{ include "nimbus-agent.policy" . | quote }}
-    items:
-      - key: {{ .Values.policy.existingConfigMapKey | quote }}
-        path: policy.toml
+  projected:
+    sources:
+      - configMap:
+          name: {{ include "nimbus-agent.policy" . | quote }}
+          items:
+            - key: {{ .Values.policy.existingConfigMapKey | quote }}
+              path: policy.toml
+      # To stop the agents: a person makes it, and nothing else does. The agent reads both files, and what either denies is denied.
+      - configMap:
+          name: {{ include "nimbus-agent.stop" . | quote }}
+          optional: true
+          items:
+            - key: policy.managed.toml
+              path: policy.managed.toml
 # The kubelet renews it. Whoever steals it has it for an hour at most, and only for the control plane.
 - name: proof
   projected:

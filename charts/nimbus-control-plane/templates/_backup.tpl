@@ -25,7 +25,7 @@
 {{- define "nimbus-control-plane.check.backup" -}}
 {{- with .Values.backup -}}
 {{- if .enabled -}}
-{{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion
+{{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion "inherited" (empty .image.registry)
   "image" (include "nimbus-control-plane.backupImage" $ | fromYaml).image) -}}
 {{- include "nimbus-control-plane.check.resources" (dict "name" "backup.resources" "resources" .resources) -}}
 {{- if not .recipients -}}
@@ -52,7 +52,7 @@
   "make a PersistentVolumeClaim, on other storage than the control plane's, and name it") -}}
 {{- else if eq .existingClaim (include "nimbus-control-plane.claim" $) -}}
 {{- include "nimbus-control-plane.wrong" (list "backup.existingClaim" "another volume than the one that is backed up"
-  (quote .existingClaim) "name another claim") -}}
+  (include "nimbus-control-plane.named" .existingClaim) "name another claim") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

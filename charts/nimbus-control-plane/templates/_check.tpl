@@ -50,39 +50,10 @@
 {{- end -}}
 {{- end -}}
 
-{{- define "nimbus-control-plane.check.image" -}}
-{{- $name := .name -}}
-{{- with .image -}}
-{{- if not .repository -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.repository" $name) "the name of an image" "none"
-  "set it, or leave it out for the default") -}}
-{{- else if regexMatch "[@:][^/]*$" .repository -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.repository" $name) "a name without tag and digest"
-  (quote .repository) (printf "move what follows the name to %s.tag or %s.digest" $name $name)) -}}
-{{- end -}}
-{{- if not (or .registry (eq .pullPolicy "Never") (regexMatch "^(localhost|[^/]*[.:][^/]*)/" .repository)) -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.registry" $name) "the registry that holds your copy of the image"
-  "none" (printf "copy the image there and name it, or set %s.pullPolicy to Never where every node has it" $name)) -}}
-{{- end -}}
-{{- if and .digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .digest)) -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.digest" $name) "sha256: and 64 hexadecimal digits"
-  (quote .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
-{{- end -}}
-{{- $tag := default $.tagged .tag -}}
-{{- if and (not .digest) (not $tag) -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag or a digest" "neither"
-  (printf "set %s.tag or %s.digest" $name $name)) -}}
-{{- else if regexMatch "[:@/]" $tag -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag" (quote $tag)
-  (printf "a digest belongs in %s.digest" $name)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
 {{- define "nimbus-control-plane.check.config" -}}
 {{- if and .Values.config.settings .Values.config.existingConfigMap -}}
 {{- include "nimbus-control-plane.wrong" (list "config.settings" "no figures beside config.existingConfigMap"
-  (printf "both, the ConfigMap being %s" (quote .Values.config.existingConfigMap))
+  (printf "both, the ConfigMap being %s" (include "nimbus-control-plane.named" .Values.config.existingConfigMap))
   "move the figures to that ConfigMap, or leave it out") -}}
 {{- end -}}
 {{- end -}}
@@ -92,5 +63,10 @@
 {{- include "nimbus-control-plane.wrong" (list "serviceAccount.annotations"
   "none, as serviceAccount.create is false and the account is somebody else's" "some"
   "annotate that account, or let the chart create one") -}}
+{{- end -}}
+{{- if and .Values.serviceAccount.create (eq (default "" .Values.serviceAccount.name) "default") -}}
+{{- include "nimbus-control-plane.wrong" (list "serviceAccount.name"
+  "another name than default, as serviceAccount.create is true: each namespace has that account, and all its pods share it" "default"
+  "leave it out, or set serviceAccount.create to false") -}}
 {{- end -}}
 {{- end -}}

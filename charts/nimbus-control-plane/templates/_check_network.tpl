@@ -82,6 +82,16 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* Not by a pattern of the schema, which would print a password with it. */ -}}
+{{- define "nimbus-control-plane.check.advertise" -}}
+{{- with .Values.services.advertise -}}
+{{- if not (regexMatch "^[^@]+:[1-9][0-9]{0,4}$" .) -}}
+{{- include "nimbus-control-plane.wrong" (list "services.advertise" "HOST:PORT, as agents reach the control plane"
+  (include "nimbus-control-plane.withoutPassword" .) "name host and port without a user, or leave it out for the Service in this cluster") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "nimbus-control-plane.check.metrics" -}}
 {{- with .Values.metrics.serviceMonitor -}}
 {{- if .enabled -}}

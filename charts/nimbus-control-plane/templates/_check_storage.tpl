@@ -22,7 +22,7 @@
   "none" "set it, or leave it out for the key url") -}}
 {{- else if not (or .existingSecret (has (default "" .existingSecretKey) (list "" "url"))) -}}
 {{- include "nimbus-control-plane.wrong" (list "database.existingSecretKey" "the default, as database.existingSecret names no Secret"
-  (quote .existingSecretKey) "name the Secret, or leave the key out") -}}
+  (include "nimbus-control-plane.named" .existingSecretKey) "name the Secret, or leave the key out") -}}
 {{- end -}}
 {{- end -}}
 {{- if not (include "nimbus-control-plane.postgres" .) -}}
@@ -45,7 +45,7 @@
 {{- with .Values.persistence -}}
 {{- if and $keeps .existingClaim -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim"
-  "none, as the keys are in keys.existingSecret and the rest in PostgreSQL" (quote .existingClaim) "leave it out") -}}
+  "none, as the keys are in keys.existingSecret and the rest in PostgreSQL" (include "nimbus-control-plane.named" .existingClaim) "leave it out") -}}
 {{- else if and $keeps (not .enabled) -}}
 {{- else if not .enabled -}}
 {{- if $postgres -}}
@@ -59,12 +59,12 @@
 {{- end -}}
 {{- if .existingClaim -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim" "none, as persistence.enabled is false"
-  (quote .existingClaim) "set persistence.enabled to true, or leave the claim out") -}}
+  (include "nimbus-control-plane.named" .existingClaim) "set persistence.enabled to true, or leave the claim out") -}}
 {{- end -}}
 {{- end -}}
 {{- if and .existingClaim .storageClass -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.storageClass"
-  (printf "none, as the claim %s has its class already" (quote .existingClaim)) (quote .storageClass)
+  (printf "none, as the claim %s has its class already" (include "nimbus-control-plane.named" .existingClaim)) (quote .storageClass)
   "leave one of them out") -}}
 {{- end -}}
 {{- if and .enabled (has "ReadOnlyMany" .accessModes) -}}

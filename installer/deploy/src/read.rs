@@ -6,7 +6,7 @@ use crate::answers::{
 use crate::draft::Draft;
 use crate::draft::keys::ACTIONS;
 use crate::words::{
-    is_dns_name, is_label, is_object_name, is_plain, is_registry, is_size, is_within, prefix_of,
+    is_dns_name, is_label, is_object_name, is_plain, is_registry, is_size, is_tag, is_within, prefix_of,
 };
 use crate::wrong::Wrong;
 
@@ -82,8 +82,7 @@ impl Reader<'_> {
                 "HOST[:PORT][/PATH] of a registry, in lower case",
                 is_registry,
             ),
-            tag: self
-                .optional("tag", "the tag of an image", |it| is_plain(it) && !it.contains([':', '/', '@'])),
+            tag: self.optional("tag", "the tag of an image", is_tag),
             replicas,
             database,
             operators: self.entrance("operators.service", "operators.name"),

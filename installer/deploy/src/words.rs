@@ -35,12 +35,21 @@ pub fn is_registry(text: &str) -> bool {
     let is_part = |part: &str| {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-._".contains(c);
-        edge(part.chars().next()) && edge(part.chars().last()) && part.chars().all(inner)
+        // The separators that OCI knows: one of them, two underscores, or any number of dashes.
+        let is_torn = ["..", "._", "_.", ".-", "-.", "_-", "-_", "___"].iter().any(|two| part.contains(two));
+        edge(part.chars().next()) && edge(part.chars().last()) && part.chars().all(inner) && !is_torn
     };
     text.len() <= 255
         && host.split('.').all(|label| is_label(label, 63))
         && port.is_none_or(|port| is_number(port, 5) && port.parse::<u16>().is_ok_and(|port| port > 0))
         && path.is_none_or(|path| path.split('/').all(is_part))
+}
+
+/// The tag of an image, as the charts take it: a `+` is written as `_`.
+pub fn is_tag(text: &str) -> bool {
+    let first = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let later = |c: char| first(c) || ".-+".contains(c);
+    text.len() <= 128 && text.starts_with(first) && text.chars().all(later)
 }
 
 /// Digits alone, at most so many, without a sign and without a leading zero.

@@ -39,6 +39,8 @@ fn an_answer_that_cannot_be_used_is_refused_where_it_stands() {
         ("registry", "r:::"),
         ("registry", ".."),
         ("tag", "a:b"),
+        ("tag", "1.0~rc1"),
+        ("registry", "registry.example.internal/a..b"),
         ("database.size", "10"),
         ("operators.name", "localhost"),
         ("kube_context", "$(x)"),
