@@ -22,6 +22,8 @@ use crate::wait::{Seen, wait_for};
 
 /// How long a step may take on a busy machine.
 pub const LIMIT: Duration = Duration::from_mins(2);
+/// What the notes say of the ConfigMap that stops the agents, and a minute until an agent says so.
+const STOPPED: Duration = Duration::from_mins(3);
 /// What the product promises of a takeover, until the operator's command is answered again.
 const TAKEOVER: Duration = Duration::from_secs(15);
 
@@ -82,6 +84,7 @@ pub async fn tell(site: &Site, at_rest: Option<&Path>) -> anyhow::Result<()> {
     the_cluster_is_watched(site, &uid).await?;
     heal(site, "fourth", "from a crash to the pod that replaced it, under the restored control plane")
         .await?;
+    stop(site).await?;
     removal(site).await?;
     shelf.remove(site).await?;
     deployed::tell(site).await.context("nimbus enterprise deploy")
@@ -247,6 +250,31 @@ async fn pods_of(site: &Site, name: &str) -> anyhow::Result<Vec<String>> {
     let words = ["-n", SHOP, "get", "pods", "-l", &format!("app={name}"), "-o", "name"];
     let said = site.cluster.kubectl(&words).await?;
     Ok(said.lines().map(str::to_owned).collect())
+}
+
+/// The ConfigMap that the notes name stops the agents, and outlives an upgrade.
+async fn stop(site: &Site) -> anyhow::Result<()> {
+    let denies = "--from-literal=policy.managed.toml=deny = [\"*\"]";
+    site.kubectl(&["create", "configmap", &format!("{AGENT}-stop"), denies]).await?;
+    let clock = Clock::start(site);
+    allowed_are(site, "nothing", <[Value]>::is_empty).await?;
+    clock.say("a ConfigMap stops the agents, until they say so");
+    site.helm(&["upgrade", AGENT, &site.chart(AGENT)?, "--reuse-values", "--wait", "--timeout", "3m"])
+        .await?;
+    allowed_are(site, "nothing after an upgrade", <[Value]>::is_empty).await?;
+    site.kubectl(&["delete", "configmap", &format!("{AGENT}-stop")]).await?;
+    allowed_are(site, "what it was", |allowed| allowed == [json!("restart_pod")]).await
+}
+
+async fn allowed_are(site: &Site, what: &str, is: impl Fn(&[Value]) -> bool) -> anyhow::Result<()> {
+    wait_for(&format!("the agent to be allowed {what}"), STOPPED, || async {
+        let agents = site.nimbus(&["agents", "list"]).await?;
+        let all = agents["items"].as_array().context("agents")?;
+        let agent = all.iter().find(|agent| agent["state"] == "connected");
+        let allowed = agent.and_then(|agent| agent["allowed_actions"].as_array());
+        Ok(Seen::when(allowed.is_some_and(|allowed| is(allowed)).then_some(()), format!("{agents}")))
+    })
+    .await
 }
 
 /// The agent's pod is told to end while a job is under way: it goes on with that and reports it before it ends.

@@ -71,6 +71,8 @@ pub fn kubelet(dir: &Path, certificates: &Path, longest_back_off: &str) -> Value
         "containerRuntimeEndpoint": format!("unix://{}/c.sock", dir.display()),
         // The machine's disk is not the tests' business.
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        // Nor are images that nobody uses just now, that of the sandboxes among them, there to be pulled again.
+        "imageGCHighThresholdPercent": 100,
         "resolvConf": "",
         // Where a test serves names, that is where.
         "clusterDNS": [ADDRESS.to_string()],
