@@ -66,6 +66,17 @@ pub enum StoreError {
         /// Its version in its own words.
         found: String,
     },
+    /// The database is not in UTF-8.
+    #[error(
+        "expected a PostgreSQL database in the encoding UTF8 at {at}, found one in {found}; make one with CREATE DATABASE nimbus ENCODING \
+         'UTF8' TEMPLATE template0, nothing was written"
+    )]
+    Encoding {
+        /// The database.
+        at: String,
+        /// Its encoding.
+        found: String,
+    },
     /// The database was written by a newer Nimbus.
     #[error(
         "data directory was written by a newer Nimbus: expected at most schema {known}, found schema {found} \

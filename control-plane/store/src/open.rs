@@ -24,8 +24,7 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
 /// The oldest PostgreSQL server that is supported, as its `server_version_num`; `nimbus preflight` asks for the same.
 const OLDEST_POSTGRES: i64 = 140_000;
-const SERVER: &str =
-    "SELECT current_setting('server_version_num')::BIGINT, current_setting('server_version')";
+const SERVER: &str = "SELECT current_setting('server_version_num')::BIGINT, current_setting('server_version'), current_setting('server_encoding')";
 /// The write-ahead log is cut back to this after a burst, bytes.
 const WAL_LIMIT: &str = "67108864";
 /// Pages (of 4 KiB) in the write-ahead log at which they are moved into the database.
@@ -207,9 +206,13 @@ fn expect_owner(
     }
 }
 
-fn expect_server(at: &str, number: i64, version: String) -> Result<(), StoreError> {
+fn expect_server(at: &str, number: i64, version: String, encoding: String) -> Result<(), StoreError> {
     if number < OLDEST_POSTGRES {
         return Err(StoreError::OldServer { at: at.to_owned(), found: version });
+    }
+    // One name of a file that it has no letters for would stop every decision.
+    if encoding != "UTF8" {
+        return Err(StoreError::Encoding { at: at.to_owned(), found: encoding });
     }
     Ok(())
 }
@@ -228,9 +231,9 @@ async fn open_postgres(
         return Err(fail(sqlx::Error::PoolTimedOut));
     };
     let mut looking = connected.map_err(fail)?;
-    let (number, version): (i64, String) =
+    let (number, version, encoding): (i64, String, String) =
         sqlx::query_as(SERVER).fetch_one(&mut looking).await.map_err(fail)?;
-    expect_server(at, number, version)?;
+    expect_server(at, number, version, encoding)?;
     let seen = migrate::read_schema_postgres(at, &mut looking).await;
     let owner = match &seen {
         Ok((schema, _)) if *schema > 0 => {
@@ -268,9 +271,13 @@ mod tests {
 
     #[test]
     fn a_server_that_is_too_old_is_refused_by_its_version() {
-        assert_eq!(expect_server("postgres://n@db:5432/n", 140_000, "14.0".to_owned()), Ok(()));
-        let refused =
-            expect_server("postgres://n@db:5432/n", 130_021, "13.21 (Debian)".to_owned()).unwrap_err();
+        let expect = |number, version: &str, encoding: &str| {
+            expect_server("postgres://n@db:5432/n", number, version.to_owned(), encoding.to_owned())
+        };
+        assert_eq!(expect(140_000, "14.0", "UTF8"), Ok(()));
+        let latin = expect(140_000, "14.0", "LATIN1").unwrap_err().to_string();
+        assert!(latin.contains("found one in LATIN1") && latin.contains("ENCODING 'UTF8'"), "{latin}");
+        let refused = expect(130_021, "13.21 (Debian)", "UTF8").unwrap_err();
         assert_eq!(
             refused.to_string(),
             "expected PostgreSQL 14 or newer at postgres://n@db:5432/n, found 13.21 (Debian); upgrade the server, nothing \

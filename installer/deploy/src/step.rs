@@ -69,6 +69,9 @@ pub enum Retry {
     },
 }
 
+/// What the ids of the steps begin with that make namespaces.
+pub const NAMESPACE: &str = "namespace-";
+
 /// How long what a step made is of use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lasts {
@@ -181,4 +184,11 @@ pub struct Step {
     /// its key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub place: BTreeMap<String, String>,
+}
+
+impl Step {
+    /// Does it make a namespace, which goes with everything in it?
+    pub fn is_namespace(&self) -> bool {
+        self.id.starts_with(NAMESPACE)
+    }
 }

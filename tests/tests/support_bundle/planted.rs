@@ -109,6 +109,11 @@ impl Planted {
     /// Files of a ConfigMap, each with some.
     pub fn files(&mut self) -> Value {
         json!({
+            "password": self.word(),
+            "DB_PASSWORD": self.word(),
+            "db.password": self.word(),
+            "api-key": self.word(),
+            "client_secret": self.fill("§\n§\n"),
             "app.toml": self.fill("[db]\nhost = \"db\"\npassword = \"§\"\napi_key = '§'\n"),
             "app.yaml": self.fill("db:\n  host: db\n  password: §\nprivate_key: |\n  §\n  §\nport: 80\n"),
             "app.json": json!({"smtp": {"user": "ops", "password": self.word()}, "encrypt_key": self.word()}).to_string(),

@@ -8,8 +8,8 @@ use super::{LINES, MOST_OF_A_PART, MOST_PODS};
 
 /// The label that both charts put on all of their objects.
 const OURS: &str = "app.kubernetes.io/part-of=nimbus";
-/// The kinds of the charts' objects. What describes a Secret says the names and sizes of its values, never one of them.
-const KINDS: &str = "daemonsets,statefulsets,pods,services,configmaps,secrets,persistentvolumeclaims,\
+/// The kinds of the charts' objects but ConfigMaps, of which a description has the values far from their names. What describes a Secret says the names and sizes of its values, never one of them.
+const KINDS: &str = "daemonsets,statefulsets,pods,services,secrets,persistentvolumeclaims,\
                      poddisruptionbudgets,networkpolicies,serviceaccounts,roles,rolebindings,leases";
 
 /// One file of the bundle, and where it comes from.
@@ -143,6 +143,7 @@ pub fn cluster(namespace: &str) -> Vec<Part> {
     vec![
         asked("cluster/version.json", &["version", "--output", "json"]),
         asked(PODS, &["get", "pods", "--selector", OURS, "--output", "json"]),
+        asked("cluster/configmaps.json", &["get", "configmaps", "--selector", OURS, "--output", "json"]),
         asked("cluster/events.json", &["get", "events", "--output", "json"]),
         asked("cluster/describe.txt", &["describe", KINDS, "--selector", OURS]),
     ]

@@ -92,7 +92,8 @@ async fn plane(context: &Context) -> Result<Found, Silence> {
         } else {
             format!(" (expected {})", failure.expected)
         };
-        Silence { found: format!("{}{expected}", said.join(": ")), remedy: remedy(&failure) }
+        // Not with a colon: behind `token:` everything would be taken for one, and redacted.
+        Silence { found: format!("{}{expected}", said.join("; ")), remedy: remedy(&failure) }
     })
 }
 

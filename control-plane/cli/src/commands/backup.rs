@@ -59,7 +59,7 @@ struct To {
     #[arg(long, default_value = "nimbus", requires = "out_dir", value_parser = prefix)]
     prefix: String,
     /// How many backups to keep in --out-dir: older ones of the same PREFIX are removed once the new one is written
-    #[arg(long, value_name = "N", requires = "out_dir", value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    #[arg(long, value_name = "N", requires = "out_dir", conflicts_with = "out", value_parser = clap::value_parser!(u16).range(1..=10_000))]
     keep: Option<u16>,
 }
 

@@ -10,7 +10,7 @@ use nimbus_deploy::draft::Draft;
 use nimbus_deploy::drive::{self, Done, Stop};
 use nimbus_deploy::journal::Journal;
 use nimbus_deploy::plan::Plan;
-use nimbus_deploy::step::{Undo, Used};
+use nimbus_deploy::step::{Kind, Undo, Used};
 use serde_json::{Value, json};
 
 use crate::confirm::{self, Answer};
@@ -140,7 +140,8 @@ async fn deploy(context: &Context, args: &DeployArgs, directory: &Directory) -> 
         let charts = PathBuf::from(draft.text("charts"));
         before::look(context, &answers, &charts, directory.path(), search).await?;
     }
-    let done = drive::apply(&plan.identity, &plan.steps, &mut journal, &mut shell).map_err(stopped)?;
+    let done = drive::apply(&plan.identity, &plan.steps, &mut journal, &mut shell);
+    let done = done.map_err(|stop| with_reason(&plan, stop))?;
     drop((shell, lock));
     context.print_either(&document(directory.path(), &plan, Some(&done), false), |view| {
         view::deploy::carried_out(view, &done, "The installation is complete.")
@@ -231,6 +232,27 @@ fn agreed(context: &Context, question: &str, what: &str) -> Result<bool, Failure
     }
 }
 
+/// What a run that ended early says: of a check that failed how a person makes what it looks for.
+fn with_reason(plan: &Plan, stop: Stop<Failure>) -> Failure {
+    let checked = match &stop {
+        Stop::Failed { step: title, .. } => {
+            plan.steps.iter().find(|step| step.title == *title && matches!(step.kind, Kind::Check))
+        }
+        Stop::Foreign { .. }
+        | Stop::Other { .. }
+        | Stop::Cluster { .. }
+        | Stop::Moved { .. }
+        | Stop::Lost { .. }
+        | Stop::Differs { .. }
+        | Stop::Unkept(_) => None,
+    };
+    let mut failure = stopped(stop);
+    if let Some(step) = checked {
+        failure.next = format!("{} Then {}", step.why, failure.next);
+    }
+    failure
+}
+
 /// What a run that ended early says.
 fn stopped(stop: Stop<Failure>) -> Failure {
     const AGAIN: &str = "the same command goes on from this step";
@@ -252,7 +274,7 @@ fn stopped(stop: Stop<Failure>) -> Failure {
             .exit(Exit::Refused)
             .expected(expected)
             .found(found)
-            .next("give another directory with --out, or undo what was done from this one first"),
+            .next("give another directory with --out, or undo what was done from this one first: --undo, with --with-data where keys and data were kept"),
         Stop::Cluster { expected, found } => {
             Failure::new("this is not the cluster of the installation; nothing was done in it")
                 .exit(Exit::Refused)

@@ -10,6 +10,7 @@ pub mod forward;
 mod keys;
 mod look;
 pub mod outside;
+mod pods;
 mod program;
 pub mod shell;
 mod terraform;

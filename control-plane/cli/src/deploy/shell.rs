@@ -11,7 +11,7 @@ use nimbus_platform::write_atomic;
 use super::around::Around;
 use super::directory::Directory;
 use super::program::Programs;
-use super::{contexts, keys, look, terraform, way};
+use super::{contexts, keys, look, pods, terraform, way};
 use crate::context::{Context, Progress};
 use crate::error::Failure;
 use crate::files;
@@ -68,7 +68,8 @@ impl<'a> Shell<'a> {
     fn install(&self, command: &command::Command, mark: &str) -> Result<(), Failure> {
         let mut command = command.clone();
         command.args.extend(["--labels".to_owned(), format!("{LABEL}={mark}")]);
-        self.run(&command).map(drop)
+        let done = self.run(&command).map(drop);
+        done.map_err(|failure| pods::explained(&self.programs(), &command, failure))
     }
 
     fn keep(&self, file: &str, printed: &[u8]) -> Result<(), Failure> {

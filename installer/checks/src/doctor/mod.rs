@@ -17,6 +17,8 @@ mod versions;
 
 use jiff::Timestamp;
 
+pub use pods::told;
+
 use crate::check::{Check, Gathered, Open, Outcome, Unread};
 use crate::clock::Reading;
 use crate::kubernetes::{Pod, Workload};

@@ -59,7 +59,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
 }
 
 fn of_pod(pod: &Pod) -> Option<Wrong> {
-    let (what, remedy, is_failure) = told(pod.trouble.as_ref()?);
+    let (what, remedy, is_failure) = judged(pod.trouble.as_ref()?);
     let said = if pod.said.is_empty() {
         String::new()
     } else {
@@ -126,8 +126,14 @@ fn remedy_of(why: &str) -> &'static str {
     }
 }
 
+/// What it is, and what to do.
+pub fn told(trouble: &Trouble) -> (String, &'static str) {
+    let (found, remedy, _) = judged(trouble);
+    (found, remedy)
+}
+
 /// What it is, what to do, and whether it stays so without anybody.
-fn told(trouble: &Trouble) -> (String, &'static str, bool) {
+fn judged(trouble: &Trouble) -> (String, &'static str, bool) {
     let short = |text: &str| start(text, MOST_SHOWN);
     match trouble {
         Trouble::Unscheduled(why) => (
@@ -142,7 +148,7 @@ fn told(trouble: &Trouble) -> (String, &'static str, bool) {
         ),
         Trouble::NotStarted(why) => (
             format!("it is not started: {}", short(why)),
-            "make the Secret, ConfigMap or volume that it names",
+            "make the Secret, ConfigMap or volume that it names; where it names none, it is in the events: kubectl describe pod POD",
             true,
         ),
         Trouble::Crashing(why) => (

@@ -18,6 +18,7 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         }
     }
     let mut done = Done::default();
+    let mut keeps_theirs = false;
     let entries: Vec<Entry> = journal.entries.iter().rev().cloned().collect();
     for (number, entry) in entries.iter().enumerate() {
         let step = &entry.step;
@@ -26,7 +27,10 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
             (Undo::Nothing, _) => (Event::Undoing, &[]),
             (Undo::Data { .. }, _) if !with_data => (Event::Kept, &[]),
             (Undo::Run(operations) | Undo::Data { operations, .. }, _) => {
-                if is_theirs(step, entry, hands)? {
+                let theirs = is_theirs(step, entry, hands)?;
+                keeps_theirs |= theirs && is_in_the_cluster(step);
+                // A namespace goes with everything in it.
+                if theirs || (keeps_theirs && step.is_namespace()) {
                     (Event::Left, &[])
                 } else {
                     (Event::Undoing, operations)
@@ -47,6 +51,18 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         hands.save(journal).map_err(Stop::Unkept)?;
     }
     Ok(done)
+}
+
+/// Whether the step's thing would go with its namespace.
+fn is_in_the_cluster(step: &Step) -> bool {
+    match &step.kind {
+        Kind::Make { probe: Probe::Object { .. } | Probe::Release(_), .. } => true,
+        Kind::Make {
+            probe: Probe::Keys(_) | Probe::Context(_) | Probe::File(_) | Probe::Nothing, ..
+        }
+        | Kind::Check
+        | Kind::Identify { .. } => false,
+    }
 }
 
 /// Whether what has the name of the step's thing now is somebody else's, who made it after ours was gone.

@@ -8,7 +8,7 @@ use crate::command::{Command, Program};
 use crate::files::{namespace_file, namespaces};
 use crate::object::{Datum, Object, Source};
 use crate::operation::{KEY_FILES, Operation};
-use crate::step::{Copied, Foreign, Kind, Outdated, Probe, Retry, Step, Undo};
+use crate::step::{Copied, Foreign, Kind, NAMESPACE, Outdated, Probe, Retry, Step, Undo};
 use crate::terraform;
 
 /// The directory of the keys.
@@ -62,7 +62,7 @@ impl Making<'_> {
     /// One step for each namespace.
     pub(super) fn namespaces(&self) -> Vec<Step> {
         let one = |name: &str| Step {
-            id: format!("namespace-{name}"),
+            id: format!("{NAMESPACE}{name}"),
             title: format!("The namespace {name}"),
             why: "It takes only pods under Pod Security `restricted`, as those of both charts are."
                 .to_owned(),
@@ -171,7 +171,15 @@ impl Making<'_> {
                     "You make it: PostgreSQL 14 or newer, an empty database and a user that owns it. kubectl --namespace {} create secret generic {secret} --from-file=url=/dev/stdin, and then on its input postgres://USER:PASSWORD@HOST:5432/nimbus?sslmode=verify-full, without a line end (Ctrl-D twice): a password on a command line is seen by others",
                     self.answers.namespace
                 ),
-                vec![Operation::Run(self.in_own(&["get", "secret", &secret]))],
+                // Its length, and nothing of it.
+                vec![Operation::Run(self.in_own(&[
+                    "get",
+                    "secret",
+                    &secret,
+                    "--allow-missing-template-keys=false",
+                    "-o",
+                    "go-template={{len .data.url}}",
+                ]))],
             )),
             Database::Terraform(_) => {
                 let data = vec![Datum {

@@ -39,7 +39,11 @@ fn a_step_that_was_begun_and_refused_does_not_own_what_somebody_else_made_since(
         assert!(matches!(stop, Stop::Foreign { .. }), "{id}: {stop:?}");
         assert_eq!(world.there[theirs], "theirs", "{id}");
         undo(&mut read(&world, &plan), true, &mut world).unwrap();
-        assert_eq!(world.names(), [theirs], "{id}: theirs stays");
+        assert_eq!(
+            world.names(),
+            ["namespace/nimbus", theirs],
+            "{id}: theirs stays, and with it the namespace"
+        );
         assert_eq!(world.event(id), Some(Event::Left));
     }
 
@@ -59,7 +63,7 @@ fn what_was_made_here_removed_and_made_by_somebody_else_is_theirs() {
     assert!(matches!(run(&mut world, &plan).unwrap_err(), Stop::Foreign { .. }));
     world.put("release/nimbus-agent");
     undo(&mut read(&world, &plan), true, &mut world).unwrap();
-    assert_eq!(world.names(), ["release/nimbus-agent", "secret/nimbus-keys"]);
+    assert_eq!(world.names(), ["namespace/nimbus", "release/nimbus-agent", "secret/nimbus-keys"]);
 }
 
 #[test]
