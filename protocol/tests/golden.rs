@@ -90,17 +90,6 @@ fn the_request_of_a_pod_keeps_its_bytes() {
 }
 
 #[test]
-fn keys_that_go_with_a_renewal_keep_their_bytes() {
-    let request = v1::RenewRequest { csr_der: vec![1], cluster_keys_json: "{\"keys\":[]}".into() };
-    let kept = golden("RenewRequest_keys", &request.encode_to_vec());
-    assert_eq!(v1::RenewRequest::decode(kept.as_slice()).unwrap(), request);
-    let cluster_keys = v1::ClusterKeys::NotYet.into();
-    let response = v1::RenewResponse { cluster_keys, ..Default::default() };
-    let kept = golden("RenewResponse_keys", &response.encode_to_vec());
-    assert_eq!(v1::RenewResponse::decode(kept.as_slice()).unwrap(), response);
-}
-
-#[test]
 fn a_message_that_has_grown_keeps_its_bytes() {
     for (name, message) in examples::grown() {
         let kept = golden(name, &message.encode_to_vec());

@@ -283,9 +283,9 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
         &with("/var/lib/nimbus-agent/"),
         &["extraVolumeMounts", "/var/lib/nimbus-agent is one"],
     );
-    // What is mounted over a single file of the policy would never be renewed.
-    for file in ["policy.toml", "policy.managed.toml"] {
-        assert_refused(AGENT, &with(&format!("/etc/nimbus/{file}")), &["extraVolumeMounts", file]);
+    // What is mounted over a single file of the policy would never be renewed, and over what stops the agents would stop none.
+    for file in ["nimbus/policy.toml", "nimbus-stop"] {
+        assert_refused(AGENT, &with(&format!("/etc/{file}")), &["extraVolumeMounts", file]);
     }
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
@@ -297,7 +297,8 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
 #[test]
 fn a_mount_names_a_volume_that_is_there_and_leaves_the_root_alone() {
     let named = |path: &str| format!("found \"{path}\"");
-    for (chart, own, volumes) in [(PLANE, "tmp", "data, tmp"), (AGENT, "state", "state, policy, proof")] {
+    for (chart, own, volumes) in [(PLANE, "tmp", "data, tmp"), (AGENT, "state", "state, policy, stop, proof")]
+    {
         let words = ["extraVolumeMounts", "\"/srv\"", "extraVolumes", volumes, "found \"x\""];
         assert_refused(chart, &mount("x", "/srv"), &words);
         assert_refused(chart, &format!("extraVolumes[0].name=y,{}", mount("x", "/srv")), &words);

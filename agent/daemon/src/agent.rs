@@ -197,12 +197,12 @@ impl Wiring {
         let (seen, board, counts) = (observations.clone(), status.clone(), counters.clone());
         let files = Files::new(&self.paths, &excluded, &baselines, policy, seen, board, counts);
         let renewal = Renewal::new(self.identity, self.data_dir.identity());
-        let published_keys = self.config.service_account_token.as_ref().map(|_| renewal.published_keys());
         let shared = Arc::new(Shared {
             agent_id: id,
             has_cluster,
             is_in_pod: self.config.service_account_token.is_some(),
             policy: self.config.policy.clone(),
+            stop_dir: self.config.stop_dir.clone(),
             keys: renewal.keys(),
             journal: journal.clone(),
             cluster: cluster.clone(),
@@ -252,7 +252,6 @@ impl Wiring {
                 status: status.clone(),
                 handle: cluster,
                 resync: resync.subscribe(),
-                published_keys,
                 cancel: cancel.clone(),
             };
             watch_cluster(&mut parts, watch, self.config.kubelet.clone(), counters.clone());

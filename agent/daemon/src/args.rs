@@ -78,6 +78,9 @@ pub struct Args {
     /// `policy.managed.toml` in the same directory is read too.
     #[arg(long, value_name = "FILE", env = "NIMBUS_POLICY")]
     policy: Option<PathBuf>,
+    /// While anything is in this directory, take no job, whatever the policy allows: in a pod it is a ConfigMap that a person makes.
+    #[arg(long, value_name = "DIR", env = "NIMBUS_STOP_DIR")]
+    stop_dir: Option<PathBuf>,
     /// Listen here for /healthz, /readyz and /metrics.
     #[arg(long, value_name = "ADDR", env = "NIMBUS_TELEMETRY")]
     telemetry: Option<SocketAddr>,
@@ -152,6 +155,7 @@ impl Args {
                 ..LeaseSettings::default()
             },
             finish_jobs: Duration::from_secs(self.finish_jobs),
+            stop_dir: self.stop_dir.filter(|path| path != Path::new("")),
             ..Config::new(self.data_dir, self.server)
         }
     }

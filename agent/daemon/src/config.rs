@@ -107,6 +107,8 @@ pub struct Config {
     /// How long it goes on with the jobs that are under way when it is told to end: 0, as the next start goes on with them. The state
     /// of a pod ends with it.
     pub finish_jobs: Duration,
+    /// While anything is in this directory, no job is taken.
+    pub stop_dir: Option<PathBuf>,
 }
 
 impl Config {
@@ -131,6 +133,7 @@ impl Config {
             file_interval: Duration::from_mins(5),
             lease: LeaseSettings::default(),
             finish_jobs: Duration::ZERO,
+            stop_dir: None,
         }
     }
 

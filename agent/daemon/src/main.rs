@@ -84,11 +84,14 @@ fn run(config: Config) -> anyhow::Result<()> {
         tracing::info!("stopping");
         telling.abort();
         service::stopping(&manager);
-        tokio::select! {
-            () = agent.finish_jobs() => {}
-            // Told twice, it goes on with nothing.
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        // After it joined anew the kubelet starts it on the same data, which goes on.
+        if !joined_anew {
+            tokio::select! {
+                () = agent.finish_jobs() => {}
+                // Told twice, it goes on with nothing.
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
         }
         agent.stop().await;
         anyhow::ensure!(

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use nimbus_platform::{DoublingWait, read_regular_text};
-use nimbus_protocol::join::MOST_SERVICE_ACCOUNT_TOKEN;
+use nimbus_protocol::join::{MOST_CLUSTER_KEYS, MOST_SERVICE_ACCOUNT_TOKEN};
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::enrol::{EnrollingAgent, enrol};
@@ -15,7 +16,7 @@ use crate::error::AgentError;
 use crate::identity::proof::ProofError;
 use crate::identity::{Identity, IdentityError};
 use crate::watch::kube::client::Target;
-use crate::watch::kube::published_keys;
+use crate::watch::kube::request;
 
 /// How long it tries to join; after one more try the kubelet starts the container anew.
 const LONGEST: Duration = Duration::from_mins(15);
@@ -55,9 +56,7 @@ pub async fn attempt(
 ) -> Result<Identity, AgentError> {
     let service_account_token = read(proof)?;
     let cluster = target.identify().await?;
-    let expected = "its public keys at /openid/v1/jwks";
-    let keys = published_keys::keys(&cluster.client).await;
-    let cluster_keys_json = keys.map_err(|found| ProofError::ApiServer { expected, found })?;
+    let cluster_keys_json = keys(&cluster.client).await?;
     let enrolling_agent = EnrollingAgent {
         hostname: config.hostname(),
         cluster_uid: cluster.uid,
@@ -90,6 +89,19 @@ fn read(path: &Path) -> Result<String, ProofError> {
         return Err(wrong(format!("{} bytes; 1 to {MOST_SERVICE_ACCOUNT_TOKEN} are read", text.len())));
     }
     Ok(text.to_owned())
+}
+
+/// The keys that the API server publishes to every service account.
+async fn keys(client: &kube::Client) -> Result<String, ProofError> {
+    let wrong =
+        |found: String| ProofError::ApiServer { expected: "its public keys at /openid/v1/jwks", found };
+    let answer = request::get_as(client, "/openid/v1/jwks", "application/jwk-set+json").await;
+    let keys: Value = answer.map_err(|error| wrong(error.to_string()))?;
+    let text = keys.to_string();
+    if text.len() > MOST_CLUSTER_KEYS {
+        return Err(wrong(format!("{} bytes; at most {MOST_CLUSTER_KEYS} are read", text.len())));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

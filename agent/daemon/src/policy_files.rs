@@ -35,6 +35,14 @@ impl PolicyNow {
         }
     }
 
+    /// The same, and nothing is allowed while anything is in the directory `stop`, or while that cannot be read.
+    pub fn read_unless_stopped(person: &Path, stop: Option<&Path>) -> Self {
+        match stop.and_then(stopped) {
+            Some(why) => Self { broken: Some(why), ..Self::default() },
+            None => Self::read(person),
+        }
+    }
+
     /// The problem to be shown, if there is one.
     pub fn problem(&self) -> Option<String> {
         let warnings = || (!self.warnings.is_empty()).then(|| self.warnings.join("; "));
@@ -49,6 +57,27 @@ impl PolicyNow {
         }
         refusal
     }
+}
+
+/// Why the directory stops this agent, if it does. What begins with two dots is the kubelet's own.
+fn stopped(dir: &Path) -> Option<String> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            return Some(format!(
+                "this agent only observes until {} can be read, which would say whether it is stopped: {error}",
+                dir.display()
+            ));
+        }
+    };
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    // An entry that cannot be read is one.
+    let name = names.map(|name| name.unwrap_or_default()).find(|name| !name.starts_with(".."))?;
+    Some(format!(
+        "this agent only observes: a person stopped it ({} holds {name:?}); in a pod, delete the ConfigMap that is mounted there",
+        dir.display()
+    ))
 }
 
 fn one(path: &Path, warnings: &mut Vec<String>) -> Result<Policy, String> {
@@ -113,5 +142,24 @@ mod tests {
         );
         let refusal = now.explain(Refusal::new(Code::PolicyForbids, "why"));
         assert_eq!(refusal.reason, "why", "what is in force refused it, not the warning");
+    }
+
+    #[test]
+    fn anything_in_the_directory_that_stops_an_agent_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let (person, stop) = (dir.path().join("policy.toml"), dir.path().join("stop"));
+        std::fs::write(&person, "allow = [\"restore_file\"]\npaths = [\"/srv\"]\n").unwrap();
+        let now = |stop| PolicyNow::read_unless_stopped(&person, stop);
+        assert_eq!(now(None).policy.allowed_actions().len(), 1);
+        assert_eq!(now(Some(&stop)).policy.allowed_actions().len(), 1, "there is none");
+        std::fs::create_dir(&stop).unwrap();
+        // As the kubelet leaves the volume of a ConfigMap that is not there.
+        std::fs::create_dir(stop.join("..2026_11_28")).unwrap();
+        assert_eq!(now(Some(&stop)).policy.allowed_actions().len(), 1);
+        std::fs::write(stop.join("policy.toml"), "allow = [\"*\"]\n").unwrap();
+        let stopped = now(Some(&stop));
+        assert!(stopped.policy.allowed_actions().is_empty(), "whatever is in it");
+        assert!(stopped.problem().unwrap().contains("\"policy.toml\""));
+        assert!(now(Some(&person)).policy.allowed_actions().is_empty(), "what cannot be read stops it");
     }
 }

@@ -328,7 +328,6 @@ impl SessionLoop {
 
     async fn welcomed(&mut self, welcome: v1::Welcome) {
         self.status.update(|status| (status.rejected, status.unknown) = (false, false));
-        self.renewal.welcomed();
         // The answer tells the control plane's time, by which jobs are judged.
         self.heartbeat();
         let acknowledged = welcome.acknowledged;

@@ -49,11 +49,6 @@
 
 {{- define "nimbus-agent.check.policy" -}}
 {{- $policy := .Values.policy -}}
-{{- if eq $policy.existingConfigMapKey "policy.managed.toml" -}}
-{{- include "nimbus-agent.wrong" (list "policy.existingConfigMapKey"
-  (printf "another key than policy.managed.toml, which is that of the ConfigMap that stops the agents, %s" (include "nimbus-agent.stop" . | quote))
-  "\"policy.managed.toml\"" "give the policy another key, or leave it out for the key policy.toml") -}}
-{{- end -}}
 {{- if $policy.existingConfigMap -}}
 {{- if eq $policy.existingConfigMap (include "nimbus-agent.stop" .) -}}
 {{- include "nimbus-agent.wrong" (list "policy.existingConfigMap"

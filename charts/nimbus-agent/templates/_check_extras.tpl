@@ -19,13 +19,13 @@
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumes -}}
-{{- if or (has .name (list "state" "policy" "proof")) (hasPrefix "host-" .name) -}}
-{{- include "nimbus-agent.wrong" (list "extraVolumes" "other names than state, policy, proof and host-…" (quote .name)
+{{- if or (has .name (list "state" "policy" "stop" "proof")) (hasPrefix "host-" .name) -}}
+{{- include "nimbus-agent.wrong" (list "extraVolumes" "other names than state, policy, stop, proof and host-…" (quote .name)
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
 {{- /* The two files of the policy as well: one that is mounted over them would never be renewed. */ -}}
-{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus/policy.toml" "/etc/nimbus/policy.managed.toml" "/var/run/secrets/nimbus" -}}
+{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus/policy.toml" "/etc/nimbus-stop" "/var/run/secrets/nimbus" -}}
 {{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}

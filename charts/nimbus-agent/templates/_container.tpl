@@ -21,6 +21,8 @@
   value: {{ max 0 (sub (int .Values.terminationGracePeriodSeconds) 15) | quote }}
 - name: NIMBUS_POLICY
   value: /etc/nimbus/policy.toml
+- name: NIMBUS_STOP_DIR
+  value: /etc/nimbus-stop
 - name: NIMBUS_TELEMETRY
   value: {{ printf "%s:%d" (ternary "[::]" .Values.telemetry.listenAddress (eq .Values.telemetry.listenAddress "::")) (int .Values.telemetry.port) | quote }}
 - name: NIMBUS_LOG_FORMAT

@@ -6,6 +6,9 @@
 - name: policy
   mountPath: /etc/nimbus
   readOnly: true
+- name: stop
+  mountPath: /etc/nimbus-stop
+  readOnly: true
 - name: proof
   mountPath: /var/run/secrets/nimbus
   readOnly: true
@@ -25,20 +28,16 @@
     sizeLimit: {{ .Values.state.sizeLimit }}
 # A whole directory: a single file of it would never be renewed.
 - name: policy
-  projected:
-    sources:
-      - configMap:
-          name: {{ include "nimbus-agent.policy" . | quote }}
-          items:
-            - key: {{ .Values.policy.existingConfigMapKey | quote }}
-              path: policy.toml
-      # To stop the agents: a person makes it, and nothing else does. The agent reads both files, and what either denies is denied.
-      - configMap:
-          name: {{ include "nimbus-agent.stop" . | quote }}
-          optional: true
-          items:
-            - key: policy.managed.toml
-              path: policy.managed.toml
+  configMap:
+    name: {{ include "nimbus-agent.policy" . | quote }}
+    items:
+      - key: {{ .Values.policy.existingConfigMapKey | quote }}
+        path: policy.toml
+# To stop the agents: a person makes it, and nothing else does. Anything in it stops them.
+- name: stop
+  configMap:
+    name: {{ include "nimbus-agent.stop" . | quote }}
+    optional: true
 # The kubelet renews it. Whoever steals it has it for an hour at most, and only for the control plane.
 - name: proof
   projected:

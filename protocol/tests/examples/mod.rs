@@ -446,12 +446,8 @@ pub fn each(seen: &mut Vec<String>) {
     check("ResyncRequest", &v1::ResyncRequest { reason: "a gap".into() }, seen);
     check("EnrolRequest", &enrol(), seen);
     check("EnrolResponse", &enrolled(), seen);
-    check("RenewRequest", &v1::RenewRequest { csr_der: vec![1], ..Default::default() }, seen);
-    let renewed = v1::RenewResponse {
-        certificate_chain_der: vec![vec![1]],
-        job_keys: vec![vec![2]],
-        ..Default::default()
-    };
+    check("RenewRequest", &v1::RenewRequest { csr_der: vec![1] }, seen);
+    let renewed = v1::RenewResponse { certificate_chain_der: vec![vec![1]], job_keys: vec![vec![2]] };
     check("RenewResponse", &renewed, seen);
     check("AgentFrame", &v1::AgentFrame { body: Some(agent_frame::Body::Batch(batch())) }, seen);
     check("ServerFrame", &v1::ServerFrame { body: Some(server_frame::Body::Job(envelope())) }, seen);

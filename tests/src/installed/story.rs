@@ -254,8 +254,8 @@ async fn pods_of(site: &Site, name: &str) -> anyhow::Result<Vec<String>> {
 
 /// The ConfigMap that the notes name stops the agents, and outlives an upgrade.
 async fn stop(site: &Site) -> anyhow::Result<()> {
-    let denies = "--from-literal=policy.managed.toml=deny = [\"*\"]";
-    site.kubectl(&["create", "configmap", &format!("{AGENT}-stop"), denies]).await?;
+    let why = "--from-literal=why=it is tried";
+    site.kubectl(&["create", "configmap", &format!("{AGENT}-stop"), why]).await?;
     let clock = Clock::start(site);
     allowed_are(site, "nothing", <[Value]>::is_empty).await?;
     clock.say("a ConfigMap stops the agents, until they say so");

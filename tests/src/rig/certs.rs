@@ -74,17 +74,6 @@ impl Authority {
         Ok(())
     }
 
-    /// Gives the API server in `dir` another key for service account tokens, from its next start on; it takes those of the keys
-    /// before, too, as an administrator does it.
-    pub fn change_account_key(dir: &Path) -> anyhow::Result<()> {
-        let key = KeyPair::generate()?;
-        let public = dir.join("accounts.pub");
-        let before = std::fs::read_to_string(&public)?;
-        std::fs::write(dir.join("accounts.key"), key.serialize_pem())?;
-        std::fs::write(public, key.public_key_pem() + &before)?;
-        Ok(())
-    }
-
     /// The certificate that the kubelet of a real node serves with, as `serverTLSBootstrap` gets one.
     fn kubelet_serving(&self) -> anyhow::Result<(String, String)> {
         let mut params = CertificateParams::new(vec![super::real_node::NODE.to_owned()])?;

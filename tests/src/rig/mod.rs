@@ -326,16 +326,6 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts the API server anew with another key, by which it signs the service account tokens from now on.
-    ///
-    /// # Errors
-    /// When it does not run, or cannot be started.
-    pub fn change_account_key(&self) -> anyhow::Result<()> {
-        self.stop_component(Component::ApiServer)?;
-        certs::Authority::change_account_key(self.dir.path())?;
-        self.start_component(Component::ApiServer)
-    }
-
     /// The process id of one component, while it runs.
     pub fn pid(&self, component: Component) -> Option<u32> {
         self.lock().get(&component).map(Process::pid)

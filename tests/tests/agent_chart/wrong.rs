@@ -53,10 +53,6 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("policy.existingConfigMap=x,policy.jobsPerHour=9", &["policy.jobsPerHour", "\"x\""]),
     ("policy.existingConfigMap=x,policy.denyNamespaces={a}", &["policy.denyNamespaces", "\"x\""]),
     (
-        "policy.existingConfigMapKey=policy.managed.toml",
-        &["policy.existingConfigMapKey", "found \"policy.managed.toml\"", "\"nimbus-agent-stop\""],
-    ),
-    (
         "policy.existingConfigMap=nimbus-agent-stop",
         &["policy.existingConfigMap: expected another ConfigMap", "\"nimbus-agent-stop\""],
     ),

@@ -23,6 +23,11 @@ impl Journal {
         reports.filter(|report| !sent(report)).take(most).cloned().collect()
     }
 
+    /// Are there reports that the control plane has not acknowledged, written or not?
+    pub fn has_reports(&self) -> bool {
+        self.jobs.values().any(|line| !line.reports.is_empty())
+    }
+
     /// Does the journal keep this report until it is acknowledged?
     pub fn keeps(&self, report: &v1::JobReport) -> bool {
         let line = report.job_id.parse().ok().and_then(|id: JobId| self.jobs.get(&id));

@@ -70,6 +70,8 @@ pub struct Shared {
     pub is_in_pod: bool,
     /// The person's policy file; the managed one is beside it.
     pub policy: PathBuf,
+    /// What stops this agent, if there is such a place.
+    pub stop_dir: Option<PathBuf>,
     /// Whose jobs are believed.
     pub keys: watch::Receiver<Vec<VerifyingKey>>,
     /// Every job seen, and the reports of it that are not acknowledged.
@@ -128,7 +130,7 @@ impl Shared {
 
     /// The policy as its files say now; what is wrong with them is shown as a problem.
     pub fn read_policy(&self) -> PolicyNow {
-        let now = PolicyNow::read(&self.policy);
+        let now = PolicyNow::read_unless_stopped(&self.policy, self.stop_dir.as_deref());
         self.status.problem("policy", now.problem());
         let cluster = self.cluster.cluster().filter(|_| self.is_in_pod);
         let elsewhere = cluster.and_then(|cluster| now.policy.is_of_another_cluster(&cluster.uid));

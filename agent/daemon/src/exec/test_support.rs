@@ -44,6 +44,7 @@ pub(super) fn shared(
         has_cluster: false,
         is_in_pod: false,
         policy: dir.join("policy.toml"),
+        stop_dir: None,
         keys: watch::Sender::new(vec![key().verifying_key()]).subscribe(),
         journal: Arc::new(Mutex::new(journal)),
         cluster: Arc::new(cluster),

@@ -4,7 +4,6 @@
 //! `agent.json` is written last, so an enrolment that a crash cut short leaves no identity; the key it made is used
 //! again by the next try. A renewal replaces the certificate and keeps the key.
 
-pub mod brought_keys;
 pub mod key;
 pub mod proof;
 pub mod renew;

@@ -11,14 +11,11 @@ use nimbus_protocol::v1;
 use tokio::sync::watch;
 
 use super::Identity;
-use super::brought_keys::BroughtKeys;
 use crate::status::SharedStatus;
 
 /// Between two requests, whatever came of the first. By a clock that is years ahead every certificate has ended, a new one
 /// too, and the control plane ends the session of an agent that asks again and again.
 const AGAIN: Duration = Duration::from_mins(5);
-/// The same, where the cluster's keys are to be brought: a new pod waits for them.
-const KEYS_AGAIN: Duration = Duration::from_secs(30);
 
 /// The identity, and when to renew it.
 #[derive(Debug)]
@@ -28,24 +25,13 @@ pub struct Renewal {
     /// When it was last asked for, on the monotonic clock.
     asked: Option<Duration>,
     keys: Arc<watch::Sender<Vec<VerifyingKey>>>,
-    cluster_keys: BroughtKeys,
 }
 
 impl Renewal {
     /// Renews `identity`, which is kept in `dir`; `keys` tells the executors whose jobs are trusted.
     pub fn new(identity: Identity, dir: PathBuf) -> Self {
         let keys = Arc::new(watch::Sender::new(identity.job_keys.clone()));
-        Self { identity, dir, asked: None, keys, cluster_keys: BroughtKeys::default() }
-    }
-
-    /// What is put here is brought to the control plane, too: the keys of the cluster that this agent leads.
-    pub fn published_keys(&self) -> Arc<watch::Sender<Option<String>>> {
-        self.cluster_keys.published()
-    }
-
-    /// A session began: what its control plane knows may be older, as after a restore.
-    pub fn welcomed(&mut self) {
-        self.cluster_keys.welcomed();
+        Self { identity, dir, asked: None, keys }
     }
 
     /// The identity now.
@@ -60,18 +46,13 @@ impl Renewal {
 
     /// The request to send now, if one is due: by the clock of the wall, and `monotonic` for the time between two.
     pub fn due(&mut self, now: Timestamp, monotonic: Duration) -> Option<v1::RenewRequest> {
-        let waited = |wait| self.asked.is_none_or(|asked| monotonic >= asked.saturating_add(wait));
-        let (waited, waited_for_keys) = (waited(AGAIN), waited(KEYS_AGAIN));
-        let cluster_keys = self.cluster_keys.due().filter(|_| waited_for_keys);
-        if cluster_keys.is_none() && (!waited || now.as_second() < self.identity.renew_at()) {
+        let waiting = self.asked.is_some_and(|asked| monotonic < asked.saturating_add(AGAIN));
+        if waiting || now.as_second() < self.identity.renew_at() {
             return None;
         }
         self.asked = Some(monotonic);
         match self.identity.key.certificate_request(&self.identity.agent_id.to_string()) {
-            Ok(csr_der) => {
-                self.cluster_keys.asks(cluster_keys.clone());
-                Some(v1::RenewRequest { csr_der, cluster_keys_json: cluster_keys.unwrap_or_default() })
-            }
+            Ok(csr_der) => Some(v1::RenewRequest { csr_der }),
             Err(error) => {
                 tracing::error!(%error, "no certificate request could be made");
                 None
@@ -95,8 +76,6 @@ impl Renewal {
                 status.problem("renewal", Some(format!("the certificate was not renewed: {error}")));
             }
         }
-        let problem = self.cluster_keys.take(response.cluster_keys());
-        status.problem("cluster-keys", problem);
     }
 }
 
@@ -105,22 +84,19 @@ mod tests {
     use super::*;
     use crate::identity::key::AgentKey;
 
-    /// One whose certificate, which cannot be read, is due since the Unix epoch.
-    fn identity() -> Identity {
-        Identity {
+    #[test]
+    fn one_that_is_due_by_whatever_clock_is_asked_for_every_five_minutes_at_most() {
+        let identity = Identity {
             agent_id: "agt_00000000000000000000000000000001".parse().unwrap(),
             name: String::new(),
             kind: String::new(),
             key: AgentKey::generate().unwrap(),
+            // A certificate that cannot be read is due at any time.
             chain: vec![Vec::new().into()],
             ca: Vec::new().into(),
             job_keys: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn one_that_is_due_by_whatever_clock_is_asked_for_every_five_minutes_at_most() {
-        let mut renewal = Renewal::new(identity(), PathBuf::new());
+        };
+        let mut renewal = Renewal::new(identity, PathBuf::new());
         let seconds = Duration::from_secs;
         let (now, ahead) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
         assert!(renewal.due(ahead, seconds(10)).is_some());
@@ -129,18 +105,5 @@ mod tests {
         assert!(renewal.due(ahead, seconds(11)).is_none());
         assert!(renewal.due(now, seconds(309)).is_none());
         assert!(renewal.due(now, seconds(310)).is_some());
-    }
-
-    #[test]
-    fn keys_of_the_cluster_wait_for_no_certificate_that_is_due_and_have_a_pace_of_their_own() {
-        let mut renewal = Renewal::new(identity(), PathBuf::new());
-        let before = Timestamp::from_second(-1).unwrap();
-        let (published, seconds) = (renewal.published_keys(), Duration::from_secs);
-        let mut brings = |at| renewal.due(before, seconds(at)).map(|request| request.cluster_keys_json);
-        assert_eq!(brings(0), None);
-        published.send_replace(Some("keys".into()));
-        assert_eq!(brings(10), Some("keys".into()));
-        assert_eq!((brings(11), brings(39)), (None, None));
-        assert_eq!(brings(40), Some("keys".into()), "nobody answered");
     }
 }

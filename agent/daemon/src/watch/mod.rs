@@ -32,9 +32,5 @@ pub fn watch_cluster(
             cancel: watch.cancel.clone(),
         }));
     }
-    if let Some(keys) = watch.published_keys.clone() {
-        let (handle, status, cancel) = (watch.handle.clone(), watch.status.clone(), watch.cancel.clone());
-        parts.spawn(kube::published_keys::run(handle, keys, status, cancel));
-    }
     parts.spawn(kube::run(watch));
 }

@@ -311,7 +311,6 @@ impl State {
                             let response = v1::RenewResponse {
                                 certificate_chain_der: chain,
                                 job_keys: vec![self.job_key.verifying_key().to_bytes().to_vec()],
-                                ..Default::default()
                             };
                             let body = server_frame::Body::Renewed(response);
                             write(&mut send, &v1::ServerFrame { body: Some(body) }).await;

@@ -1,15 +1,13 @@
 //! The proof of where a pod's agent runs: decides whether the claims of a Kubernetes service account token make their
 //! bearer the agent of one pod of one cluster.
 //!
-//! The signature was verified before, by the keys that the cluster's first agent brought, or its leading agent later (see the
-//! server's gateway).
+//! The signature was verified before, by the keys that the cluster's first agent brought (see the server's gateway).
 //! Here it is decided what such a token has to say: it was made for this control plane (its audience), by the cluster's
 //! own API server (its issuer), for the one service account that the agents of that cluster have, and for a pod that is
 //! still there. A pod has one key for as long as it lives: a second one with the pod's token is somebody else's.
 
 mod claims;
 mod gone;
-mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +18,6 @@ use crate::model::{Agent, ClusterIdentity, PodOrigin, SharedAgent, Versioned};
 use crate::world::Inventory;
 pub use claims::{Audience, Bound, Claims, KubernetesClaims};
 pub use gone::{KEPT_PODLESS, gone};
-pub use keys::{CHANGED_EVERY, MOST_RETIRED, Published, RETIRED_FOR, published, retired};
 
 /// Whom a token has to be made for.
 pub const AUDIENCE: &str = nimbus_protocol::join::SERVICE_ACCOUNT_AUDIENCE;

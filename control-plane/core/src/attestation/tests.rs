@@ -40,7 +40,6 @@ fn known() -> ClusterIdentity {
         service_account: "nimbus-agent".into(),
         since: at(-9_000),
         token: "tok_00000000000000000000000000000001".parse().unwrap(),
-        retired: Vec::new(),
     }
 }
 

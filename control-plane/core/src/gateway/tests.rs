@@ -218,8 +218,8 @@ fn heartbeats_are_answered_and_silence_ends_the_session() {
 #[test]
 fn a_certificate_is_renewed_now_and_then() {
     let (mut session, _) = live(ADMISSION);
-    let request = v1::RenewRequest { csr_der: vec![1], ..Default::default() };
-    let ask = || control(FromAgent::Renew(v1::RenewRequest { csr_der: vec![1], ..Default::default() }));
+    let request = v1::RenewRequest { csr_der: vec![1] };
+    let ask = || control(FromAgent::Renew(v1::RenewRequest { csr_der: vec![1] }));
     assert_eq!(step(&mut session, ask(), at(2)), [Action::Renew(request.clone())]);
     assert_eq!(sent(&step(&mut session, Event::Renewed(v1::RenewResponse::default()), at(2))).len(), 1);
     assert_eq!(step(&mut session, ask(), at(12)), [Action::Renew(request)]);

@@ -47,20 +47,8 @@ pub struct ClusterIdentity {
     pub service_account: String,
     /// When an agent brought these keys.
     pub since: Timestamp,
-    /// The join token with which the first one did.
+    /// The join token with which it did.
     pub token: TokenId,
-    /// Keys that were published before and still count for a while.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub retired: Vec<RetiredKey>,
-}
-
-/// A public key that its API server publishes no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetiredKey {
-    /// The key, as a JSON Web Key.
-    pub key: String,
-    /// Until when it still counts.
-    pub until: Timestamp,
 }
 
 impl Cluster {

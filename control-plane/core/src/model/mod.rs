@@ -20,7 +20,7 @@ pub use agent::{Agent, AgentKind, JoinTokenRecord, MAX_AGENT_NAME, PodOrigin, Wa
 pub use approval::{Approval, ApprovalState};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, SharedAgent, Versioned};
-pub use cluster::{Cluster, ClusterIdentity, Mode, RetiredKey};
+pub use cluster::{Cluster, ClusterIdentity, Mode};
 pub use document::{AnyDocument, Columns, Document};
 pub use drift::{Attribute, Drift, DriftSource};
 pub use history::{GoodRevision, Holding, MAX_REVISIONS, Revision, RevisionHistory, Trouble};

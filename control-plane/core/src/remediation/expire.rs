@@ -99,17 +99,11 @@ fn orphans(s: &Snapshot<'_>, record: &mut Record, now: Timestamp) {
     }
 }
 
-/// Did the job's agent end with its pod, and its journal with it?
-fn ended_with_its_pod(s: &Snapshot<'_>, job: &Job) -> bool {
-    let agent = s.agents.iter().find(|agent| agent.doc.id == job.agent_id);
-    agent.is_some_and(|agent| agent.doc.pod_gone)
-}
-
 /// What a silent job has become by now, and why.
 ///
 /// A job that was not taken before it expired is void, once a report that says otherwise had time to arrive; that
-/// takes a connected agent. Everything else that stays silent is unknown, never a success; at once where nobody is left who
-/// could say more.
+/// takes a connected agent. Everything else that stays silent is unknown, never a success, and not before its time is over: an
+/// agent whose pod is gone may still run, and act.
 fn given_up(s: &Snapshot<'_>, job: &Job, now: Timestamp) -> Option<(JobState, String)> {
     let grace = millis(s.settings.report_grace_ms);
     let work = SignedDuration::from_millis(i64::from(job.verify_timeout_ms) + i64::from(s.settings.act_ms));
@@ -121,11 +115,6 @@ fn given_up(s: &Snapshot<'_>, job: &Job, now: Timestamp) -> Option<(JobState, St
         JobState::Dispatched if past(SignedDuration::ZERO) && s.connected.contains(&job.agent_id) => {
             Some((JobState::Expired, expired()))
         }
-        JobState::Dispatched | JobState::Running if ended_with_its_pod(s, job) => Some((
-            JobState::Unknown,
-            "its agent's pod is gone, and it had not said how it ended: nobody can say whether it helped"
-                .to_owned(),
-        )),
         JobState::Dispatched if past(work) => Some((
             JobState::Unknown,
             "it was sent, and its agent has not been heard of since: nobody can say whether it took effect"

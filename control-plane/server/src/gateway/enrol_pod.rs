@@ -2,8 +2,7 @@
 //!
 //! The first agent of a cluster spends one use of a join token and brings the cluster's public keys; every further one
 //! needs no use of a token, only its own proof, which those keys verify. Where the keys do not verify it, a join token
-//! that holds replaces them: that is how another namespace of the agents comes in, or an API server's new keys that no leading
-//! agent could bring (see [`super::cluster_keys`]).
+//! that holds replaces them: that is how an API server's new keys, or another namespace of the agents, come in.
 
 use nimbus_control_core::attestation::{self, Unproven};
 use nimbus_control_core::gateway::SessionEnd;
@@ -42,7 +41,7 @@ pub async fn attempt(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<At
             .agents
             .iter()
             .any(|agent| agent.doc.bound_cluster.as_deref() == Some(uid) && agent.doc.revoked_at.is_none());
-    let by_known = known.as_ref().map(|known| by_known(request, known, app));
+    let by_known = known.as_ref().map(|known| prove(request, &known.keys, Some(known), app));
     let (pod, founds) = match by_known {
         Some(Ok(pod)) => (pod, None),
         // What the known keys do not fit: a join token that still holds decides. The chart leaves a spent one where it is, and then
@@ -134,18 +133,6 @@ struct Proven {
     founds: Option<Founding>,
 }
 
-/// By the keys that the cluster's API server published last, or else by those that still count.
-fn by_known(request: &v1::EnrolRequest, known: &ClusterIdentity, app: &App) -> Result<PodOrigin, NotByThese> {
-    let refusal = match prove(request, &known.keys, Some(known), app) {
-        Err(refusal) if refusal.may_found && !refusal.is_signed => refusal,
-        done => return done,
-    };
-    match attestation::retired(known, app.now()) {
-        Some(keys) => prove(request, &keys, Some(known), app),
-        None => Err(refusal),
-    }
-}
-
 fn prove(
     request: &v1::EnrolRequest,
     keys: &str,
@@ -153,9 +140,8 @@ fn prove(
     app: &App,
 ) -> Result<PodOrigin, NotByThese> {
     let expected = "a service account token of this cluster";
-    let remedy = "where the API server has new keys, the cluster's leading agent brings them within minutes; while none is \
-                  connected, make a new token with `nimbus agents token create --kind cluster --cluster NAME` and give it to \
-                  the chart";
+    let remedy = "where the API server has new keys, make a new token with `nimbus agents token create --kind cluster --cluster \
+                  NAME` and give it to the chart";
     let not_read = |error: proof::ProofError| NotByThese {
         may_found: error == proof::ProofError::Signature,
         is_signed: false,
@@ -237,7 +223,6 @@ fn found_identity(
         service_account: pod.service_account.clone(),
         since: app.now(),
         token: token.doc.id,
-        retired: Vec::new(),
     };
     Ok((pod, Some((identity, token))))
 }

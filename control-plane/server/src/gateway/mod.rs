@@ -8,7 +8,6 @@
 mod accept;
 mod admission;
 mod carrier;
-mod cluster_keys;
 mod enrol;
 mod enrol_again;
 mod enrol_pod;

@@ -9,7 +9,6 @@ use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1;
 use nimbus_store::{StoreError, renewal_name};
 
-use super::cluster_keys;
 use super::join_token::{bad_request, unavailable};
 use crate::app::App;
 use crate::ca::AGENT_LIFETIME;
@@ -39,10 +38,5 @@ pub async fn renew(
     let issued = issued.map_err(bad_request)?;
     app.store().meta_set(&renewal_name(&agent), &issued.key_sha256).await.map_err(unavailable)?;
     tracing::info!(%agent, "agent certificate renewed");
-    let cluster_keys = cluster_keys::brought(app, &known, &request.cluster_keys_json).await?;
-    Ok(v1::RenewResponse {
-        certificate_chain_der: issued.chain,
-        job_keys: app.keys.signer.trusted_bytes(),
-        cluster_keys: cluster_keys.into(),
-    })
+    Ok(v1::RenewResponse { certificate_chain_der: issued.chain, job_keys: app.keys.signer.trusted_bytes() })
 }

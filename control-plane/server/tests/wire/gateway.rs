@@ -177,8 +177,7 @@ async fn an_agent_renews_and_its_old_certificate_ends_with_the_first_use_of_the_
     let old = join(&plane, "edge", AgentKind::Host).await;
     let mut session = old.connect(&plane).await;
     let key = rcgen::KeyPair::generate().unwrap();
-    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key), ..Default::default() }))
-        .await;
+    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key) })).await;
     let FromServer::Renewed(renewed) = session.control().await else { panic!("expected a certificate") };
     assert_eq!(renewed.job_keys, old.job_keys);
     let chain = renewed.certificate_chain_der.into_iter().map(CertificateDer::from).collect();
@@ -254,8 +253,7 @@ async fn an_agent_that_renewed_after_the_backup_is_let_in_and_its_older_certific
     let old = join(&plane, "edge", AgentKind::Host).await;
     let mut session = old.connect(&plane).await;
     let key = rcgen::KeyPair::generate().unwrap();
-    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key), ..Default::default() }))
-        .await;
+    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der: csr(&key) })).await;
     let FromServer::Renewed(renewed) = session.control().await else { panic!("expected a certificate") };
     session.connection.close(0u32.into(), b"");
     let chain = renewed.certificate_chain_der.into_iter().map(CertificateDer::from).collect();

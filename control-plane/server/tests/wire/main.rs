@@ -4,7 +4,6 @@
 
 mod cluster;
 mod cluster_binding;
-mod cluster_keys;
 mod common;
 mod garbage;
 mod gateway;

@@ -22,19 +22,19 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::common::{HERE, Identity, ca, csr, enrol_as, read, start, try_enrol, write};
 
-pub const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
+const UID: &str = "0f0f0f0f-0000-4000-8000-000000000001";
 
 /// A cluster that signs tokens.
-pub struct Cluster {
+struct Cluster {
     key: KeyPair,
 }
 
 impl Cluster {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { key: KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap() }
     }
 
-    pub fn keys(&self) -> String {
+    fn keys(&self) -> String {
         let encode = |bytes: &[u8]| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes);
         let point = self.key.public_key_raw();
         json!({"keys": [{
@@ -44,13 +44,13 @@ impl Cluster {
         .to_string()
     }
 
-    pub fn sign(&self, claims: &Value) -> String {
+    fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some("k".into()), ..Header::new(Algorithm::ES256) };
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ec_der(&self.key.serialize_der())).unwrap()
     }
 }
 
-pub fn claims(pod: &str) -> Value {
+fn claims(pod: &str) -> Value {
     let now = nimbus_platform::now().as_second();
     json!({
         "aud": ["nimbus-control-plane"], "exp": now + 600, "iat": now, "nbf": now, "iss": "https://cluster",
@@ -63,12 +63,12 @@ pub fn claims(pod: &str) -> Value {
     })
 }
 
-pub async fn token(plane: &ControlPlane, uses: u32) -> String {
+async fn token(plane: &ControlPlane, uses: u32) -> String {
     let new_agent = NewAgent { name: "prod", kind: AgentKind::Cluster, cluster: None, uses };
     plane.create_join_token(new_agent, Duration::from_mins(5), "operator").await.unwrap().to_string()
 }
 
-pub async fn ask(
+async fn ask(
     plane: &ControlPlane,
     key: &KeyPair,
     join: &str,
@@ -87,7 +87,7 @@ pub async fn ask(
     enrol_as(HERE, plane, key, request).await
 }
 
-pub fn word(answer: Result<Identity, v1::Refusal>) -> String {
+fn word(answer: Result<Identity, v1::Refusal>) -> String {
     answer.map_or_else(|refusal| refusal.code, |identity| identity.name)
 }
 
@@ -155,7 +155,7 @@ async fn a_session_ends_with_its_certificate_unless_that_was_renewed() {
     identity.chain = again.chain.into_iter().map(CertificateDer::from).collect();
     let mut session = identity.connect(&plane).await;
     let csr_der = csr(&identity.key);
-    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der, ..Default::default() })).await;
+    write(&mut session.send, ToServer::Renew(v1::RenewRequest { csr_der })).await;
     let FromServer::Renewed(_) = session.control().await else { panic!("no certificate") };
     let ended = tokio::time::timeout(Duration::from_secs(5), session.closed()).await;
     assert!(ended.is_err(), "the new certificate holds another hour: {ended:?}");

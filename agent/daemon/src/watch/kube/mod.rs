@@ -6,7 +6,6 @@ pub mod cordons;
 pub mod holds;
 pub mod lease;
 pub mod looks;
-pub mod published_keys;
 pub mod request;
 pub mod stream;
 #[cfg(test)]
@@ -102,8 +101,6 @@ pub struct Watch {
     pub handle: Arc<ClusterHandle>,
     /// Grows whenever everything is to be listed again.
     pub resync: watch::Receiver<u64>,
-    /// Where the cluster's public keys go, if its agents run in pods.
-    pub published_keys: Option<Arc<published_keys::PublishedKeys>>,
     /// Ends the watch.
     pub cancel: CancellationToken,
 }

@@ -187,7 +187,6 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
         status: status.clone(),
         handle: Arc::default(),
         resync: resync.subscribe(),
-        published_keys: None,
         cancel: cancel.clone(),
     }));
     let mut next = async || {
