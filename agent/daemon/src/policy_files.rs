@@ -73,7 +73,7 @@ fn stopped(dir: &Path) -> Option<String> {
     };
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
     // An entry that cannot be read is one.
-    let name = names.map(|name| name.unwrap_or_default()).find(|name| !name.starts_with(".."))?;
+    let name = names.map(Result::unwrap_or_default).find(|name| !name.starts_with(".."))?;
     Some(format!(
         "this agent only observes: a person stopped it ({} holds {name:?}); in a pod, delete the ConfigMap that is mounted there",
         dir.display()
