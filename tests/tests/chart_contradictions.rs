@@ -65,6 +65,142 @@ fn the_address_of_a_load_balancer_is_an_ip_address() {
     }
 }
 
+/// What the API server would say of one Service, after other objects are there.
+#[test]
+fn a_load_balancer_is_open_to_networks() {
+    for service in ["operators", "agents"] {
+        let name = format!("services.{service}.loadBalancerSourceRanges");
+        let with = |networks: &str| format!("services.{service}.type=LoadBalancer,{name}={{{networks}}}");
+        for network in [
+            "foo",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/08",
+            "10.0.0/8",
+            "2001:db8::/129",
+            "2001:db8::",
+            "/8",
+        ] {
+            let found = format!("found \"{network}\"");
+            assert_refused(PLANE, &with(network), &[&name, "CIDRs", &found]);
+            assert_refused(PLANE, &with(&format!("10.0.0.0/8,{network}")), &[&name, &found]);
+        }
+        assert_accepted(PLANE, &with("10.0.0.0/8,192.0.2.1/32,0.0.0.0/0,2001:db8::/32,::1/128,::/0"));
+    }
+}
+
+/// The same of a CronJob.
+#[test]
+fn a_backup_has_a_time_that_kubernetes_takes() {
+    let with = |schedule: &str| format!("{BACKUP},backup.schedule={}", schedule.replace(',', "\\,"));
+    for schedule in [
+        "nonsense",
+        "17 2 * *",
+        "0 17 2 * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * 32 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "* * * mon *",
+        "5-1 * * * *",
+        "*/0 * * * *",
+        "-1 * * * *",
+        "1,61 * * * *",
+        "@often",
+        "@every day",
+        "TZ=UTC 17 2 * * *",
+        "CRON_TZ=Etc/UTC 17 2 * * *",
+    ] {
+        let found = format!("found \"{schedule}\"");
+        assert_refused(PLANE, &with(schedule), &["backup.schedule", "cron", "backup.timeZone", &found]);
+    }
+    for schedule in [
+        "17 2 * * *",
+        "59 23 31 12 6",
+        "0 0 1 1 0",
+        "08 09 ? * SUN",
+        "*/5 0-6/2 1,15 jan-Jun mon-FRI",
+        "2/15  * * * *",
+        "@hourly",
+        "@midnight",
+        "@every 1h30m",
+    ] {
+        assert_accepted(PLANE, &with(schedule));
+    }
+    // Without backups nobody reads it.
+    assert_accepted(PLANE, "backup.schedule=nonsense");
+}
+
+#[test]
+fn a_volume_has_a_size() {
+    for size in ["0Gi", "0.0", "0.00Ki", "00k"] {
+        let found = format!("found \"{size}\"");
+        assert_refused(
+            PLANE,
+            &format!("persistence.size={size}"),
+            &["persistence.size", "above zero", &found],
+        );
+    }
+    for size in ["0.5Gi", "10G", "1Ki"] {
+        assert_accepted(PLANE, &format!("persistence.size={size}"));
+    }
+}
+
+/// As the programs themselves would say at their start.
+#[test]
+fn agents_are_told_a_host_and_a_port() {
+    for (chart, name) in [(PLANE, "services.advertise"), (AGENT, "server")] {
+        for address in [
+            "https://foo:7071",
+            "foo",
+            "foo:",
+            "foo:0",
+            "foo:99999",
+            "foo:x",
+            "::1:7071",
+            "[a:b]:7071",
+            "[192.0.2.1]:7071",
+            "a..b:7071",
+            "a;b:7071",
+            "192.0.2.256:7071",
+        ] {
+            assert_refused(chart, &format!("{name}={address}"), &[&format!("{name}: expected"), address]);
+        }
+        for address in ["foo:7071", "a_b.example.:65535", "192.0.2.1:1", "[2001:db8::1]:443"] {
+            assert_accepted(chart, &format!("{name}={address}"));
+        }
+    }
+}
+
+#[test]
+fn a_certificate_is_for_names_and_addresses() {
+    let longest = "a".repeat(63);
+    for name in [
+        "10.0.0.1:7070",
+        "::::",
+        "a..b",
+        "a b",
+        "a.",
+        ".a",
+        "-a",
+        "a-",
+        "192.0.2.256",
+        "1.2.3",
+        "[::1]",
+        "*.example.com",
+        &format!("{longest}a.example.com"),
+    ] {
+        let found = format!("found \"{name}\"");
+        assert_refused(PLANE, &format!("names={{{name}}}"), &["names", "IP addresses", &found]);
+    }
+    for name in ["nimbus", "a.b-c.d", "1a.2b", "192.0.2.7", "2001:db8::7", &format!("{longest}.example.com")]
+    {
+        assert_accepted(PLANE, &format!("names={{{name}}}"));
+    }
+}
+
 #[test]
 fn a_limit_is_not_below_its_request() {
     for (chart, memory, cpu) in [(PLANE, 128, 100), (AGENT, 32, 20)] {

@@ -37,9 +37,9 @@
   (toString (len .Values.fullnameOverride)) "choose a shorter one") -}}
 {{- end -}}
 {{- range .Values.names -}}
-{{- if not (regexMatch "^[0-9A-Za-z]([-0-9A-Za-z.]*[0-9A-Za-z])?$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$" .) -}}
+{{- if not (or (include "nimbus-control-plane.isHost" .) (include "nimbus-control-plane.isAddress" .)) -}}
 {{- include "nimbus-control-plane.wrong" (list "names" "DNS names and IP addresses" (quote .)
-  "leave out https:// and the port") -}}
+  "leave out https://, the port and brackets, and separate two names by a comma") -}}
 {{- end -}}
 {{- end -}}
 {{- range $label := keys (include "nimbus-control-plane.selector" . | fromYaml) | sortAlpha -}}

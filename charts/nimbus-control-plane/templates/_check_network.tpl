@@ -44,6 +44,14 @@
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.loadBalancerIP" $name) "an IPv4 or IPv6 address, without a port or brackets"
   (quote .loadBalancerIP) "name an address that the load balancer can have, or leave it out") -}}
 {{- end -}}
+{{- if eq $type "LoadBalancer" -}}
+{{- range .loadBalancerSourceRanges -}}
+{{- if not (include "nimbus-control-plane.isNetwork" .) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.loadBalancerSourceRanges" $name)
+  "networks as CIDRs, such as 10.0.0.0/8 or 2001:db8::/32" (quote .) "write the address of the network, a slash and its bits") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if eq $type "ClusterIP" -}}
 {{- range $field := list "nodePort" "externalTrafficPolicy" -}}
 {{- with index $.service $field -}}
@@ -53,20 +61,6 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* Is it an IP address? "true" or nothing. */ -}}
-{{- define "nimbus-control-plane.isAddress" -}}
-{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
-{{- $four := printf "(%s[.]){3}%s" $byte $byte -}}
-{{- /* An IPv6 address may end with an IPv4 one, in the place of its last two groups. */ -}}
-{{- $groups := regexReplaceAll (printf ":%s$" $four) . ":0:0" -}}
-{{- $some := "([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4})*)?" -}}
-{{- $number := regexFindAll "[0-9A-Fa-f]+" $groups -1 | len -}}
-{{- if regexMatch (printf "^%s$" $four) . -}}true
-{{- else if regexMatch "^([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}$" $groups -}}true
-{{- else if and (regexMatch (printf "^%s::%s$" $some $some) $groups) (le $number 7) -}}true
 {{- end -}}
 {{- end -}}
 
@@ -85,9 +79,11 @@
 {{- /* Not by a pattern of the schema, which would print a password with it. */ -}}
 {{- define "nimbus-control-plane.check.advertise" -}}
 {{- with .Values.services.advertise -}}
-{{- if not (regexMatch "^[^@]+:[1-9][0-9]{0,4}$" .) -}}
-{{- include "nimbus-control-plane.wrong" (list "services.advertise" "HOST:PORT, as agents reach the control plane"
-  (include "nimbus-control-plane.withoutPassword" .) "name host and port without a user, or leave it out for the Service in this cluster") -}}
+{{- if not (include "nimbus-control-plane.isHostPort" .) -}}
+{{- include "nimbus-control-plane.wrong" (list "services.advertise"
+  "HOST:PORT, as agents reach the control plane, with a port from 1 to 65535 and an IPv6 address in brackets"
+  (include "nimbus-control-plane.withoutPassword" .)
+  "name host and port without a scheme and a user, or leave it out for the Service in this cluster") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -67,6 +67,11 @@
   (printf "none, as the claim %s has its class already" (include "nimbus-control-plane.named" .existingClaim)) (quote .storageClass)
   "leave one of them out") -}}
 {{- end -}}
+{{- $size := include "nimbus-control-plane.quantity" .size -}}
+{{- if and $size (eq (float64 $size) 0.0) -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.size" "a size above zero: Kubernetes refuses the claim otherwise"
+  (quote .size) "say how large the volume has to be, or leave it out for the default") -}}
+{{- end -}}
 {{- if and .enabled (has "ReadOnlyMany" .accessModes) -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.accessModes" "a mode in which it can be written" "ReadOnlyMany"
   "use ReadWriteOnce, or ReadWriteOncePod where the driver knows it") -}}
