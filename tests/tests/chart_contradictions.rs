@@ -360,7 +360,7 @@ fn a_scrape_ends_before_the_next_one() {
 
 #[test]
 fn what_is_said_of_postgresql_needs_one() {
-    let to = "networkPolicy.databaseTo[0].podSelector.matchLabels.app=postgres";
+    let to = "networkPolicy.enabled=true,networkPolicy.databaseTo[0].podSelector.matchLabels.app=postgres";
     for (values, words) in [
         (to, ["networkPolicy.databaseTo", "SQLite", "database.existingSecret"]),
         ("networkPolicy.databasePort=6432", ["networkPolicy.databasePort", "SQLite", "6432"]),
@@ -371,6 +371,84 @@ fn what_is_said_of_postgresql_needs_one() {
     }
     assert_accepted(PLANE, &format!("{to},database.url=postgres://nimbus@db/nimbus"));
     assert_accepted(PLANE, "networkPolicy.databasePort=5432,database.existingSecretKey=url");
+}
+
+/// Whoever gives it believes that something comes of it: that nobody else may connect, for example.
+#[test]
+fn what_is_said_of_something_that_is_off_is_refused_by_both_names() {
+    let block = "[0].ipBlock.cidr=10.0.0.0/8";
+    let port = "[0].ports[0].port=1";
+    for (chart, field, value) in [
+        (PLANE, "operatorsFrom", block),
+        (PLANE, "agentsFrom", block),
+        (PLANE, "databaseTo", block),
+        (PLANE, "extraIngress", port),
+        (PLANE, "extraEgress", port),
+        (AGENT, "serverTo", block),
+        (AGENT, "serverPorts", "={7071}"),
+        (AGENT, "apiServerTo", block),
+        (AGENT, "kubeletTo", block),
+        (AGENT, "metricsFrom", block),
+        (AGENT, "extraIngress", port),
+        (AGENT, "extraEgress", port),
+    ] {
+        let database = if field == "databaseTo" { "database.existingSecret=x," } else { "" };
+        let values = format!("{database}networkPolicy.{field}{value}");
+        let name = format!("networkPolicy.{field}: expected none");
+        assert_refused(chart, &values, &[&name, "networkPolicy.enabled is not true"]);
+        assert_accepted(chart, &format!("networkPolicy.enabled=true,{values}"));
+    }
+    let (issuer, manager) = ("tls.certManager.issuerRef.name", "tls.certManager.enabled");
+    assert_refused(PLANE, &format!("{issuer}=y"), &[issuer, &format!("{manager} is not true"), "\"y\""]);
+    assert_accepted(PLANE, &format!("{issuer}=y,{manager}=true"));
+    let class = "persistence.storageClass";
+    let off = "persistence.enabled=false,persistence.acceptLossOfKeys=true";
+    assert_refused(
+        PLANE,
+        &format!("{class}=fast,{off}"),
+        &[class, "persistence.enabled is false", "\"fast\""],
+    );
+    assert_accepted(PLANE, &format!("{class}=fast"));
+    for (chart, map) in [(PLANE, "config.existingConfigMap"), (AGENT, "policy.existingConfigMap")] {
+        let key = format!("{map}Key");
+        let default = format!("{key}: expected the default");
+        let words = [map, &default, "names no ConfigMap", "\"our.toml\""];
+        assert_refused(chart, &format!("{key}=our.toml"), &words);
+        assert_accepted(chart, &format!("{key}=our.toml,{map}=m"));
+    }
+    let words = ["config.existingConfigMapKey", "\"our.toml\""];
+    assert_refused(PLANE, "config.existingConfigMapKey=our.toml,config.settings.attempts=4", &words);
+}
+
+/// As of a load balancer, the API server would say so of one object, after others are there.
+#[test]
+fn a_network_policy_names_networks() {
+    for (chart, field) in [(PLANE, "operatorsFrom"), (PLANE, "agentsFrom"), (AGENT, "metricsFrom")] {
+        let name = format!("networkPolicy.{field}");
+        let with = |block: &str| format!("networkPolicy.enabled=true,{name}[0].ipBlock.{block}");
+        for (block, found) in [
+            ("cidr=foo", "found \"foo\""),
+            ("cidr=10.0.0.0", "found \"10.0.0.0\""),
+            ("except={10.1.0.0/16}", "found \"\""),
+        ] {
+            assert_refused(chart, &with(block), &[&name, "CIDRs", found]);
+        }
+        let except = with("cidr=10.0.0.0/8");
+        assert_refused(chart, &format!("{except},{name}[0].ipBlock.except={{x}}"), &[&name, "found \"x\""]);
+        assert_accepted(chart, &format!("{except},{name}[0].ipBlock.except={{10.1.0.0/16}}"));
+    }
+}
+
+/// The last of two keys of the same name wins, and other settings would restart no pod.
+#[test]
+fn an_annotation_that_the_chart_writes_is_its_own() {
+    for (chart, key) in [(PLANE, "checksum/config"), (AGENT, "checksum/join")] {
+        let words = ["podAnnotations: expected other annotations than", key, "found \"abc\""];
+        assert_refused(chart, &format!("podAnnotations.{key}=abc"), &words);
+        assert_accepted(chart, &format!("podAnnotations.{key}-too=abc"));
+    }
+    let policy = "persistence.annotations.helm\\.sh/resource-policy=delete";
+    assert_refused(PLANE, policy, &["persistence.annotations", "persistence.keep", "found \"delete\""]);
 }
 
 #[test]

@@ -54,6 +54,10 @@
   (printf "another key than policy.managed.toml, which is that of the ConfigMap that stops the agents, %s" (include "nimbus-agent.stop" . | quote))
   "\"policy.managed.toml\"" "give the policy another key, or leave it out for the key policy.toml") -}}
 {{- end -}}
+{{- if not (or $policy.existingConfigMap (has $policy.existingConfigMapKey (list "policy.toml" "policy.managed.toml"))) -}}
+{{- include "nimbus-agent.wrong" (list "policy.existingConfigMapKey" "the default, as policy.existingConfigMap names no ConfigMap"
+  (include "nimbus-agent.named" $policy.existingConfigMapKey) "name the ConfigMap, or leave the key out") -}}
+{{- end -}}
 {{- if $policy.existingConfigMap -}}
 {{- if eq $policy.existingConfigMap (include "nimbus-agent.stop" .) -}}
 {{- include "nimbus-agent.wrong" (list "policy.existingConfigMap"

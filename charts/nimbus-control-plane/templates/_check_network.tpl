@@ -6,6 +6,10 @@
 {{- include "nimbus-control-plane.wrong" (list "tls" "existingSecret or certManager.enabled" "both"
   "leave one of them out, or both for a certificate of the control plane's own CA") -}}
 {{- end -}}
+{{- if and .certManager.issuerRef.name (not .certManager.enabled) -}}
+{{- include "nimbus-control-plane.wrong" (list "tls.certManager.issuerRef.name" "none, as tls.certManager.enabled is not true"
+  (quote .certManager.issuerRef.name) "set tls.certManager.enabled to true, or leave it out") -}}
+{{- end -}}
 {{- if .certManager.enabled -}}
 {{- if not .certManager.issuerRef.name -}}
 {{- include "nimbus-control-plane.wrong" (list "tls.certManager.issuerRef.name" "the name of an Issuer or ClusterIssuer"
@@ -105,6 +109,33 @@
 {{- include "nimbus-control-plane.wrong" (list "metrics.serviceMonitor.caSecret"
   "the name of a Secret with the control plane's own ca.pem, which Prometheus does not know otherwise" "none"
   "make that Secret (README.md, \"Metrics\") and name it here") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Whoever says who may connect believes that nobody else may. */ -}}
+{{- define "nimbus-control-plane.check.networkPolicy" -}}
+{{- if not .Values.networkPolicy.enabled -}}
+{{- range $field := list "operatorsFrom" "agentsFrom" "databaseTo" "extraIngress" "extraEgress" -}}
+{{- with index $.Values.networkPolicy $field -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "networkPolicy.%s" $field)
+  "none, as networkPolicy.enabled is not true, and there is no policy" (toJson .)
+  "set networkPolicy.enabled to true, or leave it out") -}}
+{{- end -}}
+{{- end -}}
+{{- else -}}
+{{- range $field := list "operatorsFrom" "agentsFrom" "databaseTo" -}}
+{{- range index $.Values.networkPolicy $field -}}
+{{- if kindIs "map" .ipBlock -}}
+{{- range prepend (default list .ipBlock.except) (default "" .ipBlock.cidr) -}}
+{{- if not (include "nimbus-control-plane.isNetwork" (toString .)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "networkPolicy.%s" $field)
+  "networks as CIDRs in each ipBlock, such as 10.0.0.0/8 or 2001:db8::/32" (toString . | quote)
+  "write the address of the network, a slash and its bits") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -62,7 +62,10 @@
   (include "nimbus-control-plane.named" .existingClaim) "set persistence.enabled to true, or leave the claim out") -}}
 {{- end -}}
 {{- end -}}
-{{- if and .existingClaim .storageClass -}}
+{{- if and .storageClass (not .enabled) -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.storageClass" "none, as persistence.enabled is false" (quote .storageClass)
+  "set persistence.enabled to true, or leave the class out") -}}
+{{- else if and .existingClaim .storageClass -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.storageClass"
   (printf "none, as the claim %s has its class already" (include "nimbus-control-plane.named" .existingClaim)) (quote .storageClass)
   "leave one of them out") -}}
