@@ -56,6 +56,7 @@
   (printf "both, the ConfigMap being %s" (include "nimbus-control-plane.named" .Values.config.existingConfigMap))
   "move the figures to that ConfigMap, or leave it out") -}}
 {{- end -}}
+{{- include "nimbus-control-plane.check.settings" .Values.config.settings -}}
 {{- if not (or .Values.config.existingConfigMap (eq .Values.config.existingConfigMapKey "control-plane.toml")) -}}
 {{- include "nimbus-control-plane.wrong" (list "config.existingConfigMapKey" "the default, as config.existingConfigMap names no ConfigMap"
   (include "nimbus-control-plane.named" .Values.config.existingConfigMapKey) "name the ConfigMap, or leave the key out") -}}
