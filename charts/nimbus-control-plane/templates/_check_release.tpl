@@ -25,7 +25,7 @@ cluster, so with `helm template` and --dry-run=client, which ask none, there is 
 {{- $minors := sub (last $wanted | atoi) (last $numbers | atoi) -}}
 {{- if or (ne (first $numbers | atoi) (first $wanted | atoi)) (gt $minors 1) (lt $minors -1) -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "the version of the %s" (index . 0))
-  (printf "at most one minor version between it and this chart, %s" (index . 2)) (index . 1)
+  (printf "the same major version as this chart, %s, and at most one minor version up or down" (index . 2)) (index . 1)
   "go to each minor version between first, one after the other (docs/upgrade.md)") -}}
 {{- end -}}
 {{- end -}}
