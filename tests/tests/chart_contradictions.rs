@@ -2,6 +2,7 @@
 //! the names of its values, and what is just within the bound is not. Nothing is installed.
 
 use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, printed};
+use nimbus_tests::rig::repository;
 
 const BACKUP: &str = "backup.enabled=true,backup.existingClaim=b,\
                       backup.recipients={age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg}";
@@ -62,6 +63,142 @@ fn the_address_of_a_load_balancer_is_an_ip_address() {
         {
             assert_accepted(PLANE, &with(address));
         }
+    }
+}
+
+/// What the API server would say of one Service, after other objects are there.
+#[test]
+fn a_load_balancer_is_open_to_networks() {
+    for service in ["operators", "agents"] {
+        let name = format!("services.{service}.loadBalancerSourceRanges");
+        let with = |networks: &str| format!("services.{service}.type=LoadBalancer,{name}={{{networks}}}");
+        for network in [
+            "foo",
+            "10.0.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/08",
+            "10.0.0/8",
+            "2001:db8::/129",
+            "2001:db8::",
+            "/8",
+        ] {
+            let found = format!("found \"{network}\"");
+            assert_refused(PLANE, &with(network), &[&name, "CIDRs", &found]);
+            assert_refused(PLANE, &with(&format!("10.0.0.0/8,{network}")), &[&name, &found]);
+        }
+        assert_accepted(PLANE, &with("10.0.0.0/8,192.0.2.1/32,0.0.0.0/0,2001:db8::/32,::1/128,::/0"));
+    }
+}
+
+/// The same of a CronJob.
+#[test]
+fn a_backup_has_a_time_that_kubernetes_takes() {
+    let with = |schedule: &str| format!("{BACKUP},backup.schedule={}", schedule.replace(',', "\\,"));
+    for schedule in [
+        "nonsense",
+        "17 2 * *",
+        "0 17 2 * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * 32 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "* * * mon *",
+        "5-1 * * * *",
+        "*/0 * * * *",
+        "-1 * * * *",
+        "1,61 * * * *",
+        "@often",
+        "@every day",
+        "TZ=UTC 17 2 * * *",
+        "CRON_TZ=Etc/UTC 17 2 * * *",
+    ] {
+        let found = format!("found \"{schedule}\"");
+        assert_refused(PLANE, &with(schedule), &["backup.schedule", "cron", "backup.timeZone", &found]);
+    }
+    for schedule in [
+        "17 2 * * *",
+        "59 23 31 12 6",
+        "0 0 1 1 0",
+        "08 09 ? * SUN",
+        "*/5 0-6/2 1,15 jan-Jun mon-FRI",
+        "2/15  * * * *",
+        "@hourly",
+        "@midnight",
+        "@every 1h30m",
+    ] {
+        assert_accepted(PLANE, &with(schedule));
+    }
+    // Without backups nobody reads it.
+    assert_accepted(PLANE, "backup.schedule=nonsense");
+}
+
+#[test]
+fn a_volume_has_a_size() {
+    for size in ["0Gi", "0.0", "0.00Ki", "00k"] {
+        let found = format!("found \"{size}\"");
+        assert_refused(
+            PLANE,
+            &format!("persistence.size={size}"),
+            &["persistence.size", "above zero", &found],
+        );
+    }
+    for size in ["0.5Gi", "10G", "1Ki"] {
+        assert_accepted(PLANE, &format!("persistence.size={size}"));
+    }
+}
+
+/// As the programs themselves would say at their start.
+#[test]
+fn agents_are_told_a_host_and_a_port() {
+    for (chart, name) in [(PLANE, "services.advertise"), (AGENT, "server")] {
+        for address in [
+            "https://foo:7071",
+            "foo",
+            "foo:",
+            "foo:0",
+            "foo:99999",
+            "foo:x",
+            "::1:7071",
+            "[a:b]:7071",
+            "[192.0.2.1]:7071",
+            "a..b:7071",
+            "a;b:7071",
+            "192.0.2.256:7071",
+        ] {
+            assert_refused(chart, &format!("{name}={address}"), &[&format!("{name}: expected"), address]);
+        }
+        for address in ["foo:7071", "a_b.example.:65535", "192.0.2.1:1", "[2001:db8::1]:443"] {
+            assert_accepted(chart, &format!("{name}={address}"));
+        }
+    }
+}
+
+#[test]
+fn a_certificate_is_for_names_and_addresses() {
+    let longest = "a".repeat(63);
+    for name in [
+        "10.0.0.1:7070",
+        "::::",
+        "a..b",
+        "a b",
+        "a.",
+        ".a",
+        "-a",
+        "a-",
+        "192.0.2.256",
+        "1.2.3",
+        "[::1]",
+        "*.example.com",
+        &format!("{longest}a.example.com"),
+    ] {
+        let found = format!("found \"{name}\"");
+        assert_refused(PLANE, &format!("names={{{name}}}"), &["names", "IP addresses", &found]);
+    }
+    for name in ["nimbus", "a.b-c.d", "1a.2b", "192.0.2.7", "2001:db8::7", &format!("{longest}.example.com")]
+    {
+        assert_accepted(PLANE, &format!("names={{{name}}}"));
     }
 }
 
@@ -224,7 +361,7 @@ fn a_scrape_ends_before_the_next_one() {
 
 #[test]
 fn what_is_said_of_postgresql_needs_one() {
-    let to = "networkPolicy.databaseTo[0].podSelector.matchLabels.app=postgres";
+    let to = "networkPolicy.enabled=true,networkPolicy.databaseTo[0].podSelector.matchLabels.app=postgres";
     for (values, words) in [
         (to, ["networkPolicy.databaseTo", "SQLite", "database.existingSecret"]),
         ("networkPolicy.databasePort=6432", ["networkPolicy.databasePort", "SQLite", "6432"]),
@@ -235,6 +372,84 @@ fn what_is_said_of_postgresql_needs_one() {
     }
     assert_accepted(PLANE, &format!("{to},database.url=postgres://nimbus@db/nimbus"));
     assert_accepted(PLANE, "networkPolicy.databasePort=5432,database.existingSecretKey=url");
+}
+
+/// Whoever gives it believes that something comes of it: that nobody else may connect, for example.
+#[test]
+fn what_is_said_of_something_that_is_off_is_refused_by_both_names() {
+    let block = "[0].ipBlock.cidr=10.0.0.0/8";
+    let port = "[0].ports[0].port=1";
+    for (chart, field, value) in [
+        (PLANE, "operatorsFrom", block),
+        (PLANE, "agentsFrom", block),
+        (PLANE, "databaseTo", block),
+        (PLANE, "extraIngress", port),
+        (PLANE, "extraEgress", port),
+        (AGENT, "serverTo", block),
+        (AGENT, "serverPorts", "={7071}"),
+        (AGENT, "apiServerTo", block),
+        (AGENT, "kubeletTo", block),
+        (AGENT, "metricsFrom", block),
+        (AGENT, "extraIngress", port),
+        (AGENT, "extraEgress", port),
+    ] {
+        let database = if field == "databaseTo" { "database.existingSecret=x," } else { "" };
+        let values = format!("{database}networkPolicy.{field}{value}");
+        let name = format!("networkPolicy.{field}: expected none");
+        assert_refused(chart, &values, &[&name, "networkPolicy.enabled is not true"]);
+        assert_accepted(chart, &format!("networkPolicy.enabled=true,{values}"));
+    }
+    let (issuer, manager) = ("tls.certManager.issuerRef.name", "tls.certManager.enabled");
+    assert_refused(PLANE, &format!("{issuer}=y"), &[issuer, &format!("{manager} is not true"), "\"y\""]);
+    assert_accepted(PLANE, &format!("{issuer}=y,{manager}=true"));
+    let class = "persistence.storageClass";
+    let off = "persistence.enabled=false,persistence.acceptLossOfKeys=true";
+    assert_refused(
+        PLANE,
+        &format!("{class}=fast,{off}"),
+        &[class, "persistence.enabled is false", "\"fast\""],
+    );
+    assert_accepted(PLANE, &format!("{class}=fast"));
+    for (chart, map) in [(PLANE, "config.existingConfigMap"), (AGENT, "policy.existingConfigMap")] {
+        let key = format!("{map}Key");
+        let default = format!("{key}: expected the default");
+        let words = [map, &default, "names no ConfigMap", "\"our.toml\""];
+        assert_refused(chart, &format!("{key}=our.toml"), &words);
+        assert_accepted(chart, &format!("{key}=our.toml,{map}=m"));
+    }
+    let words = ["config.existingConfigMapKey", "\"our.toml\""];
+    assert_refused(PLANE, "config.existingConfigMapKey=our.toml,config.settings.attempts=4", &words);
+}
+
+/// As of a load balancer, the API server would say so of one object, after others are there.
+#[test]
+fn a_network_policy_names_networks() {
+    for (chart, field) in [(PLANE, "operatorsFrom"), (PLANE, "agentsFrom"), (AGENT, "metricsFrom")] {
+        let name = format!("networkPolicy.{field}");
+        let with = |block: &str| format!("networkPolicy.enabled=true,{name}[0].ipBlock.{block}");
+        for (block, found) in [
+            ("cidr=foo", "found \"foo\""),
+            ("cidr=10.0.0.0", "found \"10.0.0.0\""),
+            ("except={10.1.0.0/16}", "found \"\""),
+        ] {
+            assert_refused(chart, &with(block), &[&name, "CIDRs", found]);
+        }
+        let except = with("cidr=10.0.0.0/8");
+        assert_refused(chart, &format!("{except},{name}[0].ipBlock.except={{x}}"), &[&name, "found \"x\""]);
+        assert_accepted(chart, &format!("{except},{name}[0].ipBlock.except={{10.1.0.0/16}}"));
+    }
+}
+
+/// The last of two keys of the same name wins, and other settings would restart no pod.
+#[test]
+fn an_annotation_that_the_chart_writes_is_its_own() {
+    for (chart, key) in [(PLANE, "checksum/config"), (AGENT, "checksum/join")] {
+        let words = ["podAnnotations: expected other annotations than", key, "found \"abc\""];
+        assert_refused(chart, &format!("podAnnotations.{key}=abc"), &words);
+        assert_accepted(chart, &format!("podAnnotations.{key}-too=abc"));
+    }
+    let policy = "persistence.annotations.helm\\.sh/resource-policy=delete";
+    assert_refused(PLANE, policy, &["persistence.annotations", "persistence.keep", "found \"delete\""]);
 }
 
 #[test]
@@ -340,6 +555,58 @@ fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
         for release in ["y", "on", "no", "true"] {
             let rendered = printed(&[&["template", release, chart.folder][..], &chart.due].concat());
             assert!(rendered.is_ok(), "{release}: {rendered:?}");
+        }
+    }
+}
+
+/// What a chart of the version `own` says where `installed` is installed. Only a cluster knows what is, so what judges the two
+/// is asked by itself, by a chart that has nothing else in it.
+fn judged(chart: Chart, installed: &str, own: &str) -> anyhow::Result<String> {
+    let asks = tempfile::tempdir()?;
+    let templates = asks.path().join("templates");
+    std::fs::create_dir(&templates)?;
+    for file in ["_check.tpl", "_check_release.tpl"] {
+        std::fs::copy(repository()?.join(chart.folder).join("templates").join(file), templates.join(file))?;
+    }
+    std::fs::write(asks.path().join("Chart.yaml"), "apiVersion: v2\nname: asks\nversion: 0.0.0\n")?;
+    let judge =
+        format!("{{{{ include \"{chart}.check.versions\" (list \"X\" .Values.installed .Values.own) }}}}");
+    std::fs::write(templates.join("judged.yaml"), format!("said: |{judge}\n"))?;
+    let versions = format!("installed={installed},own={own}");
+    printed(&["template", "asks", &asks.path().display().to_string(), "--set-string", &versions])
+}
+
+#[test]
+fn a_release_goes_from_one_minor_version_to_the_next() {
+    for chart in [PLANE, AGENT] {
+        for (installed, own) in [
+            ("0.1.0", "0.3.0"),
+            ("0.3.0", "0.1.9"),
+            ("0.9.0", "0.11.0"),
+            ("1.0.0", "2.0.0"),
+            ("2.0.0", "1.0.0"),
+            ("v0.1.0", "0.3.0-rc.1"),
+        ] {
+            let said = judged(chart, installed, own).unwrap();
+            for words in
+                ["the version of the X: expected", own, &format!("found {installed};"), "docs/upgrade.md"]
+            {
+                assert!(said.contains(words), "{installed}, {own}: expected {words:?} in {said}");
+            }
+        }
+        for (installed, own) in [
+            ("0.1.0", "0.1.0"),
+            ("0.1.0", "0.1.7"),
+            ("0.1.9", "0.2.0"),
+            ("0.2.0", "0.1.9"),
+            ("0.9.0", "0.10.0"),
+            ("0.1.0_build.7", "0.2.0+build.9"),
+            // Somebody's own label.
+            ("latest", "0.3.0"),
+            ("", "0.3.0"),
+        ] {
+            let said = judged(chart, installed, own).unwrap();
+            assert!(!said.contains("expected"), "{installed}, {own}: {said}");
         }
     }
 }

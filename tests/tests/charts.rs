@@ -235,6 +235,54 @@ fn the_settings_are_whole_numbers_and_the_schema_has_each_of_them() {
     }
 }
 
+/// A setting by its path, as the chart and the program take it: both do, or neither does.
+fn is_taken(path: &str, figure: u32) -> anyhow::Result<bool> {
+    let settings = match path.split_once('.') {
+        Some((table, name)) => json!({table: {name: figure}}),
+        None => json!({path: figure}),
+    };
+    let by_program = serde_json::from_value::<Settings>(settings)?.validate().is_ok();
+    let said = CHART.template(&["--set", &format!("config.settings.{path}={figure}")]).err();
+    let of = format!("{path} = {figure}: the program takes it: {by_program}; the chart: {said:?}");
+    anyhow::ensure!(said.is_none() == by_program, "{of}");
+    let last = path.rsplit('.').next().unwrap_or_default();
+    anyhow::ensure!(said.is_none_or(|said| said.to_string().contains(last)), "{of}");
+    Ok(by_program)
+}
+
+/// Otherwise helm installs what ends at its start.
+#[test]
+fn the_chart_takes_the_settings_that_the_program_takes() {
+    let known = serde_json::to_value(Settings::default()).unwrap();
+    let mut names = BTreeSet::new();
+    paths(&known, "", &mut names);
+    assert!(names.len() > 25, "{names:?}");
+    let mut refused = 0;
+    for name in &names {
+        for figure in [0, 1, u32::MAX] {
+            refused += usize::from(!is_taken(name, figure).unwrap());
+        }
+    }
+    assert!(refused > 15 && refused < names.len() * 2, "{refused}");
+    let Settings { verify_ms, verify_timeout_ms, backoff_base_ms, backoff_max_ms, clock_skew_ms, .. } =
+        Settings::default();
+    for (name, wrong, right) in [
+        ("attempts_memory_s", 604_799, 604_800),
+        ("job_ttl_ms", 999, 1_000),
+        ("job_ttl_ms", 3_600_001 - clock_skew_ms, 3_600_000 - clock_skew_ms),
+        ("act_ms", 99, 100),
+        ("act_ms", 600_001, 600_000),
+        ("eviction_retry_ms", 999, 1_000),
+        ("verify_timeout_ms", verify_ms - 1, verify_ms),
+        ("verify_timeout_ms", 3_600_001, 3_600_000),
+        ("verify_ms", verify_timeout_ms + 1, verify_timeout_ms),
+        ("backoff_max_ms", backoff_base_ms - 1, backoff_base_ms),
+        ("backoff_base_ms", backoff_max_ms + 1, backoff_max_ms),
+    ] {
+        assert!(!is_taken(name, wrong).unwrap() && is_taken(name, right).unwrap(), "{name}");
+    }
+}
+
 #[test]
 fn alerts_and_dashboard_name_only_series_that_there_are() {
     let metrics = repository().unwrap().join("control-plane/server/src/metrics.rs");
@@ -381,6 +429,23 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("services.agents.externalTrafficPolicy=Local", &["services.agents.externalTrafficPolicy", "NodePort"]),
     ("config.existingConfigMap=x,config.settings.attempts=4", &["config.settings", "\"x\""]),
     ("config.settings.atempts=4", &["/config/settings", "atempts"]),
+    ("config.settings.crash_loop_restarts=0", &["/config/settings/crash_loop_restarts", "got 0, want 1"]),
+    ("config.settings.storm.incidents=0", &["/config/settings/storm/incidents", "got 0, want 1"]),
+    (
+        "config.settings.verify_ms=9000,config.settings.verify_timeout_ms=8999",
+        &[
+            "config.settings.verify_timeout_ms: expected at least config.settings.verify_ms, 9000",
+            "found 8999",
+        ],
+    ),
+    (
+        "config.settings.backoff_max_ms=29999",
+        &["config.settings.backoff_max_ms: expected", "config.settings.backoff_base_ms, 30000"],
+    ),
+    (
+        "config.settings.job_ttl_ms=3600000,config.settings.clock_skew_ms=1",
+        &["config.settings.job_ttl_ms", "config.settings.clock_skew_ms", "found 3600001"],
+    ),
     ("extraArgs={--listen=1.2.3.4:5}", &["extraArgs", "--listen", "listenAddress"]),
     ("extraArgs={--no-tcp}", &["extraArgs", "--no-tcp", "services.agentsOverTcp"]),
     ("extraEnv[0].name=NIMBUS_TCP", &["extraEnv", "services.agentsOverTcp"]),

@@ -44,6 +44,9 @@
 {{- if or (lt $port 1) (gt $port 65535) -}}
 {{- include "nimbus-agent.wrong" (list "server" "a port from 1 to 65535" (include "nimbus-agent.withoutPassword" .Values.server)
   "name the port of the agents (UDP, else TCP)") -}}
+{{- else if not (include "nimbus-agent.isHostPort" .Values.server) -}}
+{{- include "nimbus-agent.wrong" (list "server" "a DNS name or an IP address before the port, an IPv6 address in brackets"
+  (include "nimbus-agent.withoutPassword" .Values.server) "correct what is before the port") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

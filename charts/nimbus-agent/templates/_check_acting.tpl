@@ -49,6 +49,10 @@
 
 {{- define "nimbus-agent.check.policy" -}}
 {{- $policy := .Values.policy -}}
+{{- if not (or $policy.existingConfigMap (eq $policy.existingConfigMapKey "policy.toml")) -}}
+{{- include "nimbus-agent.wrong" (list "policy.existingConfigMapKey" "the default, as policy.existingConfigMap names no ConfigMap"
+  (include "nimbus-agent.named" $policy.existingConfigMapKey) "name the ConfigMap, or leave the key out") -}}
+{{- end -}}
 {{- if $policy.existingConfigMap -}}
 {{- if eq $policy.existingConfigMap (include "nimbus-agent.stop" .) -}}
 {{- include "nimbus-agent.wrong" (list "policy.existingConfigMap"

@@ -1,6 +1,10 @@
 {{- /* What is added must not be what the chart sets itself. See _check.tpl. */ -}}
 
 {{- define "nimbus-agent.check.extras" -}}
+{{- if hasKey .Values.podAnnotations "checksum/join" -}}
+{{- include "nimbus-agent.wrong" (list "podAnnotations" "other annotations than checksum/join, by which another token is another pod"
+  (index .Values.podAnnotations "checksum/join" | quote) "leave it out, or give yours another name") -}}
+{{- end -}}
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_LOG_FORMAT" "log.format" "NIMBUS_SERVER" "server"
   "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.existingSecret" "NIMBUS_POLICY" "policy"
   "NIMBUS_KUBELET_PORT" "kubelet.port" "NIMBUS_KUBELET_CA" "kubelet.certificateAuthority"

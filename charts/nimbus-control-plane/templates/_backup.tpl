@@ -28,6 +28,11 @@
 {{- include "nimbus-control-plane.check.image" (dict "name" "backup.image" "tagged" $.Chart.AppVersion "inherited" (empty .image.registry)
   "image" (include "nimbus-control-plane.backupImage" $ | fromYaml).image) -}}
 {{- include "nimbus-control-plane.check.resources" (dict "name" "backup.resources" "resources" .resources) -}}
+{{- if not (include "nimbus-control-plane.isSchedule" .schedule) -}}
+{{- include "nimbus-control-plane.wrong" (list "backup.schedule"
+  "minute, hour, day of the month, month and day of the week (0 to 6) as cron has them, or a word such as @daily" (quote .schedule)
+  "correct it, for example to \"17 2 * * *\"; a time zone belongs in backup.timeZone") -}}
+{{- end -}}
 {{- if not .recipients -}}
 {{- include "nimbus-control-plane.wrong" (list "backup.recipients" "the public keys of who may read the backups" "none"
   "make one with `age-keygen -o key.txt` away from the cluster, and name the age1… that it prints") -}}

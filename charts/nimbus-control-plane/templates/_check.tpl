@@ -37,9 +37,9 @@
   (toString (len .Values.fullnameOverride)) "choose a shorter one") -}}
 {{- end -}}
 {{- range .Values.names -}}
-{{- if not (regexMatch "^[0-9A-Za-z]([-0-9A-Za-z.]*[0-9A-Za-z])?$|^[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*$" .) -}}
+{{- if not (or (include "nimbus-control-plane.isHost" .) (include "nimbus-control-plane.isAddress" .)) -}}
 {{- include "nimbus-control-plane.wrong" (list "names" "DNS names and IP addresses" (quote .)
-  "leave out https:// and the port") -}}
+  "leave out https://, the port and brackets, and separate two names by a comma") -}}
 {{- end -}}
 {{- end -}}
 {{- range $label := keys (include "nimbus-control-plane.selector" . | fromYaml) | sortAlpha -}}
@@ -55,6 +55,11 @@
 {{- include "nimbus-control-plane.wrong" (list "config.settings" "no figures beside config.existingConfigMap"
   (printf "both, the ConfigMap being %s" (include "nimbus-control-plane.named" .Values.config.existingConfigMap))
   "move the figures to that ConfigMap, or leave it out") -}}
+{{- end -}}
+{{- include "nimbus-control-plane.check.settings" .Values.config.settings -}}
+{{- if not (or .Values.config.existingConfigMap (eq .Values.config.existingConfigMapKey "control-plane.toml")) -}}
+{{- include "nimbus-control-plane.wrong" (list "config.existingConfigMapKey" "the default, as config.existingConfigMap names no ConfigMap"
+  (include "nimbus-control-plane.named" .Values.config.existingConfigMapKey) "name the ConfigMap, or leave the key out") -}}
 {{- end -}}
 {{- end -}}
 

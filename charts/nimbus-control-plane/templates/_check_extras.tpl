@@ -1,6 +1,14 @@
 {{- /* What is added must not be what the chart sets itself. See _check.tpl. */ -}}
 
 {{- define "nimbus-control-plane.check.extras" -}}
+{{- if hasKey .Values.podAnnotations "checksum/config" -}}
+{{- include "nimbus-control-plane.wrong" (list "podAnnotations" "other annotations than checksum/config, by which other settings are another pod"
+  (index .Values.podAnnotations "checksum/config" | quote) "leave it out, or give yours another name") -}}
+{{- end -}}
+{{- if hasKey .Values.persistence.annotations "helm.sh/resource-policy" -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.annotations" "other annotations than helm.sh/resource-policy"
+  (index .Values.persistence.annotations "helm.sh/resource-policy" | quote) "use the value persistence.keep") -}}
+{{- end -}}
 {{- $arguments := dict "--data-dir" "persistence" "--listen" "listenAddress" "--quic" "listenAddress"
   "--database" "database.existingSecret" "--name" "names" "--tls-cert" "tls.existingSecret"
   "--tls-key" "tls.existingSecret" "--max-connections" "maxConnections" "--config" "config"

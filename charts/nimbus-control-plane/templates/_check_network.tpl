@@ -6,6 +6,10 @@
 {{- include "nimbus-control-plane.wrong" (list "tls" "existingSecret or certManager.enabled" "both"
   "leave one of them out, or both for a certificate of the control plane's own CA") -}}
 {{- end -}}
+{{- if and .certManager.issuerRef.name (not .certManager.enabled) -}}
+{{- include "nimbus-control-plane.wrong" (list "tls.certManager.issuerRef.name" "none, as tls.certManager.enabled is not true"
+  (quote .certManager.issuerRef.name) "set tls.certManager.enabled to true, or leave it out") -}}
+{{- end -}}
 {{- if .certManager.enabled -}}
 {{- if not .certManager.issuerRef.name -}}
 {{- include "nimbus-control-plane.wrong" (list "tls.certManager.issuerRef.name" "the name of an Issuer or ClusterIssuer"
@@ -44,6 +48,14 @@
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.loadBalancerIP" $name) "an IPv4 or IPv6 address, without a port or brackets"
   (quote .loadBalancerIP) "name an address that the load balancer can have, or leave it out") -}}
 {{- end -}}
+{{- if eq $type "LoadBalancer" -}}
+{{- range .loadBalancerSourceRanges -}}
+{{- if not (include "nimbus-control-plane.isNetwork" .) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.loadBalancerSourceRanges" $name)
+  "networks as CIDRs, such as 10.0.0.0/8 or 2001:db8::/32" (quote .) "write the address of the network, a slash and its bits") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- if eq $type "ClusterIP" -}}
 {{- range $field := list "nodePort" "externalTrafficPolicy" -}}
 {{- with index $.service $field -}}
@@ -53,20 +65,6 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* Is it an IP address? "true" or nothing. */ -}}
-{{- define "nimbus-control-plane.isAddress" -}}
-{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
-{{- $four := printf "(%s[.]){3}%s" $byte $byte -}}
-{{- /* An IPv6 address may end with an IPv4 one, in the place of its last two groups. */ -}}
-{{- $groups := regexReplaceAll (printf ":%s$" $four) . ":0:0" -}}
-{{- $some := "([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4})*)?" -}}
-{{- $number := regexFindAll "[0-9A-Fa-f]+" $groups -1 | len -}}
-{{- if regexMatch (printf "^%s$" $four) . -}}true
-{{- else if regexMatch "^([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}$" $groups -}}true
-{{- else if and (regexMatch (printf "^%s::%s$" $some $some) $groups) (le $number 7) -}}true
 {{- end -}}
 {{- end -}}
 
@@ -85,9 +83,11 @@
 {{- /* Not by a pattern of the schema, which would print a password with it. */ -}}
 {{- define "nimbus-control-plane.check.advertise" -}}
 {{- with .Values.services.advertise -}}
-{{- if not (regexMatch "^[^@]+:[1-9][0-9]{0,4}$" .) -}}
-{{- include "nimbus-control-plane.wrong" (list "services.advertise" "HOST:PORT, as agents reach the control plane"
-  (include "nimbus-control-plane.withoutPassword" .) "name host and port without a user, or leave it out for the Service in this cluster") -}}
+{{- if not (include "nimbus-control-plane.isHostPort" .) -}}
+{{- include "nimbus-control-plane.wrong" (list "services.advertise"
+  "HOST:PORT, as agents reach the control plane, with a port from 1 to 65535 and an IPv6 address in brackets"
+  (include "nimbus-control-plane.withoutPassword" .)
+  "name host and port without a scheme and a user, or leave it out for the Service in this cluster") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -109,6 +109,33 @@
 {{- include "nimbus-control-plane.wrong" (list "metrics.serviceMonitor.caSecret"
   "the name of a Secret with the control plane's own ca.pem, which Prometheus does not know otherwise" "none"
   "make that Secret (README.md, \"Metrics\") and name it here") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Whoever says who may connect believes that nobody else may. */ -}}
+{{- define "nimbus-control-plane.check.networkPolicy" -}}
+{{- if not .Values.networkPolicy.enabled -}}
+{{- range $field := list "operatorsFrom" "agentsFrom" "databaseTo" "extraIngress" "extraEgress" -}}
+{{- with index $.Values.networkPolicy $field -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "networkPolicy.%s" $field)
+  "none, as networkPolicy.enabled is not true, and there is no policy" (toJson .)
+  "set networkPolicy.enabled to true, or leave it out") -}}
+{{- end -}}
+{{- end -}}
+{{- else -}}
+{{- range $field := list "operatorsFrom" "agentsFrom" "databaseTo" -}}
+{{- range index $.Values.networkPolicy $field -}}
+{{- if kindIs "map" .ipBlock -}}
+{{- range prepend (default list .ipBlock.except) (default "" .ipBlock.cidr) -}}
+{{- if not (include "nimbus-control-plane.isNetwork" (toString .)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "networkPolicy.%s" $field)
+  "networks as CIDRs in each ipBlock, such as 10.0.0.0/8 or 2001:db8::/32" (toString . | quote)
+  "write the address of the network, a slash and its bits") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -62,10 +62,18 @@
   (include "nimbus-control-plane.named" .existingClaim) "set persistence.enabled to true, or leave the claim out") -}}
 {{- end -}}
 {{- end -}}
-{{- if and .existingClaim .storageClass -}}
+{{- if and .storageClass (not .enabled) -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.storageClass" "none, as persistence.enabled is false" (quote .storageClass)
+  "set persistence.enabled to true, or leave the class out") -}}
+{{- else if and .existingClaim .storageClass -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.storageClass"
   (printf "none, as the claim %s has its class already" (include "nimbus-control-plane.named" .existingClaim)) (quote .storageClass)
   "leave one of them out") -}}
+{{- end -}}
+{{- $size := include "nimbus-control-plane.quantity" .size -}}
+{{- if and $size (eq (float64 $size) 0.0) -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.size" "a size above zero: Kubernetes refuses the claim otherwise"
+  (quote .size) "say how large the volume has to be, or leave it out for the default") -}}
 {{- end -}}
 {{- if and .enabled (has "ReadOnlyMany" .accessModes) -}}
 {{- include "nimbus-control-plane.wrong" (list "persistence.accessModes" "a mode in which it can be written" "ReadOnlyMany"

@@ -1,0 +1,43 @@
+{{- /* The forms of addresses and names. Each says "true" or nothing. See _check.tpl. */ -}}
+
+{{- /* Is it an IP address? */ -}}
+{{- define "nimbus-agent.isAddress" -}}
+{{- $byte := "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])" -}}
+{{- $four := printf "(%s[.]){3}%s" $byte $byte -}}
+{{- /* An IPv6 address may end with an IPv4 one, in the place of its last two groups. */ -}}
+{{- $groups := regexReplaceAll (printf ":%s$" $four) . ":0:0" -}}
+{{- $some := "([0-9A-Fa-f]{1,4}(:[0-9A-Fa-f]{1,4})*)?" -}}
+{{- $number := regexFindAll "[0-9A-Fa-f]+" $groups -1 | len -}}
+{{- if regexMatch (printf "^%s$" $four) . -}}true
+{{- else if regexMatch "^([0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}$" $groups -}}true
+{{- else if and (regexMatch (printf "^%s::%s$" $some $some) $groups) (le $number 7) -}}true
+{{- end -}}
+{{- end -}}
+
+{{- /* Is it a DNS name? What has only digits between its dots is an address, or nothing. An underscore is in no host's name by the book. */ -}}
+{{- define "nimbus-agent.isHost" -}}
+{{- $label := "[0-9A-Za-z]([-0-9A-Za-z]{0,61}[0-9A-Za-z])?" -}}
+{{- if and (le (len .) 253) (regexMatch (printf "^%s([.]%s)*$" $label $label) .) (not (regexMatch "^[0-9.]+$" .)) -}}true{{- end -}}
+{{- end -}}
+
+{{- /* Is it HOST:PORT, an IPv6 address in brackets? Some hosts are called by names with an underscore, and the programs call them, too. */ -}}
+{{- define "nimbus-agent.isHostPort" -}}
+{{- $port := regexFind ":[0-9]{1,5}$" . | trimPrefix ":" -}}
+{{- $host := trimSuffix (printf ":%s" $port) . -}}
+{{- $inside := trimSuffix "]" (trimPrefix "[" $host) -}}
+{{- if not $port -}}
+{{- else if or (lt (atoi $port) 1) (gt (atoi $port) 65535) -}}
+{{- else if eq $host (printf "[%s]" $inside) -}}
+{{- if contains ":" $inside -}}{{- include "nimbus-agent.isAddress" $inside -}}{{- end -}}
+{{- else if contains ":" $host -}}
+{{- else if include "nimbus-agent.isAddress" $host -}}true
+{{- else -}}{{- include "nimbus-agent.isHost" (trimSuffix "." $host | replace "_" "a") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Is it a network, such as 10.0.0.0/8? */ -}}
+{{- define "nimbus-agent.isNetwork" -}}
+{{- $bits := regexFind "/(0|[1-9][0-9]{0,2})$" . | trimPrefix "/" -}}
+{{- $address := trimSuffix (printf "/%s" $bits) . -}}
+{{- if and $bits (le (atoi $bits) (ternary 128 32 (contains ":" $address))) -}}{{- include "nimbus-agent.isAddress" $address -}}{{- end -}}
+{{- end -}}
