@@ -63,7 +63,10 @@ fn what_was_made_here_removed_and_made_by_somebody_else_is_theirs() {
     assert!(matches!(run(&mut world, &plan).unwrap_err(), Stop::Foreign { .. }));
     world.put("release/nimbus-agent");
     undo(&mut read(&world, &plan), true, &mut world).unwrap();
-    assert_eq!(world.names(), ["namespace/nimbus", "release/nimbus-agent", "secret/nimbus-keys"]);
+    assert_eq!(
+        world.names(),
+        ["namespace/nimbus", "namespace/nimbus-system", "release/nimbus-agent", "secret/nimbus-keys"]
+    );
 }
 
 #[test]
