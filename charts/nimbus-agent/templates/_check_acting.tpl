@@ -95,7 +95,7 @@
 {{- include "nimbus-agent.wrong" (list "hostAccess.files"
   "absolute paths below / without `.`, `..`, `//`, `:` or a slash at the end" (quote $path) "correct it") -}}
 {{- end -}}
-{{- range list "/etc/nimbus" "/var/lib/nimbus-agent" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
+{{- range list "/etc/nimbus" "/etc/nimbus-stop" "/var/lib/nimbus-agent" "/var/run/secrets" "/run/secrets" "/proc" "/sys" "/dev" -}}
 {{- if or (eq . $path) (hasPrefix (printf "%s/" .) $path) (hasPrefix (printf "%s/" $path) .) -}}
 {{- include "nimbus-agent.wrong" (list "hostAccess.files" (printf "no path that holds %s of the pod itself, or is in it" .)
   (quote $path) "name what is to be watched more closely") -}}

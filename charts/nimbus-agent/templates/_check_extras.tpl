@@ -8,9 +8,10 @@
 {{- $variables := dict "RUST_LOG" "log.filter" "NIMBUS_LOG_FORMAT" "log.format" "NIMBUS_SERVER" "server"
   "NIMBUS_JOIN_TOKEN" "join.existingSecret" "NIMBUS_SERVICE_ACCOUNT_TOKEN" "join.existingSecret" "NIMBUS_POLICY" "policy"
   "NIMBUS_KUBELET_PORT" "kubelet.port" "NIMBUS_KUBELET_CA" "kubelet.certificateAuthority"
-  "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY" "kubelet.insecureSkipVerify" "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files" -}}
+  "NIMBUS_KUBELET_INSECURE_SKIP_VERIFY" "kubelet.insecureSkipVerify" "NIMBUS_TELEMETRY" "telemetry" "NIMBUS_WATCH" "hostAccess.files"
+  "NIMBUS_FINISH_JOBS" "terminationGracePeriodSeconds" -}}
 {{- $fixed := list "NIMBUS_IN_CLUSTER" "NIMBUS_NO_CLUSTER" "NIMBUS_KUBECONFIG" "NIMBUS_KUBE_CONTEXT" "NIMBUS_DATA_DIR"
-  "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" -}}
+  "NIMBUS_AGENT_NAME" "NIMBUS_NODE" "NIMBUS_NODE_IP" "NIMBUS_POD_NAME" "NIMBUS_POD_NAMESPACE" "NIMBUS_POD_UID" "NIMBUS_STOP_DIR" -}}
 {{- range .Values.extraEnv -}}
 {{- $variable := .name -}}
 {{- with index $variables $variable -}}
@@ -28,7 +29,7 @@
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
-{{- /* The two files of the policy as well: one that is mounted over them would never be renewed. */ -}}
+{{- /* The file of the policy as well: one that is mounted over it would never be renewed. */ -}}
 {{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus/policy.toml" "/etc/nimbus-stop" "/var/run/secrets/nimbus" -}}
 {{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- $volumes := list -}}

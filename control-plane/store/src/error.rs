@@ -69,7 +69,7 @@ pub enum StoreError {
     /// The database is not in UTF-8.
     #[error(
         "expected a PostgreSQL database in the encoding UTF8 at {at}, found one in {found}; make one with CREATE DATABASE nimbus ENCODING \
-         'UTF8' TEMPLATE template0, nothing was written"
+         'UTF8' TEMPLATE template0, and move what is in this one by pg_dump and pg_restore; nothing was written"
     )]
     Encoding {
         /// The database.

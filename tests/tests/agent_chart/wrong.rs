@@ -52,6 +52,9 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ),
     ("policy.existingConfigMap=x,policy.jobsPerHour=9", &["policy.jobsPerHour", "\"x\""]),
     ("policy.existingConfigMap=x,policy.denyNamespaces={a}", &["policy.denyNamespaces", "\"x\""]),
+    ("extraEnv[0].name=NIMBUS_STOP_DIR,extraEnv[0].value=/x", &["extraEnv", "\"NIMBUS_STOP_DIR\""]),
+    ("extraEnv[0].name=NIMBUS_FINISH_JOBS", &["extraEnv", "use the value terminationGracePeriodSeconds"]),
+    ("hostAccess.files[0].path=/etc/nimbus-stop/x", &["hostAccess.files", "/etc/nimbus-stop of the pod"]),
     (
         "policy.existingConfigMap=nimbus-agent-stop",
         &["policy.existingConfigMap: expected another ConfigMap", "\"nimbus-agent-stop\""],

@@ -254,7 +254,8 @@ async fn receive(
         .with_journal(move |store| {
             let policy = reader.read_policy();
             let now = reader.job_time();
-            let decided = decide(store, envelope, &keys, &me, &policy, now);
+            let ends = reader.status.status().leaving;
+            let decided = decide(store, envelope, &keys, &me, (&policy, ends), now);
             decided.map_err(|refusal| {
                 let report = Box::new(refusal.report(now));
                 (refusal, (!store.get().keeps(&report)).then_some(report))
@@ -289,11 +290,18 @@ fn decide(
     envelope: v1::Envelope,
     keys: &[VerifyingKey],
     me: &Identity,
-    policy: &PolicyNow,
+    (policy, ends): (&PolicyNow, bool),
     now: Timestamp,
 ) -> Result<AdmittedJob, Refusal> {
     let decided = admit::admit(envelope, keys, me, &policy.policy, store.get(), now)
-        .map_err(|refusal| policy.explain(refusal));
+        .map_err(|refusal| policy.explain(refusal))
+        .and_then(|admitted| {
+            if ends {
+                let why = remedy::precondition("this agent is told to end, and begins nothing any more");
+                return Err(why.of(admitted.id(), admitted.envelope_sha256()));
+            }
+            Ok(admitted)
+        });
     let recorded = match &decided {
         Ok(admitted) => store.change(|journal| journal.begin(admitted, now)),
         Err(refusal) => store.change(|journal| journal.refuse(refusal, now)),

@@ -14,7 +14,6 @@ const MOST_PODS: usize = 5;
 /// The failure of the helm command `install`, with what is known of the pods in its namespace. What cannot be asked is left out.
 pub(super) fn explained(programs: &Programs<'_>, install: &Command, mut failure: Failure) -> Failure {
     let Some(namespace) = after(install, "--namespace") else { return failure };
-    failure.next = format!("`nimbus doctor --namespace {namespace}` says more of the pods");
     let mut args = after(install, "--kube-context")
         .map_or_else(Vec::new, |context| vec!["--context".to_owned(), context.to_owned()]);
     let words =
@@ -29,6 +28,7 @@ pub(super) fn explained(programs: &Programs<'_>, install: &Command, mut failure:
         .map(|(name, (found, remedy))| format!("pod {name}: {}: {remedy}", redactor.text(&found).text))
         .collect();
     if !troubles.is_empty() {
+        failure.next = format!("`nimbus doctor --namespace {namespace}` says more of the pods");
         failure.found = format!("{}; {}", failure.found, troubles.join("; "));
     }
     failure

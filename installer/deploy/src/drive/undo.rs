@@ -18,6 +18,7 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         }
     }
     let mut done = Done::default();
+    // Something of somebody else's is in the cluster in place of what was made: it is looked at again by the next run.
     let mut keeps_theirs = false;
     let entries: Vec<Entry> = journal.entries.iter().rev().cloned().collect();
     for (number, entry) in entries.iter().enumerate() {
@@ -39,7 +40,10 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         };
         hands.say(event, step, number + 1, entries.len());
         done.steps.push((step.id.clone(), event.as_str()));
-        if event == Event::Kept {
+        let is_looked_at_again = event == Event::Left
+            && entry.state != State::Found
+            && (step.is_namespace() || is_in_the_cluster(step));
+        if event == Event::Kept || is_looked_at_again {
             continue;
         }
         if !operations.is_empty() {

@@ -171,15 +171,7 @@ impl Making<'_> {
                     "You make it: PostgreSQL 14 or newer, an empty database and a user that owns it. kubectl --namespace {} create secret generic {secret} --from-file=url=/dev/stdin, and then on its input postgres://USER:PASSWORD@HOST:5432/nimbus?sslmode=verify-full, without a line end (Ctrl-D twice): a password on a command line is seen by others",
                     self.answers.namespace
                 ),
-                // Its length, and nothing of it.
-                vec![Operation::Run(self.in_own(&[
-                    "get",
-                    "secret",
-                    &secret,
-                    "--allow-missing-template-keys=false",
-                    "-o",
-                    "go-template={{len .data.url}}",
-                ]))],
+                vec![Operation::Run(self.in_own(&["get", "secret", &secret]))],
             )),
             Database::Terraform(_) => {
                 let data = vec![Datum {

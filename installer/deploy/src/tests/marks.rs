@@ -41,10 +41,16 @@ fn a_step_that_was_begun_and_refused_does_not_own_what_somebody_else_made_since(
         undo(&mut read(&world, &plan), true, &mut world).unwrap();
         assert_eq!(
             world.names(),
-            ["namespace/nimbus", theirs],
+            ["namespace/nimbus", "namespace/nimbus-system", theirs],
             "{id}: theirs stays, and with it the namespace"
         );
         assert_eq!(world.event(id), Some(Event::Left));
+        // The next run still knows; once theirs is gone, all goes.
+        undo(&mut read(&world, &plan), true, &mut world).unwrap();
+        assert!(world.names().contains(&"namespace/nimbus"), "{id}: {:?}", world.names());
+        world.there.remove(theirs);
+        undo(&mut read(&world, &plan), true, &mut world).unwrap();
+        assert!(world.names().is_empty(), "{id}: {:?}", world.names());
     }
 
     let mut world = refused_at("keys");
