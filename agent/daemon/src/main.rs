@@ -49,8 +49,8 @@ fn log(format: LogFormat) {
     let named = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     if named.as_ref().is_some_and(|named| !named.would_enable("nimbus_agent", &tracing::Level::ERROR)) {
         eprintln!(
-            "nimbus-agent: expected RUST_LOG to turn on a level for this program, as `info` does, found one by which it logs \
-             nothing"
+            "nimbus-agent: expected RUST_LOG to turn on a level for this program, as `info` does, found one by which it does \
+             not log its own errors"
         );
     }
     let colour =

@@ -24,7 +24,9 @@ const SQLITE_READERS: u32 = 4;
 const POSTGRES_CONNECTIONS: u32 = 8;
 /// The oldest PostgreSQL server that is supported, as its `server_version_num`; `nimbus preflight` asks for the same.
 const OLDEST_POSTGRES: i64 = 140_000;
-const SERVER: &str = "SELECT current_setting('server_version_num')::BIGINT, current_setting('server_version'), current_setting('server_encoding')";
+const SERVER: &str = "
+    SELECT current_setting('server_version_num')::BIGINT, current_setting('server_version'),
+           current_setting('server_encoding')";
 /// The write-ahead log is cut back to this after a burst, bytes.
 const WAL_LIMIT: &str = "67108864";
 /// Pages (of 4 KiB) in the write-ahead log at which they are moved into the database.

@@ -8,7 +8,8 @@ use super::{LINES, MOST_OF_A_PART, MOST_PODS};
 
 /// The label that both charts put on all of their objects.
 const OURS: &str = "app.kubernetes.io/part-of=nimbus";
-/// The kinds of the charts' objects but ConfigMaps, of which a description has the values far from their names. What describes a Secret says the names and sizes of its values, never one of them.
+/// The kinds of the charts' objects but ConfigMaps, whose description has each value lines below its name. What describes a
+/// Secret says the names and sizes of its values, never one of them.
 const KINDS: &str = "daemonsets,statefulsets,pods,services,secrets,persistentvolumeclaims,\
                      poddisruptionbudgets,networkpolicies,serviceaccounts,roles,rolebindings,leases";
 

@@ -21,8 +21,8 @@ use crate::view;
 /// Before an installation: is everything as it has to be?
 ///
 /// Looks with kubectl and helm at the cluster that the kubeconfig names: its version, what this user may create, Pod Security,
-/// StorageClasses, nodes, clocks, what is installed already; and with --database at PostgreSQL (alone with --no-cluster). Each check ends in pass, warning,
-/// failure or unknown, with what to do. Nothing is written or created.
+/// StorageClasses, nodes, clocks, what is installed already; and with --database at PostgreSQL (alone with --no-cluster). Each
+/// check ends in pass, warning, failure or unknown, with what to do. Nothing is written or created.
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
     /// The namespace of the control plane

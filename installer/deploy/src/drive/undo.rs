@@ -29,7 +29,7 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
             (Undo::Data { .. }, _) if !with_data => (Event::Kept, &[]),
             (Undo::Run(operations) | Undo::Data { operations, .. }, _) => {
                 let theirs = is_theirs(step, entry, hands)?;
-                keeps_theirs |= theirs && is_in_the_cluster(step);
+                keeps_theirs |= theirs && is_in_a_namespace(step);
                 // A namespace goes with everything in it.
                 if theirs || (keeps_theirs && step.is_namespace()) {
                     (Event::Left, &[])
@@ -42,7 +42,7 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         done.steps.push((step.id.clone(), event.as_str()));
         let is_looked_at_again = event == Event::Left
             && entry.state != State::Found
-            && (step.is_namespace() || is_in_the_cluster(step));
+            && (step.is_namespace() || is_in_a_namespace(step));
         if event == Event::Kept || is_looked_at_again {
             continue;
         }
@@ -57,10 +57,10 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
     Ok(done)
 }
 
-/// Whether the step's thing would go with its namespace.
-fn is_in_the_cluster(step: &Step) -> bool {
+/// Whether the step's thing would go with its namespace; a namespace is in no other.
+fn is_in_a_namespace(step: &Step) -> bool {
     match &step.kind {
-        Kind::Make { probe: Probe::Object { .. } | Probe::Release(_), .. } => true,
+        Kind::Make { probe: Probe::Object { .. } | Probe::Release(_), .. } => !step.is_namespace(),
         Kind::Make {
             probe: Probe::Keys(_) | Probe::Context(_) | Probe::File(_) | Probe::Nothing, ..
         }

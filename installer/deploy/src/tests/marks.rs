@@ -61,6 +61,20 @@ fn a_step_that_was_begun_and_refused_does_not_own_what_somebody_else_made_since(
 }
 
 #[test]
+fn a_namespace_of_somebody_elses_does_not_keep_the_other_one() {
+    let plan = planned(SMALL);
+    for (theirs, ours) in
+        [("namespace/nimbus", "namespace/nimbus-system"), ("namespace/nimbus-system", "namespace/nimbus")]
+    {
+        let mut world = World::default();
+        run(&mut world, &plan).unwrap();
+        world.put(theirs);
+        undo(&mut read(&world, &plan), true, &mut world).unwrap();
+        assert!(world.names().contains(&theirs) && !world.names().contains(&ours), "{:?}", world.names());
+    }
+}
+
+#[test]
 fn what_was_made_here_removed_and_made_by_somebody_else_is_theirs() {
     let plan = planned(SMALL);
     let mut world = World::default();
