@@ -215,6 +215,7 @@ fn follow(watch: &Watch, cluster: &Cluster, term: u64, end: &CancellationToken) 
         listings,
         cordons: watch.handle.cordons.clone(),
         cancel: end.clone(),
+        quiet: stream::QUIET,
     };
     for kind in ObjectKind::ALL {
         let of = match kind {

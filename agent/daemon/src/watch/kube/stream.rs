@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use kube::api::WatchParams;
+use kube::api::{ListParams, WatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
@@ -67,7 +67,14 @@ pub struct Follow {
     pub cordons: Arc<Cordons>,
     /// The end of the term.
     pub cancel: CancellationToken,
+    /// A stream that failed and shows nothing for so long since may go well: a quiet kind's shows nothing then either.
+    pub quiet: Duration,
 }
+
+/// [`Follow::quiet`] of an agent.
+pub const QUIET: Duration = Duration::from_mins(1);
+/// For so long the API server may take to say that it answers.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How far a listing has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +99,7 @@ impl Failures {
     /// After so many, half a minute at least, what was seen before is too old to conclude anything from.
     const LASTING: u32 = 6;
     /// A stream that went well for so long failed anew. A quiet kind's stream shows nothing while it goes well.
-    const APART: Duration = Duration::from_mins(1);
+    const APART: Duration = QUIET;
 
     fn none() -> Self {
         Self { retry: RETRY, count: 0, last: None }
@@ -100,6 +107,11 @@ impl Failures {
 
     fn reset(&mut self) {
         *self = Self::none();
+    }
+
+    /// Did any come since nothing was wrong?
+    fn came(&self) -> bool {
+        self.last.is_some()
     }
 
     /// One more, at this moment; true once they last.
@@ -208,6 +220,13 @@ impl Stream {
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,
+                    () = tokio::time::sleep(self.follow.quiet), if failures.came() && self.progress == Progress::Ended => {
+                        if self.is_answered().await {
+                            failures.reset();
+                            self.follow.status.problem(&problem_key(self.of.kind), None);
+                        }
+                        continue;
+                    }
                     changed = self.follow.resync.changed() => {
                         if changed.is_err() { return }
                         self.bracketed = true;
@@ -255,6 +274,14 @@ impl Stream {
                 }
             }
         }
+    }
+
+    /// Does the API server list this kind now? What follows it said nothing since it failed, as it does where nothing happens.
+    async fn is_answered(&self) -> bool {
+        let api: Api<Watched> = Api::all_with(self.follow.client.clone(), &self.of);
+        let one = ListParams::default().limit(1);
+        let listed = api.list_metadata(&one);
+        tokio::time::timeout(ANSWER, listed).await.is_ok_and(|listed| listed.is_ok())
     }
 
     /// What was listed goes out of date unseen while the kind cannot be listed or watched: a listing is begun and not ended,

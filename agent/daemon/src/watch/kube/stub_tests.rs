@@ -52,12 +52,18 @@ struct Server {
     events: Mutex<Vec<Value>>,
     /// Ends a watch of pods that hangs, with a 410.
     expire: tokio::sync::Notify,
+    /// Cuts the connection of a watch of pods that hangs.
+    cut: tokio::sync::Notify,
+    /// How many watches of pods were begun.
+    watches: std::sync::atomic::AtomicUsize,
     /// The second page of a list fails.
     breaks_off: std::sync::atomic::AtomicBool,
     /// The queries of all lists of pods.
     lists: Mutex<Vec<String>>,
     /// Collections are answered with an error of the server's own.
     broken: std::sync::atomic::AtomicBool,
+    /// Lists of pods alone are answered so.
+    is_unlisted: std::sync::atomic::AtomicBool,
     /// What was asked for of Secrets, each time: the header Accept.
     accepted: Mutex<Vec<String>>,
 }
@@ -173,17 +179,23 @@ impl Server {
             let lines: Vec<Result<String, std::io::Error>> =
                 events.iter().map(|event| Ok(line(event))).collect();
             let pods = path == PODS;
+            self.watches.fetch_add(usize::from(pods), std::sync::atomic::Ordering::SeqCst);
             let expired = futures::stream::once(async move {
                 if !pods {
                     std::future::pending::<()>().await;
                 }
-                self.expire.notified().await;
-                Ok(line(&expired()))
+                tokio::select! {
+                    () = self.expire.notified() => Ok(line(&expired())),
+                    () = self.cut.notified() => Err(std::io::Error::other("cut")),
+                }
             });
             return Body::from_stream(futures::StreamExt::chain(futures::stream::iter(lines), expired))
                 .into_response();
         }
         if path == PODS {
+            if self.is_unlisted.load(std::sync::atomic::Ordering::SeqCst) {
+                return status(StatusCode::SERVICE_UNAVAILABLE);
+            }
             self.lists.lock().unwrap().push(query.to_owned());
         }
         if query.contains("continue=more") && self.breaks_off.load(std::sync::atomic::Ordering::SeqCst) {
@@ -218,6 +230,7 @@ fn follow(
         listings: Arc::default(),
         cordons: Arc::new(Cordons::default()),
         cancel: cancel.clone(),
+        quiet: stream::QUIET,
     }
 }
 

@@ -224,3 +224,43 @@ async fn a_kind_that_may_not_be_listed_is_a_problem_and_no_other_kind_waits_for_
     cancel.cancel();
     running.await.unwrap();
 }
+
+/// A quiet kind's watch says nothing after an API server's restart either: the problem has to end without an event.
+#[tokio::test]
+async fn a_watch_that_was_cut_and_shows_nothing_is_no_problem_once_the_server_answers() {
+    let (client, server) = serve().await;
+    let (observations, mut items) = ObservationQueue::new();
+    let (status, cancel) = (Arc::new(SharedStatus::new()), CancellationToken::new());
+    let resync = watch::Sender::new(0);
+    let follow =
+        Follow { quiet: Duration::from_secs(2), ..follow(client, observations, &status, &resync, &cancel) };
+    let watching = tokio::spawn(stream::run(follow, Collection::of::<SlimPod>()));
+    let until = async |is_so: &dyn Fn() -> bool| {
+        let wait = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(20), wait).await;
+        waited.unwrap_or_else(|_| panic!("{:?} of {:?}", status.status().problems, server.watches));
+    };
+    let watches = || server.watches.load(std::sync::atomic::Ordering::SeqCst);
+    until(&|| watches() == 1).await;
+    let set = |what: &std::sync::atomic::AtomicBool, to| what.store(to, std::sync::atomic::Ordering::SeqCst);
+    // The server goes away, and comes back with the lists of its objects still to come.
+    set(&server.broken, true);
+    server.cut.notify_one();
+    until(&|| !status.status().problems.is_empty()).await;
+    set(&server.is_unlisted, true);
+    set(&server.broken, false);
+    until(&|| watches() == 2).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let problems = status.status().problems.clone();
+    assert!(problems.len() == 1 && problems[0].contains("every Pod"), "{problems:?}");
+    set(&server.is_unlisted, false);
+    until(&|| status.status().problems.is_empty()).await;
+    assert_eq!(watches(), 2, "nothing was followed anew");
+    cancel.cancel();
+    watching.await.unwrap();
+    drop(items.try_recv());
+}
