@@ -34,6 +34,13 @@ pub struct Access {
 pub enum Operation {
     /// A command that has to succeed.
     Run(Command),
+    /// A command that has to print something, of which nothing is shown.
+    Holds {
+        /// The command.
+        command: Command,
+        /// What it prints if it is there, such as `the key url of the Secret db`.
+        what: String,
+    },
     /// An object is made in the cluster, with the step's mark.
     Create(Object),
     /// `helm upgrade --install`, with the step's mark as a label of the release.
@@ -65,6 +72,7 @@ impl Operation {
     pub fn shell(&self) -> String {
         match self {
             Self::Run(command) | Self::Install(command) => command.shell(),
+            Self::Holds { command, .. } => format!("{} | grep -q .", command.shell()),
             Self::Create(object) => object.shell(),
             Self::Apply(program) => {
                 let name = program.as_str();
@@ -104,7 +112,9 @@ impl Operation {
     /// The way that its command needs.
     pub fn through(&self) -> Option<&Through> {
         match self {
-            Self::Run(command) | Self::Keep { command, .. } => command.through.as_ref(),
+            Self::Run(command) | Self::Keep { command, .. } | Self::Holds { command, .. } => {
+                command.through.as_ref()
+            }
             Self::Create(object) => object.through(),
             Self::Install(_)
             | Self::Apply(_)

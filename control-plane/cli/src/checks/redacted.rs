@@ -33,6 +33,7 @@ mod tests {
         let texts = [
             "kubectl said: Get \"https://ada:hunter2secret@10.0.0.1/\": refused",
             "the server has asked for the client to provide credentials",
+            "- keys.existingSecret: expected the name of a Secret, found none; make one with kubectl - replicas: expected 1",
         ];
         let report = Report {
             at: jiff::Timestamp::UNIX_EPOCH,
@@ -45,5 +46,6 @@ mod tests {
         assert!(!clean.checks[0].outcome.found.contains("hunter2secret"), "{clean:?}");
         assert!(clean.checks[0].outcome.found.contains("kubectl said"), "{clean:?}");
         assert_eq!(clean.checks[1].outcome.found, texts[1]);
+        assert_eq!(clean.checks[2].outcome.found, texts[2]);
     }
 }

@@ -79,6 +79,17 @@ impl<'a> Shell<'a> {
     }
 }
 
+/// Whether anything was printed.
+fn holds(what: &str, printed: &[u8]) -> Result<(), Failure> {
+    if printed.trim_ascii().is_empty() {
+        return Err(Failure::new("something that you make is not complete")
+            .expected(what)
+            .found("none")
+            .next("make it, and run this again: what is done already stays"));
+    }
+    Ok(())
+}
+
 /// The text that is passed on as `name`. It may be a secret and is never shown.
 fn text_of(name: &str, field: Option<&str>, printed: &[u8]) -> Result<String, Failure> {
     let unusable = |found: &str| {
@@ -131,6 +142,7 @@ impl Hands for Shell<'_> {
         let programs = self.programs();
         match operation {
             Operation::Run(command) => self.run(command).map(drop),
+            Operation::Holds { command, what } => holds(what, &self.run(command)?),
             Operation::Create(object) => self.create(object, mark),
             Operation::Install(command) => self.install(command, mark),
             Operation::Apply(program) => terraform::apply(&programs, *program),

@@ -48,6 +48,7 @@ case "$words" in
 kubectl*"get namespace kube-system"*) cat cluster; exit 0 ;;
 kubectl*"get namespace shop"*) exit 0 ;;
 kubectl*"get namespace "*) get "namespace-$3" ;;
+kubectl*"get secret "*go-template=*) cat held 2> /dev/null; exit 0 ;;
 kubectl*"get secret "*) get "secret-$5" ;;
 kubectl*"create -f -"*) create ;;
 kubectl*"delete secret "*) rm -f "there/secret-$5" ;;

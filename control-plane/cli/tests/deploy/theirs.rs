@@ -38,6 +38,18 @@ fn site_calls_until_keys(plan: &Plan) -> usize {
     site.calls()
 }
 
+/// The Secret is there, and the control plane would wait for a key that it lacks.
+#[test]
+fn a_secret_that_a_person_makes_has_to_have_its_keys() {
+    let plan = planned(&[("database.kind", "secret"), ("database.secret", "db")]);
+    let site = Site::new();
+    let Stop::Failed { error, .. } = site.apply(&plan).unwrap_err() else { panic!("expected a failed step") };
+    assert!(error.to_string().contains("the key url of the Secret db"), "{error}");
+    assert!(!site.there().iter().any(|name| name.starts_with("release-")), "{:?}", site.there());
+    std::fs::write(site.world.join("held"), "it has").unwrap();
+    site.apply(&plan).unwrap();
+}
+
 #[test]
 fn a_directory_with_something_else_in_it_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();

@@ -171,7 +171,7 @@ impl Making<'_> {
                     "You make it: PostgreSQL 14 or newer, an empty database and a user that owns it. kubectl --namespace {} create secret generic {secret} --from-file=url=/dev/stdin, and then on its input postgres://USER:PASSWORD@HOST:5432/nimbus?sslmode=verify-full, without a line end (Ctrl-D twice): a password on a command line is seen by others",
                     self.answers.namespace
                 ),
-                vec![Operation::Run(self.in_own(&["get", "secret", &secret]))],
+                vec![Operation::Run(self.in_own(&["get", "secret", &secret])), self.holds(&secret, "url")],
             )),
             Database::Terraform(_) => {
                 let data = vec![Datum {
@@ -207,7 +207,8 @@ impl Making<'_> {
                 "tls-secret",
                 "The Secret with the certificate is there",
                 "You make it, of type kubernetes.io/tls, for the operators' DNS name.",
-                get(&["secret", name]),
+                [get(&["secret", name]), ["tls.crt", "tls.key"].map(|key| self.holds(name, key)).into()]
+                    .concat(),
             )),
             Certificate::CertManager { issuer, kind } => Some(check(
                 "issuer",
@@ -215,6 +216,17 @@ impl Making<'_> {
                 "cert-manager and the issuer are yours.",
                 get(&[&format!("{}.cert-manager.io", kind.to_lowercase()), issuer]),
             )),
+        }
+    }
+
+    /// That a Secret has a key. The template fails on none, as kubectl would print the whole Secret then.
+    fn holds(&self, secret: &str, key: &str) -> Operation {
+        let template = format!(
+            r#"go-template={{{{with .data}}}}{{{{if index . "{key}"}}}}it has{{{{end}}}}{{{{end}}}}"#
+        );
+        Operation::Holds {
+            command: self.in_own(&["get", "secret", secret, "-o", &template]),
+            what: format!("the key {key} of the Secret {secret} with a value"),
         }
     }
 

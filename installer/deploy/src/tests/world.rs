@@ -149,7 +149,7 @@ impl Hands for World {
         }
         self.done.push(operation.shell());
         match operation {
-            Operation::Run(command) => self.effect(command),
+            Operation::Run(command) | Operation::Holds { command, .. } => self.effect(command),
             Operation::Create(Object::Namespace { manifest, .. }) => {
                 self.make(format!("namespace/{}", manifest["metadata"]["name"].as_str().unwrap()), mark)?;
             }
