@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::frames::{self, FrameReader};
 use super::join_token::{
-    Attempt, NEW_TOKEN, bad_request, for_another_cluster, genuine, unavailable, unspent,
+    Attempt, NEW_TOKEN, bad_request, for_another_cluster, genuine, note_misuse, unavailable, unspent,
 };
 use super::wire::Connection;
 use super::{Gateway, Slot, enrol_again, enrol_pod, reject};
@@ -89,7 +89,16 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
         let _binding = if becomes_bound(&record.doc) { Some(gateway.binding.lock().await) } else { None };
         let Attempt { changes, response } = match enrol_again::attempt(gateway, request, &record.doc).await? {
             Some(again) => again,
-            None => prepare(app, request, unspent(gateway, record).await?).await?,
+            None => match prepare(app, request, unspent(gateway, record).await?).await {
+                Ok(attempt) => attempt,
+                Err(end) => {
+                    // A request that cannot be read or is put off is no misuse.
+                    if matches!(&end, SessionEnd::Rejected(no) if no.code == CloseCode::Refused) {
+                        note_misuse(gateway, token.id, &end).await;
+                    }
+                    return Err(end);
+                }
+            },
         };
         let again = changes.agents.is_empty();
         match app.commit(&changes).await {

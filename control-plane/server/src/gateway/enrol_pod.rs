@@ -339,11 +339,14 @@ async fn audited(gateway: &Gateway, request: &v1::EnrolRequest, end: SessionEnd)
     let reason = told.split(':').next().unwrap_or_default();
     // Whose join token does not hold is audited by its id, if it is genuine at all.
     let is_of_token = reason.starts_with("token_");
+    // Only a token whose secret the peer knows is refused so.
+    let misused = (reason == "wrong_cluster").then(|| request.token.parse::<JoinToken>().ok()).flatten();
+    if let Some(token) = misused {
+        // By the token, and not by the cluster: its UID is what the peer says.
+        note_misuse(gateway, token.id, &end).await;
+        return end;
+    }
     if !is_known {
-        // Only a token whose secret the peer knows is refused so; the cluster's UID is what the peer says.
-        if let ("wrong_cluster", Ok(token)) = (reason, request.token.parse::<JoinToken>()) {
-            note_misuse(gateway, token.id, &end).await;
-        }
         return end;
     }
     if is_of_token || !gateway.refused_proofs.note(format!("{uid} {reason}"), std::time::Instant::now()) {

@@ -270,9 +270,11 @@ async fn a_token_of_several_uses_takes_no_cluster_over_that_has_agents() {
     let plain = v1::EnrolRequest { token: some.clone(), cluster_uid: UID.into(), ..Default::default() };
     let answer = enrol_as(HERE, &plane, KeyPair::generate().unwrap(), plain).await;
     assert_eq!(word(answer), "wrong_cluster");
+    assert_eq!(refusals(&plane).await, ["wrong_cluster"]);
     let other = KeyPair::generate().unwrap();
     let answer = ask(&plane, &other, &some, evil.sign(&claims("e")), evil.keys()).await;
     assert_eq!(word(answer), "wrong_cluster");
+    // One row for a token in a minute.
     assert_eq!(refusals(&plane).await, ["wrong_cluster"]);
     let third = KeyPair::generate().unwrap();
     assert_eq!(word(ask(&plane, &third, "", cluster.sign(&claims("b")), String::new()).await), "node-b");
