@@ -95,6 +95,12 @@ impl AdmittedJob {
     pub fn envelope_sha256(&self) -> [u8; 32] {
         self.envelope_sha256
     }
+
+    /// The refusal of this job after all, which is remembered as [`admit`]'s own are.
+    pub fn refused(&self, refusal: Refusal, now: Timestamp) -> Refusal {
+        let until = Some(until(&self.job, now));
+        Refusal { remember_until: until, ..refusal.of(self.id, self.envelope_sha256) }
+    }
 }
 
 /// Admits a job or refuses it with its reason. Give a refusal to the journal before reporting it.
@@ -173,9 +179,13 @@ fn remembered(refusal: Refusal, verified: &Verified<v1::Job>, now: Timestamp) ->
     let Ok(id) = job.job_id.parse::<JobId>() else {
         return Refusal { envelope_sha256: verified.envelope_sha256(), ..refusal };
     };
-    let latest = now.checked_add(MAX_LIFETIME + CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
-    let until = (refusal.code != Code::Replayed).then(|| from_micros(job.expires_at_us).min(latest));
+    let until = (refusal.code != Code::Replayed).then(|| until(job, now));
     Refusal { remember_until: until, ..refusal.of(id, verified.envelope_sha256()) }
+}
+
+fn until(job: &v1::Job, now: Timestamp) -> Timestamp {
+    let latest = now.checked_add(MAX_LIFETIME + CLOCK_TOLERANCE).unwrap_or(Timestamp::MAX);
+    from_micros(job.expires_at_us).min(latest)
 }
 
 fn believe(envelope: &v1::Envelope, trusted: &[VerifyingKey]) -> Result<Verified<v1::Job>, Refusal> {

@@ -298,7 +298,7 @@ fn decide(
         .and_then(|admitted| {
             if ends {
                 let why = remedy::precondition("this agent is told to end, and begins nothing any more");
-                return Err(why.of(admitted.id(), admitted.envelope_sha256()));
+                return Err(admitted.refused(why, now));
             }
             Ok(admitted)
         });
@@ -328,5 +328,41 @@ async fn wait_for_cluster(shared: &Shared, since_start: Duration) {
             () = shared.cancel.cancelled() => {}
             _ = tokio::time::timeout(left, changes.wait_for(Option::is_some)) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::test_support::{ALLOW, JOB, envelope, shared};
+    use super::*;
+
+    /// A job, as the control plane sends it, at an agent that is told to end or is not.
+    async fn received(ends: bool) -> (Arc<Shared>, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("policy.toml"), ALLOW).unwrap();
+        let journal = JournalStore::open(dir.path(), nimbus_platform::now()).unwrap();
+        let (shared, _refusals) = shared(dir.path(), journal, ClusterHandle::default());
+        shared.status.update(|status| status.leaving = ends);
+        let (slots, mut running) = (Arc::new(Semaphore::new(1)), JoinSet::new());
+        receive(&shared, envelope(nimbus_platform::now()), &slots, &mut running).await;
+        assert_eq!(running.len(), usize::from(!ends), "a job that is refused runs nowhere");
+        running.shutdown().await;
+        (shared, dir)
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_is_told_to_end_begins_no_job_and_says_so() {
+        let (shared, _dir) = received(true).await;
+        let journal = shared.journal.lock().unwrap();
+        let reports = journal.get().unacknowledged(usize::MAX, |_| false);
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert!(reports[0].job_id == JOB && reports[0].reason.contains("told to end"), "{reports:?}");
+        assert!(journal.get().interrupted().is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_same_job_is_begun_by_one_that_goes_on() {
+        let (shared, _dir) = received(false).await;
+        assert_eq!(shared.journal.lock().unwrap().get().interrupted().len(), 1);
     }
 }
