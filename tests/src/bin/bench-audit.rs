@@ -1,4 +1,4 @@
-//! Measures what a thousand incidents leave in the audit log: a thousand changed files of one host, each put back after
+//! Measures what a thousand incidents leave in the audit log and in the database: a thousand changed files of one host, each put back after
 //! approval with `nimbus drift fix --all`.
 
 use std::path::Path;
@@ -9,12 +9,15 @@ use nimbus_tests::agent::{AgentOptions, AgentProcess};
 use nimbus_tests::bench::Report;
 use nimbus_tests::plane::Plane;
 use nimbus_tests::postgres::Postgres;
+use nimbus_tests::sqlite;
 use nimbus_tests::wait::{Seen, wait_for};
 
 /// Incidents.
 const FILES: usize = 1_000;
 /// Longest wait for each step.
 const LIMIT: Duration = Duration::from_mins(10);
+/// Until the next snapshot was taken for certain.
+const SNAPSHOT: Duration = Duration::from_secs(90);
 
 /// The default allows two jobs at once on a host and verifies for longer; what is measured is the log, not the wait.
 const CONFIG: &str = r"
@@ -39,9 +42,30 @@ async fn log(plane: &Plane) -> anyhow::Result<(usize, usize)> {
     Ok((text.lines().count(), text.len()))
 }
 
+/// A database, and how it is asked for its size.
+struct Database<'a> {
+    name: &'static str,
+    /// The server and the database on it; else the embedded one.
+    on: Option<(&'a Postgres, String)>,
+}
+
+impl Database<'_> {
+    /// Bytes of its tables and indexes, with what is free in them.
+    async fn bytes(&self, plane: &Plane) -> anyhow::Result<u64> {
+        if let Some((server, url)) = &self.on {
+            let (_, database) = url.rsplit_once('/').context("an address ends in a database's name")?;
+            return Ok(server.sql(database, "SELECT pg_database_size(current_database())")?.parse()?);
+        }
+        let sql = "SELECT CAST(page_count * page_size AS TEXT) FROM pragma_page_count, pragma_page_size";
+        let found = sqlite::texts(&plane.data_dir().join("nimbus.db"), sql).await?;
+        Ok(found.first().context("SQLite told no size")?.parse()?)
+    }
+}
+
 #[allow(clippy::cast_precision_loss, reason = "counts and sizes far below 2^52")]
-async fn measure(report: &mut Report, name: &str, database: Option<String>) -> anyhow::Result<()> {
-    let plane = Plane::start(database, CONFIG).await?;
+async fn measure(report: &mut Report, database: Database<'_>) -> anyhow::Result<()> {
+    let name = database.name;
+    let plane = Plane::start(database.on.as_ref().map(|(_, url)| url.clone()), CONFIG).await?;
     let dir = tempfile::Builder::new().prefix("nimbus-audit-").tempdir()?;
     let root = dir.path().canonicalize()?;
     write_all(&root, "old")?;
@@ -62,7 +86,7 @@ async fn measure(report: &mut Report, name: &str, database: Option<String>) -> a
     .await?;
     // A file that was written within the last two seconds is read once more.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let before = log(&plane).await?;
+    let (before, bytes_before) = (log(&plane).await?, database.bytes(&plane).await?);
     let begun = Instant::now();
     write_all(&root, "new")?;
     wait_for("every file to be asked for", LIMIT, || async {
@@ -101,20 +125,31 @@ async fn measure(report: &mut Report, name: &str, database: Option<String>) -> a
         None,
         None,
     );
+    // The log of observations is trimmed by the snapshot that is taken a minute after the last one.
+    tokio::time::sleep(SNAPSHOT).await;
+    let grown = database.bytes(&plane).await?.saturating_sub(bytes_before);
+    report.row(
+        format!("{name}: the database grew, for each incident"),
+        grown as f64 / FILES as f64 / 1e3,
+        "kB",
+        None,
+        None,
+    );
     Ok(())
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    let mut report = Report::new("The audit log of a thousand incidents", "cargo xtask bench audit");
+    let mut report = Report::new("What a thousand incidents leave", "cargo xtask bench audit");
     let postgres = Postgres::start()?;
-    measure(&mut report, "SQLite", None).await?;
-    measure(&mut report, "PostgreSQL", Some(postgres.fresh_database()?)).await?;
+    measure(&mut report, Database { name: "SQLite", on: None }).await?;
+    let on = Some((&postgres, postgres.fresh_database()?));
+    measure(&mut report, Database { name: "PostgreSQL", on }).await?;
     report.note(format!(
         "{FILES} files of one host, each changed, asked for, approved with `nimbus drift fix --all --yes`, put back, \
          verified and resolved; the caps are raised to 50 jobs at once and the agent's budget to 10,000 jobs an hour. \
          Rows are those that were added from the first change to the last resolved incident; bytes are those of \
-         `audit export --format jsonl`."
+         `audit export --format jsonl`; the database is all of its tables and indexes, with what is free in them."
     ));
     report.print()
 }

@@ -159,27 +159,22 @@ fn agent(agent: nimbus_api::Agent) -> Agent {
     }
 }
 
-/// What of Nimbus is in a namespace.
+/// What of Nimbus is in a namespace; of what lacks pods, and of pods that are not started, also why.
 async fn installed(kubectl: &Kubectl, namespace: &str) -> Gathered<Installed> {
-    let (pods, workloads) = tokio::join!(running(kubectl, namespace), wanting(kubectl, namespace));
-    Ok(Installed { pods: pods?, workloads })
-}
-
-/// The workloads of a namespace; of those that lack pods, also why.
-async fn wanting(kubectl: &Kubectl, namespace: &str) -> Gathered<Vec<Workload>> {
     let words = ["get", "deployments,statefulsets,daemonsets", "-o", "json", "--namespace", namespace];
-    let mut found = kubectl.read(&words, workloads).await?;
-    if found.iter().any(Workload::is_unexplained) {
+    let (pods, mut workloads) = tokio::join!(running(kubectl, namespace), kubectl.read(&words, workloads));
+    let mut pods = pods?;
+    let lacks_pods = workloads.as_deref().is_ok_and(|all| all.iter().any(Workload::is_unexplained));
+    if lacks_pods || pods.iter().any(Pod::is_unexplained) {
         let words =
             ["get", "events", "--field-selector=type=Warning", "-o", "json", "--namespace", namespace];
         // What they tell helps; without it the pods are as little there.
         if let Ok(warnings) = kubectl.read(&words, warnings).await {
-            for workload in &mut found {
-                workload.explain(&warnings);
-            }
+            workloads.iter_mut().flatten().for_each(|workload| workload.explain(&warnings));
+            pods.iter_mut().for_each(|pod| pod.explain(&warnings));
         }
     }
-    Ok(found)
+    Ok(Installed { pods, workloads })
 }
 
 /// The pods of a namespace; of the first that are not ready, or ended, also the last that they said.

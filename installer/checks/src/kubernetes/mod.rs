@@ -8,6 +8,7 @@ mod release;
 mod rights;
 mod service;
 mod storage;
+mod warning;
 mod workload;
 
 use serde::Deserialize;
@@ -21,7 +22,8 @@ pub use release::{Release, releases};
 pub use rights::{Ask, Review, request, reviews};
 pub use service::{Balancers, balancers};
 pub use storage::{StorageClass, storage_classes};
-pub use workload::{Warning, Workload, warnings, workloads};
+pub use warning::{Warning, warnings};
+pub use workload::{Workload, workloads};
 
 use crate::check::{Gathered, Unread};
 

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::warning::{Warning, newest};
 use super::{Metadata, is_ours, items};
 use crate::check::Gathered;
 
@@ -39,6 +40,26 @@ pub enum Trouble {
     NotReady,
     /// It ended and is not started again, with the reason: evicted by its node, or its program failed.
     Ended(String),
+}
+
+/// What a container waits for before anything of it was tried: a volume that is not mounted keeps it here.
+const BEFORE: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+impl Pod {
+    /// Is it not started, and does nothing say why?
+    pub fn is_unexplained(&self) -> bool {
+        matches!(&self.trouble, Some(Trouble::NotStarted(why)) if BEFORE.contains(&why.as_str()))
+    }
+
+    /// Takes the newest warning about it for the reason, where it needs one.
+    pub fn explain(&mut self, warnings: &[Warning]) {
+        if !self.is_unexplained() {
+            return;
+        }
+        if let Some(newest) = newest(warnings, "Pod", &self.name) {
+            self.trouble = Some(Trouble::NotStarted(newest.message.clone()));
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -248,6 +269,35 @@ mod tests {
             {"state": {"terminated": {"reason": "Completed"}}},
             {"state": {"terminated": {"reason": "Error", "message": "no recipient"}}}]});
         assert_eq!(one(&failed), Some(Trouble::Ended("Failed: no recipient".to_owned())));
+    }
+
+    #[test]
+    fn a_pod_that_waits_for_its_volumes_is_explained_by_the_newest_warning_about_it() {
+        let event = |of: &str, at: &str, message: &str| {
+            json!({"type": "Warning", "reason": "FailedMount", "message": message, "lastTimestamp": at,
+                   "involvedObject": {"kind": "Pod", "name": of}})
+        };
+        let newest = "MountVolume.SetUp failed for volume \"keys\" : secret \"nimbus-keys\" not found";
+        let list = json!({"items": [
+            event("a", "2026-11-27T08:02:00Z", newest),
+            event("a", "2026-11-27T08:01:00Z", "before"),
+            event("b", "2026-11-27T08:03:00Z", "of another"),
+        ]});
+        let warnings = crate::kubernetes::warnings(list.to_string().as_bytes()).unwrap();
+        let not_started = |why: &str| Pod {
+            name: "a".to_owned(),
+            trouble: Some(Trouble::NotStarted(why.to_owned())),
+            said: String::new(),
+        };
+        let mut waits = not_started("ContainerCreating");
+        waits.explain(&warnings);
+        assert_eq!(waits, not_started(newest));
+        // What says more of itself, or is well, keeps its own words.
+        for pod in [not_started("secret \"x\" not found"), Pod { trouble: None, ..not_started("") }] {
+            let mut explained = pod.clone();
+            explained.explain(&warnings);
+            assert_eq!(explained, pod);
+        }
     }
 
     #[test]

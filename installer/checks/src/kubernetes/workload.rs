@@ -1,8 +1,8 @@
 //! The workloads of an installation: how many pods each wants, has and has ready, and what keeps it from making them.
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
+use super::warning::{Warning, newest};
 use super::{Metadata, is_ours, items};
 use crate::check::Gathered;
 
@@ -23,19 +23,6 @@ pub struct Workload {
     pub ready: u64,
     /// What keeps it from making pods, as its conditions or the newest warning about it tell; empty: nothing is told.
     pub why: String,
-}
-
-/// A warning that the cluster keeps about an object, for an hour.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The object's kind.
-    pub kind: String,
-    /// The object's name.
-    pub name: String,
-    /// What it says.
-    pub message: String,
-    /// When it was last said; none where the cluster does not tell.
-    pub at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -83,30 +70,6 @@ struct Condition {
     message: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Note {
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    reason: String,
-    #[serde(default)]
-    message: String,
-    involved_object: Involved,
-    #[serde(default)]
-    last_timestamp: Option<String>,
-    #[serde(default)]
-    event_time: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Involved {
-    #[serde(default)]
-    kind: String,
-    #[serde(default)]
-    name: String,
-}
-
 /// Of `kubectl get deployments,statefulsets,daemonsets -o json`; those of others are left out.
 pub fn workloads(printed: &[u8]) -> Gathered<Vec<Workload>> {
     let objects: Vec<Object> = items(printed, "kubectl get deployments,statefulsets,daemonsets -o json")?;
@@ -147,27 +110,10 @@ impl Workload {
         if !self.is_unexplained() {
             return;
         }
-        let of_it = warnings.iter().filter(|warning| warning.kind == self.kind && warning.name == self.name);
-        if let Some(newest) = of_it.max_by_key(|warning| warning.at) {
+        if let Some(newest) = newest(warnings, &self.kind, &self.name) {
             self.why.clone_from(&newest.message);
         }
     }
-}
-
-/// Of `kubectl get events -o json`: those that tell why a pod could not be made.
-pub fn warnings(printed: &[u8]) -> Gathered<Vec<Warning>> {
-    let events: Vec<Note> = items(printed, "kubectl get events -o json")?;
-    let time = |text: Option<String>| text.and_then(|text| text.parse::<Timestamp>().ok());
-    let warnings =
-        events.into_iter().filter(|it| it.kind == "Warning" && it.reason == "FailedCreate").map(|event| {
-            Warning {
-                kind: event.involved_object.kind,
-                name: event.involved_object.name,
-                message: event.message,
-                at: time(event.last_timestamp).max(time(event.event_time)),
-            }
-        });
-    Ok(warnings.collect())
 }
 
 #[cfg(test)]
@@ -229,7 +175,7 @@ mod tests {
             event("Normal", "agent", json!("2026-11-27T08:03:00Z"), "created"),
             event("Warning", "other", json!("2026-11-27T08:04:00Z"), "of another"),
         ]});
-        let warnings = warnings(list.to_string().as_bytes()).unwrap();
+        let warnings = crate::kubernetes::warnings(list.to_string().as_bytes()).unwrap();
         assert_eq!(warnings.len(), 4);
         let status = json!({"observedGeneration": 2, "desiredNumberScheduled": 1});
         let mut found = read(&[object("DaemonSet", "agent", &json!({}), &status)]).remove(0);

@@ -41,7 +41,7 @@ pub enum Which {
     Installed,
     /// The agent with 500,000 watched files, and a full pass beside AIDE's check
     Files,
-    /// What a thousand incidents leave in the audit log, on both databases
+    /// What a thousand incidents leave in the audit log and the database, on both databases
     Audit,
     /// The scenes of tests/scenes: how long they take
     Scenes,
