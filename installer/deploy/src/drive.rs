@@ -59,6 +59,8 @@ pub enum Event {
     Undoing,
     /// It was somebody else's, and is left.
     Left,
+    /// It is left, as it would go with something of somebody else's that is in it.
+    Holding,
     /// It is kept, as nobody said that what cannot be made again goes too.
     Kept,
 }
@@ -146,7 +148,7 @@ impl Event {
             Self::Already => "already",
             Self::Taken => "found",
             Self::Undoing => "undone",
-            Self::Left => "left",
+            Self::Left | Self::Holding => "left",
             Self::Kept => "kept",
         }
     }
@@ -278,7 +280,10 @@ fn make<H: Hands>(
     let before = journal.entry(&step.id).map(|entry| entry.state);
     let known = journal.entry(&step.id).and_then(|entry| entry.mark.clone());
     let state = match (event, before) {
-        (Event::Checking | Event::Already | Event::Undoing | Event::Left | Event::Kept, _) => return Ok(()),
+        (
+            Event::Checking | Event::Already | Event::Undoing | Event::Left | Event::Holding | Event::Kept,
+            _,
+        ) => return Ok(()),
         (Event::Taken, _) => return note(step, State::Found, None, journal, hands),
         (Event::Changing, _) | (Event::Resuming, Some(State::BegunAgain)) => State::BegunAgain,
         (Event::Making | Event::Renewing | Event::Resuming, _) => State::Begun,

@@ -143,6 +143,7 @@ impl Planted {
         let mut variables: Vec<Value> =
             names.iter().map(|name| json!({"name": name, "value": self.word()})).collect();
         variables.push(json!({"name": "DATABASE_URL", "value": self.fill("postgres://app:§@db/app")}));
+        variables.push(json!({"name": "MULTI_SECRET", "value": self.fill("§\n§\n")}));
         variables.push(json!({"name": "LOG_LEVEL", "value": "debug"}));
         variables.push(json!({"name": "JAVA_OPTS", "value": self.fill("-Xmx1g -Ddb.password=§ -Dx=1")}));
         Value::Array(variables)

@@ -8,10 +8,12 @@ use super::{LINES, MOST_OF_A_PART, MOST_PODS};
 
 /// The label that both charts put on all of their objects.
 const OURS: &str = "app.kubernetes.io/part-of=nimbus";
-/// The kinds of the charts' objects but ConfigMaps, whose description has each value lines below its name. What describes a
-/// Secret says the names and sizes of its values, never one of them.
-const KINDS: &str = "daemonsets,statefulsets,pods,services,secrets,persistentvolumeclaims,\
-                     poddisruptionbudgets,networkpolicies,serviceaccounts,roles,rolebindings,leases";
+/// The kinds of the charts' objects that hold values of names that somebody chose, such as variables. They are taken as JSON:
+/// their description has a value's further lines below its name, where nothing tells whose they are.
+const WITH_VALUES: &str = "daemonsets,statefulsets,cronjobs";
+/// The other kinds. What describes a Secret says the names and sizes of its values, never one of them.
+const KINDS: &str = "services,secrets,persistentvolumeclaims,poddisruptionbudgets,networkpolicies,\
+                     serviceaccounts,roles,rolebindings,leases";
 
 /// One file of the bundle, and where it comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -144,6 +146,7 @@ pub fn cluster(namespace: &str) -> Vec<Part> {
     vec![
         asked("cluster/version.json", &["version", "--output", "json"]),
         asked(PODS, &["get", "pods", "--selector", OURS, "--output", "json"]),
+        asked("cluster/workloads.json", &["get", WITH_VALUES, "--selector", OURS, "--output", "json"]),
         asked("cluster/configmaps.json", &["get", "configmaps", "--selector", OURS, "--output", "json"]),
         asked("cluster/events.json", &["get", "events", "--output", "json"]),
         asked("cluster/describe.txt", &["describe", KINDS, "--selector", OURS]),

@@ -34,6 +34,9 @@ mod tests {
             "kubectl said: Get \"https://ada:hunter2secret@10.0.0.1/\": refused",
             "the server has asked for the client to provide credentials",
             "- keys.existingSecret: expected the name of a Secret, found none; make one with kubectl - replicas: expected 1",
+            // As the control plane says it of a wrong token.
+            "this needs the operator's token; another one (expected a header Authorization of type Bearer with what \
+             operator.token in the data directory holds)",
         ];
         let report = Report {
             at: jiff::Timestamp::UNIX_EPOCH,
@@ -47,5 +50,6 @@ mod tests {
         assert!(clean.checks[0].outcome.found.contains("kubectl said"), "{clean:?}");
         assert_eq!(clean.checks[1].outcome.found, texts[1]);
         assert_eq!(clean.checks[2].outcome.found, texts[2]);
+        assert_eq!(clean.checks[3].outcome.found, texts[3]);
     }
 }

@@ -211,7 +211,12 @@ fn undo(context: &Context, args: &DeployArgs, directory: &Directory) -> Result<E
     drop((shell, lock));
     let document =
         json!({"directory": directory.path(), "with_data": args.with_data, "steps": outcomes(&done)});
-    context.print_either(&document, |view| view::deploy::carried_out(view, &done, "It is undone."))?;
+    let title = if args.with_data && !journal.entries.is_empty() {
+        "It is undone but for what is marked left. Once what is somebody else's there is gone, the same command goes on."
+    } else {
+        "It is undone."
+    };
+    context.print_either(&document, |view| view::deploy::carried_out(view, &done, title))?;
     Ok(Exit::Done)
 }
 

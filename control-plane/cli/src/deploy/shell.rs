@@ -172,6 +172,7 @@ impl Hands for Shell<'_> {
             Event::Taken => "there already, taken as it is",
             Event::Undoing => "undoing",
             Event::Left => "somebody else's, left",
+            Event::Holding => "left, as something of somebody else's is in it",
             Event::Kept => "kept",
         };
         self.progress.say(&format!("[{number}/{of}] {what}: {}", step.title));

@@ -62,7 +62,9 @@ impl ApiError {
     pub fn unauthorized(found: &str) -> Self {
         let detail = "this needs the operator's token";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Not authorized", detail)
-            .expected("Authorization: Bearer TOKEN, with the token from operator.token in the data directory")
+            .expected(
+                "a header Authorization of type Bearer with what operator.token in the data directory holds",
+            )
             .found(found)
             .remedy("set NIMBUS_TOKEN, or use the context that `nimbus up` made")
     }

@@ -18,7 +18,7 @@ pub use cluster::{Namespace, client_version, namespace, server_version};
 pub use date::date_of;
 pub use node::{Node, nodes};
 pub use pod::{Pod, Trouble, pods};
-pub use release::{Release, releases};
+pub use release::{AGENT, CONTROL_PLANE, Release, releases};
 pub use rights::{Ask, Review, request, reviews};
 pub use service::{Balancers, balancers};
 pub use storage::{StorageClass, storage_classes};

@@ -7,7 +7,11 @@ use crate::check::Gathered;
 use crate::version::Version;
 
 /// The charts of Nimbus.
-const CHARTS: [&str; 2] = ["nimbus-control-plane", "nimbus-agent"];
+const CHARTS: [&str; 2] = [CONTROL_PLANE, AGENT];
+/// The one with a database.
+pub const CONTROL_PLANE: &str = "nimbus-control-plane";
+/// The other one.
+pub const AGENT: &str = "nimbus-agent";
 
 /// A release of one of Nimbus's charts.
 #[derive(Debug, Clone, PartialEq, Eq)]

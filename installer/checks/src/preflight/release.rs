@@ -2,7 +2,7 @@
 
 use super::Snapshot;
 use crate::check::{Check, Judged, Outcome};
-use crate::kubernetes::Release;
+use crate::kubernetes::{CONTROL_PLANE, Release};
 use crate::version::Version;
 use crate::words::sentences;
 
@@ -20,7 +20,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
     let of = |wanted: fn(&Release, Version) -> bool| -> Vec<String> {
         releases.iter().filter(is_there).filter(|release| wanted(release, build)).map(sentence).collect()
     };
-    let newer = of(|release, build| release.version > build);
+    let newer = of(|release, build| release.chart == CONTROL_PLANE && release.version > build);
     let far = of(|release, build| release.version.minors_to(build).is_none_or(|minors| minors > 1));
     let unfinished: Vec<String> = releases
         .iter()
@@ -29,18 +29,19 @@ fn judge(snapshot: &Snapshot) -> Judged {
         .collect();
     Ok(if releases.is_empty() {
         Outcome::pass("nothing of Nimbus is installed there yet")
-    } else if !newer.is_empty() {
-        Outcome::failure(
-            format!(
-                "{}, and this is {build}: the older one refuses the newer one's database",
-                sentences(&newer)
-            ),
-            "use the newer release, or restore a backup of before into an empty database",
-        )
     } else if !far.is_empty() {
         Outcome::failure(
             format!("{}, and this is {build}; expected at most one minor version between", sentences(&far)),
-            "upgrade to each minor version between first, one after the other (docs/upgrade.md)",
+            "go to each minor version between first, one after the other (docs/upgrade.md)",
+        )
+    } else if !newer.is_empty() {
+        Outcome::warning(
+            format!(
+                "{}, and this is {build}: the older one refuses the database where the newer one brought another schema to it",
+                sentences(&newer)
+            ),
+            "take a backup first, and see docs/upgrade.md: where it refuses the database, go on with the newer release, or restore \
+             a backup of before into an empty database",
         )
     } else if !unfinished.is_empty() {
         Outcome::warning(

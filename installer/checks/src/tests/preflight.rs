@@ -7,7 +7,7 @@ use crate::check::Unread;
 use crate::check::Verdict::{Failure, Pass, Unknown, Warning};
 use crate::clock::Reading;
 use crate::excess::Excess;
-use crate::kubernetes::{Balancers, Namespace, Node, Release, Review, StorageClass};
+use crate::kubernetes::{AGENT, Balancers, CONTROL_PLANE, Namespace, Node, Release, Review, StorageClass};
 use crate::needs::{Class, Needs, Request};
 use crate::preflight::{
     CHECKS, Database, NoDatabase, Place, Server, Snapshot, Values, asks, judge, judge_without_cluster,
@@ -65,7 +65,7 @@ fn release(version: Version, state: &str) -> Release {
     Release {
         name: "nimbus".to_owned(),
         namespace: "nimbus".to_owned(),
-        chart: "nimbus-control-plane",
+        chart: CONTROL_PLANE,
         version,
         state: state.to_owned(),
     }
@@ -366,7 +366,12 @@ fn values_and_releases() {
         (release(Version::new(0, 3, 0), "deployed"), Pass),
         (release(Version::new(0, 2, 7), "deployed"), Pass),
         (release(Version::new(0, 1, 0), "deployed"), Failure),
-        (release(Version::new(0, 4, 0), "deployed"), Failure),
+        // Back by one minor version works unless the database has another schema, and agents have none.
+        (release(Version::new(0, 4, 0), "deployed"), Warning),
+        (release(Version::new(0, 3, 1), "deployed"), Warning),
+        (Release { chart: AGENT, ..release(Version::new(0, 4, 0), "deployed") }, Pass),
+        (Release { chart: AGENT, ..release(Version::new(0, 5, 0), "deployed") }, Failure),
+        (release(Version::new(0, 5, 0), "deployed"), Failure),
         (release(Version::new(1, 0, 0), "deployed"), Failure),
         (release(Version::new(0, 2, 7), "failed"), Warning),
         (release(Version::new(0, 3, 0), "uninstalling"), Warning),

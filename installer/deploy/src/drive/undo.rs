@@ -21,18 +21,28 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
     // Something of somebody else's is in the cluster in place of what was made: it is looked at again by the next run.
     let mut keeps_theirs = false;
     let entries: Vec<Entry> = journal.entries.iter().rev().cloned().collect();
+    // What was there before it was looked for, and stands in a namespace of this run's, would go with that.
+    let made_a_namespace =
+        entries.iter().any(|entry| entry.step.is_namespace() && entry.state != State::Found);
     for (number, entry) in entries.iter().enumerate() {
         let step = &entry.step;
+        let mut is_there = false;
         let (event, operations): (Event, &[Operation]) = match (&step.undo, entry.state) {
-            (_, State::Found) => (Event::Left, &[]),
+            (_, State::Found) => {
+                is_there = made_a_namespace && is_in_a_namespace(step) && is_theirs(step, entry, hands)?;
+                keeps_theirs |= is_there;
+                (Event::Left, &[])
+            }
             (Undo::Nothing, _) => (Event::Undoing, &[]),
             (Undo::Data { .. }, _) if !with_data => (Event::Kept, &[]),
             (Undo::Run(operations) | Undo::Data { operations, .. }, _) => {
                 let theirs = is_theirs(step, entry, hands)?;
                 keeps_theirs |= theirs && is_in_a_namespace(step);
-                // A namespace goes with everything in it.
-                if theirs || (keeps_theirs && step.is_namespace()) {
+                if theirs {
                     (Event::Left, &[])
+                } else if keeps_theirs && step.is_namespace() {
+                    // A namespace goes with everything in it.
+                    (Event::Holding, &[])
                 } else {
                     (Event::Undoing, operations)
                 }
@@ -40,10 +50,11 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         };
         hands.say(event, step, number + 1, entries.len());
         done.steps.push((step.id.clone(), event.as_str()));
-        let is_looked_at_again = event == Event::Left
-            && entry.state != State::Found
-            && (step.is_namespace() || is_in_a_namespace(step));
-        if event == Event::Kept || is_looked_at_again {
+        let is_looked_at_again = is_there
+            || (event == Event::Left
+                && entry.state != State::Found
+                && (step.is_namespace() || is_in_a_namespace(step)));
+        if matches!(event, Event::Kept | Event::Holding) || is_looked_at_again {
             continue;
         }
         if !operations.is_empty() {

@@ -61,6 +61,34 @@ fn a_step_that_was_begun_and_refused_does_not_own_what_somebody_else_made_since(
 }
 
 #[test]
+fn what_was_taken_keeps_the_namespace_that_was_made_around_it() {
+    let plan = planned(SMALL);
+    let (theirs, around) = ("secret/nimbus-join", "namespace/nimbus-system");
+    let mut world = refused_at("join-secret");
+    world.put(theirs);
+    run(&mut world, &plan).unwrap();
+    assert_eq!(world.event("join-secret"), Some(Event::Taken));
+    for _ in 0..2 {
+        undo(&mut read(&world, &plan), true, &mut world).unwrap();
+        assert!(world.names().contains(&theirs) && world.names().contains(&around), "{:?}", world.names());
+        assert_eq!(world.event("namespace-nimbus-system"), Some(Event::Holding));
+    }
+    world.there.remove(theirs);
+    undo(&mut read(&world, &plan), true, &mut world).unwrap();
+    assert!(world.names().is_empty(), "{:?}", world.names());
+    assert!(read(&world, &plan).entries.is_empty());
+
+    // In namespaces that were there before nothing of it is in danger, and nothing is waited for.
+    let mut world = World::default();
+    for name in ["namespace/nimbus", around, theirs] {
+        world.put(name);
+    }
+    run(&mut world, &plan).unwrap();
+    undo(&mut read(&world, &plan), true, &mut world).unwrap();
+    assert!(read(&world, &plan).entries.is_empty());
+}
+
+#[test]
 fn a_namespace_of_somebody_elses_does_not_keep_the_other_one() {
     let plan = planned(SMALL);
     for (theirs, ours) in
