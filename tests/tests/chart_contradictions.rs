@@ -486,8 +486,19 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
             let found = format!("found \"{path}\"");
             assert_refused(chart, &with(path), &["extraVolumeMounts", "/etc/nimbus is one", &found]);
         }
-        for path in ["/srv", "/srv/", "/etc/nimbus-more/", "/etc/nimbus/../other", "/etc/nimbus/more"] {
+        for path in ["/srv", "/srv/", "/etc/nimbus-more/", "/etc/nimbus/../other", "/etc/ssl"] {
             assert_accepted(chart, &with(path));
+        }
+        // What is read-only has no place for a mount, and below one at /etc the chart's own would be made in it.
+        for (path, near) in [
+            ("/etc/nimbus/more", "no path in"),
+            ("etc//nimbus/x/..//more/", "no path in"),
+            ("/etc", "no path around"),
+            ("/etc/nimbus/../", "no path around"),
+        ] {
+            let found = format!("found \"{path}\"");
+            let words = ["extraVolumeMounts: expected", near, "/etc/nimbus is one", &found];
+            assert_refused(chart, &with(path), &words);
         }
     }
     for path in ["/tmp/", "/backups/.", "/var/lib//nimbus/data"] {
@@ -499,12 +510,33 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
         &["extraVolumeMounts", "/var/lib/nimbus-agent is one"],
     );
     // What is mounted over a single file of the policy would never be renewed, and over what stops the agents would stop none.
-    for file in ["nimbus/policy.toml", "nimbus-stop"] {
+    for file in ["nimbus/policy.toml", "nimbus-stop", "nimbus-stop/x", "nimbus-stop/x/y"] {
         assert_refused(AGENT, &with(&format!("/etc/{file}")), &["extraVolumeMounts", file]);
+    }
+    for (chart, own, free) in [
+        (PLANE, ["/var", "/var/lib/", "/var/lib/nimbus/x", "/etc/nimbus-keys/x", "/backups/x"], "/tmp/x"),
+        (
+            AGENT,
+            [
+                "/var/lib",
+                "/var/lib/nimbus-agent/x",
+                "/var/run",
+                "/var/run/secrets",
+                "/var/run/secrets/nimbus/x",
+            ],
+            "/var/run/x",
+        ),
+    ] {
+        for path in own {
+            let found = format!("found \"{path}\"");
+            assert_refused(chart, &with(path), &["extraVolumeMounts", "the chart's own volumes", &found]);
+        }
+        assert_accepted(chart, &with(free));
     }
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);
+    assert_refused(AGENT, &format!("{beside}x"), &["extraVolumeMounts", "/etc/ssh is one"]);
     assert_accepted(AGENT, &with("/etc/ssh/"));
 }
 
