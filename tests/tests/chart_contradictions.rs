@@ -135,6 +135,47 @@ fn a_backup_has_a_time_that_kubernetes_takes() {
 }
 
 #[test]
+fn a_backup_has_a_time_zone_that_may_be_one() {
+    let with = |zone: &str| format!("{BACKUP},backup.timeZone={zone}");
+    for zone in [
+        "Local",
+        "LoCAL",
+        "europe/berlin",
+        "Europe/berlin",
+        "/Europe/Berlin",
+        "Europe/Berlin/",
+        "Europe//Berlin",
+        "../Etc/UTC",
+        "Etc/../UTC",
+        "Europe/Berlin ",
+        "Berlin (Europe)",
+        "UTC+2",
+        "GMT+2",
+        "+02:00",
+        "TZ=UTC",
+    ] {
+        let found = format!("found \"{zone}\"");
+        assert_refused(PLANE, &with(zone), &["backup.timeZone: expected", "Europe/Berlin", &found]);
+    }
+    for zone in [
+        "",
+        "UTC",
+        "GMT0",
+        "Etc/UTC",
+        "Etc/GMT-14",
+        "EST5EDT",
+        "GB-Eire",
+        "Europe/Berlin",
+        "America/Port-au-Prince",
+        "America/Argentina/Buenos_Aires",
+    ] {
+        assert_accepted(PLANE, &with(zone));
+    }
+    // Without backups nobody reads it.
+    assert_accepted(PLANE, "backup.timeZone=Local");
+}
+
+#[test]
 fn a_volume_has_a_size() {
     for size in ["0Gi", "0.0", "0.00Ki", "00k"] {
         let found = format!("found \"{size}\"");
