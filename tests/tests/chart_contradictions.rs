@@ -234,8 +234,8 @@ fn a_certificate_is_for_names_and_addresses() {
         "*.example.com",
         &format!("{longest}a.example.com"),
     ] {
-        let found = format!("found \"{name}\"");
-        assert_refused(PLANE, &format!("names={{{name}}}"), &["names", "IP addresses", &found]);
+        let found = format!("found something else ({} characters)", name.len());
+        assert_refused(PLANE, &format!("names={{nimbus,{name}}}"), &["names[1]", "IP address", &found]);
     }
     for name in ["nimbus", "a.b-c.d", "1a.2b", "192.0.2.7", "2001:db8::7", &format!("{longest}.example.com")]
     {
@@ -498,7 +498,7 @@ fn a_cluster_is_named_by_its_uid() {
     let with = |uid: &str| format!("acting.actions={{uncordon_node}},acting.clusterUid={uid}");
     let uid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
     for wrong in ["minikube", &uid[1..], &format!("{uid}0"), &uid.replace('-', ""), &uid.to_uppercase()] {
-        let found = format!("found \"{wrong}\"");
+        let found = format!("found something else ({} characters)", wrong.len());
         assert_refused(AGENT, &with(wrong), &["acting.clusterUid", "UUID", &found, "kubectl get namespace"]);
     }
     for right in [uid, "00000000-0000-4000-8000-000000000000"] {
@@ -623,8 +623,13 @@ fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
     for (chart, made) in [(PLANE, "12e3-nimbus-control-plane"), (AGENT, "12e3-nimbus-agent")] {
         refused("12e3", chart, "fullnameOverride=", &["the release's name, \"12e3\":", made, other]);
         refused("a.b", chart, "fullnameOverride=", &["the release's name, \"a.b\":", other]);
-        refused("nimbus", chart, "fullnameOverride=1st", &["  - fullnameOverride:", "\"1st\""]);
-        refused("nimbus", chart, "nameOverride=A_b", &["  - nameOverride:", "\"A_b\"", "fullnameOverride"]);
+        refused("nimbus", chart, "fullnameOverride=1st", &["  - fullnameOverride:", "(3 characters)"]);
+        refused(
+            "nimbus",
+            chart,
+            "nameOverride=A_b",
+            &["  - nameOverride:", "(3 characters)", "fullnameOverride"],
+        );
         for release in ["y", "on", "no", "true"] {
             let rendered = printed(&[&["template", release, chart.folder][..], &chart.due].concat());
             assert!(rendered.is_ok(), "{release}: {rendered:?}");

@@ -9,10 +9,11 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- $expected := "a name for objects: small letters, digits and hyphens, beginning with a letter" -}}
 {{- if .Values.fullnameOverride -}}
-{{- include "nimbus-agent.wrong" (list "fullnameOverride" $expected (quote $name)
+{{- include "nimbus-agent.wrong" (list "fullnameOverride" $expected (include "nimbus-agent.hidden" .Values.fullnameOverride)
   "set it to such a name, or leave it out and give the release such a name") -}}
 {{- else if and .Values.nameOverride (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" .Values.nameOverride)) -}}
-{{- include "nimbus-agent.wrong" (list "nameOverride" (printf "a part of %s" $expected) (quote .Values.nameOverride)
+{{- include "nimbus-agent.wrong" (list "nameOverride" (printf "a part of %s" $expected)
+  (include "nimbus-agent.hidden" .Values.nameOverride)
   "correct it, or set fullnameOverride, which is used as it is") -}}
 {{- else -}}
 {{- include "nimbus-agent.wrong" (list (printf "the release's name, %s" (quote .Release.Name)) $expected

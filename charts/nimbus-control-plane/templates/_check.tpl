@@ -22,10 +22,11 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- $expected := "a name for Services: small letters, digits and hyphens, beginning with a letter" -}}
 {{- if .Values.fullnameOverride -}}
-{{- include "nimbus-control-plane.wrong" (list "fullnameOverride" $expected (quote $name)
+{{- include "nimbus-control-plane.wrong" (list "fullnameOverride" $expected (include "nimbus-control-plane.hidden" .Values.fullnameOverride)
   "set it to such a name, or leave it out and give the release such a name") -}}
 {{- else if and .Values.nameOverride (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" .Values.nameOverride)) -}}
-{{- include "nimbus-control-plane.wrong" (list "nameOverride" (printf "a part of %s" $expected) (quote .Values.nameOverride)
+{{- include "nimbus-control-plane.wrong" (list "nameOverride" (printf "a part of %s" $expected)
+  (include "nimbus-control-plane.hidden" .Values.nameOverride)
   "correct it, or set fullnameOverride, which is used as it is") -}}
 {{- else -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "the release's name, %s" (quote .Release.Name)) $expected
@@ -36,10 +37,10 @@
 {{- include "nimbus-control-plane.wrong" (list "fullnameOverride" "at most 52 characters"
   (toString (len .Values.fullnameOverride)) "choose a shorter one") -}}
 {{- end -}}
-{{- range .Values.names -}}
-{{- if not (or (include "nimbus-control-plane.isHost" .) (include "nimbus-control-plane.isAddress" .)) -}}
-{{- include "nimbus-control-plane.wrong" (list "names" "DNS names and IP addresses" (quote .)
-  "leave out https://, the port and brackets, and separate two names by a comma") -}}
+{{- range $number, $given := .Values.names -}}
+{{- if not (or (include "nimbus-control-plane.isHost" $given) (include "nimbus-control-plane.isAddress" $given)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "names[%d]" $number) "a DNS name or an IP address"
+  (include "nimbus-control-plane.hidden" $given) "leave out https://, the port and brackets, and separate two names by a comma") -}}
 {{- end -}}
 {{- end -}}
 {{- range $label := keys (include "nimbus-control-plane.selector" . | fromYaml) | sortAlpha -}}

@@ -8,7 +8,7 @@
 {{- end -}}
 {{- if and .certManager.issuerRef.name (not .certManager.enabled) -}}
 {{- include "nimbus-control-plane.wrong" (list "tls.certManager.issuerRef.name" "none, as tls.certManager.enabled is not true"
-  (quote .certManager.issuerRef.name) "set tls.certManager.enabled to true, or leave it out") -}}
+  (include "nimbus-control-plane.named" .certManager.issuerRef.name) "set tls.certManager.enabled to true, or leave it out") -}}
 {{- end -}}
 {{- if .certManager.enabled -}}
 {{- if not .certManager.issuerRef.name -}}
