@@ -93,3 +93,13 @@
   "\"kube-system\"" "leave it out") -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* A pod over its limit is evicted, and the spool alone may take 64 MiB; journal and baselines come to that. */ -}}
+{{- define "nimbus-agent.check.state" -}}
+{{- $least := "128Mi" -}}
+{{- $size := include "nimbus-agent.quantity" .Values.state.sizeLimit -}}
+{{- if and $size (lt (float64 $size) (include "nimbus-agent.quantity" $least | float64)) -}}
+{{- include "nimbus-agent.wrong" (list "state.sizeLimit" (printf "at least %s: the spool alone may take 64Mi, and a pod over the limit is evicted" $least)
+  (quote .Values.state.sizeLimit) "raise it, or leave it out for the default") -}}
+{{- end -}}
+{{- end -}}

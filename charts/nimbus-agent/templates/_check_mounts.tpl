@@ -1,4 +1,4 @@
-{{- /* Where volumes of yours are mounted. See _check.tpl. */ -}}
+{{- /* Where volumes of yours are mounted. The same in both charts; see _check.tpl. */ -}}
 
 {{- /*
 One of extraVolumeMounts, the `mount`: neither at a path of the chart's `own` ones, nor around it, nor in it, unless it is one

@@ -19,3 +19,11 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{- define "nimbus-agent.check.metrics" -}}
+{{- with .Values.metrics.podMonitor -}}
+{{- if .enabled -}}
+{{- include "nimbus-agent.check.scrape" (dict "name" "metrics.podMonitor" "monitor" .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

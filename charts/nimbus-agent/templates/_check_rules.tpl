@@ -1,4 +1,4 @@
-{{- /* Peers and ports of a NetworkPolicy, where the schema cannot say what is wrong without a riddle. See _check.tpl. */ -}}
+{{- /* Peers and ports of a NetworkPolicy, where the schema cannot say what is wrong without a riddle. The same in both charts; see _check.tpl. */ -}}
 
 {{- /* Peers: their `name` among the values, and the `peers`. */ -}}
 {{- define "nimbus-agent.check.peers" -}}
