@@ -35,6 +35,11 @@ fn assert_rendered(chart: Chart, (field, side): (&str, &str), rule: &Value) {
     assert_eq!(rules.last(), Some(rule), "{chart}: {given}");
 }
 
+/// A peer with one expression of a selector.
+fn expression(selector: &str, operator: &str, values: &[&str]) -> Value {
+    json!({selector: {"matchExpressions": [{"key": "tier", "operator": operator, "values": values}]}})
+}
+
 #[test]
 fn what_is_no_rule_is_refused_by_its_place() {
     for (chart, (field, side)) in fields() {
@@ -86,6 +91,14 @@ fn ports_and_networks_of_a_rule_are_refused_with_what_to_do() {
             (json!({"ipBlock": {"cidr": "10.0.0.0"}}), ["CIDRs", "found \"10.0.0.0\""]),
             (json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["x"]}}), ["CIDRs", "found \"x\""]),
             (json!({"ipBlock": {}}), ["CIDRs", "found \"\""]),
+            (
+                expression("podSelector", "NotIn", &[]),
+                ["matchExpressions of podSelector", "found NotIn without values"],
+            ),
+            (
+                expression("namespaceSelector", "Exists", &["a"]),
+                ["matchExpressions of namespaceSelector", "found Exists with values"],
+            ),
         ] {
             assert_refused(chart, field, &json!({side: [peer]}), &[&name, words[0], words[1]]);
         }

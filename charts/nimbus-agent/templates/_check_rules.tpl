@@ -20,6 +20,16 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- $peer := . -}}
+{{- range $field := list "podSelector" "namespaceSelector" -}}
+{{- range (index $peer $field | default dict).matchExpressions -}}
+{{- if ne (hasSuffix "In" .operator) (not (empty .values)) -}}
+{{- include "nimbus-agent.wrong" (list $name
+  (printf "values in matchExpressions of %s beside the operators In and NotIn, and none beside Exists and DoesNotExist" $field)
+  (printf "%s %s values" .operator (ternary "with" "without" (not (empty .values)))) "correct the operator or the values") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
