@@ -135,6 +135,47 @@ fn a_backup_has_a_time_that_kubernetes_takes() {
 }
 
 #[test]
+fn a_backup_has_a_time_zone_that_may_be_one() {
+    let with = |zone: &str| format!("{BACKUP},backup.timeZone={zone}");
+    for zone in [
+        "Local",
+        "LoCAL",
+        "europe/berlin",
+        "Europe/berlin",
+        "/Europe/Berlin",
+        "Europe/Berlin/",
+        "Europe//Berlin",
+        "../Etc/UTC",
+        "Etc/../UTC",
+        "Europe/Berlin ",
+        "Berlin (Europe)",
+        "UTC+2",
+        "GMT+2",
+        "+02:00",
+        "TZ=UTC",
+    ] {
+        let found = format!("found \"{zone}\"");
+        assert_refused(PLANE, &with(zone), &["backup.timeZone: expected", "Europe/Berlin", &found]);
+    }
+    for zone in [
+        "",
+        "UTC",
+        "GMT0",
+        "Etc/UTC",
+        "Etc/GMT-14",
+        "EST5EDT",
+        "GB-Eire",
+        "Europe/Berlin",
+        "America/Port-au-Prince",
+        "America/Argentina/Buenos_Aires",
+    ] {
+        assert_accepted(PLANE, &with(zone));
+    }
+    // Without backups nobody reads it.
+    assert_accepted(PLANE, "backup.timeZone=Local");
+}
+
+#[test]
 fn a_volume_has_a_size() {
     for size in ["0Gi", "0.0", "0.00Ki", "00k"] {
         let found = format!("found \"{size}\"");
@@ -193,8 +234,8 @@ fn a_certificate_is_for_names_and_addresses() {
         "*.example.com",
         &format!("{longest}a.example.com"),
     ] {
-        let found = format!("found \"{name}\"");
-        assert_refused(PLANE, &format!("names={{{name}}}"), &["names", "IP addresses", &found]);
+        let found = format!("found something else ({} characters)", name.len());
+        assert_refused(PLANE, &format!("names={{nimbus,{name}}}"), &["names[1]", "IP address", &found]);
     }
     for name in ["nimbus", "a.b-c.d", "1a.2b", "192.0.2.7", "2001:db8::7", &format!("{longest}.example.com")]
     {
@@ -457,7 +498,7 @@ fn a_cluster_is_named_by_its_uid() {
     let with = |uid: &str| format!("acting.actions={{uncordon_node}},acting.clusterUid={uid}");
     let uid = "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed";
     for wrong in ["minikube", &uid[1..], &format!("{uid}0"), &uid.replace('-', ""), &uid.to_uppercase()] {
-        let found = format!("found \"{wrong}\"");
+        let found = format!("found something else ({} characters)", wrong.len());
         assert_refused(AGENT, &with(wrong), &["acting.clusterUid", "UUID", &found, "kubectl get namespace"]);
     }
     for right in [uid, "00000000-0000-4000-8000-000000000000"] {
@@ -486,8 +527,19 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
             let found = format!("found \"{path}\"");
             assert_refused(chart, &with(path), &["extraVolumeMounts", "/etc/nimbus is one", &found]);
         }
-        for path in ["/srv", "/srv/", "/etc/nimbus-more/", "/etc/nimbus/../other", "/etc/nimbus/more"] {
+        for path in ["/srv", "/srv/", "/etc/nimbus-more/", "/etc/nimbus/../other", "/etc/ssl"] {
             assert_accepted(chart, &with(path));
+        }
+        // What is read-only has no place for a mount, and below one at /etc the chart's own would be made in it.
+        for (path, near) in [
+            ("/etc/nimbus/more", "no path in"),
+            ("etc//nimbus/x/..//more/", "no path in"),
+            ("/etc", "no path around"),
+            ("/etc/nimbus/../", "no path around"),
+        ] {
+            let found = format!("found \"{path}\"");
+            let words = ["extraVolumeMounts: expected", near, "/etc/nimbus is one", &found];
+            assert_refused(chart, &with(path), &words);
         }
     }
     for path in ["/tmp/", "/backups/.", "/var/lib//nimbus/data"] {
@@ -499,12 +551,33 @@ fn nothing_is_mounted_over_what_the_chart_mounts() {
         &["extraVolumeMounts", "/var/lib/nimbus-agent is one"],
     );
     // What is mounted over a single file of the policy would never be renewed, and over what stops the agents would stop none.
-    for file in ["nimbus/policy.toml", "nimbus-stop"] {
+    for file in ["nimbus/policy.toml", "nimbus-stop", "nimbus-stop/x", "nimbus-stop/x/y"] {
         assert_refused(AGENT, &with(&format!("/etc/{file}")), &["extraVolumeMounts", file]);
+    }
+    for (chart, own, free) in [
+        (PLANE, ["/var", "/var/lib/", "/var/lib/nimbus/x", "/etc/nimbus-keys/x", "/backups/x"], "/tmp/x"),
+        (
+            AGENT,
+            [
+                "/var/lib",
+                "/var/lib/nimbus-agent/x",
+                "/var/run",
+                "/var/run/secrets",
+                "/var/run/secrets/nimbus/x",
+            ],
+            "/var/run/x",
+        ),
+    ] {
+        for path in own {
+            let found = format!("found \"{path}\"");
+            assert_refused(chart, &with(path), &["extraVolumeMounts", "the chart's own volumes", &found]);
+        }
+        assert_accepted(chart, &with(free));
     }
     // A file of the nodes has its path in the pod too.
     let beside = format!("hostAccess.files[0].path=/etc/ssh,{}", with("/etc/ssh/"));
     assert_refused(AGENT, &beside, &["extraVolumeMounts", "/etc/ssh is one"]);
+    assert_refused(AGENT, &format!("{beside}x"), &["extraVolumeMounts", "/etc/ssh is one"]);
     assert_accepted(AGENT, &with("/etc/ssh/"));
 }
 
@@ -550,8 +623,13 @@ fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
     for (chart, made) in [(PLANE, "12e3-nimbus-control-plane"), (AGENT, "12e3-nimbus-agent")] {
         refused("12e3", chart, "fullnameOverride=", &["the release's name, \"12e3\":", made, other]);
         refused("a.b", chart, "fullnameOverride=", &["the release's name, \"a.b\":", other]);
-        refused("nimbus", chart, "fullnameOverride=1st", &["  - fullnameOverride:", "\"1st\""]);
-        refused("nimbus", chart, "nameOverride=A_b", &["  - nameOverride:", "\"A_b\"", "fullnameOverride"]);
+        refused("nimbus", chart, "fullnameOverride=1st", &["  - fullnameOverride:", "(3 characters)"]);
+        refused(
+            "nimbus",
+            chart,
+            "nameOverride=A_b",
+            &["  - nameOverride:", "(3 characters)", "fullnameOverride"],
+        );
         for release in ["y", "on", "no", "true"] {
             let rendered = printed(&[&["template", release, chart.folder][..], &chart.due].concat());
             assert!(rendered.is_ok(), "{release}: {rendered:?}");

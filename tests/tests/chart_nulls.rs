@@ -237,3 +237,29 @@ fn every_template_begins_with_the_look_at_the_sections() {
         }
     }
 }
+
+/// Each chart has to be whole by itself, so both have what both need: the same text, but for the chart's name.
+#[test]
+fn what_both_charts_have_is_the_same_in_both() {
+    let text = |chart: Chart, file: &str| {
+        std::fs::read_to_string(repository().unwrap().join(chart.folder).join(file)).unwrap()
+    };
+    for name in ["figures", "forms", "image", "mounts", "release", "rules", "yours"] {
+        let file = format!("templates/_check_{name}.tpl");
+        let of = |chart: Chart| text(chart, &file).replace(&format!("\"{chart}."), "\"");
+        let (plane, agent) = (of(PLANE), of(AGENT));
+        assert!(plane.contains("{{- define \""), "{file}: {plane}");
+        let other = plane.lines().zip(agent.lines()).find(|(plane, agent)| plane != agent);
+        assert!(plane == agent, "{file}: change both charts; the first lines that differ: {other:?}");
+    }
+    let definitions = |chart: Chart| {
+        let schema: Value = serde_json::from_str(&text(chart, "values.schema.json")).unwrap();
+        schema["definitions"].as_object().unwrap().clone()
+    };
+    let (plane, agent) = (definitions(PLANE), definitions(AGENT));
+    let both: Vec<&String> = plane.keys().filter(|name| agent.contains_key(*name)).collect();
+    assert!(both.len() > 5, "{both:?}");
+    for name in both {
+        assert_eq!(plane[name], agent[name], "values.schema.json: {name}: change both charts");
+    }
+}

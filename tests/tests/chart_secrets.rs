@@ -10,8 +10,27 @@ use serde_json::Value;
 /// What must not be read in any message.
 const HUSH: &str = "hush";
 
+/// Values of both charts that are no names of yours, and whose place is taken for another's just as easily.
+const OTHERS: [&str; 4] = ["serviceAccount.name", "priorityClassName", "image.tag", "image.digest"];
+
 /// A private key, as a file has it.
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nhush\n-----END PRIVATE KEY-----\n";
+
+/// The last names of more values that may be a secret by mistake.
+const HIDDEN: [&str; 12] = [
+    "certificateAuthority",
+    "advertise",
+    "server",
+    "url",
+    "name",
+    "names",
+    "nameOverride",
+    "fullnameOverride",
+    "priorityClassName",
+    "tag",
+    "digest",
+    "clusterUid",
+];
 
 /// Is this value, by its path, the name of an object of yours or of a key in it?
 fn names_something(path: &str) -> bool {
@@ -55,6 +74,15 @@ fn a_secret_in_the_place_of_a_name_is_refused_and_not_shown() {
                 is_hidden(chart, &path, text).unwrap();
             }
         }
+        for text in [KEY, "postgres://nimbus:hush@db:5432/nimbus", "hush and more", &HUSH.repeat(64)] {
+            for path in OTHERS {
+                is_hidden(chart, path, text).unwrap();
+            }
+        }
+        for text in [KEY, "postgres://nimbus:hush@db:5432/nimbus", "hush and more"] {
+            is_hidden(chart, "nameOverride", text).unwrap();
+            is_hidden(chart, "fullnameOverride", text).unwrap();
+        }
         is_hidden(chart, "image.registry", "https://somebody:hush@registry.example.com").unwrap();
         is_hidden(chart, "image.repository", "somebody:hush@registry.example.com/nimbus").unwrap();
         let given = ["--set-json", "image.pullSecrets=[\"{hush}\"]"];
@@ -65,6 +93,11 @@ fn a_secret_in_the_place_of_a_name_is_refused_and_not_shown() {
     for address in ["http://somebody:hush@nimbus.example.com:7071", "somebody:hush@nimbus.example.com:7071"] {
         is_hidden(AGENT, "server", address).unwrap();
         is_hidden(PLANE, "services.advertise", address).unwrap();
+    }
+    for text in [KEY, "postgres://nimbus:hush@db:5432/nimbus", "hush and more", &HUSH.repeat(64)] {
+        is_hidden(AGENT, "acting.clusterUid", text).unwrap();
+        is_hidden(PLANE, "names[0]", text).unwrap();
+        is_hidden(PLANE, "tls.certManager.issuerRef.name", text).unwrap();
     }
     let both = format!("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n{KEY}");
     for text in [KEY, &both, HUSH] {
@@ -77,8 +110,7 @@ fn a_secret_in_the_place_of_a_name_is_refused_and_not_shown() {
 fn the_schemas_have_no_pattern_for_what_may_be_a_secret() {
     fn walk(value: &Value, name: &str, of: &mut Vec<String>) {
         for (key, below) in value.as_object().into_iter().flatten() {
-            let hidden = names_something(name)
-                || ["certificateAuthority", "advertise", "server", "url"].contains(&name);
+            let hidden = names_something(name) || HIDDEN.contains(&name);
             if hidden && ["pattern", "enum", "const"].contains(&key.as_str()) {
                 of.push(name.to_owned());
             }
@@ -91,6 +123,24 @@ fn the_schemas_have_no_pattern_for_what_may_be_a_secret() {
         let mut found = Vec::new();
         walk(&schema, "", &mut found);
         assert!(found.is_empty(), "{chart}: {found:?}");
+    }
+}
+
+/// What is right is taken as before, and what names something where it means nothing is shown as a name.
+#[test]
+fn names_of_other_objects_are_taken() {
+    let longest = format!("a{}", ".b".repeat(126));
+    for name in ["a", "0", "a.b-c.d", &longest] {
+        for chart in [PLANE, AGENT] {
+            for path in ["serviceAccount.name", "priorityClassName"] {
+                let text = chart.template(&["--set-string", &format!("{path}={name}")]).unwrap();
+                assert!(text.contains(&format!("\"{name}\"")), "{chart}: {path}: {name}");
+            }
+        }
+        let issuer = format!("tls.certManager.issuerRef.name={name}");
+        PLANE.template(&["--set", "tls.certManager.enabled=true", "--set-string", &issuer]).unwrap();
+        let said = PLANE.refusal(&["--set-string", &issuer]).unwrap();
+        assert!(said.contains(&format!("found \"{name}\"")), "{said}");
     }
 }
 

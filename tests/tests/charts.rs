@@ -383,9 +383,9 @@ fn keys_of_a_secret_go_with_sqlite_on_a_volume_too() {
 const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("image.repository=", &["image.repository", "found none"]),
     ("image.repository=a/b:1", &["image.repository", "image.tag"]),
-    ("image.digest=0123", &["image.digest", "sha256:", "\"0123\""]),
+    ("image.digest=0123", &["image.digest", "sha256:", "(4 characters)"]),
     ("image.tag=sha256:00", &["image.tag", "image.digest"]),
-    ("image.tag=.x", &["image.tag: expected a tag", "\".x\""]),
+    ("image.tag=.x", &["image.tag: expected a tag", "(2 characters)"]),
     (
         "image.registry=https://r.example.com",
         &["image.registry", "without a scheme", "\"https://r.example.com\""],
@@ -453,7 +453,7 @@ const CONTRADICTIONS: &[(&str, &[&str])] = &[
     ("extraVolumes[0].name=data", &["extraVolumes", "\"data\""]),
     ("serviceAccount.create=false,serviceAccount.annotations.a=b", &["serviceAccount.annotations"]),
     ("metrics.serviceMonitor.enabled=true", &["serviceMonitor.tokenSecret", "serviceMonitor.caSecret"]),
-    ("names={https://nimbus.example.com}", &["names", "leave out https://"]),
+    ("names={https://nimbus.example.com}", &["names[0]", "leave out https://"]),
     ("fullnameOverride=1st", &["fullnameOverride", "beginning with a letter"]),
     ("imagePullSecrets=x", &["imagePullSecrets", "not allowed"]),
 ];

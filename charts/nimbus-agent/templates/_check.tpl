@@ -9,10 +9,11 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- $expected := "a name for objects: small letters, digits and hyphens, beginning with a letter" -}}
 {{- if .Values.fullnameOverride -}}
-{{- include "nimbus-agent.wrong" (list "fullnameOverride" $expected (quote $name)
+{{- include "nimbus-agent.wrong" (list "fullnameOverride" $expected (include "nimbus-agent.hidden" .Values.fullnameOverride)
   "set it to such a name, or leave it out and give the release such a name") -}}
 {{- else if and .Values.nameOverride (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" .Values.nameOverride)) -}}
-{{- include "nimbus-agent.wrong" (list "nameOverride" (printf "a part of %s" $expected) (quote .Values.nameOverride)
+{{- include "nimbus-agent.wrong" (list "nameOverride" (printf "a part of %s" $expected)
+  (include "nimbus-agent.hidden" .Values.nameOverride)
   "correct it, or set fullnameOverride, which is used as it is") -}}
 {{- else -}}
 {{- include "nimbus-agent.wrong" (list (printf "the release's name, %s" (quote .Release.Name)) $expected
@@ -90,5 +91,15 @@
 {{- if and (eq .Release.Namespace "nimbus-system") (eq .Values.lease.namespace "kube-system") -}}
 {{- include "nimbus-agent.wrong" (list "lease.namespace" "nimbus-system, where the agents look first and which exists, as the release is in it"
   "\"kube-system\"" "leave it out") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* A pod over its limit is evicted, and the spool alone may take 64 MiB; journal and baselines come to that. */ -}}
+{{- define "nimbus-agent.check.state" -}}
+{{- $least := "128Mi" -}}
+{{- $size := include "nimbus-agent.quantity" .Values.state.sizeLimit -}}
+{{- if and $size (lt (float64 $size) (include "nimbus-agent.quantity" $least | float64)) -}}
+{{- include "nimbus-agent.wrong" (list "state.sizeLimit" (printf "at least %s: the spool alone may take 64Mi, and a pod over the limit is evicted" $least)
+  (quote .Values.state.sizeLimit) "raise it, or leave it out for the default") -}}
 {{- end -}}
 {{- end -}}

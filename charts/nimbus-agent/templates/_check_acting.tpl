@@ -5,6 +5,10 @@
 {{- $own := .Values.policy.existingConfigMap -}}
 {{- $inNamespaces := include "nimbus-agent.acting" (dict "root" . "on" "namespace") | trim -}}
 {{- $onCluster := include "nimbus-agent.acting" (dict "root" . "on" "cluster") | trim -}}
+{{- /* What is no UID may be a secret. */ -}}
+{{- $uid := default "" $acting.clusterUid -}}
+{{- $isUid := regexMatch "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" $uid -}}
+{{- $found := ternary (quote $uid) (include "nimbus-agent.hidden" $uid) $isUid -}}
 {{- if and $inNamespaces (not $acting.namespaces) -}}
 {{- include "nimbus-agent.wrong" (list "acting.namespaces"
   (printf "the namespaces in which %s may be done" (join ", " $acting.actions)) "none" "name them, or leave these actions out") -}}
@@ -12,19 +16,19 @@
 {{- include "nimbus-agent.wrong" (list "acting.namespaces" "none, as acting.actions has none that is done in a namespace"
   (join ", " $acting.namespaces | quote) "name restart_pod or rollback_deployment in acting.actions, or leave the namespaces out") -}}
 {{- end -}}
-{{- if and (or $inNamespaces $onCluster) (not $own) (not $acting.clusterUid) -}}
+{{- if and (or $inNamespaces $onCluster) (not $own) (not $uid) -}}
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" "the UID of the cluster that the actions are for" "none"
   "set it to what this prints: kubectl get namespace kube-system -o jsonpath={.metadata.uid}") -}}
-{{- else if and $acting.clusterUid (not (or $inNamespaces $onCluster)) -}}
+{{- else if and $uid (not (or $inNamespaces $onCluster)) -}}
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" "none, as acting.actions has none on the cluster"
-  (quote $acting.clusterUid) "name actions, or leave it out") -}}
-{{- else if and $acting.clusterUid $own -}}
+  $found "name actions, or leave it out") -}}
+{{- else if and $uid $own -}}
 {{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "none, as the policy is in the ConfigMap %s" (include "nimbus-agent.named" $own))
-  (quote $acting.clusterUid) "write it into the clusters of that policy") -}}
+  $found "write it into the clusters of that policy") -}}
 {{- end -}}
 {{- /* A policy for a cluster that there is none of would allow nothing, and nobody would know why. */ -}}
-{{- if and $acting.clusterUid (not (regexMatch "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" $acting.clusterUid)) -}}
-{{- include "nimbus-agent.wrong" (list "acting.clusterUid" "a UUID in small letters, as Kubernetes writes it" (quote $acting.clusterUid)
+{{- if and $uid (not $isUid) -}}
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" "a UUID in small letters, as Kubernetes writes it" $found
   "set it to what this prints: kubectl get namespace kube-system -o jsonpath={.metadata.uid}") -}}
 {{- end -}}
 {{- range $acting.actions -}}

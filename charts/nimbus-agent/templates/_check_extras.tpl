@@ -29,21 +29,13 @@
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
-{{- /* The file of the policy as well: one that is mounted over it would never be renewed. */ -}}
-{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus/policy.toml" "/etc/nimbus-stop" "/var/run/secrets/nimbus" -}}
+{{- /* One that is mounted over the file of the policy would never be renewed, and anything in nimbus-stop stops the agents. */ -}}
+{{- $mounted := list "/var/lib/nimbus-agent" "/etc/nimbus" "/etc/nimbus-stop" "/var/run/secrets/nimbus" -}}
 {{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- /* As the kubelet reads it: `etc/nimbus`, `/etc//nimbus/` and `/etc/x/../nimbus` are /etc/nimbus. */ -}}
-{{- $path := clean (printf "/%s" (toString .mountPath)) -}}
-{{- if has $path $mounted -}}
-{{- include "nimbus-agent.wrong" (list "extraVolumeMounts"
-  (printf "other paths than those of the chart's own volumes, of which %s is one" $path) (quote .mountPath) "mount it somewhere else") -}}
-{{- else if eq $path "/" -}}
-{{- include "nimbus-agent.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is in /" (quote .mountPath)
-  (printf "mount the volume %s in a directory of its own" (quote .name))) -}}
-{{- end -}}
+{{- include "nimbus-agent.check.mountPath" (dict "mount" . "own" $mounted "open" (list)) -}}
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-agent.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s" (quote .mountPath) (join ", " $volumes))

@@ -1,4 +1,4 @@
-{{- /* What figures say of each other. What is no figure that is known here is left to Kubernetes. See _check.tpl. */ -}}
+{{- /* What figures say of each other. What is no figure that is known here is left to Kubernetes. The same in both charts; see _check.tpl. */ -}}
 
 {{- /* A number as it was written: one from a file is a float64, which would be shown as 1.34217728e+08. */ -}}
 {{- define "nimbus-agent.number" -}}
@@ -52,23 +52,5 @@
   "shorten it, or ask less often") -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- define "nimbus-agent.check.metrics" -}}
-{{- with .Values.metrics.podMonitor -}}
-{{- if .enabled -}}
-{{- include "nimbus-agent.check.scrape" (dict "name" "metrics.podMonitor" "monitor" .) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* A pod over its limit is evicted, and the spool alone may take 64 MiB; journal and baselines come to that. */ -}}
-{{- define "nimbus-agent.check.state" -}}
-{{- $least := "128Mi" -}}
-{{- $size := include "nimbus-agent.quantity" .Values.state.sizeLimit -}}
-{{- if and $size (lt (float64 $size) (include "nimbus-agent.quantity" $least | float64)) -}}
-{{- include "nimbus-agent.wrong" (list "state.sizeLimit" (printf "at least %s: the spool alone may take 64Mi, and a pod over the limit is evicted" $least)
-  (quote .Values.state.sizeLimit) "raise it, or leave it out for the default") -}}
 {{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{- /* The forms of addresses and names. Each says "true" or nothing. See _check.tpl. */ -}}
+{{- /* The forms of addresses and names. Each says "true" or nothing. The same in both charts; see _check.tpl. */ -}}
 
 {{- /* Is it an IP address? */ -}}
 {{- define "nimbus-agent.isAddress" -}}

@@ -12,17 +12,18 @@
 {{- end -}}
 {{- else -}}
 {{- range $field := list "serverTo" "apiServerTo" "kubeletTo" "metricsFrom" -}}
-{{- range index $.Values.networkPolicy $field -}}
-{{- if kindIs "map" .ipBlock -}}
-{{- range prepend (default list .ipBlock.except) (default "" .ipBlock.cidr) -}}
-{{- if not (include "nimbus-agent.isNetwork" (toString .)) -}}
-{{- include "nimbus-agent.wrong" (list (printf "networkPolicy.%s" $field)
-  "networks as CIDRs in each ipBlock, such as 10.0.0.0/8 or 2001:db8::/32" (toString . | quote)
-  "write the address of the network, a slash and its bits") -}}
+{{- include "nimbus-agent.check.peers" (dict "name" (printf "networkPolicy.%s" $field) "peers" (index $.Values.networkPolicy $field)) -}}
+{{- end -}}
+{{- range $field, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
+{{- include "nimbus-agent.check.rules" (dict "name" (printf "networkPolicy.%s" $field) "rules" (index $.Values.networkPolicy $field) "side" $side) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
+
+{{- define "nimbus-agent.check.metrics" -}}
+{{- with .Values.metrics.podMonitor -}}
+{{- if .enabled -}}
+{{- include "nimbus-agent.check.scrape" (dict "name" "metrics.podMonitor" "monitor" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

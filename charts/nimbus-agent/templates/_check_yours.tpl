@@ -1,6 +1,7 @@
 {{- /*
-Names of Secrets and other objects of yours, and keys in them. Whoever mixes the fields up writes the secret itself there:
-a pattern of the schema would print it whole, so the form is checked here, and what is no name is never shown. See _check.tpl.
+Names of Secrets and other objects, and keys in them. Whoever mixes the fields up writes the secret itself there:
+a pattern of the schema would print it whole, so the form is checked here, and what is no name is never shown. Which values
+these are is in _check_named.tpl. The same in both charts; see _check.tpl.
 */ -}}
 
 {{- /* Is it the name of an object, as DNS has its subdomains? "true" or nothing. */ -}}
@@ -29,25 +30,23 @@ a pattern of the schema would print it whole, so the form is checked here, and w
 {{- if or (contains "@" .) (contains "nimbus1." .) -}}{{- include "nimbus-agent.hidden" . -}}{{- else -}}{{- quote . -}}{{- end -}}
 {{- end -}}
 
-{{- define "nimbus-agent.check.yours" -}}
-{{- $names := list
-  (list "join.existingSecret" "Secret" .Values.join.existingSecret)
-  (list "policy.existingConfigMap" "ConfigMap" .Values.policy.existingConfigMap) -}}
-{{- $keys := list
-  (list "join.existingSecretKey" "Secret" .Values.join.existingSecretKey)
-  (list "policy.existingConfigMapKey" "ConfigMap" .Values.policy.existingConfigMapKey) -}}
-{{- range $names -}}
+{{- /*
+Values that name something, each a list of its own name, the kind of what it names, and the name: `names` of what holds
+something of yours, `keys` in such, and `others`, where a fourth one says what to do.
+*/ -}}
+{{- define "nimbus-agent.check.named" -}}
+{{- $form := "small letters, digits, hyphens and dots, at most 253 characters" -}}
+{{- range .names -}}
 {{- $name := index . 0 -}}
 {{- $kind := index . 1 -}}
 {{- with index . 2 -}}
 {{- if not (include "nimbus-agent.isName" .) -}}
-{{- include "nimbus-agent.wrong" (list $name
-  (printf "the name of a %s: small letters, digits, hyphens and dots, at most 253 characters" $kind)
+{{- include "nimbus-agent.wrong" (list $name (printf "the name of a %s: %s" $kind $form)
   (include "nimbus-agent.hidden" .) (printf "name the %s, and keep in it what it is to hold" $kind)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $keys -}}
+{{- range .keys -}}
 {{- $name := index . 0 -}}
 {{- $kind := index . 1 -}}
 {{- with index . 2 -}}
@@ -55,6 +54,15 @@ a pattern of the schema would print it whole, so the form is checked here, and w
 {{- include "nimbus-agent.wrong" (list $name
   (printf "a key of a %s: letters, digits, hyphens, dots and underscores, at most 253 characters" $kind)
   (include "nimbus-agent.hidden" .) (printf "name the key, and keep in the %s what it is to hold" $kind)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range .others -}}
+{{- $other := . -}}
+{{- with index . 2 -}}
+{{- if not (include "nimbus-agent.isName" .) -}}
+{{- include "nimbus-agent.wrong" (list (index $other 0) (printf "the name of %s: %s" (index $other 1) $form)
+  (include "nimbus-agent.hidden" .) (index $other 3)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -22,10 +22,11 @@
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
 {{- $expected := "a name for Services: small letters, digits and hyphens, beginning with a letter" -}}
 {{- if .Values.fullnameOverride -}}
-{{- include "nimbus-control-plane.wrong" (list "fullnameOverride" $expected (quote $name)
+{{- include "nimbus-control-plane.wrong" (list "fullnameOverride" $expected (include "nimbus-control-plane.hidden" .Values.fullnameOverride)
   "set it to such a name, or leave it out and give the release such a name") -}}
 {{- else if and .Values.nameOverride (not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" .Values.nameOverride)) -}}
-{{- include "nimbus-control-plane.wrong" (list "nameOverride" (printf "a part of %s" $expected) (quote .Values.nameOverride)
+{{- include "nimbus-control-plane.wrong" (list "nameOverride" (printf "a part of %s" $expected)
+  (include "nimbus-control-plane.hidden" .Values.nameOverride)
   "correct it, or set fullnameOverride, which is used as it is") -}}
 {{- else -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "the release's name, %s" (quote .Release.Name)) $expected
@@ -36,10 +37,10 @@
 {{- include "nimbus-control-plane.wrong" (list "fullnameOverride" "at most 52 characters"
   (toString (len .Values.fullnameOverride)) "choose a shorter one") -}}
 {{- end -}}
-{{- range .Values.names -}}
-{{- if not (or (include "nimbus-control-plane.isHost" .) (include "nimbus-control-plane.isAddress" .)) -}}
-{{- include "nimbus-control-plane.wrong" (list "names" "DNS names and IP addresses" (quote .)
-  "leave out https://, the port and brackets, and separate two names by a comma") -}}
+{{- range $number, $given := .Values.names -}}
+{{- if not (or (include "nimbus-control-plane.isHost" $given) (include "nimbus-control-plane.isAddress" $given)) -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "names[%d]" $number) "a DNS name or an IP address"
+  (include "nimbus-control-plane.hidden" $given) "leave out https://, the port and brackets, and separate two names by a comma") -}}
 {{- end -}}
 {{- end -}}
 {{- range $label := keys (include "nimbus-control-plane.selector" . | fromYaml) | sortAlpha -}}
@@ -73,5 +74,31 @@
 {{- include "nimbus-control-plane.wrong" (list "serviceAccount.name"
   "another name than default, as serviceAccount.create is true: each namespace has that account, and all its pods share it" "default"
   "leave it out, or set serviceAccount.create to false") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+What the program refuses at its start of two settings together; the schema has what it refuses of one. Of what is not given its
+own default counts, control-plane/core/src/settings.rs.
+*/ -}}
+{{- define "nimbus-control-plane.check.settings" -}}
+{{- $figures := dict "verify_ms" 30000 "verify_timeout_ms" 180000 "backoff_base_ms" 30000 "backoff_max_ms" 1800000
+  "job_ttl_ms" 60000 "clock_skew_ms" 60000 -}}
+{{- range $name, $figure := . -}}
+{{- if hasKey $figures $name -}}{{- $_ := set $figures $name (int64 $figure) -}}{{- end -}}
+{{- end -}}
+{{- range list (list "verify_timeout_ms" "verify_ms" "includes it") (list "backoff_max_ms" "backoff_base_ms" "is its ceiling") -}}
+{{- $most := get $figures (index . 0) | int64 -}}
+{{- $least := get $figures (index . 1) | int64 -}}
+{{- if lt $most $least -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "config.settings.%s" (index . 0))
+  (printf "at least config.settings.%s, %d, as it %s" (index . 1) $least (index . 2)) (toString $most) "raise it, or lower the other one") -}}
+{{- end -}}
+{{- end -}}
+{{- $lifetime := add $figures.job_ttl_ms $figures.clock_skew_ms -}}
+{{- if gt $lifetime 3600000 -}}
+{{- include "nimbus-control-plane.wrong" (list "config.settings.job_ttl_ms"
+  "at most 3600000 together with config.settings.clock_skew_ms: no agent takes a job that is valid for longer" (toString $lifetime)
+  "lower one of the two") -}}
 {{- end -}}
 {{- end -}}

@@ -37,7 +37,7 @@
   "give it another name, in extraVolumeMounts too") -}}
 {{- end -}}
 {{- end -}}
-{{- $mounted := list "/var/lib/nimbus" "/var/lib/nimbus/data" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups" -}}
+{{- $mounted := list "/var/lib/nimbus" "/tmp" "/etc/nimbus" "/etc/nimbus-tls" "/etc/nimbus-keys" "/etc/nimbus-metrics" "/backups" -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-control-plane.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
 {{- $own := $volumes -}}
@@ -49,15 +49,7 @@
 {{- if not (include "nimbus-control-plane.claim" .) -}}{{- $volumes = without $volumes "data" -}}{{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
-{{- /* As the kubelet reads it: `etc/nimbus`, `/etc//nimbus/` and `/etc/x/../nimbus` are /etc/nimbus. */ -}}
-{{- $path := clean (printf "/%s" (toString .mountPath)) -}}
-{{- if has $path $mounted -}}
-{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
-  (printf "other paths than those of the chart's own volumes, of which %s is one" $path) (quote .mountPath) "mount it somewhere else") -}}
-{{- else if eq $path "/" -}}
-{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is in /" (quote .mountPath)
-  (printf "mount the volume %s in a directory of its own" (quote .name))) -}}
-{{- end -}}
+{{- include "nimbus-control-plane.check.mountPath" (dict "mount" . "own" $mounted "open" (list "/tmp")) -}}
 {{- if not (has .name $volumes) -}}
 {{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts"
   (printf "for the path %s a volume of extraVolumes or of the chart itself, so one of %s%s" (quote .mountPath) (join ", " $volumes) $both)

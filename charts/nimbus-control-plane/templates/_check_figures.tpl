@@ -1,4 +1,4 @@
-{{- /* What figures say of each other. What is no figure that is known here is left to Kubernetes. See _check.tpl. */ -}}
+{{- /* What figures say of each other. What is no figure that is known here is left to Kubernetes. The same in both charts; see _check.tpl. */ -}}
 
 {{- /* A number as it was written: one from a file is a float64, which would be shown as 1.34217728e+08. */ -}}
 {{- define "nimbus-control-plane.number" -}}
@@ -52,31 +52,5 @@
   "shorten it, or ask less often") -}}
 {{- end -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /*
-What the program refuses at its start of two settings together; the schema has what it refuses of one. Of what is not given its
-own default counts, control-plane/core/src/settings.rs.
-*/ -}}
-{{- define "nimbus-control-plane.check.settings" -}}
-{{- $figures := dict "verify_ms" 30000 "verify_timeout_ms" 180000 "backoff_base_ms" 30000 "backoff_max_ms" 1800000
-  "job_ttl_ms" 60000 "clock_skew_ms" 60000 -}}
-{{- range $name, $figure := . -}}
-{{- if hasKey $figures $name -}}{{- $_ := set $figures $name (int64 $figure) -}}{{- end -}}
-{{- end -}}
-{{- range list (list "verify_timeout_ms" "verify_ms" "includes it") (list "backoff_max_ms" "backoff_base_ms" "is its ceiling") -}}
-{{- $most := get $figures (index . 0) | int64 -}}
-{{- $least := get $figures (index . 1) | int64 -}}
-{{- if lt $most $least -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "config.settings.%s" (index . 0))
-  (printf "at least config.settings.%s, %d, as it %s" (index . 1) $least (index . 2)) (toString $most) "raise it, or lower the other one") -}}
-{{- end -}}
-{{- end -}}
-{{- $lifetime := add $figures.job_ttl_ms $figures.clock_skew_ms -}}
-{{- if gt $lifetime 3600000 -}}
-{{- include "nimbus-control-plane.wrong" (list "config.settings.job_ttl_ms"
-  "at most 3600000 together with config.settings.clock_skew_ms: no agent takes a job that is valid for longer" (toString $lifetime)
-  "lower one of the two") -}}
 {{- end -}}
 {{- end -}}

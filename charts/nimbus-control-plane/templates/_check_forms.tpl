@@ -1,4 +1,4 @@
-{{- /* The forms of addresses and names. Each says "true" or nothing. See _check.tpl. */ -}}
+{{- /* The forms of addresses and names. Each says "true" or nothing. The same in both charts; see _check.tpl. */ -}}
 
 {{- /* Is it an IP address? */ -}}
 {{- define "nimbus-control-plane.isAddress" -}}
@@ -40,36 +40,4 @@
 {{- $bits := regexFind "/(0|[1-9][0-9]{0,2})$" . | trimPrefix "/" -}}
 {{- $address := trimSuffix (printf "/%s" $bits) . -}}
 {{- if and $bits (le (atoi $bits) (ternary 128 32 (contains ":" $address))) -}}{{- include "nimbus-control-plane.isAddress" $address -}}{{- end -}}
-{{- end -}}
-
-{{- /*
-Is it a time of a CronJob? Five fields within their bounds, or a word such as @hourly. A time zone in it (TZ=) is none of the
-five, and Kubernetes refuses it, too: it belongs in timeZone. The last day of a week is 6.
-*/ -}}
-{{- define "nimbus-control-plane.isSchedule" -}}
-{{- $fields := regexSplit "[ \\t]+" (trimAll " " .) -1 -}}
-{{- if regexMatch "^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every ([0-9]+[hms])+)$" . -}}true
-{{- else if eq (len $fields) 5 -}}
-{{- $bounds := list (list 0 59) (list 0 23) (list 1 31) (list 1 12) (list 0 6) -}}
-{{- $months := list "" "jan" "feb" "mar" "apr" "may" "jun" "jul" "aug" "sep" "oct" "nov" "dec" -}}
-{{- $days := list "sun" "mon" "tue" "wed" "thu" "fri" "sat" -}}
-{{- $names := list list list list $months $days -}}
-{{- $wrong := false -}}
-{{- range $at, $bound := $bounds -}}
-{{- range $part := index $fields $at | lower | splitList "," -}}
-{{- range $number, $name := index $names $at -}}
-{{- if $name -}}{{- $part = regexReplaceAll (printf "\\b%s\\b" $name) $part (toString $number) -}}{{- end -}}
-{{- end -}}
-{{- if not (regexMatch "^([*?]|[0-9]{1,2}(-[0-9]{1,2})?)(/0*[1-9][0-9]{0,3})?$" $part) -}}{{- $wrong = true -}}{{- end -}}
-{{- $numbers := regexFindAll "[0-9]+" (regexFind "^[-0-9]+" $part) -1 -}}
-{{- range $numbers -}}
-{{- if or (lt (atoi .) (first $bound)) (gt (atoi .) (last $bound)) -}}{{- $wrong = true -}}{{- end -}}
-{{- end -}}
-{{- if gt (len $numbers) 1 -}}
-{{- if gt (first $numbers | atoi) (last $numbers | atoi) -}}{{- $wrong = true -}}{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- if not $wrong -}}true{{- end -}}
-{{- end -}}
 {{- end -}}

@@ -1,8 +1,8 @@
-{{- /* The image, and as whom it runs. See _check.tpl. */ -}}
+{{- /* The image, and as whom it runs. The same in both charts; see _check.tpl. */ -}}
 
 {{- /*
 An image: its `name` among the values, the `image`, the tag that it has without one (`tagged`), and where its registry is that
-of another value (`inherited`), of which that is said there. A registry with an @ may hold a password, which is not shown.
+of another value (`inherited`), of which that is said there. What may be a password or another secret is not shown.
 */ -}}
 {{- define "nimbus-control-plane.check.image" -}}
 {{- $name := .name -}}
@@ -33,18 +33,19 @@ of another value (`inherited`), of which that is said there. A registry with an 
 {{- end -}}
 {{- if and .digest (not (regexMatch "^sha256:[0-9a-f]{64}$" .digest)) -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.digest" $name) "sha256: and 64 hexadecimal digits"
-  (quote .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
+  (include "nimbus-control-plane.hidden" .digest) "take it from the registry, for example with skopeo inspect --format '{{.Digest}}'") -}}
 {{- end -}}
 {{- $tag := default $.tagged .tag -}}
 {{- if and (not .digest) (not $tag) -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag or a digest" "neither"
   (printf "set %s.tag or %s.digest" $name $name)) -}}
 {{- else if regexMatch "[:@/]" $tag -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag" (quote $tag)
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name) "a tag" (include "nimbus-control-plane.hidden" $tag)
   (printf "a digest belongs in %s.digest" $name)) -}}
 {{- else if and $tag (not (regexMatch "^[0-9A-Za-z_][-.0-9A-Za-z_+]{0,127}$" $tag)) -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.tag" $name)
-  "a tag: letters, digits, `_`, `.` and `-`, beginning with none of the last two, at most 128 characters" (quote $tag)
+  "a tag: letters, digits, `_`, `.` and `-`, beginning with none of the last two, at most 128 characters"
+  (include "nimbus-control-plane.hidden" $tag)
   "name a tag that the image has in the registry") -}}
 {{- end -}}
 {{- range .pullSecrets -}}

@@ -8,7 +8,7 @@
 {{- end -}}
 {{- if and .certManager.issuerRef.name (not .certManager.enabled) -}}
 {{- include "nimbus-control-plane.wrong" (list "tls.certManager.issuerRef.name" "none, as tls.certManager.enabled is not true"
-  (quote .certManager.issuerRef.name) "set tls.certManager.enabled to true, or leave it out") -}}
+  (include "nimbus-control-plane.named" .certManager.issuerRef.name) "set tls.certManager.enabled to true, or leave it out") -}}
 {{- end -}}
 {{- if .certManager.enabled -}}
 {{- if not .certManager.issuerRef.name -}}
@@ -126,17 +126,10 @@
 {{- end -}}
 {{- else -}}
 {{- range $field := list "operatorsFrom" "agentsFrom" "databaseTo" -}}
-{{- range index $.Values.networkPolicy $field -}}
-{{- if kindIs "map" .ipBlock -}}
-{{- range prepend (default list .ipBlock.except) (default "" .ipBlock.cidr) -}}
-{{- if not (include "nimbus-control-plane.isNetwork" (toString .)) -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "networkPolicy.%s" $field)
-  "networks as CIDRs in each ipBlock, such as 10.0.0.0/8 or 2001:db8::/32" (toString . | quote)
-  "write the address of the network, a slash and its bits") -}}
+{{- include "nimbus-control-plane.check.peers" (dict "name" (printf "networkPolicy.%s" $field) "peers" (index $.Values.networkPolicy $field)) -}}
 {{- end -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- range $field, $side := dict "extraIngress" "from" "extraEgress" "to" -}}
+{{- include "nimbus-control-plane.check.rules" (dict "name" (printf "networkPolicy.%s" $field) "rules" (index $.Values.networkPolicy $field) "side" $side) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,16 +1,19 @@
-{{- /* What is installed already. See _check.tpl. */ -}}
+{{- /* What is installed already. The same in both charts; see _check.tpl. */ -}}
 
 {{- /*
 Neighbouring versions work side by side, others are not tried: a release goes from one minor version to the next. Asks the
-cluster, so with `helm template` and --dry-run=client, which ask none, there is nothing to say.
+cluster, so with `helm template` and --dry-run=client, which ask none, there is nothing to say. `kind` is of what has the pods.
 */ -}}
 {{- define "nimbus-control-plane.check.release" -}}
+{{- $kind := .kind -}}
+{{- with .root -}}
 {{- $name := include "nimbus-control-plane.fullname" . -}}
-{{- $labels := (lookup "apps/v1" "StatefulSet" .Release.Namespace $name | default dict | dig "metadata" "labels" dict) -}}
+{{- $labels := (lookup "apps/v1" $kind .Release.Namespace $name | default dict | dig "metadata" "labels" dict) -}}
 {{- /* Another release's is none of ours: helm says so itself. */ -}}
 {{- if eq (get $labels "app.kubernetes.io/instance") .Release.Name -}}
-{{- include "nimbus-control-plane.check.versions" (list (printf "StatefulSet %s/%s" .Release.Namespace $name)
+{{- include "nimbus-control-plane.check.versions" (list (printf "%s %s/%s" $kind .Release.Namespace $name)
   (get $labels "app.kubernetes.io/version") .Chart.AppVersion) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

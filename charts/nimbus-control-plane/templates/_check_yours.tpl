@@ -1,6 +1,7 @@
 {{- /*
-Names of Secrets and other objects of yours, and keys in them. Whoever mixes the fields up writes the secret itself there:
-a pattern of the schema would print it whole, so the form is checked here, and what is no name is never shown. See _check.tpl.
+Names of Secrets and other objects, and keys in them. Whoever mixes the fields up writes the secret itself there:
+a pattern of the schema would print it whole, so the form is checked here, and what is no name is never shown. Which values
+these are is in _check_named.tpl. The same in both charts; see _check.tpl.
 */ -}}
 
 {{- /* Is it the name of an object, as DNS has its subdomains? "true" or nothing. */ -}}
@@ -29,34 +30,23 @@ a pattern of the schema would print it whole, so the form is checked here, and w
 {{- if or (contains "@" .) (contains "nimbus1." .) -}}{{- include "nimbus-control-plane.hidden" . -}}{{- else -}}{{- quote . -}}{{- end -}}
 {{- end -}}
 
-{{- define "nimbus-control-plane.check.yours" -}}
-{{- $monitor := .Values.metrics.serviceMonitor -}}
-{{- $names := list
-  (list "config.existingConfigMap" "ConfigMap" .Values.config.existingConfigMap)
-  (list "database.existingSecret" "Secret" .Values.database.existingSecret)
-  (list "tls.existingSecret" "Secret" .Values.tls.existingSecret)
-  (list "keys.existingSecret" "Secret" .Values.keys.existingSecret)
-  (list "persistence.existingClaim" "PersistentVolumeClaim" .Values.persistence.existingClaim)
-  (list "backup.existingClaim" "PersistentVolumeClaim" .Values.backup.existingClaim)
-  (list "metrics.serviceMonitor.tokenSecret" "Secret" $monitor.tokenSecret)
-  (list "metrics.serviceMonitor.caSecret" "Secret" $monitor.caSecret) -}}
-{{- $keys := list
-  (list "config.existingConfigMapKey" "ConfigMap" .Values.config.existingConfigMapKey)
-  (list "database.existingSecretKey" "Secret" .Values.database.existingSecretKey)
-  (list "metrics.serviceMonitor.tokenSecretKey" "Secret" $monitor.tokenSecretKey)
-  (list "metrics.serviceMonitor.caSecretKey" "Secret" $monitor.caSecretKey) -}}
-{{- range $names -}}
+{{- /*
+Values that name something, each a list of its own name, the kind of what it names, and the name: `names` of what holds
+something of yours, `keys` in such, and `others`, where a fourth one says what to do.
+*/ -}}
+{{- define "nimbus-control-plane.check.named" -}}
+{{- $form := "small letters, digits, hyphens and dots, at most 253 characters" -}}
+{{- range .names -}}
 {{- $name := index . 0 -}}
 {{- $kind := index . 1 -}}
 {{- with index . 2 -}}
 {{- if not (include "nimbus-control-plane.isName" .) -}}
-{{- include "nimbus-control-plane.wrong" (list $name
-  (printf "the name of a %s: small letters, digits, hyphens and dots, at most 253 characters" $kind)
+{{- include "nimbus-control-plane.wrong" (list $name (printf "the name of a %s: %s" $kind $form)
   (include "nimbus-control-plane.hidden" .) (printf "name the %s, and keep in it what it is to hold" $kind)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $keys -}}
+{{- range .keys -}}
 {{- $name := index . 0 -}}
 {{- $kind := index . 1 -}}
 {{- with index . 2 -}}
@@ -64,6 +54,15 @@ a pattern of the schema would print it whole, so the form is checked here, and w
 {{- include "nimbus-control-plane.wrong" (list $name
   (printf "a key of a %s: letters, digits, hyphens, dots and underscores, at most 253 characters" $kind)
   (include "nimbus-control-plane.hidden" .) (printf "name the key, and keep in the %s what it is to hold" $kind)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range .others -}}
+{{- $other := . -}}
+{{- with index . 2 -}}
+{{- if not (include "nimbus-control-plane.isName" .) -}}
+{{- include "nimbus-control-plane.wrong" (list (index $other 0) (printf "the name of %s: %s" (index $other 1) $form)
+  (include "nimbus-control-plane.hidden" .) (index $other 3)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

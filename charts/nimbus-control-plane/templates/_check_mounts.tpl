@@ -1,0 +1,31 @@
+{{- /* Where volumes of yours are mounted. The same in both charts; see _check.tpl. */ -}}
+
+{{- /*
+One of extraVolumeMounts, the `mount`: neither at a path of the chart's `own` ones, nor around it, nor in it, unless it is one
+of the `open` ones. Most of them are read-only: the pod would not start, as no place for a mount can be made in them.
+*/ -}}
+{{- define "nimbus-control-plane.check.mountPath" -}}
+{{- $values := . -}}
+{{- $given := toString .mount.mountPath -}}
+{{- /* As the kubelet reads it: `etc/nimbus`, `/etc//nimbus/` and `/etc/x/../nimbus` are /etc/nimbus. */ -}}
+{{- $path := clean (printf "/%s" $given) -}}
+{{- $expected := "" -}}
+{{- if eq $path "/" -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" "a mountPath below /, as the program itself is in /" (quote $given)
+  (printf "mount the volume %s in a directory of its own" (quote .mount.name))) -}}
+{{- else if has $path .own -}}
+{{- $expected = printf "other paths than those of the chart's own volumes, of which %s is one" $path -}}
+{{- else -}}
+{{- range .own -}}
+{{- if $expected -}}
+{{- else if hasPrefix (printf "%s/" $path) . -}}
+{{- $expected = printf "no path around those of the chart's own volumes, of which %s is one" . -}}
+{{- else if and (hasPrefix (printf "%s/" .) $path) (not (has . $values.open)) -}}
+{{- $expected = printf "no path in those of the chart's own volumes, of which %s is one" . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $expected -}}
+{{- include "nimbus-control-plane.wrong" (list "extraVolumeMounts" . (quote $given) "mount it somewhere else") -}}
+{{- end -}}
+{{- end -}}
