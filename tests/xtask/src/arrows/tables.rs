@@ -11,7 +11,9 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("nimbus-redaction", &[]),
     ("nimbus-agent-core", &["nimbus-protocol", "nimbus-redaction"]),
     ("nimbus-agent", &["nimbus-agent-core", "nimbus-platform", "nimbus-protocol"]),
-    ("nimbus-control-core", &["nimbus-protocol"]),
+    // Answers whether a node can be drained, of figures alone.
+    ("nimbus-disruption", &[]),
+    ("nimbus-control-core", &["nimbus-disruption", "nimbus-protocol"]),
     ("nimbus-store", &["nimbus-control-core", "nimbus-protocol"]),
     ("nimbus-backup", &["nimbus-platform", "nimbus-store"]),
     ("nimbus-api", &[]),
