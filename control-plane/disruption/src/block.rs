@@ -1,5 +1,6 @@
 //! What is in the way of one pod's eviction, whatever happens to the others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cluster::{Budget, Cluster, Goes, Pod, Says};
@@ -93,8 +94,17 @@ pub(crate) enum Places {
     Nowhere(Vec<Arc<str>>),
 }
 
+/// Nodes, each with a group of which a pod is there that does not go.
+pub(crate) type Taken = BTreeSet<(usize, usize)>;
+
+/// The groups on nodes that are not `drained`.
+pub(crate) fn taken(cluster: &Cluster, drained: &[usize]) -> Taken {
+    let stay = cluster.pods.iter().filter(|pod| !drained.contains(&pod.node));
+    stay.flat_map(|pod| pod.apart.iter().map(|group| (pod.node, *group))).collect()
+}
+
 /// Where a pod could go, each node for itself.
-pub(crate) fn places(pod: &Pod, cluster: &Cluster, drained: &[usize]) -> Places {
+pub(crate) fn places(pod: &Pod, cluster: &Cluster, drained: &[usize], taken: &Taken) -> Places {
     let (mut on, mut unknown, mut no) = (Vec::new(), None, Vec::new());
     for (number, node) in cluster.nodes.iter().enumerate() {
         if drained.contains(&number) || number == pod.node {
@@ -102,6 +112,9 @@ pub(crate) fn places(pod: &Pod, cluster: &Cluster, drained: &[usize]) -> Places 
         }
         let said = match (&node.takes, pod.may_run.get(number)) {
             (Says::No(why), _) | (_, Some(Says::No(why))) => Says::No(Arc::clone(why)),
+            _ if pod.apart.iter().any(|group| taken.contains(&(number, *group))) => {
+                Says::No(format!("{} has a pod that keeps away from it", node.name).into())
+            }
             _ if !node.free.holds(pod.asks) => Says::No(format!("{} has not enough room", node.name).into()),
             (Says::NotKnown(why), _) | (_, Some(Says::NotKnown(why))) => Says::NotKnown(Arc::clone(why)),
             (Says::Yes, Some(Says::Yes)) => Says::Yes,

@@ -90,7 +90,7 @@ pub struct Pod {
     pub budgets: Option<Vec<usize>>,
     /// For each node whether its replacement may run there, but for room: its taints, labels, volumes.
     pub may_run: Vec<Says>,
-    /// Groups of which no two pods may be on one node, as required anti-affinity over the host's name makes them.
+    /// Groups of which no two of [`Cluster::pods`] may be on one node, wherever the other one came from, as required anti-affinity over the host's name makes them.
     pub apart: Vec<usize>,
     /// Milliseconds until its replacement is ready; `None` where that is not known.
     pub takes_ms: Option<u64>,

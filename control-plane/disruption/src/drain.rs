@@ -1,8 +1,8 @@
 //! Can these nodes be drained, at the same time and without coming back?
 
-use crate::block::{Block, Guarded, Places, guarded, of_itself, places};
-use crate::cluster::{Cluster, Goes, Room};
-use crate::pack::{Item, MOST_STEPS, pack};
+use crate::block::{Block, Guarded, Places, Taken, guarded, of_itself, places, taken};
+use crate::cluster::{Cluster, Goes};
+use crate::pack::{Item, MOST_STEPS, Rooms, pack};
 use crate::rounds::{rounds, takes_ms};
 use crate::unblock::{Change, fewest};
 
@@ -55,9 +55,10 @@ struct Alone {
 
 /// Answers for these nodes, all of them drained and none opened again meanwhile.
 pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
-    let Alone { blocks, must, items, mut not_known, places_not_known } = alone(cluster, nodes);
-    let free: Vec<Room> = cluster.nodes.iter().map(|node| node.free).collect();
-    let together = pack(&items, &free, 0);
+    let room =
+        Rooms { free: cluster.nodes.iter().map(|node| node.free).collect(), taken: taken(cluster, nodes) };
+    let Alone { blocks, must, items, mut not_known, places_not_known } = alone(cluster, nodes, &room.taken);
+    let together = pack(&items, &room, 0);
     if let (Some(packed), true) = (&together, blocks.is_empty() && not_known.is_empty()) {
         let pods: Vec<usize> = items.iter().map(|item| item.pod).collect();
         let rounds = rounds(cluster, &pods);
@@ -73,7 +74,7 @@ pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
             rounds,
         };
     }
-    let most_left = pack(&items, &free, items.len());
+    let most_left = pack(&items, &room, items.len());
     let without_room = most_left.as_ref().map_or(0, |packed| packed.left.len());
     let is_proven = most_left.is_some_and(|packed| packed.is_exact);
     if together.is_none() {
@@ -86,7 +87,7 @@ pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
         });
     }
     let is_blocked = !blocks.is_empty() || (together.is_none() && not_known.is_empty());
-    let cleared = fewest(cluster, &must, &items, &free);
+    let cleared = fewest(cluster, &must, &items, &room);
     Drain {
         verdict: if is_blocked { Verdict::Blocked } else { Verdict::NotKnown },
         blocks,
@@ -100,7 +101,7 @@ pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
     }
 }
 
-fn alone(cluster: &Cluster, nodes: &[usize]) -> Alone {
+fn alone(cluster: &Cluster, nodes: &[usize], taken: &Taken) -> Alone {
     let mut alone = Alone::default();
     let goes = |goes: &Goes| match goes {
         Goes::Stays => false,
@@ -125,7 +126,7 @@ fn alone(cluster: &Cluster, nodes: &[usize]) -> Alone {
             Guarded::NotKnown(why) => alone.not_known.push(why),
         }
         let mut on = Vec::new();
-        match places(pod, cluster, nodes) {
+        match places(pod, cluster, nodes, taken) {
             Places::On(nodes, unknown) => {
                 on = nodes;
                 alone.places_not_known = alone.places_not_known.take().or(unknown);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::block::Taken;
 use crate::cluster::Room;
 
 /// The most steps of one search. Past them it is not known whether everything fits, or whether fewer pods could be left out.
@@ -20,6 +21,15 @@ pub(crate) struct Item {
     pub(crate) apart: Vec<usize>,
 }
 
+/// What there is before any of them is placed.
+#[derive(Debug, Clone)]
+pub(crate) struct Rooms {
+    /// Of each node.
+    pub(crate) free: Vec<Room>,
+    /// Groups on nodes.
+    pub(crate) taken: Taken,
+}
+
 /// Where pods go, and which are left over.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Packed {
@@ -36,17 +46,17 @@ const MOST_SEARCHED: usize = 256;
 
 /// Packs as many as there is room for, leaving `most` over at most; `None` where more would have to be, or where the search
 /// ended before it found how.
-pub(crate) fn pack(items: &[Item], free: &[Room], most: usize) -> Option<Packed> {
+pub(crate) fn pack(items: &[Item], room: &Rooms, most: usize) -> Option<Packed> {
     let mut items: Vec<&Item> = items.iter().collect();
     // Whom few nodes take, and who asks for much, comes first.
     items.sort_by_key(|item| (item.on.len(), std::cmp::Reverse(item.asks), item.pod));
-    let mut first = Search::new(&items, free);
+    let mut first = Search::new(&items, room);
     first.the_first_way();
-    let at_least = (0..first.left.len()).find(|leave| !Search::new(&items, free).is_short(0, *leave));
+    let at_least = (0..first.left.len()).find(|leave| !Search::new(&items, room).is_short(0, *leave));
     let at_least = at_least.unwrap_or(first.left.len());
     let mut is_exact = true;
     for leave in at_least..first.left.len().min(most.saturating_add(1)) {
-        let mut search = Search::new(&items, free);
+        let mut search = Search::new(&items, room);
         let found = if items.len() > MOST_SEARCHED { None } else { search.from(0, leave) };
         match found {
             Some(true) => return Some(search.packed(is_exact)),
@@ -60,17 +70,16 @@ pub(crate) fn pack(items: &[Item], free: &[Room], most: usize) -> Option<Packed>
 struct Search<'a> {
     items: &'a [&'a Item],
     free: Vec<Room>,
-    /// Groups on nodes.
-    taken: BTreeSet<(usize, usize)>,
+    taken: Taken,
     places: Vec<(usize, usize)>,
     left: Vec<usize>,
     steps: u32,
 }
 
 impl<'a> Search<'a> {
-    fn new(items: &'a [&'a Item], free: &[Room]) -> Self {
-        let (taken, places, left) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { items, free: free.to_vec(), taken, places, left, steps: 0 }
+    fn new(items: &'a [&'a Item], room: &Rooms) -> Self {
+        let Rooms { free, taken } = room.clone();
+        Self { items, free, taken, places: Vec::new(), left: Vec::new(), steps: 0 }
     }
 
     fn packed(self, is_exact: bool) -> Packed {

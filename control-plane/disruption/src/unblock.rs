@@ -1,8 +1,8 @@
 //! The fewest changes after which a drain would finish.
 
 use crate::block::{Guarded, guarded};
-use crate::cluster::{Cluster, Room};
-use crate::pack::{Item, Packed, pack};
+use crate::cluster::Cluster;
+use crate::pack::{Item, Packed, Rooms, pack};
 
 /// Budgets of which every choice is tried; of more all are changed, and that fewer would do is not ruled out.
 const MOST_BUDGETS: usize = 10;
@@ -26,7 +26,7 @@ pub(crate) struct Cleared {
 }
 
 /// The fewest changes: `must` are pods that are in their own way, `items` are all others.
-pub(crate) fn fewest(cluster: &Cluster, must: &[usize], items: &[Item], free: &[Room]) -> Cleared {
+pub(crate) fn fewest(cluster: &Cluster, must: &[usize], items: &[Item], room: &Rooms) -> Cleared {
     let blocked = |pod: usize, without: &[usize]| {
         matches!(guarded(&cluster.pods[pod], &cluster.budgets, without), Guarded::Blocked(_))
     };
@@ -57,7 +57,7 @@ pub(crate) fn fewest(cluster: &Cluster, must: &[usize], items: &[Item], free: &[
             None => rest.len(),
         };
         let rest: Vec<Item> = rest.into_iter().cloned().collect();
-        let Some(Packed { places, left, is_exact: is_packed_exactly }) = pack(&rest, free, may_be_left)
+        let Some(Packed { places, left, is_exact: is_packed_exactly }) = pack(&rest, room, may_be_left)
         else {
             // More than the best, or not known.
             continue;

@@ -144,7 +144,12 @@ fn place(cluster: &Cluster, drained: &[usize], going: &[&Pod], placed: &mut Vec<
             beside.iter().map(|other| figure(&other.asks)).sum::<i64>() + figure(&pod.asks)
         };
         let has = |figure: fn(&Room) -> i64| figure(&pod.asks) == 0 || sum(figure) <= figure(&node.free);
-        let apart = beside.iter().all(|other| other.apart.iter().all(|group| !pod.apart.contains(group)));
+        let there = cluster.pods.iter().filter(|other| other.node == number);
+        let apart = beside
+            .iter()
+            .copied()
+            .chain(there)
+            .all(|other| other.apart.iter().all(|group| !pod.apart.contains(group)));
         if apart && has(|room| room.cpu_milli) && has(|room| room.memory_bytes) && has(|room| room.pods) {
             placed.push(number);
             let found = place(cluster, drained, going, placed);

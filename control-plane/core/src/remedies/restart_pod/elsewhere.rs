@@ -6,10 +6,11 @@
 
 use nimbus_protocol::kind::{MOST_NEIGHBOURS, MOST_OF_A_NODE};
 
-use super::apart::Apart;
-use super::beside::Beside;
-use super::others::Says;
-use super::volumes::Volumes;
+use crate::fit::apart::Apart;
+use crate::fit::beside::Beside;
+use crate::fit::closed;
+use crate::fit::others::{Says, Told};
+use crate::fit::volumes::Volumes;
 use crate::settings::millis;
 use crate::snapshot::Snapshot;
 use crate::world::{Inventory, Node, NodeFacts, Pod};
@@ -67,7 +68,10 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
     let (judged, not_judged) = match purpose {
         Purpose::Answer => {
             let volumes = Volumes::of(&placement.claims, &pod.meta.namespace, inventory);
-            (Judged::All(volumes, Beside::of(pod, placement, inventory)), placement.not_described())
+            (
+                Judged::All(volumes, Beside::of(pod, placement, inventory, &Told::of(inventory))),
+                placement.not_described(),
+            )
         }
         Purpose::Hold => (Judged::Reach(Apart::of(pod, placement, inventory)), placement.not_judged()),
     };
@@ -79,7 +83,7 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
             no.push(format!("{name} is of the control plane"));
             continue;
         }
-        if let Some(why) = closed(node, s) {
+        if let Some(why) = closed(node, s.settings, s.now) {
             no.push(format!("{name} {why}"));
             continue;
         }
@@ -134,27 +138,6 @@ fn among(pod: &Pod, inventory: &Inventory, s: &Snapshot<'_>, purpose: Purpose) -
             Elsewhere::Nowhere(format!("{}{more}", no.join(", ")))
         }
     }
-}
-
-/// Why nothing new should go to a node, whatever it is; `None` where nothing speaks against it.
-fn closed(node: &Node, s: &Snapshot<'_>) -> Option<String> {
-    if !node.is_ready() {
-        return Some("is not ready".to_owned());
-    }
-    if node.flaps(millis(s.settings.node_steady_ms), s.now) {
-        return Some("was not ready a moment ago".to_owned());
-    }
-    if node.unschedulable {
-        return Some("is cordoned".to_owned());
-    }
-    if node.meta.deleting {
-        return Some("is being deleted".to_owned());
-    }
-    if let Some(job) = node.held_for() {
-        return Some(format!("is held for job {job}"));
-    }
-    let mark = node.facts.as_ref().and_then(|facts| facts.marks.first())?;
-    Some(format!("has the mark of {mark}"))
 }
 
 /// May the pod's node be held back for its replacement, apart from what else is held, planned or in flight? If not, why.

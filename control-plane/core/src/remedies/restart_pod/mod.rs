@@ -6,18 +6,12 @@
 //! it could ever run (`past`), what they refer to whether something was written lately (`shared`), and the scheduler's rules
 //! where else it fits (`elsewhere`). Its node is held back only where it is suspect.
 
-mod apart;
-mod beside;
 mod elsewhere;
-mod near;
-mod others;
 mod owners;
 mod past;
 mod revision;
 mod shared;
 mod siblings;
-mod spread;
-mod volumes;
 
 use jiff::Timestamp;
 use nimbus_protocol::ObjectKind;

@@ -8,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
-use super::others::{Says, Told, is_beside, told};
+use super::others::{Says, Told};
 use crate::world::{Inventory, KeepsAway, NodeFacts, Placement, Pod};
 
 /// Where a pod may not fit for the sake of other pods.
 #[derive(Default)]
-pub(super) struct Apart<'a> {
+pub(crate) struct Apart<'a> {
     /// Places, each a label of nodes and its value, where such a pod is.
     places: BTreeSet<(&'a str, &'a str)>,
     /// The labels of these places: few, however many places there are.
@@ -26,31 +26,31 @@ pub(super) struct Apart<'a> {
 
 impl<'a> Apart<'a> {
     /// For `pod`, which asks for `asked`.
-    pub(super) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory) -> Self {
+    pub(crate) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory) -> Self {
         let mut apart = Self::default();
-        let nodes = told(inventory);
+        let told = Told::of(inventory);
         if !asked.keeps_away.is_empty() {
-            for other in inventory.pods.values().filter(|other| is_beside(other, pod)) {
-                apart.add(asked, other, pod, &nodes);
+            for other in inventory.pods.values().filter(|other| told.is_beside(other, pod)) {
+                apart.add(asked, other, pod, &told);
             }
         }
-        for other in inventory.pods_that_keep_others_away().filter(|other| is_beside(other, pod)) {
+        for other in inventory.pods_that_keep_others_away().filter(|other| told.is_beside(other, pod)) {
             let Some(theirs) = other.facts.as_ref().and_then(|facts| facts.placement.as_ref()) else {
                 continue;
             };
             if theirs.keeps_away_untold() {
                 apart.untold = Some(&other.meta.name);
             }
-            apart.add(theirs, other, pod, &nodes);
+            apart.add(theirs, other, pod, &told);
         }
         apart
     }
 
     /// Where `other` is, for each of these terms in whose reach the two are.
-    fn add(&mut self, terms: &'a Placement, other: &'a Pod, pod: &Pod, nodes: &Told<'a>) {
+    fn add(&mut self, terms: &'a Placement, other: &'a Pod, pod: &Pod, told: &Told<'a>) {
         let same = other.meta.namespace == pod.meta.namespace;
         for term in terms.keeps_away.iter().filter(|term| same || term.other_namespaces) {
-            self.note(&term.topology_key, nodes.get(other.node.as_str()).map(|(_, facts)| *facts));
+            self.note(&term.topology_key, told.get(&other.node).map(|(_, facts)| facts));
         }
     }
 
@@ -67,7 +67,7 @@ impl<'a> Apart<'a> {
     }
 
     /// Why it is not known whether the pod may be on this node; `None` where no other pod speaks against it.
-    pub(super) fn doubts(&self, facts: &NodeFacts) -> Option<String> {
+    pub(crate) fn doubts(&self, facts: &NodeFacts) -> Option<String> {
         if let Some(other) = self.untold {
             return Some(format!("the required anti-affinity of pod {other} is not told by its agent"));
         }
@@ -80,7 +80,7 @@ impl<'a> Apart<'a> {
 
 /// Where a pod may not be for the sake of other pods, by the labels that the terms of either select.
 #[derive(Default)]
-pub(super) struct Selected<'a> {
+pub(crate) struct Selected<'a> {
     /// By label of nodes and its value a pod there that a term means, or whose term means it.
     taken: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
     /// Where there may be one.
@@ -89,7 +89,7 @@ pub(super) struct Selected<'a> {
 
 impl<'a> Selected<'a> {
     /// For `pod`, which asks for `asked`.
-    pub(super) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
+    pub(crate) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
         let mut selected = Self::default();
         if asked.keeps_away.iter().any(|term| term.other_namespaces) {
             inventory.pods.values().for_each(|other| selected.keep(asked, other, pod, told));
@@ -97,7 +97,7 @@ impl<'a> Selected<'a> {
             let near = inventory.pods_of_namespace(&pod.meta.namespace);
             near.for_each(|other| selected.keep(asked, other, pod, told));
         }
-        for other in inventory.pods_that_keep_others_away().filter(|other| is_beside(other, pod)) {
+        for other in inventory.pods_that_keep_others_away().filter(|other| told.is_beside(other, pod)) {
             let Some(theirs) = other.facts.as_ref().and_then(|facts| facts.placement.as_ref()) else {
                 continue;
             };
@@ -114,7 +114,7 @@ impl<'a> Selected<'a> {
 
     /// Where `other` is, for each of the pod's own terms.
     fn keep(&mut self, asked: &'a Placement, other: &'a Pod, pod: &Pod, told: &Told<'a>) {
-        if !is_beside(other, pod) {
+        if !told.is_beside(other, pod) {
             return;
         }
         let same = other.meta.namespace == pod.meta.namespace;
@@ -125,7 +125,7 @@ impl<'a> Selected<'a> {
 
     fn add(&mut self, term: &'a KeepsAway, other: &'a Pod, meant: Option<bool>, told: &Told<'a>) {
         let key = term.topology_key.as_str();
-        let on = told.get(other.node.as_str()).map(|(_, facts)| *facts);
+        let on = told.get(&other.node).map(|(_, facts)| facts);
         match (meant, on.and_then(|facts| facts.label(key))) {
             (Some(false), _) => {}
             (Some(true), Some(value)) => {
@@ -136,7 +136,7 @@ impl<'a> Selected<'a> {
     }
 
     /// What is said of a node.
-    pub(super) fn says(&self, facts: &NodeFacts) -> Says {
+    pub(crate) fn says(&self, facts: &NodeFacts) -> Says {
         let there = self.taken.iter().find_map(|(key, places)| {
             let pod = places.get(facts.label(key)?)?;
             Some((key, pod))
@@ -150,7 +150,7 @@ impl<'a> Selected<'a> {
 
 /// Does a term mean this pod, which is of the same namespace as the one whose term it is, or not? `None` where that is not
 /// told, as it is not of which other namespaces a term is.
-fn means(term: &KeepsAway, pod: &Pod, same: bool) -> Option<bool> {
+pub(crate) fn means(term: &KeepsAway, pod: &Pod, same: bool) -> Option<bool> {
     if !same && !term.other_namespaces {
         return Some(false);
     }

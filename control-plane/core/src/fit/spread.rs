@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
-use super::others::{Says, Told, is_beside};
+use super::others::{Says, Told};
 use crate::world::{Inventory, NodeFacts, Placement, Pod, Spread};
 
 /// What the constraints of a pod say of nodes.
 #[derive(Default)]
-pub(super) struct Spreads<'a> {
+pub(crate) struct Spreads<'a> {
     counts: Vec<Count<'a>>,
     /// Why that is not known.
     doubt: Option<String>,
@@ -30,7 +30,7 @@ struct Count<'a> {
 
 impl<'a> Spreads<'a> {
     /// For `pod`, which asks for `asked`: it leaves the place where it is.
-    pub(super) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
+    pub(crate) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
         let mut spreads = Self::default();
         if asked.spread.is_empty() {
             return spreads;
@@ -59,7 +59,7 @@ impl<'a> Spreads<'a> {
             if spreads.doubt.is_some() {
                 break;
             }
-            if is_beside(other, pod) && !other.meta.deleting {
+            if told.is_beside(other, pod) && !other.meta.deleting {
                 spreads.add(other, told);
             }
         }
@@ -88,7 +88,7 @@ impl<'a> Spreads<'a> {
     }
 
     /// What is said of a node.
-    pub(super) fn says(&self, facts: &NodeFacts) -> Says {
+    pub(crate) fn says(&self, facts: &NodeFacts) -> Says {
         for count in &self.counts {
             let key = &count.of.topology_key;
             if facts.label(key).is_none() {
@@ -107,7 +107,7 @@ impl<'a> Count<'a> {
     fn of(of: &'a Spread, asked: &Placement, own: Option<&[(String, String)]>, told: &Told<'a>) -> Self {
         let mut count = Self { of, nodes: BTreeSet::new(), places: BTreeMap::new(), itself: 0, fewest: 0 };
         count.itself = i64::from(own.is_some_and(|own| selects(of, own)));
-        for (name, (node, facts)) in told {
+        for (name, node, facts) in told.nodes() {
             let counts = asked.spread.iter().all(|one| facts.label(&one.topology_key).is_some())
                 && (!of.honors_affinity || asked.differs(node, facts).is_none())
                 && (!of.honors_taints || asked.kept_out_by(facts).is_none());

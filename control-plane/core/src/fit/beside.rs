@@ -3,12 +3,12 @@
 
 use super::apart::Selected;
 use super::near::Near;
-use super::others::{Says, told};
+use super::others::{Says, Told};
 use super::spread::Spreads;
 use crate::world::{Inventory, NodeFacts, Placement, Pod};
 
 /// What the other pods say, found out once for all nodes.
-pub(super) struct Beside<'a> {
+pub(crate) struct Beside<'a> {
     apart: Selected<'a>,
     near: Near<'a>,
     spreads: Spreads<'a>,
@@ -16,17 +16,16 @@ pub(super) struct Beside<'a> {
 
 impl<'a> Beside<'a> {
     /// For `pod`, which asks for `asked`.
-    pub(super) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory) -> Self {
-        let told = told(inventory);
+    pub(crate) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
         Self {
-            apart: Selected::of(pod, asked, inventory, &told),
-            near: Near::of(pod, asked, inventory, &told),
-            spreads: Spreads::of(pod, asked, inventory, &told),
+            apart: Selected::of(pod, asked, inventory, told),
+            near: Near::of(pod, asked, inventory, told),
+            spreads: Spreads::of(pod, asked, inventory, told),
         }
     }
 
     /// What they say of a node.
-    pub(super) fn say(&self, facts: &NodeFacts) -> Says {
+    pub(crate) fn say(&self, facts: &NodeFacts) -> Says {
         self.apart.says(facts).and(self.near.says(facts)).and(self.spreads.says(facts))
     }
 }

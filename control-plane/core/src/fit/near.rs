@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use nimbus_protocol::kind::MOST_OF_A_NODE;
 
-use super::others::{Says, Told, is_beside};
+use super::others::{Says, Told};
 use crate::world::{Inventory, NodeFacts, Placement, Pod, StaysWith};
 
 /// Where a pod may be for the sake of pods that it stays with.
 #[derive(Default)]
-pub(super) struct Near<'a> {
+pub(crate) struct Near<'a> {
     terms: &'a [StaysWith],
     /// Places, each a label of nodes and its value, with a pod that all terms select.
     places: BTreeSet<(&'a str, &'a str)>,
@@ -21,7 +21,7 @@ pub(super) struct Near<'a> {
 
 impl<'a> Near<'a> {
     /// For `pod`, which asks for `asked`. As for the scheduler only a pod counts that all terms select.
-    pub(super) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
+    pub(crate) fn of(pod: &'a Pod, asked: &'a Placement, inventory: &'a Inventory, told: &Told<'a>) -> Self {
         let mut near = Self { terms: &asked.stays_with, ..Self::default() };
         let Some(first) = asked.stays_with.first() else { return near };
         let own = pod.meta.namespace.as_str();
@@ -30,7 +30,7 @@ impl<'a> Near<'a> {
             namespaces.insert(own);
         }
         for namespace in namespaces {
-            for other in inventory.pods_of_namespace(namespace).filter(|other| is_beside(other, pod)) {
+            for other in inventory.pods_of_namespace(namespace).filter(|other| told.is_beside(other, pod)) {
                 near.add(other, own, told);
             }
         }
@@ -43,7 +43,7 @@ impl<'a> Near<'a> {
         match selected(self.terms, other, own) {
             Some(false) => {}
             None => self.doubt = Some(format!("not all labels of pod {} are told", other.meta.name)),
-            Some(true) => match told.get(other.node.as_str()) {
+            Some(true) => match told.get(&other.node) {
                 Some((_, facts)) if facts.labels.len() < MOST_OF_A_NODE => {
                     for term in self.terms {
                         let key = term.topology_key.as_str();
@@ -80,7 +80,7 @@ impl<'a> Near<'a> {
     }
 
     /// What is said of a node.
-    pub(super) fn says(&self, facts: &NodeFacts) -> Says {
+    pub(crate) fn says(&self, facts: &NodeFacts) -> Says {
         let lacks = self.terms.iter().find(|term| facts.label(&term.topology_key).is_none());
         if let Some(term) = lacks {
             let key = &term.topology_key;

@@ -11,19 +11,19 @@ use crate::world::{Inventory, Node, NodeFacts, PersistentVolume, Requirement};
 const NAMED: usize = 3;
 
 /// The volumes of a pod's claims, looked up once for all nodes.
-pub(super) struct Volumes<'a>(Vec<Claimed<'a>>);
+pub(crate) struct Volumes<'a>(Vec<Claimed<'a>>);
 
 /// The name of a claim and its volume; where none is known that stays bound to it, what is said of every node.
 type Claimed<'a> = Result<(&'a str, &'a PersistentVolume), Says>;
 
 impl<'a> Volumes<'a> {
     /// Of these claims of a namespace.
-    pub(super) fn of(claims: &'a [String], namespace: &str, inventory: &'a Inventory) -> Self {
+    pub(crate) fn of(claims: &'a [String], namespace: &str, inventory: &'a Inventory) -> Self {
         Self(claims.iter().map(|claim| claimed(claim, namespace, inventory)).collect())
     }
 
     /// Can all of them be attached from this node?
-    pub(super) fn says(&self, node: &Node, facts: &NodeFacts) -> Says {
+    pub(crate) fn says(&self, node: &Node, facts: &NodeFacts) -> Says {
         let of_one = |claimed: &Claimed<'a>| match claimed {
             Ok((_, volume)) if volume.attaches_to(node, facts) => Says::Yes,
             Ok((claim, volume)) => Says::No(format!(
