@@ -17,6 +17,7 @@ mod audit;
 mod autonomous;
 mod cluster;
 mod common;
+mod drain;
 mod drift;
 mod incident;
 mod job;
@@ -41,6 +42,7 @@ pub use cluster::{
     SHOWN_NODES,
 };
 pub use common::{List, ObjectRef};
+pub use drain::{DrainQuery, DrainStep, NodeDrain, PodInTheWay, PodPlace};
 pub use drift::{AttributeChange, Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};

@@ -31,6 +31,8 @@ macro_rules! words {
 }
 
 words! {
+    /// Whether a drain finishes.
+    DrainVerdict = &["finishes", "blocked", "not_known"];
     /// How bad something is.
     Severity = &["critical", "warning", "info"];
     /// The state of an incident or of a drifted file.

@@ -4,9 +4,9 @@ use super::{Answer, Client, ClientError, Export};
 use crate::{
     AcknowledgeRequest, Agent, AgentDetail, AgentQuery, Approval, ApprovalDetail, ApprovalQuery,
     ApproveRequest, AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest,
-    Cluster, ClusterDetail, DenyRequest, DisableRequest, Drift, DriftFixRequest, DriftQuery, DryRunQuery,
+    Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery, DryRunQuery,
     EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job,
-    JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, PageQuery, Plan, RevokeRequest, Rule,
+    JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, NodeDrain, PageQuery, Plan, RevokeRequest, Rule,
     SilenceRequest, Started, Status, Version,
 };
 
@@ -38,6 +38,8 @@ operations! {
     get clusters(query: &PageQuery) ["clusters"] query -> List<Cluster>;
     /// One cluster, by UID or name.
     get cluster(cluster: &str) ["clusters", cluster] NONE -> ClusterDetail;
+    /// What draining nodes of a cluster (UID or name) would do.
+    get drain(cluster: &str, query: &DrainQuery) ["clusters", cluster, "drain"] query -> NodeDrain;
     /// Agents.
     get agents(query: &AgentQuery) ["agents"] query -> List<Agent>;
     /// One agent, by id or name.

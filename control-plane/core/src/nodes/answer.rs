@@ -38,6 +38,21 @@ pub struct Drained {
     pub one_by_one: Vec<Step>,
 }
 
+impl Drained {
+    /// The same, of a cluster that nobody watches now.
+    pub(super) fn out_of_date(mut self) -> Self {
+        let why = "no agent watches the cluster's objects now, so that what is known of them may be out of date";
+        self.verdict = Verdict::NotKnown;
+        self.not_known.insert(0, why.to_owned());
+        self.changes_are_fewest = false;
+        (self.rounds, self.places, self.takes_ms) = (Vec::new(), Vec::new(), None);
+        for step in &mut self.one_by_one {
+            step.verdict = Verdict::NotKnown;
+        }
+        self
+    }
+}
+
 /// A pod in the way, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InTheWay {

@@ -34,13 +34,15 @@ pub enum Unanswered {
     NotListed(ObjectKind),
 }
 
-/// What draining these nodes of a cluster would do: all of them at once, and one after another with each opened again.
+/// What draining these nodes of a cluster would do: all of them at once, and one after another with each opened again. Where
+/// nobody watches the cluster now, as `is_watched` says, what is known may be out of date, and nothing is promised.
 ///
 /// # Errors
 /// Where the question has no answer.
 pub fn drained(
     inventory: &Inventory,
     names: &BTreeSet<&str>,
+    is_watched: bool,
     settings: &Settings,
     now: Timestamp,
 ) -> Result<Drained, Unanswered> {
@@ -56,5 +58,6 @@ pub fn drained(
     let question = question::Question::of(inventory, names, settings, now);
     let together = drain(&question.cluster, &question.drained);
     let one_by_one = (names.len() > 1).then(|| order(&question.cluster, &question.drained));
-    Ok(answer::answer(&question, &together, one_by_one))
+    let answer = answer::answer(&question, &together, one_by_one);
+    Ok(if is_watched { answer } else { answer.out_of_date() })
 }

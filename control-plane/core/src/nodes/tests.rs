@@ -47,7 +47,7 @@ fn changed(mut pod: v1::Pod, change: impl FnOnce(&mut v1::PodFacts, &mut v1::Pla
 
 fn ask(lab: &Lab, nodes: &[&str]) -> Result<Drained, Unanswered> {
     let names = nodes.iter().copied().collect();
-    drained(&lab.world.clusters[CLUSTER], &names, &lab.settings, lab.now)
+    drained(&lab.world.clusters[CLUSTER], &names, true, &lab.settings, lab.now)
 }
 
 fn answer(lab: &Lab, nodes: &[&str]) -> Drained {
@@ -233,6 +233,16 @@ fn what_is_not_known_is_never_promised() {
         assert!(found.not_known.iter().any(|why| why.contains(reason)), "{reason}: {found:#?}");
         assert!(found.places.is_empty() && found.rounds.is_empty() && !found.changes_are_fewest);
     }
+}
+
+#[test]
+fn of_a_cluster_that_nobody_watches_now_nothing_is_promised() {
+    let lab = lab();
+    let names = ["node-a", "node-b"].into_iter().collect();
+    let found = drained(&lab.world.clusters[CLUSTER], &names, false, &lab.settings, lab.now).unwrap();
+    assert_eq!(found.verdict, Verdict::NotKnown, "{found:#?}");
+    assert!(found.not_known[0].contains("no agent watches") && found.rounds.is_empty());
+    assert!(found.one_by_one.iter().all(|step| step.verdict == Verdict::NotKnown));
 }
 
 #[test]

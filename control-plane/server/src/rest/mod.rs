@@ -90,6 +90,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(status::status))
         .routes(routes!(clusters::list::list))
         .routes(routes!(clusters::show::show))
+        .routes(routes!(clusters::drain::drain))
         .routes(routes!(agents::list::list))
         .routes(routes!(agents::show::show))
         .routes(routes!(agents::token::create))

@@ -1,5 +1,6 @@
 //! The endpoints of clusters.
 
+pub mod drain;
 pub mod list;
 pub mod show;
 
