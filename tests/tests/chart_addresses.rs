@@ -3,6 +3,39 @@
 
 use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, assert_accepted, assert_refused};
 
+/// Networks by their form, which the API server refuses all the same, and what has to be said of them.
+const WRONG_NETWORKS: [(&str, &str); 13] = [
+    ("10.0.0.7/8", "first address"),
+    ("10.0.0.0/0", "first address"),
+    ("10.0.0.1/31", "/32 for this address alone"),
+    ("10.0.0.128/24", "first address"),
+    ("2001:db8::1/32", "first address"),
+    ("2001:DB8::1/32", "first address"),
+    ("2001:db8:0:0:8000::/64", "/128 for this address alone"),
+    ("::1/0", "first address"),
+    ("64:ff9b::1.2.3.4/96", "first address"),
+    ("::ffff:10.0.0.0/104", "IPv4 in their own form"),
+    ("::FFFF:a00:0/104", "IPv4 in their own form"),
+    ("0:0:0:0:0:ffff:0:0/96", "IPv4 in their own form"),
+    ("::ffff:10.0.0.7/104", "IPv4 in their own form"),
+];
+
+/// Networks that are near to these, and that it takes.
+const RIGHT_NETWORKS: [&str; 12] = [
+    "10.0.0.0/31",
+    "10.0.0.128/25",
+    "128.0.0.0/1",
+    "255.255.255.255/32",
+    "2001:DB8::/32",
+    "2001:0db8:0:0::/32",
+    "2001:db8:0:0:8000::/65",
+    "64:ff9b::1.2.3.4/128",
+    "::10.0.0.0/104",
+    "1:2:3:4:5:6:7::/112",
+    "::ffff:1:0:0/128",
+    "::fffe:0:0/95",
+];
+
 #[test]
 fn a_port_of_the_nodes_is_for_one_service() {
     let types = "services.operators.type=NodePort,services.agents.type=LoadBalancer";
@@ -71,6 +104,10 @@ fn a_load_balancer_is_open_to_networks() {
             assert_refused(PLANE, &with(&format!("10.0.0.0/8,{network}")), &[&name, &found]);
         }
         assert_accepted(PLANE, &with("10.0.0.0/8,192.0.2.1/32,0.0.0.0/0,2001:db8::/32,::1/128,::/0"));
+        for (network, words) in WRONG_NETWORKS {
+            assert_refused(PLANE, &with(network), &[&name, words, &format!("found \"{network}\"")]);
+        }
+        assert_accepted(PLANE, &with(&RIGHT_NETWORKS.join(",")));
     }
 }
 
@@ -90,6 +127,38 @@ fn a_network_policy_names_networks() {
         let except = with("cidr=10.0.0.0/8");
         assert_refused(chart, &format!("{except},{name}[0].ipBlock.except={{x}}"), &[&name, "found \"x\""]);
         assert_accepted(chart, &format!("{except},{name}[0].ipBlock.except={{10.1.0.0/16}}"));
+        for (network, words) in WRONG_NETWORKS {
+            let found = format!("found \"{network}\"");
+            assert_refused(chart, &with(&format!("cidr={network}")), &[&name, words, &found]);
+        }
+        for network in RIGHT_NETWORKS {
+            assert_accepted(chart, &with(&format!("cidr={network}")));
+        }
+        let but = |cidr: &str, except: &str| {
+            format!("{},{name}[0].ipBlock.except={{{except}}}", with(&format!("cidr={cidr}")))
+        };
+        for (cidr, except) in [
+            ("10.0.0.0/8", "11.0.0.0/16"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.0/8", "10.0.0.0/7"),
+            ("10.0.0.0/8", "0.0.0.0/0"),
+            ("10.0.0.0/8", "a00::/16"),
+            ("0.0.0.0/0", "::/1"),
+            ("2001:db8::/32", "2001:db9::/48"),
+            ("2001:db8::/32", "2001:DB8::/32"),
+        ] {
+            let (outer, found) = (format!("parts of the cidr \"{cidr}\""), format!("found \"{except}\""));
+            assert_refused(chart, &but(cidr, except), &[&name, "in except", &outer, &found]);
+        }
+        assert_refused(chart, &but("10.0.0.0/8", "10.0.0.7/16"), &[&name, "first address", "10.0.0.7/16"]);
+        for (cidr, except) in [
+            ("10.0.0.0/8", "10.0.0.0/9,10.255.255.255/32"),
+            ("0.0.0.0/0", "10.0.0.0/8,128.0.0.0/1"),
+            ("2001:db8::/32", "2001:DB8:1::/48"),
+            ("::/0", "2001:db8::/32"),
+        ] {
+            assert_accepted(chart, &but(cidr, except));
+        }
     }
 }
 

@@ -12,13 +12,7 @@
 {{- include "nimbus-agent.wrong" (list $name "an ipBlock alone in its peer, as Kubernetes refuses it otherwise" "a selector beside it"
   "make two peers of them") -}}
 {{- end -}}
-{{- range prepend (default list .ipBlock.except) (default "" .ipBlock.cidr) -}}
-{{- if not (include "nimbus-agent.isNetwork" (toString .)) -}}
-{{- include "nimbus-agent.wrong" (list $name
-  "networks as CIDRs in each ipBlock, such as 10.0.0.0/8 or 2001:db8::/32" (toString . | quote)
-  "write the address of the network, a slash and its bits") -}}
-{{- end -}}
-{{- end -}}
+{{- include "nimbus-agent.check.block" (dict "name" $name "block" .ipBlock) -}}
 {{- end -}}
 {{- $peer := . -}}
 {{- range $field := list "podSelector" "namespaceSelector" -}}
