@@ -239,6 +239,11 @@ fn a_backup_has_a_time_that_kubernetes_takes() {
         "1,61 * * * *",
         "@often",
         "@every day",
+        "@every 99999999h",
+        "@every 2562047h47m17s",
+        "@every 2000000h2000000h",
+        "@every 9223372037s",
+        "@every 99999999999999999999h",
         "TZ=UTC 17 2 * * *",
         "CRON_TZ=Etc/UTC 17 2 * * *",
     ] {
@@ -255,6 +260,9 @@ fn a_backup_has_a_time_that_kubernetes_takes() {
         "@hourly",
         "@midnight",
         "@every 1h30m",
+        "@every 010m",
+        "@every 8760h",
+        "@every 2562047h47m16s",
     ] {
         assert_accepted(CHART, &with(schedule));
     }

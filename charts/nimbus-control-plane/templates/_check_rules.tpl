@@ -16,7 +16,13 @@
 {{- end -}}
 {{- $peer := . -}}
 {{- range $field := list "podSelector" "namespaceSelector" -}}
-{{- range (index $peer $field | default dict).matchExpressions -}}
+{{- $selector := index $peer $field | default dict -}}
+{{- include "nimbus-control-plane.check.labels" (dict "name" (printf "%s.%s.matchLabels" $name $field) "labels" $selector.matchLabels) -}}
+{{- range $selector.matchExpressions -}}
+{{- include "nimbus-control-plane.check.labelKey" (dict "name" (printf "%s.%s.matchExpressions" $name $field) "key" .key) -}}
+{{- range .values -}}
+{{- include "nimbus-control-plane.check.labelValue" (dict "name" (printf "%s.%s.matchExpressions" $name $field) "value" .) -}}
+{{- end -}}
 {{- if ne (hasSuffix "In" .operator) (not (empty .values)) -}}
 {{- include "nimbus-control-plane.wrong" (list $name
   (printf "values in matchExpressions of %s beside the operators In and NotIn, and none beside Exists and DoesNotExist" $field)
