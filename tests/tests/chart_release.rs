@@ -3,6 +3,7 @@
 
 use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, printed};
 use nimbus_tests::rig::repository;
+use serde_json::{Value, json};
 
 /// What is made from the release's name is said of that name, unless an override is the reason.
 #[test]
@@ -31,21 +32,78 @@ fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
     }
 }
 
-/// What a chart of the version `own` says where `installed` is installed. Only a cluster knows what is, so what judges the two
-/// is asked by itself, by a chart that has nothing else in it.
-fn judged(chart: Chart, installed: &str, own: &str) -> anyhow::Result<String> {
+/// What a template of a chart says of what is installed. Only a cluster knows what is, so what judges it is asked by itself, by
+/// a chart of the same name and of the version 0.3.0 that has nothing else in it.
+fn asked(chart: Chart, template: &str, values: &[&str]) -> anyhow::Result<String> {
     let asks = tempfile::tempdir()?;
     let templates = asks.path().join("templates");
     std::fs::create_dir(&templates)?;
     for file in ["_check.tpl", "_check_release.tpl"] {
         std::fs::copy(repository()?.join(chart.folder).join("templates").join(file), templates.join(file))?;
     }
-    std::fs::write(asks.path().join("Chart.yaml"), "apiVersion: v2\nname: asks\nversion: 0.0.0\n")?;
-    let judge =
-        format!("{{{{ include \"{chart}.check.versions\" (list \"X\" .Values.installed .Values.own) }}}}");
-    std::fs::write(templates.join("judged.yaml"), format!("said: |{judge}\n"))?;
-    let versions = format!("installed={installed},own={own}");
-    printed(&["template", "asks", &asks.path().display().to_string(), "--set-string", &versions])
+    let about = format!("apiVersion: v2\nname: {chart}\nversion: 0.0.0\nappVersion: 0.3.0\n");
+    std::fs::write(asks.path().join("Chart.yaml"), about)?;
+    std::fs::write(templates.join("judged.yaml"), format!("said: |{{{{ {template} }}}}\n"))?;
+    let folder = asks.path().display().to_string();
+    printed(&[&["template", "nimbus", &folder, "--namespace", "ops"][..], values].concat())
+}
+
+/// What a chart of the version `own` says where `installed` is installed.
+fn judged(chart: Chart, installed: &str, own: &str) -> anyhow::Result<String> {
+    let judge = format!("include \"{chart}.check.versions\" (list \"X\" .Values.installed .Values.own)");
+    asked(chart, &judge, &["--set-string", &format!("installed={installed},own={own}")])
+}
+
+/// An object of the chart of this name, of a release and a version.
+fn installed(name: &str, release: &str, chart: &str, version: &str) -> Value {
+    let labels = json!({
+        "app.kubernetes.io/instance": release,
+        "app.kubernetes.io/version": version,
+        "helm.sh/chart": format!("{chart}-{version}"),
+    });
+    json!({"metadata": {"name": name, "labels": labels}})
+}
+
+/// Another fullnameOverride or nameOverride is another name, and no way round the versions between.
+#[test]
+fn what_is_installed_is_known_by_its_release_and_not_by_its_name() {
+    for chart in [PLANE, AGENT] {
+        let said = |objects: &Value| {
+            let judge = "(dict \"root\" . \"kind\" \"Kind\" \"objects\" .Values.objects)";
+            let judge = format!("include \"{chart}.check.installed\" {judge}");
+            asked(chart, &judge, &["--set-json", &format!("objects={objects}")]).unwrap()
+        };
+        let own = |name: &str, version: &str| installed(name, "nimbus", chart.name(), version);
+        let elses = installed("x", "other", chart.name(), "0.1.0");
+        let of_another_chart = installed("x", "nimbus", "database", "0.1.0");
+        let alike = installed("x", "nimbus", &format!("{chart}-more"), "0.1.0");
+        for objects in [
+            json!([own("anything", "0.1.0")]),
+            json!([elses, own("anything", "0.1.0")]),
+            json!([own("older", "0.0.9"), own("anything", "0.1.0"), own("none", "latest")]),
+            json!([own("anything", "0.1.0"), own("older", "0.0.9")]),
+        ] {
+            let said = said(&objects);
+            let words = ["the version of the Kind ops/anything: expected", "chart, 0.3.0", "found 0.1.0;"];
+            assert!(words.iter().all(|word| said.contains(word)), "{objects}: {said}");
+        }
+        for objects in [
+            json!([]),
+            json!(null),
+            json!([elses, of_another_chart, alike]),
+            json!([own("anything", "0.2.0")]),
+            // What an upgrade that failed left beside it.
+            json!([own("older", "0.1.0"), own("anything", "0.2.0"), own("old", "0.1.9")]),
+            json!([{"metadata": {"name": "without labels"}}]),
+            json!([own("none", "latest")]),
+        ] {
+            let said = said(&objects);
+            assert!(!said.contains("expected"), "{objects}: {said}");
+        }
+        // Of 0.9 and 0.10 the second one is newer.
+        let said = said(&json!([own("older", "0.9.0"), own("anything", "0.10.0"), own("old", "0.2.0")]));
+        assert!(said.contains("ops/anything: expected") && said.contains("found 0.10.0;"), "{said}");
+    }
 }
 
 #[test]
