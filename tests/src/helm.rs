@@ -61,6 +61,10 @@ pub const AGENT: Chart = Chart {
     due: ["--values", "tests/charts/nimbus-agent/base.yaml"],
 };
 
+/// Values with which the control plane's chart makes backups.
+pub const BACKUP: &str = "backup.enabled=true,backup.existingClaim=b,\
+                          backup.recipients={age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg}";
+
 impl std::fmt::Display for Chart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
@@ -102,6 +106,19 @@ impl Chart {
         let release = ["install", "nimbus", self.folder, "--namespace", "ops", "--dry-run=client"];
         printed(&[&release[..], &self.due, arguments].concat())
     }
+}
+
+/// Each of these values is refused in a line that has all of the words.
+pub fn assert_refused(chart: Chart, values: &str, words: &[&str]) {
+    let said = chart.template(&["--set", values]).err().map(|error| error.to_string()).unwrap_or_default();
+    let found = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(found, "{values}: expected a line with {words:?} in {said:?}");
+}
+
+/// These values are rendered.
+pub fn assert_accepted(chart: Chart, values: &str) {
+    let said = chart.template(&["--set", values]).err().map(|error| error.to_string());
+    assert_eq!(said, None, "{values}");
 }
 
 /// The documents of a YAML text.

@@ -2,7 +2,9 @@
 //! the real helm.
 
 use anyhow::Context as _;
-use nimbus_tests::helm::{AGENT, CONTROL_PLANE as CHART, documents, only, printed};
+use nimbus_tests::helm::{
+    AGENT, BACKUP, CONTROL_PLANE as CHART, assert_accepted, assert_refused, documents, only, printed,
+};
 use serde_json::{Value, json};
 
 const SOMEBODY: &str = "age1lggyhqrw2nlhcxprm67z43rta597azn8gknawjehu9d9dl0jq3yqqvfafg";
@@ -214,4 +216,97 @@ fn values_of_an_earlier_version_mean_what_they_meant() {
     assert!(!arguments.contains(&json!("--no-tcp")), "{arguments:?}");
     let agents = &only(&objects, "Service", "-agents").unwrap()["spec"]["ports"];
     assert_eq!(agents.as_array().unwrap().len(), 2);
+}
+
+/// What the API server would say of the CronJob, after other objects are there.
+#[test]
+fn a_backup_has_a_time_that_kubernetes_takes() {
+    let with = |schedule: &str| format!("{BACKUP},backup.schedule={}", schedule.replace(',', "\\,"));
+    for schedule in [
+        "nonsense",
+        "17 2 * *",
+        "0 17 2 * * *",
+        "60 * * * *",
+        "* 24 * * *",
+        "* * 0 * *",
+        "* * 32 * *",
+        "* * * 13 *",
+        "* * * * 7",
+        "* * * mon *",
+        "5-1 * * * *",
+        "*/0 * * * *",
+        "-1 * * * *",
+        "1,61 * * * *",
+        "@often",
+        "@every day",
+        "@every 99999999h",
+        "@every 2562047h47m17s",
+        "@every 2000000h2000000h",
+        "@every 9223372037s",
+        "@every 99999999999999999999h",
+        "TZ=UTC 17 2 * * *",
+        "CRON_TZ=Etc/UTC 17 2 * * *",
+    ] {
+        let found = format!("found \"{schedule}\"");
+        assert_refused(CHART, &with(schedule), &["backup.schedule", "cron", "backup.timeZone", &found]);
+    }
+    for schedule in [
+        "17 2 * * *",
+        "59 23 31 12 6",
+        "0 0 1 1 0",
+        "08 09 ? * SUN",
+        "*/5 0-6/2 1,15 jan-Jun mon-FRI",
+        "2/15  * * * *",
+        "@hourly",
+        "@midnight",
+        "@every 1h30m",
+        "@every 010m",
+        "@every 8760h",
+        "@every 2562047h47m16s",
+    ] {
+        assert_accepted(CHART, &with(schedule));
+    }
+    // Without backups nobody reads it.
+    assert_accepted(CHART, "backup.schedule=nonsense");
+}
+
+#[test]
+fn a_backup_has_a_time_zone_that_may_be_one() {
+    let with = |zone: &str| format!("{BACKUP},backup.timeZone={zone}");
+    for zone in [
+        "Local",
+        "LoCAL",
+        "europe/berlin",
+        "Europe/berlin",
+        "/Europe/Berlin",
+        "Europe/Berlin/",
+        "Europe//Berlin",
+        "../Etc/UTC",
+        "Etc/../UTC",
+        "Europe/Berlin ",
+        "Berlin (Europe)",
+        "UTC+2",
+        "GMT+2",
+        "+02:00",
+        "TZ=UTC",
+    ] {
+        let found = format!("found \"{zone}\"");
+        assert_refused(CHART, &with(zone), &["backup.timeZone: expected", "Europe/Berlin", &found]);
+    }
+    for zone in [
+        "",
+        "UTC",
+        "GMT0",
+        "Etc/UTC",
+        "Etc/GMT-14",
+        "EST5EDT",
+        "GB-Eire",
+        "Europe/Berlin",
+        "America/Port-au-Prince",
+        "America/Argentina/Buenos_Aires",
+    ] {
+        assert_accepted(CHART, &with(zone));
+    }
+    // Without backups nobody reads it.
+    assert_accepted(CHART, "backup.timeZone=Local");
 }

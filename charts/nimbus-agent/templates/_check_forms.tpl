@@ -34,10 +34,3 @@
 {{- else -}}{{- include "nimbus-agent.isHost" (trimSuffix "." $host | replace "_" "a") -}}
 {{- end -}}
 {{- end -}}
-
-{{- /* Is it a network, such as 10.0.0.0/8? */ -}}
-{{- define "nimbus-agent.isNetwork" -}}
-{{- $bits := regexFind "/(0|[1-9][0-9]{0,2})$" . | trimPrefix "/" -}}
-{{- $address := trimSuffix (printf "/%s" $bits) . -}}
-{{- if and $bits (le (atoi $bits) (ternary 128 32 (contains ":" $address))) -}}{{- include "nimbus-agent.isAddress" $address -}}{{- end -}}
-{{- end -}}

@@ -5,15 +5,34 @@ Neighbouring versions work side by side, others are not tried: a release goes fr
 cluster, so with `helm template` and --dry-run=client, which ask none, there is nothing to say. `kind` is of what has the pods.
 */ -}}
 {{- define "nimbus-agent.check.release" -}}
-{{- $kind := .kind -}}
-{{- with .root -}}
-{{- $name := include "nimbus-agent.fullname" . -}}
-{{- $labels := (lookup "apps/v1" $kind .Release.Namespace $name | default dict | dig "metadata" "labels" dict) -}}
-{{- /* Another release's is none of ours: helm says so itself. */ -}}
-{{- if eq (get $labels "app.kubernetes.io/instance") .Release.Name -}}
-{{- include "nimbus-agent.check.versions" (list (printf "%s %s/%s" $kind .Release.Namespace $name)
-  (get $labels "app.kubernetes.io/version") .Chart.AppVersion) -}}
+{{- $found := lookup "apps/v1" .kind .root.Release.Namespace "" | default dict -}}
+{{- include "nimbus-agent.check.installed" (dict "root" .root "kind" .kind "objects" $found.items) -}}
 {{- end -}}
+
+{{- /*
+The `objects` of the `kind` in the namespace: those of this release are known by their labels, as another fullnameOverride or
+nameOverride is another name. Of several the newest counts. What is another release's is none of ours: helm says so itself.
+*/ -}}
+{{- define "nimbus-agent.check.installed" -}}
+{{- $kind := .kind -}}
+{{- $objects := .objects -}}
+{{- with .root -}}
+{{- $chart := printf "^%s-v?[0-9]" (regexQuoteMeta .Chart.Name) -}}
+{{- $newest := -1 -}}
+{{- $found := list -}}
+{{- range $objects -}}
+{{- $labels := dig "metadata" "labels" dict . | default dict -}}
+{{- $version := toString (get $labels "app.kubernetes.io/version") -}}
+{{- if and (eq (get $labels "app.kubernetes.io/instance") $.root.Release.Name) (regexMatch $chart (get $labels "helm.sh/chart")) -}}
+{{- $numbers := regexFind "^v?[0-9]+[.][0-9]+" $version | trimPrefix "v" | splitList "." -}}
+{{- $rank := add (first $numbers | atoi | mul 1000000) (last $numbers | atoi) | int -}}
+{{- if gt $rank $newest -}}
+{{- $newest = $rank -}}
+{{- $found = list (printf "%s %s/%s" $kind $.root.Release.Namespace .metadata.name) $version -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $found -}}{{- include "nimbus-agent.check.versions" (append $found .Chart.AppVersion) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 

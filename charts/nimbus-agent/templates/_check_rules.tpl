@@ -12,17 +12,17 @@
 {{- include "nimbus-agent.wrong" (list $name "an ipBlock alone in its peer, as Kubernetes refuses it otherwise" "a selector beside it"
   "make two peers of them") -}}
 {{- end -}}
-{{- range prepend (default list .ipBlock.except) (default "" .ipBlock.cidr) -}}
-{{- if not (include "nimbus-agent.isNetwork" (toString .)) -}}
-{{- include "nimbus-agent.wrong" (list $name
-  "networks as CIDRs in each ipBlock, such as 10.0.0.0/8 or 2001:db8::/32" (toString . | quote)
-  "write the address of the network, a slash and its bits") -}}
-{{- end -}}
-{{- end -}}
+{{- include "nimbus-agent.check.block" (dict "name" $name "block" .ipBlock) -}}
 {{- end -}}
 {{- $peer := . -}}
 {{- range $field := list "podSelector" "namespaceSelector" -}}
-{{- range (index $peer $field | default dict).matchExpressions -}}
+{{- $selector := index $peer $field | default dict -}}
+{{- include "nimbus-agent.check.labels" (dict "name" (printf "%s.%s.matchLabels" $name $field) "labels" $selector.matchLabels) -}}
+{{- range $selector.matchExpressions -}}
+{{- include "nimbus-agent.check.labelKey" (dict "name" (printf "%s.%s.matchExpressions" $name $field) "key" .key) -}}
+{{- range .values -}}
+{{- include "nimbus-agent.check.labelValue" (dict "name" (printf "%s.%s.matchExpressions" $name $field) "value" .) -}}
+{{- end -}}
 {{- if ne (hasSuffix "In" .operator) (not (empty .values)) -}}
 {{- include "nimbus-agent.wrong" (list $name
   (printf "values in matchExpressions of %s beside the operators In and NotIn, and none beside Exists and DoesNotExist" $field)

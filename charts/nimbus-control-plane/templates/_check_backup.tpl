@@ -49,11 +49,14 @@
 
 {{- /*
 Is it a time of a CronJob? Five fields within their bounds, or a word such as @hourly. A time zone in it (TZ=) is none of the
-five, and Kubernetes refuses it, too: it belongs in timeZone. The last day of a week is 6.
+five, and Kubernetes refuses it, too: it belongs in timeZone. The last day of a week is 6, and the longest @every has 292 years.
 */ -}}
 {{- define "nimbus-control-plane.isSchedule" -}}
 {{- $fields := regexSplit "[ \\t]+" (trimAll " " .) -1 -}}
-{{- if regexMatch "^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every ([0-9]+[hms])+)$" . -}}true
+{{- if regexMatch "^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$" . -}}true
+{{- else if regexMatch "^@every (0*[0-9]{1,10}[hms])+$" . -}}
+{{- /* So many seconds are the longest time that Kubernetes counts. */ -}}
+{{- if le (include "nimbus-control-plane.seconds" . | int64) 9223372036 -}}true{{- end -}}
 {{- else if eq (len $fields) 5 -}}
 {{- $bounds := list (list 0 59) (list 0 23) (list 1 31) (list 1 12) (list 0 6) -}}
 {{- $months := list "" "jan" "feb" "mar" "apr" "may" "jun" "jul" "aug" "sep" "oct" "nov" "dec" -}}

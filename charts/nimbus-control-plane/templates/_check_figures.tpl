@@ -36,7 +36,7 @@
 {{- $units := dict "h" 3600 "m" 60 "s" 1 -}}
 {{- $seconds := 0 -}}
 {{- range regexFindAll "[0-9]+[hms]" . -1 -}}
-{{- $seconds = add $seconds (mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[hms]$" .))) -}}
+{{- $seconds = add $seconds (mul (regexFind "^[0-9]+" . | atoi) (get $units (regexFind "[hms]$" .))) -}}
 {{- end -}}
 {{- $seconds -}}
 {{- end -}}

@@ -50,10 +50,7 @@
 {{- end -}}
 {{- if eq $type "LoadBalancer" -}}
 {{- range .loadBalancerSourceRanges -}}
-{{- if not (include "nimbus-control-plane.isNetwork" .) -}}
-{{- include "nimbus-control-plane.wrong" (list (printf "%s.loadBalancerSourceRanges" $name)
-  "networks as CIDRs, such as 10.0.0.0/8 or 2001:db8::/32" (quote .) "write the address of the network, a slash and its bits") -}}
-{{- end -}}
+{{- include "nimbus-control-plane.check.network" (dict "name" (printf "%s.loadBalancerSourceRanges" $name) "network" .) -}}
 {{- end -}}
 {{- end -}}
 {{- if eq $type "ClusterIP" -}}
