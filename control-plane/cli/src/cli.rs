@@ -13,7 +13,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcomm
 use crate::Here;
 use crate::commands::{
     agents, approvals, audit, autonomous, backup, clusters, completions, doctor, drift, enterprise,
-    incidents, jobs, keys, preflight, status, support_bundle, up, verify_release, version,
+    incidents, jobs, keys, nodes, preflight, status, support_bundle, up, verify_release, version,
 };
 use crate::context::Context;
 use crate::error::Failure;
@@ -58,6 +58,8 @@ pub enum Command {
     Status(status::StatusArgs),
     #[command(alias = "cluster")]
     Clusters(clusters::ClustersArgs),
+    #[command(alias = "node")]
+    Nodes(nodes::NodesArgs),
     #[command(alias = "agent")]
     Agents(agents::AgentsArgs),
     #[command(alias = "incident")]
@@ -89,6 +91,7 @@ impl Command {
             Self::Up(args) => (here.up)(context, args).await,
             Self::Status(args) => status::run(context, args).await,
             Self::Clusters(args) => clusters::run(context, args).await,
+            Self::Nodes(args) => nodes::run(context, args).await,
             Self::Agents(args) => agents::run(context, args).await,
             Self::Incidents(args) => incidents::run(context, args).await,
             Self::Approvals(args) => approvals::run(context, args).await,

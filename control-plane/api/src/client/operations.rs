@@ -4,10 +4,10 @@ use super::{Answer, Client, ClientError, Export};
 use crate::{
     AcknowledgeRequest, Agent, AgentDetail, AgentQuery, Approval, ApprovalDetail, ApprovalQuery,
     ApproveRequest, AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest,
-    Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery, DryRunQuery,
-    EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail, IncidentQuery, Job,
-    JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, NodeDrain, PageQuery, Plan, RevokeRequest, Rule,
-    SilenceRequest, Started, Status, Version,
+    Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery,
+    DryRunQuery, EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail,
+    IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, NodeDrain, PageQuery, Plan,
+    RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
 };
 
 /// For paths that take no parameters.

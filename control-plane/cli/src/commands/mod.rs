@@ -13,6 +13,7 @@ pub mod enterprise;
 pub mod incidents;
 pub mod jobs;
 pub mod keys;
+pub mod nodes;
 pub mod outcome;
 pub mod preflight;
 pub mod resolve;

@@ -11,6 +11,7 @@ pub mod baselines;
 pub mod checks;
 pub mod clusters;
 pub mod deploy;
+pub mod drain;
 pub mod drift;
 pub mod incidents;
 pub mod jobs;

@@ -41,7 +41,8 @@ pub struct Drained {
 impl Drained {
     /// The same, of a cluster that nobody watches now.
     pub(super) fn out_of_date(mut self) -> Self {
-        let why = "no agent watches the cluster's objects now, so that what is known of them may be out of date";
+        let why =
+            "no agent watches the cluster's objects now, so that what is known of them may be out of date";
         self.verdict = Verdict::NotKnown;
         self.not_known.insert(0, why.to_owned());
         self.changes_are_fewest = false;
@@ -82,7 +83,7 @@ pub(super) fn answer(question: &Question, drain: &Drain, one_by_one: Option<Orde
     let in_the_way = blocks.take(MOST_NAMED).map(|(pod, blocks)| InTheWay {
         pod: cluster.pods[*pod].name.clone(),
         node: cluster.nodes[cluster.pods[*pod].node].name.clone(),
-        why: blocks.iter().map(|block| sentence(cluster, block)).collect(),
+        why: blocks.iter().map(|block| sentence(question, block)).collect(),
     });
     let names = |pods: &Vec<usize>| pods.iter().map(|pod| cluster.pods[*pod].name.clone()).collect();
     let place =
@@ -105,14 +106,15 @@ pub(super) fn answer(question: &Question, drain: &Drain, one_by_one: Option<Orde
         rounds: drain.rounds.iter().map(names).collect(),
         takes_ms: drain.takes_ms,
         places: drain.places.iter().filter(|_| finishes).map(place).collect(),
-        one_by_one: one_by_one.map(|order| steps(cluster, &order)).unwrap_or_default(),
+        one_by_one: one_by_one.map(|order| steps(question, &order)).unwrap_or_default(),
     }
 }
 
-fn steps(cluster: &Cluster, order: &Order) -> Vec<Step> {
+fn steps(question: &Question, order: &Order) -> Vec<Step> {
+    let cluster = &question.cluster;
     let step = |(node, drain): &(usize, Drain)| {
         let why = drain.blocks.first().map(|(pod, blocks)| {
-            let why = blocks.first().map(|block| sentence(cluster, block)).unwrap_or_default();
+            let why = blocks.first().map(|block| sentence(question, block)).unwrap_or_default();
             format!("{}: {why}", cluster.pods[*pod].name)
         });
         let short = || format!("no room for {} of its pods together", drain.without_room);
@@ -125,8 +127,9 @@ fn steps(cluster: &Cluster, order: &Order) -> Vec<Step> {
     order.sequence.iter().chain(&order.stuck).map(step).collect()
 }
 
-fn sentence(cluster: &Cluster, block: &Block) -> String {
-    let budget = |at: usize| &cluster.budgets[at].name;
+fn sentence(question: &Question, block: &Block) -> String {
+    // Its namespace is the pod's.
+    let budget = |at: usize| &question.figures[at];
     match block {
         Block::Bare => "no controller makes another one".to_owned(),
         Block::Loses(what) => format!("it would lose {what}"),

@@ -25,6 +25,8 @@ const LONGEST_START: i128 = 3_600_000;
 pub(super) struct Question {
     pub(super) cluster: Cluster,
     pub(super) drained: Vec<usize>,
+    /// Each budget's figures.
+    pub(super) figures: Vec<String>,
 }
 
 impl Question {
@@ -56,23 +58,25 @@ impl Question {
             .collect();
         keep_apart(&going, &mut pods);
         let nodes = nodes.iter().map(|node| self::node(node, inventory, settings, now)).collect();
-        Self { cluster: Cluster { nodes, pods, budgets: budgets.all }, drained }
+        Self { cluster: Cluster { nodes, pods, budgets: budgets.all }, drained, figures: budgets.figures }
     }
 }
 
 /// The budgets of the cluster, by namespace.
 struct Budgets<'a> {
     all: Vec<Budget>,
+    figures: Vec<String>,
     of: BTreeMap<&'a str, Vec<(usize, &'a PodDisruptionBudget)>>,
 }
 
 impl<'a> Budgets<'a> {
     fn of(inventory: &'a Inventory) -> Self {
-        let (mut all, mut of) = (Vec::new(), BTreeMap::<&str, Vec<_>>::new());
+        let (mut all, mut figures, mut of) = (Vec::new(), Vec::new(), BTreeMap::<&str, Vec<_>>::new());
         for (at, budget) in inventory.pod_disruption_budgets.values().enumerate() {
             of.entry(budget.meta.namespace.as_str()).or_default().push((at, budget));
+            figures.push(budget.figures());
             all.push(Budget {
-                name: format!("{}/{}", budget.meta.namespace, budget.figures()),
+                name: format!("{}/{}", budget.meta.namespace, budget.meta.name),
                 healthy: budget.current_healthy.into(),
                 needed: budget.desired_healthy.into(),
                 expected: budget.expected_pods.into(),
@@ -80,7 +84,7 @@ impl<'a> Budgets<'a> {
                 is_current: budget.observed_generation >= budget.generation,
             });
         }
-        Self { all, of }
+        Self { all, figures, of }
     }
 
     /// Those that guard a pod; `None` where that is not known. The eviction API asks none for a pod that does not run yet.

@@ -49,6 +49,9 @@ pub fn asks(control_plane: &str, agents: &str, needs: &Needs) -> Vec<Ask> {
     }
     // helm lists its notes of earlier revisions.
     asks.push(ask("list", "", "secrets", control_plane));
+    // The charts look at what is installed, so as not to go over two versions at once.
+    asks.push(ask("list", "apps", "statefulsets", control_plane));
+    asks.push(ask("list", "apps", "daemonsets", agents));
     for resource in ["roles", "rolebindings"] {
         asks.push(ask("create", RBAC, resource, LEASES));
     }

@@ -201,7 +201,9 @@ const CONTROL_CORE: &[Line] = &[
     ("causes", &["assessment", "drift", "model", "settings", "snapshot", "world"]),
     // The independent checker: it shares the contract's types with the planner, and no decision.
     ("check", &["model", "snapshot", "world"]),
-    ("remedies", &["causes", "drift", "living", "model", "settings", "snapshot", "world"]),
+    ("fit", &["settings", "world"]),
+    ("nodes", &["fit", "model", "settings", "world"]),
+    ("remedies", &["causes", "drift", "fit", "living", "model", "settings", "snapshot", "world"]),
     ("rules", &["causes", "model", "remedies", "settings"]),
     ("safety", &["causes", "model", "remedies", "settings", "snapshot"]),
     (

@@ -35,7 +35,8 @@ pub async fn drain(
         let uid = uid.clone();
         // It takes up to a second of a processor for many nodes of a large cluster: not from those who answer others.
         tokio::task::spawn_blocking(move || {
-            let names: BTreeSet<&str> = query.nodes.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
+            let names: BTreeSet<&str> =
+                query.nodes.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
             let connected = app.sessions.connected();
             let world = app.view.read();
             let inventory = world.clusters.get(&uid).ok_or_else(unseen)?;
@@ -100,11 +101,7 @@ fn document(cluster: String, nodes: Vec<String>, drained: Drained) -> NodeDrain 
         one_by_one: drained
             .one_by_one
             .into_iter()
-            .map(|step| DrainStep {
-                node: step.node,
-                verdict: word(step.verdict).to_owned(),
-                why: step.why,
-            })
+            .map(|step| DrainStep { node: step.node, verdict: word(step.verdict).to_owned(), why: step.why })
             .collect(),
     }
 }

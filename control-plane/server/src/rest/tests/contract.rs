@@ -127,6 +127,9 @@ fn every_reference_leads_somewhere_and_every_schema_is_described() {
 #[test]
 fn the_documents_words_are_the_ones_that_are_decided_with() {
     use nimbus_control_core::model as m;
+    use nimbus_control_core::nodes::Verdict;
+
+    use crate::rest::clusters;
     fn words<T: ToString>(all: &[T]) -> Vec<String> {
         all.iter().map(ToString::to_string).collect()
     }
@@ -141,6 +144,10 @@ fn the_documents_words_are_the_ones_that_are_decided_with() {
         ("JobState", words(m::JobState::ALL)),
         ("AgentKind", words(m::AgentKind::ALL)),
         ("Mode", words(m::Mode::ALL)),
+        (
+            "DrainVerdict",
+            words(&[Verdict::Finishes, Verdict::Blocked, Verdict::NotKnown].map(clusters::drain::word)),
+        ),
     ] {
         assert_eq!(schemas[name]["enum"], serde_json::json!(words), "{name}");
     }

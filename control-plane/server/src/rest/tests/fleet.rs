@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::TestApi;
 use super::site::{self, CLUSTER, PATH, id, site};
 
-fn connect(api: &TestApi, number: u32) {
+pub(super) fn connect(api: &TestApi, number: u32) {
     connect_over(api, number, crate::sessions::Transport::Quic);
 }
 
@@ -17,7 +17,7 @@ fn connect_over(api: &TestApi, number: u32, transport: crate::sessions::Transpor
     drop(api.app.sessions.register(id("agt", number), (peer, transport), "0.1.0".into(), api.app.now()));
 }
 
-fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
+pub(super) fn observe(api: &TestApi, agent: u32, cluster: &str, bodies: Vec<observation::Body>) {
     observe_at(api, (agent, cluster), bodies, site::at(20));
 }
 

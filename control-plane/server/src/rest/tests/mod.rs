@@ -5,6 +5,7 @@ mod audit;
 mod client;
 mod contract;
 mod decisions;
+mod drain;
 mod fleet;
 mod lists;
 mod site;
