@@ -1,6 +1,8 @@
 //! Tests of both charts with peers and rules of a NetworkPolicy, with the real helm: what the API server would refuse halfway
 //! through an installation is refused by the name of its value, and every rule of Kubernetes' own is taken. Nothing is installed.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
 use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, only};
 use serde_json::{Value, json};
 

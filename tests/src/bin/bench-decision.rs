@@ -12,9 +12,10 @@ use nimbus_control_core::model::{ActionKind, Agent, AgentKind, Cluster, Mode, Sh
 use nimbus_control_core::remediation::{MAX_JOBS, MAX_OPENED, MAX_PLANNED};
 use nimbus_control_core::settings::{Caps, Settings};
 use nimbus_control_core::{Snapshot, World, remediation};
+use nimbus_disruption::{drain, order};
 use nimbus_protocol::ids::AgentId;
 use nimbus_protocol::v1::Observation;
-use nimbus_tests::bench::{Report, observed, percentile, usage};
+use nimbus_tests::bench::{Report, drains, observed, percentile, usage};
 use uuid::Uuid;
 
 const PODS: usize = 10_000;
@@ -179,6 +180,22 @@ fn memory() -> anyhow::Result<f64> {
     Ok(after.saturating_sub(before) as f64 / 1e6)
 }
 
+/// Milliseconds of one answer for so many nodes, and of an order of all of them.
+fn drains() -> Vec<(usize, f64)> {
+    let cluster = drains::cluster();
+    let all: Vec<usize> = (0..drains::NODES).collect();
+    let timed = |nodes: usize| {
+        let begun = Instant::now();
+        if nodes == drains::NODES {
+            std::hint::black_box(order(&cluster, &all));
+        } else {
+            std::hint::black_box(drain(&cluster, &all[..nodes]));
+        }
+        (nodes, begun.elapsed().as_secs_f64() * 1e3)
+    };
+    [1, 100, drains::NODES].map(timed).into()
+}
+
 fn main() -> anyhow::Result<()> {
     let mut report = Report::new("A decision pass", "cargo xtask bench decision");
     // First, while nothing was freed that could be used again.
@@ -193,6 +210,12 @@ fn main() -> anyhow::Result<()> {
         let what = format!("{FAILING} pods fail at once, {what}");
         report.row(format!("{what}: p50"), percentile(&mut large, 50.0), "ms", Some("100"), None);
         report.row(format!("{what}: longest"), percentile(&mut large, 100.0), "ms", None, None);
+    }
+    for (nodes, millis) in drains() {
+        let what = if nodes == 1 { "one of them".to_owned() } else { format!("{nodes} nodes at once") };
+        let what = if nodes == drains::NODES { "an order of all, one by one".to_owned() } else { what };
+        let what = format!("can nodes be drained, of {} with {} pods: {what}", drains::NODES, drains::PODS);
+        report.row(what, millis, "ms", Some("1000"), None);
     }
     report.note(format!(
         "{PODS} pods of {} Deployments on 100 nodes, in this process alone. A pass is diagnose, plan and dispatch over \

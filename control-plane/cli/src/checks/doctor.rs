@@ -171,7 +171,9 @@ async fn installed(kubectl: &Kubectl, namespace: &str) -> Gathered<Installed> {
         // What they tell helps; without it the pods are as little there.
         if let Ok(warnings) = kubectl.read(&words, warnings).await {
             workloads.iter_mut().flatten().for_each(|workload| workload.explain(&warnings));
-            pods.iter_mut().for_each(|pod| pod.explain(&warnings));
+            for pod in &mut pods {
+                pod.explain(&warnings);
+            }
         }
     }
     Ok(Installed { pods, workloads })
