@@ -217,6 +217,12 @@ fn not_opened(file: &Path, error: DecryptError, expected: &'static str, next: &'
         DecryptError::DecryptionFailed | DecryptError::KeyDecryptionFailed | DecryptError::NoMatchingKeys => {
             BackupError::WrongKey { file, expected, next }
         }
+        // What a later version of the library may add: it is not opened, and said in the library's words.
+        other => BackupError::Damaged {
+            file,
+            expected: "a file that this version can open".to_owned(),
+            found: other.to_string(),
+        },
     }
 }
 
