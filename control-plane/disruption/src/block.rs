@@ -64,6 +64,15 @@ pub(crate) fn guarded(pod: &Pod, budgets: &[Budget], without: &[usize]) -> Guard
             budget.name
         ));
     }
+    // Its controller may see what the figures do not show, such as a pod of a kind that it cannot count.
+    if (budget.allowed > 0) != (budget.allows() > 0) {
+        return Guarded::NotKnown(format!(
+            "budget {} lets {} go, while its figures would let {}",
+            budget.name,
+            budget.allowed,
+            budget.allows()
+        ));
+    }
     if budget.allows() > 0 {
         Guarded::Free
     } else if budget.expected > budget.needed {

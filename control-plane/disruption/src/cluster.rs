@@ -122,6 +122,8 @@ pub struct Budget {
     pub healthy: i64,
     /// Pods that have to be.
     pub needed: i64,
+    /// How many its status lets go now.
+    pub allowed: i64,
     /// Pods that it counts in all.
     pub expected: i64,
     /// May a pod that is not ready always go (`AlwaysAllow`)?

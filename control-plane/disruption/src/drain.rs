@@ -2,7 +2,7 @@
 
 use crate::block::{Block, Guarded, Places, Taken, guarded, of_itself, places, taken};
 use crate::cluster::{Cluster, Goes};
-use crate::pack::{Item, MOST_STEPS, Rooms, pack};
+use crate::pack::{Effort, Item, MOST_STEPS, Rooms, pack};
 use crate::rounds::{rounds, takes_ms};
 use crate::unblock::{Change, fewest};
 
@@ -55,10 +55,16 @@ struct Alone {
 
 /// Answers for these nodes, all of them drained and none opened again meanwhile.
 pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
+    within(cluster, nodes, &mut Effort::new())
+}
+
+/// The same, for what is left of a question's steps.
+pub(crate) fn within(cluster: &Cluster, nodes: &[usize], effort: &mut Effort) -> Drain {
     let room =
         Rooms { free: cluster.nodes.iter().map(|node| node.free).collect(), taken: taken(cluster, nodes) };
     let Alone { blocks, must, items, mut not_known, places_not_known } = alone(cluster, nodes, &room.taken);
-    let together = pack(&items, &room, 0);
+    let all: Vec<&Item> = items.iter().collect();
+    let together = pack(&all, &room, 0, effort);
     if let (Some(packed), true) = (&together, blocks.is_empty() && not_known.is_empty()) {
         let pods: Vec<usize> = items.iter().map(|item| item.pod).collect();
         let rounds = rounds(cluster, &pods);
@@ -74,7 +80,7 @@ pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
             rounds,
         };
     }
-    let most_left = pack(&items, &room, items.len());
+    let most_left = pack(&all, &room, all.len(), effort);
     let without_room = most_left.as_ref().map_or(0, |packed| packed.left.len());
     let is_proven = most_left.is_some_and(|packed| packed.is_exact);
     if together.is_none() {
@@ -87,7 +93,7 @@ pub fn drain(cluster: &Cluster, nodes: &[usize]) -> Drain {
         });
     }
     let is_blocked = !blocks.is_empty() || (together.is_none() && not_known.is_empty());
-    let cleared = fewest(cluster, &must, &items, &room);
+    let cleared = fewest(cluster, &must, &items, &room, effort);
     Drain {
         verdict: if is_blocked { Verdict::Blocked } else { Verdict::NotKnown },
         blocks,

@@ -1,7 +1,8 @@
 //! Several nodes one after another, each opened again before the next: in which order can all of them be drained?
 
 use crate::cluster::{Cluster, Goes};
-use crate::drain::{Drain, Verdict, drain};
+use crate::drain::{Drain, Verdict, within};
+use crate::pack::Effort;
 
 /// An order for nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,13 +20,13 @@ pub fn order(cluster: &Cluster, nodes: &[usize]) -> Order {
     let (mut now, mut left) = (cluster.clone(), nodes.to_vec());
     left.sort_unstable();
     left.dedup();
-    let mut sequence = Vec::new();
+    let (mut sequence, mut effort) = (Vec::new(), Effort::new());
     loop {
         let (going, before) = (going(&now), sequence.len());
         left.sort_by_key(|node| (going.get(*node).copied(), *node));
         let mut stuck = Vec::new();
         for node in left {
-            let found = drain(&now, &[node]);
+            let found = within(&now, &[node], &mut effort);
             if found.verdict == Verdict::Finishes {
                 moved(&mut now, &found);
                 sequence.push((node, found));
@@ -34,7 +35,7 @@ pub fn order(cluster: &Cluster, nodes: &[usize]) -> Order {
             }
         }
         // Those that moved meanwhile may have made room.
-        if stuck.is_empty() || sequence.len() == before {
+        if stuck.is_empty() || sequence.len() == before || effort.is_over() {
             return Order { sequence, stuck };
         }
         left = stuck.into_iter().map(|(node, _)| node).collect();

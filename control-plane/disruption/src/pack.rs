@@ -1,12 +1,30 @@
 //! Whether pods find room at the same time: a search over where each could go, with an end.
 
-use std::collections::BTreeSet;
-
 use crate::block::Taken;
 use crate::cluster::Room;
 
-/// The most steps of one search. Past them it is not known whether everything fits, or whether fewer pods could be left out.
-pub const MOST_STEPS: u32 = 200_000;
+/// The most steps of one question, in each of which one pod is looked at beside all nodes. Past them it is not known whether
+/// everything fits, or whether fewer pods could be left out.
+pub const MOST_STEPS: u32 = 100_000;
+
+/// What a question may still cost.
+pub(crate) struct Effort(u32);
+
+impl Effort {
+    pub(crate) fn new() -> Self {
+        Self(MOST_STEPS)
+    }
+
+    /// Takes so many steps; false once there are not so many any more, and then for good.
+    fn spend(&mut self, steps: usize) -> bool {
+        self.0 = u32::try_from(steps).ok().and_then(|steps| self.0.checked_sub(steps)).unwrap_or(0);
+        !self.is_over()
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.0 == 0
+    }
+}
 
 /// A pod that has to find room.
 #[derive(Debug, Clone)]
@@ -46,25 +64,60 @@ const MOST_SEARCHED: usize = 256;
 
 /// Packs as many as there is room for, leaving `most` over at most; `None` where more would have to be, or where the search
 /// ended before it found how.
-pub(crate) fn pack(items: &[Item], room: &Rooms, most: usize) -> Option<Packed> {
-    let mut items: Vec<&Item> = items.iter().collect();
+pub(crate) fn pack(items: &[&Item], room: &Rooms, most: usize, effort: &mut Effort) -> Option<Packed> {
+    let mut items: Vec<&Item> = items.to_vec();
     // Whom few nodes take, and who asks for much, comes first.
     items.sort_by_key(|item| (item.on.len(), std::cmp::Reverse(item.asks), item.pod));
+    if !effort.spend(items.len()) {
+        return None;
+    }
     let mut first = Search::new(&items, room);
     first.the_first_way();
-    let at_least = (0..first.left.len()).find(|leave| !Search::new(&items, room).is_short(0, *leave));
-    let at_least = at_least.unwrap_or(first.left.len());
     let mut is_exact = true;
-    for leave in at_least..first.left.len().min(most.saturating_add(1)) {
+    for leave in at_least(&items, room)..first.left.len().min(most.saturating_add(1)) {
         let mut search = Search::new(&items, room);
-        let found = if items.len() > MOST_SEARCHED { None } else { search.from(0, leave) };
+        let found = if items.len() > MOST_SEARCHED { None } else { search.from(0, leave, effort) };
         match found {
             Some(true) => return Some(search.packed(is_exact)),
             Some(false) => {}
-            None => is_exact = false,
+            None => {
+                is_exact = false;
+                break;
+            }
         }
     }
     (first.left.len() <= most).then(|| first.packed(is_exact))
+}
+
+/// How many have to be left over whatever is done: of each figure no more can be on a node than of those that ask for least, and
+/// on all nodes no more than there is.
+fn at_least(items: &[&Item], room: &Rooms) -> usize {
+    let mut is_on = vec![false; room.free.len()];
+    items.iter().flat_map(|item| &item.on).for_each(|node| is_on[*node] = true);
+    let free: Vec<Room> =
+        room.free.iter().zip(is_on).filter(|(_, is_on)| *is_on).map(|(free, _)| *free).collect();
+    let figures: [fn(&Room) -> i64; 3] = [|it| it.cpu_milli, |it| it.memory_bytes, |it| it.pods];
+    // How many of those that ask for least fit into so much.
+    let fit = figures.map(|figure| {
+        let mut asked: Vec<i64> = items.iter().map(|item| figure(&item.asks).max(0)).collect();
+        asked.sort_unstable();
+        let sums = asked.iter().scan(0_i64, |sum, one| {
+            *sum = sum.saturating_add(*one);
+            Some(*sum)
+        });
+        sums.collect::<Vec<i64>>()
+    });
+    let count = |sums: &[i64], has: i64| sums.partition_point(|sum| *sum <= has.max(0));
+    let on_one = |free: &Room| {
+        let counts = figures.iter().zip(&fit).map(|(figure, sums)| count(sums, figure(free)));
+        counts.min().unwrap_or(0)
+    };
+    let one_by_one = free.iter().map(on_one).fold(0, usize::saturating_add);
+    let together = figures.iter().zip(&fit).map(|(figure, sums)| {
+        count(sums, free.iter().fold(0_i64, |sum, one| sum.saturating_add(figure(one).max(0))))
+    });
+    let most = together.min().unwrap_or(0).min(one_by_one);
+    items.len().saturating_sub(most)
 }
 
 struct Search<'a> {
@@ -73,13 +126,12 @@ struct Search<'a> {
     taken: Taken,
     places: Vec<(usize, usize)>,
     left: Vec<usize>,
-    steps: u32,
 }
 
 impl<'a> Search<'a> {
     fn new(items: &'a [&'a Item], room: &Rooms) -> Self {
         let Rooms { free, taken } = room.clone();
-        Self { items, free, taken, places: Vec::new(), left: Vec::new(), steps: 0 }
+        Self { items, free, taken, places: Vec::new(), left: Vec::new() }
     }
 
     fn packed(self, is_exact: bool) -> Packed {
@@ -98,21 +150,17 @@ impl<'a> Search<'a> {
     }
 
     /// Packs the items from `at` on and leaves `leave` over at most; `None` once there were too many steps.
-    fn from(&mut self, at: usize, leave: usize) -> Option<bool> {
+    fn from(&mut self, at: usize, leave: usize, effort: &mut Effort) -> Option<bool> {
         let Some(item) = self.items.get(at).copied() else { return Some(true) };
-        self.steps += 1;
-        if self.steps > MOST_STEPS {
+        if !effort.spend(1) {
             return None;
-        }
-        if self.is_short(at, leave) {
-            return Some(false);
         }
         let mut nodes: Vec<usize> = item.on.iter().copied().filter(|node| self.takes(item, *node)).collect();
         // Where least is left after it: what is large finds room later.
         nodes.sort_by_key(|node| (self.free[*node].less(item.asks), *node));
         for node in nodes {
             self.put(item, node);
-            let found = self.from(at + 1, leave);
+            let found = self.from(at + 1, leave, effort);
             if found != Some(false) {
                 return found;
             }
@@ -122,7 +170,7 @@ impl<'a> Search<'a> {
             return Some(false);
         }
         self.left.push(item.pod);
-        let found = self.from(at + 1, leave - 1);
+        let found = self.from(at + 1, leave - 1, effort);
         if found == Some(false) {
             self.left.pop();
         }
@@ -146,21 +194,5 @@ impl<'a> Search<'a> {
             self.taken.remove(&(node, *group));
         }
         self.places.pop();
-    }
-
-    /// Do the items from `at` on ask for more than all nodes that take any of them have, whichever `leave` of them are left
-    /// over?
-    fn is_short(&self, at: usize, leave: usize) -> bool {
-        let items = &self.items[at..];
-        let nodes: BTreeSet<usize> = items.iter().flat_map(|item| item.on.iter().copied()).collect();
-        let figures: [fn(&Room) -> i64; 3] = [|it| it.cpu_milli, |it| it.memory_bytes, |it| it.pods];
-        figures.iter().any(|figure| {
-            let mut asked: Vec<i64> = items.iter().map(|item| figure(&item.asks).max(0)).collect();
-            asked.sort_unstable_by(|a, b| b.cmp(a));
-            let asked: i64 = asked.iter().skip(leave).fold(0, |sum, one| sum.saturating_add(*one));
-            let free =
-                nodes.iter().fold(0_i64, |sum, node| sum.saturating_add(figure(&self.free[*node]).max(0)));
-            asked > free
-        })
     }
 }

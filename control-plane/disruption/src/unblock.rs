@@ -2,10 +2,10 @@
 
 use crate::block::{Guarded, guarded};
 use crate::cluster::Cluster;
-use crate::pack::{Item, Packed, Rooms, pack};
+use crate::pack::{Effort, Item, Packed, Rooms, pack};
 
 /// Budgets of which every choice is tried; of more all are changed, and that fewer would do is not ruled out.
-const MOST_BUDGETS: usize = 10;
+const MOST_BUDGETS: usize = 6;
 
 /// Something that a person could do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,7 +26,13 @@ pub(crate) struct Cleared {
 }
 
 /// The fewest changes: `must` are pods that are in their own way, `items` are all others.
-pub(crate) fn fewest(cluster: &Cluster, must: &[usize], items: &[Item], room: &Rooms) -> Cleared {
+pub(crate) fn fewest(
+    cluster: &Cluster,
+    must: &[usize],
+    items: &[Item],
+    room: &Rooms,
+    effort: &mut Effort,
+) -> Cleared {
     let blocked = |pod: usize, without: &[usize]| {
         matches!(guarded(&cluster.pods[pod], &cluster.budgets, without), Guarded::Blocked(_))
     };
@@ -56,10 +62,11 @@ pub(crate) fn fewest(cluster: &Cluster, must: &[usize], items: &[Item], room: &R
             Some((least, ..)) => least - so_far,
             None => rest.len(),
         };
-        let rest: Vec<Item> = rest.into_iter().cloned().collect();
-        let Some(Packed { places, left, is_exact: is_packed_exactly }) = pack(&rest, room, may_be_left)
+        let Some(Packed { places, left, is_exact: is_packed_exactly }) =
+            pack(&rest, room, may_be_left, effort)
         else {
             // More than the best, or not known.
+            is_exact &= !effort.is_over();
             continue;
         };
         is_exact &= is_packed_exactly;

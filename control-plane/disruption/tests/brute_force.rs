@@ -85,6 +85,7 @@ fn budget(with_unknown: bool) -> impl Strategy<Value = Budget> {
             name: "shop/web".to_owned(),
             healthy,
             needed,
+            allowed: (healthy - needed).max(0),
             expected: healthy + sick,
             lets_unready_go,
             is_current: !with_unknown || current > 0,
@@ -301,12 +302,55 @@ fn known(cluster: &Cluster) -> Vec<Cluster> {
                 .map(|needed| {
                     let mut one = one.clone();
                     (one.budgets[at].is_current, one.budgets[at].needed) = (true, needed);
+                    one.budgets[at].allowed = healthy - needed;
                     one
                 })
                 .into(),
         )
     });
     all
+}
+
+/// Room that no two pods share, as of many nodes with a little left each: the first way that is tried is the best, and the
+/// question is answered without a search through all others. One that is searched ends, and says that it did.
+#[test]
+fn a_question_about_scattered_room_ends() {
+    let node = |cpu_milli| Node {
+        name: "node".to_owned(),
+        free: Room { cpu_milli, memory_bytes: 1 << 40, pods: 100 },
+        takes: Says::Yes,
+    };
+    let pod = |cpu_milli, nodes: usize| Pod {
+        name: "shop/web".to_owned(),
+        node: 0,
+        asks: Room { cpu_milli, memory_bytes: 1, pods: 1 },
+        goes: Goes::Replaced,
+        is_ready: true,
+        budgets: Some(Vec::new()),
+        may_run: vec![Says::Yes; nodes],
+        apart: Vec::new(),
+        takes_ms: None,
+    };
+    let scattered = Cluster {
+        nodes: (0..61).map(|_| node(1_000)).collect(),
+        pods: (0..100).map(|_| pod(600, 61)).collect(),
+        budgets: Vec::new(),
+    };
+    let found = drain(&scattered, &[0]);
+    assert_eq!((found.verdict, found.without_room, found.changes_are_fewest), (Verdict::Blocked, 40, true));
+    // Sizes of which no two fill a node, and three almost do.
+    let odd = Cluster {
+        nodes: (0..41).map(|_| node(1_000)).collect(),
+        pods: (0..90).map(|n| pod(331 + 7 * (n % 13), 41)).collect(),
+        budgets: Vec::new(),
+    };
+    let found = drain(&odd, &[0]);
+    assert_ne!(found.verdict, Verdict::Finishes);
+    assert!(
+        found.verdict == Verdict::Blocked || found.not_known.iter().any(|why| why.contains("steps")),
+        "{found:?}"
+    );
+    assert!(order(&odd, &(0..41).collect::<Vec<_>>()).sequence.len() >= 40, "empty nodes are drained");
 }
 
 proptest! {

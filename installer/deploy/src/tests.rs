@@ -29,16 +29,17 @@ fn draft(answers: &[(&str, &str)]) -> Draft {
 }
 
 /// The plan of these answers.
-fn planned(answers: &[(&str, &str)]) -> Plan {
+pub(crate) fn planned(answers: &[(&str, &str)]) -> Plan {
     let draft = draft(answers);
     plan(&read(&draft).unwrap(), &charts(), &draft.file(), &[]).unwrap()
 }
 
 /// The least that has to be answered.
-const SMALL: &[(&str, &str)] = &[("registry", "registry.example.internal"), ("database.kind", "sqlite")];
+pub(crate) const SMALL: &[(&str, &str)] =
+    &[("registry", "registry.example.internal"), ("database.kind", "sqlite")];
 
 /// Much of what can be answered.
-const LARGE: &[(&str, &str)] = &[
+pub(crate) const LARGE: &[(&str, &str)] = &[
     ("name", "prod"),
     ("kube_context", "prod-eks"),
     ("registry", "registry.example.internal/nimbus"),

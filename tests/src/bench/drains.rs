@@ -51,3 +51,23 @@ fn pod(number: usize) -> Pod {
         takes_ms: Some(30_000),
     }
 }
+
+/// A node with 90 pods of many sizes, and 40 nodes with a little room each, which they almost fill: the search through all ways
+/// ends at its bound.
+pub fn scattered() -> Cluster {
+    let node = |number: usize| Node {
+        name: format!("node-{number}"),
+        free: Room { cpu_milli: 1_000, memory_bytes: 1 << 40, pods: 100 },
+        takes: Says::Yes,
+    };
+    let one = |number: usize| Pod {
+        node: 0,
+        asks: Room { cpu_milli: 331 + 7 * i64::try_from(number % 13).unwrap_or(0), memory_bytes: 1, pods: 1 },
+        goes: Goes::Replaced,
+        budgets: Some(Vec::new()),
+        may_run: vec![Says::Yes; 41],
+        apart: Vec::new(),
+        ..pod(number)
+    };
+    Cluster { nodes: (0..41).map(node).collect(), pods: (0..90).map(one).collect(), budgets: Vec::new() }
+}

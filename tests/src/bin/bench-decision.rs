@@ -217,6 +217,11 @@ fn main() -> anyhow::Result<()> {
         let what = format!("can nodes be drained, of {} with {} pods: {what}", drains::NODES, drains::PODS);
         report.row(what, millis, "ms", Some("1000"), None);
     }
+    let scattered = drains::scattered();
+    let begun = Instant::now();
+    std::hint::black_box(drain(&scattered, &[0]));
+    let what = "can a node be drained, of 41 whose room is scattered, until the search ends";
+    report.row(what, begun.elapsed().as_secs_f64() * 1e3, "ms", Some("1000"), None);
     report.note(format!(
         "{PODS} pods of {} Deployments on 100 nodes, in this process alone. A pass is diagnose, plan and dispatch over \
          the whole inventory after the change was taken in; storing what it decides is not in it. One pass opens at most \

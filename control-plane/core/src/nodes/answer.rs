@@ -1,6 +1,6 @@
 //! The answer in words.
 
-use nimbus_disruption::{Block, Change, Cluster, Drain, Goes, Order, Verdict};
+use nimbus_disruption::{Block, Change, Cluster, Drain, Goes, Order, Verdict, drain, order};
 
 use super::question::Question;
 
@@ -39,16 +39,22 @@ pub struct Drained {
 }
 
 impl Drained {
-    /// The same, of a cluster that nobody watches now.
-    pub(super) fn out_of_date(mut self) -> Self {
-        let why =
-            "no agent watches the cluster's objects now, so that what is known of them may be out of date";
-        self.verdict = Verdict::NotKnown;
-        self.not_known.insert(0, why.to_owned());
+    /// The same where nothing can be promised for these reasons. What is in the way stays in the way, unless `is_old`: then all of it may be
+    /// out of date.
+    fn doubted(mut self, doubts: &[String], is_old: bool) -> Self {
+        if doubts.is_empty() {
+            return self;
+        }
+        let doubt = |verdict| match verdict {
+            Verdict::Blocked if !is_old => Verdict::Blocked,
+            Verdict::Blocked | Verdict::Finishes | Verdict::NotKnown => Verdict::NotKnown,
+        };
+        self.verdict = doubt(self.verdict);
+        self.not_known.splice(0..0, doubts.iter().cloned());
         self.changes_are_fewest = false;
         (self.rounds, self.places, self.takes_ms) = (Vec::new(), Vec::new(), None);
         for step in &mut self.one_by_one {
-            step.verdict = Verdict::NotKnown;
+            step.verdict = doubt(step.verdict);
         }
         self
     }
@@ -76,7 +82,17 @@ pub struct Step {
     pub why: String,
 }
 
-pub(super) fn answer(question: &Question, drain: &Drain, one_by_one: Option<Order>) -> Drained {
+impl Question {
+    /// The answer: all of the nodes at once, and one after another with each opened again. It takes up to a second or two of a
+    /// processor where many pods fit on few nodes.
+    pub fn answer(&self) -> Drained {
+        let together = drain(&self.cluster, &self.drained);
+        let one_by_one = (self.drained.len() > 1).then(|| order(&self.cluster, &self.drained));
+        answer(self, &together, one_by_one).doubted(&self.doubts, self.is_old)
+    }
+}
+
+fn answer(question: &Question, drain: &Drain, one_by_one: Option<Order>) -> Drained {
     let cluster = &question.cluster;
     let staying = cluster.pods.iter().filter(|pod| pod.goes == Goes::Stays).count();
     let blocks = drain.blocks.iter();

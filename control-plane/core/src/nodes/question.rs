@@ -18,15 +18,21 @@ use crate::world::{self, Inventory, Placement, PodDisruptionBudget};
 
 /// The label of one node alone.
 const HOST: &str = "kubernetes.io/hostname";
+/// Most pairs of pods of two workloads that keep apart; of more it is not known where they can be.
+const MOST_PAIRS: usize = 10_000;
 /// A start that took longer than this says nothing of the next one: the pod was not well meanwhile.
 const LONGEST_START: i128 = 3_600_000;
 
-/// What is asked, and which nodes are drained.
-pub(super) struct Question {
+/// What is asked, and which nodes are drained. It borrows nothing: whoever looks for the answer holds nobody up.
+pub struct Question {
     pub(super) cluster: Cluster,
     pub(super) drained: Vec<usize>,
     /// Each budget's figures.
     pub(super) figures: Vec<String>,
+    /// Why nothing can be promised, whatever else is found.
+    pub(super) doubts: Vec<String>,
+    /// Nobody watches the cluster now.
+    pub(super) is_old: bool,
 }
 
 impl Question {
@@ -57,8 +63,20 @@ impl Question {
             })
             .collect();
         keep_apart(&going, &mut pods);
+        let is_not_ready = |at: &&usize| !nodes[**at].is_ready();
+        let doubts = drained.iter().filter(is_not_ready).map(|at| {
+            let name = &nodes[*at].meta.name;
+            format!("{name} is not ready: nobody can say when pods that are evicted there are gone")
+        });
+        let doubts = doubts.collect();
         let nodes = nodes.iter().map(|node| self::node(node, inventory, settings, now)).collect();
-        Self { cluster: Cluster { nodes, pods, budgets: budgets.all }, drained, figures: budgets.figures }
+        Self {
+            cluster: Cluster { nodes, pods, budgets: budgets.all },
+            drained,
+            figures: budgets.figures,
+            doubts,
+            is_old: false,
+        }
     }
 }
 
@@ -79,6 +97,7 @@ impl<'a> Budgets<'a> {
                 name: format!("{}/{}", budget.meta.namespace, budget.meta.name),
                 healthy: budget.current_healthy.into(),
                 needed: budget.desired_healthy.into(),
+                allowed: budget.disruptions_allowed.into(),
                 expected: budget.expected_pods.into(),
                 lets_unready_go: budget.lets_unready_go,
                 is_current: budget.observed_generation >= budget.generation,
@@ -111,15 +130,26 @@ fn may_move(pod: &world::Pod, inventory: &Inventory) -> bool {
 }
 
 fn goes(pod: &world::Pod, inventory: &Inventory) -> Goes {
-    // What has ended, or goes already, keeps no node. The kubelet's own pods belong to their Node.
-    if !pod.is_active() || pod.meta.owner_kind == "Node" {
+    // What has ended keeps no node. The kubelet's own pods belong to their Node.
+    if pod.phase == "Succeeded" || pod.phase == "Failed" || pod.meta.owner_kind == "Node" {
         return Goes::Stays;
     }
     let workload = inventory.workload_of(pod);
+    if matches!(workload, Workload::DaemonSet(_)) {
+        return Goes::Stays;
+    }
+    if pod.meta.deleting {
+        return Goes::NotKnown("it is being deleted, and a drain waits until it is gone".to_owned());
+    }
     match &workload {
         Workload::DaemonSet(_) => return Goes::Stays,
         Workload::Bare(_) => return Goes::Bare,
-        Workload::Deployment(_) | Workload::StatefulSet(_) | Workload::Job(_) | Workload::CronJob(_) => {}
+        Workload::Deployment(_) | Workload::StatefulSet(_) => {}
+        Workload::Job(owner) | Workload::CronJob(owner) => {
+            return Goes::NotKnown(format!(
+                "how often {owner} may fail before it makes no other one is not told, and an eviction counts"
+            ));
+        }
         Workload::Other(owner) => {
             return Goes::NotKnown(format!("whether {owner} makes another one is not known"));
         }
@@ -238,28 +268,76 @@ fn depends_on(pod: &world::Pod, placement: &Placement, moves: &[&world::Pod]) ->
     ))
 }
 
-/// Gives each two pods that may not share a node a group of their own; where that is not known, both places are not.
+/// Gives pods that may not share a node a group of their own; where that is not known, their places are not. Pods that are alike
+/// in what is compared have one group, so that there are no more groups than pairs of pods that differ.
 fn keep_apart(going: &[&world::Pod], pods: &mut [Pod]) {
+    let mut kinds: Vec<Vec<usize>> = Vec::new();
+    for at in 0..going.len() {
+        match kinds.iter_mut().find(|kind| are_alike(going[kind[0]], going[at])) {
+            Some(kind) => kind.push(at),
+            None => kinds.push(vec![at]),
+        }
+    }
     let mut group = 0;
-    for (at, one) in going.iter().enumerate() {
-        for (beside, other) in going.iter().enumerate().skip(at + 1) {
-            match are_apart(one, other) {
-                Some(false) => {}
-                Some(true) => {
-                    pods[at].apart.push(group);
-                    pods[beside].apart.push(group);
-                    group += 1;
+    for (number, kind) in kinds.iter().enumerate() {
+        if kind.len() > 1 {
+            put_apart(&[kind.as_slice()], are_apart(going[kind[0]], going[kind[1]]), pods, &mut group);
+        }
+        for other in &kinds[number + 1..] {
+            match are_apart(going[kind[0]], going[other[0]]) {
+                Some(true) if kind.len() * other.len() > MOST_PAIRS => {
+                    put_apart(&[kind, other], None, pods, &mut group);
                 }
-                None => {
-                    let why: Arc<str> =
-                        format!("whether it keeps away from {} is not known", pods[beside].name).into();
-                    for says in pods[at].may_run.iter_mut().filter(|says| **says == Says::Yes) {
-                        *says = Says::NotKnown(Arc::clone(&why));
+                Some(true) => {
+                    for pair in kind.iter().flat_map(|one| other.iter().map(move |other| [*one, *other])) {
+                        put_apart(&[pair.as_slice()], Some(true), pods, &mut group);
                     }
+                }
+                apart @ (Some(false) | None) => put_apart(&[kind, other], apart, pods, &mut group),
+            }
+        }
+    }
+}
+
+/// What these pods are to each other, if that is known.
+fn put_apart(all: &[&[usize]], are_apart: Option<bool>, pods: &mut [Pod], group: &mut usize) {
+    let each = all.iter().flat_map(|some| some.iter().copied());
+    match are_apart {
+        Some(false) => {}
+        Some(true) => {
+            each.for_each(|at| pods[at].apart.push(*group));
+            *group += 1;
+        }
+        None => {
+            for at in each {
+                let why: Arc<str> =
+                    format!("whether {} keeps away from pods that go too is not known", pods[at].name).into();
+                for says in pods[at].may_run.iter_mut().filter(|says| **says == Says::Yes) {
+                    *says = Says::NotKnown(Arc::clone(&why));
                 }
             }
         }
     }
+}
+
+/// Does nothing tell two pods apart of what anti-affinity goes by?
+fn are_alike(one: &world::Pod, other: &world::Pod) -> bool {
+    let labels = |pod: &'_ world::Pod| pod.facts.as_ref().is_none_or(|facts| facts.labels_complete);
+    let (a, b) = (one.facts.as_ref(), other.facts.as_ref());
+    one.meta.namespace == other.meta.namespace
+        && labels(one) == labels(other)
+        && a.map(|facts| &facts.labels) == b.map(|facts| &facts.labels)
+        && terms(one) == terms(other)
+        && untold(one) == untold(other)
+}
+
+fn terms(pod: &world::Pod) -> Option<&[world::KeepsAway]> {
+    pod.facts.as_ref().and_then(|facts| facts.placement.as_deref()).map(|it| it.keeps_away.as_slice())
+}
+
+fn untold(pod: &world::Pod) -> bool {
+    let placement = pod.facts.as_ref().and_then(|facts| facts.placement.as_deref());
+    placement.is_some_and(Placement::keeps_away_untold)
 }
 
 /// Does required anti-affinity keep the two off one node? `None` where that is not told.

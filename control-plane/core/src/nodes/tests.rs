@@ -47,7 +47,7 @@ fn changed(mut pod: v1::Pod, change: impl FnOnce(&mut v1::PodFacts, &mut v1::Pla
 
 fn ask(lab: &Lab, nodes: &[&str]) -> Result<Drained, Unanswered> {
     let names = nodes.iter().copied().collect();
-    drained(&lab.world.clusters[CLUSTER], &names, true, &lab.settings, lab.now)
+    draining(&lab.world.clusters[CLUSTER], &names, true, &lab.settings, lab.now).map(|asked| asked.answer())
 }
 
 fn answer(lab: &Lab, nodes: &[&str]) -> Drained {
@@ -193,7 +193,29 @@ fn what_keeps_pods_off_one_node_is_seen_between_those_that_go_together() {
 #[test]
 fn what_is_not_known_is_never_promised() {
     type Change = fn(&mut Lab);
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 9] = [
+        ("it is being deleted, and a drain waits", |lab| {
+            let mut leaving = web("1", "node-a");
+            leaving.meta = leaving.meta.map(|meta| v1::ObjectMeta { deleting_since_us: 1, ..meta });
+            lab.see(Body::Pod(leaving));
+        }),
+        ("an eviction counts", |lab| {
+            lab.see(Body::BatchJob(batch_job("import", None)));
+            let mut run = owned_pod("Job", "import", 0, "");
+            run.node = "node-a".into();
+            run.meta = run.meta.map(|meta| v1::ObjectMeta { owner_api_version: "batch/v1".into(), ..meta });
+            lab.see(Body::Pod(run));
+        }),
+        ("node-a is not ready", |lab| {
+            lab.see(Body::Node(v1::Node { ready: "Unknown".into(), ..named_node("node-a") }));
+        }),
+        ("lets 0 go, while its figures would let 1", |lab| {
+            lab.see(Body::PodDisruptionBudget(v1::PodDisruptionBudget {
+                current_healthy: 3,
+                desired_healthy: 2,
+                ..budget("web", "web", 0)
+            }));
+        }),
         ("makes another one is not known", |lab| {
             let mut other = web("x", "node-a");
             other.meta = Some(meta("pod", "of-an-operator", Some(("Rollout", "web"))));
@@ -235,11 +257,42 @@ fn what_is_not_known_is_never_promised() {
     }
 }
 
+/// Of each two pods of one workload it is known at once what they are to each other.
+#[test]
+fn many_pods_that_keep_apart_are_one_group_and_too_many_are_refused() {
+    let mut lab = lab();
+    let term = v1::KeepsAway {
+        topology_key: "kubernetes.io/hostname".into(),
+        other_namespaces: false,
+        selector: Some(v1::LabelSelector {
+            match_labels: vec![v1::Label { key: "app".into(), value: "web".into() }],
+            ..Default::default()
+        }),
+        selector_told: true,
+    };
+    let more = |lab: &mut Lab, range: std::ops::Range<usize>| {
+        for n in range {
+            let pod =
+                changed(web(&format!("x{n}"), "node-a"), |_, asks| asks.keeps_away = vec![term.clone()]);
+            lab.see(Body::Pod(pod));
+        }
+    };
+    more(&mut lab, 0..200);
+    let names = ["node-a"].into_iter().collect();
+    let asked = draining(&lab.world.clusters[CLUSTER], &names, true, &lab.settings, lab.now).unwrap();
+    let one = asked.cluster.pods.iter().find(|pod| pod.name == "shop/web-1-x7").unwrap();
+    assert_eq!(one.apart.len(), 3, "that of their own, and one with each of the two others");
+    assert_eq!(asked.answer().verdict, Verdict::Blocked);
+    more(&mut lab, 200..MOST_PODS + 1);
+    assert_eq!(ask(&lab, &["node-a"]), Err(Unanswered::Pods(MOST_PODS + 3)));
+}
+
 #[test]
 fn of_a_cluster_that_nobody_watches_now_nothing_is_promised() {
     let lab = lab();
     let names = ["node-a", "node-b"].into_iter().collect();
-    let found = drained(&lab.world.clusters[CLUSTER], &names, false, &lab.settings, lab.now).unwrap();
+    let asked = draining(&lab.world.clusters[CLUSTER], &names, false, &lab.settings, lab.now).unwrap();
+    let found = asked.answer();
     assert_eq!(found.verdict, Verdict::NotKnown, "{found:#?}");
     assert!(found.not_known[0].contains("no agent watches") && found.rounds.is_empty());
     assert!(found.one_by_one.iter().all(|step| step.verdict == Verdict::NotKnown));

@@ -1,9 +1,11 @@
 //! Back through what was done, the last first.
 
+use std::collections::BTreeSet;
+
 use super::{Done, Event, Hands, Stop, carry_out, note};
 use crate::journal::{Entry, Journal, State};
 use crate::operation::Operation;
-use crate::step::{Kind, Probe, Seen, Step, Undo};
+use crate::step::{Kind, NAMESPACE, Probe, Seen, Step, Undo};
 
 /// Goes back through what was done, the last first. It begins only in the cluster that the journal knows.
 ///
@@ -18,29 +20,32 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         }
     }
     let mut done = Done::default();
-    // Something of somebody else's is in the cluster in place of what was made: it is looked at again by the next run.
-    let mut keeps_theirs = false;
+    // The namespaces with something of somebody else's in place of what was made: it is looked at again by the next run.
+    let mut keep: BTreeSet<String> = BTreeSet::new();
     let entries: Vec<Entry> = journal.entries.iter().rev().cloned().collect();
-    // What was there before it was looked for, and stands in a namespace of this run's, would go with that.
-    let made_a_namespace =
-        entries.iter().any(|entry| entry.step.is_namespace() && entry.state != State::Found);
+    // What was there before it was looked for, and stands in a namespace that was made here, would go with that.
+    let made = |entry: &&Entry| entry.step.is_namespace() && entry.state != State::Found;
+    let made: BTreeSet<&str> =
+        entries.iter().filter(made).filter_map(|entry| namespace(&entry.step)).collect();
     for (number, entry) in entries.iter().enumerate() {
         let step = &entry.step;
         let mut is_there = false;
         let (event, operations): (Event, &[Operation]) = match (&step.undo, entry.state) {
             (_, State::Found) => {
-                is_there = made_a_namespace && is_in_a_namespace(step) && is_theirs(step, entry, hands)?;
-                keeps_theirs |= is_there;
+                let around = namespace(step).filter(|name| !step.is_namespace() && made.contains(name));
+                is_there = around.is_some() && is_theirs(step, entry, hands)?;
+                keep.extend(around.filter(|_| is_there).map(str::to_owned));
                 (Event::Left, &[])
             }
             (Undo::Nothing, _) => (Event::Undoing, &[]),
             (Undo::Data { .. }, _) if !with_data => (Event::Kept, &[]),
             (Undo::Run(operations) | Undo::Data { operations, .. }, _) => {
                 let theirs = is_theirs(step, entry, hands)?;
-                keeps_theirs |= theirs && is_in_a_namespace(step);
+                let name = namespace(step);
                 if theirs {
+                    keep.extend(name.filter(|_| !step.is_namespace()).map(str::to_owned));
                     (Event::Left, &[])
-                } else if keeps_theirs && step.is_namespace() {
+                } else if step.is_namespace() && name.is_some_and(|name| keep.contains(name)) {
                     // A namespace goes with everything in it.
                     (Event::Holding, &[])
                 } else {
@@ -50,10 +55,8 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
         };
         hands.say(event, step, number + 1, entries.len());
         done.steps.push((step.id.clone(), event.as_str()));
-        let is_looked_at_again = is_there
-            || (event == Event::Left
-                && entry.state != State::Found
-                && (step.is_namespace() || is_in_a_namespace(step)));
+        let is_looked_at_again =
+            is_there || (event == Event::Left && entry.state != State::Found && namespace(step).is_some());
         if matches!(event, Event::Kept | Event::Holding) || is_looked_at_again {
             continue;
         }
@@ -68,16 +71,20 @@ pub fn undo<H: Hands>(journal: &mut Journal, with_data: bool, hands: &mut H) -> 
     Ok(done)
 }
 
-/// Whether the step's thing would go with its namespace; a namespace is in no other.
-fn is_in_a_namespace(step: &Step) -> bool {
-    match &step.kind {
-        Kind::Make { probe: Probe::Object { .. } | Probe::Release(_), .. } => !step.is_namespace(),
+/// The namespace that the step's thing is in, or is.
+fn namespace(step: &Step) -> Option<&str> {
+    if step.is_namespace() {
+        return step.id.strip_prefix(NAMESPACE);
+    }
+    let asked = match &step.kind {
+        Kind::Make { probe: Probe::Object { get: asked, .. } | Probe::Release(asked), .. } => asked,
         Kind::Make {
             probe: Probe::Keys(_) | Probe::Context(_) | Probe::File(_) | Probe::Nothing, ..
         }
         | Kind::Check
-        | Kind::Identify { .. } => false,
-    }
+        | Kind::Identify { .. } => return None,
+    };
+    asked.args.windows(2).find(|words| words[0] == "--namespace").map(|words| words[1].as_str())
 }
 
 /// Whether what has the name of the step's thing now is somebody else's, who made it after ours was gone.
@@ -102,4 +109,19 @@ fn is_theirs<H: Hands>(step: &Step, entry: &Entry, hands: &mut H) -> Result<bool
         Seen::Theirs => true,
         Seen::Nothing | Seen::Ours | Seen::Outdated => false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{LARGE, SMALL, planned};
+
+    #[test]
+    fn of_everything_in_the_cluster_it_is_known_in_which_namespace_it_is() {
+        for step in [SMALL, LARGE].into_iter().flat_map(|answers| planned(answers).steps) {
+            let is_there =
+                matches!(&step.kind, Kind::Make { probe: Probe::Object { .. } | Probe::Release(_), .. });
+            assert_eq!(namespace(&step).is_some(), is_there, "{}", step.id);
+        }
+    }
 }

@@ -41,8 +41,8 @@ fn a_step_that_was_begun_and_refused_does_not_own_what_somebody_else_made_since(
         undo(&mut read(&world, &plan), true, &mut world).unwrap();
         assert_eq!(
             world.names(),
-            ["namespace/nimbus", "namespace/nimbus-system", theirs],
-            "{id}: theirs stays, and with it the namespace"
+            ["namespace/nimbus", theirs],
+            "{id}: theirs stays, and with it its namespace"
         );
         assert_eq!(world.event(id), Some(Event::Left));
         // The next run still knows; once theirs is gone, all goes.
@@ -76,6 +76,15 @@ fn what_was_taken_keeps_the_namespace_that_was_made_around_it() {
     world.there.remove(theirs);
     undo(&mut read(&world, &plan), true, &mut world).unwrap();
     assert!(world.names().is_empty(), "{:?}", world.names());
+    assert!(read(&world, &plan).entries.is_empty());
+
+    // Something in one namespace keeps no other one.
+    let mut world = World::default();
+    world.put(around);
+    world.put(theirs);
+    run(&mut world, &plan).unwrap();
+    undo(&mut read(&world, &plan), true, &mut world).unwrap();
+    assert_eq!(world.names(), [around, theirs], "what was there before is all that is left");
     assert!(read(&world, &plan).entries.is_empty());
 
     // In namespaces that were there before nothing of it is in danger, and nothing is waited for.

@@ -8,13 +8,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use nimbus_api::{DrainQuery, DrainStep, NodeDrain, PodInTheWay, PodPlace};
 use nimbus_control_core::model;
-use nimbus_control_core::nodes::{self, Drained, MOST_NODES, Unanswered, Verdict};
+use nimbus_control_core::nodes::{self, Drained, MOST_NODES, MOST_PODS, Unanswered, Verdict};
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Params, Segment};
 use crate::rest::lists;
 use crate::rest::view::number;
+
+/// Questions that are answered at the same time.
+static AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// What draining nodes would do: whether it finishes, what is in the way, the fewest changes, and the rounds
 #[utoipa::path(
@@ -30,20 +34,34 @@ pub async fn drain(
     let found: model::Versioned<model::Cluster> =
         lists::by_id_or_name(&app, &cluster, None, "cluster", super::REMEDY).await?;
     let uid = found.doc.uid;
+    // Whoever waits longer than a request may is answered so by the limits of all requests.
+    let Ok(turn) = AT_ONCE.acquire().await else {
+        return Err(ApiError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "A defect",
+            "no turn was found",
+        ));
+    };
     let answered = {
         let app = Arc::clone(&app);
         let uid = uid.clone();
-        // It takes up to a second of a processor for many nodes of a large cluster: not from those who answer others.
+        // It takes up to a second or two of a processor for many pods on few nodes: not from those who answer others.
         tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let names: BTreeSet<&str> =
                 query.nodes.split(',').map(str::trim).filter(|it| !it.is_empty()).collect();
-            let connected = app.sessions.connected();
-            let world = app.view.read();
-            let inventory = world.clusters.get(&uid).ok_or_else(unseen)?;
-            let is_watched = inventory.leader.is_some_and(|leader| connected.contains(&leader));
-            let drained = nodes::drained(inventory, &names, is_watched, &app.settings, app.now());
-            let names = names.iter().map(|&name| name.to_owned()).collect();
-            drained.map(|drained| (names, drained)).map_err(|why| refused(&why))
+            let question = {
+                let connected = app.sessions.connected();
+                let world = app.view.read();
+                let inventory = world.clusters.get(&uid).ok_or_else(unseen)?;
+                let is_watched = inventory.leader.is_some_and(|leader| connected.contains(&leader));
+                nodes::draining(inventory, &names, is_watched, &app.settings, app.now())
+            };
+            // Without the world: what agents say goes on being taken in meanwhile.
+            let drained = question.map_err(|why| refused(&why))?.answer();
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+            Ok::<_, ApiError>((names, drained))
         })
     };
     let answered = answered.await.map_err(|error| {
@@ -66,6 +84,11 @@ fn refused(why: &Unanswered) -> ApiError {
         Unanswered::Count(count) => {
             ApiError::invalid("nodes", format!("1 to {MOST_NODES} names of nodes"), count.to_string())
         }
+        Unanswered::Pods(count) => ApiError::invalid(
+            "nodes",
+            format!("nodes with {MOST_PODS} pods at most in all"),
+            count.to_string(),
+        ),
         Unanswered::NotListed(kind) => ApiError::new(
             StatusCode::CONFLICT,
             "not_known",
