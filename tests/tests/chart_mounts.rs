@@ -106,3 +106,35 @@ fn a_mount_names_a_volume_that_is_there_and_leaves_the_root_alone() {
     assert_refused(PLANE, &backup("tmp"), &["extraVolumeMounts", "the pod of the backup", "found \"tmp\""]);
     assert_accepted(PLANE, &backup("data"));
 }
+
+/// Kubernetes refuses the workload for these, after other objects were made.
+#[test]
+fn no_two_mounts_have_one_path_and_what_is_mounted_is_in_its_volume() {
+    for (chart, own) in [(PLANE, "tmp"), (AGENT, "state")] {
+        let second = |path: &str| {
+            format!(
+                "{},extraVolumeMounts[1].name={own},extraVolumeMounts[1].mountPath={path}",
+                mount(own, "/srv")
+            )
+        };
+        assert_refused(chart, &second("/srv"), &["extraVolumeMounts", "another path for each", "/srv"]);
+        assert_refused(chart, &second("/srv/."), &["extraVolumeMounts", "another path for each"]);
+        assert_accepted(chart, &second("/srv/more"));
+        for (field, path, is_right) in [
+            ("subPath", "../b", false),
+            ("subPath", "/b", false),
+            ("subPath", "a/../b", false),
+            ("subPathExpr", "/b", false),
+            ("subPath", "a..b/c", true),
+            ("subPathExpr", "$(POD)/b", true),
+        ] {
+            let values = format!("{},extraVolumeMounts[0].{field}={path}", mount(own, "/srv"));
+            if is_right {
+                assert_accepted(chart, &values);
+            } else {
+                let name = format!("extraVolumeMounts.{field}");
+                assert_refused(chart, &values, &[&name, "a path in the volume", path]);
+            }
+        }
+    }
+}

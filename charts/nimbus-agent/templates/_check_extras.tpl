@@ -34,6 +34,7 @@
 {{- range .Values.hostAccess.files -}}{{- $mounted = append $mounted (clean .path) -}}{{- end -}}
 {{- $volumes := list -}}
 {{- range include "nimbus-agent.volumes" . | fromYamlArray -}}{{- $volumes = append $volumes .name -}}{{- end -}}
+{{- include "nimbus-agent.check.mounts" .Values.extraVolumeMounts -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- include "nimbus-agent.check.mountPath" (dict "mount" . "own" $mounted "open" (list)) -}}
 {{- if not (has .name $volumes) -}}

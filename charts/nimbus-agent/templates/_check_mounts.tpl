@@ -29,3 +29,24 @@ of the `open` ones. Most of them are read-only: the pod would not start, as no p
 {{- include "nimbus-agent.wrong" (list "extraVolumeMounts" . (quote $given) "mount it somewhere else") -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* All of extraVolumeMounts: no two at one path, and what is mounted of a volume is in it. */ -}}
+{{- define "nimbus-agent.check.mounts" -}}
+{{- $paths := list -}}
+{{- range . -}}
+{{- $path := clean (printf "/%s" (toString .mountPath)) -}}
+{{- if has $path $paths -}}
+{{- include "nimbus-agent.wrong" (list "extraVolumeMounts" "another path for each mount" (printf "%s twice" (quote .mountPath))
+  "mount one of them somewhere else") -}}
+{{- end -}}
+{{- $paths = append $paths $path -}}
+{{- $mount := . -}}
+{{- range $field := list "subPath" "subPathExpr" -}}
+{{- $within := index $mount $field | default "" | toString -}}
+{{- if or (hasPrefix "/" $within) (has ".." (splitList "/" $within)) -}}
+{{- include "nimbus-agent.wrong" (list (printf "extraVolumeMounts.%s" $field) "a path in the volume, without a / before it and without .."
+  (quote $within) "name the directory or file from the top of the volume") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

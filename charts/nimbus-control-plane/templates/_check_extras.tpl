@@ -48,6 +48,7 @@
 {{- $volumes = without $volumes "tmp" "config" "tls" "metrics" -}}
 {{- if not (include "nimbus-control-plane.claim" .) -}}{{- $volumes = without $volumes "data" -}}{{- end -}}
 {{- end -}}
+{{- include "nimbus-control-plane.check.mounts" .Values.extraVolumeMounts -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- include "nimbus-control-plane.check.mountPath" (dict "mount" . "own" $mounted "open" (list "/tmp")) -}}
 {{- if not (has .name $volumes) -}}
