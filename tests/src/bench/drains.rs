@@ -23,6 +23,7 @@ pub fn cluster() -> Cluster {
         name: format!("shop/web-{number}"),
         healthy: 10,
         needed: if number == 7 { 10 } else { 9 },
+        allowed: i64::from(number != 7),
         expected: 10,
         lets_unready_go: false,
         is_current: true,
