@@ -94,8 +94,8 @@ fn in_another_cluster_it_does_and_undoes_nothing() {
 #[test]
 fn what_was_begun_and_refused_does_not_take_what_somebody_else_made_since() {
     let plan = planned(&[]);
-    // What is theirs keeps the namespaces, which would take it with them.
-    let kept = ["namespace-nimbus", "namespace-nimbus-system"];
+    // What is theirs keeps its namespace, which would take it with it, and no other one.
+    let kept = ["namespace-nimbus"];
     for (id, theirs, with_it) in [
         ("namespace-nimbus", "namespace-nimbus", &[][..]),
         ("keys-secret", "secret-nimbus-keys", &kept),
