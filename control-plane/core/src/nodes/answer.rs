@@ -55,6 +55,9 @@ impl Drained {
         (self.rounds, self.places, self.takes_ms) = (Vec::new(), Vec::new(), None);
         for step in &mut self.one_by_one {
             step.verdict = doubt(step.verdict);
+            if step.why.is_empty() {
+                step.why.clone_from(&doubts[0]);
+            }
         }
         self
     }
