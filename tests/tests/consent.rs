@@ -39,6 +39,7 @@ fn plan(kind: ActionKind, scope: Scope, requested_by: &str, needs_approval: bool
         summary: String::new(),
         changes: Vec::new(),
         rationale: String::new(),
+        outlook: None,
         considered: Vec::new(),
         evidence: Vec::new(),
         digest: String::new(),

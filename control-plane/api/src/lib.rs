@@ -46,7 +46,7 @@ pub use drain::{DrainQuery, DrainStep, NodeDrain, PodInTheWay, PodPlace};
 pub use drift::{AttributeChange, Baseline, Drift, FileState, LineCounts};
 pub use incident::{HistoryEntry, Incident, IncidentDetail};
 pub use job::{Job, JobDetail};
-pub use plan::{Considered, Plan};
+pub use plan::{Considered, Outlook, Plan};
 pub use problem::Problem;
 pub use query::{
     AgentQuery, ApprovalQuery, AuditQuery, DriftQuery, DryRunQuery, ExportQuery, HistoryQuery, IncidentQuery,

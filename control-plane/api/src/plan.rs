@@ -17,6 +17,18 @@ pub struct Considered {
     pub why: String,
 }
 
+/// What a person is told of the time after a plan's change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Outlook {
+    /// What happens, and in what state things are, where the change is refused or does not help.
+    pub if_it_fails: String,
+    /// Who can undo it, once it is done.
+    #[schema(value_type = words::UndoBy)]
+    pub undo: String,
+    /// How it is undone, or why it cannot be.
+    pub undo_how: String,
+}
+
 /// One remedy for one incident. A plan never changes; another one has another digest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Plan {
@@ -47,6 +59,9 @@ pub struct Plan {
     pub changes: Vec<String>,
     /// Why it may help.
     pub rationale: String,
+    /// What happens if it fails, and whether it can be undone; `null` for a plan of a control plane that did not say it.
+    #[serde(default)]
+    pub outlook: Option<Outlook>,
     /// What was considered, and why not.
     pub considered: Vec<Considered>,
     /// What shows the need.

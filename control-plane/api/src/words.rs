@@ -61,6 +61,8 @@ words! {
         "uncordon_node",
         "withdraw_baseline",
     ];
+    /// Who can undo what a plan changes, once it is done.
+    UndoBy = &["person", "nobody"];
     /// What was decided of a baseline.
     BaselineChange = &["accepted", "withdrawn"];
     /// The state of an approval.

@@ -259,9 +259,14 @@ pub fn told(incident: &Value) -> String {
         text.push('\n');
     }
     let plan = &incident["plan"];
-    for part in
-        [&plan["summary"], &plan["rationale"], &plan["changes"], &plan["considered"], &incident["evidence"]]
-    {
+    for part in [
+        &plan["summary"],
+        &plan["rationale"],
+        &plan["outlook"],
+        &plan["changes"],
+        &plan["considered"],
+        &incident["evidence"],
+    ] {
         if !part.is_null() {
             text.push_str(&part.to_string());
             text.push('\n');

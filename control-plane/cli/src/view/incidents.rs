@@ -157,6 +157,10 @@ pub(crate) mod tests {
             "object": {"kind": "Deployment", "namespace": "shop", "name": "web", "uid": "d1"}, "owner": null,
             "requested_by": "nimbus", "needs_approval": true, "summary": "Roll shop/web back to revision 3",
             "changes": ["-image: web:1.5", "+image: web:1.4"],
+            "outlook": {
+                "if_it_fails": "where revision 3 does not become available either, a person is asked before the next try",
+                "undo": "person", "undo_how": "kubectl -n shop rollout undo deployment/web --to-revision=4"
+            },
             "rationale": "revision 3 was fully available for two days before this change",
             "considered": [
                 {"what": "rollback_deployment", "chosen": true, "why": "revision 3 is known to be good"},

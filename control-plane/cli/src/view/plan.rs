@@ -1,6 +1,6 @@
 //! The part of a view that shows a plan and why it was chosen, shared by incidents, approvals and drift.
 
-use nimbus_api::{Considered, Plan};
+use nimbus_api::{Considered, Outlook, Plan};
 
 use super::View;
 use super::layout::Layout;
@@ -20,6 +20,20 @@ pub fn add(layout: &mut Layout<'_>, view: &View, plan: &Plan) {
         layout.heading("Why this").paragraph(&plan.rationale);
     }
     considered(layout, view, &plan.considered);
+    if let Some(told) = &plan.outlook {
+        outlook(layout, told);
+    }
+}
+
+fn outlook(layout: &mut Layout<'_>, told: &Outlook) {
+    layout.heading("If it fails").paragraph(&told.if_it_fails);
+    // A word that this command does not know is shown as it is.
+    let heading = match told.undo.as_str() {
+        "person" => "To undo it".to_owned(),
+        "nobody" => "It cannot be undone".to_owned(),
+        other => format!("Undone by: {}", readable(other)),
+    };
+    layout.heading(&heading).paragraph(&told.undo_how);
 }
 
 /// The lines of a change, bounded, read one way or the other.

@@ -14,6 +14,7 @@ mod history;
 mod incident;
 mod job;
 mod object;
+mod outlook;
 mod plan;
 
 pub use agent::{Agent, AgentKind, JoinTokenRecord, MAX_AGENT_NAME, PodOrigin, WatchedRoot};
@@ -29,6 +30,7 @@ pub use incident::{
 };
 pub use job::{Job, JobState};
 pub use object::{KubeRef, ObjectRef, Workload};
+pub use outlook::{Outlook, UndoBy};
 pub use plan::{Alternative, Plan, PlannedAction};
 
 pub use nimbus_protocol::v1::{FileFacts, Target};

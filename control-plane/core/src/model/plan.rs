@@ -7,7 +7,7 @@ use nimbus_protocol::ids::{IncidentId, PlanId};
 use nimbus_protocol::{from_hex, to_hex};
 use serde::{Deserialize, Serialize};
 
-use super::{ActionKind, ObjectRef, Scope, Workload};
+use super::{ActionKind, ObjectRef, Outlook, Scope, Workload};
 
 /// An action as a plan keeps it: the contract's own message, as the bytes that are digested, signed and sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,6 +114,10 @@ pub struct Plan {
     pub changes: Vec<String>,
     /// Why it may help.
     pub rationale: String,
+    /// What happens if it fails, and whether it can be undone; `None` for a plan of a build that did not say it. Not part of
+    /// the digest.
+    #[serde(default, deserialize_with = "super::outlook::stored")]
+    pub outlook: Option<Outlook>,
     /// What was considered.
     pub considered: Vec<Alternative>,
     /// What shows the need.

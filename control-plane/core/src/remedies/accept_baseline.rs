@@ -7,7 +7,7 @@ use super::report::attributes_unread;
 use super::restore_file::{RESTORABLE, agent_refuses_to_accept, drift};
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
 use crate::drift::attribute_changes;
-use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
+use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Outlook};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::FileDrift;
@@ -106,6 +106,11 @@ pub(crate) fn accept(incident: &Incident, s: &Snapshot<'_>) -> Result<Draft, Str
         workload: None,
         summary: format!("take {} as it is now as the new baseline{}", drift.path, attributes(drift)),
         changes: report::accept(drift),
+        outlook: Outlook::undone_by_a_person(
+            "`nimbus drift baseline remove JOB` makes what is the baseline now count again, as long as no other one was \
+             accepted since; `nimbus drift baseline list` shows the job",
+            "a file that is not as this plan saw it is not accepted, and the baseline stays as it is",
+        ),
         rationale: "a person says that the present state is right".to_owned(),
         ways: vec![
             Alternative::new("accept the present state", true, "asked for by a person"),

@@ -22,7 +22,7 @@ use nimbus_protocol::ids::PlanId;
 
 use crate::causes;
 use crate::model::{
-    ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Plan, PlannedAction, Workload,
+    ActionKind, Alternative, Incident, IncidentKind, ObjectRef, Outlook, Plan, PlannedAction, Workload,
 };
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
@@ -91,6 +91,8 @@ pub struct Draft {
     pub changes: Vec<String>,
     /// Why it may help.
     pub rationale: String,
+    /// What happens if it fails, and whether it can be undone.
+    pub outlook: Outlook,
     /// The ways to carry it out that were weighed, the chosen one among them.
     pub ways: Vec<Alternative>,
 }
@@ -210,6 +212,7 @@ impl Draft {
             summary: self.summary,
             changes: self.changes,
             rationale: self.rationale,
+            outlook: Some(self.outlook),
             considered: self.ways,
             evidence: incident.evidence.clone(),
             digest: String::new(),

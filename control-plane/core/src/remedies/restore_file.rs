@@ -5,7 +5,9 @@ use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy, report};
 use crate::living::Nature;
-use crate::model::{ActionKind, Alternative, FileFacts, Incident, IncidentKind, Job, JobState, ObjectRef};
+use crate::model::{
+    ActionKind, Alternative, FileFacts, Incident, IncidentKind, Job, JobState, ObjectRef, Outlook,
+};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{FileDrift, World};
@@ -276,6 +278,11 @@ fn restore(drift: &FileDrift) -> Draft {
         workload: None,
         summary: format!("{} {}", what(drift), drift.path),
         changes: report::restore(drift),
+        outlook: Outlook::not_undone(
+            "Nimbus keeps no copy of the file as it is now; make one first where it may be needed",
+            "a file that is not as this plan saw it is left alone. A file that is changed again while it is watched \
+             afterwards stays as it is then: the job fails with that reason, and a person is asked before the next try",
+        ),
         rationale: "the baseline is what was accepted as true; the agent holds its content".to_owned(),
         ways: vec![
             Alternative::new(

@@ -11,7 +11,7 @@ use nimbus_protocol::{ObjectKind, to_hex, v1};
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy, rollback_report};
 use crate::audit::from_hex;
 use crate::causes::rollout_stuck::{self, RolloutTrouble};
-use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Workload};
+use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Outlook, Workload};
 use crate::settings::{Settings, later};
 use crate::snapshot::Snapshot;
 use crate::world::{Deployment, Inventory, Object as _, ReplicaSet, Rollout, Standing, manager_name};
@@ -290,6 +290,21 @@ impl Candidate<'_> {
     }
 }
 
+fn outlook(deployment: &Deployment, to: &ReplicaSet) -> Outlook {
+    let (namespace, name) = (&deployment.meta.namespace, &deployment.meta.name);
+    let (now, then) = (deployment.revision, to.revision);
+    Outlook::undone_by_a_person(
+        format!(
+            "`kubectl -n {namespace} rollout undo deployment/{name} --to-revision={now}` brings revision {now} back, as long \
+             as its ReplicaSet is in the Deployment's history"
+        ),
+        format!(
+            "a Deployment that is not as this plan saw it is left alone. Where revision {then} does not become available \
+             either, its template stays, revision {now} is not put back, and a person is asked before the next try"
+        ),
+    )
+}
+
 fn act(
     deployment: &Deployment,
     best: &Candidate<'_>,
@@ -332,6 +347,7 @@ fn act(
             deployment.revision, to.revision
         ),
         changes: rollback_report::changes(deployment, to, inventory),
+        outlook: outlook(deployment, to),
         rationale: format!("revision {} is the last good one: {}", to.revision, best.evidence()),
         ways,
     }))

@@ -5,7 +5,7 @@ use nimbus_protocol::kind::HELD;
 use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
-use crate::model::{Alternative, Incident, IncidentKind};
+use crate::model::{Alternative, Incident, IncidentKind, Outlook};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{Node, Object as _};
@@ -66,6 +66,7 @@ impl Remedy for UncordonNode {
                 format!("node {name}: spec.unschedulable: true -> false"),
                 format!("node {name}: annotation nimbus.dev/cordoned-by: {job} -> none"),
             ],
+            outlook: outlook(name, "cordon"),
             rationale: "the job that needed the cordon is over; the scheduler cannot use the node until it is uncordoned"
                 .to_owned(),
             ways: vec![
@@ -85,6 +86,17 @@ impl Remedy for UncordonNode {
     }
 }
 
+/// What follows: whoever needs the node closed closes it with a mark of their own, which Nimbus does not touch.
+fn outlook(node: &str, mark: &str) -> Outlook {
+    Outlook::undone_by_a_person(
+        format!("`kubectl cordon {node}` closes the node again; pods that came to it until then stay"),
+        format!(
+            "a node whose {mark} is no longer that job's is left alone; nothing else about it is changed, and a person is \
+             asked before the next try"
+        ),
+    )
+}
+
 fn release(node: &Node, job: &str) -> Answer {
     let name = &node.meta.name;
     let (node_ref, cordoned_by) = (Some(node.meta.target()), job.to_owned());
@@ -94,6 +106,7 @@ fn release(node: &Node, job: &str) -> Answer {
         workload: None,
         summary: format!("take the taint of job {job} from node {name}"),
         changes: vec![format!("node {name}: taint {HELD} of job {job} -> none")],
+        outlook: outlook(name, "taint"),
         rationale:
             "the job that held the node is over; the scheduler cannot use the node until the taint is gone"
                 .to_owned(),

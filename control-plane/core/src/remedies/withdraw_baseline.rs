@@ -5,7 +5,7 @@ use nimbus_protocol::{ObjectKind, v1};
 
 use super::{Answer, Consent, Draft, Footprint, Place, Remedy};
 use crate::drift::short;
-use crate::model::{Alternative, Incident, IncidentKind, ObjectRef};
+use crate::model::{Alternative, Incident, IncidentKind, ObjectRef, Outlook};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
@@ -71,6 +71,10 @@ pub(crate) fn withdraw(accepted: &v1::AcceptBaseline) -> Draft {
         object: ObjectRef::File { path },
         workload: None,
         changes: changes.into_iter().collect(),
+        outlook: Outlook::undone_by_a_person(
+            "the file then differs from its baseline; `nimbus drift baseline add ID` accepts it again as it is",
+            "where another baseline is in force, or none is kept, the agent refuses and everything stays as it is",
+        ),
         rationale: "a person says that the accepted state was not right".to_owned(),
         ways: vec![Alternative::new(WithdrawBaseline.name(), true, "asked for by a person")],
     }

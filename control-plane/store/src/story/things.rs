@@ -152,6 +152,7 @@ pub fn plan(n: u32, incident: u32) -> Plan {
         summary: "a new pod elsewhere".to_owned(),
         changes: Vec::new(),
         rationale: "another node is ready".to_owned(),
+        outlook: None,
         considered: Vec::new(),
         evidence: Vec::new(),
         digest: "ef".repeat(32),

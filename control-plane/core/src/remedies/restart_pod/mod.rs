@@ -20,7 +20,7 @@ use nimbus_protocol::kind::HELD;
 use nimbus_protocol::v1;
 
 use super::{Answer, Consent, Draft, Footprint, NOTHING_REPORTED, Place, Remedy};
-use crate::model::{Alternative, Incident, IncidentKind, JobState, Target, Workload};
+use crate::model::{Alternative, Incident, IncidentKind, JobState, Outlook, Target, Workload};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::world::{Container, Inventory, Object as _, Pod};
@@ -392,6 +392,7 @@ fn replace(
     Answer::Act(Box::new(Draft {
         summary: format!("evict pod {name} from {}; {kind} {} creates a new one", pod.node, object.name),
         changes,
+        outlook: outlook(pod, hold, settings),
         rationale: format!("a new pod can differ from the old one: {why}"),
         ways: ways(hold),
         object: pod.object(),
@@ -406,6 +407,19 @@ fn replace(
             owner_kind: kind.as_str().to_owned(),
         }),
     }))
+}
+
+/// What follows an eviction that was refused, or that did not help.
+fn outlook(pod: &Pod, hold: bool, settings: &Settings) -> Outlook {
+    let held = if hold { format!(" {} is let go again in every case.", pod.node) } else { String::new() };
+    let attempts = settings.attempts;
+    Outlook::not_undone(
+        "an evicted pod cannot be brought back; the pod that replaced it stays",
+        format!(
+            "an eviction that is refused changes nothing and is tried again later. Where the new pod fails too, it stays, and \
+             Nimbus tries at most {attempts} times in all, with a longer wait each time; then a person has to look.{held}"
+        ),
+    )
 }
 
 fn ways(hold: bool) -> Vec<Alternative> {

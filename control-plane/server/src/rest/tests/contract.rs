@@ -139,6 +139,7 @@ fn the_documents_words_are_the_ones_that_are_decided_with() {
         ("Severity", words(m::Severity::ALL)),
         ("IncidentState", words(m::IncidentState::ALL)),
         ("IncidentKind", words(m::IncidentKind::ALL)),
+        ("UndoBy", words(m::UndoBy::ALL)),
         ("Action", words(m::ActionKind::ALL)),
         ("ApprovalState", words(m::ApprovalState::ALL)),
         ("JobState", words(m::JobState::ALL)),

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{
     ActionKind, Agent, AgentKind, Alternative, Approval, ApprovalState, ChangeSet, Cluster, FileFacts,
-    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, KubeRef, Mode, ObjectRef, Plan,
+    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, KubeRef, Mode, ObjectRef, Outlook, Plan,
     Scope, Target, Versioned, WatchedRoot, Workload,
 };
 use nimbus_protocol::action::Body;
@@ -136,6 +136,7 @@ fn plan(number: u32, scope: Scope, action: Body, object: ObjectRef) -> Plan {
         summary: "put it back".into(),
         changes: vec!["- new".into(), "+ old".into()],
         rationale: "the old one worked".into(),
+        outlook: Some(Outlook::not_undone("no copy is kept", "it stays as it is")),
         considered: vec![Alternative::new("wait", false, "it never ends")],
         evidence: vec!["seen".into()],
         digest: String::new(),

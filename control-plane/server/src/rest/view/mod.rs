@@ -101,6 +101,11 @@ pub fn plan(plan: &model::Plan) -> api::Plan {
         summary: plan.summary.clone(),
         changes: plan.changes.clone(),
         rationale: plan.rationale.clone(),
+        outlook: plan.outlook.as_ref().map(|outlook| api::Outlook {
+            if_it_fails: outlook.if_it_fails.clone(),
+            undo: outlook.undo.to_string(),
+            undo_how: outlook.undo_how.clone(),
+        }),
         considered: plan.considered.iter().map(considered).collect(),
         evidence: plan.evidence.clone(),
         action: action(&plan.action),
