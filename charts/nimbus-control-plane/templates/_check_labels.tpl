@@ -60,6 +60,11 @@
 {{- else if ne $operator "Exists" -}}
 {{- include "nimbus-control-plane.wrong" (list $name "a key, or the operator Exists, which without a key means every taint" "neither" "name the taint's key, or set operator to Exists") -}}
 {{- end -}}
+{{- if has $operator (list "Gt" "Lt") -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.operator" $name)
+  "Equal or Exists, as Kubernetes refuses Gt and Lt unless its feature gate TaintTolerationComparisonOperators is on" (quote $operator)
+  "name the taint's value with Equal, or take each value with Exists") -}}
+{{- end -}}
 {{- if and .value (eq $operator "Exists") -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.value" $name) "none beside the operator Exists" (include "nimbus-control-plane.hidden" .value)
   "leave it out, or set operator to Equal") -}}
