@@ -34,7 +34,7 @@
 {{- $name := .name -}}
 {{- range $key, $value := .labels -}}
 {{- include "nimbus-agent.check.labelKey" (dict "name" $name "key" $key) -}}
-{{- include "nimbus-agent.check.labelValue" (dict "name" (printf "%s.%s" $name $key) "value" $value) -}}
+{{- include "nimbus-agent.check.labelValue" (dict "name" (printf "%s.%s" $name $key) "value" (default "" $value)) -}}
 {{- end -}}
 {{- end -}}
 

@@ -34,7 +34,7 @@
 {{- $name := .name -}}
 {{- range $key, $value := .labels -}}
 {{- include "nimbus-control-plane.check.labelKey" (dict "name" $name "key" $key) -}}
-{{- include "nimbus-control-plane.check.labelValue" (dict "name" (printf "%s.%s" $name $key) "value" $value) -}}
+{{- include "nimbus-control-plane.check.labelValue" (dict "name" (printf "%s.%s" $name $key) "value" (default "" $value)) -}}
 {{- end -}}
 {{- end -}}
 
