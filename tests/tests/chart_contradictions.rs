@@ -3,6 +3,97 @@
 
 use nimbus_tests::helm::{AGENT, BACKUP, CONTROL_PLANE as PLANE, assert_accepted, assert_refused};
 
+/// Values of the control plane, and what has to be said of them.
+const CONTRADICTIONS: &[(&str, &[&str])] = &[
+    ("image.repository=", &["image.repository", "found none"]),
+    ("image.repository=a/b:1", &["image.repository", "image.tag"]),
+    ("image.digest=0123", &["image.digest", "sha256:", "(4 characters)"]),
+    ("image.tag=sha256:00", &["image.tag", "image.digest"]),
+    ("image.tag=.x", &["image.tag: expected a tag", "(2 characters)"]),
+    (
+        "image.registry=https://r.example.com",
+        &["image.registry", "without a scheme", "\"https://r.example.com\""],
+    ),
+    ("test.image.registry=r.example.com/", &["test.image.registry", "without a slash at the end"]),
+    ("image.repository=a/Nimbus", &["image.repository", "small letters", "\"a/Nimbus\""]),
+    ("image.pullSecrets={Login_1}", &["image.pullSecrets", "names of Secrets"]),
+    (
+        "serviceAccount.name=default",
+        &["serviceAccount.name", "serviceAccount.create is true", "found default"],
+    ),
+    ("services.advertise=nimbus.example.com", &["services.advertise", "HOST:PORT", "\"nimbus.example.com\""]),
+    ("test.image.tag=", &["test.image.tag", "test.image.digest"]),
+    ("database.existingSecret=a,database.url=postgres://x@y/z", &["existingSecret or url", "found both"]),
+    ("database.url=sqlite:///x", &["database.url", "postgres://"]),
+    ("persistence.enabled=false", &["persistence.enabled", "acceptLossOfKeys", "join again"]),
+    (
+        "persistence.enabled=false,persistence.acceptLossOfKeys=true,database.existingSecret=x",
+        &["persistence.enabled", "keys.existingSecret"],
+    ),
+    (
+        "persistence.enabled=false,persistence.acceptLossOfKeys=true,persistence.existingClaim=x",
+        &["persistence.existingClaim", "\"x\""],
+    ),
+    ("persistence.existingClaim=x,persistence.storageClass=fast", &["persistence.storageClass", "\"fast\""]),
+    ("podSecurityContext.fsGroupChangePolicy=Always", &["OnRootMismatch", "found Always"]),
+    (
+        "tls.existingSecret=x,tls.certManager.enabled=true,tls.certManager.issuerRef.name=y",
+        &["existingSecret or certManager.enabled", "found both"],
+    ),
+    ("tls.certManager.enabled=true", &["tls.certManager.issuerRef.name"]),
+    (
+        "tls.certManager.enabled=true,tls.certManager.issuerRef.name=y,tls.certManager.serviceNames=false",
+        &["names: expected at least one"],
+    ),
+    (
+        "services.agents.loadBalancerIP=192.0.2.1",
+        &["services.agents.loadBalancerIP", "ClusterIP", "192.0.2.1"],
+    ),
+    ("services.operators.nodePort=30000", &["services.operators.nodePort", "ClusterIP", "30000"]),
+    ("services.agents.externalTrafficPolicy=Local", &["services.agents.externalTrafficPolicy", "NodePort"]),
+    ("config.existingConfigMap=x,config.settings.attempts=4", &["config.settings", "\"x\""]),
+    ("config.settings.atempts=4", &["/config/settings", "atempts"]),
+    ("config.settings.crash_loop_restarts=0", &["/config/settings/crash_loop_restarts", "got 0, want 1"]),
+    ("config.settings.storm.incidents=0", &["/config/settings/storm/incidents", "got 0, want 1"]),
+    (
+        "config.settings.verify_ms=9000,config.settings.verify_timeout_ms=8999",
+        &[
+            "config.settings.verify_timeout_ms: expected at least config.settings.verify_ms, 9000",
+            "found 8999",
+        ],
+    ),
+    (
+        "config.settings.backoff_max_ms=29999",
+        &["config.settings.backoff_max_ms: expected", "config.settings.backoff_base_ms, 30000"],
+    ),
+    (
+        "config.settings.job_ttl_ms=3600000,config.settings.clock_skew_ms=1",
+        &["config.settings.job_ttl_ms", "config.settings.clock_skew_ms", "found 3600001"],
+    ),
+    ("extraArgs={--listen=1.2.3.4:5}", &["extraArgs", "--listen", "listenAddress"]),
+    ("extraArgs={--no-tcp}", &["extraArgs", "--no-tcp", "services.agentsOverTcp"]),
+    ("extraEnv[0].name=NIMBUS_TCP", &["extraEnv", "services.agentsOverTcp"]),
+    ("extraEnv[0].name=NIMBUS_DATABASE_URL", &["extraEnv", "database.existingSecret"]),
+    ("extraVolumes[0].name=data", &["extraVolumes", "\"data\""]),
+    ("serviceAccount.create=false,serviceAccount.annotations.a=b", &["serviceAccount.annotations"]),
+    ("metrics.serviceMonitor.enabled=true", &["serviceMonitor.tokenSecret", "serviceMonitor.caSecret"]),
+    ("names={https://nimbus.example.com}", &["names[0]", "leave out https://"]),
+    ("fullnameOverride=1st", &["fullnameOverride", "beginning with a letter"]),
+    ("imagePullSecrets=x", &["imagePullSecrets", "not allowed"]),
+];
+
+#[test]
+fn values_that_contradict_each_other_are_refused_by_their_names() {
+    for &(values, expected) in CONTRADICTIONS {
+        let said = PLANE.refusal(&["--set", values]).unwrap();
+        for &words in expected {
+            assert!(said.contains(words), "{values}: expected {words:?} in {said}");
+        }
+    }
+    let several = PLANE.refusal(&["--set", "image.digest=0123,persistence.enabled=false"]).unwrap();
+    assert!(several.contains("image.digest") && several.contains("persistence.enabled"), "{several}");
+}
+
 #[test]
 fn a_volume_has_a_size() {
     for size in ["0Gi", "0.0", "0.00Ki", "00k"] {

@@ -124,10 +124,13 @@ fn a_toleration_is_one_of_kubernetes() {
             all.join(",")
         };
         let exists = "operator=Exists";
-        let wrong: [(&[&str], [&str; 2]); 11] = [
+        let wrong: [(&[&str], [&str; 2]); 14] = [
             (&["key=a", "operator=Foo"], ["at '/tolerations/0/operator'", "'Exists'"]),
             (&["key=a", "operator=exists"], ["at '/tolerations/0/operator'", "'Exists'"]),
             (&[exists, "effect=Foo"], ["at '/tolerations/0/effect'", "'NoExecute'"]),
+            (&["key=a", "operator=Gt"], ["tolerations[0].operator: expected Equal or Exists", "\"Gt\""]),
+            (&["key=a", "operator=Lt", "effect=NoSchedule"], ["feature gate", "found \"Lt\""]),
+            (&["key=a", "vale=b"], ["at '/tolerations/0'", "'vale' not allowed"]),
             (&["key=a", "value=1"], ["at '/tolerations/0/value'", "want"]),
             (&["operator=Equal"], ["tolerations[0]: expected a key", "found neither"]),
             (&["value=b"], ["tolerations[0]: expected a key", "found neither"]),
@@ -143,14 +146,12 @@ fn a_toleration_is_one_of_kubernetes() {
         for (fields, words) in wrong {
             assert_refused(chart, &with(fields), &words);
         }
-        let right: [&[&str]; 7] = [
+        let right: [&[&str]; 6] = [
             &[exists],
             &["key=a"],
             &["key=example\\.com/a", "value=b", "effect=PreferNoSchedule"],
             &["key=a", "operator=Equal", "value=", "effect="],
             &["key=a", "operator=null", "effect=null"],
-            // Of later releases.
-            &["key=a", "operator=Gt", "effect=NoSchedule"],
             &["key=a", exists, "effect=NoExecute", "tolerationSeconds=300"],
         ];
         for fields in right {

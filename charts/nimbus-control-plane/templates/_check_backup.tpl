@@ -48,37 +48,59 @@
 {{- end -}}
 
 {{- /*
-Is it a time of a CronJob? Five fields within their bounds, or a word such as @hourly. A time zone in it (TZ=) is none of the
-five, and Kubernetes refuses it, too: it belongs in timeZone. The last day of a week is 6, and the longest @every has 292 years.
+Is it a time of a CronJob? A word such as @hourly, `@every` and a time, or five fields within their bounds: all that the parser of
+Kubernetes reads. A time zone in it (TZ=) Kubernetes refuses by itself: it belongs in timeZone. The last day of a week is 6.
 */ -}}
 {{- define "nimbus-control-plane.isSchedule" -}}
-{{- $fields := regexSplit "[ \\t]+" (trimAll " " .) -1 -}}
+{{- /* What Kubernetes takes for a blank. */ -}}
+{{- $fields := regexFindAll "[^\\s\\v\\x{85}\\p{Z}]+" . -1 -}}
 {{- if regexMatch "^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$" . -}}true
-{{- else if regexMatch "^@every (0*[0-9]{1,10}[hms])+$" . -}}
-{{- /* So many seconds are the longest time that Kubernetes counts. */ -}}
-{{- if le (include "nimbus-control-plane.seconds" . | int64) 9223372036 -}}true{{- end -}}
-{{- else if eq (len $fields) 5 -}}
+{{- else if hasPrefix "@every " . -}}{{- include "nimbus-control-plane.isDuration" (trimPrefix "@every " .) -}}
+{{- else if and (eq (len $fields) 5) (not (contains "TZ" .)) -}}
 {{- $bounds := list (list 0 59) (list 0 23) (list 1 31) (list 1 12) (list 0 6) -}}
-{{- $months := list "" "jan" "feb" "mar" "apr" "may" "jun" "jul" "aug" "sep" "oct" "nov" "dec" -}}
-{{- $days := list "sun" "mon" "tue" "wed" "thu" "fri" "sat" -}}
-{{- $names := list list list list $months $days -}}
+{{- $months := dict "jan" 1 "feb" 2 "mar" 3 "apr" 4 "may" 5 "jun" 6 "jul" 7 "aug" 8 "sep" 9 "oct" 10 "nov" 11 "dec" 12 -}}
+{{- $days := dict "sun" 0 "mon" 1 "tue" 2 "wed" 3 "thu" 4 "fri" 5 "sat" 6 -}}
+{{- $names := list dict dict dict $months $days -}}
 {{- $wrong := false -}}
 {{- range $at, $bound := $bounds -}}
-{{- range $part := index $fields $at | lower | splitList "," -}}
-{{- range $number, $name := index $names $at -}}
-{{- if $name -}}{{- $part = regexReplaceAll (printf "\\b%s\\b" $name) $part (toString $number) -}}{{- end -}}
+{{- range $part := index $fields $at | lower | splitList "," | compact -}}
+{{- $halves := splitList "/" $part -}}
+{{- $ends := first $halves | splitList "-" -}}
+{{- $least := first $bound -}}
+{{- /* What follows a star and a hyphen is not read. */ -}}
+{{- if not (has (first $ends) (list "*" "?")) -}}
+{{- if gt (len $ends) 2 -}}{{- $wrong = true -}}{{- end -}}
+{{- range $ends -}}
+{{- $number := -1 -}}
+{{- if hasKey (index $names $at) . -}}{{- $number = get (index $names $at) . -}}
+{{- else if regexMatch "^[+]?0*[0-9]{1,2}$" . -}}{{- $number = atoi . -}}{{- end -}}
+{{- if or (lt $number $least) (gt $number (last $bound)) -}}{{- $wrong = true -}}{{- end -}}
+{{- $least = $number -}}
 {{- end -}}
-{{- if not (regexMatch "^([*?]|[0-9]{1,2}(-[0-9]{1,2})?)(/0*[1-9][0-9]{0,3})?$" $part) -}}{{- $wrong = true -}}{{- end -}}
-{{- $numbers := regexFindAll "[0-9]+" (regexFind "^[-0-9]+" $part) -1 -}}
-{{- range $numbers -}}
-{{- if or (lt (atoi .) (first $bound)) (gt (atoi .) (last $bound)) -}}{{- $wrong = true -}}{{- end -}}
 {{- end -}}
-{{- if gt (len $numbers) 1 -}}
-{{- if gt (first $numbers | atoi) (last $numbers | atoi) -}}{{- $wrong = true -}}{{- end -}}
+{{- if gt (len $halves) 1 -}}
+{{- $step := last $halves -}}
+{{- /* A number that is too large to be read is another one afterwards. */ -}}
+{{- $read := eq (atoi $step | toString) (regexReplaceAll "^[+]?0*" $step "") -}}
+{{- if not (and (eq (len $halves) 2) (regexMatch "^[+]?0*[1-9][0-9]*$" $step) $read) -}}{{- $wrong = true -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if not $wrong -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+Is it a time such as 1h30m or 1.5h, of 292 years at most? Kubernetes reads it as dateModify does, which leaves a date as it is where a
+time is too long, and where it is none at all: one nanosecond more tells these two apart.
+*/ -}}
+{{- define "nimbus-control-plane.isDuration" -}}
+{{- if regexMatch "^[-+]?0$" . -}}true
+{{- else if regexMatch "^[-+]?(([0-9]+[.]?[0-9]*|[.][0-9]+)(h|m|s|ms|[u\\x{b5}\\x{3bc}]s|ns))+$" . -}}
+{{- $date := toDate "2006-01-02 MST" "2000-01-01 UTC" -}}
+{{- $moved := dateModify . $date | toString -}}
+{{- $more := dateModify (regexReplaceAll "^[-+]?" . "${0}1ns") $date | toString -}}
+{{- if or (ne $moved (toString $date)) (ne $more (toString $date)) -}}true{{- end -}}
 {{- end -}}
 {{- end -}}
 

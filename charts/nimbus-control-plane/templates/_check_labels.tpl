@@ -34,7 +34,7 @@
 {{- $name := .name -}}
 {{- range $key, $value := .labels -}}
 {{- include "nimbus-control-plane.check.labelKey" (dict "name" $name "key" $key) -}}
-{{- include "nimbus-control-plane.check.labelValue" (dict "name" (printf "%s.%s" $name $key) "value" $value) -}}
+{{- include "nimbus-control-plane.check.labelValue" (dict "name" (printf "%s.%s" $name $key) "value" (default "" $value)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -59,6 +59,11 @@
 {{- include "nimbus-control-plane.check.labelKey" (dict "name" (printf "%s.key" $name) "key" .key) -}}
 {{- else if ne $operator "Exists" -}}
 {{- include "nimbus-control-plane.wrong" (list $name "a key, or the operator Exists, which without a key means every taint" "neither" "name the taint's key, or set operator to Exists") -}}
+{{- end -}}
+{{- if has $operator (list "Gt" "Lt") -}}
+{{- include "nimbus-control-plane.wrong" (list (printf "%s.operator" $name)
+  "Equal or Exists, as Kubernetes refuses Gt and Lt unless its feature gate TaintTolerationComparisonOperators is on" (quote $operator)
+  "name the taint's value with Equal, or take each value with Exists") -}}
 {{- end -}}
 {{- if and .value (eq $operator "Exists") -}}
 {{- include "nimbus-control-plane.wrong" (list (printf "%s.value" $name) "none beside the operator Exists" (include "nimbus-control-plane.hidden" .value)
