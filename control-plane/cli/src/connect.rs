@@ -193,8 +193,9 @@ fn unreachable(server: &str, why: Silence, detail: &str) -> Failure {
         Silence::Untrusted => (
             "the control plane's certificate is not to be trusted",
             format!("{detail}: another CA signed it, it is expired, or it is of another name"),
-            "use the ca.pem of this control plane's data directory as the context's ca_file, and a name of --name or the \
-             chart's names; if it shows another control plane's certificate, check the address",
+            "use the ca.pem of this control plane's data directory as the context's ca_file, or the authority of the \
+             certificate that was given to it (as ca.crt of cert-manager's Secret), and a name of --name or the chart's \
+             names; if it shows another control plane's certificate, check the address",
         ),
         Silence::Other => (
             "the control plane cannot be reached",

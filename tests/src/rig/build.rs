@@ -51,6 +51,12 @@ const TOFU: (&str, &str) = ("tests/terraform/provider", "github.com/opentofu/ope
 const PROVIDER: (&str, &str) = ("provider", "terraform-provider-schema");
 const TOFU_SOURCES: [&str; 4] = ["go.mod", "go.sum", "main.go", "schema.go"];
 
+/// cert-manager's controllers, from a module of their own: cert-manager publishes its controllers and not its program.
+const CERT_MANAGER: (&str, &str) = ("tests/rig/cert-manager", "cert-manager-controller");
+/// Where the kinds that they work on are defined, and in which folder of it.
+const CERT_MANAGER_CRDS: (&str, &str) = ("github.com/cert-manager/cert-manager", "deploy/crds");
+const CERT_MANAGER_SOURCES: [&str; 3] = ["go.mod", "go.sum", "main.go"];
+
 /// How many builds are kept: another working copy may still use the one before.
 const KEPT: usize = 2;
 
@@ -185,15 +191,7 @@ pub fn ensure_tofu(repository: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
         let begun = Instant::now();
         let unfinished = into.with_extension("unfinished");
         fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
-        let status = Command::new("go")
-            .current_dir(&module)
-            .env("CGO_ENABLED", "0")
-            .args(["build", "-trimpath", "-ldflags", "-s -w", "-o"])
-            .arg(format!("{}/", unfinished.display()))
-            .args([".", tofu])
-            .status()
-            .context("cannot run go: install Go 1.26 or newer")?;
-        anyhow::ensure!(status.success(), "go build of tofu failed ({status}); its messages are above");
+        go_build(&module, "tofu", &format!("{}/", unfinished.display()), &[".", tofu])?;
         let (built, named) = PROVIDER;
         fs::rename(unfinished.join(built), unfinished.join(named)).context("cannot name the provider")?;
         keep(&unfinished, &into, &["tofu", named])?;
@@ -201,6 +199,73 @@ pub fn ensure_tofu(repository: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
         eprintln!("rig: built in {} s", begun.elapsed().as_secs());
     }
     Ok(programs)
+}
+
+/// cert-manager's controllers, and the folder with the definitions of their kinds (CRDs) of the same version: finds them, or
+/// builds and copies them, some three minutes of two cores, once for each state of their module.
+///
+/// # Errors
+/// When Go is not installed or the build fails, with what to do.
+pub fn ensure_cert_manager(repository: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let (module, name) = (repository.join(CERT_MANAGER.0), CERT_MANAGER.1);
+    let (_, cache) = locate(repository)?;
+    let cache = cache.with_file_name("cert-manager");
+    let into = cache.join(hashed(&module, &CERT_MANAGER_SOURCES, DefaultHasher::new())?);
+    let found = (into.join(name), into.join("crds"));
+    let is_there = || found.0.is_file() && found.1.is_dir();
+    if is_there() {
+        return Ok(found);
+    }
+    let _lock = locked(&cache)?;
+    if !is_there() {
+        eprintln!("rig: building cert-manager (minutes the first time, seconds later)");
+        let begun = Instant::now();
+        let unfinished = into.with_extension("unfinished");
+        let crds = unfinished.join("crds");
+        fs::create_dir_all(&crds).with_context(|| format!("cannot create {}", crds.display()))?;
+        go_build(&module, "cert-manager", &unfinished.join(name).display().to_string(), &["."])?;
+        copy_from_module(&module, CERT_MANAGER_CRDS, &crds)?;
+        // The folder last: without it, what is there is built again.
+        keep(&unfinished, &into, &[name, "crds"])?;
+        remove_others(&cache, &into);
+        eprintln!("rig: built in {} s", begun.elapsed().as_secs());
+    }
+    Ok(found)
+}
+
+/// Builds packages of a module of this repository into `output`: a file, or a directory with a slash at its end.
+fn go_build(module: &Path, name: &str, output: &str, packages: &[&str]) -> anyhow::Result<()> {
+    let status = Command::new("go")
+        .current_dir(module)
+        .env("CGO_ENABLED", "0")
+        .args(["build", "-trimpath", "-ldflags", "-s -w", "-o", output])
+        .args(packages)
+        .status()
+        .context("cannot run go: install Go 1.26 or newer")?;
+    anyhow::ensure!(status.success(), "go build of {name} failed ({status}); its messages are above");
+    Ok(())
+}
+
+/// Copies the files of a folder of a dependency, of the version that `module` asks for. Go keeps its modules read-only and
+/// may clean them away; the copies are neither.
+fn copy_from_module(module: &Path, (of, folder): (&str, &str), into: &Path) -> anyhow::Result<()> {
+    let output = Command::new("go")
+        .current_dir(module)
+        .args(["list", "-m", "-f", "{{.Dir}}", of])
+        .output()
+        .context("cannot run go: install Go 1.26 or newer")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    anyhow::ensure!(output.status.success(), "go does not say where {of} is: {}", said.trim());
+    let from = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join(folder);
+    for entry in fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry.with_context(|| format!("cannot read {}", from.display()))?.path();
+        let (true, Some(name)) = (path.extension().is_some_and(|it| it == "yaml"), path.file_name()) else {
+            continue;
+        };
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        fs::write(into.join(name), text).with_context(|| format!("cannot write to {}", into.display()))?;
+    }
+    Ok(())
 }
 
 /// The lock of all builds, held until it is dropped: one process builds, the others wait for it.

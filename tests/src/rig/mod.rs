@@ -7,6 +7,7 @@
 
 pub mod audit;
 pub mod build;
+pub mod cert_manager;
 mod certs;
 mod components;
 pub mod real_node;

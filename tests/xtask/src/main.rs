@@ -69,7 +69,7 @@ enum Chore {
         #[arg(long)]
         print: bool,
     },
-    /// Build the programs of the real cluster, of a registry and OpenTofu and make the root of a systemd host, or say where they are
+    /// Build the programs of the real cluster, of a registry, of cert-manager and OpenTofu and make the root of a systemd host, or say where they are
     Rig,
     /// Play the scenes of tests/scenes and say what was right and what was wrong
     Scenes {
@@ -146,6 +146,7 @@ fn run(chore: &Chore) -> anyhow::Result<bool> {
             rig::ensure_helm(&repository)?;
             println!("the cluster's programs are beside {}", kubectl.display());
             println!("the registry is {}", rig::ensure_registry(&repository)?.display());
+            println!("cert-manager is {}", rig::ensure_cert_manager(&repository)?.0.display());
             println!("OpenTofu is {}", rig::ensure_tofu(&repository)?.0.display());
             schemas::ensure(&repository)?;
             if node {

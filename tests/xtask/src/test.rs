@@ -52,6 +52,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "a real node's programs", parts: &[Everything, Long], gate: false, run: node },
     Step { name: "a real registry's program", parts: &[Everything], gate: false, run: registry },
+    Step { name: "cert-manager's program", parts: &[Everything], gate: false, run: cert_manager },
     Step { name: "OpenTofu", parts: &[Everything], gate: false, run: tofu },
     Step {
         name: "schemas of Kubernetes' releases",
@@ -155,6 +156,10 @@ fn node(repository: &Path) -> Outcome {
 
 fn registry(repository: &Path) -> Outcome {
     rig::ensure_registry(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
+}
+
+fn cert_manager(repository: &Path) -> Outcome {
+    rig::ensure_cert_manager(repository).map_or_else(|error| failed(&error), |_| Outcome::Passed)
 }
 
 fn tofu(repository: &Path) -> Outcome {

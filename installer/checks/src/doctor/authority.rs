@@ -1,4 +1,5 @@
-//! How long does the control plane's own CA live, by which agents and operators know it?
+//! How long does the CA live by which operators know the control plane? It is the control plane's own, by which agents know it
+//! too, or the one of a certificate that was given to it.
 
 use super::{Snapshot, asked, life};
 use crate::check::{Check, Judged};
@@ -15,6 +16,8 @@ fn judge(snapshot: &Snapshot) -> Judged {
         found,
         snapshot.now,
         NOTICED_DAYS,
-        "plan a new installation with new keys (nimbus keys create) that the agents join, before it ends",
+        "one of the control plane's own: plan a new installation with new keys (nimbus keys create) that the agents join, \
+         before it ends; one of a given certificate (tls.existingSecret, cert-manager), on which no agent depends: put the \
+         authority's next one into that file",
     ))
 }

@@ -16,7 +16,7 @@ fn judge(snapshot: &Snapshot) -> Judged {
         found,
         snapshot.now,
         NOTICED_DAYS,
-        "one of a Secret or file is renewed by whoever made it (tls.existingSecret, cert-manager); one of the own CA is \
-         renewed by the control plane: look at its log",
+        "one of a Secret or file is renewed by whoever made it (tls.existingSecret, cert-manager), and served after a restart \
+         of the control plane; one of the own CA is renewed by the control plane: look at its log",
     ))
 }
