@@ -235,7 +235,9 @@ fn where_large_packets_are_dropped_there_is_a_session_all_the_same() {
 async fn reset() -> anyhow::Result<()> {
     let site = Site::start().await?;
     site.rules("-A", "udp -j DROP")?;
-    let agent = site.join(&[]).await?;
+    let telemetry = format!("127.0.0.1:{}", free_port()?);
+    let figures = format!("http://{telemetry}/metrics");
+    let agent = site.join(&[("NIMBUS_TELEMETRY", &telemetry)]).await?;
     site.is_over(&agent, "tcp").await?;
     let drift = site.drift(&agent).await?;
     site.fix(&drift).await?;
@@ -245,6 +247,8 @@ async fn reset() -> anyhow::Result<()> {
     site.is_over(&agent, "quic").await?;
     site.is_resolved(&agent, &drift).await?;
     site.has_jobs(1).await?;
+    // As the agent itself counts: one that it ran twice would be one job here all the same.
+    has_line(&figures, "nimbus_agent_jobs_total{outcome=\"succeeded\"} 1").await?;
     site.nothing_is_lost().await
 }
 

@@ -75,10 +75,15 @@ pub fn pick<'a>(
     candidates: &'a [Candidate],
     clock: &Clock,
 ) -> Result<&'a Candidate, Failure> {
-    if let [named] =
-        candidates.iter().filter(|c| !c.name.is_empty() && c.name == typed).collect::<Vec<_>>()[..]
-    {
-        return Ok(named);
+    match candidates.iter().filter(|c| !c.name.is_empty() && c.name == typed).collect::<Vec<_>>()[..] {
+        [named] => return Ok(named),
+        [] => {}
+        ref several => {
+            return Err(Failure::usage(format!("{} {}s are called {typed}", several.len(), kind.word))
+                .expected("the id of one of them, or the start of it")
+                .found(listed(several, clock))
+                .next("give the id instead of the name"));
+        }
     }
     let lower = typed.trim().to_ascii_lowercase();
     let start = digits(kind, &lower);
@@ -89,21 +94,21 @@ pub fn pick<'a>(
             .expected(format!("its id or the start of it, such as {}_0190b5c2d3e4", kind.prefix))
             .found(format!("none of {} listed fits", candidates.len()))
             .next(format!("list them with `{}`", kind.list))),
-        ref several => {
-            let mut lines: Vec<String> = several
-                .iter()
-                .take(NAMED)
-                .map(|c| format!("{}  {:>4}  {}", c.id, clock.age(c.created_at), c.about))
-                .collect();
-            if several.len() > NAMED {
-                lines.push(format!("… and {} more", several.len() - NAMED));
-            }
-            Err(Failure::usage(format!("{typed} is the start of {} ids", several.len()))
-                .expected(format!("enough of one {}'s id to tell it from the others", kind.word))
-                .found(lines.join("\n"))
-                .next("type more of it"))
-        }
+        ref several => Err(Failure::usage(format!("{typed} is the start of {} ids", several.len()))
+            .expected(format!("enough of one {}'s id to tell it from the others", kind.word))
+            .found(listed(several, clock))
+            .next("type more of it")),
     }
+}
+
+/// The first of several candidates, one a line, and how many more there are.
+fn listed(several: &[&Candidate], clock: &Clock) -> String {
+    let line = |c: &&Candidate| format!("{}  {:>4}  {}", c.id, clock.age(c.created_at), c.about);
+    let mut lines: Vec<String> = several.iter().take(NAMED).map(line).collect();
+    if several.len() > NAMED {
+        lines.push(format!("… and {} more", several.len() - NAMED));
+    }
+    lines.join("\n")
 }
 
 /// The shortest starts, of a common length, that tell `ids` apart; at least the prefix and twelve digits.

@@ -26,7 +26,7 @@ use key::AgentKey;
 pub enum IdentityError {
     /// There is neither an identity nor a token.
     #[error(
-        "expected an identity in {0} or a join token, found neither; make one with `nimbus agents token create` and give it \
+        "expected an identity in {0} or a join token, found neither; make one with `nimbus agents token create --name NAME` and give it \
          once: with --join TOKEN, in NIMBUS_JOIN_TOKEN, or, to a service of a package, in the file /etc/nimbus/join-token"
     )]
     Nothing(PathBuf),

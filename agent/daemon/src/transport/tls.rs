@@ -118,7 +118,7 @@ pub fn remedy(alert: u64, purpose: Purpose) -> Option<&'static str> {
         ),
         (42..=46 | 48 | 51, Purpose::Enrol) => Some(
             "that is another control plane than the one that made the join token, or one of the clocks is wrong: check --server, or make a \
-             token there with `nimbus agents token create`",
+             token there with `nimbus agents token create --name NAME`",
         ),
         (116, _) => Some("the server wants a client certificate: join with a token first"),
         (120, _) => {

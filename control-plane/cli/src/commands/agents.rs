@@ -60,9 +60,9 @@ enum Sub {
 enum Token {
     /// Make one: for one agent (or some of one cluster), for a limited time
     Create {
-        /// Name that the agent will get
+        /// Name that the agent will get; may be left out with --kind cluster, as agents in pods go by their nodes' names
         #[arg(long)]
-        name: String,
+        name: Option<String>,
         /// Where it will live
         #[arg(long, value_enum, default_value_t = Kind::Host)]
         kind: Kind,
@@ -117,6 +117,7 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
         }
         Sub::Revoke { agent, reason } => return revoke(context, &client, &agent, reason).await,
         Sub::Token(Token::Create { name, kind, cluster, ttl, uses }) => {
+            let name = name_of(name, kind, cluster.as_deref())?;
             let kind = kind.as_str().to_owned();
             let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs(), uses };
             if context.global.dry_run {
@@ -127,6 +128,25 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// May an agent be called so? The control plane decides; this only chooses what is asked for.
+fn may_be_a_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (1..=63).contains(&text.len()) && text.chars().all(plain)
+}
+
+/// The name of a token that is to be made: a host's agent needs one of its own.
+fn name_of(given: Option<String>, kind: Kind, cluster: Option<&str>) -> Result<String, Failure> {
+    match (given, kind) {
+        (Some(name), _) => Ok(name),
+        // A cluster may be called by what is no agent's name, such as an ARN.
+        (None, Kind::Cluster) => Ok(cluster.filter(|name| may_be_a_name(name)).unwrap_or("cluster").to_owned()),
+        (None, Kind::Host) => Err(Failure::usage("a host's agent needs a name")
+            .expected("--name NAME, which `nimbus agents list` shows it by; --kind cluster for the agents of a cluster")
+            .found("neither")
+            .next("nimbus agents token create --name NAME")),
+    }
 }
 
 /// What a dry run says of a token: a sentence for a person, the request for a program.

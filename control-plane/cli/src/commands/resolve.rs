@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use nimbus_api::client::{Answer, Client, ClientError, collect};
 use nimbus_api::{
-    AgentQuery, ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery,
+    Agent, AgentQuery, ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery,
 };
 
 use crate::error::Failure;
@@ -16,15 +16,33 @@ pub const MAX_LOOKED_AT: usize = 10_000;
 
 type State = Option<&'static str>;
 
-/// The id of the agent that is meant, by its name, its id, or the start of its id.
+/// The id of the agent that is meant, by its name, its id, or the start of its id; those that are not revoked come before all
+/// others, as the agent of a node's new pod has the name of the one before it.
 pub async fn agent(client: &Client, typed: &str) -> Result<String, Failure> {
-    let page = async |_: State, after| {
+    if let Some(whole) = ids::whole(ids::AGENT, typed)? {
+        return Ok(whole);
+    }
+    let page = async |after| {
         client.agents(&AgentQuery { limit: Some(MAX_LIMIT), after, ..AgentQuery::default() }).await
     };
-    let known = |agent: &nimbus_api::Agent| {
-        Some(Candidate { name: agent.name.clone(), ..candidate(&agent.id, agent.created_at, &agent.name) })
+    let agents = collect(MAX_LOOKED_AT, page).await?.items;
+    agent_among(&agents, typed, &Clock::system())
+}
+
+fn agent_among(agents: &[Agent], typed: &str, clock: &Clock) -> Result<String, Failure> {
+    let pick = |meant: &dyn Fn(&&Agent) -> bool| {
+        let candidates: Vec<Candidate> = agents.iter().filter(meant).map(candidate_of_agent).collect();
+        ids::pick(ids::AGENT, typed, &candidates, clock).map(|candidate| candidate.id.clone())
     };
-    one(ids::AGENT, typed, None, page, known).await
+    match pick(&|agent| agent.state != "revoked") {
+        Err(failure) if failure.exit == Exit::NotFound => pick(&|_| true),
+        picked => picked,
+    }
+}
+
+fn candidate_of_agent(agent: &Agent) -> Candidate {
+    let about = format!("{}, {}", agent.name, agent.state);
+    Candidate { name: agent.name.clone(), ..candidate(&agent.id, agent.created_at, &about) }
 }
 
 /// The id of the approval that is meant; the pending ones come before all others.
@@ -114,4 +132,48 @@ where
         }
     }
     pick(None).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::view::sample::{id, read};
+
+    fn agent(number: u32, name: &str, state: &str) -> Value {
+        let mut agent = crate::view::agents::tests::agent();
+        agent["id"] = json!(id("agt", number));
+        agent["name"] = json!(name);
+        agent["state"] = json!(state);
+        agent
+    }
+
+    fn found(agents: &Value, typed: &str) -> Result<String, Failure> {
+        let agents: Vec<Agent> = read(agents.clone());
+        agent_among(&agents, typed, &Clock::system())
+    }
+
+    #[test]
+    fn a_name_means_the_agent_that_is_not_revoked() {
+        let agents = json!([
+            agent(1, "node-1", "revoked"),
+            agent(2, "node-1", "connected"),
+            agent(3, "node-2", "revoked")
+        ]);
+        assert_eq!(found(&agents, "node-1").unwrap(), id("agt", 2));
+        assert_eq!(found(&agents, "node-2").unwrap(), id("agt", 3), "where there is no other it is meant");
+        assert_eq!(found(&agents, &id("agt", 1)).unwrap(), id("agt", 1));
+    }
+
+    #[test]
+    fn several_of_one_name_are_listed_with_their_state() {
+        let agents = json!([agent(1, "node-1", "revoked"), agent(2, "node-1", "revoked")]);
+        let failure = found(&agents, "node-1").unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        let said = failure.to_string();
+        for expected in ["2 agents are called node-1", &id("agt", 1), &id("agt", 2), "node-1, revoked"] {
+            assert!(said.contains(expected), "{expected}: {said}");
+        }
+    }
 }

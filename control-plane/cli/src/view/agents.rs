@@ -21,11 +21,13 @@ pub fn list(view: &View, page: &List<Agent>, continues: bool) -> String {
         let cluster = agent.cluster.as_deref();
         groups.entry((cluster.is_none(), cluster.unwrap_or_default())).or_default().push(agent);
     }
+    for agents in groups.values_mut() {
+        agents.sort_by_key(|agent| (&agent.node, &agent.name));
+    }
     if let [(_, agents)] = groups.iter().collect::<Vec<_>>().as_slice() {
         return table(view, agents);
     }
-    let shown = groups.into_iter().map(|((_, cluster), mut agents)| {
-        agents.sort_by_key(|agent| (&agent.node, &agent.name));
+    let shown = groups.into_iter().map(|((_, cluster), agents)| {
         let connected = agents.iter().filter(|agent| agent.state == "connected").count();
         let of = if cluster.is_empty() { "no cluster".to_owned() } else { format!("cluster {cluster}") };
         // Another page may have more of the same cluster.
@@ -218,13 +220,13 @@ fn add_host(layout: &mut Layout<'_>, view: &View, host: &HostHealth) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::view::sample::{id, read, view};
 
-    fn agent() -> Value {
+    pub(crate) fn agent() -> Value {
         json!({
             "id": id("agt", 1), "created_at": "2026-11-22T07:00:00Z", "name": "build-host", "kind": "cluster",
             "state": "connected", "reason": "", "cluster": "kind-dev", "cluster_uid": "u1",

@@ -257,16 +257,20 @@ pub fn is_seen(pod: &PodOrigin, inventory: Option<&Inventory>) -> bool {
     inventory.is_some_and(|inventory| inventory.pods.get(&pod.uid).is_some())
 }
 
-/// A name for the agent of `pod` that no other agent has: its node's, cut to what a name may be.
-pub fn agent_name(agents: &[SharedAgent], pod: &PodOrigin, id: AgentId, longest: usize) -> String {
+/// A name for the agent of `pod` in the cluster `uid` that no other agent has: its node's, cut to what a name may be.
+///
+/// The agent of the pod before it on that node does not count: it ends with its pod, which may be known a moment later, or
+/// never where nobody watches the cluster any more. A node would have another name from then on.
+pub fn agent_name(agents: &[SharedAgent], uid: &str, pod: &PodOrigin, id: AgentId, longest: usize) -> String {
     let wanted = pod.node.as_deref().unwrap_or(&pod.name);
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let text: String = wanted.chars().map(plain).collect();
-    let is_free = |name: &str| {
-        !agents
-            .iter()
-            .any(|other| other.doc.revoked_at.is_none() && other.doc.name == name && other.doc.id != id)
+    let is_before_it = |other: &Agent| {
+        let its = other.pod.as_ref().filter(|its| its.node.is_some() && its.node == pod.node);
+        its.is_some() && other.bound_cluster.as_deref() == Some(uid)
     };
+    let occupies = |other: &Agent| other.revoked_at.is_none() && other.id != id && !is_before_it(other);
+    let is_free = |name: &str| !agents.iter().any(|other| other.doc.name == name && occupies(&other.doc));
     // Ids are ASCII; the last eight characters of two differ but once in four thousand million.
     let id = id.to_string();
     let mark = &id[id.len().saturating_sub(8)..];

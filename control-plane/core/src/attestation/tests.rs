@@ -89,6 +89,12 @@ fn a_token_from_elsewhere_is_refused_by_its_reason() {
     other["kubernetes.io"]["serviceaccount"]["name"] = "builder".into();
     other["sub"] = "system:serviceaccount:nimbus-system:builder".into();
     assert_eq!(judge(&read(other), Some(&known()), at(0)).unwrap_err().word(), "proof_service_account");
+    // A namespace that anybody may have made, with a service account of the right name, consistent in itself.
+    let mut elsewhere = claims();
+    let account = elsewhere["kubernetes.io"]["serviceaccount"]["name"].as_str().unwrap().to_owned();
+    elsewhere["kubernetes.io"]["namespace"] = "evil".into();
+    elsewhere["sub"] = format!("system:serviceaccount:evil:{account}").into();
+    assert_eq!(judge(&read(elsewhere), Some(&known()), at(0)).unwrap_err().word(), "proof_service_account");
 }
 
 fn tell(world: &mut World, body: Body) {
@@ -171,11 +177,19 @@ fn one_pod_has_one_id() {
 #[test]
 fn an_agent_is_called_as_its_node_and_by_its_id_where_that_is_taken_or_too_long() {
     let id: AgentId = "agt_000000000000000000000000abcdef12".parse().unwrap();
-    assert_eq!(agent_name(&[], &pod(), id, 63), "node-1");
-    assert_eq!(agent_name(&[agent(1, None, "").into()], &pod(), id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name(&[], UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name(&[agent(1, None, "").into()], UID, &pod(), id, 63), "node-1-abcdef12");
+    // The agent of the pod before it, although nobody has seen yet that it is gone; one of another cluster is another node's.
+    let mut before = agent(1, Some(pod()), "");
+    before.doc.bound_cluster = Some(UID.to_owned());
+    assert_eq!(agent_name(&[before.clone().into()], UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name(&[before.clone().into()], "another", &pod(), id, 63), "node-1-abcdef12");
+    // Where the token does not say the node, nothing shows that it is the same.
+    let nameless = PodOrigin { node: None, name: "node-1".into(), ..pod() };
+    assert_eq!(agent_name(&[before.into()], UID, &nameless, id, 63), "node-1-abcdef12");
     let mut long = pod();
     long.node = Some("n".repeat(100));
-    let name = agent_name(&[], &long, id, 63);
+    let name = agent_name(&[], UID, &long, id, 63);
     assert!(name.len() == 63 && name.ends_with("-abcdef12"), "{name}");
 }
 

@@ -10,7 +10,7 @@ use crate::cluster_binding;
 /// When to come back to one of several control planes that does not lead, milliseconds.
 const STANDBY_RETRY_MS: u32 = 300;
 /// How an agent that has to join anew does that.
-const JOIN_AGAIN: &str = "join it again: `nimbus agents token create`, then start the agent with --join; the agent of a pod: delete the pod, the \
+const JOIN_AGAIN: &str = "join it again: `nimbus agents token create --name NAME`, then start the agent with --join; the agent of a pod: delete the pod, the \
                           next one proves itself anew";
 
 /// Why the control plane ends a session.

@@ -12,7 +12,8 @@ use super::Gateway;
 use crate::ca::CaError;
 
 /// What to do about a token that is not accepted.
-pub const NEW_TOKEN: &str = "make a new one with `nimbus agents token create`";
+pub const NEW_TOKEN: &str =
+    "make a new one with `nimbus agents token create --name NAME`, or with --kind cluster";
 
 /// What an enrolment writes, and the answer once it is written.
 pub struct Attempt {

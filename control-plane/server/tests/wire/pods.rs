@@ -207,6 +207,9 @@ async fn what_proves_nothing_is_refused_with_its_reason_and_audited() {
     let past = nimbus_platform::now().as_second() - 1;
     let mut builder = changed("/kubernetes.io/serviceaccount/name", "builder".into());
     builder["sub"] = "system:serviceaccount:nimbus-system:builder".into();
+    let mut evil = changed("/kubernetes.io/namespace", "evil".into());
+    let subject = evil["sub"].as_str().unwrap().replace("nimbus-system", "evil");
+    evil["sub"] = subject.into();
     let mut hundred_years = changed("/exp", json!(past + 3_000_000_000_i64));
     hundred_years["nbf"] = json!(past);
     let spent = join.as_str();
@@ -216,6 +219,7 @@ async fn what_proves_nothing_is_refused_with_its_reason_and_audited() {
         ("an expired one", changed("/exp", json!(past)), "proof_expired"),
         ("no pod", changed("/kubernetes.io/pod", Value::Null), "proof_without_pod"),
         ("another service account", builder, "proof_service_account"),
+        ("an account of that name in a namespace that anybody made", evil, "proof_service_account"),
         ("another namespace", changed("/kubernetes.io/namespace", "default".into()), "proof_service_account"),
     ] {
         // The chart leaves the token that the first agent spent where it is: it says nothing about the others.
