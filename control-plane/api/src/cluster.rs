@@ -147,3 +147,20 @@ pub struct Cluster {
     /// Incidents that are not resolved.
     pub open_incidents: u32,
 }
+
+/// A cluster that was removed, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedCluster {
+    /// UID of its kube-system namespace.
+    pub id: String,
+    /// First seen.
+    pub created_at: Timestamp,
+    /// The operator's name for it.
+    pub name: String,
+    /// Its agents, which are refused from now on.
+    pub agents: u32,
+    /// Its incidents, which are over.
+    pub incidents: u32,
+    /// True where nothing was written.
+    pub dry_run: bool,
+}

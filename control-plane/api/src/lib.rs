@@ -38,8 +38,8 @@ pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
 pub use autonomous::{AutonomousStatus, HistoryItem, Rule};
 pub use cluster::{
-    Cluster, ClusterAgent, ClusterDetail, ContainerNearLimit, NodeFigures, SHOWN_AGENTS, SHOWN_CONTAINERS,
-    SHOWN_NODES,
+    Cluster, ClusterAgent, ClusterDetail, ContainerNearLimit, NodeFigures, RemovedCluster, SHOWN_AGENTS,
+    SHOWN_CONTAINERS, SHOWN_NODES,
 };
 pub use common::{List, ObjectRef};
 pub use drain::{DrainQuery, DrainStep, NodeDrain, PodInTheWay, PodPlace};
@@ -54,7 +54,7 @@ pub use query::{
 };
 pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,
-    EnableRequest, JoinTokenRequest, RevokeRequest, SilenceRequest,
+    EnableRequest, JoinTokenRequest, RemoveRequest, RevokeRequest, SilenceRequest,
 };
 pub use status::{
     AgentCounts, AgentProblems, BoundReached, ClusterHealth, ControlPlaneReplica, IncidentCounts, Started,

@@ -118,6 +118,17 @@ pub struct RevokeRequest {
     pub reason: String,
 }
 
+/// Forget a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoveRequest {
+    /// Why, for the audit log; may be empty.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+    /// Only say what would go with it.
+    pub dry_run: bool,
+}
+
 /// Silence an incident for a while: nothing automatic runs for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -118,7 +118,20 @@ impl<'a> Snapshot<'a> {
     }
 
     fn cluster_known(&self, uid: &str, name: &str, kinds: &[ObjectKind]) -> Result<(), String> {
-        let none = || format!("unknown: no agent has reported cluster {name} yet");
+        let none = || {
+            let bound = |agent: &Agent| agent.bound_cluster.as_deref() == Some(uid);
+            let (mut of_it, revoked) =
+                (self.agents.iter().filter(|agent| bound(&agent.doc)), |agent: &Agent| {
+                    agent.revoked_at.is_some()
+                });
+            if of_it.clone().next().is_some() && of_it.all(|agent| revoked(&agent.doc)) {
+                return format!(
+                    "unknown: every agent of cluster {name} is revoked or gone; install one again, or forget the cluster with \
+                     `nimbus clusters remove {name}`"
+                );
+            }
+            format!("unknown: no agent has reported cluster {name} yet")
+        };
         let inventory = self.world.clusters.get(uid).ok_or_else(none)?;
         let leader = inventory.leader.ok_or_else(none)?;
         if !self.connected.contains(&leader) {

@@ -3,7 +3,7 @@
 //! Decides that a document is written only over the version that was read. What a change set holds was decided by
 //! whoever made it.
 
-use nimbus_control_core::model::{AnyDocument, ChangeSet, Document, Versioned};
+use nimbus_control_core::model::{AnyDocument, ChangeSet, Document, Removed, Versioned};
 use nimbus_protocol::to_micros;
 use sqlx::AssertSqlSafe;
 
@@ -41,6 +41,9 @@ async fn write(tx: &mut Tx, changes: &ChangeSet) -> Result<Option<AuditHead>, St
     put_all(tx, &changes.jobs).await?;
     for document in &changes.documents {
         put(tx, document.version, &document.doc).await?;
+    }
+    for document in &changes.removed {
+        remove(tx, document).await?;
     }
     for (name, position) in &changes.cursors {
         move_cursor(tx, name, *position).await?;
@@ -112,6 +115,20 @@ async fn put(tx: &mut Tx, version: i64, document: &AnyDocument) -> Result<(), St
         Ok(_) => Err(conflict(format!("expected version {version}, found it changed since"))),
         Err(StoreError::Conflict { detail, .. }) => Err(conflict(detail)),
         Err(error) => Err(error),
+    }
+}
+
+/// Removes one document, as it was read.
+async fn remove(tx: &mut Tx, document: &Removed) -> Result<(), StoreError> {
+    let Removed { table, id, version } = document;
+    let sql = format!("DELETE FROM {table} WHERE id = $1 AND version = $2");
+    match tx.execute(AssertSqlSafe(sql), &[id.as_str().into(), (*version).into()]).await? {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict {
+            table,
+            id: id.clone(),
+            detail: format!("expected version {version} to remove, found it changed or gone since"),
+        }),
     }
 }
 

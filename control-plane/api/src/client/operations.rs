@@ -7,7 +7,7 @@ use crate::{
     Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery,
     DryRunQuery, EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail,
     IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, NodeDrain, PageQuery, Plan,
-    RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
+    RemoveRequest, RemovedCluster, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
 };
 
 /// For paths that take no parameters.
@@ -38,6 +38,8 @@ operations! {
     get clusters(query: &PageQuery) ["clusters"] query -> List<Cluster>;
     /// One cluster, by UID or name.
     get cluster(cluster: &str) ["clusters", cluster] NONE -> ClusterDetail;
+    /// Forgets a cluster (UID or name) whose agents were taken away.
+    post remove_cluster(cluster: &str, request: &RemoveRequest) ["clusters", cluster, "remove"] request -> RemovedCluster;
     /// What draining nodes of a cluster (UID or name) would do.
     get drain(cluster: &str, query: &DrainQuery) ["clusters", cluster, "drain"] query -> NodeDrain;
     /// Agents.

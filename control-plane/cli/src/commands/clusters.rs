@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use nimbus_api::client::Client;
-use nimbus_api::{Cluster, MAX_LIMIT, PageQuery};
+use nimbus_api::{Cluster, MAX_LIMIT, PageQuery, RemoveRequest};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
@@ -12,7 +12,7 @@ use crate::error::Failure;
 use crate::exit::Exit;
 use crate::global::Page;
 use crate::output::time::parse_span;
-use crate::{connect, view};
+use crate::{confirm, connect, view};
 
 /// The clusters that agents watch
 #[derive(Debug, Args)]
@@ -44,6 +44,14 @@ enum Sub {
         /// Its name or UID
         cluster: String,
     },
+    /// Forget one whose agents were taken away: they are refused from now on, its incidents are over; asks first
+    Remove {
+        /// Its name or UID
+        cluster: String,
+        /// Why, for the audit log
+        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        reason: String,
+    },
 }
 
 /// Lists or shows.
@@ -61,7 +69,37 @@ pub async fn run(context: &Context, args: ClustersArgs) -> Result<Exit, Failure>
             let answer = client.cluster(&cluster).await?;
             context.show(&answer, view::clusters::show)?;
         }
+        Sub::Remove { cluster, reason } => return remove(context, &client, &cluster, reason).await,
     }
+    Ok(Exit::Done)
+}
+
+async fn remove(context: &Context, client: &Client, cluster: &str, reason: String) -> Result<Exit, Failure> {
+    let looked = RemoveRequest { reason: reason.clone(), dry_run: true };
+    let would = client.remove_cluster(cluster, &looked).await?;
+    if context.global.dry_run {
+        context.show(&would, view::clusters::removed)?;
+        return Ok(Exit::Done);
+    }
+    // By its UID: what is removed is what was shown, also where another cluster takes its name meanwhile.
+    let id = would.typed.id.clone();
+    let question = format!("{} Go on?", view::clusters::would_go(&would.typed));
+    match confirm::ask(context, &question)? {
+        confirm::Answer::Yes => {}
+        confirm::Answer::No => {
+            context.print_document(&would.raw)?;
+            context.hint("Nothing was changed.");
+            return Ok(Exit::Done);
+        }
+        confirm::Answer::Nobody => {
+            return Err(Failure::usage("removing a cluster asks first, and there is no terminal to ask on")
+                .expected("a terminal, or --yes")
+                .found("neither")
+                .next(format!("nimbus clusters remove {id} --yes")));
+        }
+    }
+    let answer = client.remove_cluster(&id, &RemoveRequest { reason, dry_run: false }).await?;
+    context.show(&answer, view::clusters::removed)?;
     Ok(Exit::Done)
 }
 

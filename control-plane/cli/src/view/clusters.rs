@@ -1,9 +1,9 @@
 //! The views of clusters: the list, and one cluster in detail.
 
-use nimbus_api::{Cluster, ClusterAgent, ClusterDetail, List};
+use nimbus_api::{Cluster, ClusterAgent, ClusterDetail, List, RemovedCluster};
 
 use super::layout::Layout;
-use super::{View, nodes};
+use super::{View, count, nodes};
 use crate::output::table::{Cell, Column, Cut, Table};
 use crate::output::theme::{Tone, readable};
 
@@ -135,6 +135,33 @@ fn ready(ready: Option<u32>, all: Option<u32>) -> String {
     }
 }
 
+/// What would go with a cluster, as a sentence.
+pub fn would_go(gone: &RemovedCluster) -> String {
+    format!("This forgets cluster {} ({}): {}.", readable(&gone.name), readable(&gone.id), with_it(gone))
+}
+
+/// A cluster that was removed, or would be.
+pub fn removed(_: &View, gone: &RemovedCluster) -> String {
+    if gone.dry_run {
+        return format!("{} Nothing was written.\n", would_go(gone));
+    }
+    format!(
+        "Cluster {} ({}) is forgotten: {}. The audit log keeps what was done there. An agent that joins from it later makes it \
+         known again, as a new cluster that is only observed.\n",
+        readable(&gone.name),
+        readable(&gone.id),
+        with_it(gone)
+    )
+}
+
+fn with_it(gone: &RemovedCluster) -> String {
+    format!(
+        "{} refused from now on, {} over",
+        count(u64::from(gone.agents), "agent is", "agents are"),
+        count(u64::from(gone.incidents), "incident is", "incidents are")
+    )
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use serde_json::{Value, json};
@@ -152,6 +179,21 @@ pub(crate) mod tests {
             "nodes": known.then_some(4), "nodes_ready": known.then_some(3), "pods": known.then_some(112),
             "pods_ready": known.then_some(109), "deployments": known.then_some(12), "open_incidents": 1
         })
+    }
+
+    #[test]
+    fn what_goes_with_a_cluster_is_said_before_and_after() {
+        let gone = json!({"id": "4f0c2a1e", "created_at": "2026-11-22T06:00:00Z", "name": "prod", "agents": 1,
+            "incidents": 2, "dry_run": true});
+        let mut gone: RemovedCluster = read(gone);
+        assert_eq!(
+            removed(&view(80), &gone),
+            "This forgets cluster prod (4f0c2a1e): 1 agent is refused from now on, 2 incidents are over. Nothing was written.\n"
+        );
+        gone.dry_run = false;
+        assert!(
+            removed(&view(80), &gone).starts_with("Cluster prod (4f0c2a1e) is forgotten: 1 agent is refused")
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::document::AnyDocument;
+use super::document::{AnyDocument, Document};
 use super::{Agent, Approval, AuditDraft, Cluster, Incident, Job, JoinTokenRecord, Plan};
 
 /// A document and the version under which it was read; a new one has version 0.
@@ -29,6 +29,24 @@ impl<T> Versioned<T> {
 /// pointers.
 pub type SharedAgent = Arc<Versioned<Agent>>;
 
+/// A document that a decision removes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Its table.
+    pub table: &'static str,
+    /// Its id.
+    pub id: String,
+    /// The version under which it was read: one that changed since is not removed, and nothing else is written.
+    pub version: i64,
+}
+
+impl Removed {
+    /// This document.
+    pub fn of<T: Document>(document: &Versioned<T>) -> Self {
+        Self { table: T::TABLE, id: document.doc.id(), version: document.version }
+    }
+}
+
 /// What one decision writes. State, job and audit rows commit together.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChangeSet {
@@ -48,6 +66,8 @@ pub struct ChangeSet {
     pub jobs: Vec<Versioned<Job>>,
     /// Documents of every other table, new or changed.
     pub documents: Vec<Versioned<AnyDocument>>,
+    /// Documents that go.
+    pub removed: Vec<Removed>,
     /// Rows for the chain, in order.
     pub audit: Vec<AuditDraft>,
     /// Cursors to move: name and position in the observation log.
@@ -62,8 +82,19 @@ impl ChangeSet {
 
     /// Adds what `more` writes, to be committed with this or not at all. The two change different documents.
     pub fn join(&mut self, more: Self) {
-        let Self { agents, tokens, clusters, incidents, plans, approvals, jobs, documents, audit, cursors } =
-            more;
+        let Self {
+            agents,
+            tokens,
+            clusters,
+            incidents,
+            plans,
+            approvals,
+            jobs,
+            documents,
+            removed,
+            audit,
+            cursors,
+        } = more;
         self.agents.extend(agents);
         self.tokens.extend(tokens);
         self.clusters.extend(clusters);
@@ -72,6 +103,7 @@ impl ChangeSet {
         self.approvals.extend(approvals);
         self.jobs.extend(jobs);
         self.documents.extend(documents);
+        self.removed.extend(removed);
         self.audit.extend(audit);
         self.cursors.extend(cursors);
     }

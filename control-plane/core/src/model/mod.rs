@@ -20,7 +20,7 @@ mod plan;
 pub use agent::{Agent, AgentKind, JoinTokenRecord, MAX_AGENT_NAME, PodOrigin, WatchedRoot};
 pub use approval::{Approval, ApprovalState};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
-pub use changes::{ChangeSet, SharedAgent, Versioned};
+pub use changes::{ChangeSet, Removed, SharedAgent, Versioned};
 pub use cluster::{Cluster, ClusterIdentity, Mode};
 pub use document::{AnyDocument, Columns, Document};
 pub use drift::{Attribute, Drift, DriftSource};

@@ -76,6 +76,14 @@ pub enum DecideError {
         /// Its job.
         job: JobId,
     },
+    /// Agents of a cluster that is to be removed are connected.
+    #[error("{connected} agents of cluster {cluster} are connected; take them away first")]
+    AgentsConnected {
+        /// The cluster's name.
+        cluster: String,
+        /// How many.
+        connected: usize,
+    },
     /// Not an incident of the kind that this decision is about.
     #[error("expected an incident of kind {expected}, found {found}")]
     WrongKind {

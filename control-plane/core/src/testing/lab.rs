@@ -254,6 +254,12 @@ impl Lab {
         put(&mut self.plans, changes.plans, |d| d.id.to_string());
         put(&mut self.approvals, changes.approvals, |d| d.id.to_string());
         put(&mut self.jobs, changes.jobs, |d| d.id.to_string());
+        put(&mut self.agents, changes.agents, |d| d.id.to_string());
+        for gone in changes.removed {
+            assert_eq!(gone.table, Cluster::TABLE, "the tests know no other removal");
+            let before = self.clusters.remove(&gone.id).expect("it was there");
+            assert_eq!(before.version, gone.version);
+        }
         for draft in changes.audit {
             let seq = self.audit.len() as u64 + 1;
             let prev = self.audit.last().map_or(GENESIS.to_owned(), |row| row.hash.clone());

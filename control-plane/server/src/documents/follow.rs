@@ -8,7 +8,7 @@ use std::borrow::Borrow;
 use jiff::Timestamp;
 use nimbus_control_core::model::{
     Agent, AnyDocument, Approval, ApprovalState, ChangeSet, Cluster, Document, Incident, IncidentState, Job,
-    Plan, Versioned,
+    Plan, Removed, Versioned,
 };
 use nimbus_protocol::to_micros;
 use nimbus_store::MAX_ALL;
@@ -35,11 +35,13 @@ impl Docs {
             approvals,
             jobs,
             documents,
+            removed,
             audit: _,
             cursors: _,
         } = changes;
         let foreign = |document: &Versioned<AnyDocument>| !HELD.contains(&document.doc.table);
         let followed = documents.iter().all(foreign)
+            && removed.iter().all(|gone| self.forget(gone))
             && each(&mut self.agents, agents, |a, b| a.id == b.id, |_| true)
             && each(&mut self.clusters, clusters, |a, b| a.uid == b.uid, |_| true)
             && each(&mut self.incidents, incidents, |a, b| a.id == b.id, is_open)
@@ -48,6 +50,13 @@ impl Docs {
             && self.follow_plans(plans);
         self.jobs.retain(|job| counts(&job.doc, jobs_since));
         followed && self.is_bounded()
+    }
+
+    /// A document that was removed. False for one of another list than the clusters', whose leaving touches others.
+    fn forget(&mut self, gone: &Removed) -> bool {
+        let before = self.clusters.len();
+        self.clusters.retain(|cluster| gone.table != Cluster::TABLE || cluster.doc.uid != gone.id);
+        self.clusters.len() < before
     }
 
     /// After the incidents: with one that is resolved its approvals leave.

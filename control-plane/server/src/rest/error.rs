@@ -181,6 +181,9 @@ impl From<DecideError> for ApiError {
             DecideError::NoIncident(_) => Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail),
             DecideError::Resolved(_) => Self::conflict("resolved", detail),
             DecideError::JobRunning { .. } => Self::conflict("job_running", detail),
+            DecideError::AgentsConnected { .. } => Self::conflict("agents_connected", detail).remedy(
+                "`helm uninstall` them in their cluster, or stop them; one that must not come back is revoked with `nimbus agents revoke`",
+            ),
             DecideError::WrongKind { expected, found } => {
                 Self::conflict("wrong_kind", detail).expected(expected.to_string()).found(found.to_string())
             }

@@ -91,6 +91,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(clusters::list::list))
         .routes(routes!(clusters::show::show))
         .routes(routes!(clusters::drain::drain))
+        .routes(routes!(clusters::remove::remove))
         .routes(routes!(agents::list::list))
         .routes(routes!(agents::show::show))
         .routes(routes!(agents::token::create))

@@ -27,6 +27,7 @@ mod properties;
 mod refusals;
 mod refused_evictions;
 mod refused_hours;
+mod removal;
 mod restorable;
 mod rollout;
 mod skew;

@@ -2,6 +2,7 @@
 
 pub mod drain;
 pub mod list;
+pub mod remove;
 pub mod show;
 
 /// What to do when there is no such cluster.

@@ -327,3 +327,37 @@ async fn a_drifted_file_shows_what_its_agent_sees_now() {
     assert_eq!(shown["after"]["sha256"], "cc".repeat(32));
     assert_eq!(shown["lines"], Value::Null, "an older agent does not count them");
 }
+
+#[tokio::test]
+async fn a_cluster_whose_agents_were_taken_away_is_forgotten_and_the_fleet_is_ready_without_it() {
+    let mut changes = site();
+    changes.jobs.clear();
+    for incident in &mut changes.incidents {
+        incident.doc.job_id = None;
+    }
+    let api = TestApi::with(changes).await;
+    api.app.health.works(crate::health::Part::Start);
+    connect(&api, 1);
+    connect(&api, 2);
+    observe(&api, 1, CLUSTER, listing());
+    let path = "/api/v1/clusters/prod/remove";
+    let busy = api.post(path, json!({})).await;
+    assert_eq!((busy.status, &busy.json()["code"]), (409, &json!("agents_connected")), "{}", busy.text);
+    let session = api.app.sessions.number(id("agt", 1)).unwrap();
+    api.app.sessions.remove(id("agt", 1), session);
+    let would = api.post(path, json!({"dry_run": true})).await.ok();
+    assert_eq!(
+        (&would["name"], &would["agents"], &would["dry_run"]),
+        (&"prod".into(), &1.into(), &true.into())
+    );
+    assert_eq!(api.get("/api/v1/clusters/prod").await.status, 200, "a dry run writes nothing");
+    let gone = api.post(path, json!({"reason": "scrapped"})).await.ok();
+    assert_eq!((&gone["id"], &gone["agents"]), (&CLUSTER.into(), &1.into()));
+    assert_eq!(api.get("/api/v1/clusters/prod").await.status, 404);
+    assert!(!api.app.view.read().clusters.contains_key(CLUSTER));
+    let status = status(&api).await;
+    assert_eq!((&status["clusters"], &status["ready"]), (&json!([]), &true.into()), "{status}");
+    assert_eq!(status["agents"]["revoked"], 1);
+    assert_eq!(api.post(path, json!({})).await.status, 404, "it is not there a second time");
+    assert!(api.actions().await.contains(&"cluster.removed".to_owned()));
+}
