@@ -432,7 +432,7 @@ async fn open_store(config: &Config, data_dir: &DataDir, fingerprint: &str) -> R
     let opened = Store::open_for(&address.parse::<StoreUrl>()?, history, sharing, fingerprint).await;
     opened.map_err(|error| match error {
         StoreError::OtherKeys { at, expected, found } => {
-            StartError::OtherKeys { data_dir: data_dir.path().to_owned(), database: at, expected, found }
+            StartError::OtherKeys { keys: data_dir.keys_dir().to_owned(), database: at, expected, found }
         }
         StoreError::NoHistory { at, found } => {
             StartError::NoHistory { data_dir: data_dir.path().to_owned(), database: at, found }

@@ -116,8 +116,13 @@ impl DataDir {
         self.given_keys.is_some()
     }
 
+    /// Where the keys are: in it, or in the directory that was given for them.
+    pub fn keys_dir(&self) -> &Path {
+        self.given_keys.as_ref().unwrap_or(&self.path)
+    }
+
     fn key(&self, name: &str) -> PathBuf {
-        self.given_keys.as_ref().unwrap_or(&self.path).join(name)
+        self.keys_dir().join(name)
     }
 
     /// The directory, absolute.

@@ -47,14 +47,14 @@ pub enum StartError {
     },
     /// The database belongs to a control plane with other keys.
     #[error(
-        "expected the keys in {data_dir} to be those of the database at {database} (CA certificate SHA-256 {found}), found \
-         {expected}; start with the data directory that holds those keys (restore it from its backup if it is lost), or with \
-         another database; nothing was touched",
-        data_dir = .data_dir.display()
+        "expected the keys in {keys} to be those of the database at {database} (CA certificate SHA-256 {found}), found \
+         {expected}; start with the data directory that holds those keys, or with --keys that names where they are (restore \
+         them from a backup if they are lost), or with another database; nothing was touched",
+        keys = .keys.display()
     )]
     OtherKeys {
-        /// The data directory.
-        data_dir: PathBuf,
+        /// Where the keys are: the data directory, or what `--keys` names.
+        keys: PathBuf,
         /// The database, without its password.
         database: String,
         /// The SHA-256 of this directory's CA certificate; "none yet" where there is none.

@@ -32,10 +32,10 @@ pub(super) fn control_plane(error: &StartError) -> Failure {
                      with --new-history",
                 )
         }
-        StartError::OtherKeys { data_dir, database, expected, found } => {
+        StartError::OtherKeys { keys, database, expected, found } => {
             Failure::new("the database belongs to a control plane with other keys")
                 .expected(format!("the keys of {database} (CA certificate SHA-256 {found})"))
-                .found(format!("{expected} in {}", data_dir.display()))
+                .found(format!("{expected} in {}", keys.display()))
                 .next("start with the data directory that holds those keys, or with another database")
         }
         StartError::Store(StoreError::Corrupt { at, expected, found }) => {
