@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{
     ActionKind, Agent, AgentKind, Alternative, Approval, ApprovalState, ChangeSet, Cluster, FileFacts,
-    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, KubeRef, Mode, ObjectRef, Outlook, Plan,
-    Scope, Target, Versioned, WatchedRoot, Workload,
+    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, KubeRef, Mode, ObjectRef, Outlook,
+    Plan, Scope, Target, Versioned, WatchedRoot, Workload,
 };
 use nimbus_protocol::action::Body;
 use nimbus_protocol::v1;
