@@ -214,6 +214,11 @@ impl JoinTokenRecord {
         self.used_at = self.used_at.or(Some(now));
     }
 
+    /// How many agents joined with it. One of an earlier build, which allowed a single use, says only who did.
+    pub fn times_used(&self) -> u32 {
+        self.used.max(u32::from(self.used_by.is_some()))
+    }
+
     /// Why it is not accepted any more; `None` while it is.
     pub fn ended(&self, now: Timestamp) -> Option<TokenEnd> {
         if let Some(at) = self.revoked_at {
@@ -264,6 +269,7 @@ mod tests {
         assert_eq!(token.state(at(2)), JoinTokenState::Usable);
         let mut revoked = token.clone();
         revoked.revoke(at(3));
+        assert_eq!(revoked.times_used(), 1);
         assert_eq!(revoked.ended(at(1_000)), Some(TokenEnd::Revoked(at(3))), "whatever else became of it");
         assert_eq!(revoked.used_at, Some(at(3)), "what an earlier build looks at");
         token.spend(agent, at(2));
@@ -279,6 +285,7 @@ mod tests {
 
         let mut early = token();
         early.revoke(at(3));
+        assert_eq!(early.times_used(), 0);
         assert_eq!((early.columns().state, early.columns().updated_at), ("revoked", at(900)));
         let mut late = token();
         late.revoke(at(2_000));
