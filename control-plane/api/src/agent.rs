@@ -166,6 +166,39 @@ pub struct JoinToken {
     pub server: Option<String>,
 }
 
+/// A join token as lists show it: never its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JoinTokenItem {
+    /// `tok_…`
+    pub id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// Name that its agent gets; of several agents each has a number behind it.
+    pub name: String,
+    /// Kind that its agents are.
+    #[schema(value_type = words::AgentKind)]
+    pub kind: String,
+    /// Whether it can be used.
+    #[schema(value_type = words::JoinTokenState)]
+    pub state: String,
+    /// Why it cannot be used, and since when; empty while it can.
+    pub reason: String,
+    /// Name of the only cluster whose agents may use it: the one it was made for, or that of its first agent; `null`: none yet.
+    pub cluster: Option<String>,
+    /// UID of that cluster.
+    pub cluster_uid: Option<String>,
+    /// How many agents may join with it.
+    pub uses: u32,
+    /// How many did.
+    pub used: u32,
+    /// From then on it is not accepted, whatever is left of it.
+    pub expires_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
 /// What an older control plane, which does not say it, means.
 const fn once() -> u32 {
     1

@@ -32,7 +32,7 @@ pub mod words;
 #[cfg(feature = "client")]
 pub mod client;
 
-pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, Pace, WatchedRoot};
+pub use agent::{Agent, AgentDetail, DiskHealth, HostHealth, JoinToken, JoinTokenItem, Pace, WatchedRoot};
 pub use approval::Approval;
 pub use approval_detail::ApprovalDetail;
 pub use audit::{AuditDocument, AuditMismatch, AuditRow, AuditVerification};
@@ -50,7 +50,7 @@ pub use plan::{Considered, Outlook, Plan};
 pub use problem::Problem;
 pub use query::{
     AgentQuery, ApprovalQuery, AuditQuery, DriftQuery, DryRunQuery, ExportQuery, HistoryQuery, IncidentQuery,
-    JobQuery, PageQuery,
+    JobQuery, JoinTokenQuery, PageQuery,
 };
 pub use request::{
     AcknowledgeRequest, ApproveRequest, BaselineRequest, DenyRequest, DisableRequest, DriftFixRequest,

@@ -40,6 +40,14 @@ query! {
 }
 
 query! {
+    /// Which join tokens.
+    JoinTokenQuery {
+        /// One join token state.
+        state: String,
+    }
+}
+
+query! {
     /// Which incidents.
     IncidentQuery {
         /// One incident state, or `active` for every incident that is not resolved.

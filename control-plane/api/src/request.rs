@@ -109,7 +109,7 @@ fn quarter_of_an_hour() -> u64 {
     900
 }
 
-/// Revoke an agent for good.
+/// Revoke an agent or a join token for good.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RevokeRequest {

@@ -75,6 +75,8 @@ words! {
     AgentKind = &["cluster", "host"];
     /// Whether an agent can be reached.
     AgentState = &["connected", "disconnected", "revoked"];
+    /// Whether a join token can be used.
+    JoinTokenState = &["usable", "used", "expired", "revoked"];
     /// How a cluster is.
     Health = &["healthy", "degraded", "unknown"];
     /// How far Nimbus may go in a cluster: only observe it, or act by the enabled rules.

@@ -29,6 +29,8 @@ pub const APPROVAL: Kind = Kind { prefix: "apr", word: "approval", list: "nimbus
 pub const JOB: Kind = Kind { prefix: "job", word: "job", list: "nimbus jobs list" };
 /// Agents.
 pub const AGENT: Kind = Kind { prefix: "agt", word: "agent", list: "nimbus agents list" };
+/// Join tokens.
+pub const TOKEN: Kind = Kind { prefix: "tok", word: "join token", list: "nimbus agents token list" };
 
 /// Hex digits of an id after its prefix.
 const DIGITS: usize = 32;
@@ -55,7 +57,8 @@ pub fn whole(kind: Kind, typed: &str) -> Result<Option<String>, Failure> {
     let typed = typed.trim().to_ascii_lowercase();
     if let Some((prefix, _)) = typed.split_once('_')
         && prefix != kind.prefix
-        && let Some(other) = [INCIDENT, APPROVAL, JOB, AGENT].iter().find(|other| other.prefix == prefix)
+        && let Some(other) =
+            [INCIDENT, APPROVAL, JOB, AGENT, TOKEN].iter().find(|other| other.prefix == prefix)
     {
         let article = |kind: Kind| if kind.word.starts_with(['a', 'i']) { "an" } else { "a" };
         return Err(Failure::usage(format!("{typed} is {} {}'s id", article(*other), other.word))
@@ -190,6 +193,23 @@ mod tests {
         let mut all = candidates();
         all[0].name = "019b5c2d99997".to_owned();
         assert_eq!(pick(AGENT, "019b5c2d99997", &all, &clock()).unwrap().id, A);
+    }
+
+    #[test]
+    fn a_name_that_several_have_lists_them() {
+        let mut all = candidates();
+        for candidate in &mut all[..2] {
+            candidate.name = "edge".to_owned();
+        }
+        let failure = pick(TOKEN, "edge", &all, &clock()).unwrap_err();
+        assert_eq!(failure.exit, crate::exit::Exit::Usage);
+        insta::assert_snapshot!(failure, @r"
+        error: 2 join tokens are called edge
+          expected  the name of one
+          found     inc_019b5c2d3e477f6a8b9c0d1e2f3a4b5c    3m  app.conf changed
+                    inc_019b5c2d3e477f6a8b9c0d1e2f3a4b5d    3m  motd changed
+          next      name it by its id
+        ");
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl App {
             used: 0,
             used_at: None,
             used_by: None,
+            revoked_at: None,
         };
         let audit = AuditDraft {
             at: now,

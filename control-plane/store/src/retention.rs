@@ -71,7 +71,7 @@ async fn trim(tx: &mut Tx, before: Timestamp) -> Result<Trimmed, StoreError> {
         trimmed.incidents = delete(tx, "incidents", "id", &incidents).await?;
     }
     let values: [Value<'_>; 2] = [before.into(), MAX_TRIM_DOCUMENTS.into()];
-    // A token's time of change is its use, or else its end.
+    // A token's time of change is its use, or else its end; of a revoked one never before its end.
     let sql = "DELETE FROM tokens WHERE id IN
                (SELECT id FROM tokens WHERE updated_at < $1 ORDER BY updated_at LIMIT $2)";
     trimmed.tokens = tx.execute(sql, &values).await?;

@@ -138,7 +138,7 @@ pub struct Trimmed {
     pub incidents: u64,
     /// Plans, approvals and jobs of those incidents.
     pub theirs: u64,
-    /// Join tokens that were used or ran out.
+    /// Join tokens that were used, ran out or were revoked.
     pub tokens: u64,
     /// Revision histories of workloads that are gone.
     pub histories: u64,

@@ -6,8 +6,9 @@ use crate::{
     ApproveRequest, AuditQuery, AuditRow, AuditVerification, AutonomousStatus, Baseline, BaselineRequest,
     Cluster, ClusterDetail, DenyRequest, DisableRequest, DrainQuery, Drift, DriftFixRequest, DriftQuery,
     DryRunQuery, EnableRequest, ExportQuery, HistoryItem, HistoryQuery, Incident, IncidentDetail,
-    IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenRequest, List, NodeDrain, PageQuery, Plan,
-    RemoveRequest, RemovedCluster, RevokeRequest, Rule, SilenceRequest, Started, Status, Version,
+    IncidentQuery, Job, JobDetail, JobQuery, JoinToken, JoinTokenItem, JoinTokenQuery, JoinTokenRequest,
+    List, NodeDrain, PageQuery, Plan, RemoveRequest, RemovedCluster, RevokeRequest, Rule, SilenceRequest,
+    Started, Status, Version,
 };
 
 /// For paths that take no parameters.
@@ -48,6 +49,10 @@ operations! {
     get agent(agent: &str) ["agents", agent] NONE -> AgentDetail;
     /// Makes a join token; its secret is in this answer and nowhere else.
     post create_token(request: &JoinTokenRequest) ["agents", "tokens"] request -> JoinToken;
+    /// Join tokens, newest first; never their secrets.
+    get tokens(query: &JoinTokenQuery) ["agents", "tokens"] query -> List<JoinTokenItem>;
+    /// Revokes a join token for good, by id or name; the agents that joined with it stay.
+    post revoke_token(token: &str, request: &RevokeRequest) ["agents", "tokens", token, "revoke"] request -> JoinTokenItem;
     /// Revokes an agent for good.
     post revoke_agent(agent: &str, request: &RevokeRequest) ["agents", agent, "revoke"] request -> AgentDetail;
     /// Incidents, newest first.

@@ -1,19 +1,18 @@
-//! `nimbus agents`: the enrolled agents, revoking them, and the tokens with which new ones join.
+//! `nimbus agents`: the enrolled agents and revoking them; the tokens with which new ones join are in [`token`].
 
-use std::time::Duration;
+mod token;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use nimbus_api::client::Client;
-use nimbus_api::{AgentQuery, JoinTokenRequest, PageQuery, RevokeRequest};
-use serde_json::json;
+use nimbus_api::{AgentQuery, PageQuery, RevokeRequest};
 
+use self::token::TokenCommand;
 use super::resolve;
 use crate::confirm::{self, Answer};
 use crate::context::Context;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::global::Page;
-use crate::output::time::parse_span;
 use crate::{connect, view};
 
 /// Enrolled agents, and the tokens with which new ones join
@@ -53,53 +52,10 @@ enum Sub {
     },
     /// Tokens with which new agents join
     #[command(subcommand)]
-    Token(Token),
+    Token(TokenCommand),
 }
 
-#[derive(Debug, Subcommand)]
-enum Token {
-    /// Make one: for one agent (or some of one cluster), for a limited time
-    Create {
-        /// Name that the agent will get; may be left out with --kind cluster, as agents in pods go by their nodes' names
-        #[arg(long)]
-        name: Option<String>,
-        /// Where it will live
-        #[arg(long, value_enum, default_value_t = Kind::Host)]
-        kind: Kind,
-        /// The only cluster that it may report for, by name or UID; needed when another agent reports for it already
-        #[arg(long, value_name = "C")]
-        cluster: Option<String>,
-        /// How long the token is accepted, 1s to 7d
-        #[arg(long, value_name = "TIME", value_parser = parse_span, default_value = "15m")]
-        ttl: Duration,
-        /// How many agents of one cluster may join with it; agents in pods that prove where they run (the chart
-        /// nimbus-agent) need one for all of them
-        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        uses: u32,
-    },
-}
-
-/// Where an agent lives. The variants carry no help of their own: the words say it.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Kind {
-    // In a Kubernetes cluster, or beside one.
-    Cluster,
-    // On a host of its own; the alias is what earlier scripts say.
-    #[value(alias = "vpc")]
-    Host,
-}
-
-impl Kind {
-    /// The contract's word.
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Cluster => "cluster",
-            Self::Host => "host",
-        }
-    }
-}
-
-/// Lists, shows, revokes, or makes a token.
+/// Lists, shows or revokes, or does something with tokens.
 pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::List(args.list)) {
@@ -116,46 +72,9 @@ pub async fn run(context: &Context, args: AgentsArgs) -> Result<Exit, Failure> {
             context.show(&answer, view::agents::show)?;
         }
         Sub::Revoke { agent, reason } => return revoke(context, &client, &agent, reason).await,
-        Sub::Token(Token::Create { name, kind, cluster, ttl, uses }) => {
-            let name = name_of(name, kind, cluster.as_deref())?;
-            let kind = kind.as_str().to_owned();
-            let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs(), uses };
-            if context.global.dry_run {
-                return would_make(context, &request).map(|()| Exit::Done);
-            }
-            let answer = client.create_token(&request).await?;
-            context.show(&answer, view::agents::token)?;
-        }
+        Sub::Token(command) => return token::run(context, &client, command).await,
     }
     Ok(Exit::Done)
-}
-
-/// May an agent be called so? The control plane decides; this only chooses what is asked for.
-fn may_be_a_name(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (1..=63).contains(&text.len()) && text.chars().all(plain)
-}
-
-/// The name of a token that is to be made: a host's agent needs one of its own.
-fn name_of(given: Option<String>, kind: Kind, cluster: Option<&str>) -> Result<String, Failure> {
-    match (given, kind) {
-        (Some(name), _) => Ok(name),
-        // A cluster may be called by what is no agent's name, such as an ARN.
-        (None, Kind::Cluster) => Ok(cluster.filter(|name| may_be_a_name(name)).unwrap_or("cluster").to_owned()),
-        (None, Kind::Host) => Err(Failure::usage("a host's agent needs a name")
-            .expected("--name NAME, which `nimbus agents list` shows it by; --kind cluster for the agents of a cluster")
-            .found("neither")
-            .next("nimbus agents token create --name NAME")),
-    }
-}
-
-/// What a dry run says of a token: a sentence for a person, the request for a program.
-fn would_make(context: &Context, request: &JoinTokenRequest) -> Result<(), Failure> {
-    context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
-    let JoinTokenRequest { name, kind, cluster, ttl_seconds, uses } = request;
-    context.print_document(&json!({
-        "dry_run": true, "name": name, "kind": kind, "cluster": cluster, "ttl_seconds": ttl_seconds, "uses": uses,
-    }))
 }
 
 async fn revoke(context: &Context, client: &Client, agent: &str, reason: String) -> Result<Exit, Failure> {

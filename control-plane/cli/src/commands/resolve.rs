@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use nimbus_api::client::{Answer, Client, ClientError, collect};
 use nimbus_api::{
-    Agent, AgentQuery, ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, List, MAX_LIMIT, PageQuery,
+    Agent, AgentQuery, ApprovalQuery, Baseline, Incident, IncidentQuery, JobQuery, JoinTokenItem,
+    JoinTokenQuery, List, MAX_LIMIT, PageQuery,
 };
 
 use crate::error::Failure;
@@ -43,6 +44,40 @@ fn agent_among(agents: &[Agent], typed: &str, clock: &Clock) -> Result<String, F
 fn candidate_of_agent(agent: &Agent) -> Candidate {
     let about = format!("{}, {}", agent.name, agent.state);
     Candidate { name: agent.name.clone(), ..candidate(&agent.id, agent.created_at, &about) }
+}
+
+/// The join token that is meant, by its name, its id, the start of its id, or all of itself; those that can be used come before
+/// all others. What it is comes from the list: a single one cannot be asked for.
+pub async fn token(client: &Client, typed: &str) -> Result<JoinTokenItem, Failure> {
+    let typed = id_in_token(typed);
+    let whole = ids::whole(ids::TOKEN, typed)?;
+    let typed = whole.as_deref().unwrap_or(typed);
+    let pick = async |state: State| {
+        let page = async |after| {
+            let state = state.map(str::to_owned);
+            client.tokens(&JoinTokenQuery { state, limit: Some(MAX_LIMIT), after }).await
+        };
+        let tokens = collect(MAX_LOOKED_AT, page).await?.items;
+        let known = |token: &JoinTokenItem| {
+            let about = format!("{}, {}", token.name, token.state);
+            Candidate { name: token.name.clone(), ..candidate(&token.id, token.created_at, &about) }
+        };
+        let candidates: Vec<Candidate> = tokens.iter().map(known).collect();
+        let picked = ids::pick(ids::TOKEN, typed, &candidates, &Clock::system());
+        let id = picked.map(|candidate| candidate.id.clone())?;
+        let found = tokens.into_iter().find(|token| token.id == id);
+        found.ok_or_else(|| Failure::not_found(format!("there is no join token {id}")))
+    };
+    match pick(Some("usable")).await {
+        Err(failure) if failure.exit == Exit::NotFound => pick(None).await,
+        picked => picked,
+    }
+}
+
+/// The id in a whole join token, `nimbus1.ID.SECRET.FINGERPRINT`: who found one that leaked has that. Its secret is repeated in no
+/// message.
+fn id_in_token(typed: &str) -> &str {
+    typed.trim().strip_prefix("nimbus1.").and_then(|rest| rest.split('.').next()).unwrap_or(typed)
 }
 
 /// The id of the approval that is meant; the pending ones come before all others.
@@ -174,6 +209,19 @@ mod tests {
         let said = failure.to_string();
         for expected in ["2 agents are called node-1", &id("agt", 1), &id("agt", 2), "node-1, revoked"] {
             assert!(said.contains(expected), "{expected}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_whole_join_token_is_known_by_its_id_and_its_secret_goes_no_further() {
+        let id = "tok_019b5c2d3e477f6a8b9c0d1e2f3a4b5c";
+        for typed in
+            [format!("nimbus1.{id}.SECRET.FINGERPRINT"), format!(" nimbus1.{id}.SECRET.FINGERPRINT\n")]
+        {
+            assert_eq!(id_in_token(&typed), id);
+        }
+        for typed in [id, "019b5c2d", "edge-1", "edge.1", ""] {
+            assert_eq!(id_in_token(typed), typed);
         }
     }
 }

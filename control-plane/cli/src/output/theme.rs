@@ -82,8 +82,8 @@ pub fn tone_of(word: &str) -> Tone {
         "warning" | "open" | "waiting_approval" | "pending" | "refused" | "unknown" | "compensated"
         | "expired" | "drifted" => Tone::Warn,
         "info" | "remediating" | "dispatched" | "running" => Tone::Note,
-        "resolved" | "succeeded" | "approved" | "ready" | "connected" | "act" => Tone::Good,
-        "silenced" | "denied" | "observe" => Tone::Quiet,
+        "resolved" | "succeeded" | "approved" | "ready" | "connected" | "act" | "usable" => Tone::Good,
+        "silenced" | "denied" | "observe" | "used" => Tone::Quiet,
         _ => Tone::Plain,
     }
 }

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod release;
 pub mod status;
 pub mod support_bundle;
+pub mod tokens;
 
 use crate::output::theme::Theme;
 use crate::output::time::Clock;

@@ -19,6 +19,31 @@ words! {
     }
 }
 
+words! {
+    /// Whether a join token can be used.
+    JoinTokenState {
+        /// Agents may join with it.
+        Usable = "usable",
+        /// As many agents as it is for have joined with it.
+        Used = "used",
+        /// Its time is over.
+        Expired = "expired",
+        /// A person took it back.
+        Revoked = "revoked",
+    }
+}
+
+/// Why a join token is not accepted any more, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenEnd {
+    /// A person took it back.
+    Revoked(Timestamp),
+    /// Its last use.
+    Used(Timestamp),
+    /// Its time is over.
+    Expired(Timestamp),
+}
+
 /// An enrolled agent and the last it said of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Agent {
@@ -158,10 +183,13 @@ pub struct JoinTokenRecord {
     /// How many agents did, as far as it was counted: a token of an earlier build says only `used_at`.
     #[serde(default)]
     pub used: u32,
-    /// Set with its last use: it is not accepted any more.
+    /// Set with its last use, and where it is revoked before that: it is not accepted any more.
     pub used_at: Option<Timestamp>,
     /// The agent that used it last.
     pub used_by: Option<AgentId>,
+    /// A person took it back: it is not accepted any more. Who did is in the audit log.
+    #[serde(default)]
+    pub revoked_at: Option<Timestamp>,
 }
 
 fn once() -> u32 {
@@ -176,5 +204,92 @@ impl JoinTokenRecord {
         if self.used >= self.uses {
             self.used_at = Some(now);
         }
+    }
+
+    /// Takes it back, for good.
+    pub fn revoke(&mut self, now: Timestamp) {
+        self.revoked_at = Some(now);
+        // A control plane of an earlier build knows no other mark, and must not accept it either: one that leads before all
+        // replicas are upgraded, or that an operator went back to.
+        self.used_at = self.used_at.or(Some(now));
+    }
+
+    /// How many agents joined with it. One of an earlier build, which allowed a single use, says only who did.
+    pub fn times_used(&self) -> u32 {
+        self.used.max(u32::from(self.used_by.is_some()))
+    }
+
+    /// Why it is not accepted any more; `None` while it is.
+    pub fn ended(&self, now: Timestamp) -> Option<TokenEnd> {
+        if let Some(at) = self.revoked_at {
+            return Some(TokenEnd::Revoked(at));
+        }
+        if let Some(at) = self.used_at {
+            return Some(TokenEnd::Used(at));
+        }
+        (now >= self.expires_at).then_some(TokenEnd::Expired(self.expires_at))
+    }
+
+    /// Whether it can be used, in a word.
+    pub fn state(&self, now: Timestamp) -> JoinTokenState {
+        match self.ended(now) {
+            None => JoinTokenState::Usable,
+            Some(TokenEnd::Revoked(_)) => JoinTokenState::Revoked,
+            Some(TokenEnd::Used(_)) => JoinTokenState::Used,
+            Some(TokenEnd::Expired(_)) => JoinTokenState::Expired,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    /// As an earlier build wrote it.
+    fn token() -> JoinTokenRecord {
+        let json = serde_json::json!({
+            "id": "tok_00000000000000000000000000000001", "name": "edge", "kind": "host", "cluster": null,
+            "secret_sha256": "cd", "created_at": at(0), "created_by": "operator", "expires_at": at(900),
+            "used_at": null, "used_by": null
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_token_is_usable_until_it_is_used_up_or_too_old_or_revoked() {
+        let agent: AgentId = "agt_00000000000000000000000000000001".parse().unwrap();
+        let mut token = JoinTokenRecord { uses: 2, ..token() };
+        assert_eq!((token.state(at(899)), token.ended(at(899))), (JoinTokenState::Usable, None));
+        assert_eq!(token.ended(at(900)), Some(TokenEnd::Expired(at(900))));
+        token.spend(agent, at(1));
+        assert_eq!(token.state(at(2)), JoinTokenState::Usable);
+        let mut revoked = token.clone();
+        revoked.revoke(at(3));
+        assert_eq!(revoked.times_used(), 1);
+        assert_eq!(revoked.ended(at(1_000)), Some(TokenEnd::Revoked(at(3))), "whatever else became of it");
+        assert_eq!(revoked.used_at, Some(at(3)), "what an earlier build looks at");
+        token.spend(agent, at(2));
+        assert_eq!(token.ended(at(1_000)), Some(TokenEnd::Used(at(2))));
+        token.revoke(at(3));
+        assert_eq!((token.state(at(4)), token.used_at), (JoinTokenState::Revoked, Some(at(2))));
+    }
+
+    /// Retention counts from `updated_at`: a revoked token must be known for as long as somebody may still try it.
+    #[test]
+    fn a_revoked_token_is_kept_as_long_as_it_would_have_held() {
+        use crate::model::Document as _;
+
+        let mut early = token();
+        early.revoke(at(3));
+        assert_eq!(early.times_used(), 0);
+        assert_eq!((early.columns().state, early.columns().updated_at), ("revoked", at(900)));
+        let mut late = token();
+        late.revoke(at(2_000));
+        assert_eq!(late.columns().updated_at, at(2_000));
+        assert_eq!((token().columns().state, token().columns().updated_at), ("unused", at(900)));
     }
 }

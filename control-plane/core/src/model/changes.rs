@@ -52,7 +52,7 @@ impl Removed {
 pub struct ChangeSet {
     /// Agents, new or changed.
     pub agents: Vec<Versioned<Agent>>,
-    /// Join tokens, new or used.
+    /// Join tokens, new, used or revoked.
     pub tokens: Vec<Versioned<JoinTokenRecord>>,
     /// Clusters, new or changed.
     pub clusters: Vec<Versioned<Cluster>>,

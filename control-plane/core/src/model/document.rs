@@ -95,8 +95,16 @@ impl Document for JoinTokenRecord {
     fn columns(&self) -> Columns {
         Columns {
             created_at: self.created_at,
-            updated_at: self.used_at.unwrap_or(self.expires_at),
-            state: if self.used_at.is_some() { "used" } else { "unused" },
+            updated_at: match self.revoked_at {
+                // Known for as long as it would have held: whoever tries it is told, and the audit log, that it was revoked.
+                Some(at) => at.max(self.expires_at),
+                None => self.used_at.unwrap_or(self.expires_at),
+            },
+            state: match (self.revoked_at, self.used_at) {
+                (Some(_), _) => "revoked",
+                (None, Some(_)) => "used",
+                (None, None) => "unused",
+            },
             cluster: String::new(),
             key: self.name.clone(),
         }

@@ -17,7 +17,9 @@ mod object;
 mod outlook;
 mod plan;
 
-pub use agent::{Agent, AgentKind, JoinTokenRecord, MAX_AGENT_NAME, PodOrigin, WatchedRoot};
+pub use agent::{
+    Agent, AgentKind, JoinTokenRecord, JoinTokenState, MAX_AGENT_NAME, PodOrigin, TokenEnd, WatchedRoot,
+};
 pub use approval::{Approval, ApprovalState};
 pub use audit::{AuditDraft, AuditRow, GENESIS};
 pub use changes::{ChangeSet, Removed, SharedAgent, Versioned};

@@ -1,6 +1,6 @@
 //! Enrolment that was done and whose answer the agent did not keep: its connection broke, or its disk was full. It asks again with the
 //! token and the key of then, and gets a certificate for the same agent. For any other key the token is used up, and for an
-//! agent that said hello it is too: it kept its answer.
+//! agent that said hello it is too: it kept its answer. A revoked token gets nobody an answer.
 
 use nimbus_control_core::gateway::SessionEnd;
 use nimbus_control_core::model::{Agent, AuditDraft, ChangeSet, JoinTokenRecord};
@@ -20,7 +20,7 @@ pub async fn attempt(
     token: &JoinTokenRecord,
 ) -> Result<Option<Attempt>, SessionEnd> {
     let (app, now) = (&gateway.app, gateway.app.now());
-    if token.used_by.is_none() || now >= token.expires_at {
+    if token.used_by.is_none() || now >= token.expires_at || token.revoked_at.is_some() {
         return Ok(None);
     }
     // What is no request is refused later, where it belongs.

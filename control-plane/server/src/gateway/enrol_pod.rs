@@ -170,9 +170,7 @@ async fn token_of(
         Ok(record) => record,
         Err(error) => return Some(Err(unavailable(error))),
     };
-    let holds = |record: &Versioned<JoinTokenRecord>| {
-        record.doc.used_at.is_none() && gateway.app.now() < record.doc.expires_at
-    };
+    let holds = |record: &Versioned<JoinTokenRecord>| record.doc.ended(gateway.app.now()).is_none();
     if or_none && !record.as_ref().is_some_and(holds) {
         return None;
     }

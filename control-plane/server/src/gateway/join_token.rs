@@ -1,7 +1,7 @@
 //! What both ways to enrol share: which join token may be used now, and how a refusal is said.
 
 use nimbus_control_core::gateway::SessionEnd;
-use nimbus_control_core::model::{AuditDraft, ChangeSet, JoinTokenRecord, Versioned};
+use nimbus_control_core::model::{AuditDraft, ChangeSet, JoinTokenRecord, TokenEnd, Versioned};
 use nimbus_protocol::ids::TokenId;
 use nimbus_protocol::join::JoinToken;
 use nimbus_protocol::v1;
@@ -58,13 +58,18 @@ pub async fn unspent(
 ) -> Result<Versioned<JoinTokenRecord>, SessionEnd> {
     let refused =
         |word: &str, expected: &str, found: String| SessionEnd::refused(word, expected, found, NEW_TOKEN);
-    let end = if let Some(at) = record.doc.used_at {
-        refused("token_used", "a join token that was not used yet", format!("one that was used at {at}"))
-    } else if gateway.app.now() >= record.doc.expires_at {
-        let found = format!("one that expired at {}", record.doc.expires_at);
-        refused("token_expired", "a join token that still holds", found)
-    } else {
-        return Ok(record);
+    let end = match record.doc.ended(gateway.app.now()) {
+        None => return Ok(record),
+        Some(TokenEnd::Revoked(at)) => {
+            let found = format!("one that was revoked at {at}");
+            refused("token_revoked", "a join token that was not revoked", found)
+        }
+        Some(TokenEnd::Used(at)) => {
+            refused("token_used", "a join token that was not used yet", format!("one that was used at {at}"))
+        }
+        Some(TokenEnd::Expired(at)) => {
+            refused("token_expired", "a join token that still holds", format!("one that expired at {at}"))
+        }
     };
     note_misuse(gateway, record.doc.id, &end).await;
     Err(end)
@@ -77,7 +82,7 @@ pub fn for_another_cluster(uid: &str, found: impl Into<String>) -> SessionEnd {
     SessionEnd::refused("wrong_cluster", &expected, found, remedy)
 }
 
-/// Whoever holds the secret of a token that is spent, too old or for something else is worth an audit row; other
+/// Whoever holds the secret of a token that is spent, too old, revoked or for something else is worth an audit row; other
 /// unauthenticated peers are not, or they could fill the log. One row for a token in a minute, or this one could.
 pub async fn note_misuse(gateway: &Gateway, token: TokenId, end: &SessionEnd) {
     if !gateway.misuses.note(token, std::time::Instant::now()) {

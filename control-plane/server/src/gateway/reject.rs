@@ -95,7 +95,7 @@ async fn reject(
 }
 
 fn count(app: &App, code: CloseCode, word: &str) {
-    const WORDS: [&str; 13] = [
+    const WORDS: [&str; 14] = [
         "unsupported_version",
         "unknown_agent",
         "revoked",
@@ -104,6 +104,7 @@ fn count(app: &App, code: CloseCode, word: &str) {
         "malformed",
         "token_used",
         "token_expired",
+        "token_revoked",
         "token_unknown",
         "name_taken",
         "overloaded",

@@ -95,6 +95,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(agents::list::list))
         .routes(routes!(agents::show::show))
         .routes(routes!(agents::token::create))
+        .routes(routes!(agents::token_list::list))
+        .routes(routes!(agents::token_revoke::revoke))
         .routes(routes!(agents::revoke::revoke))
         .routes(routes!(incidents::list::list))
         .routes(routes!(incidents::show::show))

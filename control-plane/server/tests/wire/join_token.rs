@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::common::{HERE, enrol, enrol_as, host, serves_a_good_agent, start};
 use nimbus_control_core::model::{Agent, AgentKind, ChangeSet, JoinTokenRecord};
+use nimbus_control_plane::ControlPlane;
 use nimbus_control_plane::tokens::NewAgent;
+use nimbus_protocol::ids::TokenId;
 use nimbus_protocol::v1;
 use rcgen::KeyPair;
 
@@ -142,5 +144,93 @@ async fn of_a_token_of_several_uses_every_agent_may_ask_again_and_none_costs_ano
         again.map(|row| row.draft.actor.clone()).collect::<Vec<_>>(),
         [&ids[0], &ids[1], &ids[2]].map(Clone::clone)
     );
+    plane.stop().await;
+}
+
+/// Takes a token back as the operator's order does, however many enrolments are faster.
+async fn revoke(plane: &ControlPlane, token: TokenId) {
+    let app = plane.app();
+    loop {
+        let mut record = app.store().get::<JoinTokenRecord>(token).await.unwrap().unwrap();
+        record.doc.revoke(app.now());
+        match app.commit(&ChangeSet { tokens: vec![record], ..Default::default() }).await {
+            Ok(_) => return,
+            Err(error) => assert!(error.is_conflict(), "{error}"),
+        }
+    }
+}
+
+const CLUSTER: &str = "0f0f0f0f-0000-4000-8000-000000000001";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_token_lets_nobody_in_and_who_came_with_it_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let app = plane.app();
+    let new = NewAgent { kind: AgentKind::Cluster, uses: 10, ..host("edge") };
+    let token = plane.create_join_token(new, Duration::from_mins(1), "operator").await.unwrap();
+    let asks = async |key: &KeyPair, token: &nimbus_protocol::join::JoinToken| {
+        let key = KeyPair::try_from(key.serialize_der()).unwrap();
+        let (token, cluster_uid) = (token.to_string(), CLUSTER.to_owned());
+        enrol_as(HERE, &plane, key, v1::EnrolRequest { token, cluster_uid, ..Default::default() }).await
+    };
+    let key = KeyPair::generate().unwrap();
+    let joined = asks(&key, &token).await.unwrap();
+    revoke(&plane, token.id).await;
+
+    // Whoever has the secret is told so, ten times; the audit log is told once.
+    for _ in 0..10 {
+        let refusal = asks(&KeyPair::generate().unwrap(), &token).await.err().unwrap();
+        assert_eq!((refusal.code.as_str(), refusal.retry_after_ms), ("token_revoked", 0));
+        assert!(refusal.found.contains("revoked at 20"), "{refusal:?}");
+        assert!(refusal.remedy.contains("nimbus agents token create"), "{refusal:?}");
+    }
+    // Also who asks for its answer again; and whoever has another secret learns nothing.
+    assert_eq!(asks(&key, &token).await.err().unwrap().code, "token_revoked");
+    let mut forged = token.clone();
+    forged.secret[0] ^= 1;
+    assert_eq!(asks(&key, &forged).await.err().unwrap().code, "token_unknown");
+    drop(joined.connect(&plane).await);
+
+    assert_eq!(app.store().all::<Agent>().await.unwrap().len(), 1);
+    let rows = app.store().audit_rows(1, 500).await.unwrap();
+    let refused: Vec<_> = rows.iter().filter(|row| row.draft.action == "agent.enrolment_refused").collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].draft.subject, token.id.to_string());
+    assert!(refused[0].draft.detail.starts_with("token_revoked:"), "{}", refused[0].draft.detail);
+    plane.stop().await;
+}
+
+/// An enrolment that read the token before does not bring it back, and does not go past its revocation.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_enrolment_that_had_begun_ends_after_the_revocation() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let app = plane.app();
+    let new = NewAgent { kind: AgentKind::Cluster, uses: 100, ..host("edge") };
+    let token = plane.create_join_token(new, Duration::from_mins(1), "operator").await.unwrap();
+    let asked = (0..8).map(|_| async {
+        let (token, cluster_uid) = (token.to_string(), CLUSTER.to_owned());
+        let request = v1::EnrolRequest { token, cluster_uid, ..Default::default() };
+        enrol_as(HERE, &plane, KeyPair::generate().unwrap(), request).await
+    });
+    let (answers, ()) = tokio::join!(futures::future::join_all(asked), revoke(&plane, token.id));
+    let record = app.store().get::<JoinTokenRecord>(token.id).await.unwrap().unwrap();
+    assert!(record.doc.revoked_at.is_some(), "{:?}", record.doc);
+    let joined = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!((record.doc.used as usize, app.store().all::<Agent>().await.unwrap().len()), (joined, joined));
+    for refusal in answers.into_iter().filter_map(Result::err) {
+        // Overloaded: other writers were faster each time.
+        assert!(["token_revoked", "overloaded"].contains(&refusal.code.as_str()), "{refusal:?}");
+    }
+
+    // Read before, written after.
+    let other = plane.create_join_token(host("other"), Duration::from_mins(1), "operator").await.unwrap();
+    let mut before = app.store().get::<JoinTokenRecord>(other.id).await.unwrap().unwrap();
+    revoke(&plane, other.id).await;
+    before.doc.spend("agt_00000000000000000000000000000001".parse().unwrap(), app.now());
+    let error = app.commit(&ChangeSet { tokens: vec![before], ..Default::default() }).await.unwrap_err();
+    assert!(error.is_conflict(), "{error}");
+    assert_eq!(enrol(&plane, &other.to_string()).await.err().unwrap().code, "token_revoked");
     plane.stop().await;
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use nimbus_control_core::model::{Agent, AgentKind, ChangeSet};
+use nimbus_control_core::model::{Agent, AgentKind, ChangeSet, JoinTokenRecord};
 use nimbus_control_plane::ControlPlane;
 use nimbus_control_plane::tokens::NewAgent;
 use nimbus_platform::DoublingWait;
@@ -353,6 +353,30 @@ async fn a_new_join_token_brings_new_keys_and_a_pod_that_is_gone_stays_out() {
         gone.version += 1;
         assert_eq!(word(ask(&plane, &key, "", new.sign(&claims("a")), String::new()).await), expected);
     }
+}
+
+#[tokio::test]
+async fn a_revoked_join_token_makes_nothing_known_and_keeps_no_pod_out_that_proves_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let plane = start(dir.path()).await;
+    let (cluster, new, key) = (Cluster::new(), Cluster::new(), KeyPair::generate().unwrap());
+    let join = token(&plane, 5).await;
+    let id = join.parse::<nimbus_protocol::join::JoinToken>().unwrap().id;
+    let mut record = plane.app().store().get::<JoinTokenRecord>(id).await.unwrap().unwrap();
+    record.doc.revoke(plane.app().now());
+    plane.app().commit(&ChangeSet { tokens: vec![record], ..ChangeSet::default() }).await.unwrap();
+    let answer = ask(&plane, &key, &join, cluster.sign(&claims("a")), cluster.keys()).await;
+    assert_eq!(word(answer), "token_revoked");
+    assert_eq!(refusals(&plane).await, ["token_revoked"]);
+
+    let other = token_called(&plane, "other", None).await;
+    assert_eq!(word(ask(&plane, &key, &other, cluster.sign(&claims("a")), cluster.keys()).await), "node-a");
+    // It stays where the chart left it: those of a known cluster need no use of any.
+    let second = KeyPair::generate().unwrap();
+    assert_eq!(word(ask(&plane, &second, &join, cluster.sign(&claims("b")), cluster.keys()).await), "node-b");
+    let third = KeyPair::generate().unwrap();
+    let answer = ask(&plane, &third, &join, new.sign(&claims("c")), new.keys()).await;
+    assert_eq!(word(answer), "proof_unknown", "no new keys by a token that was taken back");
 }
 
 /// One of them spends the token; what the others read a moment before must not shut them out.

@@ -16,8 +16,11 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
     let store = open(url).await;
     let mut used = token(1);
     used.used_at = Some(at(10));
+    // Revoked long ago, and it would still hold.
+    let mut revoked = token(3);
+    revoked.revoke(at(10));
     let mut changes = ChangeSet {
-        tokens: vec![Versioned::new(used), Versioned::new(token(2))],
+        tokens: vec![Versioned::new(used), Versioned::new(token(2)), Versioned::new(revoked.clone())],
         audit: vec![audit("incident.resolved", "inc_1")],
         ..ChangeSet::default()
     };
@@ -57,7 +60,8 @@ pub async fn finished_documents_go_and_the_rest_stays(url: &StoreUrl) {
     assert_eq!(kept, ["just-gone", "kept"]);
     let theirs = store.open_approvals_of(&[1, 2].map(incident_id)).await.unwrap();
     assert_eq!(theirs.into_iter().map(|a| a.doc).collect::<Vec<Approval>>(), [approval(2, 2)]);
-    assert_eq!(store.all::<JoinTokenRecord>().await.unwrap()[0].doc, token(2));
+    let tokens = store.all::<JoinTokenRecord>().await.unwrap();
+    assert_eq!(tokens.into_iter().map(|token| token.doc).collect::<Vec<_>>(), [token(2), revoked]);
     assert_eq!(store.verify_audit().await.unwrap().unwrap().rows, 1);
 
     let many = (1_000..1_000 + MAX_TRIM_DOCUMENTS + 5).map(|n| Versioned::new(resolved(n, "crash/many", 30)));

@@ -93,6 +93,7 @@ pub fn token(n: u32) -> JoinTokenRecord {
         used: 0,
         used_at: None,
         used_by: None,
+        revoked_at: None,
     }
 }
 

@@ -153,7 +153,7 @@ fn judged(trouble: &Trouble) -> (String, &'static str, bool) {
         ),
         Trouble::Crashing(why) => (
             format!("its program ends again and again: {}", short(why)),
-            "do what its last words say (kubectl logs --previous); a join token that is used up or expired is replaced \
+            "do what its last words say (kubectl logs --previous); a join token that is used up, expired or revoked is replaced \
              with: nimbus agents token create --kind cluster",
             true,
         ),

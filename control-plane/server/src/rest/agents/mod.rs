@@ -4,6 +4,8 @@ pub mod list;
 pub mod revoke;
 pub mod show;
 pub mod token;
+pub mod token_list;
+pub mod token_revoke;
 
 use nimbus_control_core::model::{Agent, Versioned};
 

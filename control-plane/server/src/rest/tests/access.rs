@@ -120,6 +120,7 @@ async fn unknown_and_impossible_parameters_are_refused_everywhere() {
     let lists = [
         "clusters",
         "agents",
+        "agents/tokens",
         "incidents",
         "approvals",
         "jobs",
@@ -148,6 +149,7 @@ async fn unknown_and_impossible_parameters_are_refused_everywhere() {
         ("incidents?state=closed", "waiting_approval"),
         ("approvals?state=open", "pending"),
         ("jobs?state=done", "succeeded"),
+        ("agents/tokens?state=good", "usable"),
         ("audit?since=yesterday", "RFC 3339"),
         ("audit/export?format=xml", "cef"),
     ] {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum_server::tls_rustls::RustlsConfig;
 use nimbus_api::client::{Client, ClientError, collect};
 use nimbus_api::{
-    AgentQuery, ApproveRequest, AuditDocument, AuditQuery, DenyRequest, ExportQuery, IncidentQuery, PageQuery,
+    AgentQuery, ApproveRequest, AuditDocument, AuditQuery, DenyRequest, ExportQuery, IncidentQuery,
+    JoinTokenQuery, PageQuery, RevokeRequest,
 };
 use nimbus_control_core::model::{AuditDraft, ChangeSet, Versioned};
 use tokio::net::TcpListener;
@@ -47,6 +48,8 @@ async fn every_reading_method_reads_what_the_server_writes() {
     assert_eq!(client.cluster("prod").await.unwrap().typed.cluster.mode, "observe");
     assert_eq!(client.agents(&AgentQuery::default()).await.unwrap().typed.items.len(), 2);
     assert_eq!(client.agent("edge").await.unwrap().typed.agent.state, "disconnected");
+    let token = client.tokens(&JoinTokenQuery::default()).await.unwrap().typed.items.remove(0);
+    assert_eq!((token.name.as_str(), token.state.as_str(), token.used), ("standby", "usable", 1));
     assert_eq!(client.incidents(&IncidentQuery::default()).await.unwrap().typed.items.len(), 2);
     assert_eq!(client.incident(&inc).await.unwrap().typed.incident.id, inc);
     let approval =
@@ -73,6 +76,9 @@ async fn a_decision_and_its_refusal_reach_the_caller() {
     assert_eq!(refusal(&error), (409, "plan_changed"));
     let denied = client.deny(&id, &DenyRequest { reason: "no".into() }).await.unwrap().typed;
     assert_eq!(denied.approval.state, "denied");
+    let revoked =
+        client.revoke_token("standby", &RevokeRequest { reason: "leaked".into() }).await.unwrap().typed;
+    assert_eq!((revoked.state.as_str(), revoked.revoked_at.is_some()), ("revoked", true));
     assert_eq!(refusal(&client.job("job_nowhere").await.unwrap_err()), (404, "not_found"));
     let unknown = Client::new(&client.server(), "nbo_wrong", None).unwrap();
     let error = unknown.status().await.unwrap_err();

@@ -144,6 +144,7 @@ fn the_documents_words_are_the_ones_that_are_decided_with() {
         ("ApprovalState", words(m::ApprovalState::ALL)),
         ("JobState", words(m::JobState::ALL)),
         ("AgentKind", words(m::AgentKind::ALL)),
+        ("JoinTokenState", words(m::JoinTokenState::ALL)),
         ("Mode", words(m::Mode::ALL)),
         (
             "DrainVerdict",

@@ -8,9 +8,10 @@ use super::TestApi;
 use super::site::{self, CLUSTER, PATH, id, site};
 
 /// The lists of the contract, and a path to each of their items.
-const LISTS: [(&str, &str); 8] = [
+const LISTS: [(&str, &str); 9] = [
     ("clusters", "clusters"),
     ("agents", "agents"),
+    ("agents/tokens", ""),
     ("incidents", "incidents"),
     ("approvals", "approvals"),
     ("jobs", "jobs"),

@@ -9,6 +9,7 @@ mod drain;
 mod fleet;
 mod lists;
 mod site;
+mod tokens;
 
 use std::sync::Arc;
 

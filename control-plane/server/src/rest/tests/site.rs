@@ -1,10 +1,10 @@
-//! A small site as a fixture: one cluster, two agents, a stuck rollout and a drifted file that wait for approval.
+//! A small site as a fixture: one cluster, two agents, a join token, a stuck rollout and a drifted file that wait for approval.
 
 use jiff::{SignedDuration, Timestamp};
 use nimbus_control_core::model::{
     ActionKind, Agent, AgentKind, Alternative, Approval, ApprovalState, ChangeSet, Cluster, FileFacts,
-    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, KubeRef, Mode, ObjectRef, Outlook,
-    Plan, Scope, Target, Versioned, WatchedRoot, Workload,
+    HistoryEntry, Incident, IncidentKind, IncidentState, Job, JobState, JoinTokenRecord, KubeRef, Mode,
+    ObjectRef, Outlook, Plan, Scope, Target, Versioned, WatchedRoot, Workload,
 };
 use nimbus_protocol::action::Body;
 use nimbus_protocol::v1;
@@ -37,6 +37,7 @@ pub fn site() -> ChangeSet {
         approvals: vec![Versioned::new(approval(1, &rollback)), Versioned::new(approval(2, &restore))],
         plans: vec![Versioned::new(rollback), Versioned::new(restore)],
         jobs: vec![Versioned::new(job(1))],
+        tokens: vec![Versioned::new(token(1, "standby"))],
         ..ChangeSet::default()
     }
 }
@@ -69,6 +70,26 @@ pub fn agent(number: u32, name: &str, cluster: bool) -> Agent {
             baseline_since: None,
         }],
         ..Agent::new(id("agt", number), kind, at(i64::from(number)))
+    }
+}
+
+/// A join token for two agents of the cluster, of which one has come.
+pub fn token(number: u32, name: &str) -> JoinTokenRecord {
+    JoinTokenRecord {
+        id: id("tok", number),
+        name: name.into(),
+        kind: AgentKind::Cluster,
+        cluster: Some(CLUSTER.into()),
+        first_cluster: None,
+        secret_sha256: "cd".repeat(32),
+        created_at: at(i64::from(number)),
+        created_by: "operator".into(),
+        expires_at: nimbus_platform::now() + SignedDuration::from_hours(1),
+        uses: 2,
+        used: 1,
+        used_at: None,
+        used_by: Some(id("agt", 1)),
+        revoked_at: None,
     }
 }
 

@@ -6,12 +6,14 @@ mod cluster;
 mod drift;
 mod fleet;
 mod node;
+mod token;
 
 pub use agent::{agent, agent_detail, agents_of};
 pub use cluster::{autonomous, cluster};
 pub use drift::{attributes_differ, baseline, drift, now as file_now};
 pub use fleet::{Fleet, number};
 pub use node::nodes;
+pub use token::token;
 
 use nimbus_api as api;
 use nimbus_control_core::remedies::Consent;
