@@ -205,10 +205,10 @@ mod tests {
         assert_eq!(failure.exit, crate::exit::Exit::Usage);
         insta::assert_snapshot!(failure, @r"
         error: 2 join tokens are called edge
-          expected  the name of one
+          expected  the id of one of them, or the start of it
           found     inc_019b5c2d3e477f6a8b9c0d1e2f3a4b5c    3m  app.conf changed
                     inc_019b5c2d3e477f6a8b9c0d1e2f3a4b5d    3m  motd changed
-          next      name it by its id
+          next      give the id instead of the name
         ");
     }
 
