@@ -229,3 +229,47 @@ fn a_claim_that_helm_would_delete_is_not_taken_for_one_of_yours() {
         assert!(!said.contains("expected"), "{claim}: {said}");
     }
 }
+
+/// What the agents' chart says where these namespaces were found; those that its values name are `named`.
+fn found(namespaces: &Value, named: &Value, uid: &str) -> String {
+    let judge = "(dict \"root\" . \"found\" .Values.found \"named\" .Values.named)";
+    let judge = format!("include \"{AGENT}.check.found\" {judge}");
+    let there = format!("found={namespaces},named={named}");
+    asked(AGENT, &judge, &["--set-json", &there, "--set", &format!("acting.clusterUid={uid}")]).unwrap()
+}
+
+/// Helm would go as far as the first object in it, and the same command would be refused from then on.
+#[test]
+fn a_namespace_that_is_not_there_and_the_uid_of_another_cluster_are_refused_before_anything_is_made() {
+    let (own, other) = ("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed", "00000000-0000-4000-8000-000000000000");
+    let namespaces = json!({
+        "kube-system": {"metadata": {"uid": own}},
+        "shop": {"metadata": {"uid": other}},
+        "gone": {"metadata": {"uid": other, "deletionTimestamp": "2026-11-28T20:00:00Z"}},
+        "missing": {},
+    });
+    for (named, uid, words) in [
+        (json!({"missing": "acting.namespaces"}), own, &["  - acting.namespaces:", "found no \"missing\""]),
+        (
+            json!({"missing": "lease.namespace"}),
+            "",
+            &["  - lease.namespace:", "kubectl create namespace missing"],
+        ),
+        (json!({"gone": "acting.namespaces"}), own, &["\"gone\"", "being deleted"]),
+        (json!({"shop": "acting.namespaces"}), other, &[own, other]),
+    ] {
+        let said = found(&namespaces, &named, uid);
+        let line = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(line, "{named}, {uid}: expected a line with {words:?} in {said}");
+        assert_eq!(said.matches("expected").count(), 1, "{said}");
+    }
+    // The release's own namespace, ops, may be made by helm; what is no UID is refused elsewhere.
+    for (named, uid) in [
+        (json!({"shop": "acting.namespaces", "kube-system": "acting.namespaces"}), own),
+        (json!({"ops": "acting.namespaces"}), ""),
+        (json!({}), "u"),
+    ] {
+        let said = found(&namespaces, &named, uid);
+        assert!(!said.contains("expected"), "{named}, {uid}: {said}");
+    }
+}
