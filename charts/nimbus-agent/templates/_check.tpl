@@ -106,3 +106,11 @@
   (quote .Values.state.sizeLimit) "raise it, or leave it out for the default") -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* The program would take its default in the place of one that it cannot read. */ -}}
+{{- define "nimbus-agent.check.log" -}}
+{{- if not (include "nimbus-agent.isFilter" .Values.log.filter) -}}
+{{- include "nimbus-agent.wrong" (list "log.filter" "off, error, warn, info, debug, trace or 0 to 5 after each equals sign, as in info,hyper=warn"
+  (quote .Values.log.filter) "correct it, or leave it out for info") -}}
+{{- end -}}
+{{- end -}}
