@@ -326,3 +326,29 @@ fn a_cluster_is_named_by_its_uid() {
         assert_accepted(AGENT, &with(right));
     }
 }
+
+/// The program would take `info` without a word.
+#[test]
+fn a_filter_of_log_lines_that_no_program_can_read_is_refused() {
+    for chart in [PLANE, AGENT] {
+        for wrong in ["info==", "hyper=loud", "hyper=6", "info\\,hyper=warn=x"] {
+            let found = format!("found \"{}\";", wrong.replace('\\', ""));
+            assert_refused(chart, &format!("log.filter={wrong}"), &["log.filter: expected off,", &found]);
+        }
+        for right in ["debug", "info\\,hyper=warn", "hyper=", "hyper=OFF", "hyper=5", "x[{a=1\\,b}]=debug"] {
+            assert_accepted(chart, &format!("log.filter={right}"));
+        }
+    }
+}
+
+/// The certificate would have names that nobody can call.
+#[test]
+fn the_domain_of_the_cluster_is_a_dns_name() {
+    for wrong in [".", "cluster.local.", ".local", "cluster..local"] {
+        let found = format!("found \"{wrong}\";");
+        assert_refused(PLANE, &format!("clusterDomain={wrong}"), &["clusterDomain: expected", &found]);
+    }
+    for right in ["cluster.local", "k8s", "k8s.corp-1.example"] {
+        assert_accepted(PLANE, &format!("clusterDomain={right}"));
+    }
+}

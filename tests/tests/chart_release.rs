@@ -1,7 +1,7 @@
-//! Tests of what both charts say of the release itself, with the real helm: its name, and the version that is installed already.
-//! Nothing is installed.
+//! Tests of what both charts say of the release itself, with the real helm: its name, the version that is installed already, and
+//! where that has its keys. Nothing is installed.
 
-use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, printed};
+use nimbus_tests::helm::{AGENT, CONTROL_PLANE as PLANE, Chart, files, printed};
 use nimbus_tests::rig::repository;
 use serde_json::{Value, json};
 
@@ -33,14 +33,17 @@ fn a_name_that_no_service_may_have_is_said_of_what_it_comes_from() {
 }
 
 /// What a template of a chart says of what is installed. Only a cluster knows what is, so what judges it is asked by itself, by
-/// a chart of the same name and of the version 0.3.0 that has nothing else in it.
+/// a chart of the same name and of the version 0.3.0 that has the same values and makes nothing else.
 fn asked(chart: Chart, template: &str, values: &[&str]) -> anyhow::Result<String> {
     let asks = tempfile::tempdir()?;
     let templates = asks.path().join("templates");
     std::fs::create_dir(&templates)?;
-    for file in ["_check.tpl", "_check_release.tpl"] {
-        std::fs::copy(repository()?.join(chart.folder).join("templates").join(file), templates.join(file))?;
+    for path in files(&format!("{}/templates", chart.folder))? {
+        if let Some(name) = path.file_name().filter(|name| name.to_string_lossy().starts_with('_')) {
+            std::fs::copy(&path, templates.join(name))?;
+        }
     }
+    std::fs::copy(repository()?.join(chart.folder).join("values.yaml"), asks.path().join("values.yaml"))?;
     let about = format!("apiVersion: v2\nname: {chart}\nversion: 0.0.0\nappVersion: 0.3.0\n");
     std::fs::write(asks.path().join("Chart.yaml"), about)?;
     std::fs::write(templates.join("judged.yaml"), format!("said: |{{{{ {template} }}}}\n"))?;
@@ -138,5 +141,135 @@ fn a_release_goes_from_one_minor_version_to_the_next() {
             let said = judged(chart, installed, own).unwrap();
             assert!(!said.contains("expected"), "{installed}, {own}: {said}");
         }
+    }
+}
+
+/// A StatefulSet of the control plane's release: what its pod has keys and database in; empty for what there is not.
+fn stateful_set(name: &str, claim: &str, secret: &str, postgres: bool) -> Value {
+    let mut set = installed(name, "nimbus", PLANE.name(), "0.3.0");
+    let data = if claim.is_empty() {
+        json!({"name": "data", "emptyDir": {}})
+    } else {
+        json!({"name": "data", "persistentVolumeClaim": {"claimName": claim}})
+    };
+    let mut volumes = vec![data, json!({"name": "tmp", "emptyDir": {}})];
+    if !secret.is_empty() {
+        volumes.push(json!({"name": "keys", "secret": {"secretName": secret}}));
+    }
+    let variable = if postgres { "NIMBUS_DATABASE_URL" } else { "RUST_LOG" };
+    let containers = json!([{"name": "control-plane", "env": [{"name": variable, "value": "x"}]}]);
+    set["spec"]["template"]["spec"] = json!({"volumes": volumes, "containers": containers});
+    set
+}
+
+/// What the control plane's chart says of these values where these StatefulSets are, and this claim of `persistence.existingClaim`.
+fn keeps(sets: &Value, claim: &Value, values: &str) -> String {
+    let judge = "(dict \"root\" . \"objects\" .Values.objects \"claim\" .Values.made)";
+    let judge = format!("include \"{PLANE}.check.keeps\" {judge}");
+    let there = format!("objects={sets},made={claim}");
+    asked(PLANE, &judge, &["--set-json", &there, "--set", values]).unwrap()
+}
+
+/// A new claim, another Secret or another database begins anew, and no agent would know the control plane any more.
+#[test]
+fn an_upgrade_that_would_begin_with_other_keys_or_another_database_is_refused() {
+    let own = "nimbus-control-plane";
+    let sqlite = || stateful_set(own, "nimbus-control-plane-data", "", false);
+    let postgres = || stateful_set(own, "nimbus-control-plane-data", "", true);
+    let stands_by = || stateful_set(own, "", "k", true);
+    let elses = || installed("x", "other", PLANE.name(), "0.3.0");
+    for (set, values, words) in [
+        (sqlite(), "fullnameOverride=y", &["fullnameOverride:", "keys and database:", "found \"y\";"][..]),
+        (sqlite(), "nameOverride=y", &["nameOverride as before", "nimbus-control-plane-data"]),
+        (postgres(), "database.existingSecret=d,fullnameOverride=y", &["fullnameOverride:", "has keys:"]),
+        (stateful_set(own, "c", "", false), "replicas=1", &["persistence.existingClaim:", "\"c\"", "none;"]),
+        (sqlite(), "keys.existingSecret=k", &["keys.existingSecret: expected none", "keys.moved"]),
+        (stands_by(), "keys.existingSecret=l,database.existingSecret=d", &["\"k\"", "found \"l\";"]),
+        (stands_by(), "database.existingSecret=d", &["keys.existingSecret:", "found none;", "reuse-values"]),
+        (stands_by(), "keys.existingSecret=k", &["database.existingSecret:", "a new SQLite"]),
+        (sqlite(), "database.existingSecret=d", &["database: expected none", "docs/backup.md"]),
+    ] {
+        let said = keeps(&json!([elses(), set]), &json!({}), values);
+        let found = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(found, "{set}, {values}: expected a line with {words:?} in {said}");
+    }
+    let lost = stateful_set(own, "", "", false);
+    for (sets, values) in [
+        (json!(null), "fullnameOverride=y,keys.existingSecret=k"),
+        (json!([elses()]), "fullnameOverride=y"),
+        (json!([sqlite()]), "fullnameOverride="),
+        (json!([sqlite()]), "fullnameOverride=y,persistence.existingClaim=nimbus-control-plane-data"),
+        (json!([sqlite()]), "persistence.existingClaim=restored"),
+        (json!([sqlite()]), "keys.existingSecret=k,keys.moved=true"),
+        (json!([sqlite()]), "persistence.enabled=false,persistence.acceptLossOfKeys=true"),
+        (json!([postgres()]), "database.url=postgres://n@db/n"),
+        (json!([stands_by()]), "keys.existingSecret=k,database.existingSecret=d,fullnameOverride=y"),
+        (json!([stands_by()]), "persistence.existingClaim=restored"),
+        (json!([lost]), "fullnameOverride=y,keys.existingSecret=k"),
+        // What an upgrade that failed left beside it.
+        (json!([stateful_set("y", "y-data", "", false), sqlite()]), "fullnameOverride="),
+    ] {
+        let said = keeps(&sets, &json!({}), values);
+        assert!(!said.contains("expected"), "{sets}, {values}: {said}");
+    }
+}
+
+/// Named as one of the user's own, a claim that the chart made is no longer among what it makes, so that helm takes it away.
+#[test]
+fn a_claim_that_helm_would_delete_is_not_taken_for_one_of_yours() {
+    let said = |made: &Value| keeps(&json!([]), made, "persistence.existingClaim=c");
+    let mut made = installed("c", "nimbus", PLANE.name(), "0.3.0");
+    let deleted = said(&made);
+    let words =
+        ["persistence.existingClaim: expected", "kubectl -n ops annotate pvc c helm.sh/resource-policy=keep"];
+    assert!(words.iter().all(|word| deleted.contains(word)), "{deleted}");
+    made["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
+    for claim in [made, json!({"metadata": {"name": "c"}}), json!({})] {
+        let said = said(&claim);
+        assert!(!said.contains("expected"), "{claim}: {said}");
+    }
+}
+
+/// What the agents' chart says where these namespaces were found; those that its values name are `named`.
+fn found(namespaces: &Value, named: &Value, uid: &str) -> String {
+    let judge = "(dict \"root\" . \"found\" .Values.found \"named\" .Values.named)";
+    let judge = format!("include \"{AGENT}.check.found\" {judge}");
+    let there = format!("found={namespaces},named={named}");
+    asked(AGENT, &judge, &["--set-json", &there, "--set", &format!("acting.clusterUid={uid}")]).unwrap()
+}
+
+/// Helm would go as far as the first object in it, and the same command would be refused from then on.
+#[test]
+fn a_namespace_that_is_not_there_and_the_uid_of_another_cluster_are_refused_before_anything_is_made() {
+    let (own, other) = ("1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed", "00000000-0000-4000-8000-000000000000");
+    let namespaces = json!({
+        "kube-system": {"metadata": {"uid": own}},
+        "shop": {"metadata": {"uid": other}},
+        "gone": {"metadata": {"uid": other, "deletionTimestamp": "2026-11-28T20:00:00Z"}},
+        "missing": {},
+    });
+    for (named, uid, words) in [
+        (json!({"missing": "acting.namespaces"}), own, &["  - acting.namespaces:", "found no \"missing\""]),
+        (
+            json!({"missing": "lease.namespace"}),
+            "",
+            &["  - lease.namespace:", "kubectl create namespace missing"],
+        ),
+        (json!({"gone": "acting.namespaces"}), own, &["\"gone\"", "being deleted"]),
+        (json!({"shop": "acting.namespaces"}), other, &[own, other]),
+    ] {
+        let said = found(&namespaces, &named, uid);
+        let line = said.lines().any(|line| words.iter().all(|word| line.contains(word)));
+        assert!(line, "{named}, {uid}: expected a line with {words:?} in {said}");
+        assert_eq!(said.matches("expected").count(), 1, "{said}");
+    }
+    // The release's own namespace, ops, may be made by helm; what is no UID is refused elsewhere.
+    for (named, uid) in [
+        (json!({"shop": "acting.namespaces", "kube-system": "acting.namespaces"}), own),
+        (json!({"ops": "acting.namespaces"}), ""),
+        (json!({}), "u"),
+    ] {
+        let said = found(&namespaces, &named, uid);
+        assert!(!said.contains("expected"), "{named}, {uid}: {said}");
     }
 }

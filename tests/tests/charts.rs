@@ -134,8 +134,11 @@ fn the_probes_speak_tls_as_the_listener_does_and_agents_come_by_udp_or_tcp() {
     assert_eq!(agents[1]["protocol"], "TCP", "where UDP is blocked");
     assert_eq!(agents[0]["port"], agents[1]["port"], "one address for both");
     // No Service may lead to the pod of `helm test`.
-    let labels = &only(&objects, "Pod", "-test").unwrap()["metadata"]["labels"];
-    assert_ne!(labels["app.kubernetes.io/component"], selector["app.kubernetes.io/component"]);
+    let test = &only(&objects, "Pod", "-test").unwrap()["metadata"];
+    assert_ne!(test["labels"]["app.kubernetes.io/component"], selector["app.kubernetes.io/component"]);
+    // No uninstall takes it away.
+    let policy = &test["annotations"]["helm.sh/hook-delete-policy"];
+    assert_eq!(policy, "before-hook-creation,hook-succeeded");
 }
 
 #[test]

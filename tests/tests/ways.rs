@@ -15,7 +15,7 @@ use nimbus_tests::proxy::Proxy;
 use nimbus_tests::wait::{Seen, wait_for};
 use serde_json::{Value, json};
 
-/// Longest wait for one step: a QUIC session is silent for 30 s before it is given up, and QUIC is probed after a minute.
+/// Longest wait for one step: a QUIC session is silent for 15 s before the agent gives it up, and QUIC is probed after a minute.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 struct Site {

@@ -52,7 +52,7 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* Never with the token itself: what is said here gets into logs. */ -}}
+{{- /* Never with the token itself: what is said here gets into logs. Its form is that of protocol/src/join.rs. */ -}}
 {{- define "nimbus-agent.check.join" -}}
 {{- with .Values.join -}}
 {{- if and .existingSecret .token -}}
@@ -64,6 +64,9 @@
 {{- end -}}
 {{- if regexMatch "[ \\t\\r\\n]" (default "" .token) -}}
 {{- include "nimbus-agent.wrong" (list "join.token" "a token" "one with blanks or line ends in it" "copy it without them") -}}
+{{- else if and .token (not (regexMatch "^nimbus1[.]tok_[0-9a-f]{32}[.][-_0-9A-Za-z]{42}[AEIMQUYcgkosw048][.][0-9A-Fa-f]{64}$" .token)) -}}
+{{- include "nimbus-agent.wrong" (list "join.token" "a join token, nimbus1.tok_….SECRET.FINGERPRINT" (include "nimbus-agent.hidden" .token)
+  "copy all of what this prints: nimbus agents token create --name NAME --kind cluster") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -101,5 +104,13 @@
 {{- if and $size (lt (float64 $size) (include "nimbus-agent.quantity" $least | float64)) -}}
 {{- include "nimbus-agent.wrong" (list "state.sizeLimit" (printf "at least %s: the spool alone may take 64Mi, and a pod over the limit is evicted" $least)
   (quote .Values.state.sizeLimit) "raise it, or leave it out for the default") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The program would take its default in the place of one that it cannot read. */ -}}
+{{- define "nimbus-agent.check.log" -}}
+{{- if not (include "nimbus-agent.isFilter" .Values.log.filter) -}}
+{{- include "nimbus-agent.wrong" (list "log.filter" "off, error, warn, info, debug, trace or 0 to 5 after each equals sign, as in info,hyper=warn"
+  (quote .Values.log.filter) "correct it, or leave it out for info") -}}
 {{- end -}}
 {{- end -}}

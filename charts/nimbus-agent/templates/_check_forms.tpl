@@ -1,4 +1,4 @@
-{{- /* The forms of addresses and names. Each says "true" or nothing. The same in both charts; see _check.tpl. */ -}}
+{{- /* The forms of addresses, names and filters. Each says "true" or nothing. The same in both charts; see _check.tpl. */ -}}
 
 {{- /* Is it an IP address? */ -}}
 {{- define "nimbus-agent.isAddress" -}}
@@ -33,4 +33,20 @@
 {{- else if include "nimbus-agent.isAddress" $host -}}true
 {{- else -}}{{- include "nimbus-agent.isHost" (trimSuffix "." $host | replace "_" "a") -}}
 {{- end -}}
+{{- end -}}
+
+{{- /*
+Is it a filter of log lines, by what can be said for certain: what follows an equals sign is a level? Where fields of spans are named, a comma may be
+within them, and the program alone can say.
+*/ -}}
+{{- define "nimbus-agent.isFilter" -}}
+{{- $wrong := list -}}
+{{- if not (regexMatch "[][{}]" .) -}}
+{{- range splitList "," . -}}
+{{- if and (contains "=" .) (not (regexMatch "(?i)^[^=]*=([+]?0*[0-5]|off|error|warn|info|debug|trace)?$" .)) -}}
+{{- $wrong = append $wrong . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not $wrong -}}true{{- end -}}
 {{- end -}}

@@ -43,6 +43,10 @@
   (include "nimbus-control-plane.hidden" $given) "leave out https://, the port and brackets, and separate two names by a comma") -}}
 {{- end -}}
 {{- end -}}
+{{- if not (include "nimbus-control-plane.isHost" .Values.clusterDomain) -}}
+{{- include "nimbus-control-plane.wrong" (list "clusterDomain" "the cluster's DNS domain, without a dot at an end: the Service's names in the certificate end with it"
+  (quote .Values.clusterDomain) "correct it, or leave it out for cluster.local") -}}
+{{- end -}}
 {{- range $label := keys (include "nimbus-control-plane.selector" . | fromYaml) | sortAlpha -}}
 {{- if hasKey $.Values.podLabels $label -}}
 {{- include "nimbus-control-plane.wrong" (list "podLabels" (printf "other labels than %s" $label)
@@ -100,5 +104,13 @@ own default counts, control-plane/core/src/settings.rs.
 {{- include "nimbus-control-plane.wrong" (list "config.settings.job_ttl_ms"
   "at most 3600000 together with config.settings.clock_skew_ms: no agent takes a job that is valid for longer" (toString $lifetime)
   "lower one of the two") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The program would take its default in the place of one that it cannot read. */ -}}
+{{- define "nimbus-control-plane.check.log" -}}
+{{- if not (include "nimbus-control-plane.isFilter" .Values.log.filter) -}}
+{{- include "nimbus-control-plane.wrong" (list "log.filter" "off, error, warn, info, debug, trace or 0 to 5 after each equals sign, as in info,hyper=warn"
+  (quote .Values.log.filter) "correct it, or leave it out for info") -}}
 {{- end -}}
 {{- end -}}

@@ -17,13 +17,12 @@ nameOverride is another name. Of several the newest counts. What is another rele
 {{- $kind := .kind -}}
 {{- $objects := .objects -}}
 {{- with .root -}}
-{{- $chart := printf "^%s-v?[0-9]" (regexQuoteMeta .Chart.Name) -}}
 {{- $newest := -1 -}}
 {{- $found := list -}}
 {{- range $objects -}}
 {{- $labels := dig "metadata" "labels" dict . | default dict -}}
 {{- $version := toString (get $labels "app.kubernetes.io/version") -}}
-{{- if and (eq (get $labels "app.kubernetes.io/instance") $.root.Release.Name) (regexMatch $chart (get $labels "helm.sh/chart")) -}}
+{{- if include "nimbus-control-plane.isOwn" (dict "root" $.root "object" .) -}}
 {{- $numbers := regexFind "^v?[0-9]+[.][0-9]+" $version | trimPrefix "v" | splitList "." -}}
 {{- $rank := add (first $numbers | atoi | mul 1000000) (last $numbers | atoi) | int -}}
 {{- if gt $rank $newest -}}
@@ -34,6 +33,14 @@ nameOverride is another name. Of several the newest counts. What is another rele
 {{- end -}}
 {{- if $found -}}{{- include "nimbus-control-plane.check.versions" (append $found .Chart.AppVersion) -}}{{- end -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* Is this `object` of this release? "true" or nothing. */ -}}
+{{- define "nimbus-control-plane.isOwn" -}}
+{{- $labels := dig "metadata" "labels" dict .object | default dict -}}
+{{- $chart := printf "^%s-v?[0-9]" (regexQuoteMeta .root.Chart.Name) -}}
+{{- $release := eq (get $labels "app.kubernetes.io/instance") .root.Release.Name -}}
+{{- if and $release (regexMatch $chart (get $labels "helm.sh/chart")) -}}true{{- end -}}
 {{- end -}}
 
 {{- /* Judges what is installed: its name, its version and that of this chart. What has no form of a version is not judged. */ -}}

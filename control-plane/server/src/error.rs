@@ -90,6 +90,20 @@ pub enum StartError {
         /// The option that changes it.
         option: &'static str,
     },
+    /// The system keeps the low ports for root and for who has the capability.
+    #[error(
+        "{address} ({purpose}) cannot be listened on: expected the capability CAP_NET_BIND_SERVICE, which a port below 1024 \
+         needs, found none; choose a port from 1024 on with {option}, or give the unit the capability by a drop-in: \
+         /etc/nimbus/control-plane.env says how"
+    )]
+    LowPort {
+        /// The address.
+        address: SocketAddr,
+        /// `REST`, `QUIC` or `TCP for agents`.
+        purpose: &'static str,
+        /// The option that changes it.
+        option: &'static str,
+    },
     /// It cannot be listened on for another reason.
     #[error("{address} ({purpose}) cannot be listened on: {error}; choose another address with {option}")]
     Listen {
@@ -120,6 +134,7 @@ impl StartError {
             | Self::OtherKeys { .. }
             | Self::World(_)
             | Self::PortInUse { .. }
+            | Self::LowPort { .. }
             | Self::Listen { .. } => false,
         }
     }
@@ -131,10 +146,12 @@ impl StartError {
         option: &'static str,
         error: std::io::Error,
     ) -> Self {
-        if error.kind() == std::io::ErrorKind::AddrInUse {
-            Self::PortInUse { address, purpose, option }
-        } else {
-            Self::Listen { address, purpose, option, error }
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => Self::PortInUse { address, purpose, option },
+            std::io::ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
+                Self::LowPort { address, purpose, option }
+            }
+            _ => Self::Listen { address, purpose, option, error },
         }
     }
 }
@@ -159,6 +176,25 @@ mod tests {
             StartError::File(FileError::Full(PathBuf::from("/srv/nimbus/ca.key"))),
         ] {
             assert!(!passing.is_configuration(), "{passing}");
+        }
+    }
+
+    /// The package's unit has no capability at all.
+    #[test]
+    fn a_port_that_needs_a_capability_is_told_with_where_to_get_it() {
+        for (port, kind, expected) in [
+            (443, std::io::ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
+            (1023, std::io::ErrorKind::PermissionDenied, "/etc/nimbus/control-plane.env"),
+            (1024, std::io::ErrorKind::PermissionDenied, "choose another address with --tcp"),
+            (443, std::io::ErrorKind::AddrNotAvailable, "choose another address with --tcp"),
+            (443, std::io::ErrorKind::AddrInUse, "in use by another process"),
+        ] {
+            let address = SocketAddr::from(([192, 0, 2, 1], port));
+            let error = StartError::listen(address, "TCP for agents", "--tcp", kind.into());
+            let said = error.to_string();
+            assert!(said.contains(expected) && said.contains("--tcp"), "{port}, {kind}: {said}");
+            assert!(said.starts_with(&format!("{address} (TCP for agents)")), "{said}");
+            assert!(!error.is_configuration(), "a drop-in may be there at the next start: {said}");
         }
     }
 }

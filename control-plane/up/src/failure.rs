@@ -16,6 +16,14 @@ pub(super) fn control_plane(error: &StartError) -> Failure {
             .expected(format!("{address} ({purpose}) to be free"))
             .found("another process listens there")
             .next(format!("stop it (is `nimbus up` running already?), or choose another with {option} ADDR")),
+        StartError::LowPort { address, purpose, option } => {
+            Failure::new("the address cannot be listened on")
+                .expected(format!(
+                    "the capability CAP_NET_BIND_SERVICE for {address} ({purpose}), whose port is below 1024"
+                ))
+                .found("none")
+                .next(format!("choose a port from 1024 on with {option} ADDR"))
+        }
         StartError::Listen { address, purpose, option, error } => {
             Failure::new("the address cannot be listened on")
                 .expected(format!("{address} ({purpose}) to be one of this machine's addresses"))

@@ -28,6 +28,7 @@ fn measure() -> anyhow::Result<()> {
          the node, two control planes, one agent, all on the machine's cores together. The figures of 50 takeovers are in \
          docs/sizing.md.",
     );
+    report.note("The processor figure of node_exporter is no comparison: it works when it is scraped, and nobody scrapes it here.");
     report.note("15 s of what comes until the state of the cluster is known are the first election: its Lease has to run out once.");
     report.note("The images and charts of a release, as `cargo xtask dist` makes them.");
     report.print()

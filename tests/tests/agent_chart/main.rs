@@ -7,6 +7,8 @@ use anyhow::Context as _;
 use nimbus_agent::LeaseSettings;
 use nimbus_agent_core::policy::Policy;
 use nimbus_protocol::ActionKind;
+use nimbus_protocol::ids::TokenId;
+use nimbus_protocol::join::JoinToken;
 use nimbus_tests::helm::{AGENT as CHART, documents, files, only, paths, printed, series};
 use nimbus_tests::rig::repository;
 use serde_json::{Value, json};
@@ -283,7 +285,9 @@ fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
     assert_eq!(proof(&objects), token);
     let given = CHART.variant("join-token").unwrap();
     let secret = only(&given, "Secret", "-join").unwrap();
-    assert_eq!(secret["stringData"]["token"], "nimbus-join-0123456789abcdef");
+    // A program would take it.
+    let token_given: JoinToken = secret["stringData"]["token"].as_str().unwrap().parse().unwrap();
+    assert!(token_given.to_string().ends_with("0123456789abcdef"));
     let from = json!({"secretKeyRef": {"name": "nimbus-agent-join", "key": "token"}});
     assert_eq!(variable(&given, "NIMBUS_JOIN_TOKEN").unwrap()["valueFrom"], from);
     assert_eq!(proof(&given), token);
@@ -293,6 +297,36 @@ fn the_join_token_is_in_a_secret_and_the_proof_is_for_the_control_plane() {
     }
     let said = CHART.refusal(&["--set", "join.token=hush"]).unwrap();
     assert!(said.contains("existingSecret or token") && !said.contains("hush"), "{said}");
+}
+
+/// With another one no agent would start, and the release would stand there all the same.
+#[test]
+fn a_join_token_that_no_agent_would_take_is_refused_and_not_shown() {
+    let good =
+        JoinToken { id: TokenId::of_bytes([7; 16]), secret: [7; 32], ca_sha256: [0xab; 32] }.to_string();
+    let given = |token: &str| CHART.template(&["--set", &format!("join.existingSecret=,join.token={token}")]);
+    let parts: Vec<&str> = good.split('.').collect();
+    for wrong in [
+        "nimbus1.xx".to_owned(),
+        "hush".to_owned(),
+        good.replace("tok_", "job_"),
+        good.replace("nimbus1", "nimbus2"),
+        good[..good.len() - 1].to_owned(),
+        format!("{good}.ab"),
+        good.replace(parts[2], &parts[2][1..]),
+        // Bits beyond the 32 bytes.
+        good.replace(parts[2], &format!("{}d", &parts[2][..42])),
+    ] {
+        assert!(wrong.parse::<JoinToken>().is_err(), "{wrong}");
+        let said = given(&wrong).unwrap_err().to_string();
+        assert!(said.contains("  - join.token: expected a join token, nimbus1.tok_…"), "{wrong}: {said}");
+        let hidden = format!("found something else ({} characters), which is not shown;", wrong.len());
+        assert!(said.contains(&hidden) && !said.contains(&wrong), "{wrong}: {said}");
+    }
+    for right in [good.clone(), good.replace("abab", "ABAB")] {
+        assert!(right.parse::<JoinToken>().is_ok(), "{right}");
+        given(&right).unwrap();
+    }
 }
 
 #[test]

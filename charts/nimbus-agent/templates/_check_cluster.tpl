@@ -1,0 +1,46 @@
+{{- /* What the cluster itself says of the values: is it the one that they are for, and has it their namespaces? See _check.tpl. */ -}}
+
+{{- /*
+A namespace that is not there ends an installation half-way. Every cluster has kube-system: where it is not found, nobody was
+asked, as with `helm template` and --dry-run=client, and there is nothing to say. Each is asked for by its name: the right to that
+is among those that the chart gives, so whoever installs has it.
+*/ -}}
+{{- define "nimbus-agent.check.cluster" -}}
+{{- $named := dict -}}
+{{- with include "nimbus-agent.leaseNamespace" . -}}
+{{- if ne . "kube-system" -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
+{{- end -}}
+{{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
+{{- if or $named .Values.acting.clusterUid -}}
+{{- $found := dict -}}
+{{- with lookup "v1" "Namespace" "" "kube-system" -}}
+{{- $_ := set $found "kube-system" . -}}
+{{- range $name, $_ := $named -}}{{- $_ := set $found $name (lookup "v1" "Namespace" "" $name) -}}{{- end -}}
+{{- include "nimbus-agent.check.found" (dict "root" $ "named" $named "found" $found) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+Judges the cluster by its namespaces (`found`, by their names), and those that values have `named`. That of the release is made by helm
+before anything else where it is not there (--create-namespace).
+*/ -}}
+{{- define "nimbus-agent.check.found" -}}
+{{- $uid := default "" .root.Values.acting.clusterUid -}}
+{{- $own := toString (index .found "kube-system").metadata.uid -}}
+{{- if and (regexMatch "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" $uid) (ne $uid $own) -}}
+{{- include "nimbus-agent.wrong" (list "acting.clusterUid" (printf "%s, the UID of this cluster" (quote $own)) (quote $uid)
+  "set it to that, or choose the cluster that it is of with --kube-context: in another one the agents would have rights, and never use them") -}}
+{{- end -}}
+{{- range $name, $value := .named -}}
+{{- $namespace := get $.found $name | default dict -}}
+{{- if eq $name $.root.Release.Namespace -}}
+{{- else if not $namespace -}}
+{{- include "nimbus-agent.wrong" (list $value "namespaces that are there" (printf "no %s in this cluster" (quote $name))
+  (printf "correct it, or run first: kubectl create namespace %s" $name)) -}}
+{{- else if dig "metadata" "deletionTimestamp" "" $namespace -}}
+{{- include "nimbus-agent.wrong" (list $value "namespaces that stay" (printf "%s, which is being deleted" (quote $name))
+  "leave it out, or wait until it is gone and make it again") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,111 @@
+{{- /* What an upgrade must not lose: the keys, which every agent knows, and the database. See _check.tpl. */ -}}
+
+{{- /*
+Asks the cluster where keys and database are; with `helm template` and --dry-run=client there is nothing to say. The claim is
+asked for where the chart made it, so that whoever installs may see it.
+*/ -}}
+{{- define "nimbus-control-plane.check.kept" -}}
+{{- $sets := lookup "apps/v1" "StatefulSet" .Release.Namespace "" | default dict -}}
+{{- $claim := default "" .Values.persistence.existingClaim -}}
+{{- $made := dict -}}
+{{- range $sets.items -}}
+{{- if and (eq $claim (printf "%s-data" .metadata.name)) (include "nimbus-control-plane.isOwn" (dict "root" $ "object" .)) -}}
+{{- $made = lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim | default dict -}}
+{{- end -}}
+{{- end -}}
+{{- include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" $made) -}}
+{{- end -}}
+
+{{- /*
+The StatefulSets (`objects`) and, where the values name one that the chart made, the `claim`. What an upgrade that failed left
+beside the release's own is no reason: it is enough that one of them has keys and database where they stay.
+*/ -}}
+{{- define "nimbus-control-plane.check.keeps" -}}
+{{- $found := list -}}
+{{- $stays := false -}}
+{{- range .objects -}}
+{{- if include "nimbus-control-plane.isOwn" (dict "root" $.root "object" .) -}}
+{{- $state := include "nimbus-control-plane.state" . | fromYaml -}}
+{{- $lost := include "nimbus-control-plane.lost" (dict "root" $.root "state" $state) -}}
+{{- if $lost -}}{{- $found = append $found $lost -}}{{- else -}}{{- $stays = true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if not (or $stays .root.Values.keys.moved) -}}{{- range $found | uniq -}}{{- . -}}{{- end -}}{{- end -}}
+{{- if .claim -}}
+{{- $kept := dig "metadata" "annotations" "helm.sh/resource-policy" "" .claim -}}
+{{- if and (include "nimbus-control-plane.isOwn" (dict "root" .root "object" .claim)) (ne $kept "keep") -}}
+{{- $name := .claim.metadata.name -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim"
+  (printf "a claim that helm leaves where it is: %s was made by this release, and is deleted when the chart no longer makes it" (quote $name))
+  "one without helm.sh/resource-policy: keep"
+  (printf "first run: kubectl -n %s annotate pvc %s helm.sh/resource-policy=keep" .root.Release.Namespace $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Where a StatefulSet has keys and database, as YAML: its name, the claim, the Secret with the keys, and whether it has PostgreSQL. */ -}}
+{{- define "nimbus-control-plane.state" -}}
+{{- $state := dict "name" .metadata.name "claim" "" "secret" "" "postgres" false -}}
+{{- $pod := dig "spec" "template" "spec" dict . -}}
+{{- range get $pod "volumes" -}}
+{{- if eq .name "data" -}}{{- $_ := set $state "claim" (dig "persistentVolumeClaim" "claimName" "" .) -}}{{- end -}}
+{{- if eq .name "keys" -}}{{- $_ := set $state "secret" (dig "secret" "secretName" "" .) -}}{{- end -}}
+{{- end -}}
+{{- range get $pod "containers" -}}
+{{- range .env -}}
+{{- if eq .name "NIMBUS_DATABASE_URL" -}}{{- $_ := set $state "postgres" true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $state -}}
+{{- end -}}
+
+{{- /*
+What these values would lose of a `state`. Without claim and Secret the keys go with every pod, so that nothing is kept there.
+Whoever names another claim says where keys and database are.
+*/ -}}
+{{- define "nimbus-control-plane.lost" -}}
+{{- $state := .state -}}
+{{- with .root -}}
+{{- $elsewhere := .Values.persistence.existingClaim | default $state.claim | ne $state.claim -}}
+{{- $name := include "nimbus-control-plane.fullname" . -}}
+{{- $claim := include "nimbus-control-plane.claim" . -}}
+{{- $secret := default "" .Values.keys.existingSecret -}}
+{{- $postgres := not (empty (include "nimbus-control-plane.postgres" .)) -}}
+{{- $set := printf "StatefulSet %s/%s" .Release.Namespace $state.name -}}
+{{- $again := "give it as before (--reset-then-reuse-values does)" -}}
+{{- $moved := "set keys.moved to true for this upgrade" -}}
+{{- if and $state.claim $claim (ne $claim $state.claim) (not $elsewhere) -}}
+{{- $holds := ternary "keys" (ternary "database" "keys and database" (not (empty $state.secret))) (and $state.postgres (empty $state.secret)) -}}
+{{- if ne $name $state.name -}}
+{{- include "nimbus-control-plane.wrong" (list "fullnameOverride"
+  (printf "the name of before, %s, whose volume claim %s has %s: a new claim is empty, and every agent would have to join again"
+    (quote $state.name) (quote $state.claim) $holds)
+  (quote $name) (printf "give it and nameOverride as before, or set persistence.existingClaim to %s, too" $state.claim)) -}}
+{{- else -}}
+{{- include "nimbus-control-plane.wrong" (list "persistence.existingClaim"
+  (printf "%s, which has %s of the %s: a new claim is empty, and every agent would have to join again" (quote $state.claim) $holds $set)
+  "none" $again) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $state.secret (ne $secret $state.secret) (not (and $elsewhere (not $secret))) -}}
+{{- include "nimbus-control-plane.wrong" (list "keys.existingSecret"
+  (printf "%s, which has the keys of the %s: agents know no others" (quote $state.secret) $set)
+  (ternary (include "nimbus-control-plane.named" $secret) "none" (not (empty $secret)))
+  (printf "%s; or, once the same keys are there, %s" $again $moved)) -}}
+{{- else if and $secret $state.claim (not $state.secret) -}}
+{{- include "nimbus-control-plane.wrong" (list "keys.existingSecret"
+  (printf "none, as the keys of the %s are on its volume claim %s: agents know no others" $set (quote $state.claim))
+  (include "nimbus-control-plane.named" $secret)
+  (printf "leave it out; or, once the Secret has the four files of that volume (docs/upgrade.md), %s" $moved)) -}}
+{{- end -}}
+{{- if and $state.postgres (not $postgres) (or $state.claim $state.secret) (not $elsewhere) -}}
+{{- include "nimbus-control-plane.wrong" (list "database.existingSecret"
+  (printf "the address of PostgreSQL, where the history of the %s is, or database.url" $set)
+  "none, which is a new SQLite" (printf "%s; or, once the history was moved (docs/backup.md), %s" $again $moved)) -}}
+{{- else if and $postgres $state.claim (not $state.postgres) -}}
+{{- include "nimbus-control-plane.wrong" (list "database"
+  (printf "none, as the history of the %s is on its volume claim %s, in SQLite" $set (quote $state.claim))
+  "PostgreSQL" (printf "leave it out; or, once the history was moved (docs/backup.md), %s" $moved)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
