@@ -85,6 +85,7 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
     for _ in 0..TRIES {
         let record = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
         let record = genuine(&token, record)?;
+        let version = record.version;
         // Of two tokens that become ones for the same cluster at the same moment, the second one has to see the agent of the first.
         let _binding = if becomes_bound(&record.doc) { Some(gateway.binding.lock().await) } else { None };
         let Attempt { changes, response } = match enrol_again::attempt(gateway, request, &record.doc).await? {
@@ -94,6 +95,11 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
                 Err(end) => {
                     // A request that cannot be read or is put off is no misuse.
                     if matches!(&end, SessionEnd::Rejected(no) if no.code == CloseCode::Refused) {
+                        // What is in the way may be the agent that used the token since it was read.
+                        let now = app.store().get::<JoinTokenRecord>(token.id).await.map_err(unavailable)?;
+                        if now.is_some_and(|now| now.version != version) {
+                            continue;
+                        }
                         note_misuse(gateway, token.id, &end).await;
                     }
                     return Err(end);
