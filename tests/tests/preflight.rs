@@ -404,7 +404,7 @@ async fn an_installation_is_looked_at() {
     .await
     .unwrap();
     assert!(report.open().is_empty(), "{}", report.0);
-    report.is("listener", "pass", "QUIC answers over UDP, TCP is open");
+    report.is("listener", "pass", "QUIC answers over UDP, the agents' listener answers over TCP");
     report.is("transport", "pass", "by QUIC");
     report.is("authority", "pass", "ca.pem");
 
@@ -464,6 +464,13 @@ async fn a_certificate_is_told_by_its_days_or_by_its_wrong_ca() {
     .unwrap();
     report.is("certificate", "pass", "is valid until");
     report.is("authority", "pass", "ca.pem");
+    report.is("versions", "pass", "no agent has joined");
+    // The operators' port in the place of the agents'.
+    let (report, code) =
+        operator.report(&["doctor", "--agents", &format!("127.0.0.1:{}", rest.port())], &[]).unwrap();
+    report.is("listener", "failure", "speaks TLS and not the agents' protocol");
+    report.is("listener", "failure", "7070 is the operators'");
+    assert_eq!(code, 1);
 
     let keys = path(&dir.path().join("others"));
     let made = operator.run(&["keys", "create", &keys], &[]).unwrap();

@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod disk;
 pub mod doctor;
+pub mod greeting;
 pub mod kubectl;
 pub mod listener;
 pub mod preflight;
