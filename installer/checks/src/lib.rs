@@ -18,6 +18,7 @@ pub mod preflight;
 pub mod quantity;
 pub mod quic;
 pub mod report;
+pub mod secrets;
 pub mod version;
 
 mod words;

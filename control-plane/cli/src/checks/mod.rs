@@ -10,4 +10,5 @@ pub mod listener;
 pub mod preflight;
 pub mod program;
 pub mod redacted;
+pub mod secrets;
 pub mod values;

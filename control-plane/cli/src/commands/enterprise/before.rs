@@ -59,6 +59,8 @@ fn asked(answers: &Answers, charts: &Path, directory: &Path, search: Option<OsSt
             agents: values(AGENT_VALUES, &answers.agent_values),
             set_for_agents: acts.then(|| SOME_UID.to_owned()),
         },
+        // Steps of the plan make some of them, and look at the others.
+        looks_at_secrets: false,
     }
 }
 
@@ -158,7 +160,8 @@ mod tests {
     async fn a_service_of_its_own_that_waits_for_an_address_says_nothing_of_others() {
         let nowhere = Kubectl { search: Some("/nonexistent".into()), ..Kubectl::default() };
         let (namespace, agents_namespace) = ("nimbus".to_owned(), "nimbus-system".to_owned());
-        let asked = Asked { kubectl: nowhere, namespace, agents_namespace, wanted: Wanted::default() };
+        let wanted = Wanted::default();
+        let asked = Asked { kubectl: nowhere, namespace, agents_namespace, wanted, looks_at_secrets: false };
         let mut snapshot = gather(&asked, build().unwrap(), None).await;
         let waiting = ["nimbus/nimbus-agents", "nimbus-2/other"].map(str::to_owned).to_vec();
         snapshot.balancers = Ok(Balancers { served: 0, waiting });
