@@ -432,7 +432,7 @@ fn a_database_is_looked_at_before_an_installation() {
     look(&postgres.url_of("odd")).is("database", "failure", "SQL_ASCII");
     admin("ALTER DATABASE odd SET default_transaction_read_only = on");
     look(&postgres.url_of("odd")).is("database", "failure", "takes no writes");
-    look(&postgres.url_of("missing")).is("database", "failure", "missing");
+    look(&postgres.url_of("missing")).is("database", "failure", "the database is not there: postgres://");
 
     // Who has a password is asked for it from now on.
     admin("CREATE ROLE careful LOGIN PASSWORD 'right'");
@@ -450,6 +450,11 @@ fn a_database_is_looked_at_before_an_installation() {
     look(&dead).is("database", "failure", "does not answer");
     look("sqlite:///var/lib/nimbus.db").is("database", "failure", "PostgreSQL");
     look("postgres://nimbus:s3cret@db/nimbus?ssl=no").is("database", "failure", "ssl");
+    look("postgres://nimbus:s3cret@db/nimbus?sslmode=nonsense").is("database", "failure", "sslmode nonsense");
+    look("postgres://nimbus:s3cret@db:99999/nimbus").is("database", "failure", "a port 99999");
+    // Without a password there is nothing to hide.
+    let dead = format!("postgres://nimbus@127.0.0.1:{}/nimbus", free_port().unwrap());
+    look(&dead).is("database", "failure", &dead);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

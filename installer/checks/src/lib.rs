@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod address;
 pub mod check;
 pub mod clock;
 pub mod doctor;

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use nimbus_checks::address;
 use nimbus_checks::kubernetes::namespace_name;
-use nimbus_checks::preflight::{judge, judge_without_cluster};
+use nimbus_checks::preflight::{NoDatabase, judge, judge_without_cluster};
 use nimbus_checks::report::Report;
 use nimbus_checks::version::Version;
 
@@ -94,10 +95,15 @@ pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure
         looks_at_secrets: true,
     };
     let database = match args.database.as_deref().filter(|address| !address.is_empty()) {
-        Some(address) => Some((here.look_at_database)(address).await),
+        Some(address) => Some(match address::wrong(address) {
+            Some(why) => Err(NoDatabase::Other(why)),
+            None => (here.look_at_database)(address).await,
+        }),
         None => None,
     };
-    let secrets = [args.database.as_deref().unwrap_or_default()];
+    // One without a password is what the check talks about, and no secret.
+    let secrets =
+        [args.database.as_deref().filter(|it| !address::is_without_password(it)).unwrap_or_default()];
     if args.no_cluster {
         let database = database.ok_or_else(|| {
             Failure::new("there is nothing to look at")

@@ -391,6 +391,7 @@ fn databases() {
         change(&mut database);
         Ok(database)
     };
+    let absent = || "postgres://nimbus@db:5432/nim: database \"nim\" does not exist, code 3D000".to_owned();
     let said = || "password authentication failed for user \"nimbus\"".to_owned();
     for (found, expected, word) in [
         (with(|_| {}), Pass, "16.4"),
@@ -401,7 +402,9 @@ fn databases() {
         (with(|it| it.schema = 6), Failure, "schema 6"),
         (with(|it| it.free_connections = 3), Warning, "3 connections"),
         (Err(NoDatabase::Unreachable("connection refused".to_owned())), Failure, "connection refused"),
-        (Err(NoDatabase::Refused(said())), Failure, "password"),
+        (Err(NoDatabase::Refused(said())), Failure, "refuses this user: password"),
+        (Err(NoDatabase::Refused(absent())), Failure, "the database is not there: "),
+        (Err(NoDatabase::Refused(absent())), Failure, "CREATE DATABASE"),
         (Err(NoDatabase::Other("expected a sound database".to_owned())), Failure, "sound"),
     ] {
         let report = report(|snapshot| snapshot.database = Some(found.clone()));
