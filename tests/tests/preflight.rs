@@ -2,6 +2,9 @@
 //! control plane with a real agent.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
 
+#[path = "preflight/secrets.rs"]
+mod secrets;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -121,7 +124,12 @@ fn what_is_supposed_of_the_charts_is_what_they_ask_for() {
         rendered.push_str("\n---\n");
         rendered.push_str(&String::from_utf8(output.stdout).unwrap());
     }
-    assert_eq!(Needs::read(&rendered).unwrap(), Needs::default());
+    let mut needs = Needs::read(&rendered).unwrap();
+    // The join token is in no Secret by itself: the values above name one.
+    let secrets: Vec<_> =
+        needs.secrets.drain(..).map(|secret| (secret.value, secret.name, secret.keys)).collect();
+    assert_eq!(secrets, [("join.existingSecret", "x".to_owned(), vec!["token".to_owned()])]);
+    assert_eq!(needs, Needs::default());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -215,9 +223,12 @@ async fn values(cluster: &Cluster, operator: &Operator, look: &impl Fn(&[&str]) 
         let files = ["--charts", &charts, "--control-plane-values", control_plane, "--agent-values", agents];
         look(&[&files[..], more].concat())
     };
+    // The join token comes from a control plane that runs, so its Secret cannot be there yet.
     let (report, code) = with(&good, &agents, &[]);
-    assert_eq!((report.open(), code), (Vec::new(), 0), "{}", report.0);
+    assert_eq!((report.open(), code), (vec!["secrets"], 0), "{}", report.0);
     report.is("values", "pass", "take");
+    report.is("secrets", "warning", "no Secret join in nimbus, which join.existingSecret names");
+    secrets::looked_at(cluster, operator, &with).await;
 
     let both = operator.file("both.yaml", &format!("{CONTROL_PLANE}replicas: 3\n")).unwrap();
     let (report, code) = with(&both, &agents, &[]);
@@ -364,7 +375,7 @@ fn a_database_is_looked_at_before_an_installation() {
     look(&postgres.url_of("odd")).is("database", "failure", "SQL_ASCII");
     admin("ALTER DATABASE odd SET default_transaction_read_only = on");
     look(&postgres.url_of("odd")).is("database", "failure", "takes no writes");
-    look(&postgres.url_of("missing")).is("database", "failure", "missing");
+    look(&postgres.url_of("missing")).is("database", "failure", "the database is not there: postgres://");
 
     // Who has a password is asked for it from now on.
     admin("CREATE ROLE careful LOGIN PASSWORD 'right'");
@@ -382,6 +393,11 @@ fn a_database_is_looked_at_before_an_installation() {
     look(&dead).is("database", "failure", "does not answer");
     look("sqlite:///var/lib/nimbus.db").is("database", "failure", "PostgreSQL");
     look("postgres://nimbus:s3cret@db/nimbus?ssl=no").is("database", "failure", "ssl");
+    look("postgres://nimbus:s3cret@db/nimbus?sslmode=nonsense").is("database", "failure", "sslmode nonsense");
+    look("postgres://nimbus:s3cret@db:99999/nimbus").is("database", "failure", "a port 99999");
+    // Without a password there is nothing to hide.
+    let dead = format!("postgres://nimbus@127.0.0.1:{}/nimbus", free_port().unwrap());
+    look(&dead).is("database", "failure", &dead);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -404,7 +420,7 @@ async fn an_installation_is_looked_at() {
     .await
     .unwrap();
     assert!(report.open().is_empty(), "{}", report.0);
-    report.is("listener", "pass", "QUIC answers over UDP, TCP is open");
+    report.is("listener", "pass", "QUIC answers over UDP, the agents' listener answers over TCP");
     report.is("transport", "pass", "by QUIC");
     report.is("authority", "pass", "ca.pem");
 
@@ -464,6 +480,13 @@ async fn a_certificate_is_told_by_its_days_or_by_its_wrong_ca() {
     .unwrap();
     report.is("certificate", "pass", "is valid until");
     report.is("authority", "pass", "ca.pem");
+    report.is("versions", "pass", "no agent has joined");
+    // The operators' port in the place of the agents'.
+    let (report, code) =
+        operator.report(&["doctor", "--agents", &format!("127.0.0.1:{}", rest.port())], &[]).unwrap();
+    report.is("listener", "failure", "speaks TLS and not the agents' protocol");
+    report.is("listener", "failure", "7070 is the operators'");
+    assert_eq!(code, 1);
 
     let keys = path(&dir.path().join("others"));
     let made = operator.run(&["keys", "create", &keys], &[]).unwrap();

@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod address;
 pub mod check;
 pub mod clock;
 pub mod doctor;
@@ -18,6 +19,7 @@ pub mod preflight;
 pub mod quantity;
 pub mod quic;
 pub mod report;
+pub mod secrets;
 pub mod version;
 
 mod words;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::check::{Gathered, Unread};
 use crate::excess::{Excess, excess};
 use crate::quantity;
+use crate::secrets::{self, Named};
 
 /// What one pod asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Needs {
     pub agent_excess: Vec<Excess>,
     /// The names of the Services of type LoadBalancer.
     pub balanced: Vec<String>,
+    /// The Secrets that a person makes.
+    pub secrets: Vec<Named>,
     /// What each control plane asks for.
     pub control_plane: Request,
     /// How many control planes there are.
@@ -53,6 +56,7 @@ impl Default for Needs {
             control_plane_excess: Vec::new(),
             agent_excess: Vec::new(),
             balanced: Vec::new(),
+            secrets: Vec::new(),
             control_plane: Request { milli_cpu: 100, memory: 128 << 20 },
             replicas: 1,
             agent: Request { milli_cpu: 20, memory: 32 << 20 },
@@ -74,6 +78,7 @@ impl Needs {
             control_plane_excess: Vec::new(),
             agent_excess: Vec::new(),
             balanced: Vec::new(),
+            secrets: Vec::new(),
             control_plane: Request::default(),
             replicas: 0,
             agent: Request::default(),
@@ -81,10 +86,13 @@ impl Needs {
         for document in &documents {
             needs.add(document);
         }
+        let made: Vec<String> = documents.iter().filter_map(secrets::made).collect();
+        needs.secrets.retain(|secret| !made.contains(&secret.name));
         Ok(needs)
     }
 
     fn add(&mut self, document: &Value) {
+        secrets::add(&mut self.secrets, document);
         let spec = &document["spec"];
         match document["kind"].as_str().unwrap_or_default() {
             "PersistentVolumeClaim" => self.volumes.push(class(spec)),
@@ -158,6 +166,18 @@ mod tests {
         assert_eq!(needs.replicas, 3);
         assert_eq!(needs.control_plane, Request { milli_cpu: 1000, memory: 1 << 30 });
         assert_eq!(needs.agent, Request { milli_cpu: 20, memory: 0 });
+        assert!(needs.secrets.is_empty());
         assert!(Needs::read("a: [").is_err());
+        // What a chart makes is nobody's to make.
+        let volume = |name: &str| {
+            format!(
+                "kind: StatefulSet\nspec:\n  template:\n    spec:\n      volumes:\n        - name: {name}\n          secret:\n            \
+                     secretName: web\n"
+            )
+        };
+        let of_a_person = Needs::read(&volume("tls")).unwrap();
+        assert_eq!(of_a_person.secrets[0].value, secrets::TLS);
+        let made = format!("{}---\nkind: Certificate\nspec:\n  secretName: web\n", volume("tls"));
+        assert!(Needs::read(&made).unwrap().secrets.is_empty());
     }
 }

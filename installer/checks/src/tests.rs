@@ -2,6 +2,7 @@
 
 mod doctor;
 mod preflight;
+mod secrets;
 
 use crate::check::Verdict::{self, Failure, Pass, Unknown, Warning};
 use crate::report::Report;

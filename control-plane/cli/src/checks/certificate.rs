@@ -49,9 +49,29 @@ pub fn of_file(path: &Path) -> Gathered<Life> {
     first.ok_or_else(|| Unread::new(format!("{of}: there is no certificate in it"), "copy ca.pem again"))
 }
 
+/// Of the first certificate in a PEM text, which is the one that a server shows.
+pub fn of_text(text: &str, of: &str) -> Gathered<Life> {
+    let unread = || {
+        Unread::new(
+            format!("{of} is none: expected PEM with the server's own certificate first"),
+            "make it anew from the files of the certificate and its key: kubectl create secret tls",
+        )
+    };
+    let pem = Pem::iter_from_buffer(text.as_bytes()).next().ok_or_else(unread)?.map_err(|_| unread())?;
+    life(&pem.contents, of).map_err(|_| unread())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_certificate_is_told_as_that() {
+        for text in ["", "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            let unread = of_text(text, "the certificate in the Secret web").unwrap_err();
+            assert!(unread.why.starts_with("the certificate in the Secret web is none"), "{unread:?}");
+        }
+    }
 
     /// Nobody writes into the pipe: what waited for it would not end.
     #[test]

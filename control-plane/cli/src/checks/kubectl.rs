@@ -64,7 +64,7 @@ impl Kubectl {
 
     /// What it prints, if it ends well, read by `read`.
     pub async fn read<T>(&self, words: &[&str], read: fn(&[u8]) -> Gathered<T>) -> Gathered<T> {
-        let printed = self.run(words, None).await?.well(&format!("kubectl {}", words.join(" ")))?;
+        let printed = self.run(words, None).await?.well(&command(words))?;
         read(&printed)
     }
 
@@ -74,8 +74,15 @@ impl Kubectl {
         if is_absent(&ran) {
             return Ok(None);
         }
-        read(&ran.well(&format!("kubectl {}", words.join(" ")))?).map(Some)
+        read(&ran.well(&command(words))?).map(Some)
     }
+}
+
+/// The command as it is told; a template is no word for people.
+fn command(words: &[&str]) -> String {
+    let told =
+        words.iter().map(|word| if word.starts_with("go-template=") { "go-template=…" } else { *word });
+    std::iter::once("kubectl").chain(told).collect::<Vec<_>>().join(" ")
 }
 
 /// Did the API server say that the object is not there? The word alone, which a name or another program's complaint may hold,
@@ -113,6 +120,15 @@ mod tests {
             assert!(!is_absent(&ran(false, other)), "{other}");
         }
         assert!(!is_absent(&ran(true, absent)));
+    }
+
+    #[test]
+    fn a_command_is_told_without_its_template() {
+        assert_eq!(command(&["get", "nodes", "-o", "json"]), "kubectl get nodes -o json");
+        assert_eq!(
+            command(&["get", "secret", "a", "-o", "go-template={{.x}}"]),
+            "kubectl get secret a -o go-template=…"
+        );
     }
 
     #[tokio::test]

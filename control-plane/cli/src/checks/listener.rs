@@ -1,4 +1,5 @@
-//! Probes the agents' listener: one datagram that every QUIC server answers, and a TCP connection.
+//! Probes the agents' listener: one datagram that every QUIC server answers, and over TCP the TLS handshake of an agent that has
+//! no certificate yet.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::ErrorKind;
@@ -11,6 +12,7 @@ use nimbus_checks::quic::{self, Ids};
 use tokio::net::{TcpStream, UdpSocket, lookup_host};
 use tokio::time::timeout;
 
+use super::greeting;
 use crate::files;
 
 /// The most addresses of a name that are tried.
@@ -62,12 +64,12 @@ pub async fn probe(at: &str) -> Gathered<Listener> {
 }
 
 fn ways(listener: &Listener) -> usize {
-    usize::from(listener.udp == Udp::Answered) + usize::from(listener.tcp == Tcp::Open)
+    usize::from(listener.udp == Udp::Answered) + usize::from(listener.tcp == Tcp::Answered)
 }
 
 async fn tcp(address: SocketAddr) -> Tcp {
     match timeout(CONNECTS_WITHIN, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Tcp::Open,
+        Ok(Ok(stream)) => Tcp::greeted(greeting::greet(stream).await),
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Tcp::Refused,
         Ok(Err(error)) if error.kind() == ErrorKind::TimedOut => Tcp::Silent,
         Ok(Err(error)) => Tcp::Failed(files::reason(&error)),
@@ -112,6 +114,8 @@ fn random() -> [u8; 8] {
 
 #[cfg(test)]
 mod tests {
+    use nimbus_checks::listener::Greeting;
+
     use super::*;
 
     #[test]
@@ -140,9 +144,10 @@ mod tests {
         assert_eq!((found.udp, found.tcp), (Udp::Other, Tcp::Refused));
         echoing.abort();
         let _ = echoing.await;
+        // It takes connections, and nobody says anything on them.
         let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let found = probe(&listening.local_addr().unwrap().to_string()).await.unwrap();
-        assert_eq!((found.udp, found.tcp), (Udp::Refused, Tcp::Open));
+        assert_eq!((found.udp, found.tcp), (Udp::Refused, Tcp::greeted(Greeting::Silent)));
         let unread = probe("no-such-name.invalid:7071").await.unwrap_err();
         assert!(unread.why.contains("no-such-name.invalid:7071"), "{unread:?}");
     }

@@ -4,9 +4,11 @@
 pub mod certificate;
 pub mod disk;
 pub mod doctor;
+pub mod greeting;
 pub mod kubectl;
 pub mod listener;
 pub mod preflight;
 pub mod program;
 pub mod redacted;
+pub mod secrets;
 pub mod values;

@@ -5,11 +5,13 @@ use nimbus_checks::check::{Gathered, Unread};
 use nimbus_checks::clock::Reading;
 use nimbus_checks::kubernetes::{self, Balancers, Namespace, Node, Release, Review, StorageClass, date_of};
 use nimbus_checks::needs::Needs;
-use nimbus_checks::preflight::{Database, NoDatabase, Place, Server, Snapshot, Values, asks};
+use nimbus_checks::preflight::{Database, Looked, NoDatabase, Place, Server, Snapshot, Values, asks};
+use nimbus_checks::secrets::Named;
 use nimbus_checks::version::Version;
 
 use super::kubectl::{Kubectl, silent};
 use super::program::run;
+use super::secrets;
 use super::values::{self, Wanted};
 
 /// What is asked about.
@@ -23,6 +25,15 @@ pub struct Asked {
     pub agents_namespace: String,
     /// What is to be installed.
     pub wanted: Wanted,
+    /// Are the Secrets looked at that the values name?
+    pub looks_at_secrets: bool,
+}
+
+impl Asked {
+    /// Where a Secret is to be.
+    fn place_of(&self, named: &Named) -> String {
+        if named.is_of_agents { self.agents_namespace.clone() } else { self.namespace.clone() }
+    }
 }
 
 /// All of it; `build` is this command's version.
@@ -45,7 +56,7 @@ pub async fn gather(
     let found = if matches!(server, Ok(Server::Version(_))) {
         Found::gather(asked, &needs).await
     } else {
-        Found::nothing(server.as_ref().err())
+        Found::nothing(asked, &needs, server.as_ref().err())
     };
     Snapshot {
         build,
@@ -60,6 +71,7 @@ pub async fn gather(
         balancers: found.balancers,
         releases: found.releases,
         values,
+        secrets: asked.looks_at_secrets.then_some(found.secrets),
         database,
         clock: found.clock,
     }
@@ -74,6 +86,7 @@ struct Found {
     nodes: Gathered<Vec<Node>>,
     balancers: Gathered<Balancers>,
     releases: Gathered<Vec<Release>>,
+    secrets: Vec<Looked>,
     clock: Gathered<Reading>,
 }
 
@@ -82,7 +95,8 @@ impl Found {
         let kubectl = &asked.kubectl;
         let place = |name| ["get", "namespace", name, "-o", "json"];
         let (here, there) = (place(asked.namespace.as_str()), place(asked.agents_namespace.as_str()));
-        let (control_plane, agents, rights, classes, nodes, balancers, releases, clock) = tokio::join!(
+        let named: &[Named] = if asked.looks_at_secrets { &needs.secrets } else { &[] };
+        let (control_plane, agents, rights, classes, nodes, balancers, releases, secrets, clock) = tokio::join!(
             kubectl.find(&here, kubernetes::namespace),
             kubectl.find(&there, kubernetes::namespace),
             rights(asked, needs),
@@ -90,16 +104,22 @@ impl Found {
             kubectl.read(&["get", "nodes", "-o", "json"], kubernetes::nodes),
             kubectl.read(&["get", "services", "--all-namespaces", "-o", "json"], kubernetes::balancers),
             releases(asked),
+            secrets::look(kubectl, named, |named| asked.place_of(named)),
             clock(kubectl),
         );
-        Self { control_plane, agents, rights, classes, nodes, balancers, releases, clock }
+        Self { control_plane, agents, rights, classes, nodes, balancers, releases, secrets, clock }
     }
 
     /// Where there is no cluster, or no kubectl.
-    fn nothing(why: Option<&Unread>) -> Self {
+    fn nothing(asked: &Asked, needs: &Needs, why: Option<&Unread>) -> Self {
         fn unread<T>(why: Option<&Unread>) -> Gathered<T> {
             why.map_or_else(silent, |why| Err(why.clone()))
         }
+        let unknown: Gathered<()> = unread(why);
+        let secrets = unknown
+            .err()
+            .map(|why| secrets::none(&needs.secrets, |named| asked.place_of(named), &why))
+            .unwrap_or_default();
         Self {
             control_plane: unread(why),
             agents: unread(why),
@@ -108,6 +128,7 @@ impl Found {
             nodes: unread(why),
             balancers: unread(why),
             releases: unread(why),
+            secrets,
             clock: unread(why),
         }
     }

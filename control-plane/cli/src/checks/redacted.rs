@@ -34,6 +34,9 @@ mod tests {
             "kubectl said: Get \"https://ada:hunter2secret@10.0.0.1/\": refused",
             "the server has asked for the client to provide credentials",
             "- keys.existingSecret: expected the name of a Secret, found none; make one with kubectl - replicas: expected 1",
+            // As the check of Secrets says it.
+            "there is no Secret join in nimbus, which join.existingSecret names; the Secret web in nimbus (tls.existingSecret) has nothing \
+             under tls.key; found tls.crt, ca.crt",
             // As the control plane says it of a wrong token.
             "this needs the operator's token; another one (expected a header Authorization of type Bearer with what \
              operator.token in the data directory holds)",
@@ -51,5 +54,6 @@ mod tests {
         assert_eq!(clean.checks[1].outcome.found, texts[1]);
         assert_eq!(clean.checks[2].outcome.found, texts[2]);
         assert_eq!(clean.checks[3].outcome.found, texts[3]);
+        assert_eq!(clean.checks[4].outcome.found, texts[4]);
     }
 }

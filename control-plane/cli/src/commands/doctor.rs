@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use nimbus_checks::doctor::judge;
+use nimbus_checks::kubernetes::namespace_name;
 use nimbus_checks::report::Report;
 use serde_json::Value;
 
@@ -32,7 +33,7 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Look at the pods of this namespace, with kubectl
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = namespace_name)]
     namespace: Option<String>,
     /// The kubeconfig that names the cluster [default: kubectl's own]
     #[arg(long, value_name = "FILE")]

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nimbus_checks::preflight::{judge, judge_without_cluster};
+use nimbus_checks::address;
+use nimbus_checks::kubernetes::namespace_name;
+use nimbus_checks::preflight::{NoDatabase, judge, judge_without_cluster};
 use nimbus_checks::report::Report;
 use nimbus_checks::version::Version;
 
@@ -21,15 +23,16 @@ use crate::view;
 /// Before an installation: is everything as it has to be?
 ///
 /// Looks with kubectl and helm at the cluster that the kubeconfig names: its version, what this user may create, Pod Security,
-/// StorageClasses, nodes, clocks, what is installed already; and with --database at PostgreSQL (alone with --no-cluster). Each
-/// check ends in pass, warning, failure or unknown, with what to do. Nothing is written or created.
+/// StorageClasses, nodes, clocks, what is installed already; with values at the Secrets that they name; and with --database at
+/// PostgreSQL (alone with --no-cluster). Each check ends in pass, warning, failure or unknown, with what to do. Nothing is written or
+/// created.
 #[derive(Debug, Args)]
 pub struct PreflightArgs {
     /// The namespace of the control plane
-    #[arg(long, value_name = "NAMESPACE", default_value = "nimbus")]
+    #[arg(long, value_name = "NAMESPACE", default_value = "nimbus", value_parser = namespace_name)]
     namespace: String,
     /// The namespace of the agents [default: the control plane's]
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", value_parser = namespace_name)]
     agents_namespace: Option<String>,
     /// The kubeconfig that names the cluster [default: kubectl's own]
     #[arg(long, value_name = "FILE")]
@@ -89,12 +92,18 @@ pub async fn report(args: &PreflightArgs, here: &Here) -> Result<Report, Failure
             agents: args.agent_values.clone(),
             set_for_agents: None,
         },
+        looks_at_secrets: true,
     };
     let database = match args.database.as_deref().filter(|address| !address.is_empty()) {
-        Some(address) => Some((here.look_at_database)(address).await),
+        Some(address) => Some(match address::wrong(address) {
+            Some(why) => Err(NoDatabase::Other(why)),
+            None => (here.look_at_database)(address).await,
+        }),
         None => None,
     };
-    let secrets = [args.database.as_deref().unwrap_or_default()];
+    // One without a password is what the check talks about, and no secret.
+    let secrets =
+        [args.database.as_deref().filter(|it| !address::is_without_password(it)).unwrap_or_default()];
     if args.no_cluster {
         let database = database.ok_or_else(|| {
             Failure::new("there is nothing to look at")

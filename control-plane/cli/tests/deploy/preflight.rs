@@ -78,7 +78,7 @@ async fn a_cluster_that_lacks_something_stops_it_with_the_checks_words() {
     let failure = came.unwrap_err();
     let expected = "storage: no StorageClass is the default one; there is none";
     assert_eq!(failure.found, expected, "the rest is as it has to be");
-    assert!(failure.next.contains("persistence.storageClass"), "{failure}");
+    assert!(failure.next.contains("the answer database.storage_class"), "{failure}");
     assert!(failure.next.contains("--skip-preflight"), "{failure}");
     assert!(log.contains("out/values-control-plane.yaml") && log.contains("out/values-agent.yaml"), "{log}");
 }

@@ -184,7 +184,7 @@ pub fn judge(snapshot: &Snapshot) -> Report {
 }
 
 /// What is left of a certificate's life, and what that means.
-fn life(life: &Life, now: Timestamp, noticed_days: i64, remedy: &str) -> Outcome {
+pub(crate) fn life(life: &Life, now: Timestamp, noticed_days: i64, remedy: &str) -> Outcome {
     let Life { of, from, until } = life;
     let days = until.duration_since(now).as_hours() / 24;
     if now >= *until {

@@ -48,9 +48,14 @@ fn judge(snapshot: &Snapshot) -> Judged {
             "wait for their first report, then run this again",
         )
     } else {
-        Outcome::pass(format!(
-            "this command {}, the control plane {version}, and agents beside it",
-            snapshot.build
-        ))
+        let agents = match plane.agents.len() {
+            0 => "no agent has joined".to_owned(),
+            1 => "1 agent is of a neighbouring version".to_owned(),
+            several if plane.has_more_agents => {
+                format!("the first {several} agents are of neighbouring versions")
+            }
+            several => format!("{several} agents are of neighbouring versions"),
+        };
+        Outcome::pass(format!("this command is {}, the control plane {version}; {agents}", snapshot.build))
     })
 }

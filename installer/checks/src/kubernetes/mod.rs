@@ -2,10 +2,12 @@
 
 mod cluster;
 mod date;
+mod name;
 mod node;
 mod pod;
 mod release;
 mod rights;
+mod secret;
 mod service;
 mod storage;
 mod warning;
@@ -16,10 +18,12 @@ use serde::de::DeserializeOwned;
 
 pub use cluster::{Namespace, client_version, namespace, server_version};
 pub use date::date_of;
+pub use name::{is_object_name, namespace_name};
 pub use node::{Node, nodes};
 pub use pod::{Pod, Trouble, pods};
 pub use release::{AGENT, CONTROL_PLANE, Release, releases};
 pub use rights::{Ask, Review, request, reviews};
+pub use secret::{SECRET, Secret, secret};
 pub use service::{Balancers, balancers};
 pub use storage::{StorageClass, storage_classes};
 pub use warning::{Warning, warnings};

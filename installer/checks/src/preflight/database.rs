@@ -8,6 +8,8 @@ use crate::words::sentences;
 const OLDEST: u32 = 140_000;
 /// Connections that a control plane keeps at most, and one for its lease and one for a backup beside it.
 const CONNECTIONS: u32 = 10;
+/// How the refusal ends of a server that has no such database, in whatever language it speaks.
+const ABSENT: &str = "code 3D000";
 
 pub(super) const CHECK: Check<Snapshot> = Check {
     name: "database",
@@ -116,9 +118,13 @@ fn none(why: &NoDatabase) -> Outcome {
             format!("the database does not answer: {said}"),
             "check that it runs, and host, port and firewall; where only the cluster reaches it, run this there",
         ),
+        NoDatabase::Refused(said) if said.ends_with(ABSENT) => Outcome::failure(
+            format!("the database is not there: {said}"),
+            "make it (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0), or correct its name in the address",
+        ),
         NoDatabase::Refused(said) => Outcome::failure(
             format!("the database refuses this user: {said}"),
-            "check user, password and the database's name in the address, and pg_hba.conf",
+            "check user and password in the address, and pg_hba.conf",
         ),
         NoDatabase::Other(said) => {
             Outcome::failure(said.clone(), "correct what it names, then run this again")

@@ -12,6 +12,7 @@ mod pod_security;
 mod release;
 mod resources;
 mod rights;
+mod secrets;
 mod storage;
 mod values;
 
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 
 pub use database::{Database, NoDatabase};
 pub use rights::asks;
+pub use secrets::{Held, Looked};
 
 use crate::check::{Check, Gathered, Judged, Open, Unread};
 use crate::clock::Reading;
@@ -40,6 +42,7 @@ pub const CHECKS: &[Check<Snapshot>] = &[
     load_balancer::CHECK,
     helm::CHECK,
     values::CHECK,
+    secrets::CHECK,
     release::CHECK,
     database::CHECK,
     clock::CHECK,
@@ -106,6 +109,8 @@ pub struct Snapshot {
     pub releases: Gathered<Vec<Release>>,
     /// The values for the charts.
     pub values: Gathered<Values>,
+    /// The Secrets that the values name; none: they are not looked at.
+    pub secrets: Option<Vec<Looked>>,
     /// The database; none: nobody named one.
     pub database: Option<Result<Database, NoDatabase>>,
     /// The API server's clock.
@@ -150,6 +155,7 @@ impl Snapshot {
             balancers: nothing(),
             releases: nothing(),
             values: nothing(),
+            secrets: None,
             database: Some(database),
             clock: nothing(),
         }

@@ -53,7 +53,7 @@ fn plane() -> Plane {
 
 /// An installation where everything is as it has to be.
 fn good() -> Snapshot {
-    let listener = Listener { at: "plane:7071".to_owned(), udp: Udp::Answered, tcp: Tcp::Open };
+    let listener = Listener { at: "plane:7071".to_owned(), udp: Udp::Answered, tcp: Tcp::Answered };
     let disk =
         Disk { path: "/data".to_owned(), total: 100 << 30, available: 50 << 30, is_out_of_files: false };
     Snapshot {
@@ -203,6 +203,14 @@ fn versions() {
             }
         });
         assert_eq!(verdict(&report, "versions"), Some(expected), "{build} {plane_is} {agent_is}");
+    }
+    for (agents, word) in [
+        (0, "no agent has joined"),
+        (1, "1 agent is of a neigh"),
+        (2, "2 agents are of neighbouring versions"),
+    ] {
+        let said = text(&on_plane(|plane| plane.agents.truncate(agents)), "versions");
+        assert!(said.contains(word), "{said}");
     }
 }
 

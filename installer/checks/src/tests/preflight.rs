@@ -15,11 +15,11 @@ use crate::preflight::{
 use crate::report::Report;
 use crate::version::Version;
 
-fn at() -> Timestamp {
+pub(super) fn at() -> Timestamp {
     "2026-11-27T08:00:00Z".parse().unwrap()
 }
 
-fn unread<T>() -> Result<T, Unread> {
+pub(super) fn unread<T>() -> Result<T, Unread> {
     Err(Unread::new("it was not read", "read it"))
 }
 
@@ -87,6 +87,7 @@ fn good() -> Snapshot {
         balancers: Ok(Balancers::default()),
         releases: Ok(Vec::new()),
         values: Ok(Values::NotGiven),
+        secrets: Some(Vec::new()),
         database: Some(Ok(database())),
         clock: Ok(Reading { before: at(), shown: at(), grain: SignedDuration::from_secs(1), after: at() }),
     }
@@ -104,7 +105,7 @@ fn a_good_cluster_passes_every_check_that_was_asked_for() {
     let report = report(|_| {});
     assert!(report.passed && !report.is_doubtful(), "{report:?}");
     let open: Vec<&str> = report.not_asked.iter().map(|one| one.name).collect();
-    assert_eq!(open, ["load-balancer", "values"]);
+    assert_eq!(open, ["load-balancer", "values", "secrets"]);
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn what_could_not_be_read_is_unknown_and_never_a_pass() {
     });
     assert_eq!(report.counts.pass, 0, "{report:?}");
     assert!(!report.passed && report.is_doubtful(), "nothing is as it has to be where nothing is known");
-    assert_eq!(report.counts.unknown, 13, "{report:?}");
+    assert_eq!(report.counts.unknown, 14, "{report:?}");
 }
 
 #[test]
@@ -357,7 +358,7 @@ fn values_and_releases() {
     let unreadable = report(|snapshot| snapshot.values = unread());
     assert_eq!(verdict(&unreadable, "values"), Some(Unknown));
     // What they ask for is not what the charts ask for by themselves.
-    for name in ["pod-security", "storage", "resources", "load-balancer"] {
+    for name in ["pod-security", "storage", "resources", "load-balancer", "secrets"] {
         assert_eq!(verdict(&refused, name), Some(Unknown), "{name}");
         assert_eq!(verdict(&unreadable, name), Some(Unknown), "{name}");
         assert!(text(&refused, name).contains("nimbus-control-plane does not take them"), "{name}");
@@ -390,6 +391,7 @@ fn databases() {
         change(&mut database);
         Ok(database)
     };
+    let absent = || "postgres://nimbus@db:5432/nim: database \"nim\" does not exist, code 3D000".to_owned();
     let said = || "password authentication failed for user \"nimbus\"".to_owned();
     for (found, expected, word) in [
         (with(|_| {}), Pass, "16.4"),
@@ -400,7 +402,9 @@ fn databases() {
         (with(|it| it.schema = 6), Failure, "schema 6"),
         (with(|it| it.free_connections = 3), Warning, "3 connections"),
         (Err(NoDatabase::Unreachable("connection refused".to_owned())), Failure, "connection refused"),
-        (Err(NoDatabase::Refused(said())), Failure, "password"),
+        (Err(NoDatabase::Refused(said())), Failure, "refuses this user: password"),
+        (Err(NoDatabase::Refused(absent())), Failure, "the database is not there: "),
+        (Err(NoDatabase::Refused(absent())), Failure, "CREATE DATABASE"),
         (Err(NoDatabase::Other("expected a sound database".to_owned())), Failure, "sound"),
     ] {
         let report = report(|snapshot| snapshot.database = Some(found.clone()));

@@ -20,6 +20,9 @@ use crate::error::Failure;
 /// Stands for the cluster's UID, which a step fetches once the plan is carried out: the charts want one where agents may act.
 const SOME_UID: &str = "acting.clusterUid=00000000-0000-4000-8000-000000000000";
 
+/// What the value persistence.storageClass is made from.
+const STORAGE_CLASS: &str = "the answer database.storage_class";
+
 /// Looks, tells what is doubtful, and refuses to go on where a check failed. `search` is the PATH of kubectl and helm; none: this
 /// command's own.
 pub async fn look(
@@ -59,6 +62,8 @@ fn asked(answers: &Answers, charts: &Path, directory: &Path, search: Option<OsSt
             agents: values(AGENT_VALUES, &answers.agent_values),
             set_for_agents: acts.then(|| SOME_UID.to_owned()),
         },
+        // Steps of the plan make some of them, and look at the others.
+        looks_at_secrets: false,
     }
 }
 
@@ -69,12 +74,16 @@ fn leave_out_own(snapshot: &mut Snapshot, namespace: &str) {
     }
 }
 
-/// What to do; the flags of `nimbus preflight` that name the cluster are not this command's.
+/// What to do, in the words of this command: it has other flags than `nimbus preflight`, and answers in the place of values.
 fn remedy(finding: &Finding) -> String {
-    if finding.name == "cluster" {
-        return "check that kubectl reaches the cluster: KUBECONFIG names the file, and the answer kube_context the context".to_owned();
+    let remedy = &finding.outcome.remedy;
+    match finding.name {
+        "cluster" => "check that kubectl reaches the cluster: KUBECONFIG names the file, and the answer kube_context the context".to_owned(),
+        "storage" => {
+            remedy.replace("the value persistence.storageClass", STORAGE_CLASS).replace("persistence.storageClass", STORAGE_CLASS)
+        }
+        _ => remedy.clone(),
     }
-    finding.outcome.remedy.clone()
 }
 
 fn found<'a>(report: &'a Report, verdicts: &'a [Verdict]) -> impl Iterator<Item = &'a Finding> {
@@ -129,6 +138,23 @@ mod tests {
     }
 
     #[test]
+    fn a_storage_class_is_named_in_an_answer() {
+        for (remedy, expected) in [
+            (
+                "name one in the value persistence.storageClass, or make one",
+                "name one in the answer database.storage_class, or make one",
+            ),
+            (
+                "correct persistence.storageClass, or make that class",
+                "correct the answer database.storage_class, or make that class",
+            ),
+        ] {
+            let outcome = Outcome::failure("there is none", remedy);
+            assert_eq!(super::remedy(&Finding { name: "storage", what: "it is", outcome }), expected);
+        }
+    }
+
+    #[test]
     fn what_is_asked_is_what_the_plan_installs() {
         let answers = |more: &[(&str, &str)]| {
             let mut draft = Draft::default();
@@ -158,7 +184,8 @@ mod tests {
     async fn a_service_of_its_own_that_waits_for_an_address_says_nothing_of_others() {
         let nowhere = Kubectl { search: Some("/nonexistent".into()), ..Kubectl::default() };
         let (namespace, agents_namespace) = ("nimbus".to_owned(), "nimbus-system".to_owned());
-        let asked = Asked { kubectl: nowhere, namespace, agents_namespace, wanted: Wanted::default() };
+        let wanted = Wanted::default();
+        let asked = Asked { kubectl: nowhere, namespace, agents_namespace, wanted, looks_at_secrets: false };
         let mut snapshot = gather(&asked, build().unwrap(), None).await;
         let waiting = ["nimbus/nimbus-agents", "nimbus-2/other"].map(str::to_owned).to_vec();
         snapshot.balancers = Ok(Balancers { served: 0, waiting });
