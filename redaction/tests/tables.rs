@@ -2,6 +2,7 @@
 //! is harmless stays as it was.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
 
+use nimbus_redaction::secret::looks_secret;
 use nimbus_redaction::{MASK, Redactor};
 use serde::Deserialize;
 use serde_json::json;
@@ -99,4 +100,17 @@ fn what_was_redacted_once_stays_as_it_is() {
         let twice = redactor().text(&once);
         assert_eq!(twice.text, once, "{}", case.kind);
     }
+}
+
+#[test]
+fn a_file_with_one_of_them_is_taken_for_secret_and_a_harmless_one_is_not() {
+    let cases_of = |table| cases(table).into_iter();
+    let secrets =
+        cases_of(include_str!("tables/secret.toml")).filter(|case| !looks_secret(&case.path, &case.text));
+    let secrets: Vec<String> = secrets.map(|case| case.kind).collect();
+    assert!(secrets.is_empty(), "{} would be shown: {secrets:#?}", secrets.len());
+    let harmless =
+        cases_of(include_str!("tables/harmless.toml")).filter(|case| looks_secret(&case.path, &case.text));
+    let harmless: Vec<String> = harmless.map(|case| case.kind).collect();
+    assert!(harmless.is_empty(), "{} would be withheld: {harmless:#?}", harmless.len());
 }

@@ -11,7 +11,7 @@ use crate::secret::name::Name;
 use crate::secret::names::{assigned, has_phrase, is_given, names};
 use crate::secret::rules::Rules;
 use crate::secret::values::is_long_mixed;
-use crate::secret::{below, tables};
+use crate::secret::{below, blocks, tables};
 
 /// Most lines below one that are looked at with it.
 const NEXT: usize = 64;
@@ -153,9 +153,11 @@ impl Sheet<'_> {
         }
     }
 
-    /// The lines below one.
+    /// The lines below one, more of them where a value may go on over many.
     fn next(&self, at: usize) -> Vec<&str> {
-        self.lines[at + 1..].iter().take(NEXT).map(|line| line.judged.as_str()).collect()
+        let is_open = blocks::may_be_in(&self.lines[at].judged);
+        let most = if is_open { blocks::LINES } else { NEXT };
+        self.lines[at + 1..].iter().take(most).map(|line| line.judged.as_str()).collect()
     }
 
     /// Masks these places, the last ones first, so that the others stay where they are.

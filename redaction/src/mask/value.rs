@@ -7,7 +7,7 @@ use crate::secret::name::Name;
 use crate::secret::names::{assigned, is_empty_here, is_said};
 use crate::secret::rules::Rules;
 use crate::secret::values::{Value, is_nothing};
-use crate::secret::{below, given};
+use crate::secret::{below, blocks, given};
 
 /// Words that stand between a name and its value in a sentence, as in `the password was changed from A to B`: behind one of
 /// them any other word may be the value.
@@ -31,7 +31,11 @@ pub type Edit = (usize, Range<usize>);
 
 /// The value as exactly as it can be told.
 pub fn exact(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> Vec<Edit> {
-    match assigned(line, name.end, name.text.starts_with('-')) {
+    let assigned = assigned(line, name.end, name.text.starts_with('-'));
+    if let Some(parts) = assigned.and_then(|value| blocks::open(value, next)) {
+        return parts_of(parts, line, next);
+    }
+    match assigned {
         // `>-` and `|+` begin a block, too.
         Some(value) if is_empty_here(value) || matches!(value, "-" | "+") => {
             below_exact(line, next, name, rules)
@@ -53,7 +57,15 @@ pub fn rest(line: &str, next: &[&str], name: &Name<'_>) -> Vec<Edit> {
         let value = below::pair(item(text)).and_then(|(_, value)| place(text, value));
         (below, value.filter(|place| !place.is_empty()).unwrap_or(0..text.len()))
     });
-    std::iter::once((0, start..line.len())).chain(lines).collect()
+    let open = value.and_then(|value| blocks::open(value, next)).unwrap_or_default();
+    let open = parts_of(open, line, next);
+    std::iter::once((0, start..line.len())).chain(lines).chain(open).collect()
+}
+
+/// Where the parts of a value that goes on over lines stand.
+fn parts_of(parts: Vec<(usize, &str)>, line: &str, next: &[&str]) -> Vec<Edit> {
+    let whole = |below: usize| below.checked_sub(1).map_or(Some(line), |at| next.get(at).copied());
+    parts.into_iter().filter_map(|(below, part)| Some((below, place(whole(below)?, part)?))).collect()
 }
 
 /// Where a part of a line stands in it.

@@ -5,6 +5,7 @@
 //! cannot be used withholds everything, and [`check`] says why.
 
 pub(crate) mod below;
+pub(crate) mod blocks;
 pub(crate) mod entries;
 pub(crate) mod given;
 mod letters;

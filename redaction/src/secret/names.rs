@@ -6,7 +6,7 @@ use super::name::{Name, judge};
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
 use super::words::is_part;
-use super::{below, tables};
+use super::{below, blocks, tables};
 
 /// Most words behind a name in which it is said what it is.
 const SAID_WORDS: usize = 8;
@@ -64,7 +64,11 @@ pub fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bo
         return false;
     }
     let flag = name.text.starts_with('-');
-    match assigned(line, name.end, flag) {
+    let assigned = assigned(line, name.end, flag);
+    if let Some(parts) = assigned.and_then(|value| blocks::open(value, next)) {
+        return parts.iter().any(|(_, part)| counts(part, line, name, flag, rules));
+    }
+    match assigned {
         Some(value) if is_empty_here(value) => below::is_given(line, next, name, rules),
         Some(value) => counts(value, line, name, flag, rules),
         None => {
