@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use crate::secret::assigned::{assigned, is_empty_here};
 use crate::secret::entries::{is_entry, is_item, is_value_key};
 use crate::secret::name::Name;
-use crate::secret::names::{assigned, is_empty_here, is_said};
+use crate::secret::names::is_said;
 use crate::secret::rules::Rules;
 use crate::secret::values::{Value, is_nothing};
-use crate::secret::{below, blocks, given};
+use crate::secret::{below, blocks, given, properties};
 
 /// Words that stand between a name and its value in a sentence, as in `the password was changed from A to B`: behind one of
 /// them any other word may be the value.
@@ -40,7 +41,14 @@ pub fn exact(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> Vec<E
         Some(value) if is_empty_here(value) || matches!(value, "-" | "+") => {
             below_exact(line, next, name, rules)
         }
-        Some(value) => assigned_value(line, value, name).map(|place| (0, place)).into_iter().collect(),
+        Some(value) => {
+            let mut edits: Vec<Edit> =
+                assigned_value(line, value, name).map(|place| (0, place)).into_iter().collect();
+            if properties::is_alone(value) {
+                edits.extend(below_exact(line, next, name, rules));
+            }
+            edits
+        }
         None if below::is_alone(line, next, name, rules) => {
             next.first().map(|line| (1, 0..line.len())).into_iter().collect()
         }
@@ -99,7 +107,15 @@ pub fn begins_with_name(text: &str) -> bool {
     })
 }
 
+/// With what YAML puts before it, which may also be the beginning of a value.
 fn assigned_value(line: &str, value: &str, name: &Name<'_>) -> Option<Range<usize>> {
+    let Some(behind) = properties::behind(value) else { return value_as_it_is(line, value, name) };
+    let (start, inner) = (place(line, value)?.start, value_as_it_is(line, behind, name)?);
+    let rest = &line[inner.end..];
+    Some(start..line.len() - rest.trim_start_matches(['"', '\'']).len())
+}
+
+fn value_as_it_is(line: &str, value: &str, name: &Name<'_>) -> Option<Range<usize>> {
     let first = Value::first(value);
     // `b"x7"` is one value, and its quotes do not begin it.
     let is_prefix = !first.quoted && first.rest.starts_with(['"', '\'']);
