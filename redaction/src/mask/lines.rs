@@ -12,7 +12,7 @@ use crate::secret::name::Name;
 use crate::secret::names::{has_phrase, is_given, names};
 use crate::secret::rules::Rules;
 use crate::secret::values::is_long_mixed;
-use crate::secret::{below, blocks, tables};
+use crate::secret::{below, blocks, columns, tables};
 
 /// Most lines below one that are looked at with it.
 const NEXT: usize = 64;
@@ -34,7 +34,9 @@ pub fn take_out(page: &mut Page, rules: &Rules, time: &Time) {
         if !time.is_left() {
             break;
         }
-        sheet.line(at);
+        if !sheet.columns(at) {
+            sheet.line(at);
+        }
         sheet.table(at);
     }
     page.set_lines(&sheet.lines, &sheet.taken);
@@ -133,6 +135,31 @@ impl Sheet<'_> {
         self.mask(at, edits);
     }
 
+    /// Masks the fields of a table whose columns are parted by blanks, where the column tells. Says whether the line is the
+    /// header of one beyond doubt: then it has no value of its own.
+    fn columns(&mut self, at: usize) -> bool {
+        let below = self.lines.get(at + 1).map(|line| line.judged.as_str());
+        let Some(header) = columns::header(&self.lines[at].judged, below, self.rules) else { return false };
+        let next = self.next(at);
+        let is_table = header.is_table(&next, self.rules);
+        if !header.has_values(&next, self.rules) {
+            return is_table;
+        }
+        let mut edits = Vec::new();
+        for (below, line) in self.lines[at + 1..].iter().enumerate() {
+            match header.values(&line.judged, self.rules) {
+                Some(values) => {
+                    let places = values.into_iter().filter_map(|value| place(&line.judged, value));
+                    edits.extend(places.map(|place| (below + 1, place)));
+                }
+                None if tables::is_rule(&line.judged) => {}
+                None => break,
+            }
+        }
+        self.mask(at, edits);
+        is_table
+    }
+
     /// Masks the fields of a table's rows whose column tells.
     fn table(&mut self, at: usize) {
         let header = &self.lines[at].judged;
@@ -141,14 +168,13 @@ impl Sheet<'_> {
         }
         for below in at + 1..self.lines.len() {
             let (header, row) = (&self.lines[at].judged, &self.lines[below].judged);
-            let is_rule = row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | ' '));
             match tables::values(header, row, self.rules) {
                 Some(values) => {
                     let edits =
                         values.into_iter().filter_map(|value| Some((0, place(row, value)?))).collect();
                     self.mask(below, edits);
                 }
-                None if is_rule && !row.is_empty() => {}
+                None if tables::is_rule(row) => {}
                 None => return,
             }
         }

@@ -7,6 +7,7 @@
 pub(crate) mod assigned;
 pub(crate) mod below;
 pub(crate) mod blocks;
+pub(crate) mod columns;
 pub(crate) mod entries;
 pub(crate) mod given;
 mod letters;

@@ -7,7 +7,7 @@ use super::name::{Name, judge};
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
 use super::words::is_part;
-use super::{below, blocks, properties, tables};
+use super::{below, blocks, columns, properties, tables};
 
 /// Most words behind a name in which it is said what it is.
 const SAID_WORDS: usize = 8;
@@ -17,7 +17,11 @@ pub fn assigns_secret(text: &str, rules: &Rules) -> bool {
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
     lines.iter().enumerate().any(|(at, line)| {
         let next = &lines[at + 1..];
-        is_secret_line(line, next, rules) || tables::is_in(line, next, rules)
+        let header = columns::header(line, next.first().copied(), rules);
+        let is_table = header.as_ref().is_some_and(|header| header.is_table(next, rules));
+        (!is_table && is_secret_line(line, next, rules))
+            || tables::is_in(line, next, rules)
+            || header.is_some_and(|header| header.has_values(next, rules))
     })
 }
 
