@@ -22,6 +22,8 @@ const SAMPLE: &str = "x7Q-9f3kLm2Z";
 const PRIVATE_PARTS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 /// The longest map that is judged as a whole, too, bytes.
 const LONGEST_MAP: usize = 1_024;
+/// The longest list of arguments that is judged as a whole, too, bytes.
+const LONGEST_LIST: usize = 4_096;
 /// Deepest document within a string of a document.
 const DEPTH: usize = 4;
 
@@ -124,7 +126,35 @@ impl Walk<'_> {
             };
             left.push(if is_secret { self.masked(&text) } else { self.string(&text, "") });
         }
-        Value::Array(left)
+        self.told_together(left)
+    }
+
+    /// Masks the arguments that tell together what none tells alone, as `["-u", "ops", "-p", "x7"]` do.
+    fn told_together(&mut self, items: Vec<Value>) -> Value {
+        let is_argument = |item: &Value| item.as_str().is_some_and(|text| text.starts_with('-'));
+        let text = if items.len() > 1 && items.iter().any(is_argument) && items.iter().all(Value::is_string) {
+            serde_json::to_string(&items).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        if text.is_empty() || text.len() > LONGEST_LIST {
+            return Value::Array(items);
+        }
+        let (rules, text) = (self.redactor.rules, Text::new(&text));
+        let told =
+            rules.found.iter().filter(|rule| !rule.around && !rule.by_line && rule.is_in(&text, rules));
+        let values = told.flat_map(|rule| rule.places(text.text, rules)).filter_map(|place| place.value);
+        let values: Vec<&str> = values.filter_map(|place| text.text.get(place)).collect();
+        let is_told = |item: &Value| {
+            let item = item.to_string();
+            let item = item.trim_matches('"');
+            values.iter().any(|value| item == *value || (item.starts_with('-') && item.ends_with(value)))
+        };
+        let mask = |item: Value| match item.as_str() {
+            Some(text) if is_told(&item) => self.masked(text),
+            Some(_) | None => item,
+        };
+        Value::Array(items.into_iter().map(mask).collect())
     }
 
     fn map(&mut self, map: Map<String, Value>, key: &str) -> Map<String, Value> {

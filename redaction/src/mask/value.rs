@@ -32,6 +32,9 @@ pub type Edit = (usize, Range<usize>);
 
 /// The value as exactly as it can be told.
 pub fn exact(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> Vec<Edit> {
+    if let Some(value) = below::of_lone_key(line, next, name) {
+        return of_lone_key(value, next, name, rules);
+    }
     let assigned = assigned(line, name.end, name.text.starts_with('-'));
     if let Some(parts) = assigned.and_then(|value| blocks::open(value, next)) {
         return parts_of(parts, line, next);
@@ -68,6 +71,17 @@ pub fn rest(line: &str, next: &[&str], name: &Name<'_>) -> Vec<Edit> {
     let open = value.and_then(|value| blocks::open(value, next)).unwrap_or_default();
     let open = parts_of(open, line, next);
     std::iter::once((0, start..line.len())).chain(lines).chain(open).collect()
+}
+
+/// The value that the next line gives to a key in a line of its own.
+fn of_lone_key(value: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> Vec<Edit> {
+    let Some((line, next)) = next.split_first() else { return Vec::new() };
+    let edits = if is_empty_here(value) {
+        below_exact(line, next, name, rules)
+    } else {
+        assigned_value(line, value, name).map(|place| (0, place)).into_iter().collect()
+    };
+    edits.into_iter().map(|(below, place)| (below + 1, place)).collect()
 }
 
 /// Where the parts of a value that goes on over lines stand.

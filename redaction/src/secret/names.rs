@@ -81,11 +81,24 @@ pub fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bo
         }
         Some(value) => counts(value, line, name, flag, rules),
         None => {
-            is_given_after_space(line, name, rules)
+            is_given_to_lone_key(line, next, name, rules)
+                || is_given_after_space(line, name, rules)
                 || is_said(line, name, rules)
                 || below::is_alone(line, next, name, rules)
                 || below::is_default(line, next, name, rules)
         }
+    }
+}
+
+fn is_given_to_lone_key(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
+    let (Some(value), Some((first, next))) = (below::of_lone_key(line, next, name), next.split_first())
+    else {
+        return false;
+    };
+    if is_empty_here(value) {
+        below::is_given(first, next, name, rules)
+    } else {
+        counts(value, line, name, false, rules)
     }
 }
 
