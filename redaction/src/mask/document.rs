@@ -9,13 +9,15 @@ use crate::secret::entries::{is_entry, is_item};
 use crate::secret::given::counts;
 use crate::secret::name::{Name, judge};
 use crate::secret::rules::{Rules, Text};
-use crate::secret::values::is_mixed;
+use crate::secret::values::{is_mixed, is_nothing};
 
 /// A number of fewer digits is a count and no secret.
 const SHORTEST_NUMBER: usize = 4;
 /// Fields of a map that hold what an entry is called, and those that hold what it is.
 const NAMES: [&str; 5] = ["name", "key", "field", "header", "k"];
 const VALUES: [&str; 5] = ["value", "val", "content", "default", "v"];
+/// Headers whose value is a scheme and what belongs to it.
+const HEADERS: [&str; 2] = ["authorization", "proxy-authorization"];
 /// Something that would be a secret under a name that tells of one.
 const SAMPLE: &str = "x7Q-9f3kLm2Z";
 /// The fields of a JSON web key that only its owner may know.
@@ -116,6 +118,7 @@ impl Walk<'_> {
                 continue;
             };
             let is_secret = is_given(&flag, &text, rules)
+                || (HEADERS.iter().any(|it| key.eq_ignore_ascii_case(it)) && is_given(key, &text, rules))
                 || judge(key, "", rules).is_some_and(|name| is_item(&text, &name, rules));
             // `--password` and its value are two arguments.
             let is_name = is_pair && left.is_empty() && is_given(&text, SAMPLE, rules);
@@ -288,9 +291,18 @@ fn is_deep(value: &Value) -> bool {
 
 /// Is a field of this name given a value that counts?
 fn is_given(name: &str, value: &str, rules: &Rules) -> bool {
-    !name.is_empty()
-        && judge(name, value, rules)
-            .is_some_and(|name| counts(value, "", &name, name.text.starts_with('-'), rules))
+    let is_header = HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header));
+    if name.is_empty() || is_header || is_nothing(value, rules) {
+        // What belongs to a scheme stands behind it.
+        return is_header && value.trim().contains(' ') && !is_nothing(value, rules);
+    }
+    // All of a string is one value, also where it begins with a sign that would end one in a line.
+    let signs: &[char] = if is_mixed(value) { &[',', ';', '&', '|', '<'] } else { &[',', ';', '&', '|'] };
+    let bare = value.trim_start().trim_start_matches(signs);
+    judge(name, value, rules).is_some_and(|name| {
+        let flag = name.text.starts_with('-');
+        counts(value, "", &name, flag, rules) || counts(bare, "", &name, flag, rules)
+    })
 }
 
 /// Is an entry of a map one of the secrets that the map's name tells of?

@@ -91,8 +91,11 @@ impl Header<'_> {
         let column = plain(column, rules);
         let is_name =
             NAMES.contains(&column.as_str()) && rules.random.bare_plain.iter().any(|form| form.is(value));
-        let only_mixed = !self.is_sure || column == "pass" || value.contains(' ');
-        is_told(&column, value, rules) && !is_name && (!only_mixed || is_long_mixed(value, rules))
+        let only_mixed = !self.is_sure || column == "pass";
+        is_told(&column, value, rules)
+            && !is_name
+            && plain(value, rules) != column
+            && (!only_mixed || is_long_mixed(value, rules))
     }
 }
 

@@ -70,14 +70,13 @@ fn is_name(field: &str, sign: char) -> bool {
 fn is_value(column: &str, field: &str, rules: &Rules) -> bool {
     let is_one =
         Value::first(field).text == field || (is_mixed(field) && !field.contains(char::is_whitespace));
-    is_one && is_told(&plain(column, rules), field, rules)
+    is_one && is_told(&plain(column, rules), field, rules) && judge(field, "", rules).is_none()
 }
 
-/// The same of a field that is known to be one; the column as [`plain`] has it.
+/// May a field that stands below such a name be a value, whatever it is called? The column as [`plain`] has it.
 pub fn is_told(column: &str, field: &str, rules: &Rules) -> bool {
     let counted = field.len() < 4 || matches!(column, "pass" | "token" | "tokens");
     field.contains(char::is_alphanumeric)
         && !is_nothing(field, rules)
         && !(counted && is_number(field, rules))
-        && judge(field, "", rules).is_none()
 }
