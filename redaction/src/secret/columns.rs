@@ -2,7 +2,7 @@
 
 use super::rules::Rules;
 use super::tables::{HEADER_BYTES, ROWS, is_rule, is_told, tells};
-use super::values::is_long_mixed;
+use super::values::{is_long_mixed, is_mixed};
 use super::words::plain;
 
 /// First columns that make a table of accounts of it, whatever letters its names are written in.
@@ -17,8 +17,8 @@ const COLUMNS: usize = 32;
 pub struct Header<'a> {
     /// The names of the columns, and at which letter each begins.
     names: Vec<(usize, &'a str)>,
-    /// Which of them tell.
-    told: Vec<usize>,
+    /// Which of them tell, each as [`plain`] has it.
+    told: Vec<(usize, String)>,
     /// It can hardly be anything but a header: else only what is as mixed as a password counts.
     is_sure: bool,
 }
@@ -32,11 +32,12 @@ pub fn header<'a>(line: &'a str, next: Option<&str>, rules: &Rules) -> Option<He
     if !(2..=COLUMNS).contains(&names.len()) || !names.iter().all(|(_, name)| is_name(name)) {
         return None;
     }
-    let told: Vec<usize> = (0..names.len()).filter(|at| tells(names[*at].1, rules)).collect();
+    let told = names.iter().enumerate().filter(|(_, (_, name))| tells(name, rules));
+    let told: Vec<(usize, String)> = told.map(|(at, (_, name))| (at, plain(name, rules))).collect();
     if told.is_empty() || rules.lines.harmless.iter().any(|form| form.is_in(line)) {
         return None;
     }
-    let is_whole = |at: &usize| rules.names.secret.contains(&plain(names[*at].1, rules));
+    let is_whole = |(_, name): &(usize, String)| rules.names.secret.contains(name);
     let first = names[0].1.to_lowercase();
     let is_sure = !line.contains(char::is_lowercase)
         || next.is_some_and(is_rule)
@@ -55,7 +56,7 @@ impl Header<'_> {
     pub fn is_table(&self, next: &[&str], rules: &Rules) -> bool {
         let row = next.iter().take(ROWS).find(|row| !is_rule(row));
         self.is_sure
-            && self.told.first() != Some(&0)
+            && self.told.iter().all(|(at, _)| *at > 0)
             && row.is_some_and(|row| self.values(row, rules).is_some())
     }
 
@@ -67,9 +68,9 @@ impl Header<'_> {
         }
         let is_full = all.len() == self.names.len();
         let mut values = Vec::new();
-        for at in &self.told {
+        for (at, name) in &self.told {
             let value = if is_full { Some(all[*at].1) } else { self.below(*at, row)? };
-            values.extend(value.filter(|value| self.counts(self.names[*at].1, value, rules)));
+            values.extend(value.filter(|value| self.counts(name, value, rules)));
         }
         Some(values)
     }
@@ -87,14 +88,14 @@ impl Header<'_> {
         is_row.then_some(Some(word).filter(|word| !word.is_empty()))
     }
 
+    /// Is a field below a name a value? What costs least is asked first, as every line may be a header.
     fn counts(&self, column: &str, value: &str, rules: &Rules) -> bool {
-        let column = plain(column, rules);
-        let is_name =
-            NAMES.contains(&column.as_str()) && rules.random.bare_plain.iter().any(|form| form.is(value));
         let only_mixed = !self.is_sure || column == "pass";
-        is_told(&column, value, rules)
-            && !is_name
+        let is_name = || NAMES.contains(&column) && rules.random.bare_plain.iter().any(|form| form.is(value));
+        (!only_mixed || is_mixed(value))
             && plain(value, rules) != column
+            && is_told(column, value, rules)
+            && !is_name()
             && (!only_mixed || is_long_mixed(value, rules))
     }
 }
