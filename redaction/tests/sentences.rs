@@ -98,6 +98,7 @@ fn what_stands_deep_below_a_name_that_tells_goes_as_well() {
         serde_json::json!([["password", SECRET]]),
         serde_json::json!({"name": "DB_PASSWORD", "value": {"s": SECRET}}),
         serde_json::json!({"password": format!("&{SECRET}")}),
+        serde_json::json!({"password": format!("getenv('DB', '{SECRET}')")}),
         serde_json::json!({"password": format!("<{SECRET}")}),
         serde_json::json!({"header": "Authorization", "value": format!("Digest username=\"joe\", response=\"{SECRET}\"")}),
         serde_json::json!({"headers": {"Authorization": [format!("Digest username=\"joe\", response=\"{SECRET}\"")]}}),

@@ -118,7 +118,7 @@ impl Walk<'_> {
                 continue;
             };
             let is_secret = is_given(&flag, &text, rules)
-                || (HEADERS.iter().any(|it| key.eq_ignore_ascii_case(it)) && is_given(key, &text, rules))
+                || (is_header(key) && is_given(key, &text, rules))
                 || judge(key, "", rules).is_some_and(|name| is_item(&text, &name, rules));
             // `--password` and its value are two arguments.
             let is_name = is_pair && left.is_empty() && is_given(&text, SAMPLE, rules);
@@ -289,19 +289,27 @@ fn is_deep(value: &Value) -> bool {
     }
 }
 
+/// Is it the name of a header whose value is a scheme and what belongs to it?
+fn is_header(name: &str) -> bool {
+    HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header))
+}
+
 /// Is a field of this name given a value that counts?
 fn is_given(name: &str, value: &str, rules: &Rules) -> bool {
-    let is_header = HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header));
-    if name.is_empty() || is_header || is_nothing(value, rules) {
+    if name.is_empty() {
+        return false;
+    }
+    if is_header(name) {
         // What belongs to a scheme stands behind it.
-        return is_header && value.trim().contains(' ') && !is_nothing(value, rules);
+        return value.trim().contains(' ') && !is_nothing(value, rules);
     }
     // All of a string is one value, also where it begins with a sign that would end one in a line.
     let signs: &[char] = if is_mixed(value) { &[',', ';', '&', '|', '<'] } else { &[',', ';', '&', '|'] };
     let bare = value.trim_start().trim_start_matches(signs);
     judge(name, value, rules).is_some_and(|name| {
         let flag = name.text.starts_with('-');
-        counts(value, "", &name, flag, rules) || counts(bare, "", &name, flag, rules)
+        counts(value, "", &name, flag, rules)
+            || (!is_nothing(value, rules) && counts(bare, "", &name, flag, rules))
     })
 }
 

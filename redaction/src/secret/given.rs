@@ -20,7 +20,9 @@ fn counts_as_it_is(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: 
     if first.text.is_empty() && !first.quoted && value.starts_with([',', ';', '&', '|']) {
         // A sign ends a value, and a password may begin with one; `password=&user=x` is an empty one.
         let word = value.split_whitespace().next().unwrap_or_default();
-        return !name.is_about && is_long_mixed(word, rules) && !word.contains(['=', '(', '<']);
+        if !name.is_about && is_long_mixed(word, rules) && !word.contains(['=', '(', '<']) {
+            return true;
+        }
     }
     let ends = ends(&first, flag);
     if ends && is_nothing(first.text, rules) {
