@@ -128,6 +128,8 @@ fn digests_and_ids_of_a_document_stay() {
         "containerID": format!("containerd://{digest}"), "uid": "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
         "id": "inc_019b5c2d3e477f6a8b9c0d1e2f3a4b5c", "created_at": "2026-11-27T20:15:30.123456Z",
         "involvedObject": {"kind": "Secret", "name": "nimbus-join", "namespace": "nimbus"},
+        "authorization": "required", "password": "<none>", "token": "| ",
+        "args": ["run", "-u", "ops", "-p", "8080:80"], "command": ["cargo", "test", "-p", "nimbus-agent"],
         "managedFields": [{"fieldsV1": {"f:metadata": {"f:labels": {".": {}}}}, "manager": "helm"}],
     });
     assert_eq!(redactor().json(document.clone()), (document, 0));

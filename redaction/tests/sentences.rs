@@ -97,7 +97,15 @@ fn what_stands_deep_below_a_name_that_tells_goes_as_well() {
         serde_json::json!({"k": "password", "v": SECRET}),
         serde_json::json!([["password", SECRET]]),
         serde_json::json!({"name": "DB_PASSWORD", "value": {"s": SECRET}}),
+        serde_json::json!({"password": format!("&{SECRET}")}),
+        serde_json::json!({"password": format!("getenv('DB', '{SECRET}')")}),
+        serde_json::json!({"password": format!("<{SECRET}")}),
+        serde_json::json!({"header": "Authorization", "value": format!("Digest username=\"joe\", response=\"{SECRET}\"")}),
+        serde_json::json!({"headers": {"Authorization": [format!("Digest username=\"joe\", response=\"{SECRET}\"")]}}),
         serde_json::json!({"args": ["--password", SECRET]}),
+        serde_json::json!({"args": ["-u", "ops", "-h", "db", "-p", SECRET]}),
+        serde_json::json!({"command": ["mysql", "-uroot", format!("-p{SECRET}"), "app"]}),
+        serde_json::json!({"command": ["sshpass", "-p", SECRET, "ssh", "db"]}),
     ] {
         let (left, count) = redactor.json(document.clone());
         assert!(count > 0 && !left.to_string().contains(SECRET), "{document} -> {left}");

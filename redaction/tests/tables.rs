@@ -2,6 +2,7 @@
 //! is harmless stays as it was.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where it finds something else")]
 
+use nimbus_redaction::secret::looks_secret;
 use nimbus_redaction::{MASK, Redactor};
 use serde::Deserialize;
 use serde_json::json;
@@ -99,4 +100,25 @@ fn what_was_redacted_once_stays_as_it_is() {
         let twice = redactor().text(&once);
         assert_eq!(twice.text, once, "{}", case.kind);
     }
+}
+
+#[test]
+fn a_file_with_one_of_them_is_taken_for_secret_and_a_harmless_one_is_not() {
+    let mut shown = Vec::new();
+    for case in cases(include_str!("tables/secret.toml")) {
+        let (text, other) = (&case.text, "a = 1\n# other\n");
+        let all = [
+            text.clone(),
+            format!("{other}\n{text}\n{other}"),
+            text.replace('\n', "\r\n"),
+            format!("x:\n  {}\n", text.trim_end().replace('\n', "\n  ")),
+        ];
+        let forms = if stands_alone(&case) { &all[..1] } else { &all[..] };
+        shown.extend(forms.iter().filter(|text| !looks_secret(&case.path, text)).cloned());
+    }
+    assert!(shown.is_empty(), "{} would be shown: {shown:#?}", shown.len());
+    let harmless = cases(include_str!("tables/harmless.toml")).into_iter();
+    let harmless = harmless.filter(|case| looks_secret(&case.path, &case.text));
+    let harmless: Vec<String> = harmless.map(|case| case.kind).collect();
+    assert!(harmless.is_empty(), "{} would be withheld: {harmless:#?}", harmless.len());
 }

@@ -9,19 +9,23 @@ use crate::secret::entries::{is_entry, is_item};
 use crate::secret::given::counts;
 use crate::secret::name::{Name, judge};
 use crate::secret::rules::{Rules, Text};
-use crate::secret::values::is_mixed;
+use crate::secret::values::{is_mixed, is_nothing};
 
 /// A number of fewer digits is a count and no secret.
 const SHORTEST_NUMBER: usize = 4;
 /// Fields of a map that hold what an entry is called, and those that hold what it is.
 const NAMES: [&str; 5] = ["name", "key", "field", "header", "k"];
 const VALUES: [&str; 5] = ["value", "val", "content", "default", "v"];
+/// Headers whose value is a scheme and what belongs to it.
+const HEADERS: [&str; 2] = ["authorization", "proxy-authorization"];
 /// Something that would be a secret under a name that tells of one.
 const SAMPLE: &str = "x7Q-9f3kLm2Z";
 /// The fields of a JSON web key that only its owner may know.
 const PRIVATE_PARTS: [&str; 8] = ["d", "k", "p", "q", "dp", "dq", "qi", "oth"];
 /// The longest map that is judged as a whole, too, bytes.
 const LONGEST_MAP: usize = 1_024;
+/// The longest list of arguments that is judged as a whole, too, bytes.
+const LONGEST_LIST: usize = 4_096;
 /// Deepest document within a string of a document.
 const DEPTH: usize = 4;
 
@@ -114,6 +118,7 @@ impl Walk<'_> {
                 continue;
             };
             let is_secret = is_given(&flag, &text, rules)
+                || (is_header(key) && is_given(key, &text, rules))
                 || judge(key, "", rules).is_some_and(|name| is_item(&text, &name, rules));
             // `--password` and its value are two arguments.
             let is_name = is_pair && left.is_empty() && is_given(&text, SAMPLE, rules);
@@ -124,7 +129,35 @@ impl Walk<'_> {
             };
             left.push(if is_secret { self.masked(&text) } else { self.string(&text, "") });
         }
-        Value::Array(left)
+        self.told_together(left)
+    }
+
+    /// Masks the arguments that tell together what none tells alone, as `["-u", "ops", "-p", "x7"]` do.
+    fn told_together(&mut self, items: Vec<Value>) -> Value {
+        let is_argument = |item: &Value| item.as_str().is_some_and(|text| text.starts_with('-'));
+        let text = if items.len() > 1 && items.iter().any(is_argument) && items.iter().all(Value::is_string) {
+            serde_json::to_string(&items).unwrap_or_default()
+        } else {
+            String::new()
+        };
+        if text.is_empty() || text.len() > LONGEST_LIST {
+            return Value::Array(items);
+        }
+        let (rules, text) = (self.redactor.rules, Text::new(&text));
+        let told =
+            rules.found.iter().filter(|rule| !rule.around && !rule.by_line && rule.is_in(&text, rules));
+        let values = told.flat_map(|rule| rule.places(text.text, rules)).filter_map(|place| place.value);
+        let values: Vec<&str> = values.filter_map(|place| text.text.get(place)).collect();
+        let is_told = |item: &Value| {
+            let item = item.to_string();
+            let item = item.trim_matches('"');
+            values.iter().any(|value| item == *value || (item.starts_with('-') && item.ends_with(value)))
+        };
+        let mask = |item: Value| match item.as_str() {
+            Some(text) if is_told(&item) => self.masked(text),
+            Some(_) | None => item,
+        };
+        Value::Array(items.into_iter().map(mask).collect())
     }
 
     fn map(&mut self, map: Map<String, Value>, key: &str) -> Map<String, Value> {
@@ -256,11 +289,28 @@ fn is_deep(value: &Value) -> bool {
     }
 }
 
+/// Is it the name of a header whose value is a scheme and what belongs to it?
+fn is_header(name: &str) -> bool {
+    HEADERS.iter().any(|header| name.eq_ignore_ascii_case(header))
+}
+
 /// Is a field of this name given a value that counts?
 fn is_given(name: &str, value: &str, rules: &Rules) -> bool {
-    !name.is_empty()
-        && judge(name, value, rules)
-            .is_some_and(|name| counts(value, "", &name, name.text.starts_with('-'), rules))
+    if name.is_empty() {
+        return false;
+    }
+    if is_header(name) {
+        // What belongs to a scheme stands behind it.
+        return value.trim().contains(' ') && !is_nothing(value, rules);
+    }
+    // All of a string is one value, also where it begins with a sign that would end one in a line.
+    let signs: &[char] = if is_mixed(value) { &[',', ';', '&', '|', '<'] } else { &[',', ';', '&', '|'] };
+    let bare = value.trim_start().trim_start_matches(signs);
+    judge(name, value, rules).is_some_and(|name| {
+        let flag = name.text.starts_with('-');
+        counts(value, "", &name, flag, rules)
+            || (!is_nothing(value, rules) && counts(bare, "", &name, flag, rules))
+    })
 }
 
 /// Is an entry of a map one of the secrets that the map's name tells of?

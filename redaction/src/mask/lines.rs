@@ -7,11 +7,12 @@ use super::MASK;
 use super::page::{Line, Page};
 use super::time::Time;
 use super::value::{Edit, begins_with_name, exact, inside, is_link, place, rest};
+use crate::secret::assigned::assigned;
 use crate::secret::name::Name;
-use crate::secret::names::{assigned, has_phrase, is_given, names};
+use crate::secret::names::{has_phrase, is_given, names};
 use crate::secret::rules::Rules;
 use crate::secret::values::is_long_mixed;
-use crate::secret::{below, tables};
+use crate::secret::{below, blocks, columns, tables};
 
 /// Most lines below one that are looked at with it.
 const NEXT: usize = 64;
@@ -33,7 +34,9 @@ pub fn take_out(page: &mut Page, rules: &Rules, time: &Time) {
         if !time.is_left() {
             break;
         }
-        sheet.line(at);
+        if !sheet.columns(at) {
+            sheet.line(at);
+        }
         sheet.table(at);
     }
     page.set_lines(&sheet.lines, &sheet.taken);
@@ -132,6 +135,31 @@ impl Sheet<'_> {
         self.mask(at, edits);
     }
 
+    /// Masks the fields of a table whose columns are parted by blanks, where the column tells. Says whether the line is the
+    /// header of one beyond doubt: then it has no value of its own.
+    fn columns(&mut self, at: usize) -> bool {
+        let below = self.lines.get(at + 1).map(|line| line.judged.as_str());
+        let Some(header) = columns::header(&self.lines[at].judged, below, self.rules) else { return false };
+        let next = self.next(at);
+        let is_table = header.is_table(&next, self.rules);
+        if !header.has_values(&next, self.rules) {
+            return is_table;
+        }
+        let mut edits = Vec::new();
+        for (below, line) in self.lines[at + 1..].iter().enumerate() {
+            match header.values(&line.judged, self.rules) {
+                Some(values) => {
+                    let places = values.into_iter().filter_map(|value| place(&line.judged, value));
+                    edits.extend(places.map(|place| (below + 1, place)));
+                }
+                None if tables::is_rule(&line.judged) => {}
+                None => break,
+            }
+        }
+        self.mask(at, edits);
+        is_table
+    }
+
     /// Masks the fields of a table's rows whose column tells.
     fn table(&mut self, at: usize) {
         let header = &self.lines[at].judged;
@@ -140,22 +168,23 @@ impl Sheet<'_> {
         }
         for below in at + 1..self.lines.len() {
             let (header, row) = (&self.lines[at].judged, &self.lines[below].judged);
-            let is_rule = row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | ' '));
             match tables::values(header, row, self.rules) {
                 Some(values) => {
                     let edits =
                         values.into_iter().filter_map(|value| Some((0, place(row, value)?))).collect();
                     self.mask(below, edits);
                 }
-                None if is_rule && !row.is_empty() => {}
+                None if tables::is_rule(row) => {}
                 None => return,
             }
         }
     }
 
-    /// The lines below one.
+    /// The lines below one, more of them where a value may go on over many.
     fn next(&self, at: usize) -> Vec<&str> {
-        self.lines[at + 1..].iter().take(NEXT).map(|line| line.judged.as_str()).collect()
+        let is_open = blocks::may_be_in(&self.lines[at].judged);
+        let most = if is_open { blocks::LINES } else { NEXT };
+        self.lines[at + 1..].iter().take(most).map(|line| line.judged.as_str()).collect()
     }
 
     /// Masks these places, the last ones first, so that the others stay where they are.

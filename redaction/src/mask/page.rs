@@ -49,13 +49,22 @@ impl Page {
             return;
         }
         let mut bytes = self.text.clone().into_bytes();
-        for at in 0..bytes.len() {
-            let quote = bytes[at];
-            if matches!(quote, b'"' | b'\'') {
-                let signs = bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
-                bytes[at - signs..=at].fill(b' ');
-                bytes[at - signs] = quote;
+        let text = self.text.as_bytes();
+        let mut at = 0;
+        while let Some(quote) = text.get(at).copied() {
+            at += 1;
+            if !matches!(quote, b'"' | b'\'') {
+                continue;
             }
+            let signs = text[..at - 1].iter().rev().take_while(|byte| **byte == b'\\').count();
+            let start = at - 1 - signs;
+            let one = &text[start..at];
+            // Three of them are one mark.
+            let is_mark = signs > 0 && text[at..].strip_prefix(one).is_some_and(|rest| rest.starts_with(one));
+            let count = if is_mark { 3 } else { 1 };
+            at = start + count * one.len();
+            bytes[start..at].fill(b' ');
+            bytes[start..start + count].fill(quote);
         }
         self.judged = String::from_utf8(bytes).ok();
     }

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use crate::secret::assigned::{assigned, is_empty_here};
 use crate::secret::entries::{is_entry, is_item, is_value_key};
 use crate::secret::name::Name;
-use crate::secret::names::{assigned, is_empty_here, is_said};
+use crate::secret::names::is_said;
 use crate::secret::rules::Rules;
 use crate::secret::values::{Value, is_nothing};
-use crate::secret::{below, given};
+use crate::secret::{below, blocks, given, properties};
 
 /// Words that stand between a name and its value in a sentence, as in `the password was changed from A to B`: behind one of
 /// them any other word may be the value.
@@ -31,12 +32,26 @@ pub type Edit = (usize, Range<usize>);
 
 /// The value as exactly as it can be told.
 pub fn exact(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> Vec<Edit> {
-    match assigned(line, name.end, name.text.starts_with('-')) {
+    if let Some(value) = below::of_lone_key(line, next, name) {
+        return of_lone_key(value, next, name, rules);
+    }
+    let assigned = assigned(line, name.end, name.text.starts_with('-'));
+    if let Some(parts) = assigned.and_then(|value| blocks::open(value, next)) {
+        return parts_of(parts, line, next);
+    }
+    match assigned {
         // `>-` and `|+` begin a block, too.
         Some(value) if is_empty_here(value) || matches!(value, "-" | "+") => {
             below_exact(line, next, name, rules)
         }
-        Some(value) => assigned_value(line, value, name).map(|place| (0, place)).into_iter().collect(),
+        Some(value) => {
+            let mut edits: Vec<Edit> =
+                assigned_value(line, value, name).map(|place| (0, place)).into_iter().collect();
+            if properties::is_alone(value) {
+                edits.extend(below_exact(line, next, name, rules));
+            }
+            edits
+        }
         None if below::is_alone(line, next, name, rules) => {
             next.first().map(|line| (1, 0..line.len())).into_iter().collect()
         }
@@ -53,7 +68,26 @@ pub fn rest(line: &str, next: &[&str], name: &Name<'_>) -> Vec<Edit> {
         let value = below::pair(item(text)).and_then(|(_, value)| place(text, value));
         (below, value.filter(|place| !place.is_empty()).unwrap_or(0..text.len()))
     });
-    std::iter::once((0, start..line.len())).chain(lines).collect()
+    let open = value.and_then(|value| blocks::open(value, next)).unwrap_or_default();
+    let open = parts_of(open, line, next);
+    std::iter::once((0, start..line.len())).chain(lines).chain(open).collect()
+}
+
+/// The value that the next line gives to a key in a line of its own.
+fn of_lone_key(value: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> Vec<Edit> {
+    let Some((line, next)) = next.split_first() else { return Vec::new() };
+    let edits = if is_empty_here(value) {
+        below_exact(line, next, name, rules)
+    } else {
+        assigned_value(line, value, name).map(|place| (0, place)).into_iter().collect()
+    };
+    edits.into_iter().map(|(below, place)| (below + 1, place)).collect()
+}
+
+/// Where the parts of a value that goes on over lines stand.
+fn parts_of(parts: Vec<(usize, &str)>, line: &str, next: &[&str]) -> Vec<Edit> {
+    let whole = |below: usize| below.checked_sub(1).map_or(Some(line), |at| next.get(at).copied());
+    parts.into_iter().filter_map(|(below, part)| Some((below, place(whole(below)?, part)?))).collect()
 }
 
 /// Where a part of a line stands in it.
@@ -87,7 +121,15 @@ pub fn begins_with_name(text: &str) -> bool {
     })
 }
 
+/// With what YAML puts before it, which may also be the beginning of a value.
 fn assigned_value(line: &str, value: &str, name: &Name<'_>) -> Option<Range<usize>> {
+    let Some(behind) = properties::behind(value) else { return value_as_it_is(line, value, name) };
+    let (start, inner) = (place(line, value)?.start, value_as_it_is(line, behind, name)?);
+    let rest = &line[inner.end..];
+    Some(start..line.len() - rest.trim_start_matches(['"', '\'']).len())
+}
+
+fn value_as_it_is(line: &str, value: &str, name: &Name<'_>) -> Option<Range<usize>> {
     let first = Value::first(value);
     // `b"x7"` is one value, and its quotes do not begin it.
     let is_prefix = !first.quoted && first.rest.starts_with(['"', '\'']);

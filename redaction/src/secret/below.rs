@@ -73,6 +73,14 @@ pub fn pair(item: &str) -> Option<(&str, &str)> {
     (is_pair && !key.is_empty()).then(|| (key, behind.trim_start_matches([':', '=', ' ', '\t'])))
 }
 
+/// What the next line gives to a key of YAML that has a line of its own: `? password` and `: x`.
+pub fn of_lone_key<'a>(line: &str, next: &[&'a str], name: &Name<'_>) -> Option<&'a str> {
+    let key = line.trim_start().trim_start_matches("- ").strip_prefix("? ")?.trim();
+    let value = next.first()?.trim_start().strip_prefix(':')?;
+    let is_given = key.trim_matches(['"', '\'']) == name.text && (value.is_empty() || value.starts_with(' '));
+    is_given.then_some(value.trim())
+}
+
 /// Is the name alone in its line, and what stands alone in the next one as mixed as a password?
 pub fn is_alone(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
     let is_alone = line.trim().trim_end_matches([':', ' ']).trim_matches(['"', '\'']) == name.text;

@@ -1,6 +1,7 @@
 //! Judges the items of a list and the entries of a map that belong to a name.
 
 use super::name::Name;
+use super::properties;
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
 use super::words::{plain, words};
@@ -20,6 +21,7 @@ fn is_several(name: &Name<'_>, ends: &[String], rules: &Rules) -> bool {
 
 /// Is an entry of the map below a name a secret?
 pub fn is_entry(key: &str, value: &str, name: &Name<'_>, rules: &Rules) -> bool {
+    let value = properties::behind(value).unwrap_or(value);
     let text = Value::first(value).text;
     let block = matches!(text, "|" | ">" | "|-" | ">-" | "|+" | ">+" | "[" | "\\")
         || text.starts_with(['&', '*', '!']);
@@ -44,7 +46,7 @@ pub fn is_entry(key: &str, value: &str, name: &Name<'_>, rules: &Rules) -> bool 
 
 /// Is an item of the list below a name a secret?
 pub fn is_item(item: &str, name: &Name<'_>, rules: &Rules) -> bool {
-    let text = Value::first(item).text;
+    let text = Value::first(properties::behind(item).unwrap_or(item)).text;
     if is_nothing(text, rules) || !is_judged(name) {
         return false;
     }

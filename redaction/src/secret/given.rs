@@ -1,16 +1,29 @@
 //! Decides whether a value that is assigned to a name that tells counts as given.
 
-use super::entries;
 use super::name::Name;
 use super::rules::Rules;
 use super::values::{Value, has_fallback, is_long_mixed, is_mixed, is_nothing, is_number, is_plain};
+use super::{entries, properties};
 
-/// Does an assigned value count?
+/// Does an assigned value count, as it stands or behind what YAML puts before it?
 pub fn counts(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: &Rules) -> bool {
+    let behind = || properties::behind(value).filter(|behind| !behind.starts_with(['=', '&', '|', ')']));
+    counts_as_it_is(value, line, name, flag, rules)
+        || behind().is_some_and(|behind| counts_as_it_is(behind, line, name, flag, rules))
+}
+
+fn counts_as_it_is(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: &Rules) -> bool {
     if is_nothing(value, rules) {
         return has_fallback(value, name.is_about, rules);
     }
     let first = Value::first(value);
+    if first.text.is_empty() && !first.quoted && value.starts_with([',', ';', '&', '|']) {
+        // A sign ends a value, and a password may begin with one; `password=&user=x` is an empty one.
+        let word = value.split_whitespace().next().unwrap_or_default();
+        if !name.is_about && is_long_mixed(word, rules) && !word.contains(['=', '(', '<']) {
+            return true;
+        }
+    }
     let ends = ends(&first, flag);
     if ends && is_nothing(first.text, rules) {
         return has_fallback(value, name.is_about, rules) || entries::is_in_brackets(value, name, rules);

@@ -4,12 +4,16 @@
 //! it is applied. When in doubt it withholds: a configuration that mentions a password is withheld whole. A rule set that
 //! cannot be used withholds everything, and [`check`] says why.
 
+pub(crate) mod assigned;
 pub(crate) mod below;
+pub(crate) mod blocks;
+pub(crate) mod columns;
 pub(crate) mod entries;
 pub(crate) mod given;
 mod letters;
 pub(crate) mod name;
 pub(crate) mod names;
+pub(crate) mod properties;
 pub(crate) mod random;
 pub(crate) mod rules;
 pub(crate) mod tables;

@@ -1,12 +1,13 @@
 //! Finds values that are assigned to names which tell, such as `DB_PASSWORD=`, `password: |` or `requirepass `.
 
+use super::assigned::{assigned, is_empty_here};
 use super::given::{counts, is_comment};
 use super::letters::is_sign;
 use super::name::{Name, judge};
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
 use super::words::is_part;
-use super::{below, tables};
+use super::{below, blocks, columns, properties, tables};
 
 /// Most words behind a name in which it is said what it is.
 const SAID_WORDS: usize = 8;
@@ -16,7 +17,11 @@ pub fn assigns_secret(text: &str, rules: &Rules) -> bool {
     let lines: Vec<&str> = text.split('\n').map(|line| line.trim_end_matches('\r')).collect();
     lines.iter().enumerate().any(|(at, line)| {
         let next = &lines[at + 1..];
-        is_secret_line(line, next, rules) || tables::is_in(line, next, rules)
+        let header = columns::header(line, next.first().copied(), rules);
+        let is_table = header.as_ref().is_some_and(|header| header.is_table(next, rules));
+        (!is_table && is_secret_line(line, next, rules))
+            || tables::is_in(line, next, rules)
+            || header.is_some_and(|header| header.has_values(next, rules))
     })
 }
 
@@ -64,11 +69,20 @@ pub fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bo
         return false;
     }
     let flag = name.text.starts_with('-');
-    match assigned(line, name.end, flag) {
+    let assigned = assigned(line, name.end, flag);
+    if let Some(parts) = assigned.and_then(|value| blocks::open(value, next)) {
+        return parts.iter().any(|(_, part)| counts(part, line, name, flag, rules));
+    }
+    match assigned {
         Some(value) if is_empty_here(value) => below::is_given(line, next, name, rules),
+        // What begins with a sign may also be a value.
+        Some(value) if properties::is_alone(value) => {
+            counts(value, line, name, flag, rules) || below::is_given(line, next, name, rules)
+        }
         Some(value) => counts(value, line, name, flag, rules),
         None => {
-            is_given_after_space(line, name, rules)
+            is_given_to_lone_key(line, next, name, rules)
+                || is_given_after_space(line, name, rules)
                 || is_said(line, name, rules)
                 || below::is_alone(line, next, name, rules)
                 || below::is_default(line, next, name, rules)
@@ -76,44 +90,16 @@ pub fn is_given(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bo
     }
 }
 
-/// What is assigned to the name that ends at `end`: behind `=`, `:` or `>`, or behind a space after a flag.
-pub fn assigned(line: &str, end: usize, flag: bool) -> Option<&str> {
-    let behind = &line[end..];
-    let rest = behind.trim_start_matches(['"', '\'', '`', ']', ' ', '\t']);
-    let after = |signs: &[&str]| signs.iter().find_map(|sign| rest.strip_prefix(*sign)).map(str::trim);
-    if let Some(value) = after(&["?=", "::=", ":=", "||=", "|=", "??=", ".="]) {
-        return Some(value);
-    }
-    if let Some(value) = after(&["+="]) {
-        // What counts tokens adds a number.
-        return value.trim_end_matches(';').parse::<f64>().is_err().then_some(value);
-    }
-    if behind.starts_with([' ', '\t', '→'])
-        && let Some(value) = after(&["->", "→", "⇒", "⟶"])
-    {
-        // The arrow of a function leads to a program.
-        return (!value.contains(['(', '{'])).then_some(value);
-    }
-    if let Some(value) = behind.strip_prefix("::") {
-        // LDIF has two colons and a space before base64; else it is a path of names in a program.
-        return value.starts_with(' ').then(|| value.trim());
-    }
-    let value = match rest.strip_prefix([':', '=', '>', '：', '＝']) {
-        // A path of names in a program.
-        Some(value) if value.starts_with(':') => return None,
-        Some(value) => value,
-        None if flag && behind.starts_with(' ') => rest,
-        None => return None,
+fn is_given_to_lone_key(line: &str, next: &[&str], name: &Name<'_>, rules: &Rules) -> bool {
+    let (Some(value), Some((first, next))) = (below::of_lone_key(line, next, name), next.split_first())
+    else {
+        return false;
     };
-    Some(value.trim_start_matches(['=', '>', ' ', '\t']).trim_end())
-}
-
-/// The value stands on the next line, further in.
-pub fn is_empty_here(value: &str) -> bool {
-    let value = value.trim_end_matches(['"', '\'']);
-    let block = |value: &str| matches!(value, "|" | ">" | "|-" | ">-" | "|+" | ">+");
-    let tagged = value.starts_with('!') && value.rsplit_once(' ').is_some_and(|(_, sign)| block(sign));
-    value.is_empty() || block(value) || tagged || matches!(value, "{" | "[" | "\\")
+    if is_empty_here(value) {
+        below::is_given(first, next, name, rules)
+    } else {
+        counts(value, line, name, false, rules)
+    }
 }
 
 /// Is it said what the name is, as in `# the root password is x7`? What is said has to look like a password and to be

@@ -2,12 +2,12 @@
 
 use super::name::judge;
 use super::rules::Rules;
-use super::values::{Value, is_nothing, is_number};
+use super::values::{Value, is_mixed, is_nothing, is_number};
 use super::words::plain;
 
 /// Most bytes of a header, and most rows below one that are looked at.
-const HEADER_BYTES: usize = 1000;
-const ROWS: usize = 32;
+pub const HEADER_BYTES: usize = 1000;
+pub const ROWS: usize = 32;
 
 /// Is the line the header of a table, and does a row below it have a value where the header tells?
 pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
@@ -16,8 +16,7 @@ pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
     if columns.is_empty() {
         return false;
     }
-    let rule = |row: &str| !row.is_empty() && row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | ' '));
-    let rows = next.iter().take(ROWS).filter(|row| !rule(row));
+    let rows = next.iter().take(ROWS).filter(|row| !is_rule(row));
     rows.map(|row| split(row, sign))
         .take_while(|row| row.len() == fields.len())
         .any(|row| columns.iter().any(|at| is_value(fields[*at], row[*at], rules)))
@@ -33,8 +32,13 @@ pub fn values<'a>(line: &str, row: &'a str, rules: &Rules) -> Option<Vec<&'a str
     same.then(|| told.map(|(_, field)| field).collect())
 }
 
+/// Is it the line between the names of the columns and the rows?
+pub fn is_rule(row: &str) -> bool {
+    !row.trim().is_empty() && row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | '=' | ' '))
+}
+
 /// Does a column's name tell that its values are secrets?
-fn tells(field: &str, rules: &Rules) -> bool {
+pub fn tells(field: &str, rules: &Rules) -> bool {
     judge(field, "", rules)
         .is_some_and(|name| !(name.is_about || name.is_measure || name.only_account || name.only_mixed))
 }
@@ -64,12 +68,15 @@ fn is_name(field: &str, sign: char) -> bool {
 
 /// Is a field a value, and not the name of one, or what is counted (tests that pass, tokens that are used)?
 fn is_value(column: &str, field: &str, rules: &Rules) -> bool {
-    let text = Value::first(field).text;
-    let column = plain(column, rules);
-    let counted = text.len() < 4 || matches!(column.as_str(), "pass" | "token" | "tokens");
-    text == field
-        && text.contains(char::is_alphanumeric)
-        && !is_nothing(text, rules)
-        && !(counted && is_number(text, rules))
-        && judge(text, "", rules).is_none()
+    let is_one =
+        Value::first(field).text == field || (is_mixed(field) && !field.contains(char::is_whitespace));
+    is_one && is_told(&plain(column, rules), field, rules) && judge(field, "", rules).is_none()
+}
+
+/// May a field that stands below such a name be a value, whatever it is called? The column as [`plain`] has it.
+pub fn is_told(column: &str, field: &str, rules: &Rules) -> bool {
+    let counted = field.len() < 4 || matches!(column, "pass" | "token" | "tokens");
+    field.contains(char::is_alphanumeric)
+        && !is_nothing(field, rules)
+        && !(counted && is_number(field, rules))
 }

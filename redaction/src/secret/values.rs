@@ -1,8 +1,8 @@
 //! Decides which values are plainly not secrets (placeholders, switches, references) where a secret could be.
 
 use super::letters::is_sign;
-use super::name;
 use super::rules::Rules;
+use super::{blocks, name};
 
 /// Most literals in a value that are looked at.
 const LITERALS: usize = 16;
@@ -19,9 +19,12 @@ pub struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The first value in a text: what is in quotes, or else what ends at a blank or a sign.
+    /// The first value in a text: what is in quotes or other marks, or else what ends at a blank or a sign.
     pub fn first(text: &'a str) -> Self {
         let text = text.trim_start();
+        if let Some((text, rest)) = blocks::first(text) {
+            return Self { text, rest, quoted: true };
+        }
         if let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`')) {
             let inside = &text[1..];
             let end = end_of_quoted(inside, quote);

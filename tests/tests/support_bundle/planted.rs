@@ -74,6 +74,20 @@ impl Planted {
             "htpasswd -bc users ops §",
             "the root password is §",
             "requirepass §",
+            "client_secret = '''§'''",
+            "# client_secret = '''§'''",
+            r#"password = """§""""#,
+            "password = '''\n§'''",
+            r#"Authorization: Digest username="joe", realm="r", response="§""#,
+            r#"Proxy-Authorization: Digest username="joe", realm="r", response="§""#,
+            "password: &a §",
+            r#"password: !!str "§""#,
+            "password[0]=§",
+            "USER     PASSWORD      HOST\njoe      §   b.example",
+            "<password><![CDATA[§]]></password>",
+            "? password\n: §",
+            "password|§",
+            "ftp -u joe,§ h",
         ]
         .iter()
         .map(|line| self.fill(line))
@@ -114,14 +128,14 @@ impl Planted {
             "db.password": self.word(),
             "api-key": self.word(),
             "client_secret": self.fill("§\n§\n"),
-            "app.toml": self.fill("[db]\nhost = \"db\"\npassword = \"§\"\napi_key = '§'\n"),
-            "app.yaml": self.fill("db:\n  host: db\n  password: §\nprivate_key: |\n  §\n  §\nport: 80\n"),
+            "app.toml": self.fill("[db]\nhost = \"db\"\npassword = \"§\"\napi_key = '§'\ntoken = '''\n§\n'''\n"),
+            "app.yaml": self.fill("db:\n  host: db\n  password: &a §\nprivate_key: |\n  §\n  §\nport: 80\n"),
             "app.json": json!({"smtp": {"user": "ops", "password": self.word()}, "encrypt_key": self.word()}).to_string(),
             "app.env": self.fill("PORT=80\nDB_PASSWORD=§\nexport API_TOKEN=§\nDATABASE_URL=mysql://a:§@db/x\n"),
             "users.csv": self.fill("name,role,password\nops,admin,§\nbob,user,§\n"),
             "nginx.conf": self.fill("server {\n  proxy_set_header Authorization \"Bearer §\";\n}\n"),
             "redis.conf": self.fill("port 6379\nrequirepass §\n"),
-            "values.xml": self.fill("<add key=\"DbPassword\" value=\"§\"/>\n<password>§</password>\n"),
+            "values.xml": self.fill("<add key=\"DbPassword\" value=\"§\"/>\n<password>§</password>\n<password><![CDATA[§]]></password>\n"),
             "coded": STANDARD.encode(self.fill("user=ops\npassword=§\n")),
         })
     }
@@ -157,7 +171,11 @@ impl Planted {
             "--db-password",
             self.word(),
             self.fill("--api-token=§"),
-            self.fill("--url=https://u:§@x.example")
+            self.fill("--url=https://u:§@x.example"),
+            "-u",
+            "joe",
+            "-p",
+            self.word()
         ])
     }
 

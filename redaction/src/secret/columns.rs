@@ -1,0 +1,125 @@
+//! Finds tables whose columns are parted by blanks, as programs print them, with a column whose name tells.
+
+use super::rules::Rules;
+use super::tables::{HEADER_BYTES, ROWS, is_rule, is_told, tells};
+use super::values::{is_long_mixed, is_mixed};
+use super::words::plain;
+
+/// First columns that make a table of accounts of it, whatever letters its names are written in.
+const ACCOUNTS: [&str; 4] = ["account", "login", "user", "username"];
+/// Columns that also name a Secret, and none of its values.
+const NAMES: [&str; 4] = ["credential", "credentials", "secret", "secrets"];
+
+/// Most columns of such a table.
+const COLUMNS: usize = 32;
+
+/// The header of such a table.
+pub struct Header<'a> {
+    /// The names of the columns, and at which letter each begins.
+    names: Vec<(usize, &'a str)>,
+    /// Which of them tell, each as [`plain`] has it.
+    told: Vec<(usize, String)>,
+    /// It can hardly be anything but a header: else only what is as mixed as a password counts.
+    is_sure: bool,
+}
+
+/// The header that a line is, where a column of it tells; `next` is the line below.
+pub fn header<'a>(line: &'a str, next: Option<&str>, rules: &Rules) -> Option<Header<'a>> {
+    if line.len() > HEADER_BYTES || !line.trim().contains("  ") || line.contains('\t') {
+        return None;
+    }
+    let names = fields(line);
+    if !(2..=COLUMNS).contains(&names.len()) || !names.iter().all(|(_, name)| is_name(name)) {
+        return None;
+    }
+    let told = names.iter().enumerate().filter(|(_, (_, name))| tells(name, rules));
+    let told: Vec<(usize, String)> = told.map(|(at, (_, name))| (at, plain(name, rules))).collect();
+    if told.is_empty() || rules.lines.harmless.iter().any(|form| form.is_in(line)) {
+        return None;
+    }
+    let is_whole = |(_, name): &(usize, String)| rules.names.secret.contains(name);
+    let first = names[0].1.to_lowercase();
+    let is_sure = !line.contains(char::is_lowercase)
+        || next.is_some_and(is_rule)
+        || (ACCOUNTS.contains(&first.as_str()) && told.iter().all(is_whole));
+    Some(Header { names, told, is_sure })
+}
+
+impl Header<'_> {
+    /// Has a row below it a value where it tells?
+    pub fn has_values(&self, next: &[&str], rules: &Rules) -> bool {
+        let rows = next.iter().take(ROWS).filter(|row| !is_rule(row));
+        rows.map_while(|row| self.values(row, rules)).any(|values| !values.is_empty())
+    }
+
+    /// Is it beyond doubt the header of a table, so that what follows a name in it is another name and no value?
+    pub fn is_table(&self, next: &[&str], rules: &Rules) -> bool {
+        let row = next.iter().take(ROWS).find(|row| !is_rule(row));
+        self.is_sure
+            && self.told.iter().all(|(at, _)| *at > 0)
+            && row.is_some_and(|row| self.values(row, rules).is_some())
+    }
+
+    /// The values of a row where the header tells; `None` where it is no row.
+    pub fn values<'b>(&self, row: &'b str, rules: &Rules) -> Option<Vec<&'b str>> {
+        let all = fields(row);
+        if all.is_empty() {
+            return None;
+        }
+        let is_full = all.len() == self.names.len();
+        let mut values = Vec::new();
+        for (at, name) in &self.told {
+            let value = if is_full { Some(all[*at].1) } else { self.below(*at, row)? };
+            values.extend(value.filter(|value| self.counts(name, value, rules)));
+        }
+        Some(values)
+    }
+
+    /// The one word below a name in a row that has not as many fields as there are names; `None` where its words do not
+    /// stand below the names, `Some(None)` where there is none below this one.
+    #[expect(clippy::option_option, reason = "an empty field is no end of the table")]
+    fn below<'b>(&self, at: usize, row: &'b str) -> Option<Option<&'b str>> {
+        let byte = |letter: usize| row.char_indices().nth(letter).map_or(row.len(), |(byte, _)| byte);
+        let start = byte(self.names[at].0);
+        let end = self.names.get(at + 1).map_or(row.len(), |(letter, _)| byte(*letter));
+        let is_apart = |byte: usize| byte == 0 || byte == row.len() || row[..byte].ends_with(' ');
+        let word = row[start..end].trim();
+        let is_row = is_apart(start) && is_apart(end) && !word.contains(' ') && row.trim().contains(' ');
+        is_row.then_some(Some(word).filter(|word| !word.is_empty()))
+    }
+
+    /// Is a field below a name a value? What costs least is asked first, as every line may be a header.
+    fn counts(&self, column: &str, value: &str, rules: &Rules) -> bool {
+        let only_mixed = !self.is_sure || column == "pass";
+        let is_name = || NAMES.contains(&column) && rules.random.bare_plain.iter().any(|form| form.is(value));
+        (!only_mixed || is_mixed(value))
+            && plain(value, rules) != column
+            && is_told(column, value, rules)
+            && !is_name()
+            && (!only_mixed || is_long_mixed(value, rules))
+    }
+}
+
+/// What two blanks or more part, and at which letter each begins.
+fn fields(line: &str) -> Vec<(usize, &str)> {
+    let mut fields = Vec::new();
+    let (mut letters, mut rest) = (0, line);
+    while !rest.is_empty() {
+        let text = rest.trim_start_matches(' ');
+        letters += rest.len() - text.len();
+        let end = text.find("  ").unwrap_or(text.len());
+        let (field, behind) = text.split_at(end);
+        if !field.trim().is_empty() {
+            fields.push((letters, field.trim_end()));
+        }
+        letters += field.chars().count();
+        rest = behind;
+    }
+    fields
+}
+
+/// A name of a column is a word or two.
+fn is_name(field: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ');
+    field.chars().count() <= 40 && field.starts_with(char::is_alphabetic) && field.chars().all(is_part)
+}
