@@ -143,7 +143,9 @@ mod tests {
 
     fn read(documents: &[Value]) -> Vec<String> {
         let mut secrets = Vec::new();
-        documents.iter().for_each(|document| add(&mut secrets, document));
+        for document in documents {
+            add(&mut secrets, document);
+        }
         let place = |one: &Named| if one.is_of_agents { "agents" } else { "control plane" };
         secrets
             .iter()

@@ -168,9 +168,10 @@ impl Plane {
         let file = |name: &str| self.dir.path().join(name);
         let (server, token) =
             (format!("https://127.0.0.1:{}", self.port()), file("volume/data/operator.token"));
+        let (token, authority) = (token.display(), file(authority));
         let context = format!(
-            "current = \"it\"\n[contexts.it]\nserver = {server:?}\ntoken_file = {token:?}\nca_file = {:?}\n",
-            file(authority)
+            "current = \"it\"\n[contexts.it]\nserver = \"{server}\"\ntoken_file = \"{token}\"\nca_file = \"{}\"\n",
+            authority.display()
         );
         std::fs::create_dir_all(file("config/nimbus"))?;
         std::fs::write(file("config/nimbus/config.toml"), context)?;

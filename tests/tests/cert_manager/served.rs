@@ -22,12 +22,12 @@ pub fn names_in(pem: &[u8]) -> anyhow::Result<BTreeSet<String>> {
     let der = first(pem)?;
     let (_, certificate) = X509Certificate::from_der(&der)?;
     let names = certificate.subject_alternative_name()?.context("a certificate without names")?;
-    let named = names.value.general_names.iter().map(|name| match name {
+    let all = names.value.general_names.iter().map(|name| match name {
         GeneralName::DNSName(name) => Ok((*name).to_owned()),
         GeneralName::IPAddress(bytes) => address(bytes),
         other => anyhow::bail!("expected names and addresses, found {other:?}"),
     });
-    named.collect()
+    all.collect()
 }
 
 fn address(bytes: &[u8]) -> anyhow::Result<String> {

@@ -16,8 +16,8 @@ pub(super) async fn looked_at(
         let words = [&["--namespace", "kept", "create", "secret"][..], kind].concat();
         cluster.kubectl(&words).await.unwrap();
     };
-    let named = format!("{CONTROL_PLANE}tls:\n  existingSecret: web\n");
-    let named = operator.file("named.yaml", &named).unwrap();
+    let values = format!("{CONTROL_PLANE}tls:\n  existingSecret: web\n");
+    let named = operator.file("named.yaml", &values).unwrap();
     let agents = operator.file("agents.yaml", AGENTS).unwrap();
     let look = || with(&named, &agents, &["--namespace", "kept"]);
     make(&["generic", "join", "--from-literal=token=s3cret"]).await;
@@ -34,8 +34,8 @@ pub(super) async fn looked_at(
     cluster.kubectl(&["--namespace", "kept", "delete", "secret", "web"]).await.unwrap();
 
     let keys = path(&operator.home.path().join("keys"));
-    let made = operator.run(&["keys", "create", &keys], &[]).unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let created = operator.run(&["keys", "create", &keys], &[]).unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     let certificate = format!("--from-file=tls.crt={keys}/ca.pem");
     let words = [
         "--namespace",

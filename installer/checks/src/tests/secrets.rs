@@ -18,6 +18,7 @@ fn looked(value: &'static str, keys: &[&str], found: Result<Option<Held>, Unread
     Looked { named, namespace: "nimbus".to_owned(), at: at(), found }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "it is what reading a Secret gives")]
 fn held(keys: &[&str]) -> Result<Option<Held>, Unread> {
     Ok(Some(Held { keys: keys.iter().map(|key| (*key).to_owned()).collect(), certificate: None }))
 }

@@ -186,7 +186,7 @@ mod tests {
         let (namespace, agents_namespace) = ("nimbus".to_owned(), "nimbus-system".to_owned());
         let wanted = Wanted::default();
         let asked = Asked { kubectl: nowhere, namespace, agents_namespace, wanted, looks_at_secrets: false };
-        let mut snapshot = gather(&asked, build().unwrap(), None).await;
+        let mut snapshot = Box::pin(gather(&asked, build().unwrap(), None)).await;
         let waiting = ["nimbus/nimbus-agents", "nimbus-2/other"].map(str::to_owned).to_vec();
         snapshot.balancers = Ok(Balancers { served: 0, waiting });
         leave_out_own(&mut snapshot, "nimbus");

@@ -411,13 +411,13 @@ fn replace(
 
 /// What follows an eviction that was refused, or that did not help.
 fn outlook(pod: &Pod, hold: bool, settings: &Settings) -> Outlook {
-    let held = if hold { format!(" {} is let go again in every case.", pod.node) } else { String::new() };
+    let let_go = if hold { format!(" {} is let go again in every case.", pod.node) } else { String::new() };
     let attempts = settings.attempts;
     Outlook::not_undone(
         "an evicted pod cannot be brought back; the pod that replaced it stays",
         format!(
             "an eviction that is refused changes nothing and is tried again later. Where the new pod fails too, it stays, and \
-             Nimbus tries at most {attempts} times in all, with a longer wait each time; then a person has to look.{held}"
+             Nimbus tries at most {attempts} times in all, with a longer wait each time; then a person has to look.{let_go}"
         ),
     )
 }
