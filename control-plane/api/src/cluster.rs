@@ -159,6 +159,10 @@ pub struct RemovedCluster {
     pub name: String,
     /// Its agents, which are refused from now on.
     pub agents: u32,
+    /// Those of them that watch files of their host, which nobody watches then: what differs there is over too.
+    pub watch_files: u32,
+    /// The join tokens that are for it alone, which are revoked.
+    pub tokens: u32,
     /// Its incidents, which are over.
     pub incidents: u32,
     /// True where nothing was written.

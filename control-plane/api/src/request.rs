@@ -125,6 +125,8 @@ pub struct RemoveRequest {
     /// Why, for the audit log; may be empty.
     #[schema(max_length = 1000)]
     pub reason: String,
+    /// Also while its agents are connected: they are refused at once.
+    pub force: bool,
     /// Only say what would go with it.
     pub dry_run: bool,
 }

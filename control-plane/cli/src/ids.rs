@@ -55,8 +55,11 @@ pub struct Candidate {
 /// The typed text as a whole id, where it is one already.
 pub fn whole(kind: Kind, typed: &str) -> Result<Option<String>, Failure> {
     let typed = typed.trim().to_ascii_lowercase();
-    if let Some((prefix, _)) = typed.split_once('_')
+    if let Some((prefix, rest)) = typed.split_once('_')
         && prefix != kind.prefix
+        // A name may begin so too.
+        && rest.len() >= 4
+        && rest.bytes().all(|byte| byte.is_ascii_hexdigit())
         && let Some(other) =
             [INCIDENT, APPROVAL, JOB, AGENT, TOKEN].iter().find(|other| other.prefix == prefix)
     {

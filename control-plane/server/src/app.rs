@@ -226,6 +226,9 @@ pub(crate) mod testing {
             metrics: BearerToken::given(&path("metrics.token")).ok(),
         };
         let view = WorldView::new(World::default(), Positions::default(), false);
-        Arc::new(App::new(store, view, keys, Settings::default(), (1, Belief::default()), Arc::default()))
+        let app = App::new(store, view, keys, Settings::default(), (1, Belief::default()), Arc::default());
+        // Long enough ago for every agent to have come back.
+        let started_at = app.started_at - nimbus_control_core::remediation::COME_BACK;
+        Arc::new(App { started_at, ..app })
     }
 }

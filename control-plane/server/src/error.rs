@@ -93,8 +93,8 @@ pub enum StartError {
     /// The system keeps the low ports for root and for who has the capability.
     #[error(
         "{address} ({purpose}) cannot be listened on: expected the capability CAP_NET_BIND_SERVICE, which a port below 1024 \
-         needs, found none; choose a port from 1024 on with {option}, or give the unit the capability by a drop-in: \
-         /etc/nimbus/control-plane.env says how"
+         needs, found none; choose a port from 1024 on with {option}, or give the unit the capability by a drop-in, as \
+         docs/install.md says (AmbientCapabilities=CAP_NET_BIND_SERVICE and the same CapabilityBoundingSet=)"
     )]
     LowPort {
         /// The address.

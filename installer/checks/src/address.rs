@@ -96,6 +96,8 @@ pub fn wrong(address: &str) -> Option<String> {
     }
     let parts = Parts::of(address)?;
     if let Some(port) = parts.port()
+        // None behind the colon is the usual one.
+        && !port.is_empty()
         && !is_port(port)
     {
         // Without a user the colon may be the one before a password.

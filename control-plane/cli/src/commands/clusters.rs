@@ -48,6 +48,9 @@ enum Sub {
     Remove {
         /// Its name or UID
         cluster: String,
+        /// Also while its agents are connected: they are refused at once
+        #[arg(long)]
+        force: bool,
         /// Why, for the audit log
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
@@ -69,13 +72,21 @@ pub async fn run(context: &Context, args: ClustersArgs) -> Result<Exit, Failure>
             let answer = client.cluster(&cluster).await?;
             context.show(&answer, view::clusters::show)?;
         }
-        Sub::Remove { cluster, reason } => return remove(context, &client, &cluster, reason).await,
+        Sub::Remove { cluster, force, reason } => {
+            let request = RemoveRequest { reason, force, dry_run: false };
+            return remove(context, &client, &cluster, request).await;
+        }
     }
     Ok(Exit::Done)
 }
 
-async fn remove(context: &Context, client: &Client, cluster: &str, reason: String) -> Result<Exit, Failure> {
-    let looked = RemoveRequest { reason: reason.clone(), dry_run: true };
+async fn remove(
+    context: &Context,
+    client: &Client,
+    cluster: &str,
+    request: RemoveRequest,
+) -> Result<Exit, Failure> {
+    let looked = RemoveRequest { dry_run: true, ..request.clone() };
     let would = client.remove_cluster(cluster, &looked).await?;
     if context.global.dry_run {
         context.show(&would, view::clusters::removed)?;
@@ -95,10 +106,10 @@ async fn remove(context: &Context, client: &Client, cluster: &str, reason: Strin
             return Err(Failure::usage("removing a cluster asks first, and there is no terminal to ask on")
                 .expected("a terminal, or --yes")
                 .found("neither")
-                .next(format!("nimbus clusters remove {id} --yes")));
+                .next("the same command with --yes"));
         }
     }
-    let answer = client.remove_cluster(&id, &RemoveRequest { reason, dry_run: false }).await?;
+    let answer = client.remove_cluster(&id, &request).await?;
     context.show(&answer, view::clusters::removed)?;
     Ok(Exit::Done)
 }
@@ -112,16 +123,24 @@ async fn watched(context: &Context, client: &Client, timeout: Duration) -> Resul
     let mut progress = context.progress("waiting for a cluster");
     loop {
         let page = PageQuery { limit: Some(MAX_LIMIT), ..PageQuery::default() };
-        let clusters = client.clusters(&page).await?.typed.items;
-        if clusters.iter().any(is_watched) {
-            return Ok(());
-        }
-        let found = clusters.iter().map(|cluster| format!("{}: {}", cluster.name, cluster.reason));
-        let found: Vec<String> = found.collect();
-        let found = if found.is_empty() {
-            "no cluster: no agent has come from one yet".to_owned()
-        } else {
-            found.join("\n")
+        let found = match client.clusters(&page).await.map_err(Failure::from) {
+            Ok(answer) if answer.typed.items.iter().any(is_watched) => return Ok(()),
+            Ok(answer) if answer.typed.items.is_empty() => {
+                "no cluster: no agent has come from one yet".to_owned()
+            }
+            Ok(answer) => {
+                let clusters = answer.typed.items.iter();
+                let found: Vec<String> = clusters.map(|it| format!("{}: {}", it.name, it.reason)).collect();
+                found.join("\n")
+            }
+            // One that is taken over just now, or that has too much to do, is waited for as well.
+            Err(failure) if failure.exit == Exit::Unreachable || failure.status == Some(503) => {
+                if Instant::now() + EVERY >= end {
+                    return Err(failure);
+                }
+                "no answer yet".to_owned()
+            }
+            Err(failure) => return Err(failure),
         };
         if Instant::now() + EVERY >= end {
             return Err(Failure::new(format!("no cluster is watched after {} s", timeout.as_secs()))

@@ -49,7 +49,7 @@ fn candidate_of_agent(agent: &Agent) -> Candidate {
 /// The join token that is meant, by its name, its id, the start of its id, or all of itself; those that can be used come before
 /// all others. What it is comes from the list: a single one cannot be asked for.
 pub async fn token(client: &Client, typed: &str) -> Result<JoinTokenItem, Failure> {
-    let typed = id_in_token(typed);
+    let typed = id_in_token(typed)?;
     let whole = ids::whole(ids::TOKEN, typed)?;
     let typed = whole.as_deref().unwrap_or(typed);
     let pick = async |state: State| {
@@ -76,8 +76,20 @@ pub async fn token(client: &Client, typed: &str) -> Result<JoinTokenItem, Failur
 
 /// The id in a whole join token, `nimbus1.ID.SECRET.FINGERPRINT`: who found one that leaked has that. Its secret is repeated in no
 /// message.
-fn id_in_token(typed: &str) -> &str {
-    typed.trim().strip_prefix("nimbus1.").and_then(|rest| rest.split('.').next()).unwrap_or(typed)
+///
+/// # Errors
+/// Where a token is in the text and its id is not to be found, as it would be taken for a name and repeated.
+fn id_in_token(typed: &str) -> Result<&str, Failure> {
+    let Some((_, rest)) = typed.split_once("nimbus1.") else { return Ok(typed) };
+    let id = rest.split('.').next().unwrap_or_default();
+    let digits = id.strip_prefix("tok_").unwrap_or_default();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(id);
+    }
+    Err(Failure::usage("this looks like a join token, and its id is not to be found in it")
+        .expected("nimbus1.tok_….SECRET.FINGERPRINT, a name, or an id of `nimbus agents token list`")
+        .found("something else, which is not repeated here")
+        .next("list them with `nimbus agents token list`, and give the id"))
 }
 
 /// The id of the approval that is meant; the pending ones come before all others.
@@ -215,13 +227,18 @@ mod tests {
     #[test]
     fn a_whole_join_token_is_known_by_its_id_and_its_secret_goes_no_further() {
         let id = "tok_019b5c2d3e477f6a8b9c0d1e2f3a4b5c";
-        for typed in
-            [format!("nimbus1.{id}.SECRET.FINGERPRINT"), format!(" nimbus1.{id}.SECRET.FINGERPRINT\n")]
-        {
-            assert_eq!(id_in_token(&typed), id);
+        for typed in [
+            format!("nimbus1.{id}.SECRET.FINGERPRINT"),
+            format!(" nimbus1.{id}.SECRET.FINGERPRINT\n"),
+            format!("NIMBUS_JOIN_TOKEN=nimbus1.{id}.SECRET.FINGERPRINT"),
+            format!("\"nimbus1.{id}.SECRET.FINGERPRINT\""),
+        ] {
+            assert_eq!(id_in_token(&typed).unwrap(), id);
         }
         for typed in [id, "019b5c2d", "edge-1", "edge.1", ""] {
-            assert_eq!(id_in_token(typed), typed);
+            assert_eq!(id_in_token(typed).unwrap(), typed);
         }
+        let failure = id_in_token("nimbus1.5ecret").unwrap_err().to_string();
+        assert!(!failure.contains("5ecret"), "{failure}");
     }
 }

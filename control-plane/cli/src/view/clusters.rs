@@ -155,11 +155,16 @@ pub fn removed(_: &View, gone: &RemovedCluster) -> String {
 }
 
 fn with_it(gone: &RemovedCluster) -> String {
-    format!(
-        "{} refused from now on, {} over",
-        count(u64::from(gone.agents), "agent is", "agents are"),
-        count(u64::from(gone.incidents), "incident is", "incidents are")
-    )
+    let mut parts = vec![format!("{} refused from now on", count(gone.agents, "agent is", "agents are"))];
+    if gone.watch_files > 0 {
+        let files = "files of their own host, which nobody watches then";
+        parts.push(format!("{} {files}", count(gone.watch_files, "of them watches", "of them watch")));
+    }
+    if gone.tokens > 0 {
+        parts.push(format!("{} revoked", count(gone.tokens, "join token is", "join tokens are")));
+    }
+    parts.push(format!("{} over", count(gone.incidents, "incident is", "incidents are")));
+    parts.join(", ")
 }
 
 #[cfg(test)]
@@ -184,11 +189,12 @@ pub(crate) mod tests {
     #[test]
     fn what_goes_with_a_cluster_is_said_before_and_after() {
         let gone = json!({"id": "4f0c2a1e", "created_at": "2026-11-22T06:00:00Z", "name": "prod", "agents": 1,
-            "incidents": 2, "dry_run": true});
+            "watch_files": 1, "tokens": 3, "incidents": 2, "dry_run": true});
         let mut gone: RemovedCluster = read(gone);
         assert_eq!(
             removed(&view(80), &gone),
-            "This forgets cluster prod (4f0c2a1e): 1 agent is refused from now on, 2 incidents are over. Nothing was written.\n"
+            "This forgets cluster prod (4f0c2a1e): 1 agent is refused from now on, 1 of them watches files of their own host, which nobody \
+             watches then, 3 join tokens are revoked, 2 incidents are over. Nothing was written.\n"
         );
         gone.dry_run = false;
         assert!(

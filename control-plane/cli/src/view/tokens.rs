@@ -10,7 +10,11 @@ use crate::output::theme::Tone;
 /// The list.
 pub fn list(view: &View, page: &List<JoinTokenItem>) -> String {
     if page.items.is_empty() {
-        return view.nothing("No join tokens to show: `nimbus agents token create --name NAME` makes one.");
+        return view.nothing(if page.next.is_some() {
+            "None of those that were looked at; there are more of them."
+        } else {
+            "No join tokens to show: `nimbus agents token create --name NAME` makes one."
+        });
     }
     let mut table = Table::new(vec![
         Column::new("ID"),

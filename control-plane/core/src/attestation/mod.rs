@@ -11,6 +11,8 @@ mod gone;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use nimbus_protocol::ids::AgentId;
 
@@ -259,15 +261,21 @@ pub fn is_seen(pod: &PodOrigin, inventory: Option<&Inventory>) -> bool {
 
 /// A name for the agent of `pod` in the cluster `uid` that no other agent has: its node's, cut to what a name may be.
 ///
-/// The agent of the pod before it on that node does not count: it ends with its pod, which may be known a moment later, or
+/// The agent of the pod before it on that node does not count once it is not connected any more: it ends with its pod, which may be known a moment later, or
 /// never where nobody watches the cluster any more. A node would have another name from then on.
-pub fn agent_name(agents: &[SharedAgent], uid: &str, pod: &PodOrigin, id: AgentId, longest: usize) -> String {
+pub fn agent_name(
+    (agents, connected): (&[SharedAgent], &BTreeSet<AgentId>),
+    uid: &str,
+    pod: &PodOrigin,
+    id: AgentId,
+    longest: usize,
+) -> String {
     let wanted = pod.node.as_deref().unwrap_or(&pod.name);
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
     let text: String = wanted.chars().map(plain).collect();
     let is_before_it = |other: &Agent| {
         let its = other.pod.as_ref().filter(|its| its.node.is_some() && its.node == pod.node);
-        its.is_some() && other.bound_cluster.as_deref() == Some(uid)
+        its.is_some() && other.bound_cluster.as_deref() == Some(uid) && !connected.contains(&other.id)
     };
     let occupies = |other: &Agent| other.revoked_at.is_none() && other.id != id && !is_before_it(other);
     let is_free = |name: &str| !agents.iter().any(|other| other.doc.name == name && occupies(&other.doc));

@@ -1,5 +1,7 @@
 //! What a pod's token proves, and what it does not: as many refusals as there are ways to get one from elsewhere.
 
+use std::collections::BTreeSet;
+
 use nimbus_protocol::kind::Body;
 use nimbus_protocol::v1;
 
@@ -177,19 +179,23 @@ fn one_pod_has_one_id() {
 #[test]
 fn an_agent_is_called_as_its_node_and_by_its_id_where_that_is_taken_or_too_long() {
     let id: AgentId = "agt_000000000000000000000000abcdef12".parse().unwrap();
-    assert_eq!(agent_name(&[], UID, &pod(), id, 63), "node-1");
-    assert_eq!(agent_name(&[agent(1, None, "").into()], UID, &pod(), id, 63), "node-1-abcdef12");
+    let here = BTreeSet::new();
+    assert_eq!(agent_name((&[], &here), UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name((&[agent(1, None, "").into()], &here), UID, &pod(), id, 63), "node-1-abcdef12");
     // The agent of the pod before it, although nobody has seen yet that it is gone; one of another cluster is another node's.
     let mut before = agent(1, Some(pod()), "");
     before.doc.bound_cluster = Some(UID.to_owned());
-    assert_eq!(agent_name(&[before.clone().into()], UID, &pod(), id, 63), "node-1");
-    assert_eq!(agent_name(&[before.clone().into()], "another", &pod(), id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name((&[before.clone().into()], &here), UID, &pod(), id, 63), "node-1");
+    assert_eq!(agent_name((&[before.clone().into()], &here), "another", &pod(), id, 63), "node-1-abcdef12");
+    let both = BTreeSet::from([before.doc.id]);
+    let name = agent_name((&[before.clone().into()], &both), UID, &pod(), id, 63);
+    assert_eq!(name, "node-1-abcdef12", "two that are connected have two names");
     // Where the token does not say the node, nothing shows that it is the same.
     let nameless = PodOrigin { node: None, name: "node-1".into(), ..pod() };
-    assert_eq!(agent_name(&[before.into()], UID, &nameless, id, 63), "node-1-abcdef12");
+    assert_eq!(agent_name((&[before.into()], &here), UID, &nameless, id, 63), "node-1-abcdef12");
     let mut long = pod();
     long.node = Some("n".repeat(100));
-    let name = agent_name(&[], UID, &long, id, 63);
+    let name = agent_name((&[], &here), UID, &long, id, 63);
     assert!(name.len() == 63 && name.ends_with("-abcdef12"), "{name}");
 }
 

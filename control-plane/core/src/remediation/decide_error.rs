@@ -84,6 +84,16 @@ pub enum DecideError {
         /// How many.
         connected: usize,
     },
+    /// A cluster is to be removed so soon after a start that its agents may be on their way back.
+    #[error(
+        "the control plane has just started, and agents of cluster {cluster} may be on their way back until {until:.0}"
+    )]
+    AgentsComeBack {
+        /// The cluster's name.
+        cluster: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Not an incident of the kind that this decision is about.
     #[error("expected an incident of kind {expected}, found {found}")]
     WrongKind {

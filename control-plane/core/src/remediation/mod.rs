@@ -48,7 +48,7 @@ pub use expire::expire;
 pub use incidents::{MAX_OPEN, MAX_OPEN_PER_SCOPE, MAX_OPENED, incidents};
 pub use operator::{accept_baseline, acknowledge, ask_again, disable, enable, silence};
 pub use plans::{MAX_PLANNED, plans};
-pub use removal::remove_cluster;
+pub use removal::{COME_BACK, Removal, remove_cluster};
 pub use report::report;
 pub use withdraw::withdraw_baseline;
 

@@ -238,7 +238,10 @@ fn prepare(
     let id = there.map_or_else(|| attestation::agent_id(uid, &pod), |agent| agent.doc.id);
     let issued = app.keys.ca.issue_pod_agent(id, uid, &pod, &request.csr_der, now).map_err(bad_request)?;
     let name = there.map_or_else(
-        || attestation::agent_name(&docs.agents, uid, &pod, id, MAX_AGENT_NAME),
+        || {
+            let agents = (docs.agents.as_slice(), &app.sessions.connected());
+            attestation::agent_name(agents, uid, &pod, id, MAX_AGENT_NAME)
+        },
         |agent| agent.doc.name.clone(),
     );
     let response = v1::EnrolResponse {

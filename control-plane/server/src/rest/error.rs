@@ -182,8 +182,10 @@ impl From<DecideError> for ApiError {
             DecideError::Resolved(_) => Self::conflict("resolved", detail),
             DecideError::JobRunning { .. } => Self::conflict("job_running", detail),
             DecideError::AgentsConnected { .. } => Self::conflict("agents_connected", detail).remedy(
-                "`helm uninstall` them in their cluster, or stop them; one that must not come back is revoked with `nimbus agents revoke`",
+                "`helm uninstall` them in their cluster, or stop them; or refuse them at once, with --force",
             ),
+            DecideError::AgentsComeBack { .. } => Self::conflict("agents_come_back", detail)
+                .remedy("wait until then; or refuse whoever comes, with --force"),
             DecideError::WrongKind { expected, found } => {
                 Self::conflict("wrong_kind", detail).expected(expected.to_string()).found(found.to_string())
             }

@@ -50,11 +50,11 @@ fn judge(snapshot: &Snapshot) -> Judged {
     } else {
         let agents = match plane.agents.len() {
             0 => "no agent has joined".to_owned(),
-            1 => "1 agent is of a neighbouring version".to_owned(),
+            1 => "1 agent is of this version or a neighbouring one".to_owned(),
             several if plane.has_more_agents => {
-                format!("the first {several} agents are of neighbouring versions")
+                format!("the first {several} agents are of this version or neighbouring ones")
             }
-            several => format!("{several} agents are of neighbouring versions"),
+            several => format!("{several} agents are of this version or neighbouring ones"),
         };
         Outcome::pass(format!("this command is {}, the control plane {version}; {agents}", snapshot.build))
     })

@@ -206,8 +206,8 @@ fn versions() {
     }
     for (agents, word) in [
         (0, "no agent has joined"),
-        (1, "1 agent is of a neigh"),
-        (2, "2 agents are of neighbouring versions"),
+        (1, "1 agent is of this version or a neigh"),
+        (2, "2 agents are of this version or neighbouring ones"),
     ] {
         let said = text(&on_plane(|plane| plane.agents.truncate(agents)), "versions");
         assert!(said.contains(word), "{said}");

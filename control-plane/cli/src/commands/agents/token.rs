@@ -22,7 +22,8 @@ use crate::view;
 pub(super) enum TokenCommand {
     /// Make one: for one agent (or some of one cluster), for a limited time
     Create {
-        /// Name that the agent will get; may be left out with --kind cluster, as agents in pods go by their nodes' names
+        /// Name that the agent will get, and a cluster that a pod makes known with the token; may be left out with --kind cluster
+        /// (`cluster`, `cluster-2`, …), as agents in pods go by their nodes' names
         #[arg(long)]
         name: Option<String>,
         /// Where it will live
@@ -84,7 +85,7 @@ impl Kind {
 pub(super) async fn run(context: &Context, client: &Client, command: TokenCommand) -> Result<Exit, Failure> {
     match command {
         TokenCommand::Create { name, kind, cluster, ttl, uses } => {
-            let name = name_of(name, kind, cluster.as_deref())?;
+            let name = name_of(name, kind)?;
             let kind = kind.as_str().to_owned();
             let request = JoinTokenRequest { name, kind, cluster, ttl_seconds: ttl.as_secs(), uses };
             if context.global.dry_run {
@@ -106,18 +107,12 @@ pub(super) async fn run(context: &Context, client: &Client, command: TokenComman
     Ok(Exit::Done)
 }
 
-/// May an agent be called so? The control plane decides; this only chooses what is asked for.
-fn may_be_a_name(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    (1..=63).contains(&text.len()) && text.chars().all(plain)
-}
-
 /// The name of a token that is to be made: a host's agent needs one of its own.
-fn name_of(given: Option<String>, kind: Kind, cluster: Option<&str>) -> Result<String, Failure> {
+fn name_of(given: Option<String>, kind: Kind) -> Result<String, Failure> {
     match (given, kind) {
         (Some(name), _) => Ok(name),
-        // A cluster may be called by what is no agent's name, such as an ARN.
-        (None, Kind::Cluster) => Ok(cluster.filter(|name| may_be_a_name(name)).unwrap_or("cluster").to_owned()),
+        // The control plane chooses one that no agent has.
+        (None, Kind::Cluster) => Ok(String::new()),
         (None, Kind::Host) => Err(Failure::usage("a host's agent needs a name")
             .expected("--name NAME, which `nimbus agents list` shows it by; --kind cluster for the agents of a cluster")
             .found("neither")
@@ -127,7 +122,8 @@ fn name_of(given: Option<String>, kind: Kind, cluster: Option<&str>) -> Result<S
 
 /// What a dry run says of a token: a sentence for a person, the request for a program.
 fn would_make(context: &Context, request: &JoinTokenRequest) -> Result<(), Failure> {
-    context.hint(&format!("Would make a join token for {} ({}).", request.name, request.kind));
+    let name = if request.name.is_empty() { "a name that is free" } else { &request.name };
+    context.hint(&format!("Would make a join token for {name} ({}).", request.kind));
     let JoinTokenRequest { name, kind, cluster, ttl_seconds, uses } = request;
     context.print_document(&json!({
         "dry_run": true, "name": name, "kind": kind, "cluster": cluster, "ttl_seconds": ttl_seconds, "uses": uses,
@@ -157,15 +153,16 @@ async fn revoke(context: &Context, client: &Client, typed: &str, reason: String)
             )
             .expected("a terminal, or --yes")
             .found("neither")
-            .next(format!("nimbus agents token revoke {id} --yes")));
+            .next("the same command with --yes"));
         }
     }
     let answer = client.revoke_token(id, &RevokeRequest { reason }).await?;
     context.show(&answer, view::tokens::show)?;
     if answer.typed.used > 0 {
         context.hint(
-            "Agents that joined with it stay: `nimbus audit --action agent.enrolled` names the token of each, and `nimbus agents \
-             revoke NAME` refuses one.",
+            "Agents that joined with it stay: `nimbus agents revoke NAME` refuses one. Where a pod made its cluster known with it \
+             (`nimbus audit --action cluster.identity_set`), pods of that cluster go on joining by their own proof: `nimbus clusters \
+             remove NAME --force` ends that.",
         );
     }
     Ok(Exit::Done)

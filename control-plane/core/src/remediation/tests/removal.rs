@@ -2,14 +2,47 @@
 
 use super::*;
 use crate::model::*;
-use crate::remediation::{self, DecideError};
+use crate::remediation::{self, DecideError, Removal};
 
-fn remove(lab: &mut Lab) -> Result<(), DecideError> {
+fn removal(lab: &Lab) -> Removal<'static> {
+    let serves_since = lab.now - remediation::COME_BACK;
+    Removal { by: "operator", reason: "scrapped", is_forced: false, serves_since }
+}
+
+fn remove_as(lab: &mut Lab, removal: Removal<'_>) -> Result<ChangeSet, DecideError> {
     let cluster = lab.clusters[CLUSTER].clone();
     let now = lab.now;
-    let changes = lab.look(|s| remediation::remove_cluster(s, &cluster, "operator", "scrapped", now))?;
-    lab.commit(changes);
-    Ok(())
+    let tokens = [token(1, Some(CLUSTER)), token(2, None), token(3, Some("another"))];
+    let changes = lab.look(|s| remediation::remove_cluster(s, &cluster, &tokens, removal, now))?;
+    lab.commit(changes.clone());
+    Ok(changes)
+}
+
+fn remove(lab: &mut Lab) -> Result<ChangeSet, DecideError> {
+    let removal = removal(lab);
+    remove_as(lab, removal)
+}
+
+fn token(number: u32, first_cluster: Option<&str>) -> Versioned<JoinTokenRecord> {
+    let doc = serde_json::json!({
+        "id": format!("tok_{number:032x}"), "name": "edge", "kind": "cluster", "cluster": null, "secret_sha256": "cd",
+        "created_at": "1970-01-01T00:00:00Z", "created_by": "operator", "expires_at": "2100-01-01T00:00:00Z",
+        "first_cluster": first_cluster, "uses": 9, "used": 1, "used_at": null, "used_by": null
+    });
+    Versioned { version: 1, doc: serde_json::from_value(doc).unwrap() }
+}
+
+#[test]
+fn it_is_forced_on_agents_that_are_here_and_waits_for_those_that_may_come_back() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    let just_started = Removal { serves_since: lab.now, ..removal(&lab) };
+    let mut away = lab.clone();
+    away.connected.clear();
+    let error = remove_as(&mut away, just_started).unwrap_err();
+    assert!(matches!(error, DecideError::AgentsComeBack { .. }), "{error}");
+    let changes = remove_as(&mut lab, Removal { is_forced: true, ..just_started }).unwrap();
+    assert_eq!((changes.agents.len(), changes.removed.len()), (1, 1), "also while it is connected");
 }
 
 #[test]
@@ -22,7 +55,9 @@ fn a_removed_cluster_is_forgotten_with_what_was_open_in_it() {
     assert!(matches!(error, DecideError::AgentsConnected { connected: 1, .. }), "{error}");
     assert!(error.to_string().contains("take them away first"), "{error}");
     lab.connected.clear();
-    remove(&mut lab).unwrap();
+    let changes = remove(&mut lab).unwrap();
+    let revoked: Vec<_> = changes.tokens.iter().map(|token| token.doc.id.to_string()).collect();
+    assert_eq!(revoked, [format!("tok_{:032x}", 1)], "of the tokens the one that is for it alone");
     assert!(lab.clusters.is_empty());
     assert_eq!(lab.live_approvals(), 0, "what was asked is void");
     assert!(lab.incidents.values().all(|incident| incident.doc.state == IncidentState::Resolved));

@@ -70,7 +70,11 @@ pub async fn create(
         Some(given) => Some(uid_of(&app, given).await?),
         None => None,
     };
-    let new_agent = NewAgent { name: &request.name, kind, cluster: cluster.as_deref(), uses: request.uses };
+    let name = match (request.name.as_str(), kind) {
+        ("", model::AgentKind::Cluster) => free_name(&app).await?,
+        (name, model::AgentKind::Cluster | model::AgentKind::Host) => name.to_owned(),
+    };
+    let new_agent = NewAgent { name: &name, kind, cluster: cluster.as_deref(), uses: request.uses };
     let token = app.create_join_token(new_agent, ttl, caller.name()).await?;
     let missing = || ApiError::internal("a token that was just made is gone", &token.id);
     let record = app.store().get::<model::JoinTokenRecord>(token.id).await?.ok_or_else(missing)?.doc;
@@ -86,6 +90,18 @@ pub async fn create(
         server: Some(app.agents_address()).filter(|address| !address.is_empty()),
     };
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// A name for a token that none was given for: one that no agent and no cluster has.
+async fn free_name(app: &App) -> Result<String, ApiError> {
+    let docs = app.docs().await?;
+    let is_free = |name: &String| {
+        docs.named(name).is_none() && !docs.clusters.iter().any(|cluster| cluster.doc.name == *name)
+    };
+    // One more candidate than there are names: one of them is free.
+    let most = docs.agents.len() + docs.clusters.len() + 2;
+    let mut names = std::iter::once("cluster".to_owned()).chain((2..=most).map(|n| format!("cluster-{n}")));
+    Ok(names.find(is_free).unwrap_or_else(|| "cluster".to_owned()))
 }
 
 /// The UID of a cluster that is known by its name or its UID, or a UID that is not known yet.
