@@ -166,10 +166,15 @@ fn stateful_set(name: &str, claim: &str, secret: &str, postgres: bool) -> Value 
 
 /// What the control plane's chart says of these values where these StatefulSets are, and this claim of `persistence.existingClaim`.
 fn keeps(sets: &Value, claim: &Value, values: &str) -> String {
-    let judge = "(dict \"root\" . \"objects\" .Values.objects \"claim\" .Values.made)";
-    let judge = format!("include \"{PLANE}.check.keeps\" {judge}");
-    let there = format!("objects={sets},made={claim}");
-    asked(PLANE, &judge, &["--set-json", &there, "--set", values]).unwrap()
+    keeps_beside(&json!({}), sets, claim, values)
+}
+
+/// The same where these Secrets and claims of the StatefulSets were found.
+fn keeps_beside(there: &Value, sets: &Value, claim: &Value, values: &str) -> String {
+    let judge = "\"objects\" .Values.objects \"claim\" .Values.made \"there\" .Values.there";
+    let judge = format!("include \"{PLANE}.check.keeps\" (dict \"root\" . {judge})");
+    let given = format!("objects={sets},made={claim},there={there}");
+    asked(PLANE, &judge, &["--set-json", &given, "--set", values]).unwrap()
 }
 
 /// A new claim, another Secret or another database begins anew, and no agent would know the control plane any more.
@@ -213,6 +218,49 @@ fn an_upgrade_that_would_begin_with_other_keys_or_another_database_is_refused() 
     ] {
         let said = keeps(&sets, &json!({}), values);
         assert!(!said.contains("expected"), "{sets}, {values}: {said}");
+    }
+}
+
+/// No pod could start with what was named at first, so that nothing is lost where it is corrected.
+#[test]
+fn a_first_install_with_a_wrong_secret_or_a_claim_without_a_volume_is_corrected() {
+    let own = "nimbus-control-plane";
+    let claim = "nimbus-control-plane-data";
+    let state = |phase: &str| json!({"metadata": {"name": claim}, "status": {"phase": phase}});
+    let secret = json!({"metadata": {"name": "k"}});
+    let stands_by = || stateful_set(own, "", "k", true);
+    let sqlite = || stateful_set(own, claim, "", false);
+    let both = || stateful_set(own, claim, "k", false);
+    for (there, set, values) in [
+        (json!({"secret/k": {}}), stands_by(), "keys.existingSecret=l,database.existingSecret=d"),
+        (json!({"secret/k": {}}), stands_by(), "database.existingSecret=d"),
+        (json!({"secret/k": {}}), stands_by(), "replicas=1"),
+        (json!({"secret/k": {}, "claim/nimbus-control-plane-data": state("Bound")}), both(), "replicas=1"),
+        (json!({"secret/k": {}}), both(), "keys.existingSecret=l"),
+        (json!({"claim/nimbus-control-plane-data": state("Pending")}), sqlite(), "database.existingSecret=d"),
+        (json!({"claim/nimbus-control-plane-data": {}}), sqlite(), "fullnameOverride=y"),
+        (json!({"claim/nimbus-control-plane-data": state("Pending")}), sqlite(), "keys.existingSecret=k"),
+    ] {
+        let said = keeps_beside(&there, &json!([set]), &json!({}), values);
+        assert!(!said.contains("expected"), "{there}, {set}, {values}: {said}");
+    }
+    // What is there is kept, also beside what is not.
+    let bound = || json!({"claim/nimbus-control-plane-data": state("Bound")});
+    for (there, sets, values, words) in [
+        (json!({"secret/k": secret}), json!([stands_by()]), "database.existingSecret=d", "found none;"),
+        (bound(), json!([sqlite()]), "database.existingSecret=d", "database: expected none"),
+        (bound(), json!([sqlite()]), "fullnameOverride=y", "has keys and database:"),
+        (json!({"secret/k": {}}), json!([both()]), "fullnameOverride=y", "has database:"),
+        (json!({"secret/k": {}}), json!([both()]), "database.existingSecret=d", "database: expected none"),
+        (
+            json!({"secret/k": {}}),
+            json!([stands_by(), stateful_set("y", "", "m", true)]),
+            "keys.existingSecret=l,database.existingSecret=d",
+            "expected \"m\"",
+        ),
+    ] {
+        let said = keeps_beside(&there, &sets, &json!({}), values);
+        assert!(said.contains(words), "{there}, {sets}, {values}: expected {words:?} in {said}");
     }
 }
 
