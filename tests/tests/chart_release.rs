@@ -111,6 +111,52 @@ fn what_is_installed_is_known_by_its_release_and_not_by_its_name() {
     }
 }
 
+/// Kubernetes refuses another selector, after the Services have theirs and lead to no pod any more.
+#[test]
+fn another_name_override_for_the_same_name_of_all_objects_is_refused() {
+    for (chart, component) in [(PLANE, "control-plane"), (AGENT, "agent")] {
+        let said = |object: &Value, values: &str| {
+            let judge = "(dict \"root\" . \"kind\" \"Kind\" \"objects\" .Values.objects)";
+            let judge = format!("include \"{chart}.check.selects\" {judge}");
+            asked(chart, &judge, &["--set-json", &format!("objects=[{object}]"), "--set", values]).unwrap()
+        };
+        let own = |name: &str, selected: &str| {
+            let mut object = installed(name, "nimbus", chart.name(), "0.3.0");
+            object["spec"]["selector"]["matchLabels"] = json!({
+                "app.kubernetes.io/name": selected,
+                "app.kubernetes.io/instance": "nimbus",
+                "app.kubernetes.io/component": component,
+            });
+            object
+        };
+        for (name, selected, values, found) in [
+            (chart.name(), chart.name(), format!("nameOverride=other,fullnameOverride={chart}"), "other"),
+            ("x", "other", "fullnameOverride=x".to_owned(), chart.name()),
+        ] {
+            let said = said(&own(name, selected), &values);
+            let words = format!(
+                "  - nameOverride: expected the name of before, \"{selected}\": by it the Kind ops/{name} selects"
+            );
+            assert!(
+                said.contains(&words) && said.contains(&format!("found \"{found}\";")),
+                "{values}: {said}"
+            );
+        }
+        let elses = installed(chart.name(), "other", chart.name(), "0.3.0");
+        for (object, values) in [
+            (own(chart.name(), chart.name()), "nameOverride="),
+            (own("x", "other"), "nameOverride=other,fullnameOverride=x"),
+            // Another object is made, and this one goes.
+            (own(chart.name(), chart.name()), "nameOverride=other"),
+            (elses, "nameOverride="),
+            (installed(chart.name(), "nimbus", chart.name(), "0.3.0"), "nameOverride="),
+        ] {
+            let said = said(&object, values);
+            assert!(!said.contains("expected"), "{object}, {values}: {said}");
+        }
+    }
+}
+
 #[test]
 fn a_release_goes_from_one_minor_version_to_the_next() {
     for chart in [PLANE, AGENT] {
