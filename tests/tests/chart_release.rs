@@ -369,3 +369,24 @@ fn a_namespace_that_is_not_there_and_the_uid_of_another_cluster_are_refused_befo
         assert!(!said.contains("expected"), "{named}, {uid}: {said}");
     }
 }
+
+/// Helm ends where a look is forbidden, and whoever may give rights need not have the right to get namespaces.
+#[test]
+fn the_cluster_is_asked_for_the_namespaces_that_are_named_unless_that_is_switched_off() {
+    let asks = |values: &str| {
+        let named = format!("printf \"\\n  %s\" (include \"{AGENT}.asks\" .)");
+        asked(AGENT, &named, &["--set", values]).unwrap()
+    };
+    let acting = "acting.namespaces={shop},acting.clusterUid=u,lease.namespace=nimbus-system";
+    for values in [acting.to_owned(), format!("{acting},acting.checkCluster=null")] {
+        let said = asks(&values);
+        for words in ["\"shop\":\"acting.namespaces\"", "\"nimbus-system\":\"lease.namespace\""] {
+            assert!(said.contains(words), "{values}: expected {words:?} in {said}");
+        }
+    }
+    assert!(asks("acting.clusterUid=u").contains("\"named\":{}"));
+    for values in ["acting.actions={}".to_owned(), format!("{acting},acting.checkCluster=false")] {
+        let said = asks(&values);
+        assert!(!said.contains("named"), "{values}: {said}");
+    }
+}
