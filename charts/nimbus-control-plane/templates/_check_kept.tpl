@@ -1,4 +1,7 @@
-{{- /* What an upgrade must not lose: the keys, which every agent knows, and the database. See _check.tpl. */ -}}
+{{- /*
+What an upgrade must not lose: the keys, which every agent knows, the volume, and the kind of the database, SQLite or PostgreSQL. One
+PostgreSQL is not told from another: its address is in a Secret. See _check.tpl.
+*/ -}}
 
 {{- /*
 Asks the cluster where keys and database are; with `helm template` and --dry-run=client there is nothing to say. The claim is
