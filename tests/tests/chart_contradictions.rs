@@ -339,6 +339,24 @@ fn a_filter_of_log_lines_that_no_program_can_read_is_refused() {
             assert_accepted(chart, &format!("log.filter={right}"));
         }
     }
+    // The control plane reads less than the agent does: it would take `info` for most of these, and where a level alone has a blank
+    // beside it the name of a target, and then log next to nothing.
+    for wrong in
+        ["off\\, hyper=info", "off\\,=warn", "=", " ", "off\\, ", "*=warn", " info", "info ", "off\\,info "]
+    {
+        let found = format!("found \"{}\";", wrong.replace('\\', ""));
+        let set = format!("log.filter={wrong}");
+        assert_refused(PLANE, &set, &["log.filter: expected off,", "a name before it", "no blank", &found]);
+    }
+    for right in [
+        "off\\,",
+        "off\\,\\,info",
+        "_x=warn",
+        "nimbus_control_plane::http=debug\\,warn",
+        "x[{a=1\\, b}]=debug",
+    ] {
+        assert_accepted(PLANE, &format!("log.filter={right}"));
+    }
 }
 
 /// The certificate would have names that nobody can call.

@@ -111,6 +111,52 @@ fn what_is_installed_is_known_by_its_release_and_not_by_its_name() {
     }
 }
 
+/// Kubernetes refuses another selector, after the Services have theirs and lead to no pod any more.
+#[test]
+fn another_name_override_for_the_same_name_of_all_objects_is_refused() {
+    for (chart, component) in [(PLANE, "control-plane"), (AGENT, "agent")] {
+        let said = |object: &Value, values: &str| {
+            let judge = "(dict \"root\" . \"kind\" \"Kind\" \"objects\" .Values.objects)";
+            let judge = format!("include \"{chart}.check.selects\" {judge}");
+            asked(chart, &judge, &["--set-json", &format!("objects=[{object}]"), "--set", values]).unwrap()
+        };
+        let own = |name: &str, selected: &str| {
+            let mut object = installed(name, "nimbus", chart.name(), "0.3.0");
+            object["spec"]["selector"]["matchLabels"] = json!({
+                "app.kubernetes.io/name": selected,
+                "app.kubernetes.io/instance": "nimbus",
+                "app.kubernetes.io/component": component,
+            });
+            object
+        };
+        for (name, selected, values, found) in [
+            (chart.name(), chart.name(), format!("nameOverride=other,fullnameOverride={chart}"), "other"),
+            ("x", "other", "fullnameOverride=x".to_owned(), chart.name()),
+        ] {
+            let said = said(&own(name, selected), &values);
+            let words = format!(
+                "  - nameOverride: expected the name of before, \"{selected}\": by it the Kind ops/{name} selects"
+            );
+            assert!(
+                said.contains(&words) && said.contains(&format!("found \"{found}\";")),
+                "{values}: {said}"
+            );
+        }
+        let elses = installed(chart.name(), "other", chart.name(), "0.3.0");
+        for (object, values) in [
+            (own(chart.name(), chart.name()), "nameOverride="),
+            (own("x", "other"), "nameOverride=other,fullnameOverride=x"),
+            // Another object is made, and this one goes.
+            (own(chart.name(), chart.name()), "nameOverride=other"),
+            (elses, "nameOverride="),
+            (installed(chart.name(), "nimbus", chart.name(), "0.3.0"), "nameOverride="),
+        ] {
+            let said = said(&object, values);
+            assert!(!said.contains("expected"), "{object}, {values}: {said}");
+        }
+    }
+}
+
 #[test]
 fn a_release_goes_from_one_minor_version_to_the_next() {
     for chart in [PLANE, AGENT] {
@@ -166,10 +212,15 @@ fn stateful_set(name: &str, claim: &str, secret: &str, postgres: bool) -> Value 
 
 /// What the control plane's chart says of these values where these StatefulSets are, and this claim of `persistence.existingClaim`.
 fn keeps(sets: &Value, claim: &Value, values: &str) -> String {
-    let judge = "(dict \"root\" . \"objects\" .Values.objects \"claim\" .Values.made)";
-    let judge = format!("include \"{PLANE}.check.keeps\" {judge}");
-    let there = format!("objects={sets},made={claim}");
-    asked(PLANE, &judge, &["--set-json", &there, "--set", values]).unwrap()
+    keeps_beside(&json!({}), sets, claim, values)
+}
+
+/// The same where these Secrets and claims of the StatefulSets were found.
+fn keeps_beside(there: &Value, sets: &Value, claim: &Value, values: &str) -> String {
+    let judge = "\"objects\" .Values.objects \"claim\" .Values.made \"there\" .Values.there";
+    let judge = format!("include \"{PLANE}.check.keeps\" (dict \"root\" . {judge})");
+    let given = format!("objects={sets},made={claim},there={there}");
+    asked(PLANE, &judge, &["--set-json", &given, "--set", values]).unwrap()
 }
 
 /// A new claim, another Secret or another database begins anew, and no agent would know the control plane any more.
@@ -213,6 +264,49 @@ fn an_upgrade_that_would_begin_with_other_keys_or_another_database_is_refused() 
     ] {
         let said = keeps(&sets, &json!({}), values);
         assert!(!said.contains("expected"), "{sets}, {values}: {said}");
+    }
+}
+
+/// No pod could start with what was named at first, so that nothing is lost where it is corrected.
+#[test]
+fn a_first_install_with_a_wrong_secret_or_a_claim_without_a_volume_is_corrected() {
+    let own = "nimbus-control-plane";
+    let claim = "nimbus-control-plane-data";
+    let state = |phase: &str| json!({"metadata": {"name": claim}, "status": {"phase": phase}});
+    let secret = json!({"metadata": {"name": "k"}});
+    let stands_by = || stateful_set(own, "", "k", true);
+    let sqlite = || stateful_set(own, claim, "", false);
+    let both = || stateful_set(own, claim, "k", false);
+    for (there, set, values) in [
+        (json!({"secret/k": {}}), stands_by(), "keys.existingSecret=l,database.existingSecret=d"),
+        (json!({"secret/k": {}}), stands_by(), "database.existingSecret=d"),
+        (json!({"secret/k": {}}), stands_by(), "replicas=1"),
+        (json!({"secret/k": {}, "claim/nimbus-control-plane-data": state("Bound")}), both(), "replicas=1"),
+        (json!({"secret/k": {}}), both(), "keys.existingSecret=l"),
+        (json!({"claim/nimbus-control-plane-data": state("Pending")}), sqlite(), "database.existingSecret=d"),
+        (json!({"claim/nimbus-control-plane-data": {}}), sqlite(), "fullnameOverride=y"),
+        (json!({"claim/nimbus-control-plane-data": state("Pending")}), sqlite(), "keys.existingSecret=k"),
+    ] {
+        let said = keeps_beside(&there, &json!([set]), &json!({}), values);
+        assert!(!said.contains("expected"), "{there}, {set}, {values}: {said}");
+    }
+    // What is there is kept, also beside what is not.
+    let bound = || json!({"claim/nimbus-control-plane-data": state("Bound")});
+    for (there, sets, values, words) in [
+        (json!({"secret/k": secret}), json!([stands_by()]), "database.existingSecret=d", "found none;"),
+        (bound(), json!([sqlite()]), "database.existingSecret=d", "database: expected none"),
+        (bound(), json!([sqlite()]), "fullnameOverride=y", "has keys and database:"),
+        (json!({"secret/k": {}}), json!([both()]), "fullnameOverride=y", "has database:"),
+        (json!({"secret/k": {}}), json!([both()]), "database.existingSecret=d", "database: expected none"),
+        (
+            json!({"secret/k": {}}),
+            json!([stands_by(), stateful_set("y", "", "m", true)]),
+            "keys.existingSecret=l,database.existingSecret=d",
+            "expected \"m\"",
+        ),
+    ] {
+        let said = keeps_beside(&there, &sets, &json!({}), values);
+        assert!(said.contains(words), "{there}, {sets}, {values}: expected {words:?} in {said}");
     }
 }
 
@@ -273,5 +367,26 @@ fn a_namespace_that_is_not_there_and_the_uid_of_another_cluster_are_refused_befo
     ] {
         let said = found(&namespaces, &named, uid);
         assert!(!said.contains("expected"), "{named}, {uid}: {said}");
+    }
+}
+
+/// Helm ends where a look is forbidden, and whoever may give rights need not have the right to get namespaces.
+#[test]
+fn the_cluster_is_asked_for_the_namespaces_that_are_named_unless_that_is_switched_off() {
+    let asks = |values: &str| {
+        let named = format!("printf \"\\n  %s\" (include \"{AGENT}.asks\" .)");
+        asked(AGENT, &named, &["--set", values]).unwrap()
+    };
+    let acting = "acting.namespaces={shop},acting.clusterUid=u,lease.namespace=nimbus-system";
+    for values in [acting.to_owned(), format!("{acting},acting.checkCluster=null")] {
+        let said = asks(&values);
+        for words in ["\"shop\":\"acting.namespaces\"", "\"nimbus-system\":\"lease.namespace\""] {
+            assert!(said.contains(words), "{values}: expected {words:?} in {said}");
+        }
+    }
+    assert!(asks("acting.clusterUid=u").contains("\"named\":{}"));
+    for values in ["acting.actions={}".to_owned(), format!("{acting},acting.checkCluster=false")] {
+        let said = asks(&values);
+        assert!(!said.contains("named"), "{values}: {said}");
     }
 }

@@ -107,9 +107,9 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* The program would take its default in the place of one that it cannot read. */ -}}
+{{- /* The program would take its default in the place of one that it cannot read. It reads more than the control plane does. */ -}}
 {{- define "nimbus-agent.check.log" -}}
-{{- if not (include "nimbus-agent.isFilter" .Values.log.filter) -}}
+{{- if not (include "nimbus-agent.isFilter" (dict "filter" .Values.log.filter "strict" false)) -}}
 {{- include "nimbus-agent.wrong" (list "log.filter" "off, error, warn, info, debug, trace or 0 to 5 after each equals sign, as in info,hyper=warn"
   (quote .Values.log.filter) "correct it, or leave it out for info") -}}
 {{- end -}}

@@ -2,23 +2,31 @@
 
 {{- /*
 A namespace that is not there ends an installation half-way. Every cluster has kube-system: where it is not found, nobody was
-asked, as with `helm template` and --dry-run=client, and there is nothing to say. Each is asked for by its name: the right to that
-is among those that the chart gives, so whoever installs has it.
+asked, as with `helm template` and --dry-run=client, and there is nothing to say. Each is asked for by its name. Whoever has the
+rights that the chart gives may do that; whoever gives them by `escalate` and `bind` may not, and helm ends where a look is
+forbidden. So acting.checkCluster switches it off.
 */ -}}
 {{- define "nimbus-agent.check.cluster" -}}
+{{- $asks := include "nimbus-agent.asks" . | fromYaml -}}
+{{- if $asks -}}
+{{- $found := dict -}}
+{{- with lookup "v1" "Namespace" "" "kube-system" -}}
+{{- $_ := set $found "kube-system" . -}}
+{{- range $name, $_ := $asks.named -}}{{- $_ := set $found $name (lookup "v1" "Namespace" "" $name) -}}{{- end -}}
+{{- include "nimbus-agent.check.found" (dict "root" $ "named" $asks.named "found" $found) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* What the cluster is asked for, as YAML: the namespaces that values have `named`, by their names. Nothing where it is not asked. */ -}}
+{{- define "nimbus-agent.asks" -}}
 {{- $named := dict -}}
 {{- with include "nimbus-agent.leaseNamespace" . -}}
 {{- if ne . "kube-system" -}}{{- $_ := set $named . "lease.namespace" -}}{{- end -}}
 {{- end -}}
 {{- range .Values.acting.namespaces -}}{{- $_ := set $named . "acting.namespaces" -}}{{- end -}}
-{{- if or $named .Values.acting.clusterUid -}}
-{{- $found := dict -}}
-{{- with lookup "v1" "Namespace" "" "kube-system" -}}
-{{- $_ := set $found "kube-system" . -}}
-{{- range $name, $_ := $named -}}{{- $_ := set $found $name (lookup "v1" "Namespace" "" $name) -}}{{- end -}}
-{{- include "nimbus-agent.check.found" (dict "root" $ "named" $named "found" $found) -}}
-{{- end -}}
-{{- end -}}
+{{- $off := eq (toString .Values.acting.checkCluster) "false" -}}
+{{- if and (or $named .Values.acting.clusterUid) (not $off) -}}{{- dict "named" $named | toJson -}}{{- end -}}
 {{- end -}}
 
 {{- /*

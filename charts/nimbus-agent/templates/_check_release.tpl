@@ -7,6 +7,30 @@ cluster, so with `helm template` and --dry-run=client, which ask none, there is 
 {{- define "nimbus-agent.check.release" -}}
 {{- $found := lookup "apps/v1" .kind .root.Release.Namespace "" | default dict -}}
 {{- include "nimbus-agent.check.installed" (dict "root" .root "kind" .kind "objects" $found.items) -}}
+{{- include "nimbus-agent.check.selects" (dict "root" .root "kind" .kind "objects" $found.items) -}}
+{{- end -}}
+
+{{- /*
+Kubernetes lets nobody change by what labels pods are selected: the upgrade would fail at the object of the `kind`, after Services
+select by the new ones and find no pod. Of a release it is nameOverride that changes them, where fullnameOverride keeps the name.
+*/ -}}
+{{- define "nimbus-agent.check.selects" -}}
+{{- $kind := .kind -}}
+{{- $objects := .objects -}}
+{{- with .root -}}
+{{- $name := include "nimbus-agent.fullname" . -}}
+{{- $new := include "nimbus-agent.selector" . | fromYaml -}}
+{{- range $objects -}}
+{{- $old := dig "spec" "selector" "matchLabels" dict . -}}
+{{- if and $old (eq .metadata.name $name) (include "nimbus-agent.isOwn" (dict "root" $.root "object" .)) (ne (toJson $old) (toJson $new)) -}}
+{{- $label := "app.kubernetes.io/name" -}}
+{{- include "nimbus-agent.wrong" (list "nameOverride"
+  (printf "the name of before, %s: by it the %s %s/%s selects its pods, and nobody can change that"
+    (get $old $label | quote) $kind $.root.Release.Namespace $name)
+  (get $new $label | include "nimbus-agent.named") "give it as before (--reset-then-reuse-values does)") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- /*

@@ -109,8 +109,9 @@ own default counts, control-plane/core/src/settings.rs.
 
 {{- /* The program would take its default in the place of one that it cannot read. */ -}}
 {{- define "nimbus-control-plane.check.log" -}}
-{{- if not (include "nimbus-control-plane.isFilter" .Values.log.filter) -}}
-{{- include "nimbus-control-plane.wrong" (list "log.filter" "off, error, warn, info, debug, trace or 0 to 5 after each equals sign, as in info,hyper=warn"
+{{- if not (include "nimbus-control-plane.isFilter" (dict "filter" .Values.log.filter "strict" true)) -}}
+{{- include "nimbus-control-plane.wrong" (list "log.filter"
+  "off, error, warn, info, debug, trace or 0 to 5 after each equals sign, a name before it, and no blank beside a comma or at an end, as in info,hyper=warn"
   (quote .Values.log.filter) "correct it, or leave it out for info") -}}
 {{- end -}}
 {{- end -}}

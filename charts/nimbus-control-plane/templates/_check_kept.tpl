@@ -1,8 +1,12 @@
-{{- /* What an upgrade must not lose: the keys, which every agent knows, and the database. See _check.tpl. */ -}}
+{{- /*
+What an upgrade must not lose: the keys, which every agent knows, the volume, and the kind of the database, SQLite or PostgreSQL. One
+PostgreSQL is not told from another: its address is in a Secret. See _check.tpl.
+*/ -}}
 
 {{- /*
 Asks the cluster where keys and database are; with `helm template` and --dry-run=client there is nothing to say. The claim is
-asked for where the chart made it, so that whoever installs may see it.
+asked for where the chart made it, so that whoever installs may see it. Whether there is anything to lose is asked only where
+something would be refused.
 */ -}}
 {{- define "nimbus-control-plane.check.kept" -}}
 {{- $sets := lookup "apps/v1" "StatefulSet" .Release.Namespace "" | default dict -}}
@@ -13,21 +17,52 @@ asked for where the chart made it, so that whoever installs may see it.
 {{- $made = lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $claim | default dict -}}
 {{- end -}}
 {{- end -}}
-{{- include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" $made) -}}
+{{- $there := dict -}}
+{{- if include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" dict "there" dict) -}}
+{{- range $sets.items -}}
+{{- if include "nimbus-control-plane.isOwn" (dict "root" $ "object" .) -}}
+{{- $state := include "nimbus-control-plane.state" . | fromYaml -}}
+{{- /* Helm keeps its releases in Secrets of this namespace, so that whoever upgrades one may read these. */ -}}
+{{- with $state.secret -}}
+{{- $_ := set $there (printf "secret/%s" .) (lookup "v1" "Secret" $.Release.Namespace .) -}}
+{{- end -}}
+{{- /* Helm asks for a claim that the chart makes, before or now. */ -}}
+{{- $makes := and (not $claim) (include "nimbus-control-plane.claim" $) -}}
+{{- if and $state.claim (or $makes (eq $state.claim (printf "%s-data" $state.name))) -}}
+{{- $_ := set $there (printf "claim/%s" $state.claim) (lookup "v1" "PersistentVolumeClaim" $.Release.Namespace $state.claim) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- include "nimbus-control-plane.check.keeps" (dict "root" . "objects" $sets.items "claim" $made "there" $there) -}}
 {{- end -}}
 
 {{- /*
-The StatefulSets (`objects`) and, where the values name one that the chart made, the `claim`. What an upgrade that failed left
-beside the release's own is no reason: it is enough that one of them has keys and database where they stay.
+The StatefulSets (`objects`), what was found of their Secrets and claims (`there`, by `secret/NAME` and `claim/NAME`) and, where the
+values name one that the chart made, the `claim`. What an upgrade that failed left beside the release's own is no reason: it is
+enough that one of them has keys and database where they stay. A Secret that is not there has no keys, and a claim that never got a
+volume no database: a first install with a wrong name is corrected.
 */ -}}
 {{- define "nimbus-control-plane.check.keeps" -}}
+{{- $there := .there | default dict -}}
 {{- $found := list -}}
 {{- $stays := false -}}
 {{- range .objects -}}
 {{- if include "nimbus-control-plane.isOwn" (dict "root" $.root "object" .) -}}
 {{- $state := include "nimbus-control-plane.state" . | fromYaml -}}
+{{- $before := or $state.secret $state.claim -}}
+{{- $secret := printf "secret/%s" $state.secret -}}
+{{- if and (hasKey $there $secret) (empty (get $there $secret)) -}}
+{{- $_ := set $state "secret" "" -}}{{- $_ := set $state "keyless" true -}}
+{{- end -}}
+{{- $claim := printf "claim/%s" $state.claim -}}
+{{- if and (hasKey $there $claim) (ne "Bound" (dig "status" "phase" "" (get $there $claim | default dict))) -}}
+{{- $_ := set $state "claim" "" -}}
+{{- end -}}
+{{- if or $state.secret $state.claim (not $before) -}}
 {{- $lost := include "nimbus-control-plane.lost" (dict "root" $.root "state" $state) -}}
 {{- if $lost -}}{{- $found = append $found $lost -}}{{- else -}}{{- $stays = true -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if not (or $stays .root.Values.keys.moved) -}}{{- range $found | uniq -}}{{- . -}}{{- end -}}{{- end -}}
@@ -43,9 +78,12 @@ beside the release's own is no reason: it is enough that one of them has keys an
 {{- end -}}
 {{- end -}}
 
-{{- /* Where a StatefulSet has keys and database, as YAML: its name, the claim, the Secret with the keys, and whether it has PostgreSQL. */ -}}
+{{- /*
+Where a StatefulSet has keys and database, as YAML: its name, the claim, the Secret with the keys, whether it has PostgreSQL, and whether that
+Secret is missing (`keyless`), which is found out later.
+*/ -}}
 {{- define "nimbus-control-plane.state" -}}
-{{- $state := dict "name" .metadata.name "claim" "" "secret" "" "postgres" false -}}
+{{- $state := dict "name" .metadata.name "claim" "" "secret" "" "postgres" false "keyless" false -}}
 {{- $pod := dig "spec" "template" "spec" dict . -}}
 {{- range get $pod "volumes" -}}
 {{- if eq .name "data" -}}{{- $_ := set $state "claim" (dig "persistentVolumeClaim" "claimName" "" .) -}}{{- end -}}
@@ -75,7 +113,8 @@ Whoever names another claim says where keys and database are.
 {{- $again := "give it as before (--reset-then-reuse-values does)" -}}
 {{- $moved := "set keys.moved to true for this upgrade" -}}
 {{- if and $state.claim $claim (ne $claim $state.claim) (not $elsewhere) -}}
-{{- $holds := ternary "keys" (ternary "database" "keys and database" (not (empty $state.secret))) (and $state.postgres (empty $state.secret)) -}}
+{{- $apart := or $state.keyless (not (empty $state.secret)) -}}
+{{- $holds := ternary "keys" (ternary "database" "keys and database" $apart) (and $state.postgres (not $apart)) -}}
 {{- if ne $name $state.name -}}
 {{- include "nimbus-control-plane.wrong" (list "fullnameOverride"
   (printf "the name of before, %s, whose volume claim %s has %s: a new claim is empty, and every agent would have to join again"
@@ -92,7 +131,7 @@ Whoever names another claim says where keys and database are.
   (printf "%s, which has the keys of the %s: agents know no others" (quote $state.secret) $set)
   (ternary (include "nimbus-control-plane.named" $secret) "none" (not (empty $secret)))
   (printf "%s; or, once the same keys are there, %s" $again $moved)) -}}
-{{- else if and $secret $state.claim (not $state.secret) -}}
+{{- else if and $secret $state.claim (not (or $state.secret $state.keyless)) -}}
 {{- include "nimbus-control-plane.wrong" (list "keys.existingSecret"
   (printf "none, as the keys of the %s are on its volume claim %s: agents know no others" $set (quote $state.claim))
   (include "nimbus-control-plane.named" $secret)
