@@ -11,6 +11,7 @@ use crate::secret::assigned::assigned;
 use crate::secret::name::Name;
 use crate::secret::names::{has_phrase, is_given, names};
 use crate::secret::rules::Rules;
+use crate::secret::tables::Row;
 use crate::secret::values::is_long_mixed;
 use crate::secret::{below, blocks, columns, tables};
 
@@ -162,22 +163,23 @@ impl Sheet<'_> {
 
     /// Masks the fields of a table's rows whose column tells.
     fn table(&mut self, at: usize) {
-        let header = &self.lines[at].judged;
-        if !header.contains([',', ';', '\t', '|']) || !tables::is_in(header, &self.next(at), self.rules) {
+        let line = &self.lines[at].judged;
+        if !line.contains([',', ';', '\t', '|']) || !tables::is_in(line, &self.next(at), self.rules) {
             return;
         }
-        for below in at + 1..self.lines.len() {
-            let (header, row) = (&self.lines[at].judged, &self.lines[below].judged);
-            match tables::values(header, row, self.rules) {
-                Some(values) => {
-                    let edits =
-                        values.into_iter().filter_map(|value| Some((0, place(row, value)?))).collect();
-                    self.mask(below, edits);
+        let Some(mut header) = tables::header(line, self.rules) else { return };
+        let mut edits = Vec::new();
+        for (below, line) in self.lines[at + 1..].iter().enumerate() {
+            match header.row(&line.judged, self.rules) {
+                Row::Of(values) => {
+                    let places = values.into_iter().filter_map(|value| place(&line.judged, value));
+                    edits.extend(places.map(|place| (below + 1, place)));
                 }
-                None if tables::is_rule(row) => {}
-                None => return,
+                Row::Other => {}
+                Row::Behind => break,
             }
         }
+        self.mask(at, edits);
     }
 
     /// The lines below one, more of them where a value may go on over many.
