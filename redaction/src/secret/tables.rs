@@ -1,5 +1,7 @@
 //! Finds tables (CSV and its kin, Markdown) with a column whose name tells.
 
+use std::borrow::Cow;
+
 use super::name::judge;
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number};
@@ -93,9 +95,14 @@ pub fn is_rule(row: &str) -> bool {
     !row.trim().is_empty() && row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | '=' | ' '))
 }
 
+/// The words of a column's name as one name, of which the last word may say what it is about: `TOKEN COUNT`.
+pub fn joined(field: &str) -> Cow<'_, str> {
+    if field.contains(' ') { Cow::Owned(field.replace(' ', "_")) } else { Cow::Borrowed(field) }
+}
+
 /// Does a column's name tell that its values are secrets?
 pub fn tells(field: &str, rules: &Rules) -> bool {
-    judge(field, "", rules)
+    judge(&joined(field), "", rules)
         .is_some_and(|name| !(name.is_about || name.is_measure || name.only_account || name.only_mixed))
 }
 
@@ -166,12 +173,12 @@ fn is_value(column: &str, field: &Field<'_>, rules: &Rules) -> bool {
     let is_one = field.is_quoted
         || Value::first(text).text == text
         || (is_mixed(text) && !text.contains(char::is_whitespace));
-    is_one && is_told(&plain(column, rules), text, rules) && judge(text, "", rules).is_none()
+    is_one && is_told(&plain(&joined(column), rules), text, rules) && judge(text, "", rules).is_none()
 }
 
 /// May a field that stands below such a name be a value, whatever it is called? The column as [`plain`] has it.
 pub fn is_told(column: &str, field: &str, rules: &Rules) -> bool {
-    let counted = field.len() < 4 || matches!(column, "pass" | "token" | "tokens");
+    let counted = field.len() < 4 || matches!(column, "pass" | "token") || column.ends_with("tokens");
     field.contains(char::is_alphanumeric)
         && !is_nothing(field, rules)
         && !(counted && is_number(field, rules))
