@@ -13,7 +13,7 @@ use crate::secret::names::{has_phrase, is_given, names};
 use crate::secret::rules::Rules;
 use crate::secret::tables::Row;
 use crate::secret::values::is_long_mixed;
-use crate::secret::{below, blocks, columns, tables};
+use crate::secret::{below, blocks, columns, records, tables};
 
 /// Most lines below one that are looked at with it.
 const NEXT: usize = 64;
@@ -39,6 +39,7 @@ pub fn take_out(page: &mut Page, rules: &Rules, time: &Time) {
             sheet.line(at);
         }
         sheet.table(at);
+        sheet.record(at);
     }
     page.set_lines(&sheet.lines, &sheet.taken);
 }
@@ -179,6 +180,17 @@ impl Sheet<'_> {
                 Row::Behind => break,
             }
         }
+        self.mask(at, edits);
+    }
+
+    /// Masks the fields of a record of psql whose name tells.
+    fn record(&mut self, at: usize) {
+        let next = self.lines[at + 1..].iter().map(|line| line.judged.as_str());
+        let values = records::values(&self.lines[at].judged, next, self.rules);
+        let places = values
+            .into_iter()
+            .filter_map(|(below, value)| Some((below, place(&self.lines.get(at + below)?.judged, value)?)));
+        let edits = places.collect();
         self.mask(at, edits);
     }
 
