@@ -5,7 +5,7 @@ use crate::MASK;
 use super::names;
 use super::rules::Rules;
 use super::tables::{HEADER_BYTES, NUMBER, ROWS, is_rule, is_told, joined, tells};
-use super::values::{is_long_mixed, is_mixed};
+use super::values::{is_long_mixed, is_mixed, is_number};
 use super::words::plain;
 
 /// First columns that make a table of accounts of it, whatever letters its names are written in.
@@ -45,7 +45,9 @@ pub fn header<'a>(line: &'a str, next: Option<&str>, rules: &Rules) -> Option<He
     }
     let is_whole = |(_, name): &(usize, String)| rules.names.secret.contains(name);
     let first = columns.iter().map(|(_, name)| name.to_lowercase()).find(|name| name != NUMBER)?;
+    let begins_great = || columns.iter().all(|(_, name)| !name.starts_with(char::is_lowercase));
     let is_sure = !line.contains(char::is_lowercase)
+        || (told.is_empty() && begins_great())
         || next.is_some_and(is_rule)
         || (ACCOUNTS.contains(&first.as_str()) && !told.is_empty() && told.iter().all(is_whole));
     Some(Header { names: columns, told, is_sure })
@@ -63,7 +65,7 @@ impl Header<'_> {
         let row = next.iter().take(ROWS).find(|row| !is_rule(row));
         let is_above = |row: &&str| {
             if self.told.is_empty() || self.told.iter().any(|(at, _)| *at == 0) {
-                self.is_aligned(row)
+                self.is_aligned(row, rules)
             } else {
                 self.values(row, rules).is_some()
             }
@@ -71,18 +73,20 @@ impl Header<'_> {
         self.is_sure && row.is_some_and(is_above)
     }
 
-    /// Are there three columns or more, whose names no password is among, and does a field of the row begin below each? Else
-    /// a first name that tells may have its value behind it, as in settings.
-    fn is_aligned(&self, row: &str) -> bool {
+    /// Are these three columns or more, whose names no password is among, and does a field of the row begin below each? Else
+    /// a first name that tells may have its value behind it, as in settings. Two are enough where none of them has secrets.
+    fn is_aligned(&self, row: &str, rules: &Rules) -> bool {
         let is_word = |name: &str| !name.contains(|c: char| c.is_ascii_digit());
         let fields = fields(row);
         // Behind a mask the others stand elsewhere.
         let is_below = |(field, name): (&(usize, &str), &(usize, &str))| field.0 == name.0;
-        let mut pairs = fields.iter().zip(&self.names);
-        self.names.len() > 2
-            && self.names.len() == fields.len()
+        let counts = |(at, name): &(usize, String)| {
+            name.ends_with("tokens") && fields.get(*at).is_some_and(|(_, field)| is_number(field, rules))
+        };
+        self.names.len() == fields.len()
+            && (self.names.len() > 2 || self.told.iter().all(counts))
             && self.names.iter().all(|(_, name)| is_word(name))
-            && (row.contains(MASK) || pairs.all(is_below))
+            && (row.contains(MASK) || fields.iter().zip(&self.names).all(is_below))
     }
 
     /// The values of a row where the header tells; `None` where it is no row.
