@@ -11,8 +11,9 @@ use crate::secret::assigned::assigned;
 use crate::secret::name::Name;
 use crate::secret::names::{has_phrase, is_given, names};
 use crate::secret::rules::Rules;
+use crate::secret::tables::Row;
 use crate::secret::values::is_long_mixed;
-use crate::secret::{below, blocks, columns, tables};
+use crate::secret::{below, blocks, columns, records, tables};
 
 /// Most lines below one that are looked at with it.
 const NEXT: usize = 64;
@@ -38,6 +39,7 @@ pub fn take_out(page: &mut Page, rules: &Rules, time: &Time) {
             sheet.line(at);
         }
         sheet.table(at);
+        sheet.record(at);
     }
     page.set_lines(&sheet.lines, &sheet.taken);
 }
@@ -162,22 +164,34 @@ impl Sheet<'_> {
 
     /// Masks the fields of a table's rows whose column tells.
     fn table(&mut self, at: usize) {
-        let header = &self.lines[at].judged;
-        if !header.contains([',', ';', '\t', '|']) || !tables::is_in(header, &self.next(at), self.rules) {
+        let line = &self.lines[at].judged;
+        if !line.contains([',', ';', '\t', '|']) || !tables::is_in(line, &self.next(at), self.rules) {
             return;
         }
-        for below in at + 1..self.lines.len() {
-            let (header, row) = (&self.lines[at].judged, &self.lines[below].judged);
-            match tables::values(header, row, self.rules) {
-                Some(values) => {
-                    let edits =
-                        values.into_iter().filter_map(|value| Some((0, place(row, value)?))).collect();
-                    self.mask(below, edits);
+        let Some(mut header) = tables::header(line, self.rules) else { return };
+        let mut edits = Vec::new();
+        for (below, line) in self.lines[at + 1..].iter().enumerate() {
+            match header.row(&line.judged, self.rules) {
+                Row::Of(values) => {
+                    let places = values.into_iter().filter_map(|value| place(&line.judged, value));
+                    edits.extend(places.map(|place| (below + 1, place)));
                 }
-                None if tables::is_rule(row) => {}
-                None => return,
+                Row::Other => {}
+                Row::Behind => break,
             }
         }
+        self.mask(at, edits);
+    }
+
+    /// Masks the fields of a record of psql whose name tells.
+    fn record(&mut self, at: usize) {
+        let next = self.lines[at + 1..].iter().map(|line| line.judged.as_str());
+        let values = records::values(&self.lines[at].judged, next, self.rules);
+        let places = values
+            .into_iter()
+            .filter_map(|(below, value)| Some((below, place(&self.lines.get(at + below)?.judged, value)?)));
+        let edits = places.collect();
+        self.mask(at, edits);
     }
 
     /// The lines below one, more of them where a value may go on over many.

@@ -8,6 +8,7 @@
 
 mod document;
 mod encoded;
+mod headers;
 mod known;
 mod lines;
 mod page;

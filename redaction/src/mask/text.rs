@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::page::Page;
 use super::time::Time;
 use super::words::words;
-use super::{Redacted, encoded, lines, rewritten};
+use super::{Redacted, encoded, headers, lines, rewritten};
 use crate::secret::random;
 use crate::secret::rules::{Form, Found, Place, Rules};
 
@@ -29,7 +29,7 @@ pub enum Kind {
 
 /// Forms of what is secret as a whole, and of the secrets of Nimbus and of protocols that configurations do not hold. Where
 /// a form has a `value`, that alone is.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     // From the beginning to the end; without an end, all lines that a key has.
     r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----(?s:.*?)-----END (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----",
     r"-----BEGIN (?:[A-Z0-9 ]+ )?PRIVATE KEY(?: BLOCK)?-----(?:(?:(?:\\r)?\\n|\r?\n)[ \t]*(?:[A-Za-z-]+: [^\n]*|[A-Za-z0-9+/]*={0,2})|[ \t]+[A-Za-z0-9+/=]{32,})*",
@@ -45,7 +45,9 @@ const OWN: [&str; 11] = [
     r#"(?i)\bauthorization["']?[ \t]*[:=,]?[ \t]*["']?[ \t]*(?<value>(?:digest|oauth|hawk|mac|signature|token|hoba|mutual|vapid|privatetoken|mediabrowser|emby)[ \t]+[^\r\n"']*\w=[ \t]*["'](?:[^\r\n]*,[ \t]*\r?\n[ \t]+[\w*-]+[ \t]*=)*[^\r\n]*)"#,
     // Its first parameter in quotes stands in a line of its own.
     r#"(?i)\bauthorization["']?[ \t]*[:=][ \t]*["']?[A-Za-z][\w-]*(?<value>[^\r\n"']*(?:,?[ \t]*\r?\n[ \t]+[\w*-]+[ \t]*=[ \t]*["'][^\r\n]*)+)"#,
-    r#"(?i)\b(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?<value>[A-Za-z-]+[ \t]+\S[^\r\n"']*|[^\s"']*[\d+/=_.-][^\r\n"']{4,})"#,
+    // In an item of a list of YAML below.
+    r#"(?i)\bauthorization["']?:[ \t]*\r?\n[ \t]*-[ \t]+["']?(?<value>[A-Za-z][\w-]*[ \t]+(?:[^\r\n]*=[ \t]*["'](?:[^\r\n]*,[ \t]*\r?\n[ \t]+[\w*-]+[ \t]*=)*[^\r\n]*|[^\s"']*\d[^\r\n"']*))"#,
+    r#"(?i)\b(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?<value>[A-Za-z-]+[ \t]+\S[^\r\n"']*|(?:[^\s"'\[][^\s"']*)?[\d+/=_.-][^\r\n"']{4,})"#,
 ];
 
 fn own() -> &'static [Form] {
@@ -55,7 +57,7 @@ fn own() -> &'static [Form] {
 
 /// Can the forms be used?
 pub fn check() -> Result<(), String> {
-    let broken = std::iter::once((encoded::broken(), encoded::BROKEN));
+    let broken = std::iter::once((encoded::broken(), encoded::BROKEN)).chain(headers::forms());
     match own().iter().zip(OWN).chain(broken).find(|(form, _)| form.get().is_none()) {
         None => Ok(()),
         Some((_, form)) => {
@@ -104,6 +106,8 @@ fn pass(page: &mut Page, kind: Kind, rules: &Rules, time: &Time) {
 }
 
 fn take_out_own(page: &mut Page) {
+    let listed = headers::places(page.judged());
+    page.mask(listed);
     for form in own().iter().filter_map(Form::get) {
         let found = form.captures_iter(page.judged().as_bytes());
         let places =

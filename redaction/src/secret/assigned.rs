@@ -40,24 +40,31 @@ pub fn assigned(line: &str, end: usize, flag: bool) -> Option<&str> {
     Some(value.trim_start_matches(['=', '>', ' ', '\t']).trim_end())
 }
 
-/// What is assigned to an item of a list or to an entry of a map, up to two of them deep: behind `[0]`, `[]` or `["db"]`.
-/// Behind a colon a log goes on, as in `gdm-password[812]: ...`; two signs compare; and behind a word without quotes a
-/// program goes on, unless no blank is there, as a shell has it.
+/// What is assigned to an item of a list or to an entry of a map, up to two of them deep: behind `[0]`, `[]`, `["db"]`,
+/// `[$user]` or `[i + 1]`. Behind a colon a log goes on, as in `gdm-password[812]: ...`, unless a blank is before it; two
+/// signs compare; and behind a word without quotes a program goes on, unless what is assigned is in quotes or no blank is
+/// before the sign, as a shell has it.
 fn assigned_to_item(rest: &str) -> Option<&str> {
-    let (mut left, mut is_word) = (rest, false);
+    let (mut left, mut is_word, mut is_sum) = (rest, false, false);
     for _ in 0..2 {
         let Some(inside) = left.strip_prefix('[') else { break };
         let end = inside.bytes().take(INDEX).position(|byte| byte == b']')?;
         let index = inside[..end].trim_matches(['"', '\'']);
-        if !index.chars().all(is_part) {
+        if !index.chars().all(|c| is_part(c) || matches!(c, '$' | ' ' | '+' | '*' | '%')) {
             return None;
         }
+        is_sum |= index.contains([' ', '+', '*', '%']);
         is_word |= index.len() == end && !index.bytes().all(|byte| byte.is_ascii_digit());
         left = &inside[end + 1..];
     }
-    let behind = if is_word { left } else { left.trim_start() };
+    let behind = left.trim_start();
+    if let Some(value) = behind.strip_prefix(": ").filter(|_| behind.len() < left.len()) {
+        return (!is_word).then(|| value.trim());
+    }
     let value = behind.strip_prefix('=').filter(|value| !value.starts_with('='));
-    value.map(|value| value.trim_start_matches(['>', ' ', '\t']).trim_end())
+    let value = value.map(|value| value.trim_start_matches(['>', ' ', '\t']).trim_end())?;
+    let is_tight = behind.len() == left.len() && !is_sum;
+    (!is_word || is_tight || value.starts_with(['"', '\''])).then_some(value)
 }
 
 /// The value stands on the next line, further in.

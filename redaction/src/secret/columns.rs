@@ -1,8 +1,11 @@
 //! Finds tables whose columns are parted by blanks, as programs print them, with a column whose name tells.
 
+use crate::MASK;
+
+use super::names;
 use super::rules::Rules;
-use super::tables::{HEADER_BYTES, ROWS, is_rule, is_told, tells};
-use super::values::{is_long_mixed, is_mixed};
+use super::tables::{HEADER_BYTES, NUMBER, ROWS, is_rule, is_told, joined, tells};
+use super::values::{is_long_mixed, is_mixed, is_number};
 use super::words::plain;
 
 /// First columns that make a table of accounts of it, whatever letters its names are written in.
@@ -17,7 +20,7 @@ const COLUMNS: usize = 32;
 pub struct Header<'a> {
     /// The names of the columns, and at which letter each begins.
     names: Vec<(usize, &'a str)>,
-    /// Which of them tell, each as [`plain`] has it.
+    /// Which of them tell, each as [`plain`] has it; none where all that do are about something else, as `TOKEN COUNT`.
     told: Vec<(usize, String)>,
     /// It can hardly be anything but a header: else only what is as mixed as a password counts.
     is_sure: bool,
@@ -28,21 +31,26 @@ pub fn header<'a>(line: &'a str, next: Option<&str>, rules: &Rules) -> Option<He
     if line.len() > HEADER_BYTES || !line.trim().contains("  ") || line.contains('\t') {
         return None;
     }
-    let names = fields(line);
-    if !(2..=COLUMNS).contains(&names.len()) || !names.iter().all(|(_, name)| is_name(name)) {
+    let columns = fields(line);
+    if !(2..=COLUMNS).contains(&columns.len())
+        || !columns.iter().enumerate().all(|(at, (_, name))| is_name(name) || (at == 0 && *name == NUMBER))
+    {
         return None;
     }
-    let told = names.iter().enumerate().filter(|(_, (_, name))| tells(name, rules));
-    let told: Vec<(usize, String)> = told.map(|(at, (_, name))| (at, plain(name, rules))).collect();
-    if told.is_empty() || rules.lines.harmless.iter().any(|form| form.is_in(line)) {
+    let told = columns.iter().enumerate().filter(|(_, (_, name))| tells(name, rules));
+    let told: Vec<(usize, String)> = told.map(|(at, (_, name))| (at, plain(&joined(name), rules))).collect();
+    let is_of_none = told.is_empty() && names::names(line, rules).next().is_none();
+    if is_of_none || rules.lines.harmless.iter().any(|form| form.is_in(line)) {
         return None;
     }
     let is_whole = |(_, name): &(usize, String)| rules.names.secret.contains(name);
-    let first = names[0].1.to_lowercase();
+    let first = columns.iter().map(|(_, name)| name.to_lowercase()).find(|name| name != NUMBER)?;
+    let begins_great = || columns.iter().all(|(_, name)| !name.starts_with(char::is_lowercase));
     let is_sure = !line.contains(char::is_lowercase)
+        || (told.is_empty() && begins_great())
         || next.is_some_and(is_rule)
-        || (ACCOUNTS.contains(&first.as_str()) && told.iter().all(is_whole));
-    Some(Header { names, told, is_sure })
+        || (ACCOUNTS.contains(&first.as_str()) && !told.is_empty() && told.iter().all(is_whole));
+    Some(Header { names: columns, told, is_sure })
 }
 
 impl Header<'_> {
@@ -55,9 +63,30 @@ impl Header<'_> {
     /// Is it beyond doubt the header of a table, so that what follows a name in it is another name and no value?
     pub fn is_table(&self, next: &[&str], rules: &Rules) -> bool {
         let row = next.iter().take(ROWS).find(|row| !is_rule(row));
-        self.is_sure
-            && self.told.iter().all(|(at, _)| *at > 0)
-            && row.is_some_and(|row| self.values(row, rules).is_some())
+        let is_above = |row: &&str| {
+            if self.told.is_empty() || self.told.iter().any(|(at, _)| *at == 0) {
+                self.is_aligned(row, rules)
+            } else {
+                self.values(row, rules).is_some()
+            }
+        };
+        self.is_sure && row.is_some_and(is_above)
+    }
+
+    /// Are these three columns or more, whose names no password is among, and does a field of the row begin below each? Else
+    /// a first name that tells may have its value behind it, as in settings. Two are enough where none of them has secrets.
+    fn is_aligned(&self, row: &str, rules: &Rules) -> bool {
+        let is_word = |name: &str| !name.contains(|c: char| c.is_ascii_digit());
+        let fields = fields(row);
+        // Behind a mask the others stand elsewhere.
+        let is_below = |(field, name): (&(usize, &str), &(usize, &str))| field.0 == name.0;
+        let counts = |(at, name): &(usize, String)| {
+            name.ends_with("tokens") && fields.get(*at).is_some_and(|(_, field)| is_number(field, rules))
+        };
+        self.names.len() == fields.len()
+            && (self.names.len() > 2 || self.told.iter().all(counts))
+            && self.names.iter().all(|(_, name)| is_word(name))
+            && (row.contains(MASK) || fields.iter().zip(&self.names).all(is_below))
     }
 
     /// The values of a row where the header tells; `None` where it is no row.

@@ -17,10 +17,13 @@ fn counts_as_it_is(value: &str, line: &str, name: &Name<'_>, flag: bool, rules: 
         return has_fallback(value, name.is_about, rules);
     }
     let first = Value::first(value);
-    if first.text.is_empty() && !first.quoted && value.starts_with([',', ';', '&', '|']) {
-        // A sign ends a value, and a password may begin with one; `password=&user=x` is an empty one.
+    if first.text.is_empty() && !first.quoted && value.starts_with([',', ';', '&', '|', '<']) {
+        // A sign ends a value, and a password may begin with one; `password=&user=x` is an empty one, `<x>` a tag or a word
+        // that stands for a value.
         let word = value.split_whitespace().next().unwrap_or_default();
-        if !name.is_about && is_long_mixed(word, rules) && !word.contains(['=', '(', '<']) {
+        let is_tag = value.starts_with('<') && value.contains('>');
+        let has_more = word.get(1..).is_some_and(|rest| rest.contains(['=', '(', '<']));
+        if !name.is_about && is_long_mixed(word, rules) && !is_tag && !has_more {
             return true;
         }
     }

@@ -15,6 +15,7 @@ pub(crate) mod name;
 pub(crate) mod names;
 pub(crate) mod properties;
 pub(crate) mod random;
+pub(crate) mod records;
 pub(crate) mod rules;
 pub(crate) mod tables;
 pub(crate) mod values;

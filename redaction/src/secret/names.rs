@@ -7,7 +7,7 @@ use super::name::{Name, judge};
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number, is_plain};
 use super::words::is_part;
-use super::{below, blocks, columns, properties, tables};
+use super::{below, blocks, columns, properties, records, tables};
 
 /// Most words behind a name in which it is said what it is.
 const SAID_WORDS: usize = 8;
@@ -22,6 +22,7 @@ pub fn assigns_secret(text: &str, rules: &Rules) -> bool {
         (!is_table && is_secret_line(line, next, rules))
             || tables::is_in(line, next, rules)
             || header.is_some_and(|header| header.has_values(next, rules))
+            || !records::values(line, next.iter().copied(), rules).is_empty()
     })
 }
 

@@ -1,5 +1,7 @@
 //! Finds tables (CSV and its kin, Markdown) with a column whose name tells.
 
+use std::borrow::Cow;
+
 use super::name::judge;
 use super::rules::Rules;
 use super::values::{Value, is_mixed, is_nothing, is_number};
@@ -8,28 +10,84 @@ use super::words::plain;
 /// Most bytes of a header, and most rows below one that are looked at.
 pub const HEADER_BYTES: usize = 1000;
 pub const ROWS: usize = 32;
+/// The name of a first column that counts the rows.
+pub const NUMBER: &str = "#";
+
+/// Most rows in succession that are passed over, as they have not as many fields as the header has names.
+const PASSED: usize = 64;
+
+/// What a line below a header is.
+pub enum Row<'a> {
+    /// A row, with the values in it where the header tells.
+    Of(Vec<&'a str>),
+    /// Something between two rows, or a row that cannot be read: the table may go on behind it.
+    Other,
+    /// The table has ended before it.
+    Behind,
+}
+
+/// The header of a table.
+pub struct Header<'a> {
+    sign: char,
+    names: Vec<&'a str>,
+    /// The sign also stands before the first field and behind the last one.
+    is_framed: bool,
+    /// How many rows in succession may be passed over, and how many were.
+    most: usize,
+    passed: usize,
+}
+
+/// The header that a line is, where a column of it tells.
+pub fn header<'a>(line: &'a str, rules: &Rules) -> Option<Header<'a>> {
+    if line.len() > HEADER_BYTES {
+        return None;
+    }
+    let (sign, is_framed, names) = [',', ';', '\t', '|'].into_iter().find_map(|sign| {
+        let is_framed = sign == '|' && (line.trim_start().starts_with('|') || line.trim_end().ends_with('|'));
+        let names: Vec<&str> = split(line, sign, is_framed).into_iter().map(|field| field.text).collect();
+        let is_header = names.len() > 1
+            && names.iter().enumerate().all(|(at, name)| is_name(name, sign) || (at == 0 && *name == NUMBER));
+        is_header.then_some((sign, is_framed, names))
+    })?;
+    // With a blank behind each comma it may be a sentence, too.
+    let most = if line.contains(", ") { 0 } else { PASSED };
+    names.iter().any(|name| tells(name, rules)).then_some(Header { sign, names, is_framed, most, passed: 0 })
+}
 
 /// Is the line the header of a table, and does a row below it have a value where the header tells?
 pub fn is_in(line: &str, next: &[&str], rules: &Rules) -> bool {
-    let Some((sign, fields)) = header(line) else { return false };
-    let columns: Vec<usize> = (0..fields.len()).filter(|at| tells(fields[*at], rules)).collect();
-    if columns.is_empty() {
-        return false;
+    let Some(mut header) = header(line, rules) else { return false };
+    for line in next.iter().take(ROWS) {
+        match header.row(line, rules) {
+            Row::Of(values) if !values.is_empty() => return true,
+            Row::Of(_) | Row::Other => {}
+            Row::Behind => return false,
+        }
     }
-    let rows = next.iter().take(ROWS).filter(|row| !is_rule(row));
-    rows.map(|row| split(row, sign))
-        .take_while(|row| row.len() == fields.len())
-        .any(|row| columns.iter().any(|at| is_value(fields[*at], row[*at], rules)))
+    false
 }
 
-/// The values of a row of the table whose header is `line`, where the header tells; `None` where it is no row of it.
-pub fn values<'a>(line: &str, row: &'a str, rules: &Rules) -> Option<Vec<&'a str>> {
-    let (sign, names) = header(line)?;
-    let fields = split(row, sign);
-    let same = fields.len() == names.len();
-    let told =
-        names.iter().zip(fields).filter(|(name, field)| tells(name, rules) && is_value(name, field, rules));
-    same.then(|| told.map(|(_, field)| field).collect())
+impl Header<'_> {
+    /// What the next line is. A row with too many fields, or with too few, does not end the table: a field may go on in the
+    /// next line, or have the sign in it.
+    pub fn row<'b>(&mut self, line: &'b str, rules: &Rules) -> Row<'b> {
+        if is_rule(line) {
+            return Row::Other;
+        }
+        let mut fields = split(line, self.sign, self.is_framed);
+        if fields.len() != self.names.len() && self.sign == '|' {
+            fields = split(line.trim().trim_matches('|'), self.sign, false);
+        }
+        if fields.len() != self.names.len() {
+            self.passed += 1;
+            let goes_on = fields.len() > 1 && self.passed <= self.most;
+            return if goes_on { Row::Other } else { Row::Behind };
+        }
+        self.passed = 0;
+        let told = self.names.iter().zip(fields);
+        let told = told.filter(|(name, field)| tells(name, rules) && is_value(name, field, rules));
+        Row::Of(told.map(|(_, field)| field.text).collect())
+    }
 }
 
 /// Is it the line between the names of the columns and the rows?
@@ -37,27 +95,70 @@ pub fn is_rule(row: &str) -> bool {
     !row.trim().is_empty() && row.chars().all(|c| matches!(c, '-' | '|' | ':' | '+' | '=' | ' '))
 }
 
+/// The words of a column's name as one name, of which the last word may say what it is about: `TOKEN COUNT`.
+pub fn joined(field: &str) -> Cow<'_, str> {
+    if field.contains(' ') { Cow::Owned(field.replace(' ', "_")) } else { Cow::Borrowed(field) }
+}
+
 /// Does a column's name tell that its values are secrets?
 pub fn tells(field: &str, rules: &Rules) -> bool {
-    judge(field, "", rules)
+    judge(&joined(field), "", rules)
         .is_some_and(|name| !(name.is_about || name.is_measure || name.only_account || name.only_mixed))
 }
 
-/// The sign between the fields and their names, where all of them are names.
-fn header(line: &str) -> Option<(char, Vec<&str>)> {
-    if line.len() > HEADER_BYTES {
-        return None;
-    }
-    [',', ';', '\t', '|'].into_iter().find_map(|sign| {
-        let fields = split(line, sign);
-        (fields.len() > 1 && fields.iter().all(|field| is_name(field, sign))).then_some((sign, fields))
-    })
+/// A field of a row, without the quotes and marks around it.
+struct Field<'a> {
+    text: &'a str,
+    /// It is in quotes, so that all of it is the value.
+    is_quoted: bool,
 }
 
-/// The fields of a row, without the quotes and marks around them.
-fn split(line: &str, sign: char) -> Vec<&str> {
-    let line = if sign == '|' { line.trim().trim_matches('|') } else { line };
-    line.split(sign).map(|field| field.trim().trim_matches(['"', '\'', '`', '*'])).collect()
+/// The fields of a row. The sign parts nothing within quotes, of which two stand for one, and a bar nothing behind `\`.
+fn split(line: &str, sign: char, is_framed: bool) -> Vec<Field<'_>> {
+    let line = if is_framed { line.trim() } else { line };
+    let line = if is_framed { line.strip_prefix(sign).unwrap_or(line) } else { line };
+    let line = if is_framed { line.strip_suffix(sign).unwrap_or(line) } else { line };
+    let mut fields = Vec::new();
+    let mut rest = line;
+    loop {
+        let end = end_of_field(rest, sign);
+        let field = rest[..end].trim();
+        let is_quoted = field.len() > 2 && field.starts_with('"') && field.ends_with('"');
+        fields.push(Field { text: field.trim_matches(['"', '\'', '`', '*']), is_quoted });
+        match rest.get(end + sign.len_utf8()..) {
+            Some(behind) => rest = behind,
+            None => return fields,
+        }
+    }
+}
+
+/// The byte at which the first field of a text ends.
+fn end_of_field(text: &str, sign: char) -> usize {
+    let start = text.len() - text.trim_start_matches(' ').len();
+    let quoted = text[start..].strip_prefix('"').and_then(|inside| end_of_quotes(inside, sign));
+    let from = quoted.map_or(0, |end| start + 1 + end);
+    let mut is_escaped = false;
+    for (at, c) in text[from..].char_indices() {
+        if c == sign && !is_escaped {
+            return from + at;
+        }
+        is_escaped = sign == '|' && c == '\\' && !is_escaped;
+    }
+    text.len()
+}
+
+/// The byte behind the quote that ends a field; `None` where there is none that the sign or the end follows.
+fn end_of_quotes(inside: &str, sign: char) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = inside[at..].find('"') {
+        let behind = at + found + 1;
+        at = if inside[behind..].starts_with('"') { behind + 1 } else { behind };
+        let rest = inside[behind..].trim_start_matches(' ');
+        if at == behind {
+            return (rest.is_empty() || rest.starts_with([sign, '\r'])).then_some(behind);
+        }
+    }
+    None
 }
 
 /// Commas stand in sentences, too: there a name is one word.
@@ -67,15 +168,17 @@ fn is_name(field: &str, sign: char) -> bool {
 }
 
 /// Is a field a value, and not the name of one, or what is counted (tests that pass, tokens that are used)?
-fn is_value(column: &str, field: &str, rules: &Rules) -> bool {
-    let is_one =
-        Value::first(field).text == field || (is_mixed(field) && !field.contains(char::is_whitespace));
-    is_one && is_told(&plain(column, rules), field, rules) && judge(field, "", rules).is_none()
+fn is_value(column: &str, field: &Field<'_>, rules: &Rules) -> bool {
+    let text = field.text;
+    let is_one = field.is_quoted
+        || Value::first(text).text == text
+        || (is_mixed(text) && !text.contains(char::is_whitespace));
+    is_one && is_told(&plain(&joined(column), rules), text, rules) && judge(text, "", rules).is_none()
 }
 
 /// May a field that stands below such a name be a value, whatever it is called? The column as [`plain`] has it.
 pub fn is_told(column: &str, field: &str, rules: &Rules) -> bool {
-    let counted = field.len() < 4 || matches!(column, "pass" | "token" | "tokens");
+    let counted = field.len() < 4 || matches!(column, "pass" | "token") || column.ends_with("tokens");
     field.contains(char::is_alphanumeric)
         && !is_nothing(field, rules)
         && !(counted && is_number(field, rules))
