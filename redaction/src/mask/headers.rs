@@ -11,8 +11,9 @@ const BEGIN: &str =
     r#"(?i)\b(?:proxy-)?authorization["']?[ \t]*(?::|=>?|,)[ \t]*(?:\[\][ \t]*string[ \t]*\{|\[)"#;
 /// What is in a list when that is a credential: a scheme and what follows it, or one word with a digit in it.
 const CREDENTIAL: &str = r#"^["'\s-]*(?:[A-Za-z][\w-]*[ \t]+[^\s,;|\]]|[^\s"',\[\]]{5,}\d[^\s"',]*\s*["']?|[^\s"',\[\]]*\d[^\s"',]{5,}\s*["']?)"#;
-/// Most lines that a list goes on over.
+/// Most lines that a list goes on over, and most bytes; of a longer one all of its first line is taken.
 const LINES: usize = 32;
+const BYTES: usize = 4096;
 
 fn begin() -> &'static Form {
     static FORM: OnceLock<Form> = OnceLock::new();
@@ -66,6 +67,9 @@ fn end_of_list(text: &str, start: usize) -> Option<usize> {
             return None;
         }
         for (byte, c) in line.char_indices() {
+            if at + byte - start > BYTES {
+                return None;
+            }
             let behind = line[byte + c.len_utf8()..].chars().next();
             let ends = behind
                 .is_none_or(|c| c.is_whitespace() || matches!(c, ']' | '}' | ')' | ',' | ';' | '(' | '\\'));

@@ -42,7 +42,8 @@ pub fn header<'a>(line: &'a str, rules: &Rules) -> Option<Header<'a>> {
     if line.len() > HEADER_BYTES {
         return None;
     }
-    let (sign, is_framed, names) = [',', ';', '\t', '|'].into_iter().find_map(|sign| {
+    let mut signs = [',', ';', '\t', '|'].into_iter().filter(|sign| line.contains(*sign));
+    let (sign, is_framed, names) = signs.find_map(|sign| {
         let is_framed = sign == '|' && (line.trim_start().starts_with('|') || line.trim_end().ends_with('|'));
         let names: Vec<&str> = split(line, sign, is_framed).into_iter().map(|field| field.text).collect();
         let is_header = names.len() > 1
@@ -137,12 +138,15 @@ fn end_of_field(text: &str, sign: char) -> usize {
     let start = text.len() - text.trim_start_matches(' ').len();
     let quoted = text[start..].strip_prefix('"').and_then(|inside| end_of_quotes(inside, sign));
     let from = quoted.map_or(0, |end| start + 1 + end);
+    if sign != '|' {
+        return text[from..].find(sign).map_or(text.len(), |at| from + at);
+    }
     let mut is_escaped = false;
     for (at, c) in text[from..].char_indices() {
         if c == sign && !is_escaped {
             return from + at;
         }
-        is_escaped = sign == '|' && c == '\\' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
     }
     text.len()
 }
