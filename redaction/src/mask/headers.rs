@@ -11,7 +11,7 @@ const BEGIN: &str =
     r#"(?i)\b(?:proxy-)?authorization["']?[ \t]*(?::|=>?|,)[ \t]*(?:\[\][ \t]*string[ \t]*\{|\[)"#;
 /// What is in a list when that is a credential: a scheme and what follows it, or one word with a digit in it.
 const CREDENTIAL: &str = r#"^["'\s-]*(?:[A-Za-z][\w-]*[ \t]+[^\s,;|\]]|[^\s"',\[\]]{5,}\d[^\s"',]*\s*["']?|[^\s"',\[\]]*\d[^\s"',]{5,}\s*["']?)"#;
-/// Most lines that a list goes on over, and most bytes; of a longer one all of its first line is taken.
+/// Most lines of a list, and most bytes; of a longer one so much is taken.
 const LINES: usize = 32;
 const BYTES: usize = 4096;
 
@@ -57,18 +57,21 @@ fn line_end(text: &str, from: usize) -> usize {
     text[from..].find('\n').map_or(text.len(), |length| from + length)
 }
 
-/// Where the list ends that is open at `start`. A value may have such a sign in it: one that ends a list has nothing behind
+/// Where the list ends that is open at `start`, or where it has become too long. A value may have such a sign in it: one that ends a list has nothing behind
 /// it that a value goes on with.
 fn end_of_list(text: &str, start: usize) -> Option<usize> {
     let (mut at, mut depth) = (start, 0_usize);
-    for line in text[start..].split_inclusive('\n').take(LINES) {
+    for (number, line) in text[start..].split_inclusive('\n').enumerate() {
+        if number == LINES {
+            return Some(at);
+        }
         let goes_on = line.is_empty() || line.starts_with([' ', '\t', '"', '\'', ']', '}', '\r', '\n', '-']);
         if at > start && (line.trim().is_empty() || !goes_on) {
             return None;
         }
         for (byte, c) in line.char_indices() {
             if at + byte - start > BYTES {
-                return None;
+                return Some(at + byte);
             }
             let behind = line[byte + c.len_utf8()..].chars().next();
             let ends = behind
@@ -105,6 +108,17 @@ mod tests {
         ] {
             let place = places(text).into_iter().next();
             assert_eq!(place.map(|place| &text[place]), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_list_that_is_too_long_as_much_is_taken_as_is_looked_at() {
+        for long in ["  'Token x7',\n".repeat(2 * LINES), format!("  'Token {}'\n", "x7".repeat(BYTES))] {
+            let text = format!("authorization: [\n{long}]\n");
+            let places = places(&text);
+            let [place] = &places[..] else { panic!("{places:?}") };
+            assert!(text[place.clone()].starts_with("Token x7"));
+            assert!(place.len() > BYTES / 2 || text[place.clone()].lines().count() == LINES - 1, "{place:?}");
         }
     }
 }

@@ -30,6 +30,8 @@ pub enum Row<'a> {
 pub struct Header<'a> {
     sign: char,
     names: Vec<&'a str>,
+    /// Which of them tell.
+    told: Vec<usize>,
     /// The sign also stands before the first field and behind the last one.
     is_framed: bool,
     /// How many rows in succession may be passed over, and how many were.
@@ -52,7 +54,8 @@ pub fn header<'a>(line: &'a str, rules: &Rules) -> Option<Header<'a>> {
     })?;
     // With a blank behind each comma it may be a sentence, too.
     let most = if line.contains(", ") { 0 } else { PASSED };
-    names.iter().any(|name| tells(name, rules)).then_some(Header { sign, names, is_framed, most, passed: 0 })
+    let told: Vec<usize> = (0..names.len()).filter(|at| tells(names[*at], rules)).collect();
+    (!told.is_empty()).then_some(Header { sign, names, told, is_framed, most, passed: 0 })
 }
 
 /// Is the line the header of a table, and does a row below it have a value where the header tells?
@@ -85,8 +88,8 @@ impl Header<'_> {
             return if goes_on { Row::Other } else { Row::Behind };
         }
         self.passed = 0;
-        let told = self.names.iter().zip(fields);
-        let told = told.filter(|(name, field)| tells(name, rules) && is_value(name, field, rules));
+        let told = self.told.iter().map(|at| (self.names[*at], &fields[*at]));
+        let told = told.filter(|(name, field)| is_value(name, field, rules));
         Row::Of(told.map(|(_, field)| field.text).collect())
     }
 }
