@@ -6,12 +6,21 @@ use super::error::ApiError;
 const ATTEMPTS: usize = 5;
 
 /// Reads, decides and commits through `attempt` until no other writer came between, at most [`ATTEMPTS`] times.
-pub async fn until_alone<T, F, Fut>(mut attempt: F) -> Result<T, ApiError>
+pub async fn until_alone<T, F, Fut>(attempt: F) -> Result<T, ApiError>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, ApiError>>,
 {
-    for _ in 1..ATTEMPTS {
+    until_alone_within(ATTEMPTS, attempt).await
+}
+
+/// As [`until_alone`], at most so many times: for a document that many others write.
+pub async fn until_alone_within<T, F, Fut>(attempts: usize, mut attempt: F) -> Result<T, ApiError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, ApiError>>,
+{
+    for _ in 1..attempts {
         match attempt().await {
             Err(refusal) if refusal.is_conflict() => {
                 tracing::debug!("another writer was first, deciding anew");
