@@ -8,4 +8,7 @@
 mod mask;
 pub mod secret;
 
-pub use mask::{MASK, Redacted, Redactor};
+pub use mask::{Redacted, Redactor};
+
+/// What stands where a secret was.
+pub const MASK: &str = "[redacted]";

@@ -184,7 +184,7 @@ mod tests {
     fn a_port_that_needs_a_capability_is_told_with_where_to_get_it() {
         for (port, kind, expected) in [
             (443, std::io::ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
-            (1023, std::io::ErrorKind::PermissionDenied, "/etc/nimbus/control-plane.env"),
+            (1023, std::io::ErrorKind::PermissionDenied, "AmbientCapabilities=CAP_NET_BIND_SERVICE"),
             (1024, std::io::ErrorKind::PermissionDenied, "choose another address with --tcp"),
             (443, std::io::ErrorKind::AddrNotAvailable, "choose another address with --tcp"),
             (443, std::io::ErrorKind::AddrInUse, "in use by another process"),

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::{MASK, Redactor};
+use super::Redactor;
+use crate::MASK;
 use crate::secret::entries::{is_entry, is_item};
 use crate::secret::given::counts;
 use crate::secret::name::{Name, judge};

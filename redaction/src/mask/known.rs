@@ -8,9 +8,9 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::MASK;
 use super::page::Page;
 use super::rewritten::{self, behind};
+use crate::MASK;
 use crate::secret::rules::Rules;
 use crate::secret::values::{is_long_mixed, is_nothing};
 

@@ -3,10 +3,10 @@
 //! The rules judge a line as a whole and say yes or no. Here the value is found in it: first as exactly as it can be, and
 //! where the rules still say yes, the rest of the line and the lines that belong to it, and at last all of the line.
 
-use super::MASK;
 use super::page::{Line, Page};
 use super::time::Time;
 use super::value::{Edit, begins_with_name, exact, inside, is_link, place, rest};
+use crate::MASK;
 use crate::secret::assigned::assigned;
 use crate::secret::name::Name;
 use crate::secret::names::{has_phrase, is_given, names};

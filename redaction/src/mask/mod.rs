@@ -24,15 +24,13 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
+use crate::MASK;
 use crate::secret::rules::Rules;
 use crate::secret::{check, name_looks_secret, rules};
 use known::Known;
 use page::Page;
 use signs::Read;
 use time::Time;
-
-/// What stands where a secret was.
-pub const MASK: &str = "[redacted]";
 
 /// Most strings of documents whose redaction is remembered, and the longest one, bytes.
 const MOST_REMEMBERED: usize = 100_000;

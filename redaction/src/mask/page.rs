@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{MASK, Redacted};
+use super::Redacted;
+use crate::MASK;
 
 /// Most values that are kept of one text, to be looked for elsewhere.
 const MOST_TAKEN: usize = 4_096;

@@ -5,6 +5,7 @@
 //! cannot be used withholds everything, and [`check`] says why.
 
 pub(crate) mod assigned;
+mod assigns;
 pub(crate) mod below;
 pub(crate) mod blocks;
 pub(crate) mod columns;
@@ -71,7 +72,7 @@ pub(crate) fn name_looks_secret(path: &str, content: &str, rules: &Rules) -> boo
 fn content_looks_secret(path: &str, content: &str, rules: &Rules) -> bool {
     let tells = |content: &str| {
         let text = Text::new(content);
-        rules.found.iter().any(|rule| rule.is_in(&text, rules)) || names::assigns_secret(content, rules)
+        rules.found.iter().any(|rule| rule.is_in(&text, rules)) || assigns::assigns_secret(content, rules)
     };
     tells(content)
         || joined(content).is_some_and(|joined| tells(&joined))
