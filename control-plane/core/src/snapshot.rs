@@ -10,7 +10,7 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
-use crate::model::{Agent, Approval, Cluster, Incident, Job, Plan, Scope, SharedAgent, Versioned};
+use crate::model::{Agent, Approval, Cluster, Incident, Job, Pause, Plan, Scope, SharedAgent, Versioned};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -27,6 +27,8 @@ pub struct Snapshot<'a> {
     pub agents: &'a [SharedAgent],
     /// All clusters.
     pub clusters: &'a [Versioned<Cluster>],
+    /// All pauses.
+    pub pauses: &'a [Versioned<Pause>],
     /// The incidents that are not resolved.
     pub incidents: &'a [Versioned<Incident>],
     /// Their plans.
@@ -82,6 +84,27 @@ impl<'a> Snapshot<'a> {
     /// A cluster.
     pub fn cluster(&self, uid: &str) -> Option<&'a Cluster> {
         self.clusters.iter().map(|c| &c.doc).find(|c| c.uid == uid)
+    }
+
+    /// The pause that holds in a scope: the fleet's, or that of its cluster. A host that is a node of a cluster, or whose agent
+    /// watches one, is paused with it.
+    pub fn paused(&self, scope: &Scope) -> Option<&'a Pause> {
+        let agent = match scope {
+            Scope::Cluster(_) => None,
+            Scope::Host(id) => self.agent(*id),
+        };
+        let uids = [
+            scope.cluster_uid(),
+            agent.and_then(|agent| agent.bound_cluster.as_deref()),
+            agent.and_then(|agent| agent.cluster_uid.as_deref()),
+        ];
+        let holds = |pause: &Pause| {
+            pause
+                .cluster_uid
+                .as_deref()
+                .is_none_or(|paused| uids.into_iter().flatten().any(|uid| uid == paused))
+        };
+        self.pauses.iter().map(|pause| &pause.doc).find(|pause| holds(pause))
     }
 
     /// What is known of the cluster of a scope; `None` on a host, and where nothing was reported.

@@ -23,6 +23,7 @@ mod never_lasted;
 mod no_pods;
 mod operator;
 mod owners;
+mod paused;
 mod properties;
 mod refusals;
 mod refused_evictions;

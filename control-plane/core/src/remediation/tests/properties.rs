@@ -27,6 +27,7 @@ enum Event {
     Connected(bool),
     Listing(bool),
     Enabled(bool),
+    Paused { fleet: bool, on: bool },
     Pass(i64),
     Report { nth: usize, phase: u8 },
     Answer(bool),
@@ -44,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..4_u8).prop_map(|n| Event::Connected(n > 0)),
         1 => (0..4_u8).prop_map(|n| Event::Listing(n == 0)),
         1 => (0..4_u8).prop_map(|n| Event::Enabled(n > 0)),
+        1 => (any::<bool>(), 0..3_u8).prop_map(|(fleet, n)| Event::Paused { fleet, on: n == 0 }),
         4 => prop_oneof![1..5_i64, 5..40_i64, 100..700_i64].prop_map(Event::Pass),
         8 => (0..8_usize, 0..7_u8).prop_map(|(nth, phase)| Event::Report { nth, phase }),
         3 => any::<bool>().prop_map(Event::Answer),
@@ -125,6 +127,8 @@ fn happen(lab: &mut Lab, event: &Event) {
             let changes = switch(&cluster, &[], "operator", lab.now).unwrap();
             lab.commit(changes);
         }
+        Event::Paused { fleet, on: true } => _ = paused::pause(lab, fleet, ""),
+        Event::Paused { fleet, on: false } => _ = paused::resume(lab, fleet),
         Event::Pass(seconds) => lab.pass(seconds),
         Event::Report { nth, phase } => report(lab, nth, phase),
         Event::Answer(yes) => {
