@@ -121,10 +121,7 @@ fn an_agents_budget_keeps_its_bytes() {
 }
 
 #[test]
-fn pauses_keep_their_bytes() {
-    let hello = examples::hello_that_takes_pauses();
-    let kept = golden("Hello_pauses", &hello.encode_to_vec());
-    assert_eq!(v1::Hello::decode(kept.as_slice()).unwrap(), hello);
+fn an_agents_pause_keeps_its_bytes() {
     let status = examples::agent_status_paused();
     let kept = golden("AgentStatus_paused", &status.encode_to_vec());
     assert_eq!(v1::AgentStatus::decode(kept.as_slice()).unwrap(), status);

@@ -89,22 +89,8 @@ impl<'a> Snapshot<'a> {
     /// The pause that holds in a scope: the fleet's, or that of its cluster. A host that is a node of a cluster, or whose agent
     /// watches one, is paused with it.
     pub fn paused(&self, scope: &Scope) -> Option<&'a Pause> {
-        let agent = match scope {
-            Scope::Cluster(_) => None,
-            Scope::Host(id) => self.agent(*id),
-        };
-        let uids = [
-            scope.cluster_uid(),
-            agent.and_then(|agent| agent.bound_cluster.as_deref()),
-            agent.and_then(|agent| agent.cluster_uid.as_deref()),
-        ];
-        let holds = |pause: &Pause| {
-            pause
-                .cluster_uid
-                .as_deref()
-                .is_none_or(|paused| uids.into_iter().flatten().any(|uid| uid == paused))
-        };
-        self.pauses.iter().map(|pause| &pause.doc).find(|pause| holds(pause))
+        let agent = scope.host().and_then(|id| self.agent(id));
+        self.pauses.iter().map(|pause| &pause.doc).find(|pause| pause.covers(scope, agent))
     }
 
     /// What is known of the cluster of a scope; `None` on a host, and where nothing was reported.

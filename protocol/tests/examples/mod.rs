@@ -308,13 +308,7 @@ fn hello() -> v1::Hello {
         cluster_name: "production".into(),
         hostname: "db-1".into(),
         next_sequence: 43,
-        takes_pauses: false,
     }
-}
-
-/// As an agent that takes pauses sends it.
-pub fn hello_that_takes_pauses() -> v1::Hello {
-    v1::Hello { takes_pauses: true, ..hello() }
 }
 
 fn pause() -> v1::Pause {

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::{Agent, Scope};
+
 /// That nothing new is begun somewhere, whoever ordered it. What was begun is finished and, where it did not help, undone.
 ///
 /// There is one at most for the fleet and one for each cluster; letting it go on removes it.
@@ -27,6 +29,16 @@ impl Pause {
             None => "the fleet".to_owned(),
             Some(_) => format!("cluster {}", self.cluster),
         }
+    }
+
+    /// Does it hold there? `agent` is the host's own, where it is known: a host that is a node of a cluster, or whose agent watches
+    /// one, is paused with it.
+    pub fn covers(&self, scope: &Scope, agent: Option<&Agent>) -> bool {
+        let Some(paused) = &self.cluster_uid else { return true };
+        let node_of = agent.filter(|agent| scope.host() == Some(agent.id));
+        let node_of =
+            node_of.into_iter().flat_map(|agent| agent.bound_cluster.iter().chain(&agent.cluster_uid));
+        scope.cluster_uid() == Some(paused.as_str()) || node_of.into_iter().any(|uid| uid == paused)
     }
 
     /// That it is paused, by whom, since when and why, and what lets it go on.
