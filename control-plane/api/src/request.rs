@@ -49,6 +49,21 @@ pub struct DisableRequest {
     pub dry_run: bool,
 }
 
+/// What to pause, or to let go on: one cluster or the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PauseRequest {
+    /// UID or name of the cluster; `null` where `fleet` is true.
+    pub cluster: Option<String>,
+    /// True: every cluster and every host.
+    pub fleet: bool,
+    /// Why, for whoever finds it paused and for the audit log; may be empty. At most 1,000 characters.
+    #[schema(max_length = 1000)]
+    pub reason: String,
+    /// True: says what would hold, writes nothing.
+    pub dry_run: bool,
+}
+
 /// Put a drifted file back: the approval of the plan that was shown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

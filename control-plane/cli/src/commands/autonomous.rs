@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use nimbus_api::client::{Answer, Client};
-use nimbus_api::{AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery};
+use nimbus_api::{
+    AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery, PauseRequest,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
@@ -45,6 +47,10 @@ enum Sub {
         #[arg(long = "rule", value_name = "RULE")]
         rules: Vec<String>,
     },
+    /// Begin nothing new, whoever orders it, until it is resumed; what was begun is finished
+    Pause(Where),
+    /// Let what was paused go on
+    Resume(Where),
     /// How far Nimbus may go, cluster by cluster
     Status(Page),
     /// What was done, newest first
@@ -60,6 +66,26 @@ enum Sub {
         #[command(subcommand)]
         command: Option<RulesSub>,
     },
+}
+
+#[derive(Debug, Args)]
+struct Where {
+    /// The cluster's name or UID
+    #[arg(long, value_name = "NAME", required_unless_present = "fleet", conflicts_with = "fleet")]
+    cluster: Option<String>,
+    /// Every cluster and every host
+    #[arg(long)]
+    fleet: bool,
+    /// Why, for whoever finds it and for the audit log
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    reason: String,
+}
+
+impl Where {
+    fn request(self, context: &Context) -> PauseRequest {
+        let Self { cluster, fleet, reason } = self;
+        PauseRequest { cluster, fleet, reason, dry_run: context.global.dry_run }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -78,6 +104,16 @@ pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failur
             let request = DisableRequest { rules: words(rules), dry_run };
             let answer = client.disable(&cluster, &request).await?;
             context.show(&answer, |view, item| view::autonomous::disabled(view, item, dry_run))?;
+        }
+        Sub::Pause(place) => {
+            let request = place.request(context);
+            let answer = client.pause(&request).await?;
+            context.show(&answer, |view, list| view::autonomous::paused(view, list, request.dry_run))?;
+        }
+        Sub::Resume(place) => {
+            let request = place.request(context);
+            let answer = client.resume(&request).await?;
+            context.show(&answer, |view, list| view::autonomous::resumed(view, list, request.dry_run))?;
         }
         Sub::Status(page) => {
             let answer = client.autonomous(&page.query()).await?;

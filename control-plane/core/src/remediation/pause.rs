@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::record::Record;
 use crate::model::{ChangeSet, Cluster, Pause, Removed, Versioned};
 
-/// Longest reason of a pause that is kept, bytes; the rest is cut off.
-pub const MAX_PAUSE_REASON: usize = 500;
+/// Longest reason of a pause that is kept, bytes; the rest is cut off. The API takes no longer one.
+pub const MAX_PAUSE_REASON: usize = 4_000;
 
 /// What a person says of a pause, or of its end.
 #[derive(Debug, Clone, Copy)]

@@ -60,12 +60,19 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
     let allowed = picture.actor.as_ref().map(|agent| agent.allowed_actions.as_slice()).unwrap_or_default();
     let enabled: Vec<String> = doc.enabled.iter().map(ToString::to_string).collect();
     let forbidden: Vec<String> = enabled.iter().filter(|action| !allowed.contains(action)).cloned().collect();
-    let reason = if doc.mode == Mode::Observe {
+    let scope = Scope::Cluster(doc.uid.clone());
+    let mut pauses = fleet.docs.pauses.iter().map(|pause| &pause.doc);
+    let pause = pauses.find(|pause| pause.covers(&scope, None));
+    let reason = if let Some(pause) = pause {
+        pause.sentence()
+    } else if doc.mode == Mode::Observe {
         format!("observe only; `nimbus autonomous enable --cluster {}` lets Nimbus act", doc.name)
     } else if let Err(why) = &picture.counts {
         why.clone()
     } else if let Err(why) = &picture.actor {
         why.clone()
+    } else if let Some(paused) = picture.actor.as_ref().ok().and_then(|agent| agent.paused.as_ref()) {
+        format!("its agent says: {paused}")
     } else if let Some(storm) = storm {
         storm.title.clone()
     } else if forbidden.is_empty() {
@@ -84,6 +91,7 @@ pub fn autonomous(doc: &Cluster, fleet: &Fleet) -> api::AutonomousStatus {
         created_at: doc.created_at,
         cluster: doc.name.clone(),
         state: doc.mode.to_string(),
+        paused: pause.is_some(),
         reason,
         enabled,
         forbidden,
