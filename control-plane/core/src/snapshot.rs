@@ -10,7 +10,9 @@ use nimbus_protocol::ObjectKind;
 use nimbus_protocol::ids::{AgentId, ApprovalId, IncidentId, JobId, PlanId};
 
 use crate::assessment::Assessment;
-use crate::model::{Agent, Approval, Cluster, Incident, Job, Pause, Plan, Scope, SharedAgent, Versioned};
+use crate::model::{
+    Agent, Approval, Cluster, Incident, Job, Mode, Pause, Plan, Scope, SharedAgent, Versioned,
+};
 use crate::settings::Settings;
 use crate::world::{Inventory, World};
 
@@ -91,6 +93,15 @@ impl<'a> Snapshot<'a> {
     pub fn paused(&self, scope: &Scope) -> Option<&'a Pause> {
         let agent = scope.host().and_then(|id| self.agent(id));
         self.pauses.iter().map(|pause| &pause.doc).find(|pause| pause.covers(scope, agent))
+    }
+
+    /// Is it a cluster of whose state nothing is to be made?
+    pub fn is_off(&self, scope: &Scope) -> bool {
+        let cluster = scope.cluster_uid().and_then(|uid| self.cluster(uid));
+        cluster.is_some_and(|cluster| match cluster.mode {
+            Mode::Off => true,
+            Mode::Observe | Mode::Recommend | Mode::Act => false,
+        })
     }
 
     /// What is known of the cluster of a scope; `None` on a host, and where nothing was reported.

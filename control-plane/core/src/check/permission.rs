@@ -52,7 +52,18 @@ pub(super) fn require_permission(
     let kind = action.kind();
     if let Some(uid) = plan.scope.cluster_uid() {
         let cluster = snapshot.clusters.iter().find(|c| c.doc.uid == uid);
-        let enabled = cluster.is_some_and(|c| c.doc.mode == Mode::Act && c.doc.enabled.contains(&kind));
+        let mode = cluster.map_or(Mode::Off, |cluster| cluster.doc.mode);
+        let enabled = cluster.is_some_and(|cluster| cluster.doc.enabled.contains(&kind));
+        let asks = plan.needs_approval || plan.requested_by != "nimbus";
+        match mode {
+            Mode::Off | Mode::Observe => {
+                require(found, 12, false, || format!("the cluster is in mode {mode}"))
+            }
+            Mode::Recommend => require(found, 12, asks, || {
+                "the cluster is in mode recommend: a person has to be asked".to_owned()
+            }),
+            Mode::Act => {}
+        }
         require(found, 12, enabled, || format!("the cluster is not enabled for {kind}"));
     }
     let allowed = snapshot.agents.iter().map(|a| &a.doc).any(|agent| {

@@ -18,6 +18,7 @@ mod held;
 mod jobs;
 mod left_alone;
 mod living;
+mod modes;
 mod near_full;
 mod never_lasted;
 mod no_pods;
