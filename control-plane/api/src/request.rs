@@ -34,6 +34,10 @@ pub struct EnableRequest {
     /// Remedies; `null` for every one that clusters can enable.
     #[schema(value_type = Option<Vec<words::Action>>)]
     pub rules: Option<Vec<String>>,
+    /// `recommend`: a person is asked for each remedy, also for those that would go by themselves; `act`: by the rules. `null`: as
+    /// the cluster has it, and `recommend` where it has neither.
+    #[schema(value_type = Option<words::Mode>)]
+    pub mode: Option<String>,
     /// True: says what would be enabled, writes nothing.
     pub dry_run: bool,
 }
@@ -45,6 +49,8 @@ pub struct DisableRequest {
     /// Remedies; `null` for every one: from then on it only observes.
     #[schema(value_type = Option<Vec<words::Action>>)]
     pub rules: Option<Vec<String>>,
+    /// True: the cluster is not even judged: nothing of it is an incident. Only where `rules` is `null`.
+    pub off: bool,
     /// True: says what would be disabled, writes nothing.
     pub dry_run: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use nimbus_api::client::{Answer, Client};
 use nimbus_api::{
     AutonomousStatus, DisableRequest, EnableRequest, HistoryQuery, MAX_LIMIT, PageQuery, PauseRequest,
@@ -37,6 +37,9 @@ enum Sub {
         /// Only this remedy (several times for several) [default: all that a cluster can enable]
         #[arg(long = "rule", value_name = "RULE")]
         rules: Vec<String>,
+        /// Ask a person for each remedy, or act by the rules [default: as it is; recommend at first]
+        #[arg(long, value_name = "MODE")]
+        mode: Option<EnabledMode>,
     },
     /// Let Nimbus only observe a cluster, or disable single remedies there
     Disable {
@@ -44,8 +47,11 @@ enum Sub {
         #[arg(long, value_name = "NAME")]
         cluster: String,
         /// Only this remedy (several times for several) [default: all]
-        #[arg(long = "rule", value_name = "RULE")]
+        #[arg(long = "rule", value_name = "RULE", conflicts_with = "off")]
         rules: Vec<String>,
+        /// Not even observe it: nothing of it is an incident
+        #[arg(long)]
+        off: bool,
     },
     /// Begin nothing new, whoever orders it, until it is resumed; what was begun is finished
     Pause(Where),
@@ -66,6 +72,25 @@ enum Sub {
         #[command(subcommand)]
         command: Option<RulesSub>,
     },
+}
+
+/// How far Nimbus goes in a cluster that is enabled.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum EnabledMode {
+    /// A person is asked for each remedy
+    Recommend,
+    /// By the rules: some by themselves, some after approval
+    Act,
+}
+
+impl EnabledMode {
+    fn word(self) -> String {
+        match self {
+            Self::Recommend => "recommend",
+            Self::Act => "act",
+        }
+        .to_owned()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -98,10 +123,10 @@ enum RulesSub {
 pub async fn run(context: &Context, args: AutonomousArgs) -> Result<Exit, Failure> {
     let client = connect::open(context)?;
     match args.command.unwrap_or(Sub::Status(Page::default())) {
-        Sub::Enable { cluster, rules } => enable(context, &client, &cluster, rules).await?,
-        Sub::Disable { cluster, rules } => {
+        Sub::Enable { cluster, rules, mode } => enable(context, &client, &cluster, (rules, mode)).await?,
+        Sub::Disable { cluster, rules, off } => {
             let dry_run = context.global.dry_run;
-            let request = DisableRequest { rules: words(rules), dry_run };
+            let request = DisableRequest { rules: words(rules), off, dry_run };
             let answer = client.disable(&cluster, &request).await?;
             context.show(&answer, |view, item| view::autonomous::disabled(view, item, dry_run))?;
         }
@@ -139,10 +164,10 @@ async fn enable(
     context: &Context,
     client: &Client,
     cluster: &str,
-    rules: Vec<String>,
+    (rules, mode): (Vec<String>, Option<EnabledMode>),
 ) -> Result<(), Failure> {
     let dry_run = context.global.dry_run;
-    let request = EnableRequest { rules: words(rules), dry_run };
+    let request = EnableRequest { rules: words(rules), mode: mode.map(EnabledMode::word), dry_run };
     let answer = client.enable(cluster, &request).await?;
     let answer = if dry_run { answer } else { settled(context, client, answer).await? };
     let known = client.rules().await?.typed;

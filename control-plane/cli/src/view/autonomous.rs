@@ -44,10 +44,10 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
     for rule in rules.items.iter().filter(|rule| rule.per_cluster) {
         let on = item.enabled.contains(&rule.id);
         let mark = if on { theme.paint(Tone::Good, "✓") } else { theme.paint(Tone::Quiet, "·") };
-        let how = match (on, rule.state.as_str()) {
-            (false, _) => "not enabled",
-            (true, "automatic") => "automatic",
-            (true, _) => "after approval",
+        let how = match (on, item.state.as_str(), rule.state.as_str()) {
+            (false, ..) => "not enabled",
+            (true, "act", "automatic") => "automatic",
+            (true, ..) => "after approval",
         };
         layout.gap().item(&mark, &format!("{} ({how}): {}", readable(&rule.id), rule.summary));
         if on {
@@ -57,6 +57,12 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
         }
     }
     layout.gap().paragraph("Everything else in this cluster is watched and reported, never changed.");
+    if item.state == "recommend" {
+        layout.paragraph(
+            "A person is asked for each of them. To let those go by themselves that need nobody's approval:",
+        );
+        layout.command(&format!("nimbus autonomous enable --cluster {} --mode act", item.cluster));
+    }
     layout.command("nimbus autonomous history");
     layout.command(&format!("nimbus autonomous disable --cluster {}", item.cluster));
     layout.end()
@@ -66,7 +72,12 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
 pub fn disabled(view: &View, item: &AutonomousStatus, dry_run: bool) -> String {
     let mut layout = Layout::new(view);
     let (is, would) = if dry_run { ("would be", "would only be") } else { ("is", "is only") };
-    if item.state == "observe" || item.enabled.is_empty() {
+    if item.state == "off" {
+        layout.line(&format!(
+            "{} {is} off: its agents report, and nothing of it is an incident.",
+            item.cluster
+        ));
+    } else if item.state == "observe" || item.enabled.is_empty() {
         layout.line(&format!("{} {would} observed: nothing in it is changed.", item.cluster));
     } else {
         let left: Vec<String> = item.enabled.iter().map(|rule| readable(rule)).collect();
@@ -236,6 +247,9 @@ mod tests {
     #[test]
     fn what_is_allowed_is_told_truly() {
         insta::assert_snapshot!("enabled", enabled(&view(80), &read(cluster()), &known_rules(), false));
+        let mut asks = cluster();
+        asks["state"] = json!("recommend");
+        insta::assert_snapshot!("enabled_to_ask", enabled(&view(80), &read(asks), &known_rules(), false));
         let mut off = cluster();
         off["state"] = json!("observe");
         off["enabled"] = json!([]);

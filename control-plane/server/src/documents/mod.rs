@@ -218,7 +218,10 @@ impl Kept {
     fn publish_enabled(&self, clusters: &[Versioned<Cluster>]) {
         let enabled: Vec<EnabledCluster> = clusters
             .iter()
-            .filter(|cluster| cluster.doc.mode == Mode::Act && !cluster.doc.enabled.is_empty())
+            .filter(|cluster| match cluster.doc.mode {
+                Mode::Recommend | Mode::Act => !cluster.doc.enabled.is_empty(),
+                Mode::Off | Mode::Observe => false,
+            })
             .map(|cluster| (cluster.doc.uid.clone(), cluster.doc.enabled.clone()))
             .collect();
         self.enabled.send_if_modified(|current| {
