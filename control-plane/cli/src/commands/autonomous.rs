@@ -29,7 +29,7 @@ pub struct AutonomousArgs {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Let Nimbus act in a cluster; before that it only observes
+    /// Let Nimbus ask for remedies in a cluster, or act by the rules; before that it only observes
     Enable {
         /// The cluster's name or UID
         #[arg(long, value_name = "NAME")]

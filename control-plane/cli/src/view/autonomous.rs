@@ -59,7 +59,7 @@ pub fn enabled(view: &View, item: &AutonomousStatus, rules: &List<Rule>, dry_run
     layout.gap().paragraph("Everything else in this cluster is watched and reported, never changed.");
     if item.state == "recommend" {
         layout.paragraph(
-            "A person is asked for each of them. To let those go by themselves that need nobody's approval:",
+            "A person is asked for each remedy. To let those go by themselves that need nobody's approval:",
         );
         layout.command(&format!("nimbus autonomous enable --cluster {} --mode act", item.cluster));
     }
