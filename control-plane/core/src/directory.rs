@@ -56,6 +56,10 @@ pub fn status(
     said: &v1::AgentStatus,
     now: Timestamp,
 ) -> (ChangeSet, Option<Denied>) {
+    // What it sent before it was refused changes nothing any more: else it would make a cluster known again that a person removed.
+    if agent.doc.revoked_at.is_some() {
+        return (ChangeSet::default(), None);
+    }
     let mut next = agent.doc.clone();
     next.hostname = cut(&said.hostname);
     next.version = cut(&said.agent_version);

@@ -72,6 +72,9 @@ pub struct App {
     pub started_at: Timestamp,
     /// Until when it believes that it leads.
     pub belief: Belief,
+    /// Read over an enrolment that rests on what is known of a cluster, and written over the removal of one: neither is decided
+    /// from what the other is about to change.
+    pub removal: tokio::sync::RwLock<()>,
     agents_address: OnceLock<String>,
 }
 
@@ -102,6 +105,7 @@ impl App {
             epoch,
             started_at: nimbus_platform::now(),
             belief,
+            removal: tokio::sync::RwLock::default(),
             agents_address: OnceLock::new(),
         }
     }

@@ -74,13 +74,24 @@ pub async fn token(client: &Client, typed: &str) -> Result<JoinTokenItem, Failur
     }
 }
 
+/// The longest name of an agent or a token, bytes.
+const LONGEST_NAME: usize = 63;
+
 /// The id in a whole join token, `nimbus1.ID.SECRET.FINGERPRINT`: who found one that leaked has that. Its secret is repeated in no
 /// message.
 ///
 /// # Errors
 /// Where a token is in the text and its id is not to be found, as it would be taken for a name and repeated.
 fn id_in_token(typed: &str) -> Result<&str, Failure> {
-    let Some((_, rest)) = typed.split_once("nimbus1.") else { return Ok(typed) };
+    // Also where it was written in other letters, or lacks its beginning.
+    let begins = typed.to_ascii_lowercase().find("nimbus1.").map(|at| at + "nimbus1.".len());
+    let rest = match begins {
+        Some(at) => &typed[at..],
+        None if typed.starts_with("tok_") && typed.contains('.') => typed,
+        // Nothing that is longer than a name is one.
+        None if typed.len() > LONGEST_NAME => "",
+        None => return Ok(typed),
+    };
     let id = rest.split('.').next().unwrap_or_default();
     let digits = id.strip_prefix("tok_").unwrap_or_default();
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -238,6 +249,16 @@ mod tests {
         for typed in [id, "019b5c2d", "edge-1", "edge.1", ""] {
             assert_eq!(id_in_token(typed).unwrap(), typed);
         }
+        for typed in [
+            format!("{id}.SECRET.FINGERPRINT"),
+            format!("NIMBUS1.{id}.SECRET.FINGERPRINT"),
+            format!("token {id} is nimbus1.{id}.SECRET"),
+        ] {
+            assert_eq!(id_in_token(&typed).unwrap(), id);
+        }
+        let headless = format!("{}.{}", "5ecret".repeat(8), "f".repeat(64));
+        let failure = id_in_token(&headless).unwrap_err().to_string();
+        assert!(!failure.contains("5ecret"), "{failure}");
         let failure = id_in_token("nimbus1.5ecret").unwrap_err().to_string();
         assert!(!failure.contains("5ecret"), "{failure}");
     }

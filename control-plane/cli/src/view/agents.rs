@@ -29,10 +29,11 @@ pub fn list(view: &View, page: &List<Agent>, continues: bool) -> String {
     }
     let shown = groups.into_iter().map(|((_, cluster), agents)| {
         let connected = agents.iter().filter(|agent| agent.state == "connected").count();
+        let those = agents.iter().filter(|agent| agent.state != "revoked").count();
         let of = if cluster.is_empty() { "no cluster".to_owned() } else { format!("cluster {cluster}") };
         // Another page may have more of the same cluster.
         let shown = if continues || page.next.is_some() { " shown here" } else { "" };
-        let all = count(agents.len() as u64, "agent", "agents");
+        let all = count(those as u64, "agent", "agents");
         let heading = format!("{of}: {connected} of {all}{shown} connected");
         format!("{}\n{}", view.theme.heading(&heading), table(view, &agents))
     });

@@ -40,9 +40,13 @@ pub fn remove_cluster(
 ) -> Result<ChangeSet, DecideError> {
     let Cluster { uid, name, .. } = &cluster.doc;
     let Removal { by, reason, is_forced, serves_since } = removal;
-    let of_it = |scope: &Scope| scope.cluster_uid() == Some(uid.as_str());
     let its_agent =
         |agent: &Agent| agent.bound_cluster.as_ref() == Some(uid) || agent.cluster_uid.as_ref() == Some(uid);
+    // What its agents watch of their own hosts nobody watches any more either.
+    let of_it = |scope: &Scope| match scope {
+        Scope::Cluster(cluster) => cluster == uid,
+        Scope::Host(id) => s.agent(*id).is_some_and(|agent| agent.revoked_at.is_none() && its_agent(agent)),
+    };
     if let Some(job) = s.in_flight().find(|job| of_it(&job.scope)) {
         return Err(DecideError::JobRunning { incident: job.incident_id, job: job.id });
     }

@@ -123,6 +123,7 @@ async fn enrol(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::Enro
 /// Enrols the agent of a pod, which proves where it runs.
 async fn enrol_pod(gateway: &Gateway, request: &v1::EnrolRequest) -> Result<v1::EnrolResponse, SessionEnd> {
     for _ in 0..TRIES {
+        let _known = gateway.app.removal.read().await;
         let Attempt { changes, response } = enrol_pod::attempt(gateway, request).await?;
         if changes.is_empty() {
             return Ok(response);

@@ -90,3 +90,36 @@ fn a_cluster_with_a_job_in_flight_stays() {
     assert!(matches!(error, DecideError::JobRunning { .. }), "{error}");
     assert!(lab.clusters.contains_key(CLUSTER));
 }
+
+#[test]
+fn what_its_agents_watch_of_their_own_hosts_goes_with_them_and_is_counted() {
+    let mut lab = drifted_file();
+    lab.settle();
+    let id = lab.open(IncidentKind::FileDrift).id;
+    lab.connected.clear();
+    let changes = remove(&mut lab).unwrap();
+    assert_eq!(changes.incidents.len(), 1);
+    let row = lab.audit.iter().find(|row| row.draft.action == "cluster.removed").unwrap();
+    assert!(row.draft.detail.contains("1 agents and 1 incidents"), "{}", row.draft.detail);
+    assert_eq!(lab.incidents[&id.to_string()].doc.state, IncidentState::Resolved);
+    assert_eq!(lab.live_approvals(), 0);
+}
+
+#[test]
+fn what_an_agent_sent_before_its_cluster_was_removed_does_not_make_that_known_again() {
+    let mut lab = stuck_rollout();
+    lab.settle();
+    lab.connected.clear();
+    remove(&mut lab).unwrap();
+    let agent = lab.agents.values().next().unwrap().clone();
+    assert!(agent.doc.revoked_at.is_some());
+    let said = nimbus_protocol::v1::AgentStatus {
+        cluster_uid: CLUSTER.into(),
+        cluster_name: "prod".into(),
+        jobs_per_hour: Some(7),
+        ..Default::default()
+    };
+    let known = crate::directory::Known { agents: &[agent.clone().into()], clusters: &[] };
+    let (changes, denied) = crate::directory::status(known, &agent, &said, lab.now);
+    assert!(changes.is_empty() && denied.is_none(), "{changes:?}");
+}

@@ -92,14 +92,18 @@ pub async fn create(
     Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// A name for a token that none was given for: one that no agent and no cluster has.
+/// A name for a token that none was given for: one that no agent, no cluster and no other token has with which an agent may join.
 async fn free_name(app: &App) -> Result<String, ApiError> {
     let docs = app.docs().await?;
+    let mut tokens = app.store().all::<model::JoinTokenRecord>().await?;
+    tokens.retain(|token| token.doc.state(app.now()) == model::JoinTokenState::Usable);
     let is_free = |name: &String| {
-        docs.named(name).is_none() && !docs.clusters.iter().any(|cluster| cluster.doc.name == *name)
+        docs.named(name).is_none()
+            && !docs.clusters.iter().any(|cluster| cluster.doc.name == *name)
+            && !tokens.iter().any(|token| token.doc.name == *name)
     };
     // One more candidate than there are names: one of them is free.
-    let most = docs.agents.len() + docs.clusters.len() + 2;
+    let most = docs.agents.len() + docs.clusters.len() + tokens.len() + 2;
     let mut names = std::iter::once("cluster".to_owned()).chain((2..=most).map(|n| format!("cluster-{n}")));
     Ok(names.find(is_free).unwrap_or_else(|| "cluster".to_owned()))
 }

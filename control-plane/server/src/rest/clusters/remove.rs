@@ -14,7 +14,11 @@ use crate::rest::caller::{Caller, Principal};
 use crate::rest::error::ApiError;
 use crate::rest::extract::{Body, Nothing, Params, Segment, reason};
 use crate::rest::lists;
-use crate::rest::retry::until_alone;
+use crate::rest::retry::until_alone_within;
+
+/// Most times that it is decided where other writers were faster each time: each status of any of its agents is such a writer,
+/// and a hostile one may say another all the time.
+const ATTEMPTS: usize = 100;
 
 /// Forget a cluster: its agents are refused from now on, its incidents are over
 #[utoipa::path(
@@ -35,7 +39,9 @@ pub async fn remove(
     Body(request): Body<RemoveRequest>,
 ) -> Result<Json<RemovedCluster>, ApiError> {
     let reason = reason(&request.reason)?;
-    Ok(Json(until_alone(|| attempt(&app, &caller, &cluster, &reason, &request)).await?))
+    // Whatever enrols by the cluster's keys is here before it, and goes with it, or comes after it, and is refused.
+    let _enrolling = app.removal.write().await;
+    Ok(Json(until_alone_within(ATTEMPTS, || attempt(&app, &caller, &cluster, &reason, &request)).await?))
 }
 
 async fn attempt(

@@ -1,6 +1,6 @@
 //! Tests of the fleet's overview, in which whatever is not known reads as unknown.
 
-use nimbus_control_core::model::{Agent, IncidentState, WatchedRoot};
+use nimbus_control_core::model::{Agent, ChangeSet, IncidentState, Versioned, WatchedRoot};
 use nimbus_protocol::v1::{self, observation, sync_mark};
 use serde_json::{Value, json};
 
@@ -360,4 +360,29 @@ async fn a_cluster_whose_agents_were_taken_away_is_forgotten_and_the_fleet_is_re
     assert_eq!(status["agents"]["revoked"], 1);
     assert_eq!(api.post(path, json!({})).await.status, 404, "it is not there a second time");
     assert!(api.actions().await.contains(&"cluster.removed".to_owned()));
+}
+
+#[tokio::test]
+async fn a_pod_whose_enrolment_is_under_way_goes_with_its_cluster() {
+    let mut changes = site();
+    changes.jobs.clear();
+    for incident in &mut changes.incidents {
+        incident.doc.job_id = None;
+    }
+    let api = TestApi::with(changes).await;
+    let enrolling = api.app.removal.read().await;
+    let enrols = async {
+        tokio::task::yield_now().await;
+        let known = api.app.docs().await.unwrap().agents[0].doc.clone();
+        let agent =
+            Agent { id: id("agt", 9), name: "n5".into(), bound_cluster: Some(CLUSTER.into()), ..known };
+        let agents = vec![Versioned::new(agent)];
+        api.app.commit(&ChangeSet { agents, ..ChangeSet::default() }).await.unwrap();
+        drop(enrolling);
+    };
+    let removes = api.post("/api/v1/clusters/prod/remove", json!({"force": true}));
+    let (removed, ()) = tokio::join!(removes, enrols);
+    assert_eq!(removed.ok()["agents"], 2, "the one that came meanwhile is refused too");
+    let all = api.app.store().all::<Agent>().await.unwrap();
+    assert!(all.iter().filter(|agent| agent.doc.bound_cluster.is_some()).all(|a| a.doc.revoked_at.is_some()));
 }

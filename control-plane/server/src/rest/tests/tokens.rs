@@ -176,3 +176,19 @@ async fn a_token_in_use_is_revoked_all_the_same_and_stays_so() {
     assert!(record.revoked_at.is_some() && record.used == joined, "{joined} joined: {record:?}");
     assert!(record.expires_at > api.app.now() + SignedDuration::from_mins(1), "it would still hold");
 }
+
+#[tokio::test]
+async fn a_token_without_a_name_is_called_as_no_other_that_can_be_used() {
+    let api = TestApi::new().await;
+    let order = async || {
+        let answer = api
+            .post("/api/v1/agents/tokens", json!({"kind": "cluster", "name": "", "ttl_seconds": 60}))
+            .await;
+        (answer.json()["id"].as_str().unwrap().to_owned(), answer.json()["name"].as_str().unwrap().to_owned())
+    };
+    let (first, name) = order().await;
+    assert_eq!(name, "cluster");
+    assert_eq!(order().await.1, "cluster-2");
+    api.post(&format!("/api/v1/agents/tokens/{first}/revoke"), json!({"reason": ""})).await.ok();
+    assert_eq!(order().await.1, "cluster", "nobody joins with that one any more");
+}
